@@ -1,0 +1,136 @@
+import type { Requirements, RestOperation } from '../policy/operation.ts';
+
+/**
+ * The REST half of the access matrix: one row per line, in upstream's order, every release from v1.0.0 on (rows with
+ * `until` are gone from today's). Read from the release named in `qdrant-version.ts`.
+ *
+ * `{name}` is one path segment, percent-decoded once; `{tail}` is the rest of the path. `{collection}` is the target.
+ */
+const open: Requirements = { scope: 'public', level: 'read', extras: false };
+const listed: Requirements = { scope: 'list', level: 'read', extras: false };
+const globalRead: Requirements = { scope: 'global', level: 'read', extras: false };
+const globalReadExtras: Requirements = { scope: 'global', level: 'read', extras: true };
+const globalWrite: Requirements = { scope: 'global', level: 'write', extras: false };
+const globalManage: Requirements = { scope: 'global', level: 'manage', extras: false };
+const read: Requirements = { scope: 'collection', level: 'read', extras: false };
+const readExtras: Requirements = { scope: 'collection', level: 'read', extras: true };
+const write: Requirements = { scope: 'collection', level: 'write', extras: false };
+const writeExtras: Requirements = { scope: 'collection', level: 'write', extras: true };
+const manageExtras: Requirements = { scope: 'collection', level: 'manage', extras: true };
+
+export const REST_OPERATIONS: readonly RestOperation[] = [
+  { method: 'GET', path: '/', name: 'service.root', requires: open, body: 'none', denial: 'json', audit: null, since: 'v0.2.0' },
+  { method: 'GET', path: '/healthz', name: 'service.healthz', requires: open, body: 'none', denial: 'json', audit: null, since: 'v1.5.0' },
+  { method: 'GET', path: '/livez', name: 'service.livez', requires: open, body: 'none', denial: 'json', audit: null, since: 'v1.5.0' },
+  { method: 'GET', path: '/readyz', name: 'service.readyz', requires: open, body: 'none', denial: 'json', audit: null, since: 'v1.5.0' },
+  { method: 'GET', path: '/dashboard', name: 'service.dashboard', requires: open, body: 'none', denial: 'json', audit: null, since: 'v1.3.0' },
+  { method: 'GET', path: '/dashboard/{tail}', name: 'service.dashboard', requires: open, body: 'none', denial: 'json', audit: null, since: 'v1.3.0' },
+  { method: 'GET', path: '/telemetry', name: 'service.telemetry', requires: listed, body: 'none', denial: 'json', audit: null, filter: 'telemetry', since: 'v0.8.5' },
+  { method: 'GET', path: '/metrics', name: 'service.metrics', requires: globalRead, body: 'none', denial: 'json', audit: null, since: 'v1.1.0' },
+  { method: 'GET', path: '/stacktrace', name: 'service.stacktrace', requires: globalManage, body: 'none', denial: 'json', audit: 'get_stacktrace', since: 'v1.5.0' },
+  { method: 'GET', path: '/logger', name: 'service.logger.get', requires: globalRead, body: 'none', denial: 'json', audit: 'get_logger_config', since: 'v1.9.3' },
+  { method: 'POST', path: '/logger', name: 'service.logger.update', requires: globalManage, body: 'json-strict', denial: 'json', audit: 'update_logger_config', since: 'v1.9.3' },
+  { method: 'POST', path: '/collections/{collection}/truncate_unapplied_wal', name: 'collection.truncate_wal', requires: globalManage, body: 'none', denial: 'json', audit: 'truncate_unapplied_wal', since: 'v1.17.0' },
+  { method: 'GET', path: '/issues', name: 'issues.list', requires: listed, body: 'none', denial: 'json', audit: 'issues', filter: 'issues', since: 'v1.8.0' },
+  { method: 'DELETE', path: '/issues', name: 'issues.clear', requires: globalManage, body: 'none', denial: 'json', audit: 'clear_issues', since: 'v1.9.1' },
+  { method: 'GET', path: '/debugger', name: 'debugger.get', requires: globalManage, body: 'none', denial: 'json', audit: 'get_debugger_config', since: 'v1.9.5' },
+  { method: 'PATCH', path: '/debugger', name: 'debugger.update', requires: globalManage, body: 'json-strict', denial: 'json', audit: 'update_debugger_config', since: 'v1.9.5' },
+  { method: 'GET', path: '/profiler/slow_requests', name: 'profiler.slow_requests', requires: globalManage, body: 'none', denial: 'json', audit: 'get_slow_requests', since: 'v1.15.5' },
+  { method: 'POST', path: '/audit/logs', name: 'audit.logs', requires: globalManage, body: 'json', denial: 'json', audit: 'get_audit_logs', since: 'v1.17.1' },
+  { method: 'GET', path: '/quotas', name: 'quotas.get', requires: globalRead, body: 'none', denial: 'json', audit: 'get_quotas', since: 'v1.19.0' },
+  { method: 'PUT', path: '/quotas', name: 'quotas.update', requires: globalManage, body: 'json', denial: 'json', audit: 'update_quotas', since: 'v1.19.0' },
+  { method: 'GET', path: '/cluster', name: 'cluster.status', requires: globalRead, body: 'none', denial: 'json', audit: 'cluster_status', since: 'v0.8.0' },
+  { method: 'POST', path: '/cluster/recover', name: 'cluster.recover', requires: globalManage, body: 'none', denial: 'json', audit: 'recover_current_peer', since: 'v1.1.0' },
+  { method: 'DELETE', path: '/cluster/peer/{peer}', name: 'cluster.remove_peer', requires: globalManage, body: 'none', denial: 'json', audit: 'remove_peer', since: 'v0.9.0' },
+  { method: 'GET', path: '/cluster/telemetry', name: 'cluster.telemetry', requires: listed, body: 'none', denial: 'json', audit: null, filter: 'cluster-telemetry', since: 'v1.17.0' },
+  { method: 'GET', path: '/cluster/metadata/keys', name: 'cluster.metadata.keys', requires: globalRead, body: 'none', denial: 'json', audit: 'get_cluster_metadata_keys', since: 'v1.11.0' },
+  { method: 'GET', path: '/cluster/metadata/keys/{key}', name: 'cluster.metadata.get', requires: globalRead, body: 'none', denial: 'json', audit: 'get_cluster_metadata_key', since: 'v1.11.0' },
+  { method: 'PUT', path: '/cluster/metadata/keys/{key}', name: 'cluster.metadata.put', requires: globalWrite, body: 'json-strict', denial: 'json', audit: 'update_cluster_metadata_key', since: 'v1.11.0' },
+  { method: 'DELETE', path: '/cluster/metadata/keys/{key}', name: 'cluster.metadata.delete', requires: globalWrite, body: 'none', denial: 'json', audit: 'delete_cluster_metadata_key', since: 'v1.11.0' },
+  { method: 'GET', path: '/collections', name: 'collections.list', requires: listed, body: 'none', denial: 'json', audit: 'list_collections', filter: 'collections-list', since: 'v0.3.6' },
+  { method: 'GET', path: '/aliases', name: 'aliases.list', requires: listed, body: 'none', denial: 'json', audit: 'list_aliases', filter: 'aliases-list', since: 'v1.0.0' },
+  { method: 'POST', path: '/collections/aliases', name: 'aliases.update', requires: globalManage, body: 'json', denial: 'json', audit: 'change_aliases', since: 'v0.5.0' },
+  { method: 'GET', path: '/collections/{collection}', name: 'collections.get', requires: read, body: 'none', denial: 'json', audit: 'get_collection', since: 'v0.3.6' },
+  { method: 'PUT', path: '/collections/{collection}', name: 'collections.create', requires: globalManage, body: 'json', denial: 'json', audit: 'create_collection', since: 'v0.5.0' },
+  { method: 'PATCH', path: '/collections/{collection}', name: 'collections.update', requires: globalManage, body: 'json', denial: 'json', audit: 'update_collection', since: 'v0.5.0' },
+  { method: 'DELETE', path: '/collections/{collection}', name: 'collections.delete', requires: globalManage, body: 'none', denial: 'json', audit: 'delete_collection', since: 'v0.5.0' },
+  { method: 'GET', path: '/collections/{collection}/exists', name: 'collections.exists', requires: read, body: 'none', denial: 'json', audit: 'collection_exists', since: 'v1.8.0' },
+  { method: 'GET', path: '/collections/{collection}/aliases', name: 'collections.aliases', requires: read, body: 'none', denial: 'json', audit: 'list_collection_aliases', filter: 'aliases-list', since: 'v1.0.0' },
+  { method: 'GET', path: '/collections/{collection}/cluster', name: 'collections.cluster.get', requires: readExtras, body: 'none', denial: 'json', audit: 'get_collection_cluster', since: 'v0.8.5' },
+  { method: 'POST', path: '/collections/{collection}/cluster', name: 'collections.cluster.update', requires: manageExtras, body: 'json', denial: 'json', audit: 'update_collection_cluster', since: 'v0.9.0' },
+  { method: 'GET', path: '/collections/{collection}/optimizations', name: 'collections.optimizations', requires: read, body: 'none', denial: 'json', audit: 'get_optimizations', since: 'v1.16.3' },
+  { method: 'GET', path: '/collections/{collection}/memory', name: 'collections.memory', requires: read, body: 'none', denial: 'json', audit: 'get_collection_memory', since: 'v1.18.0' },
+  { method: 'GET', path: '/collections/{collection}/shards', name: 'shard_keys.list', requires: read, body: 'none', denial: 'json', audit: 'get_collection_shard_keys', since: 'v1.16.2' },
+  { method: 'PUT', path: '/collections/{collection}/shards', name: 'shard_keys.create', requires: manageExtras, body: 'json', denial: 'json', audit: 'update_collection_cluster', since: 'v1.7.0' },
+  { method: 'POST', path: '/collections/{collection}/shards/delete', name: 'shard_keys.delete', requires: manageExtras, body: 'json', denial: 'json', audit: 'update_collection_cluster', since: 'v1.7.0' },
+  { method: 'PUT', path: '/collections/{collection}/vectors/{vector}', name: 'vectors.create_name', requires: writeExtras, body: 'json', denial: 'json', audit: 'create_named_vector', since: 'v1.18.0' },
+  { method: 'DELETE', path: '/collections/{collection}/vectors/{vector}', name: 'vectors.delete_name', requires: writeExtras, body: 'none', denial: 'json', audit: 'delete_named_vector', since: 'v1.18.0' },
+  { method: 'GET', path: '/collections/{collection}/snapshots', name: 'snapshots.list', requires: readExtras, body: 'none', denial: 'json', audit: 'list_snapshots', since: 'v0.8.4' },
+  { method: 'POST', path: '/collections/{collection}/snapshots', name: 'snapshots.create', requires: writeExtras, body: 'none', denial: 'json', audit: 'create_snapshot', since: 'v0.8.4' },
+  { method: 'POST', path: '/collections/{collection}/snapshots/upload', name: 'snapshots.upload', requires: globalManage, body: 'multipart', denial: 'text', audit: '/collections/{collection_name}/snapshots/upload', since: 'v1.1.1' },
+  { method: 'PUT', path: '/collections/{collection}/snapshots/recover', name: 'snapshots.recover', requires: globalManage, body: 'json', denial: 'json', audit: 'recover_from_snapshot', since: 'v0.11.3' },
+  { method: 'GET', path: '/collections/{collection}/snapshots/{snapshot}', name: 'snapshots.download', requires: readExtras, body: 'none', denial: 'text', audit: 'get_snapshot', since: 'v0.8.4' },
+  { method: 'DELETE', path: '/collections/{collection}/snapshots/{snapshot}', name: 'snapshots.delete', requires: writeExtras, body: 'none', denial: 'json', audit: 'delete_collection_snapshot', since: 'v1.0.0' },
+  { method: 'GET', path: '/snapshots', name: 'snapshots.full.list', requires: globalRead, body: 'none', denial: 'json', audit: 'list_full_snapshots', since: 'v0.8.5' },
+  { method: 'POST', path: '/snapshots', name: 'snapshots.full.create', requires: globalManage, body: 'none', denial: 'json', audit: 'create_full_snapshot', since: 'v0.8.5' },
+  { method: 'GET', path: '/snapshots/{snapshot}', name: 'snapshots.full.download', requires: globalRead, body: 'none', denial: 'text', audit: 'get_full_snapshot', since: 'v0.8.5' },
+  { method: 'DELETE', path: '/snapshots/{snapshot}', name: 'snapshots.full.delete', requires: globalManage, body: 'none', denial: 'json', audit: 'delete_full_snapshot', since: 'v1.0.0' },
+  { method: 'GET', path: '/collections/{collection}/shards/{shard}/snapshots', name: 'shard_snapshots.list', requires: readExtras, body: 'none', denial: 'json', audit: 'list_shard_snapshots', since: 'v1.5.0' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/snapshots', name: 'shard_snapshots.create', requires: writeExtras, body: 'none', denial: 'json', audit: 'create_shard_snapshot', since: 'v1.5.0' },
+  { method: 'GET', path: '/collections/{collection}/shards/{shard}/snapshot', name: 'shard_snapshots.stream', requires: writeExtras, body: 'none', denial: 'text', audit: 'stream_shard_snapshot', since: 'v1.12.0' },
+  { method: 'PUT', path: '/collections/{collection}/shards/{shard}/snapshots/recover', name: 'shard_snapshots.recover', requires: globalManage, body: 'json', denial: 'json', audit: 'recover_shard_snapshot', since: 'v1.5.0' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/snapshots/upload', name: 'shard_snapshots.upload', requires: globalManage, body: 'multipart', denial: 'text', audit: '/collections/{collection_name}/shards/{shard}/snapshots/upload', since: 'v1.5.0' },
+  { method: 'GET', path: '/collections/{collection}/shards/{shard}/snapshots/{snapshot}', name: 'shard_snapshots.download', requires: readExtras, body: 'none', denial: 'text', audit: 'download_shard_snapshot', since: 'v1.5.0' },
+  { method: 'DELETE', path: '/collections/{collection}/shards/{shard}/snapshots/{snapshot}', name: 'shard_snapshots.delete', requires: writeExtras, body: 'none', denial: 'json', audit: 'delete_shard_snapshot', since: 'v1.5.0' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/snapshot/partial/create', name: 'partial_snapshots.create', requires: writeExtras, body: 'json-strict', denial: 'text', audit: 'stream_shard_snapshot', since: 'v1.14.1' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/snapshot/partial/recover', name: 'partial_snapshots.recover', requires: globalManage, body: 'multipart', denial: 'text', audit: '/collections/{collection_name}/shards/{shard}/snapshot/partial/recover', since: 'v1.14.1' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/snapshot/partial/recover_from', name: 'partial_snapshots.recover_from', requires: globalManage, body: 'json-strict', denial: 'json', audit: 'partial_snapshot_recovery_lock', since: 'v1.14.1' },
+  { method: 'GET', path: '/collections/{collection}/shards/{shard}/snapshot/partial/manifest', name: 'partial_snapshots.manifest', requires: globalReadExtras, body: 'none', denial: 'json', audit: 'get_partial_snapshot_manifest', since: 'v1.14.1' },
+  { method: 'PUT', path: '/collections/{collection}/points', name: 'points.upsert', requires: write, body: 'json', denial: 'json', audit: 'upsert_points', since: 'v0.5.0' },
+  { method: 'POST', path: '/collections/{collection}/points/delete', name: 'points.delete', requires: write, body: 'json', denial: 'json', audit: 'delete_points', since: 'v0.5.0' },
+  { method: 'PUT', path: '/collections/{collection}/points/vectors', name: 'points.update_vectors', requires: write, body: 'json', denial: 'json', audit: 'update_vectors', since: 'v1.2.0' },
+  { method: 'POST', path: '/collections/{collection}/points/vectors/delete', name: 'points.delete_vectors', requires: write, body: 'json', denial: 'json', audit: 'delete_vectors', since: 'v1.2.0' },
+  { method: 'POST', path: '/collections/{collection}/points/payload', name: 'points.set_payload', requires: write, body: 'json', denial: 'json', audit: 'set_payload', since: 'v0.5.0' },
+  { method: 'PUT', path: '/collections/{collection}/points/payload', name: 'points.overwrite_payload', requires: write, body: 'json', denial: 'json', audit: 'overwrite_payload', since: 'v0.11.5' },
+  { method: 'POST', path: '/collections/{collection}/points/payload/delete', name: 'points.delete_payload', requires: write, body: 'json', denial: 'json', audit: 'delete_payload', since: 'v0.5.0' },
+  { method: 'POST', path: '/collections/{collection}/points/payload/clear', name: 'points.clear_payload', requires: write, body: 'json', denial: 'json', audit: 'clear_payload', since: 'v0.5.0' },
+  { method: 'POST', path: '/collections/{collection}/points/batch', name: 'points.batch', requires: write, body: 'json', denial: 'json', audit: null, since: 'v1.4.1' },
+  { method: 'PUT', path: '/collections/{collection}/index', name: 'index.create', requires: writeExtras, body: 'json', denial: 'json', audit: 'create_payload_index', since: 'v0.5.0' },
+  { method: 'DELETE', path: '/collections/{collection}/index/{field}', name: 'index.delete', requires: writeExtras, body: 'none', denial: 'json', audit: 'drop_payload_index', since: 'v0.5.0' },
+  { method: 'GET', path: '/collections/{collection}/points/{point}', name: 'points.get_one', requires: read, body: 'none', denial: 'json', audit: 'retrieve', since: 'v0.3.6' },
+  { method: 'POST', path: '/collections/{collection}/points', name: 'points.get', requires: read, body: 'json', denial: 'json', audit: 'retrieve', since: 'v0.3.6' },
+  { method: 'POST', path: '/collections/{collection}/points/scroll', name: 'points.scroll', requires: read, body: 'json', denial: 'json', audit: 'scroll', since: 'v0.3.6' },
+  { method: 'POST', path: '/collections/{collection}/points/count', name: 'points.count', requires: read, body: 'json', denial: 'json', audit: 'count', since: 'v0.8.4' },
+  { method: 'POST', path: '/collections/{collection}/facet', name: 'points.facet', requires: read, body: 'json', denial: 'json', audit: 'facet', since: 'v1.11.1' },
+  { method: 'POST', path: '/collections/{collection}/points/search', name: 'points.search', requires: read, body: 'json', denial: 'json', audit: 'core_search_batch', since: 'v0.3.6' },
+  { method: 'POST', path: '/collections/{collection}/points/search/batch', name: 'points.search_batch', requires: read, body: 'json', denial: 'json', audit: 'core_search_batch', since: 'v0.10.0' },
+  { method: 'POST', path: '/collections/{collection}/points/search/groups', name: 'points.search_groups', requires: read, body: 'json', denial: 'json', audit: 'group', inspect: 'search-groups', since: 'v1.2.0' },
+  { method: 'POST', path: '/collections/{collection}/points/search/matrix/pairs', name: 'points.search_matrix_pairs', requires: read, body: 'json', denial: 'json', audit: 'search_points_matrix', since: 'v1.11.1' },
+  { method: 'POST', path: '/collections/{collection}/points/search/matrix/offsets', name: 'points.search_matrix_offsets', requires: read, body: 'json', denial: 'json', audit: 'search_points_matrix', since: 'v1.11.1' },
+  { method: 'POST', path: '/collections/{collection}/points/recommend', name: 'points.recommend', requires: read, body: 'json', denial: 'json', audit: 'recommend', inspect: 'recommend', since: 'v0.3.6' },
+  { method: 'POST', path: '/collections/{collection}/points/recommend/batch', name: 'points.recommend_batch', requires: read, body: 'json', denial: 'json', audit: 'recommend_batch', inspect: 'recommend-batch', since: 'v0.10.0' },
+  { method: 'POST', path: '/collections/{collection}/points/recommend/groups', name: 'points.recommend_groups', requires: read, body: 'json', denial: 'json', audit: 'group', inspect: 'recommend-groups', since: 'v1.2.0' },
+  { method: 'POST', path: '/collections/{collection}/points/discover', name: 'points.discover', requires: read, body: 'json', denial: 'json', audit: 'discover', inspect: 'discover', since: 'v1.7.0' },
+  { method: 'POST', path: '/collections/{collection}/points/discover/batch', name: 'points.discover_batch', requires: read, body: 'json', denial: 'json', audit: 'discover_batch', inspect: 'discover-batch', since: 'v1.7.0' },
+  { method: 'POST', path: '/collections/{collection}/points/query', name: 'points.query', requires: read, body: 'json', denial: 'json', audit: 'query_batch', inspect: 'query', since: 'v1.9.5' },
+  { method: 'POST', path: '/collections/{collection}/points/query/batch', name: 'points.query_batch', requires: read, body: 'json', denial: 'json', audit: 'query_batch', inspect: 'query-batch', since: 'v1.10.0' },
+  { method: 'POST', path: '/collections/{collection}/points/query/groups', name: 'points.query_groups', requires: read, body: 'json', denial: 'json', audit: 'group', inspect: 'query-groups', since: 'v1.10.1' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/points', name: 'local_shard.get', requires: read, body: 'json-strict', denial: 'json', audit: 'retrieve', since: 'v1.11.1' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/points/scroll', name: 'local_shard.scroll', requires: read, body: 'json-strict', denial: 'json', audit: 'scroll', since: 'v1.11.1' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/points/count', name: 'local_shard.count', requires: read, body: 'json-strict', denial: 'json', audit: 'count', since: 'v1.11.1' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/cleanup', name: 'local_shard.cleanup', requires: write, body: 'none', denial: 'json', audit: 'cleanup_local_shard', since: 'v1.11.5' },
+  { method: 'GET', path: '/collections/{collection}/shards/{shard}/wal', name: 'staging.shard_wal', requires: manageExtras, body: 'none', denial: 'json', audit: 'get_shard_wal', since: 'v1.17.0' },
+  { method: 'GET', path: '/collections/{collection}/shards/{shard}/recovery_point', name: 'staging.recovery_point', requires: manageExtras, body: 'none', denial: 'json', audit: 'get_shard_recovery_point', since: 'v1.17.0' },
+  { method: 'POST', path: '/collections/{collection}/debug', name: 'staging.debug', requires: write, body: 'json', denial: 'json', audit: 'debug', since: 'v1.17.0' },
+  { method: 'GET', path: '/locks', name: 'legacy.locks.get', requires: globalRead, body: 'none', denial: 'json', audit: null, since: 'v0.11.0', until: 'v1.15.5' },
+  { method: 'POST', path: '/locks', name: 'legacy.locks.set', requires: globalManage, body: 'json', denial: 'json', audit: null, since: 'v0.11.0', until: 'v1.15.5' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/points/delete', name: 'legacy.local_shard.delete', requires: write, body: 'json-strict', denial: 'json', audit: null, since: 'v1.11.1', until: 'v1.11.4' },
+  { method: 'POST', path: '/collections/{collection}/points/staging', name: 'legacy.staging.points', requires: write, body: 'json', denial: 'json', audit: null, since: 'v1.16.3', until: 'v1.16.3' },
+  { method: 'POST', path: '/collections', name: 'legacy.collections.change', requires: globalManage, body: 'json', denial: 'json', audit: null, since: 'v0.3.6', until: 'v0.8.4' },
+  { method: 'POST', path: '/collections/{collection}', name: 'legacy.points.change', requires: write, body: 'json', denial: 'json', audit: null, since: 'v0.3.6', until: 'v0.8.4' },
+];
+
+/** Stands for every route the table does not hold, newer releases' included: global manage or 404. */
+export const UNLISTED_REST: RestOperation = {
+  method: '', path: '', name: 'unlisted', requires: globalManage, body: 'none', denial: 'json', audit: null, unlisted: true, since: '',
+};

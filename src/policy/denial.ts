@@ -1,0 +1,120 @@
+/**
+ * Every way a request is refused. One value carries the REST status, the gRPC code and the text; `reject.ts` of each
+ * protocol renders it. A denial is a value, never an exception.
+ *
+ * Upstream: statuses, codes and texts of Qdrant v1.18.3/v1.19.0 where Qdrant has the case; ours are marked.
+ */
+export type DenialKind =
+  /** No usable credential, or one that is not valid: bare text, no content type. */
+  | 'authentication'
+  /** Valid principal, too little access: rendered as the row's denial format. */
+  | 'access'
+  /** A route or method no table holds: 404 with an empty body, UNIMPLEMENTED without message. */
+  | 'unknown'
+  /** Ours: the request itself cannot be judged or carried. */
+  | 'request'
+  /** Ours: a fault of the gateway or the upstream. Never says more than its kind. */
+  | 'fault';
+
+/** gRPC status codes the gateway answers with. */
+export const GrpcCode = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const;
+export type GrpcCode = (typeof GrpcCode)[keyof typeof GrpcCode];
+
+export interface Denial {
+  readonly kind: 'denial';
+  readonly why: DenialKind;
+  /** HTTP status on REST. */
+  readonly status: number;
+  /** gRPC status code. */
+  readonly code: GrpcCode;
+  /** Exactly what the client reads; never holds a credential. */
+  readonly message: string;
+}
+
+function denial(why: DenialKind, status: number, code: GrpcCode, message: string): Denial {
+  return Object.freeze({ kind: 'denial', why, status, code, message });
+}
+
+export const MISSING_CREDENTIAL = denial(
+  'authentication',
+  401,
+  GrpcCode.unauthenticated,
+  'Must provide an API key or an Authorization bearer token',
+);
+export const INVALID_CREDENTIAL = denial('authentication', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
+export const INVALID_SIGNATURE = denial('authentication', 403, GrpcCode.permissionDenied, 'InvalidSignature');
+export const EXPIRED_SIGNATURE = denial('authentication', 403, GrpcCode.permissionDenied, 'ExpiredSignature');
+
+const STATEFUL = 'Invalid JWT, stateful validation failed';
+/** `value_exists` names a collection that is not there. */
+export const VALUE_EXISTS_NO_COLLECTION = denial('authentication', 403, GrpcCode.permissionDenied, STATEFUL);
+/** `value_exists` holds on no point. */
+export const VALUE_EXISTS_NO_POINT = denial('authentication', 401, GrpcCode.unauthenticated, STATEFUL);
+
+/** Claims that are well-formed but not allowed; `message` names place and reason, faults joined without separator. */
+export function invalidClaims(message: string): Denial {
+  return denial('authentication', 401, GrpcCode.unauthenticated, message);
+}
+
+function forbidden(message: string): Denial {
+  return denial('access', 403, GrpcCode.permissionDenied, `Forbidden: ${message}`);
+}
+
+export const GLOBAL_REQUIRED = forbidden('Global access is required');
+export const GLOBAL_MANAGE_REQUIRED = forbidden('Global manage access is required');
+export const MANAGE_REQUIRED = forbidden('Manage access for this operation is required');
+
+export function notListed(collection: string): Denial {
+  return forbidden(`Access to collection ${collection} is required`);
+}
+
+export function onlyPoints(collection: string): Denial {
+  return forbidden(`Only points access is allowed for collection ${collection}`);
+}
+
+export function writeRequired(collection: string): Denial {
+  return forbidden(`Write access to collection ${collection} is required`);
+}
+
+export const UNKNOWN_OPERATION = denial('unknown', 404, GrpcCode.unimplemented, '');
+
+/** Ours. The request cannot be judged or carried; `message` names the place and what is allowed. */
+export function badRequest(message: string): Denial {
+  return denial('request', 400, GrpcCode.invalidArgument, message);
+}
+
+/** Ours. A body that must be inspected is larger than the gateway inspects. */
+export function tooLarge(message: string): Denial {
+  return denial('request', 413, GrpcCode.resourceExhausted, message);
+}
+
+/** Ours. The gRPC framing or compression cannot be read. */
+export function unreadableMessage(message: string): Denial {
+  return denial('request', 400, GrpcCode.internal, message);
+}
+
+/** Ours. A message compressed in a way upstream does not know either. */
+export function unsupportedEncoding(message: string): Denial {
+  return denial('request', 415, GrpcCode.unimplemented, message);
+}
+
+/** Ours. Fails closed: something in the gateway went wrong before the request was settled. */
+export const INTERNAL_FAULT = denial('fault', 500, GrpcCode.internal, 'the gateway could not settle this request');
+export const UPSTREAM_UNREACHABLE = denial('fault', 502, GrpcCode.unavailable, 'upstream is not reachable');
+export const UPSTREAM_BROKEN = denial('fault', 502, GrpcCode.unavailable, 'upstream gave no valid answer');
+export const UPSTREAM_BUSY = denial('fault', 503, GrpcCode.unavailable, 'upstream has no free connection');
+export const UPSTREAM_TIMEOUT = denial('fault', 504, GrpcCode.deadlineExceeded, 'upstream did not answer in time');
+export const SHUTTING_DOWN = denial('fault', 503, GrpcCode.unavailable, 'the gateway is shutting down');

@@ -1,0 +1,44 @@
+import type { Access, CollectionMode } from './access.ts';
+import {
+  type Denial,
+  GLOBAL_MANAGE_REQUIRED,
+  GLOBAL_REQUIRED,
+  MANAGE_REQUIRED,
+  notListed,
+  onlyPoints,
+  writeRequired,
+} from './denial.ts';
+import type { Requirements } from './operation.ts';
+
+/**
+ * Does `access` meet `requires` on every collection at once? `undefined` = yes.
+ *
+ * Upstream: a global `r` passes reads with or without extras and fails write and manage with one text.
+ */
+export function meetsGlobally(access: Access, requires: Requirements): Denial | undefined {
+  if (access.kind === 'list') return GLOBAL_REQUIRED;
+  if (access.mode === 'm' || requires.level === 'read') return undefined;
+  return GLOBAL_MANAGE_REQUIRED;
+}
+
+/**
+ * Does `access` meet `requires` on `collection`? `undefined` = yes.
+ *
+ * Upstream: the first failing part decides the text: membership, extras, write, manage.
+ */
+export function meetsOnCollection(access: Access, requires: Requirements, collection: string): Denial | undefined {
+  if (access.kind === 'global') return meetsGlobally(access, requires);
+  const mode: CollectionMode | undefined = access.modes.get(collection);
+  if (mode === undefined) return notListed(collection);
+  if (requires.extras && mode === 'prw') return onlyPoints(collection);
+  if (requires.level !== 'read' && mode === 'r') return writeRequired(collection);
+  if (requires.level === 'manage') return MANAGE_REQUIRED;
+  return undefined;
+}
+
+/** The first of `references` that `access` does not list, in checking order. Any mode is enough; global may name any. */
+export function meetsOnReferences(access: Access, references: readonly string[]): Denial | undefined {
+  if (access.kind === 'global') return undefined;
+  for (const name of references) if (!access.modes.has(name)) return notListed(name);
+  return undefined;
+}

@@ -1,0 +1,203 @@
+import {
+  byteAt,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COMMA,
+  DIGIT_0,
+  DIGIT_9,
+  decodeString,
+  LETTER_F,
+  LETTER_N,
+  LETTER_T,
+  MINUS,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  scanLiteral,
+  scanNumber,
+  scanPlain,
+  scanString,
+  skipWhite,
+  syntax,
+} from './scan.ts';
+import { scanColon, scanSeparator, skipValue, tooDeep } from './skip.ts';
+
+/** What a value is, told by its first byte. */
+export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null';
+
+export interface JsonReaderOptions {
+  /** How many objects and arrays may lie in each other; `Infinity` = any number, skipped values only. Default 64. */
+  readonly maxDepth?: number;
+  /** Lets bytes that are not UTF-8 and lone surrogates pass inside skipped values. Default false. */
+  readonly lenientStrings?: boolean;
+}
+
+/** A stretch of the bytes given to the reader: `bytes.subarray(start, end)` is the value's text. */
+export interface JsonSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+const DEFAULT_MAX_DEPTH = 64;
+
+/**
+ * A strict pull reader of RFC 8259 over UTF-8 bytes. It builds no objects, so that no key can collide, shadow or reach a
+ * prototype, and it gives numbers as text, so that 64-bit ids survive.
+ *
+ * Refused with a `JsonFault`: anything outside the grammar (byte order mark, comments, trailing commas, NaN, control
+ * characters in strings), strings that are not UTF-8 or hold a lone surrogate, and nesting beyond `maxDepth`. A caller
+ * finishes with `end()`. After a fault the reader is not to be used any further.
+ */
+export class JsonReader {
+  readonly #bytes: Buffer;
+  readonly #maxDepth: number;
+  readonly #lenient: boolean;
+  #position = 0;
+  #depth = 0;
+
+  constructor(bytes: Uint8Array, options: JsonReaderOptions = {}) {
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#maxDepth = options.maxDepth ?? DEFAULT_MAX_DEPTH;
+    this.#lenient = options.lenientStrings ?? false;
+  }
+
+  /** Bytes read so far. After `peek` it is where the next value starts. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The kind of the next value; reads white space only. */
+  peek(): JsonKind {
+    const at = skipWhite(this.#bytes, this.#position);
+    this.#position = at;
+    return kindOf(this.#bytes, at);
+  }
+
+  readString(): string {
+    this.#expect('string');
+    return this.#string();
+  }
+
+  /** The number as it is written. */
+  readNumberText(): string {
+    this.#expect('number');
+    const start = this.#position;
+    this.#position = scanNumber(this.#bytes, start);
+    return this.#bytes.toString('latin1', start, this.#position);
+  }
+
+  readBoolean(): boolean {
+    const kind = this.peek();
+    if (kind !== 'true' && kind !== 'false') throw syntax(this.#bytes, 'expected a boolean', this.#position);
+    this.#position = scanLiteral(this.#bytes, this.#position, kind);
+    return kind === 'true';
+  }
+
+  readNull(): void {
+    this.#expect('null');
+    this.#position = scanLiteral(this.#bytes, this.#position, 'null');
+  }
+
+  /**
+   * Reads an object. `onMember` is called with each key as often as the key occurs, in order, and must consume exactly
+   * one value.
+   */
+  readObject(onMember: (key: string) => void): void {
+    this.#enter('object');
+    let at = skipWhite(this.#bytes, this.#position);
+    if (byteAt(this.#bytes, at) === CLOSE_OBJECT) {
+      this.#leave(at);
+      return;
+    }
+    do {
+      at = skipWhite(this.#bytes, at);
+      if (byteAt(this.#bytes, at) !== QUOTE) throw syntax(this.#bytes, 'key must be a string', at);
+      this.#position = at;
+      const key = this.#string();
+      this.#position = scanColon(this.#bytes, this.#position);
+      onMember(key);
+      at = scanSeparator(this.#bytes, this.#position, CLOSE_OBJECT);
+    } while (byteAt(this.#bytes, at - 1) === COMMA);
+    this.#leave(at - 1);
+  }
+
+  /** Reads an array. `onItem` is called with each index and must consume exactly one value. */
+  readArray(onItem: (index: number) => void): void {
+    this.#enter('array');
+    let at = skipWhite(this.#bytes, this.#position);
+    if (byteAt(this.#bytes, at) === CLOSE_ARRAY) {
+      this.#leave(at);
+      return;
+    }
+    let index = 0;
+    do {
+      onItem(index);
+      index += 1;
+      at = scanSeparator(this.#bytes, this.#position, CLOSE_ARRAY);
+      this.#position = at;
+    } while (byteAt(this.#bytes, at - 1) === COMMA);
+    this.#leave(at - 1);
+  }
+
+  /** Passes over the next value, checking it like any other. Uses no recursion, however deep the value is. */
+  skipValue(): JsonSpan {
+    const start = skipWhite(this.#bytes, this.#position);
+    this.#position = skipValue(this.#bytes, start, this.#maxDepth - this.#depth, this.#lenient);
+    return { start, end: this.#position };
+  }
+
+  /** Only white space may be left. */
+  end(): void {
+    this.#position = skipWhite(this.#bytes, this.#position);
+    if (this.#position < this.#bytes.length) throw syntax(this.#bytes, 'trailing characters', this.#position);
+  }
+
+  #string(): string {
+    const bytes = this.#bytes;
+    const start = this.#position + 1;
+    const plain = scanPlain(bytes, start);
+    if (byteAt(bytes, plain) === QUOTE) {
+      this.#position = plain + 1;
+      return bytes.toString('latin1', start, plain);
+    }
+    this.#position = scanString(bytes, start - 1, false);
+    return decodeString(bytes, start, this.#position - 1);
+  }
+
+  #expect(kind: JsonKind): void {
+    if (this.peek() !== kind) throw syntax(this.#bytes, `expected a value of kind ${kind}`, this.#position);
+  }
+
+  #enter(kind: 'object' | 'array'): void {
+    this.#expect(kind);
+    this.#depth += 1;
+    if (this.#depth > this.#maxDepth) throw tooDeep(this.#position);
+    this.#position += 1;
+  }
+
+  #leave(closing: number): void {
+    this.#depth -= 1;
+    this.#position = closing + 1;
+  }
+}
+
+function kindOf(bytes: Uint8Array, at: number): JsonKind {
+  const byte = byteAt(bytes, at);
+  switch (byte) {
+    case OPEN_OBJECT:
+      return 'object';
+    case OPEN_ARRAY:
+      return 'array';
+    case QUOTE:
+      return 'string';
+    case LETTER_T:
+      return 'true';
+    case LETTER_F:
+      return 'false';
+    case LETTER_N:
+      return 'null';
+    default:
+      if (byte === MINUS || (byte >= DIGIT_0 && byte <= DIGIT_9)) return 'number';
+      throw syntax(bytes, 'expected value', at);
+  }
+}

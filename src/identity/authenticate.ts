@@ -1,0 +1,109 @@
+import { LRUCache } from 'lru-cache';
+import { badRequest, type Denial, INTERNAL_FAULT, INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../policy/denial.ts';
+import { type Credential, readCredential } from './credential.ts';
+import { type AcceptedToken, isExpired, judgeToken } from './judge.ts';
+import { digestOf, type KeyRing, OPEN_PRINCIPAL } from './key-ring.ts';
+import type { Principal } from './principal.ts';
+import { readTokenShape, type TokenShape } from './token-shape.ts';
+import type { CheckValueExists } from './value-exists.ts';
+
+export interface AuthenticatorOptions {
+  readonly ring: KeyRing;
+  /** Accepted tokens that are remembered; 0 = none, every request verifies. */
+  readonly cacheEntries: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Without it, tokens with a `value_exists` claim are refused. */
+  readonly valueExists?: CheckValueExists;
+}
+
+/** Who is calling, or why that is not accepted. */
+export type Identity = Principal | Denial;
+
+/** Steps 2 and 3 of an exchange. */
+export interface Authenticator {
+  /** Synchronous for keys, remembered tokens and what is no token at all. Rejects only for a fault of ours. */
+  readonly authenticate: (rawHeaders: readonly string[]) => Identity | Promise<Identity>;
+  /** Changes the keys. Everything remembered under the old ring is forgotten; who is being verified starts again. */
+  readonly replaceRing: (ring: KeyRing) => void;
+}
+
+/** Upstream: a control byte in a header is 400 with an empty body. */
+const MALFORMED_HEADER = badRequest('');
+
+/** A ring and everything that was found out with it. Never outlives it. */
+interface Era {
+  readonly ring: KeyRing;
+  /** By SHA-256 of the whole token, signature included, so that no token is kept in memory. */
+  readonly accepted: LRUCache<string, AcceptedToken> | undefined;
+  readonly underWay: Map<string, Promise<AcceptedToken | Denial>>;
+}
+
+/**
+ * The authenticator over a ring.
+ *
+ * Only accepted tokens are remembered. Refused ones cost one or two HMACs each time; remembering them would let anybody
+ * fill memory with garbage, and would help against a repeated token only.
+ */
+export function createAuthenticator({ ring, cacheEntries, now, valueExists }: AuthenticatorOptions): Authenticator {
+  const beginEra = (next: KeyRing): Era => ({
+    ring: next,
+    accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
+    underWay: new Map(),
+  });
+  let era = beginEra(ring);
+
+  const identify = (credential: Credential | undefined): Identity | Promise<Identity> => {
+    if (era.ring.open) return OPEN_PRINCIPAL;
+    if (!credential) return MISSING_CREDENTIAL;
+    if (credential.kind === 'malformed') return MALFORMED_HEADER;
+    const digest = digestOf(credential.text);
+    const byKey = era.ring.match(digest);
+    if (byKey) return byKey;
+    if (era.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
+    const known = era.accepted?.get(digest);
+    if (known && !isExpired(known.exp, now())) {
+      return known.valueExists ? identifyByToken(credential, era, known) : known.principal;
+    }
+    const shape = readTokenShape(credential.text);
+    return shape ? identifyByToken(credential, era, verifyOnce(era, digest, shape, now)) : INVALID_CREDENTIAL;
+  };
+
+  /** Waits for the verification, then for the stateful check. */
+  const identifyByToken = async (
+    credential: Credential,
+    started: Era,
+    judging: AcceptedToken | Promise<AcceptedToken | Denial>,
+  ): Promise<Identity> => {
+    const judged = await judging;
+    let identity: Identity = judged.kind === 'accepted' ? judged.principal : judged;
+    if (judged.kind === 'accepted' && judged.valueExists) {
+      const denial = valueExists ? await valueExists(judged.valueExists) : INTERNAL_FAULT;
+      if (denial) identity = denial;
+    }
+    // INVARIANT: the ring in place when the answer is given has given it.
+    return started === era ? identity : identify(credential);
+  };
+
+  return {
+    authenticate: (rawHeaders) => identify(readCredential(rawHeaders)),
+    replaceRing: (next) => {
+      era = beginEra(next);
+    },
+  };
+}
+
+/** Requests that present the same token at the same time share one verification. */
+function verifyOnce(era: Era, digest: string, shape: TokenShape, now: () => number): Promise<AcceptedToken | Denial> {
+  const shared = era.underWay.get(digest);
+  if (shared) return shared;
+  era.accepted?.delete(digest);
+  const judging = judgeToken(shape, era.ring.jwtSecrets, now())
+    .then((judged) => {
+      if (judged.kind === 'accepted') era.accepted?.set(digest, judged);
+      return judged;
+    })
+    .finally(() => era.underWay.delete(digest));
+  era.underWay.set(digest, judging);
+  return judging;
+}

@@ -1,0 +1,126 @@
+import { JsonReader } from '../json/reader.ts';
+import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from '../policy/access.ts';
+import {
+  decoded,
+  ignore,
+  oneOf,
+  readOptionalString,
+  readString,
+  readStruct,
+  required,
+  UndecodableFault,
+} from './struct.ts';
+import { readOptionalValueExists, type ValueExists } from './value-exists-claim.ts';
+
+/** What a token says, once its signature was right. */
+export interface Claims {
+  /** Seconds since 1970; rounded beyond 2^53. `undefined` = never expires. */
+  readonly exp: number | undefined;
+  readonly access: Access;
+  readonly subject: string | undefined;
+  readonly valueExists: ValueExists | undefined;
+  /** What is wrong with well-formed claims, in upstream's words, joined without separator; empty = nothing. */
+  readonly faults: string;
+}
+
+/** The default of upstream's JSON parser; unknown claims are not bound by it. */
+const MAX_DEPTH = 127;
+const MAX_EXP = 2n ** 64n - 1n;
+const COLLECTION_MODES: readonly CollectionMode[] = ['r', 'rw', 'prw'];
+/** Claims that nothing here reads, but whose form decides, too. */
+const CHECKED_CLAIMS = ['sub', 'aud', 'iss', 'nbf'];
+const KNOWN_CLAIMS = new Set(['exp', 'access', 'subject', 'value_exists', ...CHECKED_CLAIMS]);
+
+/**
+ * Decodes the claims of a token. `undefined` = undecodable.
+ *
+ * Upstream: Qdrant v1.18.3. Unknown claims may repeat, nest to any depth and hold strings that are not Unicode; the
+ * known ones may not. Refused here though upstream takes them: enums and structs written as objects and arrays
+ * (`{"r":null}`, `["name","r"]`).
+ */
+export function readClaims(bytes: Uint8Array): Claims | undefined {
+  return decoded(() => {
+    const known = splitClaims(bytes);
+    const read = <T>(claim: string, reads: (reader: JsonReader) => T): T | undefined => {
+      const value = known.get(claim);
+      return value && reads(new JsonReader(value, { maxDepth: MAX_DEPTH }));
+    };
+    read('sub', readOptionalString);
+    read('aud', ignore);
+    read('iss', ignore);
+    read('nbf', readNotBefore);
+    const { access, faults } = read('access', readAccess) ?? { access: GLOBAL_MANAGE, faults: '' };
+    return {
+      exp: read('exp', readExpiry),
+      access,
+      subject: read('subject', readOptionalString),
+      valueExists: read('value_exists', readOptionalValueExists),
+      faults,
+    };
+  });
+}
+
+/** The text of each known claim. */
+function splitClaims(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const known = new Map<string, Uint8Array>();
+  const reader = new JsonReader(bytes, { maxDepth: Number.POSITIVE_INFINITY, lenientStrings: true });
+  reader.readObject((claim) => {
+    const { start, end } = reader.skipValue();
+    if (!KNOWN_CLAIMS.has(claim)) return;
+    if (known.has(claim)) throw new UndecodableFault('a claim is given twice');
+    known.set(claim, bytes.subarray(start, end));
+  });
+  reader.end();
+  return known;
+}
+
+/** Upstream: an unsigned 64-bit integer, written as one. */
+function readExpiry(reader: JsonReader): number {
+  const text = reader.readNumberText();
+  if (!/^[0-9]+$/.test(text) || BigInt(text) > MAX_EXP) throw new UndecodableFault('no expiry time');
+  return Number(text);
+}
+
+/** Upstream: never enforced and of any type, except that an object is refused. */
+function readNotBefore(reader: JsonReader): void {
+  if (reader.peek() === 'object') throw new UndecodableFault('no time');
+  reader.skipValue();
+}
+
+interface ReadAccess {
+  readonly access: Access;
+  readonly faults: string;
+}
+
+function readAccess(reader: JsonReader): ReadAccess {
+  if (reader.peek() === 'string') {
+    const mode = oneOf(['r', 'm'], reader.readString());
+    return { access: mode === 'r' ? GLOBAL_READ : GLOBAL_MANAGE, faults: '' };
+  }
+  const modes = new Map<string, CollectionMode>();
+  let faults = '';
+  reader.readArray((index) => {
+    const entry = readStruct(reader, ENTRY_FIELDS, ignore);
+    const collection = required(entry.collection);
+    const mode = required(entry.access);
+    if (modes.has(collection)) faults += `access[${index}].collection: Collection name should be unique`;
+    else modes.set(collection, mode);
+    if (entry.payload) {
+      faults += `access[${index}].payload: The 'payload' constraint is deprecated and should not be used`;
+    }
+  });
+  return { access: Object.freeze({ kind: 'list', modes }), faults };
+}
+
+const ENTRY_FIELDS = { collection: readString, access: readCollectionMode, payload: readHasPayload };
+
+function readCollectionMode(reader: JsonReader): CollectionMode {
+  return oneOf(COLLECTION_MODES, reader.readString());
+}
+
+/** Is there a payload constraint? Upstream: gone since Qdrant v1.16.0. */
+function readHasPayload(reader: JsonReader): boolean {
+  const given = reader.peek() !== 'null';
+  reader.skipValue();
+  return given;
+}

@@ -1,0 +1,50 @@
+/** What the caller presented, unverified. Never logged, never forwarded. */
+export type Credential =
+  /** A key or a token: tabs and bytes 0x20 to 0x7E only; may be empty. */
+  | { readonly kind: 'given'; readonly text: string }
+  /** A control byte, which no HTTP parser should have let through. */
+  | { readonly kind: 'malformed' };
+
+const MALFORMED: Credential = Object.freeze({ kind: 'malformed' });
+const PLAIN = /^[\t -~]*$/;
+const BEARER = 'Bearer ';
+
+/**
+ * The credential of a request: the first `api-key`, otherwise the first `Authorization` that starts with exactly
+ * `Bearer `. `undefined` = nothing usable was given.
+ *
+ * The same for every protocol: HTTP/1 parsers cut blanks around a value before it gets here and HTTP/2 ones do not, and
+ * the difference that makes (`Bearer ` alone, a key behind a blank) is upstream's, too.
+ *
+ * Upstream: Qdrant v1.18.3. An empty `api-key` counts as given and hides `Authorization`; one with a byte of 0x80 or
+ * more counts as absent, and a second one is not looked at.
+ *
+ * @param rawHeaders name, value, name, value, in the order received; one character per byte, names in any case
+ */
+export function readCredential(rawHeaders: readonly string[]): Credential | undefined {
+  let key: string | undefined;
+  let authorization: string | undefined;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (key === undefined && name?.length === 7 && name.toLowerCase() === 'api-key') {
+      key = rawHeaders[at + 1];
+    } else if (authorization === undefined && name?.length === 13 && name.toLowerCase() === 'authorization') {
+      authorization = rawHeaders[at + 1];
+    }
+  }
+  const fromKey = key === undefined ? undefined : readValue(key);
+  if (fromKey || authorization === undefined) return fromKey;
+  const value = readValue(authorization);
+  if (value?.kind !== 'given') return value;
+  return value.text.startsWith(BEARER) ? { kind: 'given', text: value.text.slice(BEARER.length) } : undefined;
+}
+
+/** `undefined` = holds a byte of 0x80 or more. */
+function readValue(value: string): Credential | undefined {
+  if (PLAIN.test(value)) return { kind: 'given', text: value };
+  for (let at = 0; at < value.length; at += 1) {
+    const byte = value.charCodeAt(at);
+    if (byte === 0x7f || (byte < 0x20 && byte !== 0x09)) return MALFORMED;
+  }
+  return undefined;
+}

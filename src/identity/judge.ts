@@ -1,0 +1,73 @@
+import {
+  type Denial,
+  EXPIRED_SIGNATURE,
+  INVALID_CREDENTIAL,
+  INVALID_SIGNATURE,
+  invalidClaims,
+} from '../policy/denial.ts';
+import { type Claims, readClaims } from './claims.ts';
+import type { JwtSecret } from './key-ring.ts';
+import type { Principal } from './principal.ts';
+import { verifyToken } from './token.ts';
+import type { TokenShape } from './token-shape.ts';
+import type { ValueExists } from './value-exists-claim.ts';
+
+/** A token that was accepted, and what has to be asked again each time it is presented. */
+export interface AcceptedToken {
+  readonly kind: 'accepted';
+  readonly principal: Principal;
+  /** Seconds since 1970. */
+  readonly exp: number | undefined;
+  readonly valueExists: ValueExists | undefined;
+}
+
+/** Upstream: a token is good for so many seconds after `exp`. */
+const LEEWAY_SECONDS = 30;
+
+/** Has the time passed? To the second, leeway included: exactly 30 s after `exp` it has not. `now` in milliseconds. */
+export function isExpired(exp: number | undefined, now: number): boolean {
+  return exp !== undefined && exp < Math.floor(now / 1000) - LEEWAY_SECONDS;
+}
+
+/**
+ * Tries a token with every secret.
+ *
+ * Upstream: the first secret that accepts wins. If none does, the first one that gave an answer decides; that a token is
+ * undecodable is no answer. So with two secrets, undecodable claims signed with the first are "InvalidSignature".
+ *
+ * @param now milliseconds since 1970
+ */
+export async function judgeToken(
+  shape: TokenShape,
+  secrets: readonly JwtSecret[],
+  now: number,
+): Promise<AcceptedToken | Denial> {
+  let answer: Denial | undefined;
+  for (const secret of secrets) {
+    const judged = await judgeWith(shape, secret, now);
+    if (judged?.kind === 'accepted') return judged;
+    answer ??= judged;
+  }
+  return answer ?? INVALID_CREDENTIAL;
+}
+
+/** `undefined` = undecodable. */
+async function judgeWith(
+  shape: TokenShape,
+  secret: JwtSecret,
+  now: number,
+): Promise<AcceptedToken | Denial | undefined> {
+  const verified = await verifyToken(shape, secret.bytes);
+  if (verified.kind === 'invalid-signature') return INVALID_SIGNATURE;
+  if (verified.kind === 'undecodable') return undefined;
+  const claims = readClaims(verified.claims);
+  if (!claims) return undefined;
+  if (isExpired(claims.exp, now)) return EXPIRED_SIGNATURE;
+  if (claims.faults !== '') return invalidClaims(claims.faults);
+  return accept(claims, secret.keyId);
+}
+
+function accept({ access, subject, exp, valueExists }: Claims, keyId: string): AcceptedToken {
+  const principal: Principal = Object.freeze({ kind: 'principal', access, authType: 'Jwt', keyId, subject });
+  return Object.freeze({ kind: 'accepted', principal, exp, valueExists });
+}

@@ -1,0 +1,69 @@
+import { JsonFault } from '../json/fault.ts';
+import type { JsonReader } from '../json/reader.ts';
+
+/** The bytes are JSON, but not of the shape asked for. Says nothing of what was read. */
+export class UndecodableFault extends Error {
+  override readonly name = 'UndecodableFault';
+}
+
+/** Runs a reader; `undefined` = the bytes cannot be decoded. Any other error passes. */
+export function decoded<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof JsonFault || error instanceof UndecodableFault) return undefined;
+    throw error;
+  }
+}
+
+/** How each named field is read; each function must consume exactly one value. */
+export type FieldReaders = Readonly<Record<string, (reader: JsonReader) => unknown>>;
+
+/** What the fields held; a field that was not there is absent. */
+export type Struct<F extends FieldReaders> = { readonly [K in keyof F]?: ReturnType<F[K]> };
+
+/** Reads an object as a struct: a named field may be missing, but not come twice. Other fields go to `other`. */
+export function readStruct<F extends FieldReaders>(
+  reader: JsonReader,
+  fields: F,
+  other: (reader: JsonReader) => void,
+): Struct<F> {
+  const found: Record<string, unknown> = {};
+  reader.readObject((field) => {
+    const read = Object.hasOwn(fields, field) ? fields[field] : undefined;
+    if (!read) {
+      other(reader);
+      return;
+    }
+    if (Object.hasOwn(found, field)) throw new UndecodableFault('a field is given twice');
+    found[field] = read(reader);
+  });
+  return found as Struct<F>; // only names of `fields` get in, each with what its reader gave
+}
+
+/** Passes over a value that is not looked at. */
+export function ignore(reader: JsonReader): void {
+  reader.skipValue();
+}
+
+export function readString(reader: JsonReader): string {
+  return reader.readString();
+}
+
+/** A string; `undefined` = null. */
+export function readOptionalString(reader: JsonReader): string | undefined {
+  if (reader.peek() !== 'null') return reader.readString();
+  reader.readNull();
+  return undefined;
+}
+
+/** The value, unless it is missing. */
+export function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new UndecodableFault('a field is missing');
+  return value;
+}
+
+/** The allowed word equal to `text`. */
+export function oneOf<T extends string>(allowed: readonly T[], text: string): T {
+  return required(allowed.find((word) => word === text));
+}

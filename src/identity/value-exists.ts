@@ -1,0 +1,107 @@
+import {
+  type Denial,
+  INTERNAL_FAULT,
+  UPSTREAM_TIMEOUT,
+  VALUE_EXISTS_NO_COLLECTION,
+  VALUE_EXISTS_NO_POINT,
+} from '../policy/denial.ts';
+import type { MatchValue, ValueExists } from './value-exists-claim.ts';
+
+/** Upstream's filter for the look-up. `JSON.stringify` writes it exactly, 64-bit integers included. */
+export interface ScrollFilter {
+  readonly must: readonly { readonly key: string; readonly match: { readonly value: unknown } }[];
+}
+
+/** Does a point of the collection pass the filter? A `Denial` = it could not be found out. */
+export type Scroll = (
+  collection: string,
+  filter: ScrollFilter,
+  signal: AbortSignal,
+) => Promise<'match' | 'no-match' | 'no-collection' | Denial>;
+
+/** Runs `run` once, `ms` milliseconds from now, unless the returned function is called before. */
+export type Schedule = (ms: number, run: () => void) => () => void;
+
+export interface ValueExistsOptions {
+  readonly scroll: Scroll;
+  /** Time limit of one look-up, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly schedule?: Schedule;
+}
+
+/** Asks whether a claim holds now; `undefined` = it does. Never rejects: what cannot be found out is a denial. */
+export type CheckValueExists = (claim: ValueExists) => Promise<Denial | undefined>;
+
+/**
+ * The stateful check of a token. Upstream: runs on every request, nothing is remembered, with full access.
+ *
+ * Requests that present the same claim (the same object) at the same time share one look-up.
+ */
+export function createValueExists({ scroll, timeoutMs, schedule = after }: ValueExistsOptions): CheckValueExists {
+  const underWay = new Map<ValueExists, Promise<Denial | undefined>>();
+  return (claim) => {
+    const shared = underWay.get(claim);
+    if (shared) return shared;
+    const asked = ask(claim, scroll, timeoutMs, schedule).finally(() => underWay.delete(claim));
+    underWay.set(claim, asked);
+    return asked;
+  };
+}
+
+/** Never waits longer than the limit, whether or not `scroll` minds the signal. */
+function ask(claim: ValueExists, scroll: Scroll, timeoutMs: number, schedule: Schedule): Promise<Denial | undefined> {
+  if (!canExist(claim.collection)) return Promise.resolve(VALUE_EXISTS_NO_COLLECTION);
+  return new Promise((resolve) => {
+    const abort = new AbortController();
+    const cancel = schedule(timeoutMs, () => {
+      resolve(UPSTREAM_TIMEOUT);
+      abort.abort();
+    });
+    const settle = (denial: Denial | undefined): void => {
+      cancel();
+      resolve(denial);
+    };
+    // INVARIANT: anything but `match` denies.
+    askUpstream(claim, scroll, abort.signal).then(settle, () => settle(INTERNAL_FAULT));
+  });
+}
+
+async function askUpstream(claim: ValueExists, scroll: Scroll, signal: AbortSignal): Promise<Denial | undefined> {
+  return denialOf(await scroll(claim.collection, filterOf(claim), signal));
+}
+
+function denialOf(answer: 'match' | 'no-match' | 'no-collection' | Denial): Denial | undefined {
+  switch (answer) {
+    case 'match':
+      return undefined;
+    case 'no-match':
+      return VALUE_EXISTS_NO_POINT;
+    case 'no-collection':
+      return VALUE_EXISTS_NO_COLLECTION;
+    default:
+      return answer?.kind === 'denial' ? answer : INTERNAL_FAULT;
+  }
+}
+
+/** Upstream: no such name can be created. They would also change the meaning of a path they are put in. */
+function canExist(collection: string): boolean {
+  return collection !== '' && collection !== '.' && collection !== '..' && !collection.includes('/');
+}
+
+function filterOf(claim: ValueExists): ScrollFilter {
+  return { must: claim.matches.map(({ key, value }) => ({ key, match: { value: writable(value) } })) };
+}
+
+/** What `JSON.stringify` writes as this value. A number would lose digits beyond 2^53. */
+function writable(value: MatchValue): unknown {
+  if (typeof value !== 'bigint') return value;
+  return rawJson.rawJSON(value.toString());
+}
+
+/** In the runtime since V8 11.4; not yet in the compiler's library. */
+const rawJson = JSON as unknown as { rawJSON(text: string): unknown };
+
+function after(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,320 @@
+import type { Socket } from 'node:net';
+import { FrameBudget } from './budget.ts';
+import {
+  checkFrame,
+  DEFAULT_MAX_FRAME_SIZE,
+  dependsOnItself,
+  ErrorCode,
+  Flag,
+  type Frame,
+  FrameReader,
+  FrameType,
+  Http2Fault,
+  headerFragmentOf,
+  parseSettings,
+  resetCodeOf,
+  type Setting,
+  SettingId,
+  windowIncrementOf,
+  writeGoaway,
+  writePing,
+  writeRstStream,
+  writeSettings,
+  writeSettingsAck,
+} from './frames.ts';
+import { type HeaderField, HpackDecoder } from './hpack.ts';
+import { Outbox } from './outbox.ts';
+
+/** Frames that cost more than they carry: how many at once, and how many a second after that. */
+const BUDGET_BURST = 2000;
+const BUDGET_PER_SECOND = 500;
+
+/** How long (ms) a connection that has been told to go may take to do so. */
+const CLOSE_LINGER_MS = 1000;
+
+export interface ClientLimits {
+  readonly maxStreams: number;
+  readonly headerBytes: number;
+  readonly headerCount: number;
+  /** Milliseconds for the preface, and for the rest of a header block once it has begun. */
+  readonly headerTimeoutMs: number;
+}
+
+/** What the client connection tells the relay. */
+export interface ClientEvents {
+  /** A whole header block. `fields` are incomplete when `oversized`. */
+  clientHeaders(streamId: number, fields: readonly HeaderField[], endStream: boolean, oversized: boolean): void;
+  clientData(frame: Frame): void;
+  clientReset(streamId: number, code: number): void;
+  /** A grant; stream 0 is the connection. */
+  clientGrant(streamId: number, increment: number, frame: Frame): void;
+  /** The client's settings. Acknowledge them through `acknowledge`, once. */
+  clientSettings(settings: readonly Setting[]): void;
+  /** The client acknowledged settings that came from upstream. */
+  clientAcknowledged(): void;
+  /** A fault of one stream, to be reset there. */
+  clientFault(fault: Http2Fault): void;
+  clientBurst(): void;
+  /** The connection is gone. Called once. */
+  clientGone(): void;
+}
+
+/**
+ * The client's connection: its own part of HTTP/2 (preface, SETTINGS, PING, GOAWAY, header blocks, flood limits). The
+ * streams' frames are handed on. Its mirror is `UpstreamLink`.
+ */
+export class ClientLink {
+  readonly outbox = new Outbox();
+  readonly socket: Socket;
+  readonly #events: ClientEvents;
+  readonly #limits: ClientLimits;
+  readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true);
+  readonly #onFrame = (frame: Frame): void => this.#take(frame);
+  readonly #decoder: HpackDecoder;
+  readonly #budget: FrameBudget;
+  readonly #clock: () => number;
+  readonly #openedAt: number;
+  #sawSettings = false;
+  #sawBytes = false;
+  /** ACKs the client owes: for our own settings, and for upstream's. */
+  readonly #expectedAcks: ('own' | 'upstream')[] = ['own'];
+  #block: Buffer[] = [];
+  #blockBytes = 0;
+  #blockStream = 0;
+  #blockEnds = false;
+  #blockSince = 0;
+  #lastStreamId = 0;
+  #closing = false;
+  #closeBy = Number.POSITIVE_INFINITY;
+  #gone = false;
+
+  constructor(socket: Socket, limits: ClientLimits, events: ClientEvents, clock: () => number) {
+    this.socket = socket;
+    this.#events = events;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#openedAt = clock();
+    this.#decoder = new HpackDecoder({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
+    this.#budget = new FrameBudget(BUDGET_BURST, BUDGET_PER_SECOND, this.#openedAt);
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('end', () => this.#end());
+    socket.on('error', () => this.#end());
+    socket.on('close', () => this.#end());
+    this.outbox.bytes(
+      writeSettings([
+        [SettingId.MAX_CONCURRENT_STREAMS, limits.maxStreams],
+        [SettingId.MAX_HEADER_LIST_SIZE, limits.headerBytes],
+      ]),
+    );
+    this.outbox.attach(socket);
+  }
+
+  /** Highest stream id the client has opened. */
+  get lastStreamId(): number {
+    return this.#lastStreamId;
+  }
+
+  /** True once GOAWAY has been sent for a fault, or the socket has closed: nothing more is taken. */
+  get closing(): boolean {
+    return this.#closing || this.#gone;
+  }
+
+  acknowledge(): void {
+    this.outbox.bytes(writeSettingsAck());
+  }
+
+  /** Passes upstream's settings on; `clientAcknowledged` follows. */
+  sendSettings(settings: readonly Setting[]): void {
+    this.#expectedAcks.push('upstream');
+    const { maxStreams } = this.#limits;
+    const clamped = settings.map(
+      ([id, value]): Setting => [id, id === SettingId.MAX_CONCURRENT_STREAMS ? Math.min(value, maxStreams) : value],
+    );
+    this.outbox.bytes(writeSettings(clamped));
+  }
+
+  resetStream(streamId: number, code: number): void {
+    this.outbox.bytes(writeRstStream(streamId, code));
+  }
+
+  /** Asks the client to take new calls elsewhere; open ones go on. */
+  goaway(): void {
+    this.outbox.bytes(writeGoaway(this.#lastStreamId, ErrorCode.NO_ERROR));
+  }
+
+  /** Ends the connection for a fault of the client's. */
+  fail(code: number, reason: string): void {
+    if (this.closing) return;
+    this.outbox.bytes(writeGoaway(this.#lastStreamId, code, reason));
+    this.close();
+  }
+
+  /** Sends what waits, then closes. */
+  close(): void {
+    if (this.closing) return;
+    this.#closing = true;
+    this.#closeBy = this.#clock() + CLOSE_LINGER_MS;
+    this.outbox.flush();
+    this.socket.end();
+  }
+
+  /** Cuts connections that linger, never began, or stopped inside a header block. */
+  tick(now: number): void {
+    if (now > this.#closeBy) this.socket.destroy();
+    else if (!this.#sawSettings && now - this.#openedAt > this.#limits.headerTimeoutMs) this.socket.destroy();
+    else if (this.#blockStream !== 0 && now - this.#blockSince > this.#limits.headerTimeoutMs) {
+      this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'header block not completed in time');
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.closing) return;
+    if (!this.#sawBytes) {
+      this.#sawBytes = true;
+      if (looksLikeHttp1(chunk)) {
+        this.#refuseHttp1();
+        return;
+      }
+    }
+    try {
+      this.#reader.push(chunk, this.#onFrame);
+    } catch (error) {
+      if (error instanceof Http2Fault) this.fail(error.code, error.reason);
+      else this.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
+    }
+    this.#events.clientBurst();
+  }
+
+  /** Upstream speaks HTTP/2 only on this port; a readable word beats a reset. */
+  #refuseHttp1(): void {
+    const text = 'this port speaks gRPC over HTTP/2 only\n';
+    this.#closing = true;
+    this.#closeBy = this.#clock() + CLOSE_LINGER_MS;
+    this.socket.end(
+      `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
+    );
+  }
+
+  #end(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.socket.destroy();
+    this.#events.clientGone();
+  }
+
+  #take(frame: Frame): void {
+    if (this.closing) return;
+    checkFrame(frame);
+    if (this.#blockStream !== 0 && frame.type !== FrameType.CONTINUATION) throw protocol('header block interrupted');
+    if (!this.#sawSettings && (frame.type !== FrameType.SETTINGS || frame.has(Flag.ACK))) {
+      throw protocol('settings expected first');
+    }
+    try {
+      this.#handle(frame);
+    } catch (error) {
+      if (!(error instanceof Http2Fault) || error.streamId === 0) throw error;
+      this.#events.clientFault(error);
+    }
+  }
+
+  #handle(frame: Frame): void {
+    switch (frame.type) {
+      case FrameType.DATA:
+        if (frame.length === 0 && !frame.has(Flag.END_STREAM)) this.#spend(1);
+        this.#knownStream(frame);
+        this.#events.clientData(frame);
+        break;
+      case FrameType.HEADERS:
+        if (dependsOnItself(frame)) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'depends on itself');
+        this.#blockStream = frame.streamId;
+        this.#blockEnds = frame.has(Flag.END_STREAM);
+        this.#blockSince = this.#clock();
+        this.#gather(frame, headerFragmentOf(frame));
+        break;
+      case FrameType.CONTINUATION:
+        if (this.#blockStream === 0 || frame.streamId !== this.#blockStream)
+          throw protocol('continuation without headers');
+        this.#spend(1);
+        this.#gather(frame, frame.payload);
+        break;
+      case FrameType.PRIORITY:
+        this.#spend(1);
+        if (dependsOnItself(frame)) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'depends on itself');
+        break;
+      case FrameType.RST_STREAM:
+        this.#spend(2);
+        this.#knownStream(frame);
+        this.#events.clientReset(frame.streamId, resetCodeOf(frame));
+        break;
+      case FrameType.SETTINGS:
+        this.#settings(frame);
+        break;
+      case FrameType.PING:
+        this.#spend(1);
+        if (!frame.has(Flag.ACK)) this.outbox.bytes(writePing(frame.payload, true));
+        break;
+      case FrameType.WINDOW_UPDATE:
+        if (frame.streamId !== 0) this.#knownStream(frame);
+        this.#events.clientGrant(frame.streamId, windowIncrementOf(frame), frame);
+        break;
+      case FrameType.PUSH_PROMISE:
+        throw protocol('clients cannot push');
+      default:
+        // GOAWAY: the client opens no more streams and closes when it is done. Extensions are ignored.
+        break;
+    }
+  }
+
+  /** Frames on a stream that was never opened end the connection (RFC 9113 section 5.1, idle). */
+  #knownStream(frame: Frame): void {
+    if (frame.streamId > this.#lastStreamId || frame.streamId % 2 === 0) throw protocol('stream is idle');
+  }
+
+  #gather(frame: Frame, fragment: Buffer): void {
+    this.#blockBytes += fragment.length;
+    // Over the limit nothing is kept; the block can then not be decoded, so the connection ends.
+    if (this.#blockBytes > this.#limits.headerBytes) {
+      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
+    }
+    this.#block.push(fragment);
+    if (!frame.has(Flag.END_HEADERS)) return;
+    const block = this.#block.length === 1 ? fragment : Buffer.concat(this.#block);
+    const streamId = this.#blockStream;
+    this.#block = [];
+    this.#blockBytes = 0;
+    this.#blockStream = 0;
+    const fields: HeaderField[] = [];
+    this.#decoder.decode(block, (name, value, neverIndexed) => fields.push([name, value, neverIndexed]));
+    if (streamId % 2 === 0) throw protocol('clients open odd streams');
+    if (streamId > this.#lastStreamId) this.#lastStreamId = streamId;
+    this.#events.clientHeaders(streamId, fields, this.#blockEnds, this.#decoder.oversized);
+  }
+
+  #settings(frame: Frame): void {
+    this.#sawSettings = true;
+    if (frame.has(Flag.ACK)) {
+      if (this.#expectedAcks.shift() === 'upstream') this.#events.clientAcknowledged();
+      return;
+    }
+    this.#spend(4);
+    this.#events.clientSettings(parseSettings(frame.payload, 'client'));
+  }
+
+  #spend(cost: number): void {
+    if (!this.#budget.take(cost, this.#clock())) {
+      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many frames');
+    }
+  }
+}
+
+function protocol(reason: string): Http2Fault {
+  return new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, reason);
+}
+
+const HTTP1_METHODS = ['GET ', 'POST ', 'PUT ', 'HEAD ', 'DELETE ', 'OPTIONS ', 'PATCH '];
+
+function looksLikeHttp1(chunk: Buffer): boolean {
+  const start = chunk.toString('latin1', 0, 8);
+  return HTTP1_METHODS.some((method) => start.startsWith(method));
+}

@@ -1,0 +1,74 @@
+import { ErrorCode, Http2Fault } from './frames.ts';
+
+/** What both sides start from (RFC 9113 section 6.9.2). */
+export const INITIAL_WINDOW = 65_535;
+const MAX_WINDOW = 0x7fff_ffff;
+
+/**
+ * The connection windows of one client connection, in bytes.
+ *
+ * Credit passes end to end: what the client grants goes to the upstream and the other way round. Two things upset the
+ * sum and are settled here. DATA the gateway swallows was never seen upstream, so the gateway returns its credit.
+ * DATA the gateway sends itself uses credit that upstream counts as its own, so as much is withheld from the next
+ * grants; until it is made up, upstream may overdraw, and its DATA waits here.
+ */
+export class ClientWindow {
+  /** What may still be sent to the client. */
+  toClient = INITIAL_WINDOW;
+  /** What the client may still send. */
+  #fromClient = INITIAL_WINDOW;
+  /** Credit that upstream thinks it has and the client has not given. */
+  #owed = 0;
+  /** Credit to return to the client at the end of the burst. */
+  #toReturn = 0;
+
+  /** DATA arrived. Throws when the client sent more than it was allowed to. */
+  received(bytes: number): void {
+    this.#fromClient -= bytes;
+    if (this.#fromClient < 0) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'connection window exceeded');
+  }
+
+  /** DATA that arrived will never go upstream. */
+  swallowed(bytes: number): void {
+    this.#toReturn += bytes;
+  }
+
+  /** Upstream grants the client more. */
+  grantedByUpstream(bytes: number): void {
+    this.#fromClient += bytes;
+  }
+
+  /** Credit to return now; the caller sends it. */
+  takeReturn(): number {
+    const bytes = this.#toReturn;
+    this.#toReturn = 0;
+    this.#fromClient += bytes;
+    return bytes;
+  }
+
+  /** The client grants more. Returns how much of it is upstream's. */
+  grantedByClient(bytes: number): number {
+    this.toClient += bytes;
+    if (this.toClient > MAX_WINDOW) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'connection window overflow');
+    const kept = Math.min(bytes, this.#owed);
+    this.#owed -= kept;
+    return bytes - kept;
+  }
+
+  /** Upstream's DATA goes to the client. */
+  relayed(bytes: number): void {
+    this.toClient -= bytes;
+  }
+
+  /** The gateway's own DATA goes to the client. */
+  sentOwn(bytes: number, upstreamKnown: boolean): void {
+    this.toClient -= bytes;
+    if (upstreamKnown) this.#owed += bytes;
+  }
+
+  /** An upstream connection begins with its own idea of the window. Returns the grant that corrects it, or 0. */
+  adopt(): number {
+    this.#owed = Math.max(0, INITIAL_WINDOW - this.toClient);
+    return Math.max(0, this.toClient - INITIAL_WINDOW);
+  }
+}

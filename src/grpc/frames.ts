@@ -1,0 +1,476 @@
+/** Bytes of a frame header (RFC 9113 section 4.1). */
+export const FRAME_HEADER_BYTES = 9;
+
+/** Largest payload until SETTINGS say otherwise, and the smallest limit anyone may set (RFC 9113 section 6.5.2). */
+export const DEFAULT_MAX_FRAME_SIZE = 16_384;
+
+/** What a client sends before its first frame (RFC 9113 section 3.4). */
+export const CLIENT_PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+/** Frame types (RFC 9113 section 6). Any other number is an extension, to be ignored. */
+export const FrameType = {
+  DATA: 0,
+  HEADERS: 1,
+  PRIORITY: 2,
+  RST_STREAM: 3,
+  SETTINGS: 4,
+  PUSH_PROMISE: 5,
+  PING: 6,
+  GOAWAY: 7,
+  WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
+} as const;
+
+/** Frame flags (RFC 9113 section 6); `ACK` is for SETTINGS and PING and shares its bit with `END_STREAM`. */
+export const Flag = { ACK: 0x1, END_STREAM: 0x1, END_HEADERS: 0x4, PADDED: 0x8, PRIORITY: 0x20 } as const;
+
+/** Error codes of RST_STREAM and GOAWAY (RFC 9113 section 7). */
+export const ErrorCode = {
+  NO_ERROR: 0,
+  PROTOCOL_ERROR: 1,
+  INTERNAL_ERROR: 2,
+  FLOW_CONTROL_ERROR: 3,
+  SETTINGS_TIMEOUT: 4,
+  STREAM_CLOSED: 5,
+  FRAME_SIZE_ERROR: 6,
+  REFUSED_STREAM: 7,
+  CANCEL: 8,
+  COMPRESSION_ERROR: 9,
+  CONNECT_ERROR: 10,
+  ENHANCE_YOUR_CALM: 11,
+  INADEQUATE_SECURITY: 12,
+  HTTP_1_1_REQUIRED: 13,
+} as const;
+
+/** One of the error codes we send; a received one may be any 32-bit number. */
+export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
+
+/** Setting identifiers (RFC 9113 section 6.5.2, RFC 8441, RFC 9218). */
+export const SettingId = {
+  HEADER_TABLE_SIZE: 1,
+  ENABLE_PUSH: 2,
+  MAX_CONCURRENT_STREAMS: 3,
+  INITIAL_WINDOW_SIZE: 4,
+  MAX_FRAME_SIZE: 5,
+  MAX_HEADER_LIST_SIZE: 6,
+  ENABLE_CONNECT_PROTOCOL: 8,
+  NO_RFC7540_PRIORITIES: 9,
+} as const;
+
+/** One setting: identifier (unknown ones included) and unsigned 32-bit value. */
+export type Setting = readonly [id: number, value: number];
+
+const MAX_WINDOW = 0x7fff_ffff;
+const LARGEST_MAX_FRAME_SIZE = 0xff_ffff;
+
+/** The peer broke HTTP/2. `streamId` 0 asks for GOAWAY and the end of the connection, any other for RST_STREAM there. */
+export class Http2Fault extends Error {
+  readonly code: ErrorCode;
+  readonly streamId: number;
+  readonly reason: string;
+
+  /** A fault with its RFC 9113 code; `reason` is also the message. */
+  constructor(code: ErrorCode, streamId: number, reason: string) {
+    super(reason);
+    this.name = 'Http2Fault';
+    this.code = code;
+    this.streamId = streamId;
+    this.reason = reason;
+  }
+}
+
+/**
+ * A frame as it stands in the received bytes. The reader owns one object and reuses it: valid only inside the callback.
+ * The bytes may be kept: they are a view of the chunk, or of a buffer of their own when the frame straddled chunks.
+ */
+export class Frame {
+  /** Frame type; may be an unknown number. */
+  type = 0;
+  /** Flag bits, unknown ones included. */
+  flags = 0;
+  /** Stream identifier without the reserved bit; 0 is the connection. */
+  streamId = 0;
+  /** Payload bytes, padding included. */
+  length = 0;
+  /** Bytes that hold the frame. Neighbouring frames of one source can be sent on as one range. */
+  source: Buffer = CLIENT_PREFACE;
+  /** Where the frame header begins in `source`; the frame ends `FRAME_HEADER_BYTES + length` later. */
+  start = 0;
+
+  /** View of the payload, padding included. */
+  get payload(): Buffer {
+    const from = this.start + FRAME_HEADER_BYTES;
+    return this.source.subarray(from, from + this.length);
+  }
+
+  /** View of the whole frame as received, header included, to be forwarded verbatim. */
+  get raw(): Buffer {
+    return this.source.subarray(this.start, this.start + FRAME_HEADER_BYTES + this.length);
+  }
+
+  /** True when a bit of `Flag` is set. */
+  has(flag: number): boolean {
+    return (this.flags & flag) !== 0;
+  }
+}
+
+/** Receives one frame; the object is only valid until the callback returns. */
+export type OnFrame = (frame: Frame) => void;
+
+/**
+ * Cuts a byte stream into frames, whatever the chunks. A frame inside one chunk is not copied; one that straddles chunks
+ * is copied once. Checks only the length against the maximum (`checkFrame` does the rest).
+ */
+export class FrameReader {
+  readonly #frame = new Frame();
+  readonly #head = Buffer.alloc(FRAME_HEADER_BYTES);
+  #headBytes = 0;
+  #partial: Buffer | undefined;
+  #partialBytes = 0;
+  #prefaceBytes: number;
+  #unusable = false;
+
+  /** Largest payload accepted, in bytes; raise it when the peer has acknowledged a larger SETTINGS_MAX_FRAME_SIZE. */
+  maxFrameSize: number;
+
+  /** With `expectPreface` the stream must begin with `CLIENT_PREFACE`, which is checked and not handed on. */
+  constructor(maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE, expectPreface = false) {
+    this.maxFrameSize = maxFrameSize;
+    this.#prefaceBytes = expectPreface ? 0 : CLIENT_PREFACE.length;
+  }
+
+  /**
+   * Takes the next bytes and calls `onFrame` for each frame they complete. Throws `Http2Fault` FRAME_SIZE_ERROR as soon as
+   * a header announces too much, PROTOCOL_ERROR for a wrong preface; after any exception, also one of the callback,
+   * and from inside the callback, it throws INTERNAL_ERROR.
+   */
+  push(chunk: Buffer, onFrame: OnFrame): void {
+    if (this.#unusable) throw new Http2Fault(ErrorCode.INTERNAL_ERROR, 0, 'frame reader has failed or is busy');
+    this.#unusable = true;
+    let at = this.#takePreface(chunk);
+    if (this.#headBytes > 0 || this.#partial !== undefined) at = this.#takePartial(chunk, at, onFrame);
+    while (at + FRAME_HEADER_BYTES <= chunk.length) {
+      const next = at + FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at);
+      if (next > chunk.length) break;
+      this.#yield(chunk, at, onFrame);
+      at = next;
+    }
+    if (at < chunk.length) this.#takePartial(chunk, at, onFrame);
+    this.#unusable = false;
+  }
+
+  #takePreface(chunk: Buffer): number {
+    let at = 0;
+    for (; at < chunk.length && this.#prefaceBytes < CLIENT_PREFACE.length; at++) {
+      if (chunk[at] !== CLIENT_PREFACE[this.#prefaceBytes]) {
+        throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, 'connection preface expected');
+      }
+      this.#prefaceBytes++;
+    }
+    return at;
+  }
+
+  /** Moves bytes of a straddling frame into place; returns where the chunk goes on. */
+  #takePartial(chunk: Buffer, start: number, onFrame: OnFrame): number {
+    let at = start;
+    if (this.#partial === undefined) {
+      const copied = chunk.copy(this.#head, this.#headBytes, at);
+      at += copied;
+      this.#headBytes += copied;
+      if (this.#headBytes < FRAME_HEADER_BYTES) return at;
+      // Not reused: the bytes handed out may wait in a socket's write queue.
+      this.#partial = Buffer.allocUnsafe(FRAME_HEADER_BYTES + this.#payloadBytes(this.#head, 0));
+      this.#head.copy(this.#partial);
+      this.#partialBytes = FRAME_HEADER_BYTES;
+      this.#headBytes = 0;
+    }
+    const copied = chunk.copy(this.#partial, this.#partialBytes, at);
+    this.#partialBytes += copied;
+    if (this.#partialBytes === this.#partial.length) {
+      const whole = this.#partial;
+      this.#partial = undefined;
+      this.#yield(whole, 0, onFrame);
+    }
+    return at + copied;
+  }
+
+  #payloadBytes(source: Buffer, at: number): number {
+    const bytes = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
+    if (bytes > this.maxFrameSize) {
+      throw new Http2Fault(ErrorCode.FRAME_SIZE_ERROR, 0, 'frame is larger than the maximum frame size');
+    }
+    return bytes;
+  }
+
+  #yield(source: Buffer, at: number, onFrame: OnFrame): void {
+    const frame = this.#frame;
+    frame.source = source;
+    frame.start = at;
+    frame.length = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
+    frame.type = source[at + 3] as number;
+    frame.flags = source[at + 4] as number;
+    frame.streamId = readUint31(source, at + 5);
+    onFrame(frame);
+  }
+}
+
+/** 32 bits big-endian without the reserved top bit. */
+function readUint31(source: Buffer, at: number): number {
+  const high = ((source[at] as number) & 0x7f) << 24;
+  return high | ((source[at + 1] as number) << 16) | ((source[at + 2] as number) << 8) | (source[at + 3] as number);
+}
+
+type FrameRule = {
+  readonly stream: 'connection' | 'stream' | 'either';
+  readonly fits: (length: number, flags: number) => boolean;
+  /** A wrong length is the stream's fault only, not the connection's. */
+  readonly streamFault?: true;
+};
+
+const anyLength = (): boolean => true;
+
+/** Rows by frame type (RFC 9113 sections 6.1 to 6.10). */
+const FRAME_RULES: readonly FrameRule[] = [
+  { stream: 'stream', fits: anyLength },
+  { stream: 'stream', fits: anyLength },
+  { stream: 'stream', fits: (length) => length === 5, streamFault: true },
+  { stream: 'stream', fits: (length) => length === 4 },
+  { stream: 'connection', fits: (length, flags) => ((flags & Flag.ACK) !== 0 ? length === 0 : length % 6 === 0) },
+  { stream: 'stream', fits: (length) => length >= 4 },
+  { stream: 'connection', fits: (length) => length === 8 },
+  { stream: 'connection', fits: (length) => length >= 8 },
+  { stream: 'either', fits: (length) => length === 4 },
+  { stream: 'stream', fits: anyLength },
+];
+
+/** Throws `Http2Fault` when a frame stands on the wrong stream or has a length its type cannot have. */
+export function checkFrame(frame: Frame): void {
+  const rule = FRAME_RULES[frame.type];
+  if (rule === undefined || (frame.type === FrameType.DATA && frame.streamId !== 0)) return;
+  if (rule.stream !== 'either' && (rule.stream === 'stream') !== (frame.streamId !== 0)) {
+    throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, `frame of type ${frame.type} belongs to the ${rule.stream}`);
+  }
+  if (!rule.fits(frame.length, frame.flags)) {
+    const streamId = rule.streamFault === true ? frame.streamId : 0;
+    throw new Http2Fault(ErrorCode.FRAME_SIZE_ERROR, streamId, `frame of type ${frame.type} has a wrong length`);
+  }
+}
+
+/** Payload of a DATA frame without its padding (RFC 9113 section 6.1). Bad padding throws a connection fault. */
+export function dataOf(frame: Frame): Buffer {
+  return unpad(frame, 0);
+}
+
+/** Header block fragment of a HEADERS frame, padding and priority removed (RFC 9113 section 6.2). */
+export function headerFragmentOf(frame: Frame): Buffer {
+  return unpad(frame, frame.has(Flag.PRIORITY) ? 5 : 0);
+}
+
+function unpad(frame: Frame, skip: number): Buffer {
+  const { source, length, start } = frame;
+  const padded = frame.has(Flag.PADDED) ? 1 : 0;
+  if (length < padded + skip) throw new Http2Fault(ErrorCode.FRAME_SIZE_ERROR, 0, 'frame is too short for its flags');
+  const from = start + FRAME_HEADER_BYTES;
+  const padding = padded === 0 ? 0 : (source[from] as number);
+  if (padded + skip + padding > length) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, 'padding exceeds the frame');
+  return source.subarray(from + padded + skip, from + length - padding);
+}
+
+/** True when a PRIORITY frame, or the priority part of a HEADERS frame, names its own stream (RFC 7540 section 5.3.1). */
+export function dependsOnItself(frame: Frame): boolean {
+  const inHeaders = frame.type === FrameType.HEADERS && frame.has(Flag.PRIORITY);
+  if (!inHeaders && frame.type !== FrameType.PRIORITY) return false;
+  const at = inHeaders && frame.has(Flag.PADDED) ? 1 : 0;
+  return frame.length >= at + 5 && readUint31(frame.source, frame.start + FRAME_HEADER_BYTES + at) === frame.streamId;
+}
+
+/**
+ * Settings of a SETTINGS payload in their order, unknown ones included (RFC 9113 section 6.5). Values out of range throw
+ * a connection fault; `sender` matters because only a client may enable push.
+ */
+export function parseSettings(payload: Buffer, sender: 'client' | 'server'): Setting[] {
+  if (payload.length % 6 !== 0) throw new Http2Fault(ErrorCode.FRAME_SIZE_ERROR, 0, 'settings have a wrong length');
+  const settings: Setting[] = [];
+  for (let at = 0; at < payload.length; at += 6) {
+    const id = payload.readUInt16BE(at);
+    const value = payload.readUInt32BE(at + 2);
+    const code = settingFault(id, value, sender);
+    if (code !== undefined) throw new Http2Fault(code, 0, `setting ${id} has a wrong value`);
+    settings.push([id, value]);
+  }
+  return settings;
+}
+
+function settingFault(id: number, value: number, sender: 'client' | 'server'): ErrorCode | undefined {
+  switch (id) {
+    case SettingId.ENABLE_PUSH:
+      return value > (sender === 'client' ? 1 : 0) ? ErrorCode.PROTOCOL_ERROR : undefined;
+    case SettingId.INITIAL_WINDOW_SIZE:
+      return value > MAX_WINDOW ? ErrorCode.FLOW_CONTROL_ERROR : undefined;
+    case SettingId.MAX_FRAME_SIZE:
+      return value < DEFAULT_MAX_FRAME_SIZE || value > LARGEST_MAX_FRAME_SIZE ? ErrorCode.PROTOCOL_ERROR : undefined;
+    case SettingId.ENABLE_CONNECT_PROTOCOL:
+    case SettingId.NO_RFC7540_PRIORITIES:
+      return value > 1 ? ErrorCode.PROTOCOL_ERROR : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Increment of a checked WINDOW_UPDATE frame, 1 to 2^31-1; zero throws, on the stream it names (RFC 9113 section 6.9). */
+export function windowIncrementOf(frame: Frame): number {
+  const increment = readUint31(frame.source, frame.start + FRAME_HEADER_BYTES);
+  if (increment === 0) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'window increment is zero');
+  return increment;
+}
+
+/** Error code of a checked RST_STREAM frame: any unsigned 32-bit number (RFC 9113 section 6.4). */
+export function resetCodeOf(frame: Frame): number {
+  return frame.source.readUInt32BE(frame.start + FRAME_HEADER_BYTES);
+}
+
+/** Last stream id and error code of a checked GOAWAY frame (RFC 9113 section 6.8). */
+export function goawayOf(frame: Frame): { readonly lastStreamId: number; readonly code: number } {
+  const from = frame.start + FRAME_HEADER_BYTES;
+  return { lastStreamId: readUint31(frame.source, from), code: frame.source.readUInt32BE(from + 4) };
+}
+
+/** Writes a frame header at `at`; the payload of `length` bytes is the caller's. */
+export function writeFrameHeader(
+  target: Buffer,
+  at: number,
+  length: number,
+  type: number,
+  flags: number,
+  streamId: number,
+): void {
+  target[at] = length >>> 16;
+  target[at + 1] = length >>> 8;
+  target[at + 2] = length;
+  target[at + 3] = type;
+  target[at + 4] = flags;
+  target.writeUInt32BE(streamId, at + 5);
+}
+
+function openFrame(length: number, type: number, flags: number, streamId: number): Buffer {
+  const target = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length);
+  writeFrameHeader(target, 0, length, type, flags, streamId);
+  return target;
+}
+
+/** A SETTINGS frame. */
+export function writeSettings(settings: readonly Setting[]): Buffer {
+  const target = openFrame(settings.length * 6, FrameType.SETTINGS, 0, 0);
+  let at = FRAME_HEADER_BYTES;
+  for (const [id, value] of settings) {
+    target.writeUInt16BE(id, at);
+    target.writeUInt32BE(value, at + 2);
+    at += 6;
+  }
+  return target;
+}
+
+/** The acknowledgement of one SETTINGS frame. */
+export function writeSettingsAck(): Buffer {
+  return openFrame(0, FrameType.SETTINGS, Flag.ACK, 0);
+}
+
+/** A PING frame with eight opaque bytes; throws RangeError for any other number. */
+export function writePing(opaque: Buffer, ack: boolean): Buffer {
+  if (opaque.length !== 8) throw new RangeError('ping takes eight bytes');
+  const target = openFrame(8, FrameType.PING, ack ? Flag.ACK : 0, 0);
+  opaque.copy(target, FRAME_HEADER_BYTES);
+  return target;
+}
+
+/** A GOAWAY frame; `debug` is read by the peer, so it must not say more than the fault's reason. */
+export function writeGoaway(lastStreamId: number, code: number, debug = ''): Buffer {
+  const target = openFrame(8 + Buffer.byteLength(debug), FrameType.GOAWAY, 0, 0);
+  target.writeUInt32BE(lastStreamId, FRAME_HEADER_BYTES);
+  target.writeUInt32BE(code, FRAME_HEADER_BYTES + 4);
+  target.write(debug, FRAME_HEADER_BYTES + 8);
+  return target;
+}
+
+/** An RST_STREAM frame. */
+export function writeRstStream(streamId: number, code: number): Buffer {
+  const target = openFrame(4, FrameType.RST_STREAM, 0, streamId);
+  target.writeUInt32BE(code, FRAME_HEADER_BYTES);
+  return target;
+}
+
+/** A WINDOW_UPDATE frame; stream 0 is the connection. Throws RangeError for an increment outside 1 to 2^31-1. */
+export function writeWindowUpdate(streamId: number, increment: number): Buffer {
+  if (increment < 1 || increment > MAX_WINDOW) throw new RangeError('window increment out of range');
+  const target = openFrame(4, FrameType.WINDOW_UPDATE, 0, streamId);
+  target.writeUInt32BE(increment, FRAME_HEADER_BYTES);
+  return target;
+}
+
+/** A header block as one HEADERS frame and as many CONTINUATIONs as it takes, in one buffer that must stay together. */
+export function writeHeaders(
+  streamId: number,
+  block: Buffer,
+  endStream: boolean,
+  maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE,
+): Buffer {
+  const first = endStream ? Flag.END_STREAM : 0;
+  return writeSplit(
+    streamId,
+    block,
+    maxFrameSize,
+    [FrameType.HEADERS, FrameType.CONTINUATION],
+    [first, Flag.END_HEADERS],
+  );
+}
+
+/**
+ * Makes a HEADERS frame in place: `framed` holds `FRAME_HEADER_BYTES` of headroom and then the block (`encodeHeaders` can
+ * leave the room). Returns `framed` itself, or a copy with CONTINUATIONs when the block is too large for one frame.
+ */
+export function frameHeaders(
+  framed: Buffer,
+  streamId: number,
+  endStream: boolean,
+  maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE,
+): Buffer {
+  const length = framed.length - FRAME_HEADER_BYTES;
+  if (length > maxFrameSize)
+    return writeHeaders(streamId, framed.subarray(FRAME_HEADER_BYTES), endStream, maxFrameSize);
+  const flags = Flag.END_HEADERS | (endStream ? Flag.END_STREAM : 0);
+  writeFrameHeader(framed, 0, length, FrameType.HEADERS, flags, streamId);
+  return framed;
+}
+
+/** Bytes as one DATA frame, or several when they exceed the maximum; none at all make one empty frame. */
+export function writeData(
+  streamId: number,
+  payload: Buffer,
+  endStream: boolean,
+  maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE,
+): Buffer {
+  const last = endStream ? Flag.END_STREAM : 0;
+  return writeSplit(streamId, payload, maxFrameSize, [FrameType.DATA, FrameType.DATA], [0, last]);
+}
+
+/** Cuts a payload into frames; the types are of the first and the further frames, the flags of the first and the last. */
+function writeSplit(
+  streamId: number,
+  payload: Buffer,
+  maxFrameSize: number,
+  [firstType, nextType]: readonly [number, number],
+  [firstFlags, lastFlags]: readonly [number, number],
+): Buffer {
+  const frames = Math.max(1, Math.ceil(payload.length / maxFrameSize));
+  const target = Buffer.allocUnsafe(frames * FRAME_HEADER_BYTES + payload.length);
+  let at = 0;
+  for (let index = 0; index < frames; index++) {
+    const from = index * maxFrameSize;
+    const length = Math.min(maxFrameSize, payload.length - from);
+    const flags = (index === 0 ? firstFlags : 0) | (index === frames - 1 ? lastFlags : 0);
+    writeFrameHeader(target, at, length, index === 0 ? firstType : nextType, flags, streamId);
+    payload.copy(target, at + FRAME_HEADER_BYTES, from, from + length);
+    at += FRAME_HEADER_BYTES + length;
+  }
+  return target;
+}

@@ -1,0 +1,78 @@
+import type { Exchange } from '../exchange.ts';
+import type { Principal } from '../identity/principal.ts';
+import type { Conditional, Decision, Permit } from '../policy/decide.ts';
+import type { Denial } from '../policy/denial.ts';
+import type { MessageInspector } from './inspect.ts';
+import type { RequestHead } from './request-head.ts';
+import type { GrpcResolution } from './resolve.ts';
+
+/** The protocol's steps, carried out by the connection an exchange came on. */
+export interface GrpcSteps {
+  inspect(exchange: GrpcExchange, conditional: Conditional): void;
+  forward(exchange: GrpcExchange, permit: Permit): void;
+  reject(exchange: GrpcExchange, denial: Denial): void;
+}
+
+/**
+ * - `waiting`: for the identity; DATA is held
+ * - `inspecting`: DATA is held, or past a bound sent on, until the message has been judged
+ * - `relayed`: frames pass verbatim
+ * - `local`: the gateway answers itself; DATA is swallowed
+ */
+export type StreamState = 'waiting' | 'inspecting' | 'relayed' | 'local';
+
+/** One gRPC call: a stream of a client connection and, once permitted, its stream on the upstream connection. */
+export class GrpcExchange implements Exchange {
+  readonly protocol = 'grpc';
+  resolution: GrpcResolution | undefined;
+  principal: Principal | undefined;
+  decision: Decision | undefined;
+
+  /** Stream id on the client's connection. */
+  readonly id: number;
+  readonly head: RequestHead;
+  readonly steps: GrpcSteps;
+  state: StreamState = 'waiting';
+  /** Stream id on the upstream connection; 0 = none yet. */
+  upstreamId = 0;
+
+  /** DATA frames as received, while the call is not settled. */
+  held: Buffer[] = [];
+  heldBytes = 0;
+  inspector: MessageInspector | undefined;
+  conditional: Conditional | undefined;
+
+  /** The client has ended its side. */
+  clientEnded = false;
+  /** The answer's head, and its end, have gone to the client. */
+  headersSent = false;
+  answered = false;
+  /** Stream window the client has given beyond its initial one, while upstream knows nothing of the stream. */
+  windowGain = 0;
+  /** What the gateway still has to send of an answer of its own. */
+  outgoing: Buffer | undefined;
+  /** The collection the decision was made on, where the message named it. */
+  target: string | undefined;
+  /** gRPC code of an answer of the gateway's own; upstream's trailers are not read. */
+  status: number | undefined;
+
+  /** Body bytes from the client, the same with padding (what flow control counts), and body bytes to it. */
+  received = 0;
+  flowBytes = 0;
+  sent = 0;
+  /** Clock reading (ms) of the last frame in either direction. */
+  activeAt: number;
+
+  constructor(id: number, head: RequestHead, steps: GrpcSteps, now: number) {
+    this.id = id;
+    this.head = head;
+    this.steps = steps;
+    this.activeAt = now;
+  }
+
+  /** Keeps a DATA frame. The bytes stay where they were received. */
+  hold(raw: Buffer, flowBytes: number): void {
+    this.held.push(raw);
+    this.heldBytes += flowBytes;
+  }
+}

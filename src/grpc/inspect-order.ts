@@ -1,0 +1,61 @@
+/** The lookups of one message that can name other collections. */
+export interface Lookups {
+  /** Names in all parts of `lookup_from`; `undefined` = there is none. */
+  lookupFrom: Set<string> | undefined;
+  /** The same for `with_lookup`. */
+  withLookup: Set<string> | undefined;
+  /** How many names were in order when the message began: its `lookup_from` goes there, wherever it is on the wire. */
+  start: number;
+}
+
+const NOTHING: readonly string[] = [];
+const NAMELESS: readonly string[] = [''];
+
+/**
+ * The names of a request in the order upstream checks them, each once: `lookup_from` of a message, then what is inside
+ * it, then its `with_lookup`. Messages are added as they end, so the inner ones first.
+ */
+export class CheckingOrder {
+  readonly #names: string[] = [];
+  readonly #placed = new Set<string>();
+  #disagreeing: string | undefined;
+
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  /** The first singular field that had different names. */
+  get disagreeing(): string | undefined {
+    return this.#disagreeing;
+  }
+
+  add(message: Lookups): void {
+    let at = message.start;
+    for (const name of this.#singular(message.lookupFrom, 'lookup_from')) at = this.#place(name, at);
+    for (const name of this.#singular(message.withLookup, 'with_lookup')) this.#place(name, this.#names.length);
+  }
+
+  /** A field that is there without a name names `""`. */
+  #singular(names: Set<string> | undefined, field: string): Iterable<string> {
+    if (!names) return NOTHING;
+    if (names.size > 1) this.#disagreeing ??= field;
+    return names.size === 0 ? NAMELESS : names;
+  }
+
+  /**
+   * Puts a name at its place unless it stands before it; answers where the next one goes. Messages still open began at
+   * or before `at`, so their own places stay right. Searching is rare: it needs new names inside the same message.
+   */
+  #place(name: string, at: number): number {
+    const placed = this.#placed.has(name);
+    if (placed && at === this.#names.length) return at;
+    if (placed) {
+      const before = this.#names.indexOf(name);
+      if (before < at) return at;
+      this.#names.splice(before, 1);
+    }
+    this.#placed.add(name);
+    this.#names.splice(at, 0, name);
+    return at + 1;
+  }
+}

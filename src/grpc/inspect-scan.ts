@@ -1,0 +1,273 @@
+import { badRequest } from '../policy/denial.ts';
+import { CheckingOrder, type Lookups } from './inspect-order.ts';
+import type { Rule, Shape } from './inspect-shapes.ts';
+import { checkKey, MAX_NESTING, malformed, overLimit, readText, tooDeep, WireFault, WireType } from './wire.ts';
+
+/** Longest name in bytes: 255 characters of at most four. */
+const MAX_NAME_BYTES = 1020;
+/** Most different names one message may hold. */
+const MAX_NAMES = 1024;
+
+/** What a message was found to name. */
+export interface ScannedNames {
+  /** The last main name; empty when there was none, as upstream reads it. */
+  readonly target: string;
+  /** Every other name once, in upstream's checking order. */
+  readonly others: readonly string[];
+  /** A singular field that was given more than once and with different names. */
+  readonly disagreeing: string | undefined;
+}
+
+type Phase = 'tag' | 'length' | 'varint' | 'skip' | 'name';
+
+/** One open message or group. Reused by depth. */
+interface Frame extends Lookups {
+  shape: Shape;
+  rule: Rule | undefined;
+  /** Offset behind the last byte. A group has its parent's: its real end is a tag. */
+  end: number;
+  /** Field number of a group, 0 for a message. */
+  group: number;
+  /** Names given in this message itself; only a lookup has any. */
+  names: Set<string> | undefined;
+}
+
+/**
+ * Reads one message as its bytes arrive, in memory that depends on nesting and distinct names only: what no rule of
+ * its shape names is skipped by its length. `push` and `finish` throw `WireFault`; after that it is of no more use.
+ *
+ * Upstream: prost merges a singular message that is given twice, so the names of all its parts are kept; a scalar
+ * counts as it comes last.
+ */
+export class MessageScanner {
+  readonly #frames: Frame[];
+  #depth = 0;
+  #top: Frame;
+  #offset = 0;
+  #phase: Phase = 'tag';
+  /** Varint under way. */
+  #value = 0;
+  #scale = 1;
+  #count = 0;
+  /** Bytes left of the value under way. */
+  #left = 0;
+  #rule: Rule | undefined;
+  #pending: Buffer | undefined;
+  #target = '';
+  /** Names met anywhere. */
+  readonly #met = new Set<string>();
+  readonly #order = new CheckingOrder();
+
+  /** The last main name read so far; `undefined` = none yet. */
+  get targetSoFar(): string | undefined {
+    return this.#target === '' ? undefined : this.#target;
+  }
+
+  /** @param length bytes of the message, from its prefix */
+  constructor(shape: Shape, length: number) {
+    this.#top = openFrame(shape, undefined, length, 0, 0);
+    this.#frames = [this.#top];
+  }
+
+  /** The next bytes; never more than the message has. */
+  push(bytes: Buffer): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#phase === 'skip') {
+        const taken = Math.min(this.#left, bytes.length - at);
+        at += taken;
+        this.#offset += taken;
+        this.#left -= taken;
+        if (this.#left === 0) this.#nextField();
+      } else if (this.#phase === 'name') {
+        at = this.#readName(bytes, at);
+      } else {
+        at = this.#readVarint(bytes, at);
+      }
+    }
+  }
+
+  /** All bytes were pushed. */
+  finish(): ScannedNames {
+    if (this.#phase !== 'tag' || this.#count !== 0 || this.#depth !== 0 || this.#offset !== this.#top.end) {
+      throw malformed('truncated message');
+    }
+    this.#order.add(this.#top);
+    return { target: this.#target, others: this.#order.names, disagreeing: this.#order.disagreeing };
+  }
+
+  #readVarint(bytes: Buffer, from: number): number {
+    const first = bytes[from] ?? 0;
+    if (first < 0x80 && this.#count === 0 && this.#offset < this.#top.end) {
+      this.#offset += 1;
+      this.#completeVarint(first);
+      return from + 1;
+    }
+    let at = from;
+    while (at < bytes.length) {
+      const byte = bytes[at] ?? 0;
+      if (this.#offset === this.#top.end) throw malformed('truncated varint');
+      at += 1;
+      this.#offset += 1;
+      this.#count += 1;
+      this.#value += (byte & 0x7f) * this.#scale;
+      if (byte < 0x80) {
+        if (this.#count === 10 && byte > 1) throw malformed('varint over 64 bits');
+        const value = this.#value;
+        this.#value = 0;
+        this.#scale = 1;
+        this.#count = 0;
+        this.#completeVarint(value);
+        return at;
+      }
+      if (this.#count === 10) throw malformed('varint over 10 bytes');
+      this.#scale *= 128;
+    }
+    return at;
+  }
+
+  #completeVarint(value: number): void {
+    if (this.#phase === 'tag') this.#startField(checkKey(value));
+    else if (this.#phase === 'length') this.#startContent(value);
+    else this.#nextField();
+  }
+
+  #startField(key: number): void {
+    const number = key >>> 3;
+    const type = key & 7;
+    const rules = this.#top.shape.rules;
+    this.#rule = number < rules.length ? rules[number] : undefined;
+    if (this.#rule && type !== WireType.bytes) throw malformed('wrong wire type of a known field');
+    switch (type) {
+      case WireType.varint:
+        this.#phase = 'varint';
+        break;
+      case WireType.bytes:
+        this.#phase = 'length';
+        break;
+      case WireType.startGroup:
+        this.#open(UNKNOWN_GROUP, undefined, this.#top.end, number);
+        break;
+      case WireType.endGroup:
+        if (this.#top.group !== number) throw malformed('unexpected end group tag');
+        this.#close();
+        this.#nextField();
+        break;
+      default:
+        this.#skip(type === WireType.fixed64 ? 8 : 4);
+    }
+  }
+
+  #startContent(length: number): void {
+    const rule = this.#rule;
+    if (rule === undefined) {
+      this.#skip(length);
+      return;
+    }
+    if (length > this.#top.end - this.#offset) throw malformed('length beyond the end');
+    if (rule.kind === 'message') {
+      this.#open(rule.shape(), rule, this.#offset + length, 0);
+      return;
+    }
+    if (length > MAX_NAME_BYTES) throw new WireFault(badRequest('a collection name is longer than 255 characters'));
+    if (length === 0) {
+      this.#foundName(rule, '');
+      this.#nextField();
+      return;
+    }
+    this.#phase = 'name';
+    this.#left = length;
+  }
+
+  #skip(length: number): void {
+    if (length > this.#top.end - this.#offset) throw malformed('length beyond the end');
+    this.#left = length;
+    if (length === 0) this.#nextField();
+    else this.#phase = 'skip';
+  }
+
+  #readName(bytes: Buffer, from: number): number {
+    const end = Math.min(from + this.#left, bytes.length);
+    const part = bytes.subarray(from, end);
+    this.#offset += part.length;
+    this.#left -= part.length;
+    if (this.#left > 0) {
+      // A copy: the caller may use its buffer again.
+      this.#pending = this.#pending ? Buffer.concat([this.#pending, part]) : Buffer.from(part);
+      return end;
+    }
+    const whole = this.#pending ? Buffer.concat([this.#pending, part]) : part;
+    this.#pending = undefined;
+    if (this.#rule) this.#foundName(this.#rule, readText(whole));
+    this.#nextField();
+    return end;
+  }
+
+  #foundName(rule: Rule, name: string): void {
+    if (rule.kind === 'target') {
+      this.#target = name;
+      return;
+    }
+    this.#met.add(name);
+    if (this.#met.size > MAX_NAMES) throw overLimit(`a message may name at most ${MAX_NAMES} other collections`);
+    this.#top.names ??= new Set();
+    this.#top.names.add(name);
+  }
+
+  /** Closes every message that ends here and waits for a tag. */
+  #nextField(): void {
+    this.#phase = 'tag';
+    while (this.#depth > 0 && this.#offset === this.#top.end) {
+      if (this.#top.group !== 0) throw malformed('group without an end');
+      this.#close();
+    }
+  }
+
+  #open(shape: Shape, rule: Rule | undefined, end: number, group: number): void {
+    this.#depth += 1;
+    if (this.#depth > MAX_NESTING) throw tooDeep();
+    const spare = this.#frames[this.#depth];
+    if (spare) {
+      reopen(spare, shape, rule, end, group, this.#order.names.length);
+      this.#top = spare;
+    } else {
+      this.#top = openFrame(shape, rule, end, group, this.#order.names.length);
+      this.#frames.push(this.#top);
+    }
+    this.#nextField();
+  }
+
+  /** Hands the names of the message that ends to the one around it, at the place they are checked. */
+  #close(): void {
+    const closed = this.#top;
+    this.#depth -= 1;
+    const parent = this.#frames[this.#depth];
+    if (!parent) throw new TypeError('the outermost message was closed');
+    this.#top = parent;
+    const rule = closed.rule;
+    if (rule?.kind !== 'message' || rule.role === 'plain') return;
+    if (rule.role === 'carrier') {
+      this.#order.add(closed);
+      return;
+    }
+    parent[rule.role] ??= new Set();
+    for (const name of closed.names ?? []) parent[rule.role]?.add(name);
+  }
+}
+
+const UNKNOWN_GROUP: Shape = { rules: [] };
+
+function openFrame(shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): Frame {
+  return { shape, rule, end, group, names: undefined, lookupFrom: undefined, withLookup: undefined, start };
+}
+
+function reopen(frame: Frame, shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): void {
+  frame.shape = shape;
+  frame.rule = rule;
+  frame.end = end;
+  frame.group = group;
+  frame.names = undefined;
+  frame.lookupFrom = undefined;
+  frame.withLookup = undefined;
+  frame.start = start;
+}

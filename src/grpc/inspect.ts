@@ -1,0 +1,142 @@
+import type { ListAccess } from '../policy/access.ts';
+import type { References } from '../policy/decide.ts';
+import { badRequest, type Denial } from '../policy/denial.ts';
+import type { GrpcOperation } from '../policy/operation.ts';
+import { MessageScanner, type ScannedNames } from './inspect-scan.ts';
+import { requestShape } from './inspect-shapes.ts';
+import { DEFAULT_MESSAGE_LIMITS, type MessageLimits, MessageReader, type MessageSink } from './message.ts';
+import { WireFault } from './wire.ts';
+
+/**
+ * - `reading`: the message is not complete; what was pushed may go upstream except the bytes that complete it
+ * - `found`: the message is complete and can be judged by `found`
+ * - `refused`: it cannot be carried, see `refusal`. Final, and may still come after `found` (bytes behind the message),
+ *   so the end of the stream should be held back as well
+ */
+export type InspectorState = 'reading' | 'found' | 'refused';
+
+/**
+ * Reads one request stream for the names in its message, and for nesting that upstream cannot bear. Never throws for
+ * what a client sent. Memory does not grow with the message, compressed ones apart (see `MessageLimits`).
+ */
+export interface MessageInspector {
+  /** The next DATA bytes, prefixes included, padding not. No-op once refused. */
+  push(bytes: Buffer): void;
+  /** The stream ended: no message or half a message is refused. */
+  end(): void;
+  readonly state: InspectorState;
+  /** Set when refused. */
+  readonly refusal: Denial | undefined;
+  /**
+   * The main name as far as it has been read. A later one would win, so it permits nothing; but a message that begins
+   * with a forbidden name may be refused on it, before any byte of it is sent on.
+   */
+  readonly targetSoFar: string | undefined;
+  /**
+   * What to settle a list access's conditional with. `undefined` while reading.
+   *
+   * A singular field that came twice with different names is refused when all of them are listed; when one is not,
+   * its denial says so as upstream's would.
+   */
+  found(access: ListAccess): References | Denial | undefined;
+}
+
+export interface InspectorOptions {
+  /** The first `grpc-encoding` header as it came; `undefined` = none. */
+  readonly encoding: string | undefined;
+  readonly limits?: MessageLimits;
+}
+
+/**
+ * An inspector for one stream of `operation`. Also the nesting guard for operations and accesses whose decision needs
+ * no names: forward as long as the state is not `refused`.
+ */
+export function createInspector(operation: GrpcOperation, options: InspectorOptions): MessageInspector {
+  return new StreamInspector(operation, options);
+}
+
+class StreamInspector implements MessageInspector, MessageSink {
+  state: InspectorState = 'reading';
+  refusal: Denial | undefined;
+  readonly #operation: GrpcOperation;
+  readonly #reader: MessageReader | undefined;
+  #scanner: MessageScanner | undefined;
+  #names: ScannedNames | undefined;
+
+  constructor(operation: GrpcOperation, options: InspectorOptions) {
+    this.#operation = operation;
+    const { encoding, limits = DEFAULT_MESSAGE_LIMITS } = options;
+    this.#reader = this.#attempt(() => new MessageReader({ encoding, limits, single: isUnary(operation) }, this));
+  }
+
+  get targetSoFar(): string | undefined {
+    return this.#scanner?.targetSoFar;
+  }
+
+  push(bytes: Buffer): void {
+    if (this.state === 'refused' || bytes.length === 0) return;
+    this.#attempt(() => this.#reader?.push(bytes));
+  }
+
+  end(): void {
+    if (this.state === 'refused') return;
+    this.#attempt(() => this.#reader?.end());
+  }
+
+  found(access: ListAccess): References | Denial | undefined {
+    if (this.state === 'refused') return this.refusal;
+    if (this.state === 'reading' || !this.#names) return undefined;
+    const { target, others, disagreeing } = this.#names;
+    if (disagreeing !== undefined && others.every((name) => access.modes.has(name))) {
+      return badRequest(`\`${disagreeing}\` is given more than once with different names`);
+    }
+    return this.#operation.collectionField === undefined ? { others } : { target, others };
+  }
+
+  open(length: number): void {
+    this.state = 'reading';
+    this.#scanner = new MessageScanner(requestShape(this.#operation), length);
+  }
+
+  payload(bytes: Buffer): void {
+    this.#scanner?.push(bytes);
+  }
+
+  close(): void {
+    if (!this.#scanner) throw new TypeError('a message was closed before it was opened');
+    const names = this.#scanner.finish();
+    const invalid = this.#operation.collectionField === undefined ? undefined : invalidName(names.target);
+    if (invalid) throw new WireFault(badRequest(`Validation error in body: [collection_name: ${invalid}]`));
+    this.#names = names;
+    this.#scanner = undefined;
+    this.state = 'found';
+  }
+
+  /** A wire fault is the client's and refuses; anything else is ours and passes, to be denied by the exchange. */
+  #attempt<T>(step: () => T): T | undefined {
+    try {
+      return step();
+    } catch (error) {
+      this.state = 'refused';
+      if (!(error instanceof WireFault)) throw error;
+      this.refusal = error.denial;
+      return undefined;
+    }
+  }
+}
+
+/** Upstream: only reflection streams requests. */
+function isUnary(operation: GrpcOperation): boolean {
+  return operation.requires.scope !== 'authenticated';
+}
+
+/** Upstream (Qdrant v1.18.3): field validation, done before the access check. `undefined` = a valid name. */
+function invalidName(name: string): string | undefined {
+  // Characters, not UTF-16 units; only a long text needs counting.
+  if (name === '' || (name.length > 255 && [...name].length > 255)) {
+    return `value "${name}" invalid, must be from 1 to 255 characters`;
+  }
+  if (name.includes('/')) return 'collection name cannot contain "/" char';
+  if (name.includes('\0')) return 'collection name cannot contain "\0" char';
+  return undefined;
+}

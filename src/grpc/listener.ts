@@ -1,0 +1,90 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { Relay, type RelayOptions } from './relay.ts';
+
+/** Milliseconds between looks at what has been idle for too long. */
+const TICK_MS = 1000;
+
+export interface GrpcListenerOptions {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** `undefined` = cleartext (HTTP/2 with prior knowledge). ALPN is set here. */
+  readonly tls: TlsOptions | undefined;
+  readonly tlsHandshakeTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly relay: Omit<RelayOptions, 'tls'>;
+}
+
+export interface GrpcListener {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Certificates for connections accepted from now on. Throws and keeps the old ones when they are not usable. */
+  setSecureContext(options: TlsOptions): void;
+  /** Takes no new connections and calls; open calls have `graceMs` to finish. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Socket, TLS and ALPN for gRPC: one relay per connection. Rejects when the port cannot be had. */
+export async function createGrpcListener(options: GrpcListenerOptions): Promise<GrpcListener> {
+  const relays = new Set<Relay>();
+  const relay: RelayOptions = { ...options.relay, tls: options.tls !== undefined };
+  const accept = (socket: Socket): void => {
+    relays.add(new Relay(socket, relay, (closed) => relays.delete(closed)));
+  };
+  const tlsServer = options.tls ? openTls(options, options.tls, accept) : undefined;
+  const server: Server = tlsServer ?? createServer({ noDelay: true }, accept);
+  server.maxConnections = options.maxConnections;
+  await listen(server, options);
+  const ticker = setInterval(() => {
+    const now = options.relay.clock();
+    for (const one of relays) one.tick(now);
+  }, TICK_MS);
+  ticker.unref();
+  return {
+    address: addressOf(server),
+    setSecureContext: (tls) => tlsServer?.setSecureContext(tls),
+    close: (graceMs) => drain(server, relays, graceMs).finally(() => clearInterval(ticker)),
+  };
+}
+
+function openTls(options: GrpcListenerOptions, tls: TlsOptions, accept: (socket: Socket) => void): TlsServer {
+  const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'], handshakeTimeout: options.tlsHandshakeTimeoutMs });
+  server.on('secureConnection', accept);
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    // A client that speaks HTTP to a TLS port gets a readable word, any other failed handshake is only closed.
+    if (error.code === 'ERR_SSL_HTTP_REQUEST' && socket.writable) socket.end(PLAIN_HTTP_ANSWER);
+    else socket.destroy();
+  });
+  return server;
+}
+
+const PLAIN_HTTP_TEXT = 'client sent an HTTP request to an HTTPS port\n';
+const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${PLAIN_HTTP_TEXT.length}\r\nconnection: close\r\n\r\n${PLAIN_HTTP_TEXT}`;
+
+function listen(server: Server, options: GrpcListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port, backlog: 4096 }, () => {
+      server.off('error', reject);
+      // Accepting can fail for want of descriptors; the listener goes on.
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
+}
+
+function addressOf(server: Server): { host: string; port: number } {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('listener has no address');
+  return { host: address.address, port: address.port };
+}
+
+async function drain(server: Server, relays: ReadonlySet<Relay>, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const relay of [...relays]) relay.drain();
+  const cut = setTimeout(() => {
+    for (const relay of [...relays]) relay.destroy();
+  }, graceMs);
+  await closed;
+  clearTimeout(cut);
+}

@@ -1,0 +1,68 @@
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type Denial, GrpcCode, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
+import type { SocketAddress } from './sockets.ts';
+
+/** Milliseconds the gateway waits for an answer to a question of its own. */
+const ASK_TIMEOUT_MS = 30_000;
+
+export interface GrpcAsker {
+  /** One unary call; message and answer without their prefix. A refusal of upstream's comes back as it is. */
+  ask(path: string, message: Buffer): Promise<{ readonly kind: 'message'; readonly message: Buffer } | Denial>;
+  close(): void;
+}
+
+/**
+ * The gateway's own gRPC calls: open methods and filtered answers. One connection for all of them, so an
+ * unauthenticated client costs no upstream connection; equal questions that are under way share one call.
+ */
+export function createGrpcAsker(address: SocketAddress, ca: Buffer | undefined): GrpcAsker {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  const client = new Client(
+    `${host}:${address.port}`,
+    address.tls ? credentials.createSsl(ca) : credentials.createInsecure(),
+    {
+      'grpc.max_receive_message_length': -1,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 1000,
+      'grpc.enable_http_proxy': 0,
+    },
+  );
+  const underWay = new Map<string, ReturnType<GrpcAsker['ask']>>();
+  return {
+    ask(path, message) {
+      const key = `${path}\n${message.toString('latin1')}`;
+      const known = underWay.get(key);
+      if (known) return known;
+      const asked = call(client, path, message).finally(() => underWay.delete(key));
+      underWay.set(key, asked);
+      return asked;
+    },
+    close: () => client.close(),
+  };
+}
+
+function call(client: Client, path: string, message: Buffer): ReturnType<GrpcAsker['ask']> {
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(
+      path,
+      (bytes: Buffer) => bytes,
+      (bytes: Buffer) => bytes,
+      message,
+      new Metadata(),
+      { deadline: Date.now() + ASK_TIMEOUT_MS },
+      (error, answer) => {
+        if (error) resolve(refusalOf(error));
+        else resolve(answer ? { kind: 'message', message: answer } : UPSTREAM_BROKEN);
+      },
+    );
+  });
+}
+
+const CODES: ReadonlySet<number> = new Set(Object.values(GrpcCode));
+
+function refusalOf(error: ServiceError): Denial {
+  if (error.code === status.UNAVAILABLE) return UPSTREAM_UNREACHABLE;
+  if (error.code === status.DEADLINE_EXCEEDED) return UPSTREAM_TIMEOUT;
+  if (!CODES.has(error.code)) return UPSTREAM_BROKEN;
+  return { kind: 'denial', why: 'request', status: 502, code: error.code as GrpcCode, message: error.details };
+}

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import fc from 'fast-check';
+import t from 'tap';
+import { resolveGrpc } from '../../src/grpc/resolve.ts';
+import { filterMessage } from '../../src/grpc/response-filter.ts';
+import { WireFault } from '../../src/grpc/wire.ts';
+import type { CollectionMode, ListAccess } from '../../src/policy/access.ts';
+import type { ResponseFilterName } from '../../src/policy/operation.ts';
+
+type Entry = string | [alias: string, collection: string];
+
+interface Filtered {
+  path: string;
+  all: Entry[];
+  answers: Record<string, Entry[] | string>;
+}
+
+interface Cases {
+  principals: Record<string, 'm' | 'r' | Record<string, CollectionMode>>;
+  cases: Filtered[];
+}
+
+function list(...names: string[]): ListAccess {
+  return { kind: 'list', modes: new Map(names.map((name) => [name, 'r'])) };
+}
+
+function entryOf(entry: Entry): Uint8Array {
+  const writer = new BinaryWriter();
+  const names = typeof entry === 'string' ? [entry] : entry;
+  for (const [index, name] of names.entries()) writer.tag(index + 1, WireType.LengthDelimited).string(name);
+  return writer.finish();
+}
+
+function answer(entries: Entry[]): Buffer {
+  const writer = new BinaryWriter();
+  for (const entry of entries) writer.tag(1, WireType.LengthDelimited).bytes(entryOf(entry));
+  return Buffer.from(writer.tag(2, WireType.Bit64).double(0.25).finish());
+}
+
+t.test('recorded filtered answers are reproduced from what an unsecured upstream answers', async (t) => {
+  const { principals, cases }: Cases = JSON.parse(
+    readFileSync(new URL('../cases/filtered-grpc.json', import.meta.url), 'utf8'),
+  );
+  let count = 0;
+  for (const { path, all, answers } of cases) {
+    const filter = resolveGrpc(path).operation.filter;
+    if (!filter) throw new Error(`${path} has no filter`);
+    for (const [principal, seen] of Object.entries(answers)) {
+      const grant = principals[principal];
+      if (typeof grant !== 'object' || typeof seen === 'string') continue;
+      const access: ListAccess = { kind: 'list', modes: new Map(Object.entries(grant)) };
+      t.same(filterMessage(filter, answer(all), access), answer(seen), `${path} as ${principal}`);
+      count += 1;
+    }
+  }
+  t.ok(count > 30, `${count} answers compared`);
+});
+
+t.test('an alias is shown only when its collection is listed too', async (t) => {
+  const all: Entry[] = [
+    ['x', 'a'],
+    ['y', 'b'],
+    ['z', 'a'],
+  ];
+  t.same(filterMessage('aliases-list', answer(all), list('a', 'x', 'y')), answer([['x', 'a']]));
+  t.same(filterMessage('aliases-list', answer(all), list('a', 'b', 'x', 'y', 'z')), answer(all));
+  t.same(filterMessage('aliases-list', answer(all), list()), answer([]));
+});
+
+t.test('what nobody knows is dropped, whatever it holds', async (t) => {
+  const extra = new BinaryWriter().tag(9, WireType.LengthDelimited).string('secret');
+  extra.tag(10, WireType.StartGroup).tag(1, WireType.Varint).uint32(1).tag(10, WireType.EndGroup);
+  extra.tag(3, WireType.Varint).uint32(5).tag(4, WireType.Bit32).fixed32(5);
+  const message = Buffer.concat([extra.finish(), answer(['a', 'secret'])]);
+  t.same(filterMessage('collections-list', message, list('a')), answer(['a']));
+});
+
+t.test('an entry without a name, or with a second one, is shown by all its names or not at all', async (t) => {
+  const twice = Buffer.concat([entryOf('a'), entryOf('secret')]);
+  const entry = (bytes: Uint8Array) =>
+    Buffer.from(new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(bytes).finish());
+  t.same(filterMessage('collections-list', entry(twice), list('a')), Buffer.alloc(0));
+  t.same(filterMessage('collections-list', entry(twice), list('a', 'secret')), entry(twice));
+  t.same(filterMessage('collections-list', entry(Buffer.alloc(0)), list('a')), Buffer.alloc(0));
+  t.same(filterMessage('collections-list', entry(Buffer.alloc(0)), list('')), entry(Buffer.alloc(0)));
+});
+
+t.test('an answer that is no such message is a wire fault, never a guess', async (t) => {
+  const broken = [
+    '08',
+    '0a05',
+    '0801',
+    '1001',
+    '0a020801',
+    '0b0c',
+    '0c',
+    '0a030a01ff',
+    '0001',
+    '0e',
+    `${'ff'.repeat(10)}01`,
+  ];
+  for (const hex of broken) {
+    t.throws(() => filterMessage('collections-list', Buffer.from(hex, 'hex'), list('a')), WireFault, hex);
+  }
+  for (const name of ['telemetry', 'cluster-telemetry', 'issues'] as const) {
+    t.throws(() => filterMessage(name, answer(['a']), list('a')), TypeError, `${name} is no gRPC filter`);
+  }
+});
+
+t.test('random bytes are filtered or faulted, and no name that is not listed gets through', async (t) => {
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }),
+    fc.tuple(fc.array(fc.constantFrom('a', 'secret')), fc.nat(), fc.nat(255)).map(([names, at, byte]) => {
+      const message = answer(names);
+      message[at % message.length] = byte;
+      return message;
+    }),
+  );
+  const filters: ResponseFilterName[] = ['collections-list', 'aliases-list'];
+  fc.assert(
+    fc.property(bytes, fc.constantFrom(...filters), (message, filter) => {
+      try {
+        const kept = filterMessage(filter, Buffer.from(message), list('a'));
+        return namesIn(kept, filter === 'aliases-list' ? 2 : 1).every((name) => name === 'a');
+      } catch (error) {
+        return error instanceof WireFault;
+      }
+    }),
+    { numRuns: 5000 },
+  );
+  t.pass('5000 messages');
+});
+
+function namesIn(message: Buffer, fields: number): string[] {
+  const names: string[] = [];
+  const reader = new BinaryReader(message);
+  while (reader.pos < reader.len) {
+    const [number, wire] = reader.tag();
+    if (number !== 1) {
+      reader.skip(wire, number);
+      continue;
+    }
+    const entry = new BinaryReader(reader.bytes());
+    while (entry.pos < entry.len) {
+      const [inner, innerWire] = entry.tag();
+      if (inner <= fields) names.push(entry.string());
+      else entry.skip(innerWire, inner);
+    }
+  }
+  return names;
+}

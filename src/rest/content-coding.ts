@@ -1,0 +1,123 @@
+import { brotliDecompress, crc32, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
+import { badRequest, type Denial, tooLarge } from '../policy/denial.ts';
+
+/** Decodes a whole body; rejects when it is damaged, longer than its coding says, or decodes to more than `maxBytes`. */
+type Decoder = (body: Buffer, maxBytes: number) => Promise<Buffer>;
+
+/** Upstream: the codings Qdrant v1.18.3 decodes; `deflate` is the zlib format of RFC 1950. */
+const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ['gzip', gunzipOne],
+  ['deflate', (body, maxBytes) => whole(inflate, body, maxBytes)],
+  ['br', (body, maxBytes) => whole(brotliDecompress, body, maxBytes)],
+  ['zstd', (body, maxBytes) => whole(zstdDecompress, body, maxBytes)],
+]);
+
+/**
+ * The body as upstream will see it, for inspection only; what is forwarded are the bytes received.
+ *
+ * The first `Content-Encoding` decides, its letter case does not matter. A coding list, parameters, an empty value and
+ * unknown codings are refused with 400: upstream reads such a body as plain JSON, but a body that cannot be decoded with
+ * certainty is never taken for one with nothing to check. Damaged data, several gzip members and bytes behind the coded
+ * data are 400, more than `maxBytes` is 413.
+ *
+ * @param contentEncodingValues all values of the header, in the order received
+ * @param maxBytes applies before and after decoding
+ */
+export function decodeBody(
+  body: Buffer,
+  contentEncodingValues: readonly string[],
+  maxBytes: number,
+): Buffer | Denial | Promise<Buffer | Denial> {
+  if (body.length > maxBytes) return tooLong(maxBytes);
+  const coding = contentEncodingValues[0]?.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  if (coding === undefined || coding === 'identity') return body;
+  const decode = DECODERS.get(coding);
+  if (!decode) return badRequest('content-encoding must be one of gzip, deflate, br, zstd, identity');
+  return decode(body, maxBytes).catch((error: unknown) => refusal(error, coding, maxBytes));
+}
+
+function tooLong(maxBytes: number): Denial {
+  return tooLarge(`a body that has to be inspected may have at most ${maxBytes} bytes`);
+}
+
+function refusal(error: unknown, coding: string, maxBytes: number): Denial {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLong(maxBytes);
+  return badRequest(`Error that occur during reading payload: the body is not valid ${coding}`);
+}
+
+interface OneShotOptions {
+  readonly maxOutputLength: number;
+  readonly info: true;
+}
+
+/** What the one-shot decoders of `node:zlib` have in common. */
+type OneShot = (
+  body: Buffer,
+  options: OneShotOptions,
+  done: (error: Error | null, result: NonSharedBuffer) => void,
+) => void;
+
+/** What `info: true` makes of a one-shot result. */
+interface Decoded {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
+function run(decoder: OneShot, body: Buffer, maxBytes: number): Promise<Decoded> {
+  return new Promise((resolve, reject) => {
+    decoder(body, { maxOutputLength: Math.max(1, maxBytes), info: true }, (error, result) => {
+      if (error) reject(error);
+      else resolve(result as unknown as Decoded);
+    });
+  });
+}
+
+/** Decodes `body` and holds that nothing stands behind the coded data. */
+async function whole(decoder: OneShot, body: Buffer, maxBytes: number): Promise<Buffer> {
+  const { buffer, engine } = await run(decoder, body, maxBytes);
+  if (engine.bytesWritten !== body.length) throw new RangeError('bytes behind the coded data');
+  return buffer;
+}
+
+const GZIP_TRAILER = 8;
+
+/**
+ * Decodes exactly one gzip member (RFC 1952).
+ *
+ * Node's own gunzip joins members and drops what follows, upstream refuses both: so the frame is read here and only the
+ * deflate data goes to zlib.
+ */
+async function gunzipOne(body: Buffer, maxBytes: number): Promise<Buffer> {
+  const start = gzipDataStart(body);
+  const end = body.length - GZIP_TRAILER;
+  if (end < start) throw new RangeError('gzip ends too early');
+  const data = await whole(inflateRaw, body.subarray(start, end), maxBytes);
+  if (crc32(data) !== body.readUInt32LE(end)) throw new RangeError('wrong gzip checksum');
+  if (data.length % 2 ** 32 !== body.readUInt32LE(end + 4)) throw new RangeError('wrong gzip length');
+  return data;
+}
+
+const HEADER_CRC = 2;
+const EXTRA = 4;
+const NAME = 8;
+const COMMENT = 16;
+const RESERVED = 0xe0;
+
+/** Where the deflate data begins: RFC 1952 section 2.3. */
+function gzipDataStart(body: Buffer): number {
+  if (body.length < 18 || body.readUIntBE(0, 3) !== 0x1f8b08) throw new RangeError('no gzip header');
+  const flags = body.readUInt8(3);
+  if (flags & RESERVED) throw new RangeError('unknown gzip flags');
+  let at = 10;
+  if (flags & EXTRA) at += 2 + body.readUInt16LE(at);
+  if (flags & NAME) at = behindZero(body, at);
+  if (flags & COMMENT) at = behindZero(body, at);
+  return flags & HEADER_CRC ? at + 2 : at;
+}
+
+function behindZero(body: Buffer, position: number): number {
+  const zero = body.indexOf(0, position);
+  if (zero < 0) throw new RangeError('gzip ends too early');
+  return zero + 1;
+}

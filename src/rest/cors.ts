@@ -1,0 +1,63 @@
+import { headerValues, type RestExchange } from './rest-exchange.ts';
+
+/**
+ * Cross-origin answers as upstream gives them with `enable_cors` (Qdrant v1.18.3).
+ */
+const VARIES = ['origin', 'access-control-request-method', 'access-control-request-headers'];
+const VARY = 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers';
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE'];
+const METHOD_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** An answer that is complete without anybody's credential. */
+export interface PreflightAnswer {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+/** The answer to a preflight request, which no credential is asked for; `undefined` = it is an ordinary request. */
+export function answerPreflight(method: string, headers: readonly string[]): PreflightAnswer | undefined {
+  if (method !== 'OPTIONS') return undefined;
+  const [asked] = headerValues(headers, 'access-control-request-method');
+  if (asked === undefined || !METHOD_TOKEN.test(asked)) return undefined;
+  if (!METHODS.includes(asked)) {
+    return { status: 400, headers: corsHeaders(headers), body: 'Requested method is not allowed' };
+  }
+  const [names] = headerValues(headers, 'access-control-request-headers');
+  const allowed = names === undefined ? [] : ['access-control-allow-headers', names];
+  return {
+    status: 200,
+    headers: [...corsHeaders(headers), 'access-control-allow-methods', METHODS.join(', '), ...allowed],
+    body: '',
+  };
+}
+
+/** What every answer carries when CORS is on. `headers` are the request's. */
+export function corsHeaders(headers: readonly string[]): string[] {
+  const [origin] = headerValues(headers, 'origin');
+  return origin === undefined ? ['vary', VARY] : ['vary', VARY, 'access-control-allow-origin', origin];
+}
+
+/**
+ * Upstream's answer headers with the CORS part decided here: its own is taken out, so that nothing is said twice or
+ * against the gateway's setting, and the gateway's is added when CORS is on.
+ */
+export function settleCors(exchange: RestExchange, answer: readonly string[], cors: boolean): string[] {
+  const settled: string[] = [];
+  for (let i = 0; i + 1 < answer.length; i += 2) {
+    const name = answer[i] ?? '';
+    const value = answer[i + 1] ?? '';
+    if (name.startsWith('access-control-')) continue;
+    const kept = name === 'vary' ? withoutCors(value) : value;
+    if (name !== 'vary' || kept !== '') settled.push(name, kept);
+  }
+  return cors ? [...settled, ...corsHeaders(exchange.headers)] : settled;
+}
+
+function withoutCors(vary: string): string {
+  return vary
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '' && !VARIES.includes(name.toLowerCase()))
+    .join(', ');
+}

@@ -1,0 +1,185 @@
+import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http';
+import fastify from 'fastify';
+import { begin, finish, type Protocol } from '../exchange.ts';
+import { isPermit } from '../policy/decide.ts';
+import { answerPreflight } from './cors.ts';
+import { forwardFiltered } from './filtered-answer.ts';
+import { StreamedAnswer, sendUpstream } from './forward.ts';
+import { checkHead } from './head.ts';
+import { toUpstreamHeaders } from './headers.ts';
+import { inspect } from './inspection.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { answerWhole, reject } from './reject.ts';
+import { createResolver } from './resolve.ts';
+import { headerValues, type Peer, type RestExchange, whenEnded } from './rest-exchange.ts';
+
+/** The complete REST lane: requests of any HTTP version that Node has read the head of. */
+export interface RestLane {
+  /** Takes one request. Never throws. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /** From now on every answer of HTTP/1 is the last on its connection and says so. */
+  readonly drain: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Fastify carries the request to its `onRequest` hook and no further: no body parser, no router, no serializer ever
+ * sees it. The target is hidden from the router so that none of its rules for paths can apply.
+ *
+ * @param server the HTTP/1 server Fastify is to be built on; not listened on here
+ */
+export async function createRestLane(options: LaneOptions, server: Server): Promise<RestLane> {
+  const state = { draining: false };
+  const running = new Set<ServerResponse>();
+  const protocol = createProtocol(options);
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    serverFactory: () => server,
+    rewriteUrl: () => '/',
+  });
+  app.removeAllContentTypeParsers();
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
+  app.addHook('onRequest', (request, reply, _done) => {
+    reply.hijack();
+    take(request.raw, reply.raw, request.originalUrl);
+  });
+  app.route({ method: [...app.supportedMethods], url: '/', handler: () => undefined });
+  await app.ready();
+
+  function take(request: IncomingMessage, response: ServerResponse, target: string): void {
+    // Node reads nothing behind a request that asks for another protocol, although it gets none: the client starts anew.
+    const last = state.draining || request.headers.upgrade !== undefined;
+    if (last && request.httpVersionMajor === 1) response.shouldKeepAlive = false;
+    const exchange = toExchange(request, response, target);
+    if (exchange) serve(exchange);
+  }
+
+  function toExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange | undefined {
+    const exchange = newExchange(request, response, target);
+    const { httpVersionMajor, httpVersionMinor } = request;
+    const fault = checkHead(
+      { httpVersionMajor, httpVersionMinor, target, headers: exchange.headers },
+      options.maxHeaders,
+    );
+    if (!fault) return exchange;
+    response.shouldKeepAlive = false;
+    answerWhole(exchange, fault.status, [], Buffer.from(fault.message));
+    return undefined;
+  }
+
+  function serve(exchange: RestExchange): void {
+    const preflight = options.cors ? answerPreflight(exchange.method, exchange.headers) : undefined;
+    if (preflight) {
+      answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));
+      return;
+    }
+    const { response } = exchange;
+    running.add(response);
+    whenEnded(exchange, () => {
+      running.delete(response);
+      const status = response.headersSent ? response.statusCode : undefined;
+      exchange.answered = true;
+      finish(options.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
+    });
+    begin(options.parts, protocol, exchange);
+  }
+
+  return {
+    handle(request, response) {
+      response.on('error', ignore);
+      request.on('error', ignore);
+      if (app.supportedMethods.includes(request.method ?? '')) app.routing(request, response);
+      else answerWhole(newExchange(request, response, '/'), 501, [], Buffer.from('method not implemented'));
+    },
+    drain: () => {
+      state.draining = true;
+      for (const response of running) response.shouldKeepAlive = false;
+    },
+    close: async () => {
+      await app.close();
+    },
+  };
+}
+
+function createProtocol(options: LaneOptions): Protocol<RestExchange> {
+  const resolve = createResolver({ staticContent: options.staticContent });
+  const protocol: Protocol<RestExchange> = {
+    resolve(exchange) {
+      exchange.resolution = resolve(exchange.method, exchange.requestTarget);
+      return exchange.resolution;
+    },
+    rawHeaders: (exchange) => exchange.headers,
+    inspect: (exchange, conditional) => inspect(options, protocol, exchange, conditional),
+    forward(exchange, permit) {
+      if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
+      const path = exchange.resolution?.pathToSend;
+      if (path === undefined) throw new TypeError('a request was forwarded before it was resolved');
+      if (exchange.response.destroyed) return;
+      if (forwardFiltered(exchange, permit, options)) return;
+      const contentLength = exchange.body?.length;
+      const headers = toUpstreamHeaders(exchange, { readable: false, contentLength });
+      sendUpstream(exchange, options, path, headers, new StreamedAnswer(exchange, options));
+    },
+    reject: (exchange, denial) => reject(exchange, denial, options.cors),
+  };
+  return protocol;
+}
+
+const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+function newExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange {
+  const http2 = request.httpVersionMajor === 2;
+  const headers = http2 ? withoutPseudo(request.rawHeaders) : request.rawHeaders;
+  const [host] = headerValues(http2 ? request.rawHeaders : headers, http2 ? ':authority' : 'host');
+  return {
+    protocol: 'rest',
+    resolution: undefined,
+    principal: undefined,
+    decision: undefined,
+    request,
+    response,
+    method: request.method ?? '',
+    requestTarget: target,
+    headers,
+    host: host ?? '',
+    peer: peerOf(request),
+    hasBody: http2 ? !endsWithHead(request) : hasFraming(request),
+    awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
+    body: undefined,
+    received: 0,
+    sent: 0,
+    answered: false,
+  };
+}
+
+function withoutPseudo(raw: readonly string[]): string[] {
+  const headers: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? '';
+    if (!name.startsWith(':')) headers.push(name, raw[i + 1] ?? '');
+  }
+  return headers;
+}
+
+function hasFraming(request: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+  return coding !== undefined || (length !== undefined && Number(length) !== 0);
+}
+
+/** HTTP/2: the head carried END_STREAM. */
+function endsWithHead(request: IncomingMessage): boolean {
+  if (!('stream' in request)) return false;
+  const { stream } = request;
+  return (
+    typeof stream === 'object' && stream !== null && 'endAfterHeaders' in stream && stream.endAfterHeaders === true
+  );
+}
+
+function peerOf(request: IncomingMessage): Peer {
+  const { socket } = request;
+  return { address: socket.remoteAddress ?? '', scheme: 'encrypted' in socket ? 'https' : 'http' };
+}
+
+function ignore(): void {}

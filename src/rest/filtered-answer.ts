@@ -1,0 +1,165 @@
+import type { Dispatcher } from 'undici';
+import type { Permit } from '../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { settleCors } from './cors.ts';
+import { sendUpstream, UpstreamAnswer } from './forward.ts';
+import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { answerWhole, reject } from './reject.ts';
+import { RESPONSE_FILTERS } from './response-filter.ts';
+import { patchTelemetry } from './response-filter-patch.ts';
+import { planFilter } from './response-filter-query.ts';
+import { type RestExchange, whenEnded } from './rest-exchange.ts';
+
+/** Takes upstream's whole 200 answer and gives the one for this client; throws when it is not what was expected. */
+type Change = (body: Buffer) => Buffer;
+
+/** Takes over where the answer has to be changed on its way; `false` = it passes as it is. */
+export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneOptions): boolean {
+  const telemetry = exchange.resolution?.operation.filter === 'telemetry';
+  if (permit.visible) {
+    filterFor(exchange, permit, options);
+    return true;
+  }
+  if (!telemetry || !isPatched(options)) return false;
+  send(exchange, options, queryOf(exchange), {
+    body: (body) => patchTelemetry(body, options.telemetry),
+    strict: false,
+  });
+  return true;
+}
+
+/**
+ * INVARIANT: with a list access an answer is either filtered or not given at all.
+ */
+function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneOptions): void {
+  const name = exchange.resolution?.operation.filter;
+  if (!visible || !name) {
+    reject(exchange, INTERNAL_FAULT, options.cors);
+    return;
+  }
+  const plan = planFilter(name, queryOf(exchange));
+  const filter = RESPONSE_FILTERS[name];
+  const start = (existing: readonly string[] | undefined): void => {
+    const context = existing === undefined ? { view: plan.view } : { view: plan.view, existing };
+    const change: Change = (body) => {
+      const kept = filter(body, visible, context);
+      return name === 'telemetry' && isPatched(options) ? patchTelemetry(kept, options.telemetry) : kept;
+    };
+    send(exchange, options, plan.query, { body: change, strict: true });
+  };
+  if (!plan.needsNames) {
+    start(undefined);
+    return;
+  }
+  withNames(exchange, options, start);
+}
+
+function withNames(exchange: RestExchange, options: LaneOptions, start: (names: readonly string[]) => void): void {
+  const left = new AbortController();
+  whenEnded(exchange, () => left.abort());
+  options.lookup.listCollections(left.signal).then(
+    (found) => {
+      if (exchange.response.destroyed) return;
+      if ('kind' in found) reject(exchange, found, options.cors);
+      else start(found);
+    },
+    (error: unknown) => {
+      options.parts.fault(error, exchange);
+      reject(exchange, INTERNAL_FAULT, options.cors);
+    },
+  );
+}
+
+interface Changed {
+  readonly body: Change;
+  /** An answer that cannot be changed is not given; else it passes as it is. */
+  readonly strict: boolean;
+}
+
+function send(exchange: RestExchange, options: LaneOptions, query: string, change: Changed): void {
+  const [path = '/'] = (exchange.resolution?.pathToSend ?? '/').split('?', 1);
+  const headers = toUpstreamHeaders(exchange, { readable: true, contentLength: undefined });
+  sendUpstream(
+    exchange,
+    options,
+    query === '' ? path : `${path}?${query}`,
+    headers,
+    new WholeAnswer(exchange, options, change),
+  );
+}
+
+function queryOf(exchange: RestExchange): string {
+  const sent = exchange.resolution?.pathToSend ?? '';
+  const at = sent.indexOf('?');
+  return at === -1 ? '' : sent.slice(at + 1);
+}
+
+function isPatched({ telemetry }: LaneOptions): boolean {
+  return telemetry.jwtRbac !== undefined || telemetry.hideJwtDashboard !== undefined;
+}
+
+/** Say something about the bytes of a body that is not sent any more. */
+const ABOUT_THE_BYTES = new Set([
+  'content-length',
+  'content-encoding',
+  'etag',
+  'last-modified',
+  'accept-ranges',
+  'content-range',
+  'content-md5',
+  'digest',
+  'content-digest',
+  'repr-digest',
+]);
+
+/** Holds the answer back until it is whole, up to the limit, and gives the changed one. */
+class WholeAnswer extends UpstreamAnswer {
+  readonly #change: Changed;
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+  #status = 0;
+  #headers: string[] = [];
+
+  constructor(exchange: RestExchange, options: LaneOptions, change: Changed) {
+    super(exchange, options);
+    this.#change = change;
+  }
+
+  protected override head(_controller: Dispatcher.DispatchController, status: number, headers: string[]): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  override onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#size += chunk.length;
+    if (this.#size > this.options.maxFilteredBytes)
+      this.abort(INTERNAL_FAULT, new RangeError('an answer that has to be filtered is too large'));
+    else this.#chunks.push(chunk);
+  }
+
+  override onResponseEnd(): void {
+    const { exchange, options } = this;
+    const body = this.#changed(Buffer.concat(this.#chunks));
+    if (!Buffer.isBuffer(body)) {
+      this.fail(body, undefined);
+      return;
+    }
+    const kept = toClientHeaders(this.#headers, (name) => ABOUT_THE_BYTES.has(name));
+    answerWhole(exchange, this.#status, settleCors(exchange, kept, options.cors), body);
+  }
+
+  #changed(body: Buffer): Buffer | Denial {
+    const { strict, body: change } = this.#change;
+    const readable = !this.#headers.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-encoding');
+    // Upstream's own refusals name nothing that the client did not.
+    if (this.#status >= 400 && readable) return body;
+    if (!readable) return UPSTREAM_BROKEN;
+    if (this.#status !== 200) return strict ? UPSTREAM_BROKEN : body;
+    try {
+      return change(body);
+    } catch {
+      return strict ? UPSTREAM_BROKEN : body;
+    }
+  }
+}

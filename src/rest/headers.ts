@@ -1,0 +1,128 @@
+import { headerValues, isHttp2, type RestExchange } from './rest-exchange.ts';
+
+/** Concern one connection only (RFC 9110 section 7.6.1, RFC 9112), and what would be merged from trailers. */
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+];
+
+/** Never reach upstream from a client: credentials, what the gateway says itself, and what asks for another target. */
+const NOT_FORWARDED = new Set([
+  ...HOP_BY_HOP,
+  'api-key',
+  'authorization',
+  'host',
+  'expect',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-uri',
+  'x-forwarded-server',
+  'x-real-ip',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+]);
+
+const NOT_RETURNED = new Set(HOP_BY_HOP);
+
+/** A client may not take these from its own request by naming them in `Connection`: they say what the body is. */
+const NEVER_LISTED = new Set(['content-length', 'content-type', 'content-encoding']);
+
+/** What a `Connection` header of these headers names, in lower case. */
+function connectionOptions(headers: readonly string[]): ReadonlySet<string> | undefined {
+  const values = headerValues(headers, 'connection');
+  if (values.length === 0) return undefined;
+  const options = new Set<string>();
+  for (const value of values) {
+    for (const option of value.split(',')) options.add(option.trim().toLowerCase());
+  }
+  options.delete('keep-alive');
+  options.delete('close');
+  return options.size > 0 ? options : undefined;
+}
+
+/** Would have upstream answer with something other than the whole, plain body. */
+const SELECTING = new Set([
+  'accept-encoding',
+  'range',
+  'if-range',
+  'if-none-match',
+  'if-modified-since',
+  'if-match',
+  'if-unmodified-since',
+]);
+
+/** How a request's headers are to be changed beyond the rules for all. */
+export interface RequestHeaderOptions {
+  /** The answer has to be read here: ask for all of it, without a content coding. */
+  readonly readable: boolean;
+  /** The length of the body that is sent, where it is known here. */
+  readonly contentLength: number | undefined;
+}
+
+/**
+ * The headers to send upstream: name, value, name, value.
+ *
+ * INVARIANT: the client's `Connection` list is applied before the gateway's own headers are added, so that it cannot
+ * take them away; names are compared with `_` read as `-`, so that no alias of a removed header gets through.
+ */
+export function toUpstreamHeaders(exchange: RestExchange, options: RequestHeaderOptions): string[] {
+  const { headers, peer, host } = exchange;
+  const listed = connectionOptions(headers);
+  const sent: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = (headers[i] ?? '').toLowerCase();
+    if (NOT_FORWARDED.has(name) || (name.includes('_') && NOT_FORWARDED.has(name.replaceAll('_', '-')))) continue;
+    if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
+    if (name === 'content-length' && (options.contentLength !== undefined || !exchange.hasBody)) continue;
+    if (options.readable && SELECTING.has(name)) continue;
+    sent.push(name, headers[i + 1] ?? '');
+  }
+  if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));
+  sent.push('x-forwarded-for', peer.address, 'x-forwarded-proto', peer.scheme, 'x-real-ip', peer.address);
+  if (host !== '') sent.push('x-forwarded-host', host);
+  return sent;
+}
+
+/** Upstream's answer headers without those of its connection and without what `drop` names, in lower case. */
+export function toClientHeaders(raw: readonly string[], drop: (name: string) => boolean): string[] {
+  const listed = connectionOptions(raw);
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase();
+    if (NOT_RETURNED.has(name) || listed?.has(name) || drop(name)) continue;
+    kept.push(name, raw[i + 1] ?? '');
+  }
+  return kept;
+}
+
+/**
+ * Writes the head of an answer with exactly these headers; Node adds `date` and what its connection needs.
+ * A name may come several times.
+ */
+export function writeHead(exchange: RestExchange, status: number, headers: readonly string[]): void {
+  const { response } = exchange;
+  exchange.answered = true;
+  response.statusCode = status;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (name === 'connection' && isHttp2(exchange)) continue;
+    response.appendHeader(name, headers[i + 1] ?? '');
+  }
+  response.writeHead(status);
+}

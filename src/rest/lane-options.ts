@@ -1,0 +1,36 @@
+import type { ExchangeParts } from '../exchange.ts';
+import type { RestUpstream } from '../upstream/http.ts';
+import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { InspectionLimits } from './inspect.ts';
+
+/** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
+export interface LaneOptions {
+  readonly parts: ExchangeParts;
+  readonly upstream: RestUpstream;
+  /** The gateway's own questions to the same upstream. */
+  readonly lookup: Pick<UpstreamLookup, 'listCollections'>;
+  /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
+  readonly cors: boolean;
+  /** Upstream's web interface is to be had, without a credential. */
+  readonly staticContent: boolean;
+  /** Largest body that is read to be judged, before and after decompression. */
+  readonly maxInspectedBytes: number;
+  /** How deep a body that is judged may go. */
+  readonly inspection: InspectionLimits;
+  /** Largest answer that is held back to be filtered. */
+  readonly maxFilteredBytes: number;
+  /** Longest pause within a request body. */
+  readonly bodyIdleMs: number;
+  /** Longest time a client may take no byte of its answer. */
+  readonly answerIdleMs: number;
+  /** Most header fields of a request. */
+  readonly maxHeaders: number;
+  /** What the telemetry answer says of the gateway's own settings. */
+  readonly telemetry: TelemetrySettings;
+}
+
+/** Upstream's names; `undefined` = not set, and left out as upstream leaves it out. */
+export interface TelemetrySettings {
+  readonly jwtRbac: boolean | undefined;
+  readonly hideJwtDashboard: boolean | undefined;
+}

@@ -1,0 +1,93 @@
+import type { Socket } from 'node:net';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import { answerRaw } from './parser-fault.ts';
+
+/** Certificate and key as PEM. */
+export interface ListenerTls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  readonly passphrase?: string;
+  /** CA of the client certificates. */
+  readonly ca?: string | Buffer;
+  /** A client certificate that `ca` signed is required. */
+  readonly requestClientCert?: boolean;
+}
+
+const FIRST_TLS_BYTE = 0x16;
+/** Mozilla's "intermediate" profile, version 5.7. */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+const CURVES = 'X25519MLKEM768:X25519:prime256v1:secp384r1';
+const PLAIN_ON_TLS = 'client sent an HTTP request to an HTTPS port';
+
+/** A TLS server that is given its sockets and hands on the ones whose handshake is done. */
+export function createTls(
+  tls: ListenerTls,
+  handshakeTimeoutMs: number,
+  toLane: (socket: TLSSocket) => void,
+): TlsServer {
+  const server = createTlsServer({
+    ...secureContext(tls),
+    ALPNProtocols: ['h2', 'http/1.1'],
+    handshakeTimeout: handshakeTimeoutMs,
+    requestCert: tls.requestClientCert === true,
+    rejectUnauthorized: tls.requestClientCert === true,
+  });
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.disableRenegotiation();
+    toLane(socket);
+  });
+  server.on('tlsClientError', (_error, socket) => {
+    socket.on('error', () => undefined);
+    socket.destroy();
+  });
+  return server;
+}
+
+/** Throws when the certificate or the key cannot be used. */
+export function secureContext(tls: ListenerTls): SecureContextOptions {
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    minVersion: 'TLSv1.2',
+    ciphers: CIPHERS,
+    ecdhCurve: CURVES,
+  };
+}
+
+/** Looks at the first byte: TLS goes on to its handshake, plain HTTP is told so. */
+export function sniff(socket: Socket, tls: TlsServer, timeoutMs: number): void {
+  const timer = setTimeout(() => socket.destroy(), timeoutMs).unref();
+  socket.once('close', () => clearTimeout(timer));
+  socket.once('readable', () => {
+    clearTimeout(timer);
+    const first: unknown = socket.read();
+    if (!(first instanceof Buffer)) {
+      socket.destroy();
+      return;
+    }
+    if (first[0] !== FIRST_TLS_BYTE) {
+      answerRaw(socket, 400, PLAIN_ON_TLS);
+      return;
+    }
+    socket.unshift(first);
+    tls.emit('connection', socket);
+  });
+}

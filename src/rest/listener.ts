@@ -1,0 +1,152 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { createRestLane } from './fastify-lane.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { createTls, type ListenerTls, secureContext, sniff } from './listener-tls.ts';
+import { answerParserFaults, answerRaw } from './parser-fault.ts';
+
+/** Times in milliseconds, sizes in bytes. */
+export interface ListenerLimits {
+  readonly maxConnections: number;
+  /** Size of a request head. */
+  readonly maxHeaderBytes: number;
+  readonly handshakeTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  /** HTTP/2 streams a connection may have open. */
+  readonly maxConcurrentStreams: number;
+}
+
+export interface RestListenerOptions extends LaneOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** Without it the listener speaks plain HTTP/1.1. */
+  readonly tls?: ListenerTls;
+  readonly limits: ListenerLimits;
+}
+
+export interface RestListener {
+  readonly address: { readonly host: string; readonly port: number };
+  /** New connections get this certificate; the ones there are keep theirs. Throws when it cannot be used. */
+  readonly setSecureContext: (tls: ListenerTls) => void;
+  /** Takes no more connections, lets what is running end, cuts the rest after `graceMs`. */
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+const CHECK_INTERVAL_MS = 1_000;
+const WINDOW = 65_535;
+const MAX_PSEUDO_HEADERS = 4;
+
+/** Opens the REST port: `socket -> (TLS) -> lane`. Resolves once it listens. */
+export async function createRestListener(options: RestListenerOptions): Promise<RestListener> {
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const http1 = createHttp1(options);
+  const lane = await createRestLane(options, http1);
+  const http2 = options.tls ? createHttp2(options, sessions) : undefined;
+  serveWith(http1, lane.handle);
+  if (http2) serveWith(http2, lane.handle);
+
+  // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
+  const toLane = (socket: Socket): void => {
+    const secure = socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? http2 : undefined;
+    (secure ?? http1).emit('connection', socket);
+  };
+  const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
+  const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
+    if (tls) sniff(socket, tls, options.limits.handshakeTimeoutMs);
+    else toLane(socket);
+  });
+  tcp.maxConnections = options.limits.maxConnections;
+  // The HTTP server never listens itself, but only a listening one looks after its time limits.
+  http1.emit('listening');
+  await listen(tcp, options);
+
+  return {
+    address: addressOf(tcp),
+    setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
+    async close(graceMs) {
+      lane.drain();
+      const closed = new Promise<void>((resolve) => tcp.close(() => resolve()));
+      for (const session of sessions) session.close();
+      http1.closeIdleConnections();
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
+      await closed;
+      clearTimeout(cut);
+      http1.close();
+      http2?.close();
+      await lane.close();
+    },
+  };
+}
+
+function createHttp1({ limits }: RestListenerOptions): Server {
+  const server = createHttpServer({
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    joinDuplicateHeaders: false,
+  });
+  // INVARIANT: no header is ever left out of sight; the lane counts them and refuses.
+  server.maxHeadersCount = 0;
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => answerRaw(socket, 405, ''));
+  answerParserFaults(server);
+  return server;
+}
+
+function createHttp2({ limits, maxHeaders }: RestListenerOptions, sessions: Set<ServerHttp2Session>): Http2Server {
+  const server = createHttp2Server({
+    maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
+    maxSessionMemory: 16,
+    settings: {
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+      initialWindowSize: WINDOW,
+      enablePush: false,
+    },
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.on('error', () => session.destroy());
+    session.setTimeout(limits.keepAliveTimeoutMs, () => session.close());
+  });
+  server.on('sessionError', () => undefined);
+  return server;
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** `100 Continue` and odd expectations are ordinary requests here: what is said to them is decided later. */
+function serveWith(server: Server | Http2Server, handle: Handle): void {
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, handle);
+}
+
+function listen(server: TcpServer, { host, port }: RestListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
+}
+
+function addressOf(server: TcpServer): { host: string; port: number } {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('the listener has no network address');
+  return { host: address.address, port: address.port };
+}

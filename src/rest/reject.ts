@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import type { Denial } from '../policy/denial.ts';
+import { corsHeaders } from './cors.ts';
+import { writeHead } from './headers.ts';
+import { isHttp2, type RestExchange } from './rest-exchange.ts';
+
+/** How long and how far an unread body is still taken in, so that the client gets to see the answer. */
+const LINGER_MS = 1_000;
+const LINGER_BYTES = 1_048_576;
+const SHORT_BODY = 65_536;
+/** The rest of such a body is not waited for again. */
+const TIMED_OUT = 408;
+
+/** What a refusal is made of on the wire. */
+export interface Refusal {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+/** Upstream's JSON envelope of an error (Qdrant v1.18.3). */
+function envelope(message: string): string {
+  return `{"status":{"error":${JSON.stringify(message)}},"time":0.0}`;
+}
+
+/**
+ * A denial as upstream writes it: authentication bare and without content type, an unknown operation empty, everything
+ * else in the row's format. A fault carries an `x-request-id`.
+ */
+export function renderRefusal(denial: Denial, format: 'json' | 'text'): Refusal {
+  const { status, message } = denial;
+  switch (denial.why) {
+    case 'authentication':
+      return { status, headers: [], body: message };
+    case 'unknown':
+      return { status, headers: [], body: '' };
+    case 'access':
+    case 'request':
+      return format === 'text'
+        ? { status, headers: ['content-type', 'text/plain; charset=utf-8'], body: message }
+        : { status, headers: ['content-type', 'application/json'], body: envelope(message) };
+    case 'fault':
+      return {
+        status,
+        headers: ['content-type', 'application/json', 'x-request-id', randomUUID()],
+        body: envelope(message),
+      };
+    default:
+      return denial.why satisfies never;
+  }
+}
+
+/** Answers the request here. Does nothing once an answer has begun. */
+export function reject(exchange: RestExchange, denial: Denial, cors: boolean): void {
+  if (exchange.answered) return;
+  const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json');
+  const headers = cors ? [...refusal.headers, ...corsHeaders(exchange.headers)] : refusal.headers;
+  answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));
+}
+
+/** Answers with a whole body; a request body that nobody will read to its end closes the connection. */
+export function answerWhole(exchange: RestExchange, status: number, headers: readonly string[], body: Buffer): void {
+  if (exchange.answered) return;
+  exchange.response.statusCode = status;
+  const unread = isUnread(exchange) && !isShort(exchange);
+  const close = unread ? ['connection', 'close'] : [];
+  writeHead(exchange, status, [...headers, 'content-length', String(body.length), ...close]);
+  if (exchange.method !== 'HEAD') {
+    exchange.sent += body.length;
+    if (body.length > 0) exchange.response.write(body);
+  }
+  if (unread) endAfterBody(exchange);
+  else exchange.response.end();
+}
+
+/** Is there, or may there come, more of the request's body? */
+export function isUnread(exchange: RestExchange): boolean {
+  return exchange.hasBody && !exchange.request.complete;
+}
+
+/** Small enough to be read to its end by Node, so that the connection can go on. */
+function isShort(exchange: RestExchange): boolean {
+  const length = exchange.request.headers['content-length'];
+  if (isHttp2(exchange) || exchange.awaitsContinue || length === undefined) return false;
+  return Number(length) <= SHORT_BODY && exchange.response.statusCode !== TIMED_OUT;
+}
+
+/**
+ * Ends an answer whose bytes are all written while the client may still be sending. Closing at once would reset the
+ * connection and could take the answer with it, so what comes is thrown away for a while; a client that waited for
+ * `100 Continue` sends nothing more.
+ */
+export function endAfterBody(exchange: RestExchange): void {
+  const { request, response } = exchange;
+  if (isHttp2(exchange)) {
+    response.end(() => resetStream(exchange, NO_ERROR));
+    return;
+  }
+  if (response.statusCode === TIMED_OUT || (exchange.awaitsContinue && exchange.received === 0)) {
+    response.end();
+    return;
+  }
+  response.flushHeaders();
+  let left = LINGER_BYTES;
+  const end = (): void => {
+    clearTimeout(timer);
+    request.off('data', count);
+    response.end();
+  };
+  const count = (chunk: Buffer): void => {
+    left -= chunk.length;
+    if (left < 0) end();
+  };
+  const timer = setTimeout(end, LINGER_MS).unref();
+  request.on('data', count).once('end', end).once('close', end);
+}
+
+const NO_ERROR = 0;
+
+/** Resets an HTTP/2 exchange's stream (RFC 9113 section 7 error code); does nothing on HTTP/1. */
+export function resetStream(exchange: RestExchange, code: number): void {
+  const { request } = exchange;
+  if ('stream' in request && isResettable(request.stream)) request.stream.close(code);
+}
+
+function isResettable(stream: unknown): stream is { close(code: number): void } {
+  return typeof stream === 'object' && stream !== null && 'close' in stream;
+}

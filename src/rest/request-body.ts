@@ -1,0 +1,110 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { badRequest, type Denial, GrpcCode, tooLarge } from '../policy/denial.ts';
+import type { RestExchange } from './rest-exchange.ts';
+
+/** Ours. No byte of the body came for longer than the limit. */
+export const BODY_TIMEOUT: Denial = Object.freeze({
+  kind: 'denial',
+  why: 'request',
+  status: 408,
+  code: GrpcCode.deadlineExceeded,
+  message: 'the request body did not arrive in time',
+});
+
+/** The client's body ended before it was complete, or stood still for too long. */
+export class BodyFault extends Error {
+  readonly denial: Denial;
+
+  constructor(denial: Denial) {
+    super(denial.message);
+    this.denial = denial;
+  }
+}
+
+const CUT_OFF = badRequest('the request body is incomplete');
+
+/** Asks for the body of a client that waits to be asked. Call it only once the decision permits reading. */
+export function askForBody(exchange: RestExchange): void {
+  if (exchange.awaitsContinue) exchange.response.writeContinue();
+}
+
+/**
+ * The request body as a stream that counts what came and ends with a `BodyFault` when it is cut off or stands still.
+ * Backpressure goes through to the client's socket; while upstream does not take more, no time runs.
+ */
+export class RequestBody extends Readable {
+  readonly #exchange: RestExchange;
+  readonly #source: IncomingMessage;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(exchange: RestExchange, idleMs: number) {
+    super({ highWaterMark: 65_536 });
+    this.#exchange = exchange;
+    this.#source = exchange.request;
+    this.#timer = setTimeout(() => this.#standingStill(), idleMs).unref();
+    this.#source.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onClose);
+  }
+
+  override _read(): void {
+    this.#source.resume();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#timer);
+    this.#source.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    done(error);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#exchange.received += chunk.length;
+    this.#timer.refresh();
+    if (!this.push(chunk)) this.#source.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    clearTimeout(this.#timer);
+    this.push(null);
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#source.readableEnded) this.destroy(new BodyFault(CUT_OFF));
+  };
+
+  #standingStill(): void {
+    if (this.#source.isPaused()) this.#timer.refresh();
+    else this.destroy(new BodyFault(BODY_TIMEOUT));
+  }
+}
+
+/** Reads the whole body; ends in exactly one call of `done`. Never holds more than `maxBytes` and one chunk. */
+export function readBody(
+  exchange: RestExchange,
+  limits: { readonly maxBytes: number; readonly idleMs: number },
+  done: (body: Buffer | Denial) => void,
+): void {
+  const over = tooLarge(`the body is larger than the ${limits.maxBytes} bytes that are inspected`);
+  if (Number(exchange.request.headers['content-length'] ?? 0) > limits.maxBytes) {
+    done(over);
+    return;
+  }
+  askForBody(exchange);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const body = new RequestBody(exchange, limits.idleMs);
+  const settle = (result: Buffer | Denial): void => {
+    body.removeAllListeners('data').removeAllListeners('end').on('error', ignore);
+    done(result);
+  };
+  body.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    chunks.push(chunk);
+    if (size <= limits.maxBytes) return;
+    settle(over);
+    body.destroy();
+  });
+  body.on('end', () => settle(Buffer.concat(chunks, size)));
+  body.once('error', (error) => settle(error instanceof BodyFault ? error.denial : CUT_OFF));
+}
+
+function ignore(): void {}

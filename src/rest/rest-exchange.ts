@@ -1,0 +1,69 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Exchange } from '../exchange.ts';
+import type { RestResolution } from './resolve.ts';
+
+/** The connection a request came on. */
+export interface Peer {
+  /** The client's address, from the socket. */
+  readonly address: string;
+  /** `https` where the listener ended TLS. */
+  readonly scheme: 'http' | 'https';
+}
+
+/** One REST request and its response. HTTP/2 comes in the same two objects (Node's compatibility API). */
+export interface RestExchange extends Exchange {
+  readonly protocol: 'rest';
+  resolution: RestResolution | undefined;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  /** The request target as it came. */
+  readonly requestTarget: string;
+  /** Name, value, name, value, in order, without HTTP/2's pseudo-headers. */
+  readonly headers: readonly string[];
+  /** `Host` or `:authority`; empty = none. */
+  readonly host: string;
+  readonly peer: Peer;
+  /** The request has, or may have, a body. */
+  readonly hasBody: boolean;
+  /** The client waits for `100 Continue` before it sends its body. */
+  readonly awaitsContinue: boolean;
+  /** The body as it came, once it had to be read whole. */
+  body: Buffer | undefined;
+  /** Bytes of the request body and of the answer's body so far. */
+  received: number;
+  sent: number;
+  /** The answer's head has been written or the client has left: there is nothing more to say. */
+  answered: boolean;
+}
+
+/** All values of a header, in order. `name` is in lower case. */
+export function headerValues(headers: readonly string[], name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const candidate = headers[i] ?? '';
+    if (candidate.length === name.length && candidate.toLowerCase() === name) values.push(headers[i + 1] ?? '');
+  }
+  return values;
+}
+
+/** Is this exchange carried by HTTP/2? */
+export function isHttp2(exchange: RestExchange): boolean {
+  return exchange.request.httpVersionMajor === 2;
+}
+
+/**
+ * Runs `ended` once, when the answer is complete or the client has left. An answer that still waits behind others on its
+ * connection never closes itself, so the request is looked at, too.
+ */
+export function whenEnded({ request, response }: RestExchange, ended: () => void): void {
+  let done = false;
+  const once = (): void => {
+    if (!done) ended();
+    done = true;
+  };
+  response.once('close', once);
+  request.once('close', () => {
+    if (request.socket.destroyed) once();
+  });
+}

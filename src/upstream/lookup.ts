@@ -1,0 +1,132 @@
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
+import { type RestUpstream, toUpstreamDenial } from './http.ts';
+
+/** What a scroll for one point came to. */
+export type Existence = 'match' | 'no-match' | 'no-collection';
+
+/** The gateway's own questions to upstream, with full access and outside any client's exchange. */
+export interface UpstreamLookup {
+  /**
+   * Does any point of `collection` (aliases count) meet `filter`, given as upstream's filter object? Asked anew every
+   * time. Upstream: how `value_exists` is checked (Qdrant v1.19.0).
+   */
+  readonly scroll: (collection: string, filter: object, signal: AbortSignal) => Promise<Existence | Denial>;
+  /** The names of all collections. */
+  readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
+  /** Upstream's release, for example `1.19.0`. */
+  readonly version: (signal: AbortSignal) => Promise<string | Denial>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** An answer to one of these questions is small, or it is none. */
+const MAX_ANSWER_BYTES = 16 * 1_048_576;
+const MAX_NAME = 255;
+
+export function createUpstreamLookup(upstream: RestUpstream): UpstreamLookup {
+  return {
+    async scroll(collection, filter, signal) {
+      if (!isName(collection)) return 'no-collection';
+      const body = JSON.stringify({ limit: 1, with_payload: false, with_vector: false, filter });
+      const path = `/collections/${encodeURIComponent(collection)}/points/scroll`;
+      const answer = await ask(upstream, 'POST', path, body, signal);
+      if (isDenial(answer)) return answer;
+      if (answer.status === 404) return 'no-collection';
+      const points = answer.status === 200 ? at(at(answer.body, 'result'), 'points') : undefined;
+      if (!Array.isArray(points)) return UPSTREAM_BROKEN;
+      return points.length > 0 ? 'match' : 'no-match';
+    },
+    async listCollections(signal) {
+      const answer = await ask(upstream, 'GET', '/collections', undefined, signal);
+      if (isDenial(answer)) return answer;
+      const listed = answer.status === 200 ? at(at(answer.body, 'result'), 'collections') : undefined;
+      if (!Array.isArray(listed)) return UPSTREAM_BROKEN;
+      const names = listed.map((entry: unknown) => at(entry, 'name'));
+      return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
+    },
+    async version(signal) {
+      const answer = await ask(upstream, 'GET', '/', undefined, signal);
+      if (isDenial(answer)) return answer;
+      const version = answer.status === 200 ? at(answer.body, 'version') : undefined;
+      return typeof version === 'string' ? version : UPSTREAM_BROKEN;
+    },
+  };
+}
+
+/** A name no collection can have is not asked for: it could mean another path. */
+function isName(collection: string): boolean {
+  if (collection === '' || collection === '.' || collection === '..') return false;
+  if (/[/\0]/.test(collection) || !collection.isWellFormed()) return false;
+  return [...collection].length <= MAX_NAME;
+}
+
+function ask(
+  upstream: RestUpstream,
+  method: string,
+  path: string,
+  body: string | undefined,
+  signal: AbortSignal,
+): Promise<Answer | Denial> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve(UPSTREAM_TIMEOUT);
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let status = 0;
+    let size = 0;
+    let cancel = (): void => undefined;
+    const end = (answer: Answer | Denial): void => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(answer);
+    };
+    const onAbort = (): void => {
+      end(UPSTREAM_TIMEOUT);
+      cancel();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    const headers = body === undefined ? [] : ['content-type', 'application/json'];
+    const sent = upstream.send(
+      { method, path, headers, body: body ?? null },
+      {
+        onRequestStart(controller) {
+          cancel = () => controller.abort(new Error('not waited for any longer'));
+          if (signal.aborted) cancel();
+        },
+        onResponseStart(_controller, code) {
+          status = code;
+        },
+        onResponseData(controller, chunk) {
+          size += chunk.length;
+          if (size > MAX_ANSWER_BYTES) controller.abort(new Error('answer too large'));
+          else chunks.push(chunk);
+        },
+        onResponseEnd: () => end(readJson(status, Buffer.concat(chunks))),
+        onResponseError: (_controller, error) => end(toUpstreamDenial(error)),
+      },
+    );
+    if (!sent) end(UPSTREAM_BUSY);
+  });
+}
+
+function readJson(status: number, bytes: Buffer): Answer | Denial {
+  if (status !== 200) return { status, body: undefined };
+  try {
+    return { status, body: JSON.parse(bytes.toString('utf8')) };
+  } catch {
+    return UPSTREAM_BROKEN;
+  }
+}
+
+function isDenial(answer: Answer | Denial): answer is Denial {
+  return 'kind' in answer;
+}
+
+/** An own member of a parsed JSON object. */
+function at(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+  return Reflect.get(value, key);
+}

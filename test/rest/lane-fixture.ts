@@ -1,0 +1,204 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { generate } from 'selfsigned';
+import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange.ts';
+import type { Principal } from '../../src/identity/principal.ts';
+import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
+import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
+import { createRestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
+import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
+
+/** What upstream got of one request. */
+export interface Received {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: readonly string[];
+  body: Buffer;
+}
+
+export interface RecordingUpstream {
+  readonly port: number;
+  readonly received: Received[];
+  readonly server: Server;
+  close(): Promise<void>;
+}
+
+export type Answer = (request: IncomingMessage, response: ServerResponse, received: Received) => void;
+
+/** An upstream that keeps what it gets and answers with `answer`; by default 200 and its own view of the request. */
+export async function recordingUpstream(answer: Answer = echo): Promise<RecordingUpstream> {
+  const received: Received[] = [];
+  const server = createServer((request, response) => {
+    const entry: Received = {
+      method: request.method ?? '',
+      target: request.url ?? '',
+      headers: request.rawHeaders,
+      body: Buffer.alloc(0),
+    };
+    received.push(entry);
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('error', () => undefined);
+    request.on('end', () => {
+      entry.body = Buffer.concat(chunks);
+      answer(request, response, entry);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: portOf(server),
+    received,
+    server,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function echo(request: IncomingMessage, response: ServerResponse, received: Received): void {
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ method: request.method, target: request.url, length: received.body.length }));
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('no port');
+  return address.port;
+}
+
+export const ACCESS: Readonly<Record<string, Access>> = {
+  main: GLOBAL_MANAGE,
+  read: GLOBAL_READ,
+  listA: { kind: 'list', modes: new Map([['a', 'r']]) },
+  listNone: { kind: 'list', modes: new Map() },
+};
+
+/** `api-key: <name in ACCESS>` is that principal; every other value is wrong. */
+export function authenticate(rawHeaders: readonly string[]): ReturnType<ExchangeParts['authenticate']> {
+  const at = rawHeaders.findIndex((part, index) => index % 2 === 0 && part.toLowerCase() === 'api-key');
+  if (at === -1) return MISSING_CREDENTIAL;
+  const access = ACCESS[rawHeaders[at + 1] ?? ''];
+  if (!access) return INVALID_CREDENTIAL;
+  const principal: Principal = { kind: 'principal', access, authType: 'ApiKey', keyId: 'test', subject: undefined };
+  return principal;
+}
+
+export interface TestGateway {
+  readonly port: number;
+  readonly listener: RestListener;
+  readonly outcomes: { exchange: Exchange; outcome: Outcome }[];
+  readonly faults: unknown[];
+  close(): Promise<void>;
+}
+
+export interface GatewayOverrides extends Partial<Omit<RestListenerOptions, 'upstream' | 'lookup' | 'limits'>> {
+  readonly limits?: Partial<RestListenerOptions['limits']>;
+  readonly upstreamOptions?: Partial<RestUpstreamOptions>;
+}
+
+/** The lane behind its listener on a free port, in front of `upstreamPort`. */
+export async function startGateway(upstreamPort: number, overrides: GatewayOverrides = {}): Promise<TestGateway> {
+  const { limits, upstreamOptions, ...rest } = overrides;
+  const outcomes: TestGateway['outcomes'] = [];
+  const faults: unknown[] = [];
+  const upstream = createRestUpstream({
+    origin: `http://127.0.0.1:${upstreamPort}`,
+    connections: 32,
+    maxWaiting: 200,
+    connectTimeoutMs: 2_000,
+    headersTimeoutMs: 5_000,
+    bodyTimeoutMs: 5_000,
+    ...upstreamOptions,
+  });
+  const listener = await createRestListener({
+    host: '127.0.0.1',
+    port: 0,
+    cors: true,
+    staticContent: true,
+    maxInspectedBytes: 1_048_576,
+    inspection: { maxDepth: 64 },
+    maxFilteredBytes: 1_048_576,
+    bodyIdleMs: 5_000,
+    answerIdleMs: 5_000,
+    maxHeaders: 100,
+    telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined },
+    parts: {
+      authenticate,
+      record: (exchange, outcome) => outcomes.push({ exchange, outcome }),
+      fault: (error) => faults.push(error),
+    },
+    limits: {
+      maxConnections: 1_000,
+      maxHeaderBytes: 65_536,
+      handshakeTimeoutMs: 5_000,
+      headersTimeoutMs: 5_000,
+      keepAliveTimeoutMs: 60_000,
+      maxConcurrentStreams: 100,
+      ...limits,
+    },
+    ...rest,
+    upstream,
+    lookup: createUpstreamLookup(upstream),
+  });
+  return {
+    port: listener.address.port,
+    listener,
+    outcomes,
+    faults,
+    async close() {
+      await listener.close(0);
+      await upstream.destroy();
+    },
+  };
+}
+
+/** A throw-away certificate for 127.0.0.1. */
+export async function testCertificate(): Promise<{ cert: string; key: string }> {
+  const made = await generate([{ name: 'commonName', value: 'localhost' }], {
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+  });
+  return { cert: made.cert, key: made.private };
+}
+
+/** Sends bytes on a fresh connection and gathers what comes until the peer closes or `until` is content. */
+export function exchangeRaw(
+  port: number,
+  bytes: string | Buffer,
+  options: { readonly tls?: boolean; readonly until?: (text: string) => boolean; readonly limitMs?: number } = {},
+): Promise<{ text: string; closed: boolean }> {
+  const { tls = false, until = () => false, limitMs = 5_000 } = options;
+  return new Promise((resolve) => {
+    const socket = tls
+      ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+      : connect({ port, host: '127.0.0.1' });
+    let text = '';
+    const done = (closed: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ text, closed });
+    };
+    const timer = setTimeout(() => done(false), limitMs);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (until(text)) done(false);
+    });
+    socket.on('close', () => done(true));
+    socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  });
+}
+
+/** The status and body of an answer's text; the body as it stands on the wire. */
+export function readAnswer(text: string): { status: number; head: string; body: string } {
+  const split = text.indexOf('\r\n\r\n');
+  const head = split === -1 ? text : text.slice(0, split);
+  return {
+    status: Number(head.slice(9, 12)),
+    head: head.toLowerCase(),
+    body: split === -1 ? '' : text.slice(split + 4),
+  };
+}

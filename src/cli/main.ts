@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { jsonSchemaText, optionsTable } from '../config/document.ts';
+import type { Flags } from '../config/load.ts';
+import { checkConfig } from './check-config.ts';
+import { exitCode } from './exit-code.ts';
+import { explainFailure, type Output, processOutput } from './output.ts';
+import { inspect, mint, type TokenFlags } from './token.ts';
+
+/** Adds the flags that set options. They win over environment and file. */
+export function withConfigFlags(command: Command): Command {
+  return command
+    .option('--config <file>', 'YAML configuration file')
+    .option('--upstream <url>', 'REST address of the unsecured Qdrant, http://host:port')
+    .option('--upstream-grpc <url>', 'gRPC address of the unsecured Qdrant, http://host:port')
+    .option('--http-port <port>', 'REST port (6333)')
+    .option('--grpc-port <port>', 'gRPC port (6334)')
+    .option('--host <address>', 'address to listen on (0.0.0.0)')
+    .option('--tls', 'TLS on both ports')
+    .option('--no-tls', 'no TLS')
+    .option('--cert <file>', 'certificate chain, PEM')
+    .option('--key-file <file>', 'private key, PEM');
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+// The rest of the gateway is loaded only for this command: the others start quickly.
+async function serveCommand(flags: Flags, output: Output): Promise<void> {
+  const { serve } = await import('./serve.ts');
+  await serve(flags, output);
+}
+
+function addTokenCommands(program: Command, output: Output): void {
+  const token = withConfigFlags(program.command('token'))
+    .description('mint a JWT (HS256) with the configured admin key')
+    .option('--access <letter>', 'global access: r or m')
+    .option('--collection <name=access>', 'access to one collection: r, rw or prw; may be repeated', collect)
+    .option('--exp <when>', 'expiry: 30d, 12h, 90m or an ISO date (default: never)')
+    .option('--sub <text>', 'claim `sub`')
+    .option('--subject <text>', 'claim `subject`, shown in the audit log')
+    .option('--value-exists <json>', 'claim `value_exists`')
+    .option('--secret-file <file>', 'file with the key to sign with, instead of the configured one')
+    .action((flags: TokenFlags) => mint(flags, output));
+  token
+    .command('inspect')
+    .description('show a token read from standard input')
+    .action((_: object, command: Command) =>
+      inspect(readFileSync(0, 'utf8'), command.optsWithGlobals<Flags>(), output),
+    );
+}
+
+/** The command line: `serve` (default), `token`, `token inspect`, `check-config`, `schema`, `options`. */
+export function createProgram(output: Output): Command {
+  const program = new Command('qdrant-gateway')
+    .description('Security gateway for self-hosted Qdrant')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeOut: output.out, writeErr: output.err });
+  withConfigFlags(program.command('serve', { isDefault: true }))
+    .description('run the gateway')
+    .action((flags: Flags) => serveCommand(flags, output));
+  addTokenCommands(program, output);
+  withConfigFlags(program.command('check-config'))
+    .description('show the effective settings, or every problem')
+    .action((flags: Flags) => checkConfig(flags, output));
+  program
+    .command('schema')
+    .description('print the JSON schema of the configuration file')
+    .action(() => output.out(jsonSchemaText()));
+  program
+    .command('options')
+    .description('print all options as a Markdown table')
+    .action(() => output.out(`${optionsTable()}`));
+  return program;
+}
+
+/** Runs one command. Returns the exit code; a running gateway keeps the process alive after 0. */
+export async function main(args: readonly string[], output: Output = processOutput): Promise<number> {
+  try {
+    await createProgram(output).parseAsync(args, { from: 'user' });
+    return exitCode.ok;
+  } catch (error) {
+    // Commander has printed its own text already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+    return explainFailure(output, error);
+  }
+}
+
+if (import.meta.main) {
+  const code = await main(process.argv.slice(2));
+  if (code !== exitCode.ok) process.exit(code);
+}

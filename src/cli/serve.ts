@@ -1,0 +1,40 @@
+import { type Flags, loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { loadSecrets, type Secrets } from '../config/secrets.ts';
+import { createGateway, type Listening } from '../gateway.ts';
+import { processLifecycle, stopOnSignal } from './lifecycle.ts';
+import { type Output, writeWarnings } from './output.ts';
+
+/** `https://host:port` (or http without TLS) of a listener. */
+export function listenUrl(config: Config, { host, port }: Listening): string {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return `${config.service.enable_tls ? 'https' : 'http'}://${shown}:${port}`;
+}
+
+/** Starts a gateway and stops it, then calls `after`, on SIGTERM and SIGINT. Resolves once it listens. */
+export async function run(
+  config: Config,
+  secrets: Secrets,
+  output: Output,
+  after: () => Promise<void> = async () => {},
+): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }> {
+  const gateway = await createGateway(config, secrets);
+  const { rest, grpc } = await gateway.start();
+  const stop = async (graceMs: number) => {
+    await gateway.stop(graceMs);
+    await after();
+  };
+  stopOnSignal(stop, output, processLifecycle);
+  return { rest, grpc };
+}
+
+/** `serve`: loads everything, starts, and runs until a signal. Throws `ConfigError` before anything listens. */
+export async function serve(flags: Flags, output: Output): Promise<void> {
+  const { config, warnings } = loadConfig({ argv: flags });
+  const { secrets, warnings: secretWarnings } = loadSecrets(config);
+  writeWarnings(output, [...warnings, ...secretWarnings]);
+  const { rest, grpc } = await run(config, secrets, output);
+  const { rest_url: restUpstream, grpc_url: grpcUpstream } = config.gateway.upstream;
+  output.err(`rest listens on ${listenUrl(config, rest)}, upstream ${restUpstream}\n`);
+  if (grpc !== null) output.err(`grpc listens on ${listenUrl(config, grpc)}, upstream ${grpcUpstream}\n`);
+}

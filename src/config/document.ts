@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { allowedValues, envName, type Option, options } from './options.ts';
+import { type Config, settingsSchema } from './schema.ts';
+
+/** The JSON schema of the YAML file (draft 2020-12), as text with a line break at its end. `x-env`: variable name. */
+export function jsonSchemaText(): string {
+  const title = 'Configuration of the Qdrant security gateway';
+  const generated = z.toJSONSchema(settingsSchema, { io: 'input', override: addEnvName });
+  return `${JSON.stringify({ title, ...generated }, null, 2)}\n`;
+}
+
+function addEnvName({ jsonSchema, path }: { jsonSchema: Record<string, unknown>; path: readonly (string | number)[] }) {
+  const names = path.filter((part) => part !== 'properties').join('.');
+  if (options.some((option) => option.path === names)) jsonSchema['x-env'] = envName(names);
+}
+
+function shownDefault({ fallback }: Option): string {
+  if (fallback === null) return 'unset';
+  return `\`${String(fallback)}\``;
+}
+
+function cell(content: string): string {
+  return content.replaceAll('|', '\\|');
+}
+
+/** The documentation table of all options, Markdown. */
+export function optionsTable(): string {
+  const rows = options.map((option) => {
+    const cells = [`\`${option.path}\``, `\`${option.env}\``, shownDefault(option), allowedValues(option), option.doc];
+    return `| ${cells.map(cell).join(' | ')} |`;
+  });
+  return ['| option | environment | default | allowed | meaning |', '|---|---|---|---|---|', ...rows, ''].join('\n');
+}
+
+function valueAt(config: Config, path: string): unknown {
+  let value: unknown = config;
+  for (const part of path.split('.')) {
+    value =
+      typeof value === 'object' && value !== null ? Object.entries(value).find(([name]) => name === part)?.[1] : null;
+  }
+  return value;
+}
+
+/** Effective settings, one `path: value` a line; of secrets only whether they are set. */
+export function effectiveSettings(config: Config): string {
+  const lines = options.map(({ path, secret }) => {
+    const value = valueAt(config, path);
+    return `${path}: ${secret && value !== null ? '(set, not shown)' : JSON.stringify(value)}`;
+  });
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,51 @@
+import { type Layer, LayerBuilder } from './layer.ts';
+import { optionAt } from './options.ts';
+
+const OWN = 'QDRANT_GATEWAY__';
+const NATIVE = 'QDRANT__';
+
+/** Name of the variable that holds the path of the configuration file. */
+export const CONFIG_FILE_VARIABLE = 'QDRANT_GATEWAY__CONFIG';
+
+function pathOf(name: string): string | null {
+  const upper = name.toUpperCase();
+  if (upper === CONFIG_FILE_VARIABLE) return null;
+  const own = upper.startsWith(OWN);
+  if (!own && !upper.startsWith(NATIVE)) return null;
+  const rest = upper.slice(own ? OWN.length : NATIVE.length).toLowerCase();
+  return `${own ? 'gateway.' : ''}${rest.split('__').join('.')}`;
+}
+
+/** The value of a variable whose name is compared without regard to case. */
+export function readVariable(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const found = Object.keys(env).find((one) => one.toUpperCase() === name);
+  return found === undefined ? undefined : env[found];
+}
+
+/**
+ * Reads `QDRANT__*` and `QDRANT_GATEWAY__*` variables.
+ * Upstream: names are compared without regard to case and every `__` is a level (Qdrant 1.19).
+ */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Layer {
+  const layer = new LayerBuilder();
+  const seen = new Map<string, string>();
+  for (const [name, value] of Object.entries(env)) {
+    const path = pathOf(name);
+    if (path === null || value === undefined) continue;
+    if (/^QDRANT__GATEWAY__/i.test(name)) {
+      layer.problem(name, `options of the gateway begin with \`${OWN}\``);
+      continue;
+    }
+    const before = seen.get(path);
+    if (before !== undefined && env[before] !== value) {
+      layer.problem(name, `set twice with different values, also as \`${before}\` (case does not count)`);
+      continue;
+    }
+    seen.set(path, name);
+    const option = optionAt(path);
+    // An empty variable is how compose files say "not set"; an empty key must never pass as that.
+    const unset = value === '' && option?.nullable === true && !option.secret;
+    layer.add(path, unset ? null : value, name);
+  }
+  return layer.build();
+}

@@ -1,0 +1,189 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
+import { type Layer, LayerBuilder, type Setting } from './layer.ts';
+import { allowedValues, type Option, optionAt } from './options.ts';
+import { ConfigError, type Problem, reason } from './problem.ts';
+import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
+import { type Config, configSchema } from './schema.ts';
+import { type ReadFile, readKeys } from './secrets.ts';
+import { readYaml } from './yaml-file.ts';
+
+/** Flags of the command line, named as commander hands them over. */
+export type Flags = {
+  readonly config?: string | undefined;
+  readonly upstream?: string | undefined;
+  readonly upstreamGrpc?: string | undefined;
+  readonly httpPort?: string | undefined;
+  readonly grpcPort?: string | undefined;
+  readonly host?: string | undefined;
+  readonly tls?: boolean | undefined;
+  readonly cert?: string | undefined;
+  readonly keyFile?: string | undefined;
+};
+
+/** Where the configuration comes from. What is left out is taken from the process. */
+export type Sources = {
+  readonly argv?: Flags;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  readonly readFile?: ReadFile;
+  /** Values below the file and the environment but above the built-in ones, by dotted path. */
+  readonly defaults?: Readonly<Record<string, unknown>>;
+};
+
+/** A configuration that may be used, and what its owner should hear about it. */
+export type Loaded = { readonly config: Config; readonly warnings: readonly string[] };
+
+/** A configuration as far as it could be read; `config` is null when an option could not be. */
+export type Preview = {
+  readonly config: Config | null;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+};
+
+const FLAG_PATHS: Readonly<Record<Exclude<keyof Flags, 'config'>, readonly [flag: string, path: string]>> = {
+  upstream: ['--upstream', 'gateway.upstream.rest_url'],
+  upstreamGrpc: ['--upstream-grpc', 'gateway.upstream.grpc_url'],
+  httpPort: ['--http-port', 'service.http_port'],
+  grpcPort: ['--grpc-port', 'service.grpc_port'],
+  host: ['--host', 'service.host'],
+  tls: ['--tls', 'service.enable_tls'],
+  cert: ['--cert', 'tls.cert'],
+  keyFile: ['--key-file', 'tls.key'],
+};
+
+function readFlags(flags: Flags): Layer {
+  const layer = new LayerBuilder();
+  for (const [name, [flag, path]] of Object.entries(FLAG_PATHS)) {
+    const value = Object.entries(flags).find(([one]) => one === name)?.[1];
+    const unset = value === '' && optionAt(path)?.nullable === true;
+    if (value !== undefined) layer.add(path, unset ? null : value, flag);
+  }
+  return layer.build();
+}
+
+function readDefaults(defaults: Readonly<Record<string, unknown>>): Layer {
+  const layer = new LayerBuilder();
+  for (const [path, value] of Object.entries(defaults)) layer.add(path, value, path);
+  return layer.build();
+}
+
+function readConfigFile(file: string, cwd: string, readFile: ReadFile): Layer {
+  try {
+    return readYaml(file, readFile(resolve(cwd, file)).toString('utf8'));
+  } catch (error) {
+    const message = `cannot read the configuration file: ${reason(error)}`;
+    return { settings: [], problems: [{ place: file, message }], warnings: [] };
+  }
+}
+
+const YES = new Set(['1', 'true', 'on', 'yes']);
+const NO = new Set(['0', 'false', 'off', 'no']);
+
+// Upstream: text is read by the type of the option, whatever source it comes from (Qdrant 1.19).
+function coerce(option: Option, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const lower = value.trim().toLowerCase();
+  if (option.kind.type === 'boolean') {
+    if (YES.has(lower)) return true;
+    if (NO.has(lower)) return false;
+  }
+  if (option.kind.type === 'integer' && /^[+-]?[0-9]{1,15}$/.test(lower)) return Number(lower);
+  return value;
+}
+
+function nest(settings: ReadonlyMap<string, Setting>): Record<string, unknown> {
+  const root: Record<string, unknown> = {};
+  for (const { path, value } of settings.values()) {
+    const option = optionAt(path);
+    const parts = path.split('.');
+    const last = parts.pop();
+    let node = root;
+    for (const part of parts) {
+      const next = node[part];
+      const child: Record<string, unknown> = typeof next === 'object' && next !== null ? { ...next } : {};
+      node[part] = child;
+      node = child;
+    }
+    if (last !== undefined && option !== undefined) node[last] = coerce(option, value);
+  }
+  return root;
+}
+
+function valueProblem(option: Option, setting: Setting): Problem {
+  const { value, place } = setting;
+  if (option.secret && value === '') {
+    return { place, message: `the key is empty: set a key, or remove \`${option.path}\`` };
+  }
+  if (option.kind.type === 'text' && typeof value !== 'string' && value !== null) {
+    return { place, message: `\`${option.path}\` must be text, put it in quotes` };
+  }
+  // A mistyped address may carry a password before its `@`.
+  const hidden = option.secret || String(value).includes('@');
+  const shown = hidden ? '' : `, not \`${String(value)}\``;
+  return { place, message: `\`${option.path}\` must be ${allowedValues(option)}${shown}` };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const child of Object.values(value)) deepFreeze(child);
+    Object.freeze(value);
+  }
+  return value;
+}
+
+/** Merges layers, lowest first: the last word on each option wins and keeps its place. */
+function merge(layers: readonly Layer[]): Map<string, Setting> {
+  return new Map(layers.flatMap(({ settings }) => settings.map((setting) => [setting.path, setting] as const)));
+}
+
+function parse(settings: ReadonlyMap<string, Setting>): { config: Config | null; problems: Problem[] } {
+  const parsed = configSchema.safeParse(nest(settings));
+  if (parsed.success) return { config: deepFreeze(parsed.data), problems: [] };
+  const paths = new Set(parsed.error.issues.map(({ path }) => path.map(String).join('.')));
+  const problems = [...paths].map((path) => {
+    const option = optionAt(path);
+    const setting = settings.get(path);
+    if (option === undefined || setting === undefined) return { place: path || 'configuration', message: 'not valid' };
+    return valueProblem(option, setting);
+  });
+  return { config: null, problems };
+}
+
+/**
+ * Reads defaults < file < environment < flags and checks every value, but not whether enough is set to start
+ * (an upstream, a key). Never throws for what stands in a source.
+ */
+export function previewConfig(sources: Sources = {}): Preview {
+  const { argv = {}, env = process.env, cwd = process.cwd(), readFile = readFileSync, defaults = {} } = sources;
+  const file = argv.config ?? readVariable(env, CONFIG_FILE_VARIABLE);
+  const layers = [
+    readDefaults(defaults),
+    ...(file === undefined || file === '' ? [] : [readConfigFile(file, cwd, readFile)]),
+    readEnvironment(env),
+    readFlags(argv),
+  ];
+  const settings = merge(layers);
+  const { config, problems } = parse(settings);
+  const placeOf = (path: string) => settings.get(path)?.place ?? path;
+  const rules: Problem[] = [];
+  const warnings = layers.flatMap((layer) => layer.warnings);
+  if (config !== null) {
+    const keys = readKeys(config, { cwd, readFile }, placeOf);
+    rules.push(...keys.problems, ...keyProblems(config, keys.keys, placeOf));
+    warnings.push(...keyWarnings(config, keys.keys, placeOf));
+  }
+  return { config, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
+}
+
+/**
+ * The configuration to run with, frozen. Throws `ConfigError` with every problem at once, each with the place it
+ * stands at. Reads the environment of the process unless one is given; nothing else in the project reads it.
+ */
+export function loadConfig(sources: Sources = {}): Loaded {
+  const { config, problems, warnings } = previewConfig(sources);
+  const missing = config === null ? [] : completenessProblems(config);
+  if (config === null || problems.length + missing.length > 0) throw new ConfigError([...problems, ...missing]);
+  return { config, warnings };
+}

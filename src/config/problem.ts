@@ -1,0 +1,26 @@
+/** One thing wrong with the configuration. `place`: `file:line:column`, a variable name, a flag or an option path. */
+export type Problem = { readonly place: string; readonly message: string };
+
+/** The configuration cannot be used. Holds every problem that was found; no key or token stands in any text. */
+export class ConfigError extends Error {
+  readonly code = 'ERR_CONFIG';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(({ place, message }) => `${place}: ${message}`).join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Text of a caught value, for a problem: the system's error code when there is one. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const known: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file',
+    EACCES: 'permission denied',
+    EISDIR: 'it is a folder',
+  };
+  return known[code] ?? (code === '' ? 'not readable' : code);
+}

@@ -1,0 +1,106 @@
+import { envName } from './options.ts';
+import type { Problem } from './problem.ts';
+import { type Config, parseUpstreamUrl } from './schema.ts';
+import { KEY_NAMES, type Keys } from './secrets.ts';
+
+/** Gives the place an option was set at. */
+export type PlaceOf = (path: string) => string;
+
+// RFC 7518 section 3.2: a key for HS256 has at least the size of the hash.
+const HS256_KEY_BYTES = 32;
+
+function keyPlace(config: Config, name: (typeof KEY_NAMES)[number], placeOf: PlaceOf): string {
+  return placeOf(config.service[name] === null ? `service.${name}_file` : `service.${name}`);
+}
+
+/** What keys must never be: padded with blanks, or the same for writers and readers. */
+export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Problem[] {
+  const problems: Problem[] = [];
+  for (const name of KEY_NAMES) {
+    const value = keys[name];
+    if (value !== null && value !== value.trim()) {
+      const message = 'the key has blanks or line breaks around it (of a file, one newline at the end is removed)';
+      problems.push({ place: keyPlace(config, name, placeOf), message });
+    }
+  }
+  const readOnly = keys.read_only_api_key;
+  for (const admin of ['api_key', 'alt_api_key'] as const) {
+    if (readOnly !== null && readOnly === keys[admin]) {
+      const message = `the read-only key is the same as \`service.${admin}\`: readers would have full access`;
+      problems.push({ place: keyPlace(config, 'read_only_api_key', placeOf), message });
+    }
+  }
+  return problems;
+}
+
+/** What is legal but rarely meant. */
+export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf): string[] {
+  const warnings: string[] = [];
+  const jwt = config.service.jwt_rbac === true;
+  // Upstream: without an admin key JWTs stay off, with a warning (Qdrant 1.19).
+  if (jwt && keys.api_key === null && keys.alt_api_key === null) {
+    warnings.push(
+      `${placeOf('service.jwt_rbac')}: needs \`service.api_key\` or \`service.alt_api_key\`, tokens stay off`,
+    );
+  }
+  for (const name of KEY_NAMES) {
+    const value = keys[name];
+    if (value === null) continue;
+    const place = keyPlace(config, name, placeOf);
+    if (jwt && name !== 'read_only_api_key' && Buffer.byteLength(value) < HS256_KEY_BYTES) {
+      warnings.push(`${place}: the key is shorter than ${HS256_KEY_BYTES} bytes, which is little for signing tokens`);
+    }
+    if (!/^[\x20-\x7e]*$/.test(value)) {
+      warnings.push(`${place}: the key has characters that no request header can carry, so no client can present it`);
+    }
+  }
+  if (config.gateway.insecure_allow_no_key && Object.values(keys).every((one) => one === null)) {
+    warnings.push(`${placeOf('gateway.insecure_allow_no_key')}: no key is set, everybody may do everything`);
+  }
+  return warnings;
+}
+
+function missingKey(config: Config): Problem[] {
+  const { service, gateway } = config;
+  const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
+  if (set || gateway.insecure_allow_no_key) return [];
+  const names = `\`${envName('service.api_key')}\` (or \`service.api_key\` in the file, or \`${envName('service.api_key_file')}\`)`;
+  const message = `no key is configured: set ${names}, or \`gateway.insecure_allow_no_key: true\` to let everybody in`;
+  return [{ place: 'service.api_key', message }];
+}
+
+function missingUpstream(config: Config): Problem[] {
+  const { rest_url: rest, grpc_url: grpc } = config.gateway.upstream;
+  const problems: Problem[] = [];
+  if (rest === null) {
+    const message = `no upstream is configured: set \`${envName('gateway.upstream.rest_url')}\` or \`--upstream\` to http://host:port of the unsecured qdrant`;
+    problems.push({ place: 'gateway.upstream.rest_url', message });
+  }
+  if (grpc === null && config.service.grpc_port !== null) {
+    const message = `set \`${envName('gateway.upstream.grpc_url')}\` or \`--upstream-grpc\`, or turn grpc off with \`service.grpc_port: null\``;
+    problems.push({ place: 'gateway.upstream.grpc_url', message });
+  }
+  return problems;
+}
+
+function clashes(config: Config): Problem[] {
+  const { http_port: http, grpc_port: grpc, host } = config.service;
+  const problems: Problem[] = [];
+  if (http !== 0 && http === grpc) {
+    problems.push({ place: 'service.grpc_port', message: `the same port as \`service.http_port\` (${http})` });
+  }
+  for (const name of ['rest_url', 'grpc_url'] as const) {
+    const address = parseUpstreamUrl(config.gateway.upstream[name] ?? '');
+    const local = address !== null && ['127.0.0.1', '::1', 'localhost', host].includes(address.host);
+    if (local && (address.port === http || address.port === grpc)) {
+      const message = 'the upstream is the address the gateway itself listens on';
+      problems.push({ place: `gateway.upstream.${name}`, message });
+    }
+  }
+  return problems;
+}
+
+/** What is still missing before a gateway may start. */
+export function completenessProblems(config: Config): Problem[] {
+  return [...missingKey(config), ...missingUpstream(config), ...clashes(config)];
+}

@@ -1,0 +1,70 @@
+import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Layer, LayerBuilder } from './layer.ts';
+import { isSection, namesIn, optionAt } from './options.ts';
+
+type Walk = {
+  readonly layer: LayerBuilder;
+  readonly at: (node: unknown) => string;
+  readonly resolve: (node: unknown) => unknown;
+};
+
+function rangeStart(node: unknown): number {
+  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range)) return 0;
+  return Number(node.range[0]);
+}
+
+function walkSection(walk: Walk, path: string, node: unknown, keyPlace: string): void {
+  const section = walk.resolve(node);
+  // An empty section (`service:` with nothing below) is legal YAML for "nothing set".
+  if (section === null || (isScalar(section) && section.value === null)) return;
+  if (!isMap(section)) {
+    const where = path === '' ? 'the file' : `\`${path}\``;
+    walk.layer.problem(
+      keyPlace,
+      `${where} must be a section with ${namesIn(path)
+        .map((name) => `\`${name}\``)
+        .join(', ')}`,
+    );
+    return;
+  }
+  for (const { key, value } of section.items) {
+    const name = isScalar(key) ? String(key.value) : '?';
+    walkEntry(walk, path === '' ? name : `${path}.${name}`, value, walk.at(key));
+  }
+}
+
+function walkEntry(walk: Walk, path: string, node: unknown, keyPlace: string): void {
+  if (isSection(path)) {
+    walkSection(walk, path, node, keyPlace);
+    return;
+  }
+  const value = walk.resolve(node);
+  if (optionAt(path) === undefined) {
+    walk.layer.add(path, undefined, keyPlace);
+  } else if (value === null || isScalar(value)) {
+    walk.layer.add(path, value === null ? null : value.value, value === null ? keyPlace : walk.at(node));
+  } else {
+    walk.layer.problem(walk.at(node), `\`${path}\` must be a single value`);
+  }
+}
+
+/** Reads a YAML configuration file. Places are `file:line:column`, counted from 1. */
+export function readYaml(file: string, text: string): Layer {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const placeAt = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const layer = new LayerBuilder();
+  for (const error of document.errors) {
+    // The parser's own text may quote the line, and the line may hold a key: only its code is shown.
+    layer.problem(placeAt(error.pos[0]), `not valid yaml (${error.code.toLowerCase().replaceAll('_', ' ')})`);
+  }
+  if (document.errors.length > 0) return layer.build();
+  const resolve = (node: unknown) => (isAlias(node) ? (node.resolve(document) ?? null) : node);
+  const at = (node: unknown) => placeAt(rangeStart(node));
+  const contents: Node | null = document.contents;
+  walkSection({ layer, at, resolve }, '', contents, placeAt(0));
+  return layer.build();
+}

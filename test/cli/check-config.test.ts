@@ -1,0 +1,76 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { runScript } from '../support/run-script.ts';
+
+const MAIN = 'src/cli/main.ts';
+const GOOD = {
+  QDRANT__SERVICE__API_KEY: 'never-to-be-seen',
+  QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://127.0.0.1:1',
+  QDRANT_GATEWAY__UPSTREAM__GRPC_URL: 'http://127.0.0.1:2',
+};
+
+t.test('a good configuration: OK, the effective settings, exit code 0', async (t) => {
+  const { code, out, err } = await runScript([MAIN, 'check-config', '--http-port', '7000'], { env: GOOD });
+  t.strictSame({ code, err, first: out.split('\n')[0] }, { code: 0, err: '', first: 'OK' });
+  t.match(out, 'service.http_port: 7000\n');
+  t.notMatch(out, 'never-to-be-seen');
+});
+
+t.test('a bad configuration: every problem, exit code 2, nothing on standard output', async (t) => {
+  const folder = t.testdir();
+  writeFileSync(join(folder, 'gateway.yaml'), 'gateway:\n  limits:\n    json_depth: many\n');
+  const env = { QDRANT__SERVICE__API_KEY: '', QDRANT_GATEWAY__CONFIG: 'gateway.yaml' };
+  const ended = await runScript([MAIN, 'check-config'], { env, cwd: folder });
+  t.strictSame(ended, {
+    code: 2,
+    out: '',
+    err: [
+      'configuration: 2 problems',
+      '  QDRANT__SERVICE__API_KEY: the key is empty: set a key, or remove `service.api_key`',
+      '  gateway.yaml:3:17: `gateway.limits.json_depth` must be a whole number from 8 to 127, not `many`',
+      '',
+    ].join('\n'),
+  });
+});
+
+t.test('files are checked too', async (t) => {
+  const ended = await runScript([MAIN, 'check-config', '--tls'], { env: GOOD, cwd: t.testdir() });
+  t.strictSame(ended, {
+    code: 2,
+    out: '',
+    err: [
+      'configuration: 2 problems',
+      '  tls.cert: cannot read the certificate `./tls/cert.pem`: no such file',
+      '  tls.key: cannot read the private key `./tls/key.pem`: no such file',
+      '',
+    ].join('\n'),
+  });
+});
+
+t.test('warnings do not change the exit code', async (t) => {
+  const env = { ...GOOD, QDRANT__SERVICE__JWT_RBAC: 'true' };
+  const { code, err } = await runScript([MAIN, 'check-config'], { env });
+  const text =
+    'warning: QDRANT__SERVICE__API_KEY: the key is shorter than 32 bytes, which is little for signing tokens\n';
+  t.strictSame({ code, err }, { code: 0, err: text });
+});
+
+t.test('an unknown flag: exit code 2', async (t) => {
+  const { code, err } = await runScript([MAIN, 'check-config', '--htp-port', '1'], { env: GOOD });
+  t.equal(code, 2);
+  t.match(err, "error: unknown option '--htp-port'");
+});
+
+t.test('help: exit code 0', async (t) => {
+  const { code, out } = await runScript([MAIN, '--help']);
+  t.equal(code, 0);
+  for (const command of ['serve', 'token', 'check-config', 'schema', 'options']) t.match(out, command);
+});
+
+t.test('serve refuses to start without a key and says what to set', async (t) => {
+  const { QDRANT__SERVICE__API_KEY: _, ...env } = GOOD;
+  const { code, err } = await runScript([MAIN], { env });
+  t.equal(code, 2);
+  t.match(err, 'configuration: 1 problem\n  service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY`');
+});

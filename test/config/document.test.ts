@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { effectiveSettings, jsonSchemaText, optionsTable } from '../../src/config/document.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { options } from '../../src/config/options.ts';
+
+const CONFIG = join(import.meta.dirname, '..', '..', 'config');
+
+t.test('the generated json schema is up to date', async (t) => {
+  t.equal(readFileSync(join(CONFIG, 'gateway.schema.json'), 'utf8'), jsonSchemaText());
+});
+
+t.test('unknown keys are refused by the schema in our section, not in those of qdrant', async (t) => {
+  const { properties } = JSON.parse(jsonSchemaText());
+  t.equal(properties.gateway.additionalProperties, false);
+  t.equal(properties.service.additionalProperties, undefined);
+});
+
+t.test('the table names every option once, with its variable', async (t) => {
+  const rows = optionsTable().trimEnd().split('\n').slice(2);
+  t.equal(rows.length, options.length);
+  for (const { path, env } of options) {
+    t.equal(rows.filter((row) => row.startsWith(`| \`${path}\` | \`${env}\` |`)).length, 1, path);
+  }
+});
+
+t.test('the effective settings show every option and no key', async (t) => {
+  const env = {
+    QDRANT__SERVICE__API_KEY: 'never-to-be-seen',
+    QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://q:1',
+    QDRANT__SERVICE__GRPC_PORT: '',
+  };
+  const text = effectiveSettings(loadConfig({ env, argv: {} }).config);
+  t.equal(text.trimEnd().split('\n').length, options.length);
+  t.match(text, 'service.api_key: (set, not shown)\nservice.api_key_file: null\n');
+  t.match(text, 'service.grpc_port: null\n');
+  t.notMatch(text, 'never-to-be-seen');
+});
+
+t.test('the example files load', async (t) => {
+  for (const file of ['sidecar.yaml', 'development.yaml']) {
+    const keys = new Map([
+      ['api', 'a'.repeat(32)],
+      ['read', 'r'.repeat(32)],
+    ]);
+    const { warnings } = loadConfig({
+      env: file === 'sidecar.yaml' ? {} : { QDRANT__SERVICE__API_KEY: 'a'.repeat(32) },
+      argv: { config: join(CONFIG, file) },
+      readFile: (path) => {
+        if (path.endsWith('.yaml')) return readFileSync(path);
+        return Buffer.from((path.includes('read-only') ? keys.get('read') : keys.get('api')) ?? '');
+      },
+    });
+    t.strictSame(warnings, [], file);
+  }
+});

@@ -1,0 +1,418 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { type Flags, loadConfig, type Preview, previewConfig, type Sources } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+import { parseUpstreamUrl } from '../../src/config/schema.ts';
+
+const LONG_KEY = 'k'.repeat(40);
+const UPSTREAM = {
+  QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://127.0.0.1:16333',
+  QDRANT_GATEWAY__UPSTREAM__GRPC_URL: 'http://127.0.0.1:16334',
+};
+const ENOUGH = { ...UPSTREAM, QDRANT__SERVICE__API_KEY: LONG_KEY };
+
+type Given = { env?: Record<string, string>; yaml?: string; argv?: Flags; files?: Record<string, string> };
+
+function sources({ env = {}, yaml, argv = {}, files = {} }: Given): Sources {
+  const all: Record<string, string> = yaml === undefined ? files : { ...files, 'gateway.yaml': yaml };
+  return {
+    env,
+    argv: yaml === undefined ? argv : { config: 'gateway.yaml', ...argv },
+    cwd: '/nowhere',
+    readFile: (path) => {
+      const text = all[path.replace('/nowhere/', '')];
+      if (text === undefined) throw Object.assign(new Error('missing'), { code: 'ENOENT' });
+      return Buffer.from(text);
+    },
+  };
+}
+
+function problemsOf(given: Given): string[] {
+  try {
+    loadConfig(sources(given));
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ place, message }) => `${place}: ${message}`);
+  }
+}
+
+function settingAt({ config }: Preview, path: string): unknown {
+  let value: unknown = config;
+  for (const part of path.split('.')) value = Object(value)[part];
+  return value;
+}
+
+const VALUES: [name: string, given: Given, path: string, value: unknown][] = [
+  ['the built-in default stands when nothing is said', {}, 'service.http_port', 6333],
+  ['a variable sets an option', { env: { QDRANT__SERVICE__HTTP_PORT: '7000' } }, 'service.http_port', 7000],
+  ['names of variables have no case', { env: { qdrant__Service__http_PORT: '7000' } }, 'service.http_port', 7000],
+  ['a file sets an option', { yaml: 'service:\n  http_port: 7001\n' }, 'service.http_port', 7001],
+  [
+    'a variable wins over the file',
+    { yaml: 'service:\n  http_port: 7001\n', env: { QDRANT__SERVICE__HTTP_PORT: '7000' } },
+    'service.http_port',
+    7000,
+  ],
+  [
+    'a flag wins over the variable and the file',
+    { yaml: 'service:\n  http_port: 7001\n', env: { QDRANT__SERVICE__HTTP_PORT: '7000' }, argv: { httpPort: '7002' } },
+    'service.http_port',
+    7002,
+  ],
+  ['1 is true', { env: { QDRANT__SERVICE__ENABLE_TLS: '1' } }, 'service.enable_tls', true],
+  ['Yes is true', { env: { QDRANT__SERVICE__ENABLE_TLS: 'Yes' } }, 'service.enable_tls', true],
+  ['on is true in a file too', { yaml: 'service: {enable_tls: on}' }, 'service.enable_tls', true],
+  ['off is false', { env: { QDRANT__SERVICE__ENABLE_CORS: 'off' } }, 'service.enable_cors', false],
+  [
+    '--no-tls wins over the variable',
+    { env: { QDRANT__SERVICE__ENABLE_TLS: 'true' }, argv: { tls: false } },
+    'service.enable_tls',
+    false,
+  ],
+  ['jwt_rbac is unset by default', {}, 'service.jwt_rbac', null],
+  ['jwt_rbac can be said to be false', { env: { QDRANT__SERVICE__JWT_RBAC: 'false' } }, 'service.jwt_rbac', false],
+  ['an empty grpc port turns grpc off', { env: { QDRANT__SERVICE__GRPC_PORT: '' } }, 'service.grpc_port', null],
+  ['a null grpc port turns grpc off', { yaml: 'service: {grpc_port: null}' }, 'service.grpc_port', null],
+  ['an absent grpc port is 6334', { yaml: 'service: {}' }, 'service.grpc_port', 6334],
+  ['a log filter keeps its bare level', { env: { QDRANT__LOG_LEVEL: 'WARN,raft=debug' } }, 'log_level', 'warn'],
+  ['cert_ttl null means never', { yaml: 'tls: {cert_ttl: null}' }, 'tls.cert_ttl', 0],
+  ['keep-alive is 60 s by default', {}, 'gateway.limits.keep_alive_timeout_ms', 60_000],
+  [
+    "keep-alive follows qdrant's own option in seconds",
+    { env: { QDRANT__SERVICE__HTTP_KEEP_ALIVE_TIMEOUT_SEC: '7' } },
+    'gateway.limits.keep_alive_timeout_ms',
+    7000,
+  ],
+  [
+    "the gateway's own keep-alive wins over qdrant's",
+    {
+      env: {
+        QDRANT__SERVICE__HTTP_KEEP_ALIVE_TIMEOUT_SEC: '7',
+        QDRANT_GATEWAY__LIMITS__KEEP_ALIVE_TIMEOUT_MS: '90',
+      },
+    },
+    'gateway.limits.keep_alive_timeout_ms',
+    90,
+  ],
+  [
+    'the inspected size follows the request size',
+    { env: { QDRANT__SERVICE__MAX_REQUEST_SIZE_MB: '2' } },
+    'gateway.limits.inspected_body_bytes',
+    2_097_152,
+  ],
+  [
+    'an alias in a file is followed',
+    { yaml: 'service:\n  host: &h 127.0.0.1\ntls:\n  cert: *h\n' },
+    'tls.cert',
+    '127.0.0.1',
+  ],
+];
+
+t.test('a value comes from the right source', async (t) => {
+  for (const [name, given, path, value] of VALUES) {
+    const preview = previewConfig(sources(given));
+    t.strictSame({ problems: preview.problems, value: settingAt(preview, path) }, { problems: [], value }, name);
+  }
+});
+
+const BOOLEAN = 'true or false (1/0, on/off and yes/no also count)';
+const PORTS = 'a whole number from 0 to 65535';
+const ADDRESS = 'http://host:port or https://host:port, or null';
+const BAD: [name: string, given: Given, problems: string[]][] = [
+  [
+    'a port that is no number',
+    { env: { ...ENOUGH, QDRANT__SERVICE__HTTP_PORT: 'x' } },
+    [`QDRANT__SERVICE__HTTP_PORT: \`service.http_port\` must be ${PORTS}, not \`x\``],
+  ],
+  [
+    'a port out of range in a file, with line and column',
+    { env: ENOUGH, yaml: 'service:\n  http_port: 70000\n' },
+    [`gateway.yaml:2:14: \`service.http_port\` must be ${PORTS}, not \`70000\``],
+  ],
+  [
+    'a bad flag',
+    { env: ENOUGH, argv: { httpPort: '-1' } },
+    [`--http-port: \`service.http_port\` must be ${PORTS}, not \`-1\``],
+  ],
+  [
+    'a boolean that is none',
+    { env: { ...ENOUGH, QDRANT__SERVICE__ENABLE_TLS: 'maybe' } },
+    [`QDRANT__SERVICE__ENABLE_TLS: \`service.enable_tls\` must be ${BOOLEAN}, not \`maybe\``],
+  ],
+  [
+    'an unknown log level',
+    { env: { ...ENOUGH, QDRANT__LOG_LEVEL: 'loud' } },
+    ['QDRANT__LOG_LEVEL: `log_level` must be one of trace, debug, info, warn, error, off, not `loud`'],
+  ],
+  [
+    'an upstream without a port',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://qdrant' } },
+    [`QDRANT_GATEWAY__UPSTREAM__REST_URL: \`gateway.upstream.rest_url\` must be ${ADDRESS}, not \`http://qdrant\``],
+  ],
+  [
+    'an upstream with a password, which is not repeated',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://me:hush@qdrant:1' } },
+    [`QDRANT_GATEWAY__UPSTREAM__REST_URL: \`gateway.upstream.rest_url\` must be ${ADDRESS}`],
+  ],
+  [
+    'an unknown variable of the gateway, with the near name',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__VALUE_EXISTS__TIMEOUT: '5' } },
+    [
+      'QDRANT_GATEWAY__VALUE_EXISTS__TIMEOUT: unknown option `gateway.value_exists.timeout`, did you mean `timeout_ms`? allowed here: `timeout_ms`',
+    ],
+  ],
+  [
+    "the gateway's options under the prefix of qdrant",
+    { env: { ...ENOUGH, QDRANT__GATEWAY__REST__RELAY: '0' } },
+    ['QDRANT__GATEWAY__REST__RELAY: options of the gateway begin with `QDRANT_GATEWAY__`'],
+  ],
+  [
+    'an unknown key in our section of the file',
+    { env: ENOUGH, yaml: 'gateway:\n  rest:\n    relais: true\n' },
+    ['gateway.yaml:3:5: unknown option `gateway.rest.relais`, did you mean `relay`? allowed here: `relay`'],
+  ],
+  [
+    'a misspelt section',
+    { env: ENOUGH, yaml: 'gatewy:\n  rest: {}\n' },
+    [
+      'gateway.yaml:1:1: unknown option `gatewy`, did you mean `gateway`? allowed here: `log_level`, `service`, `tls`, `gateway`',
+    ],
+  ],
+  [
+    'a value where a section belongs',
+    { env: ENOUGH, yaml: 'tls: yes\n' },
+    ['gateway.yaml:1:1: `tls` must be a section with `cert`, `key`, `ca_cert`, `cert_ttl`'],
+  ],
+  [
+    'a section where a value belongs',
+    { env: ENOUGH, yaml: 'service:\n  host: [a]\n' },
+    ['gateway.yaml:2:9: `service.host` must be a single value'],
+  ],
+  ['a file that is no yaml', { env: ENOUGH, yaml: 'a: "b\n' }, ['gateway.yaml:2:1: not valid yaml (missing char)']],
+  [
+    'the same key twice',
+    { env: ENOUGH, yaml: 'tls: {}\ntls: {}\n' },
+    ['gateway.yaml:2:1: not valid yaml (duplicate key)'],
+  ],
+  [
+    'a configuration file that is not there',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__CONFIG: 'gone.yaml' } },
+    ['gone.yaml: cannot read the configuration file: no such file'],
+  ],
+  [
+    'the same variable twice in different case and value',
+    { env: { ...ENOUGH, QDRANT__TLS__CERT: 'a', qdrant__tls__cert: 'b' } },
+    ['qdrant__tls__cert: set twice with different values, also as `QDRANT__TLS__CERT` (case does not count)'],
+  ],
+  [
+    'an empty key in the environment',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: '' } },
+    ['QDRANT__SERVICE__API_KEY: the key is empty: set a key, or remove `service.api_key`'],
+  ],
+  [
+    'an empty key in the file',
+    { env: UPSTREAM, yaml: 'service:\n  api_key: ""\n' },
+    ['gateway.yaml:2:12: the key is empty: set a key, or remove `service.api_key`'],
+  ],
+  [
+    'a key that yaml takes for a number, which is not repeated',
+    { env: UPSTREAM, yaml: 'service:\n  api_key: 12345\n' },
+    ['gateway.yaml:2:12: `service.api_key` must be text, put it in quotes'],
+  ],
+  [
+    'a key with blanks around it',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: ' key' } },
+    [
+      'QDRANT__SERVICE__API_KEY: the key has blanks or line breaks around it (of a file, one newline at the end is removed)',
+    ],
+  ],
+  [
+    'a key file with two newlines',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY_FILE: 'key' }, files: { key: 'key\n\n' } },
+    [
+      'QDRANT__SERVICE__API_KEY_FILE: the key has blanks or line breaks around it (of a file, one newline at the end is removed)',
+    ],
+  ],
+  [
+    'an empty key file',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY_FILE: 'key' }, files: { key: '\n' } },
+    ['QDRANT__SERVICE__API_KEY_FILE: the key file `key` is empty'],
+  ],
+  [
+    'a key file that is not there',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY_FILE: 'key' } },
+    ['QDRANT__SERVICE__API_KEY_FILE: cannot read the key file `key`: no such file'],
+  ],
+  [
+    'a key and its file',
+    { env: { ...ENOUGH, QDRANT__SERVICE__API_KEY_FILE: 'key' }, files: { key: 'other' } },
+    ['QDRANT__SERVICE__API_KEY_FILE: both `service.api_key` and `service.api_key_file` are set: keep one'],
+  ],
+  [
+    'the same key for admins and readers',
+    { env: { ...ENOUGH, QDRANT__SERVICE__READ_ONLY_API_KEY: LONG_KEY } },
+    [
+      'QDRANT__SERVICE__READ_ONLY_API_KEY: the read-only key is the same as `service.api_key`: readers would have full access',
+    ],
+  ],
+  [
+    'no key at all',
+    { env: UPSTREAM },
+    [
+      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to let everybody in',
+    ],
+  ],
+  [
+    'no upstream',
+    { env: { QDRANT__SERVICE__API_KEY: LONG_KEY, QDRANT__SERVICE__GRPC_PORT: '' } },
+    [
+      'gateway.upstream.rest_url: no upstream is configured: set `QDRANT_GATEWAY__UPSTREAM__REST_URL` or `--upstream` to http://host:port of the unsecured qdrant',
+    ],
+  ],
+  [
+    'no gRPC upstream while gRPC is on',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__UPSTREAM__GRPC_URL: '' } },
+    [
+      'gateway.upstream.grpc_url: set `QDRANT_GATEWAY__UPSTREAM__GRPC_URL` or `--upstream-grpc`, or turn grpc off with `service.grpc_port: null`',
+    ],
+  ],
+  [
+    'an upstream that is the gateway itself',
+    { env: ENOUGH, argv: { upstream: 'http://localhost:6333' } },
+    ['gateway.upstream.rest_url: the upstream is the address the gateway itself listens on'],
+  ],
+  [
+    'one port for both protocols',
+    { env: ENOUGH, argv: { grpcPort: '6333' } },
+    ['service.grpc_port: the same port as `service.http_port` (6333)'],
+  ],
+  [
+    'everything at once',
+    { env: { ...ENOUGH, QDRANT__TLS__CERT_TTL: 'x' }, yaml: 'gateway: {nothing_like_it: 1}', argv: { httpPort: 'y' } },
+    [
+      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `insecure_allow_no_key`, `rest`, `limits`, `value_exists`',
+      `--http-port: \`service.http_port\` must be ${PORTS}, not \`y\``,
+      'QDRANT__TLS__CERT_TTL: `tls.cert_ttl` must be a whole number from 0 to 31536000, or null, not `x`',
+    ],
+  ],
+];
+
+t.test('a configuration that cannot be used is refused with the place of every problem', async (t) => {
+  for (const [name, given, problems] of BAD) t.strictSame(problemsOf(given), problems, name);
+});
+
+const WARNED: [name: string, given: Given, warnings: string[]][] = [
+  ['a plain configuration', { env: ENOUGH }, []],
+  [
+    'options that stay with qdrant',
+    { env: { ...ENOUGH, QDRANT__STORAGE__PATH: 'x', QDRANT__SERVICE__MAX_WORKERS: '2' } },
+    [],
+  ],
+  ["qdrant's sections in the file", { env: ENOUGH, yaml: 'storage: {a: [1]}\ncluster:\n  enabled: false\n' }, []],
+  [
+    'a misspelt option of qdrant',
+    { env: { ...ENOUGH, QDRANT__SERVICE__ENABLE_TSL: 'true' } },
+    [
+      'QDRANT__SERVICE__ENABLE_TSL: unknown option `service.enable_tsl`, ignored as Qdrant ignores it, did you mean `enable_tls`?',
+    ],
+  ],
+  [
+    'an option that is not carried yet',
+    { env: { ...ENOUGH, QDRANT__AUDIT__ENABLED: 'true' } },
+    ['QDRANT__AUDIT__ENABLED: `audit` is not carried by this version of the gateway, ignored'],
+  ],
+  [
+    'tokens without an admin key',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__READ_ONLY_API_KEY: LONG_KEY, QDRANT__SERVICE__JWT_RBAC: 'true' } },
+    ['QDRANT__SERVICE__JWT_RBAC: needs `service.api_key` or `service.alt_api_key`, tokens stay off'],
+  ],
+  [
+    'a short key that signs tokens',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: 'short', QDRANT__SERVICE__JWT_RBAC: 'true' } },
+    ['QDRANT__SERVICE__API_KEY: the key is shorter than 32 bytes, which is little for signing tokens'],
+  ],
+  ['a short key without tokens', { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: 'short' } }, []],
+  [
+    'a key no header can carry',
+    { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: 'schlüssel' } },
+    ['QDRANT__SERVICE__API_KEY: the key has characters that no request header can carry, so no client can present it'],
+  ],
+  [
+    'nobody needs a key',
+    { env: { ...UPSTREAM, QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: 'true' } },
+    ['QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: no key is set, everybody may do everything'],
+  ],
+];
+
+t.test('what is legal but rarely meant is a warning', async (t) => {
+  for (const [name, given, warnings] of WARNED) t.strictSame(loadConfig(sources(given)).warnings, warnings, name);
+});
+
+t.test('the configuration cannot be changed after loading', async (t) => {
+  const { config } = loadConfig(sources({ env: ENOUGH }));
+  t.throws(() => Object.assign(config.gateway.limits, { json_depth: 1 }), TypeError);
+});
+
+t.test('a key file may end with one newline', async (t) => {
+  for (const text of ['key', 'key\n', 'key\r\n']) {
+    t.strictSame(problemsOf({ env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY_FILE: 'k' }, files: { k: text } }), []);
+  }
+});
+
+t.test('no problem or warning ever repeats a key', async (t) => {
+  const word = fc.string({ minLength: 6, maxLength: 12, unit: fc.constantFrom(...'XYZQVW') });
+  const property = fc.property(word, fc.constantFrom('', ' ', '\n'), fc.boolean(), (secret, blank, inFile) => {
+    const value = `${blank}${secret}${blank}`;
+    const given: Given = inFile
+      ? {
+          env: UPSTREAM,
+          yaml: `service:\n  api_key: ${JSON.stringify(value)}\n  read_only_api_key: "${secret}"\n bad`,
+        }
+      : { env: { QDRANT__SERVICE__API_KEY: value, QDRANT__SERVICE__READ_ONLY_API_KEY: secret } };
+    const { problems, warnings } = previewConfig(sources(given));
+    return !JSON.stringify([problems, warnings, problemsOf(given)]).includes(secret);
+  });
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 200 }));
+});
+
+t.test('any text in a file ends as a configuration or as problems, never as another error', async (t) => {
+  const name = fc.constantFrom(
+    'service',
+    'gateway',
+    'limits',
+    'tls',
+    'http_port',
+    'x',
+    '<<',
+    '__proto__',
+    'constructor',
+  );
+  const value = fc.oneof(
+    name,
+    fc.integer().map(String),
+    fc.constantFrom('&a [*a]', '{', '- 1', '!!binary x', '*b', 'null'),
+  );
+  const line = fc.tuple(fc.nat(3), name, value).map(([deep, key, text]) => `${'  '.repeat(deep)}${key}: ${text}`);
+  const property = fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
+    previewConfig(sources({ yaml: lines.join('\n') }));
+  });
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 500 }));
+});
+
+t.test('upstream addresses', async (t) => {
+  const cases: [string, ReturnType<typeof parseUpstreamUrl>][] = [
+    ['http://127.0.0.1:6333', { tls: false, host: '127.0.0.1', port: 6333 }],
+    ['https://qdrant.internal:443/', { tls: true, host: 'qdrant.internal', port: 443 }],
+    ['http://[::1]:6334', { tls: false, host: '::1', port: 6334 }],
+    ['http://q', null],
+    ['http://q:0', null],
+    ['http://q:65536', null],
+    ['http://q:1/path', null],
+    ['http://u:p@q:1', null],
+    ['ftp://q:1', null],
+    ['http://q:1?x', null],
+    ['', null],
+  ];
+  for (const [text, address] of cases) t.strictSame(parseUpstreamUrl(text), address, `\`${text}\``);
+});

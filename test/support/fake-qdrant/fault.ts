@@ -1,0 +1,48 @@
+/** What went wrong, in the terms both protocols can render. */
+export type FaultKind = 'not-found' | 'bad-input' | 'already-exists' | 'unprocessable' | 'internal';
+
+/** A refusal with the text Qdrant 1.18.3 would give; rendered as an HTTP status or a gRPC code by the protocol files. */
+export class Fault extends Error {
+  readonly kind: FaultKind;
+
+  constructor(kind: FaultKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** The fault of a collection that is neither a collection nor an alias. */
+export function missingCollection(name: string): Fault {
+  return new Fault('not-found', `Not found: Collection \`${name}\` doesn't exist!`);
+}
+
+/** A request that can be read but makes no sense (400, INVALID_ARGUMENT). */
+export function wrongInput(message: string): Fault {
+  return new Fault('bad-input', `Wrong input: ${message}`);
+}
+
+const statuses: Record<FaultKind, number> = {
+  'not-found': 404,
+  'bad-input': 400,
+  'already-exists': 409,
+  unprocessable: 422,
+  internal: 500,
+};
+
+const codes: Record<FaultKind, number> = {
+  'not-found': 5,
+  'bad-input': 3,
+  'already-exists': 6,
+  unprocessable: 3,
+  internal: 13,
+};
+
+/** HTTP status of a fault. */
+export function faultStatus(fault: Fault): number {
+  return statuses[fault.kind];
+}
+
+/** gRPC status code of a fault. */
+export function faultCode(fault: Fault): number {
+  return codes[fault.kind];
+}

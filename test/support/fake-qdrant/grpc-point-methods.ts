@@ -1,0 +1,158 @@
+import * as q from '@qdrant/js-client-grpc';
+import { type FieldType, FieldTypeSchema } from '@qdrant/js-client-grpc';
+import { createVectorName, deleteVectorName } from './collections.ts';
+import { filterJson } from './grpc-filter.ts';
+import { GrpcFault } from './grpc-frames.ts';
+import { type GrpcMethod, unary } from './grpc-method.ts';
+import { updateMessage } from './grpc-results.ts';
+import { idJson, integerJson, payloadJson, vectorsJson } from './grpc-values.ts';
+import type { Json, JsonObject } from './json.ts';
+import { createIndex, deleteIndex, write } from './points.ts';
+
+const time = 0.00001;
+const service = '/qdrant.Points';
+
+function selectorJson(selector: q.PointsSelector | undefined): JsonObject {
+  const option = selector?.pointsSelectorOneOf;
+  if (option?.case === 'points') {
+    return { points: option.value.ids.map(idJson) };
+  }
+  return option?.case === 'filter' ? { filter: filterJson(option.value) } : {};
+}
+
+function structs(points: q.PointStruct[]): Json[] {
+  return points.map(({ id, payload, vectors }) => ({
+    id: idJson(id),
+    payload: payloadJson(payload),
+    vector: vectorsJson(vectors) ?? {},
+  }));
+}
+
+function vectorPoints(points: q.PointVectors[]): Json[] {
+  return points.map(({ id, vectors }) => ({ id: idJson(id), vector: vectorsJson(vectors) ?? {} }));
+}
+
+const updateModes = ['upsert', 'insert_only', 'update_only'];
+
+function upsertBody(request: q.UpsertPoints | q.PointsUpdateOperation_PointStructList): JsonObject {
+  const mode = updateModes[request.updateMode ?? 0];
+  return { points: structs(request.points), update_filter: filterJson(request.updateFilter), update_mode: mode };
+}
+
+type PayloadChange = { payload: { [key: string]: q.Value }; pointsSelector?: q.PointsSelector | undefined };
+
+function payloadBody(request: PayloadChange & { key?: string | undefined }): JsonObject {
+  return { ...selectorJson(request.pointsSelector), payload: payloadJson(request.payload), key: request.key };
+}
+
+type Operation = [string, JsonObject];
+
+// One case per member of the batch's oneof.
+function batchOperation(operation: q.PointsUpdateOperation['operation']): Operation {
+  switch (operation.case) {
+    case 'upsert':
+      return ['upsert', upsertBody(operation.value)];
+    case 'deletePoints':
+      return ['delete', selectorJson(operation.value.points)];
+    case 'deleteDeprecated':
+      return ['delete', selectorJson(operation.value)];
+    case 'setPayload':
+      return ['set_payload', payloadBody(operation.value)];
+    case 'overwritePayload':
+      return ['overwrite_payload', payloadBody(operation.value)];
+    case 'deletePayload':
+      return ['delete_payload', { ...selectorJson(operation.value.pointsSelector), keys: operation.value.keys }];
+    case 'clearPayload':
+      return ['clear_payload', selectorJson(operation.value.points)];
+    case 'clearPayloadDeprecated':
+      return ['clear_payload', selectorJson(operation.value)];
+    case 'updateVectors':
+      return ['update_vectors', { points: vectorPoints(operation.value.points) }];
+    case 'deleteVectors': {
+      const { pointsSelector, vectors } = operation.value;
+      return ['delete_vectors', { ...selectorJson(pointsSelector), vector: vectors?.names ?? [] }];
+    }
+    default:
+      throw new GrpcFault(3, 'Operation is missing');
+  }
+}
+
+type WriteRequest = { collectionName: string; wait?: boolean | undefined };
+
+function written(store: Parameters<typeof write>[0], request: WriteRequest, operation: string, body: JsonObject) {
+  const result = write(store, request.collectionName, operation, body, request.wait === true);
+  return { result: updateMessage(result), time };
+}
+
+function indexSchema(request: q.CreateFieldIndexCollection): Json {
+  const params = request.fieldIndexParams?.indexParams;
+  const type = params?.case?.replace('IndexParams', '') ?? fieldTypeName(request.fieldType);
+  return params?.case === undefined ? type : { type };
+}
+
+function fieldTypeName(type: FieldType | undefined): string {
+  const value = FieldTypeSchema.values.find(({ number }) => number === (type ?? 0));
+  return value?.name.replace('FieldType', '').toLowerCase() ?? 'keyword';
+}
+
+function denseConfig(config: q.DenseVectorCreationConfig): JsonObject {
+  return { size: integerJson(config.size), distance: q.Distance[config.distance] };
+}
+
+const response = q.PointsOperationResponseSchema;
+
+/** The methods of qdrant.Points that write. */
+export const pointWriteMethods: GrpcMethod[] = [
+  unary(`${service}/Upsert`, q.UpsertPointsSchema, response, (request, { store }) =>
+    written(store, request, 'upsert', upsertBody(request)),
+  ),
+  unary(`${service}/Delete`, q.DeletePointsSchema, response, (request, { store }) =>
+    written(store, request, 'delete', selectorJson(request.points)),
+  ),
+  unary(`${service}/UpdateVectors`, q.UpdatePointVectorsSchema, response, (request, { store }) =>
+    written(store, request, 'update_vectors', { points: vectorPoints(request.points) }),
+  ),
+  unary(`${service}/DeleteVectors`, q.DeletePointVectorsSchema, response, (request, { store }) =>
+    written(store, request, 'delete_vectors', {
+      ...selectorJson(request.pointsSelector),
+      vector: request.vectors?.names ?? [],
+    }),
+  ),
+  unary(`${service}/SetPayload`, q.SetPayloadPointsSchema, response, (request, { store }) =>
+    written(store, request, 'set_payload', payloadBody(request)),
+  ),
+  unary(`${service}/OverwritePayload`, q.SetPayloadPointsSchema, response, (request, { store }) =>
+    written(store, request, 'overwrite_payload', payloadBody(request)),
+  ),
+  unary(`${service}/DeletePayload`, q.DeletePayloadPointsSchema, response, (request, { store }) =>
+    written(store, request, 'delete_payload', { ...selectorJson(request.pointsSelector), keys: request.keys }),
+  ),
+  unary(`${service}/ClearPayload`, q.ClearPayloadPointsSchema, response, (request, { store }) =>
+    written(store, request, 'clear_payload', selectorJson(request.points)),
+  ),
+  unary(`${service}/UpdateBatch`, q.UpdateBatchPointsSchema, q.UpdateBatchResponseSchema, (request, { store }) => {
+    if (request.operations.length === 0) {
+      const text = 'value [] invalid, must be at least 1 characters';
+      throw new GrpcFault(3, `Validation error in body: [operations: ${text}]`);
+    }
+    const results = request.operations.map(({ operation }) => written(store, request, ...batchOperation(operation)));
+    return { result: results.map(({ result }) => result), time };
+  }),
+  unary(`${service}/CreateFieldIndex`, q.CreateFieldIndexCollectionSchema, response, (request, { store }) => {
+    const body = { field_name: request.fieldName, field_schema: indexSchema(request) };
+    return { result: updateMessage(createIndex(store, request.collectionName, body)), time };
+  }),
+  unary(`${service}/DeleteFieldIndex`, q.DeleteFieldIndexCollectionSchema, response, (request, { store }) => ({
+    result: updateMessage(deleteIndex(store, request.collectionName, request.fieldName)),
+    time,
+  })),
+  unary(`${service}/CreateVectorName`, q.CreateVectorNameRequestSchema, response, (request, { store }) => {
+    const { vectorConfig: config, collectionName, vectorName } = request;
+    const body = config.case === 'denseConfig' ? { dense: denseConfig(config.value) } : { sparse: {} };
+    return { result: updateMessage(createVectorName(store, collectionName, vectorName, body)), time };
+  }),
+  unary(`${service}/DeleteVectorName`, q.DeleteVectorNameRequestSchema, response, (request, { store }) => ({
+    result: updateMessage(deleteVectorName(store, request.collectionName, request.vectorName)),
+    time,
+  })),
+];

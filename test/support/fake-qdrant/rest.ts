@@ -1,0 +1,169 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { BodyRefusal, collect, jsonBody, strictJsonBody } from './body.ts';
+import { collectionRoutes, snapshotRoutes } from './collection-routes.ts';
+import { dashboardAnswer } from './dashboard.ts';
+import { Fault, faultStatus } from './fault.ts';
+import { type Json, writeJson } from './json.ts';
+import { plausibleRoutes } from './plausible.ts';
+import { readRoutes, writeRoutes } from './point-routes.ts';
+import { type Recorder, RestRecord } from './recorder.ts';
+import { type BodyMode, type RestAnswer, type RestCall, Router, splitTarget, withNumberedShard } from './routing.ts';
+import { serviceRoutes } from './service-routes.ts';
+import type { Store } from './store.ts';
+
+/** Test hook: gets every REST request first; true means it has answered (or will). */
+export type OnRest = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+type Parts = { store: Store; recorder: Recorder; version: string; onRest: OnRest | undefined };
+
+const router = new Router(
+  [...serviceRoutes, ...collectionRoutes, ...snapshotRoutes, ...writeRoutes, ...readRoutes, ...plausibleRoutes].map(
+    withNumberedShard,
+  ),
+);
+
+/** An HTTP/1.1 server with the REST surface of an unsecured Qdrant; not listening yet. */
+export function restServer(parts: Parts): Server {
+  const server = createServer({ maxHeaderSize: 128 << 10, requestTimeout: 0, keepAliveTimeout: 5000 });
+  server.keepAliveTimeoutBuffer = 0;
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    record(parts.recorder, request);
+    // Upstream: Qdrant sends neither `Connection` nor a `Keep-Alive` hint.
+    response.removeHeader('connection');
+    if (parts.onRest?.(request, response) !== true) {
+      answer(parts, request, response).catch(() => response.destroy());
+    }
+  });
+  return server;
+}
+
+function record(recorder: Recorder, request: IncomingMessage): void {
+  if (!recorder.enabled) {
+    return;
+  }
+  const entry = new RestRecord(request.method ?? '', request.url ?? '', [...request.rawHeaders]);
+  recorder.addRest(entry);
+  const { socket } = request;
+  // Node forgets a request that was answered early, so only the socket tells of its end.
+  const gone = (): void => {
+    entry.state = 'aborted';
+  };
+  socket.once('close', gone);
+  // A data listener would start the flow; a tap on push leaves back-pressure to the handler.
+  const push = request.push.bind(request);
+  request.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
+    if (chunk === null) {
+      entry.received.end();
+      entry.state = 'complete';
+      socket.off('close', gone);
+    } else {
+      entry.received.add(chunk);
+    }
+    return push(chunk, encoding);
+  };
+}
+
+async function answer(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { origin } = request.headers;
+  response.setHeader('vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers');
+  if (origin !== undefined) {
+    response.setHeader('access-control-allow-origin', origin);
+  }
+  if (request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined) {
+    preflight(request, response);
+    return;
+  }
+  const target = splitTarget(request.url ?? '');
+  if (target.literals[0] === 'dashboard') {
+    request.resume();
+    send(response, dashboardAnswer(request.method ?? '', target.segments.slice(1)));
+    return;
+  }
+  const found = router.find(request.method ?? '', target);
+  if (found === undefined) {
+    request.resume();
+    send(response, { status: 404, body: '' });
+    return;
+  }
+  send(response, await handled(parts, request, found.route.body, found.route.handle, found.params, target.query));
+}
+
+async function handled(
+  parts: Parts,
+  request: IncomingMessage,
+  mode: BodyMode,
+  handle: (call: RestCall) => RestAnswer,
+  params: string[],
+  query: Map<string, string>,
+): Promise<RestAnswer> {
+  try {
+    const body = await bodyOf(request, mode);
+    const { store, version } = parts;
+    return handle({ store, version, params, query, body, method: request.method ?? '', headers: request.headers });
+  } catch (error) {
+    if (error instanceof BodyRefusal) {
+      return { status: error.status, type: 'text/plain; charset=utf-8', body: error.message };
+    }
+    const fault = error instanceof Fault ? error : new Fault('internal', `Service internal error: ${error}`);
+    return { status: faultStatus(fault), type: 'application/json', body: errorBody(fault.message) };
+  }
+}
+
+async function bodyOf(request: IncomingMessage, mode: BodyMode): Promise<Json> {
+  if (mode === 'none') {
+    request.resume();
+    return null;
+  }
+  if (mode === 'drain') {
+    for await (const _chunk of request) {
+      // Nothing is kept: an upload of any size runs in constant memory.
+    }
+    return null;
+  }
+  const bytes = await collect(request);
+  return mode === 'json' ? jsonBody(request, bytes) : strictJsonBody(request, bytes);
+}
+
+function errorBody(message: string): string {
+  return writeJson({ status: { error: message }, time: 0.0 });
+}
+
+function send(response: ServerResponse, answer: RestAnswer): void {
+  if ('result' in answer) {
+    const { result, status = 200 } = answer;
+    const envelope: Json =
+      status === 202 ? { status: 'accepted', time: 0.00001 } : { result, status: 'ok', time: 0.00001 };
+    write(response, status, 'application/json', writeJson(envelope));
+    return;
+  }
+  for (const [name, value] of Object.entries(answer.headers ?? {})) {
+    response.setHeader(name, value);
+  }
+  write(response, answer.status, answer.type, answer.body);
+}
+
+function write(response: ServerResponse, status: number, type: string | undefined, body: string | Buffer): void {
+  response.statusCode = status;
+  if (type !== undefined) {
+    response.setHeader('content-type', type);
+  }
+  response.setHeader('content-length', Buffer.byteLength(body));
+  response.end(body);
+}
+
+const methods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'PATCH', 'TRACE'];
+
+function preflight(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  const wanted = request.headers['access-control-request-method'] ?? '';
+  if (!methods.includes(wanted)) {
+    write(response, 400, 'text/plain; charset=utf-8', 'Requested method is not allowed');
+    return;
+  }
+  const headers = request.headers['access-control-request-headers'];
+  response.setHeader('access-control-allow-methods', methods.join(', '));
+  if (headers !== undefined) {
+    response.setHeader('access-control-allow-headers', headers);
+  }
+  write(response, 200, undefined, '');
+}

@@ -1,0 +1,77 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { loadSecrets } from '../../src/config/secrets.ts';
+import { createGateway } from '../../src/gateway.ts';
+import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
+
+/** Keys of every test gateway. */
+export const KEYS = {
+  admin: 'admin-key-0123456789',
+  alt: 'alt-admin-key-0123456789',
+  readOnly: 'read-only-key-0123456789',
+} as const;
+
+export interface TestGatewayOptions {
+  /** Default true. */
+  readonly tls?: boolean;
+  /** Settings by option path, for example `gateway.limits.header_count`. They win over the test's own. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly upstream?: FakeQdrantOptions;
+}
+
+export interface TestGateway {
+  readonly upstream: FakeQdrant;
+  readonly rest: { readonly host: string; readonly port: number; readonly url: string };
+  readonly grpc: { readonly host: string; readonly port: number; readonly url: string };
+  /** CA certificate, PEM; to be trusted by clients. */
+  readonly ca: Buffer;
+  readonly caFile: string;
+  readonly close: () => Promise<void>;
+}
+
+let certs: ReturnType<typeof makeDevCerts> | undefined;
+
+/** Starts a stand-in and a gateway before it, on free ports of loopback. */
+export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const tls = options.tls ?? true;
+  const upstream = await startFakeQdrant(options.upstream ?? {});
+  certs ??= makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  const made = await certs;
+  const defaults: Record<string, unknown> = {
+    'service.host': '127.0.0.1',
+    'service.http_port': 0,
+    'service.grpc_port': 0,
+    'service.api_key': KEYS.admin,
+    'service.alt_api_key': KEYS.alt,
+    'service.read_only_api_key': KEYS.readOnly,
+    'service.jwt_rbac': true,
+    'service.enable_tls': tls,
+    'tls.cert': made.cert,
+    'tls.key': made.key,
+    log_level: 'error',
+    'gateway.upstream.rest_url': upstream.restUrl,
+    'gateway.upstream.grpc_url': upstream.grpcUrl,
+    ...options.settings,
+  };
+  const { config } = loadConfig({ env: {}, defaults });
+  const { secrets } = loadSecrets(config);
+  const gateway = await createGateway(config, secrets);
+  const { rest, grpc } = await gateway.start();
+  if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
+  upstream.recorder.clear();
+  const scheme = tls ? 'https' : 'http';
+  return {
+    upstream,
+    rest: { ...rest, url: `${scheme}://localhost:${rest.port}` },
+    grpc: { ...grpc, url: `${scheme}://localhost:${grpc.port}` },
+    ca: readFileSync(made.ca),
+    caFile: made.ca,
+    close: async () => {
+      await gateway.stop(0);
+      await upstream.close();
+    },
+  };
+}

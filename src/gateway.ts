@@ -1,0 +1,198 @@
+import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/schema.ts';
+import type { Secrets } from './config/secrets.ts';
+import { TLS_PROFILE } from './config/tls-profile.ts';
+import type { ExchangeParts } from './exchange.ts';
+import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
+import { createAuthenticator } from './identity/authenticate.ts';
+import { createKeyRing } from './identity/key-ring.ts';
+import { createValueExists } from './identity/value-exists.ts';
+import { createLog, describeFault, type Log } from './observability/log.ts';
+import { createRestListener, type RestListener } from './rest/listener.ts';
+import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
+import { createRestUpstream, type RestUpstream } from './upstream/http.ts';
+import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
+
+/** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
+const VERSION_TIMEOUT_MS = 2000;
+/** Requests that wait for an upstream connection, per connection. */
+const WAITING_PER_CONNECTION = 8;
+/** Largest upstream answer that is held to be filtered. */
+const MAX_FILTERED_BYTES = 64 * 1_048_576;
+
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A gateway built from one configuration. */
+export interface Gateway {
+  /** Listens on both ports. Rejects, and listens on none, when one cannot be had. */
+  start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
+  /** Takes nothing new, lets what is open finish within `graceMs`, cuts the rest. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Puts the parts together. Nothing listens and no upstream is asked before `start`. */
+export async function createGateway(config: Config, secrets: Secrets): Promise<Gateway> {
+  const log = createLog(config.log_level);
+  const rest = addressOf(config.gateway.upstream.rest_url, 'gateway.upstream.rest_url');
+  const upstream = openRestUpstream(config, secrets, rest);
+  const lookup = createUpstreamLookup(upstream);
+  const parts = createParts(config, secrets, lookup, log);
+  let restListener: RestListener | undefined;
+  let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
+
+  return {
+    async start() {
+      restListener = await createRestListener(restOptions(config, secrets, parts, { upstream, lookup }));
+      try {
+        grpc = await openGrpc(config, secrets, parts);
+      } catch (error) {
+        await restListener.close(0);
+        await upstream.destroy();
+        throw error;
+      }
+      await sayVersion(lookup, log);
+      return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
+    },
+    async stop(graceMs) {
+      await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
+      grpc?.asker.close();
+      await upstream.destroy();
+    },
+  };
+}
+
+function createParts(config: Config, secrets: Secrets, lookup: UpstreamLookup, log: Log): ExchangeParts {
+  const ring = createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac }, 1);
+  const { authenticate } = createAuthenticator({
+    ring,
+    cacheEntries: config.gateway.limits.token_cache_entries,
+    now: Date.now,
+    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: config.gateway.value_exists.timeout_ms }),
+  });
+  return {
+    authenticate,
+    record: () => undefined,
+    fault: (error, exchange) => {
+      const operation = exchange.resolution?.operation.name;
+      log.error({ ...describeFault(error), protocol: exchange.protocol, operation }, 'a request failed closed');
+    },
+  };
+}
+
+function openRestUpstream(config: Config, secrets: Secrets, address: UpstreamAddress): RestUpstream {
+  const { upstream, limits } = config.gateway;
+  return createRestUpstream({
+    origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
+    connections: upstream.max_connections,
+    maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
+    connectTimeoutMs: upstream.connect_timeout_ms,
+    headersTimeoutMs: upstream.response_header_timeout_ms,
+    bodyTimeoutMs: limits.stream_idle_timeout_ms,
+    ...(secrets.upstreamCa ? { ca: secrets.upstreamCa } : {}),
+  });
+}
+
+function restOptions(
+  config: Config,
+  secrets: Secrets,
+  parts: ExchangeParts,
+  { upstream, lookup }: { readonly upstream: RestUpstream; readonly lookup: UpstreamLookup },
+): Parameters<typeof createRestListener>[0] {
+  const { service } = config;
+  const { limits } = config.gateway;
+  const { tls } = secrets;
+  return {
+    host: service.host,
+    port: service.http_port,
+    ...(tls
+      ? {
+          tls: { cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa, requestClientCert: true } : {}) },
+        }
+      : {}),
+    limits: {
+      maxConnections: limits.max_connections,
+      maxHeaderBytes: limits.header_bytes,
+      handshakeTimeoutMs: limits.tls_handshake_timeout_ms,
+      headersTimeoutMs: limits.header_timeout_ms,
+      keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
+      maxConcurrentStreams: limits.http2_max_concurrent_streams,
+    },
+    parts,
+    upstream,
+    lookup,
+    cors: service.enable_cors,
+    staticContent: service.enable_static_content,
+    maxInspectedBytes: limits.inspected_body_bytes,
+    inspection: { maxDepth: limits.json_depth },
+    maxFilteredBytes: MAX_FILTERED_BYTES,
+    bodyIdleMs: limits.body_idle_timeout_ms,
+    answerIdleMs: limits.stream_idle_timeout_ms,
+    maxHeaders: limits.header_count,
+    telemetry: {
+      jwtRbac: service.jwt_rbac ?? undefined,
+      hideJwtDashboard: service.hide_jwt_dashboard ?? undefined,
+    },
+  };
+}
+
+async function openGrpc(
+  config: Config,
+  secrets: Secrets,
+  parts: ExchangeParts,
+): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
+  const { service } = config;
+  const { limits, upstream } = config.gateway;
+  if (service.grpc_port === null) return undefined;
+  const address = addressOf(upstream.grpc_url, 'gateway.upstream.grpc_url');
+  const ca = secrets.upstreamCa ?? undefined;
+  const asker = createGrpcAsker(address, ca);
+  const listener = await createGrpcListener({
+    host: service.host,
+    port: service.grpc_port,
+    tls: secrets.tls ? { ...TLS_PROFILE, cert: secrets.tls.cert, key: secrets.tls.key } : undefined,
+    tlsHandshakeTimeoutMs: limits.tls_handshake_timeout_ms,
+    maxConnections: limits.max_connections,
+    relay: {
+      parts,
+      upstream: {
+        address,
+        authority: authorityOf(address),
+        socket: { connectTimeoutMs: upstream.connect_timeout_ms, ca, alpn: ['h2'] },
+      },
+      limits: {
+        maxStreams: limits.http2_max_concurrent_streams,
+        headerBytes: limits.header_bytes,
+        headerCount: limits.header_count,
+        headerTimeoutMs: limits.header_timeout_ms,
+        streamIdleMs: limits.stream_idle_timeout_ms,
+        bodyIdleMs: limits.body_idle_timeout_ms,
+        connectionIdleMs: limits.stream_idle_timeout_ms,
+      },
+      ask: asker.ask,
+      clock: Date.now,
+    },
+  }).catch((error: unknown) => {
+    asker.close();
+    throw error;
+  });
+  return { listener, asker };
+}
+
+/** Tells which release is behind, and the mistake of leaving the keys on it. */
+async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<void> {
+  const version = await lookup.version(AbortSignal.timeout(VERSION_TIMEOUT_MS));
+  if (typeof version === 'string') log.info({ version }, 'upstream answers');
+  else log.warn({ reason: version.message }, 'upstream does not answer yet; requests are refused until it does');
+}
+
+function addressOf(url: string | null, option: string): UpstreamAddress {
+  const address = url === null ? null : parseUpstreamUrl(url);
+  if (address === null) throw new TypeError(`\`${option}\` is not an address`);
+  return address;
+}
+
+function authorityOf({ host, port }: UpstreamAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,41 @@
+import { destination, type Logger, pino } from 'pino';
+
+/** How we run: faults, starts, reloads. Who did what is the audit's. One JSON line each, on stderr. */
+export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>;
+
+/** Members that never leave the process, wherever they stand in a logged object. */
+const REDACTED = ['headers', 'rawHeaders', 'credential', 'token', 'authorization', 'apiKey', '["api-key"]'];
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off';
+
+/** A log on stderr, so that stdout stays free for the command's own output. */
+export function createLog(level: LogLevel): Log {
+  return pino(
+    {
+      level: level === 'off' ? 'silent' : level,
+      base: null,
+      redact: {
+        paths: REDACTED.flatMap((name) => (name.startsWith('[') ? [name] : [name, `*.${name}`])),
+        remove: true,
+      },
+    },
+    destination({ fd: 2, sync: true }),
+  );
+}
+
+/**
+ * What of an error may be logged: its class, code and place. The message is left out unless it is ours to vouch for,
+ * since a library may quote its input.
+ */
+export function describeFault(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { fault: typeof error };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return {
+    fault: error.name,
+    code,
+    at: error.stack
+      ?.split('\n')
+      .slice(1, 4)
+      .map((line) => line.trim()),
+  };
+}

@@ -15,6 +15,7 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const RUNTIME_VERSION = '26.10.0';
 const RUNTIME_PLATFORMS = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 const LOCK_LIMIT_MS = 600_000;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 // Oldest releases without known holes in the parsers a gateway exposes.
 const FLOORS = { 24: [24, 18, 1], 26: [26, 5, 1] };
@@ -87,8 +88,18 @@ function runQuietly(command, args, options = {}) {
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    child.on('error', (error) => resolve({ ok: false, output: error.message, missing: error.code === 'ENOENT' }));
-    child.on('close', (code) => resolve({ ok: code === 0, output, missing: false }));
+    // Not left to write on while the next run begins.
+    const stop = (signal) => {
+      child.kill(signal);
+      process.exit(128 + constants.signals[signal]);
+    };
+    for (const signal of SIGNALS) process.once(signal, stop);
+    const settle = (result) => {
+      for (const signal of SIGNALS) process.removeListener(signal, stop);
+      resolve(result);
+    };
+    child.on('error', (error) => settle({ ok: false, output: error.message, missing: error.code === 'ENOENT' }));
+    child.on('close', (code) => settle({ ok: code === 0, output, missing: false }));
   });
 }
 
@@ -209,7 +220,7 @@ async function provideRuntime() {
 function handOver(node, args) {
   const path = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`;
   const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, PATH: path } });
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`));
   child.on('close', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 }

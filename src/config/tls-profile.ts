@@ -15,5 +15,6 @@ export const TLS_PROFILE = Object.freeze({
     'ECDHE-ECDSA-CHACHA20-POLY1305',
     'ECDHE-RSA-CHACHA20-POLY1305',
   ].join(':'),
-  ecdhCurve: 'X25519:P-256:P-384',
+  // The hybrid group first: recorded traffic stays secret from a later quantum computer.
+  ecdhCurve: 'X25519MLKEM768:X25519:prime256v1:secp384r1',
 } as const);

@@ -40,10 +40,18 @@ export interface ClientLimits {
   readonly headerTimeoutMs: number;
 }
 
+/** What there is to know of a whole header block. */
+export interface BlockInfo {
+  /** The stream has never been used before. */
+  readonly fresh: boolean;
+  readonly endStream: boolean;
+  /** Over a limit: the fields are incomplete. */
+  readonly oversized: boolean;
+}
+
 /** What the client connection tells the relay. */
 export interface ClientEvents {
-  /** A whole header block. `fields` are incomplete when `oversized`. */
-  clientHeaders(streamId: number, fields: readonly HeaderField[], endStream: boolean, oversized: boolean): void;
+  clientHeaders(streamId: number, fields: readonly HeaderField[], block: BlockInfo): void;
   clientData(frame: Frame): void;
   clientReset(streamId: number, code: number): void;
   /** A grant; stream 0 is the connection. */
@@ -136,6 +144,12 @@ export class ClientLink {
 
   resetStream(streamId: number, code: number): void {
     this.outbox.bytes(writeRstStream(streamId, code));
+  }
+
+  /** Answers DATA on a stream that has ended. Costs budget: the client could go on for ever. */
+  refuseData(streamId: number): void {
+    this.#spend(2);
+    this.resetStream(streamId, ErrorCode.STREAM_CLOSED);
   }
 
   /** Asks the client to take new calls elsewhere; open ones go on. */
@@ -287,8 +301,13 @@ export class ClientLink {
     const fields: HeaderField[] = [];
     this.#decoder.decode(block, (name, value, neverIndexed) => fields.push([name, value, neverIndexed]));
     if (streamId % 2 === 0) throw protocol('clients open odd streams');
-    if (streamId > this.#lastStreamId) this.#lastStreamId = streamId;
-    this.#events.clientHeaders(streamId, fields, this.#blockEnds, this.#decoder.oversized);
+    const fresh = streamId > this.#lastStreamId;
+    if (fresh) this.#lastStreamId = streamId;
+    this.#events.clientHeaders(streamId, fields, {
+      fresh,
+      endStream: this.#blockEnds,
+      oversized: this.#decoder.oversized,
+    });
   }
 
   #settings(frame: Frame): void {

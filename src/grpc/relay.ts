@@ -4,7 +4,7 @@ import { type Conditional, type Permit, settle } from '../policy/decide.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import type { SocketAddress, SocketOptions } from '../upstream/sockets.ts';
 import { type AskUpstream, answerFor, type Question } from './answer.ts';
-import { type ClientEvents, type ClientLimits, ClientLink } from './client-link.ts';
+import { type BlockInfo, type ClientEvents, type ClientLimits, ClientLink } from './client-link.ts';
 import { ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import {
   dataOf,
@@ -33,6 +33,8 @@ import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 const HOLD_BYTES = 49_152;
 /** Streams that were cancelled and may still be answered by upstream; older ones end the connection instead. */
 const CANCELLED_KEPT = 1024;
+/** Streams reset towards the client of which late frames are ignored. */
+const ENDED_KEPT = 256;
 const MAX_WINDOW = 0x7fff_ffff;
 
 export interface RelayOptions {
@@ -83,6 +85,8 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
   /** Upstream id to client id of calls the client cancelled; upstream's header blocks must still reach its table. */
   readonly #cancelled = new Map<number, number>();
   readonly #toReset: GrpcExchange[] = [];
+  /** Streams that were reset towards the client, the newest of them. */
+  readonly #ended = new Set<number>();
   readonly #onClosed: (relay: Relay) => void;
   readonly #peer: string;
   #upstream: UpstreamLink | undefined;
@@ -136,23 +140,29 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
 
   // --- the client's frames -------------------------------------------------------------------------------------------
 
-  clientHeaders(streamId: number, fields: readonly HeaderField[], endStream: boolean, oversized: boolean): void {
+  clientHeaders(streamId: number, fields: readonly HeaderField[], block: BlockInfo): void {
+    const { endStream } = block;
     const open = this.#streams.get(streamId);
     if (open) {
       this.#clientTrailers(open, fields, endStream);
       return;
     }
-    if (streamId < this.#client.lastStreamId) {
-      // A reset of ours may have crossed it; anything else is a stream used twice.
+    if (!block.fresh) {
+      // Trailers may have crossed a reset of ours; without END_STREAM it is a stream used twice.
+      if (endStream && trailerFault(fields) === undefined) return;
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers on a closed stream');
     }
-    if (this.#draining) return; // above the GOAWAY's last stream id: the client takes it elsewhere
+    if (this.#draining) {
+      // Above the GOAWAY's last stream id: the client takes it elsewhere.
+      keepNewest(this.#ended.add(streamId), ENDED_KEPT);
+      return;
+    }
     if (this.#streams.size >= this.#options.limits.maxStreams) {
       throw new Http2Fault(ErrorCode.REFUSED_STREAM, streamId, 'too many streams');
     }
-    if (oversized) {
+    if (block.oversized) {
       this.#client.outbox.bytes(writeHeaders(streamId, this.#ownBlock([[':status', '431']]), true));
-      if (!endStream) this.#client.resetStream(streamId, ErrorCode.NO_ERROR);
+      if (!endStream) this.#resetClient(streamId, ErrorCode.NO_ERROR);
       return;
     }
     const head = readRequestHead(fields);
@@ -173,6 +183,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
   }
 
   clientData(frame: Frame): void {
+    dataOf(frame); // padding is checked whatever becomes of the stream
     this.#window.received(frame.length);
     const exchange = this.#streams.get(frame.streamId);
     if (exchange && !exchange.clientEnded) {
@@ -180,11 +191,9 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
       return;
     }
     this.#window.swallowed(frame.length);
-    if (exchange || !this.#client.closing) {
-      if (exchange) throw new Http2Fault(ErrorCode.STREAM_CLOSED, frame.streamId, 'data after the end');
-      // Closed or reset a moment ago: the client may not know yet.
-      this.#client.resetStream(frame.streamId, ErrorCode.STREAM_CLOSED);
-    }
+    if (exchange) throw new Http2Fault(ErrorCode.STREAM_CLOSED, frame.streamId, 'data after the end');
+    // INVARIANT: what crosses a reset of ours is ignored (RFC 9113 section 5.1); its credit is returned all the same.
+    if (!this.#ended.has(frame.streamId)) this.#client.refuseData(frame.streamId);
   }
 
   /** DATA of an open stream, wherever the call stands. */
@@ -269,7 +278,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
 
   clientFault(fault: Http2Fault): void {
     const exchange = this.#streams.get(fault.streamId);
-    this.#client.resetStream(fault.streamId, fault.code);
+    this.#resetClient(fault.streamId, fault.code);
     if (!exchange) return;
     this.#cancelUpstream(exchange, ErrorCode.CANCEL, false);
     this.#end(exchange, undefined);
@@ -484,7 +493,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     const exchange = this.#byUpstream.get(streamId);
     this.#cancelled.delete(streamId);
     if (!exchange) return;
-    this.#client.resetStream(exchange.id, code);
+    this.#resetClient(exchange.id, code);
     this.#end(exchange, undefined);
   }
 
@@ -512,7 +521,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     for (const [upstreamId, exchange] of [...this.#byUpstream]) {
       if (upstreamId <= lastStreamId) continue;
       // Upstream has not looked at it and will not: safe for the client to send again.
-      this.#client.resetStream(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
       this.#byUpstream.delete(upstreamId);
       this.#end(exchange, undefined);
     }
@@ -589,6 +598,11 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     exchange.heldBytes = 0;
   }
 
+  #resetClient(streamId: number, code: number): void {
+    this.#client.resetStream(streamId, code);
+    keepNewest(this.#ended.add(streamId), ENDED_KEPT);
+  }
+
   /** The received bytes are ours: the stream id is rewritten where it stands. */
   #rewrite(frame: Frame, streamId: number): void {
     frame.source.writeUInt32BE(streamId, frame.start + 5);
@@ -601,12 +615,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     this.#upstream?.outbox.bytes(writeRstStream(upstreamId, code));
     this.#byUpstream.delete(upstreamId);
     this.#cancelled.set(upstreamId, byClient ? exchange.id : 0);
-    if (this.#cancelled.size > CANCELLED_KEPT) {
-      for (const oldest of this.#cancelled.keys()) {
-        this.#cancelled.delete(oldest);
-        break;
-      }
-    }
+    keepNewest(this.#cancelled, CANCELLED_KEPT);
     exchange.upstreamId = 0;
   }
 
@@ -631,7 +640,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     for (const exchange of this.#toReset) {
       // Answered before the client was done (RFC 9113 section 8.1).
       if (!this.#streams.has(exchange.id)) continue;
-      this.#client.resetStream(exchange.id, ErrorCode.NO_ERROR);
+      this.#resetClient(exchange.id, ErrorCode.NO_ERROR);
       this.#end(exchange, exchange.status);
     }
     this.#toReset.length = 0;
@@ -645,6 +654,18 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
 
   #closeIfDone(): void {
     if (this.#draining && this.#streams.size === 0) this.#client.close();
+  }
+}
+
+/** Drops the oldest entry of a set or map that has grown past `most`. */
+function keepNewest<K>(
+  entries: { readonly size: number; keys(): Iterable<K>; delete(key: K): boolean },
+  most: number,
+): void {
+  if (entries.size <= most) return;
+  for (const oldest of entries.keys()) {
+    entries.delete(oldest);
+    return;
   }
 }
 

@@ -90,8 +90,13 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     handle(request, response) {
       response.on('error', ignore);
       request.on('error', ignore);
-      if (app.supportedMethods.includes(request.method ?? '')) app.routing(request, response);
-      else answerWhole(newExchange(request, response, '/'), 501, [], Buffer.from('method not implemented'));
+      try {
+        if (app.supportedMethods.includes(request.method ?? '')) app.routing(request, response);
+        else answerWhole(newExchange(request, response, '/'), 501, [], Buffer.from('method not implemented'));
+      } catch {
+        // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.
+        response.destroy();
+      }
     },
     drain: () => {
       state.draining = true;
@@ -177,9 +182,16 @@ function endsWithHead(request: IncomingMessage): boolean {
   );
 }
 
+/** How an IPv4 client shows on a socket that listens for IPv6, too. */
+const MAPPED = '::ffff:';
+
 function peerOf(request: IncomingMessage): Peer {
   const { socket } = request;
-  return { address: socket.remoteAddress ?? '', scheme: 'encrypted' in socket ? 'https' : 'http' };
+  const address = socket.remoteAddress ?? '';
+  return {
+    address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,
+    scheme: 'encrypted' in socket ? 'https' : 'http',
+  };
 }
 
 function ignore(): void {}

@@ -77,16 +77,16 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   /** The client has its answer, or has left: upstream hears of that at once. */
   ended(): void {
     this.#gone = true;
-    if (!this.exchange.response.writableFinished) this.#controller?.abort(new Error('client left'));
+    // After a whole answer there is nothing left to abort, and undici knows.
+    this.#controller?.abort(new Error('client left'));
   }
 
   /** A refusal while that is still possible; else the answer ends as a broken message, never as a short success. */
   protected fail(denial: Denial, error: unknown): void {
     const { exchange, options } = this;
     if (denial === INTERNAL_FAULT) options.parts.fault(error, exchange);
-    if (!exchange.answered) reject(exchange, denial, options.cors);
-    else if (isHttp2(exchange)) resetStream(exchange, INTERNAL_ERROR);
-    else exchange.request.socket.resetAndDestroy();
+    if (exchange.answered) breakOff(exchange);
+    else reject(exchange, denial, options.cors);
   }
 
   /** Gives the answer up for a reason of ours. */
@@ -95,6 +95,14 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
     this.#controller?.abort(error);
     this.fail(denial, error);
   }
+}
+
+/** Ends an answer so that no client can take it for whole, not even one that reads to the end of the connection. */
+function breakOff(exchange: RestExchange): void {
+  const { socket } = exchange.request;
+  if (isHttp2(exchange)) resetStream(exchange, INTERNAL_ERROR);
+  else if (exchange.peer.scheme === 'https') socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Streams the answer to the client as it comes, at the client's pace. */

@@ -112,17 +112,21 @@ export function toClientHeaders(raw: readonly string[], drop: (name: string) => 
 }
 
 /**
- * Writes the head of an answer with exactly these headers; Node adds `date` and what its connection needs.
- * A name may come several times.
+ * Writes the head of an answer with exactly these headers; Node adds `date` and what its connection needs. A name may
+ * come several times. Throws, with nothing written, when the status or a header cannot be sent.
  */
 export function writeHead(exchange: RestExchange, status: number, headers: readonly string[]): void {
   const { response } = exchange;
-  exchange.answered = true;
-  response.statusCode = status;
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i] ?? '';
-    if (name === 'connection' && isHttp2(exchange)) continue;
-    response.appendHeader(name, headers[i + 1] ?? '');
+  try {
+    response.statusCode = status;
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      const name = headers[i] ?? '';
+      if (name !== 'connection' || !isHttp2(exchange)) response.appendHeader(name, headers[i + 1] ?? '');
+    }
+  } catch (error) {
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    throw error;
   }
+  exchange.answered = true;
   response.writeHead(status);
 }

@@ -5,6 +5,7 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
+import { TLS_PROFILE } from '../config/tls-profile.ts';
 import { answerRaw } from './parser-fault.ts';
 
 /** Certificate and key as PEM. */
@@ -19,19 +20,6 @@ export interface ListenerTls {
 }
 
 const FIRST_TLS_BYTE = 0x16;
-/** Mozilla's "intermediate" profile, version 5.7. */
-const CIPHERS = [
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-].join(':');
-const CURVES = 'X25519MLKEM768:X25519:prime256v1:secp384r1';
 const PLAIN_ON_TLS = 'client sent an HTTP request to an HTTPS port';
 
 /** A TLS server that is given its sockets and hands on the ones whose handshake is done. */
@@ -66,9 +54,7 @@ export function secureContext(tls: ListenerTls): SecureContextOptions {
     key: tls.key,
     ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    minVersion: 'TLSv1.2',
-    ciphers: CIPHERS,
-    ecdhCurve: CURVES,
+    ...TLS_PROFILE,
   };
 }
 

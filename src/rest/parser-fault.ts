@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** Answers what Node's HTTP/1 parser refuses, and ends its connection. The process never dies of it. */
@@ -7,7 +6,7 @@ export function answerParserFaults(server: Server): void {
   const running = countRunning(server);
   server.on('clientError', (error: Error, socket: Duplex) => {
     if (mayAnswer(running.get(socket))) answerRaw(socket, ...faultOf(error));
-    else if (socket instanceof Socket) socket.destroySoon();
+    else if ('destroySoon' in socket && typeof socket.destroySoon === 'function') socket.destroySoon();
     else socket.destroy();
   });
 }

@@ -93,7 +93,8 @@ function isShort(exchange: RestExchange): boolean {
 export function endAfterBody(exchange: RestExchange): void {
   const { request, response } = exchange;
   if (isHttp2(exchange)) {
-    response.end(() => resetStream(exchange, NO_ERROR));
+    // The reset would overtake an answer that is still on its way out.
+    response.end(() => setImmediate(resetStream, exchange, NO_ERROR));
     return;
   }
   if (response.statusCode === TIMED_OUT || (exchange.awaitsContinue && exchange.received === 0)) {

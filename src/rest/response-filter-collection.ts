@@ -1,5 +1,6 @@
 import { objectOf } from '../json/assemble.ts';
-import { AnswerFault, copy, drop, type Rules, readKnown, type Source } from './response-filter-source.ts';
+import type { JsonReader } from '../json/reader.ts';
+import { AnswerFault, copy, drop, type Source } from './response-filter-source.ts';
 
 /** One entry of the telemetry's `collections.collections`. */
 export interface CollectionEntry {
@@ -25,83 +26,92 @@ export function readNamed(source: Source): CollectionEntry | undefined {
   return id === undefined ? undefined : { id, text: body.subarray(start, reader.position) };
 }
 
-const NOTHING = Buffer.alloc(0);
+const NOTHING: Buffer = Buffer.alloc(0);
 const OK: Buffer = Buffer.from('"ok"');
 
+/** What the local shards of one collection add up to. */
+interface Totals {
+  vectors: bigint;
+  status: Buffer;
+}
+
 /**
- * A level 3 entry made into the nameless one of level 1; `text` is empty where a part is missing.
+ * A level 3 entry made into the nameless one of level 1; `text` is empty where a part is missing. `undefined` = it has no
+ * name, or not a listed one.
  *
  * Upstream: `vectors` is the sum over the local shards, `optimizers_status` the worst among them (Qdrant v1.18.3).
  */
-export function readAggregate(source: Source): CollectionEntry | undefined {
+export function readAggregate(source: Source, listed: (name: string) => boolean): CollectionEntry | undefined {
   const { reader } = source;
   if (reader.peek() !== 'object') return drop(source);
+  const totals: Totals = { vectors: 0n, status: OK };
   let id: string | undefined;
-  let vectors = 0n;
-  let status: Buffer = OK;
   let params: Buffer | undefined;
   let complete = false;
-  const local: Rules = new Map([
-    [
-      'num_vectors',
-      () => {
-        if (reader.peek() === 'number') vectors += integerOf(reader.readNumberText());
-        else reader.skipValue();
-        return undefined;
-      },
-    ],
-    [
-      'optimizations',
-      () => {
-        const found = new Map(readKnown(source, new Map([['status', copy]]))).get('status') ?? OK;
-        if (!found.equals(OK)) status = found;
-        return undefined;
-      },
-    ],
-  ]);
   reader.readObject((key) => {
     const kind = reader.peek();
     if (key === 'id' && kind === 'string') {
+      if (id !== undefined) throw new AnswerFault('upstream answer has `id` twice');
       id = reader.readString();
-    } else if (key === 'config' && kind === 'object') {
-      params = new Map(readKnown(source, new Map([['params', copy]]))).get('params');
+    } else if (id !== undefined && !listed(id)) {
+      reader.skipValue(); // upstream writes the name first: nothing of a hidden collection need be added up
+    } else if (key === 'config') {
+      inMember(reader, 'params', () => {
+        params = copy(source);
+      });
     } else if (key === 'shards' && kind === 'array') {
       complete = true;
-      reader.readArray(() => readShard(source, local));
+      reader.readArray(() => inMember(reader, 'local', () => readLocal(source, totals)));
     } else {
       reader.skipValue();
     }
   });
-  if (id === undefined) return undefined;
+  if (id === undefined || !listed(id)) return undefined;
   if (params === undefined || !complete) return { id, text: NOTHING };
   return {
     id,
     text: objectOf([
-      ['vectors', Buffer.from(String(vectors))],
-      ['optimizers_status', status],
+      ['vectors', Buffer.from(String(totals.vectors))],
+      ['optimizers_status', totals.status],
       ['params', params],
     ]),
   };
 }
 
-/** The `local` part of a shard; null where the node holds no replica. */
-function readShard(source: Source, local: Rules): void {
-  readKnown(
-    source,
-    new Map([
-      [
-        'local',
-        (inner) => {
-          if (inner.reader.peek() === 'object') readKnown(inner, local);
-          else inner.reader.skipValue();
-          return undefined;
-        },
-      ],
-    ]),
-  );
+/** Reads one value; where it is an object, `read` takes the member `key`. */
+function inMember(reader: JsonReader, key: string, read: () => void): void {
+  if (reader.peek() !== 'object') {
+    reader.skipValue();
+    return;
+  }
+  reader.readObject((found) => {
+    if (found === key) read();
+    else reader.skipValue();
+  });
 }
 
-function integerOf(text: string): bigint {
+/** The `local` part of a shard; null where the node holds no replica. */
+function readLocal(source: Source, totals: Totals): void {
+  const { reader } = source;
+  if (reader.peek() !== 'object') {
+    reader.skipValue();
+    return;
+  }
+  reader.readObject((key) => {
+    if (key === 'num_vectors' && reader.peek() === 'number') {
+      totals.vectors += countOf(reader.readNumberText());
+    } else if (key === 'optimizations') {
+      inMember(reader, 'status', () => {
+        const status = copy(source);
+        if (!status.equals(OK)) totals.status = status;
+      });
+    } else {
+      reader.skipValue();
+    }
+  });
+}
+
+function countOf(text: string): bigint {
   if (!/^\d{1,20}$/.test(text)) throw new AnswerFault('upstream answer has a count that is no count');
   return BigInt(text);
 }

@@ -97,7 +97,7 @@ function readEntries(source: Source, view: TelemetryView, listed: (name: string)
     return entries;
   }
   source.reader.readArray(() => {
-    const entry = view.level === 1 ? readAggregate(source) : readNamed(source);
+    const entry = view.level === 1 ? readAggregate(source, listed) : readNamed(source);
     if (entry !== undefined && listed(entry.id)) entries.push(entry.text);
   });
   return entries;

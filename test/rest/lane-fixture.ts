@@ -1,7 +1,10 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { generate } from 'selfsigned';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
@@ -158,10 +161,8 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
 
 /** A throw-away certificate for 127.0.0.1. */
 export async function testCertificate(): Promise<{ cert: string; key: string }> {
-  const made = await generate([{ name: 'commonName', value: 'localhost' }], {
-    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
-  });
-  return { cert: made.cert, key: made.private };
+  const made = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  return { cert: readFileSync(made.cert, 'utf8'), key: readFileSync(made.key, 'utf8') };
 }
 
 /** Sends bytes on a fresh connection and gathers what comes until the peer closes or `until` is content. */

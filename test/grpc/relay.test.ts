@@ -1,0 +1,466 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import type { ExchangeParts } from '../../src/exchange.ts';
+import {
+  ErrorCode,
+  Flag,
+  type Frame,
+  FrameReader,
+  FrameType,
+  SettingId,
+  writeData,
+  writeGoaway,
+  writeHeaders,
+  writePing,
+  writeRstStream,
+  writeSettings,
+  writeSettingsAck,
+  writeWindowUpdate,
+} from '../../src/grpc/frames.ts';
+import { encodeHeaders } from '../../src/grpc/hpack.ts';
+import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
+import type { Principal } from '../../src/identity/principal.ts';
+import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
+import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { framed, H2Client, naming } from '../support/h2-client.ts';
+
+const UPSERT = '/qdrant.Points/Upsert';
+const GET = '/qdrant.Collections/Get';
+
+function principal(access: Principal['access']): Principal {
+  return { kind: 'principal', access, authType: 'Jwt', keyId: 'test', subject: undefined };
+}
+const ADMIN = principal(GLOBAL_MANAGE);
+const LIST: ListAccess = { kind: 'list', modes: new Map([['docs', 'rw']]) };
+const SCOPED = principal(LIST);
+
+/** What an upstream of the test saw on all its connections, and the sockets it saw it on. */
+interface Upstream {
+  readonly port: number;
+  readonly sockets: Socket[];
+  readonly frames: {
+    readonly type: number;
+    readonly flags: number;
+    readonly streamId: number;
+    readonly payload: Buffer;
+  }[];
+  /** What to do with a frame; default answers every ended call with an empty message. */
+  onFrame: (socket: Socket, frame: Frame) => void;
+  waitFor(found: () => boolean): Promise<void>;
+  close(): void;
+}
+
+const OK_HEAD = encodeHeaders([
+  [':status', '200'],
+  ['content-type', 'application/grpc'],
+]);
+const OK_END = encodeHeaders([['grpc-status', '0']]);
+
+function answer(socket: Socket, streamId: number): void {
+  socket.write(
+    Buffer.concat([
+      writeHeaders(streamId, OK_HEAD, false),
+      writeData(streamId, framed(Buffer.alloc(0)), false),
+      writeHeaders(streamId, OK_END, true),
+    ]),
+  );
+}
+
+async function startUpstream(t: Test): Promise<Upstream> {
+  const sockets: Socket[] = [];
+  let changed: (() => void) | undefined;
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    const reader = new FrameReader(16_384, true);
+    socket.write(
+      Buffer.concat([writeSettings([[SettingId.INITIAL_WINDOW_SIZE, 1_048_576]]), writeWindowUpdate(0, 1_000_000)]),
+    );
+    socket.on('error', () => undefined);
+    socket.on('close', () => changed?.());
+    socket.on('data', (chunk: Buffer) => {
+      reader.push(chunk, (frame) => {
+        const { type, flags, streamId } = frame;
+        upstream.frames.push({ type, flags, streamId, payload: Buffer.from(frame.payload) });
+        if (type === FrameType.SETTINGS && !frame.has(Flag.ACK)) socket.write(writeSettingsAck());
+        upstream.onFrame(socket, frame);
+      });
+      changed?.();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const upstream: Upstream = {
+    port: typeof address === 'object' && address ? address.port : 0,
+    sockets,
+    frames: [],
+    onFrame: (socket, frame) => {
+      if ((frame.type === FrameType.DATA || frame.type === FrameType.HEADERS) && frame.has(Flag.END_STREAM))
+        answer(socket, frame.streamId);
+    },
+    async waitFor(found) {
+      const end = AbortSignal.timeout(10_000);
+      while (!found()) {
+        if (end.aborted) throw new Error('waited for 10 s');
+        await new Promise<void>((resolve) => {
+          changed = resolve;
+          setTimeout(resolve, 500).unref();
+        });
+      }
+    },
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+  t.teardown(() => upstream.close());
+  return upstream;
+}
+
+interface Options {
+  readonly authenticate?: ExchangeParts['authenticate'];
+  readonly ask?: (path: string, message: Buffer) => Promise<{ kind: 'message'; message: Buffer }>;
+  readonly port?: number;
+}
+
+/** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, anything else is nobody. */
+async function startRelay(t: Test, upstream: Upstream, options: Options = {}): Promise<GrpcListener> {
+  const who = (raw: readonly string[]) => {
+    const key = raw[raw.indexOf('api-key') + 1];
+    return key === 'admin' ? ADMIN : key === 'scoped' ? SCOPED : MISSING_CREDENTIAL;
+  };
+  const listener = await createGrpcListener({
+    host: '127.0.0.1',
+    port: 0,
+    tls: undefined,
+    tlsHandshakeTimeoutMs: 1000,
+    maxConnections: 100,
+    relay: {
+      parts: {
+        authenticate: options.authenticate ?? who,
+        record: () => undefined,
+        fault: (error) => t.fail('a fault of ours', { error }),
+      },
+      upstream: {
+        address: { tls: false, host: '127.0.0.1', port: options.port ?? upstream.port },
+        authority: 'upstream',
+        socket: { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] },
+      },
+      limits: {
+        maxStreams: 100,
+        headerBytes: 65_536,
+        headerCount: 100,
+        headerTimeoutMs: 5000,
+        streamIdleMs: 60_000,
+        bodyIdleMs: 60_000,
+        connectionIdleMs: 60_000,
+      },
+      ask: options.ask ?? (() => Promise.reject(new Error('nothing is asked here'))),
+      clock: Date.now,
+    },
+  });
+  t.teardown(() => listener.close(0));
+  return listener;
+}
+
+async function setUp(
+  t: Test,
+  options: Options = {},
+): Promise<{ upstream: Upstream; client: H2Client; listener: GrpcListener }> {
+  const upstream = await startUpstream(t);
+  const listener = await startRelay(t, upstream, options);
+  const client = await H2Client.connect(listener.address.port);
+  t.teardown(() => client.close());
+  return { upstream, client, listener };
+}
+
+const admin = [['api-key', 'admin']] as const;
+const scoped = [['api-key', 'scoped']] as const;
+
+t.test('a denied call is answered with trailers only and upstream is not even connected to', async (t) => {
+  const { upstream, client } = await setUp(t);
+  client.call(1, GET, naming('docs'));
+  t.equal(await client.status(1), '16 Must provide an API key or an Authorization bearer token');
+  client.call(3, GET, naming('notes'), scoped);
+  t.equal(await client.status(3), '7 Forbidden: Access to collection notes is required');
+  t.equal(upstream.sockets.length, 0);
+  client.call(5, GET, naming('docs'), scoped);
+  t.equal(await client.status(5), '0');
+  t.equal(upstream.sockets.length, 1);
+});
+
+t.test('the credential stays here and the peer is named', async (t) => {
+  const { upstream, client } = await setUp(t);
+  client.call(1, GET, naming('docs'), [
+    ...admin,
+    ['x-request-id', 'r1'],
+    ['x-forwarded-for', '6.6.6.6'],
+    ['grpc-timeout', '5S'],
+  ]);
+  t.equal(await client.status(1), '0');
+  const head = upstream.frames.find(({ type }) => type === FrameType.HEADERS)?.payload.toString('latin1') ?? '';
+  t.notMatch(head, /admin|api-key|6\.6\.6\.6/);
+  t.match(head, /x-request-id.*r1/);
+  t.match(head, /grpc-timeout.*5S/);
+  t.match(head, /x-forwarded-for.*127\.0\.0\.1/);
+});
+
+t.test('a call that waits for its identity holds up no other, and order is kept inside it', async (t) => {
+  let release: ((identity: Principal) => void) | undefined;
+  const authenticate: ExchangeParts['authenticate'] = (raw) =>
+    raw.includes('slow')
+      ? new Promise((resolve) => {
+          release = resolve;
+        })
+      : ADMIN;
+  const { upstream, client } = await setUp(t, { authenticate });
+  client.call(1, UPSERT, naming('one'), [['api-key', 'slow']]);
+  client.call(3, UPSERT, naming('two'), admin);
+  t.equal(await client.status(3), '0', 'the later call is done first');
+  release?.(ADMIN);
+  t.equal(await client.status(1), '0');
+  const data = upstream.frames
+    .filter(({ type }) => type === FrameType.DATA)
+    .map(({ streamId, payload }) => [streamId, payload]);
+  t.same(data, [
+    [1, framed(naming('two'))],
+    [3, framed(naming('one'))],
+  ]);
+});
+
+t.test('credit of denied calls comes back, so that a connection outlives any number of them', async (t) => {
+  const { client } = await setUp(t);
+  const message = framed(Buffer.alloc(10_000));
+  for (let id = 1; id < 101; id += 2) {
+    client.send(client.headers(id, UPSERT), writeData(id, message, true));
+    t.match(await client.status(id), /^16 /);
+  }
+});
+
+t.test('a message in one-byte frames is judged before its last byte is sent on', async (t) => {
+  const { upstream, client } = await setUp(t);
+  for (const [id, name, expected] of [
+    [1, 'docs', '0'],
+    [3, 'notes', '7 Forbidden: Access to collection notes is required'],
+  ] as const) {
+    client.send(client.headers(id, GET, scoped));
+    for (const byte of framed(naming(name))) client.send(writeData(id, Buffer.from([byte]), false));
+    client.send(writeData(id, Buffer.alloc(0), true));
+    t.equal(await client.status(id), expected, name);
+  }
+  t.equal(upstream.frames.filter(({ type }) => type === FrameType.HEADERS).length, 1, 'only one call went upstream');
+});
+
+t.test('a message too large to hold streams on, but never its end before the verdict', async (t) => {
+  const { upstream, client } = await setUp(t);
+  const filler = Buffer.concat([Buffer.from([0x12, 0x80, 0x80, 0x10]), Buffer.alloc(262_144)]);
+  const whole = (name: string, first: boolean) =>
+    framed(first ? Buffer.concat([naming(name), filler]) : Buffer.concat([filler, naming(name)]));
+  client.call(1, GET, naming('docs'), scoped);
+  await client.status(1);
+  await client.until((frames) =>
+    frames.find(({ type, streamId }) => type === FrameType.WINDOW_UPDATE && streamId === 0),
+  );
+  const cases: readonly [number, Buffer, string, string][] = [
+    [9, whole('docs', true), '0', 'an allowed name at the start'],
+    [11, whole('docs', false), '0', 'an allowed name at the end'],
+    [13, whole('notes', true), '7 Forbidden: Access to collection notes is required', 'a forbidden name at the start'],
+    [15, whole('notes', false), '7 Forbidden: Access to collection notes is required', 'a forbidden name at the end'],
+  ];
+  for (const [id, bytes, expected, name] of cases) {
+    upstream.frames.length = 0;
+    client.send(client.headers(id, UPSERT, scoped));
+    for (let at = 0; at < bytes.length; at += 16_384) {
+      const end = Math.min(at + 16_384, bytes.length);
+      // A real client would keep its window: here upstream's 1 MiB grant is known to cover it.
+      client.send(writeData(id, bytes.subarray(at, end), end === bytes.length));
+    }
+    t.equal(await client.status(id), expected, name);
+    const sent = upstream.frames.filter(({ type }) => type === FrameType.DATA);
+    const bytesSent = sent.reduce((sum, { payload }) => sum + payload.length, 0);
+    if (expected === '0') {
+      t.equal(bytesSent, bytes.length, `${name}: everything arrived`);
+    } else {
+      t.ok(bytesSent < bytes.length, `${name}: the end did not arrive`);
+      t.notOk(
+        sent.some(({ flags }) => (flags & Flag.END_STREAM) !== 0),
+        `${name}: the call was never completed`,
+      );
+      if (name.endsWith('start')) t.equal(bytesSent, 0, `${name}: not one byte`);
+      else await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.RST_STREAM));
+    }
+  }
+});
+
+t.test('a cancelled call is cancelled upstream, and a late answer reaches nobody else', async (t) => {
+  const { upstream, client } = await setUp(t);
+  upstream.onFrame = () => undefined;
+  client.call(1, GET, naming('docs'), admin);
+  await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.DATA));
+  client.send(writeRstStream(1, ErrorCode.CANCEL));
+  await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.RST_STREAM));
+  const [socket] = upstream.sockets;
+  if (socket) answer(socket, 1);
+  upstream.onFrame = (from, frame) => {
+    if (frame.type === FrameType.DATA && frame.has(Flag.END_STREAM)) answer(from, frame.streamId);
+  };
+  client.call(3, GET, naming('docs'), admin);
+  t.equal(await client.status(3), '0');
+  t.equal(client.body(1).length, 0, 'no body for the call that was cancelled');
+});
+
+t.test('request trailers give nothing: only their end is passed on', async (t) => {
+  const { upstream, client } = await setUp(t);
+  client.send(
+    client.headers(1, GET, admin),
+    writeData(1, framed(naming('docs')), false),
+    writeHeaders(
+      1,
+      encodeHeaders([
+        ['api-key', 'scoped'],
+        ['x-evil', 'yes'],
+      ]),
+      true,
+    ),
+  );
+  t.equal(await client.status(1), '0');
+  t.equal(upstream.frames.filter(({ type }) => type === FrameType.HEADERS).length, 1);
+});
+
+t.test('an answer of our own keeps the windows of the client', async (t) => {
+  const big = Buffer.alloc(200_000, 7);
+  const { client } = await setUp(t, { ask: () => Promise.resolve({ kind: 'message', message: big }) });
+  client.call(1, '/qdrant.Qdrant/HealthCheck', Buffer.alloc(0));
+  await client.until(() => (client.body(1).length === 65_535 ? true : undefined));
+  client.send(writeWindowUpdate(1, 1_000_000));
+  client.send(writePing(Buffer.alloc(8, 1), false));
+  await client.until((frames) => frames.find(({ type }) => type === FrameType.PING));
+  t.equal(client.body(1).length, 65_535, 'the connection window is spent');
+  client.send(writeWindowUpdate(0, 1_000_000));
+  t.equal(await client.status(1), '0');
+  t.same(client.body(1), framed(big));
+});
+
+t.test('upstream data waits when an answer of our own has used the client window', async (t) => {
+  const { upstream, client } = await setUp(t, {
+    ask: () => Promise.resolve({ kind: 'message', message: Buffer.alloc(60_000) }),
+  });
+  upstream.onFrame = (socket, frame) => {
+    if (frame.type !== FrameType.DATA || !frame.has(Flag.END_STREAM)) return;
+    socket.write(
+      Buffer.concat([
+        writeHeaders(frame.streamId, OK_HEAD, false),
+        writeData(frame.streamId, framed(Buffer.alloc(30_000)), false),
+        writeHeaders(frame.streamId, OK_END, true),
+      ]),
+    );
+  };
+  client.call(1, GET, naming('docs'), admin);
+  t.equal(await client.status(1), '0');
+  client.call(3, '/qdrant.Qdrant/HealthCheck', Buffer.alloc(0));
+  await client.until(() => (client.body(3).length === 65_535 - 30_005 ? true : undefined));
+  client.call(5, GET, naming('docs'), admin);
+  client.send(writePing(Buffer.alloc(8, 1), false));
+  await client.until((frames) => frames.find(({ type }) => type === FrameType.PING));
+  t.equal(client.body(5).length, 0, 'no more than the window allows');
+  client.send(writeWindowUpdate(0, 200_000));
+  t.equal(await client.status(3), '0');
+  t.equal(await client.status(5), '0');
+  t.equal(client.body(5).length, 30_005);
+});
+
+t.test('our header blocks follow a header table the client has shrunk', async (t) => {
+  const { client } = await setUp(t);
+  client.send(writeSettings([[SettingId.HEADER_TABLE_SIZE, 0]]));
+  client.call(1, GET, naming('docs'));
+  await client.status(1);
+  const block = client.frames.find(({ type }) => type === FrameType.HEADERS)?.payload;
+  t.equal(block?.[0], 0x20, 'a size update to 0 comes first');
+});
+
+t.test('upstream lost in the middle of a call is an error, never a short success', async (t) => {
+  const { upstream, client } = await setUp(t);
+  upstream.onFrame = (socket, frame) => {
+    if (frame.type !== FrameType.DATA) return;
+    socket.write(
+      Buffer.concat([
+        writeHeaders(frame.streamId, OK_HEAD, false),
+        writeData(frame.streamId, framed(Buffer.alloc(100)).subarray(0, 50), false),
+      ]),
+      () => socket.destroy(),
+    );
+  };
+  client.call(1, GET, naming('docs'), admin);
+  t.match(await client.status(1), /^14 /);
+  await client.until((frames) => frames.find(({ type }) => type === FrameType.GOAWAY));
+});
+
+t.test('upstream that cannot be reached is UNAVAILABLE, and the connection goes on', async (t) => {
+  const upstream = await startUpstream(t);
+  const listener = await startRelay(t, upstream, { port: 1 });
+  const client = await H2Client.connect(listener.address.port);
+  t.teardown(() => client.close());
+  for (const id of [1, 3, 5]) {
+    client.call(id, GET, naming('docs'), admin);
+    t.equal(await client.status(id), '14 upstream is not reachable');
+  }
+});
+
+t.test('GOAWAY from upstream: what it served ends well, the rest may be sent again elsewhere', async (t) => {
+  const { upstream, client } = await setUp(t);
+  upstream.onFrame = () => undefined;
+  client.call(1, GET, naming('docs'), admin);
+  client.call(3, GET, naming('docs'), admin);
+  await upstream.waitFor(() => upstream.frames.filter(({ type }) => type === FrameType.DATA).length === 2);
+  const [socket] = upstream.sockets;
+  socket?.write(writeGoaway(1, ErrorCode.NO_ERROR));
+  t.equal(await client.status(3), `reset ${ErrorCode.REFUSED_STREAM}`);
+  if (socket) answer(socket, 1);
+  t.equal(await client.status(1), '0');
+  t.ok(client.frames.some(({ type }) => type === FrameType.GOAWAY));
+});
+
+t.test('a flood of frames that cost more than they carry ends the connection', async (t) => {
+  const { listener } = await setUp(t);
+  const floods: readonly [string, Buffer][] = [
+    ['ping', writePing(Buffer.alloc(8), false)],
+    ['settings', writeSettings([])],
+    ['empty data', writeData(1, Buffer.alloc(0), false)],
+  ];
+  for (const [name, frame] of floods) {
+    const client = await H2Client.connect(listener.address.port);
+    client.send(client.headers(1, GET, [['api-key', 'admin']]));
+    client.send(Buffer.concat(Array.from({ length: 3000 }, () => frame)));
+    const goaway = await client.until((frames) => frames.find(({ type }) => type === FrameType.GOAWAY));
+    t.equal(goaway.payload.readUInt32BE(4), ErrorCode.ENHANCE_YOUR_CALM, name);
+    client.close();
+  }
+});
+
+t.test('a client that leaves takes its upstream connection with it', async (t) => {
+  const { upstream, client } = await setUp(t);
+  client.call(1, GET, naming('docs'), admin);
+  await client.status(1);
+  client.close();
+  await upstream.waitFor(() => upstream.sockets.every((socket) => socket.destroyed));
+  t.pass();
+});
+
+t.test('drain: open calls finish, new ones are sent elsewhere, then the connection closes', async (t) => {
+  const { upstream, client, listener } = await setUp(t);
+  upstream.onFrame = () => undefined;
+  client.call(1, GET, naming('docs'), admin);
+  await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.DATA));
+  const closed = listener.close(10_000);
+  await client.until((frames) => frames.find(({ type }) => type === FrameType.GOAWAY));
+  client.call(3, GET, naming('docs'), admin);
+  const [socket] = upstream.sockets;
+  if (socket) answer(socket, 1);
+  t.equal(await client.status(1), '0');
+  await closed;
+  t.notOk(
+    client.frames.some(({ streamId }) => streamId === 3),
+    'the new call got no answer here',
+  );
+});

@@ -1,5 +1,5 @@
 import type { Permit } from '../policy/decide.ts';
-import { type Denial, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { filterMessage } from './response-filter.ts';
 
@@ -22,7 +22,7 @@ const EMPTY = Buffer.alloc(0);
  */
 export function answerFor(exchange: GrpcExchange, permit: Permit): Question | undefined {
   const { operation, visible } = permit;
-  if (operation.requires.scope === 'public') return (ask) => ask(exchange.head.path, EMPTY);
+  if (operation.requires.scope === 'public') return (ask) => askOpen(ask, exchange.head.path, operation.name);
   const { filter } = operation;
   if (!filter || !visible) return undefined;
   const message = exchange.target === undefined ? EMPTY : nameField(exchange.target);
@@ -35,6 +35,18 @@ export function answerFor(exchange: GrpcExchange, permit: Permit): Question | un
       return UPSTREAM_BROKEN;
     }
   };
+}
+
+/** grpc.health.v1: `HealthCheckResponse{status: SERVING}`. */
+const SERVING = Buffer.from([0x08, 0x01]);
+
+/** Upstream: no health service before Qdrant v1.6.0; there it is healthy when it tells its release. */
+async function askOpen(ask: AskUpstream, path: string, name: string): Promise<Answer> {
+  const answer = await ask(path, EMPTY);
+  const missing = answer.kind === 'denial' && answer.code === GrpcCode.unimplemented;
+  if (!missing || name !== 'grpc.health.v1.Health/Check') return answer;
+  const release = await ask('/qdrant.Qdrant/HealthCheck', EMPTY);
+  return release.kind === 'message' ? { kind: 'message', message: SERVING } : release;
 }
 
 /** A message that holds only the collection name, field 1 of every request that is filtered. */

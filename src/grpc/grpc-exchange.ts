@@ -41,6 +41,10 @@ export class GrpcExchange implements Exchange {
   heldBytes = 0;
   inspector: MessageInspector | undefined;
   conditional: Conditional | undefined;
+  /** Measures the nesting of a call that needs no inspection; every frame is read by it before it is sent on. */
+  guard: MessageInspector | undefined;
+  /** The message has been read to its end and nests no deeper than upstream can bear. */
+  measured = false;
 
   /** The client has ended its side. */
   clientEnded = false;

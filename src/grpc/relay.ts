@@ -1,7 +1,13 @@
 import type { Socket } from 'node:net';
 import { begin, type ExchangeParts, finish, type Protocol, resume } from '../exchange.ts';
 import { type Conditional, type Permit, settle } from '../policy/decide.ts';
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
+import {
+  type Denial,
+  INTERNAL_FAULT,
+  UPSTREAM_BROKEN,
+  UPSTREAM_TIMEOUT,
+  UPSTREAM_UNREACHABLE,
+} from '../policy/denial.ts';
 import type { SocketAddress, SocketOptions } from '../upstream/sockets.ts';
 import { type AskUpstream, answerFor, type Question } from './answer.ts';
 import { type BlockInfo, type ClientEvents, type ClientLimits, ClientLink } from './client-link.ts';
@@ -23,7 +29,7 @@ import {
 } from './frames.ts';
 import { GrpcExchange, type GrpcSteps } from './grpc-exchange.ts';
 import { DEFAULT_TABLE_BYTES, encodeHeaders, encodeTableSizeUpdate, type HeaderField } from './hpack.ts';
-import { createInspector } from './inspect.ts';
+import { createInspector, type MessageInspector } from './inspect.ts';
 import { rejectHeaders } from './reject.ts';
 import { readRequestHead, trailerFault, upstreamFields } from './request-head.ts';
 import { resolveGrpc } from './resolve.ts';
@@ -46,6 +52,8 @@ export interface RelayOptions {
     readonly bodyIdleMs: number;
     readonly connectionIdleMs: number;
   };
+  /** Whose messages are measured for nesting: everybody's below global manage, or all. */
+  readonly nestingGuard: 'below_manage' | 'all';
   /** The gateway's own calls, for answers it gives itself. */
   readonly ask: AskUpstream;
   /** Milliseconds. */
@@ -212,6 +220,11 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     }
     switch (exchange.state) {
       case 'relayed':
+        if (exchange.guard && !this.#measure(exchange, exchange.guard, payload)) {
+          this.#window.swallowed(frame.length);
+          break;
+        }
+        if (exchange.upstreamId === 0) this.#openUpstream(exchange, frame);
         this.#pass(exchange, frame);
         this.#settleEnd(exchange);
         break;
@@ -328,6 +341,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     }
     const found = inspector.found(conditional.access) ?? inspector.refusal ?? UPSTREAM_BROKEN;
     exchange.inspector = undefined;
+    exchange.measured = inspector.state === 'found';
     if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
     resume(this.#options.parts, GRPC, exchange, conditional, found);
   }
@@ -356,11 +370,36 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
       this.#answer(exchange, question, permit);
       return;
     }
-    if (exchange.upstreamId === 0) this.#openUpstream(exchange);
     exchange.state = 'relayed';
+    if (this.#isGuarded(exchange) && !this.#guardHeld(exchange)) return;
+    // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
+    const waits = exchange.guard !== undefined && exchange.held.length === 0 && !exchange.clientEnded;
+    if (exchange.upstreamId === 0 && !(waits && isUnary(permit))) this.#openUpstream(exchange);
     this.#passHeld(exchange);
     this.#settleEnd(exchange);
     this.#flush();
+  }
+
+  #isGuarded(exchange: GrpcExchange): boolean {
+    if (exchange.measured) return false;
+    const access = exchange.principal?.access;
+    return this.#options.nestingGuard === 'all' || access?.kind !== 'global' || access.mode !== 'm';
+  }
+
+  /** Starts the guard and has it read what is held. `false` = refused. */
+  #guardHeld(exchange: GrpcExchange): boolean {
+    const guard = createInspector(resolveGrpc(exchange.head.path).operation, { encoding: exchange.head.encoding });
+    exchange.guard = guard;
+    return exchange.held.every((raw) => this.#measure(exchange, guard, dataOf(frameOf(raw))));
+  }
+
+  /** Upstream decodes a message when it is whole: no frame is sent on before its bytes have been read. `false` = refused. */
+  #measure(exchange: GrpcExchange, guard: MessageInspector, payload: Buffer): boolean {
+    guard.push(payload);
+    if (guard.state !== 'refused') return true;
+    exchange.guard = undefined;
+    this.reject(exchange, guard.refusal ?? INTERNAL_FAULT);
+    return false;
   }
 
   reject(exchange: GrpcExchange, denial: Denial): void {
@@ -551,14 +590,15 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
 
   // --- one stream's bookkeeping --------------------------------------------------------------------------------------
 
-  #openUpstream(exchange: GrpcExchange): void {
+  /** @param first a frame that follows at once */
+  #openUpstream(exchange: GrpcExchange, first?: Frame): void {
     const link = this.#link();
     const id = link.takeId();
     exchange.upstreamId = id;
     this.#byUpstream.set(id, exchange);
     const { upstream, tls } = this.#options;
     const fields = upstreamFields(exchange.head, upstream.authority, this.#peer, tls);
-    const ends = exchange.clientEnded && exchange.held.length === 0;
+    const ends = exchange.clientEnded && exchange.held.length === 0 && first === undefined;
     link.outbox.bytes(frameHeaders(encodeHeaders(fields, FRAME_HEADER_BYTES), id, ends));
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
     exchange.windowGain = 0;
@@ -667,6 +707,11 @@ function keepNewest<K>(
     entries.delete(oldest);
     return;
   }
+}
+
+/** Upstream: only reflection streams requests. */
+function isUnary(permit: Permit): boolean {
+  return permit.operation.requires.scope !== 'authenticated';
 }
 
 function lengthFault(streamId: number): Http2Fault {

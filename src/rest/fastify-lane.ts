@@ -9,6 +9,7 @@ import { checkHead } from './head.ts';
 import { toUpstreamHeaders } from './headers.ts';
 import { inspect } from './inspection.ts';
 import type { LaneOptions } from './lane-options.ts';
+import { measureFirst } from './nesting-guard.ts';
 import { answerWhole, reject } from './reject.ts';
 import { createResolver } from './resolve.ts';
 import { headerValues, type Peer, type RestExchange, whenEnded } from './rest-exchange.ts';
@@ -123,6 +124,7 @@ function createProtocol(options: LaneOptions): Protocol<RestExchange> {
       if (path === undefined) throw new TypeError('a request was forwarded before it was resolved');
       if (exchange.response.destroyed) return;
       if (forwardFiltered(exchange, permit, options)) return;
+      if (measureFirst(exchange, permit, options, protocol)) return;
       const contentLength = exchange.body?.length;
       const headers = toUpstreamHeaders(exchange, { readable: false, contentLength });
       sendUpstream(exchange, options, path, headers, new StreamedAnswer(exchange, options));
@@ -153,6 +155,7 @@ function newExchange(request: IncomingMessage, response: ServerResponse, target:
     hasBody: http2 ? !endsWithHead(request) : hasFraming(request),
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
+    measured: false,
     received: 0,
     sent: 0,
     answered: false,

@@ -4,6 +4,7 @@ import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.t
 import { settleCors } from './cors.ts';
 import { sendUpstream, UpstreamAnswer } from './forward.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
+import { asksForHealth, HealthAnswer } from './health-answer.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { answerWhole, reject } from './reject.ts';
 import { RESPONSE_FILTERS } from './response-filter.ts';
@@ -16,6 +17,11 @@ type Change = (body: Buffer) => Buffer;
 
 /** Takes over where the answer has to be changed on its way; `false` = it passes as it is. */
 export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneOptions): boolean {
+  if (asksForHealth(exchange)) {
+    const [path, headers] = [exchange.resolution?.pathToSend ?? '/', { readable: false, contentLength: undefined }];
+    sendUpstream(exchange, options, path, toUpstreamHeaders(exchange, headers), new HealthAnswer(exchange, options));
+    return true;
+  }
   const telemetry = exchange.resolution?.operation.filter === 'telemetry';
   if (permit.visible) {
     filterFor(exchange, permit, options);

@@ -4,6 +4,7 @@ import { toUpstreamDenial, type UpstreamRequest } from '../upstream/http.ts';
 import { settleCors } from './cors.ts';
 import { toClientHeaders, writeHead } from './headers.ts';
 import type { LaneOptions } from './lane-options.ts';
+import { streamGuard } from './nesting-guard.ts';
 import { endAfterBody, isUnread, reject, resetStream } from './reject.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
 import { isHttp2, type RestExchange, whenEnded } from './rest-exchange.ts';
@@ -37,7 +38,7 @@ function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['
   if (exchange.body) return exchange.body;
   if (!exchange.hasBody) return null;
   askForBody(exchange);
-  const body = new RequestBody(exchange, options.bodyIdleMs);
+  const body = new RequestBody(exchange, options.bodyIdleMs, streamGuard(exchange, options));
   body.on('error', () => undefined);
   return body;
 }

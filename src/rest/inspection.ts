@@ -1,10 +1,11 @@
 import { type Protocol, resume } from '../exchange.ts';
+import { DepthMeter } from '../json/depth.ts';
 import type { Conditional, References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { decodeBody } from './content-coding.ts';
 import { canNameNothing, inspectBody } from './inspect.ts';
 import type { LaneOptions } from './lane-options.ts';
-import { readBody } from './request-body.ts';
+import { readBody, TOO_DEEP } from './request-body.ts';
 import { headerValues, type RestExchange } from './rest-exchange.ts';
 
 const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
@@ -39,6 +40,7 @@ export function inspect(
       return;
     }
     exchange.body = body;
+    exchange.measured = true;
     try {
       const codings = headerValues(exchange.headers, 'content-encoding');
       const decoded = decodeBody(body, codings, options.maxInspectedBytes);
@@ -55,5 +57,6 @@ export function inspect(
 function findNames(conditional: Conditional, body: Buffer, { inspection }: LaneOptions): References | Denial {
   const inspector = conditional.operation.inspect;
   if (inspector === undefined) return INTERNAL_FAULT;
-  return canNameNothing(body) ? NOTHING_NAMED : inspectBody(inspector, body, inspection);
+  if (!canNameNothing(body)) return inspectBody(inspector, body, inspection);
+  return new DepthMeter(inspection.maxDepth).push(body) ? NOTHING_NAMED : TOO_DEEP;
 }

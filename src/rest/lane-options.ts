@@ -8,14 +8,16 @@ export interface LaneOptions {
   readonly parts: ExchangeParts;
   readonly upstream: RestUpstream;
   /** The gateway's own questions to the same upstream. */
-  readonly lookup: Pick<UpstreamLookup, 'listCollections'>;
+  readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
   readonly cors: boolean;
   /** Upstream's web interface is to be had, without a credential. */
   readonly staticContent: boolean;
   /** Largest body that is read to be judged, before and after decompression. */
   readonly maxInspectedBytes: number;
-  /** How deep a body that is judged may go. */
+  /** Whose bodies are measured for nesting: everybody's below global manage, or all. */
+  readonly nestingGuard: 'below_manage' | 'all';
+  /** How deep a body may go. */
   readonly inspection: InspectionLimits;
   /** Largest answer that is held back to be filtered. */
   readonly maxFilteredBytes: number;

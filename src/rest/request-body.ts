@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { DepthMeter } from '../json/depth.ts';
 import { badRequest, type Denial, GrpcCode, tooLarge } from '../policy/denial.ts';
 import type { RestExchange } from './rest-exchange.ts';
 
@@ -22,6 +23,9 @@ export class BodyFault extends Error {
   }
 }
 
+/** Ours. Upstream would not bear it. */
+export const TOO_DEEP = badRequest('the body nests too deeply');
+
 const CUT_OFF = badRequest('the request body is incomplete');
 
 /** Asks for the body of a client that waits to be asked. Call it only once the decision permits reading. */
@@ -37,9 +41,12 @@ export class RequestBody extends Readable {
   readonly #exchange: RestExchange;
   readonly #source: IncomingMessage;
   readonly #timer: NodeJS.Timeout;
+  readonly #guard: DepthMeter | undefined;
 
-  constructor(exchange: RestExchange, idleMs: number) {
+  /** @param guard measures the bytes before anybody else gets them; the body ends with its fault */
+  constructor(exchange: RestExchange, idleMs: number, guard?: DepthMeter) {
     super({ highWaterMark: 65_536 });
+    this.#guard = guard;
     this.#exchange = exchange;
     this.#source = exchange.request;
     this.#timer = setTimeout(() => this.#standingStill(), idleMs).unref();
@@ -59,6 +66,10 @@ export class RequestBody extends Readable {
   readonly #onData = (chunk: Buffer): void => {
     this.#exchange.received += chunk.length;
     this.#timer.refresh();
+    if (this.#guard?.push(chunk) === false) {
+      this.destroy(new BodyFault(TOO_DEEP));
+      return;
+    }
     if (!this.push(chunk)) this.#source.pause();
   };
 

@@ -30,6 +30,8 @@ export interface RestExchange extends Exchange {
   readonly awaitsContinue: boolean;
   /** The body as it came, once it had to be read whole. */
   body: Buffer | undefined;
+  /** The body has been measured for nesting. */
+  measured: boolean;
   /** Bytes of the request body and of the answer's body so far. */
   received: number;
   sent: number;

@@ -156,6 +156,7 @@ async function startRelay(t: Test, upstream: Upstream, options: Options = {}): P
         bodyIdleMs: 60_000,
         connectionIdleMs: 60_000,
       },
+      nestingGuard: 'below_manage',
       ask: options.ask ?? (() => Promise.reject(new Error('nothing is asked here'))),
       clock: Date.now,
     },
@@ -463,4 +464,35 @@ t.test('drain: open calls finish, new ones are sent elsewhere, then the connecti
     client.frames.some(({ streamId }) => streamId === 3),
     'the new call got no answer here',
   );
+});
+
+t.test('nesting deeper than upstream can bear never reaches it, whoever calls below global manage', async (t) => {
+  const groups = (depth: number) => Buffer.concat([Buffer.alloc(depth, 0x7b), Buffer.alloc(depth, 0x7c)]); // field 15
+  const reader = principal({ kind: 'global', mode: 'r' });
+  const nobody = principal({ kind: 'list', modes: new Map() });
+  const authenticate: ExchangeParts['authenticate'] = (raw) =>
+    raw.includes('read') ? reader : raw.includes('nobody') ? nobody : raw.includes('scoped') ? SCOPED : ADMIN;
+  const { upstream, client } = await setUp(t, { authenticate });
+  const reflection = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+  const deep = Buffer.concat([naming('docs'), groups(101)]);
+  const flat = Buffer.concat([naming('docs'), groups(99)]);
+  const refused = '3 ';
+  const cases: readonly [name: string, path: string, key: string, message: Buffer, expected: string][] = [
+    ['a read-only key, too deep', GET, 'read', deep, refused],
+    ['a read-only key, just deep enough', GET, 'read', flat, '0'],
+    ['a collection token, too deep', GET, 'scoped', deep, refused],
+    ['a collection token, just deep enough', GET, 'scoped', flat, '0'],
+    ['reflection with an empty list, too deep', reflection, 'nobody', groups(101), refused],
+    ['reflection with an empty list, just deep enough', reflection, 'nobody', groups(99), '0'],
+    ['global manage is trusted', GET, 'admin', deep, '0'],
+  ];
+  let id = 1;
+  for (const [name, path, key, message, expected] of cases) {
+    upstream.frames.length = 0;
+    client.call(id, path, message, [['api-key', key]]);
+    t.ok((await client.status(id)).startsWith(expected), name);
+    const sent = upstream.frames.some(({ type, payload }) => type === FrameType.DATA && payload.length > 0);
+    t.equal(sent, expected === '0', `${name}: ${expected === '0' ? 'reached' : 'did not reach'} upstream`);
+    id += 2;
+  }
 });

@@ -123,6 +123,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     cors: true,
     staticContent: true,
     maxInspectedBytes: 1_048_576,
+    nestingGuard: 'below_manage',
     inspection: { maxDepth: 64 },
     maxFilteredBytes: 1_048_576,
     bodyIdleMs: 5_000,
@@ -160,9 +161,10 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
 }
 
 /** A throw-away certificate for 127.0.0.1. */
-export async function testCertificate(): Promise<{ cert: string; key: string }> {
+export async function testCertificate(): Promise<{ cert: string; key: string; issuer: string }> {
   const made = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
-  return { cert: readFileSync(made.cert, 'utf8'), key: readFileSync(made.key, 'utf8') };
+  const read = (file: string) => readFileSync(file, 'utf8');
+  return { cert: read(made.cert), key: read(made.key), issuer: read(made.ca) };
 }
 
 /** Sends bytes on a fresh connection and gathers what comes until the peer closes or `until` is content. */

@@ -33,7 +33,7 @@ function overTls(path: string, key: string | undefined): Promise<Seen> {
       port: secure.port,
       path,
       headers,
-      ca: certificate.cert,
+      ca: certificate.issuer,
       agent: false as const,
     };
     requestTls(options, (response) => {
@@ -50,7 +50,7 @@ function overTls(path: string, key: string | undefined): Promise<Seen> {
 
 function overHttp2(headers: Record<string, string>, body?: string): Promise<Seen> {
   return new Promise((resolve, reject) => {
-    const session = connectHttp2(`https://127.0.0.1:${secure.port}`, { ca: certificate.cert });
+    const session = connectHttp2(`https://127.0.0.1:${secure.port}`, { ca: certificate.issuer });
     session.on('error', reject);
     const stream = session.request(headers, { endStream: body === undefined });
     let head: { status: number; type: string | undefined } = { status: 0, type: undefined };

@@ -1,0 +1,78 @@
+import type { Protocol } from '../exchange.ts';
+import { DepthMeter } from '../json/depth.ts';
+import type { Permit } from '../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { decodeBody } from './content-coding.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { readBody, TOO_DEEP } from './request-body.ts';
+import { headerValues, type RestExchange } from './rest-exchange.ts';
+
+/** A plain body up to this size is measured whole, so that nothing of a refused one goes upstream. */
+const WHOLE_BYTES = 65_536;
+
+/*
+ * Upstream reads JSON bodies before it checks access, and ends when one nests deeply enough. So every body it would
+ * parse is measured before its last byte is sent on, whoever sends it below global manage.
+ */
+
+/** Measures a body that has to be held for that: small or compressed ones. `false` = it streams, see `streamGuard`. */
+export function measureFirst(
+  exchange: RestExchange,
+  permit: Permit,
+  options: LaneOptions,
+  protocol: Protocol<RestExchange>,
+): boolean {
+  if (!isGuarded(exchange, options) || !(isSmall(exchange) || isCoded(exchange))) return false;
+  const settle = (refusal: Denial | undefined): void => {
+    if (exchange.response.destroyed) return;
+    exchange.measured = true;
+    if (refusal) protocol.reject(exchange, refusal);
+    else protocol.forward(exchange, permit);
+  };
+  const fail = (error: unknown): void => {
+    options.parts.fault(error, exchange);
+    settle(INTERNAL_FAULT);
+  };
+  const measure = (decoded: Buffer | Denial): void => {
+    if (!Buffer.isBuffer(decoded)) settle(decoded);
+    else settle(new DepthMeter(options.inspection.maxDepth).push(decoded) ? undefined : TOO_DEEP);
+  };
+  readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs }, (body) => {
+    if (!Buffer.isBuffer(body)) {
+      settle(body);
+      return;
+    }
+    exchange.body = body;
+    try {
+      const decoded = decodeBody(body, headerValues(exchange.headers, 'content-encoding'), options.maxInspectedBytes);
+      if (decoded instanceof Promise) decoded.then(measure, fail);
+      else measure(decoded);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  return true;
+}
+
+/** The meter for a body that streams. Upstream parses nothing before the body is whole, and its end never comes. */
+export function streamGuard(exchange: RestExchange, options: LaneOptions): DepthMeter | undefined {
+  return isGuarded(exchange, options) ? new DepthMeter(options.inspection.maxDepth) : undefined;
+}
+
+function isGuarded(exchange: RestExchange, options: LaneOptions): boolean {
+  const { resolution, principal, measured, hasBody } = exchange;
+  if (measured || !hasBody || !resolution) return false;
+  const { body, unlisted } = resolution.operation;
+  if (!unlisted && body !== 'json' && body !== 'json-strict') return false;
+  const access = principal?.access;
+  return options.nestingGuard === 'all' || access?.kind !== 'global' || access.mode !== 'm';
+}
+
+function isSmall(exchange: RestExchange): boolean {
+  const length = exchange.request.headers['content-length'];
+  return length !== undefined && Number(length) <= WHOLE_BYTES;
+}
+
+function isCoded(exchange: RestExchange): boolean {
+  return headerValues(exchange.headers, 'content-encoding').length > 0;
+}

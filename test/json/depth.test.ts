@@ -1,0 +1,47 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { DepthMeter } from '../../src/json/depth.ts';
+
+const MAX = 4;
+
+function fits(text: string, pieces = 1): boolean {
+  const bytes = Buffer.from(text);
+  const meter = new DepthMeter(MAX);
+  const size = Math.max(1, Math.ceil(bytes.length / pieces));
+  for (let at = 0; at < bytes.length; at += size) if (!meter.push(bytes.subarray(at, at + size))) return false;
+  return true;
+}
+
+const cases: readonly [name: string, text: string, fits: boolean][] = [
+  ['a flat text fits', '{"a":1}', true],
+  ['as deep as allowed fits', '[[[[1]]]]', true],
+  ['one deeper does not', '[[[[[1]]]]]', false],
+  ['objects count like arrays', '{"a":{"a":{"a":{"a":{"a":1}}}}}', false],
+  ['many side by side fit', `[${'[[[1]]],'.repeat(1000)}1]`, true],
+  ['brackets in a string do not count', '{"a":"[[[[[[[[{{{{"}', true],
+  ['an escaped quote does not end a string', '{"a":"\\"[[[[[[["}', true],
+  ['an escaped backslash before the quote does', '{"a":"\\\\",b:[[[[1]]]]}', false],
+  ['closing more than was opened hides nothing', ']]]]]]]][[[[[', false],
+  ['a text without brackets fits', '12345', true],
+  ['an unterminated string swallows the rest, as for a parser', '"[[[[[[[[[[', true],
+];
+
+for (const [name, text, expected] of cases) {
+  t.test(name, async (t) => {
+    for (const pieces of [1, 2, 3, text.length]) t.equal(fits(text, pieces), expected, `in ${pieces} pieces`);
+  });
+}
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+}
+
+t.test('it agrees with a parser on any JSON, however it is cut', async () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 7 }), fc.integer({ min: 1, max: 40 }), (value, pieces) => {
+      return fits(JSON.stringify(value), pieces) === depthOf(value) <= MAX;
+    }),
+    { numRuns: 3000 },
+  );
+});

@@ -8,12 +8,15 @@ const ASK_TIMEOUT_MS = 30_000;
 export interface GrpcAsker {
   /** One unary call; message and answer without their prefix. A refusal of upstream's comes back as it is. */
   ask(path: string, message: Buffer): Promise<{ readonly kind: 'message'; readonly message: Buffer } | Denial>;
+  /** The same for an empty message to an open method: who asks while a call is under way gets that call's answer. */
+  askOpen(path: string): ReturnType<GrpcAsker['ask']>;
   close(): void;
 }
 
 /**
  * The gateway's own gRPC calls: open methods and filtered answers. One connection for all of them, so an
- * unauthenticated client costs no upstream connection; equal questions that are under way share one call.
+ * unauthenticated client costs no upstream connection. Only open methods share calls: a list asked for after a change has
+ * to show it.
  */
 export function createGrpcAsker(address: SocketAddress, ca: Buffer | undefined): GrpcAsker {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
@@ -29,12 +32,12 @@ export function createGrpcAsker(address: SocketAddress, ca: Buffer | undefined):
   );
   const underWay = new Map<string, ReturnType<GrpcAsker['ask']>>();
   return {
-    ask(path, message) {
-      const key = `${path}\n${message.toString('latin1')}`;
-      const known = underWay.get(key);
+    ask: (path, message) => call(client, path, message),
+    askOpen(path) {
+      const known = underWay.get(path);
       if (known) return known;
-      const asked = call(client, path, message).finally(() => underWay.delete(key));
-      underWay.set(key, asked);
+      const asked = call(client, path, Buffer.alloc(0)).finally(() => underWay.delete(path));
+      underWay.set(path, asked);
       return asked;
     },
     close: () => client.close(),

@@ -172,7 +172,7 @@ async function openGrpc(
         connectionIdleMs: limits.stream_idle_timeout_ms,
       },
       nestingGuard: limits.nesting_guard,
-      ask: asker.ask,
+      ask: asker,
       clock: Date.now,
     },
   }).catch((error: unknown) => {

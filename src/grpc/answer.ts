@@ -3,13 +3,17 @@ import { type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { filterMessage } from './response-filter.ts';
 
-/** One unary call of the gateway's own. The message goes and comes without its prefix; a denial carries upstream's refusal. */
-export type AskUpstream = (path: string, message: Buffer) => Promise<Answer>;
+/** The gateway's own unary calls. A message goes and comes without its prefix; a denial carries upstream's refusal. */
+export interface AskUpstream {
+  ask(path: string, message: Buffer): Promise<Answer>;
+  /** An empty message to an open method; calls under way may be shared. */
+  askOpen(path: string): Promise<Answer>;
+}
 
 export type Answer = { readonly kind: 'message'; readonly message: Buffer } | Denial;
 
 /** Asks what the client asked and makes the answer the client may see. */
-export type Question = (ask: AskUpstream, permit: Permit) => Promise<Answer>;
+export type Question = (upstream: AskUpstream, permit: Permit) => Promise<Answer>;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -22,12 +26,12 @@ const EMPTY = Buffer.alloc(0);
  */
 export function answerFor(exchange: GrpcExchange, permit: Permit): Question | undefined {
   const { operation, visible } = permit;
-  if (operation.requires.scope === 'public') return (ask) => askOpen(ask, exchange.head.path, operation.name);
+  if (operation.requires.scope === 'public') return (upstream) => askOpen(upstream, pathOf(exchange));
   const { filter } = operation;
   if (!filter || !visible) return undefined;
   const message = exchange.target === undefined ? EMPTY : nameField(exchange.target);
-  return async (ask) => {
-    const answer = await ask(exchange.head.path, message);
+  return async (upstream) => {
+    const answer = await upstream.ask(pathOf(exchange), message);
     if (answer.kind === 'denial') return answer;
     try {
       return { kind: 'message', message: filterMessage(filter, answer.message, visible) };
@@ -40,13 +44,21 @@ export function answerFor(exchange: GrpcExchange, permit: Permit): Question | un
 /** grpc.health.v1: `HealthCheckResponse{status: SERVING}`. */
 const SERVING = Buffer.from([0x08, 0x01]);
 
+const HEALTH_SERVICE = '/grpc.health.v1.Health/Check';
+const HEALTH_CHECK = '/qdrant.Qdrant/HealthCheck';
+
 /** Upstream: no health service before Qdrant v1.6.0; there it is healthy when it tells its release. */
-async function askOpen(ask: AskUpstream, path: string, name: string): Promise<Answer> {
-  const answer = await ask(path, EMPTY);
+async function askOpen(upstream: AskUpstream, path: string): Promise<Answer> {
+  const answer = await upstream.askOpen(path);
   const missing = answer.kind === 'denial' && answer.code === GrpcCode.unimplemented;
-  if (!missing || name !== 'grpc.health.v1.Health/Check') return answer;
-  const release = await ask('/qdrant.Qdrant/HealthCheck', EMPTY);
+  if (!missing || path !== HEALTH_SERVICE) return answer;
+  const release = await upstream.askOpen(HEALTH_CHECK);
   return release.kind === 'message' ? { kind: 'message', message: SERVING } : release;
+}
+
+/** The row's own path: a query the client added is not repeated. */
+function pathOf(exchange: GrpcExchange): string {
+  return exchange.resolution?.operation.path ?? exchange.head.path;
 }
 
 /** A message that holds only the collection name, field 1 of every request that is filtered. */

@@ -97,9 +97,13 @@ function readLocal(source: Source, totals: Totals): void {
     reader.skipValue();
     return;
   }
+  let own: bigint | undefined;
+  let inSegments = 0n;
   reader.readObject((key) => {
     if (key === 'num_vectors' && reader.peek() === 'number') {
-      totals.vectors += countOf(reader.readNumberText());
+      own = countOf(reader.readNumberText());
+    } else if (key === 'segments' && reader.peek() === 'array') {
+      inSegments = readSegments(reader);
     } else if (key === 'optimizations') {
       inMember(reader, 'status', () => {
         const status = copy(source);
@@ -109,6 +113,21 @@ function readLocal(source: Source, totals: Totals): void {
       reader.skipValue();
     }
   });
+  totals.vectors += own ?? inSegments;
+}
+
+/** Upstream: old releases (Qdrant v1.8.4) count the vectors of each segment only. */
+function readSegments(reader: JsonReader): bigint {
+  let sum = 0n;
+  reader.readArray(() =>
+    inMember(reader, 'info', () =>
+      inMember(reader, 'num_vectors', () => {
+        if (reader.peek() === 'number') sum += countOf(reader.readNumberText());
+        else reader.skipValue();
+      }),
+    ),
+  );
+  return sum;
 }
 
 function countOf(text: string): bigint {

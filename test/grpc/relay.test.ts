@@ -130,6 +130,7 @@ async function startRelay(t: Test, upstream: Upstream, options: Options = {}): P
     const key = raw[raw.indexOf('api-key') + 1];
     return key === 'admin' ? ADMIN : key === 'scoped' ? SCOPED : MISSING_CREDENTIAL;
   };
+  const ask = options.ask ?? (() => Promise.reject(new Error('nothing is asked here')));
   const listener = await createGrpcListener({
     host: '127.0.0.1',
     port: 0,
@@ -157,7 +158,7 @@ async function startRelay(t: Test, upstream: Upstream, options: Options = {}): P
         connectionIdleMs: 60_000,
       },
       nestingGuard: 'below_manage',
-      ask: options.ask ?? (() => Promise.reject(new Error('nothing is asked here'))),
+      ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },
   });

@@ -6,7 +6,7 @@ import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
 import { createAuthenticator } from './identity/authenticate.ts';
 import { createKeyRing } from './identity/key-ring.ts';
 import { createValueExists } from './identity/value-exists.ts';
-import { createLog, describeFault, type Log } from './observability/log.ts';
+import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
 import { createRestUpstream, type RestUpstream } from './upstream/http.ts';
@@ -16,6 +16,8 @@ import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts'
 const VERSION_TIMEOUT_MS = 2000;
 /** Requests that wait for an upstream connection, per connection. */
 const WAITING_PER_CONNECTION = 8;
+/** Log lines about faults in any second. */
+const FAULT_LINES_PER_SECOND = 10;
 /** Largest upstream answer that is held to be filtered. */
 const MAX_FILTERED_BYTES = 64 * 1_048_576;
 
@@ -71,12 +73,18 @@ function createParts(config: Config, secrets: Secrets, lookup: UpstreamLookup, l
     now: Date.now,
     valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: config.gateway.value_exists.timeout_ms }),
   });
+  const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   return {
     authenticate,
     record: () => undefined,
     fault: (error, exchange) => {
+      const missed = mayLog();
+      if (missed === undefined) return;
       const operation = exchange.resolution?.operation.name;
-      log.error({ ...describeFault(error), protocol: exchange.protocol, operation }, 'a request failed closed');
+      log.error(
+        { ...describeFault(error), protocol: exchange.protocol, operation, ...(missed > 0 ? { missed } : {}) },
+        'a request failed closed',
+      );
     },
   };
 }

@@ -39,3 +39,28 @@ export function describeFault(error: unknown): Record<string, unknown> {
       .map((line) => line.trim()),
   };
 }
+
+/**
+ * Lets at most `perSecond` lines through in any second, so that a client that causes a fault on every request cannot
+ * fill a disk. Returns how many were held back since the last line, or `undefined` when this one is to be held back, too.
+ */
+export function createThrottle(perSecond: number, clock: () => number): () => number | undefined {
+  let second = 0;
+  let written = 0;
+  let held = 0;
+  return () => {
+    const now = Math.floor(clock() / 1000);
+    if (now !== second) {
+      second = now;
+      written = 0;
+    }
+    if (written >= perSecond) {
+      held += 1;
+      return undefined;
+    }
+    written += 1;
+    const missed = held;
+    held = 0;
+    return missed;
+  };
+}

@@ -14,6 +14,8 @@ import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts'
 
 /** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
 const VERSION_TIMEOUT_MS = 2000;
+/** Upstream connections for the gateway's own questions (`value_exists`, names, release). */
+const OWN_CONNECTIONS = 32;
 /** Requests that wait for an upstream connection, per connection. */
 const WAITING_PER_CONNECTION = 8;
 /** Log lines about faults in any second. */
@@ -38,8 +40,11 @@ export interface Gateway {
 export async function createGateway(config: Config, secrets: Secrets): Promise<Gateway> {
   const log = createLog(config.log_level);
   const rest = addressOf(config.gateway.upstream.rest_url, 'gateway.upstream.rest_url');
-  const upstream = openRestUpstream(config, secrets, rest);
-  const lookup = createUpstreamLookup(upstream);
+  const { max_connections: connections } = config.gateway.upstream;
+  const upstream = openRestUpstream(config, secrets, rest, connections);
+  // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
+  const own = openRestUpstream(config, secrets, rest, Math.min(connections, OWN_CONNECTIONS));
+  const lookup = createUpstreamLookup(own);
   const parts = createParts(config, secrets, lookup, log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
@@ -51,7 +56,7 @@ export async function createGateway(config: Config, secrets: Secrets): Promise<G
         grpc = await openGrpc(config, secrets, parts);
       } catch (error) {
         await restListener.close(0);
-        await upstream.destroy();
+        await Promise.all([upstream.destroy(), own.destroy()]);
         throw error;
       }
       await sayVersion(lookup, log);
@@ -60,7 +65,7 @@ export async function createGateway(config: Config, secrets: Secrets): Promise<G
     async stop(graceMs) {
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
       grpc?.asker.close();
-      await upstream.destroy();
+      await Promise.all([upstream.destroy(), own.destroy()]);
     },
   };
 }
@@ -89,11 +94,16 @@ function createParts(config: Config, secrets: Secrets, lookup: UpstreamLookup, l
   };
 }
 
-function openRestUpstream(config: Config, secrets: Secrets, address: UpstreamAddress): RestUpstream {
+function openRestUpstream(
+  config: Config,
+  secrets: Secrets,
+  address: UpstreamAddress,
+  connections: number,
+): RestUpstream {
   const { upstream, limits } = config.gateway;
   return createRestUpstream({
     origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
-    connections: upstream.max_connections,
+    connections,
     maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
     connectTimeoutMs: upstream.connect_timeout_ms,
     headersTimeoutMs: upstream.response_header_timeout_ms,
@@ -180,6 +190,7 @@ async function openGrpc(
         connectionIdleMs: limits.stream_idle_timeout_ms,
       },
       nestingGuard: limits.nesting_guard,
+      messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask: asker,
       clock: Date.now,
     },

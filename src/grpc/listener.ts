@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { sniffTls } from '../tls-sniff.ts';
 import { Relay, type RelayOptions } from './relay.ts';
 
 /** Milliseconds between looks at what has been idle for too long. */
@@ -31,8 +32,11 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const accept = (socket: Socket): void => {
     relays.add(new Relay(socket, relay, (closed) => relays.delete(closed)));
   };
-  const tlsServer = options.tls ? openTls(options, options.tls, accept) : undefined;
-  const server: Server = tlsServer ?? createServer({ noDelay: true }, accept);
+  const tls = options.tls ? openTls(options, options.tls, accept) : undefined;
+  const server = createServer({ noDelay: true }, (socket) => {
+    if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs);
+    else accept(socket);
+  });
   server.maxConnections = options.maxConnections;
   await listen(server, options);
   const ticker = setInterval(() => {
@@ -42,7 +46,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   ticker.unref();
   return {
     address: addressOf(server),
-    setSecureContext: (tls) => tlsServer?.setSecureContext(tls),
+    setSecureContext: (context) => tls?.setSecureContext(context),
     close: (graceMs) => drain(server, relays, graceMs).finally(() => clearInterval(ticker)),
   };
 }
@@ -50,16 +54,12 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
 function openTls(options: GrpcListenerOptions, tls: TlsOptions, accept: (socket: Socket) => void): TlsServer {
   const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'], handshakeTimeout: options.tlsHandshakeTimeoutMs });
   server.on('secureConnection', accept);
-  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    // A client that speaks HTTP to a TLS port gets a readable word, any other failed handshake is only closed.
-    if (error.code === 'ERR_SSL_HTTP_REQUEST' && socket.writable) socket.end(PLAIN_HTTP_ANSWER);
-    else socket.destroy();
+  server.on('tlsClientError', (_error, socket) => {
+    socket.on('error', () => undefined);
+    socket.destroy();
   });
   return server;
 }
-
-const PLAIN_HTTP_TEXT = 'client sent an HTTP request to an HTTPS port\n';
-const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${PLAIN_HTTP_TEXT.length}\r\nconnection: close\r\n\r\n${PLAIN_HTTP_TEXT}`;
 
 function listen(server: Server, options: GrpcListenerOptions): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -4,6 +4,7 @@ import { type Conditional, type Permit, settle } from '../policy/decide.ts';
 import {
   type Denial,
   INTERNAL_FAULT,
+  SHUTTING_DOWN,
   UPSTREAM_BROKEN,
   UPSTREAM_TIMEOUT,
   UPSTREAM_UNREACHABLE,
@@ -30,6 +31,7 @@ import {
 import { GrpcExchange, type GrpcSteps } from './grpc-exchange.ts';
 import { DEFAULT_TABLE_BYTES, encodeHeaders, encodeTableSizeUpdate, type HeaderField } from './hpack.ts';
 import { createInspector, type MessageInspector } from './inspect.ts';
+import type { MessageLimits } from './message.ts';
 import { rejectHeaders } from './reject.ts';
 import { readRequestHead, trailerFault, upstreamFields } from './request-head.ts';
 import { resolveGrpc } from './resolve.ts';
@@ -52,6 +54,8 @@ export interface RelayOptions {
     readonly bodyIdleMs: number;
     readonly connectionIdleMs: number;
   };
+  /** How much of a compressed message is held to be read. */
+  readonly messageLimits: MessageLimits;
   /** Whose messages are measured for nesting: everybody's below global manage, or all. */
   readonly nestingGuard: 'below_manage' | 'all';
   /** The gateway's own calls, for answers it gives itself. */
@@ -100,6 +104,8 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
   #upstream: UpstreamLink | undefined;
   #clientSettings: Setting[] = [];
   #initialWindow = INITIAL_WINDOW;
+  /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
+  #offeredWindow = INITIAL_WINDOW;
   /** The client's header table limit, while our next inserted block still has to say that we follow it; -1 = nothing owed. */
   #owedTableBytes = -1;
   #draining = false;
@@ -129,9 +135,12 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
     this.#closeIfDone();
   }
 
-  /** Ends everything now. */
+  /** Ends everything now; open calls are told so. */
   destroy(): void {
-    this.#client.socket.destroy();
+    this.#draining = true;
+    for (const exchange of [...this.#streams.values()]) this.reject(exchange, SHUTTING_DOWN);
+    this.#client.close();
+    this.#client.socket.destroySoon();
   }
 
   /** Called about once a second: ends what has been idle for too long. */
@@ -240,7 +249,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
       default:
         exchange.hold(frame.raw, frame.length);
         // Not judged yet and more than a window's worth: no client that keeps its window gets here.
-        if (exchange.heldBytes > INITIAL_WINDOW)
+        if (exchange.heldBytes > this.#offeredWindow)
           throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
     }
   }
@@ -324,11 +333,16 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
   inspect(exchange: GrpcExchange, conditional: Conditional): void {
     exchange.state = 'inspecting';
     exchange.conditional = conditional;
-    exchange.inspector = createInspector(resolveGrpc(exchange.head.path).operation, {
-      encoding: exchange.head.encoding,
-    });
+    exchange.inspector = this.#createInspector(exchange);
     for (const raw of exchange.held) exchange.inspector.push(dataOf(frameOf(raw)));
     this.#inspected(exchange);
+  }
+
+  #createInspector({ head }: GrpcExchange): MessageInspector {
+    return createInspector(resolveGrpc(head.path).operation, {
+      encoding: head.encoding,
+      limits: this.#options.messageLimits,
+    });
   }
 
   #inspected(exchange: GrpcExchange): void {
@@ -388,7 +402,7 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
 
   /** Starts the guard and has it read what is held. `false` = refused. */
   #guardHeld(exchange: GrpcExchange): boolean {
-    const guard = createInspector(resolveGrpc(exchange.head.path).operation, { encoding: exchange.head.encoding });
+    const guard = this.#createInspector(exchange);
     exchange.guard = guard;
     return exchange.held.every((raw) => this.#measure(exchange, guard, dataOf(frameOf(raw))));
   }
@@ -549,6 +563,9 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
   }
 
   upstreamSettings(settings: readonly Setting[]): void {
+    for (const [id, value] of settings) {
+      if (id === SettingId.INITIAL_WINDOW_SIZE) this.#offeredWindow = Math.max(this.#offeredWindow, value);
+    }
     this.#client.sendSettings(settings);
   }
 
@@ -557,6 +574,8 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
   }
 
   upstreamGoaway(lastStreamId: number): void {
+    // First: a call that is sent again must not come back on this connection.
+    this.drain();
     for (const [upstreamId, exchange] of [...this.#byUpstream]) {
       if (upstreamId <= lastStreamId) continue;
       // Upstream has not looked at it and will not: safe for the client to send again.
@@ -564,7 +583,6 @@ export class Relay implements ClientEvents, LinkEvents, GrpcSteps {
       this.#byUpstream.delete(upstreamId);
       this.#end(exchange, undefined);
     }
-    this.drain();
   }
 
   upstreamBurst(): void {

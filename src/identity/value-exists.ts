@@ -32,25 +32,49 @@ export interface ValueExistsOptions {
 /** Asks whether a claim holds now; `undefined` = it does. Never rejects: what cannot be found out is a denial. */
 export type CheckValueExists = (claim: ValueExists) => Promise<Denial | undefined>;
 
+/** The look-up of one question that is under way, and the one that comes after it. */
+interface Line {
+  readonly running: Promise<Denial | undefined>;
+  next: Promise<Denial | undefined> | undefined;
+}
+
 /**
  * The stateful check of a token. Upstream: runs on every request, nothing is remembered, with full access.
  *
- * Requests that present the same claim (the same object) at the same time share one look-up.
+ * There is one look-up under way for one question. Requests that come meanwhile share the next one.
+ *
+ * INVARIANT: no request is judged by a look-up that began before it; what has been deleted by then may still have been
+ * there at that time.
  */
 export function createValueExists({ scroll, timeoutMs, schedule = after }: ValueExistsOptions): CheckValueExists {
-  const underWay = new Map<ValueExists, Promise<Denial | undefined>>();
+  const lines = new Map<string, Line>();
+  const lead = (key: string, running: Promise<Denial | undefined>): Promise<Denial | undefined> => {
+    const line: Line = { running, next: undefined };
+    lines.set(key, line);
+    void running.then(() => {
+      if (line.next) lead(key, line.next);
+      else lines.delete(key);
+    });
+    return running;
+  };
   return (claim) => {
-    const shared = underWay.get(claim);
-    if (shared) return shared;
-    const asked = ask(claim, scroll, timeoutMs, schedule).finally(() => underWay.delete(claim));
-    underWay.set(claim, asked);
-    return asked;
+    if (!canExist(claim.collection)) return Promise.resolve(VALUE_EXISTS_NO_COLLECTION);
+    const key = JSON.stringify([claim.collection, filterOf(claim)]);
+    const line = lines.get(key);
+    if (!line) return lead(key, ask(claim, scroll, timeoutMs, schedule, undefined));
+    line.next ??= ask(claim, scroll, timeoutMs, schedule, line.running);
+    return line.next;
   };
 }
 
-/** Never waits longer than the limit, whether or not `scroll` minds the signal. */
-function ask(claim: ValueExists, scroll: Scroll, timeoutMs: number, schedule: Schedule): Promise<Denial | undefined> {
-  if (!canExist(claim.collection)) return Promise.resolve(VALUE_EXISTS_NO_COLLECTION);
+/** Asks once `turn` is over. Never waits longer than the limit, that included, whether or not `scroll` minds the signal. */
+function ask(
+  claim: ValueExists,
+  scroll: Scroll,
+  timeoutMs: number,
+  schedule: Schedule,
+  turn: Promise<unknown> | undefined,
+): Promise<Denial | undefined> {
   return new Promise((resolve) => {
     const abort = new AbortController();
     const cancel = schedule(timeoutMs, () => {
@@ -61,8 +85,10 @@ function ask(claim: ValueExists, scroll: Scroll, timeoutMs: number, schedule: Sc
       cancel();
       resolve(denial);
     };
+    const begin = (): Promise<Denial | undefined> | Denial =>
+      abort.signal.aborted ? UPSTREAM_TIMEOUT : askUpstream(claim, scroll, abort.signal);
     // INVARIANT: anything but `match` denies.
-    askUpstream(claim, scroll, abort.signal).then(settle, () => settle(INTERNAL_FAULT));
+    Promise.resolve(turn ? turn.then(begin) : begin()).then(settle, () => settle(INTERNAL_FAULT));
   });
 }
 

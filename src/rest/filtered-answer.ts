@@ -145,6 +145,7 @@ class WholeAnswer extends UpstreamAnswer {
   }
 
   override onResponseEnd(): void {
+    this.complete = true;
     const { exchange, options } = this;
     const body = this.#changed(Buffer.concat(this.#chunks));
     if (!Buffer.isBuffer(body)) {

@@ -50,6 +50,8 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #informational = 0;
   #gone = false;
+  /** Upstream has said all it had to say. */
+  protected complete = false;
 
   constructor(exchange: RestExchange, options: LaneOptions) {
     this.exchange = exchange;
@@ -78,8 +80,7 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   /** The client has its answer, or has left: upstream hears of that at once. */
   ended(): void {
     this.#gone = true;
-    // After a whole answer there is nothing left to abort, and undici knows.
-    this.#controller?.abort(new Error('client left'));
+    if (!this.complete) this.#controller?.abort(new Error('client left'));
   }
 
   /** A refusal while that is still possible; else the answer ends as a broken message, never as a short success. */
@@ -143,6 +144,7 @@ export class StreamedAnswer extends UpstreamAnswer {
   }
 
   override onResponseEnd(): void {
+    this.complete = true;
     const { exchange } = this;
     if (!exchange.answered) this.fail(UPSTREAM_BROKEN, undefined);
     else if (isUnread(exchange)) endAfterBody(exchange);

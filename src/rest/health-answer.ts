@@ -39,6 +39,7 @@ export class HealthAnswer extends StreamedAnswer {
   }
 
   #askInstead(): void {
+    this.complete = true;
     const { exchange, options } = this;
     const left = new AbortController();
     whenEnded(exchange, () => left.abort());

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import {
   createServer as createTlsServer,
   type SecureContextOptions,
@@ -6,7 +5,6 @@ import {
   type Server as TlsServer,
 } from 'node:tls';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
-import { answerRaw } from './parser-fault.ts';
 
 /** Certificate and key as PEM. */
 export interface ListenerTls {
@@ -18,9 +16,6 @@ export interface ListenerTls {
   /** A client certificate that `ca` signed is required. */
   readonly requestClientCert?: boolean;
 }
-
-const FIRST_TLS_BYTE = 0x16;
-const PLAIN_ON_TLS = 'client sent an HTTP request to an HTTPS port';
 
 /** A TLS server that is given its sockets and hands on the ones whose handshake is done. */
 export function createTls(
@@ -56,24 +51,4 @@ export function secureContext(tls: ListenerTls): SecureContextOptions {
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...TLS_PROFILE,
   };
-}
-
-/** Looks at the first byte: TLS goes on to its handshake, plain HTTP is told so. */
-export function sniff(socket: Socket, tls: TlsServer, timeoutMs: number): void {
-  const timer = setTimeout(() => socket.destroy(), timeoutMs).unref();
-  socket.once('close', () => clearTimeout(timer));
-  socket.once('readable', () => {
-    clearTimeout(timer);
-    const first: unknown = socket.read();
-    if (!(first instanceof Buffer)) {
-      socket.destroy();
-      return;
-    }
-    if (first[0] !== FIRST_TLS_BYTE) {
-      answerRaw(socket, 400, PLAIN_ON_TLS);
-      return;
-    }
-    socket.unshift(first);
-    tls.emit('connection', socket);
-  });
 }

@@ -3,9 +3,10 @@ import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Se
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
 import type { LaneOptions } from './lane-options.ts';
-import { createTls, type ListenerTls, secureContext, sniff } from './listener-tls.ts';
+import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
 
 /** Times in milliseconds, sizes in bytes. */
@@ -60,7 +61,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
-    if (tls) sniff(socket, tls, options.limits.handshakeTimeoutMs);
+    if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs);
     else toLane(socket);
   });
   tcp.maxConnections = options.limits.maxConnections;

@@ -20,6 +20,7 @@ import {
 } from '../../src/grpc/frames.ts';
 import { encodeHeaders } from '../../src/grpc/hpack.ts';
 import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
+import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
@@ -158,6 +159,7 @@ async function startRelay(t: Test, upstream: Upstream, options: Options = {}): P
         connectionIdleMs: 60_000,
       },
       nestingGuard: 'below_manage',
+      messageLimits: DEFAULT_MESSAGE_LIMITS,
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

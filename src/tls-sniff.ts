@@ -1,0 +1,41 @@
+import type { Socket } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
+
+const FIRST_TLS_BYTE = 0x16;
+const TEXT = 'client sent an HTTP request to an HTTPS port';
+const ANSWER = [
+  'HTTP/1.1 400 Bad Request',
+  'content-type: text/plain; charset=utf-8',
+  `content-length: ${TEXT.length}`,
+  'connection: close',
+  '',
+  TEXT,
+].join('\r\n');
+
+/**
+ * Looks at the first byte of a connection to a TLS port: a handshake goes on in `tls`, a server that listens on nothing
+ * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing for `timeoutMs` is cut.
+ */
+export function sniffTls(socket: Socket, tls: TlsServer, timeoutMs: number): void {
+  const cut = (): void => {
+    socket.destroy();
+  };
+  const timer = setTimeout(cut, timeoutMs).unref();
+  socket.once('close', () => clearTimeout(timer));
+  socket.on('error', cut);
+  socket.once('readable', () => {
+    clearTimeout(timer);
+    const first: unknown = socket.read();
+    if (!(first instanceof Buffer)) {
+      socket.destroy();
+      return;
+    }
+    if (first[0] !== FIRST_TLS_BYTE) {
+      socket.end(ANSWER, () => socket.destroySoon());
+      socket.resume();
+      return;
+    }
+    socket.unshift(first);
+    tls.emit('connection', socket);
+  });
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { KEYS } from './gateway.ts';
+
+/** A gateway in a process of its own. */
+export interface GatewayProcess {
+  readonly rest: { readonly port: number; readonly url: string };
+  readonly grpc: { readonly port: number; readonly url: string };
+  readonly ca: Buffer;
+  readonly caFile: string;
+  readonly child: ChildProcess;
+  /** What it has written to stderr so far. */
+  readonly errors: () => string;
+  /** Bytes of memory resident now; 0 where `/proc` is missing. */
+  readonly residentBytes: () => number;
+  /** Stops it and resolves once it is gone. */
+  readonly close: () => Promise<void>;
+}
+
+const PAGE_BYTES = 4096;
+const root = join(import.meta.dirname, '../..');
+
+/** Starts `serve` with environment variables only, on free ports of loopback, TLS on. */
+export async function startGatewayProcess(
+  upstream: { readonly restUrl: string; readonly grpcUrl: string },
+  env: Readonly<Record<string, string>> = {},
+): Promise<GatewayProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-process-'));
+  const made = await makeDevCerts(folder);
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'serve'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      QDRANT__SERVICE__HOST: '127.0.0.1',
+      QDRANT__SERVICE__HTTP_PORT: '0',
+      QDRANT__SERVICE__GRPC_PORT: '0',
+      QDRANT__SERVICE__API_KEY: KEYS.admin,
+      QDRANT__SERVICE__READ_ONLY_API_KEY: KEYS.readOnly,
+      QDRANT__SERVICE__JWT_RBAC: 'true',
+      QDRANT__SERVICE__ENABLE_TLS: 'true',
+      QDRANT__TLS__CERT: made.cert,
+      QDRANT__TLS__KEY: made.key,
+      QDRANT__LOG_LEVEL: 'error',
+      QDRANT_GATEWAY__UPSTREAM__REST_URL: upstream.restUrl,
+      QDRANT_GATEWAY__UPSTREAM__GRPC_URL: upstream.grpcUrl,
+      ...env,
+    },
+  });
+  let said = '';
+  const gone = once(child, 'close');
+  const ready = Promise.withResolvers<void>();
+  child.stderr?.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+    if (/^grpc listens on .*\n/m.test(said)) ready.resolve();
+  });
+  void gone.then(() => ready.reject(new Error(`the gateway ended: ${said}`)));
+  await ready.promise;
+  const listening = (protocol: string) => {
+    const port = Number(new RegExp(`^${protocol} listens on \\S+:(\\d+)`, 'm').exec(said)?.[1]);
+    return { port, url: `https://localhost:${port}` };
+  };
+  return {
+    rest: listening('rest'),
+    grpc: listening('grpc'),
+    ca: readFileSync(made.ca),
+    caFile: made.ca,
+    child,
+    errors: () => said,
+    residentBytes: () => residentBytesOf(child.pid),
+    close: async () => {
+      child.kill('SIGKILL');
+      await gone;
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function residentBytesOf(pid: number | undefined): number {
+  try {
+    const [, pages] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ');
+    return Number(pages) * PAGE_BYTES;
+  } catch {
+    return 0;
+  }
+}
+
+/** Highest memory of a process while `work` runs, above what it had before, in MiB. */
+export async function growthDuring(process: GatewayProcess, work: () => Promise<unknown>): Promise<number> {
+  const before = process.residentBytes();
+  let highest = before;
+  const sampling = setInterval(() => {
+    highest = Math.max(highest, process.residentBytes());
+  }, 5);
+  try {
+    await work();
+  } finally {
+    clearInterval(sampling);
+  }
+  return Math.round((Math.max(highest, process.residentBytes()) - before) / (1 << 20));
+}

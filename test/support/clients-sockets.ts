@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+
+/** A plain TCP connection to loopback, open. */
+export async function openPlain(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** A TLS connection to loopback, its handshake done; rejects when it fails. */
+export async function openTls(port: number, options: ConnectionOptions): Promise<TLSSocket> {
+  const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ...options });
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+/** Sends bytes and reads until the other side closes, at most `withinMs`; says which of the two it was. */
+export async function talk(
+  socket: Socket,
+  bytes: Uint8Array | string,
+  withinMs = 5000,
+): Promise<{ readonly received: Buffer; readonly closed: boolean }> {
+  const chunks: Buffer[] = [];
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), withinMs);
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('error', () => undefined);
+  socket.once('close', () => resolve(true));
+  socket.write(bytes);
+  const closed = await promise;
+  clearTimeout(timer);
+  socket.destroy();
+  return { received: Buffer.concat(chunks), closed };
+}
+
+/** An HTTP/2 session to a TLS port, ALPN agreed; close it. */
+export async function openHttp2(port: number, ca: Buffer): Promise<ClientHttp2Session> {
+  const session = connectHttp2(`https://localhost:${port}`, { ca });
+  await once(session, 'connect');
+  return session;
+}

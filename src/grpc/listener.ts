@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { sniffTls } from '../tls-sniff.ts';
-import { Relay, type RelayOptions } from './relay.ts';
+import { Relay } from './relay.ts';
+import type { RelayOptions } from './relay-options.ts';
 
 /** Milliseconds between looks at what has been idle for too long. */
 const TICK_MS = 1000;

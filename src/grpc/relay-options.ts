@@ -1,0 +1,26 @@
+import type { ExchangeParts } from '../exchange.ts';
+import type { SocketAddress, SocketOptions } from '../upstream/sockets.ts';
+import type { AskUpstream } from './answer.ts';
+import type { ClientLimits } from './client-link.ts';
+import type { MessageLimits } from './message.ts';
+
+/** What every connection of a listener shares. */
+export interface RelayOptions {
+  readonly parts: ExchangeParts;
+  readonly upstream: { readonly address: SocketAddress; readonly authority: string; readonly socket: SocketOptions };
+  readonly limits: ClientLimits & {
+    /** Milliseconds without a frame after which a settled call, an unsettled one, and an idle connection end. */
+    readonly streamIdleMs: number;
+    readonly bodyIdleMs: number;
+    readonly connectionIdleMs: number;
+  };
+  /** How much of a compressed message is held to be read. */
+  readonly messageLimits: MessageLimits;
+  /** Whose messages are measured for nesting: everybody's below global manage, or all. */
+  readonly nestingGuard: 'below_manage' | 'all';
+  /** The gateway's own calls, for answers it gives itself. */
+  readonly ask: AskUpstream;
+  /** Milliseconds. */
+  readonly clock: () => number;
+  readonly tls: boolean;
+}

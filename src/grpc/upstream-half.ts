@@ -1,0 +1,236 @@
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
+import type { ClientLink } from './client-link.ts';
+import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
+import {
+  ErrorCode,
+  Flag,
+  FRAME_HEADER_BYTES,
+  type Frame,
+  frameHeaders,
+  type Setting,
+  SettingId,
+  writeRstStream,
+  writeWindowUpdate,
+} from './frames.ts';
+import type { GrpcExchange } from './grpc-exchange.ts';
+import { encodeHeaders } from './hpack.ts';
+import type { RelayOptions } from './relay-options.ts';
+import { upstreamFields } from './request-head.ts';
+import type { StreamTable } from './stream-table.ts';
+import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
+
+/** What the upstream half needs of the connection it belongs to. */
+export interface RelayCore {
+  readonly client: ClientLink;
+  readonly window: ClientWindow;
+  readonly streams: StreamTable;
+  /** The client's settings so far. */
+  readonly settingsSoFar: readonly Setting[];
+  /** Client address, as upstream is told. */
+  readonly peer: string;
+  /** Both sides may have ended: forgets the call if so. */
+  settleEnd(exchange: GrpcExchange): void;
+  end(exchange: GrpcExchange): void;
+  reject(exchange: GrpcExchange, denial: Denial): void;
+  resetClient(streamId: number, code: number): void;
+  drain(): void;
+  flush(): void;
+}
+
+/**
+ * The upstream half of a relay: opens the connection with the first permitted call, gives out stream ids, and passes
+ * upstream's frames to the client with the id rewritten where it stands.
+ */
+export class UpstreamHalf implements LinkEvents {
+  readonly #core: RelayCore;
+  readonly #options: RelayOptions;
+  #link: UpstreamLink | undefined;
+  /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
+  #offeredWindow = INITIAL_WINDOW;
+
+  constructor(core: RelayCore, options: RelayOptions) {
+    this.#core = core;
+    this.#options = options;
+  }
+
+  /** The connection, once a call has been permitted. */
+  get link(): UpstreamLink | undefined {
+    return this.#link;
+  }
+
+  get offeredWindow(): number {
+    return this.#offeredWindow;
+  }
+
+  /** Puts a call on the upstream connection. @param first a DATA frame that follows at once */
+  open(exchange: GrpcExchange, first?: Frame): void {
+    const link = this.#connect();
+    const id = link.takeId();
+    this.#core.streams.link(exchange, id);
+    const fields = upstreamFields(exchange.head, this.#options.upstream.authority, this.#core.peer, this.#options.tls);
+    const ends = exchange.clientEnded && exchange.held.length === 0 && first === undefined;
+    link.outbox.bytes(frameHeaders(encodeHeaders(fields, FRAME_HEADER_BYTES), id, ends));
+    if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
+    exchange.windowGain = 0;
+  }
+
+  /** Sends a frame of the client's on. */
+  pass(exchange: GrpcExchange, frame: Frame): void {
+    rewrite(frame, exchange.upstreamId);
+    this.#link?.outbox.frame(frame);
+  }
+
+  passHeld(exchange: GrpcExchange): void {
+    for (const raw of exchange.held) this.pass(exchange, frameOf(raw));
+    exchange.held = [];
+    exchange.heldBytes = 0;
+  }
+
+  /** Has upstream forget a call. */
+  cancel(exchange: GrpcExchange, code: number): void {
+    if (exchange.upstreamId === 0) return;
+    this.#link?.outbox.bytes(writeRstStream(exchange.upstreamId, code));
+    this.#core.streams.cancel(exchange);
+  }
+
+  /** Credit for the connection that is upstream's. */
+  grant(bytes: number): void {
+    if (bytes > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, bytes));
+  }
+
+  /** The client has made room: goes on with what waited for it. */
+  resume(): void {
+    this.#link?.resume();
+  }
+
+  close(): void {
+    this.#link?.close();
+    this.#link = undefined;
+  }
+
+  upstreamHeaders(streamId: number, frames: readonly Buffer[], endStream: boolean): void {
+    const { client, streams } = this.#core;
+    const exchange = streams.fromUpstream(streamId);
+    const clientId = exchange?.id ?? streams.cancelledId(streamId);
+    if (clientId === undefined) {
+      // Its block cannot be withheld without the client's header table falling out of step.
+      client.fail(ErrorCode.INTERNAL_ERROR, 'upstream answered a call that had ended');
+      return;
+    }
+    for (const raw of frames) {
+      raw.writeUInt32BE(clientId, 5);
+      client.outbox.bytes(raw);
+    }
+    if (!exchange) return;
+    exchange.headersSent = true;
+    this.#moved(exchange, endStream);
+  }
+
+  hasRoom(bytes: number): boolean {
+    return bytes <= this.#core.window.toClient;
+  }
+
+  upstreamData(frame: Frame): void {
+    const { client, streams, window } = this.#core;
+    const exchange = streams.fromUpstream(frame.streamId);
+    if (!exchange) {
+      if (frame.length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, frame.length));
+      return;
+    }
+    rewrite(frame, exchange.id);
+    client.outbox.frame(frame);
+    window.relayed(frame.length);
+    exchange.sent += frame.length;
+    this.#moved(exchange, frame.has(Flag.END_STREAM));
+  }
+
+  upstreamReset(streamId: number, code: number): void {
+    const { streams } = this.#core;
+    const exchange = streams.fromUpstream(streamId);
+    streams.forgetCancelled(streamId);
+    if (!exchange) return;
+    this.#core.resetClient(exchange.id, code);
+    this.#core.end(exchange);
+  }
+
+  upstreamGrant(streamId: number, increment: number, frame: Frame): void {
+    const { client, streams, window } = this.#core;
+    if (streamId === 0) {
+      window.grantedByUpstream(increment);
+      client.outbox.frame(frame);
+      return;
+    }
+    const exchange = streams.fromUpstream(streamId);
+    if (!exchange) return;
+    rewrite(frame, exchange.id);
+    client.outbox.frame(frame);
+  }
+
+  upstreamSettings(settings: readonly Setting[]): void {
+    for (const [id, value] of settings) {
+      if (id === SettingId.INITIAL_WINDOW_SIZE) this.#offeredWindow = Math.max(this.#offeredWindow, value);
+    }
+    this.#core.client.sendSettings(settings);
+  }
+
+  upstreamAcknowledged(): void {
+    this.#core.client.acknowledge();
+  }
+
+  upstreamGoaway(lastStreamId: number): void {
+    // First: a call that is sent again must not come back on this connection.
+    this.#core.drain();
+    for (const exchange of this.#core.streams.allUpstream()) {
+      if (exchange.upstreamId <= lastStreamId) continue;
+      // Upstream has not looked at it and will not: safe for the client to send again.
+      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#core.end(exchange);
+    }
+  }
+
+  upstreamBurst(): void {
+    this.#core.flush();
+    if (this.#core.client.outbox.congested) this.#link?.pause();
+  }
+
+  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean): void {
+    const { streams, window } = this.#core;
+    this.#link = undefined;
+    const open = streams.allUpstream();
+    streams.unlinkAll();
+    const denial = reason === 'broken' ? UPSTREAM_BROKEN : UPSTREAM_UNREACHABLE;
+    for (const exchange of open) {
+      // Upstream never saw it, so its credit is ours to return.
+      if (!connected) window.swallowed(exchange.flowBytes - exchange.heldBytes);
+      this.#core.reject(exchange, denial);
+    }
+    // The windows were upstream's; a new upstream connection needs a new client connection.
+    if (connected) this.#core.drain();
+    this.#core.flush();
+  }
+
+  #moved(exchange: GrpcExchange, ended: boolean): void {
+    exchange.activeAt = this.#options.clock();
+    if (!ended) return;
+    exchange.answered = true;
+    this.#core.settleEnd(exchange);
+  }
+
+  #connect(): UpstreamLink {
+    if (this.#link) return this.#link;
+    const { address, socket } = this.#options.upstream;
+    const { client, settingsSoFar, window } = this.#core;
+    const link = new UpstreamLink(address, socket, settingsSoFar, this);
+    this.#link = link;
+    this.grant(window.adopt());
+    link.onDrain(() => {
+      if (!client.closing) client.socket.resume();
+    });
+    return link;
+  }
+}
+
+/** The received bytes are ours: the stream id is rewritten where it stands. */
+export function rewrite(frame: Frame, streamId: number): void {
+  frame.source.writeUInt32BE(streamId, frame.start + 5);
+}

@@ -1,5 +1,8 @@
+import type { TlsOptions } from 'node:tls';
+import { watchCertificates } from './config/certificates.ts';
+import { ConfigError } from './config/problem.ts';
 import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/schema.ts';
-import type { Secrets } from './config/secrets.ts';
+import type { Secrets, TlsMaterial } from './config/secrets.ts';
 import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { ExchangeParts } from './exchange.ts';
 import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
@@ -8,6 +11,8 @@ import { createKeyRing } from './identity/key-ring.ts';
 import { createValueExists } from './identity/value-exists.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
+import type { ListenerTls } from './rest/listener-tls.ts';
+import type { RelayUpstream } from './rest/relay-upstream.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
 import { createRestUpstream, type RestUpstream } from './upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
@@ -47,22 +52,33 @@ export async function createGateway(config: Config, secrets: Secrets): Promise<G
   const lookup = createUpstreamLookup(own);
   const parts = createParts(config, secrets, lookup, log);
   let restListener: RestListener | undefined;
+  let stopWatching = (): void => undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
 
   return {
     async start() {
-      restListener = await createRestListener(restOptions(config, secrets, parts, { upstream, lookup }));
       try {
+        await refuseSecuredUpstream(lookup);
+        restListener = await createRestListener(restOptions(config, secrets, parts, { upstream, lookup }));
         grpc = await openGrpc(config, secrets, parts);
       } catch (error) {
-        await restListener.close(0);
+        await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy()]);
         throw error;
       }
+      stopWatching = watchCertificates(config, {
+        changed(tls) {
+          restListener?.setSecureContext(restTls(tls));
+          grpc?.listener.setSecureContext(grpcTls(tls));
+        },
+        warn: (warning) => log.warn(warning),
+        failed: (problems) => log.error({ problems }, 'certificates could not be read again; the old ones stay'),
+      });
       await sayVersion(lookup, log);
       return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
     },
     async stop(graceMs) {
+      stopWatching();
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
       grpc?.asker.close();
       await Promise.all([upstream.destroy(), own.destroy()]);
@@ -106,6 +122,7 @@ function openRestUpstream(
     connections,
     maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
     connectTimeoutMs: upstream.connect_timeout_ms,
+    idleMs: upstream.keep_alive_ms,
     headersTimeoutMs: upstream.response_header_timeout_ms,
     bodyTimeoutMs: limits.stream_idle_timeout_ms,
     ...(secrets.upstreamCa ? { ca: secrets.upstreamCa } : {}),
@@ -124,11 +141,7 @@ function restOptions(
   return {
     host: service.host,
     port: service.http_port,
-    ...(tls
-      ? {
-          tls: { cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa, requestClientCert: true } : {}) },
-        }
-      : {}),
+    ...(tls ? { tls: restTls(tls) } : {}),
     limits: {
       maxConnections: limits.max_connections,
       maxHeaderBytes: limits.header_bytes,
@@ -143,16 +156,34 @@ function restOptions(
     cors: service.enable_cors,
     staticContent: service.enable_static_content,
     maxInspectedBytes: limits.inspected_body_bytes,
+    snapshotUrlRecovery: service.enable_snapshot_url_recovery,
     nestingGuard: limits.nesting_guard,
     inspection: { maxDepth: limits.json_depth },
     maxFilteredBytes: MAX_FILTERED_BYTES,
     bodyIdleMs: limits.body_idle_timeout_ms,
     answerIdleMs: limits.stream_idle_timeout_ms,
     maxHeaders: limits.header_count,
+    ...(config.gateway.rest.relay ? { relay: relayUpstream(config, secrets) } : {}),
     telemetry: {
       jwtRbac: service.jwt_rbac ?? undefined,
       hideJwtDashboard: service.hide_jwt_dashboard ?? undefined,
     },
+  };
+}
+
+function relayUpstream({ gateway: { upstream, limits } }: Config, secrets: Secrets): RelayUpstream {
+  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+  return {
+    address,
+    authority: authorityOf(address),
+    socket: {
+      connectTimeoutMs: upstream.connect_timeout_ms,
+      ca: secrets.upstreamCa ?? undefined,
+      alpn: ['http/1.1'],
+    },
+    headersTimeoutMs: upstream.response_header_timeout_ms,
+    bodyTimeoutMs: limits.stream_idle_timeout_ms,
+    keepAliveMs: upstream.keep_alive_ms,
   };
 }
 
@@ -170,7 +201,7 @@ async function openGrpc(
   const listener = await createGrpcListener({
     host: service.host,
     port: service.grpc_port,
-    tls: secrets.tls ? { ...TLS_PROFILE, cert: secrets.tls.cert, key: secrets.tls.key } : undefined,
+    tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
     tlsHandshakeTimeoutMs: limits.tls_handshake_timeout_ms,
     maxConnections: limits.max_connections,
     relay: {
@@ -201,7 +232,22 @@ async function openGrpc(
   return { listener, asker };
 }
 
-/** Tells which release is behind, and the mistake of leaving the keys on it. */
+function restTls({ cert, key, clientCa }: TlsMaterial): ListenerTls {
+  return { cert, key, ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}) };
+}
+
+function grpcTls({ cert, key }: TlsMaterial): TlsOptions {
+  return { ...TLS_PROFILE, cert, key };
+}
+
+/** A key left on Qdrant would have it refuse everything the gateway permits. Unreachable is no reason not to start. */
+async function refuseSecuredUpstream(lookup: UpstreamLookup): Promise<void> {
+  if (!(await lookup.asksForKey(AbortSignal.timeout(VERSION_TIMEOUT_MS)))) return;
+  const message = 'the upstream asks for a key itself: take the keys off qdrant, the gateway checks them now';
+  throw new ConfigError([{ place: 'gateway.upstream.rest_url', message }]);
+}
+
+/** Tells which release is behind. */
 async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<void> {
   const version = await lookup.version(AbortSignal.timeout(VERSION_TIMEOUT_MS));
   if (typeof version === 'string') log.info({ version }, 'upstream answers');

@@ -22,6 +22,7 @@ const branch = z.object({ properties: z.record(z.string(), z.unknown()) });
 const leaf = z.object({
   type: z.union([z.string(), z.array(z.string())]).optional(),
   anyOf: z.array(z.looseObject({ type: z.string() })).optional(),
+  enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   maximum: z.number().optional(),
   default: z.union([z.string(), z.number(), z.boolean(), z.null()]),
@@ -42,6 +43,7 @@ function kindOf(node: z.output<typeof leaf>, types: readonly string[]): OptionKi
     const range = node.anyOf?.find((one) => one.type === 'integer') ?? node;
     return { type: 'integer', min: Number(range.minimum), max: Number(range.maximum) };
   }
+  if (node.enum) return { type: 'text', allowed: `one of ${node.enum.join(', ')}` };
   return { type: 'text', allowed: node['x-allowed'] ?? 'text that is not empty' };
 }
 

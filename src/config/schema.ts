@@ -126,12 +126,11 @@ const limits = z.strictObject({
     [1024, 4096 * MIB],
     'largest body that is inspected; unset: `service.max_request_size_mb`',
   ),
-  json_depth: whole([8, 127], 64, 'deepest nesting of a JSON body'),
+  json_depth: whole([8, 64], 64, 'deepest nesting of a JSON body; of a gRPC message it is 100'),
   nesting_guard: z
     .enum(['below_manage', 'all'])
     .default('below_manage')
     .meta({ description: 'whose bodies may not nest deeper than that: everybody below global manage, or all' }),
-  protobuf_depth: whole([8, 100], 100, 'deepest nesting of a gRPC message'),
   max_connections: whole([1, 1_000_000], 8192, 'client connections open at once, per port'),
   token_cache_entries: whole([0, 1_000_000], 10_000, 'verified tokens that are remembered'),
 });

@@ -89,6 +89,9 @@ export function writeRequired(collection: string): Denial {
   return forbidden(`Write access to collection ${collection} is required`);
 }
 
+/** Ours in words; upstream refuses the same with its own since Qdrant v1.18.0. */
+export const URL_RECOVERY_DISABLED = forbidden('Snapshot recovery from a URL is disabled');
+
 export const UNKNOWN_OPERATION = denial('unknown', 404, GrpcCode.unimplemented, '');
 
 /** Ours. The request cannot be judged or carried; `message` names the place and what is allowed. */

@@ -42,7 +42,11 @@ export function corsHeaders(headers: readonly string[]): string[] {
  * Upstream's answer headers with the CORS part decided here: its own is taken out, so that nothing is said twice or
  * against the gateway's setting, and the gateway's is added when CORS is on.
  */
-export function settleCors(exchange: RestExchange, answer: readonly string[], cors: boolean): string[] {
+export function settleCors(
+  exchange: Pick<RestExchange, 'headers'>,
+  answer: readonly string[],
+  cors: boolean,
+): string[] {
   const settled: string[] = [];
   for (let i = 0; i + 1 < answer.length; i += 2) {
     const name = answer[i] ?? '';

@@ -13,6 +13,7 @@ import { measureFirst } from './nesting-guard.ts';
 import { answerWhole, reject } from './reject.ts';
 import { createResolver } from './resolve.ts';
 import { headerValues, type Peer, type RestExchange, whenEnded } from './rest-exchange.ts';
+import { refuseUrlRecovery } from './url-recovery.ts';
 
 /** The complete REST lane: requests of any HTTP version that Node has read the head of. */
 export interface RestLane {
@@ -124,6 +125,7 @@ function createProtocol(options: LaneOptions): Protocol<RestExchange> {
       if (path === undefined) throw new TypeError('a request was forwarded before it was resolved');
       if (exchange.response.destroyed) return;
       if (forwardFiltered(exchange, permit, options)) return;
+      if (refuseUrlRecovery(exchange, permit, options, protocol)) return;
       if (measureFirst(exchange, permit, options, protocol)) return;
       const contentLength = exchange.body?.length;
       const headers = toUpstreamHeaders(exchange, { readable: false, contentLength });
@@ -156,6 +158,7 @@ function newExchange(request: IncomingMessage, response: ServerResponse, target:
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
     measured: false,
+    locationChecked: false,
     received: 0,
     sent: 0,
     answered: false,

@@ -67,6 +67,9 @@ const SELECTING = new Set([
   'if-unmodified-since',
 ]);
 
+/** What of an exchange its headers are made of. */
+export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'host' | 'hasBody'>;
+
 /** How a request's headers are to be changed beyond the rules for all. */
 export interface RequestHeaderOptions {
   /** The answer has to be read here: ask for all of it, without a content coding. */
@@ -81,7 +84,7 @@ export interface RequestHeaderOptions {
  * INVARIANT: the client's `Connection` list is applied before the gateway's own headers are added, so that it cannot
  * take them away; names are compared with `_` read as `-`, so that no alias of a removed header gets through.
  */
-export function toUpstreamHeaders(exchange: RestExchange, options: RequestHeaderOptions): string[] {
+export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeaderOptions): string[] {
   const { headers, peer, host } = exchange;
   const listed = connectionOptions(headers);
   const sent: string[] = [];

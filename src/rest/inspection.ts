@@ -54,7 +54,12 @@ export function inspect(
   else decode(Buffer.alloc(0));
 }
 
-function findNames(conditional: Conditional, body: Buffer, { inspection }: LaneOptions): References | Denial {
+/** What a whole, decoded body names, or why it is refused; measures its nesting, too. May throw on a fault of ours. */
+export function findNames(
+  conditional: Conditional,
+  body: Buffer,
+  { inspection }: Pick<LaneOptions, 'inspection'>,
+): References | Denial {
   const inspector = conditional.operation.inspect;
   if (inspector === undefined) return INTERNAL_FAULT;
   if (!canNameNothing(body)) return inspectBody(inspector, body, inspection);

@@ -15,6 +15,8 @@ export interface LaneOptions {
   readonly staticContent: boolean;
   /** Largest body that is read to be judged, before and after decompression. */
   readonly maxInspectedBytes: number;
+  /** May snapshots be recovered from URLs? */
+  readonly snapshotUrlRecovery: boolean;
   /** Whose bodies are measured for nesting: everybody's below global manage, or all. */
   readonly nestingGuard: 'below_manage' | 'all';
   /** How deep a body may go. */

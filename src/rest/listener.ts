@@ -8,6 +8,8 @@ import { createRestLane } from './fastify-lane.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
+import { createRelay } from './relay.ts';
+import type { RelayUpstream } from './relay-upstream.ts';
 
 /** Times in milliseconds, sizes in bytes. */
 export interface ListenerLimits {
@@ -28,6 +30,8 @@ export interface RestListenerOptions extends LaneOptions {
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls?: ListenerTls;
   readonly limits: ListenerLimits;
+  /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
+  readonly relay?: RelayUpstream;
 }
 
 export interface RestListener {
@@ -55,8 +59,13 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
   const toLane = (socket: Socket): void => {
     const secure = socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? http2 : undefined;
-    (secure ?? http1).emit('connection', socket);
+    if (secure) secure.emit('connection', socket);
+    else if (relay) relay.take(socket);
+    else http1.emit('connection', socket);
   };
+  const relay = options.relay
+    ? createRelay({ options, limits: options.limits, upstream: options.relay, handOver: handOverTo(http1) })
+    : undefined;
   const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
   const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
@@ -74,6 +83,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
     async close(graceMs) {
       lane.drain();
+      relay?.drain();
       const closed = new Promise<void>((resolve) => tcp.close(() => resolve()));
       for (const session of sessions) session.close();
       http1.closeIdleConnections();
@@ -82,10 +92,22 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       }, graceMs);
       await closed;
       clearTimeout(cut);
+      relay?.close();
       http1.close();
       http2?.close();
       await lane.close();
     },
+  };
+}
+
+/** Gives a server a socket of which something has been read already: `unread` comes before what is still to come. */
+function handOverTo(server: Server): (socket: Socket, unread: Buffer) => void {
+  return (socket, unread) => {
+    // Nothing flows until the server listens.
+    socket.pause();
+    if (unread.length > 0) socket.unshift(unread);
+    server.emit('connection', socket);
+    socket.resume();
   };
 }
 

@@ -8,7 +8,7 @@ import { readBody, TOO_DEEP } from './request-body.ts';
 import { headerValues, type RestExchange } from './rest-exchange.ts';
 
 /** A plain body up to this size is measured whole, so that nothing of a refused one goes upstream. */
-const WHOLE_BYTES = 65_536;
+export const WHOLE_BYTES = 65_536;
 
 /*
  * Upstream reads JSON bodies before it checks access, and ends when one nests deeply enough. So every body it would
@@ -59,7 +59,11 @@ export function streamGuard(exchange: RestExchange, options: LaneOptions): Depth
   return isGuarded(exchange, options) ? new DepthMeter(options.inspection.maxDepth) : undefined;
 }
 
-function isGuarded(exchange: RestExchange, options: LaneOptions): boolean {
+/** Is this a body that upstream would parse, of a principal that is not trusted with it, and not measured yet? */
+export function isGuarded(
+  exchange: Pick<RestExchange, 'resolution' | 'principal' | 'measured' | 'hasBody'>,
+  options: Pick<LaneOptions, 'nestingGuard'>,
+): boolean {
   const { resolution, principal, measured, hasBody } = exchange;
   if (measured || !hasBody || !resolution) return false;
   const { body, unlisted } = resolution.operation;

@@ -6,7 +6,18 @@ const MAX_SIZE_DIGITS = 12;
 /** Bytes of extensions and trailers, which are dropped, that one answer may have. */
 const MAX_DROPPED = 65_536;
 
-const Step = { size: 0, extension: 1, sizeEnd: 2, data: 3, dataCr: 4, dataLf: 5, line: 6, trailer: 7, trailerLf: 8, endLf: 9 };
+const Step = {
+  size: 0,
+  extension: 1,
+  sizeEnd: 2,
+  data: 3,
+  dataCr: 4,
+  dataLf: 5,
+  line: 6,
+  trailer: 7,
+  trailerLf: 8,
+  endLf: 9,
+};
 
 /**
  * Follows a chunked body (RFC 9112 section 7.1) as it streams by, in any pieces, to its end. What is to be passed on is

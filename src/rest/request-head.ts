@@ -88,7 +88,7 @@ export function readRequestHead(bytes: Buffer, limits: HeadLimits): HeadReading 
   }
   if (at + 1 >= end) return short;
   if (bytes[at + 1] !== LF) return 'odd';
-  return toHead(bytes.latin1Slice(0, at + 2), method, to, fields);
+  return toHead(bytes.toString('latin1', 0, at + 2), method, to, fields);
 }
 
 /** Empty = not whole yet, `undefined` = none that is known here. */

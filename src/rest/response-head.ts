@@ -33,7 +33,7 @@ export function readAnswerHead(bytes: Buffer, method: string, maxBytes: number):
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return bytes.length > maxBytes ? 'broken' : 'incomplete';
   if (end + 4 > maxBytes) return 'broken';
-  const lines = bytes.latin1Slice(0, end).split('\r\n');
+  const lines = bytes.toString('latin1', 0, end).split('\r\n');
   const [line = '', ...fields] = lines;
   const status = STATUS_LINE.exec(line);
   if (!status) return 'broken';

@@ -32,6 +32,8 @@ export interface RestExchange extends Exchange {
   body: Buffer | undefined;
   /** The body has been measured for nesting. */
   measured: boolean;
+  /** Where a snapshot would be recovered from has been looked at. */
+  locationChecked: boolean;
   /** Bytes of the request body and of the answer's body so far. */
   received: number;
   sent: number;

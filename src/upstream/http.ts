@@ -17,6 +17,8 @@ export interface RestUpstreamOptions {
   /** Requests that wait for a connection; beyond that a request is refused at once. */
   readonly maxWaiting: number;
   readonly connectTimeoutMs: number;
+  /** An idle connection is closed after this. Upstream closes its own after 5 s, so ours have to be gone before. */
+  readonly idleMs: number;
   /** From the request written to the answer's head; 0 = no limit. */
   readonly headersTimeoutMs: number;
   /** Between two pieces of the answer's body; 0 = no limit. */
@@ -43,8 +45,6 @@ export interface RestUpstream {
   readonly destroy: () => Promise<void>;
 }
 
-/** Upstream closes an idle connection after 5 s; ours have to be gone before. */
-const IDLE_MS = 4_000;
 const MAX_ANSWER_HEAD = 65_536;
 
 /** Opens nothing yet: a connection is made with the first request. */
@@ -53,8 +53,8 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const pool = new Pool(options.origin, {
     connections: options.connections,
     pipelining: 1,
-    keepAliveTimeout: IDLE_MS,
-    keepAliveMaxTimeout: IDLE_MS,
+    keepAliveTimeout: options.idleMs,
+    keepAliveMaxTimeout: options.idleMs,
     headersTimeout: options.headersTimeoutMs,
     bodyTimeout: options.bodyTimeoutMs,
     maxHeaderSize: MAX_ANSWER_HEAD,

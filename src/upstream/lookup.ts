@@ -13,6 +13,8 @@ export interface UpstreamLookup {
   readonly scroll: (collection: string, filter: object, signal: AbortSignal) => Promise<Existence | Denial>;
   /** The names of all collections. */
   readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
+  /** Does upstream ask for a key itself? `false` also when that cannot be found out. */
+  readonly asksForKey: (signal: AbortSignal) => Promise<boolean>;
   /** Upstream's release, for example `1.19.0`. */
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
 }
@@ -46,6 +48,10 @@ export function createUpstreamLookup(upstream: RestUpstream): UpstreamLookup {
       if (!Array.isArray(listed)) return UPSTREAM_BROKEN;
       const names = listed.map((entry: unknown) => at(entry, 'name'));
       return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
+    },
+    async asksForKey(signal) {
+      const answer = await ask(upstream, 'GET', '/collections', undefined, signal);
+      return !isDenial(answer) && (answer.status === 401 || answer.status === 403);
     },
     async version(signal) {
       const answer = await ask(upstream, 'GET', '/', undefined, signal);

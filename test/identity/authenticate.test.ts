@@ -178,7 +178,7 @@ t.test('value_exists is asked on every request', async (t) => {
   answer = 'match';
   asked = 0;
   await Promise.all(Array.from({ length: 100 }, () => ask(token)));
-    t.equal(asked, 2, 'the first asks at once, all that come meanwhile share the next look-up');
+  t.equal(asked, 2, 'the first asks at once, all that come meanwhile share the next look-up');
   const wrong = await mintToken({ access: 'r', value_exists: { collection: 'a', matches: [] } }, 'other');
   asked = 0;
   t.equal(await ask(wrong), INVALID_SIGNATURE, 'a token that is not signed right is refused');

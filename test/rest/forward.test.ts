@@ -248,7 +248,10 @@ t.test('a cut answer ends as a broken message, never as a short success', async 
 
 t.test('beyond its connections and its queue upstream is busy', async (t) => {
   const upstream = await rawUpstream(() => undefined);
-  const gateway = await startGateway(upstream.port, { upstreamOptions: { connections: 1, maxWaiting: 1 } });
+  const gateway = await startGateway(upstream.port, {
+    upstreamOptions: { connections: 1, maxWaiting: 1 },
+    relayed: false,
+  });
   const waiting = [1, 2].map(() => {
     const socket = connect(gateway.port, '127.0.0.1');
     socket.write(`${GET}\r\n`);

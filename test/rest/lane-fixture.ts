@@ -98,17 +98,21 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export interface GatewayOverrides extends Partial<Omit<RestListenerOptions, 'upstream' | 'lookup' | 'limits'>> {
+export interface GatewayOverrides
+  extends Partial<Omit<RestListenerOptions, 'upstream' | 'lookup' | 'limits' | 'relay'>> {
   readonly limits?: Partial<RestListenerOptions['limits']>;
   readonly upstreamOptions?: Partial<RestUpstreamOptions>;
+  /** Plain requests are relayed; by default what the environment says in `REST_RELAY`, else yes. */
+  readonly relayed?: boolean;
 }
 
 /** The lane behind its listener on a free port, in front of `upstreamPort`. */
 export async function startGateway(upstreamPort: number, overrides: GatewayOverrides = {}): Promise<TestGateway> {
-  const { limits, upstreamOptions, ...rest } = overrides;
+  const { limits, upstreamOptions, relayed = process.env.REST_RELAY !== 'off', ...rest } = overrides;
   const outcomes: TestGateway['outcomes'] = [];
   const faults: unknown[] = [];
   const upstream = createRestUpstream({
+    idleMs: 4000,
     origin: `http://127.0.0.1:${upstreamPort}`,
     connections: 32,
     maxWaiting: 200,
@@ -123,6 +127,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     cors: true,
     staticContent: true,
     maxInspectedBytes: 1_048_576,
+    snapshotUrlRecovery: true,
     nestingGuard: 'below_manage',
     inspection: { maxDepth: 64 },
     maxFilteredBytes: 1_048_576,
@@ -145,6 +150,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
       ...limits,
     },
     ...rest,
+    ...(relayed ? { relay: relayTo(upstreamPort, upstreamOptions) } : {}),
     upstream,
     lookup: createUpstreamLookup(upstream),
   });
@@ -157,6 +163,17 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
       await listener.close(0);
       await upstream.destroy();
     },
+  };
+}
+
+function relayTo(port: number, options: Partial<RestUpstreamOptions> = {}): NonNullable<RestListenerOptions['relay']> {
+  return {
+    address: { tls: false, host: '127.0.0.1', port },
+    authority: `127.0.0.1:${port}`,
+    socket: { connectTimeoutMs: options.connectTimeoutMs ?? 2_000, ca: undefined, alpn: ['http/1.1'] },
+    headersTimeoutMs: options.headersTimeoutMs ?? 5_000,
+    bodyTimeoutMs: options.bodyTimeoutMs ?? 5_000,
+    keepAliveMs: 4_000,
   };
 }
 

@@ -264,7 +264,7 @@ t.test('a body that cannot be read ends as its own refusal, never as the answer 
   const get = 'GET /collections/a HTTP/1.1\r\nhost: x\r\napi-key: main\r\n\r\n';
   const after = await exchangeRaw(plain.port, `${get}GET / HTTP/9\r\n\r\n`);
   t.ok(after.closed);
-  t.notMatch(after.text, /HTTP\/1\.1 400/);
+  t.notMatch(after.text, /^HTTP\/1\.1 400/);
 });
 
 t.test('trailers are dropped', async (t) => {

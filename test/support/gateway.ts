@@ -59,7 +59,10 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const { config } = loadConfig({ env: {}, defaults });
   const { secrets } = loadSecrets(config);
   const gateway = await createGateway(config, secrets);
-  const { rest, grpc } = await gateway.start();
+  const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {
+    await upstream.close();
+    throw error;
+  });
   if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
   upstream.recorder.clear();
   const scheme = tls ? 'https' : 'http';

@@ -8,6 +8,7 @@ type Reply = readonly [status: number, body: string];
 
 function pool(port: number): RestUpstream {
   return createRestUpstream({
+    idleMs: 4000,
     origin: `http://127.0.0.1:${port}`,
     connections: 4,
     maxWaiting: 4,

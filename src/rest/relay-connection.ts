@@ -1,0 +1,623 @@
+import type { Socket } from 'node:net';
+import { begin, finish, type Protocol, resume } from '../exchange.ts';
+import { DepthMeter } from '../json/depth.ts';
+import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { findNames } from './inspection.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
+import { answerRaw } from './parser-fault.ts';
+import { type AnswerEnding, clientHead, refusal, upstreamHead } from './relay-answer.ts';
+import type { RelayExchange, RelaySteps } from './relay-exchange.ts';
+import { Intake } from './relay-intake.ts';
+import { type AnswerSink, type RelayUpstream, UpstreamLink } from './relay-upstream.ts';
+import { BODY_TIMEOUT, TOO_DEEP } from './request-body.ts';
+import { type HeadReading, type PlainHead, readRequestHead } from './request-head.ts';
+import type { Resolve, RestResolution } from './resolve.ts';
+import type { AnswerHead } from './response-head.ts';
+import type { Peer } from './rest-exchange.ts';
+import { isUrlRecovery } from './url-recovery.ts';
+
+/** What the connections of one listener share. */
+export interface RelayContext {
+  readonly options: Pick<
+    LaneOptions,
+    | 'parts'
+    | 'cors'
+    | 'maxInspectedBytes'
+    | 'nestingGuard'
+    | 'inspection'
+    | 'bodyIdleMs'
+    | 'answerIdleMs'
+    | 'maxHeaders'
+    | 'snapshotUrlRecovery'
+  >;
+  readonly limits: {
+    readonly maxHeaderBytes: number;
+    readonly headersTimeoutMs: number;
+    readonly keepAliveTimeoutMs: number;
+  };
+  readonly upstream: RelayUpstream;
+  readonly resolve: Resolve;
+  readonly protocol: Protocol<RelayExchange>;
+  /** Moves in ticks. */
+  readonly clock: { readonly now: number; readonly date: string; readonly draining: boolean };
+  /** Gives the client's socket to the other lane, `unread` before everything that is still to come. */
+  readonly handOver: (socket: Socket, unread: Buffer) => void;
+  /** The connection is over, or somebody else's. */
+  readonly closed: (connection: RelayConnection) => void;
+}
+
+/**
+ * - `head`: waits for a request, or has a part of its head
+ * - `deciding`: a request's credential is being looked up; nothing of it has been used
+ * - `holding`: its body is waited for, to be looked at before anything is sent
+ * - `relaying`: it is upstream's; its body and the answer pass
+ * - `skipping`: it is answered, the rest of its short body is dropped
+ * - `lingering`: it is answered and the last; what still comes is dropped so that the answer is not lost in a reset
+ * - `over`: the socket is closed, closing or handed over
+ */
+type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'lingering' | 'over';
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** Larger bodies that have to be looked at are read by the other lane. */
+const MAX_HELD = 1_048_576;
+/** Bytes of later requests that are taken from a client which does not wait for its answers. */
+const BACKLOG = 65_536;
+/** As in the other lane (`reject.ts`): bodies that are read to their end, and how long others are listened to. */
+const SHORT_BODY = 65_536;
+const LINGER_MS = 1_000;
+const LINGER_BYTES = 1_048_576;
+const TIMED_OUT = 408;
+/** A burst up to this size is copied into one buffer: cheaper than several in one write. */
+const COPIED_BYTES = 16_384;
+const LF = 0x0a;
+
+/** A head as it came, and what was made of it. Clients repeat themselves; only the credential is judged each time. */
+interface KnownHead {
+  readonly bytes: Buffer;
+  readonly head: PlainHead;
+  readonly resolution: RestResolution;
+  sent: Buffer | undefined;
+}
+
+/** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
+export class RelayConnection implements RelaySteps, AnswerSink {
+  readonly #socket: Socket;
+  readonly #context: RelayContext;
+  readonly #peer: Peer;
+  readonly #link: UpstreamLink;
+  readonly #intake = new Intake();
+  #phase: Phase = 'head';
+  #deadline: number;
+  /** When a client that takes none of its answer is given up. */
+  #drainDeadline = NEVER;
+  /** Bytes of a head have come, or the connection is new: the time for it runs. */
+  #headBegun = true;
+  /** Bytes of an incomplete head that were looked at. */
+  #scanned = 0;
+  #known: KnownHead | undefined;
+  #exchange: RelayExchange | undefined;
+  /** What waits for a held body. */
+  #held: Permit | Conditional | undefined;
+  #guard: DepthMeter | undefined;
+  /** Bytes of the request's body that have not come yet. */
+  #bodyLeft = 0;
+  #close = false;
+  #linger = 0;
+  #advancing = false;
+  #answer:
+    | {
+        readonly from: AnswerHead;
+        readonly head: PlainHead;
+        readonly date: string;
+        readonly close: boolean;
+        readonly bytes: Buffer;
+      }
+    | undefined;
+
+  constructor(socket: Socket, peer: Peer, context: RelayContext) {
+    this.#socket = socket;
+    this.#peer = peer;
+    this.#context = context;
+    this.#link = new UpstreamLink(context.upstream, this, () => context.clock.now);
+    this.#deadline = context.clock.now + context.limits.headersTimeoutMs;
+    socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose);
+  }
+
+  /** Looks after the time limits. */
+  tick(now: number): void {
+    this.#link.tick(now);
+    if (now >= this.#drainDeadline) {
+      this.#link.destroy();
+      this.#breakOff();
+    } else if (now >= this.#deadline) {
+      this.#expire();
+    }
+  }
+
+  /** The listener closes: an idle connection ends now, any other with its answer. */
+  drain(): void {
+    if (this.#phase === 'head' && this.#intake.length === 0) this.#end();
+  }
+
+  #expire(): void {
+    this.#deadline = NEVER;
+    const exchange = this.#exchange;
+    if (exchange) {
+      this.reject(exchange, BODY_TIMEOUT);
+    } else if (this.#phase === 'head' && this.#headBegun) {
+      this.#over();
+      answerRaw(this.#socket, TIMED_OUT, '');
+    } else if (this.#phase === 'lingering') {
+      this.#end();
+    } else {
+      this.#socket.destroy();
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    switch (this.#phase) {
+      case 'head':
+        this.#intake.push(chunk);
+        this.#advance();
+        break;
+      case 'deciding':
+        this.#keepBack(chunk);
+        break;
+      case 'holding':
+        this.#intake.push(chunk);
+        this.#deadline = this.#context.clock.now + this.#context.options.bodyIdleMs;
+        this.#release();
+        break;
+      case 'relaying':
+        if (this.#bodyLeft > 0) this.#passBody(chunk);
+        else this.#keepBack(chunk);
+        break;
+      case 'skipping':
+        this.#skip(chunk);
+        break;
+      case 'lingering':
+        this.#linger -= chunk.length;
+        this.#bodyLeft -= chunk.length;
+        if (this.#linger < 0 || this.#bodyLeft <= 0) this.#end();
+        break;
+      case 'over':
+        break;
+      default:
+        this.#phase satisfies never;
+    }
+  };
+
+  readonly #onDrain = (): void => {
+    this.#drainDeadline = NEVER;
+    this.#link.resume();
+    this.#advance();
+  };
+
+  readonly #onEnd = (): void => {
+    if (this.#exchange) {
+      this.#socket.destroy();
+    } else if (this.#phase === 'head' && this.#intake.length > 0) {
+      this.#over();
+      answerRaw(this.#socket, 400, '');
+    }
+  };
+
+  readonly #onClose = (): void => {
+    this.#over();
+    this.#record();
+  };
+
+  /** What came too early waits, within bounds. */
+  #keepBack(chunk: Buffer): void {
+    this.#intake.push(chunk);
+    if (this.#intake.length > BACKLOG) this.#socket.pause();
+  }
+
+  /** Begins requests as long as there are whole heads and each is settled at once. */
+  #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    while (this.#phase === 'head' && this.#intake.length > 0) {
+      if (this.#socket.writableNeedDrain) {
+        this.#drainDeadline = this.#context.clock.now + this.#context.options.answerIdleMs;
+        this.#socket.pause();
+        break;
+      }
+      if (!this.#beginNext()) break;
+    }
+    this.#advancing = false;
+    if (this.#phase === 'head' && this.#intake.length <= BACKLOG && this.#drainDeadline === NEVER)
+      this.#socket.resume();
+  }
+
+  /** `false` = there is no whole, plain request to begin. */
+  #beginNext(): boolean {
+    const { clock, limits, resolve, options, protocol } = this.#context;
+    const bytes = this.#intake.bytes;
+    let known = this.#recognise(bytes);
+    if (!known) {
+      const head = this.#readHead(bytes);
+      if (head === 'incomplete') {
+        if (!this.#headBegun) this.#deadline = clock.now + limits.headersTimeoutMs;
+        this.#headBegun = true;
+        return false;
+      }
+      const resolution = head === 'odd' ? undefined : resolve(head.method, head.target);
+      if (head === 'odd' || !resolution || !isRelayable(head, resolution, options)) {
+        this.#handOver();
+        return false;
+      }
+      known = { bytes: Buffer.from(bytes.subarray(0, head.length)), head, resolution, sent: undefined };
+      this.#known = known;
+    }
+    this.#scanned = 0;
+    this.#phase = 'deciding';
+    this.#deadline = NEVER;
+    this.#exchange = newExchange(this, known, this.#peer);
+    begin(options.parts, protocol, this.#exchange);
+    return true;
+  }
+
+  #recognise(bytes: Buffer): KnownHead | undefined {
+    const known = this.#known;
+    const size = known?.bytes.length ?? 0;
+    return known && bytes.length >= size && bytes.compare(known.bytes, 0, size, 0, size) === 0 ? known : undefined;
+  }
+
+  /** A head that comes in many pieces is read again only when another line of it is there. */
+  #readHead(bytes: Buffer): HeadReading {
+    const { options, limits } = this.#context;
+    const from = this.#scanned;
+    if (from > SHORT_HEAD && bytes.length < limits.maxHeaderBytes && isPlainPiece(bytes, from)) {
+      this.#scanned = bytes.length;
+      return 'incomplete';
+    }
+    this.#scanned = bytes.length;
+    return readRequestHead(bytes, { maxBytes: limits.maxHeaderBytes, maxFields: options.maxHeaders });
+  }
+
+  inspect(exchange: RelayExchange, conditional: Conditional): void {
+    if (exchange !== this.#exchange) return;
+    const { options, protocol } = this.#context;
+    const { contentLength, length } = exchange.head;
+    if (contentLength > MAX_HELD || contentLength > options.maxInspectedBytes) {
+      this.#handOver();
+      return;
+    }
+    if (!this.#holds(exchange, conditional)) return;
+    exchange.measured = true;
+    let found: References | Denial;
+    try {
+      found = findNames(conditional, this.#intake.bytes.subarray(length, length + contentLength), options);
+    } catch (error) {
+      options.parts.fault(error, exchange);
+      found = INTERNAL_FAULT;
+    }
+    resume(options.parts, protocol, exchange, conditional, found);
+  }
+
+  forward(exchange: RelayExchange, permit: Permit): void {
+    if (!isPermit(permit)) throw new TypeError('a request was relayed without a permit');
+    if (exchange !== this.#exchange) return;
+    if (permit.visible) {
+      this.#handOver();
+      return;
+    }
+    const { options } = this.#context;
+    const { contentLength, length } = exchange.head;
+    this.#guard = undefined;
+    if (isGuarded(exchange, options)) {
+      this.#guard = new DepthMeter(options.inspection.maxDepth);
+      if (contentLength <= WHOLE_BYTES) {
+        if (!this.#holds(exchange, permit)) return;
+        exchange.measured = true;
+        const sound = this.#guard.push(this.#intake.bytes.subarray(length, length + contentLength));
+        this.#guard = undefined;
+        if (!sound) {
+          this.reject(exchange, TOO_DEEP);
+          return;
+        }
+      }
+    }
+    this.#send(exchange);
+  }
+
+  /** Is the whole body there? Else it is waited for, and `decision` is taken up again then. */
+  #holds(exchange: RelayExchange, decision: Permit | Conditional): boolean {
+    const { contentLength, length } = exchange.head;
+    if (this.#intake.length >= length + contentLength) {
+      exchange.whole = true;
+      exchange.received = contentLength;
+      return true;
+    }
+    this.#held = decision;
+    this.#phase = 'holding';
+    this.#deadline = this.#context.clock.now + this.#context.options.bodyIdleMs;
+    this.#socket.resume();
+    return false;
+  }
+
+  /** Goes on with a request whose body was waited for, once it is whole. */
+  #release(): void {
+    const [exchange, held] = [this.#exchange, this.#held];
+    if (!exchange || !held || this.#intake.length < exchange.head.length + exchange.head.contentLength) return;
+    this.#held = undefined;
+    this.#deadline = NEVER;
+    try {
+      if (held.kind === 'permit') this.forward(exchange, held);
+      else this.inspect(exchange, held);
+    } catch (error) {
+      this.#context.options.parts.fault(error, exchange);
+      this.reject(exchange, INTERNAL_FAULT);
+    }
+    this.#advance();
+  }
+
+  #send(exchange: RelayExchange): void {
+    const body = this.#takeBody(exchange);
+    exchange.received = body?.length ?? 0;
+    this.#phase = 'relaying';
+    this.#close = false;
+    if (body && this.#guard?.push(body) === false) {
+      this.reject(exchange, TOO_DEEP);
+      return;
+    }
+    this.#deadline = this.#bodyLeft > 0 ? this.#context.clock.now + this.#context.options.bodyIdleMs : NEVER;
+    const more = this.#link.send(exchange.method, this.#upstreamHead(exchange), body);
+    if (!more && this.#bodyLeft > 0) this.#waitForUpstream();
+    else if (this.#bodyLeft > 0) this.#socket.resume();
+  }
+
+  #upstreamHead(exchange: RelayExchange): Buffer {
+    const { authority } = this.#context.upstream;
+    const known = this.#known;
+    if (known?.head !== exchange.head) return upstreamHead(exchange, exchange.resolution.pathToSend, authority);
+    known.sent ??= upstreamHead(exchange, exchange.resolution.pathToSend, authority);
+    return known.sent;
+  }
+
+  /** Takes the head, and of the body what is there. */
+  #takeBody({ head }: RelayExchange): Buffer | undefined {
+    this.#intake.drop(head.length);
+    const size = Math.min(head.contentLength, this.#intake.length);
+    this.#bodyLeft = head.contentLength - size;
+    return size > 0 ? this.#intake.take(size) : undefined;
+  }
+
+  #passBody(chunk: Buffer): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    const size = Math.min(chunk.length, this.#bodyLeft);
+    const part = size === chunk.length ? chunk : chunk.subarray(0, size);
+    this.#bodyLeft -= size;
+    exchange.received += size;
+    if (size < chunk.length) this.#keepBack(chunk.subarray(size));
+    if (this.#guard?.push(part) === false) {
+      this.reject(exchange, TOO_DEEP);
+      return;
+    }
+    this.#deadline = this.#bodyLeft > 0 ? this.#context.clock.now + this.#context.options.bodyIdleMs : NEVER;
+    if (!this.#link.write(part) && this.#bodyLeft > 0) this.#waitForUpstream();
+  }
+
+  #waitForUpstream(): void {
+    this.#deadline = NEVER;
+    this.#socket.pause();
+  }
+
+  onUpstreamDrain(): void {
+    if (this.#phase !== 'relaying' || this.#bodyLeft === 0) return;
+    this.#deadline = this.#context.clock.now + this.#context.options.bodyIdleMs;
+    this.#socket.resume();
+  }
+
+  onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    exchange.sent += data;
+    if (head) {
+      exchange.status = head.status;
+      // What is left of a refused upload is not waited for.
+      this.#close = exchange.head.close || this.#context.clock.draining || this.#bodyLeft > 0;
+      this.#write([this.#clientHead(exchange, head), ...parts]);
+    } else {
+      this.#write(parts);
+    }
+    if (ended) {
+      this.#answered();
+    } else if (this.#socket.writableNeedDrain) {
+      this.#drainDeadline = this.#context.clock.now + this.#context.options.answerIdleMs;
+      this.#link.pause();
+    }
+  }
+
+  onAnswerFault(denial: Denial): void {
+    if (this.#exchange) this.reject(this.#exchange, denial);
+  }
+
+  #clientHead(exchange: RelayExchange, from: AnswerHead): Buffer {
+    const { head } = exchange;
+    const { date } = this.#context.clock;
+    const close = this.#close;
+    const last = this.#answer;
+    if (last?.from === from && last.head === head && last.date === date && last.close === close) return last.bytes;
+    const bytes = clientHead(exchange, from, this.#context.options.cors, this.#ending(close));
+    this.#answer = { from, head, date, close, bytes };
+    return bytes;
+  }
+
+  #ending(close: boolean): AnswerEnding {
+    const { clock, limits } = this.#context;
+    return { close, keepAliveMs: limits.keepAliveTimeoutMs, date: clock.date };
+  }
+
+  reject(exchange: RelayExchange, denial: Denial): void {
+    if (exchange !== this.#exchange) return;
+    if (exchange.status !== undefined) {
+      this.#link.destroy();
+      this.#breakOff();
+      return;
+    }
+    const sent = this.#phase === 'relaying';
+    if (sent) this.#link.destroy();
+    else this.#takeBody(exchange);
+    const unread = exchange.hasBody && !exchange.whole && (!sent || this.#bodyLeft > 0);
+    const last = unread && (exchange.head.contentLength > SHORT_BODY || denial.status === TIMED_OUT);
+    this.#close = last || exchange.head.close || this.#context.clock.draining;
+    const { cors } = this.#context.options;
+    const bytes = refusal(exchange, denial, cors, this.#ending(this.#close));
+    exchange.status = denial.status;
+    exchange.sent += bytes[1]?.length ?? 0;
+    this.#write(bytes);
+    if (denial.status === TIMED_OUT) this.#bodyLeft = 0;
+    this.#answered();
+  }
+
+  /** One write for everything. */
+  #write(parts: readonly Buffer[]): void {
+    const [first] = parts;
+    if (!first || this.#socket.destroyed) return;
+    if (parts.length === 1) {
+      this.#socket.write(first);
+      return;
+    }
+    let size = 0;
+    for (const part of parts) size += part.length;
+    if (size <= COPIED_BYTES) {
+      this.#socket.write(Buffer.concat(parts, size));
+      return;
+    }
+    this.#socket.cork();
+    for (const part of parts) this.#socket.write(part);
+    this.#socket.uncork();
+  }
+
+  /** The answer is written: on to what the connection is good for now. */
+  #answered(): void {
+    this.#record();
+    this.#guard = undefined;
+    this.#held = undefined;
+    this.#drainDeadline = NEVER;
+    const { clock, limits } = this.#context;
+    if (this.#close || clock.draining) {
+      this.#link.destroy();
+      if (this.#bodyLeft === 0) {
+        this.#end();
+        return;
+      }
+      this.#phase = 'lingering';
+      this.#linger = LINGER_BYTES;
+      this.#deadline = clock.now + LINGER_MS;
+      this.#socket.resume();
+      return;
+    }
+    this.#deadline = clock.now + limits.keepAliveTimeoutMs;
+    this.#headBegun = false;
+    this.#phase = this.#bodyLeft > 0 ? 'skipping' : 'head';
+    this.#socket.resume();
+    this.#advance();
+  }
+
+  #skip(chunk: Buffer): void {
+    const size = Math.min(chunk.length, this.#bodyLeft);
+    this.#bodyLeft -= size;
+    if (this.#bodyLeft > 0) return;
+    this.#phase = 'head';
+    if (size === chunk.length) return;
+    this.#intake.push(chunk.subarray(size));
+    this.#advance();
+  }
+
+  /** Ends an answer so that no client can take it for whole. */
+  #breakOff(): void {
+    this.#over();
+    this.#record();
+    if (this.#peer.scheme === 'https') this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+
+  /** Ends the connection behind what is written. */
+  #end(): void {
+    this.#over();
+    this.#socket.destroySoon();
+  }
+
+  /** Step 8, once for each exchange. */
+  #record(): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    this.#exchange = undefined;
+    const { status, received, sent } = exchange;
+    finish(this.#context.options.parts, exchange, { status, received, sent });
+  }
+
+  /** INVARIANT: only while nothing of the request has been used, so the other lane reads the very bytes that came. */
+  #handOver(): void {
+    const socket = this.#socket;
+    const unread = this.#intake.bytes;
+    this.#exchange = undefined;
+    this.#over();
+    socket.off('data', this.#onData).off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose);
+    this.#context.handOver(socket, unread);
+  }
+
+  #over(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#deadline = NEVER;
+    this.#drainDeadline = NEVER;
+    this.#link.destroy();
+    this.#intake.clear();
+    this.#known = undefined;
+    this.#context.closed(this);
+  }
+}
+
+/** Heads up to this size are read again with every piece: their method and target are judged as early as elsewhere. */
+const SHORT_HEAD = 64;
+
+/** No line ends in what is new, and nothing in it is odd. */
+function isPlainPiece(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === LF || byte > 0x7e) return false;
+    if (byte < 0x20 && !(byte === 0x0d && at === bytes.length - 1)) return false;
+  }
+  return true;
+}
+
+/** What the other lane does something of its own with, or what would not be sent as it came, is left to it. */
+function isRelayable(
+  head: PlainHead,
+  { operation, refusal: refused, pathToSend }: RestResolution,
+  options: RelayContext['options'],
+): boolean {
+  if (head.coded || refused !== undefined || operation.unlisted || operation.withheld) return false;
+  if (operation.requires.scope === 'public' || operation.filter === 'telemetry') return false;
+  if (isUrlRecovery(operation, options)) return false;
+  return pathToSend === head.target;
+}
+
+function newExchange(connection: RelaySteps, { head, resolution }: KnownHead, peer: Peer): RelayExchange {
+  return {
+    protocol: 'rest',
+    resolution,
+    principal: undefined,
+    decision: undefined,
+    connection,
+    head,
+    method: head.method,
+    requestTarget: head.target,
+    headers: head.headers,
+    host: head.host,
+    peer,
+    hasBody: head.contentLength > 0,
+    measured: false,
+    whole: false,
+    received: 0,
+    sent: 0,
+    status: undefined,
+  };
+}

@@ -1,0 +1,36 @@
+import type { Exchange } from '../exchange.ts';
+import type { Conditional, Permit } from '../policy/decide.ts';
+import type { Denial } from '../policy/denial.ts';
+import type { PlainHead } from './request-head.ts';
+import type { RestResolution } from './resolve.ts';
+import type { Peer } from './rest-exchange.ts';
+
+/** The protocol's steps as the connection of an exchange takes them; see `Protocol`. */
+export interface RelaySteps {
+  readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
+  readonly forward: (exchange: RelayExchange, permit: Permit) => void;
+  readonly reject: (exchange: RelayExchange, denial: Denial) => void;
+}
+
+/** One plain REST request and its response. */
+export interface RelayExchange extends Exchange {
+  readonly protocol: 'rest';
+  resolution: RestResolution;
+  readonly connection: RelaySteps;
+  readonly head: PlainHead;
+  readonly method: string;
+  readonly requestTarget: string;
+  readonly headers: readonly string[];
+  readonly host: string;
+  readonly peer: Peer;
+  readonly hasBody: boolean;
+  /** The body has been measured for nesting. */
+  measured: boolean;
+  /** The body was there as a whole before the request was settled. */
+  whole: boolean;
+  /** Bytes of the request body and of the answer's body so far. */
+  received: number;
+  sent: number;
+  /** Of the answer, once its head has been written. */
+  status: number | undefined;
+}

@@ -1,0 +1,80 @@
+import type { Socket } from 'node:net';
+import type { Protocol } from '../exchange.ts';
+import { RelayConnection, type RelayContext } from './relay-connection.ts';
+import type { RelayExchange } from './relay-exchange.ts';
+import type { RelayUpstream } from './relay-upstream.ts';
+import { createResolver } from './resolve.ts';
+import type { Peer } from './rest-exchange.ts';
+
+/** What the relay needs to know beside what both lanes share. */
+export interface RelayOptions {
+  readonly options: RelayContext['options'] & { readonly staticContent: boolean };
+  readonly limits: RelayContext['limits'];
+  readonly upstream: RelayUpstream;
+  /** Gives a socket to the other lane, for good; `unread` stands before everything that is still to come. */
+  readonly handOver: (socket: Socket, unread: Buffer) => void;
+}
+
+/** The lane of the plain requests: HTTP/1.1 as every reader reads it, bytes passed on as they come. */
+export interface Relay {
+  /** Takes a client's socket of which nothing has been read. */
+  readonly take: (socket: Socket) => void;
+  /** From now on every answer is the last on its connection; idle connections end. */
+  readonly drain: () => void;
+  /** Stops the clock; every connection has to be over. */
+  readonly close: () => void;
+}
+
+/** Milliseconds between looks at the time limits. */
+const TICK_MS = 250;
+/** How an IPv4 client shows on a socket that listens for IPv6, too. */
+const MAPPED = '::ffff:';
+
+/** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
+export function createRelay({ options, limits, upstream, handOver }: RelayOptions): Relay {
+  const connections = new Set<RelayConnection>();
+  const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
+  const context: RelayContext = {
+    options,
+    limits,
+    upstream,
+    resolve: createResolver({ staticContent: options.staticContent }),
+    protocol: PROTOCOL,
+    clock,
+    handOver,
+    closed: (connection) => connections.delete(connection),
+  };
+  const ticker = setInterval(() => {
+    clock.now = Date.now();
+    clock.date = new Date(clock.now).toUTCString();
+    for (const connection of connections) connection.tick(clock.now);
+  }, TICK_MS);
+  ticker.unref();
+  return {
+    take: (socket) => {
+      connections.add(new RelayConnection(socket, peerOf(socket), context));
+    },
+    drain: () => {
+      clock.draining = true;
+      for (const connection of connections) connection.drain();
+    },
+    close: () => clearInterval(ticker),
+  };
+}
+
+/** The steps of every exchange are its connection's; the resolution is there before the exchange is. */
+const PROTOCOL: Protocol<RelayExchange> = {
+  resolve: (exchange) => exchange.resolution,
+  rawHeaders: (exchange) => exchange.headers,
+  inspect: (exchange, conditional) => exchange.connection.inspect(exchange, conditional),
+  forward: (exchange, permit) => exchange.connection.forward(exchange, permit),
+  reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
+};
+
+function peerOf(socket: Socket): Peer {
+  const address = socket.remoteAddress ?? '';
+  return {
+    address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,
+    scheme: 'encrypted' in socket ? 'https' : 'http',
+  };
+}

@@ -35,7 +35,10 @@ export function scan(texts: Texts): SourceFile[] {
   return Object.entries(texts).map(([path, text]) => ({
     path,
     lines: text.split('\n').length - (text.endsWith('\n') ? 1 : 0),
-    imports: importsOf(path, rewrite(text, (token) => token)),
+    imports: importsOf(
+      path,
+      rewrite(text, (token) => token),
+    ),
     code: rewrite(text, (token) => (token.startsWith('`') ? token : `${token[0]}${token[0]}`)),
   }));
 }

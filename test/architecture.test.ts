@@ -1,0 +1,374 @@
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { cyclesOf, type Import, readTexts, type SourceFile, scan, type Texts } from './support/import-scan.ts';
+
+/**
+ * The boundaries of the source, held by a scan of its imports and its text. Every rule is tried on a small tree that
+ * breaks it, so that none passes because it looks at nothing.
+ */
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+interface Rule {
+  readonly name: string;
+  /** What breaks the rule, as `file: import`. */
+  readonly find: (tree: readonly SourceFile[]) => readonly string[];
+  /** A tree that breaks it, and what must be found there. */
+  readonly broken: Texts;
+  readonly found: readonly string[];
+}
+
+/** Which areas (a folder, or a file beside them) an area may import. What is not named here is none of ours. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  policy: [],
+  json: [],
+  config: [],
+  'tls-sniff.ts': [],
+  operations: ['policy'],
+  identity: ['policy', 'json'],
+  upstream: ['policy', 'config'],
+  audit: ['policy', 'identity', 'operations', 'config'],
+  observability: ['policy', 'config'],
+  'exchange.ts': ['policy', 'identity', 'operations', 'audit'],
+  rest: ['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+  grpc: ['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+  'gateway.ts': [
+    ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
+    ...['exchange.ts', 'rest', 'grpc'],
+  ],
+  'index.ts': ['gateway.ts', 'config'],
+  // The command line is an entry of its own: it asks the decision code directly (can-i, token), never the listeners.
+  cli: ['gateway.ts', 'config', 'policy', 'operations', 'identity', 'observability', 'rest', 'grpc'],
+};
+
+const DECIDING = ['policy', 'identity', 'operations', 'exchange.ts', 'rest', 'grpc'];
+
+const areaOf = (path: string): string => path.split('/')[0] ?? path;
+const within = (path: string, places: readonly string[]): boolean =>
+  places.some((place) => path === place || (place.endsWith('/') && path.startsWith(place)));
+
+/** Every import that a test finds wanting, as `file: import`. */
+function imports(tree: readonly SourceFile[], wrong: (one: Import, file: SourceFile) => boolean): string[] {
+  return tree.flatMap((file) =>
+    file.imports.filter((one) => wrong(one, file)).map((one) => `${file.path}: ${one.from}`),
+  );
+}
+
+/** Every line outside `owners` that matches, as `file: line`. */
+function lines(tree: readonly SourceFile[], pattern: RegExp, isOwner: (path: string) => boolean): string[] {
+  return tree
+    .filter(({ path }) => !isOwner(path))
+    .flatMap(({ path, code }) =>
+      code.split('\n').flatMap((line) => (pattern.test(line) ? `${path}: ${line.trim()}` : [])),
+    );
+}
+
+/** A module that only its owners import; with `types`, its types are free. */
+function owned(names: RegExp, owners: readonly string[], types: 'types are free' | 'types too'): Rule['find'] {
+  return (tree) =>
+    imports(tree, ({ from, path, typeOnly }, file) => {
+      if (path !== undefined || !names.test(from) || within(file.path, owners)) return false;
+      return types === 'types too' || !typeOnly;
+    });
+}
+
+const RULES: readonly Rule[] = [
+  {
+    name: 'imports flow one way: policy <- identity, operations <- exchange <- rest, grpc <- gateway <- cli',
+    find: (tree) =>
+      imports(tree, ({ path }, file) => {
+        if (path === undefined || path.startsWith('..')) return false;
+        const [own, other] = [areaOf(file.path), areaOf(path)];
+        return own !== other && !MAY_IMPORT[own]?.includes(other);
+      }),
+    broken: {
+      'policy/decide.ts': `import type { Claims } from '../identity/claims.ts';`,
+      'identity/claims.ts': `import { decide } from '../policy/decide.ts';`,
+      'exchange.ts': `export { x } from './rest/listener.ts';`,
+      'rest/listener.ts': `const gateway = await import('../gateway.ts');`,
+      'newcomer/file.ts': `import { decide } from '../policy/decide.ts';`,
+    },
+    found: [
+      'policy/decide.ts: ../identity/claims.ts',
+      'exchange.ts: ./rest/listener.ts',
+      'rest/listener.ts: ../gateway.ts',
+      'newcomer/file.ts: ../policy/decide.ts',
+    ],
+  },
+  {
+    name: 'no import cycle',
+    find: cyclesOf,
+    broken: {
+      'json/a.ts': `import { b } from './b.ts';`,
+      'json/b.ts': `import type {\n  C,\n} from './c.ts';`,
+      'json/c.ts': `export * from './a.ts';`,
+      'json/d.ts': `import './a.ts';`,
+    },
+    found: ['json/a.ts -> json/b.ts -> json/c.ts -> json/a.ts'],
+  },
+  {
+    name: 'rest and grpc never import each other',
+    find: (tree) =>
+      imports(tree, ({ path }, file) => {
+        const pair = [areaOf(file.path), areaOf(path ?? '')];
+        return pair.includes('rest') && pair.includes('grpc');
+      }),
+    broken: {
+      'rest/a.ts': `import type { Frame } from '../grpc/frames.ts';`,
+      'grpc/b.ts': `import { readHead } from "../rest/head.ts";`,
+    },
+    found: ['rest/a.ts: ../grpc/frames.ts', 'grpc/b.ts: ../rest/head.ts'],
+  },
+  {
+    name: 'policy and operations import no package and no node: module',
+    find: (tree) =>
+      imports(tree, ({ path }, file) => path === undefined && within(file.path, ['policy/', 'operations/'])),
+    broken: {
+      'policy/a.ts': `import { hash } from 'node:crypto';\nimport { b } from './b.ts';`,
+      'operations/rest.ts': `import type { Dispatcher } from 'undici';`,
+      'json/a.ts': `import { isUtf8 } from 'node:buffer';`,
+    },
+    found: ['policy/a.ts: node:crypto', 'operations/rest.ts: undici'],
+  },
+  {
+    name: 'audit, observability and config import no decision code; audit and observability may have its types',
+    find: (tree) =>
+      imports(tree, ({ path, typeOnly }, file) => {
+        if (path === undefined || !DECIDING.includes(areaOf(path))) return false;
+        return areaOf(file.path) === 'config' || (['audit', 'observability'].includes(areaOf(file.path)) && !typeOnly);
+      }),
+    broken: {
+      'audit/record.ts': `import { type Decision, decide } from '../policy/decide.ts';`,
+      'audit/event.ts': `import { type Decision } from '../policy/decide.ts';`,
+      'config/load.ts': `import type { Access } from '../policy/access.ts';`,
+      'observability/log.ts': `import { settle } from '../policy/decide.ts';`,
+    },
+    found: [
+      'audit/record.ts: ../policy/decide.ts',
+      'config/load.ts: ../policy/access.ts',
+      'observability/log.ts: ../policy/decide.ts',
+    ],
+  },
+  {
+    name: 'an import names its module, and the module is there: no test, nothing outside src, nothing computed',
+    find: (tree) => {
+      const known = new Set(tree.map(({ path }) => path));
+      return imports(tree, ({ from, path }) => (path === undefined ? /^computed:|^\//.test(from) : !known.has(path)));
+    },
+    broken: {
+      'cli/main.ts': `import { startDemo } from '../../test/support/demo.ts';\nimport x from '../gone.ts';`,
+      'gateway.ts': `const parts = await import(name);\nconst net = require('node:' + what);`,
+    },
+    found: [
+      'cli/main.ts: ../../test/support/demo.ts',
+      'cli/main.ts: ../gone.ts',
+      'gateway.ts: computed: name',
+      "gateway.ts: computed: 'node:' + what",
+    ],
+  },
+  {
+    name: 'process.env is read in config/load.ts only',
+    find: (tree) => [
+      ...lines(tree, /\bprocess\s*(\?\.|\.)\s*env\b|\bprocess\s*(\?\.)?\[|=\s*process\b(?!\.)/, (path) =>
+        within(path, ['config/load.ts']),
+      ),
+      ...imports(tree, ({ from }) => from === 'node:process' || from === 'process'),
+    ],
+    broken: {
+      'config/load.ts': `const env = process.env;`,
+      'config/secrets.ts': `const a = process.env.A; // process.env`,
+      'rest/a.ts': `const { env } = process;\nconst text = 'process.env';`,
+      'rest/b.ts': `import { env } from 'node:process';\nconst cwd = process.cwd();`,
+    },
+    found: [
+      'config/secrets.ts: const a = process.env.A;',
+      'rest/a.ts: const { env } = process;',
+      'rest/b.ts: node:process',
+    ],
+  },
+  {
+    name: 'the process is ended, and the console written to, in cli only',
+    find: (tree) =>
+      lines(tree, /\bprocess\.(exit|abort|kill|stdout|stderr)|\bconsole\b/, (path) => within(path, ['cli/'])),
+    broken: {
+      'cli/main.ts': `process.exit(1);`,
+      'gateway.ts': `process.exitCode = 1;\nconsole.log(1);`,
+      'rest/a.ts': `// console.log\nprocess.exit(1);`,
+    },
+    found: ['gateway.ts: process.exitCode = 1;', 'gateway.ts: console.log(1);', 'rest/a.ts: process.exit(1);'],
+  },
+  {
+    name: 'jose is imported by identity/token.ts and identity/jwks.ts only',
+    find: owned(/^jose(\/|$)/, ['identity/token.ts', 'identity/jwks.ts'], 'types too'),
+    broken: {
+      'identity/token.ts': `import { jwtVerify } from 'jose';`,
+      'cli/token.ts': `import { SignJWT } from 'jose/jwt/sign';`,
+    },
+    found: ['cli/token.ts: jose/jwt/sign'],
+  },
+  {
+    name: 'Fastify is imported by rest/fastify-lane.ts and observability/admin-listener.ts only',
+    find: owned(
+      /^(fastify|@fastify\/.*)$/,
+      ['rest/fastify-lane.ts', 'observability/admin-listener.ts'],
+      'types are free',
+    ),
+    broken: {
+      'rest/fastify-lane.ts': `import fastify from 'fastify';`,
+      'rest/a.ts': `import type { FastifyRequest } from 'fastify';`,
+      'gateway.ts': `import proxy from '@fastify/http-proxy';`,
+    },
+    found: ['gateway.ts: @fastify/http-proxy'],
+  },
+  {
+    name: 'node:http2 is imported by rest/listener.ts only',
+    find: owned(/^(node:)?http2$/, ['rest/listener.ts'], 'types are free'),
+    broken: { 'grpc/listener.ts': `import { createServer } from 'node:http2';` },
+    found: ['grpc/listener.ts: node:http2'],
+  },
+  {
+    name: 'raw sockets are opened in upstream/sockets.ts and taken in the listeners only',
+    find: owned(
+      /^(node:)?(net|tls|dgram|https)$/,
+      ['upstream/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts', 'grpc/listener.ts'],
+      'types are free',
+    ),
+    broken: {
+      'grpc/relay.ts': `import type { Socket } from 'node:net';`,
+      'grpc/upstream-link.ts': `import { connect, type Socket } from 'node:net';`,
+      'upstream/lookup.ts': `import { connect } from 'tls';`,
+    },
+    found: ['grpc/upstream-link.ts: node:net', 'upstream/lookup.ts: tls'],
+  },
+  {
+    name: '@grpc/grpc-js is imported by upstream/ask-grpc.ts only',
+    find: owned(/^@grpc\//, ['upstream/ask-grpc.ts'], 'types too'),
+    broken: { 'grpc/reject.ts': `import { status } from '@grpc/grpc-js';` },
+    found: ['grpc/reject.ts: @grpc/grpc-js'],
+  },
+  {
+    name: 'undici is imported by upstream/http.ts only, its types are free',
+    find: owned(/^undici(\/|$)/, ['upstream/http.ts'], 'types are free'),
+    broken: {
+      'rest/forward.ts': `import type { Dispatcher } from 'undici';`,
+      'rest/health-answer.ts': `import { request } from 'undici';`,
+    },
+    found: ['rest/health-answer.ts: undici'],
+  },
+  {
+    name: 'no default export',
+    find: (tree) => lines(tree, /\bexport\s+default\b|\bas\s+default\b/, () => false),
+    broken: { 'json/a.ts': `export default 1;`, 'json/b.ts': `const b = 1;\nexport { b as default };` },
+    found: ['json/a.ts: export default 1;', 'json/b.ts: export { b as default };'],
+  },
+  {
+    name: 'only src/index.ts re-exports',
+    find: (tree) => imports(tree, ({ reExport }, { path }) => reExport && path !== 'index.ts'),
+    broken: {
+      'index.ts': `export { createGateway } from './gateway.ts';`,
+      'json/index.ts': `export * from './reader.ts';\nexport type { A } from './a.ts';`,
+    },
+    found: ['json/index.ts: ./reader.ts', 'json/index.ts: ./a.ts'],
+  },
+  {
+    name: 'a Permit is made in policy/decide.ts only, whose class is not exported',
+    find: (tree) => [
+      ...lines(tree, /\bPermitProof\b|\bas\s+(unknown\s+as\s+)?Permit\b/, (path) => path === 'policy/decide.ts'),
+      ...lines(tree, /\bexport\b[^=]*\bPermitProof\b/, (path) => path !== 'policy/decide.ts'),
+    ],
+    broken: {
+      'policy/decide.ts': `export class PermitProof {}\nexport type Permit = PermitProof;\nnew PermitProof();`,
+      'rest/forward.ts': `const permit = { kind: 'permit' } as unknown as Permit;`,
+      'grpc/forward.ts': `const permit: Permit = new PermitProof();`,
+    },
+    found: [
+      "rest/forward.ts: const permit = { kind: '' } as unknown as Permit;",
+      'grpc/forward.ts: const permit: Permit = new PermitProof();',
+      'policy/decide.ts: export class PermitProof {}',
+    ],
+  },
+  {
+    name: 'no URL class near a request path',
+    find: (tree) => {
+      const near = ['rest/', 'grpc/', 'upstream/', 'exchange.ts'];
+      const isOwner = (path: string): boolean => !within(path, near);
+      const modules = imports(tree, ({ from }, { path }) => /^(node:)?url$/.test(from) && !isOwner(path));
+      return [...lines(tree, /\bURL(SearchParams|Pattern)?\b/, isOwner), ...modules];
+    },
+    broken: {
+      'config/schema.ts': `const at = new URL(text);`,
+      'rest/resolve.ts': `const at = new URL(path, base);\nconst URL_LIMIT = 3; // URL`,
+      'exchange.ts': `const ok = URL.canParse(path);`,
+      'upstream/http.ts': `import { parse } from 'node:url';`,
+    },
+    found: [
+      'rest/resolve.ts: const at = new URL(path, base);',
+      'exchange.ts: const ok = URL.canParse(path);',
+      'upstream/http.ts: node:url',
+    ],
+  },
+  {
+    name: 'policy and identity are given the clock',
+    find: (tree) =>
+      lines(tree, /\bDate\b|\bperformance\b|\bhrtime\b/, (path) => !within(path, ['policy/', 'identity/'])),
+    broken: {
+      'identity/authenticate.ts': `const now = Date.now();\nconst at = new Date();`,
+      'policy/decide.ts': `const started = performance.now();`,
+      'gateway.ts': `const now = Date.now;`,
+    },
+    found: [
+      'identity/authenticate.ts: const now = Date.now();',
+      'identity/authenticate.ts: const at = new Date();',
+      'policy/decide.ts: const started = performance.now();',
+    ],
+  },
+  {
+    name: 'no file is longer than 500 lines',
+    find: (tree) =>
+      tree.filter((file) => file.lines > longestOf(file.path)).map(({ path, lines }) => `${path}: ${lines} lines`),
+    broken: { 'json/a.ts': '\n'.repeat(501), 'json/b.ts': '\n'.repeat(500) },
+    found: ['json/a.ts: 501 lines'],
+  },
+];
+
+/** Lines a file may have; more than 500 only with a reason. */
+const LONGER: Readonly<Record<string, { readonly lines: number; readonly reason: string }>> = {
+  'rest/relay-connection.ts': { lines: 700, reason: 'one state machine; to be parted' },
+};
+
+function longestOf(path: string): number {
+  return LONGER[path]?.lines ?? 500;
+}
+
+const source = scan(readTexts(`${ROOT}src`));
+
+for (const { name, find, broken, found } of RULES) {
+  t.test(name, async (t) => {
+    t.strictSame(find(scan(broken)), found, 'the rule finds what breaks it');
+    t.strictSame(find(source), [], 'nothing in src breaks it');
+  });
+}
+
+t.test('the scan reads the whole source, and tells what is long', async (t) => {
+  t.ok(source.length > 60, 'the source is there');
+  const unknown = new Set(source.map(({ path }) => areaOf(path)).filter((area) => !(area in MAY_IMPORT)));
+  t.strictSame([...unknown], [], 'every folder of src has its place in the order of imports');
+  const long = source.filter(({ lines }) => lines > 300).map(({ path, lines }) => `${path} (${lines})`);
+  t.comment(`over 300 lines: ${long.join(', ') || 'none'}`);
+  const stale = Object.keys(LONGER).filter((path) => (source.find((file) => file.path === path)?.lines ?? 0) <= 500);
+  t.strictSame(stale, [], 'every exception for length is needed');
+});
+
+t.test('comments, strings and regular expressions do not mislead the scan', async (t) => {
+  const text = [
+    `const a = "it's"; // import { x } from './x.ts'`,
+    `/* import './y.ts' */ const quote = /['"\`]/;`,
+    `const half = total / 2 / 1; const b = 'a // b'; import type { Z } from './z.ts';`,
+    `const c = \`import \${process.env.HOME} \\\` //\`; import { type Q, type R } from "pkg";`,
+  ].join('\n');
+  const [file] = scan({ 'policy/a.ts': text });
+  t.strictSame(file?.imports, [
+    { from: './z.ts', path: 'policy/z.ts', typeOnly: true, reExport: false },
+    { from: 'pkg', path: undefined, typeOnly: true, reExport: false },
+  ]);
+  t.match(file?.code, /process\.env\.HOME/, 'code in a template is seen');
+});

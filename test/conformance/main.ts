@@ -1,0 +1,66 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startGateway } from '../support/gateway.ts';
+import { Deviations } from '../support/verdicts.ts';
+import { openRealQdrant, type RealQdrant } from './real-qdrant.ts';
+import { replayGrpc, replayRest } from './replay.ts';
+import { isClean, render, totalsOf } from './report.ts';
+
+/*
+ * Asks every recorded verdict again through a running gateway and writes the comparison to `docs/conformance.md`:
+ *   npm run test:conformance -- [file to write]
+ * The upstream is the stand-in, or the unsecured Qdrant without collections that QDRANT_URL (and QDRANT_GRPC_URL) name.
+ * Ends with 0 when all agree, 1 on a difference that is not listed, 2 when it cannot run.
+ */
+const PAGE = fileURLToPath(new URL('../../docs/conformance.md', import.meta.url));
+const FILES = ['verdicts-rest.json', 'cross-rest.json', 'verdicts-grpc.json', 'cross-grpc.json'];
+
+async function run(page: string, real: RealQdrant | undefined): Promise<number> {
+  const settings = real && {
+    'gateway.upstream.rest_url': real.restUrl,
+    'gateway.upstream.grpc_url': real.grpcUrl,
+  };
+  const gateway = await startGateway(settings ? { settings } : {});
+  const listed = new Deviations(...FILES);
+  try {
+    const recording = real === undefined;
+    const compared = [
+      ...(await replayRest(gateway, recording, listed)),
+      ...(await replayGrpc(gateway, recording, listed)),
+    ];
+    mkdirSync(dirname(page), { recursive: true });
+    writeFileSync(page, render(compared, real ? `Qdrant ${real.version}` : 'the in-memory stand-in'));
+    for (const { verdict, outcome } of compared.filter(({ standing }) => standing === 'different')) {
+      console.log(`different: ${verdict.file}: ${verdict.case} as ${verdict.principal}`);
+      console.log(`  native \`${verdict.recorded}\`, ours \`${outcome}\``);
+    }
+    for (const entry of listed.stale()) console.log(`not needed: ${entry}`);
+    const totals = totalsOf(compared);
+    console.log(
+      `${compared.length} verdicts: ${Object.entries(totals)
+        .map(([name, n]) => `${n} ${name}`)
+        .join(', ')}`,
+    );
+    return isClean(totals) ? 0 : 1;
+  } finally {
+    await gateway.close();
+  }
+}
+
+async function main(page: string): Promise<number> {
+  let real: RealQdrant | undefined;
+  try {
+    real = await openRealQdrant(process.env);
+  } catch (error) {
+    console.error(`test:conformance: ${error instanceof Error ? error.message : error}`);
+    return 2;
+  }
+  try {
+    return await run(page, real);
+  } finally {
+    await real?.clear();
+  }
+}
+
+process.exitCode = await main(process.argv[2] ?? PAGE);

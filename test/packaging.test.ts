@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+/** What the package is made of: its files, its locked packages and the runtimes it asks for. */
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Tracked files below a folder; `undefined` without git. */
+function tracked(folder: string): readonly string[] | undefined {
+  try {
+    return execFileSync('git', ['ls-files', '-z', folder], { cwd: ROOT, encoding: 'utf8' }).split('\0').filter(Boolean);
+  } catch {
+    return undefined;
+  }
+}
+
+function keysAmong(texts: Readonly<Record<string, string>>): string[] {
+  const isKey = (name: string, text: string): boolean =>
+    /\.(key|pem|p12|pfx|der)$/.test(name) || /-----BEGIN [A-Z ]*PRIVATE KEY-----\s*[\w+/=]{4}/.test(text);
+  return Object.keys(texts).filter((name) => isKey(name, texts[name] ?? ''));
+}
+
+t.test('certs, config and docker hold no key', async (t) => {
+  const block = (words: string): string => `-----BEGIN ${words}-----\nAAAA`;
+  const broken = { 'a.txt': block('EC PRIVATE KEY'), 'b.key': '', 'c.txt': block('CERTIFICATE'), 'README.md': 'key' };
+  t.strictSame(keysAmong(broken), ['a.txt', 'b.key'], 'the rule finds what breaks it');
+  const names = ['certs', 'config', 'docker'].map(tracked);
+  if (names.includes(undefined)) return t.comment('not a git checkout: tracked files are unknown');
+  const files = names.flatMap((found) => found ?? []);
+  const texts = Object.fromEntries(files.map((name) => [name, readFileSync(`${ROOT}${name}`, 'utf8')]));
+  t.strictSame(keysAmong(texts), []);
+});
+
+interface Manifest {
+  readonly engines: { readonly node: string };
+  readonly files: readonly string[];
+}
+
+interface Lock {
+  readonly packages: Readonly<Record<string, { readonly version?: string; readonly hasInstallScript?: boolean }>>;
+}
+
+const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Manifest;
+const lock = JSON.parse(readFileSync(`${ROOT}package-lock.json`, 'utf8')) as Lock;
+
+t.test('the package holds the build and documents only', async (t) => {
+  const surplus = (files: readonly string[]) =>
+    files.filter((name) => !/^(dist|config|docs|[A-Z]+(\.md)?)$/.test(name));
+  t.strictSame(surplus(['dist', 'src', 'README.md', 'LICENSE', '.', 'certs', 'test']), ['src', '.', 'certs', 'test']);
+  t.strictSame(surplus(manifest.files), []);
+  t.ok(manifest.files.includes('dist'), 'the build is in it');
+});
+
+function isBelow(version: string, floor: string): boolean {
+  const [left = [], right = []] = [version, floor].map((text) => text.split('-')[0]?.split('.').map(Number));
+  const at = right.findIndex((part, i) => part !== left[i]);
+  return at === -1 ? version.includes('-') : (left[at] ?? 0) < (right[at] ?? 0);
+}
+
+/** Oldest releases without known holes, by package and major release. */
+const FLOORS: Readonly<Record<string, readonly string[]>> = {
+  undici: ['6.28.0', '7.29.0', '8.9.0'],
+  '@grpc/grpc-js': ['1.14.4'],
+  fastify: ['5.12.8'],
+};
+
+/** Every copy in the lock below the floor of its line, or of a line without one. */
+function belowFloor({ packages }: Lock): string[] {
+  return Object.entries(packages).flatMap(([path, { version = '0.0.0' }]) => {
+    const floors = FLOORS[path.split('node_modules/').at(-1) ?? ''];
+    const floor = floors?.find((one) => one.split('.')[0] === version.split('.')[0]) ?? floors?.at(-1);
+    return floor !== undefined && isBelow(version, floor) ? [`${path} ${version} is below ${floor}`] : [];
+  });
+}
+
+t.test('locked packages stand at or above their floors', async (t) => {
+  const packages = {
+    'node_modules/undici': { version: '8.8.9' },
+    'node_modules/a/node_modules/undici': { version: '7.29.0' },
+    'node_modules/b/node_modules/undici': { version: '5.99.0' },
+    'node_modules/@grpc/grpc-js': { version: '1.14.4-beta.1' },
+  };
+  t.strictSame(
+    belowFloor({ packages }),
+    [
+      'node_modules/undici 8.8.9 is below 8.9.0',
+      'node_modules/b/node_modules/undici 5.99.0 is below 8.9.0',
+      'node_modules/@grpc/grpc-js 1.14.4-beta.1 is below 1.14.4',
+    ],
+    'the rule finds what breaks it',
+  );
+  t.strictSame(belowFloor(lock), []);
+  for (const name of Object.keys(FLOORS)) t.ok(lock.packages[`node_modules/${name}`], `${name} is locked`);
+  t.notOk(isBelow(lock.packages['node_modules/undici']?.version ?? '', '8.9.0'), 'the undici we use is of the 8 line');
+});
+
+/** Packages with an install script that we never run, and why nothing is missing without it. */
+const SCRIPTS_NOT_NEEDED: Readonly<Record<string, string>> = {
+  'node_modules/protobufjs': 'its script only warns about version ranges',
+};
+
+t.test('no package needs its install script', async (t) => {
+  const found = Object.keys(lock.packages).filter((path) => lock.packages[path]?.hasInstallScript);
+  t.strictSame(found, Object.keys(SCRIPTS_NOT_NEEDED), 'a new one needs a reason here');
+  t.match(readFileSync(`${ROOT}setup.mjs`, 'utf8'), /'--ignore-scripts'/, 'the set-up runs none');
+});
+
+/** Does a range of `>=`, `<` and `||` admit a version? */
+function admits(range: string, version: string): boolean {
+  return range.split('||').some((part) =>
+    part
+      .trim()
+      .split(/\s+/)
+      .every((one) => {
+        const [, sign, bound = ''] = /^(>=|<)(\d+(?:\.\d+)*)$/.exec(one) ?? [];
+        if (sign === undefined) throw new TypeError(`not a comparison: ${one}`);
+        return isBelow(version, bound.padEnd(5, '.0')) === (sign === '<');
+      }),
+  );
+}
+
+t.test('the package and the set-up ask for the same runtimes', async (t) => {
+  const setup: { runtimeIsRecent(version: string): boolean } = await import(
+    new URL('../setup.mjs', import.meta.url).href
+  );
+  const versions = ['20.20.2', '22.23.2', '24.18.0', '24.18.1', '24.99.0', '25.9.9', '26.5.0', '26.5.1', '27.0.0'];
+  for (const version of versions) {
+    t.equal(admits(manifest.engines.node, version), setup.runtimeIsRecent(`v${version}`), `Node ${version}`);
+  }
+  t.equal(setup.runtimeIsRecent('v24.18.1') && !setup.runtimeIsRecent('v24.18.0'), true, 'the floor of the 24 line');
+  t.equal(setup.runtimeIsRecent('v26.5.1') && !setup.runtimeIsRecent('v26.5.0'), true, 'the floor of the 26 line');
+});

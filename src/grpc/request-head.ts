@@ -121,7 +121,6 @@ function isPath(path: string): boolean {
 /** Removed on the way: credentials, and what only the gateway may say about the client. */
 const NOT_SENT_ON = new Set([
   'api-key',
-  'api_key',
   'authorization',
   'forwarded',
   'host',
@@ -133,6 +132,11 @@ const NOT_SENT_ON = new Set([
   'x-real-ip',
 ]);
 
+/** Some readers take an underscore for a dash; a name that could be taken for a removed one is removed as well. */
+function dashed(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name;
+}
+
 /** The header list that goes upstream: the client's without credentials, with the real peer named. */
 export function upstreamFields(head: RequestHead, authority: string, peer: string, tls: boolean): HeaderField[] {
   const fields: HeaderField[] = [
@@ -142,7 +146,7 @@ export function upstreamFields(head: RequestHead, authority: string, peer: strin
     [':authority', authority],
     ['te', 'trailers'],
   ];
-  for (const field of head.fields) if (!NOT_SENT_ON.has(field[0])) fields.push(field);
+  for (const field of head.fields) if (!NOT_SENT_ON.has(dashed(field[0]))) fields.push(field);
   fields.push(['x-forwarded-for', peer], ['x-forwarded-proto', tls ? 'https' : 'http']);
   return fields;
 }

@@ -37,11 +37,12 @@ function depthOf(value: unknown): number {
   return 1 + Math.max(0, ...Object.values(value).map(depthOf));
 }
 
-t.test('it agrees with a parser on any JSON, however it is cut', async () => {
+t.test('it agrees with a parser on any JSON, however it is cut', async (t) => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 7 }), fc.integer({ min: 1, max: 40 }), (value, pieces) => {
       return fits(JSON.stringify(value), pieces) === depthOf(value) <= MAX;
     }),
     { numRuns: 3000 },
   );
+  t.pass('held for every case');
 });

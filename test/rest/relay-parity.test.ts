@@ -195,7 +195,6 @@ for (const tls of [false, true]) {
       return { answers: readAnswers(text), closed, received, outcomes };
     };
     for (const { name, bytes } of tls ? own.slice(0, 24) : [...own, ...paths]) {
-      if (name === 'the beginning of an unknown method') continue;
       t.strictSame(await ask(relay, bytes), await ask(fastify, bytes), name);
     }
     t.strictSame([fastify.faults, relay.faults], [[], []]);
@@ -258,7 +257,6 @@ const answers: readonly (readonly [name: string, ...bytes: string[]])[] = [
   ['a length beside chunked', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'],
   ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd'],
   ['a length that is none', 'HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\nabc'],
-  ['a gzip transfer coding before chunked', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
   ['200 KiB of headers', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(200_000)}\r\n\r\n`],
   ['a bare line feed', 'HTTP/1.1 200 OK\r\nx-a: b\ncontent-length: 0\r\n\r\n'],
   ['a folded header', 'HTTP/1.1 200 OK\r\nx-a: b\r\n c\r\ncontent-length: 0\r\n\r\n'],

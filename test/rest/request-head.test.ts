@@ -251,7 +251,7 @@ t.test('what is plain reads the same in Node', async (t) => {
   t.ok(compared > 100, `${compared} plain heads were compared`);
 });
 
-t.test('what is incomplete is never called plain, whatever comes before the end', async () => {
+t.test('what is incomplete is never called plain, whatever comes before the end', async (t) => {
   fc.assert(
     fc.property(mutated, fc.nat({ max: 10_000 }), (text, at) => {
       const whole = read(text);
@@ -261,4 +261,5 @@ t.test('what is incomplete is never called plain, whatever comes before the end'
     }),
     { numRuns: 5_000 },
   );
+  t.pass('held for every case');
 });

@@ -221,7 +221,7 @@ t.test('items that are listed in part, oddly or twice are left out', async (t) =
   );
 });
 
-t.test('no name that is not listed ever passes', async () => {
+t.test('no name that is not listed ever passes', async (t) => {
   const name = fc.constantFrom('a', 'b', 'secret-1', 'secret-2', '__proto__', '');
   fc.assert(
     fc.property(fc.array(name), fc.array(fc.tuple(name, name)), fc.boolean(), (names, pairs, pretty) => {
@@ -243,6 +243,7 @@ t.test('no name that is not listed ever passes', async () => {
     }),
     { numRuns: 500 },
   );
+  t.pass('held for every case');
 });
 
 const plans: readonly [query: string, sent: string, level: number, anonymous: boolean, needsNames: boolean][] = [

@@ -67,8 +67,8 @@ export interface ExchangeParts {
   readonly authenticate: (rawHeaders: readonly string[]) => Principal | Denial | Promise<Principal | Denial>;
   /** Step 8. Called once for every exchange that got as far as `begin`. Must not throw. */
   readonly record: (exchange: Exchange, outcome: Outcome) => void;
-  /** A fault of ours, with the step it came from; the exchange is denied. Must not throw. */
-  readonly fault: (error: unknown, exchange: Exchange) => void;
+  /** A fault of ours; the exchange is denied, or the whole connection ends where there is none. Must not throw. */
+  readonly fault: (error: unknown, exchange?: Exchange) => void;
 }
 
 /** Steps 2 to 6 for a request whose head has arrived. */

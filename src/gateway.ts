@@ -101,9 +101,9 @@ function createParts(config: Config, secrets: Secrets, lookup: UpstreamLookup, l
     fault: (error, exchange) => {
       const missed = mayLog();
       if (missed === undefined) return;
-      const operation = exchange.resolution?.operation.name;
+      const operation = exchange?.resolution?.operation.name;
       log.error(
-        { ...describeFault(error), protocol: exchange.protocol, operation, ...(missed > 0 ? { missed } : {}) },
+        { ...describeFault(error), protocol: exchange?.protocol, operation, ...(missed > 0 ? { missed } : {}) },
         'a request failed closed',
       );
     },

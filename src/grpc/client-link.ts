@@ -62,6 +62,8 @@ export interface ClientEvents {
   clientAcknowledged(): void;
   /** A fault of one stream, to be reset there. */
   clientFault(fault: Http2Fault): void;
+  /** An error of ours while a frame was handled; the connection ends with it. */
+  ownFault(error: unknown): void;
   clientBurst(): void;
   /** The connection is gone. Called once. */
   clientGone(): void;
@@ -195,7 +197,10 @@ export class ClientLink {
       this.#reader.push(chunk, this.#onFrame);
     } catch (error) {
       if (error instanceof Http2Fault) this.fail(error.code, error.reason);
-      else this.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
+      else {
+        this.#events.ownFault(error);
+        this.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
+      }
     }
     this.#events.clientBurst();
   }

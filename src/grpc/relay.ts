@@ -263,6 +263,10 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.end(exchange);
   }
 
+  ownFault(error: unknown): void {
+    this.#options.parts.fault(error);
+  }
+
   clientBurst(): void {
     this.flush();
     if (this.#upstream.link?.outbox.congested) this.client.socket.pause();

@@ -188,6 +188,10 @@ export class UpstreamHalf implements LinkEvents {
     }
   }
 
+  ownFault(error: unknown): void {
+    this.#options.parts.fault(error);
+  }
+
   upstreamBurst(): void {
     this.#core.flush();
     if (this.#core.client.outbox.congested) this.#link?.pause();

@@ -42,6 +42,8 @@ export interface LinkEvents {
   upstreamGrant(streamId: number, increment: number, frame: Frame): void;
   /** No stream above `lastStreamId` was or will be served. */
   upstreamGoaway(lastStreamId: number): void;
+  /** An error of ours while a frame was handled; the connection ends with it. */
+  ownFault(error: unknown): void;
   /** A burst of frames has been handed over: send what is to be sent. */
   upstreamBurst(): void;
   /** The connection is gone. Called once, never after `close`. `connected`: it had been established. */
@@ -154,7 +156,8 @@ export class UpstreamLink {
   #guard(step: () => void): void {
     try {
       step();
-    } catch {
+    } catch (error) {
+      if (!(error instanceof Http2Fault)) this.#events.ownFault(error);
       this.#lose('broken');
       this.#socket.destroy();
     }

@@ -116,6 +116,7 @@ function demoDefaults(before: Config, keys: DemoKeys, restUrl: string, grpcUrl: 
   const own = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   return {
     ...(own ? {} : { 'service.api_key': keys.api_key, 'service.read_only_api_key': keys.read_only_api_key }),
+    log_level: 'WARN',
     'service.jwt_rbac': true,
     'service.enable_tls': true,
     'service.host': '127.0.0.1',

@@ -35,6 +35,7 @@ export class H2Client {
 
   private constructor(socket: Socket) {
     this.socket = socket;
+    socket.setNoDelay(true);
     const reader = new FrameReader(16_777_215);
     socket.on('data', (chunk: Buffer) => {
       reader.push(chunk, (frame) => this.#see(frame));

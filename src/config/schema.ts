@@ -138,7 +138,9 @@ const limits = z.strictObject({
 const gateway = z.strictObject({
   upstream: upstream.prefault({}),
   insecure_allow_no_key: flag(false, 'start with no key at all: everybody may do everything'),
-  rest: z.strictObject({ relay: flag(true, 'relay plain REST requests at socket level (reserved)') }).prefault({}),
+  rest: z
+    .strictObject({ relay: flag(true, 'relay plain REST requests at socket level; off: Fastify takes them all') })
+    .prefault({}),
   limits: limits.prefault({}),
   value_exists: z
     .strictObject({ timeout_ms: whole(MILLISECONDS, 2000, 'time for the look-up of a `value_exists` claim') })

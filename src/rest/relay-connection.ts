@@ -1,52 +1,21 @@
 import type { Socket } from 'node:net';
-import { begin, finish, type Protocol, resume } from '../exchange.ts';
+import { begin, finish, resume } from '../exchange.ts';
 import { DepthMeter } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { findNames } from './inspection.ts';
-import type { LaneOptions } from './lane-options.ts';
 import { isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
-import { type AnswerEnding, clientHead, refusal, upstreamHead } from './relay-answer.ts';
+import { upstreamHead } from './relay-answer.ts';
+import { RelayClient } from './relay-client.ts';
+import type { RelayContext } from './relay-context.ts';
 import type { RelayExchange, RelaySteps } from './relay-exchange.ts';
-import { Intake } from './relay-intake.ts';
-import { type AnswerSink, type RelayUpstream, UpstreamLink } from './relay-upstream.ts';
+import type { Intake } from './relay-intake.ts';
+import { type KnownHead, RelayRequests } from './relay-requests.ts';
+import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
 import { BODY_TIMEOUT, TOO_DEEP } from './request-body.ts';
-import { type HeadReading, type PlainHead, readRequestHead } from './request-head.ts';
-import type { Resolve, RestResolution } from './resolve.ts';
 import type { AnswerHead } from './response-head.ts';
 import type { Peer } from './rest-exchange.ts';
-import { isUrlRecovery } from './url-recovery.ts';
-
-/** What the connections of one listener share. */
-export interface RelayContext {
-  readonly options: Pick<
-    LaneOptions,
-    | 'parts'
-    | 'cors'
-    | 'maxInspectedBytes'
-    | 'nestingGuard'
-    | 'inspection'
-    | 'bodyIdleMs'
-    | 'answerIdleMs'
-    | 'maxHeaders'
-    | 'snapshotUrlRecovery'
-  >;
-  readonly limits: {
-    readonly maxHeaderBytes: number;
-    readonly headersTimeoutMs: number;
-    readonly keepAliveTimeoutMs: number;
-  };
-  readonly upstream: RelayUpstream;
-  readonly resolve: Resolve;
-  readonly protocol: Protocol<RelayExchange>;
-  /** Moves in ticks. */
-  readonly clock: { readonly now: number; readonly date: string; readonly draining: boolean };
-  /** Gives the client's socket to the other lane, `unread` before everything that is still to come. */
-  readonly handOver: (socket: Socket, unread: Buffer) => void;
-  /** The connection is over, or somebody else's. */
-  readonly closed: (connection: RelayConnection) => void;
-}
 
 /**
  * - `head`: waits for a request, or has a part of its head
@@ -69,17 +38,6 @@ const SHORT_BODY = 65_536;
 const LINGER_MS = 1_000;
 const LINGER_BYTES = 1_048_576;
 const TIMED_OUT = 408;
-/** A burst up to this size is copied into one buffer: cheaper than several in one write. */
-const COPIED_BYTES = 16_384;
-const LF = 0x0a;
-
-/** A head as it came, and what was made of it. Clients repeat themselves; only the credential is judged each time. */
-interface KnownHead {
-  readonly bytes: Buffer;
-  readonly head: PlainHead;
-  readonly resolution: RestResolution;
-  sent: Buffer | undefined;
-}
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
@@ -87,16 +45,18 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   readonly #context: RelayContext;
   readonly #peer: Peer;
   readonly #link: UpstreamLink;
-  readonly #intake = new Intake();
+  readonly #requests: RelayRequests;
+  readonly #intake: Intake;
+  readonly #client: RelayClient;
+  readonly #closed: (connection: RelayConnection) => void;
   #phase: Phase = 'head';
   #deadline: number;
   /** When a client that takes none of its answer is given up. */
   #drainDeadline = NEVER;
   /** Bytes of a head have come, or the connection is new: the time for it runs. */
   #headBegun = true;
-  /** Bytes of an incomplete head that were looked at. */
-  #scanned = 0;
-  #known: KnownHead | undefined;
+  /** The current one. */
+  #request: KnownHead | undefined;
   #exchange: RelayExchange | undefined;
   /** What waits for a held body. */
   #held: Permit | Conditional | undefined;
@@ -105,19 +65,17 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #bodyLeft = 0;
   #close = false;
   #linger = 0;
+  /** Bytes of its last answer that an idle client had not taken when it was last looked at. */
+  #owed = 0;
   #advancing = false;
-  #answer:
-    | {
-        readonly from: AnswerHead;
-        readonly head: PlainHead;
-        readonly date: string;
-        readonly close: boolean;
-        readonly bytes: Buffer;
-      }
-    | undefined;
 
-  constructor(socket: Socket, peer: Peer, context: RelayContext) {
+  /** @param closed called once: the connection is over, or somebody else's */
+  constructor(socket: Socket, peer: Peer, context: RelayContext, closed: (connection: RelayConnection) => void) {
     this.#socket = socket;
+    this.#closed = closed;
+    this.#requests = new RelayRequests(context);
+    this.#intake = this.#requests.intake;
+    this.#client = new RelayClient(socket, context);
     this.#peer = peer;
     this.#context = context;
     this.#link = new UpstreamLink(context.upstream, this, () => context.clock.now);
@@ -151,6 +109,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       answerRaw(this.#socket, TIMED_OUT, '');
     } else if (this.#phase === 'lingering') {
       this.#end();
+    } else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
+      // Not idle: it still takes its last answer.
+      this.#owed = this.#socket.writableLength;
+      this.#deadline = this.#context.clock.now + this.#context.options.answerIdleMs;
     } else {
       this.#socket.destroy();
     }
@@ -207,6 +169,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   readonly #onClose = (): void => {
     this.#over();
     this.#record();
+    this.#closed(this);
   };
 
   /** What came too early waits, within bounds. */
@@ -234,48 +197,23 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** `false` = there is no whole, plain request to begin. */
   #beginNext(): boolean {
-    const { clock, limits, resolve, options, protocol } = this.#context;
-    const bytes = this.#intake.bytes;
-    let known = this.#recognise(bytes);
-    if (!known) {
-      const head = this.#readHead(bytes);
-      if (head === 'incomplete') {
-        if (!this.#headBegun) this.#deadline = clock.now + limits.headersTimeoutMs;
-        this.#headBegun = true;
-        return false;
-      }
-      const resolution = head === 'odd' ? undefined : resolve(head.method, head.target);
-      if (head === 'odd' || !resolution || !isRelayable(head, resolution, options)) {
-        this.#handOver();
-        return false;
-      }
-      known = { bytes: Buffer.from(bytes.subarray(0, head.length)), head, resolution, sent: undefined };
-      this.#known = known;
+    const { clock, limits, options, protocol } = this.#context;
+    const next = this.#requests.next();
+    if (next === 'incomplete') {
+      if (!this.#headBegun) this.#deadline = clock.now + limits.headersTimeoutMs;
+      this.#headBegun = true;
+      return false;
     }
-    this.#scanned = 0;
+    if (next === 'odd') {
+      this.#handOver();
+      return false;
+    }
     this.#phase = 'deciding';
     this.#deadline = NEVER;
-    this.#exchange = newExchange(this, known, this.#peer);
+    this.#request = next;
+    this.#exchange = newExchange(this, next, this.#peer);
     begin(options.parts, protocol, this.#exchange);
     return true;
-  }
-
-  #recognise(bytes: Buffer): KnownHead | undefined {
-    const known = this.#known;
-    const size = known?.bytes.length ?? 0;
-    return known && bytes.length >= size && bytes.compare(known.bytes, 0, size, 0, size) === 0 ? known : undefined;
-  }
-
-  /** A head that comes in many pieces is read again only when another line of it is there. */
-  #readHead(bytes: Buffer): HeadReading {
-    const { options, limits } = this.#context;
-    const from = this.#scanned;
-    if (from > SHORT_HEAD && bytes.length < limits.maxHeaderBytes && isPlainPiece(bytes, from)) {
-      this.#scanned = bytes.length;
-      return 'incomplete';
-    }
-    this.#scanned = bytes.length;
-    return readRequestHead(bytes, { maxBytes: limits.maxHeaderBytes, maxFields: options.maxHeaders });
   }
 
   inspect(exchange: RelayExchange, conditional: Conditional): void {
@@ -372,10 +310,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   #upstreamHead(exchange: RelayExchange): Buffer {
     const { authority } = this.#context.upstream;
-    const known = this.#known;
-    if (known?.head !== exchange.head) return upstreamHead(exchange, exchange.resolution.pathToSend, authority);
-    known.sent ??= upstreamHead(exchange, exchange.resolution.pathToSend, authority);
-    return known.sent;
+    const request = this.#request;
+    const head = request?.sent ?? upstreamHead(exchange, exchange.resolution.pathToSend, authority);
+    if (request) request.sent = head;
+    return head;
   }
 
   /** Takes the head, and of the body what is there. */
@@ -421,9 +359,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       exchange.status = head.status;
       // What is left of a refused upload is not waited for.
       this.#close = exchange.head.close || this.#context.clock.draining || this.#bodyLeft > 0;
-      this.#write([this.#clientHead(exchange, head), ...parts]);
+      this.#client.answer(exchange, head, parts, this.#close);
     } else {
-      this.#write(parts);
+      this.#client.write(parts);
     }
     if (ended) {
       this.#answered();
@@ -435,22 +373,6 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   onAnswerFault(denial: Denial): void {
     if (this.#exchange) this.reject(this.#exchange, denial);
-  }
-
-  #clientHead(exchange: RelayExchange, from: AnswerHead): Buffer {
-    const { head } = exchange;
-    const { date } = this.#context.clock;
-    const close = this.#close;
-    const last = this.#answer;
-    if (last?.from === from && last.head === head && last.date === date && last.close === close) return last.bytes;
-    const bytes = clientHead(exchange, from, this.#context.options.cors, this.#ending(close));
-    this.#answer = { from, head, date, close, bytes };
-    return bytes;
-  }
-
-  #ending(close: boolean): AnswerEnding {
-    const { clock, limits } = this.#context;
-    return { close, keepAliveMs: limits.keepAliveTimeoutMs, date: clock.date };
   }
 
   reject(exchange: RelayExchange, denial: Denial): void {
@@ -466,32 +388,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const unread = exchange.hasBody && !exchange.whole && (!sent || this.#bodyLeft > 0);
     const last = unread && (exchange.head.contentLength > SHORT_BODY || denial.status === TIMED_OUT);
     this.#close = last || exchange.head.close || this.#context.clock.draining;
-    const { cors } = this.#context.options;
-    const bytes = refusal(exchange, denial, cors, this.#ending(this.#close));
     exchange.status = denial.status;
-    exchange.sent += bytes[1]?.length ?? 0;
-    this.#write(bytes);
+    exchange.sent += this.#client.refuse(exchange, denial, this.#close);
     if (denial.status === TIMED_OUT) this.#bodyLeft = 0;
     this.#answered();
-  }
-
-  /** One write for everything. */
-  #write(parts: readonly Buffer[]): void {
-    const [first] = parts;
-    if (!first || this.#socket.destroyed) return;
-    if (parts.length === 1) {
-      this.#socket.write(first);
-      return;
-    }
-    let size = 0;
-    for (const part of parts) size += part.length;
-    if (size <= COPIED_BYTES) {
-      this.#socket.write(Buffer.concat(parts, size));
-      return;
-    }
-    this.#socket.cork();
-    for (const part of parts) this.#socket.write(part);
-    this.#socket.uncork();
   }
 
   /** The answer is written: on to what the connection is good for now. */
@@ -515,6 +415,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     }
     this.#deadline = clock.now + limits.keepAliveTimeoutMs;
     this.#headBegun = false;
+    this.#owed = 0;
     this.#phase = this.#bodyLeft > 0 ? 'skipping' : 'head';
     this.#socket.resume();
     this.#advance();
@@ -538,9 +439,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     else this.#socket.resetAndDestroy();
   }
 
-  /** Ends the connection behind what is written. */
+  /** Ends the connection behind what is written, and in any case. */
   #end(): void {
     this.#over();
+    this.#deadline = this.#context.clock.now + this.#context.options.answerIdleMs;
     this.#socket.destroySoon();
   }
 
@@ -560,6 +462,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#exchange = undefined;
     this.#over();
     socket.off('data', this.#onData).off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose);
+    this.#closed(this);
     this.#context.handOver(socket, unread);
   }
 
@@ -569,35 +472,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#deadline = NEVER;
     this.#drainDeadline = NEVER;
     this.#link.destroy();
-    this.#intake.clear();
-    this.#known = undefined;
-    this.#context.closed(this);
+    this.#requests.clear();
+    this.#request = undefined;
   }
-}
-
-/** Heads up to this size are read again with every piece: their method and target are judged as early as elsewhere. */
-const SHORT_HEAD = 64;
-
-/** No line ends in what is new, and nothing in it is odd. */
-function isPlainPiece(bytes: Buffer, from: number): boolean {
-  for (let at = from; at < bytes.length; at++) {
-    const byte = bytes[at] as number;
-    if (byte === LF || byte > 0x7e) return false;
-    if (byte < 0x20 && !(byte === 0x0d && at === bytes.length - 1)) return false;
-  }
-  return true;
-}
-
-/** What the other lane does something of its own with, or what would not be sent as it came, is left to it. */
-function isRelayable(
-  head: PlainHead,
-  { operation, refusal: refused, pathToSend }: RestResolution,
-  options: RelayContext['options'],
-): boolean {
-  if (head.coded || refused !== undefined || operation.unlisted || operation.withheld) return false;
-  if (operation.requires.scope === 'public' || operation.filter === 'telemetry') return false;
-  if (isUrlRecovery(operation, options)) return false;
-  return pathToSend === head.target;
 }
 
 function newExchange(connection: RelaySteps, { head, resolution }: KnownHead, peer: Peer): RelayExchange {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Protocol } from '../exchange.ts';
-import { RelayConnection, type RelayContext } from './relay-connection.ts';
+import { RelayConnection } from './relay-connection.ts';
+import type { RelayContext } from './relay-context.ts';
 import type { RelayExchange } from './relay-exchange.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
 import { createResolver } from './resolve.ts';
@@ -42,7 +43,9 @@ export function createRelay({ options, limits, upstream, handOver }: RelayOption
     protocol: PROTOCOL,
     clock,
     handOver,
-    closed: (connection) => connections.delete(connection),
+  };
+  const closed = (connection: RelayConnection): void => {
+    connections.delete(connection);
   };
   const ticker = setInterval(() => {
     clock.now = Date.now();
@@ -52,7 +55,7 @@ export function createRelay({ options, limits, upstream, handOver }: RelayOption
   ticker.unref();
   return {
     take: (socket) => {
-      connections.add(new RelayConnection(socket, peerOf(socket), context));
+      connections.add(new RelayConnection(socket, peerOf(socket), context, closed));
     },
     drain: () => {
       clock.draining = true;

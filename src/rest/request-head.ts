@@ -53,6 +53,8 @@ for (let code = 0x21; code <= LAST_VISIBLE; code++) {
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
 const VERSION = Buffer.from(' HTTP/1.1\r\n', 'latin1');
 const MAX_LENGTH_DIGITS = 15;
+/** A name or an address, and a port. */
+const HOST = /^(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /** Where the parts of the head that is being read begin and end: name start, name end, value start, value end. */
 let marks = new Int32Array(4 * 128);
@@ -222,7 +224,7 @@ function note(framing: Framing, name: string, value: string): void {
 }
 
 function noteHost(framing: Framing, value: string): void {
-  if (framing.host !== undefined || value === '' || value.includes(' ')) framing.odd = true;
+  if (framing.host !== undefined || !HOST.test(value)) framing.odd = true;
   framing.host = value;
 }
 

@@ -49,6 +49,9 @@ const plain: readonly (readonly [name: string, text: string])[] = [
   ['a dot in a name', request(HOST, 'GET /collections/.a HTTP/1.1')],
   ['dots and slashes in the query', request(HOST, 'GET /c?/../a//b/./%zz HTTP/1.1')],
 ];
+for (const host of ['x', 'x.test:80', 'x_y', '127.0.0.1:6333', '[::1]:6333']) {
+  t.type(read(request(`host: ${host}\r\n`)), 'object', `plain: the host ${host}`);
+}
 for (const [name, text] of plain) t.type(read(text), 'object', `plain: ${name}`);
 
 const odd: readonly (readonly [name: string, text: string])[] = [
@@ -84,6 +87,10 @@ const odd: readonly (readonly [name: string, text: string])[] = [
   ['no host', request('')],
   ['an empty host', request('host:\r\n')],
   ['a blank in the host', request('host: x y\r\n')],
+  ...['x/y', 'a@x', 'x:y', 'x?y', 'x, y', 'x:', ':1', '[::1', 'x#y'].map((host): [string, string] => [
+    `the host ${host}`,
+    request(`host: ${host}\r\n`),
+  ]),
   ['two hosts', request(`${HOST}Host: x\r\n`)],
   ['two keys', request(`${HOST}api-key: a\r\nApi-Key: a\r\n`)],
   ['two authorizations', request(`${HOST}authorization: a\r\nauthorization: b\r\n`)],

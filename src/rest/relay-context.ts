@@ -1,0 +1,34 @@
+import type { Socket } from 'node:net';
+import type { Protocol } from '../exchange.ts';
+import type { LaneOptions } from './lane-options.ts';
+import type { RelayExchange } from './relay-exchange.ts';
+import type { RelayUpstream } from './relay-upstream.ts';
+import type { Resolve } from './resolve.ts';
+
+/** What the connections of one listener share. */
+export interface RelayContext {
+  readonly options: Pick<
+    LaneOptions,
+    | 'parts'
+    | 'cors'
+    | 'maxInspectedBytes'
+    | 'nestingGuard'
+    | 'inspection'
+    | 'bodyIdleMs'
+    | 'answerIdleMs'
+    | 'maxHeaders'
+    | 'snapshotUrlRecovery'
+  >;
+  readonly limits: {
+    readonly maxHeaderBytes: number;
+    readonly headersTimeoutMs: number;
+    readonly keepAliveTimeoutMs: number;
+  };
+  readonly upstream: RelayUpstream;
+  readonly resolve: Resolve;
+  readonly protocol: Protocol<RelayExchange>;
+  /** Moves in ticks. */
+  readonly clock: { readonly now: number; readonly date: string; readonly draining: boolean };
+  /** Gives the client's socket to the other lane, `unread` before everything that is still to come. */
+  readonly handOver: (socket: Socket, unread: Buffer) => void;
+}

@@ -1,0 +1,96 @@
+import type { RelayContext } from './relay-context.ts';
+import { Intake } from './relay-intake.ts';
+import { type HeadReading, type PlainHead, readRequestHead } from './request-head.ts';
+import type { RestResolution } from './resolve.ts';
+import { isUrlRecovery } from './url-recovery.ts';
+
+const LF = 0x0a;
+
+/** A head as it came, and what was made of it. Clients repeat themselves; only the credential is judged each time. */
+export interface KnownHead {
+  readonly bytes: Buffer;
+  readonly head: PlainHead;
+  readonly resolution: RestResolution;
+  /** The head that goes upstream for it, once one has. */
+  sent: Buffer | undefined;
+}
+
+/** What came from a client and is not used yet, read as requests. */
+export class RelayRequests {
+  /** Everything that is not used yet, from the head of the current request on. */
+  readonly intake = new Intake();
+  readonly #context: RelayContext;
+  #known: KnownHead | undefined;
+  /** Bytes of an incomplete head that were looked at. */
+  #scanned = 0;
+
+  constructor(context: RelayContext) {
+    this.#context = context;
+  }
+
+  /** The request that stands first; its bytes stay. `odd`: none for this lane. */
+  next(): KnownHead | 'incomplete' | 'odd' {
+    const { options, resolve } = this.#context;
+    const bytes = this.intake.bytes;
+    const repeated = this.#recognise(bytes);
+    if (repeated) {
+      this.#scanned = 0;
+      return repeated;
+    }
+    const head = this.#readHead(bytes);
+    if (typeof head === 'string') return head;
+    this.#scanned = 0;
+    const resolution = resolve(head.method, head.target);
+    if (!isRelayable(head, resolution, options)) return 'odd';
+    this.#known = { bytes: Buffer.from(bytes.subarray(0, head.length)), head, resolution, sent: undefined };
+    return this.#known;
+  }
+
+  clear(): void {
+    this.intake.clear();
+    this.#known = undefined;
+  }
+
+  #recognise(bytes: Buffer): KnownHead | undefined {
+    const known = this.#known;
+    const size = known?.bytes.length ?? 0;
+    return known && bytes.length >= size && bytes.compare(known.bytes, 0, size, 0, size) === 0 ? known : undefined;
+  }
+
+  /** A head that comes in many pieces is read again only when another line of it is there. */
+  #readHead(bytes: Buffer): HeadReading {
+    const { options, limits } = this.#context;
+    const from = this.#scanned;
+    if (from > SHORT_HEAD && bytes.length < limits.maxHeaderBytes && isPlainPiece(bytes, from)) {
+      this.#scanned = bytes.length;
+      return 'incomplete';
+    }
+    this.#scanned = bytes.length;
+    return readRequestHead(bytes, { maxBytes: limits.maxHeaderBytes, maxFields: options.maxHeaders });
+  }
+}
+
+/** Heads up to this size are read again with every piece: their method and target are judged as early as elsewhere. */
+const SHORT_HEAD = 64;
+
+/** No line ends in what is new, and nothing in it is odd. */
+function isPlainPiece(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === LF || byte > 0x7e) return false;
+    if (byte < 0x20 && !(byte === 0x0d && at === bytes.length - 1)) return false;
+  }
+  return true;
+}
+
+/** What the other lane does something of its own with, or what would not be sent as it came, is left to it. */
+function isRelayable(
+  head: PlainHead,
+  { operation, refusal: refused, pathToSend }: RestResolution,
+  options: RelayContext['options'],
+): boolean {
+  if (head.coded || refused !== undefined || operation.unlisted || operation.withheld) return false;
+  if (operation.requires.scope === 'public' || operation.filter === 'telemetry') return false;
+  if (isUrlRecovery(operation, options)) return false;
+  return pathToSend === head.target;
+}

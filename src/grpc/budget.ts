@@ -1,6 +1,6 @@
 /**
  * How many frames that cost us more than their sender one connection may send: PING, SETTINGS, RST_STREAM, PRIORITY,
- * WINDOW_UPDATE, empty DATA. A leaky bucket; ordinary clients stay far below it.
+ * CONTINUATION, empty DATA. A leaky bucket; ordinary clients stay far below it.
  */
 export class FrameBudget {
   readonly #burst: number;

@@ -6,7 +6,7 @@ import { answerPreflight } from './cors.ts';
 import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
-import { toUpstreamHeaders } from './headers.ts';
+import { isClosing, toUpstreamHeaders } from './headers.ts';
 import { inspect } from './inspection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { measureFirst } from './nesting-guard.ts';
@@ -90,6 +90,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
 
   return {
     handle(request, response) {
+      if (isClosing(request.socket)) return;
       response.on('error', ignore);
       request.on('error', ignore);
       try {

@@ -132,4 +132,22 @@ export function writeHead(exchange: RestExchange, status: number, headers: reado
   }
   exchange.answered = true;
   response.writeHead(status);
+  if (!isHttp2(exchange) && (!response.shouldKeepAlive || hasClose(headers))) closing.add(exchange.request.socket);
+}
+
+/** Connections whose last answer has begun. Weak: a socket that is gone is forgotten. */
+const closing = new WeakSet<object>();
+
+/**
+ * Has the last answer on this connection begun? What a client sends behind it is not a request any more (RFC 9112
+ * section 9.6), although Node's parser hands it over as one.
+ */
+export function isClosing(socket: object): boolean {
+  return closing.has(socket);
+}
+
+function hasClose(headers: readonly string[]): boolean {
+  for (let i = 0; i + 1 < headers.length; i += 2)
+    if (headers[i] === 'connection' && headers[i + 1] === 'close') return true;
+  return false;
 }

@@ -14,13 +14,13 @@ const { main, alt, read } = RECORDED.keys;
 const POINTS = [1, 2, 3].map((n) => ({ id: n, vector: [n], payload: { city: 'Rome', n, flag: n === 1 } }));
 const MANAGE_REFUSED = 'Forbidden: Global manage access is required';
 
-function settingsOf(altKey: string | undefined): Record<string, unknown> {
+function settingsOf(altKey: string | undefined, relay: boolean): Record<string, unknown> {
   const keys = { 'service.api_key': main, 'service.read_only_api_key': read, 'service.alt_api_key': altKey };
-  return keys;
+  return { ...keys, 'gateway.rest.relay': relay };
 }
 
-async function startRecorded(altKey: string | undefined): Promise<TestGateway> {
-  const gateway = await startGateway({ settings: settingsOf(altKey) });
+async function startRecorded(altKey: string | undefined, relay: boolean): Promise<TestGateway> {
+  const gateway = await startGateway({ settings: settingsOf(altKey, relay) });
   const put = async (path: string, body: unknown, method = 'PUT'): Promise<void> => {
     const headers = { 'content-type': 'application/json' };
     const response = await fetch(`${gateway.upstream.restUrl}${path}`, { method, headers, body: JSON.stringify(body) });
@@ -93,8 +93,8 @@ function listedNames(message: Buffer): string[] {
   return names.sort();
 }
 
-async function replay(t: Tap, altKey: string | undefined, cases: readonly RecordedCase[]): Promise<void> {
-  const gateway = await startRecorded(altKey);
+async function replay(t: Tap, altKey: string | undefined, cases: readonly RecordedCase[], relay = true): Promise<void> {
+  const gateway = await startRecorded(altKey, relay);
   const client = frameClient(gateway);
   t.teardown(async () => {
     client.close();
@@ -127,6 +127,7 @@ async function replay(t: Tap, altKey: string | undefined, cases: readonly Record
 type Tap = Pick<typeof t, 'strictSame' | 'pass' | 'comment' | 'teardown'>;
 
 t.test('with all three keys', (t) => replay(t, alt, RECORDED.cases));
+t.test('with all three keys, REST by Fastify', (t) => replay(t, alt, RECORDED.cases, false));
 t.test('without an alternative key', (t) =>
   replay(
     t,

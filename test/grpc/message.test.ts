@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { DEFAULT_MESSAGE_LIMITS, inflateMember, MessageReader, type MessageSink } from '../../src/grpc/message.ts';
 import { WireFault } from '../../src/grpc/wire.ts';
+import { Deviations } from '../support/verdicts.ts';
 
 /** Keeps whole messages, and checks what the reader promises a sink. */
 class Collector implements MessageSink {
@@ -108,8 +109,6 @@ t.test('only one whole gzip member is read', async (t) => {
     return copy;
   };
   const rows: [what: string, bytes: Buffer, text: RegExp][] = [
-    ['two members', Buffer.concat([member, gzipSync('two')]), /bytes behind/],
-    ['a byte behind', Buffer.concat([member, Buffer.of(0)]), /bytes behind/],
     ['nothing', Buffer.alloc(0), /unexpected end/],
     ['a truncated tail', member.subarray(0, -1), /unexpected end/],
     ['truncated data', member.subarray(0, 14), /unexpected end/],
@@ -132,6 +131,24 @@ t.test('only one whole gzip member is read', async (t) => {
       `${what}: ${answer}`,
     );
   }
+  // Upstream's decoder reads the first member of these, whatever its header holds, and leaves what is behind it.
+  const readUpstream: [what: string, bytes: Buffer][] = [
+    ['a gzip message with two members', Buffer.concat([member, gzipSync('two')])],
+    ['a gzip message with a byte behind it', Buffer.concat([member, Buffer.of(0)])],
+    [
+      'a gzip message with a file name',
+      Buffer.concat([broken(3, 8).subarray(0, 10), Buffer.from('n\0'), member.subarray(10)]),
+    ],
+  ];
+  const file = 'grpc/message.test.ts';
+  const deviations = new Deviations(file);
+  for (const [what, bytes] of readUpstream) {
+    const answer = read([framed(bytes, 1)], gzip);
+    const verdict = { file, case: what, principal: '', grant: null, request: bytes, recorded: 'served' };
+    t.equal(deviations.settled(typeof answer === 'string' ? answer : 'served', verdict), 'served', what);
+    t.type(answer, 'string', 'and is refused');
+  }
+  t.strictSame(deviations.stale(), [], 'every listed deviation is one');
   t.equal(inflateMember(member, 3).toString(), 'one', 'exactly at the limit');
 });
 

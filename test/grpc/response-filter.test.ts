@@ -1,59 +1,41 @@
-import { readFileSync } from 'node:fs';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import t from 'tap';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { filterMessage } from '../../src/grpc/response-filter.ts';
 import { WireFault } from '../../src/grpc/wire.ts';
-import type { CollectionMode, ListAccess } from '../../src/policy/access.ts';
+import type { ListAccess } from '../../src/policy/access.ts';
 import type { ResponseFilterName } from '../../src/policy/operation.ts';
-
-type Entry = string | [alias: string, collection: string];
-
-interface Filtered {
-  path: string;
-  all: Entry[];
-  answers: Record<string, Entry[] | string>;
-}
-
-interface Cases {
-  principals: Record<string, 'm' | 'r' | Record<string, CollectionMode>>;
-  cases: Filtered[];
-}
+import {
+  type Entry,
+  entryOf,
+  filteredGrpcVerdicts,
+  listAnswer,
+  listedEntries,
+} from '../support/filtered-grpc-verdicts.ts';
+import { Deviations } from '../support/verdicts.ts';
 
 function list(...names: string[]): ListAccess {
   return { kind: 'list', modes: new Map(names.map((name) => [name, 'r'])) };
 }
 
-function entryOf(entry: Entry): Uint8Array {
-  const writer = new BinaryWriter();
-  const names = typeof entry === 'string' ? [entry] : entry;
-  for (const [index, name] of names.entries()) writer.tag(index + 1, WireType.LengthDelimited).string(name);
-  return writer.finish();
-}
-
-function answer(entries: Entry[]): Buffer {
-  const writer = new BinaryWriter();
-  for (const entry of entries) writer.tag(1, WireType.LengthDelimited).bytes(entryOf(entry));
-  return Buffer.from(writer.tag(2, WireType.Bit64).double(0.25).finish());
-}
-
 t.test('recorded filtered answers are reproduced from what an unsecured upstream answers', async (t) => {
-  const { principals, cases }: Cases = JSON.parse(
-    readFileSync(new URL('../cases/filtered-grpc.json', import.meta.url), 'utf8'),
-  );
+  const deviations = new Deviations('filtered-grpc.json');
   let count = 0;
-  for (const { path, all, answers } of cases) {
-    const filter = resolveGrpc(path).operation.filter;
-    if (!filter) throw new Error(`${path} has no filter`);
-    for (const [principal, seen] of Object.entries(answers)) {
-      const grant = principals[principal];
-      if (typeof grant !== 'object' || typeof seen === 'string') continue;
-      const access: ListAccess = { kind: 'list', modes: new Map(Object.entries(grant)) };
-      t.same(filterMessage(filter, answer(all), access), answer(seen), `${path} as ${principal}`);
-      count += 1;
-    }
+  for (const verdict of filteredGrpcVerdicts()) {
+    const { grant, request } = verdict;
+    if (typeof grant !== 'object' || grant === null || typeof request.seen === 'string') continue;
+    const filter = resolveGrpc(request.path).operation.filter;
+    if (!filter) throw new Error(`${request.path} has no filter`);
+    const access: ListAccess = { kind: 'list', modes: new Map(Object.entries(grant)) };
+    const shown = filterMessage(filter, listAnswer(request.all), access);
+    const outcome = `0 ${JSON.stringify(listedEntries(shown))}`;
+    const name = `${verdict.case} as ${verdict.principal}`;
+    t.equal(deviations.settled(outcome, verdict), verdict.recorded, name);
+    t.same(shown, listAnswer(listedEntries(shown)), `${name}: the time is kept and nothing else is there`);
+    count += 1;
   }
+  t.strictSame(deviations.stale(), [], 'every listed deviation is one');
   t.ok(count > 30, `${count} answers compared`);
 });
 
@@ -63,17 +45,17 @@ t.test('an alias is shown only when its collection is listed too', async (t) => 
     ['y', 'b'],
     ['z', 'a'],
   ];
-  t.same(filterMessage('aliases-list', answer(all), list('a', 'x', 'y')), answer([['x', 'a']]));
-  t.same(filterMessage('aliases-list', answer(all), list('a', 'b', 'x', 'y', 'z')), answer(all));
-  t.same(filterMessage('aliases-list', answer(all), list()), answer([]));
+  t.same(filterMessage('aliases-list', listAnswer(all), list('a', 'x', 'y')), listAnswer([['x', 'a']]));
+  t.same(filterMessage('aliases-list', listAnswer(all), list('a', 'b', 'x', 'y', 'z')), listAnswer(all));
+  t.same(filterMessage('aliases-list', listAnswer(all), list()), listAnswer([]));
 });
 
 t.test('what nobody knows is dropped, whatever it holds', async (t) => {
   const extra = new BinaryWriter().tag(9, WireType.LengthDelimited).string('secret');
   extra.tag(10, WireType.StartGroup).tag(1, WireType.Varint).uint32(1).tag(10, WireType.EndGroup);
   extra.tag(3, WireType.Varint).uint32(5).tag(4, WireType.Bit32).fixed32(5);
-  const message = Buffer.concat([extra.finish(), answer(['a', 'secret'])]);
-  t.same(filterMessage('collections-list', message, list('a')), answer(['a']));
+  const message = Buffer.concat([extra.finish(), listAnswer(['a', 'secret'])]);
+  t.same(filterMessage('collections-list', message, list('a')), listAnswer(['a']));
 });
 
 t.test('an entry without a name, or with a second one, is shown by all its names or not at all', async (t) => {
@@ -104,7 +86,7 @@ t.test('an answer that is no such message is a wire fault, never a guess', async
     t.throws(() => filterMessage('collections-list', Buffer.from(hex, 'hex'), list('a')), WireFault, hex);
   }
   for (const name of ['telemetry', 'cluster-telemetry', 'issues'] as const) {
-    t.throws(() => filterMessage(name, answer(['a']), list('a')), TypeError, `${name} is no gRPC filter`);
+    t.throws(() => filterMessage(name, listAnswer(['a']), list('a')), TypeError, `${name} is no gRPC filter`);
   }
 });
 
@@ -112,7 +94,7 @@ t.test('random bytes are filtered or faulted, and no name that is not listed get
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 60 }),
     fc.tuple(fc.array(fc.constantFrom('a', 'secret')), fc.nat(), fc.nat(255)).map(([names, at, byte]) => {
-      const message = answer(names);
+      const message = listAnswer(names);
       message[at % message.length] = byte;
       return message;
     }),

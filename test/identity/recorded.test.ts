@@ -2,20 +2,12 @@ import t from 'tap';
 import { createAuthenticator, type Identity } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
+import { Deviations } from '../support/verdicts.ts';
 import { forge } from './forge.ts';
 import { RECORDED, type RecordedAnswer, type RecordedCase, withKeys } from './recorded-cases.ts';
 
 const NOW = 1_700_000_000;
 const { main, alt, read } = RECORDED.keys;
-
-/**
- * Where we refuse on purpose what upstream accepts: a `crit` header asks for an extension, and RFC 7515 section 4.1.11
- * demands that a token is refused by who does not know it.
- */
-const DEVIATIONS: ReadonlyMap<string, string> = new Map([
-  ['A token with crit ["exp"] gives read access', '401 Invalid API key or JWT'],
-  ['A token with crit ["b64"] gives read access', '401 Invalid API key or JWT'],
-]);
 
 /** The points that every recorded collection of the claims holds. */
 const POINTS = [1, 2, 3].map((n): Record<string, unknown> => ({ city: 'Rome', n, flag: n === 1 }));
@@ -58,26 +50,26 @@ function answerOf(identity: Identity, recorded: RecordedCase, expected: Recorded
 
 async function replay(name: string, altApiKey: string | null, expectedOf: (recorded: RecordedCase) => RecordedAnswer) {
   const authenticator = authenticatorOf(altApiKey);
+  const deviations = new Deviations('credentials.json');
   await t.test(name, async (t) => {
     for (const recorded of RECORDED.cases) {
-      const expected = DEVIATIONS.get(recorded.case) ?? expectedOf(recorded);
+      const expected = expectedOf(recorded);
       const headers = headersOf(recorded);
       for (const time of ['first', 'second']) {
-        const identity = await authenticator.authenticate(headers);
-        t.same(answerOf(identity, recorded, expected), expected, `${recorded.case} (${time} time, ${name})`);
+        const answer = answerOf(await authenticator.authenticate(headers), recorded, expected);
+        // What grants is never a deviation: it would be more than recorded.
+        const grants = typeof answer !== 'string' || answer.startsWith('grants');
+        const verdict = { file: 'credentials.json', case: recorded.case, principal: '', grant: null, request: 0 };
+        const own = !grants && answer !== expected && deviations.covers({ ...verdict, recorded: '' }, answer);
+        t.same(own ? expected : answer, expected, `${recorded.case} (${time} time, ${name})`);
       }
     }
+    t.strictSame(deviations.stale(), [], 'every listed deviation is one');
   });
 }
 
 t.equal(RECORDED.cases.length, 228, 'every recorded case is there');
 t.equal(new Set(RECORDED.cases.map((recorded) => recorded.case)).size, 228, 'each has a name of its own');
-for (const name of DEVIATIONS.keys()) {
-  t.ok(
-    RECORDED.cases.some((recorded) => recorded.case === name && recorded.answer === 'grants read'),
-    `the deviation is one, and stricter: ${name}`,
-  );
-}
 
 await replay('all three keys', alt, (recorded) => recorded.answer);
 await replay('no alternative key', null, (recorded) => recorded.oneKey ?? recorded.answer);

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 import { JsonFault } from '../../src/json/fault.ts';
 import { JsonReader } from '../../src/json/reader.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import type { Access, CollectionMode, GlobalMode } from '../../src/policy/access.ts';
+import type { Access } from '../../src/policy/access.ts';
 import { decide, type References, settle } from '../../src/policy/decide.ts';
-import { badRequest, type Denial, notListed } from '../../src/policy/denial.ts';
+import { badRequest, type Denial } from '../../src/policy/denial.ts';
 import type { InspectorName, RestOperation } from '../../src/policy/operation.ts';
 import { decodeBody } from '../../src/rest/content-coding.ts';
 import { canNameNothing, inspectBody } from '../../src/rest/inspect.ts';
+import { TOO_DEEP } from '../../src/rest/request-body.ts';
+import { accessOf } from '../support/principals.ts';
+import { restVerdicts } from '../support/rest-verdicts.ts';
+import { Deviations } from '../support/verdicts.ts';
+import { bodyOf, wireRestVerdicts } from '../support/wire-verdicts.ts';
 
 const LIMITS = { maxDepth: 64, maxPrefetchDepth: 32 };
 const NAMES: readonly InspectorName[] = [
@@ -24,18 +28,6 @@ const NAMES: readonly InspectorName[] = [
   'query-groups',
   'search-groups',
 ];
-
-type AccessText = GlobalMode | Readonly<Record<string, CollectionMode>>;
-
-function accessOf(given: AccessText): Access {
-  return typeof given === 'string'
-    ? { kind: 'global', mode: given }
-    : { kind: 'list', modes: new Map(Object.entries(given)) };
-}
-
-function loadCases<T>(file: string): { principals: Record<string, AccessText>; cases: T[] } {
-  return JSON.parse(readFileSync(new URL(`../cases/${file}`, import.meta.url), 'utf8'));
-}
 
 /** Decide, and where the body is needed, inspect and settle. A permit is told by its kind alone. */
 function outcome(access: Access, operation: RestOperation, collection: string, body: Buffer): 'permit' | Denial {
@@ -53,109 +45,59 @@ function inspect(name: InspectorName, body: Buffer): References | Denial {
   return canNameNothing(body) ? { others: [] } : inspectBody(name, body, LIMITS);
 }
 
-function operationNamed(name: string): RestOperation {
-  const row = REST_OPERATIONS.find((candidate) => candidate.name === name);
-  assert.ok(row, `no row ${name}`);
-  return row;
-}
-
-/** What decides is asserted whole; of a 400 only that it is one, as its text is ours. */
 function summary(result: 'permit' | Denial): string {
-  if (result === 'permit') return 'permit';
-  return result.status === 400 ? '400' : `${result.status} ${result.message}`;
+  return result === 'permit' ? 'served' : `${result.status} ${result.message}`;
 }
 
-interface CrossCase {
-  readonly operation: string;
-  readonly what: string;
-  readonly on: string;
-  readonly body?: unknown;
-  readonly text?: string;
-  readonly arrayForm?: true;
-  readonly served: number;
-  readonly notListed: Readonly<Record<string, readonly string[]>>;
-}
+const crossDeviations = new Deviations('cross-rest.json');
+const crossVerdicts = restVerdicts().filter(({ file }) => file === 'cross-rest.json');
 
-const cross = loadCases<CrossCase>('cross-rest.json');
-
-for (const entry of cross.cases) {
-  t.test(`${entry.operation} on ${entry.on}, ${entry.what}: every principal gets the recorded verdict`, async (t) => {
-    const body = Buffer.from(entry.text ?? (entry.body === undefined ? '' : JSON.stringify(entry.body)));
-    const operation = operationNamed(entry.operation);
-    const expected: Record<string, string> = {};
+for (const [name, verdicts] of Map.groupBy(crossVerdicts, (verdict) => verdict.case)) {
+  t.test(`${name}: every principal gets the recorded verdict`, async (t) => {
     const found: Record<string, string> = {};
-    for (const [principal, given] of Object.entries(cross.principals)) {
-      const access = accessOf(given);
-      found[principal] = summary(outcome(access, operation, entry.on, body));
-      expected[principal] = expectedOf(entry, principal, access, operation);
+    const expected: Record<string, string> = {};
+    for (const verdict of verdicts) {
+      const { principal, grant, request, recorded } = verdict;
+      assert.ok(grant);
+      const on = request.target.split('/')[2] ?? '';
+      const operation = operationAt(request.method, request.target);
+      const result = summary(outcome(accessOf(grant), operation, on, Buffer.from(request.body ?? '')));
+      found[principal] = crossDeviations.settled(result, verdict);
+      expected[principal] = recorded;
+      // What upstream does not read must not be passed on by who has looked at it.
+      if (operation.inspect && typeof grant === 'object' && recorded === 'served 400') t.not(result, 'served');
     }
     t.strictSame(found, expected);
   });
 }
+t.test('every listed deviation on other collections is one', async (t) => t.strictSame(crossDeviations.stale(), []));
 
-function expectedOf(entry: CrossCase, principal: string, access: Access, operation: RestOperation): string {
-  const refused = Object.entries(entry.notListed).find(([, who]) => who.includes(principal))?.[0];
-  const recorded = refused?.startsWith('! ') ? `403 ${refused.slice(2)}` : refused && summary(notListed(refused));
-  if (access.kind === 'global') return recorded ?? 'permit';
-  // The gateway looks at the path first, where upstream has refused the body already.
-  if (!access.modes.has(entry.on)) return summary(notListed(entry.on));
-  const judged = operation.inspect !== undefined && (entry.arrayForm || entry.served === 400);
-  return judged ? '400' : (recorded ?? 'permit');
+function operationAt(method: string, target: string): RestOperation {
+  const path = target.replace(/^\/collections\/[^/]+/, '/collections/{collection}');
+  const row = REST_OPERATIONS.find((one) => one.path === path && one.method === method);
+  assert.ok(row, `no row ${method} ${path}`);
+  return row;
 }
-
-interface WireCase {
-  readonly what: string;
-  readonly on: string;
-  readonly route: string;
-  readonly as: string;
-  readonly text?: string;
-  readonly base64?: string;
-  readonly codings?: readonly string[];
-  readonly status: number;
-  readonly error?: string;
-}
-
-const wire = loadCases<WireCase>('wire-rest.json');
 
 /** Upstream goes by the type of a member nobody inspects: left to it. */
 const UPSTREAM_REFUSES = new Set(['limit 1.0', 'limit "1"', 'limit dup']);
-/** Served by upstream, refused here for a list access. */
-const STRICTER = new Set([
-  'with_lookup array',
-  'query groups with_lookup array',
-  'lookup array with empty flattened',
-  'depth 120 unknown',
-  'filter depth 127',
-  'filter must depth 60',
-  'filter must depth 62',
-  'filter must depth 63',
-  'CE unknown foo plain',
-  'CE list gzip, br plain',
-  'CE compress plain',
-  'CE aes128gcm plain',
-]);
+const wireDeviations = new Deviations('wire-rest.json');
 
-for (const entry of wire.cases) {
-  t.test(`${entry.what}: is judged as recorded, or stricter where listed`, async (t) => {
-    const given = wire.principals[entry.as];
-    assert.ok(given);
-    const raw = entry.base64 === undefined ? Buffer.from(entry.text ?? '') : Buffer.from(entry.base64, 'base64');
-    const decoded = await decodeBody(raw, entry.codings ?? [], 1 << 20);
-    const operation = REST_OPERATIONS.find((row) => row.path === `/collections/{collection}/${entry.route}`);
-    assert.ok(operation);
+for (const verdict of wireRestVerdicts()) {
+  t.test(`${verdict.case}: is judged as recorded, or stricter where listed`, async (t) => {
+    const { grant, request, recorded } = verdict;
+    assert.ok(grant);
+    const decoded = await decodeBody(bodyOf(request) ?? Buffer.alloc(0), request.codings ?? [], 1 << 20);
+    const operation = operationAt('POST', `/collections/${request.on}/${request.route}`);
     let found: 'permit' | Denial;
     if (!Buffer.isBuffer(decoded)) found = decoded;
-    else if (operation.inspect) found = outcome(accessOf(given), operation, entry.on, decoded);
+    else if (operation.inspect) found = outcome(accessOf(grant), operation, request.on, decoded);
     else found = wellFormed(decoded);
-    if (STRICTER.has(entry.what)) {
-      t.equal(summary(found), '400');
-      return;
-    }
-    const passes = entry.status === 200 || UPSTREAM_REFUSES.has(entry.what);
-    const recorded = entry.status === 400 ? '400' : `${entry.status} ${entry.error ?? ''}`;
-    t.equal(summary(found), passes ? 'permit' : recorded);
+    t.equal(wireDeviations.settled(summary(found), verdict), recorded);
+    if (recorded === 'served 400') t.equal(found === 'permit', UPSTREAM_REFUSES.has(verdict.case), 'is not passed on');
   });
 }
+t.test('every listed deviation on bodies in odd forms is one', async (t) => t.strictSame(wireDeviations.stale(), []));
 
 /** Bodies nobody inspects stand here for what is JSON and what is not. */
 function wellFormed(body: Buffer): 'permit' | Denial {
@@ -166,7 +108,7 @@ function wellFormed(body: Buffer): 'permit' | Denial {
     return 'permit';
   } catch (error) {
     assert.ok(error instanceof JsonFault);
-    return badRequest(error.message);
+    return error.reason === 'depth' ? TOO_DEEP : badRequest(error.message);
   }
 }
 

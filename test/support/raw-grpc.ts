@@ -8,6 +8,10 @@ export interface RawCall {
   readonly method: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly message: Buffer;
+  /** Sent in place of the framed message, as it stands; `null` = the header block ends the stream. Frame client only. */
+  readonly bytes?: Buffer | null | undefined;
+  /** Sent behind the message. Frame client only. */
+  readonly trailers?: Readonly<Record<string, string>> | undefined;
   /** The method takes a stream of requests. */
   readonly streams?: boolean | undefined;
 }
@@ -39,9 +43,11 @@ export function frameClient(gateway: TestGateway): CallClient {
   // Node takes the option for clients too: a header may be sent twice, as an attacker would.
   const options = { ca: gateway.ca, strictSingleValueFields: false };
   const session = connect(gateway.grpc.url, options);
-  const call = async ({ method, headers, message }: RawCall): Promise<CallAnswer> => {
+  const call = async ({ method, headers, message, bytes, trailers: sentLast }: RawCall): Promise<CallAnswer> => {
     const head = [':method', 'POST', ':scheme', 'https', ':authority', 'localhost', ':path', method];
-    const stream = session.request([...head, 'content-type', 'application/grpc', 'te', 'trailers', ...headers.flat()]);
+    const fields = [...head, 'content-type', 'application/grpc', 'te', 'trailers', ...headers.flat()];
+    const stream = session.request(fields, { endStream: bytes === null, waitForTrailers: sentLast !== undefined });
+    stream.on('wantTrailers', () => stream.sendTrailers({ ...sentLast }));
     const chunks: Buffer[] = [];
     let trailers: Record<string, unknown> = {};
     let trailersOnly = false;
@@ -51,7 +57,7 @@ export function frameClient(gateway: TestGateway): CallClient {
     });
     const begun = once(stream, 'response');
     const ended = once(stream, 'close');
-    stream.end(framed(message));
+    if (bytes !== null) stream.end(bytes ?? framed(message));
     const [response] = (await begun) as [Record<string, unknown>];
     if (response['grpc-status'] !== undefined) {
       trailers = response;

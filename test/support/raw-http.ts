@@ -73,11 +73,16 @@ async function sendHttp2(session: ClientHttp2Session, raw: RawRequest): Promise<
 }
 
 /** One GET on a connection of its own; header lines go out byte for byte, one character per byte. */
-export async function sendLines(gateway: TestGateway, target: string, lines: readonly string[]): Promise<RawAnswer> {
+export function sendLines(gateway: TestGateway, target: string, lines: readonly string[]): Promise<RawAnswer> {
+  const head = [`GET ${target} HTTP/1.1`, 'Host: localhost', ...lines, 'Connection: close', '', ''].join('\r\n');
+  return sendBytes(gateway, Buffer.from(head, 'latin1'));
+}
+
+/** These bytes on a connection of their own, over TLS; they must ask for its end. */
+export async function sendBytes(gateway: TestGateway, bytes: Buffer): Promise<RawAnswer> {
   const { host, port } = gateway.rest;
   const socket = connectTls({ host, port, servername: 'localhost', ca: gateway.ca, ALPNProtocols: ['http/1.1'] });
-  const head = [`GET ${target} HTTP/1.1`, 'Host: localhost', ...lines, 'Connection: close', '', ''].join('\r\n');
-  socket.write(head, 'latin1');
+  socket.write(bytes);
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk);
   const [top = '', ...rest] = Buffer.concat(chunks).toString().split('\r\n\r\n');

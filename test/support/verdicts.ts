@@ -20,11 +20,12 @@ export interface Verdict<Request> {
 }
 
 interface Deviation {
+  /** A case file, or a test whose own cases say what upstream answers. */
   readonly file: string;
   readonly case: string;
   /** Principals; not given = whoever asks. */
   readonly who?: string;
-  /** What the gateway answers; a text or its beginning. */
+  /** What the gateway answers: a text or its beginning, or the name of what was changed in the answer. */
   readonly instead: string;
   readonly reason: string;
 }
@@ -49,6 +50,12 @@ export class Deviations {
     this.#entries = cases.filter(({ file }) => files.includes(file));
   }
 
+  /** The files that entries are for. */
+  static files(): Set<string> {
+    const { cases } = loadCaseFile<{ cases: readonly Deviation[] }>('deviations.json');
+    return new Set(cases.map(({ file }) => file));
+  }
+
   /** Is there an entry for this outcome? One that reached upstream is never covered. */
   covers({ file, case: name, principal }: Verdict<unknown>, outcome: string): boolean {
     if (outcome === 'served') return false;
@@ -58,6 +65,11 @@ export class Deviations {
     });
     if (entry) this.#used.add(`${keyOf(entry)} as ${principal}`);
     return entry !== undefined;
+  }
+
+  /** The recorded answer where the outcome agrees with it or is a listed deviation, else the outcome: to be compared. */
+  settled(outcome: string, verdict: Verdict<unknown>): string {
+    return agrees(outcome, verdict) || this.covers(verdict, outcome) ? verdict.recorded : outcome;
   }
 
   /** Entries, with their principals, that no outcome needed. */

@@ -1,0 +1,78 @@
+import t from 'tap';
+import { eachOf } from '../support/cells.ts';
+import type { FakeQdrantOptions } from '../support/fake-qdrant/main.ts';
+import { type Entry, filteredGrpcVerdicts, listAnswer, listedEntries } from '../support/filtered-grpc-verdicts.ts';
+import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../support/filtered-verdicts.ts';
+import { startGateway } from '../support/gateway.ts';
+import { credentialOf } from '../support/principals.ts';
+import { frameClient, framed } from '../support/raw-grpc.ts';
+import { http1Client } from '../support/raw-http.ts';
+import { Deviations } from '../support/verdicts.ts';
+
+/** Answers that hide names from a list, through the running gateway, before what an unsecured Qdrant answers. */
+const LANES = 8;
+
+for (const relay of [true, false]) {
+  t.test(`filtered REST answers, ${relay ? 'relayed' : 'by Fastify'}`, async (t) => {
+    let server = '';
+    const onRest: FakeQdrantOptions['onRest'] = ({ url = '', headers }, response) => {
+      const [path = '', query = ''] = url.split('?', 2);
+      const found = upstreamAnswer(server, path, query, headers['x-as']?.toString());
+      if (!found) return false;
+      response.writeHead(found.status, { 'content-type': 'application/json' }).end(JSON.stringify(found.answer));
+      return true;
+    };
+    const gateway = await startGateway({ settings: { 'gateway.rest.relay': relay }, upstream: { onRest } });
+    const client = http1Client(gateway, LANES);
+    t.teardown(async () => {
+      client.close();
+      await gateway.close();
+    });
+    const deviations = new Deviations('filtered-rest.json');
+    const verdicts = filteredRestVerdicts();
+    for (const [name, group] of Map.groupBy(verdicts, ({ request }) => request.server)) {
+      server = name;
+      await eachOf(group, LANES, async (verdict) => {
+        const { path, query } = verdict.request;
+        const target = `${path}${query && `?${query}`}`;
+        const seesAll: [string, string][] = typeof verdict.grant === 'string' ? [['x-as', verdict.principal]] : [];
+        const headers = [...credentialOf(verdict.principal, verdict.grant), ...seesAll];
+        const { status, text } = await client.send({ method: 'GET', target, headers });
+        const { time: _, ...answer } = JSON.parse(text);
+        const outcome = filteredOutcome(verdict, status, answer);
+        t.equal(deviations.settled(outcome, verdict), verdict.recorded, `${verdict.case} as ${verdict.principal}`);
+      });
+    }
+    t.strictSame(deviations.stale(), [], 'every listed deviation is one');
+    t.comment(`${verdicts.length} filtered REST answers replayed through the running gateway`);
+  });
+}
+
+t.test('filtered gRPC answers', async (t) => {
+  let all: readonly Entry[] | undefined;
+  const onGrpc: FakeQdrantOptions['onGrpc'] = (stream) => {
+    if (!all) return false;
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(framed(listAnswer(all)));
+    return true;
+  };
+  const gateway = await startGateway({ upstream: { onGrpc } });
+  const client = frameClient(gateway);
+  t.teardown(async () => {
+    client.close();
+    await gateway.close();
+  });
+  const deviations = new Deviations('filtered-grpc.json');
+  const verdicts = filteredGrpcVerdicts();
+  for (const verdict of verdicts) {
+    const { path, hex } = verdict.request;
+    all = verdict.request.all;
+    const headers = credentialOf(verdict.principal, verdict.grant);
+    const { code, message, body } = await client.call({ method: path, headers, message: Buffer.from(hex, 'hex') });
+    const outcome = code === 0 ? `0 ${JSON.stringify(listedEntries(body.subarray(5)))}` : `${code} ${message}`;
+    t.equal(deviations.settled(outcome, verdict), verdict.recorded, `${verdict.case} as ${verdict.principal}`);
+  }
+  t.strictSame(deviations.stale(), [], 'every listed deviation is one');
+  t.comment(`${verdicts.length} filtered gRPC answers replayed through the running gateway`);
+});

@@ -233,6 +233,8 @@ export class ClientLink {
       this.#handle(frame);
     } catch (error) {
       if (!(error instanceof Http2Fault) || error.streamId === 0) throw error;
+      // A reset that the client brings about costs as much as one it sends.
+      this.#spend(2);
       this.#events.clientFault(error);
     }
   }

@@ -54,7 +54,10 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
 
 function openTls(options: GrpcListenerOptions, tls: TlsOptions, accept: (socket: Socket) => void): TlsServer {
   const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'], handshakeTimeout: options.tlsHandshakeTimeoutMs });
-  server.on('secureConnection', accept);
+  server.on('secureConnection', (socket) => {
+    socket.disableRenegotiation();
+    accept(socket);
+  });
   server.on('tlsClientError', (_error, socket) => {
     socket.on('error', () => undefined);
     socket.destroy();

@@ -10,6 +10,7 @@ import { isClosing, toUpstreamHeaders } from './headers.ts';
 import { inspect } from './inspection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { measureFirst } from './nesting-guard.ts';
+import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
 import { createResolver } from './resolve.ts';
 import { headerValues, type Peer, type RestExchange, whenEnded } from './rest-exchange.ts';
@@ -91,6 +92,10 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
   return {
     handle(request, response) {
       if (isClosing(request.socket)) return;
+      if (!isKnownVersion(request)) {
+        answerRaw(request.socket, 400, '');
+        return;
+      }
       response.on('error', ignore);
       request.on('error', ignore);
       try {
@@ -135,6 +140,14 @@ function createProtocol(options: LaneOptions): Protocol<RestExchange> {
     reject: (exchange, denial) => reject(exchange, denial, options.cors),
   };
   return protocol;
+}
+
+/**
+ * INVARIANT: what calls itself HTTP/2 on an HTTP/1 connection is neither: Node's parser lets any version through, and the
+ * checks of framing go by it.
+ */
+function isKnownVersion(request: IncomingMessage): boolean {
+  return 'stream' in request || request.httpVersion === '1.1' || request.httpVersion === '1.0';
 }
 
 const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;

@@ -18,6 +18,8 @@ export interface RequestHead {
 
 /** Upstream: everything else in the target is answered 400 without a body (Qdrant v1.18.3); `^` and a backtick too. */
 const TARGET = /^[!-;=?-\]_a-~]+$/;
+/** A name or an address, and a port (RFC 9110 section 7.2). */
+const HOST = /^(?:[0-9A-Za-z._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 const LENGTH = /^[0-9]{1,15}$/;
 
 /**
@@ -75,7 +77,9 @@ function checkFraming({ lengths, codings }: Framing, head: RequestHead): HeadFau
 }
 
 function checkHost(hosts: readonly string[], head: RequestHead): HeadFault | undefined {
+  const [host] = hosts;
   if (hosts.length > 1) return { status: 400, message: 'more than one host' };
+  if (host !== undefined && !HOST.test(host)) return { status: 400, message: 'host is no host' };
   const authority = authorityOf(head.target);
   if (authority === undefined || authority.toLowerCase() === hosts[0]?.toLowerCase()) return undefined;
   return { status: 400, message: 'the target names another host than the host header' };

@@ -1,0 +1,273 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { openTls } from '../support/clients-sockets.ts';
+import { KEYS } from '../support/gateway.ts';
+import { naming } from '../support/h2-client.ts';
+import {
+  CREDENTIALS,
+  casesOf,
+  head,
+  legitimate,
+  only,
+  percentile,
+  say,
+  settles,
+  startArena,
+  usageOf,
+} from '../support/invariants.ts';
+import { framesTo, grpcFields, request } from '../support/invariants-http2.ts';
+
+const MANY = 10_000;
+const names = Array.from({ length: MANY }, (_, index) => ({
+  name: index % 100 === 0 ? 'mine' : `secret-${index}`,
+  new: 1,
+}));
+
+/** Lists of upstream that have to be filtered: gzipped, cut inside names, with a field nobody knows, or no list at all. */
+function onRest(incoming: IncomingMessage, response: ServerResponse): boolean {
+  const body = JSON.stringify({
+    result: { collections: names, hint: 'secret-1' },
+    status: 'ok',
+    time: 0.1,
+    extra: 'secret',
+  });
+  switch (incoming.url) {
+    case '/collections': {
+      response.writeHead(200, { 'content-type': 'application/json', etag: '"x"' });
+      for (let at = 0; at < body.length; at += 1009) response.write(body.slice(at, at + 1009));
+      response.end();
+      return true;
+    }
+    case '/collections?gzip': {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+      response.end(gzipSync(body));
+      return true;
+    }
+    case '/collections?odd': {
+      response.end('{"result":{"collections":[{"name":"secret"');
+      return true;
+    }
+    case '/collections/mine/points/delete':
+    case '/collections/mine/snapshots/upload': {
+      const hash = createHash('sha256');
+      incoming.on('data', (chunk: Buffer) => hash.update(chunk)).on('end', () => response.end(hash.digest('hex')));
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+const arena = await startArena({ QDRANT_GATEWAY__LIMITS__BODY_IDLE_TIMEOUT_MS: '1000' }, { onRest });
+const test = casesOf(arena);
+const POINTS = '/collections/mine/points';
+const post = (target: string, credential: string | undefined, body: string, lines: readonly string[] = []) =>
+  `${head('POST', target, credential, ['connection: close', `content-length: ${Buffer.byteLength(body)}`, ...lines])}\r\n${body}`;
+
+const lookup = '"lookup_from":{"collection":"other"}';
+const FORBIDDEN: readonly (readonly [target: string, body: string])[] = [
+  [`${POINTS}/query`, `{"query":1,${lookup}}`],
+  [`${POINTS}/query`, `{"prefetch":[{"prefetch":{"query":1,${lookup}}}],"query":1}`],
+  [`${POINTS}/query`, '{"query":1,"look\\u0075p_from":{"collection":"other"}}'],
+  [`${POINTS}/query`, '{"query":1,"lookup_from":{"collection":"\\u006fther"}}'],
+  [`${POINTS}/query/batch`, `{"searches":[{"query":1},{"query":1,${lookup}}]}`],
+  [`${POINTS}/query/groups`, '{"query":1,"group_by":"a","with_lookup":"other"}'],
+  [`${POINTS}/query/groups`, '{"query":1,"group_by":"a","with_lookup":{"collection":"other"}}'],
+  [`${POINTS}/search/groups`, '{"vector":[1],"group_by":"a","with_lookup":"other","limit":1,"group_size":1}'],
+  [`${POINTS}/recommend`, `{"positive":[1],${lookup}}`],
+  [`${POINTS}/recommend/batch`, `{"searches":[{"positive":[1],${lookup}}]}`],
+  [`${POINTS}/recommend/groups`, `{"positive":[1],"group_by":"a",${lookup}}`],
+  [`${POINTS}/discover`, `{"target":1,${lookup}}`],
+  [`${POINTS}/discover/batch`, `{"searches":[{"target":1,${lookup}}]}`],
+];
+
+test('B1: another collection named in a body is refused, in every form', async (t) => {
+  for (const [target, body] of FORBIDDEN) {
+    t.match(await say(arena, post(target, CREDENTIALS.reader, body)), { statuses: [403] }, `${target} ${body}`);
+  }
+  t.same(arena.asked(), [], 'I1');
+  for (const [target, body] of FORBIDDEN.slice(0, 6)) {
+    await say(
+      arena,
+      post(target, CREDENTIALS.reader, body.replaceAll('\\u006fther', 'mine').replaceAll('other', 'mine')),
+    );
+    t.equal(arena.asked().at(-1), `POST ${target}`, 'its own may be named');
+  }
+  const client = await framesTo(arena, 'grpc');
+  // QueryPoints: collection_name 1, prefetch 2 { lookup_from 8 }, lookup_from 14 { collection_name 1 }
+  const named = (field: number, inner: Buffer) => Buffer.concat([Buffer.of((field << 3) | 2, inner.length), inner]);
+  const query = Buffer.concat([naming('mine'), named(14, naming('other'))]);
+  const fields = grpcFields('/qdrant.Points/Query', [['api-key', CREDENTIALS.reader]]);
+  t.equal(await request(client, 1, fields, query), 'grpc 7', 'lookup_from over gRPC');
+  const prefetch = Buffer.concat([naming('mine'), named(2, named(8, naming('other')))]);
+  t.match(await request(client, 3, fields, prefetch), /^grpc (3|7)$/, 'a prefetch over gRPC');
+  client.close();
+});
+
+test('B2: no content type, and no coding, keeps a body from being inspected', async (t) => {
+  const body = `{"query":1,${lookup}}`;
+  const types = [
+    '',
+    'text/plain',
+    'application/json; charset=utf-16',
+    ' application/json',
+    'application/json ',
+    'application/x',
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'application/json;',
+    '\tapplication/json',
+    ';',
+  ];
+  for (const type of types) {
+    const bytes = post(`${POINTS}/query`, CREDENTIALS.reader, body, [`content-type:${type}`]);
+    t.match(await say(arena, bytes), { statuses: [403] }, `\`${type}\``);
+  }
+  const zipped = gzipSync(body).toString('latin1');
+  const coded = (coding: string, content: string) =>
+    `${head('POST', `${POINTS}/query`, CREDENTIALS.reader, ['connection: close', `content-length: ${content.length}`, `content-encoding: ${coding}`])}\r\n${content}`;
+  t.match(await say(arena, coded('gzip', zipped)), { statuses: [403] }, 'gzip');
+  t.match(await say(arena, coded('GZIP', zipped)), { statuses: [403] }, 'GZIP');
+  for (const coding of ['identity', 'x', 'gzip, gzip', 'foo, gzip', 'x-gzip']) {
+    for (const content of [body, zipped]) {
+      const [status] = (await say(arena, coded(coding, content))).statuses;
+      t.ok([400, 403, 415].includes(status ?? 0), `${coding}: ${status}`);
+    }
+  }
+  t.same(arena.asked(), [], 'I1');
+});
+
+test('B5: bytes that only upstream can weigh go up unchanged, and odd ones do not stall the process', async (t) => {
+  const exact =
+    '{"points":[18446744073709551615,1.0,9007199254740993,-0,1e400],"x":"\\ud800","y":{"a":1,"a":2},"__proto__":{"z":1}}';
+  for (const credential of [KEYS.admin, CREDENTIALS.writer])
+    await say(arena, post(`${POINTS}/delete`, credential, exact));
+  t.same(
+    arena.upstream.recorder.rest.map(({ body }) => body.toString()),
+    [exact, exact],
+    'I2: to the byte',
+  );
+  const keys = Array.from({ length: 200_000 }, (_, index) => `"${index * 4096}":1`).join();
+  const bodies = [
+    `{"query":1,"lookup_from":{"collection":"mine"},"a":{${keys}}}`,
+    `{"lookup_from":1,"a":${'['.repeat(63)}${']'.repeat(63)}}`,
+  ];
+  const quiet = percentile((await legitimate(arena, 60)).ms, 1);
+  for (const body of bodies) {
+    const asked = say(arena, post(`${POINTS}/query`, CREDENTIALS.reader, body));
+    const during = await legitimate(arena, asked);
+    t.ok((await asked).statuses.length === 1);
+    const longest = percentile(during.ms, 1);
+    t.ok(
+      longest < Math.max(1000, quiet * 20),
+      `a body of ${body.length >> 10} KiB: longest wait ${Math.round(longest)} ms`,
+    );
+    t.comment(`B5: longest wait of others ${longest.toFixed(1)} ms, quiet ${quiet.toFixed(1)} ms`);
+  }
+});
+
+test('B7: too large, never-ending and slow bodies are refused early and cost little', async (t) => {
+  const before = usageOf(arena);
+  const query = (lines: readonly string[]) => `${head('POST', `${POINTS}/query`, CREDENTIALS.reader, lines)}\r\n`;
+  for (const length of [33 << 20, 5_000_000_000]) {
+    const answer = await say(arena, query([`content-length: ${length}`]));
+    t.match(answer, { closed: true }, `${length}`);
+    t.ok([400, 413].includes(answer.statuses[0] ?? 0), `${length}: ${answer.statuses} before a byte of it`);
+  }
+  const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+  const endless = await Promise.all(
+    Array.from({ length: 5 }, () =>
+      say(arena, `${query(['transfer-encoding: chunked'])}10\r\n{"lookup_from":1\r\n${chunk.repeat(540)}`, {
+        withinMs: 8000,
+      }),
+    ),
+  );
+  t.same(
+    endless.filter(({ closed, statuses }) => !closed || statuses.some((status) => status < 400)),
+    [],
+    'chunked',
+  );
+  const grown = usageOf(arena).megabytes - before.megabytes;
+  t.ok(grown < 400, `+${grown} MB for five bodies of 33 MiB at once`);
+  t.comment(`B7: +${grown} MB for five chunked bodies of 33 MiB at once`);
+  const slow = await say(arena, `${query(['content-length: 100'])}{`, { withinMs: 8000 });
+  t.ok(slow.closed && slow.ms < 5000, `a body that stops is given up after ${Math.round(slow.ms)} ms`);
+  t.same(
+    arena.asked().filter((asked) => !asked.includes('/exists')),
+    [],
+    'I1',
+  );
+  await settles(t, arena, before, 300);
+});
+
+test('B8: an upload without rights is refused from its head', async (t) => {
+  for (const credential of [undefined, CREDENTIALS.reader, CREDENTIALS.writer]) {
+    const lines = ['content-length: 1000000000', 'content-type: multipart/form-data; boundary=x'];
+    const answer = await say(
+      arena,
+      `${head('POST', '/collections/mine/snapshots/upload', credential, lines)}\r\n--x\r\n`,
+    );
+    t.match(answer, { statuses: [credential === undefined ? 401 : 403], closed: true });
+    t.ok(answer.ms < 2000, `${Math.round(answer.ms)} ms`);
+  }
+  t.same(arena.asked(), [], 'I1');
+});
+
+test('B9: an upload of 64 MiB by the admin arrives with the same hash, in little memory', async (t) => {
+  const before = usageOf(arena).megabytes;
+  const part = Buffer.alloc(1 << 20, 'q');
+  const hash = createHash('sha256');
+  const socket = await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca });
+  const answered = new Promise<string>((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString())).once('close', () => resolve(text));
+  });
+  socket.write(
+    `${head('POST', '/collections/mine/snapshots/upload', KEYS.admin, ['connection: close', `content-length: ${64 << 20}`])}\r\n`,
+  );
+  let highest = 0;
+  for (let sent = 0; sent < 64; sent += 1) {
+    hash.update(part);
+    if (!socket.write(part)) await new Promise((resolve) => socket.once('drain', resolve));
+    highest = Math.max(highest, usageOf(arena).megabytes);
+  }
+  t.match(await answered, new RegExp(hash.digest('hex')));
+  t.ok(highest - before < 80, `+${highest - before} MB`);
+});
+
+test('B10: a filtered answer shows what is listed and nothing else, however it comes', async (t) => {
+  for (const query of ['', '?gzip']) {
+    const lines = ['accept-encoding: gzip', 'range: bytes=0-10', 'if-none-match: "x"'];
+    const { text, statuses } = await say(arena, only('GET', `/collections${query}`, CREDENTIALS.reader, lines));
+    if (query === '?gzip' && statuses[0] !== 200)
+      t.ok((statuses[0] ?? 0) >= 400, 'a coding it did not ask for may be refused');
+    else t.match({ statuses, listed: [...text.matchAll(/"mine"/g)].length }, { statuses: [200], listed: MANY / 100 });
+    t.notMatch(text, /secret|etag/i, `I1: ${query}`);
+  }
+  const odd = await say(arena, only('GET', '/collections?odd', CREDENTIALS.reader));
+  t.match(odd, { statuses: [502] }, 'no list, no answer');
+  t.notMatch(odd.text, /secret/);
+});
+
+test('B13: what is not in the tables is for full manage only', async (t) => {
+  const targets = ['/collections/mine/new', '/debugger', '/profiler', '/internal/x', '/collections/mine/cluster/x'];
+  for (const target of targets) {
+    t.match(await say(arena, only('GET', target)), { statuses: [401] }, target);
+    for (const credential of [CREDENTIALS.reader, CREDENTIALS.writer, CREDENTIALS.readOnly, CREDENTIALS.nothing]) {
+      const { statuses } = await say(arena, only('GET', target, credential));
+      t.ok([403, 404].includes(statuses[0] ?? 0), `${target}: ${statuses}`);
+    }
+  }
+  const client = await framesTo(arena, 'grpc');
+  for (const [index, path] of [
+    '/qdrant.PointsInternal/Upsert',
+    '/qdrant.Raft/Send',
+    '/qdrant.Points/Future',
+  ].entries()) {
+    const fields = grpcFields(path, [['api-key', CREDENTIALS.readOnly]]);
+    t.equal(await request(client, index * 2 + 1, fields, Buffer.alloc(0)), 'grpc 12', path);
+  }
+  client.close();
+  t.same(arena.asked(), [], 'I1');
+});

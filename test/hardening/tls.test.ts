@@ -1,0 +1,197 @@
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { until } from '../support/clients.ts';
+import { openPlain, openTls } from '../support/clients-sockets.ts';
+import { KEYS } from '../support/gateway.ts';
+import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
+import { runScript } from '../support/run-script.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-'));
+const first = await makeDevCerts(folder);
+const other = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-')));
+const arena = await startArena({ QDRANT_GATEWAY__LIMITS__TLS_HANDSHAKE_TIMEOUT_MS: '2000' });
+const rotating = await startArena({
+  QDRANT__TLS__CERT: first.cert,
+  QDRANT__TLS__KEY: first.key,
+  QDRANT__TLS__CERT_TTL: '1',
+});
+const mutual = await startArena({
+  QDRANT__SERVICE__VERIFY_HTTPS_CLIENT_CERTIFICATE: 'true',
+  QDRANT__TLS__CERT: other.cert,
+  QDRANT__TLS__KEY: other.key,
+  QDRANT__TLS__CA_CERT: other.ca,
+});
+/** Trusts the certificate before the change and the one behind it. */
+const trusting = {
+  ...rotating,
+  gateway: { ...rotating.gateway, ca: Buffer.concat([readFileSync(first.ca), readFileSync(other.ca)]) },
+};
+const ports = ({ gateway }: typeof arena) => [gateway.rest.port, gateway.grpc.port];
+
+casesOf(arena)('T1: TLS 1.2 and 1.3 with forward secrecy and AEAD only, no renegotiation', async (t) => {
+  const {
+    ca,
+    rest: { port: restPort },
+  } = arena.gateway;
+  for (const port of ports(arena)) {
+    const alpn = { ca, ALPNProtocols: ['h2'] };
+    for (const version of ['TLSv1', 'TLSv1.1'] as const) {
+      const old = { ...alpn, minVersion: version, maxVersion: version, ciphers: 'ALL:@SECLEVEL=0' };
+      await t.rejects(openTls(port, old), version);
+    }
+    const refused = [
+      'AES256-SHA',
+      'AES128-GCM-SHA256',
+      'ECDHE-RSA-AES256-SHA384',
+      'ECDHE-RSA-AES128-SHA',
+      'DHE-RSA-AES256-SHA256',
+    ];
+    const exotic = [
+      'ECDHE-ECDSA-AES256-CCM',
+      'ECDHE-ARIA256-GCM-SHA384',
+      'ECDHE-RSA-CAMELLIA256-SHA384',
+      'NULL-SHA256',
+      'ADH-AES256-GCM-SHA384',
+    ];
+    for (const ciphers of [...refused, ...exotic]) {
+      await t.rejects(openTls(port, { ...alpn, maxVersion: 'TLSv1.2', ciphers: `${ciphers}:@SECLEVEL=0` }), ciphers);
+    }
+    const good = await openTls(port, { ...alpn, maxVersion: 'TLSv1.2' });
+    t.match(good.getCipher().name, /^ECDHE-(ECDSA|RSA)-(AES(128|256)-GCM|CHACHA20)/);
+    const renegotiated = new Promise<string>((resolve) => {
+      good.once('error', () => resolve('ended')).once('close', () => resolve('ended'));
+      good.renegotiate({}, (error) => resolve(error ? 'refused' : 'accepted'));
+      setTimeout(() => resolve('ignored'), 1000).unref();
+    });
+    t.not(await renegotiated, 'accepted', `renegotiation on ${port === restPort ? 'REST' : 'gRPC'}`);
+    good.destroy();
+  }
+});
+
+casesOf(arena)('T2: two hundred stalled handshakes and garbage are cut, others shake hands meanwhile', async (t) => {
+  const before = usageOf(arena);
+  const openings = [
+    Buffer.alloc(0),
+    Buffer.of(0x16),
+    Buffer.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3),
+    Buffer.concat([Buffer.of(0x16, 3, 1), Buffer.alloc(64 << 10, 0xff)]),
+  ];
+  const stalled = await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      const socket = await openPlain(ports(arena)[index % 2] ?? 0);
+      socket.on('error', () => undefined);
+      socket.write(openings[index % openings.length] ?? '');
+      return socket;
+    }),
+  );
+  const ms: number[] = [];
+  for (let count = 0; count < 30; count += 1) {
+    const began = performance.now();
+    (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
+    ms.push(performance.now() - began);
+  }
+  t.ok(percentile(ms, 0.5) < 200, `T2: handshake p99 ${Math.round(percentile(ms, 0.99))} ms`);
+  const began = performance.now();
+  for (const socket of stalled) socket.resume();
+  await until(() => stalled.every((socket) => socket.closed || socket.destroyed), 'all are cut', 8000);
+  t.ok(performance.now() - began < 5000, 'within the limit of 2 s, looked at once a second');
+  await settles(t, arena, before);
+});
+
+t.test('T3: a certificate that cannot be used refuses the start', async (t) => {
+  const broken = join(folder, 'broken.pem');
+  writeFileSync(broken, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+  const pairs = {
+    'no certificate': [broken, first.key],
+    'another key': [first.cert, other.key],
+    'no file': [join(folder, 'none'), first.key],
+  };
+  for (const [name, [cert = '', key = '']] of Object.entries(pairs)) {
+    const env = {
+      QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://127.0.0.1:1',
+      QDRANT_GATEWAY__UPSTREAM__GRPC_URL: 'http://127.0.0.1:1',
+      QDRANT__SERVICE__API_KEY: KEYS.admin,
+      QDRANT__SERVICE__ENABLE_TLS: 'true',
+      QDRANT__TLS__CERT: cert,
+      QDRANT__TLS__KEY: key,
+    };
+    const { code, out, err } = await runScript(['src/cli/main.ts', 'serve'], { env });
+    t.not(code, 0, name);
+    t.match(err, /tls\.(cert|key)|certificate|key/i, name);
+    t.notMatch(out + err, /listens on|PRIVATE KEY|AAAA/, name);
+  }
+});
+
+const serial = async (port: number): Promise<string> => {
+  const socket = await openTls(port, { rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+};
+
+casesOf(trusting)(
+  'T3, T5: a bad file on reload keeps the old certificate, a good pair is taken, no request fails',
+  async (t) => {
+    const [restPort = 0, grpcPort = 0] = ports(rotating);
+    const old = await serial(restPort);
+    const before = usageOf(rotating);
+    const cut = readFileSync(other.cert).subarray(0, 100);
+    const changing = (async () => {
+      writeFileSync(first.cert, cut);
+      await until(
+        () => rotating.gateway.errors().includes('could not be read again'),
+        'the half-written file is noticed',
+      );
+      t.equal(await serial(restPort), old, 'a half-written file changes nothing');
+      t.equal(await serial(grpcPort), old);
+      writeFileSync(first.cert, readFileSync(other.cert));
+      writeFileSync(first.key, readFileSync(other.key));
+      await until(
+        async () => (await serial(restPort)) !== old && (await serial(grpcPort)) !== old,
+        'the new pair is there',
+      );
+    })();
+    const during = await legitimate(trusting, changing);
+    await changing;
+    t.equal(during.wrong, 0, `${during.ms.length} requests, none failed`);
+    await settles(t, rotating, before);
+  },
+);
+
+casesOf(arena)('T6: without client certificates every server name gets the same policy', async (t) => {
+  for (const servername of ['localhost', 'LOCALHOST', 'LocalHost', 'other.test', '']) {
+    const socket = await openTls(arena.gateway.rest.port, { rejectUnauthorized: false, servername });
+    socket.write(only('GET', '/collections/mine'));
+    const [chunk] = await once(socket, 'data');
+    t.match(String(chunk), /^HTTP\/1\.1 401 /, servername);
+    socket.destroy();
+  }
+});
+
+t.test('T6: where client certificates are asked for, none and one of another CA are refused', async (t) => {
+  const { port } = mutual.gateway.rest;
+  const get = only('GET', '/collections', KEYS.admin);
+  const asking = async (options: object): Promise<string> => {
+    const tried = openTls(port, { ca: readFileSync(other.ca), ALPNProtocols: ['http/1.1'], ...options });
+    const socket = await tried.catch(() => undefined);
+    if (!socket) return 'refused';
+    return await new Promise((resolve) => {
+      socket.once('error', () => resolve('refused')).once('close', () => resolve('refused'));
+      socket.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1', 9, 12)));
+      socket.write(get);
+    });
+  };
+  const pair = (made: typeof first) => ({ cert: readFileSync(made.cert), key: readFileSync(made.key) });
+  for (const servername of ['localhost', 'LOCALHOST', 'other.test']) {
+    const name = { servername, checkServerIdentity: () => undefined };
+    t.equal(await asking(name), 'refused', `no certificate, ${servername}`);
+    const foreign = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-')));
+    t.equal(await asking({ ...name, ...pair(foreign) }), 'refused', `another CA, ${servername}`);
+    t.equal(await asking({ ...name, ...pair(other) }), '200', `its own CA, ${servername}`);
+  }
+  t.same(mutual.asked(), Array(3).fill('GET /collections'), 'I1');
+});

@@ -24,7 +24,7 @@ t.test('every part of what was recorded is there', async (t) => {
   for (const [part, count] of Object.entries(PARTS)) t.ok(count > 0, `${part}: ${count}`);
   const parts = Object.entries(PARTS).map(([part, count]) => `${count} ${part}`);
   const total = Object.values(PARTS).reduce((sum, count) => sum + count, 0);
-  t.comment(`${total} recorded verdicts are replayed through the running gateway: ${parts.join(', ')}`);
+  t.comment(`note: ${total} recorded verdicts are replayed through the running gateway: ${parts.join(', ')}`);
 });
 
 t.test('every listed deviation is checked by a test', async (t) => {

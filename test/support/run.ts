@@ -133,6 +133,7 @@ export async function runTests(
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   for (const outcome of outcomes) {
+    for (const note of outcome.tally.notes) write(`note: ${outcome.file} ${note}`);
     for (const { name, detail } of outcome.tally.skips) write(`skipped: ${outcome.file} ${name}: ${detail}`);
   }
   for (const outcome of outcomes) {

@@ -8,6 +8,8 @@ export type Tally = {
   passed: number;
   readonly failures: Point[];
   readonly skips: Point[];
+  /** What comments that begin with `note:` say: figures a reader of the run wants to see. */
+  readonly notes: string[];
   /** Lines of the file's standard output that are not TAP. */
   readonly extra: string[];
 };
@@ -44,6 +46,10 @@ function listen(tally: Tally, parser: Parser): void {
     if (point.closingTestPoint && !point.ok && tally.failures.length > innerFailures) return;
     readPoint(tally, point);
   });
+  parser.on('comment', (text: string) => {
+    const note = /^#\s*note:\s*(.*)/.exec(text.trim())?.[1];
+    if (note !== undefined) tally.notes.push(note);
+  });
   parser.on('extra', (text: string) => tally.extra.push(text.trimEnd()));
   parser.on('bailout', (reason: string) => tally.failures.push({ name: 'bail out', detail: reason }));
   parser.on('complete', (results) => {
@@ -60,7 +66,7 @@ function listen(tally: Tally, parser: Parser): void {
 
 /** A sink for the TAP of one file; `end` it, then read `tally`. */
 export function startTally(): { readonly parser: Parser; readonly tally: Tally } {
-  const tally: Tally = { passed: 0, failures: [], skips: [], extra: [] };
+  const tally: Tally = { passed: 0, failures: [], skips: [], notes: [], extra: [] };
   const parser = new Parser();
   listen(tally, parser);
   return { parser, tally };

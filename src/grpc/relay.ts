@@ -78,11 +78,6 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     socket.on('drain', () => this.#readOn());
   }
 
-  /** Calls that are open. */
-  get openCalls(): number {
-    return this.streams.size;
-  }
-
   /** Lets open calls finish and takes no new ones; closes when the last is done. */
   drain(): void {
     if (this.#draining) return;

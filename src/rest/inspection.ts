@@ -2,11 +2,11 @@ import { type Protocol, resume } from '../exchange.ts';
 import { DepthMeter } from '../json/depth.ts';
 import type { Conditional, References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
-import { decodeBody } from './content-coding.ts';
+import { withDecodedBody } from './decoded-body.ts';
 import { canNameNothing, inspectBody } from './inspect.ts';
 import type { LaneOptions } from './lane-options.ts';
-import { readBody, TOO_DEEP } from './request-body.ts';
-import { headerValues, type RestExchange } from './rest-exchange.ts';
+import { TOO_DEEP } from './request-body.ts';
+import type { RestExchange } from './rest-exchange.ts';
 
 const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
@@ -17,41 +17,15 @@ export function inspect(
   exchange: RestExchange,
   conditional: Conditional,
 ): void {
-  const settle = (found: References | Denial): void => {
-    if (!exchange.response.destroyed) resume(options.parts, protocol, exchange, conditional, found);
-  };
-  const fail = (error: unknown): void => {
-    options.parts.fault(error, exchange);
-    settle(INTERNAL_FAULT);
-  };
-  const look = (decoded: Buffer | Denial): void => {
-    let found: References | Denial;
-    try {
-      found = Buffer.isBuffer(decoded) ? findNames(conditional, decoded, options) : decoded;
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    settle(found);
-  };
-  const decode = (body: Buffer | Denial): void => {
-    if (!Buffer.isBuffer(body)) {
-      settle(body);
-      return;
-    }
-    exchange.body = body;
-    exchange.measured = true;
-    try {
-      const codings = headerValues(exchange.headers, 'content-encoding');
-      const decoded = decodeBody(body, codings, options.maxInspectedBytes);
-      if (decoded instanceof Promise) decoded.then(look, fail);
-      else look(decoded);
-    } catch (error) {
-      fail(error);
-    }
-  };
-  if (exchange.hasBody) readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs }, decode);
-  else decode(Buffer.alloc(0));
+  withDecodedBody(
+    exchange,
+    options,
+    (decoded) => findNames(conditional, decoded, options),
+    (found) => {
+      exchange.measured = true;
+      if (!exchange.response.destroyed) resume(options.parts, protocol, exchange, conditional, found);
+    },
+  );
 }
 
 /** What a whole, decoded body names, or why it is refused; measures its nesting, too. May throw on a fault of ours. */

@@ -1,10 +1,9 @@
 import type { Protocol } from '../exchange.ts';
 import { DepthMeter } from '../json/depth.ts';
 import type { Permit } from '../policy/decide.ts';
-import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
-import { decodeBody } from './content-coding.ts';
+import { withDecodedBody } from './decoded-body.ts';
 import type { LaneOptions } from './lane-options.ts';
-import { readBody, TOO_DEEP } from './request-body.ts';
+import { TOO_DEEP } from './request-body.ts';
 import { headerValues, type RestExchange } from './rest-exchange.ts';
 
 /** A plain body up to this size is measured whole, so that nothing of a refused one goes upstream. */
@@ -22,35 +21,18 @@ export function measureFirst(
   options: LaneOptions,
   protocol: Protocol<RestExchange>,
 ): boolean {
-  if (!isGuarded(exchange, options) || !(isSmall(exchange) || isCoded(exchange))) return false;
-  const settle = (refusal: Denial | undefined): void => {
-    if (exchange.response.destroyed) return;
-    exchange.measured = true;
-    if (refusal) protocol.reject(exchange, refusal);
-    else protocol.forward(exchange, permit);
-  };
-  const fail = (error: unknown): void => {
-    options.parts.fault(error, exchange);
-    settle(INTERNAL_FAULT);
-  };
-  const measure = (decoded: Buffer | Denial): void => {
-    if (!Buffer.isBuffer(decoded)) settle(decoded);
-    else settle(new DepthMeter(options.inspection.maxDepth).push(decoded) ? undefined : TOO_DEEP);
-  };
-  readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs }, (body) => {
-    if (!Buffer.isBuffer(body)) {
-      settle(body);
-      return;
-    }
-    exchange.body = body;
-    try {
-      const decoded = decodeBody(body, headerValues(exchange.headers, 'content-encoding'), options.maxInspectedBytes);
-      if (decoded instanceof Promise) decoded.then(measure, fail);
-      else measure(decoded);
-    } catch (error) {
-      fail(error);
-    }
-  });
+  if (!isGuarded(exchange, options) || !(exchange.body || isSmall(exchange) || isCoded(exchange))) return false;
+  withDecodedBody(
+    exchange,
+    options,
+    (decoded) => (new DepthMeter(options.inspection.maxDepth).push(decoded) ? undefined : TOO_DEEP),
+    (refusal) => {
+      if (exchange.response.destroyed) return;
+      exchange.measured = true;
+      if (refusal) protocol.reject(exchange, refusal);
+      else protocol.forward(exchange, permit);
+    },
+  );
   return true;
 }
 

@@ -2,12 +2,11 @@ import type { Protocol } from '../exchange.ts';
 import { JsonFault } from '../json/fault.ts';
 import { JsonReader } from '../json/reader.ts';
 import type { Permit } from '../policy/decide.ts';
-import { type Denial, INTERNAL_FAULT, URL_RECOVERY_DISABLED } from '../policy/denial.ts';
+import { type Denial, URL_RECOVERY_DISABLED } from '../policy/denial.ts';
 import type { Operation } from '../policy/operation.ts';
-import { decodeBody } from './content-coding.ts';
+import { withDecodedBody } from './decoded-body.ts';
 import type { LaneOptions } from './lane-options.ts';
-import { readBody } from './request-body.ts';
-import { headerValues, type RestExchange } from './rest-exchange.ts';
+import type { RestExchange } from './rest-exchange.ts';
 
 /** Rows whose body says where a snapshot comes from. */
 const BY_LOCATION = new Set(['snapshots.recover', 'shard_snapshots.recover']);
@@ -34,46 +33,29 @@ export function refuseUrlRecovery(
     protocol.reject(exchange, URL_RECOVERY_DISABLED);
     return true;
   }
-  const settle = (refusal: Denial | undefined): void => {
+  withDecodedBody(exchange, options, judgeLocation, (refusal) => {
     if (exchange.response.destroyed) return;
     exchange.locationChecked = true;
     if (refusal) protocol.reject(exchange, refusal);
     else protocol.forward(exchange, permit);
-  };
-  const look = (decoded: Buffer | Denial): void => settle(Buffer.isBuffer(decoded) ? judgeLocation(decoded) : decoded);
-  const fail = (error: unknown): void => {
-    options.parts.fault(error, exchange);
-    settle(INTERNAL_FAULT);
-  };
-  readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs }, (body) => {
-    if (!Buffer.isBuffer(body)) {
-      settle(body);
-      return;
-    }
-    exchange.body = body;
-    const decoded = decodeBody(body, headerValues(exchange.headers, 'content-encoding'), options.maxInspectedBytes);
-    if (decoded instanceof Promise) decoded.then(look, fail);
-    else look(decoded);
   });
   return true;
 }
 
 /** Only an object whose every `location` is a `file:` URL passes; what cannot be read is refused. */
 function judgeLocation(body: Buffer): Denial | undefined {
-  let local = true;
   try {
     const reader = new JsonReader(body);
     reader.readObject((key) => {
       if (key !== 'location') reader.skipValue();
       else if (reader.peek() !== 'string' || !/^file:/i.test(reader.readString())) {
-        local = false;
         throw new JsonFault('syntax', 'location', reader.position);
       }
     });
     reader.end();
+    return undefined;
   } catch (error) {
     if (!(error instanceof JsonFault)) throw error;
     return URL_RECOVERY_DISABLED;
   }
-  return local ? undefined : URL_RECOVERY_DISABLED;
 }

@@ -68,3 +68,15 @@ t.test('a file location passes when it is off, a URL passes when it is on', asyn
   t.match(await send(on, 'PUT', RECOVER, '{"location":"http://10.0.0.1/x"}'), { status: 200, upstream: 1 });
   t.match(await send(on, 'POST', PEER, '{"peer_url":"http://10.0.0.1"}'), { upstream: 1 });
 });
+
+t.test('a body whose location was looked at is measured as well, and read only once', async (t) => {
+  const both = await startGateway({
+    settings: { 'service.enable_snapshot_url_recovery': false, 'gateway.limits.nesting_guard': 'all' },
+  });
+  t.teardown(() => both.close());
+  t.match(await send(both, 'PUT', RECOVER, '{"location":"file:///snapshots/a"}'), { upstream: 1 });
+  const deep = `{"location":"file:///snapshots/a","x":${'['.repeat(62)}${']'.repeat(62)}}`;
+  t.match(await send(both, 'PUT', RECOVER, deep), { upstream: 1 });
+  const http = await send(both, 'PUT', RECOVER, '{"location":"http://10.0.0.1/x"}');
+  t.match(http, { status: 403, upstream: 0 });
+});

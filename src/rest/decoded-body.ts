@@ -1,0 +1,52 @@
+import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { decodeBody } from './content-coding.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { readBody } from './request-body.ts';
+import { headerValues, type RestExchange } from './rest-exchange.ts';
+
+/**
+ * Reads the whole body, decodes it, and has `look` judge it; ends in one call of `settle`, with what `look` found or why it
+ * came to nothing. The bytes as they came are kept in `exchange.body`, to be forwarded; a body that was read before is not
+ * read again. A fault of ours denies.
+ */
+export function withDecodedBody<T>(
+  exchange: RestExchange,
+  options: LaneOptions,
+  look: (decoded: Buffer) => T,
+  settle: (found: T | Denial) => void,
+): void {
+  const fail = (error: unknown): void => {
+    options.parts.fault(error, exchange);
+    settle(INTERNAL_FAULT);
+  };
+  const judge = (decoded: Buffer | Denial): void => {
+    let found: T | Denial;
+    try {
+      found = Buffer.isBuffer(decoded) ? look(decoded) : decoded;
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    settle(found);
+  };
+  const decode = (body: Buffer | Denial): void => {
+    if (!Buffer.isBuffer(body)) {
+      settle(body);
+      return;
+    }
+    exchange.body = body;
+    let decoded: ReturnType<typeof decodeBody>;
+    try {
+      decoded = decodeBody(body, headerValues(exchange.headers, 'content-encoding'), options.maxInspectedBytes);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    if (decoded instanceof Promise) decoded.then(judge, fail);
+    else judge(decoded);
+  };
+  if (exchange.body) decode(exchange.body);
+  else if (exchange.hasBody)
+    readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs }, decode);
+  else decode(Buffer.alloc(0));
+}

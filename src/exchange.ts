@@ -5,17 +5,20 @@ import {
   decide,
   decidePublic,
   type Permit,
+  permitInShadow,
   type References,
   settle,
+  unfiltered,
 } from './policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from './policy/denial.ts';
 import type { Operation, Target } from './policy/operation.ts';
+import { decideWithin, firstRefusal, type Policy, type Shadowed } from './policy/rules.ts';
 
 /**
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
  *
  * ```
- * resolve -> authenticate -> decide -> [inspect -> settle] -> forward | reject -> finish
+ * resolve -> admit -> authenticate -> decide -> [inspect -> settle] -> forward | reject -> finish
  * ```
  *
  * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no
@@ -33,17 +36,48 @@ export interface Resolution {
 /** What a lane keeps of one request. Filled step by step; lanes extend it with their own fields. */
 export interface Exchange {
   readonly protocol: 'rest' | 'grpc';
+  /** Name, value, name, value, in order, one character per byte, without pseudo-headers. */
+  readonly headers: readonly string[];
+  /** The client's address, from the socket. */
+  readonly remote: string;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
+  /** What the client was refused with, also when that came after a permit (upstream was not there, the body nested). */
+  refusal: Denial | undefined;
+  /** What the body names, once it has been read for that. */
+  references: References | undefined;
+  /** What would have been refused, were it not for shadow mode. */
+  shadowed: Shadowed | undefined;
+  /** Set by whoever needs it first, see `requestIdOf`. */
+  requestId: string | undefined;
+  /** Monotonic milliseconds: the head was there; it was sent upstream; the answer's head came. 0 = never. */
+  startedAt: number;
+  forwardedAt: number;
+  answeredAt: number;
+}
+
+/** What every exchange begins with. */
+export function unbegun(): Pick<
+  Exchange,
+  'decision' | 'refusal' | 'references' | 'shadowed' | 'requestId' | 'startedAt' | 'forwardedAt' | 'answeredAt'
+> {
+  return {
+    decision: undefined,
+    refusal: undefined,
+    references: undefined,
+    shadowed: undefined,
+    requestId: undefined,
+    startedAt: 0,
+    forwardedAt: 0,
+    answeredAt: 0,
+  };
 }
 
 /** The protocol's own steps. One value per lane, shared by all its exchanges. */
 export interface Protocol<X extends Exchange> {
   /** Raw method and path to a table row. Never fails. */
   readonly resolve: (exchange: X) => Resolution;
-  /** The request's headers as they came: name, value, name, value, in order, one character per byte. */
-  readonly rawHeaders: (exchange: X) => readonly string[];
   /** Reads the body for names; ends in exactly one call of `resume`. Until then no byte goes upstream. */
   readonly inspect: (exchange: X, conditional: Conditional) => void;
   /** Sends the request upstream and streams the answer back; filters it where `permit.visible` is set. */
@@ -65,6 +99,15 @@ export interface Outcome {
 export interface ExchangeParts {
   /** Steps 2 and 3. Synchronous once a token is known; never rejects for a bad credential, that is a `Denial`. */
   readonly authenticate: (rawHeaders: readonly string[]) => Principal | Denial | Promise<Principal | Denial>;
+  /** The policy in force. Replaced as a whole by a reload, and looked at anew by every exchange. */
+  readonly policy: { readonly current: Policy };
+  /**
+   * May this exchange be carried out at all: is there room to write down what comes of it? Asked before anything of it is
+   * looked at. A `Denial` refuses it; a promise lets it wait.
+   */
+  readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   /** Step 8. Called once for every exchange that got as far as `begin`. Must not throw. */
   readonly record: (exchange: Exchange, outcome: Outcome) => void;
   /** A fault of ours; the exchange is denied, or the whole connection ends where there is none. Must not throw. */
@@ -74,6 +117,7 @@ export interface ExchangeParts {
 /** Steps 2 to 6 for a request whose head has arrived. */
 export function begin<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
   try {
+    exchange.startedAt = parts.now();
     const resolution = protocol.resolve(exchange);
     exchange.resolution = resolution;
     const open = decidePublic(resolution.operation);
@@ -81,17 +125,33 @@ export function begin<X extends Exchange>(parts: ExchangeParts, protocol: Protoc
       dispatch(parts, protocol, exchange, resolution.refusal ?? open);
       return;
     }
-    const identity = parts.authenticate(protocol.rawHeaders(exchange));
-    if (identity instanceof Promise) {
-      identity.then(
-        (known) => identified(parts, protocol, exchange, known),
-        (error: unknown) => failClosed(parts, protocol, exchange, error),
-      );
-    } else {
-      identified(parts, protocol, exchange, identity);
-    }
+    whenKnown(parts, protocol, exchange, parts.admit(exchange), (refused) => {
+      if (refused) dispatch(parts, protocol, exchange, refused);
+      else identify(parts, protocol, exchange);
+    });
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
+  whenKnown(parts, protocol, exchange, parts.authenticate(exchange.headers), (identity) =>
+    identified(parts, protocol, exchange, identity),
+  );
+}
+
+/** Goes on at once with what is known, later with what is not yet. A step that fails denies. */
+function whenKnown<X extends Exchange, T>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  value: T | Promise<T>,
+  next: (value: T) => void,
+): void {
+  if (value instanceof Promise) {
+    value.then(next).catch((error: unknown) => failClosed(parts, protocol, exchange, error));
+  } else {
+    next(value);
   }
 }
 
@@ -103,7 +163,26 @@ export function resume<X extends Exchange>(
   conditional: Conditional,
   found: References | Denial,
 ): void {
-  dispatch(parts, protocol, exchange, 'kind' in found ? found : settle(conditional, found));
+  if ('kind' in found) {
+    dispatch(parts, protocol, exchange, found);
+    return;
+  }
+  exchange.references = found;
+  const decision = conditional.sure ?? settle(conditional, found);
+  if (decision.kind === 'permit') noteShadow(exchange, conditional.operation, found);
+  dispatch(parts, protocol, exchange, decision);
+}
+
+/** Remembers what rules in shadow would have refused. */
+function noteShadow(exchange: Exchange, operation: Operation, found: References | undefined): void {
+  const rules = exchange.principal?.bounds?.shadow;
+  const target = exchange.resolution?.target;
+  if (rules && target) exchange.shadowed ??= firstRefusal(rules, operation, namedTarget(target, found), found);
+}
+
+function namedTarget(target: Target, found: References | undefined): Target {
+  if (target.kind !== 'in-message' || found?.target === undefined) return target;
+  return { kind: 'collection', name: found.target };
 }
 
 /** Step 8. */
@@ -123,19 +202,25 @@ function identified<X extends Exchange>(
   }
   exchange.principal = identity;
   const { operation, target, refusal } = exchange.resolution ?? unresolved();
-  dispatch(parts, protocol, exchange, refusal ?? decide(identity.access, operation, target));
+  const { access, bounds } = identity;
+  const decision =
+    refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
+  if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
+  dispatch(parts, protocol, exchange, decision);
 }
 
 function dispatch<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,
-  decision: Decision,
+  judged: Decision,
 ): void {
-  exchange.decision = decision;
   try {
+    const decision = parts.policy.current.mode === 'enforce' ? judged : inShadow(exchange, judged);
+    exchange.decision = decision;
     switch (decision.kind) {
       case 'permit':
+        exchange.forwardedAt = parts.now();
         protocol.forward(exchange, decision);
         break;
       case 'conditional':
@@ -150,6 +235,16 @@ function dispatch<X extends Exchange>(
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }
+}
+
+/** A gateway whose whole policy is in shadow lets pass what it would refuse, and says so in `shadowed`. */
+function inShadow(exchange: Exchange, decision: Decision): Decision {
+  if (decision.kind === 'permit') return unfiltered(decision);
+  const operation = exchange.resolution?.operation;
+  const permit = decision.kind === 'denial' && operation ? permitInShadow(operation, decision) : undefined;
+  if (!permit || decision.kind !== 'denial') return decision;
+  exchange.shadowed = { rule: 'policy', denial: decision };
+  return permit;
 }
 
 /** An internal error denies (INVARIANT I5): the lane answers with a fault that says nothing of its cause. */

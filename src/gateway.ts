@@ -1,75 +1,109 @@
-import type { TlsOptions } from 'node:tls';
 import { watchCertificates } from './config/certificates.ts';
 import { ConfigError } from './config/problem.ts';
-import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/schema.ts';
-import type { Secrets, TlsMaterial } from './config/secrets.ts';
-import { TLS_PROFILE } from './config/tls-profile.ts';
-import type { ExchangeParts } from './exchange.ts';
+import type { State } from './config/state.ts';
+import type { Exchange, ExchangeParts, Outcome } from './exchange.ts';
 import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
-import { createAuthenticator } from './identity/authenticate.ts';
-import { createKeyRing } from './identity/key-ring.ts';
+import { type Authenticator, createAuthenticator } from './identity/authenticate.ts';
+import { createKeyRing, type KeyRing } from './identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations } from './identity/revocations.ts';
 import { createValueExists } from './identity/value-exists.ts';
+import {
+  grpcAddress,
+  grpcListenerOptions,
+  grpcTls,
+  restListenerOptions,
+  restTls,
+  restUpstreamOptions,
+} from './listeners.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
+import type { GatewaySnapshot } from './observability/snapshot.ts';
+import { policyOf } from './policy/settings.ts';
+import { restartNeeded } from './reload.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
-import type { ListenerTls } from './rest/listener-tls.ts';
-import type { RelayUpstream } from './rest/relay-upstream.ts';
+import { secureContext, tryContext } from './rest/listener-tls.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
-import { createRestUpstream, type RestUpstream } from './upstream/http.ts';
+import { createRestUpstream } from './upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
 
 /** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
 const VERSION_TIMEOUT_MS = 2000;
 /** Upstream connections for the gateway's own questions (`value_exists`, names, release). */
 const OWN_CONNECTIONS = 32;
-/** Requests that wait for an upstream connection, per connection. */
-const WAITING_PER_CONNECTION = 8;
 /** Log lines about faults in any second. */
 const FAULT_LINES_PER_SECOND = 10;
-/** Largest upstream answer that is held to be filtered. */
-const MAX_FILTERED_BYTES = 64 * 1_048_576;
 
 export interface Listening {
   readonly host: string;
   readonly port: number;
 }
 
-/** A gateway built from one configuration. */
+/** Step 8 of an exchange: each observer sees every exchange once, when it has ended. Must not throw. */
+export type Observer = (exchange: Exchange, outcome: Outcome) => void;
+
+/** What came of a reload. */
+export interface Applied {
+  /** Which state is in force: grows with each one. */
+  readonly generation: number;
+  /** Options that changed and are taken only by a restart, by path. */
+  readonly restartNeeded: readonly string[];
+}
+
+/** A gateway in one process. */
 export interface Gateway {
   /** Listens on both ports. Rejects, and listens on none, when one cannot be had. */
   start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
+  /**
+   * Puts another state in force, for the next request on every open connection. All or nothing: throws `ConfigError` and
+   * leaves everything as it was when a part cannot be used.
+   */
+  apply(state: State): Applied;
+  /** What is revoked from now on. */
+  setRevocations(revocations: Revocations): void;
+  /** What this process knows of itself. */
+  snapshot(): GatewaySnapshot;
   /** Takes nothing new, lets what is open finish within `graceMs`, cuts the rest. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Puts the parts together. Nothing listens and no upstream is asked before `start`. */
-export async function createGateway(config: Config, secrets: Secrets): Promise<Gateway> {
-  const log = createLog(config.log_level);
-  const rest = addressOf(config.gateway.upstream.rest_url, 'gateway.upstream.rest_url');
-  const { max_connections: connections } = config.gateway.upstream;
-  const upstream = openRestUpstream(config, secrets, rest, connections);
-  // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
-  const own = openRestUpstream(config, secrets, rest, Math.min(connections, OWN_CONNECTIONS));
-  const lookup = createUpstreamLookup(own);
-  const parts = createParts(config, secrets, lookup, log);
-  let restListener: RestListener | undefined;
-  let stopWatching = (): void => undefined;
-  let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
+/** What is in force; replaced by `apply`. */
+interface Force {
+  state: State;
+  generation: number;
+  revocations: Revocations;
+}
 
-  return {
+/** Puts the parts together. Nothing listens and no upstream is asked before `start`. */
+export async function createGateway(state: State, observers: readonly Observer[] = []): Promise<Gateway> {
+  const { config, secrets } = state;
+  const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS };
+  const log = createLog(config.log_level);
+  const { max_connections: connections } = config.gateway.upstream;
+  const upstream = createRestUpstream(restUpstreamOptions(config, secrets, connections));
+  // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
+  const own = createRestUpstream(restUpstreamOptions(config, secrets, Math.min(connections, OWN_CONNECTIONS)));
+  const lookup = createUpstreamLookup(own);
+  const authenticator = authenticatorOf(force, lookup);
+  const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
+  const parts = createParts(authenticator, policy, observers, log);
+  let restListener: RestListener | undefined;
+  let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
+  let stopWatching = (): void => undefined;
+
+  const gateway: Gateway = {
     async start() {
       try {
         await refuseSecuredUpstream(lookup);
-        restListener = await createRestListener(restOptions(config, secrets, parts, { upstream, lookup }));
-        grpc = await openGrpc(config, secrets, parts);
+        const options = restListenerOptions(() => force.state.config, secrets, parts, { upstream, lookup });
+        restListener = await createRestListener(options);
+        grpc = await openGrpc(state, parts);
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy()]);
         throw error;
       }
       stopWatching = watchCertificates(config, {
-        changed(tls) {
-          restListener?.setSecureContext(restTls(tls));
-          grpc?.listener.setSecureContext(grpcTls(tls));
+        changed: (tls) => {
+          gateway.apply({ ...force.state, secrets: { ...force.state.secrets, tls } });
         },
         warn: (warning) => log.warn(warning),
         failed: (problems) => log.error({ problems }, 'certificates could not be read again; the old ones stay'),
@@ -77,6 +111,29 @@ export async function createGateway(config: Config, secrets: Secrets): Promise<G
       await sayVersion(lookup, log);
       return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
     },
+    apply(next) {
+      const { tls } = next.secrets;
+      // Everything that can fail comes before anything that is changed.
+      const generation = force.generation + 1;
+      const ring = ringOf(next, generation);
+      const rules = policyOf(next.config.gateway.mode, next.policy.rules);
+      if (tls) tryContext(secureContext(restTls(tls)));
+      const restart = restartNeeded(state.config, next.config);
+      force.state = next;
+      force.generation = generation;
+      authenticator.replaceRing(ring);
+      policy.current = rules;
+      if (tls) {
+        restListener?.setSecureContext(restTls(tls));
+        grpc?.listener.setSecureContext(grpcTls(tls));
+      }
+      log.setLevel(next.config.log_level);
+      return { generation, restartNeeded: restart };
+    },
+    setRevocations(revocations) {
+      force.revocations = revocations;
+    },
+    snapshot: () => ({ pid: process.pid, generation: force.generation }),
     async stop(graceMs) {
       stopWatching();
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
@@ -84,160 +141,66 @@ export async function createGateway(config: Config, secrets: Secrets): Promise<G
       await Promise.all([upstream.destroy(), own.destroy()]);
     },
   };
+  return gateway;
 }
 
-function createParts(config: Config, secrets: Secrets, lookup: UpstreamLookup, log: Log): ExchangeParts {
-  const ring = createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac }, 1);
-  const { authenticate } = createAuthenticator({
-    ring,
-    cacheEntries: config.gateway.limits.token_cache_entries,
+function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
+  const { signingKeys, rules } = policy;
+  const applied = policyOf(config.gateway.mode, rules).rules;
+  return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
+}
+
+function authenticatorOf(force: Force, lookup: UpstreamLookup): Authenticator {
+  const { limits, value_exists: valueExists } = force.state.config.gateway;
+  return createAuthenticator({
+    ring: ringOf(force.state, force.generation),
+    cacheEntries: limits.token_cache_entries,
     now: Date.now,
-    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: config.gateway.value_exists.timeout_ms }),
+    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: valueExists.timeout_ms }),
+    revocations: () => force.revocations,
   });
+}
+
+function createParts(
+  { authenticate }: Authenticator,
+  policy: ExchangeParts['policy'],
+  observers: readonly Observer[],
+  log: Log,
+): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
+  const fault = (error: unknown, exchange?: Exchange): void => {
+    const missed = mayLog();
+    if (missed === undefined) return;
+    const operation = exchange?.resolution?.operation.name;
+    log.error(
+      { ...describeFault(error), protocol: exchange?.protocol, operation, ...(missed > 0 ? { missed } : {}) },
+      'a request failed closed',
+    );
+  };
   return {
     authenticate,
-    record: () => undefined,
-    fault: (error, exchange) => {
-      const missed = mayLog();
-      if (missed === undefined) return;
-      const operation = exchange?.resolution?.operation.name;
-      log.error(
-        { ...describeFault(error), protocol: exchange?.protocol, operation, ...(missed > 0 ? { missed } : {}) },
-        'a request failed closed',
-      );
+    policy,
+    admit: () => undefined,
+    now: () => performance.now(),
+    record: (exchange, outcome) => {
+      for (const observe of observers) observe(exchange, outcome);
     },
-  };
-}
-
-function openRestUpstream(
-  config: Config,
-  secrets: Secrets,
-  address: UpstreamAddress,
-  connections: number,
-): RestUpstream {
-  const { upstream, limits } = config.gateway;
-  return createRestUpstream({
-    origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
-    connections,
-    maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
-    connectTimeoutMs: upstream.connect_timeout_ms,
-    idleMs: upstream.keep_alive_ms,
-    headersTimeoutMs: upstream.response_header_timeout_ms,
-    bodyTimeoutMs: limits.stream_idle_timeout_ms,
-    ...(secrets.upstreamCa ? { ca: secrets.upstreamCa } : {}),
-  });
-}
-
-function restOptions(
-  config: Config,
-  secrets: Secrets,
-  parts: ExchangeParts,
-  { upstream, lookup }: { readonly upstream: RestUpstream; readonly lookup: UpstreamLookup },
-): Parameters<typeof createRestListener>[0] {
-  const { service } = config;
-  const { limits } = config.gateway;
-  const { tls } = secrets;
-  return {
-    host: service.host,
-    port: service.http_port,
-    ...(tls ? { tls: restTls(tls) } : {}),
-    limits: {
-      maxConnections: limits.max_connections,
-      maxHeaderBytes: limits.header_bytes,
-      handshakeTimeoutMs: limits.tls_handshake_timeout_ms,
-      headersTimeoutMs: limits.header_timeout_ms,
-      keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
-      maxConcurrentStreams: limits.http2_max_concurrent_streams,
-    },
-    parts,
-    upstream,
-    lookup,
-    cors: service.enable_cors,
-    staticContent: service.enable_static_content,
-    maxInspectedBytes: limits.inspected_body_bytes,
-    snapshotUrlRecovery: service.enable_snapshot_url_recovery,
-    nestingGuard: limits.nesting_guard,
-    inspection: { maxDepth: limits.json_depth },
-    maxFilteredBytes: MAX_FILTERED_BYTES,
-    bodyIdleMs: limits.body_idle_timeout_ms,
-    answerIdleMs: limits.stream_idle_timeout_ms,
-    maxHeaders: limits.header_count,
-    ...(config.gateway.rest.relay ? { relay: relayUpstream(config, secrets) } : {}),
-    telemetry: {
-      jwtRbac: service.jwt_rbac ?? undefined,
-      hideJwtDashboard: service.hide_jwt_dashboard ?? undefined,
-    },
-  };
-}
-
-function relayUpstream({ gateway: { upstream, limits } }: Config, secrets: Secrets): RelayUpstream {
-  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
-  return {
-    address,
-    authority: authorityOf(address),
-    socket: {
-      connectTimeoutMs: upstream.connect_timeout_ms,
-      ca: secrets.upstreamCa ?? undefined,
-      alpn: ['http/1.1'],
-    },
-    headersTimeoutMs: upstream.response_header_timeout_ms,
-    bodyTimeoutMs: limits.stream_idle_timeout_ms,
-    keepAliveMs: upstream.keep_alive_ms,
+    fault,
   };
 }
 
 async function openGrpc(
-  config: Config,
-  secrets: Secrets,
+  { config, secrets }: State,
   parts: ExchangeParts,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
-  const { service } = config;
-  const { limits, upstream } = config.gateway;
-  if (service.grpc_port === null) return undefined;
-  const address = addressOf(upstream.grpc_url, 'gateway.upstream.grpc_url');
-  const ca = secrets.upstreamCa ?? undefined;
-  const asker = createGrpcAsker(address, ca);
-  const listener = await createGrpcListener({
-    host: service.host,
-    port: service.grpc_port,
-    tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
-    tlsHandshakeTimeoutMs: limits.tls_handshake_timeout_ms,
-    maxConnections: limits.max_connections,
-    relay: {
-      parts,
-      upstream: {
-        address,
-        authority: authorityOf(address),
-        socket: { connectTimeoutMs: upstream.connect_timeout_ms, ca, alpn: ['h2'] },
-      },
-      limits: {
-        maxStreams: limits.http2_max_concurrent_streams,
-        headerBytes: limits.header_bytes,
-        headerCount: limits.header_count,
-        headerTimeoutMs: limits.header_timeout_ms,
-        streamIdleMs: limits.stream_idle_timeout_ms,
-        bodyIdleMs: limits.body_idle_timeout_ms,
-        connectionIdleMs: limits.stream_idle_timeout_ms,
-      },
-      nestingGuard: limits.nesting_guard,
-      messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
-      ask: asker,
-      clock: Date.now,
-    },
-  }).catch((error: unknown) => {
+  if (config.service.grpc_port === null) return undefined;
+  const asker = createGrpcAsker(grpcAddress(config), secrets.upstreamCa ?? undefined);
+  try {
+    return { listener: await createGrpcListener(grpcListenerOptions(config, secrets, parts, asker)), asker };
+  } catch (error) {
     asker.close();
     throw error;
-  });
-  return { listener, asker };
-}
-
-function restTls({ cert, key, clientCa }: TlsMaterial): ListenerTls {
-  return { cert, key, ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}) };
-}
-
-function grpcTls({ cert, key }: TlsMaterial): TlsOptions {
-  return { ...TLS_PROFILE, cert, key };
+  }
 }
 
 /** A key left on Qdrant would have it refuse everything the gateway permits. Unreachable is no reason not to start. */
@@ -252,14 +215,4 @@ async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<void> {
   const version = await lookup.version(AbortSignal.timeout(VERSION_TIMEOUT_MS));
   if (typeof version === 'string') log.info({ version }, 'upstream answers');
   else log.warn({ reason: version.message }, 'upstream does not answer yet; requests are refused until it does');
-}
-
-function addressOf(url: string | null, option: string): UpstreamAddress {
-  const address = url === null ? null : parseUpstreamUrl(url);
-  if (address === null) throw new TypeError(`\`${option}\` is not an address`);
-  return address;
-}
-
-function authorityOf({ host, port }: UpstreamAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

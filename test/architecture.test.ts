@@ -21,23 +21,41 @@ interface Rule {
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   json: [],
-  config: [],
+  config: ['policy'],
   'tls-sniff.ts': [],
   operations: ['policy'],
   identity: ['policy', 'json'],
   upstream: ['policy', 'config'],
-  audit: ['policy', 'identity', 'operations', 'config'],
-  observability: ['policy', 'config'],
-  'exchange.ts': ['policy', 'identity', 'operations', 'audit'],
+  audit: ['policy', 'identity', 'operations', 'config', 'exchange.ts'],
+  observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts'],
+  revocation: ['policy', 'identity', 'config'],
+  'exchange.ts': ['policy', 'identity', 'operations'],
   rest: ['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
   grpc: ['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+  // The composition root: what a configuration means to the listeners, one process, several, and their operation.
+  'listeners.ts': ['config', 'exchange.ts', 'rest', 'grpc', 'upstream'],
+  'reload.ts': ['config'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
-    ...['exchange.ts', 'rest', 'grpc'],
+    ...['exchange.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts'],
+  ],
+  'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability'],
+  'supervisor.ts': [
+    'fleet.ts',
+    'gateway.ts',
+    'config',
+    'identity',
+    'observability',
+    'revocation',
+    'operations',
+    'policy',
   ],
   'index.ts': ['gateway.ts', 'config'],
   // The command line is an entry of its own: it asks the decision code directly (can-i, token), never the listeners.
-  cli: ['gateway.ts', 'config', 'policy', 'operations', 'identity', 'observability', 'rest', 'grpc'],
+  cli: [
+    ...['supervisor.ts', 'fleet.ts', 'gateway.ts', 'config', 'policy', 'operations', 'identity', 'audit'],
+    ...['observability', 'rest', 'grpc'],
+  ],
 };
 
 const DECIDING = ['policy', 'identity', 'operations', 'exchange.ts', 'rest', 'grpc'];
@@ -130,21 +148,24 @@ const RULES: readonly Rule[] = [
     found: ['policy/a.ts: node:crypto', 'operations/rest.ts: undici'],
   },
   {
-    name: 'audit, observability and config import no decision code; audit and observability may have its types',
+    name: 'audit, observability and config import no decision code; its types are free, to config those of the policy',
     find: (tree) =>
       imports(tree, ({ path, typeOnly }, file) => {
         if (path === undefined || !DECIDING.includes(areaOf(path))) return false;
-        return areaOf(file.path) === 'config' || (['audit', 'observability'].includes(areaOf(file.path)) && !typeOnly);
+        if (areaOf(file.path) === 'config') return !typeOnly || areaOf(path) !== 'policy';
+        return ['audit', 'observability', 'revocation'].includes(areaOf(file.path)) && !typeOnly;
       }),
     broken: {
       'audit/record.ts': `import { type Decision, decide } from '../policy/decide.ts';`,
       'audit/event.ts': `import { type Decision } from '../policy/decide.ts';`,
-      'config/load.ts': `import type { Access } from '../policy/access.ts';`,
+      'config/load.ts': `import type { Access } from '../policy/access.ts';\nimport { decide } from '../policy/decide.ts';`,
+      'config/state.ts': `import type { Claims } from '../identity/claims.ts';`,
       'observability/log.ts': `import { settle } from '../policy/decide.ts';`,
     },
     found: [
       'audit/record.ts: ../policy/decide.ts',
-      'config/load.ts: ../policy/access.ts',
+      'config/load.ts: ../policy/decide.ts',
+      'config/state.ts: ../identity/claims.ts',
       'observability/log.ts: ../policy/decide.ts',
     ],
   },

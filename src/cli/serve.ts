@@ -1,7 +1,8 @@
-import { type Flags, loadConfig } from '../config/load.ts';
+import type { Flags } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { loadSecrets, type Secrets } from '../config/secrets.ts';
-import { createGateway, type Listening } from '../gateway.ts';
+import { type LoadedState, loadState } from '../config/state.ts';
+import type { Listening } from '../gateway.ts';
+import { createSupervisor } from '../supervisor.ts';
 import { processLifecycle, stopOnSignal } from './lifecycle.ts';
 import { type Output, writeWarnings } from './output.ts';
 
@@ -13,12 +14,12 @@ export function listenUrl(config: Config, { host, port }: Listening): string {
 
 /** Starts a gateway and stops it, then calls `after`, on SIGTERM and SIGINT. Resolves once it listens. */
 export async function run(
-  config: Config,
-  secrets: Secrets,
+  state: LoadedState,
+  load: () => LoadedState,
   output: Output,
   after: () => Promise<void> = async () => {},
 ): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }> {
-  const gateway = await createGateway(config, secrets);
+  const gateway = await createSupervisor({ state, load });
   const { rest, grpc } = await gateway.start();
   const stop = async (graceMs: number) => {
     await gateway.stop(graceMs);
@@ -30,10 +31,11 @@ export async function run(
 
 /** `serve`: loads everything, starts, and runs until a signal. Throws `ConfigError` before anything listens. */
 export async function serve(flags: Flags, output: Output): Promise<void> {
-  const { config, warnings } = loadConfig({ argv: flags });
-  const { secrets, warnings: secretWarnings } = loadSecrets(config);
-  writeWarnings(output, [...warnings, ...secretWarnings]);
-  const { rest, grpc } = await run(config, secrets, output);
+  const load = () => loadState({ argv: flags });
+  const state = load();
+  const { config } = state;
+  writeWarnings(output, state.warnings);
+  const { rest, grpc } = await run(state, load, output);
   const { rest_url: restUpstream, grpc_url: grpcUpstream } = config.gateway.upstream;
   output.err(`rest listens on ${listenUrl(config, rest)}, upstream ${restUpstream}\n`);
   if (grpc !== null) output.err(`grpc listens on ${listenUrl(config, grpc)}, upstream ${grpcUpstream}\n`);

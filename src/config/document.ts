@@ -41,6 +41,11 @@ function valueAt(config: Config, path: string): unknown {
   return value;
 }
 
+/** The value of every option, secrets included: to be compared, never shown. */
+export function effectiveValues(config: Config): ReadonlyMap<string, unknown> {
+  return new Map(options.map(({ path }) => [path, valueAt(config, path)]));
+}
+
 /** Effective settings, one `path: value` a line; of secrets only whether they are set. */
 export function effectiveSettings(config: Config): string {
   const lines = options.map(({ path, secret }) => {

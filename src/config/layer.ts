@@ -14,9 +14,7 @@ export type Layer = {
 
 // Upstream: sections and options of Qdrant 1.19 that stay with Qdrant; naming them here is no mistake.
 const QDRANT_ONLY = new Set(
-  'storage cluster gpu inference telemetry_disabled feature_flags logger quota hnsw_index audit init_file_path'.split(
-    ' ',
-  ),
+  'storage cluster gpu inference telemetry_disabled feature_flags logger quota hnsw_index init_file_path'.split(' '),
 );
 const QDRANT_ONLY_SERVICE = new Set(
   (
@@ -24,7 +22,7 @@ const QDRANT_ONLY_SERVICE = new Set(
     'http_client_disconnect_timeout_sec'
   ).split(' '),
 );
-const NOT_YET = new Set(['audit', 'service.metrics_port']);
+const NOT_YET = new Set(['service.metrics_port']);
 
 function qdrantOwns(path: string): boolean {
   const [first = '', second = ''] = path.split('.');

@@ -4,7 +4,7 @@ import { settingsSchema } from './schema.ts';
 /** What a value of an option may be. */
 export type OptionKind =
   | { readonly type: 'boolean' }
-  | { readonly type: 'integer'; readonly min: number; readonly max: number }
+  | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly word: string | undefined }
   | { readonly type: 'text'; readonly allowed: string };
 
 /** One option as flags, environment, files and documents see it. `path` is dotted, `env` upper case. */
@@ -21,7 +21,7 @@ export type Option = {
 const branch = z.object({ properties: z.record(z.string(), z.unknown()) });
 const leaf = z.object({
   type: z.union([z.string(), z.array(z.string())]).optional(),
-  anyOf: z.array(z.looseObject({ type: z.string() })).optional(),
+  anyOf: z.array(z.looseObject({ type: z.string(), const: z.string().optional() })).optional(),
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   maximum: z.number().optional(),
@@ -41,7 +41,8 @@ function kindOf(node: z.output<typeof leaf>, types: readonly string[]): OptionKi
   if (types.includes('boolean')) return { type: 'boolean' };
   if (types.includes('integer')) {
     const range = node.anyOf?.find((one) => one.type === 'integer') ?? node;
-    return { type: 'integer', min: Number(range.minimum), max: Number(range.maximum) };
+    const word = node.anyOf?.find((one) => typeof one.const === 'string')?.const;
+    return { type: 'integer', min: Number(range.minimum), max: Number(range.maximum), word };
   }
   if (node.enum) return { type: 'text', allowed: `one of ${node.enum.join(', ')}` };
   return { type: 'text', allowed: node['x-allowed'] ?? 'text that is not empty' };
@@ -100,7 +101,7 @@ export function allowedValues({ kind, nullable }: Option): string {
     case 'boolean':
       return `true or false (1/0, on/off and yes/no also count)${orNull}`;
     case 'integer':
-      return `a whole number from ${kind.min} to ${kind.max}${orNull}`;
+      return `a whole number from ${kind.min} to ${kind.max}${kind.word ? `, or ${kind.word}` : ''}${orNull}`;
     case 'text':
       return `${kind.allowed}${orNull}`;
     default:

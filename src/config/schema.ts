@@ -36,6 +36,16 @@ const upstreamUrl = (doc: string) =>
     .default(null)
     .meta({ description: doc, 'x-allowed': 'http://host:port or https://host:port' });
 
+const HOST_AND_PORT = '(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9._-]+):[0-9]{1,5}';
+
+const optionalUrl = (form: RegExp, allowed: string, doc: string, secret = false) =>
+  z
+    .string()
+    .regex(new RegExp(form.source.replace('HOST', HOST_AND_PORT)))
+    .nullable()
+    .default(null)
+    .meta({ description: doc, 'x-allowed': allowed, ...(secret ? { 'x-secret': true } : {}) });
+
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'off'] as const;
 
 const PORT = [0, 65_535] as const;
@@ -135,8 +145,120 @@ const limits = z.strictObject({
   token_cache_entries: whole([0, 1_000_000], 10_000, 'verified tokens that are remembered'),
 });
 
+const choice = <const T extends readonly [string, ...string[]]>(allowed: T, fallback: T[number], doc: string) =>
+  z.enum(allowed).default(fallback).meta({ description: doc });
+
+/** Upstream: the section of the same name, Qdrant v1.17.0. */
+const audit = z.object({
+  enabled: flag(false, 'write an audit log to files in `audit.dir`'),
+  dir: text('./storage/audit', 'folder of the audit files'),
+  rotation: choice(['daily', 'hourly'], 'daily', 'when a new audit file is begun (UTC)'),
+  max_log_files: whole([1, 10_000], 7, 'audit files that are kept, the current one included'),
+  trust_forwarded_headers: flag(
+    false,
+    'take the client of `remote` from `x-forwarded-for` as it comes; prefer `gateway.audit.trusted_proxies`',
+  ),
+  log_api: flag(true, 'name the API (`rest`, `grpc`) in each entry'),
+});
+
+const auditMore = z.strictObject({
+  stdout: flag(false, 'write the audit log to standard output'),
+  syslog_url: optionalUrl(
+    /^(udp|tcp):\/\/HOST$/,
+    'udp://host:port or tcp://host:port',
+    'send the audit log to a syslog server (RFC 5424)',
+  ),
+  otlp_url: optionalUrl(
+    /^https?:\/\/HOST(\/[\w./-]*)?$/,
+    'http://host:port/v1/logs',
+    'send the audit log to an OpenTelemetry collector (OTLP over HTTP)',
+  ),
+  max_file_mb: optionalWhole(
+    [1, 1_048_576],
+    'size in MiB at which a new audit file is begun, too; unset: by time only',
+  ),
+  buffer_entries: whole([16, 10_000_000], 10_000, 'entries that wait for a sink that does not take them'),
+  when_full: choice(
+    ['drop', 'deny', 'block'],
+    'drop',
+    'what happens when the buffer is full: the entry is dropped and counted, the request is refused, or it waits',
+  ),
+  hash_chain: flag(false, 'link the entries of a file by hashes, for `qdrant-gateway audit verify`'),
+  trusted_proxies: whole(
+    [0, 32],
+    0,
+    'proxies in front whose `x-forwarded-for` entries are believed, counted from the gateway',
+  ),
+});
+
+const admin = z.strictObject({
+  port: z.int().min(0).max(65_535).nullable().default(null).meta({
+    description: 'port for metrics, probes and administration; 0 takes a free one; unset: none',
+  }),
+  host: text('127.0.0.1', 'address the admin port listens on'),
+  token: key('bearer token for the admin port; without one it shows and changes nothing but metrics and probes'),
+  token_file: optionalText('file that holds the bearer token'),
+  protect_metrics: flag(false, 'ask for the bearer token on `/metrics`, too'),
+  enable_tls: flag(false, 'TLS on the admin port, with the certificate of the listeners'),
+});
+
+const revocation = z.strictObject({
+  file: optionalText('file with what is revoked (YAML); revocations of the admin port are added to it'),
+  redis_url: optionalUrl(
+    /^rediss?:\/\/([^@/\s]*@)?HOST(\/\d{1,3})?$/,
+    'redis://host:port or rediss://host:port',
+    'Redis server that shares revocations between gateways',
+    true,
+  ),
+  redis_prefix: text('qdrant-gateway:', 'what the names of keys and channels in Redis begin with'),
+  refresh_ms: whole([100, DAY_MS], 10_000, 'time between full readings from Redis, beside what is published'),
+  when_unavailable: choice(
+    ['closed', 'open'],
+    'closed',
+    'tokens while Redis cannot be reached: refused, or judged by what was known last',
+  ),
+});
+
+const tracing = z.strictObject({
+  otlp_url: optionalUrl(
+    /^https?:\/\/HOST(\/[\w./-]*)?$/,
+    'http://host:port/v1/traces',
+    'send spans to an OpenTelemetry collector (OTLP over HTTP); unset: no spans',
+  ),
+  sample_percent: whole([0, 100], 100, 'share of requests without a sampled parent that get a span'),
+});
+
 const gateway = z.strictObject({
   upstream: upstream.prefault({}),
+  policy_file: optionalText('file with signing keys and rules (YAML)'),
+  mode: choice(
+    ['enforce', 'shadow', 'learn'],
+    'enforce',
+    'shadow lets pass what would be refused and counts it, learn also writes the smallest policy for it: neither protects',
+  ),
+  learn_file: text('./learned-policy.yaml', 'where learn mode writes the policy'),
+  reload: z
+    .strictObject({ watch: flag(true, 'apply changed files by themselves: configuration, policy, keys, certificates') })
+    .prefault({}),
+  workers: z
+    .union([z.int().min(1).max(256), z.literal('auto')])
+    .default(1)
+    .meta({ description: 'processes that serve; auto: one for each core' }),
+  shutdown_grace_ms: whole([0, DAY_MS], 30_000, 'time that open exchanges have to finish after SIGTERM'),
+  audit: auditMore.prefault({}),
+  admin: admin.prefault({}),
+  metrics: z
+    .strictObject({
+      per_key: flag(false, 'count requests by key id and subject, too'),
+      max_labels: whole(
+        [1, 100_000],
+        200,
+        'key ids and subjects that are counted by name; the rest is counted as `other`',
+      ),
+    })
+    .prefault({}),
+  tracing: tracing.prefault({}),
+  revocation: revocation.prefault({}),
   insecure_allow_no_key: flag(false, 'start with no key at all: everybody may do everything'),
   rest: z
     .strictObject({ relay: flag(true, 'relay plain REST requests at socket level; off: Fastify takes them all') })
@@ -156,6 +278,7 @@ export const settingsSchema = z.object({
     .meta({ description: 'lowest level that is logged', 'x-allowed': 'one of trace, debug, info, warn, error, off' }),
   service: service.prefault({}),
   tls: tls.prefault({}),
+  audit: audit.prefault({}),
   gateway: gateway.prefault({}),
 });
 

@@ -1,13 +1,16 @@
 import type { Exchange } from '../exchange.ts';
 import type { Principal } from '../identity/principal.ts';
-import type { Conditional, Decision, Permit } from '../policy/decide.ts';
+import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
+import type { Shadowed } from '../policy/rules.ts';
 import type { MessageInspector } from './inspect.ts';
 import type { RequestHead } from './request-head.ts';
 import type { GrpcResolution } from './resolve.ts';
 
 /** The protocol's steps, carried out by the connection an exchange came on. */
 export interface GrpcSteps {
+  /** The client's address. */
+  readonly peer: string;
   inspect(exchange: GrpcExchange, conditional: Conditional): void;
   forward(exchange: GrpcExchange, permit: Permit): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
@@ -27,6 +30,15 @@ export class GrpcExchange implements Exchange {
   resolution: GrpcResolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
+  refusal: Denial | undefined;
+  references: References | undefined;
+  shadowed: Shadowed | undefined;
+  requestId: string | undefined;
+  startedAt = 0;
+  forwardedAt = 0;
+  answeredAt = 0;
+  readonly headers: readonly string[];
+  readonly remote: string;
 
   /** Stream id on the client's connection. */
   readonly id: number;
@@ -70,6 +82,8 @@ export class GrpcExchange implements Exchange {
   constructor(id: number, head: RequestHead, steps: GrpcSteps, now: number) {
     this.id = id;
     this.head = head;
+    this.headers = head.rawHeaders;
+    this.remote = steps.peer;
     this.steps = steps;
     this.activeAt = now;
   }

@@ -30,7 +30,6 @@ import { frameOf } from './upstream-link.ts';
 /** The protocol's steps for `exchange.ts`. */
 const GRPC: Protocol<GrpcExchange> = {
   resolve: (exchange) => resolveGrpc(exchange.head.path),
-  rawHeaders: (exchange) => exchange.head.rawHeaders,
   inspect: (exchange, conditional) => exchange.steps.inspect(exchange, conditional),
   forward: (exchange, permit) => exchange.steps.forward(exchange, permit),
   reject: (exchange, denial) => exchange.steps.reject(exchange, denial),
@@ -69,7 +68,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   constructor(socket: Socket, options: RelayOptions, onClosed: (relay: Relay) => void) {
     this.#options = options;
     this.#onClosed = onClosed;
-    this.peer = socket.remoteAddress ?? 'unknown';
+    this.peer = plainAddress(socket.remoteAddress ?? 'unknown');
     this.#activeAt = options.clock();
     this.client = new ClientLink(socket, options.limits, this, options.clock);
     this.#answers = new LocalAnswers(this.client.outbox, this.window, options.clock);
@@ -325,6 +324,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.#upstream.cancel(exchange, ErrorCode.CANCEL);
     this.#swallowHeld(exchange);
     exchange.state = 'local';
+    exchange.refusal = denial;
     this.#answers.refuse(exchange, denial);
     this.settleEnd(exchange);
     this.flush();
@@ -411,6 +411,13 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   #closeIfDone(): void {
     if (this.#draining && this.streams.size === 0) this.client.close();
   }
+}
+
+/** How an IPv4 client shows on a socket that listens for IPv6, too. */
+const MAPPED = '::ffff:';
+
+function plainAddress(address: string): string {
+  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
 /** Upstream: only reflection streams requests. */

@@ -123,6 +123,7 @@ export class UpstreamHalf implements LinkEvents {
     }
     if (!exchange) return;
     exchange.headersSent = true;
+    if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
     this.#moved(exchange, endStream);
   }
 

@@ -1,9 +1,18 @@
 import { LRUCache } from 'lru-cache';
-import { badRequest, type Denial, INTERNAL_FAULT, INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../policy/denial.ts';
+import {
+  badRequest,
+  type Denial,
+  INTERNAL_FAULT,
+  INVALID_CREDENTIAL,
+  MISSING_CREDENTIAL,
+  REVOCATION_UNKNOWN,
+  REVOKED,
+} from '../policy/denial.ts';
 import { type Credential, readCredential } from './credential.ts';
 import { type AcceptedToken, isExpired, judgeToken } from './judge.ts';
 import { digestOf, type KeyRing, OPEN_PRINCIPAL } from './key-ring.ts';
 import type { Principal } from './principal.ts';
+import { isRevoked, type Revocations } from './revocations.ts';
 import { readTokenShape, type TokenShape } from './token-shape.ts';
 import type { CheckValueExists } from './value-exists.ts';
 
@@ -15,6 +24,8 @@ export interface AuthenticatorOptions {
   readonly now: () => number;
   /** Without it, tokens with a `value_exists` claim are refused. */
   readonly valueExists?: CheckValueExists;
+  /** What is revoked now; asked on every request with a token. Without it nothing is. */
+  readonly revocations?: () => Revocations;
 }
 
 /** Who is calling, or why that is not accepted. */
@@ -45,7 +56,8 @@ interface Era {
  * Only accepted tokens are remembered. Refused ones cost one or two HMACs each time; remembering them would let anybody
  * fill memory with garbage, and would help against a repeated token only.
  */
-export function createAuthenticator({ ring, cacheEntries, now, valueExists }: AuthenticatorOptions): Authenticator {
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { ring, cacheEntries, now, valueExists, revocations } = options;
   const beginEra = (next: KeyRing): Era => ({
     ring: next,
     accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
@@ -63,7 +75,8 @@ export function createAuthenticator({ ring, cacheEntries, now, valueExists }: Au
     if (era.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
     const known = era.accepted?.get(digest);
     if (known && !isExpired(known.exp, now())) {
-      return known.valueExists ? identifyByToken(credential, era, known) : known.principal;
+      if (known.valueExists) return identifyByToken(credential, era, known);
+      return takenBack(known) ?? known.principal;
     }
     const shape = readTokenShape(credential.text);
     return shape ? identifyByToken(credential, era, verifyOnce(era, digest, shape, now)) : INVALID_CREDENTIAL;
@@ -77,12 +90,25 @@ export function createAuthenticator({ ring, cacheEntries, now, valueExists }: Au
   ): Promise<Identity> => {
     const judged = await judging;
     let identity: Identity = judged.kind === 'accepted' ? judged.principal : judged;
-    if (judged.kind === 'accepted' && judged.valueExists) {
-      const denial = valueExists ? await valueExists(judged.valueExists) : INTERNAL_FAULT;
+    if (judged.kind === 'accepted') {
+      let denial = takenBack(judged);
+      if (!denial && judged.valueExists) {
+        denial = valueExists ? await valueExists(judged.valueExists) : INTERNAL_FAULT;
+        // INVARIANT: revoked while the look-up ran is revoked.
+        denial ??= takenBack(judged);
+      }
       if (denial) identity = denial;
     }
     // INVARIANT: the ring in place when the answer is given has given it.
     return started === era ? identity : identify(credential);
+  };
+
+  /** The denial of a token that was good and has been revoked. */
+  const takenBack = (token: AcceptedToken): Denial | undefined => {
+    const current = revocations?.();
+    if (!current) return undefined;
+    if (current.unknown) return REVOCATION_UNKNOWN;
+    return isRevoked(current, token.revocable) ? REVOKED : undefined;
   };
 
   return {
@@ -98,7 +124,7 @@ function verifyOnce(era: Era, digest: string, shape: TokenShape, now: () => numb
   const shared = era.underWay.get(digest);
   if (shared) return shared;
   era.accepted?.delete(digest);
-  const judging = judgeToken(shape, era.ring.jwtSecrets, now())
+  const judging = judgeToken(shape, era.ring, now())
     .then((judged) => {
       if (judged.kind === 'accepted') era.accepted?.set(digest, judged);
       return judged;

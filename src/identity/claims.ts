@@ -18,6 +18,11 @@ export interface Claims {
   readonly exp: number | undefined;
   readonly access: Access;
   readonly subject: string | undefined;
+  readonly sub: string | undefined;
+  /** `jti` and `iat` for revocation only: of any other type they count as absent, as upstream does not look at them. */
+  readonly jti: string | undefined;
+  /** Seconds since 1970. */
+  readonly issuedAt: number | undefined;
   readonly valueExists: ValueExists | undefined;
   /** What is wrong with well-formed claims, in upstream's words, joined without separator; empty = nothing. */
   readonly faults: string;
@@ -28,8 +33,10 @@ const MAX_DEPTH = 127;
 const MAX_EXP = 2n ** 64n - 1n;
 const COLLECTION_MODES: readonly CollectionMode[] = ['r', 'rw', 'prw'];
 /** Claims that nothing here reads, but whose form decides, too. */
-const CHECKED_CLAIMS = ['sub', 'aud', 'iss', 'nbf'];
-const KNOWN_CLAIMS = new Set(['exp', 'access', 'subject', 'value_exists', ...CHECKED_CLAIMS]);
+const CHECKED_CLAIMS = ['aud', 'iss', 'nbf'];
+const KNOWN_CLAIMS = new Set(['exp', 'access', 'sub', 'subject', 'value_exists', ...CHECKED_CLAIMS]);
+/** May repeat and be of any type; the last one of the right type counts. */
+const LENIENT_CLAIMS = new Set(['jti', 'iat']);
 
 /**
  * Decodes the claims of a token. `undefined` = undecodable.
@@ -45,7 +52,6 @@ export function readClaims(bytes: Uint8Array): Claims | undefined {
       const value = known.get(claim);
       return value && reads(new JsonReader(value, { maxDepth: MAX_DEPTH }));
     };
-    read('sub', readOptionalString);
     read('aud', ignore);
     read('iss', ignore);
     read('nbf', readNotBefore);
@@ -53,7 +59,10 @@ export function readClaims(bytes: Uint8Array): Claims | undefined {
     return {
       exp: read('exp', readExpiry),
       access,
+      sub: read('sub', readOptionalString),
       subject: read('subject', readOptionalString),
+      jti: lenient(known.get('jti'), (reader) => reader.readString()),
+      issuedAt: lenient(known.get('iat'), (reader) => Number(reader.readNumberText())),
       valueExists: read('value_exists', readOptionalValueExists),
       faults,
     };
@@ -66,12 +75,18 @@ function splitClaims(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
   const reader = new JsonReader(bytes, { maxDepth: Number.POSITIVE_INFINITY, lenientStrings: true });
   reader.readObject((claim) => {
     const { start, end } = reader.skipValue();
+    if (LENIENT_CLAIMS.has(claim)) known.set(claim, bytes.subarray(start, end));
     if (!KNOWN_CLAIMS.has(claim)) return;
     if (known.has(claim)) throw new UndecodableFault('a claim is given twice');
     known.set(claim, bytes.subarray(start, end));
   });
   reader.end();
   return known;
+}
+
+/** Upstream never looks at these claims: what is not of the type that is wanted here is as good as absent. */
+function lenient<T>(value: Uint8Array | undefined, read: (reader: JsonReader) => T): T | undefined {
+  return value && decoded(() => read(new JsonReader(value, { maxDepth: MAX_DEPTH })));
 }
 
 /** Upstream: an unsigned 64-bit integer, written as one. */

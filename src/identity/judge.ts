@@ -5,9 +5,11 @@ import {
   INVALID_SIGNATURE,
   invalidClaims,
 } from '../policy/denial.ts';
+import { applyRules, type Rule } from '../policy/rules.ts';
 import { type Claims, readClaims } from './claims.ts';
-import type { JwtSecret } from './key-ring.ts';
+import type { JwtSecret, KeyRing } from './key-ring.ts';
 import type { Principal } from './principal.ts';
+import type { RevocableToken } from './revocations.ts';
 import { verifyToken } from './token.ts';
 import type { TokenShape } from './token-shape.ts';
 import type { ValueExists } from './value-exists-claim.ts';
@@ -19,6 +21,7 @@ export interface AcceptedToken {
   /** Seconds since 1970. */
   readonly exp: number | undefined;
   readonly valueExists: ValueExists | undefined;
+  readonly revocable: RevocableToken;
 }
 
 /** Upstream: a token is good for so many seconds after `exp`. */
@@ -39,12 +42,12 @@ export function isExpired(exp: number | undefined, now: number): boolean {
  */
 export async function judgeToken(
   shape: TokenShape,
-  secrets: readonly JwtSecret[],
+  ring: Pick<KeyRing, 'jwtSecrets' | 'rules'>,
   now: number,
 ): Promise<AcceptedToken | Denial> {
   let answer: Denial | undefined;
-  for (const secret of secrets) {
-    const judged = await judgeWith(shape, secret, now);
+  for (const secret of ring.jwtSecrets) {
+    const judged = await judgeWith(shape, secret, ring.rules, now);
     if (judged?.kind === 'accepted') return judged;
     answer ??= judged;
   }
@@ -55,6 +58,7 @@ export async function judgeToken(
 async function judgeWith(
   shape: TokenShape,
   secret: JwtSecret,
+  rules: readonly Rule[],
   now: number,
 ): Promise<AcceptedToken | Denial | undefined> {
   const verified = await verifyToken(shape, secret.bytes);
@@ -64,10 +68,13 @@ async function judgeWith(
   if (!claims) return undefined;
   if (isExpired(claims.exp, now)) return EXPIRED_SIGNATURE;
   if (claims.faults !== '') return invalidClaims(claims.faults);
-  return accept(claims, secret.keyId);
+  return accept(claims, secret.keyId, rules);
 }
 
-function accept({ access, subject, exp, valueExists }: Claims, keyId: string): AcceptedToken {
-  const principal: Principal = Object.freeze({ kind: 'principal', access, authType: 'Jwt', keyId, subject });
-  return Object.freeze({ kind: 'accepted', principal, exp, valueExists });
+function accept(claims: Claims, keyId: string, rules: readonly Rule[]): AcceptedToken {
+  const { subject, exp, valueExists, jti, sub, issuedAt } = claims;
+  const left = applyRules(rules, { access: claims.access, keyId, subject });
+  const principal: Principal = Object.freeze({ kind: 'principal', ...left, authType: 'Jwt', keyId, subject });
+  const revocable = Object.freeze({ jti, sub, subject, issuedAt, keyId });
+  return Object.freeze({ kind: 'accepted', principal, exp, valueExists, revocable });
 }

@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { GLOBAL_MANAGE, GLOBAL_READ, type GlobalAccess } from '../policy/access.ts';
+import { applyRules, type Rule } from '../policy/rules.ts';
 import type { Principal } from './principal.ts';
 
 /** The configured keys; `null` or absent = not set. */
@@ -9,6 +10,17 @@ export interface RingKeys {
   readonly readOnlyApiKey?: string | null;
   /** Are tokens accepted at all? */
   readonly jwtRbac?: boolean | null;
+  /** Further secrets of tokens, tried behind the admin keys in this order. They open nothing by themselves. */
+  readonly signingKeys?: readonly SigningKey[];
+  /** The rules of the policy, laid on every principal. */
+  readonly rules?: readonly Rule[];
+}
+
+/** A secret that only signs tokens. */
+export interface SigningKey {
+  /** What `kid`, audit and revocations call it. */
+  readonly id: string;
+  readonly secret: string;
 }
 
 /** A key in its second use: the HMAC secret of tokens. */
@@ -25,6 +37,8 @@ export interface KeyRing {
   readonly open: boolean;
   /** In the order they are tried; empty = every token is refused. */
   readonly jwtSecrets: readonly JwtSecret[];
+  /** The rules that principals of this ring are under. */
+  readonly rules: readonly Rule[];
   /** The principal of the key with this digest (see `digestOf`). Time does not depend on how much of a key was right, or which. */
   readonly match: (digest: string) => Principal | undefined;
 }
@@ -36,6 +50,7 @@ export type EqualBytes = (left: Buffer, right: Buffer) => boolean;
 export const OPEN_PRINCIPAL: Principal = Object.freeze({
   kind: 'principal',
   access: GLOBAL_MANAGE,
+  bounds: undefined,
   authType: 'None',
   keyId: 'none',
   subject: undefined,
@@ -60,17 +75,20 @@ export function digestOf(credential: string): string {
  * @throws RangeError for an empty key: Qdrant v1.18.3 would let an empty header in by it
  */
 export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBytes = timingSafeEqual): KeyRing {
+  const rules = Object.freeze([...(keys.rules ?? [])]);
   const admin = [
-    ...entry('api_key', keys.apiKey, GLOBAL_MANAGE),
-    ...entry('alt_api_key', keys.altApiKey, GLOBAL_MANAGE),
+    ...entry('api_key', keys.apiKey, GLOBAL_MANAGE, rules),
+    ...entry('alt_api_key', keys.altApiKey, GLOBAL_MANAGE, rules),
   ];
-  const all = [...admin, ...entry('read_only_api_key', keys.readOnlyApiKey, GLOBAL_READ)];
+  const all = [...admin, ...entry('read_only_api_key', keys.readOnlyApiKey, GLOBAL_READ, rules)];
+  const secrets = [...admin.map(({ secret }) => secret), ...(keys.signingKeys ?? []).map(secretOf)];
   const lastFirst = all.toReversed();
   const presented = Buffer.alloc(DIGEST_LENGTH); // filled anew by each call, which runs to its end
   return Object.freeze({
     generation,
-    open: all.length === 0,
-    jwtSecrets: Object.freeze(keys.jwtRbac ? admin.map(({ secret }) => secret) : []),
+    open: all.length === 0 && secrets.length === 0,
+    jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
+    rules,
     match: (digest: string) => {
       if (digest.length !== DIGEST_LENGTH) return undefined;
       presented.write(digest, 'latin1');
@@ -90,12 +108,22 @@ interface RingEntry {
   readonly secret: JwtSecret;
 }
 
-function entry(keyId: string, key: string | null | undefined, access: GlobalAccess): readonly RingEntry[] {
+function secretOf({ id, secret }: SigningKey): JwtSecret {
+  if (secret === '') throw new RangeError(`the signing key \`${id}\` must not be empty`);
+  return Object.freeze({ keyId: id, bytes: new TextEncoder().encode(secret) });
+}
+
+function entry(
+  keyId: string,
+  key: string | null | undefined,
+  access: GlobalAccess,
+  rules: readonly Rule[],
+): readonly RingEntry[] {
   if (key === undefined || key === null) return [];
   if (key === '') throw new RangeError(`\`${keyId}\` must not be empty`);
   const principal: Principal = Object.freeze({
     kind: 'principal',
-    access,
+    ...applyRules(rules, { access, keyId, subject: undefined }),
     authType: 'ApiKey',
     keyId,
     subject: undefined,

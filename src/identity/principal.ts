@@ -1,4 +1,5 @@
 import type { Access } from '../policy/access.ts';
+import type { Bounds } from '../policy/rules.ts';
 
 /** Which kind of credential named the principal, in the words of upstream's audit log (Qdrant v1.17.0). */
 export type AuthType = 'None' | 'ApiKey' | 'Jwt';
@@ -6,9 +7,15 @@ export type AuthType = 'None' | 'ApiKey' | 'Jwt';
 /** The authenticated caller and its access. Immutable; shared by every exchange that presents the same credential. */
 export interface Principal {
   readonly kind: 'principal';
+  /** What is left of the credential's own access under the rules of the policy. */
   readonly access: Access;
+  /** What else the rules say to it; `undefined` = no rule is for this principal. */
+  readonly bounds: Bounds | undefined;
   readonly authType: AuthType;
-  /** Which configured key let it in or signed its token: `api_key`, `alt_api_key`, `read_only_api_key`; `none` without keys. */
+  /**
+   * Which configured key let it in or signed its token: `api_key`, `alt_api_key`, `read_only_api_key`, the id of a
+   * signing key; `none` without keys.
+   */
   readonly keyId: string;
   /** The `subject` claim: who the audit log names. Never decides anything. */
   readonly subject: string | undefined;

@@ -1,7 +1,10 @@
 import { destination, type Logger, pino } from 'pino';
 
 /** How we run: faults, starts, reloads. Who did what is the audit's. One JSON line each, on stderr. */
-export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>;
+export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'> & {
+  /** From now on. */
+  readonly setLevel: (level: LogLevel) => void;
+};
 
 /** Members that never leave the process, wherever they stand in a logged object. */
 const REDACTED = ['headers', 'rawHeaders', 'credential', 'token', 'authorization', 'apiKey', '["api-key"]'];
@@ -10,7 +13,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off';
 
 /** A log on stderr, so that stdout stays free for the command's own output. */
 export function createLog(level: LogLevel): Log {
-  return pino(
+  const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,
       base: null,
@@ -21,6 +24,11 @@ export function createLog(level: LogLevel): Log {
     },
     destination({ fd: 2, sync: true }),
   );
+  return Object.assign(logger, {
+    setLevel: (next: LogLevel) => {
+      logger.level = next === 'off' ? 'silent' : next;
+    },
+  });
 }
 
 /**

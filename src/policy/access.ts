@@ -6,8 +6,11 @@
  */
 export type GlobalMode = 'r' | 'm';
 
-/** `r` reads, `rw` reads and writes, `prw` reads and writes points but nothing else of the collection. */
-export type CollectionMode = 'r' | 'rw' | 'prw';
+/**
+ * `r` reads, `rw` reads and writes, `prw` reads and writes points but nothing else of the collection. `pr` reads points
+ * and nothing else: no token carries it, it is what is left of `prw` under a rule that allows reading only.
+ */
+export type CollectionMode = 'r' | 'rw' | 'prw' | 'pr';
 
 /** Read (`r`) or manage (`m`) everything. */
 export interface GlobalAccess {

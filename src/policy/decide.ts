@@ -37,6 +37,8 @@ export interface Conditional {
   readonly access: ListAccess;
   /** The target when the path names it; `undefined` = the message does. */
   readonly target: string | undefined;
+  /** The request is permitted whatever is found: the body is read for rules in shadow only. */
+  readonly sure?: Permit;
 }
 
 export type Decision = Permit | Denial | Conditional;
@@ -114,6 +116,22 @@ export function settle(conditional: Conditional, references: References): Permit
 function permitOnCollection(operation: Operation, access: ListAccess, target: string): Permit {
   const mode = access.modes.get(target) ?? 'none';
   return new PermitProof(operation, `collection access ${mode}`, operation.filter ? access : undefined);
+}
+
+/**
+ * A permit against a refusal, for a gateway whose whole policy is in shadow: it shows what would be refused and protects
+ * nothing. `undefined` = refused all the same: what cannot be carried, faults, and what is never forwarded.
+ */
+export function permitInShadow(operation: Operation, denial: Denial): Permit | undefined {
+  if (operation.withheld) return undefined;
+  const judged = denial.why === 'authentication' || denial.why === 'access';
+  if (!judged && !(denial.why === 'unknown' && operation.unlisted)) return undefined;
+  return new PermitProof(operation, `shadow: ${denial.message}`, undefined);
+}
+
+/** A permit whose answer passes whole, for the same gateway. */
+export function unfiltered(permit: Permit): Permit {
+  return permit.visible ? new PermitProof(permit.operation, permit.reason, undefined) : permit;
 }
 
 /** Is this a permit this module made? Forwarders check it once more, where a forged object would cost most. */

@@ -58,6 +58,9 @@ export const INVALID_CREDENTIAL = denial('authentication', 401, GrpcCode.unauthe
 export const INVALID_SIGNATURE = denial('authentication', 403, GrpcCode.permissionDenied, 'InvalidSignature');
 export const EXPIRED_SIGNATURE = denial('authentication', 403, GrpcCode.permissionDenied, 'ExpiredSignature');
 
+/** Ours. The token was good and has been revoked; the caller hears what every caller with a bad one hears. */
+export const REVOKED = denial('authentication', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
+
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** `value_exists` names a collection that is not there. */
 export const VALUE_EXISTS_NO_COLLECTION = denial('authentication', 403, GrpcCode.permissionDenied, STATEFUL);
@@ -87,6 +90,11 @@ export function onlyPoints(collection: string): Denial {
 
 export function writeRequired(collection: string): Denial {
   return forbidden(`Write access to collection ${collection} is required`);
+}
+
+/** Ours. A rule of the operator's policy does not allow the operation to this principal. */
+export function operationNotAllowed(operation: string): Denial {
+  return forbidden(`Operation ${operation} is not allowed`);
 }
 
 /** Ours in words; upstream refuses the same with its own since Qdrant v1.18.0. */
@@ -120,4 +128,8 @@ export const UPSTREAM_UNREACHABLE = denial('fault', 502, GrpcCode.unavailable, '
 export const UPSTREAM_BROKEN = denial('fault', 502, GrpcCode.unavailable, 'upstream gave no valid answer');
 export const UPSTREAM_BUSY = denial('fault', 503, GrpcCode.unavailable, 'upstream has no free connection');
 export const UPSTREAM_TIMEOUT = denial('fault', 504, GrpcCode.deadlineExceeded, 'upstream did not answer in time');
+/** Ours. Nothing is done that could not be written down. */
+export const AUDIT_UNAVAILABLE = denial('fault', 503, GrpcCode.unavailable, 'the audit log takes no more entries');
+/** Ours. A token may have been revoked and it cannot be found out. */
+export const REVOCATION_UNKNOWN = denial('fault', 503, GrpcCode.unavailable, 'revocations cannot be checked');
 export const SHUTTING_DOWN = denial('fault', 503, GrpcCode.unavailable, 'the gateway is shutting down');

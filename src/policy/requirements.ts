@@ -30,8 +30,8 @@ export function meetsOnCollection(access: Access, requires: Requirements, collec
   if (access.kind === 'global') return meetsGlobally(access, requires);
   const mode: CollectionMode | undefined = access.modes.get(collection);
   if (mode === undefined) return notListed(collection);
-  if (requires.extras && mode === 'prw') return onlyPoints(collection);
-  if (requires.level !== 'read' && mode === 'r') return writeRequired(collection);
+  if (requires.extras && (mode === 'prw' || mode === 'pr')) return onlyPoints(collection);
+  if (requires.level !== 'read' && (mode === 'r' || mode === 'pr')) return writeRequired(collection);
   if (requires.level === 'manage') return MANAGE_REQUIRED;
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http';
 import fastify from 'fastify';
-import { begin, finish, type Protocol } from '../exchange.ts';
+import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
 import { isPermit } from '../policy/decide.ts';
 import { answerPreflight } from './cors.ts';
 import { forwardFiltered } from './filtered-answer.ts';
@@ -123,7 +123,6 @@ function createProtocol(options: LaneOptions): Protocol<RestExchange> {
       exchange.resolution = resolve(exchange.method, exchange.requestTarget);
       return exchange.resolution;
     },
-    rawHeaders: (exchange) => exchange.headers,
     inspect: (exchange, conditional) => inspect(options, protocol, exchange, conditional),
     forward(exchange, permit) {
       if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
@@ -155,19 +154,21 @@ const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 function newExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange {
   const http2 = request.httpVersionMajor === 2;
   const headers = http2 ? withoutPseudo(request.rawHeaders) : request.rawHeaders;
+  const peer = peerOf(request);
   const [host] = headerValues(http2 ? request.rawHeaders : headers, http2 ? ':authority' : 'host');
   return {
     protocol: 'rest',
     resolution: undefined,
     principal: undefined,
-    decision: undefined,
+    ...unbegun(),
     request,
     response,
     method: request.method ?? '',
     requestTarget: target,
     headers,
     host: host ?? '',
-    peer: peerOf(request),
+    peer,
+    remote: peer.address,
     hasBody: http2 ? !endsWithHead(request) : hasFraming(request),
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,

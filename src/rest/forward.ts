@@ -64,8 +64,10 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status >= 200) this.head(controller, status, rawHeadersOf(controller));
-    else if (++this.#informational > MAX_INFORMATIONAL) controller.abort(new Error('too many informational answers'));
+    if (status >= 200) {
+      this.exchange.answeredAt = this.options.parts.now();
+      this.head(controller, status, rawHeadersOf(controller));
+    } else if (++this.#informational > MAX_INFORMATIONAL) controller.abort(new Error('too many informational answers'));
   }
 
   abstract onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void;

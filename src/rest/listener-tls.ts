@@ -1,4 +1,5 @@
 import {
+  createSecureContext,
   createServer as createTlsServer,
   type SecureContextOptions,
   type TLSSocket,
@@ -42,7 +43,12 @@ export function createTls(
   return server;
 }
 
-/** Throws when the certificate or the key cannot be used. */
+/** Throws when the certificate or the key cannot be used; changes nothing. */
+export function tryContext(options: SecureContextOptions): void {
+  createSecureContext(options);
+}
+
+/** What a listener's connections are secured with. */
 export function secureContext(tls: ListenerTls): SecureContextOptions {
   return {
     cert: tls.cert,

@@ -53,6 +53,7 @@ export function renderRefusal(denial: Denial, format: 'json' | 'text'): Refusal 
 /** Answers the request here. Does nothing once an answer has begun. */
 export function reject(exchange: RestExchange, denial: Denial, cors: boolean): void {
   if (exchange.answered) return;
+  exchange.refusal = denial;
   const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json');
   const headers = cors ? [...refusal.headers, ...corsHeaders(exchange.headers)] : refusal.headers;
   answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));

@@ -9,7 +9,7 @@ import { answerRaw } from './parser-fault.ts';
 import { upstreamHead } from './relay-answer.ts';
 import { RelayClient } from './relay-client.ts';
 import type { RelayContext } from './relay-context.ts';
-import type { RelayExchange, RelaySteps } from './relay-exchange.ts';
+import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-exchange.ts';
 import type { Intake } from './relay-intake.ts';
 import { type KnownHead, RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
@@ -211,7 +211,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#phase = 'deciding';
     this.#deadline = NEVER;
     this.#request = next;
-    this.#exchange = newExchange(this, next, this.#peer);
+    this.#exchange = newRelayExchange(this, next.head, next.resolution, this.#peer);
     begin(options.parts, protocol, this.#exchange);
     return true;
   }
@@ -357,6 +357,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     exchange.sent += data;
     if (head) {
       exchange.status = head.status;
+      exchange.answeredAt = this.#context.options.parts.now();
       // What is left of a refused upload is not waited for.
       this.#close = exchange.head.close || this.#context.clock.draining || this.#bodyLeft > 0;
       this.#client.answer(exchange, head, parts, this.#close);
@@ -389,6 +390,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const last = unread && (exchange.head.contentLength > SHORT_BODY || denial.status === TIMED_OUT);
     this.#close = last || exchange.head.close || this.#context.clock.draining;
     exchange.status = denial.status;
+    exchange.refusal = denial;
     exchange.sent += this.#client.refuse(exchange, denial, this.#close);
     if (denial.status === TIMED_OUT) this.#bodyLeft = 0;
     this.#answered();
@@ -475,26 +477,4 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#requests.clear();
     this.#request = undefined;
   }
-}
-
-function newExchange(connection: RelaySteps, { head, resolution }: KnownHead, peer: Peer): RelayExchange {
-  return {
-    protocol: 'rest',
-    resolution,
-    principal: undefined,
-    decision: undefined,
-    connection,
-    head,
-    method: head.method,
-    requestTarget: head.target,
-    headers: head.headers,
-    host: head.host,
-    peer,
-    hasBody: head.contentLength > 0,
-    measured: false,
-    whole: false,
-    received: 0,
-    sent: 0,
-    status: undefined,
-  };
 }

@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, unbegun } from '../exchange.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { PlainHead } from './request-head.ts';
@@ -33,4 +33,33 @@ export interface RelayExchange extends Exchange {
   sent: number;
   /** Of the answer, once its head has been written. */
   status: number | undefined;
+}
+
+/** An exchange that has not begun. */
+export function newRelayExchange(
+  connection: RelaySteps,
+  head: PlainHead,
+  resolution: RestResolution,
+  peer: Peer,
+): RelayExchange {
+  return {
+    protocol: 'rest',
+    resolution,
+    principal: undefined,
+    ...unbegun(),
+    connection,
+    head,
+    method: head.method,
+    requestTarget: head.target,
+    headers: head.headers,
+    host: head.host,
+    peer,
+    remote: peer.address,
+    hasBody: head.contentLength > 0,
+    measured: false,
+    whole: false,
+    received: 0,
+    sent: 0,
+    status: undefined,
+  };
 }

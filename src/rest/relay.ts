@@ -68,7 +68,6 @@ export function createRelay({ options, limits, upstream, handOver }: RelayOption
 /** The steps of every exchange are its connection's; the resolution is there before the exchange is. */
 const PROTOCOL: Protocol<RelayExchange> = {
   resolve: (exchange) => exchange.resolution,
-  rawHeaders: (exchange) => exchange.headers,
   inspect: (exchange, conditional) => exchange.connection.inspect(exchange, conditional),
   forward: (exchange, permit) => exchange.connection.forward(exchange, permit),
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),

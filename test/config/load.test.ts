@@ -176,7 +176,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'a misspelt section',
     { env: ENOUGH, yaml: 'gatewy:\n  rest: {}\n' },
     [
-      'gateway.yaml:1:1: unknown option `gatewy`, did you mean `gateway`? allowed here: `log_level`, `service`, `tls`, `gateway`',
+      'gateway.yaml:1:1: unknown option `gatewy`, did you mean `gateway`? allowed here: `log_level`, `service`, `tls`, `audit`, `gateway`',
     ],
   ],
   [
@@ -291,7 +291,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'everything at once',
     { env: { ...ENOUGH, QDRANT__TLS__CERT_TTL: 'x' }, yaml: 'gateway: {nothing_like_it: 1}', argv: { httpPort: 'y' } },
     [
-      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `insecure_allow_no_key`, `rest`, `limits`, `value_exists`',
+      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `insecure_allow_no_key`, `rest`, `limits`, `value_exists`',
       `--http-port: \`service.http_port\` must be ${PORTS}, not \`y\``,
       'QDRANT__TLS__CERT_TTL: `tls.cert_ttl` must be a whole number from 0 to 31536000, or null, not `x`',
     ],
@@ -319,8 +319,8 @@ const WARNED: [name: string, given: Given, warnings: string[]][] = [
   ],
   [
     'an option that is not carried yet',
-    { env: { ...ENOUGH, QDRANT__AUDIT__ENABLED: 'true' } },
-    ['QDRANT__AUDIT__ENABLED: `audit` is not carried by this version of the gateway, ignored'],
+    { env: { ...ENOUGH, QDRANT__SERVICE__METRICS_PORT: '9090' } },
+    ['QDRANT__SERVICE__METRICS_PORT: `service.metrics_port` is not carried by this version of the gateway, ignored'],
   ],
   [
     'tokens without an admin key',

@@ -24,13 +24,14 @@ import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { framed, H2Client, naming } from '../support/h2-client.ts';
 
 const UPSERT = '/qdrant.Points/Upsert';
 const GET = '/qdrant.Collections/Get';
 
 function principal(access: Principal['access']): Principal {
-  return { kind: 'principal', access, authType: 'Jwt', keyId: 'test', subject: undefined };
+  return { kind: 'principal', access, authType: 'Jwt', bounds: undefined, keyId: 'test', subject: undefined };
 }
 const ADMIN = principal(GLOBAL_MANAGE);
 const LIST: ListAccess = { kind: 'list', modes: new Map([['docs', 'rw']]) };
@@ -140,6 +141,7 @@ async function startRelay(t: Test, upstream: Upstream, options: Options = {}): P
     maxConnections: 100,
     relay: {
       parts: {
+        ...PLAIN_PARTS,
         authenticate: options.authenticate ?? who,
         record: () => undefined,
         fault: (error) => t.fail('a fault of ours', { error }),

@@ -4,7 +4,16 @@ import { readClaims } from '../../src/identity/claims.ts';
 
 const utf8 = (text: string) => Buffer.from(text);
 const MANAGE = { kind: 'global', mode: 'm' };
-const NOTHING = { exp: undefined, access: MANAGE, subject: undefined, valueExists: undefined, faults: '' };
+const NOTHING = {
+  exp: undefined,
+  access: MANAGE,
+  sub: undefined,
+  subject: undefined,
+  jti: undefined,
+  issuedAt: undefined,
+  valueExists: undefined,
+  faults: '',
+};
 const list = (...entries: readonly [string, string][]) => ({ kind: 'list', modes: new Map(entries) });
 const BOTH_FAULTS =
   "access[1].collection: Collection name should be uniqueaccess[1].payload: The 'payload' constraint is deprecated and should not be used";
@@ -13,7 +22,7 @@ const DECODABLE: readonly (readonly [claims: string | Buffer, expected: object])
   ['{}', {}],
   ['{"exp":0}', { exp: 0 }],
   ['{"exp":18446744073709551615}', { exp: 2 ** 64 }],
-  ['{"exp":5,"subject":"me","sub":"you"}', { exp: 5, subject: 'me' }],
+  ['{"exp":5,"subject":"me","sub":"you"}', { exp: 5, subject: 'me', sub: 'you' }],
   ['{"subject":null,"sub":null,"value_exists":null}', {}],
   ['{"access":"r"}', { access: { kind: 'global', mode: 'r' } }],
   ['{"acce\\u0073s":"\\u0072"}', { access: { kind: 'global', mode: 'r' } }],
@@ -25,7 +34,9 @@ const DECODABLE: readonly (readonly [claims: string | Buffer, expected: object])
     { access: list(['a', 'r']), faults: BOTH_FAULTS },
   ],
   ['{"nbf":"x","iat":{},"jti":[],"aud":{"a":1},"iss":[1]}', {}],
-  ['{"iat":1,"iat":2,"jti":1,"jti":2,"x":1,"x":2}', {}],
+  ['{"iat":1,"iat":2,"jti":1,"jti":2,"x":1,"x":2}', { issuedAt: 2 }],
+  ['{"iat":"1","jti":"a","jti":"b"}', { jti: 'b' }],
+  ['{"iat":1.5,"jti":null}', { issuedAt: 1.5 }],
   [Buffer.from('{"x":"\xff\xfe","iat":"\\ud800","y":{"\\udc00":"\xc3"}}', 'latin1'), {}],
   [`{"x":${'['.repeat(3000)}${']'.repeat(3000)}}`, {}],
   ['{"value_exists":{"matches":[],"collection":"a/b","y":1}}', { valueExists: { collection: 'a/b', matches: [] } }],

@@ -12,6 +12,7 @@ import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
 import { createRestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
+import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 
 /** What upstream got of one request. */
 export interface Received {
@@ -86,7 +87,14 @@ export function authenticate(rawHeaders: readonly string[]): ReturnType<Exchange
   if (at === -1) return MISSING_CREDENTIAL;
   const access = ACCESS[rawHeaders[at + 1] ?? ''];
   if (!access) return INVALID_CREDENTIAL;
-  const principal: Principal = { kind: 'principal', access, authType: 'ApiKey', keyId: 'test', subject: undefined };
+  const principal: Principal = {
+    kind: 'principal',
+    access,
+    bounds: undefined,
+    authType: 'ApiKey',
+    keyId: 'test',
+    subject: undefined,
+  };
   return principal;
 }
 
@@ -136,6 +144,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     maxHeaders: 100,
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined },
     parts: {
+      ...PLAIN_PARTS,
       authenticate,
       record: (exchange, outcome) => outcomes.push({ exchange, outcome }),
       fault: (error) => faults.push(error),

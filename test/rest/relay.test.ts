@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
+import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import {
   authenticate,
   exchangeRaw,
@@ -116,6 +117,7 @@ t.test('the credential is judged with every request, however alike their heads a
   let valid = true;
   const { gateway } = await start(t, (socket) => socket.write(answer('ok')), {
     parts: {
+      ...PLAIN_PARTS,
       authenticate: (headers) => authenticate(valid ? headers : []),
       record: () => undefined,
       fault: () => undefined,
@@ -134,6 +136,7 @@ t.test('a credential that has to be looked up is waited for, and nothing overtak
   const waiting: (() => void)[] = [];
   const { gateway, upstream } = await start(t, (socket, chunk) => socket.write(answer(chunk.slice(0, 20).trim())), {
     parts: {
+      ...PLAIN_PARTS,
       authenticate: (headers) => new Promise((resolve) => waiting.push(() => resolve(authenticate(headers) as never))),
       record: () => undefined,
       fault: () => undefined,

@@ -1,4 +1,4 @@
-import { begin, type Exchange, type ExchangeParts, type Protocol, resume } from '../../src/exchange.ts';
+import { begin, type Exchange, type ExchangeParts, type Protocol, resume, unbegun } from '../../src/exchange.ts';
 import { createInspector } from '../../src/grpc/inspect.ts';
 import { type GrpcResolution, resolveGrpc } from '../../src/grpc/resolve.ts';
 import { createAuthenticator } from '../../src/identity/authenticate.ts';
@@ -7,6 +7,7 @@ import { canNameNothing, inspectBody } from '../../src/rest/inspect.ts';
 import { createResolver, type RestResolution } from '../../src/rest/resolve.ts';
 import { PRINCIPALS } from './arbitraries.ts';
 import { SERVED } from './arbitraries-oracle.ts';
+import { PLAIN_PARTS } from './exchange-parts.ts';
 import { KEYS } from './gateway.ts';
 
 /*
@@ -20,7 +21,12 @@ const ring = createKeyRing(
   1,
 );
 const { authenticate } = createAuthenticator({ ring, cacheEntries: 100, now: () => 1_700_000_000_000 });
-const PARTS: ExchangeParts = { authenticate, record: () => undefined, fault: (error) => faults.push(error) };
+const PARTS: ExchangeParts = {
+  ...PLAIN_PARTS,
+  authenticate,
+  record: () => undefined,
+  fault: (error) => faults.push(error),
+};
 
 // A token seen once is known: from here on every answer is there at once.
 for (const { credential } of PRINCIPALS) if (credential) await authenticate(credential);
@@ -39,7 +45,7 @@ interface Judging extends Exchange {
   code: number;
 }
 
-function run<X extends Judging>(protocol: Pick<Protocol<X>, 'resolve' | 'rawHeaders' | 'inspect'>, exchange: X): X {
+function run<X extends Judging>(protocol: Pick<Protocol<X>, 'resolve' | 'inspect'>, exchange: X): X {
   begin(PARTS, { ...protocol, ...settled<X>() }, exchange);
   if (faults.length > 0) throw faults.pop();
   if (exchange.verdict === undefined) throw new Error('not settled at once');
@@ -50,7 +56,14 @@ interface RestJudging extends Judging {
   resolution: RestResolution | undefined;
 }
 
-const blank = { resolution: undefined, principal: undefined, decision: undefined, verdict: undefined, code: 0 };
+const blank = () => ({
+  ...unbegun(),
+  resolution: undefined,
+  principal: undefined,
+  verdict: undefined,
+  code: 0,
+  remote: '127.0.0.1',
+});
 const resolveRest = createResolver({ staticContent: true });
 const LIMITS = { maxDepth: 64 };
 
@@ -61,14 +74,12 @@ export function judgeRest(
   headers: readonly (readonly [string, string])[],
   body: Buffer,
 ): Judged {
-  const rawHeaders = headers.flat();
   const { verdict, code, resolution } = run<RestJudging>(
     {
       resolve: (exchange) => {
         exchange.resolution = resolveRest(method, target);
         return exchange.resolution;
       },
-      rawHeaders: () => rawHeaders,
       inspect: (exchange, conditional) => {
         const name = conditional.operation.inspect;
         if (name === undefined) throw new TypeError('conditional without an inspector');
@@ -76,7 +87,7 @@ export function judgeRest(
         resume(PARTS, { ...IDLE, ...settled<RestJudging>() }, exchange, conditional, found);
       },
     },
-    { ...blank, protocol: 'rest' },
+    { ...blank(), headers: headers.flat(), protocol: 'rest' },
   );
   return { verdict: verdict ?? '', code, pathToSend: resolution?.pathToSend };
 }
@@ -92,14 +103,12 @@ export function judgeGrpc(
   chunks: readonly Buffer[],
   encoding?: string,
 ): Judged {
-  const rawHeaders = headers.flat();
   const { verdict, code } = run<GrpcJudging>(
     {
       resolve: (exchange) => {
         exchange.resolution = resolveGrpc(path);
         return exchange.resolution;
       },
-      rawHeaders: () => rawHeaders,
       inspect: (exchange, conditional) => {
         const inspector = createInspector(resolveGrpc(path).operation, { encoding });
         for (const chunk of chunks) inspector.push(chunk);
@@ -109,7 +118,7 @@ export function judgeGrpc(
         resume(PARTS, { ...IDLE, ...settled<GrpcJudging>() }, exchange, conditional, found);
       },
     },
-    { ...blank, protocol: 'grpc' },
+    { ...blank(), headers: headers.flat(), protocol: 'grpc' },
   );
   return { verdict: verdict ?? '', code, pathToSend: undefined };
 }
@@ -118,7 +127,6 @@ const IDLE = {
   resolve: (): never => {
     throw new TypeError('resolved twice');
   },
-  rawHeaders: (): readonly string[] => [],
   inspect: (): never => {
     throw new TypeError('inspected twice');
   },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { NO_POLICY } from '../../src/config/policy-file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import { createGateway } from '../../src/gateway.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
@@ -58,7 +59,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   };
   const { config } = loadConfig({ env: {}, defaults });
   const { secrets } = loadSecrets(config);
-  const gateway = await createGateway(config, secrets);
+  const gateway = await createGateway({ config, secrets, policy: NO_POLICY });
   const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {
     await upstream.close();
     throw error;

@@ -1,0 +1,55 @@
+/**
+ * What has been taken back before its time, one immutable value. It concerns tokens; a key is taken back by taking it out
+ * of the key ring.
+ */
+export interface Revocations {
+  /** Ids of tokens (`jti`). */
+  readonly tokens: ReadonlySet<string>;
+  /** Subjects (`sub` or `subject`) none of whose tokens counts any more. */
+  readonly subjects: ReadonlySet<string>;
+  /** Ids of keys that sign no more: tokens signed with them are refused, whatever else they say. */
+  readonly keys: ReadonlySet<string>;
+  /** Tokens issued (`iat`) before this second are refused, and those that do not say when; `undefined` = none. */
+  readonly issuedBefore: number | undefined;
+  /** The same for single subjects. */
+  readonly issuedBeforeBySubject: ReadonlyMap<string, number>;
+  /** It cannot be found out what is revoked: every token is refused. */
+  readonly unknown: boolean;
+}
+
+/** What a token says of itself that can be revoked. */
+export interface RevocableToken {
+  readonly jti: string | undefined;
+  readonly sub: string | undefined;
+  readonly subject: string | undefined;
+  /** Seconds since 1970; `undefined` = it does not say, or not as a number. */
+  readonly issuedAt: number | undefined;
+  /** Id of the key it was verified with. */
+  readonly keyId: string;
+}
+
+/** Nothing is revoked. */
+export const NO_REVOCATIONS: Revocations = Object.freeze({
+  tokens: new Set<string>(),
+  subjects: new Set<string>(),
+  keys: new Set<string>(),
+  issuedBefore: undefined,
+  issuedBeforeBySubject: new Map<string, number>(),
+  unknown: false,
+});
+
+/** Has this token been revoked? A token that does not say when it was issued counts as issued before any time. */
+export function isRevoked(revocations: Revocations, token: RevocableToken): boolean {
+  const { tokens, subjects, keys, issuedBefore, issuedBeforeBySubject } = revocations;
+  if (token.jti !== undefined && tokens.has(token.jti)) return true;
+  if (keys.has(token.keyId)) return true;
+  const issuedAt = token.issuedAt ?? Number.NEGATIVE_INFINITY;
+  if (issuedBefore !== undefined && issuedAt < issuedBefore) return true;
+  for (const name of [token.sub, token.subject]) {
+    if (name === undefined) continue;
+    if (subjects.has(name)) return true;
+    const before = issuedBeforeBySubject.get(name);
+    if (before !== undefined && issuedAt < before) return true;
+  }
+  return false;
+}

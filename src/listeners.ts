@@ -1,0 +1,168 @@
+import type { TlsOptions } from 'node:tls';
+import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/schema.ts';
+import type { Secrets, TlsMaterial } from './config/secrets.ts';
+import { TLS_PROFILE } from './config/tls-profile.ts';
+import type { ExchangeParts } from './exchange.ts';
+import type { GrpcListenerOptions } from './grpc/listener.ts';
+import type { RestListenerOptions } from './rest/listener.ts';
+import type { ListenerTls } from './rest/listener-tls.ts';
+import type { RelayUpstream } from './rest/relay-upstream.ts';
+import type { GrpcAsker } from './upstream/ask-grpc.ts';
+import type { RestUpstream, RestUpstreamOptions } from './upstream/http.ts';
+import type { UpstreamLookup } from './upstream/lookup.ts';
+
+/* What the listeners and upstream connections are opened with, read off one configuration. */
+
+/** Requests that wait for an upstream connection, per connection. */
+const WAITING_PER_CONNECTION = 8;
+/** Largest upstream answer that is held to be filtered. */
+const MAX_FILTERED_BYTES = 64 * 1_048_576;
+
+/** What a pool of REST connections to upstream is opened with. */
+export function restUpstreamOptions(config: Config, secrets: Secrets, connections: number): RestUpstreamOptions {
+  const { upstream, limits } = config.gateway;
+  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+  return {
+    origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
+    connections,
+    maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
+    connectTimeoutMs: upstream.connect_timeout_ms,
+    idleMs: upstream.keep_alive_ms,
+    headersTimeoutMs: upstream.response_header_timeout_ms,
+    bodyTimeoutMs: limits.stream_idle_timeout_ms,
+    ...(secrets.upstreamCa ? { ca: secrets.upstreamCa } : {}),
+  };
+}
+
+/** What the REST listener is opened with. @param current the configuration in force, which a reload replaces */
+export function restListenerOptions(
+  current: () => Config,
+  secrets: Secrets,
+  parts: ExchangeParts,
+  { upstream, lookup }: { readonly upstream: RestUpstream; readonly lookup: UpstreamLookup },
+): RestListenerOptions {
+  const config = current();
+  const { service } = config;
+  const { limits } = config.gateway;
+  const { tls } = secrets;
+  return {
+    host: service.host,
+    port: service.http_port,
+    ...(tls ? { tls: restTls(tls) } : {}),
+    limits: {
+      maxConnections: limits.max_connections,
+      maxHeaderBytes: limits.header_bytes,
+      handshakeTimeoutMs: limits.tls_handshake_timeout_ms,
+      headersTimeoutMs: limits.header_timeout_ms,
+      keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
+      maxConcurrentStreams: limits.http2_max_concurrent_streams,
+    },
+    parts,
+    upstream,
+    lookup,
+    cors: service.enable_cors,
+    staticContent: service.enable_static_content,
+    maxInspectedBytes: limits.inspected_body_bytes,
+    snapshotUrlRecovery: service.enable_snapshot_url_recovery,
+    nestingGuard: limits.nesting_guard,
+    inspection: { maxDepth: limits.json_depth },
+    maxFilteredBytes: MAX_FILTERED_BYTES,
+    bodyIdleMs: limits.body_idle_timeout_ms,
+    answerIdleMs: limits.stream_idle_timeout_ms,
+    maxHeaders: limits.header_count,
+    ...(config.gateway.rest.relay ? { relay: relayUpstream(config, secrets) } : {}),
+    telemetry: {
+      get jwtRbac() {
+        return current().service.jwt_rbac ?? undefined;
+      },
+      get hideJwtDashboard() {
+        return current().service.hide_jwt_dashboard ?? undefined;
+      },
+    },
+  };
+}
+
+function relayUpstream({ gateway: { upstream, limits } }: Config, secrets: Secrets): RelayUpstream {
+  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+  return {
+    address,
+    authority: authorityOf(address),
+    socket: {
+      connectTimeoutMs: upstream.connect_timeout_ms,
+      ca: secrets.upstreamCa ?? undefined,
+      alpn: ['http/1.1'],
+    },
+    headersTimeoutMs: upstream.response_header_timeout_ms,
+    bodyTimeoutMs: limits.stream_idle_timeout_ms,
+    keepAliveMs: upstream.keep_alive_ms,
+  };
+}
+
+/** Where gRPC goes; throws when no address is configured. */
+export function grpcAddress(config: Config): UpstreamAddress {
+  return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
+}
+
+/** What the gRPC listener is opened with. */
+export function grpcListenerOptions(
+  config: Config,
+  secrets: Secrets,
+  parts: ExchangeParts,
+  ask: GrpcAsker,
+): GrpcListenerOptions {
+  const { service } = config;
+  const { limits, upstream } = config.gateway;
+  const address = grpcAddress(config);
+  return {
+    host: service.host,
+    port: service.grpc_port ?? 0,
+    tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
+    tlsHandshakeTimeoutMs: limits.tls_handshake_timeout_ms,
+    maxConnections: limits.max_connections,
+    relay: {
+      parts,
+      upstream: {
+        address,
+        authority: authorityOf(address),
+        socket: {
+          connectTimeoutMs: upstream.connect_timeout_ms,
+          ca: secrets.upstreamCa ?? undefined,
+          alpn: ['h2'],
+        },
+      },
+      limits: {
+        maxStreams: limits.http2_max_concurrent_streams,
+        headerBytes: limits.header_bytes,
+        headerCount: limits.header_count,
+        headerTimeoutMs: limits.header_timeout_ms,
+        streamIdleMs: limits.stream_idle_timeout_ms,
+        bodyIdleMs: limits.body_idle_timeout_ms,
+        connectionIdleMs: limits.stream_idle_timeout_ms,
+      },
+      nestingGuard: limits.nesting_guard,
+      messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
+      ask,
+      clock: Date.now,
+    },
+  };
+}
+
+/** Certificate, key and client CA as the REST listener takes them. */
+export function restTls({ cert, key, clientCa }: TlsMaterial): ListenerTls {
+  return { cert, key, ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}) };
+}
+
+/** Certificate and key as the gRPC listener takes them. */
+export function grpcTls({ cert, key }: TlsMaterial): TlsOptions {
+  return { ...TLS_PROFILE, cert, key };
+}
+
+function addressOf(url: string | null, option: string): UpstreamAddress {
+  const address = url === null ? null : parseUpstreamUrl(url);
+  if (address === null) throw new TypeError(`\`${option}\` is not an address`);
+  return address;
+}
+
+function authorityOf({ host, port }: UpstreamAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,9 @@
+/**
+ * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and
+ * shown. Whoever observes something adds a member here.
+ */
+export interface GatewaySnapshot {
+  readonly pid: number;
+  /** Generation of the state in force. */
+  readonly generation: number;
+}

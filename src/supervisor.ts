@@ -1,0 +1,51 @@
+import { ConfigError } from './config/problem.ts';
+import type { LoadedState } from './config/state.ts';
+import { createSingle, type Fleet } from './fleet.ts';
+import type { Listening } from './gateway.ts';
+import type { Operator, Reload, ReloadCause } from './observability/operator.ts';
+
+/** A running gateway with everything that belongs to operating it. */
+export interface Supervisor extends Operator {
+  start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface SupervisorOptions {
+  readonly state: LoadedState;
+  /** Reads everything anew; throws `ConfigError`. */
+  readonly load: () => LoadedState;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** Puts a fleet under the care of one place: reloads, revocations, the admin port. */
+export async function createSupervisor({ state, load, now = Date.now }: SupervisorOptions): Promise<Supervisor> {
+  const fleet: Fleet = await createSingle(state);
+  let reloading: Promise<unknown> = Promise.resolve();
+
+  async function reloadNow(cause: ReloadCause): Promise<Reload> {
+    try {
+      const next = load();
+      const { generation, restartNeeded } = await fleet.apply(next);
+      return { ok: true, cause, at: now(), generation, warnings: next.warnings, restartNeeded };
+    } catch (error) {
+      return { ok: false, cause, at: now(), problems: problemsOf(error) };
+    }
+  }
+
+  return {
+    start: () => fleet.start(),
+    reload(cause) {
+      // One after the other: the last one that began reads what is there last.
+      const done = reloading.then(() => reloadNow(cause));
+      reloading = done;
+      return done;
+    },
+    stop: (graceMs) => fleet.stop(graceMs),
+  };
+}
+
+function problemsOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.problems.map(({ place, message }) => `${place}: ${message}`);
+  return [error instanceof Error ? `internal error (${error.name})` : 'internal error'];
+}

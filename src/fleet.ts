@@ -1,5 +1,5 @@
 import type { State } from './config/state.ts';
-import { type Applied, createGateway, type Listening } from './gateway.ts';
+import type { Applied, Listening } from './gateway.ts';
 import type { Revocations } from './identity/revocations.ts';
 import type { GatewaySnapshot } from './observability/snapshot.ts';
 
@@ -13,16 +13,4 @@ export interface Fleet {
   /** One for each process that serves. */
   snapshots(): Promise<readonly GatewaySnapshot[]>;
   stop(graceMs: number): Promise<void>;
-}
-
-/** A fleet of one, in this process. */
-export async function createSingle(state: State): Promise<Fleet> {
-  const gateway = await createGateway(state);
-  return {
-    start: () => gateway.start(),
-    apply: async (next) => gateway.apply(next),
-    setRevocations: async (revocations) => gateway.setRevocations(revocations),
-    snapshots: async () => [gateway.snapshot()],
-    stop: (graceMs) => gateway.stop(graceMs),
-  };
 }

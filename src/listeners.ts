@@ -148,13 +148,18 @@ export function grpcListenerOptions(
 }
 
 /** Certificate, key and client CA as the REST listener takes them. */
-export function restTls({ cert, key, clientCa }: TlsMaterial): ListenerTls {
-  return { cert, key, ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}) };
+export function restTls({ cert, key, clientCa, ticketKeys }: TlsMaterial): ListenerTls {
+  return {
+    cert,
+    key,
+    ...(ticketKeys ? { ticketKeys } : {}),
+    ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}),
+  };
 }
 
 /** Certificate and key as the gRPC listener takes them. */
-export function grpcTls({ cert, key }: TlsMaterial): TlsOptions {
-  return { ...TLS_PROFILE, cert, key };
+export function grpcTls({ cert, key, ticketKeys }: TlsMaterial): TlsOptions {
+  return { ...TLS_PROFILE, cert, key, ...(ticketKeys ? { ticketKeys } : {}) };
 }
 
 function addressOf(url: string | null, option: string): UpstreamAddress {

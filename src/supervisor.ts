@@ -1,8 +1,10 @@
 import { ConfigError } from './config/problem.ts';
 import type { LoadedState } from './config/state.ts';
-import { createSingle, type Fleet } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
+import { createLog, describeFault } from './observability/log.ts';
 import type { Operator, Reload, ReloadCause } from './observability/operator.ts';
+import { openFleet } from './workers/open-fleet.ts';
 
 /** A running gateway with everything that belongs to operating it. */
 export interface Supervisor extends Operator {
@@ -20,7 +22,11 @@ export interface SupervisorOptions {
 
 /** Puts a fleet under the care of one place: reloads, revocations, the admin port. */
 export async function createSupervisor({ state, load, now = Date.now }: SupervisorOptions): Promise<Supervisor> {
-  const fleet: Fleet = await createSingle(state);
+  const log = createLog(state.config.log_level);
+  const fleet: Fleet = await openFleet(state, {
+    replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended; another takes its place'),
+    failed: (error) => log.error(describeFault(error), 'a worker did not start; it is tried again'),
+  });
   let reloading: Promise<unknown> = Promise.resolve();
 
   async function reloadNow(cause: ReloadCause): Promise<Reload> {

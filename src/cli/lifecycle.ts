@@ -1,7 +1,6 @@
 import { exitCode } from './exit-code.ts';
 import { explainFailure, type Output } from './output.ts';
 
-const GRACE_MS = 30_000;
 // A terminal sends Ctrl-C to the whole process group and npm passes it on again: one press arrives several times.
 const ECHO_MS = 500;
 
@@ -21,10 +20,14 @@ export const processLifecycle: Lifecycle = {
 };
 
 /**
- * First SIGTERM or SIGINT: `stop` within the grace time, then exit 0 (1 when it fails). A second signal exits at once
- * with 1.
+ * First SIGTERM or SIGINT: `stop` within `graceMs`, then exit 0 (1 when it fails). A second signal exits at once with 1.
  */
-export function stopOnSignal(stop: (graceMs: number) => Promise<void>, output: Output, lifecycle: Lifecycle): void {
+export function stopOnSignal(
+  stop: (graceMs: number) => Promise<void>,
+  graceMs: number,
+  output: Output,
+  lifecycle: Lifecycle,
+): void {
   let since: number | undefined;
   const onSignal = () => {
     if (since !== undefined) {
@@ -32,8 +35,8 @@ export function stopOnSignal(stop: (graceMs: number) => Promise<void>, output: O
       return;
     }
     since = lifecycle.now();
-    output.err(`stopping, open exchanges have ${GRACE_MS / 1000} s to finish; a second signal ends at once\n`);
-    stop(GRACE_MS).then(
+    output.err(`stopping, open exchanges have ${graceMs / 1000} s to finish; a second signal ends at once\n`);
+    stop(graceMs).then(
       () => lifecycle.exit(exitCode.ok),
       (error: unknown) => lifecycle.exit(explainFailure(output, error)),
     );

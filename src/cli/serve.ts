@@ -25,7 +25,7 @@ export async function run(
     await gateway.stop(graceMs);
     await after();
   };
-  stopOnSignal(stop, output, processLifecycle);
+  stopOnSignal(stop, state.config.gateway.shutdown_grace_ms, output, processLifecycle);
   return { rest, grpc };
 }
 

@@ -177,6 +177,11 @@ export function previewConfig(sources: Sources = {}): Preview {
   return { config, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
 }
 
+/** Names of the variables that configure a gateway, in the environment of the process unless one is given. */
+export function configuringVariables(env: Readonly<Record<string, string | undefined>> = process.env): string[] {
+  return Object.keys(env).filter((name) => /^QDRANT_/i.test(name));
+}
+
 /**
  * The configuration to run with, frozen. Throws `ConfigError` with every problem at once, each with the place it
  * stands at. Reads the environment of the process unless one is given; nothing else in the project reads it.

@@ -16,8 +16,16 @@ export const KEY_NAMES = ['api_key', 'alt_api_key', 'read_only_api_key'] as cons
 /** The configured keys under their option names; null where unset. */
 export type Keys = Readonly<Record<(typeof KEY_NAMES)[number], string | null>>;
 
-/** PEM bytes for a TLS listener. `clientCa` is set when client certificates are asked for. */
-export type TlsMaterial = { readonly cert: Buffer; readonly key: Buffer; readonly clientCa: Buffer | null };
+/**
+ * PEM bytes for a TLS listener. `clientCa` is set when client certificates are asked for. `ticketKeys`: 48 random bytes
+ * that several processes seal session tickets with, so that a session begun in one resumes in another.
+ */
+export type TlsMaterial = {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly clientCa: Buffer | null;
+  readonly ticketKeys?: Buffer;
+};
 
 /** Everything secret the gateway runs with. Never logged, never serialised. */
 export type Secrets = {

@@ -12,6 +12,8 @@ export interface ListenerTls {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
   readonly passphrase?: string;
+  /** What session tickets are sealed with; 48 bytes. */
+  readonly ticketKeys?: Buffer;
   /** CA of the client certificates. */
   readonly ca?: string | Buffer;
   /** A client certificate that `ca` signed is required. */
@@ -49,12 +51,13 @@ export function tryContext(options: SecureContextOptions): void {
 }
 
 /** What a listener's connections are secured with. */
-export function secureContext(tls: ListenerTls): SecureContextOptions {
+export function secureContext(tls: ListenerTls): SecureContextOptions & { ticketKeys?: Buffer } {
   return {
     cert: tls.cert,
     key: tls.key,
     ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.ticketKeys === undefined ? {} : { ticketKeys: tls.ticketKeys }),
     ...TLS_PROFILE,
   };
 }

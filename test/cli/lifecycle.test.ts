@@ -14,7 +14,7 @@ function stage(stop: (graceMs: number) => Promise<void>) {
     },
     now: () => now,
   };
-  stopOnSignal(stop, { out: () => {}, err: (text) => seen.push(text) }, lifecycle);
+  stopOnSignal(stop, 30_000, { out: () => {}, err: (text) => seen.push(text) }, lifecycle);
   return { seen, exited, send: (signal: string) => listeners.get(signal)?.(), pass: (ms: number) => (now += ms) };
 }
 

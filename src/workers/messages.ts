@@ -1,0 +1,41 @@
+import type { State } from '../config/state.ts';
+import type { Applied, Listening } from '../gateway.ts';
+import type { Revocations } from '../identity/revocations.ts';
+import type { GatewaySnapshot } from '../observability/snapshot.ts';
+
+/** What a worker is told, one at a time, and what it answers each with. Structured-cloned: sets, maps and buffers stay what they are. */
+export interface WorkerCalls {
+  start: { given: { state: State; revocations: Revocations | undefined }; answer: Listeners };
+  apply: { given: State; answer: Applied };
+  revocations: { given: Revocations; answer: null };
+  snapshot: { given: null; answer: GatewaySnapshot };
+  stop: { given: number; answer: null };
+}
+
+/** Where a gateway listens. */
+export interface Listeners {
+  readonly rest: Listening;
+  readonly grpc: Listening | null;
+}
+
+export type WorkerCall = keyof WorkerCalls;
+
+/** From the supervisor. `id` comes back with the answer. */
+export interface Call<C extends WorkerCall = WorkerCall> {
+  readonly id: number;
+  readonly call: C;
+  readonly given: WorkerCalls[C]['given'];
+}
+
+/** From the worker. */
+export type Answer =
+  | { readonly id: number; readonly ok: true; readonly answer: unknown }
+  | { readonly id: number; readonly ok: false; readonly fault: Fault };
+
+/** An error in a form that crosses processes. */
+export interface Fault {
+  readonly message: string;
+  readonly code: string | undefined;
+  readonly port: number | undefined;
+  readonly problems: readonly { readonly place: string; readonly message: string }[] | undefined;
+}

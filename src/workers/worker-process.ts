@@ -1,0 +1,75 @@
+import cluster, { type Worker } from 'node:cluster';
+import { errorOf } from './fault.ts';
+import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** One worker as the supervisor sees it: calls with answers over the channel between the processes. */
+export class WorkerProcess {
+  readonly pid: number;
+  /** Resolves once the process has ended. */
+  readonly ended: Promise<void>;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #calls = 0;
+
+  /** Forks. @param without variables that the process does not inherit */
+  constructor(without: readonly string[]) {
+    // A variable that is undefined is left out of the environment of a child.
+    this.#worker = cluster.fork(Object.fromEntries(without.map((name) => [name, undefined])));
+    this.pid = this.#worker.process.pid ?? 0;
+    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
+    this.#worker.on('error', () => undefined);
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', () => {
+        for (const { reject } of this.#waiting.values()) reject(new Error('the worker ended'));
+        this.#waiting.clear();
+        resolve();
+      });
+    });
+  }
+
+  /** Rejects with the worker's own error, when it ends before it answers, and after `limitMs`. */
+  call<C extends WorkerCall>(
+    call: C,
+    given: WorkerCalls[C]['given'],
+    limitMs: number,
+  ): Promise<WorkerCalls[C]['answer']> {
+    const id = ++this.#calls;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => fail(new Error('the worker does not answer')), limitMs);
+      const fail = (error: Error): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(id);
+        reject(error);
+      };
+      this.#waiting.set(id, {
+        resolve: (answer) => {
+          clearTimeout(timer);
+          resolve(answer as WorkerCalls[C]['answer']); // what this call is answered with, by `worker.ts`
+        },
+        reject: fail,
+      });
+      const message: Call<C> = { id, call, given };
+      this.#worker.send(message, (error) => {
+        if (error) fail(new Error('the worker cannot be reached'));
+      });
+    });
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    this.#worker.process.kill('SIGKILL');
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id);
+    if (!waiting) return;
+    this.#waiting.delete(answer.id);
+    if (answer.ok) waiting.resolve(answer.answer);
+    else waiting.reject(errorOf(answer.fault));
+  }
+}

@@ -1,0 +1,68 @@
+import { createGateway, type Gateway } from '../gateway.ts';
+import { faultOf } from './fault.ts';
+import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
+
+/*
+ * A process that serves: one gateway, run by what the supervisor says. It reads no file, no variable and no argument.
+ */
+
+/** Grace (ms) when a signal came to this process alone. */
+const LONE_GRACE_MS = 30_000;
+
+let gateway: Gateway | undefined;
+
+type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
+
+const HANDLERS: Handlers = {
+  async start({ state, revocations }) {
+    gateway = await createGateway(state);
+    if (revocations) gateway.setRevocations(revocations);
+    return await gateway.start();
+  },
+  apply: async (state) => serving().apply(state),
+  async revocations(revocations) {
+    serving().setRevocations(revocations);
+    return null;
+  },
+  snapshot: async () => serving().snapshot(),
+  async stop(graceMs) {
+    await gateway?.stop(graceMs);
+    return null;
+  },
+};
+
+function serving(): Gateway {
+  if (!gateway) throw new TypeError('a worker was called before it was started');
+  return gateway;
+}
+
+function handle<C extends WorkerCall>({ call, given }: Call<C>): Promise<WorkerCalls[C]['answer']> {
+  const handler: Handlers[C] = HANDLERS[call];
+  return handler(given);
+}
+
+function answer(message: Answer): void {
+  // The supervisor may be gone by now; then `disconnect` ends this process.
+  process.send?.(message, undefined, undefined, () => undefined);
+}
+
+process.on('message', (call: Call) => {
+  handle(call).then(
+    (result) => {
+      answer({ id: call.id, ok: true, answer: result });
+      if (call.call === 'stop') leave();
+    },
+    (error: unknown) => answer({ id: call.id, ok: false, fault: faultOf(error) }),
+  );
+});
+
+// The supervisor decides; a terminal sends these to every process of the group.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+// This process alone is to go: it finishes what it has, and the supervisor replaces it.
+process.once('SIGTERM', () => void HANDLERS.stop(LONE_GRACE_MS).finally(leave));
+
+/** The channel is what keeps this process: without it `node:cluster` ends it, also when the supervisor is gone. */
+function leave(): void {
+  if (process.connected) process.disconnect?.();
+}

@@ -220,7 +220,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   clientGrant(streamId: number, increment: number, frame: Frame): void {
     if (streamId === 0) {
       this.#upstream.grant(this.window.grantedByClient(increment));
-      for (const exchange of this.streams.all()) this.#pump(exchange);
+      this.#pumpAll();
       if (this.#upstream.link?.stalled) this.#upstream.resume();
       return;
     }
@@ -236,13 +236,15 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
 
   clientSettings(settings: readonly Setting[]): void {
     for (const [id, value] of settings) {
-      if (id === SettingId.INITIAL_WINDOW_SIZE) this.#setInitialWindow(value);
+      if (id === SettingId.INITIAL_WINDOW_SIZE) this.#answers.setInitialWindow(value, this.streams.all());
       if (id === SettingId.HEADER_TABLE_SIZE && value < DEFAULT_TABLE_BYTES) this.#answers.oweTableUpdate(value);
     }
     const changed = new Set(settings.map(([id]) => id));
     this.settingsSoFar = [...this.settingsSoFar.filter(([id]) => !changed.has(id)), ...settings];
     if (this.#upstream.link) this.#upstream.link.sendSettings(settings);
     else this.client.acknowledge();
+    // Behind the acknowledgement: a client that waits for it may drop what comes before.
+    if (changed.has(SettingId.INITIAL_WINDOW_SIZE)) this.#pumpAll();
   }
 
   clientAcknowledged(): void {
@@ -272,10 +274,8 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.#onClosed(this);
   }
 
-  #setInitialWindow(value: number): void {
-    const open = this.streams.all();
-    this.#answers.setInitialWindow(value, open);
-    for (const exchange of open) this.#pump(exchange);
+  #pumpAll(): void {
+    for (const exchange of this.streams.all()) this.#pump(exchange);
   }
 
   // --- the steps -----------------------------------------------------------------------------------------------------

@@ -97,6 +97,7 @@ export class ClientLink {
   #closing = false;
   #closeBy = Number.POSITIVE_INFINITY;
   #gone = false;
+  #reading = false;
 
   constructor(socket: Socket, limits: ClientLimits, events: ClientEvents, clock: () => number) {
     this.socket = socket;
@@ -128,6 +129,11 @@ export class ClientLink {
   /** True once GOAWAY has been sent for a fault, or the socket has closed: nothing more is taken. */
   get closing(): boolean {
     return this.#closing || this.#gone;
+  }
+
+  /** A burst is being handed over; `clientBurst` follows, so that nothing need be sent before. */
+  get reading(): boolean {
+    return this.#reading;
   }
 
   acknowledge(): void {
@@ -193,6 +199,7 @@ export class ClientLink {
         return;
       }
     }
+    this.#reading = true;
     try {
       this.#reader.push(chunk, this.#onFrame);
     } catch (error) {
@@ -202,6 +209,7 @@ export class ClientLink {
         this.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
       }
     }
+    this.#reading = false;
     this.#events.clientBurst();
   }
 

@@ -1,16 +1,30 @@
 import type { Socket } from 'node:net';
-import { FRAME_HEADER_BYTES, type Frame } from './frames.ts';
+import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 
 /** Bytes waiting in a socket above which the other side is no longer read. */
 const HIGH_WATER_BYTES = 262_144;
 
+/** A piece up to this size is copied next to its neighbours: cheaper than one more buffer in the write. */
+const COPIED_BYTES = 512;
+
+/** Room for copied pieces. Shared by all connections; what has been handed out is never written again. */
+const AREA_BYTES = 16_384;
+let area = Buffer.allocUnsafeSlow(AREA_BYTES);
+let areaUsed = 0;
+
 /**
  * What is to be sent on one connection, written once per burst. Frames that lie next to each other in a received chunk
- * leave as one range of that chunk, without a copy. Before a socket is attached everything waits.
+ * leave as one range of that chunk, without a copy; small pieces are gathered. Before a socket is attached everything
+ * waits.
  */
 export class Outbox {
   #socket: Socket | undefined;
   #queue: Buffer[] = [];
+  /** Copied pieces behind what is queued: a part of an area. */
+  #copied: Buffer = area;
+  #copiedFrom = 0;
+  #copiedTo = 0;
+  /** The range behind them, which may still grow. */
   #source: Buffer | undefined;
   #from = 0;
   #to = 0;
@@ -41,12 +55,24 @@ export class Outbox {
   /** Bytes of our own. */
   bytes(bytes: Buffer): void {
     this.#closeRange();
-    this.#queue.push(bytes);
+    this.#put(bytes, 0, bytes.length);
+  }
+
+  /** A HEADERS frame like `framed`, which stays as it is: one frame that ends its block, for another stream. */
+  headersLike(framed: Buffer, streamId: number, endStream: boolean): void {
+    this.#closeRange();
+    const own = framed.length <= COPIED_BYTES ? undefined : Buffer.from(framed);
+    const at = own ? 0 : this.#copy(framed, 0, framed.length);
+    const target = own ?? this.#copied;
+    target[at + 4] = Flag.END_HEADERS | (endStream ? Flag.END_STREAM : 0);
+    target.writeUInt32BE(streamId, at + 5);
+    if (own) this.#put(own, 0, own.length);
   }
 
   /** Hands everything to the socket in one write. */
   flush(): void {
     this.#closeRange();
+    this.#closeCopied();
     const socket = this.#socket;
     if (socket === undefined || this.#queue.length === 0) return;
     const queue = this.#queue;
@@ -68,8 +94,42 @@ export class Outbox {
   }
 
   #closeRange(): void {
-    if (this.#source === undefined) return;
-    this.#queue.push(this.#source.subarray(this.#from, this.#to));
+    const source = this.#source;
+    if (source === undefined) return;
     this.#source = undefined;
+    this.#put(source, this.#from, this.#to);
+  }
+
+  #put(source: Buffer, from: number, to: number): void {
+    if (to - from <= COPIED_BYTES) {
+      this.#copy(source, from, to);
+      return;
+    }
+    this.#closeCopied();
+    this.#queue.push(from === 0 && to === source.length ? source : source.subarray(from, to));
+  }
+
+  /** Copies a small piece behind the one before it; returns where it stands in `#copied`. */
+  #copy(source: Buffer, from: number, to: number): number {
+    const size = to - from;
+    if (areaUsed + size > AREA_BYTES) {
+      area = Buffer.allocUnsafeSlow(AREA_BYTES);
+      areaUsed = 0;
+    }
+    if (this.#copied !== area || this.#copiedTo !== areaUsed) {
+      this.#closeCopied();
+      this.#copied = area;
+      this.#copiedFrom = areaUsed;
+    }
+    const at = areaUsed;
+    source.copy(area, at, from, to);
+    areaUsed += size;
+    this.#copiedTo = areaUsed;
+    return at;
+  }
+
+  #closeCopied(): void {
+    if (this.#copiedTo > this.#copiedFrom) this.#queue.push(this.#copied.subarray(this.#copiedFrom, this.#copiedTo));
+    this.#copiedFrom = this.#copiedTo;
   }
 }

@@ -390,8 +390,9 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     finish(this.#options.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
   }
 
+  /** Sends what waits; while a burst is handed over that is left to its end: one write for all of it. */
   flush(): void {
-    if (this.#flushing) return;
+    if (this.#flushing || this.client.reading || this.#upstream.link?.reading) return;
     this.#flushing = true;
     for (const exchange of this.#toReset) {
       // Answered before the client was done (RFC 9113 section 8.1).

@@ -108,16 +108,18 @@ export class UpstreamHalf implements LinkEvents {
     this.#link = undefined;
   }
 
-  upstreamHeaders(streamId: number, frames: readonly Buffer[], endStream: boolean): void {
+  upstreamHeaders(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void {
     const { client, streams } = this.#core;
-    const exchange = streams.fromUpstream(streamId);
-    const clientId = exchange?.id ?? streams.cancelledId(streamId);
+    const exchange = streams.fromUpstream(frame.streamId);
+    const clientId = exchange?.id ?? streams.cancelledId(frame.streamId);
     if (clientId === undefined) {
       // Its block cannot be withheld without the client's header table falling out of step.
       client.fail(ErrorCode.INTERNAL_ERROR, 'upstream answered a call that had ended');
       return;
     }
-    for (const raw of frames) {
+    rewrite(frame, clientId);
+    client.outbox.frame(frame);
+    for (const raw of continuations) {
       raw.writeUInt32BE(clientId, 5);
       client.outbox.bytes(raw);
     }

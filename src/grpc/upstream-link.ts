@@ -32,8 +32,8 @@ export interface LinkEvents {
   upstreamSettings(settings: readonly Setting[]): void;
   /** Upstream acknowledged settings the client had sent. */
   upstreamAcknowledged(): void;
-  /** A whole header block: one HEADERS frame and its CONTINUATIONs, as received. */
-  upstreamHeaders(streamId: number, frames: readonly Buffer[], endStream: boolean): void;
+  /** A whole header block: one HEADERS frame, and its CONTINUATIONs as received. The frame is valid during the call. */
+  upstreamHeaders(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void;
   /** May this much DATA go to the client now? Otherwise it waits, and with it everything behind it. */
   hasRoom(bytes: number): boolean;
   upstreamData(frame: Frame): void;
@@ -71,6 +71,7 @@ export class UpstreamLink {
   #blockBytes = 0;
   #blockStream = 0;
   #blockEnds = false;
+  #reading = false;
 
   constructor(address: SocketAddress, options: SocketOptions, clientSettings: readonly Setting[], events: LinkEvents) {
     this.#events = events;
@@ -108,7 +109,11 @@ export class UpstreamLink {
       const frame = frameOf(raw);
       if (frame.type === FrameType.DATA && !this.#events.hasRoom(frame.length)) return;
       this.#backlog.shift();
-      this.#guard(() => this.#handle(frame));
+      try {
+        this.#handle(frame);
+      } catch (error) {
+        this.#broken(error);
+      }
     }
     if (this.#connected && this.#backlog.length === 0) this.#socket.resume();
   }
@@ -116,6 +121,11 @@ export class UpstreamLink {
   /** Stops reading while the client does not take what it is sent. */
   pause(): void {
     this.#socket.pause();
+  }
+
+  /** A burst is being handed over; `upstreamBurst` or `upstreamLost` follows, so that nothing need be sent before. */
+  get reading(): boolean {
+    return this.#reading;
   }
 
   /** True while frames wait for room at the client. */
@@ -149,18 +159,21 @@ export class UpstreamLink {
   }
 
   #receive(chunk: Buffer): void {
-    this.#guard(() => this.#reader.push(chunk, this.#onFrame));
+    this.#reading = true;
+    try {
+      this.#reader.push(chunk, this.#onFrame);
+    } catch (error) {
+      this.#broken(error);
+    }
+    this.#reading = false;
     if (!this.#closed) this.#events.upstreamBurst();
   }
 
-  #guard(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof Http2Fault)) this.#events.ownFault(error);
-      this.#lose('broken');
-      this.#socket.destroy();
-    }
+  #broken(error: unknown): void {
+    this.#reading = false;
+    if (!(error instanceof Http2Fault)) this.#events.ownFault(error);
+    this.#lose('broken');
+    this.#socket.destroy();
   }
 
   #lose(reason: 'unreachable' | 'timeout' | 'broken'): void {
@@ -189,6 +202,10 @@ export class UpstreamLink {
         this.#events.upstreamData(frame);
         break;
       case FrameType.HEADERS:
+        if (frame.has(Flag.END_HEADERS)) {
+          this.#events.upstreamHeaders(frame, NO_FRAMES, frame.has(Flag.END_STREAM));
+          break;
+        }
         this.#blockStream = frame.streamId;
         this.#blockEnds = frame.has(Flag.END_STREAM);
         this.#gather(frame);
@@ -225,12 +242,11 @@ export class UpstreamLink {
     this.#blockBytes += frame.length;
     if (this.#blockBytes > MAX_BLOCK_BYTES) throw fault('header block too large');
     if (!frame.has(Flag.END_HEADERS)) return;
-    const frames = this.#block;
-    const streamId = this.#blockStream;
+    const [first, ...continuations] = this.#block;
     this.#block = [];
     this.#blockBytes = 0;
     this.#blockStream = 0;
-    this.#events.upstreamHeaders(streamId, frames, this.#blockEnds);
+    if (first) this.#events.upstreamHeaders(frameOf(first), continuations, this.#blockEnds);
   }
 
   #settings(frame: Frame): void {
@@ -244,6 +260,8 @@ export class UpstreamLink {
     else this.#events.upstreamSettings(settings);
   }
 }
+
+const NO_FRAMES: readonly Buffer[] = Object.freeze([]);
 
 /** Upstream's settings that change what the client may do; the others bind the gateway, which stays below them all. */
 const CLIENT_CONCERNS: ReadonlySet<number> = new Set([SettingId.INITIAL_WINDOW_SIZE, SettingId.MAX_CONCURRENT_STREAMS]);

@@ -1,3 +1,4 @@
+import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
 import {
   type Conditional,
@@ -40,6 +41,8 @@ export interface Exchange {
   readonly headers: readonly string[];
   /** The client's address, from the socket. */
   readonly remote: string;
+  /** Of its connection, where requests follow each other on one. */
+  readonly memo?: CredentialMemo;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
@@ -98,7 +101,10 @@ export interface Outcome {
 /** What the composition root hands to the lanes. */
 export interface ExchangeParts {
   /** Steps 2 and 3. Synchronous once a token is known; never rejects for a bad credential, that is a `Denial`. */
-  readonly authenticate: (rawHeaders: readonly string[]) => Principal | Denial | Promise<Principal | Denial>;
+  readonly authenticate: (
+    rawHeaders: readonly string[],
+    memo?: CredentialMemo,
+  ) => Principal | Denial | Promise<Principal | Denial>;
   /** The policy in force. Replaced as a whole by a reload, and looked at anew by every exchange. */
   readonly policy: { readonly current: Policy };
   /**
@@ -135,7 +141,7 @@ export function begin<X extends Exchange>(parts: ExchangeParts, protocol: Protoc
 }
 
 function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
-  whenKnown(parts, protocol, exchange, parts.authenticate(exchange.headers), (identity) =>
+  whenKnown(parts, protocol, exchange, parts.authenticate(exchange.headers, exchange.memo), (identity) =>
     identified(parts, protocol, exchange, identity),
   );
 }

@@ -6,6 +6,7 @@ import {
   dependsOnItself,
   ErrorCode,
   Flag,
+  FRAME_HEADER_BYTES,
   type Frame,
   FrameReader,
   FrameType,
@@ -22,8 +23,9 @@ import {
   writeSettings,
   writeSettingsAck,
 } from './frames.ts';
-import { type HeaderField, HpackDecoder } from './hpack.ts';
+import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 import { Outbox } from './outbox.ts';
+import type { RequestHead } from './request-head.ts';
 
 /** Frames that cost more than they carry: how many at once, and how many a second after that. */
 const BUDGET_BURST = 2000;
@@ -40,18 +42,13 @@ export interface ClientLimits {
   readonly headerTimeoutMs: number;
 }
 
-/** What there is to know of a whole header block. */
-export interface BlockInfo {
-  /** The stream has never been used before. */
-  readonly fresh: boolean;
-  readonly endStream: boolean;
-  /** Over a limit: the fields are incomplete. */
-  readonly oversized: boolean;
-}
+/** A header block of the client's; what it means as a request's head is made out once, a string tells what is malformed. */
+export type RequestBlock = HeaderBlock<RequestHead | string>;
 
 /** What the client connection tells the relay. */
 export interface ClientEvents {
-  clientHeaders(streamId: number, fields: readonly HeaderField[], block: BlockInfo): void;
+  /** A whole header block. `fresh`: the stream has never been used before. */
+  clientHeaders(streamId: number, block: RequestBlock, fresh: boolean, endStream: boolean): void;
   clientData(frame: Frame): void;
   clientReset(streamId: number, code: number): void;
   /** A grant; stream 0 is the connection. */
@@ -80,7 +77,7 @@ export class ClientLink {
   readonly #limits: ClientLimits;
   readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true);
   readonly #onFrame = (frame: Frame): void => this.#take(frame);
-  readonly #decoder: HpackDecoder;
+  readonly #blocks: HeaderBlocks<RequestHead | string>;
   readonly #budget: FrameBudget;
   readonly #clock: () => number;
   readonly #openedAt: number;
@@ -88,6 +85,7 @@ export class ClientLink {
   #sawBytes = false;
   /** ACKs the client owes: for our own settings, and for upstream's. */
   readonly #expectedAcks: ('own' | 'upstream')[] = ['own'];
+  /** Of a header block that takes several frames. */
   #block: Buffer[] = [];
   #blockBytes = 0;
   #blockStream = 0;
@@ -105,7 +103,7 @@ export class ClientLink {
     this.#limits = limits;
     this.#clock = clock;
     this.#openedAt = clock();
-    this.#decoder = new HpackDecoder({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
+    this.#blocks = new HeaderBlocks({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
     this.#budget = new FrameBudget(BUDGET_BURST, BUDGET_PER_SECOND, this.#openedAt);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -256,10 +254,7 @@ export class ClientLink {
         break;
       case FrameType.HEADERS:
         if (dependsOnItself(frame)) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'depends on itself');
-        this.#blockStream = frame.streamId;
-        this.#blockEnds = frame.has(Flag.END_STREAM);
-        this.#blockSince = this.#clock();
-        this.#gather(frame, headerFragmentOf(frame));
+        this.#headers(frame);
         break;
       case FrameType.CONTINUATION:
         if (this.#blockStream === 0 || frame.streamId !== this.#blockStream)
@@ -300,12 +295,22 @@ export class ClientLink {
     if (frame.streamId > this.#lastStreamId || frame.streamId % 2 === 0) throw protocol('stream is idle');
   }
 
+  #headers(frame: Frame): void {
+    if (frame.has(Flag.END_HEADERS) && !frame.has(Flag.PADDED | Flag.PRIORITY)) {
+      const from = frame.start + FRAME_HEADER_BYTES;
+      this.#checkBlockBytes(frame.length);
+      this.#read(frame.source, from, from + frame.length, frame.streamId, frame.has(Flag.END_STREAM));
+      return;
+    }
+    this.#blockStream = frame.streamId;
+    this.#blockEnds = frame.has(Flag.END_STREAM);
+    this.#blockSince = this.#clock();
+    this.#gather(frame, headerFragmentOf(frame));
+  }
+
   #gather(frame: Frame, fragment: Buffer): void {
     this.#blockBytes += fragment.length;
-    // Over the limit nothing is kept; the block can then not be decoded, so the connection ends.
-    if (this.#blockBytes > this.#limits.headerBytes) {
-      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
-    }
+    this.#checkBlockBytes(this.#blockBytes);
     this.#block.push(fragment);
     if (!frame.has(Flag.END_HEADERS)) return;
     const block = this.#block.length === 1 ? fragment : Buffer.concat(this.#block);
@@ -313,16 +318,23 @@ export class ClientLink {
     this.#block = [];
     this.#blockBytes = 0;
     this.#blockStream = 0;
-    const fields: HeaderField[] = [];
-    this.#decoder.decode(block, (name, value, neverIndexed) => fields.push([name, value, neverIndexed]));
+    this.#read(block, 0, block.length, streamId, this.#blockEnds);
+  }
+
+  /** Over the limit nothing is kept; the block can then not be decoded, so the connection ends. */
+  #checkBlockBytes(bytes: number): void {
+    if (bytes > this.#limits.headerBytes) {
+      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
+    }
+  }
+
+  /** The whole header block `source[from, to)`. */
+  #read(source: Buffer, from: number, to: number, streamId: number, endStream: boolean): void {
+    const block = this.#blocks.read(source, from, to);
     if (streamId % 2 === 0) throw protocol('clients open odd streams');
     const fresh = streamId > this.#lastStreamId;
     if (fresh) this.#lastStreamId = streamId;
-    this.#events.clientHeaders(streamId, fields, {
-      fresh,
-      endStream: this.#blockEnds,
-      oversized: this.#decoder.oversized,
-    });
+    this.#events.clientHeaders(streamId, block, fresh, endStream);
   }
 
   #settings(frame: Frame): void {

@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange.ts';
+import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
@@ -11,6 +12,7 @@ import type { GrpcResolution } from './resolve.ts';
 export interface GrpcSteps {
   /** The client's address. */
   readonly peer: string;
+  readonly memo: CredentialMemo;
   inspect(exchange: GrpcExchange, conditional: Conditional): void;
   forward(exchange: GrpcExchange, permit: Permit): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
@@ -39,6 +41,7 @@ export class GrpcExchange implements Exchange {
   answeredAt = 0;
   readonly headers: readonly string[];
   readonly remote: string;
+  readonly memo: CredentialMemo;
 
   /** Stream id on the client's connection. */
   readonly id: number;
@@ -84,6 +87,7 @@ export class GrpcExchange implements Exchange {
     this.head = head;
     this.headers = head.rawHeaders;
     this.remote = steps.peer;
+    this.memo = steps.memo;
     this.steps = steps;
     this.activeAt = now;
   }

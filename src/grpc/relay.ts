@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
 import { begin, finish, type Protocol, resume } from '../exchange.ts';
+import { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import { type Denial, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { answerFor, type Question } from './answer.ts';
-import { type BlockInfo, type ClientEvents, ClientLink } from './client-link.ts';
+import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
 import {
   dataOf,
@@ -54,6 +55,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   readonly window = new ClientWindow();
   readonly streams = new StreamTable();
   readonly peer: string;
+  readonly memo = new CredentialMemo();
   settingsSoFar: readonly Setting[] = [];
   readonly #options: RelayOptions;
   readonly #answers: LocalAnswers;
@@ -108,14 +110,14 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
 
   // --- the client's frames -------------------------------------------------------------------------------------------
 
-  clientHeaders(streamId: number, fields: readonly HeaderField[], block: BlockInfo): void {
-    const { endStream } = block;
+  clientHeaders(streamId: number, block: RequestBlock, fresh: boolean, endStream: boolean): void {
+    const { fields } = block;
     const open = this.streams.get(streamId);
     if (open) {
       this.#clientTrailers(open, fields, endStream);
       return;
     }
-    if (!block.fresh) {
+    if (!fresh) {
       // Trailers may have crossed a reset of ours; without END_STREAM it is a stream used twice.
       if (endStream && trailerFault(fields) === undefined) return;
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers on a closed stream');
@@ -133,7 +135,8 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
       if (!endStream) this.resetClient(streamId, ErrorCode.NO_ERROR);
       return;
     }
-    const head = readRequestHead(fields);
+    block.meaning ??= readRequestHead(fields);
+    const head = block.meaning;
     if (typeof head === 'string') throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, head);
     const exchange = new GrpcExchange(streamId, head, this, this.#options.clock());
     exchange.clientEnded = endStream;

@@ -14,6 +14,8 @@ export interface RequestHead {
   readonly encoding: string | undefined;
   /** `content-length`, or -1. */
   readonly contentLength: number;
+  /** The HEADERS frame that goes upstream for it, once one has; on which stream, and whether it ends it, is of no meaning. */
+  sent: Buffer | undefined;
 }
 
 const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);
@@ -71,6 +73,7 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead | s
     fields: rest,
     encoding,
     contentLength,
+    sent: undefined,
   };
 }
 

@@ -2,6 +2,7 @@ import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/de
 import type { ClientLink } from './client-link.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import {
+  DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
   Flag,
   FRAME_HEADER_BYTES,
@@ -15,7 +16,7 @@ import {
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { encodeHeaders } from './hpack.ts';
 import type { RelayOptions } from './relay-options.ts';
-import { upstreamFields } from './request-head.ts';
+import { type RequestHead, upstreamFields } from './request-head.ts';
 import type { StreamTable } from './stream-table.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
@@ -67,11 +68,23 @@ export class UpstreamHalf implements LinkEvents {
     const link = this.#connect();
     const id = link.takeId();
     this.#core.streams.link(exchange, id);
-    const fields = upstreamFields(exchange.head, this.#options.upstream.authority, this.#core.peer, this.#options.tls);
     const ends = exchange.clientEnded && exchange.held.length === 0 && first === undefined;
-    link.outbox.bytes(frameHeaders(encodeHeaders(fields, FRAME_HEADER_BYTES), id, ends));
+    this.#sendHead(link, exchange.head, id, ends);
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
     exchange.windowGain = 0;
+  }
+
+  /** Equal requests of this connection are encoded once. */
+  #sendHead(link: UpstreamLink, head: RequestHead, id: number, ends: boolean): void {
+    if (head.sent) {
+      link.outbox.headersLike(head.sent, id, ends);
+      return;
+    }
+    const { upstream, tls } = this.#options;
+    const fields = upstreamFields(head, upstream.authority, this.#core.peer, tls);
+    const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
+    if (framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
+    link.outbox.bytes(frameHeaders(framed, id, ends));
   }
 
   /** Sends a frame of the client's on. */

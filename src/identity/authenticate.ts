@@ -9,6 +9,7 @@ import {
   REVOKED,
 } from '../policy/denial.ts';
 import { type Credential, readCredential } from './credential.ts';
+import type { CredentialMemo } from './credential-memo.ts';
 import { type AcceptedToken, isExpired, judgeToken } from './judge.ts';
 import { digestOf, type KeyRing, OPEN_PRINCIPAL } from './key-ring.ts';
 import type { Principal } from './principal.ts';
@@ -33,8 +34,12 @@ export type Identity = Principal | Denial;
 
 /** Steps 2 and 3 of an exchange. */
 export interface Authenticator {
-  /** Synchronous for keys, remembered tokens and what is no token at all. Rejects only for a fault of ours. */
-  readonly authenticate: (rawHeaders: readonly string[]) => Identity | Promise<Identity>;
+  /**
+   * Synchronous for keys, remembered tokens and what is no token at all. Rejects only for a fault of ours.
+   *
+   * @param memo of the connection, where there is one: it saves work, and says nothing of the outcome
+   */
+  readonly authenticate: (rawHeaders: readonly string[], memo?: CredentialMemo) => Identity | Promise<Identity>;
   /** Changes the keys. Everything remembered under the old ring is forgotten; who is being verified starts again. */
   readonly replaceRing: (ring: KeyRing) => void;
 }
@@ -65,11 +70,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   });
   let era = beginEra(ring);
 
-  const identify = (credential: Credential | undefined): Identity | Promise<Identity> => {
+  const identify = (credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> => {
     if (era.ring.open) return OPEN_PRINCIPAL;
     if (!credential) return MISSING_CREDENTIAL;
     if (credential.kind === 'malformed') return MALFORMED_HEADER;
-    const digest = digestOf(credential.text);
+    const digest = memo ? memo.digestOf(credential.text) : digestOf(credential.text);
     const byKey = era.ring.match(digest);
     if (byKey) return byKey;
     if (era.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
@@ -112,7 +117,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   };
 
   return {
-    authenticate: (rawHeaders) => identify(readCredential(rawHeaders)),
+    authenticate: (rawHeaders, memo) => identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo),
     replaceRing: (next) => {
       era = beginEra(next);
     },

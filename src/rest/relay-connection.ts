@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { begin, finish, resume } from '../exchange.ts';
+import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
@@ -41,6 +42,7 @@ const TIMED_OUT = 408;
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
+  readonly memo = new CredentialMemo();
   readonly #socket: Socket;
   readonly #context: RelayContext;
   readonly #peer: Peer;

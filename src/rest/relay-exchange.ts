@@ -1,4 +1,5 @@
 import { type Exchange, unbegun } from '../exchange.ts';
+import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { PlainHead } from './request-head.ts';
@@ -7,6 +8,8 @@ import type { Peer } from './rest-exchange.ts';
 
 /** The protocol's steps as the connection of an exchange takes them; see `Protocol`. */
 export interface RelaySteps {
+  /** What the client's connection presented last. */
+  readonly memo: CredentialMemo;
   readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
   readonly forward: (exchange: RelayExchange, permit: Permit) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
@@ -48,6 +51,7 @@ export function newRelayExchange(
     principal: undefined,
     ...unbegun(),
     connection,
+    memo: connection.memo,
     head,
     method: head.method,
     requestTarget: head.target,

@@ -24,6 +24,7 @@ import {
   writeSettingsAck,
 } from './frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
+import { SMALL_BYTES } from './held-frames.ts';
 import { Outbox } from './outbox.ts';
 import type { RequestHead } from './request-head.ts';
 
@@ -248,7 +249,7 @@ export class ClientLink {
   #handle(frame: Frame): void {
     switch (frame.type) {
       case FrameType.DATA:
-        if (frame.length === 0 && !frame.has(Flag.END_STREAM)) this.#spend(1);
+        if (costsMoreThanItCarries(frame)) this.#spend(1);
         this.#knownStream(frame);
         this.#events.clientData(frame);
         break;
@@ -352,6 +353,12 @@ export class ClientLink {
       throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many frames');
     }
   }
+}
+
+/** No bytes and no end; or a few with padding, which nobody needs and which have to be kept one by one. */
+function costsMoreThanItCarries(frame: Frame): boolean {
+  if (frame.length >= SMALL_BYTES) return false;
+  return frame.has(Flag.PADDED) || (frame.length === 0 && !frame.has(Flag.END_STREAM));
 }
 
 function protocol(reason: string): Http2Fault {

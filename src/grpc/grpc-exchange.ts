@@ -4,6 +4,7 @@ import type { Principal } from '../identity/principal.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Shadowed } from '../policy/rules.ts';
+import { HeldFrames } from './held-frames.ts';
 import type { MessageInspector } from './inspect.ts';
 import type { RequestHead } from './request-head.ts';
 import type { GrpcResolution } from './resolve.ts';
@@ -51,14 +52,13 @@ export class GrpcExchange implements Exchange {
   /** Stream id on the upstream connection; 0 = none yet. */
   upstreamId = 0;
 
-  /** DATA frames as received, while the call is not settled. */
-  held: Buffer[] = [];
-  heldBytes = 0;
+  /** DATA that may not go upstream yet: the call is not settled, or the end of its message is held back. */
+  readonly held = new HeldFrames();
   inspector: MessageInspector | undefined;
   conditional: Conditional | undefined;
-  /** Measures the nesting of a call that needs no inspection; every frame is read by it before it is sent on. */
+  /** Measures a call that needs no inspection: one message, nested no deeper than allowed. It reads what is sent on. */
   guard: MessageInspector | undefined;
-  /** The message has been read to its end and nests no deeper than upstream can bear. */
+  /** The message has been read to the end of the stream: there is one, and it nests no deeper than allowed. */
   measured = false;
 
   /** The client has ended its side. */
@@ -92,9 +92,11 @@ export class GrpcExchange implements Exchange {
     this.activeAt = now;
   }
 
-  /** Keeps a DATA frame. The bytes stay where they were received. */
-  hold(raw: Buffer, flowBytes: number): void {
-    this.held.push(raw);
-    this.heldBytes += flowBytes;
+  /** Reads no more of the call's messages. */
+  stopReading(): void {
+    this.inspector?.stop();
+    this.guard?.stop();
+    this.inspector = undefined;
+    this.guard = undefined;
   }
 }

@@ -63,7 +63,7 @@ export class MessageScanner {
     return this.#target === '' ? undefined : this.#target;
   }
 
-  /** @param length bytes of the message, from its prefix */
+  /** @param length bytes of the message, from its prefix; infinite = `finish` tells */
   constructor(shape: Shape, length: number) {
     this.#top = openFrame(shape, undefined, length, 0, 0);
     this.#frames = [this.#top];
@@ -89,7 +89,9 @@ export class MessageScanner {
 
   /** All bytes were pushed. */
   finish(): ScannedNames {
-    if (this.#phase !== 'tag' || this.#count !== 0 || this.#depth !== 0 || this.#offset !== this.#top.end) {
+    const { end } = this.#top;
+    const short = end !== Number.POSITIVE_INFINITY && this.#offset !== end;
+    if (this.#phase !== 'tag' || this.#count !== 0 || this.#depth !== 0 || short) {
       throw malformed('truncated message');
     }
     this.#order.add(this.#top);

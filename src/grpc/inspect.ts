@@ -5,6 +5,7 @@ import type { GrpcOperation } from '../policy/operation.ts';
 import { MessageScanner, type ScannedNames } from './inspect-scan.ts';
 import { requestShape } from './inspect-shapes.ts';
 import { DEFAULT_MESSAGE_LIMITS, type MessageLimits, MessageReader, type MessageSink } from './message.ts';
+import { isUnary } from './resolve.ts';
 import { WireFault } from './wire.ts';
 
 /**
@@ -17,14 +18,19 @@ export type InspectorState = 'reading' | 'found' | 'refused';
 
 /**
  * Reads one request stream for the names in its message, and for nesting that upstream cannot bear. Never throws for
- * what a client sent. Memory does not grow with the message, compressed ones apart (see `MessageLimits`).
+ * what a client sent. Memory does not grow with the message: of a compressed one at most 16 KiB are held, or what is being
+ * inflated.
  */
 export interface MessageInspector {
-  /** The next DATA bytes, prefixes included, padding not. No-op once refused. */
+  /** The next DATA bytes, prefixes included, padding not. They stay as they are while it is busy. No-op once refused. */
   push(bytes: Buffer): void;
   /** The stream ended: no message or half a message is refused. */
   end(): void;
   readonly state: InspectorState;
+  /** Some of what was pushed is still being inflated: `state` says nothing of it yet. `moved` follows. */
+  readonly busy: boolean;
+  /** Nothing more is wanted: `moved` is not called any more. */
+  stop(): void;
   /** Set when refused. */
   readonly refusal: Denial | undefined;
   /**
@@ -45,6 +51,8 @@ export interface InspectorOptions {
   /** The first `grpc-encoding` header as it came; `undefined` = none. */
   readonly encoding: string | undefined;
   readonly limits?: MessageLimits;
+  /** Called, never from within `push` or `end`, when it is no longer busy or has been refused; with a fault of ours. */
+  readonly moved?: (fault?: unknown) => void;
 }
 
 /**
@@ -65,8 +73,15 @@ class StreamInspector implements MessageInspector, MessageSink {
 
   constructor(operation: GrpcOperation, options: InspectorOptions) {
     this.#operation = operation;
-    const { encoding, limits = DEFAULT_MESSAGE_LIMITS } = options;
-    this.#reader = this.#attempt(() => new MessageReader({ encoding, limits, single: isUnary(operation) }, this));
+    const { encoding, limits = DEFAULT_MESSAGE_LIMITS, moved } = options;
+    const later = (step: () => void): void => this.#goOn(step, moved);
+    this.#reader = this.#attempt(
+      () => new MessageReader({ encoding, limits, single: isUnary(operation), later }, this),
+    );
+  }
+
+  get busy(): boolean {
+    return this.state !== 'refused' && (this.#reader?.busy ?? false);
   }
 
   get targetSoFar(): string | undefined {
@@ -83,9 +98,13 @@ class StreamInspector implements MessageInspector, MessageSink {
     this.#attempt(() => this.#reader?.end());
   }
 
+  stop(): void {
+    this.#reader?.close();
+  }
+
   found(access: ListAccess): References | Denial | undefined {
     if (this.state === 'refused') return this.refusal;
-    if (this.state === 'reading' || !this.#names) return undefined;
+    if (this.state === 'reading' || this.busy || !this.#names) return undefined;
     const { target, others, disagreeing } = this.#names;
     if (disagreeing !== undefined && others.every((name) => access.modes.has(name))) {
       return badRequest(`\`${disagreeing}\` is given more than once with different names`);
@@ -112,22 +131,30 @@ class StreamInspector implements MessageInspector, MessageSink {
     this.state = 'found';
   }
 
+  /** What goes on after a wait has no caller that a fault of ours could pass to. */
+  #goOn(step: () => void, moved: InspectorOptions['moved']): void {
+    if (this.state === 'refused') return;
+    try {
+      this.#attempt(step);
+    } catch (error) {
+      moved?.(error);
+      return;
+    }
+    if (!this.busy) moved?.();
+  }
+
   /** A wire fault is the client's and refuses; anything else is ours and passes, to be denied by the exchange. */
   #attempt<T>(step: () => T): T | undefined {
     try {
       return step();
     } catch (error) {
       this.state = 'refused';
+      this.#reader?.close();
       if (!(error instanceof WireFault)) throw error;
       this.refusal = error.denial;
       return undefined;
     }
   }
-}
-
-/** Upstream: only reflection streams requests. */
-function isUnary(operation: GrpcOperation): boolean {
-  return operation.requires.scope !== 'authenticated';
 }
 
 /** Upstream (Qdrant v1.18.3): field validation, done before the access check. `undefined` = a valid name. */

@@ -1,10 +1,11 @@
 import { type Conditional, type References, settle } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import type { GrpcOperation } from '../policy/operation.ts';
 import { dataOf, type Frame } from './frames.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { createInspector, type MessageInspector } from './inspect.ts';
 import type { MessageLimits } from './message.ts';
-import { resolveGrpc } from './resolve.ts';
+import { isUnary, resolveGrpc } from './resolve.ts';
 import { frameOf } from './upstream-link.ts';
 
 /** DATA of one call that is held before its message has been judged; past it the call streams, all but its end. */
@@ -13,14 +14,28 @@ const HOLD_BYTES = 49_152;
 /** - `hold`: more is needed - `stream`: what is held may go upstream, the message's end excepted - else what was found */
 export type Judgement = 'hold' | 'stream' | References | Denial;
 
-/** Reads request messages while they arrive: for names where a decision waits for them, for nesting everywhere else. */
-export class MessageJudge {
-  readonly #limits: MessageLimits;
-  readonly #guardAll: boolean;
+/** Of a call that is measured: - `hold`: what is held has to wait - `pass`: it may go upstream */
+export type Standing = 'hold' | 'pass' | Denial;
 
-  constructor(limits: MessageLimits, guardAll: boolean) {
-    this.#limits = limits;
-    this.#guardAll = guardAll;
+export interface MessageJudgeOptions {
+  readonly limits: MessageLimits;
+  /** Everybody's messages are measured, not only those below global manage. */
+  readonly guardAll: boolean;
+  /** What could not be read at once has been read: judge the call again. With a fault of ours, if there was one. */
+  readonly moved: (exchange: GrpcExchange, fault?: unknown) => void;
+}
+
+/**
+ * Reads request messages while they arrive: for names where a decision waits for them, for nesting everywhere else.
+ *
+ * INVARIANT: upstream runs a unary call when its stream ends. What completes its message is held until the client has
+ * ended the stream without another message, so a second one is refused before the first can have run.
+ */
+export class MessageJudge {
+  readonly #options: MessageJudgeOptions;
+
+  constructor(options: MessageJudgeOptions) {
+    this.#options = options;
   }
 
   /** Begins to read for names what is held and what comes. */
@@ -28,67 +43,78 @@ export class MessageJudge {
     const inspector = this.#open(exchange);
     exchange.conditional = conditional;
     exchange.inspector = inspector;
-    for (const raw of exchange.held) inspector.push(dataOf(frameOf(raw)));
-    return this.judge(exchange, inspector, conditional);
+    for (const raw of exchange.held.frames) inspector.push(dataOf(frameOf(raw)));
+    return this.judge(exchange);
   }
 
   /** The next DATA frame of a call that is being read; it has been put with what is held. */
   next(exchange: GrpcExchange, frame: Frame): Judgement {
-    const { inspector, conditional } = exchange;
-    if (!inspector || !conditional) return INTERNAL_FAULT;
-    inspector.push(dataOf(frame));
-    return this.judge(exchange, inspector, conditional);
+    exchange.inspector?.push(dataOf(frame));
+    return this.judge(exchange);
   }
 
-  judge(exchange: GrpcExchange, inspector: MessageInspector, conditional: Conditional): Judgement {
+  /** What has become of a call that is being read. */
+  judge(exchange: GrpcExchange): Judgement {
+    const { inspector, conditional } = exchange;
+    if (!inspector || !conditional) return INTERNAL_FAULT;
     if (exchange.clientEnded) inspector.end();
+    // What waits here is what the client's window lets it send.
+    if (inspector.busy) return 'hold';
     if (inspector.state === 'reading') {
-      return exchange.heldBytes > HOLD_BYTES ? judgeSoFar(exchange, inspector, conditional) : 'hold';
+      return exchange.held.bytes > HOLD_BYTES ? judgeSoFar(inspector, conditional) : 'hold';
     }
     const found = inspector.found(conditional.access) ?? inspector.refusal ?? INTERNAL_FAULT;
+    if (!exchange.clientEnded && !('kind' in found) && settle(conditional, found).kind !== 'denial') return 'hold';
     exchange.inspector = undefined;
     exchange.measured = inspector.state === 'found';
     if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
     return found;
   }
 
-  /** Does a permitted call still have to be measured for nesting? */
+  /** Does a permitted call still have to be measured? */
   isGuarded(exchange: GrpcExchange): boolean {
     if (exchange.measured) return false;
     const access = exchange.principal?.access;
-    return this.#guardAll || access?.kind !== 'global' || access.mode !== 'm';
+    return this.#options.guardAll || access?.kind !== 'global' || access.mode !== 'm';
   }
 
-  /** Begins to measure; reads what is held. A denial when it nests too deeply already. */
-  guard(exchange: GrpcExchange): Denial | undefined {
-    exchange.guard = this.#open(exchange);
-    for (const raw of exchange.held) {
-      const refusal = this.measure(exchange, dataOf(frameOf(raw)));
-      if (refusal) return refusal;
-    }
-    return undefined;
+  /** Begins to measure: reads what is held. */
+  guard(exchange: GrpcExchange): Standing {
+    const guard = this.#open(exchange);
+    exchange.guard = guard;
+    for (const raw of exchange.held.frames) guard.push(dataOf(frameOf(raw)));
+    return this.standing(exchange);
   }
 
-  /** Upstream decodes a message when it is whole: a frame may be sent on once its bytes have been measured. */
-  measure(exchange: GrpcExchange, payload: Buffer): Denial | undefined {
+  /** The next DATA of a call; unless it may pass with all that is held, it has to be held, too. */
+  measure(exchange: GrpcExchange, payload: Buffer): Standing {
+    exchange.guard?.push(payload);
+    return this.standing(exchange);
+  }
+
+  /** May what is held go upstream? */
+  standing(exchange: GrpcExchange): Standing {
     const { guard } = exchange;
-    if (!guard) return undefined;
-    guard.push(payload);
-    if (guard.state !== 'refused') return undefined;
-    exchange.guard = undefined;
-    return guard.refusal ?? INTERNAL_FAULT;
+    if (!guard) return 'pass';
+    if (guard.state === 'refused') return guard.refusal ?? INTERNAL_FAULT;
+    if (guard.busy) return 'hold';
+    return guard.state === 'found' && !exchange.clientEnded && isUnary(operationOf(exchange)) ? 'hold' : 'pass';
   }
 
-  #open({ head }: GrpcExchange): MessageInspector {
-    return createInspector(resolveGrpc(head.path).operation, { encoding: head.encoding, limits: this.#limits });
+  #open(exchange: GrpcExchange): MessageInspector {
+    const { limits, moved } = this.#options;
+    const { encoding } = exchange.head;
+    return createInspector(operationOf(exchange), { encoding, limits, moved: (fault) => moved(exchange, fault) });
   }
 }
 
+function operationOf({ head }: GrpcExchange): GrpcOperation {
+  return resolveGrpc(head.path).operation;
+}
+
 /** A message that begins with a forbidden name is refused on it, although a later one would win: nothing is sent on. */
-function judgeSoFar(exchange: GrpcExchange, inspector: MessageInspector, conditional: Conditional): Judgement {
+function judgeSoFar(inspector: MessageInspector, conditional: Conditional): Judgement {
   const named = inspector.targetSoFar;
   const decision = named === undefined ? undefined : settle(conditional, { target: named, others: [] });
-  if (decision?.kind !== 'denial') return 'stream';
-  exchange.inspector = undefined;
-  return decision;
+  return decision?.kind === 'denial' ? decision : 'stream';
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { begin, finish, type Protocol, resume } from '../exchange.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
-import { type Denial, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
+import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { answerFor, type Question } from './answer.ts';
 import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
@@ -20,10 +20,10 @@ import {
 import { GrpcExchange, type GrpcSteps } from './grpc-exchange.ts';
 import { DEFAULT_TABLE_BYTES, type HeaderField } from './hpack.ts';
 import { LocalAnswers } from './local-answers.ts';
-import { type Judgement, MessageJudge } from './message-judge.ts';
+import { type Judgement, MessageJudge, type Standing } from './message-judge.ts';
 import type { RelayOptions } from './relay-options.ts';
 import { readRequestHead, trailerFault } from './request-head.ts';
-import { resolveGrpc } from './resolve.ts';
+import { isUnary, resolveGrpc } from './resolve.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
@@ -61,6 +61,9 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   readonly #answers: LocalAnswers;
   readonly #judge: MessageJudge;
   readonly #toReset: GrpcExchange[] = [];
+  /** Permitted calls that go upstream when the client's burst has been read, unless they were reset in it. */
+  readonly #toOpen = new Set<GrpcExchange>();
+  #inBurst = false;
   readonly #onClosed: (relay: Relay) => void;
   readonly #upstream: UpstreamHalf;
   #draining = false;
@@ -75,7 +78,11 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.client = new ClientLink(socket, options.limits, this, options.clock);
     this.#answers = new LocalAnswers(this.client.outbox, this.window, options.clock);
     this.#upstream = new UpstreamHalf(this, options);
-    this.#judge = new MessageJudge(options.messageLimits, options.nestingGuard === 'all');
+    this.#judge = new MessageJudge({
+      limits: options.messageLimits,
+      guardAll: options.nestingGuard === 'all',
+      moved: (exchange, fault) => this.#moved(exchange, fault),
+    });
     socket.on('drain', () => this.#readOn());
   }
 
@@ -112,6 +119,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
 
   clientHeaders(streamId: number, block: RequestBlock, fresh: boolean, endStream: boolean): void {
     const { fields } = block;
+    this.#inBurst = true;
     const open = this.streams.get(streamId);
     if (open) {
       this.#clientTrailers(open, fields, endStream);
@@ -154,6 +162,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   clientData(frame: Frame): void {
+    this.#inBurst = true;
     dataOf(frame); // padding is checked whatever becomes of the stream
     this.window.received(frame.length);
     const exchange = this.streams.get(frame.streamId);
@@ -190,27 +199,50 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
         this.settleEnd(exchange);
         break;
       case 'inspecting':
-        exchange.hold(frame.raw, frame.length);
+        exchange.held.add(frame);
         this.#judged(exchange, this.#judge.next(exchange, frame));
         break;
       default:
-        exchange.hold(frame.raw, frame.length);
+        exchange.held.add(frame);
         // Not judged yet and more than a window's worth: no client that keeps its window gets here.
-        if (exchange.heldBytes > this.#upstream.offeredWindow)
+        if (exchange.held.bytes > this.#upstream.offeredWindow)
           throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
     }
   }
 
   #takeRelayed(exchange: GrpcExchange, frame: Frame, payload: Buffer): void {
-    const refusal = this.#judge.measure(exchange, payload);
-    if (refusal) {
-      this.window.swallowed(frame.length);
-      this.reject(exchange, refusal);
+    const standing = this.#judge.measure(exchange, payload);
+    if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.frames.length === 0) {
+      this.#upstream.pass(exchange, frame);
+      this.settleEnd(exchange);
       return;
     }
-    if (exchange.upstreamId === 0) this.#upstream.open(exchange, frame);
-    this.#upstream.pass(exchange, frame);
+    exchange.held.add(frame);
+    this.#goOn(exchange, standing);
+  }
+
+  /** What is held of a permitted call goes upstream, or is refused, or stays. */
+  #goOn(exchange: GrpcExchange, standing: Standing): void {
+    if (standing === 'hold') return;
+    if (standing !== 'pass') this.reject(exchange, standing);
+    else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
+    else if (this.#inBurst) this.#toOpen.add(exchange);
+    else this.#upstream.open(exchange);
     this.settleEnd(exchange);
+  }
+
+  /** What had to be inflated has been read. Nobody is left to catch a fault. */
+  #moved(exchange: GrpcExchange, fault: unknown): void {
+    if (!this.streams.has(exchange)) return;
+    try {
+      if (fault !== undefined) throw fault;
+      if (exchange.state === 'inspecting') this.#judged(exchange, this.#judge.judge(exchange));
+      else if (exchange.state === 'relayed') this.#goOn(exchange, this.#judge.standing(exchange));
+    } catch (error) {
+      this.#options.parts.fault(error, exchange);
+      this.reject(exchange, INTERNAL_FAULT);
+    }
+    this.clientBurst();
   }
 
   clientReset(streamId: number, code: number): void {
@@ -267,6 +299,12 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   clientBurst(): void {
+    this.#inBurst = false;
+    for (const exchange of this.#toOpen) {
+      if (this.streams.has(exchange) && exchange.state === 'relayed')
+        this.#goOn(exchange, this.#judge.standing(exchange));
+    }
+    this.#toOpen.clear();
     this.flush();
     if (this.#upstream.link?.outbox.congested) this.client.socket.pause();
   }
@@ -296,7 +334,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     if (judgement === 'hold') return;
     if (judgement === 'stream') {
       if (exchange.upstreamId === 0) this.#upstream.open(exchange);
-      this.#upstream.passHeld(exchange);
+      else this.#upstream.passHeld(exchange);
     } else if (exchange.conditional) {
       resume(this.#options.parts, GRPC, exchange, exchange.conditional, judgement);
     }
@@ -309,20 +347,15 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
       return;
     }
     exchange.state = 'relayed';
-    const refusal = this.#judge.isGuarded(exchange) ? this.#judge.guard(exchange) : undefined;
-    if (refusal) {
-      this.reject(exchange, refusal);
-      return;
-    }
+    const standing = this.#judge.isGuarded(exchange) ? this.#judge.guard(exchange) : 'pass';
     // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
-    const waits = exchange.guard !== undefined && exchange.held.length === 0 && !exchange.clientEnded;
-    if (exchange.upstreamId === 0 && !(waits && isUnary(permit))) this.#upstream.open(exchange);
-    this.#upstream.passHeld(exchange);
-    this.settleEnd(exchange);
+    const waits = exchange.guard !== undefined && exchange.held.frames.length === 0 && !exchange.clientEnded;
+    if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);
     this.flush();
   }
 
   reject(exchange: GrpcExchange, denial: Denial): void {
+    exchange.stopReading();
     if (!this.streams.has(exchange)) return; // the client left while its credential was looked at
     this.#upstream.cancel(exchange, ErrorCode.CANCEL);
     this.#swallowHeld(exchange);
@@ -368,9 +401,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   #swallowHeld(exchange: GrpcExchange): void {
-    this.window.swallowed(exchange.heldBytes);
-    exchange.held = [];
-    exchange.heldBytes = 0;
+    this.window.swallowed(exchange.held.clear());
   }
 
   resetClient(streamId: number, code: number): void {
@@ -388,6 +419,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   end(exchange: GrpcExchange): void {
     const { status } = exchange;
     if (!this.streams.remove(exchange)) return;
+    exchange.stopReading();
     this.#swallowHeld(exchange);
     this.#activeAt = this.#options.clock();
     finish(this.#options.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
@@ -422,11 +454,6 @@ const MAPPED = '::ffff:';
 
 function plainAddress(address: string): string {
   return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
-}
-
-/** Upstream: only reflection streams requests. */
-function isUnary(permit: Permit): boolean {
-  return permit.operation.requires.scope !== 'authenticated';
 }
 
 function lengthFault(streamId: number): Http2Fault {

@@ -1,7 +1,7 @@
 import type { Resolution } from '../exchange.ts';
 import { GRPC_OPERATIONS, INTERNAL_GRPC, INTERNAL_SERVICES, UNLISTED_GRPC } from '../operations/grpc.ts';
 import { badRequest } from '../policy/denial.ts';
-import { type GrpcOperation, IN_MESSAGE, NO_TARGET } from '../policy/operation.ts';
+import { type GrpcOperation, IN_MESSAGE, NO_TARGET, type Operation } from '../policy/operation.ts';
 
 /** A resolved gRPC path. */
 export interface GrpcResolution extends Resolution {
@@ -38,6 +38,11 @@ export function resolveGrpc(path: string): GrpcResolution {
   const bare = withoutQuery(path);
   const internal = INTERNAL_SERVICES.has(bare.slice(1, serviceEnd(bare)));
   return byPath.get(bare) ?? (internal ? INTERNAL : UNLISTED);
+}
+
+/** Upstream: only reflection streams requests. */
+export function isUnary(operation: Operation): boolean {
+  return operation.requires.scope !== 'authenticated';
 }
 
 function withoutQuery(path: string): string {

@@ -48,6 +48,8 @@ export class UpstreamHalf implements LinkEvents {
   #link: UpstreamLink | undefined;
   /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
   #offeredWindow = INITIAL_WINDOW;
+  /** Upstream has ended the connection, or is about to. */
+  #ending = false;
 
   constructor(core: RelayCore, options: RelayOptions) {
     this.#core = core;
@@ -63,15 +65,22 @@ export class UpstreamHalf implements LinkEvents {
     return this.#offeredWindow;
   }
 
-  /** Puts a call on the upstream connection. @param first a DATA frame that follows at once */
-  open(exchange: GrpcExchange, first?: Frame): void {
+  /** Puts a call on the upstream connection with all that is held of it, or ends it when upstream takes no more. */
+  open(exchange: GrpcExchange): void {
+    if (this.#ending) {
+      // Upstream has seen nothing of it: safe for the client to send again.
+      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#core.end(exchange);
+      return;
+    }
     const link = this.#connect();
     const id = link.takeId();
     this.#core.streams.link(exchange, id);
-    const ends = exchange.clientEnded && exchange.held.length === 0 && first === undefined;
+    const ends = exchange.clientEnded && exchange.held.frames.length === 0;
     this.#sendHead(link, exchange.head, id, ends);
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
     exchange.windowGain = 0;
+    this.passHeld(exchange);
   }
 
   /** Equal requests of this connection are encoded once. */
@@ -94,9 +103,8 @@ export class UpstreamHalf implements LinkEvents {
   }
 
   passHeld(exchange: GrpcExchange): void {
-    for (const raw of exchange.held) this.pass(exchange, frameOf(raw));
-    exchange.held = [];
-    exchange.heldBytes = 0;
+    for (const raw of exchange.held.frames) this.pass(exchange, frameOf(raw));
+    exchange.held.clear();
   }
 
   /** Has upstream forget a call. */
@@ -194,6 +202,7 @@ export class UpstreamHalf implements LinkEvents {
   }
 
   upstreamGoaway(lastStreamId: number): void {
+    this.#ending = true;
     // First: a call that is sent again must not come back on this connection.
     this.#core.drain();
     for (const exchange of this.#core.streams.allUpstream()) {
@@ -221,10 +230,11 @@ export class UpstreamHalf implements LinkEvents {
     const denial = reason === 'broken' ? UPSTREAM_BROKEN : UPSTREAM_UNREACHABLE;
     for (const exchange of open) {
       // Upstream never saw it, so its credit is ours to return.
-      if (!connected) window.swallowed(exchange.flowBytes - exchange.heldBytes);
+      if (!connected) window.swallowed(exchange.flowBytes - exchange.held.bytes);
       this.#core.reject(exchange, denial);
     }
     // The windows were upstream's; a new upstream connection needs a new client connection.
+    this.#ending = connected;
     if (connected) this.#core.drain();
     this.#core.flush();
   }

@@ -1,0 +1,70 @@
+import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame, FrameType, writeFrameHeader } from './frames.ts';
+
+/** DATA frames with less than this are put together, since a frame of one byte costs a hundred to keep. */
+export const SMALL_BYTES = 1024;
+const ROOM_BYTES = 16_384;
+/** A frame that is less than this part of the bytes it was received with is copied, so that it does not keep them all. */
+const PART = 4;
+
+/**
+ * DATA frames of one call that wait to be judged, as they will go upstream. Memory stays within a small multiple of
+ * their bytes, however they were cut: small ones become one frame of the same bytes, so flow control does not notice. Small ones
+ * with padding stay apart; the frame budget counts them.
+ */
+export class HeldFrames {
+  #frames: Buffer[] = [];
+  /** The last frame, when it is one put together here: with room behind it. */
+  #room: Buffer | undefined;
+  /** Bytes as flow control counts them, padding included. */
+  bytes = 0;
+
+  /** The frames in order, from the first byte of their header on. */
+  get frames(): readonly Buffer[] {
+    return this.#frames;
+  }
+
+  add(frame: Frame): void {
+    this.bytes += frame.length;
+    if (this.#frames.length === 0 || frame.has(Flag.PADDED) || frame.length >= SMALL_BYTES) {
+      this.#room = undefined;
+      const { raw, source } = frame;
+      this.#frames.push(raw.length * PART < source.length ? Buffer.from(raw) : raw);
+    } else {
+      this.#append(frame, dataOf(frame));
+    }
+  }
+
+  /** Empties it and tells what was held, in bytes. */
+  clear(): number {
+    const { bytes } = this;
+    this.#frames = [];
+    this.#room = undefined;
+    this.bytes = 0;
+    return bytes;
+  }
+
+  #append(frame: Frame, payload: Buffer): void {
+    const last = this.#room === undefined ? undefined : this.#frames.at(-1);
+    const used = last === undefined ? 0 : last.length - FRAME_HEADER_BYTES;
+    let room = this.#room;
+    if (room === undefined || last === undefined || used + payload.length > ROOM_BYTES) {
+      room = Buffer.allocUnsafe(FRAME_HEADER_BYTES + SMALL_BYTES);
+      this.#put(room, 0, frame, payload);
+      this.#frames.push(room.subarray(0, FRAME_HEADER_BYTES + payload.length));
+    } else {
+      if (last.length + payload.length > room.length) {
+        const wider = Buffer.allocUnsafe(FRAME_HEADER_BYTES + Math.min(ROOM_BYTES, 2 * (used + payload.length)));
+        last.copy(wider);
+        room = wider;
+      }
+      this.#put(room, used, frame, payload);
+      this.#frames[this.#frames.length - 1] = room.subarray(0, last.length + payload.length);
+    }
+    this.#room = room;
+  }
+
+  #put(room: Buffer, used: number, frame: Frame, payload: Buffer): void {
+    payload.copy(room, FRAME_HEADER_BYTES + used);
+    writeFrameHeader(room, 0, used + payload.length, FrameType.DATA, frame.flags & Flag.END_STREAM, frame.streamId);
+  }
+}

@@ -2,6 +2,8 @@ import { ErrorCode, Http2Fault } from './frames.ts';
 
 /** What both sides start from (RFC 9113 section 6.9.2). */
 export const INITIAL_WINDOW = 65_535;
+/** Less than the largest frame: a client may wait for room for a whole one. */
+const LITTLE = 16_384;
 const MAX_WINDOW = 0x7fff_ffff;
 
 /**
@@ -21,6 +23,11 @@ export class ClientWindow {
   #owed = 0;
   /** Credit to return to the client at the end of the burst. */
   #toReturn = 0;
+
+  /** The client can hardly send anything before it is granted more. */
+  get exhausted(): boolean {
+    return this.#fromClient < LITTLE;
+  }
 
   /** DATA arrived. Throws when the client sent more than it was allowed to. */
   received(bytes: number): void {

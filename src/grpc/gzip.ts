@@ -7,6 +7,10 @@ const HEAD_BYTES = 10;
 const TAIL_BYTES = 8;
 /** What is inflated in one go at most: the longest that anybody else waits for a message that is inflated at once. */
 const AT_ONCE_BYTES = 65_536;
+/** Compressed bytes inflated in one turn; they give at most a thousand times as much. */
+const SLICE_BYTES = 4096;
+/** Turns at the same time in the whole process: other work needs the threads, and the loop reads what comes of each. */
+const TURNS = 2;
 
 /**
  * The content of a gzip file of exactly one member without optional header parts (no gRPC client writes any), or
@@ -69,9 +73,11 @@ export class GzipMember {
   readonly #later: (step: () => void) => void;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   readonly #tail = Buffer.alloc(TAIL_BYTES);
-  /** Bytes taken, writes that are not through, bytes inflated and their checksum. */
+  /** Bytes taken, those of them that wait for a turn, bytes inflated and their checksum. */
   #taken = 0;
-  #writing = 0;
+  #slices: Buffer[] = [];
+  #writing = false;
+  #hasTurn = false;
   #inflated = 0;
   #crc = 0;
   #closed = false;
@@ -97,7 +103,7 @@ export class GzipMember {
 
   /** Something that was pushed has not been inflated. */
   get busy(): boolean {
-    return this.#writing > 0 || this.#taken === this.#length;
+    return this.#writing || this.#taken === this.#length;
   }
 
   /** The next bytes, which must stay as they are until they are inflated; never more than the file has. */
@@ -110,28 +116,53 @@ export class GzipMember {
       if (this.#taken >= HEAD_BYTES) checkHead(this.#head);
     }
     const deflated = bytes.subarray(Math.max(0, HEAD_BYTES - start), Math.max(0, tailAt - start));
-    if (deflated.length > 0) this.#write(deflated);
+    for (let at = 0; at < deflated.length; at += SLICE_BYTES) {
+      this.#slices.push(deflated.subarray(at, at + SLICE_BYTES));
+    }
     if (this.#taken > tailAt) {
       const from = Math.max(0, tailAt - start);
       bytes.copy(this.#tail, start + from - tailAt, from);
     }
-    if (this.#taken === this.#length) this.#engine.end();
+    this.#inflate();
   }
 
   /** Nothing more is wanted. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#slices = [];
     this.#engine.destroy();
+    this.#endTurn();
   }
 
-  #write(deflated: Buffer): void {
-    this.#writing += 1;
-    this.#engine.write(deflated, () => {
-      this.#writing -= 1;
-      // A step without work: whoever waits for what was pushed looks again.
-      if (!this.busy) this.#then(() => undefined);
+  /** Inflates the next slice when there is a turn, and so on. */
+  #inflate(): void {
+    if (this.#writing || this.#closed) return;
+    const slice = this.#slices.shift();
+    if (slice === undefined) {
+      if (this.#taken === this.#length) this.#engine.end();
+      return;
+    }
+    this.#writing = true;
+    turns.take(() => {
+      this.#hasTurn = true;
+      if (this.#closed) this.#endTurn();
+      else this.#engine.write(slice, () => this.#written());
     });
+  }
+
+  #written(): void {
+    this.#endTurn();
+    this.#writing = false;
+    this.#inflate();
+    // A step without work: whoever waits for what was pushed looks again.
+    if (!this.busy) this.#then(() => undefined);
+  }
+
+  #endTurn(): void {
+    if (!this.#hasTurn) return;
+    this.#hasTurn = false;
+    turns.end();
   }
 
   #content(bytes: Buffer): void {
@@ -163,6 +194,29 @@ export class GzipMember {
     });
   }
 }
+
+/** Whoever wants to inflate something waits for a turn; first come, first served. */
+class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #free = TURNS;
+
+  take(step: () => void): void {
+    if (this.#free === 0) {
+      this.#waiting.push(step);
+      return;
+    }
+    this.#free -= 1;
+    step();
+  }
+
+  end(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free += 1;
+  }
+}
+
+const turns = new Turns();
 
 function checkLength(length: number): void {
   if (length < HEAD_BYTES + TAIL_BYTES) throw badGzip('unexpected end of file');

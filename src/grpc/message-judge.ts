@@ -53,15 +53,15 @@ export class MessageJudge {
     return this.judge(exchange);
   }
 
-  /** What has become of a call that is being read. */
-  judge(exchange: GrpcExchange): Judgement {
+  /** What has become of a call that is being read. @param pressed the client has no window left to send more with */
+  judge(exchange: GrpcExchange, pressed = false): Judgement {
     const { inspector, conditional } = exchange;
     if (!inspector || !conditional) return INTERNAL_FAULT;
     if (exchange.clientEnded) inspector.end();
     // What waits here is what the client's window lets it send.
     if (inspector.busy) return 'hold';
     if (inspector.state === 'reading') {
-      return exchange.held.bytes > HOLD_BYTES ? judgeSoFar(inspector, conditional) : 'hold';
+      return pressed || exchange.held.bytes > HOLD_BYTES ? judgeSoFar(inspector, conditional) : 'hold';
     }
     const found = inspector.found(conditional.access) ?? inspector.refusal ?? INTERNAL_FAULT;
     if (!exchange.clientEnded && !('kind' in found) && settle(conditional, found).kind !== 'denial') return 'hold';

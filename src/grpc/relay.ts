@@ -305,8 +305,20 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
         this.#goOn(exchange, this.#judge.standing(exchange));
     }
     this.#toOpen.clear();
+    if (this.window.exhausted) this.#release();
     this.flush();
     if (this.#upstream.link?.outbox.congested) this.client.socket.pause();
+  }
+
+  /**
+   * Calls that wait for the rest of their message hold the window that all of the client's calls share. Without more of it
+   * none would ever be whole, so what they hold goes upstream, which grants more.
+   */
+  #release(): void {
+    for (const exchange of this.streams.all()) {
+      if (exchange.state !== 'inspecting' || exchange.held.bytes === 0) continue;
+      this.#judged(exchange, this.#judge.judge(exchange, true));
+    }
   }
 
   clientGone(): void {

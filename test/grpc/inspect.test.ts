@@ -532,3 +532,44 @@ t.test('every message that can hold itself is in the table, as the official clie
     t.equal(known.state, 'refused', `${path} is scanned as ${input.typeName}`);
   }
 });
+
+/** Contents whose reading costs most: 32 MiB skipped in one, and 8 MB of many fields, groups and names. */
+const COSTLY: readonly (readonly [name: string, content: Buffer])[] = [
+  ['one field', Buffer.concat([Buffer.from([0xfa, 0x3e, 0xe0, 0xff, 0xff, 0x0f]), Buffer.alloc(33_554_400)])],
+  ['fields', Buffer.alloc(8_000_001, Buffer.from([0x98, 0x06, 0x00]))],
+  ['groups', Buffer.alloc(8_000_000, Buffer.from([0xa3, 0x06, 0xa4, 0x06]))],
+  ['names', Buffer.alloc(8_000_001, Buffer.from([0x0a, 1, 0x61]))],
+];
+const LIMITS = { compressedBytes: 32 << 20, inflatedBytes: 32 << 20 };
+
+t.test('what is large behind little gzip, or as it is, is read in short steps', async (t) => {
+  const { operation } = resolveGrpc('/qdrant.Points/Upsert');
+  let longest = 0;
+  /** By the thread's own time: what other processes take is not counted. */
+  const timed = (step: () => void): void => {
+    const before = process.threadCpuUsage();
+    step();
+    const { user, system } = process.threadCpuUsage(before);
+    longest = Math.max(longest, (user + system) / 1000);
+  };
+  for (const [name, content] of COSTLY) {
+    longest = 0;
+    const zipped = framed(gzipSync(content), 1);
+    const moved = Promise.withResolvers<void>();
+    const inspector = createInspector(operation, {
+      encoding: 'gzip',
+      limits: LIMITS,
+      moved: () => inspector.busy || moved.resolve(),
+    });
+    timed(() => inspector.push(zipped));
+    inspector.end();
+    t.ok(inspector.busy, 'it goes on elsewhere');
+    await moved.promise;
+    t.ok(longest < 50, `${name}: ${longest.toFixed(1)} ms to push ${zipped.length} bytes`);
+    longest = 0;
+    const plain = createInspector(operation, { encoding: undefined, limits: LIMITS });
+    const whole = framed(Buffer.concat([content, content]));
+    for (let at = 0; at < whole.length; at += 65_536) timed(() => plain.push(whole.subarray(at, at + 65_536)));
+    t.ok(longest < 50, `${name}: ${longest.toFixed(1)} ms for 64 KiB as they are`);
+  }
+});

@@ -15,6 +15,10 @@ import {
 } from '../../src/grpc/frames.ts';
 import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/grpc/hpack.ts';
 
+/** What both sides start from, and the largest payload anybody takes. */
+const INITIAL_WINDOW = 65_535;
+const MOST_DATA = 16_384;
+
 /** A frame as the client saw it. */
 export interface SeenFrame {
   readonly type: number;
@@ -83,6 +87,34 @@ export class H2Client {
   /** A whole unary call: headers and one message. */
   call(streamId: number, path: string, message: Buffer, fields: readonly HeaderField[] = []): void {
     this.send(this.headers(streamId, path, fields), writeData(streamId, framed(message), true));
+  }
+
+  /** Sends the DATA of a stream as far as its windows allow, until it has been answered. */
+  async stream(streamId: number, bytes: Buffer, ends = true): Promise<void> {
+    let seen = 0;
+    let over = false;
+    const granted = { connection: INITIAL_WINDOW, stream: INITIAL_WINDOW };
+    const look = (): number => {
+      for (; seen < this.frames.length; seen += 1) {
+        const frame = this.frames[seen];
+        if (frame?.type === FrameType.WINDOW_UPDATE) {
+          if (frame.streamId === 0) granted.connection += frame.payload.readUInt32BE(0);
+          if (frame.streamId === streamId) granted.stream += frame.payload.readUInt32BE(0);
+        } else if (frame?.streamId === streamId) {
+          over ||= frame.type === FrameType.HEADERS || frame.type === FrameType.RST_STREAM;
+        }
+      }
+      return Math.min(granted.connection, granted.stream);
+    };
+    for (let at = 0; at < bytes.length && !over; ) {
+      const size = Math.min(MOST_DATA, look() - at, bytes.length - at);
+      if (size <= 0) {
+        await this.until(() => (look() > at || over ? true : undefined));
+        continue;
+      }
+      this.send(writeData(streamId, bytes.subarray(at, at + size), ends && at + size === bytes.length));
+      at += size;
+    }
   }
 
   /** Waits until `found` finds something in what has been seen, or the connection closes. At most 10 s. */

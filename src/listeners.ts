@@ -3,6 +3,7 @@ import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/sc
 import type { Secrets, TlsMaterial } from './config/secrets.ts';
 import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { ExchangeParts } from './exchange.ts';
+import { HeaderWatch } from './grpc/header-watch.ts';
 import type { GrpcListenerOptions } from './grpc/listener.ts';
 import type { RestListenerOptions } from './rest/listener.ts';
 import type { ListenerTls } from './rest/listener-tls.ts';
@@ -17,6 +18,8 @@ import type { UpstreamLookup } from './upstream/lookup.ts';
 const WAITING_PER_CONNECTION = 8;
 /** Largest upstream answer that is held to be filtered. */
 const MAX_FILTERED_BYTES = 64 * 1_048_576;
+/** Pseudo-headers stand beside the headers that are counted. */
+const PSEUDO_HEADERS = 4;
 
 /** What a pool of REST connections to upstream is opened with. */
 export function restUpstreamOptions(config: Config, secrets: Secrets, connections: number): RestUpstreamOptions {
@@ -57,6 +60,8 @@ export function restListenerOptions(
       keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
       maxConcurrentStreams: limits.http2_max_concurrent_streams,
     },
+    watchHttp2: () =>
+      new HeaderWatch({ headerBytes: limits.header_bytes, headerCount: limits.header_count + PSEUDO_HEADERS }),
     parts,
     upstream,
     lookup,

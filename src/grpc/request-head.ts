@@ -95,16 +95,21 @@ function pseudoFault(name: string, seen: Record<string, string>, regular: number
 }
 
 function fieldFault(name: string, value: string): string | undefined {
-  if (name === '') return 'empty header name';
-  for (let i = 0; i < name.length; i++) if (!NAME_CHARACTER[name.charCodeAt(i)]) return 'malformed header name';
+  if (!isFieldName(name)) return name === '' ? 'empty header name' : 'malformed header name';
   if (!isFieldValue(value)) return 'malformed header value';
   if (CONNECTION_FIELDS.has(name)) return 'connection header';
   if (name === 'te' && value !== 'trailers') return 'te other than trailers';
   return undefined;
 }
 
+/** A token in lower case (RFC 9113 section 8.2.1). */
+export function isFieldName(name: string): boolean {
+  for (let i = 0; i < name.length; i++) if (!NAME_CHARACTER[name.charCodeAt(i)]) return false;
+  return name !== '';
+}
+
 /** RFC 9113 section 8.2.1, and no other control byte but the tab, as upstream has it. */
-function isFieldValue(value: string): boolean {
+export function isFieldValue(value: string): boolean {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
     if ((code < 0x20 && code !== 0x09) || code === 0x7f) return false;

@@ -7,11 +7,13 @@ import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
 import { isClosing, toUpstreamHeaders } from './headers.ts';
+import { refuseMalformed, socketBelow } from './http2-connection.ts';
 import { inspect } from './inspection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { measureFirst } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
+import { takeOddRequest } from './request-lines.ts';
 import { createResolver } from './resolve.ts';
 import { headerValues, type Peer, type RestExchange, whenEnded } from './rest-exchange.ts';
 import { refuseUrlRecovery } from './url-recovery.ts';
@@ -41,6 +43,8 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     return503OnClosing: false,
     serverFactory: () => server,
     rewriteUrl: () => '/',
+    // What cannot be read is answered by the server's own listener (`parser-fault.ts`).
+    clientErrorHandler: () => undefined,
   });
   app.removeAllContentTypeParsers();
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
@@ -91,6 +95,8 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
 
   return {
     handle(request, response) {
+      if (refuseMalformed(request)) return;
+      const odd = request.httpVersionMajor !== 2 && takeOddRequest(request.socket);
       if (isClosing(request.socket)) return;
       if (!isKnownVersion(request)) {
         answerRaw(request.socket, 400, '');
@@ -99,7 +105,8 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       response.on('error', ignore);
       request.on('error', ignore);
       try {
-        if (app.supportedMethods.includes(request.method ?? '')) app.routing(request, response);
+        if (odd) refuseOdd(request, response);
+        else if (app.supportedMethods.includes(request.method ?? '')) app.routing(request, response);
         else answerWhole(newExchange(request, response, '/'), 501, [], Buffer.from('method not implemented'));
       } catch {
         // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.
@@ -114,6 +121,12 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       await app.close();
     },
   };
+}
+
+/** A request line with two readings, or one that was not followed to its beginning. The connection ends with it. */
+function refuseOdd(request: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  answerWhole(newExchange(request, response, '/'), 400, [], Buffer.alloc(0));
 }
 
 function createProtocol(options: LaneOptions): Protocol<RestExchange> {
@@ -207,7 +220,7 @@ function endsWithHead(request: IncomingMessage): boolean {
 const MAPPED = '::ffff:';
 
 function peerOf(request: IncomingMessage): Peer {
-  const { socket } = request;
+  const socket = socketBelow(request) ?? request.socket;
   const address = socket.remoteAddress ?? '';
   return {
     address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,

@@ -79,6 +79,8 @@ function checkFraming({ lengths, codings }: Framing, head: RequestHead): HeadFau
 function checkHost(hosts: readonly string[], head: RequestHead): HeadFault | undefined {
   const [host] = hosts;
   if (hosts.length > 1) return { status: 400, message: 'more than one host' };
+  // RFC 9112 section 3.2
+  if (host === undefined && head.httpVersionMinor === 1) return { status: 400, message: '' };
   if (host !== undefined && !HOST.test(host)) return { status: 400, message: 'host is no host' };
   const authority = authorityOf(head.target);
   if (authority === undefined || authority.toLowerCase() === hosts[0]?.toLowerCase()) return undefined;

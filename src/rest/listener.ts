@@ -5,11 +5,13 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
+import { type Http2Watch, WatchedConnection } from './http2-connection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
 import { createRelay } from './relay.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
+import { watchRequestLines } from './request-lines.ts';
 
 /** Times in milliseconds, sizes in bytes. */
 export interface ListenerLimits {
@@ -30,6 +32,8 @@ export interface RestListenerOptions extends LaneOptions {
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls?: ListenerTls;
   readonly limits: ListenerLimits;
+  /** Makes what looks at the header fields of one HTTP/2 connection. */
+  readonly watchHttp2: () => Http2Watch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream;
 }
@@ -58,13 +62,19 @@ export async function createRestListener(options: RestListenerOptions): Promise<
 
   // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
   const toLane = (socket: Socket): void => {
-    const secure = socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? http2 : undefined;
-    if (secure) secure.emit('connection', socket);
-    else if (relay) relay.take(socket);
-    else http1.emit('connection', socket);
+    if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
+      const watched = new WatchedConnection(socket, options.watchHttp2());
+      http2.once('session', (session) => watched.belongsTo(session));
+      http2.emit('connection', watched);
+    } else if (relay) relay.take(socket);
+    else toParser(socket);
+  };
+  const toParser = (socket: Socket): void => {
+    http1.emit('connection', socket);
+    watchRequestLines(socket, options.limits.maxHeaderBytes);
   };
   const relay = options.relay
-    ? createRelay({ options, limits: options.limits, upstream: options.relay, handOver: handOverTo(http1) })
+    ? createRelay({ options, limits: options.limits, upstream: options.relay, handOver: handOverTo(toParser) })
     : undefined;
   const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
   const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
@@ -100,13 +110,13 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   };
 }
 
-/** Gives a server a socket of which something has been read already: `unread` comes before what is still to come. */
-function handOverTo(server: Server): (socket: Socket, unread: Buffer) => void {
+/** Gives on a socket of which something has been read already: `unread` comes before what is still to come. */
+function handOverTo(toParser: (socket: Socket) => void): (socket: Socket, unread: Buffer) => void {
   return (socket, unread) => {
-    // Nothing flows until the server listens.
+    // Nothing flows until the parser listens.
     socket.pause();
     if (unread.length > 0) socket.unshift(unread);
-    server.emit('connection', socket);
+    toParser(socket);
     socket.resume();
   };
 }
@@ -119,7 +129,8 @@ function createHttp1({ limits }: RestListenerOptions): Server {
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // The lane asks for it, so that every request is counted there.
+    requireHostHeader: false,
     joinDuplicateHeaders: false,
   });
   // INVARIANT: no header is ever left out of sight; the lane counts them and refuses.

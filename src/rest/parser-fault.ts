@@ -4,11 +4,32 @@ import type { Duplex } from 'node:stream';
 /** Answers what Node's HTTP/1 parser refuses, and ends its connection. The process never dies of it. */
 export function answerParserFaults(server: Server): void {
   const running = countRunning(server);
+  const settled = new WeakSet<Duplex>();
   server.on('clientError', (error: Error, socket: Duplex) => {
-    if (mayAnswer(running.get(socket))) answerRaw(socket, ...faultOf(error));
-    else if ('destroySoon' in socket && typeof socket.destroySoon === 'function') socket.destroySoon();
-    else socket.destroy();
+    // The parser says so again for whatever still comes.
+    if (settled.has(socket)) return;
+    settled.add(socket);
+    settle(socket, running.get(socket) ?? new Set(), error);
   });
+}
+
+/** INVARIANT: what is said about bytes that cannot be read never stands where the answer to an earlier request belongs. */
+function settle(socket: Duplex, owed: ReadonlySet<ServerResponse>, error: Error): void {
+  const [first] = owed;
+  if (first?.req.complete && !socket.destroyed) first.once('close', () => settle(socket, owed, error));
+  else if (first ? mayAnswer(owed, first) : !isBehindClose(error)) answerRaw(socket, ...faultOf(error));
+  else if ('destroySoon' in socket && typeof socket.destroySoon === 'function') socket.destroySoon();
+  else socket.destroy();
+}
+
+/** The request that cannot be read to its end is the only one, and its answer has not begun. */
+function mayAnswer(owed: ReadonlySet<ServerResponse>, first: ServerResponse): boolean {
+  return owed.size === 1 && !first.headersSent;
+}
+
+/** Bytes behind a request that asked for the end of the connection are none of ours (RFC 9112 section 9.6). */
+function isBehindClose(error: Error): boolean {
+  return 'code' in error && error.code === 'HPE_CLOSED_CONNECTION';
 }
 
 /** The responses a connection still owes, in order. */
@@ -24,13 +45,6 @@ function countRunning(server: Server): Running {
   };
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, count);
   return running;
-}
-
-/** INVARIANT: what is said about bytes that cannot be read never stands where the answer to an earlier request belongs. */
-function mayAnswer(owed: ReadonlySet<ServerResponse> | undefined): boolean {
-  if (!owed || owed.size === 0) return true;
-  const [only] = owed;
-  return owed.size === 1 && only !== undefined && !only.headersSent && !only.req.complete;
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -152,19 +152,6 @@ const READ: Readonly<Record<string, readonly [bytes: string, statuses: readonly 
     'nothing behind close': [`${GET}${CLOSE}\r\n${SMUGGLED}`, LISTED.statuses, LISTED.asked],
   };
 
-/** Refused by Qdrant's own parser, read by Node's; each has one reading only, and upstream gets that one. */
-const LENIENT = new Map(
-  ['two blanks before the target', 'two blanks before the version'].map(
-    (name) => [name, "Node's parser takes several blanks in the request line"] as const,
-  ),
-);
-
-/** Why a case is not refused yet; `undefined` = it has to be. */
-export function lenient(name: string): { todo: string } | Record<string, never> {
-  const todo = LENIENT.get(name);
-  return todo === undefined ? {} : { todo };
-}
-
 const refuse = (group: Readonly<Record<string, string>>): FramingCase[] =>
   Object.entries(group).map(([name, bytes]) => ({ name, bytes, expected: 'refused' }));
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange.ts';
+import { HeaderWatch } from '../../src/grpc/header-watch.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
@@ -142,6 +143,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     bodyIdleMs: 5_000,
     answerIdleMs: 5_000,
     maxHeaders: 100,
+    watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined },
     parts: {
       ...PLAIN_PARTS,

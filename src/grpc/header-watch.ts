@@ -1,0 +1,94 @@
+import { DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameReader, FrameType, headerFragmentOf } from './frames.ts';
+import { HpackDecoder } from './hpack.ts';
+import { isFieldName, isFieldValue } from './request-head.ts';
+
+/** Malformed requests of one connection that nobody has asked for yet. More are no accident. */
+const MAX_REMEMBERED = 1_000;
+/** Header bytes of a block, as a multiple of those that are accepted, past which it is not collected any further. */
+const MAX_BLOCK_FACTOR = 2;
+
+/** Bounds of what is read; requests over them are malformed. */
+export interface HeaderWatchLimits {
+  readonly headerBytes: number;
+  readonly headerCount: number;
+}
+
+/**
+ * Looks for header fields that HTTP/2 does not allow (RFC 9113 section 8.2.1) in what a client sends on one connection,
+ * for a listener whose own reader leaves them out in silence. It decides nothing else.
+ *
+ * INVARIANT: whatever it cannot follow makes this and every later request malformed.
+ */
+export class HeaderWatch {
+  readonly #frames = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true);
+  readonly #decoder: HpackDecoder;
+  readonly #maxBlockBytes: number;
+  readonly #malformed = new Set<number>();
+  #block: Buffer[] = [];
+  #blockBytes = 0;
+  #lost = false;
+
+  constructor(limits: HeaderWatchLimits) {
+    this.#decoder = new HpackDecoder({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
+    this.#maxBlockBytes = limits.headerBytes * MAX_BLOCK_FACTOR;
+  }
+
+  /** The next bytes, in any pieces. Never throws. */
+  push(chunk: Buffer): void {
+    if (this.#lost) return;
+    try {
+      this.#frames.push(chunk, this.#onFrame);
+    } catch {
+      this.#lost = true;
+      this.#block = [];
+    }
+  }
+
+  /** Had a header block of this stream a field that may not be? True once, then forgotten. */
+  takeMalformed(streamId: number): boolean {
+    return this.#malformed.delete(streamId) || this.#lost;
+  }
+
+  readonly #onFrame = (frame: Frame): void => {
+    if (frame.type === FrameType.HEADERS) this.#collect(frame, headerFragmentOf(frame));
+    else if (frame.type === FrameType.CONTINUATION) this.#collect(frame, frame.payload);
+  };
+
+  #collect(frame: Frame, fragment: Buffer): void {
+    const whole = frame.has(Flag.END_HEADERS);
+    if (whole && this.#block.length === 0) {
+      this.#judge(frame.streamId, fragment);
+      return;
+    }
+    this.#block.push(fragment);
+    this.#blockBytes += fragment.length;
+    if (this.#blockBytes > this.#maxBlockBytes || this.#block.length > this.#maxBlockBytes)
+      throw new RangeError('block');
+    if (!whole) return;
+    const block = Buffer.concat(this.#block, this.#blockBytes);
+    this.#block = [];
+    this.#blockBytes = 0;
+    this.#judge(frame.streamId, block);
+  }
+
+  #judge(streamId: number, block: Buffer): void {
+    let sound = true;
+    this.#decoder.decode(block, (name, value) => {
+      if (sound && !isSound(name, value)) sound = false;
+    });
+    if (sound && !this.#decoder.oversized) return;
+    if (this.#malformed.size >= MAX_REMEMBERED) throw new RangeError('too many');
+    this.#malformed.add(streamId);
+  }
+}
+
+const COLON = 0x3a;
+/** Blanks around a value are not allowed either. */
+const PADDED = /^[ \t]|[ \t]$/;
+
+function isSound(name: string, value: string): boolean {
+  // What is wrong with a pseudo-header is never passed over in silence.
+  return name.charCodeAt(0) === COLON
+    ? isFieldValue(value)
+    : isFieldName(name) && isFieldValue(value) && !PADDED.test(value);
+}

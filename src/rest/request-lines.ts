@@ -1,0 +1,153 @@
+import type { Socket } from 'node:net';
+import { ChunkedBody } from './relay-chunks.ts';
+
+/*
+ * Node's parser takes several blanks in a request line for one and does not tell. So the bytes of every HTTP/1
+ * connection are followed here just before it gets them, from one request line to the next, and the lane refuses a
+ * request whose line is not written as RFC 9112 section 3 has it.
+ */
+
+const LF = 0x0a;
+const REQUEST_LINE = /^[!-~]+ [!-~\x80-\xff]+ HTTP\/1\.([01])\r\n$/;
+const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const LENGTH = /^[0-9]{1,15}$/;
+const EMPTY_LINE = '\r\n';
+
+/** What the head that is being read says of its body. */
+interface Framing {
+  length: number | undefined;
+  chunked: boolean;
+}
+
+/**
+ * Follows the client's bytes on one HTTP/1 connection, in any pieces.
+ *
+ * INVARIANT: where it cannot follow, this request and all behind it are odd. Node's parser refuses what is odd for any
+ * other reason than its blanks, or the lane does, so that nothing is lost by it.
+ */
+export class RequestLines {
+  readonly #maxHeadBytes: number;
+  /** Requests whose line has been read, and the first that is odd. */
+  #begun = 0;
+  #firstOdd = Number.POSITIVE_INFINITY;
+  /** Requests that the lane has asked for. */
+  #asked = 0;
+  #line: Buffer[] = [];
+  #headBytes = 0;
+  #framing: Framing | undefined;
+  #bodyLeft = 0;
+  #chunks: ChunkedBody | undefined;
+
+  constructor(maxHeadBytes: number) {
+    this.#maxHeadBytes = maxHeadBytes;
+  }
+
+  /** Is the next request of this connection odd? To be asked once for each, in order. */
+  takeOdd(): boolean {
+    const index = this.#asked;
+    this.#asked += 1;
+    // One that was never seen here was not followed.
+    return index >= this.#firstOdd || index >= this.#begun;
+  }
+
+  /** The next bytes. */
+  push(bytes: Buffer): void {
+    let at = 0;
+    while (at < bytes.length && this.#firstOdd === Number.POSITIVE_INFINITY) {
+      if (this.#bodyLeft > 0) at = this.#skipLength(bytes, at);
+      else if (this.#chunks) at = this.#skipChunks(this.#chunks, bytes, at);
+      else at = this.#takeLine(bytes, at);
+    }
+  }
+
+  #skipLength(bytes: Buffer, at: number): number {
+    const size = Math.min(this.#bodyLeft, bytes.length - at);
+    this.#bodyLeft -= size;
+    return at + size;
+  }
+
+  #skipChunks(chunks: ChunkedBody, bytes: Buffer, at: number): number {
+    const next = chunks.push(bytes, at, []);
+    if (next < 0) return this.#lose(this.#begun);
+    if (chunks.ended) this.#chunks = undefined;
+    return next;
+  }
+
+  #takeLine(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf(LF, at);
+    const next = end < 0 ? bytes.length : end + 1;
+    this.#headBytes += next - at;
+    if (this.#headBytes > this.#maxHeadBytes) return this.#lose(this.#current());
+    this.#line.push(bytes.subarray(at, next));
+    if (end < 0) return next;
+    const line = (this.#line.length === 1 ? bytes.subarray(at, next) : Buffer.concat(this.#line)).toString('latin1');
+    this.#line = [];
+    if (this.#framing) this.#takeField(this.#framing, line);
+    else if (line !== EMPTY_LINE) this.#takeRequestLine(line);
+    return next;
+  }
+
+  #takeRequestLine(line: string): void {
+    const minor = REQUEST_LINE.exec(line)?.[1];
+    if (minor === undefined) this.#lose(this.#begun);
+    this.#begun += 1;
+    this.#framing = { length: undefined, chunked: false };
+  }
+
+  #takeField(framing: Framing, line: string): void {
+    if (line === EMPTY_LINE) {
+      this.#endHead(framing);
+      return;
+    }
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(0, colon));
+    if (!FIELD_NAME.test(name) || !line.endsWith('\r\n')) {
+      this.#lose(this.#current());
+      return;
+    }
+    if (name.length !== 14 && name.length !== 17) return;
+    const value = line.slice(colon + 1).trim();
+    if (name.toLowerCase() === 'content-length') {
+      if (framing.length !== undefined || framing.chunked || !LENGTH.test(value)) this.#lose(this.#current());
+      framing.length = Number(value);
+    } else if (name.toLowerCase() === 'transfer-encoding') {
+      if (framing.length !== undefined || framing.chunked || value.toLowerCase() !== 'chunked')
+        this.#lose(this.#current());
+      framing.chunked = true;
+    }
+  }
+
+  #endHead({ length, chunked }: Framing): void {
+    this.#framing = undefined;
+    this.#headBytes = 0;
+    this.#bodyLeft = length ?? 0;
+    if (chunked) this.#chunks = new ChunkedBody();
+  }
+
+  /** The request whose head is being read, or is about to be. */
+  #current(): number {
+    return this.#framing ? this.#begun - 1 : this.#begun;
+  }
+
+  /** Follows no further: the requests from `index` on are odd. Gives an offset behind all bytes. */
+  #lose(index: number): number {
+    this.#firstOdd = Math.min(this.#firstOdd, index);
+    this.#line = [];
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+const followed = new WeakMap<object, RequestLines>();
+
+/** Follows a connection that Node's parser has just been given. */
+export function watchRequestLines(socket: Socket, maxHeadBytes: number): void {
+  const lines = new RequestLines(maxHeadBytes);
+  followed.set(socket, lines);
+  // Before the parser's own listener; the one way to see the bytes, for a parser without neighbours reads them natively.
+  socket.prependListener('data', (chunk: Buffer) => lines.push(chunk));
+}
+
+/** Is the next request on this HTTP/1 connection odd? True as well when nobody looked. To be asked once for each. */
+export function takeOddRequest(socket: object): boolean {
+  return followed.get(socket)?.takeOdd() ?? true;
+}

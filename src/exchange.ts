@@ -1,6 +1,7 @@
 import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
 import {
+  askForNames,
   type Conditional,
   type Decision,
   decide,
@@ -13,7 +14,7 @@ import {
 } from './policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from './policy/denial.ts';
 import type { Operation, Target } from './policy/operation.ts';
-import { decideWithin, firstRefusal, type Policy, type Shadowed } from './policy/rules.ts';
+import { decideWithin, firstRefusal, type Policy, type Shadowed, WHOLE_POLICY } from './policy/rules.ts';
 
 /**
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
@@ -222,7 +223,8 @@ function dispatch<X extends Exchange>(
   judged: Decision,
 ): void {
   try {
-    const decision = parts.policy.current.mode === 'enforce' ? judged : inShadow(exchange, judged);
+    const { mode } = parts.policy.current;
+    const decision = mode === 'enforce' ? enforced(exchange, judged) : inShadow(exchange, judged, mode);
     exchange.decision = decision;
     switch (decision.kind) {
       case 'permit':
@@ -243,14 +245,23 @@ function dispatch<X extends Exchange>(
   }
 }
 
+/** INVARIANT: what was let pass in shadow while its body was waited for is refused once the policy is enforced. */
+function enforced(exchange: Exchange, decision: Decision): Decision {
+  const { shadowed } = exchange;
+  if (shadowed?.rule !== WHOLE_POLICY || decision.kind === 'denial') return decision;
+  exchange.shadowed = undefined;
+  return shadowed.denial;
+}
+
 /** A gateway whose whole policy is in shadow lets pass what it would refuse, and says so in `shadowed`. */
-function inShadow(exchange: Exchange, decision: Decision): Decision {
-  if (decision.kind === 'permit') return unfiltered(decision);
-  const operation = exchange.resolution?.operation;
-  const permit = decision.kind === 'denial' && operation ? permitInShadow(operation, decision) : undefined;
-  if (!permit || decision.kind !== 'denial') return decision;
-  exchange.shadowed = { rule: 'policy', denial: decision };
-  return permit;
+function inShadow(exchange: Exchange, decision: Decision, mode: 'shadow' | 'learn'): Decision {
+  const { operation, target } = exchange.resolution ?? unresolved();
+  let permit: Permit | undefined;
+  if (decision.kind === 'permit') permit = unfiltered(decision);
+  if (decision.kind === 'denial') permit = permitInShadow(operation, decision);
+  if (!permit) return decision;
+  if (decision.kind === 'denial') exchange.shadowed = { rule: WHOLE_POLICY, denial: decision };
+  return mode === 'learn' && !exchange.references ? askForNames(permit, target) : permit;
 }
 
 /** An internal error denies (INVARIANT I5): the lane answers with a fault that says nothing of its cause. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { jsonSchemaText, optionsTable } from '../config/document.ts';
+import { jsonSchemaText, optionsTable, policySchemaText } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
 import { checkConfig } from './check-config.ts';
 import { exitCode } from './exit-code.ts';
@@ -34,13 +34,14 @@ async function serveCommand(flags: Flags, output: Output): Promise<void> {
 
 function addTokenCommands(program: Command, output: Output): void {
   const token = withConfigFlags(program.command('token'))
-    .description('mint a JWT (HS256) with the configured admin key')
+    .description('mint a JWT (HS256) with the configured admin key, or with a signing key')
     .option('--access <letter>', 'global access: r or m')
     .option('--collection <name=access>', 'access to one collection: r, rw or prw; may be repeated', collect)
     .option('--exp <when>', 'expiry: 30d, 12h, 90m or an ISO date (default: never)')
     .option('--sub <text>', 'claim `sub`')
     .option('--subject <text>', 'claim `subject`, shown in the audit log')
     .option('--value-exists <json>', 'claim `value_exists`')
+    .option('--signing-key <id>', 'sign with this key of the policy file, and name it in the header (`kid`)')
     .option('--secret-file <file>', 'file with the key to sign with, instead of the configured one')
     .action((flags: TokenFlags) => mint(flags, output));
   token
@@ -68,7 +69,8 @@ export function createProgram(output: Output): Command {
   program
     .command('schema')
     .description('print the JSON schema of the configuration file')
-    .action(() => output.out(jsonSchemaText()));
+    .option('--policy', 'of the policy file instead')
+    .action(({ policy }: { readonly policy?: boolean }) => output.out(policy ? policySchemaText() : jsonSchemaText()));
   program
     .command('options')
     .description('print all options as a Markdown table')

@@ -1,8 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Flags, previewConfig } from '../config/load.ts';
+import type { PolicySettings } from '../config/policy-file.ts';
 import { ConfigError } from '../config/problem.ts';
-import { type Keys, readKeys } from '../config/secrets.ts';
+import type { Config } from '../config/schema.ts';
+import { readKeys, withoutNewline } from '../config/secrets.ts';
 import { mintToken } from '../identity/token.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
 
@@ -15,6 +17,7 @@ export type TokenFlags = Flags & {
   readonly subject?: string | undefined;
   readonly valueExists?: string | undefined;
   readonly secretFile?: string | undefined;
+  readonly signingKey?: string | undefined;
 };
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
@@ -86,37 +89,63 @@ export function buildClaims(flags: TokenFlags, nowMs: number): object {
   };
 }
 
-function configuredKeys(flags: Flags): { keys: Keys; warnings: readonly string[] } {
-  const { config, problems, warnings } = previewConfig({ argv: flags });
+/** A secret of tokens and what it is called. */
+type NamedSecret = { readonly id: string; readonly secret: string };
+
+/** Every configured secret, in the order tokens are tried with. */
+function configuredSecrets(flags: Flags): { secrets: readonly NamedSecret[]; warnings: readonly string[] } {
+  const { config, policy, problems, warnings } = previewConfig({ argv: flags });
   if (config === null || problems.length > 0) throw new ConfigError(problems);
-  return { keys: readKeys(config).keys, warnings };
+  return { secrets: secretsOf(config, policy), warnings };
 }
 
-function secretFrom(flags: TokenFlags, output: Output): string {
-  if (flags.secretFile !== undefined) {
-    let secret: string;
-    try {
-      secret = readFileSync(flags.secretFile, 'utf8').replace(/\r?\n$/, '');
-    } catch {
-      throw new UsageError(`cannot read --secret-file \`${flags.secretFile}\``);
-    }
-    if (secret === '' || secret !== secret.trim()) {
-      throw new UsageError('the secret file is empty or has blanks around the secret');
-    }
-    return secret;
+function secretsOf(config: Config, { signingKeys }: PolicySettings): readonly NamedSecret[] {
+  const { keys } = readKeys(config);
+  const admin = (['api_key', 'alt_api_key'] as const).flatMap((id) => {
+    const secret = keys[id];
+    return secret === null ? [] : [{ id, secret }];
+  });
+  return [...admin, ...signingKeys];
+}
+
+function secretFromFile(file: string): string {
+  let secret: string;
+  try {
+    secret = withoutNewline(readFileSync(file));
+  } catch {
+    throw new UsageError(`cannot read --secret-file \`${file}\``);
   }
-  const { keys, warnings } = configuredKeys(flags);
+  if (secret === '' || secret !== secret.trim()) {
+    throw new UsageError('the secret file is empty or has blanks around the secret');
+  }
+  return secret;
+}
+
+/** The secret to sign with, and the id to name it by where one was asked for. */
+function secretFrom(flags: TokenFlags, output: Output): { readonly secret: string; readonly keyId?: string } {
+  const { secretFile, signingKey } = flags;
+  if (secretFile !== undefined) {
+    return { secret: secretFromFile(secretFile), ...(signingKey === undefined ? {} : { keyId: signingKey }) };
+  }
+  const { secrets, warnings } = configuredSecrets(flags);
   writeWarnings(output, warnings);
-  const secret = keys.api_key ?? keys.alt_api_key;
-  if (secret !== null) return secret;
+  if (signingKey !== undefined) {
+    const found = secrets.find(({ id }) => id === signingKey);
+    if (found) return { secret: found.secret, keyId: found.id };
+    const ids = secrets.map(({ id }) => `\`${id}\``).join(', ');
+    throw new UsageError(`no signing key has the id \`${signingKey}\`${ids === '' ? '' : `, there are ${ids}`}`);
+  }
+  const first = secrets.find(({ id }) => id === 'api_key' || id === 'alt_api_key');
+  if (first) return { secret: first.secret };
+  if (secrets.length > 0) throw new UsageError('no admin key is set: name a key of the policy file with --signing-key');
   throw new UsageError('no secret: set QDRANT__SERVICE__API_KEY or give --secret-file (never on the command line)');
 }
 
 /** `token`: prints a signed token, alone, on standard output. */
 export async function mint(flags: TokenFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
   const claims = buildClaims(flags, nowMs);
-  const token = await mintToken(claims, secretFrom(flags, output));
-  output.out(`${token}\n`);
+  const { secret, keyId } = secretFrom(flags, output);
+  output.out(`${await mintToken(claims, secret, keyId)}\n`);
 }
 
 function decodePart(part: string | undefined, what: string): unknown {
@@ -137,8 +166,7 @@ function describeExpiry(claims: unknown, nowMs: number): string {
 }
 
 // Only for showing a person whether a key fits; requests are verified in identity/token.ts.
-function signedBy(token: string, secret: string | null): boolean {
-  if (secret === null) return false;
+function signedBy(token: string, secret: string): boolean {
   const cut = token.lastIndexOf('.');
   const expected = createHmac('sha256', secret).update(token.slice(0, cut)).digest();
   const given = Buffer.from(token.slice(cut + 1), 'base64url');
@@ -146,12 +174,14 @@ function signedBy(token: string, secret: string | null): boolean {
 }
 
 function describeSignature(token: string, flags: Flags): string {
-  const { config } = previewConfig({ argv: flags });
-  const keys = config === null ? null : readKeys(config).keys;
-  if (keys === null || (keys.api_key === null && keys.alt_api_key === null)) return 'not checked, no key is configured';
-  if (signedBy(token, keys.api_key)) return 'by `service.api_key`';
-  if (signedBy(token, keys.alt_api_key)) return 'by `service.alt_api_key`';
-  return 'by none of the configured keys';
+  const { config, policy } = previewConfig({ argv: flags });
+  const secrets = config === null ? [] : secretsOf(config, policy);
+  if (secrets.length === 0) return 'not checked, no key is configured';
+  const found = secrets.find(({ secret }) => signedBy(token, secret));
+  if (!found) return 'by none of the configured keys';
+  return policy.signingKeys.some(({ id }) => id === found.id)
+    ? `by the signing key \`${found.id}\``
+    : `by \`service.${found.id}\``;
 }
 
 /** `token inspect`: shows header, claims and expiry of the token given as text; checks the signature if a key is set. */

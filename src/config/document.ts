@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { allowedValues, envName, type Option, options } from './options.ts';
+import { policySchema } from './policy-schema.ts';
 import { type Config, settingsSchema } from './schema.ts';
 
 /** The JSON schema of the YAML file (draft 2020-12), as text with a line break at its end. `x-env`: variable name. */
@@ -7,6 +8,12 @@ export function jsonSchemaText(): string {
   const title = 'Configuration of the Qdrant security gateway';
   const generated = z.toJSONSchema(settingsSchema, { io: 'input', override: addEnvName });
   return `${JSON.stringify({ title, ...generated }, null, 2)}\n`;
+}
+
+/** The JSON schema of the policy file, in the same form. */
+export function policySchemaText(): string {
+  const title = 'Policy of the Qdrant security gateway';
+  return `${JSON.stringify({ title, ...z.toJSONSchema(policySchema, { io: 'input' }) }, null, 2)}\n`;
 }
 
 function addEnvName({ jsonSchema, path }: { jsonSchema: Record<string, unknown>; path: readonly (string | number)[] }) {

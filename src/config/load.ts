@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
+import { NO_POLICY, type PolicySettings, readPolicy } from './policy-file.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -28,16 +29,23 @@ export type Sources = {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   readonly readFile?: ReadFile;
+  /** Names that rules of the policy may give operations; not checked when left out. */
+  readonly operations?: readonly string[];
   /** Values below the file and the environment but above the built-in ones, by dotted path. */
   readonly defaults?: Readonly<Record<string, unknown>>;
 };
 
 /** A configuration that may be used, and what its owner should hear about it. */
-export type Loaded = { readonly config: Config; readonly warnings: readonly string[] };
+export type Loaded = {
+  readonly config: Config;
+  readonly policy: PolicySettings;
+  readonly warnings: readonly string[];
+};
 
 /** A configuration as far as it could be read; `config` is null when an option could not be. */
 export type Preview = {
   readonly config: Config | null;
+  readonly policy: PolicySettings;
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
 };
@@ -157,6 +165,7 @@ function parse(settings: ReadonlyMap<string, Setting>): { config: Config | null;
  */
 export function previewConfig(sources: Sources = {}): Preview {
   const { argv = {}, env = process.env, cwd = process.cwd(), readFile = readFileSync, defaults = {} } = sources;
+  const { operations } = sources;
   const file = argv.config ?? readVariable(env, CONFIG_FILE_VARIABLE);
   const layers = [
     readDefaults(defaults),
@@ -168,13 +177,23 @@ export function previewConfig(sources: Sources = {}): Preview {
   const { config, problems } = parse(settings);
   const placeOf = (path: string) => settings.get(path)?.place ?? path;
   const rules: Problem[] = [];
+  let policy = NO_POLICY;
   const warnings = layers.flatMap((layer) => layer.warnings);
   if (config !== null) {
     const keys = readKeys(config, { cwd, readFile }, placeOf);
     rules.push(...keys.problems, ...keyProblems(config, keys.keys, placeOf));
-    warnings.push(...keyWarnings(config, keys.keys, placeOf));
+    const place = placeOf('gateway.policy_file');
+    const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place });
+    policy = read.policy;
+    rules.push(...read.problems);
+    warnings.push(...keyWarnings(config, keys.keys, placeOf, policy.signingKeys.length > 0), ...read.warnings);
   }
-  return { config, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
+  return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
+}
+
+/** What is still missing in a preview before a gateway may start. */
+export function missingIn({ config, policy }: Preview): readonly Problem[] {
+  return config === null ? [] : completenessProblems(config, policy.signingKeys.length > 0);
 }
 
 /** Names of the variables that configure a gateway, in the environment of the process unless one is given. */
@@ -187,8 +206,9 @@ export function configuringVariables(env: Readonly<Record<string, string | undef
  * stands at. Reads the environment of the process unless one is given; nothing else in the project reads it.
  */
 export function loadConfig(sources: Sources = {}): Loaded {
-  const { config, problems, warnings } = previewConfig(sources);
-  const missing = config === null ? [] : completenessProblems(config);
+  const preview = previewConfig(sources);
+  const { config, policy, problems, warnings } = preview;
+  const missing = missingIn(preview);
   if (config === null || problems.length + missing.length > 0) throw new ConfigError([...problems, ...missing]);
-  return { config, warnings };
+  return { config, policy, warnings };
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { envName } from './options.ts';
 import type { Problem } from './problem.ts';
 import { type Config, parseUpstreamUrl } from './schema.ts';
@@ -6,8 +7,8 @@ import { KEY_NAMES, type Keys } from './secrets.ts';
 /** Gives the place an option was set at. */
 export type PlaceOf = (path: string) => string;
 
-// RFC 7518 section 3.2: a key for HS256 has at least the size of the hash.
-const HS256_KEY_BYTES = 32;
+/** RFC 7518 section 3.2: a key for HS256 has at least the size of the hash. */
+export const HS256_KEY_BYTES = 32;
 
 function keyPlace(config: Config, name: (typeof KEY_NAMES)[number], placeOf: PlaceOf): string {
   return placeOf(config.service[name] === null ? `service.${name}_file` : `service.${name}`);
@@ -33,12 +34,12 @@ export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Probl
   return problems;
 }
 
-/** What is legal but rarely meant. */
-export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf): string[] {
+/** What is legal but rarely meant. @param signingKeys the policy file has keys that sign tokens */
+export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signingKeys: boolean): string[] {
   const warnings: string[] = [];
   const jwt = config.service.jwt_rbac === true;
   // Upstream: without an admin key JWTs stay off, with a warning (Qdrant 1.19).
-  if (jwt && keys.api_key === null && keys.alt_api_key === null) {
+  if (jwt && keys.api_key === null && keys.alt_api_key === null && !signingKeys) {
     warnings.push(
       `${placeOf('service.jwt_rbac')}: needs \`service.api_key\` or \`service.alt_api_key\`, tokens stay off`,
     );
@@ -60,8 +61,10 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf): strin
   return warnings;
 }
 
-function missingKey(config: Config): Problem[] {
+function missingKey(config: Config, signingKeys: boolean): Problem[] {
   const { service, gateway } = config;
+  // A signing key opens nothing by itself: without tokens it is none.
+  if (signingKeys && service.jwt_rbac === true) return [];
   const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   if (set || gateway.insecure_allow_no_key) return [];
   const names = `\`${envName('service.api_key')}\` (or \`service.api_key\` in the file, or \`${envName('service.api_key_file')}\`)`;
@@ -97,10 +100,15 @@ function clashes(config: Config): Problem[] {
       problems.push({ place: `gateway.upstream.${name}`, message });
     }
   }
+  const { mode, policy_file: policyFile, learn_file: learnFile } = config.gateway;
+  if (mode === 'learn' && policyFile !== null && resolve(policyFile) === resolve(learnFile)) {
+    const message = 'the same file as `gateway.policy_file`: what is learned is to be looked at before it is in force';
+    problems.push({ place: 'gateway.learn_file', message });
+  }
   return problems;
 }
 
-/** What is still missing before a gateway may start. */
-export function completenessProblems(config: Config): Problem[] {
-  return [...missingKey(config), ...missingUpstream(config), ...clashes(config)];
+/** What is still missing before a gateway may start. @param signingKeys the policy file has keys that sign tokens */
+export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
+  return [...missingKey(config, signingKeys), ...missingUpstream(config), ...clashes(config)];
 }

@@ -32,6 +32,8 @@ export type Secrets = {
   readonly apiKey: string | null;
   readonly altApiKey: string | null;
   readonly readOnlyApiKey: string | null;
+  /** Bearer token of the admin port. */
+  readonly adminToken: string | null;
   /** Null when TLS is off. */
   readonly tls: TlsMaterial | null;
   /** CA bundle for https upstreams; null: the CAs of the runtime. */
@@ -56,10 +58,29 @@ function openFiles({ cwd = process.cwd(), readFile = readFileSync }: SecretSourc
   return { read, problems };
 }
 
-/**
- * The keys, from the options or the files they name. A key file holds the key alone; one newline (LF or CRLF) at its
- * end is removed. `placeOf` gives the place of an option for problems.
- */
+/** An option that holds a secret, and its `_file` twin; `path` is the option's. */
+type SecretOption = { readonly path: string; readonly inline: string | null; readonly file: string | null };
+
+/** A secret file holds the secret alone; one newline (LF or CRLF) at its end is not part of it. */
+export function withoutNewline(bytes: Buffer): string {
+  return bytes.toString('utf8').replace(/\r?\n$/, '');
+}
+
+function readSecret(files: Files, { path, inline, file }: SecretOption, place: string, what: string): string | null {
+  if (file === null) return inline;
+  if (inline !== null) {
+    files.problems.push({ place, message: `both \`${path}\` and \`${path}_file\` are set: keep one` });
+    return inline;
+  }
+  const bytes = files.read(file, place, `the ${what} file`);
+  if (bytes === null) return null;
+  const value = withoutNewline(bytes);
+  if (value !== '') return value;
+  files.problems.push({ place, message: `the ${what} file \`${file}\` is empty` });
+  return null;
+}
+
+/** The keys, from the options or the files they name. `placeOf` gives the place of an option for problems. */
 export function readKeys(
   config: Config,
   sources: SecretSources = {},
@@ -67,21 +88,9 @@ export function readKeys(
 ): { readonly keys: Keys; readonly problems: readonly Problem[] } {
   const files = openFiles(sources);
   const readOne = (name: (typeof KEY_NAMES)[number]): string | null => {
-    const inline = config.service[name];
-    const file = config.service[`${name}_file`];
-    const place = placeOf(`service.${name}_file`);
-    if (file === null) return inline;
-    if (inline !== null) {
-      const message = `both \`service.${name}\` and \`service.${name}_file\` are set: keep one`;
-      files.problems.push({ place, message });
-      return inline;
-    }
-    const bytes = files.read(file, place, 'the key file');
-    if (bytes === null) return null;
-    const value = bytes.toString('utf8').replace(/\r?\n$/, '');
-    if (value !== '') return value;
-    files.problems.push({ place, message: `the key file \`${file}\` is empty` });
-    return null;
+    const path = `service.${name}`;
+    const option = { path, inline: config.service[name], file: config.service[`${name}_file`] };
+    return readSecret(files, option, placeOf(`${path}_file`), 'key');
   };
   const keys = {
     api_key: readOne('api_key'),
@@ -89,6 +98,18 @@ export function readKeys(
     read_only_api_key: readOne('read_only_api_key'),
   };
   return { keys, problems: files.problems };
+}
+
+function readAdminToken(config: Config, files: Files): string | null {
+  const path = 'gateway.admin.token';
+  const { token: inline, token_file: file } = config.gateway.admin;
+  const place = file === null ? path : `${path}_file`;
+  const token = readSecret(files, { path, inline, file }, place, 'token');
+  if (token !== null && token !== token.trim()) {
+    const message = 'the token has blanks or line breaks around it (of a file, one newline at the end is removed)';
+    files.problems.push({ place, message });
+  }
+  return token;
 }
 
 function checkPair(
@@ -165,26 +186,48 @@ function attempt<T>(problems: Problem[], run: () => T): T | null {
   }
 }
 
-/** All secrets for a configuration. Throws `ConfigError` with every problem of keys, certificates and CAs at once. */
-export function loadSecrets(
-  config: Config,
-  sources: SecretSources = {},
-): { readonly secrets: Secrets; readonly warnings: readonly string[] } {
-  const { keys, problems: keyFileProblems } = readKeys(config, sources);
-  const problems: Problem[] = [...keyFileProblems];
+/** Secrets as far as they could be read. */
+export type SecretsPreview = {
+  /** Null when something could not be used. */
+  readonly secrets: Secrets | null;
+  /** Of key files; `previewConfig` tells them, too, with their places. */
+  readonly keyProblems: readonly Problem[];
+  /** Of everything else. */
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+};
+
+/** All secrets for a configuration, or every problem of keys, tokens, certificates and CAs at once. */
+export function previewSecrets(config: Config, sources: SecretSources = {}): SecretsPreview {
+  const { keys, problems: keyProblems } = readKeys(config, sources);
+  const problems: Problem[] = [];
   const tls = attempt(problems, () => readTls(config, sources));
   const files = openFiles(sources);
   const caFile = config.gateway.upstream.tls_ca;
   const place = 'gateway.upstream.tls_ca';
   const upstreamCa = caFile === null ? null : files.read(caFile, place, 'the upstream CA');
+  const adminToken = readAdminToken(config, files);
   problems.push(...files.problems, ...checkCa(upstreamCa, place, caFile ?? ''));
-  if (problems.length > 0 || tls === null) throw new ConfigError(problems);
-  const secrets: Secrets = {
+  if (keyProblems.length + problems.length > 0 || tls === null) {
+    return { secrets: null, keyProblems, problems, warnings: [] };
+  }
+  const secrets = Object.freeze({
     apiKey: keys.api_key,
     altApiKey: keys.alt_api_key,
     readOnlyApiKey: keys.read_only_api_key,
+    adminToken,
     tls: tls.tls,
     upstreamCa,
-  };
-  return { secrets: Object.freeze(secrets), warnings: tls.warnings };
+  });
+  return { secrets, keyProblems, problems, warnings: tls.warnings };
+}
+
+/** The same, complete. Throws `ConfigError` with every problem. */
+export function loadSecrets(
+  config: Config,
+  sources: SecretSources = {},
+): { readonly secrets: Secrets; readonly warnings: readonly string[] } {
+  const { secrets, keyProblems, problems, warnings } = previewSecrets(config, sources);
+  if (secrets === null) throw new ConfigError([...keyProblems, ...problems]);
+  return { secrets, warnings };
 }

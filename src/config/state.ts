@@ -1,7 +1,9 @@
-import { type Loaded, loadConfig, type Sources } from './load.ts';
-import { NO_POLICY, type PolicySettings } from './policy-file.ts';
+import { recordReads, type Stamps } from './file-reads.ts';
+import { missingIn, previewConfig, type Sources } from './load.ts';
+import type { PolicySettings } from './policy-file.ts';
+import { ConfigError, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
-import { loadSecrets, type Secrets } from './secrets.ts';
+import { previewSecrets, type Secrets } from './secrets.ts';
 
 /** Everything a gateway runs by, read at one moment and checked as a whole: plain data that can go to another process. */
 export interface State {
@@ -15,11 +17,29 @@ export interface LoadedState extends State {
   readonly warnings: readonly string[];
   /** Absolute paths; a change of one of them is worth reading everything again. */
   readonly files: readonly string[];
+  /** How each of them looked before it was read. */
+  readonly stamps: Stamps;
 }
 
-/** Reads everything anew. Throws `ConfigError` with every problem of configuration, keys, certificates and policy. */
+/** A state that cannot be used. The files that were looked at are known all the same: a change of one may mend it. */
+export class StateError extends ConfigError {
+  readonly stamps: Stamps;
+
+  constructor(problems: readonly Problem[], stamps: Stamps) {
+    super(problems);
+    this.stamps = stamps;
+  }
+}
+
+/** Reads everything anew. Throws `StateError` with every problem of configuration, keys, certificates and policy. */
 export function loadState(sources: Sources = {}): LoadedState {
-  const { config, warnings }: Loaded = loadConfig(sources);
-  const { secrets, warnings: secretWarnings } = loadSecrets(config);
-  return { config, secrets, policy: NO_POLICY, warnings: [...warnings, ...secretWarnings], files: [] };
+  const { read, stamps } = recordReads(sources.readFile);
+  const reading = { ...sources, readFile: read };
+  const preview = previewConfig(reading);
+  const { config, policy } = preview;
+  const found = config === null ? undefined : previewSecrets(config, reading);
+  const problems = [...preview.problems, ...missingIn(preview), ...(found?.problems ?? [])];
+  if (config === null || !found?.secrets || problems.length > 0) throw new StateError(problems, stamps);
+  const warnings = [...preview.warnings, ...found.warnings];
+  return { config, secrets: found.secrets, policy, warnings, files: [...stamps.keys()], stamps };
 }

@@ -114,6 +114,8 @@ function operationOf({ head }: GrpcExchange): GrpcOperation {
 
 /** A message that begins with a forbidden name is refused on it, although a later one would win: nothing is sent on. */
 function judgeSoFar(inspector: MessageInspector, conditional: Conditional): Judgement {
+  // What is permitted whatever it names is read for its names only.
+  if (conditional.sure) return 'stream';
   const named = inspector.targetSoFar;
   const decision = named === undefined ? undefined : settle(conditional, { target: named, others: [] });
   return decision?.kind === 'denial' ? decision : 'stream';

@@ -11,7 +11,7 @@ import {
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
 import { type AcceptedToken, isExpired, judgeToken } from './judge.ts';
-import { digestOf, type KeyRing, OPEN_PRINCIPAL } from './key-ring.ts';
+import { digestOf, type KeyRing } from './key-ring.ts';
 import type { Principal } from './principal.ts';
 import { isRevoked, type Revocations } from './revocations.ts';
 import { readTokenShape, type TokenShape } from './token-shape.ts';
@@ -71,7 +71,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   let era = beginEra(ring);
 
   const identify = (credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> => {
-    if (era.ring.open) return OPEN_PRINCIPAL;
+    if (era.ring.open) return era.ring.anybody;
     if (!credential) return MISSING_CREDENTIAL;
     if (credential.kind === 'malformed') return MALFORMED_HEADER;
     const digest = memo ? memo.digestOf(credential.text) : digestOf(credential.text);

@@ -33,8 +33,10 @@ export interface JwtSecret {
 export interface KeyRing {
   /** Which ring this is: grows by rotation. */
   readonly generation: number;
-  /** No key is set: everybody is global `m`. */
+  /** No key is set: everybody is `anybody`. */
   readonly open: boolean;
+  /** Global `m` under the rules: the principal of everybody while the ring is open. */
+  readonly anybody: Principal;
   /** In the order they are tried; empty = every token is refused. */
   readonly jwtSecrets: readonly JwtSecret[];
   /** The rules that principals of this ring are under. */
@@ -46,7 +48,7 @@ export interface KeyRing {
 /** Compares two buffers of the same length in constant time. */
 export type EqualBytes = (left: Buffer, right: Buffer) => boolean;
 
-/** The principal of everybody while no key is set. */
+/** The principal of everybody while no key is set and no rule is for them. */
 export const OPEN_PRINCIPAL: Principal = Object.freeze({
   kind: 'principal',
   access: GLOBAL_MANAGE,
@@ -87,6 +89,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   return Object.freeze({
     generation,
     open: all.length === 0 && secrets.length === 0,
+    anybody: anybodyUnder(rules),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     rules,
     match: (digest: string) => {
@@ -100,6 +103,12 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
       return found;
     },
   });
+}
+
+function anybodyUnder(rules: readonly Rule[]): Principal {
+  const { access, keyId, subject } = OPEN_PRINCIPAL;
+  const left = applyRules(rules, { access, keyId, subject });
+  return left.bounds ? Object.freeze({ ...OPEN_PRINCIPAL, ...left }) : OPEN_PRINCIPAL;
 }
 
 interface RingEntry {

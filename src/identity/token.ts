@@ -31,14 +31,15 @@ export async function verifyToken(shape: TokenShape, secret: Uint8Array): Promis
 }
 
 /**
- * A token with these claims. The header is exactly `{"alg":"HS256","typ":"JWT"}`.
+ * A token with these claims. The header is exactly `{"alg":"HS256","typ":"JWT"}`, and `kid` where one is given.
  *
+ * @param keyId what `kid` says; nothing is decided by it
  * @throws RangeError when the secret is empty
  */
-export async function mintToken(claims: object, secret: string): Promise<string> {
+export async function mintToken(claims: object, secret: string, keyId?: string): Promise<string> {
   if (secret === '') throw new RangeError('secret must not be empty');
   const utf8 = new TextEncoder();
   return await new CompactSign(utf8.encode(JSON.stringify(claims)))
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) })
     .sign(utf8.encode(secret));
 }

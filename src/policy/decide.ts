@@ -37,7 +37,7 @@ export interface Conditional {
   readonly access: ListAccess;
   /** The target when the path names it; `undefined` = the message does. */
   readonly target: string | undefined;
-  /** The request is permitted whatever is found: the body is read for rules in shadow only. */
+  /** The request is permitted whatever is found: the body is read for rules in shadow, or to learn from it. */
   readonly sure?: Permit;
 }
 
@@ -128,6 +128,20 @@ export function permitInShadow(operation: Operation, denial: Denial): Permit | u
   if (!judged && !(denial.why === 'unknown' && operation.unlisted)) return undefined;
   return new PermitProof(operation, `shadow: ${denial.message}`, undefined);
 }
+
+/**
+ * A permit that waits for the names in the body although it does not depend on them, so that it can be told what was
+ * asked for. The permit itself where the body names nothing.
+ */
+export function askForNames(permit: Permit, target: Target): Permit | Conditional {
+  const { operation } = permit;
+  if (operation.requires.scope !== 'collection' || operation.unlisted || target.kind === 'none') return permit;
+  if (target.kind === 'collection' && !operation.inspect) return permit;
+  const named = target.kind === 'collection' ? target.name : undefined;
+  return { kind: 'conditional', operation, access: NO_ACCESS, target: named, sure: permit };
+}
+
+const NO_ACCESS: ListAccess = Object.freeze({ kind: 'list', modes: new Map() });
 
 /** A permit whose answer passes whole, for the same gateway. */
 export function unfiltered(permit: Permit): Permit {

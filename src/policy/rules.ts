@@ -18,11 +18,11 @@ export interface Rule {
   readonly mode: 'enforce' | 'shadow';
   /** Ids of the keys it is for; `undefined` = all. */
   readonly keys: ReadonlySet<string> | undefined;
-  /** `subject` claims it is for; `undefined` = all, and keys. */
+  /** `subject` claims it is for; the empty one stands for callers without, keys included. `undefined` = all. */
   readonly subjects: ReadonlySet<string> | undefined;
   /** At most this much; `undefined` = as much as the credential has. */
   readonly access: Access | undefined;
-  /** Only these operations, by name; `undefined` = all. */
+  /** Only these operations, by their names or by those of the audit log; `undefined` = all. */
   readonly operations: ReadonlySet<string> | undefined;
 }
 
@@ -37,13 +37,14 @@ export const PLAIN_POLICY: Policy = Object.freeze({ mode: 'enforce', rules: Obje
 
 /** What rules make of one principal. Absent where none is for it, so that the common case costs nothing. */
 export interface Bounds {
-  /** Operations that all enforced rules allow; `undefined` = any. */
-  readonly operations: ReadonlySet<string> | undefined;
   readonly enforced: readonly Rule[];
   readonly shadow: readonly Rule[];
 }
 
-/** A refusal that was not carried out, and the rule it came from; `policy` where the whole policy is in shadow. */
+/** What `Shadowed.rule` says where the whole policy is in shadow. No rule has this id. */
+export const WHOLE_POLICY = 'policy';
+
+/** A refusal that was not carried out, and the rule it came from, or `WHOLE_POLICY`. */
 export interface Shadowed {
   readonly rule: string;
   readonly denial: Denial;
@@ -57,23 +58,19 @@ export function applyRules(
   const matching = rules.filter((rule) => isFor(rule, credential));
   if (matching.length === 0) return { access: credential.access, bounds: undefined };
   let { access } = credential;
-  let operations: ReadonlySet<string> | undefined;
   const enforced = matching.filter(({ mode }) => mode === 'enforce');
-  for (const rule of enforced) {
-    if (rule.access) access = narrow(access, rule.access);
-    if (rule.operations) operations = operations ? common(operations, rule.operations) : rule.operations;
-  }
+  for (const rule of enforced) if (rule.access) access = narrow(access, rule.access);
   const shadow = matching.filter(({ mode }) => mode === 'shadow');
-  return { access, bounds: Object.freeze({ operations, enforced, shadow }) };
-}
-
-function common(left: ReadonlySet<string>, right: ReadonlySet<string>): ReadonlySet<string> {
-  return new Set([...left].filter((name) => right.has(name)));
+  return { access, bounds: Object.freeze({ enforced, shadow }) };
 }
 
 function isFor({ keys, subjects }: Rule, { keyId, subject }: { keyId: string; subject: string | undefined }): boolean {
   if (keys && !keys.has(keyId)) return false;
-  return !subjects || (subject !== undefined && subjects.has(subject));
+  return !subjects || subjects.has(subject ?? '');
+}
+
+function allows({ operations }: Rule, { name, audit }: Operation): boolean {
+  return !operations || operations.has(name) || (audit !== null && operations.has(audit));
 }
 
 /** What both accesses permit, never more than either. */
@@ -111,7 +108,7 @@ function narrowMode(left: CollectionMode, right: CollectionMode): CollectionMode
 
 /** The decision under bounds. @param access what was left of the principal's by `applyRules` */
 export function decideWithin(access: Access, bounds: Bounds, operation: Operation, target: Target): Decision {
-  if (bounds.operations && !bounds.operations.has(operation.name)) return operationNotAllowed(operation.name);
+  if (!bounds.enforced.every((rule) => allows(rule, operation))) return operationNotAllowed(operation.name);
   const decision = decide(access, operation, target);
   if (decision.kind !== 'permit') return decision;
   // A rule in shadow may ask for the names in a body that the decision itself does not need.
@@ -121,7 +118,7 @@ export function decideWithin(access: Access, bounds: Bounds, operation: Operatio
 
 /** What a rule alone says; `undefined` = it does not mind. */
 function decideByRule(rule: Rule, operation: Operation, target: Target): Decision | undefined {
-  if (rule.operations && !rule.operations.has(operation.name)) return operationNotAllowed(operation.name);
+  if (!allows(rule, operation)) return operationNotAllowed(operation.name);
   return rule.access ? decide(rule.access, operation, target) : undefined;
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { effectiveSettings, jsonSchemaText, optionsTable } from '../../src/config/document.ts';
+import { effectiveSettings, jsonSchemaText, optionsTable, policySchemaText } from '../../src/config/document.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { options } from '../../src/config/options.ts';
 
@@ -9,6 +9,7 @@ const CONFIG = join(import.meta.dirname, '..', '..', 'config');
 
 t.test('the generated json schema is up to date', async (t) => {
   t.equal(readFileSync(join(CONFIG, 'gateway.schema.json'), 'utf8'), jsonSchemaText());
+  t.equal(readFileSync(join(CONFIG, 'policy.schema.json'), 'utf8'), policySchemaText());
 });
 
 t.test('unknown keys are refused by the schema in our section, not in those of qdrant', async (t) => {

@@ -43,6 +43,7 @@ t.test('keys come from files, certificates only with TLS on', async (t) => {
     apiKey: 'a-key',
     altApiKey: null,
     readOnlyApiKey: null,
+    adminToken: null,
     tls: null,
     upstreamCa: null,
   });

@@ -1,3 +1,4 @@
+import { type Audit, createAudit } from './audit/audit.ts';
 import { watchCertificates } from './config/certificates.ts';
 import { ConfigError } from './config/problem.ts';
 import type { State } from './config/state.ts';
@@ -17,8 +18,11 @@ import {
 } from './listeners.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
 import type { GatewaySnapshot } from './observability/snapshot.ts';
+import { AUDIT_UNAVAILABLE } from './policy/denial.ts';
+import { firstRefusal } from './policy/rules.ts';
 import { policyOf } from './policy/settings.ts';
 import { restartNeeded } from './reload.ts';
+import { requestIdOf } from './request-id.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
 import { secureContext, tryContext } from './rest/listener-tls.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
@@ -31,6 +35,8 @@ const VERSION_TIMEOUT_MS = 2000;
 const OWN_CONNECTIONS = 32;
 /** Log lines about faults in any second. */
 const FAULT_LINES_PER_SECOND = 10;
+/** Milliseconds the audit has at least to write what waits when the gateway stops. */
+const LAST_WRITES_MS = 1000;
 
 export interface Listening {
   readonly host: string;
@@ -72,11 +78,20 @@ interface Force {
   revocations: Revocations;
 }
 
-/** Puts the parts together. Nothing listens and no upstream is asked before `start`. */
-export async function createGateway(state: State, observers: readonly Observer[] = []): Promise<Gateway> {
+/**
+ * Puts the parts together. Nothing listens and no upstream is asked before `start`.
+ *
+ * @param worker which of several serving processes this is; each has audit files of its own
+ */
+export async function createGateway(
+  state: State,
+  observers: readonly Observer[] = [],
+  worker?: number,
+): Promise<Gateway> {
   const { config, secrets } = state;
   const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS };
   const log = createLog(config.log_level);
+  const audit = await openAudit(state, log, worker);
   const { max_connections: connections } = config.gateway.upstream;
   const upstream = createRestUpstream(restUpstreamOptions(config, secrets, connections));
   // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
@@ -84,7 +99,7 @@ export async function createGateway(state: State, observers: readonly Observer[]
   const lookup = createUpstreamLookup(own);
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
-  const parts = createParts(authenticator, policy, observers, log);
+  const parts = createParts(authenticator, policy, audit ? [...observers, audit.observe] : observers, audit, log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
   let stopWatching = (): void => undefined;
@@ -98,7 +113,7 @@ export async function createGateway(state: State, observers: readonly Observer[]
         grpc = await openGrpc(state, parts);
       } catch (error) {
         await restListener?.close(0);
-        await Promise.all([upstream.destroy(), own.destroy()]);
+        await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0)]);
         throw error;
       }
       stopWatching = watchCertificates(config, {
@@ -133,15 +148,35 @@ export async function createGateway(state: State, observers: readonly Observer[]
     setRevocations(revocations) {
       force.revocations = revocations;
     },
-    snapshot: () => ({ pid: process.pid, generation: force.generation }),
+    snapshot: () => ({ pid: process.pid, generation: force.generation, audit: audit?.snapshot() }),
     async stop(graceMs) {
+      const end = performance.now() + graceMs;
       stopWatching();
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
       grpc?.asker.close();
       await Promise.all([upstream.destroy(), own.destroy()]);
+      if (audit) await closeAudit(audit, Math.max(LAST_WRITES_MS, end - performance.now()), log);
     },
   };
   return gateway;
+}
+
+function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
+  return createAudit(config, {
+    firstRefusal,
+    unavailable: AUDIT_UNAVAILABLE,
+    changed: (sink, fault) => {
+      if (fault === undefined) log.info({ sink }, 'the audit log is written again');
+      else log.error({ sink, reason: fault }, 'the audit log cannot be written; entries wait');
+    },
+    fault: (error) => log.error(describeFault(error), 'an audit entry could not be made'),
+    worker,
+  });
+}
+
+async function closeAudit(audit: Audit, graceMs: number, log: Log): Promise<void> {
+  const lost = await audit.close(graceMs);
+  if (lost.size > 0) log.error({ lost: Object.fromEntries(lost) }, 'audit entries could not be written before the end');
 }
 
 function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
@@ -165,6 +200,7 @@ function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
+  audit: Audit | undefined,
   log: Log,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
@@ -172,15 +208,16 @@ function createParts(
     const missed = mayLog();
     if (missed === undefined) return;
     const operation = exchange?.resolution?.operation.name;
+    const request = exchange && requestIdOf(exchange);
     log.error(
-      { ...describeFault(error), protocol: exchange?.protocol, operation, ...(missed > 0 ? { missed } : {}) },
+      { ...describeFault(error), protocol: exchange?.protocol, operation, request, ...(missed > 0 ? { missed } : {}) },
       'a request failed closed',
     );
   };
   return {
     authenticate,
     policy,
-    admit: () => undefined,
+    admit: audit?.admit ?? (() => undefined),
     now: () => performance.now(),
     record: (exchange, outcome) => {
       for (const observe of observers) observe(exchange, outcome);

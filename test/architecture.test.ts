@@ -26,18 +26,26 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   operations: ['policy'],
   identity: ['policy', 'json'],
   upstream: ['policy', 'config'],
-  audit: ['policy', 'identity', 'operations', 'config', 'exchange.ts'],
-  observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts'],
+  audit: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts'],
+  // What a process knows of itself holds what its audit knows.
+  observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts', 'audit'],
   revocation: ['policy', 'identity', 'config'],
   'exchange.ts': ['policy', 'identity', 'operations'],
-  rest: ['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
-  grpc: ['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+  'request-id.ts': ['exchange.ts'],
+  rest: [
+    ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+    'request-id.ts',
+  ],
+  grpc: [
+    ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+    'request-id.ts',
+  ],
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
   'listeners.ts': ['config', 'exchange.ts', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
-    ...['exchange.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts'],
+    ...['exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability'],
   workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability'],
@@ -249,18 +257,19 @@ const RULES: readonly Rule[] = [
     found: ['grpc/listener.ts: node:http2'],
   },
   {
-    name: 'raw sockets are opened in upstream/sockets.ts and taken in the listeners only',
+    name: 'raw sockets are opened in upstream/sockets.ts and audit/sockets.ts and taken in the listeners only',
     find: owned(
       /^(node:)?(net|tls|dgram|https)$/,
-      ['upstream/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts', 'grpc/listener.ts'],
+      ['upstream/sockets.ts', 'audit/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts', 'grpc/listener.ts'],
       'types are free',
     ),
     broken: {
       'grpc/relay.ts': `import type { Socket } from 'node:net';`,
       'grpc/upstream-link.ts': `import { connect, type Socket } from 'node:net';`,
       'upstream/lookup.ts': `import { connect } from 'tls';`,
+      'audit/syslog-sink.ts': `import { createSocket } from 'node:dgram';`,
     },
-    found: ['grpc/upstream-link.ts: node:net', 'upstream/lookup.ts: tls'],
+    found: ['grpc/upstream-link.ts: node:net', 'upstream/lookup.ts: tls', 'audit/syslog-sink.ts: node:dgram'],
   },
   {
     name: '@grpc/grpc-js is imported by upstream/ask-grpc.ts only',

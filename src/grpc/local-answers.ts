@@ -1,4 +1,5 @@
 import type { Denial } from '../policy/denial.ts';
+import { requestIdOf } from '../request-id.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import { ErrorCode, Http2Fault, writeData, writeHeaders } from './frames.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
@@ -8,6 +9,8 @@ import { rejectHeaders } from './reject.ts';
 
 const MAX_WINDOW = 0x7fff_ffff;
 const PREFIX_BYTES = 5;
+/** What of a refusal can still be said behind an answer's head. */
+const IN_TRAILERS = new Set(['grpc-status', 'grpc-message', 'x-request-id']);
 
 /** What the gateway says itself on a client connection: refusals and messages, within the client's windows. */
 export class LocalAnswers {
@@ -48,8 +51,8 @@ export class LocalAnswers {
 
   /** Trailers only; after a head of upstream's the trailers alone. */
   refuse(exchange: GrpcExchange, denial: Denial): void {
-    const fields = rejectHeaders(denial, this.#date());
-    const left = exchange.headersSent ? fields.filter(([name]) => name.startsWith('grpc-')) : fields;
+    const fields = rejectHeaders(denial, requestIdOf(exchange), this.#date());
+    const left = exchange.headersSent ? fields.filter(([name]) => IN_TRAILERS.has(name)) : fields;
     this.#outbox.bytes(writeHeaders(exchange.id, this.#block(left), true));
     exchange.outgoing = undefined;
     exchange.answered = true;

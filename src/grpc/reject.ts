@@ -4,17 +4,22 @@ import type { Denial } from '../policy/denial.ts';
  * The header list of a trailers-only answer (END_STREAM set), in sending order.
  *
  * Upstream: tonic's form, HTTP 200 whatever the code; an empty message is left out. A secured Qdrant's HTTP layer adds
- * `date`, so it is added when given.
+ * `date`, so it is added when given. Ours is the id of the request.
  *
  * @param date the time as an HTTP date (RFC 9110, 5.6.7)
  */
-export function rejectHeaders(denial: Denial, date?: string): readonly (readonly [name: string, value: string])[] {
+export function rejectHeaders(
+  denial: Denial,
+  requestId: string,
+  date?: string,
+): readonly (readonly [name: string, value: string])[] {
   const headers: [string, string][] = [
     [':status', '200'],
     ['content-type', 'application/grpc'],
     ['grpc-status', String(denial.code)],
   ];
   if (denial.message !== '') headers.push(['grpc-message', encodeGrpcMessage(denial.message)]);
+  headers.push(['x-request-id', requestId]);
   if (date !== undefined) headers.push(['date', date]);
   return headers;
 }

@@ -1,3 +1,5 @@
+import type { AuditSnapshot } from '../audit/audit.ts';
+
 /**
  * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and
  * shown. Whoever observes something adds a member here.
@@ -6,4 +8,6 @@ export interface GatewaySnapshot {
   readonly pid: number;
   /** Generation of the state in force. */
   readonly generation: number;
+  /** `undefined` = nothing is audited. */
+  readonly audit: AuditSnapshot | undefined;
 }

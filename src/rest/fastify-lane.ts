@@ -2,6 +2,7 @@ import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 
 import fastify from 'fastify';
 import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
 import { isPermit } from '../policy/decide.ts';
+import { requestIdOf } from '../request-id.ts';
 import { answerPreflight } from './cors.ts';
 import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
@@ -72,7 +73,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     );
     if (!fault) return exchange;
     response.shouldKeepAlive = false;
-    answerWhole(exchange, fault.status, [], Buffer.from(fault.message));
+    answerWhole(exchange, fault.status, ['x-request-id', requestIdOf(exchange)], Buffer.from(fault.message));
     return undefined;
   }
 

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { Denial } from '../policy/denial.ts';
+import { requestIdOf } from '../request-id.ts';
 import { corsHeaders } from './cors.ts';
 import { writeHead } from './headers.ts';
 import { isHttp2, type RestExchange } from './rest-exchange.ts';
@@ -25,26 +25,23 @@ function envelope(message: string): string {
 
 /**
  * A denial as upstream writes it: authentication bare and without content type, an unknown operation empty, everything
- * else in the row's format. A fault carries an `x-request-id`.
+ * else in the row's format. Ours is one header more: every refusal says the id of its request.
  */
-export function renderRefusal(denial: Denial, format: 'json' | 'text'): Refusal {
+export function renderRefusal(denial: Denial, format: 'json' | 'text', requestId: string): Refusal {
   const { status, message } = denial;
+  const id = ['x-request-id', requestId];
   switch (denial.why) {
     case 'authentication':
-      return { status, headers: [], body: message };
+      return { status, headers: id, body: message };
     case 'unknown':
-      return { status, headers: [], body: '' };
+      return { status, headers: id, body: '' };
     case 'access':
     case 'request':
       return format === 'text'
-        ? { status, headers: ['content-type', 'text/plain; charset=utf-8'], body: message }
-        : { status, headers: ['content-type', 'application/json'], body: envelope(message) };
+        ? { status, headers: ['content-type', 'text/plain; charset=utf-8', ...id], body: message }
+        : { status, headers: ['content-type', 'application/json', ...id], body: envelope(message) };
     case 'fault':
-      return {
-        status,
-        headers: ['content-type', 'application/json', 'x-request-id', randomUUID()],
-        body: envelope(message),
-      };
+      return { status, headers: ['content-type', 'application/json', ...id], body: envelope(message) };
     default:
       return denial.why satisfies never;
   }
@@ -54,7 +51,7 @@ export function renderRefusal(denial: Denial, format: 'json' | 'text'): Refusal 
 export function reject(exchange: RestExchange, denial: Denial, cors: boolean): void {
   if (exchange.answered) return;
   exchange.refusal = denial;
-  const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json');
+  const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json', requestIdOf(exchange));
   const headers = cors ? [...refusal.headers, ...corsHeaders(exchange.headers)] : refusal.headers;
   answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));
 }

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Denial } from '../policy/denial.ts';
+import { requestIdOf } from '../request-id.ts';
 import { corsHeaders, settleCors } from './cors.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
 import { renderRefusal } from './reject.ts';
@@ -36,7 +37,7 @@ export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: bo
 
 /** A refusal, head and body. */
 export function refusal(exchange: RelayExchange, denial: Denial, cors: boolean, ending: AnswerEnding): Buffer[] {
-  const { status, headers, body } = renderRefusal(denial, exchange.resolution.operation.denial);
+  const { status, headers, body } = renderRefusal(denial, exchange.resolution.operation.denial, requestIdOf(exchange));
   const bytes = Buffer.from(body);
   const whole = [...headers, ...(cors ? corsHeaders(exchange.headers) : []), 'content-length', String(bytes.length)];
   const head = writeHead(status, whole, false, ending);

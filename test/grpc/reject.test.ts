@@ -3,27 +3,29 @@ import { encodeGrpcMessage, rejectHeaders } from '../../src/grpc/reject.ts';
 import { MISSING_CREDENTIAL, notListed, UNKNOWN_OPERATION } from '../../src/policy/denial.ts';
 
 t.test('a denial is a trailers-only answer', async (t) => {
-  t.same(rejectHeaders(MISSING_CREDENTIAL), [
+  t.same(rejectHeaders(MISSING_CREDENTIAL, 'r-1'), [
     [':status', '200'],
     ['content-type', 'application/grpc'],
     ['grpc-status', '16'],
     ['grpc-message', 'Must%20provide%20an%20API%20key%20or%20an%20Authorization%20bearer%20token'],
+    ['x-request-id', 'r-1'],
   ]);
 });
 
 t.test('an unknown method has no message', async (t) => {
   const date = 'Mon, 23 Nov 2026 20:40:00 GMT';
-  t.same(rejectHeaders(UNKNOWN_OPERATION, date), [
+  t.same(rejectHeaders(UNKNOWN_OPERATION, 'r-2', date), [
     [':status', '200'],
     ['content-type', 'application/grpc'],
     ['grpc-status', '12'],
+    ['x-request-id', 'r-2'],
     ['date', date],
   ]);
 });
 
 t.test('a name can neither break the header nor be lost', async (t) => {
   for (const name of ['päth', 'a b', 'x\r\ngrpc-status: 0', 'a%b', '日本', '\0', '"#<>`?{}~\x7f', '\ufeffa']) {
-    const value = rejectHeaders(notListed(name))[3]?.[1] ?? '';
+    const value = rejectHeaders(notListed(name), 'r-3')[3]?.[1] ?? '';
     t.match(value, /^[\x21-\x7e]+$/, 'visible ASCII only');
     t.equal(decodeURIComponent(value), `Forbidden: Access to collection ${name} is required`);
   }

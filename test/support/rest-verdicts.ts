@@ -130,8 +130,9 @@ export async function judgeRest({ method, target, headers, body }: RawRequest): 
   const { operation, target: aimedAt, refusal } = resolve(method, target);
   const rendered = (decision: Decision): string => {
     if (decision.kind !== 'denial') return 'served';
-    const { status, headers, body } = renderRefusal(decision, operation.denial);
-    return outcomeOf(method, { status, contentType: headers[1], text: body });
+    const { status, headers, body } = renderRefusal(decision, operation.denial, 'r-1');
+    const contentType = headers[0] === 'content-type' ? headers[1] : undefined;
+    return outcomeOf(method, { status, contentType, text: body });
   };
   const open = decidePublic(operation);
   if (open) return rendered(refusal ?? open);

@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { ConfigError, reason } from '../config/problem.ts';
+import type { Config } from '../config/schema.ts';
+import type { Exchange, ExchangeParts, Outcome } from '../exchange.ts';
+import type { Denial } from '../policy/denial.ts';
+import { type AuditEvent, toLine } from './event.ts';
+import { fileDestination } from './file-sink.ts';
+import { type RecordOptions, recordOf } from './record.ts';
+import { type Destination, Sink, type SinkSnapshot } from './sink.ts';
+import { stdoutDestination } from './stdout-sink.ts';
+import { parseSyslogUrl, syslogDestination } from './syslog-sink.ts';
+
+/** The audit log of one process: what is decided goes in, lines come out of every sink. */
+export interface Audit {
+  /** Step 8: writes down an exchange that has ended. Never throws, never waits. */
+  readonly observe: (exchange: Exchange, outcome: Outcome) => void;
+  /** Is there room to write down what comes of it? */
+  readonly admit: ExchangeParts['admit'];
+  /** Writes down what is no exchange, such as an act of administration. */
+  readonly append: (event: AuditEvent) => void;
+  readonly snapshot: () => AuditSnapshot;
+  /** Writes what waits, for at most so long. Gives what could not be written, by sink. */
+  readonly close: (graceMs: number) => Promise<ReadonlyMap<string, number>>;
+}
+
+/** What an audit log says of itself. Counters since it was opened. */
+export interface AuditSnapshot {
+  readonly events: number;
+  /** Requests that were refused because a sink was full. */
+  readonly refused: number;
+  readonly sinks: readonly SinkSnapshot[];
+}
+
+/** What the audit needs beside the configuration. */
+export interface AuditOptions {
+  readonly firstRefusal: RecordOptions['firstRefusal'];
+  /** What a request is refused with when there is no room. */
+  readonly unavailable: Denial;
+  /** A sink stops taking entries, with why, or takes them again, without. */
+  readonly changed: (sink: string, fault: string | undefined) => void;
+  /** A fault of ours while an event was made. */
+  readonly fault: (error: unknown) => void;
+  /** Which of several serving processes this is. */
+  readonly worker?: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+type Settings = Pick<Config, 'audit' | 'gateway'>;
+
+const MIB = 1_048_576;
+/** How long a request waits for room before it is refused. */
+const BLOCK_MS = 5_000;
+
+/** Is any sink configured? */
+export function isAudited({ audit, gateway }: Settings): boolean {
+  const { stdout, syslog_url: syslog, otlp_url: otlp } = gateway.audit;
+  return audit.enabled || stdout || syslog !== null || otlp !== null;
+}
+
+/** Opens every configured sink; rejects with a `ConfigError` when one cannot be. `undefined` = none is configured. */
+export async function createAudit(config: Settings, options: AuditOptions): Promise<Audit | undefined> {
+  if (!isAudited(config)) return undefined;
+  return new AuditLog(config, await openDestinations(config, options), options);
+}
+
+async function openDestinations({ audit, gateway }: Settings, options: AuditOptions): Promise<Destination[]> {
+  const { stdout, syslog_url: syslog, otlp_url: otlp, max_file_mb: megabytes, hash_chain: hashChain } = gateway.audit;
+  const destinations: Destination[] = [];
+  if (otlp !== null) {
+    // Loaded only where it is asked for.
+    const { otlpDestination } = await import('./otlp-sink.ts');
+    destinations.push(await otlpDestination(otlp));
+  }
+  if (syslog !== null) destinations.push(syslogDestination(parseSyslogUrl(syslog)));
+  if (stdout) destinations.push(stdoutDestination());
+  if (!audit.enabled) return destinations;
+  const files = {
+    dir: audit.dir,
+    rotation: audit.rotation,
+    maxFiles: audit.max_log_files,
+    maxBytes: megabytes === null ? undefined : megabytes * MIB,
+    hashChain,
+    worker: options.worker,
+    clock: options.clock ?? Date.now,
+  };
+  try {
+    destinations.push(await fileDestination(files));
+  } catch (error) {
+    throw new ConfigError([{ place: 'audit.dir', message: `cannot write to \`${audit.dir}\`: ${reason(error)}` }]);
+  }
+  return destinations;
+}
+
+class AuditLog implements Audit {
+  readonly #sinks: readonly Sink[];
+  readonly #whenFull: Config['gateway']['audit']['when_full'];
+  readonly #record: RecordOptions;
+  readonly #options: AuditOptions;
+  readonly #clock: () => number;
+  /** Begins every id of this process. */
+  readonly #prefix = randomBytes(8).toString('hex');
+  readonly #waiting = new Set<() => void>();
+  #events = 0;
+  #refused = 0;
+
+  constructor({ audit, gateway }: Settings, destinations: readonly Destination[], options: AuditOptions) {
+    const { buffer_entries: capacity, when_full: whenFull, trusted_proxies: trustedProxies } = gateway.audit;
+    this.#whenFull = whenFull;
+    this.#options = options;
+    this.#clock = options.clock ?? Date.now;
+    this.#record = {
+      trust: { trustedProxies, trustForwardedHeaders: audit.trust_forwarded_headers },
+      logApi: audit.log_api,
+      firstRefusal: options.firstRefusal,
+    };
+    const { changed } = options;
+    this.#sinks = destinations.map((one) => new Sink(one, { capacity, changed, progressed: () => this.#wake() }));
+  }
+
+  readonly observe = (exchange: Exchange, outcome: Outcome): void => {
+    try {
+      const moment = { id: this.#nextId(), at: this.#clock(), now: performance.now() };
+      const event = recordOf(exchange, outcome, moment, this.#record);
+      if (event) this.#push(event, exchange.refusal !== this.#options.unavailable);
+    } catch (error) {
+      this.#options.fault(error);
+    }
+  };
+
+  readonly append = (event: AuditEvent): void => this.#push(event, true);
+
+  readonly admit = (): undefined | Denial | Promise<undefined | Denial> => {
+    if (this.#whenFull === 'drop' || this.#hasRoom()) return undefined;
+    return this.#whenFull === 'block' ? this.#room() : this.#refuse();
+  };
+
+  readonly snapshot = (): AuditSnapshot => ({
+    events: this.#events,
+    refused: this.#refused,
+    sinks: this.#sinks.map((sink) => sink.snapshot()),
+  });
+
+  readonly close = async (graceMs: number): Promise<ReadonlyMap<string, number>> => {
+    const left = await Promise.all(this.#sinks.map(async (sink) => [sink.name, await sink.close(graceMs)] as const));
+    this.#wake();
+    return new Map(left.filter(([, count]) => count > 0));
+  };
+
+  /**
+   * @param admitted the request was let in: its event is kept also where there is no room any more, which is bounded by
+   * what is open. A request that was refused for want of room leaves an event only if there is some by then.
+   */
+  #push(event: AuditEvent, admitted: boolean): void {
+    this.#events += 1;
+    const entry = { event, line: toLine(event) };
+    const keep = admitted && this.#whenFull !== 'drop';
+    for (const sink of this.#sinks) sink.push(entry, keep);
+  }
+
+  #nextId(): string {
+    return `${this.#prefix}-${(this.#events + 1).toString(36)}`;
+  }
+
+  #hasRoom(): boolean {
+    return this.#sinks.every((sink) => !sink.isFull);
+  }
+
+  #refuse(): Denial {
+    this.#refused += 1;
+    return this.#options.unavailable;
+  }
+
+  /** Waits for room; a denial when there is none in time. */
+  async #room(): Promise<undefined | Denial> {
+    const end = performance.now() + BLOCK_MS;
+    while (!this.#hasRoom()) {
+      const left = end - performance.now();
+      if (left <= 0) return this.#refuse();
+      await this.#woken(left);
+    }
+    return undefined;
+  }
+
+  #woken(withinMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, withinMs);
+    this.#waiting.add(resolve);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#waiting.delete(resolve);
+    });
+  }
+
+  /** Entries have left: whoever waits for room looks again. */
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+}

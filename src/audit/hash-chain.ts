@@ -1,0 +1,54 @@
+import { hash } from 'node:crypto';
+
+/*
+ * Each line says the hash of the line before it and ends in its own: SHA-256, in hexadecimal, of its text up to
+ * `,"hash":`. So it covers everything in the line and, through the line before, all lines before that.
+ */
+
+/** What the first line of all names as the one before it. */
+export const GENESIS = '0'.repeat(64);
+
+/** Where a chain stands, and what the next line has to say beside. */
+export interface ChainEnd {
+  readonly last: string;
+  /** Hash of the piece of a line that an interrupted write has left before the next one. */
+  readonly torn: string | undefined;
+}
+
+/** A line of a chain, taken apart. */
+export interface ChainLine {
+  readonly prev: string;
+  readonly torn: string | undefined;
+  readonly hash: string;
+  /** The hash is that of the text. */
+  readonly sound: boolean;
+}
+
+const HEX = '([0-9a-f]{64})';
+const LINKS = new RegExp(`^,"prev":"${HEX}","hash":"${HEX}"\\}$`);
+const TORN = new RegExp(`^,"torn":"${HEX}"$`);
+const OWN_LENGTH = ',"hash":"'.length + 64 + '"}'.length;
+const PREV_LENGTH = ',"prev":"'.length + 64 + '"'.length;
+const TORN_LENGTH = ',"torn":"'.length + 64 + '"'.length;
+
+/** SHA-256 in hexadecimal. */
+export function sha256(text: string | Buffer): string {
+  return hash('sha256', text, 'hex');
+}
+
+/** A line with its links, and its hash. @param line a JSON object */
+export function link(line: string, { last, torn }: ChainEnd): { readonly line: string; readonly hash: string } {
+  const gap = torn === undefined ? '' : `,"torn":"${torn}"`;
+  const text = `${line.slice(0, -1)}${gap},"prev":"${last}"`;
+  const own = sha256(text);
+  return { line: `${text},"hash":"${own}"}`, hash: own };
+}
+
+/** Reads a line of a chain, one character per byte; `undefined` = it is none. */
+export function readLink(line: string): ChainLine | undefined {
+  const [, prev, own] = LINKS.exec(line.slice(-PREV_LENGTH - OWN_LENGTH)) ?? [];
+  if (prev === undefined || own === undefined || !line.startsWith('{')) return undefined;
+  const text = line.slice(0, -OWN_LENGTH);
+  const torn = TORN.exec(text.slice(-TORN_LENGTH - PREV_LENGTH, -PREV_LENGTH))?.[1];
+  return { prev, torn, hash: own, sound: sha256(Buffer.from(text, 'latin1')) === own };
+}

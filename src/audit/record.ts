@@ -1,0 +1,115 @@
+import type { Exchange, Outcome } from '../exchange.ts';
+import type { References } from '../policy/decide.ts';
+import type { Denial } from '../policy/denial.ts';
+import type { Operation, Target } from '../policy/operation.ts';
+import type { Rule, Shadowed } from '../policy/rules.ts';
+import { requestIdOf } from '../request-id.ts';
+import { type AuditEvent, bounded, boundedError, boundedNames } from './event.ts';
+import { type RemoteTrust, remoteOf } from './remote.ts';
+
+/** What an event is made of beside the exchange. */
+export interface RecordOptions {
+  readonly trust: RemoteTrust;
+  /** Name the API in each event. */
+  readonly logApi: boolean;
+  /** The first of the rules that refuses. */
+  readonly firstRefusal: (
+    rules: readonly Rule[],
+    operation: Operation,
+    target: Target,
+    found: References | undefined,
+  ) => Shadowed | undefined;
+}
+
+/** When an exchange ended, and what its event is called. */
+export interface RecordMoment {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Monotonic milliseconds, on the exchange's clock. */
+  readonly now: number;
+}
+
+/** The event of an exchange that has ended. `undefined` = not audited: operations that are open to everybody. */
+export function recordOf(
+  exchange: Exchange,
+  outcome: Outcome,
+  moment: RecordMoment,
+  options: RecordOptions,
+): AuditEvent | undefined {
+  const { resolution, principal, shadowed } = exchange;
+  const operation = resolution?.operation;
+  if (operation?.requires.scope === 'public') return undefined;
+  const target = resolution ? namedTarget(resolution.target, exchange.references) : undefined;
+  const collection = target?.kind === 'collection' ? target.name : undefined;
+  const names = collection === undefined ? [] : [collection];
+  const verdict = verdictOf(exchange);
+  return {
+    timestamp: new Date(moment.at).toISOString(),
+    method: operation?.audit ?? operation?.name ?? 'unresolved',
+    api: options.logApi ? exchange.protocol : undefined,
+    auth_type: principal?.authType ?? 'None',
+    subject: principal?.subject === undefined ? undefined : bounded(principal.subject),
+    remote: remoteOf(exchange, options.trust) || undefined,
+    collection: collection === undefined ? undefined : bounded(collection),
+    tracing_id: requestIdOf(exchange),
+    result: verdict.result,
+    error: verdict.error === undefined ? undefined : boundedError(verdict.error),
+    id: moment.id,
+    key: principal?.keyId,
+    operation: operation?.name ?? 'unresolved',
+    ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
+    rule: operation && target && verdict.judged ? ruleOf(exchange, operation, target, options) : undefined,
+    would_deny: shadowed && { rule: shadowed.rule, error: boundedError(textOf(shadowed.denial)) },
+    status: outcome.status,
+    upstream_status: upstreamStatus(exchange, outcome),
+    duration_ms: Math.max(0, Math.round((moment.now - exchange.startedAt) * 1000) / 1000),
+    bytes_in: outcome.received,
+    bytes_out: outcome.sent,
+  };
+}
+
+function namedTarget(target: Target, found: References | undefined): Target {
+  if (target.kind !== 'in-message' || found?.target === undefined) return target;
+  return { kind: 'collection', name: found.target };
+}
+
+interface Verdict {
+  readonly result: AuditEvent['result'];
+  readonly error: string | undefined;
+  /** The access was judged and refused. */
+  readonly judged: boolean;
+}
+
+/** Refused is what upstream was never asked for; what failed behind a permit was allowed and has an error. */
+function verdictOf({ decision, refusal }: Exchange): Verdict {
+  if (decision?.kind === 'permit') {
+    if (!refusal) return { result: 'ok', error: undefined, judged: false };
+    return { result: refusal.why === 'fault' ? 'ok' : 'denied', error: textOf(refusal), judged: false };
+  }
+  const denial = decision?.kind === 'denial' ? decision : refusal;
+  if (!denial) return { result: 'denied', error: 'the client left before a decision', judged: false };
+  return { result: 'denied', error: textOf(denial), judged: denial.why === 'access' };
+}
+
+/** Upstream refuses the unknown without a word. */
+function textOf({ message, why }: Denial): string {
+  return message === '' && why === 'unknown' ? 'unknown operation' : message;
+}
+
+function ruleOf(
+  { principal, references }: Exchange,
+  operation: Operation,
+  target: Target,
+  { firstRefusal }: RecordOptions,
+): string | undefined {
+  const enforced = principal?.bounds?.enforced;
+  return enforced && firstRefusal(enforced, operation, target, references)?.rule;
+}
+
+/** A status that is not the refusal's own was upstream's: its answer had begun when it failed. */
+function upstreamStatus({ forwardedAt, refusal, protocol }: Exchange, { status }: Outcome): number | null {
+  if (forwardedAt === 0 || status === undefined) return null;
+  const ours = protocol === 'rest' ? refusal?.status : refusal?.code;
+  return status === ours ? null : status;
+}

@@ -1,0 +1,38 @@
+import type { Exchange } from '../exchange.ts';
+import { isAddress } from './sockets.ts';
+
+/** Which proxies are believed about the client's address. */
+export interface RemoteTrust {
+  /** How many proxies in front each add one entry; 0 = none. */
+  readonly trustedProxies: number;
+  /** Upstream's setting: the first entry, whoever wrote it. */
+  readonly trustForwardedHeaders: boolean;
+}
+
+/**
+ * The client's address for the audit. With trusted proxies the entry that the outermost of them wrote: so many from the
+ * right, over all headers of the name. An entry that is no address, or is not there, is not believed: then it is the peer.
+ */
+export function remoteOf({ headers, remote }: Pick<Exchange, 'headers' | 'remote'>, trust: RemoteTrust): string {
+  const { trustedProxies, trustForwardedHeaders } = trust;
+  if (trustedProxies === 0 && !trustForwardedHeaders) return remote;
+  const entries = forwardedFor(headers);
+  const entry = trustedProxies > 0 ? entries.at(-trustedProxies) : entries[0];
+  return (entry === undefined ? undefined : addressOf(entry)) ?? remote;
+}
+
+function forwardedFor(headers: readonly string[]): readonly string[] {
+  const entries: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === 'x-forwarded-for') entries.push(...(headers[i + 1] ?? '').split(','));
+  }
+  return entries;
+}
+
+/** `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`; `undefined` = none of them. */
+function addressOf(entry: string): string | undefined {
+  const text = entry.trim();
+  const [, bracketed, dotted] = /^(?:\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(text) ?? [];
+  const address = bracketed ?? dotted ?? text;
+  return isAddress(address) ? address : undefined;
+}

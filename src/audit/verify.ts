@@ -1,0 +1,112 @@
+import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
+import { compareFileNames, parseFileName } from './file-name.ts';
+import { GENESIS, readLink, sha256 } from './hash-chain.ts';
+
+/** What was found of one chain. */
+export type Verified =
+  | {
+      readonly ok: true;
+      readonly lines: number;
+      /** Pieces of lines that interrupted writes have left, each vouched for by the line behind it. */
+      readonly torn: number;
+      /** The chain begins here; else lines before the first one were not given. */
+      readonly whole: boolean;
+      /** Hash of the last line: to be compared with one that is kept elsewhere. */
+      readonly last: string;
+    }
+  | { readonly ok: false; readonly file: string; readonly line: number; readonly reason: string };
+
+/** Longer lines than any that is written; they are not gathered. */
+const MAX_LINE = 1_048_576;
+const LINE_BREAK = 0x0a;
+
+/** Puts files in the order they were written in, one list for each worker; names that say nothing keep their order. */
+export function orderFiles(paths: readonly string[]): readonly (readonly string[])[] {
+  const chains = new Map<number | undefined | 'other', string[]>();
+  for (const path of paths) {
+    const name = parseFileName(basename(path));
+    const chain = name ? name.worker : 'other';
+    chains.set(chain, [...(chains.get(chain) ?? []), path]);
+  }
+  return [...chains.values()].map((files) => files.toSorted(compareByName));
+}
+
+function compareByName(left: string, right: string): number {
+  const [first, second] = [parseFileName(basename(left)), parseFileName(basename(right))];
+  return first && second ? compareFileNames(first, second) : 0;
+}
+
+/**
+ * Follows one chain through its files, in the order given, whatever their size. Rejects when a file cannot be read.
+ *
+ * @param progress called for each piece read, with the bytes so far
+ */
+export async function verifyChain(files: readonly string[], progress: (bytes: number) => void): Promise<Verified> {
+  const chain = new ChainReader();
+  let bytes = 0;
+  for (const file of files) {
+    let number = 0;
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of createReadStream(file, { highWaterMark: 1_048_576 })) {
+      const piece: Buffer = chunk;
+      bytes += piece.length;
+      progress(bytes);
+      const text = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
+      let from = 0;
+      for (let end = text.indexOf(LINE_BREAK); end >= 0; end = text.indexOf(LINE_BREAK, from)) {
+        number += 1;
+        const reason = chain.next(text.toString('latin1', from, end), file, number);
+        if (reason !== undefined) return { ok: false, file, line: number, reason };
+        from = end + 1;
+      }
+      rest = text.subarray(from);
+      if (rest.length > MAX_LINE) return { ok: false, file, line: number + 1, reason: 'the line is too long' };
+    }
+    if (rest.length > 0) {
+      const reason = chain.next(rest.toString('latin1'), file, number + 1);
+      if (reason !== undefined) return { ok: false, file, line: number + 1, reason };
+    }
+  }
+  return chain.end();
+}
+
+/** Where a chain stands. Text is one character per byte, as it is hashed. */
+class ChainReader {
+  #last: string | undefined;
+  #whole = false;
+  #lines = 0;
+  #torn = 0;
+  /** Lines without links that the next one has to vouch for, and where the first stands. */
+  #unlinked: string[] = [];
+  #at = { file: '', line: 0 };
+
+  /** Takes the next line; a text says what is wrong with it. */
+  next(line: string, file: string, number: number): string | undefined {
+    const found = readLink(line);
+    if (!found) {
+      if (this.#unlinked.length === 0) this.#at = { file, line: number };
+      this.#unlinked.push(line);
+      return this.#unlinked.length > MAX_UNLINKED ? 'the line has no hash' : undefined;
+    }
+    if (!found.sound) return 'the line was changed: its hash does not fit';
+    if (this.#last === undefined) this.#whole = found.prev === GENESIS;
+    else if (found.prev !== this.#last) return 'the line does not follow the one before it';
+    const torn = this.#unlinked.length > 0 ? sha256(Buffer.from(this.#unlinked.join('\n'), 'latin1')) : undefined;
+    if (torn !== found.torn) return torn ? 'a line before it has no hash' : 'the piece of a line before it is gone';
+    this.#torn += this.#unlinked.length;
+    this.#unlinked = [];
+    this.#last = found.hash;
+    this.#lines += 1;
+    return undefined;
+  }
+
+  end(): Verified {
+    if (this.#unlinked.length > 0) return { ok: false, ...this.#at, reason: 'the line has no hash' };
+    if (this.#last === undefined) return { ok: false, ...this.#at, line: 1, reason: 'there is no line' };
+    return { ok: true, lines: this.#lines, torn: this.#torn, whole: this.#whole, last: this.#last };
+  }
+}
+
+/** Interrupted writes in a row; more are no chain. */
+const MAX_UNLINKED = 16;

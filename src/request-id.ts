@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import type { Exchange } from './exchange.ts';
+
+/* One id for each request: what the client's system calls it, or a fresh one. It decides nothing. */
+
+/** What an id may be made of: safe in a header, a log line and a file name. */
+const WELL_FORMED = /^[A-Za-z0-9][\w.:/+=@~-]{0,127}$/;
+
+/** Headers that name a request, most telling first. Upstream: the same, Qdrant v1.18.0. */
+const NAMES = ['x-request-id', 'x-tracing-id', 'traceparent'] as const;
+
+/** The parts of a `traceparent` header. */
+export interface TraceParent {
+  /** 32 and 16 hexadecimal digits, lower case, not all zero. */
+  readonly traceId: string;
+  readonly spanId: string;
+  /** One byte; bit 0 = sampled. */
+  readonly flags: number;
+}
+
+const TRACE_PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/** Reads `traceparent` as W3C Trace Context, section 3.2, asks; `undefined` = it must not be used. */
+export function parseTraceParent(text: string): TraceParent | undefined {
+  const [, version, traceId = '', spanId = '', flags = '', rest] = TRACE_PARENT.exec(text) ?? [];
+  if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  return { traceId, spanId, flags: Number.parseInt(flags, 16) };
+}
+
+/** The id a request came with: the first of its headers that is well-formed; `undefined` = none. */
+export function suppliedRequestId(headers: readonly string[]): string | undefined {
+  for (const name of NAMES) {
+    const value = firstValue(headers, name);
+    if (value === undefined) continue;
+    const id = name === 'traceparent' ? parseTraceParent(value)?.traceId : value;
+    if (id !== undefined && WELL_FORMED.test(id)) return id;
+  }
+  return undefined;
+}
+
+/** The id of a request, the same whoever asks. */
+export function requestIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): string {
+  exchange.requestId ??= suppliedRequestId(exchange.headers) ?? randomUUID();
+  return exchange.requestId;
+}
+
+/**
+ * The id that upstream would not hear otherwise: one that somebody here has asked for and that is ours. `undefined` =
+ * nothing is to be added; a request nobody asked about gets none.
+ */
+export function createdRequestId({ headers, requestId }: Pick<Exchange, 'headers' | 'requestId'>): string | undefined {
+  return requestId === undefined || suppliedRequestId(headers) === requestId ? undefined : requestId;
+}
+
+/** The first value of a header. @param name in lower case */
+export function firstValue(headers: readonly string[], name: string): string | undefined {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const candidate = headers[i] ?? '';
+    if (candidate.length === name.length && candidate.toLowerCase() === name) return headers[i + 1];
+  }
+  return undefined;
+}

@@ -16,6 +16,7 @@ import {
   restTls,
   restUpstreamOptions,
 } from './listeners.ts';
+import { createExchangeLog } from './observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
 import type { GatewaySnapshot } from './observability/snapshot.ts';
 import { AUDIT_UNAVAILABLE } from './policy/denial.ts';
@@ -99,7 +100,8 @@ export async function createGateway(
   const lookup = createUpstreamLookup(own);
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
-  const parts = createParts(authenticator, policy, audit ? [...observers, audit.observe] : observers, audit, log);
+  const watching = [...observers, createExchangeLog(log), ...(audit ? [audit.observe] : [])];
+  const parts = createParts(authenticator, policy, watching, audit, log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
   let stopWatching = (): void => undefined;

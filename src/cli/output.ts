@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problem.ts';
+import { stderrDestination } from '../observability/destination.ts';
 import { exitCode } from './exit-code.ts';
 
 /** Where a command writes: results to `out`, everything meant for a person to `err`. */
@@ -7,7 +8,8 @@ export type Output = { readonly out: (text: string) => void; readonly err: (text
 /** The streams of the process. */
 export const processOutput: Output = {
   out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
+  // In line with the log, and as little held up by a reader that stops.
+  err: (text) => stderrDestination().write(text),
 };
 
 /** A mistake of the caller: its text is all that is shown. */

@@ -1,7 +1,8 @@
-import { destination, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import { type Destination, stderrDestination } from './destination.ts';
 
 /** How we run: faults, starts, reloads. Who did what is the audit's. One JSON line each, on stderr. */
-export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'> & {
+export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'isLevelEnabled'> & {
   /** From now on. */
   readonly setLevel: (level: LogLevel) => void;
 };
@@ -11,8 +12,8 @@ const REDACTED = ['headers', 'rawHeaders', 'credential', 'token', 'authorization
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off';
 
-/** A log on stderr, so that stdout stays free for the command's own output. */
-export function createLog(level: LogLevel): Log {
+/** A log on stderr, so that stdout stays free for the command's own output. A reader that stops holds up nothing. */
+export function createLog(level: LogLevel, destination: Pick<Destination, 'write'> = stderrDestination()): Log {
   const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,
@@ -22,7 +23,7 @@ export function createLog(level: LogLevel): Log {
         remove: true,
       },
     },
-    destination({ fd: 2, sync: true }),
+    { write: destination.write },
   );
   return Object.assign(logger, {
     setLevel: (next: LogLevel) => {

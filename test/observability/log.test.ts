@@ -1,5 +1,11 @@
 import t from 'tap';
-import { createThrottle, describeFault } from '../../src/observability/log.ts';
+import { type Exchange, unbegun } from '../../src/exchange.ts';
+import { OPEN_PRINCIPAL } from '../../src/identity/key-ring.ts';
+import { createExchangeLog } from '../../src/observability/exchange-log.ts';
+import { createLog, createThrottle, describeFault, type LogLevel } from '../../src/observability/log.ts';
+import { REST_OPERATIONS } from '../../src/operations/rest.ts';
+import { GLOBAL_REQUIRED, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { NO_TARGET, type Operation } from '../../src/policy/operation.ts';
 
 t.test('no more lines a second than allowed, and none is forgotten', async (t) => {
   let now = 1000;
@@ -15,4 +21,52 @@ t.test('of an error only its class, code and place are logged, never its message
   t.match(described, { fault: 'TypeError', code: 'ERR_X' });
   t.notMatch(JSON.stringify(described), /eyJ/);
   t.same(describeFault('eyJ'), { fault: 'string' });
+});
+
+t.test('at debug each refused exchange has a line, at trace each one; none names a credential', async (t) => {
+  const principal = { ...OPEN_PRINCIPAL, keyId: 'api_key' };
+  const resolution = { operation: REST_OPERATIONS[0] as Operation, target: NO_TARGET };
+  const exchange = (more: Partial<Exchange>): Exchange => ({
+    protocol: 'rest',
+    headers: ['api-key', 'secret-0123456789'],
+    remote: '10.0.0.1',
+    resolution,
+    principal,
+    ...unbegun(),
+    ...more,
+  });
+  const cases = [
+    ['passed', exchange({}), 200],
+    ['refused', exchange({ principal: undefined, refusal: MISSING_CREDENTIAL }), 401],
+    ['would be refused', exchange({ shadowed: { rule: 'no-writes', denial: GLOBAL_REQUIRED } }), 200],
+  ] as const;
+  const linesAt = (level: LogLevel) => {
+    let text = '';
+    const observe = createExchangeLog(createLog(level, { write: (line) => (text += line) }));
+    for (const [, one, status] of cases) observe(one, { status, received: 0, sent: 0 });
+    t.notMatch(text, /secret/);
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => ({ ...JSON.parse(line), time: 0 }));
+  };
+  const [passed, refused, shadowed] = [
+    { level: 10, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200, msg: 'passed' },
+    {
+      level: 20,
+      time: 0,
+      protocol: 'rest',
+      operation: 'service.root',
+      status: 401,
+      reason: 'authentication',
+      msg: 'refused',
+    },
+    {
+      ...{ level: 20, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200 },
+      ...{ reason: 'access', rule: 'no-writes', msg: 'would be refused' },
+    },
+  ];
+  t.strictSame(linesAt('trace'), [passed, refused, shadowed]);
+  t.strictSame(linesAt('debug'), [refused, shadowed]);
+  t.strictSame(linesAt('info'), []);
 });

@@ -1,0 +1,16 @@
+import type { Exchange, Outcome } from '../exchange.ts';
+import type { Log } from './log.ts';
+
+/** One line for each refused exchange at level debug, for each one at level trace. An observer of exchanges. */
+export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outcome) => void {
+  return (exchange, { status }) => {
+    const refused = exchange.refusal ?? exchange.shadowed?.denial;
+    const level = refused ? 'debug' : 'trace';
+    if (!log.isLevelEnabled(level)) return;
+    const { protocol, requestId, shadowed } = exchange;
+    const operation = exchange.resolution?.operation.name;
+    const key = exchange.principal?.keyId;
+    const what = { protocol, operation, key, status, reason: refused?.why, rule: shadowed?.rule, requestId };
+    log[level](what, refused ? (exchange.refusal ? 'refused' : 'would be refused') : 'passed');
+  };
+}

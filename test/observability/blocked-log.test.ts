@@ -65,7 +65,7 @@ async function startBlocked(
     }
     throw new Error(`not said: ${pattern} in ${said.slice(-500)}`);
   };
-  const [, port] = await until(/^rest listens on \S+:(\d+)[^]*^grpc listens on .*\n/m);
+  const [, port] = await until(/^rest listens on \S+:(\d+)[\s\S]*^grpc listens on .*\n/m);
   const resident = () => Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1]) / 256;
   return { child, port: Number(port), until, resident, closePipe: pipe.close };
 }

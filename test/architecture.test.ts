@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   upstream: ['policy', 'config'],
   audit: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts'],
   // What a process knows of itself holds what its audit knows.
-  observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts', 'audit'],
+  observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts', 'audit', 'revocation'],
   revocation: ['policy', 'identity', 'config'],
   'exchange.ts': ['policy', 'identity', 'operations'],
   'request-id.ts': ['exchange.ts'],
@@ -294,6 +294,15 @@ const RULES: readonly Rule[] = [
       'rest/health-answer.ts': `import { request } from 'undici';`,
     },
     found: ['rest/health-answer.ts: undici'],
+  },
+  {
+    name: '@redis/client is imported by revocation/redis-link.ts only',
+    find: owned(/^@redis\//, ['revocation/redis-link.ts'], 'types too'),
+    broken: {
+      'revocation/redis-link.ts': `import { createClient } from '@redis/client';`,
+      'supervisor.ts': `import type { RedisClientType } from '@redis/client';`,
+    },
+    found: ['supervisor.ts: @redis/client'],
   },
   {
     name: 'no default export',

@@ -210,8 +210,10 @@ const revocation = z.strictObject({
     'Redis server that shares revocations between gateways',
     true,
   ),
+  redis_ca: optionalText('CA to trust for rediss addresses, PEM; unset: the CAs of the runtime'),
   redis_prefix: text('qdrant-gateway:', 'what the names of keys and channels in Redis begin with'),
   refresh_ms: whole([100, DAY_MS], 10_000, 'time between full readings from Redis, beside what is published'),
+  unavailable_after_ms: whole([100, DAY_MS], 5000, 'time Redis may be out of reach before `when_unavailable` applies'),
   when_unavailable: choice(
     ['closed', 'open'],
     'closed',

@@ -1,3 +1,5 @@
+import type { RevocationReport, Revoked } from '../revocation/report.ts';
+
 /** What asked for a reload. */
 export type ReloadCause = 'start' | 'files' | 'signal' | 'admin' | 'interval';
 
@@ -19,4 +21,11 @@ export type Reload =
 export interface Operator {
   /** Reads everything anew and puts it in force; what cannot be used leaves everything as it was. Never rejects. */
   reload(cause: ReloadCause): Promise<Reload>;
+  /**
+   * Takes back a token, a subject, a signing key, or what was issued before a time. `request` as it came (JSON): it is
+   * checked here. Resolves once it is in force in every serving process. Never rejects.
+   */
+  revoke(request: unknown): Promise<Revoked>;
+  /** What is revoked now, and how its sources are. Holds claims: for the operator's eyes, never for a log. */
+  revocations(): RevocationReport;
 }

@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, type Stats } from 'node:fs';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ConfigError, reason } from '../config/problem.ts';
+import { byId, entryId, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
+import { addEntry, readRevocations } from './file-text.ts';
+import { StoreFault } from './source.ts';
+
+/** How long a writer waits for another one, and after which time that one is taken for dead. */
+const LOCK_WAIT_MS = 5000;
+const LOCK_STALE_MS = 30_000;
+const LOCK_PAUSE_MS = 10;
+
+/**
+ * Adds an entry to the file, all or nothing, also when other processes add at the same time. Answers what stands in it
+ * then. Rejects with a `StoreFault`.
+ */
+export async function appendToFile(
+  file: string,
+  entry: RevocationEntry,
+): Promise<ReadonlyMap<string, RevocationEntry>> {
+  try {
+    // A link stays one: what it points to is replaced.
+    const path = await realpath(resolve(file));
+    return await withLock(`${path}.lock`, () => replace(file, path, entry));
+  } catch (error) {
+    if (error instanceof StoreFault) throw error;
+    const why = error instanceof ConfigError ? 'it cannot be read' : reason(error);
+    throw new StoreFault(`the revocation file could not be written (${why}): put the entry in when it can`);
+  }
+}
+
+async function replace(
+  file: string,
+  path: string,
+  entry: RevocationEntry,
+): Promise<ReadonlyMap<string, RevocationEntry>> {
+  for (;;) {
+    const before = await stat(path);
+    const text = readFileSync(path, 'utf8');
+    const entries = byId(readRevocations(file, text));
+    if (entries.has(entryId(entry))) return entries;
+    if (entries.size >= MAX_ENTRIES) throw new StoreFault(TOO_MANY);
+    const next = addEntry(file, text, entry);
+    const temporary = `${path}.${randomUUID()}`;
+    try {
+      await writeDurably(temporary, next, before);
+      // Somebody's editor was quicker: what it wrote must not be lost.
+      if (isSame(before, await stat(path))) {
+        await rename(temporary, path);
+        await syncFolder(dirname(path));
+        return new Map([...entries, [entryId(entry), entry]]);
+      }
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+}
+
+function isSame(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;
+}
+
+async function writeDurably(path: string, text: string, { mode, uid, gid }: Stats): Promise<void> {
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.chmod(mode & 0o7777);
+    await keepOwner(handle, uid, gid);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Only root may give files away; for others the file becomes their own. */
+async function keepOwner(handle: FileHandle, uid: number, gid: number): Promise<void> {
+  const made = await handle.stat();
+  if (made.uid !== uid || made.gid !== gid) await handle.chown(uid, gid).catch(() => undefined);
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
+  const end = performance.now() + LOCK_WAIT_MS;
+  for (;;) {
+    try {
+      await (await open(lock, 'wx', 0o600)).close();
+      break;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+    if (performance.now() > end) throw new StoreFault(`the revocation file is locked by \`${lock}\``);
+    await breakStale(lock);
+    await pause(LOCK_PAUSE_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+/** A writer that died holds its lock for ever. */
+async function breakStale(lock: string): Promise<void> {
+  const found = await stat(lock).catch(() => undefined);
+  if (found && Date.now() - found.mtimeMs > LOCK_STALE_MS) await rm(lock, { force: true });
+}

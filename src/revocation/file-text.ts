@@ -1,0 +1,147 @@
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, YAMLMap } from 'yaml';
+import { ConfigError, type Problem } from '../config/problem.ts';
+import { isEntry, MAX_ENTRIES, type RevocationEntry, readEntry } from './entry.ts';
+
+/*
+ * The revocation file: YAML with a list `revocations`. What the gateway adds stands on a line of its own, as a flow
+ * mapping with JSON's quotes. Such lines are read by themselves: ten thousand of them cost a YAML parser a second, in
+ * which nothing else would run.
+ */
+
+/** Largest file that is read. */
+export const MAX_FILE_BYTES = 67_108_864;
+/** Problems that are told of one file. */
+const MAX_PROBLEMS = 20;
+const OWN_LINE = /^ {2}- (\{ ".*" ?: .*\})$/;
+
+/** The entry as the gateway writes it. */
+function flowText(entry: object): string {
+  const members = Object.entries(entry).filter(([, value]) => value !== undefined);
+  return `{ ${members.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`).join(', ')} }`;
+}
+
+function ownLine(entry: RevocationEntry): string {
+  return `  - ${flowText(entry)}`;
+}
+
+/** The entry on a line that is exactly as the gateway writes one; anything else is left to the YAML parser. */
+function readOwnLine(line: string): RevocationEntry | undefined {
+  const [, flow] = OWN_LINE.exec(line) ?? [];
+  if (flow === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(flow);
+  } catch {
+    return undefined;
+  }
+  // INVARIANT: written the same again, so no member stands there twice.
+  if (typeof value !== 'object' || value === null || flowText(value) !== flow) return undefined;
+  const read = readEntry(value);
+  return isEntry(read) ? read : undefined;
+}
+
+/**
+ * The entries of a file. Places are `file:line:column`; no problem quotes a value.
+ *
+ * @throws ConfigError with every problem, up to a number
+ */
+export function readRevocations(file: string, text: string): readonly RevocationEntry[] {
+  const entries: RevocationEntry[] = [];
+  const rest = text.split('\n').map((line) => {
+    const entry = readOwnLine(line);
+    if (entry === undefined) return line;
+    entries.push(entry);
+    return '';
+  });
+  entries.push(...readDocument(file, rest.join('\n'), entries.length > 0));
+  if (entries.length > MAX_ENTRIES) {
+    throw new ConfigError([{ place: file, message: `more than ${MAX_ENTRIES} revocations` }]);
+  }
+  return entries;
+}
+
+/** @param mayBeEmpty lines of the list were taken out already */
+function readDocument(file: string, text: string, mayBeEmpty: boolean): RevocationEntry[] {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const at = (node: unknown): string => {
+    const { line, col } = lines.linePos(startOf(node));
+    return `${file}:${line}:${col}`;
+  };
+  if (document.errors.length > 0) {
+    // The parser's own text may quote the line.
+    throw refused(
+      document.errors.map(({ pos: [start], code }) => {
+        const message = `not valid yaml (${code.toLowerCase().replaceAll('_', ' ')})`;
+        return { place: at({ range: [start] }), message };
+      }),
+    );
+  }
+  const root = document.contents;
+  const pairs = isMap(root) ? root.items : [];
+  const list = pairs[0]?.value;
+  if (pairs.length !== 1 || !isScalar(pairs[0]?.key) || pairs[0].key.value !== 'revocations') {
+    // An empty file may be one that is being written.
+    throw refused([
+      {
+        place: at(root),
+        message: 'the file must hold a list `revocations` and nothing else; it may be empty: `revocations: []`',
+      },
+    ]);
+  }
+  if (mayBeEmpty && (list === null || (isScalar(list) && list.value === null))) return [];
+  if (!isSeq(list)) throw refused([{ place: at(list ?? pairs[0].key), message: '`revocations` must be a list' }]);
+  const problems: Problem[] = [];
+  const entries = list.items.flatMap((item) => {
+    const read = readEntry(isMap(item) ? item.toJS(document) : undefined);
+    if (isEntry(read)) return read;
+    problems.push(...read.map(({ member, message }) => ({ place: at(memberOf(item, member) ?? item), message })));
+    return [];
+  });
+  if (problems.length > 0) throw refused(problems);
+  return entries;
+}
+
+function refused(problems: readonly Problem[]): ConfigError {
+  const more = problems.length - MAX_PROBLEMS;
+  const shown = problems.slice(0, MAX_PROBLEMS);
+  const place = shown[0]?.place ?? '';
+  return new ConfigError(more > 0 ? [...shown, { place, message: `and ${more} more problems` }] : shown);
+}
+
+function startOf(node: unknown): number {
+  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range)) return 0;
+  return Number(node.range[0]);
+}
+
+function memberOf(item: unknown, member: string | undefined): unknown {
+  if (!(item instanceof YAMLMap) || member === undefined) return undefined;
+  const pair = item.items.find(({ key }) => isScalar(key) && key.value === member);
+  return pair?.value ?? pair?.key;
+}
+
+/**
+ * The text of the file with one more entry. Comments and what else the operator wrote stay.
+ *
+ * @throws ConfigError when the text cannot be used as it is
+ */
+export function addEntry(file: string, text: string, entry: RevocationEntry): string {
+  const before = readRevocations(file, text).length;
+  const line = ownLine(entry);
+  const lines = text.split('\n');
+  const last = lines.findLastIndex((one) => readOwnLine(one) !== undefined);
+  const next = last >= 0 ? lines.toSpliced(last + 1, 0, line).join('\n') : addFirst(text, entry);
+  // INVARIANT: what is written reads as what was there and the entry.
+  if (readRevocations(file, next).length === before + 1) return next;
+  throw new ConfigError([{ place: file, message: 'an entry cannot be added to a file of this form' }]);
+}
+
+function addFirst(text: string, entry: RevocationEntry): string {
+  const document = parseDocument(text);
+  const list = document.get('revocations');
+  if (isSeq(list)) {
+    list.flow = false;
+    list.add(parseDocument(flowText(entry)).contents);
+  }
+  return document.toString({ lineWidth: 0 });
+}

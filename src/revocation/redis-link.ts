@@ -1,0 +1,123 @@
+import { createClient } from '@redis/client';
+import type { RedisAddress } from './settings.ts';
+
+/** A field that is always there. Without it the hash is not the one that was read before. */
+export const MARKER = '@';
+
+/** What the hash held at one moment. */
+export interface RedisReading {
+  /** Tells one run of the server from another; `undefined` = it does not say. */
+  readonly run: string | undefined;
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+/** One connection to Redis, from its opening to its first fault. It is not mended: another one is opened. */
+export interface RedisLink {
+  /** The whole hash. Rejects when it holds more than `most` fields. */
+  read(most: number): Promise<RedisReading>;
+  /** How many fields the hash holds, the marker among them. */
+  count(): Promise<number>;
+  /** Sets fields and the marker, and tells every subscriber. */
+  write(fields: Readonly<Record<string, string>>): Promise<void>;
+  /** Takes fields out. What is over is nobody's news. */
+  remove(fields: readonly string[]): Promise<void>;
+  ping(): Promise<void>;
+  close(): void;
+}
+
+export interface RedisLinkOptions {
+  /** Longest wait for the connection, and for the answer to each command. */
+  readonly deadlineMs: number;
+  /** Something was published. */
+  readonly changed?: () => void;
+  /** The connection is gone. */
+  readonly lost?: () => void;
+}
+
+/** Something that is no fault of the connection; the text is ours. */
+export class RedisFault extends Error {
+  readonly code = 'ERR_REDIS';
+}
+
+/**
+ * Opens a connection. With `changed`, it is subscribed before this resolves, so that nothing published after the first
+ * reading is missed.
+ *
+ * Commands and messages share it (RESP3, Redis 6 or later): when one is silent, so is the other. The library's own
+ * reconnecting is off, for it knows no server that is there but hangs.
+ */
+export async function openRedisLink(address: RedisAddress, options: RedisLinkOptions): Promise<RedisLink> {
+  const { deadlineMs, changed, lost } = options;
+  const { prefix } = address;
+  const hash = `${prefix}revocations`;
+  const channel = `${prefix}revocations:changed`;
+  const client = createClient({ ...clientOptions(address, deadlineMs) });
+  client.on('error', () => lost?.());
+  const close = (): void => {
+    // Rejects what is under way; throws when it never was open.
+    if (client.isOpen) client.destroy();
+  };
+  const within = <T>(work: Promise<T>): Promise<T> => deadline(work, deadlineMs);
+
+  try {
+    await within(client.connect());
+    if (changed) await within(client.subscribe(channel, changed));
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    async read(most) {
+      const [count, info] = await within(Promise.all([client.hLen(hash), client.info('server').catch(() => '')]));
+      if (count > most) throw new RedisFault(`more than ${most} revocations`);
+      const fields = await within(client.hGetAll(hash));
+      return { run: /^run_id:(\w+)/m.exec(info)?.[1], fields: new Map(Object.entries(fields)) };
+    },
+    count: () => within(client.hLen(hash)),
+    async write(fields) {
+      // Not in a transaction: Redis 7.0 puts a message to oneself inside the transaction's answer, which nobody can read.
+      await within(Promise.all([client.hSet(hash, { ...fields, [MARKER]: '1' }), client.publish(channel, '1')]));
+    },
+    async remove(fields) {
+      await within(client.hDel(hash, [...fields]));
+    },
+    async ping() {
+      await within(client.ping());
+    },
+    close,
+  };
+}
+
+function clientOptions({ host, port, tls, ca, username, password, database }: RedisAddress, deadlineMs: number) {
+  const base = { host, port, connectTimeout: deadlineMs, reconnectStrategy: false as const };
+  return {
+    socket: tls ? { ...base, tls: true as const, ...(ca ? { ca } : {}) } : base,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    database,
+    RESP: 3 as const,
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled' as const,
+  };
+}
+
+async function deadline<T>(work: Promise<T>, ms: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new RedisFault(`no answer within ${ms} ms`)), ms);
+  // It may still reject when nobody waits any more.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What may be told of a fault: a system code, the first word of Redis's answer, or a text of ours. */
+export function describeRedisFault(error: unknown): string {
+  if (error instanceof RedisFault) return error.message;
+  if (!(error instanceof Error)) return 'unknown error';
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  const [word = ''] = error.message.split(' ');
+  return /^[A-Z]{3,}$/.test(word) ? word : error.name === 'Error' ? 'connection lost' : error.name;
+}

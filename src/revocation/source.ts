@@ -1,0 +1,26 @@
+import type { RevocationEntry } from './entry.ts';
+import type { RevocationSource } from './report.ts';
+
+/** Where a store tells how it runs. No text or field holds a claim or a credential. */
+export interface RevocationLog {
+  readonly info: (fields: object, text: string) => void;
+  readonly warn: (fields: object, text: string) => void;
+  readonly error: (fields: object, text: string) => void;
+}
+
+/** What keeps revocations beyond this process. */
+export interface EntrySource {
+  /** What is known now. */
+  readonly entries: () => Iterable<RevocationEntry>;
+  /** Nobody can tell what is revoked. */
+  readonly unknown: () => boolean;
+  /** Puts an entry into the store; it is among `entries` then. Rejects with a `StoreFault`; it may be among them still. */
+  readonly add: (entry: RevocationEntry) => Promise<void>;
+  readonly report: () => RevocationSource;
+  readonly close: () => Promise<void>;
+}
+
+/** An entry could not be stored. The text names the reason, without credentials and claims. */
+export class StoreFault extends Error {
+  readonly code = 'ERR_REVOCATION_STORE';
+}

@@ -1,0 +1,135 @@
+import type { Revocations } from '../identity/revocations.ts';
+import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
+import { openFileSource } from './file-source.ts';
+import { foldEntries } from './fold.ts';
+import { openRedisSource } from './redis-source.ts';
+import type { RevocationPlace, RevocationReport, Revoked } from './report.ts';
+import type { RevocationSettings } from './settings.ts';
+import { type EntrySource, type RevocationLog, StoreFault } from './source.ts';
+
+export interface RevocationStoreOptions {
+  readonly settings: RevocationSettings;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: RevocationLog;
+  /** Puts what is revoked in force, in every serving process. Called one at a time. */
+  readonly changed: (revocations: Revocations) => Promise<void>;
+  /** Ids of the keys that tokens are verified with; to tell who revokes another that it does nothing. */
+  readonly knownKeys: () => readonly string[];
+}
+
+/** Everything that is revoked, from memory, file and Redis together. */
+export interface RevocationStore {
+  /** Reads every source and puts the result in force. Throws `ConfigError` for a file that cannot be used. */
+  start(): Promise<void>;
+  /** Reads the file anew, now, and returns what puts it in force. Throws `ConfigError` and changes nothing. */
+  prepare(): () => Promise<void>;
+  /** See `Operator.revoke`. */
+  revoke(request: unknown): Promise<Revoked>;
+  /** See `Operator.revocations`. */
+  report(): RevocationReport;
+  close(): Promise<void>;
+}
+
+const MEMORY_ONLY =
+  'kept in memory only, it does not survive a restart: set `gateway.revocation.file` or `gateway.revocation.redis_url`';
+
+/** A store over the configured sources. Nothing is read before `start`. */
+export function createRevocationStore(options: RevocationStoreOptions): RevocationStore {
+  const { settings, now, log, changed } = options;
+  /** What no source has taken. */
+  const memory = new Map<string, RevocationEntry>();
+  let publishing: Promise<void> = Promise.resolve();
+
+  const seconds = (): number => Math.floor(now() / 1000);
+  const publish = (): Promise<void> => {
+    const done = publishing.then(() => changed(foldEntries(all(), seconds(), unknown())));
+    publishing = done.catch(() => log.error({}, 'revocations could not be put in force'));
+    return done;
+  };
+  const inBackground = (): void => void publish().catch(() => undefined);
+  const sourceOptions = { now, log, changed: inBackground };
+  const redis = settings.redis ? openRedisSource(settings.redis, sourceOptions) : undefined;
+  const file = settings.file === undefined ? undefined : openFileSource(settings.file, sourceOptions);
+  // In the order they are asked to keep an entry.
+  const sources: readonly EntrySource[] = [redis ?? [], file ?? []].flat();
+
+  const unknown = (): boolean => sources.some((source) => source.unknown());
+  function* all(): Generator<RevocationEntry> {
+    yield* memory.values();
+    for (const source of sources) yield* source.entries();
+  }
+
+  /** The first source that takes it keeps it. */
+  async function keep(entry: RevocationEntry): Promise<{ stored: RevocationPlace; warnings: string[] }> {
+    const warnings: string[] = [];
+    for (const source of sources) {
+      try {
+        await source.add(entry);
+        return { stored: source.report().place, warnings };
+      } catch (error) {
+        if (!(error instanceof StoreFault)) throw error;
+        warnings.push(error.message);
+      }
+    }
+    return { stored: 'memory', warnings: sources.length === 0 ? [MEMORY_ONLY] : warnings };
+  }
+
+  async function revoke(entry: RevocationEntry): Promise<Revoked> {
+    // INVARIANT: in force here before any store is asked, which may take its time or fail.
+    memory.set(entryId(entry), entry);
+    await publish();
+    const { stored, warnings } = await keep(entry);
+    // What a source remembers is its own to forget.
+    if (sources.some((source) => byId(source.entries()).has(entryId(entry)))) memory.delete(entryId(entry));
+    log.info({ kind: entry.kind, stored }, 'revoked');
+    return { ok: true, entry, stored, warnings: [...warnings, ...doubts(entry, seconds(), options.knownKeys())] };
+  }
+
+  return {
+    async start() {
+      file?.start();
+      await redis?.start();
+      await publish();
+    },
+    prepare: () => {
+      const commit = file?.prepare();
+      return async () => {
+        commit?.();
+        await publish();
+      };
+    },
+    async revoke(request) {
+      const read = readEntry(request);
+      if (!isEntry(read)) return { ok: false, problems: read.map(({ message }) => message) };
+      const entry = { ...read, at: read.at ?? seconds() };
+      if (isOver(entry, seconds())) return { ok: false, problems: ['`until` lies in the past'] };
+      if (byId(all()).size >= MAX_ENTRIES) return { ok: false, problems: [TOO_MANY] };
+      try {
+        return await revoke(entry);
+      } catch (error) {
+        log.error({ fault: error instanceof Error ? error.name : typeof error }, 'a revocation failed');
+        return { ok: false, problems: ['internal error: it may be in force on some processes only'] };
+      }
+    },
+    report: () => ({
+      entries: [...byId(all()).values()].filter((entry) => !isOver(entry, seconds())),
+      unknown: unknown(),
+      sources: sources.map((source) => source.report()),
+    }),
+    async close() {
+      await Promise.all(sources.map((source) => source.close()));
+    },
+  };
+}
+
+/** What its author may not have meant. */
+function doubts(entry: RevocationEntry, now: number, knownKeys: readonly string[]): string[] {
+  if (entry.kind === 'key' && !knownKeys.includes(entry.value)) {
+    return [`no key has this id now; there are ${knownKeys.map((id) => `\`${id}\``).join(', ') || 'none'}`];
+  }
+  if (entry.kind === 'before' && entry.value > now + 1) {
+    return ['the time lies ahead: tokens issued from now until then are refused, too'];
+  }
+  return [];
+}

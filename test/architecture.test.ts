@@ -64,7 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The command line is an entry of its own: it asks the decision code directly (can-i, token), never the listeners.
   cli: [
     ...['supervisor.ts', 'fleet.ts', 'gateway.ts', 'config', 'policy', 'operations', 'identity', 'audit'],
-    ...['observability', 'rest', 'grpc'],
+    ...['observability', 'revocation', 'rest', 'grpc'],
   ],
 };
 

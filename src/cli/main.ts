@@ -5,6 +5,7 @@ import type { Flags } from '../config/load.ts';
 import { checkConfig } from './check-config.ts';
 import { exitCode } from './exit-code.ts';
 import { explainFailure, type Output, processOutput } from './output.ts';
+import type { RevokeFlags } from './revoke.ts';
 import { inspect, mint, type TokenFlags } from './token.ts';
 
 /** Adds the flags that set options. They win over environment and file. */
@@ -52,7 +53,23 @@ function addTokenCommands(program: Command, output: Output): void {
     );
 }
 
-/** The command line: `serve` (default), `token`, `token inspect`, `check-config`, `schema`, `options`. */
+function addRevokeCommand(program: Command, output: Output): void {
+  withConfigFlags(program.command('revoke'))
+    .description('take tokens back, by writing to the configured file or Redis')
+    .option('--token-id <id>', 'the token with this `jti`')
+    .option('--subject <text>', 'every token with this `sub` or `subject`')
+    .option('--key <id>', 'every token signed with this key: api_key, alt_api_key or the id of a signing key')
+    .option('--before <time>', 'every token issued (`iat`) before: now, an ISO time, or seconds since 1970')
+    .option('--for-subject <text>', 'with --before: only those with this `sub` or `subject`')
+    .option('--until <when>', 'when it may be forgotten: 30d, 12h, 90m or an ISO date (default: never)')
+    .option('--reason <text>', 'kept with it, for people')
+    .action(async (flags: RevokeFlags) => {
+      const { revoke } = await import('./revoke.ts');
+      await revoke(flags, output);
+    });
+}
+
+/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `check-config`, `schema`, `options`. */
 export function createProgram(output: Output): Command {
   const program = new Command('qdrant-gateway')
     .description('Security gateway for self-hosted Qdrant')
@@ -63,6 +80,7 @@ export function createProgram(output: Output): Command {
     .description('run the gateway')
     .action((flags: Flags) => serveCommand(flags, output));
   addTokenCommands(program, output);
+  addRevokeCommand(program, output);
   withConfigFlags(program.command('check-config'))
     .description('show the effective settings, or every problem')
     .action((flags: Flags) => checkConfig(flags, output));

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Flags, previewConfig } from '../config/load.ts';
 import type { PolicySettings } from '../config/policy-file.ts';
@@ -22,15 +22,15 @@ export type TokenFlags = Flags & {
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** `30d`, `12h`, `90m`, `3600s`, `2w` from now, or an ISO date; returns seconds since 1970. */
-export function parseExpiry(text: string, nowMs: number): number {
+/** `30d`, `12h`, `90m`, `3600s`, `2w` from now, or an ISO date; returns seconds since 1970. `flag` is for the texts. */
+export function parseExpiry(text: string, nowMs: number, flag = '--exp'): number {
   const [, count, unit = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
   const now = Math.floor(nowMs / 1000);
   if (count !== undefined) return now + Number(count) * (UNIT_SECONDS[unit] ?? 0);
   const date = /^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(date)) throw new UsageError(`--exp must be like 30d, 12h, 90m or an ISO date, not \`${text}\``);
+  if (Number.isNaN(date)) throw new UsageError(`${flag} must be like 30d, 12h, 90m or an ISO date, not \`${text}\``);
   const seconds = Math.floor(date / 1000);
-  if (seconds <= now) throw new UsageError(`--exp \`${text}\` lies in the past`);
+  if (seconds <= now) throw new UsageError(`${flag} \`${text}\` lies in the past`);
   return seconds;
 }
 
@@ -71,8 +71,11 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The claims for the given flags. Throws `UsageError`; asks for one of `--access` and `--collection`, never guesses. */
-export function buildClaims(flags: TokenFlags, nowMs: number): object {
+/**
+ * The claims for the given flags, with an id and the time so that the token can be revoked by either. Throws `UsageError`;
+ * asks for one of `--access` and `--collection`, never guesses.
+ */
+export function buildClaims(flags: TokenFlags, nowMs: number, id: string = randomUUID()): object {
   const { access, collection = [], exp, sub, subject, valueExists } = flags;
   if ((access === undefined) === (collection.length === 0)) {
     throw new UsageError('give either --access r|m, or --collection name=r|rw|prw once or more');
@@ -81,6 +84,9 @@ export function buildClaims(flags: TokenFlags, nowMs: number): object {
     throw new UsageError(`--access must be r or m, not \`${access}\``);
   }
   return {
+    // Upstream: Qdrant looks at neither.
+    jti: id,
+    iat: Math.floor(nowMs / 1000),
     ...(exp === undefined ? {} : { exp: parseExpiry(exp, nowMs) }),
     access: access ?? parseCollections(collection),
     ...(sub === undefined ? {} : { sub }),
@@ -165,6 +171,18 @@ function describeExpiry(claims: unknown, nowMs: number): string {
   return exp * 1000 < nowMs ? `expired on ${shown}` : `expires on ${shown}`;
 }
 
+function describeId(claims: unknown): string {
+  const id = isRecord(claims) ? claims.jti : undefined;
+  return typeof id === 'string' ? id : 'none (`jti`), it cannot be revoked by id';
+}
+
+function describeIssue(claims: unknown): string {
+  const at = isRecord(claims) ? claims.iat : undefined;
+  // Beyond the year 5138 it is not in seconds.
+  const date = new Date(typeof at === 'number' && at < 100_000_000_000 ? at * 1000 : Number.NaN);
+  return Number.isNaN(date.getTime()) ? 'not said (`iat`), it counts as older than any time' : date.toISOString();
+}
+
 // Only for showing a person whether a key fits; requests are verified in identity/token.ts.
 function signedBy(token: string, secret: string): boolean {
   const cut = token.lastIndexOf('.');
@@ -184,7 +202,7 @@ function describeSignature(token: string, flags: Flags): string {
     : `by \`service.${found.id}\``;
 }
 
-/** `token inspect`: shows header, claims and expiry of the token given as text; checks the signature if a key is set. */
+/** `token inspect`: shows header, claims, id, issue and expiry of the token given as text; checks the signature if a key is set. */
 export function inspect(text: string, flags: Flags, output: Output, nowMs: number = Date.now()): void {
   const token = text.trim();
   const parts = token.split('.');
@@ -192,5 +210,6 @@ export function inspect(text: string, flags: Flags, output: Output, nowMs: numbe
   const header = decodePart(parts[0], 'header');
   const claims = decodePart(parts[1], 'claims');
   output.out(`header: ${JSON.stringify(header)}\nclaims: ${JSON.stringify(claims)}\n`);
+  output.out(`id: ${describeId(claims)}\nissued: ${describeIssue(claims)}\n`);
   output.out(`expiry: ${describeExpiry(claims, nowMs)}\nsignature: ${describeSignature(token, flags)}\n`);
 }

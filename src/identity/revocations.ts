@@ -38,18 +38,29 @@ export const NO_REVOCATIONS: Revocations = Object.freeze({
   unknown: false,
 });
 
-/** Has this token been revoked? A token that does not say when it was issued counts as issued before any time. */
+/** Seconds beyond this (year 5138) are a mistake of units, and no time at all. */
+const MAX_SECONDS = 100_000_000_000;
+
+/**
+ * Has this token been revoked? A token that does not say when it was issued, or says nonsense (milliseconds), counts as
+ * issued before any time.
+ */
 export function isRevoked(revocations: Revocations, token: RevocableToken): boolean {
-  const { tokens, subjects, keys, issuedBefore, issuedBeforeBySubject } = revocations;
+  const { tokens, keys, issuedBefore } = revocations;
   if (token.jti !== undefined && tokens.has(token.jti)) return true;
   if (keys.has(token.keyId)) return true;
-  const issuedAt = token.issuedAt ?? Number.NEGATIVE_INFINITY;
-  if (issuedBefore !== undefined && issuedAt < issuedBefore) return true;
-  for (const name of [token.sub, token.subject]) {
-    if (name === undefined) continue;
-    if (subjects.has(name)) return true;
-    const before = issuedBeforeBySubject.get(name);
-    if (before !== undefined && issuedAt < before) return true;
-  }
-  return false;
+  if (issuedBefore !== undefined && isIssuedBefore(token, issuedBefore)) return true;
+  return isSubjectRevoked(revocations, token, token.sub) || isSubjectRevoked(revocations, token, token.subject);
+}
+
+function isSubjectRevoked(revocations: Revocations, token: RevocableToken, name: string | undefined): boolean {
+  if (name === undefined) return false;
+  if (revocations.subjects.has(name)) return true;
+  const before = revocations.issuedBeforeBySubject.get(name);
+  return before !== undefined && isIssuedBefore(token, before);
+}
+
+function isIssuedBefore({ issuedAt }: RevocableToken, time: number): boolean {
+  // Negated, so that what is no number is before.
+  return issuedAt === undefined || issuedAt > MAX_SECONDS || !(issuedAt >= time);
 }

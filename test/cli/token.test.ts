@@ -24,21 +24,32 @@ function signature(token: string, secret: string): boolean {
 
 t.test('claims follow the flags', async (t) => {
   const exists = { collection: 'users', matches: [{ key: 'id', value: 7 }] };
-  t.strictSame(buildClaims({ access: 'r' }, NOW_MS), { access: 'r' });
-  t.strictSame(buildClaims({ collection: ['a=r', 'b=c=rw'] }, NOW_MS), {
+  const own = { jti: 'an-id', iat: NOW };
+  t.strictSame(buildClaims({ access: 'r' }, NOW_MS, 'an-id'), { ...own, access: 'r' });
+  t.strictSame(buildClaims({ collection: ['a=r', 'b=c=rw'] }, NOW_MS + 999, 'an-id'), {
+    ...own,
     access: [
       { collection: 'a', access: 'r' },
       { collection: 'b=c', access: 'rw' },
     ],
   });
   const all = { access: 'm', exp: '30d', sub: 's', subject: 'alice', valueExists: JSON.stringify(exists) };
-  t.strictSame(buildClaims(all, NOW_MS), {
+  t.strictSame(buildClaims(all, NOW_MS, 'an-id'), {
+    ...own,
     exp: NOW + 2_592_000,
     access: 'm',
     sub: 's',
     subject: 'alice',
     value_exists: exists,
   });
+});
+
+t.test('every token has an id of its own', async (t) => {
+  const ids = Array.from({ length: 100 }, () => buildClaims({ access: 'r' }, NOW_MS)).map((claims) =>
+    'jti' in claims ? claims.jti : undefined,
+  );
+  t.equal(new Set(ids).size, 100);
+  t.match(ids[0], /^[0-9a-f-]{36}$/);
 });
 
 t.test('expiry', async (t) => {
@@ -78,7 +89,9 @@ t.test('flags that make no sense are refused', async (t) => {
 t.test('only the token is written to standard output, signed by the configured key', async (t) => {
   const { code, out, err } = await runScript([MAIN, 'token', '--collection', 'demo=rw'], { env: ENV });
   t.strictSame({ code, err, lines: out.split('\n').length }, { code: 0, err: '', lines: 2 });
-  t.strictSame(decode(out.trim()), { access: [{ collection: 'demo', access: 'rw' }] });
+  const claims = decode(out.trim());
+  t.match(claims, { jti: /^[0-9a-f-]{36}$/, access: [{ collection: 'demo', access: 'rw' }] });
+  t.strictSame(Object.keys(Object(claims)), ['jti', 'iat', 'access']);
   t.strictSame([signature(out.trim(), KEY), signature(out.trim(), 'another')], [true, false]);
 });
 
@@ -100,9 +113,12 @@ t.test('the secret may come from a file, never from the command line', async (t)
 t.test('inspect shows what a token says and who signed it', async (t) => {
   const { out: token } = await runScript([MAIN, 'token', '--access', 'r', '--exp', '2100-01-01'], { env: ENV });
   const plain = await runScript([MAIN, 'token', 'inspect'], { input: token });
+  const { jti, iat } = Object(decode(token.trim()));
   const text = [
     'header: {"alg":"HS256","typ":"JWT"}',
-    'claims: {"exp":4102444800,"access":"r"}',
+    `claims: {"jti":"${jti}","iat":${iat},"exp":4102444800,"access":"r"}`,
+    `id: ${jti}`,
+    `issued: ${new Date(iat * 1000).toISOString()}`,
     'expiry: expires on 2100-01-01T00:00:00.000Z',
     'signature: not checked, no key is configured',
     '',
@@ -112,6 +128,11 @@ t.test('inspect shows what a token says and who signed it', async (t) => {
   t.match(ours.out, 'signature: by `service.api_key`\n');
   const theirs = await runScript([MAIN, 'token', 'inspect'], { env: { QDRANT__SERVICE__API_KEY: 'x' }, input: token });
   t.match(theirs.out, 'signature: by none of the configured keys\n');
+  const foreign = await runScript([MAIN, 'token', 'inspect'], {
+    input: `e30.${btoa('{"jti":7,"iat":1800000000000}')}.x`,
+  });
+  t.match(foreign.out, 'id: none (`jti`), it cannot be revoked by id\n');
+  t.match(foreign.out, 'issued: not said (`iat`), it counts as older than any time\n');
   const junk = await runScript([MAIN, 'token', 'inspect'], { input: 'a.b' });
   t.strictSame([junk.code, junk.err], [2, 'error: a token has three parts with dots between them\n']);
 });

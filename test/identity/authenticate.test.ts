@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { createAuthenticator, type Identity } from '../../src/identity/authenticate.ts';
 import { createKeyRing, OPEN_PRINCIPAL, type RingKeys } from '../../src/identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { mintToken } from '../../src/identity/token.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
 import {
@@ -10,6 +11,8 @@ import {
   INVALID_CREDENTIAL,
   INVALID_SIGNATURE,
   MISSING_CREDENTIAL,
+  REVOCATION_UNKNOWN,
+  REVOKED,
   VALUE_EXISTS_NO_POINT,
 } from '../../src/policy/denial.ts';
 import { forge } from './forge.ts';
@@ -21,13 +24,18 @@ const bearer = (credential: string) => ['authorization', `Bearer ${credential}`]
 function start(keys: RingKeys, scroll?: Scroll, cacheEntries = 100) {
   let milliseconds = NOW * 1000;
   const valueExists = scroll && createValueExists({ scroll, timeoutMs: 60_000 });
+  let revoked: Revocations = NO_REVOCATIONS;
   const authenticator = createAuthenticator({
     ring: createKeyRing(keys, 1),
     cacheEntries,
     now: () => milliseconds,
+    revocations: () => revoked,
     ...(valueExists && { valueExists }),
   });
   return {
+    revoke: (what: Partial<Revocations>) => {
+      revoked = { ...NO_REVOCATIONS, ...what };
+    },
     ask: (credential: string) => authenticator.authenticate(bearer(credential)),
     askWith: authenticator.authenticate,
     setTime: (seconds: number) => {
@@ -191,6 +199,88 @@ t.test('value_exists fails closed', async (t) => {
   for (const time of [1, 2]) t.equal(await without.ask(token), INTERNAL_FAULT, `nobody to ask, time ${time}`);
   const failing = start(KEYS, () => Promise.reject(new Error('gone')));
   for (const time of [1, 2]) t.equal(await failing.ask(token), INTERNAL_FAULT, `asking fails, time ${time}`);
+});
+
+t.test('a token is refused from its revocation on, and good again when that is taken back', async (t) => {
+  const claims = { access: 'r', jti: 'id-1', sub: 'alice', subject: 'Alice', iat: NOW - 100 };
+  const cases: readonly (readonly [name: string, what: Partial<Revocations>, denial: unknown])[] = [
+    ['its id', { tokens: new Set(['id-1']) }, REVOKED],
+    ['its sub', { subjects: new Set(['alice']) }, REVOKED],
+    ['its subject', { subjects: new Set(['Alice']) }, REVOKED],
+    ['its key', { keys: new Set(['api_key']) }, REVOKED],
+    ['before a time', { issuedBefore: NOW }, REVOKED],
+    ['before a time, for its subject', { issuedBeforeBySubject: new Map([['alice', NOW]]) }, REVOKED],
+    ['nobody knows', { unknown: true }, REVOCATION_UNKNOWN],
+    ['nobody knows, and it is revoked', { unknown: true, tokens: new Set(['id-1']) }, REVOCATION_UNKNOWN],
+  ];
+  for (const cacheEntries of [100, 0]) {
+    const { ask, revoke } = start(KEYS, undefined, cacheEntries);
+    const how = cacheEntries > 0 ? 'remembered' : 'verified';
+    const token = await mintToken(claims, 'main');
+    const other = await mintToken({ access: 'r', jti: 'id-2', sub: 'bob', iat: NOW }, 'alt');
+    for (const [name, what, denial] of cases) {
+      revoke({});
+      t.match(await ask(token), { access: READ }, `${how}, ${name}: good before`);
+      t.match(await ask(other), { access: READ }, `${how}, ${name}: the other one, too`);
+      revoke(what);
+      const answer = ask(token);
+      t.equal(answer instanceof Promise, cacheEntries === 0, `${how}, ${name}: at once when it is remembered`);
+      t.equal(await answer, denial, `${how}, ${name}: refused`);
+      if (what.unknown) t.equal(await ask(other), denial, `${how}, ${name}: as every token`);
+      else t.match(await ask(other), { access: READ }, `${how}, ${name}: the other one is not concerned`);
+      t.match(ask('main'), { access: { mode: 'm' } }, `${how}, ${name}: nor is a key`);
+    }
+    revoke({});
+    t.match(await ask(token), { access: READ }, `${how}: good again`);
+  }
+});
+
+t.test('what a revoked token says otherwise makes no difference', async (t) => {
+  const { ask, revoke, setTime } = start(KEYS);
+  revoke({ tokens: new Set(['id-1']) });
+  const token = await mintToken({ access: 'r', jti: 'id-1', exp: NOW }, 'main');
+  t.equal(await ask(token), REVOKED);
+  setTime(NOW + 31);
+  t.equal(await ask(token), EXPIRED_SIGNATURE, 'one that is over is over');
+  const forged = await mintToken({ access: 'r', jti: 'id-1' }, 'other');
+  t.equal(await ask(forged), INVALID_SIGNATURE, 'one that is not ours is not ours');
+  const numbered = await mintToken({ access: 'r', jti: 1 }, 'main');
+  t.match(await ask(numbered), { access: READ }, 'an id that is no text is no id');
+});
+
+t.test('a revoked token with value_exists is not looked up, and one revoked meanwhile is refused', async (t) => {
+  let asked = 0;
+  let meanwhile = (): void => undefined;
+  const { ask, revoke } = start(KEYS, async () => {
+    asked += 1;
+    meanwhile();
+    return 'match';
+  });
+  const exists = { access: 'r', jti: 'id-1', value_exists: { collection: 'a', matches: [] } };
+  const token = await mintToken(exists, 'main');
+  const other = await mintToken({ ...exists, jti: 'id-2' }, 'main');
+  t.match(await ask(token), { access: READ }, 'good before');
+  revoke({ tokens: new Set(['id-1']) });
+  asked = 0;
+  t.equal(await ask(token), REVOKED);
+  t.equal(asked, 0, 'upstream was not asked');
+  t.match(await ask(other), { access: READ }, 'the other one is good');
+  revoke({});
+  meanwhile = () => revoke({ tokens: new Set(['id-1']) });
+  t.equal(await ask(token), REVOKED, 'revoked while the look-up ran');
+  meanwhile = () => undefined;
+  t.match(await ask(other), { access: READ }, 'the other one is still good');
+});
+
+t.test('a token revoked while it is verified is refused', async (t) => {
+  const { ask, revoke } = start(KEYS);
+  const [token, other] = [await mintToken({ jti: 'id-1' }, 'main'), await mintToken({ jti: 'id-2' }, 'main')];
+  const [first, second] = [ask(token), ask(other)];
+  revoke({ tokens: new Set(['id-1']) });
+  t.equal(await first, REVOKED);
+  t.match(await second, { keyId: 'api_key' }, 'the other one is good');
+  revoke({});
+  t.match(await ask(token), { keyId: 'api_key' }, 'and nothing of it was remembered');
 });
 
 t.test('no random credential gets in, or throws', async (t) => {

@@ -1,0 +1,98 @@
+import { type Flags, previewConfig } from '../config/load.ts';
+import { ConfigError } from '../config/problem.ts';
+import { isEntry, type RevocationEntry, readEntry } from '../revocation/entry.ts';
+import { revocationSettings } from '../revocation/settings.ts';
+import { writeEntry } from '../revocation/write.ts';
+import { type Output, UsageError, writeWarnings } from './output.ts';
+import { parseExpiry } from './token.ts';
+
+/** Options of `revoke`, as commander hands them over. */
+export type RevokeFlags = Flags & {
+  readonly tokenId?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly key?: string | undefined;
+  readonly before?: string | undefined;
+  readonly forSubject?: string | undefined;
+  readonly until?: string | undefined;
+  readonly reason?: string | undefined;
+};
+
+/** The flag that gives a member of the entry, for texts. */
+const FLAG_OF: Readonly<Record<string, string>> = {
+  subject: '--for-subject',
+  until: '--until',
+  reason: '--reason',
+};
+
+/** The revocation that the flags ask for. Throws `UsageError`. */
+export function buildEntry(flags: RevokeFlags, nowMs: number): RevocationEntry {
+  const { tokenId, subject, key, before, forSubject, until, reason } = flags;
+  const asked = [
+    ['token', '--token-id', tokenId],
+    ['subject', '--subject', subject],
+    ['key', '--key', key],
+    ['before', '--before', before],
+  ] as const;
+  const given = asked.filter(([, , value]) => value !== undefined);
+  const [first] = given;
+  if (!first || given.length > 1) {
+    throw new UsageError('give one of --token-id ID, --subject S, --key ID and --before TIME');
+  }
+  const [kind, flag, value] = first;
+  if (forSubject !== undefined && kind !== 'before') throw new UsageError('--for-subject goes with --before only');
+  const now = Math.floor(nowMs / 1000);
+  const read = readEntry({
+    kind,
+    value: kind === 'before' ? parseMoment(value, nowMs) : value,
+    ...(forSubject === undefined ? {} : { subject: forSubject }),
+    ...(until === undefined ? {} : { until: parseExpiry(until, nowMs, '--until') }),
+    ...(reason === undefined ? {} : { reason }),
+    at: now,
+  });
+  if (isEntry(read)) return read;
+  const problems = read.map(({ member = '', message }) => `${FLAG_OF[member] ?? flag}: ${message}`);
+  throw new UsageError(problems.join('; '));
+}
+
+/** `now` counts to the end of this second; otherwise what an entry takes. */
+function parseMoment(text: string | undefined, nowMs: number): number | string | undefined {
+  if (text === 'now') return Math.floor(nowMs / 1000) + 1;
+  return text !== undefined && /^[0-9]{1,12}$/.test(text) ? Number(text) : text;
+}
+
+function describe(entry: RevocationEntry): string {
+  const until = entry.until === undefined ? '' : ` until ${iso(entry.until)}`;
+  switch (entry.kind) {
+    case 'token':
+      return `the token with the id \`${entry.value}\`${until}`;
+    case 'subject':
+      return `every token of the subject \`${entry.value}\`${until}`;
+    case 'key':
+      return `every token signed with the key \`${entry.value}\`${until}`;
+    case 'before': {
+      const whose = entry.subject === undefined ? '' : ` of the subject \`${entry.subject}\``;
+      return `every token${whose} issued before ${iso(entry.value)}, or not saying when${until}`;
+    }
+    default:
+      return entry satisfies never;
+  }
+}
+
+function iso(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/** `revoke`: writes a revocation into the configured store, where running gateways see it, and says what it did. */
+export async function revoke(flags: RevokeFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
+  const entry = buildEntry(flags, nowMs);
+  const { config, problems, warnings } = previewConfig({ argv: flags });
+  if (config === null || problems.length > 0) throw new ConfigError(problems);
+  writeWarnings(output, warnings);
+  const settings = revocationSettings(config);
+  const stored = await writeEntry(settings, entry);
+  if (stored === undefined) {
+    throw new UsageError('nowhere to write to: set `gateway.revocation.redis_url` or `gateway.revocation.file`');
+  }
+  const where = stored === 'file' ? `the file \`${settings.file}\`` : 'redis';
+  output.out(`revoked ${describe(entry)}; written to ${where}\n`);
+}

@@ -1,6 +1,8 @@
+import type { SecureContextOptions } from 'node:tls';
 import { type Audit, createAudit } from './audit/audit.ts';
-import { watchCertificates } from './config/certificates.ts';
-import { ConfigError } from './config/problem.ts';
+import { ConfigError, type Problem } from './config/problem.ts';
+import type { Config } from './config/schema.ts';
+import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
 import type { Exchange, ExchangeParts, Outcome } from './exchange.ts';
 import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
@@ -77,6 +79,8 @@ interface Force {
   state: State;
   generation: number;
   revocations: Revocations;
+  /** What the listeners' connections are secured with; null without TLS. */
+  tls: TlsMaterial | null;
 }
 
 /**
@@ -90,13 +94,13 @@ export async function createGateway(
   worker?: number,
 ): Promise<Gateway> {
   const { config, secrets } = state;
-  const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS };
+  const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS, tls: secrets.tls };
   const log = createLog(config.log_level);
   const audit = await openAudit(state, log, worker);
   const { max_connections: connections } = config.gateway.upstream;
-  const upstream = createRestUpstream(restUpstreamOptions(config, secrets, connections));
+  const upstream = createRestUpstream(restUpstreamOptions(() => force.state, connections));
   // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
-  const own = createRestUpstream(restUpstreamOptions(config, secrets, Math.min(connections, OWN_CONNECTIONS)));
+  const own = createRestUpstream(restUpstreamOptions(() => force.state, Math.min(connections, OWN_CONNECTIONS)));
   const lookup = createUpstreamLookup(own);
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
@@ -104,40 +108,33 @@ export async function createGateway(
   const parts = createParts(authenticator, policy, watching, audit, log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
-  let stopWatching = (): void => undefined;
 
   const gateway: Gateway = {
     async start() {
       try {
         await refuseSecuredUpstream(lookup);
-        const options = restListenerOptions(() => force.state.config, secrets, parts, { upstream, lookup });
+        const options = restListenerOptions(() => force.state, parts, { upstream, lookup });
         restListener = await createRestListener(options);
-        grpc = await openGrpc(state, parts);
+        grpc = await openGrpc(() => force.state, parts);
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0)]);
         throw error;
       }
-      stopWatching = watchCertificates(config, {
-        changed: (tls) => {
-          gateway.apply({ ...force.state, secrets: { ...force.state.secrets, tls } });
-        },
-        warn: (warning) => log.warn(warning),
-        failed: (problems) => log.error({ problems }, 'certificates could not be read again; the old ones stay'),
-      });
       await sayVersion(lookup, log);
       return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
     },
     apply(next) {
-      const { tls } = next.secrets;
       // Everything that can fail comes before anything that is changed.
       const generation = force.generation + 1;
       const ring = ringOf(next, generation);
       const rules = policyOf(next.config.gateway.mode, next.policy.rules);
-      if (tls) tryContext(secureContext(restTls(tls)));
-      const restart = restartNeeded(state.config, next.config);
+      const tls = listenerTls(config, force.tls, next);
+      tryContexts(tls, next.secrets.upstreamCa);
+      const restart = restartNeeded(config, next.config);
       force.state = next;
       force.generation = generation;
+      force.tls = tls;
       authenticator.replaceRing(ring);
       policy.current = rules;
       if (tls) {
@@ -153,7 +150,6 @@ export async function createGateway(
     snapshot: () => ({ pid: process.pid, generation: force.generation, audit: audit?.snapshot() }),
     async stop(graceMs) {
       const end = performance.now() + graceMs;
-      stopWatching();
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
       grpc?.asker.close();
       await Promise.all([upstream.destroy(), own.destroy()]);
@@ -185,6 +181,36 @@ function ringOf({ config, secrets, policy }: State, generation: number): KeyRing
   const { signingKeys, rules } = policy;
   const applied = policyOf(config.gateway.mode, rules).rules;
   return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
+}
+
+/**
+ * What open listeners are secured with under another state. Whether they speak TLS, and whether they ask clients for a
+ * certificate, was settled when they were opened: a state that says otherwise about that leaves it as it is.
+ */
+function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
+  const { tls } = next.secrets;
+  if (!inForce || !tls) return inForce;
+  const asks = 'verify_https_client_certificate';
+  // INVARIANT: a listener that asks for client certificates is never left without the CA they are judged by.
+  return running.service[asks] === next.config.service[asks] ? tls : { ...tls, clientCa: inForce.clientCa };
+}
+
+/** Throws `ConfigError` when connections could not be secured with these. */
+function tryContexts(tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
+  const problems: Problem[] = [];
+  const attempt = (place: string, options: SecureContextOptions): void => {
+    try {
+      tryContext(options);
+    } catch {
+      problems.push({ place, message: 'certificate, key and CA cannot be used together' });
+    }
+  };
+  if (tls) {
+    attempt('tls', secureContext(restTls(tls)));
+    attempt('tls', grpcTls(tls));
+  }
+  if (upstreamCa) attempt('gateway.upstream.tls_ca', { ca: upstreamCa });
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 function authenticatorOf(force: Force, lookup: UpstreamLookup): Authenticator {
@@ -229,13 +255,14 @@ function createParts(
 }
 
 async function openGrpc(
-  { config, secrets }: State,
+  current: () => State,
   parts: ExchangeParts,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
+  const { config } = current();
   if (config.service.grpc_port === null) return undefined;
-  const asker = createGrpcAsker(grpcAddress(config), secrets.upstreamCa ?? undefined);
+  const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
-    return { listener: await createGrpcListener(grpcListenerOptions(config, secrets, parts, asker)), asker };
+    return { listener: await createGrpcListener(grpcListenerOptions(current, parts, asker)), asker };
   } catch (error) {
     asker.close();
     throw error;

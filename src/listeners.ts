@@ -1,6 +1,7 @@
 import type { TlsOptions } from 'node:tls';
 import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/schema.ts';
-import type { Secrets, TlsMaterial } from './config/secrets.ts';
+import type { TlsMaterial } from './config/secrets.ts';
+import type { State } from './config/state.ts';
 import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { ExchangeParts } from './exchange.ts';
 import { HeaderWatch } from './grpc/header-watch.ts';
@@ -21,9 +22,14 @@ const MAX_FILTERED_BYTES = 64 * 1_048_576;
 /** Pseudo-headers stand beside the headers that are counted. */
 const PSEUDO_HEADERS = 4;
 
+/** The state in force, which a reload replaces. */
+type Current = () => State;
+
+const caOf = (current: Current): Buffer | undefined => current().secrets.upstreamCa ?? undefined;
+
 /** What a pool of REST connections to upstream is opened with. */
-export function restUpstreamOptions(config: Config, secrets: Secrets, connections: number): RestUpstreamOptions {
-  const { upstream, limits } = config.gateway;
+export function restUpstreamOptions(current: Current, connections: number): RestUpstreamOptions {
+  const { upstream, limits } = current().config.gateway;
   const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
   return {
     origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
@@ -33,18 +39,17 @@ export function restUpstreamOptions(config: Config, secrets: Secrets, connection
     idleMs: upstream.keep_alive_ms,
     headersTimeoutMs: upstream.response_header_timeout_ms,
     bodyTimeoutMs: limits.stream_idle_timeout_ms,
-    ...(secrets.upstreamCa ? { ca: secrets.upstreamCa } : {}),
+    ca: () => caOf(current),
   };
 }
 
-/** What the REST listener is opened with. @param current the configuration in force, which a reload replaces */
+/** What the REST listener is opened with. */
 export function restListenerOptions(
-  current: () => Config,
-  secrets: Secrets,
+  current: Current,
   parts: ExchangeParts,
   { upstream, lookup }: { readonly upstream: RestUpstream; readonly lookup: UpstreamLookup },
 ): RestListenerOptions {
-  const config = current();
+  const { config, secrets } = current();
   const { service } = config;
   const { limits } = config.gateway;
   const { tls } = secrets;
@@ -75,26 +80,29 @@ export function restListenerOptions(
     bodyIdleMs: limits.body_idle_timeout_ms,
     answerIdleMs: limits.stream_idle_timeout_ms,
     maxHeaders: limits.header_count,
-    ...(config.gateway.rest.relay ? { relay: relayUpstream(config, secrets) } : {}),
+    ...(config.gateway.rest.relay ? { relay: relayUpstream(current) } : {}),
     telemetry: {
       get jwtRbac() {
-        return current().service.jwt_rbac ?? undefined;
+        return current().config.service.jwt_rbac ?? undefined;
       },
       get hideJwtDashboard() {
-        return current().service.hide_jwt_dashboard ?? undefined;
+        return current().config.service.hide_jwt_dashboard ?? undefined;
       },
     },
   };
 }
 
-function relayUpstream({ gateway: { upstream, limits } }: Config, secrets: Secrets): RelayUpstream {
+function relayUpstream(current: Current): RelayUpstream {
+  const { upstream, limits } = current().config.gateway;
   const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
   return {
     address,
     authority: authorityOf(address),
     socket: {
       connectTimeoutMs: upstream.connect_timeout_ms,
-      ca: secrets.upstreamCa ?? undefined,
+      get ca() {
+        return caOf(current);
+      },
       alpn: ['http/1.1'],
     },
     headersTimeoutMs: upstream.response_header_timeout_ms,
@@ -109,12 +117,8 @@ export function grpcAddress(config: Config): UpstreamAddress {
 }
 
 /** What the gRPC listener is opened with. */
-export function grpcListenerOptions(
-  config: Config,
-  secrets: Secrets,
-  parts: ExchangeParts,
-  ask: GrpcAsker,
-): GrpcListenerOptions {
+export function grpcListenerOptions(current: Current, parts: ExchangeParts, ask: GrpcAsker): GrpcListenerOptions {
+  const { config, secrets } = current();
   const { service } = config;
   const { limits, upstream } = config.gateway;
   const address = grpcAddress(config);
@@ -131,7 +135,9 @@ export function grpcListenerOptions(
         authority: authorityOf(address),
         socket: {
           connectTimeoutMs: upstream.connect_timeout_ms,
-          ca: secrets.upstreamCa ?? undefined,
+          get ca() {
+            return caOf(current);
+          },
           alpn: ['h2'],
         },
       },

@@ -1,9 +1,9 @@
-import { ConfigError } from './config/problem.ts';
 import type { LoadedState, State } from './config/state.ts';
 import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
 import { createLog, describeFault } from './observability/log.ts';
-import type { Operator, Reload, ReloadCause } from './observability/operator.ts';
+import type { Operator } from './observability/operator.ts';
+import { createReloads, warnOfMode } from './reloads.ts';
 import { revocationSettings } from './revocation/settings.ts';
 import { createRevocationStore } from './revocation/store.ts';
 import { openFleet } from './workers/open-fleet.ts';
@@ -30,49 +30,41 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended; another takes its place'),
     failed: (error) => log.error(describeFault(error), 'a worker did not start; it is tried again'),
   });
-  let current: State = state;
   const revocations = createRevocationStore({
     settings,
     now,
     log,
     changed: (next) => fleet.setRevocations(next),
-    knownKeys: () => keyIds(current),
+    knownKeys: () => keyIds(reloads.current()),
   });
-  let reloading: Promise<unknown> = Promise.resolve();
-
-  async function reloadNow(cause: ReloadCause): Promise<Reload> {
-    try {
-      const next = load();
-      const revoke = revocations.prepare();
-      const { generation, restartNeeded } = await fleet.apply(next);
-      current = next;
-      await revoke();
-      return { ok: true, cause, at: now(), generation, warnings: next.warnings, restartNeeded };
-    } catch (error) {
-      return { ok: false, cause, at: now(), problems: problemsOf(error) };
-    }
-  }
+  const reloads = createReloads({
+    state,
+    load,
+    prepare: () => revocations.prepare(),
+    apply: (next) => fleet.apply(next),
+    log,
+    now,
+  });
 
   return {
     async start() {
+      warnOfMode(log, state.config.gateway.mode);
       try {
         // INVARIANT: what is revoked is known, or known to be unknown, before anybody can ask.
         await revocations.start();
-        return await fleet.start();
+        const listening = await fleet.start();
+        reloads.begin();
+        return listening;
       } catch (error) {
         await revocations.close();
         throw error;
       }
     },
-    reload(cause) {
-      // One after the other: the last one that began reads what is there last.
-      const done = reloading.then(() => reloadNow(cause));
-      reloading = done;
-      return done;
-    },
+    reload: reloads.reload,
     revoke: (request) => revocations.revoke(request),
     revocations: () => revocations.report(),
     async stop(graceMs) {
+      reloads.stop();
       await fleet.stop(graceMs);
       await revocations.close();
     },
@@ -83,9 +75,4 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
 function keyIds({ secrets, policy }: State): readonly string[] {
   const admin = [secrets.apiKey === null ? [] : 'api_key', secrets.altApiKey === null ? [] : 'alt_api_key'];
   return [...admin.flat(), ...policy.signingKeys.map(({ id }) => id)];
-}
-
-function problemsOf(error: unknown): readonly string[] {
-  if (error instanceof ConfigError) return error.problems.map(({ place, message }) => `${place}: ${message}`);
-  return [error instanceof Error ? `internal error (${error.name})` : 'internal error'];
 }

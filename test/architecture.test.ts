@@ -43,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
   'listeners.ts': ['config', 'exchange.ts', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
+  'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
     ...['exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts'],
@@ -51,6 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability'],
   'supervisor.ts': [
     'workers',
+    'reloads.ts',
     'fleet.ts',
     'gateway.ts',
     'config',

@@ -6,7 +6,7 @@ const ECHO_MS = 500;
 
 /** Signals and exit of the process, so that tests can stand in. */
 export type Lifecycle = {
-  readonly on: (signal: 'SIGTERM' | 'SIGINT', listener: () => void) => void;
+  readonly on: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
   readonly exit: (code: number) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -43,4 +43,9 @@ export function stopOnSignal(
   };
   lifecycle.on('SIGTERM', onSignal);
   lifecycle.on('SIGINT', onSignal);
+}
+
+/** SIGHUP reads everything anew. What comes of it is said in the log. */
+export function reloadOnSignal(reload: () => void, lifecycle: Pick<Lifecycle, 'on'>): void {
+  lifecycle.on('SIGHUP', reload);
 }

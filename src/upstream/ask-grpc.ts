@@ -18,30 +18,42 @@ export interface GrpcAsker {
  * unauthenticated client costs no upstream connection. Only open methods share calls: a list asked for after a change has
  * to show it.
  */
-export function createGrpcAsker(address: SocketAddress, ca: Buffer | undefined): GrpcAsker {
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  const client = new Client(
-    `${host}:${address.port}`,
-    address.tls ? credentials.createSsl(ca) : credentials.createInsecure(),
-    {
-      'grpc.max_receive_message_length': -1,
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1000,
-      'grpc.enable_http_proxy': 0,
-    },
-  );
+export function createGrpcAsker(address: SocketAddress, ca: () => Buffer | undefined): GrpcAsker {
+  let trusted = ca();
+  let client = open(address, trusted);
   const underWay = new Map<string, ReturnType<GrpcAsker['ask']>>();
+  /** The client that trusts the CA in force. */
+  const current = (): Client => {
+    const next = ca();
+    if (next === trusted || (next && trusted?.equals(next))) return client;
+    const before = client;
+    trusted = next;
+    client = open(address, next);
+    // What it was asked last is still answered.
+    setTimeout(() => before.close(), ASK_TIMEOUT_MS).unref();
+    return client;
+  };
   return {
-    ask: (path, message) => call(client, path, message),
+    ask: (path, message) => call(current(), path, message),
     askOpen(path) {
       const known = underWay.get(path);
       if (known) return known;
-      const asked = call(client, path, Buffer.alloc(0)).finally(() => underWay.delete(path));
+      const asked = call(current(), path, Buffer.alloc(0)).finally(() => underWay.delete(path));
       underWay.set(path, asked);
       return asked;
     },
     close: () => client.close(),
   };
+}
+
+function open(address: SocketAddress, ca: Buffer | undefined): Client {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return new Client(`${host}:${address.port}`, address.tls ? credentials.createSsl(ca) : credentials.createInsecure(), {
+    'grpc.max_receive_message_length': -1,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 1000,
+    'grpc.enable_http_proxy': 0,
+  });
 }
 
 function call(client: Client, path: string, message: Buffer): ReturnType<GrpcAsker['ask']> {

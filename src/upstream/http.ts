@@ -1,4 +1,4 @@
-import { type Dispatcher, errors, Pool } from 'undici';
+import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
 import {
   type Denial,
   INTERNAL_FAULT,
@@ -23,8 +23,8 @@ export interface RestUpstreamOptions {
   readonly headersTimeoutMs: number;
   /** Between two pieces of the answer's body; 0 = no limit. */
   readonly bodyTimeoutMs: number;
-  /** CA certificates for an `https` upstream. */
-  readonly ca?: string | Buffer;
+  /** CA certificates for an `https` upstream, asked for each new connection. */
+  readonly ca?: () => Buffer | undefined;
 }
 
 /** One request as it goes out. `path` is written as it is: no URL is made of it. */
@@ -59,7 +59,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     bodyTimeout: options.bodyTimeoutMs,
     maxHeaderSize: MAX_ANSWER_HEAD,
     allowH2: false,
-    connect: { timeout: options.connectTimeoutMs, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+    connect: connector(options),
   });
   return {
     send(request, handler) {
@@ -72,6 +72,24 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     close: () => pool.close(),
     destroy: () => pool.destroy(),
   };
+}
+
+/** Connects by the CA that is in force then; a changed one also forgets the TLS sessions of the one before. */
+function connector({ ca: current, connectTimeoutMs }: RestUpstreamOptions): buildConnector.connector {
+  const build = (ca: Buffer | undefined) => ({
+    ca,
+    connect: buildConnector({ timeout: connectTimeoutMs, allowH2: false, ...(ca ? { ca } : {}) }),
+  });
+  let built = build(current?.());
+  return (options, callback) => {
+    const ca = current?.();
+    if (!sameBytes(built.ca, ca)) built = build(ca);
+    built.connect(options, callback);
+  };
+}
+
+function sameBytes(left: Buffer | undefined, right: Buffer | undefined): boolean {
+  return left === right || (left !== undefined && right !== undefined && left.equals(right));
 }
 
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);

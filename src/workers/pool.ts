@@ -61,7 +61,7 @@ class Pool implements Fleet {
   readonly #serving = new Set<WorkerProcess>();
   #state: State;
   #revocations: Revocations | undefined;
-  readonly #ticketKeys = randomBytes(TICKET_KEY_BYTES);
+  #ticketKeys = randomBytes(TICKET_KEY_BYTES);
   #stopping = false;
   #restarts = 0;
 
@@ -83,6 +83,8 @@ class Pool implements Fleet {
   }
 
   async apply(state: State): Promise<Applied> {
+    // INVARIANT: a client that another CA let in does not come back by a ticket: resumed sessions show no certificate.
+    if (!sameCa(this.#state, state)) this.#ticketKeys = randomBytes(TICKET_KEY_BYTES);
     const shared = this.#share(state);
     const workers = [...this.#serving];
     const before = this.#state;
@@ -177,4 +179,9 @@ class Pool implements Fleet {
     if (livedMs < SHORT_LIFE) setTimeout(again, SHORT_LIFE).unref();
     else again();
   }
+}
+
+function sameCa({ secrets: left }: State, { secrets: right }: State): boolean {
+  const [before, after] = [left.tls?.clientCa, right.tls?.clientCa];
+  return before === after || Boolean(before && after?.equals(before));
 }

@@ -13,6 +13,7 @@ import { KEY_NAMES, type Secrets } from '../../src/config/secrets.ts';
 import { loadState } from '../../src/config/state.ts';
 import type { Listening } from '../../src/gateway.ts';
 import { mintToken } from '../../src/identity/token.ts';
+import { OPERATION_NAMES } from '../../src/operations/names.ts';
 import { startFakeQdrant } from './fake-qdrant/main.ts';
 
 /*
@@ -143,7 +144,7 @@ async function demo(flags: Flags, before: Config): Promise<void> {
     const keys = provideKeys(FOLDER);
     const certs = await makeDevCerts(FOLDER);
     const defaults = demoDefaults(before, keys, standIn.restUrl, standIn.grpcUrl);
-    const load = () => loadState({ argv: flags, defaults });
+    const load = () => loadState({ argv: flags, defaults, operations: OPERATION_NAMES });
     const state = load();
     const { config, secrets, warnings } = state;
     writeWarnings(processOutput, warnings);

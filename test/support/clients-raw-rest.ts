@@ -11,7 +11,7 @@ export interface RawAnswer {
 
 /** One HTTP/1.1 request over TLS on a connection of its own, headers written as they are. */
 export function ask(
-  gateway: TestGateway,
+  gateway: Pick<TestGateway, 'ca'> & { readonly rest: { readonly port: number } },
   method: string,
   path: string,
   headers: Readonly<Record<string, string | string[]>> = {},

@@ -110,6 +110,39 @@ t.test('the secret may come from a file, never from the command line', async (t)
   });
 });
 
+t.test('a signing key of the policy file signs by its id, and is named in the header', async (t) => {
+  const folder = t.testdir({
+    'policy.yaml':
+      'signing_keys:\n  - { id: web, secret_file: web.key }\n  - { id: batch, secret: a-batch-secret-of-thirty-two-bytes }\n',
+    'web.key': 'a-web-secret-of-thirty-two-bytes!\n',
+  });
+  const policy = { QDRANT_GATEWAY__POLICY_FILE: 'policy.yaml', QDRANT__SERVICE__JWT_RBAC: 'true' };
+  const run = (flags: string[], env: Record<string, string> = { ...ENV, ...policy }, input = '') =>
+    runScript([MAIN, 'token', ...flags], { env, cwd: folder, input });
+  const { out, err } = await run(['--access', 'r', '--signing-key', 'web']);
+  const token = out.trim();
+  t.same(err, '');
+  t.same(JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()), {
+    alg: 'HS256',
+    typ: 'JWT',
+    kid: 'web',
+  });
+  t.same([signature(token, 'a-web-secret-of-thirty-two-bytes!'), signature(token, KEY)], [true, false]);
+  const shown = await run(['inspect'], { ...ENV, ...policy }, token);
+  t.match(shown.out, 'signature: by the signing key `web`\n');
+  const admin = await run(['--access', 'r']);
+  t.same(signature(admin.out.trim(), KEY), true, 'without an id the admin key signs');
+  t.match(await run(['--access', 'r', '--signing-key', 'wbe']), {
+    code: 2,
+    out: '',
+    err: 'error: no signing key has the id `wbe`, there are `api_key`, `web`, `batch`\n',
+  });
+  t.match(await run(['--access', 'r'], policy), {
+    code: 2,
+    err: 'error: no admin key is set: name a key of the policy file with --signing-key\n',
+  });
+});
+
 t.test('inspect shows what a token says and who signed it', async (t) => {
   const { out: token } = await runScript([MAIN, 'token', '--access', 'r', '--exp', '2100-01-01'], { env: ENV });
   const plain = await runScript([MAIN, 'token', 'inspect'], { input: token });

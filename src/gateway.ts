@@ -10,6 +10,7 @@ import { type Authenticator, createAuthenticator } from './identity/authenticate
 import { createKeyRing, type KeyRing } from './identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from './identity/revocations.ts';
 import { createValueExists } from './identity/value-exists.ts';
+import { seenIn } from './learning/observe.ts';
 import {
   grpcAddress,
   grpcListenerOptions,
@@ -22,6 +23,7 @@ import { createExchangeLog } from './observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
 import type { GatewaySnapshot } from './observability/snapshot.ts';
 import { AUDIT_UNAVAILABLE } from './policy/denial.ts';
+import { Learner } from './policy/learn.ts';
 import { firstRefusal } from './policy/rules.ts';
 import { policyOf } from './policy/settings.ts';
 import { restartNeeded } from './reload.ts';
@@ -104,7 +106,9 @@ export async function createGateway(
   const lookup = createUpstreamLookup(own);
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
-  const watching = [...observers, createExchangeLog(log), ...(audit ? [audit.observe] : [])];
+  const learner = new Learner();
+  const learn = learnWith(learner, policy);
+  const watching = [...observers, createExchangeLog(log), learn, ...(audit ? [audit.observe] : [])];
   const parts = createParts(authenticator, policy, watching, audit, log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
@@ -147,7 +151,12 @@ export async function createGateway(
     setRevocations(revocations) {
       force.revocations = revocations;
     },
-    snapshot: () => ({ pid: process.pid, generation: force.generation, audit: audit?.snapshot() }),
+    snapshot: () => ({
+      pid: process.pid,
+      generation: force.generation,
+      audit: audit?.snapshot(),
+      learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
+    }),
     async stop(graceMs) {
       const end = performance.now() + graceMs;
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
@@ -211,6 +220,15 @@ function tryContexts(tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
   }
   if (upstreamCa) attempt('gateway.upstream.tls_ca', { ca: upstreamCa });
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Learns from what is carried out, while the mode says so. */
+function learnWith(learner: Learner, policy: ExchangeParts['policy']): Observer {
+  return (exchange) => {
+    if (policy.current.mode !== 'learn') return;
+    const seen = seenIn(exchange, Date.now());
+    if (seen) learner.see(seen);
+  };
 }
 
 function authenticatorOf(force: Force, lookup: UpstreamLookup): Authenticator {

@@ -1,6 +1,7 @@
 import type { LoadedState, State } from './config/state.ts';
 import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
+import { createLearnedWriter } from './learning/write.ts';
 import { createLog, describeFault } from './observability/log.ts';
 import type { Operator } from './observability/operator.ts';
 import { createReloads, warnOfMode } from './reloads.ts';
@@ -46,6 +47,15 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     now,
   });
 
+  const learned = createLearnedWriter({
+    file: () => {
+      const { mode, learn_file: file } = reloads.current().config.gateway;
+      return mode === 'learn' ? file : undefined;
+    },
+    snapshots: () => fleet.snapshots(),
+    log,
+  });
+
   return {
     async start() {
       warnOfMode(log, state.config.gateway.mode);
@@ -65,7 +75,11 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     revocations: () => revocations.report(),
     async stop(graceMs) {
       reloads.stop();
+      learned.stop();
+      // Before and after: workers that are gone are asked nothing any more, and the last requests come while they go.
+      await learned.write();
       await fleet.stop(graceMs);
+      await learned.write();
       await revocations.close();
     },
   };

@@ -31,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts', 'audit', 'revocation'],
   revocation: ['policy', 'identity', 'config'],
   'exchange.ts': ['policy', 'identity', 'operations'],
+  learning: ['policy', 'identity', 'config', 'exchange.ts', 'observability'],
   'request-id.ts': ['exchange.ts'],
   rest: [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
@@ -46,13 +47,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
-    ...['exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts'],
+    ...['exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability'],
   workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability'],
   'supervisor.ts': [
     'workers',
     'reloads.ts',
+    'learning',
     'fleet.ts',
     'gateway.ts',
     'config',

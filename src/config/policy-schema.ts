@@ -39,7 +39,7 @@ const ACCESS_FORM = 'must be r, m, or a list of `collection` and `access`';
 
 const listedCollection = z.strictObject(
   {
-    collection: z.string({ error: COLLECTION_FORM }).min(1, COLLECTION_FORM).max(255, COLLECTION_FORM),
+    collection: z.string({ error: COLLECTION_FORM }).min(1, COLLECTION_FORM),
     access: z.enum(['r', 'rw', 'prw'], { error: 'must be r, rw or prw' }),
   },
   { error: 'must have `collection` and `access`' },

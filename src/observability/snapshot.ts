@@ -1,4 +1,5 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
+import type { Learned } from '../policy/learn.ts';
 
 /**
  * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and
@@ -10,4 +11,6 @@ export interface GatewaySnapshot {
   readonly generation: number;
   /** `undefined` = nothing is audited. */
   readonly audit: AuditSnapshot | undefined;
+  /** `undefined` = nothing is learned now. */
+  readonly learned: Learned | undefined;
 }

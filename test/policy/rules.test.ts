@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { GRPC_OPERATIONS, INTERNAL_GRPC, UNLISTED_GRPC } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
 import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
@@ -191,9 +191,15 @@ function isWithin(left: string, right: string): boolean {
     .every((name) => name === '' || shown.has(name));
 }
 
+/** A property holds for every run. */
+function holds<T>(test: Test, property: fc.IProperty<T>, { numRuns }: { readonly numRuns: number }): void {
+  test.doesNotThrow(() => fc.assert(property, { numRuns }));
+}
+
 t.test('under any rules nobody gets more than without them', async (test) => {
   let denied = 0;
-  fc.assert(
+  holds(
+    test,
     fc.property(access, fc.array(rule, { maxLength: 4 }), asked, found, (own, rules, one, names) => {
       const [plain, bound] = [under(own, [], one, names), under(own, rules, one, names)];
       if (plain !== 'denied' && bound === 'denied') denied += 1;
@@ -204,8 +210,9 @@ t.test('under any rules nobody gets more than without them', async (test) => {
   test.ok(denied > 100, `rules do refuse: ${denied} times`);
 });
 
-t.test('one rule more never gives more', async () => {
-  fc.assert(
+t.test('one rule more never gives more', async (test) => {
+  holds(
+    test,
     fc.property(access, fc.array(rule, { maxLength: 3 }), rule, asked, found, (own, rules, more, one, names) =>
       isWithin(under(own, [...rules, more], one, names), under(own, rules, one, names)),
     ),
@@ -213,8 +220,9 @@ t.test('one rule more never gives more', async () => {
   );
 });
 
-t.test('rules in shadow change nothing', async () => {
-  fc.assert(
+t.test('rules in shadow change nothing', async (test) => {
+  holds(
+    test,
     fc.property(access, fc.array(rule, { maxLength: 4 }), asked, found, (own, rules, one, names) => {
       const shadows = rules.map((one) => ({ ...one, mode: 'shadow' as const }));
       return under(own, shadows, one, names) === under(own, [], one, names);
@@ -225,10 +233,11 @@ t.test('rules in shadow change nothing', async () => {
 
 const text = (one: Access): string => JSON.stringify(one.kind === 'global' ? one.mode : [...one.modes].sort());
 
-t.test('narrowing is the stricter of both decisions, whatever the order', async () => {
+t.test('narrowing is the stricter of both decisions, whatever the order', async (test) => {
   const got = (own: Access, { operation, target }: Asked, names: References) =>
     verdict(decide(own, operation, target), names);
-  fc.assert(
+  holds(
+    test,
     fc.property(access, access, access, asked, found, (left, right, third, one, names) => {
       const both = narrow(left, right);
       if (text(both) !== text(narrow(right, left)) || text(narrow(left, left)) !== text(left)) return false;

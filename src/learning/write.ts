@@ -1,0 +1,64 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import { reason } from '../config/problem.ts';
+import type { Log } from '../observability/log.ts';
+import type { GatewaySnapshot } from '../observability/snapshot.ts';
+import { type Learned, mergeLearned } from '../policy/learn.ts';
+import { renderLearned } from './render.ts';
+
+/** Milliseconds between two writings. */
+const INTERVAL_MS = 1000;
+
+/** Writes down what is learned, while it is. */
+export interface LearnedWriter {
+  /** Writes what there is now. Never rejects. */
+  readonly write: () => Promise<void>;
+  readonly stop: () => void;
+}
+
+export interface LearnedWriterOptions {
+  /** Where to; `undefined` = nothing is learned now. */
+  readonly file: () => string | undefined;
+  readonly snapshots: () => Promise<readonly GatewaySnapshot[]>;
+  readonly log: Pick<Log, 'info' | 'error'>;
+}
+
+/**
+ * Writes the policy of everything that is learned, when that has changed and at most once a second. The file is replaced at
+ * once; the one of an earlier run is kept as `.previous`.
+ */
+export function createLearnedWriter({ file, snapshots, log }: LearnedWriterOptions): LearnedWriter {
+  /** By process: what one that is gone has learned still counts. */
+  const parts = new Map<number, Learned>();
+  let written: { readonly path: string; readonly text: string } | undefined;
+  let failing = false;
+
+  const write = async (): Promise<void> => {
+    const path = file();
+    if (path === undefined) return;
+    for (const { pid, learned } of await snapshots().catch(() => [])) if (learned) parts.set(pid, learned);
+    const text = renderLearned(mergeLearned([...parts.values()]));
+    if (written?.path === path && written.text === text) return;
+    try {
+      if (written?.path !== path) keepPrevious(path);
+      writeFileSync(`${path}.new`, text, { mode: 0o600 });
+      renameSync(`${path}.new`, path);
+      if (failing || written?.path !== path) log.info({ file: path }, 'what is learned is written down');
+      failing = false;
+      written = { path, text };
+    } catch (error) {
+      if (!failing) log.error({ file: path, reason: reason(error) }, 'what is learned cannot be written down');
+      failing = true;
+    }
+  };
+
+  const timer = setInterval(() => void write(), INTERVAL_MS).unref();
+  return { write, stop: () => clearInterval(timer) };
+}
+
+function keepPrevious(path: string): void {
+  try {
+    renameSync(path, `${path}.previous`);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+}

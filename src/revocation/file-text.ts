@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, YAMLMap } from 'yaml';
 import { ConfigError, type Problem } from '../config/problem.ts';
 import { isEntry, MAX_ENTRIES, type RevocationEntry, readEntry } from './entry.ts';
@@ -136,12 +137,13 @@ export function addEntry(file: string, text: string, entry: RevocationEntry): st
   throw new ConfigError([{ place: file, message: 'an entry cannot be added to a file of this form' }]);
 }
 
+/** The place of the entry is found by the YAML parser, its line is our own. */
 function addFirst(text: string, entry: RevocationEntry): string {
   const document = parseDocument(text);
   const list = document.get('revocations');
-  if (isSeq(list)) {
-    list.flow = false;
-    list.add(parseDocument(flowText(entry)).contents);
-  }
-  return document.toString({ lineWidth: 0 });
+  if (!isSeq(list)) return text;
+  const stand = randomUUID();
+  list.flow = false;
+  list.add(stand);
+  return document.toString({ lineWidth: 0 }).replace(`  - ${stand}`, () => ownLine(entry));
 }

@@ -1,0 +1,115 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { loadState } from '../../src/config/state.ts';
+import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
+import { startFakeQdrant } from './fake-qdrant/main.ts';
+import { KEYS, type TestGateway } from './gateway.ts';
+import { frameClient } from './raw-grpc.ts';
+import { http2Client } from './raw-http.ts';
+
+/** A gateway with its supervisor, in this process. */
+export interface Supervised extends TestGateway {
+  readonly operator: Supervisor;
+}
+
+let certs: ReturnType<typeof makeDevCerts> | undefined;
+
+/** Starts a stand-in and a supervised gateway before it, TLS on. Rejects, and leaves nothing behind, when it cannot. */
+export async function startSupervised(settings: Readonly<Record<string, unknown>> = {}): Promise<Supervised> {
+  const upstream = await startFakeQdrant();
+  certs ??= makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  const made = await certs;
+  const defaults = {
+    'service.host': '127.0.0.1',
+    'service.http_port': 0,
+    'service.grpc_port': 0,
+    'service.api_key': KEYS.admin,
+    'service.alt_api_key': KEYS.alt,
+    'service.jwt_rbac': true,
+    'service.enable_tls': true,
+    'tls.cert': made.cert,
+    'tls.key': made.key,
+    log_level: 'off',
+    'gateway.upstream.rest_url': upstream.restUrl,
+    'gateway.upstream.grpc_url': upstream.grpcUrl,
+    ...settings,
+  };
+  const load = () => loadState({ env: {}, defaults });
+  try {
+    const operator = await createSupervisor({ state: load(), load });
+    const { rest, grpc } = await operator.start();
+    if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
+    return {
+      operator,
+      upstream,
+      rest: { ...rest, url: `https://localhost:${rest.port}` },
+      grpc: { ...grpc, url: `https://localhost:${grpc.port}` },
+      ca: readFileSync(made.ca),
+      caFile: made.ca,
+      close: async () => {
+        await operator.stop(0);
+        await upstream.close();
+      },
+    };
+  } catch (error) {
+    await upstream.close();
+    throw error;
+  }
+}
+
+/** Verdicts on three connections that stay open: status over HTTP/1.1, over HTTP/2, and gRPC code. */
+export interface OpenLines {
+  readonly ask: (credential: string) => Promise<readonly [http1: number, http2: number, grpc: number]>;
+  /** Requests over HTTP/1.1 that needed a new connection. */
+  readonly opened: () => number;
+  readonly close: () => void;
+}
+
+export const SERVED = [200, 200, 0] as const;
+export const REFUSED = [401, 401, 16] as const;
+export const UNKNOWN = [503, 503, 14] as const;
+
+/** Opens the three; the first question connects them. */
+export function openLines(gateway: TestGateway): OpenLines {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: gateway.ca });
+  const http2 = http2Client(gateway);
+  const grpc = frameClient(gateway);
+  let opened = 0;
+  const http1 = async (credential: string): Promise<number> => {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const options = {
+      agent,
+      host: '127.0.0.1',
+      port: gateway.rest.port,
+      servername: 'localhost',
+      path: '/collections',
+    };
+    const sent = request({ ...options, headers: { 'api-key': credential } }, (response) => {
+      if (!sent.reusedSocket) opened += 1;
+      text(response).then(() => resolve(response.statusCode ?? 0), reject);
+    });
+    sent.on('error', reject).end();
+    return await promise;
+  };
+  return {
+    ask: async (credential) => {
+      const headers = [['api-key', credential]] as const;
+      const [first, second, third] = await Promise.all([
+        http1(credential),
+        http2.send({ method: 'GET', target: '/collections', headers }),
+        grpc.call({ method: '/qdrant.Collections/List', headers, message: Buffer.alloc(0) }),
+      ]);
+      return [first, second.status, third.code];
+    },
+    opened: () => opened,
+    close: () => {
+      agent.destroy();
+      http2.close();
+      grpc.close();
+    },
+  };
+}

@@ -40,10 +40,11 @@ async function replace(
   for (;;) {
     const before = await stat(path);
     const text = readFileSync(path, 'utf8');
-    const entries = byId(readRevocations(file, text));
+    const list = readRevocations(file, text);
+    const entries = byId(list);
     if (entries.has(entryId(entry))) return entries;
     if (entries.size >= MAX_ENTRIES) throw new StoreFault(TOO_MANY);
-    const next = addEntry(file, text, entry);
+    const next = addEntry(file, text, entry, list.length);
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeDurably(temporary, next, before);

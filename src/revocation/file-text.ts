@@ -124,10 +124,10 @@ function memberOf(item: unknown, member: string | undefined): unknown {
 /**
  * The text of the file with one more entry. Comments and what else the operator wrote stay.
  *
- * @throws ConfigError when the text cannot be used as it is
+ * @param before how many entries `readRevocations` finds in the text
+ * @throws ConfigError when the text has another form than that of a revocation file
  */
-export function addEntry(file: string, text: string, entry: RevocationEntry): string {
-  const before = readRevocations(file, text).length;
+export function addEntry(file: string, text: string, entry: RevocationEntry, before: number): string {
   const line = ownLine(entry);
   const lines = text.split('\n');
   const last = lines.findLastIndex((one) => readOwnLine(one) !== undefined);

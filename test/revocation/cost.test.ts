@@ -14,6 +14,8 @@ import { foldEntries } from '../../src/revocation/fold.ts';
 import { NO_REDIS, startRedis } from '../support/redis.ts';
 import { startSupervised } from '../support/supervised.ts';
 
+t.setTimeout(120_000);
+
 /*
  * What ten thousand revocations cost. The bounds are far above what is measured on an idle machine, which the comments
  * tell, so that a busy one does not fail.
@@ -60,17 +62,19 @@ t.test('a request with a remembered token costs as much as with none revoked', a
 t.test('they are read from a file, and one more is added', async (t) => {
   const file = join(t.testdir(), 'r.yaml');
   const [first, ...rest] = entries;
-  const head = addEntry(file, '# by hand\nrevocations: []\n', first ?? { kind: 'token', value: 'a' });
+  const head = addEntry(file, '# by hand\nrevocations: []\n', first ?? { kind: 'token', value: 'a' }, 0);
   const lines = rest.map((entry) => {
     const members = Object.entries(entry).map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`);
     return `  - { ${members.join(', ')} }\n`;
   });
   writeFileSync(file, head + lines.join(''));
   const began = performance.now();
-  t.strictSame(readRevocationFile(file), entries);
+  const found = readRevocationFile(file);
   const read = since(began);
+  t.strictSame(found, entries);
+  const adding = performance.now();
   await appendToFile(file, { kind: 'token', value: 'one more' });
-  const added = since(began) - read;
+  const added = since(adding);
   t.equal(readRevocationFile(file).length, COUNT + 1);
   t.comment(`read in ${read} ms, one added in ${added} ms`);
   t.ok(read < 1000 && added < 2000);

@@ -19,6 +19,8 @@ import { runScript } from '../support/run-script.ts';
 import { openLines, REFUSED, SERVED, startSupervised } from '../support/supervised.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
 
+t.setTimeout(120_000);
+
 const EMPTY = 'revocations: []\n';
 const MAIN = 'src/cli/main.ts';
 
@@ -108,6 +110,23 @@ t.test('a revocation of the operator is in force at once, stands in the file, an
   const again = await start(t, file);
   t.strictSame(await again.lines.ask(token), REFUSED, 'after a restart, too');
   t.strictSame(await again.lines.ask(other), SERVED);
+});
+
+t.test('with two workers it is in force in both when the answer is there', async (t) => {
+  const { gateway, operator } = await start(t, fileOf(t), { 'gateway.workers': 2 });
+  const [token, other] = [makeToken({ access: 'r', jti: 'id-1' }), makeToken({ access: 'r', jti: 'id-2' })];
+  // New connections go to the workers in turn.
+  const everywhere = async (credential: string): Promise<readonly (readonly number[])[]> => {
+    const lines = Array.from({ length: 4 }, () => openLines(gateway));
+    const verdicts = await Promise.all(lines.map((one) => one.ask(credential)));
+    for (const one of lines) one.close();
+    return verdicts;
+  };
+  const each = (verdict: readonly number[]) => Array.from({ length: 4 }, () => verdict);
+  t.strictSame(await everywhere(token), each(SERVED));
+  t.match(await operator.revoke({ kind: 'token', value: 'id-1' }), { ok: true, stored: 'file' });
+  t.strictSame(await everywhere(token), each(REFUSED));
+  t.strictSame(await everywhere(other), each(SERVED));
 });
 
 t.test('what is no revocation is refused, and nothing is written', async (t) => {

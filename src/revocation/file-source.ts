@@ -1,13 +1,13 @@
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { stampOf } from '../config/file-reads.ts';
 import { ConfigError, reason } from '../config/problem.ts';
+import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { byId, type RevocationEntry } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { MAX_FILE_BYTES, readRevocations } from './file-text.ts';
 import type { EntrySource, RevocationLog } from './source.ts';
 
-/** Between two looks at the file. */
-const POLL_MS = 200;
 export interface FileSource extends EntrySource {
   /** Reads the file and watches it from now on. Throws `ConfigError`. */
   readonly start: () => void;
@@ -41,11 +41,20 @@ export function openFileSource(
   let readAt = 0;
   let problem: string | undefined;
   let adding: Promise<unknown> = Promise.resolve();
+  let added = 0;
+  const path = resolve(file);
+  let watch: FileWatch | undefined;
 
   const prepare = (): (() => void) => {
+    // Before it is read: a change while it is read is one afterwards.
+    const stamps = new Map([[path, stampOf(path)]]);
     const next = byId(readRevocationFile(file));
+    const before = added;
     return () => {
+      // INVARIANT: what was added since was read later than this.
+      if (added !== before) return;
       known = next;
+      watch?.expect(stamps);
       readAt = now();
       if (problem !== undefined) log.info({ entries: known.size }, 'the revocation file can be read again');
       problem = undefined;
@@ -59,18 +68,24 @@ export function openFileSource(
       log.info({ entries: known.size }, 'the revocation file was read again');
       changed();
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      const problems = error.problems.map(({ place, message }) => `${place}: ${message}`);
+      const problems =
+        error instanceof ConfigError
+          ? error.problems.map(({ place, message }) => `${place}: ${message}`)
+          : [`${file}: internal error`];
       problem = problems[0];
       log.error({ problems }, 'the revocation file cannot be used; what was revoked before still is');
     }
   };
-  const watched = resolve(file);
 
   return {
     start: () => {
-      prepare()();
-      watchFile(watched, { interval: POLL_MS, persistent: false }, look);
+      watch = watchFiles(look);
+      try {
+        prepare()();
+      } catch (error) {
+        watch.stop();
+        throw error;
+      }
     },
     prepare,
     entries: () => known.values(),
@@ -82,13 +97,14 @@ export function openFileSource(
         .then((next) => {
           known = next;
           readAt = now();
+          added += 1;
         });
       adding = done.catch(() => undefined);
       return done;
     },
     report: () => ({ place: 'file', available: problem === undefined, readAt, entries: known.size, problem }),
     close: async () => {
-      unwatchFile(watched, look);
+      watch?.stop();
       await adding;
     },
   };

@@ -1,4 +1,3 @@
-import { createClient } from '@redis/client';
 import type { RedisAddress } from './settings.ts';
 
 /** A field that is always there. Without it the hash is not the one that was read before. */
@@ -51,6 +50,8 @@ export async function openRedisLink(address: RedisAddress, options: RedisLinkOpt
   const { prefix } = address;
   const hash = `${prefix}revocations`;
   const channel = `${prefix}revocations:changed`;
+  // Loaded only where there is a Redis.
+  const { createClient } = await import('@redis/client');
   const client = createClient({ ...clientOptions(address, deadlineMs) });
   client.on('error', () => lost?.());
   const close = (): void => {

@@ -13,7 +13,7 @@ import t, { type Test } from 'tap';
 import { ConfigError } from '../../src/config/problem.ts';
 import type { RevocationEntry } from '../../src/revocation/entry.ts';
 import { appendToFile } from '../../src/revocation/file-append.ts';
-import { readRevocationFile } from '../../src/revocation/file-source.ts';
+import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
 import { until } from '../support/clients.ts';
 import { runScript } from '../support/run-script.ts';
 import { openLines, REFUSED, SERVED, startSupervised } from '../support/supervised.ts';
@@ -227,6 +227,22 @@ t.test('adds at the same time, from this process and others, are all kept', asyn
   const values = new Set(held(file).map(({ value }) => value));
   t.equal(values.size, 24, 'each once');
   await until(() => operator.revocations().entries.length === 24, 'the gateway knows those of the others');
+});
+
+t.test('a reload does not put back what was read before a revocation', async (t) => {
+  const file = fileOf(t);
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const source = openFileSource(file, { now: Date.now, log, changed: () => undefined });
+  source.start();
+  t.teardown(() => source.close());
+  const values = () => [...source.entries()].map(({ value }) => value);
+  const early = source.prepare();
+  await source.add({ kind: 'token', value: 'a' });
+  early();
+  t.strictSame(values(), ['a']);
+  replaceFile(file, revoked('b'));
+  source.prepare()();
+  t.strictSame(values(), ['b'], 'what is read after it counts');
 });
 
 t.test('a lock that somebody holds is waited for, one of a dead writer is broken', async (t) => {

@@ -55,6 +55,8 @@ export interface Exchange {
   shadowed: Shadowed | undefined;
   /** Set by whoever needs it first, see `requestIdOf`. */
   requestId: string | undefined;
+  /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
+  trace: readonly string[] | undefined;
   /** Monotonic milliseconds: the head was there; it was sent upstream; the answer's head came. 0 = never. */
   startedAt: number;
   forwardedAt: number;
@@ -64,7 +66,15 @@ export interface Exchange {
 /** What every exchange begins with. */
 export function unbegun(): Pick<
   Exchange,
-  'decision' | 'refusal' | 'references' | 'shadowed' | 'requestId' | 'startedAt' | 'forwardedAt' | 'answeredAt'
+  | 'decision'
+  | 'refusal'
+  | 'references'
+  | 'shadowed'
+  | 'requestId'
+  | 'trace'
+  | 'startedAt'
+  | 'forwardedAt'
+  | 'answeredAt'
 > {
   return {
     decision: undefined,
@@ -72,6 +82,7 @@ export function unbegun(): Pick<
     references: undefined,
     shadowed: undefined,
     requestId: undefined,
+    trace: undefined,
     startedAt: 0,
     forwardedAt: 0,
     answeredAt: 0,

@@ -22,6 +22,7 @@ import {
 import { createExchangeLog } from './observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
 import type { GatewaySnapshot } from './observability/snapshot.ts';
+import { createTracing, type Tracing } from './observability/tracing.ts';
 import { AUDIT_UNAVAILABLE } from './policy/denial.ts';
 import { Learner } from './policy/learn.ts';
 import { firstRefusal } from './policy/rules.ts';
@@ -98,6 +99,7 @@ export async function createGateway(
   const { config, secrets } = state;
   const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS, tls: secrets.tls };
   const log = createLog(config.log_level);
+  const tracing = await createTracing(config);
   const audit = await openAudit(state, log, worker);
   const { max_connections: connections } = config.gateway.upstream;
   const upstream = createRestUpstream(restUpstreamOptions(() => force.state, connections));
@@ -107,9 +109,9 @@ export async function createGateway(
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
-  const learn = learnWith(learner, policy);
-  const watching = [...observers, createExchangeLog(log), learn, ...(audit ? [audit.observe] : [])];
-  const parts = createParts(authenticator, policy, watching, audit, log);
+  const recording = [...(audit ? [audit.observe] : []), ...(tracing ? [tracing.observe] : [])];
+  const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
+  const parts = createParts(authenticator, policy, watching, admitting(audit, tracing), log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
 
@@ -122,7 +124,7 @@ export async function createGateway(
         grpc = await openGrpc(() => force.state, parts);
       } catch (error) {
         await restListener?.close(0);
-        await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0)]);
+        await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
         throw error;
       }
       await sayVersion(lookup, log);
@@ -156,16 +158,28 @@ export async function createGateway(
       generation: force.generation,
       audit: audit?.snapshot(),
       learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
+      tracing: tracing?.snapshot(),
     }),
     async stop(graceMs) {
       const end = performance.now() + graceMs;
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
       grpc?.asker.close();
       await Promise.all([upstream.destroy(), own.destroy()]);
-      if (audit) await closeAudit(audit, Math.max(LAST_WRITES_MS, end - performance.now()), log);
+      const left = Math.max(LAST_WRITES_MS, end - performance.now());
+      await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);
     },
   };
   return gateway;
+}
+
+/** Whoever has to know of a request before anything of it is looked at. */
+function admitting(audit: Audit | undefined, tracing: Tracing | undefined): ExchangeParts['admit'] {
+  const admit = audit?.admit ?? (() => undefined);
+  if (!tracing) return admit;
+  return (exchange) => {
+    tracing.begin(exchange);
+    return admit(exchange);
+  };
 }
 
 function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
@@ -246,7 +260,7 @@ function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
-  audit: Audit | undefined,
+  admit: ExchangeParts['admit'],
   log: Log,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
@@ -263,7 +277,7 @@ function createParts(
   return {
     authenticate,
     policy,
-    admit: audit?.admit ?? (() => undefined),
+    admit,
     now: () => performance.now(),
     record: (exchange, outcome) => {
       for (const observe of observers) observe(exchange, outcome);

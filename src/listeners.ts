@@ -1,4 +1,5 @@
 import type { TlsOptions } from 'node:tls';
+import { isAudited } from './audit/audit.ts';
 import { type Config, parseUpstreamUrl, type UpstreamAddress } from './config/schema.ts';
 import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
@@ -6,6 +7,7 @@ import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { ExchangeParts } from './exchange.ts';
 import { HeaderWatch } from './grpc/header-watch.ts';
 import type { GrpcListenerOptions } from './grpc/listener.ts';
+import type { TelemetryAudit } from './rest/lane-options.ts';
 import type { RestListenerOptions } from './rest/listener.ts';
 import type { ListenerTls } from './rest/listener-tls.ts';
 import type { RelayUpstream } from './rest/relay-upstream.ts';
@@ -88,8 +90,16 @@ export function restListenerOptions(
       get hideJwtDashboard() {
         return current().config.service.hide_jwt_dashboard ?? undefined;
       },
+      audit: telemetryAudit(config),
     },
   };
+}
+
+/** What telemetry says of the audit, in upstream's order; files are opened at start, so a reload changes nothing. */
+function telemetryAudit({ audit }: Config): TelemetryAudit | undefined {
+  if (!audit.enabled) return undefined;
+  const { dir, rotation, max_log_files, trust_forwarded_headers, log_api } = audit;
+  return { dir, rotation, max_log_files, trust_forwarded_headers, log_api };
 }
 
 function relayUpstream(current: Current): RelayUpstream {
@@ -151,6 +161,7 @@ export function grpcListenerOptions(current: Current, parts: ExchangeParts, ask:
         connectionIdleMs: limits.stream_idle_timeout_ms,
       },
       nestingGuard: limits.nesting_guard,
+      noteNames: isAudited(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
       clock: Date.now,

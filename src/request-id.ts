@@ -49,8 +49,23 @@ export function requestIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): 
  * The id that upstream would not hear otherwise: one that somebody here has asked for and that is ours. `undefined` =
  * nothing is to be added; a request nobody asked about gets none.
  */
-export function createdRequestId({ headers, requestId }: Pick<Exchange, 'headers' | 'requestId'>): string | undefined {
+function createdRequestId({ headers, requestId }: Pick<Exchange, 'headers' | 'requestId'>): string | undefined {
   return requestId === undefined || suppliedRequestId(headers) === requestId ? undefined : requestId;
+}
+
+/** What upstream is told on our account: the span, and an id that it would not hear otherwise. Name, value, in lower case. */
+export function addedHeaders(exchange: Pick<Exchange, 'headers' | 'requestId' | 'trace'>): readonly string[] {
+  const { trace = NOTHING } = exchange;
+  const id = createdRequestId(exchange);
+  return id === undefined ? trace : [...trace, 'x-request-id', id];
+}
+
+const NOTHING: readonly string[] = Object.freeze([]);
+
+/** Is there a header of this name, in lower case? INVARIANT: values are never looked at, a client may choose them. */
+export function isNamed(headers: readonly string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
+  return false;
 }
 
 /** The first value of a header. @param name in lower case */

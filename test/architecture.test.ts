@@ -42,7 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'request-id.ts',
   ],
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
-  'listeners.ts': ['config', 'exchange.ts', 'rest', 'grpc', 'upstream'],
+  'listeners.ts': ['config', 'audit', 'exchange.ts', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
   'gateway.ts': [

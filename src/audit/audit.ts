@@ -3,6 +3,7 @@ import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../exchange.ts';
 import type { Denial } from '../policy/denial.ts';
+import { requestIdOf } from '../request-id.ts';
 import { type AuditEvent, toLine } from './event.ts';
 import { fileDestination } from './file-sink.ts';
 import { type RecordOptions, recordOf } from './record.ts';
@@ -130,7 +131,9 @@ class AuditLog implements Audit {
 
   readonly append = (event: AuditEvent): void => this.#push(event, true);
 
-  readonly admit = (): undefined | Denial | Promise<undefined | Denial> => {
+  readonly admit = (exchange: Exchange): undefined | Denial | Promise<undefined | Denial> => {
+    // From now on it has the id that its event has, so that upstream can be told.
+    requestIdOf(exchange);
     if (this.#whenFull === 'drop' || this.#hasRoom()) return undefined;
     return this.#whenFull === 'block' ? this.#room() : this.#refuse();
   };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Appender, faultOf } from './appender.ts';
 import { findChainEnd } from './chain-end.ts';
 import { type AuditFileName, compareFileNames, fileName, parseFileName, periodOf } from './file-name.ts';
-import { type ChainEnd, GENESIS, link } from './hash-chain.ts';
+import { type ChainEnd, GENESIS, LINKS_BYTES, link } from './hash-chain.ts';
 import type { AuditEntry, Destination, Written } from './sink.ts';
 
 /** How audit files are kept. */
@@ -73,7 +73,7 @@ class FileDestination implements Destination {
 
   async write(entries: readonly AuditEntry[]): Promise<Written> {
     try {
-      if (this.#appender.isIdle) this.#encode(entries, await this.#roomy());
+      if (this.#appender.isIdle) this.#encode(entries, await this.#roomy(this.#sizeOf(entries[0])));
       return await this.#appender.write((await this.#ready()).file);
     } catch (error) {
       return { done: 0, fault: faultOf(error) };
@@ -103,14 +103,18 @@ class FileDestination implements Destination {
     current.size += this.#appender.begin(lines);
   }
 
-  /** The file of this moment. Only between lines. */
-  async #roomy(): Promise<Current> {
+  #sizeOf(entry: AuditEntry | undefined): number {
+    return Buffer.byteLength(entry?.line ?? '') + 1 + (this.#options.hashChain ? LINKS_BYTES : 0);
+  }
+
+  /** The file of this moment with room for a line of this size. Only between lines. */
+  async #roomy(bytes: number): Promise<Current> {
     const current = await this.#ready();
     const period = this.#period();
     const { maxBytes } = this.#options;
     // A clock that is set back begins no file: the order of files is the order of lines.
     if (period > current.name.period) return await this.#open({ ...current.name, period, sequence: 0 });
-    if (maxBytes === undefined || current.size < maxBytes) return current;
+    if (maxBytes === undefined || current.size === 0 || current.size + bytes <= maxBytes) return current;
     return await this.#open({ ...current.name, sequence: current.name.sequence + 1 });
   }
 

@@ -29,6 +29,8 @@ const LINKS = new RegExp(`^,"prev":"${HEX}","hash":"${HEX}"\\}$`);
 const TORN = new RegExp(`^,"torn":"${HEX}"$`);
 const OWN_LENGTH = ',"hash":"'.length + 64 + '"}'.length;
 const PREV_LENGTH = ',"prev":"'.length + 64 + '"'.length;
+/** What its links add to a line, in bytes. */
+export const LINKS_BYTES = PREV_LENGTH + OWN_LENGTH - 1;
 const TORN_LENGTH = ',"torn":"'.length + 64 + '"'.length;
 
 /** SHA-256 in hexadecimal. */

@@ -1,3 +1,4 @@
+import { setImmediate as setImmediatePromise } from 'node:timers/promises';
 import type { AuditEvent } from './event.ts';
 import { Queue } from './queue.ts';
 
@@ -141,6 +142,8 @@ export class Sink {
       this.#note(fault);
       if (done > 0) this.#options.progressed();
       if (fault !== undefined) await this.#pause(done > 0);
+      // Requests come first: no more than one write in each turn.
+      else await setImmediatePromise();
     }
     this.#running = false;
   }

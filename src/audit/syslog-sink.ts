@@ -17,8 +17,8 @@ const CONNECT_MS = 5_000;
 const TAKE_MS = 60_000;
 /** The largest datagram IPv4 carries. */
 const MAX_DATAGRAM = 65_507;
-/** Messages of one write: what is lost with a connection is not much. */
-const MAX_BATCH = 128;
+/** Messages of one write: what is lost with a connection, or with a receiver that is slow, is not much. */
+const MAX_BATCH = 64;
 
 /** Reads `udp://host:port` or `tcp://host:port`; throws a `TypeError` for anything else. */
 export function parseSyslogUrl(url: string): SyslogAddress {

@@ -15,7 +15,15 @@ export type Verified =
       /** Hash of the last line: to be compared with one that is kept elsewhere. */
       readonly last: string;
     }
-  | { readonly ok: false; readonly file: string; readonly line: number; readonly reason: string };
+  | Broken;
+
+/** Where a chain does not hold. */
+export interface Broken {
+  readonly ok: false;
+  readonly file: string;
+  readonly line: number;
+  readonly reason: string;
+}
 
 /** Longer lines than any that is written; they are not gathered. */
 const MAX_LINE = 1_048_576;
@@ -56,16 +64,16 @@ export async function verifyChain(files: readonly string[], progress: (bytes: nu
       let from = 0;
       for (let end = text.indexOf(LINE_BREAK); end >= 0; end = text.indexOf(LINE_BREAK, from)) {
         number += 1;
-        const reason = chain.next(text.toString('latin1', from, end), file, number);
-        if (reason !== undefined) return { ok: false, file, line: number, reason };
+        const broken = chain.next(text.toString('latin1', from, end), file, number);
+        if (broken) return broken;
         from = end + 1;
       }
       rest = text.subarray(from);
       if (rest.length > MAX_LINE) return { ok: false, file, line: number + 1, reason: 'the line is too long' };
     }
     if (rest.length > 0) {
-      const reason = chain.next(rest.toString('latin1'), file, number + 1);
-      if (reason !== undefined) return { ok: false, file, line: number + 1, reason };
+      const broken = chain.next(rest.toString('latin1'), file, number + 1);
+      if (broken) return broken;
     }
   }
   return chain.end();
@@ -81,19 +89,21 @@ class ChainReader {
   #unlinked: string[] = [];
   #at = { file: '', line: 0 };
 
-  /** Takes the next line; a text says what is wrong with it. */
-  next(line: string, file: string, number: number): string | undefined {
+  /** Takes the next line; says when the chain does not hold there. */
+  next(line: string, file: string, number: number): Broken | undefined {
     const found = readLink(line);
+    const broken = (reason: string): Broken => ({ ok: false, file, line: number, reason });
     if (!found) {
       if (this.#unlinked.length === 0) this.#at = { file, line: number };
       this.#unlinked.push(line);
-      return this.#unlinked.length > MAX_UNLINKED ? 'the line has no hash' : undefined;
+      return this.#unlinked.length > MAX_UNLINKED ? this.#noHash() : undefined;
     }
-    if (!found.sound) return 'the line was changed: its hash does not fit';
-    if (this.#last === undefined) this.#whole = found.prev === GENESIS;
-    else if (found.prev !== this.#last) return 'the line does not follow the one before it';
+    if (!found.sound) return broken('the line was changed: its hash does not fit');
     const torn = this.#unlinked.length > 0 ? sha256(Buffer.from(this.#unlinked.join('\n'), 'latin1')) : undefined;
-    if (torn !== found.torn) return torn ? 'a line before it has no hash' : 'the piece of a line before it is gone';
+    if (torn !== undefined && found.torn === undefined) return this.#noHash();
+    if (this.#last === undefined) this.#whole = found.prev === GENESIS;
+    else if (found.prev !== this.#last) return broken('the line does not follow the one before it');
+    if (torn !== found.torn) return broken('the piece of a line before it was changed or removed');
     this.#torn += this.#unlinked.length;
     this.#unlinked = [];
     this.#last = found.hash;
@@ -102,9 +112,13 @@ class ChainReader {
   }
 
   end(): Verified {
-    if (this.#unlinked.length > 0) return { ok: false, ...this.#at, reason: 'the line has no hash' };
+    if (this.#unlinked.length > 0) return this.#noHash();
     if (this.#last === undefined) return { ok: false, ...this.#at, line: 1, reason: 'there is no line' };
     return { ok: true, lines: this.#lines, torn: this.#torn, whole: this.#whole, last: this.#last };
+  }
+
+  #noHash(): Broken {
+    return { ok: false, ...this.#at, reason: 'the line has no hash' };
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { jsonSchemaText, optionsTable, policySchemaText } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
+import { verifyAudit } from './audit.ts';
 import { checkConfig } from './check-config.ts';
 import { exitCode } from './exit-code.ts';
 import { explainFailure, type Output, processOutput } from './output.ts';
@@ -69,7 +70,7 @@ function addRevokeCommand(program: Command, output: Output): void {
     });
 }
 
-/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `check-config`, `schema`, `options`. */
+/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `check-config`, `schema`, `options`. */
 export function createProgram(output: Output): Command {
   const program = new Command('qdrant-gateway')
     .description('Security gateway for self-hosted Qdrant')
@@ -81,6 +82,12 @@ export function createProgram(output: Output): Command {
     .action((flags: Flags) => serveCommand(flags, output));
   addTokenCommands(program, output);
   addRevokeCommand(program, output);
+  program
+    .command('audit')
+    .description('look after audit files')
+    .command('verify <files...>')
+    .description('check the hash chain of audit files')
+    .action((files: string[]) => verifyAudit(files, output));
   withConfigFlags(program.command('check-config'))
     .description('show the effective settings, or every problem')
     .action((flags: Flags) => checkConfig(flags, output));

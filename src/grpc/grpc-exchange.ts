@@ -37,6 +37,7 @@ export class GrpcExchange implements Exchange {
   references: References | undefined;
   shadowed: Shadowed | undefined;
   requestId: string | undefined;
+  trace: readonly string[] | undefined;
   startedAt = 0;
   forwardedAt = 0;
   answeredAt = 0;
@@ -58,6 +59,8 @@ export class GrpcExchange implements Exchange {
   conditional: Conditional | undefined;
   /** Measures a call that needs no inspection: one message, nested no deeper than allowed. It reads what is sent on. */
   guard: MessageInspector | undefined;
+  /** Reads a message that nothing has to be known of, only so that the audit can say what it names. */
+  follower: MessageInspector | undefined;
   /** The message has been read to the end of the stream: there is one, and it nests no deeper than allowed. */
   measured = false;
 
@@ -96,6 +99,8 @@ export class GrpcExchange implements Exchange {
   stopReading(): void {
     this.inspector?.stop();
     this.guard?.stop();
+    this.follower?.stop();
+    this.follower = undefined;
     this.inspector = undefined;
     this.guard = undefined;
   }

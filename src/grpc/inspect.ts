@@ -38,6 +38,8 @@ export interface MessageInspector {
    * with a forbidden name may be refused on it, before any byte of it is sent on.
    */
   readonly targetSoFar: string | undefined;
+  /** What a complete message names, judged by nobody: for the audit. */
+  readonly named: References | undefined;
   /**
    * What to settle a list access's conditional with. `undefined` while reading.
    *
@@ -86,6 +88,12 @@ class StreamInspector implements MessageInspector, MessageSink {
 
   get targetSoFar(): string | undefined {
     return this.#scanner?.targetSoFar;
+  }
+
+  get named(): References | undefined {
+    if (this.state !== 'found' || this.busy || !this.#names) return undefined;
+    const { target, others } = this.#names;
+    return this.#operation.collectionField === undefined ? { others } : { target, others };
   }
 
   push(bytes: Buffer): void {

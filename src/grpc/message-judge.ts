@@ -21,6 +21,8 @@ export interface MessageJudgeOptions {
   readonly limits: MessageLimits;
   /** Everybody's messages are measured, not only those below global manage. */
   readonly guardAll: boolean;
+  /** Names are wanted of messages, too, whose decision needs none. */
+  readonly noteNames: boolean;
   /** What could not be read at once has been read: judge the call again. With a fault of ours, if there was one. */
   readonly moved: (exchange: GrpcExchange, fault?: unknown) => void;
 }
@@ -61,7 +63,10 @@ export class MessageJudge {
     // What waits here is what the client's window lets it send.
     if (inspector.busy) return 'hold';
     if (inspector.state === 'reading') {
-      return pressed || exchange.held.bytes > HOLD_BYTES ? judgeSoFar(inspector, conditional) : 'hold';
+      if (!pressed && exchange.held.bytes <= HOLD_BYTES) return 'hold';
+      const judged = judgeSoFar(inspector, conditional);
+      if (judged !== 'stream') exchange.references = { target: inspector.targetSoFar ?? '', others: [] };
+      return judged;
     }
     const found = inspector.found(conditional.access) ?? inspector.refusal ?? INTERNAL_FAULT;
     if (!exchange.clientEnded && !('kind' in found) && settle(conditional, found).kind !== 'denial') return 'hold';
@@ -86,9 +91,24 @@ export class MessageJudge {
     return this.standing(exchange);
   }
 
+  /** Begins to read the names of a call whose decision needed none, where they are wanted. It waits for nothing here. */
+  follow(exchange: GrpcExchange): void {
+    const operation = operationOf(exchange);
+    if (!this.#options.noteNames || exchange.references || operation.collectionField === undefined) return;
+    const { encoding } = exchange.head;
+    const { limits } = this.#options;
+    exchange.follower = createInspector(operation, { encoding, limits, moved: () => note(exchange) });
+    for (const raw of exchange.held.frames) exchange.follower.push(dataOf(frameOf(raw)));
+    note(exchange);
+  }
+
   /** The next DATA of a call; unless it may pass with all that is held, it has to be held, too. */
   measure(exchange: GrpcExchange, payload: Buffer): Standing {
     exchange.guard?.push(payload);
+    if (exchange.follower) {
+      exchange.follower.push(payload);
+      note(exchange);
+    }
     return this.standing(exchange);
   }
 
@@ -98,6 +118,7 @@ export class MessageJudge {
     if (!guard) return 'pass';
     if (guard.state === 'refused') return guard.refusal ?? INTERNAL_FAULT;
     if (guard.busy) return 'hold';
+    if (this.#options.noteNames) exchange.references ??= guard.named;
     return guard.state === 'found' && !exchange.clientEnded && isUnary(operationOf(exchange)) ? 'hold' : 'pass';
   }
 
@@ -110,6 +131,15 @@ export class MessageJudge {
 
 function operationOf({ head }: GrpcExchange): GrpcOperation {
   return resolveGrpc(head.path).operation;
+}
+
+/** What cannot be read is upstream's to refuse: nothing hangs on these names. */
+function note(exchange: GrpcExchange): void {
+  const { follower } = exchange;
+  if (!follower || follower.busy || follower.state === 'reading') return;
+  exchange.references ??= follower.named;
+  follower.stop();
+  exchange.follower = undefined;
 }
 
 /** A message that begins with a forbidden name is refused on it, although a later one would win: nothing is sent on. */

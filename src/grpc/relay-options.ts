@@ -18,6 +18,8 @@ export interface RelayOptions {
   readonly messageLimits: MessageLimits;
   /** Whose messages are measured for nesting: everybody's below global manage, or all. */
   readonly nestingGuard: 'below_manage' | 'all';
+  /** Read the names in every message, also where no decision needs them: the audit says them. */
+  readonly noteNames?: boolean;
   /** The gateway's own calls, for answers it gives itself. */
   readonly ask: AskUpstream;
   /** Milliseconds. */

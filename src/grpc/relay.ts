@@ -81,6 +81,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.#judge = new MessageJudge({
       limits: options.messageLimits,
       guardAll: options.nestingGuard === 'all',
+      noteNames: options.noteNames ?? false,
       moved: (exchange, fault) => this.#moved(exchange, fault),
     });
     socket.on('drain', () => this.#readOn());
@@ -359,7 +360,9 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
       return;
     }
     exchange.state = 'relayed';
-    const standing = this.#judge.isGuarded(exchange) ? this.#judge.guard(exchange) : 'pass';
+    const guarded = this.#judge.isGuarded(exchange);
+    const standing = guarded ? this.#judge.guard(exchange) : 'pass';
+    if (!guarded) this.#judge.follow(exchange);
     // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
     const waits = exchange.guard !== undefined && exchange.held.frames.length === 0 && !exchange.clientEnded;
     if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);

@@ -1,3 +1,4 @@
+import { isNamed } from '../request-id.ts';
 import type { HeaderField } from './hpack.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
@@ -145,8 +146,18 @@ function dashed(name: string): string {
   return name.includes('_') ? name.replaceAll('_', '-') : name;
 }
 
-/** The header list that goes upstream: the client's without credentials, with the real peer named. */
-export function upstreamFields(head: RequestHead, authority: string, peer: string, tls: boolean): HeaderField[] {
+/**
+ * The header list that goes upstream: the client's without credentials, with the real peer named.
+ *
+ * @param added name, value, ... of ours; what the client says under these names is not sent
+ */
+export function upstreamFields(
+  head: RequestHead,
+  authority: string,
+  peer: string,
+  tls: boolean,
+  added: readonly string[] = [],
+): HeaderField[] {
   const fields: HeaderField[] = [
     [':method', head.method],
     [':scheme', 'http'],
@@ -154,7 +165,11 @@ export function upstreamFields(head: RequestHead, authority: string, peer: strin
     [':authority', authority],
     ['te', 'trailers'],
   ];
-  for (const field of head.fields) if (!NOT_SENT_ON.has(dashed(field[0]))) fields.push(field);
+  for (const field of head.fields) {
+    const [name] = field;
+    if (!NOT_SENT_ON.has(dashed(name)) && !isNamed(added, name)) fields.push(field);
+  }
   fields.push(['x-forwarded-for', peer], ['x-forwarded-proto', tls ? 'https' : 'http']);
+  for (let i = 0; i + 1 < added.length; i += 2) fields.push([added[i] ?? '', added[i + 1] ?? '']);
   return fields;
 }

@@ -1,4 +1,5 @@
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
+import { addedHeaders } from '../request-id.ts';
 import type { ClientLink } from './client-link.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import {
@@ -16,7 +17,7 @@ import {
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { encodeHeaders } from './hpack.ts';
 import type { RelayOptions } from './relay-options.ts';
-import { type RequestHead, upstreamFields } from './request-head.ts';
+import { upstreamFields } from './request-head.ts';
 import type { StreamTable } from './stream-table.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
@@ -77,22 +78,24 @@ export class UpstreamHalf implements LinkEvents {
     const id = link.takeId();
     this.#core.streams.link(exchange, id);
     const ends = exchange.clientEnded && exchange.held.frames.length === 0;
-    this.#sendHead(link, exchange.head, id, ends);
+    this.#sendHead(link, exchange, id, ends);
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
     exchange.windowGain = 0;
     this.passHeld(exchange);
   }
 
-  /** Equal requests of this connection are encoded once. */
-  #sendHead(link: UpstreamLink, head: RequestHead, id: number, ends: boolean): void {
-    if (head.sent) {
+  /** Equal requests of this connection are encoded once, unless each tells of its own span. */
+  #sendHead(link: UpstreamLink, exchange: GrpcExchange, id: number, ends: boolean): void {
+    const { head, trace } = exchange;
+    if (head.sent && !trace) {
       link.outbox.headersLike(head.sent, id, ends);
       return;
     }
     const { upstream, tls } = this.#options;
-    const fields = upstreamFields(head, upstream.authority, this.#core.peer, tls);
+    const added = trace ? addedHeaders(exchange) : [];
+    const fields = upstreamFields(head, upstream.authority, this.#core.peer, tls, added);
     const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
-    if (framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
+    if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }
 

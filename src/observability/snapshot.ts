@@ -1,5 +1,6 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
 import type { Learned } from '../policy/learn.ts';
+import type { TracingSnapshot } from './tracing.ts';
 
 /**
  * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and
@@ -13,4 +14,6 @@ export interface GatewaySnapshot {
   readonly audit: AuditSnapshot | undefined;
   /** `undefined` = nothing is learned now. */
   readonly learned: Learned | undefined;
+  /** `undefined` = no spans. */
+  readonly tracing: TracingSnapshot | undefined;
 }

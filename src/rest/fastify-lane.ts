@@ -2,7 +2,7 @@ import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 
 import fastify from 'fastify';
 import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
 import { isPermit } from '../policy/decide.ts';
-import { requestIdOf } from '../request-id.ts';
+import { addedHeaders, requestIdOf } from '../request-id.ts';
 import { answerPreflight } from './cors.ts';
 import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
@@ -147,7 +147,7 @@ function createProtocol(options: LaneOptions): Protocol<RestExchange> {
       if (refuseUrlRecovery(exchange, permit, options, protocol)) return;
       if (measureFirst(exchange, permit, options, protocol)) return;
       const contentLength = exchange.body?.length;
-      const headers = toUpstreamHeaders(exchange, { readable: false, contentLength });
+      const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, added: addedHeaders(exchange) });
       sendUpstream(exchange, options, path, headers, new StreamedAnswer(exchange, options));
     },
     reject: (exchange, denial) => reject(exchange, denial, options.cors),

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { addedHeaders } from '../request-id.ts';
 import { settleCors } from './cors.ts';
 import { sendUpstream, UpstreamAnswer } from './forward.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
@@ -18,7 +19,10 @@ type Change = (body: Buffer) => Buffer;
 /** Takes over where the answer has to be changed on its way; `false` = it passes as it is. */
 export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneOptions): boolean {
   if (asksForHealth(exchange)) {
-    const [path, headers] = [exchange.resolution?.pathToSend ?? '/', { readable: false, contentLength: undefined }];
+    const [path, headers] = [
+      exchange.resolution?.pathToSend ?? '/',
+      { readable: false, contentLength: undefined, added: [] },
+    ];
     sendUpstream(exchange, options, path, toUpstreamHeaders(exchange, headers), new HealthAnswer(exchange, options));
     return true;
   }
@@ -85,7 +89,11 @@ interface Changed {
 
 function send(exchange: RestExchange, options: LaneOptions, query: string, change: Changed): void {
   const [path = '/'] = (exchange.resolution?.pathToSend ?? '/').split('?', 1);
-  const headers = toUpstreamHeaders(exchange, { readable: true, contentLength: undefined });
+  const headers = toUpstreamHeaders(exchange, {
+    readable: true,
+    contentLength: undefined,
+    added: addedHeaders(exchange),
+  });
   sendUpstream(
     exchange,
     options,
@@ -102,7 +110,8 @@ function queryOf(exchange: RestExchange): string {
 }
 
 function isPatched({ telemetry }: LaneOptions): boolean {
-  return telemetry.jwtRbac !== undefined || telemetry.hideJwtDashboard !== undefined;
+  const { jwtRbac, hideJwtDashboard, audit } = telemetry;
+  return jwtRbac !== undefined || hideJwtDashboard !== undefined || audit !== undefined;
 }
 
 /** Say something about the bytes of a body that is not sent any more. */

@@ -89,8 +89,10 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   protected fail(denial: Denial, error: unknown): void {
     const { exchange, options } = this;
     if (denial === INTERNAL_FAULT) options.parts.fault(error, exchange);
-    if (exchange.answered) breakOff(exchange);
-    else reject(exchange, denial, options.cors);
+    if (exchange.answered) {
+      exchange.refusal ??= denial;
+      breakOff(exchange);
+    } else reject(exchange, denial, options.cors);
   }
 
   /** Gives the answer up for a reason of ours. */

@@ -1,3 +1,4 @@
+import { isNamed } from '../request-id.ts';
 import { headerValues, isHttp2, type RestExchange } from './rest-exchange.ts';
 
 /** Concern one connection only (RFC 9110 section 7.6.1, RFC 9112), and what would be merged from trailers. */
@@ -76,6 +77,8 @@ export interface RequestHeaderOptions {
   readonly readable: boolean;
   /** The length of the body that is sent, where it is known here. */
   readonly contentLength: number | undefined;
+  /** Headers of ours beside the usual ones; what the client says under these names is not sent. */
+  readonly added: readonly string[];
 }
 
 /**
@@ -87,6 +90,7 @@ export interface RequestHeaderOptions {
 export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeaderOptions): string[] {
   const { headers, peer, host } = exchange;
   const listed = connectionOptions(headers);
+  const { added } = options;
   const sent: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = (headers[i] ?? '').toLowerCase();
@@ -94,11 +98,13 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
     if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
     if (name === 'content-length' && (options.contentLength !== undefined || !exchange.hasBody)) continue;
     if (options.readable && SELECTING.has(name)) continue;
+    if (isNamed(added, name)) continue;
     sent.push(name, headers[i + 1] ?? '');
   }
   if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));
   sent.push('x-forwarded-for', peer.address, 'x-forwarded-proto', peer.scheme, 'x-real-ip', peer.address);
   if (host !== '') sent.push('x-forwarded-host', host);
+  sent.push(...added);
   return sent;
 }
 

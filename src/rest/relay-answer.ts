@@ -1,18 +1,23 @@
 import { STATUS_CODES } from 'node:http';
 import type { Denial } from '../policy/denial.ts';
-import { requestIdOf } from '../request-id.ts';
+import { addedHeaders, requestIdOf } from '../request-id.ts';
 import { corsHeaders, settleCors } from './cors.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
 import { renderRefusal } from './reject.ts';
 import type { RelayExchange } from './relay-exchange.ts';
 import type { AnswerHead } from './response-head.ts';
 
+const NOTHING: readonly string[] = Object.freeze([]);
 /** Methods of which a body is expected: without one upstream is told so (RFC 9110 section 8.6). */
 const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
-/** The head to send upstream: what was resolved, upstream's own host, and the headers every lane sends. */
+/**
+ * The head to send upstream: what was resolved, upstream's own host, and the headers every lane sends. An id of ours is
+ * told only with a span: heads that repeat are made once.
+ */
 export function upstreamHead(exchange: RelayExchange, path: string, authority: string): Buffer {
-  const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined });
+  const added = exchange.trace ? addedHeaders(exchange) : NOTHING;
+  const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, added });
   let text = `${exchange.method} ${path} HTTP/1.1\r\nhost: ${authority}\r\nconnection: keep-alive\r\n`;
   for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   if (!exchange.hasBody && WITH_BODY.has(exchange.method)) text += 'content-length: 0\r\n';

@@ -312,6 +312,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   #upstreamHead(exchange: RelayExchange): Buffer {
     const { authority } = this.#context.upstream;
+    if (exchange.trace) return upstreamHead(exchange, exchange.resolution.pathToSend, authority);
     const request = this.#request;
     const head = request?.sent ?? upstreamHead(exchange, exchange.resolution.pathToSend, authority);
     if (request) request.sent = head;
@@ -381,6 +382,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   reject(exchange: RelayExchange, denial: Denial): void {
     if (exchange !== this.#exchange) return;
     if (exchange.status !== undefined) {
+      exchange.refusal = denial;
       this.#link.destroy();
       this.#breakOff();
       return;

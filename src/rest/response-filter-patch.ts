@@ -1,9 +1,11 @@
+import type { TelemetryAudit } from './lane-options.ts';
 import { readAnswer, type Source } from './response-filter-source.ts';
 
 /** What the gateway says about itself in telemetry; `undefined` = as upstream says. */
 export interface TelemetryPatch {
   readonly jwtRbac?: boolean | undefined;
   readonly hideJwtDashboard?: boolean | undefined;
+  readonly audit?: TelemetryAudit | undefined;
 }
 
 interface Edit {
@@ -14,13 +16,14 @@ interface Edit {
 
 /**
  * Sets `result.app.jwt_rbac` and `result.app.hide_jwt_dashboard`, by which the web UI decides whether to show its token
- * page; every other byte stays. An answer without `result.app` stays as it is. Throws an `AnswerFault` when the answer is
+ * page, and `result.app.audit`; every other byte stays. An answer without `result.app` stays as it is. Throws an `AnswerFault` when the answer is
  * no JSON.
  */
 export function patchTelemetry(body: Buffer, patch: TelemetryPatch): Buffer {
   const wanted = new Map<string, string>();
   if (patch.jwtRbac !== undefined) wanted.set('jwt_rbac', String(patch.jwtRbac));
   if (patch.hideJwtDashboard !== undefined) wanted.set('hide_jwt_dashboard', String(patch.hideJwtDashboard));
+  if (patch.audit !== undefined) wanted.set('audit', JSON.stringify(patch.audit));
   return readAnswer(body, (source) => {
     const edits: Edit[] = [];
     intoObject(source, 'result', () => intoObject(source, 'app', () => edits.push(...editsOf(source, wanted))));

@@ -22,7 +22,7 @@ t.test('answers that hide entries from a list', async (t) => {
   const gateway = await startGateway(upstream.port, {
     cors: false,
     maxFilteredBytes: 10_000,
-    telemetry: { jwtRbac: true, hideJwtDashboard: undefined },
+    telemetry: { jwtRbac: true, hideJwtDashboard: undefined, audit: undefined },
   });
   t.teardown(async () => {
     await gateway.close();

@@ -144,7 +144,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     answerIdleMs: 5_000,
     maxHeaders: 100,
     watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
-    telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined },
+    telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {
       ...PLAIN_PARTS,
       authenticate,

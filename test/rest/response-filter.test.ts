@@ -245,6 +245,12 @@ t.test('the web UI flags are set and every other byte stays', async (t) => {
   );
   const untouched = `${front}"jwt_rbac":false${back}`;
   t.equal(patchTelemetry(Buffer.from(untouched), {}).toString(), untouched);
+  const audit = { dir: './a"b', rotation: 'daily', max_log_files: 7, trust_forwarded_headers: false, log_api: true };
+  t.equal(
+    patchTelemetry(Buffer.from(`${front}"audit":null${back}`), { audit: { ...audit, rotation: 'daily' } }).toString(),
+    `${front}"audit":${JSON.stringify(audit)}${back}`,
+    'and how the audit is kept, in place of what upstream says of its own',
+  );
   t.equal(patched('{"status":{"error":"x"}}'), '{"status":{"error":"x"}}', 'an error answer has nothing to set');
   t.throws(() => patched('{"result":'), AnswerFault);
 });

@@ -1,0 +1,259 @@
+import t from 'tap';
+import type { AuditEvent } from '../../src/audit/event.ts';
+import { recordOf } from '../../src/audit/record.ts';
+import type { Exchange, Outcome } from '../../src/exchange.ts';
+import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
+import { REST_OPERATIONS } from '../../src/operations/rest.ts';
+import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
+import { decide } from '../../src/policy/decide.ts';
+import {
+  AUDIT_UNAVAILABLE,
+  badRequest,
+  MISSING_CREDENTIAL,
+  notListed,
+  operationNotAllowed,
+  UNKNOWN_OPERATION,
+  UPSTREAM_BROKEN,
+  UPSTREAM_UNREACHABLE,
+} from '../../src/policy/denial.ts';
+import { IN_MESSAGE, NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
+import { firstRefusal, type Rule } from '../../src/policy/rules.ts';
+import { exchangeOf, NOON } from './fixture.ts';
+
+const row = (name: string): Operation => {
+  const found = [...REST_OPERATIONS, ...GRPC_OPERATIONS].find((one) => one.name === name);
+  if (!found) throw new TypeError(`no operation ${name}`);
+  return found;
+};
+const QUERY = row('points.query');
+const ON_A: Target = { kind: 'collection', name: 'a' };
+const PERMIT = decide(GLOBAL_MANAGE, QUERY, ON_A);
+const ONLY_SCROLL: Rule = {
+  id: 'only-scroll',
+  mode: 'enforce',
+  keys: undefined,
+  subjects: undefined,
+  access: undefined,
+  operations: new Set(['points.scroll']),
+};
+const PRINCIPAL = {
+  kind: 'principal',
+  access: GLOBAL_MANAGE,
+  bounds: undefined,
+  authType: 'Jwt',
+  keyId: 'api_key',
+  subject: 'alice',
+} as const;
+
+const BASE: Partial<Exchange> = {
+  headers: ['x-request-id', 'r-1', 'api-key', 'secret-key', 'authorization', 'Bearer secret-token'],
+  resolution: { operation: QUERY, target: ON_A },
+  principal: PRINCIPAL,
+  decision: PERMIT,
+  startedAt: 100,
+  forwardedAt: 101,
+  answeredAt: 102,
+};
+const SERVED: Outcome = { status: 200, received: 12, sent: 34 };
+const EVENT: AuditEvent = {
+  timestamp: '2026-11-25T12:00:00.000Z',
+  method: 'query_batch',
+  api: 'rest',
+  auth_type: 'Jwt',
+  subject: 'alice',
+  remote: '192.0.2.1',
+  collection: 'a',
+  tracing_id: 'r-1',
+  result: 'ok',
+  error: undefined,
+  id: 'id-1',
+  key: 'api_key',
+  operation: 'points.query',
+  collections: ['a'],
+  rule: undefined,
+  would_deny: undefined,
+  status: 200,
+  upstream_status: 200,
+  duration_ms: 3.123,
+  bytes_in: 12,
+  bytes_out: 34,
+};
+
+type Case = readonly [name: string, exchange: Partial<Exchange>, outcome: Outcome, event: Partial<AuditEvent>];
+const refused = (status: number): Outcome => ({ status, received: 0, sent: 9 });
+const REFUSED = { result: 'denied', upstream_status: null, bytes_in: 0, bytes_out: 9 } as const;
+const BEFORE = { forwardedAt: 0, answeredAt: 0 };
+const GRPC = { protocol: 'grpc', resolution: { operation: row('qdrant.Points/Query'), target: IN_MESSAGE } } as const;
+
+const CASES: readonly Case[] = [
+  ['served', {}, SERVED, {}],
+  ['what upstream refuses was allowed', {}, { ...SERVED, status: 404 }, { status: 404, upstream_status: 404 }],
+  [
+    'no credential',
+    { ...BEFORE, principal: undefined, decision: MISSING_CREDENTIAL, refusal: MISSING_CREDENTIAL },
+    refused(401),
+    {
+      ...REFUSED,
+      status: 401,
+      auth_type: 'None',
+      subject: undefined,
+      key: undefined,
+      error: 'Must provide an API key or an Authorization bearer token',
+    },
+  ],
+  [
+    'too little access, names in the body included',
+    { ...BEFORE, decision: notListed('b'), refusal: notListed('b'), references: { others: ['a', 'b'] } },
+    refused(403),
+    { ...REFUSED, status: 403, error: 'Forbidden: Access to collection b is required', collections: ['a', 'b'] },
+  ],
+  [
+    'a rule that refuses is named',
+    {
+      ...BEFORE,
+      decision: operationNotAllowed('points.query'),
+      refusal: operationNotAllowed('points.query'),
+      principal: { ...PRINCIPAL, bounds: { enforced: [ONLY_SCROLL], shadow: [] } },
+    },
+    refused(403),
+    { ...REFUSED, status: 403, error: 'Forbidden: Operation points.query is not allowed', rule: 'only-scroll' },
+  ],
+  [
+    'a rule that did not refuse is not',
+    {
+      ...BEFORE,
+      decision: MISSING_CREDENTIAL,
+      refusal: MISSING_CREDENTIAL,
+      principal: { ...PRINCIPAL, bounds: { enforced: [ONLY_SCROLL], shadow: [] } },
+    },
+    refused(401),
+    { ...REFUSED, status: 401, error: 'Must provide an API key or an Authorization bearer token' },
+  ],
+  [
+    'an operation nobody knows',
+    {
+      ...BEFORE,
+      resolution: { operation: { ...QUERY, name: 'unlisted', audit: null }, target: NO_TARGET },
+      decision: UNKNOWN_OPERATION,
+      refusal: UNKNOWN_OPERATION,
+    },
+    refused(404),
+    {
+      ...REFUSED,
+      status: 404,
+      method: 'unlisted',
+      operation: 'unlisted',
+      error: 'unknown operation',
+      collection: undefined,
+      collections: undefined,
+    },
+  ],
+  [
+    'shadow mode says what it would have refused',
+    { shadowed: { rule: 'r', denial: notListed('a') } },
+    SERVED,
+    { would_deny: { rule: 'r', error: 'Forbidden: Access to collection a is required' } },
+  ],
+  [
+    'upstream that is not there was allowed and has an error',
+    { answeredAt: 0, refusal: UPSTREAM_UNREACHABLE },
+    { ...SERVED, status: 502 },
+    { error: 'upstream is not reachable', status: 502, upstream_status: null },
+  ],
+  [
+    'an answer that breaks off keeps the status the client saw',
+    { refusal: UPSTREAM_BROKEN },
+    SERVED,
+    { error: 'upstream gave no valid answer', status: 200, upstream_status: 200 },
+  ],
+  [
+    'a body that cannot be carried is refused although the access was there',
+    { answeredAt: 0, refusal: badRequest('the body nests too deeply') },
+    { ...SERVED, status: 400 },
+    { result: 'denied', error: 'the body nests too deeply', status: 400, upstream_status: null },
+  ],
+  [
+    'a client that leaves before a decision got nothing',
+    { ...BEFORE, decision: undefined, principal: undefined },
+    { status: undefined, received: 0, sent: 0 },
+    {
+      result: 'denied',
+      error: 'the client left before a decision',
+      auth_type: 'None',
+      subject: undefined,
+      key: undefined,
+      status: undefined,
+      upstream_status: null,
+      bytes_in: 0,
+      bytes_out: 0,
+    },
+  ],
+  [
+    'no room in the audit',
+    { ...BEFORE, principal: undefined, decision: AUDIT_UNAVAILABLE, refusal: AUDIT_UNAVAILABLE },
+    refused(503),
+    {
+      ...REFUSED,
+      status: 503,
+      auth_type: 'None',
+      subject: undefined,
+      key: undefined,
+      error: 'the audit log takes no more entries',
+    },
+  ],
+  [
+    'gRPC, its target from the message',
+    { ...GRPC, references: { target: 'a', others: ['c'] } },
+    { ...SERVED, status: 0 },
+    {
+      api: 'grpc',
+      operation: 'qdrant.Points/Query',
+      method: 'query_batch',
+      collections: ['a', 'c'],
+      status: 0,
+      upstream_status: 0,
+    },
+  ],
+  [
+    'gRPC, a message that was not read, a status that was not read',
+    GRPC,
+    { ...SERVED, status: undefined },
+    {
+      api: 'grpc',
+      operation: 'qdrant.Points/Query',
+      method: 'query_batch',
+      collection: undefined,
+      collections: undefined,
+      status: undefined,
+      upstream_status: null,
+    },
+  ],
+];
+
+/** Without what is absent, as it is written. */
+const present = (event: AuditEvent | undefined): object => JSON.parse(JSON.stringify(event ?? {}));
+
+const options = { trust: { trustedProxies: 0, trustForwardedHeaders: false }, logApi: true, firstRefusal };
+const moment = { id: 'id-1', at: NOON, now: 103.12345 };
+
+for (const [name, exchange, outcome, event] of CASES) {
+  t.test(name, async (t) => {
+    const made = recordOf(exchangeOf({ ...BASE, ...exchange }), outcome, moment, options);
+    t.strictSame(present(made), present({ ...EVENT, ...event }));
+    t.notMatch(JSON.stringify(made), /secret/, 'no credential');
+  });
+}
+
+t.test('operations that are open to everybody are not audited', async (t) => {
+  for (const name of ['service.healthz', 'service.root', 'service.dashboard', 'qdrant.Qdrant/HealthCheck']) {
+    const exchange = exchangeOf({ ...BASE, resolution: { operation: row(name), target: NO_TARGET } });
+    t.equal(recordOf(exchange, SERVED, moment, options), undefined, name);
+  }
+  const telemetry = exchangeOf({ ...BASE, resolution: { operation: row('service.telemetry'), target: NO_TARGET } });
+  t.equal(recordOf(telemetry, SERVED, moment, options)?.method, 'service.telemetry', 'one upstream does not audit is');
+});
+
+t.test('the API is named only where it is asked for', async (t) => {
+  const made = recordOf(exchangeOf(BASE), SERVED, moment, { ...options, logApi: false });
+  t.equal(made?.api, undefined);
+});

@@ -5,7 +5,7 @@ import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY } from '../../src/config/policy-file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
-import { createGateway } from '../../src/gateway.ts';
+import { createGateway, type Gateway } from '../../src/gateway.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 
 /** Keys of every test gateway. */
@@ -30,6 +30,8 @@ export interface TestGateway {
   /** CA certificate, PEM; to be trusted by clients. */
   readonly ca: Buffer;
   readonly caFile: string;
+  /** What it knows of itself. */
+  readonly snapshot: Gateway['snapshot'];
   readonly close: () => Promise<void>;
 }
 
@@ -73,6 +75,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     grpc: { ...grpc, url: `${scheme}://localhost:${grpc.port}` },
     ca: readFileSync(made.ca),
     caFile: made.ca,
+    snapshot: gateway.snapshot,
     close: async () => {
       await gateway.stop(0);
       await upstream.close();

@@ -30,15 +30,19 @@ export interface TestGateway {
   /** CA certificate, PEM; to be trusted by clients. */
   readonly ca: Buffer;
   readonly caFile: string;
+  readonly close: () => Promise<void>;
+}
+
+/** One that runs in the process of the test. */
+export interface RunningGateway extends TestGateway {
   /** What it knows of itself. */
   readonly snapshot: Gateway['snapshot'];
-  readonly close: () => Promise<void>;
 }
 
 let certs: ReturnType<typeof makeDevCerts> | undefined;
 
 /** Starts a stand-in and a gateway before it, on free ports of loopback. */
-export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+export async function startGateway(options: TestGatewayOptions = {}): Promise<RunningGateway> {
   const tls = options.tls ?? true;
   const upstream = await startFakeQdrant(options.upstream ?? {});
   certs ??= makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));

@@ -62,8 +62,16 @@ export function addedHeaders(exchange: Pick<Exchange, 'headers' | 'requestId' | 
 
 const NOTHING: readonly string[] = Object.freeze([]);
 
-/** Is there a header of this name, in lower case? INVARIANT: values are never looked at, a client may choose them. */
-export function isNamed(headers: readonly string[], name: string): boolean {
+/**
+ * Is a header of the client's, its name in lower case, replaced by what is added? The state of a trace goes with its parent.
+ * INVARIANT: only names are looked at, since a client may choose values.
+ */
+export function isReplaced(added: readonly string[], name: string): boolean {
+  if (added.length === 0) return false;
+  return isNamed(added, name) || (name === 'tracestate' && isNamed(added, 'traceparent'));
+}
+
+function isNamed(headers: readonly string[], name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
   return false;
 }

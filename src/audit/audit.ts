@@ -74,7 +74,7 @@ async function openDestinations({ audit, gateway }: Settings, options: AuditOpti
     destinations.push(await otlpDestination(otlp));
   }
   if (syslog !== null) destinations.push(syslogDestination(parseSyslogUrl(syslog)));
-  if (stdout) destinations.push(stdoutDestination());
+  if (stdout) destinations.push(stdoutDestination(options.worker !== undefined));
   if (!audit.enabled) return destinations;
   const files = {
     dir: audit.dir,

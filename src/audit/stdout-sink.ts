@@ -6,39 +6,40 @@ import type { AuditEntry, Destination, Written } from './sink.ts';
 import { openPipe } from './sockets.ts';
 
 const STDOUT = 1;
+/** What a pipe takes in one piece, or not at all (`PIPE_BUF` of Linux). */
+const ATOMIC_BYTES = 4_096;
 
-/** Standard output, or another open file of this process, whatever it is. */
-export function stdoutDestination(fd: number = STDOUT): Destination {
-  const kind = fstatSync(fd);
-  return kind.isFIFO() || kind.isSocket() ? new PipeDestination(fd) : new OpenFileDestination(fd);
+/** Standard output, whatever it is. @param shared other processes write to it, too */
+export function stdoutDestination(shared: boolean): Destination {
+  const kind = fstatSync(STDOUT);
+  return kind.isFIFO() || kind.isSocket() ? new PipeDestination(shared) : new OpenFileDestination();
 }
 
 /** A pipe or socket: a reader that stops keeps the write waiting, and nothing else. */
 class PipeDestination implements Destination {
   readonly name = 'stdout';
-  readonly #fd: number;
+  readonly #shared: boolean;
   #socket: Socket | undefined;
 
-  constructor(fd: number) {
-    this.#fd = fd;
+  constructor(shared: boolean) {
+    this.#shared = shared;
   }
 
-  write(entries: readonly AuditEntry[]): Promise<Written> {
-    const { promise, resolve } = Promise.withResolvers<Written>();
-    let socket: Socket;
+  async write(entries: readonly AuditEntry[]): Promise<Written> {
+    let done = 0;
     try {
-      socket = this.#open();
+      const socket = this.#open();
+      while (done < entries.length) {
+        const count = this.#shared ? fitting(entries, done) : entries.length;
+        const piece = entries.slice(done, done + count);
+        await writeTo(socket, `${piece.map(({ line }) => line).join('\n')}\n`);
+        done += count;
+      }
+      return { done };
     } catch (error) {
-      resolve({ done: 0, fault: faultOf(error) });
-      return promise;
+      // Whoever had read a part of a piece is gone.
+      return { done, fault: faultOf(error) };
     }
-    const text = `${entries.map(({ line }) => line).join('\n')}\n`;
-    socket.write(text, (error) => {
-      if (!error) resolve({ done: entries.length });
-      // Whoever had read a part of it is gone.
-      else resolve({ done: 0, fault: faultOf(error) });
-    });
-    return promise;
   }
 
   close(): void {
@@ -47,7 +48,7 @@ class PipeDestination implements Destination {
 
   #open(): Socket {
     if (this.#socket && !this.#socket.destroyed) return this.#socket;
-    const socket = openPipe(this.#fd);
+    const socket = openPipe(STDOUT);
     socket.on('error', () => socket.destroy());
     socket.unref();
     this.#socket = socket;
@@ -55,20 +56,33 @@ class PipeDestination implements Destination {
   }
 }
 
+/** How many lines from there on are one piece, so that none is mixed with those of another process; at least one. */
+function fitting(entries: readonly AuditEntry[], from: number): number {
+  let size = 0;
+  let count = 0;
+  for (const { line } of entries.slice(from)) {
+    size += Buffer.byteLength(line) + 1;
+    if (count > 0 && size > ATOMIC_BYTES) break;
+    count += 1;
+  }
+  return count;
+}
+
+function writeTo(socket: Socket, text: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.write(text, (error) => (error ? reject(error) : resolve()));
+  return promise;
+}
+
 /** A file or device. It is opened anew, for a handle of its own that can be closed. */
 class OpenFileDestination implements Destination {
   readonly name = 'stdout';
-  readonly #path: string;
   readonly #appender = new Appender();
   #file: FileHandle | undefined;
 
-  constructor(fd: number) {
-    this.#path = `/proc/self/fd/${fd}`;
-  }
-
   async write(entries: readonly AuditEntry[]): Promise<Written> {
     try {
-      this.#file ??= await open(this.#path, 'a');
+      this.#file ??= await open(`/proc/self/fd/${STDOUT}`, 'a');
     } catch (error) {
       return { done: 0, fault: faultOf(error) };
     }

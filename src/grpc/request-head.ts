@@ -1,4 +1,4 @@
-import { isNamed } from '../request-id.ts';
+import { isReplaced } from '../request-id.ts';
 import type { HeaderField } from './hpack.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
@@ -167,7 +167,7 @@ export function upstreamFields(
   ];
   for (const field of head.fields) {
     const [name] = field;
-    if (!NOT_SENT_ON.has(dashed(name)) && !isNamed(added, name)) fields.push(field);
+    if (!NOT_SENT_ON.has(dashed(name)) && !isReplaced(added, name)) fields.push(field);
   }
   fields.push(['x-forwarded-for', peer], ['x-forwarded-proto', tls ? 'https' : 'http']);
   for (let i = 0; i + 1 < added.length; i += 2) fields.push([added[i] ?? '', added[i + 1] ?? '']);

@@ -1,4 +1,4 @@
-import { isNamed } from '../request-id.ts';
+import { isReplaced } from '../request-id.ts';
 import { headerValues, isHttp2, type RestExchange } from './rest-exchange.ts';
 
 /** Concern one connection only (RFC 9110 section 7.6.1, RFC 9112), and what would be merged from trailers. */
@@ -98,7 +98,7 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
     if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
     if (name === 'content-length' && (options.contentLength !== undefined || !exchange.hasBody)) continue;
     if (options.readable && SELECTING.has(name)) continue;
-    if (isNamed(added, name)) continue;
+    if (isReplaced(added, name)) continue;
     sent.push(name, headers[i + 1] ?? '');
   }
   if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));

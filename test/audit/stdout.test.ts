@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -15,8 +15,8 @@ const ROOT = join(import.meta.dirname, '../..');
 const WRITER = `
 import { Sink } from '${ROOT}/src/audit/sink.ts';
 import { stdoutDestination } from '${ROOT}/src/audit/stdout-sink.ts';
-const [count, capacity, bytes] = process.argv.slice(2).map(Number);
-const sink = new Sink(stdoutDestination(), { capacity, changed: () => {}, progressed: () => {}, retry: { firstMs: 5, mostMs: 20 } });
+const [count, capacity, bytes, shared] = process.argv.slice(2).map(Number);
+const sink = new Sink(stdoutDestination(shared === 1), { capacity, changed: () => {}, progressed: () => {}, retry: { firstMs: 5, mostMs: 20 } });
 let late = 0;
 let last = performance.now();
 setInterval(() => {
@@ -27,7 +27,7 @@ process.on('SIGTERM', async () => {
   const left = await sink.close(1500);
   process.stderr.write(JSON.stringify({ left }) + '\\n', () => process.exit(0));
 });
-for (let i = 1; i <= count; i++) sink.push({ event: {}, line: JSON.stringify({ id: 'test-' + i, pad: 'x'.repeat(bytes) }) }, false);
+for (let i = 1; i <= count; i++) sink.push({ event: {}, line: JSON.stringify({ id: 'test-' + i, pid: process.pid, pad: 'x'.repeat(bytes) }) }, false);
 setInterval(() => process.stderr.write(JSON.stringify({ ...sink.snapshot(), late }) + '\\n'), 20);
 `;
 
@@ -121,6 +121,26 @@ t.test('a reader that is stopped holds nothing up; what waits then comes, in ord
     Array.from({ length: 2000 }, (_, index) => `test-${index + 1}`),
     'none is missing, none is there twice',
   );
+});
+
+t.test('several processes write to one pipe, and no line is mixed with that of another', async (t) => {
+  const folder = folderWithWriter(t);
+  const writer = `${process.execPath} ${folder}/writer.mjs 3000 5000 300 1 2>/dev/null &`;
+  const script = `( ${writer} ${writer} ${writer} jobs -p >${folder}/pids; wait ) | cat >${folder}/out`;
+  const child = spawn('bash', ['-c', script], { stdio: 'ignore' });
+  const lines = (): number => readFileSync(join(folder, 'out'), 'latin1').split('\n').length - 1;
+  await until(() => existsSync(join(folder, 'out')) && lines() === 9000, 20_000);
+  for (const pid of readFileSync(join(folder, 'pids'), 'utf8').trim().split('\n')) process.kill(Number(pid), 'SIGTERM');
+  await ended(child);
+  const byProcess = new Map<unknown, string[]>();
+  for (const event of parseLines(readFileSync(join(folder, 'out'), 'utf8')) as readonly {
+    id: string;
+    pid?: number;
+  }[]) {
+    byProcess.set(event.pid, [...(byProcess.get(event.pid) ?? []), event.id]);
+  }
+  const all = Array.from({ length: 3000 }, (_, index) => `test-${index + 1}`);
+  t.strictSame([...byProcess.values()], [all, all, all]);
 });
 
 t.test('SIGTERM while nobody reads: it ends in time, with 0, and says what is left', async (t) => {

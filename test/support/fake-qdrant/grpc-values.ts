@@ -114,7 +114,8 @@ export function vectorJson(message: VectorMessage): Json {
   if (message.indices !== undefined) {
     return { indices: message.indices.data, values: message.data.map(shortFloat) };
   }
-  const count = message.vectorsCount ?? 0;
+  // No more rows than numbers: the count alone must not cost memory.
+  const count = Math.min(message.vectorsCount ?? 0, message.data.length);
   const width = count === 0 ? 0 : message.data.length / count;
   return count === 0
     ? message.data.map(shortFloat)

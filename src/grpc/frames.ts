@@ -261,6 +261,11 @@ export function dataOf(frame: Frame): Buffer {
   return unpad(frame, 0);
 }
 
+/** Bytes of a DATA frame without its padding. Bad padding throws a connection fault. */
+export function dataBytesOf(frame: Frame): number {
+  return frame.has(Flag.PADDED) ? dataOf(frame).length : frame.length;
+}
+
 /** Header block fragment of a HEADERS frame, padding and priority removed (RFC 9113 section 6.2). */
 export function headerFragmentOf(frame: Frame): Buffer {
   return unpad(frame, frame.has(Flag.PRIORITY) ? 5 : 0);

@@ -57,6 +57,9 @@ export class GrpcExchange implements Exchange {
   readonly held = new HeldFrames();
   inspector: MessageInspector | undefined;
   conditional: Conditional | undefined;
+  /** Nothing of a message that has to be read for names, or measured, has come yet. */
+  unread = false;
+  unmeasured = false;
   /** Measures a call that needs no inspection: one message, nested no deeper than allowed. It reads what is sent on. */
   guard: MessageInspector | undefined;
   /** Reads a message that nothing has to be known of, only so that the audit can say what it names. */
@@ -101,6 +104,8 @@ export class GrpcExchange implements Exchange {
     this.guard?.stop();
     this.follower?.stop();
     this.follower = undefined;
+    this.unread = false;
+    this.unmeasured = false;
     this.inspector = undefined;
     this.guard = undefined;
   }

@@ -1,4 +1,4 @@
-import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame, FrameType, writeFrameHeader } from './frames.ts';
+import { dataOf, Flag, FRAME_HEADER_BYTES, Frame, FrameType, writeFrameHeader } from './frames.ts';
 
 /** DATA frames with less than this are put together, since a frame of one byte costs a hundred to keep. */
 export const SMALL_BYTES = 1024;
@@ -15,15 +15,54 @@ export class HeldFrames {
   #frames: Buffer[] = [];
   /** The last frame, when it is one put together here: with room behind it. */
   #room: Buffer | undefined;
+  /** A lone frame where it was received, which costs nothing as long as the burst it came in is being read. */
+  #lent: Frame | undefined;
   /** Bytes as flow control counts them, padding included. */
   bytes = 0;
 
+  get isEmpty(): boolean {
+    return this.#lent === undefined && this.#frames.length === 0;
+  }
+
+  /** The frame that was lent; there is no other then. */
+  get lent(): Frame | undefined {
+    return this.#lent;
+  }
+
   /** The frames in order, from the first byte of their header on. */
   get frames(): readonly Buffer[] {
+    this.keep();
     return this.#frames;
   }
 
+  /** Holds the first frame of a call that will go on within the burst; else `keep` has to be called before its end. */
+  lend(frame: Frame): void {
+    if (!this.isEmpty) {
+      this.add(frame);
+      return;
+    }
+    const lent = new Frame();
+    lent.type = frame.type;
+    lent.flags = frame.flags;
+    lent.streamId = frame.streamId;
+    lent.length = frame.length;
+    lent.source = frame.source;
+    lent.start = frame.start;
+    this.#lent = lent;
+    this.bytes = frame.length;
+  }
+
+  /** Holds what was lent as any other. */
+  keep(): void {
+    const lent = this.#lent;
+    if (lent === undefined) return;
+    this.#lent = undefined;
+    this.bytes = 0;
+    this.add(lent);
+  }
+
   add(frame: Frame): void {
+    this.keep();
     this.bytes += frame.length;
     if (this.#frames.length === 0 || frame.has(Flag.PADDED) || frame.length >= SMALL_BYTES) {
       this.#room = undefined;
@@ -37,7 +76,9 @@ export class HeldFrames {
   /** Empties it and tells what was held, in bytes. */
   clear(): number {
     const { bytes } = this;
-    this.#frames = [];
+    if (bytes === 0 && this.isEmpty) return 0;
+    this.#lent = undefined;
+    if (this.#frames.length > 0) this.#frames = [];
     this.#room = undefined;
     this.bytes = 0;
     return bytes;

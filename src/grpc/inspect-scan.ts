@@ -40,7 +40,7 @@ interface Frame extends Lookups {
  * counts as it comes last.
  */
 export class MessageScanner {
-  readonly #frames: Frame[];
+  readonly #frames: [Frame, ...Frame[]];
   #depth = 0;
   #top: Frame;
   #offset = 0;
@@ -54,9 +54,9 @@ export class MessageScanner {
   #rule: Rule | undefined;
   #pending: Buffer | undefined;
   #target = '';
-  /** Names met anywhere. */
-  readonly #met = new Set<string>();
-  readonly #order = new CheckingOrder();
+  /** Names met anywhere, and where they are checked; most messages name none. */
+  #met: Set<string> | undefined;
+  #order: CheckingOrder | undefined;
 
   /** The last main name read so far; `undefined` = none yet. */
   get targetSoFar(): string | undefined {
@@ -69,20 +69,38 @@ export class MessageScanner {
     this.#frames = [this.#top];
   }
 
-  /** The next bytes; never more than the message has. */
-  push(bytes: Buffer): void {
-    let at = 0;
-    while (at < bytes.length) {
+  /** Begins another message, as a new scanner would. */
+  restart(shape: Shape, length: number): void {
+    this.#top = this.#frames[0];
+    reopen(this.#top, shape, undefined, length, 0, 0);
+    this.#depth = 0;
+    this.#offset = 0;
+    this.#phase = 'tag';
+    this.#value = 0;
+    this.#scale = 1;
+    this.#count = 0;
+    this.#left = 0;
+    this.#rule = undefined;
+    this.#pending = undefined;
+    this.#target = '';
+    this.#met = undefined;
+    this.#order = undefined;
+  }
+
+  /** The next bytes, `bytes[from, to)`; never more than the message has. */
+  push(bytes: Buffer, from = 0, to = bytes.length): void {
+    let at = from;
+    while (at < to) {
       if (this.#phase === 'skip') {
-        const taken = Math.min(this.#left, bytes.length - at);
+        const taken = Math.min(this.#left, to - at);
         at += taken;
         this.#offset += taken;
         this.#left -= taken;
         if (this.#left === 0) this.#nextField();
       } else if (this.#phase === 'name') {
-        at = this.#readName(bytes, at);
+        at = this.#readName(bytes, at, to);
       } else {
-        at = this.#readVarint(bytes, at);
+        at = this.#readVarint(bytes, at, to);
       }
     }
   }
@@ -94,11 +112,11 @@ export class MessageScanner {
     if (this.#phase !== 'tag' || this.#count !== 0 || this.#depth !== 0 || short) {
       throw malformed('truncated message');
     }
-    this.#order.add(this.#top);
-    return { target: this.#target, others: this.#order.names, disagreeing: this.#order.disagreeing };
+    this.#place(this.#top);
+    return { target: this.#target, others: this.#order?.names ?? NO_NAMES, disagreeing: this.#order?.disagreeing };
   }
 
-  #readVarint(bytes: Buffer, from: number): number {
+  #readVarint(bytes: Buffer, from: number, to: number): number {
     const first = bytes[from] ?? 0;
     if (first < 0x80 && this.#count === 0 && this.#offset < this.#top.end) {
       this.#offset += 1;
@@ -106,7 +124,7 @@ export class MessageScanner {
       return from + 1;
     }
     let at = from;
-    while (at < bytes.length) {
+    while (at < to) {
       const byte = bytes[at] ?? 0;
       if (this.#offset === this.#top.end) throw malformed('truncated varint');
       at += 1;
@@ -188,8 +206,8 @@ export class MessageScanner {
     else this.#phase = 'skip';
   }
 
-  #readName(bytes: Buffer, from: number): number {
-    const end = Math.min(from + this.#left, bytes.length);
+  #readName(bytes: Buffer, from: number, to: number): number {
+    const end = Math.min(from + this.#left, to);
     const part = bytes.subarray(from, end);
     this.#offset += part.length;
     this.#left -= part.length;
@@ -210,6 +228,7 @@ export class MessageScanner {
       this.#target = name;
       return;
     }
+    this.#met ??= new Set();
     this.#met.add(name);
     if (this.#met.size > MAX_NAMES) throw overLimit(`a message may name at most ${MAX_NAMES} other collections`);
     this.#top.names ??= new Set();
@@ -229,14 +248,21 @@ export class MessageScanner {
     this.#depth += 1;
     if (this.#depth > MAX_NESTING) throw tooDeep();
     const spare = this.#frames[this.#depth];
+    const start = this.#order?.names.length ?? 0;
     if (spare) {
-      reopen(spare, shape, rule, end, group, this.#order.names.length);
+      reopen(spare, shape, rule, end, group, start);
       this.#top = spare;
     } else {
-      this.#top = openFrame(shape, rule, end, group, this.#order.names.length);
+      this.#top = openFrame(shape, rule, end, group, start);
       this.#frames.push(this.#top);
     }
     this.#nextField();
+  }
+
+  #place(message: Frame): void {
+    if (message.lookupFrom === undefined && message.withLookup === undefined) return;
+    this.#order ??= new CheckingOrder();
+    this.#order.add(message);
   }
 
   /** Hands the names of the message that ends to the one around it, at the place they are checked. */
@@ -249,7 +275,7 @@ export class MessageScanner {
     const rule = closed.rule;
     if (rule?.kind !== 'message' || rule.role === 'plain') return;
     if (rule.role === 'carrier') {
-      this.#order.add(closed);
+      this.#place(closed);
       return;
     }
     parent[rule.role] ??= new Set();
@@ -257,6 +283,7 @@ export class MessageScanner {
   }
 }
 
+const NO_NAMES: readonly string[] = Object.freeze([]);
 const UNKNOWN_GROUP: Shape = { rules: [] };
 
 function openFrame(shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): Frame {

@@ -4,7 +4,14 @@ import { badRequest, type Denial } from '../policy/denial.ts';
 import type { GrpcOperation } from '../policy/operation.ts';
 import { MessageScanner, type ScannedNames } from './inspect-scan.ts';
 import { requestShape } from './inspect-shapes.ts';
-import { DEFAULT_MESSAGE_LIMITS, type MessageLimits, MessageReader, type MessageSink } from './message.ts';
+import {
+  DEFAULT_MESSAGE_LIMITS,
+  isCarried,
+  type MessageLimits,
+  MessageReader,
+  type MessageSink,
+  PREFIX_BYTES,
+} from './message.ts';
 import { isUnary } from './resolve.ts';
 import { WireFault } from './wire.ts';
 
@@ -65,6 +72,47 @@ export function createInspector(operation: GrpcOperation, options: InspectorOpti
   return new StreamInspector(operation, options);
 }
 
+/** Nothing of a message stays in it when the call that read it returns, but what the next one throws away. */
+const wholes = new MessageScanner({ rules: [] }, 0);
+
+/**
+ * Reads the request stream of a unary operation that is there from its first byte to its last, `bytes[from, to)`, as an
+ * inspector would, and makes no inspector for it. `undefined` = it takes one: the message is compressed, or not alone.
+ */
+export function inspectWhole(
+  operation: GrpcOperation,
+  encoding: string | undefined,
+  bytes: Buffer,
+  from: number,
+  to: number,
+): ScannedNames | Denial | undefined {
+  const start = from + PREFIX_BYTES;
+  if (to < start || bytes[from] !== 0 || bytes.readUInt32BE(from + 1) !== to - start) return undefined;
+  if (!isCarried(encoding) || !isUnary(operation)) return undefined;
+  try {
+    wholes.restart(requestShape(operation), to - start);
+    wholes.push(bytes, start, to);
+    return checkedNames(operation, wholes.finish());
+  } catch (error) {
+    if (error instanceof WireFault) return error.denial;
+    throw error;
+  }
+}
+
+/** What to settle a list access's conditional with; see `MessageInspector.found`. */
+export function referencesOf(operation: GrpcOperation, names: ScannedNames, access: ListAccess): References | Denial {
+  const { others, disagreeing } = names;
+  if (disagreeing !== undefined && others.every((name) => access.modes.has(name))) {
+    return badRequest(`\`${disagreeing}\` is given more than once with different names`);
+  }
+  return namesOf(operation, names);
+}
+
+/** What a whole message names, whoever may use it. */
+export function namesOf(operation: GrpcOperation, { target, others }: ScannedNames): References {
+  return operation.collectionField === undefined ? { others } : { target, others };
+}
+
 class StreamInspector implements MessageInspector, MessageSink {
   state: InspectorState = 'reading';
   refusal: Denial | undefined;
@@ -92,8 +140,7 @@ class StreamInspector implements MessageInspector, MessageSink {
 
   get named(): References | undefined {
     if (this.state !== 'found' || this.busy || !this.#names) return undefined;
-    const { target, others } = this.#names;
-    return this.#operation.collectionField === undefined ? { others } : { target, others };
+    return namesOf(this.#operation, this.#names);
   }
 
   push(bytes: Buffer): void {
@@ -113,11 +160,7 @@ class StreamInspector implements MessageInspector, MessageSink {
   found(access: ListAccess): References | Denial | undefined {
     if (this.state === 'refused') return this.refusal;
     if (this.state === 'reading' || this.busy || !this.#names) return undefined;
-    const { target, others, disagreeing } = this.#names;
-    if (disagreeing !== undefined && others.every((name) => access.modes.has(name))) {
-      return badRequest(`\`${disagreeing}\` is given more than once with different names`);
-    }
-    return this.#operation.collectionField === undefined ? { others } : { target, others };
+    return referencesOf(this.#operation, this.#names, access);
   }
 
   open(length: number): void {
@@ -131,10 +174,7 @@ class StreamInspector implements MessageInspector, MessageSink {
 
   close(): void {
     if (!this.#scanner) throw new TypeError('a message was closed before it was opened');
-    const names = this.#scanner.finish();
-    const invalid = this.#operation.collectionField === undefined ? undefined : invalidName(names.target);
-    if (invalid) throw new WireFault(badRequest(`Validation error in body: [collection_name: ${invalid}]`));
-    this.#names = names;
+    this.#names = checkedNames(this.#operation, this.#scanner.finish());
     this.#scanner = undefined;
     this.state = 'found';
   }
@@ -163,6 +203,12 @@ class StreamInspector implements MessageInspector, MessageSink {
       return undefined;
     }
   }
+}
+
+function checkedNames(operation: GrpcOperation, names: ScannedNames): ScannedNames {
+  const invalid = operation.collectionField === undefined ? undefined : invalidName(names.target);
+  if (invalid) throw new WireFault(badRequest(`Validation error in body: [collection_name: ${invalid}]`));
+  return names;
 }
 
 /** Upstream (Qdrant v1.18.3): field validation, done before the access check. `undefined` = a valid name. */

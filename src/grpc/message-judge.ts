@@ -1,10 +1,11 @@
 import { type Conditional, type References, settle } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import type { GrpcOperation } from '../policy/operation.ts';
-import { dataOf, type Frame } from './frames.ts';
+import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
-import { createInspector, type MessageInspector } from './inspect.ts';
-import type { MessageLimits } from './message.ts';
+import { createInspector, inspectWhole, type MessageInspector, namesOf, referencesOf } from './inspect.ts';
+import type { ScannedNames } from './inspect-scan.ts';
+import { isCarried, type MessageLimits } from './message.ts';
 import { isUnary, resolveGrpc } from './resolve.ts';
 import { frameOf } from './upstream-link.ts';
 
@@ -42,15 +43,33 @@ export class MessageJudge {
 
   /** Begins to read for names what is held and what comes. */
   begin(exchange: GrpcExchange, conditional: Conditional): Judgement {
-    const inspector = this.#open(exchange);
     exchange.conditional = conditional;
+    if (this.#mayComeWhole(exchange)) {
+      exchange.unread = true;
+      return 'hold';
+    }
+    const inspector = this.#open(exchange);
     exchange.inspector = inspector;
     for (const raw of exchange.held.frames) inspector.push(dataOf(frameOf(raw)));
     return this.judge(exchange);
   }
 
+  /** The only DATA frame of a call that is being read, if it can be read as it stands. `undefined` = not so. */
+  whole(exchange: GrpcExchange, frame: Frame): References | Denial | undefined {
+    const { conditional } = exchange;
+    const names = conditional && exchange.unread ? this.#readWhole(exchange, frame) : undefined;
+    if (!names || !conditional) return undefined;
+    exchange.unread = false;
+    exchange.measured = !('kind' in names);
+    const found = 'kind' in names ? names : referencesOf(operationOf(exchange), names, conditional.access);
+    if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
+    return found;
+  }
+
   /** The next DATA frame of a call that is being read; it has been put with what is held. */
   next(exchange: GrpcExchange, frame: Frame): Judgement {
+    if (exchange.unread) exchange.inspector = this.#open(exchange);
+    exchange.unread = false;
     exchange.inspector?.push(dataOf(frame));
     return this.judge(exchange);
   }
@@ -85,6 +104,10 @@ export class MessageJudge {
 
   /** Begins to measure: reads what is held. */
   guard(exchange: GrpcExchange): Standing {
+    if (this.#mayComeWhole(exchange)) {
+      exchange.unmeasured = true;
+      return 'pass';
+    }
     const guard = this.#open(exchange);
     exchange.guard = guard;
     for (const raw of exchange.held.frames) guard.push(dataOf(frameOf(raw)));
@@ -103,12 +126,22 @@ export class MessageJudge {
   }
 
   /** The next DATA of a call; unless it may pass with all that is held, it has to be held, too. */
-  measure(exchange: GrpcExchange, payload: Buffer): Standing {
-    exchange.guard?.push(payload);
+  measure(exchange: GrpcExchange, frame: Frame): Standing {
     if (exchange.follower) {
-      exchange.follower.push(payload);
+      exchange.follower.push(dataOf(frame));
       note(exchange);
     }
+    if (exchange.unmeasured) {
+      exchange.unmeasured = false;
+      const names = this.#readWhole(exchange, frame);
+      if (names) {
+        if ('kind' in names) return names;
+        if (this.#options.noteNames) exchange.references ??= namesOf(operationOf(exchange), names);
+        return 'pass';
+      }
+      exchange.guard = this.#open(exchange);
+    }
+    exchange.guard?.push(dataOf(frame));
     return this.standing(exchange);
   }
 
@@ -122,6 +155,17 @@ export class MessageJudge {
     return guard.state === 'found' && !exchange.clientEnded && isUnary(operationOf(exchange)) ? 'hold' : 'pass';
   }
 
+  /** Nothing has come yet: the first frame may hold all there is, and then no inspector is needed. */
+  #mayComeWhole({ clientEnded, head, held }: GrpcExchange): boolean {
+    return held.isEmpty && !clientEnded && isCarried(head.encoding);
+  }
+
+  #readWhole(exchange: GrpcExchange, frame: Frame): ScannedNames | Denial | undefined {
+    if (!exchange.clientEnded || exchange.received !== frame.length || frame.has(Flag.PADDED)) return undefined;
+    const from = frame.start + FRAME_HEADER_BYTES;
+    return inspectWhole(operationOf(exchange), exchange.head.encoding, frame.source, from, from + frame.length);
+  }
+
   #open(exchange: GrpcExchange): MessageInspector {
     const { limits, moved } = this.#options;
     const { encoding } = exchange.head;
@@ -129,8 +173,8 @@ export class MessageJudge {
   }
 }
 
-function operationOf({ head }: GrpcExchange): GrpcOperation {
-  return resolveGrpc(head.path).operation;
+function operationOf({ head, resolution }: GrpcExchange): GrpcOperation {
+  return (resolution ?? resolveGrpc(head.path)).operation;
 }
 
 /** What cannot be read is upstream's to refuse: nothing hangs on these names. */

@@ -3,7 +3,7 @@ import { GzipMember, inflateAtOnce } from './gzip.ts';
 import { overLimit, WireFault } from './wire.ts';
 
 /** Flag and length before every message. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */
-const PREFIX_BYTES = 5;
+export const PREFIX_BYTES = 5;
 /** A compressed message up to this size is held to be inflated in one go; a larger one is inflated as it comes. */
 const HELD_BYTES = 16_384;
 
@@ -18,6 +18,11 @@ export const DEFAULT_MESSAGE_LIMITS: MessageLimits = Object.freeze({
   compressedBytes: 4 * 1024 * 1024,
   inflatedBytes: 16 * 1024 * 1024,
 });
+
+/** Is a stream with this `grpc-encoding` read at all? `undefined` = it has none. */
+export function isCarried(encoding: string | undefined): boolean {
+  return encoding === undefined || encoding === 'gzip' || encoding === 'identity';
+}
 
 /** Receives the messages of one stream. What it throws passes through `push`, or through a step given to `later`. */
 export interface MessageSink {
@@ -61,8 +66,8 @@ export class MessageReader {
   #count = 0;
 
   constructor(options: MessageReaderOptions, sink: MessageSink) {
-    const encoding = options.encoding ?? 'identity';
-    if (encoding !== 'gzip' && encoding !== 'identity') {
+    const { encoding } = options;
+    if (!isCarried(encoding)) {
       throw new WireFault(unsupportedEncoding(`Content is compressed with \`${encoding}\` which isn't supported`));
     }
     this.#gzip = encoding === 'gzip';

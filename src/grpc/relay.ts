@@ -7,7 +7,7 @@ import { answerFor, type Question } from './answer.ts';
 import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
 import {
-  dataOf,
+  dataBytesOf,
   ErrorCode,
   Flag,
   type Frame,
@@ -159,16 +159,16 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     if (exchange.clientEnded) throw new Http2Fault(ErrorCode.STREAM_CLOSED, exchange.id, 'headers after the end');
     const fault = endStream ? trailerFault(fields) : 'trailers without end';
     if (fault) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, exchange.id, fault);
-    this.#take(exchange, frameOf(writeData(exchange.id, Buffer.alloc(0), true)));
+    this.#take(exchange, frameOf(writeData(exchange.id, Buffer.alloc(0), true)), 0);
   }
 
   clientData(frame: Frame): void {
     this.#inBurst = true;
-    dataOf(frame); // padding is checked whatever becomes of the stream
+    const bytes = dataBytesOf(frame); // padding is checked whatever becomes of the stream
     this.window.received(frame.length);
     const exchange = this.streams.get(frame.streamId);
     if (exchange && !exchange.clientEnded) {
-      this.#take(exchange, frame);
+      this.#take(exchange, frame, bytes);
       return;
     }
     this.window.swallowed(frame.length);
@@ -178,9 +178,8 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   /** DATA of an open stream, wherever the call stands. */
-  #take(exchange: GrpcExchange, frame: Frame): void {
-    const payload = dataOf(frame);
-    exchange.received += payload.length;
+  #take(exchange: GrpcExchange, frame: Frame, bytes: number): void {
+    exchange.received += bytes;
     exchange.flowBytes += frame.length;
     exchange.activeAt = this.#options.clock();
     const { contentLength } = exchange.head;
@@ -193,15 +192,14 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     }
     switch (exchange.state) {
       case 'relayed':
-        this.#takeRelayed(exchange, frame, payload);
+        this.#takeRelayed(exchange, frame);
         break;
       case 'local':
         this.window.swallowed(frame.length);
         this.settleEnd(exchange);
         break;
       case 'inspecting':
-        exchange.held.add(frame);
-        this.#judged(exchange, this.#judge.next(exchange, frame));
+        this.#takeInspected(exchange, frame);
         break;
       default:
         exchange.held.add(frame);
@@ -211,15 +209,28 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     }
   }
 
-  #takeRelayed(exchange: GrpcExchange, frame: Frame, payload: Buffer): void {
-    const standing = this.#judge.measure(exchange, payload);
-    if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.frames.length === 0) {
+  #takeInspected(exchange: GrpcExchange, frame: Frame): void {
+    const found = this.#judge.whole(exchange, frame);
+    if (!found) {
+      exchange.held.add(frame);
+      this.#judged(exchange, this.#judge.next(exchange, frame));
+      return;
+    }
+    exchange.held.lend(frame);
+    this.#judged(exchange, found);
+    if (!this.#toOpen.has(exchange)) exchange.held.keep();
+  }
+
+  #takeRelayed(exchange: GrpcExchange, frame: Frame): void {
+    const standing = this.#judge.measure(exchange, frame);
+    if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.isEmpty) {
       this.#upstream.pass(exchange, frame);
       this.settleEnd(exchange);
       return;
     }
-    exchange.held.add(frame);
+    exchange.held.lend(frame);
     this.#goOn(exchange, standing);
+    if (!this.#toOpen.has(exchange)) exchange.held.keep();
   }
 
   /** What is held of a permitted call goes upstream, or is refused, or stays. */
@@ -304,6 +315,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     for (const exchange of this.#toOpen) {
       if (this.streams.has(exchange) && exchange.state === 'relayed')
         this.#goOn(exchange, this.#judge.standing(exchange));
+      exchange.held.keep();
     }
     this.#toOpen.clear();
     if (this.window.exhausted) this.#release();
@@ -364,7 +376,8 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     const standing = guarded ? this.#judge.guard(exchange) : 'pass';
     if (!guarded) this.#judge.follow(exchange);
     // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
-    const waits = exchange.guard !== undefined && exchange.held.frames.length === 0 && !exchange.clientEnded;
+    const waits =
+      (exchange.guard !== undefined || exchange.unmeasured) && exchange.held.isEmpty && !exchange.clientEnded;
     if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);
     this.flush();
   }

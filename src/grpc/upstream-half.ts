@@ -77,7 +77,7 @@ export class UpstreamHalf implements LinkEvents {
     const link = this.#connect();
     const id = link.takeId();
     this.#core.streams.link(exchange, id);
-    const ends = exchange.clientEnded && exchange.held.frames.length === 0;
+    const ends = exchange.clientEnded && exchange.held.isEmpty;
     this.#sendHead(link, exchange, id, ends);
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
     exchange.windowGain = 0;
@@ -106,8 +106,11 @@ export class UpstreamHalf implements LinkEvents {
   }
 
   passHeld(exchange: GrpcExchange): void {
-    for (const raw of exchange.held.frames) this.pass(exchange, frameOf(raw));
-    exchange.held.clear();
+    const { held } = exchange;
+    if (held.isEmpty) return;
+    if (held.lent) this.pass(exchange, held.lent);
+    else for (const raw of held.frames) this.pass(exchange, frameOf(raw));
+    held.clear();
   }
 
   /** Has upstream forget a call. */

@@ -10,6 +10,9 @@ import {
   writeFrameHeader,
   writeWindowUpdate,
 } from '../../src/grpc/frames.ts';
+import { createInspector, inspectWhole, referencesOf } from '../../src/grpc/inspect.ts';
+import { resolveGrpc } from '../../src/grpc/resolve.ts';
+import type { ListAccess } from '../../src/policy/access.ts';
 import { cut, Draw, type Tape, tapes } from '../support/arbitraries.ts';
 import { arrivedOf, expectedVerdict, type GrpcCase, grpcCase, toArrive } from '../support/arbitraries-grpc.ts';
 import { type Judged, judgeGrpc } from '../support/arbitraries-judge.ts';
@@ -76,6 +79,38 @@ t.test('the pieces a stream comes in, other headers and their order never change
   );
   t.pass(`${PURE_RUNS} calls in two ways`);
 });
+
+t.test('a message that comes whole is read as one that comes in pieces', async (t) => {
+  const met = { found: 0, refused: 0, notWhole: 0 };
+  fc.assert(
+    fc.property(tapes(600), tapes(20), (tape, cuts) => {
+      const one = caseOf(tape);
+      const { operation } = resolveGrpc(one.path);
+      const around = new Draw(cuts);
+      const before = Buffer.alloc(around.below(4), 0xff);
+      const bytes = Buffer.concat([before, Buffer.from(one.stream), Buffer.alloc(around.below(4), 0xff)]);
+      const whole = inspectWhole(operation, one.encoding, bytes, before.length, before.length + one.stream.length);
+      if (!whole) {
+        met.notWhole += 1;
+        return;
+      }
+      const inspector = createInspector(operation, { encoding: one.encoding });
+      for (const piece of cut(new Draw(cuts), Buffer.from(one.stream))) inspector.push(piece);
+      inspector.end();
+      const found = 'kind' in whole ? whole : referencesOf(operation, whole, EVERYTHING);
+      assert.deepEqual(found, inspector.found(EVERYTHING), describe(one));
+      met['kind' in whole ? 'refused' : 'found'] += 1;
+    }),
+    { numRuns: PURE_RUNS },
+  );
+  t.ok(
+    Object.values(met).every((count) => count > 100),
+    JSON.stringify(met),
+  );
+});
+
+/** A list that holds whatever is asked: what is refused then is refused for its form. */
+const EVERYTHING: ListAccess = { kind: 'list', modes: Object.assign(new Map(), { has: () => true }) };
 
 t.test('a gateway passes on what it may, unchanged, and nothing of what it may not', async (t) => {
   const gateway = await startGateway();

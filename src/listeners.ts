@@ -121,6 +121,12 @@ function relayUpstream(current: Current): RelayUpstream {
   };
 }
 
+/** Does anybody want to know what upstream answered? */
+function isObserved(config: Config): boolean {
+  const { admin, tracing } = config.gateway;
+  return isAudited(config) || admin.port !== null || tracing.otlp_url !== null;
+}
+
 /** Where gRPC goes; throws when no address is configured. */
 export function grpcAddress(config: Config): UpstreamAddress {
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
@@ -162,6 +168,7 @@ export function grpcListenerOptions(current: Current, parts: ExchangeParts, ask:
       },
       nestingGuard: limits.nesting_guard,
       noteNames: isAudited(config),
+      readAnswers: isObserved(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
       clock: Date.now,

@@ -78,7 +78,7 @@ export class GrpcExchange implements Exchange {
   outgoing: Buffer | undefined;
   /** The collection the decision was made on, where the message named it. */
   target: string | undefined;
-  /** gRPC code of an answer of the gateway's own; upstream's trailers are not read. */
+  /** gRPC code of the answer; of one of upstream's only where answers are read (`RelayOptions.readAnswers`). */
   status: number | undefined;
 
   /** Body bytes from the client, the same with padding (what flow control counts), and body bytes to it. */

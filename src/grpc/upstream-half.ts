@@ -1,5 +1,6 @@
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import { addedHeaders } from '../request-id.ts';
+import { AnswerBlocks } from './answer-blocks.ts';
 import type { ClientLink } from './client-link.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import {
@@ -135,7 +136,12 @@ export class UpstreamHalf implements LinkEvents {
     this.#link = undefined;
   }
 
-  upstreamHeaders(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void {
+  upstreamHeaders(
+    frame: Frame,
+    continuations: readonly Buffer[],
+    endStream: boolean,
+    status: number | undefined,
+  ): void {
     const { client, streams } = this.#core;
     const exchange = streams.fromUpstream(frame.streamId);
     const clientId = exchange?.id ?? streams.cancelledId(frame.streamId);
@@ -152,6 +158,7 @@ export class UpstreamHalf implements LinkEvents {
     }
     if (!exchange) return;
     exchange.headersSent = true;
+    if (endStream) exchange.status = status;
     if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
     this.#moved(exchange, endStream);
   }
@@ -256,7 +263,10 @@ export class UpstreamHalf implements LinkEvents {
     if (this.#link) return this.#link;
     const { address, socket } = this.#options.upstream;
     const { client, settingsSoFar, window } = this.#core;
-    const link = new UpstreamLink(address, socket, settingsSoFar, this);
+    const { headerBytes, headerCount } = this.#options.limits;
+    const limits = { maxHeaderBytes: headerBytes, maxHeaders: headerCount };
+    const answers = this.#options.readAnswers ? new AnswerBlocks(limits) : undefined;
+    const link = new UpstreamLink(address, socket, settingsSoFar, this, answers);
     this.#link = link;
     this.grant(window.adopt());
     link.onDrain(() => {

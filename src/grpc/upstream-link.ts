@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { openSocket, type SocketAddress, type SocketOptions } from '../upstream/sockets.ts';
+import type { AnswerBlocks } from './answer-blocks.ts';
 import {
   CLIENT_PREFACE,
   checkFrame,
@@ -32,8 +33,11 @@ export interface LinkEvents {
   upstreamSettings(settings: readonly Setting[]): void;
   /** Upstream acknowledged settings the client had sent. */
   upstreamAcknowledged(): void;
-  /** A whole header block: one HEADERS frame, and its CONTINUATIONs as received. The frame is valid during the call. */
-  upstreamHeaders(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void;
+  /**
+   * A whole header block: one HEADERS frame, and its CONTINUATIONs as received. The frame is valid during the call.
+   * `status`: the gRPC status in it, where answers are read.
+   */
+  upstreamHeaders(frame: Frame, continuations: readonly Buffer[], endStream: boolean, status: number | undefined): void;
   /** May this much DATA go to the client now? Otherwise it waits, and with it everything behind it. */
   hasRoom(bytes: number): boolean;
   upstreamData(frame: Frame): void;
@@ -64,8 +68,9 @@ export class UpstreamLink {
   #closed = false;
   #sawSettings = false;
   #nextId = 1;
-  /** ACKs upstream owes: for our own first settings, then for the client's. */
-  #expectedAcks: ('own' | 'client')[] = ['own'];
+  /** Settings upstream has not acknowledged: our own first ones, then the client's. */
+  readonly #unacknowledged: { readonly from: 'own' | 'client'; readonly settings: readonly Setting[] }[] = [];
+  readonly #answers: AnswerBlocks | undefined;
   #backlog: Buffer[] = [];
   #block: Buffer[] = [];
   #blockBytes = 0;
@@ -73,10 +78,18 @@ export class UpstreamLink {
   #blockEnds = false;
   #reading = false;
 
-  constructor(address: SocketAddress, options: SocketOptions, clientSettings: readonly Setting[], events: LinkEvents) {
+  /** @param answers reads the header blocks of answers; without it they pass unread */
+  constructor(
+    address: SocketAddress,
+    options: SocketOptions,
+    clientSettings: readonly Setting[],
+    events: LinkEvents,
+    answers?: AnswerBlocks,
+  ) {
     this.#events = events;
+    this.#answers = answers;
     this.outbox.bytes(CLIENT_PREFACE);
-    this.outbox.bytes(writeSettings([[SettingId.ENABLE_PUSH, 0], ...settingsForUpstream(clientSettings)]));
+    this.#tell('own', [[SettingId.ENABLE_PUSH, 0], ...settingsForUpstream(clientSettings)]);
     this.#socket = openSocket(address, options, {
       opened: (socket) => this.#opened(socket),
       failed: (reason) => this.#lose(reason),
@@ -92,8 +105,7 @@ export class UpstreamLink {
 
   /** Passes settings of the client on; `upstreamAcknowledged` follows. */
   sendSettings(settings: readonly Setting[]): void {
-    this.#expectedAcks.push('client');
-    this.outbox.bytes(writeSettings(settingsForUpstream(settings)));
+    this.#tell('client', settingsForUpstream(settings));
   }
 
   /** The client acknowledged upstream's settings. */
@@ -144,6 +156,12 @@ export class UpstreamLink {
   /** Runs `listener` each time the socket has been drained. */
   onDrain(listener: () => void): void {
     this.#socket.on('drain', listener);
+  }
+
+  #tell(from: 'own' | 'client', settings: readonly Setting[]): void {
+    const bounded = this.#answers?.bound(settings) ?? settings;
+    this.#unacknowledged.push({ from, settings: bounded });
+    this.outbox.bytes(writeSettings(bounded));
   }
 
   #opened(socket: Socket): void {
@@ -203,7 +221,7 @@ export class UpstreamLink {
         break;
       case FrameType.HEADERS:
         if (frame.has(Flag.END_HEADERS)) {
-          this.#events.upstreamHeaders(frame, NO_FRAMES, frame.has(Flag.END_STREAM));
+          this.#headers(frame, NO_FRAMES, frame.has(Flag.END_STREAM));
           break;
         }
         this.#blockStream = frame.streamId;
@@ -246,13 +264,19 @@ export class UpstreamLink {
     this.#block = [];
     this.#blockBytes = 0;
     this.#blockStream = 0;
-    if (first) this.#events.upstreamHeaders(frameOf(first), continuations, this.#blockEnds);
+    if (first) this.#headers(frameOf(first), continuations, this.#blockEnds);
+  }
+
+  #headers(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void {
+    this.#events.upstreamHeaders(frame, continuations, endStream, this.#answers?.statusOf(frame, continuations));
   }
 
   #settings(frame: Frame): void {
     this.#sawSettings = true;
     if (frame.has(Flag.ACK)) {
-      if (this.#expectedAcks.shift() === 'client') this.#events.upstreamAcknowledged();
+      const told = this.#unacknowledged.shift();
+      if (told) this.#answers?.acknowledged(told.settings);
+      if (told?.from === 'client') this.#events.upstreamAcknowledged();
       return;
     }
     const settings = parseSettings(frame.payload, 'server').filter(([id]) => CLIENT_CONCERNS.has(id));

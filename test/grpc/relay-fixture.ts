@@ -120,6 +120,8 @@ export async function startUpstream(t: Test): Promise<Upstream> {
 /** What differs from the plain relay. */
 export interface Options {
   readonly authenticate?: ExchangeParts['authenticate'];
+  readonly record?: ExchangeParts['record'];
+  readonly readAnswers?: boolean;
   readonly ask?: (path: string, message: Buffer) => Promise<{ kind: 'message'; message: Buffer }>;
   readonly port?: number;
 }
@@ -141,7 +143,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       parts: {
         ...PLAIN_PARTS,
         authenticate: options.authenticate ?? who,
-        record: () => undefined,
+        record: options.record ?? (() => undefined),
         fault: (error) => t.fail('a fault of ours', { error }),
       },
       upstream: {
@@ -159,6 +161,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         connectionIdleMs: 60_000,
       },
       nestingGuard: 'below_manage',
+      readAnswers: options.readAnswers ?? false,
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,

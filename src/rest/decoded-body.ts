@@ -1,33 +1,41 @@
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import type { BodyFinding, BodyTask } from './body-task.ts';
 import { decodeBody } from './content-coding.ts';
-import type { LaneOptions } from './lane-options.ts';
+import type { LaneContext } from './lane-options.ts';
 import { readBody } from './request-body.ts';
 import { headerValues, type RestExchange } from './rest-exchange.ts';
 
 /**
- * Reads the whole body, decodes it, and has `look` judge it; ends in one call of `settle`, with what `look` found or why it
- * came to nothing. The bytes as they came are kept in `exchange.body`, to be forwarded; a body that was read before is not
- * read again. A fault of ours denies.
+ * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
+ * nothing, or in none when the client has left. The bytes as they came are kept in `exchange.body`, to be forwarded; a body
+ * that was read before is not read again. A fault of ours denies.
  */
-export function withDecodedBody<T>(
+export function withDecodedBody(
   exchange: RestExchange,
-  options: LaneOptions,
-  look: (decoded: Buffer) => T,
-  settle: (found: T | Denial) => void,
+  options: LaneContext,
+  task: BodyTask,
+  settle: (found: BodyFinding) => void,
 ): void {
   const fail = (error: unknown): void => {
     options.parts.fault(error, exchange);
     settle(INTERNAL_FAULT);
   };
   const judge = (decoded: Buffer | Denial): void => {
-    let found: T | Denial;
-    try {
-      found = Buffer.isBuffer(decoded) ? look(decoded) : decoded;
-    } catch (error) {
-      fail(error);
+    if (!Buffer.isBuffer(decoded)) {
+      settle(decoded);
       return;
     }
-    settle(found);
+    const plain = decoded === exchange.body;
+    options.judge.judge({
+      task,
+      body: decoded,
+      wanted: () => !exchange.response.destroyed,
+      done: (found, body) => {
+        if (plain) exchange.body = body;
+        settle(found);
+      },
+      fail,
+    });
   };
   const decode = (body: Buffer | Denial): void => {
     if (!Buffer.isBuffer(body)) {

@@ -3,6 +3,7 @@ import fastify from 'fastify';
 import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
 import { isPermit } from '../policy/decide.ts';
 import { addedHeaders, requestIdOf } from '../request-id.ts';
+import { BodyJudge } from './body-judge.ts';
 import { answerPreflight } from './cors.ts';
 import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
@@ -10,7 +11,7 @@ import { checkHead } from './head.ts';
 import { isClosing, toUpstreamHeaders } from './headers.ts';
 import { refuseMalformed, socketBelow } from './http2-connection.ts';
 import { inspect } from './inspection.ts';
-import type { LaneOptions } from './lane-options.ts';
+import type { LaneContext, LaneOptions } from './lane-options.ts';
 import { measureFirst } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
@@ -37,7 +38,8 @@ export interface RestLane {
 export async function createRestLane(options: LaneOptions, server: Server): Promise<RestLane> {
   const state = { draining: false };
   const running = new Set<ServerResponse>();
-  const protocol = createProtocol(options);
+  const judge = new BodyJudge();
+  const protocol = createProtocol({ ...options, judge });
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -120,6 +122,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     },
     close: async () => {
       await app.close();
+      await judge.close();
     },
   };
 }
@@ -130,7 +133,7 @@ function refuseOdd(request: IncomingMessage, response: ServerResponse): void {
   answerWhole(newExchange(request, response, '/'), 400, [], Buffer.alloc(0));
 }
 
-function createProtocol(options: LaneOptions): Protocol<RestExchange> {
+function createProtocol(options: LaneContext): Protocol<RestExchange> {
   const resolve = createResolver({ staticContent: options.staticContent });
   const protocol: Protocol<RestExchange> = {
     resolve(exchange) {

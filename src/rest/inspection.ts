@@ -1,41 +1,39 @@
 import { type Protocol, resume } from '../exchange.ts';
-import { DepthMeter } from '../json/depth.ts';
 import type { Conditional, References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { type BodyTask, runBodyTask } from './body-task.ts';
 import { withDecodedBody } from './decoded-body.ts';
-import { canNameNothing, inspectBody } from './inspect.ts';
-import type { LaneOptions } from './lane-options.ts';
-import { TOO_DEEP } from './request-body.ts';
+import type { LaneContext, LaneOptions } from './lane-options.ts';
 import type { RestExchange } from './rest-exchange.ts';
-
-const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
 /** Step 5b: reads the body, decodes it and looks for names; the bytes as they came are kept to be forwarded. */
 export function inspect(
-  options: LaneOptions,
+  options: LaneContext,
   protocol: Protocol<RestExchange>,
   exchange: RestExchange,
   conditional: Conditional,
 ): void {
-  withDecodedBody(
-    exchange,
-    options,
-    (decoded) => findNames(conditional, decoded, options),
-    (found) => {
-      exchange.measured = true;
-      if (!exchange.response.destroyed) resume(options.parts, protocol, exchange, conditional, found);
-    },
-  );
+  const task = taskOf(conditional, options);
+  if (!task) {
+    resume(options.parts, protocol, exchange, conditional, INTERNAL_FAULT);
+    return;
+  }
+  withDecodedBody(exchange, options, task, (found) => {
+    exchange.measured = true;
+    if (!exchange.response.destroyed) resume(options.parts, protocol, exchange, conditional, found ?? INTERNAL_FAULT);
+  });
 }
 
 /** What a whole, decoded body names, or why it is refused; measures its nesting, too. May throw on a fault of ours. */
 export function findNames(
   conditional: Conditional,
   body: Buffer,
-  { inspection }: Pick<LaneOptions, 'inspection'>,
+  options: Pick<LaneOptions, 'inspection'>,
 ): References | Denial {
-  const inspector = conditional.operation.inspect;
-  if (inspector === undefined) return INTERNAL_FAULT;
-  if (!canNameNothing(body)) return inspectBody(inspector, body, inspection);
-  return new DepthMeter(inspection.maxDepth).push(body) ? NOTHING_NAMED : TOO_DEEP;
+  const task = taskOf(conditional, options);
+  return (task && runBodyTask(task, body)) ?? INTERNAL_FAULT;
+}
+
+function taskOf({ operation }: Conditional, { inspection }: Pick<LaneOptions, 'inspection'>): BodyTask | undefined {
+  return operation.inspect && { kind: 'names', inspector: operation.inspect, limits: inspection };
 }

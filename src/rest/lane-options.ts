@@ -1,6 +1,7 @@
 import type { ExchangeParts } from '../exchange.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { BodyJudge } from './body-judge.ts';
 import type { InspectionLimits } from './inspect.ts';
 
 /** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
@@ -31,6 +32,11 @@ export interface LaneOptions {
   readonly maxHeaders: number;
   /** What the telemetry answer says of the gateway's own settings. */
   readonly telemetry: TelemetrySettings;
+}
+
+/** What the steps of one lane share. */
+export interface LaneContext extends LaneOptions {
+  readonly judge: BodyJudge;
 }
 
 /** Upstream's names; `undefined` = not set, and left out as upstream leaves it out. */

@@ -1,9 +1,9 @@
 import type { Protocol } from '../exchange.ts';
 import { DepthMeter } from '../json/depth.ts';
 import type { Permit } from '../policy/decide.ts';
+import { INTERNAL_FAULT } from '../policy/denial.ts';
 import { withDecodedBody } from './decoded-body.ts';
-import type { LaneOptions } from './lane-options.ts';
-import { TOO_DEEP } from './request-body.ts';
+import type { LaneContext, LaneOptions } from './lane-options.ts';
 import { headerValues, type RestExchange } from './rest-exchange.ts';
 
 /** A plain body up to this size is measured whole, so that nothing of a refused one goes upstream. */
@@ -18,21 +18,16 @@ export const WHOLE_BYTES = 65_536;
 export function measureFirst(
   exchange: RestExchange,
   permit: Permit,
-  options: LaneOptions,
+  options: LaneContext,
   protocol: Protocol<RestExchange>,
 ): boolean {
   if (!isGuarded(exchange, options) || !(exchange.body || isSmall(exchange) || isCoded(exchange))) return false;
-  withDecodedBody(
-    exchange,
-    options,
-    (decoded) => (new DepthMeter(options.inspection.maxDepth).push(decoded) ? undefined : TOO_DEEP),
-    (refusal) => {
-      if (exchange.response.destroyed) return;
-      exchange.measured = true;
-      if (refusal) protocol.reject(exchange, refusal);
-      else protocol.forward(exchange, permit);
-    },
-  );
+  withDecodedBody(exchange, options, { kind: 'depth', maxDepth: options.inspection.maxDepth }, (found) => {
+    if (exchange.response.destroyed) return;
+    exchange.measured = true;
+    if (found) protocol.reject(exchange, 'kind' in found ? found : INTERNAL_FAULT);
+    else protocol.forward(exchange, permit);
+  });
   return true;
 }
 

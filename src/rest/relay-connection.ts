@@ -4,6 +4,8 @@ import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { INLINE_BYTES } from './body-judge.ts';
+import { TOO_DEEP } from './body-task.ts';
 import { findNames } from './inspection.ts';
 import { isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
@@ -14,7 +16,7 @@ import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-e
 import type { Intake } from './relay-intake.ts';
 import { type KnownHead, RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
-import { BODY_TIMEOUT, TOO_DEEP } from './request-body.ts';
+import { BODY_TIMEOUT } from './request-body.ts';
 import type { AnswerHead } from './response-head.ts';
 import type { Peer } from './rest-exchange.ts';
 
@@ -30,8 +32,6 @@ import type { Peer } from './rest-exchange.ts';
 type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'lingering' | 'over';
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** Larger bodies that have to be looked at are read by the other lane. */
-const MAX_HELD = 1_048_576;
 /** Bytes of later requests that are taken from a client which does not wait for its answers. */
 const BACKLOG = 65_536;
 /** As in the other lane (`reject.ts`): bodies that are read to their end, and how long others are listened to. */
@@ -222,7 +222,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (exchange !== this.#exchange) return;
     const { options, protocol } = this.#context;
     const { contentLength, length } = exchange.head;
-    if (contentLength > MAX_HELD || contentLength > options.maxInspectedBytes) {
+    if (contentLength > INLINE_BYTES || contentLength > options.maxInspectedBytes) {
       this.#handOver();
       return;
     }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { DepthMeter } from '../json/depth.ts';
 import { badRequest, type Denial, GrpcCode, tooLarge } from '../policy/denial.ts';
+import { TOO_DEEP } from './body-task.ts';
 import type { RestExchange } from './rest-exchange.ts';
 
 /** Ours. No byte of the body came for longer than the limit. */
@@ -22,9 +23,6 @@ export class BodyFault extends Error {
     this.denial = denial;
   }
 }
-
-/** Ours. Upstream would not bear it. */
-export const TOO_DEEP = badRequest('the body nests too deeply');
 
 const CUT_OFF = badRequest('the request body is incomplete');
 

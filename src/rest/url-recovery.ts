@@ -1,11 +1,9 @@
 import type { Protocol } from '../exchange.ts';
-import { JsonFault } from '../json/fault.ts';
-import { JsonReader } from '../json/reader.ts';
 import type { Permit } from '../policy/decide.ts';
-import { type Denial, URL_RECOVERY_DISABLED } from '../policy/denial.ts';
+import { INTERNAL_FAULT, URL_RECOVERY_DISABLED } from '../policy/denial.ts';
 import type { Operation } from '../policy/operation.ts';
 import { withDecodedBody } from './decoded-body.ts';
-import type { LaneOptions } from './lane-options.ts';
+import type { LaneContext, LaneOptions } from './lane-options.ts';
 import type { RestExchange } from './rest-exchange.ts';
 
 /** Rows whose body says where a snapshot comes from. */
@@ -25,7 +23,7 @@ export function isUrlRecovery(operation: Operation, options: Pick<LaneOptions, '
 export function refuseUrlRecovery(
   exchange: RestExchange,
   permit: Permit,
-  options: LaneOptions,
+  options: LaneContext,
   protocol: Protocol<RestExchange>,
 ): boolean {
   if (exchange.locationChecked || !isUrlRecovery(permit.operation, options)) return false;
@@ -33,29 +31,11 @@ export function refuseUrlRecovery(
     protocol.reject(exchange, URL_RECOVERY_DISABLED);
     return true;
   }
-  withDecodedBody(exchange, options, judgeLocation, (refusal) => {
+  withDecodedBody(exchange, options, { kind: 'location' }, (found) => {
     if (exchange.response.destroyed) return;
     exchange.locationChecked = true;
-    if (refusal) protocol.reject(exchange, refusal);
+    if (found) protocol.reject(exchange, 'kind' in found ? found : INTERNAL_FAULT);
     else protocol.forward(exchange, permit);
   });
   return true;
-}
-
-/** Only an object whose every `location` is a `file:` URL passes; what cannot be read is refused. */
-function judgeLocation(body: Buffer): Denial | undefined {
-  try {
-    const reader = new JsonReader(body);
-    reader.readObject((key) => {
-      if (key !== 'location') reader.skipValue();
-      else if (reader.peek() !== 'string' || !/^file:/i.test(reader.readString())) {
-        throw new JsonFault('syntax', 'location', reader.position);
-      }
-    });
-    reader.end();
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof JsonFault)) throw error;
-    return URL_RECOVERY_DISABLED;
-  }
 }

@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { BodyJudge, INLINE_BYTES } from '../../src/rest/body-judge.ts';
+import { type BodyFinding, type BodyTask, runBodyTask } from '../../src/rest/body-task.ts';
+import { inspectBody } from '../../src/rest/inspect.ts';
+import { Draw, tapes } from '../support/arbitraries.ts';
+import { namingBody, writeJson } from '../support/arbitraries-json.ts';
+
+const LIMITS = { maxDepth: 64 };
+const QUERY: BodyTask = { kind: 'names', inspector: 'query', limits: LIMITS };
+const BATCH: BodyTask = { kind: 'names', inspector: 'query-batch', limits: LIMITS };
+const judge = new BodyJudge();
+t.teardown(() => judge.close());
+
+function ask(
+  task: BodyTask,
+  body: Buffer,
+  wanted: () => boolean = () => true,
+): Promise<{ readonly finding: BodyFinding; readonly body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    judge.judge({ task, body, wanted, done: (finding, back) => resolve({ finding, body: back }), fail: reject });
+  });
+}
+
+/** Blanks behind a body: it says the same and is too large to be judged at once. */
+const padded = (text: string, bytes = INLINE_BYTES + 1) => Buffer.from(text.padEnd(bytes));
+
+t.test('a body judged in a thread gets the verdict of one judged at once, and comes back unchanged', async (t) => {
+  let named = 0;
+  await fc.assert(
+    fc.asyncProperty(tapes(), async (tape) => {
+      const draw = new Draw(tape);
+      const inspector = draw.of(['query', 'query-batch', 'recommend', 'query-groups', 'search-groups'] as const);
+      const text = writeJson(draw, namingBody(draw, inspector));
+      const task: BodyTask = { kind: 'names', inspector, limits: LIMITS };
+      const expected = runBodyTask(task, Buffer.from(text));
+      const bytes = padded(text);
+      const copy = Buffer.from(bytes);
+      const { finding, body } = await ask(task, bytes);
+      if (JSON.stringify(finding) !== JSON.stringify(expected)) throw new Error(text);
+      if (!body.equals(copy)) throw new Error('the body was changed');
+      if (finding && 'others' in finding && finding.others.length > 0) named += 1;
+    }),
+    { numRuns: 400, seed: 7 },
+  );
+  t.ok(named > 50, `${named} bodies named something`);
+});
+
+t.test('names come once each and in the order of their first place, as the inspector finds them', async (t) => {
+  const names = ['b', 'a', 'b', 'c', 'a'];
+  const body = Buffer.from(JSON.stringify({ searches: names.map((collection) => ({ lookup_from: { collection } })) }));
+  t.same(inspectBody('query-batch', body, LIMITS), { others: names });
+  t.same(runBodyTask(BATCH, body), { others: ['b', 'a', 'c'] });
+  const many = Array.from({ length: 10_001 }, (_, index) => ({ lookup_from: { collection: `c${index}` } }));
+  const found = await ask(BATCH, Buffer.from(JSON.stringify({ searches: many })));
+  t.match(found.finding, { kind: 'denial', status: 400 }, 'more names than are ever checked');
+  const most = await ask(BATCH, Buffer.from(JSON.stringify({ searches: many.slice(1) })));
+  t.match(most.finding, { others: { length: 10_000 } });
+});
+
+t.test('every kind of task refuses and lets pass in a thread as it does at once', async (t) => {
+  const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+  const cases: readonly (readonly [name: string, task: BodyTask, text: string, expected: object | undefined])[] = [
+    ['a name', QUERY, '{"lookup_from":{"collection":"x"}}', { others: ['x'] }],
+    ['no name', QUERY, '{"query":1}', { others: [] }],
+    ['too deep, nothing named', QUERY, `{"a":${deep(64)}}`, { status: 400 }],
+    ['no JSON', QUERY, '{"lookup_from":}', { status: 400 }],
+    ['depth', { kind: 'depth', maxDepth: 3 }, deep(3), undefined],
+    ['too deep', { kind: 'depth', maxDepth: 3 }, deep(4), { status: 400 }],
+    ['a file', { kind: 'location' }, '{"location":"file:///a"}', undefined],
+    ['an address', { kind: 'location' }, '{"location":"http://a"}', { status: 403 }],
+  ];
+  for (const [name, task, text, expected] of cases) {
+    for (const bytes of [0, INLINE_BYTES + 1, 2_097_153]) {
+      const { finding } = await ask(task, padded(text, bytes));
+      if (expected) t.match(finding, expected, `${name}, ${bytes} bytes`);
+      else t.equal(finding, undefined, `${name}, ${bytes} bytes`);
+    }
+  }
+});
+
+t.test('a body that is a part of other memory is judged, and the rest of it stays', async (t) => {
+  const memory = Buffer.alloc(INLINE_BYTES * 3, 0x20);
+  memory.write('{"lookup_from":{"collection":"x"}}', INLINE_BYTES);
+  const { finding, body } = await ask(QUERY, memory.subarray(INLINE_BYTES, INLINE_BYTES * 2 + 1));
+  t.same(finding, { others: ['x'] });
+  t.equal(body.length, INLINE_BYTES + 1);
+  t.equal(memory.length, INLINE_BYTES * 3);
+});
+
+t.test('a job whose client has left is dropped, and the next one is done', async (t) => {
+  let called = 0;
+  const first = ask(QUERY, padded('{"lookup_from":1}'));
+  const dropped = { task: QUERY, body: padded('{}'), wanted: () => false, done: () => called++, fail: () => called++ };
+  judge.judge(dropped);
+  const last = ask(QUERY, padded('{"lookup_from":{"collection":"y"}}'));
+  await first;
+  t.same((await last).finding, { others: ['y'] });
+  t.equal(called, 0);
+});
+
+t.test('a thread that ends fails its job, and behind the end of the lane nothing is judged', async (t) => {
+  const own = new BodyJudge();
+  const failed = new Promise<unknown>((resolve, reject) => {
+    own.judge({
+      task: QUERY,
+      body: padded('{"lookup_from":1}', 2_000_000),
+      wanted: () => true,
+      done: reject,
+      fail: resolve,
+    });
+  });
+  await own.close();
+  t.match(await failed, /ended/);
+  const after = new Promise<unknown>((resolve, reject) => {
+    own.judge({ task: QUERY, body: padded('{}'), wanted: () => true, done: reject, fail: resolve });
+  });
+  t.match(await after, /closed/, 'behind the end nothing is judged, and nothing passes');
+});
+
+/** Processor time of this thread in ms: what others have to wait for, whatever else the machine does. */
+const cpu = () => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+};
+
+/** Longest piece of work in one go that this thread does until `work` is done. */
+async function longestTurn(work: Promise<unknown>): Promise<number> {
+  let over = false;
+  void work.finally(() => (over = true)).catch(() => undefined);
+  let longest = 0;
+  for (let last = cpu(); !over; ) {
+    await new Promise(setImmediate);
+    const now = cpu();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }
+  return longest;
+}
+
+t.test('B5: no body keeps the thread that serves everybody for 50 ms', async (t) => {
+  const keys = (count: number) => Array.from({ length: count }, (_, index) => `"${index * 4096}":1`).join();
+  const bodies: readonly (readonly [name: string, task: BodyTask, text: string])[] = [
+    ['200 000 keys in a value', QUERY, `{"a":{${keys(200_000)}},"lookup_from":{"collection":"x"}}`],
+    ['200 000 keys of the request', QUERY, `{${keys(200_000)},"lookup_from":{"collection":"x"}}`],
+    ['a key of a million escapes', QUERY, `{"lookup_from":1,"${'\\u0061'.repeat(1_000_000)}":1}`],
+    ['eight million line ends, then a fault', QUERY, `{"lookup_from":null${'\n'.repeat(8_000_000)}x`],
+    ['8 MiB without a name', QUERY, `{"a":"${'b'.repeat(8 << 20)}"}`],
+    ['8 MiB of brackets', { kind: 'depth', maxDepth: 64 }, '[]'.repeat(4 << 20)],
+    ['100 000 searches', BATCH, `{"searches":[${Array(100_000).fill('{"lookup_from":{"collection":"x"}}').join()}]}`],
+  ];
+  for (const [name, task, text] of bodies) {
+    const body = Buffer.from(text);
+    const began = cpu();
+    const expected = runBodyTask(task, Buffer.from(body));
+    const whole = cpu() - began;
+    const asked = ask(task, body);
+    const longest = await longestTurn(asked);
+    t.same((await asked).finding, expected, name);
+    t.ok(longest < 50, `${name}: ${longest.toFixed(1)} ms`);
+    t.comment(`B5: ${name}: ${longest.toFixed(1)} ms at most in one go, ${whole.toFixed(0)} ms in all`);
+  }
+});

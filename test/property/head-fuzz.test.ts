@@ -1,0 +1,17 @@
+import t from 'tap';
+import { fuzzHeads } from '../support/head-fuzz.ts';
+
+const REQUESTS = 2_000;
+t.setTimeout(120_000);
+
+for (const relayed of [true, false]) {
+  const lane = relayed ? 'both lanes' : 'the Fastify lane alone';
+  t.test(
+    `${lane}: ${REQUESTS} mutated requests: upstream sees what was decided on, in that form and once`,
+    async (t) => {
+      const tally = await fuzzHeads(relayed, REQUESTS, 20_261_125);
+      t.ok(tally.plain > REQUESTS / 10 && tally.decided > REQUESTS / 5, JSON.stringify(tally));
+      t.ok(tally.arrived > 100 && tally.permitted < tally.decided, JSON.stringify(tally));
+    },
+  );
+}

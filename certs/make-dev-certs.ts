@@ -10,7 +10,8 @@ export type DevCerts = { readonly ca: string; readonly cert: string; readonly ke
 type KeyPair = { readonly publicKey: CryptoKey; readonly privateKey: CryptoKey };
 
 const DAY_MS = 86_400_000;
-const LIFETIME_DAYS = 825;
+/** Mozilla's limit for a server's certificate. */
+const LIFETIME_DAYS = 365;
 const RENEW_DAYS = 7;
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 

@@ -8,6 +8,7 @@ import { until } from '../support/clients.ts';
 import { openPlain, openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
+import { findProgram, runProgram } from '../support/programs.ts';
 import { runScript } from '../support/run-script.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-'));
@@ -72,7 +73,21 @@ casesOf(arena)('T1: TLS 1.2 and 1.3 with forward secrecy and AEAD only, no reneg
   }
 });
 
-casesOf(arena)('T2: two hundred stalled handshakes and garbage are cut, others shake hands meanwhile', async (t) => {
+const sslyze = findProgram('sslyze', ['.runtime/sslyze/bin']);
+const skip = sslyze === undefined ? 'sslyze is not installed; .ci/run puts it into .runtime/sslyze' : false;
+
+t.test("T1: sslyze finds both ports within Mozilla's intermediate configuration", { skip }, async (t) => {
+  for (const port of ports(arena)) {
+    const checks = ['--mozilla_config', 'intermediate', '--certinfo_ca_file', arena.gateway.caFile];
+    const { code, out } = await runProgram(sslyze ?? '', [...checks, `localhost:${port}`]);
+    const verdict = out.slice(out.indexOf('COMPLIANCE AGAINST'));
+    t.equal(code, 0, 'its own verdict');
+    t.match(verdict, /localhost:\d+: OK - Compliant/);
+    t.match(out, /Client Renegotiation DoS Attack: +OK - Not vulnerable/);
+  }
+});
+
+casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others shake hands meanwhile', async (t) => {
   const before = usageOf(arena);
   const openings = [
     Buffer.alloc(0),
@@ -81,20 +96,25 @@ casesOf(arena)('T2: two hundred stalled handshakes and garbage are cut, others s
     Buffer.concat([Buffer.of(0x16, 3, 1), Buffer.alloc(64 << 10, 0xff)]),
   ];
   const stalled = await Promise.all(
-    Array.from({ length: 200 }, async (_, index) => {
+    Array.from({ length: 500 }, async (_, index) => {
       const socket = await openPlain(ports(arena)[index % 2] ?? 0);
       socket.on('error', () => undefined);
       socket.write(openings[index % openings.length] ?? '');
       return socket;
     }),
   );
-  const ms: number[] = [];
-  for (let count = 0; count < 30; count += 1) {
-    const began = performance.now();
-    (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
-    ms.push(performance.now() - began);
-  }
-  t.ok(percentile(ms, 0.5) < 200, `T2: handshake p99 ${Math.round(percentile(ms, 0.99))} ms`);
+  const shakes = async (): Promise<number> => {
+    const ms: number[] = [];
+    for (let count = 0; count < 100; count += 1) {
+      const began = performance.now();
+      (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
+      ms.push(performance.now() - began);
+    }
+    return percentile(ms, 0.99);
+  };
+  const p99 = await shakes();
+  t.comment(`T2: handshake p99 ${p99.toFixed(1)} ms beside 500 stalled ones`);
+  t.ok(p99 < 200, `p99 ${p99.toFixed(1)} ms`);
   const began = performance.now();
   for (const socket of stalled) socket.resume();
   await until(() => stalled.every((socket) => socket.closed || socket.destroyed), 'all are cut', 8000);

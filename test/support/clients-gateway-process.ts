@@ -15,6 +15,8 @@ export interface GatewayProcess {
   readonly child: ChildProcess;
   /** What it has written to stderr so far. */
   readonly errors: () => string;
+  /** What it has written to stdout so far. */
+  readonly output: () => string;
   /** Bytes of memory resident now; 0 where `/proc` is missing. */
   readonly residentBytes: () => number;
   /** Stops it and resolves once it is gone. */
@@ -33,7 +35,7 @@ export async function startGatewayProcess(
   const made = await makeDevCerts(folder);
   const child = spawn(process.execPath, ['src/cli/main.ts', 'serve'], {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,
       QDRANT__SERVICE__HOST: '127.0.0.1',
@@ -52,6 +54,10 @@ export async function startGatewayProcess(
     },
   });
   let said = '';
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
   const gone = once(child, 'close');
   const ready = Promise.withResolvers<void>();
   child.stderr?.on('data', (chunk: Buffer) => {
@@ -71,6 +77,7 @@ export async function startGatewayProcess(
     caFile: made.ca,
     child,
     errors: () => said,
+    output: () => output,
     residentBytes: () => residentBytesOf(child.pid),
     close: async () => {
       child.kill('SIGKILL');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import { alignTable } from './report.ts';
+import { alignTable } from './table.ts';
 
 /*
  * Where the time of a gateway goes: functions of a V8 profile by self time.

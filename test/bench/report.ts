@@ -1,110 +1,119 @@
-import type { Sample, Workload } from './measure.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { type Cell, cellOf, notesOn } from './figures.ts';
+import type { ColumnResult, Family, FigureName, RowResult } from './plan.ts';
+import type { Spread } from './statistics.ts';
+import { markdownTable } from './table.ts';
 
-/** One gateway with one kind of credential: a line of the table. `samples` has one entry for each round. */
-export type Contestant = {
-  readonly id: string;
-  readonly label: string;
-  readonly version: string;
-  readonly samples: Readonly<Record<Workload, readonly Sample[]>>;
-  /** What stands in place of figures; null where it was measured. */
-  readonly without: Readonly<Record<Workload, string | null>>;
+type Texts = { readonly unit: string; readonly digits: number; readonly divisor: number };
+
+/** How each figure is written. */
+export const UNITS: Readonly<Record<FigureName, Texts>> = {
+  cpu: { unit: 'us', digits: 0, divisor: 1 },
+  p50: { unit: 'ms', digits: 2, divisor: 1 },
+  p99: { unit: 'ms', digits: 2, divisor: 1 },
+  bytes: { unit: 'KiB', digits: 1, divisor: 1024 },
 };
 
-/** Figures of one line and workload, or why there are none. */
-export type Cell =
-  | {
-      readonly kind: 'figures';
-      readonly cpu: Spread;
-      readonly ratio: Spread | null;
-      readonly rate: Spread;
-      readonly busy: Spread;
-      readonly others: Spread;
-    }
-  | { readonly kind: 'none'; readonly why: string };
-
-/** Below this share of a core, others' included, a gateway waited for its load: it then pays more for each event. */
-const SATURATED = 0.9;
-
-/** From this share of the gateway's core on, other programs made the figures unreliable. */
-const DISTURBED = 0.05;
-
-const usable = (sample: Sample): boolean => sample.errors === 0 && sample.requests > 0;
-
-function invalid(samples: readonly Sample[]): string | null {
-  const bad = samples.find((sample) => !usable(sample));
-  if (bad === undefined) return null;
-  return `invalid: ${bad.firstError ?? 'no request was answered'}`;
+/** `41 (30-50)`: median, smallest and largest, divided by `by`. Small microseconds get a decimal. */
+export function spreadText({ median, min, max }: Spread, name: FigureName, by = 1): string {
+  const { digits, divisor } = UNITS[name];
+  const decimals = name === 'cpu' && median / by < 100 ? 1 : digits;
+  const [middle, low, high] = [median, min, max].map((one) => (one / divisor / by).toFixed(decimals));
+  return `${middle} (${low}-${high})`;
 }
 
-/**
- * Sums up a contestant. Ratios are taken round by round against `base`, whose own cell has ratio 1; they are null when
- * the base has no valid figures.
- */
-export function cellOf(contestant: Contestant, workload: Workload, base: Contestant | undefined): Cell {
-  const samples = contestant.samples[workload];
-  const why = contestant.without[workload] ?? invalid(samples);
-  if (why !== null) return { kind: 'none', why };
-  if (samples.length === 0) return { kind: 'none', why: 'not measured' };
-  const against = base?.samples[workload] ?? [];
-  const comparable = against.length === samples.length && invalid(against) === null;
-  const ratios = samples.map((sample, round) => sample.cpuPerRequest / (against[round]?.cpuPerRequest ?? Number.NaN));
-  return {
-    kind: 'figures',
-    cpu: spreadOf(samples.map((sample) => sample.cpuPerRequest)),
-    ratio: comparable ? spreadOf(ratios) : null,
-    rate: spreadOf(samples.map((sample) => sample.requestsPerSecond)),
-    busy: spreadOf(samples.map((sample) => sample.busy)),
-    others: spreadOf(samples.map((sample) => sample.others)),
-  };
-}
+/** `x 1.20 (1.10-1.31)` */
+export const ratioText = ({ median, min, max }: Spread): string =>
+  `x ${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})`;
 
-function cpuText(cell: Cell): string {
-  if (cell.kind === 'none') return cell.why;
-  const { median, min, max } = cell.cpu;
-  return `${median.toFixed(0)} (${min.toFixed(0)}-${max.toFixed(0)})`;
-}
+const figureText = (cell: Cell, name: FigureName, by = 1): string => {
+  if (cell.kind === 'figures') return spreadText(cell.spread, name, by);
+  return cell.invalid ? 'INVALID' : '-';
+};
 
-function ratioText(cell: Cell): string {
-  if (cell.kind === 'none' || cell.ratio === null) return '-';
-  const { median, min, max } = cell.ratio;
-  return `${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})`;
-}
+const ratioOrDash = (cell: Cell): string => (cell.kind === 'figures' && cell.ratio ? ratioText(cell.ratio) : '-');
 
-const percent = ({ median }: Spread): string => `${(median * 100).toFixed(0)} %`;
+const labelsOf = (rows: readonly RowResult[]): string[] => (rows[0]?.columns ?? []).map(({ label }) => label);
 
-const rateText = (cell: Cell): string => (cell.kind === 'none' ? '-' : cell.rate.median.toFixed(0));
+const each = (row: RowResult, text: (column: ColumnResult) => string): string[] => row.columns.map(text);
 
-/** Aligned columns, the first to the left. */
-export function alignTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
-  return rows.map((row) => line(row).trimEnd()).join('\n');
-}
-
-/** The closing table: CPU per request and its ratio to the base, median (smallest-largest), requests per second. */
-export function resultTable(contestants: readonly Contestant[], base: Contestant | undefined): string {
-  const head = ['gateway', 'REST us/req', 'x ours', 'req/s', 'gRPC us/req', 'x ours', 'req/s'];
-  const notes: string[] = [];
-  // A reason does not fit a column: it stands below the table.
-  const short = (label: string, workload: string, cell: Cell): string => {
-    if (cell.kind === 'figures') {
-      const { busy, others } = cell;
-      if (busy.median + others.median < SATURATED)
-        notes.push(`${label}, ${workload}: ${percent(busy)} busy, the load was the limit`);
-      if (others.median > DISTURBED)
-        notes.push(`${label}, ${workload}: other programs took ${percent(others)} of its core`);
-      return cpuText(cell);
-    }
-    if (cell.why !== 'not measured') notes.push(`${label}, ${workload}: ${cell.why}`);
-    return cell.why.startsWith('invalid') ? 'INVALID' : '-';
-  };
-  const rows = contestants.map((contestant) => {
-    const [rest, grpc] = [cellOf(contestant, 'rest', base), cellOf(contestant, 'grpc', base)];
-    const left = [short(contestant.label, 'REST', rest), ratioText(rest), rateText(rest)];
-    const right = [short(contestant.label, 'gRPC', grpc), ratioText(grpc), rateText(grpc)];
-    return [contestant.label, ...left, ...right];
+function costTables(rows: readonly RowResult[]): string {
+  const labels = labelsOf(rows);
+  const figures = rows.flatMap((row) => {
+    const line = [row.title, ...each(row, (column) => figureText(cellOf(row, column, 'cpu'), 'cpu'))];
+    const { mebibytes } = row;
+    if (mebibytes === undefined) return [line];
+    const perMib = each(row, (column) => figureText(cellOf(row, column, 'cpu'), 'cpu', mebibytes));
+    return [line, [`${row.title}, per MiB`, ...perMib]];
   });
-  return [alignTable([head, ...rows]), ...notes.map((note) => `  ${note}`)].join('\n');
+  const ratios = rows.map((row) => [row.title, ...each(row, (column) => ratioOrDash(cellOf(row, column, 'cpu')))]);
+  return [
+    'CPU microseconds per request, median (smallest-largest):',
+    markdownTable([['workload', ...labels], ...figures]),
+    'The same, times `ours, collection JWT` in the same round (above 1 is dearer than ours):',
+    markdownTable([['workload', ...labels], ...ratios]),
+  ].join('\n\n');
+}
+
+function latencyTable(rows: readonly RowResult[]): string {
+  const lines = rows.flatMap((row) =>
+    row.figures.map((name) => [
+      `${row.title}, ${name}`,
+      ...each(row, (column) => figureText(cellOf(row, column, name), name)),
+    ]),
+  );
+  return `Milliseconds from the time a request was due to its answer:\n\n${markdownTable([['row', ...labelsOf(rows)], ...lines])}`;
+}
+
+/** Rows whose columns are their own: the label stands in the cell. */
+function ownColumns(rows: readonly RowResult[], head: string, text: (row: RowResult, column: ColumnResult) => string) {
+  const width = Math.max(...rows.map(({ columns }) => columns.length));
+  const lines = rows.map((row) => {
+    const cells = each(row, (column) => `${column.label}: ${text(row, column)}`);
+    return [row.title, ...cells, ...Array<string>(width - cells.length).fill('')];
+  });
+  return markdownTable([[head, ...Array<string>(width).fill('')], ...lines]);
+}
+
+function growthTable(rows: readonly RowResult[]): string {
+  const text = (row: RowResult, column: ColumnResult): string => {
+    const cell = cellOf(row, column, 'cpu');
+    return column.id === row.base ? `${figureText(cell, 'cpu')} us` : ratioOrDash(cell);
+  };
+  return `CPU per request of this gateway, and times the first column in the same round:\n\n${ownColumns(rows, 'with', text)}`;
+}
+
+function memoryTable(rows: readonly RowResult[]): string {
+  const text = (row: RowResult, column: ColumnResult): string =>
+    `${figureText(cellOf(row, column, 'bytes'), 'bytes')} KiB`;
+  return `Memory of this gateway:\n\n${ownColumns(rows, 'row', text)}`;
+}
+
+const TABLES: Readonly<Record<Family, (rows: readonly RowResult[]) => string>> = {
+  cost: costTables,
+  latency: latencyTable,
+  growth: growthTable,
+  memory: memoryTable,
+};
+
+function notes(rows: readonly RowResult[]): string {
+  const lines = rows.flatMap((row) => {
+    const told = new Map<string, string[]>();
+    for (const column of row.columns) {
+      for (const { says, detail } of notesOn(row, column)) {
+        told.set(says, [...(told.get(says) ?? []), `${column.label} (${detail})`]);
+      }
+    }
+    return [...told].map(([says, who]) => `- ${row.id}, ${says}: ${who.join(', ')}`);
+  });
+  return lines.join('\n');
+}
+
+/** The results as Markdown: a table for each family that was measured, then what must be known to trust them. */
+export function markdownReport(results: readonly RowResult[], caption: string): string {
+  const tables = (Object.keys(TABLES) as Family[]).flatMap((family) => {
+    const rows = results.filter((row) => row.family === family);
+    return rows.length === 0 ? [] : [TABLES[family](rows)];
+  });
+  const noted = notes(results);
+  return [...tables, ...(noted === '' ? [] : [noted]), caption].join('\n\n');
 }

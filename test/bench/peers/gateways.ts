@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { caddyConfig, envoyConfig, haproxyConfig, nginxConfig, type Scene } from './peer-configs.ts';
-import { findProgram } from './processes.ts';
+import { findProgram } from '../processes.ts';
+import { caddyConfig, envoyConfig, haproxyConfig, nginxConfig, type Scene } from './configs.ts';
 
 /** How a gateway is started. */
 export type Launch = {
@@ -14,9 +14,13 @@ export type Launch = {
 
 /** One gateway that can be measured. */
 export interface Gateway {
+  /** Gateways of one name are one program. */
   readonly name: string;
+  readonly label: string;
   /** Speaks gRPC too. */
   readonly grpc: boolean;
+  /** Becomes faster while it runs, so that it has to be warmed up. */
+  readonly compilesWhileRunning: boolean;
   /** Its version, or null where it is not installed. */
   version(): string | null;
   /** Writes its configuration into the scene's folder and says how to start it. */
@@ -30,20 +34,33 @@ function installed(program: string, versionFlag: string): string | null {
   if (path === null) return null;
   try {
     const text = execFileSync('sh', ['-c', `"$0" ${versionFlag} 2>&1`, path]).toString();
-    return /\d+\.\d+\.\d+/.exec(text)?.[0] ?? 'unknown version';
+    // Envoy begins with its own path, which may hold the version of something else.
+    const stated = /version:? (?:\S*\/)?v?(\d+\.\d+\.\d+)/.exec(text)?.[1];
+    return stated ?? /\d+\.\d+\.\d+/.exec(text)?.[0] ?? 'unknown version';
   } catch {
     return null;
   }
 }
 
-/** This gateway, from its sources. `nodeFlags` are given to the runtime. */
-export function ownGateway(nodeFlags: readonly string[]): Gateway {
+/** What sets one run of this gateway apart: environment variables, flags of the runtime, the folder of its sources. */
+export type OwnOptions = {
+  readonly name?: string | undefined;
+  readonly nodeFlags?: readonly string[];
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly root?: string;
+};
+
+/** This gateway, from its sources. */
+export function ownGateway({ name = 'this gateway', nodeFlags = [], settings = {}, root }: OwnOptions): Gateway {
+  const main = root === undefined ? here('../../../src/cli/main.ts') : join(root, 'src/cli/main.ts');
   return {
-    name: 'this gateway',
+    name,
+    label: name,
     grpc: true,
+    compilesWhileRunning: true,
     version: () => `Node ${process.version}`,
     launch: (scene) => ({
-      command: [process.execPath, ...nodeFlags, here('../../src/cli/main.ts'), 'serve'],
+      command: [process.execPath, ...nodeFlags, main, 'serve'],
       env: {
         QDRANT__LOG_LEVEL: 'error',
         QDRANT__SERVICE__HOST: '127.0.0.1',
@@ -56,6 +73,7 @@ export function ownGateway(nodeFlags: readonly string[]): Gateway {
         QDRANT__TLS__KEY: scene.key,
         QDRANT_GATEWAY__UPSTREAM__REST_URL: `http://127.0.0.1:${scene.upstreamRest}`,
         QDRANT_GATEWAY__UPSTREAM__GRPC_URL: `http://127.0.0.1:${scene.upstreamGrpc}`,
+        ...settings,
       },
     }),
   };
@@ -72,7 +90,9 @@ function fastifyVersion(): string | null {
 
 const fastifyProxy: Gateway = {
   name: 'fastify',
+  label: 'Fastify',
   grpc: false,
+  compilesWhileRunning: true,
   version: fastifyVersion,
   launch: ({ restPort, upstreamRest, cert, key, apiKey }) => ({
     command: [process.execPath, here('fastify-proxy.ts'), String(restPort), String(upstreamRest), cert, key],
@@ -82,15 +102,18 @@ const fastifyProxy: Gateway = {
 
 type Peer = {
   readonly program: string;
+  readonly label: string;
   readonly versionFlag: string;
   readonly config: (scene: Scene) => string;
   readonly args: (file: string, scene: Scene) => string[];
 };
 
-function peer({ program, versionFlag, config, args }: Peer): Gateway {
+function peer({ program, label, versionFlag, config, args }: Peer): Gateway {
   return {
     name: program,
+    label,
     grpc: true,
+    compilesWhileRunning: false,
     version: () => installed(program, versionFlag),
     launch: (scene) => {
       const file = join(scene.folder, `${program}.${program === 'envoy' ? 'json' : 'conf'}`);
@@ -107,19 +130,28 @@ function peer({ program, versionFlag, config, args }: Peer): Gateway {
 export const PEERS: readonly Gateway[] = [
   peer({
     program: 'nginx',
+    label: 'nginx',
     versionFlag: '-v',
     config: nginxConfig,
     args: (file, { folder }) => ['-p', folder, '-e', 'stderr', '-c', file],
   }),
-  peer({ program: 'haproxy', versionFlag: '-v', config: haproxyConfig, args: (file) => ['-db', '-q', '-f', file] }),
+  peer({
+    program: 'haproxy',
+    label: 'HAProxy',
+    versionFlag: '-v',
+    config: haproxyConfig,
+    args: (file) => ['-db', '-q', '-f', file],
+  }),
   peer({
     program: 'envoy',
+    label: 'Envoy',
     versionFlag: '--version',
     config: envoyConfig,
     args: (file) => ['--concurrency', '1', '--use-dynamic-base-id', '--log-level', 'error', '-c', file],
   }),
   peer({
     program: 'caddy',
+    label: 'Caddy',
     versionFlag: 'version',
     config: caddyConfig,
     args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],

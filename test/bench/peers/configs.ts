@@ -1,3 +1,8 @@
+/*
+ * Configurations that do alike: TLS with the same certificate, a key compared and removed, cleartext to the upstream over
+ * kept connections, bodies of any size passed on as they come.
+ */
+
 /** What a configuration is written from: ports of 127.0.0.1, PEM files, the accepted key and a folder to write in. */
 export type Scene = {
   readonly folder: string;
@@ -17,7 +22,7 @@ export function nginxConfig(scene: Scene): string {
   const { folder, restPort, grpcPort, upstreamRest, upstreamGrpc, cert, key, apiKey } = scene;
   const keep = 'keepalive 256; keepalive_requests 100000000;';
   const shared = `ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3;
-    keepalive_requests 100000000; if ($allowed = 0) { return 401; }`;
+    keepalive_requests 100000000; client_max_body_size 0; if ($allowed = 0) { return 401; }`;
   return `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr warn;
 events { worker_connections 4096; }
 http {
@@ -31,11 +36,13 @@ http {
     listen 127.0.0.1:${restPort} ssl; ${shared}
     location / {
       proxy_pass http://rest; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header api-key "";
+      proxy_request_buffering off; client_body_buffer_size 64k;
+      proxy_buffer_size 16k; proxy_buffers 8 16k; proxy_max_temp_file_size 0;
     }
   }
   server {
     listen 127.0.0.1:${grpcPort} ssl http2; ${shared}
-    location / { grpc_pass grpc://grpc; grpc_set_header api-key ""; }
+    location / { grpc_pass grpc://grpc; grpc_set_header api-key ""; client_body_buffer_size 256k; }
   }
 }
 `;
@@ -50,6 +57,7 @@ export function haproxyConfig(scene: Scene): string {
   return `global
   nbthread 1
   maxconn 8192
+  tune.h2.initial-window-size 1048576
 defaults
   mode http
   timeout connect 5s

@@ -13,48 +13,49 @@ import {
   writeSettings,
   writeSettingsAck,
   writeWindowUpdate,
-} from '../../src/grpc/frames.ts';
-import { encodeHeaders } from '../../src/grpc/hpack.ts';
+} from '../../../src/grpc/frames.ts';
+import { encodeHeaders } from '../../../src/grpc/hpack.ts';
+import { LARGE_ANSWER, LARGE_PATH, SMALL_ANSWER } from './messages.ts';
 
 /*
  * The upstream of every gateway under measurement: two listeners that answer every request with the same prepared bytes.
  * They parse only what they must, on raw sockets, so that they are never what a gateway waits for.
  *
- *   node test/bench/upstream.ts <rest port> <grpc port>
+ *   node test/bench/load/upstream.ts <rest port> <grpc port>
  */
-
-/** Bytes of every answer: the REST body, and the gRPC message without its prefix of five. */
-export const ANSWER_BYTES = 1024;
 
 const HEAD_END = '\r\n\r\n';
 const LARGE_WINDOW = 0x3fff_ffff;
 const CREDIT_STEP = 0x0fff_ffff;
 const FIRST_WINDOW = 65_535;
 
-function restAnswer(): Buffer {
+function restAnswer(bytes: number): Buffer {
   const empty = '{"result":{"status":"green","optimizer_status":"ok","pad":""},"status":"ok","time":0.0001}';
-  const body = empty.replace('"pad":""', `"pad":"${'x'.repeat(ANSWER_BYTES - empty.length)}"`);
+  const body = empty.replace('"pad":""', `"pad":"${'x'.repeat(bytes - empty.length)}"`);
   const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
   return Buffer.from(`${head}${HEAD_END}${body}`, 'latin1');
 }
 
+const SMALL = restAnswer(SMALL_ANSWER);
+const LARGE = restAnswer(LARGE_ANSWER);
+const LARGE_LINE = `GET ${LARGE_PATH} `;
+
 /** Answers HTTP/1.1 requests with or without `content-length`; knows no chunked bodies. */
-function serveRest(answer: Buffer): Server {
+function serveRest(): Server {
   return createServer({ noDelay: true }, (socket) => {
     let head = '';
     let bodyLeft = 0;
+    let answer = SMALL;
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
       const skipped = Math.min(bodyLeft, chunk.length);
       bodyLeft -= skipped;
-      if (skipped === chunk.length) {
-        if (bodyLeft === 0) socket.write(answer);
-        return;
-      }
-      if (skipped > 0) socket.write(answer);
+      if (skipped > 0 && bodyLeft === 0) socket.write(answer);
+      if (skipped === chunk.length) return;
       head += chunk.toString('latin1', skipped);
       for (let end = head.indexOf(HEAD_END); end !== -1; end = head.indexOf(HEAD_END)) {
         const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head.slice(0, end))?.[1] ?? 0);
+        answer = head.startsWith(LARGE_LINE) ? LARGE : SMALL;
         const after = head.length - end - HEAD_END.length;
         head = head.slice(end + HEAD_END.length + Math.min(length, after));
         bodyLeft = length - Math.min(length, after);
@@ -66,9 +67,9 @@ function serveRest(answer: Buffer): Server {
 
 /** HEADERS, DATA and trailers of one answer as one piece, and where its three stream ids stand. */
 function grpcAnswer(): { readonly bytes: Buffer; readonly streamIdsAt: readonly number[] } {
-  const message = Buffer.alloc(5 + ANSWER_BYTES, 0x0a);
+  const message = Buffer.alloc(5 + SMALL_ANSWER, 0x0a);
   message.writeUInt8(0, 0);
-  message.writeUInt32BE(ANSWER_BYTES, 1);
+  message.writeUInt32BE(SMALL_ANSWER, 1);
   const head = encodeHeaders([
     [':status', '200'],
     ['content-type', 'application/grpc'],
@@ -116,7 +117,7 @@ class GrpcConnection {
       if (frame.streamId === 0) this.#credit += windowIncrementOf(frame);
     } else if (frame.type === FrameType.SETTINGS && !frame.has(Flag.ACK)) {
       const window = parseSettings(frame.payload, 'client').find(([id]) => id === SettingId.INITIAL_WINDOW_SIZE);
-      if (window !== undefined && window[1] < ANSWER_BYTES + 5) throw new RangeError('window below one answer');
+      if (window !== undefined && window[1] < SMALL_ANSWER + 5) throw new RangeError('window below one answer');
       this.#socket.write(writeSettingsAck());
     } else if (frame.type === FrameType.PING && !frame.has(Flag.ACK)) {
       this.#socket.write(writePing(frame.payload, true));
@@ -131,7 +132,7 @@ class GrpcConnection {
   }
 
   #answer(): void {
-    const count = Math.min(this.#ended.length, Math.floor(this.#credit / (ANSWER_BYTES + 5)));
+    const count = Math.min(this.#ended.length, Math.floor(this.#credit / (SMALL_ANSWER + 5)));
     if (count === 0) return;
     const { bytes, streamIdsAt } = ANSWER;
     const out = Buffer.allocUnsafe(count * bytes.length);
@@ -141,13 +142,13 @@ class GrpcConnection {
       for (const at of streamIdsAt) out.writeUInt32BE(this.#ended[index] ?? 0, from + at);
     }
     this.#ended = this.#ended.slice(count);
-    this.#credit -= count * (ANSWER_BYTES + 5);
+    this.#credit -= count * (SMALL_ANSWER + 5);
     this.#socket.write(out);
   }
 }
 
 if (import.meta.main) {
   const [restPort, grpcPort] = process.argv.slice(2).map(Number);
-  serveRest(restAnswer()).listen(restPort, '127.0.0.1');
+  serveRest().listen(restPort, '127.0.0.1');
   createServer({ noDelay: true }, (socket) => new GrpcConnection(socket)).listen(grpcPort, '127.0.0.1');
 }

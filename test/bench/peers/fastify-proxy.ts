@@ -6,10 +6,11 @@ import fastify from 'fastify';
  * The peer "bare Fastify": TLS, a key compared in a hook, everything forwarded by @fastify/http-proxy. It never compares
  * in constant time and knows no collections: an example of what is measured, not of a gateway.
  *
- *   BENCH_KEY=... node test/bench/fastify-proxy.ts <port> <upstream port> <cert file> <key file>
+ *   BENCH_KEY=... node test/bench/peers/fastify-proxy.ts <port> <upstream port> <cert file> <key file>
  */
+const LARGEST_BODY = 1_073_741_824;
 const [port, upstreamPort, cert = '', key = ''] = process.argv.slice(2);
-const app = fastify({ https: { cert: readFileSync(cert), key: readFileSync(key) } });
+const app = fastify({ bodyLimit: LARGEST_BODY, https: { cert: readFileSync(cert), key: readFileSync(key) } });
 await app.register(httpProxy, {
   upstream: `http://127.0.0.1:${upstreamPort}`,
   preHandler: (request, reply, done) => {

@@ -1,0 +1,105 @@
+import type { Clients, Target } from '../load/clients.ts';
+import { openGrpcClients } from '../load/grpc-clients.ts';
+import {
+  COLLECTION,
+  getPoints,
+  LARGE_ANSWER,
+  LARGE_PATH,
+  queryBody,
+  SMALL_ANSWER,
+  upsertBody,
+  upsertPoints,
+} from '../load/messages.ts';
+import { cycle, openRestClients, restRequest } from '../load/rest-clients.ts';
+import { tlsClients } from '../load/tls-clients.ts';
+import type { Protocol } from '../stage.ts';
+
+/** The small request of REST, and that of gRPC. */
+export const SMALL_LINE = `GET /collections/${COLLECTION}`;
+const SMALL_CALL = { path: '/qdrant.Points/Get', message: getPoints(), answerBytes: SMALL_ANSWER };
+
+const REST_CONNECTIONS = 32;
+const UPLOAD_CONNECTIONS = 8;
+const HANDSHAKES = 16;
+const GRPC_CONNECTIONS = 8;
+const GRPC_STREAMS = 16;
+/** Few: what is under way when a window ends is a part of all that it sees. */
+const GRPC_UPLOADS = 4;
+const UPLOAD_BYTES = 1_048_576;
+const UPLOAD_MEBIBYTES = 4;
+
+/** Connections with small requests, one slot each. */
+export function openSmall(protocol: Protocol, target: Target, connections: number): Promise<Clients> {
+  if (protocol === 'grpc') return openGrpcClients(target, connections, 1, SMALL_CALL);
+  return openRestClients(target, connections, cycle([restRequest(target, SMALL_LINE)]), SMALL_ANSWER);
+}
+
+const openRest = (target: Target, connections: number, request: Buffer, answerBytes = SMALL_ANSWER): Promise<Clients> =>
+  openRestClients(target, connections, cycle([request]), answerBytes);
+
+/** The query of one KiB on all connections. */
+export const openQuery = (target: Target): Promise<Clients> => {
+  const line = `POST /collections/${COLLECTION}/points/query`;
+  return openRest(target, REST_CONNECTIONS, restRequest(target, line, { body: queryBody() }));
+};
+
+/** One workload whose cost is compared. */
+export type Workload = {
+  readonly id: string;
+  readonly title: string;
+  readonly protocol: Protocol;
+  readonly mebibytes?: number;
+  /** Slots that are all to be kept busy. */
+  readonly open: (target: Target) => Promise<Clients>;
+};
+
+/** The table of workloads. */
+export const WORKLOADS: readonly Workload[] = [
+  {
+    id: 'rest',
+    title: 'REST, 32 keep-alive connections, 1 KiB answer',
+    protocol: 'rest',
+    open: (target) => openRest(target, REST_CONNECTIONS, restRequest(target, SMALL_LINE)),
+  },
+  {
+    id: 'rest-64k',
+    title: 'REST, 64 KiB answer',
+    protocol: 'rest',
+    mebibytes: LARGE_ANSWER / 1_048_576,
+    open: (target) => openRest(target, REST_CONNECTIONS, restRequest(target, `GET ${LARGE_PATH}`), LARGE_ANSWER),
+  },
+  {
+    id: 'rest-upsert',
+    title: 'REST, 1 MiB upsert',
+    protocol: 'rest',
+    mebibytes: UPLOAD_BYTES / 1_048_576,
+    open: (target) => {
+      const line = `PUT /collections/${COLLECTION}/points`;
+      const request = restRequest(target, line, { body: upsertBody(UPLOAD_BYTES) });
+      return openRest(target, UPLOAD_CONNECTIONS, request);
+    },
+  },
+  {
+    id: 'rest-tls',
+    title: 'REST, new TLS connection per request',
+    protocol: 'rest',
+    open: async (target) => tlsClients(target, restRequest(target, SMALL_LINE), SMALL_ANSWER, HANDSHAKES),
+  },
+  {
+    id: 'grpc',
+    title: 'gRPC, 8 connections x 16 streams, 1 KiB answer',
+    protocol: 'grpc',
+    open: (target) => openGrpcClients(target, GRPC_CONNECTIONS, GRPC_STREAMS, SMALL_CALL),
+  },
+  {
+    id: 'grpc-upsert',
+    title: 'gRPC, 4 MiB upsert',
+    protocol: 'grpc',
+    mebibytes: UPLOAD_MEBIBYTES,
+    open: (target) => {
+      const message = upsertPoints(UPLOAD_MEBIBYTES);
+      const call = { path: '/qdrant.Points/Upsert', message, answerBytes: SMALL_ANSWER };
+      return openGrpcClients(target, GRPC_UPLOADS, 1, call);
+    },
+  },
+];

@@ -6,13 +6,15 @@ const ROOM_BYTES = 16_384;
 /** A frame that is less than this part of the bytes it was received with is copied, so that it does not keep them all. */
 const PART = 4;
 
+const NONE: readonly Buffer[] = Object.freeze([]);
+
 /**
  * DATA frames of one call that wait to be judged, as they will go upstream. Memory stays within a small multiple of
  * their bytes, however they were cut: small ones become one frame of the same bytes, so flow control does not notice. Small ones
  * with padding stay apart; the frame budget counts them.
  */
 export class HeldFrames {
-  #frames: Buffer[] = [];
+  #frames: Buffer[] | undefined;
   /** The last frame, when it is one put together here: with room behind it. */
   #room: Buffer | undefined;
   /** A lone frame where it was received, which costs nothing as long as the burst it came in is being read. */
@@ -21,7 +23,7 @@ export class HeldFrames {
   bytes = 0;
 
   get isEmpty(): boolean {
-    return this.#lent === undefined && this.#frames.length === 0;
+    return this.#lent === undefined && this.#frames === undefined;
   }
 
   /** The frame that was lent; there is no other then. */
@@ -32,7 +34,7 @@ export class HeldFrames {
   /** The frames in order, from the first byte of their header on. */
   get frames(): readonly Buffer[] {
     this.keep();
-    return this.#frames;
+    return this.#frames ?? NONE;
   }
 
   /** Holds the first frame of a call that will go on within the burst; else `keep` has to be called before its end. */
@@ -64,12 +66,13 @@ export class HeldFrames {
   add(frame: Frame): void {
     this.keep();
     this.bytes += frame.length;
-    if (this.#frames.length === 0 || frame.has(Flag.PADDED) || frame.length >= SMALL_BYTES) {
+    if (this.#frames === undefined || frame.has(Flag.PADDED) || frame.length >= SMALL_BYTES) {
       this.#room = undefined;
       const { raw, source } = frame;
+      this.#frames ??= [];
       this.#frames.push(raw.length * PART < source.length ? Buffer.from(raw) : raw);
     } else {
-      this.#append(frame, dataOf(frame));
+      this.#append(this.#frames, frame, dataOf(frame));
     }
   }
 
@@ -78,20 +81,20 @@ export class HeldFrames {
     const { bytes } = this;
     if (bytes === 0 && this.isEmpty) return 0;
     this.#lent = undefined;
-    if (this.#frames.length > 0) this.#frames = [];
+    this.#frames = undefined;
     this.#room = undefined;
     this.bytes = 0;
     return bytes;
   }
 
-  #append(frame: Frame, payload: Buffer): void {
-    const last = this.#room === undefined ? undefined : this.#frames.at(-1);
+  #append(frames: Buffer[], frame: Frame, payload: Buffer): void {
+    const last = this.#room === undefined ? undefined : frames.at(-1);
     const used = last === undefined ? 0 : last.length - FRAME_HEADER_BYTES;
     let room = this.#room;
     if (room === undefined || last === undefined || used + payload.length > ROOM_BYTES) {
       room = Buffer.allocUnsafe(FRAME_HEADER_BYTES + SMALL_BYTES);
       this.#put(room, 0, frame, payload);
-      this.#frames.push(room.subarray(0, FRAME_HEADER_BYTES + payload.length));
+      frames.push(room.subarray(0, FRAME_HEADER_BYTES + payload.length));
     } else {
       if (last.length + payload.length > room.length) {
         const wider = Buffer.allocUnsafe(FRAME_HEADER_BYTES + Math.min(ROOM_BYTES, 2 * (used + payload.length)));
@@ -99,7 +102,7 @@ export class HeldFrames {
         room = wider;
       }
       this.#put(room, used, frame, payload);
-      this.#frames[this.#frames.length - 1] = room.subarray(0, last.length + payload.length);
+      frames[frames.length - 1] = room.subarray(0, last.length + payload.length);
     }
     this.#room = room;
   }

@@ -81,6 +81,7 @@ export function restListenerOptions(
     maxFilteredBytes: MAX_FILTERED_BYTES,
     bodyIdleMs: limits.body_idle_timeout_ms,
     answerIdleMs: limits.stream_idle_timeout_ms,
+    upstreamWaitMs: config.gateway.upstream.response_header_timeout_ms,
     maxHeaders: limits.header_count,
     ...(config.gateway.rest.relay ? { relay: relayUpstream(current) } : {}),
     telemetry: {

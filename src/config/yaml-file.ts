@@ -29,7 +29,9 @@ function walkSection(walk: Walk, path: string, node: unknown, keyPlace: string):
   }
   for (const { key, value } of section.items) {
     const name = isScalar(key) ? String(key.value) : '?';
-    walkEntry(walk, path === '' ? name : `${path}.${name}`, value, walk.at(key));
+    // Not merged here, so that an option could seem to be set and not be.
+    if (name === '<<') walk.layer.problem(walk.at(key), 'merge keys (`<<`) are not read: write the options themselves');
+    else walkEntry(walk, path === '' ? name : `${path}.${name}`, value, walk.at(key));
   }
 }
 
@@ -62,8 +64,13 @@ export function readYaml(file: string, text: string): Layer {
     layer.problem(placeAt(error.pos[0]), `not valid yaml (${error.code.toLowerCase().replaceAll('_', ' ')})`);
   }
   if (document.errors.length > 0) return layer.build();
-  const resolve = (node: unknown) => (isAlias(node) ? (node.resolve(document) ?? null) : node);
   const at = (node: unknown) => placeAt(rangeStart(node));
+  const resolve = (node: unknown) => {
+    if (!isAlias(node)) return node;
+    const named = node.resolve(document);
+    if (named === undefined) layer.problem(at(node), 'the alias names no anchor before it');
+    return named ?? null;
+  };
   const contents: Node | null = document.contents;
   walkSection({ layer, at, resolve }, '', contents, placeAt(0));
   return layer.build();

@@ -48,6 +48,7 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   protected readonly exchange: RestExchange;
   protected readonly options: LaneOptions;
   #controller: Dispatcher.DispatchController | undefined;
+  readonly #waiting: NodeJS.Timeout;
   #informational = 0;
   #gone = false;
   /** Upstream has said all it had to say. */
@@ -56,10 +57,13 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   constructor(exchange: RestExchange, options: LaneOptions) {
     this.exchange = exchange;
     this.options = options;
+    const late = (): void => this.abort(UPSTREAM_TIMEOUT, new Error('no connection to upstream became free'));
+    this.#waiting = setTimeout(late, options.upstreamWaitMs).unref();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    clearTimeout(this.#waiting);
     if (this.#gone) controller.abort(new Error('client left'));
   }
 
@@ -75,6 +79,7 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   protected abstract head(controller: Dispatcher.DispatchController, status: number, headers: string[]): void;
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#waiting);
     if (this.#gone) return;
     this.fail(error instanceof BodyFault ? error.denial : toUpstreamDenial(error), error);
   }
@@ -82,6 +87,7 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   /** The client has its answer, or has left: upstream hears of that at once. */
   ended(): void {
     this.#gone = true;
+    clearTimeout(this.#waiting);
     if (!this.complete) this.#controller?.abort(new Error('client left'));
   }
 

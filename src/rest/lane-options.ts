@@ -28,6 +28,8 @@ export interface LaneOptions {
   readonly bodyIdleMs: number;
   /** Longest time a client may take no byte of its answer. */
   readonly answerIdleMs: number;
+  /** Longest time a request waits for a connection to upstream. */
+  readonly upstreamWaitMs: number;
   /** Most header fields of a request. */
   readonly maxHeaders: number;
   /** What the telemetry answer says of the gateway's own settings. */

@@ -15,7 +15,7 @@ import { makeToken, nowSeconds } from '../support/tokens.ts';
 t.setTimeout(120_000);
 
 /** Stands in every secret; nothing else holds it. */
-const MARK = 'mArKeR7';
+const MARK = 'mArKeR77';
 const ADMIN = `${MARK}-admin-key-0123456789abcdef`;
 const READ_ONLY = `${MARK}-read-only-0123456789abcdef`;
 const claim = { sub: `${MARK}-subject`, [`${MARK}-claim`]: `${MARK}-value` };

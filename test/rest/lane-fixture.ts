@@ -142,6 +142,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     maxFilteredBytes: 1_048_576,
     bodyIdleMs: 5_000,
     answerIdleMs: 5_000,
+    upstreamWaitMs: 5_000,
     maxHeaders: 100,
     watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },

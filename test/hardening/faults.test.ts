@@ -84,6 +84,8 @@ t.beforeEach(() => {
   heard.length = 0;
 });
 
+t.setTimeout(120_000);
+
 const get = (name: string) => only('GET', `/collections/${name}`, KEYS.admin);
 
 /** Invariants I4 and I7: the same process, and each of ten answers belongs to its request. */

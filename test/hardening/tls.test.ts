@@ -95,14 +95,15 @@ casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others 
     Buffer.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3),
     Buffer.concat([Buffer.of(0x16, 3, 1), Buffer.alloc(64 << 10, 0xff)]),
   ];
-  const stalled = await Promise.all(
-    Array.from({ length: 500 }, async (_, index) => {
-      const socket = await openPlain(ports(arena)[index % 2] ?? 0);
-      socket.on('error', () => undefined);
-      socket.write(openings[index % openings.length] ?? '');
-      return socket;
-    }),
-  );
+  const stall = () =>
+    Promise.all(
+      Array.from({ length: 500 }, async (_, index) => {
+        const socket = await openPlain(ports(arena)[index % 2] ?? 0);
+        socket.on('error', () => undefined);
+        socket.write(openings[index % openings.length] ?? '');
+        return socket;
+      }),
+    );
   const shakes = async (): Promise<number> => {
     const ms: number[] = [];
     for (let count = 0; count < 100; count += 1) {
@@ -112,9 +113,11 @@ casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others 
     }
     return percentile(ms, 0.99);
   };
+  const quiet = await shakes();
+  const stalled = await stall();
   const p99 = await shakes();
-  t.comment(`T2: handshake p99 ${p99.toFixed(1)} ms beside 500 stalled ones`);
-  t.ok(p99 < 200, `p99 ${p99.toFixed(1)} ms`);
+  t.comment(`T2: handshake p99 ${p99.toFixed(1)} ms beside 500 stalled ones, ${quiet.toFixed(1)} ms without`);
+  t.ok(p99 < Math.max(200, quiet * 3), `p99 ${p99.toFixed(1)} ms`);
   const began = performance.now();
   for (const socket of stalled) socket.resume();
   await until(() => stalled.every((socket) => socket.closed || socket.destroyed), 'all are cut', 8000);

@@ -63,9 +63,10 @@ export async function stopAndGoOn(test: Test, { gateway, pid }: StoppableUpstrea
   }
   process.kill(pid, 'SIGCONT');
   const began = performance.now();
-  test.match(await get('after'), { statuses: [200], text: /stopped|after/ });
+  await until(async () => (await get('after')).statuses[0] === 200, 'it is served again', 10_000);
+  const back = performance.now() - began;
+  test.ok(back < 2000, `served again within ${Math.round(back)} ms`);
   test.match((await get('again')).text, '/collections/again', 'I7: its own answer');
-  test.ok(performance.now() - began < 1000, `served again within ${Math.round(performance.now() - began)} ms`);
   test.same(
     [...statuses.keys()].filter((status) => ![502, 503, 504].includes(status)),
     [],
@@ -75,5 +76,7 @@ export async function stopAndGoOn(test: Test, { gateway, pid }: StoppableUpstrea
   test.ok(slowest < HEADER_TIMEOUT_MS * 2 + 2000, `the slowest was told after ${Math.round(slowest)} ms`);
   const grown = (gateway.residentBytes() - before) / (1 << 20);
   test.ok(grown < 60, `+${Math.round(grown)} MB`);
-  test.comment(`U6: stopped for ${forMs} ms: ${JSON.stringify([...statuses])}, slowest ${Math.round(slowest)} ms`);
+  test.comment(
+    `U6: stopped for ${forMs} ms: ${JSON.stringify([...statuses])}, slowest ${Math.round(slowest)} ms, back in ${Math.round(back)} ms`,
+  );
 }

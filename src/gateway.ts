@@ -31,6 +31,7 @@ import { restartNeeded } from './reload.ts';
 import { requestIdOf } from './request-id.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
 import { secureContext, tryContext } from './rest/listener-tls.ts';
+import { Suspects } from './suspects.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
 import { createRestUpstream } from './upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
@@ -111,6 +112,7 @@ export async function createGateway(
   const learner = new Learner();
   const recording = [...(audit ? [audit.observe] : []), ...(tracing ? [tracing.observe] : [])];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
+  const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
   const parts = createParts(authenticator, policy, watching, admitting(audit, tracing), log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
@@ -119,9 +121,9 @@ export async function createGateway(
     async start() {
       try {
         await refuseSecuredUpstream(lookup);
-        const options = restListenerOptions(() => force.state, parts, { upstream, lookup });
+        const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects });
         restListener = await createRestListener(options);
-        grpc = await openGrpc(() => force.state, parts);
+        grpc = await openGrpc(() => force.state, parts, suspects);
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
@@ -289,12 +291,13 @@ function createParts(
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
+  suspects: Suspects,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
   const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
-    return { listener: await createGrpcListener(grpcListenerOptions(current, parts, asker)), asker };
+    return { listener: await createGrpcListener(grpcListenerOptions(current, parts, { ask: asker, suspects })), asker };
   } catch (error) {
     asker.close();
     throw error;

@@ -5,12 +5,14 @@ import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
 import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { ExchangeParts } from './exchange.ts';
+import { ResetBudget } from './grpc/budget.ts';
 import { HeaderWatch } from './grpc/header-watch.ts';
 import type { GrpcListenerOptions } from './grpc/listener.ts';
 import type { TelemetryAudit } from './rest/lane-options.ts';
 import type { RestListenerOptions } from './rest/listener.ts';
 import type { ListenerTls } from './rest/listener-tls.ts';
 import type { RelayUpstream } from './rest/relay-upstream.ts';
+import type { Suspects } from './suspects.ts';
 import type { GrpcAsker } from './upstream/ask-grpc.ts';
 import type { RestUpstream, RestUpstreamOptions } from './upstream/http.ts';
 import type { UpstreamLookup } from './upstream/lookup.ts';
@@ -45,11 +47,18 @@ export function restUpstreamOptions(current: Current, connections: number): Rest
   };
 }
 
+/** What the REST listener shares with the rest of the process. */
+export interface RestShared {
+  readonly upstream: RestUpstream;
+  readonly lookup: UpstreamLookup;
+  readonly suspects: Suspects;
+}
+
 /** What the REST listener is opened with. */
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup }: { readonly upstream: RestUpstream; readonly lookup: UpstreamLookup },
+  { upstream, lookup, suspects }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -67,11 +76,15 @@ export function restListenerOptions(
       keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
       maxConcurrentStreams: limits.http2_max_concurrent_streams,
     },
-    watchHttp2: () =>
-      new HeaderWatch({ headerBytes: limits.header_bytes, headerCount: limits.header_count + PSEUDO_HEADERS }),
+    watchHttp2: (address) =>
+      new HeaderWatch(
+        { headerBytes: limits.header_bytes, headerCount: limits.header_count + PSEUDO_HEADERS },
+        new ResetBudget(suspects, address, Date.now),
+      ),
     parts,
     upstream,
     lookup,
+    suspects,
     cors: service.enable_cors,
     staticContent: service.enable_static_content,
     maxInspectedBytes: limits.inspected_body_bytes,
@@ -134,7 +147,11 @@ export function grpcAddress(config: Config): UpstreamAddress {
 }
 
 /** What the gRPC listener is opened with. */
-export function grpcListenerOptions(current: Current, parts: ExchangeParts, ask: GrpcAsker): GrpcListenerOptions {
+export function grpcListenerOptions(
+  current: Current,
+  parts: ExchangeParts,
+  { ask, suspects }: { readonly ask: GrpcAsker; readonly suspects: Suspects },
+): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
   const { limits, upstream } = config.gateway;
@@ -172,6 +189,7 @@ export function grpcListenerOptions(current: Current, parts: ExchangeParts, ask:
       readAnswers: isObserved(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
+      suspects,
       clock: Date.now,
     },
   };

@@ -23,6 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   json: [],
   config: ['policy'],
   'tls-sniff.ts': [],
+  'suspects.ts': [],
   operations: ['policy'],
   identity: ['policy', 'json'],
   upstream: ['policy', 'config'],
@@ -34,20 +35,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   learning: ['policy', 'identity', 'config', 'exchange.ts', 'observability'],
   'request-id.ts': ['exchange.ts'],
   rest: [
-    ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+    ...['policy', 'json', 'config', 'tls-sniff.ts', 'suspects.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
     'request-id.ts',
   ],
   grpc: [
-    ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
+    ...['policy', 'json', 'config', 'tls-sniff.ts', 'suspects.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
     'request-id.ts',
   ],
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
-  'listeners.ts': ['config', 'audit', 'exchange.ts', 'rest', 'grpc', 'upstream'],
+  'listeners.ts': ['config', 'audit', 'suspects.ts', 'exchange.ts', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
-    ...['exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
+    ...['suspects.ts', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability'],
   workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability'],

@@ -1,3 +1,13 @@
+import type { Suspects } from '../suspects.ts';
+
+/** Frames that cost more than they carry: how many at once, and how many a second after that. */
+export const BUDGET_BURST = 2000;
+export const BUDGET_PER_SECOND = 500;
+/** What a reset costs; one of a call that is young and not answered; and how many times that of a suspect. */
+export const RESET_COST = 2;
+export const EARLY_RESET_COST = 4;
+export const SUSPECT_FACTOR = 10;
+
 /**
  * How many frames that cost us more than their sender one connection may send: PING, SETTINGS, RST_STREAM, PRIORITY,
  * CONTINUATION, empty DATA. A leaky bucket; ordinary clients stay far below it.
@@ -22,5 +32,28 @@ export class FrameBudget {
     this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;
     return this.#left >= 0;
+  }
+}
+
+/** The resets of one connection, where it is not known which calls they hit. */
+export class ResetBudget {
+  readonly #budget: FrameBudget;
+  readonly #suspects: Suspects;
+  readonly #address: string;
+  readonly #now: () => number;
+
+  constructor(suspects: Suspects, address: string, now: () => number) {
+    this.#budget = new FrameBudget(BUDGET_BURST, BUDGET_PER_SECOND, now());
+    this.#suspects = suspects;
+    this.#address = address;
+    this.#now = now;
+  }
+
+  /** One more reset. False: it is one too many, and the address is a suspect from now on. */
+  take(): boolean {
+    const cost = EARLY_RESET_COST * (this.#suspects.has(this.#address) ? SUSPECT_FACTOR : 1);
+    if (this.#budget.take(cost, this.#now())) return true;
+    this.#suspects.report(this.#address);
+    return false;
   }
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { FrameBudget } from './budget.ts';
+import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget } from './budget.ts';
 import {
   checkFrame,
   DEFAULT_MAX_FRAME_SIZE,
@@ -27,10 +27,6 @@ import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { Outbox } from './outbox.ts';
 import type { RequestHead } from './request-head.ts';
-
-/** Frames that cost more than they carry: how many at once, and how many a second after that. */
-const BUDGET_BURST = 2000;
-const BUDGET_PER_SECOND = 500;
 
 /** How long (ms) a connection that has been told to go may take to do so. */
 const CLOSE_LINGER_MS = 1000;
@@ -63,6 +59,10 @@ export interface ClientEvents {
   /** An error of ours while a frame was handled; the connection ends with it. */
   ownFault(error: unknown): void;
   clientBurst(): void;
+  /** What a reset of this stream by the client, or for a fault of the client's, costs. */
+  resetCost(streamId: number): number;
+  /** The connection ends because the client flooded it. */
+  clientFlooded(): void;
   /** The connection is gone. Called once. */
   clientGone(): void;
 }
@@ -241,7 +241,7 @@ export class ClientLink {
     } catch (error) {
       if (!(error instanceof Http2Fault) || error.streamId === 0) throw error;
       // A reset that the client brings about costs as much as one it sends.
-      this.#spend(2);
+      this.#spend(this.#events.resetCost(error.streamId));
       this.#events.clientFault(error);
     }
   }
@@ -268,8 +268,8 @@ export class ClientLink {
         if (dependsOnItself(frame)) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'depends on itself');
         break;
       case FrameType.RST_STREAM:
-        this.#spend(2);
         this.#knownStream(frame);
+        this.#spend(this.#events.resetCost(frame.streamId));
         this.#events.clientReset(frame.streamId, resetCodeOf(frame));
         break;
       case FrameType.SETTINGS:
@@ -350,6 +350,9 @@ export class ClientLink {
 
   #spend(cost: number): void {
     if (!this.#budget.take(cost, this.#clock())) {
+      this.#events.clientFlooded();
+      // What is still on its way is not even decrypted; the socket is cut when it has lingered.
+      this.socket.pause();
       throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many frames');
     }
   }

@@ -85,7 +85,8 @@ export class GrpcExchange implements Exchange {
   received = 0;
   flowBytes = 0;
   sent = 0;
-  /** Clock reading (ms) of the last frame in either direction. */
+  /** Clock readings (ms): of the call's head, and of the last frame in either direction. */
+  readonly begunAt: number;
   activeAt: number;
 
   constructor(id: number, head: RequestHead, steps: GrpcSteps, now: number) {
@@ -95,6 +96,7 @@ export class GrpcExchange implements Exchange {
     this.remote = steps.peer;
     this.memo = steps.memo;
     this.steps = steps;
+    this.begunAt = now;
     this.activeAt = now;
   }
 

@@ -1,3 +1,4 @@
+import type { ResetBudget } from './budget.ts';
 import { DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameReader, FrameType, headerFragmentOf } from './frames.ts';
 import { HpackDecoder } from './hpack.ts';
 import { isFieldName, isFieldValue } from './request-head.ts';
@@ -27,10 +28,19 @@ export class HeaderWatch {
   #block: Buffer[] = [];
   #blockBytes = 0;
   #lost = false;
+  readonly #resets: ResetBudget | undefined;
+  #flooded = false;
 
-  constructor(limits: HeaderWatchLimits) {
+  /** @param resets what is left for resets of the client; when it is used up, `flooded` says so */
+  constructor(limits: HeaderWatchLimits, resets?: ResetBudget) {
+    this.#resets = resets;
     this.#decoder = new HpackDecoder({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
     this.#maxBlockBytes = limits.headerBytes * MAX_BLOCK_FACTOR;
+  }
+
+  /** The client has reset more streams than it may: its bytes are to go no further. */
+  get flooded(): boolean {
+    return this.#flooded;
   }
 
   /** The next bytes, in any pieces. Never throws. */
@@ -50,6 +60,8 @@ export class HeaderWatch {
   }
 
   readonly #onFrame = (frame: Frame): void => {
+    if (this.#flooded) return;
+    if (frame.type === FrameType.RST_STREAM && this.#resets?.take() === false) this.#flooded = true;
     if (frame.type === FrameType.HEADERS) this.#collect(frame, headerFragmentOf(frame));
     else if (frame.type === FrameType.CONTINUATION) this.#collect(frame, frame.payload);
   };

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { admit } from '../suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { Relay } from './relay.ts';
 import type { RelayOptions } from './relay-options.ts';
@@ -34,10 +35,13 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     relays.add(new Relay(socket, relay, (closed) => relays.delete(closed)));
   };
   const tls = options.tls ? openTls(options, options.tls, accept) : undefined;
-  const server = createServer({ noDelay: true }, (socket) => {
-    if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs);
-    else accept(socket);
-  });
+  const { suspects } = options.relay;
+  const server = createServer({ noDelay: true }, (socket) =>
+    admit(socket, suspects, () => {
+      if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs);
+      else accept(socket);
+    }),
+  );
   server.maxConnections = options.maxConnections;
   await listen(server, options);
   const ticker = setInterval(() => {

@@ -1,4 +1,5 @@
 import type { ExchangeParts } from '../exchange.ts';
+import type { Suspects } from '../suspects.ts';
 import type { SocketAddress, SocketOptions } from '../upstream/sockets.ts';
 import type { AskUpstream } from './answer.ts';
 import type { ClientLimits } from './client-link.ts';
@@ -24,6 +25,8 @@ export interface RelayOptions {
   readonly readAnswers: boolean;
   /** The gateway's own calls, for answers it gives itself. */
   readonly ask: AskUpstream;
+  /** Addresses that flooded lately. */
+  readonly suspects: Suspects;
   /** Milliseconds. */
   readonly clock: () => number;
   readonly tls: boolean;

@@ -4,6 +4,7 @@ import { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { answerFor, type Question } from './answer.ts';
+import { EARLY_RESET_COST, RESET_COST, SUSPECT_FACTOR } from './budget.ts';
 import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
 import {
@@ -27,6 +28,9 @@ import { isUnary, resolveGrpc } from './resolve.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
+
+/** A call this young (ms) is given up early. */
+const EARLY_MS = 1000;
 
 /** The protocol's steps for `exchange.ts`. */
 const GRPC: Protocol<GrpcExchange> = {
@@ -257,6 +261,22 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.clientBurst();
   }
 
+  /**
+   * Whoever gives calls up before they are answered has upstream begin work for nothing: that costs more, and much more
+   * for an address that flooded lately.
+   */
+  resetCost(streamId: number): number {
+    const exchange = this.streams.get(streamId);
+    const early = exchange?.headersSent === false && this.#options.clock() - exchange.begunAt < EARLY_MS;
+    const cost = early ? EARLY_RESET_COST : RESET_COST;
+    return this.#options.suspects.has(this.peer) ? cost * SUSPECT_FACTOR : cost;
+  }
+
+  clientFlooded(): void {
+    this.#options.suspects.report(this.peer);
+    this.#endAll();
+  }
+
   clientReset(streamId: number, code: number): void {
     const exchange = this.streams.get(streamId);
     if (!exchange) return;
@@ -335,9 +355,13 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   clientGone(): void {
+    this.#endAll();
+    this.#onClosed(this);
+  }
+
+  #endAll(): void {
     for (const exchange of this.streams.all()) this.end(exchange);
     this.#upstream.close();
-    this.#onClosed(this);
   }
 
   #pumpAll(): void {

@@ -9,6 +9,8 @@ import type { TLSSocket } from 'node:tls';
 export interface Http2Watch {
   /** The next bytes, in any pieces. Never throws: what cannot be read makes every later request malformed. */
   readonly push: (chunk: Buffer) => void;
+  /** What has been pushed holds a flood: the connection is to end. */
+  readonly flooded: boolean;
   /** Had a header block of this stream a field that may not be? True once, then forgotten. */
   readonly takeMalformed: (streamId: number) => boolean;
 }
@@ -46,7 +48,8 @@ export class WatchedConnection extends Duplex {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#watch.push(chunk);
-    if (!this.push(chunk)) this.#socket.pause();
+    if (this.#watch.flooded) this.destroy();
+    else if (!this.push(chunk)) this.#socket.pause();
   };
 
   override _read(): void {

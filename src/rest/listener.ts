@@ -3,6 +3,7 @@ import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Se
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { admit, type Suspects } from '../suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
 import { type Http2Watch, WatchedConnection } from './http2-connection.ts';
@@ -32,8 +33,10 @@ export interface RestListenerOptions extends LaneOptions {
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls?: ListenerTls;
   readonly limits: ListenerLimits;
+  /** Addresses that flooded lately, on either port. */
+  readonly suspects: Suspects;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
-  readonly watchHttp2: () => Http2Watch;
+  readonly watchHttp2: (address: string) => Http2Watch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream;
 }
@@ -63,7 +66,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
   const toLane = (socket: Socket): void => {
     if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
-      const watched = new WatchedConnection(socket, options.watchHttp2());
+      const watched = new WatchedConnection(socket, options.watchHttp2(socket.remoteAddress ?? ''));
       http2.once('session', (session) => watched.belongsTo(session));
       http2.emit('connection', watched);
     } else if (relay) relay.take(socket);
@@ -80,8 +83,10 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
-    if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs);
-    else toLane(socket);
+    admit(socket, options.suspects, () => {
+      if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs);
+      else toLane(socket);
+    });
   });
   tcp.maxConnections = options.limits.maxConnections;
   // The HTTP server never listens itself, but only a listening one looks after its time limits.

@@ -20,6 +20,7 @@ import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { Suspects } from '../../src/suspects.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { framed, H2Client } from '../support/h2-client.ts';
 
@@ -163,6 +164,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       nestingGuard: 'below_manage',
       readAnswers: options.readAnswers ?? false,
       messageLimits: DEFAULT_MESSAGE_LIMITS,
+      suspects: new Suspects(0, Date.now),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

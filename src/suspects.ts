@@ -1,0 +1,97 @@
+import type { Socket } from 'node:net';
+import { LRUCache } from 'lru-cache';
+
+/** Addresses that are remembered; the longest unheard of go first. */
+const REMEMBERED = 10_000;
+/** Milliseconds between two connections of a suspect, after its first flood and at most. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1000;
+/** A connection that would have to wait longer is refused. */
+const LONGEST_WAIT_MS = 2000;
+
+interface Record {
+  pauseMs: number;
+  /** Clock reading (ms) at which the next connection may begin, and at which all is forgotten. */
+  nextAt: number;
+  until: number;
+}
+
+/**
+ * Addresses of which a connection has been ended for a flood, for some time. Ending a connection alone bounds nothing:
+ * the next one starts afresh and costs a handshake besides. Memory is bounded. An IPv6 address counts with its /64.
+ */
+export class Suspects {
+  readonly #forMs: number;
+  readonly #now: () => number;
+  readonly #records = new LRUCache<string, Record>({ max: REMEMBERED });
+
+  /** @param forMs how long an address is remembered after its last flood; 0 = never */
+  constructor(forMs: number, now: () => number) {
+    this.#forMs = forMs;
+    this.#now = now;
+  }
+
+  /** A connection of this address was ended for a flood. */
+  report(address: string): void {
+    if (this.#forMs === 0) return;
+    const now = this.#now();
+    const key = networkOf(address);
+    const known = this.#known(key, now);
+    const pauseMs = known ? Math.min(known.pauseMs * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
+    this.#records.set(key, { pauseMs, nextAt: known?.nextAt ?? now + pauseMs, until: now + this.#forMs });
+  }
+
+  /** Has this address flooded lately? */
+  has(address: string): boolean {
+    return this.#records.size > 0 && this.#known(networkOf(address), this.#now()) !== undefined;
+  }
+
+  /** Milliseconds a new connection of this address has to wait before it is looked at; `undefined` = it is refused. */
+  admit(address: string): number | undefined {
+    if (this.#records.size === 0) return 0;
+    const now = this.#now();
+    const known = this.#known(networkOf(address), now);
+    if (!known) return 0;
+    const at = Math.max(now, known.nextAt);
+    if (at - now > LONGEST_WAIT_MS) return undefined;
+    known.nextAt = at + known.pauseMs;
+    return at - now;
+  }
+
+  #known(key: string, now: number): Record | undefined {
+    const known = this.#records.get(key);
+    if (!known || now < known.until) return known;
+    this.#records.delete(key);
+    return undefined;
+  }
+}
+
+/** Goes on with a new connection: at once, or for a suspect when it is its turn, or never. No byte is read before. */
+export function admit(socket: Socket, suspects: Suspects, go: () => void): void {
+  const wait = suspects.admit(socket.remoteAddress ?? '');
+  if (wait === 0) {
+    go();
+    return;
+  }
+  socket.on('error', () => socket.destroy());
+  if (wait === undefined) {
+    socket.resetAndDestroy();
+    return;
+  }
+  const timer = setTimeout(() => {
+    if (!socket.destroyed) go();
+  }, wait);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** What one client is taken to have: an IPv4 address, also one mapped into IPv6, or an IPv6 network of 64 bits. */
+function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.split('::', 2);
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeroes = tail === undefined ? 0 : Math.max(0, 8 - front.length - back.length);
+  return [...front, ...Array<string>(zeroes).fill('0'), ...back].slice(0, 4).join(':');
+}

@@ -215,9 +215,12 @@ function ringOf({ config, secrets, policy }: State, generation: number): KeyRing
 function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
   const { tls } = next.secrets;
   if (!inForce || !tls) return inForce;
-  const asks = 'verify_https_client_certificate';
   // INVARIANT: a listener that asks for client certificates is never left without the CA they are judged by.
-  return running.service[asks] === next.config.service[asks] ? tls : { ...tls, clientCa: inForce.clientCa };
+  const asks = 'verify_https_client_certificate';
+  const restCa = running.service[asks] === next.config.service[asks] ? tls.clientCa : inForce.clientCa;
+  const grpcAsks = 'grpc_client_certificates';
+  const grpcCa = running.gateway[grpcAsks] === next.config.gateway[grpcAsks] ? tls.grpcClientCa : inForce.grpcClientCa;
+  return { ...tls, clientCa: restCa, grpcClientCa: grpcCa };
 }
 
 /** Throws `ConfigError` when connections could not be secured with these. */

@@ -205,9 +205,15 @@ export function restTls({ cert, key, clientCa, ticketKeys }: TlsMaterial): Liste
   };
 }
 
-/** Certificate and key as the gRPC listener takes them. */
-export function grpcTls({ cert, key, ticketKeys }: TlsMaterial): TlsOptions {
-  return { ...TLS_PROFILE, cert, key, ...(ticketKeys ? { ticketKeys } : {}) };
+/** Certificate, key and client CA as the gRPC listener takes them. */
+export function grpcTls({ cert, key, grpcClientCa, ticketKeys }: TlsMaterial): TlsOptions {
+  return {
+    ...TLS_PROFILE,
+    cert,
+    key,
+    ...(ticketKeys ? { ticketKeys } : {}),
+    ...(grpcClientCa ? { ca: grpcClientCa, requestCert: true, rejectUnauthorized: true } : {}),
+  };
 }
 
 function addressOf(url: string | null, option: string): UpstreamAddress {

@@ -83,7 +83,8 @@ function describeFiles({ secrets: before }: State, { secrets: after }: State): s
   const told: string[] = [];
   if (differ(before.tls?.cert, after.tls?.cert)) told.push(`certificate, ${expiryOf(after.tls?.cert)}`);
   if (differ(before.tls?.key, after.tls?.key)) told.push('private key');
-  if (differ(before.tls?.clientCa, after.tls?.clientCa)) told.push('client ca');
+  const cas = [before, after].map(({ tls }) => tls?.clientCa ?? tls?.grpcClientCa);
+  if (differ(cas[0], cas[1])) told.push('client ca');
   if (differ(before.upstreamCa, after.upstreamCa)) told.push('upstream ca');
   return told;
 }

@@ -266,6 +266,7 @@ const gateway = z.strictObject({
     .prefault({}),
   tracing: tracing.prefault({}),
   revocation: revocation.prefault({}),
+  grpc_client_certificates: flag(false, 'ask gRPC clients for a certificate signed by `tls.ca_cert`, too'),
   insecure_allow_no_key: flag(false, 'start with no key at all: everybody may do everything'),
   rest: z
     .strictObject({ relay: flag(true, 'relay plain REST requests at socket level; off: Fastify takes them all') })

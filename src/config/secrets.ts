@@ -17,13 +17,14 @@ export const KEY_NAMES = ['api_key', 'alt_api_key', 'read_only_api_key'] as cons
 export type Keys = Readonly<Record<(typeof KEY_NAMES)[number], string | null>>;
 
 /**
- * PEM bytes for a TLS listener. `clientCa` is set when client certificates are asked for. `ticketKeys`: 48 random bytes
+ * PEM bytes for a TLS listener. The CAs are set where client certificates are asked for: of REST, of gRPC clients. `ticketKeys`: 48 random bytes
  * that several processes seal session tickets with, so that a session begun in one resumes in another.
  */
 export type TlsMaterial = {
   readonly cert: Buffer;
   readonly key: Buffer;
   readonly clientCa: Buffer | null;
+  readonly grpcClientCa?: Buffer | undefined;
   readonly ticketKeys?: Buffer;
 };
 
@@ -167,13 +168,17 @@ export function readTls(
   const files = openFiles(sources);
   const cert = files.read(config.tls.cert, 'tls.cert', 'the certificate');
   const key = files.read(config.tls.key, 'tls.key', 'the private key');
-  const wanted = config.service.verify_https_client_certificate;
-  const clientCa = wanted ? files.read(config.tls.ca_cert, 'tls.ca_cert', 'the client CA') : null;
-  const problems = [...files.problems, ...checkCa(clientCa, 'tls.ca_cert', config.tls.ca_cert)];
+  const { verify_https_client_certificate: ofRest } = config.service;
+  const { grpc_client_certificates: ofGrpc } = config.gateway;
+  const ca = ofRest || ofGrpc ? files.read(config.tls.ca_cert, 'tls.ca_cert', 'the client CA') : null;
+  const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert)];
   if (cert === null || key === null) throw new ConfigError(problems);
   const pair = checkPair(cert, key, config, (sources.now ?? Date.now)());
   if (problems.length + pair.problems.length > 0) throw new ConfigError([...problems, ...pair.problems]);
-  return { tls: { cert, key, clientCa }, warnings: pair.warnings };
+  return {
+    tls: { cert, key, clientCa: ofRest ? ca : null, ...(ofGrpc && ca ? { grpcClientCa: ca } : {}) },
+    warnings: pair.warnings,
+  };
 }
 
 function attempt<T>(problems: Problem[], run: () => T): T | null {

@@ -182,6 +182,7 @@ class Pool implements Fleet {
 }
 
 function sameCa({ secrets: left }: State, { secrets: right }: State): boolean {
-  const [before, after] = [left.tls?.clientCa, right.tls?.clientCa];
+  const caOf = ({ tls }: typeof left): Buffer | null | undefined => tls?.clientCa ?? tls?.grpcClientCa;
+  const [before, after] = [caOf(left), caOf(right)];
   return before === after || Boolean(before && after?.equals(before));
 }

@@ -49,8 +49,24 @@ t.test('keys come from files, certificates only with TLS on', async (t) => {
   });
   const { secrets, warnings } = load({ ...TLS, QDRANT_GATEWAY__UPSTREAM__TLS_CA: 'dev/ca.pem' });
   t.strictSame(warnings, []);
-  t.strictSame(secrets.tls, { cert: readFileSync(certs.cert), key: readFileSync(certs.key), clientCa: null });
+  const pair = { cert: readFileSync(certs.cert), key: readFileSync(certs.key) };
+  t.strictSame(secrets.tls, { ...pair, clientCa: null });
   t.strictSame(secrets.upstreamCa, readFileSync(certs.ca));
+});
+
+t.test('the CA of client certificates is read for the ports that ask for them', async (t) => {
+  const ca = readFileSync(certs.ca);
+  const read = (env: Record<string, string>) => {
+    const { tls } = load({ ...TLS, QDRANT__TLS__CA_CERT: certs.ca, ...env }).secrets;
+    return { rest: tls?.clientCa, grpc: tls?.grpcClientCa ?? null };
+  };
+  const ofRest = { QDRANT__SERVICE__VERIFY_HTTPS_CLIENT_CERTIFICATE: 'true' };
+  const ofGrpc = { QDRANT_GATEWAY__GRPC_CLIENT_CERTIFICATES: 'true' };
+  t.strictSame(read({}), { rest: null, grpc: null });
+  t.strictSame(read(ofRest), { rest: ca, grpc: null });
+  t.strictSame(read(ofGrpc), { rest: null, grpc: ca });
+  t.strictSame(read({ ...ofRest, ...ofGrpc }), { rest: ca, grpc: ca });
+  t.throws(() => read({ ...ofGrpc, QDRANT__TLS__CA_CERT: 'no.pem' }), 'one that is missing is no start without');
 });
 
 t.test('files that do not fit are refused with their names', async (t) => {

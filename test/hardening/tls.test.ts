@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { CLIENT_PREFACE, writeSettings } from '../../src/grpc/frames.ts';
 import { until } from '../support/clients.ts';
 import { openPlain, openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
+import { H2Client } from '../support/h2-client.ts';
 import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
 import { findProgram, runProgram } from '../support/programs.ts';
 import { runScript } from '../support/run-script.ts';
@@ -22,6 +24,7 @@ const rotating = await startArena({
 });
 const mutual = await startArena({
   QDRANT__SERVICE__VERIFY_HTTPS_CLIENT_CERTIFICATE: 'true',
+  QDRANT_GATEWAY__GRPC_CLIENT_CERTIFICATES: 'true',
   QDRANT__TLS__CERT: other.cert,
   QDRANT__TLS__KEY: other.key,
   QDRANT__TLS__CA_CERT: other.ca,
@@ -149,8 +152,8 @@ t.test('T3: a certificate that cannot be used refuses the start', async (t) => {
   }
 });
 
-const serial = async (port: number): Promise<string> => {
-  const socket = await openTls(port, { rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+const serial = async (port: number, options: object = {}): Promise<string> => {
+  const socket = await openTls(port, { rejectUnauthorized: false, ALPNProtocols: ['h2'], ...options });
   const { serialNumber } = socket.getPeerCertificate();
   socket.destroy();
   return serialNumber;
@@ -195,26 +198,68 @@ casesOf(arena)('T6: without client certificates every server name gets the same 
   }
 });
 
-t.test('T6: where client certificates are asked for, none and one of another CA are refused', async (t) => {
-  const { port } = mutual.gateway.rest;
-  const get = only('GET', '/collections', KEYS.admin);
-  const asking = async (options: object): Promise<string> => {
-    const tried = openTls(port, { ca: readFileSync(other.ca), ALPNProtocols: ['http/1.1'], ...options });
-    const socket = await tried.catch(() => undefined);
-    if (!socket) return 'refused';
-    return await new Promise((resolve) => {
-      socket.once('error', () => resolve('refused')).once('close', () => resolve('refused'));
-      socket.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1', 9, 12)));
-      socket.write(get);
-    });
-  };
-  const pair = (made: typeof first) => ({ cert: readFileSync(made.cert), key: readFileSync(made.key) });
-  for (const servername of ['localhost', 'LOCALHOST', 'other.test']) {
-    const name = { servername, checkServerIdentity: () => undefined };
-    t.equal(await asking(name), 'refused', `no certificate, ${servername}`);
-    const foreign = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-')));
-    t.equal(await asking({ ...name, ...pair(foreign) }), 'refused', `another CA, ${servername}`);
-    t.equal(await asking({ ...name, ...pair(other) }), '200', `its own CA, ${servername}`);
+/** What one caller gets on each port: a status of REST, the code of a gRPC call, or `refused`. */
+async function asking({ gateway }: typeof arena, port: 'rest' | 'grpc', options: object): Promise<string> {
+  const tried = openTls(gateway[port].port, {
+    ca: readFileSync(other.ca),
+    ALPNProtocols: [port === 'rest' ? 'http/1.1' : 'h2'],
+    checkServerIdentity: () => undefined,
+    ...options,
+  });
+  const socket = await tried.catch(() => undefined);
+  if (!socket) return 'refused';
+  if (port === 'grpc') {
+    const client = new H2Client(socket);
+    client.send(CLIENT_PREFACE, writeSettings([]));
+    client.call(1, '/qdrant.Collections/List', Buffer.alloc(0), [['api-key', KEYS.admin]]);
+    const status = await client.status(1).catch(() => 'refused');
+    client.close();
+    return status;
   }
-  t.same(mutual.asked(), Array(3).fill('GET /collections'), 'I1');
+  return await new Promise((resolve) => {
+    socket.once('error', () => resolve('refused')).once('close', () => resolve('refused'));
+    socket.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1', 9, 12)));
+    socket.write(only('GET', '/collections', KEYS.admin));
+  });
+}
+
+t.test('T6: where client certificates are asked for, none and one of another CA are refused', async (t) => {
+  const pair = (made: typeof first) => ({ cert: readFileSync(made.cert), key: readFileSync(made.key) });
+  const foreign = pair(await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-'))));
+  for (const [port, served] of [
+    ['rest', '200'],
+    ['grpc', '0'],
+  ] as const) {
+    for (const servername of ['localhost', 'LOCALHOST', 'other.test']) {
+      t.equal(await asking(mutual, port, { servername }), 'refused', `${port}: no certificate, ${servername}`);
+      t.equal(await asking(mutual, port, { servername, ...foreign }), 'refused', `${port}: another CA, ${servername}`);
+      t.equal(await asking(mutual, port, { servername, ...pair(other) }), served, `${port}: its CA, ${servername}`);
+    }
+  }
+  t.same(mutual.asked(), [...Array(3).fill('GET /collections'), ...Array(3).fill('/qdrant.Collections/List')], 'I1');
+});
+
+t.test('T6: each port asks only when it is told to, also after the certificates were read again', async (t) => {
+  const asks = { QDRANT__TLS__CERT: other.cert, QDRANT__TLS__KEY: other.key, QDRANT__TLS__CA_CERT: other.ca };
+  const none = { servername: 'localhost' };
+  const onRest = await startArena({ ...asks, QDRANT__SERVICE__VERIFY_HTTPS_CLIENT_CERTIFICATE: 'true' });
+  t.equal(await asking(onRest, 'rest', none), 'refused');
+  t.equal(await asking(onRest, 'grpc', none), '0', 'as upstream has it');
+  const made = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-')));
+  const onGrpc = await startArena({
+    QDRANT__TLS__CERT: made.cert,
+    QDRANT__TLS__KEY: made.key,
+    QDRANT__TLS__CA_CERT: made.ca,
+    QDRANT__TLS__CERT_TTL: '1',
+    QDRANT_GATEWAY__GRPC_CLIENT_CERTIFICATES: 'true',
+  });
+  const trusted = { ...none, ca: Buffer.concat([readFileSync(made.ca), readFileSync(other.ca)]) };
+  t.equal(await asking(onGrpc, 'grpc', trusted), 'refused');
+  t.equal(await asking(onGrpc, 'rest', trusted), '200');
+  const before = await serial(onGrpc.gateway.grpc.port, { cert: readFileSync(made.cert), key: readFileSync(made.key) });
+  for (const name of ['cert', 'key', 'ca'] as const) writeFileSync(made[name], readFileSync(other[name]));
+  const pair = { cert: readFileSync(other.cert), key: readFileSync(other.key) };
+  await until(async () => (await asking(onGrpc, 'grpc', { ...trusted, ...pair })) === '0', 'the new CA counts');
+  t.not(await serial(onGrpc.gateway.grpc.port, pair), before);
+  t.equal(await asking(onGrpc, 'grpc', trusted), 'refused', 'still asked for');
 });

@@ -37,7 +37,8 @@ export class H2Client {
   #waiting: (() => void) | undefined;
   closed = false;
 
-  private constructor(socket: Socket) {
+  /** Speaks on a connection that is there; preface and settings are the caller's to send. */
+  constructor(socket: Socket) {
     this.socket = socket;
     socket.setNoDelay(true);
     const reader = new FrameReader(16_777_215);

@@ -13,7 +13,11 @@ export async function openPlain(port: number): Promise<Socket> {
 /** A TLS connection to loopback, its handshake done; rejects when it fails. */
 export async function openTls(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ...options });
-  await once(socket, 'secureConnect');
+  await once(socket, 'secureConnect').catch((error: unknown) => {
+    // What comes of a failed connection after its first error concerns nobody.
+    socket.on('error', () => undefined).destroy();
+    throw error;
+  });
   return socket;
 }
 

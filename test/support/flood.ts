@@ -47,6 +47,8 @@ export async function flood(order: FloodOrder, core?: number): Promise<Flooded> 
   return JSON.parse(out) as Flooded;
 }
 
+/** An address of its own, so that what it brings upon itself hits nobody else. */
+const FROM = { localAddress: '127.0.0.2' };
 const PER_WRITE = 200;
 const STREAMS = 3000;
 
@@ -72,7 +74,7 @@ class Flooder {
 
   async #connection(end: number): Promise<void> {
     const { port } = this.#order;
-    const socket = await openTls(port, { ca: this.#ca, ALPNProtocols: ['h2'] }).catch(() => undefined);
+    const socket = await openTls(port, { ca: this.#ca, ALPNProtocols: ['h2'], ...FROM }).catch(() => undefined);
     if (!socket) {
       this.refused += 1;
       await sleep(5);

@@ -1,0 +1,68 @@
+import t from 'tap';
+import { Suspects } from '../src/suspects.ts';
+
+const FOR_MS = 10_000;
+
+function at(start = 0): { suspects: Suspects; clock: { now: number } } {
+  const clock = { now: start };
+  return { suspects: new Suspects(FOR_MS, () => clock.now), clock };
+}
+
+t.test('an address nobody reported goes on at once', async (t) => {
+  const { suspects } = at();
+  t.equal(suspects.admit('10.0.0.1'), 0);
+  suspects.report('10.0.0.2');
+  t.equal(suspects.admit('10.0.0.1'), 0);
+  t.notOk(suspects.has('10.0.0.1'));
+});
+
+t.test('connections of a suspect take turns, further apart with every flood, and too many are refused', async (t) => {
+  const { suspects, clock } = at();
+  suspects.report('10.0.0.2');
+  t.ok(suspects.has('10.0.0.2'));
+  t.same(
+    Array.from({ length: 4 }, () => suspects.admit('10.0.0.2')),
+    [100, 200, 300, 400],
+  );
+  const waits = Array.from({ length: 30 }, () => suspects.admit('10.0.0.2'));
+  t.equal(waits.filter((wait) => wait !== undefined).at(-1), 2000);
+  t.equal(waits.at(-1), undefined, 'refused');
+  clock.now = 5000;
+  for (let flood = 0; flood < 10; flood += 1) suspects.report('10.0.0.2');
+  t.same([suspects.admit('10.0.0.2'), suspects.admit('10.0.0.2')], [0, 1000], 'a second at most');
+});
+
+t.test('it is forgotten some time after the last flood', async (t) => {
+  const { suspects, clock } = at();
+  suspects.report('10.0.0.2');
+  clock.now = FOR_MS - 1;
+  t.ok(suspects.has('10.0.0.2'));
+  suspects.report('10.0.0.2');
+  clock.now = FOR_MS;
+  t.ok(suspects.has('10.0.0.2'), 'counted from the last');
+  clock.now = 2 * FOR_MS - 1;
+  t.notOk(suspects.has('10.0.0.2'));
+  t.equal(suspects.admit('10.0.0.2'), 0);
+});
+
+t.test('an address has one name, and an IPv6 network of 64 bits is one client', async (t) => {
+  const { suspects } = at();
+  suspects.report('::ffff:10.0.0.2');
+  suspects.report('2001:db8:0:1::5');
+  for (const address of ['10.0.0.2', '::FFFF:10.0.0.2', '2001:db8:0:1:a:b:c:d', '2001:db8:0:1::']) {
+    t.ok(suspects.has(address), address);
+  }
+  for (const address of ['10.0.0.3', '2001:db8:0:2::5', '2001:db8::1', '::1', '']) {
+    t.notOk(suspects.has(address), address);
+  }
+});
+
+t.test('it can be turned off, and remembers no more than so many', async (t) => {
+  const off = new Suspects(0, () => 0);
+  off.report('10.0.0.2');
+  t.same([off.has('10.0.0.2'), off.admit('10.0.0.2')], [false, 0]);
+  const { suspects } = at();
+  for (let index = 0; index < 20_000; index += 1) suspects.report(`10.0.${index >> 8}.${index & 255}`);
+  t.notOk(suspects.has('10.0.0.0'), 'the oldest went');
+  t.ok(suspects.has('10.0.78.31'), 'the newest is there');
+});

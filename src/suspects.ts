@@ -84,12 +84,19 @@ export function admit(socket: Socket, suspects: Suspects, go: () => void): void 
   socket.once('close', () => clearTimeout(timer));
 }
 
+/** How an IPv4 client shows on a socket that listens for IPv6, too. */
+const MAPPED = '::ffff:';
+
+/** An IPv4 address as such, also where it is mapped into IPv6. */
+export function plainAddress(address: string): string {
+  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
+}
+
 /** What one client is taken to have: an IPv4 address, also one mapped into IPv6, or an IPv6 network of 64 bits. */
 function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::', 2);
+  const plain = plainAddress(address);
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.split('::', 2);
   const front = head === '' ? [] : head.split(':');
   const back = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeroes = tail === undefined ? 0 : Math.max(0, 8 - front.length - back.length);

@@ -4,9 +4,11 @@ import type { Suspects } from '../suspects.ts';
 export const BUDGET_BURST = 2000;
 export const BUDGET_PER_SECOND = 500;
 /** What a reset costs; one of a call that is young and not answered; and how many times that of a suspect. */
-export const RESET_COST = 2;
-export const EARLY_RESET_COST = 4;
-export const SUSPECT_FACTOR = 10;
+const RESET_COST = 2;
+const EARLY_RESET_COST = 4;
+const SUSPECT_FACTOR = 10;
+/** A call this young (ms) is given up early. */
+const EARLY_MS = 1000;
 
 /**
  * How many frames that cost us more than their sender one connection may send: PING, SETTINGS, RST_STREAM, PRIORITY,
@@ -33,6 +35,19 @@ export class FrameBudget {
     this.#at = now;
     return this.#left >= 0;
   }
+}
+
+/**
+ * What the reset of a call costs. Whoever gives calls up before they are answered has upstream begin work for nothing: that
+ * costs more, and much more for an address that flooded lately.
+ */
+export function resetCost(
+  call: { readonly headersSent: boolean; readonly begunAt: number } | undefined,
+  isSuspect: boolean,
+  now: number,
+): number {
+  const early = call?.headersSent === false && now - call.begunAt < EARLY_MS;
+  return (early ? EARLY_RESET_COST : RESET_COST) * (isSuspect ? SUSPECT_FACTOR : 1);
 }
 
 /** The resets of one connection, where it is not known which calls they hit. */

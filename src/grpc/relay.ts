@@ -3,8 +3,9 @@ import { begin, finish, type Protocol, resume } from '../exchange.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
+import { plainAddress } from '../suspects.ts';
 import { answerFor, type Question } from './answer.ts';
-import { EARLY_RESET_COST, RESET_COST, SUSPECT_FACTOR } from './budget.ts';
+import { resetCost } from './budget.ts';
 import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
 import {
@@ -28,9 +29,6 @@ import { isUnary, resolveGrpc } from './resolve.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
-
-/** A call this young (ms) is given up early. */
-const EARLY_MS = 1000;
 
 /** The protocol's steps for `exchange.ts`. */
 const GRPC: Protocol<GrpcExchange> = {
@@ -261,15 +259,9 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.clientBurst();
   }
 
-  /**
-   * Whoever gives calls up before they are answered has upstream begin work for nothing: that costs more, and much more
-   * for an address that flooded lately.
-   */
   resetCost(streamId: number): number {
-    const exchange = this.streams.get(streamId);
-    const early = exchange?.headersSent === false && this.#options.clock() - exchange.begunAt < EARLY_MS;
-    const cost = early ? EARLY_RESET_COST : RESET_COST;
-    return this.#options.suspects.has(this.peer) ? cost * SUSPECT_FACTOR : cost;
+    const { clock, suspects } = this.#options;
+    return resetCost(this.streams.get(streamId), suspects.has(this.peer), clock());
   }
 
   clientFlooded(): void {
@@ -499,13 +491,6 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   #closeIfDone(): void {
     if (this.#draining && this.streams.size === 0) this.client.close();
   }
-}
-
-/** How an IPv4 client shows on a socket that listens for IPv6, too. */
-const MAPPED = '::ffff:';
-
-function plainAddress(address: string): string {
-  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
 function lengthFault(streamId: number): Http2Fault {

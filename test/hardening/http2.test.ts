@@ -78,6 +78,7 @@ function onGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolea
 
 // The floods of this file come one after the other, from the address that everything else comes from, too.
 const arena = await startArena({ QDRANT_GATEWAY__LIMITS__FLOOD_PENALTY_MS: '0' }, { onGrpc });
+const remembering = await startArena();
 const test = casesOf(arena);
 const REFUSED = /^(reset|goaway|closed|status (4|501))|^grpc (3|12|13|16)$/;
 
@@ -184,8 +185,6 @@ test('G5: rapid reset ends the connection, upstream calls stay bounded and other
   await until(() => held.every((stream) => stream.destroyed), 'upstream calls are cancelled');
   held.length = 0;
 });
-
-const remembering = await startArena();
 
 casesOf(remembering)('G5: a flood that reconnects is bounded upstream, and others go on', async (t) => {
   if (process.platform !== 'linux') {

@@ -266,7 +266,9 @@ function enforced(exchange: Exchange, decision: Decision): Decision {
 
 /** A gateway whose whole policy is in shadow lets pass what it would refuse, and says so in `shadowed`. */
 function inShadow(exchange: Exchange, decision: Decision, mode: 'shadow' | 'learn'): Decision {
-  const { operation, target } = exchange.resolution ?? unresolved();
+  const { operation, target, refusal } = exchange.resolution ?? unresolved();
+  // INVARIANT: what cannot be carried is refused, also to callers of whom no more is known than that.
+  if (refusal) return refusal;
   let permit: Permit | undefined;
   if (decision.kind === 'permit') permit = unfiltered(decision);
   if (decision.kind === 'denial') permit = permitInShadow(operation, decision);

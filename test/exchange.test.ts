@@ -21,6 +21,7 @@ interface Toy extends Exchange {
   readonly operation: Operation;
   readonly target: Target;
   readonly body: References | Denial;
+  readonly refused: Denial | undefined;
   readonly steps: string[];
 }
 
@@ -54,7 +55,7 @@ const SECRET: Target = { kind: 'collection', name: 'secret' };
 const NOTHING: References = { others: [] };
 
 const protocol: Protocol<Toy> = {
-  resolve: ({ operation, target }) => ({ operation, target }),
+  resolve: ({ operation, target, refused }) => ({ operation, target, ...(refused && { refusal: refused }) }),
   inspect(exchange, conditional) {
     exchange.steps.push('inspect');
     resume(parts, protocol, exchange, conditional, exchange.body);
@@ -81,12 +82,16 @@ interface Given {
   readonly target?: Target;
   readonly key?: string;
   readonly body?: References | Denial;
+  readonly refused?: Denial;
   readonly rules?: readonly RuleSettings[];
   readonly mode?: PolicyMode;
   readonly parts?: Partial<ExchangeParts>;
 }
 
-function run({ operation, target, key, body = NOTHING, rules = [], mode = 'enforce', ...given }: Given): Toy {
+function run(
+  { operation, target, key, body = NOTHING, rules = [], mode = 'enforce', ...given }: Given,
+  lane: Protocol<Toy> = protocol,
+): Toy {
   parts = {
     authenticate: principals(rules),
     policy: { current: { ...PLAIN_POLICY, mode } },
@@ -106,9 +111,10 @@ function run({ operation, target, key, body = NOTHING, rules = [], mode = 'enfor
     operation,
     target: target ?? NO_TARGET,
     body,
+    refused: given.refused,
     steps: [],
   };
-  begin(parts, protocol, exchange);
+  begin(parts, lane, exchange);
   return exchange;
 }
 
@@ -218,6 +224,7 @@ const STAYS: readonly (readonly [sentence: string, given: Given, steps: readonly
     { operation: QUERY, target: BOOKS, key: 'admin', rules: [narrow], body: badRequest('no json') },
     ['inspect', 'reject 400'],
   ],
+  ['a path that cannot be carried', { operation: READ, target: BOOKS, refused: badRequest('dots') }, ['reject 400']],
   ['a full audit', { operation: READ, target: BOOKS, parts: { admit: () => AUDIT_UNAVAILABLE } }, ['reject 503']],
 ];
 
@@ -228,6 +235,54 @@ for (const mode of ['shadow', 'learn'] as const) {
       test.strictSame(told(run({ ...given, mode })), steps, `not ${sentence}`);
   });
 }
+
+t.test('to learn, bodies are read for names that no decision needs', async (test) => {
+  const IN_BODY: Target = { kind: 'in-message' };
+  const named: References = { target: 'books', others: ['secret'] };
+  const cases: readonly (readonly [sentence: string, given: Given, steps: readonly string[]])[] = [
+    ['a body that may name others', { operation: QUERY, target: BOOKS, key: 'admin' }, ['inspect', 'forward']],
+    ['a body that names the target', { operation: WRITE, target: IN_BODY, key: 'admin' }, ['inspect', 'forward']],
+    ['of nobody, too', { operation: WRITE, target: IN_BODY }, ['inspect', 'forward', `policy: ${NO_CREDENTIAL}`]],
+    ['a body that names nothing', { operation: READ, target: BOOKS, key: 'admin' }, ['forward']],
+    ['an operation without a target', { operation: LIST, key: 'admin' }, ['forward']],
+    [
+      'one that cannot be read',
+      { operation: QUERY, target: BOOKS, key: 'admin', body: badRequest('x') },
+      ['inspect', 'reject 400'],
+    ],
+  ];
+  for (const [sentence, given, steps] of cases) {
+    const exchange = run({ body: named, ...given, mode: 'learn' });
+    test.strictSame(told(exchange), steps, sentence);
+    if (steps[0] === 'inspect' && !given.body) test.equal(exchange.references, named, `${sentence}: they are known`);
+  }
+  test.strictSame(
+    told(run({ operation: QUERY, target: BOOKS, key: 'admin', mode: 'shadow' })),
+    ['forward'],
+    'not otherwise',
+  );
+});
+
+t.test('what was let pass while its body was waited for is refused once the policy is enforced', async (test) => {
+  for (const [key, steps] of [
+    [undefined, ['inspect', 'reject 401']],
+    ['admin', ['inspect', 'forward']],
+  ] as const) {
+    const policy = { current: { ...PLAIN_POLICY, mode: 'learn' as PolicyMode } };
+    const waiting: (() => void)[] = [];
+    const slow: Protocol<Toy> = {
+      ...protocol,
+      inspect: (exchange, conditional) => {
+        exchange.steps.push('inspect');
+        waiting.push(() => resume(parts, slow, exchange, conditional, NOTHING));
+      },
+    };
+    const exchange = run({ operation: QUERY, target: BOOKS, ...(key && { key }), parts: { policy } }, slow);
+    policy.current = PLAIN_POLICY;
+    for (const go of waiting) go();
+    test.strictSame(told(exchange), steps, key ?? 'nobody');
+  }
+});
 
 t.test('a change of the policy meets the next request', async (test) => {
   const current = { ...PLAIN_POLICY, mode: 'shadow' as PolicyMode };

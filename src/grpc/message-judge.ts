@@ -88,7 +88,7 @@ export class MessageJudge {
       return judged;
     }
     const found = inspector.found(conditional.access) ?? inspector.refusal ?? INTERNAL_FAULT;
-    if (!exchange.clientEnded && !('kind' in found) && settle(conditional, found).kind !== 'denial') return 'hold';
+    if (!exchange.clientEnded && !('kind' in found) && isPermitted(conditional, found)) return 'hold';
     exchange.inspector = undefined;
     exchange.measured = inspector.state === 'found';
     if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
@@ -184,6 +184,11 @@ function note(exchange: GrpcExchange): void {
   exchange.references ??= follower.named;
   follower.stop();
   exchange.follower = undefined;
+}
+
+/** Will it be carried out, so that its end has to wait for the client's? */
+function isPermitted(conditional: Conditional, found: References): boolean {
+  return conditional.sure !== undefined || settle(conditional, found).kind === 'permit';
 }
 
 /** A message that begins with a forbidden name is refused on it, although a later one would win: nothing is sent on. */

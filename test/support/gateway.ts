@@ -5,7 +5,8 @@ import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY } from '../../src/config/policy-file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
-import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { createGateway, type Gateway, type Observer } from '../../src/gateway.ts';
+import type { RuleSettings } from '../../src/policy/settings.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 
 /** Keys of every test gateway. */
@@ -21,6 +22,8 @@ export interface TestGatewayOptions {
   /** Settings by option path, for example `gateway.limits.header_count`. They win over the test's own. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly upstream?: FakeQdrantOptions;
+  readonly rules?: readonly RuleSettings[];
+  readonly observers?: readonly Observer[];
 }
 
 export interface TestGateway {
@@ -65,7 +68,8 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
   };
   const { config } = loadConfig({ env: {}, defaults });
   const { secrets } = loadSecrets(config);
-  const gateway = await createGateway({ config, secrets, policy: NO_POLICY });
+  const policy = { ...NO_POLICY, rules: options.rules ?? [] };
+  const gateway = await createGateway({ config, secrets, policy }, options.observers);
   const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {
     await upstream.close();
     throw error;

@@ -26,16 +26,21 @@ export interface GatewayProcess {
 const PAGE_BYTES = 4096;
 const root = join(import.meta.dirname, '../..');
 
-/** Starts `serve` with environment variables only, on free ports of loopback, TLS on. */
+/**
+ * Starts `serve` with environment variables only, on free ports of loopback, TLS on.
+ *
+ * @param stdout an open file for its standard output
+ */
 export async function startGatewayProcess(
   upstream: { readonly restUrl: string; readonly grpcUrl: string },
   env: Readonly<Record<string, string>> = {},
+  stdout: number | 'pipe' = 'pipe',
 ): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-process-'));
   const made = await makeDevCerts(folder);
   const child = spawn(process.execPath, ['src/cli/main.ts', 'serve'], {
     cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
     env: {
       PATH: process.env.PATH,
       QDRANT__SERVICE__HOST: '127.0.0.1',

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { bounded, boundedError, boundedNames, toLine } from '../../src/audit/event.ts';
@@ -40,4 +42,23 @@ t.test('the native names come first, in their order, then ours; what is absent i
     ...['timestamp', 'method', 'api', 'auth_type', 'tracing_id', 'result'],
     ...['id', 'operation', 'upstream_status', 'duration_ms', 'bytes_in', 'bytes_out'],
   ]);
+});
+
+t.test('the documentation explains every member', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/audit.md'), 'utf8');
+  const rows = text.split('\n').filter((line) => line.startsWith('| `'));
+  const explained = new Set(rows.flatMap((row) => row.split('|')[1]?.match(/`\w+`/g) ?? []));
+  const whole = eventOf(1, {
+    subject: 's',
+    remote: 'r',
+    collection: 'c',
+    error: 'e',
+    key: 'k',
+    collections: ['c'],
+    collections_left_out: 1,
+    rule: 'r',
+    would_deny: { rule: 'r', error: 'e' },
+    status: 200,
+  });
+  for (const member of [...Object.keys(whole), 'prev', 'hash', 'torn']) t.ok(explained.has(`\`${member}\``), member);
 });

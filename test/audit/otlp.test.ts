@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import t from 'tap';
 import { otlpDestination } from '../../src/audit/otlp-sink.ts';
@@ -69,4 +72,29 @@ t.test('a collector gets every event once, and what waited while it was away', a
   t.match(requests[0]?.resourceLogs[0]?.resource.attributes, [
     { key: 'service.name', value: { stringValue: 'qdrant-gateway' } },
   ]);
+});
+
+t.test('without the optional packages the start is refused, with the option named', async (t) => {
+  const root = join(import.meta.dirname, '../..');
+  const script = `
+import { registerHooks } from 'node:module';
+registerHooks({
+  resolve(name, context, next) {
+    if (name.startsWith('@opentelemetry/')) throw Object.assign(new Error('gone'), { code: 'ERR_MODULE_NOT_FOUND' });
+    return next(name, context);
+  },
+});
+const { otlpDestination } = await import('${root}/src/audit/otlp-sink.ts');
+const { createTracing } = await import('${root}/src/observability/tracing.ts');
+const tracing = { otlp_url: 'http://127.0.0.1:1/v1/traces', sample_percent: 100 };
+for (const start of [() => otlpDestination('http://127.0.0.1:1/v1/logs'), () => createTracing({ gateway: { tracing } })]) {
+  const failed = await start().catch((error) => error);
+  console.log(failed.name, failed.problems[0].place, failed.problems[0].message);
+}
+`;
+  const path = join(t.testdir(), 'script.mjs');
+  writeFileSync(path, script);
+  const { stdout } = spawnSync(process.execPath, [path], { encoding: 'utf8', timeout: 20_000 });
+  t.match(stdout, /^ConfigError gateway\.audit\.otlp_url it needs optional packages .*sdk-logs/);
+  t.match(stdout, /\nConfigError gateway\.tracing\.otlp_url it needs optional packages .*sdk-trace-base/);
 });

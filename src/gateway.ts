@@ -42,6 +42,8 @@ const VERSION_TIMEOUT_MS = 2000;
 const OWN_CONNECTIONS = 32;
 /** Log lines about faults in any second. */
 const FAULT_LINES_PER_SECOND = 10;
+/** Log lines about sinks of the audit that stop or go on, in any second. */
+const SINK_LINES_PER_SECOND = 4;
 /** Milliseconds the audit has at least to write what waits when the gateway stops. */
 const LAST_WRITES_MS = 1000;
 
@@ -185,10 +187,13 @@ function admitting(audit: Audit | undefined, tracing: Tracing | undefined): Exch
 }
 
 function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
+  // A receiver that comes and goes is not worth a line each time.
+  const mayLog = createThrottle(SINK_LINES_PER_SECOND, Date.now);
   return createAudit(config, {
     firstRefusal,
     unavailable: AUDIT_UNAVAILABLE,
     changed: (sink, fault) => {
+      if (mayLog() === undefined) return;
       if (fault === undefined) log.info({ sink }, 'the audit log is written again');
       else log.error({ sink, reason: fault }, 'the audit log cannot be written; entries wait');
     },

@@ -3,6 +3,9 @@ import type { RedisAddress } from './settings.ts';
 /** A field that is always there. Without it the hash is not the one that was read before. */
 export const MARKER = '@';
 
+/** A full hash takes so many times as long as another command may. */
+const READING_TIMES = 5;
+
 /** What the hash held at one moment. */
 export interface RedisReading {
   /** Tells one run of the server from another; `undefined` = it does not say. */
@@ -12,7 +15,7 @@ export interface RedisReading {
 
 /** One connection to Redis, from its opening to its first fault. It is not mended: another one is opened. */
 export interface RedisLink {
-  /** The whole hash. Rejects when it holds more than `most` fields. */
+  /** The whole hash. Rejects when it holds more than `most` fields beside the marker. */
   read(most: number): Promise<RedisReading>;
   /** How many fields the hash holds, the marker among them. */
   count(): Promise<number>;
@@ -70,8 +73,8 @@ export async function openRedisLink(address: RedisAddress, options: RedisLinkOpt
   return {
     async read(most) {
       const [count, info] = await within(Promise.all([client.hLen(hash), client.info('server').catch(() => '')]));
-      if (count > most) throw new RedisFault(`more than ${most} revocations`);
-      const fields = await within(client.hGetAll(hash));
+      if (count > most + 1) throw new RedisFault(`more than ${most} revocations`);
+      const fields = await deadline(client.hGetAll(hash), deadlineMs * READING_TIMES);
       return { run: /^run_id:(\w+)/m.exec(info)?.[1], fields: new Map(Object.entries(fields)) };
     },
     count: () => within(client.hLen(hash)),

@@ -43,7 +43,7 @@ export function openRedisSource(settings: RedisSettings, options: RedisSourceOpt
   });
 
   async function read(link: RedisLink): Promise<void> {
-    const reading = await link.read(MAX_ENTRIES + 1);
+    const reading = await link.read(MAX_ENTRIES);
     const { differs, lost } = shadow.take(reading, readFields(reading.fields));
     readAt = now();
     if (differs) changed();

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { ConfigError } from '../../src/config/problem.ts';
 import type { RevocationEntry } from '../../src/revocation/entry.ts';
@@ -245,12 +246,31 @@ t.test('a reload does not put back what was read before a revocation', async (t)
   t.strictSame(values(), ['b'], 'what is read after it counts');
 });
 
+t.test('what an editor writes meanwhile is not lost', async (t) => {
+  const file = fileOf(t);
+  const isWriting = () => readdirSync(dirname(file)).some((name) => /\.yaml\.[0-9a-f-]{36}$/.test(name));
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    writeFileSync(file, EMPTY);
+    const adding = appendToFile(file, { kind: 'token', value: 'added' });
+    while (!isWriting() && readFileSync(file, 'utf8') === EMPTY) await new Promise(setImmediate);
+    const inTime = readFileSync(file, 'utf8') === EMPTY;
+    if (inTime) writeFileSync(file, revoked('edited'));
+    await adding;
+    if (!inTime) continue;
+    const values = held(file).map(({ value }) => value);
+    t.strictSame(values.toSorted(), ['added', 'edited']);
+    return;
+  }
+  t.fail('the file was replaced each time before it could be edited');
+});
+
 t.test('a lock that somebody holds is waited for, one of a dead writer is broken', async (t) => {
   const file = fileOf(t);
   writeFileSync(`${file}.lock`, '');
   const waiting = appendToFile(file, { kind: 'token', value: 'a' });
-  await new Promise(setImmediate);
-  t.equal(readFileSync(file, 'utf8'), EMPTY, 'nothing is written while it is held');
+  // A free one takes some ten milliseconds.
+  const early = await Promise.race([waiting.then(() => 'written'), pause(300, 'waits')]);
+  t.strictSame([early, readFileSync(file, 'utf8')], ['waits', EMPTY], 'nothing is written while it is held');
   renameSync(`${file}.lock`, `${file}.free`);
   await waiting;
   const values = () => held(file).map(({ value }) => value);

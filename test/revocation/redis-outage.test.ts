@@ -3,7 +3,7 @@ import { until } from '../support/clients.ts';
 import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { NO_REDIS, type RedisServer } from '../support/redis.ts';
-import { AFTER_MS, HASH, redisOf, startBefore, tokenOf } from '../support/redis-gateway.ts';
+import { AFTER_MS, BRIEF, HASH, redisOf, startBefore, tokenOf } from '../support/redis-gateway.ts';
 import { REFUSED, SERVED, UNKNOWN } from '../support/supervised.ts';
 
 const ADMIN = 'admin-key-0123456789';
@@ -16,7 +16,7 @@ t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS },
   ] as const) {
     t.test(`fails closed while Redis is ${how}`, async (t) => {
       const redis = await redisOf(t);
-      const gateway = await startBefore(t, redis);
+      const gateway = await startBefore(t, redis, BRIEF);
       t.match(await gateway.operator.revoke({ kind: 'token', value: 'id-1' }), { ok: true, stored: 'redis' });
       const [revoked, good] = [tokenOf('id-1'), tokenOf('id-2')];
       t.strictSame([await gateway.lines.ask(revoked), await gateway.lines.ask(good)], [REFUSED, SERVED]);
@@ -35,7 +35,7 @@ t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS },
 
     t.test(`fails open, where that is set, while Redis is ${how}`, async (t) => {
       const redis = await redisOf(t);
-      const gateway = await startBefore(t, redis, { 'gateway.revocation.when_unavailable': 'open' });
+      const gateway = await startBefore(t, redis, { ...BRIEF, 'gateway.revocation.when_unavailable': 'open' });
       t.match(await gateway.operator.revoke({ kind: 'token', value: 'id-1' }), { ok: true, stored: 'redis' });
       const [revoked, good, late] = [tokenOf('id-1'), tokenOf('id-2'), tokenOf('id-3')];
       await gone(redis);
@@ -79,6 +79,21 @@ t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS },
     t.notMatch(redis.cli('hgetall', HASH), 'id-1', 'a single one that is taken out stays out');
   });
 
+  t.test('what a snapshot of Redis lacks after a crash is written again', async (t) => {
+    const redis = await redisOf(t);
+    const gateway = await startBefore(t, redis);
+    await gateway.operator.revoke({ kind: 'token', value: 'id-1' });
+    t.equal(redis.cli('save'), 'OK');
+    const at = Date.now();
+    await gateway.operator.revoke({ kind: 'token', value: 'id-2' });
+    await until(() => Number(gateway.source()?.readAt) > at, 'it has been read since');
+    await redis.kill();
+    await redis.restart();
+    await until(() => redis.cli('hgetall', HASH).includes('id-2'), 'the one after the snapshot is there, too');
+    const verdicts = ['id-1', 'id-2', 'id-3'].map((id) => gateway.lines.ask(tokenOf(id)));
+    t.strictSame(await Promise.all(verdicts), [REFUSED, REFUSED, SERVED]);
+  });
+
   t.test('a start without Redis: closed refuses tokens until it was read once, open accepts them', async (t) => {
     const redis = await redisOf(t);
     redis.cli('hset', HASH, 'any', '{"kind":"token","value":"id-1"}');
@@ -97,7 +112,7 @@ t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS },
   t.test('a wrong password is no password, and stands nowhere', async (t) => {
     const redis = await redisOf(t, [], 'right');
     const right = await startBefore(t, { url: redis.url.replace('//', '//:right@') });
-    t.strictSame(await right.lines.ask(tokenOf('id-1')), SERVED);
+    await right.becomes(tokenOf('id-1'), SERVED);
     const wrong = await startBefore(t, { url: redis.url.replace('//', '//default:never-to-be-seen@') });
     t.strictSame([await wrong.lines.ask(tokenOf('id-1')), await wrong.lines.ask(ADMIN)], [UNKNOWN, SERVED]);
     t.equal(wrong.source()?.problem, 'WRONGPASS');

@@ -59,7 +59,7 @@ t.test('revocations shared through a Redis server', { skip: NO_REDIS }, async (t
   });
 
   t.test('what Redis keeps on disk is there after both were killed', async (t) => {
-    const redis = await redisOf(t, ['--appendonly', 'yes']);
+    const redis = await redisOf(t, ['--appendonly', 'yes', '--appendfsync', 'always']);
     const one = await startBefore(t, redis);
     await one.operator.revoke({ kind: 'token', value: 'id-1' });
     await one.stop();

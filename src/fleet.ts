@@ -1,7 +1,7 @@
 import type { State } from './config/state.ts';
 import type { Applied, Listening } from './gateway.ts';
 import type { Revocations } from './identity/revocations.ts';
-import type { GatewaySnapshot } from './observability/snapshot.ts';
+import type { GatewaySnapshot, SnapshotDetail } from './observability/snapshot.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
 export interface Fleet {
@@ -10,7 +10,7 @@ export interface Fleet {
   /** All or nothing, for every process. Rejects with `ConfigError`. */
   apply(state: State): Promise<Applied>;
   setRevocations(revocations: Revocations): Promise<void>;
-  /** One for each process that serves. */
-  snapshots(): Promise<readonly GatewaySnapshot[]>;
+  /** One for each process that serves. @param details what is shown beside the figures */
+  snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
   stop(graceMs: number): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { ConfigError, type Problem } from './config/problem.ts';
 import type { Config } from './config/schema.ts';
 import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
+import type { Connections } from './connections.ts';
 import type { Exchange, ExchangeParts, Outcome } from './exchange.ts';
 import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticate.ts';
@@ -19,14 +20,17 @@ import {
   restTls,
   restUpstreamOptions,
 } from './listeners.ts';
+import { certificateExpiries } from './observability/certificate-expiry.ts';
 import { createExchangeLog } from './observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type Log } from './observability/log.ts';
-import type { GatewaySnapshot } from './observability/snapshot.ts';
+import { createObservation, type Observation } from './observability/observation.ts';
+import type { GatewaySnapshot, SnapshotDetail } from './observability/snapshot.ts';
 import { createTracing, type Tracing } from './observability/tracing.ts';
 import { AUDIT_UNAVAILABLE } from './policy/denial.ts';
 import { Learner } from './policy/learn.ts';
 import { firstRefusal } from './policy/rules.ts';
 import { policyOf } from './policy/settings.ts';
+import { REFUSAL_REASONS } from './refusal-reasons.ts';
 import { restartNeeded } from './reload.ts';
 import { requestIdOf } from './request-id.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
@@ -74,8 +78,8 @@ export interface Gateway {
   apply(state: State): Applied;
   /** What is revoked from now on. */
   setRevocations(revocations: Revocations): void;
-  /** What this process knows of itself. */
-  snapshot(): GatewaySnapshot;
+  /** What this process knows of itself. @param details what is shown beside the figures */
+  snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Takes nothing new, lets what is open finish within `graceMs`, cuts the rest. */
   stop(graceMs: number): Promise<void>;
 }
@@ -112,7 +116,8 @@ export async function createGateway(
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
-  const recording = [...(audit ? [audit.observe] : []), ...(tracing ? [tracing.observe] : [])];
+  const observation = observationOf(config);
+  const recording = [...(observation ? [observation.observe] : []), ...(audit ? [audit.observe] : []), ...(tracing ? [tracing.observe] : [])];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
   const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
   const parts = createParts(authenticator, policy, watching, admitting(audit, tracing), log);
@@ -124,11 +129,12 @@ export async function createGateway(
       try {
         await refuseSecuredUpstream(lookup);
         const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects });
-        restListener = await createRestListener(options);
-        grpc = await openGrpc(() => force.state, parts, suspects);
+        restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
+        grpc = await openGrpc(() => force.state, parts, { suspects, observation });
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
+        observation?.close();
         throw error;
       }
       await sayVersion(lookup, log);
@@ -157,9 +163,13 @@ export async function createGateway(
     setRevocations(revocations) {
       force.revocations = revocations;
     },
-    snapshot: () => ({
+    snapshot: (details = []) => ({
       pid: process.pid,
       generation: force.generation,
+      protecting: policy.current.mode === 'enforce' && !authenticator.isOpen(),
+      rulesInShadow: policy.current.rules.filter(({ mode }) => mode === 'shadow').length,
+      certificates: certificateExpiries({ tls: force.tls, upstreamCa: force.state.secrets.upstreamCa }),
+      observed: observation?.snapshot(authenticator.remembered(), details),
       audit: audit?.snapshot(),
       learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
       tracing: tracing?.snapshot(),
@@ -171,6 +181,7 @@ export async function createGateway(
       await Promise.all([upstream.destroy(), own.destroy()]);
       const left = Math.max(LAST_WRITES_MS, end - performance.now());
       await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);
+      observation?.close();
     },
   };
   return gateway;
@@ -184,6 +195,17 @@ function admitting(audit: Audit | undefined, tracing: Tracing | undefined): Exch
     tracing.begin(exchange);
     return admit(exchange);
   };
+}
+
+/** Nothing is observed when nobody can ask for it. */
+function observationOf({ gateway }: Config): Observation | undefined {
+  if (gateway.admin.port === null) return undefined;
+  const { per_key: perKey, max_labels: most } = gateway.metrics;
+  return createObservation({ reasons: REFUSAL_REASONS, firstRefusal, perKey: perKey ? most : undefined });
+}
+
+function watchedBy(connections: Connections | undefined): { readonly connections?: Connections } {
+  return connections ? { connections } : {};
 }
 
 function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
@@ -299,13 +321,14 @@ function createParts(
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
-  suspects: Suspects,
+  { suspects, observation }: { readonly suspects: Suspects; readonly observation: Observation | undefined },
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
   const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
-    return { listener: await createGrpcListener(grpcListenerOptions(current, parts, { ask: asker, suspects })), asker };
+    const options = grpcListenerOptions(current, parts, { ask: asker, suspects });
+    return { listener: await createGrpcListener({ ...options, ...watchedBy(observation?.connections.grpc) }), asker };
   } catch (error) {
     asker.close();
     throw error;

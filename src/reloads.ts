@@ -32,13 +32,15 @@ export interface ReloadsOptions {
   readonly prepare?: () => () => Promise<void>;
   /** Puts a state in force, all or nothing; rejects with `ConfigError`. */
   readonly apply: (state: State) => Promise<Applied>;
+  /** Told what came of each reload, whoever asked for it, once `current` is what it says. */
+  readonly done?: (reload: Reload) => void;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
 /** Reloads by file changes, by time (`tls.cert_ttl`) and on request, one after the other. */
-export function createReloads({ state: first, load, prepare, apply, log, now }: ReloadsOptions): Reloads {
+export function createReloads({ state: first, load, prepare, apply, done, log, now }: ReloadsOptions): Reloads {
   let state = first;
   let generation = 1;
   let stopped = false;
@@ -49,9 +51,13 @@ export function createReloads({ state: first, load, prepare, apply, log, now }: 
   let queue: Promise<unknown> = begun.promise;
 
   const reload = (cause: ReloadCause): Promise<Reload> => {
-    const done = queue.then(() => reloadNow(cause));
-    queue = done;
-    return done;
+    const next = queue.then(async () => {
+      const reload = await reloadNow(cause);
+      done?.(reload);
+      return reload;
+    });
+    queue = next;
+    return next;
   };
 
   const lookAgain = (stamps: Stamps): void => {

@@ -1,17 +1,20 @@
+import { createAdminPort } from './admin-port.ts';
 import type { LoadedState, State } from './config/state.ts';
 import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
 import { createLearnedWriter } from './learning/write.ts';
+import type { AdminAct } from './observability/admin-listener.ts';
 import { createLog, describeFault } from './observability/log.ts';
 import type { Operator } from './observability/operator.ts';
 import { createReloads, warnOfMode } from './reloads.ts';
 import { revocationSettings } from './revocation/settings.ts';
 import { createRevocationStore } from './revocation/store.ts';
-import { openFleet } from './workers/open-fleet.ts';
+import { openFleet, workersOf } from './workers/open-fleet.ts';
 
 /** A running gateway with everything that belongs to operating it. */
 export interface Supervisor extends Operator {
-  start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
+  /** `admin` = where the admin port listens, null without one. */
+  start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null; readonly admin: Listening | null }>;
   stop(graceMs: number): Promise<void>;
 }
 
@@ -21,10 +24,13 @@ export interface SupervisorOptions {
   readonly load: () => LoadedState;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Everything that was changed, or was to be changed, through the admin port; for the audit. */
+  readonly acted?: (act: AdminAct) => void;
 }
 
 /** Puts a fleet under the care of one place: reloads, revocations, the admin port. */
-export async function createSupervisor({ state, load, now = Date.now }: SupervisorOptions): Promise<Supervisor> {
+export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const { state, load, now = Date.now, acted = () => undefined } = options;
   const log = createLog(state.config.log_level);
   const settings = revocationSettings(state.config);
   const fleet: Fleet = await openFleet(state, {
@@ -43,6 +49,7 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     load,
     prepare: () => revocations.prepare(),
     apply: (next) => fleet.apply(next),
+    done: (reload) => admin?.reloaded(reload, reloads.current()),
     log,
     now,
   });
@@ -56,24 +63,33 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     log,
   });
 
+  const operator: Operator = {
+    reload: reloads.reload,
+    revoke: (request) => revocations.revoke(request),
+    revocations: () => revocations.report(),
+  };
+  const admin = createAdminPort({ state, fleet, operator, workers: workersOf(state.config), log, now, acted });
+
   return {
+    ...operator,
     async start() {
       warnOfMode(log, state.config.gateway.mode);
       try {
         // INVARIANT: what is revoked is known, or known to be unknown, before anybody can ask.
         await revocations.start();
+        const port = await admin?.open();
         const listening = await fleet.start();
         reloads.begin();
-        return listening;
+        admin?.serving(listening);
+        return { ...listening, admin: port ?? null };
       } catch (error) {
+        await admin?.close();
         await revocations.close();
         throw error;
       }
     },
-    reload: reloads.reload,
-    revoke: (request) => revocations.revoke(request),
-    revocations: () => revocations.report(),
     async stop(graceMs) {
+      admin?.drain();
       reloads.stop();
       learned.stop();
       // Before and after: workers that are gone are asked nothing any more, and the last requests come while they go.
@@ -81,6 +97,7 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
       await fleet.stop(graceMs);
       await learned.write();
       await revocations.close();
+      await admin?.close();
     },
   };
 }

@@ -24,27 +24,32 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['policy'],
   'tls-sniff.ts': [],
   'suspects.ts': [],
+  'connections.ts': [],
   operations: ['policy'],
   identity: ['policy', 'json'],
   upstream: ['policy', 'config'],
   audit: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts'],
   // What a process knows of itself holds what its audit knows.
-  observability: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts', 'audit', 'revocation'],
+  observability: [
+    ...['policy', 'identity', 'operations', 'config', 'connections.ts', 'exchange.ts', 'request-id.ts'],
+    ...['audit', 'revocation'],
+  ],
   revocation: ['policy', 'identity', 'config'],
   'exchange.ts': ['policy', 'identity', 'operations'],
   learning: ['policy', 'identity', 'config', 'exchange.ts', 'observability'],
   'request-id.ts': ['exchange.ts'],
   rest: [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'suspects.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
-    'request-id.ts',
+    ...['request-id.ts', 'connections.ts'],
   ],
   grpc: [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'suspects.ts', 'operations', 'identity', 'upstream', 'exchange.ts'],
-    'request-id.ts',
+    ...['request-id.ts', 'connections.ts'],
   ],
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
   'listeners.ts': ['config', 'audit', 'suspects.ts', 'exchange.ts', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
+  'refusal-reasons.ts': ['policy', 'observability', 'rest', 'grpc'],
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
@@ -52,7 +57,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability'],
   workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability'],
+  'version.ts': [],
+  'admin-port.ts': [...['config', 'fleet.ts', 'gateway.ts', 'listeners.ts', 'observability', 'upstream', 'version.ts']],
   'supervisor.ts': [
+    'admin-port.ts',
     'workers',
     'reloads.ts',
     'learning',

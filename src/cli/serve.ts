@@ -3,15 +3,19 @@ import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
 import type { Listening } from '../gateway.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
-import { createSupervisor } from '../supervisor.ts';
+import { createSupervisor, type Supervisor } from '../supervisor.ts';
 import { processLifecycle, reloadOnSignal, stopOnSignal } from './lifecycle.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
 
 /** `https://host:port` (or http without TLS) of a listener. */
-export function listenUrl(config: Config, { host, port }: Listening): string {
+export function listenUrl(config: Config, listening: Listening): string {
+  return urlOf(config.service.enable_tls, listening);
+}
+
+function urlOf(tls: boolean, { host, port }: Listening): string {
   const shown = host.includes(':') ? `[${host}]` : host;
-  return `${config.service.enable_tls ? 'https' : 'http'}://${shown}:${port}`;
+  return `${tls ? 'https' : 'http'}://${shown}:${port}`;
 }
 
 /**
@@ -22,17 +26,17 @@ export async function run(
   load: () => LoadedState,
   output: Output,
   after: () => Promise<void> = async () => {},
-): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }> {
+): Promise<Awaited<ReturnType<Supervisor['start']>>> {
   const gateway = await createSupervisor({ state, load });
   // Before it listens: the signal would end a process that does not mind it.
   reloadOnSignal(() => void gateway.reload('signal'), processLifecycle);
-  const { rest, grpc } = await gateway.start();
+  const listening = await gateway.start();
   const stop = async (graceMs: number) => {
     await gateway.stop(graceMs);
     await after();
   };
   stopOnSignal(stop, state.config.gateway.shutdown_grace_ms, output, processLifecycle);
-  return { rest, grpc };
+  return listening;
 }
 
 /** `serve`: loads everything, starts, and runs until a signal. Throws `ConfigError` before anything listens. */
@@ -42,7 +46,8 @@ export async function serve(flags: Flags, output: Output): Promise<void> {
   const { config } = state;
   writeWarnings(output, state.warnings);
   warnUnprotected(output, config.gateway);
-  const { rest, grpc } = await run(state, load, output);
+  const { rest, grpc, admin } = await run(state, load, output);
+  if (admin !== null) output.err(`admin listens on ${urlOf(config.gateway.admin.enable_tls, admin)}\n`);
   const { rest_url: restUpstream, grpc_url: grpcUpstream } = config.gateway.upstream;
   output.err(`rest listens on ${listenUrl(config, rest)}, upstream ${restUpstream}\n`);
   if (grpc !== null) output.err(`grpc listens on ${listenUrl(config, grpc)}, upstream ${grpcUpstream}\n`);

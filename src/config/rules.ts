@@ -108,7 +108,25 @@ function clashes(config: Config): Problem[] {
   return problems;
 }
 
+/** What the admin port is asked to do and cannot. */
+function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
+  const problems: Problem[] = [];
+  if (admin.protect_metrics && admin.token === null && admin.token_file === null) {
+    const message = 'needs `gateway.admin.token` or `gateway.admin.token_file`';
+    problems.push({ place: 'gateway.admin.protect_metrics', message });
+  }
+  if (admin.enable_tls && !service.enable_tls) {
+    const message = 'needs `service.enable_tls`: the certificate is that of the listeners';
+    problems.push({ place: 'gateway.admin.enable_tls', message });
+  }
+  if (admin.port !== null && admin.port !== 0 && [service.http_port, service.grpc_port].includes(admin.port)) {
+    const message = `the same port as a listener (${admin.port})`;
+    problems.push({ place: 'gateway.admin.port', message });
+  }
+  return problems;
+}
+
 /** What is still missing before a gateway may start. @param signingKeys the policy file has keys that sign tokens */
 export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
-  return [...missingKey(config, signingKeys), ...missingUpstream(config), ...clashes(config)];
+  return [...missingKey(config, signingKeys), ...missingUpstream(config), ...clashes(config), ...adminProblems(config)];
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { type ClientConnection, type Connections, tlsVersion } from '../connections.ts';
 import { admit } from '../suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { Relay } from './relay.ts';
@@ -17,6 +18,8 @@ export interface GrpcListenerOptions {
   readonly tlsHandshakeTimeoutMs: number;
   readonly maxConnections: number;
   readonly relay: Omit<RelayOptions, 'tls'>;
+  /** Who is told of connections; nobody without it. */
+  readonly connections?: Connections;
 }
 
 export interface GrpcListener {
@@ -32,17 +35,22 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const relays = new Set<Relay>();
   const relay: RelayOptions = { ...options.relay, tls: options.tls !== undefined };
   const accept = (socket: Socket): void => {
-    relays.add(new Relay(socket, relay, (closed) => relays.delete(closed)));
+    const one = new Relay(socket, relay, (closed) => relays.delete(closed));
+    relays.add(one);
+    options.connections?.list(clientOf(one, socket), socket);
   };
   const tls = options.tls ? openTls(options, options.tls, accept) : undefined;
   const { suspects } = options.relay;
-  const server = createServer({ noDelay: true }, (socket) =>
+  const server = createServer({ noDelay: true }, (socket) => {
+    options.connections?.accepted(socket);
     admit(socket, suspects, () => {
       if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs);
       else accept(socket);
-    }),
-  );
+    });
+  });
   server.maxConnections = options.maxConnections;
+  server.on('drop', () => options.connections?.refused());
+  tls?.on('tlsClientError', () => options.connections?.failedHandshake());
   await listen(server, options);
   const ticker = setInterval(() => {
     const now = options.relay.clock();
@@ -53,6 +61,21 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     address: addressOf(server),
     setSecureContext: (context) => tls?.setSecureContext(context),
     close: (graceMs) => drain(server, relays, graceMs).finally(() => clearInterval(ticker)),
+  };
+}
+
+function clientOf({ peer, streams }: Relay, socket: Socket): ClientConnection {
+  return {
+    remote: peer,
+    protocol: 'grpc',
+    since: Date.now(),
+    tls: tlsVersion(socket),
+    get requests() {
+      return streams.added;
+    },
+    get open() {
+      return streams.size;
+    },
   };
 }
 

@@ -13,6 +13,9 @@ export class StreamTable {
   readonly #cancelled = new Map<number, number>();
   readonly #ended = new Set<number>();
 
+  /** Calls that were ever added. */
+  added = 0;
+
   /** Calls that are open. */
   get size(): number {
     return this.#byClient.size;
@@ -42,6 +45,7 @@ export class StreamTable {
   }
 
   add(exchange: GrpcExchange): void {
+    this.added += 1;
     this.#byClient.set(exchange.id, exchange);
   }
 

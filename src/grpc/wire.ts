@@ -31,9 +31,11 @@ export function malformed(what: string): WireFault {
   return new WireFault(unreadableMessage(`failed to decode protobuf message: ${what}`));
 }
 
+export const NESTED_TOO_DEEP = badRequest(`messages and groups may nest at most ${MAX_NESTING} deep`);
+
 /** INVALID_ARGUMENT: nested past `MAX_NESTING`. */
 export function tooDeep(): WireFault {
-  return new WireFault(badRequest(`messages and groups may nest at most ${MAX_NESTING} deep`));
+  return new WireFault(NESTED_TOO_DEEP);
 }
 
 /** RESOURCE_EXHAUSTED: more than the gateway inspects. */

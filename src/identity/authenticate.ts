@@ -42,6 +42,10 @@ export interface Authenticator {
   readonly authenticate: (rawHeaders: readonly string[], memo?: CredentialMemo) => Identity | Promise<Identity>;
   /** Changes the keys. Everything remembered under the old ring is forgotten; who is being verified starts again. */
   readonly replaceRing: (ring: KeyRing) => void;
+  /** Is there no key at all, so that everybody may do everything? */
+  readonly isOpen: () => boolean;
+  /** How the remembered tokens do: how many there are, and how often one was found and not found. */
+  readonly remembered: () => { readonly size: number; readonly hits: number; readonly misses: number };
 }
 
 /** Upstream: a control byte in a header is 400 with an empty body. */
@@ -69,6 +73,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     underWay: new Map(),
   });
   let era = beginEra(ring);
+  let hits = 0;
+  let misses = 0;
 
   const identify = (credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> => {
     if (era.ring.open) return era.ring.anybody;
@@ -80,9 +86,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (era.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
     const known = era.accepted?.get(digest);
     if (known && !isExpired(known.exp, now())) {
+      hits += 1;
       if (known.valueExists) return identifyByToken(credential, era, known);
       return takenBack(known) ?? known.principal;
     }
+    misses += 1;
     const shape = readTokenShape(credential.text);
     return shape ? identifyByToken(credential, era, verifyOnce(era, digest, shape, now)) : INVALID_CREDENTIAL;
   };
@@ -121,6 +129,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     replaceRing: (next) => {
       era = beginEra(next);
     },
+    isOpen: () => era.ring.open,
+    remembered: () => ({ size: era.accepted?.size ?? 0, hits, misses }),
   };
 }
 

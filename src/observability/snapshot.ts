@@ -1,6 +1,12 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
 import type { Learned } from '../policy/learn.ts';
 import type { TracingSnapshot } from './tracing.ts';
+import type { ClientConnection, ConnectionCounts } from '../connections.ts';
+import type { CertificateExpiry } from './certificate-expiry.ts';
+import type { PrincipalCount } from './principal-counts.ts';
+import type { SeenPrincipal } from './principals-seen.ts';
+import type { ProcessFigures } from './process-figures.ts';
+import type { TallySnapshot } from './tally.ts';
 
 /**
  * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and
@@ -16,4 +22,40 @@ export interface GatewaySnapshot {
   readonly learned: Learned | undefined;
   /** `undefined` = no spans. */
   readonly tracing: TracingSnapshot | undefined;
+  /** Somebody without a key is refused, and what the policy refuses is refused. */
+  readonly protecting: boolean;
+  /** Rules that only count what they would refuse. */
+  readonly rulesInShadow: number;
+  readonly certificates: readonly CertificateExpiry[];
+  /** `undefined` = nobody asked to observe. */
+  readonly observed: Observed | undefined;
 }
+
+/** What is counted for the admin port. */
+export interface Observed {
+  readonly tally: TallySnapshot;
+  /** Requests that are open. */
+  readonly inFlight: { readonly rest: number; readonly grpc: number };
+  readonly listeners: { readonly rest: ConnectionCounts; readonly grpc: ConnectionCounts };
+  readonly tokens: { readonly size: number; readonly hits: number; readonly misses: number };
+  /** Empty unless they are counted by name. */
+  readonly perKey: readonly PrincipalCount[];
+  readonly process: ProcessFigures;
+  /** Log lines that nobody took. */
+  readonly lostLines: number;
+  /** Only when asked for. */
+  readonly principals?: readonly SeenPrincipal[];
+  readonly connections?: ConnectionList;
+}
+
+export interface ConnectionList {
+  readonly total: number;
+  readonly connections: readonly ClientConnection[];
+}
+
+/** What a snapshot holds beside the figures. */
+export type SnapshotDetail = 'principals' | 'connections';
+
+/** Most principals and connections that are shown. */
+export const MAX_PRINCIPALS = 1000;
+export const MAX_CONNECTIONS = 1000;

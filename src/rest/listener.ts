@@ -3,6 +3,7 @@ import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Se
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
@@ -39,6 +40,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly watchHttp2: (address: string) => Http2Watch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream;
+  /** Who is told of connections; nobody without it. */
+  readonly connections?: Connections;
 }
 
 export interface RestListener {
@@ -57,19 +60,25 @@ const MAX_PSEUDO_HEADERS = 4;
 export async function createRestListener(options: RestListenerOptions): Promise<RestListener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
+  const clients = createClients(options.connections);
   const http1 = createHttp1(options);
   const lane = await createRestLane(options, http1);
-  const http2 = options.tls ? createHttp2(options, sessions) : undefined;
-  serveWith(http1, lane.handle);
-  if (http2) serveWith(http2, lane.handle);
+  const http2 = options.tls ? createHttp2(options, sessions, clients) : undefined;
+  const handle: Handle = (request, response) => {
+    clients.begun(request, response);
+    lane.handle(request, response);
+  };
+  serveWith(http1, handle);
+  if (http2) serveWith(http2, handle);
 
   // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
   const toLane = (socket: Socket): void => {
+    const client = clients.add(socket);
     if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
       const watched = new WatchedConnection(socket, options.watchHttp2(socket.remoteAddress ?? ''));
       http2.once('session', (session) => watched.belongsTo(session));
       http2.emit('connection', watched);
-    } else if (relay) relay.take(socket);
+    } else if (relay) relay.take(socket, client);
     else toParser(socket);
   };
   const toParser = (socket: Socket): void => {
@@ -82,6 +91,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
   const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
+    options.connections?.accepted(socket);
     socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
     admit(socket, options.suspects, () => {
       if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs);
@@ -89,6 +99,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     });
   });
   tcp.maxConnections = options.limits.maxConnections;
+  tcp.on('drop', () => options.connections?.refused());
+  tls?.on('tlsClientError', () => options.connections?.failedHandshake());
   // The HTTP server never listens itself, but only a listening one looks after its time limits.
   http1.emit('listening');
   await listen(tcp, options);
@@ -145,7 +157,48 @@ function createHttp1({ limits }: RestListenerOptions): Server {
   return server;
 }
 
-function createHttp2({ limits, maxHeaders }: RestListenerOptions, sessions: Set<ServerHttp2Session>): Http2Server {
+/** Tells requests of the other lanes to the connection they came on. */
+interface Clients {
+  readonly add: (socket: Socket) => CountedClient | undefined;
+  readonly session: (session: ServerHttp2Session) => void;
+  readonly begun: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+function createClients(connections: Connections | undefined): Clients {
+  if (!connections) return { add: () => undefined, session: () => undefined, begun: () => undefined };
+  const carriers = new WeakMap<object, CountedClient>();
+  let newest: CountedClient | undefined;
+  return {
+    add(socket) {
+      newest = new CountedClient(socket, Date.now());
+      carriers.set(socket, newest);
+      connections.list(newest, socket);
+      return newest;
+    },
+    // Node makes the session while it is given the socket; what the session shows of that is a stand-in.
+    session: (session) => {
+      if (newest) carriers.set(session, newest);
+    },
+    begun(request, response) {
+      const client = carriers.get(carrierOf(request));
+      client?.begun();
+      if (client) response.once('close', () => client.ended());
+    },
+  };
+}
+
+function carrierOf(request: IncomingMessage): object {
+  if (!('stream' in request)) return request.socket;
+  const { stream } = request;
+  const session = typeof stream === 'object' && stream !== null && 'session' in stream ? stream.session : undefined;
+  return typeof session === 'object' && session !== null ? session : request;
+}
+
+function createHttp2(
+  { limits, maxHeaders }: RestListenerOptions,
+  sessions: Set<ServerHttp2Session>,
+  clients: Clients,
+): Http2Server {
   const server = createHttp2Server({
     maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
     maxSessionMemory: 16,
@@ -158,6 +211,7 @@ function createHttp2({ limits, maxHeaders }: RestListenerOptions, sessions: Set<
   });
   server.on('session', (session) => {
     sessions.add(session);
+    clients.session(session);
     session.once('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
     session.setTimeout(limits.keepAliveTimeoutMs, () => session.close());

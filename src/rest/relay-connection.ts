@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { CountedClient } from '../connections.ts';
 import { begin, finish, resume } from '../exchange.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
@@ -46,6 +47,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   readonly #socket: Socket;
   readonly #context: RelayContext;
   readonly #peer: Peer;
+  readonly #counted: CountedClient | undefined;
   readonly #link: UpstreamLink;
   readonly #requests: RelayRequests;
   readonly #intake: Intake;
@@ -72,13 +74,19 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #advancing = false;
 
   /** @param closed called once: the connection is over, or somebody else's */
-  constructor(socket: Socket, peer: Peer, context: RelayContext, closed: (connection: RelayConnection) => void) {
+  constructor(
+    socket: Socket,
+    { peer, client }: { readonly peer: Peer; readonly client: CountedClient | undefined },
+    context: RelayContext,
+    closed: (connection: RelayConnection) => void,
+  ) {
     this.#socket = socket;
     this.#closed = closed;
     this.#requests = new RelayRequests(context);
     this.#intake = this.#requests.intake;
     this.#client = new RelayClient(socket, context);
     this.#peer = peer;
+    this.#counted = client;
     this.#context = context;
     this.#link = new UpstreamLink(context.upstream, this, () => context.clock.now);
     this.#deadline = context.clock.now + context.limits.headersTimeoutMs;
@@ -214,6 +222,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#deadline = NEVER;
     this.#request = next;
     this.#exchange = newRelayExchange(this, next.head, next.resolution, this.#peer);
+    this.#counted?.begun();
     begin(options.parts, protocol, this.#exchange);
     return true;
   }
@@ -457,6 +466,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const exchange = this.#exchange;
     if (!exchange) return;
     this.#exchange = undefined;
+    this.#counted?.ended();
     const { status, received, sent } = exchange;
     finish(this.#context.options.parts, exchange, { status, received, sent });
   }
@@ -465,6 +475,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #handOver(): void {
     const socket = this.#socket;
     const unread = this.#intake.bytes;
+    if (this.#exchange) this.#counted?.handedOver();
     this.#exchange = undefined;
     this.#over();
     socket.off('data', this.#onData).off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose);

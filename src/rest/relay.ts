@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { CountedClient } from '../connections.ts';
 import type { Protocol } from '../exchange.ts';
 import { RelayConnection } from './relay-connection.ts';
 import type { RelayContext } from './relay-context.ts';
@@ -18,8 +19,8 @@ export interface RelayOptions {
 
 /** The lane of the plain requests: HTTP/1.1 as every reader reads it, bytes passed on as they come. */
 export interface Relay {
-  /** Takes a client's socket of which nothing has been read. */
-  readonly take: (socket: Socket) => void;
+  /** Takes a client's socket of which nothing has been read. @param client who counts its requests */
+  readonly take: (socket: Socket, client?: CountedClient) => void;
   /** From now on every answer is the last on its connection; idle connections end. */
   readonly drain: () => void;
   /** Stops the clock; every connection has to be over. */
@@ -54,8 +55,8 @@ export function createRelay({ options, limits, upstream, handOver }: RelayOption
   }, TICK_MS);
   ticker.unref();
   return {
-    take: (socket) => {
-      connections.add(new RelayConnection(socket, peerOf(socket), context, closed));
+    take: (socket, client) => {
+      connections.add(new RelayConnection(socket, { peer: peerOf(socket), client }, context, closed));
     },
     drain: () => {
       clock.draining = true;

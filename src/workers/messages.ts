@@ -1,14 +1,14 @@
 import type { State } from '../config/state.ts';
 import type { Applied, Listening } from '../gateway.ts';
 import type { Revocations } from '../identity/revocations.ts';
-import type { GatewaySnapshot } from '../observability/snapshot.ts';
+import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 
 /** What a worker is told, one at a time, and what it answers each with. Structured-cloned: sets, maps and buffers stay what they are. */
 export interface WorkerCalls {
   start: { given: { state: State; revocations: Revocations | undefined }; answer: Listeners };
   apply: { given: State; answer: Applied };
   revocations: { given: Revocations; answer: null };
-  snapshot: { given: null; answer: GatewaySnapshot };
+  snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   stop: { given: number; answer: null };
 }
 

@@ -6,7 +6,7 @@ import type { State } from '../config/state.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
 import type { Revocations } from '../identity/revocations.ts';
-import type { GatewaySnapshot } from '../observability/snapshot.ts';
+import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import type { Listeners } from './messages.ts';
 import { shareOf } from './share.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -114,9 +114,9 @@ class Pool implements Fleet {
     );
   }
 
-  async snapshots(): Promise<readonly GatewaySnapshot[]> {
+  async snapshots(details: readonly SnapshotDetail[] = []): Promise<readonly GatewaySnapshot[]> {
     const outcomes = await Promise.allSettled(
-      [...this.#serving].map((worker) => worker.call('snapshot', null, SNAPSHOT_LIMIT)),
+      [...this.#serving].map((worker) => worker.call('snapshot', details, SNAPSHOT_LIMIT)),
     );
     return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   }

@@ -9,7 +9,7 @@ export async function createSingle(state: State): Promise<Fleet> {
     start: () => gateway.start(),
     apply: async (next) => gateway.apply(next),
     setRevocations: async (revocations) => gateway.setRevocations(revocations),
-    snapshots: async () => [gateway.snapshot()],
+    snapshots: async (details) => [gateway.snapshot(details)],
     stop: (graceMs) => gateway.stop(graceMs),
   };
 }

@@ -24,7 +24,7 @@ const HANDLERS: Handlers = {
     serving().setRevocations(revocations);
     return null;
   },
-  snapshot: async () => serving().snapshot(),
+  snapshot: async (details) => serving().snapshot(details),
   async stop(graceMs) {
     await gateway?.stop(graceMs);
     return null;

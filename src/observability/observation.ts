@@ -1,0 +1,67 @@
+import { Connections } from '../connections.ts';
+import type { Exchange, Outcome } from '../exchange.ts';
+import { stderrDestination } from './destination.ts';
+import { createPrincipalCounts } from './principal-counts.ts';
+import { createPrincipalsSeen } from './principals-seen.ts';
+import { createProcessFigures } from './process-figures.ts';
+import { MAX_CONNECTIONS, MAX_PRINCIPALS, type Observed, type SnapshotDetail } from './snapshot.ts';
+import { createTally } from './tally.ts';
+import { createVerdict, VERDICTS, type VerdictOptions } from './verdict.ts';
+
+export interface ObservationOptions extends VerdictOptions {
+  /** Counts by key id and subject, for at most so many; `undefined` = none. */
+  readonly perKey: number | undefined;
+}
+
+/** Everything the admin port shows of one process. */
+export interface Observation {
+  /** An observer of exchanges. Must not throw. */
+  readonly observe: (exchange: Exchange, outcome: Outcome) => void;
+  readonly connections: { readonly rest: Connections; readonly grpc: Connections };
+  readonly snapshot: (tokens: Observed['tokens'], details: readonly SnapshotDetail[]) => Observed;
+  readonly close: () => void;
+}
+
+/** Was it let through, whatever upstream made of it? By place in `VERDICTS`. */
+const ALLOWED: readonly boolean[] = VERDICTS.map(
+  ({ decision, reason }) => decision === 'permit' || decision === 'would_deny' || reason.startsWith('upstream_'),
+);
+
+export function createObservation(options: ObservationOptions): Observation {
+  const verdictOf = createVerdict(options);
+  const tally = createTally();
+  const perKey = options.perKey === undefined ? undefined : createPrincipalCounts(options.perKey);
+  const seen = createPrincipalsSeen(MAX_PRINCIPALS);
+  const connections = { rest: new Connections(), grpc: new Connections() };
+  const figures = createProcessFigures();
+  return {
+    observe(exchange, outcome) {
+      const verdict = verdictOf(exchange);
+      const now = performance.now();
+      tally.count(exchange, outcome, verdict, now);
+      perKey?.count(exchange.principal, verdict);
+      seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
+    },
+    connections,
+    snapshot: (tokens, details) => ({
+      tally: tally.snapshot(),
+      inFlight: { rest: connections.rest.inFlight(), grpc: connections.grpc.inFlight() },
+      listeners: { rest: connections.rest.counts(), grpc: connections.grpc.counts() },
+      tokens,
+      perKey: perKey?.snapshot() ?? [],
+      process: figures.read(),
+      lostLines: stderrDestination().dropped(),
+      ...(details.includes('principals')
+        ? { principals: seen.snapshot(performance.timeOrigin + performance.now()) }
+        : {}),
+      ...(details.includes('connections') ? { connections: listed(connections) } : {}),
+    }),
+    close: () => figures.close(),
+  };
+}
+
+function listed({ rest, grpc }: Observation['connections']): NonNullable<Observed['connections']> {
+  const [first, second] = [rest.listed(MAX_CONNECTIONS), grpc.listed(MAX_CONNECTIONS)];
+  const connections = [...first.connections, ...second.connections].slice(0, MAX_CONNECTIONS);
+  return { total: first.total + second.total, connections };
+}

@@ -1,0 +1,79 @@
+import type { Exchange } from '../exchange.ts';
+import type { Target } from '../policy/operation.ts';
+import type { firstRefusal } from '../policy/rules.ts';
+
+/** What became of an exchange. */
+export const DECISIONS = ['permit', 'denied', 'would_deny', 'fault'] as const;
+export type DecisionLabel = (typeof DECISIONS)[number];
+
+export type Reason =
+  | 'none'
+  /** Refused: by kind of the refusal, by a rule of the policy, or because the body nests too deeply. */
+  | 'authentication'
+  | 'access'
+  | 'rule'
+  | 'unknown'
+  | 'request'
+  | 'nesting'
+  /** Not settled: a fault of ours, of upstream, or something that has to be there first. */
+  | 'fault'
+  | 'upstream_unreachable'
+  | 'upstream_broken'
+  | 'upstream_busy'
+  | 'upstream_timeout'
+  | 'audit'
+  | 'revocation'
+  | 'shutdown';
+
+const DENIED: readonly Reason[] = ['authentication', 'access', 'rule', 'unknown', 'request', 'nesting'];
+const FAULTS: readonly Reason[] = [
+  ...(['fault', 'upstream_unreachable', 'upstream_broken', 'upstream_busy', 'upstream_timeout'] as const),
+  ...(['audit', 'revocation', 'shutdown'] as const),
+];
+
+/** Every decision with every reason it can have: a fixed list, whatever clients send. */
+export const VERDICTS: readonly { readonly decision: DecisionLabel; readonly reason: Reason }[] = Object.freeze([
+  { decision: 'permit', reason: 'none' },
+  ...DENIED.map((reason) => ({ decision: 'denied', reason }) as const),
+  ...DENIED.map((reason) => ({ decision: 'would_deny', reason }) as const),
+  ...FAULTS.map((reason) => ({ decision: 'fault', reason }) as const),
+]);
+
+const PERMIT = 0;
+const FIRST = { denied: 1, wouldDeny: 1 + DENIED.length, fault: 1 + 2 * DENIED.length } as const;
+
+/** What the policy tells of a refusal that the refusal itself does not say. */
+export interface VerdictOptions {
+  /** Reasons of their own, by the text of a request that makes no sense or of a fault. No such text is a client's. */
+  readonly reasons: ReadonlyMap<string, Reason>;
+  readonly firstRefusal: typeof firstRefusal;
+}
+
+/** Gives the place in `VERDICTS` of an exchange that has ended. */
+export function createVerdict({ reasons, firstRefusal }: VerdictOptions): (exchange: Exchange) => number {
+  const byRule = ({ principal, resolution, references }: Exchange): boolean => {
+    const rules = principal?.bounds?.enforced;
+    if (!rules || !resolution) return false;
+    const target = named(resolution.target, references?.target);
+    return firstRefusal(rules, resolution.operation, target, references) !== undefined;
+  };
+  return (exchange) => {
+    const { refusal, shadowed } = exchange;
+    if (refusal === undefined && shadowed === undefined) return PERMIT;
+    if (refusal === undefined) {
+      const why = shadowed?.denial.why ?? 'access';
+      const reason = shadowed?.rule !== 'policy' ? 'rule' : why === 'fault' ? 'request' : why;
+      return FIRST.wouldDeny + DENIED.indexOf(reason);
+    }
+    const special = refusal.why === 'fault' || refusal.why === 'request' ? reasons.get(refusal.message) : undefined;
+    const reason = special ?? refusal.why;
+    const fault = FAULTS.indexOf(reason);
+    if (fault !== -1) return FIRST.fault + fault;
+    if (refusal.why === 'access' && byRule(exchange)) return FIRST.denied + DENIED.indexOf('rule');
+    return FIRST.denied + Math.max(0, DENIED.indexOf(reason));
+  };
+}
+
+function named(target: Target, name: string | undefined): Target {
+  return target.kind === 'in-message' && name !== undefined ? { kind: 'collection', name } : target;
+}

@@ -1,0 +1,250 @@
+import t from 'tap';
+import { ConfigError } from '../../src/config/problem.ts';
+import { grpcClient, restClient, restOutcome } from '../support/clients.ts';
+import { KEYS } from '../support/gateway.ts';
+import { ADMIN_TOKEN, askAdmin, startSupervised } from '../support/admin-gateway.ts';
+
+const TOKEN = { 'gateway.admin.token': ADMIN_TOKEN };
+const EVERY_PAGE = [
+  ['GET', '/-/status'],
+  ['GET', '/-/principals'],
+  ['GET', '/-/connections'],
+  ['POST', '/-/reload'],
+] as const;
+
+t.test('who has the token reads and changes, everybody else only scrapes and probes', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  const statuses = async (token?: string) => {
+    const answers: Record<string, number> = {};
+    for (const path of ['/metrics', '/-/live', '/-/ready']) {
+      answers[path] = (await askAdmin(gateway.admin, path, token === undefined ? {} : { token })).status;
+    }
+    for (const [method, path] of EVERY_PAGE) {
+      const answer = await askAdmin(gateway.admin, path, token === undefined ? { method } : { method, token });
+      answers[path] = answer.status;
+      if (answer.status === 401) t.equal(answer.headers['www-authenticate'], 'Bearer');
+      t.notMatch(answer.text, new RegExp(`${ADMIN_TOKEN}|wrong-token`), `${path} repeats no token`);
+    }
+    return answers;
+  };
+  const open = { '/metrics': 200, '/-/live': 200, '/-/ready': 200 };
+  const all = (status: number) => Object.fromEntries(EVERY_PAGE.map(([, path]) => [path, status]));
+  t.strictSame(await statuses(ADMIN_TOKEN), { ...open, ...all(200) }, 'with the token');
+  t.strictSame(await statuses(), { ...open, ...all(401) }, 'without one');
+  t.strictSame(await statuses('wrong-token'), { ...open, ...all(401) }, 'with another');
+  t.strictSame(await statuses(KEYS.admin), { ...open, ...all(401) }, "with qdrant's admin key");
+  t.strictSame(
+    gateway.acts.map(({ method, result }) => [method, result]),
+    [
+      ['gateway_reload', 'ok'],
+      ['gateway_reload', 'denied'],
+      ['gateway_reload', 'denied'],
+      ['gateway_reload', 'denied'],
+    ],
+    'the audit is told of every attempt to change something',
+  );
+});
+
+t.test('without a configured token there is nothing that needs one', async (t) => {
+  const gateway = await startSupervised();
+  t.teardown(gateway.close);
+  for (const [method, path] of EVERY_PAGE) {
+    t.equal((await askAdmin(gateway.admin, path, { method, token: '' })).status, 404, path);
+  }
+  t.equal((await askAdmin(gateway.admin, '/metrics')).status, 200);
+});
+
+t.test(
+  'metrics ask for the token where they are protected, and everywhere beyond loopback once there is one',
+  async (t) => {
+    const cases = [
+      ['on loopback', TOKEN, [200, 200]],
+      ['on loopback, protected', { ...TOKEN, 'gateway.admin.protect_metrics': true }, [401, 200]],
+      ['beyond loopback', { ...TOKEN, 'gateway.admin.host': '0.0.0.0' }, [401, 200]],
+      ['beyond loopback without a token', { 'gateway.admin.host': '0.0.0.0' }, [200, 200]],
+    ] as const;
+    for (const [name, settings, expected] of cases) {
+      const gateway = await startSupervised({ settings });
+      const without = await askAdmin(gateway.admin, '/metrics');
+      const having = await askAdmin(gateway.admin, '/metrics', { token: ADMIN_TOKEN });
+      t.strictSame([without.status, having.status], expected, name);
+      t.equal((await askAdmin(gateway.admin, '/-/ready')).status, 200, `${name}: probes never ask`);
+      await gateway.close();
+    }
+  },
+);
+
+t.test('what cannot be is refused at the start', async (t) => {
+  const cases = [
+    ['gateway.admin.protect_metrics', { 'gateway.admin.protect_metrics': true }],
+    ['gateway.admin.enable_tls', { 'gateway.admin.enable_tls': true }],
+    ['gateway.admin.port', { 'gateway.admin.port': 6999, 'service.http_port': 6999 }],
+  ] as const;
+  for (const [place, settings] of cases) {
+    const error = await startSupervised({ settings }).catch((error: unknown) => error);
+    t.strictSame(error instanceof ConfigError && error.problems.map((problem) => problem.place), [place]);
+  }
+});
+
+t.test('a page of the web cannot read it through a name of its own', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  const cases = [
+    ['localhost', 200],
+    ['localhost:9091', 200],
+    [`127.0.0.1:${gateway.admin}`, 200],
+    ['127.1.2.3', 200],
+    ['[::1]:80', 200],
+    ['LOCALHOST', 200],
+    ['rebound.example', 421],
+    ['localhost.example', 421],
+    ['127.0.0.1.example', 421],
+    ['evil.example:9091', 421],
+    ['localhost@evil.example', 421],
+    ['10.0.0.1', 421],
+  ] as const;
+  for (const [host, status] of cases) {
+    const answer = await askAdmin(gateway.admin, '/metrics', { headers: { host } });
+    t.equal(answer.status, status, host);
+    t.equal(answer.headers['access-control-allow-origin'], undefined);
+  }
+  const beyond = await startSupervised({ settings: { 'gateway.admin.host': '0.0.0.0' } });
+  t.teardown(beyond.close);
+  t.equal((await askAdmin(beyond.admin, '/-/live', { headers: { host: 'gateway.internal' } })).status, 200);
+});
+
+t.test('requests that make no sense are told what does, and nothing of them is repeated', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  const json = { 'content-type': 'application/json' };
+  const cases = [
+    ['an unknown member', '/-/reload', { headers: json, body: '{"secret":"s3cr3t"}' }, 400, /^body: unknown member/],
+    ['a broken body', '/-/reload', { headers: json, body: '{"s3cr3t' }, 400, /^body: must be one JSON object/],
+    ['a large body', '/-/reload', { headers: json, body: `{"a":"${'s3cr3t'.repeat(4000)}"}` }, 413, /^body: at most/],
+    ['another type', '/-/reload', { headers: { 'content-type': 'text/s3cr3t' }, body: 's3cr3t' }, 415, /^content-type/],
+    ['an unknown parameter', '/-/status?s3cr3t=1', { method: 'GET' }, 400, /^query: unknown parameter/],
+    ['an unknown page', '/-/s3cr3t', { method: 'GET' }, 404, /pages: GET \/metrics, /],
+    ['another method', '/-/status', { method: 'DELETE' }, 404, /pages: GET \/metrics, /],
+    ['a revocation where none is kept', '/-/revoke', { headers: json, body: '{}' }, 404, /pages/],
+    ['a preflight', '/-/reload', { method: 'OPTIONS', headers: { origin: 'http://a.example' } }, 404, /pages/],
+  ] as const;
+  for (const [name, path, request, status, error] of cases) {
+    const answer = await askAdmin(gateway.admin, path, { method: 'POST', token: ADMIN_TOKEN, ...request });
+    t.equal(answer.status, status, name);
+    t.match((JSON.parse(answer.text) as { error: string }).error, error, name);
+    t.notMatch(answer.text, /s3cr3t/, name);
+  }
+  t.strictSame(gateway.acts, [], 'none of it changed anything');
+});
+
+t.test('a reload through the port is taken, and one that cannot be leaves everything as it was', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  const reload = () => askAdmin(gateway.admin, '/-/reload', { method: 'POST', token: ADMIN_TOKEN });
+  const status = async () => JSON.parse((await askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN })).text);
+  const taken = await reload();
+  t.match(JSON.parse(taken.text), { ok: true, cause: 'admin', generation: 2, warnings: [], restart_needed: [] });
+  t.match(await status(), { generation: 2, reloads: { ok: 1, failed: 0, last: { ok: true } } });
+  const good = gateway.next;
+  gateway.next = () => {
+    throw new ConfigError([{ place: 'service.api_key', message: 'is nothing' }]);
+  };
+  const refused = await reload();
+  t.equal(refused.status, 422);
+  t.match(JSON.parse(refused.text), { ok: false, cause: 'admin', problems: ['service.api_key: is nothing'] });
+  t.match(await status(), { generation: 2, reloads: { ok: 1, failed: 1, last: { ok: false } } });
+  t.equal(await restOutcome(restClient(gateway, KEYS.admin).getCollections()), 'ok');
+  // A token that a reload takes away or sets counts from then on.
+  gateway.next = () => {
+    const state = good();
+    const admin = { ...state.config.gateway.admin, token: 'another-token' };
+    return { ...state, config: { ...state.config, gateway: { ...state.config.gateway, admin } } };
+  };
+  t.equal((await reload()).status, 200);
+  t.equal((await reload()).status, 401, 'the old token');
+  t.equal((await askAdmin(gateway.admin, '/-/status', { token: 'another-token' })).status, 200, 'the new one');
+});
+
+t.test('the status page tells what is in force', async (t) => {
+  const gateway = await startSupervised({
+    settings: { ...TOKEN, 'service.enable_tls': true, 'gateway.mode': 'shadow' },
+  });
+  t.teardown(gateway.close);
+  const { text } = await askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN });
+  const status = JSON.parse(text);
+  const expiry = status.certificates[0];
+  t.match(status, {
+    version: /^\d+\.\d+\.\d+$/,
+    mode: 'shadow',
+    protecting: false,
+    draining: false,
+    generation: 1,
+    reloads: { ok: 0, failed: 0, last: null },
+    listeners: [
+      { protocol: 'rest', host: '127.0.0.1', port: gateway.rest.port, tls: true },
+      { protocol: 'grpc', host: '127.0.0.1', port: gateway.grpc.port, tls: true },
+    ],
+    upstream: { rest: true, grpc: true, version: '1.18.3' },
+    workers: { wanted: 1, serving: 1, processes: [{ pid: process.pid, generation: 1 }] },
+    revocations: null,
+    audit: null,
+    log: { lost_lines: 0 },
+  });
+  t.strictSame(status.certificates.length, 1);
+  t.equal(expiry.certificate, 'listener');
+  t.ok(Math.abs(Date.parse(expiry.expires_at) - Date.now() - expiry.expires_in_seconds * 1000) < 60_000);
+  t.notMatch(text, new RegExp(`${KEYS.admin}|${ADMIN_TOKEN}`));
+});
+
+t.test('principals and connections show who asks, and only on what', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  await restOutcome(restClient(gateway, KEYS.readOnly).getCollections());
+  await restOutcome(
+    restClient(gateway, KEYS.readOnly).createCollection('books', { vectors: { size: 1, distance: 'Dot' } }),
+  );
+  await restOutcome(restClient(gateway, 'wrong').getCollections());
+  await grpcClient(gateway, KEYS.admin).api('collections').list({});
+  const principals = await askAdmin(gateway.admin, '/-/principals', { token: ADMIN_TOKEN });
+  const shown = JSON.parse(principals.text);
+  const seen = shown.principals.map(({ last_seen: at, ...rest }: { last_seen: string }) => {
+    t.ok(Math.abs(Date.parse(at) - Date.now()) < 60_000, at);
+    return rest;
+  });
+  const remote = { subject: null, last_remote: '127.0.0.1' };
+  t.strictSame(
+    [shown.total, seen],
+    [
+      2,
+      [
+        { key: 'api_key', subject: null, protocol: 'grpc', allowed: 1, denied: 0, last_remote: '127.0.0.1' },
+        {
+          key: 'read_only_api_key',
+          ...{ subject: null, protocol: 'rest', allowed: 1, denied: 1 },
+          ...{ last_remote: remote.last_remote },
+        },
+      ],
+    ],
+  );
+  const { text } = await askAdmin(gateway.admin, '/-/connections', { token: ADMIN_TOKEN });
+  const { total, connections } = JSON.parse(text);
+  t.equal(total, connections.length);
+  const kinds = new Set(connections.map(({ protocol }: { protocol: string }) => protocol));
+  t.strictSame([...kinds].sort(), ['grpc', 'http/1.1']);
+  const requests = connections.reduce((sum: number, { requests }: { requests: number }) => sum + requests, 0);
+  t.equal(requests, 4, 'every request was on one of them');
+  t.match(connections[0], { remote: '127.0.0.1', open: 0, tls: null });
+});
+
+t.test('over TLS it has the certificate of the listeners, and the new one after a reload', async (t) => {
+  const gateway = await startSupervised({
+    settings: { ...TOKEN, 'service.enable_tls': true, 'gateway.admin.enable_tls': true },
+  });
+  t.teardown(gateway.close);
+  const over = { ca: gateway.ca, token: ADMIN_TOKEN };
+  t.equal((await askAdmin(gateway.admin, '/-/status', over)).status, 200);
+  await t.rejects(askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN }), 'plain HTTP is not answered');
+  t.equal((await askAdmin(gateway.admin, '/-/reload', { ...over, method: 'POST' })).status, 200);
+  t.equal((await askAdmin(gateway.admin, '/-/status', over)).status, 200);
+});

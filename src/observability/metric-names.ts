@@ -26,7 +26,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   outcome: ['hit', 'miss'],
   result: ['ok', 'failed'],
   certificate: CERTIFICATES,
-  quantile: ['p50', 'p99', 'max'],
+  statistic: ['p50', 'p99', 'max'],
   mode: ['user', 'system'],
   source: ['redis', 'file'],
   sink: undefined,
@@ -146,7 +146,7 @@ export const METRICS = {
   event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late timers of the event loop are, over the last ten seconds or more',
-    labels: ['worker', 'quantile'],
+    labels: ['worker', 'statistic'],
   },
   event_loop_busy_seconds_total: {
     type: 'counter',

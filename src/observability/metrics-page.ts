@@ -186,9 +186,9 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
   process_start_timestamp_seconds: ({ snapshots }) => byWorker(snapshots, ({ startedAt }) => [one(startedAt)]),
   event_loop_delay_seconds: ({ snapshots }) =>
     byWorker(snapshots, ({ delay }) => [
-      one(delay.p50, { quantile: 'p50' }),
-      one(delay.p99, { quantile: 'p99' }),
-      one(delay.max, { quantile: 'max' }),
+      one(delay.p50, { statistic: 'p50' }),
+      one(delay.p99, { statistic: 'p99' }),
+      one(delay.max, { statistic: 'max' }),
     ]),
   event_loop_busy_seconds_total: ({ snapshots }) => byWorker(snapshots, ({ busy }) => [one(busy)]),
   build_info: ({ version }) => [one(1, { version, node: process.versions.node })],

@@ -18,6 +18,7 @@ const AREAS: ReadonlyMap<string, Group | 'points'> = new Map([
   ['local_shard', 'points'],
   ['Points', 'points'],
   ['collections', 'collections'],
+  ['collection', 'collections'],
   ['aliases', 'collections'],
   ['shard_keys', 'collections'],
   ['vectors', 'collections'],

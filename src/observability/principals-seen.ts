@@ -14,7 +14,7 @@ export interface SeenPrincipal {
   readonly lastRemote: string;
 }
 
-/** Who asked within the last hour. */
+/** Who asked within the last hour, which is counted in pieces of five minutes. */
 export interface PrincipalsSeen {
   /** @param now milliseconds since 1970 */
   readonly count: (exchange: Exchange, allowed: boolean, now: number) => void;
@@ -101,7 +101,10 @@ export function createPrincipalsSeen(max: number): PrincipalsSeen {
     },
     snapshot(now) {
       for (const [name, entry] of entries) if (now - entry.lastSeen > BUCKET_MS * BUCKETS) forget(entries, name);
-      return [...entries.values()].map((entry) => entry.snapshot(now)).sort((a, b) => b.lastSeen - a.lastSeen);
+      return [...entries.values()]
+        .map((entry) => entry.snapshot(now))
+        .filter(({ allowed, denied }) => allowed + denied > 0)
+        .sort((a, b) => b.lastSeen - a.lastSeen);
     },
   };
 }

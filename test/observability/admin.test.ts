@@ -1,5 +1,10 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { ConfigError } from '../../src/config/problem.ts';
+import { type AdminAct, createAdminListener } from '../../src/observability/admin-listener.ts';
 import { grpcClient, restClient, restOutcome } from '../support/clients.ts';
 import { KEYS } from '../support/gateway.ts';
 import { ADMIN_TOKEN, askAdmin, startSupervised } from '../support/admin-gateway.ts';
@@ -245,6 +250,60 @@ t.test('over TLS it has the certificate of the listeners, and the new one after 
   const over = { ca: gateway.ca, token: ADMIN_TOKEN };
   t.equal((await askAdmin(gateway.admin, '/-/status', over)).status, 200);
   await t.rejects(askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN }), 'plain HTTP is not answered');
+  const made = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-other-certs-')));
+  const [cert, key, ca] = [made.cert, made.key, made.ca].map((file) => readFileSync(file));
+  const good = gateway.next;
+  gateway.next = () => {
+    const state = good();
+    const tls = cert && key ? { ...state.secrets.tls, cert, key, clientCa: null } : null;
+    return { ...state, secrets: { ...state.secrets, tls } };
+  };
   t.equal((await askAdmin(gateway.admin, '/-/reload', { ...over, method: 'POST' })).status, 200);
-  t.equal((await askAdmin(gateway.admin, '/-/status', over)).status, 200);
+  await t.rejects(askAdmin(gateway.admin, '/-/status', over), 'the old CA has not signed the new certificate');
+  t.equal((await askAdmin(gateway.admin, '/-/status', { ...over, ...(ca ? { ca } : {}) })).status, 200);
+});
+
+t.test('revocations go to who keeps them, as they came, and only with the token', async (t) => {
+  const asked: unknown[] = [];
+  const acts: AdminAct[] = [];
+  const nothing = async () => ({});
+  const listener = await createAdminListener({
+    ...{ host: '127.0.0.1', port: 0, tls: undefined, token: () => ADMIN_TOKEN, protectMetrics: () => false },
+    source: {
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      ready: async () => ({ ready: true, listeners: 'up', keys: 'loaded', upstream: { rest: 'off', grpc: 'off' } }),
+      ...{ status: nothing, principals: nothing, connections: nothing },
+      reload: async () => ({ ok: true, body: {} }),
+      revoke: async (request) => {
+        asked.push(request);
+        const { kind } = Object(request) as { kind?: unknown };
+        if (kind !== 'subject') return { ok: false, problems: ['kind: must be one of token, subject, key, before'] };
+        return { ok: true, entry: Object(request), stored: 'memory', warnings: [] };
+      },
+      revocations: () => ({ entries: [{ kind: 'subject', value: 'ada' }], unknown: false, sources: [] }),
+      acted: (act) => acts.push(act),
+      ...{ refused: () => undefined, fault: () => undefined },
+    },
+  });
+  t.teardown(listener.close);
+  const { port } = listener.address;
+  const headers = { 'content-type': 'application/json' };
+  const revoke = (body: string, token = ADMIN_TOKEN) =>
+    askAdmin(port, '/-/revoke', { method: 'POST', token, headers, body });
+  const good = { kind: 'subject', value: 'ada' };
+  t.match(await revoke(JSON.stringify(good)), { status: 200, text: /^\{"ok":true/ });
+  t.match(await revoke('{"kind":"everything"}'), { status: 400, text: /kind: must be one of/ });
+  t.match(await revoke(''), { status: 400 });
+  t.equal((await revoke(JSON.stringify(good), 'wrong')).status, 401);
+  t.strictSame(asked, [good, { kind: 'everything' }], 'what has no token, or no sense, gets no further');
+  t.equal((await askAdmin(port, '/-/revocations', { token: ADMIN_TOKEN })).status, 200);
+  t.equal((await askAdmin(port, '/-/revocations')).status, 401);
+  t.strictSame(
+    acts.map(({ method, result }) => [method, result]),
+    [
+      ['gateway_revoke', 'ok'],
+      ['gateway_revoke', 'failed'],
+      ['gateway_revoke', 'denied'],
+    ],
+  );
 });

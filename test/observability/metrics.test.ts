@@ -1,8 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
+import { loadConfig } from '../../src/config/load.ts';
+import { NO_POLICY } from '../../src/config/policy-file.ts';
+import { loadSecrets } from '../../src/config/secrets.ts';
+import type { State } from '../../src/config/state.ts';
+import { createGateway } from '../../src/gateway.ts';
 import { LABEL_VALUES, METRICS, PREFIX } from '../../src/observability/metric-names.ts';
 import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
+import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/supervised.ts';
 import { makeToken } from '../support/tokens.ts';
@@ -297,4 +303,24 @@ t.test('the metrics of upstream pass through the gateway as they are', async (t)
     ]),
     [200, 401],
   );
+});
+
+t.test('without an admin port nothing is observed', async (t) => {
+  const upstream = await startFakeQdrant();
+  const stateOf = (port: number | null): State => {
+    const defaults = {
+      ...{ 'service.host': '127.0.0.1', 'service.http_port': 0, 'service.grpc_port': 0, log_level: 'off' },
+      ...{ 'service.api_key': KEYS.admin, 'gateway.admin.port': port },
+      ...{ 'gateway.upstream.rest_url': upstream.restUrl, 'gateway.upstream.grpc_url': upstream.grpcUrl },
+    };
+    const { config } = loadConfig({ env: {}, defaults });
+    return { config, secrets: loadSecrets(config).secrets, policy: NO_POLICY };
+  };
+  for (const port of [null, 0]) {
+    const gateway = await createGateway(stateOf(port));
+    await gateway.start();
+    t.equal(gateway.snapshot().observed === undefined, port === null, `admin port ${port}`);
+    await gateway.stop(0);
+  }
+  await upstream.close();
 });

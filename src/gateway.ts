@@ -117,7 +117,11 @@ export async function createGateway(
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
   const observation = observationOf(config);
-  const recording = [...(observation ? [observation.observe] : []), ...(audit ? [audit.observe] : []), ...(tracing ? [tracing.observe] : [])];
+  const recording = [
+    ...(observation ? [observation.observe] : []),
+    ...(audit ? [audit.observe] : []),
+    ...(tracing ? [tracing.observe] : []),
+  ];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
   const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
   const parts = createParts(authenticator, policy, watching, admitting(audit, tracing), log);

@@ -1,9 +1,9 @@
 import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './admin-access.ts';
 import type { Readiness } from './admin-pages.ts';
 import type { MetricsPage } from './metrics-page.ts';
-import type { RevocationReport, Revoked } from '../revocation/report.ts';
 
 /** Something the admin port changed, or was asked to without the token. For the audit. */
 export interface AdminAct {

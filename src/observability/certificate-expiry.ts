@@ -14,7 +14,10 @@ const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUST
 const known = new WeakMap<Buffer, number | undefined>();
 
 /** Of everything in force; what cannot be read is left out. */
-export function certificateExpiries({ tls, upstreamCa }: Pick<Secrets, 'tls' | 'upstreamCa'>): readonly CertificateExpiry[] {
+export function certificateExpiries({
+  tls,
+  upstreamCa,
+}: Pick<Secrets, 'tls' | 'upstreamCa'>): readonly CertificateExpiry[] {
   const found = [
     ['listener', tls?.cert],
     ['client_ca', tls?.clientCa],

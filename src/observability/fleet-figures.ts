@@ -1,6 +1,6 @@
+import type { AuditSnapshot } from '../audit/audit.ts';
 import type { ConnectionCounts } from '../connections.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
-import type { AuditSnapshot } from '../audit/audit.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
 

@@ -1,12 +1,12 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
-import type { Learned } from '../policy/learn.ts';
-import type { TracingSnapshot } from './tracing.ts';
 import type { ClientConnection, ConnectionCounts } from '../connections.ts';
+import type { Learned } from '../policy/learn.ts';
 import type { CertificateExpiry } from './certificate-expiry.ts';
 import type { PrincipalCount } from './principal-counts.ts';
 import type { SeenPrincipal } from './principals-seen.ts';
 import type { ProcessFigures } from './process-figures.ts';
 import type { TallySnapshot } from './tally.ts';
+import type { TracingSnapshot } from './tracing.ts';
 
 /**
  * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and

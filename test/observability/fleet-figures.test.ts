@@ -1,9 +1,9 @@
 import t from 'tap';
 import { createFleetFigures } from '../../src/observability/fleet-figures.ts';
 import type { GatewaySnapshot } from '../../src/observability/snapshot.ts';
+import { ADMIN_TOKEN, askAdmin, seriesOf, startSupervised } from '../support/admin-gateway.ts';
 import { until } from '../support/clients.ts';
 import { KEYS } from '../support/gateway.ts';
-import { ADMIN_TOKEN, askAdmin, seriesOf, startSupervised } from '../support/supervised.ts';
 
 /** A process that has counted `count` of everything. */
 function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
@@ -12,7 +12,13 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
   const delay = { p50: 0, p99: 0, max: 0 };
   return {
     ...{ pid, generation: 1, protecting: true, rulesInShadow: 0, certificates: [] },
-    audit: { refused: count, sinks: [{ name: 'file', written: count, dropped: 0, queued: 0, fault: undefined }] },
+    learned: undefined,
+    tracing: undefined,
+    audit: {
+      events: count,
+      refused: count,
+      sinks: [{ name: 'file', written: count, dropped: 0, queued: 0, fault: undefined }],
+    },
     observed: {
       tally: {
         requests: [[pid, count]],

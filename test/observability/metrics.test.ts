@@ -6,11 +6,11 @@ import { loadSecrets } from '../../src/config/secrets.ts';
 import type { State } from '../../src/config/state.ts';
 import { createGateway } from '../../src/gateway.ts';
 import { LABEL_VALUES, METRICS, PREFIX } from '../../src/observability/metric-names.ts';
+import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
 import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
-import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/supervised.ts';
 import { makeToken } from '../support/tokens.ts';
 
 const page = async ({ admin }: Supervised) => seriesOf((await askAdmin(admin, '/metrics')).text);
@@ -96,10 +96,10 @@ t.test('counters say exactly what was sent on both protocols, allowed beside ref
     [`{protocol=rest,group=points.read,${denied}=nesting,status=4xx}`]: 1,
     [`{protocol=rest,group=unlisted,${denied}=unknown,status=4xx}`]: 1,
     '{protocol=rest,group=service,decision=permit,reason=none,status=2xx}': 1,
-    '{protocol=grpc,group=collections,decision=permit,reason=none,status=unread}': 2,
+    '{protocol=grpc,group=collections,decision=permit,reason=none,status=2xx}': 2,
     [`{protocol=grpc,group=collections,${denied}=authentication,status=4xx}`]: 1,
     [`{protocol=grpc,group=collections,${denied}=access,status=4xx}`]: 1,
-    '{protocol=grpc,group=points.read,decision=permit,reason=none,status=unread}': 1,
+    '{protocol=grpc,group=points.read,decision=permit,reason=none,status=2xx}': 1,
     [`{protocol=grpc,group=points.read,${denied}=access,status=4xx}`]: 1,
     [`{protocol=grpc,group=unlisted,${denied}=unknown,status=4xx}`]: 1,
   });

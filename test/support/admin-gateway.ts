@@ -71,7 +71,14 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
       ...settings,
     };
     const { config, warnings } = loadConfig({ env: {}, defaults });
-    return { config, secrets: loadSecrets(config).secrets, policy: options.policy ?? NO_POLICY, warnings, files: [] };
+    return {
+      config,
+      secrets: loadSecrets(config).secrets,
+      policy: options.policy ?? NO_POLICY,
+      warnings,
+      files: [],
+      stamps: new Map(),
+    };
   };
   const acts: AdminAct[] = [];
   const held = { next: () => stateOf() };

@@ -4,12 +4,7 @@ import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
 import { grpcAddress, restUpstreamOptions } from './listeners.ts';
-import {
-  type AdminAct,
-  type AdminListener,
-  type AdminSource,
-  createAdminListener,
-} from './observability/admin-listener.ts';
+import { type AdminListener, type AdminSource, createAdminListener } from './observability/admin-listener.ts';
 import {
   connectionsOf,
   type ListenerState,
@@ -46,15 +41,13 @@ export interface AdminPort {
 
 export interface AdminPortOptions {
   readonly state: State;
-  readonly fleet: Pick<Fleet, 'snapshots'>;
+  readonly fleet: Pick<Fleet, 'snapshots' | 'act'>;
   readonly operator: Operator;
   /** Processes that were asked for. */
   readonly workers: number;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Everything that is changed, or was to be changed, through the port; for the audit. */
-  readonly acted: (act: AdminAct) => void;
 }
 
 /** `undefined` when none is configured. */
@@ -134,7 +127,7 @@ class Port implements AdminPort {
   }
 
   #source(): AdminSource {
-    const { fleet, operator, log, acted } = this.#options;
+    const { fleet, operator, log, now } = this.#options;
     return {
       metrics: async (format) => await renderMetrics(await this.#facts(), format),
       ready: () => this.#ready(),
@@ -160,7 +153,9 @@ class Port implements AdminPort {
       acted: (act) => {
         const level = act.result === 'ok' ? 'info' : 'warn';
         log[level]({ ...act }, 'the admin port was asked for a change');
-        acted(act);
+        fleet
+          .act({ ...act, at: now() })
+          .catch((error: unknown) => log.error(describeFault(error), 'an act was not audited'));
       },
       refused: () => {
         this.#refused += 1;

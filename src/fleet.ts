@@ -1,3 +1,4 @@
+import type { AdminAct } from './audit/act.ts';
 import type { State } from './config/state.ts';
 import type { Applied, Listening } from './gateway.ts';
 import type { Revocations } from './identity/revocations.ts';
@@ -12,5 +13,7 @@ export interface Fleet {
   setRevocations(revocations: Revocations): Promise<void>;
   /** One for each process that serves. @param details what is shown beside the figures */
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
+  /** Writes down what was done through the admin port, once, where anything is audited. */
+  act(act: AdminAct): Promise<void>;
   stop(graceMs: number): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { SecureContextOptions } from 'node:tls';
+import { type AdminAct, actEvent } from './audit/act.ts';
 import { type Audit, createAudit } from './audit/audit.ts';
 import { ConfigError, type Problem } from './config/problem.ts';
 import type { Config } from './config/schema.ts';
@@ -80,6 +81,8 @@ export interface Gateway {
   setRevocations(revocations: Revocations): void;
   /** What this process knows of itself. @param details what is shown beside the figures */
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
+  /** Writes down what was done through the admin port, where anything is audited. */
+  act(act: AdminAct): void;
   /** Takes nothing new, lets what is open finish within `graceMs`, cuts the rest. */
   stop(graceMs: number): Promise<void>;
 }
@@ -178,6 +181,7 @@ export async function createGateway(
       learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
       tracing: tracing?.snapshot(),
     }),
+    act: (act) => audit?.append(actEvent(act)),
     async stop(graceMs) {
       const end = performance.now() + graceMs;
       await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);

@@ -3,7 +3,6 @@ import type { LoadedState, State } from './config/state.ts';
 import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
 import { createLearnedWriter } from './learning/write.ts';
-import type { AdminAct } from './observability/admin-listener.ts';
 import { createLog, describeFault } from './observability/log.ts';
 import type { Operator } from './observability/operator.ts';
 import { createReloads, warnOfMode } from './reloads.ts';
@@ -24,13 +23,10 @@ export interface SupervisorOptions {
   readonly load: () => LoadedState;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
-  /** Everything that was changed, or was to be changed, through the admin port; for the audit. */
-  readonly acted?: (act: AdminAct) => void;
 }
 
 /** Puts a fleet under the care of one place: reloads, revocations, the admin port. */
-export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { state, load, now = Date.now, acted = () => undefined } = options;
+export async function createSupervisor({ state, load, now = Date.now }: SupervisorOptions): Promise<Supervisor> {
   const log = createLog(state.config.log_level);
   const settings = revocationSettings(state.config);
   const fleet: Fleet = await openFleet(state, {
@@ -68,7 +64,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     revoke: (request) => revocations.revoke(request),
     revocations: () => revocations.report(),
   };
-  const admin = createAdminPort({ state, fleet, operator, workers: workersOf(state.config), log, now, acted });
+  const admin = createAdminPort({ state, fleet, operator, workers: workersOf(state.config), log, now });
 
   return {
     ...operator,

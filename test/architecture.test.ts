@@ -55,8 +55,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
     ...['suspects.ts', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
   ],
-  'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability'],
-  workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability'],
+  'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability', 'audit'],
+  workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability', 'audit'],
   'version.ts': [],
   'admin-port.ts': [...['config', 'fleet.ts', 'gateway.ts', 'listeners.ts', 'observability', 'upstream', 'version.ts']],
   'supervisor.ts': [

@@ -1,16 +1,10 @@
 import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { AdminAct } from '../audit/act.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './admin-access.ts';
 import type { Readiness } from './admin-pages.ts';
 import type { MetricsPage } from './metrics-page.ts';
-
-/** Something the admin port changed, or was asked to without the token. For the audit. */
-export interface AdminAct {
-  readonly method: 'gateway_reload' | 'gateway_revoke';
-  readonly remote: string;
-  readonly result: 'ok' | 'failed' | 'denied';
-}
 
 /** What the pages show and the acts do. */
 export interface AdminSource {
@@ -22,7 +16,7 @@ export interface AdminSource {
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
   readonly revoke: (request: unknown) => Promise<Revoked>;
   readonly revocations: () => RevocationReport;
-  readonly acted: (act: AdminAct) => void;
+  readonly acted: (act: Omit<AdminAct, 'at'>) => void;
   readonly refused: () => void;
   readonly fault: (error: unknown) => void;
 }
@@ -122,7 +116,8 @@ function protect(app: FastifyInstance, { host, token, protectMetrics, source }: 
     if (expected === null && guard.token === 'needed') return await notFound(request, reply);
     if (expected !== null && bearsToken(request.headers.authorization, expected)) return;
     source.refused();
-    if (guard.act) source.acted({ method: guard.act, remote: request.ip, result: 'denied' });
+    if (guard.act)
+      source.acted({ method: guard.act, remote: request.ip, result: 'denied', durationMs: reply.elapsedTime });
     reply.header('www-authenticate', 'Bearer');
     return await say(reply, 401, 'the bearer token of the admin port is needed');
   });
@@ -205,13 +200,15 @@ function addActs(app: FastifyInstance, source: AdminSource): void {
       return await say(reply, 400, 'body: unknown member; a reload takes none, it reads what is configured');
     }
     const { ok, body } = await source.reload();
-    source.acted({ method: 'gateway_reload', remote: request.ip, result: ok ? 'ok' : 'failed' });
+    const result = ok ? 'ok' : 'failed';
+    source.acted({ method: 'gateway_reload', remote: request.ip, result, durationMs: reply.elapsedTime });
     return await reply.code(ok ? 200 : 422).send(body);
   });
   app.post('/-/revoke', { config: { guard: { token: 'needed', act: 'gateway_revoke' } } }, async (request, reply) => {
     if (hasQuery(request)) return await say(reply, 400, 'query: unknown parameter; what to revoke stands in the body');
     const revoked = await revoke(request.body ?? {});
-    source.acted({ method: 'gateway_revoke', remote: request.ip, result: revoked.ok ? 'ok' : 'failed' });
+    const result = revoked.ok ? 'ok' : 'failed';
+    source.acted({ method: 'gateway_revoke', remote: request.ip, result, durationMs: reply.elapsedTime });
     return await reply.code(revoked.ok ? 200 : 400).send(revoked);
   });
 }

@@ -3,6 +3,7 @@ import type { ConnectionCounts } from '../connections.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
+import type { TracingSnapshot } from './tracing.ts';
 
 /** Counters of all serving processes together, those that have ended included. */
 export interface FleetFigures {
@@ -12,14 +13,13 @@ export interface FleetFigures {
   readonly tokens: { readonly hits: number; readonly misses: number };
   readonly lostLines: number;
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
+  readonly spans: TracingSnapshot;
 }
-
-type Counted = Omit<FleetFigures, 'perKey'> & { readonly perKey: readonly PrincipalCount[] };
 
 /** Ended processes that are kept apart, in case one of them only did not answer in time. */
 const KEPT_APART = 64;
 
-const NOTHING: Counted = {
+const NOTHING: FleetFigures = {
   tally: { requests: [], gateway: [], upstream: [], whole: [], received: [], sent: [] },
   perKey: [],
   listeners: {
@@ -29,6 +29,7 @@ const NOTHING: Counted = {
   tokens: { hits: 0, misses: 0 },
   lostLines: 0,
   audit: { refused: 0, sinks: [] },
+  spans: { exported: 0, failed: 0 },
 };
 
 /**
@@ -38,16 +39,16 @@ const NOTHING: Counted = {
  * @param maxNames keys and subjects that are counted by name
  */
 export function createFleetFigures(maxNames: number): (snapshots: readonly GatewaySnapshot[]) => FleetFigures {
-  const last = new Map<string, Counted>();
+  const last = new Map<string, FleetFigures>();
   let ended = NOTHING;
   return (snapshots) => {
     const present = new Set<string>();
-    for (const { observed, audit } of snapshots) {
+    for (const { observed, audit, tracing } of snapshots) {
       if (!observed) continue;
       const name = `${observed.process.pid} ${observed.process.startedAt}`;
       present.add(name);
       last.delete(name);
-      last.set(name, countedOf(observed, audit));
+      last.set(name, countedOf(observed, audit, tracing));
     }
     for (const [name, counted] of last) {
       if (last.size - present.size <= KEPT_APART) break;
@@ -61,13 +62,14 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
 
 function countedOf(
   { tally, perKey, listeners, tokens, lostLines }: Observed,
-  audit: AuditSnapshot | undefined,
-): Counted {
-  return { tally, perKey, listeners, tokens, lostLines, audit: audit ?? NOTHING.audit };
+  audit: FleetFigures['audit'] = NOTHING.audit,
+  spans: FleetFigures['spans'] = NOTHING.spans,
+): FleetFigures {
+  return { tally, perKey, listeners, tokens, lostLines, audit, spans };
 }
 
-function add(all: readonly Counted[], maxNames: number): Counted {
-  const total = (of: (one: Counted) => number): number => all.reduce((sum, one) => sum + of(one), 0);
+function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
+  const total = (of: (one: FleetFigures) => number): number => all.reduce((sum, one) => sum + of(one), 0);
   const listener = (name: 'rest' | 'grpc') => ({
     accepted: total(({ listeners }) => listeners[name].accepted),
     refused: total(({ listeners }) => listeners[name].refused),
@@ -86,6 +88,7 @@ function add(all: readonly Counted[], maxNames: number): Counted {
       refused: total(({ audit }) => audit.refused),
       sinks: addSinks(all.flatMap(({ audit }) => audit.sinks)),
     },
+    spans: { exported: total(({ spans }) => spans.exported), failed: total(({ spans }) => spans.failed) },
   };
 }
 

@@ -132,6 +132,8 @@ export const METRICS = {
     help: 'Requests refused because they could not be written down',
     labels: [],
   },
+  spans_exported_total: { type: 'counter', help: 'Spans that the collector took', labels: [] },
+  spans_lost_total: { type: 'counter', help: 'Spans that the collector did not take', labels: [] },
   log_lines_lost_total: { type: 'counter', help: 'Log lines that nobody took', labels: [] },
   admin_refused_total: {
     type: 'counter',

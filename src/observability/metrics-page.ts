@@ -173,6 +173,8 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
   audit_dropped_total: ({ figures }) => figures.audit.sinks.map(({ name, dropped }) => one(dropped, { sink: name })),
   audit_queued: ({ snapshots }) => queued(snapshots),
   audit_refused_requests_total: ({ figures }) => [one(figures.audit.refused)],
+  spans_exported_total: ({ figures }) => [one(figures.spans.exported)],
+  spans_lost_total: ({ figures }) => [one(figures.spans.failed)],
   log_lines_lost_total: ({ figures }) => [one(figures.lostLines)],
   admin_refused_total: ({ adminRefused }) => [one(adminRefused)],
   processes: ({ snapshots }) => [one(snapshots.length)],

@@ -1,3 +1,4 @@
+import type { AdminAct } from '../audit/act.ts';
 import type { State } from '../config/state.ts';
 import type { Applied, Listening } from '../gateway.ts';
 import type { Revocations } from '../identity/revocations.ts';
@@ -9,6 +10,7 @@ export interface WorkerCalls {
   apply: { given: State; answer: Applied };
   revocations: { given: Revocations; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
+  act: { given: AdminAct; answer: null };
   stop: { given: number; answer: null };
 }
 

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { extname, join } from 'node:path';
+import type { AdminAct } from '../audit/act.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { State } from '../config/state.ts';
 import type { Fleet } from '../fleet.ts';
@@ -119,6 +120,11 @@ class Pool implements Fleet {
       [...this.#serving].map((worker) => worker.call('snapshot', details, SNAPSHOT_LIMIT)),
     );
     return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  async act(act: AdminAct): Promise<void> {
+    const [first] = this.#serving;
+    await first?.call('act', act, CALL_LIMIT);
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -25,6 +25,10 @@ const HANDLERS: Handlers = {
     return null;
   },
   snapshot: async (details) => serving().snapshot(details),
+  async act(act) {
+    serving().act(act);
+    return null;
+  },
   async stop(graceMs) {
     await gateway?.stop(graceMs);
     return null;

@@ -78,7 +78,13 @@ t.test('the dashboard asks only for what there is, and for everything that matte
     missing,
     [
       ...['token_cache_entries', 'last_reload_success_timestamp_seconds', 'generation', 'rules_in_shadow'],
-      ...['revocation_source_read_timestamp_seconds', 'admin_refused_total', 'process_start_timestamp_seconds'],
+      ...[
+        'revocation_source_read_timestamp_seconds',
+        'spans_exported_total',
+        'spans_lost_total',
+        'admin_refused_total',
+        'process_start_timestamp_seconds',
+      ],
       'build_info',
     ],
     'what is left out is on purpose',

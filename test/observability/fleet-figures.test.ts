@@ -13,7 +13,7 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
   return {
     ...{ pid, generation: 1, protecting: true, rulesInShadow: 0, certificates: [] },
     learned: undefined,
-    tracing: undefined,
+    tracing: { exported: count, failed: 0 },
     audit: {
       events: count,
       refused: count,
@@ -63,7 +63,10 @@ t.test('several processes are added up, and one that has ended stays counted', a
 });
 
 t.test('two workers behind one port are one gateway on the admin port', async (t) => {
-  const gateway = await startSupervised({ settings: { 'gateway.workers': 2, 'gateway.admin.token': ADMIN_TOKEN } });
+  const gateway = await startSupervised({
+    settings: { 'gateway.workers': 2, 'gateway.admin.token': ADMIN_TOKEN },
+    audit: true,
+  });
   t.teardown(gateway.close);
   const requests = 40;
   for (let i = 0; i < requests; i += 1) {
@@ -85,4 +88,7 @@ t.test('two workers behind one port are one gateway on the admin port', async (t
   t.match(JSON.parse(text), { total: 1, principals: [{ key: 'api_key', allowed: requests / 2, denied: 0 }] });
   const status = JSON.parse((await askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN })).text);
   t.match(status.workers, { wanted: 2, serving: 2 });
+  t.equal((await askAdmin(gateway.admin, '/-/reload', { method: 'POST', token: ADMIN_TOKEN })).status, 200);
+  await until(() => gateway.acts().length > 0, 'the audit is told');
+  t.strictSame(gateway.acts(), [['gateway_reload', 'ApiKey', 'admin_token', 'ok', undefined]], 'of one act once');
 });

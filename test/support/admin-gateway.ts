@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,6 @@ import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY, type PolicySettings } from '../../src/config/policy-file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { LoadedState } from '../../src/config/state.ts';
-import type { AdminAct } from '../../src/observability/admin-listener.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS } from './gateway.ts';
@@ -26,14 +25,16 @@ export interface Supervised {
   readonly ca: Buffer;
   /** What the next reload reads; throws what it throws. */
   next: () => LoadedState;
-  /** What the audit was told of the admin port. */
-  readonly acts: readonly AdminAct[];
+  /** What the audit log has of the admin port: method, kind of credential, result and error. */
+  readonly acts: () => readonly (readonly unknown[])[];
   readonly close: () => Promise<void>;
 }
 
 export interface SupervisedOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly policy?: PolicySettings;
+  /** Writes an audit log, which `acts` reads. */
+  readonly audit?: boolean;
   readonly upstream?: FakeQdrantOptions;
 }
 
@@ -65,6 +66,8 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
       'tls.key': made.key,
       log_level: 'off',
       'gateway.admin.port': 0,
+      'audit.enabled': options.audit === true,
+      'audit.dir': dir,
       'gateway.upstream.rest_url': upstream.restUrl,
       'gateway.upstream.grpc_url': upstream.grpcUrl,
       ...options.settings,
@@ -80,12 +83,11 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
       stamps: new Map(),
     };
   };
-  const acts: AdminAct[] = [];
+  const dir = mkdtempSync(join(tmpdir(), 'qdrant-gateway-acts-'));
   const held = { next: () => stateOf() };
   const supervisor = await createSupervisor({
     state: stateOf(),
     load: () => held.next(),
-    acted: (act) => acts.push(act),
   });
   const { rest, grpc, admin } = await supervisor.start();
   const scheme = stateOf().config.service.enable_tls ? 'https' : 'http';
@@ -96,11 +98,20 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
     grpc: { port: grpc?.port ?? 0, url: `${scheme}://localhost:${grpc?.port}` },
     admin: admin?.port ?? 0,
     ca: readFileSync(made.ca),
-    acts,
+    acts: () => actsIn(dir),
     close: async () => {
       await supervisor.stop(0);
       await upstream.close();
+      rmSync(dir, { recursive: true });
     },
+  });
+}
+
+function actsIn(dir: string): (readonly unknown[])[] {
+  const lines = readdirSync(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'));
+  return lines.filter(Boolean).flatMap((line) => {
+    const { method, auth_type, result, error, key } = JSON.parse(line) as Record<string, unknown>;
+    return String(method).startsWith('gateway_') ? [[method, auth_type, key, result, error]] : [];
   });
 }
 

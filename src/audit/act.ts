@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto';
+import type { AuditEvent } from './event.ts';
+
+/** Something the admin port changed, could not change, or was asked to change without the token. Plain data. */
+export interface AdminAct {
+  readonly method: 'gateway_reload' | 'gateway_revoke';
+  readonly remote: string;
+  readonly result: 'ok' | 'failed' | 'denied';
+  /** Milliseconds since 1970 at its end, and how long it took. */
+  readonly at: number;
+  readonly durationMs: number;
+}
+
+const ERRORS = { ok: undefined, failed: 'not carried out', denied: 'the bearer token of the admin port is needed' };
+
+/** The entry of an act in the audit log. */
+export function actEvent({ method, remote, result, at, durationMs }: AdminAct): AuditEvent {
+  const known = result !== 'denied';
+  const error = ERRORS[result];
+  return {
+    timestamp: new Date(at).toISOString(),
+    method,
+    auth_type: known ? 'ApiKey' : 'None',
+    remote,
+    tracing_id: randomUUID(),
+    result: known ? 'ok' : 'denied',
+    ...(error === undefined ? {} : { error }),
+    id: randomUUID(),
+    ...(known ? { key: 'admin_token' } : {}),
+    operation: method.replace('_', '.'),
+    upstream_status: null,
+    duration_ms: Math.round(durationMs * 1000) / 1000,
+    bytes_in: 0,
+    bytes_out: 0,
+  };
+}

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { Pool } from 'undici';
+import { askAdmin, seriesOf } from '../support/admin-gateway.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 
@@ -50,6 +51,7 @@ async function startBlocked(
       QDRANT__SERVICE__GRPC_PORT: '0',
       QDRANT__SERVICE__API_KEY: KEYS.admin,
       QDRANT__LOG_LEVEL: 'trace',
+      QDRANT_GATEWAY__ADMIN__PORT: '0',
       QDRANT_GATEWAY__UPSTREAM__REST_URL: upstream.restUrl,
       QDRANT_GATEWAY__UPSTREAM__GRPC_URL: upstream.grpcUrl,
     },
@@ -65,9 +67,11 @@ async function startBlocked(
     }
     throw new Error(`not said: ${pattern} in ${said.slice(-500)}`);
   };
-  const [, port] = await until(/^rest listens on \S+:(\d+)[\s\S]*^grpc listens on .*\n/m);
+  const [, admin, port] = await until(
+    /^admin listens on \S+:(\d+)\nrest listens on \S+:(\d+)[\s\S]*^grpc listens on .*\n/m,
+  );
   const resident = () => Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1]) / 256;
-  return { child, port: Number(port), until, resident, closePipe: pipe.close };
+  return { child, admin: Number(admin), port: Number(port), until, resident, closePipe: pipe.close };
 }
 
 /** Asks without and with the right key; the statuses that came, with their numbers. */
@@ -111,6 +115,8 @@ for (const kind of KINDS) {
 
     const [, lost] = await gateway.until(/"lines":(\d+),"msg":"log lines were lost"\}\n/);
     t.ok(Number(lost) > 1_000, `${lost} lost lines are told`);
+    const counted = seriesOf((await askAdmin(gateway.admin, '/metrics')).text).get('log_lines_lost_total');
+    t.equal(counted, Number(lost), 'and counted');
 
     t.strictSame(await ask(gateway.port, DENIALS, 'wrong'), { 401: DENIALS }, 'the pipe is full again');
     const exit = once(gateway.child, 'exit');

@@ -54,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
     ...['suspects.ts', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
+    ...['connections.ts', 'refusal-reasons.ts'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability', 'audit'],
   workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability', 'audit'],

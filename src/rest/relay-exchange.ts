@@ -55,6 +55,7 @@ export function newRelayExchange(
     references: undefined,
     shadowed: undefined,
     requestId: undefined,
+    trace: undefined,
     startedAt: 0,
     forwardedAt: 0,
     answeredAt: 0,

@@ -71,7 +71,8 @@ function endingProblem(ending: Ending, tally: Tally, timeoutMs: number): Point |
 async function runFile(file: string, timeoutMs: number): Promise<Outcome> {
   const began = performance.now();
   const { parser, tally } = startTally();
-  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' };
+  // A test may take as long as its file: the machine may be busy with the one beside it.
+  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', TAP_TIMEOUT: String(timeoutMs / 1000) };
   const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'], env });
   running.add(child);
   let stderr = '';

@@ -8,8 +8,10 @@ import { NO_POLICY } from '../src/config/policy-file.ts';
 import type { Secrets } from '../src/config/secrets.ts';
 import type { State } from '../src/config/state.ts';
 import { createGateway } from '../src/gateway.ts';
+import { CLIENT_PREFACE, writeSettings } from '../src/grpc/frames.ts';
 import { startFakeQdrant } from './support/fake-qdrant/main.ts';
 import { startGateway } from './support/gateway.ts';
+import { H2Client } from './support/h2-client.ts';
 import { pairOf } from './support/operated.ts';
 
 /** Serial number of the certificate a port presents to a new connection. */
@@ -28,6 +30,7 @@ async function startPlain(
   test: Test,
   settings: Readonly<Record<string, unknown>> = {},
   clientCa: Buffer | null = null,
+  grpcClientCa?: Buffer,
 ) {
   const upstream = await startFakeQdrant();
   const { cert, key, ca } = await pairOf(0);
@@ -47,7 +50,7 @@ async function startPlain(
     altApiKey: null,
     readOnlyApiKey: null,
     adminToken: null,
-    tls: { cert, key, clientCa },
+    tls: { cert, key, clientCa, grpcClientCa },
     upstreamCa: null,
   };
   const config = configOf({ 'service.enable_tls': true, ...settings });
@@ -157,6 +160,38 @@ t.test('the CA of client certificates changes with the state, and is never left 
   const applied = gateway.apply(withCa(null, {}));
   test.same(applied.restartNeeded, ['service.verify_https_client_certificate']);
   test.same(await admitted(), [0, 200, 0], 'not asking any more takes a restart');
+});
+
+t.test('the CA of gRPC clients follows a reload and is never left out', async (test) => {
+  const [first, second] = [await pairOf(0), await pairOf(1)];
+  const asks = { 'gateway.grpc_client_certificates': true };
+  const { gateway, state, configOf, ports } = await startPlain(test, asks, null, first.ca);
+  const served = async (pair?: Pair): Promise<boolean> => {
+    const socket = connect({
+      port: ports[1] ?? 0,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+      ...pair,
+    });
+    const client = new H2Client(socket);
+    client.send(CLIENT_PREFACE, writeSettings([]));
+    const answered = await client.until((frames) => (frames.length > 0 ? true : undefined)).catch(() => false);
+    client.close();
+    return answered;
+  };
+  const admitted = async () => [await served(first), await served(second), await served()];
+  const withCa = (grpcClientCa: Buffer | undefined, settings: object = asks): State => {
+    const tls = state.secrets.tls && { ...state.secrets.tls, grpcClientCa };
+    const config = configOf({ 'service.enable_tls': true, ...settings });
+    return { ...state, config, secrets: { ...state.secrets, tls } };
+  };
+  test.same(await admitted(), [true, false, false], 'the first CA');
+  gateway.apply(withCa(second.ca));
+  test.same(await admitted(), [false, true, false], 'the second CA');
+  const applied = gateway.apply(withCa(undefined, {}));
+  test.same(applied.restartNeeded, ['gateway.grpc_client_certificates']);
+  test.same(await admitted(), [false, true, false], 'not asking any more takes a restart');
 });
 
 t.test('it refuses to start before a Qdrant that still has its keys, and says what to do', async (t) => {

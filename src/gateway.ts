@@ -99,7 +99,7 @@ interface Force {
 /**
  * Puts the parts together. Nothing listens and no upstream is asked before `start`.
  *
- * @param worker which of several serving processes this is; each has audit files of its own
+ * @param worker which of several serving processes this is, from 0; each has audit files of its own
  */
 export async function createGateway(
   state: State,
@@ -107,6 +107,7 @@ export async function createGateway(
   worker?: number,
 ): Promise<Gateway> {
   const { config, secrets } = state;
+  const shared = worker !== undefined;
   const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS, tls: secrets.tls };
   const log = createLog(config.log_level);
   const tracing = await createTracing(config);
@@ -135,9 +136,9 @@ export async function createGateway(
     async start() {
       try {
         await refuseSecuredUpstream(lookup);
-        const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects });
+        const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects, shared });
         restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
-        grpc = await openGrpc(() => force.state, parts, { suspects, observation });
+        grpc = await openGrpc(() => force.state, parts, { suspects, shared, observation });
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
@@ -326,16 +327,23 @@ function createParts(
   };
 }
 
+/** What the gRPC listener shares with the rest of the process. */
+interface GrpcShared {
+  readonly suspects: Suspects;
+  readonly shared: boolean;
+  readonly observation: Observation | undefined;
+}
+
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
-  { suspects, observation }: { readonly suspects: Suspects; readonly observation: Observation | undefined },
+  { suspects, shared, observation }: GrpcShared,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
   const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
-    const options = grpcListenerOptions(current, parts, { ask: asker, suspects });
+    const options = grpcListenerOptions(current, parts, { ask: asker, suspects, shared });
     return { listener: await createGrpcListener({ ...options, ...watchedBy(observation?.connections.grpc) }), asker };
   } catch (error) {
     asker.close();

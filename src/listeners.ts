@@ -52,13 +52,15 @@ export interface RestShared {
   readonly upstream: RestUpstream;
   readonly lookup: UpstreamLookup;
   readonly suspects: Suspects;
+  /** The ports belong to several processes. */
+  readonly shared: boolean;
 }
 
 /** What the REST listener is opened with. */
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, suspects }: RestShared,
+  { upstream, lookup, suspects, shared }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -85,6 +87,7 @@ export function restListenerOptions(
     upstream,
     lookup,
     suspects,
+    shared,
     cors: service.enable_cors,
     staticContent: service.enable_static_content,
     maxInspectedBytes: limits.inspected_body_bytes,
@@ -150,13 +153,14 @@ export function grpcAddress(config: Config): UpstreamAddress {
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, suspects }: { readonly ask: GrpcAsker; readonly suspects: Suspects },
+  { ask, suspects, shared }: Pick<RestShared, 'suspects' | 'shared'> & { readonly ask: GrpcAsker },
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
   const { limits, upstream } = config.gateway;
   const address = grpcAddress(config);
   return {
+    shared,
     host: service.host,
     port: service.grpc_port ?? 0,
     tls: secrets.tls ? grpcTls(secrets.tls) : undefined,

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { closeListener } from '../close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../connections.ts';
 import { admit } from '../suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
@@ -17,6 +18,8 @@ export interface GrpcListenerOptions {
   readonly tls: TlsOptions | undefined;
   readonly tlsHandshakeTimeoutMs: number;
   readonly maxConnections: number;
+  /** The port belongs to several processes. */
+  readonly shared: boolean;
   readonly relay: Omit<RelayOptions, 'tls'>;
   /** Who is told of connections; nobody without it. */
   readonly connections?: Connections;
@@ -60,7 +63,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   return {
     address: addressOf(server),
     setSecureContext: (context) => tls?.setSecureContext(context),
-    close: (graceMs) => drain(server, relays, graceMs).finally(() => clearInterval(ticker)),
+    close: (graceMs) => drain(server, options.shared, relays, graceMs).finally(() => clearInterval(ticker)),
   };
 }
 
@@ -110,8 +113,8 @@ function addressOf(server: Server): { host: string; port: number } {
   return { host: address.address, port: address.port };
 }
 
-async function drain(server: Server, relays: ReadonlySet<Relay>, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+async function drain(server: Server, shared: boolean, relays: ReadonlySet<Relay>, graceMs: number): Promise<void> {
+  const closed = closeListener(server, shared);
   for (const relay of [...relays]) relay.drain();
   const cut = setTimeout(() => {
     for (const relay of [...relays]) relay.destroy();

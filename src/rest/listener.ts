@@ -3,6 +3,7 @@ import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Se
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { closeListener } from '../close-listener.ts';
 import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
@@ -34,6 +35,8 @@ export interface RestListenerOptions extends LaneOptions {
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls?: ListenerTls;
   readonly limits: ListenerLimits;
+  /** The port belongs to several processes. */
+  readonly shared: boolean;
   /** Addresses that flooded lately, on either port. */
   readonly suspects: Suspects;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
@@ -111,7 +114,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     async close(graceMs) {
       lane.drain();
       relay?.drain();
-      const closed = new Promise<void>((resolve) => tcp.close(() => resolve()));
+      const closed = closeListener(tcp, options.shared);
       for (const session of sessions) session.close();
       http1.closeIdleConnections();
       const cut = setTimeout(() => {

@@ -6,7 +6,8 @@ import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.
 
 /** What a worker is told, one at a time, and what it answers each with. Structured-cloned: sets, maps and buffers stay what they are. */
 export interface WorkerCalls {
-  start: { given: { state: State; revocations: Revocations | undefined }; answer: Listeners };
+  /** `index`: which of the workers it is; one that takes another's place takes its index. */
+  start: { given: { index: number; state: State; revocations: Revocations | undefined }; answer: Listeners };
   apply: { given: State; answer: Applied };
   revocations: { given: Revocations; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };

@@ -73,7 +73,7 @@ class Pool implements Fleet {
 
   async start(): Promise<Listeners> {
     try {
-      const started = await Promise.all(Array.from({ length: this.#options.count }, () => this.#add()));
+      const started = await Promise.all(Array.from({ length: this.#options.count }, (_, index) => this.#add(index)));
       const [first] = started;
       if (!first) throw new RangeError('a pool needs at least one worker');
       return first;
@@ -144,18 +144,18 @@ class Pool implements Fleet {
   }
 
   /** Rejects when the worker does not come up; it is gone then. */
-  async #add(): Promise<Listeners> {
+  async #add(index: number): Promise<Listeners> {
     const worker = new WorkerProcess(this.#options.withheld);
     const begun = performance.now();
     this.#workers.add(worker);
     void worker.ended.then(() => {
       this.#workers.delete(worker);
       const served = this.#serving.delete(worker);
-      if (served && !this.#stopping) this.#replace(worker.pid, performance.now() - begun);
+      if (served && !this.#stopping) this.#replace(index, worker.pid, performance.now() - begun);
     });
     let [state, revocations] = [this.#state, this.#revocations];
     try {
-      const given = { state: this.#share(state), revocations };
+      const given = { index, state: this.#share(state), revocations };
       const listeners = await worker.call('start', given, START_LIMIT);
       // What came into force while it started; nothing may lie between the last look and its joining the others.
       while (this.#state !== state || this.#revocations !== revocations) {
@@ -172,12 +172,12 @@ class Pool implements Fleet {
     }
   }
 
-  #replace(pid: number, livedMs: number): void {
+  #replace(index: number, pid: number, livedMs: number): void {
     this.#restarts += 1;
     this.#options.events.replaced(pid, this.#restarts);
     const again = (): void => {
       if (this.#stopping) return;
-      this.#add().catch((error: unknown) => {
+      this.#add(index).catch((error: unknown) => {
         this.#options.events.failed(error);
         setTimeout(again, SHORT_LIFE).unref();
       });

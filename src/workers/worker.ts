@@ -14,8 +14,8 @@ let gateway: Gateway | undefined;
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ state, revocations }) {
-    gateway = await createGateway(state);
+  async start({ index, state, revocations }) {
+    gateway = await createGateway(state, [], index);
     if (revocations) gateway.setRevocations(revocations);
     return await gateway.start();
   },

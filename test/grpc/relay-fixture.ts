@@ -139,6 +139,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
     port: 0,
     tls: undefined,
     tlsHandshakeTimeoutMs: 1000,
+    shared: false,
     maxConnections: 100,
     relay: {
       parts: {

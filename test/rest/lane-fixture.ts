@@ -134,6 +134,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
   const listener = await createRestListener({
     host: '127.0.0.1',
     port: 0,
+    shared: false,
     cors: true,
     staticContent: true,
     maxInspectedBytes: 1_048_576,

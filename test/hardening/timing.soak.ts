@@ -3,7 +3,7 @@ import { openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, percentile, startArena } from '../support/invariants.ts';
 
-const SAMPLES = 20_000;
+const [SAMPLES = 20_000] = process.argv.slice(2).map(Number);
 const arena = await startArena();
 
 casesOf(arena)(`H6: ${SAMPLES} refusals of each kind of wrong key take the same time`, async (t) => {
@@ -38,6 +38,7 @@ casesOf(arena)(`H6: ${SAMPLES} refusals of each kind of wrong key take the same 
     const values = at(share);
     const spread = Math.max(...values) - Math.min(...values);
     t.comment(`H6: at ${share}: ${values.map((value) => value.toFixed(1)).join(', ')} us`);
-    t.ok(spread < 15, `within ${spread.toFixed(1)} us at ${share}`);
+    // The quickest tenth is what a patient guesser would compare; the middle is the machine's.
+    if (share < 0.5) t.ok(spread < 10, `within ${spread.toFixed(1)} us at ${share}`);
   }
 });

@@ -107,18 +107,18 @@ casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others 
         return socket;
       }),
     );
-  const shakes = async (): Promise<number> => {
+  const shakes = async (several: number): Promise<number> => {
     const ms: number[] = [];
-    for (let count = 0; count < 100; count += 1) {
+    for (let count = 0; count < several; count += 1) {
       const began = performance.now();
       (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
       ms.push(performance.now() - began);
     }
     return percentile(ms, 0.99);
   };
-  const quiet = await shakes();
+  const quiet = await shakes(100);
   const stalled = await stall();
-  const p99 = await shakes();
+  const p99 = await shakes(300);
   t.comment(`T2: handshake p99 ${p99.toFixed(1)} ms beside 500 stalled ones, ${quiet.toFixed(1)} ms without`);
   t.ok(p99 < Math.max(200, quiet * 3), `p99 ${p99.toFixed(1)} ms`);
   const began = performance.now();
@@ -169,7 +169,7 @@ casesOf(trusting)(
     const changing = (async () => {
       writeFileSync(first.cert, cut);
       await until(
-        () => rotating.gateway.errors().includes('could not be read again'),
+        () => rotating.gateway.errors().includes('the old state stays in force'),
         'the half-written file is noticed',
       );
       t.equal(await serial(restPort), old, 'a half-written file changes nothing');

@@ -22,8 +22,8 @@ t.setTimeout(120_000);
  */
 const COUNT = 10_000;
 const NOW = 1_700_000_000;
-const ROUNDS = 15;
-const REQUESTS = 20_000;
+const ROUNDS = 301;
+const REQUESTS = 1000;
 
 const entries: readonly RevocationEntry[] = Array.from({ length: COUNT }, (_, at) => {
   if (at % 4 === 0) return { kind: 'subject', value: randomUUID(), reason: 'left', at: NOW };
@@ -52,9 +52,10 @@ t.test('a request with a remembered token costs as much as with none revoked', a
     return ((performance.now() - began) * 1e6) / REQUESTS;
   };
   const rounds = Array.from({ length: ROUNDS }, () => [measure(none), measure(many)] as const);
-  // The quickest rounds: the others tell of what else the machine does.
-  const [without, withMany] = [Math.min(...rounds.map(([one]) => one)), Math.min(...rounds.map(([, other]) => other))];
-  const ratio = withMany / without;
+  // Each pair is measured in the same few milliseconds, so whatever else the machine does meets both.
+  const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? 0;
+  const ratio = median(rounds.map(([one, other]) => other / one));
+  const [without, withMany] = [median(rounds.map(([one]) => one)), median(rounds.map(([, other]) => other))];
   t.comment(`${Math.round(without)} ns without, ${Math.round(withMany)} ns with ${COUNT}: ${ratio.toFixed(3)}`);
   t.ok(ratio < 1.5, `${ratio.toFixed(2)} times the cost`);
 });

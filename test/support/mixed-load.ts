@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import {
@@ -50,8 +49,7 @@ function count(load: Load, kind: 'rest' | 'grpc', expected: string, seen: string
 /** Requests of REST one after the other; some connections misbehave. */
 export async function restLoop(load: Load): Promise<void> {
   while (!load.isOver()) {
-    const plain = await openPlain(load.arena.gateway.rest.port).catch(() => undefined);
-    const socket = plain && (await openRest(load, plain).catch(() => undefined));
+    const socket = await openRest(load).catch(() => undefined);
     if (!socket) {
       count(load, 'rest', 'open', 'no connection');
       continue;
@@ -60,7 +58,7 @@ export async function restLoop(load: Load): Promise<void> {
     while (usable && !load.isOver()) {
       if (Math.random() < load.faultShare) {
         load.tally.faults += 1;
-        await misbehaveRest(socket, plain);
+        await misbehaveRest(socket, load.arena.gateway.rest.port);
         usable = false;
         continue;
       }
@@ -73,9 +71,8 @@ export async function restLoop(load: Load): Promise<void> {
   }
 }
 
-async function openRest({ arena: { gateway } }: Load, plain: Socket): Promise<TLSSocket> {
-  plain.on('error', () => undefined);
-  const socket = await openTls(gateway.rest.port, { ca: gateway.ca, ALPNProtocols: ['http/1.1'], socket: plain });
+async function openRest({ arena: { gateway } }: Load): Promise<TLSSocket> {
+  const socket = await openTls(gateway.rest.port, { ca: gateway.ca, ALPNProtocols: ['http/1.1'] });
   return socket.on('error', () => undefined);
 }
 
@@ -94,7 +91,7 @@ async function ask(socket: TLSSocket): Promise<string> {
   return seen;
 }
 
-async function misbehaveRest(socket: TLSSocket, plain: Socket): Promise<void> {
+async function misbehaveRest(socket: TLSSocket, port: number): Promise<void> {
   const whole = `${head('GET', '/collections/legit', KEYS.admin)}\r\n`;
   switch (Math.floor(Math.random() * 5)) {
     case 0: // half a request
@@ -113,13 +110,21 @@ async function misbehaveRest(socket: TLSSocket, plain: Socket): Promise<void> {
       break;
     case 3: // gone in the middle
       socket.write(whole);
-      plain.resetAndDestroy();
+      socket.destroy();
+      await resetInHandshake(port);
       break;
     default: // a slow reader
       socket.pause();
       socket.write(whole.repeat(50));
       await sleep(300);
   }
+}
+
+/** A connection that is reset behind the beginning of its handshake. Below a TLS socket Node does not bear that. */
+async function resetInHandshake(port: number): Promise<void> {
+  const plain = await openPlain(port).catch(() => undefined);
+  plain?.on('error', () => undefined).write(Buffer.of(0x16, 3, 1, 2, 0));
+  plain?.resetAndDestroy();
 }
 
 /** Calls of gRPC one after the other; some connections and calls misbehave. */

@@ -80,7 +80,7 @@ t.test(
     test.teardown(() => gateway.close());
     const ports = [gateway.rest.port, gateway.grpc.port];
     const serials = pairs.map(({ cert }) => new X509Certificate(cert).serialNumber);
-    const load = await startLoad(gateway, KEYS.admin);
+    const load = await startLoad(gateway, KEYS.admin, 1);
     const descriptors = (): number => readdirSync('/proc/self/fd').length;
     await load.round();
     const before = descriptors();

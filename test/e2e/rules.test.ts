@@ -224,12 +224,22 @@ t.test('a rule in shadow counts what it would refuse, names in bodies included, 
     rest: ['PUT', '/collections/private/points', JSON.stringify({ points: [], more: 'x'.repeat(200_000) })],
     grpc: ['/qdrant.Points/Upsert', message(big)],
   };
+  const filler = 'x'.repeat(2_000_000);
+  const largeQuery: Request = {
+    rest: [
+      'POST',
+      '/collections/cities/points/query',
+      JSON.stringify({ ...QUERY, filter: { must: [{ key: filler }] }, lookup_from: { collection: 'private' } }),
+    ],
+    grpc: ['/qdrant.Points/Query', message({ 1: 'cities', 4: filler, 14: lookup('private') })],
+  };
   const cases: readonly [Request, string][] = [
     [REQUESTS.query, 'none'],
     [REQUESTS.foreign, `list: ${PRIVATE}`],
     [REQUESTS.lookup, `list: ${PRIVATE}`],
     [REQUESTS.upsert, `list: ${WRITE}`],
     [large, `list: ${PRIVATE}`],
+    [largeQuery, `list: ${PRIVATE}`],
   ];
   for (const [request, note] of cases) {
     test.same(await lanes.ask(request, admin), ['ok', 'ok', 'ok'], request.rest[1]);

@@ -10,6 +10,12 @@ import type { TestGateway } from './gateway.ts';
 const LANES = ['relay', 'http2', 'grpc'] as const;
 type Lane = (typeof LANES)[number];
 
+/** A gateway as clients reach it, in this process or another. */
+type Reached = Pick<TestGateway, 'ca'> & {
+  readonly rest: { readonly port: number };
+  readonly grpc: { readonly port: number; readonly url: string };
+};
+
 /** What came of a load. */
 export interface Tally {
   readonly served: Readonly<Record<Lane, number>>;
@@ -30,7 +36,7 @@ export interface SteadyLoad {
 export type Ask = (credential: string) => Promise<string | undefined>;
 
 /** Clients with connections of their own for every lane; close them. */
-export async function openLanes(gateway: TestGateway): Promise<{
+export async function openLanes(gateway: Reached): Promise<{
   readonly ask: Readonly<Record<Lane, Ask>>;
   readonly close: () => void;
 }> {
@@ -51,7 +57,7 @@ export async function openLanes(gateway: TestGateway): Promise<{
   };
 }
 
-function askRelay({ rest }: TestGateway, agent: Agent, credential: string): Promise<string | undefined> {
+function askRelay({ rest }: Reached, agent: Agent, credential: string): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const options = { host: 'localhost', port: rest.port, agent, path: PATH, headers: { 'api-key': credential } };
   const sent = request(options, (response) => {
@@ -87,7 +93,7 @@ const EXISTS = '/qdrant.Collections/CollectionExists';
 const NAMED = message({ 1: 'books' });
 
 /** Starts it. @param perLane clients of each kind */
-export async function startLoad(gateway: TestGateway, credential: string, perLane = 2): Promise<SteadyLoad> {
+export async function startLoad(gateway: Reached, credential: string, perLane = 2): Promise<SteadyLoad> {
   let presented = credential;
   let running = true;
   const served = { relay: 0, http2: 0, grpc: 0 };

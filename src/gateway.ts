@@ -154,16 +154,18 @@ export async function createGateway(
       const ring = ringOf(next, generation);
       const rules = policyOf(next.config.gateway.mode, next.policy.rules);
       const tls = listenerTls(config, force.tls, next);
-      tryContexts(tls, next.secrets.upstreamCa);
+      const secured = tls && !sameTls(tls, force.tls) ? tls : null;
+      tryContexts(secured, next.secrets.upstreamCa);
       const restart = restartNeeded(config, next.config);
       force.state = next;
       force.generation = generation;
       force.tls = tls;
       authenticator.replaceRing(ring);
       policy.current = rules;
-      if (tls) {
-        restListener?.setSecureContext(restTls(tls));
-        grpc?.listener.setSecureContext(grpcTls(tls));
+      // Certificates that stay keep their TLS sessions.
+      if (secured) {
+        restListener?.setSecureContext(restTls(secured));
+        grpc?.listener.setSecureContext(grpcTls(secured));
       }
       log.setLevel(next.config.log_level);
       return { generation, restartNeeded: restart };
@@ -257,6 +259,15 @@ function listenerTls(running: Config, inForce: TlsMaterial | null, next: State):
   const grpcAsks = 'grpc_client_certificates';
   const grpcCa = running.gateway[grpcAsks] === next.config.gateway[grpcAsks] ? tls.grpcClientCa : inForce.grpcClientCa;
   return { ...tls, clientCa: restCa, grpcClientCa: grpcCa };
+}
+
+function sameTls(left: TlsMaterial, right: TlsMaterial | null): boolean {
+  const parts = ['cert', 'key', 'clientCa', 'ticketKeys'] as const;
+  return right !== null && parts.every((part) => sameBytes(left[part], right[part]));
+}
+
+function sameBytes(left: Buffer | null | undefined, right: Buffer | null | undefined): boolean {
+  return left && right ? left.equals(right) : !left && !right;
 }
 
 /** Throws `ConfigError` when connections could not be secured with these. */

@@ -67,19 +67,21 @@ t.test(`${SECONDS} s of reloads under load lose nothing and leave nothing behind
   ];
   const end = performance.now() + SECONDS * 1000;
   let [memory, open] = [0, 0];
+  const samples: number[] = [];
   for (let at = 1; performance.now() < end; at += 1) {
     const before = reloads();
     steps[at % steps.length]?.(at);
     if (at % 2 === 0) gateway.child.kill('SIGHUP');
     await until(() => reloads() > before, `reload ${at} is told`);
     await load.round();
+    if (at % 20 === 0) samples.push(gateway.residentBytes() >> 20);
     if (memory === 0 && performance.now() > end - SECONDS * 750)
       [memory, open] = [gateway.residentBytes(), descriptors()];
   }
   const growth = Math.round((gateway.residentBytes() - memory) / (1 << 20));
   const opened = descriptors() - open;
   const { served, wrong } = await load.stop();
-  test.comment(JSON.stringify({ reloads: reloads(), served, growthMib: growth, opened }));
+  test.comment(JSON.stringify({ reloads: reloads(), served, growthMib: growth, opened, residentMib: samples }));
   test.same(wrong, []);
   test.ok(growth < GROWTH_MIB, `memory grew by ${growth} MiB`);
   test.ok(opened <= 4, `descriptors grew by ${opened}`);

@@ -261,9 +261,17 @@ function listenerTls(running: Config, inForce: TlsMaterial | null, next: State):
   return { ...tls, clientCa: restCa, grpcClientCa: grpcCa };
 }
 
+/** By part, so that one that is added has to be compared. */
+const SAME: { readonly [P in keyof TlsMaterial]-?: (left: TlsMaterial, right: TlsMaterial) => boolean } = {
+  cert: (left, right) => sameBytes(left.cert, right.cert),
+  key: (left, right) => sameBytes(left.key, right.key),
+  clientCa: (left, right) => sameBytes(left.clientCa, right.clientCa),
+  grpcClientCa: (left, right) => sameBytes(left.grpcClientCa, right.grpcClientCa),
+  ticketKeys: (left, right) => sameBytes(left.ticketKeys, right.ticketKeys),
+};
+
 function sameTls(left: TlsMaterial, right: TlsMaterial | null): boolean {
-  const parts = ['cert', 'key', 'clientCa', 'ticketKeys'] as const;
-  return right !== null && parts.every((part) => sameBytes(left[part], right[part]));
+  return right !== null && Object.values(SAME).every((same) => same(left, right));
 }
 
 function sameBytes(left: Buffer | null | undefined, right: Buffer | null | undefined): boolean {

@@ -9,14 +9,14 @@ import { mountSecret, pairOf } from '../support/operated.ts';
 import { startLoad } from '../support/steady-load.ts';
 
 /**
- * Reloads for `SOAK_SECONDS` (60 when unset) under load on every lane, in a process of its own: keys, rules, certificates,
+ * Reloads for `SOAK_SECONDS` (180 when unset; memory comes back late, so less tells little) under load on every lane, in a process of its own: keys, rules, certificates,
  * half-written files, by file changes and by SIGHUP. No request may be lost, and memory and descriptors stay flat.
  *
  * Run with `npm run test:soak:reloads`.
  */
 
-const SECONDS = Number(process.env.SOAK_SECONDS ?? 60);
-/** What caches and pools may still grow by once the first quarter is over. */
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 180);
+/** What the lowest memory of the second half may lie above that of the first: in between it waits to be collected. */
 const GROWTH_MIB = 24;
 t.setTimeout((SECONDS + 60) * 1000);
 
@@ -66,7 +66,7 @@ t.test(`${SECONDS} s of reloads under load lose nothing and leave nothing behind
     },
   ];
   const end = performance.now() + SECONDS * 1000;
-  let [memory, open] = [0, 0];
+  let open = 0;
   const samples: number[] = [];
   for (let at = 1; performance.now() < end; at += 1) {
     const before = reloads();
@@ -75,14 +75,15 @@ t.test(`${SECONDS} s of reloads under load lose nothing and leave nothing behind
     await until(() => reloads() > before, `reload ${at} is told`);
     await load.round();
     if (at % 20 === 0) samples.push(gateway.residentBytes() >> 20);
-    if (memory === 0 && performance.now() > end - SECONDS * 750)
-      [memory, open] = [gateway.residentBytes(), descriptors()];
+    if (open === 0 && performance.now() > end - SECONDS * 750) open = descriptors();
+    [memory, open] = [gateway.residentBytes(), descriptors()];
   }
-  const growth = Math.round((gateway.residentBytes() - memory) / (1 << 20));
+  const half = samples.length / 2;
+  const growth = Math.min(...samples.slice(half)) - Math.min(...samples.slice(0, half));
   const opened = descriptors() - open;
   const { served, wrong } = await load.stop();
   test.comment(JSON.stringify({ reloads: reloads(), served, growthMib: growth, opened, residentMib: samples }));
   test.same(wrong, []);
-  test.ok(growth < GROWTH_MIB, `memory grew by ${growth} MiB`);
+  test.ok(growth < GROWTH_MIB, `lowest memory grew by ${growth} MiB`);
   test.ok(opened <= 4, `descriptors grew by ${opened}`);
 });

@@ -27,13 +27,14 @@ const PAGE_BYTES = 4096;
 const root = join(import.meta.dirname, '../..');
 
 /**
- * Starts `serve` with environment variables only, on free ports of loopback, TLS on.
+ * Starts `serve` with environment variables only, on free ports of loopback, TLS on. A variable that is undefined is left
+ * out.
  *
  * @param stdout an open file for its standard output
  */
 export async function startGatewayProcess(
   upstream: { readonly restUrl: string; readonly grpcUrl: string },
-  env: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string | undefined>> = {},
   stdout: number | 'pipe' = 'pipe',
 ): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-process-'));

@@ -1,0 +1,10 @@
+import t from 'tap';
+import { operate } from './run.ts';
+
+/** `npm run test:soak:operating`: a minute with one worker, a minute with two. */
+t.setTimeout(600_000);
+for (const workers of [1, 2]) {
+  t.test(`a minute of changes under load (workers ${workers})`, { timeout: 300_000 }, (test) =>
+    operate(test, 60, workers),
+  );
+}

@@ -1,0 +1,9 @@
+import t from 'tap';
+import { operate } from './run.ts';
+
+/** The whole of it at once, shortened; `operating.soak.ts` is the long one. */
+for (const workers of [1, 2]) {
+  t.test(`keys, certificates, policy and upstream change under load (workers ${workers})`, (test) =>
+    operate(test, 8, workers),
+  );
+}

@@ -42,6 +42,8 @@ export interface Load {
 
 const REST_VERDICTS: Readonly<Record<number, Verdict | 'unreachable'>> = {
   200: 'served',
+  // Upstream's own words, while it is filled again: the request was forwarded.
+  404: 'served',
   401: 'unauthenticated',
   403: 'forbidden',
   502: 'unreachable',
@@ -50,6 +52,7 @@ const REST_VERDICTS: Readonly<Record<number, Verdict | 'unreachable'>> = {
 };
 const GRPC_VERDICTS: Readonly<Record<number, Verdict | 'unreachable'>> = {
   0: 'served',
+  5: 'served',
   16: 'unauthenticated',
   7: 'forbidden',
   14: 'unreachable',

@@ -5,6 +5,10 @@ const SHAPE_BIT = 0x20;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
+/** Four bytes at a time pay from this many on: below, the view on them costs more. */
+const MANY_BYTES = 256;
+const NO_WORDS = new Int32Array(0);
+
 /**
  * Measures how deep a JSON text nests while its bytes stream by, in any pieces. It knows strings and brackets and nothing
  * else: a text that is no JSON is never measured shallower than a parser sees it up to its first fault.
@@ -24,14 +28,20 @@ export class DepthMeter {
   push(bytes: Uint8Array): boolean {
     const { length } = bytes;
     const maxDepth = this.#maxDepth;
+    // What lies before the first whole word, and the words behind it.
+    const lead = -bytes.byteOffset & 3;
+    const many = length >= MANY_BYTES;
+    const words = many ? new Int32Array(bytes.buffer, bytes.byteOffset + lead, (length - lead) >> 2) : NO_WORDS;
     let depth = this.#depth;
-    let at = this.#inString ? this.#skipString(bytes, 0) : 0;
+    let at = this.#inString ? this.#skipString(bytes, 0, words, lead) : 0;
     while (at < length) {
+      if (many && ((at - lead) & 3) === 0) at = lead + 4 * skipPlain(words, (at - lead) >> 2);
+      if (at >= length) break;
       const byte = bytes[at++] as number;
       if (byte < BACKSLASH - 1 && byte !== QUOTE) continue;
       if (byte === QUOTE) {
         this.#inString = true;
-        at = this.#skipString(bytes, at);
+        at = this.#skipString(bytes, at, words, lead);
         continue;
       }
       const shape = byte | SHAPE_BIT;
@@ -47,14 +57,17 @@ export class DepthMeter {
   }
 
   /** Behind the string's end, or the end of these bytes. */
-  #skipString(bytes: Uint8Array, start: number): number {
+  #skipString(bytes: Uint8Array, start: number, words: Int32Array, lead: number): number {
     let at = start;
     const { length } = bytes;
+    const many = words.length > 0;
     if (this.#escaped) {
       this.#escaped = false;
       at += 1;
     }
     while (at < length) {
+      if (many && ((at - lead) & 3) === 0) at = lead + 4 * skipText(words, (at - lead) >> 2);
+      if (at >= length) break;
       const byte = bytes[at++] as number;
       if (byte === QUOTE) {
         this.#inString = false;
@@ -67,4 +80,39 @@ export class DepthMeter {
     }
     return at;
   }
+}
+
+/*
+ * Four bytes are looked at as one word: `(x - 0x01010101) & ~x & 0x80808080` is not 0 exactly when a byte of `x` is 0, and
+ * `x` is made so that a byte is 0 where something interesting stands.
+ */
+
+/** Past words without a quote and without a bracket; letters that share the brackets' bits stop it, too. */
+function skipPlain(words: Int32Array, from: number): number {
+  const { length } = words;
+  let at = from;
+  while (at < length) {
+    const word = words[at] as number;
+    const brackets = (word & 0x58585858) ^ 0x58585858;
+    const quotes = word ^ 0x22222222;
+    const found = ((brackets - 0x01010101) & ~brackets) | ((quotes - 0x01010101) & ~quotes);
+    if ((found & 0x80808080) !== 0) return at;
+    at += 1;
+  }
+  return at;
+}
+
+/** Past words without a quote and without a backslash. */
+function skipText(words: Int32Array, from: number): number {
+  const { length } = words;
+  let at = from;
+  while (at < length) {
+    const word = words[at] as number;
+    const quotes = word ^ 0x22222222;
+    const escapes = word ^ 0x5c5c5c5c;
+    const found = ((quotes - 0x01010101) & ~quotes) | ((escapes - 0x01010101) & ~escapes);
+    if ((found & 0x80808080) !== 0) return at;
+    at += 1;
+  }
+  return at;
 }

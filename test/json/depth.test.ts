@@ -46,3 +46,28 @@ t.test('it agrees with a parser on any JSON, however it is cut', async (t) => {
   );
   t.pass('held for every case');
 });
+
+t.test('four bytes at a time it sees what it sees byte by byte, wherever the bytes lie', async (t) => {
+  const odd = fc.constantFrom(...'[]{}"\\XYZ^_xyz|~'.split(''));
+  const part = fc.oneof(odd, fc.string({ maxLength: 40 }), fc.stringMatching(/^[0-9.,-]{0,60}$/));
+  const soup = fc.array(part, { minLength: 20, maxLength: 120 }).map((parts) => Buffer.from(parts.join('')));
+  let long = 0;
+  const tellsAlike = (bytes: Buffer, offset: number, cut: number): boolean => {
+    const placed = Buffer.alloc(bytes.length + offset);
+    bytes.copy(placed, offset);
+    const whole = placed.subarray(offset);
+    if (cut >= 256) long += 1;
+    const [fast, slow] = [new DepthMeter(MAX), new DepthMeter(MAX)];
+    for (let at = 0; at < whole.length; at += cut) {
+      const piece = whole.subarray(at, at + cut);
+      const bytewise = Array.from(piece, (_, index) => piece.subarray(index, index + 1)).every((one) => slow.push(one));
+      if (fast.push(piece) !== bytewise) return false;
+      if (!bytewise) return true;
+    }
+    return true;
+  };
+  fc.assert(fc.property(soup, fc.integer({ min: 0, max: 7 }), fc.integer({ min: 1, max: 900 }), tellsAlike), {
+    numRuns: 3000,
+  });
+  t.ok(long > 500, 'and many pieces were long');
+});

@@ -14,7 +14,8 @@ const admin: HeaderField = ['api-key', KEYS.admin];
 const COUNT = '/qdrant.Points/Count';
 const big = Buffer.alloc(1 << 20, 'x');
 const arena = await startArena(
-  {},
+  // At debug every refusal is a line.
+  { QDRANT__LOG_LEVEL: 'info' },
   {
     onGrpc(stream, headers) {
       if (headers[':path'] === COUNT) {

@@ -10,7 +10,7 @@ import { isUnary, resolveGrpc } from './resolve.ts';
 import { frameOf } from './upstream-link.ts';
 
 /** DATA of one call that is held before its message has been judged; past it the call streams, all but its end. */
-const HOLD_BYTES = 49_152;
+const HOLD_BYTES = 49_151;
 
 /** - `hold`: more is needed - `stream`: what is held may go upstream, the message's end excepted - else what was found */
 export type Judgement = 'hold' | 'stream' | References | Denial;

@@ -55,6 +55,8 @@ export class GrpcExchange implements Exchange {
 
   /** DATA that may not go upstream yet: the call is not settled, or the end of its message is held back. */
   readonly held = new HeldFrames();
+  /** DATA (bytes) that is held before the message has been judged; past it the call streams, all but its end. */
+  holdLimit = 0;
   inspector: MessageInspector | undefined;
   conditional: Conditional | undefined;
   /** Nothing of a message that has to be read for names, or measured, has come yet. */

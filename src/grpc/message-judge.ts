@@ -9,9 +9,6 @@ import { isCarried, type MessageLimits } from './message.ts';
 import { isUnary, resolveGrpc } from './resolve.ts';
 import { frameOf } from './upstream-link.ts';
 
-/** DATA of one call that is held before its message has been judged; past it the call streams, all but its end. */
-const HOLD_BYTES = 49_151;
-
 /** - `hold`: more is needed - `stream`: what is held may go upstream, the message's end excepted - else what was found */
 export type Judgement = 'hold' | 'stream' | References | Denial;
 
@@ -82,7 +79,9 @@ export class MessageJudge {
     // What waits here is what the client's window lets it send.
     if (inspector.busy) return 'hold';
     if (inspector.state === 'reading') {
-      if (!pressed && exchange.held.bytes <= HOLD_BYTES) return 'hold';
+      // INVARIANT: what has begun to stream goes on frame by frame, or upstream would wait for what is held to grant more.
+      const begun = exchange.upstreamId !== 0;
+      if (!begun && !pressed && exchange.held.bytes <= exchange.holdLimit) return 'hold';
       const judged = judgeSoFar(inspector, conditional);
       if (judged !== 'stream') exchange.references = { target: inspector.targetSoFar ?? '', others: [] };
       return judged;

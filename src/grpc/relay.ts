@@ -150,6 +150,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     const head = block.meaning;
     if (typeof head === 'string') throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, head);
     const exchange = new GrpcExchange(streamId, head, this, this.#options.clock());
+    exchange.holdLimit = this.#upstream.holdLimit;
     exchange.clientEnded = endStream;
     if (endStream && head.contentLength > 0) throw lengthFault(streamId);
     this.streams.add(exchange);

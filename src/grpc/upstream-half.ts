@@ -22,6 +22,9 @@ import { upstreamFields } from './request-head.ts';
 import type { StreamTable } from './stream-table.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
+/** Most DATA of one call that is held to be judged, where the client's window allows as much. */
+const HOLD_BYTES = 49_152;
+
 /** What the upstream half needs of the connection it belongs to. */
 export interface RelayCore {
   readonly client: ClientLink;
@@ -50,6 +53,8 @@ export class UpstreamHalf implements LinkEvents {
   #link: UpstreamLink | undefined;
   /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
   #offeredWindow = INITIAL_WINDOW;
+  /** The window a new stream of the client's begins with. */
+  #streamWindow = INITIAL_WINDOW;
   /** Upstream has ended the connection, or is about to. */
   #ending = false;
 
@@ -61,6 +66,14 @@ export class UpstreamHalf implements LinkEvents {
   /** The connection, once a call has been permitted. */
   get link(): UpstreamLink | undefined {
     return this.#link;
+  }
+
+  /**
+   * How much of a call may be held: the client must still have window for a whole frame, since some send no others, and
+   * upstream grants nothing for what it does not get.
+   */
+  get holdLimit(): number {
+    return Math.max(0, Math.min(HOLD_BYTES, this.#streamWindow - DEFAULT_MAX_FRAME_SIZE));
   }
 
   get offeredWindow(): number {
@@ -205,7 +218,9 @@ export class UpstreamHalf implements LinkEvents {
 
   upstreamSettings(settings: readonly Setting[]): void {
     for (const [id, value] of settings) {
-      if (id === SettingId.INITIAL_WINDOW_SIZE) this.#offeredWindow = Math.max(this.#offeredWindow, value);
+      if (id !== SettingId.INITIAL_WINDOW_SIZE) continue;
+      this.#streamWindow = value;
+      this.#offeredWindow = Math.max(this.#offeredWindow, value);
     }
     this.#core.client.sendSettings(settings);
   }

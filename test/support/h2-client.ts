@@ -35,6 +35,8 @@ export class H2Client {
   readonly frames: SeenFrame[] = [];
   readonly #decoder = new HpackDecoder({ maxHeaderBytes: 1_048_576, maxHeaders: 1000 });
   #waiting: (() => void) | undefined;
+  /** DATA bytes sent by `call` and `stream`. */
+  #sentData = 0;
   closed = false;
 
   /** Speaks on a connection that is there; preface and settings are the caller's to send. */
@@ -87,14 +89,17 @@ export class H2Client {
 
   /** A whole unary call: headers and one message. */
   call(streamId: number, path: string, message: Buffer, fields: readonly HeaderField[] = []): void {
-    this.send(this.headers(streamId, path, fields), writeData(streamId, framed(message), true));
+    const data = framed(message);
+    this.#sentData += data.length;
+    this.send(this.headers(streamId, path, fields), writeData(streamId, data, true));
   }
 
-  /** Sends the DATA of a stream as far as its windows allow, until it has been answered. */
-  async stream(streamId: number, bytes: Buffer, ends = true): Promise<void> {
+  /** Sends the DATA of a stream as far as its windows allow, until it has been answered. @param window it begins with */
+  async stream(streamId: number, bytes: Buffer, ends = true, window = INITIAL_WINDOW): Promise<void> {
     let seen = 0;
     let over = false;
-    const granted = { connection: INITIAL_WINDOW, stream: INITIAL_WINDOW };
+    const before = this.#sentData;
+    const granted = { connection: INITIAL_WINDOW - before, stream: window };
     const look = (): number => {
       for (; seen < this.frames.length; seen += 1) {
         const frame = this.frames[seen];
@@ -115,6 +120,7 @@ export class H2Client {
       }
       this.send(writeData(streamId, bytes.subarray(at, at + size), ends && at + size === bytes.length));
       at += size;
+      this.#sentData = before + at;
     }
   }
 

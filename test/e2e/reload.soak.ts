@@ -54,6 +54,7 @@ t.test(`${SECONDS} s of reloads under load lose nothing and leave nothing behind
   const descriptors = (): number => readdirSync(`/proc/${gateway.child.pid}/fd`).length;
   const ca = Buffer.concat([pairs[0].ca, pairs[1].ca]);
   const load = await startLoad({ ...gateway, ca }, KEYS.admin, 3);
+  test.teardown(() => load.stop());
   const steps: readonly ((at: number) => void)[] = [
     (at) => swap(at),
     (at) => writeFileSync(join(folder, 'policy.yaml'), `rules: [{ id: r${at}, subjects: [x], access: r }]\n`),

@@ -24,6 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['policy'],
   'tls-sniff.ts': [],
   'close-listener.ts': [],
+  'runtime-flags.ts': [],
   'suspects.ts': [],
   'connections.ts': [],
   operations: ['policy'],
@@ -80,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['connections.ts', 'refusal-reasons.ts'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability', 'audit'],
-  workers: ['fleet.ts', 'gateway.ts', 'config', 'identity', 'observability', 'audit'],
+  workers: ['runtime-flags.ts', 'fleet.ts', 'gateway.ts', 'config', 'identity', 'observability', 'audit'],
   'version.ts': [],
   'admin-port.ts': [...['config', 'fleet.ts', 'gateway.ts', 'listeners.ts', 'observability', 'upstream', 'version.ts']],
   'supervisor.ts': [
@@ -100,7 +101,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['gateway.ts', 'config'],
   // The command line is an entry of its own: it asks the decision code directly (can-i, token), never the listeners.
   cli: [
-    ...['supervisor.ts', 'fleet.ts', 'gateway.ts', 'config', 'policy', 'operations', 'identity', 'audit'],
+    ...[
+      'runtime-flags.ts',
+      'supervisor.ts',
+      'fleet.ts',
+      'gateway.ts',
+      'config',
+      'policy',
+      'operations',
+      'identity',
+      'audit',
+    ],
     ...['observability', 'revocation', 'rest', 'grpc'],
   ],
 };

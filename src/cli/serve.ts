@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
 import type { Listening } from '../gateway.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
+import { setRuntimeFlags } from '../runtime-flags.ts';
 import { createSupervisor, type Supervisor } from '../supervisor.ts';
 import { processLifecycle, reloadOnSignal, stopOnSignal } from './lifecycle.ts';
 import { type Output, writeWarnings } from './output.ts';
@@ -27,6 +28,7 @@ export async function run(
   output: Output,
   after: () => Promise<void> = async () => {},
 ): Promise<Awaited<ReturnType<Supervisor['start']>>> {
+  setRuntimeFlags();
   const gateway = await createSupervisor({ state, load });
   // Before it listens: the signal would end a process that does not mind it.
   reloadOnSignal(() => void gateway.reload('signal'), processLifecycle);

@@ -1,4 +1,5 @@
 import { createGateway, type Gateway } from '../gateway.ts';
+import { setRuntimeFlags } from '../runtime-flags.ts';
 import { faultOf } from './fault.ts';
 import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
 
@@ -9,6 +10,7 @@ import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
 /** Grace (ms) when a signal came to this process alone. */
 const LONE_GRACE_MS = 30_000;
 
+setRuntimeFlags();
 let gateway: Gateway | undefined;
 
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };

@@ -91,6 +91,22 @@ export class DepthMeter {
 function skipPlain(words: Int32Array, from: number): number {
   const { length } = words;
   let at = from;
+  // Two at a time: numbers are long, and so are the ways between brackets.
+  while (at + 1 < length) {
+    const first = words[at] as number;
+    const second = words[at + 1] as number;
+    const inFirst = (first & 0x58585858) ^ 0x58585858;
+    const inSecond = (second & 0x58585858) ^ 0x58585858;
+    const quotes = first ^ 0x22222222;
+    const more = second ^ 0x22222222;
+    const found =
+      ((inFirst - 0x01010101) & ~inFirst) |
+      ((inSecond - 0x01010101) & ~inSecond) |
+      ((quotes - 0x01010101) & ~quotes) |
+      ((more - 0x01010101) & ~more);
+    if ((found & 0x80808080) !== 0) break;
+    at += 2;
+  }
   while (at < length) {
     const word = words[at] as number;
     const brackets = (word & 0x58585858) ^ 0x58585858;

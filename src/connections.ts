@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { remoteOf } from './peer-address.ts';
 
 /** One client connection. */
 export interface ClientConnection {
@@ -110,15 +111,6 @@ export class CountedClient implements ClientConnection {
     this.requests -= 1;
     this.open -= 1;
   }
-}
-
-/** How an IPv4 client shows on a socket that listens for IPv6, too. */
-const MAPPED = '::ffff:';
-
-/** The client's address. */
-export function remoteOf(socket: Socket): string {
-  const address = socket.remoteAddress ?? '';
-  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
 /** `TLSv1.3`, for example; `undefined` without TLS. */

@@ -16,6 +16,7 @@ import type { Suspects } from './suspects.ts';
 import type { GrpcAsker } from './upstream/ask-grpc.ts';
 import type { RestUpstream, RestUpstreamOptions } from './upstream/http.ts';
 import type { UpstreamLookup } from './upstream/lookup.ts';
+import type { SocketOptions } from './upstream/sockets.ts';
 
 /* What the listeners and upstream connections are opened with, read off one configuration. */
 
@@ -119,19 +120,24 @@ function telemetryAudit({ audit }: Config): TelemetryAudit | undefined {
   return { dir, rotation, max_log_files, trust_forwarded_headers, log_api };
 }
 
+/** How both relays connect to upstream; a reload may bring another CA. */
+function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOptions {
+  return {
+    connectTimeoutMs: current().config.gateway.upstream.connect_timeout_ms,
+    get ca() {
+      return caOf(current);
+    },
+    alpn: [protocol],
+  };
+}
+
 function relayUpstream(current: Current): RelayUpstream {
   const { upstream, limits } = current().config.gateway;
   const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
   return {
     address,
     authority: authorityOf(address),
-    socket: {
-      connectTimeoutMs: upstream.connect_timeout_ms,
-      get ca() {
-        return caOf(current);
-      },
-      alpn: ['http/1.1'],
-    },
+    socket: upstreamSocket(current, 'http/1.1'),
     headersTimeoutMs: upstream.response_header_timeout_ms,
     bodyTimeoutMs: limits.stream_idle_timeout_ms,
     keepAliveMs: upstream.keep_alive_ms,
@@ -157,7 +163,7 @@ export function grpcListenerOptions(
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
-  const { limits, upstream } = config.gateway;
+  const { limits } = config.gateway;
   const address = grpcAddress(config);
   return {
     shared,
@@ -171,13 +177,7 @@ export function grpcListenerOptions(
       upstream: {
         address,
         authority: authorityOf(address),
-        socket: {
-          connectTimeoutMs: upstream.connect_timeout_ms,
-          get ca() {
-            return caOf(current);
-          },
-          alpn: ['h2'],
-        },
+        socket: upstreamSocket(current, 'h2'),
       },
       limits: {
         maxStreams: limits.http2_max_concurrent_streams,

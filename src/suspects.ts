@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { LRUCache } from 'lru-cache';
+import { plainAddress } from './peer-address.ts';
 
 /** Addresses that are remembered; the longest unheard of go first. */
 const REMEMBERED = 10_000;
@@ -82,14 +83,6 @@ export function admit(socket: Socket, suspects: Suspects, go: () => void): void 
     if (!socket.destroyed) go();
   }, wait);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** How an IPv4 client shows on a socket that listens for IPv6, too. */
-const MAPPED = '::ffff:';
-
-/** An IPv4 address as such, also where it is mapped into IPv6. */
-export function plainAddress(address: string): string {
-  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
 /** What one client is taken to have: an IPv4 address, also one mapped into IPv6, or an IPv6 network of 64 bits. */

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { begin, finish, type Protocol, resume } from '../exchange.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
+import { plainAddress } from '../peer-address.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
-import { plainAddress } from '../suspects.ts';
 import { answerFor, type Question } from './answer.ts';
 import { resetCost } from './budget.ts';
 import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';

@@ -17,7 +17,7 @@ import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
 import { takeOddRequest } from './request-lines.ts';
 import { createResolver } from './resolve.ts';
-import { headerValues, type Peer, type RestExchange, whenEnded } from './rest-exchange.ts';
+import { headerValues, peerOn, type RestExchange, whenEnded } from './rest-exchange.ts';
 import { refuseUrlRecovery } from './url-recovery.ts';
 
 /** The complete REST lane: requests of any HTTP version that Node has read the head of. */
@@ -171,7 +171,7 @@ const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 function newExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange {
   const http2 = request.httpVersionMajor === 2;
   const headers = http2 ? withoutPseudo(request.rawHeaders) : request.rawHeaders;
-  const peer = peerOf(request);
+  const peer = peerOn(socketBelow(request) ?? request.socket);
   const [host] = headerValues(http2 ? request.rawHeaders : headers, http2 ? ':authority' : 'host');
   return {
     protocol: 'rest',
@@ -218,18 +218,6 @@ function endsWithHead(request: IncomingMessage): boolean {
   return (
     typeof stream === 'object' && stream !== null && 'endAfterHeaders' in stream && stream.endAfterHeaders === true
   );
-}
-
-/** How an IPv4 client shows on a socket that listens for IPv6, too. */
-const MAPPED = '::ffff:';
-
-function peerOf(request: IncomingMessage): Peer {
-  const socket = socketBelow(request) ?? request.socket;
-  const address = socket.remoteAddress ?? '';
-  return {
-    address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,
-    scheme: 'encrypted' in socket ? 'https' : 'http',
-  };
 }
 
 function ignore(): void {}

@@ -6,7 +6,7 @@ import type { RelayContext } from './relay-context.ts';
 import type { RelayExchange } from './relay-exchange.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
 import { createResolver } from './resolve.ts';
-import type { Peer } from './rest-exchange.ts';
+import { peerOn } from './rest-exchange.ts';
 
 /** What the relay needs to know beside what both lanes share. */
 export interface RelayOptions {
@@ -29,8 +29,6 @@ export interface Relay {
 
 /** Milliseconds between looks at the time limits. */
 const TICK_MS = 250;
-/** How an IPv4 client shows on a socket that listens for IPv6, too. */
-const MAPPED = '::ffff:';
 
 /** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
 export function createRelay({ options, limits, upstream, handOver }: RelayOptions): Relay {
@@ -56,7 +54,7 @@ export function createRelay({ options, limits, upstream, handOver }: RelayOption
   ticker.unref();
   return {
     take: (socket, client) => {
-      connections.add(new RelayConnection(socket, { peer: peerOf(socket), client }, context, closed));
+      connections.add(new RelayConnection(socket, { peer: peerOn(socket), client }, context, closed));
     },
     drain: () => {
       clock.draining = true;
@@ -73,11 +71,3 @@ const PROTOCOL: Protocol<RelayExchange> = {
   forward: (exchange, permit) => exchange.connection.forward(exchange, permit),
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
 };
-
-function peerOf(socket: Socket): Peer {
-  const address = socket.remoteAddress ?? '';
-  return {
-    address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,
-    scheme: 'encrypted' in socket ? 'https' : 'http',
-  };
-}

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Exchange } from '../exchange.ts';
+import { remoteOf } from '../peer-address.ts';
 import type { RestResolution } from './resolve.ts';
 
 /** The connection a request came on. */
@@ -8,6 +10,11 @@ export interface Peer {
   readonly address: string;
   /** `https` where the listener ended TLS. */
   readonly scheme: 'http' | 'https';
+}
+
+/** The peer of a connection. */
+export function peerOn(socket: Socket): Peer {
+  return { address: remoteOf(socket), scheme: 'encrypted' in socket ? 'https' : 'http' };
 }
 
 /** One REST request and its response. HTTP/2 comes in the same two objects (Node's compatibility API). */

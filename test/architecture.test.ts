@@ -17,6 +17,12 @@ interface Rule {
   readonly found: readonly string[];
 }
 
+/** What the two enforcement points may import: the same, and not each other. */
+const ENFORCEMENT: readonly string[] = [
+  ...['policy', 'json', 'config', 'operations', 'identity', 'upstream', 'exchange.ts', 'request-id.ts'],
+  ...['tls-sniff.ts', 'close-listener.ts', 'peer-address.ts', 'suspects.ts', 'connections.ts'],
+];
+
 /** Which areas (a folder, or a file beside them) an area may import. What is not named here is none of ours. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policy: [],
@@ -41,38 +47,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'exchange.ts': ['policy', 'identity', 'operations'],
   learning: ['policy', 'identity', 'config', 'exchange.ts', 'observability'],
   'request-id.ts': ['exchange.ts'],
-  rest: [
-    ...[
-      'policy',
-      'json',
-      'config',
-      'tls-sniff.ts',
-      'close-listener.ts',
-      'peer-address.ts',
-      'suspects.ts',
-      'operations',
-      'identity',
-      'upstream',
-      'exchange.ts',
-    ],
-    ...['request-id.ts', 'connections.ts'],
-  ],
-  grpc: [
-    ...[
-      'policy',
-      'json',
-      'config',
-      'tls-sniff.ts',
-      'close-listener.ts',
-      'peer-address.ts',
-      'suspects.ts',
-      'operations',
-      'identity',
-      'upstream',
-      'exchange.ts',
-    ],
-    ...['request-id.ts', 'connections.ts'],
-  ],
+  rest: ENFORCEMENT,
+  grpc: ENFORCEMENT,
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
   'listeners.ts': ['config', 'audit', 'suspects.ts', 'exchange.ts', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],

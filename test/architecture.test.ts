@@ -19,7 +19,7 @@ interface Rule {
 
 /** What the two enforcement points may import: the same, and not each other. */
 const ENFORCEMENT: readonly string[] = [
-  ...['policy', 'json', 'config', 'operations', 'identity', 'upstream', 'exchange.ts', 'request-id.ts'],
+  ...['policy', 'json', 'config', 'http2', 'operations', 'identity', 'upstream', 'exchange.ts', 'request-id.ts'],
   ...['tls-sniff.ts', 'close-listener.ts', 'peer-address.ts', 'suspects.ts', 'connections.ts'],
 ];
 
@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'peer-address.ts': [],
   'suspects.ts': ['peer-address.ts'],
   'connections.ts': ['peer-address.ts'],
+  http2: ['suspects.ts'],
   operations: ['policy'],
   identity: ['policy', 'json'],
   upstream: ['policy', 'config'],
@@ -50,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rest: ENFORCEMENT,
   grpc: ENFORCEMENT,
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
-  'listeners.ts': ['config', 'audit', 'suspects.ts', 'exchange.ts', 'rest', 'grpc', 'upstream'],
+  'listeners.ts': ['config', 'audit', 'suspects.ts', 'exchange.ts', 'http2', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
   'refusal-reasons.ts': ['policy', 'observability', 'rest', 'grpc'],
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],

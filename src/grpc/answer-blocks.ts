@@ -1,6 +1,6 @@
-import { Flag, FRAME_HEADER_BYTES, type Frame, headerFragmentOf, type Setting, SettingId } from './frames.ts';
+import { Flag, FRAME_HEADER_BYTES, type Frame, headerFragmentOf, type Setting, SettingId } from '../http2/frames.ts';
+import type { HeaderField, HpackLimits } from '../http2/hpack.ts';
 import { HeaderBlocks } from './header-blocks.ts';
-import type { HeaderField, HpackLimits } from './hpack.ts';
 
 /** Largest header table upstream is told it may use while its blocks are read here; larger ones cost us memory. */
 const MAX_TABLE_BYTES = 65_536;

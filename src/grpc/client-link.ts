@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget } from './budget.ts';
+import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget } from '../http2/budget.ts';
+import { FrameReader } from '../http2/frame-reader.ts';
 import {
   checkFrame,
   DEFAULT_MAX_FRAME_SIZE,
@@ -8,7 +9,6 @@ import {
   Flag,
   FRAME_HEADER_BYTES,
   type Frame,
-  FrameReader,
   FrameType,
   Http2Fault,
   headerFragmentOf,
@@ -17,12 +17,8 @@ import {
   type Setting,
   SettingId,
   windowIncrementOf,
-  writeGoaway,
-  writePing,
-  writeRstStream,
-  writeSettings,
-  writeSettingsAck,
-} from './frames.ts';
+} from '../http2/frames.ts';
+import { writeGoaway, writePing, writeRstStream, writeSettings, writeSettingsAck } from '../http2/write-frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { Outbox } from './outbox.ts';

@@ -1,4 +1,4 @@
-import { ErrorCode, Http2Fault } from './frames.ts';
+import { ErrorCode, Http2Fault } from '../http2/frames.ts';
 
 /** What both sides start from (RFC 9113 section 6.9.2). */
 export const INITIAL_WINDOW = 65_535;

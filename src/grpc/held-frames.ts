@@ -1,4 +1,5 @@
-import { dataOf, Flag, FRAME_HEADER_BYTES, Frame, FrameType, writeFrameHeader } from './frames.ts';
+import { dataOf, Flag, FRAME_HEADER_BYTES, Frame, FrameType } from '../http2/frames.ts';
+import { writeFrameHeader } from '../http2/write-frames.ts';
 
 /** DATA frames with less than this are put together, since a frame of one byte costs a hundred to keep. */
 export const SMALL_BYTES = 1024;

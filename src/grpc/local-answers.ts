@@ -1,9 +1,10 @@
+import { ErrorCode, Http2Fault } from '../http2/frames.ts';
+import { encodeHeaders, encodeTableSizeUpdate, type HeaderField } from '../http2/hpack.ts';
+import { writeData, writeHeaders } from '../http2/write-frames.ts';
 import type { Denial } from '../policy/denial.ts';
 import { requestIdOf } from '../request-id.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
-import { ErrorCode, Http2Fault, writeData, writeHeaders } from './frames.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
-import { encodeHeaders, encodeTableSizeUpdate, type HeaderField } from './hpack.ts';
 import type { Outbox } from './outbox.ts';
 import { rejectHeaders } from './reject.ts';
 

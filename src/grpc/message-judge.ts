@@ -1,7 +1,7 @@
+import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame } from '../http2/frames.ts';
 import { type Conditional, type References, settle } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import type { GrpcOperation } from '../policy/operation.ts';
-import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { createInspector, inspectWhole, type MessageInspector, namesOf, referencesOf } from './inspect.ts';
 import type { ScannedNames } from './inspect-scan.ts';

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
+import { Flag, FRAME_HEADER_BYTES, type Frame } from '../http2/frames.ts';
 
 /** Bytes waiting in a socket above which the other side is no longer read. */
 const HIGH_WATER_BYTES = 262_144;

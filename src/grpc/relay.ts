@@ -1,26 +1,17 @@
 import type { Socket } from 'node:net';
 import { begin, finish, type Protocol, resume } from '../exchange.ts';
+import { resetCost } from '../http2/budget.ts';
+import { dataBytesOf, ErrorCode, Flag, type Frame, Http2Fault, type Setting, SettingId } from '../http2/frames.ts';
+import { DEFAULT_TABLE_BYTES, type HeaderField } from '../http2/hpack.ts';
+import { writeData, writeWindowUpdate } from '../http2/write-frames.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import { plainAddress } from '../peer-address.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { answerFor, type Question } from './answer.ts';
-import { resetCost } from './budget.ts';
 import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
-import {
-  dataBytesOf,
-  ErrorCode,
-  Flag,
-  type Frame,
-  Http2Fault,
-  type Setting,
-  SettingId,
-  writeData,
-  writeWindowUpdate,
-} from './frames.ts';
 import { GrpcExchange, type GrpcSteps } from './grpc-exchange.ts';
-import { DEFAULT_TABLE_BYTES, type HeaderField } from './hpack.ts';
 import { LocalAnswers } from './local-answers.ts';
 import { type Judgement, MessageJudge, type Standing } from './message-judge.ts';
 import type { RelayOptions } from './relay-options.ts';

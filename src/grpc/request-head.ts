@@ -1,5 +1,6 @@
+import { isFieldName, isFieldValue } from '../http2/field-syntax.ts';
+import type { HeaderField } from '../http2/hpack.ts';
 import { isReplaced } from '../request-id.ts';
-import type { HeaderField } from './hpack.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
 export interface RequestHead {
@@ -23,11 +24,6 @@ const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);
 
 /** Meaningless in HTTP/2 (RFC 9113 section 8.2.2): a request that has one is malformed. */
 const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
-
-/** Lower-case token characters of a field name (RFC 9110 section 5.6.2). */
-const NAME_CHARACTER: readonly boolean[] = Array.from({ length: 256 }, (_, code) =>
-  /[a-z0-9!#$%&'*+\-.^_`|~]/.test(String.fromCharCode(code)),
-);
 
 /**
  * Checks a decoded header list as RFC 9113 section 8.2 and 8.3 ask. A string tells what is malformed: the stream is then
@@ -101,21 +97,6 @@ function fieldFault(name: string, value: string): string | undefined {
   if (CONNECTION_FIELDS.has(name)) return 'connection header';
   if (name === 'te' && value !== 'trailers') return 'te other than trailers';
   return undefined;
-}
-
-/** A token in lower case (RFC 9113 section 8.2.1). */
-export function isFieldName(name: string): boolean {
-  for (let i = 0; i < name.length; i++) if (!NAME_CHARACTER[name.charCodeAt(i)]) return false;
-  return name !== '';
-}
-
-/** RFC 9113 section 8.2.1, and no other control byte but the tab, as upstream has it. */
-export function isFieldValue(value: string): boolean {
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i);
-    if ((code < 0x20 && code !== 0x09) || code === 0x7f) return false;
-  }
-  return true;
 }
 
 function isPath(path: string): boolean {

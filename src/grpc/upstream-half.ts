@@ -1,22 +1,20 @@
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
-import { addedHeaders } from '../request-id.ts';
-import { AnswerBlocks } from './answer-blocks.ts';
-import type { ClientLink } from './client-link.ts';
-import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
   Flag,
   FRAME_HEADER_BYTES,
   type Frame,
-  frameHeaders,
   type Setting,
   SettingId,
-  writeRstStream,
-  writeWindowUpdate,
-} from './frames.ts';
+} from '../http2/frames.ts';
+import { encodeHeaders } from '../http2/hpack.ts';
+import { frameHeaders, writeRstStream, writeWindowUpdate } from '../http2/write-frames.ts';
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
+import { addedHeaders } from '../request-id.ts';
+import { AnswerBlocks } from './answer-blocks.ts';
+import type { ClientLink } from './client-link.ts';
+import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
-import { encodeHeaders } from './hpack.ts';
 import type { RelayOptions } from './relay-options.ts';
 import { upstreamFields } from './request-head.ts';
 import type { StreamTable } from './stream-table.ts';

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { openSocket, type SocketAddress, type SocketOptions } from '../upstream/sockets.ts';
-import type { AnswerBlocks } from './answer-blocks.ts';
+import { FrameReader } from '../http2/frame-reader.ts';
 import {
   CLIENT_PREFACE,
   checkFrame,
@@ -9,7 +8,6 @@ import {
   Flag,
   FRAME_HEADER_BYTES,
   Frame,
-  FrameReader,
   FrameType,
   goawayOf,
   Http2Fault,
@@ -18,10 +16,10 @@ import {
   type Setting,
   SettingId,
   windowIncrementOf,
-  writePing,
-  writeSettings,
-  writeSettingsAck,
-} from './frames.ts';
+} from '../http2/frames.ts';
+import { writePing, writeSettings, writeSettingsAck } from '../http2/write-frames.ts';
+import { openSocket, type SocketAddress, type SocketOptions } from '../upstream/sockets.ts';
+import type { AnswerBlocks } from './answer-blocks.ts';
 import { Outbox } from './outbox.ts';
 
 /** Header bytes of one answer head that are gathered before the upstream counts as broken. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Http2Fault } from '../../src/grpc/frames.ts';
 import { HeaderBlocks } from '../../src/grpc/header-blocks.ts';
-import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/grpc/hpack.ts';
+import { Http2Fault } from '../../src/http2/frames.ts';
+import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 
 const LIMITS = { maxHeaderBytes: 4096, maxHeaders: 20 };
 

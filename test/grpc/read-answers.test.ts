@@ -1,19 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import {
-  CLIENT_PREFACE,
-  Flag,
-  FrameType,
-  parseSettings,
-  type Setting,
-  SettingId,
-  writeData,
-  writeFrameHeader,
-  writeHeaders,
-  writeSettings,
-} from '../../src/grpc/frames.ts';
-import { encodeHeaders, encodeTableSizeUpdate } from '../../src/grpc/hpack.ts';
+import { CLIENT_PREFACE, Flag, FrameType, parseSettings, type Setting, SettingId } from '../../src/http2/frames.ts';
+import { encodeHeaders, encodeTableSizeUpdate } from '../../src/http2/hpack.ts';
+import { writeData, writeFrameHeader, writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
 import { framed, H2Client, naming } from '../support/h2-client.ts';
 import { OK_HEAD, startRelay, startUpstream, type Upstream } from './relay-fixture.ts';
 

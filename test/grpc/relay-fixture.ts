@@ -2,21 +2,18 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import type { ExchangeParts } from '../../src/exchange.ts';
+import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
+import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
+import { FrameReader } from '../../src/http2/frame-reader.ts';
+import { Flag, type Frame, FrameType, SettingId } from '../../src/http2/frames.ts';
+import { encodeHeaders } from '../../src/http2/hpack.ts';
 import {
-  Flag,
-  type Frame,
-  FrameReader,
-  FrameType,
-  SettingId,
   writeData,
   writeHeaders,
   writeSettings,
   writeSettingsAck,
   writeWindowUpdate,
-} from '../../src/grpc/frames.ts';
-import { encodeHeaders } from '../../src/grpc/hpack.ts';
-import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
-import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
+} from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';

@@ -1,10 +1,8 @@
 import t from 'tap';
 import type { ExchangeParts } from '../../src/exchange.ts';
+import { ErrorCode, Flag, FrameType, SettingId } from '../../src/http2/frames.ts';
+import { encodeHeaders } from '../../src/http2/hpack.ts';
 import {
-  ErrorCode,
-  Flag,
-  FrameType,
-  SettingId,
   writeData,
   writeGoaway,
   writeHeaders,
@@ -12,8 +10,7 @@ import {
   writeRstStream,
   writeSettings,
   writeWindowUpdate,
-} from '../../src/grpc/frames.ts';
-import { encodeHeaders } from '../../src/grpc/hpack.ts';
+} from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { framed, H2Client, naming } from '../support/h2-client.ts';
 import {

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
-import { FrameType, writeData, writeHeaders } from '../../src/grpc/frames.ts';
-import { HpackDecoder } from '../../src/grpc/hpack.ts';
+import { FrameType } from '../../src/http2/frames.ts';
+import { HpackDecoder } from '../../src/http2/hpack.ts';
+import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
 import { type Authenticator, createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';

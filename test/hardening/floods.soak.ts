@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SettingId, writeSettings, writeWindowUpdate } from '../../src/grpc/frames.ts';
-import type { HeaderField } from '../../src/grpc/hpack.ts';
+import { SettingId } from '../../src/http2/frames.ts';
+import type { HeaderField } from '../../src/http2/hpack.ts';
+import { writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { flood } from '../support/flood.ts';
 import { KEYS } from '../support/gateway.ts';
 import { guesses } from '../support/guesses.ts';

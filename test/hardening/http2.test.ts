@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { gzipSync } from 'node:zlib';
+import { CLIENT_PREFACE, ErrorCode, FrameType, SettingId } from '../../src/http2/frames.ts';
+import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import {
-  CLIENT_PREFACE,
-  ErrorCode,
-  FrameType,
-  SettingId,
   writeData,
   writeFrameHeader,
   writeHeaders,
@@ -13,8 +11,7 @@ import {
   writeRstStream,
   writeSettings,
   writeWindowUpdate,
-} from '../../src/grpc/frames.ts';
-import { encodeHeaders, type HeaderField } from '../../src/grpc/hpack.ts';
+} from '../../src/http2/write-frames.ts';
 import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { openPlain, openTls, talk } from '../support/clients-sockets.ts';

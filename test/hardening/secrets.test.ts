@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
-import { writeData, writeHeaders } from '../../src/grpc/frames.ts';
-import { encodeHeaders, type HeaderField } from '../../src/grpc/hpack.ts';
+import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
+import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { openTls, talk } from '../support/clients-sockets.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';

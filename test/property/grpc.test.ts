@@ -2,16 +2,10 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
-import {
-  Flag,
-  FRAME_HEADER_BYTES,
-  FrameType,
-  writeData,
-  writeFrameHeader,
-  writeWindowUpdate,
-} from '../../src/grpc/frames.ts';
 import { createInspector, inspectWhole, referencesOf } from '../../src/grpc/inspect.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
+import { Flag, FRAME_HEADER_BYTES, FrameType } from '../../src/http2/frames.ts';
+import { writeData, writeFrameHeader, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import type { ListAccess } from '../../src/policy/access.ts';
 import { cut, Draw, type Tape, tapes } from '../support/arbitraries.ts';
 import { arrivedOf, expectedVerdict, type GrpcCase, grpcCase, toArrive } from '../support/arbitraries-grpc.ts';

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
-import { Flag, type Frame, FrameType, SettingId, writeSettings, writeWindowUpdate } from '../../src/grpc/frames.ts';
+import { Flag, type Frame, FrameType, SettingId } from '../../src/http2/frames.ts';
+import { writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { startRelay, startUpstream } from '../grpc/relay-fixture.ts';
 import { message } from '../support/clients-raw-grpc.ts';
 import { framed, H2Client } from '../support/h2-client.ts';

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { CLIENT_PREFACE, ErrorCode, writeHeaders, writeRstStream, writeSettings } from '../../src/grpc/frames.ts';
-import { encodeHeaders, type HeaderField } from '../../src/grpc/hpack.ts';
+import { CLIENT_PREFACE, ErrorCode } from '../../src/http2/frames.ts';
+import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
+import { writeHeaders, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
 import { openTls } from './clients-sockets.ts';
 
 /** A rapid reset flood with a reconnect loop. */

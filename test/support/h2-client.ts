@@ -1,19 +1,10 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import {
-  CLIENT_PREFACE,
-  Flag,
-  type Frame,
-  FrameReader,
-  FrameType,
-  headerFragmentOf,
-  type Setting,
-  writeData,
-  writeHeaders,
-  writeSettings,
-} from '../../src/grpc/frames.ts';
-import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/grpc/hpack.ts';
+import { FrameReader } from '../../src/http2/frame-reader.ts';
+import { CLIENT_PREFACE, Flag, type Frame, FrameType, headerFragmentOf, type Setting } from '../../src/http2/frames.ts';
+import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
+import { writeData, writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
 
 /** What both sides start from, and the largest payload anybody takes. */
 const INITIAL_WINDOW = 65_535;

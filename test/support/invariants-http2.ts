@@ -1,5 +1,6 @@
-import { Flag, FrameType, writeData, writeHeaders } from '../../src/grpc/frames.ts';
-import { encodeHeaders, type HeaderField } from '../../src/grpc/hpack.ts';
+import { Flag, FrameType } from '../../src/http2/frames.ts';
+import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
+import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
 import { framed, H2Client, type SeenFrame } from './h2-client.ts';
 import type { Arena } from './invariants.ts';
 

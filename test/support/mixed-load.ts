@@ -1,14 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import {
-  CLIENT_PREFACE,
-  ErrorCode,
-  SettingId,
-  writeData,
-  writeRstStream,
-  writeSettings,
-} from '../../src/grpc/frames.ts';
+import { CLIENT_PREFACE, ErrorCode, SettingId } from '../../src/http2/frames.ts';
+import { writeData, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
 import { openPlain, openTls } from './clients-sockets.ts';
 import { KEYS } from './gateway.ts';
 import { framed, H2Client, naming } from './h2-client.ts';

@@ -1,24 +1,26 @@
 import type { TLSSocket } from 'node:tls';
+import { FrameReader } from '../../../src/http2/frame-reader.ts';
 import {
   CLIENT_PREFACE,
   dataOf,
   Flag,
   type Frame,
-  FrameReader,
   FrameType,
   goawayOf,
   headerFragmentOf,
   parseSettings,
   SettingId,
   windowIncrementOf,
+} from '../../../src/http2/frames.ts';
+import { DEFAULT_TABLE_BYTES, HpackDecoder } from '../../../src/http2/hpack.ts';
+import {
   writeData,
   writeHeaders,
   writePing,
   writeSettings,
   writeSettingsAck,
   writeWindowUpdate,
-} from '../../../src/grpc/frames.ts';
-import { DEFAULT_TABLE_BYTES, HpackDecoder } from '../../../src/grpc/hpack.ts';
+} from '../../../src/http2/write-frames.ts';
 import { type Clients, clientsOn, openConnections, type Slot, type Target, Told } from './clients.ts';
 import { type HeaderBlocks, indexingBlocks } from './header-blocks.ts';
 

@@ -1,20 +1,15 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { FrameReader } from '../../../src/http2/frame-reader.ts';
+import { Flag, type Frame, FrameType, parseSettings, SettingId, windowIncrementOf } from '../../../src/http2/frames.ts';
+import { encodeHeaders } from '../../../src/http2/hpack.ts';
 import {
-  Flag,
-  type Frame,
-  FrameReader,
-  FrameType,
-  parseSettings,
-  SettingId,
-  windowIncrementOf,
   writeData,
   writeHeaders,
   writePing,
   writeSettings,
   writeSettingsAck,
   writeWindowUpdate,
-} from '../../../src/grpc/frames.ts';
-import { encodeHeaders } from '../../../src/grpc/hpack.ts';
+} from '../../../src/http2/write-frames.ts';
 import { LARGE_ANSWER, LARGE_PATH, SMALL_ANSWER } from './messages.ts';
 
 /*

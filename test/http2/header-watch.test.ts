@@ -3,16 +3,10 @@ import { createServer, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
-import {
-  CLIENT_PREFACE,
-  Flag,
-  FrameType,
-  writeFrameHeader,
-  writeHeaders,
-  writeSettings,
-} from '../../src/grpc/frames.ts';
-import { HeaderWatch } from '../../src/grpc/header-watch.ts';
-import { encodeHeaders, type HeaderField } from '../../src/grpc/hpack.ts';
+import { CLIENT_PREFACE, Flag, FrameType } from '../../src/http2/frames.ts';
+import { HeaderWatch } from '../../src/http2/header-watch.ts';
+import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
+import { writeFrameHeader, writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
 
 const LIMITS = { headerBytes: 16_384, headerCount: 50 };
 const GOOD: readonly HeaderField[] = [

@@ -1,7 +1,8 @@
 import type { ResetBudget } from './budget.ts';
-import { DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameReader, FrameType, headerFragmentOf } from './frames.ts';
+import { isFieldName, isFieldValue } from './field-syntax.ts';
+import { FrameReader } from './frame-reader.ts';
+import { DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameType, headerFragmentOf } from './frames.ts';
 import { HpackDecoder } from './hpack.ts';
-import { isFieldName, isFieldValue } from './request-head.ts';
 
 /** Malformed requests of one connection that nobody has asked for yet. More are no accident. */
 const MAX_REMEMBERED = 1_000;

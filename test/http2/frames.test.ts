@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { FrameReader } from '../../src/http2/frame-reader.ts';
 import {
   CLIENT_PREFACE,
   checkFrame,
@@ -8,9 +9,7 @@ import {
   ErrorCode,
   Flag,
   type Frame,
-  FrameReader,
   FrameType,
-  frameHeaders,
   goawayOf,
   Http2Fault,
   headerFragmentOf,
@@ -18,6 +17,9 @@ import {
   resetCodeOf,
   SettingId,
   windowIncrementOf,
+} from '../../src/http2/frames.ts';
+import {
+  frameHeaders,
   writeData,
   writeFrameHeader,
   writeGoaway,
@@ -27,7 +29,7 @@ import {
   writeSettings,
   writeSettingsAck,
   writeWindowUpdate,
-} from '../../src/grpc/frames.ts';
+} from '../../src/http2/write-frames.ts';
 
 type Seen = { type: number; flags: number; streamId: number; payload: Buffer; raw: Buffer };
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/grpc/hpack.ts';
+import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 
 type Story = {
   readonly cases: readonly {

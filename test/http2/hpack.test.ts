@@ -3,9 +3,10 @@ import { createServer } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
-import { CLIENT_PREFACE, ErrorCode, Http2Fault, writeHeaders, writeSettings } from '../../src/grpc/frames.ts';
-import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/grpc/hpack.ts';
-import { HUFFMAN_BITS, HUFFMAN_CODES } from '../../src/grpc/hpack-huffman.ts';
+import { CLIENT_PREFACE, ErrorCode, Http2Fault } from '../../src/http2/frames.ts';
+import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
+import { HUFFMAN_BITS, HUFFMAN_CODES } from '../../src/http2/hpack-huffman.ts';
+import { writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
 
 const LIMITS = { maxHeaderBytes: 65_536, maxHeaders: 1000 };
 const bytes = (hex: string): Buffer => Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');

@@ -1,0 +1,109 @@
+import {
+  CLIENT_PREFACE,
+  DEFAULT_MAX_FRAME_SIZE,
+  ErrorCode,
+  FRAME_HEADER_BYTES,
+  Frame,
+  Http2Fault,
+  readUint31,
+} from './frames.ts';
+
+/** Receives one frame; the object is only valid until the callback returns. */
+export type OnFrame = (frame: Frame) => void;
+
+/**
+ * Cuts a byte stream into frames, whatever the chunks. A frame inside one chunk is not copied; one that straddles chunks
+ * is copied once. Checks only the length against the maximum (`checkFrame` does the rest).
+ */
+export class FrameReader {
+  readonly #frame = new Frame();
+  readonly #head = Buffer.alloc(FRAME_HEADER_BYTES);
+  #headBytes = 0;
+  #partial: Buffer | undefined;
+  #partialBytes = 0;
+  #prefaceBytes: number;
+  #unusable = false;
+
+  /** Largest payload accepted, in bytes; raise it when the peer has acknowledged a larger SETTINGS_MAX_FRAME_SIZE. */
+  maxFrameSize: number;
+
+  /** With `expectPreface` the stream must begin with `CLIENT_PREFACE`, which is checked and not handed on. */
+  constructor(maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE, expectPreface = false) {
+    this.maxFrameSize = maxFrameSize;
+    this.#prefaceBytes = expectPreface ? 0 : CLIENT_PREFACE.length;
+  }
+
+  /**
+   * Takes the next bytes and calls `onFrame` for each frame they complete. Throws `Http2Fault` FRAME_SIZE_ERROR as soon as
+   * a header announces too much, PROTOCOL_ERROR for a wrong preface; after any exception, also one of the callback,
+   * and from inside the callback, it throws INTERNAL_ERROR.
+   */
+  push(chunk: Buffer, onFrame: OnFrame): void {
+    if (this.#unusable) throw new Http2Fault(ErrorCode.INTERNAL_ERROR, 0, 'frame reader has failed or is busy');
+    this.#unusable = true;
+    let at = this.#takePreface(chunk);
+    if (this.#headBytes > 0 || this.#partial !== undefined) at = this.#takePartial(chunk, at, onFrame);
+    while (at + FRAME_HEADER_BYTES <= chunk.length) {
+      const next = at + FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at);
+      if (next > chunk.length) break;
+      this.#yield(chunk, at, onFrame);
+      at = next;
+    }
+    if (at < chunk.length) this.#takePartial(chunk, at, onFrame);
+    this.#unusable = false;
+  }
+
+  #takePreface(chunk: Buffer): number {
+    let at = 0;
+    for (; at < chunk.length && this.#prefaceBytes < CLIENT_PREFACE.length; at++) {
+      if (chunk[at] !== CLIENT_PREFACE[this.#prefaceBytes]) {
+        throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, 'connection preface expected');
+      }
+      this.#prefaceBytes++;
+    }
+    return at;
+  }
+
+  /** Moves bytes of a straddling frame into place; returns where the chunk goes on. */
+  #takePartial(chunk: Buffer, start: number, onFrame: OnFrame): number {
+    let at = start;
+    if (this.#partial === undefined) {
+      const copied = chunk.copy(this.#head, this.#headBytes, at);
+      at += copied;
+      this.#headBytes += copied;
+      if (this.#headBytes < FRAME_HEADER_BYTES) return at;
+      // Not reused: the bytes handed out may wait in a socket's write queue.
+      this.#partial = Buffer.allocUnsafe(FRAME_HEADER_BYTES + this.#payloadBytes(this.#head, 0));
+      this.#head.copy(this.#partial);
+      this.#partialBytes = FRAME_HEADER_BYTES;
+      this.#headBytes = 0;
+    }
+    const copied = chunk.copy(this.#partial, this.#partialBytes, at);
+    this.#partialBytes += copied;
+    if (this.#partialBytes === this.#partial.length) {
+      const whole = this.#partial;
+      this.#partial = undefined;
+      this.#yield(whole, 0, onFrame);
+    }
+    return at + copied;
+  }
+
+  #payloadBytes(source: Buffer, at: number): number {
+    const bytes = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
+    if (bytes > this.maxFrameSize) {
+      throw new Http2Fault(ErrorCode.FRAME_SIZE_ERROR, 0, 'frame is larger than the maximum frame size');
+    }
+    return bytes;
+  }
+
+  #yield(source: Buffer, at: number, onFrame: OnFrame): void {
+    const frame = this.#frame;
+    frame.source = source;
+    frame.start = at;
+    frame.length = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
+    frame.type = source[at + 3] as number;
+    frame.flags = source[at + 4] as number;
+    frame.streamId = readUint31(source, at + 5);
+    onFrame(frame);
+  }
+}

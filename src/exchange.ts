@@ -1,3 +1,4 @@
+import type { Guesses } from './fairness/guesses.ts';
 import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
 import {
@@ -20,7 +21,7 @@ import { decideWithin, firstRefusal, type Policy, type Shadowed, WHOLE_POLICY } 
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
  *
  * ```
- * resolve -> admit -> authenticate -> decide -> [inspect -> settle] -> forward | reject -> finish
+ * resolve -> admit -> authenticate -> [pace] -> decide -> [inspect -> settle] -> forward | reject -> finish
  * ```
  *
  * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no
@@ -44,6 +45,8 @@ export interface Exchange {
   readonly remote: string;
   /** Of its connection, where requests follow each other on one. */
   readonly memo?: CredentialMemo;
+  /** Wrong credentials of its connection, where one request of it at a time is open. */
+  readonly guesses?: Guesses;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
@@ -124,6 +127,8 @@ export interface ExchangeParts {
    * looked at. A `Denial` refuses it; a promise lets it wait.
    */
   readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
+  /** May this caller begin another call now? `undefined` = yes, otherwise once the promise is kept. */
+  readonly pace: (exchange: Exchange) => Promise<void> | undefined;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Step 8. Called once for every exchange that got as far as `begin`. Must not throw. */
@@ -215,12 +220,34 @@ function identified<X extends Exchange>(
   identity: Principal | Denial,
 ): void {
   if (identity.kind === 'denial') {
-    dispatch(parts, protocol, exchange, identity);
+    refuseStranger(parts, protocol, exchange, identity);
     return;
   }
   exchange.principal = identity;
+  const turn = parts.pace(exchange);
+  if (turn) whenKnown(parts, protocol, exchange, turn, () => judge(parts, protocol, exchange, identity));
+  else judge(parts, protocol, exchange, identity);
+}
+
+/** Whoever presents one wrong credential after the other is answered later and later. */
+function refuseStranger<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  denial: Denial,
+): void {
+  const wait = parts.policy.current.mode === 'enforce' ? exchange.guesses?.refused(parts.now()) : 0;
+  if (wait) setTimeout(() => dispatch(parts, protocol, exchange, denial), wait);
+  else dispatch(parts, protocol, exchange, denial);
+}
+
+function judge<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  { access, bounds }: Principal,
+): void {
   const { operation, target, refusal } = exchange.resolution ?? unresolved();
-  const { access, bounds } = identity;
   const decision =
     refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);

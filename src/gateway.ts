@@ -7,6 +7,9 @@ import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
 import type { Connections } from './connections.ts';
 import type { Exchange, ExchangeParts, Outcome } from './exchange.ts';
+import { Abandoned } from './fairness/abandoned.ts';
+import { Suspects } from './fairness/suspects.ts';
+import { Turns } from './fairness/turns.ts';
 import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticate.ts';
 import { createKeyRing, type KeyRing } from './identity/key-ring.ts';
@@ -36,7 +39,6 @@ import { restartNeeded } from './reload.ts';
 import { requestIdOf } from './request-id.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
 import { secureContext, tryContext } from './rest/listener-tls.ts';
-import { Suspects } from './suspects.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
 import { createRestUpstream } from './upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
@@ -128,6 +130,7 @@ export async function createGateway(
   ];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
   const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
+  const turns = new Turns();
   const parts = createParts(authenticator, policy, watching, admitting(audit, tracing), log);
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
@@ -136,9 +139,9 @@ export async function createGateway(
     async start() {
       try {
         await refuseSecuredUpstream(lookup);
-        const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects, shared });
+        const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects, turns, shared });
         restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
-        grpc = await openGrpc(() => force.state, parts, { suspects, shared, observation });
+        grpc = await openGrpc(() => force.state, parts, { suspects, turns, shared, observation });
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
@@ -324,6 +327,7 @@ function createParts(
   log: Log,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
+  const abandoned = new Abandoned(() => performance.now());
   const fault = (error: unknown, exchange?: Exchange): void => {
     const missed = mayLog();
     if (missed === undefined) return;
@@ -338,8 +342,10 @@ function createParts(
     authenticate,
     policy,
     admit,
+    pace: abandoned.pace,
     now: () => performance.now(),
     record: (exchange, outcome) => {
+      abandoned.ended(exchange, outcome.status !== undefined);
       for (const observe of observers) observe(exchange, outcome);
     },
     fault,
@@ -349,6 +355,7 @@ function createParts(
 /** What the gRPC listener shares with the rest of the process. */
 interface GrpcShared {
   readonly suspects: Suspects;
+  readonly turns: Turns;
   readonly shared: boolean;
   readonly observation: Observation | undefined;
 }
@@ -356,13 +363,13 @@ interface GrpcShared {
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
-  { suspects, shared, observation }: GrpcShared,
+  { suspects, turns, shared, observation }: GrpcShared,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
   const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
-    const options = grpcListenerOptions(current, parts, { ask: asker, suspects, shared });
+    const options = grpcListenerOptions(current, parts, { ask: asker, suspects, turns, shared });
     return { listener: await createGrpcListener({ ...options, ...watchedBy(observation?.connections.grpc) }), asker };
   } catch (error) {
     asker.close();

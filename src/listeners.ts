@@ -5,6 +5,8 @@ import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
 import { TLS_PROFILE } from './config/tls-profile.ts';
 import type { ExchangeParts } from './exchange.ts';
+import type { Suspects } from './fairness/suspects.ts';
+import type { Turns } from './fairness/turns.ts';
 import type { GrpcListenerOptions } from './grpc/listener.ts';
 import { ResetBudget } from './http2/budget.ts';
 import { HeaderWatch } from './http2/header-watch.ts';
@@ -12,7 +14,6 @@ import type { TelemetryAudit } from './rest/lane-options.ts';
 import type { RestListenerOptions } from './rest/listener.ts';
 import type { ListenerTls } from './rest/listener-tls.ts';
 import type { RelayUpstream } from './rest/relay-upstream.ts';
-import type { Suspects } from './suspects.ts';
 import type { GrpcAsker } from './upstream/ask-grpc.ts';
 import type { RestUpstream, RestUpstreamOptions } from './upstream/http.ts';
 import type { UpstreamLookup } from './upstream/lookup.ts';
@@ -53,6 +54,7 @@ export interface RestShared {
   readonly upstream: RestUpstream;
   readonly lookup: UpstreamLookup;
   readonly suspects: Suspects;
+  readonly turns: Turns;
   /** The ports belong to several processes. */
   readonly shared: boolean;
 }
@@ -61,7 +63,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, suspects, shared }: RestShared,
+  { upstream, lookup, suspects, turns, shared }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -88,6 +90,7 @@ export function restListenerOptions(
     upstream,
     lookup,
     suspects,
+    turns,
     shared,
     cors: service.enable_cors,
     staticContent: service.enable_static_content,
@@ -159,7 +162,7 @@ export function grpcAddress(config: Config): UpstreamAddress {
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, suspects, shared }: Pick<RestShared, 'suspects' | 'shared'> & { readonly ask: GrpcAsker },
+  { ask, suspects, turns, shared }: Pick<RestShared, 'suspects' | 'turns' | 'shared'> & { readonly ask: GrpcAsker },
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -194,6 +197,7 @@ export function grpcListenerOptions(
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
       suspects,
+      turns,
       clock: Date.now,
     },
   };

@@ -12,3 +12,14 @@ export function plainAddress(address: string): string {
 export function remoteOf(socket: Socket): string {
   return plainAddress(socket.remoteAddress ?? '');
 }
+
+/** What one client is taken to have: an IPv4 address, also one mapped into IPv6, or an IPv6 network of 64 bits. */
+export function clientNetworkOf(address: string): string {
+  const plain = plainAddress(address);
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.split('::', 2);
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeroes = tail === undefined ? 0 : Math.max(0, 8 - front.length - back.length);
+  return [...front, ...Array<string>(zeroes).fill('0'), ...back].slice(0, 4).join(':');
+}

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
+import { Cost, type Turns } from './fairness/turns.ts';
 
 const FIRST_TLS_BYTE = 0x16;
 const TEXT = 'client sent an HTTP request to an HTTPS port';
@@ -14,9 +15,9 @@ const ANSWER = [
 
 /**
  * Looks at the first byte of a connection to a TLS port: a handshake goes on in `tls`, a server that listens on nothing
- * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing for `timeoutMs` is cut.
+ * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing for `timeoutMs` is cut. Handshakes take turns with everything else.
  */
-export function sniffTls(socket: Socket, tls: TlsServer, timeoutMs: number): void {
+export function sniffTls(socket: Socket, tls: TlsServer, timeoutMs: number, turns: Turns): void {
   const cut = (): void => {
     socket.destroy();
   };
@@ -36,6 +37,12 @@ export function sniffTls(socket: Socket, tls: TlsServer, timeoutMs: number): voi
       return;
     }
     socket.unshift(first);
-    tls.emit('connection', socket);
+    const shake = (): void => {
+      if (socket.destroyed) return;
+      turns.spend(Cost.HANDSHAKE);
+      tls.emit('connection', socket);
+    };
+    if (turns.crowded) turns.wait(shake);
+    else shake();
   });
 }

@@ -20,7 +20,7 @@ interface Rule {
 /** What the two enforcement points may import: the same, and not each other. */
 const ENFORCEMENT: readonly string[] = [
   ...['policy', 'json', 'config', 'http2', 'operations', 'identity', 'upstream', 'exchange.ts', 'request-id.ts'],
-  ...['tls-sniff.ts', 'close-listener.ts', 'peer-address.ts', 'suspects.ts', 'connections.ts'],
+  ...['tls-sniff.ts', 'close-listener.ts', 'peer-address.ts', 'fairness', 'connections.ts'],
 ];
 
 /** Which areas (a folder, or a file beside them) an area may import. What is not named here is none of ours. */
@@ -28,13 +28,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   json: [],
   config: ['policy'],
-  'tls-sniff.ts': [],
+  'tls-sniff.ts': ['fairness'],
   'close-listener.ts': [],
   'runtime-flags.ts': [],
   'peer-address.ts': [],
-  'suspects.ts': ['peer-address.ts'],
+  fairness: ['peer-address.ts', 'identity'],
   'connections.ts': ['peer-address.ts'],
-  http2: ['suspects.ts'],
+  http2: ['fairness'],
   operations: ['policy'],
   identity: ['policy', 'json'],
   upstream: ['policy', 'config'],
@@ -45,19 +45,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['audit', 'revocation'],
   ],
   revocation: ['policy', 'identity', 'config'],
-  'exchange.ts': ['policy', 'identity', 'operations'],
+  'exchange.ts': ['policy', 'identity', 'operations', 'fairness'],
   learning: ['policy', 'identity', 'config', 'exchange.ts', 'observability'],
   'request-id.ts': ['exchange.ts'],
   rest: ENFORCEMENT,
   grpc: ENFORCEMENT,
   // The composition root: what a configuration means to the listeners, one process, several, and their operation.
-  'listeners.ts': ['config', 'audit', 'suspects.ts', 'exchange.ts', 'http2', 'rest', 'grpc', 'upstream'],
+  'listeners.ts': ['config', 'audit', 'fairness', 'exchange.ts', 'http2', 'rest', 'grpc', 'upstream'],
   'reload.ts': ['config'],
   'refusal-reasons.ts': ['policy', 'observability', 'rest', 'grpc'],
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
-    ...['suspects.ts', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
+    ...['fairness', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
     ...['connections.ts', 'refusal-reasons.ts'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability', 'audit'],

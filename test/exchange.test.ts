@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { begin, type Exchange, type ExchangeParts, finish, type Protocol, resume, unbegun } from '../src/exchange.ts';
+import { Guesses } from '../src/fairness/guesses.ts';
 import { createKeyRing, digestOf } from '../src/identity/key-ring.ts';
 import type { Principal } from '../src/identity/principal.ts';
 import type { References } from '../src/policy/decide.ts';
@@ -86,6 +88,7 @@ interface Given {
   readonly rules?: readonly RuleSettings[];
   readonly mode?: PolicyMode;
   readonly parts?: Partial<ExchangeParts>;
+  readonly guesses?: Guesses;
 }
 
 function run(
@@ -96,6 +99,7 @@ function run(
     authenticate: principals(rules),
     policy: { current: { ...PLAIN_POLICY, mode } },
     admit: () => undefined,
+    pace: () => undefined,
     now: () => 5,
     record: () => undefined,
     fault: (error) => faults.push(error),
@@ -112,6 +116,7 @@ function run(
     target: target ?? NO_TARGET,
     body,
     refused: given.refused,
+    ...(given.guesses && { guesses: given.guesses }),
     steps: [],
   };
   begin(parts, lane, exchange);
@@ -344,4 +349,45 @@ t.test('times are taken and the end is recorded once', async (test) => {
   const outcome = { status: 200, received: 1, sent: 2 };
   finish(parts, exchange, outcome);
   test.strictSame(seen, [[exchange, outcome]]);
+});
+
+t.test('a caller that has to wait for its turn is judged when it has it, by the policy of then', async (t) => {
+  const turn = Promise.withResolvers<void>();
+  const asked: (string | undefined)[] = [];
+  const pace: ExchangeParts['pace'] = ({ principal }) => {
+    asked.push(principal?.keyId);
+    return turn.promise;
+  };
+  const given = { operation: READ, target: SECRET, key: 'admin', rules: [narrow], parts: { pace } };
+  const waiting = run(given);
+  t.same(waiting.steps, [], 'nothing yet');
+  t.same(asked, ['api_key'], 'asked once, of a known caller');
+  t.same(run({ ...given, key: 'wrong' }).steps, ['reject 401'], 'who is refused anyway does not wait');
+  t.same(run({ ...given, operation: OPEN }).steps, ['forward'], 'nor who asks for what is open');
+  turn.resolve();
+  await turn.promise;
+  t.same(waiting.steps, ['reject 403'], 'then like everybody');
+});
+
+t.test('a turn that cannot be had is a fault, and denies', async (t) => {
+  faults.length = 0;
+  const pace = () => Promise.reject(new Error('none'));
+  const { steps } = run({ operation: READ, target: BOOKS, key: 'admin', parts: { pace } });
+  await new Promise(setImmediate);
+  t.same(steps, ['reject 500']);
+  t.equal(faults.length, 1);
+  faults.length = 0;
+});
+
+t.test('wrong credentials of one connection are answered later and later, good ones at once', async (t) => {
+  const guesses = new Guesses();
+  const wrong = { operation: READ, target: BOOKS, key: 'wrong', guesses };
+  for (let guess = 0; guess < 50; guess += 1) t.same(run(wrong).steps, ['reject 401']);
+  const late = run(wrong);
+  t.same(late.steps, [], 'the next one waits');
+  t.same(run({ ...wrong, key: 'admin' }).steps, ['forward'], 'a good one does not');
+  t.same(run({ ...wrong, guesses: new Guesses() }).steps, ['reject 401'], 'nor another connection');
+  t.same(run({ ...wrong, mode: 'shadow' }).steps, ['forward'], 'and in shadow nobody does');
+  for (let look = 0; look < 200 && late.steps.length === 0; look += 1) await sleep(5);
+  t.same(late.steps, ['reject 401'], 'it is refused all the same');
 });

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Cost, type Turns } from '../fairness/turns.ts';
 import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget } from '../http2/budget.ts';
 import { FrameReader } from '../http2/frame-reader.ts';
 import {
@@ -26,6 +27,8 @@ import type { RequestHead } from './request-head.ts';
 
 /** How long (ms) a connection that has been told to go may take to do so. */
 const CLOSE_LINGER_MS = 1000;
+/** The same of one that flooded: just long enough for it to be told. */
+const FLOOD_LINGER_MS = 100;
 
 export interface ClientLimits {
   readonly maxStreams: number;
@@ -93,8 +96,17 @@ export class ClientLink {
   #closeBy = Number.POSITIVE_INFINITY;
   #gone = false;
   #reading = false;
+  readonly #turns: Turns;
+  /** Bytes that wait for this connection's turn. */
+  #unread: Buffer[] = [];
 
-  constructor(socket: Socket, limits: ClientLimits, events: ClientEvents, clock: () => number) {
+  constructor(
+    socket: Socket,
+    limits: ClientLimits,
+    events: ClientEvents,
+    { clock, turns }: { readonly clock: () => number; readonly turns: Turns },
+  ) {
+    this.#turns = turns;
     this.socket = socket;
     this.#events = events;
     this.#limits = limits;
@@ -194,9 +206,36 @@ export class ClientLink {
         return;
       }
     }
+    // INVARIANT: bytes are read in the order they came.
+    if (this.#unread.length > 0 || this.#turns.crowded) this.#postpone(chunk);
+    else this.#readBurst(chunk);
+  }
+
+  /** Keeps bytes until it is this connection's turn. */
+  #postpone(chunk: Buffer): void {
+    this.#unread.push(chunk);
+    if (this.#unread.length > 1) return;
+    this.socket.pause();
+    this.#turns.wait(this.#goOn);
+  }
+
+  readonly #goOn = (): void => {
+    const [first, ...more] = this.#unread;
+    this.#unread = [];
+    if (!first || this.closing) return;
+    this.socket.resume();
+    this.#readBurst(more.length > 0 ? Buffer.concat([first, ...more]) : first);
+  };
+
+  /** The burst goes on until all of its bytes have been read, whatever that takes of turns. */
+  #readBurst(chunk: Buffer): void {
     this.#reading = true;
     try {
-      this.#reader.push(chunk, this.#onFrame);
+      const taken = this.#reader.push(chunk, this.#onFrame);
+      if (taken < chunk.length && !this.closing) {
+        this.#postpone(chunk.subarray(taken));
+        return;
+      }
     } catch (error) {
       if (error instanceof Http2Fault) this.fail(error.code, error.reason);
       else {
@@ -332,6 +371,7 @@ export class ClientLink {
     const fresh = streamId > this.#lastStreamId;
     if (fresh) this.#lastStreamId = streamId;
     this.#events.clientHeaders(streamId, block, fresh, endStream);
+    if (!this.#turns.spend(Cost.GRPC_CALL)) this.#reader.stop();
   }
 
   #settings(frame: Frame): void {
@@ -347,8 +387,9 @@ export class ClientLink {
   #spend(cost: number): void {
     if (!this.#budget.take(cost, this.#clock())) {
       this.#events.clientFlooded();
-      // What is still on its way is not even decrypted; the socket is cut when it has lingered.
+      // What is still on its way is not even decrypted.
       this.socket.pause();
+      setTimeout(() => this.socket.destroy(), FLOOD_LINGER_MS);
       throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many frames');
     }
   }

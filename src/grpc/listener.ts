@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { closeListener } from '../close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../connections.ts';
-import { admit } from '../suspects.ts';
+import { admit } from '../fairness/suspects.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { Relay } from './relay.ts';
 import type { RelayOptions } from './relay-options.ts';
@@ -43,11 +43,11 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     options.connections?.list(clientOf(one, socket), socket);
   };
   const tls = options.tls ? openTls(options, options.tls, accept) : undefined;
-  const { suspects } = options.relay;
+  const { suspects, turns } = options.relay;
   const server = createServer({ noDelay: true }, (socket) => {
     options.connections?.accepted(socket);
     admit(socket, suspects, () => {
-      if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs);
+      if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs, turns);
       else accept(socket);
     });
   });

@@ -1,5 +1,6 @@
 import type { ExchangeParts } from '../exchange.ts';
-import type { Suspects } from '../suspects.ts';
+import type { Suspects } from '../fairness/suspects.ts';
+import type { Turns } from '../fairness/turns.ts';
 import type { SocketAddress, SocketOptions } from '../upstream/sockets.ts';
 import type { AskUpstream } from './answer.ts';
 import type { ClientLimits } from './client-link.ts';
@@ -27,6 +28,8 @@ export interface RelayOptions {
   readonly ask: AskUpstream;
   /** Addresses that flooded lately. */
   readonly suspects: Suspects;
+  /** Of the thread, shared by all connections. */
+  readonly turns: Turns;
   /** Milliseconds. */
   readonly clock: () => number;
   readonly tls: boolean;

@@ -68,7 +68,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.#onClosed = onClosed;
     this.peer = plainAddress(socket.remoteAddress ?? 'unknown');
     this.#activeAt = options.clock();
-    this.client = new ClientLink(socket, options.limits, this, options.clock);
+    this.client = new ClientLink(socket, options.limits, this, options);
     this.#answers = new LocalAnswers(this.client.outbox, this.window, options.clock);
     this.#upstream = new UpstreamHalf(this, options);
     this.#judge = new MessageJudge({

@@ -1,4 +1,4 @@
-import type { Suspects } from '../suspects.ts';
+import type { Suspects } from '../fairness/suspects.ts';
 
 /** Frames that cost more than they carry: how many at once, and how many a second after that. */
 export const BUDGET_BURST = 2000;
@@ -6,6 +6,8 @@ export const BUDGET_PER_SECOND = 500;
 /** What a reset costs; one of a call that is young and not answered; and how many times that of a suspect. */
 const RESET_COST = 2;
 const EARLY_RESET_COST = 4;
+/** One on a connection where it is not known which call it hits: 200 at once, 50 a second. */
+const BLIND_RESET_COST = 10;
 const SUSPECT_FACTOR = 10;
 /** A call this young (ms) is given up early. */
 const EARLY_MS = 1000;
@@ -66,7 +68,7 @@ export class ResetBudget {
 
   /** One more reset. False: it is one too many, and the address is a suspect from now on. */
   take(): boolean {
-    const cost = EARLY_RESET_COST * (this.#suspects.has(this.#address) ? SUSPECT_FACTOR : 1);
+    const cost = BLIND_RESET_COST * (this.#suspects.has(this.#address) ? SUSPECT_FACTOR : 1);
     if (this.#budget.take(cost, this.#now())) return true;
     this.#suspects.report(this.#address);
     return false;

@@ -23,6 +23,7 @@ export class FrameReader {
   #partialBytes = 0;
   #prefaceBytes: number;
   #unusable = false;
+  #stopped = false;
 
   /** Largest payload accepted, in bytes; raise it when the peer has acknowledged a larger SETTINGS_MAX_FRAME_SIZE. */
   maxFrameSize: number;
@@ -34,23 +35,31 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes and calls `onFrame` for each frame they complete. Throws `Http2Fault` FRAME_SIZE_ERROR as soon as
+   * Takes the next bytes and calls `onFrame` for each frame they complete. Returns how many bytes it took: all of them,
+   * unless `stop` was called meanwhile; what is left is to be pushed again. Throws `Http2Fault` FRAME_SIZE_ERROR as soon as
    * a header announces too much, PROTOCOL_ERROR for a wrong preface; after any exception, also one of the callback,
    * and from inside the callback, it throws INTERNAL_ERROR.
    */
-  push(chunk: Buffer, onFrame: OnFrame): void {
+  push(chunk: Buffer, onFrame: OnFrame): number {
     if (this.#unusable) throw new Http2Fault(ErrorCode.INTERNAL_ERROR, 0, 'frame reader has failed or is busy');
     this.#unusable = true;
+    this.#stopped = false;
     let at = this.#takePreface(chunk);
     if (this.#headBytes > 0 || this.#partial !== undefined) at = this.#takePartial(chunk, at, onFrame);
-    while (at + FRAME_HEADER_BYTES <= chunk.length) {
+    while (at + FRAME_HEADER_BYTES <= chunk.length && !this.#stopped) {
       const next = at + FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at);
       if (next > chunk.length) break;
       this.#yield(chunk, at, onFrame);
       at = next;
     }
-    if (at < chunk.length) this.#takePartial(chunk, at, onFrame);
+    if (at < chunk.length && !this.#stopped) at = this.#takePartial(chunk, at, onFrame);
     this.#unusable = false;
+    return at;
+  }
+
+  /** From inside the callback: hands no further frame on, `push` returns. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   #takePreface(chunk: Buffer): number {

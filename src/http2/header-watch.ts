@@ -31,6 +31,7 @@ export class HeaderWatch {
   #lost = false;
   readonly #resets: ResetBudget | undefined;
   #flooded = false;
+  #blocks = 0;
 
   /** @param resets what is left for resets of the client; when it is used up, `flooded` says so */
   constructor(limits: HeaderWatchLimits, resets?: ResetBudget) {
@@ -44,14 +45,20 @@ export class HeaderWatch {
     return this.#flooded;
   }
 
-  /** The next bytes, in any pieces. Never throws. */
-  push(chunk: Buffer): void {
-    if (this.#lost) return;
+  /** Header blocks so far. */
+  get blocks(): number {
+    return this.#blocks;
+  }
+
+  /** Looks at the next bytes, in any pieces, to the end of the first header block in them. Returns how many. Never throws. */
+  push(chunk: Buffer): number {
+    if (this.#lost) return chunk.length;
     try {
-      this.#frames.push(chunk, this.#onFrame);
+      return this.#frames.push(chunk, this.#onFrame);
     } catch {
       this.#lost = true;
       this.#block = [];
+      return chunk.length;
     }
   }
 
@@ -85,6 +92,8 @@ export class HeaderWatch {
   }
 
   #judge(streamId: number, block: Buffer): void {
+    this.#blocks += 1;
+    this.#frames.stop();
     let sound = true;
     this.#decoder.decode(block, (name, value) => {
       if (sound && !isSound(name, value)) sound = false;

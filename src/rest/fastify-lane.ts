@@ -1,6 +1,8 @@
 import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import fastify from 'fastify';
 import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
+import { Guesses } from '../fairness/guesses.ts';
 import { isPermit } from '../policy/decide.ts';
 import { addedHeaders, requestIdOf } from '../request-id.ts';
 import { BodyJudge } from './body-judge.ts';
@@ -168,10 +170,20 @@ function isKnownVersion(request: IncomingMessage): boolean {
 
 const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
+/** Wrong credentials by the socket they came on. */
+const guessesOn = new WeakMap<Socket, Guesses>();
+
+function guessesOf(socket: Socket): Guesses {
+  const known = guessesOn.get(socket) ?? new Guesses();
+  guessesOn.set(socket, known);
+  return known;
+}
+
 function newExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange {
   const http2 = request.httpVersionMajor === 2;
+  const socket = socketBelow(request) ?? request.socket;
   const headers = http2 ? withoutPseudo(request.rawHeaders) : request.rawHeaders;
-  const peer = peerOn(socketBelow(request) ?? request.socket);
+  const peer = peerOn(socket);
   const [host] = headerValues(http2 ? request.rawHeaders : headers, http2 ? ':authority' : 'host');
   return {
     protocol: 'rest',
@@ -186,6 +198,7 @@ function newExchange(request: IncomingMessage, response: ServerResponse, target:
     host: host ?? '',
     peer,
     remote: peer.address,
+    ...(http2 ? {} : { guesses: guessesOf(socket) }),
     hasBody: http2 ? !endsWithHead(request) : hasFraming(request),
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,

@@ -1,14 +1,20 @@
 import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { Cost, type Turns } from '../fairness/turns.ts';
 
 /**
  * Reads the client's half of one HTTP/2 connection before `node:http2` does. It is there because `node:http2` leaves a
  * header field out in silence where its name or value may not be (RFC 9113 section 8.2.1) instead of refusing the request.
  */
 export interface Http2Watch {
-  /** The next bytes, in any pieces. Never throws: what cannot be read makes every later request malformed. */
-  readonly push: (chunk: Buffer) => void;
+  /**
+   * Looks at the next bytes, in any pieces, to the end of the first header block in them. Returns how many. Never throws:
+   * what cannot be read makes every later request malformed.
+   */
+  readonly push: (chunk: Buffer) => number;
+  /** Header blocks so far. */
+  readonly blocks: number;
   /** What has been pushed holds a flood: the connection is to end. */
   readonly flooded: boolean;
   /** Had a header block of this stream a field that may not be? True once, then forgotten. */
@@ -23,18 +29,38 @@ interface Known {
 
 const known = new WeakMap<Http2Session, Known>();
 
-/** An HTTP/2 connection of which every byte is shown to a watch before `node:http2` gets it. */
+/** Bytes that have been looked at. */
+interface Looked {
+  readonly bytes: Buffer;
+  /** A request begins with them. */
+  readonly begins: boolean;
+}
+
+/**
+ * An HTTP/2 connection of which every byte is shown to a watch before `node:http2` gets it. All that has come is looked at
+ * first, so that nothing of a flood begins; then `node:http2` gets it request by request, as the connection's turns allow.
+ */
 export class WatchedConnection extends Duplex {
   readonly #socket: TLSSocket;
   readonly #watch: Http2Watch;
+  readonly #turns: Turns;
+  #unread: Buffer[] = [];
+  #looked: Looked[] = [];
+  #waiting = false;
+  #ended = false;
+  #session: Http2Session | undefined;
+  #activeAt = performance.now();
+  /** `node:http2` takes no more at the moment. */
+  #full = false;
 
-  constructor(socket: TLSSocket, watch: Http2Watch) {
+  constructor(socket: TLSSocket, watch: Http2Watch, turns: Turns) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#watch = watch;
+    this.#turns = turns;
     socket
       .on('data', this.#onData)
-      .on('end', () => this.push(null))
+      .on('end', this.#onEnd)
       .on('error', (error) => this.destroy(error))
       .on('close', () => this.destroy());
     // Ends are Node's to tell; a connection that is cut is no fault of ours.
@@ -43,24 +69,91 @@ export class WatchedConnection extends Duplex {
 
   /** Ties the connection to the session that Node made of it. */
   belongsTo(session: Http2Session): void {
+    this.#session = session;
     known.set(session, { watch: this.#watch, socket: this.#socket });
   }
 
+  /** Takes no more requests; ends when the open ones are answered. */
+  drain(): void {
+    this.#session?.close();
+  }
+
+  /** The same, if nothing has come or gone for so long. A timeout set on the session would keep a destroyed one alive. */
+  drainIfIdle(now: number, idleMs: number): void {
+    if (now - this.#activeAt > idleMs) this.drain();
+  }
+
   readonly #onData = (chunk: Buffer): void => {
-    this.#watch.push(chunk);
-    if (this.#watch.flooded) this.destroy();
-    else if (!this.push(chunk)) this.#socket.pause();
+    this.#activeAt = performance.now();
+    this.#unread.push(chunk);
+    if (this.#waiting) return;
+    if (this.#turns.crowded) this.#wait();
+    else this.#goOn();
   };
 
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    if (!this.#waiting) this.push(null);
+  };
+
+  #wait(): void {
+    this.#waiting = true;
+    this.#socket.pause();
+    this.#turns.wait(this.#goOn);
+  }
+
+  readonly #goOn = (): void => {
+    const waited = this.#waiting;
+    this.#waiting = false;
+    while (!this.destroyed && (this.#unread.length > 0 || this.#looked.length > 0)) {
+      const cost = this.#unread.length > 0 ? this.#look() : this.#handOn();
+      if (this.#turns.spend(cost)) continue;
+      if (this.#unread.length > 0 || this.#looked.length > 0) this.#wait();
+      break;
+    }
+    if (this.#waiting || this.destroyed) return;
+    if (this.#ended) this.push(null);
+    else if (waited && !this.#full) this.#socket.resume();
+  };
+
+  /** Looks at what came, to the end of the next header block. */
+  #look(): number {
+    const [chunk = EMPTY] = this.#unread;
+    const before = this.#watch.blocks;
+    const taken = this.#watch.push(chunk);
+    if (this.#watch.flooded) {
+      this.destroy();
+      return Cost.HEADER_BLOCK;
+    }
+    const begins = this.#watch.blocks > before;
+    if (taken === chunk.length) this.#unread.shift();
+    else this.#unread[0] = chunk.subarray(taken);
+    this.#looked.push({ bytes: taken === chunk.length ? chunk : chunk.subarray(0, taken), begins });
+    return begins ? Cost.HEADER_BLOCK : 0;
+  }
+
+  #handOn(): number {
+    const looked = this.#looked.shift();
+    if (!looked) return 0;
+    if (!this.push(looked.bytes)) {
+      this.#full = true;
+      this.#socket.pause();
+    }
+    return looked.begins ? Cost.HTTP2_REQUEST : 0;
+  }
+
   override _read(): void {
-    this.#socket.resume();
+    this.#full = false;
+    if (!this.#waiting) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#activeAt = performance.now();
     this.#socket.write(chunk, done);
   }
 
   override _writev(chunks: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#activeAt = performance.now();
     this.#socket.cork();
     const last = chunks.length - 1;
     for (const [index, { chunk }] of chunks.entries()) this.#socket.write(chunk, index === last ? done : undefined);
@@ -96,6 +189,7 @@ export function refuseMalformed(request: object): boolean {
   return true;
 }
 
+const EMPTY = Buffer.alloc(0);
 /** RFC 9113 section 7. */
 const PROTOCOL_ERROR = 1;
 

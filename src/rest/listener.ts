@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { closeListener } from '../close-listener.ts';
 import { type Connections, CountedClient } from '../connections.ts';
-import { admit, type Suspects } from '../suspects.ts';
+import { admit, type Suspects } from '../fairness/suspects.ts';
+import type { Turns } from '../fairness/turns.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
 import { type Http2Watch, WatchedConnection } from './http2-connection.ts';
@@ -39,6 +40,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly shared: boolean;
   /** Addresses that flooded lately, on either port. */
   readonly suspects: Suspects;
+  /** Of the thread, shared by all connections. */
+  readonly turns: Turns;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
   readonly watchHttp2: (address: string) => Http2Watch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
@@ -62,11 +65,11 @@ const MAX_PSEUDO_HEADERS = 4;
 /** Opens the REST port: `socket -> (TLS) -> lane`. Resolves once it listens. */
 export async function createRestListener(options: RestListenerOptions): Promise<RestListener> {
   const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+  const watched = new Set<WatchedConnection>();
   const clients = createClients(options.connections);
   const http1 = createHttp1(options);
   const lane = await createRestLane(options, http1);
-  const http2 = options.tls ? createHttp2(options, sessions, clients) : undefined;
+  const http2 = options.tls ? createHttp2(options, clients) : undefined;
   const handle: Handle = (request, response) => {
     clients.begun(request, response);
     lane.handle(request, response);
@@ -78,9 +81,11 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const toLane = (socket: Socket): void => {
     const client = clients.add(socket);
     if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
-      const watched = new WatchedConnection(socket, options.watchHttp2(socket.remoteAddress ?? ''));
-      http2.once('session', (session) => watched.belongsTo(session));
-      http2.emit('connection', watched);
+      const connection = new WatchedConnection(socket, options.watchHttp2(socket.remoteAddress ?? ''), options.turns);
+      watched.add(connection);
+      connection.once('close', () => watched.delete(connection));
+      http2.once('session', (session) => connection.belongsTo(session));
+      http2.emit('connection', connection);
     } else if (relay) relay.take(socket, client);
     else toParser(socket);
   };
@@ -89,7 +94,13 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     watchRequestLines(socket, options.limits.maxHeaderBytes);
   };
   const relay = options.relay
-    ? createRelay({ options, limits: options.limits, upstream: options.relay, handOver: handOverTo(toParser) })
+    ? createRelay({
+        options,
+        limits: options.limits,
+        upstream: options.relay,
+        turns: options.turns,
+        handOver: handOverTo(toParser),
+      })
     : undefined;
   const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
   const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
@@ -97,7 +108,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     options.connections?.accepted(socket);
     socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
     admit(socket, options.suspects, () => {
-      if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs);
+      if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs, options.turns);
       else toLane(socket);
     });
   });
@@ -107,6 +118,10 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   // The HTTP server never listens itself, but only a listening one looks after its time limits.
   http1.emit('listening');
   await listen(tcp, options);
+  const ticker = setInterval(() => {
+    const now = performance.now();
+    for (const one of watched) one.drainIfIdle(now, options.limits.keepAliveTimeoutMs);
+  }, CHECK_INTERVAL_MS).unref();
 
   return {
     address: addressOf(tcp),
@@ -115,13 +130,14 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       lane.drain();
       relay?.drain();
       const closed = closeListener(tcp, options.shared);
-      for (const session of sessions) session.close();
+      for (const one of watched) one.drain();
       http1.closeIdleConnections();
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, graceMs);
       await closed;
       clearTimeout(cut);
+      clearInterval(ticker);
       relay?.close();
       http1.close();
       http2?.close();
@@ -197,11 +213,7 @@ function carrierOf(request: IncomingMessage): object {
   return typeof session === 'object' && session !== null ? session : request;
 }
 
-function createHttp2(
-  { limits, maxHeaders }: RestListenerOptions,
-  sessions: Set<ServerHttp2Session>,
-  clients: Clients,
-): Http2Server {
+function createHttp2({ limits, maxHeaders }: RestListenerOptions, clients: Clients): Http2Server {
   const server = createHttp2Server({
     maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
     maxSessionMemory: 16,
@@ -213,11 +225,8 @@ function createHttp2(
     },
   });
   server.on('session', (session) => {
-    sessions.add(session);
     clients.session(session);
-    session.once('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
-    session.setTimeout(limits.keepAliveTimeoutMs, () => session.close());
   });
   server.on('sessionError', () => undefined);
   return server;

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type { CountedClient } from '../connections.ts';
 import { begin, finish, resume } from '../exchange.ts';
+import { Guesses } from '../fairness/guesses.ts';
+import { Cost } from '../fairness/turns.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
@@ -44,6 +46,7 @@ const TIMED_OUT = 408;
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
   readonly memo = new CredentialMemo();
+  readonly guesses = new Guesses();
   readonly #socket: Socket;
   readonly #context: RelayContext;
   readonly #peer: Peer;
@@ -72,6 +75,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Bytes of its last answer that an idle client had not taken when it was last looked at. */
   #owed = 0;
   #advancing = false;
+  /** Until it is this connection's turn, nothing is begun. */
+  #waiting = false;
 
   /** @param closed called once: the connection is over, or somebody else's */
   constructor(
@@ -190,19 +195,33 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** Begins requests as long as there are whole heads and each is settled at once. */
   #advance(): void {
-    if (this.#advancing) return;
+    if (this.#advancing || this.#waiting) return;
     this.#advancing = true;
-    while (this.#phase === 'head' && this.#intake.length > 0) {
+    while (this.#phase === 'head' && this.#intake.length > 0 && !this.#waiting) {
       if (this.#socket.writableNeedDrain) {
         this.#drainDeadline = this.#context.clock.now + this.#context.options.answerIdleMs;
         this.#socket.pause();
         break;
       }
       if (!this.#beginNext()) break;
+      // What came in one piece with others is begun as the connection's turns allow.
+      if (this.#phase === 'head' && this.#intake.length > 0 && !this.#context.turns.spend(Cost.PIPELINED_REQUEST)) {
+        this.#waitForTurn();
+      }
     }
     this.#advancing = false;
+    if (this.#waiting) return;
     if (this.#phase === 'head' && this.#intake.length <= BACKLOG && this.#drainDeadline === NEVER)
       this.#socket.resume();
+  }
+
+  #waitForTurn(): void {
+    this.#waiting = true;
+    this.#socket.pause();
+    this.#context.turns.wait(() => {
+      this.#waiting = false;
+      this.#advance();
+    });
   }
 
   /** `false` = there is no whole, plain request to begin. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Protocol } from '../exchange.ts';
+import type { Turns } from '../fairness/turns.ts';
 import type { LaneOptions } from './lane-options.ts';
 import type { RelayExchange } from './relay-exchange.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
@@ -25,6 +26,7 @@ export interface RelayContext {
     readonly keepAliveTimeoutMs: number;
   };
   readonly upstream: RelayUpstream;
+  readonly turns: Turns;
   readonly resolve: Resolve;
   readonly protocol: Protocol<RelayExchange>;
   /** Moves in ticks. */

@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange.ts';
+import type { Guesses } from '../fairness/guesses.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
@@ -10,6 +11,7 @@ import type { Peer } from './rest-exchange.ts';
 export interface RelaySteps {
   /** What the client's connection presented last. */
   readonly memo: CredentialMemo;
+  readonly guesses: Guesses;
   readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
   readonly forward: (exchange: RelayExchange, permit: Permit) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
@@ -61,6 +63,7 @@ export function newRelayExchange(
     answeredAt: 0,
     connection,
     memo: connection.memo,
+    guesses: connection.guesses,
     head,
     method: head.method,
     requestTarget: head.target,

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { CountedClient } from '../connections.ts';
 import type { Protocol } from '../exchange.ts';
+import type { Turns } from '../fairness/turns.ts';
 import { RelayConnection } from './relay-connection.ts';
 import type { RelayContext } from './relay-context.ts';
 import type { RelayExchange } from './relay-exchange.ts';
@@ -13,6 +14,7 @@ export interface RelayOptions {
   readonly options: RelayContext['options'] & { readonly staticContent: boolean };
   readonly limits: RelayContext['limits'];
   readonly upstream: RelayUpstream;
+  readonly turns: Turns;
   /** Gives a socket to the other lane, for good; `unread` stands before everything that is still to come. */
   readonly handOver: (socket: Socket, unread: Buffer) => void;
 }
@@ -31,13 +33,14 @@ export interface Relay {
 const TICK_MS = 250;
 
 /** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
-export function createRelay({ options, limits, upstream, handOver }: RelayOptions): Relay {
+export function createRelay({ options, limits, upstream, turns, handOver }: RelayOptions): Relay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
   const context: RelayContext = {
     options,
     limits,
     upstream,
+    turns,
     resolve: createResolver({ staticContent: options.staticContent }),
     protocol: PROTOCOL,
     clock,

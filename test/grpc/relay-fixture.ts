@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import type { ExchangeParts } from '../../src/exchange.ts';
+import { Suspects } from '../../src/fairness/suspects.ts';
+import { Turns } from '../../src/fairness/turns.ts';
 import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
 import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
@@ -17,7 +19,6 @@ import {
 import type { Principal } from '../../src/identity/principal.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
-import { Suspects } from '../../src/suspects.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { framed, H2Client } from '../support/h2-client.ts';
 
@@ -163,6 +164,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       readAnswers: options.readAnswers ?? false,
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       suspects: new Suspects(0, Date.now),
+      turns: new Turns(),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

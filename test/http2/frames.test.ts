@@ -253,6 +253,33 @@ t.test('a frame inside a chunk is a view, one across chunks keeps its own bytes'
   t.end();
 });
 
+t.test('a reader that is stopped in between goes on with what it left', (t) => {
+  const stream = Buffer.concat(CONVERSATION);
+  fc.assert(
+    fc.property(fc.array(fc.boolean()), fc.integer({ min: 1, max: stream.length }), (stops, size) => {
+      const reader = new FrameReader();
+      const got: Buffer[] = [];
+      const onFrame = (frame: Frame): void => {
+        got.push(frame.raw);
+        if (stops[got.length % (stops.length + 1)]) reader.stop();
+      };
+      for (let from = 0; from < stream.length; from += size) {
+        const chunk = stream.subarray(from, from + size);
+        for (let at = 0; at < chunk.length; ) {
+          const before = got.length;
+          const taken = reader.push(chunk.subarray(at), onFrame);
+          if (at + taken < chunk.length && got.length === before) return false;
+          at += taken;
+        }
+      }
+      return Buffer.concat(got).equals(stream) && got.length === CONVERSATION.length;
+    }),
+    { numRuns: 1000 },
+  );
+  t.pass('1000 ways to stop');
+  t.end();
+});
+
 t.test('the reserved bit of the stream identifier is ignored', (t) => {
   const raw = rawFrame(FrameType.DATA, 0, 0x8000_0001, '');
   t.equal(
@@ -315,7 +342,7 @@ t.test('a reader that failed, or is busy, reads no further', (t) => {
     'and ends the reader',
   );
   const nested = new FrameReader();
-  const again = (): void => nested.push(writeSettingsAck(), () => {});
+  const again = (): void => void nested.push(writeSettingsAck(), () => {});
   t.same(
     faultOf(() => nested.push(writeSettingsAck(), again)),
     broken,

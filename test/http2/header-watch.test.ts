@@ -16,6 +16,11 @@ const GOOD: readonly HeaderField[] = [
   [':authority', 'localhost'],
 ];
 
+/** Shows a watch all of some bytes, block by block. */
+function show(watch: HeaderWatch, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += watch.push(bytes.subarray(at));
+}
+
 function frames(...blocks: readonly (readonly HeaderField[])[]): Buffer {
   const parts = blocks.map((extra, index) => writeHeaders(2 * index + 1, encodeHeaders([...GOOD, ...extra]), true));
   return Buffer.concat([CLIENT_PREFACE, writeSettings([]), ...parts]);
@@ -43,7 +48,7 @@ t.test('a field that HTTP/2 does not allow makes its own request malformed and n
     const bytes = frames([], [field], []);
     for (const pieces of [[bytes], [...bytes].map((byte) => Buffer.of(byte))]) {
       const watch = new HeaderWatch(LIMITS);
-      for (const piece of pieces) watch.push(piece);
+      for (const piece of pieces) show(watch, piece);
       t.same(
         [1, 3, 5].map((id) => watch.takeMalformed(id)),
         [false, malformed, false],
@@ -64,13 +69,13 @@ t.test('a block in several frames is read as one, within bounds', async (t) => {
     return bytes;
   };
   const watch = new HeaderWatch(LIMITS);
-  watch.push(Buffer.concat([CLIENT_PREFACE, head(FrameType.HEADERS, Flag.END_STREAM, first)]));
+  show(watch, Buffer.concat([CLIENT_PREFACE, head(FrameType.HEADERS, Flag.END_STREAM, first)]));
   t.equal(watch.takeMalformed(1), false, 'not told before its end');
-  watch.push(head(FrameType.CONTINUATION, Flag.END_HEADERS, rest));
+  show(watch, head(FrameType.CONTINUATION, Flag.END_HEADERS, rest));
   t.equal(watch.takeMalformed(1), true);
   const endless = new HeaderWatch(LIMITS);
-  endless.push(Buffer.concat([CLIENT_PREFACE, head(FrameType.HEADERS, 0, first)]));
-  for (let count = 0; count < 3; count += 1) endless.push(head(FrameType.CONTINUATION, 0, Buffer.alloc(16_384)));
+  show(endless, Buffer.concat([CLIENT_PREFACE, head(FrameType.HEADERS, 0, first)]));
+  for (let count = 0; count < 3; count += 1) show(endless, head(FrameType.CONTINUATION, 0, Buffer.alloc(16_384)));
   t.equal(endless.takeMalformed(99), true, 'a block without end: every later request is malformed');
 });
 
@@ -82,12 +87,12 @@ t.test('what cannot be followed makes every later request malformed', async (t) 
     Buffer.concat([frames([]), Buffer.alloc(9, 0xff)]),
   ]) {
     const watch = new HeaderWatch(LIMITS);
-    watch.push(bytes);
-    watch.push(frames([]));
+    show(watch, bytes);
+    show(watch, frames([]));
     t.equal(watch.takeMalformed(5), true);
   }
   const many = new HeaderWatch(LIMITS);
-  many.push(frames(Array.from({ length: 60 }, (_, index): HeaderField => [`x-${index}`, 'y'])));
+  show(many, frames(Array.from({ length: 60 }, (_, index): HeaderField => [`x-${index}`, 'y'])));
   t.equal(many.takeMalformed(1), true, 'more fields than allowed');
 });
 
@@ -113,7 +118,7 @@ t.test('whatever node:http2 leaves out of a request is malformed here', async (t
       seen.clear();
       const watch = new HeaderWatch(LIMITS);
       const bytes = frames(...fields.map((field): readonly HeaderField[] => [field]));
-      watch.push(bytes);
+      show(watch, bytes);
       const socket = connect(port, '127.0.0.1');
       const last = 2 * fields.length + 1;
       const end = encodeHeaders([...GOOD, ['x-last', '1']]);
@@ -136,4 +141,16 @@ t.test('whatever node:http2 leaves out of a request is malformed here', async (t
   );
   t.ok(met.dropped > 100 && met.kept > 100, JSON.stringify(met));
   server.close();
+});
+
+t.test('it stops behind each header block, and counts them', async (t) => {
+  const [first, second, data] = [frames([]), frames([]).subarray(CLIENT_PREFACE.length), Buffer.from('\0\0\0\0')];
+  const watch = new HeaderWatch(LIMITS);
+  const all = Buffer.concat([first, second, data]);
+  t.equal(watch.push(all), first.length, 'the first');
+  t.equal(watch.blocks, 1);
+  t.equal(watch.push(all.subarray(first.length)), second.length, 'the second');
+  t.equal(watch.blocks, 2);
+  t.equal(watch.push(data), data.length, 'none');
+  t.equal(watch.blocks, 2);
 });

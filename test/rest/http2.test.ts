@@ -6,7 +6,11 @@ import {
   constants,
   type OutgoingHttpHeaders,
 } from 'node:http2';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
+import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import {
   exchangeRaw,
   type RecordingUpstream,
@@ -179,4 +183,59 @@ t.test('1,500 streams that are reset at once leave the listener serving', async 
   const next = connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
   t.match(await ended(next.request({ ':path': '/collections/a', 'api-key': 'main' })), { status: 200 });
   next.close();
+});
+
+t.test('a connection that has ended is forgotten, its watch and its buffers with it', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const watches: WeakRef<HeaderWatch>[] = [];
+  const watchHttp2 = () => {
+    const watch = new HeaderWatch({ headerBytes: 65_536, headerCount: 104 });
+    watches.push(new WeakRef(watch));
+    return watch;
+  };
+  const upstream = await recordingUpstream();
+  const gateway = await startGateway(upstream.port, { tls: certificate, watchHttp2 });
+  t.teardown(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+  for (let turn = 0; turn < 5; turn += 1) {
+    const session = connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
+    session.on('error', () => undefined);
+    const { status } = await ended(session.request({ ':path': '/collections', 'api-key': 'main' }));
+    t.equal(status, 200);
+    session.destroy();
+    await once(session, 'close');
+  }
+  t.equal(watches.length, 5);
+  const kept = () => watches.filter((watch) => watch.deref() !== undefined).length;
+  for (let look = 0; look < 100 && kept() > 0; look += 1) {
+    await nextTurn();
+    collect();
+  }
+  t.equal(kept(), 0);
+});
+
+t.test('a connection on which nothing happens is told to go, one with an open request is not', async (t) => {
+  const upstream = await recordingUpstream((request, response) => {
+    if (request.url === '/collections/a') setTimeout(() => response.end('{}'), 3000);
+    else response.end('{}');
+  });
+  const gateway = await startGateway(upstream.port, { tls: certificate, limits: { keepAliveTimeoutMs: 500 } });
+  const open = () => {
+    const session = connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
+    session.on('error', () => undefined);
+    return session;
+  };
+  const [idle, busy] = [open(), open()];
+  t.teardown(async () => {
+    for (const session of [idle, busy]) session.destroy();
+    await gateway.close();
+    await upstream.close();
+  });
+  const slow = ended(busy.request({ ':path': '/collections/a', 'api-key': 'main' }));
+  t.equal((await ended(idle.request({ ':path': '/collections', 'api-key': 'main' }))).status, 200);
+  await once(idle, 'close');
+  t.match(await slow, { status: 200, bytes: 2, code: NGHTTP2_NO_ERROR }, 'what was open was answered');
 });

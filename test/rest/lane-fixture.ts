@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange.ts';
+import { Suspects } from '../../src/fairness/suspects.ts';
+import { Turns } from '../../src/fairness/turns.ts';
 import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
-import { Suspects } from '../../src/suspects.ts';
 import { createRestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
@@ -147,6 +148,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     upstreamWaitMs: 5_000,
     maxHeaders: 100,
     suspects: new Suspects(0, Date.now),
+    turns: new Turns(),
     watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {

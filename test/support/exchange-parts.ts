@@ -1,9 +1,10 @@
 import type { ExchangeParts } from '../../src/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 
-/** The parts a test has nothing to say about: no rules, always room in the audit, the real clock. */
-export const PLAIN_PARTS: Pick<ExchangeParts, 'policy' | 'admit' | 'now'> = {
+/** The parts a test has nothing to say about: no rules, always room in the audit, nobody waits, the real clock. */
+export const PLAIN_PARTS: Pick<ExchangeParts, 'policy' | 'admit' | 'pace' | 'now'> = {
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
+  pace: () => undefined,
   now: () => performance.now(),
 };

@@ -36,6 +36,7 @@ export interface Flooded {
 export async function flood(order: FloodOrder, core?: number): Promise<Flooded> {
   const self = fileURLToPath(import.meta.url);
   const [command, ...rest] = [
+    ...(core === undefined ? [] : ['nice', '-n', '19']),
     ...(core === undefined ? [] : ['taskset', '-c', String(core)]),
     process.execPath,
     self,

@@ -14,7 +14,7 @@ export async function guesses(
 ): Promise<number> {
   const order = [gateway.rest.port, gateway.caFile, sockets, each].map(String);
   const self = fileURLToPath(import.meta.url);
-  const child = spawn('taskset', ['-c', String(core), process.execPath, self, ...order], {
+  const child = spawn('nice', ['-n', '19', 'taskset', '-c', String(core), process.execPath, self, ...order], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let out = '';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { LRUCache } from 'lru-cache';
-import { plainAddress } from './peer-address.ts';
+import { clientNetworkOf } from '../peer-address.ts';
 
 /** Addresses that are remembered; the longest unheard of go first. */
 const REMEMBERED = 10_000;
@@ -36,7 +36,7 @@ export class Suspects {
   report(address: string): void {
     if (this.#forMs === 0) return;
     const now = this.#now();
-    const key = networkOf(address);
+    const key = clientNetworkOf(address);
     const known = this.#known(key, now);
     const pauseMs = known ? Math.min(known.pauseMs * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
     this.#records.set(key, { pauseMs, nextAt: known?.nextAt ?? now + pauseMs, until: now + this.#forMs });
@@ -44,14 +44,14 @@ export class Suspects {
 
   /** Has this address flooded lately? */
   has(address: string): boolean {
-    return this.#records.size > 0 && this.#known(networkOf(address), this.#now()) !== undefined;
+    return this.#records.size > 0 && this.#known(clientNetworkOf(address), this.#now()) !== undefined;
   }
 
   /** Milliseconds a new connection of this address has to wait before it is looked at; `undefined` = it is refused. */
   admit(address: string): number | undefined {
     if (this.#records.size === 0) return 0;
     const now = this.#now();
-    const known = this.#known(networkOf(address), now);
+    const known = this.#known(clientNetworkOf(address), now);
     if (!known) return 0;
     const at = Math.max(now, known.nextAt);
     if (at - now > LONGEST_WAIT_MS) return undefined;
@@ -83,15 +83,4 @@ export function admit(socket: Socket, suspects: Suspects, go: () => void): void 
     if (!socket.destroyed) go();
   }, wait);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** What one client is taken to have: an IPv4 address, also one mapped into IPv6, or an IPv6 network of 64 bits. */
-function networkOf(address: string): string {
-  const plain = plainAddress(address);
-  if (!plain.includes(':')) return plain;
-  const [head = '', tail] = plain.split('::', 2);
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeroes = tail === undefined ? 0 : Math.max(0, 8 - front.length - back.length);
-  return [...front, ...Array<string>(zeroes).fill('0'), ...back].slice(0, 4).join(':');
 }

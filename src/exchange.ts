@@ -39,6 +39,8 @@ export interface Resolution {
 /** What a lane keeps of one request. Filled step by step; lanes extend it with their own fields. */
 export interface Exchange {
   readonly protocol: 'rest' | 'grpc';
+  /** The request target, or `:path`, as it came. */
+  readonly requestTarget: string;
   /** Name, value, name, value, in order, one character per byte, without pseudo-headers. */
   readonly headers: readonly string[];
   /** The client's address, from the socket. */

@@ -31,12 +31,25 @@ export function parseTraceParent(text: string): TraceParent | undefined {
 /** The id a request came with: the first of its headers that is well-formed; `undefined` = none. */
 export function suppliedRequestId(headers: readonly string[]): string | undefined {
   for (const name of NAMES) {
-    const value = firstValue(headers, name);
-    if (value === undefined) continue;
-    const id = name === 'traceparent' ? parseTraceParent(value)?.traceId : value;
-    if (id !== undefined && WELL_FORMED.test(id)) return id;
+    const id = idIn(name, firstValue(headers, name));
+    if (id !== undefined) return id;
   }
   return undefined;
+}
+
+function idIn(name: (typeof NAMES)[number], value: string | undefined): string | undefined {
+  const id = name === 'traceparent' && value !== undefined ? parseTraceParent(value)?.traceId : value;
+  return id !== undefined && WELL_FORMED.test(id) ? id : undefined;
+}
+
+/** What the audit calls a request. Upstream: the header it came in, also of `traceparent` the whole (Qdrant v1.19.0). */
+export function tracingIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): string {
+  const id = requestIdOf(exchange);
+  for (const name of NAMES) {
+    const value = firstValue(exchange.headers, name);
+    if (value !== undefined && idIn(name, value) === id) return value;
+  }
+  return id;
 }
 
 /** The id of a request, the same whoever asks. */

@@ -108,6 +108,7 @@ function run(
   const exchange: Toy = {
     ...unbegun(),
     protocol: 'rest',
+    requestTarget: '/',
     headers: key === undefined ? [] : [key],
     remote: '127.0.0.1',
     resolution: undefined,

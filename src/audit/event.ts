@@ -1,25 +1,30 @@
 /** What one decided request leaves behind. */
 
-/** The longest text a client can put into an event, in characters; an error may quote one. */
+/** The longest text a client can put into an event, in characters; an error may quote one, a path may hold one. */
 const MAX_TEXT = 255;
-const MAX_ERROR = 512;
+const MAX_LONG = 512;
 /** Most collections that are named. */
 const MAX_COLLECTIONS = 32;
 
 /**
- * One entry of the audit log. The members up to `error` have upstream's names and order (Qdrant v1.18.0), the others are
- * ours. What does not apply is left out, as upstream does; only `upstream_status` is then null.
+ * One entry of the audit log. The members up to `error` have upstream's names, order and meaning (Qdrant v1.19.0), the
+ * others are ours. What does not apply is left out, as upstream does; only `upstream_status` is then null.
  */
 export interface AuditEvent {
   /** When the exchange ended, RFC 3339, UTC, milliseconds. */
   readonly timestamp: string;
-  /** The operation in upstream's words; our name for what upstream does not audit. */
-  readonly method: string;
-  readonly api?: 'rest' | 'grpc' | undefined;
+  /**
+   * The operation in upstream's words; our name for what upstream does not audit. Upstream: absent where the credential
+   * was refused, because no operation is looked up before.
+   */
+  readonly method?: string | undefined;
+  /** The path of the request: of REST as it came, without query; of gRPC the full name of the method. */
+  readonly api?: string | undefined;
   readonly auth_type: 'None' | 'ApiKey' | 'Jwt';
   readonly subject?: string | undefined;
   readonly remote?: string | undefined;
   readonly collection?: string | undefined;
+  /** What the client calls the request, else an id of ours. */
   readonly tracing_id: string;
   readonly result: 'ok' | 'denied';
   readonly error?: string | undefined;
@@ -29,6 +34,7 @@ export interface AuditEvent {
   readonly key?: string | undefined;
   /** Our name of the row of the access matrix. */
   readonly operation: string;
+  readonly protocol?: 'rest' | 'grpc' | undefined;
   /** Every collection the decision knew: the target first, then those named in the body. */
   readonly collections?: readonly string[] | undefined;
   /** How many more were named. */
@@ -54,9 +60,9 @@ export function bounded(text: string, most: number = MAX_TEXT): string {
   return `${/[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
 }
 
-/** An error text as it may stand in an event. */
-export function boundedError(text: string): string {
-  return bounded(text, MAX_ERROR);
+/** An error or a path as it may stand in an event. */
+export function boundedLong(text: string): string {
+  return bounded(text, MAX_LONG);
 }
 
 /** Names without repetitions, as many as fit, each bounded. */

@@ -42,6 +42,14 @@ interface Current {
   size: number;
 }
 
+function first(period: string, worker: number | undefined): AuditFileName {
+  return { period, worker, sequence: 0, former: false };
+}
+
+function following(name: AuditFileName): AuditFileName {
+  return { ...name, sequence: name.sequence + 1 };
+}
+
 class FileDestination implements Destination {
   readonly name = 'file';
   readonly #options: FileOptions;
@@ -63,12 +71,11 @@ class FileDestination implements Destination {
     if (newest) {
       const found = await findChainEnd(files.map((name) => join(dir, fileName(name))).toReversed());
       // Lines with links never come behind lines without them in one file.
-      const goesOn = newest.period === this.#period() && found.chained === hashChain;
+      const goesOn = newest.period === this.#period() && !newest.former;
       this.#end = { last: found.last, torn: found.torn };
-      if (goesOn) await this.#open(newest);
-      else if (newest.period === this.#period()) await this.#open({ ...newest, sequence: newest.sequence + 1 });
+      if (goesOn) await this.#open(found.chained === hashChain ? newest : following(newest));
     }
-    if (!this.#current) await this.#open({ period: this.#period(), worker: this.#options.worker, sequence: 0 });
+    if (!this.#current) await this.#open(first(this.#period(), this.#options.worker));
   }
 
   async write(entries: readonly AuditEntry[]): Promise<Written> {
@@ -113,9 +120,9 @@ class FileDestination implements Destination {
     const period = this.#period();
     const { maxBytes } = this.#options;
     // A clock that is set back begins no file: the order of files is the order of lines.
-    if (period > current.name.period) return await this.#open({ ...current.name, period, sequence: 0 });
+    if (period > current.name.period) return await this.#open(first(period, current.name.worker));
     if (maxBytes === undefined || current.size === 0 || current.size + bytes <= maxBytes) return current;
-    return await this.#open({ ...current.name, sequence: current.name.sequence + 1 });
+    return await this.#open(following(current.name));
   }
 
   async #ready(): Promise<Current> {

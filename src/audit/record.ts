@@ -3,14 +3,14 @@ import type { References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Rule, Shadowed } from '../policy/rules.ts';
-import { requestIdOf } from '../request-id.ts';
-import { type AuditEvent, bounded, boundedError, boundedNames } from './event.ts';
+import { tracingIdOf } from '../request-id.ts';
+import { type AuditEvent, bounded, boundedLong, boundedNames } from './event.ts';
 import { type RemoteTrust, remoteOf } from './remote.ts';
 
 /** What an event is made of beside the exchange. */
 export interface RecordOptions {
   readonly trust: RemoteTrust;
-  /** Name the API in each event. */
+  /** Name the path or method in each event. */
   readonly logApi: boolean;
   /** The first of the rules that refuses. */
   readonly firstRefusal: (
@@ -46,21 +46,22 @@ export function recordOf(
   const verdict = verdictOf(exchange);
   return {
     timestamp: new Date(moment.at).toISOString(),
-    method: operation?.audit ?? operation?.name ?? 'unresolved',
-    api: options.logApi ? exchange.protocol : undefined,
+    method: verdict.authenticating ? undefined : (operation?.audit ?? operation?.name ?? 'unresolved'),
+    api: options.logApi || verdict.authenticating ? boundedLong(pathOf(exchange.requestTarget)) : undefined,
     auth_type: principal?.authType ?? 'None',
     subject: principal?.subject === undefined ? undefined : bounded(principal.subject),
     remote: remoteOf(exchange, options.trust) || undefined,
     collection: collection === undefined ? undefined : bounded(collection),
-    tracing_id: requestIdOf(exchange),
+    tracing_id: tracingIdOf(exchange),
     result: verdict.result,
-    error: verdict.error === undefined ? undefined : boundedError(verdict.error),
+    error: verdict.error === undefined ? undefined : boundedLong(verdict.error),
     id: moment.id,
     key: principal?.keyId,
     operation: operation?.name ?? 'unresolved',
+    protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
     rule: operation && target && verdict.judged ? ruleOf(exchange, operation, target, options) : undefined,
-    would_deny: shadowed && { rule: shadowed.rule, error: boundedError(textOf(shadowed.denial)) },
+    would_deny: shadowed && { rule: shadowed.rule, error: boundedLong(textOf(shadowed.denial)) },
     status: outcome.status,
     upstream_status: upstreamStatus(exchange, outcome),
     duration_ms: Math.max(0, Math.round((moment.now - exchange.startedAt) * 1000) / 1000),
@@ -74,26 +75,44 @@ function namedTarget(target: Target, found: References | undefined): Target {
   return { kind: 'collection', name: found.target };
 }
 
+/** The path alone, as it came: no query, and of an absolute target no authority. */
+function pathOf(requestTarget: string): string {
+  const end = requestTarget.search(/[?#]/);
+  const bare = end === -1 ? requestTarget : requestTarget.slice(0, end);
+  return bare.startsWith('/') ? bare : bare.replace(/^[a-z]+:\/\/[^/]*/i, '') || '/';
+}
+
 interface Verdict {
   readonly result: AuditEvent['result'];
   readonly error: string | undefined;
+  /** The credential was refused. */
+  readonly authenticating: boolean;
   /** The access was judged and refused. */
   readonly judged: boolean;
 }
 
 /** Refused is what upstream was never asked for; what failed behind a permit was allowed and has an error. */
 function verdictOf({ decision, refusal }: Exchange): Verdict {
+  const plain = { authenticating: false, judged: false };
   if (decision?.kind === 'permit') {
-    if (!refusal) return { result: 'ok', error: undefined, judged: false };
-    return { result: refusal.why === 'fault' ? 'ok' : 'denied', error: textOf(refusal), judged: false };
+    if (!refusal) return { result: 'ok', error: undefined, ...plain };
+    return { result: refusal.why === 'fault' ? 'ok' : 'denied', error: textOf(refusal), ...plain };
   }
   const denial = decision?.kind === 'denial' ? decision : refusal;
-  if (!denial) return { result: 'denied', error: 'the client left before a decision', judged: false };
-  return { result: 'denied', error: textOf(denial), judged: denial.why === 'access' };
+  if (!denial) return { result: 'denied', error: 'the client left before a decision', ...plain };
+  const { why } = denial;
+  return {
+    result: 'denied',
+    error: textOf(denial),
+    authenticating: why === 'authentication',
+    judged: why === 'access',
+  };
 }
 
-/** Upstream refuses the unknown without a word. */
-function textOf({ message, why }: Denial): string {
+/** Upstream: the client is told of a refused credential without the word that the audit log has before it. */
+function textOf({ message, why, status }: Denial): string {
+  if (why === 'authentication') return `${status === 401 ? 'Unauthorized' : 'Forbidden'}: ${message}`;
+  // Upstream refuses the unknown without a word.
   return message === '' && why === 'unknown' ? 'unknown operation' : message;
 }
 

@@ -5,7 +5,7 @@ import { isAddress } from './sockets.ts';
 export interface RemoteTrust {
   /** How many proxies in front each add one entry; 0 = none. */
   readonly trustedProxies: number;
-  /** Upstream's setting: the first entry, whoever wrote it. */
+  /** Upstream's setting: the first entry, whoever wrote it; that of `forwarded` comes before `x-forwarded-for`. */
   readonly trustForwardedHeaders: boolean;
 }
 
@@ -16,21 +16,27 @@ export interface RemoteTrust {
 export function remoteOf({ headers, remote }: Pick<Exchange, 'headers' | 'remote'>, trust: RemoteTrust): string {
   const { trustedProxies, trustForwardedHeaders } = trust;
   if (trustedProxies === 0 && !trustForwardedHeaders) return remote;
-  const entries = forwardedFor(headers);
-  const entry = trustedProxies > 0 ? entries.at(-trustedProxies) : entries[0];
-  return (entry === undefined ? undefined : addressOf(entry)) ?? remote;
+  const entries = entriesOf(headers, 'x-forwarded-for');
+  if (trustedProxies > 0) return addressOf(entries.at(-trustedProxies)) ?? remote;
+  return addressOf(forParameter(entriesOf(headers, 'forwarded')[0])) ?? addressOf(entries[0]) ?? remote;
 }
 
-function forwardedFor(headers: readonly string[]): readonly string[] {
+function entriesOf(headers: readonly string[], name: string): readonly string[] {
   const entries: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === 'x-forwarded-for') entries.push(...(headers[i + 1] ?? '').split(','));
+    if (headers[i]?.toLowerCase() === name) entries.push(...(headers[i + 1] ?? '').split(','));
   }
   return entries;
 }
 
+/** `for=1.2.3.4;proto=http`, `For="[::1]:5"` (RFC 7239). */
+function forParameter(element: string | undefined): string | undefined {
+  return /^(?:[^"]*;)?\s*for=("?)([^";]*)\1\s*(?:;|$)/i.exec(element ?? '')?.[2];
+}
+
 /** `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`; `undefined` = none of them. */
-function addressOf(entry: string): string | undefined {
+function addressOf(entry: string | undefined): string | undefined {
+  if (entry === undefined) return undefined;
   const text = entry.trim();
   const [, bracketed, dotted] = /^(?:\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(text) ?? [];
   const address = bracketed ?? dotted ?? text;

@@ -161,9 +161,9 @@ const audit = z.object({
   max_log_files: whole([1, 10_000], 7, 'audit files that are kept, the current one included'),
   trust_forwarded_headers: flag(
     false,
-    'take the client of `remote` from `x-forwarded-for` as it comes; prefer `gateway.audit.trusted_proxies`',
+    'take the client of `remote` from `forwarded` or `x-forwarded-for` as they come; prefer `gateway.audit.trusted_proxies`',
   ),
-  log_api: flag(true, 'name the API (`rest`, `grpc`) in each entry'),
+  log_api: flag(true, 'name the REST path or gRPC method in each entry; where a credential was refused it always is'),
 });
 
 const auditMore = z.strictObject({

@@ -102,6 +102,10 @@ export class GrpcExchange implements Exchange {
     this.activeAt = now;
   }
 
+  get requestTarget(): string {
+    return this.head.path;
+  }
+
   /** Reads no more of the call's messages. */
   stopReading(): void {
     this.inspector?.stop();

@@ -24,7 +24,6 @@ export interface RelayExchange extends Exchange {
   readonly connection: RelaySteps;
   readonly head: PlainHead;
   readonly method: string;
-  readonly requestTarget: string;
   readonly headers: readonly string[];
   readonly host: string;
   readonly peer: Peer;

@@ -24,8 +24,6 @@ export interface RestExchange extends Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly method: string;
-  /** The request target as it came. */
-  readonly requestTarget: string;
   /** Name, value, name, value, in order, without HTTP/2's pseudo-headers. */
   readonly headers: readonly string[];
   /** `Host` or `:authority`; empty = none. */

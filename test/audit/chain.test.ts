@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { type FileOptions, fileDestination } from '../../src/audit/file-sink.ts';
@@ -8,7 +8,7 @@ import { runScript } from '../support/run-script.ts';
 import { entries, entryOf, NOON, parseLines } from './fixture.ts';
 
 const DAY = 86_400_000;
-const FILE = 'audit-2026-11-25.log';
+const FILE = 'audit.2026-11-25.log';
 
 function optionsOf(dir: string, more: Partial<FileOptions> = {}): FileOptions {
   const plain = { rotation: 'daily', maxFiles: 100, maxBytes: undefined, hashChain: true, worker: undefined } as const;
@@ -48,8 +48,20 @@ t.test('each line says the hash of the one before it, over days, sizes and resta
   t.equal(first.prev, GENESIS);
   t.equal(second.prev, first.hash);
   t.equal(sha256(readLines(dir)[0]?.split(',"hash"')[0] ?? ''), first.hash, 'as the documentation says');
-  const last = readLines(dir, 'audit-2026-11-27.log').at(-1) ?? '';
+  const last = readLines(dir, 'audit.2026-11-27.log').at(-1) ?? '';
   t.match(found, { last: JSON.parse(last).hash });
+});
+
+t.test('a chain goes on from files of the former name', async (t) => {
+  const dir = t.testdir();
+  const former = 'audit-2026-11-25.log';
+  await writeEntries(optionsOf(dir), 1, 3);
+  renameSync(join(dir, FILE), join(dir, former));
+  await writeEntries(optionsOf(dir), 4, 2);
+  t.strictSame(readdirSync(dir).toSorted(), [former, FILE]);
+  t.match(await verify(dir), { ok: true, lines: 5, torn: 0, whole: true });
+  writeLines(dir, readLines(dir, former).slice(0, -1), former);
+  t.match(await verify(dir), { ok: false, file: join(dir, FILE), line: 1 }, 'a line that is cut off there is missed');
 });
 
 t.test('texts that are not ASCII are hashed as the bytes they are', async (t) => {
@@ -160,9 +172,9 @@ t.test('lines with links never follow lines without them in one file', async (t)
   await writeEntries(optionsOf(dir, { hashChain: false }), 1, 2);
   await writeEntries(optionsOf(dir), 3, 2);
   await writeEntries(optionsOf(dir, { hashChain: false }), 5, 1);
-  t.strictSame(readdirSync(dir).toSorted(), ['audit-2026-11-25.1.log', 'audit-2026-11-25.2.log', FILE].toSorted());
-  t.match(await verifyChain([join(dir, 'audit-2026-11-25.1.log')], () => undefined), { ok: true, whole: true });
-  t.equal(parseLines(readFileSync(join(dir, 'audit-2026-11-25.2.log'), 'utf8')).length, 1);
+  t.strictSame(readdirSync(dir).toSorted(), ['audit.2026-11-25.1.log', 'audit.2026-11-25.2.log', FILE].toSorted());
+  t.match(await verifyChain([join(dir, 'audit.2026-11-25.1.log')], () => undefined), { ok: true, whole: true });
+  t.equal(parseLines(readFileSync(join(dir, 'audit.2026-11-25.2.log'), 'utf8')).length, 1);
 });
 
 t.test('the command tells what it found, and where', async (t) => {
@@ -179,8 +191,8 @@ t.test('the command tells what it found, and where', async (t) => {
   const good = await run(...files);
   t.equal(good.code, 0, good.err);
   t.match(good.out, /^ok: \d lines in 2 files, last hash [0-9a-f]{64}\nok: \d lines in 2 files/);
-  const broken = join(dir, 'audit-2026-11-26-w1.log');
-  writeLines(dir, readLines(dir, 'audit-2026-11-26-w1.log').toReversed(), 'audit-2026-11-26-w1.log');
+  const broken = join(dir, 'audit.2026-11-26-w1.log');
+  writeLines(dir, readLines(dir, 'audit.2026-11-26-w1.log').toReversed(), 'audit.2026-11-26-w1.log');
   const bad = await run(...files);
   t.equal(bad.code, 1);
   t.match(bad.err, `error: ${broken}:1: the line does not follow the one before it`);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { bounded, boundedError, boundedNames, toLine } from '../../src/audit/event.ts';
+import { bounded, boundedLong, boundedNames, toLine } from '../../src/audit/event.ts';
 import { eventOf } from './fixture.ts';
 
 t.test('texts of clients are cut, whole characters only', async (t) => {
@@ -12,7 +12,7 @@ t.test('texts of clients are cut, whole characters only', async (t) => {
     ['half a character is none', `${'a'.repeat(253)}😀😀`, `${'a'.repeat(253)}…`],
   ];
   for (const [name, text, cut] of cases) t.equal(bounded(text), cut, name);
-  t.equal(boundedError('e'.repeat(600)).length, 512, 'an error may be longer');
+  t.equal(boundedLong('e'.repeat(600)).length, 512, 'an error may be longer');
 });
 
 t.test('collections are named once each, and only so many', async (t) => {

@@ -11,7 +11,7 @@ export function eventOf(number: number, more: Partial<AuditEvent> = {}): AuditEv
   return {
     timestamp: new Date(NOON + number).toISOString(),
     method: 'query_points',
-    api: 'rest',
+    api: '/collections/a/points/query',
     auth_type: 'ApiKey',
     tracing_id: `t-${number}`,
     result: 'ok',
@@ -40,6 +40,7 @@ export function entries(count: number, from = 1): readonly AuditEntry[] {
 export function exchangeOf(more: Partial<Exchange> = {}): Exchange {
   return {
     protocol: 'rest',
+    requestTarget: '/collections/a/points/query',
     headers: [],
     remote: '192.0.2.1',
     resolution: undefined,

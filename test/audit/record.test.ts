@@ -9,6 +9,7 @@ import { decide } from '../../src/policy/decide.ts';
 import {
   AUDIT_UNAVAILABLE,
   badRequest,
+  EXPIRED_SIGNATURE,
   MISSING_CREDENTIAL,
   notListed,
   operationNotAllowed,
@@ -58,7 +59,7 @@ const SERVED: Outcome = { status: 200, received: 12, sent: 34 };
 const EVENT: AuditEvent = {
   timestamp: '2026-11-25T12:00:00.000Z',
   method: 'query_batch',
-  api: 'rest',
+  api: '/collections/a/points/query',
   auth_type: 'Jwt',
   subject: 'alice',
   remote: '192.0.2.1',
@@ -69,6 +70,7 @@ const EVENT: AuditEvent = {
   id: 'id-1',
   key: 'api_key',
   operation: 'points.query',
+  protocol: 'rest',
   collections: ['a'],
   rule: undefined,
   would_deny: undefined,
@@ -83,7 +85,11 @@ type Case = readonly [name: string, exchange: Partial<Exchange>, outcome: Outcom
 const refused = (status: number): Outcome => ({ status, received: 0, sent: 9 });
 const REFUSED = { result: 'denied', upstream_status: null, bytes_in: 0, bytes_out: 9 } as const;
 const BEFORE = { forwardedAt: 0, answeredAt: 0 };
-const GRPC = { protocol: 'grpc', resolution: { operation: row('qdrant.Points/Query'), target: IN_MESSAGE } } as const;
+const GRPC = {
+  protocol: 'grpc',
+  requestTarget: '/qdrant.Points/Query',
+  resolution: { operation: row('qdrant.Points/Query'), target: IN_MESSAGE },
+} as const;
 
 const CASES: readonly Case[] = [
   ['served', {}, SERVED, {}],
@@ -98,7 +104,22 @@ const CASES: readonly Case[] = [
       auth_type: 'None',
       subject: undefined,
       key: undefined,
-      error: 'Must provide an API key or an Authorization bearer token',
+      method: undefined,
+      error: 'Unauthorized: Must provide an API key or an Authorization bearer token',
+    },
+  ],
+  [
+    'a credential that is known to be bad',
+    { ...BEFORE, principal: undefined, decision: EXPIRED_SIGNATURE, refusal: EXPIRED_SIGNATURE },
+    refused(403),
+    {
+      ...REFUSED,
+      status: 403,
+      auth_type: 'None',
+      subject: undefined,
+      key: undefined,
+      method: undefined,
+      error: 'Forbidden: ExpiredSignature',
     },
   ],
   [
@@ -127,7 +148,12 @@ const CASES: readonly Case[] = [
       principal: { ...PRINCIPAL, bounds: { enforced: [ONLY_SCROLL], shadow: [] } },
     },
     refused(401),
-    { ...REFUSED, status: 401, error: 'Must provide an API key or an Authorization bearer token' },
+    {
+      ...REFUSED,
+      status: 401,
+      method: undefined,
+      error: 'Unauthorized: Must provide an API key or an Authorization bearer token',
+    },
   ],
   [
     'an operation nobody knows',
@@ -206,7 +232,8 @@ const CASES: readonly Case[] = [
     { ...GRPC, references: { target: 'a', others: ['c'] } },
     { ...SERVED, status: 0 },
     {
-      api: 'grpc',
+      api: '/qdrant.Points/Query',
+      protocol: 'grpc',
       operation: 'qdrant.Points/Query',
       method: 'query_batch',
       collections: ['a', 'c'],
@@ -219,7 +246,8 @@ const CASES: readonly Case[] = [
     GRPC,
     { ...SERVED, status: undefined },
     {
-      api: 'grpc',
+      api: '/qdrant.Points/Query',
+      protocol: 'grpc',
       operation: 'qdrant.Points/Query',
       method: 'query_batch',
       collection: undefined,
@@ -253,7 +281,41 @@ t.test('operations that are open to everybody are not audited', async (t) => {
   t.equal(recordOf(telemetry, SERVED, moment, options)?.method, 'service.telemetry', 'one upstream does not audit is');
 });
 
-t.test('the API is named only where it is asked for', async (t) => {
-  const made = recordOf(exchangeOf(BASE), SERVED, moment, { ...options, logApi: false });
-  t.equal(made?.api, undefined);
+t.test('the path is written as it came, without query and authority', async (t) => {
+  const cases = [
+    ['/collections/a%20b/points?consistency=all&api-key=x', '/collections/a%20b/points'],
+    ['//collections/a/', '//collections/a/'],
+    ['/collections#x', '/collections'],
+    ['http://user:word@host:6333/collections?x', '/collections'],
+    ['HTTPS://host?x', '/'],
+    ['*', '*'],
+    [`/${'x'.repeat(600)}`, `/${'x'.repeat(510)}…`],
+  ] as const;
+  for (const [requestTarget, api] of cases) {
+    t.equal(recordOf(exchangeOf({ ...BASE, requestTarget }), SERVED, moment, options)?.api, api, requestTarget);
+  }
+});
+
+t.test('without `log_api` the path stands only where a credential was refused', async (t) => {
+  const made = (more: Partial<Exchange>) =>
+    recordOf(exchangeOf({ ...BASE, ...more }), SERVED, moment, { ...options, logApi: false });
+  t.equal(made({})?.api, undefined);
+  t.equal(made({ decision: notListed('b'), refusal: notListed('b') })?.api, undefined);
+  const refused = made({ principal: undefined, decision: MISSING_CREDENTIAL, refusal: MISSING_CREDENTIAL });
+  t.strictSame([refused?.api, refused?.method], ['/collections/a/points/query', undefined]);
+});
+
+t.test('a request is called what the client calls it', async (t) => {
+  const parent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const cases = [
+    [['x-request-id', 'r-1', 'traceparent', parent], 'r-1'],
+    [['traceparent', parent], parent],
+    [['traceparent', parent, 'x-tracing-id', 't-1'], 't-1'],
+    [['x-request-id', 'not well-formed', 'traceparent', parent], parent],
+  ] as const;
+  for (const [headers, id] of cases) {
+    t.equal(recordOf(exchangeOf({ ...BASE, headers }), SERVED, moment, options)?.tracing_id, id, headers.join(' '));
+  }
+  const made = exchangeOf({ ...BASE, headers: ['traceparent', 'odd'], requestId: 'ours' });
+  t.equal(recordOf(made, SERVED, moment, options)?.tracing_id, 'ours');
 });

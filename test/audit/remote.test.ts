@@ -23,6 +23,17 @@ const CASES: readonly Case[] = [
   ['an IPv6 address', 1, false, ['x-forwarded-for', '2001:db8::1'], '2001:db8::1'],
   ['an IPv6 address in brackets', 1, false, ['x-forwarded-for', '[2001:db8::1]'], '2001:db8::1'],
   ['an IPv6 address with a port', 1, false, ['x-forwarded-for', '[2001:db8::1]:4711'], '2001:db8::1'],
+  [
+    'the native setting takes `forwarded` first',
+    0,
+    true,
+    [...FORWARDED, 'Forwarded', 'for=192.0.2.60;proto=http'],
+    '192.0.2.60',
+  ],
+  ['its first element', 0, true, ['forwarded', 'proto=http; For="[2001:db8::1]:47", for=192.0.2.60'], '2001:db8::1'],
+  ['one that names no address', 0, true, [...FORWARDED, 'forwarded', 'for=_hidden'], '203.0.113.7'],
+  ['one with a quote that is left open', 0, true, ['forwarded', 'by="x;for=192.0.2.60'], PEER],
+  ['a number of proxies does not look at it', 1, false, ['forwarded', 'for=192.0.2.60'], PEER],
   ['brackets around a name', 1, false, ['x-forwarded-for', '[evil]'], PEER],
 ];
 

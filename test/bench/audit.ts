@@ -34,6 +34,7 @@ function ended(headers: readonly string[]): Exchange {
   const times = { startedAt: performance.now(), forwardedAt: 1, answeredAt: 2 };
   return {
     protocol: 'rest',
+    requestTarget: '/collections/a/points/query',
     headers,
     remote: '192.0.2.1',
     ...unbegun(),

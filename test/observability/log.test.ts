@@ -28,6 +28,7 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
   const resolution = { operation: REST_OPERATIONS[0] as Operation, target: NO_TARGET };
   const exchange = (more: Partial<Exchange>): Exchange => ({
     protocol: 'rest',
+    requestTarget: '/',
     headers: ['api-key', 'secret-0123456789'],
     remote: '10.0.0.1',
     resolution,

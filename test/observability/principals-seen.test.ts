@@ -15,7 +15,15 @@ const principalOf = (keyId: string, subject?: string): Principal => ({
 });
 
 const exchangeOf = (principal: Principal | undefined, protocol: 'rest' | 'grpc' = 'rest', remote = '10.0.0.1') =>
-  ({ protocol, headers: [], remote, resolution: undefined, principal, ...unbegun() }) satisfies Exchange;
+  ({
+    protocol,
+    requestTarget: '/',
+    headers: [],
+    remote,
+    resolution: undefined,
+    principal,
+    ...unbegun(),
+  }) satisfies Exchange;
 
 t.test('who asked is counted for an hour, by key, subject and protocol', async (t) => {
   const seen = createPrincipalsSeen(10);

@@ -87,7 +87,7 @@ export function judgeRest(
         resume(PARTS, { ...IDLE, ...settled<RestJudging>() }, exchange, conditional, found);
       },
     },
-    { ...blank(), headers: headers.flat(), protocol: 'rest' },
+    { ...blank(), headers: headers.flat(), requestTarget: target, protocol: 'rest' },
   );
   return { verdict: verdict ?? '', code, pathToSend: resolution?.pathToSend };
 }
@@ -118,7 +118,7 @@ export function judgeGrpc(
         resume(PARTS, { ...IDLE, ...settled<GrpcJudging>() }, exchange, conditional, found);
       },
     },
-    { ...blank(), headers: headers.flat(), protocol: 'grpc' },
+    { ...blank(), headers: headers.flat(), requestTarget: path, protocol: 'grpc' },
   );
   return { verdict: verdict ?? '', code, pathToSend: undefined };
 }

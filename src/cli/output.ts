@@ -1,6 +1,7 @@
 import { ConfigError } from '../config/problem.ts';
 import { stderrDestination } from '../observability/destination.ts';
 import { exitCode } from './exit-code.ts';
+import { PortFailure } from './port-failure.ts';
 
 /** Where a command writes: results to `out`, everything meant for a person to `err`. */
 export type Output = { readonly out: (text: string) => void; readonly err: (text: string) => void };
@@ -22,19 +23,11 @@ export function writeWarnings(output: Output, warnings: readonly string[]): void
   for (const warning of warnings) output.err(`warning: ${warning}\n`);
 }
 
-function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
-
-function failedPort(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'port' in error) return String(error.port);
-  return '';
-}
-
-function portInUse(error: unknown): string {
-  const port = failedPort(error);
-  return `error: port ${port} is in use: stop what listens there, or choose others with \`--http-port\` and \`--grpc-port\`\n`;
+function explainPort({ code, port, option }: PortFailure): string {
+  const other = `choose another with ${option}`;
+  return code === 'EADDRINUSE'
+    ? `error: port ${port} is in use: stop what listens there, or ${other}\n`
+    : `error: not allowed to listen on port ${port}: ${other}\n`;
 }
 
 /** Tells a person what went wrong and returns the exit code for it. */
@@ -49,9 +42,7 @@ export function explainFailure(output: Output, error: unknown): number {
     output.err(`error: ${error.message}\n`);
     return exitCode.usage;
   }
-  const code = systemCode(error);
-  if (code === 'EADDRINUSE') output.err(portInUse(error));
-  else if (code === 'EACCES') output.err(`error: not allowed to listen on port ${failedPort(error)}\n`);
+  if (error instanceof PortFailure) output.err(explainPort(error));
   else output.err(`error: ${error instanceof Error ? error.message : 'unknown error'}\n`);
   return exitCode.failure;
 }

@@ -7,6 +7,7 @@ import { setRuntimeFlags } from '../runtime-flags.ts';
 import { createSupervisor, type Supervisor } from '../supervisor.ts';
 import { processLifecycle, reloadOnSignal, stopOnSignal } from './lifecycle.ts';
 import { type Output, writeWarnings } from './output.ts';
+import { namingPort } from './port-failure.ts';
 import { warnUnprotected } from './unprotected.ts';
 
 /** `https://host:port` (or http without TLS) of a listener. */
@@ -32,7 +33,9 @@ export async function run(
   const gateway = await createSupervisor({ state, load });
   // Before it listens: the signal would end a process that does not mind it.
   reloadOnSignal(() => void gateway.reload('signal'), processLifecycle);
-  const listening = await gateway.start();
+  const listening = await gateway.start().catch((error: unknown) => {
+    throw namingPort(error, state.config);
+  });
   const stop = async (graceMs: number) => {
     await gateway.stop(graceMs);
     await after();

@@ -79,14 +79,25 @@ t.test('O11: a second instance on the same ports says so and ends', async (t) =>
     QDRANT_GATEWAY__UPSTREAM__REST_URL: arena.upstream.restUrl,
     QDRANT_GATEWAY__UPSTREAM__GRPC_URL: arena.upstream.grpcUrl,
   };
+  const own = { QDRANT__SERVICE__HTTP_PORT: '0', QDRANT__SERVICE__GRPC_PORT: '0' };
+  const admin = '`gateway.admin.port` (`QDRANT_GATEWAY__ADMIN__PORT`)';
+  const [http, grpcOption] = ['`service.http_port` (`--http-port`)', '`service.grpc_port` (`--grpc-port`)'];
   const ports = [
-    ['REST', { QDRANT__SERVICE__HTTP_PORT: String(rest.port), QDRANT__SERVICE__GRPC_PORT: '0' }, rest.port],
-    ['gRPC', { QDRANT__SERVICE__HTTP_PORT: '0', QDRANT__SERVICE__GRPC_PORT: String(grpc.port) }, grpc.port],
+    ['REST', { QDRANT__SERVICE__HTTP_PORT: String(rest.port) }, rest.port, http],
+    ['gRPC', { QDRANT__SERVICE__GRPC_PORT: String(grpc.port) }, grpc.port, grpcOption],
+    ['admin', { QDRANT_GATEWAY__ADMIN__PORT: String(rest.port) }, rest.port, admin],
+    [
+      'REST of several processes',
+      { QDRANT__SERVICE__HTTP_PORT: String(rest.port), QDRANT_GATEWAY__WORKERS: '2' },
+      rest.port,
+      http,
+    ],
   ] as const;
-  for (const [name, taken, port] of ports) {
-    const { code, err } = await runScript(['src/cli/main.ts', 'serve'], { env: { ...env, ...taken } });
+  for (const [name, taken, port, option] of ports) {
+    const { code, err } = await runScript(['src/cli/main.ts', 'serve'], { env: { ...env, ...own, ...taken } });
     t.not(code, 0, name);
-    t.match(err, new RegExp(`${port}.*in use|in use.*${port}|EADDRINUSE.*${port}`), `${name}: ${err}`);
+    const told = `error: port ${port} is in use: stop what listens there, or choose another with ${option}\n`;
+    t.ok(err.endsWith(told), `${name}: ${err}`);
     t.notMatch(err, /^\s+at .*:\d+:\d+/m, `${name}: no stack`);
   }
   t.match(

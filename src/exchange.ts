@@ -202,12 +202,7 @@ export function resume<X extends Exchange>(
 function noteShadow(exchange: Exchange, operation: Operation, found: References | undefined): void {
   const rules = exchange.principal?.bounds?.shadow;
   const target = exchange.resolution?.target;
-  if (rules && target) exchange.shadowed ??= firstRefusal(rules, operation, namedTarget(target, found), found);
-}
-
-function namedTarget(target: Target, found: References | undefined): Target {
-  if (target.kind !== 'in-message' || found?.target === undefined) return target;
-  return { kind: 'collection', name: found.target };
+  if (rules && target) exchange.shadowed ??= firstRefusal(rules, operation, target, found);
 }
 
 /** Step 8. */

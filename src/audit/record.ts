@@ -1,4 +1,4 @@
-import type { Exchange, Outcome } from '../exchange.ts';
+import type { Exchange, Outcome, Resolution } from '../exchange.ts';
 import type { References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Operation, Target } from '../policy/operation.ts';
@@ -40,8 +40,7 @@ export function recordOf(
   const { resolution, principal, shadowed } = exchange;
   const operation = resolution?.operation;
   if (operation?.requires.scope === 'public') return undefined;
-  const target = resolution ? namedTarget(resolution.target, exchange.references) : undefined;
-  const collection = target?.kind === 'collection' ? target.name : undefined;
+  const collection = resolution?.target.kind === 'collection' ? resolution.target.name : exchange.references?.target;
   const names = collection === undefined ? [] : [collection];
   const verdict = verdictOf(exchange);
   return {
@@ -60,7 +59,7 @@ export function recordOf(
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
-    rule: operation && target && verdict.judged ? ruleOf(exchange, operation, target, options) : undefined,
+    rule: resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined,
     would_deny: shadowed && { rule: shadowed.rule, error: boundedLong(textOf(shadowed.denial)) },
     status: outcome.status,
     upstream_status: upstreamStatus(exchange, outcome),
@@ -68,11 +67,6 @@ export function recordOf(
     bytes_in: outcome.received,
     bytes_out: outcome.sent,
   };
-}
-
-function namedTarget(target: Target, found: References | undefined): Target {
-  if (target.kind !== 'in-message' || found?.target === undefined) return target;
-  return { kind: 'collection', name: found.target };
 }
 
 /** The path alone, as it came: no query, and of an absolute target no authority. */
@@ -118,8 +112,7 @@ function textOf({ message, why, status }: Denial): string {
 
 function ruleOf(
   { principal, references }: Exchange,
-  operation: Operation,
-  target: Target,
+  { operation, target }: Resolution,
   { firstRefusal }: RecordOptions,
 ): string | undefined {
   const enforced = principal?.bounds?.enforced;

@@ -1,5 +1,4 @@
 import type { Exchange } from '../exchange.ts';
-import type { Target } from '../policy/operation.ts';
 import type { firstRefusal } from '../policy/rules.ts';
 
 /** What became of an exchange. */
@@ -54,8 +53,7 @@ export function createVerdict({ reasons, firstRefusal }: VerdictOptions): (excha
   const byRule = ({ principal, resolution, references }: Exchange): boolean => {
     const rules = principal?.bounds?.enforced;
     if (!rules || !resolution) return false;
-    const target = named(resolution.target, references?.target);
-    return firstRefusal(rules, resolution.operation, target, references) !== undefined;
+    return firstRefusal(rules, resolution.operation, resolution.target, references) !== undefined;
   };
   return (exchange) => {
     const { refusal, shadowed } = exchange;
@@ -72,8 +70,4 @@ export function createVerdict({ reasons, firstRefusal }: VerdictOptions): (excha
     if (refusal.why === 'access' && byRule(exchange)) return FIRST.denied + DENIED.indexOf('rule');
     return FIRST.denied + Math.max(0, DENIED.indexOf(reason));
   };
-}
-
-function named(target: Target, name: string | undefined): Target {
-  return target.kind === 'in-message' && name !== undefined ? { kind: 'collection', name } : target;
 }

@@ -126,7 +126,12 @@ function isConditional(decision: Decision | undefined): decision is Conditional 
   return decision?.kind === 'conditional';
 }
 
-/** The first rule of `rules` that refuses, with its refusal. @param found what the body names, once it has been read */
+/**
+ * The first rule of `rules` that refuses, with its refusal.
+ *
+ * @param target as it was before a body was read: where the message names it, it is taken from `found`
+ * @param found what the body names, once it has been read
+ */
 export function firstRefusal(
   rules: readonly Rule[],
   operation: Operation,

@@ -220,6 +220,24 @@ t.test('one rule more never gives more', async (test) => {
   );
 });
 
+t.test('a refusal is the same whether a path names the target or a message does', async (test) => {
+  const inMessage = asked.filter(({ target }) => target.kind === 'in-message');
+  let refused = 0;
+  holds(
+    test,
+    fc.property(fc.array(rule, { maxLength: 3 }), inMessage, found, (rules, { operation, target }, names) => {
+      // No body of the others can name a second one.
+      const read = operation.inspect ? names : { ...names, others: [] };
+      const byPath = firstRefusal(rules, operation, { kind: 'collection', name: names.target }, read);
+      const byMessage = firstRefusal(rules, operation, target, read);
+      if (byMessage) refused += 1;
+      return byMessage?.rule === byPath?.rule && byMessage?.denial.message === byPath?.denial.message;
+    }),
+    { numRuns: 2000 },
+  );
+  test.ok(refused > 100, `rules do refuse: ${refused} times`);
+});
+
 t.test('rules in shadow change nothing', async (test) => {
   holds(
     test,

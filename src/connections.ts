@@ -14,6 +14,23 @@ export interface ClientConnection {
   readonly tls: string | undefined;
 }
 
+/**
+ * What a client can send that is refused without an exchange, or that ends the connection below one: all there is for each
+ * protocol.
+ * - `not_tls`, `not_http2`: another protocol than the port's
+ * - `head`: the head of a request cannot be read, or has two readings; `head_size`: it is too large
+ * - `body`: what comes behind the head of a request cannot be read as its body
+ * - `timeout`: no whole head, or nothing at all, in time
+ * - `stream`: HTTP/2, one stream was reset for it; `connection`: the whole connection ended for it
+ * - `flood`: HTTP/2, frames that cost more than they carry
+ */
+export const CLIENT_FAULTS = {
+  rest: ['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood'],
+  grpc: ['not_tls', 'not_http2', 'head_size', 'timeout', 'stream', 'connection', 'flood'],
+} as const;
+
+export type ClientFault = (typeof CLIENT_FAULTS)['rest' | 'grpc'][number];
+
 /** Connections of one listener since it was opened. */
 export interface ConnectionCounts {
   readonly accepted: number;
@@ -21,6 +38,7 @@ export interface ConnectionCounts {
   /** Over the limit. */
   readonly refused: number;
   readonly failedHandshakes: number;
+  readonly faults: Readonly<Partial<Record<ClientFault, number>>>;
 }
 
 /** Connections of one listener, as far as somebody wants to know of them. */
@@ -29,6 +47,7 @@ export class Connections {
   #open = 0;
   #refused = 0;
   #failedHandshakes = 0;
+  readonly #faults: Partial<Record<ClientFault, number>> = {};
   readonly #clients = new Set<ClientConnection>();
 
   /** A connection was accepted; it counts until it closes. */
@@ -48,6 +67,11 @@ export class Connections {
     this.#failedHandshakes += 1;
   }
 
+  /** A client sent what could not be carried. */
+  readonly fault = (fault: ClientFault): void => {
+    this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+  };
+
   /** The connection is in use: it is listed until its socket closes. */
   list(client: ClientConnection, socket: Socket): void {
     this.#clients.add(client);
@@ -60,6 +84,7 @@ export class Connections {
       open: this.#open,
       refused: this.#refused,
       failedHandshakes: this.#failedHandshakes,
+      faults: { ...this.#faults },
     };
   }
 

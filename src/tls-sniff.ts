@@ -13,17 +13,27 @@ const ANSWER = [
   TEXT,
 ].join('\r\n');
 
+export interface SniffOptions {
+  /** Milliseconds a client has for its first byte. */
+  readonly timeoutMs: number;
+  /** Handshakes take turns with everything else. */
+  readonly turns: Turns;
+  /** Told of who speaks no TLS, and of who says nothing in time. */
+  readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
+}
+
 /**
  * Looks at the first byte of a connection to a TLS port: a handshake goes on in `tls`, a server that listens on nothing
- * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing for `timeoutMs` is cut. Handshakes take turns with everything else.
+ * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing in time is cut.
  */
-export function sniffTls(socket: Socket, tls: TlsServer, timeoutMs: number, turns: Turns): void {
-  const cut = (): void => {
+export function sniffTls(socket: Socket, tls: TlsServer, { timeoutMs, turns, faulted }: SniffOptions): void {
+  const expire = (): void => {
+    faulted?.('timeout');
     socket.destroy();
   };
-  const timer = setTimeout(cut, timeoutMs).unref();
+  const timer = setTimeout(expire, timeoutMs).unref();
   socket.once('close', () => clearTimeout(timer));
-  socket.on('error', cut);
+  socket.on('error', () => socket.destroy());
   socket.once('readable', () => {
     clearTimeout(timer);
     const first: unknown = socket.read();
@@ -32,6 +42,7 @@ export function sniffTls(socket: Socket, tls: TlsServer, timeoutMs: number, turn
       return;
     }
     if (first[0] !== FIRST_TLS_BYTE) {
+      faulted?.('not_tls');
       socket.end(ANSWER, () => socket.destroySoon());
       socket.resume();
       return;

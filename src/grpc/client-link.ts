@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ClientFault } from '../connections.ts';
 import { Cost, type Turns } from '../fairness/turns.ts';
 import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget } from '../http2/budget.ts';
 import { FrameReader } from '../http2/frame-reader.ts';
@@ -62,6 +63,8 @@ export interface ClientEvents {
   resetCost(streamId: number): number;
   /** The connection ends because the client flooded it. */
   clientFlooded(): void;
+  /** The client sent what is refused: the connection ends, or one stream. */
+  clientRefused(fault: ClientFault): void;
   /** The connection is gone. Called once. */
   clientGone(): void;
 }
@@ -172,9 +175,10 @@ export class ClientLink {
     this.outbox.bytes(writeGoaway(this.#lastStreamId, ErrorCode.NO_ERROR));
   }
 
-  /** Ends the connection for a fault of the client's. */
-  fail(code: number, reason: string): void {
+  /** Ends the connection for a fault. @param fault the client's, where it is its own */
+  fail(code: number, reason: string, fault?: ClientFault): void {
     if (this.closing) return;
+    if (fault) this.#events.clientRefused(fault);
     this.outbox.bytes(writeGoaway(this.#lastStreamId, code, reason));
     this.close();
   }
@@ -191,9 +195,11 @@ export class ClientLink {
   /** Cuts connections that linger, never began, or stopped inside a header block. */
   tick(now: number): void {
     if (now > this.#closeBy) this.socket.destroy();
-    else if (!this.#sawSettings && now - this.#openedAt > this.#limits.headerTimeoutMs) this.socket.destroy();
-    else if (this.#blockStream !== 0 && now - this.#blockSince > this.#limits.headerTimeoutMs) {
-      this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'header block not completed in time');
+    else if (!this.#sawSettings && now - this.#openedAt > this.#limits.headerTimeoutMs) {
+      if (!this.closing) this.#events.clientRefused('timeout');
+      this.socket.destroy();
+    } else if (this.#blockStream !== 0 && now - this.#blockSince > this.#limits.headerTimeoutMs) {
+      this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'header block not completed in time', 'timeout');
     }
   }
 
@@ -237,7 +243,7 @@ export class ClientLink {
         return;
       }
     } catch (error) {
-      if (error instanceof Http2Fault) this.fail(error.code, error.reason);
+      if (error instanceof Http2Fault) this.fail(error.code, error.reason, faultOf(error));
       else {
         this.#events.ownFault(error);
         this.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
@@ -250,6 +256,7 @@ export class ClientLink {
   /** Upstream speaks HTTP/2 only on this port; a readable word beats a reset. */
   #refuseHttp1(): void {
     const text = 'this port speaks gRPC over HTTP/2 only\n';
+    this.#events.clientRefused('not_http2');
     this.#closing = true;
     this.#closeBy = this.#clock() + CLOSE_LINGER_MS;
     this.socket.end(
@@ -277,6 +284,7 @@ export class ClientLink {
       if (!(error instanceof Http2Fault) || error.streamId === 0) throw error;
       // A reset that the client brings about costs as much as one it sends.
       this.#spend(this.#events.resetCost(error.streamId));
+      this.#events.clientRefused('stream');
       this.#events.clientFault(error);
     }
   }
@@ -390,7 +398,7 @@ export class ClientLink {
       // What is still on its way is not even decrypted.
       this.socket.pause();
       setTimeout(() => this.socket.destroy(), FLOOD_LINGER_MS);
-      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many frames');
+      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, TOO_MANY_FRAMES);
     }
   }
 }
@@ -399,6 +407,14 @@ export class ClientLink {
 function costsMoreThanItCarries(frame: Frame): boolean {
   if (frame.length >= SMALL_BYTES) return false;
   return frame.has(Flag.PADDED) || (frame.length === 0 && !frame.has(Flag.END_STREAM));
+}
+
+const TOO_MANY_FRAMES = 'too many frames';
+
+/** Beside floods, only header blocks ask for calm. */
+function faultOf({ code, reason }: Http2Fault): ClientFault {
+  if (code !== ErrorCode.ENHANCE_YOUR_CALM) return 'connection';
+  return reason === TOO_MANY_FRAMES ? 'flood' : 'head_size';
 }
 
 function protocol(reason: string): Http2Fault {

@@ -36,7 +36,8 @@ export interface GrpcListener {
 /** Socket, TLS and ALPN for gRPC: one relay per connection. Rejects when the port cannot be had. */
 export async function createGrpcListener(options: GrpcListenerOptions): Promise<GrpcListener> {
   const relays = new Set<Relay>();
-  const relay: RelayOptions = { ...options.relay, tls: options.tls !== undefined };
+  const { connections } = options;
+  const relay: RelayOptions = { ...options.relay, tls: options.tls !== undefined, connections };
   const accept = (socket: Socket): void => {
     const one = new Relay(socket, relay, (closed) => relays.delete(closed));
     relays.add(one);
@@ -47,7 +48,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const server = createServer({ noDelay: true }, (socket) => {
     options.connections?.accepted(socket);
     admit(socket, suspects, () => {
-      if (tls) sniffTls(socket, tls, options.tlsHandshakeTimeoutMs, turns);
+      if (tls) sniffTls(socket, tls, { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault });
       else accept(socket);
     });
   });

@@ -1,3 +1,4 @@
+import type { Connections } from '../connections.ts';
 import type { ExchangeParts } from '../exchange.ts';
 import type { Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
@@ -33,4 +34,6 @@ export interface RelayOptions {
   /** Milliseconds. */
   readonly clock: () => number;
   readonly tls: boolean;
+  /** Who is told of what clients send that is refused; nobody without it. */
+  readonly connections?: Connections | undefined;
 }

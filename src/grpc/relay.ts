@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ClientFault } from '../connections.ts';
 import { begin, finish, type Protocol, resume } from '../exchange.ts';
 import { resetCost } from '../http2/budget.ts';
 import { dataBytesOf, ErrorCode, Flag, type Frame, Http2Fault, type Setting, SettingId } from '../http2/frames.ts';
@@ -133,6 +134,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
       throw new Http2Fault(ErrorCode.REFUSED_STREAM, streamId, 'too many streams');
     }
     if (block.oversized) {
+      this.clientRefused('head_size');
       this.#answers.status(streamId, '431');
       if (!endStream) this.resetClient(streamId, ErrorCode.NO_ERROR);
       return;
@@ -254,6 +256,10 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   resetCost(streamId: number): number {
     const { clock, suspects } = this.#options;
     return resetCost(this.streams.get(streamId), suspects.has(this.peer), clock());
+  }
+
+  clientRefused(fault: ClientFault): void {
+    this.#options.connections?.fault(fault);
   }
 
   clientFlooded(): void {

@@ -1,5 +1,5 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
-import type { ConnectionCounts } from '../connections.ts';
+import type { ClientFault, ConnectionCounts } from '../connections.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
@@ -23,8 +23,8 @@ const NOTHING: FleetFigures = {
   tally: { requests: [], gateway: [], upstream: [], whole: [], received: [], sent: [] },
   perKey: [],
   listeners: {
-    rest: { accepted: 0, refused: 0, failedHandshakes: 0 },
-    grpc: { accepted: 0, refused: 0, failedHandshakes: 0 },
+    rest: { accepted: 0, refused: 0, failedHandshakes: 0, faults: {} },
+    grpc: { accepted: 0, refused: 0, failedHandshakes: 0, faults: {} },
   },
   tokens: { hits: 0, misses: 0 },
   lostLines: 0,
@@ -74,6 +74,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     accepted: total(({ listeners }) => listeners[name].accepted),
     refused: total(({ listeners }) => listeners[name].refused),
     failedHandshakes: total(({ listeners }) => listeners[name].failedHandshakes),
+    faults: addFaults(all.map(({ listeners }) => listeners[name].faults)),
   });
   return {
     tally: addTallies(all.map(({ tally }) => tally)),
@@ -90,6 +91,14 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     },
     spans: { exported: total(({ spans }) => spans.exported), failed: total(({ spans }) => spans.failed) },
   };
+}
+
+function addFaults(all: readonly ConnectionCounts['faults'][]): ConnectionCounts['faults'] {
+  const total: { -readonly [F in ClientFault]?: number } = {};
+  for (const one of all) {
+    for (const fault of Object.keys(one) as ClientFault[]) total[fault] = (total[fault] ?? 0) + (one[fault] ?? 0);
+  }
+  return total;
 }
 
 function addTallies(all: readonly TallySnapshot[]): TallySnapshot {

@@ -1,3 +1,4 @@
+import { CLIENT_FAULTS } from '../connections.ts';
 import { CERTIFICATES } from './certificate-expiry.ts';
 import { GROUPS } from './operation-group.ts';
 import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, STATUS_CLASSES, UPSTREAM_BUCKETS } from './tally.ts';
@@ -21,6 +22,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   group: GROUPS,
   decision: DECISIONS,
   reason: [...new Set(VERDICTS.map(({ reason }) => reason))],
+  fault: [...new Set(Object.values(CLIENT_FAULTS).flat())],
   status: STATUS_CLASSES,
   settled: SETTLEMENTS,
   outcome: ['hit', 'miss'],
@@ -81,6 +83,11 @@ export const METRICS = {
     type: 'counter',
     help: 'TLS handshakes of clients that failed',
     labels: ['protocol'],
+  },
+  client_faults_total: {
+    type: 'counter',
+    help: 'What clients sent that was refused without becoming a request, or that ended a connection',
+    labels: ['protocol', 'fault'],
   },
   token_cache_entries: { type: 'gauge', help: 'Verified tokens that are remembered', labels: [] },
   token_cache_lookups_total: {

@@ -7,6 +7,7 @@ import {
   Registry,
   type RegistryContentType,
 } from 'prom-client';
+import { CLIENT_FAULTS } from '../connections.ts';
 import type { Facts } from './facts.ts';
 import { METRICS, type MetricName, type MetricRow, PREFIX } from './metric-names.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
@@ -147,6 +148,10 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     byProtocol((protocol) => total(snapshots, ({ listeners }) => listeners[protocol].open)),
   connections_refused_total: ({ figures }) => byProtocol((protocol) => figures.listeners[protocol].refused),
   tls_handshake_failures_total: ({ figures }) => byProtocol((protocol) => figures.listeners[protocol].failedHandshakes),
+  client_faults_total: ({ figures: { listeners } }) =>
+    PROTOCOLS.flatMap((protocol) =>
+      CLIENT_FAULTS[protocol].map((fault) => one(listeners[protocol].faults[fault] ?? 0, { protocol, fault })),
+    ),
   token_cache_entries: ({ snapshots }) => [one(total(snapshots, ({ tokens }) => tokens.size))],
   token_cache_lookups_total: ({ figures: { tokens } }) => [
     one(tokens.hits, { outcome: 'hit' }),

@@ -76,6 +76,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       options.maxHeaders,
     );
     if (!fault) return exchange;
+    options.connections?.fault(fault.status === 431 ? 'head_size' : 'head');
     response.shouldKeepAlive = false;
     answerWhole(exchange, fault.status, ['x-request-id', requestIdOf(exchange)], Buffer.from(fault.message));
     return undefined;
@@ -100,18 +101,27 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
 
   return {
     handle(request, response) {
-      if (refuseMalformed(request)) return;
+      if (refuseMalformed(request)) {
+        // What is left of a connection that is gone is refused as well.
+        if (socketBelow(request)) options.connections?.fault('stream');
+        return;
+      }
       const odd = request.httpVersionMajor !== 2 && takeOddRequest(request.socket);
       if (isClosing(request.socket)) return;
       if (!isKnownVersion(request)) {
+        options.connections?.fault('head');
         answerRaw(request.socket, 400, '');
         return;
       }
       response.on('error', ignore);
       request.on('error', ignore);
       try {
+        if (!odd && app.supportedMethods.includes(request.method ?? '')) {
+          app.routing(request, response);
+          return;
+        }
+        options.connections?.fault('head');
         if (odd) refuseOdd(request, response);
-        else if (app.supportedMethods.includes(request.method ?? '')) app.routing(request, response);
         else answerWhole(newExchange(request, response, '/'), 501, [], Buffer.from('method not implemented'));
       } catch {
         // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.

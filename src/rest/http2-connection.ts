@@ -44,6 +44,7 @@ export class WatchedConnection extends Duplex {
   readonly #socket: TLSSocket;
   readonly #watch: Http2Watch;
   readonly #turns: Turns;
+  readonly #faulted: ((fault: 'flood') => void) | undefined;
   #unread: Buffer[] = [];
   #looked: Looked[] = [];
   #waiting = false;
@@ -53,8 +54,10 @@ export class WatchedConnection extends Duplex {
   /** `node:http2` takes no more at the moment. */
   #full = false;
 
-  constructor(socket: TLSSocket, watch: Http2Watch, turns: Turns) {
+  /** @param faulted told when the connection is ended for a flood */
+  constructor(socket: TLSSocket, watch: Http2Watch, turns: Turns, faulted?: (fault: 'flood') => void) {
     super({ allowHalfOpen: true });
+    this.#faulted = faulted;
     this.#socket = socket;
     this.#watch = watch;
     this.#turns = turns;
@@ -122,6 +125,7 @@ export class WatchedConnection extends Duplex {
     const before = this.#watch.blocks;
     const taken = this.#watch.push(chunk);
     if (this.#watch.flooded) {
+      this.#faulted?.('flood');
       this.destroy();
       return Cost.HEADER_BLOCK;
     }
@@ -189,6 +193,16 @@ export function refuseMalformed(request: object): boolean {
   return true;
 }
 
+/** What Node ended a session for, where that is a fault of the client's. */
+export function sessionFault(error: Error): 'connection' | 'flood' | undefined {
+  const { code, errno } = error as { readonly code?: unknown; readonly errno?: unknown };
+  if (code === 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES') return 'connection';
+  if (code !== 'ERR_HTTP2_ERROR') return undefined;
+  return errno === FLOODED ? 'flood' : 'connection';
+}
+
+/** `NGHTTP2_ERR_FLOODED` */
+const FLOODED = -904;
 const EMPTY = Buffer.alloc(0);
 /** RFC 9113 section 7. */
 const PROTOCOL_ERROR = 1;

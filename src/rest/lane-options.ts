@@ -1,3 +1,4 @@
+import type { Connections } from '../connections.ts';
 import type { ExchangeParts } from '../exchange.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
@@ -34,6 +35,8 @@ export interface LaneOptions {
   readonly maxHeaders: number;
   /** What the telemetry answer says of the gateway's own settings. */
   readonly telemetry: TelemetrySettings;
+  /** Who is told of connections, and of what never becomes an exchange; nobody without it. */
+  readonly connections?: Connections;
 }
 
 /** What the steps of one lane share. */

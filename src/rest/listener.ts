@@ -9,7 +9,7 @@ import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
-import { type Http2Watch, WatchedConnection } from './http2-connection.ts';
+import { type Http2Watch, sessionFault, WatchedConnection } from './http2-connection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
@@ -46,8 +46,6 @@ export interface RestListenerOptions extends LaneOptions {
   readonly watchHttp2: (address: string) => Http2Watch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream;
-  /** Who is told of connections; nobody without it. */
-  readonly connections?: Connections;
 }
 
 export interface RestListener {
@@ -67,6 +65,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const sockets = new Set<Socket>();
   const watched = new Set<WatchedConnection>();
   const clients = createClients(options.connections);
+  const faulted = options.connections?.fault;
   const http1 = createHttp1(options);
   const lane = await createRestLane(options, http1);
   const http2 = options.tls ? createHttp2(options, clients) : undefined;
@@ -81,7 +80,12 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const toLane = (socket: Socket): void => {
     const client = clients.add(socket);
     if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
-      const connection = new WatchedConnection(socket, options.watchHttp2(socket.remoteAddress ?? ''), options.turns);
+      const connection = new WatchedConnection(
+        socket,
+        options.watchHttp2(socket.remoteAddress ?? ''),
+        options.turns,
+        faulted,
+      );
       watched.add(connection);
       connection.once('close', () => watched.delete(connection));
       http2.once('session', (session) => connection.belongsTo(session));
@@ -108,7 +112,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     options.connections?.accepted(socket);
     socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
     admit(socket, options.suspects, () => {
-      if (tls) sniffTls(socket, tls, options.limits.handshakeTimeoutMs, options.turns);
+      if (tls) sniffTls(socket, tls, { timeoutMs: options.limits.handshakeTimeoutMs, turns: options.turns, faulted });
       else toLane(socket);
     });
   });
@@ -157,7 +161,7 @@ function handOverTo(toParser: (socket: Socket) => void): (socket: Socket, unread
   };
 }
 
-function createHttp1({ limits }: RestListenerOptions): Server {
+function createHttp1({ limits, connections }: RestListenerOptions): Server {
   const server = createHttpServer({
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -171,8 +175,11 @@ function createHttp1({ limits }: RestListenerOptions): Server {
   });
   // INVARIANT: no header is ever left out of sight; the lane counts them and refuses.
   server.maxHeadersCount = 0;
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => answerRaw(socket, 405, ''));
-  answerParserFaults(server);
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    connections?.fault('head');
+    answerRaw(socket, 405, '');
+  });
+  answerParserFaults(server, connections?.fault);
   return server;
 }
 
@@ -213,7 +220,7 @@ function carrierOf(request: IncomingMessage): object {
   return typeof session === 'object' && session !== null ? session : request;
 }
 
-function createHttp2({ limits, maxHeaders }: RestListenerOptions, clients: Clients): Http2Server {
+function createHttp2({ limits, maxHeaders, connections }: RestListenerOptions, clients: Clients): Http2Server {
   const server = createHttp2Server({
     maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
     maxSessionMemory: 16,
@@ -226,7 +233,11 @@ function createHttp2({ limits, maxHeaders }: RestListenerOptions, clients: Clien
   });
   server.on('session', (session) => {
     clients.session(session);
-    session.on('error', () => session.destroy());
+    session.on('error', (error) => {
+      const fault = sessionFault(error);
+      if (fault) connections?.fault(fault);
+      session.destroy();
+    });
   });
   server.on('sessionError', () => undefined);
   return server;

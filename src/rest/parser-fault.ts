@@ -1,15 +1,24 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Answers what Node's HTTP/1 parser refuses, and ends its connection. The process never dies of it. */
-export function answerParserFaults(server: Server): void {
+type ParserFault = 'head' | 'head_size' | 'body' | 'timeout';
+
+/**
+ * Answers what Node's HTTP/1 parser refuses, and ends its connection. The process never dies of it.
+ *
+ * @param faulted told once for each connection; not of clients that only leave
+ */
+export function answerParserFaults(server: Server, faulted?: (fault: ParserFault) => void): void {
   const running = countRunning(server);
   const settled = new WeakSet<Duplex>();
   server.on('clientError', (error: Error, socket: Duplex) => {
     // The parser says so again for whatever still comes.
     if (settled.has(socket)) return;
     settled.add(socket);
-    settle(socket, running.get(socket) ?? new Set(), error);
+    const owed = running.get(socket) ?? new Set();
+    const fault = faulted && parserFault(error, owed);
+    if (fault) faulted(fault);
+    settle(socket, owed, error);
   });
 }
 
@@ -30,6 +39,16 @@ function mayAnswer(owed: ReadonlySet<ServerResponse>, first: ServerResponse): bo
 /** Bytes behind a request that asked for the end of the connection are none of ours (RFC 9112 section 9.6). */
 function isBehindClose(error: Error): boolean {
   return 'code' in error && error.code === 'HPE_CLOSED_CONNECTION';
+}
+
+/** What is told of an error; `undefined` = the client has left, or sent what nobody asked for. */
+function parserFault(error: Error, owed: ReadonlySet<ServerResponse>): ParserFault | undefined {
+  const code = 'code' in error ? String(error.code) : '';
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'timeout';
+  if (!code.startsWith('HPE_') || isBehindClose(error)) return undefined;
+  const inBody = [...owed].some(({ req }) => !req.complete);
+  if (inBody) return code === 'HPE_INVALID_EOF_STATE' ? undefined : 'body';
+  return code === 'HPE_HEADER_OVERFLOW' ? 'head_size' : 'head';
 }
 
 /** The responses a connection still owes, in order. */

@@ -120,6 +120,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (exchange) {
       this.reject(exchange, BODY_TIMEOUT);
     } else if (this.#phase === 'head' && this.#headBegun) {
+      this.#context.options.connections?.fault('timeout');
       this.#over();
       answerRaw(this.#socket, TIMED_OUT, '');
     } else if (this.#phase === 'lingering') {
@@ -176,6 +177,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (this.#exchange) {
       this.#socket.destroy();
     } else if (this.#phase === 'head' && this.#intake.length > 0) {
+      this.#context.options.connections?.fault('head');
       this.#over();
       answerRaw(this.#socket, 400, '');
     }

@@ -19,6 +19,7 @@ export interface RelayContext {
     | 'answerIdleMs'
     | 'maxHeaders'
     | 'snapshotUrlRecovery'
+    | 'connections'
   >;
   readonly limits: {
     readonly maxHeaderBytes: number;

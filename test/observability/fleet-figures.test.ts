@@ -7,7 +7,8 @@ import { KEYS } from '../support/gateway.ts';
 
 /** A process that has counted `count` of everything. */
 function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
-  const listener = { accepted: count, open: 1, refused: count, failedHandshakes: count };
+  const faults = { head: count, [count > 1 ? 'flood' : 'body']: 1 };
+  const listener = { accepted: count, open: 1, refused: count, failedHandshakes: count, faults };
   const distribution = { at: 0, counts: [count, 0], sum: count };
   const delay = { p50: 0, p99: 0, max: 0 };
   return {
@@ -44,6 +45,7 @@ t.test('several processes are added up, and one that has ended stays counted', a
     const { tally, tokens, listeners, perKey, audit, lostLines } = figures(snapshots);
     t.equal(tokens.hits, lostLines);
     t.equal(listeners.rest.accepted, lostLines);
+    t.equal(listeners.rest.faults.head, lostLines);
     t.equal(tally.gateway[0]?.sum, lostLines);
     t.equal(perKey[0]?.counts[0], lostLines);
     t.equal(audit.sinks[0]?.written, lostLines);

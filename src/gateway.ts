@@ -77,8 +77,10 @@ export interface Gateway {
   /**
    * Puts another state in force, for the next request on every open connection. All or nothing: throws `ConfigError` and
    * leaves everything as it was when a part cannot be used.
+   *
+   * @param generation what the state is called; by default one more than the last
    */
-  apply(state: State): Applied;
+  apply(state: State, generation?: number): Applied;
   /** What is revoked from now on. */
   setRevocations(revocations: Revocations): void;
   /** What this process knows of itself. @param details what is shown beside the figures */
@@ -102,15 +104,17 @@ interface Force {
  * Puts the parts together. Nothing listens and no upstream is asked before `start`.
  *
  * @param worker which of several serving processes this is, from 0; each has audit files of its own
+ * @param generation what `state` is called
  */
 export async function createGateway(
   state: State,
   observers: readonly Observer[] = [],
   worker?: number,
+  generation = 1,
 ): Promise<Gateway> {
   const { config, secrets } = state;
   const shared = worker !== undefined;
-  const force: Force = { state, generation: 1, revocations: NO_REVOCATIONS, tls: secrets.tls };
+  const force: Force = { state, generation, revocations: NO_REVOCATIONS, tls: secrets.tls };
   const log = createLog(config.log_level);
   const tracing = await createTracing(config);
   const audit = await openAudit(state, log, worker);
@@ -151,17 +155,16 @@ export async function createGateway(
       await sayVersion(lookup, log);
       return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
     },
-    apply(next) {
+    apply(next, called = force.generation + 1) {
       // Everything that can fail comes before anything that is changed.
-      const generation = force.generation + 1;
-      const ring = ringOf(next, generation);
+      const ring = ringOf(next, called);
       const rules = policyOf(next.config.gateway.mode, next.policy.rules);
       const tls = listenerTls(config, force.tls, next);
       const secured = tls && !sameTls(tls, force.tls) ? tls : null;
       tryContexts(secured, next.secrets.upstreamCa);
       const restart = restartNeeded(config, next.config);
       force.state = next;
-      force.generation = generation;
+      force.generation = called;
       force.tls = tls;
       authenticator.replaceRing(ring);
       policy.current = rules;
@@ -171,7 +174,7 @@ export async function createGateway(
         grpc?.listener.setSecureContext(grpcTls(secured));
       }
       log.setLevel(next.config.log_level);
-      return { generation, restartNeeded: restart };
+      return { generation: called, restartNeeded: restart };
     },
     setRevocations(revocations) {
       force.revocations = revocations;

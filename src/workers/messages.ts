@@ -7,12 +7,18 @@ import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.
 /** What a worker is told, one at a time, and what it answers each with. Structured-cloned: sets, maps and buffers stay what they are. */
 export interface WorkerCalls {
   /** `index`: which of the workers it is; one that takes another's place takes its index. */
-  start: { given: { index: number; state: State; revocations: Revocations | undefined }; answer: Listeners };
-  apply: { given: State; answer: Applied };
+  start: { given: InForce & { index: number; revocations: Revocations | undefined }; answer: Listeners };
+  apply: { given: InForce; answer: Applied };
   revocations: { given: Revocations; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
   stop: { given: number; answer: null };
+}
+
+/** A state, and what all workers call it. */
+export interface InForce {
+  readonly state: State;
+  readonly generation: number;
 }
 
 /** Where a gateway listens. */

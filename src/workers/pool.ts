@@ -8,7 +8,7 @@ import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
-import type { Listeners } from './messages.ts';
+import type { InForce, Listeners } from './messages.ts';
 import { shareOf } from './share.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -60,7 +60,8 @@ class Pool implements Fleet {
   readonly #workers = new Set<WorkerProcess>();
   /** Those that run by what is in force. */
   readonly #serving = new Set<WorkerProcess>();
-  #state: State;
+  /** INVARIANT: a worker says which generation it runs by, not how many states it has seen: it may have come late. */
+  #inForce: InForce;
   #revocations: Revocations | undefined;
   #ticketKeys = randomBytes(TICKET_KEY_BYTES);
   #stopping = false;
@@ -68,7 +69,7 @@ class Pool implements Fleet {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#state = options.state;
+    this.#inForce = { state: options.state, generation: 1 };
   }
 
   async start(): Promise<Listeners> {
@@ -85,18 +86,18 @@ class Pool implements Fleet {
 
   async apply(state: State): Promise<Applied> {
     // INVARIANT: a client that another CA let in does not come back by a ticket: resumed sessions show no certificate.
-    if (!sameCa(this.#state, state)) this.#ticketKeys = randomBytes(TICKET_KEY_BYTES);
-    const shared = this.#share(state);
+    if (!sameCa(this.#inForce.state, state)) this.#ticketKeys = randomBytes(TICKET_KEY_BYTES);
     const workers = [...this.#serving];
-    const before = this.#state;
+    const before = this.#inForce;
     // First: a worker that is just starting sees that what it was started with is not the newest.
-    this.#state = state;
+    this.#inForce = { state, generation: before.generation + 1 };
+    const shared = this.#share(this.#inForce);
     const outcomes = await Promise.allSettled(workers.map((worker) => worker.call('apply', shared, CALL_LIMIT)));
     const taken = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     const [applied] = taken;
     if (!applied) {
-      this.#state = before;
+      this.#inForce = before;
       throw refused.find((error) => error instanceof ConfigError) ?? refused[0] ?? new Error('no worker is serving');
     }
     // INVARIANT: no process goes on with a state that is not in force; its replacement gets the one that is.
@@ -139,8 +140,8 @@ class Pool implements Fleet {
     );
   }
 
-  #share(state: State): State {
-    return shareOf(state, this.#options.count, this.#ticketKeys);
+  #share({ state, generation }: InForce): InForce {
+    return { state: shareOf(state, this.#options.count, this.#ticketKeys), generation };
   }
 
   /** Rejects when the worker does not come up; it is gone then. */
@@ -153,14 +154,14 @@ class Pool implements Fleet {
       const served = this.#serving.delete(worker);
       if (served && !this.#stopping) this.#replace(index, worker.pid, performance.now() - begun);
     });
-    let [state, revocations] = [this.#state, this.#revocations];
+    let [inForce, revocations] = [this.#inForce, this.#revocations];
     try {
-      const given = { index, state: this.#share(state), revocations };
+      const given = { index, ...this.#share(inForce), revocations };
       const listeners = await worker.call('start', given, START_LIMIT);
       // What came into force while it started; nothing may lie between the last look and its joining the others.
-      while (this.#state !== state || this.#revocations !== revocations) {
-        [state, revocations] = [this.#state, this.#revocations];
-        await worker.call('apply', this.#share(state), CALL_LIMIT);
+      while (this.#inForce !== inForce || this.#revocations !== revocations) {
+        [inForce, revocations] = [this.#inForce, this.#revocations];
+        await worker.call('apply', this.#share(inForce), CALL_LIMIT);
         if (revocations) await worker.call('revocations', revocations, CALL_LIMIT);
       }
       this.#serving.add(worker);

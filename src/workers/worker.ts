@@ -16,12 +16,12 @@ let gateway: Gateway | undefined;
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ index, state, revocations }) {
-    gateway = await createGateway(state, [], index);
+  async start({ index, state, generation, revocations }) {
+    gateway = await createGateway(state, [], index, generation);
     if (revocations) gateway.setRevocations(revocations);
     return await gateway.start();
   },
-  apply: async (state) => serving().apply(state),
+  apply: async ({ state, generation }) => serving().apply(state, generation),
   async revocations(revocations) {
     serving().setRevocations(revocations);
     return null;

@@ -120,6 +120,28 @@ t.test('a worker that dies is replaced, counted, and its replacement runs by wha
   test.same(await codes('second-key-0123456789'), [0, 0, 0, 0]);
 });
 
+t.test('a replacement tells the generation in force, also after everyone has been replaced', async (test) => {
+  const { upstream, pool } = await started(test);
+  const generations = async () => (await pool.snapshots()).map(({ generation }) => generation);
+  const killed = async (pid: number) => {
+    process.kill(pid, 'SIGKILL');
+    await until(async () => {
+      const now = await pids(pool);
+      return now.length === COUNT && !now.includes(pid);
+    }, 'a replacement');
+  };
+  const state = stateOf(upstream, { 'service.api_key': 'second-key-0123456789' });
+  for (const generation of [2, 3]) test.match(await pool.apply(state), { generation });
+  const before = await pids(pool);
+  await killed(before[0] ?? 0);
+  test.same(await generations(), [3, 3], 'beside one that has seen every state');
+  test.match(await pool.apply(state), { generation: 4 });
+  test.same(await generations(), [4, 4]);
+  for (const pid of await pids(pool)) await killed(pid);
+  test.same(await generations(), [4, 4], 'when nobody is left who has seen them');
+  test.match(await pool.apply(state), { generation: 5 }, 'and the next one goes on from there');
+});
+
 t.test('a state is put in force by every worker or by none', async (test) => {
   const { upstream, pool, statuses } = await started(test);
   const good = stateOf(upstream, { 'service.api_key': 'second-key-0123456789' });

@@ -1,21 +1,22 @@
-import type { GrpcOperation, Requirements } from '../policy/operation.ts';
+import type { GrpcOperation } from '../policy/operation.ts';
+import {
+  authenticated,
+  globalManage,
+  globalRead,
+  listed,
+  manageExtras,
+  open,
+  read,
+  readExtras,
+  write,
+  writeExtras,
+} from './requirements.ts';
 
 /**
  * The gRPC half of the access matrix: one row per line, in upstream's order, every release from v1.0.0 on. Read from
  * the release named in `qdrant-version.ts`. `collectionField` is the number of the main collection name in the request
  * message; the numbers never changed between v1.0.0 and v1.19.0.
  */
-const open: Requirements = { scope: 'public', level: 'read', extras: false };
-const listed: Requirements = { scope: 'list', level: 'read', extras: false };
-const globalRead: Requirements = { scope: 'global', level: 'read', extras: false };
-const globalManage: Requirements = { scope: 'global', level: 'manage', extras: false };
-const read: Requirements = { scope: 'collection', level: 'read', extras: false };
-const readExtras: Requirements = { scope: 'collection', level: 'read', extras: true };
-const write: Requirements = { scope: 'collection', level: 'write', extras: false };
-const writeExtras: Requirements = { scope: 'collection', level: 'write', extras: true };
-const manageExtras: Requirements = { scope: 'collection', level: 'manage', extras: true };
-const authenticated: Requirements = { scope: 'authenticated', level: 'read', extras: false };
-
 export const GRPC_OPERATIONS: readonly GrpcOperation[] = [
   { path: '/qdrant.Collections/Get', name: 'qdrant.Collections/Get', requires: read, collectionField: 1, audit: 'get_collection', since: 'v0.4.0' },
   { path: '/qdrant.Collections/List', name: 'qdrant.Collections/List', requires: listed, audit: 'list_collections', filter: 'collections-list', since: 'v0.5.0' },

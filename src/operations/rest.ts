@@ -1,4 +1,17 @@
-import type { Requirements, RestOperation } from '../policy/operation.ts';
+import type { RestOperation } from '../policy/operation.ts';
+import {
+  globalManage,
+  globalRead,
+  globalReadExtras,
+  globalWrite,
+  listed,
+  manageExtras,
+  open,
+  read,
+  readExtras,
+  write,
+  writeExtras,
+} from './requirements.ts';
 
 /**
  * The REST half of the access matrix: one row per line, in upstream's order, every release from v1.0.0 on (rows with
@@ -6,18 +19,6 @@ import type { Requirements, RestOperation } from '../policy/operation.ts';
  *
  * `{name}` is one path segment, percent-decoded once; `{tail}` is the rest of the path. `{collection}` is the target.
  */
-const open: Requirements = { scope: 'public', level: 'read', extras: false };
-const listed: Requirements = { scope: 'list', level: 'read', extras: false };
-const globalRead: Requirements = { scope: 'global', level: 'read', extras: false };
-const globalReadExtras: Requirements = { scope: 'global', level: 'read', extras: true };
-const globalWrite: Requirements = { scope: 'global', level: 'write', extras: false };
-const globalManage: Requirements = { scope: 'global', level: 'manage', extras: false };
-const read: Requirements = { scope: 'collection', level: 'read', extras: false };
-const readExtras: Requirements = { scope: 'collection', level: 'read', extras: true };
-const write: Requirements = { scope: 'collection', level: 'write', extras: false };
-const writeExtras: Requirements = { scope: 'collection', level: 'write', extras: true };
-const manageExtras: Requirements = { scope: 'collection', level: 'manage', extras: true };
-
 export const REST_OPERATIONS: readonly RestOperation[] = [
   { method: 'GET', path: '/', name: 'service.root', requires: open, body: 'none', denial: 'json', audit: null, since: 'v0.2.0' },
   { method: 'GET', path: '/healthz', name: 'service.healthz', requires: open, body: 'none', denial: 'json', audit: null, since: 'v1.5.0' },

@@ -20,7 +20,7 @@ interface Rule {
 /** What the two enforcement points may import: the same, and not each other. */
 const ENFORCEMENT: readonly string[] = [
   ...['policy', 'json', 'config', 'http2', 'operations', 'identity', 'upstream', 'exchange.ts', 'request-id.ts'],
-  ...['tls-sniff.ts', 'close-listener.ts', 'peer-address.ts', 'fairness', 'connections.ts'],
+  ...['tls-sniff.ts', 'open-listener.ts', 'close-listener.ts', 'peer-address.ts', 'fairness', 'connections.ts'],
 ];
 
 /** Which areas (a folder, or a file beside them) an area may import. What is not named here is none of ours. */
@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   json: [],
   config: ['policy'],
   'tls-sniff.ts': ['fairness'],
+  'open-listener.ts': [],
   'close-listener.ts': [],
   'runtime-flags.ts': [],
   'peer-address.ts': [],

@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type TlsOptions, type Server as TlsSer
 import { closeListener } from '../close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../connections.ts';
 import { admit } from '../fairness/suspects.ts';
+import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { Relay } from './relay.ts';
 import type { RelayOptions } from './relay-options.ts';
@@ -55,14 +56,14 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   server.maxConnections = options.maxConnections;
   server.on('drop', () => options.connections?.refused());
   tls?.on('tlsClientError', () => options.connections?.failedHandshake());
-  await listen(server, options);
+  const address = await openListener(server, options, { backlog: 4096 });
   const ticker = setInterval(() => {
     const now = options.relay.clock();
     for (const one of relays) one.tick(now);
   }, TICK_MS);
   ticker.unref();
   return {
-    address: addressOf(server),
+    address,
     setSecureContext: (context) => tls?.setSecureContext(context),
     close: (graceMs) => drain(server, options.shared, relays, graceMs).finally(() => clearInterval(ticker)),
   };
@@ -94,24 +95,6 @@ function openTls(options: GrpcListenerOptions, tls: TlsOptions, accept: (socket:
     socket.destroy();
   });
   return server;
-}
-
-function listen(server: Server, options: GrpcListenerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: options.host, port: options.port, backlog: 4096 }, () => {
-      server.off('error', reject);
-      // Accepting can fail for want of descriptors; the listener goes on.
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: Server): { host: string; port: number } {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('listener has no address');
-  return { host: address.address, port: address.port };
 }
 
 async function drain(server: Server, shared: boolean, relays: ReadonlySet<Relay>, graceMs: number): Promise<void> {

@@ -1,12 +1,13 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
-import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { closeListener } from '../close-listener.ts';
 import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
+import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
 import { type Http2Watch, sessionFault, WatchedConnection } from './http2-connection.ts';
@@ -121,14 +122,14 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   tls?.on('tlsClientError', () => options.connections?.failedHandshake());
   // The HTTP server never listens itself, but only a listening one looks after its time limits.
   http1.emit('listening');
-  await listen(tcp, options);
+  const address = await openListener(tcp, options);
   const ticker = setInterval(() => {
     const now = performance.now();
     for (const one of watched) one.drainIfIdle(now, options.limits.keepAliveTimeoutMs);
   }, CHECK_INTERVAL_MS).unref();
 
   return {
-    address: addressOf(tcp),
+    address,
     setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
     async close(graceMs) {
       lane.drain();
@@ -248,21 +249,4 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 /** `100 Continue` and odd expectations are ordinary requests here: what is said to them is decided later. */
 function serveWith(server: Server | Http2Server, handle: Handle): void {
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, handle);
-}
-
-function listen(server: TcpServer, { host, port }: RestListenerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: TcpServer): { host: string; port: number } {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('the listener has no network address');
-  return { host: address.address, port: address.port };
 }

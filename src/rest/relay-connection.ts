@@ -17,31 +17,12 @@ import { RelayClient } from './relay-client.ts';
 import type { RelayContext } from './relay-context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-exchange.ts';
 import type { Intake } from './relay-intake.ts';
+import { BACKLOG, LINGER_BYTES, LINGER_MS, NEVER, type Phase, SHORT_BODY, TIMED_OUT } from './relay-phase.ts';
 import { type KnownHead, RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
 import { BODY_TIMEOUT } from './request-body.ts';
 import type { AnswerHead } from './response-head.ts';
 import type { Peer } from './rest-exchange.ts';
-
-/**
- * - `head`: waits for a request, or has a part of its head
- * - `deciding`: a request's credential is being looked up; nothing of it has been used
- * - `holding`: its body is waited for, to be looked at before anything is sent
- * - `relaying`: it is upstream's; its body and the answer pass
- * - `skipping`: it is answered, the rest of its short body is dropped
- * - `lingering`: it is answered and the last; what still comes is dropped so that the answer is not lost in a reset
- * - `over`: the socket is closed, closing or handed over
- */
-type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'lingering' | 'over';
-
-const NEVER = Number.POSITIVE_INFINITY;
-/** Bytes of later requests that are taken from a client which does not wait for its answers. */
-const BACKLOG = 65_536;
-/** As in the other lane (`reject.ts`): bodies that are read to their end, and how long others are listened to. */
-const SHORT_BODY = 65_536;
-const LINGER_MS = 1_000;
-const LINGER_BYTES = 1_048_576;
-const TIMED_OUT = 408;
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {

@@ -1,0 +1,21 @@
+/**
+ * Where a client connection of the relay stands:
+ *
+ * - `head`: waits for a request, or has a part of its head
+ * - `deciding`: a request's credential is being looked up; nothing of it has been used
+ * - `holding`: its body is waited for, to be looked at before anything is sent
+ * - `relaying`: it is upstream's; its body and the answer pass
+ * - `skipping`: it is answered, the rest of its short body is dropped
+ * - `lingering`: it is answered and the last; what still comes is dropped so that the answer is not lost in a reset
+ * - `over`: the socket is closed, closing or handed over
+ */
+export type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'lingering' | 'over';
+
+export const NEVER = Number.POSITIVE_INFINITY;
+/** Bytes of later requests that are taken from a client which does not wait for its answers. */
+export const BACKLOG = 65_536;
+/** As in the other lane (`reject.ts`): bodies that are read to their end, and how long others are listened to. */
+export const SHORT_BODY = 65_536;
+export const LINGER_MS = 1_000;
+export const LINGER_BYTES = 1_048_576;
+export const TIMED_OUT = 408;

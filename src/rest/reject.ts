@@ -108,7 +108,8 @@ export function endAfterBody(exchange: RestExchange): void {
   };
   const count = (chunk: Buffer): void => {
     left -= chunk.length;
-    if (left < 0) end();
+    // Not ended: a client that has yet to read its answer would lose it. It has until the time is up.
+    if (left < 0) request.off('data', count).pause();
   };
   const timer = setTimeout(end, LINGER_MS).unref();
   request.on('data', count).once('end', end).once('close', end);

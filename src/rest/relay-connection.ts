@@ -139,7 +139,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       case 'lingering':
         this.#linger -= chunk.length;
         this.#bodyLeft -= chunk.length;
-        if (this.#linger < 0 || this.#bodyLeft <= 0) this.#end();
+        if (this.#bodyLeft <= 0) this.#end();
+        // Not ended: a client that has yet to read its answer would lose it. It has until the time is up.
+        else if (this.#linger < 0) this.#socket.pause();
         break;
       case 'over':
         break;

@@ -29,6 +29,7 @@ const arena = await startArena(
       stream.write(big);
       return true;
     },
+    onRest: ({ url }) => url === '/collections/legit',
   },
 );
 const test = casesOf(arena);
@@ -58,12 +59,16 @@ const FLOODS = [
   { name: 'as fast as it goes', perSecond: 0, connections: 1, apart: false },
   { name: 'resets apart from their calls', perSecond: 0, connections: 1, apart: true },
   { name: 'on 8 connections', perSecond: 0, connections: 8, apart: false },
+  { name: 'on 8 connections, resets apart', perSecond: 0, connections: 8, apart: true },
   { name: '5 000 streams a second', perSecond: 5000, connections: 1, apart: false },
 ] as const;
-/** The flood has a processor of its own, the gateway the other. */
+/**
+ * The gateway has a processor of its own. The flood shares the other with upstream and with those who are measured, at the
+ * lowest priority, so that what is measured is the gateway.
+ */
 const [GATEWAY_CORE, FLOOD_CORE] = [0, 1];
 
-test('G5: rapid reset with a reconnect loop: upstream calls bounded a second, p99 of others reported', async (t) => {
+test('G5: rapid reset with a reconnect loop: upstream calls bounded, p99 of others < 3 x quiet', async (t) => {
   execFileSync('taskset', ['-acp', String(GATEWAY_CORE), String(arena.gateway.child.pid)]);
   const before = usageOf(arena);
   const quiet = percentile((await legitimateBeside(arena, sleep(5000))).ms, 0.99);
@@ -84,9 +89,9 @@ test('G5: rapid reset with a reconnect loop: upstream calls bounded a second, p9
         `G5 ${protocol}, ${name}: ${connections} connections, ${refused} refused, ${streams} streams, ${total} calls upstream, ` +
           `p99 ${p99.toFixed(1)} ms, ${(p99 / quiet).toFixed(1)} x quiet (${quiet.toFixed(1)} ms)`,
       );
-      t.ok(p99 < quiet * 3, `${protocol}, ${name}: p99 ${(p99 / quiet).toFixed(1)} x quiet`, { todo: 'reported' });
-      // The address is forgotten before the next flood.
-      await sleep(11_000);
+      t.ok(p99 < quiet * 3, `${protocol}, ${name}: p99 ${(p99 / quiet).toFixed(1)} x quiet`);
+      // What was given up is forgotten before the next flood.
+      await sleep(5000);
     }
   }
   await settles(t, arena, before, 120);
@@ -131,7 +136,7 @@ test('H8: 50 000 wrong keys over 50 sockets: others are served, the log stays sh
   const p99 = percentile(during.ms, 0.99);
   t.equal(during.wrong, 0);
   t.comment(`H8: 50 000 in ${seconds.toFixed(1)} s, p99 ${p99.toFixed(1)} ms, ${(p99 / quiet).toFixed(1)} x quiet`);
-  t.ok(p99 < quiet * 3, `p99 ${(p99 / quiet).toFixed(1)} x quiet`, { todo: 'reported' });
+  t.ok(p99 < quiet * 3, `p99 ${(p99 / quiet).toFixed(1)} x quiet`);
   t.ok(arena.gateway.errors().length - logged < 20_000, 'the log does not grow with them');
   await settles(t, arena, before, 80);
 });

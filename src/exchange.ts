@@ -36,6 +36,9 @@ export interface Resolution {
   readonly refusal?: Denial;
 }
 
+/** The caller gave up too many calls, or its connection presented too many wrong credentials. */
+export type Slowed = 'abandoned' | 'guesses';
+
 /** What a lane keeps of one request. Filled step by step; lanes extend it with their own fields. */
 export interface Exchange {
   readonly protocol: 'rest' | 'grpc';
@@ -58,6 +61,8 @@ export interface Exchange {
   references: References | undefined;
   /** What would have been refused, were it not for shadow mode. */
   shadowed: Shadowed | undefined;
+  /** Why it had to wait before it was settled; `undefined` = it had not. */
+  slowed: Slowed | undefined;
   /** Set by whoever needs it first, see `requestIdOf`. */
   requestId: string | undefined;
   /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
@@ -75,6 +80,7 @@ export function unbegun(): Pick<
   | 'refusal'
   | 'references'
   | 'shadowed'
+  | 'slowed'
   | 'requestId'
   | 'trace'
   | 'startedAt'
@@ -86,6 +92,7 @@ export function unbegun(): Pick<
     refusal: undefined,
     references: undefined,
     shadowed: undefined,
+    slowed: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,
@@ -222,8 +229,12 @@ function identified<X extends Exchange>(
   }
   exchange.principal = identity;
   const turn = parts.pace(exchange);
-  if (turn) whenKnown(parts, protocol, exchange, turn, () => judge(parts, protocol, exchange, identity));
-  else judge(parts, protocol, exchange, identity);
+  if (!turn) {
+    judge(parts, protocol, exchange, identity);
+    return;
+  }
+  exchange.slowed = 'abandoned';
+  whenKnown(parts, protocol, exchange, turn, () => judge(parts, protocol, exchange, identity));
 }
 
 /** Whoever presents one wrong credential after the other is answered later and later. */
@@ -234,8 +245,12 @@ function refuseStranger<X extends Exchange>(
   denial: Denial,
 ): void {
   const wait = parts.policy.current.mode === 'enforce' ? exchange.guesses?.refused(parts.now()) : 0;
-  if (wait) setTimeout(() => dispatch(parts, protocol, exchange, denial), wait);
-  else dispatch(parts, protocol, exchange, denial);
+  if (!wait) {
+    dispatch(parts, protocol, exchange, denial);
+    return;
+  }
+  exchange.slowed = 'guesses';
+  setTimeout(() => dispatch(parts, protocol, exchange, denial), wait);
 }
 
 function judge<X extends Exchange>(

@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, Slowed } from '../exchange.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
@@ -36,6 +36,7 @@ export class GrpcExchange implements Exchange {
   refusal: Denial | undefined;
   references: References | undefined;
   shadowed: Shadowed | undefined;
+  slowed: Slowed | undefined;
   requestId: string | undefined;
   trace: readonly string[] | undefined;
   startedAt = 0;

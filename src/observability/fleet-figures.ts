@@ -20,7 +20,7 @@ export interface FleetFigures {
 const KEPT_APART = 64;
 
 const NOTHING: FleetFigures = {
-  tally: { requests: [], gateway: [], upstream: [], whole: [], received: [], sent: [] },
+  tally: { requests: [], gateway: [], upstream: [], whole: [], received: [], sent: [], slowed: [] },
   perKey: [],
   listeners: {
     rest: { accepted: 0, refused: 0, failedHandshakes: 0, faults: {} },
@@ -111,6 +111,7 @@ function addTallies(all: readonly TallySnapshot[]): TallySnapshot {
     whole: addDistributions(all.flatMap(({ whole }) => whole)),
     received: addEach(all.map(({ received }) => received)),
     sent: addEach(all.map(({ sent }) => sent)),
+    slowed: addEach(all.map(({ slowed }) => slowed)),
   };
 }
 

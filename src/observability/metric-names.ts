@@ -1,7 +1,7 @@
 import { CLIENT_FAULTS } from '../connections.ts';
 import { CERTIFICATES } from './certificate-expiry.ts';
 import { GROUPS } from './operation-group.ts';
-import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, STATUS_CLASSES, UPSTREAM_BUCKETS } from './tally.ts';
+import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, SLOWED, STATUS_CLASSES, UPSTREAM_BUCKETS } from './tally.ts';
 import { DECISIONS, VERDICTS } from './verdict.ts';
 
 /** What every name begins with. */
@@ -23,6 +23,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   decision: DECISIONS,
   reason: [...new Set(VERDICTS.map(({ reason }) => reason))],
   fault: [...new Set(Object.values(CLIENT_FAULTS).flat())],
+  cause: SLOWED,
   status: STATUS_CLASSES,
   settled: SETTLEMENTS,
   outcome: ['hit', 'miss'],
@@ -67,6 +68,11 @@ export const METRICS = {
   received_bytes_total: { type: 'counter', help: 'Bytes of request bodies', labels: ['protocol'] },
   sent_bytes_total: { type: 'counter', help: 'Bytes of answer bodies', labels: ['protocol'] },
   requests_in_flight: { type: 'gauge', help: 'Requests that are open', labels: ['protocol'] },
+  requests_slowed_total: {
+    type: 'counter',
+    help: 'Requests that had to wait for what their caller did before',
+    labels: ['protocol', 'cause'],
+  },
   principal_requests_total: {
     type: 'counter',
     help: 'Requests by key id and subject; only with gateway.metrics.per_key',

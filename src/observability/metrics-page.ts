@@ -11,7 +11,7 @@ import { CLIENT_FAULTS } from '../connections.ts';
 import type { Facts } from './facts.ts';
 import { METRICS, type MetricName, type MetricRow, PREFIX } from './metric-names.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
-import { type Distribution, gatewayAt, PROTOCOLS, requestAt, rowAt } from './tally.ts';
+import { type Distribution, gatewayAt, PROTOCOLS, requestAt, rowAt, SLOWED } from './tally.ts';
 import { DECISIONS } from './verdict.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -139,6 +139,10 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
   sent_bytes_total: ({ figures }) => byProtocol((_, at) => figures.tally.sent[at] ?? 0),
   requests_in_flight: ({ snapshots }) =>
     byProtocol((protocol) => total(snapshots, ({ inFlight }) => inFlight[protocol])),
+  requests_slowed_total: ({ figures }) =>
+    PROTOCOLS.flatMap((protocol, at) =>
+      SLOWED.map((cause, place) => one(figures.tally.slowed[at * SLOWED.length + place] ?? 0, { protocol, cause })),
+    ),
   principal_requests_total: ({ figures }) =>
     figures.perKey.flatMap(({ key, subject, counts }) =>
       DECISIONS.map((decision, at) => one(counts[at] ?? 0, { key, subject, decision })),

@@ -1,4 +1,4 @@
-import type { Exchange, Outcome } from '../exchange.ts';
+import type { Exchange, Outcome, Slowed } from '../exchange.ts';
 import type { Operation } from '../policy/operation.ts';
 import { GROUPS, groupOf } from './operation-group.ts';
 import { VERDICTS } from './verdict.ts';
@@ -9,6 +9,8 @@ export const PROTOCOLS = ['rest', 'grpc'] as const;
  * before.
  */
 export const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
+/** Why a request had to wait, see `Exchange.slowed`. */
+export const SLOWED: readonly Slowed[] = ['abandoned', 'guesses'];
 /** How the gateway's own time on a request ended. */
 export const SETTLEMENTS = ['forwarded', 'refused'] as const;
 
@@ -39,6 +41,8 @@ export interface TallySnapshot {
   /** Bytes of bodies by protocol. */
   readonly received: readonly number[];
   readonly sent: readonly number[];
+  /** Requests that had to wait, by protocol and within it by cause. */
+  readonly slowed: readonly number[];
 }
 
 /** Counts exchanges. Nothing is allocated for one. */
@@ -60,6 +64,7 @@ export function createTally(): Tally {
   const whole = new Distributions(UPSTREAM_BUCKETS, PROTOCOLS.length * GROUPS.length);
   const received = new Float64Array(PROTOCOLS.length);
   const sent = new Float64Array(PROTOCOLS.length);
+  const slowed = new Float64Array(PROTOCOLS.length * SLOWED.length);
   // One entry for each row of the tables.
   const groups = new Map<Operation | undefined, number>([[undefined, GROUPS.indexOf('unlisted')]]);
 
@@ -84,6 +89,10 @@ export function createTally(): Tally {
       whole.add(row, now - startedAt);
       received[protocol] = (received[protocol] ?? 0) + outcome.received;
       sent[protocol] = (sent[protocol] ?? 0) + outcome.sent;
+      if (exchange.slowed) {
+        const cause = protocol * SLOWED.length + SLOWED.indexOf(exchange.slowed);
+        slowed[cause] = (slowed[cause] ?? 0) + 1;
+      }
     },
     snapshot: () => ({
       requests: Array.from(requests, (count, at) => [at, count] as const).filter(([, count]) => count > 0),
@@ -92,6 +101,7 @@ export function createTally(): Tally {
       whole: whole.snapshot(),
       received: [...received],
       sent: [...sent],
+      slowed: [...slowed],
     }),
   };
 }

@@ -55,6 +55,7 @@ export function newRelayExchange(
     refusal: undefined,
     references: undefined,
     shadowed: undefined,
+    slowed: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,

@@ -27,6 +27,7 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
         upstream: [],
         whole: [distribution],
         received: [count, 0],
+        slowed: [0, 0, count, 0],
         sent: [0, count],
       },
       inFlight: { rest: 1, grpc: 0 },

@@ -348,7 +348,8 @@ function createParts(
     pace: abandoned.pace,
     now: () => performance.now(),
     record: (exchange, outcome) => {
-      abandoned.ended(exchange, outcome.status !== undefined);
+      // Of answers on gRPC that nobody asks about no status is read.
+      abandoned.ended(exchange, outcome.status !== undefined || exchange.answeredAt > 0);
       for (const observe of observers) observe(exchange, outcome);
     },
     fault,

@@ -104,6 +104,19 @@ for (const protocol of ['grpc', 'rest'] as const) {
   });
 }
 
+test('calls that are answered are given up by nobody, also where their status is not read', async (t) => {
+  const client = await framesTo(arena, 'grpc');
+  for (let id = 1; id < 3000; id += 2) {
+    const outcome = await request(client, id, grpcFields('/qdrant.Collections/List', [reader]), Buffer.alloc(0));
+    if (outcome !== 'grpc 0') t.equal(outcome, 'grpc 0');
+  }
+  client.close();
+  const began = performance.now();
+  const { statuses } = await say(arena, only('GET', '/collections/x/exists', KEYS.readOnly));
+  t.same(statuses, [200]);
+  t.ok(performance.now() - began < 1000, 'the next one waits for nothing');
+});
+
 test('a thousand requests in one piece, and a thousand calls, hold up nobody for long', async (t) => {
   const denied = `${head('GET', '/telemetry', KEYS.readOnly.replace('r', 'x'))}\r\n`;
   const calls = encodeHeaders([...grpcFields('/qdrant.Collections/Get', [])]);

@@ -66,9 +66,12 @@ export async function startGatewayProcess(
   });
   const gone = once(child, 'close');
   const ready = Promise.withResolvers<void>();
+  // All that was said is looked through only until it is there: at level trace each look would take longer than the last.
+  let listens = false;
   child.stderr?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
-    if (/^grpc listens on .*\n/m.test(said)) ready.resolve();
+    listens ||= /^grpc listens on .*\n/m.test(said);
+    if (listens) ready.resolve();
   });
   void gone.then(() => ready.reject(new Error(`the gateway ended: ${said}`)));
   await ready.promise;

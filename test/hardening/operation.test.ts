@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -7,7 +7,7 @@ import { until } from '../support/clients.ts';
 import { openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, say, settles, startArena, usageOf } from '../support/invariants.ts';
-import { findProgram, runProgram } from '../support/programs.ts';
+import { findProgram } from '../support/programs.ts';
 import { runScript } from '../support/run-script.ts';
 import { stopAndGoOn, stoppableUpstream } from '../support/stopped-upstream.ts';
 
@@ -106,56 +106,3 @@ t.test('O11: a second instance on the same ports says so and ends', async (t) =>
     'the first one stays',
   );
 });
-
-/** Runs the gateway as nobody, without any privilege, from a folder it cannot write to. */
-const AS_NOBODY = [
-  '--reuid=65534',
-  '--regid=65534',
-  '--clear-groups',
-  '--no-new-privs',
-  '--bounding-set=-all',
-  '--inh-caps=-all',
-];
-const setpriv = findProgram('setpriv');
-const tried = setpriv ? await runProgram(setpriv, [...AS_NOBODY, process.execPath, '--version']) : undefined;
-const skip = tried?.code === 0 ? false : 'setpriv is not installed, or may not change to another user here';
-
-t.test('O12: it runs as another user without privileges, and writes nowhere', { skip }, async (t) => {
-  const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
-  const child = spawn(setpriv ?? '', [...AS_NOBODY, process.execPath, main, 'serve'], {
-    cwd: '/',
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      QDRANT__SERVICE__HOST: '127.0.0.1',
-      QDRANT__SERVICE__HTTP_PORT: '0',
-      QDRANT__SERVICE__GRPC_PORT: '0',
-      QDRANT__SERVICE__API_KEY: KEYS.admin,
-      QDRANT_GATEWAY__UPSTREAM__REST_URL: arena.upstream.restUrl,
-      QDRANT_GATEWAY__UPSTREAM__GRPC_URL: arena.upstream.grpcUrl,
-    },
-  });
-  t.teardown(() => child.kill('SIGKILL'));
-  const port = await restPortOf(child);
-  const answer = await fetch(`http://127.0.0.1:${port}/collections/x/exists`, { headers: { 'api-key': KEYS.admin } });
-  t.equal(answer.status, 200);
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  t.match(status, /^Uid:\s+65534\s/m);
-  t.match(status, /^CapEff:\s+0+$/m);
-  const open = execFileSync('ls', ['-l', `/proc/${child.pid}/fd`], { encoding: 'utf8' }).split('\n');
-  const written = open.filter(
-    (line) => /^l-w|^lrw/.test(line) && / -> \//.test(line) && !/ -> \/dev\/null$/.test(line),
-  );
-  t.same(written, [], 'no file is open to be written');
-  const gone = once(child, 'exit');
-  child.kill('SIGTERM');
-  t.same(await gone, [0, null], 'and ends when told');
-});
-
-async function restPortOf(child: ChildProcess): Promise<number> {
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await until(() => /^grpc listens on/m.test(said) || child.exitCode !== null, 'it listens', 15_000);
-  const port = Number(/^rest listens on \S+:(\d+)/m.exec(said)?.[1]);
-  if (Number.isNaN(port)) throw new Error(said);
-  return port;
-}

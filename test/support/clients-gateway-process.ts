@@ -31,15 +31,18 @@ const root = join(import.meta.dirname, '../..');
  * out.
  *
  * @param stdout an open file for its standard output
+ * @param around makes the command to run of the gateway's own
  */
 export async function startGatewayProcess(
   upstream: { readonly restUrl: string; readonly grpcUrl: string },
   env: Readonly<Record<string, string | undefined>> = {},
   stdout: number | 'pipe' = 'pipe',
+  around: (command: readonly string[]) => readonly string[] = (command) => command,
 ): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-process-'));
   const made = await makeDevCerts(folder);
-  const child = spawn(process.execPath, ['src/cli/main.ts', 'serve'], {
+  const [command = '', ...args] = around([process.execPath, 'src/cli/main.ts', 'serve']);
+  const child = spawn(command, args, {
     cwd: root,
     stdio: ['ignore', stdout, 'pipe'],
     env: {

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
@@ -91,41 +93,65 @@ t.test("T1: sslyze finds both ports within Mozilla's intermediate configuration"
   }
 });
 
+/** The first bytes that a client sends. */
+async function clientHello(): Promise<Buffer> {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const client = connectTls((server.address() as AddressInfo).port, '127.0.0.1', { servername: 'localhost' });
+  client.on('error', () => undefined);
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  server.close();
+  return hello;
+}
+
 casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others shake hands meanwhile', async (t) => {
   const before = usageOf(arena);
+  const hello = await clientHello();
   const openings = [
     Buffer.alloc(0),
     Buffer.of(0x16),
-    Buffer.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3),
+    hello.subarray(0, 11),
+    hello.subarray(0, -1),
     Buffer.concat([Buffer.of(0x16, 3, 1), Buffer.alloc(64 << 10, 0xff)]),
   ];
-  const stall = () =>
-    Promise.all(
-      Array.from({ length: 500 }, async (_, index) => {
-        const socket = await openPlain(ports(arena)[index % 2] ?? 0);
-        socket.on('error', () => undefined);
-        socket.write(openings[index % openings.length] ?? '');
-        return socket;
-      }),
-    );
-  const shakes = async (several: number): Promise<number> => {
-    const ms: number[] = [];
-    for (let count = 0; count < several; count += 1) {
-      const began = performance.now();
-      (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
-      ms.push(performance.now() - began);
-    }
-    return percentile(ms, 0.99);
+  let holding = true;
+  const stalled: { socket: Socket; sent: number }[] = [];
+  const stall = async (index: number): Promise<void> => {
+    const socket = await openPlain(ports(arena)[index % 2] ?? 0);
+    const opening = openings[index % openings.length] ?? Buffer.alloc(0);
+    socket.on('error', () => undefined).write(opening);
+    stalled[index] = { socket, sent: 0 };
+    // As many as before, once the gateway has lost its patience; what it cuts at once need not come back at once.
+    socket.once('close', () => {
+      if (holding && opening.length <= hello.length) void stall(index);
+    });
+    socket.resume();
   };
-  const quiet = await shakes(100);
-  const stalled = await stall();
-  const p99 = await shakes(300);
-  t.comment(`T2: handshake p99 ${p99.toFixed(1)} ms beside 500 stalled ones, ${quiet.toFixed(1)} ms without`);
-  t.ok(p99 < Math.max(200, quiet * 3), `p99 ${p99.toFixed(1)} ms`);
+  await Promise.all(Array.from({ length: 500 }, (_, index) => stall(index)));
+  const dribble = setInterval(() => {
+    for (const one of stalled.filter((_, index) => index % openings.length === 0)) {
+      if (!one.socket.destroyed) one.socket.write(hello.subarray(one.sent, one.sent + 1));
+      one.sent += 1;
+    }
+  }, 20);
+  const ms: number[] = [];
+  for (let count = 0; count < 300; count += 1) {
+    const began = performance.now();
+    (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
+    ms.push(performance.now() - began);
+  }
+  const p99 = percentile(ms, 0.99);
+  t.comment(`T2: handshake p50 ${percentile(ms, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms beside 500 stalled ones`);
+  t.ok(p99 < 200, `p99 ${p99.toFixed(1)} ms`);
+  holding = false;
   const began = performance.now();
-  for (const socket of stalled) socket.resume();
-  await until(() => stalled.every((socket) => socket.closed || socket.destroyed), 'all are cut', 8000);
+  await until(() => stalled.every(({ socket }) => socket.closed), 'all are cut', 8000);
+  clearInterval(dribble);
   t.ok(performance.now() - began < 5000, 'within the limit of 2 s, looked at once a second');
+  const whole = stalled.filter(({ sent }) => sent >= hello.length);
+  t.same(whole, [], 'before a hello that came byte by byte was whole');
   await settles(t, arena, before);
 });
 

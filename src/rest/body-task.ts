@@ -1,4 +1,4 @@
-import { DepthMeter } from '../json/depth.ts';
+import { nestsWithin } from '../json/depth.ts';
 import { JsonFault } from '../json/fault.ts';
 import { JsonReader } from '../json/reader.ts';
 import type { References } from '../policy/decide.ts';
@@ -32,7 +32,7 @@ export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
     case 'names':
       return findNames(task.inspector, body, task.limits);
     case 'depth':
-      return new DepthMeter(task.maxDepth).push(body) ? undefined : TOO_DEEP;
+      return nestsWithin(body, 0, body.length, task.maxDepth) ? undefined : TOO_DEEP;
     case 'location':
       return judgeLocation(body);
     default:
@@ -41,7 +41,7 @@ export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
 }
 
 function findNames(inspector: InspectorName, body: Buffer, limits: InspectionLimits): References | Denial {
-  if (canNameNothing(body)) return new DepthMeter(limits.maxDepth).push(body) ? NOTHING_NAMED : TOO_DEEP;
+  if (canNameNothing(body)) return nestsWithin(body, 0, body.length, limits.maxDepth) ? NOTHING_NAMED : TOO_DEEP;
   const found = inspectBody(inspector, body, limits);
   if ('kind' in found || found.others.length < 2) return found;
   // Each is checked once, in the order of its first place.

@@ -4,7 +4,7 @@ import { begin, finish, resume } from '../exchange.ts';
 import { Guesses } from '../fairness/guesses.ts';
 import { Cost } from '../fairness/turns.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
-import { DepthMeter } from '../json/depth.ts';
+import { DepthMeter, nestsWithin } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { INLINE_BYTES } from './body-judge.ts';
@@ -259,22 +259,26 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       return;
     }
     const { options } = this.#context;
-    const { contentLength, length } = exchange.head;
     this.#guard = undefined;
     if (isGuarded(exchange, options)) {
-      this.#guard = new DepthMeter(options.inspection.maxDepth);
-      if (contentLength <= WHOLE_BYTES) {
+      if (exchange.head.contentLength > WHOLE_BYTES) {
+        this.#guard = new DepthMeter(options.inspection.maxDepth);
+      } else {
         if (!this.#holds(exchange, permit)) return;
         exchange.measured = true;
-        const sound = this.#guard.push(this.#intake.bytes.subarray(length, length + contentLength));
-        this.#guard = undefined;
-        if (!sound) {
+        if (!this.#heldNestsWithin(exchange, options.inspection.maxDepth)) {
           this.reject(exchange, TOO_DEEP);
           return;
         }
       }
     }
     this.#send(exchange);
+  }
+
+  /** Of a body that is there whole, where it lies: small requests are many, and a view on each costs more than this. */
+  #heldNestsWithin({ head: { contentLength, length } }: RelayExchange, maxDepth: number): boolean {
+    const from = this.#intake.start + length;
+    return nestsWithin(this.#intake.source, from, from + contentLength, maxDepth);
   }
 
   /** Is the whole body there? Else it is waited for, and `decision` is taken up again then. */

@@ -17,6 +17,15 @@ export class Intake {
     return this.#bytes.subarray(this.#start, this.#end);
   }
 
+  /** The same without a view of its own: everything stands in `source` from `start` on. */
+  get source(): Buffer {
+    return this.#bytes;
+  }
+
+  get start(): number {
+    return this.#start;
+  }
+
   push(chunk: Buffer): void {
     if (this.length === 0) {
       this.#bytes = chunk;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { DepthMeter } from '../../src/json/depth.ts';
+import { DepthMeter, nestsWithin } from '../../src/json/depth.ts';
 
 const MAX = 4;
 
@@ -10,6 +10,12 @@ function fits(text: string, pieces = 1): boolean {
   const size = Math.max(1, Math.ceil(bytes.length / pieces));
   for (let at = 0; at < bytes.length; at += size) if (!meter.push(bytes.subarray(at, at + size))) return false;
   return true;
+}
+
+/** Brackets around it are not its own. */
+function wholeFits(text: string | Buffer, offset: number, maxDepth = MAX): boolean {
+  const bytes = Buffer.concat([Buffer.alloc(offset, '['), Buffer.from(text), Buffer.alloc(9, '[')]);
+  return nestsWithin(bytes, offset, bytes.length - 9, maxDepth);
 }
 
 const cases: readonly [name: string, text: string, fits: boolean][] = [
@@ -29,6 +35,7 @@ const cases: readonly [name: string, text: string, fits: boolean][] = [
 for (const [name, text, expected] of cases) {
   t.test(name, async (t) => {
     for (const pieces of [1, 2, 3, text.length]) t.equal(fits(text, pieces), expected, `in ${pieces} pieces`);
+    for (let offset = 0; offset < 5; offset++) t.equal(wholeFits(text, offset), expected, `whole, at ${offset}`);
   });
 }
 
@@ -70,4 +77,49 @@ t.test('four bytes at a time it sees what it sees byte by byte, wherever the byt
     numRuns: 3000,
   });
   t.ok(long > 500, 'and many pieces were long');
+});
+
+t.test('a whole text is told as in pieces, whatever it is made of and however long it is', async (t) => {
+  const odd = fc.constantFrom(...'[]{}[{"\\XYZ^_xyz|~'.split('').map((one) => Buffer.from(one)));
+  const wide = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
+  const plain = fc.nat(3_000).map((size) => Buffer.alloc(size, '0.25,'));
+  const part = fc.oneof({ weight: 6, arbitrary: odd }, { weight: 3, arbitrary: wide }, { weight: 1, arbitrary: plain });
+  const met = { fits: 0, deep: 0, long: 0 };
+  const tellsAlike = (parts: readonly Buffer[], offset: number, maxDepth: number): boolean => {
+    const bytes = Buffer.concat(parts);
+    const expected = new DepthMeter(maxDepth).push(bytes);
+    met[expected ? 'fits' : 'deep'] += 1;
+    if (bytes.length > 4_096) met.long += 1;
+    return wholeFits(bytes, offset, maxDepth) === expected;
+  };
+  fc.assert(
+    fc.property(
+      fc.array(part, { minLength: 10, maxLength: 60 }),
+      fc.nat(7),
+      fc.integer({ min: 1, max: 4 }),
+      tellsAlike,
+    ),
+    {
+      numRuns: 5000,
+    },
+  );
+  t.ok(
+    Object.values(met).every((count) => count > 300),
+    JSON.stringify(met),
+  );
+});
+
+t.test('the last bracket that is one too many is seen wherever it stands', async (t) => {
+  for (const size of [5, 16, 17, 1_023, 4_096, 4_097, 4_100, 8_191, 8_192, 20_000]) {
+    for (const bracket of ['[', '{']) {
+      const text = Buffer.alloc(size, '1');
+      text.write(bracket.repeat(MAX), 0);
+      t.equal(wholeFits(text, 3), true, `${size} bytes`);
+      for (const at of [MAX, size >> 1, size - 1]) {
+        const deeper = Buffer.from(text);
+        deeper.write(bracket, at);
+        t.equal(wholeFits(deeper, 3), at < MAX, `${size} bytes, \`${bracket}\` at ${at}`);
+      }
+    }
+  }
 });

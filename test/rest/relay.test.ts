@@ -331,6 +331,36 @@ t.test('an upload that nests too deeply never ends upstream', async (t) => {
   );
 });
 
+t.test('each of several small bodies is measured where it lies, however they come', async (t) => {
+  const { gateway, upstream } = await start(t, (socket, chunk) => answerEach(socket, chunk), { nestingGuard: 'all' });
+  const request = (body: string): string =>
+    `POST /collections/a/points/scroll HTTP/1.1\r\nhost: x\r\napi-key: main\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const shallow = (tag: string): string => request(`{"tag":"${tag}","filter":{}}`);
+  const deep = request(`{"tag":"no","filter":${'['.repeat(70)}${']'.repeat(70)}}`);
+  const wide = request(`{"tag":"wide","filter":[${'{},'.repeat(200)}{}]}`);
+  const bytes = shallow('a') + deep + wide + shallow('b') + deep + shallow('c');
+  const expected = ['200', '400', '200', '200', '400', '200'];
+  for (const size of [bytes.length, 400, 97]) {
+    upstream.seen.text = '';
+    const client = new Client(gateway.port);
+    const statuses = (): string[] => [...client.text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status ?? '');
+    for (let at = 0; at < bytes.length; at += size) {
+      client.socket.write(bytes.slice(at, at + size), 'latin1');
+      await new Promise(setImmediate);
+    }
+    t.ok(await eventually(() => statuses().length === expected.length), `in pieces of ${size} bytes`);
+    t.strictSame(statuses(), expected);
+    t.strictSame(upstream.seen.text.match(/"tag":"\w+"/g), ['"tag":"a"', '"tag":"wide"', '"tag":"b"', '"tag":"c"']);
+    t.notMatch(upstream.seen.text, /\[\[/, 'nothing of a refused one went upstream');
+    client.socket.destroy();
+  }
+});
+
+/** Answers as many requests as end in a chunk; small ones are sent in one piece. */
+function answerEach(socket: Socket, chunk: string): void {
+  for (const _ of chunk.matchAll(/\}$/g)) socket.write(answer('ok'));
+}
+
 t.test('draining ends idle connections at once and the others with their answer', async (t) => {
   const upstream = await recordingUpstream(async (_request, response) => {
     await delay(100);

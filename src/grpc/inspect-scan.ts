@@ -1,7 +1,20 @@
 import { badRequest } from '../policy/denial.ts';
 import { CheckingOrder, type Lookups } from './inspect-order.ts';
 import type { Rule, Shape } from './inspect-shapes.ts';
-import { checkKey, MAX_NESTING, malformed, overLimit, readText, tooDeep, WireFault, WireType } from './wire.ts';
+import { isSound } from './nameless.ts';
+import {
+  behindScalar,
+  checkKey,
+  MAX_NESTING,
+  malformed,
+  overLimit,
+  readText,
+  readTextAt,
+  shortVarint,
+  tooDeep,
+  WireFault,
+  WireType,
+} from './wire.ts';
 
 /** Longest name in bytes: 255 characters of at most four. */
 const MAX_NAME_BYTES = 1020;
@@ -53,6 +66,8 @@ export class MessageScanner {
   #left = 0;
   #rule: Rule | undefined;
   #pending: Buffer | undefined;
+  /** Up to this offset messages are opened, whatever they hold. */
+  #doubted = 0;
   #target = '';
   /** Names met anywhere, and where they are checked; most messages name none. */
   #met: Set<string> | undefined;
@@ -82,6 +97,7 @@ export class MessageScanner {
     this.#left = 0;
     this.#rule = undefined;
     this.#pending = undefined;
+    this.#doubted = 0;
     this.#target = '';
     this.#met = undefined;
     this.#order = undefined;
@@ -100,9 +116,59 @@ export class MessageScanner {
       } else if (this.#phase === 'name') {
         at = this.#readName(bytes, at, to);
       } else {
-        at = this.#readVarint(bytes, at, to);
+        if (this.#phase === 'tag' && this.#count === 0) at = this.#readFields(bytes, at, to);
+        if (at < to) at = this.#readVarint(bytes, at, to);
       }
     }
+  }
+
+  /**
+   * Reads fields that are there as a whole, as nearly all are, up to one that is not: cut off, with a long tag or length,
+   * of a group, or wrong. That one is read again, byte by byte, from where this ends.
+   */
+  #readFields(bytes: Buffer, from: number, to: number): number {
+    const base = this.#offset - from;
+    let at = from;
+    while (at >= 0 && this.#top.group === 0) {
+      const { end } = this.#top;
+      this.#offset = base + at;
+      if (this.#offset === end && this.#depth > 0) this.#close();
+      else at = this.#readField(bytes, at, Math.min(to, end - base), end - base);
+    }
+    return this.#offset - base;
+  }
+
+  /**
+   * Behind the field, or the message's begin, that stands at `start`; -1 = it is not to be read so.
+   *
+   * @param to where the bytes, or the innermost open message, end
+   * @param end where that message ends; the bytes may end before
+   */
+  #readField(bytes: Buffer, start: number, to: number, end: number): number {
+    const tag = shortVarint(bytes, start, to);
+    const number = tag >> 5;
+    if (number <= 0) return -1;
+    let at = start + (tag & 3);
+    const { rules } = this.#top.shape;
+    const rule = number < rules.length ? rules[number] : undefined;
+    const type = (tag >> 2) & 7;
+    if (type !== WireType.bytes) return rule === undefined ? behindScalar(bytes, at, to, type) : -1;
+    const size = shortVarint(bytes, at, to);
+    const length = size >> 2;
+    at += size & 3;
+    if (size < 0 || length > end - at) return -1;
+    if (rule?.kind === 'message') {
+      const offset = this.#offset + at - start;
+      if (length <= to - at && this.#isSound(rule.shape, bytes, at, length, offset)) return at + length;
+      this.#enter(rule.shape, rule, offset + length, 0);
+      return at;
+    }
+    if (length > to - at) return -1;
+    if (rule !== undefined) {
+      if (length === 0 || length > MAX_NAME_BYTES) return -1;
+      this.#foundName(rule, readTextAt(bytes, at, at + length));
+    }
+    return at + length;
   }
 
   /** All bytes were pushed. */
@@ -114,6 +180,16 @@ export class MessageScanner {
     }
     this.#place(this.#top);
     return { target: this.#target, others: this.#order?.names ?? NO_NAMES, disagreeing: this.#order?.disagreeing };
+  }
+
+  /** A message that is there as a whole and holds no name is not opened when nothing is wrong with it. */
+  #isSound({ nameless }: Shape, bytes: Buffer, from: number, length: number, offset: number): boolean {
+    if (nameless === 0 || offset < this.#doubted || this.#depth >= MAX_NESTING) return false;
+    if (length === 0) return true;
+    if (isSound(nameless, bytes, from, from + length, MAX_NESTING - 1 - this.#depth)) return true;
+    // What is in it is not looked at in this way again, or a client could have it looked at once a level.
+    this.#doubted = offset + length;
+    return false;
   }
 
   #readVarint(bytes: Buffer, from: number, to: number): number {
@@ -186,7 +262,7 @@ export class MessageScanner {
     }
     if (length > this.#top.end - this.#offset) throw malformed('length beyond the end');
     if (rule.kind === 'message') {
-      this.#open(rule.shape(), rule, this.#offset + length, 0);
+      this.#open(rule.shape, rule, this.#offset + length, 0);
       return;
     }
     if (length > MAX_NAME_BYTES) throw new WireFault(badRequest('a collection name is longer than 255 characters'));
@@ -245,6 +321,11 @@ export class MessageScanner {
   }
 
   #open(shape: Shape, rule: Rule | undefined, end: number, group: number): void {
+    this.#enter(shape, rule, end, group);
+    this.#nextField();
+  }
+
+  #enter(shape: Shape, rule: Rule | undefined, end: number, group: number): void {
     this.#depth += 1;
     if (this.#depth > MAX_NESTING) throw tooDeep();
     const spare = this.#frames[this.#depth];
@@ -256,7 +337,6 @@ export class MessageScanner {
       this.#top = openFrame(shape, rule, end, group, start);
       this.#frames.push(this.#top);
     }
-    this.#nextField();
   }
 
   #place(message: Frame): void {
@@ -284,7 +364,7 @@ export class MessageScanner {
 }
 
 const NO_NAMES: readonly string[] = Object.freeze([]);
-const UNKNOWN_GROUP: Shape = { rules: [] };
+const UNKNOWN_GROUP: Shape = { rules: [], nameless: 0 };
 
 function openFrame(shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): Frame {
   return { shape, rule, end, group, names: undefined, lookupFrom: undefined, withLookup: undefined, start };

@@ -12,7 +12,7 @@ export type Rule =
   | { readonly kind: 'target' }
   /** The name in a `LookupLocation` or `WithLookup`. */
   | { readonly kind: 'name' }
-  | { readonly kind: 'message'; readonly role: Role; readonly shape: () => Shape };
+  | { readonly kind: 'message'; readonly role: Role; readonly shape: Shape };
 
 /** What the names inside a message are to the message around it; `plain` ones hold none. */
 export type Role = 'plain' | 'carrier' | 'lookupFrom' | 'withLookup';
@@ -20,6 +20,8 @@ export type Role = 'plain' | 'carrier' | 'lookupFrom' | 'withLookup';
 /** A message type; `rules` is indexed by field number. */
 export interface Shape {
   readonly rules: readonly (Rule | undefined)[];
+  /** Its number in `NAMELESS_FIELDS`; 0 = it is not there, because a name may stand somewhere in it. */
+  readonly nameless: number;
 }
 
 type Fields = Readonly<Record<number, string>>;
@@ -205,16 +207,53 @@ const ROLES: Readonly<Record<string, Role>> = {
 const TARGET: Rule = Object.freeze({ kind: 'target' });
 const NAME: Rule = Object.freeze({ kind: 'name' });
 
-const shapes = new Map<string, Shape>();
+/** Message types in which no name can stand, however deep. The first is none. */
+const NAMELESS: readonly string[] = ['', ...namelessTypes()];
 
-/** The shape of a message type; built at first use, because types hold each other. */
-function shapeOf(name: string): Shape {
-  const known = shapes.get(name);
-  if (known) return known;
-  const fields: Fields | undefined = (MESSAGES as Readonly<Record<string, Fields>>)[name];
-  if (!fields) throw new TypeError(`no message type ${name}`);
-  const shape: Shape = { rules: rulesOf(name, fields) };
-  shapes.set(name, shape);
+/** Field numbers that `NAMELESS_FIELDS` has room for. */
+export const NAMELESS_ROOM = 128;
+
+/**
+ * The fields of messages in which no name stands, at `NAMELESS_ROOM` times the message's number plus the field's: the
+ * number of the message it holds, or 0 for what is skipped by its length.
+ */
+export const NAMELESS_FIELDS: Uint8Array = namelessFields();
+
+/** All shapes there are, made before they are filled, because types hold each other. */
+const shapes = new Map(
+  Object.keys(MESSAGES).map((name) => {
+    return [name, { rules: [] as (Rule | undefined)[], nameless: Math.max(0, NAMELESS.indexOf(name)) }];
+  }),
+);
+for (const [name, fields] of Object.entries(MESSAGES)) shapeOf(name).rules.push(...rulesOf(name, fields));
+
+function namelessTypes(): string[] {
+  const naming = new Set(Object.keys(ROLES).filter((name) => ROLES[name] !== 'carrier'));
+  let size = 0;
+  while (size < naming.size) {
+    size = naming.size;
+    for (const [name, fields] of Object.entries(MESSAGES)) {
+      if (Object.values(fields).some((type) => naming.has(type))) naming.add(name);
+    }
+  }
+  return Object.keys(MESSAGES).filter((name) => !naming.has(name));
+}
+
+function namelessFields(): Uint8Array {
+  const table = new Uint8Array(NAMELESS_ROOM * NAMELESS.length);
+  for (const [number, name] of NAMELESS.entries()) {
+    const fields: Fields = (MESSAGES as Readonly<Record<string, Fields>>)[name] ?? {};
+    for (const [field, type] of Object.entries(fields)) {
+      if (Number(field) >= NAMELESS_ROOM) throw new RangeError(`no room for field ${field} of ${name}`);
+      table[NAMELESS_ROOM * number + Number(field)] = NAMELESS.indexOf(type);
+    }
+  }
+  return table;
+}
+
+function shapeOf(name: string): { readonly rules: (Rule | undefined)[]; readonly nameless: number } {
+  const shape = shapes.get(name);
+  if (!shape) throw new TypeError(`no message type ${name}`);
   return shape;
 }
 
@@ -223,15 +262,7 @@ function rulesOf(name: string, fields: Fields): (Rule | undefined)[] {
   const rules: (Rule | undefined)[] = new Array(Math.max(1, ...numbers) + 1).fill(undefined);
   for (const number of numbers) {
     const type = fields[number] ?? '';
-    let shape: Shape | undefined;
-    rules[number] = {
-      kind: 'message',
-      role: ROLES[type] ?? 'plain',
-      shape: () => {
-        shape ??= shapeOf(type);
-        return shape;
-      },
-    };
+    rules[number] = { kind: 'message', role: ROLES[type] ?? 'plain', shape: shapeOf(type) };
   }
   if (ROLES[name] === 'lookupFrom' || ROLES[name] === 'withLookup') rules[1] = NAME;
   return rules;
@@ -246,7 +277,7 @@ export function requestShape(operation: GrpcOperation): Shape {
   const message = operation.inspect ? INSPECTED[operation.inspect] : NESTING[operation.path];
   const rules = message === undefined ? [undefined, undefined] : [...shapeOf(message).rules];
   if (operation.collectionField !== undefined) rules[operation.collectionField] = TARGET;
-  const shape: Shape = { rules };
+  const shape: Shape = { rules, nameless: 0 };
   requests.set(operation, shape);
   return shape;
 }

@@ -73,6 +73,48 @@ export function readText(value: Buffer): string {
   return value.toString('utf8');
 }
 
+/** Bytes of a varint that `behindScalar` passes over; a longer one is rare, or none. */
+const PASSED_BYTES = 9;
+
+/**
+ * A tag or length of at most three bytes that stands at `at`: four times the number, plus its bytes. -1 = it is longer, or
+ * not there before `end`.
+ */
+export function shortVarint(bytes: Buffer, at: number, end: number): number {
+  if (at >= end) return -1;
+  const first = bytes[at] as number;
+  if (first < 0x80) return (first << 2) | 1;
+  if (at + 1 >= end) return -1;
+  const second = bytes[at + 1] as number;
+  if (second < 0x80) return (((second << 7) | (first & 0x7f)) << 2) | 2;
+  const third = at + 2 < end ? (bytes[at + 2] as number) : 0x80;
+  return third < 0x80 ? (((third << 14) | ((second & 0x7f) << 7) | (first & 0x7f)) << 2) | 3 : -1;
+}
+
+/** Where a value that has no length, and is no group, ends; -1 = not before `end`, or it is none, or a long one. */
+export function behindScalar(bytes: Buffer, start: number, end: number, type: number): number {
+  let at = start;
+  if (type === WireType.varint) {
+    const most = Math.min(end, at + PASSED_BYTES);
+    while (at < most && (bytes[at] as number) >= 0x80) at += 1;
+    return at < most ? at + 1 : -1;
+  }
+  if (type !== WireType.fixed64 && type !== WireType.fixed32) return -1;
+  at += type === WireType.fixed64 ? 8 : 4;
+  return at <= end ? at : -1;
+}
+
+/** Text up to this size is mostly ASCII, which is told, and read, where it lies. */
+const SHORT_TEXT = 64;
+
+/** The same of `bytes[from, to)`. */
+export function readTextAt(bytes: Buffer, from: number, to: number): string {
+  const short = to - from <= SHORT_TEXT;
+  let at = from;
+  while (short && at < to && (bytes[at] as number) < 0x80) at += 1;
+  return at === to ? bytes.toString('latin1', from, to) : readText(bytes.subarray(from, to));
+}
+
 interface Cursor {
   readonly bytes: Buffer;
   at: number;

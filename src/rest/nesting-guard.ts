@@ -1,9 +1,11 @@
 import type { Protocol } from '../exchange.ts';
-import { DepthMeter } from '../json/depth.ts';
+import { DepthMeter, nestsWithin } from '../json/depth.ts';
 import type { Permit } from '../policy/decide.ts';
 import { INTERNAL_FAULT } from '../policy/denial.ts';
 import { withDecodedBody } from './decoded-body.ts';
 import type { LaneContext, LaneOptions } from './lane-options.ts';
+import type { Intake } from './relay-intake.ts';
+import type { PlainHead } from './request-head.ts';
 import { headerValues, type RestExchange } from './rest-exchange.ts';
 
 /** A plain body up to this size is measured whole, so that nothing of a refused one goes upstream. */
@@ -56,4 +58,17 @@ function isSmall(exchange: RestExchange): boolean {
 
 function isCoded(exchange: RestExchange): boolean {
   return headerValues(exchange.headers, 'content-encoding').length > 0;
+}
+
+/**
+ * Of a body that lies whole behind its head in the intake, where it lies: small requests are many, and a view on each costs
+ * more than this.
+ */
+export function heldNestsWithin(
+  { source, start }: Pick<Intake, 'source' | 'start'>,
+  { length, contentLength }: Pick<PlainHead, 'length' | 'contentLength'>,
+  maxDepth: number,
+): boolean {
+  const from = start + length;
+  return nestsWithin(source, from, from + contentLength, maxDepth);
 }

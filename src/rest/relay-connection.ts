@@ -4,13 +4,13 @@ import { begin, finish, resume } from '../exchange.ts';
 import { Guesses } from '../fairness/guesses.ts';
 import { Cost } from '../fairness/turns.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
-import { DepthMeter, nestsWithin } from '../json/depth.ts';
+import { DepthMeter } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { INLINE_BYTES } from './body-judge.ts';
 import { TOO_DEEP } from './body-task.ts';
 import { findNames } from './inspection.ts';
-import { isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
+import { heldNestsWithin, isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
 import { upstreamHead } from './relay-answer.ts';
 import { RelayClient } from './relay-client.ts';
@@ -266,19 +266,13 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       } else {
         if (!this.#holds(exchange, permit)) return;
         exchange.measured = true;
-        if (!this.#heldNestsWithin(exchange, options.inspection.maxDepth)) {
+        if (!heldNestsWithin(this.#intake, exchange.head, options.inspection.maxDepth)) {
           this.reject(exchange, TOO_DEEP);
           return;
         }
       }
     }
     this.#send(exchange);
-  }
-
-  /** Of a body that is there whole, where it lies: small requests are many, and a view on each costs more than this. */
-  #heldNestsWithin({ head: { contentLength, length } }: RelayExchange, maxDepth: number): boolean {
-    const from = this.#intake.start + length;
-    return nestsWithin(this.#intake.source, from, from + contentLength, maxDepth);
   }
 
   /** Is the whole body there? Else it is waited for, and `decision` is taken up again then. */

@@ -60,8 +60,15 @@ export function mountsOf(pid: number): ReadonlyMap<string, 'ro' | 'rw'> {
 /** Paths that a process holds open to write to. */
 export function openToWrite(pid: number): readonly string[] {
   const folder = `/proc/${pid}/fd`;
-  const written = readdirSync(folder).filter((fd) => (lstatSync(`${folder}/${fd}`).mode & 0o200) !== 0);
-  return written.map((fd) => readlinkSync(`${folder}/${fd}`)).filter((path) => path.startsWith('/'));
+  return readdirSync(folder).flatMap((fd) => {
+    try {
+      const path = readlinkSync(`${folder}/${fd}`);
+      return path.startsWith('/') && (lstatSync(`${folder}/${fd}`).mode & 0o200) !== 0 ? [path] : [];
+    } catch {
+      // It was closed while it was looked at.
+      return [];
+    }
+  });
 }
 
 /**

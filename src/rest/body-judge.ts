@@ -6,19 +6,25 @@ import type { ThreadFinding, ThreadTask } from './body-thread.ts';
 /** Bodies up to this size are judged at once: some milliseconds at worst. */
 export const INLINE_BYTES = 131_072;
 /** Larger ones than this do not keep the others waiting. */
-const MEDIUM_BYTES = 2_097_152;
+export const MEDIUM_BYTES = 2_097_152;
+
+/** Runs as a source file and as a built one. */
+const THREAD = join(import.meta.dirname, `body-thread${extname(import.meta.filename)}`);
 
 /** A body that waits to be judged. */
 export interface BodyJob {
   readonly task: BodyTask;
-  /** Whole and decoded. Not to be used until `done` gives it back: its memory may be in another thread. */
+  /** Whole and decoded. Not to be used until it is given back: its memory may be in another thread. */
   readonly body: Buffer;
+  /** Its memory is nobody else's. A body that is a view into other memory is copied where it has to go to a thread. */
+  readonly own: boolean;
   /** `false` = the client has left, the job may be dropped. */
   readonly wanted: () => boolean;
-  /** Called at most once, with the body to go on with. */
+  /** Exactly one of these is called, once: with the body to go on with; with a fault of ours and the body, or nothing. */
   readonly done: (finding: BodyFinding, body: Buffer) => void;
-  /** A fault of ours; called instead of `done`. */
-  readonly fail: (error: unknown) => void;
+  readonly fail: (error: unknown, body?: Buffer) => void;
+  /** It was not wanted any more. */
+  readonly dropped: (body: Buffer) => void;
 }
 
 /**
@@ -26,8 +32,14 @@ export interface BodyJob {
  * the first of their kind.
  */
 export class BodyJudge {
-  readonly #medium = new JudgingThread();
-  readonly #large = new JudgingThread();
+  readonly #medium: JudgingThread;
+  readonly #large: JudgingThread;
+
+  /** @param file what the threads run */
+  constructor(file = THREAD) {
+    this.#medium = new JudgingThread(file);
+    this.#large = new JudgingThread(file);
+  }
 
   judge(job: BodyJob): void {
     if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
@@ -46,21 +58,26 @@ function judgeAtOnce({ task, body, done, fail }: BodyJob): void {
   try {
     finding = runBodyTask(task, body);
   } catch (error) {
-    fail(error);
+    fail(error, body);
     return;
   }
   done(finding, body);
 }
 
-/** Runs as a source file and as a built one. */
-const THREAD = join(import.meta.dirname, `body-thread${extname(import.meta.filename)}`);
+/** What a thread needs beside the body hardly lives longer than a step. */
+const YOUNG_MEGABYTES = 4;
 
 /** One thread with the jobs that wait for it. INVARIANT: a job whose thread ends without a word has failed. */
 class JudgingThread {
+  readonly #file: string;
   readonly #waiting: BodyJob[] = [];
   #running: BodyJob | undefined;
   #worker: Worker | undefined;
   #closed = false;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
 
   take(job: BodyJob): void {
     this.#waiting.push(job);
@@ -75,12 +92,15 @@ class JudgingThread {
   #next(): void {
     if (this.#running) return;
     let job = this.#waiting.shift();
-    while (job && !job.wanted()) job = this.#waiting.shift();
+    while (job && !job.wanted()) {
+      job.dropped(job.body);
+      job = this.#waiting.shift();
+    }
     if (!job) return;
     this.#running = job;
     try {
       this.#worker ??= this.#start();
-      const message: ThreadTask = { task: job.task, bytes: movable(job.body) };
+      const message: ThreadTask = { task: job.task, bytes: movable(job) };
       this.#worker.postMessage(message, [message.bytes.buffer]);
     } catch (error) {
       this.#end((failed) => failed.fail(error));
@@ -89,15 +109,14 @@ class JudgingThread {
 
   #start(): Worker {
     if (this.#closed) throw new TypeError('the lane is closed');
-    const worker = new Worker(THREAD);
+    const worker = new Worker(this.#file, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
     // A thread that waits keeps no process from ending.
     worker.unref();
     worker.on('message', (result: ThreadFinding) => {
-      if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault)));
-      else {
-        const { buffer, byteOffset, byteLength } = result.bytes;
-        this.#end((job) => job.done(result.finding, Buffer.from(buffer, byteOffset, byteLength)));
-      }
+      const { buffer, byteOffset, byteLength } = result.bytes;
+      const body = Buffer.from(buffer, byteOffset, byteLength);
+      if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault), body));
+      else this.#end((job) => job.done(result.finding, body));
     });
     const gone = (reason: unknown): void => {
       if (this.#worker !== worker) return;
@@ -116,9 +135,9 @@ class JudgingThread {
   }
 }
 
-/** Memory of its own is moved to the thread and back; a view into somebody else's is copied. */
-function movable(body: Buffer): Uint8Array<ArrayBuffer> {
-  const { buffer } = body;
-  const own = buffer instanceof ArrayBuffer && buffer.byteLength === body.byteLength;
-  return own ? new Uint8Array(buffer) : new Uint8Array(body);
+/** What is moved to the thread and back without a copy: all of the memory, also where the body is but the first part of it. */
+function movable({ body, own }: BodyJob): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, byteLength } = body;
+  const moved = own && buffer instanceof ArrayBuffer;
+  return moved ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(body);
 }

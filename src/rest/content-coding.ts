@@ -1,5 +1,14 @@
-import { brotliDecompress, crc32, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import {
+  crc32,
+  createBrotliDecompress,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+  type Zlib,
+} from 'node:zlib';
 import { badRequest, type Denial, tooLarge } from '../policy/denial.ts';
+import { BodyBytes, freeMemory, WIDE_BYTES } from './body-bytes.ts';
 
 /** Decodes a whole body; rejects when it is damaged, longer than its coding says, or decodes to more than `maxBytes`. */
 type Decoder = (body: Buffer, maxBytes: number) => Promise<Buffer>;
@@ -7,9 +16,9 @@ type Decoder = (body: Buffer, maxBytes: number) => Promise<Buffer>;
 /** Upstream: the codings Qdrant v1.18.3 decodes; `deflate` is the zlib format of RFC 1950. */
 const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ['gzip', gunzipOne],
-  ['deflate', (body, maxBytes) => whole(inflate, body, maxBytes)],
-  ['br', (body, maxBytes) => whole(brotliDecompress, body, maxBytes)],
-  ['zstd', (body, maxBytes) => whole(zstdDecompress, body, maxBytes)],
+  ['deflate', (body, maxBytes) => whole(createInflate, body, maxBytes)],
+  ['br', (body, maxBytes) => whole(createBrotliDecompress, body, maxBytes)],
+  ['zstd', (body, maxBytes) => whole(createZstdDecompress, body, maxBytes)],
 ]);
 
 /**
@@ -36,48 +45,63 @@ export function decodeBody(
   return decode(body, maxBytes).catch((error: unknown) => refusal(error, coding, maxBytes));
 }
 
+/** Has such a body to be decoded, and can it be? */
+export function isDecodable(contentEncodingValues: readonly string[]): boolean {
+  return DECODERS.has(contentEncodingValues[0]?.toLowerCase() ?? '');
+}
+
 function tooLong(maxBytes: number): Denial {
   return tooLarge(`a body that has to be inspected may have at most ${maxBytes} bytes`);
 }
 
+class TooLong extends Error {}
+
 function refusal(error: unknown, coding: string, maxBytes: number): Denial {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLong(maxBytes);
+  if (error instanceof TooLong) return tooLong(maxBytes);
   return badRequest(`Error that occur during reading payload: the body is not valid ${coding}`);
 }
 
-interface OneShotOptions {
-  readonly maxOutputLength: number;
-  readonly info: true;
-}
+/** Pieces that come out of a decoder: few, so that each is worth the turn it takes, and little beside the whole. */
+const PIECE_BYTES = 1_048_576;
+const SMALL_PIECE_BYTES = 65_536;
 
-/** What the one-shot decoders of `node:zlib` have in common. */
-type OneShot = (
-  body: Buffer,
-  options: OneShotOptions,
-  done: (error: Error | null, result: NonSharedBuffer) => void,
-) => void;
+type CreateDecoder = (options: { readonly chunkSize: number }) => Transform & Zlib;
 
-/** What `info: true` makes of a one-shot result. */
-interface Decoded {
-  readonly buffer: Buffer;
-  readonly engine: { readonly bytesWritten: number };
-}
-
-function run(decoder: OneShot, body: Buffer, maxBytes: number): Promise<Decoded> {
+/**
+ * Decodes `body` and holds that nothing stands behind the coded data. The result has memory of its own; what it came in is
+ * given back piece by piece, so the two never stand beside each other.
+ */
+function whole(create: CreateDecoder, body: Buffer, maxBytes: number): Promise<Buffer> {
+  const chunkSize = maxBytes < PIECE_BYTES ? SMALL_PIECE_BYTES : PIECE_BYTES;
+  const decoder = create({ chunkSize });
+  const decoded = new BodyBytes(maxBytes);
+  if (maxBytes > WIDE_BYTES) decoded.widen();
+  let size = 0;
   return new Promise((resolve, reject) => {
-    decoder(body, { maxOutputLength: Math.max(1, maxBytes), info: true }, (error, result) => {
-      if (error) reject(error);
-      else resolve(result as unknown as Decoded);
-    });
+    const fail = (error: unknown): void => {
+      decoded.free();
+      decoder.destroy();
+      reject(error);
+    };
+    decoder
+      .on('data', (piece: Buffer) => {
+        size += piece.length;
+        try {
+          if (size > maxBytes) throw new TooLong();
+          decoded.push(piece);
+        } catch (error) {
+          fail(error);
+        }
+        // INVARIANT: a full piece is let go of by the decoder; one that is not, it still writes to.
+        if (piece.length === chunkSize) freeMemory(piece);
+      })
+      .on('end', () => {
+        if (decoder.bytesWritten === body.length) resolve(decoded.take());
+        else fail(new RangeError('bytes behind the coded data'));
+      })
+      .on('error', fail)
+      .end(body);
   });
-}
-
-/** Decodes `body` and holds that nothing stands behind the coded data. */
-async function whole(decoder: OneShot, body: Buffer, maxBytes: number): Promise<Buffer> {
-  const { buffer, engine } = await run(decoder, body, maxBytes);
-  if (engine.bytesWritten !== body.length) throw new RangeError('bytes behind the coded data');
-  return buffer;
 }
 
 const GZIP_TRAILER = 8;
@@ -92,7 +116,7 @@ async function gunzipOne(body: Buffer, maxBytes: number): Promise<Buffer> {
   const start = gzipDataStart(body);
   const end = body.length - GZIP_TRAILER;
   if (end < start) throw new RangeError('gzip ends too early');
-  const data = await whole(inflateRaw, body.subarray(start, end), maxBytes);
+  const data = await whole(createInflateRaw, body.subarray(start, end), maxBytes);
   if (crc32(data) !== body.readUInt32LE(end)) throw new RangeError('wrong gzip checksum');
   if (data.length % 2 ** 32 !== body.readUInt32LE(end + 4)) throw new RangeError('wrong gzip length');
   return data;

@@ -1,9 +1,12 @@
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { freeMemory } from './body-bytes.ts';
+import { INLINE_BYTES } from './body-judge.ts';
 import type { BodyFinding, BodyTask } from './body-task.ts';
-import { decodeBody } from './content-coding.ts';
+import { HeldBody } from './held-body.ts';
 import type { LaneContext } from './lane-options.ts';
-import { readBody } from './request-body.ts';
-import { headerValues, type RestExchange } from './rest-exchange.ts';
+import { readBody } from './read-body.ts';
+import { headerValues, type RestExchange, whenEnded } from './rest-exchange.ts';
+import type { Turn } from './turns.ts';
 
 /**
  * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
@@ -16,45 +19,97 @@ export function withDecodedBody(
   task: BodyTask,
   settle: (found: BodyFinding) => void,
 ): void {
-  const fail = (error: unknown): void => {
-    options.parts.fault(error, exchange);
-    settle(INTERNAL_FAULT);
-  };
-  const judge = (decoded: Buffer | Denial): void => {
-    if (!Buffer.isBuffer(decoded)) {
-      settle(decoded);
-      return;
-    }
-    const plain = decoded === exchange.body;
-    options.judge.judge({
-      task,
-      body: decoded,
-      wanted: () => !exchange.response.destroyed,
-      done: (found, body) => {
-        if (plain) exchange.body = body;
-        settle(found);
-      },
-      fail,
-    });
-  };
-  const decode = (body: Buffer | Denial): void => {
-    if (!Buffer.isBuffer(body)) {
+  const judgeHeld = (body: HeldBody): void => new Judging(exchange, options, { task, settle, held: body }).decode();
+  const hold = (body: HeldBody | Denial): void => {
+    if (!(body instanceof HeldBody)) {
       settle(body);
       return;
     }
     exchange.body = body;
-    let decoded: ReturnType<typeof decodeBody>;
-    try {
-      decoded = decodeBody(body, headerValues(exchange.headers, 'content-encoding'), options.maxInspectedBytes);
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    if (decoded instanceof Promise) decoded.then(judge, fail);
-    else judge(decoded);
+    whenEnded(exchange, () => body.release());
+    judgeHeld(body);
   };
-  if (exchange.body) decode(exchange.body);
+  if (exchange.body) judgeHeld(exchange.body);
   else if (exchange.hasBody)
-    readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs }, decode);
-  else decode(Buffer.alloc(0));
+    readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs, room: options.room }, hold);
+  else hold(new HeldBody(Buffer.alloc(0)));
+}
+
+interface Judged {
+  readonly task: BodyTask;
+  readonly settle: (found: BodyFinding) => void;
+  readonly held: HeldBody;
+}
+
+/** One body on its way through decoder and judge; who has its bytes gives them back whatever comes of it. */
+class Judging {
+  readonly #exchange: RestExchange;
+  readonly #options: LaneContext;
+  readonly #judged: Judged;
+
+  constructor(exchange: RestExchange, options: LaneContext, judged: Judged) {
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#judged = judged;
+  }
+
+  decode(): void {
+    const { held, settle } = this.#judged;
+    const body = held.lend();
+    this.#options.decoder.decode({
+      owner: this.#exchange.principal ?? this.#exchange.remote,
+      body,
+      codings: headerValues(this.#exchange.headers, 'content-encoding'),
+      wanted: () => this.#isWanted(),
+      done: (decoded, turn) => {
+        if (decoded === body) {
+          this.#judge(body, (back) => held.giveBack(back));
+          return;
+        }
+        held.giveBack(body);
+        if (decoded === 'dropped') return;
+        if (!Buffer.isBuffer(decoded)) settle(decoded);
+        else this.#judge(decoded, (back) => this.#forget(back, turn));
+      },
+      fail: (error) => {
+        held.giveBack(body);
+        this.#fail(error);
+      },
+    });
+  }
+
+  /** @param giveBack called once with the bytes, if they are not lost */
+  #judge(body: Buffer, giveBack: (body: Buffer | undefined) => void): void {
+    const { task, settle } = this.#judged;
+    this.#options.judge.judge({
+      task,
+      body,
+      own: body.length > INLINE_BYTES,
+      wanted: () => this.#isWanted(),
+      done: (found, back) => {
+        giveBack(back);
+        settle(found);
+      },
+      fail: (error, back) => {
+        giveBack(back);
+        this.#fail(error);
+      },
+      dropped: giveBack,
+    });
+  }
+
+  /** What was decoded is for the judge only. */
+  #forget(decoded: Buffer | undefined, turn: Turn | undefined): void {
+    if (decoded) freeMemory(decoded);
+    turn?.end();
+  }
+
+  #fail(error: unknown): void {
+    this.#options.parts.fault(error, this.#exchange);
+    this.#judged.settle(INTERNAL_FAULT);
+  }
+
+  #isWanted(): boolean {
+    return !this.#exchange.response.destroyed;
+  }
 }

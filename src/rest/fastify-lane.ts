@@ -5,7 +5,9 @@ import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
 import { Guesses } from '../fairness/guesses.ts';
 import { isPermit } from '../policy/decide.ts';
 import { addedHeaders, requestIdOf } from '../request-id.ts';
+import { BodyDecoder } from './body-decoder.ts';
 import { BodyJudge } from './body-judge.ts';
+import { BodyRoom } from './body-room.ts';
 import { answerPreflight } from './cors.ts';
 import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
@@ -41,7 +43,8 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
   const state = { draining: false };
   const running = new Set<ServerResponse>();
   const judge = new BodyJudge();
-  const protocol = createProtocol({ ...options, judge });
+  const decoder = new BodyDecoder(options.maxInspectedBytes);
+  const protocol = createProtocol({ ...options, judge, decoder, room: createRoom(options) });
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -143,6 +146,18 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
 function refuseOdd(request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;
   answerWhole(newExchange(request, response, '/'), 400, [], Buffer.alloc(0));
+}
+
+/** Of the largest body: what all others may have beside the one that goes on to its end. */
+const ROOM_SHARE = 0.5;
+
+function createRoom({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyRoom {
+  return new BodyRoom({
+    capacity: Math.floor(maxInspectedBytes * ROOM_SHARE),
+    leadMs: bodyIdleMs,
+    // Longer than one body may keep the others waiting.
+    waitMs: 2 * bodyIdleMs,
+  });
 }
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {

@@ -35,7 +35,7 @@ export function sendUpstream(
 }
 
 function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['body'] {
-  if (exchange.body) return exchange.body;
+  if (exchange.body) return exchange.body.toUpstream();
   if (!exchange.hasBody) return null;
   askForBody(exchange);
   const body = new RequestBody(exchange, options.bodyIdleMs, streamGuard(exchange, options));

@@ -2,7 +2,9 @@ import type { Connections } from '../connections.ts';
 import type { ExchangeParts } from '../exchange.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { BodyDecoder } from './body-decoder.ts';
 import type { BodyJudge } from './body-judge.ts';
+import type { BodyRoom } from './body-room.ts';
 import type { InspectionLimits } from './inspect.ts';
 
 /** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
@@ -42,6 +44,8 @@ export interface LaneOptions {
 /** What the steps of one lane share. */
 export interface LaneContext extends LaneOptions {
   readonly judge: BodyJudge;
+  readonly decoder: BodyDecoder;
+  readonly room: BodyRoom;
 }
 
 /** Upstream's names; `undefined` = not set, and left out as upstream leaves it out. */

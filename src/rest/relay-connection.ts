@@ -7,6 +7,7 @@ import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
 import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { BODY_TIMEOUT } from './body-denials.ts';
 import { INLINE_BYTES } from './body-judge.ts';
 import { TOO_DEEP } from './body-task.ts';
 import { findNames } from './inspection.ts';
@@ -20,7 +21,6 @@ import type { Intake } from './relay-intake.ts';
 import { BACKLOG, LINGER_BYTES, LINGER_MS, NEVER, type Phase, SHORT_BODY, TIMED_OUT } from './relay-phase.ts';
 import { type KnownHead, RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
-import { BODY_TIMEOUT } from './request-body.ts';
 import type { AnswerHead } from './response-head.ts';
 import type { Peer } from './rest-exchange.ts';
 
@@ -125,8 +125,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
         this.#keepBack(chunk);
         break;
       case 'holding':
+        // Small, and held: it has one idle time for all of it, or a byte now and then would hold it for ever.
         this.#intake.push(chunk);
-        this.#deadline = this.#context.clock.now + this.#context.options.bodyIdleMs;
         this.#release();
         break;
       case 'relaying':

@@ -1,18 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { DepthMeter } from '../json/depth.ts';
-import { badRequest, type Denial, GrpcCode, tooLarge } from '../policy/denial.ts';
+import type { Denial } from '../policy/denial.ts';
+import { BODY_TIMEOUT, CUT_OFF } from './body-denials.ts';
 import { TOO_DEEP } from './body-task.ts';
 import type { RestExchange } from './rest-exchange.ts';
-
-/** Ours. No byte of the body came for longer than the limit. */
-export const BODY_TIMEOUT: Denial = Object.freeze({
-  kind: 'denial',
-  why: 'request',
-  status: 408,
-  code: GrpcCode.deadlineExceeded,
-  message: 'the request body did not arrive in time',
-});
 
 /** The client's body ended before it was complete, or stood still for too long. */
 export class BodyFault extends Error {
@@ -23,8 +15,6 @@ export class BodyFault extends Error {
     this.denial = denial;
   }
 }
-
-const CUT_OFF = badRequest('the request body is incomplete');
 
 /** Asks for the body of a client that waits to be asked. Call it only once the decision permits reading. */
 export function askForBody(exchange: RestExchange): void {
@@ -85,35 +75,3 @@ export class RequestBody extends Readable {
     else this.destroy(new BodyFault(BODY_TIMEOUT));
   }
 }
-
-/** Reads the whole body; ends in exactly one call of `done`. Never holds more than `maxBytes` and one chunk. */
-export function readBody(
-  exchange: RestExchange,
-  limits: { readonly maxBytes: number; readonly idleMs: number },
-  done: (body: Buffer | Denial) => void,
-): void {
-  const over = tooLarge(`the body is larger than the ${limits.maxBytes} bytes that are inspected`);
-  if (Number(exchange.request.headers['content-length'] ?? 0) > limits.maxBytes) {
-    done(over);
-    return;
-  }
-  askForBody(exchange);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const body = new RequestBody(exchange, limits.idleMs);
-  const settle = (result: Buffer | Denial): void => {
-    body.removeAllListeners('data').removeAllListeners('end').on('error', ignore);
-    done(result);
-  };
-  body.on('data', (chunk: Buffer) => {
-    size += chunk.length;
-    chunks.push(chunk);
-    if (size <= limits.maxBytes) return;
-    settle(over);
-    body.destroy();
-  });
-  body.on('end', () => settle(Buffer.concat(chunks, size)));
-  body.once('error', (error) => settle(error instanceof BodyFault ? error.denial : CUT_OFF));
-}
-
-function ignore(): void {}

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Exchange } from '../exchange.ts';
 import { remoteOf } from '../peer-address.ts';
+import type { HeldBody } from './held-body.ts';
 import type { RestResolution } from './resolve.ts';
 
 /** The connection a request came on. */
@@ -34,7 +35,7 @@ export interface RestExchange extends Exchange {
   /** The client waits for `100 Continue` before it sends its body. */
   readonly awaitsContinue: boolean;
   /** The body as it came, once it had to be read whole. */
-  body: Buffer | undefined;
+  body: HeldBody | undefined;
   /** The body has been measured for nesting. */
   measured: boolean;
   /** Where a snapshot would be recovered from has been looked at. */

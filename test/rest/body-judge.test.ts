@@ -1,3 +1,6 @@
+import { readdirSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { BodyJudge, INLINE_BYTES } from '../../src/rest/body-judge.ts';
@@ -18,7 +21,15 @@ function ask(
   wanted: () => boolean = () => true,
 ): Promise<{ readonly finding: BodyFinding; readonly body: Buffer }> {
   return new Promise((resolve, reject) => {
-    judge.judge({ task, body, wanted, done: (finding, back) => resolve({ finding, body: back }), fail: reject });
+    judge.judge({
+      task,
+      body,
+      own: false,
+      wanted,
+      done: (finding, back) => resolve({ finding, body: back }),
+      fail: reject,
+      dropped: () => reject(new Error('dropped')),
+    });
   });
 }
 
@@ -90,13 +101,23 @@ t.test('a body that is a part of other memory is judged, and the rest of it stay
 
 t.test('a job whose client has left is dropped, and the next one is done', async (t) => {
   let called = 0;
+  const given: Buffer[] = [];
   const first = ask(QUERY, padded('{"lookup_from":1}'));
-  const dropped = { task: QUERY, body: padded('{}'), wanted: () => false, done: () => called++, fail: () => called++ };
-  judge.judge(dropped);
+  const unwanted = padded('{}');
+  judge.judge({
+    task: QUERY,
+    body: unwanted,
+    own: false,
+    wanted: () => false,
+    done: () => called++,
+    fail: () => called++,
+    dropped: (body) => given.push(body),
+  });
   const last = ask(QUERY, padded('{"lookup_from":{"collection":"y"}}'));
   await first;
   t.same((await last).finding, { others: ['y'] });
   t.equal(called, 0);
+  t.strictSame(given, [unwanted], 'with its body given back');
 });
 
 t.test('a thread that ends fails its job, and behind the end of the lane nothing is judged', async (t) => {
@@ -105,17 +126,66 @@ t.test('a thread that ends fails its job, and behind the end of the lane nothing
     own.judge({
       task: QUERY,
       body: padded('{"lookup_from":1}', 2_000_000),
+      own: false,
       wanted: () => true,
       done: reject,
       fail: resolve,
+      dropped: reject,
     });
   });
   await own.close();
   t.match(await failed, /ended/);
   const after = new Promise<unknown>((resolve, reject) => {
-    own.judge({ task: QUERY, body: padded('{}'), wanted: () => true, done: reject, fail: resolve });
+    const body = padded('{}');
+    own.judge({ task: QUERY, body, own: false, wanted: () => true, done: reject, fail: resolve, dropped: reject });
   });
   t.match(await after, /closed/, 'behind the end nothing is judged, and nothing passes');
+});
+
+t.test('a thread that crashes fails the job it had, and the others are judged by a new one', async (t) => {
+  const own = new BodyJudge(join(import.meta.dirname, '../support/crashing-thread.ts'));
+  t.teardown(() => own.close());
+  const told: string[] = [];
+  const texts = [
+    '{"lookup_from":{"collection":"a"}}',
+    '{"crash":1}',
+    '{"lookup_from":{"collection":"b"}}',
+    '{"exit":1}',
+  ];
+  const asked = [...texts, '{"lookup_from":{"collection":"c"}}'].map(
+    (text) =>
+      new Promise<void>((resolve) => {
+        const tell = (what: string): void => {
+          told.push(what);
+          resolve();
+        };
+        own.judge({
+          task: QUERY,
+          body: padded(text),
+          own: true,
+          wanted: () => true,
+          done: (finding) => tell(JSON.stringify(finding)),
+          fail: (error, body) =>
+            tell(`${error instanceof Error ? error.message : 'unknown'}, ${body ? 'kept' : 'lost'}`),
+          dropped: () => tell('dropped'),
+        });
+      }),
+  );
+  await Promise.all(asked);
+  t.strictSame(told, [
+    '{"others":["a"]}',
+    'on purpose, lost',
+    '{"others":["b"]}',
+    'the thread that judges bodies ended, lost',
+    '{"others":["c"]}',
+  ]);
+});
+
+t.test('a thread that judges gives way to the one that serves', { skip: process.platform !== 'linux' }, async (t) => {
+  await ask(QUERY, padded('{"lookup_from":1}'));
+  const threads = readdirSync('/proc/self/task').map((thread) => getPriority(Number(thread)));
+  t.ok(threads.includes(10), `${threads}`);
+  t.equal(getPriority(process.pid), 0, 'which has not changed');
 });
 
 /** Processor time of this thread in ms: what others have to wait for, whatever else the machine does. */

@@ -1,0 +1,82 @@
+/** A place in the queue for a turn, and then the turn. */
+export interface Turn {
+  /** It has come and not ended. */
+  readonly running: boolean;
+  /** Gives it up, or back; may be called again. */
+  end(): void;
+}
+
+/**
+ * Turns at something of which there is little. Whoever waits is served in order, but one owner after the other: an owner
+ * with many requests has the next of them behind one of every other owner's.
+ */
+export class Turns {
+  #free: number;
+  /** Owners that wait, the one whose turn is next first. */
+  readonly #waiting = new Map<unknown, Set<Place>>();
+
+  constructor(turns: number) {
+    this.#free = turns;
+  }
+
+  /** Somebody waits. */
+  get wanted(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** @param go the turn has come: called from within, or later */
+  take(owner: unknown, go: () => void): Turn {
+    const place = new Place(go, (left) => this.#left(owner, left));
+    if (this.#free > 0) {
+      this.#free -= 1;
+      place.begin();
+    } else {
+      const places = this.#waiting.get(owner) ?? new Set();
+      this.#waiting.set(owner, places.add(place));
+    }
+    return place;
+  }
+
+  #left(owner: unknown, place: Place): void {
+    if (!place.running) {
+      const places = this.#waiting.get(owner);
+      places?.delete(place);
+      if (places?.size === 0) this.#waiting.delete(owner);
+      return;
+    }
+    for (const [next, places] of this.#waiting) {
+      this.#waiting.delete(next);
+      for (const first of places) {
+        places.delete(first);
+        if (places.size > 0) this.#waiting.set(next, places);
+        first.begin();
+        return;
+      }
+    }
+    this.#free += 1;
+  }
+}
+
+class Place implements Turn {
+  running = false;
+  readonly #go: () => void;
+  readonly #leave: (place: Place) => void;
+  #over = false;
+
+  constructor(go: () => void, leave: (place: Place) => void) {
+    this.#go = go;
+    this.#leave = leave;
+  }
+
+  begin(): void {
+    this.running = true;
+    this.#go();
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#leave(this);
+    this.running = false;
+  }
+}

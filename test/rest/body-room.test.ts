@@ -1,0 +1,153 @@
+import t from 'tap';
+import type { Denial } from '../../src/policy/denial.ts';
+import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body-denials.ts';
+import { type BodyPlace, BodyRoom, FREE_BYTES } from '../../src/rest/body-room.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const CAPACITY = 16 * MIB;
+const LIMITS = { capacity: CAPACITY, leadMs: 60_000, waitMs: 60_000 };
+
+// The room's own timers keep no process alive.
+const alive = setInterval(() => undefined, 1000);
+t.teardown(() => clearInterval(alive));
+
+/** A body that takes what it may in pieces of 64 KiB. */
+class Body {
+  readonly place: BodyPlace;
+  taken = 0;
+  waits = false;
+  denial: Denial | undefined;
+  readonly ended = Promise.withResolvers<Denial>();
+
+  constructor(room: BodyRoom, owner: unknown) {
+    this.place = room.enter(owner, {
+      goOn: () => {
+        this.waits = false;
+      },
+      giveUp: (denial) => {
+        this.denial = denial;
+        this.place.leave();
+        this.ended.resolve(denial);
+      },
+    });
+  }
+
+  /** Takes up to so many bytes in all; less when it has to wait. */
+  upTo(bytes: number): this {
+    while (!this.waits && this.taken < bytes) {
+      this.taken += 64 * KIB;
+      this.waits = !this.place.add(64 * KIB);
+    }
+    return this;
+  }
+}
+
+t.test('small bodies never wait, whoever holds the rest', async (t) => {
+  const room = new BodyRoom(LIMITS);
+  for (let owner = 0; owner < 40; owner += 1) new Body(room, owner).upTo(2 * MIB);
+  const small = Array.from({ length: 1000 }, () => new Body(room, 0).upTo(FREE_BYTES));
+  t.notOk(small.some(({ waits }) => waits));
+});
+
+t.test('the sum stays within its bounds, and all bodies come to their end one after the other', async (t) => {
+  const room = new BodyRoom(LIMITS);
+  const size = 32 * MIB;
+  const bodies = Array.from({ length: 30 }, (_, index) => new Body(room, index % 3));
+  let highest = 0;
+  let ended = 0;
+  for (let round = 0; round < 100 && ended < bodies.length; round += 1) {
+    for (const body of bodies) if (body.taken < size) body.upTo(size);
+    highest = Math.max(
+      highest,
+      bodies.reduce((sum, body) => sum + (body.taken === Number.POSITIVE_INFINITY ? 0 : body.taken), 0),
+    );
+    const whole = bodies.find((body) => body.taken === size);
+    if (!whole) continue;
+    whole.place.whole();
+    whole.place.leave();
+    whole.taken = Number.POSITIVE_INFINITY;
+    ended += 1;
+  }
+  t.equal(ended, 30, 'no two wait for each other');
+  const bound = CAPACITY + size + bodies.length * (FREE_BYTES + 64 * KIB);
+  t.ok(highest <= bound, `${highest} of ${bound}`);
+  t.ok(highest > size, 'more than one at a time');
+  t.equal(room.taken, 0);
+});
+
+t.test('an owner that takes all it may leaves room for another', async (t) => {
+  const room = new BodyRoom(LIMITS);
+  const greedy = Array.from({ length: 50 }, () => new Body(room, 'greedy').upTo(2 * MIB));
+  t.ok(greedy.filter(({ waits }) => waits).length > 40);
+  const [modest, next] = [new Body(room, 'modest').upTo(2 * MIB), new Body(room, 'next').upTo(MIB)];
+  t.strictSame([modest.waits, next.waits], [false, false]);
+});
+
+t.test('an owner with many large bodies leads in turn with the others', async (t) => {
+  const room = new BodyRoom(LIMITS);
+  const size = 8 * MIB;
+  const greedy = Array.from({ length: 10 }, () => new Body(room, 'greedy').upTo(size));
+  const modest = new Body(room, 'modest').upTo(size);
+  t.strictSame([greedy[0]?.taken, modest.waits], [size, true]);
+  let before = 0;
+  for (const body of greedy) {
+    body.upTo(size).place.leave();
+    if (!modest.waits) break;
+    before += 1;
+  }
+  t.ok(before <= 1, `${before} before it`);
+  t.equal(modest.upTo(size).taken, size);
+});
+
+t.test('a body that came whole lets another lead where there is room for it', async (t) => {
+  const room = new BodyRoom(LIMITS);
+  const first = new Body(room, 1).upTo(4 * MIB);
+  const second = new Body(room, 2).upTo(4 * MIB);
+  t.strictSame([first.waits, second.waits], [false, true]);
+  first.place.whole();
+  t.equal(second.waits, false);
+  t.equal(second.upTo(4 * MIB).taken, 4 * MIB);
+  first.place.leave();
+  second.place.leave();
+  t.equal(room.taken, 0);
+});
+
+t.test('one that leaves gives back what it took, also while it waits, and only once', async (t) => {
+  const room = new BodyRoom(LIMITS);
+  const lead = new Body(room, 1).upTo(4 * MIB);
+  const waiting = new Body(room, 1).upTo(4 * MIB);
+  const last = new Body(room, 1).upTo(4 * MIB);
+  waiting.place.leave();
+  waiting.place.leave();
+  lead.place.leave();
+  t.strictSame([waiting.waits, last.waits], [true, false], 'the one behind it goes on');
+  last.place.leave();
+  t.equal(room.taken, 0);
+});
+
+t.test('a body that keeps others waiting has a time to come, and one that waits, too', async (t) => {
+  const room = new BodyRoom({ ...LIMITS, leadMs: 20, waitMs: 10_000 });
+  const slow = new Body(room, 1).upTo(4 * MIB);
+  const second = new Body(room, 1).upTo(4 * MIB);
+  t.strictSame(await slow.ended.promise, BODY_TIMEOUT);
+  t.strictSame([second.waits, second.denial], [false, undefined]);
+  second.upTo(4 * MIB).place.whole();
+  second.place.leave();
+
+  const hurried = new BodyRoom({ ...LIMITS, leadMs: 10_000, waitMs: 20 });
+  const lead = new Body(hurried, 1).upTo(4 * MIB);
+  const patient = new Body(hurried, 1).upTo(4 * MIB);
+  t.strictSame(await patient.ended.promise, NO_ROOM);
+  t.equal(lead.denial, undefined, 'the one that leads is not told so');
+});
+
+t.test('a body that leads and keeps nobody waiting may take its time', async (t) => {
+  const room = new BodyRoom({ ...LIMITS, leadMs: 5 });
+  const slow = new Body(room, 1).upTo(4 * MIB);
+  for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.equal(slow.denial, undefined);
+  const next = new Body(room, 2).upTo(4 * MIB);
+  t.strictSame(await Promise.race([slow.ended.promise, next.ended.promise]), BODY_TIMEOUT);
+  t.equal(next.waits, false);
+});

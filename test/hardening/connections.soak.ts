@@ -45,23 +45,26 @@ async function open({ gateway }: Arena, index: number): Promise<TLSSocket> {
 
 test('U10: 5 000 clients leave in the middle: upstream hears of each, nothing stays', async (t) => {
   const before = usageOf(arena);
-  const slowest: number[] = [];
+  const took: number[] = [];
   for (let round = 0; round < 5000; round += 50) {
-    await Promise.all(
+    const leavers = await Promise.all(
       Array.from({ length: 50 }, async (_, index) => {
         const socket = await open(arena, index);
         if (index % 2 === 0) socket.write(only('GET', '/collections/slow', KEYS.admin));
         else socket.write(`${head('PUT', '/collections/mine/points', KEYS.admin, ['content-length: 100000'])}\r\n{`);
         if (index % 2 === 0) await once(socket, 'data');
-        socket.destroy();
+        return socket;
       }),
     );
     const began = performance.now();
+    for (const socket of leavers) socket.destroy();
     await until(() => usageOf(arena).upstreamConnections <= before.upstreamConnections + 2, 'upstream is let go');
-    slowest.push(performance.now() - began);
+    took.push(performance.now() - began);
   }
-  t.comment(`U10: upstream let go within ${percentile(slowest, 0.99).toFixed(0)} ms (p99 of 100 rounds of 50)`);
-  t.ok(percentile(slowest, 0.9) < 250, `${Math.round(percentile(slowest, 0.9))} ms for fifty at once`);
+  t.comment(
+    `U10: fifty at once let go within ${percentile(took, 0.5).toFixed(0)} ms (median), ${percentile(took, 1).toFixed(0)} ms (of all 100 rounds)`,
+  );
+  t.ok(percentile(took, 1) < 100, `${Math.round(percentile(took, 1))} ms at most for fifty at once`);
   await settles(t, arena, before, 100);
 });
 

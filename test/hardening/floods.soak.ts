@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { SettingId } from '../../src/http2/frames.ts';
 import type { HeaderField } from '../../src/http2/hpack.ts';
-import { writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
+import { writeData, writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { flood } from '../support/flood.ts';
 import { KEYS } from '../support/gateway.ts';
 import { guesses } from '../support/guesses.ts';
-import { H2Client, naming } from '../support/h2-client.ts';
-import { casesOf, legitimate, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
+import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { CREDENTIALS, casesOf, legitimate, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
 import { legitimateBeside } from '../support/invariants-beside.ts';
 import { grpcFields, restFields } from '../support/invariants-http2.ts';
 
@@ -121,6 +122,49 @@ test('G8: windows of nothing on 100 streams of 50 connections hold little memory
   t.comment(`G8: +${grown} MB, p99 of others ${percentile(ms, 0.99).toFixed(1)} ms`);
   for (const client of clients) client.send(writeSettings([[SettingId.INITIAL_WINDOW_SIZE, 1]]));
   for (const client of clients) client.close();
+  await settles(t, arena, before, 120);
+});
+
+/** Field 99 of a message, with so many bytes. */
+function padding(bytes: number): Buffer {
+  const length: number[] = [];
+  for (let left = bytes; left > 0; left = Math.floor(left / 128)) length.push(left >= 128 ? (left % 128) | 128 : left);
+  return Buffer.concat([Buffer.of(0x9a, 0x06, ...length), Buffer.alloc(bytes)]);
+}
+
+test('G13: 64 gzip bombs at once: all are refused, nobody else waits for 50 ms', async (t) => {
+  // One byte more than may be inflated: upstream, which would inflate it as well, gets none of them.
+  const message = framed(gzipSync(Buffer.concat([naming('mine'), padding(32 << 20)])), 1);
+  const frames: Buffer[] = [];
+  for (let at = 0; at < message.length; at += 16_000) {
+    frames.push(writeData(1, message.subarray(at, at + 16_000), at + 16_000 >= message.length));
+  }
+  const fields: HeaderField[] = [
+    ['api-key', CREDENTIALS.reader],
+    ['grpc-encoding', 'gzip'],
+  ];
+  const before = usageOf(arena);
+  for (let round = 1; round <= 3; round += 1) {
+    const clients = await Promise.all(
+      Array.from({ length: 64 }, () => H2Client.connect(arena.gateway.grpc.port, { ca: arena.gateway.ca })),
+    );
+    const quiet = await legitimateBeside(arena, sleep(1000));
+    const bombs = Promise.all(
+      clients.map(async (client) => {
+        client.send(client.headers(1, COUNT, fields), ...frames);
+        return await client.until((seen) => seen.find(({ headers }) => headers['grpc-status'])?.headers['grpc-status']);
+      }),
+    );
+    const during = await legitimateBeside(arena, bombs);
+    t.strictSame(await bombs, Array(64).fill('8'), 'all refused');
+    t.equal(during.wrong, 0);
+    const longest = percentile(during.ms, 1);
+    t.ok(longest < 50, `round ${round}: ${longest.toFixed(1)} ms`);
+    t.comment(
+      `G13: longest wait ${longest.toFixed(1)} ms, p99 ${percentile(during.ms, 0.99).toFixed(1)} ms; quiet ${percentile(quiet.ms, 1).toFixed(1)} ms`,
+    );
+    for (const client of clients) client.close();
+  }
   await settles(t, arena, before, 120);
 });
 

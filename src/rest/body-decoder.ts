@@ -1,7 +1,7 @@
+import { FairQueue, type Turn } from '../fairness/fair-queue.ts';
 import type { Denial } from '../policy/denial.ts';
 import { INLINE_BYTES, MEDIUM_BYTES } from './body-judge.ts';
 import { decodeBody, isDecodable } from './content-coding.ts';
-import { type Turn, Turns } from './turns.ts';
 
 /** Bodies of medium size that are there in decoded form at the same time, and large ones. */
 const MEDIUM_TURNS = 2;
@@ -28,12 +28,15 @@ export interface DecodeJob {
  * not known before, so each is taken for a small one first, then for one of medium size, then for a large one.
  */
 export class BodyDecoder {
-  readonly #steps: readonly { readonly maxBytes: number; readonly turns?: Turns }[];
+  readonly #steps: readonly { readonly maxBytes: number; readonly turns?: FairQueue }[];
 
   /** @param maxBytes of one body, before and after decoding */
   constructor(maxBytes: number) {
-    const smaller = [{ maxBytes: INLINE_BYTES }, { maxBytes: MEDIUM_BYTES, turns: new Turns(MEDIUM_TURNS) }];
-    this.#steps = [...smaller.filter((step) => step.maxBytes < maxBytes), { maxBytes, turns: new Turns(LARGE_TURNS) }];
+    const smaller = [{ maxBytes: INLINE_BYTES }, { maxBytes: MEDIUM_BYTES, turns: new FairQueue(MEDIUM_TURNS) }];
+    this.#steps = [
+      ...smaller.filter((step) => step.maxBytes < maxBytes),
+      { maxBytes, turns: new FairQueue(LARGE_TURNS) },
+    ];
   }
 
   decode(job: DecodeJob): void {

@@ -1,7 +1,7 @@
+import { FairQueue, type Turn } from '../fairness/fair-queue.ts';
 import type { Denial } from '../policy/denial.ts';
 import { WIDE_BYTES } from './body-bytes.ts';
 import { BODY_TIMEOUT, NO_ROOM } from './body-denials.ts';
-import { type Turn, Turns } from './turns.ts';
 
 /** So much of every body is outside of the sum: small bodies never wait. */
 export const FREE_BYTES = 131_072;
@@ -44,7 +44,7 @@ interface Owner {
 export class BodyRoom {
   readonly #options: BodyRoomOptions;
   readonly #owners = new Map<unknown, Owner>();
-  readonly #leads = new Turns(1);
+  readonly #leads = new FairQueue(1);
   #taken = 0;
 
   constructor(options: BodyRoomOptions) {
@@ -97,7 +97,7 @@ export class BodyRoom {
 
 interface Sum {
   readonly options: BodyRoomOptions;
-  readonly leads: Turns;
+  readonly leads: FairQueue;
   readonly take: (bytes: number) => boolean;
   readonly give: (bytes: number) => void;
   readonly left: () => void;

@@ -1,3 +1,4 @@
+import type { Turn } from '../fairness/fair-queue.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { freeMemory } from './body-bytes.ts';
 import { INLINE_BYTES } from './body-judge.ts';
@@ -6,7 +7,6 @@ import { HeldBody } from './held-body.ts';
 import type { LaneContext } from './lane-options.ts';
 import { readBody } from './read-body.ts';
 import { headerValues, type RestExchange, whenEnded } from './rest-exchange.ts';
-import type { Turn } from './turns.ts';
 
 /**
  * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to

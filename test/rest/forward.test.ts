@@ -209,8 +209,9 @@ t.test('faults of upstream are answered in its envelope, and nothing is sent twi
     upstream.close();
   }
   const gone = await rawUpstream(() => undefined);
-  gone.close();
+  // Its port is taken until the gateway has one of its own.
   const gateway = await startGateway(gone.port);
+  gone.close();
   const { text } = await exchangeRaw(gateway.port, `${GET}connection: close\r\n\r\n`);
   t.strictSame(
     [readAnswer(text).status, readAnswer(text).body],

@@ -10,7 +10,7 @@ export interface Turn {
  * Turns at something of which there is little. Whoever waits is served in order, but one owner after the other: an owner
  * with many requests has the next of them behind one of every other owner's.
  */
-export class Turns {
+export class FairQueue {
   #free: number;
   /** Owners that wait, the one whose turn is next first. */
   readonly #waiting = new Map<unknown, Set<Place>>();

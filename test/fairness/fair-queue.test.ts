@@ -1,8 +1,8 @@
 import t from 'tap';
-import { Turns } from '../../src/rest/turns.ts';
+import { FairQueue } from '../../src/fairness/fair-queue.ts';
 
 t.test('as many run at once as there are turns, the others in order', async (t) => {
-  const turns = new Turns(2);
+  const turns = new FairQueue(2);
   const began: string[] = [];
   const take = (name: string) => turns.take('one owner', () => began.push(name));
   const [a, b] = [take('a'), take('b')];
@@ -18,7 +18,7 @@ t.test('as many run at once as there are turns, the others in order', async (t) 
 });
 
 t.test('owners take turns, however many requests one of them has', async (t) => {
-  const turns = new Turns(1);
+  const turns = new FairQueue(1);
   const began: string[] = [];
   let running = turns.take('greedy', () => began.push('greedy 0'));
   const places = [1, 2, 3].map((index) => turns.take('greedy', () => began.push(`greedy ${index}`)));
@@ -33,7 +33,7 @@ t.test('owners take turns, however many requests one of them has', async (t) => 
 });
 
 t.test('who leaves the queue is not called, and keeps nobody waiting', async (t) => {
-  const turns = new Turns(1);
+  const turns = new FairQueue(1);
   const began: string[] = [];
   const first = turns.take(1, () => began.push('first'));
   turns.take(2, () => began.push('left')).end();

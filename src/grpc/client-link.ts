@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ClientFault } from '../connections.ts';
 import { Cost, type Turns } from '../fairness/turns.ts';
-import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget } from '../http2/budget.ts';
+import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget, SLOW_MS } from '../http2/budget.ts';
 import { FrameReader } from '../http2/frame-reader.ts';
 import {
   checkFrame,
@@ -102,6 +102,8 @@ export class ClientLink {
   readonly #turns: Turns;
   /** Bytes that wait for this connection's turn. */
   #unread: Buffer[] = [];
+  /** It is not to be read for a while. */
+  #slowed = false;
 
   constructor(
     socket: Socket,
@@ -213,7 +215,7 @@ export class ClientLink {
       }
     }
     // INVARIANT: bytes are read in the order they came.
-    if (this.#unread.length > 0 || this.#turns.crowded) this.#postpone(chunk);
+    if (this.#unread.length > 0 || this.#slowed || this.#turns.crowded) this.#postpone(chunk);
     else this.#readBurst(chunk);
   }
 
@@ -222,7 +224,10 @@ export class ClientLink {
     this.#unread.push(chunk);
     if (this.#unread.length > 1) return;
     this.socket.pause();
-    this.#turns.wait(this.#goOn);
+    // Who gives up so much can wait for what it sends next.
+    if (this.#slowed) setTimeout(this.#goOn, SLOW_MS);
+    else this.#turns.wait(this.#goOn);
+    this.#slowed = false;
   }
 
   readonly #goOn = (): void => {
@@ -393,7 +398,11 @@ export class ClientLink {
   }
 
   #spend(cost: number): void {
-    if (!this.#budget.take(cost, this.#clock())) {
+    const spent = this.#budget.take(cost, this.#clock());
+    if (spent === 'slow') {
+      this.#slowed = true;
+      this.#reader.stop();
+    } else if (spent === 'flood') {
       this.#events.clientFlooded();
       // What is still on its way is not even decrypted.
       this.socket.pause();

@@ -3,6 +3,11 @@ import type { Suspects } from '../fairness/suspects.ts';
 /** Frames that cost more than they carry: how many at once, and how many a second after that. */
 export const BUDGET_BURST = 2000;
 export const BUDGET_PER_SECOND = 500;
+/** So much is nothing to remark on; past it the connection is slowed down, each time it has spent that much more. */
+const UNREMARKED = 400;
+const SLICE = 200;
+/** Milliseconds for which a connection that is slowed down is not read. */
+export const SLOW_MS = 10;
 /** What a reset costs; one of a call that is young and not answered; and how many times that of a suspect. */
 const RESET_COST = 2;
 const EARLY_RESET_COST = 4;
@@ -12,6 +17,9 @@ const SUSPECT_FACTOR = 10;
 /** A call this young (ms) is given up early. */
 const EARLY_MS = 1000;
 
+/** `slow`: read no more of the peer for `SLOW_MS`; `flood`: end the connection. */
+export type Spent = 'fine' | 'slow' | 'flood';
+
 /**
  * How many frames that cost us more than their sender one connection may send: PING, SETTINGS, RST_STREAM, PRIORITY,
  * CONTINUATION, empty DATA. A leaky bucket; ordinary clients stay far below it.
@@ -20,6 +28,7 @@ export class FrameBudget {
   readonly #burst: number;
   readonly #perSecond: number;
   #left: number;
+  #slice = SLICE;
   #at: number;
 
   constructor(burst: number, perSecond: number, now: number) {
@@ -29,13 +38,16 @@ export class FrameBudget {
     this.#at = now;
   }
 
-  /** Takes `cost` at time `now` (ms). False: the peer is flooding. */
-  take(cost: number, now: number): boolean {
+  /** Takes `cost` at time `now` (ms). */
+  take(cost: number, now: number): Spent {
     this.#left -= cost;
-    if (this.#left >= 0) return true;
+    this.#slice -= cost;
+    if (this.#left >= 0 && this.#slice > 0) return 'fine';
     this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;
-    return this.#left >= 0;
+    this.#slice = SLICE;
+    if (this.#left < 0) return 'flood';
+    return this.#left < this.#burst - UNREMARKED ? 'slow' : 'fine';
   }
 }
 
@@ -66,11 +78,11 @@ export class ResetBudget {
     this.#now = now;
   }
 
-  /** One more reset. False: it is one too many, and the address is a suspect from now on. */
-  take(): boolean {
+  /** One more reset. Of one too many the address is a suspect from now on. */
+  take(): Spent {
     const cost = BLIND_RESET_COST * (this.#suspects.has(this.#address) ? SUSPECT_FACTOR : 1);
-    if (this.#budget.take(cost, this.#now())) return true;
-    this.#suspects.report(this.#address);
-    return false;
+    const spent = this.#budget.take(cost, this.#now());
+    if (spent === 'flood') this.#suspects.report(this.#address);
+    return spent;
   }
 }

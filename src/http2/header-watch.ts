@@ -31,6 +31,7 @@ export class HeaderWatch {
   #lost = false;
   readonly #resets: ResetBudget | undefined;
   #flooded = false;
+  #slowed = false;
   #blocks = 0;
 
   /** @param resets what is left for resets of the client; when it is used up, `flooded` says so */
@@ -43,6 +44,13 @@ export class HeaderWatch {
   /** The client has reset more streams than it may: its bytes are to go no further. */
   get flooded(): boolean {
     return this.#flooded;
+  }
+
+  /** Has the client reset so many streams that it is to be slowed down? True once for each time. */
+  takeSlowed(): boolean {
+    const slowed = this.#slowed;
+    this.#slowed = false;
+    return slowed;
   }
 
   /** Header blocks so far. */
@@ -69,7 +77,11 @@ export class HeaderWatch {
 
   readonly #onFrame = (frame: Frame): void => {
     if (this.#flooded) return;
-    if (frame.type === FrameType.RST_STREAM && this.#resets?.take() === false) this.#flooded = true;
+    if (frame.type === FrameType.RST_STREAM) {
+      const spent = this.#resets?.take();
+      if (spent === 'flood') this.#flooded = true;
+      if (spent === 'slow') this.#slowed = true;
+    }
     if (frame.type === FrameType.HEADERS) this.#collect(frame, headerFragmentOf(frame));
     else if (frame.type === FrameType.CONTINUATION) this.#collect(frame, frame.payload);
   };

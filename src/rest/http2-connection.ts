@@ -2,6 +2,7 @@ import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Cost, type Turns } from '../fairness/turns.ts';
+import { SLOW_MS } from '../http2/budget.ts';
 
 /**
  * Reads the client's half of one HTTP/2 connection before `node:http2` does. It is there because `node:http2` leaves a
@@ -17,6 +18,8 @@ export interface Http2Watch {
   readonly blocks: number;
   /** What has been pushed holds a flood: the connection is to end. */
   readonly flooded: boolean;
+  /** Is the connection not to be read for a while? True once for each time. */
+  readonly takeSlowed: () => boolean;
   /** Had a header block of this stream a field that may not be? True once, then forgotten. */
   readonly takeMalformed: (streamId: number) => boolean;
 }
@@ -105,10 +108,21 @@ export class WatchedConnection extends Duplex {
     this.#turns.wait(this.#goOn);
   }
 
+  /** The client gives up so much that what it sends next can wait. */
+  #waitLonger(): void {
+    this.#waiting = true;
+    this.#socket.pause();
+    setTimeout(this.#goOn, SLOW_MS);
+  }
+
   readonly #goOn = (): void => {
     const waited = this.#waiting;
     this.#waiting = false;
     while (!this.destroyed && (this.#unread.length > 0 || this.#looked.length > 0)) {
+      if (this.#watch.takeSlowed()) {
+        this.#waitLonger();
+        break;
+      }
       const cost = this.#unread.length > 0 ? this.#look() : this.#handOn();
       if (this.#turns.spend(cost)) continue;
       if (this.#unread.length > 0 || this.#looked.length > 0) this.#wait();

@@ -1,0 +1,61 @@
+import t from 'tap';
+import { Suspects } from '../../src/fairness/suspects.ts';
+import { FrameBudget, ResetBudget, resetCost, type Spent } from '../../src/http2/budget.ts';
+
+/** What so many frames of a cost, at one moment, come to: how many of each in a row. */
+function spend(
+  budget: Pick<FrameBudget, 'take'>,
+  cost: number,
+  frames: number,
+  now = 0,
+): readonly (readonly unknown[])[] {
+  const runs: [Spent, number][] = [];
+  for (let frame = 0; frame < frames; frame += 1) {
+    const spent = budget.take(cost, now);
+    const last = runs.at(-1);
+    if (last?.[0] === spent) last[1] += 1;
+    else runs.push([spent, 1]);
+  }
+  return runs;
+}
+
+t.test('a connection is slowed down long before it is ended, and left alone before that', async (t) => {
+  const budget = new FrameBudget(2000, 500, 0);
+  t.same(spend(budget, 4, 149), [['fine', 149]], 'what clients do that give up what they asked for');
+  const rest = spend(budget, 4, 400);
+  t.same(rest.slice(0, 5), [
+    ['slow', 1],
+    ['fine', 49],
+    ['slow', 1],
+    ['fine', 49],
+    ['slow', 1],
+  ]);
+  t.equal(rest.at(-1)?.[0], 'flood');
+  t.equal(rest.flat().filter((what) => what === 'slow').length, 8);
+});
+
+t.test('what is spent slowly is never remarked on', async (t) => {
+  const budget = new FrameBudget(2000, 500, 0);
+  for (let second = 1; second < 100; second += 1) t.same(spend(budget, 4, 100, second * 1000), [['fine', 100]]);
+});
+
+t.test('resets that may hit anything: 200 at once, 50 a second, and the address is remembered', async (t) => {
+  const suspects = new Suspects(10_000, () => 0);
+  const clock = { now: 0 };
+  const budget = new ResetBudget(suspects, '10.0.0.2', () => clock.now);
+  let taken = 0;
+  while (budget.take() !== 'flood') taken += 1;
+  t.equal(taken, 200);
+  t.ok(suspects.has('10.0.0.2'));
+  clock.now = 60_000;
+  t.equal(budget.take(), 'fine', 'as if a minute were 10 seconds: a suspect pays ten times as much');
+});
+
+t.test('a call that is young and unanswered is dearer to give up, much dearer for a suspect', async (t) => {
+  const call = { headersSent: false, begunAt: 0 };
+  t.equal(resetCost(call, false, 999), 4);
+  t.equal(resetCost(call, false, 1000), 2);
+  t.equal(resetCost({ ...call, headersSent: true }, false, 1), 2);
+  t.equal(resetCost(undefined, false, 1), 2);
+  t.equal(resetCost(call, true, 1), 40);
+});

@@ -43,10 +43,12 @@ export class FrameBudget {
     this.#left -= cost;
     this.#slice -= cost;
     if (this.#left >= 0 && this.#slice > 0) return 'fine';
+    // INVARIANT: the time for which it was slowed down does not keep a flood alive.
+    const needed = this.#left < 0 ? SLICE : 0;
     this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;
     this.#slice = SLICE;
-    if (this.#left < 0) return 'flood';
+    if (this.#left < needed) return 'flood';
     return this.#left < this.#burst - UNREMARKED ? 'slow' : 'fine';
   }
 }

@@ -34,6 +34,17 @@ t.test('a connection is slowed down long before it is ended, and left alone befo
   t.equal(rest.flat().filter((what) => what === 'slow').length, 8);
 });
 
+t.test('a flood that is slowed down is ended all the same', async (t) => {
+  const budget = new FrameBudget(2000, 500, 0);
+  let now = 0;
+  let taken = 0;
+  for (let spent: Spent = 'fine'; spent !== 'flood' && taken < 10_000; taken += 1) {
+    spent = budget.take(1, now);
+    if (spent === 'slow') now += 10;
+  }
+  t.ok(taken < 2300, `after ${taken}`);
+});
+
 t.test('what is spent slowly is never remarked on', async (t) => {
   const budget = new FrameBudget(2000, 500, 0);
   for (let second = 1; second < 100; second += 1) t.same(spend(budget, 4, 100, second * 1000), [['fine', 100]]);

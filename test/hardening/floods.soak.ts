@@ -71,6 +71,7 @@ const [GATEWAY_CORE, FLOOD_CORE] = [0, 1];
 
 test('G5: rapid reset with a reconnect loop: upstream calls bounded, p99 of others < 3 x quiet', async (t) => {
   execFileSync('taskset', ['-acp', String(GATEWAY_CORE), String(arena.gateway.child.pid)]);
+  execFileSync('taskset', ['-acp', String(FLOOD_CORE), String(process.pid)]);
   const before = usageOf(arena);
   const quiet = percentile((await legitimateBeside(arena, sleep(5000))).ms, 0.99);
   for (const protocol of ['grpc', 'rest'] as const) {

@@ -1,3 +1,4 @@
+import type { Turn } from './fairness/abandoned.ts';
 import type { Guesses } from './fairness/guesses.ts';
 import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
@@ -63,6 +64,8 @@ export interface Exchange {
   shadowed: Shadowed | undefined;
   /** Why it had to wait before it was settled; `undefined` = it had not. */
   slowed: Slowed | undefined;
+  /** Of the caller, where it had to be asked for one. */
+  turn: Turn | undefined;
   /** Set by whoever needs it first, see `requestIdOf`. */
   requestId: string | undefined;
   /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
@@ -81,6 +84,7 @@ export function unbegun(): Pick<
   | 'references'
   | 'shadowed'
   | 'slowed'
+  | 'turn'
   | 'requestId'
   | 'trace'
   | 'startedAt'
@@ -93,6 +97,7 @@ export function unbegun(): Pick<
     references: undefined,
     shadowed: undefined,
     slowed: undefined,
+    turn: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,
@@ -122,6 +127,14 @@ export interface Outcome {
   readonly sent: number;
 }
 
+/** May a caller begin another call now? */
+export interface Pace {
+  /** If so, `wait` follows. */
+  readonly mustWait: (exchange: Exchange) => boolean;
+  /** Calls `goOn` when it is time; never, if the client leaves before. */
+  readonly wait: (exchange: Exchange, goOn: () => void) => void;
+}
+
 /** What the composition root hands to the lanes. */
 export interface ExchangeParts {
   /** Steps 2 and 3. Synchronous once a token is known; never rejects for a bad credential, that is a `Denial`. */
@@ -136,8 +149,8 @@ export interface ExchangeParts {
    * looked at. A `Denial` refuses it; a promise lets it wait.
    */
   readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
-  /** May this caller begin another call now? `undefined` = yes, otherwise once the promise is kept. */
-  readonly pace: (exchange: Exchange) => Promise<void> | undefined;
+  /** Lets callers that gave up too many calls wait until it is their turn. */
+  readonly pace: Pace;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Step 8. Called once for every exchange that got as far as `begin`. Must not throw. */
@@ -228,13 +241,18 @@ function identified<X extends Exchange>(
     return;
   }
   exchange.principal = identity;
-  const turn = parts.pace(exchange);
-  if (!turn) {
+  if (!parts.pace.mustWait(exchange)) {
     judge(parts, protocol, exchange, identity);
     return;
   }
   exchange.slowed = 'abandoned';
-  whenKnown(parts, protocol, exchange, turn, () => judge(parts, protocol, exchange, identity));
+  parts.pace.wait(exchange, () => {
+    try {
+      judge(parts, protocol, exchange, identity);
+    } catch (error) {
+      failClosed(parts, protocol, exchange, error);
+    }
+  });
 }
 
 /** Whoever presents one wrong credential after the other is answered later and later. */

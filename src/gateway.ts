@@ -345,7 +345,10 @@ function createParts(
     authenticate,
     policy,
     admit,
-    pace: abandoned.pace,
+    pace: {
+      mustWait: (exchange) => abandoned.mustWait(exchange),
+      wait: (exchange, goOn) => abandoned.wait(exchange, goOn),
+    },
     now: () => performance.now(),
     record: (exchange, outcome) => {
       // Of answers on gRPC that nobody asks about no status is read.

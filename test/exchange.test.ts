@@ -16,6 +16,7 @@ import {
 import { NO_TARGET, type Operation, type Target } from '../src/policy/operation.ts';
 import { PLAIN_POLICY, type PolicyMode } from '../src/policy/rules.ts';
 import { policyOf, type RuleSettings } from '../src/policy/settings.ts';
+import { PLAIN_PARTS } from './support/exchange-parts.ts';
 
 /** The way of a request with a protocol that has no socket: what is done with it, step by step. */
 
@@ -99,7 +100,7 @@ function run(
     authenticate: principals(rules),
     policy: { current: { ...PLAIN_POLICY, mode } },
     admit: () => undefined,
-    pace: () => undefined,
+    pace: PLAIN_PARTS.pace,
     now: () => 5,
     record: () => undefined,
     fault: (error) => faults.push(error),
@@ -353,28 +354,31 @@ t.test('times are taken and the end is recorded once', async (test) => {
 });
 
 t.test('a caller that has to wait for its turn is judged when it has it, by the policy of then', async (t) => {
-  const turn = Promise.withResolvers<void>();
   const asked: (string | undefined)[] = [];
-  const pace: ExchangeParts['pace'] = ({ principal }) => {
-    asked.push(principal?.keyId);
-    return turn.promise;
+  const waiting: (() => void)[] = [];
+  const pace: ExchangeParts['pace'] = {
+    mustWait: ({ principal }) => asked.push(principal?.keyId) > 0,
+    wait: (_, goOn) => waiting.push(goOn),
   };
   const given = { operation: READ, target: SECRET, key: 'admin', rules: [narrow], parts: { pace } };
-  const waiting = run(given);
-  t.same(waiting.steps, [], 'nothing yet');
+  const { steps } = run(given);
+  t.same(steps, [], 'nothing yet');
   t.same(asked, ['api_key'], 'asked once, of a known caller');
   t.same(run({ ...given, key: 'wrong' }).steps, ['reject 401'], 'who is refused anyway does not wait');
   t.same(run({ ...given, operation: OPEN }).steps, ['forward'], 'nor who asks for what is open');
-  turn.resolve();
-  await turn.promise;
-  t.same(waiting.steps, ['reject 403'], 'then like everybody');
+  for (const goOn of waiting) goOn();
+  t.same(steps, ['reject 403'], 'then like everybody');
 });
 
 t.test('a turn that cannot be had is a fault, and denies', async (t) => {
   faults.length = 0;
-  const pace = () => Promise.reject(new Error('none'));
+  const pace: ExchangeParts['pace'] = {
+    mustWait: () => {
+      throw new Error('none');
+    },
+    wait: () => undefined,
+  };
   const { steps } = run({ operation: READ, target: BOOKS, key: 'admin', parts: { pace } });
-  await new Promise(setImmediate);
   t.same(steps, ['reject 500']);
   t.equal(faults.length, 1);
   faults.length = 0;

@@ -11,6 +11,14 @@ const YOUNG_MS = 1000;
 const REMEMBERED = 10_000;
 /** Milliseconds between looks at those who wait. */
 const LOOK_MS = 20;
+/** Those that have left the queue are cleared away when they are more than those who wait, and this. */
+const ROOM = 64;
+
+/** What a call on credit is: waiting for it while `goOn` is there, upstream when it is not. */
+export interface Turn {
+  readonly client: Client;
+  goOn: (() => void) | undefined;
+}
 
 /** What has to be known of a request and its answer. */
 export interface Call {
@@ -18,14 +26,18 @@ export interface Call {
   readonly principal: Principal | undefined;
   /** Monotonic milliseconds; 0 = never sent upstream. */
   readonly forwardedAt: number;
+  /** Set here, where the call is on credit. */
+  turn: Turn | undefined;
 }
 
+/** One caller. */
 interface Client {
   /** What is left, as of `at`. */
   credit: number;
   at: number;
-  /** Calls that wait, in turn, and what lets each go on. */
-  readonly waiting: Map<Call, () => void>;
+  /** In turn; those that have left stay until they are cleared away. */
+  queue: Turn[];
+  waiting: number;
 }
 
 /**
@@ -43,8 +55,6 @@ export class Abandoned {
   #named = 0;
   /** Those without credit, until they have all of it again. Nobody is looked up while there are none. */
   readonly #debtors = new Map<string, Client>();
-  /** Calls that went upstream on credit, or wait for it. */
-  readonly #onCredit = new WeakSet<Call>();
   #timer: NodeJS.Timeout | undefined;
 
   /** @param now monotonic milliseconds, the clock of `forwardedAt` */
@@ -52,46 +62,45 @@ export class Abandoned {
     this.#now = now;
   }
 
-  /** May the call go on? `undefined` = now, otherwise when there is credit for it; never, if its client leaves before. */
-  readonly pace = (call: Call): Promise<void> | undefined => {
-    if (this.#debtors.size === 0 || !call.principal) return undefined;
-    const debtor = this.#debtors.get(this.#nameOf(call, call.principal));
-    if (!debtor) return undefined;
-    this.#refill(debtor);
-    this.#onCredit.add(call);
-    if (debtor.waiting.size === 0 && debtor.credit >= 1) {
-      debtor.credit -= 1;
-      return undefined;
-    }
-    return new Promise((resolve) => debtor.waiting.set(call, resolve));
-  };
+  /** Has the call to wait? If so, `wait` is to follow. */
+  mustWait(call: Call): boolean {
+    if (this.#debtors.size === 0 || !call.principal) return false;
+    const client = this.#debtors.get(this.#nameOf(call, call.principal));
+    if (!client) return false;
+    this.#refill(client);
+    call.turn = { client, goOn: undefined };
+    if (client.waiting > 0 || client.credit < 1) return true;
+    client.credit -= 1;
+    return false;
+  }
+
+  /** Calls `goOn` when it is the call's turn; never, if its client leaves before. Must not throw. */
+  wait({ turn }: Call, goOn: () => void): void {
+    if (!turn) throw new TypeError('a call waits that need not');
+    turn.goOn = goOn;
+    turn.client.queue.push(turn);
+    turn.client.waiting += 1;
+  }
 
   /** The call is over. @param answered somebody has said something to it */
-  readonly ended = (call: Call, answered: boolean): void => {
-    if (!call.principal) return;
-    if (this.#debtors.size > 0 && this.#onCredit.delete(call)) {
-      this.#settle(call, call.principal, answered);
+  ended(call: Call, answered: boolean): void {
+    const { turn, principal, forwardedAt } = call;
+    if (turn) {
+      settle(turn, answered || forwardedAt === 0);
       return;
     }
-    const given = call.forwardedAt !== 0 && !answered && this.#now() - call.forwardedAt < YOUNG_MS;
-    if (given) this.#charge(this.#nameOf(call, call.principal));
-  };
+    if (answered || forwardedAt === 0 || !principal || this.#now() - forwardedAt >= YOUNG_MS) return;
+    this.#charge(this.#nameOf(call, principal));
+  }
 
   #charge(name: string): void {
-    const client = this.#clients.get(name) ?? { credit: BURST, at: this.#now(), waiting: new Map() };
+    const client = this.#clients.get(name) ?? { credit: BURST, at: this.#now(), queue: [], waiting: 0 };
     this.#clients.set(name, client);
     this.#refill(client);
     client.credit = Math.max(0, client.credit - 1);
     if (client.credit >= 1) return;
     this.#debtors.set(name, client);
-    this.#timer ??= setInterval(this.#look, LOOK_MS).unref();
-  }
-
-  /** A call on credit is over: what upstream was not bothered with for nothing is given back. */
-  #settle(call: Call, principal: Principal, answered: boolean): void {
-    const debtor = this.#debtors.get(this.#nameOf(call, principal));
-    if (!debtor || debtor.waiting.delete(call)) return;
-    if (answered || call.forwardedAt === 0) debtor.credit = Math.min(BURST, debtor.credit + 1);
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   #refill(client: Client): void {
@@ -100,21 +109,16 @@ export class Abandoned {
     client.at = now;
   }
 
-  readonly #look = (): void => {
-    for (const [name, debtor] of this.#debtors) {
-      this.#refill(debtor);
-      for (const [call, goOn] of debtor.waiting) {
-        if (debtor.credit < 1) break;
-        debtor.credit -= 1;
-        debtor.waiting.delete(call);
-        goOn();
-      }
-      if (debtor.credit >= BURST) this.#debtors.delete(name);
+  #look(): void {
+    for (const [name, client] of this.#debtors) {
+      this.#refill(client);
+      begin(client);
+      if (client.credit >= BURST) this.#debtors.delete(name);
     }
     if (this.#debtors.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-  };
+  }
 
   #nameOf({ remote }: Call, principal: Principal): string {
     let number = this.#names.get(principal);
@@ -125,4 +129,31 @@ export class Abandoned {
     }
     return `${number} ${clientNetworkOf(remote)}`;
   }
+}
+
+/** A call on credit is over: what upstream was not bothered with for nothing is given back. */
+function settle(turn: Turn, bringsBack: boolean): void {
+  const { client } = turn;
+  if (!turn.goOn) {
+    if (bringsBack) client.credit = Math.min(BURST, client.credit + 1);
+    return;
+  }
+  turn.goOn = undefined;
+  client.waiting -= 1;
+  if (client.queue.length > 2 * client.waiting + ROOM) client.queue = client.queue.filter(({ goOn }) => goOn);
+}
+
+/** Lets those go on for whom there is credit. */
+function begin(client: Client): void {
+  let next = 0;
+  for (; next < client.queue.length && client.credit >= 1; next += 1) {
+    const turn = client.queue[next];
+    const goOn = turn?.goOn;
+    if (!turn || !goOn) continue;
+    turn.goOn = undefined;
+    client.waiting -= 1;
+    client.credit -= 1;
+    goOn();
+  }
+  client.queue.splice(0, next);
 }

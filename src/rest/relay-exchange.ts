@@ -56,6 +56,7 @@ export function newRelayExchange(
     references: undefined,
     shadowed: undefined,
     slowed: undefined,
+    turn: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,

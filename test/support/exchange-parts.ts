@@ -5,6 +5,6 @@ import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 export const PLAIN_PARTS: Pick<ExchangeParts, 'policy' | 'admit' | 'pace' | 'now'> = {
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
-  pace: () => undefined,
+  pace: { mustWait: () => false, wait: () => undefined },
   now: () => performance.now(),
 };

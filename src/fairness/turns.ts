@@ -12,7 +12,7 @@ export const Cost = {
   /** The header block of a request is looked at beside `node:http2`. */
   HEADER_BLOCK: 1,
   /** `node:http2` gets a request. */
-  HTTP2_REQUEST: 32,
+  HTTP2_REQUEST: 64,
   /** A TLS handshake begins. */
   HANDSHAKE: 80,
 } as const;

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { cellOf, notesOn } from '../bench/figures.ts';
 import { queryBody, upsertBody, upsertPoints } from '../bench/load/messages.ts';
+import { largeMessages, largeTexts, queryPoints } from '../bench/load/nested.ts';
 import { chosenRows, readOptions } from '../bench/options.ts';
 import type { RowPlan, RowResult, Sample } from '../bench/plan.ts';
 import { createProgress } from '../bench/progress.ts';
@@ -66,6 +67,14 @@ t.test('bodies and messages have the size they are measured at', async (t) => {
   t.equal(upsertBody(1_048_576).length, 1_048_576);
   t.equal(JSON.parse(upsertBody(65_536).toString()).points[0].vector.length, 128);
   t.equal(queryBody().length, 1024);
+  t.ok(queryPoints().length <= 1024 && queryPoints().length > 1020, 'less than one number short');
+  for (const [name, text] of Object.entries(largeTexts())) {
+    t.ok(text.length > 4_190_000 && text.length <= 4_194_320, name);
+    t.doesNotThrow(() => JSON.parse(text.toString()), name);
+  }
+  for (const [name, { message }] of Object.entries(largeMessages())) {
+    t.ok(message.length > 4_190_000 && message.length <= 4_194_320, name);
+  }
   const message = upsertPoints(1);
   t.ok(message.length <= 1_048_576 && message.length > 1_048_576 - 1024, 'less than one point short');
 });

@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { ClientEvents, Clients, Slot } from '../bench/load/clients.ts';
-import { closedLoop, lockstep, sendOnEach } from '../bench/load/load.ts';
+import { closedLoop, inWaves, lockstep, sendOnEach } from '../bench/load/load.ts';
 import { runPaced } from '../bench/load/paced.ts';
 import { AnswerReader } from '../bench/load/rest-clients.ts';
 
@@ -65,6 +65,26 @@ t.test('two loads in step send again only when all answers of both are in', asyn
     ],
   );
   t.strictSame([loadA.completed, loadB.completed], [2, 2]);
+});
+
+t.test('waves begin again when all answers are in, until told to end, and reject on a wrong answer', async (t) => {
+  const clients = new HandClients(2);
+  const asked: number[] = [];
+  const answers = inWaves(clients, (waves) => {
+    asked.push(waves);
+    return waves < 2;
+  });
+  for (const slot of [1, 0, 0]) clients.answer(slot);
+  t.strictSame(clients.sent, [0, 1, 0, 1]);
+  clients.answer(1);
+  t.equal(await answers, 4);
+  t.strictSame(asked, [1, 2]);
+  const wrong = inWaves(clients, () => true);
+  clients.answer(0, 'answer 500');
+  await t.rejects(wrong, { message: 'answer 500' });
+  const lost = inWaves(clients, () => true);
+  clients.events.lost('a connection was closed');
+  await t.rejects(lost, { message: 'a connection was closed' });
 });
 
 t.test('one request on each slot resolves when all are answered, and rejects on a wrong one', async (t) => {

@@ -9,6 +9,7 @@ import { costRows } from './rows/cost-rows.ts';
 import { growthRows } from './rows/growth-rows.ts';
 import { latencyRows } from './rows/latency-rows.ts';
 import { memoryRows } from './rows/memory-rows.ts';
+import { nestingRows } from './rows/nesting-rows.ts';
 import { runRows } from './run.ts';
 import { inScratchFolder, say } from './scratch.ts';
 import { prepareStage } from './stage.ts';
@@ -33,6 +34,7 @@ async function bench(options: Options, folder: string): Promise<void> {
     ...costRows(stage, contestants, window),
     ...latencyRows(stage, contestants, window),
     ...growthRows(stage, window, nodeFlags, options.tokens),
+    ...nestingRows(stage, nodeFlags),
     ...memoryRows(stage, options.idleConnections),
   ];
   const results = await runRows(chosenRows(all, options.rows), rounds, say);

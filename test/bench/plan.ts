@@ -3,12 +3,13 @@
  */
 
 /** Rows of one kind stand in one table. */
-export type Family = 'cost' | 'latency' | 'growth' | 'memory';
+export type Family = 'cost' | 'latency' | 'growth' | 'nesting' | 'memory';
 
 /** The names of all kinds, in the order of the tables. */
-export const FAMILIES: readonly Family[] = ['cost', 'latency', 'growth', 'memory'];
+export const FAMILIES: readonly Family[] = ['cost', 'latency', 'growth', 'nesting', 'memory'];
 
-/** What is told of a row. A figure is `cpu` (microseconds per request), `p50`, `p99` (milliseconds) or `bytes`. */
+/** What is told of a row. A figure is `cpu` (microseconds per request), `p50`, `p99` (milliseconds),
+ * `bytes`, or `rate` (bytes per second). */
 export type RowHead = {
   readonly id: string;
   readonly family: Family;
@@ -20,7 +21,7 @@ export type RowHead = {
   readonly base: string | null;
 };
 
-export type FigureName = 'cpu' | 'p50' | 'p99' | 'bytes';
+export type FigureName = 'cpu' | 'p50' | 'p99' | 'bytes' | 'rate';
 
 /** One column measured once. A figure that is missing counts as an error. */
 export type Sample = {

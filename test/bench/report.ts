@@ -11,6 +11,7 @@ export const UNITS: Readonly<Record<FigureName, Texts>> = {
   p50: { unit: 'ms', digits: 2, divisor: 1 },
   p99: { unit: 'ms', digits: 2, divisor: 1 },
   bytes: { unit: 'KiB', digits: 1, divisor: 1024 },
+  rate: { unit: 'MB/s', digits: 0, divisor: 1e6 },
 };
 
 /** `41 (30-50)`: median, smallest and largest, divided by `by`. Small microseconds get a decimal. */
@@ -74,12 +75,28 @@ function ownColumns(rows: readonly RowResult[], head: string, text: (row: RowRes
   return markdownTable([[head, ...Array<string>(width).fill('')], ...lines]);
 }
 
-function growthTable(rows: readonly RowResult[]): string {
+function growthLines(rows: readonly RowResult[]): string {
   const text = (row: RowResult, column: ColumnResult): string => {
     const cell = cellOf(row, column, 'cpu');
     return column.id === row.base ? `${figureText(cell, 'cpu')} us` : ratioOrDash(cell);
   };
-  return `CPU per request of this gateway, and times the first column in the same round:\n\n${ownColumns(rows, 'with', text)}`;
+  return ownColumns(rows, 'with', text);
+}
+
+function growthTable(rows: readonly RowResult[]): string {
+  return `CPU per request of this gateway, and times the first column in the same round:\n\n${growthLines(rows)}`;
+}
+
+function nestingTables(rows: readonly RowResult[]): string {
+  const [pairs, rates] = [rows.filter(({ base }) => base !== null), rows.filter(({ base }) => base === null)];
+  const tables: string[] = [];
+  if (pairs.length > 0) tables.push(`The same request without the nesting guard and with it:\n\n${growthLines(pairs)}`);
+  if (rates.length > 0) {
+    const text = (row: RowResult, column: ColumnResult): string =>
+      `${figureText(cellOf(row, column, 'rate'), 'rate')} MB/s`;
+    tables.push(`What the nesting guard reads on one core:\n\n${ownColumns(rates, 'bodies', text)}`);
+  }
+  return tables.join('\n\n');
 }
 
 function memoryTable(rows: readonly RowResult[]): string {
@@ -92,6 +109,7 @@ const TABLES: Readonly<Record<Family, (rows: readonly RowResult[]) => string>> =
   cost: costTables,
   latency: latencyTable,
   growth: growthTable,
+  nesting: nestingTables,
   memory: memoryTable,
 };
 

@@ -102,6 +102,36 @@ export function lockstep(pair: readonly [Clients, Clients]): readonly [Load, Loa
   return [loadOf(0), loadOf(1)];
 }
 
+/**
+ * Sends on every slot, and again when all answers are in, as long as `goesOn` says so between two waves. Resolves with the
+ * number of answers; nothing is under way then. Rejects when one is not as it must be.
+ */
+export function inWaves(clients: Clients, goesOn: (waves: number) => boolean): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const { slots } = clients;
+    let open = 0;
+    let waves = 0;
+    const next = (): void => {
+      if (waves > 0 && !goesOn(waves)) {
+        resolve(waves * slots.length);
+        return;
+      }
+      waves += 1;
+      open = slots.length;
+      for (const slot of slots) slot.send();
+    };
+    const fail = (why: string): void => reject(new Error(why));
+    clients.listen({
+      answered: (_, fault) => {
+        if (fault !== null) fail(fault);
+        else if (--open === 0) next();
+      },
+      lost: fail,
+    });
+    next();
+  });
+}
+
 /** Sends one request on each slot. Resolves when all are answered as they must be; the connections stay open. */
 export function sendOnEach(clients: Clients, limitMs: number): Promise<void> {
   return new Promise((resolve, reject) => {

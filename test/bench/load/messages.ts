@@ -54,11 +54,12 @@ function varint(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** A length-delimited protobuf field. */
-const field = (number: number, content: Buffer): Buffer =>
+/** A length-delimited protobuf field, of a number below 16. */
+export const field = (number: number, content: Buffer): Buffer =>
   Buffer.concat([Buffer.from([(number << 3) | 2]), varint(content.length), content]);
 
-const COLLECTION_FIELD = field(1, Buffer.from(COLLECTION, 'latin1'));
+/** `collection_name`, the first field of every message. */
+export const COLLECTION_FIELD = field(1, Buffer.from(COLLECTION, 'latin1'));
 
 /** `GetPoints { collection_name, ids: [{ num: 1 }], with_payload: { enable: true } }` of Qdrant's points.proto. */
 export function getPoints(): Buffer {

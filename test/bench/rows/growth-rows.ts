@@ -8,7 +8,7 @@ import type { ColumnPlan, RowPlan } from '../plan.ts';
 import { API_KEY, type Protocol, type Stage } from '../stage.ts';
 import { costSample } from './cost-rows.ts';
 import { manyTokens, tokenOfCollections } from './tokens.ts';
-import { openQuery, openSmall, SMALL_LINE } from './workloads.ts';
+import { openSmall, SMALL_LINE } from './workloads.ts';
 
 const CONNECTIONS = [1, 10, 100, 1000];
 const COLLECTIONS = [1, 100, 10_000];
@@ -136,27 +136,8 @@ function tokenRow(most: number): Row {
   };
 }
 
-async function queryLoad(target: Target): Promise<Load> {
-  const clients = await openQuery(target);
-  return closedLoop(clients, clients.slots.length);
-}
-
-function nestingRow(readToken: string): Row {
-  const guarded = { QDRANT_GATEWAY__LIMITS__NESTING_GUARD: 'all' };
-  return {
-    id: 'nesting',
-    title: 'REST, 1 KiB query, nesting guard',
-    columns: [
-      { label: 'off, admin key', settings: {}, credential: API_KEY, start: queryLoad },
-      { label: 'all, admin key', settings: guarded, credential: API_KEY, start: queryLoad },
-      { label: 'all, read-only token', settings: guarded, credential: readToken, start: queryLoad },
-    ],
-  };
-}
-
 /** How dear a request becomes with more of something: this gateway only, each column against the first. */
 export function growthRows(stage: Stage, window: Window, nodeFlags: readonly string[], mostTokens: number): RowPlan[] {
-  const readToken = manyTokens(1, API_KEY)[0] ?? '';
   const rows: readonly Row[] = [
     connectionRow('connections', 'REST, open connections, one request at a time', 'rest', false),
     connectionRow('connections-busy', 'REST, open connections, all busy', 'rest', true),
@@ -164,7 +145,6 @@ export function growthRows(stage: Stage, window: Window, nodeFlags: readonly str
     headRow(),
     collectionRow(),
     tokenRow(mostTokens),
-    nestingRow(readToken),
   ];
   const columnOf = ({ id }: Row, column: Column): ColumnPlan => {
     const settings = { ...column.settings };

@@ -10,6 +10,20 @@ const LONGEST_PAUSE_MS = 1000;
 /** A connection that would have to wait longer is refused. */
 const LONGEST_WAIT_MS = 2000;
 
+/** Milliseconds for which requests of an address that flooded keep a distance, the distance, and how many may be ahead of it. */
+const RESTLESS_MS = 10_000;
+const DISTANCE_MS = 2.5;
+const AHEAD = 20;
+/** No request waits for longer, however many there are. */
+const LONGEST_DISTANCE_MS = 1000;
+
+/** An address that flooded lately. */
+interface Restless {
+  until: number;
+  /** When its requests so far would have come at the distance that is kept. */
+  paidUntil: number;
+}
+
 interface Record {
   pauseMs: number;
   /** Clock reading (ms) at which the next connection may begin, and at which all is forgotten. */
@@ -25,6 +39,7 @@ export class Suspects {
   readonly #forMs: number;
   readonly #now: () => number;
   readonly #records = new LRUCache<string, Record>({ max: REMEMBERED });
+  readonly #restless = new LRUCache<string, Restless>({ max: REMEMBERED });
 
   /** @param forMs how long an address is remembered after its last flood; 0 = never */
   constructor(forMs: number, now: () => number) {
@@ -34,15 +49,35 @@ export class Suspects {
 
   /** A connection of this address was ended for a flood. */
   report(address: string): void {
-    if (this.#forMs === 0) return;
     const now = this.#now();
     const key = clientNetworkOf(address);
+    this.#restless.set(key, { until: now + RESTLESS_MS, paidUntil: this.#restless.get(key)?.paidUntil ?? now });
+    if (this.#forMs === 0) return;
     const known = this.#known(key, now);
     const pauseMs = known ? Math.min(known.pauseMs * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
     this.#records.set(key, { pauseMs, nextAt: known?.nextAt ?? now + pauseMs, until: now + this.#forMs });
   }
 
-  /** Has this address flooded lately? */
+  /**
+   * Milliseconds that one more request of this address waits, where beginning one is dear: 0 unless it flooded lately. Short
+   * enough for others behind the same address: 400 requests a second.
+   */
+  distance(address: string): number {
+    if (this.#restless.size === 0) return 0;
+    const key = clientNetworkOf(address);
+    const known = this.#restless.get(key);
+    if (!known) return 0;
+    const now = this.#now();
+    if (now >= known.until) {
+      this.#restless.delete(key);
+      return 0;
+    }
+    const due = Math.max(known.paidUntil, now) + DISTANCE_MS;
+    known.paidUntil = Math.min(due, now + AHEAD * DISTANCE_MS + LONGEST_DISTANCE_MS);
+    return Math.max(0, known.paidUntil - now - AHEAD * DISTANCE_MS);
+  }
+
+  /** Has this address flooded lately, and is that held against it? */
   has(address: string): boolean {
     return this.#records.size > 0 && this.#known(clientNetworkOf(address), this.#now()) !== undefined;
   }

@@ -80,6 +80,11 @@ export class ResetBudget {
     this.#now = now;
   }
 
+  /** Milliseconds the next request has to wait. */
+  distance(): number {
+    return this.#suspects.distance(this.#address);
+  }
+
   /** One more reset. Of one too many the address is a suspect from now on. */
   take(): Spent {
     const cost = BLIND_RESET_COST * (this.#suspects.has(this.#address) ? SUSPECT_FACTOR : 1);

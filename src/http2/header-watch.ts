@@ -53,6 +53,11 @@ export class HeaderWatch {
     return slowed;
   }
 
+  /** Milliseconds the client's next request has to wait, because its address flooded lately. To be asked once for each. */
+  distance(): number {
+    return this.#resets?.distance() ?? 0;
+  }
+
   /** Header blocks so far. */
   get blocks(): number {
     return this.#blocks;

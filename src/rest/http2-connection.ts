@@ -20,6 +20,8 @@ export interface Http2Watch {
   readonly flooded: boolean;
   /** Is the connection not to be read for a while? True once for each time. */
   readonly takeSlowed: () => boolean;
+  /** Milliseconds the next request has to wait, because the client's address flooded lately. To be asked once for each. */
+  readonly distance: () => number;
   /** Had a header block of this stream a field that may not be? True once, then forgotten. */
   readonly takeMalformed: (streamId: number) => boolean;
 }
@@ -54,6 +56,12 @@ export class WatchedConnection extends Duplex {
   #ended = false;
   #session: Http2Session | undefined;
   #activeAt = performance.now();
+  /** The next request has been asked for its distance from those before. */
+  #distanced = false;
+  /** The next request waits for its distance. */
+  #held = false;
+  /** Bytes that have been looked at and not handed on. */
+  #kept = 0;
   /** `node:http2` takes no more at the moment. */
   #full = false;
 
@@ -99,6 +107,8 @@ export class WatchedConnection extends Duplex {
 
   readonly #onEnd = (): void => {
     this.#ended = true;
+    // Nothing is begun any more for a client that has gone, of those that have to keep a distance.
+    if (this.#held) this.#looked = [];
     if (!this.#waiting) this.push(null);
   };
 
@@ -109,7 +119,7 @@ export class WatchedConnection extends Duplex {
   }
 
   /** The client gives up so much that what it sends next can wait. */
-  #waitLonger(): void {
+  #waitAWhile(): void {
     this.#waiting = true;
     this.#socket.pause();
     setTimeout(this.#goOn, SLOW_MS);
@@ -118,9 +128,9 @@ export class WatchedConnection extends Duplex {
   readonly #goOn = (): void => {
     const waited = this.#waiting;
     this.#waiting = false;
-    while (!this.destroyed && (this.#unread.length > 0 || this.#looked.length > 0)) {
+    while (!this.destroyed && (this.#unread.length > 0 || (this.#looked.length > 0 && !this.#keepsDistance()))) {
       if (this.#watch.takeSlowed()) {
-        this.#waitLonger();
+        this.#waitAWhile();
         break;
       }
       const cost = this.#unread.length > 0 ? this.#look() : this.#handOn();
@@ -133,17 +143,38 @@ export class WatchedConnection extends Duplex {
     else if (waited && !this.#full) this.#socket.resume();
   };
 
+  /**
+   * Has the next request to wait, because its address flooded lately? What comes behind it is read and looked at all the
+   * same, so that it is known when the client has gone.
+   */
+  #keepsDistance(): boolean {
+    if (this.#held) return true;
+    if (this.#distanced || !this.#looked[0]?.begins) return false;
+    this.#distanced = true;
+    const ms = this.#watch.distance();
+    if (ms === 0) return false;
+    this.#held = true;
+    setTimeout(this.#release, ms);
+    return true;
+  }
+
+  readonly #release = (): void => {
+    this.#held = false;
+    if (!this.#waiting) this.#goOn();
+  };
+
   /** Looks at what came, to the end of the next header block. */
   #look(): number {
     const [chunk = EMPTY] = this.#unread;
     const before = this.#watch.blocks;
     const taken = this.#watch.push(chunk);
-    if (this.#watch.flooded) {
+    const begins = this.#watch.blocks > before;
+    this.#kept += taken;
+    if (this.#watch.flooded || this.#kept > MOST_KEPT) {
       this.#faulted?.('flood');
       this.destroy();
       return Cost.HEADER_BLOCK;
     }
-    const begins = this.#watch.blocks > before;
     if (taken === chunk.length) this.#unread.shift();
     else this.#unread[0] = chunk.subarray(taken);
     this.#looked.push({ bytes: taken === chunk.length ? chunk : chunk.subarray(0, taken), begins });
@@ -151,8 +182,10 @@ export class WatchedConnection extends Duplex {
   }
 
   #handOn(): number {
+    this.#distanced = false;
     const looked = this.#looked.shift();
     if (!looked) return 0;
+    this.#kept -= looked.bytes.length;
     if (!this.push(looked.bytes)) {
       this.#full = true;
       this.#socket.pause();
@@ -218,6 +251,8 @@ export function sessionFault(error: Error): 'connection' | 'flood' | undefined {
 /** `NGHTTP2_ERR_FLOODED` */
 const FLOODED = -904;
 const EMPTY = Buffer.alloc(0);
+/** Bytes that may wait to be handed on: what flow control and the limit of streams allow is less. */
+const MOST_KEPT = 1_048_576;
 /** RFC 9113 section 7. */
 const PROTOCOL_ERROR = 1;
 

@@ -66,3 +66,21 @@ t.test('it can be turned off, and remembers no more than so many', async (t) => 
   t.notOk(suspects.has('10.0.0.0'), 'the oldest went');
   t.ok(suspects.has('10.0.78.31'), 'the newest is there');
 });
+
+t.test('requests of an address that flooded keep a distance for ten seconds, also without a penalty', async (t) => {
+  const clock = { now: 0 };
+  const suspects = new Suspects(0, () => clock.now);
+  t.equal(suspects.distance('10.0.0.2'), 0, 'nobody flooded');
+  suspects.report('::ffff:10.0.0.2');
+  t.equal(suspects.admit('10.0.0.2'), 0, 'its connections are admitted');
+  t.notOk(suspects.has('10.0.0.2'), "and its resets cost as much as everybody's");
+  const distances = Array.from({ length: 24 }, () => suspects.distance('10.0.0.2'));
+  t.same(distances, [...Array(20).fill(0), 2.5, 5, 7.5, 10]);
+  t.equal(suspects.distance('10.0.0.3'), 0, 'another address');
+  for (let request = 0; request < 10_000; request += 1) suspects.distance('10.0.0.2');
+  t.equal(suspects.distance('10.0.0.2'), 1000, 'no request waits for longer');
+  clock.now = 5000;
+  t.equal(suspects.distance('10.0.0.2'), 0, 'one that comes alone waits for nothing');
+  clock.now = 10_000;
+  for (let request = 0; request < 100; request += 1) t.equal(suspects.distance('10.0.0.2'), 0);
+});

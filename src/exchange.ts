@@ -1,4 +1,4 @@
-import type { Turn } from './fairness/abandoned.ts';
+import type { Loan } from './fairness/abandoned.ts';
 import type { Guesses } from './fairness/guesses.ts';
 import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
@@ -64,8 +64,8 @@ export interface Exchange {
   shadowed: Shadowed | undefined;
   /** Why it had to wait before it was settled; `undefined` = it had not. */
   slowed: Slowed | undefined;
-  /** Of the caller, where it had to be asked for one. */
-  turn: Turn | undefined;
+  /** What it went on with, or waits for, where its caller has no credit left. */
+  loan: Loan | undefined;
   /** Set by whoever needs it first, see `requestIdOf`. */
   requestId: string | undefined;
   /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
@@ -84,7 +84,7 @@ export function unbegun(): Pick<
   | 'references'
   | 'shadowed'
   | 'slowed'
-  | 'turn'
+  | 'loan'
   | 'requestId'
   | 'trace'
   | 'startedAt'
@@ -97,7 +97,7 @@ export function unbegun(): Pick<
     references: undefined,
     shadowed: undefined,
     slowed: undefined,
-    turn: undefined,
+    loan: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,
@@ -130,9 +130,9 @@ export interface Outcome {
 /** May a caller begin another call now? */
 export interface Pace {
   /** If so, `wait` follows. */
-  readonly mustWait: (exchange: Exchange) => boolean;
+  mustWait(exchange: Exchange): boolean;
   /** Calls `goOn` when it is time; never, if the client leaves before. */
-  readonly wait: (exchange: Exchange, goOn: () => void) => void;
+  wait(exchange: Exchange, goOn: () => void): void;
 }
 
 /** What the composition root hands to the lanes. */

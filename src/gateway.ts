@@ -345,10 +345,7 @@ function createParts(
     authenticate,
     policy,
     admit,
-    pace: {
-      mustWait: (exchange) => abandoned.mustWait(exchange),
-      wait: (exchange, goOn) => abandoned.wait(exchange, goOn),
-    },
+    pace: abandoned,
     now: () => performance.now(),
     record: (exchange, outcome) => {
       // Of answers on gRPC that nobody asks about no status is read.

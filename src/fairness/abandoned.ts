@@ -15,7 +15,7 @@ const LOOK_MS = 20;
 const ROOM = 64;
 
 /** What a call on credit is: waiting for it while `goOn` is there, upstream when it is not. */
-export interface Turn {
+export interface Loan {
   readonly client: Client;
   goOn: (() => void) | undefined;
 }
@@ -27,7 +27,7 @@ export interface Call {
   /** Monotonic milliseconds; 0 = never sent upstream. */
   readonly forwardedAt: number;
   /** Set here, where the call is on credit. */
-  turn: Turn | undefined;
+  loan: Loan | undefined;
 }
 
 /** One caller. */
@@ -36,7 +36,7 @@ interface Client {
   credit: number;
   at: number;
   /** In turn; those that have left stay until they are cleared away. */
-  queue: Turn[];
+  queue: Loan[];
   waiting: number;
 }
 
@@ -68,25 +68,25 @@ export class Abandoned {
     const client = this.#debtors.get(this.#nameOf(call, call.principal));
     if (!client) return false;
     this.#refill(client);
-    call.turn = { client, goOn: undefined };
+    call.loan = { client, goOn: undefined };
     if (client.waiting > 0 || client.credit < 1) return true;
     client.credit -= 1;
     return false;
   }
 
   /** Calls `goOn` when it is the call's turn; never, if its client leaves before. Must not throw. */
-  wait({ turn }: Call, goOn: () => void): void {
-    if (!turn) throw new TypeError('a call waits that need not');
-    turn.goOn = goOn;
-    turn.client.queue.push(turn);
-    turn.client.waiting += 1;
+  wait({ loan }: Call, goOn: () => void): void {
+    if (!loan) throw new TypeError('a call waits that need not');
+    loan.goOn = goOn;
+    loan.client.queue.push(loan);
+    loan.client.waiting += 1;
   }
 
   /** The call is over. @param answered somebody has said something to it */
   ended(call: Call, answered: boolean): void {
-    const { turn, principal, forwardedAt } = call;
-    if (turn) {
-      settle(turn, answered || forwardedAt === 0);
+    const { loan, principal, forwardedAt } = call;
+    if (loan) {
+      settle(loan, answered || forwardedAt === 0);
       return;
     }
     if (answered || forwardedAt === 0 || !principal || this.#now() - forwardedAt >= YOUNG_MS) return;
@@ -132,13 +132,13 @@ export class Abandoned {
 }
 
 /** A call on credit is over: what upstream was not bothered with for nothing is given back. */
-function settle(turn: Turn, bringsBack: boolean): void {
-  const { client } = turn;
-  if (!turn.goOn) {
+function settle(loan: Loan, bringsBack: boolean): void {
+  const { client } = loan;
+  if (!loan.goOn) {
     if (bringsBack) client.credit = Math.min(BURST, client.credit + 1);
     return;
   }
-  turn.goOn = undefined;
+  loan.goOn = undefined;
   client.waiting -= 1;
   if (client.queue.length > 2 * client.waiting + ROOM) client.queue = client.queue.filter(({ goOn }) => goOn);
 }
@@ -147,10 +147,10 @@ function settle(turn: Turn, bringsBack: boolean): void {
 function begin(client: Client): void {
   let next = 0;
   for (; next < client.queue.length && client.credit >= 1; next += 1) {
-    const turn = client.queue[next];
-    const goOn = turn?.goOn;
-    if (!turn || !goOn) continue;
-    turn.goOn = undefined;
+    const loan = client.queue[next];
+    const goOn = loan?.goOn;
+    if (!loan || !goOn) continue;
+    loan.goOn = undefined;
     client.waiting -= 1;
     client.credit -= 1;
     goOn();

@@ -1,8 +1,7 @@
-/** Refused credentials that one connection may present at once, and milliseconds for each one after that. */
-const BURST = 50;
-const PAUSE_MS = 20;
-/** Milliseconds the answer to one waits at most. */
-const LONGEST_WAIT_MS = 1000;
+import { type Rate, Spacing } from './spacing.ts';
+
+/** Refused credentials that one connection may present: 50 at once, 50 a second after that. */
+const RATE: Rate = { everyMs: 20, ahead: 50, longestMs: 1000 };
 
 /**
  * The wrong credentials of one connection. Whoever goes on presenting them is answered more and more slowly, so that guessing
@@ -12,13 +11,10 @@ const LONGEST_WAIT_MS = 1000;
  * proxies do, refusals that wait would take the place of other people's requests.
  */
 export class Guesses {
-  /** When what was refused so far would have been refused at the pace that is allowed. */
-  #paidUntil = 0;
+  readonly #spacing = new Spacing(RATE);
 
   /** One more was refused at `now` (ms): milliseconds its answer has to wait. */
   refused(now: number): number {
-    const due = Math.max(this.#paidUntil, now) + PAUSE_MS;
-    this.#paidUntil = Math.min(due, now + BURST * PAUSE_MS + LONGEST_WAIT_MS);
-    return Math.max(0, this.#paidUntil - now - BURST * PAUSE_MS);
+    return this.#spacing.next(now);
   }
 }

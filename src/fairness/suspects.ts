@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import { clientNetworkOf } from '../peer-address.ts';
+import { type Rate, Spacing } from './spacing.ts';
 
 /** Addresses that are remembered; the longest unheard of go first. */
 const REMEMBERED = 10_000;
@@ -10,18 +11,14 @@ const LONGEST_PAUSE_MS = 1000;
 /** A connection that would have to wait longer is refused. */
 const LONGEST_WAIT_MS = 2000;
 
-/** Milliseconds for which requests of an address that flooded keep a distance, the distance, and how many may be ahead of it. */
+/** Milliseconds for which requests of an address that flooded keep a distance, and which. */
 const RESTLESS_MS = 10_000;
-const DISTANCE_MS = 2.5;
-const AHEAD = 20;
-/** No request waits for longer, however many there are. */
-const LONGEST_DISTANCE_MS = 1000;
+const DISTANCE: Rate = { everyMs: 2.5, ahead: 20, longestMs: 1000 };
 
 /** An address that flooded lately. */
 interface Restless {
-  until: number;
-  /** When its requests so far would have come at the distance that is kept. */
-  paidUntil: number;
+  readonly until: number;
+  readonly spacing: Spacing;
 }
 
 interface Record {
@@ -51,7 +48,8 @@ export class Suspects {
   report(address: string): void {
     const now = this.#now();
     const key = clientNetworkOf(address);
-    this.#restless.set(key, { until: now + RESTLESS_MS, paidUntil: this.#restless.get(key)?.paidUntil ?? now });
+    const spacing = this.#restless.get(key)?.spacing ?? new Spacing(DISTANCE);
+    this.#restless.set(key, { until: now + RESTLESS_MS, spacing });
     if (this.#forMs === 0) return;
     const known = this.#known(key, now);
     const pauseMs = known ? Math.min(known.pauseMs * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
@@ -68,13 +66,9 @@ export class Suspects {
     const known = this.#restless.get(key);
     if (!known) return 0;
     const now = this.#now();
-    if (now >= known.until) {
-      this.#restless.delete(key);
-      return 0;
-    }
-    const due = Math.max(known.paidUntil, now) + DISTANCE_MS;
-    known.paidUntil = Math.min(due, now + AHEAD * DISTANCE_MS + LONGEST_DISTANCE_MS);
-    return Math.max(0, known.paidUntil - now - AHEAD * DISTANCE_MS);
+    if (now < known.until) return known.spacing.next(now);
+    this.#restless.delete(key);
+    return 0;
   }
 
   /** Has this address flooded lately, and is that held against it? */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ClientFault } from '../connections.ts';
 import { Cost, type Turns } from '../fairness/turns.ts';
-import { BUDGET_BURST, BUDGET_PER_SECOND, FrameBudget, SLOW_MS } from '../http2/budget.ts';
+import { FrameBudget, SLOW_MS } from '../http2/budget.ts';
 import { FrameReader } from '../http2/frame-reader.ts';
 import {
   checkFrame,
@@ -118,7 +118,7 @@ export class ClientLink {
     this.#clock = clock;
     this.#openedAt = clock();
     this.#blocks = new HeaderBlocks({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
-    this.#budget = new FrameBudget(BUDGET_BURST, BUDGET_PER_SECOND, this.#openedAt);
+    this.#budget = new FrameBudget(this.#openedAt);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.#end());

@@ -1,5 +1,5 @@
 import type { Exchange, Slowed } from '../exchange.ts';
-import type { Turn } from '../fairness/abandoned.ts';
+import type { Loan } from '../fairness/abandoned.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
@@ -38,7 +38,7 @@ export class GrpcExchange implements Exchange {
   references: References | undefined;
   shadowed: Shadowed | undefined;
   slowed: Slowed | undefined;
-  turn: Turn | undefined;
+  loan: Loan | undefined;
   requestId: string | undefined;
   trace: readonly string[] | undefined;
   startedAt = 0;

@@ -1,8 +1,8 @@
 import type { Suspects } from '../fairness/suspects.ts';
 
 /** Frames that cost more than they carry: how many at once, and how many a second after that. */
-export const BUDGET_BURST = 2000;
-export const BUDGET_PER_SECOND = 500;
+const BURST = 2000;
+const PER_SECOND = 500;
 /** So much is nothing to remark on; past it the connection is slowed down, each time it has spent that much more. */
 const UNREMARKED = 400;
 const SLICE = 200;
@@ -25,16 +25,11 @@ export type Spent = 'fine' | 'slow' | 'flood';
  * CONTINUATION, empty DATA. A leaky bucket; ordinary clients stay far below it.
  */
 export class FrameBudget {
-  readonly #burst: number;
-  readonly #perSecond: number;
-  #left: number;
+  #left = BURST;
   #slice = SLICE;
   #at: number;
 
-  constructor(burst: number, perSecond: number, now: number) {
-    this.#burst = burst;
-    this.#perSecond = perSecond;
-    this.#left = burst;
+  constructor(now: number) {
     this.#at = now;
   }
 
@@ -45,11 +40,11 @@ export class FrameBudget {
     if (this.#left >= 0 && this.#slice > 0) return 'fine';
     // INVARIANT: the time for which it was slowed down does not keep a flood alive.
     const needed = this.#left < 0 ? SLICE : 0;
-    this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) / 1000) * this.#perSecond);
+    this.#left = Math.min(BURST, this.#left + ((now - this.#at) / 1000) * PER_SECOND);
     this.#at = now;
     this.#slice = SLICE;
     if (this.#left < needed) return 'flood';
-    return this.#left < this.#burst - UNREMARKED ? 'slow' : 'fine';
+    return this.#left < BURST - UNREMARKED ? 'slow' : 'fine';
   }
 }
 
@@ -74,7 +69,7 @@ export class ResetBudget {
   readonly #now: () => number;
 
   constructor(suspects: Suspects, address: string, now: () => number) {
-    this.#budget = new FrameBudget(BUDGET_BURST, BUDGET_PER_SECOND, now());
+    this.#budget = new FrameBudget(now());
     this.#suspects = suspects;
     this.#address = address;
     this.#now = now;

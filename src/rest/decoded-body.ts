@@ -6,7 +6,7 @@ import type { BodyFinding, BodyTask } from './body-task.ts';
 import { HeldBody } from './held-body.ts';
 import type { LaneContext } from './lane-options.ts';
 import { readBody } from './read-body.ts';
-import { headerValues, type RestExchange, whenEnded } from './rest-exchange.ts';
+import { headerValues, ownerOf, type RestExchange, whenEnded } from './rest-exchange.ts';
 
 /**
  * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
@@ -57,7 +57,7 @@ class Judging {
     const { held, settle } = this.#judged;
     const body = held.lend();
     this.#options.decoder.decode({
-      owner: this.#exchange.principal ?? this.#exchange.remote,
+      owner: ownerOf(this.#exchange),
       body,
       codings: headerValues(this.#exchange.headers, 'content-encoding'),
       wanted: () => this.#isWanted(),

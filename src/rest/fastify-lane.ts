@@ -199,9 +199,11 @@ const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 const guessesOn = new WeakMap<Socket, Guesses>();
 
 function guessesOf(socket: Socket): Guesses {
-  const known = guessesOn.get(socket) ?? new Guesses();
-  guessesOn.set(socket, known);
-  return known;
+  const known = guessesOn.get(socket);
+  if (known) return known;
+  const guesses = new Guesses();
+  guessesOn.set(socket, guesses);
+  return guesses;
 }
 
 function newExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange {

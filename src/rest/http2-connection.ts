@@ -3,32 +3,11 @@ import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Cost, type Turns } from '../fairness/turns.ts';
 import { SLOW_MS } from '../http2/budget.ts';
-
-/**
- * Reads the client's half of one HTTP/2 connection before `node:http2` does. It is there because `node:http2` leaves a
- * header field out in silence where its name or value may not be (RFC 9113 section 8.2.1) instead of refusing the request.
- */
-export interface Http2Watch {
-  /**
-   * Looks at the next bytes, in any pieces, to the end of the first header block in them. Returns how many. Never throws:
-   * what cannot be read makes every later request malformed.
-   */
-  readonly push: (chunk: Buffer) => number;
-  /** Header blocks so far. */
-  readonly blocks: number;
-  /** What has been pushed holds a flood: the connection is to end. */
-  readonly flooded: boolean;
-  /** Is the connection not to be read for a while? True once for each time. */
-  readonly takeSlowed: () => boolean;
-  /** Milliseconds the next request has to wait, because the client's address flooded lately. To be asked once for each. */
-  readonly distance: () => number;
-  /** Had a header block of this stream a field that may not be? True once, then forgotten. */
-  readonly takeMalformed: (streamId: number) => boolean;
-}
+import type { HeaderWatch } from '../http2/header-watch.ts';
 
 /** What is known of an HTTP/2 connection beside what Node tells. */
 interface Known {
-  readonly watch: Http2Watch;
+  readonly watch: HeaderWatch;
   readonly socket: TLSSocket;
 }
 
@@ -47,7 +26,7 @@ interface Looked {
  */
 export class WatchedConnection extends Duplex {
   readonly #socket: TLSSocket;
-  readonly #watch: Http2Watch;
+  readonly #watch: HeaderWatch;
   readonly #turns: Turns;
   readonly #faulted: ((fault: 'flood') => void) | undefined;
   #unread: Buffer[] = [];
@@ -66,7 +45,7 @@ export class WatchedConnection extends Duplex {
   #full = false;
 
   /** @param faulted told when the connection is ended for a flood */
-  constructor(socket: TLSSocket, watch: Http2Watch, turns: Turns, faulted?: (fault: 'flood') => void) {
+  constructor(socket: TLSSocket, watch: HeaderWatch, turns: Turns, faulted?: (fault: 'flood') => void) {
     super({ allowHalfOpen: true });
     this.#faulted = faulted;
     this.#socket = socket;

@@ -7,10 +7,11 @@ import { closeListener } from '../close-listener.ts';
 import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
+import type { HeaderWatch } from '../http2/header-watch.ts';
 import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { createRestLane } from './fastify-lane.ts';
-import { type Http2Watch, sessionFault, WatchedConnection } from './http2-connection.ts';
+import { sessionFault, WatchedConnection } from './http2-connection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
@@ -44,7 +45,7 @@ export interface RestListenerOptions extends LaneOptions {
   /** Of the thread, shared by all connections. */
   readonly turns: Turns;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
-  readonly watchHttp2: (address: string) => Http2Watch;
+  readonly watchHttp2: (address: string) => HeaderWatch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream;
 }

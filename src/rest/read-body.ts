@@ -4,7 +4,7 @@ import { BODY_TIMEOUT, CUT_OFF, NO_ROOM } from './body-denials.ts';
 import { type BodyPlace, type BodyRoom, FREE_BYTES } from './body-room.ts';
 import { HeldBody } from './held-body.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
-import type { RestExchange } from './rest-exchange.ts';
+import { ownerOf, type RestExchange } from './rest-exchange.ts';
 
 /** A body that is held may not come more slowly, or it would be held for ever. Bytes a second. */
 const LEAST_PACE = 1024;
@@ -54,7 +54,7 @@ class BodyReader {
   ) {
     this.#limits = limits;
     this.#announced = announced;
-    this.#owner = exchange.principal ?? exchange.remote;
+    this.#owner = ownerOf(exchange);
     this.#done = done;
     this.#bytes = new BodyBytes(announced);
     this.#body = new RequestBody(exchange, limits.idleMs);

@@ -2,14 +2,8 @@ import type { Denial } from '../policy/denial.ts';
 import { requestIdOf } from '../request-id.ts';
 import { corsHeaders } from './cors.ts';
 import { writeHead } from './headers.ts';
+import { LINGER_BYTES, LINGER_MS, SHORT_BODY, TIMED_OUT } from './linger.ts';
 import { isHttp2, type RestExchange } from './rest-exchange.ts';
-
-/** How long and how far an unread body is still taken in, so that the client gets to see the answer. */
-const LINGER_MS = 1_000;
-const LINGER_BYTES = 1_048_576;
-const SHORT_BODY = 65_536;
-/** The rest of such a body is not waited for again. */
-const TIMED_OUT = 408;
 
 /** What a refusal is made of on the wire. */
 export interface Refusal {

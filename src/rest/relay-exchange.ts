@@ -56,7 +56,7 @@ export function newRelayExchange(
     references: undefined,
     shadowed: undefined,
     slowed: undefined,
-    turn: undefined,
+    loan: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,

@@ -14,8 +14,3 @@ export type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 
 export const NEVER = Number.POSITIVE_INFINITY;
 /** Bytes of later requests that are taken from a client which does not wait for its answers. */
 export const BACKLOG = 65_536;
-/** As in the other lane (`reject.ts`): bodies that are read to their end, and how long others are listened to. */
-export const SHORT_BODY = 65_536;
-export const LINGER_MS = 1_000;
-export const LINGER_BYTES = 1_048_576;
-export const TIMED_OUT = 408;

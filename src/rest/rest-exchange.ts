@@ -57,6 +57,11 @@ export function headerValues(headers: readonly string[], name: string): string[]
   return values;
 }
 
+/** Who shares with others what there is little of: the caller, or whoever is at its address. */
+export function ownerOf({ principal, remote }: RestExchange): unknown {
+  return principal ?? remote;
+}
+
 /** Is this exchange carried by HTTP/2? */
 export function isHttp2(exchange: RestExchange): boolean {
   return exchange.request.httpVersionMajor === 2;

@@ -29,7 +29,7 @@ function arena(): {
       remote,
       principal: who,
       forwardedAt: 0,
-      turn: undefined,
+      loan: undefined,
       waits: false,
     };
     const forward = (): void => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { CLIENT_PREFACE, ErrorCode } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
+import { inBackground } from './background.ts';
 import { openTls } from './clients-sockets.ts';
 
 /** A rapid reset flood with a reconnect loop. */
@@ -36,8 +37,7 @@ export interface Flooded {
 export async function flood(order: FloodOrder, core?: number): Promise<Flooded> {
   const self = fileURLToPath(import.meta.url);
   const [command, ...rest] = [
-    ...(core === undefined ? [] : ['nice', '-n', '19']),
-    ...(core === undefined ? [] : ['taskset', '-c', String(core)]),
+    ...(core === undefined ? [] : inBackground(core)),
     process.execPath,
     self,
     JSON.stringify(order),

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { inBackground } from './background.ts';
 import type { GatewayProcess } from './clients-gateway-process.ts';
 import { openTls } from './clients-sockets.ts';
 import { head } from './invariants.ts';
@@ -14,7 +15,8 @@ export async function guesses(
 ): Promise<number> {
   const order = [gateway.rest.port, gateway.caFile, sockets, each].map(String);
   const self = fileURLToPath(import.meta.url);
-  const child = spawn('nice', ['-n', '19', 'taskset', '-c', String(core), process.execPath, self, ...order], {
+  const [command = '', ...args] = [...inBackground(core), process.execPath, self, ...order];
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let out = '';

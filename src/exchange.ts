@@ -2,6 +2,7 @@ import type { Loan } from './fairness/abandoned.ts';
 import type { Guesses } from './fairness/guesses.ts';
 import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
+import type { Place } from './lifetime/places.ts';
 import {
   askForNames,
   type Conditional,
@@ -155,8 +156,11 @@ export interface ExchangeParts {
   readonly now: () => number;
   /** Step 8. Called once for every exchange that got as far as `begin`. Must not throw. */
   readonly record: (exchange: Exchange, outcome: Outcome) => void;
-  /** A fault of ours; the exchange is denied, or the whole connection ends where there is none. Must not throw. */
-  readonly fault: (error: unknown, exchange?: Exchange) => void;
+  /**
+   * An internal fault; the exchange is denied, or the whole connection ends where there is none. Counted by `place`, by
+   * default `exchange`. Must not throw.
+   */
+  readonly fault: (error: unknown, exchange?: Exchange, place?: Place) => void;
 }
 
 /** Steps 2 to 6 for a request whose head has arrived. */

@@ -135,7 +135,11 @@ export async function createGateway(
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
   const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
   const turns = new Turns();
-  const parts = createParts(authenticator, policy, watching, admitting(audit, tracing), log);
+  const parts = createParts(authenticator, policy, watching, {
+    admit: admitting(audit, tracing),
+    log,
+    observation,
+  });
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
 
@@ -322,23 +326,37 @@ function authenticatorOf(force: Force, lookup: UpstreamLookup): Authenticator {
   });
 }
 
+/** Who writes down what comes of the exchanges. */
+interface Recording {
+  readonly admit: ExchangeParts['admit'];
+  readonly log: Log;
+  readonly observation: Observation | undefined;
+}
+
 function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
-  admit: ExchangeParts['admit'],
-  log: Log,
+  { admit, log, observation }: Recording,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   const abandoned = new Abandoned(() => performance.now());
-  const fault = (error: unknown, exchange?: Exchange): void => {
+  const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
+    observation?.fault(place);
     const missed = mayLog();
     if (missed === undefined) return;
     const operation = exchange?.resolution?.operation.name;
     const request = exchange && requestIdOf(exchange);
     log.error(
-      { ...describeFault(error), protocol: exchange?.protocol, operation, request, ...(missed > 0 ? { missed } : {}) },
-      'a request failed closed',
+      {
+        ...describeFault(error),
+        place,
+        protocol: exchange?.protocol,
+        operation,
+        request,
+        ...(missed > 0 ? { missed } : {}),
+      },
+      exchange ? 'a request failed closed' : 'a connection failed closed',
     );
   };
   return {

@@ -1,5 +1,6 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
 import type { ClientFault, ConnectionCounts } from '../connections.ts';
+import type { Place } from '../lifetime/places.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
@@ -11,6 +12,7 @@ export interface FleetFigures {
   readonly perKey: readonly PrincipalCount[];
   readonly listeners: Readonly<Record<'rest' | 'grpc', Omit<ConnectionCounts, 'open'>>>;
   readonly tokens: { readonly hits: number; readonly misses: number };
+  readonly internalFaults: Observed['internalFaults'];
   readonly lostLines: number;
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
   readonly spans: TracingSnapshot;
@@ -27,6 +29,7 @@ const NOTHING: FleetFigures = {
     grpc: { accepted: 0, refused: 0, failedHandshakes: 0, faults: {} },
   },
   tokens: { hits: 0, misses: 0 },
+  internalFaults: {},
   lostLines: 0,
   audit: { refused: 0, sinks: [] },
   spans: { exported: 0, failed: 0 },
@@ -61,11 +64,11 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
 }
 
 function countedOf(
-  { tally, perKey, listeners, tokens, lostLines }: Observed,
+  { tally, perKey, listeners, tokens, internalFaults, lostLines }: Observed,
   audit: FleetFigures['audit'] = NOTHING.audit,
   spans: FleetFigures['spans'] = NOTHING.spans,
 ): FleetFigures {
-  return { tally, perKey, listeners, tokens, lostLines, audit, spans };
+  return { tally, perKey, listeners, tokens, internalFaults, lostLines, audit, spans };
 }
 
 function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
@@ -74,7 +77,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     accepted: total(({ listeners }) => listeners[name].accepted),
     refused: total(({ listeners }) => listeners[name].refused),
     failedHandshakes: total(({ listeners }) => listeners[name].failedHandshakes),
-    faults: addFaults(all.map(({ listeners }) => listeners[name].faults)),
+    faults: addCounts<ClientFault>(all.map(({ listeners }) => listeners[name].faults)),
   });
   return {
     tally: addTallies(all.map(({ tally }) => tally)),
@@ -84,6 +87,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     ),
     listeners: { rest: listener('rest'), grpc: listener('grpc') },
     tokens: { hits: total(({ tokens }) => tokens.hits), misses: total(({ tokens }) => tokens.misses) },
+    internalFaults: addCounts<Place>(all.map(({ internalFaults }) => internalFaults)),
     lostLines: total(({ lostLines }) => lostLines),
     audit: {
       refused: total(({ audit }) => audit.refused),
@@ -93,10 +97,12 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
   };
 }
 
-function addFaults(all: readonly ConnectionCounts['faults'][]): ConnectionCounts['faults'] {
-  const total: { -readonly [F in ClientFault]?: number } = {};
+function addCounts<Name extends string>(
+  all: readonly Readonly<Partial<Record<Name, number>>>[],
+): Partial<Record<Name, number>> {
+  const total: Partial<Record<Name, number>> = {};
   for (const one of all) {
-    for (const fault of Object.keys(one) as ClientFault[]) total[fault] = (total[fault] ?? 0) + (one[fault] ?? 0);
+    for (const name of Object.keys(one) as Name[]) total[name] = (total[name] ?? 0) + (one[name] ?? 0);
   }
   return total;
 }

@@ -1,4 +1,5 @@
 import { CLIENT_FAULTS } from '../connections.ts';
+import { PLACES } from '../lifetime/places.ts';
 import { CERTIFICATES } from './certificate-expiry.ts';
 import { GROUPS } from './operation-group.ts';
 import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, SLOWED, STATUS_CLASSES, UPSTREAM_BUCKETS } from './tally.ts';
@@ -24,6 +25,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   reason: [...new Set(VERDICTS.map(({ reason }) => reason))],
   fault: [...new Set(Object.values(CLIENT_FAULTS).flat())],
   cause: SLOWED,
+  place: PLACES,
   status: STATUS_CLASSES,
   settled: SETTLEMENTS,
   outcome: ['hit', 'miss'],
@@ -94,6 +96,11 @@ export const METRICS = {
     type: 'counter',
     help: 'What clients sent that was refused without becoming a request, or that ended a connection',
     labels: ['protocol', 'fault'],
+  },
+  internal_faults_total: {
+    type: 'counter',
+    help: 'Unexpected exceptions that ended a connection or an exchange, by where; anything above 0 is a bug',
+    labels: ['place'],
   },
   token_cache_entries: { type: 'gauge', help: 'Verified tokens that are remembered', labels: [] },
   token_cache_lookups_total: {

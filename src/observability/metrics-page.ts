@@ -8,6 +8,7 @@ import {
   type RegistryContentType,
 } from 'prom-client';
 import { CLIENT_FAULTS } from '../connections.ts';
+import { PLACES } from '../lifetime/places.ts';
 import type { Facts } from './facts.ts';
 import { METRICS, type MetricName, type MetricRow, PREFIX } from './metric-names.ts';
 import type { GatewaySnapshot, Observed } from './snapshot.ts';
@@ -156,6 +157,7 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     PROTOCOLS.flatMap((protocol) =>
       CLIENT_FAULTS[protocol].map((fault) => one(listeners[protocol].faults[fault] ?? 0, { protocol, fault })),
     ),
+  internal_faults_total: ({ figures }) => PLACES.map((place) => one(figures.internalFaults[place] ?? 0, { place })),
   token_cache_entries: ({ snapshots }) => [one(total(snapshots, ({ tokens }) => tokens.size))],
   token_cache_lookups_total: ({ figures: { tokens } }) => [
     one(tokens.hits, { outcome: 'hit' }),

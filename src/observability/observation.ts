@@ -1,5 +1,6 @@
 import { Connections } from '../connections.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
+import type { Place } from '../lifetime/places.ts';
 import { stderrDestination } from './destination.ts';
 import { createPrincipalCounts } from './principal-counts.ts';
 import { createPrincipalsSeen } from './principals-seen.ts';
@@ -17,6 +18,8 @@ export interface ObservationOptions extends VerdictOptions {
 export interface Observation {
   /** An observer of exchanges. Must not throw. */
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
+  /** Counts an internal fault. */
+  readonly fault: (place: Place) => void;
   readonly connections: { readonly rest: Connections; readonly grpc: Connections };
   readonly snapshot: (tokens: Observed['tokens'], details: readonly SnapshotDetail[]) => Observed;
   readonly close: () => void;
@@ -33,6 +36,7 @@ export function createObservation(options: ObservationOptions): Observation {
   const perKey = options.perKey === undefined ? undefined : createPrincipalCounts(options.perKey);
   const seen = createPrincipalsSeen(MAX_PRINCIPALS);
   const connections = { rest: new Connections(), grpc: new Connections() };
+  const internalFaults: Partial<Record<Place, number>> = {};
   const figures = createProcessFigures();
   return {
     observe(exchange, outcome) {
@@ -42,6 +46,9 @@ export function createObservation(options: ObservationOptions): Observation {
       perKey?.count(exchange.principal, verdict);
       seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
     },
+    fault: (place) => {
+      internalFaults[place] = (internalFaults[place] ?? 0) + 1;
+    },
     connections,
     snapshot: (tokens, details) => ({
       tally: tally.snapshot(),
@@ -50,6 +57,7 @@ export function createObservation(options: ObservationOptions): Observation {
       tokens,
       perKey: perKey?.snapshot() ?? [],
       process: figures.read(),
+      internalFaults: { ...internalFaults },
       lostLines: stderrDestination().dropped(),
       ...(details.includes('principals')
         ? { principals: seen.snapshot(performance.timeOrigin + performance.now()) }

@@ -1,5 +1,6 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
 import type { ClientConnection, ConnectionCounts } from '../connections.ts';
+import type { Place } from '../lifetime/places.ts';
 import type { Learned } from '../policy/learn.ts';
 import type { CertificateExpiry } from './certificate-expiry.ts';
 import type { PrincipalCount } from './principal-counts.ts';
@@ -41,6 +42,8 @@ export interface Observed {
   /** Empty unless they are counted by name. */
   readonly perKey: readonly PrincipalCount[];
   readonly process: ProcessFigures;
+  /** Exceptions that ended a connection or an exchange. */
+  readonly internalFaults: Readonly<Partial<Record<Place, number>>>;
   /** Log lines that nobody took. */
   readonly lostLines: number;
   /** Only when asked for. */

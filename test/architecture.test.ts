@@ -86,6 +86,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...[
       'runtime-flags.ts',
+      'version.ts',
       'supervisor.ts',
       'fleet.ts',
       'gateway.ts',

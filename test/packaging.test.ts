@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { runsOn } from '../src/cli/runtime.ts';
 
 /** What the package is made of: its files, its locked packages and the runtimes it asks for. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -120,13 +121,14 @@ function admits(range: string, version: string): boolean {
   );
 }
 
-t.test('the package and the set-up ask for the same runtimes', async (t) => {
+t.test('the package, the set-up and the program ask for the same runtimes', async (t) => {
   const setup: { runtimeIsRecent(version: string): boolean } = await import(
     new URL('../setup.mjs', import.meta.url).href
   );
   const versions = ['20.20.2', '22.23.2', '24.18.0', '24.18.1', '24.99.0', '25.9.9', '26.5.0', '26.5.1', '27.0.0'];
   for (const version of versions) {
     t.equal(admits(manifest.engines.node, version), setup.runtimeIsRecent(`v${version}`), `Node ${version}`);
+    t.equal(runsOn(`v${version}`), setup.runtimeIsRecent(`v${version}`), `the program on Node ${version}`);
   }
   t.equal(setup.runtimeIsRecent('v24.18.1') && !setup.runtimeIsRecent('v24.18.0'), true, 'the floor of the 24 line');
   t.equal(setup.runtimeIsRecent('v26.5.1') && !setup.runtimeIsRecent('v26.5.0'), true, 'the floor of the 26 line');

@@ -1,121 +1,20 @@
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { jsonSchemaText, optionsTable, policySchemaText } from '../config/document.ts';
-import type { Flags } from '../config/load.ts';
-import { verifyAudit } from './audit.ts';
-import { checkConfig } from './check-config.ts';
-import { exitCode } from './exit-code.ts';
-import { explainFailure, type Output, processOutput } from './output.ts';
-import type { RevokeFlags } from './revoke.ts';
-import { inspect, mint, type TokenFlags } from './token.ts';
+#!/usr/bin/env node
+/*
+ * The program as it is installed. Like `runtime.ts` it is read by any Node, so everything else is imported only once
+ * this Node is known to be new enough, and whatever goes wrong on the way ends the process with a code that is not 0.
+ */
+import { NEEDED_NODE, runsOn } from './runtime.ts';
 
-/** Adds the flags that set options. They win over environment and file. */
-export function withConfigFlags(command: Command): Command {
-  return command
-    .option('--config <file>', 'YAML configuration file')
-    .option('--upstream <url>', 'REST address of the unsecured Qdrant, http://host:port')
-    .option('--upstream-grpc <url>', 'gRPC address of the unsecured Qdrant, http://host:port')
-    .option('--http-port <port>', 'REST port (6333)')
-    .option('--grpc-port <port>', 'gRPC port (6334)')
-    .option('--host <address>', 'address to listen on (0.0.0.0)')
-    .option('--tls', 'TLS on both ports')
-    .option('--no-tls', 'no TLS')
-    .option('--cert <file>', 'certificate chain, PEM')
-    .option('--key-file <file>', 'private key, PEM');
+if (!runsOn(process.version)) {
+  process.stderr.write(`error: qdrant-gateway needs Node ${NEEDED_NODE}; this is ${process.version}\n`);
+  process.exit(1);
 }
-
-function collect(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value];
-}
-
-// The rest of the gateway is loaded only for this command: the others start quickly.
-async function serveCommand(flags: Flags, output: Output): Promise<void> {
-  const { serve } = await import('./serve.ts');
-  await serve(flags, output);
-}
-
-function addTokenCommands(program: Command, output: Output): void {
-  const token = withConfigFlags(program.command('token'))
-    .description('mint a JWT (HS256) with the configured admin key, or with a signing key')
-    .option('--access <letter>', 'global access: r or m')
-    .option('--collection <name=access>', 'access to one collection: r, rw or prw; may be repeated', collect)
-    .option('--exp <when>', 'expiry: 30d, 12h, 90m or an ISO date (default: never)')
-    .option('--sub <text>', 'claim `sub`')
-    .option('--subject <text>', 'claim `subject`, shown in the audit log')
-    .option('--value-exists <json>', 'claim `value_exists`')
-    .option('--signing-key <id>', 'sign with this key of the policy file, and name it in the header (`kid`)')
-    .option('--secret-file <file>', 'file with the key to sign with, instead of the configured one')
-    .action((flags: TokenFlags) => mint(flags, output));
-  token
-    .command('inspect')
-    .description('show a token read from standard input')
-    .action((_: object, command: Command) =>
-      inspect(readFileSync(0, 'utf8'), command.optsWithGlobals<Flags>(), output),
-    );
-}
-
-function addRevokeCommand(program: Command, output: Output): void {
-  withConfigFlags(program.command('revoke'))
-    .description('take tokens back, by writing to the configured file or Redis')
-    .option('--token-id <id>', 'the token with this `jti`')
-    .option('--subject <text>', 'every token with this `sub` or `subject`')
-    .option('--key <id>', 'every token signed with this key: api_key, alt_api_key or the id of a signing key')
-    .option('--before <time>', 'every token issued (`iat`) before: now, an ISO time, or seconds since 1970')
-    .option('--for-subject <text>', 'with --before: only those with this `sub` or `subject`')
-    .option('--until <when>', 'when it may be forgotten: 30d, 12h, 90m or an ISO date (default: never)')
-    .option('--reason <text>', 'kept with it, for people')
-    .action(async (flags: RevokeFlags) => {
-      const { revoke } = await import('./revoke.ts');
-      await revoke(flags, output);
-    });
-}
-
-/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `check-config`, `schema`, `options`. */
-export function createProgram(output: Output): Command {
-  const program = new Command('qdrant-gateway')
-    .description('Security gateway for self-hosted Qdrant')
-    .enablePositionalOptions()
-    .exitOverride()
-    .configureOutput({ writeOut: output.out, writeErr: output.err });
-  withConfigFlags(program.command('serve', { isDefault: true }))
-    .description('run the gateway')
-    .action((flags: Flags) => serveCommand(flags, output));
-  addTokenCommands(program, output);
-  addRevokeCommand(program, output);
-  program
-    .command('audit')
-    .description('look after audit files')
-    .command('verify <files...>')
-    .description('check the hash chain of audit files')
-    .action((files: string[]) => verifyAudit(files, output));
-  withConfigFlags(program.command('check-config'))
-    .description('show the effective settings, or every problem')
-    .action((flags: Flags) => checkConfig(flags, output));
-  program
-    .command('schema')
-    .description('print the JSON schema of the configuration file')
-    .option('--policy', 'of the policy file instead')
-    .action(({ policy }: { readonly policy?: boolean }) => output.out(policy ? policySchemaText() : jsonSchemaText()));
-  program
-    .command('options')
-    .description('print all options as a Markdown table')
-    .action(() => output.out(`${optionsTable()}`));
-  return program;
-}
-
-/** Runs one command. Returns the exit code; a running gateway keeps the process alive after 0. */
-export async function main(args: readonly string[], output: Output = processOutput): Promise<number> {
-  try {
-    await createProgram(output).parseAsync(args, { from: 'user' });
-    return exitCode.ok;
-  } catch (error) {
-    // Commander has printed its own text already.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
-    return explainFailure(output, error);
-  }
-}
-
-if (import.meta.main) {
+try {
+  const { main } = await import('./program.ts');
   const code = await main(process.argv.slice(2));
-  if (code !== exitCode.ok) process.exit(code);
+  // A gateway that serves keeps the process alive after 0.
+  if (code !== 0) process.exit(code);
+} catch (error) {
+  process.stderr.write(`error: qdrant-gateway cannot start: ${error instanceof Error ? error.message : error}\n`);
+  process.exit(1);
 }

@@ -4,7 +4,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
-import { withConfigFlags } from '../../src/cli/main.ts';
+import { withConfigFlags } from '../../src/cli/program.ts';
 import { explainFailure, processOutput, writeWarnings } from '../../src/cli/output.ts';
 import { listenUrl, run, serve } from '../../src/cli/serve.ts';
 import { type Flags, previewConfig } from '../../src/config/load.ts';

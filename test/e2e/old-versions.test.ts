@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
+import { cachedModules } from '../support/cached-modules.ts';
 import { byName, eachOf, loadCaseFile } from '../support/cells.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { type FakeQdrantOptions, startFakeQdrant } from '../support/fake-qdrant/main.ts';
@@ -371,6 +372,7 @@ t.test('the release behind is shown at the start', async (t) => {
   const flags = ['--upstream', upstream.restUrl, '--upstream-grpc', upstream.grpcUrl];
   const env = {
     PATH: process.env.PATH ?? '',
+    ...cachedModules(),
     QDRANT__SERVICE__API_KEY: KEYS.admin,
     QDRANT__SERVICE__HTTP_PORT: '0',
     QDRANT__SERVICE__GRPC_PORT: '0',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
+import { cachedModules } from '../support/cached-modules.ts';
 import { restClient, restOutcome, trust } from '../support/clients.ts';
 import { prepare, TUTORIAL } from '../support/clients-tutorial.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
@@ -88,7 +89,7 @@ t.test('the client finds the version it looks for, with CA and key as an applica
     process.exit(0);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     cwd: import.meta.dirname,
-    env: { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: gateway.caFile },
+    env: { PATH: process.env.PATH, ...cachedModules(), NODE_EXTRA_CA_CERTS: gateway.caFile },
   });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   test.same([out.trim(), err], ['[2,2,"1.18.3","1.18.3"]', '']);

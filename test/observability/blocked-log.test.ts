@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Pool } from 'undici';
 import { askAdmin, seriesOf } from '../support/admin-gateway.ts';
+import { cachedModules } from '../support/cached-modules.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 
@@ -46,6 +47,7 @@ async function startBlocked(
     stdio: ['ignore', 'ignore', kind === 'pipe' ? pipe.fd : 'pipe'],
     env: {
       PATH: process.env.PATH,
+      ...cachedModules(),
       QDRANT__SERVICE__HOST: '127.0.0.1',
       QDRANT__SERVICE__HTTP_PORT: '0',
       QDRANT__SERVICE__GRPC_PORT: '0',

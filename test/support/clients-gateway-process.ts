@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { cachedModules } from './cached-modules.ts';
 import { KEYS } from './gateway.ts';
 
 /** A gateway in a process of its own. */
@@ -47,6 +48,7 @@ export async function startGatewayProcess(
     stdio: ['ignore', stdout, 'pipe'],
     env: {
       PATH: process.env.PATH,
+      ...cachedModules(),
       QDRANT__SERVICE__HOST: '127.0.0.1',
       QDRANT__SERVICE__HTTP_PORT: '0',
       QDRANT__SERVICE__GRPC_PORT: '0',

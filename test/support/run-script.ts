@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { cachedModules } from './cached-modules.ts';
 
 /** How a script ended and what it wrote. */
 export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
@@ -15,7 +16,7 @@ export function runScript(
   options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string; readonly cwd?: string } = {},
 ): Promise<Ended> {
   const [script = '', ...rest] = args;
-  const env = { PATH: process.env.PATH ?? '', ...options.env };
+  const env = { PATH: process.env.PATH ?? '', ...cachedModules(), ...options.env };
   const child = spawn(process.execPath, [join(ROOT, script), ...rest], {
     cwd: options.cwd ?? ROOT,
     env,

@@ -2,6 +2,7 @@ import type { Loan } from './fairness/abandoned.ts';
 import type { Guesses } from './fairness/guesses.ts';
 import type { CredentialMemo } from './identity/credential-memo.ts';
 import type { Principal } from './identity/principal.ts';
+import { Guard } from './lifetime/guard.ts';
 import type { Place } from './lifetime/places.ts';
 import {
   askForNames,
@@ -75,6 +76,8 @@ export interface Exchange {
   startedAt: number;
   forwardedAt: number;
   answeredAt: number;
+  /** It has been recorded: nothing more is done for it. Set by `finish` alone. */
+  ended: boolean;
 }
 
 /** What every exchange begins with. */
@@ -91,6 +94,7 @@ export function unbegun(): Pick<
   | 'startedAt'
   | 'forwardedAt'
   | 'answeredAt'
+  | 'ended'
 > {
   return {
     decision: undefined,
@@ -104,6 +108,7 @@ export function unbegun(): Pick<
     startedAt: 0,
     forwardedAt: 0,
     answeredAt: 0,
+    ended: false,
   };
 }
 
@@ -117,6 +122,8 @@ export interface Protocol<X extends Exchange> {
   readonly forward: (exchange: X, permit: Permit) => void;
   /** Answers the request here. Nothing of it has gone upstream, and nothing will. */
   readonly reject: (exchange: X, denial: Denial) => void;
+  /** The last resort when even `reject` throws: destroys the connection or stream it came on. By default nothing. */
+  readonly cut?: (exchange: X) => void;
 }
 
 /** How the answer ended, for step 8. */
@@ -154,7 +161,7 @@ export interface ExchangeParts {
   readonly pace: Pace;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Step 8. Called once for every exchange that got as far as `begin`. Must not throw. */
+  /** Step 8. Called once for every exchange that got as far as `begin`, by `finish` alone. Must not throw. */
   readonly record: (exchange: Exchange, outcome: Outcome) => void;
   /**
    * An internal fault; the exchange is denied, or the whole connection ends where there is none. Counted by `place`, by
@@ -198,7 +205,9 @@ function whenKnown<X extends Exchange, T>(
   next: (value: T) => void,
 ): void {
   if (value instanceof Promise) {
-    value.then(next).catch((error: unknown) => failClosed(parts, protocol, exchange, error));
+    exchangeGuard(parts, protocol, exchange).settled(value, (known) => {
+      if (!exchange.ended) next(known);
+    });
   } else {
     next(value);
   }
@@ -229,8 +238,10 @@ function noteShadow(exchange: Exchange, operation: Operation, found: References 
   if (rules && target) exchange.shadowed ??= firstRefusal(rules, operation, target, found);
 }
 
-/** Step 8. */
+/** Step 8: writes it down once, however often it is called. What it waits for comes to nothing from now on. */
 export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
+  if (exchange.ended) return;
+  exchange.ended = true;
   parts.record(exchange, outcome);
 }
 
@@ -250,13 +261,13 @@ function identified<X extends Exchange>(
     return;
   }
   exchange.slowed = 'abandoned';
-  parts.pace.wait(exchange, () => {
-    try {
-      judge(parts, protocol, exchange, identity);
-    } catch (error) {
-      failClosed(parts, protocol, exchange, error);
-    }
-  });
+  const guard = exchangeGuard(parts, protocol, exchange);
+  parts.pace.wait(
+    exchange,
+    guard.entry(() => {
+      if (!exchange.ended) judge(parts, protocol, exchange, identity);
+    }),
+  );
 }
 
 /** Whoever presents one wrong credential after the other is answered later and later. */
@@ -272,7 +283,9 @@ function refuseStranger<X extends Exchange>(
     return;
   }
   exchange.slowed = 'guesses';
-  setTimeout(() => dispatch(parts, protocol, exchange, denial), wait);
+  exchangeGuard(parts, protocol, exchange).after(wait, () => {
+    if (!exchange.ended) dispatch(parts, protocol, exchange, denial);
+  });
 }
 
 function judge<X extends Exchange>(
@@ -345,9 +358,20 @@ function failClosed<X extends Exchange>(
   exchange: X,
   error: unknown,
 ): void {
-  parts.fault(error, exchange);
-  exchange.decision = INTERNAL_FAULT;
-  protocol.reject(exchange, INTERNAL_FAULT);
+  exchangeGuard(parts, protocol, exchange).failed(error);
+}
+
+/** What steps of an exchange that were waited for go on under. Made where one waits: the steady state needs none. */
+export function exchangeGuard<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): Guard {
+  const owner = {
+    fail: () => {
+      if (exchange.ended) return;
+      exchange.decision = INTERNAL_FAULT;
+      protocol.reject(exchange, INTERNAL_FAULT);
+    },
+    cut: () => protocol.cut?.(exchange),
+  };
+  return new Guard(owner, 'exchange', (error) => parts.fault(error, exchange));
 }
 
 function unresolved(): never {

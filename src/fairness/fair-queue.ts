@@ -24,8 +24,8 @@ export class FairQueue {
     return this.#waiting.size > 0;
   }
 
-  /** @param go the turn has come: called from within, or later */
-  take(owner: unknown, go: () => void): Turn {
+  /** @param go the turn has come: called with it from within, or later from another's `end`. Must not throw */
+  take(owner: unknown, go: (turn: Turn) => void): Turn {
     const place = new Place(go, (left) => this.#left(owner, left));
     if (this.#free > 0) {
       this.#free -= 1;
@@ -59,18 +59,18 @@ export class FairQueue {
 
 class Place implements Turn {
   running = false;
-  readonly #go: () => void;
+  readonly #go: (turn: Turn) => void;
   readonly #leave: (place: Place) => void;
   #over = false;
 
-  constructor(go: () => void, leave: (place: Place) => void) {
+  constructor(go: (turn: Turn) => void, leave: (place: Place) => void) {
     this.#go = go;
     this.#leave = leave;
   }
 
   begin(): void {
     this.running = true;
-    this.#go();
+    this.#go(this);
   }
 
   end(): void {

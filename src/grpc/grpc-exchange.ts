@@ -44,6 +44,7 @@ export class GrpcExchange implements Exchange {
   startedAt = 0;
   forwardedAt = 0;
   answeredAt = 0;
+  ended = false;
   readonly headers: readonly string[];
   readonly remote: string;
   readonly memo: CredentialMemo;

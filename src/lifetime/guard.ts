@@ -30,6 +30,11 @@ export class Guard {
     this.#report = report;
   }
 
+  /** The guard of the same owner for entries of another place. */
+  at(place: Place): Guard {
+    return new Guard(this.#owner, place, this.#report);
+  }
+
   /** An event listener or callback that runs `work` under the guard. Two arguments at most are passed on. */
   entry<A = void, B = void>(work: (first: A, second: B) => void): (first: A, second: B) => void {
     return (first, second) => {

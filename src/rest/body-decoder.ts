@@ -1,5 +1,8 @@
 import { FairQueue, type Turn } from '../fairness/fair-queue.ts';
+import type { Guard } from '../lifetime/guard.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Denial } from '../policy/denial.ts';
+import { freeMemory } from './body-bytes.ts';
 import { INLINE_BYTES, MEDIUM_BYTES } from './body-judge.ts';
 import { decodeBody, isDecodable } from './content-coding.ts';
 
@@ -15,12 +18,16 @@ export interface DecodeJob {
   readonly body: Buffer;
   /** All values of `Content-Encoding`, in the order received. */
   readonly codings: readonly string[];
-  /** `false` = the client has left, the job may be dropped. */
-  readonly wanted: () => boolean;
-  /** Called once, unless `fail` is. `turn`: to be ended when what was decoded is there no more. */
-  readonly done: (decoded: Buffer | Denial | 'dropped', turn: Turn | undefined) => void;
+  /** Of the exchange: at its end the job is dropped, and leaves the queue. */
+  readonly life: Lifetime;
+  /** Of the exchange: under it goes on what was waited for. */
+  readonly guard: Guard;
+  /** Exactly one of these is called, once. `turn`: to be ended when what was decoded is there no more. */
+  readonly done: (decoded: Buffer | Denial, turn: Turn | undefined) => void;
   /** A fault of ours. */
   readonly fail: (error: unknown) => void;
+  /** The exchange has ended. */
+  readonly dropped: () => void;
 }
 
 /**
@@ -40,6 +47,10 @@ export class BodyDecoder {
   }
 
   decode(job: DecodeJob): void {
+    if (job.life.ended) {
+      job.dropped();
+      return;
+    }
     const last = this.#steps.length - 1;
     const fits = this.#steps.findIndex(({ maxBytes }) => job.body.length <= maxBytes);
     const at = fits === -1 ? last : fits;
@@ -53,21 +64,27 @@ export class BodyDecoder {
       this.#try(job, at, undefined);
       return;
     }
-    // In a step of its own: by then the turn has a name.
-    const turn: Turn = turns.take(job.owner, () =>
-      queueMicrotask(() => {
-        if (job.wanted()) {
-          this.#try(job, at, turn);
-          return;
-        }
-        turn.end();
-        job.done('dropped', undefined);
-      }),
-    );
+    const start = job.guard.entry((turn: Turn) => {
+      takeBack();
+      this.#try(job, at, turn);
+    });
+    let takeBack = (): void => undefined;
+    const place = turns.take(job.owner, start);
+    if (place.running) return;
+    takeBack = job.life.onEnd(() => {
+      place.end();
+      job.dropped();
+    });
   }
 
   #try(job: DecodeJob, at: number, turn: Turn | undefined): void {
     const settle = (decoded: Buffer | Denial): void => {
+      if (job.life.ended) {
+        if (decoded !== job.body && Buffer.isBuffer(decoded)) freeMemory(decoded);
+        turn?.end();
+        job.dropped();
+        return;
+      }
       if (Buffer.isBuffer(decoded)) {
         job.done(decoded, turn);
         return;
@@ -87,7 +104,7 @@ export class BodyDecoder {
       fail(error);
       return;
     }
-    if (decoded instanceof Promise) decoded.then(settle, fail);
+    if (decoded instanceof Promise) job.guard.settled(decoded, settle, fail);
     else settle(decoded);
   }
 }

@@ -1,5 +1,7 @@
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from './body-task.ts';
 import type { ThreadFinding, ThreadTask } from './body-thread.ts';
 
@@ -18,12 +20,14 @@ export interface BodyJob {
   readonly body: Buffer;
   /** Its memory is nobody else's. A body that is a view into other memory is copied where it has to go to a thread. */
   readonly own: boolean;
-  /** `false` = the client has left, the job may be dropped. */
-  readonly wanted: () => boolean;
+  /** Of the exchange: at its end the job is dropped, unless it is under way. */
+  readonly life: Lifetime;
+  /** Of the exchange: under it the callbacks run. */
+  readonly guard: Guard;
   /** Exactly one of these is called, once: with the body to go on with; with a fault of ours and the body, or nothing. */
   readonly done: (finding: BodyFinding, body: Buffer) => void;
   readonly fail: (error: unknown, body?: Buffer) => void;
-  /** It was not wanted any more. */
+  /** The exchange has ended. */
   readonly dropped: (body: Buffer) => void;
 }
 
@@ -36,9 +40,9 @@ export class BodyJudge {
   readonly #large: JudgingThread;
 
   /** @param file what the threads run */
-  constructor(file = THREAD) {
-    this.#medium = new JudgingThread(file);
-    this.#large = new JudgingThread(file);
+  constructor(report: FaultReport, file = THREAD) {
+    this.#medium = new JudgingThread(report, file);
+    this.#large = new JudgingThread(report, file);
   }
 
   judge(job: BodyJob): void {
@@ -67,20 +71,36 @@ function judgeAtOnce({ task, body, done, fail }: BodyJob): void {
 /** What a thread needs beside the body hardly lives longer than a step. */
 const YOUNG_MEGABYTES = 4;
 
+/** A job that waits, and how to keep it from being dropped at the end of its exchange. */
+interface Waiting {
+  readonly job: BodyJob;
+  takeBack: () => void;
+}
+
 /** One thread with the jobs that wait for it. INVARIANT: a job whose thread ends without a word has failed. */
 class JudgingThread {
   readonly #file: string;
-  readonly #waiting: BodyJob[] = [];
+  readonly #guard: Guard;
+  readonly #waiting = new Set<Waiting>();
   #running: BodyJob | undefined;
   #worker: Worker | undefined;
   #closed = false;
 
-  constructor(file: string) {
+  constructor(report: FaultReport, file: string) {
     this.#file = file;
+    const owner = {
+      fail: (error: unknown) => this.#gone(this.#worker, error),
+      cut: () => void this.#worker?.terminate(),
+    };
+    this.#guard = new Guard(owner, 'body', report);
   }
 
   take(job: BodyJob): void {
-    this.#waiting.push(job);
+    const waiting: Waiting = { job, takeBack: () => undefined };
+    this.#waiting.add(waiting);
+    waiting.takeBack = job.life.onEnd(() => {
+      if (this.#waiting.delete(waiting)) job.dropped(job.body);
+    });
     this.#next();
   }
 
@@ -91,12 +111,11 @@ class JudgingThread {
 
   #next(): void {
     if (this.#running) return;
-    let job = this.#waiting.shift();
-    while (job && !job.wanted()) {
-      job.dropped(job.body);
-      job = this.#waiting.shift();
-    }
-    if (!job) return;
+    const [first] = this.#waiting;
+    if (!first) return;
+    this.#waiting.delete(first);
+    first.takeBack();
+    const { job } = first;
     this.#running = job;
     try {
       this.#worker ??= this.#start();
@@ -112,25 +131,36 @@ class JudgingThread {
     const worker = new Worker(this.#file, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
     // A thread that waits keeps no process from ending.
     worker.unref();
-    worker.on('message', (result: ThreadFinding) => {
-      const { buffer, byteOffset, byteLength } = result.bytes;
-      const body = Buffer.from(buffer, byteOffset, byteLength);
-      if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault), body));
-      else this.#end((job) => job.done(result.finding, body));
-    });
-    const gone = (reason: unknown): void => {
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      this.#end((job) => job.fail(reason));
-    };
-    worker.on('error', gone).on('exit', () => gone(new TypeError('the thread that judges bodies ended')));
+    const guard = this.#guard;
+    const gone = guard.entry((reason: unknown) => this.#gone(worker, reason));
+    const ended = guard.entry(() => this.#gone(worker, new TypeError('the thread that judges bodies ended')));
+    worker.on(
+      'message',
+      guard.entry((result: ThreadFinding) => this.#found(result)),
+    );
+    worker.on('error', gone).on('exit', ended);
     return worker;
+  }
+
+  #found(result: ThreadFinding): void {
+    const { buffer, byteOffset, byteLength } = result.bytes;
+    const body = Buffer.from(buffer, byteOffset, byteLength);
+    if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault), body));
+    else this.#end((job) => job.done(result.finding, body));
+  }
+
+  /** A thread that is not the present one any more is of no interest. */
+  #gone(worker: Worker | undefined, reason: unknown): void {
+    if (!worker || this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#end((job) => job.fail(reason));
+    void worker.terminate();
   }
 
   #end(tell: (job: BodyJob) => void): void {
     const job = this.#running;
     this.#running = undefined;
-    if (job) tell(job);
+    job?.guard.run(() => tell(job));
     this.#next();
   }
 }

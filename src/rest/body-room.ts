@@ -1,4 +1,5 @@
 import { FairQueue, type Turn } from '../fairness/fair-queue.ts';
+import type { Guard } from '../lifetime/guard.ts';
 import type { Denial } from '../policy/denial.ts';
 import { WIDE_BYTES } from './body-bytes.ts';
 import { BODY_TIMEOUT, NO_ROOM } from './body-denials.ts';
@@ -19,6 +20,8 @@ export interface BodyRoomOptions {
 
 /** A body that takes room. Both calls come later than the one that caused them. */
 export interface RoomTaker {
+  /** Of the exchange: under it the calls run. */
+  readonly guard: Guard;
   /** There is room again. */
   goOn(): void;
   /** There will not be: nothing follows but `leave`. */
@@ -131,9 +134,12 @@ export class BodyPlace {
     this.#used += bytes;
     if (this.leads || this.#used <= this.#granted + FREE_BYTES || this.#grow()) return true;
     this.#owner.waiting.add(this);
-    this.#lead = this.#sum.leads.take(this.#owner.key, () => this.#begin());
+    this.#lead = this.#sum.leads.take(
+      this.#owner.key,
+      this.#taker.guard.entry(() => this.#begin()),
+    );
     if (this.#lead.running) return true;
-    this.#timer = setTimeout(() => this.#giveUp(NO_ROOM), this.#sum.options.waitMs).unref();
+    this.#timer = this.#taker.guard.after(this.#sum.options.waitMs, () => this.#giveUp(NO_ROOM)).unref();
     return false;
   }
 
@@ -143,7 +149,7 @@ export class BodyPlace {
     this.#stopWaiting();
     this.#lead?.end();
     this.#lead = undefined;
-    this.#taker.goOn();
+    this.#goOn();
     return true;
   }
 
@@ -186,21 +192,25 @@ export class BodyPlace {
     const granted = this.#granted;
     this.#granted = 0;
     this.#sum.give(granted);
-    if (waited) this.#taker.goOn();
+    if (waited) this.#goOn();
   }
 
   /** Others that wait for the leading body do so for a time only. */
   #watch(): void {
-    this.#timer = setTimeout(() => {
-      if (this.#sum.leads.wanted) this.#giveUp(BODY_TIMEOUT);
-      else this.#watch();
-    }, this.#sum.options.leadMs).unref();
+    const { guard } = this.#taker;
+    const look = (): void => (this.#sum.leads.wanted ? this.#giveUp(BODY_TIMEOUT) : this.#watch());
+    this.#timer = guard.after(this.#sum.options.leadMs, look).unref();
   }
 
   #stopWaiting(): void {
     this.#owner.waiting.delete(this);
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** From within another body's call: whatever comes of it is this one's. */
+  #goOn(): void {
+    this.#taker.guard.run(() => this.#taker.goOn());
   }
 
   #giveUp(denial: Denial): void {

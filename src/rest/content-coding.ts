@@ -7,6 +7,7 @@ import {
   createZstdDecompress,
   type Zlib,
 } from 'node:zlib';
+import { Guard } from '../lifetime/guard.ts';
 import { badRequest, type Denial, tooLarge } from '../policy/denial.ts';
 import { BodyBytes, freeMemory, WIDE_BYTES } from './body-bytes.ts';
 
@@ -27,7 +28,7 @@ const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
  * The first `Content-Encoding` decides, its letter case does not matter. A coding list, parameters, an empty value and
  * unknown codings are refused with 400: upstream reads such a body as plain JSON, but a body that cannot be decoded with
  * certainty is never taken for one with nothing to check. Damaged data, several gzip members and bytes behind the coded
- * data are 400, more than `maxBytes` is 413.
+ * data are 400, more than `maxBytes` is 413. Rejects for a fault of ours.
  *
  * @param contentEncodingValues all values of the header, in the order received
  * @param maxBytes applies before and after decoding
@@ -56,7 +57,11 @@ function tooLong(maxBytes: number): Denial {
 
 class TooLong extends Error {}
 
+/** A fault of ours while the body was decoded. */
+class Fault extends Error {}
+
 function refusal(error: unknown, coding: string, maxBytes: number): Denial {
+  if (error instanceof Fault) throw error.cause;
   if (error instanceof TooLong) return tooLong(maxBytes);
   return badRequest(`Error that occur during reading payload: the body is not valid ${coding}`);
 }
@@ -83,24 +88,21 @@ function whole(create: CreateDecoder, body: Buffer, maxBytes: number): Promise<B
       decoder.destroy();
       reject(error);
     };
-    decoder
-      .on('data', (piece: Buffer) => {
-        size += piece.length;
-        try {
-          if (size > maxBytes) throw new TooLong();
-          decoded.push(piece);
-        } catch (error) {
-          fail(error);
-        }
-        // INVARIANT: a full piece is let go of by the decoder; one that is not, it still writes to.
-        if (piece.length === chunkSize) freeMemory(piece);
-      })
-      .on('end', () => {
-        if (decoder.bytesWritten === body.length) resolve(decoded.take());
-        else fail(new RangeError('bytes behind the coded data'));
-      })
-      .on('error', fail)
-      .end(body);
+    const take = (piece: Buffer): void => {
+      size += piece.length;
+      if (size > maxBytes) fail(new TooLong());
+      else decoded.push(piece);
+      // INVARIANT: a full piece is let go of by the decoder; one that is not, it still writes to.
+      if (piece.length === chunkSize) freeMemory(piece);
+    };
+    const ended = (): void => {
+      if (decoder.bytesWritten === body.length) resolve(decoded.take());
+      else fail(new RangeError('bytes behind the coded data'));
+    };
+    // The rejection is reported where it is waited for.
+    const owner = { fail: (error: unknown) => fail(new Fault('', { cause: error })), cut: () => decoder.destroy() };
+    const guard = new Guard(owner, 'body', ignore);
+    decoder.on('data', guard.entry(take)).on('end', guard.entry(ended)).on('error', guard.entry(fail)).end(body);
   });
 }
 
@@ -145,3 +147,5 @@ function behindZero(body: Buffer, position: number): number {
   if (zero < 0) throw new RangeError('gzip ends too early');
   return zero + 1;
 }
+
+function ignore(): void {}

@@ -1,4 +1,5 @@
 import type { Turn } from '../fairness/fair-queue.ts';
+import type { Guard } from '../lifetime/guard.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { freeMemory } from './body-bytes.ts';
 import { INLINE_BYTES } from './body-judge.ts';
@@ -6,7 +7,7 @@ import type { BodyFinding, BodyTask } from './body-task.ts';
 import { HeldBody } from './held-body.ts';
 import type { LaneContext } from './lane-options.ts';
 import { readBody } from './read-body.ts';
-import { headerValues, ownerOf, type RestExchange, whenEnded } from './rest-exchange.ts';
+import { headerValues, ownerOf, type RestExchange } from './rest-exchange.ts';
 
 /**
  * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
@@ -26,13 +27,14 @@ export function withDecodedBody(
       return;
     }
     exchange.body = body;
-    whenEnded(exchange, () => body.release());
-    judgeHeld(body);
+    exchange.life.onEnd(() => body.release());
+    if (!exchange.life.ended) judgeHeld(body);
   };
   if (exchange.body) judgeHeld(exchange.body);
-  else if (exchange.hasBody)
-    readBody(exchange, { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs, room: options.room }, hold);
-  else hold(new HeldBody(Buffer.alloc(0)));
+  else if (exchange.hasBody) {
+    const limits = { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs, room: options.room };
+    readBody(exchange, limits, hold);
+  } else hold(new HeldBody(Buffer.alloc(0)));
 }
 
 interface Judged {
@@ -46,49 +48,53 @@ class Judging {
   readonly #exchange: RestExchange;
   readonly #options: LaneContext;
   readonly #judged: Judged;
+  readonly #guard: Guard;
 
   constructor(exchange: RestExchange, options: LaneContext, judged: Judged) {
     this.#exchange = exchange;
     this.#options = options;
     this.#judged = judged;
+    this.#guard = exchange.guard.at('body');
   }
 
   decode(): void {
-    const { held, settle } = this.#judged;
+    const { held } = this.#judged;
+    const { life } = this.#exchange;
     const body = held.lend();
     this.#options.decoder.decode({
       owner: ownerOf(this.#exchange),
       body,
       codings: headerValues(this.#exchange.headers, 'content-encoding'),
-      wanted: () => this.#isWanted(),
+      life,
+      guard: this.#guard,
       done: (decoded, turn) => {
         if (decoded === body) {
           this.#judge(body, (back) => held.giveBack(back));
           return;
         }
         held.giveBack(body);
-        if (decoded === 'dropped') return;
-        if (!Buffer.isBuffer(decoded)) settle(decoded);
-        else this.#judge(decoded, (back) => this.#forget(back, turn));
+        if (Buffer.isBuffer(decoded)) this.#judge(decoded, (back) => this.#forget(back, turn));
+        else this.#settle(decoded);
       },
       fail: (error) => {
         held.giveBack(body);
         this.#fail(error);
       },
+      dropped: () => held.giveBack(body),
     });
   }
 
   /** @param giveBack called once with the bytes, if they are not lost */
   #judge(body: Buffer, giveBack: (body: Buffer | undefined) => void): void {
-    const { task, settle } = this.#judged;
     this.#options.judge.judge({
-      task,
+      task: this.#judged.task,
       body,
       own: body.length > INLINE_BYTES,
-      wanted: () => this.#isWanted(),
+      life: this.#exchange.life,
+      guard: this.#guard,
       done: (found, back) => {
         giveBack(back);
-        settle(found);
+        this.#settle(found);
       },
       fail: (error, back) => {
         giveBack(back);
@@ -105,11 +111,11 @@ class Judging {
   }
 
   #fail(error: unknown): void {
-    this.#options.parts.fault(error, this.#exchange);
-    this.#judged.settle(INTERNAL_FAULT);
+    this.#options.parts.fault(error, this.#exchange, 'body');
+    this.#settle(INTERNAL_FAULT);
   }
 
-  #isWanted(): boolean {
-    return !this.#exchange.response.destroyed;
+  #settle(found: BodyFinding): void {
+    if (!this.#exchange.life.ended) this.#judged.settle(found);
   }
 }

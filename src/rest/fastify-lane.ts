@@ -3,12 +3,16 @@ import type { Socket } from 'node:net';
 import fastify from 'fastify';
 import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
 import { Guesses } from '../fairness/guesses.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
+import { Lifetime } from '../lifetime/lifetime.ts';
 import { isPermit } from '../policy/decide.ts';
 import { addedHeaders, requestIdOf } from '../request-id.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import { BodyJudge } from './body-judge.ts';
 import { BodyRoom } from './body-room.ts';
+import { failExchange } from './break-off.ts';
 import { answerPreflight } from './cors.ts';
+import { tieToClient } from './exchange-life.ts';
 import { forwardFiltered } from './filtered-answer.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
@@ -21,7 +25,7 @@ import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
 import { takeOddRequest } from './request-lines.ts';
 import { createResolver } from './resolve.ts';
-import { headerValues, peerOn, type RestExchange, whenEnded } from './rest-exchange.ts';
+import { headerValues, peerOn, type RestExchange } from './rest-exchange.ts';
 import { refuseUrlRecovery } from './url-recovery.ts';
 
 /** The complete REST lane: requests of any HTTP version that Node has read the head of. */
@@ -42,7 +46,7 @@ export interface RestLane {
 export async function createRestLane(options: LaneOptions, server: Server): Promise<RestLane> {
   const state = { draining: false };
   const running = new Set<ServerResponse>();
-  const judge = new BodyJudge();
+  const judge = new BodyJudge((error, place) => options.parts.fault(error, undefined, place));
   const decoder = new BodyDecoder(options.maxInspectedBytes);
   const protocol = createProtocol({ ...options, judge, decoder, room: createRoom(options) });
   const app = fastify({
@@ -72,7 +76,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
   }
 
   function toExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange | undefined {
-    const exchange = newExchange(request, response, target);
+    const exchange = newExchange(options, request, response, target);
     const { httpVersionMajor, httpVersionMinor } = request;
     const fault = checkHead(
       { httpVersionMajor, httpVersionMinor, target, headers: exchange.headers },
@@ -91,9 +95,10 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));
       return;
     }
-    const { response } = exchange;
+    const { response, life } = exchange;
+    if (life.ended) return;
     running.add(response);
-    whenEnded(exchange, () => {
+    life.onEnd(() => {
       running.delete(response);
       const status = response.headersSent ? response.statusCode : undefined;
       exchange.answered = true;
@@ -124,8 +129,8 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
           return;
         }
         options.connections?.fault('head');
-        if (odd) refuseOdd(request, response);
-        else answerWhole(newExchange(request, response, '/'), 501, [], Buffer.from('method not implemented'));
+        if (odd) refuseOdd(options, request, response);
+        else answerWhole(newExchange(options, request, response, '/'), 501, [], Buffer.from('method not implemented'));
       } catch {
         // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.
         response.destroy();
@@ -143,9 +148,9 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
 }
 
 /** A request line with two readings, or one that was not followed to its beginning. The connection ends with it. */
-function refuseOdd(request: IncomingMessage, response: ServerResponse): void {
+function refuseOdd(options: LaneOptions, request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;
-  answerWhole(newExchange(request, response, '/'), 400, [], Buffer.alloc(0));
+  answerWhole(newExchange(options, request, response, '/'), 400, [], Buffer.alloc(0));
 }
 
 /** Of the largest body: what all others may have beside the one that goes on to its end. */
@@ -172,7 +177,7 @@ function createProtocol(options: LaneContext): Protocol<RestExchange> {
       if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
       const path = exchange.resolution?.pathToSend;
       if (path === undefined) throw new TypeError('a request was forwarded before it was resolved');
-      if (exchange.response.destroyed) return;
+      if (exchange.life.ended) return;
       if (forwardFiltered(exchange, permit, options)) return;
       if (refuseUrlRecovery(exchange, permit, options, protocol)) return;
       if (measureFirst(exchange, permit, options, protocol)) return;
@@ -181,6 +186,7 @@ function createProtocol(options: LaneContext): Protocol<RestExchange> {
       sendUpstream(exchange, options, path, headers, new StreamedAnswer(exchange, options));
     },
     reject: (exchange, denial) => reject(exchange, denial, options.cors),
+    cut: ({ response }) => void response.destroy(),
   };
   return protocol;
 }
@@ -206,19 +212,30 @@ function guessesOf(socket: Socket): Guesses {
   return guesses;
 }
 
-function newExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange {
+function newExchange(
+  options: Pick<LaneOptions, 'parts' | 'cors'>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: string,
+): RestExchange {
+  const report: FaultReport = (error, place) => options.parts.fault(error, exchange, place);
+  const owner = { fail: () => failExchange(exchange, options.cors), cut: () => response.destroy() };
+  const guard = new Guard(owner, 'exchange', report);
+  const life = new Lifetime((error) => report(error, 'clean_up'));
   const http2 = request.httpVersionMajor === 2;
   const socket = socketBelow(request) ?? request.socket;
   const headers = http2 ? withoutPseudo(request.rawHeaders) : request.rawHeaders;
   const peer = peerOn(socket);
   const [host] = headerValues(http2 ? request.rawHeaders : headers, http2 ? ':authority' : 'host');
-  return {
+  const exchange: RestExchange = {
     protocol: 'rest',
     resolution: undefined,
     principal: undefined,
     ...unbegun(),
     request,
     response,
+    life,
+    guard,
     method: request.method ?? '',
     requestTarget: target,
     headers,
@@ -235,6 +252,8 @@ function newExchange(request: IncomingMessage, response: ServerResponse, target:
     sent: 0,
     answered: false,
   };
+  tieToClient(exchange, (error, place) => options.parts.fault(error, undefined, place));
+  return exchange;
 }
 
 function withoutPseudo(raw: readonly string[]): string[] {

@@ -11,7 +11,7 @@ import { answerWhole, reject } from './reject.ts';
 import { RESPONSE_FILTERS } from './response-filter.ts';
 import { patchTelemetry } from './response-filter-patch.ts';
 import { planFilter } from './response-filter-query.ts';
-import { type RestExchange, whenEnded } from './rest-exchange.ts';
+import type { RestExchange } from './rest-exchange.ts';
 
 /** Takes upstream's whole 200 answer and gives the one for this client; throws when it is not what was expected. */
 type Change = (body: Buffer) => Buffer;
@@ -67,10 +67,10 @@ function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneOpt
 
 function withNames(exchange: RestExchange, options: LaneOptions, start: (names: readonly string[]) => void): void {
   const left = new AbortController();
-  whenEnded(exchange, () => left.abort());
+  exchange.life.onEnd(() => left.abort());
   options.lookup.listCollections(left.signal).then(
     (found) => {
-      if (exchange.response.destroyed) return;
+      if (exchange.life.ended) return;
       if ('kind' in found) reject(exchange, found, options.cors);
       else start(found);
     },
@@ -146,14 +146,14 @@ class WholeAnswer extends UpstreamAnswer {
     this.#headers = headers;
   }
 
-  override onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  protected override data(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#size += chunk.length;
     if (this.#size > this.options.maxFilteredBytes)
       this.abort(INTERNAL_FAULT, new RangeError('an answer that has to be filtered is too large'));
     else this.#chunks.push(chunk);
   }
 
-  override onResponseEnd(): void {
+  protected override end(): void {
     this.complete = true;
     const { exchange, options } = this;
     const body = this.#changed(Buffer.concat(this.#chunks));

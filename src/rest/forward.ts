@@ -1,15 +1,17 @@
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { Guard } from '../lifetime/guard.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { toUpstreamDenial, type UpstreamRequest } from '../upstream/http.ts';
+import { failExchange, refuseOrBreak } from './break-off.ts';
 import { settleCors } from './cors.ts';
 import { toClientHeaders, writeHead } from './headers.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { streamGuard } from './nesting-guard.ts';
-import { endAfterBody, isUnread, reject, resetStream } from './reject.ts';
+import { endAfterBody, isUnread, reject } from './reject.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
-import { isHttp2, type RestExchange, whenEnded } from './rest-exchange.ts';
+import type { RestExchange } from './rest-exchange.ts';
 
-const INTERNAL_ERROR = 2;
 /** Informational answers taken from upstream for one request before it counts as broken. */
 const MAX_INFORMATIONAL = 8;
 
@@ -27,27 +29,34 @@ export function sendUpstream(
     headers,
     body: bodyOf(exchange, options),
   };
-  whenEnded(exchange, () => handler.ended());
+  exchange.life.onEnd(() => handler.ended());
   if (!options.upstream.send(request, handler)) {
-    if (request.body instanceof RequestBody) request.body.destroy();
+    if (request.body instanceof Readable) request.body.destroy();
     reject(exchange, UPSTREAM_BUSY, options.cors);
   }
 }
 
 function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['body'] {
-  if (exchange.body) return exchange.body.toUpstream();
+  if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));
   if (!exchange.hasBody) return null;
   askForBody(exchange);
-  const body = new RequestBody(exchange, options.bodyIdleMs, streamGuard(exchange, options));
-  body.on('error', () => undefined);
-  return body;
+  return new RequestBody(exchange, options.bodyIdleMs, streamGuard(exchange, options));
 }
 
-/** The part of an answer from upstream that every way of passing it on has in common. */
+type Controller = Dispatcher.DispatchController;
+
+/** The part of an answer from upstream that every way of passing it on has in common. undici enters through its guard. */
 export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   protected readonly exchange: RestExchange;
   protected readonly options: LaneOptions;
-  #controller: Dispatcher.DispatchController | undefined;
+  /** An exception ends the request upstream, and the exchange. */
+  protected readonly guard: Guard;
+  readonly onRequestStart: (controller: Controller) => void;
+  readonly onResponseStart: (controller: Controller, status: number) => void;
+  readonly onResponseData: (controller: Controller, chunk: Buffer) => void;
+  readonly onResponseEnd: () => void;
+  readonly onResponseError: (controller: Controller, error: Error) => void;
+  #controller: Controller | undefined;
   readonly #waiting: NodeJS.Timeout;
   #informational = 0;
   #gone = false;
@@ -57,31 +66,47 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   constructor(exchange: RestExchange, options: LaneOptions) {
     this.exchange = exchange;
     this.options = options;
+    const owner = { fail: (error: unknown) => this.#broken(error), cut: () => exchange.response.destroy() };
+    const guard = new Guard(owner, 'rest_upstream', (error, place) => options.parts.fault(error, exchange, place));
+    this.guard = guard;
+    this.onRequestStart = guard.entry((controller: Controller) => this.#started(controller));
+    this.onResponseStart = guard.entry((controller: Controller, status: number) => this.#answer(controller, status));
+    this.onResponseData = guard.entry((controller: Controller, chunk: Buffer) => this.data(controller, chunk));
+    this.onResponseEnd = guard.entry(() => this.end());
+    this.onResponseError = guard.entry((_controller: Controller, error: Error) => this.#ended(error));
     const late = (): void => this.abort(UPSTREAM_TIMEOUT, new Error('no connection to upstream became free'));
-    this.#waiting = setTimeout(late, options.upstreamWaitMs).unref();
+    this.#waiting = guard.after(options.upstreamWaitMs, late).unref();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  protected abstract head(controller: Controller, status: number, headers: string[]): void;
+  protected abstract data(controller: Controller, chunk: Buffer): void;
+  protected abstract end(): void;
+
+  #started(controller: Controller): void {
     this.#controller = controller;
     clearTimeout(this.#waiting);
     if (this.#gone) controller.abort(new Error('client left'));
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  #answer(controller: Controller, status: number): void {
     if (status >= 200) {
       this.exchange.answeredAt = this.options.parts.now();
       this.head(controller, status, rawHeadersOf(controller));
     } else if (++this.#informational > MAX_INFORMATIONAL) controller.abort(new Error('too many informational answers'));
   }
 
-  abstract onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void;
-  abstract onResponseEnd(): void;
-  protected abstract head(controller: Dispatcher.DispatchController, status: number, headers: string[]): void;
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  #ended(error: Error): void {
     clearTimeout(this.#waiting);
     if (this.#gone) return;
     this.fail(error instanceof BodyFault ? error.denial : toUpstreamDenial(error), error);
+  }
+
+  /** A fault of ours, which has been reported: nothing more is taken from upstream, and the client is told. */
+  #broken(error: unknown): void {
+    clearTimeout(this.#waiting);
+    this.#gone = true;
+    this.#controller?.abort(error instanceof Error ? error : new Error('internal fault'));
+    failExchange(this.exchange, this.options.cors);
   }
 
   /** The client has its answer, or has left: upstream hears of that at once. */
@@ -95,10 +120,7 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   protected fail(denial: Denial, error: unknown): void {
     const { exchange, options } = this;
     if (denial === INTERNAL_FAULT) options.parts.fault(error, exchange);
-    if (exchange.answered) {
-      exchange.refusal ??= denial;
-      breakOff(exchange);
-    } else reject(exchange, denial, options.cors);
+    refuseOrBreak(exchange, denial, options.cors);
   }
 
   /** Gives the answer up for a reason of ours. */
@@ -109,19 +131,11 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Ends an answer so that no client can take it for whole, not even one that reads to the end of the connection. */
-function breakOff(exchange: RestExchange): void {
-  const { socket } = exchange.request;
-  if (isHttp2(exchange)) resetStream(exchange, INTERNAL_ERROR);
-  else if (exchange.peer.scheme === 'https') socket.destroy();
-  else socket.resetAndDestroy();
-}
-
 /** Streams the answer to the client as it comes, at the client's pace. */
 export class StreamedAnswer extends UpstreamAnswer {
   #stalled: NodeJS.Timeout | undefined;
 
-  protected override head(controller: Dispatcher.DispatchController, status: number, headers: string[]): void {
+  protected override head(controller: Controller, status: number, headers: string[]): void {
     const { exchange, options } = this;
     if (exchange.answered) {
       controller.abort(new Error('answered already'));
@@ -134,18 +148,21 @@ export class StreamedAnswer extends UpstreamAnswer {
     writeHead(exchange, status, answer);
   }
 
-  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { response } = this.exchange;
-    if (response.destroyed) return;
+  protected override data(controller: Controller, chunk: Buffer): void {
+    const { response, life } = this.exchange;
+    if (life.ended) return;
     this.exchange.sent += chunk.length;
     if (response.write(chunk)) return;
     controller.pause();
     const slow = new Error('the client takes no more of its answer');
-    this.#stalled = setTimeout(() => this.abort(UPSTREAM_TIMEOUT, slow), this.options.answerIdleMs).unref();
-    response.once('drain', () => {
-      clearTimeout(this.#stalled);
-      controller.resume();
-    });
+    this.#stalled = this.guard.after(this.options.answerIdleMs, () => this.abort(UPSTREAM_TIMEOUT, slow)).unref();
+    response.once(
+      'drain',
+      this.guard.entry(() => {
+        clearTimeout(this.#stalled);
+        controller.resume();
+      }),
+    );
   }
 
   override ended(): void {
@@ -153,7 +170,7 @@ export class StreamedAnswer extends UpstreamAnswer {
     super.ended();
   }
 
-  override onResponseEnd(): void {
+  protected override end(): void {
     this.complete = true;
     const { exchange } = this;
     if (!exchange.answered) this.fail(UPSTREAM_BROKEN, undefined);
@@ -166,7 +183,7 @@ function keepAll(): boolean {
   return false;
 }
 
-function rawHeadersOf(controller: Dispatcher.DispatchController): string[] {
+function rawHeadersOf(controller: Controller): string[] {
   const raw = controller.rawHeaders;
   if (!Array.isArray(raw)) return [];
   return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));

@@ -3,7 +3,7 @@ import { INTERNAL_FAULT } from '../policy/denial.ts';
 import { settleCors } from './cors.ts';
 import { StreamedAnswer } from './forward.ts';
 import { answerWhole, reject } from './reject.ts';
-import { type RestExchange, whenEnded } from './rest-exchange.ts';
+import type { RestExchange } from './rest-exchange.ts';
 
 /** Upstream: what each health route says where there is one, Qdrant v1.18.3. */
 const HEALTHY: ReadonlyMap<string, string> = new Map([
@@ -29,20 +29,20 @@ export class HealthAnswer extends StreamedAnswer {
     else super.head(controller, status, headers);
   }
 
-  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#missing) super.onResponseData(controller, chunk);
+  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#missing) super.data(controller, chunk);
   }
 
-  override onResponseEnd(): void {
+  protected override end(): void {
     if (this.#missing) this.#askInstead();
-    else super.onResponseEnd();
+    else super.end();
   }
 
   #askInstead(): void {
     this.complete = true;
     const { exchange, options } = this;
     const left = new AbortController();
-    whenEnded(exchange, () => left.abort());
+    exchange.life.onEnd(() => left.abort());
     options.lookup.version(left.signal).then(
       (version) => {
         if (typeof version === 'string') this.#sayHealthy();

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { Guard } from '../lifetime/guard.ts';
 import { freeMemory } from './body-bytes.ts';
 import { INLINE_BYTES } from './body-judge.ts';
 import type { BodyPlace } from './body-room.ts';
@@ -9,6 +10,9 @@ const SLICE_BYTES = 65_536;
 /**
  * A whole request body as it came: held to be judged, and then sent on. A large one gives its memory and its room back as
  * soon as it has been sent, or the exchange is over.
+ *
+ * INVARIANT: one has the bytes of a large body at any time: the body itself, who has them on loan, or the stream that sends
+ * them. What is freed is freed once the last of them is done, so that nobody is ever given memory that is there no more.
  */
 export class HeldBody {
   readonly length: number;
@@ -16,6 +20,7 @@ export class HeldBody {
   #place: BodyPlace | undefined;
   #lent = false;
   #released = false;
+  #sending: Slices | undefined;
 
   /** @param bytes where there are many: in memory that is nobody else's */
   constructor(bytes: Buffer, place?: BodyPlace) {
@@ -38,16 +43,27 @@ export class HeldBody {
     if (this.#released) this.#free();
   }
 
-  /** The body as it goes upstream. Afterwards a large one is there no more. */
-  toUpstream(): Buffer | Readable {
-    const bytes = this.#held();
-    return this.length > INLINE_BYTES ? new Slices(bytes, () => this.release()) : bytes;
+  /**
+   * The body as it goes upstream. Afterwards a large one is there no more.
+   *
+   * @param guard of the exchange, under which the stream is read
+   */
+  toUpstream(guard: Guard): Buffer | Readable {
+    if (this.length <= INLINE_BYTES) return this.#held();
+    const bytes = this.lend();
+    this.#sending = new Slices(bytes, guard, () => {
+      this.#sending = undefined;
+      this.#released = true;
+      this.giveBack(bytes);
+    });
+    return this.#sending;
   }
 
-  /** Nobody wants it any more. May be called again. */
+  /** Nobody wants it any more; what is being sent of it ends. May be called again. */
   release(): void {
     this.#released = true;
     if (!this.#lent) this.#free();
+    this.#sending?.destroy();
   }
 
   /** INVARIANT: a body that is not there is never taken for an empty one. */
@@ -66,23 +82,45 @@ export class HeldBody {
 
 /** Copies of one slice after the other, so that what they are of can be given back with the last. */
 class Slices extends Readable {
-  readonly #bytes: Buffer;
+  #bytes: Buffer | undefined;
+  readonly #guard: Guard;
   readonly #sent: () => void;
   #at = 0;
 
-  constructor(bytes: Buffer, sent: () => void) {
+  /** @param sent called once: it reads the bytes no more */
+  constructor(bytes: Buffer, guard: Guard, sent: () => void) {
     super({ highWaterMark: SLICE_BYTES });
     this.#bytes = bytes;
+    this.#guard = guard;
     this.#sent = sent;
+    this.on('error', ignore);
   }
 
   override _read(): void {
-    const slice = Buffer.from(this.#bytes.subarray(this.#at, this.#at + SLICE_BYTES));
+    this.#guard.run(() => this.#next());
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#guard.run(() => this.#leave());
+    done(error);
+  }
+
+  #next(): void {
+    const bytes = this.#bytes;
+    if (!bytes) return;
+    const slice = Buffer.from(bytes.subarray(this.#at, this.#at + SLICE_BYTES));
     this.#at += slice.length;
-    const last = slice.length > 0 && this.#at === this.#bytes.length;
-    this.push(slice.length > 0 ? slice : null);
-    if (!last) return;
+    const last = this.#at === bytes.length;
+    if (last) this.#leave();
+    this.push(slice);
+    if (last) this.push(null);
+  }
+
+  #leave(): void {
+    if (!this.#bytes) return;
+    this.#bytes = undefined;
     this.#sent();
-    this.push(null);
   }
 }
+
+function ignore(): void {}

@@ -20,7 +20,7 @@ export function inspect(
   }
   withDecodedBody(exchange, options, task, (found) => {
     exchange.measured = true;
-    if (!exchange.response.destroyed) resume(options.parts, protocol, exchange, conditional, found ?? INTERNAL_FAULT);
+    if (!exchange.life.ended) resume(options.parts, protocol, exchange, conditional, found ?? INTERNAL_FAULT);
   });
 }
 

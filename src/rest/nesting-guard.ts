@@ -25,7 +25,7 @@ export function measureFirst(
 ): boolean {
   if (!isGuarded(exchange, options) || !(exchange.body || isSmall(exchange) || isCoded(exchange))) return false;
   withDecodedBody(exchange, options, { kind: 'depth', maxDepth: options.inspection.maxDepth }, (found) => {
-    if (exchange.response.destroyed) return;
+    if (exchange.life.ended) return;
     exchange.measured = true;
     if (found) protocol.reject(exchange, 'kind' in found ? found : INTERNAL_FAULT);
     else protocol.forward(exchange, permit);

@@ -1,3 +1,5 @@
+import type { Guard } from '../lifetime/guard.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
 import { type Denial, tooLarge } from '../policy/denial.ts';
 import { BodyBytes } from './body-bytes.ts';
 import { BODY_TIMEOUT, CUT_OFF, NO_ROOM } from './body-denials.ts';
@@ -17,10 +19,11 @@ export interface ReadLimits {
 }
 
 /**
- * Reads the whole body; ends in exactly one call of `done`. Never holds more than `maxBytes` and one chunk; a large body
+ * Reads the whole body; ends in one call of `done`, or in none when the exchange has ended. Never holds more than `maxBytes` and one chunk; a large body
  * waits for room, with the client's socket paused.
  */
 export function readBody(exchange: RestExchange, limits: ReadLimits, done: (body: HeldBody | Denial) => void): void {
+  if (exchange.life.ended) return;
   const announced = Number(exchange.request.headers['content-length'] ?? limits.maxBytes);
   if (announced > limits.maxBytes) {
     done(tooLong(limits));
@@ -41,7 +44,10 @@ class BodyReader {
   readonly #announced: number;
   readonly #owner: unknown;
   readonly #done: (body: HeldBody | Denial) => void;
+  readonly #life: Lifetime;
+  readonly #guard: Guard;
   readonly #pace: NodeJS.Timeout;
+  readonly #takeBack: () => void;
   #place: BodyPlace | undefined;
   #size = 0;
   #sizeBefore = 0;
@@ -58,11 +64,22 @@ class BodyReader {
     this.#done = done;
     this.#bytes = new BodyBytes(announced);
     this.#body = new RequestBody(exchange, limits.idleMs);
-    this.#pace = setInterval(() => this.#checkPace(), limits.idleMs).unref();
+    this.#life = exchange.life;
+    const guard = exchange.guard.at('body');
+    this.#guard = guard;
+    this.#pace = guard.every(limits.idleMs, () => this.#checkPace()).unref();
+    this.#takeBack = exchange.life.onEnd(() => this.#drop());
+    const failed = (error: Error): void => this.#fail(error instanceof BodyFault ? error.denial : CUT_OFF);
     this.#body
-      .on('data', (chunk: Buffer) => this.#take(chunk))
-      .once('end', () => this.#whole())
-      .once('error', (error) => this.#fail(error instanceof BodyFault ? error.denial : CUT_OFF));
+      .on(
+        'data',
+        guard.entry((chunk: Buffer) => this.#take(chunk)),
+      )
+      .once(
+        'end',
+        guard.entry(() => this.#whole()),
+      )
+      .once('error', guard.entry(failed));
   }
 
   #take(chunk: Buffer): void {
@@ -84,6 +101,7 @@ class BodyReader {
     if (this.#size <= FREE_BYTES) return;
     const more = this.#place ? chunk.length : this.#size;
     this.#place ??= this.#limits.room.enter(this.#owner, {
+      guard: this.#guard,
       goOn: () => this.#body.resume(),
       giveUp: (denial) => this.#fail(denial),
     });
@@ -101,14 +119,20 @@ class BodyReader {
   }
 
   #fail(denial: Denial): void {
+    this.#drop();
+    if (!this.#life.ended) this.#done(denial);
+  }
+
+  /** Nothing more is taken, and nothing is held any more. */
+  #drop(): void {
     this.#leave();
     this.#bytes.free();
     this.#place?.leave();
-    this.#done(denial);
     this.#body.destroy();
   }
 
   #leave(): void {
+    this.#takeBack();
     clearInterval(this.#pace);
     this.#body.removeAllListeners('data').removeAllListeners('end').removeAllListeners('error').on('error', ignore);
   }

@@ -62,6 +62,7 @@ export function newRelayExchange(
     startedAt: 0,
     forwardedAt: 0,
     answeredAt: 0,
+    ended: false,
     connection,
     memo: connection.memo,
     guesses: connection.guesses,

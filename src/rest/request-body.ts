@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { DepthMeter } from '../json/depth.ts';
+import type { Guard } from '../lifetime/guard.ts';
 import type { Denial } from '../policy/denial.ts';
 import { BODY_TIMEOUT, CUT_OFF } from './body-denials.ts';
 import { TOO_DEEP } from './body-task.ts';
@@ -29,49 +30,69 @@ export class RequestBody extends Readable {
   readonly #exchange: RestExchange;
   readonly #source: IncomingMessage;
   readonly #timer: NodeJS.Timeout;
-  readonly #guard: DepthMeter | undefined;
+  readonly #meter: DepthMeter | undefined;
+  readonly #guard: Guard;
+  readonly #takeBack: () => void;
+  readonly #onData: (chunk: Buffer) => void;
+  readonly #onEnd: () => void;
+  readonly #onClose: () => void;
 
-  /** @param guard measures the bytes before anybody else gets them; the body ends with its fault */
-  constructor(exchange: RestExchange, idleMs: number, guard?: DepthMeter) {
+  /** @param meter measures the bytes before anybody else gets them; the body ends with its fault */
+  constructor(exchange: RestExchange, idleMs: number, meter?: DepthMeter) {
     super({ highWaterMark: 65_536 });
-    this.#guard = guard;
+    this.#meter = meter;
     this.#exchange = exchange;
     this.#source = exchange.request;
-    this.#timer = setTimeout(() => this.#standingStill(), idleMs).unref();
+    this.on('error', ignore);
+    const guard = exchange.guard.at('body');
+    this.#guard = guard;
+    this.#onData = guard.entry((chunk: Buffer) => this.#take(chunk));
+    this.#onEnd = guard.entry(() => this.#whole());
+    this.#onClose = guard.entry(() => this.#cutOff());
+    this.#timer = guard.after(idleMs, () => this.#standingStill()).unref();
     this.#source.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onClose);
+    this.#takeBack = exchange.life.onEnd(() => this.#cutOff());
   }
 
   override _read(): void {
-    this.#source.resume();
+    this.#guard.run(() => this.#source.resume());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    clearTimeout(this.#timer);
-    this.#source.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    this.#guard.run(() => this.#leave());
     done(error);
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #leave(): void {
+    clearTimeout(this.#timer);
+    this.#takeBack?.();
+    const source = this.#source;
+    source.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', this.#onClose);
+  }
+
+  #take(chunk: Buffer): void {
     this.#exchange.received += chunk.length;
     this.#timer.refresh();
-    if (this.#guard?.push(chunk) === false) {
+    if (this.#meter?.push(chunk) === false) {
       this.destroy(new BodyFault(TOO_DEEP));
       return;
     }
     if (!this.push(chunk)) this.#source.pause();
-  };
+  }
 
-  readonly #onEnd = (): void => {
+  #whole(): void {
     clearTimeout(this.#timer);
     this.push(null);
-  };
+  }
 
-  readonly #onClose = (): void => {
+  #cutOff(): void {
     if (!this.#source.readableEnded) this.destroy(new BodyFault(CUT_OFF));
-  };
+  }
 
   #standingStill(): void {
     if (this.#source.isPaused()) this.#timer.refresh();
     else this.destroy(new BodyFault(BODY_TIMEOUT));
   }
 }
+
+function ignore(): void {}

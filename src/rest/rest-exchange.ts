@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Exchange } from '../exchange.ts';
+import type { Guard } from '../lifetime/guard.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
 import { remoteOf } from '../peer-address.ts';
 import type { HeldBody } from './held-body.ts';
 import type { RestResolution } from './resolve.ts';
@@ -24,6 +26,10 @@ export interface RestExchange extends Exchange {
   resolution: RestResolution | undefined;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** Ends when the answer is complete or the client has left. Everything that has to be given back then hangs on it. */
+  readonly life: Lifetime;
+  /** What the event loop calls for this exchange goes through it: an exception denies the exchange. */
+  readonly guard: Guard;
   readonly method: string;
   /** Name, value, name, value, in order, without HTTP/2's pseudo-headers. */
   readonly headers: readonly string[];
@@ -65,20 +71,4 @@ export function ownerOf({ principal, remote }: RestExchange): unknown {
 /** Is this exchange carried by HTTP/2? */
 export function isHttp2(exchange: RestExchange): boolean {
   return exchange.request.httpVersionMajor === 2;
-}
-
-/**
- * Runs `ended` once, when the answer is complete or the client has left. An answer that still waits behind others on its
- * connection never closes itself, so the request is looked at, too.
- */
-export function whenEnded({ request, response }: RestExchange, ended: () => void): void {
-  let done = false;
-  const once = (): void => {
-    if (!done) ended();
-    done = true;
-  };
-  response.once('close', once);
-  request.once('close', () => {
-    if (request.socket.destroyed) once();
-  });
 }

@@ -32,7 +32,7 @@ export function refuseUrlRecovery(
     return true;
   }
   withDecodedBody(exchange, options, { kind: 'location' }, (found) => {
-    if (exchange.response.destroyed) return;
+    if (exchange.life.ended) return;
     exchange.locationChecked = true;
     if (found) protocol.reject(exchange, 'kind' in found ? found : INTERNAL_FAULT);
     else protocol.forward(exchange, permit);

@@ -8,30 +8,31 @@ import { type BodyFinding, type BodyTask, runBodyTask } from '../../src/rest/bod
 import { inspectBody } from '../../src/rest/inspect.ts';
 import { Draw, tapes } from '../support/arbitraries.ts';
 import { namingBody, writeJson } from '../support/arbitraries-json.ts';
+import { endedLife, looseGuard, openLife } from '../support/guards.ts';
 
 const LIMITS = { maxDepth: 64 };
 const QUERY: BodyTask = { kind: 'names', inspector: 'query', limits: LIMITS };
 const BATCH: BodyTask = { kind: 'names', inspector: 'query-batch', limits: LIMITS };
-const judge = new BodyJudge();
+const report = (error: unknown): void => t.comment(String(error));
+const judge = new BodyJudge(report);
 t.teardown(() => judge.close());
 
-function ask(
-  task: BodyTask,
-  body: Buffer,
-  wanted: () => boolean = () => true,
-): Promise<{ readonly finding: BodyFinding; readonly body: Buffer }> {
+function ask(task: BodyTask, body: Buffer): Promise<{ readonly finding: BodyFinding; readonly body: Buffer }> {
   return new Promise((resolve, reject) => {
     judge.judge({
       task,
       body,
       own: false,
-      wanted,
+      life: openLife(),
+      guard: looseGuard(),
       done: (finding, back) => resolve({ finding, body: back }),
       fail: reject,
       dropped: () => reject(new Error('dropped')),
     });
   });
 }
+
+const waiting = () => ({ life: openLife(), guard: looseGuard() });
 
 /** Blanks behind a body: it says the same and is too large to be judged at once. */
 const padded = (text: string, bytes = INLINE_BYTES + 1) => Buffer.from(text.padEnd(bytes));
@@ -108,7 +109,8 @@ t.test('a job whose client has left is dropped, and the next one is done', async
     task: QUERY,
     body: unwanted,
     own: false,
-    wanted: () => false,
+    life: endedLife(),
+    guard: looseGuard(),
     done: () => called++,
     fail: () => called++,
     dropped: (body) => given.push(body),
@@ -121,13 +123,14 @@ t.test('a job whose client has left is dropped, and the next one is done', async
 });
 
 t.test('a thread that ends fails its job, and behind the end of the lane nothing is judged', async (t) => {
-  const own = new BodyJudge();
+  const own = new BodyJudge(report);
   const failed = new Promise<unknown>((resolve, reject) => {
     own.judge({
       task: QUERY,
       body: padded('{"lookup_from":1}', 2_000_000),
       own: false,
-      wanted: () => true,
+      life: openLife(),
+      guard: looseGuard(),
       done: reject,
       fail: resolve,
       dropped: reject,
@@ -137,13 +140,13 @@ t.test('a thread that ends fails its job, and behind the end of the lane nothing
   t.match(await failed, /ended/);
   const after = new Promise<unknown>((resolve, reject) => {
     const body = padded('{}');
-    own.judge({ task: QUERY, body, own: false, wanted: () => true, done: reject, fail: resolve, dropped: reject });
+    own.judge({ ...waiting(), task: QUERY, body, own: false, done: reject, fail: resolve, dropped: reject });
   });
   t.match(await after, /closed/, 'behind the end nothing is judged, and nothing passes');
 });
 
 t.test('a thread that crashes fails the job it had, and the others are judged by a new one', async (t) => {
-  const own = new BodyJudge(join(import.meta.dirname, '../support/crashing-thread.ts'));
+  const own = new BodyJudge(report, join(import.meta.dirname, '../support/crashing-thread.ts'));
   t.teardown(() => own.close());
   const told: string[] = [];
   const texts = [
@@ -163,7 +166,8 @@ t.test('a thread that crashes fails the job it had, and the others are judged by
           task: QUERY,
           body: padded(text),
           own: true,
-          wanted: () => true,
+          life: openLife(),
+          guard: looseGuard(),
           done: (finding) => tell(JSON.stringify(finding)),
           fail: (error, body) =>
             tell(`${error instanceof Error ? error.message : 'unknown'}, ${body ? 'kept' : 'lost'}`),

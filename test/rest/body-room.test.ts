@@ -2,6 +2,7 @@ import t from 'tap';
 import type { Denial } from '../../src/policy/denial.ts';
 import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body-denials.ts';
 import { type BodyPlace, BodyRoom, FREE_BYTES } from '../../src/rest/body-room.ts';
+import { looseGuard } from '../support/guards.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -22,6 +23,7 @@ class Body {
 
   constructor(room: BodyRoom, owner: unknown) {
     this.place = room.enter(owner, {
+      guard: looseGuard(),
       goOn: () => {
         this.waits = false;
       },

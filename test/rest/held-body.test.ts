@@ -8,6 +8,7 @@ import { BodyDecoder } from '../../src/rest/body-decoder.ts';
 import { INLINE_BYTES } from '../../src/rest/body-judge.ts';
 import { type BodyPlace, BodyRoom } from '../../src/rest/body-room.ts';
 import { HeldBody } from '../../src/rest/held-body.ts';
+import { endedLife, looseGuard, openLife } from '../support/guards.ts';
 
 /** Bytes that differ from place to place. */
 const patterned = (bytes: number) =>
@@ -23,7 +24,7 @@ const own = (bytes: number): Buffer => {
 
 function placed(bytes: number): { room: BodyRoom; place: BodyPlace } {
   const room = new BodyRoom({ capacity: 16 << 20, leadMs: 60_000, waitMs: 60_000 });
-  const place = room.enter(1, { goOn: () => undefined, giveUp: () => undefined });
+  const place = room.enter(1, { guard: looseGuard(), goOn: () => undefined, giveUp: () => undefined });
   place.add(bytes);
   place.whole();
   return { room, place };
@@ -56,15 +57,15 @@ t.test(
       const bytes = own(size);
       const copy = Buffer.from(bytes);
       const body = new HeldBody(bytes, place);
-      const sent = body.toUpstream();
+      const sent = body.toUpstream(looseGuard());
       t.ok(!Buffer.isBuffer(sent) && (await buffer(sent)).equals(copy), `${size}`);
       t.strictSame([bytes.length, room.taken, body.length], [0, 0, size]);
-      t.throws(() => body.toUpstream(), /not there/, 'it is not sent again, and never as an empty one');
+      t.throws(() => body.toUpstream(looseGuard()), /not there/, 'it is not sent again, and never as an empty one');
       t.throws(() => body.lend(), /not there/);
     }
     const small = new HeldBody(own(100));
-    t.equal((small.toUpstream() as Buffer).length, 100);
-    t.equal((small.toUpstream() as Buffer).length, 100, 'a small one may be sent once more');
+    t.equal((small.toUpstream(looseGuard()) as Buffer).length, 100);
+    t.equal((small.toUpstream(looseGuard()) as Buffer).length, 100, 'a small one may be sent once more');
   },
 );
 
@@ -82,10 +83,12 @@ t.test('a body that somebody has is given back first, then its memory and room',
   const lost = new HeldBody(own(1 << 20), other.place);
   lost.lend();
   lost.giveBack(undefined);
-  t.throws(() => lost.toUpstream(), /not there/, 'one that was lost with its thread is never sent');
+  t.throws(() => lost.toUpstream(looseGuard()), /not there/, 'one that was lost with its thread is never sent');
   lost.release();
   t.equal(other.room.taken, 0);
 });
+
+const waiting = () => ({ life: openLife(), guard: looseGuard() });
 
 /** A gzip file of so many bytes of one kind. */
 const gzipOf = (bytes: number) => gzipSync(Buffer.alloc(bytes, 0x20));
@@ -95,17 +98,18 @@ t.test('few large bodies are there in decoded form at once, and small ones do no
   const running: { size: number; turn: Turn | undefined }[] = [];
   let most = 0;
   let coming: (() => void) | undefined;
-  const ask = (owner: number, body: Buffer, wanted = () => true) =>
+  const ask = (owner: number, body: Buffer) =>
     decoder.decode({
       owner,
       body,
       codings: ['gzip'],
-      wanted,
+      ...waiting(),
       done: (decoded, turn) => {
         running.push({ size: Buffer.isBuffer(decoded) ? decoded.length : 0, turn });
         coming?.();
       },
       fail: (error) => t.fail(String(error)),
+      dropped: () => t.fail('dropped'),
     });
   const large = gzipOf(4 << 20);
   for (let index = 0; index < 6; index += 1) ask(index % 2, large);
@@ -133,9 +137,11 @@ t.test('a body whose client has left is not decoded any more', async (t) => {
       owner: 1,
       body: gzipOf(4 << 20),
       codings: ['gzip'],
-      wanted: () => false,
+      life: endedLife(),
+      guard: looseGuard(),
       done: resolve,
       fail: reject,
+      dropped: () => resolve('dropped'),
     });
   });
   t.equal(told, 'dropped');
@@ -148,7 +154,7 @@ t.test('what is decoded in several pieces is what was coded', async (t) => {
   const body = await buffer(gzip);
   const decoded = await new Promise<Buffer | Denial | 'dropped'>((resolve, reject) => {
     const decoder = new BodyDecoder(32 << 20);
-    decoder.decode({ owner: 1, body, codings: ['gzip'], wanted: () => true, done: resolve, fail: reject });
+    decoder.decode({ owner: 1, body, codings: ['gzip'], ...waiting(), done: resolve, fail: reject, dropped: reject });
   });
   t.ok(Buffer.isBuffer(decoded) && decoded.toString('latin1') === text);
 });

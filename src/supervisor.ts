@@ -1,4 +1,5 @@
 import { createAdminPort } from './admin-port.ts';
+import { type Clock, machineClock } from './config/clock.ts';
 import type { LoadedState, State } from './config/state.ts';
 import type { Fleet } from './fleet.ts';
 import type { Listening } from './gateway.ts';
@@ -23,10 +24,13 @@ export interface SupervisorOptions {
   readonly load: () => LoadedState;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Of those who wait for files. */
+  readonly clock?: Clock;
 }
 
 /** Puts a fleet under the care of one place: reloads, revocations, the admin port. */
-export async function createSupervisor({ state, load, now = Date.now }: SupervisorOptions): Promise<Supervisor> {
+export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const { state, load, now = Date.now, clock = machineClock } = options;
   const log = createLog(state.config.log_level);
   const settings = revocationSettings(state.config);
   const fleet: Fleet = await openFleet(state, {
@@ -39,6 +43,7 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     log,
     changed: (next) => fleet.setRevocations(next),
     knownKeys: () => keyIds(reloads.current()),
+    clock,
   });
   const reloads = createReloads({
     state,
@@ -48,6 +53,7 @@ export async function createSupervisor({ state, load, now = Date.now }: Supervis
     done: (reload) => admin?.reloaded(reload, reloads.current()),
     log,
     now,
+    clock,
   });
 
   const learned = createLearnedWriter({

@@ -6,6 +6,7 @@ import { type LoadedState, loadState, type State } from '../src/config/state.ts'
 import type { Log } from '../src/observability/log.ts';
 import { createReloads } from '../src/reloads.ts';
 import { until } from './support/clients.ts';
+import { quickClock } from './support/quick-clock.ts';
 
 /** Reloads over real files, with an `apply` and a log that only remember. */
 function stage(test: Test, settings: Readonly<Record<string, unknown>> = {}) {
@@ -50,6 +51,7 @@ function stage(test: Test, settings: Readonly<Record<string, unknown>> = {}) {
     },
     log: log as unknown as Log,
     now: () => 7,
+    clock: quickClock(),
   });
   test.teardown(reloads.stop);
   return { folder, write, reloads, lines, applied, refuse };

@@ -1,73 +1,45 @@
-import { type Stamps, stampsOf } from './file-reads.ts';
+import type { Clock } from './clock.ts';
+import type { SettledFiles } from './settled-files.ts';
 
 /** Milliseconds between two looks at the files. */
-const POLL_MS = 250;
-/** Files that have just changed may be half written: they have to stand still for so long. */
-const SETTLE_MS = 100;
-/** A file that never stands still is read all the same after this. */
-const SETTLE_AT_MOST_MS = 500;
+export const POLL_MS = 250;
 
-/** Looks at files until it is stopped. */
-export interface FileWatch {
-  /** The files to look at from now on, and how they looked when they were read. */
-  readonly expect: (stamps: Stamps) => void;
-  readonly stop: () => void;
-}
+/** What came of a change: it was read, to good effect or not, or it has to stand still for longer. */
+export type Handled = 'read' | 'later';
 
 /**
- * Calls `changed` when a watched file is no longer as it was expected, or absent: changed in place, replaced, or reached
- * through a link that now points elsewhere (mounted Secrets). What it then looks like is what is expected from there on.
+ * Looks at files until it is stopped, and calls `settled` when some have changed and stand still; again when that was too
+ * early and they stand still for longer. Never two calls at once.
  *
- * By looking and not by notification: those follow no link, say nothing on network file systems, and lose a file that is
- * replaced.
+ * @param settled `lasting` = for so long that they may be believed where something is missing
  */
-export function watchFiles(changed: () => void): FileWatch {
-  let expected: Stamps = new Map();
-  let settling: { readonly since: number; readonly stamps: Stamps } | undefined;
-  let timer: NodeJS.Timeout | undefined;
+export function watchFiles(
+  files: SettledFiles,
+  clock: Clock,
+  settled: (lasting: boolean) => Promise<Handled>,
+): { readonly stop: () => void } {
   let stopped = false;
-
-  const again = (delayMs: number): void => {
-    if (stopped) return;
-    timer = setTimeout(() => void look(), delayMs).unref();
-  };
-
-  const look = async (): Promise<void> => {
-    const before = expected;
-    const stamps = await stampsOf(before.keys());
-    if (stopped) return;
-    // Other files, or newly read ones, are expected since: what was seen says nothing of them.
-    if (before !== expected || !differ(stamps, before)) {
-      settling = undefined;
-      again(POLL_MS);
-      return;
+  const watch = async (): Promise<void> => {
+    /** What was too early to be read. */
+    let early = false;
+    let earlyPaths = '';
+    for (let waitMs = POLL_MS; ; ) {
+      await clock.idle(waitMs);
+      if (stopped) return;
+      const changes = await files.look();
+      if (stopped) return;
+      waitMs = Math.min(POLL_MS, changes.nextMs);
+      if (changes.paths.length === 0 || !changes.settled) early = false;
+      else if (!early || changes.lasting || earlyPaths !== changes.paths.join('\n')) {
+        early = (await settled(changes.lasting)) === 'later';
+        earlyPaths = changes.paths.join('\n');
+      }
     }
-    const now = performance.now();
-    const since = settling?.since ?? now;
-    const still = settling !== undefined && !differ(stamps, settling.stamps);
-    if (!still && now - since < SETTLE_AT_MOST_MS) {
-      settling = { since, stamps };
-      again(SETTLE_MS);
-      return;
-    }
-    settling = undefined;
-    expected = stamps;
-    again(POLL_MS);
-    changed();
   };
-
-  again(POLL_MS);
+  void watch();
   return {
-    expect: (stamps) => {
-      expected = stamps;
-    },
     stop: () => {
       stopped = true;
-      clearTimeout(timer);
     },
   };
-}
-
-function differ(stamps: Stamps, from: Stamps): boolean {
-  return [...stamps].some(([path, stamp]) => from.get(path) !== stamp);
 }

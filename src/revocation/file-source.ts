@@ -1,114 +1,225 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { stampOf } from '../config/file-reads.ts';
+import { type Clock, machineClock } from '../config/clock.ts';
+import { type FileEyes, type FileReading, lookAt, type Readings, readingOf } from '../config/file-reads.ts';
 import { ConfigError, reason } from '../config/problem.ts';
-import { type FileWatch, watchFiles } from '../config/watch.ts';
-import { byId, type RevocationEntry } from './entry.ts';
+import { SettledFiles } from '../config/settled-files.ts';
+import { withoutEndMark } from '../config/taken-away.ts';
+import { type Handled, watchFiles } from '../config/watch.ts';
+import { byId, isOver, type RevocationEntry } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { MAX_FILE_BYTES, readRevocations } from './file-text.ts';
 import type { EntrySource, RevocationLog } from './source.ts';
 
+/** Milliseconds a reload that was asked for waits for a file that is being written. */
+const ASKED_WAIT_MS = 15_000;
+
 export interface FileSource extends EntrySource {
   /** Reads the file and watches it from now on. Throws `ConfigError`. */
   readonly start: () => void;
-  /** Reads the file now; the result puts it in force. Throws `ConfigError` and changes nothing. */
-  readonly prepare: () => () => void;
+  /**
+   * Reads the file as soon as it stands still; the result puts it in force. Rejects with `ConfigError` and changes nothing
+   * when it cannot be read or does not come to rest.
+   */
+  readonly prepare: () => Promise<() => void>;
 }
 
 /** Every entry of a revocation file. Throws `ConfigError`, with places. */
 export function readRevocationFile(file: string): readonly RevocationEntry[] {
-  let text: string;
+  return readRevocations(file, readBytes(file).toString('utf8'));
+}
+
+function readBytes(file: string): Buffer {
   try {
     const path = resolve(file);
     if (statSync(path).size > MAX_FILE_BYTES) throw new ConfigError([{ place: file, message: TOO_LARGE }]);
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const message = `cannot read the revocation file: ${reason(error)}; one without entries holds \`revocations: []\``;
     throw new ConfigError([{ place: file, message }]);
   }
-  return readRevocations(file, text);
 }
 
 const TOO_LARGE = `the revocation file is larger than ${MAX_FILE_BYTES} bytes`;
 
-/** A revocation file that is watched. What cannot be read leaves in force what was read last. */
-export function openFileSource(
-  file: string,
-  { now, log, changed }: { readonly now: () => number; readonly log: RevocationLog; readonly changed: () => void },
-): FileSource {
-  let known: ReadonlyMap<string, RevocationEntry> = new Map();
-  let readAt = 0;
-  let problem: string | undefined;
-  let adding: Promise<unknown> = Promise.resolve();
-  let added = 0;
-  const path = resolve(file);
-  let watch: FileWatch | undefined;
+export interface FileSourceOptions {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: RevocationLog;
+  readonly changed: () => void;
+  readonly clock?: Clock | undefined;
+  readonly eyes?: FileEyes | undefined;
+}
 
-  const prepare = (): (() => void) => {
-    // Before it is read: a change while it is read is one afterwards.
-    const stamps = new Map([[path, stampOf(path)]]);
-    const next = byId(readRevocationFile(file));
-    const before = added;
-    return () => {
-      // INVARIANT: what was added since was read later than this.
-      if (added !== before) return;
-      known = next;
-      watch?.expect(stamps);
-      readAt = now();
-      if (problem !== undefined) log.info({ entries: known.size }, 'the revocation file can be read again');
-      problem = undefined;
-    };
+type Entries = ReadonlyMap<string, RevocationEntry>;
+
+/** What was read, and how the file was just before. */
+interface Read {
+  readonly entries: Entries;
+  readonly reading: FileReading;
+  /** Entries that had been added by then. */
+  readonly added: number;
+}
+
+/** A revocation file that is watched. What cannot be read leaves in force what was read last. */
+export function openFileSource(file: string, options: FileSourceOptions): FileSource {
+  return new WatchedFile(file, options);
+}
+
+class WatchedFile implements FileSource {
+  readonly #file: string;
+  readonly #path: string;
+  readonly #options: FileSourceOptions;
+  readonly #clock: Clock;
+  readonly #files: SettledFiles;
+  #known: Entries = new Map();
+  /** Of what was read last, to good effect. */
+  #readings: Readings = new Map();
+  #readAt = 0;
+  #problem: string | undefined;
+  #adding: Promise<unknown> = Promise.resolve();
+  #added = 0;
+  #watch: { readonly stop: () => void } | undefined;
+
+  constructor(file: string, options: FileSourceOptions) {
+    this.#file = file;
+    this.#path = resolve(file);
+    this.#options = options;
+    this.#clock = options.clock ?? machineClock;
+    this.#files = new SettledFiles(this.#clock, options.eyes);
+  }
+
+  readonly start = (): void => {
+    const read = this.#read();
+    this.#files.expect(new Map([[this.#path, read.reading]]));
+    this.#commit(read);
+    this.#watch = watchFiles(this.#files, this.#clock, (lasting) => Promise.resolve(this.#look(lasting)));
   };
-  const look = (): void => {
-    try {
-      const before = known;
-      prepare()();
-      if (sameKeys(before, known)) return;
-      log.info({ entries: known.size }, 'the revocation file was read again');
-      changed();
-    } catch (error) {
-      const problems =
-        error instanceof ConfigError
-          ? error.problems.map(({ place, message }) => `${place}: ${message}`)
-          : [`${file}: internal error`];
-      problem = problems[0];
-      log.error({ problems }, 'the revocation file cannot be used; what was revoked before still is');
+
+  readonly prepare = async (): Promise<() => void> => {
+    const end = this.#clock.now() + ASKED_WAIT_MS;
+    for (;;) {
+      const before = await this.#files.look();
+      const read = before.settled ? this.#read() : undefined;
+      if (read && this.#isWhole(read) && (await this.#files.look()).settled && this.#holds(read)) {
+        return () => this.#commit(read);
+      }
+      if (this.#clock.now() >= end) throw new ConfigError([{ place: this.#file, message: STILL_WRITTEN }]);
+      await this.#clock.pause(Math.min(before.nextMs, LOOK_AGAIN_MS));
     }
   };
 
-  return {
-    start: () => {
-      watch = watchFiles(look);
-      try {
-        prepare()();
-      } catch (error) {
-        watch.stop();
-        throw error;
-      }
-    },
-    prepare,
-    entries: () => known.values(),
-    unknown: () => false,
-    // One after the other.
-    add: (entry) => {
-      const done = adding
-        .then(() => appendToFile(file, entry))
-        .then((next) => {
-          known = next;
-          readAt = now();
-          added += 1;
-        });
-      adding = done.catch(() => undefined);
-      return done;
-    },
-    report: () => ({ place: 'file', available: problem === undefined, readAt, entries: known.size, problem }),
-    close: async () => {
-      watch?.stop();
-      await adding;
-    },
+  readonly entries = (): Iterable<RevocationEntry> => this.#known.values();
+  readonly unknown = (): boolean => false;
+
+  /** One after the other. */
+  readonly add = (entry: RevocationEntry): Promise<void> => {
+    const done = this.#adding
+      .then(() => appendToFile(this.#file, entry))
+      .then((next) => {
+        this.#known = next;
+        this.#readAt = this.#options.now();
+        this.#added += 1;
+      });
+    this.#adding = done.catch(() => undefined);
+    return done;
   };
+
+  readonly report = () => ({
+    place: 'file' as const,
+    available: this.#problem === undefined,
+    readAt: this.#readAt,
+    entries: this.#known.size,
+    problem: this.#problem,
+  });
+
+  readonly close = async (): Promise<void> => {
+    this.#watch?.stop();
+    await this.#adding;
+  };
+
+  #holds({ reading }: Read): boolean {
+    return this.#files.holds(new Map([[this.#path, reading]]));
+  }
+
+  /** Throws `ConfigError`. */
+  #read(): Read {
+    // Before it is read: a change while it is read is one afterwards.
+    const [look, added] = [lookAt(this.#path), this.#added];
+    const bytes = readBytes(this.#file);
+    return {
+      entries: byId(readRevocations(this.#file, bytes.toString('utf8'))),
+      reading: readingOf(look, bytes),
+      added,
+    };
+  }
+
+  /** Throws `ConfigError` for a file that ends before its end. */
+  #isWhole({ reading }: Read): true {
+    const cut = withoutEndMark(this.#readings, new Map([[this.#path, reading]]));
+    if (cut.length === 0 || this.#files.arrivalOf(this.#path) === 'whole') return true;
+    throw new ConfigError([{ place: this.#file, message: NO_END_MARK }]);
+  }
+
+  #commit({ entries, reading, added }: Read): void {
+    // INVARIANT: what was added since was read later than this.
+    if (added !== this.#added) return;
+    this.#known = entries;
+    this.#readings = new Map([[this.#path, reading]]);
+    this.#files.expect(this.#readings);
+    this.#readAt = this.#options.now();
+    const { log } = this.#options;
+    if (this.#problem !== undefined) log.info({ entries: entries.size }, 'the revocation file can be read again');
+    this.#problem = undefined;
+  }
+
+  /** The file has changed and stands still. */
+  #look(lasting: boolean): Handled {
+    const { log, changed } = this.#options;
+    let read: Read | undefined;
+    try {
+      read = this.#read();
+      if (!this.#holds(read)) return 'later';
+      this.#isWhole(read);
+      const lost = this.#lost(read.entries);
+      if (lost > 0 && !lasting) {
+        log.info({ lost }, 'the revocation file is read later: it may be half written');
+        return 'later';
+      }
+      const before = this.#known;
+      this.#commit(read);
+      if (sameKeys(before, this.#known)) return 'read';
+      log.info({ entries: this.#known.size }, 'the revocation file was read again');
+      changed();
+    } catch (error) {
+      this.#refuse(error, read?.reading);
+    }
+    return 'read';
+  }
+
+  #refuse(error: unknown, reading: FileReading | undefined): void {
+    const problems =
+      error instanceof ConfigError
+        ? error.problems.map(({ place, message }) => `${place}: ${message}`)
+        : [`${this.#file}: internal error`];
+    this.#problem = problems[0];
+    // The next change is waited for.
+    this.#files.expect(new Map([[this.#path, reading ?? readingOf(lookAt(this.#path), undefined)]]));
+    this.#options.log.error({ problems }, 'the revocation file cannot be used; what was revoked before still is');
+  }
+
+  /** How many revocations that still count are not among these. */
+  #lost(next: Entries): number {
+    const now = Math.floor(this.#options.now() / 1000);
+    return [...this.#known].filter(([id, entry]) => !next.has(id) && !isOver(entry, now)).length;
+  }
 }
+
+/** Milliseconds between two looks at a file that is waited for. */
+const LOOK_AGAIN_MS = 250;
+const STILL_WRITTEN = 'the revocation file is still being written: ask again when it stands still';
+const NO_END_MARK = 'the end mark (`# end` or `...`) that the last line was before is missing: the file may be cut off';
 
 function sameKeys(one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>): boolean {
   return one.size === other.size && [...one.keys()].every((id) => other.has(id));

@@ -1,3 +1,4 @@
+import type { Clock } from '../config/clock.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
 import { openFileSource } from './file-source.ts';
@@ -16,14 +17,16 @@ export interface RevocationStoreOptions {
   readonly changed: (revocations: Revocations) => Promise<void>;
   /** Ids of the keys that tokens are verified with; to tell who revokes another that it does nothing. */
   readonly knownKeys: () => readonly string[];
+  /** Of those who wait for the file. */
+  readonly clock?: Clock | undefined;
 }
 
 /** Everything that is revoked, from memory, file and Redis together. */
 export interface RevocationStore {
   /** Reads every source and puts the result in force. Throws `ConfigError` for a file that cannot be used. */
   start(): Promise<void>;
-  /** Reads the file anew, now, and returns what puts it in force. Throws `ConfigError` and changes nothing. */
-  prepare(): () => Promise<void>;
+  /** Reads the file anew, as soon as it stands still, and resolves to what puts it in force. Rejects with `ConfigError`. */
+  prepare(): Promise<() => Promise<void>>;
   /** See `Operator.revoke`. */
   revoke(request: unknown): Promise<Revoked>;
   /** See `Operator.revocations`. */
@@ -48,7 +51,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
     return done;
   };
   const inBackground = (): void => void publish().catch(() => undefined);
-  const sourceOptions = { now, log, changed: inBackground };
+  const sourceOptions = { now, log, changed: inBackground, clock: options.clock };
   const redis = settings.redis ? openRedisSource(settings.redis, sourceOptions) : undefined;
   const file = settings.file === undefined ? undefined : openFileSource(settings.file, sourceOptions);
   // In the order they are asked to keep an entry.
@@ -92,8 +95,8 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
       await redis?.start();
       await publish();
     },
-    prepare: () => {
-      const commit = file?.prepare();
+    prepare: async () => {
+      const commit = await file?.prepare();
       return async () => {
         commit?.();
         await publish();

@@ -16,6 +16,7 @@ import type { RevocationEntry } from '../../src/revocation/entry.ts';
 import { appendToFile } from '../../src/revocation/file-append.ts';
 import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
 import { until } from '../support/clients.ts';
+import { quickClock } from '../support/quick-clock.ts';
 import { runScript } from '../support/run-script.ts';
 import { openLines, REFUSED, SERVED, startSupervised } from '../support/supervised.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
@@ -233,16 +234,16 @@ t.test('adds at the same time, from this process and others, are all kept', asyn
 t.test('a reload does not put back what was read before a revocation', async (t) => {
   const file = fileOf(t);
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
-  const source = openFileSource(file, { now: Date.now, log, changed: () => undefined });
+  const source = openFileSource(file, { now: Date.now, log, changed: () => undefined, clock: quickClock() });
   source.start();
   t.teardown(() => source.close());
   const values = () => [...source.entries()].map(({ value }) => value);
-  const early = source.prepare();
+  const early = await source.prepare();
   await source.add({ kind: 'token', value: 'a' });
   early();
   t.strictSame(values(), ['a']);
   replaceFile(file, revoked('b'));
-  source.prepare()();
+  (await source.prepare())();
   t.strictSame(values(), ['b'], 'what is read after it counts');
 });
 

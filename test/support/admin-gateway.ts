@@ -80,7 +80,7 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
       policy: options.policy ?? NO_POLICY,
       warnings,
       files: [],
-      stamps: new Map(),
+      readings: new Map(),
     };
   };
   const dir = mkdtempSync(join(tmpdir(), 'qdrant-gateway-acts-'));

@@ -7,6 +7,7 @@ import { OPERATION_NAMES } from '../../src/operations/names.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
 import { type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from './gateway.ts';
+import { quickClock } from './quick-clock.ts';
 
 /** A gateway as it is operated: run from files that a test writes, under its supervisor. */
 export interface Operated extends TestGateway {
@@ -72,7 +73,7 @@ export async function startOperated(options: OperatedOptions = {}): Promise<Oper
   write('gateway.yaml', '{}\n');
   const argv = { config: join(folder, 'gateway.yaml') };
   const load = (): LoadedState => loadState({ argv, env: {}, cwd: folder, defaults, operations: OPERATION_NAMES });
-  const supervisor = await createSupervisor({ state: load(), load });
+  const supervisor = await createSupervisor({ state: load(), load, clock: quickClock() });
   const { rest, grpc } = await supervisor.start();
   if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
   const scheme = defaults['service.enable_tls'] ? 'https' : 'http';

@@ -8,6 +8,7 @@ import { loadState } from '../../src/config/state.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
 import { startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from './gateway.ts';
+import { quickClock } from './quick-clock.ts';
 import { frameClient } from './raw-grpc.ts';
 import { http2Client } from './raw-http.ts';
 
@@ -40,7 +41,7 @@ export async function startSupervised(settings: Readonly<Record<string, unknown>
   };
   const load = () => loadState({ env: {}, defaults });
   try {
-    const operator = await createSupervisor({ state: load(), load });
+    const operator = await createSupervisor({ state: load(), load, clock: quickClock() });
     const { rest, grpc } = await operator.start();
     if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
     return {

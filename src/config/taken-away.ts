@@ -1,0 +1,68 @@
+import { effectiveValues } from './document.ts';
+import type { Readings } from './file-reads.ts';
+import { options } from './options.ts';
+import type { State } from './state.ts';
+
+/**
+ * What protected before and is gone, or may be less, in words; empty = nothing. A state of which this says something may
+ * be the beginning of one that is being written.
+ */
+export function takenAway(before: State, after: State): readonly string[] {
+  return [...rulesLost(before, after), ...keysLost(before, after), ...optionsLost(before, after)];
+}
+
+/** A rule that is another now may be the beginning of one. */
+function rulesLost({ policy: before }: State, { policy: after }: State): string[] {
+  const kept = new Map(after.rules.map((rule) => [rule.id, JSON.stringify(rule)]));
+  return before.rules.flatMap((rule) => {
+    const next = kept.get(rule.id);
+    if (next === undefined) return `rule ${rule.id} removed`;
+    return next === JSON.stringify(rule) ? [] : `rule ${rule.id} changed`;
+  });
+}
+
+/** A key that is gone permits nothing, unless it was the last one; a shorter one may be the beginning of a longer one. */
+function keysLost(before: State, after: State): string[] {
+  const [old, next] = [keysOf(before), keysOf(after)];
+  if (old.size > 0 && next.size === 0) return ['every key removed'];
+  const isShorter = (id: string, key: string): boolean => {
+    const known = old.get(id);
+    return known !== undefined && Buffer.byteLength(key) < Buffer.byteLength(known);
+  };
+  return [...next].flatMap(([id, key]) => (isShorter(id, key) ? `key ${id} shorter` : []));
+}
+
+function keysOf({ secrets, policy }: State): ReadonlyMap<string, string> {
+  const { apiKey, altApiKey, readOnlyApiKey, adminToken } = secrets;
+  const all = { api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey, admin_token: adminToken };
+  return new Map([
+    ...Object.entries(all).flatMap(([id, key]) => (key === null ? [] : [[id, key] as const])),
+    ...policy.signingKeys.map(({ id, secret }) => [id, secret] as const),
+  ]);
+}
+
+/** A line that is missing from a file leaves the option at its default. Of keys see above. */
+function optionsLost(before: State, after: State): string[] {
+  const [old, next] = [effectiveValues(before.config), effectiveValues(after.config)];
+  const lost = options
+    .filter(({ path }) => !KEY_OPTION.test(path))
+    .filter(({ path, fallback }) => old.get(path) !== next.get(path) && next.get(path) === fallback)
+    .map(({ path }) => `option ${path} unset`);
+  const opened = before.config.gateway.mode === 'enforce' && after.config.gateway.mode !== 'enforce';
+  return opened ? [...lost, 'option gateway.mode changed'] : lost;
+}
+
+const KEY_OPTION = /(_key|\.token)(_file)?$/;
+
+/** Absolute paths of files that are shorter than before. */
+export function shortened(before: Readings, after: Readings): readonly string[] {
+  return [...after].flatMap(([path, { look }]) => {
+    const old = before.get(path)?.look;
+    return old && look && look.size < old.size ? path : [];
+  });
+}
+
+/** Absolute paths of files that had an end mark and have none any more. */
+export function withoutEndMark(before: Readings, after: Readings): readonly string[] {
+  return [...after].flatMap(([path, { ended }]) => (before.get(path)?.ended && !ended ? path : []));
+}

@@ -311,20 +311,43 @@ function dispatch<X extends Exchange>(
     const { mode } = parts.policy.current;
     const decision = mode === 'enforce' ? enforced(exchange, judged) : inShadow(exchange, judged, mode);
     exchange.decision = decision;
-    switch (decision.kind) {
-      case 'permit':
-        exchange.forwardedAt = parts.now();
-        protocol.forward(exchange, decision);
-        break;
-      case 'conditional':
-        protocol.inspect(exchange, decision);
-        break;
-      case 'denial':
-        protocol.reject(exchange, decision);
-        break;
-      default:
-        decision satisfies never;
-    }
+    carryOut(parts, protocol, exchange, decision);
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function carryOut<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Decision,
+): void {
+  switch (decision.kind) {
+    case 'permit':
+      exchange.forwardedAt = parts.now();
+      protocol.forward(exchange, decision);
+      break;
+    case 'conditional':
+      protocol.inspect(exchange, decision);
+      break;
+    case 'denial':
+      protocol.reject(exchange, decision);
+      break;
+    default:
+      decision satisfies never;
+  }
+}
+
+/** Goes on with an exchange that another lane has brought as far as this decision: nothing of it is asked again. */
+export function goOnWith<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Permit | Conditional,
+): void {
+  try {
+    carryOut(parts, protocol, exchange, decision);
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }

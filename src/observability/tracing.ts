@@ -45,7 +45,8 @@ export async function createTracing({ gateway }: Pick<Config, 'gateway'>): Promi
     spanProcessors: [new sdk.BatchSpanProcessor(exporter)],
   });
   const tracer = provider.getTracer('qdrant-gateway');
-  const spans = new WeakMap<Exchange, Span>();
+  /** By `trace`, which an exchange keeps when another lane goes on with it. */
+  const spans = new WeakMap<object, Span>();
 
   const parentOf = ({ headers }: Exchange): Context => {
     const parent = parseTraceParent(firstValue(headers, 'traceparent') ?? '');
@@ -67,13 +68,14 @@ export async function createTracing({ gateway }: Pick<Config, 'gateway'>): Promi
       const span = tracer.startSpan(operation, { kind: SERVER }, parentOf(exchange));
       // What is not recorded is not named: the client's own headers pass as they are.
       if (!span.isRecording()) return;
-      spans.set(exchange, span);
       exchange.trace = headersOf(span.spanContext());
+      spans.set(exchange.trace, span);
     },
     observe(exchange, outcome) {
-      const span = spans.get(exchange);
+      const { trace } = exchange;
+      const span = trace && spans.get(trace);
       if (!span) return;
-      spans.delete(exchange);
+      spans.delete(trace);
       span.setAttributes(attributesOf(exchange, outcome));
       if (isServerFault(exchange, outcome)) span.setStatus({ code: ERROR });
       span.end();

@@ -25,7 +25,8 @@ export function tieToClient({ life, guard, request, response }: Tied, report: Fa
   else life.onEnd(connectionLife(request.socket, report).onEnd(end));
 }
 
-function connectionLife(socket: IncomingMessage['socket'], report: FaultReport): Lifetime {
+/** The life of what comes over HTTP/1 on one socket. */
+export function connectionLife(socket: IncomingMessage['socket'], report: FaultReport): Lifetime {
   const known = connections.get(socket);
   if (known) return known;
   const life = new Lifetime((error) => report(error, 'clean_up'));

@@ -1,12 +1,13 @@
 import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify from 'fastify';
-import { begin, finish, type Protocol, unbegun } from '../exchange.ts';
+import { begin, finish, goOnWith, type Protocol, unbegun } from '../exchange.ts';
 import { Guesses } from '../fairness/guesses.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import { isPermit } from '../policy/decide.ts';
 import { addedHeaders, requestIdOf } from '../request-id.ts';
+import { type BegunExchange, continueBegun, endBegun, takeBegun } from './begun-exchange.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import { BodyJudge } from './body-judge.ts';
 import { BodyRoom } from './body-room.ts';
@@ -72,7 +73,9 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     const last = state.draining || request.headers.upgrade !== undefined;
     if (last && request.httpVersionMajor === 1) response.shouldKeepAlive = false;
     const exchange = toExchange(request, response, target);
-    if (exchange) serve(exchange);
+    const begun = request.httpVersionMajor === 1 ? takeBegun(request.socket) : undefined;
+    if (exchange) serve(exchange, begun);
+    else if (begun) finish(options.parts, begun.exchange, { status: response.statusCode, received: 0, sent: 0 });
   }
 
   function toExchange(request: IncomingMessage, response: ServerResponse, target: string): RestExchange | undefined {
@@ -89,14 +92,14 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     return undefined;
   }
 
-  function serve(exchange: RestExchange): void {
-    const preflight = options.cors ? answerPreflight(exchange.method, exchange.headers) : undefined;
+  function serve(exchange: RestExchange, begun: BegunExchange | undefined): void {
+    const preflight = options.cors && !begun ? answerPreflight(exchange.method, exchange.headers) : undefined;
     if (preflight) {
       answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));
       return;
     }
     const { response, life } = exchange;
-    if (life.ended) return;
+    const same = !begun || continueBegun(exchange, begun);
     running.add(response);
     life.onEnd(() => {
       running.delete(response);
@@ -104,37 +107,47 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       exchange.answered = true;
       finish(options.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
     });
-    begin(options.parts, protocol, exchange);
+    if (life.ended) return;
+    if (!begun) begin(options.parts, protocol, exchange);
+    else if (same) goOnWith(options.parts, protocol, exchange, begun.decision);
+    else exchange.guard.failed(new TypeError('two lanes read a head differently'));
+  }
+
+  function carry(request: IncomingMessage, response: ServerResponse): void {
+    if (refuseMalformed(request)) {
+      // What is left of a connection that is gone is refused as well.
+      if (socketBelow(request)) options.connections?.fault('stream');
+      return;
+    }
+    const odd = request.httpVersionMajor !== 2 && takeOddRequest(request.socket);
+    if (isClosing(request.socket)) return;
+    if (!isKnownVersion(request)) {
+      options.connections?.fault('head');
+      answerRaw(request.socket, 400, '');
+      return;
+    }
+    response.on('error', ignore);
+    request.on('error', ignore);
+    try {
+      if (!odd && app.supportedMethods.includes(request.method ?? '')) {
+        app.routing(request, response);
+        return;
+      }
+      options.connections?.fault('head');
+      if (odd) refuseOdd(options, request, response);
+      else answerWhole(newExchange(options, request, response, '/'), 501, [], Buffer.from('method not implemented'));
+    } catch (error) {
+      // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.
+      options.parts.fault(error, undefined, 'rest_server');
+      response.destroy();
+    }
   }
 
   return {
     handle(request, response) {
-      if (refuseMalformed(request)) {
-        // What is left of a connection that is gone is refused as well.
-        if (socketBelow(request)) options.connections?.fault('stream');
-        return;
-      }
-      const odd = request.httpVersionMajor !== 2 && takeOddRequest(request.socket);
-      if (isClosing(request.socket)) return;
-      if (!isKnownVersion(request)) {
-        options.connections?.fault('head');
-        answerRaw(request.socket, 400, '');
-        return;
-      }
-      response.on('error', ignore);
-      request.on('error', ignore);
-      try {
-        if (!odd && app.supportedMethods.includes(request.method ?? '')) {
-          app.routing(request, response);
-          return;
-        }
-        options.connections?.fault('head');
-        if (odd) refuseOdd(options, request, response);
-        else answerWhole(newExchange(options, request, response, '/'), 501, [], Buffer.from('method not implemented'));
-      } catch {
-        // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.
-        response.destroy();
-      }
+      carry(request, response);
+      if (request.httpVersionMajor === 2) return;
+      endBegun(request.socket, options.parts, response.headersSent ? response.statusCode : undefined);
     },
     drain: () => {
       state.draining = true;

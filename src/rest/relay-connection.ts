@@ -5,8 +5,10 @@ import { Guesses } from '../fairness/guesses.ts';
 import { Cost } from '../fairness/turns.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
-import { type Conditional, isPermit, type Permit, type References } from '../policy/decide.ts';
+import { Guard } from '../lifetime/guard.ts';
+import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { type BegunExchange, leaveBegun } from './begun-exchange.ts';
 import { BODY_TIMEOUT } from './body-denials.ts';
 import { INLINE_BYTES } from './body-judge.ts';
 import { TOO_DEEP } from './body-task.ts';
@@ -14,19 +16,22 @@ import { findNames } from './inspection.ts';
 import { LINGER_BYTES, LINGER_MS, SHORT_BODY, TIMED_OUT } from './linger.ts';
 import { heldNestsWithin, isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
-import { upstreamHead } from './relay-answer.ts';
 import { RelayClient } from './relay-client.ts';
 import type { RelayContext } from './relay-context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-exchange.ts';
 import type { Intake } from './relay-intake.ts';
 import { BACKLOG, NEVER, type Phase } from './relay-phase.ts';
-import { type KnownHead, RelayRequests } from './relay-requests.ts';
+import { RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
 import type { AnswerHead } from './response-head.ts';
 import type { Peer } from './rest-exchange.ts';
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
+  /** An exception ends the connection: its exchange is answered with 500 where that is still possible. */
+  readonly #guard = new Guard({ fail: () => this.#fail(), cut: () => this.cut() }, 'rest_relay', (error, place) =>
+    this.#context.options.parts.fault(error, this.#exchange, place),
+  );
   readonly memo = new CredentialMemo();
   readonly guesses = new Guesses();
   readonly #socket: Socket;
@@ -45,11 +50,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Bytes of a head have come, or the connection is new: the time for it runs. */
   #headBegun = true;
   /** The current one. */
-  #request: KnownHead | undefined;
   #exchange: RelayExchange | undefined;
   /** What waits for a held body. */
   #held: Permit | Conditional | undefined;
-  #guard: DepthMeter | undefined;
+  #meter: DepthMeter | undefined;
   /** Bytes of the request's body that have not come yet. */
   #bodyLeft = 0;
   #close = false;
@@ -75,13 +79,13 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#peer = peer;
     this.#counted = client;
     this.#context = context;
-    this.#link = new UpstreamLink(context.upstream, this, () => context.clock.now);
+    this.#link = new UpstreamLink(context.upstream, this, () => context.clock.now, this.#guard.at('rest_upstream'));
     this.#deadline = context.clock.now + context.limits.headersTimeoutMs;
     socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose);
   }
 
   /** Looks after the time limits. */
-  tick(now: number): void {
+  readonly tick = this.#guard.entry((now: number): void => {
     this.#link.tick(now);
     if (now >= this.#drainDeadline) {
       this.#link.destroy();
@@ -89,12 +93,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     } else if (now >= this.#deadline) {
       this.#expire();
     }
-  }
+  });
 
   /** The listener closes: an idle connection ends now, any other with its answer. */
-  drain(): void {
+  readonly drain = this.#guard.entry((): void => {
     if (this.#phase === 'head' && this.#intake.length === 0) this.#end();
-  }
+  });
 
   #expire(): void {
     this.#deadline = NEVER;
@@ -116,7 +120,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = this.#guard.entry((chunk: Buffer): void => {
     switch (this.#phase) {
       case 'head':
         this.#intake.push(chunk);
@@ -149,15 +153,15 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       default:
         this.#phase satisfies never;
     }
-  };
+  });
 
-  readonly #onDrain = (): void => {
+  readonly #onDrain = this.#guard.entry((): void => {
     this.#drainDeadline = NEVER;
     this.#link.resume();
     this.#advance();
-  };
+  });
 
-  readonly #onEnd = (): void => {
+  readonly #onEnd = this.#guard.entry((): void => {
     if (this.#exchange) {
       this.#socket.destroy();
     } else if (this.#phase === 'head' && this.#intake.length > 0) {
@@ -165,13 +169,13 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.#over();
       answerRaw(this.#socket, 400, '');
     }
-  };
+  });
 
-  readonly #onClose = (): void => {
+  readonly #onClose = this.#guard.entry((): void => {
     this.#over();
     this.#record();
     this.#closed(this);
-  };
+  });
 
   /** What came too early waits, within bounds. */
   #keepBack(chunk: Buffer): void {
@@ -204,10 +208,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #waitForTurn(): void {
     this.#waiting = true;
     this.#socket.pause();
-    this.#context.turns.wait(() => {
-      this.#waiting = false;
-      this.#advance();
-    });
+    this.#context.turns.wait(
+      this.#guard.entry(() => {
+        this.#waiting = false;
+        this.#advance();
+      }),
+    );
   }
 
   /** `false` = there is no whole, plain request to begin. */
@@ -225,7 +231,6 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     }
     this.#phase = 'deciding';
     this.#deadline = NEVER;
-    this.#request = next;
     this.#exchange = newRelayExchange(this, next.head, next.resolution, this.#peer);
     this.#counted?.begun();
     begin(options.parts, protocol, this.#exchange);
@@ -237,18 +242,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const { options, protocol } = this.#context;
     const { contentLength, length } = exchange.head;
     if (contentLength > INLINE_BYTES || contentLength > options.maxInspectedBytes) {
-      this.#handOver();
+      this.#handOver({ exchange, decision: conditional });
       return;
     }
     if (!this.#holds(exchange, conditional)) return;
     exchange.measured = true;
-    let found: References | Denial;
-    try {
-      found = findNames(conditional, this.#intake.bytes.subarray(length, length + contentLength), options);
-    } catch (error) {
-      options.parts.fault(error, exchange);
-      found = INTERNAL_FAULT;
-    }
+    const found = findNames(conditional, this.#intake.bytes.subarray(length, length + contentLength), options);
     resume(options.parts, protocol, exchange, conditional, found);
   }
 
@@ -256,14 +255,14 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (!isPermit(permit)) throw new TypeError('a request was relayed without a permit');
     if (exchange !== this.#exchange) return;
     if (permit.visible) {
-      this.#handOver();
+      this.#handOver({ exchange, decision: permit });
       return;
     }
     const { options } = this.#context;
-    this.#guard = undefined;
+    this.#meter = undefined;
     if (isGuarded(exchange, options)) {
       if (exchange.head.contentLength > WHOLE_BYTES) {
-        this.#guard = new DepthMeter(options.inspection.maxDepth);
+        this.#meter = new DepthMeter(options.inspection.maxDepth);
       } else {
         if (!this.#holds(exchange, permit)) return;
         exchange.measured = true;
@@ -297,13 +296,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (!exchange || !held || this.#intake.length < exchange.head.length + exchange.head.contentLength) return;
     this.#held = undefined;
     this.#deadline = NEVER;
-    try {
-      if (held.kind === 'permit') this.forward(exchange, held);
-      else this.inspect(exchange, held);
-    } catch (error) {
-      this.#context.options.parts.fault(error, exchange);
-      this.reject(exchange, INTERNAL_FAULT);
-    }
+    if (held.kind === 'permit') this.forward(exchange, held);
+    else this.inspect(exchange, held);
     this.#advance();
   }
 
@@ -312,23 +306,14 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     exchange.received = body?.length ?? 0;
     this.#phase = 'relaying';
     this.#close = false;
-    if (body && this.#guard?.push(body) === false) {
+    if (body && this.#meter?.push(body) === false) {
       this.reject(exchange, TOO_DEEP);
       return;
     }
     this.#deadline = this.#bodyLeft > 0 ? this.#context.clock.now + this.#context.options.bodyIdleMs : NEVER;
-    const more = this.#link.send(exchange.method, this.#upstreamHead(exchange), body);
+    const more = this.#link.send(exchange.method, this.#requests.sentHead(exchange), body);
     if (!more && this.#bodyLeft > 0) this.#waitForUpstream();
     else if (this.#bodyLeft > 0) this.#socket.resume();
-  }
-
-  #upstreamHead(exchange: RelayExchange): Buffer {
-    const { authority } = this.#context.upstream;
-    if (exchange.trace) return upstreamHead(exchange, exchange.resolution.pathToSend, authority);
-    const request = this.#request;
-    const head = request?.sent ?? upstreamHead(exchange, exchange.resolution.pathToSend, authority);
-    if (request) request.sent = head;
-    return head;
   }
 
   /** Takes the head, and of the body what is there. */
@@ -347,7 +332,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#bodyLeft -= size;
     exchange.received += size;
     if (size < chunk.length) this.#keepBack(chunk.subarray(size));
-    if (this.#guard?.push(part) === false) {
+    if (this.#meter?.push(part) === false) {
       this.reject(exchange, TOO_DEEP);
       return;
     }
@@ -404,7 +389,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     else this.#takeBody(exchange);
     const unread = exchange.hasBody && !exchange.whole && (!sent || this.#bodyLeft > 0);
     const last = unread && (exchange.head.contentLength > SHORT_BODY || denial.status === TIMED_OUT);
-    this.#close = last || exchange.head.close || this.#context.clock.draining;
+    this.#close = last || denial === INTERNAL_FAULT || exchange.head.close || this.#context.clock.draining;
     exchange.status = denial.status;
     exchange.refusal = denial;
     exchange.sent += this.#client.refuse(exchange, denial, this.#close);
@@ -415,7 +400,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** The answer is written: on to what the connection is good for now. */
   #answered(): void {
     this.#record();
-    this.#guard = undefined;
+    this.#meter = undefined;
     this.#held = undefined;
     this.#drainDeadline = NEVER;
     const { clock, limits } = this.#context;
@@ -464,6 +449,19 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#socket.destroySoon();
   }
 
+  #fail(): void {
+    const exchange = this.#exchange;
+    if (exchange) exchange.decision = INTERNAL_FAULT;
+    if (exchange && exchange.status === undefined) this.reject(exchange, INTERNAL_FAULT);
+    else this.#breakOff();
+  }
+
+  cut(): void {
+    this.#over();
+    this.#record();
+    this.#socket.destroy();
+  }
+
   /** Step 8, once for each exchange. */
   #record(): void {
     const exchange = this.#exchange;
@@ -475,11 +473,14 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   }
 
   /** INVARIANT: only while nothing of the request has been used, so the other lane reads the very bytes that came. */
-  #handOver(): void {
+  #handOver(begun?: BegunExchange): void {
     const socket = this.#socket;
     const unread = this.#intake.bytes;
-    if (this.#exchange) this.#counted?.handedOver();
-    this.#exchange = undefined;
+    if (begun) {
+      this.#counted?.handedOver();
+      this.#exchange = undefined;
+      leaveBegun(socket, begun, this.#context.options.parts);
+    }
     this.#over();
     socket.off('data', this.#onData).off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose);
     this.#closed(this);
@@ -493,6 +494,5 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#drainDeadline = NEVER;
     this.#link.destroy();
     this.#requests.clear();
-    this.#request = undefined;
   }
 }

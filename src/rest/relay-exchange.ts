@@ -15,6 +15,8 @@ export interface RelaySteps {
   readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
   readonly forward: (exchange: RelayExchange, permit: Permit) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
+  /** Destroys the connection. */
+  readonly cut: () => void;
 }
 
 /** One plain REST request and its response. */

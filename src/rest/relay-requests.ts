@@ -1,4 +1,6 @@
+import { upstreamHead } from './relay-answer.ts';
 import type { RelayContext } from './relay-context.ts';
+import type { RelayExchange } from './relay-exchange.ts';
 import { Intake } from './relay-intake.ts';
 import { type HeadReading, type PlainHead, readRequestHead } from './request-head.ts';
 import type { RestResolution } from './resolve.ts';
@@ -7,7 +9,7 @@ import { isUrlRecovery } from './url-recovery.ts';
 const LF = 0x0a;
 
 /** A head as it came, and what was made of it. Clients repeat themselves; only the credential is judged each time. */
-export interface KnownHead {
+interface KnownHead {
   readonly bytes: Buffer;
   readonly head: PlainHead;
   readonly resolution: RestResolution;
@@ -29,7 +31,7 @@ export class RelayRequests {
   }
 
   /** The request that stands first; its bytes stay. `odd`: none for this lane. */
-  next(): KnownHead | 'incomplete' | 'odd' {
+  next(): Pick<KnownHead, 'head' | 'resolution'> | 'incomplete' | 'odd' {
     const { options, resolve } = this.#context;
     const bytes = this.intake.bytes;
     const repeated = this.#recognise(bytes);
@@ -44,6 +46,16 @@ export class RelayRequests {
     if (!isRelayable(head, resolution, options)) return 'odd';
     this.#known = { bytes: Buffer.from(bytes.subarray(0, head.length)), head, resolution, sent: undefined };
     return this.#known;
+  }
+
+  /** The head that goes upstream for the exchange of the last `next`; made once for heads that repeat themselves. */
+  sentHead(exchange: RelayExchange): Buffer {
+    const { authority } = this.#context.upstream;
+    const { head, trace, resolution } = exchange;
+    const known = this.#known;
+    if (trace || known?.head !== head) return upstreamHead(exchange, resolution.pathToSend, authority);
+    known.sent ??= upstreamHead(exchange, resolution.pathToSend, authority);
+    return known.sent;
   }
 
   clear(): void {

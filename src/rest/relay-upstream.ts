@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Guard } from '../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../upstream/sockets.ts';
 import { ChunkedBody } from './relay-chunks.ts';
@@ -49,6 +50,11 @@ export class UpstreamLink {
   readonly #upstream: RelayUpstream;
   readonly #sink: AnswerSink;
   readonly #now: () => number;
+  readonly #guard: Guard;
+  readonly #onData: (chunk: Buffer) => void;
+  readonly #onDrain: () => void;
+  readonly #onEnd: () => void;
+  readonly #onClose: () => void;
   #socket: Socket | undefined;
   #opened = false;
   /** Written once the connection is there. */
@@ -65,8 +71,14 @@ export class UpstreamLink {
   #paused = false;
   #repeated: { readonly bytes: Buffer; readonly method: string; readonly head: AnswerHead } | undefined;
 
-  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number) {
+  /** @param guard of the client's connection, for what comes from upstream */
+  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard) {
     this.#upstream = upstream;
+    this.#guard = guard;
+    this.#onData = guard.entry((chunk: Buffer) => this.#take(chunk));
+    this.#onDrain = guard.entry(() => this.#drained());
+    this.#onEnd = guard.entry(() => this.#ended());
+    this.#onClose = guard.entry(() => this.#lost());
     this.#sink = sink;
     this.#now = now;
   }
@@ -139,6 +151,7 @@ export class UpstreamLink {
 
   #open(): void {
     const socket = openSocket(this.#upstream.address, this.#upstream.socket, {
+      guard: this.#guard,
       opened: () => {
         if (this.#socket !== socket) return;
         this.#opened = true;
@@ -168,11 +181,11 @@ export class UpstreamLink {
     return false;
   }
 
-  readonly #onDrain = (): void => {
+  #drained(): void {
     if (this.#busy) this.#sink.onUpstreamDrain();
-  };
+  }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #take(chunk: Buffer): void {
     if (!this.#busy) {
       // Nobody asked for this: a connection that answers out of turn is not trusted with another request.
       this.destroy();
@@ -185,7 +198,7 @@ export class UpstreamLink {
     }
     this.#intake.push(chunk);
     this.#takeHead();
-  };
+  }
 
   #takeHead(): void {
     while (this.#busy) {
@@ -293,19 +306,19 @@ export class UpstreamLink {
     this.#sink.onAnswer(first, parts, data, true);
   }
 
-  readonly #onEnd = (): void => {
+  #ended(): void {
     const head = this.#head;
     if (!this.#busy || head?.framing !== 'close') {
-      this.#onClose();
+      this.#lost();
       return;
     }
     this.#finish(head, undefined, [LAST_CHUNK], 0, true);
-  };
+  }
 
-  readonly #onClose = (): void => {
+  #lost(): void {
     if (this.#busy) this.#fail(UPSTREAM_BROKEN);
     else this.destroy();
-  };
+  }
 
   #fail(denial: Denial): void {
     this.destroy();

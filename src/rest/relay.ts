@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { CountedClient } from '../connections.ts';
 import type { Protocol } from '../exchange.ts';
 import type { Turns } from '../fairness/turns.ts';
+import { Guard } from '../lifetime/guard.ts';
 import { RelayConnection } from './relay-connection.ts';
 import type { RelayContext } from './relay-context.ts';
 import type { RelayExchange } from './relay-exchange.ts';
@@ -49,11 +50,14 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rela
   const closed = (connection: RelayConnection): void => {
     connections.delete(connection);
   };
-  const ticker = setInterval(() => {
+  // Each connection looks after itself under a guard of its own, so a fault here is nobody's end.
+  const owner = { fail: () => undefined, cut: () => undefined };
+  const guard = new Guard(owner, 'rest_listener', (error, place) => options.parts.fault(error, undefined, place));
+  const ticker = guard.every(TICK_MS, () => {
     clock.now = Date.now();
     clock.date = new Date(clock.now).toUTCString();
     for (const connection of connections) connection.tick(clock.now);
-  }, TICK_MS);
+  });
   ticker.unref();
   return {
     take: (socket, client) => {
@@ -73,4 +77,5 @@ const PROTOCOL: Protocol<RelayExchange> = {
   inspect: (exchange, conditional) => exchange.connection.inspect(exchange, conditional),
   forward: (exchange, permit) => exchange.connection.forward(exchange, permit),
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
+  cut: (exchange) => exchange.connection.cut(),
 };

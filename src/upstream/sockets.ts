@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { Guard } from '../lifetime/guard.ts';
 
 /** Where an upstream listens. `host` is a name or an address without brackets. */
 export interface SocketAddress {
@@ -19,6 +20,8 @@ export interface SocketOptions {
 
 /** What happens to a socket that is opened; `opened` or `failed` is called exactly once, then `failed` never again. */
 export interface SocketEvents {
+  /** Of whoever opens it. By default an exception destroys the socket, without a word. */
+  readonly guard?: Guard;
   readonly opened: (socket: Socket) => void;
   readonly failed: (reason: 'unreachable' | 'timeout', error: Error) => void;
 }
@@ -38,21 +41,27 @@ export function openSocket(address: SocketAddress, options: SocketOptions, event
         ...(isIP(host) ? {} : { servername: host }),
       })
     : connectTcp({ host, port });
-  const onTimeout = (): void => {
-    socket.destroy(new Error('connect timeout'));
-  };
-  const onError = (error: Error): void => {
+  const cut = (): void => void socket.destroy();
+  const guard = events.guard ?? new Guard({ fail: cut, cut }, 'rest_upstream', ignore);
+  const onTimeout = guard.entry(() => void socket.destroy(new Error('connect timeout')));
+  const onError = guard.entry((error: Error) => {
     socket.off('timeout', onTimeout);
     events.failed(error.message === 'connect timeout' ? 'timeout' : 'unreachable', error);
-  };
-  socket.setTimeout(options.connectTimeoutMs, onTimeout);
-  socket.setNoDelay(true);
-  socket.once('error', onError);
-  socket.once(address.tls ? 'secureConnect' : 'connect', () => {
+  });
+  const onOpen = guard.entry(() => {
     socket.off('error', onError);
     socket.off('timeout', onTimeout);
     socket.setTimeout(0);
     events.opened(socket);
   });
+  socket.setTimeout(options.connectTimeoutMs);
+  socket.once('timeout', onTimeout);
+  socket.setNoDelay(true);
+  socket.once('error', onError);
+  socket.once(address.tls ? 'secureConnect' : 'connect', onOpen);
+  // Whoever takes it has listeners of its own; one that was given up has none.
+  socket.on('error', ignore);
   return socket;
 }
+
+function ignore(): void {}

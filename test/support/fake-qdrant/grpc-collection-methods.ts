@@ -9,8 +9,9 @@ import {
   listCollections,
   updateCollection,
 } from './collections.ts';
+import { diffsJson, settingsJson, settingsMessage } from './grpc-config.ts';
 import { type GrpcMethod, unary } from './grpc-method.ts';
-import { integerJson } from './grpc-values.ts';
+import { integerJson, payloadJson, payloadMessage } from './grpc-values.ts';
 import { isObject, type Json, type JsonObject, listOf, numberOf, objectOf, textOf } from './json.ts';
 
 const time = 0.00001;
@@ -20,6 +21,8 @@ function paramsJson(params: q.VectorParams): JsonObject {
   return {
     size: integerJson(params.size),
     distance: q.Distance[params.distance],
+    on_disk: params.onDisk,
+    hnsw_config: params.hnswConfig === undefined ? undefined : settingsJson(q.HnswConfigDiffSchema, params.hnswConfig),
     multivector_config: params.multivectorConfig === undefined ? undefined : { comparator: 'max_sim' },
   };
 }
@@ -35,7 +38,17 @@ function vectorsConfigJson(config: q.VectorsConfig | undefined): JsonObject {
 
 function paramsMessage(params: JsonObject): MessageInitShape<typeof q.VectorParamsSchema> {
   const distance = q.DistanceSchema.values.find(({ name }) => name === params.distance)?.number ?? 0;
-  return { size: BigInt(numberOf(params.size, 0)), distance };
+  return {
+    size: BigInt(numberOf(params.size, 0)),
+    distance,
+    ...(typeof params.on_disk === 'boolean' ? { onDisk: params.on_disk } : {}),
+    ...(isObject(params.hnsw_config)
+      ? { hnswConfig: settingsMessage(q.HnswConfigDiffSchema, params.hnsw_config) }
+      : {}),
+    ...(isObject(params.multivector_config)
+      ? { multivectorConfig: { comparator: q.MultiVectorComparator.MaxSim } }
+      : {}),
+  };
 }
 
 function vectorsConfigMessage(vectors: Json | undefined): MessageInitShape<typeof q.VectorsConfigSchema> {
@@ -59,7 +72,8 @@ function schemaMessage(schema: Json | undefined): [string, MessageInitShape<type
 }
 
 function infoMessage(info: JsonObject): MessageInitShape<typeof q.CollectionInfoSchema> {
-  const params = objectOf(objectOf(info.config).params);
+  const config = objectOf(info.config);
+  const params = objectOf(config.params);
   const sparse = isObject(params.sparse_vectors) ? Object.keys(params.sparse_vectors) : [];
   return {
     status: q.CollectionStatus.Green,
@@ -79,9 +93,13 @@ function infoMessage(info: JsonObject): MessageInitShape<typeof q.CollectionInfo
           ? {}
           : { sparseVectorsConfig: { map: Object.fromEntries(sparse.map((name) => [name, {}])) } }),
       },
-      hnswConfig: { m: 16n, efConstruct: 100n, fullScanThreshold: 10000n },
-      optimizerConfig: { deletedThreshold: 0.2, vacuumMinVectorNumber: 1000n },
-      walConfig: { walCapacityMb: 32n, walSegmentsAhead: 0n },
+      hnswConfig: settingsMessage(q.HnswConfigDiffSchema, config.hnsw_config),
+      optimizerConfig: settingsMessage(q.OptimizersConfigDiffSchema, config.optimizer_config),
+      walConfig: settingsMessage(q.WalConfigDiffSchema, config.wal_config),
+      ...(isObject(config.strict_mode_config)
+        ? { strictModeConfig: settingsMessage(q.StrictModeConfigSchema, config.strict_mode_config) }
+        : {}),
+      metadata: payloadMessage(config.metadata),
     },
   };
 }
@@ -131,12 +149,15 @@ export const collectionMethods: GrpcMethod[] = [
       sparse_vectors: sparse.length === 0 ? undefined : Object.fromEntries(sparse.map((name) => [name, {}])),
       shard_number: request.shardNumber,
       replication_factor: request.replicationFactor,
+      write_consistency_factor: request.writeConsistencyFactor,
       on_disk_payload: request.onDiskPayload,
+      metadata: Object.keys(request.metadata).length === 0 ? undefined : payloadJson(request.metadata),
+      ...diffsJson(request),
     };
     return { result: createCollection(store, request.collectionName, body) === true, time };
   }),
   unary(`${collections}/Update`, q.UpdateCollectionSchema, done, (request, { store }) => ({
-    result: updateCollection(store, request.collectionName, {}) === true,
+    result: updateCollection(store, request.collectionName, diffsJson(request)) === true,
     time,
   })),
   unary(`${collections}/Delete`, q.DeleteCollectionSchema, done, (request, { store }) => ({

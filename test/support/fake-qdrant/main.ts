@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import { parseArgs } from 'node:util';
+import { QDRANT_VERSION } from '../../../src/operations/qdrant-version.ts';
 import { type GrpcOptions, grpcServer } from './grpc.ts';
 import { Recorder } from './recorder.ts';
 import { type OnRest, restServer } from './rest.ts';
 import { Store } from './store.ts';
+
+const RELEASE = QDRANT_VERSION.replace(/^v/, '');
 
 /** How to start the stand-in; every member may be left out. */
 export type FakeQdrantOptions = {
@@ -12,7 +15,7 @@ export type FakeQdrantOptions = {
   restPort?: number;
   /** gRPC port on 127.0.0.1; 0 (default) takes a free one. */
   grpcPort?: number;
-  /** The release to claim, default `1.18.3`. */
+  /** The release to claim; by default the one the operation tables were read from. */
   version?: string;
   /** Only loopback: this server knows no keys. */
   host?: '127.0.0.1';
@@ -43,7 +46,7 @@ export type FakeQdrant = {
 /** Starts an in-memory, unsecured stand-in for Qdrant on loopback; resolves once both ports listen. */
 export async function startFakeQdrant(options: FakeQdrantOptions = {}): Promise<FakeQdrant> {
   const host = options.host ?? '127.0.0.1';
-  const version = options.version ?? '1.18.3';
+  const version = options.version ?? RELEASE;
   const store = new Store();
   const recorder = new Recorder(options.record ?? true);
   const rest = restServer({ store, recorder, version, onRest: options.onRest });
@@ -86,7 +89,7 @@ async function main(): Promise<void> {
     options: {
       'rest-port': { type: 'string', default: '16333' },
       'grpc-port': { type: 'string', default: '16334' },
-      version: { type: 'string', default: '1.18.3' },
+      version: { type: 'string', default: RELEASE },
     },
   });
   const running = await startFakeQdrant({

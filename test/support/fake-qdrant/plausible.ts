@@ -20,6 +20,7 @@ function within(method: string, path: string, body: BodyMode, answer: Answer): R
 
 const yes = (): Json => true;
 const nothing = (): Json => ({});
+const idle: Json = { queued_optimizations: 0, queued_segments: 0, queued_points: 0, idle_segments: 1 };
 const acknowledged: Answer = ({ store }) => ({ operation_id: store.nextOperation(), status: 'acknowledged' });
 
 function collectionCluster({ store, params }: RestCall): Json {
@@ -52,7 +53,7 @@ export const plausibleRoutes: RestRoute[] = [
   route('PATCH', '/debugger', 'json-strict', yes),
   route('GET', '/profiler/slow_requests', 'none', () => ({ requests: [] })),
   route('POST', '/audit/logs', 'json', () => ({ entries: [] })),
-  route('GET', '/quotas', 'none', nothing),
+  route('GET', '/quotas', 'none', () => ({ config: {}, exceeded: {}, usage: {} })),
   route('PUT', '/quotas', 'json', yes),
   route('GET', '/locks', 'none', () => ({ error_message: null, write: false })),
   route('POST', '/locks', 'json', () => ({ error_message: null, write: false })),
@@ -90,7 +91,7 @@ export const plausibleRoutes: RestRoute[] = [
   },
   within('GET', `${at}/cluster`, 'none', collectionCluster),
   within('POST', `${at}/cluster`, 'json', yes),
-  within('GET', `${at}/optimizations`, 'none', () => ({ summary: {}, running: [] })),
+  within('GET', `${at}/optimizations`, 'none', () => ({ summary: idle, running: [] })),
   within('GET', `${at}/memory`, 'none', () => ({ total_bytes: 0 })),
   within('GET', `${at}/shards`, 'none', () => ({ shard_keys: [] })),
   within('PUT', `${at}/shards`, 'json', yes),

@@ -4,10 +4,11 @@ import { collectionRoutes, snapshotRoutes } from './collection-routes.ts';
 import { dashboardAnswer } from './dashboard.ts';
 import { Fault, faultStatus } from './fault.ts';
 import { type Json, writeJson } from './json.ts';
+import { bodyComplaint } from './models.ts';
 import { plausibleRoutes } from './plausible.ts';
 import { readRoutes, writeRoutes } from './point-routes.ts';
 import { type Recorder, RestRecord } from './recorder.ts';
-import { type BodyMode, type RestAnswer, type RestCall, Router, splitTarget, withNumberedShard } from './routing.ts';
+import { type BodyMode, type RestAnswer, type RestRoute, Router, splitTarget, withNumberedShard } from './routing.ts';
 import { serviceRoutes } from './service-routes.ts';
 import type { Store } from './store.ts';
 
@@ -85,21 +86,29 @@ async function answer(parts: Parts, request: IncomingMessage, response: ServerRe
     send(response, { status: 404, body: '' });
     return;
   }
-  send(response, await handled(parts, request, found.route.body, found.route.handle, found.params, target.query));
+  send(response, await handled(parts, request, found.route, found.params, target.query));
 }
 
 async function handled(
   parts: Parts,
   request: IncomingMessage,
-  mode: BodyMode,
-  handle: (call: RestCall) => RestAnswer,
+  route: RestRoute,
   params: string[],
   query: Map<string, string>,
 ): Promise<RestAnswer> {
   try {
-    const body = await bodyOf(request, mode);
+    const body = await bodyOf(request, route.body);
+    checkBody(route, body);
     const { store, version } = parts;
-    return handle({ store, version, params, query, body, method: request.method ?? '', headers: request.headers });
+    return route.handle({
+      store,
+      version,
+      params,
+      query,
+      body,
+      method: request.method ?? '',
+      headers: request.headers,
+    });
   } catch (error) {
     if (error instanceof BodyRefusal) {
       return { status: error.status, type: 'text/plain; charset=utf-8', body: error.message };
@@ -107,6 +116,17 @@ async function handled(
     const fault = error instanceof Fault ? error : new Fault('internal', `Service internal error: ${error}`);
     return { status: faultStatus(fault), type: 'application/json', body: errorBody(fault.message) };
   }
+}
+
+// Upstream: a body is read into its structure before anything of it is looked at.
+function checkBody({ method, path, body: mode }: RestRoute, body: Json): void {
+  const found = mode === 'json' || mode === 'json-strict' ? bodyComplaint(method, path, body) : undefined;
+  if (found === undefined) {
+    return;
+  }
+  throw mode === 'json'
+    ? new Fault('bad-input', `Format error in JSON body: ${found.text}`)
+    : new BodyRefusal(400, `Json deserialize error: ${found.text}`);
 }
 
 async function bodyOf(request: IncomingMessage, mode: BodyMode): Promise<Json> {

@@ -5,6 +5,25 @@ import type { Collection, Store } from './store.ts';
 const instance = '00000000-0000-4000-8000-000000000001';
 const startup = '2026-01-01T00:00:00.000000000Z';
 const peer = '1001';
+const counted = ['payload_io', 'payload_index_io', 'vector_io'];
+const features = {
+  debug: false,
+  service_debug_feature: false,
+  recovery_mode: false,
+  gpu: false,
+  rocksdb: false,
+  staging: false,
+};
+const system = { distribution: 'none', is_docker: false, container_runtime: 'none', cpu_flags: '' };
+const consensus = { consensus_thread_status: 'working', last_update: '2026-01-01T00:00:00Z' };
+const raft = {
+  role: 'Leader',
+  is_voter: true,
+  term: 1,
+  commit: 1,
+  pending_operations: 0,
+  consensus_thread_status: consensus,
+};
 
 /** The answer of GET /telemetry; names appear from details level 2 on, hashed where anonymised. */
 export function telemetry(store: Store, version: string, level: number, anonymize: boolean): JsonObject {
@@ -16,8 +35,8 @@ export function telemetry(store: Store, version: string, level: number, anonymiz
   const result: JsonObject = { id: instance, app, collections: { number_of_collections: ids.length }, cluster };
   result.requests = { rest: { responses: {} }, grpc: { responses: {} } };
   if (level >= 1) {
-    result.app = { ...app, features: { debug: false, gpu: false, staging: false }, system: { distribution: 'none' } };
-    result.cluster = { ...cluster, status: { number_of_peers: 1, peer_id: 1001, role: 'Leader', term: 1 } };
+    result.app = { ...app, features, system };
+    result.cluster = { ...cluster, status: { number_of_peers: 1, peer_id: 1001, ...raft } };
     result.memory = { active_bytes: 0, allocated_bytes: 0, metadata_bytes: 0, resident_bytes: 0, retained_bytes: 0 };
     result.collections = {
       number_of_collections: ids.length,
@@ -26,7 +45,9 @@ export function telemetry(store: Store, version: string, level: number, anonymiz
     };
   }
   if (level >= 2) {
-    const usage = { cpu: 0, payload_io_read: 0, payload_io_write: 0, vector_io_read: 0, vector_io_write: 0 };
+    const usage = Object.fromEntries(
+      ['cpu', ...counted.flatMap((of) => [`${of}_read`, `${of}_write`])].map((of) => [of, 0]),
+    );
     result.hardware = { collection_data: Object.fromEntries(ids.map((id) => [id, usage])) };
   }
   return result;
@@ -48,7 +69,8 @@ function entry(collection: Collection, id: string, level: number): JsonObject {
 }
 
 function shard(collection: Collection): JsonObject {
-  const local = { variant_name: 'local shard', status: 'green', num_points: collection.points.size };
+  const points = collection.points.size;
+  const local = { variant_name: 'local shard', status: 'green', num_points: points, total_optimized_points: points };
   return { id: 0, key: null, local, remote: [], replicate_states: { [peer]: 'Active' } };
 }
 
@@ -58,7 +80,9 @@ function hashed(name: string): string {
 
 /** The answer of GET /cluster/telemetry. */
 export function clusterTelemetry(store: Store, version: string, level: number): JsonObject {
-  const peers = { [peer]: { uri: 'http://127.0.0.1:6335/', responsive: true, details: { version, role: 'Leader' } } };
+  const { pending_operations: waiting, ...common } = raft;
+  const details = { version, ...common, num_pending_operations: waiting };
+  const peers = { [peer]: { uri: 'http://127.0.0.1:6335/', responsive: true, details } };
   const collections: JsonObject = {};
   for (const { name, points } of store.collections.values()) {
     const replicas = [{ peer_id: 1001, state: 'Active', status: 'green', num_points: points.size }];

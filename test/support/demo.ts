@@ -14,7 +14,7 @@ import { loadState } from '../../src/config/state.ts';
 import type { Listening } from '../../src/gateway.ts';
 import { mintToken } from '../../src/identity/token.ts';
 import { OPERATION_NAMES } from '../../src/operations/names.ts';
-import { startFakeQdrant } from './fake-qdrant/main.ts';
+import { startFakeQdrantApart } from './fake-qdrant/apart.ts';
 
 /*
  * `npm start`: with an upstream configured it is `serve`; with none it shows the gateway at work before an in-memory
@@ -88,7 +88,7 @@ function describeScene({ config, rest, grpc, ca, keys, token, standIn }: Scene):
   return [
     '',
     'No upstream is configured: this is a demo. What is protected here is an in-memory stand-in,',
-    `unsecured, on ${standIn} (loopback only); its data ends with this process.`,
+    `unsecured, on ${standIn} (loopback only), in a thread of its own; its data ends with this process.`,
     '',
     `  REST             ${url}`,
     `  gRPC             ${grpc === null ? 'off' : reachable(config, grpc)}`,
@@ -138,7 +138,9 @@ function shownKeys(secrets: Secrets, keys: DemoKeys): [string, string][] {
 }
 
 async function demo(flags: Flags, before: Config): Promise<void> {
-  const standIn = await startFakeQdrant({ record: false });
+  const standIn = await startFakeQdrantApart((reason) => {
+    process.exit(explainFailure(processOutput, new Error(`the stand-in for Qdrant ended: ${reason.message}`)));
+  });
   try {
     await fill(standIn.restUrl);
     const keys = provideKeys(FOLDER);

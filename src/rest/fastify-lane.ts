@@ -24,7 +24,7 @@ import type { LaneContext, LaneOptions } from './lane-options.ts';
 import { measureFirst } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
-import { takeOddRequest } from './request-lines.ts';
+import { takeOddRequest } from './request-gate.ts';
 import { createResolver } from './resolve.ts';
 import { headerValues, peerOn, type RestExchange } from './rest-exchange.ts';
 import { refuseUrlRecovery } from './url-recovery.ts';

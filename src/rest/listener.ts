@@ -16,8 +16,9 @@ import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
 import { createRelay } from './relay.ts';
+import type { HandOver } from './relay-context.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
-import { watchRequestLines } from './request-lines.ts';
+import { gateOf, openGate, type RequestGate } from './request-gate.ts';
 
 /** Times in milliseconds, sizes in bytes. */
 export interface ListenerLimits {
@@ -74,6 +75,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const handle: Handle = (request, response) => {
     clients.begun(request, response);
     lane.handle(request, response);
+    // Behind the lane's own listeners: the next request begins when this one is over for everybody.
+    gateOf(request.socket)?.begun(response);
   };
   serveWith(http1, handle);
   if (http2) serveWith(http2, handle);
@@ -91,14 +94,18 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       watched.add(connection);
       connection.once('close', () => watched.delete(connection));
       http2.once('session', (session) => connection.belongsTo(session));
+      // Over HTTP/2 a client that has closed its half has left.
+      socket.allowHalfOpen = false;
       http2.emit('connection', connection);
     } else if (relay) relay.take(socket, client);
     else toParser(socket);
   };
-  const toParser = (socket: Socket): void => {
-    http1.emit('connection', socket);
-    watchRequestLines(socket, options.limits.maxHeaderBytes);
-  };
+  const toParser = (socket: Socket): RequestGate =>
+    openGate(socket, () => http1.emit('connection', socket), {
+      maxHeadBytes: options.limits.maxHeaderBytes,
+      turns: options.turns,
+      report: (error, place) => options.parts.fault(error, undefined, place),
+    });
   const relay = options.relay
     ? createRelay({
         options,
@@ -109,7 +116,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       })
     : undefined;
   const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
-  const tcp = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
+  const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     options.connections?.accepted(socket);
     socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
@@ -153,13 +160,12 @@ export async function createRestListener(options: RestListenerOptions): Promise<
 }
 
 /** Gives on a socket of which something has been read already: `unread` comes before what is still to come. */
-function handOverTo(toParser: (socket: Socket) => void): (socket: Socket, unread: Buffer) => void {
-  return (socket, unread) => {
-    // Nothing flows until the parser listens.
-    socket.pause();
-    if (unread.length > 0) socket.unshift(unread);
-    toParser(socket);
+function handOverTo(toParser: (socket: Socket) => RequestGate): HandOver {
+  return (socket, unread, ended) => {
+    const gate = toParser(socket);
     socket.resume();
+    if (unread.length > 0) gate.take(unread);
+    if (ended) gate.end();
   };
 }
 
@@ -177,7 +183,9 @@ function createHttp1({ limits, connections }: RestListenerOptions): Server {
   });
   // INVARIANT: no header is ever left out of sight; the lane counts them and refuses.
   server.maxHeadersCount = 0;
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    // Node takes its parser back.
+    gateOf(request.socket)?.stop();
     connections?.fault('head');
     answerRaw(socket, 405, '');
   });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { gateOf } from './request-gate.ts';
 
 type ParserFault = 'head' | 'head_size' | 'body' | 'timeout';
 
@@ -15,6 +16,7 @@ export function answerParserFaults(server: Server, faulted?: (fault: ParserFault
     // The parser says so again for whatever still comes.
     if (settled.has(socket)) return;
     settled.add(socket);
+    gateOf(socket)?.stop();
     const owed = running.get(socket) ?? new Set();
     const fault = faulted && parserFault(error, owed);
     if (fault) faulted(fault);

@@ -20,7 +20,7 @@ import { RelayClient } from './relay-client.ts';
 import type { RelayContext } from './relay-context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-exchange.ts';
 import type { Intake } from './relay-intake.ts';
-import { BACKLOG, NEVER, type Phase } from './relay-phase.ts';
+import { BACKLOG, NEVER, type Phase, PROBE_AFTER_MS } from './relay-phase.ts';
 import { RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
 import type { AnswerHead } from './response-head.ts';
@@ -49,7 +49,6 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #drainDeadline = NEVER;
   /** Bytes of a head have come, or the connection is new: the time for it runs. */
   #headBegun = true;
-  /** The current one. */
   #exchange: RelayExchange | undefined;
   /** What waits for a held body. */
   #held: Permit | Conditional | undefined;
@@ -63,6 +62,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #advancing = false;
   /** Until it is this connection's turn, nothing is begun. */
   #waiting = false;
+  /** The client has closed its writing half: what has come whole is still answered. */
+  #ended = false;
 
   /** @param closed called once: the connection is over, or somebody else's */
   constructor(
@@ -103,21 +104,21 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #expire(): void {
     this.#deadline = NEVER;
     const exchange = this.#exchange;
-    if (exchange) {
-      this.reject(exchange, BODY_TIMEOUT);
-    } else if (this.#phase === 'head' && this.#headBegun) {
-      this.#context.options.connections?.fault('timeout');
-      this.#over();
-      answerRaw(this.#socket, TIMED_OUT, '');
-    } else if (this.#phase === 'lingering') {
-      this.#end();
-    } else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
+    if (exchange) this.reject(exchange, BODY_TIMEOUT);
+    else if (this.#phase === 'head' && this.#headBegun) this.#refuseHead('timeout', TIMED_OUT);
+    else if (this.#phase === 'lingering') this.#end();
+    else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
       // Not idle: it still takes its last answer.
       this.#owed = this.#socket.writableLength;
       this.#deadline = this.#context.clock.now + this.#context.options.answerIdleMs;
-    } else {
-      this.#socket.destroy();
-    }
+    } else this.#socket.destroy();
+  }
+
+  /** Answers a head that does not come to its end, the last thing on this connection. */
+  #refuseHead(fault: 'head' | 'timeout', status: number): void {
+    this.#context.options.connections?.fault(fault);
+    this.#over();
+    answerRaw(this.#socket, status, '');
   }
 
   readonly #onData = this.#guard.entry((chunk: Buffer): void => {
@@ -135,7 +136,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
         this.#release();
         break;
       case 'relaying':
-        if (this.#bodyLeft > 0) this.#passBody(chunk);
+        if (this.#bodyLeft > 0 && this.#exchange) this.#passBody(this.#exchange, chunk);
         else this.#keepBack(chunk);
         break;
       case 'skipping':
@@ -148,10 +149,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
         // Not ended: a client that has yet to read its answer would lose it. It has until the time is up.
         else if (this.#linger < 0) this.#socket.pause();
         break;
-      case 'over':
-        break;
       default:
-        this.#phase satisfies never;
+        this.#phase satisfies 'over';
     }
   });
 
@@ -162,14 +161,21 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   });
 
   readonly #onEnd = this.#guard.entry((): void => {
-    if (this.#exchange) {
-      this.#socket.destroy();
-    } else if (this.#phase === 'head' && this.#intake.length > 0) {
-      this.#context.options.connections?.fault('head');
-      this.#over();
-      answerRaw(this.#socket, 400, '');
-    }
+    this.#ended = true;
+    const { head } = this.#exchange ?? {};
+    const whole = this.#phase === 'relaying' ? this.#bodyLeft === 0 : head && this.#requests.isWhole(head);
+    if (!head) this.#endRead();
+    else if (whole) this.#socket.setKeepAlive(true, PROBE_AFTER_MS);
+    // The rest of its body will never come.
+    else this.#socket.destroy();
   });
+
+  /** Nothing more comes: the connection ends once all that came whole is answered. */
+  #endRead(): void {
+    if (this.#phase === 'over' || this.#waiting || this.#drainDeadline !== NEVER) return;
+    if (this.#phase === 'head' && this.#intake.length > 0) this.#refuseHead('head', 400);
+    else this.#end();
+  }
 
   readonly #onClose = this.#guard.entry((): void => {
     this.#over();
@@ -200,6 +206,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       }
     }
     this.#advancing = false;
+    if (this.#ended && !this.#exchange) this.#endRead();
     if (this.#waiting) return;
     if (this.#phase === 'head' && this.#intake.length <= BACKLOG && this.#drainDeadline === NEVER)
       this.#socket.resume();
@@ -208,13 +215,13 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #waitForTurn(): void {
     this.#waiting = true;
     this.#socket.pause();
-    this.#context.turns.wait(
-      this.#guard.entry(() => {
-        this.#waiting = false;
-        this.#advance();
-      }),
-    );
+    this.#context.turns.wait(this.#turn);
   }
+
+  readonly #turn = this.#guard.entry((): void => {
+    this.#waiting = false;
+    this.#advance();
+  });
 
   /** `false` = there is no whole, plain request to begin. */
   #beginNext(): boolean {
@@ -277,10 +284,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** Is the whole body there? Else it is waited for, and `decision` is taken up again then. */
   #holds(exchange: RelayExchange, decision: Permit | Conditional): boolean {
-    const { contentLength, length } = exchange.head;
-    if (this.#intake.length >= length + contentLength) {
+    if (this.#requests.isWhole(exchange.head)) {
       exchange.whole = true;
-      exchange.received = contentLength;
+      exchange.received = exchange.head.contentLength;
       return true;
     }
     this.#held = decision;
@@ -293,7 +299,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Goes on with a request whose body was waited for, once it is whole. */
   #release(): void {
     const [exchange, held] = [this.#exchange, this.#held];
-    if (!exchange || !held || this.#intake.length < exchange.head.length + exchange.head.contentLength) return;
+    if (!exchange || !held || !this.#requests.isWhole(exchange.head)) return;
     this.#held = undefined;
     this.#deadline = NEVER;
     if (held.kind === 'permit') this.forward(exchange, held);
@@ -318,15 +324,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** Takes the head, and of the body what is there. */
   #takeBody({ head }: RelayExchange): Buffer | undefined {
-    this.#intake.drop(head.length);
-    const size = Math.min(head.contentLength, this.#intake.length);
-    this.#bodyLeft = head.contentLength - size;
-    return size > 0 ? this.#intake.take(size) : undefined;
+    const body = this.#requests.takeBody(head);
+    this.#bodyLeft = head.contentLength - (body?.length ?? 0);
+    return body;
   }
 
-  #passBody(chunk: Buffer): void {
-    const exchange = this.#exchange;
-    if (!exchange) return;
+  #passBody(exchange: RelayExchange, chunk: Buffer): void {
     const size = Math.min(chunk.length, this.#bodyLeft);
     const part = size === chunk.length ? chunk : chunk.subarray(0, size);
     this.#bodyLeft -= size;
@@ -436,10 +439,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** Ends an answer so that no client can take it for whole. */
   #breakOff(): void {
-    this.#over();
-    this.#record();
-    if (this.#peer.scheme === 'https') this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    this.cut(this.#peer.scheme === 'http');
   }
 
   /** Ends the connection behind what is written, and in any case. */
@@ -456,10 +456,11 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     else this.#breakOff();
   }
 
-  cut(): void {
+  cut(reset = false): void {
     this.#over();
     this.#record();
-    this.#socket.destroy();
+    if (reset) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   /** Step 8, once for each exchange. */
@@ -484,7 +485,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#over();
     socket.off('data', this.#onData).off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose);
     this.#closed(this);
-    this.#context.handOver(socket, unread);
+    this.#context.handOver(socket, unread, this.#ended);
   }
 
   #over(): void {

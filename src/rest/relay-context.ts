@@ -32,6 +32,12 @@ export interface RelayContext {
   readonly protocol: Protocol<RelayExchange>;
   /** Moves in ticks. */
   readonly clock: { readonly now: number; readonly date: string; readonly draining: boolean };
-  /** Gives the client's socket to the other lane, `unread` before everything that is still to come. */
-  readonly handOver: (socket: Socket, unread: Buffer) => void;
+  readonly handOver: HandOver;
 }
+
+/**
+ * Gives the client's socket to the other lane, `unread` before everything that is still to come.
+ *
+ * @param ended the client has closed its writing half: nothing comes any more
+ */
+export type HandOver = (socket: Socket, unread: Buffer, ended: boolean) => void;

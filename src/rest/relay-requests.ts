@@ -58,6 +58,18 @@ export class RelayRequests {
     return known.sent;
   }
 
+  /** Has everything of this request come? */
+  isWhole({ length, contentLength }: PlainHead): boolean {
+    return this.intake.length >= length + contentLength;
+  }
+
+  /** Takes the head, and of the body what is there. */
+  takeBody(head: PlainHead): Buffer | undefined {
+    this.intake.drop(head.length);
+    const size = Math.min(head.contentLength, this.intake.length);
+    return size > 0 ? this.intake.take(size) : undefined;
+  }
+
   clear(): void {
     this.intake.clear();
     this.#known = undefined;

@@ -4,7 +4,7 @@ import type { Protocol } from '../exchange.ts';
 import type { Turns } from '../fairness/turns.ts';
 import { Guard } from '../lifetime/guard.ts';
 import { RelayConnection } from './relay-connection.ts';
-import type { RelayContext } from './relay-context.ts';
+import type { HandOver, RelayContext } from './relay-context.ts';
 import type { RelayExchange } from './relay-exchange.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
 import { createResolver } from './resolve.ts';
@@ -16,8 +16,8 @@ export interface RelayOptions {
   readonly limits: RelayContext['limits'];
   readonly upstream: RelayUpstream;
   readonly turns: Turns;
-  /** Gives a socket to the other lane, for good; `unread` stands before everything that is still to come. */
-  readonly handOver: (socket: Socket, unread: Buffer) => void;
+  /** Gives a socket to the other lane, for good. */
+  readonly handOver: HandOver;
 }
 
 /** The lane of the plain requests: HTTP/1.1 as every reader reads it, bytes passed on as they come. */

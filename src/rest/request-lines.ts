@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { ChunkedBody } from './relay-chunks.ts';
 
 /*
@@ -50,14 +49,26 @@ export class RequestLines {
     return index >= this.#firstOdd || index >= this.#begun;
   }
 
-  /** The next bytes. */
-  push(bytes: Buffer): void {
+  /** Stands between two requests: the next byte is not of the last one. */
+  get between(): boolean {
+    return !this.lost && this.#bodyLeft === 0 && !this.#chunks && !this.#framing && this.#line.length === 0;
+  }
+
+  /** Follows no further: the bytes that come cannot be told apart. */
+  get lost(): boolean {
+    return this.#firstOdd !== Number.POSITIVE_INFINITY;
+  }
+
+  /** The next bytes, up to the end of the request they belong to. Gives the offset behind what was taken. */
+  push(bytes: Buffer): number {
     let at = 0;
-    while (at < bytes.length && this.#firstOdd === Number.POSITIVE_INFINITY) {
+    while (at < bytes.length && !this.lost) {
       if (this.#bodyLeft > 0) at = this.#skipLength(bytes, at);
       else if (this.#chunks) at = this.#skipChunks(this.#chunks, bytes, at);
       else at = this.#takeLine(bytes, at);
+      if (this.between) break;
     }
+    return Math.min(at, bytes.length);
   }
 
   #skipLength(bytes: Buffer, at: number): number {
@@ -135,19 +146,4 @@ export class RequestLines {
     this.#line = [];
     return Number.POSITIVE_INFINITY;
   }
-}
-
-const followed = new WeakMap<object, RequestLines>();
-
-/** Follows a connection that Node's parser has just been given. */
-export function watchRequestLines(socket: Socket, maxHeadBytes: number): void {
-  const lines = new RequestLines(maxHeadBytes);
-  followed.set(socket, lines);
-  // Before the parser's own listener; the one way to see the bytes, for a parser without neighbours reads them natively.
-  socket.prependListener('data', (chunk: Buffer) => lines.push(chunk));
-}
-
-/** Is the next request on this HTTP/1 connection odd? True as well when nobody looked. To be asked once for each. */
-export function takeOddRequest(socket: object): boolean {
-  return followed.get(socket)?.takeOdd() ?? true;
 }

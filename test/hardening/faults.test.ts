@@ -5,7 +5,7 @@ import t from 'tap';
 import { until } from '../support/clients.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { openTls } from '../support/clients-sockets.ts';
+import { openResettable, openTls } from '../support/clients-sockets.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { CREDENTIALS, head, legitimate, only, percentile, say } from '../support/invariants.ts';
@@ -194,7 +194,7 @@ for (const [lane, gateway] of Object.entries({ relay: relayed, lane: unrelayed }
       for (const socket of sockets) socket.destroy();
       await until(() => sockets.size === 0, 'nothing is open upstream');
       const [when, bytes] = leavers[round % leavers.length] ?? leavers[0];
-      const socket = await openTls(gateway.rest.port, { ca: gateway.ca });
+      const { socket, reset } = await openResettable(gateway.rest.port, { ca: gateway.ca });
       socket
         .on('error', () => undefined)
         .resume()
@@ -202,7 +202,7 @@ for (const [lane, gateway] of Object.entries({ relay: relayed, lane: unrelayed }
       await until(() => [...sockets].some(({ bytesRead }) => bytesRead > 0), `it reaches upstream, ${when}`);
       const letGo = Promise.all([...sockets].map((open) => once(open, 'close')));
       const began = performance.now();
-      socket.destroy();
+      reset();
       await letGo;
       const ms = performance.now() - began;
       took.push(ms);

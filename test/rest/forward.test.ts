@@ -409,7 +409,8 @@ t.test('a client that leaves takes its request upstream with it', async (t) => {
   reading.end();
   await once(reading, 'response');
   let at = performance.now();
-  reading.destroy();
+  // A client that only closes its half may still wait for the rest.
+  reading.socket?.resetAndDestroy();
   t.ok(await eventually(() => closed.length === 1), 'while it reads the answer');
   t.comment(`upstream saw it after ${(performance.now() - at).toFixed(1)} ms`);
 

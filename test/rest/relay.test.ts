@@ -153,7 +153,7 @@ t.test('a credential that has to be looked up is waited for, and nothing overtak
   t.match(await client.ask('', (text) => text.includes('/collections/b')), /collections\/a[\s\S]*collections\/b/);
   client.socket.write(`${GET}\r\n`);
   t.ok(await eventually(() => waiting.length === 3));
-  client.socket.destroy();
+  client.socket.resetAndDestroy();
   await eventually(() => upstream.seen.open === 0);
   const before = upstream.seen.text;
   waiting[2]?.();

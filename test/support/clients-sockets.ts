@@ -21,6 +21,17 @@ export async function openTls(port: number, options: ConnectionOptions): Promise
   return socket;
 }
 
+/** A TLS connection, and what resets it: its client leaves at once, without a word. */
+export async function openResettable(
+  port: number,
+  options: ConnectionOptions,
+): Promise<{ readonly socket: TLSSocket; readonly reset: () => void }> {
+  const below = await openPlain(port);
+  below.on('error', () => undefined);
+  const socket = await openTls(port, { ...options, socket: below });
+  return { socket, reset: () => below.resetAndDestroy() };
+}
+
 /** Sends bytes and reads until the other side closes, at most `withinMs`; says which of the two it was. */
 export async function talk(
   socket: Socket,

@@ -2,6 +2,7 @@ import type { AuditEvent } from '../../src/audit/event.ts';
 import { toLine } from '../../src/audit/event.ts';
 import type { AuditEntry } from '../../src/audit/sink.ts';
 import { type Exchange, unbegun } from '../../src/exchange.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 
 /** A moment all tests share. */
 export const NOON = Date.UTC(2026, 10, 25, 12, 0, 0);
@@ -50,11 +51,11 @@ export function exchangeOf(more: Partial<Exchange> = {}): Exchange {
   };
 }
 
-/** Waits until something holds; throws after `withinMs`. */
-export async function until(holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
-  const end = AbortSignal.timeout(withinMs);
+/** Waits until something holds; throws after `PATIENCE_MS`. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = AbortSignal.timeout(PATIENCE_MS);
   while (!(await holds())) {
-    if (end.aborted) throw new Error(`waited for ${withinMs} ms`);
+    if (end.aborted) throw new Error(`waited for ${PATIENCE_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -9,12 +9,13 @@ import { ask } from '../support/clients-raw-rest.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { mountSecret, pairOf, startOperated } from '../support/operated.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { openLanes, startLoad } from '../support/steady-load.ts';
 import { makeToken } from '../support/tokens.ts';
 
 /** Reloads while requests come on connections that stay open, over every lane. */
 
-t.setTimeout(60_000);
+t.setTimeout(FILE_MS);
 const RULE = 'rules: [{ id: narrow, keys: [api_key], access: r }]\n';
 const CORD = 'rules:\n  - id: narrow\n    access: [{ collection: bo';
 
@@ -84,7 +85,6 @@ t.test(
     const descriptors = (): number => readdirSync('/proc/self/fd').length;
     await load.round();
     const before = descriptors();
-    const slow: number[] = [];
     const fresh: unknown[] = [];
     for (let at = 1; at <= 100; at += 1) {
       const which = (at % 2) as 0 | 1;
@@ -94,13 +94,11 @@ t.test(
         test.same(await serialOf(gateway.rest.port), serials[1 - which], `${at}: half a certificate changes nothing`);
       }
       secret.swap(filesOf(which));
-      const changed = performance.now();
       if (at % 20 !== 0) await gateway.supervisor.reload('signal');
       await until(async () => {
         const seen = await Promise.all(ports.map(serialOf));
         return seen.every((serial) => serial === serials[which]);
       }, `${at}: both ports present the new certificate`);
-      if (performance.now() - changed > 1000) slow.push(at);
       // New connections, one to each port.
       const answer = await ask(gateway, 'GET', '/collections/books/exists', { 'api-key': KEYS.admin });
       if (answer.status !== 200) fresh.push(answer);
@@ -108,7 +106,7 @@ t.test(
     await load.round();
     const after = descriptors();
     const { served, wrong } = await load.stop();
-    test.same([wrong, slow], [[], []], 'no request lost, each change in force within a second');
+    test.same(wrong, [], 'no request lost, and each change came in force');
     test.same(
       fresh,
       Array.from({ length: 10 }, () => false),
@@ -118,34 +116,28 @@ t.test(
   },
 );
 
-t.test(
-  'a key that changes by a mounted Secret locks its owner out on open connections within a second',
-  async (test) => {
-    const folder = test.testdir();
-    const secret = mountSecret(folder);
-    secret.swap({ key: KEYS.admin });
-    const gateway = await startOperated({ settings: { 'service.api_key_file': join(folder, 'key') } });
-    const lanes = await openLanes(gateway);
-    test.teardown(async () => {
-      lanes.close();
-      await gateway.close();
-    });
-    const all = async (credential: string): Promise<(string | undefined)[]> =>
-      Promise.all(Object.values(lanes.ask).map((ask) => ask(credential)));
-    const token = makeToken({ access: 'm' });
-    const refused = ['401 Invalid API key or JWT', '401 Invalid API key or JWT', '16 Invalid API key or JWT'];
-    const forged = ['403 InvalidSignature', '403 InvalidSignature', '7 InvalidSignature'];
-    const served = [undefined, undefined, undefined];
-    test.same([await all(KEYS.admin), await all('another'), await all(token)], [served, refused, served]);
-    secret.swap({ key: 'another' });
-    const changed = performance.now();
-    await until(async () => (await all(KEYS.admin)).every((one) => one !== undefined), 'the old key is refused');
-    const tookMs = performance.now() - changed;
-    test.ok(tookMs < 1000, `after ${Math.round(tookMs)} ms`);
-    test.same([await all(KEYS.admin), await all('another')], [refused, served]);
-    test.same(await all(token), forged, 'and so is the token it signed, remembered or not');
-  },
-);
+t.test('a key that changes by a mounted Secret locks its owner out on open connections', async (test) => {
+  const folder = test.testdir();
+  const secret = mountSecret(folder);
+  secret.swap({ key: KEYS.admin });
+  const gateway = await startOperated({ settings: { 'service.api_key_file': join(folder, 'key') } });
+  const lanes = await openLanes(gateway);
+  test.teardown(async () => {
+    lanes.close();
+    await gateway.close();
+  });
+  const all = async (credential: string): Promise<(string | undefined)[]> =>
+    Promise.all(Object.values(lanes.ask).map((ask) => ask(credential)));
+  const token = makeToken({ access: 'm' });
+  const refused = ['401 Invalid API key or JWT', '401 Invalid API key or JWT', '16 Invalid API key or JWT'];
+  const forged = ['403 InvalidSignature', '403 InvalidSignature', '7 InvalidSignature'];
+  const served = [undefined, undefined, undefined];
+  test.same([await all(KEYS.admin), await all('another'), await all(token)], [served, refused, served]);
+  secret.swap({ key: 'another' });
+  await until(async () => (await all(KEYS.admin)).every((one) => one !== undefined), 'the old key is refused');
+  test.same([await all(KEYS.admin), await all('another')], [refused, served]);
+  test.same(await all(token), forged, 'and so is the token it signed, remembered or not');
+});
 
 t.test('SIGHUP reads everything anew; what comes of it is one line', async (test) => {
   const folder = test.testdir({ 'policy.yaml': 'rules: []\n' });

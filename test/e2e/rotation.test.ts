@@ -3,12 +3,13 @@ import t, { type Test } from 'tap';
 import { until } from '../support/clients.ts';
 import { KEYS } from '../support/gateway.ts';
 import { type Operated, startOperated } from '../support/operated.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { runScript } from '../support/run-script.ts';
 import { type Ask, openLanes, type SteadyLoad, startLoad } from '../support/steady-load.ts';
 
 /** J11: the rotations that docs/operating.md describes, step by step, under load on connections that stay open. */
 
-t.setTimeout(60_000);
+t.setTimeout(FILE_MS);
 const NEXT = 'the-next-admin-key-0123456789-0123456789';
 const SECRETS = { first: 'first-signing-secret-0123456789-012345', second: 'second-signing-secret-0123456789-01234' };
 
@@ -30,14 +31,9 @@ async function underLoad(test: Test, gateway: Operated, credential: string) {
 const SERVED = [true, true, true];
 const REFUSED = [false, false, false];
 
-/** Waits until a credential is refused everywhere; milliseconds since `changed`. */
-async function refusedAfter(
-  knocks: (credential: string) => Promise<readonly boolean[]>,
-  credential: string,
-  changed: number,
-) {
+/** Waits until a credential is refused everywhere. */
+async function refused(knocks: (credential: string) => Promise<readonly boolean[]>, credential: string): Promise<void> {
   await until(async () => !(await knocks(credential)).includes(true), 'it is refused');
-  return performance.now() - changed;
 }
 
 async function nothingLost(test: Test, load: SteadyLoad): Promise<void> {
@@ -74,15 +70,13 @@ t.test(
 
     // 3. The old key goes.
     await gateway.supervisor.reload('signal');
-    const changed = performance.now();
     gateway.write('api.key', `${NEXT}-2`);
-    const tookMs = await refusedAfter(knocks, KEYS.admin, changed);
-    test.ok(tookMs < 1000, `the old key is refused after ${Math.round(tookMs)} ms`);
+    await refused(knocks, KEYS.admin);
+    test.same(await knocks(KEYS.admin), REFUSED, 'the old key is refused');
     test.same([await knocks(NEXT), await knocks(token)], [SERVED, SERVED], 'its tokens live on');
-    const again = performance.now();
     gateway.write('policy.yaml', 'signing_keys: []\n');
-    const tokenMs = await refusedAfter(knocks, token, again);
-    test.ok(tokenMs < 1000, `until they are taken back: after ${Math.round(tokenMs)} ms`);
+    await refused(knocks, token);
+    test.same(await knocks(token), REFUSED, 'until they are taken back');
     await nothingLost(test, load);
   },
 );
@@ -116,10 +110,9 @@ t.test('J11: a signing key in three steps', async (test) => {
   await load.round();
 
   // 3. The old key goes.
-  const changed = performance.now();
   gateway.write('policy.yaml', policy('second'));
-  const tookMs = await refusedAfter(knocks, old, changed);
-  test.ok(tookMs < 1000, `tokens of the old key are refused after ${Math.round(tookMs)} ms`);
+  await refused(knocks, old);
+  test.same(await knocks(old), REFUSED, 'tokens of the old key are refused');
   test.same(await knocks(fresh), SERVED);
   await nothingLost(test, load);
 });

@@ -207,12 +207,9 @@ t.test('an upstream that does not answer in time fails closed', async (t) => {
   const { rest, grpc, gateway } = await startScene(t, { onRest }, { 'gateway.value_exists.timeout_ms': limit });
   const slow = 'upstream did not answer in time';
   for (const protocol of ['rest', 'grpc']) {
-    const started = performance.now();
     const [code, text] = await (protocol === 'rest' ? rest : grpc)(tokenOf(ANN));
-    const took = performance.now() - started;
     t.equal(code, protocol === 'rest' ? 504 : 4, `${protocol}: the time is over`);
     t.match(text, slow);
-    t.ok(took >= limit - 20 && took < limit + 1_000, `${protocol}: after ${Math.round(took)} ms`);
   }
   t.equal(held.length, 2);
   await until(() => held.every(({ destroyed }) => destroyed), 'upstream hears that nobody waits any longer');
@@ -290,7 +287,8 @@ t.test('a request that comes after a change is not judged by a look-up from befo
   await until(() => held.length === 1, 'the first look-up is under way');
   // The point is deleted here; upstream has looked already, its answer is still on the way.
   const after = rest(token);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  // Behind it, on the same connections: what it would ask has been asked by now.
+  t.equal((await rest(tokenOf({ access: ACCESS })))[0], 200);
   t.equal(held.length, 1, 'one look-up at a time');
   answer(true);
   t.equal((await before)[0], 200);

@@ -139,11 +139,10 @@ t.test('calls that share the first window of a connection do not wait for each o
   const message = framed(large(noise(100_000)));
   client.send(client.headers(1, UPSERT, [key('writer')]), client.headers(3, UPSERT, [key('writer')]));
   client.send(...data(1, message.subarray(0, 32_768), false), ...data(3, message.subarray(0, 32_767), false));
-  const began = performance.now();
-  await client.until((frames) =>
+  const opened = await client.until((frames) =>
     frames.some(({ type, streamId }) => type === FrameType.WINDOW_UPDATE && streamId === 0) ? true : undefined,
   );
-  t.ok(performance.now() - began < 1000, 'the window is opened again');
+  t.ok(opened, 'the window is opened again');
   client.close();
 });
 

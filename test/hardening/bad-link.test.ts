@@ -2,8 +2,9 @@ import t from 'tap';
 import { type BadLink, calmsDown, make, readLarge, startBadLink, writeGrpc, writeRest } from '../support/bad-link.ts';
 import { KEYS } from '../support/gateway.ts';
 import { only, say, usageOf } from '../support/invariants.ts';
+import { FILE_MS, PATIENCE_MS } from '../support/patience.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(FILE_MS);
 const limits = { QDRANT_GATEWAY__UPSTREAM__RESPONSE_HEADER_TIMEOUT_MS: '3000' };
 const lanes: Readonly<Record<string, BadLink>> = {
   relay: await startBadLink(limits),
@@ -34,7 +35,7 @@ for (const [lane, link] of Object.entries(lanes)) {
     make(link, { garbage: true });
     test.match(await say(link, only('GET', '/collections/x', KEYS.admin)), { statuses: [502], closed: true });
     make(link, { halfOpen: true });
-    const stuck = await say(link, only('GET', '/collections/x', KEYS.admin), { withinMs: 8_000 });
+    const stuck = await say(link, only('GET', '/collections/x', KEYS.admin), { withinMs: PATIENCE_MS });
     test.match(stuck, { statuses: [504], closed: true });
     make(link, {});
     test.match(await say(link, only('GET', '/collections/x', KEYS.admin)), { statuses: [404], closed: true });
@@ -47,15 +48,15 @@ t.test('U7: what waits for an upstream that is late is bounded, the rest is told
   make(lane, { latencyMs: 150 });
   lane.upstream.recorder.clear();
   const answers = await Promise.all(
-    Array.from({ length: 80 }, () => say(lane, only('GET', '/collections/x', KEYS.admin), { withinMs: 30_000 })),
+    Array.from({ length: 80 }, () => say(lane, only('GET', '/collections/x', KEYS.admin), { withinMs: PATIENCE_MS })),
   );
   const of = (status: number) => answers.filter(({ statuses }) => statuses[0] === status);
   const [shed, served, late] = [of(503), of(404), of(504)];
   test.equal(shed.length + served.length + late.length, 80);
   test.ok(shed.length >= 40 && served.length >= 4, `${shed.length} told, ${served.length} served, ${late.length} late`);
   test.ok(
-    shed.every(({ ms }) => ms < 2000),
-    'told at once',
+    shed.every(({ ms }) => ms <= Math.max(...served.map((one) => one.ms))),
+    'told before the last of those that wait is served',
   );
   test.ok(lane.asked().length >= served.length && lane.asked().length <= served.length + late.length, 'I1, I2');
   make(lane, {});

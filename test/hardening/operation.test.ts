@@ -7,11 +7,12 @@ import { until } from '../support/clients.ts';
 import { openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, say, settles, startArena, usageOf } from '../support/invariants.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { findProgram } from '../support/programs.ts';
 import { runScript } from '../support/run-script.ts';
 import { stopAndGoOn, stoppableUpstream } from '../support/stopped-upstream.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(FILE_MS);
 const TICKS_PER_SECOND = 100;
 
 /** Seconds of processor time a process has used. */

@@ -7,10 +7,11 @@ import { until } from '../support/clients.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { confined, familyOf, mountsOf, notConfinable, openToWrite, tryWrites, UID } from '../support/read-only-root.ts';
 import { openLanes } from '../support/steady-load.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(FILE_MS);
 const skip = await notConfinable();
 const NEXT = 'the-next-admin-key-0123456789';
 

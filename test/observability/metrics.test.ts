@@ -106,7 +106,7 @@ t.test('counters say exactly what was sent on both protocols, allowed beside ref
 });
 
 t.test('histograms count each request once, and time passes in them', async (t) => {
-  const slow = 120;
+  const slow = 400;
   const gateway = await startSupervised({
     upstream: {
       onRest: (request, response) => {
@@ -132,8 +132,8 @@ t.test('histograms count each request once, and time passes in them', async (t) 
     at('gateway_seconds_sum{protocol="rest",settled="forwarded"}'),
     at('upstream_seconds_sum{protocol="rest",group="collections"}'),
   ];
-  t.ok(upstream >= (slow - 5) / 1000 && upstream < 10, `upstream took ${upstream} s`);
-  t.ok(own < slow / 1000, `the gateway took ${own} s`);
+  t.ok(upstream >= (slow - 5) / 1000, `upstream took ${upstream} s`);
+  t.ok(own < upstream, `the gateway took ${own} s`);
   t.equal(at('upstream_seconds_bucket{le="0.1",protocol="rest",group="collections"}'), 0);
   t.equal(at('upstream_seconds_bucket{le="+Inf",protocol="rest",group="collections"}'), 1);
 });

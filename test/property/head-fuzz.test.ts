@@ -1,8 +1,9 @@
 import t from 'tap';
 import { fuzzHeads } from '../support/head-fuzz.ts';
+import { FILE_MS } from '../support/patience.ts';
 
 const REQUESTS = 2_000;
-t.setTimeout(120_000);
+t.setTimeout(FILE_MS);
 
 for (const relayed of [true, false]) {
   const lane = relayed ? 'both lanes' : 'the Fastify lane alone';

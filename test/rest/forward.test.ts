@@ -3,6 +3,8 @@ import { type ClientRequest, request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import { PATIENCE_MS } from '../support/patience.ts';
+import { stopwatch } from '../support/reference.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway, type TestGateway } from './lane-fixture.ts';
 
 const GET = 'GET /collections/a HTTP/1.1\r\nhost: gateway.test\r\napi-key: main\r\n';
@@ -41,8 +43,8 @@ async function rawUpstream(
 }
 
 /** Bounded polling for what another socket will do soon. */
-async function eventually(holds: () => boolean, limitMs = 3_000): Promise<boolean> {
-  const end = performance.now() + limitMs;
+async function eventually(holds: () => boolean): Promise<boolean> {
+  const end = performance.now() + PATIENCE_MS;
   while (!holds() && performance.now() < end) await setImmediate();
   return holds();
 }
@@ -408,21 +410,21 @@ t.test('a client that leaves takes its request upstream with it', async (t) => {
   reading.on('error', () => undefined);
   reading.end();
   await once(reading, 'response');
-  let at = performance.now();
+  let took = stopwatch();
   // A client that only closes its half may still wait for the rest.
   reading.socket?.resetAndDestroy();
   t.ok(await eventually(() => closed.length === 1), 'while it reads the answer');
-  t.comment(`upstream saw it after ${(performance.now() - at).toFixed(1)} ms`);
+  t.comment(`upstream saw it after ${took()}`);
 
   const sending = put(gateway, { 'content-length': '1000000' });
   sending.on('error', () => undefined);
   const arrived = once(upstream.server, 'request');
   sending.write('x'.repeat(1_000));
   await arrived;
-  at = performance.now();
+  took = stopwatch();
   sending.destroy();
   t.ok(await eventually(() => closed.length === 2), 'while it sends its body');
-  t.comment(`upstream saw it after ${(performance.now() - at).toFixed(1)} ms`);
+  t.comment(`upstream saw it after ${took()}`);
   t.ok(await eventually(() => gateway.outcomes.length === 2), 'both are recorded');
   t.strictSame(
     gateway.outcomes.map(({ outcome }) => outcome.status),

@@ -2,12 +2,13 @@ import t from 'tap';
 import { until } from '../support/clients.ts';
 import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { NO_REDIS, type RedisServer } from '../support/redis.ts';
 import { AFTER_MS, BRIEF, HASH, redisOf, startBefore, tokenOf } from '../support/redis-gateway.ts';
 import { REFUSED, SERVED, UNKNOWN } from '../support/supervised.ts';
 
 const ADMIN = 'admin-key-0123456789';
-t.setTimeout(120_000);
+t.setTimeout(FILE_MS);
 
 t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS }, async (t) => {
   for (const [how, gone, back] of [
@@ -21,11 +22,8 @@ t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS },
       const [revoked, good] = [tokenOf('id-1'), tokenOf('id-2')];
       t.strictSame([await gateway.lines.ask(revoked), await gateway.lines.ask(good)], [REFUSED, SERVED]);
       await gone(redis);
-      const began = performance.now();
       t.strictSame(await gateway.lines.ask(good), SERVED, 'not at once: it may only be a moment');
       await gateway.becomes(good, UNKNOWN, 5000);
-      const took = Math.round(performance.now() - began);
-      t.ok(took < AFTER_MS + 1000, `after ${took} ms, ${AFTER_MS} are allowed`);
       t.strictSame([await gateway.lines.ask(revoked), await gateway.lines.ask(ADMIN)], [UNKNOWN, SERVED], 'keys go on');
       t.match([gateway.operator.revocations().unknown, gateway.source()?.available], [true, false]);
       await back(redis);

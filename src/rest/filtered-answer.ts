@@ -2,12 +2,13 @@ import type { Dispatcher } from 'undici';
 import type { Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import { addedHeaders } from '../request-id.ts';
+import { answerInSlices } from './answer-slices.ts';
 import { settleCors } from './cors.ts';
 import { sendUpstream, UpstreamAnswer } from './forward.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
 import { asksForHealth, HealthAnswer } from './health-answer.ts';
 import type { LaneOptions } from './lane-options.ts';
-import { answerWhole, reject } from './reject.ts';
+import { reject } from './reject.ts';
 import { RESPONSE_FILTERS } from './response-filter.ts';
 import { patchTelemetry } from './response-filter-patch.ts';
 import { planFilter } from './response-filter-query.ts';
@@ -156,13 +157,13 @@ class WholeAnswer extends UpstreamAnswer {
   protected override end(): void {
     this.complete = true;
     const { exchange, options } = this;
-    const body = this.#changed(Buffer.concat(this.#chunks));
+    const body = this.#changed(Buffer.concat(this.#chunks.splice(0)));
     if (!Buffer.isBuffer(body)) {
       this.fail(body, undefined);
       return;
     }
     const kept = toClientHeaders(this.#headers, (name) => ABOUT_THE_BYTES.has(name));
-    answerWhole(exchange, this.#status, settleCors(exchange, kept, options.cors), body);
+    answerInSlices(exchange, this.#status, settleCors(exchange, kept, options.cors), body);
   }
 
   #changed(body: Buffer): Buffer | Denial {

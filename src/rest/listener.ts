@@ -8,8 +8,10 @@ import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
 import type { HeaderWatch } from '../http2/header-watch.ts';
+import { Guard } from '../lifetime/guard.ts';
 import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { createRestLane } from './fastify-lane.ts';
 import { sessionFault, WatchedConnection } from './http2-connection.ts';
 import type { LaneOptions } from './lane-options.ts';
@@ -72,8 +74,11 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const http1 = createHttp1(options);
   const lane = await createRestLane(options, http1);
   const http2 = options.tls ? createHttp2(options, clients) : undefined;
+  const guard = listenerGuard(options);
+  const answers = new AnswerWatch(options.answerIdleMs, guard, () => performance.now());
   const handle: Handle = (request, response) => {
     clients.begun(request, response);
+    answers.add(request, response);
     lane.handle(request, response);
     // Behind the lane's own listeners: the next request begins when this one is over for everybody.
     gateOf(request.socket)?.begun(response);
@@ -131,10 +136,12 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   // The HTTP server never listens itself, but only a listening one looks after its time limits.
   http1.emit('listening');
   const address = await openListener(tcp, options);
-  const ticker = setInterval(() => {
+  const tick = (): void => {
     const now = performance.now();
     for (const one of watched) one.drainIfIdle(now, options.limits.keepAliveTimeoutMs);
-  }, CHECK_INTERVAL_MS).unref();
+    answers.tick();
+  };
+  const ticker = guard.every(CHECK_INTERVAL_MS, tick).unref();
 
   return {
     address,
@@ -167,6 +174,13 @@ function handOverTo(toParser: (socket: Socket) => RequestGate): HandOver {
     if (unread.length > 0) gate.take(unread);
     if (ended) gate.end();
   };
+}
+
+/** What the listener does for none of its connections: an exception ends nothing but what was being done. */
+function listenerGuard({ parts }: RestListenerOptions): Guard {
+  return new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_listener', (error, place) =>
+    parts.fault(error, undefined, place),
+  );
 }
 
 function createHttp1({ limits, connections }: RestListenerOptions): Server {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Guard } from '../lifetime/guard.ts';
 import { gateOf } from './request-gate.ts';
 
 type ParserFault = 'head' | 'head_size' | 'body' | 'timeout';
@@ -94,12 +95,25 @@ function faultOf(error: Error): readonly [status: number, message: string] {
   }
 }
 
+/** Milliseconds a client has to take such an answer. */
+const RAW_MS = 10_000;
+
 /** Answers on a socket that no lane has a response for, and ends it. */
 export function answerRaw(socket: Duplex, status: number, message: string): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
+  const cut = (): void => void socket.destroy();
+  const guard = new Guard({ fail: cut, cut }, 'rest_listener', ignore);
+  // A client that takes nothing does not keep its connection by that.
+  const timer = guard.after(RAW_MS, cut).unref();
+  socket.once(
+    'close',
+    guard.entry(() => clearTimeout(timer)),
+  );
   const head = `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}\r\nconnection: close\r\ncontent-length: ${message.length}`;
   socket.end(`${head}\r\n\r\n${message}`, () => socket.destroy());
 }
+
+function ignore(): void {}

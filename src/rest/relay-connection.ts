@@ -20,7 +20,7 @@ import { RelayClient } from './relay-client.ts';
 import type { RelayContext } from './relay-context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-exchange.ts';
 import type { Intake } from './relay-intake.ts';
-import { BACKLOG, NEVER, type Phase, PROBE_AFTER_MS } from './relay-phase.ts';
+import { BACKLOG, NEVER, type Phase } from './relay-phase.ts';
 import { RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
 import type { AnswerHead } from './response-head.ts';
@@ -165,9 +165,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const { head } = this.#exchange ?? {};
     const whole = this.#phase === 'relaying' ? this.#bodyLeft === 0 : head && this.#requests.isWhole(head);
     if (!head) this.#endRead();
-    else if (whole) this.#socket.setKeepAlive(true, PROBE_AFTER_MS);
-    // The rest of its body will never come.
-    else this.#socket.destroy();
+    // The rest of its body will never come. A whole request is answered, as natively.
+    else if (!whole) this.#socket.destroy();
   });
 
   /** Nothing more comes: the connection ends once all that came whole is answered. */

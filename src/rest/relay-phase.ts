@@ -14,9 +14,3 @@ export type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 
 export const NEVER = Number.POSITIVE_INFINITY;
 /** Bytes of later requests that are taken from a client which does not wait for its answers. */
 export const BACKLOG = 65_536;
-/**
- * Milliseconds after which a client that has closed its writing half is probed (TCP keep-alive). A client that has left
- * altogether looks the same until its host has forgotten the connection (Linux: after 60 s, and every earlier probe would
- * put that off); then the probe is answered with a reset. The first byte of an answer is so at any time.
- */
-export const PROBE_AFTER_MS = 65_000;

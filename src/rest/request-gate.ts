@@ -4,7 +4,7 @@ import { Cost, type Turns } from '../fairness/turns.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { isClosing } from './headers.ts';
 import { Intake } from './relay-intake.ts';
-import { BACKLOG, PROBE_AFTER_MS } from './relay-phase.ts';
+import { BACKLOG } from './relay-phase.ts';
 import { RequestLines } from './request-lines.ts';
 
 const LF = 0x0a;
@@ -82,7 +82,6 @@ export class RequestGate {
     if (this.#ended) return;
     this.#ended = true;
     this.#release();
-    if (this.#open > 0 && !this.#socket.destroyed) this.#socket.setKeepAlive(true, PROBE_AFTER_MS);
   }
 
   /** The parser has given out a request. */

@@ -5,7 +5,7 @@ import t from 'tap';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import type { Json } from '../support/fake-qdrant/json.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { answerComplaint, answeredRoutes } from '../support/fake-qdrant/models.ts';
+import { answerComplaint, answeredRoutes, bodyRoutes } from '../support/fake-qdrant/models.ts';
 
 const fake = await startFakeQdrant();
 t.teardown(() => fake.close());
@@ -107,6 +107,25 @@ t.test(
     );
   },
 );
+
+t.test('a body that is no map is refused on every route that has a model', async (test) => {
+  await freshState();
+  const routes = REST_OPERATIONS.filter(({ method, path }) =>
+    bodyRoutes().includes(`${method} ${path.replaceAll(/\{\w+\}/g, '{}')}`),
+  );
+  test.ok(routes.length > 40, `${routes.length} routes`);
+  for (const { method, path, name } of routes) {
+    const target = path.replaceAll(/\{(\w+)\}/g, (whole, parameter: string) => values[parameter] ?? whole);
+    for (const body of ['7', '"x"', '[]', '', '{']) {
+      const headers = { 'content-type': 'application/json' };
+      const response = await fetch(`${fake.restUrl}${target}`, { method, headers, body });
+      const text = await response.text();
+      test.equal(response.status, 400, `${name}: ${body}`);
+      const refused = /^(Json deserialize error: |\{"status":\{"error":"Format error in JSON body: )/;
+      test.match(text, refused, `${name}: ${body}`);
+    }
+  }
+});
 
 type Answer = { status: number | undefined; type: string | undefined; text: string };
 

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import t from 'tap';
+import { clientCalls } from '../../support/client-calls.ts';
 import { startFakeQdrant } from '../../support/fake-qdrant/main.ts';
 import { pythonWithClient } from '../../support/python-client.ts';
 
@@ -15,12 +13,6 @@ t.test('the official Python client reads every answer of the stand-in, without a
   t.teardown(() => fake.close());
   const ports = [fake.restUrl, fake.grpcUrl].map((url) => new URL(url).port);
   const script = join(import.meta.dirname, 'surface.py');
-  const child = spawn(python ?? '', ['-W', 'ignore', script, ...ports], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  const calls = out
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { readonly call: string; readonly error: string | null });
+  const calls = await clientCalls(python ?? '', ['-W', 'ignore', script, ...ports]);
   for (const { call, error } of calls) t.equal(error, null, call);
-  t.equal(calls.at(-1)?.call, 'end', `it came to its end: ${err}`);
 });

@@ -83,6 +83,11 @@ export function answeredRoutes(): readonly string[] {
   return [...models().answers.keys()];
 }
 
+/** The routes whose bodies have a model: `PUT /collections/{}`. */
+export function bodyRoutes(): readonly string[] {
+  return [...models().bodies.keys()];
+}
+
 /** What is wrong in a value, in serde's words, and the names of the members that lead to it. */
 export type Complaint = { readonly text: string; readonly place: readonly string[] };
 

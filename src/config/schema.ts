@@ -125,7 +125,11 @@ const limits = z.strictObject({
     MILLISECONDS,
     'time for the head of a request; unset: `service.http_client_request_timeout_sec`, else 10000',
   ),
-  body_idle_timeout_ms: whole(MILLISECONDS, 30_000, 'longest pause inside a request body'),
+  body_idle_timeout_ms: whole(
+    MILLISECONDS,
+    300_000,
+    'longest pause inside a request body; never more than 30000 where no credential is known',
+  ),
   stream_idle_timeout_ms: whole(MILLISECONDS, 300_000, 'longest pause of a gRPC stream or an answer'),
   keep_alive_timeout_ms: optionalWhole(
     MILLISECONDS,

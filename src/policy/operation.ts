@@ -57,6 +57,8 @@ export interface Operation {
   readonly filter?: ResponseFilterName;
   /** The row that stands for everything the table does not hold. */
   readonly unlisted?: true;
+  /** May wait for other nodes, an index or a snapshot: limits of the time an answer takes are not for it. */
+  readonly long?: boolean;
   /** Never forwarded, whoever asks: upstream would answer, but not for the public port. */
   readonly withheld?: true;
 }

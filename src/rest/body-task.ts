@@ -49,13 +49,19 @@ function findNames(inspector: InspectorName, body: Buffer, limits: InspectionLim
   return others.size > MAX_NAMES ? TOO_MANY_NAMES : { others: [...others] };
 }
 
-/** Only an object whose every `location` is a `file:` URL passes; what cannot be read is refused. */
+/**
+ * Upstream: whatever parses as a URL with one of these schemes, blanks and control bytes aside. Other locations are paths, or
+ * refused by upstream itself (Qdrant v1.19.0, `recover_shard_snapshot`).
+ */
+const REMOTE = /^https?:/i;
+
+/** Only an object whose every `location` is no remote URL passes; what cannot be read is refused. */
 function judgeLocation(body: Buffer): Denial | undefined {
   try {
     const reader = new JsonReader(body);
     reader.readObject((key) => {
       if (key !== 'location') reader.skipValue();
-      else if (reader.peek() !== 'string' || !/^file:/i.test(reader.readString())) {
+      else if (reader.peek() !== 'string' || REMOTE.test(withoutBlanks(reader.readString()))) {
         throw new JsonFault('syntax', 'location', reader.position);
       }
     });
@@ -65,4 +71,9 @@ function judgeLocation(body: Buffer): Denial | undefined {
     if (!(error instanceof JsonFault)) throw error;
     return URL_RECOVERY_DISABLED;
   }
+}
+
+/** Readers of URLs leave out blanks and control bytes, some at the ends and some everywhere. */
+function withoutBlanks(text: string): string {
+  return [...text].filter((char) => char > ' ').join('');
 }

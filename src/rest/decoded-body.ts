@@ -8,6 +8,7 @@ import { HeldBody } from './held-body.ts';
 import type { LaneContext } from './lane-options.ts';
 import { readBody } from './read-body.ts';
 import { headerValues, ownerOf, type RestExchange } from './rest-exchange.ts';
+import { bodyIdleOf } from './time-limits.ts';
 
 /**
  * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
@@ -32,7 +33,11 @@ export function withDecodedBody(
   };
   if (exchange.body) judgeHeld(exchange.body);
   else if (exchange.hasBody) {
-    const limits = { maxBytes: options.maxInspectedBytes, idleMs: options.bodyIdleMs, room: options.room };
+    const limits = {
+      maxBytes: options.maxInspectedBytes,
+      idleMs: bodyIdleOf(exchange, options.bodyIdleMs),
+      room: options.room,
+    };
     readBody(exchange, limits, hold);
   } else hold(new HeldBody(Buffer.alloc(0)));
 }

@@ -27,6 +27,7 @@ import { answerWhole, reject } from './reject.ts';
 import { takeOddRequest } from './request-gate.ts';
 import { createResolver } from './resolve.ts';
 import { headerValues, peerOn, type RestExchange } from './rest-exchange.ts';
+import { STRANGER_BODY_IDLE_MS } from './time-limits.ts';
 import { refuseUrlRecovery } from './url-recovery.ts';
 
 /** The complete REST lane: requests of any HTTP version that Node has read the head of. */
@@ -170,11 +171,13 @@ function refuseOdd(options: LaneOptions, request: IncomingMessage, response: Ser
 const ROOM_SHARE = 0.5;
 
 function createRoom({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyRoom {
+  // One that keeps others waiting has no more time than a stranger.
+  const leadMs = Math.min(bodyIdleMs, STRANGER_BODY_IDLE_MS);
   return new BodyRoom({
     capacity: Math.floor(maxInspectedBytes * ROOM_SHARE),
-    leadMs: bodyIdleMs,
+    leadMs,
     // Longer than one body may keep the others waiting.
-    waitMs: 2 * bodyIdleMs,
+    waitMs: 2 * leadMs,
   });
 }
 

@@ -11,6 +11,7 @@ import { streamGuard } from './nesting-guard.ts';
 import { endAfterBody, isUnread, reject } from './reject.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
 import type { RestExchange } from './rest-exchange.ts';
+import { bodyIdleOf, leastAnswerMs } from './time-limits.ts';
 
 /** Informational answers taken from upstream for one request before it counts as broken. */
 const MAX_INFORMATIONAL = 8;
@@ -28,6 +29,7 @@ export function sendUpstream(
     path,
     headers,
     body: bodyOf(exchange, options),
+    leastMs: exchange.resolution ? leastAnswerMs(exchange.resolution) : 0,
   };
   exchange.life.onEnd(() => handler.ended());
   if (!options.upstream.send(request, handler)) {
@@ -40,7 +42,7 @@ function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['
   if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));
   if (!exchange.hasBody) return null;
   askForBody(exchange);
-  return new RequestBody(exchange, options.bodyIdleMs, streamGuard(exchange, options));
+  return new RequestBody(exchange, bodyIdleOf(exchange, options.bodyIdleMs), streamGuard(exchange, options));
 }
 
 type Controller = Dispatcher.DispatchController;

@@ -25,6 +25,7 @@ import { RelayRequests } from './relay-requests.ts';
 import { type AnswerSink, UpstreamLink } from './relay-upstream.ts';
 import type { AnswerHead } from './response-head.ts';
 import type { Peer } from './rest-exchange.ts';
+import { bodyDeadline } from './time-limits.ts';
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
@@ -290,7 +291,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     }
     this.#held = decision;
     this.#phase = 'holding';
-    this.#deadline = this.#context.clock.now + this.#context.options.bodyIdleMs;
+    this.#deadline = bodyDeadline(this.#exchange, this.#context);
     this.#socket.resume();
     return false;
   }
@@ -315,8 +316,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#deadline = this.#bodyLeft > 0 ? this.#context.clock.now + this.#context.options.bodyIdleMs : NEVER;
-    const more = this.#link.send(exchange.method, this.#requests.sentHead(exchange), body);
+    this.#deadline = this.#bodyLeft > 0 ? bodyDeadline(this.#exchange, this.#context) : NEVER;
+    const more = this.#link.send(exchange, this.#requests.sentHead(exchange), body);
     if (!more && this.#bodyLeft > 0) this.#waitForUpstream();
     else if (this.#bodyLeft > 0) this.#socket.resume();
   }
@@ -338,7 +339,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#deadline = this.#bodyLeft > 0 ? this.#context.clock.now + this.#context.options.bodyIdleMs : NEVER;
+    this.#deadline = this.#bodyLeft > 0 ? bodyDeadline(this.#exchange, this.#context) : NEVER;
     if (!this.#link.write(part) && this.#bodyLeft > 0) this.#waitForUpstream();
   }
 
@@ -349,7 +350,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   onUpstreamDrain(): void {
     if (this.#phase !== 'relaying' || this.#bodyLeft === 0) return;
-    this.#deadline = this.#context.clock.now + this.#context.options.bodyIdleMs;
+    this.#deadline = bodyDeadline(this.#exchange, this.#context);
     this.#socket.resume();
   }
 

@@ -3,8 +3,10 @@ import type { Guard } from '../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../upstream/sockets.ts';
 import { ChunkedBody } from './relay-chunks.ts';
+import type { RelayExchange } from './relay-exchange.ts';
 import { Intake } from './relay-intake.ts';
 import { type AnswerHead, readAnswerHead } from './response-head.ts';
+import { leastAnswerMs } from './time-limits.ts';
 
 /** Where relayed requests go, and how long is waited there. Times in milliseconds. */
 export interface RelayUpstream {
@@ -19,6 +21,9 @@ export interface RelayUpstream {
   /** An idle connection is closed after this; upstream closes its own after 5 s. */
   readonly keepAliveMs: number;
 }
+
+/** What is to be known of a request beside its bytes. */
+type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution'>;
 
 /** What comes back, in one call per burst. */
 export interface AnswerSink {
@@ -67,6 +72,7 @@ export class UpstreamLink {
   #informational = 0;
   #chunked: ChunkedBody | undefined;
   #left = 0;
+  #leastMs = 0;
   #deadline = Number.POSITIVE_INFINITY;
   #paused = false;
   #repeated: { readonly bytes: Buffer; readonly method: string; readonly head: AnswerHead } | undefined;
@@ -87,8 +93,9 @@ export class UpstreamLink {
    * Sends a request's head and what there is of its body, on the kept connection if it is still good, else on a new one.
    * INVARIANT: nothing is written twice; a connection that dies with a request ends that request.
    */
-  send(method: string, head: Buffer, body: Buffer | undefined): boolean {
+  send({ method, resolution }: RelayedRequest, head: Buffer, body: Buffer | undefined): boolean {
     this.#method = method;
+    this.#leastMs = leastAnswerMs(resolution);
     this.#busy = true;
     this.#head = undefined;
     this.#informational = 0;
@@ -97,7 +104,7 @@ export class UpstreamLink {
       this.#busy = true;
       this.#open();
     }
-    this.#deadline = this.#now() + this.#upstream.headersTimeoutMs;
+    this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
     if (body === undefined) return this.#write(head);
     if (body.length <= COPIED_BYTES) return this.#write(Buffer.concat([head, body], head.length + body.length));
     this.#socket?.cork();
@@ -109,7 +116,7 @@ export class UpstreamLink {
 
   /** More of the request's body. `false` = wait for `onUpstreamDrain`. */
   write(body: Buffer): boolean {
-    if (this.#head === undefined) this.#deadline = this.#now() + this.#upstream.headersTimeoutMs;
+    if (this.#head === undefined) this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
     return this.#write(body);
   }
 
@@ -123,7 +130,7 @@ export class UpstreamLink {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (this.#busy) this.#deadline = this.#now() + this.#upstream.bodyTimeoutMs;
+    if (this.#busy) this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
     this.#socket?.resume();
   }
 
@@ -175,6 +182,10 @@ export class UpstreamLink {
     if (this.#busy && !socket.writableNeedDrain) this.#sink.onUpstreamDrain();
   }
 
+  #timeOf(limitMs: number): number {
+    return this.#now() + Math.max(limitMs, this.#leastMs);
+  }
+
   #write(bytes: Buffer): boolean {
     if (this.#opened && this.#socket) return this.#socket.write(bytes);
     this.#waiting.push(bytes);
@@ -192,7 +203,7 @@ export class UpstreamLink {
       return;
     }
     if (this.#head) {
-      this.#deadline = this.#now() + this.#upstream.bodyTimeoutMs;
+      this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
       this.#takeBody(this.#head, undefined, chunk);
       return;
     }
@@ -238,7 +249,7 @@ export class UpstreamLink {
 
   #start(head: AnswerHead, rest: Buffer): void {
     this.#head = head;
-    this.#deadline = this.#now() + this.#upstream.bodyTimeoutMs;
+    this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
     this.#left = head.contentLength;
     this.#chunked = head.framing === 'chunked' ? new ChunkedBody() : undefined;
     this.#takeBody(head, head, rest);

@@ -33,6 +33,8 @@ export interface UpstreamRequest {
   readonly path: string;
   readonly headers: string[];
   readonly body: NonNullable<Dispatcher.DispatchOptions['body']> | null;
+  /** The limits of time are not below this, in milliseconds; by default 0. */
+  readonly leastMs?: number;
 }
 
 /** The connections to upstream's REST port. */
@@ -50,28 +52,38 @@ const MAX_ANSWER_HEAD = 65_536;
 /** Opens nothing yet: a connection is made with the first request. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const room = options.connections + options.maxWaiting;
+  const { headersTimeoutMs, bodyTimeoutMs } = options;
   const pool = new Pool(options.origin, {
     connections: options.connections,
     pipelining: 1,
     keepAliveTimeout: options.idleMs,
     keepAliveMaxTimeout: options.idleMs,
-    headersTimeout: options.headersTimeoutMs,
-    bodyTimeout: options.bodyTimeoutMs,
+    headersTimeout: headersTimeoutMs,
+    bodyTimeout: bodyTimeoutMs,
     maxHeaderSize: MAX_ANSWER_HEAD,
     allowH2: false,
     connect: connector(options),
   });
   return {
-    send(request, handler) {
+    send({ leastMs = 0, ...request }, handler) {
       const { running, pending } = pool.stats;
       if (running + pending >= room) return false;
       // INVARIANT: not idempotent, whatever the method: what was written once is never written again.
-      pool.dispatch({ ...request, idempotent: false, blocking: false }, handler);
+      const times = {
+        headersTimeout: atLeast(headersTimeoutMs, leastMs),
+        bodyTimeout: atLeast(bodyTimeoutMs, leastMs),
+      };
+      pool.dispatch({ ...request, ...(leastMs > 0 ? times : {}), idempotent: false, blocking: false }, handler);
       return true;
     },
     close: () => pool.close(),
     destroy: () => pool.destroy(),
   };
+}
+
+/** @param ms 0 = no limit */
+function atLeast(ms: number, least: number): number {
+  return ms === 0 ? 0 : Math.max(ms, least);
 }
 
 /** Connects by the CA that is in force then; a changed one also forgets the TLS sessions of the one before. */

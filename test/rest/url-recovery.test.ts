@@ -47,6 +47,10 @@ const refused: readonly [name: string, method: 'PUT' | 'POST', path: string, bod
     ['a struct written as an array', 'PUT', RECOVER, '["http://10.0.0.1/x"]'],
     ['compressed', 'PUT', RECOVER, gzipSync('{"location":"http://10.0.0.1/x"}'), 'gzip'],
     ['a body that is no JSON', 'PUT', RECOVER, 'location'],
+    ['blanks before it', 'PUT', SHARD, '{"location":" \\t\\u0001http://10.0.0.1/x"}'],
+    ['a tab within it', 'PUT', SHARD, '{"location":"ht\\ttp://10.0.0.1/x"}'],
+    ['without slashes', 'PUT', SHARD, '{"location":"https:10.0.0.1"}'],
+    ['a location that is no text', 'PUT', SHARD, '{"location":["http://10.0.0.1/x"]}'],
     ['of a shard', 'PUT', SHARD, '{"location":"http://10.0.0.1/x"}'],
     ['from a peer', 'POST', PEER, '{"peer_url":"http://10.0.0.1"}'],
   ];
@@ -65,6 +69,8 @@ t.test('a file location passes when it is off, a URL passes when it is on', asyn
     status: 200,
     upstream: 1,
   });
+  for (const location of ['/qdrant/snapshots/a', 'a.snapshot', './http/a', 'file:///a'])
+    t.match(await send(off, 'PUT', SHARD, JSON.stringify({ location })), { upstream: 1 }, `of a shard: ${location}`);
   t.match(await send(on, 'PUT', RECOVER, '{"location":"http://10.0.0.1/x"}'), { status: 200, upstream: 1 });
   t.match(await send(on, 'POST', PEER, '{"peer_url":"http://10.0.0.1"}'), { upstream: 1 });
 });

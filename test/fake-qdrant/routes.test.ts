@@ -162,6 +162,9 @@ t.test('paths are matched as upstream matches them', async (test) => {
     ['a path that only begins like it', 'GET', '/dashboardx', 404],
     ['a method the web page refuses', 'POST', '/dashboard', 405],
     ['a point id that is none', 'GET', '/collections/docs/points/abc', 400],
+    ['a flag that is none', 'GET', '/telemetry?anonymize=maybe', 400],
+    ['a number that is none', 'GET', '/telemetry?details_level=ten', 400],
+    ['a flag and a number', 'GET', '/telemetry?anonymize=true&details_level=10&unknown=x', 200],
   ];
   for (const [name, method, path, status] of cases) {
     const answer = await raw(method, path);

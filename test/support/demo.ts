@@ -107,6 +107,8 @@ function describeScene({ config, rest, grpc, ca, keys, token, standIn }: Scene):
     '# 403: the token does not name this collection',
     `${curl} ${withToken} ${url}/collections/private`,
     '',
+    'More to try, with curl and with clients in TypeScript and Python: "The tutorial" in README.md.',
+    '',
     'To protect a Qdrant of your own:',
     '  npm start -- --upstream http://127.0.0.1:16333 --upstream-grpc http://127.0.0.1:16334',
     '',

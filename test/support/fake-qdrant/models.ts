@@ -34,6 +34,7 @@ type Models = {
   /** By method and path with `{}` for each parameter: `PUT /collections/{}/points`. */
   readonly bodies: ReadonlyMap<string, Shape>;
   readonly answers: ReadonlyMap<string, Shape>;
+  readonly queries: ReadonlyMap<string, Shape>;
 };
 
 let loaded: Models | undefined;
@@ -56,6 +57,7 @@ function load(): Models {
   const operations = fieldsOf(reader.interface('operations'));
   const bodies = new Map<string, Shape>();
   const answers = new Map<string, Shape>();
+  const queries = new Map<string, Shape>();
   for (const [path, methods] of paths) {
     for (const [method, shape] of fieldsOf(methods)) {
       const operation = shape.kind === 'ref' ? operations.get(shape.name) : undefined;
@@ -63,14 +65,16 @@ function load(): Models {
       const body = within(operation, 'requestBody', 'content', 'application/json');
       const answer = within(operation, 'responses', '200', 'content', 'application/json');
       if (body !== undefined) bodies.set(key, body);
+      const query = within(operation, 'parameters', 'query');
       if (answer !== undefined) answers.set(key, answer);
+      if (query !== undefined) queries.set(key, query);
     }
   }
   for (const [route, successor] of Object.entries(FORERUNNERS)) {
     const body = bodies.get(`POST /collections/{}${successor}`);
     if (body !== undefined) bodies.set(`POST /collections/{}${route}`, body);
   }
-  return { schemas, bodies, answers };
+  return { schemas, bodies, answers, queries };
 }
 
 function models(): Models {
@@ -95,6 +99,18 @@ export type Complaint = { readonly text: string; readonly place: readonly string
 export function bodyComplaint(method: string, path: string, body: Json): Complaint | undefined {
   const shape = models().bodies.get(`${method} ${path}`);
   return shape === undefined ? undefined : complaint(shape, body, undefined);
+}
+
+/** What is wrong in a query: a flag or a number that is none. */
+export function queryComplaint(method: string, path: string, query: ReadonlyMap<string, string>): string | undefined {
+  return first(fieldsOf(models().queries.get(`${method} ${path}`)), ([name, { kind }]) => {
+    const given = query.get(name);
+    if (given === undefined) return undefined;
+    if (kind === 'boolean' && given !== 'true' && given !== 'false') {
+      return says('provided string was not `true` or `false`');
+    }
+    return kind === 'number' && !/^\d+$/.test(given) ? says('invalid digit found in string') : undefined;
+  })?.text;
 }
 
 /** The first thing an answer lacks or has otherwise than the model of its route. */

@@ -4,7 +4,7 @@ import { collectionRoutes, snapshotRoutes } from './collection-routes.ts';
 import { dashboardAnswer } from './dashboard.ts';
 import { Fault, faultStatus } from './fault.ts';
 import { type Json, writeJson } from './json.ts';
-import { bodyComplaint } from './models.ts';
+import { bodyComplaint, queryComplaint } from './models.ts';
 import { plausibleRoutes } from './plausible.ts';
 import { readRoutes, writeRoutes } from './point-routes.ts';
 import { type Recorder, RestRecord } from './recorder.ts';
@@ -98,6 +98,10 @@ async function handled(
 ): Promise<RestAnswer> {
   try {
     const body = await bodyOf(request, route.body);
+    const wrong = queryComplaint(route.method, route.path, query);
+    if (wrong !== undefined) {
+      throw new Fault('bad-input', `Format error in query parameters: ${wrong}`);
+    }
     checkBody(route, body);
     const { store, version } = parts;
     return route.handle({

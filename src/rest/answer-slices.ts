@@ -1,6 +1,7 @@
 import { writeHead } from './headers.ts';
-import { answerWhole, endAfterBody, isUnread } from './reject.ts';
+import { answerWhole } from './reject.ts';
 import type { RestExchange } from './rest-exchange.ts';
+import { closesConnection, endAfterBody, isUnread } from './swallow.ts';
 
 /** Bytes of an answer that are on their way to the client at once. */
 const SLICE = 65_536;
@@ -15,8 +16,7 @@ export function answerInSlices(exchange: RestExchange, status: number, headers: 
     answerWhole(exchange, status, headers, body);
     return;
   }
-  const unread = isUnread(exchange);
-  const close = unread ? ['connection', 'close'] : [];
+  const close = closesConnection(exchange, status) ? ['connection', 'close'] : [];
   writeHead(exchange, status, [...headers, 'content-length', String(body.length), ...close]);
   const { response, guard, life } = exchange;
   let left = body;
@@ -30,7 +30,7 @@ export function answerInSlices(exchange: RestExchange, status: number, headers: 
       return;
     }
     if (life.ended) return;
-    if (unread) endAfterBody(exchange);
+    if (isUnread(exchange)) endAfterBody(exchange);
     else response.end();
   });
   next();

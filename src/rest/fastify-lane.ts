@@ -124,7 +124,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     if (isClosing(request.socket)) return;
     if (!isKnownVersion(request)) {
       options.connections?.fault('head');
-      answerRaw(request.socket, 400, '');
+      answerRaw(request.socket, 400, '', (error, place) => options.parts.fault(error, undefined, place));
       return;
     }
     response.on('error', ignore);

@@ -8,9 +8,10 @@ import { settleCors } from './cors.ts';
 import { toClientHeaders, writeHead } from './headers.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { streamGuard } from './nesting-guard.ts';
-import { endAfterBody, isUnread, reject } from './reject.ts';
+import { reject } from './reject.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
-import type { RestExchange } from './rest-exchange.ts';
+import { isHttp2, type RestExchange } from './rest-exchange.ts';
+import { closesConnection, endAfterBody, isUnread } from './swallow.ts';
 import { bodyIdleOf, leastAnswerMs } from './time-limits.ts';
 
 /** Informational answers taken from upstream for one request before it counts as broken. */
@@ -133,9 +134,21 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Streams the answer to the client as it comes, at the client's pace. */
+/** The head of an answer, and what came with it. */
+interface Burst {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly chunks: Buffer[];
+}
+
+/**
+ * Streams the answer to the client as it comes, at the client's pace. Over HTTP/2 what came in one turn of the event loop is
+ * written as one: an answer that is there as a whole ends with its last frame, before its client can stop sending because
+ * of the head alone (curl ends its upload short then, which is a fault of the stream).
+ */
 export class StreamedAnswer extends UpstreamAnswer {
   #stalled: NodeJS.Timeout | undefined;
+  #burst: Burst | undefined;
 
   protected override head(controller: Controller, status: number, headers: string[]): void {
     const { exchange, options } = this;
@@ -145,16 +158,39 @@ export class StreamedAnswer extends UpstreamAnswer {
     }
     const answer = settleCors(exchange, toClientHeaders(headers, keepAll), options.cors);
     if (exchange.resolution?.operation.name === 'service.dashboard') denyFraming(answer);
-    // What is left of a refused upload is not waited for.
-    if (isUnread(exchange)) answer.push('connection', 'close');
-    writeHead(exchange, status, answer);
+    if (closesConnection(exchange, status)) answer.push('connection', 'close');
+    if (!isHttp2(exchange)) {
+      writeHead(exchange, status, answer);
+      return;
+    }
+    this.#burst = { status, headers: answer, chunks: [] };
+    this.guard.soon(() => this.#flush(controller));
   }
 
   protected override data(controller: Controller, chunk: Buffer): void {
-    const { response, life } = this.exchange;
-    if (life.ended) return;
+    if (this.exchange.life.ended) return;
+    if (this.#burst) this.#burst.chunks.push(chunk);
+    else this.#write(controller, chunk);
+  }
+
+  /** More is to come: the answer streams from here on. */
+  #flush(controller: Controller): void {
+    const burst = this.#takeBurst();
+    if (!burst) return;
+    writeHead(this.exchange, burst.status, burst.headers);
+    for (const chunk of burst.chunks) this.#write(controller, chunk);
+  }
+
+  #takeBurst(): Burst | undefined {
+    const burst = this.#burst;
+    this.#burst = undefined;
+    return this.exchange.life.ended ? undefined : burst;
+  }
+
+  #write(controller: Controller, chunk: Buffer): void {
+    const { response } = this.exchange;
     this.exchange.sent += chunk.length;
-    if (response.write(chunk)) return;
+    if (response.write(chunk) || this.#stalled) return;
     controller.pause();
     const slow = new Error('the client takes no more of its answer');
     this.#stalled = this.guard.after(this.options.answerIdleMs, () => this.abort(UPSTREAM_TIMEOUT, slow)).unref();
@@ -162,6 +198,7 @@ export class StreamedAnswer extends UpstreamAnswer {
       'drain',
       this.guard.entry(() => {
         clearTimeout(this.#stalled);
+        this.#stalled = undefined;
         controller.resume();
       }),
     );
@@ -172,12 +209,27 @@ export class StreamedAnswer extends UpstreamAnswer {
     super.ended();
   }
 
+  protected override fail(denial: Denial, error: unknown): void {
+    this.#burst = undefined;
+    super.fail(denial, error);
+  }
+
   protected override end(): void {
     this.complete = true;
     const { exchange } = this;
+    const burst = this.#takeBurst();
+    if (burst) this.#writeWhole(burst);
     if (!exchange.answered) this.fail(UPSTREAM_BROKEN, undefined);
     else if (isUnread(exchange)) endAfterBody(exchange);
     else exchange.response.end();
+  }
+
+  #writeWhole({ status, headers, chunks }: Burst): void {
+    const { exchange } = this;
+    const body = Buffer.concat(chunks);
+    writeHead(exchange, status, headers, body.length);
+    exchange.sent += body.length;
+    if (body.length > 0) exchange.response.write(body);
   }
 }
 

@@ -4,11 +4,15 @@ import type { TLSSocket } from 'node:tls';
 import { Cost, type Turns } from '../fairness/turns.ts';
 import { SLOW_MS } from '../http2/budget.ts';
 import type { HeaderWatch } from '../http2/header-watch.ts';
+import { SentFrames } from '../http2/sent-frames.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 
 /** What is known of an HTTP/2 connection beside what Node tells. */
 interface Known {
   readonly watch: HeaderWatch;
   readonly socket: TLSSocket;
+  readonly ends: Map<number, AnswerEnd>;
+  readonly guard: Guard;
 }
 
 const known = new WeakMap<Http2Session, Known>();
@@ -29,6 +33,8 @@ export class WatchedConnection extends Duplex {
   readonly #watch: HeaderWatch;
   readonly #turns: Turns;
   readonly #faulted: ((fault: 'flood') => void) | undefined;
+  readonly #guard: Guard;
+  readonly #goOn: () => void;
   #unread: Buffer[] = [];
   #looked: Looked[] = [];
   #waiting = false;
@@ -43,27 +49,46 @@ export class WatchedConnection extends Duplex {
   #kept = 0;
   /** `node:http2` takes no more at the moment. */
   #full = false;
+  /** Answers of which the end is waited for, by stream. */
+  readonly #ends = new Map<number, AnswerEnd>();
+  readonly #sent = new SentFrames((streamId) => this.#ends.get(streamId)?.left());
 
-  /** @param faulted told when the connection is ended for a flood */
-  constructor(socket: TLSSocket, watch: HeaderWatch, turns: Turns, faulted?: (fault: 'flood') => void) {
+  /**
+   * @param report told of faults of ours, which end the connection
+   * @param faulted told when the connection is ended for a flood
+   */
+  constructor(
+    socket: TLSSocket,
+    { watch, turns, report }: { readonly watch: HeaderWatch; readonly turns: Turns; readonly report: FaultReport },
+    faulted?: (fault: 'flood') => void,
+  ) {
     super({ allowHalfOpen: true });
     this.#faulted = faulted;
     this.#socket = socket;
     this.#watch = watch;
     this.#turns = turns;
+    const guard = new Guard({ fail: () => this.destroy(), cut: () => socket.destroy() }, 'rest_http2', report);
+    this.#guard = guard;
+    this.#goOn = guard.entry(() => this.#handle());
     socket
-      .on('data', this.#onData)
-      .on('end', this.#onEnd)
-      .on('error', (error) => this.destroy(error))
-      .on('close', () => this.destroy());
+      .on('data', guard.entry(this.#onData))
+      .on('end', guard.entry(this.#onEnd))
+      .on(
+        'error',
+        guard.entry((error: Error) => void this.destroy(error)),
+      )
+      .on(
+        'close',
+        guard.entry(() => void this.destroy()),
+      );
     // Ends are Node's to tell; a connection that is cut is no fault of ours.
-    this.on('error', () => undefined);
+    this.on('error', ignore);
   }
 
   /** Ties the connection to the session that Node made of it. */
   belongsTo(session: Http2Session): void {
     this.#session = session;
-    known.set(session, { watch: this.#watch, socket: this.#socket });
+    known.set(session, { watch: this.#watch, socket: this.#socket, ends: this.#ends, guard: this.#guard });
   }
 
   /** Takes no more requests; ends when the open ones are answered. */
@@ -101,10 +126,10 @@ export class WatchedConnection extends Duplex {
   #waitAWhile(): void {
     this.#waiting = true;
     this.#socket.pause();
-    setTimeout(this.#goOn, SLOW_MS);
+    this.#guard.after(SLOW_MS, this.#goOn);
   }
 
-  readonly #goOn = (): void => {
+  #handle(): void {
     const waited = this.#waiting;
     this.#waiting = false;
     while (!this.destroyed && (this.#unread.length > 0 || (this.#looked.length > 0 && !this.#keepsDistance()))) {
@@ -120,7 +145,7 @@ export class WatchedConnection extends Duplex {
     if (this.#waiting || this.destroyed) return;
     if (this.#ended) this.push(null);
     else if (waited && !this.#full) this.#socket.resume();
-  };
+  }
 
   /**
    * Has the next request to wait, because its address flooded lately? What comes behind it is read and looked at all the
@@ -133,7 +158,7 @@ export class WatchedConnection extends Duplex {
     const ms = this.#watch.distance();
     if (ms === 0) return false;
     this.#held = true;
-    setTimeout(this.#release, ms);
+    this.#guard.after(ms, this.#release);
     return true;
   }
 
@@ -173,31 +198,90 @@ export class WatchedConnection extends Duplex {
   }
 
   override _read(): void {
-    this.#full = false;
-    if (!this.#waiting) this.#socket.resume();
+    this.#guard.run(() => {
+      this.#full = false;
+      if (!this.#waiting) this.#socket.resume();
+    });
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#activeAt = performance.now();
-    this.#socket.write(chunk, done);
+    this.#guard.run(() => {
+      this.#activeAt = performance.now();
+      this.#socket.write(chunk, done);
+      this.#sent.push(chunk);
+    });
   }
 
   override _writev(chunks: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#activeAt = performance.now();
-    this.#socket.cork();
-    const last = chunks.length - 1;
-    for (const [index, { chunk }] of chunks.entries()) this.#socket.write(chunk, index === last ? done : undefined);
-    this.#socket.uncork();
+    this.#guard.run(() => {
+      this.#activeAt = performance.now();
+      this.#socket.cork();
+      const last = chunks.length - 1;
+      for (const [index, { chunk }] of chunks.entries()) this.#socket.write(chunk, index === last ? done : undefined);
+      this.#socket.uncork();
+      for (const { chunk } of chunks) this.#sent.push(chunk);
+    });
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#socket.end(() => done());
+    this.#guard.run(() => void this.#socket.end(() => done()));
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#socket.destroy();
-    done(error);
+    this.#guard.run(() => {
+      this.#socket.destroy();
+      done(error);
+    });
   }
+}
+
+/**
+ * The end of one answer. `node:http2` says that an answer has ended before its last frame has been written, and puts a reset
+ * before what it has not written yet; so the frames that leave are asked.
+ */
+export class AnswerEnd {
+  readonly #stream: ServerHttp2Stream;
+  readonly #guard: Guard;
+  #left = false;
+  #resets = false;
+
+  constructor(stream: ServerHttp2Stream, guard: Guard) {
+    this.#stream = stream;
+    this.#guard = guard;
+  }
+
+  /** END_STREAM has been written to the socket. */
+  left(): void {
+    this.#left = true;
+    // Not within the write that `node:http2` is at.
+    if (this.#resets) this.#guard.soon(() => this.#reset());
+  }
+
+  /** Tells the client to stop sending (RFC 9113 section 8.1): as soon as it has all of its answer, and not before. */
+  resetOnceLeft(): void {
+    this.#resets = true;
+    if (this.#left) this.#reset();
+  }
+
+  #reset(): void {
+    this.#stream.close(NO_ERROR);
+  }
+}
+
+/** Watches for the end of a request's answer from now on. `undefined` = no HTTP/2, or its connection is gone. */
+export function watchAnswerEnd(request: object): AnswerEnd | undefined {
+  const stream = streamOf(request);
+  const found = stream?.session && known.get(stream.session);
+  if (!stream || !found || stream.id === undefined || stream.destroyed) return undefined;
+  const { id } = stream;
+  const { ends, guard } = found;
+  const end = new AnswerEnd(stream, guard);
+  ends.set(id, end);
+  stream.once(
+    'close',
+    guard.entry(() => void ends.delete(id)),
+  );
+  return end;
 }
 
 /** The client's socket below an HTTP/2 request; `undefined` = the request is no HTTP/2, or its connection is gone. */
@@ -233,12 +317,16 @@ const EMPTY = Buffer.alloc(0);
 /** Bytes that may wait to be handed on: what flow control and the limit of streams allow is less. */
 const MOST_KEPT = 1_048_576;
 /** RFC 9113 section 7. */
+const NO_ERROR = 0;
 const PROTOCOL_ERROR = 1;
 
-function streamOf(request: object): ServerHttp2Stream | undefined {
+/** The stream of an HTTP/2 request; `undefined` = no HTTP/2. */
+export function streamOf(request: object): ServerHttp2Stream | undefined {
   return 'stream' in request && isStream(request.stream) ? request.stream : undefined;
 }
 
 function isStream(stream: unknown): stream is ServerHttp2Stream {
   return typeof stream === 'object' && stream !== null && 'session' in stream && 'close' in stream;
 }
+
+function ignore(): void {}

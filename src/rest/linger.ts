@@ -1,7 +1,46 @@
-/** How long, and how far, an unread body is still taken in, so that the client gets to see the answer. */
-export const LINGER_MS = 1_000;
-export const LINGER_BYTES = 1_048_576;
-/** A body up to this size is read to its end, so that its connection can go on. */
-export const SHORT_BODY = 65_536;
-/** The rest of such a body is not waited for again. */
+/**
+ * A body whose request is answered already is read on and thrown away, so that a client which writes before it reads gets
+ * its answer (natively it does). Nothing of it is kept. These are the bounds for one body; past them the stream or the
+ * connection ends.
+ */
+export const LINGER_BYTES = 134_217_728;
+/** Longest pause of the client in it, and longest time for all of it, in milliseconds. */
+export const LINGER_IDLE_MS = 5_000;
+export const LINGER_MS = 120_000;
+/** Past the bound in bytes nothing more is taken, and the client has this long to read its answer, in milliseconds. */
+export const LAST_LOOK_MS = 1_000;
+/** A body that was timed out: the rest of it is waited for no longer than this pause, in milliseconds. */
 export const TIMED_OUT = 408;
+
+/**
+ * Can the connection go on behind the rest of such a body, once that has been thrown away?
+ *
+ * @param length of the body in bytes; `undefined` = it is not known
+ */
+export function isSwallowed(length: number | undefined): boolean {
+  return length === undefined || length <= LINGER_BYTES;
+}
+
+/** What is left of these bounds for one body. Times in milliseconds of a clock that the caller has. */
+export class Linger {
+  readonly #endsAt: number;
+  #left = LINGER_BYTES;
+  #idleAt: number;
+
+  constructor(now: number) {
+    this.#endsAt = now + LINGER_MS;
+    this.#idleAt = now + LINGER_IDLE_MS;
+  }
+
+  /** When to give up, unless more comes before. */
+  get deadline(): number {
+    return Math.min(this.#endsAt, this.#idleAt);
+  }
+
+  /** So many bytes came. `false` = no more are taken; `deadline` is the last look then. */
+  take(size: number, now: number): boolean {
+    this.#left -= size;
+    this.#idleAt = now + (this.#left > 0 ? LINGER_IDLE_MS : LAST_LOOK_MS);
+    return this.#left > 0;
+  }
+}

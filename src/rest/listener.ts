@@ -8,7 +8,7 @@ import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
 import type { HeaderWatch } from '../http2/header-watch.ts';
-import { Guard } from '../lifetime/guard.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { AnswerWatch } from './answer-watch.ts';
@@ -92,8 +92,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
       const connection = new WatchedConnection(
         socket,
-        options.watchHttp2(socket.remoteAddress ?? ''),
-        options.turns,
+        { watch: options.watchHttp2(socket.remoteAddress ?? ''), turns: options.turns, report: reportTo(options) },
         faulted,
       );
       watched.add(connection);
@@ -177,13 +176,13 @@ function handOverTo(toParser: (socket: Socket) => RequestGate): HandOver {
 }
 
 /** What the listener does for none of its connections: an exception ends nothing but what was being done. */
-function listenerGuard({ parts }: RestListenerOptions): Guard {
-  return new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_listener', (error, place) =>
-    parts.fault(error, undefined, place),
-  );
+function listenerGuard(options: RestListenerOptions): Guard {
+  return new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_listener', reportTo(options));
 }
 
-function createHttp1({ limits, connections }: RestListenerOptions): Server {
+function createHttp1(options: RestListenerOptions): Server {
+  const { limits, connections } = options;
+  const report = reportTo(options);
   const server = createHttpServer({
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -201,10 +200,14 @@ function createHttp1({ limits, connections }: RestListenerOptions): Server {
     // Node takes its parser back.
     gateOf(request.socket)?.stop();
     connections?.fault('head');
-    answerRaw(socket, 405, '');
+    answerRaw(socket, 405, '', report);
   });
-  answerParserFaults(server, connections?.fault);
+  answerParserFaults(server, report, connections?.fault);
   return server;
+}
+
+function reportTo({ parts }: Pick<RestListenerOptions, 'parts'>): FaultReport {
+  return (error, place) => parts.fault(error, undefined, place);
 }
 
 /** Tells requests of the other lanes to the connection they came on. */

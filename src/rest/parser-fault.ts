@@ -1,16 +1,18 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Guard } from '../lifetime/guard.ts';
+import type { FaultReport } from '../lifetime/guard.ts';
 import { gateOf } from './request-gate.ts';
+import { closeAndSwallow, isSwallowing } from './swallow.ts';
 
 type ParserFault = 'head' | 'head_size' | 'body' | 'timeout';
 
 /**
  * Answers what Node's HTTP/1 parser refuses, and ends its connection. The process never dies of it.
  *
+ * @param report told of faults of ours
  * @param faulted told once for each connection; not of clients that only leave
  */
-export function answerParserFaults(server: Server, faulted?: (fault: ParserFault) => void): void {
+export function answerParserFaults(server: Server, report: FaultReport, faulted?: (fault: ParserFault) => void): void {
   const running = countRunning(server);
   const settled = new WeakSet<Duplex>();
   server.on('clientError', (error: Error, socket: Duplex) => {
@@ -21,15 +23,16 @@ export function answerParserFaults(server: Server, faulted?: (fault: ParserFault
     const owed = running.get(socket) ?? new Set();
     const fault = faulted && parserFault(error, owed);
     if (fault) faulted(fault);
-    settle(socket, owed, error);
+    settle(socket, owed, error, report);
   });
 }
 
 /** INVARIANT: what is said about bytes that cannot be read never stands where the answer to an earlier request belongs. */
-function settle(socket: Duplex, owed: ReadonlySet<ServerResponse>, error: Error): void {
+function settle(socket: Duplex, owed: ReadonlySet<ServerResponse>, error: Error, report: FaultReport): void {
   const [first] = owed;
-  if (first?.req.complete && !socket.destroyed) first.once('close', () => settle(socket, owed, error));
-  else if (first ? mayAnswer(owed, first) : !isBehindClose(error)) answerRaw(socket, ...faultOf(error));
+  if (first?.req.complete && !socket.destroyed) first.once('close', () => settle(socket, owed, error, report));
+  else if (first ? mayAnswer(owed, first) : !isBehindClose(error) && !isSwallowing(socket))
+    answerRaw(socket, ...faultOf(error), report);
   else if ('destroySoon' in socket && typeof socket.destroySoon === 'function') socket.destroySoon();
   else socket.destroy();
 }
@@ -95,25 +98,13 @@ function faultOf(error: Error): readonly [status: number, message: string] {
   }
 }
 
-/** Milliseconds a client has to take such an answer. */
-const RAW_MS = 10_000;
-
-/** Answers on a socket that no lane has a response for, and ends it. */
-export function answerRaw(socket: Duplex, status: number, message: string): void {
+/** Answers on a socket that no lane has a response for, and ends it. @param report told of faults of ours on the way */
+export function answerRaw(socket: Duplex, status: number, message: string, report: FaultReport): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const cut = (): void => void socket.destroy();
-  const guard = new Guard({ fail: cut, cut }, 'rest_listener', ignore);
-  // A client that takes nothing does not keep its connection by that.
-  const timer = guard.after(RAW_MS, cut).unref();
-  socket.once(
-    'close',
-    guard.entry(() => clearTimeout(timer)),
-  );
   const head = `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}\r\nconnection: close\r\ncontent-length: ${message.length}`;
-  socket.end(`${head}\r\n\r\n${message}`, () => socket.destroy());
+  socket.write(`${head}\r\n\r\n${message}`);
+  closeAndSwallow(socket, report);
 }
-
-function ignore(): void {}

@@ -2,8 +2,8 @@ import type { Denial } from '../policy/denial.ts';
 import { requestIdOf } from '../request-id.ts';
 import { corsHeaders } from './cors.ts';
 import { writeHead } from './headers.ts';
-import { LINGER_BYTES, LINGER_MS, SHORT_BODY, TIMED_OUT } from './linger.ts';
-import { isHttp2, type RestExchange } from './rest-exchange.ts';
+import type { RestExchange } from './rest-exchange.ts';
+import { closesConnection, endAfterBody, isUnread } from './swallow.ts';
 
 /** What a refusal is made of on the wire. */
 export interface Refusal {
@@ -50,13 +50,13 @@ export function reject(exchange: RestExchange, denial: Denial, cors: boolean): v
   answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));
 }
 
-/** Answers with a whole body; a request body that nobody will read to its end closes the connection. */
+/** Answers with a whole body; what is left of the request's body is thrown away. */
 export function answerWhole(exchange: RestExchange, status: number, headers: readonly string[], body: Buffer): void {
   if (exchange.answered) return;
   exchange.response.statusCode = status;
-  const unread = isUnread(exchange) && !isShort(exchange);
-  const close = unread ? ['connection', 'close'] : [];
-  writeHead(exchange, status, [...headers, 'content-length', String(body.length), ...close]);
+  const unread = isUnread(exchange);
+  const close = closesConnection(exchange, status) ? ['connection', 'close'] : [];
+  writeHead(exchange, status, [...headers, 'content-length', String(body.length), ...close], body.length);
   if (exchange.method !== 'HEAD') {
     exchange.sent += body.length;
     if (body.length > 0) exchange.response.write(body);
@@ -64,52 +64,6 @@ export function answerWhole(exchange: RestExchange, status: number, headers: rea
   if (unread) endAfterBody(exchange);
   else exchange.response.end();
 }
-
-/** Is there, or may there come, more of the request's body? */
-export function isUnread(exchange: RestExchange): boolean {
-  return exchange.hasBody && !exchange.request.complete;
-}
-
-/** Small enough to be read to its end by Node, so that the connection can go on. */
-function isShort(exchange: RestExchange): boolean {
-  const length = exchange.request.headers['content-length'];
-  if (isHttp2(exchange) || exchange.awaitsContinue || length === undefined) return false;
-  return Number(length) <= SHORT_BODY && exchange.response.statusCode !== TIMED_OUT;
-}
-
-/**
- * Ends an answer whose bytes are all written while the client may still be sending. Closing at once would reset the
- * connection and could take the answer with it, so what comes is thrown away for a while; a client that waited for
- * `100 Continue` sends nothing more.
- */
-export function endAfterBody(exchange: RestExchange): void {
-  const { request, response } = exchange;
-  if (isHttp2(exchange)) {
-    // The reset would overtake an answer that is still on its way out.
-    response.end(() => setImmediate(resetStream, exchange, NO_ERROR));
-    return;
-  }
-  if (response.statusCode === TIMED_OUT || (exchange.awaitsContinue && exchange.received === 0)) {
-    response.end();
-    return;
-  }
-  response.flushHeaders();
-  let left = LINGER_BYTES;
-  const end = (): void => {
-    clearTimeout(timer);
-    request.off('data', count);
-    response.end();
-  };
-  const count = (chunk: Buffer): void => {
-    left -= chunk.length;
-    // Not ended: a client that has yet to read its answer would lose it. It has until the time is up.
-    if (left < 0) request.off('data', count).pause();
-  };
-  const timer = setTimeout(end, LINGER_MS).unref();
-  request.on('data', count).once('end', end).once('close', end);
-}
-
-const NO_ERROR = 0;
 
 /** Resets an HTTP/2 exchange's stream (RFC 9113 section 7 error code); does nothing on HTTP/1. */
 export function resetStream(exchange: RestExchange, code: number): void {

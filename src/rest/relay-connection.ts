@@ -5,7 +5,7 @@ import { Guesses } from '../fairness/guesses.ts';
 import { Cost } from '../fairness/turns.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
 import { DepthMeter } from '../json/depth.ts';
-import { Guard } from '../lifetime/guard.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { type BegunExchange, leaveBegun } from './begun-exchange.ts';
@@ -13,7 +13,7 @@ import { BODY_TIMEOUT } from './body-denials.ts';
 import { INLINE_BYTES } from './body-judge.ts';
 import { TOO_DEEP } from './body-task.ts';
 import { findNames } from './inspection.ts';
-import { LINGER_BYTES, LINGER_MS, SHORT_BODY, TIMED_OUT } from './linger.ts';
+import { isSwallowed, Linger, TIMED_OUT } from './linger.ts';
 import { heldNestsWithin, isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
 import { RelayClient } from './relay-client.ts';
@@ -30,9 +30,8 @@ import { bodyDeadline } from './time-limits.ts';
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
   /** An exception ends the connection: its exchange is answered with 500 where that is still possible. */
-  readonly #guard = new Guard({ fail: () => this.#fail(), cut: () => this.cut() }, 'rest_relay', (error, place) =>
-    this.#context.options.parts.fault(error, this.#exchange, place),
-  );
+  readonly #report: FaultReport = (error, place) => this.#context.options.parts.fault(error, this.#exchange, place);
+  readonly #guard = new Guard({ fail: () => this.#fail(), cut: () => this.cut() }, 'rest_relay', this.#report);
   readonly memo = new CredentialMemo();
   readonly guesses = new Guesses();
   readonly #socket: Socket;
@@ -57,7 +56,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Bytes of the request's body that have not come yet. */
   #bodyLeft = 0;
   #close = false;
-  #linger = 0;
+  /** For the rest of the body of an answered request. */
+  #linger = new Linger(0);
   /** Bytes of its last answer that an idle client had not taken when it was last looked at. */
   #owed = 0;
   #advancing = false;
@@ -89,12 +89,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Looks after the time limits. */
   readonly tick = this.#guard.entry((now: number): void => {
     this.#link.tick(now);
-    if (now >= this.#drainDeadline) {
-      this.#link.destroy();
-      this.#breakOff();
-    } else if (now >= this.#deadline) {
-      this.#expire();
-    }
+    if (now >= this.#drainDeadline) this.#breakOff();
+    else if (now >= this.#deadline) this.#expire();
   });
 
   /** The listener closes: an idle connection ends now, any other with its answer. */
@@ -107,7 +103,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const exchange = this.#exchange;
     if (exchange) this.reject(exchange, BODY_TIMEOUT);
     else if (this.#phase === 'head' && this.#headBegun) this.#refuseHead('timeout', TIMED_OUT);
-    else if (this.#phase === 'lingering') this.#end();
+    else if (this.#phase === 'skipping') this.#end();
     else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
       // Not idle: it still takes its last answer.
       this.#owed = this.#socket.writableLength;
@@ -119,7 +115,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #refuseHead(fault: 'head' | 'timeout', status: number): void {
     this.#context.options.connections?.fault(fault);
     this.#over();
-    answerRaw(this.#socket, status, '');
+    answerRaw(this.#socket, status, '', this.#report);
   }
 
   readonly #onData = this.#guard.entry((chunk: Buffer): void => {
@@ -142,13 +138,6 @@ export class RelayConnection implements RelaySteps, AnswerSink {
         break;
       case 'skipping':
         this.#skip(chunk);
-        break;
-      case 'lingering':
-        this.#linger -= chunk.length;
-        this.#bodyLeft -= chunk.length;
-        if (this.#bodyLeft <= 0) this.#end();
-        // Not ended: a client that has yet to read its answer would lose it. It has until the time is up.
-        else if (this.#linger < 0) this.#socket.pause();
         break;
       default:
         this.#phase satisfies 'over';
@@ -361,8 +350,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (head) {
       exchange.status = head.status;
       exchange.answeredAt = this.#context.options.parts.now();
-      // What is left of a refused upload is not waited for.
-      this.#close = exchange.head.close || this.#context.clock.draining || this.#bodyLeft > 0;
+      this.#close = exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#bodyLeft);
       this.#client.answer(exchange, head, parts, this.#close);
     } else {
       this.#client.write(parts);
@@ -390,13 +378,11 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const sent = this.#phase === 'relaying';
     if (sent) this.#link.destroy();
     else this.#takeBody(exchange);
-    const unread = exchange.hasBody && !exchange.whole && (!sent || this.#bodyLeft > 0);
-    const last = unread && (exchange.head.contentLength > SHORT_BODY || denial.status === TIMED_OUT);
-    this.#close = last || denial === INTERNAL_FAULT || exchange.head.close || this.#context.clock.draining;
+    const gaveUp = denial === INTERNAL_FAULT || (denial.status === TIMED_OUT && this.#bodyLeft > 0);
+    this.#close = gaveUp || exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#bodyLeft);
     exchange.status = denial.status;
     exchange.refusal = denial;
     exchange.sent += this.#client.refuse(exchange, denial, this.#close);
-    if (denial.status === TIMED_OUT) this.#bodyLeft = 0;
     this.#answered();
   }
 
@@ -406,35 +392,47 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#meter = undefined;
     this.#held = undefined;
     this.#drainDeadline = NEVER;
+    this.#close ||= this.#context.clock.draining;
+    if (this.#close || this.#bodyLeft > 0) this.#link.destroy();
+    this.#phase = 'skipping';
+    if (this.#bodyLeft === 0) {
+      this.#goOn();
+      return;
+    }
+    // The client hears at once that its connection ends; what it still sends is read all the same.
+    if (this.#close) this.#socket.end();
+    this.#linger = new Linger(this.#context.clock.now);
+    this.#deadline = this.#linger.deadline;
+    this.#socket.resume();
+  }
+
+  /** The request and its answer are over. */
+  #goOn(): void {
     const { clock, limits } = this.#context;
     if (this.#close || clock.draining) {
-      this.#link.destroy();
-      if (this.#bodyLeft === 0) {
-        this.#end();
-        return;
-      }
-      this.#phase = 'lingering';
-      this.#linger = LINGER_BYTES;
-      this.#deadline = clock.now + LINGER_MS;
-      this.#socket.resume();
+      this.#end();
       return;
     }
     this.#deadline = clock.now + limits.keepAliveTimeoutMs;
     this.#headBegun = false;
     this.#owed = 0;
-    this.#phase = this.#bodyLeft > 0 ? 'skipping' : 'head';
+    this.#phase = 'head';
     this.#socket.resume();
     this.#advance();
   }
 
+  /** The rest of a body that nobody reads; what stands behind it is the next request's. */
   #skip(chunk: Buffer): void {
     const size = Math.min(chunk.length, this.#bodyLeft);
     this.#bodyLeft -= size;
-    if (this.#bodyLeft > 0) return;
-    this.#phase = 'head';
-    if (size === chunk.length) return;
-    this.#intake.push(chunk.subarray(size));
-    this.#advance();
+    if (size < chunk.length) this.#intake.push(chunk.subarray(size));
+    if (this.#bodyLeft === 0) {
+      this.#goOn();
+      return;
+    }
+    // Not ended: a client that has yet to read its answer would lose it.
+    if (!this.#linger.take(size, this.#context.clock.now)) this.#socket.pause();
+    this.#deadline = this.#linger.deadline;
   }
 
   /** Ends an answer so that no client can take it for whole. */

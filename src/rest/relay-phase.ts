@@ -5,11 +5,10 @@
  * - `deciding`: a request's credential is being looked up; nothing of it has been used
  * - `holding`: its body is waited for, to be looked at before anything is sent
  * - `relaying`: it is upstream's; its body and the answer pass
- * - `skipping`: it is answered, the rest of its short body is dropped
- * - `lingering`: it is answered and the last; what still comes is dropped so that the answer is not lost in a reset
+ * - `skipping`: it is answered, the rest of its body is dropped, so that the answer is not lost in a reset
  * - `over`: the socket is closed, closing or handed over
  */
-export type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'lingering' | 'over';
+export type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'over';
 
 export const NEVER = Number.POSITIVE_INFINITY;
 /** Bytes of later requests that are taken from a client which does not wait for its answers. */

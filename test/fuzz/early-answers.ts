@@ -1,0 +1,219 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { startGateway, type TestGateway, testCertificate } from '../rest/lane-fixture.ts';
+import type { Choices, Fuzzer, FuzzSession } from './harness.ts';
+import { missing, STRICT_CLIENTS, type StrictClient, StrictClients } from './strict-clients.ts';
+
+/** What is asked, and what every client has to see. */
+interface Case {
+  readonly method: string;
+  readonly path: string;
+  readonly key: string;
+  readonly deep?: boolean;
+  /** Least and most bytes of the body. */
+  readonly sizes?: readonly [number, number];
+  readonly status: number;
+  readonly text: RegExp;
+}
+
+const MISSING = /Must provide an API key/;
+const WRONG = /Invalid API key or JWT/;
+const KB = 1_024;
+const MB = 1_048_576;
+
+export const CASES: Readonly<Record<string, Case>> = {
+  'no key': { method: 'PUT', path: '/collections/a/points', key: '', status: 401, text: MISSING },
+  'a wrong key': { method: 'PUT', path: '/collections/a/points', key: 'wrong', status: 401, text: WRONG },
+  'a write by a reader': { method: 'PUT', path: '/collections/a/points', key: 'read', status: 403, text: /Forbidden/ },
+  'a query elsewhere': {
+    method: 'POST',
+    path: '/collections/b/points/query',
+    key: 'listA',
+    status: 403,
+    text: /Forbidden/,
+  },
+  'a query too large to be judged': {
+    method: 'POST',
+    path: '/collections/a/points/query',
+    key: 'listA',
+    sizes: [2 * MB, 60 * MB],
+    status: 413,
+    text: /larger than/,
+  },
+  'a body too deep': {
+    method: 'POST',
+    path: '/collections/a/points/query',
+    key: 'read',
+    deep: true,
+    sizes: [KB, 420 * KB],
+    status: 400,
+    text: /nest|deep/,
+  },
+  'upstream answers early and reads on': {
+    method: 'POST',
+    path: '/collections/early/snapshots/upload',
+    key: 'main',
+    sizes: [2, 60 * MB],
+    status: 404,
+    text: /early/,
+  },
+  'upstream answers early and reads no more': {
+    method: 'POST',
+    path: '/collections/deaf/snapshots/upload',
+    key: 'main',
+    sizes: [2, 60 * MB],
+    status: 404,
+    text: /early/,
+  },
+  'an upsert': {
+    method: 'PUT',
+    path: '/collections/a/points',
+    key: 'main',
+    sizes: [2, 60 * MB],
+    status: 200,
+    text: /"read":\d+/,
+  },
+  'a scroll': {
+    method: 'POST',
+    path: '/collections/a/points/scroll',
+    key: 'listA',
+    sizes: [2, 420 * KB],
+    status: 200,
+    text: /"read":\d+/,
+  },
+};
+
+interface Asked {
+  readonly what: string;
+  readonly size: number;
+  readonly streamed: boolean;
+  /** A head that the relay leaves to the other lane. */
+  readonly odd: boolean;
+}
+
+export interface Script {
+  readonly client: StrictClient;
+  readonly tls: boolean;
+  readonly asked: readonly Asked[];
+}
+
+const SIZES = [
+  [6, 0],
+  [8, 2],
+  [8, KB],
+  [6, 64 * KB],
+  [5, 420 * KB],
+  [3, 4 * MB],
+  [2, 10 * MB],
+] as const;
+const LONG_SIZES = [...SIZES, [1, 60 * MB]] as const;
+
+export function makeScript(choices: Choices, sizes: readonly (readonly [number, number])[]): Script {
+  const client = choices.of(STRICT_CLIENTS);
+  return {
+    client,
+    tls: client.endsWith('2') || choices.chance(0.7),
+    asked: Array.from({ length: choices.between(1, 4) }, () => {
+      const what = choices.of(Object.keys(CASES));
+      const [least, most] = CASES[what]?.sizes ?? [0, 60 * MB];
+      const size = Math.min(most, Math.max(least, choices.weighted(sizes)));
+      return { what, size, streamed: choices.chance(0.3), odd: choices.chance(0.3) };
+    }),
+  };
+}
+
+/** Answers before it has read the body, or with how much it has read. */
+async function earlyUpstream(): Promise<{ readonly port: number; close(): void }> {
+  const server = createServer((request, response) => {
+    request.on('error', () => undefined);
+    if (request.url?.startsWith('/collections/early/') || request.url?.startsWith('/collections/deaf/')) {
+      response.writeHead(404, { 'content-type': 'application/json' }).end('{"status":{"error":"early"}}');
+      if (request.url.startsWith('/collections/early/')) request.resume();
+      return;
+    }
+    let read = 0;
+    request.on('data', (chunk: Buffer) => {
+      read += chunk.length;
+    });
+    request.on('end', () => response.end(JSON.stringify({ read })));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+class EarlyAnswers implements FuzzSession<Script> {
+  readonly #upstream: Awaited<ReturnType<typeof earlyUpstream>>;
+  readonly #gateways: Readonly<Record<'tls' | 'plain', TestGateway>>;
+  readonly #clients = new StrictClients();
+
+  constructor(upstream: Awaited<ReturnType<typeof earlyUpstream>>, tls: TestGateway, plain: TestGateway) {
+    this.#upstream = upstream;
+    this.#gateways = { tls, plain };
+  }
+
+  async run(script: Script): Promise<void> {
+    if (missing(script.client)) return;
+    const { port } = script.tls ? this.#gateways.tls : this.#gateways.plain;
+    for (const [index, { what, size, streamed, odd }] of script.asked.entries()) {
+      const { method, path, key, deep = false, status, text } = CASES[what] ?? unknown(what);
+      const answer = await this.#clients.ask(script.client, {
+        method,
+        url: `http${script.tls ? 's' : ''}://127.0.0.1:${port}${path}`,
+        key,
+        header: odd ? 'content-encoding: identity' : '',
+        size,
+        streamed,
+        deep,
+      });
+      const where = `${script.client}${script.tls ? ' over TLS' : ''}, ${what}, ${size} bytes, the ${index + 1}.`;
+      if (answer.status !== status || !text.test(answer.text)) {
+        throw new Error(`${where}: ${answer.status} ${answer.text.slice(-300)} where ${status} was due`);
+      }
+      if (status === 200 && !answer.text.includes(`"read":${size}`)) throw new Error(`${where}: upstream got less`);
+    }
+  }
+
+  async rest(): Promise<void> {
+    for (const { faults } of Object.values(this.#gateways)) {
+      if (faults.length > 0) throw new Error(`internal fault: ${String(faults[0])}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#clients.close();
+    for (const gateway of Object.values(this.#gateways)) await gateway.close();
+    this.#upstream.close();
+  }
+}
+
+function unknown(what: string): never {
+  throw new RangeError(`no case is named ${what}`);
+}
+
+async function open(): Promise<FuzzSession<Script>> {
+  const upstream = await earlyUpstream();
+  const tls = await startGateway(upstream.port, { tls: await testCertificate() });
+  return new EarlyAnswers(upstream, tls, await startGateway(upstream.port));
+}
+
+function* simpler(script: Script): Generator<Script> {
+  if (script.asked.length > 1) for (const one of script.asked) yield { ...script, asked: [one] };
+}
+
+/** With bodies of up to 60 MB. */
+export const fuzzer: Fuzzer<Script> = {
+  name: 'early-answers',
+  about: 'answers that come before the body of their request has been read, and strict clients that read them',
+  make: (choices) => makeScript(choices, LONG_SIZES),
+  simpler,
+  open,
+};
+
+/** With bodies of up to 10 MB. */
+export const shortFuzzer: Fuzzer<Script> = { ...fuzzer, make: (choices) => makeScript(choices, SIZES) };

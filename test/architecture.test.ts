@@ -155,6 +155,26 @@ const RULES: readonly Rule[] = [
     ],
   },
   {
+    name: 'the program begins with what any Node can read: its release is looked at before anything else is imported',
+    find: (tree) => [
+      ...imports(tree, ({ from }, { path }) =>
+        path === 'cli/main.ts' ? from !== './runtime.ts' && from !== './program.ts' : path === 'cli/runtime.ts',
+      ),
+      ...lines(tree, /^import (?!\{ NEEDED_NODE, runsOn \})/, (path) => path !== 'cli/main.ts'),
+    ],
+    broken: {
+      'cli/main.ts': `import { NEEDED_NODE, runsOn } from './runtime.ts';\nimport { main } from './program.ts';\nimport 'zod';`,
+      'cli/runtime.ts': `import { readFileSync } from 'node:fs';`,
+      'cli/program.ts': `import { Command } from 'commander';`,
+    },
+    found: [
+      'cli/main.ts: zod',
+      'cli/runtime.ts: node:fs',
+      `cli/main.ts: import { main } from '';`,
+      `cli/main.ts: import '';`,
+    ],
+  },
+  {
     name: 'no import cycle',
     find: cyclesOf,
     broken: {

@@ -1,7 +1,6 @@
-import type { SecureContextOptions } from 'node:tls';
 import { type AdminAct, actEvent } from './audit/act.ts';
 import { type Audit, createAudit } from './audit/audit.ts';
-import { ConfigError, type Problem } from './config/problem.ts';
+import { ConfigError } from './config/problem.ts';
 import type { Config } from './config/schema.ts';
 import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
@@ -12,7 +11,6 @@ import { Suspects } from './fairness/suspects.ts';
 import { Turns } from './fairness/turns.ts';
 import { createGrpcListener, type GrpcListener } from './grpc/listener.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticate.ts';
-import { createKeyRing, type KeyRing } from './identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from './identity/revocations.ts';
 import { createValueExists } from './identity/value-exists.ts';
 import { seenIn } from './learning/observe.ts';
@@ -38,10 +36,10 @@ import { REFUSAL_REASONS } from './refusal-reasons.ts';
 import { restartNeeded } from './reload.ts';
 import { requestIdOf } from './request-id.ts';
 import { createRestListener, type RestListener } from './rest/listener.ts';
-import { secureContext, tryContext } from './rest/listener-tls.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
 import { createRestUpstream } from './upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
+import { ringOf, tryContexts } from './usable.ts';
 
 /** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
 const VERSION_TIMEOUT_MS = 2000;
@@ -165,7 +163,7 @@ export async function createGateway(
       const rules = policyOf(next.config.gateway.mode, next.policy.rules);
       const tls = listenerTls(config, force.tls, next);
       const secured = tls && !sameTls(tls, force.tls) ? tls : null;
-      tryContexts(secured, next.secrets.upstreamCa);
+      tryContexts(next.config, secured, next.secrets.upstreamCa);
       const restart = restartNeeded(config, next.config);
       force.state = next;
       force.generation = called;
@@ -250,12 +248,6 @@ async function closeAudit(audit: Audit, graceMs: number, log: Log): Promise<void
   if (lost.size > 0) log.error({ lost: Object.fromEntries(lost) }, 'audit entries could not be written before the end');
 }
 
-function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
-  const { signingKeys, rules } = policy;
-  const applied = policyOf(config.gateway.mode, rules).rules;
-  return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
-}
-
 /**
  * What open listeners are secured with under another state. Whether they speak TLS, and whether they ask clients for a
  * certificate, was settled when they were opened: a state that says otherwise about that leaves it as it is.
@@ -286,24 +278,6 @@ function sameTls(left: TlsMaterial, right: TlsMaterial | null): boolean {
 
 function sameBytes(left: Buffer | null | undefined, right: Buffer | null | undefined): boolean {
   return left && right ? left.equals(right) : !left && !right;
-}
-
-/** Throws `ConfigError` when connections could not be secured with these. */
-function tryContexts(tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
-  const problems: Problem[] = [];
-  const attempt = (place: string, options: SecureContextOptions): void => {
-    try {
-      tryContext(options);
-    } catch {
-      problems.push({ place, message: 'certificate, key and CA cannot be used together' });
-    }
-  };
-  if (tls) {
-    attempt('tls', secureContext(restTls(tls)));
-    attempt('tls', grpcTls(tls));
-  }
-  if (upstreamCa) attempt('gateway.upstream.tls_ca', { ca: upstreamCa });
-  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Learns from what is carried out, while the mode says so. */

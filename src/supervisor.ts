@@ -7,8 +7,10 @@ import { createLearnedWriter } from './learning/write.ts';
 import { createLog, describeFault } from './observability/log.ts';
 import type { Operator } from './observability/operator.ts';
 import { createReloads, warnOfMode } from './reloads.ts';
+import { signingKeyIds } from './revocation/judge.ts';
 import { revocationSettings } from './revocation/settings.ts';
 import { createRevocationStore } from './revocation/store.ts';
+import { checkUsable } from './usable.ts';
 import { openFleet, workersOf } from './workers/open-fleet.ts';
 
 /** A running gateway with everything that belongs to operating it. */
@@ -28,9 +30,10 @@ export interface SupervisorOptions {
   readonly clock?: Clock;
 }
 
-/** Puts a fleet under the care of one place: reloads, revocations, the admin port. */
+/** Puts a fleet under the care of one place: reloads, revocations, the admin port. Rejects with `ConfigError`. */
 export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { state, load, now = Date.now, clock = machineClock } = options;
+  checkUsable(state);
   const log = createLog(state.config.log_level);
   const settings = revocationSettings(state.config);
   const fleet: Fleet = await openFleet(state, {
@@ -104,8 +107,6 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   };
 }
 
-/** Ids of the keys that tokens are verified with. */
 function keyIds({ secrets, policy }: State): readonly string[] {
-  const admin = [secrets.apiKey === null ? [] : 'api_key', secrets.altApiKey === null ? [] : 'alt_api_key'];
-  return [...admin.flat(), ...policy.signingKeys.map(({ id }) => id)];
+  return signingKeyIds(secrets.apiKey, secrets.altApiKey, policy.signingKeys);
 }

@@ -3,15 +3,16 @@ import type { Flags } from '../config/load.ts';
 import { loadState, type State } from '../config/state.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
-import { revocationSettings } from '../revocation/settings.ts';
+import { checkUsable } from '../usable.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
 
-/** `check-config`: `OK` and the effective settings without secrets; throws `ConfigError` with every problem. */
+/** `check-config`: does with the files what `serve` does before it listens. `OK` and the effective settings without secrets; throws `ConfigError` with every problem. */
 export function checkConfig(flags: Flags, output: Output): void {
   const state = loadState({ argv: flags, operations: OPERATION_NAMES });
-  const { file } = revocationSettings(state.config);
-  if (file !== undefined) readRevocationFile(file);
+  checkUsable(state);
+  const { file } = state.config.gateway.revocation;
+  if (file !== null) readRevocationFile(file);
   writeWarnings(output, state.warnings);
   warnUnprotected(output, state.config.gateway);
   output.out(`OK\n${effectiveSettings(state.config)}${effectivePolicy(state)}`);

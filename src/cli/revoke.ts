@@ -1,6 +1,8 @@
 import { type Flags, previewConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
+import { readKeys } from '../config/secrets.ts';
 import { isEntry, type RevocationEntry, readEntry } from '../revocation/entry.ts';
+import { judgeEntry, signingKeyIds } from '../revocation/judge.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { writeEntry } from '../revocation/write.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
@@ -85,9 +87,14 @@ function iso(seconds: number): string {
 /** `revoke`: writes a revocation into the configured store, where running gateways see it, and says what it did. */
 export async function revoke(flags: RevokeFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
   const entry = buildEntry(flags, nowMs);
-  const { config, problems, warnings } = previewConfig({ argv: flags });
+  const { config, policy, problems, warnings } = previewConfig({ argv: flags });
   if (config === null || problems.length > 0) throw new ConfigError(problems);
   writeWarnings(output, warnings);
+  const { api_key: apiKey, alt_api_key: altApiKey } = readKeys(config).keys;
+  const ids = signingKeyIds(apiKey, altApiKey, policy.signingKeys);
+  const judged = judgeEntry(entry, Math.floor(nowMs / 1000), ids);
+  if (judged.problems.length > 0) throw new UsageError(judged.problems.join('; '));
+  writeWarnings(output, judged.warnings);
   const settings = revocationSettings(config);
   const stored = await writeEntry(settings, entry);
   if (stored === undefined) {

@@ -4,7 +4,7 @@ import { type Flags, previewConfig } from '../config/load.ts';
 import type { PolicySettings } from '../config/policy-file.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { readKeys, withoutNewline } from '../config/secrets.ts';
+import { previewSecrets, readKeys, type Secrets, withoutNewline } from '../config/secrets.ts';
 import { mintToken } from '../identity/token.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
 
@@ -154,11 +154,13 @@ export async function mint(flags: TokenFlags, output: Output, nowMs: number = Da
   output.out(`${await mintToken(claims, secret, keyId)}\n`);
 }
 
-function decodePart(part: string | undefined, what: string): unknown {
+/** A part of a token as JSON text; words when it is none. */
+function shownPart(part: string | undefined): { readonly value: unknown; readonly text: string } {
   try {
-    return JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
+    const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
+    return { value, text: JSON.stringify(value) };
   } catch {
-    throw new UsageError(`the ${what} of the token is not base64url JSON`);
+    return { value: undefined, text: 'no base64url JSON' };
   }
 }
 
@@ -191,9 +193,7 @@ function signedBy(token: string, secret: string): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function describeSignature(token: string, flags: Flags): string {
-  const { config, policy } = previewConfig({ argv: flags });
-  const secrets = config === null ? [] : secretsOf(config, policy);
+function describeSignature(token: string, secrets: readonly NamedSecret[], policy: PolicySettings): string {
   if (secrets.length === 0) return 'not checked, no key is configured';
   const found = secrets.find(({ secret }) => signedBy(token, secret));
   if (!found) return 'by none of the configured keys';
@@ -202,14 +202,41 @@ function describeSignature(token: string, flags: Flags): string {
     : `by \`service.${found.id}\``;
 }
 
-/** `token inspect`: shows header, claims, id, issue and expiry of the token given as text; checks the signature if a key is set. */
-export function inspect(text: string, flags: Flags, output: Output, nowMs: number = Date.now()): void {
+/** A token that the gateway would refuse. What is wrong with it has been said. */
+export class TokenRefused extends Error {
+  readonly code = 'ERR_TOKEN_REFUSED';
+}
+
+/**
+ * `token inspect`: shows header, claims, id, issue and expiry of the token given as text, and where a key is configured
+ * what a gateway with this configuration would do with it. Rejects with `TokenRefused` when that is to refuse it.
+ */
+export async function inspect(text: string, flags: Flags, output: Output, nowMs: number = Date.now()): Promise<void> {
   const token = text.trim();
   const parts = token.split('.');
   if (parts.length !== 3) throw new UsageError('a token has three parts with dots between them');
-  const header = decodePart(parts[0], 'header');
-  const claims = decodePart(parts[1], 'claims');
-  output.out(`header: ${JSON.stringify(header)}\nclaims: ${JSON.stringify(claims)}\n`);
-  output.out(`id: ${describeId(claims)}\nissued: ${describeIssue(claims)}\n`);
-  output.out(`expiry: ${describeExpiry(claims, nowMs)}\nsignature: ${describeSignature(token, flags)}\n`);
+  const [header, claims] = [shownPart(parts[0]), shownPart(parts[1])];
+  output.out(`header: ${header.text}\nclaims: ${claims.text}\n`);
+  output.out(`id: ${describeId(claims.value)}\nissued: ${describeIssue(claims.value)}\n`);
+  const { config, policy, problems } = previewConfig({ argv: flags });
+  const secrets = config === null ? [] : secretsOf(config, policy);
+  output.out(`expiry: ${describeExpiry(claims.value, nowMs)}\n`);
+  output.out(`signature: ${describeSignature(token, secrets, policy)}\n`);
+  if (config === null || problems.length > 0) throw new ConfigError(problems);
+  if (secrets.length === 0 && readKeys(config).keys.read_only_api_key === null) return;
+  const { judgeAsGateway } = await import('./token-verdict.ts');
+  const found = previewSecrets(config);
+  const { accepted, text: verdict } = await judgeAsGateway(
+    token,
+    { config, policy, secrets: found.secrets ?? bareSecrets(config) },
+    nowMs,
+  );
+  output.out(`verdict: ${verdict}\n`);
+  if (!accepted) throw new TokenRefused('a gateway with this configuration refuses the token');
+}
+
+/** The keys alone, where certificates cannot be read: no token is judged by those. */
+function bareSecrets(config: Config): Secrets {
+  const { api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey } = readKeys(config).keys;
+  return { apiKey, altApiKey, readOnlyApiKey, adminToken: null, tls: null, upstreamCa: null };
 }

@@ -2,6 +2,7 @@ import { JsonReader } from '../json/reader.ts';
 import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from '../policy/access.ts';
 import {
   decoded,
+  type Explain,
   ignore,
   oneOf,
   readOptionalString,
@@ -44,12 +45,17 @@ const LENIENT_CLAIMS = new Set(['jti', 'iat']);
  * Upstream: Qdrant v1.18.3. Unknown claims may repeat, nest to any depth and hold strings that are not Unicode; the
  * known ones may not. Refused here though upstream takes them: enums and structs written as objects and arrays
  * (`{"r":null}`, `["name","r"]`).
+ *
+ * @param explain told why, when they are undecodable
  */
-export function readClaims(bytes: Uint8Array): Claims | undefined {
+export function readClaims(bytes: Uint8Array, explain?: Explain): Claims | undefined {
+  let at = '';
+  const told = explain && ((reason: string) => explain(at === '' ? reason : `\`${at}\`: ${reason}`));
   return decoded(() => {
     const known = splitClaims(bytes);
     const read = <T>(claim: string, reads: (reader: JsonReader) => T): T | undefined => {
       const value = known.get(claim);
+      at = claim;
       return value && reads(new JsonReader(value, { maxDepth: MAX_DEPTH }));
     };
     read('aud', ignore);
@@ -66,7 +72,7 @@ export function readClaims(bytes: Uint8Array): Claims | undefined {
       valueExists: read('value_exists', readOptionalValueExists),
       faults,
     };
-  });
+  }, told);
 }
 
 /** The text of each known claim. */
@@ -92,13 +98,15 @@ function lenient<T>(value: Uint8Array | undefined, read: (reader: JsonReader) =>
 /** Upstream: an unsigned 64-bit integer, written as one. */
 function readExpiry(reader: JsonReader): number {
   const text = reader.readNumberText();
-  if (!/^[0-9]+$/.test(text) || BigInt(text) > MAX_EXP) throw new UndecodableFault('no expiry time');
+  if (!/^[0-9]+$/.test(text) || BigInt(text) > MAX_EXP) {
+    throw new UndecodableFault('it must be a whole number of seconds since 1970, without sign, fraction or exponent');
+  }
   return Number(text);
 }
 
 /** Upstream: never enforced and of any type, except that an object is refused. */
 function readNotBefore(reader: JsonReader): void {
-  if (reader.peek() === 'object') throw new UndecodableFault('no time');
+  if (reader.peek() === 'object') throw new UndecodableFault('it must not be an object');
   reader.skipValue();
 }
 

@@ -42,22 +42,32 @@ export const NO_REVOCATIONS: Revocations = Object.freeze({
 const MAX_SECONDS = 100_000_000_000;
 
 /**
- * Has this token been revoked? A token that does not say when it was issued, or says nonsense (milliseconds), counts as
- * issued before any time.
+ * By what a token has been revoked, in words that quote nothing; `undefined` = it has not been. A token that does not say
+ * when it was issued, or says nonsense (milliseconds), counts as issued before any time.
  */
-export function isRevoked(revocations: Revocations, token: RevocableToken): boolean {
+export function revokedBy(revocations: Revocations, token: RevocableToken): string | undefined {
   const { tokens, keys, issuedBefore } = revocations;
-  if (token.jti !== undefined && tokens.has(token.jti)) return true;
-  if (keys.has(token.keyId)) return true;
-  if (issuedBefore !== undefined && isIssuedBefore(token, issuedBefore)) return true;
-  return isSubjectRevoked(revocations, token, token.sub) || isSubjectRevoked(revocations, token, token.subject);
+  if (token.jti !== undefined && tokens.has(token.jti)) return 'its id (`jti`) is revoked';
+  if (keys.has(token.keyId)) return 'the key that signed it is revoked';
+  if (issuedBefore !== undefined && isIssuedBefore(token, issuedBefore)) return BEFORE;
+  return subjectRevoked(revocations, token, token.sub) ?? subjectRevoked(revocations, token, token.subject);
 }
 
-function isSubjectRevoked(revocations: Revocations, token: RevocableToken, name: string | undefined): boolean {
-  if (name === undefined) return false;
-  if (revocations.subjects.has(name)) return true;
+const BEFORE = 'tokens issued (`iat`) before a time are revoked, and it is older or does not say';
+const SUBJECT = 'its subject (`sub` or `subject`) is revoked';
+const SUBJECT_BEFORE =
+  'tokens of its subject issued (`iat`) before a time are revoked, and it is older or does not say';
+
+/** Has this token been revoked? See `revokedBy`. */
+export function isRevoked(revocations: Revocations, token: RevocableToken): boolean {
+  return revokedBy(revocations, token) !== undefined;
+}
+
+function subjectRevoked(revocations: Revocations, token: RevocableToken, name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  if (revocations.subjects.has(name)) return SUBJECT;
   const before = revocations.issuedBeforeBySubject.get(name);
-  return before !== undefined && isIssuedBefore(token, before);
+  return before !== undefined && isIssuedBefore(token, before) ? SUBJECT_BEFORE : undefined;
 }
 
 function isIssuedBefore({ issuedAt }: RevocableToken, time: number): boolean {

@@ -6,13 +6,17 @@ export class UndecodableFault extends Error {
   override readonly name = 'UndecodableFault';
 }
 
+/** Told why bytes cannot be decoded, in words that quote nothing of them; for a person who asks. */
+export type Explain = (reason: string) => void;
+
 /** Runs a reader; `undefined` = the bytes cannot be decoded. Any other error passes. */
-export function decoded<T>(read: () => T): T | undefined {
+export function decoded<T>(read: () => T, explain?: Explain): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof JsonFault || error instanceof UndecodableFault) return undefined;
-    throw error;
+    if (!(error instanceof JsonFault || error instanceof UndecodableFault)) throw error;
+    explain?.(error.message);
+    return undefined;
   }
 }
 
@@ -22,15 +26,17 @@ export type FieldReaders = Readonly<Record<string, (reader: JsonReader) => unkno
 /** What the fields held; a field that was not there is absent. */
 export type Struct<F extends FieldReaders> = { readonly [K in keyof F]?: ReturnType<F[K]> };
 
-/** Reads an object as a struct: a named field may be missing, but not come twice. Other fields go to `other`. */
+/** Reads an object as a struct: a named field may be missing, but not come twice. Other fields go to `other`. @param place told which is read */
 export function readStruct<F extends FieldReaders>(
   reader: JsonReader,
   fields: F,
   other: (reader: JsonReader) => void,
+  place?: (field: string) => void,
 ): Struct<F> {
   const found: Record<string, unknown> = {};
   reader.readObject((field) => {
     const read = Object.hasOwn(fields, field) ? fields[field] : undefined;
+    place?.(read ? field : '');
     if (!read) {
       other(reader);
       return;
@@ -65,5 +71,7 @@ export function required<T>(value: T | undefined): T {
 
 /** The allowed word equal to `text`. */
 export function oneOf<T extends string>(allowed: readonly T[], text: string): T {
-  return required(allowed.find((word) => word === text));
+  const word = allowed.find((one) => one === text);
+  if (word === undefined) throw new UndecodableFault(`it must be ${allowed.join(', ')}`);
+  return word;
 }

@@ -1,6 +1,15 @@
 import { JsonReader } from '../json/reader.ts';
 import { decodeBase64url } from './base64url.ts';
-import { decoded, oneOf, readOptionalString, readString, readStruct, required, UndecodableFault } from './struct.ts';
+import {
+  decoded,
+  type Explain,
+  oneOf,
+  readOptionalString,
+  readString,
+  readStruct,
+  required,
+  UndecodableFault,
+} from './struct.ts';
 
 /** A token whose form and header are in order. Nothing of it is verified. */
 export interface TokenShape {
@@ -15,18 +24,24 @@ export interface TokenShape {
  * Upstream: Qdrant v1.18.3 asks for three parts, strict base64url, `alg` HS256 and the field types below. Stricter than
  * upstream in three places: a header with `crit` is refused, since we act on no extension (RFC 7515 section 4.1.11);
  * only `typ`, `cty`, `kid` and `jwk` may be null; fields of `jwk` must be strings or lists of strings.
+ *
+ * @param explain told why, when something is not in order
  */
-export function readTokenShape(token: string): TokenShape | undefined {
+export function readTokenShape(token: string, explain?: Explain): TokenShape | undefined {
   const [header, claimsPart, signature, ...rest] = token.split('.', 4);
-  if (header === undefined || claimsPart === undefined || signature === undefined || rest.length > 0) return undefined;
-  if (decodeBase64url(signature) === undefined) return undefined;
+  const refused = (reason: string): undefined => void explain?.(reason);
+  if (header === undefined || claimsPart === undefined || signature === undefined || rest.length > 0) {
+    return refused('a token has three parts with dots between them');
+  }
+  if (decodeBase64url(signature) === undefined) return refused('the signature is not strict base64url');
   const headerBytes = decodeBase64url(header);
-  if (headerBytes === undefined || !isHeader(headerBytes)) return undefined;
-  return { token, claimsPart };
-}
-
-function isHeader(bytes: Uint8Array): boolean {
-  return decoded(() => readHeader(bytes)) ?? false;
+  if (headerBytes === undefined) return refused('the header is not strict base64url');
+  let at = '';
+  const place = (field: string): void => {
+    at = field;
+  };
+  const told = explain && ((reason: string) => explain(`the header: ${at === '' ? '' : `\`${at}\`: `}${reason}`));
+  return decoded(() => readHeader(headerBytes, place), told) ? { token, claimsPart } : undefined;
 }
 
 const HEADER_FIELDS = {
@@ -47,10 +62,11 @@ const HEADER_FIELDS = {
   crit: refuse,
 };
 
-function readHeader(bytes: Uint8Array): true {
+function readHeader(bytes: Uint8Array, place: (field: string) => void): true {
   const reader = new JsonReader(bytes);
-  const header = readStruct(reader, HEADER_FIELDS, readString);
+  const header = readStruct(reader, HEADER_FIELDS, readString, place);
   reader.end();
+  place('alg');
   required(header.alg);
   return true;
 }

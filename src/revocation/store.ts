@@ -3,6 +3,7 @@ import type { Revocations } from '../identity/revocations.ts';
 import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
 import { openFileSource } from './file-source.ts';
 import { foldEntries } from './fold.ts';
+import { judgeEntry } from './judge.ts';
 import { openRedisSource } from './redis-source.ts';
 import type { RevocationPlace, RevocationReport, Revoked } from './report.ts';
 import type { RevocationSettings } from './settings.ts';
@@ -15,7 +16,7 @@ export interface RevocationStoreOptions {
   readonly log: RevocationLog;
   /** Puts what is revoked in force, in every serving process. Called one at a time. */
   readonly changed: (revocations: Revocations) => Promise<void>;
-  /** Ids of the keys that tokens are verified with; to tell who revokes another that it does nothing. */
+  /** Ids of the keys that tokens are verified with; others cannot be revoked. */
   readonly knownKeys: () => readonly string[];
   /** Of those who wait for the file. */
   readonly clock?: Clock | undefined;
@@ -78,7 +79,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
     return { stored: 'memory', warnings: sources.length === 0 ? [MEMORY_ONLY] : warnings };
   }
 
-  async function revoke(entry: RevocationEntry): Promise<Revoked> {
+  async function revoke(entry: RevocationEntry, doubts: readonly string[]): Promise<Revoked> {
     // INVARIANT: in force here before any store is asked, which may take its time or fail.
     memory.set(entryId(entry), entry);
     await publish();
@@ -86,7 +87,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
     // What a source remembers is its own to forget.
     if (sources.some((source) => byId(source.entries()).has(entryId(entry)))) memory.delete(entryId(entry));
     log.info({ kind: entry.kind, stored }, 'revoked');
-    return { ok: true, entry, stored, warnings: [...warnings, ...doubts(entry, seconds(), options.knownKeys())] };
+    return { ok: true, entry, stored, warnings: [...warnings, ...doubts] };
   }
 
   return {
@@ -106,10 +107,11 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
       const read = readEntry(request);
       if (!isEntry(read)) return { ok: false, problems: read.map(({ message }) => message) };
       const entry = { ...read, at: read.at ?? seconds() };
-      if (isOver(entry, seconds())) return { ok: false, problems: ['`until` lies in the past'] };
+      const { problems, warnings } = judgeEntry(entry, seconds(), options.knownKeys());
+      if (problems.length > 0) return { ok: false, problems };
       if (byId(all()).size >= MAX_ENTRIES) return { ok: false, problems: [TOO_MANY] };
       try {
-        return await revoke(entry);
+        return await revoke(entry, warnings);
       } catch (error) {
         log.error({ fault: error instanceof Error ? error.name : typeof error }, 'a revocation failed');
         return { ok: false, problems: ['internal error: it may be in force on some processes only'] };
@@ -124,15 +126,4 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
       await Promise.all(sources.map((source) => source.close()));
     },
   };
-}
-
-/** What its author may not have meant. */
-function doubts(entry: RevocationEntry, now: number, knownKeys: readonly string[]): string[] {
-  if (entry.kind === 'key' && !knownKeys.includes(entry.value)) {
-    return [`no key has this id now; there are ${knownKeys.map((id) => `\`${id}\``).join(', ') || 'none'}`];
-  }
-  if (entry.kind === 'before' && entry.value > now + 1) {
-    return ['the time lies ahead: tokens issued from now until then are refused, too'];
-  }
-  return [];
 }

@@ -59,8 +59,20 @@ t.test('flags that make no sense are refused', async (t) => {
 t.test('it writes to the configured file and says so', async (t) => {
   const file = join(t.testdir(), 'r.yaml');
   writeFileSync(file, '# ours\nrevocations: []\n');
-  const env = { QDRANT_GATEWAY__REVOCATION__FILE: file };
+  const env = {
+    QDRANT_GATEWAY__REVOCATION__FILE: file,
+    QDRANT__SERVICE__API_KEY: 'an-admin-key-of-thirty-two-bytes!',
+    QDRANT__SERVICE__READ_ONLY_API_KEY: 'a-key-that-reads-of-thirty-two-bytes!',
+  };
   const run = (...flags: readonly string[]) => runScript([MAIN, 'revoke', ...flags], { env });
+  for (const id of ['TYPO', 'read_only_api_key', 'alt_api_key']) {
+    t.strictSame(await run('--key', id), {
+      code: 2,
+      out: '',
+      err: 'error: no key that signs tokens has this id; there are `api_key`\n',
+    });
+  }
+  t.equal(readFileSync(file, 'utf8'), '# ours\nrevocations: []\n', 'nothing was written');
   const cases: readonly (readonly [flags: readonly string[], text: string])[] = [
     [['--token-id', 'id-1', '--until', '2100-01-01'], 'the token with the id `id-1` until 2100-01-01T00:00:00Z'],
     [['--subject', 'alice'], 'every token of the subject `alice`'],

@@ -7,7 +7,7 @@ import { buildClaims, parseExpiry } from '../../src/cli/token.ts';
 import { runScript } from '../support/run-script.ts';
 
 const KEY = 'an-admin-key-of-thirty-two-bytes!';
-const ENV = { QDRANT__SERVICE__API_KEY: KEY };
+const ENV = { QDRANT__SERVICE__API_KEY: KEY, QDRANT__SERVICE__JWT_RBAC: 'true' };
 const MAIN = 'src/cli/main.ts';
 const NOW_MS = Date.parse('2030-01-01T00:00:00Z');
 const NOW = NOW_MS / 1000;
@@ -158,9 +158,17 @@ t.test('inspect shows what a token says and who signed it', async (t) => {
   ].join('\n');
   t.strictSame(plain, { code: 0, err: '', out: text });
   const ours = await runScript([MAIN, 'token', 'inspect'], { env: ENV, input: token });
-  t.match(ours.out, 'signature: by `service.api_key`\n');
+  t.match(ours, {
+    code: 0,
+    err: '',
+    out: /signature: by `service.api_key`\nverdict: accepted: signed with the key `api_key`\n$/,
+  });
   const theirs = await runScript([MAIN, 'token', 'inspect'], { env: { QDRANT__SERVICE__API_KEY: 'x' }, input: token });
-  t.match(theirs.out, 'signature: by none of the configured keys\n');
+  t.match(theirs, {
+    code: 1,
+    err: 'error: a gateway with this configuration refuses the token\n',
+    out: /signature: by none of the configured keys\nverdict: refused: no token is accepted, set `service.jwt_rbac` and/,
+  });
   const foreign = await runScript([MAIN, 'token', 'inspect'], {
     input: `e30.${btoa('{"jti":7,"iat":1800000000000}')}.x`,
   });

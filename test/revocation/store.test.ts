@@ -52,7 +52,6 @@ t.test('what is revoked is in force when the answer is there, and doubtful wishe
   const cases: readonly (readonly [request: object, warnings: readonly RegExp[]])[] = [
     [{ kind: 'token', value: 'a' }, [memory]],
     [{ kind: 'key', value: 'api_key' }, [memory]],
-    [{ kind: 'key', value: 'other' }, [memory, /^no key has this id now; there are `api_key`$/]],
     [{ kind: 'before', value: NOW + 1 }, [memory]],
     [{ kind: 'before', value: NOW + 2 }, [memory, /^the time lies ahead/]],
   ];
@@ -61,8 +60,15 @@ t.test('what is revoked is in force when the answer is there, and doubtful wishe
     t.match(answer, { ok: true, stored: 'memory', entry: { ...request, at: NOW }, warnings }, JSON.stringify(request));
     t.equal(answer.ok ? answer.warnings.length : 0, warnings.length);
   }
-  t.match(inForce(), { tokens: new Set(['a']), keys: new Set(['api_key', 'other']), issuedBefore: NOW + 2 });
+  t.match(inForce(), { tokens: new Set(['a']), keys: new Set(['api_key']), issuedBefore: NOW + 2 });
   t.equal(store.report().entries.length, cases.length);
+  for (const value of ['other', 'read_only_api_key', 'none']) {
+    t.strictSame(await store.revoke({ kind: 'key', value }), {
+      ok: false,
+      problems: ['no key that signs tokens has this id; there are `api_key`'],
+    });
+  }
+  t.equal(store.report().entries.length, cases.length, 'nothing was kept of those');
 });
 
 t.test('an entry that is over is not told any more, one that ends now still is', async (t) => {

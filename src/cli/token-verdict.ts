@@ -1,0 +1,152 @@
+import type { Config } from '../config/schema.ts';
+import type { State } from '../config/state.ts';
+import { createAuthenticator } from '../identity/authenticate.ts';
+import { decodeBase64url } from '../identity/base64url.ts';
+import { readClaims } from '../identity/claims.ts';
+import type { JwtSecret, KeyRing } from '../identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations, revokedBy } from '../identity/revocations.ts';
+import { verifyToken } from '../identity/token.ts';
+import { readTokenShape } from '../identity/token-shape.ts';
+import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
+import { restUpstreamOptions } from '../listeners.ts';
+import { type Denial, EXPIRED_SIGNATURE, INVALID_SIGNATURE, REVOKED } from '../policy/denial.ts';
+import { revocationSettings } from '../revocation/settings.ts';
+import { createRevocationStore } from '../revocation/store.ts';
+import { createRestUpstream } from '../upstream/http.ts';
+import { createUpstreamLookup } from '../upstream/lookup.ts';
+import { ringOf } from '../usable.ts';
+
+/** What a gateway with this state would do with a token. */
+export interface Verdict {
+  readonly accepted: boolean;
+  /** One line for a person. */
+  readonly text: string;
+}
+
+/** What is asked beside the token. */
+interface Asked {
+  readonly ring: KeyRing;
+  readonly revocations: Revocations;
+  readonly valueExists: CheckValueExists;
+}
+
+/**
+ * Presents a token to the authenticator of a gateway: its key ring, its revocations, its upstream for `value_exists`. Then
+ * looks for the reason. Rejects with `ConfigError` when the revocations cannot be read.
+ */
+export async function judgeAsGateway(token: string, state: State, now: number): Promise<Verdict> {
+  const upstream = openUpstream(state);
+  try {
+    const asked: Asked = {
+      ring: ringOf(state, 1),
+      revocations: await readRevocations(state.config, now),
+      valueExists: upstream?.valueExists ?? (async () => undefined),
+    };
+    const verdict = await presentToken(token, asked, now);
+    if (!verdict.accepted || upstream || !claimsOf(token)?.valueExists) return verdict;
+    return { accepted: true, text: `${verdict.text}; \`value_exists\` was not asked: no upstream is configured` };
+  } finally {
+    await upstream?.close();
+  }
+}
+
+/** The verdict over what was put together. */
+export async function presentToken(token: string, asked: Asked, now: number): Promise<Verdict> {
+  const { ring, revocations, valueExists } = asked;
+  if (!ring.open && ring.jwtSecrets.length === 0) {
+    return { accepted: false, text: 'refused: no token is accepted, set `service.jwt_rbac` and a key that signs' };
+  }
+  const authenticator = createAuthenticator({
+    ring,
+    cacheEntries: 0,
+    now: () => now,
+    valueExists,
+    revocations: () => revocations,
+  });
+  const identity = await authenticator.authenticate(['api-key', token]);
+  if (identity.kind === 'denial') {
+    return { accepted: false, text: `refused: ${await whyRefused(token, identity, asked)}` };
+  }
+  const { authType, keyId } = identity;
+  if (authType === 'None') return { accepted: true, text: 'accepted: no key is set, everybody may do everything' };
+  return { accepted: true, text: `accepted: signed with the key \`${keyId}\`` };
+}
+
+/** Why, beyond what its caller reads: that is the same for many reasons. */
+async function whyRefused(token: string, denial: Denial, { ring, revocations }: Asked): Promise<string> {
+  if (denial === EXPIRED_SIGNATURE) return 'it has expired (`exp`, and 30 seconds more)';
+  if (denial === REVOKED) return whyRevoked(token, ring, revocations);
+  if (denial.why === 'fault' || denial.status === 400) return denial.message || 'it holds a control character';
+  let reason: string | undefined;
+  const explain = (text: string): void => {
+    reason = text;
+  };
+  const shape = readTokenShape(token, explain);
+  if (!shape) return reason ?? denial.message;
+  const signer = await signerOf(token, ring.jwtSecrets);
+  if (!signer) return 'it is signed with none of the configured keys';
+  const bytes = decodeBase64url(shape.claimsPart);
+  if (!bytes) return 'the claims are not strict base64url';
+  const claims = readClaims(bytes, explain);
+  if (!claims) return `the claims cannot be read: ${reason}`;
+  // Upstream: another key is tried first, and its answer counts.
+  return denial === INVALID_SIGNATURE ? 'it is signed with none of the configured keys' : denial.message;
+}
+
+async function whyRevoked(token: string, ring: KeyRing, revocations: Revocations): Promise<string> {
+  const [claims, signer] = [claimsOf(token), await signerOf(token, ring.jwtSecrets)];
+  const by = claims && signer && revokedBy(revocations, { ...claims, keyId: signer.keyId });
+  return by ?? 'it is revoked';
+}
+
+function claimsOf(token: string) {
+  const shape = readTokenShape(token);
+  const bytes = shape && decodeBase64url(shape.claimsPart);
+  return bytes && readClaims(bytes);
+}
+
+async function signerOf(token: string, secrets: readonly JwtSecret[]): Promise<JwtSecret | undefined> {
+  const shape = readTokenShape(token);
+  if (!shape) return undefined;
+  for (const secret of secrets) {
+    if ((await verifyToken(shape, secret.bytes)).kind !== 'invalid-signature') return secret;
+  }
+  return undefined;
+}
+
+/** What is revoked, read as a gateway does when it starts. */
+async function readRevocations(config: Config, now: number): Promise<Revocations> {
+  const settings = revocationSettings(config);
+  if (settings.file === undefined && !settings.redis) return NO_REVOCATIONS;
+  let inForce = NO_REVOCATIONS;
+  const silent = () => undefined;
+  const store = createRevocationStore({
+    settings,
+    now: () => now,
+    log: { info: silent, warn: silent, error: silent },
+    changed: async (revocations) => {
+      inForce = revocations;
+    },
+    knownKeys: () => [],
+  });
+  try {
+    await store.start();
+    const known = store.report().sources.every(({ available, readAt }) => available && readAt > 0);
+    const open = settings.redis?.whenUnavailable === 'open';
+    return known || open ? inForce : { ...inForce, unknown: true };
+  } finally {
+    await store.close();
+  }
+}
+
+/** `undefined` = none is configured. */
+function openUpstream(state: State) {
+  const { upstream, value_exists: valueExists } = state.config.gateway;
+  if (upstream.rest_url === null) return undefined;
+  const rest = createRestUpstream(restUpstreamOptions(() => state, 1));
+  const { scroll } = createUpstreamLookup(rest);
+  return {
+    valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),
+    close: () => rest.destroy(),
+  };
+}

@@ -1,5 +1,7 @@
+import { webcrypto } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
 import t from 'tap';
 import { runScript } from '../support/run-script.ts';
 
@@ -103,3 +105,62 @@ t.test(
     t.match(bad.err, 'policy.yaml:1:18: unknown field `acces`, did you mean `access`?');
   },
 );
+
+/** A self-signed certificate with an RSA key of so many bits. */
+async function rsaPair(bits: number): Promise<{ readonly cert: string; readonly der: Buffer; readonly key: string }> {
+  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: bits };
+  const usage = { ...algorithm, publicExponent: new Uint8Array([1, 0, 1]) };
+  const keys = await webcrypto.subtle.generateKey(usage, true, ['sign', 'verify']);
+  const cert = await x509.X509CertificateGenerator.createSelfSigned({
+    name: 'CN=localhost',
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + 86_400_000),
+    signingAlgorithm: algorithm,
+    keys,
+  });
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  return {
+    cert: cert.toString('pem'),
+    der: Buffer.from(cert.rawData),
+    key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n`,
+  };
+}
+
+t.test('what serve would die of is found, in the same words, with option and file', async (t) => {
+  const [small, good] = [await rsaPair(1024), await rsaPair(2048)];
+  const folder = t.testdir({
+    'small.pem': small.cert,
+    'small.key': small.key,
+    'good.pem': good.cert,
+    'good.key': good.key,
+  });
+  writeFileSync(join(folder, 'good.der'), good.der);
+  const pair = (cert: string, key: string) => ({
+    QDRANT__TLS__CERT: cert,
+    QDRANT__TLS__KEY: key,
+    QDRANT__SERVICE__ENABLE_TLS: 'true',
+  });
+  const ports = {
+    QDRANT__SERVICE__HTTP_PORT: '0',
+    QDRANT__SERVICE__GRPC_PORT: '0',
+    QDRANT__SERVICE__HOST: '127.0.0.1',
+  };
+  const audit = { QDRANT__AUDIT__ENABLED: 'true', QDRANT__AUDIT__DIR: 'good.pem/audit' };
+  const cases: readonly (readonly [env: Record<string, string>, problem: RegExp])[] = [
+    [pair('small.pem', 'small.key'), /^ {2}tls\.cert: the certificate `small\.pem` cannot be used: ee key too small$/m],
+    [pair('good.der', 'good.key'), /^ {2}tls\.cert: the certificate `good\.der` cannot be used: it is not in PEM$/m],
+    [audit, /^ {2}audit\.dir: cannot write to `good\.pem\/audit`: /m],
+  ];
+  for (const [more, problem] of cases) {
+    const env = { ...GOOD, ...ports, ...more };
+    for (const command of ['check-config', 'serve']) {
+      const ended = await runScript([MAIN, command], { env, cwd: folder });
+      t.match({ code: ended.code, out: ended.out, err: ended.err }, { code: 2, out: '', err: problem }, command);
+    }
+  }
+  const fine = await runScript([MAIN, 'check-config'], {
+    env: { ...GOOD, ...pair('good.pem', 'good.key') },
+    cwd: folder,
+  });
+  t.match(fine, { code: 0, err: '' });
+});

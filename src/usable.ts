@@ -7,10 +7,13 @@ import type { Config } from './config/schema.ts';
 import type { TlsMaterial } from './config/secrets.ts';
 import type { State } from './config/state.ts';
 import { createKeyRing, type KeyRing } from './identity/key-ring.ts';
-import { grpcTls, restTls } from './listeners.ts';
+import { type CheckValueExists, createValueExists } from './identity/value-exists.ts';
+import { grpcTls, restTls, restUpstreamOptions } from './listeners.ts';
 import { policyOf } from './policy/settings.ts';
 import { secureContext, tryContext } from './rest/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from './revocation/settings.ts';
+import { createRestUpstream } from './upstream/http.ts';
+import { createUpstreamLookup } from './upstream/lookup.ts';
 
 /* Everything that is made of a state before it is in force. What `check-config` finds good, `serve` can use. */
 
@@ -19,6 +22,20 @@ export function ringOf({ config, secrets, policy }: State, generation: number): 
   const { signingKeys, rules } = policy;
   const applied = policyOf(config.gateway.mode, rules).rules;
   return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
+}
+
+/** The look-ups of `value_exists` in the upstream of a state, for one question; `undefined` = none is configured. */
+export function openLookups(
+  state: State,
+): { readonly valueExists: CheckValueExists; readonly close: () => Promise<void> } | undefined {
+  const { upstream, value_exists: valueExists } = state.config.gateway;
+  if (upstream.rest_url === null) return undefined;
+  const rest = createRestUpstream(restUpstreamOptions(() => state, 1));
+  const { scroll } = createUpstreamLookup(rest);
+  return {
+    valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),
+    close: () => rest.destroy(),
+  };
 }
 
 /** Throws `ConfigError`, with option and file, when a gateway could not start with this state. Changes nothing. */

@@ -58,10 +58,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'reload.ts': ['config'],
   'refusal-reasons.ts': ['policy', 'observability', 'rest', 'grpc'],
   'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
+  // What is made of a state before it is in force; `check-config` tries the same.
+  'usable.ts': ['policy', 'config', 'identity', 'audit', 'revocation', 'upstream', 'rest', 'listeners.ts'],
   'gateway.ts': [
     ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
     ...['fairness', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
-    ...['connections.ts', 'refusal-reasons.ts', 'lifetime'],
+    ...['connections.ts', 'refusal-reasons.ts', 'lifetime', 'usable.ts'],
   ],
   'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability', 'audit'],
   workers: ['runtime-flags.ts', 'fleet.ts', 'gateway.ts', 'config', 'identity', 'observability', 'audit'],
@@ -80,6 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'revocation',
     'operations',
     'policy',
+    'usable.ts',
   ],
   'index.ts': ['gateway.ts', 'config'],
   // The command line is an entry of its own: it asks the decision code directly (can-i, token), never the listeners.
@@ -96,7 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'identity',
       'audit',
     ],
-    ...['observability', 'revocation', 'rest', 'grpc'],
+    ...['observability', 'revocation', 'rest', 'grpc', 'usable.ts'],
   ],
 };
 

@@ -7,14 +7,11 @@ import type { JwtSecret, KeyRing } from '../identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations, revokedBy } from '../identity/revocations.ts';
 import { verifyToken } from '../identity/token.ts';
 import { readTokenShape } from '../identity/token-shape.ts';
-import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
-import { restUpstreamOptions } from '../listeners.ts';
+import type { CheckValueExists } from '../identity/value-exists.ts';
 import { type Denial, EXPIRED_SIGNATURE, INVALID_SIGNATURE, REVOKED } from '../policy/denial.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
-import { createRestUpstream } from '../upstream/http.ts';
-import { createUpstreamLookup } from '../upstream/lookup.ts';
-import { ringOf } from '../usable.ts';
+import { openLookups, ringOf } from '../usable.ts';
 
 /** What a gateway with this state would do with a token. */
 export interface Verdict {
@@ -35,7 +32,7 @@ interface Asked {
  * looks for the reason. Rejects with `ConfigError` when the revocations cannot be read.
  */
 export async function judgeAsGateway(token: string, state: State, now: number): Promise<Verdict> {
-  const upstream = openUpstream(state);
+  const upstream = openLookups(state);
   try {
     const asked: Asked = {
       ring: ringOf(state, 1),
@@ -137,16 +134,4 @@ async function readRevocations(config: Config, now: number): Promise<Revocations
   } finally {
     await store.close();
   }
-}
-
-/** `undefined` = none is configured. */
-function openUpstream(state: State) {
-  const { upstream, value_exists: valueExists } = state.config.gateway;
-  if (upstream.rest_url === null) return undefined;
-  const rest = createRestUpstream(restUpstreamOptions(() => state, 1));
-  const { scroll } = createUpstreamLookup(rest);
-  return {
-    valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),
-    close: () => rest.destroy(),
-  };
 }

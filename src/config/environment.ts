@@ -43,7 +43,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     }
     seen.set(path, name);
     const option = optionAt(path);
-    // An empty variable is how compose files say "not set"; an empty key must never pass as that.
+    // An empty variable is how compose files say "not set". Of an empty key that is said, see `settleEmptyKeys`.
     const unset = value === '' && option?.nullable === true && !option.secret;
     layer.add(path, unset ? null : value, name);
   }

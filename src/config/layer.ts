@@ -74,6 +74,10 @@ export class LayerBuilder {
     else this.#problems.push(judged);
   }
 
+  warn(warning: string): void {
+    this.#warnings.push(warning);
+  }
+
   problem(place: string, message: string): void {
     this.#problems.push({ place, message });
   }

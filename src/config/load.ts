@@ -6,8 +6,8 @@ import { allowedValues, type Option, optionAt } from './options.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy-file.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
-import { type Config, configSchema } from './schema.ts';
-import { type ReadFile, readKeys } from './secrets.ts';
+import { type Config, configSchema, isLevelFilter } from './schema.ts';
+import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
 import { readYaml } from './yaml-file.ts';
 
 /** Flags of the command line, named as commander hands them over. */
@@ -146,6 +146,28 @@ function merge(layers: readonly Layer[]): Map<string, Setting> {
   return new Map(layers.flatMap(({ settings }) => settings.map((setting) => [setting.path, setting] as const)));
 }
 
+/**
+ * Upstream: a key that is set and empty counts as unset, with a warning (Qdrant v1.19.0). A gateway that is left without
+ * any key does not start.
+ */
+function settleEmptyKeys(settings: Map<string, Setting>): readonly string[] {
+  return KEY_NAMES.flatMap((name) => {
+    const path = `service.${name}`;
+    const setting = settings.get(path);
+    if (setting?.value !== '') return [];
+    settings.set(path, { ...setting, value: null });
+    return `${setting.place}: the key is empty, which counts as unset, as Qdrant has it`;
+  });
+}
+
+/** Upstream: what is no filter of its logging library is passed over (Qdrant v1.19.0). */
+function levelWarnings(settings: ReadonlyMap<string, Setting>): readonly string[] {
+  const setting = settings.get('log_level');
+  if (typeof setting?.value !== 'string' || isLevelFilter(setting.value)) return [];
+  const option = optionAt('log_level');
+  return option ? [`${setting.place}: \`log_level\` is not ${allowedValues(option)}: info is taken`] : [];
+}
+
 function parse(settings: ReadonlyMap<string, Setting>): { config: Config | null; problems: Problem[] } {
   const parsed = configSchema.safeParse(nest(settings));
   if (parsed.success) return { config: deepFreeze(parsed.data), problems: [] };
@@ -174,11 +196,12 @@ export function previewConfig(sources: Sources = {}): Preview {
     readFlags(argv),
   ];
   const settings = merge(layers);
+  const settled = [...settleEmptyKeys(settings), ...levelWarnings(settings)];
   const { config, problems } = parse(settings);
   const placeOf = (path: string) => settings.get(path)?.place ?? path;
   const rules: Problem[] = [];
   let policy = NO_POLICY;
-  const warnings = layers.flatMap((layer) => layer.warnings);
+  const warnings = [...layers.flatMap((layer) => layer.warnings), ...settled];
   if (config !== null) {
     const keys = readKeys(config, { cwd, readFile }, placeOf);
     rules.push(...keys.problems, ...keyProblems(config, keys.keys, placeOf));

@@ -285,7 +285,6 @@ const gateway = z.strictObject({
 export const settingsSchema = z.object({
   log_level: z
     .string()
-    .refine((filter) => bareLevel(filter) !== undefined)
     .default('INFO')
     .meta({ description: 'lowest level that is logged', 'x-allowed': 'one of trace, debug, info, warn, error, off' }),
   service: service.prefault({}),
@@ -296,12 +295,32 @@ export const settingsSchema = z.object({
 
 type Settings = z.output<typeof settingsSchema>;
 
+/** Spellings of levels that logging libraries have beside the names. */
+const SPELLINGS: Readonly<Record<string, (typeof LEVELS)[number]>> = {
+  warning: 'warn',
+  err: 'error',
+  critical: 'error',
+  fatal: 'error',
+  none: 'off',
+  '0': 'off',
+  '1': 'error',
+  '2': 'warn',
+  '3': 'info',
+  '4': 'debug',
+  '5': 'trace',
+};
+
 // Upstream: Qdrant takes a filter of its logging library here (`info,raft=debug`); only the bare level means us.
 function bareLevel(filter: string): (typeof LEVELS)[number] | undefined {
   const bare = filter.split(',').map((part) => part.trim().toLowerCase());
-  const level = bare.filter((part) => !part.includes('=')).at(-1);
+  const level = bare.filter((part) => part !== '' && !part.includes('=')).at(-1);
   if (level === undefined) return 'info';
-  return LEVELS.find((name) => name === level);
+  return LEVELS.find((name) => name === level) ?? (Object.hasOwn(SPELLINGS, level) ? SPELLINGS[level] : undefined);
+}
+
+/** Does a text for `log_level` say a level, or nothing that is meant for us? */
+export function isLevelFilter(filter: string): boolean {
+  return bareLevel(filter) !== undefined;
 }
 
 function settleLimits(settings: Settings) {

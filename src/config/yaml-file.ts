@@ -1,6 +1,7 @@
-import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, type Scalar } from 'yaml';
 import { type Layer, LayerBuilder } from './layer.ts';
 import { isSection, namesIn, optionAt } from './options.ts';
+import { textOfScalar } from './yaml-scalar.ts';
 
 type Walk = {
   readonly layer: LayerBuilder;
@@ -44,9 +45,26 @@ function walkEntry(walk: Walk, path: string, node: unknown, keyPlace: string): v
   if (optionAt(path) === undefined) {
     walk.layer.add(path, undefined, keyPlace);
   } else if (value === null || isScalar(value)) {
-    walk.layer.add(path, value === null ? null : value.value, value === null ? keyPlace : walk.at(node));
+    addScalar(walk, path, value, value === null ? keyPlace : walk.at(node));
   } else {
     walk.layer.problem(walk.at(node), `\`${path}\` must be a single value`);
+  }
+}
+
+function addScalar({ layer }: Walk, path: string, scalar: Scalar | null, place: string): void {
+  const value = scalar?.value ?? null;
+  const wantsText = optionAt(path)?.kind.type === 'text';
+  if (!wantsText || scalar === null || (typeof value !== 'number' && typeof value !== 'boolean')) {
+    layer.add(path, value, place);
+    return;
+  }
+  const read = textOfScalar(scalar.source ?? String(value), value);
+  if (!read) layer.problem(place, `\`${path}\` is a number that has no text: put it in quotes`);
+  else layer.add(path, read.text, place);
+  if (read?.same === false) {
+    layer.warn(
+      `${place}: \`${path}\` is a number and taken in its shortest form, as Qdrant takes it: put it in quotes`,
+    );
   }
 }
 

@@ -28,8 +28,7 @@ t.test('a bad configuration: every problem, exit code 2, nothing on standard out
     code: 2,
     out: '',
     err: [
-      'configuration: 2 problems',
-      '  QDRANT__SERVICE__API_KEY: the key is empty: set a key, or remove `service.api_key`',
+      'configuration: 1 problem',
       '  gateway.yaml:3:17: `gateway.limits.json_depth` must be a whole number from 8 to 64, not `many`',
       '',
     ].join('\n'),

@@ -76,6 +76,32 @@ const VALUES: [name: string, given: Given, path: string, value: unknown][] = [
   ['a null grpc port turns grpc off', { yaml: 'service: {grpc_port: null}' }, 'service.grpc_port', null],
   ['an absent grpc port is 6334', { yaml: 'service: {}' }, 'service.grpc_port', 6334],
   ['a log filter keeps its bare level', { env: { QDRANT__LOG_LEVEL: 'WARN,raft=debug' } }, 'log_level', 'warn'],
+  ['an empty log level is info', { env: { QDRANT__LOG_LEVEL: '' } }, 'log_level', 'info'],
+  ['a log level may be spelt warning', { env: { QDRANT__LOG_LEVEL: 'WARNING' } }, 'log_level', 'warn'],
+  ['a log level may be a number', { yaml: 'log_level: 4' }, 'log_level', 'debug'],
+  ['an unknown log level is info', { env: { QDRANT__LOG_LEVEL: 'loud' } }, 'log_level', 'info'],
+  ['a key that yaml takes for a number', { yaml: 'service: {api_key: 1234567}' }, 'service.api_key', '1234567'],
+  ['a large one', { yaml: 'service: {api_key: 9223372036854775807}' }, 'service.api_key', '9223372036854775807'],
+  ['a negative one', { yaml: 'service: {api_key: -17}' }, 'service.api_key', '-17'],
+  ['a fraction', { yaml: 'service: {api_key: 1.25}' }, 'service.api_key', '1.25'],
+  ['a key that yaml takes for a boolean', { yaml: 'service: {api_key: true}' }, 'service.api_key', 'true'],
+  ['the key of Qdrant for 0123', { yaml: 'service: {api_key: 0123}' }, 'service.api_key', '123'],
+  ['the key of Qdrant for 1e5', { yaml: 'service: {api_key: 1e5}' }, 'service.api_key', '100000'],
+  ['the key of Qdrant for 0x1F', { yaml: 'service: {api_key: 0x1F}' }, 'service.api_key', '31'],
+  ['a number in quotes is text', { yaml: 'service: {api_key: "0123"}' }, 'service.api_key', '0123'],
+  ['a key of null is unset', { yaml: 'service: {api_key: null, alt_api_key: k}' }, 'service.api_key', null],
+  [
+    'an empty key beside a good one is unset',
+    { env: { QDRANT__SERVICE__API_KEY: 'key', QDRANT__SERVICE__READ_ONLY_API_KEY: '' } },
+    'service.read_only_api_key',
+    null,
+  ],
+  [
+    'an empty key over one of the file is unset',
+    { env: { QDRANT__SERVICE__ALT_API_KEY: '' }, yaml: 'service: {api_key: k, alt_api_key: l}' },
+    'service.alt_api_key',
+    null,
+  ],
   ['cert_ttl null means never', { yaml: 'tls: {cert_ttl: null}' }, 'tls.cert_ttl', 0],
   ['keep-alive is 60 s by default', {}, 'gateway.limits.keep_alive_timeout_ms', 60_000],
   [
@@ -141,11 +167,6 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     [`QDRANT__SERVICE__ENABLE_TLS: \`service.enable_tls\` must be ${BOOLEAN}, not \`maybe\``],
   ],
   [
-    'an unknown log level',
-    { env: { ...ENOUGH, QDRANT__LOG_LEVEL: 'loud' } },
-    ['QDRANT__LOG_LEVEL: `log_level` must be one of trace, debug, info, warn, error, off, not `loud`'],
-  ],
-  [
     'an upstream without a port',
     { env: { ...ENOUGH, QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://qdrant' } },
     [`QDRANT_GATEWAY__UPSTREAM__REST_URL: \`gateway.upstream.rest_url\` must be ${ADDRESS}, not \`http://qdrant\``],
@@ -206,19 +227,23 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     ['qdrant__tls__cert: set twice with different values, also as `QDRANT__TLS__CERT` (case does not count)'],
   ],
   [
-    'an empty key in the environment',
+    'an empty key in the environment and no other',
     { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: '' } },
-    ['QDRANT__SERVICE__API_KEY: the key is empty: set a key, or remove `service.api_key`'],
+    [
+      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to let everybody in',
+    ],
   ],
   [
-    'an empty key in the file',
+    'an empty key in the file and no other',
     { env: UPSTREAM, yaml: 'service:\n  api_key: ""\n' },
-    ['gateway.yaml:2:12: the key is empty: set a key, or remove `service.api_key`'],
+    [
+      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to let everybody in',
+    ],
   ],
   [
-    'a key that yaml takes for a number, which is not repeated',
-    { env: UPSTREAM, yaml: 'service:\n  api_key: 12345\n' },
-    ['gateway.yaml:2:12: `service.api_key` must be text, put it in quotes'],
+    'a key that yaml takes for a number beyond all',
+    { env: ENOUGH, yaml: 'service:\n  alt_api_key: 1234e5678\n' },
+    ['gateway.yaml:2:16: `service.alt_api_key` is a number that has no text: put it in quotes'],
   ],
   [
     'a key with blanks around it',
@@ -303,6 +328,25 @@ t.test('a configuration that cannot be used is refused with the place of every p
 });
 
 const WARNED: [name: string, given: Given, warnings: string[]][] = [
+  [
+    'an empty key beside a good one',
+    { env: { ...ENOUGH, QDRANT__SERVICE__READ_ONLY_API_KEY: '' } },
+    ['QDRANT__SERVICE__READ_ONLY_API_KEY: the key is empty, which counts as unset, as Qdrant has it'],
+  ],
+  [
+    'an unknown log level',
+    { env: { ...ENOUGH, QDRANT__LOG_LEVEL: 'loud' } },
+    ['QDRANT__LOG_LEVEL: `log_level` is not one of trace, debug, info, warn, error, off: info is taken'],
+  ],
+  ['another spelling of a log level', { env: { ...ENOUGH, QDRANT__LOG_LEVEL: 'warning' } }, []],
+  [
+    'a key that is a number with a zero in front, which is not repeated',
+    { env: ENOUGH, yaml: 'service:\n  alt_api_key: 0123\n' },
+    [
+      'gateway.yaml:2:16: `service.alt_api_key` is a number and taken in its shortest form, as Qdrant takes it: put it in quotes',
+    ],
+  ],
+  ['a key that is a plain number', { env: ENOUGH, yaml: 'service:\n  alt_api_key: 1234567\n' }, []],
   ['a plain configuration', { env: ENOUGH }, []],
   [
     'options that stay with qdrant',

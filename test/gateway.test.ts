@@ -102,7 +102,7 @@ t.test('a state is put in force as a whole, or nothing of it', async (test) => {
           tls: { cert: second.cert, key: state.secrets.tls?.key ?? second.key, clientCa: null },
         },
       },
-      /^tls: certificate, key and CA cannot be used together/,
+      /^tls\.key: the private key `.*` cannot be used: key values mismatch/,
     ],
     ['an empty key', { ...next, secrets: { ...next.secrets, apiKey: '' } }, /must not be empty/],
     [

@@ -30,6 +30,8 @@ export interface AuditSnapshot {
   /** Requests that were refused because a sink was full. */
   readonly refused: number;
   readonly sinks: readonly SinkSnapshot[];
+  /** Hash of the newest line that is in a file; absent without a hash chain. */
+  readonly head?: string | undefined;
 }
 
 /** What the audit needs beside the configuration. */
@@ -95,6 +97,7 @@ async function openDestinations({ audit, gateway }: Settings, options: AuditOpti
 
 class AuditLog implements Audit {
   readonly #sinks: readonly Sink[];
+  readonly #destinations: readonly Destination[];
   readonly #whenFull: Config['gateway']['audit']['when_full'];
   readonly #record: RecordOptions;
   readonly #options: AuditOptions;
@@ -116,6 +119,7 @@ class AuditLog implements Audit {
       firstRefusal: options.firstRefusal,
     };
     const { changed } = options;
+    this.#destinations = destinations;
     this.#sinks = destinations.map((one) => new Sink(one, { capacity, changed, progressed: () => this.#wake() }));
   }
 
@@ -142,6 +146,7 @@ class AuditLog implements Audit {
     events: this.#events,
     refused: this.#refused,
     sinks: this.#sinks.map((sink) => sink.snapshot()),
+    head: this.#destinations.map((one) => one.head?.()).find((head) => head !== undefined),
   });
 
   readonly close = async (graceMs: number): Promise<ReadonlyMap<string, number>> => {

@@ -56,6 +56,8 @@ class FileDestination implements Destination {
   readonly #appender = new Appender();
   #current: Current | undefined;
   #end: ChainEnd = { last: GENESIS, torn: undefined };
+  /** Of what is in the file, and not only on its way there. */
+  #head = GENESIS;
 
   constructor(options: FileOptions) {
     this.#options = options;
@@ -73,6 +75,7 @@ class FileDestination implements Destination {
       // Lines with links never come behind lines without them in one file.
       const goesOn = newest.period === this.#period() && !newest.former;
       this.#end = { last: found.last, torn: found.torn };
+      this.#head = found.last;
       if (goesOn) await this.#open(found.chained === hashChain ? newest : following(newest));
     }
     if (!this.#current) await this.#open(first(this.#period(), this.#options.worker));
@@ -81,10 +84,16 @@ class FileDestination implements Destination {
   async write(entries: readonly AuditEntry[]): Promise<Written> {
     try {
       if (this.#appender.isIdle) this.#encode(entries, await this.#roomy(this.#sizeOf(entries[0])));
-      return await this.#appender.write((await this.#ready()).file);
+      const written = await this.#appender.write((await this.#ready()).file);
+      if (this.#appender.isIdle) this.#head = this.#end.last;
+      return written;
     } catch (error) {
       return { done: 0, fault: faultOf(error) };
     }
+  }
+
+  head(): string | undefined {
+    return this.#options.hashChain && this.#head !== GENESIS ? this.#head : undefined;
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,8 @@ export interface Destination {
   readonly name: string;
   /** Takes entries in order. While it has not resolved, the destination takes nothing; it may never resolve. */
   write(entries: readonly AuditEntry[]): Promise<Written>;
+  /** Hash of the newest line of its chain that is written; `undefined` = it keeps none, or there is no line. */
+  head?(): string | undefined;
   /** Lets go of what is open, whether a write is under way or not. */
   close(): Promise<void> | void;
 }

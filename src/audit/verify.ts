@@ -12,8 +12,13 @@ export type Verified =
       readonly torn: number;
       /** The chain begins here; else lines before the first one were not given. */
       readonly whole: boolean;
+      /** What the first line names as the one before it. */
+      readonly before: string;
       /** Hash of the last line: to be compared with one that is kept elsewhere. */
       readonly last: string;
+      /** Hashes that were looked for and are those of lines, and how many lines stand behind the last such line. */
+      readonly found: ReadonlySet<string>;
+      readonly behind: number;
     }
   | Broken;
 
@@ -49,9 +54,14 @@ function compareByName(left: string, right: string): number {
  * Follows one chain through its files, in the order given, whatever their size. Rejects when a file cannot be read.
  *
  * @param progress called for each piece read, with the bytes so far
+ * @param anchors hashes of lines to look for
  */
-export async function verifyChain(files: readonly string[], progress: (bytes: number) => void): Promise<Verified> {
-  const chain = new ChainReader();
+export async function verifyChain(
+  files: readonly string[],
+  progress: (bytes: number) => void,
+  anchors: ReadonlySet<string> = new Set(),
+): Promise<Verified> {
+  const chain = new ChainReader(anchors);
   let bytes = 0;
   for (const file of files) {
     let number = 0;
@@ -81,13 +91,20 @@ export async function verifyChain(files: readonly string[], progress: (bytes: nu
 
 /** Where a chain stands. Text is one character per byte, as it is hashed. */
 class ChainReader {
+  readonly #anchors: ReadonlySet<string>;
+  readonly #found = new Set<string>();
+  #behind = 0;
+  #before: string | undefined;
   #last: string | undefined;
-  #whole = false;
   #lines = 0;
   #torn = 0;
   /** Lines without links that the next one has to vouch for, and where the first stands. */
   #unlinked: string[] = [];
   #at = { file: '', line: 0 };
+
+  constructor(anchors: ReadonlySet<string>) {
+    this.#anchors = anchors;
+  }
 
   /** Takes the next line; says when the chain does not hold there. */
   next(line: string, file: string, number: number): Broken | undefined {
@@ -101,20 +118,32 @@ class ChainReader {
     if (!found.sound) return broken('the line was changed: its hash does not fit');
     const torn = this.#unlinked.length > 0 ? sha256(Buffer.from(this.#unlinked.join('\n'), 'latin1')) : undefined;
     if (torn !== undefined && found.torn === undefined) return this.#noHash();
-    if (this.#last === undefined) this.#whole = found.prev === GENESIS;
+    if (this.#last === undefined) this.#before = found.prev;
     else if (found.prev !== this.#last) return broken('the line does not follow the one before it');
     if (torn !== found.torn) return broken('the piece of a line before it was changed or removed');
     this.#torn += this.#unlinked.length;
     this.#unlinked = [];
     this.#last = found.hash;
     this.#lines += 1;
+    this.#behind += 1;
+    if (this.#anchors.has(found.hash)) {
+      this.#found.add(found.hash);
+      this.#behind = 0;
+    }
     return undefined;
   }
 
   end(): Verified {
     if (this.#unlinked.length > 0) return this.#noHash();
-    if (this.#last === undefined) return { ok: false, ...this.#at, line: 1, reason: 'there is no line' };
-    return { ok: true, lines: this.#lines, torn: this.#torn, whole: this.#whole, last: this.#last };
+    const [before, last] = [this.#before, this.#last];
+    if (before === undefined || last === undefined) {
+      return { ok: false, ...this.#at, line: 1, reason: 'there is no line' };
+    }
+    return {
+      ...{ ok: true, lines: this.#lines, torn: this.#torn, whole: before === GENESIS, before, last },
+      found: this.#found,
+      behind: this.#behind,
+    };
   }
 
   #noHash(): Broken {

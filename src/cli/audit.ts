@@ -1,6 +1,9 @@
-import { statSync } from 'node:fs';
-import { orderFiles, verifyChain } from '../audit/verify.ts';
-import { type Output, UsageError } from './output.ts';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseFileName } from '../audit/file-name.ts';
+import { GENESIS } from '../audit/hash-chain.ts';
+import { orderFiles, type Verified, verifyChain } from '../audit/verify.ts';
+import { type Output, Unproven, UsageError } from './output.ts';
 
 const MIB = 1_048_576;
 const SHOWN_EVERY = 256 * MIB;
@@ -10,26 +13,122 @@ export class BrokenChain extends Error {
   readonly code = 'ERR_AUDIT_CHAIN';
 }
 
+/** Options of `audit verify`, as commander hands them over. */
+export interface VerifyFlags {
+  readonly from?: readonly string[] | undefined;
+  readonly to?: readonly string[] | undefined;
+}
+
+type Held = Extract<Verified, { readonly ok: true }>;
+
 /**
  * `audit verify`: follows the hash chain through audit files, in the order they were written in, whatever order they are
- * given in. Throws `BrokenChain` with file and line, `UsageError` for what is no file.
+ * given in, and compares its ends with hashes that were kept elsewhere. Throws `BrokenChain` for what does not hold,
+ * `Unproven` when nothing says where a chain begins or ends, `UsageError` for what is no file.
  */
-export async function verifyAudit(paths: readonly string[], output: Output): Promise<void> {
-  const total = paths.reduce((sum, path) => sum + sizeOf(path), 0);
-  let before = 0;
-  for (const files of orderFiles(paths)) {
-    let shown = 0;
-    const found = await verifyChain(files, (bytes) => {
-      if (bytes - shown < SHOWN_EVERY) return;
-      shown = bytes;
-      output.err(`${toMib(before + bytes)} of ${toMib(total)} MiB\n`);
-    });
-    if (!found.ok) throw new BrokenChain(`${found.file}:${found.line}: ${found.reason}`);
-    before += files.reduce((sum, path) => sum + sizeOf(path), 0);
-    if (!found.whole) output.err(`note: the chain begins before ${files[0]}\n`);
-    if (found.torn > 0) output.err(`note: ${found.torn} pieces of lines that interrupted writes left\n`);
-    output.out(`ok: ${found.lines} lines in ${files.length} files, last hash ${found.last}\n`);
+export async function verifyAudit(paths: readonly string[], flags: VerifyFlags, output: Output): Promise<void> {
+  const anchors = { from: anchorsOf('--from', flags.from), to: anchorsOf('--to', flags.to) };
+  const loose: string[] = [];
+  const found = new Set<string>();
+  for (const { files, chain } of await readChains(paths, output, new Set([...anchors.from, ...anchors.to]))) {
+    for (const hash of [...chain.found, chain.before]) found.add(hash);
+    checkBegin(files, chain, anchors.from, loose);
+    checkEnd(files, chain, anchors.to, loose);
+    if (chain.torn > 0) output.err(`note: ${chain.torn} pieces of lines that interrupted writes left\n`);
+    if (anchors.to.size > 0 && chain.behind > 0) {
+      output.err(
+        `note: ${chain.behind} lines stand behind the last hash that was given: nothing vouches for the newest\n`,
+      );
+    }
+    output.out(`ok: ${chain.lines} lines in ${files.length} files, last hash ${chain.last}\n`);
   }
+  const missing = [...anchors.from, ...anchors.to].filter((hash) => !found.has(hash) && hash !== GENESIS);
+  if (missing.length > 0) throw new BrokenChain(`no line has the hash ${missing[0]}: lines or whole files are missing`);
+  if (loose.length > 0) throw new Unproven(loose.join('; '));
+}
+
+/** `audit head`: the hash of the newest line of each chain, and its file. Throws as `audit verify` does. */
+export async function showHeads(paths: readonly string[], output: Output): Promise<void> {
+  for (const { files, chain } of await readChains(paths, output, new Set())) {
+    output.out(`${chain.last}  ${files.at(-1)}\n`);
+  }
+}
+
+function checkBegin(
+  files: readonly string[],
+  { before, found }: Held,
+  from: ReadonlySet<string>,
+  loose: string[],
+): void {
+  if (from.has(before) || (from.size === 0 && before === GENESIS)) return;
+  if ([...from].some((hash) => found.has(hash))) return;
+  if (from.size > 0) {
+    throw new BrokenChain(`${files[0]}:1: the chain does not begin where \`--from\` says: lines before it are missing`);
+  }
+  loose.push(`the chain of ${files[0]} begins before it: give the hash it goes on from with \`--from\` (${before})`);
+}
+
+function checkEnd(files: readonly string[], { last, found }: Held, to: ReadonlySet<string>, loose: string[]): void {
+  if ([...to].some((hash) => found.has(hash))) return;
+  const file = files.at(-1);
+  if (to.size > 0)
+    throw new BrokenChain(`${file}: the chain does not reach what \`--to\` says: lines at its end are missing`);
+  loose.push(
+    `nothing says where the chain of ${file} ends: keep its last hash elsewhere, and give it with \`--to\` (${last})`,
+  );
+}
+
+function anchorsOf(flag: string, given: readonly string[] = []): ReadonlySet<string> {
+  return new Set(
+    given.map((text) => {
+      const hash = text.toLowerCase();
+      if (hash === 'start' && flag === '--from') return GENESIS;
+      if (!/^[0-9a-f]{64}$/.test(hash)) {
+        throw new UsageError(`${flag} must be a hash of 64 hexadecimal digits${flag === '--from' ? ', or start' : ''}`);
+      }
+      return hash;
+    }),
+  );
+}
+
+/** Every chain in files and folders. Throws `BrokenChain` where one does not hold. */
+async function readChains(
+  paths: readonly string[],
+  output: Output,
+  anchors: ReadonlySet<string>,
+): Promise<readonly { readonly files: readonly string[]; readonly chain: Held }[]> {
+  const all = paths.flatMap(filesIn);
+  const total = all.reduce((sum, path) => sum + sizeOf(path), 0);
+  const chains: { readonly files: readonly string[]; readonly chain: Held }[] = [];
+  let before = 0;
+  for (const files of orderFiles([...new Set(all)])) {
+    let shown = 0;
+    const chain = await verifyChain(
+      files,
+      (bytes) => {
+        if (bytes - shown < SHOWN_EVERY) return;
+        shown = bytes;
+        output.err(`${toMib(before + bytes)} of ${toMib(total)} MiB\n`);
+      },
+      anchors,
+    );
+    if (!chain.ok) throw new BrokenChain(`${chain.file || files[0]}:${chain.line}: ${chain.reason}`);
+    before += files.reduce((sum, path) => sum + sizeOf(path), 0);
+    chains.push({ files, chain });
+  }
+  return chains;
+}
+
+/** A file, or every audit file of a folder. */
+function filesIn(path: string): readonly string[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    const names = readdirSync(path).filter((name) => parseFileName(name));
+    if (names.length > 0) return names.map((name) => join(path, name));
+  } catch {
+    return [path];
+  }
+  throw new UsageError(`\`${path}\` holds no audit file`);
 }
 
 function sizeOf(path: string): number {

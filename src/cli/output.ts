@@ -18,6 +18,11 @@ export class UsageError extends Error {
   readonly code = 'ERR_USAGE';
 }
 
+/** Nothing is wrong, but not everything could be told: its text says what. */
+export class Unproven extends Error {
+  readonly code = 'ERR_UNPROVEN';
+}
+
 /** Writes warnings, one a line. */
 export function writeWarnings(output: Output, warnings: readonly string[]): void {
   for (const warning of warnings) output.err(`warning: ${warning}\n`);
@@ -41,6 +46,10 @@ export function explainFailure(output: Output, error: unknown): number {
   if (error instanceof UsageError) {
     output.err(`error: ${error.message}\n`);
     return exitCode.usage;
+  }
+  if (error instanceof Unproven) {
+    output.err(`not proven: ${error.message}\n`);
+    return exitCode.unproven;
   }
   if (error instanceof PortFailure) output.err(explainPort(error));
   else output.err(`error: ${error instanceof Error ? error.message : 'unknown error'}\n`);

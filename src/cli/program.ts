@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
 import { jsonSchemaText, optionsTable, policySchemaText } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
 import { gatewayVersion } from '../version.ts';
-import { verifyAudit } from './audit.ts';
-import { checkConfig } from './check-config.ts';
+import { showHeads, type VerifyFlags, verifyAudit } from './audit.ts';
 import { exitCode } from './exit-code.ts';
 import { explainFailure, type Output, processOutput } from './output.ts';
 import type { RevokeFlags } from './revoke.ts';
@@ -23,6 +22,11 @@ export function withConfigFlags(command: Command): Command {
     .option('--no-tls', 'no TLS')
     .option('--cert <file>', 'certificate chain, PEM')
     .option('--key-file <file>', 'private key, PEM');
+}
+
+/** All of standard input, whenever it comes: from a pipe, a file or a terminal. */
+function readStdin(): Promise<string> {
+  return text(process.stdin);
 }
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {
@@ -49,9 +53,9 @@ function addTokenCommands(program: Command, output: Output): void {
     .action((flags: TokenFlags) => mint(flags, output));
   token
     .command('inspect')
-    .description('show a token read from standard input')
-    .action((_: object, command: Command) =>
-      inspect(readFileSync(0, 'utf8'), command.optsWithGlobals<Flags>(), output),
+    .description('show a token read from standard input, and whether the gateway accepts it')
+    .action(async (_: object, command: Command) =>
+      inspect(await readStdin(), command.optsWithGlobals<Flags>(), output),
     );
 }
 
@@ -71,7 +75,21 @@ function addRevokeCommand(program: Command, output: Output): void {
     });
 }
 
-/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `check-config`, `schema`, `options`. */
+function addAuditCommands(program: Command, output: Output): void {
+  const audit = program.command('audit').description('look after audit files');
+  audit
+    .command('verify <files...>')
+    .description('check the hash chain of audit files, or of all in a folder')
+    .option('--from <hash>', 'the hash the files go on from, or start; one for each chain', collect)
+    .option('--to <hash>', 'a hash that has to be reached, kept elsewhere; one for each chain', collect)
+    .action((files: string[], flags: VerifyFlags) => verifyAudit(files, flags, output));
+  audit
+    .command('head <files...>')
+    .description('print the newest hash of each chain, to be kept elsewhere')
+    .action((files: string[]) => showHeads(files, output));
+}
+
+/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `audit head`, `check-config`, `schema`, `options`. */
 export function createProgram(output: Output): Command {
   const program = new Command('qdrant-gateway')
     .description('Security gateway for self-hosted Qdrant')
@@ -84,15 +102,13 @@ export function createProgram(output: Output): Command {
     .action((flags: Flags) => serveCommand(flags, output));
   addTokenCommands(program, output);
   addRevokeCommand(program, output);
-  program
-    .command('audit')
-    .description('look after audit files')
-    .command('verify <files...>')
-    .description('check the hash chain of audit files')
-    .action((files: string[]) => verifyAudit(files, output));
+  addAuditCommands(program, output);
   withConfigFlags(program.command('check-config'))
     .description('show the effective settings, or every problem')
-    .action((flags: Flags) => checkConfig(flags, output));
+    .action(async (flags: Flags) => {
+      const { checkConfig } = await import('./check-config.ts');
+      checkConfig(flags, output);
+    });
   program
     .command('schema')
     .description('print the JSON schema of the configuration file')

@@ -70,7 +70,11 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
       processes: snapshots.map(({ pid, generation }) => ({ pid, generation })),
     },
     audit: snapshots.some(({ audit }) => audit)
-      ? { refused_requests: facts.figures.audit.refused, sinks: facts.figures.audit.sinks }
+      ? {
+          refused_requests: facts.figures.audit.refused,
+          sinks: facts.figures.audit.sinks,
+          chain_heads: snapshots.flatMap(({ pid, audit }) => (audit?.head ? { pid, hash: audit.head } : [])),
+        }
       : null,
     log: { lost_lines: facts.figures.lostLines },
   };

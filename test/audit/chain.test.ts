@@ -177,6 +177,8 @@ t.test('lines with links never follow lines without them in one file', async (t)
   t.equal(parseLines(readFileSync(join(dir, 'audit.2026-11-25.2.log'), 'utf8')).length, 1);
 });
 
+const run = (...args: string[]) => runScript(['src/cli/main.ts', 'audit', ...args]);
+
 t.test('the command tells what it found, and where', async (t) => {
   const dir = t.testdir();
   for (let day = 0; day < 2; day++) {
@@ -187,18 +189,32 @@ t.test('the command tells what it found, and where', async (t) => {
     .toSorted()
     .reverse()
     .map((name) => join(dir, name));
-  const run = (...args: string[]) => runScript(['src/cli/main.ts', 'audit', 'verify', ...args]);
-  const good = await run(...files);
+  const heads = await run('head', dir);
+  t.match(heads, { code: 0, out: /^[0-9a-f]{64} {2}.*-w1\.log\n[0-9a-f]{64} {2}.*-w2\.log\n$/ });
+  const tos = heads.out.split('\n').flatMap((line) => (line === '' ? [] : ['--to', line.slice(0, 64)]));
+  const good = await run('verify', ...tos, ...files);
   t.equal(good.code, 0, good.err);
   t.match(good.out, /^ok: \d lines in 2 files, last hash [0-9a-f]{64}\nok: \d lines in 2 files/);
+  const loose = await run('verify', ...files);
+  t.match(loose, {
+    code: 3,
+    out: good.out,
+    err: /^not proven: nothing says where the chain of .* ends: keep its last/,
+  });
+  const one = await run('verify', ...tos.slice(0, 2), ...files);
+  t.match(one, { code: 1, err: /the chain does not reach what `--to` says/ }, 'each chain needs its hash');
   const broken = join(dir, 'audit.2026-11-26-w1.log');
   writeLines(dir, readLines(dir, 'audit.2026-11-26-w1.log').toReversed(), 'audit.2026-11-26-w1.log');
-  const bad = await run(...files);
+  const bad = await run('verify', ...tos, ...files);
   t.equal(bad.code, 1);
   t.match(bad.err, `error: ${broken}:1: the line does not follow the one before it`);
-  t.equal((await run()).code, 2, 'no file');
-  const none = await run(join(dir, 'none.log'));
+  t.equal((await run('verify')).code, 2, 'no file');
+  const none = await run('verify', join(dir, 'none.log'));
   t.equal(none.code, 2);
   t.match(none.err, /none\.log` is no file/);
-  t.equal((await run(dir)).code, 2, 'a folder');
+  t.equal((await run('verify', t.testdir({ empty: {} }))).code, 2, 'a folder without audit files');
+  t.match(await run('verify', '--to', 'start', ...files), {
+    code: 2,
+    err: /--to must be a hash of 64 hexadecimal digits$/m,
+  });
 });

@@ -181,7 +181,7 @@ class ReloadQueue implements Reloads {
     const cut = withoutEndMark(this.#state.readings, read).filter(inPlace);
     if (cut.length > 0) throw new ConfigError(cut.map((place) => ({ place, message: NO_END_MARK })));
     if (still === 'asked' || changes.lasting) return false;
-    const short = shortened(this.#state.readings, read).filter(inPlace);
+    const short = shortened(this.#state.readings, read).filter((path) => files.arrivalOf(path) === 'written');
     const lost = [...takenAway(this.#state, next), ...short.map((path) => `${path} shorter`)];
     if (lost.length > 0) this.#options.log.info({ lost }, 'changed files are read later: they may be half written');
     return lost.length > 0;

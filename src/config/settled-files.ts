@@ -19,7 +19,7 @@ export type Arrival =
 /** Milliseconds that files have to stand still. */
 export const STILL_MS: Readonly<Record<Arrival, { readonly settled: number; readonly lasting: number }>> = {
   whole: { settled: 100, lasting: 100 },
-  new: { settled: 500, lasting: 2_000 },
+  new: { settled: 200, lasting: 500 },
   written: { settled: 2_000, lasting: 10_000 },
 };
 

@@ -54,7 +54,7 @@ const CASES: readonly (readonly [
 ];
 const TIMES: Readonly<Record<Arrival, readonly [settled: number, lasting: number]>> = {
   whole: [100, 100],
-  new: [500, 2_000],
+  new: [200, 500],
   written: [2_000, 10_000],
 };
 

@@ -4,6 +4,6 @@ import { operate } from './run.ts';
 /** The whole of it at once, shortened; `operating.soak.ts` is the long one. */
 for (const workers of [1, 2]) {
   t.test(`keys, certificates, policy and upstream change under load (workers ${workers})`, (test) =>
-    operate(test, 8, workers),
+    operate(test, 4, workers),
   );
 }

@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { until } from '../support/clients.ts';
 import { message } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { type Kind, startLoad } from './load.ts';
 import { type Keys, startScene } from './scene.ts';
 
-/** How long what is replaced may take to be in force: the promise is a second, on a machine that has time. */
-const SETTLE_MS = 2_000;
+/** Each worker is asked: connections are handed to them in turn. */
+const CONNECTIONS = 4;
 const CLIENTS = 4;
 /** Memory (MiB) that may be added between the first third and the end. */
 const FLAT_MIB = 60;
@@ -88,11 +89,30 @@ export async function operate(test: Test, seconds: number, workers: number): Pro
     rmSync(folder, { recursive: true, force: true });
   });
   const load = startLoad(gateway, kindsOf(keys), CLIENTS);
+  const statusOf = async (credential: string) =>
+    (await ask(gateway, 'GET', '/collections/open', { 'api-key': credential })).status;
+  const inForce = (accepted: readonly string[], refused: readonly string[]): Promise<void> =>
+    until(async () => {
+      for (let connection = 0; connection < CONNECTIONS; connection += 1) {
+        const now = await Promise.all([...accepted, ...refused].map(statusOf));
+        if (!now.every((status, index) => (status === 401 || status === 403) === index >= accepted.length)) {
+          await pause(100);
+          return false;
+        }
+      }
+      return true;
+    }, 'what was written is in force');
+  const changedOver = (): Promise<void> => {
+    const answered = () => load.seen.answered.size + load.seen.lost.size;
+    // Each of the clients of both protocols has one request at a time: a few rounds of all of them are enough.
+    const before = answered();
+    return until(() => answered() >= before + 2 * CLIENTS * 4, 'all clients have asked anew');
+  };
   const end = performance.now() + seconds * 1_000;
   let [rotations, restarts, early] = [0, 0, 0];
   const stale: string[] = [];
   while (performance.now() < end || rotations === 0) {
-    for (const old of await keys.rotate(folder, () => pause(SETTLE_MS))) {
+    for (const old of await keys.rotate(folder, inForce, changedOver)) {
       const { status } = await ask(gateway, 'GET', '/collections/open', { 'api-key': old });
       // A token of a key that is gone has a signature of nobody's, in upstream's words.
       stale.push(`${status} ${old.includes('.') ? 403 : 401}`);
@@ -114,7 +134,7 @@ export async function operate(test: Test, seconds: number, workers: number): Pro
   );
   test.same(wrong, [], 'no wrong verdict');
   test.ok(served > 100 && refused > 100, 'there was load of both kinds');
-  test.same(new Set(stale), new Set(['401 401', '403 403']), 'an old key and an old token are refused soon after');
+  test.same(new Set(stale), new Set(['401 401', '403 403']), 'an old key and an old token are refused');
   if (early > 0 && workers === 1) test.ok(grown < FLAT_MIB, `${grown} MiB more than early on`);
 
   const exit = once(child.child, 'exit');

@@ -42,16 +42,16 @@ export class Keys {
   current = this.#fresh('admin');
   readonly readOnly = 'read-only-key-0123456789abcdef';
   #signing = { id: 'first', secret: this.#fresh('signing') };
-  token = this.#mint();
+  token = this.#mint(this.#signing.secret);
 
   #fresh(what: string): string {
     this.#serial += 1;
     return `${what}-key-${this.#serial}-0123456789abcdef0123`;
   }
 
-  #mint(): string {
+  #mint(secret: string): string {
     const access = [{ collection: 'open', access: 'rw' }];
-    return makeToken({ access, subject: 'loader', jti: `${this.#serial}` }, this.#signing.secret);
+    return makeToken({ access, subject: 'loader', jti: `${this.#serial}` }, secret);
   }
 
   /** The files of the state before anything is exchanged. */
@@ -67,22 +67,32 @@ export class Keys {
     return `signing_keys:\n${lines.join('')}rules:\n  - id: shadowed\n    mode: shadow\n    access: r\n`;
   }
 
-  /** Three steps: the new one beside the old, clients change over, the old one goes. Gives what is refused from then on. */
-  async rotate(folder: string, settled: () => Promise<void>): Promise<readonly string[]> {
+  /**
+   * Three steps: the new one beside the old, clients change over, the old one goes. Gives what is refused from then on.
+   *
+   * @param inForce resolves when the gateway accepts and refuses these everywhere
+   * @param changedOver resolves when no request with what clients used before is under way
+   */
+  async rotate(
+    folder: string,
+    inForce: (accepted: readonly string[], refused: readonly string[]) => Promise<void>,
+    changedOver: () => Promise<void>,
+  ): Promise<readonly string[]> {
     const [oldKey, oldSigning, oldToken] = [this.current, this.#signing, this.token];
     const next = this.#fresh('admin');
     const signing = { id: `signing-${this.#serial}`, secret: this.#fresh('signing') };
     replaceFile(join(folder, 'alt-api-key'), next);
     replaceFile(join(folder, 'policy.yaml'), this.#policy([oldSigning, signing]));
-    await settled();
+    const token = this.#mint(signing.secret);
+    await inForce([next, token], []);
     this.current = next;
     this.#signing = signing;
-    this.token = this.#mint();
-    await settled();
+    this.token = token;
+    await changedOver();
     replaceFile(join(folder, 'api-key'), next);
     replaceFile(join(folder, 'alt-api-key'), this.#fresh('unused'));
     replaceFile(join(folder, 'policy.yaml'), this.#policy([signing]));
-    await settled();
+    await inForce([next, token], [oldKey, oldToken]);
     return [oldKey, oldToken];
   }
 }

@@ -5,8 +5,8 @@ import { ConfigError } from '../src/config/problem.ts';
 import { type LoadedState, loadState, type State } from '../src/config/state.ts';
 import type { Log } from '../src/observability/log.ts';
 import { createReloads } from '../src/reloads.ts';
-import { until } from './support/clients.ts';
 import { quickClock } from './support/quick-clock.ts';
+import { until } from './support/until.ts';
 
 /** Reloads over real files, with an `apply` and a log that only remember. */
 function stage(test: Test, settings: Readonly<Record<string, unknown>> = {}) {

@@ -4,9 +4,9 @@ import t, { type Test } from 'tap';
 import { fileEyes, lookAt, type Readings, readingOf } from '../../src/config/file-reads.ts';
 import { SettledFiles } from '../../src/config/settled-files.ts';
 import { watchFiles } from '../../src/config/watch.ts';
-import { until } from '../support/clients.ts';
 import { mountSecret } from '../support/operated.ts';
 import { quickClock } from '../support/quick-clock.ts';
+import { until } from '../support/until.ts';
 
 const readingsOf = (paths: readonly string[]): Readings =>
   new Map(paths.map((path) => [path, readingOf(lookAt(path), undefined)]));

@@ -5,13 +5,14 @@ import { request } from 'node:https';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
-import { restClient, restOutcome, trust, until } from '../support/clients.ts';
+import { restClient, restOutcome, trust } from '../support/clients.ts';
 import { message, metadataOf, rawClient, same, unary } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { openHttp2, openTls } from '../support/clients-sockets.ts';
 import { type FakeQdrantOptions, startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS, startGateway, type TestGatewayOptions } from '../support/gateway.ts';
 import { collectionToken } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 const admin = { 'api-key': KEYS.admin };
 const writer = { 'api-key': collectionToken('rw', 'cities') };

@@ -1,12 +1,12 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { until } from '../support/clients.ts';
 import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { mountSecret, pairOf } from '../support/operated.ts';
 import { startLoad } from '../support/steady-load.ts';
+import { until } from '../support/until.ts';
 
 /**
  * Reloads for `SOAK_SECONDS` (180 when unset; memory comes back late, so less tells little) under load on every lane, in a process of its own: keys, rules, certificates,

@@ -3,7 +3,6 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t from 'tap';
-import { until } from '../support/clients.ts';
 import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
@@ -12,6 +11,7 @@ import { mountSecret, pairOf, startOperated } from '../support/operated.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { openLanes, startLoad } from '../support/steady-load.ts';
 import { makeToken } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 /** Reloads while requests come on connections that stay open, over every lane. */
 

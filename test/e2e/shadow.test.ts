@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t, { type Test } from 'tap';
-import { until } from '../support/clients.ts';
 import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
@@ -11,6 +10,7 @@ import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { type Operated, startOperated } from '../support/operated.ts';
 import { makeToken } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import { AGREEABLE, openVerdictLanes, type Request, shadowNotes, type VerdictLanes } from '../support/verdict-lanes.ts';
 
 /** Nothing protects in these modes: what would be refused passes, is counted, and in learn mode written down. */

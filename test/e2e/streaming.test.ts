@@ -3,11 +3,11 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { type ClientReadableStream, type ServiceError, status } from '@grpc/grpc-js';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t, { type Test } from 'tap';
-import { until } from '../support/clients.ts';
 import { message, metadataOf, rawClient, same, unary } from '../support/clients-raw-grpc.ts';
 import { prepare } from '../support/clients-tutorial.ts';
 import { KEYS, startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 const REFLECTION = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
 const READ_STREAM = '/qdrant.StorageRead/ReadBytesStream';

@@ -1,9 +1,9 @@
 import t from 'tap';
-import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { collectionToken, makeToken, nowSeconds } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 const gateway = await startGateway();
 const client = rawClient(gateway);

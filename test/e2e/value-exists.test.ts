@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import t from 'tap';
-import { until } from '../support/clients.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import type { FakeQdrantOptions } from '../support/fake-qdrant/main.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
@@ -8,6 +7,7 @@ import { oldQdrant } from '../support/old-qdrant.ts';
 import { tokenOf } from '../support/principals.ts';
 import { type CallAnswer, frameClient } from '../support/raw-grpc.ts';
 import { http2Client } from '../support/raw-http.ts';
+import { until } from '../support/until.ts';
 
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 const LOOK_UP = '/collections/users/points/scroll';

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { until } from '../support/clients.ts';
 import { openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import {
@@ -15,6 +14,7 @@ import {
   startArena,
   usageOf,
 } from '../support/invariants.ts';
+import { until } from '../support/until.ts';
 
 const arena = await startArena(
   {

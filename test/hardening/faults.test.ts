@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
-import { until } from '../support/clients.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { openResettable, openTls } from '../support/clients-sockets.ts';
@@ -11,6 +10,7 @@ import { KEYS } from '../support/gateway.ts';
 import { CREDENTIALS, head, legitimate, only, percentile, say } from '../support/invariants.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { inPatience, timesLonger } from '../support/reference.ts';
+import { until } from '../support/until.ts';
 
 /** What a raw upstream says to `GET /collections/<name>`, and then does with its connection. */
 const SAYS: Readonly<Record<string, (socket: Socket) => void>> = {

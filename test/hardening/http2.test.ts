@@ -12,7 +12,6 @@ import {
   writeSettings,
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
-import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { openPlain, openTls, talk } from '../support/clients-sockets.ts';
 import { flood } from '../support/flood.ts';
@@ -22,6 +21,7 @@ import { CREDENTIALS, casesOf, legitimate, percentile, settles, startArena, usag
 import { legitimateBeside } from '../support/invariants-beside.ts';
 import { framesTo, grpcFields, outcome, request, restFields } from '../support/invariants-http2.ts';
 import { timesLonger } from '../support/reference.ts';
+import { until } from '../support/until.ts';
 
 const LIST = '/qdrant.Collections/List';
 const INFO = '/qdrant.Collections/Get';

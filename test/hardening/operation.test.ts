@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
-import { until } from '../support/clients.ts';
 import { openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, say, settles, startArena, usageOf } from '../support/invariants.ts';
@@ -11,6 +10,7 @@ import { FILE_MS } from '../support/patience.ts';
 import { findProgram } from '../support/programs.ts';
 import { runScript } from '../support/run-script.ts';
 import { stopAndGoOn, stoppableUpstream } from '../support/stopped-upstream.ts';
+import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);
 const TICKS_PER_SECOND = 100;

@@ -8,7 +8,6 @@ import t from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
 import { writeSettings } from '../../src/http2/write-frames.ts';
-import { until } from '../support/clients.ts';
 import { openPlain, openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { H2Client } from '../support/h2-client.ts';
@@ -16,6 +15,7 @@ import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } f
 import { findProgram, runProgram } from '../support/programs.ts';
 import { timesLonger } from '../support/reference.ts';
 import { runScript } from '../support/run-script.ts';
+import { until } from '../support/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-'));
 const first = await makeDevCerts(folder);

@@ -7,8 +7,9 @@ import type { AdminAct } from '../../src/audit/act.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { createAdminListener } from '../../src/observability/admin-listener.ts';
 import { ADMIN_TOKEN, askAdmin, startSupervised } from '../support/admin-gateway.ts';
-import { grpcClient, restClient, restOutcome, until } from '../support/clients.ts';
+import { grpcClient, restClient, restOutcome } from '../support/clients.ts';
 import { KEYS } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 const TOKEN = { 'gateway.admin.token': ADMIN_TOKEN };
 const EVERY_PAGE = [

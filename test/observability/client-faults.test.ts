@@ -4,11 +4,11 @@ import { CLIENT_PREFACE, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writePing, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
-import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { openHttp2, openPlain, openTls, talk } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { H2Client } from '../support/h2-client.ts';
+import { until } from '../support/until.ts';
 
 /*
  * What a client sends that never becomes a request is in no other counter: each kind of it counts once, and what is sound

@@ -7,11 +7,11 @@ import type { State } from '../../src/config/state.ts';
 import { createGateway } from '../../src/gateway.ts';
 import { LABEL_VALUES, METRICS, PREFIX } from '../../src/observability/metric-names.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
-import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { makeToken } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 const page = async ({ admin }: Supervised) => seriesOf((await askAdmin(admin, '/metrics')).text);
 

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import t from 'tap';
 import { askAdmin, type Supervised, startSupervised } from '../support/admin-gateway.ts';
-import { until } from '../support/clients.ts';
 import { KEYS } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 const ready = async ({ admin }: Pick<Supervised, 'admin'>) => {
   const { status, text } = await askAdmin(admin, '/-/ready');

@@ -2,12 +2,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
-import { until } from '../support/clients.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { openHttp2 } from '../support/clients-sockets.ts';
 import { KEYS, type RunningGateway, startGateway } from '../support/gateway.ts';
 import { inPatience } from '../support/reference.ts';
+import { until } from '../support/until.ts';
 
 interface Span {
   readonly traceId: string;

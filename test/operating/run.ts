@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { until } from '../support/clients.ts';
 import { message } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
+import { until } from '../support/until.ts';
 import { type Kind, startLoad } from './load.ts';
 import { type Keys, startScene } from './scene.ts';
 

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
-import { until } from '../support/clients.ts';
+import { until } from '../support/until.ts';
 
 /**
  * Answers that are written as a whole (filtered lists, telemetry, refusals, health) never timed out when their client took

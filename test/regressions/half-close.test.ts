@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
-import { until } from '../support/clients.ts';
+import { until } from '../support/until.ts';
 
 /**
  * A client that closed its writing half behind its request got no answer, and its request was ended upstream. Qdrant

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { authenticate, type Received, recordingUpstream, startGateway } from '../rest/lane-fixture.ts';
-import { until } from '../support/clients.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
+import { until } from '../support/until.ts';
 
 /**
  * Requests that a client pipelined over HTTP/1.1 began all at once in Fastify's lane, and one after the other on the

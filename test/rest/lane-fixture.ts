@@ -4,7 +4,6 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange.ts';
 import { Suspects } from '../../src/fairness/suspects.ts';
 import { Turns } from '../../src/fairness/turns.ts';
@@ -15,6 +14,7 @@ import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
 import { createRestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
+import { runCerts } from '../support/certs.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 
 /** What upstream got of one request. */
@@ -196,7 +196,7 @@ function relayTo(port: number, options: Partial<RestUpstreamOptions> = {}): NonN
 
 /** A throw-away certificate for 127.0.0.1. */
 export async function testCertificate(): Promise<{ cert: string; key: string; issuer: string }> {
-  const made = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  const made = await runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const read = (file: string) => readFileSync(file, 'utf8');
   return { cert: read(made.cert), key: read(made.key), issuer: read(made.ca) };
 }

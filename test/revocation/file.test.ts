@@ -15,12 +15,12 @@ import { ConfigError } from '../../src/config/problem.ts';
 import type { RevocationEntry } from '../../src/revocation/entry.ts';
 import { appendToFile } from '../../src/revocation/file-append.ts';
 import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
-import { until } from '../support/clients.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { quickClock } from '../support/quick-clock.ts';
 import { runScript } from '../support/run-script.ts';
 import { openLines, REFUSED, SERVED, startSupervised } from '../support/supervised.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);
 

@@ -4,9 +4,9 @@ import t, { type Test } from 'tap';
 import type { Revocations } from '../../src/identity/revocations.ts';
 import { MAX_ENTRIES, TOO_MANY } from '../../src/revocation/entry.ts';
 import { createRevocationStore } from '../../src/revocation/store.ts';
-import { until } from '../support/clients.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { NO_REDIS, startRedis } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);
 const NOW = 1_700_000_000;

@@ -4,12 +4,12 @@ import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY, type PolicySettings } from '../../src/config/policy-file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { LoadedState } from '../../src/config/state.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
+import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS } from './gateway.ts';
 
@@ -38,7 +38,7 @@ export interface SupervisedOptions {
   readonly upstream?: FakeQdrantOptions;
 }
 
-let certs: ReturnType<typeof makeDevCerts> | undefined;
+let certs: ReturnType<typeof runCerts> | undefined;
 
 /** A supervised gateway with an admin port before a stand-in, on free ports of loopback, without TLS unless set. */
 export async function startSupervised(options: SupervisedOptions = {}): Promise<Supervised> {
@@ -52,7 +52,7 @@ export async function startSupervised(options: SupervisedOptions = {}): Promise<
 }
 
 async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Promise<Supervised> {
-  certs ??= makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  certs ??= runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const made = await certs;
   const stateOf = (settings: Readonly<Record<string, unknown>> = {}): LoadedState => {
     const defaults: Record<string, unknown> = {

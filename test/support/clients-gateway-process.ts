@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { cachedModules } from './cached-modules.ts';
+import { runCerts } from './certs.ts';
 import { KEYS } from './gateway.ts';
 
 /** A gateway in a process of its own. */
@@ -41,7 +41,7 @@ export async function startGatewayProcess(
   around: (command: readonly string[]) => readonly string[] = (command) => command,
 ): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-process-'));
-  const made = await makeDevCerts(folder);
+  const made = await runCerts(folder);
   const [command = '', ...args] = around([process.execPath, 'src/cli/main.ts', 'serve']);
   const child = spawn(command, args, {
     cwd: root,

@@ -1,12 +1,12 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY } from '../../src/config/policy-file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import { createGateway, type Gateway, type Observer } from '../../src/gateway.ts';
 import type { RuleSettings } from '../../src/policy/settings.ts';
+import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 
 /** Keys of every test gateway. */
@@ -42,13 +42,13 @@ export interface RunningGateway extends TestGateway {
   readonly snapshot: Gateway['snapshot'];
 }
 
-let certs: ReturnType<typeof makeDevCerts> | undefined;
+let certs: ReturnType<typeof runCerts> | undefined;
 
 /** Starts a stand-in and a gateway before it, on free ports of loopback. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<RunningGateway> {
   const tls = options.tls ?? true;
   const upstream = await startFakeQdrant(options.upstream ?? {});
-  certs ??= makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  certs ??= runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const made = await certs;
   const defaults: Record<string, unknown> = {
     'service.host': '127.0.0.1',

@@ -1,12 +1,12 @@
 import { readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { until } from './clients.ts';
 import { type GatewayProcess, startGatewayProcess } from './clients-gateway-process.ts';
 import { openTls } from './clients-sockets.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS } from './gateway.ts';
 import { FILE_MS, PATIENCE_MS } from './patience.ts';
 import { collectionToken, makeToken } from './tokens.ts';
+import { until } from './until.ts';
 
 /** Credentials of the hardening cases: `none` of them may be seen upstream, in a log or in an error. */
 export const CREDENTIALS = {

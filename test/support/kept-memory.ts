@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { until } from './clients.ts';
 import type { GatewayProcess } from './clients-gateway-process.ts';
+import { until } from './until.ts';
 
 /**
  * What a gateway's process keeps, measured: memory that waits to be collected is most of what a process under load has, and

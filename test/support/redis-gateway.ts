@@ -1,10 +1,10 @@
 import type { Test } from 'tap';
 import type { RevocationSource } from '../../src/revocation/report.ts';
 import type { Supervisor } from '../../src/supervisor.ts';
-import { until } from './clients.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { type OpenLines, openLines, startSupervised } from './supervised.ts';
 import { makeToken } from './tokens.ts';
+import { until } from './until.ts';
 
 /** How long Redis may be away where a test waits for that: longer than a busy machine holds up a process. */
 export const AFTER_MS = 1500;

@@ -1,6 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
-import { constants } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { CERTS_DIR } from './certs.ts';
 import { type Outcome, runFile } from './run-file.ts';
 import { measurePace, readDurations, recordDurations, slowestFirst, slownessNow } from './run-pace.ts';
 import { progressLine, report } from './run-report.ts';
@@ -10,7 +12,8 @@ import { progressLine, report } from './run-report.ts';
  *   node test/support/run.ts [part of a path | test file]...
  */
 
-const CONCURRENCY = 2;
+/** Files at a time: two also on one processor, since some wait for clocks, and no more than memory has room for. */
+const CONCURRENCY = Math.min(4, Math.max(2, availableParallelism()));
 /** What a file may take on the machine that `run-pace.ts` has as its reference; longer where that is slower or busy. */
 const LIMIT_MS = 120_000;
 /** What one run leaves to the next: how long the files took, and compiled modules. Nothing depends on it. */
@@ -82,17 +85,20 @@ if (import.meta.main) {
   }
   const timings = join(CACHE, 'seconds.json');
   const seconds: Record<string, number> = {};
+  const certs = mkdtempSync(join(tmpdir(), 'qdrant-gateway-run-'));
+  await makeDevCerts(certs);
   const pace = measurePace();
   const files = slowestFirst(findTests('test', process.argv.slice(2)), readDurations(timings));
   const verdict = await runTests(files, (line) => process.stdout.write(`${line}\n`), {
     slowness: () => slownessNow(pace),
     signal: interrupt.signal,
     // Most of what a short file costs is reading the same modules again.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(process.cwd(), CACHE, 'modules') },
+    env: { ...process.env, NODE_COMPILE_CACHE: join(process.cwd(), CACHE, 'modules'), [CERTS_DIR]: certs },
     ended: (outcome) => {
       seconds[outcome.file] = Math.round(outcome.seconds * 10) / 10;
     },
   });
+  rmSync(certs, { recursive: true, force: true });
   recordDurations(timings, seconds);
   process.exitCode = code || verdict;
 }

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { Test } from 'tap';
-import { until } from './clients.ts';
 import { type GatewayProcess, startGatewayProcess } from './clients-gateway-process.ts';
 import { KEYS } from './gateway.ts';
 import { only, say } from './invariants.ts';
+import { until } from './until.ts';
 
 /** An upstream in a process of its own, which can be stopped, and a gateway before it. */
 export interface StoppableUpstream {

@@ -3,9 +3,9 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadState } from '../../src/config/state.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
+import { runCerts } from './certs.ts';
 import { startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from './gateway.ts';
 import { quickClock } from './quick-clock.ts';
@@ -17,12 +17,12 @@ export interface Supervised extends TestGateway {
   readonly operator: Supervisor;
 }
 
-let certs: ReturnType<typeof makeDevCerts> | undefined;
+let certs: ReturnType<typeof runCerts> | undefined;
 
 /** Starts a stand-in and a supervised gateway before it, TLS on. Rejects, and leaves nothing behind, when it cannot. */
 export async function startSupervised(settings: Readonly<Record<string, unknown>> = {}): Promise<Supervised> {
   const upstream = await startFakeQdrant();
-  certs ??= makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+  certs ??= runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const made = await certs;
   const defaults = {
     'service.host': '127.0.0.1',

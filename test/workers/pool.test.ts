@@ -12,13 +12,13 @@ import { loadSecrets } from '../../src/config/secrets.ts';
 import type { State } from '../../src/config/state.ts';
 import { NO_REVOCATIONS } from '../../src/identity/revocations.ts';
 import { createPool } from '../../src/workers/pool.ts';
-import { until } from '../support/clients.ts';
 import { rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { ask } from '../support/clients-raw-rest.ts';
 import { openTls } from '../support/clients-sockets.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from '../support/gateway.ts';
 import { makeToken } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 /** Two real processes behind one port, as `gateway.workers: 2` has them. */
 

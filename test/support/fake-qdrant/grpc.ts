@@ -1,11 +1,16 @@
 import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { Fault, faultCode } from './fault.ts';
 import { Deframer, GrpcFault } from './grpc-frames.ts';
 import type { GrpcContext, GrpcMethod } from './grpc-method.ts';
-import { grpcMethods } from './grpc-methods.ts';
 import { GrpcRecord, keptBytes, type Recorder } from './recorder.ts';
 import type { Store } from './store.ts';
+
+/** The methods are loaded with the first call: their messages cost more than all the rest, and most tests call none. */
+const load = createRequire(import.meta.url);
+const methodAt = (path: string): GrpcMethod | undefined =>
+  (load('./grpc-methods.ts') as typeof import('./grpc-methods.ts')).grpcMethods.get(path);
 
 /** Test hook: gets every gRPC stream first; true means it has answered (or will). */
 export type OnGrpc = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
@@ -71,7 +76,7 @@ function tap(recorder: Recorder, stream: ServerHttp2Stream, entry: GrpcRecord): 
 }
 
 function serve(options: GrpcOptions, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, entry: GrpcRecord): void {
-  const method = grpcMethods.get((headers[':path'] ?? '').split(/[?#]/, 1)[0] ?? '');
+  const method = methodAt((headers[':path'] ?? '').split(/[?#]/, 1)[0] ?? '');
   if (method === undefined) {
     stream.resume();
     refuse(stream, 12, '');

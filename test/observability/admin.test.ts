@@ -6,6 +6,7 @@ import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { AdminAct } from '../../src/audit/act.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { createAdminListener } from '../../src/observability/admin-listener.ts';
+import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { ADMIN_TOKEN, askAdmin, startSupervised } from '../support/admin-gateway.ts';
 import { grpcClient, restClient, restOutcome } from '../support/clients.ts';
 import { KEYS } from '../support/gateway.ts';
@@ -202,7 +203,7 @@ t.test('the status page tells what is in force', async (t) => {
       { protocol: 'rest', host: '127.0.0.1', port: gateway.rest.port, tls: true },
       { protocol: 'grpc', host: '127.0.0.1', port: gateway.grpc.port, tls: true },
     ],
-    upstream: { rest: true, grpc: true, version: '1.18.3' },
+    upstream: { rest: true, grpc: true, version: QDRANT_VERSION.replace('v', '') },
     workers: { wanted: 1, serving: 1, processes: [{ pid: process.pid, generation: 1 }] },
     revocations: { entries: 0, unknown: false, sources: [] },
     audit: null,

@@ -37,6 +37,8 @@ export interface Resolution {
   readonly target: Target;
   /** The target cannot be carried safely (malformed escape, dot segment): refused once the caller is known. */
   readonly refusal?: Denial;
+  /** The same, for what upstream looks at after the access: refused only where the access would permit. */
+  readonly lateRefusal?: Denial;
 }
 
 /** The caller gave up too many calls, or its connection presented too many wrong credentials. */
@@ -294,9 +296,10 @@ function judge<X extends Exchange>(
   exchange: X,
   { access, bounds }: Principal,
 ): void {
-  const { operation, target, refusal } = exchange.resolution ?? unresolved();
-  const decision =
+  const { operation, target, refusal, lateRefusal } = exchange.resolution ?? unresolved();
+  const decided =
     refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
+  const decision = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
   dispatch(parts, protocol, exchange, decision);
 }
@@ -363,7 +366,7 @@ function enforced(exchange: Exchange, decision: Decision): Decision {
 
 /** A gateway whose whole policy is in shadow lets pass what it would refuse, and says so in `shadowed`. */
 function inShadow(exchange: Exchange, decision: Decision, mode: 'shadow' | 'learn'): Decision {
-  const { operation, target, refusal } = exchange.resolution ?? unresolved();
+  const { operation, target, refusal = exchange.resolution?.lateRefusal } = exchange.resolution ?? unresolved();
   // INVARIANT: what cannot be carried is refused, also to callers of whom no more is known than that.
   if (refusal) return refusal;
   let permit: Permit | undefined;

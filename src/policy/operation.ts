@@ -70,6 +70,8 @@ export interface RestOperation extends Operation {
   readonly path: string;
   readonly body: BodyForm;
   readonly denial: DenialFormat;
+  /** Upstream: takes any collection name of 1 to 255 characters here, so that access is refused before a `/` in it is. */
+  readonly anyName?: true;
   readonly since: string;
   readonly until?: string;
 }

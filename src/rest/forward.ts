@@ -8,7 +8,7 @@ import { settleCors } from './cors.ts';
 import { toClientHeaders, writeHead } from './headers.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { streamGuard } from './nesting-guard.ts';
-import { reject } from './reject.ts';
+import { DASHBOARD, denyFraming, reject } from './reject.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
 import { isHttp2, type RestExchange } from './rest-exchange.ts';
 import { closesConnection, endAfterBody, isUnread } from './swallow.ts';
@@ -157,7 +157,7 @@ export class StreamedAnswer extends UpstreamAnswer {
       return;
     }
     const answer = settleCors(exchange, toClientHeaders(headers, keepAll), options.cors);
-    if (exchange.resolution?.operation.name === 'service.dashboard') denyFraming(answer);
+    if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(answer);
     if (closesConnection(exchange, status)) answer.push('connection', 'close');
     if (!isHttp2(exchange)) {
       writeHead(exchange, status, answer);
@@ -241,9 +241,4 @@ function rawHeadersOf(controller: Controller): string[] {
   const raw = controller.rawHeaders;
   if (!Array.isArray(raw)) return [];
   return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
-}
-
-/** Upstream: says so itself since Qdrant v1.10. */
-function denyFraming(answer: string[]): void {
-  if (!answer.includes('x-frame-options')) answer.push('x-frame-options', 'DENY');
 }

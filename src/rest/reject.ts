@@ -41,12 +41,21 @@ export function renderRefusal(denial: Denial, format: 'json' | 'text', requestId
   }
 }
 
+/** The row of everything below `/dashboard`. */
+export const DASHBOARD = 'service.dashboard';
+
+/** Upstream: every answer below `/dashboard` says so since Qdrant v1.10. */
+export function denyFraming(headers: string[]): void {
+  if (!headers.includes('x-frame-options')) headers.push('x-frame-options', 'DENY');
+}
+
 /** Answers the request here. Does nothing once an answer has begun. */
 export function reject(exchange: RestExchange, denial: Denial, cors: boolean): void {
   if (exchange.answered) return;
   exchange.refusal = denial;
   const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json', requestIdOf(exchange));
-  const headers = cors ? [...refusal.headers, ...corsHeaders(exchange.headers)] : refusal.headers;
+  const headers = [...refusal.headers, ...(cors ? corsHeaders(exchange.headers) : [])];
+  if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(headers);
   answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));
 }
 

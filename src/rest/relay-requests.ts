@@ -110,10 +110,11 @@ function isPlainPiece(bytes: Buffer, from: number): boolean {
 /** What the other lane does something of its own with, or what would not be sent as it came, is left to it. */
 function isRelayable(
   head: PlainHead,
-  { operation, refusal: refused, pathToSend }: RestResolution,
+  { operation, refusal, lateRefusal, pathToSend }: RestResolution,
   options: RelayContext['options'],
 ): boolean {
-  if (head.coded || refused !== undefined || operation.unlisted || operation.withheld) return false;
+  if (head.coded || refusal !== undefined || lateRefusal !== undefined || operation.unlisted || operation.withheld)
+    return false;
   if (operation.requires.scope === 'public' || operation.filter === 'telemetry') return false;
   if (isUrlRecovery(operation, options)) return false;
   return pathToSend === head.target;

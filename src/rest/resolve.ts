@@ -76,6 +76,9 @@ function resolveRoute(route: Route, segments: readonly string[], pathToSend: str
   const name = segments[route.collection];
   const target: Target = name === undefined ? NO_TARGET : { kind: 'collection', name };
   const wrong = wrongName(name) ?? (segments.some(isDotSegment) ? DOT_SEGMENT : undefined);
+  if (wrong && operation.anyName && name?.includes('/')) {
+    return { operation, target, pathToSend, params, lateRefusal: wrong };
+  }
   return wrong ? { operation, target, pathToSend, params, refusal: wrong } : { operation, target, pathToSend, params };
 }
 

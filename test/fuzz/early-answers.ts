@@ -108,6 +108,10 @@ const SIZES = [
 ] as const;
 const LONG_SIZES = [...SIZES, [1, 60 * MB]] as const;
 
+/** Take minutes for more: httpx copies all that is left of a body for each frame, Java's HTTP/1.1 encrypts in small pieces. */
+const SLOW: readonly StrictClient[] = ['httpx 2', 'java 1', 'java 2'];
+const SLOW_BYTES = 10 * MB;
+
 export function makeScript(choices: Choices, sizes: readonly (readonly [number, number])[]): Script {
   const client = choices.of(STRICT_CLIENTS);
   return {
@@ -115,7 +119,8 @@ export function makeScript(choices: Choices, sizes: readonly (readonly [number, 
     tls: client.endsWith('2') || choices.chance(0.7),
     asked: Array.from({ length: choices.between(1, 4) }, () => {
       const what = choices.of(Object.keys(CASES));
-      const [least, most] = CASES[what]?.sizes ?? [0, 60 * MB];
+      const [least, atMost] = CASES[what]?.sizes ?? [0, 60 * MB];
+      const most = SLOW.includes(client) ? Math.min(atMost, SLOW_BYTES) : atMost;
       const size = Math.min(most, Math.max(least, choices.weighted(sizes)));
       return { what, size, streamed: choices.chance(0.3), odd: choices.chance(0.3) };
     }),

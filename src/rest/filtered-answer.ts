@@ -2,8 +2,10 @@ import type { Dispatcher } from 'undici';
 import type { Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import { addedHeaders } from '../request-id.ts';
+import { answerCodingFor } from './answer-coding.ts';
 import { answerInSlices } from './answer-slices.ts';
 import { settleCors } from './cors.ts';
+import { errorForList } from './error-answer.ts';
 import { sendUpstream, UpstreamAnswer } from './forward.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
 import { asksForHealth, HealthAnswer } from './health-answer.ts';
@@ -163,15 +165,24 @@ class WholeAnswer extends UpstreamAnswer {
       return;
     }
     const kept = toClientHeaders(this.#headers, (name) => ABOUT_THE_BYTES.has(name));
-    answerInSlices(exchange, this.#status, settleCors(exchange, kept, options.cors), body);
+    const headers = settleCors(exchange, kept, options.cors);
+    const coding = body.length > 0 ? answerCodingFor(exchange.headers) : undefined;
+    if (!coding) {
+      answerInSlices(exchange, this.#status, headers, body);
+      return;
+    }
+    exchange.guard.settled(coding.encode(body), (coded) => {
+      if (exchange.life.ended) return;
+      const more = ['content-encoding', coding.name, 'vary', 'accept-encoding'];
+      answerInSlices(exchange, this.#status, [...headers, ...more], coded);
+    });
   }
 
   #changed(body: Buffer): Buffer | Denial {
     const { strict, body: change } = this.#change;
     const readable = !this.#headers.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-encoding');
-    // Upstream's own refusals name nothing that the client did not.
-    if (this.#status >= 400 && readable) return body;
     if (!readable) return UPSTREAM_BROKEN;
+    if (this.#status >= 400) return strict ? this.#errorFor(body) : body;
     if (this.#status !== 200) return strict ? UPSTREAM_BROKEN : body;
     try {
       return change(body);
@@ -179,4 +190,16 @@ class WholeAnswer extends UpstreamAnswer {
       return strict ? UPSTREAM_BROKEN : body;
     }
   }
+
+  #errorFor(body: Buffer): Buffer {
+    const target = this.exchange.resolution?.target;
+    const shown = errorForList(this.#status, body, target?.kind === 'collection' ? target.name : undefined);
+    // What is ours is JSON, whatever upstream's was.
+    if (shown !== body) this.#headers = [...withoutType(this.#headers), 'content-type', 'application/json'];
+    return shown;
+  }
+}
+
+function withoutType(headers: readonly string[]): string[] {
+  return toClientHeaders(headers, (name) => name === 'content-type');
 }

@@ -9,7 +9,7 @@ import { type Handled, watchFiles } from '../config/watch.ts';
 import { byId, isOver, type RevocationEntry } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { MAX_FILE_BYTES, readRevocations } from './file-text.ts';
-import type { EntrySource, RevocationLog } from './source.ts';
+import { BEING_WRITTEN, type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
 /** Milliseconds a reload that was asked for waits for a file that is being written. */
 const ASKED_WAIT_MS = 15_000;
@@ -116,6 +116,7 @@ class WatchedFile implements FileSource {
   /** One after the other. */
   readonly add = (entry: RevocationEntry): Promise<void> => {
     const done = this.#adding
+      .then(() => this.#rest())
       .then(() => appendToFile(this.#file, entry))
       .then((next) => {
         this.#known = next;
@@ -138,6 +139,17 @@ class WatchedFile implements FileSource {
     this.#watch?.stop();
     await this.#adding;
   };
+
+  /** INVARIANT: half a file is never made whole by an entry that is added to it. Rejects with a `StoreFault`. */
+  async #rest(): Promise<void> {
+    const end = this.#clock.now() + ASKED_WAIT_MS;
+    for (;;) {
+      const { lasting, nextMs } = await this.#files.look();
+      if (lasting) return;
+      if (this.#clock.now() >= end) throw new StoreFault(BEING_WRITTEN);
+      await this.#clock.pause(Math.min(nextMs, LOOK_AGAIN_MS));
+    }
+  }
 
   #holds({ reading }: Read): boolean {
     return this.#files.holds(new Map([[this.#path, reading]]));

@@ -24,3 +24,6 @@ export interface EntrySource {
 export class StoreFault extends Error {
   readonly code = 'ERR_REVOCATION_STORE';
 }
+
+export const BEING_WRITTEN =
+  'the revocation file could not be written (it is being written by another program): put the entry in when it can';

@@ -1,27 +1,48 @@
+import { resolve } from 'node:path';
+import { type Clock, machineClock } from '../config/clock.ts';
+import { fileEyes } from '../config/file-reads.ts';
 import { MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { describeRedisFault, openRedisLink } from './redis-link.ts';
 import { fieldsOf } from './redis-source.ts';
 import type { RedisAddress, RevocationSettings } from './settings.ts';
-import { StoreFault } from './source.ts';
+import { BEING_WRITTEN, StoreFault } from './source.ts';
 
 const DEADLINE_MS = 5000;
 
 /**
  * Puts an entry into the configured store without a gateway: Redis if there is one, else the file. Gateways see it there.
- * `undefined` = no store is configured. Rejects with a `StoreFault`.
+ * `undefined` = no store is configured. A file that is being written in place is waited for. Rejects with a `StoreFault`.
  */
 export async function writeEntry(
   { redis, file }: RevocationSettings,
   entry: RevocationEntry,
+  clock: Clock = machineClock,
 ): Promise<'redis' | 'file' | undefined> {
   if (redis) {
     await writeToRedis(redis.address, entry);
     return 'redis';
   }
   if (file === undefined) return undefined;
+  await standsStill(resolve(file), clock);
   await appendToFile(file, entry);
   return 'file';
+}
+
+/** Milliseconds: a file that was written in place so lately may be half of what it is going to be. */
+const YOUNG_MS = 2_000;
+const AT_MOST_MS = 10_000;
+const LOOK_MS = 250;
+
+/** INVARIANT: half a file is never made whole by an entry that is added to it. Rejects with a `StoreFault`. */
+async function standsStill(path: string, clock: Clock): Promise<void> {
+  for (const end = clock.now() + AT_MOST_MS; ; ) {
+    const look = await fileEyes.look(path);
+    const written = look?.changedNs === look?.modifiedNs && look;
+    if (!written || clock.wall() - Number(written.changedNs / 1_000_000n) >= YOUNG_MS) return;
+    if (clock.now() >= end) throw new StoreFault(BEING_WRITTEN);
+    await clock.pause(LOOK_MS);
+  }
 }
 
 async function writeToRedis(address: RedisAddress, entry: RevocationEntry): Promise<void> {

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadAtRest } from '../../src/config/at-start.ts';
+import type { Clock } from '../../src/config/clock.ts';
 import { type FileEyes, lookAt, readingOf } from '../../src/config/file-reads.ts';
 import { type LoadedState, loadState, type State } from '../../src/config/state.ts';
 import type { Log } from '../../src/observability/log.ts';
 import { createReloads } from '../../src/reloads.ts';
-import { openFileSource } from '../../src/revocation/file-source.ts';
+import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
+import { writeEntry } from '../../src/revocation/write.ts';
 import { type HeldClock, heldClock } from '../support/quick-clock.ts';
 
 /*
@@ -246,6 +248,35 @@ t.test('no beginning of a revocation file gives a token back', async (test) => {
   test.equal(count(), 13, 'one less is not');
   await clock.pass(5_500);
   test.equal(count(), 12, 'it is after ten');
+});
+
+t.test('an entry that is added never makes half a revocation file whole', async (test) => {
+  const file = join(test.testdir(), 'revocations.yaml');
+  writeFileSync(file, REVOCATIONS);
+  const clock = heldClock();
+  const source = openFileSource(file, { now: Date.now, log: SILENT, changed: () => undefined, clock, eyes });
+  source.start();
+  test.teardown(() => source.close());
+  const half = REVOCATIONS.slice(0, REVOCATIONS.indexOf('  - kind', 200));
+  writeFileSync(file, half);
+  const adding = source.add({ kind: 'token', value: 'added' });
+  await clock.pass(5_000);
+  test.equal(readFileSync(file, 'utf8'), half, 'nothing is added to the half');
+  writeFileSync(file, REVOCATIONS);
+  await clock.pass(10_500);
+  await adding;
+  test.equal([...source.entries()].length, 13, 'the whole and the entry');
+  // The command line has not seen what was before: it goes by the time the file was written.
+  writeFileSync(file, half);
+  let waited = 0;
+  const wait = async (ms: number): Promise<void> => {
+    waited += ms;
+    if (waited === 1_000) writeFileSync(file, REVOCATIONS);
+  };
+  const others: Clock = { now: () => waited, wall: () => Date.now() + waited, pause: wait, idle: wait };
+  await writeEntry({ file, redis: undefined }, { kind: 'token', value: 'by hand' }, others);
+  test.ok(waited >= 1_000, `${waited} ms were waited`);
+  test.equal(readRevocationFile(file).length, 13, 'the whole and the entry');
 });
 
 t.test('at the start a file that is being written is waited for', async (test) => {

@@ -1,6 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { hasEndMark } from '../../src/config/file-reads.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { MAX_ENTRIES, type RevocationEntry } from '../../src/revocation/entry.ts';
 import { addEntry, readRevocations } from '../../src/revocation/file-text.ts';
@@ -127,4 +128,23 @@ t.test('a number of entries is the most', async (t) => {
   t.strictSame(problemsOf(`revocations:\n${lines}${line(MAX_ENTRIES)}`), [
     `r.yaml more than ${MAX_ENTRIES} revocations`,
   ]);
+});
+
+t.test('an end mark stays the last line when an entry is added', async (t) => {
+  const entry = { kind: 'token', value: 'new' } as const;
+  for (const mark of ['# end', '...']) {
+    for (const list of [
+      'revocations: []',
+      'revocations:\n  - { kind: token, value: a }',
+      'revocations:\n  - kind: token\n    value: a',
+    ]) {
+      const text = `${list}\n${mark}\n`;
+      const next = addEntry('f', text, entry, readRevocations('f', text).length);
+      t.ok(hasEndMark(next), JSON.stringify(next));
+      t.ok(
+        hasEndMark(addEntry('f', next, { ...entry, value: 'more' }, readRevocations('f', next).length)),
+        'and again',
+      );
+    }
+  }
 });

@@ -4,8 +4,10 @@
  * connection ends.
  */
 export const LINGER_BYTES = 134_217_728;
-/** Longest pause of the client in it, and longest time for all of it, in milliseconds. */
+/** Longest pause of the client in it, in milliseconds: of a stranger, and where a credential is known. */
 export const LINGER_IDLE_MS = 5_000;
+export const KNOWN_LINGER_IDLE_MS = 30_000;
+/** Longest time for all of it, in milliseconds. */
 export const LINGER_MS = 120_000;
 /** Past the bound in bytes nothing more is taken, and the client has this long to read its answer, in milliseconds. */
 export const LAST_LOOK_MS = 1_000;
@@ -24,12 +26,15 @@ export function isSwallowed(length: number | undefined): boolean {
 /** What is left of these bounds for one body. Times in milliseconds of a clock that the caller has. */
 export class Linger {
   readonly #endsAt: number;
+  readonly #idleMs: number;
   #left = LINGER_BYTES;
   #idleAt: number;
 
-  constructor(now: number) {
+  /** @param known the caller has a credential */
+  constructor(now: number, known: boolean) {
+    this.#idleMs = known ? KNOWN_LINGER_IDLE_MS : LINGER_IDLE_MS;
     this.#endsAt = now + LINGER_MS;
-    this.#idleAt = now + LINGER_IDLE_MS;
+    this.#idleAt = now + this.#idleMs;
   }
 
   /** When to give up, unless more comes before. */
@@ -40,7 +45,7 @@ export class Linger {
   /** So many bytes came. `false` = no more are taken; `deadline` is the last look then. */
   take(size: number, now: number): boolean {
     this.#left -= size;
-    this.#idleAt = now + (this.#left > 0 ? LINGER_IDLE_MS : LAST_LOOK_MS);
+    this.#idleAt = now + (this.#left > 0 ? this.#idleMs : LAST_LOOK_MS);
     return this.#left > 0;
   }
 }

@@ -57,7 +57,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #bodyLeft = 0;
   #close = false;
   /** For the rest of the body of an answered request. */
-  #linger = new Linger(0);
+  #linger = new Linger(0, false);
   /** Bytes of its last answer that an idle client had not taken when it was last looked at. */
   #owed = 0;
   #advancing = false;
@@ -388,6 +388,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** The answer is written: on to what the connection is good for now. */
   #answered(): void {
+    const known = this.#exchange?.principal !== undefined;
     this.#record();
     this.#meter = undefined;
     this.#held = undefined;
@@ -401,7 +402,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     }
     // The client hears at once that its connection ends; what it still sends is read all the same.
     if (this.#close) this.#socket.end();
-    this.#linger = new Linger(this.#context.clock.now);
+    this.#linger = new Linger(this.#context.clock.now, known);
     this.#deadline = this.#linger.deadline;
     this.#socket.resume();
   }

@@ -34,10 +34,11 @@ function neverAsked(exchange: RestExchange): boolean {
  */
 export function endAfterBody(exchange: RestExchange): void {
   const { request, response } = exchange;
+  const known = exchange.principal !== undefined;
   if (isHttp2(exchange)) {
     const end = watchAnswerEnd(request);
     response.end();
-    readOn(request, exchange.guard, { over: () => end?.resetOnceLeft() });
+    readOn(request, exchange.guard, { known, over: () => end?.resetOnceLeft() });
   } else if (neverAsked(exchange)) {
     response.end();
   } else {
@@ -47,6 +48,7 @@ export function endAfterBody(exchange: RestExchange): void {
     swallowing.add(socket);
     response.end();
     readOn(request, exchange.guard, {
+      known,
       over: cut,
       read: () => {
         swallowing.delete(socket);
@@ -77,6 +79,8 @@ export function isSwallowing(socket: object): boolean {
 }
 
 interface SwallowSteps {
+  /** The caller has a credential. */
+  readonly known: boolean;
   /** The bounds are reached. */
   readonly over: () => void;
   /** The body was read to its end, or the client has left. */
@@ -89,12 +93,12 @@ export function closeAndSwallow(socket: Duplex, report: FaultReport): void {
     socket.destroy();
   };
   socket.end();
-  readOn(socket, new Guard({ fail: cut, cut }, 'rest_server', report), { over: cut });
+  readOn(socket, new Guard({ fail: cut, cut }, 'rest_server', report), { known: false, over: cut });
 }
 
 /** Reads what is left and throws it away; ends in one call of one of the steps. */
-function readOn(source: Readable, guard: Guard, { over, read }: SwallowSteps): void {
-  const linger = new Linger(performance.now());
+function readOn(source: Readable, guard: Guard, { known, over, read }: SwallowSteps): void {
+  const linger = new Linger(performance.now(), known);
   const look = (): void => {
     const left = linger.deadline - performance.now();
     if (left > 0) {

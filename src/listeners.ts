@@ -147,11 +147,11 @@ function relayUpstream(current: Current): RelayUpstream {
   };
 }
 
-/** Does anybody want to know what upstream answered? */
-function isObserved(config: Config): boolean {
-  const { admin, tracing } = config.gateway;
-  return isAudited(config) || admin.port !== null || tracing.otlp_url !== null;
-}
+/**
+ * Upstream (Qdrant v1.19.0, tonic's default) has no limit of calls on one gRPC connection. Whose credential is good may have so
+ * many times what strangers may.
+ */
+const KNOWN_STREAMS_FACTOR = 10;
 
 /** Where gRPC goes; throws when no address is configured. */
 export function grpcAddress(config: Config): UpstreamAddress {
@@ -184,6 +184,7 @@ export function grpcListenerOptions(
       },
       limits: {
         maxStreams: limits.http2_max_concurrent_streams,
+        maxStreamsKnown: limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR,
         headerBytes: limits.header_bytes,
         headerCount: limits.header_count,
         headerTimeoutMs: limits.header_timeout_ms,
@@ -193,7 +194,6 @@ export function grpcListenerOptions(
       },
       nestingGuard: limits.nesting_guard,
       noteNames: isAudited(config),
-      readAnswers: isObserved(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
       suspects,

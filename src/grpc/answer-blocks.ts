@@ -1,40 +1,37 @@
-import { Flag, FRAME_HEADER_BYTES, type Frame, headerFragmentOf, type Setting, SettingId } from '../http2/frames.ts';
-import type { HeaderField, HpackLimits } from '../http2/hpack.ts';
+import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../http2/frames.ts';
+import { encodeHeaders, type HeaderField, type HpackLimits } from '../http2/hpack.ts';
+import { frameHeaders } from '../http2/write-frames.ts';
 import { HeaderBlocks } from './header-blocks.ts';
 
-/** Largest header table upstream is told it may use while its blocks are read here; larger ones cost us memory. */
-const MAX_TABLE_BYTES = 65_536;
 /** UNKNOWN: what clients make of a status that is no number. */
 const UNKNOWN = 2;
+/** Of one answer's head or trailers: more than any client takes. */
+const LIMITS: HpackLimits = { maxHeaderBytes: 262_144, maxHeaders: 2000 };
+
+/** What one header block of upstream's says. Shared by its equal blocks. */
+export interface AnswerBlock {
+  /** A HEADERS frame with the same fields without a dynamic table; of more than a frame takes, only the room for its head. */
+  readonly framed: Buffer;
+  /** The `grpc-status` in it. */
+  readonly status: number | undefined;
+}
 
 /**
- * Reads the header blocks of one upstream connection, which pass on as they are, for the gRPC status in them. Has to see
- * every block from the first on. Throws `Http2Fault` for a block that cannot be decoded.
+ * Reads the header blocks of one upstream connection and writes them again for the client. Has to see every block from the
+ * first on. Throws `Http2Fault` for a block that cannot be decoded.
+ *
+ * INVARIANT: header compression ends at the gateway on both sides. No block of upstream's reaches the client's decoder, so
+ * its state hangs on nothing but what the gateway itself writes (`ClientHeads`).
  */
 export class AnswerBlocks {
-  readonly #blocks: HeaderBlocks<number | 'none'>;
+  readonly #blocks = new HeaderBlocks<AnswerBlock>(LIMITS);
 
-  constructor(limits: HpackLimits) {
-    this.#blocks = new HeaderBlocks(limits);
-  }
-
-  /** The settings upstream may be told: the client's, with a header table of a size that can be followed. */
-  bound(settings: readonly Setting[]): readonly Setting[] {
-    return settings.map((setting) =>
-      setting[0] === SettingId.HEADER_TABLE_SIZE ? [setting[0], Math.min(setting[1], MAX_TABLE_BYTES)] : setting,
-    );
-  }
-
-  /** Upstream has acknowledged these settings. */
-  acknowledged(settings: readonly Setting[]): void {
-    for (const [id, value] of settings) if (id === SettingId.HEADER_TABLE_SIZE) this.#blocks.setMaxTableBytes(value);
-  }
-
-  /** The `grpc-status` of a whole block: its HEADERS frame and what continues it, frame headers included. */
-  statusOf(frame: Frame, continuations: readonly Buffer[]): number | undefined {
+  /** A whole block: its HEADERS frame and what continues it, frame headers included. */
+  read(frame: Frame, continuations: readonly Buffer[]): AnswerBlock {
     const block = this.#read(frame, continuations);
-    block.meaning ??= statusIn(block.fields);
-    return block.meaning === 'none' ? undefined : block.meaning;
+    if (block.oversized) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
+    block.meaning ??= meaningOf(block.fields);
+    return block.meaning;
   }
 
   #read(frame: Frame, continuations: readonly Buffer[]) {
@@ -48,8 +45,14 @@ export class AnswerBlocks {
   }
 }
 
-function statusIn(fields: readonly HeaderField[]): number | 'none' {
+function meaningOf(fields: readonly HeaderField[]): AnswerBlock {
+  const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
+  frameHeaders(framed, 1, false);
+  return { framed, status: statusIn(fields) };
+}
+
+function statusIn(fields: readonly HeaderField[]): number | undefined {
   const status = fields.find(([name]) => name === 'grpc-status')?.[1];
-  if (status === undefined) return 'none';
+  if (status === undefined) return undefined;
   return /^\d{1,9}$/.test(status) ? Number(status) : UNKNOWN;
 }

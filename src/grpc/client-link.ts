@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ClientFault } from '../connections.ts';
 import { Cost, type Turns } from '../fairness/turns.ts';
-import { FrameBudget, SLOW_MS } from '../http2/budget.ts';
+import { FRAME_COST, FrameBudget, type FrameKind, type Price } from '../http2/budget.ts';
 import { FrameReader } from '../http2/frame-reader.ts';
 import {
   checkFrame,
@@ -13,7 +13,6 @@ import {
   type Frame,
   FrameType,
   Http2Fault,
-  headerFragmentOf,
   parseSettings,
   resetCodeOf,
   type Setting,
@@ -21,26 +20,29 @@ import {
   windowIncrementOf,
 } from '../http2/frames.ts';
 import { writeGoaway, writePing, writeRstStream, writeSettings, writeSettingsAck } from '../http2/write-frames.ts';
-import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
-import { SMALL_BYTES } from './held-frames.ts';
+import type { Guard } from '../lifetime/guard.ts';
 import { Outbox } from './outbox.ts';
-import type { RequestHead } from './request-head.ts';
+import { PacedReading, Pause } from './paced-reading.ts';
+import { type RequestBlock, RequestBlocks } from './request-blocks.ts';
 
 /** How long (ms) a connection that has been told to go may take to do so. */
 const CLOSE_LINGER_MS = 1000;
 /** The same of one that flooded: just long enough for it to be told. */
 const FLOOD_LINGER_MS = 100;
+/** Settings of upstream's that the client may leave unacknowledged. */
+const MOST_UNACKNOWLEDGED = 1000;
+/** What the answer to our own PING says. */
+const OWN_PING = Buffer.from('gateway1', 'latin1');
 
 export interface ClientLimits {
+  /** Open calls of a connection: of strangers; of those whose credential has been found good. */
   readonly maxStreams: number;
+  readonly maxStreamsKnown: number;
   readonly headerBytes: number;
   readonly headerCount: number;
   /** Milliseconds for the preface, and for the rest of a header block once it has begun. */
   readonly headerTimeoutMs: number;
 }
-
-/** A header block of the client's; what it means as a request's head is made out once, a string tells what is malformed. */
-export type RequestBlock = HeaderBlock<RequestHead | string>;
 
 /** What the client connection tells the relay. */
 export interface ClientEvents {
@@ -54,17 +56,20 @@ export interface ClientEvents {
   clientSettings(settings: readonly Setting[]): void;
   /** The client acknowledged settings that came from upstream. */
   clientAcknowledged(): void;
+  /** The client answered `ping`. */
+  clientPonged(): void;
   /** A fault of one stream, to be reset there. */
   clientFault(fault: Http2Fault): void;
-  /** An error of ours while a frame was handled; the connection ends with it. */
-  ownFault(error: unknown): void;
+  /** All bytes that came have been handed on. Never after `clientFailed`. */
   clientBurst(): void;
   /** What a reset of this stream by the client, or for a fault of the client's, costs. */
-  resetCost(streamId: number): number;
+  resetPrice(streamId: number): Price;
   /** The connection ends because the client flooded it. */
   clientFlooded(): void;
   /** The client sent what is refused: the connection ends, or one stream. */
   clientRefused(fault: ClientFault): void;
+  /** The connection ends: nothing more is taken, and nothing more can be said. Called once at most. */
+  clientFailed(): void;
   /** The connection is gone. Called once. */
   clientGone(): void;
 }
@@ -76,54 +81,60 @@ export interface ClientEvents {
 export class ClientLink {
   readonly outbox = new Outbox();
   readonly socket: Socket;
+  readonly reading: PacedReading;
   readonly #events: ClientEvents;
   readonly #limits: ClientLimits;
+  readonly #guard: Guard;
   readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true);
   readonly #onFrame = (frame: Frame): void => this.#take(frame);
-  readonly #blocks: HeaderBlocks<RequestHead | string>;
+  readonly #blocks: RequestBlocks;
   readonly #budget: FrameBudget;
   readonly #clock: () => number;
   readonly #openedAt: number;
+  readonly #turns: Turns;
   #sawSettings = false;
   #sawBytes = false;
   /** ACKs the client owes: for our own settings, and for upstream's. */
   readonly #expectedAcks: ('own' | 'upstream')[] = ['own'];
-  /** Of a header block that takes several frames. */
-  #block: Buffer[] = [];
-  #blockBytes = 0;
-  #blockStream = 0;
-  #blockEnds = false;
-  #blockSince = 0;
+  #expectedPongs = 0;
   #lastStreamId = 0;
+  #maxStreams: number;
+  /** What upstream grants. */
+  #upstreamStreams = Number.POSITIVE_INFINITY;
   #closing = false;
   #closeBy = Number.POSITIVE_INFINITY;
   #gone = false;
-  #reading = false;
-  readonly #turns: Turns;
-  /** Bytes that wait for this connection's turn. */
-  #unread: Buffer[] = [];
-  /** It is not to be read for a while. */
-  #slowed = false;
+  #inBurst = false;
 
+  /** @param guard of the connection: everything the socket calls goes through it */
   constructor(
     socket: Socket,
     limits: ClientLimits,
     events: ClientEvents,
+    guard: Guard,
     { clock, turns }: { readonly clock: () => number; readonly turns: Turns },
   ) {
-    this.#turns = turns;
     this.socket = socket;
+    this.#turns = turns;
     this.#events = events;
     this.#limits = limits;
+    this.#guard = guard;
     this.#clock = clock;
     this.#openedAt = clock();
-    this.#blocks = new HeaderBlocks({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
+    this.#maxStreams = limits.maxStreams;
+    this.#blocks = new RequestBlocks(limits, clock);
     this.#budget = new FrameBudget(this.#openedAt);
+    this.reading = new PacedReading(socket, turns, guard, (chunk) => this.#readBurst(chunk));
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('end', () => this.#end());
-    socket.on('error', () => this.#end());
-    socket.on('close', () => this.#end());
+    socket.on(
+      'data',
+      guard.entry((chunk: Buffer) => this.#receive(chunk)),
+    );
+    const end = guard.entry(() => this.#end());
+    // Upstream (hyper): a connection whose client has ended its side is given up with all that is open on it.
+    socket.on('end', end);
+    socket.on('error', end);
+    socket.on('close', end);
     this.outbox.bytes(
       writeSettings([
         [SettingId.MAX_CONCURRENT_STREAMS, limits.maxStreams],
@@ -138,27 +149,46 @@ export class ClientLink {
     return this.#lastStreamId;
   }
 
+  /** Calls that may be open at the same time. */
+  get maxStreams(): number {
+    return this.#maxStreams;
+  }
+
   /** True once GOAWAY has been sent for a fault, or the socket has closed: nothing more is taken. */
   get closing(): boolean {
     return this.#closing || this.#gone;
   }
 
   /** A burst is being handed over; `clientBurst` follows, so that nothing need be sent before. */
-  get reading(): boolean {
-    return this.#reading;
+  get inBurst(): boolean {
+    return this.#inBurst && !this.closing;
   }
 
   acknowledge(): void {
     this.outbox.bytes(writeSettingsAck());
   }
 
+  /** A credential on this connection is good: it may have more calls open. */
+  known(): void {
+    const { maxStreamsKnown } = this.#limits;
+    if (this.#maxStreams >= maxStreamsKnown || this.closing) return;
+    this.#maxStreams = maxStreamsKnown;
+    this.#expectedAcks.push('own');
+    const most = Math.min(maxStreamsKnown, this.#upstreamStreams);
+    this.outbox.bytes(writeSettings([[SettingId.MAX_CONCURRENT_STREAMS, most]]));
+  }
+
   /** Passes upstream's settings on; `clientAcknowledged` follows. */
   sendSettings(settings: readonly Setting[]): void {
     this.#expectedAcks.push('upstream');
-    const { maxStreams } = this.#limits;
-    const clamped = settings.map(
-      ([id, value]): Setting => [id, id === SettingId.MAX_CONCURRENT_STREAMS ? Math.min(value, maxStreams) : value],
-    );
+    if (this.#expectedAcks.length > MOST_UNACKNOWLEDGED) {
+      throw new Http2Fault(ErrorCode.SETTINGS_TIMEOUT, 0, 'settings are not acknowledged');
+    }
+    const clamped = settings.map(([id, value]): Setting => {
+      if (id !== SettingId.MAX_CONCURRENT_STREAMS) return [id, value];
+      this.#upstreamStreams = value;
+      return [id, Math.min(value, this.#maxStreams)];
+    });
     this.outbox.bytes(writeSettings(clamped));
   }
 
@@ -166,15 +196,25 @@ export class ClientLink {
     this.outbox.bytes(writeRstStream(streamId, code));
   }
 
-  /** Answers DATA on a stream that has ended. Costs budget: the client could go on for ever. */
-  refuseData(streamId: number): void {
-    this.#spend(2);
-    this.resetStream(streamId, ErrorCode.STREAM_CLOSED);
+  /** Asks the client to take calls above `lastStreamId` elsewhere; the others go on. */
+  goaway(lastStreamId: number): void {
+    this.outbox.bytes(writeGoaway(lastStreamId, ErrorCode.NO_ERROR));
   }
 
-  /** Asks the client to take new calls elsewhere; open ones go on. */
-  goaway(): void {
-    this.outbox.bytes(writeGoaway(this.#lastStreamId, ErrorCode.NO_ERROR));
+  /** `clientPonged` follows when the client has seen all that was sent before. */
+  ping(): void {
+    this.#expectedPongs += 1;
+    this.outbox.bytes(writePing(OWN_PING, false));
+  }
+
+  /** DATA of so many bytes, in so many frames, goes to the client: it may grant as much. */
+  moved(bytes: number, frames = 1): void {
+    this.#budget.moved(bytes, frames);
+  }
+
+  /** Pays for a frame of the client's. Throws when it has sent too much of what costs more than it carries. */
+  pay(kind: FrameKind): void {
+    this.#pay(FRAME_COST[kind]);
   }
 
   /** Ends the connection for a fault. @param fault the client's, where it is its own */
@@ -183,6 +223,7 @@ export class ClientLink {
     if (fault) this.#events.clientRefused(fault);
     this.outbox.bytes(writeGoaway(this.#lastStreamId, code, reason));
     this.close();
+    this.#events.clientFailed();
   }
 
   /** Sends what waits, then closes. */
@@ -190,6 +231,7 @@ export class ClientLink {
     if (this.closing) return;
     this.#closing = true;
     this.#closeBy = this.#clock() + CLOSE_LINGER_MS;
+    this.reading.stop();
     this.outbox.flush();
     this.socket.end();
   }
@@ -200,7 +242,7 @@ export class ClientLink {
     else if (!this.#sawSettings && now - this.#openedAt > this.#limits.headerTimeoutMs) {
       if (!this.closing) this.#events.clientRefused('timeout');
       this.socket.destroy();
-    } else if (this.#blockStream !== 0 && now - this.#blockSince > this.#limits.headerTimeoutMs) {
+    } else if (this.#blocks.streamId !== 0 && now - this.#blocks.since > this.#limits.headerTimeoutMs) {
       this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'header block not completed in time', 'timeout');
     }
   }
@@ -214,47 +256,19 @@ export class ClientLink {
         return;
       }
     }
-    // INVARIANT: bytes are read in the order they came.
-    if (this.#unread.length > 0 || this.#slowed || this.#turns.crowded) this.#postpone(chunk);
-    else this.#readBurst(chunk);
+    this.reading.receive(chunk);
   }
-
-  /** Keeps bytes until it is this connection's turn. */
-  #postpone(chunk: Buffer): void {
-    this.#unread.push(chunk);
-    if (this.#unread.length > 1) return;
-    this.socket.pause();
-    // Who gives up so much can wait for what it sends next.
-    if (this.#slowed) setTimeout(this.#goOn, SLOW_MS);
-    else this.#turns.wait(this.#goOn);
-    this.#slowed = false;
-  }
-
-  readonly #goOn = (): void => {
-    const [first, ...more] = this.#unread;
-    this.#unread = [];
-    if (!first || this.closing) return;
-    this.socket.resume();
-    this.#readBurst(more.length > 0 ? Buffer.concat([first, ...more]) : first);
-  };
 
   /** The burst goes on until all of its bytes have been read, whatever that takes of turns. */
   #readBurst(chunk: Buffer): void {
-    this.#reading = true;
-    try {
-      const taken = this.#reader.push(chunk, this.#onFrame);
-      if (taken < chunk.length && !this.closing) {
-        this.#postpone(chunk.subarray(taken));
-        return;
-      }
-    } catch (error) {
-      if (error instanceof Http2Fault) this.fail(error.code, error.reason, faultOf(error));
-      else {
-        this.#events.ownFault(error);
-        this.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
-      }
+    this.#inBurst = true;
+    const taken = this.#reader.push(chunk, this.#onFrame);
+    if (this.closing) return;
+    if (taken < chunk.length) {
+      this.reading.postpone(chunk.subarray(taken));
+      return;
     }
-    this.#reading = false;
+    this.#inBurst = false;
     this.#events.clientBurst();
   }
 
@@ -272,6 +286,7 @@ export class ClientLink {
   #end(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.reading.stop();
     this.socket.destroy();
     this.#events.clientGone();
   }
@@ -279,7 +294,8 @@ export class ClientLink {
   #take(frame: Frame): void {
     if (this.closing) return;
     checkFrame(frame);
-    if (this.#blockStream !== 0 && frame.type !== FrameType.CONTINUATION) throw protocol('header block interrupted');
+    if (this.#blocks.streamId !== 0 && frame.type !== FrameType.CONTINUATION)
+      throw protocol('header block interrupted');
     if (!this.#sawSettings && (frame.type !== FrameType.SETTINGS || frame.has(Flag.ACK))) {
       throw protocol('settings expected first');
     }
@@ -287,8 +303,10 @@ export class ClientLink {
       this.#handle(frame);
     } catch (error) {
       if (!(error instanceof Http2Fault) || error.streamId === 0) throw error;
+      // A stream that was never opened cannot be reset (RFC 9113 section 6.4).
+      if (error.streamId > this.#lastStreamId) throw new Http2Fault(error.code, 0, error.reason);
       // A reset that the client brings about costs as much as one it sends.
-      this.#spend(this.#events.resetCost(error.streamId));
+      this.#pay(this.#events.resetPrice(error.streamId));
       this.#events.clientRefused('stream');
       this.#events.clientFault(error);
     }
@@ -297,44 +315,47 @@ export class ClientLink {
   #handle(frame: Frame): void {
     switch (frame.type) {
       case FrameType.DATA:
-        if (costsMoreThanItCarries(frame)) this.#spend(1);
         this.#knownStream(frame);
         this.#events.clientData(frame);
         break;
       case FrameType.HEADERS:
         if (dependsOnItself(frame)) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'depends on itself');
-        this.#headers(frame);
+        this.#read(this.#blocks.headers(frame), frame.streamId);
         break;
       case FrameType.CONTINUATION:
-        if (this.#blockStream === 0 || frame.streamId !== this.#blockStream)
+        if (this.#blocks.streamId === 0 || frame.streamId !== this.#blocks.streamId)
           throw protocol('continuation without headers');
-        this.#spend(1);
-        this.#gather(frame, frame.payload);
+        this.pay('continuation');
+        this.#read(this.#blocks.continuation(frame), frame.streamId);
         break;
       case FrameType.PRIORITY:
-        this.#spend(1);
+        this.pay('priority');
         if (dependsOnItself(frame)) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, frame.streamId, 'depends on itself');
         break;
       case FrameType.RST_STREAM:
         this.#knownStream(frame);
-        this.#spend(this.#events.resetCost(frame.streamId));
+        this.#pay(this.#events.resetPrice(frame.streamId));
         this.#events.clientReset(frame.streamId, resetCodeOf(frame));
         break;
       case FrameType.SETTINGS:
         this.#settings(frame);
         break;
       case FrameType.PING:
-        this.#spend(1);
-        if (!frame.has(Flag.ACK)) this.outbox.bytes(writePing(frame.payload, true));
+        this.#ping(frame);
         break;
       case FrameType.WINDOW_UPDATE:
         if (frame.streamId !== 0) this.#knownStream(frame);
+        this.pay('window_update');
         this.#events.clientGrant(frame.streamId, windowIncrementOf(frame), frame);
         break;
       case FrameType.PUSH_PROMISE:
         throw protocol('clients cannot push');
+      case FrameType.GOAWAY:
+        // The client opens no more streams and closes when it is done.
+        this.pay('goaway');
+        break;
       default:
-        // GOAWAY: the client opens no more streams and closes when it is done. Extensions are ignored.
+        this.pay('unknown');
         break;
     }
   }
@@ -344,84 +365,68 @@ export class ClientLink {
     if (frame.streamId > this.#lastStreamId || frame.streamId % 2 === 0) throw protocol('stream is idle');
   }
 
-  #headers(frame: Frame): void {
-    if (frame.has(Flag.END_HEADERS) && !frame.has(Flag.PADDED | Flag.PRIORITY)) {
-      const from = frame.start + FRAME_HEADER_BYTES;
-      this.#checkBlockBytes(frame.length);
-      this.#read(frame.source, from, from + frame.length, frame.streamId, frame.has(Flag.END_STREAM));
-      return;
-    }
-    this.#blockStream = frame.streamId;
-    this.#blockEnds = frame.has(Flag.END_STREAM);
-    this.#blockSince = this.#clock();
-    this.#gather(frame, headerFragmentOf(frame));
-  }
-
-  #gather(frame: Frame, fragment: Buffer): void {
-    this.#blockBytes += fragment.length;
-    this.#checkBlockBytes(this.#blockBytes);
-    this.#block.push(fragment);
-    if (!frame.has(Flag.END_HEADERS)) return;
-    const block = this.#block.length === 1 ? fragment : Buffer.concat(this.#block);
-    const streamId = this.#blockStream;
-    this.#block = [];
-    this.#blockBytes = 0;
-    this.#blockStream = 0;
-    this.#read(block, 0, block.length, streamId, this.#blockEnds);
-  }
-
-  /** Over the limit nothing is kept; the block can then not be decoded, so the connection ends. */
-  #checkBlockBytes(bytes: number): void {
-    if (bytes > this.#limits.headerBytes) {
-      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
-    }
-  }
-
-  /** The whole header block `source[from, to)`. */
-  #read(source: Buffer, from: number, to: number, streamId: number, endStream: boolean): void {
-    const block = this.#blocks.read(source, from, to);
+  #read(block: RequestBlock | undefined, streamId: number): void {
+    if (block === undefined) return;
     if (streamId % 2 === 0) throw protocol('clients open odd streams');
     const fresh = streamId > this.#lastStreamId;
-    if (fresh) this.#lastStreamId = streamId;
-    this.#events.clientHeaders(streamId, block, fresh, endStream);
+    if (fresh) {
+      this.#lastStreamId = streamId;
+      this.#budget.called();
+    }
+    this.#events.clientHeaders(streamId, block, fresh, this.#blocks.ends);
     if (!this.#turns.spend(Cost.GRPC_CALL)) this.#reader.stop();
+  }
+
+  #ping(frame: Frame): void {
+    if (!frame.has(Flag.ACK)) {
+      this.pay('ping');
+      this.outbox.bytes(writePing(frame.payload, true));
+      return;
+    }
+    if (this.#expectedPongs === 0 || !isOwnPing(frame)) {
+      this.pay('ping_ack_unasked');
+      return;
+    }
+    this.pay('ping_ack');
+    this.#expectedPongs -= 1;
+    this.#events.clientPonged();
   }
 
   #settings(frame: Frame): void {
     this.#sawSettings = true;
     if (frame.has(Flag.ACK)) {
-      if (this.#expectedAcks.shift() === 'upstream') this.#events.clientAcknowledged();
+      const asked = this.#expectedAcks.shift();
+      this.pay(asked ? 'settings_ack' : 'settings_ack_unasked');
+      if (asked === 'upstream') this.#events.clientAcknowledged();
       return;
     }
-    this.#spend(4);
+    this.pay('settings');
     this.#events.clientSettings(parseSettings(frame.payload, 'client'));
   }
 
-  #spend(cost: number): void {
-    const spent = this.#budget.take(cost, this.#clock());
+  #pay(price: Price): void {
+    const spent = this.#budget.pay(price, this.#clock());
     if (spent === 'slow') {
-      this.#slowed = true;
+      this.reading.slowDown();
       this.#reader.stop();
     } else if (spent === 'flood') {
       this.#events.clientFlooded();
-      // What is still on its way is not even decrypted.
-      this.socket.pause();
-      setTimeout(() => this.socket.destroy(), FLOOD_LINGER_MS);
+      this.reading.pause(Pause.FLOOD);
+      this.#guard.after(FLOOD_LINGER_MS, () => this.socket.destroy());
       throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, TOO_MANY_FRAMES);
     }
   }
 }
 
-/** No bytes and no end; or a few with padding, which nobody needs and which have to be kept one by one. */
-function costsMoreThanItCarries(frame: Frame): boolean {
-  if (frame.length >= SMALL_BYTES) return false;
-  return frame.has(Flag.PADDED) || (frame.length === 0 && !frame.has(Flag.END_STREAM));
+function isOwnPing(frame: Frame): boolean {
+  const from = frame.start + FRAME_HEADER_BYTES;
+  return frame.source.compare(OWN_PING, 0, 8, from, from + 8) === 0;
 }
 
 const TOO_MANY_FRAMES = 'too many frames';
 
-/** Beside floods, only header blocks ask for calm. */
-function faultOf({ code, reason }: Http2Fault): ClientFault {
+/** What a client is told of in the counts. Beside floods, only header blocks ask for calm. */
+export function faultOf({ code, reason }: Http2Fault): ClientFault {
   if (code !== ErrorCode.ENHANCE_YOUR_CALM) return 'connection';
   return reason === TOO_MANY_FRAMES ? 'flood' : 'head_size';
 }

@@ -1,10 +1,9 @@
-import { ErrorCode, Http2Fault } from '../http2/frames.ts';
+import { ErrorCode, Http2Fault, MAX_WINDOW } from '../http2/frames.ts';
 
 /** What both sides start from (RFC 9113 section 6.9.2). */
 export const INITIAL_WINDOW = 65_535;
 /** Less than the largest frame: a client may wait for room for a whole one. */
 const LITTLE = 16_384;
-const MAX_WINDOW = 0x7fff_ffff;
 
 /**
  * The connection windows of one client connection, in bytes.
@@ -13,6 +12,8 @@ const MAX_WINDOW = 0x7fff_ffff;
  * sum and are settled here. DATA the gateway swallows was never seen upstream, so the gateway returns its credit.
  * DATA the gateway sends itself uses credit that upstream counts as its own, so as much is withheld from the next
  * grants; until it is made up, upstream may overdraw, and its DATA waits here.
+ *
+ * INVARIANT: no window is ever below 0 or above `MAX_WINDOW`: a sum is checked before it is kept.
  */
 export class ClientWindow {
   /** What may still be sent to the client. */
@@ -31,8 +32,8 @@ export class ClientWindow {
 
   /** DATA arrived. Throws when the client sent more than it was allowed to. */
   received(bytes: number): void {
+    if (bytes > this.#fromClient) throw overflow('connection window exceeded');
     this.#fromClient -= bytes;
-    if (this.#fromClient < 0) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'connection window exceeded');
   }
 
   /** DATA that arrived will never go upstream. */
@@ -40,8 +41,9 @@ export class ClientWindow {
     this.#toReturn += bytes;
   }
 
-  /** Upstream grants the client more. */
+  /** Upstream grants the client more. Throws when that is more than there can be. */
   grantedByUpstream(bytes: number): void {
+    if (this.#fromClient + bytes > MAX_WINDOW) throw overflow('connection window overflow');
     this.#fromClient += bytes;
   }
 
@@ -53,10 +55,10 @@ export class ClientWindow {
     return bytes;
   }
 
-  /** The client grants more. Returns how much of it is upstream's. */
+  /** The client grants more. Returns how much of it is upstream's. Throws when that is more than there can be. */
   grantedByClient(bytes: number): number {
+    if (this.toClient + bytes > MAX_WINDOW) throw overflow('connection window overflow');
     this.toClient += bytes;
-    if (this.toClient > MAX_WINDOW) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'connection window overflow');
     const kept = Math.min(bytes, this.#owed);
     this.#owed -= kept;
     return bytes - kept;
@@ -78,4 +80,8 @@ export class ClientWindow {
     this.#owed = Math.max(0, INITIAL_WINDOW - this.toClient);
     return Math.max(0, this.toClient - INITIAL_WINDOW);
   }
+}
+
+function overflow(reason: string): Http2Fault {
+  return new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, reason);
 }

@@ -1,4 +1,5 @@
 import { crc32, createInflateRaw, type InflateRaw, inflateRawSync } from 'node:zlib';
+import { Guard } from '../lifetime/guard.ts';
 import { unreadableMessage } from '../policy/denial.ts';
 import { overLimit, WireFault } from './wire.ts';
 
@@ -71,6 +72,7 @@ export class GzipMember {
   readonly #limit: number;
   readonly #sink: GzipSink;
   readonly #later: (step: () => void) => void;
+  readonly #guard: Guard;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   readonly #tail = Buffer.alloc(TAIL_BYTES);
   /** Bytes taken, those of them that wait for a turn, bytes inflated and their checksum. */
@@ -91,12 +93,24 @@ export class GzipMember {
     this.#limit = limit;
     this.#sink = sink;
     this.#later = later;
-    this.#engine.on('data', (bytes: Buffer) => this.#then(() => this.#content(bytes)));
-    this.#engine.on('end', () => this.#then(() => this.#end()));
-    this.#engine.on('error', () =>
+    // A fault outside of a step is the reader's as well; `later` counts it.
+    const fail = (error: unknown): void =>
       this.#then(() => {
-        throw badGzip('corrupt deflate stream');
-      }),
+        throw error;
+      });
+    const guard = new Guard({ fail, cut: () => this.close() }, 'body', () => undefined);
+    this.#guard = guard;
+    this.#engine.on(
+      'data',
+      guard.entry((bytes: Buffer) => this.#then(() => this.#content(bytes))),
+    );
+    this.#engine.on(
+      'end',
+      guard.entry(() => this.#then(() => this.#end())),
+    );
+    this.#engine.on(
+      'error',
+      guard.entry(() => fail(badGzip('corrupt deflate stream'))),
     );
     checkLength(length);
   }
@@ -144,11 +158,15 @@ export class GzipMember {
       return;
     }
     this.#writing = true;
-    turns.take(() => {
-      this.#hasTurn = true;
-      if (this.#closed) this.#endTurn();
-      else this.#engine.write(slice, () => this.#written());
-    });
+    // INVARIANT: a turn begins within the end of another member's, whose owner must not see what goes wrong here.
+    const written = this.#guard.entry(() => this.#written());
+    turns.take(
+      this.#guard.entry(() => {
+        this.#hasTurn = true;
+        if (this.#closed) this.#endTurn();
+        else this.#engine.write(slice, () => written());
+      }),
+    );
   }
 
   #written(): void {

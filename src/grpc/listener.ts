@@ -1,8 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { closeListener } from '../close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../connections.ts';
 import { admit } from '../fairness/suspects.ts';
+import { Guard } from '../lifetime/guard.ts';
 import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { Relay } from './relay.ts';
@@ -39,33 +40,54 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const relays = new Set<Relay>();
   const { connections } = options;
   const relay: RelayOptions = { ...options.relay, tls: options.tls !== undefined, connections };
-  const accept = (socket: Socket): void => {
-    const one = new Relay(socket, relay, (closed) => relays.delete(closed));
-    relays.add(one);
-    options.connections?.list(clientOf(one, socket), socket);
+  /** An exception on the way to a relay ends the connection it came with, and nothing else. */
+  const guarded = (socket: Socket | undefined): Guard => {
+    const cut = (): void => void socket?.destroy();
+    return new Guard({ fail: cut, cut }, 'grpc_listener', (error, place) =>
+      options.relay.parts.fault(error, undefined, place),
+    );
   };
-  const tls = options.tls ? openTls(options, options.tls, accept) : undefined;
+  const own = guarded(undefined);
+  const accept = (socket: Socket): void =>
+    guarded(socket).run(() => {
+      const one = new Relay(socket, relay, (closed) => relays.delete(closed));
+      relays.add(one);
+      options.connections?.list(clientOf(one, socket), socket);
+    });
+  const tls = options.tls ? openTls(options, options.tls, own, accept) : undefined;
   const { suspects, turns } = options.relay;
-  const server = createServer({ noDelay: true }, (socket) => {
+  const server = createServer({ noDelay: true });
+  const begin = (socket: Socket): void => {
     options.connections?.accepted(socket);
     admit(socket, suspects, () => {
       if (tls) sniffTls(socket, tls, { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault });
       else accept(socket);
     });
-  });
+  };
+  server.on(
+    'connection',
+    own.entry((socket: Socket) => guarded(socket).run(() => begin(socket))),
+  );
   server.maxConnections = options.maxConnections;
-  server.on('drop', () => options.connections?.refused());
-  tls?.on('tlsClientError', () => options.connections?.failedHandshake());
+  server.on(
+    'drop',
+    own.entry(() => options.connections?.refused()),
+  );
+  tls?.on(
+    'tlsClientError',
+    own.entry(() => options.connections?.failedHandshake()),
+  );
   const address = await openListener(server, options, { backlog: 4096 });
-  const ticker = setInterval(() => {
+  // Each relay has a guard of its own: the others are looked at whatever becomes of one.
+  const ticker = own.every(TICK_MS, () => {
     const now = options.relay.clock();
     for (const one of relays) one.tick(now);
-  }, TICK_MS);
+  });
   ticker.unref();
   return {
     address,
     setSecureContext: (context) => tls?.setSecureContext(context),
-    close: (graceMs) => drain(server, options.shared, relays, graceMs).finally(() => clearInterval(ticker)),
+    close: (graceMs) => drain(server, options.shared, relays, graceMs, own).finally(() => clearInterval(ticker)),
   };
 }
 
@@ -84,25 +106,45 @@ function clientOf({ peer, streams }: Relay, socket: Socket): ClientConnection {
   };
 }
 
-function openTls(options: GrpcListenerOptions, tls: TlsOptions, accept: (socket: Socket) => void): TlsServer {
+function openTls(
+  options: GrpcListenerOptions,
+  tls: TlsOptions,
+  guard: Guard,
+  accept: (socket: Socket) => void,
+): TlsServer {
   const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'], handshakeTimeout: options.tlsHandshakeTimeoutMs });
-  server.on('secureConnection', (socket) => {
-    socket.disableRenegotiation();
-    accept(socket);
-  });
-  server.on('tlsClientError', (_error, socket) => {
-    socket.on('error', () => undefined);
-    socket.destroy();
-  });
+  server.on(
+    'secureConnection',
+    guard.entry((socket: TLSSocket) => {
+      socket.disableRenegotiation();
+      accept(socket);
+    }),
+  );
+  server.on(
+    'tlsClientError',
+    guard.entry((_error: Error, socket: TLSSocket) => {
+      socket.on('error', ignore);
+      socket.destroy();
+    }),
+  );
   return server;
 }
 
-async function drain(server: Server, shared: boolean, relays: ReadonlySet<Relay>, graceMs: number): Promise<void> {
+/** The socket is destroyed already. */
+function ignore(): void {}
+
+async function drain(
+  server: Server,
+  shared: boolean,
+  relays: ReadonlySet<Relay>,
+  graceMs: number,
+  guard: Guard,
+): Promise<void> {
   const closed = closeListener(server, shared);
   for (const relay of [...relays]) relay.drain();
-  const cut = setTimeout(() => {
+  const cut = guard.after(graceMs, () => {
     for (const relay of [...relays]) relay.destroy();
-  }, graceMs);
+  });
   await closed;
   clearTimeout(cut);
 }

@@ -28,6 +28,10 @@ export class Outbox {
   #source: Buffer | undefined;
   #from = 0;
   #to = 0;
+  #handedOver = 0;
+  /** What the peer had taken when that was last more than before, and when (ms) that was. */
+  #taken = 0;
+  #takenAt = -1;
 
   /** Sends what waits on `socket` from now on. */
   attach(socket: Socket): void {
@@ -80,17 +84,32 @@ export class Outbox {
     if (socket.destroyed || !socket.writable) return;
     const only = queue[0];
     if (queue.length === 1 && only) {
+      this.#handedOver += only.length;
       socket.write(only);
       return;
     }
     socket.cork();
-    for (const bytes of queue) socket.write(bytes);
+    for (const bytes of queue) {
+      this.#handedOver += bytes.length;
+      socket.write(bytes);
+    }
     socket.uncork();
   }
 
   /** True while the peer does not take what it is sent: read no more of what would be sent to it. */
   get congested(): boolean {
     return this.#socket !== undefined && this.#socket.writableLength > HIGH_WATER_BYTES;
+  }
+
+  /** Milliseconds for which the peer has taken nothing of what waits. To be asked now and then. @param now ms */
+  stuckMs(now: number): number {
+    const waiting = this.#socket?.writableLength ?? 0;
+    const taken = this.#handedOver - waiting;
+    if (waiting === 0 || taken !== this.#taken || this.#takenAt < 0) {
+      this.#taken = taken;
+      this.#takenAt = now;
+    }
+    return now - this.#takenAt;
   }
 
   #closeRange(): void {

@@ -23,8 +23,6 @@ export interface RelayOptions {
   readonly nestingGuard: 'below_manage' | 'all';
   /** Read the names in every message, also where no decision needs them: the audit says them. */
   readonly noteNames?: boolean;
-  /** Reads the header blocks of upstream's answers, which pass unchanged, so that exchanges tell their status. */
-  readonly readAnswers: boolean;
   /** The gateway's own calls, for answers it gives itself. */
   readonly ask: AskUpstream;
   /** Addresses that flooded lately. */

@@ -1,26 +1,45 @@
 import type { Socket } from 'node:net';
 import type { ClientFault } from '../connections.ts';
-import { begin, finish, type Protocol, resume } from '../exchange.ts';
-import { resetCost } from '../http2/budget.ts';
-import { dataBytesOf, ErrorCode, Flag, type Frame, Http2Fault, type Setting, SettingId } from '../http2/frames.ts';
-import { DEFAULT_TABLE_BYTES, type HeaderField } from '../http2/hpack.ts';
+import { begin, type ExchangeParts, finish, type Protocol, resume } from '../exchange.ts';
+import { type Price, resetPrice } from '../http2/budget.ts';
+import {
+  DEFAULT_MAX_FRAME_SIZE,
+  dataBytesOf,
+  ErrorCode,
+  Flag,
+  type Frame,
+  Http2Fault,
+  MAX_WINDOW,
+  type Setting,
+  SettingId,
+} from '../http2/frames.ts';
+import type { HeaderField } from '../http2/hpack.ts';
 import { writeData, writeWindowUpdate } from '../http2/write-frames.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
+import { Guard } from '../lifetime/guard.ts';
 import { plainAddress } from '../peer-address.ts';
-import type { Conditional, Permit } from '../policy/decide.ts';
+import type { Conditional, Permit, References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { answerFor, type Question } from './answer.ts';
-import { type ClientEvents, ClientLink, type RequestBlock } from './client-link.ts';
+import { ClientHeads } from './client-heads.ts';
+import { type ClientEvents, ClientLink, faultOf } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
 import { GrpcExchange, type GrpcSteps } from './grpc-exchange.ts';
+import { SMALL_BYTES } from './held-frames.ts';
+import { callLimit } from './idle-limits.ts';
 import { LocalAnswers } from './local-answers.ts';
-import { type Judgement, MessageJudge, type Standing } from './message-judge.ts';
+import { Pause } from './paced-reading.ts';
 import type { RelayOptions } from './relay-options.ts';
+import type { RequestBlock } from './request-blocks.ts';
+import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { readRequestHead, trailerFault } from './request-head.ts';
-import { isUnary, resolveGrpc } from './resolve.ts';
+import { resolveGrpc } from './resolve.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
+
+/** How long (ms) a client may take to see that it is to go, before it is told which of its calls were taken. */
+const LEAVE_MS = 1000;
 
 /** The protocol's steps for `exchange.ts`. */
 const GRPC: Protocol<GrpcExchange> = {
@@ -37,84 +56,132 @@ const GRPC: Protocol<GrpcExchange> = {
  * client stream:   waiting -> inspecting -> relayed        frames pass verbatim, only the stream id is rewritten
  *                     \            \-----> local           the gateway answers; DATA is swallowed, its credit returned
  *                      \--> relayed | local
- * connection:      open -> draining (GOAWAY sent, open calls go on) -> closed
+ * connection:      open -> told (GOAWAY of no stream, calls come and go on) -> leaving (GOAWAY, open calls go on) -> closed
  * ```
  *
  * Upstream ids are given out in the order calls are settled, so that a call that waits for its identity holds up no
- * other. Windows pass end to end (`ClientWindow`); request heads are decoded and re-encoded without a dynamic table,
- * answers pass with their header compression untouched, and what the gateway inserts uses the static table only.
+ * other. Windows pass end to end (`ClientWindow`); header blocks are read and written again in both directions.
+ *
+ * INVARIANT: everything Node calls enters through a guard: of the client connection here, of upstream's in `UpstreamHalf`.
+ * An exception answers what is open with INTERNAL and ends the connection; an `Http2Fault` is the peer's, and ends it as such.
  */
 export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   readonly client: ClientLink;
+  readonly heads: ClientHeads;
   readonly window = new ClientWindow();
   readonly streams = new StreamTable();
   readonly peer: string;
+  readonly parts: ExchangeParts;
   readonly memo = new CredentialMemo();
   settingsSoFar: readonly Setting[] = [];
   readonly #options: RelayOptions;
   readonly #answers: LocalAnswers;
-  readonly #judge: MessageJudge;
+  readonly #data: RequestData;
   readonly #toReset: GrpcExchange[] = [];
-  /** Permitted calls that go upstream when the client's burst has been read, unless they were reset in it. */
-  readonly #toOpen = new Set<GrpcExchange>();
-  #inBurst = false;
   readonly #onClosed: (relay: Relay) => void;
   readonly #upstream: UpstreamHalf;
-  #draining = false;
+  readonly #guard: Guard;
+  #leaving: 'no' | 'told' | 'leaving' = 'no';
+  #toldAt = 0;
   #flushing = false;
   #activeAt: number;
 
   constructor(socket: Socket, options: RelayOptions, onClosed: (relay: Relay) => void) {
     this.#options = options;
+    this.parts = options.parts;
     this.#onClosed = onClosed;
     this.peer = plainAddress(socket.remoteAddress ?? 'unknown');
     this.#activeAt = options.clock();
-    this.client = new ClientLink(socket, options.limits, this, options);
-    this.#answers = new LocalAnswers(this.client.outbox, this.window, options.clock);
+    const report = (error: unknown): void => {
+      if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_client');
+    };
+    const owner = { fail: (error: unknown) => this.#fail(error), cut: () => socket.destroy() };
+    this.#guard = new Guard(owner, 'grpc_client', report);
+    this.client = new ClientLink(socket, options.limits, this, this.#guard, options);
+    this.heads = new ClientHeads(this.client.outbox);
+    this.#answers = new LocalAnswers(this.client.outbox, this.heads, this.window, options.clock);
     this.#upstream = new UpstreamHalf(this, options);
-    this.#judge = new MessageJudge({
-      limits: options.messageLimits,
-      guardAll: options.nestingGuard === 'all',
-      noteNames: options.noteNames ?? false,
-      moved: (exchange, fault) => this.#moved(exchange, fault),
-    });
-    socket.on('drain', () => this.#readOn());
+    this.#data = new RequestData(this, this.#upstream, this.#guard, options);
+    socket.on(
+      'drain',
+      this.#guard.entry(() => this.#readOn()),
+    );
   }
 
-  /** Lets open calls finish and takes no new ones; closes when the last is done. */
+  /**
+   * Lets open calls finish and takes no new ones; closes when the last is done. Calls that are on their way are taken:
+   * the first GOAWAY names no stream, the one that names the last follows when the client has seen the first, or in a
+   * second or two (RFC 9113 section 6.8).
+   */
   drain(): void {
-    if (this.#draining) return;
-    this.#draining = true;
-    this.client.goaway();
+    this.#guard.run(() => {
+      if (this.#leaving !== 'no' || this.client.closing) return;
+      this.#leaving = 'told';
+      this.#toldAt = this.#options.clock();
+      this.client.goaway(MAX_WINDOW);
+      this.client.ping();
+      this.flush();
+    });
+  }
+
+  #leave(): void {
+    if (this.#leaving !== 'told' || this.client.closing) return;
+    this.#leaving = 'leaving';
+    this.client.goaway(this.client.lastStreamId);
     this.flush();
     this.#closeIfDone();
   }
 
   /** Ends everything now; open calls are told so. */
   destroy(): void {
-    this.#draining = true;
-    for (const exchange of this.streams.all()) this.reject(exchange, SHUTTING_DOWN);
-    this.client.close();
-    this.client.socket.destroySoon();
+    this.#guard.run(() => {
+      this.#leaving = 'told';
+      for (const exchange of this.streams.all()) this.reject(exchange, SHUTTING_DOWN);
+      this.#leave();
+      this.client.close();
+      this.client.socket.destroySoon();
+    });
   }
 
   /** Called about once a second: ends what has been idle for too long. */
   tick(now: number): void {
-    const { streamIdleMs, bodyIdleMs, connectionIdleMs } = this.#options.limits;
-    this.client.tick(now);
-    for (const exchange of this.streams.all()) {
-      const unsettled = exchange.state === 'waiting' || exchange.state === 'inspecting';
-      if (now - exchange.activeAt > (unsettled ? bodyIdleMs : streamIdleMs)) this.reject(exchange, UPSTREAM_TIMEOUT);
-    }
-    if (this.streams.size === 0 && now - this.#activeAt > connectionIdleMs) this.drain();
-    this.flush();
+    this.#guard.run(() => {
+      const { connectionIdleMs } = this.#options.limits;
+      this.client.tick(now);
+      this.#endIfStuck(now);
+      for (const exchange of this.streams.all()) {
+        if (now - exchange.activeAt > callLimit(exchange, this.#options.limits))
+          this.reject(exchange, UPSTREAM_TIMEOUT);
+      }
+      if (this.#leaving === 'told' && now - this.#toldAt >= LEAVE_MS) this.#leave();
+      if (this.streams.size === 0 && now - this.#activeAt > connectionIdleMs) this.drain();
+      this.flush();
+    });
   }
 
-  // --- the client's frames -------------------------------------------------------------------------------------------
+  /** A client that takes nothing of what it is sent, whoever says it, is not waited for without end. */
+  #endIfStuck(now: number): void {
+    const { streamIdleMs, bodyIdleMs, maxStreams } = this.#options.limits;
+    const isKnown = this.client.maxStreams > maxStreams;
+    if (this.client.outbox.stuckMs(now) <= (isKnown ? Math.max(streamIdleMs, bodyIdleMs) : bodyIdleMs)) return;
+    this.clientRefused('timeout');
+    this.client.socket.destroy();
+  }
+
+  /** What went wrong is the client's fault, or one of ours. */
+  #fail(error: unknown): void {
+    if (error instanceof Http2Fault) this.client.fail(error.code, error.reason, faultOf(error));
+    else this.failOpen();
+  }
+
+  failOpen(): void {
+    for (const exchange of this.streams.all()) this.reject(exchange, INTERNAL_FAULT);
+    this.client.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
+  }
 
   clientHeaders(streamId: number, block: RequestBlock, fresh: boolean, endStream: boolean): void {
     const { fields } = block;
-    this.#inBurst = true;
+    this.#data.inBurst = true;
     const open = this.streams.get(streamId);
     if (open) {
       this.#clientTrailers(open, fields, endStream);
@@ -122,15 +189,17 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     }
     if (!fresh) {
       // Trailers may have crossed a reset of ours; without END_STREAM it is a stream used twice.
+      this.client.pay(this.streams.wasEnded(streamId) ? 'trailers_late' : 'trailers_closed');
+      this.streams.forgetEnded(streamId);
       if (endStream && trailerFault(fields) === undefined) return;
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers on a closed stream');
     }
-    if (this.#draining) {
+    if (this.#leaving === 'leaving') {
       // Above the GOAWAY's last stream id: the client takes it elsewhere.
       this.streams.markEnded(streamId);
       return;
     }
-    if (this.streams.size >= this.#options.limits.maxStreams) {
+    if (this.streams.size >= this.client.maxStreams) {
       throw new Http2Fault(ErrorCode.REFUSED_STREAM, streamId, 'too many streams');
     }
     if (block.oversized) {
@@ -147,7 +216,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     exchange.clientEnded = endStream;
     if (endStream && head.contentLength > 0) throw lengthFault(streamId);
     this.streams.add(exchange);
-    begin(this.#options.parts, GRPC, exchange);
+    begin(this.parts, GRPC, exchange);
   }
 
   /** Request trailers give nothing and are never merged: only their end is passed on. */
@@ -155,107 +224,42 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     if (exchange.clientEnded) throw new Http2Fault(ErrorCode.STREAM_CLOSED, exchange.id, 'headers after the end');
     const fault = endStream ? trailerFault(fields) : 'trailers without end';
     if (fault) throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, exchange.id, fault);
-    this.#take(exchange, frameOf(writeData(exchange.id, Buffer.alloc(0), true)), 0);
+    this.#data.take(exchange, frameOf(writeData(exchange.id, Buffer.alloc(0), true)), 0);
   }
 
   clientData(frame: Frame): void {
-    this.#inBurst = true;
+    this.#data.inBurst = true;
     const bytes = dataBytesOf(frame); // padding is checked whatever becomes of the stream
     this.window.received(frame.length);
     const exchange = this.streams.get(frame.streamId);
     if (exchange && !exchange.clientEnded) {
-      this.#take(exchange, frame, bytes);
+      if (frame.length < SMALL_BYTES && !frame.has(Flag.END_STREAM)) this.client.pay(littleKind(exchange, frame));
+      else if (frame.has(Flag.PADDED) && frame.length < SMALL_BYTES) this.client.pay('data_small');
+      this.#data.take(exchange, frame, bytes);
       return;
     }
     this.window.swallowed(frame.length);
     if (exchange) throw new Http2Fault(ErrorCode.STREAM_CLOSED, frame.streamId, 'data after the end');
-    // INVARIANT: what crosses a reset of ours is ignored (RFC 9113 section 5.1); its credit is returned all the same.
-    if (!this.streams.wasEnded(frame.streamId)) this.client.refuseData(frame.streamId);
+    this.#lateData(frame);
   }
 
-  /** DATA of an open stream, wherever the call stands. */
-  #take(exchange: GrpcExchange, frame: Frame, bytes: number): void {
-    exchange.received += bytes;
-    exchange.flowBytes += frame.length;
-    exchange.activeAt = this.#options.clock();
-    const { contentLength } = exchange.head;
-    exchange.clientEnded = frame.has(Flag.END_STREAM);
-    if (
-      contentLength >= 0 &&
-      (exchange.received > contentLength || (exchange.clientEnded && exchange.received < contentLength))
-    ) {
-      throw lengthFault(exchange.id);
-    }
-    switch (exchange.state) {
-      case 'relayed':
-        this.#takeRelayed(exchange, frame);
-        break;
-      case 'local':
-        this.window.swallowed(frame.length);
-        this.settleEnd(exchange);
-        break;
-      case 'inspecting':
-        this.#takeInspected(exchange, frame);
-        break;
-      default:
-        exchange.held.add(frame);
-        // Not judged yet and more than a window's worth: no client that keeps its window gets here.
-        if (exchange.held.bytes > this.#upstream.offeredWindow)
-          throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
+  /** INVARIANT: what crosses a reset of ours is ignored (RFC 9113 section 5.1); its credit is returned all the same. */
+  #lateData(frame: Frame): void {
+    const { streamId } = frame;
+    if (!this.streams.wasEnded(streamId)) {
+      this.client.pay('data_closed');
+      this.client.resetStream(streamId, ErrorCode.STREAM_CLOSED);
+    } else if (frame.has(Flag.END_STREAM)) {
+      this.client.pay('data_end');
+      this.streams.forgetEnded(streamId);
+    } else {
+      this.client.pay(frame.length < SMALL_BYTES ? 'data_late_small' : 'data_late');
     }
   }
 
-  #takeInspected(exchange: GrpcExchange, frame: Frame): void {
-    const found = this.#judge.whole(exchange, frame);
-    if (!found) {
-      exchange.held.add(frame);
-      this.#judged(exchange, this.#judge.next(exchange, frame));
-      return;
-    }
-    exchange.held.lend(frame);
-    this.#judged(exchange, found);
-    if (!this.#toOpen.has(exchange)) exchange.held.keep();
-  }
-
-  #takeRelayed(exchange: GrpcExchange, frame: Frame): void {
-    const standing = this.#judge.measure(exchange, frame);
-    if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.isEmpty) {
-      this.#upstream.pass(exchange, frame);
-      this.settleEnd(exchange);
-      return;
-    }
-    exchange.held.lend(frame);
-    this.#goOn(exchange, standing);
-    if (!this.#toOpen.has(exchange)) exchange.held.keep();
-  }
-
-  /** What is held of a permitted call goes upstream, or is refused, or stays. */
-  #goOn(exchange: GrpcExchange, standing: Standing): void {
-    if (standing === 'hold') return;
-    if (standing !== 'pass') this.reject(exchange, standing);
-    else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
-    else if (this.#inBurst) this.#toOpen.add(exchange);
-    else this.#upstream.open(exchange);
-    this.settleEnd(exchange);
-  }
-
-  /** What had to be inflated has been read. Nobody is left to catch a fault. */
-  #moved(exchange: GrpcExchange, fault: unknown): void {
-    if (!this.streams.has(exchange)) return;
-    try {
-      if (fault !== undefined) throw fault;
-      if (exchange.state === 'inspecting') this.#judged(exchange, this.#judge.judge(exchange));
-      else if (exchange.state === 'relayed') this.#goOn(exchange, this.#judge.standing(exchange));
-    } catch (error) {
-      this.#options.parts.fault(error, exchange);
-      this.reject(exchange, INTERNAL_FAULT);
-    }
-    this.clientBurst();
-  }
-
-  resetCost(streamId: number): number {
+  resetPrice(streamId: number): Price {
     const { clock, suspects } = this.#options;
-    return resetCost(this.streams.get(streamId), suspects.has(this.peer), clock());
+    return resetPrice(this.streams.get(streamId), suspects.has(this.peer), clock());
   }
 
   clientRefused(fault: ClientFault): void {
@@ -264,11 +268,11 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
 
   clientFlooded(): void {
     this.#options.suspects.report(this.peer);
-    this.#endAll();
   }
 
   clientReset(streamId: number, code: number): void {
     const exchange = this.streams.get(streamId);
+    this.streams.forgetEnded(streamId);
     if (!exchange) return;
     this.#upstream.cancel(exchange, code);
     this.end(exchange);
@@ -276,36 +280,32 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
 
   clientGrant(streamId: number, increment: number, frame: Frame): void {
     if (streamId === 0) {
+      // What waits for it goes on at the end of the burst, however many grants there are in it.
       this.#upstream.grant(this.window.grantedByClient(increment));
-      this.#pumpAll();
-      if (this.#upstream.link?.stalled) this.#upstream.resume();
       return;
     }
     const exchange = this.streams.get(streamId);
     if (!exchange) return;
-    if (exchange.upstreamId !== 0) {
-      this.#upstream.pass(exchange, frame);
-      return;
-    }
-    this.#answers.grant(exchange, increment);
-    this.#pump(exchange);
+    if (exchange.upstreamId !== 0) this.#upstream.pass(exchange, frame);
+    else this.#answers.grant(exchange, increment);
   }
 
   clientSettings(settings: readonly Setting[]): void {
     for (const [id, value] of settings) {
       if (id === SettingId.INITIAL_WINDOW_SIZE) this.#answers.setInitialWindow(value, this.streams.all());
-      if (id === SettingId.HEADER_TABLE_SIZE && value < DEFAULT_TABLE_BYTES) this.#answers.oweTableUpdate(value);
     }
     const changed = new Set(settings.map(([id]) => id));
     this.settingsSoFar = [...this.settingsSoFar.filter(([id]) => !changed.has(id)), ...settings];
     if (this.#upstream.link) this.#upstream.link.sendSettings(settings);
     else this.client.acknowledge();
-    // Behind the acknowledgement: a client that waits for it may drop what comes before.
-    if (changed.has(SettingId.INITIAL_WINDOW_SIZE)) this.#pumpAll();
   }
 
   clientAcknowledged(): void {
     this.#upstream.link?.acknowledge();
+  }
+
+  clientPonged(): void {
+    this.#leave();
   }
 
   clientFault(fault: Http2Fault): void {
@@ -316,32 +316,28 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.end(exchange);
   }
 
-  ownFault(error: unknown): void {
-    this.#options.parts.fault(error);
-  }
-
   clientBurst(): void {
-    this.#inBurst = false;
-    for (const exchange of this.#toOpen) {
-      if (this.streams.has(exchange) && exchange.state === 'relayed')
-        this.#goOn(exchange, this.#judge.standing(exchange));
-      exchange.held.keep();
-    }
-    this.#toOpen.clear();
-    if (this.window.exhausted) this.#release();
-    this.flush();
-    if (this.#upstream.link?.outbox.congested) this.client.socket.pause();
+    this.#data.inBurst = false;
+    this.burstEnded();
   }
 
-  /**
-   * Calls that wait for the rest of their message hold the window that all of the client's calls share. Without more of it
-   * none would ever be whole, so what they hold goes upstream, which grants more.
-   */
-  #release(): void {
-    for (const exchange of this.streams.all()) {
-      if (exchange.state !== 'inspecting' || exchange.held.bytes === 0) continue;
-      this.#judged(exchange, this.#judge.judge(exchange, true));
-    }
+  burstEnded(): void {
+    this.#data.endBurst();
+    for (const exchange of this.#answers.waiting) this.#pump(exchange);
+    if (this.#upstream.link?.stalled) this.#upstream.resume();
+    this.flush();
+    this.#pauseIfCongested();
+  }
+
+  /** INVARIANT: who does not take what it is sent, whoever says it, is not read. */
+  #pauseIfCongested(): void {
+    if (this.client.closing) return;
+    if (this.client.outbox.congested) this.client.reading.pause(Pause.OWN);
+    if (this.#upstream.link?.outbox.congested) this.client.reading.pause(Pause.UPSTREAM);
+  }
+
+  clientFailed(): void {
+    this.#endAll();
   }
 
   clientGone(): void {
@@ -350,55 +346,51 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   #endAll(): void {
-    for (const exchange of this.streams.all()) this.end(exchange);
     this.#upstream.close();
+    this.#data.clear();
+    this.#toReset.length = 0;
+    for (const exchange of this.streams.all()) this.end(exchange);
   }
-
-  #pumpAll(): void {
-    for (const exchange of this.streams.all()) this.#pump(exchange);
-  }
-
-  // --- the steps -----------------------------------------------------------------------------------------------------
 
   inspect(exchange: GrpcExchange, conditional: Conditional): void {
-    exchange.state = 'inspecting';
-    this.#judged(exchange, this.#judge.begin(exchange, conditional));
+    this.client.known();
+    if (!this.streams.has(exchange) || exchange.answered) return;
+    this.#data.inspect(exchange, conditional);
   }
 
-  /**
-   * What is held of a message too large to hold goes on, all of it before the message's end: upstream runs nothing before
-   * it has the whole message, and its end is sent only after the verdict.
-   */
-  #judged(exchange: GrpcExchange, judgement: Judgement): void {
-    if (judgement === 'hold') return;
-    if (judgement === 'stream') {
-      if (exchange.upstreamId === 0) this.#upstream.open(exchange);
-      else this.#upstream.passHeld(exchange);
-    } else if (exchange.conditional) {
-      resume(this.#options.parts, GRPC, exchange, exchange.conditional, judgement);
-    }
+  resume(exchange: GrpcExchange, conditional: Conditional, found: References | Denial): void {
+    resume(this.parts, GRPC, exchange, conditional, found);
   }
 
   forward(exchange: GrpcExchange, permit: Permit): void {
+    // The client left while its credential was looked at, or was told that this took too long.
+    if (!this.streams.has(exchange) || exchange.answered) return;
+    if (exchange.principal) this.client.known();
     const question = answerFor(exchange, permit);
     if (question) {
       this.#answer(exchange, question, permit);
       return;
     }
-    exchange.state = 'relayed';
-    const guarded = this.#judge.isGuarded(exchange);
-    const standing = guarded ? this.#judge.guard(exchange) : 'pass';
-    if (!guarded) this.#judge.follow(exchange);
-    // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
-    const waits =
-      (exchange.guard !== undefined || exchange.unmeasured) && exchange.held.isEmpty && !exchange.clientEnded;
-    if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);
+    this.#data.permit(exchange, permit);
     this.flush();
   }
 
   reject(exchange: GrpcExchange, denial: Denial): void {
+    try {
+      this.#reject(exchange, denial);
+    } catch (error) {
+      // It is called where an exchange has failed: there is no other to catch it.
+      this.#guard.failed(error);
+    }
+  }
+
+  #reject(exchange: GrpcExchange, denial: Denial): void {
     exchange.stopReading();
     if (!this.streams.has(exchange)) return; // the client left while its credential was looked at
+    if (exchange.answered) {
+      this.#cutShort(exchange);
+      return;
+    }
     this.#upstream.cancel(exchange, ErrorCode.CANCEL);
     this.#swallowHeld(exchange);
     exchange.state = 'local';
@@ -408,12 +400,21 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     this.flush();
   }
 
+  /** It has its answer and does not end its side. */
+  #cutShort(exchange: GrpcExchange): void {
+    this.#upstream.cancel(exchange, ErrorCode.CANCEL);
+    this.resetClient(exchange.id, ErrorCode.NO_ERROR);
+    this.end(exchange);
+    this.flush();
+  }
+
   #answer(exchange: GrpcExchange, question: Question, permit: Permit): void {
     this.#swallowHeld(exchange);
     exchange.state = 'local';
-    question(this.#options.ask, permit).then(
+    this.#guard.settled(
+      question(this.#options.ask, permit),
       (answer) => {
-        if (!this.streams.has(exchange)) return;
+        if (!this.streams.has(exchange) || exchange.answered) return;
         if (answer.kind === 'denial') {
           this.reject(exchange, answer);
           return;
@@ -421,9 +422,10 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
         this.#answers.deliver(exchange, answer.message);
         this.#pump(exchange);
         this.flush();
+        this.#pauseIfCongested();
       },
       (error: unknown) => {
-        this.#options.parts.fault(error, exchange);
+        this.parts.fault(error, exchange);
         this.reject(exchange, UPSTREAM_BROKEN);
       },
     );
@@ -432,13 +434,16 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   /** Sends as much of an answer of our own as the client's windows take. */
   #pump(exchange: GrpcExchange): void {
     if (!exchange.outgoing) return;
-    this.#answers.pump(exchange, this.#upstream.link !== undefined);
+    const sent = this.#answers.pump(exchange, this.#upstream.link !== undefined);
+    if (sent > 0) {
+      exchange.activeAt = this.#options.clock();
+      this.client.moved(sent, Math.ceil(sent / DEFAULT_MAX_FRAME_SIZE));
+    }
     this.settleEnd(exchange);
   }
 
-  // --- one stream's bookkeeping --------------------------------------------------------------------------------------
-
   #readOn(): void {
+    this.client.reading.resume(Pause.OWN);
     if (!this.#upstream.link?.stalled) this.#upstream.resume();
   }
 
@@ -462,14 +467,15 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     const { status } = exchange;
     if (!this.streams.remove(exchange)) return;
     exchange.stopReading();
+    this.#answers.forget(exchange);
     this.#swallowHeld(exchange);
     this.#activeAt = this.#options.clock();
-    finish(this.#options.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
+    finish(this.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
   }
 
   /** Sends what waits; while a burst is handed over that is left to its end: one write for all of it. */
   flush(): void {
-    if (this.#flushing || this.client.reading || this.#upstream.link?.reading) return;
+    if (this.#flushing || this.client.closing || this.client.inBurst || this.#upstream.link?.reading) return;
     this.#flushing = true;
     for (const exchange of this.#toReset) {
       // Answered before the client was done (RFC 9113 section 8.1).
@@ -481,16 +487,13 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     const credit = this.window.takeReturn();
     if (credit > 0) this.client.outbox.bytes(writeWindowUpdate(0, credit));
     this.client.outbox.flush();
+    this.#upstream.sendGrants();
     this.#upstream.link?.outbox.flush();
     this.#flushing = false;
     this.#closeIfDone();
   }
 
   #closeIfDone(): void {
-    if (this.#draining && this.streams.size === 0) this.client.close();
+    if (this.#leaving === 'leaving' && this.streams.size === 0) this.client.close();
   }
-}
-
-function lengthFault(streamId: number): Http2Fault {
-  return new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, 'content-length does not match the data');
 }

@@ -1,16 +1,12 @@
 import type { GrpcExchange } from './grpc-exchange.ts';
 
-/** Calls that were cancelled and may still be answered by upstream; older ones end the connection instead. */
-const CANCELLED_KEPT = 1024;
-/** Streams reset towards the client of which late frames are ignored. */
-const ENDED_KEPT = 256;
+/** Streams reset towards the client of which late frames are ignored: as many as a client can have open, twice. */
+const ENDED_KEPT = 2048;
 
 /** The calls of one client connection, by the client's stream id and by upstream's, and what is left of ended ones. */
 export class StreamTable {
   readonly #byClient = new Map<number, GrpcExchange>();
   readonly #byUpstream = new Map<number, GrpcExchange>();
-  /** Upstream id to client id: upstream's header blocks must still reach the client's header table. */
-  readonly #cancelled = new Map<number, number>();
   readonly #ended = new Set<number>();
 
   /** Calls that were ever added. */
@@ -55,28 +51,16 @@ export class StreamTable {
     this.#byUpstream.set(upstreamId, exchange);
   }
 
-  /** Upstream is told to forget the call; what it still says of it concerns the client's header table only. */
+  /** Upstream is told to forget the call; what it still says of it concerns nobody. */
   cancel(exchange: GrpcExchange): void {
     this.#byUpstream.delete(exchange.upstreamId);
-    this.#cancelled.set(exchange.upstreamId, exchange.id);
-    keepNewest(this.#cancelled, CANCELLED_KEPT);
     exchange.upstreamId = 0;
-  }
-
-  /** The client id a cancelled call had. */
-  cancelledId(upstreamId: number): number | undefined {
-    return this.#cancelled.get(upstreamId);
-  }
-
-  forgetCancelled(upstreamId: number): void {
-    this.#cancelled.delete(upstreamId);
   }
 
   /** The upstream connection is gone. */
   unlinkAll(): void {
     for (const exchange of this.#byUpstream.values()) exchange.upstreamId = 0;
     this.#byUpstream.clear();
-    this.#cancelled.clear();
   }
 
   /** `false` = it was not there any more. */
@@ -85,24 +69,22 @@ export class StreamTable {
     return this.#byClient.delete(exchange.id);
   }
 
-  /** Late frames of this stream are to be ignored. */
+  /** Late frames of this stream are to be ignored, up to the one that ends it. */
   markEnded(clientId: number): void {
-    keepNewest(this.#ended.add(clientId), ENDED_KEPT);
+    this.#ended.add(clientId);
+    if (this.#ended.size <= ENDED_KEPT) return;
+    for (const oldest of this.#ended) {
+      this.#ended.delete(oldest);
+      return;
+    }
+  }
+
+  /** The client has ended it, too. */
+  forgetEnded(clientId: number): void {
+    this.#ended.delete(clientId);
   }
 
   wasEnded(clientId: number): boolean {
     return this.#ended.has(clientId);
-  }
-}
-
-/** Drops the oldest entry of a set or map that has grown past `most`. */
-function keepNewest<K>(
-  entries: { readonly size: number; keys(): Iterable<K>; delete(key: K): boolean },
-  most: number,
-): void {
-  if (entries.size <= most) return;
-  for (const oldest of entries.keys()) {
-    entries.delete(oldest);
-    return;
   }
 }

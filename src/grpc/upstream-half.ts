@@ -4,17 +4,22 @@ import {
   Flag,
   FRAME_HEADER_BYTES,
   type Frame,
+  Http2Fault,
+  MAX_WINDOW,
   type Setting,
   SettingId,
 } from '../http2/frames.ts';
 import { encodeHeaders } from '../http2/hpack.ts';
 import { frameHeaders, writeRstStream, writeWindowUpdate } from '../http2/write-frames.ts';
+import { Guard } from '../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import { addedHeaders } from '../request-id.ts';
-import { AnswerBlocks } from './answer-blocks.ts';
+import type { AnswerBlock } from './answer-blocks.ts';
+import type { ClientHeads } from './client-heads.ts';
 import type { ClientLink } from './client-link.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
+import { Pause } from './paced-reading.ts';
 import type { RelayOptions } from './relay-options.ts';
 import { upstreamFields } from './request-head.ts';
 import type { StreamTable } from './stream-table.ts';
@@ -26,6 +31,7 @@ const HOLD_BYTES = 49_152;
 /** What the upstream half needs of the connection it belongs to. */
 export interface RelayCore {
   readonly client: ClientLink;
+  readonly heads: ClientHeads;
   readonly window: ClientWindow;
   readonly streams: StreamTable;
   /** The client's settings so far. */
@@ -39,6 +45,8 @@ export interface RelayCore {
   resetClient(streamId: number, code: number): void;
   drain(): void;
   flush(): void;
+  /** An error of ours: all that is open is answered so, and the connection ends. */
+  failOpen(): void;
 }
 
 /**
@@ -55,10 +63,26 @@ export class UpstreamHalf implements LinkEvents {
   #streamWindow = INITIAL_WINDOW;
   /** Upstream has ended the connection, or is about to. */
   #ending = false;
+  /** The client has ended, or is about to. */
+  #over = false;
+  /** Credit for the connection that upstream will be told of with the next burst. */
+  #toGrant = 0;
+  readonly #guard: Guard;
 
   constructor(core: RelayCore, options: RelayOptions) {
     this.#core = core;
     this.#options = options;
+    const report = (error: unknown): void => {
+      if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_upstream');
+    };
+    const owner = { fail: (error: unknown) => this.#fail(error), cut: () => core.client.socket.destroy() };
+    this.#guard = new Guard(owner, 'grpc_upstream', report);
+  }
+
+  /** What upstream did wrong is upstream's end; the rest is ours. */
+  #fail(error: unknown): void {
+    if (error instanceof Http2Fault) this.#link?.break();
+    else this.#core.failOpen();
   }
 
   /** The connection, once a call has been permitted. */
@@ -80,7 +104,7 @@ export class UpstreamHalf implements LinkEvents {
 
   /** Puts a call on the upstream connection with all that is held of it, or ends it when upstream takes no more. */
   open(exchange: GrpcExchange): void {
-    if (this.#ending) {
+    if (this.#ending || this.#over) {
       // Upstream has seen nothing of it: safe for the client to send again.
       this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
       this.#core.end(exchange);
@@ -132,9 +156,19 @@ export class UpstreamHalf implements LinkEvents {
     this.#core.streams.cancel(exchange);
   }
 
-  /** Credit for the connection that is upstream's. */
+  /** Credit for the connection that is upstream's. It is told of at the end of the burst, in one frame. */
   grant(bytes: number): void {
-    if (bytes > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, bytes));
+    if (this.#link) this.#toGrant += bytes;
+  }
+
+  /** Tells upstream of what has been granted. */
+  sendGrants(): void {
+    const bytes = this.#toGrant;
+    if (bytes === 0) return;
+    this.#toGrant = 0;
+    // INVARIANT: upstream's window is the client's and what is owed of it (`ClientWindow`), together within the limit.
+    if (bytes > MAX_WINDOW) throw new RangeError('more was granted than a window holds');
+    this.#link?.outbox.bytes(writeWindowUpdate(0, bytes));
   }
 
   /** The client has made room: goes on with what waited for it. */
@@ -143,31 +177,17 @@ export class UpstreamHalf implements LinkEvents {
   }
 
   close(): void {
+    this.#over = true;
     this.#link?.close();
     this.#link = undefined;
   }
 
-  upstreamHeaders(
-    frame: Frame,
-    continuations: readonly Buffer[],
-    endStream: boolean,
-    status: number | undefined,
-  ): void {
-    const { client, streams } = this.#core;
-    const exchange = streams.fromUpstream(frame.streamId);
-    const clientId = exchange?.id ?? streams.cancelledId(frame.streamId);
-    if (clientId === undefined) {
-      // Its block cannot be withheld without the client's header table falling out of step.
-      client.fail(ErrorCode.INTERNAL_ERROR, 'upstream answered a call that had ended');
-      return;
-    }
-    rewrite(frame, clientId);
-    client.outbox.frame(frame);
-    for (const raw of continuations) {
-      raw.writeUInt32BE(clientId, 5);
-      client.outbox.bytes(raw);
-    }
+  upstreamHeaders(streamId: number, { framed, status }: AnswerBlock, endStream: boolean): void {
+    const exchange = this.#core.streams.fromUpstream(streamId);
+    // Of a call that was cancelled.
     if (!exchange) return;
+    if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers after the end');
+    this.#core.heads.framed(exchange.id, framed, endStream);
     exchange.headersSent = true;
     if (endStream) exchange.status = status;
     if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
@@ -185,8 +205,12 @@ export class UpstreamHalf implements LinkEvents {
       if (frame.length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, frame.length));
       return;
     }
+    if (exchange.answered || !exchange.headersSent) {
+      throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'data outside of an answer');
+    }
     rewrite(frame, exchange.id);
     client.outbox.frame(frame);
+    client.moved(frame.length);
     window.relayed(frame.length);
     exchange.sent += frame.length;
     this.#moved(exchange, frame.has(Flag.END_STREAM));
@@ -195,7 +219,6 @@ export class UpstreamHalf implements LinkEvents {
   upstreamReset(streamId: number, code: number): void {
     const { streams } = this.#core;
     const exchange = streams.fromUpstream(streamId);
-    streams.forgetCancelled(streamId);
     if (!exchange) return;
     this.#core.resetClient(exchange.id, code);
     this.#core.end(exchange);
@@ -239,18 +262,17 @@ export class UpstreamHalf implements LinkEvents {
     }
   }
 
-  ownFault(error: unknown): void {
-    this.#options.parts.fault(error);
-  }
-
   upstreamBurst(): void {
     this.#core.flush();
     if (this.#core.client.outbox.congested) this.#link?.pause();
   }
 
-  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean): void {
-    const { streams, window } = this.#core;
+  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean, owed: number): void {
+    const { client, streams, window } = this.#core;
     this.#link = undefined;
+    this.#toGrant = 0;
+    client.reading.resume(Pause.UPSTREAM);
+    for (let left = owed; left > 0; left -= 1) client.acknowledge();
     const open = streams.allUpstream();
     streams.unlinkAll();
     const denial = reason === 'broken' ? UPSTREAM_BROKEN : UPSTREAM_UNREACHABLE;
@@ -276,15 +298,10 @@ export class UpstreamHalf implements LinkEvents {
     if (this.#link) return this.#link;
     const { address, socket } = this.#options.upstream;
     const { client, settingsSoFar, window } = this.#core;
-    const { headerBytes, headerCount } = this.#options.limits;
-    const limits = { maxHeaderBytes: headerBytes, maxHeaders: headerCount };
-    const answers = this.#options.readAnswers ? new AnswerBlocks(limits) : undefined;
-    const link = new UpstreamLink(address, socket, settingsSoFar, this, answers);
+    const link = new UpstreamLink(address, socket, settingsSoFar, this, this.#guard);
     this.#link = link;
     this.grant(window.adopt());
-    link.onDrain(() => {
-      if (!client.closing) client.socket.resume();
-    });
+    link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
     return link;
   }
 }

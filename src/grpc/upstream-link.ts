@@ -4,6 +4,7 @@ import {
   CLIENT_PREFACE,
   checkFrame,
   DEFAULT_MAX_FRAME_SIZE,
+  dataBytesOf,
   ErrorCode,
   Flag,
   FRAME_HEADER_BYTES,
@@ -18,12 +19,17 @@ import {
   windowIncrementOf,
 } from '../http2/frames.ts';
 import { writePing, writeSettings, writeSettingsAck } from '../http2/write-frames.ts';
+import type { Guard } from '../lifetime/guard.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../upstream/sockets.ts';
-import type { AnswerBlocks } from './answer-blocks.ts';
+import { type AnswerBlock, AnswerBlocks } from './answer-blocks.ts';
 import { Outbox } from './outbox.ts';
 
 /** Header bytes of one answer head that are gathered before the upstream counts as broken. */
 const MAX_BLOCK_BYTES = 262_144;
+/** How long (ms) what is still to be sent may take when the connection ends. */
+const CLOSE_LINGER_MS = 1000;
+/** Settings of the client's that upstream may leave unacknowledged. */
+const MOST_UNACKNOWLEDGED = 1000;
 
 /** What the upstream connection tells its client connection. Stream ids are the upstream's. */
 export interface LinkEvents {
@@ -31,11 +37,8 @@ export interface LinkEvents {
   upstreamSettings(settings: readonly Setting[]): void;
   /** Upstream acknowledged settings the client had sent. */
   upstreamAcknowledged(): void;
-  /**
-   * A whole header block: one HEADERS frame, and its CONTINUATIONs as received. The frame is valid during the call.
-   * `status`: the gRPC status in it, where answers are read.
-   */
-  upstreamHeaders(frame: Frame, continuations: readonly Buffer[], endStream: boolean, status: number | undefined): void;
+  /** A whole header block of a stream. */
+  upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): void;
   /** May this much DATA go to the client now? Otherwise it waits, and with it everything behind it. */
   hasRoom(bytes: number): boolean;
   upstreamData(frame: Frame): void;
@@ -44,12 +47,13 @@ export interface LinkEvents {
   upstreamGrant(streamId: number, increment: number, frame: Frame): void;
   /** No stream above `lastStreamId` was or will be served. */
   upstreamGoaway(lastStreamId: number): void;
-  /** An error of ours while a frame was handled; the connection ends with it. */
-  ownFault(error: unknown): void;
   /** A burst of frames has been handed over: send what is to be sent. */
   upstreamBurst(): void;
-  /** The connection is gone. Called once, never after `close`. `connected`: it had been established. */
-  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean): void;
+  /**
+   * The connection is gone. Called once, never after `close`. `connected`: it had been established; `owed`: so many settings
+   * of the client's it has not acknowledged.
+   */
+  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean, owed: number): void;
 }
 
 /**
@@ -67,8 +71,9 @@ export class UpstreamLink {
   #sawSettings = false;
   #nextId = 1;
   /** Settings upstream has not acknowledged: our own first ones, then the client's. */
-  readonly #unacknowledged: { readonly from: 'own' | 'client'; readonly settings: readonly Setting[] }[] = [];
-  readonly #answers: AnswerBlocks | undefined;
+  readonly #unacknowledged: ('own' | 'client')[] = [];
+  readonly #answers = new AnswerBlocks();
+  readonly #guard: Guard;
   #backlog: Buffer[] = [];
   #block: Buffer[] = [];
   #blockBytes = 0;
@@ -76,21 +81,21 @@ export class UpstreamLink {
   #blockEnds = false;
   #reading = false;
 
-  /** @param answers reads the header blocks of answers; without it they pass unread */
+  /** @param guard of the connection: everything the socket calls goes through it, and its `fail` ends it by `break` */
   constructor(
     address: SocketAddress,
     options: SocketOptions,
     clientSettings: readonly Setting[],
     events: LinkEvents,
-    answers?: AnswerBlocks,
+    guard: Guard,
   ) {
     this.#events = events;
-    this.#answers = answers;
+    this.#guard = guard;
     this.outbox.bytes(CLIENT_PREFACE);
     this.#tell('own', [[SettingId.ENABLE_PUSH, 0], ...settingsForUpstream(clientSettings)]);
     this.#socket = openSocket(address, options, {
-      opened: (socket) => this.#opened(socket),
-      failed: (reason) => this.#lose(reason),
+      opened: guard.entry((socket: Socket) => this.#opened(socket)),
+      failed: guard.entry((reason: 'unreachable' | 'timeout') => this.#lose(reason)),
     });
   }
 
@@ -122,10 +127,12 @@ export class UpstreamLink {
       try {
         this.#handle(frame);
       } catch (error) {
-        this.#broken(error);
+        // It is upstream's, whoever made room.
+        this.#guard.failed(error);
+        return;
       }
     }
-    if (this.#connected && this.#backlog.length === 0) this.#socket.resume();
+    if (this.#connected && !this.#closed && this.#backlog.length === 0) this.#socket.resume();
   }
 
   /** Stops reading while the client does not take what it is sent. */
@@ -135,7 +142,7 @@ export class UpstreamLink {
 
   /** A burst is being handed over; `upstreamBurst` or `upstreamLost` follows, so that nothing need be sent before. */
   get reading(): boolean {
-    return this.#reading;
+    return this.#reading && !this.#closed;
   }
 
   /** True while frames wait for room at the client. */
@@ -146,20 +153,34 @@ export class UpstreamLink {
   /** Ends the connection; upstream cancels what is open on it. */
   close(): void {
     this.#closed = true;
+    this.#backlog = [];
     this.outbox.flush();
-    if (this.#connected) this.#socket.destroySoon();
-    else this.#socket.destroy();
+    const socket = this.#socket;
+    if (!this.#connected || socket.writableLength === 0) {
+      socket.destroy();
+      return;
+    }
+    socket.destroySoon();
+    this.#guard.after(CLOSE_LINGER_MS, () => socket.destroy()).unref();
   }
 
   /** Runs `listener` each time the socket has been drained. */
   onDrain(listener: () => void): void {
-    this.#socket.on('drain', listener);
+    this.#socket.on('drain', this.#guard.entry(listener));
+  }
+
+  /** Ends the connection for a fault of upstream's. */
+  break(): void {
+    this.#lose('broken');
+    this.#socket.destroy();
   }
 
   #tell(from: 'own' | 'client', settings: readonly Setting[]): void {
-    const bounded = this.#answers?.bound(settings) ?? settings;
-    this.#unacknowledged.push({ from, settings: bounded });
-    this.outbox.bytes(writeSettings(bounded));
+    this.#unacknowledged.push(from);
+    if (this.#unacknowledged.length > MOST_UNACKNOWLEDGED) {
+      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many settings');
+    }
+    this.outbox.bytes(writeSettings(settings));
   }
 
   #opened(socket: Socket): void {
@@ -168,34 +189,30 @@ export class UpstreamLink {
       return;
     }
     this.#connected = true;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('error', () => this.#lose('broken'));
-    socket.on('close', () => this.#lose('broken'));
+    const lost = this.#guard.entry(() => this.#lose('broken'));
+    socket.on(
+      'data',
+      this.#guard.entry((chunk: Buffer) => this.#receive(chunk)),
+    );
+    socket.on('error', lost);
+    socket.on('close', lost);
     this.outbox.attach(socket);
   }
 
   #receive(chunk: Buffer): void {
+    if (this.#closed) return;
     this.#reading = true;
-    try {
-      this.#reader.push(chunk, this.#onFrame);
-    } catch (error) {
-      this.#broken(error);
-    }
+    this.#reader.push(chunk, this.#onFrame);
     this.#reading = false;
     if (!this.#closed) this.#events.upstreamBurst();
-  }
-
-  #broken(error: unknown): void {
-    this.#reading = false;
-    if (!(error instanceof Http2Fault)) this.#events.ownFault(error);
-    this.#lose('broken');
-    this.#socket.destroy();
   }
 
   #lose(reason: 'unreachable' | 'timeout' | 'broken'): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#events.upstreamLost(reason, this.#connected);
+    this.#backlog = [];
+    const owed = this.#unacknowledged.filter((from) => from === 'client').length;
+    this.#events.upstreamLost(reason, this.#connected, owed);
   }
 
   #take(frame: Frame): void {
@@ -215,9 +232,12 @@ export class UpstreamLink {
     if (!this.#sawSettings && frame.type !== FrameType.SETTINGS) throw fault('settings expected first');
     switch (frame.type) {
       case FrameType.DATA:
+        this.#openedStream(frame);
+        dataBytesOf(frame); // padding is checked whatever becomes of the stream
         this.#events.upstreamData(frame);
         break;
       case FrameType.HEADERS:
+        this.#openedStream(frame);
         if (frame.has(Flag.END_HEADERS)) {
           this.#headers(frame, NO_FRAMES, frame.has(Flag.END_STREAM));
           break;
@@ -227,10 +247,12 @@ export class UpstreamLink {
         this.#gather(frame);
         break;
       case FrameType.CONTINUATION:
-        if (frame.streamId !== this.#blockStream) throw fault('continuation without headers');
+        if (this.#blockStream === 0 || frame.streamId !== this.#blockStream)
+          throw fault('continuation without headers');
         this.#gather(frame);
         break;
       case FrameType.RST_STREAM:
+        this.#openedStream(frame);
         this.#events.upstreamReset(frame.streamId, resetCodeOf(frame));
         break;
       case FrameType.SETTINGS:
@@ -243,6 +265,7 @@ export class UpstreamLink {
         this.#events.upstreamGoaway(goawayOf(frame).lastStreamId);
         break;
       case FrameType.WINDOW_UPDATE:
+        if (frame.streamId !== 0) this.#openedStream(frame);
         this.#events.upstreamGrant(frame.streamId, windowIncrementOf(frame), frame);
         break;
       case FrameType.PUSH_PROMISE:
@@ -251,6 +274,11 @@ export class UpstreamLink {
         // PRIORITY and extensions (RFC 9113 section 5.5) concern this connection only.
         break;
     }
+  }
+
+  /** Upstream speaks of calls only that it has been sent. */
+  #openedStream({ streamId }: Frame): void {
+    if (streamId >= this.#nextId || streamId % 2 === 0) throw fault('stream is idle');
   }
 
   #gather(frame: Frame): void {
@@ -266,15 +294,13 @@ export class UpstreamLink {
   }
 
   #headers(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void {
-    this.#events.upstreamHeaders(frame, continuations, endStream, this.#answers?.statusOf(frame, continuations));
+    this.#events.upstreamHeaders(frame.streamId, this.#answers.read(frame, continuations), endStream);
   }
 
   #settings(frame: Frame): void {
     this.#sawSettings = true;
     if (frame.has(Flag.ACK)) {
-      const told = this.#unacknowledged.shift();
-      if (told) this.#answers?.acknowledged(told.settings);
-      if (told?.from === 'client') this.#events.upstreamAcknowledged();
+      if (this.#unacknowledged.shift() === 'client') this.#events.upstreamAcknowledged();
       return;
     }
     const settings = parseSettings(frame.payload, 'server').filter(([id]) => CLIENT_CONCERNS.has(id));
@@ -288,14 +314,12 @@ const NO_FRAMES: readonly Buffer[] = Object.freeze([]);
 /** Upstream's settings that change what the client may do; the others bind the gateway, which stays below them all. */
 const CLIENT_CONCERNS: ReadonlySet<number> = new Set([SettingId.INITIAL_WINDOW_SIZE, SettingId.MAX_CONCURRENT_STREAMS]);
 
-/** The client's settings that change what upstream may send it. Frames stay at 16 KiB; push stays off. */
+/**
+ * The client's settings that change what upstream may send it. Frames stay at 16 KiB; push stays off; header tables end at
+ * the gateway.
+ */
 function settingsForUpstream(settings: readonly Setting[]): Setting[] {
-  return settings.filter(
-    ([id]) =>
-      id === SettingId.INITIAL_WINDOW_SIZE ||
-      id === SettingId.HEADER_TABLE_SIZE ||
-      id === SettingId.MAX_HEADER_LIST_SIZE,
-  );
+  return settings.filter(([id]) => id === SettingId.INITIAL_WINDOW_SIZE || id === SettingId.MAX_HEADER_LIST_SIZE);
 }
 
 /** A frame that was kept as bytes. */

@@ -1,5 +1,91 @@
 import type { Suspects } from '../fairness/suspects.ts';
 
+/**
+ * Everything a client can send on a connection, by what it makes of the frame.
+ * - `data`: DATA that carries something; `data_end`: of no bytes, but it ends the stream; `data_small`: of no bytes, or of a
+ *   few with padding; `data_late`, `data_late_small`: on a stream that a reset of ours has closed, before its end;
+ *   `data_closed`: on one that was closed before
+ * - `headers`: a call, or the trailers of one; `trailers_late`: of a stream that a reset of ours has closed;
+ *   `trailers_closed`: of one that was closed before
+ * - `reset`, `reset_early`: of a call, `reset_closed`: of a stream that is not open
+ * - `settings_ack`, `ping_ack`: what was asked for; with `_unasked`: what was not
+ */
+export type FrameKind =
+  | 'data'
+  | 'data_end'
+  | 'data_small'
+  | 'data_late'
+  | 'data_late_small'
+  | 'data_closed'
+  | 'headers'
+  | 'trailers_late'
+  | 'trailers_closed'
+  | 'continuation'
+  | 'priority'
+  | 'reset'
+  | 'reset_early'
+  | 'reset_closed'
+  | 'settings'
+  | 'settings_ack'
+  | 'settings_ack_unasked'
+  | 'push_promise'
+  | 'ping'
+  | 'ping_ack'
+  | 'ping_ack_unasked'
+  | 'goaway'
+  | 'window_update'
+  | 'unknown';
+
+/** How a frame is paid for. */
+export interface Price {
+  readonly cost: number;
+  /** Paid by what was sent to the client, as long as that lasts: clients answer DATA with such frames. */
+  readonly earnable: boolean;
+}
+
+/** What moves bytes or begins a call is paid for elsewhere: by windows, by turns, by the limit of open calls. */
+const FREE: Price = { cost: 0, earnable: false };
+
+function price(cost: number): Price {
+  return { cost, earnable: false };
+}
+
+function earned(cost: number): Price {
+  return { cost, earnable: true };
+}
+
+/** The price of every kind of frame. One unit is a frame that is looked at for nothing. */
+export const FRAME_COST: Readonly<Record<FrameKind, Price>> = {
+  data: FREE,
+  data_end: FREE,
+  data_small: price(1),
+  // An upload that is refused while it is under way. Its bytes are bounded by what is granted anew.
+  data_late: FREE,
+  data_late_small: price(1),
+  // Answered with a reset.
+  data_closed: price(2),
+  headers: FREE,
+  trailers_late: price(1),
+  trailers_closed: price(2),
+  continuation: price(1),
+  priority: price(1),
+  reset: price(2),
+  reset_early: price(4),
+  reset_closed: price(2),
+  // Passed on and acknowledged.
+  settings: price(4),
+  settings_ack: FREE,
+  settings_ack_unasked: price(1),
+  // Ends the connection.
+  push_promise: FREE,
+  ping: earned(1),
+  ping_ack: FREE,
+  ping_ack_unasked: price(1),
+  goaway: price(1),
+  window_update: earned(1),
+  unknown: price(1),
+};
+
 /** Frames that cost more than they carry: how many at once, and how many a second after that. */
 const BURST = 2000;
 const PER_SECOND = 500;
@@ -8,29 +94,61 @@ const UNREMARKED = 400;
 const SLICE = 200;
 /** Milliseconds for which a connection that is slowed down is not read. */
 export const SLOW_MS = 10;
-/** What a reset costs; one of a call that is young and not answered; and how many times that of a suspect. */
-const RESET_COST = 2;
-const EARLY_RESET_COST = 4;
 /** One on a connection where it is not known which call it hits: 200 at once, 50 a second. */
 const BLIND_RESET_COST = 10;
 const SUSPECT_FACTOR = 10;
 /** A call this young (ms) is given up early. */
 const EARLY_MS = 1000;
+/**
+ * Frames that DATA to the client pays for: a grant of the stream, one of the connection, a PING that measures the way, and
+ * as much again for each KiB, since some readers grant what they read in small pieces.
+ */
+const EARNED_PER_FRAME = 4;
+const EARNED_PER_KIB = 2;
+/** A call begins: some clients grant its window at once. */
+const EARNED_PER_CALL = 3;
+/** Most that can be saved up: what a window of 64 MiB earns. */
+const MOST_EARNED = 131_072;
 
 /** `slow`: read no more of the peer for `SLOW_MS`; `flood`: end the connection. */
 export type Spent = 'fine' | 'slow' | 'flood';
 
 /**
- * How many frames that cost us more than their sender one connection may send: PING, SETTINGS, RST_STREAM, PRIORITY,
- * CONTINUATION, empty DATA. A leaky bucket; ordinary clients stay far below it.
+ * How many frames that cost us more than their sender one connection may send, by `FRAME_COST`. A leaky bucket; ordinary
+ * clients stay far below it.
  */
 export class FrameBudget {
   #left = BURST;
+  #earned = 0;
   #slice = SLICE;
   #at: number;
 
   constructor(now: number) {
     this.#at = now;
+  }
+
+  /** DATA of so many bytes, in so many frames, has been sent to the client. */
+  moved(bytes: number, frames = 1): void {
+    this.#earn(frames * EARNED_PER_FRAME + (bytes >>> 10) * EARNED_PER_KIB);
+  }
+
+  /** A call has begun. */
+  called(): void {
+    this.#earn(EARNED_PER_CALL);
+  }
+
+  #earn(frames: number): void {
+    this.#earned = Math.min(MOST_EARNED, this.#earned + frames);
+  }
+
+  /** Pays for a frame at time `now` (ms). */
+  pay({ cost, earnable }: Price, now: number): Spent {
+    if (cost === 0) return 'fine';
+    if (earnable && this.#earned >= cost) {
+      this.#earned -= cost;
+      return 'fine';
+    }
+    return this.take(cost, now);
   }
 
   /** Takes `cost` at time `now` (ms). */
@@ -52,13 +170,14 @@ export class FrameBudget {
  * What the reset of a call costs. Whoever gives calls up before they are answered has upstream begin work for nothing: that
  * costs more, and much more for an address that flooded lately.
  */
-export function resetCost(
+export function resetPrice(
   call: { readonly headersSent: boolean; readonly begunAt: number } | undefined,
   isSuspect: boolean,
   now: number,
-): number {
+): Price {
   const early = call?.headersSent === false && now - call.begunAt < EARLY_MS;
-  return (early ? EARLY_RESET_COST : RESET_COST) * (isSuspect ? SUSPECT_FACTOR : 1);
+  const usual = FRAME_COST[early ? 'reset_early' : call ? 'reset' : 'reset_closed'];
+  return isSuspect ? price(usual.cost * SUSPECT_FACTOR) : usual;
 }
 
 /** The resets of one connection, where it is not known which calls they hit. */

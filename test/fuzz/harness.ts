@@ -165,6 +165,7 @@ export async function replay<S>(fuzzer: Fuzzer<S>): Promise<number> {
 export async function reduce<S>(fuzzer: Fuzzer<S>, script: S): Promise<{ readonly script: S; readonly why: string }> {
   let best = script;
   let why = (await wrongWith(fuzzer, script)) ?? 'does not go wrong alone';
+  const kind = kindOf(why);
   let left = ATTEMPTS;
   for (let smaller = true; smaller && left > 0; ) {
     smaller = false;
@@ -172,7 +173,7 @@ export async function reduce<S>(fuzzer: Fuzzer<S>, script: S): Promise<{ readonl
       left -= 1;
       if (left <= 0) break;
       const wrong = await wrongWith(fuzzer, next);
-      if (wrong === undefined) continue;
+      if (wrong === undefined || kindOf(wrong) !== kind) continue;
       best = next;
       why = wrong;
       smaller = true;
@@ -239,6 +240,11 @@ async function wrongWith<S>(fuzzer: Fuzzer<S>, script: S): Promise<string | unde
   } finally {
     await session.close();
   }
+}
+
+/** Findings of one kind differ in numbers only. */
+function kindOf(why: string): string {
+  return why.replace(/\d+/g, '0').slice(0, 60);
 }
 
 /** Neighbouring numbers give unlike scripts. */

@@ -55,8 +55,10 @@ try {
   }
 } catch (error) {
   process.exitCode = 1;
-  console.error(error);
-  if (error instanceof Finding) {
+  if (!(error instanceof Finding)) console.error(error);
+  else {
+    console.error(error.message);
+    console.error(error.cause);
     const { script, why } = await reduce(fuzzer, error.script);
     console.error(`reduced: ${why}\n${JSON.stringify(script)}`);
   }

@@ -120,7 +120,6 @@ export async function startUpstream(t: Test): Promise<Upstream> {
 export interface Options {
   readonly authenticate?: ExchangeParts['authenticate'];
   readonly record?: ExchangeParts['record'];
-  readonly readAnswers?: boolean;
   readonly ask?: (path: string, message: Buffer) => Promise<{ kind: 'message'; message: Buffer }>;
   readonly port?: number;
 }
@@ -153,6 +152,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       },
       limits: {
         maxStreams: 100,
+        maxStreamsKnown: 1000,
         headerBytes: 65_536,
         headerCount: 100,
         headerTimeoutMs: 5000,
@@ -161,7 +161,6 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         connectionIdleMs: 60_000,
       },
       nestingGuard: 'below_manage',
-      readAnswers: options.readAnswers ?? false,
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       suspects: new Suspects(0, Date.now),
       turns: new Turns(),

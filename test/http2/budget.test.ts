@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Suspects } from '../../src/fairness/suspects.ts';
-import { FrameBudget, ResetBudget, resetCost, type Spent } from '../../src/http2/budget.ts';
+import { FrameBudget, ResetBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
 
 /** What so many frames of a cost, at one moment, come to: how many of each in a row. */
 function spend(
@@ -64,9 +64,9 @@ t.test('resets that may hit anything: 200 at once, 50 a second, and the address 
 
 t.test('a call that is young and unanswered is dearer to give up, much dearer for a suspect', async (t) => {
   const call = { headersSent: false, begunAt: 0 };
-  t.equal(resetCost(call, false, 999), 4);
-  t.equal(resetCost(call, false, 1000), 2);
-  t.equal(resetCost({ ...call, headersSent: true }, false, 1), 2);
-  t.equal(resetCost(undefined, false, 1), 2);
-  t.equal(resetCost(call, true, 1), 40);
+  t.equal(resetPrice(call, false, 999).cost, 4);
+  t.equal(resetPrice(call, false, 1000).cost, 2);
+  t.equal(resetPrice({ ...call, headersSent: true }, false, 1).cost, 2);
+  t.equal(resetPrice(undefined, false, 1).cost, 2);
+  t.equal(resetPrice(call, true, 1).cost, 40);
 });

@@ -1,0 +1,36 @@
+import t from 'tap';
+import { FrameType, parseSettings, SettingId } from '../../src/http2/frames.ts';
+import { setUp } from '../grpc/relay-fixture.ts';
+import { naming } from '../support/h2-client.ts';
+
+/* 100 calls at a time are few for a client with 200: natively there is no limit. Strangers have the tight one. */
+
+t.test('a good credential grants more calls at a time, and 200 of them are served', async (t) => {
+  const { client, upstream } = await setUp(t);
+  const open: number[] = [];
+  const answer = upstream.onFrame;
+  upstream.onFrame = (_socket, frame) => {
+    if (frame.type === FrameType.DATA && (frame.flags & 1) !== 0) open.push(frame.streamId);
+  };
+  const granted = (): number[] =>
+    client.frames
+      .filter(({ type, flags }) => type === FrameType.SETTINGS && flags === 0)
+      .flatMap(({ payload }) => parseSettings(payload, 'server'))
+      .filter(([id]) => id === SettingId.MAX_CONCURRENT_STREAMS)
+      .map(([, value]) => value);
+  const call = (id: number, key: string) => client.call(id, '/qdrant.Points/Count', naming('docs'), [['api-key', key]]);
+  call(1, 'nobody');
+  await client.status(1);
+  t.same(granted(), [100], 'a stranger');
+  call(3, 'admin');
+  await client.until(() => granted().length === 2 || undefined);
+  t.same(granted(), [100, 1000]);
+  for (let at = 2; at < 202; at += 1) call(2 * at + 1, 'admin');
+  await upstream.waitFor(() => open.length === 201);
+  const [socket] = upstream.sockets;
+  if (!socket) throw new Error('upstream has no connection');
+  upstream.onFrame = answer;
+  const { answer: reply } = await import('../grpc/relay-fixture.ts');
+  for (const id of open) reply(socket, id);
+  for (let at = 1; at < 202; at += 1) t.equal(await client.status(2 * at + 1), '0');
+});

@@ -8,7 +8,7 @@ export type Ended = { readonly code: number | null; readonly out: string; readon
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /**
- * Runs a script of the project with the current Node and waits for its end, 20 s at most. The environment holds
+ * Runs a script of the project with the current Node and waits for its end, 60 s at most. The environment holds
  * only `PATH` and what is given; standard input is `input`.
  */
 export function runScript(
@@ -21,7 +21,7 @@ export function runScript(
     cwd: options.cwd ?? ROOT,
     env,
     stdio: 'pipe',
-    timeout: 20_000,
+    timeout: 60_000,
     killSignal: 'SIGKILL',
   });
   const ended = { out: '', err: '' };

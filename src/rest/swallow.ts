@@ -44,7 +44,7 @@ export function endAfterBody(exchange: RestExchange): void {
   } else {
     const { socket } = request;
     const last = isClosing(socket);
-    const cut = last ? closeWhenTold(socket) : () => socket.destroySoon();
+    const cut = last ? closeWhenTold(socket, exchange.guard) : () => socket.destroySoon();
     swallowing.add(socket);
     response.end();
     readOn(request, exchange.guard, {
@@ -62,11 +62,9 @@ export function endAfterBody(exchange: RestExchange): void {
  * Node destroys the socket of a last answer as soon as that is written: what the client still sends would then be answered with
  * a reset, and the client lose its answer. From here on the writing side alone is closed; the function given ends the rest.
  */
-function closeWhenTold(socket: Socket): () => void {
+function closeWhenTold(socket: Socket, guard: Guard): () => void {
   const cut = socket.destroySoon.bind(socket);
-  socket.destroySoon = () => {
-    socket.end();
-  };
+  socket.destroySoon = guard.entry(() => void socket.end());
   return cut;
 }
 

@@ -1,62 +1,12 @@
 // Over HTTP/2 a request that was refused while its body was still to come had its stream reset before END_STREAM of the answer
 // had left (RFC 9113 section 8.1), permitted ones now and then as well: strict clients saw an error in place of the answer.
-import { connect } from 'node:tls';
 import t from 'tap';
 import { Flag, FrameType } from '../../src/http2/frames.ts';
 import { recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
+import { block, frame, framesOf, type Seen } from '../support/raw-h2.ts';
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-const { DATA, HEADERS, RST_STREAM, SETTINGS } = FrameType;
+const { DATA, HEADERS, RST_STREAM } = FrameType;
 const { END_HEADERS, END_STREAM } = Flag;
-
-function frame(type: number, flags: number, streamId: number, payload: Buffer | string = ''): Buffer {
-  const content = Buffer.from(payload as string);
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(content.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, content]);
-}
-
-/** A header block without compression. */
-function block(fields: Readonly<Record<string, string>>): Buffer {
-  const string = (text: string) => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
-  return Buffer.concat(
-    Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0]), string(name), string(value)]),
-  );
-}
-
-interface Seen {
-  readonly type: number;
-  readonly flags: number;
-  readonly payload: Buffer;
-}
-
-/** Sends bytes and gives the frames of stream 1 until `until` is content, or the connection ends. */
-function framesOf(port: number, bytes: readonly Buffer[], until: (seen: readonly Seen[]) => boolean): Promise<Seen[]> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] });
-    const seen: Seen[] = [];
-    let came = Buffer.alloc(0);
-    const done = () => {
-      socket.destroy();
-      resolve(seen);
-    };
-    socket.on('error', () => undefined).on('close', done);
-    socket.on('data', (chunk: Buffer) => {
-      came = Buffer.concat([came, chunk]);
-      while (came.length >= 9 && came.length >= 9 + came.readUIntBE(0, 3)) {
-        const length = came.readUIntBE(0, 3);
-        const payload = came.subarray(9, 9 + length);
-        if (came.readUInt32BE(5) === 1) seen.push({ type: came.readUInt8(3), flags: came.readUInt8(4), payload });
-        came = came.subarray(9 + length);
-      }
-      if (until(seen)) done();
-    });
-    socket.write(Buffer.concat([Buffer.from(PREFACE), frame(SETTINGS, 0, 0), ...bytes]));
-  });
-}
 
 const isEnd = ({ type, flags }: Seen) => (type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0;
 const hasEnded = (seen: readonly Seen[]) => seen.some((one) => isEnd(one) || one.type === RST_STREAM);
@@ -92,7 +42,7 @@ t.test('an answer that comes before the end of its request ends, and is not rese
     ['a HEAD with a wrong key', [head('wrong', 'HEAD'), frame(DATA, 0, 1, '{}')]],
   ];
   for (const [name, bytes] of cases) {
-    const seen = await framesOf(gateway.port, bytes, hasEnded);
+    const seen = (await framesOf(gateway.port, bytes, hasEnded)).filter(({ streamId }) => streamId === 1);
     t.ok(seen.length > 0 && isEnd(seen.at(-1) as Seen), `${name}: END_STREAM on the last frame of the answer`);
     t.notOk(
       seen.some(({ type }) => type === RST_STREAM),
@@ -128,4 +78,48 @@ t.test('a body without an end is read on within bounds, and reset only after END
   const reset = seen.findIndex(({ type }) => type === RST_STREAM);
   t.ok(seen.findIndex(isEnd) < reset && seen.findIndex(isEnd) >= 0, 'first the end of the answer, then the reset');
   t.equal(seen[reset]?.payload.readUInt32BE(0), 0, 'NO_ERROR');
+});
+
+t.test('a request that crosses the GOAWAY of a gateway that stops is known not to have been begun', async (t) => {
+  let release = (): void => undefined;
+  const upstream = await recordingUpstream((_request, response) => {
+    release = () => response.end('{}');
+    stop();
+  });
+  const gateway = await startGateway(upstream.port, { tls: await testCertificate() });
+  t.teardown(() => upstream.close());
+  let stopped: Promise<void> = Promise.resolve();
+  const stop = () => {
+    stopped = gateway.listener.close(5_000);
+  };
+  const fields = {
+    ':method': 'GET',
+    ':scheme': 'https',
+    ':path': '/collections/a',
+    ':authority': 'x',
+    'api-key': 'main',
+  };
+  const ask = (streamId: number) => frame(HEADERS, END_HEADERS | END_STREAM, streamId, block(fields));
+  let crossed = false;
+  const seen = await framesOf(gateway.port, [ask(1)], (seen, socket) => {
+    if (crossed || !seen.some(({ type }) => type === FrameType.GOAWAY)) return false;
+    crossed = true;
+    socket.write(ask(3));
+    setImmediate(release);
+    return false;
+  });
+  await stopped;
+  await gateway.close();
+  const goaways = seen.filter(({ type }) => type === FrameType.GOAWAY);
+  t.ok(goaways.length > 0 && goaways.every(({ payload }) => payload.readUInt32BE(4) === 0), 'NO_ERROR');
+  t.equal(goaways.at(-1)?.payload.readUInt32BE(0), 1, 'the last stream is the one that was begun');
+  t.ok(
+    seen.some((one) => one.streamId === 1 && isEnd(one)),
+    'which is answered',
+  );
+  t.notOk(
+    seen.some(({ streamId }) => streamId === 3),
+    'and the other is not',
+  );
+  t.equal(upstream.received.length, 1, 'upstream saw one');
 });

@@ -209,6 +209,17 @@ t.test('a refused upload gets its answer, and the request behind it another', as
   }
 });
 
+t.test('a body that cannot be read on behind its answer ends the connection without a second one', async (t) => {
+  for (const [name, bytes] of [
+    ['no size of a chunk', '5\r\nhello\r\nZZ\r\n'],
+    ['no end of a chunk', '5\r\nhelloxx'],
+  ] as const) {
+    const head = `${HEAD}api-key: listA\r\ntransfer-encoding: chunked\r\n\r\n`;
+    const { text, closed } = await exchangeRaw(plain.port, `${head}${bytes}`);
+    t.strictSame([[...text.matchAll(/HTTP\/1\.1 (\d+)/g)].length, closed], [1, true], name);
+  }
+});
+
 t.test('framing that could be read in two ways is refused and closes', async (t) => {
   const put = (rest: string) => `${HEAD}api-key: main\r\n${rest}`;
   const get = (rest: string) => `GET /collections HTTP/1.1\r\napi-key: main\r\n${rest}`;

@@ -104,6 +104,8 @@ t.test(
       if (answer.status !== 200) fresh.push(answer);
     }
     await load.round();
+    const settled = () => descriptors() <= before + 4;
+    await until(settled, 'descriptors are given back').catch(() => undefined);
     const after = descriptors();
     const { served, wrong } = await load.stop();
     test.same(wrong, [], 'no request lost, and each change came in force');

@@ -21,6 +21,7 @@ import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { framed, H2Client } from '../support/h2-client.ts';
+import { unhurried } from '../support/patience.ts';
 
 export function principal(access: Principal['access']): Principal {
   return { kind: 'principal', access, authType: 'Jwt', bounds: undefined, keyId: 'test', subject: undefined };
@@ -98,9 +99,9 @@ export async function startUpstream(t: Test): Promise<Upstream> {
         answer(socket, frame.streamId);
     },
     async waitFor(found) {
-      const end = AbortSignal.timeout(10_000);
+      const end = AbortSignal.timeout(unhurried(10_000));
       while (!found()) {
-        if (end.aborted) throw new Error('waited for 10 s');
+        if (end.aborted) throw new Error('waited for 10 s and more');
         await new Promise<void>((resolve) => {
           changed = resolve;
           setTimeout(resolve, 500).unref();

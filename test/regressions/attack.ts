@@ -10,6 +10,7 @@ import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
 import { KEYS, startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
 import { framed, type H2Client } from '../support/h2-client.ts';
+import { unhurried } from '../support/patience.ts';
 import { collectionToken } from '../support/tokens.ts';
 
 /*
@@ -145,7 +146,7 @@ export function withBody(body: string, line: string, ...lines: readonly string[]
 export async function converse(socket: Socket, bytes: string | Buffer, wanted = Infinity): Promise<Conversation> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   let text = '';
-  const timer = setTimeout(() => resolve(false), 5000);
+  const timer = setTimeout(() => resolve(false), unhurried(5000));
   socket.on('error', () => undefined);
   socket.once('close', () => resolve(true));
   socket.on('data', (chunk: Buffer) => {

@@ -16,6 +16,7 @@ import { createRestUpstream, type RestUpstreamOptions } from '../../src/upstream
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
 import { runCerts } from '../support/certs.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
+import { unhurried } from '../support/patience.ts';
 
 /** What upstream got of one request. */
 export interface Received {
@@ -207,7 +208,7 @@ export function exchangeRaw(
   bytes: string | Buffer,
   options: { readonly tls?: boolean; readonly until?: (text: string) => boolean; readonly limitMs?: number } = {},
 ): Promise<{ text: string; closed: boolean }> {
-  const { tls = false, until = () => false, limitMs = 5_000 } = options;
+  const { tls = false, until = () => false, limitMs = unhurried(5_000) } = options;
   return new Promise((resolve) => {
     const socket = tls
       ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { unhurried } from './patience.ts';
 
 /** A plain TCP connection to loopback, open. */
 export async function openPlain(port: number): Promise<Socket> {
@@ -36,7 +37,7 @@ export async function openResettable(
 export async function talk(
   socket: Socket,
   bytes: Uint8Array | string,
-  withinMs = 5000,
+  withinMs = unhurried(5000),
 ): Promise<{ readonly received: Buffer; readonly closed: boolean }> {
   const chunks: Buffer[] = [];
   const { promise, resolve } = Promise.withResolvers<boolean>();

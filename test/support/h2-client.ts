@@ -5,6 +5,7 @@ import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { CLIENT_PREFACE, Flag, type Frame, FrameType, headerFragmentOf, type Setting } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 import { writeData, writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
+import { unhurried } from './patience.ts';
 
 /** What both sides start from, and the largest payload anybody takes. */
 const INITIAL_WINDOW = 65_535;
@@ -117,12 +118,12 @@ export class H2Client {
 
   /** Waits until `found` finds something in what has been seen, or the connection closes. At most 10 s. */
   async until<T>(found: (frames: readonly SeenFrame[]) => T | undefined): Promise<T> {
-    const end = AbortSignal.timeout(10_000);
+    const end = AbortSignal.timeout(unhurried(10_000));
     for (;;) {
       const hit = found(this.frames);
       if (hit !== undefined) return hit;
       if (this.closed) throw new Error('connection closed while waiting');
-      if (end.aborted) throw new Error('waited for 10 s');
+      if (end.aborted) throw new Error('waited for 10 s and more');
       await new Promise<void>((resolve) => {
         this.#waiting = resolve;
         setTimeout(resolve, 1000).unref();

@@ -4,7 +4,7 @@ import { type GatewayProcess, startGatewayProcess } from './clients-gateway-proc
 import { openTls } from './clients-sockets.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS } from './gateway.ts';
-import { FILE_MS, PATIENCE_MS } from './patience.ts';
+import { FILE_MS, PATIENCE_MS, unhurried } from './patience.ts';
 import { collectionToken, makeToken } from './tokens.ts';
 import { until } from './until.ts';
 
@@ -72,7 +72,7 @@ export async function say(
   bytes: string | Buffer,
   options: { readonly enough?: (text: string) => boolean; readonly withinMs?: number } = {},
 ): Promise<Spoken> {
-  const { enough = () => false, withinMs = 5000 } = options;
+  const { enough = () => false, withinMs = unhurried(5000) } = options;
   const began = performance.now();
   const socket = await openTls(gateway.rest.port, { ca: gateway.ca, ALPNProtocols: ['http/1.1'] });
   let text = '';

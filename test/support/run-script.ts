@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { cachedModules } from './cached-modules.ts';
+import { FILE_MS } from './patience.ts';
 
 /** How a script ended and what it wrote. */
 export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
@@ -8,7 +9,7 @@ export type Ended = { readonly code: number | null; readonly out: string; readon
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /**
- * Runs a script of the project with the current Node and waits for its end, 60 s at most. The environment holds
+ * Runs a script of the project with the current Node and waits for its end, `FILE_MS` at most. The environment holds
  * only `PATH` and what is given; standard input is `input`.
  */
 export function runScript(
@@ -21,7 +22,7 @@ export function runScript(
     cwd: options.cwd ?? ROOT,
     env,
     stdio: 'pipe',
-    timeout: 60_000,
+    timeout: FILE_MS,
     killSignal: 'SIGKILL',
   });
   const ended = { out: '', err: '' };

@@ -305,10 +305,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#deadline = this.#bodyLeft > 0 ? bodyDeadline(this.#exchange, this.#context) : NEVER;
-    const more = this.#link.send(exchange, this.#requests.sentHead(exchange), body);
-    if (!more && this.#bodyLeft > 0) this.#waitForUpstream();
-    else if (this.#bodyLeft > 0) this.#socket.resume();
+    this.#waitFor(this.#link.send(exchange, this.#requests.sentHead(exchange), body));
   }
 
   /** Takes the head, and of the body what is there. */
@@ -328,19 +325,21 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#deadline = this.#bodyLeft > 0 ? bodyDeadline(this.#exchange, this.#context) : NEVER;
-    if (!this.#link.write(part) && this.#bodyLeft > 0) this.#waitForUpstream();
+    this.#waitFor(this.#link.write(part));
   }
 
-  #waitForUpstream(): void {
-    this.#deadline = NEVER;
-    this.#socket.pause();
+  /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
+  #waitFor(more: boolean): void {
+    this.#deadline = this.#bodyLeft > 0 && more ? bodyDeadline(this.#exchange, this.#context) : NEVER;
+    if (this.#bodyLeft === 0) return;
+    if (more) {
+      this.#link.waitForBody();
+      this.#socket.resume();
+    } else this.#socket.pause();
   }
 
   onUpstreamDrain(): void {
-    if (this.#phase !== 'relaying' || this.#bodyLeft === 0) return;
-    this.#deadline = bodyDeadline(this.#exchange, this.#context);
-    this.#socket.resume();
+    if (this.#phase === 'relaying' && this.#bodyLeft > 0) this.#waitFor(true);
   }
 
   onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {

@@ -120,6 +120,11 @@ export class UpstreamLink {
     return this.#write(body);
   }
 
+  /** More of the request's body is to come, in the client's own time: an answer is not waited for meanwhile. */
+  waitForBody(): void {
+    if (this.#head === undefined) this.#deadline = Number.POSITIVE_INFINITY;
+  }
+
   /** The client does not take more of its answer for now. */
   pause(): void {
     this.#paused = true;

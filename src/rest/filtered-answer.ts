@@ -71,17 +71,11 @@ function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneOpt
 function withNames(exchange: RestExchange, options: LaneOptions, start: (names: readonly string[]) => void): void {
   const left = new AbortController();
   exchange.life.onEnd(() => left.abort());
-  options.lookup.listCollections(left.signal).then(
-    (found) => {
-      if (exchange.life.ended) return;
-      if ('kind' in found) reject(exchange, found, options.cors);
-      else start(found);
-    },
-    (error: unknown) => {
-      options.parts.fault(error, exchange);
-      reject(exchange, INTERNAL_FAULT, options.cors);
-    },
-  );
+  exchange.guard.settled(options.lookup.listCollections(left.signal), (found) => {
+    if (exchange.life.ended) return;
+    if ('kind' in found) reject(exchange, found, options.cors);
+    else start(found);
+  });
 }
 
 interface Changed {

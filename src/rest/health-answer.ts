@@ -1,5 +1,4 @@
 import type { Dispatcher } from 'undici';
-import { INTERNAL_FAULT } from '../policy/denial.ts';
 import { settleCors } from './cors.ts';
 import { StreamedAnswer } from './forward.ts';
 import { answerWhole, reject } from './reject.ts';
@@ -43,13 +42,11 @@ export class HealthAnswer extends StreamedAnswer {
     const { exchange, options } = this;
     const left = new AbortController();
     exchange.life.onEnd(() => left.abort());
-    options.lookup.version(left.signal).then(
-      (version) => {
-        if (typeof version === 'string') this.#sayHealthy();
-        else reject(exchange, version, options.cors);
-      },
-      (error: unknown) => this.fail(INTERNAL_FAULT, error),
-    );
+    exchange.guard.settled(options.lookup.version(left.signal), (version) => {
+      if (exchange.life.ended) return;
+      if (typeof version === 'string') this.#sayHealthy();
+      else reject(exchange, version, options.cors);
+    });
   }
 
   #sayHealthy(): void {

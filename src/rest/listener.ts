@@ -76,13 +76,14 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const http2 = options.tls ? createHttp2(options, clients) : undefined;
   const guard = listenerGuard(options);
   const answers = new AnswerWatch(options.answerIdleMs, guard, () => performance.now());
-  const handle: Handle = (request, response) => {
-    clients.begun(request, response);
-    answers.add(request, response);
-    lane.handle(request, response);
-    // Behind the lane's own listeners: the next request begins when this one is over for everybody.
-    gateOf(request.socket)?.begun(response);
-  };
+  const handle: Handle = (request, response) =>
+    guardOf(options, () => void response.destroy()).run(() => {
+      clients.begun(request, response);
+      answers.add(request, response);
+      lane.handle(request, response);
+      // Behind the lane's own listeners: the next request begins when this one is over for everybody.
+      gateOf(request.socket)?.begun(response);
+    });
   serveWith(http1, handle);
   if (http2) serveWith(http2, handle);
 
@@ -96,8 +97,14 @@ export async function createRestListener(options: RestListenerOptions): Promise<
         faulted,
       );
       watched.add(connection);
-      connection.once('close', () => watched.delete(connection));
-      http2.once('session', (session) => connection.belongsTo(session));
+      connection.once(
+        'close',
+        guard.entry(() => void watched.delete(connection)),
+      );
+      http2.once(
+        'session',
+        guard.entry((session: ServerHttp2Session) => connection.belongsTo(session)),
+      );
       // Over HTTP/2 a client that has closed its half has left.
       socket.allowHalfOpen = false;
       http2.emit('connection', connection);
@@ -123,15 +130,30 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     options.connections?.accepted(socket);
-    socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
-    admit(socket, options.suspects, () => {
+    const own = guardOf(options, () => void socket.destroy());
+    socket.on(
+      'error',
+      own.entry(() => void socket.destroy()),
+    );
+    socket.once(
+      'close',
+      own.entry(() => void sockets.delete(socket)),
+    );
+    const go = own.entry((): void => {
       if (tls) sniffTls(socket, tls, { timeoutMs: options.limits.handshakeTimeoutMs, turns: options.turns, faulted });
       else toLane(socket);
     });
+    own.run(() => admit(socket, options.suspects, go));
   });
   tcp.maxConnections = options.limits.maxConnections;
-  tcp.on('drop', () => options.connections?.refused());
-  tls?.on('tlsClientError', () => options.connections?.failedHandshake());
+  tcp.on(
+    'drop',
+    guard.entry(() => options.connections?.refused()),
+  );
+  tls?.on(
+    'tlsClientError',
+    guard.entry(() => options.connections?.failedHandshake()),
+  );
   // The HTTP server never listens itself, but only a listening one looks after its time limits.
   http1.emit('listening');
   const address = await openListener(tcp, options);
@@ -151,9 +173,9 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       const closed = closeListener(tcp, options.shared);
       for (const one of watched) one.drain();
       http1.closeIdleConnections();
-      const cut = setTimeout(() => {
+      const cut = guard.after(graceMs, () => {
         for (const socket of sockets) socket.destroy();
-      }, graceMs);
+      });
       await closed;
       clearTimeout(cut);
       clearInterval(ticker);
@@ -178,6 +200,11 @@ function handOverTo(toParser: (socket: Socket) => RequestGate): HandOver {
 /** What the listener does for none of its connections: an exception ends nothing but what was being done. */
 function listenerGuard(options: RestListenerOptions): Guard {
   return new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_listener', reportTo(options));
+}
+
+/** For what belongs to one connection or answer: an exception ends it. */
+function guardOf(options: RestListenerOptions, end: () => void): Guard {
+  return new Guard({ fail: end, cut: end }, 'rest_listener', reportTo(options));
 }
 
 function createHttp1(options: RestListenerOptions): Server {

@@ -211,9 +211,14 @@ function* chunked(parts: Iterable<string | Buffer>): Generator<string | Buffer> 
 
 test('B7: too large bodies are refused early, and twenty at once cost less than 100 MB', async (t) => {
   const query = (lines: readonly string[]) => `${head('POST', `${POINTS}/query`, CREDENTIALS.reader, lines)}\r\n`;
-  for (const length of [33 << 20, 5_000_000_000]) {
-    const answer = await say(arena, query([`content-length: ${length}`]), { withinMs: PATIENCE_MS });
-    t.match(answer, { closed: true }, `${length}`);
+  for (const [length, closes] of [
+    // The rest of it would be thrown away, and the connection go on.
+    [33 << 20, false],
+    [5_000_000_000, true],
+  ] as const) {
+    const enough = (text: string) => !closes && text.endsWith('}');
+    const answer = await say(arena, query([`content-length: ${length}`]), { withinMs: PATIENCE_MS, enough });
+    t.match(answer, { closed: closes }, `${length}`);
     t.ok([400, 413].includes(answer.statuses[0] ?? 0), `${length}: ${answer.statuses} before a byte of it`);
   }
   const zipped = gzipSync(Buffer.concat([...json(31 * MIB)].map((part) => Buffer.from(part))));

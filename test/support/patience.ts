@@ -14,5 +14,5 @@ export const FILE_MS = 1_200_000;
  * machine has more to do than it has processors.
  */
 export function unhurried(ms: number): number {
-  return ms * slownessNow(1);
+  return Math.ceil(ms * slownessNow(1));
 }

@@ -11,12 +11,21 @@ export interface Turn {
  * with many requests has the next of them behind one of every other owner's.
  */
 export class FairQueue {
+  readonly #turns: number;
   #free: number;
   /** Owners that wait, the one whose turn is next first. */
   readonly #waiting = new Map<unknown, Set<Place>>();
 
   constructor(turns: number) {
+    this.#turns = turns;
     this.#free = turns;
+  }
+
+  /** Turns that are taken, and requests that wait for one. */
+  get size(): number {
+    let size = this.#turns - this.#free;
+    for (const places of this.#waiting.values()) size += places.size;
+    return size;
   }
 
   /** Somebody waits. */

@@ -46,6 +46,11 @@ export class BodyDecoder {
     ];
   }
 
+  /** Turns that are taken, and bodies that wait for one. */
+  get size(): number {
+    return this.#steps.reduce((size, { turns }) => size + (turns?.size ?? 0), 0);
+  }
+
   decode(job: DecodeJob): void {
     if (job.life.ended) {
       job.dropped();

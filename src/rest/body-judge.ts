@@ -45,6 +45,11 @@ export class BodyJudge {
     this.#large = new JudgingThread(report, file);
   }
 
+  /** Bodies that are in a thread, or wait for one. */
+  get size(): number {
+    return this.#medium.size + this.#large.size;
+  }
+
   judge(job: BodyJob): void {
     if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
     else if (job.body.length > INLINE_BYTES) this.#medium.take(job);
@@ -93,6 +98,10 @@ class JudgingThread {
       cut: () => void this.#worker?.terminate(),
     };
     this.#guard = new Guard(owner, 'body', report);
+  }
+
+  get size(): number {
+    return this.#waiting.size + (this.#running ? 1 : 0);
   }
 
   take(job: BodyJob): void {

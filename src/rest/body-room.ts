@@ -59,6 +59,13 @@ export class BodyRoom {
     return this.#taken;
   }
 
+  /** Bodies that have a place, and turns at leading that are taken or waited for. */
+  get size(): number {
+    let size = this.#leads.size;
+    for (const { bodies } of this.#owners.values()) size += bodies;
+    return size;
+  }
+
   /** @param key whose body it is */
   enter(key: unknown, taker: RoomTaker): BodyPlace {
     let owner = this.#owners.get(key);

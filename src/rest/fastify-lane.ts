@@ -36,7 +36,18 @@ export interface RestLane {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   /** From now on every answer of HTTP/1 is the last on its connection and says so. */
   readonly drain: () => void;
+  readonly figures: () => LaneFigures;
   readonly close: () => Promise<void>;
+}
+
+/** What the lane has on hand now. All are 0 while nothing is under way. */
+export interface LaneFigures {
+  readonly exchanges: number;
+  /** Bodies that take room, and the bytes of those that do not lead. */
+  readonly bodies: number;
+  readonly bodyBytes: number;
+  /** Bodies that are being decoded or judged, or wait for it. */
+  readonly judging: number;
 }
 
 /**
@@ -50,7 +61,8 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
   const running = new Set<ServerResponse>();
   const judge = new BodyJudge((error, place) => options.parts.fault(error, undefined, place));
   const decoder = new BodyDecoder(options.maxInspectedBytes);
-  const protocol = createProtocol({ ...options, judge, decoder, room: createRoom(options) });
+  const room = createRoom(options);
+  const protocol = createProtocol({ ...options, judge, decoder, room });
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -154,6 +166,12 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       state.draining = true;
       for (const response of running) response.shouldKeepAlive = false;
     },
+    figures: () => ({
+      exchanges: running.size,
+      bodies: room.size,
+      bodyBytes: room.taken,
+      judging: decoder.size + judge.size,
+    }),
     close: async () => {
       await app.close();
       await judge.close();

@@ -12,8 +12,9 @@ import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { AnswerWatch } from './answer-watch.ts';
-import { createRestLane } from './fastify-lane.ts';
+import { createRestLane, type LaneFigures } from './fastify-lane.ts';
 import { sessionFault, WatchedConnection } from './http2-connection.ts';
+import { guardWrites } from './http2-writes.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import { answerParserFaults, answerRaw } from './parser-fault.ts';
@@ -57,8 +58,17 @@ export interface RestListener {
   readonly address: { readonly host: string; readonly port: number };
   /** New connections get this certificate; the ones there are keep theirs. Throws when it cannot be used. */
   readonly setSecureContext: (tls: ListenerTls) => void;
+  readonly figures: () => ListenerFigures;
   /** Takes no more connections, lets what is running end, cuts the rest after `graceMs`. */
   readonly close: (graceMs: number) => Promise<void>;
+}
+
+/** What the listener has on hand now. All are 0 while no client is connected. */
+export interface ListenerFigures extends LaneFigures {
+  readonly sockets: number;
+  /** Connections of the relay, and of HTTP/2. */
+  readonly relayed: number;
+  readonly http2: number;
 }
 
 const CHECK_INTERVAL_MS = 1_000;
@@ -166,6 +176,12 @@ export async function createRestListener(options: RestListenerOptions): Promise<
 
   return {
     address,
+    figures: () => ({
+      ...lane.figures(),
+      sockets: sockets.size,
+      relayed: relay?.size() ?? 0,
+      http2: watched.size,
+    }),
     setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
     async close(graceMs) {
       lane.drain();
@@ -274,7 +290,7 @@ function carrierOf(request: IncomingMessage): object {
   return typeof session === 'object' && session !== null ? session : request;
 }
 
-function createHttp2({ limits, maxHeaders, connections }: RestListenerOptions, clients: Clients): Http2Server {
+function createHttp2({ limits, maxHeaders, connections, parts }: RestListenerOptions, clients: Clients): Http2Server {
   const server = createHttp2Server({
     maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
     maxSessionMemory: 16,
@@ -287,6 +303,11 @@ function createHttp2({ limits, maxHeaders, connections }: RestListenerOptions, c
   });
   server.on('session', (session) => {
     clients.session(session);
+    const cut = (): void => session.destroy();
+    guardWrites(
+      session,
+      new Guard({ fail: cut, cut }, 'rest_http2', (error, place) => parts.fault(error, undefined, place)),
+    );
     session.on('error', (error) => {
       const fault = sessionFault(error);
       if (fault) connections?.fault(fault);

@@ -26,6 +26,8 @@ export interface Relay {
   readonly take: (socket: Socket, client?: CountedClient) => void;
   /** From now on every answer is the last on its connection; idle connections end. */
   readonly drain: () => void;
+  /** Connections that are the relay's now. */
+  readonly size: () => number;
   /** Stops the clock; every connection has to be over. */
   readonly close: () => void;
 }
@@ -67,6 +69,7 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rela
       clock.draining = true;
       for (const connection of connections) connection.drain();
     },
+    size: () => connections.size,
     close: () => clearInterval(ticker),
   };
 }

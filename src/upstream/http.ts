@@ -41,6 +41,8 @@ export interface UpstreamRequest {
 export interface RestUpstream {
   /** Sends once, never again. Ends in the handler's `onResponseEnd` or `onResponseError`. `false` = no room, not sent. */
   readonly send: (request: UpstreamRequest, handler: Dispatcher.DispatchHandler) => boolean;
+  /** Requests that are under way, those included that wait for a connection. */
+  readonly size: () => number;
   /** Lets what is running end, then closes. */
   readonly close: () => Promise<void>;
   /** Ends everything now. */
@@ -64,10 +66,11 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     allowH2: false,
     connect: connector(options),
   });
+  const size = (): number => pool.stats.running + pool.stats.pending;
   return {
+    size,
     send({ leastMs = 0, ...request }, handler) {
-      const { running, pending } = pool.stats;
-      if (running + pending >= room) return false;
+      if (size() >= room) return false;
       // INVARIANT: not idempotent, whatever the method: what was written once is never written again.
       const times = {
         headersTimeout: atLeast(headersTimeoutMs, leastMs),

@@ -12,7 +12,7 @@ import type { Principal } from '../../src/identity/principal.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
-import { createRestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
+import { createRestUpstream, type RestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
 import { runCerts } from '../support/certs.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
@@ -82,6 +82,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   main: GLOBAL_MANAGE,
   read: GLOBAL_READ,
   listA: { kind: 'list', modes: new Map([['a', 'r']]) },
+  writeA: { kind: 'list', modes: new Map([['a', 'rw']]) },
   listNone: { kind: 'list', modes: new Map() },
 };
 
@@ -107,6 +108,7 @@ export interface TestGateway {
   readonly listener: RestListener;
   readonly outcomes: { exchange: Exchange; outcome: Outcome }[];
   readonly faults: unknown[];
+  readonly upstream: RestUpstream;
   close(): Promise<void>;
 }
 
@@ -177,6 +179,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     listener,
     outcomes,
     faults,
+    upstream,
     async close() {
       await listener.close(0);
       await upstream.destroy();

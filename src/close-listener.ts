@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net';
+import { Guard } from './lifetime/guard.ts';
 
 /** Milliseconds between looks at what is still open. */
 const LOOK_MS = 20;
@@ -9,20 +10,31 @@ const LOOK_MS = 20;
  * @param shared the port belongs to several processes (`node:cluster`), and another one hands connections over: one that
  *   arrives when the listener is closed already would be left hanging, so the listener ends what comes until it is idle
  */
-export function closeListener(server: Server, shared: boolean): Promise<void> {
-  if (!shared) return close(server);
-  server.removeAllListeners('connection').on('connection', (socket: Socket) => socket.destroy());
-  return new Promise((resolve) => {
-    const look = setInterval(() => {
-      server.getConnections((error, open) => {
+export async function closeListener(server: Server, shared: boolean): Promise<void> {
+  if (shared) await idle(server);
+  await awaited((guard, done) => void server.close(guard.entry(() => done())));
+}
+
+function idle(server: Server): Promise<void> {
+  return awaited((guard, done) => {
+    const cut = guard.entry((socket: Socket) => void socket.destroy());
+    server.removeAllListeners('connection').on('connection', cut);
+    const look = guard.every(LOOK_MS, () => {
+      const count = guard.entry((error: Error | null, open: number) => {
         if (!error && open > 0) return;
         clearInterval(look);
-        close(server).then(resolve);
+        done();
       });
-    }, LOOK_MS);
+      server.getConnections(count);
+    });
   });
 }
 
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
+/** Waits until `done` is called; an exception in between is the rejection, which is reported where that is waited for. */
+function awaited(begin: (guard: Guard, done: () => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    begin(new Guard({ fail: reject, cut: ignore }, 'rest_listener', ignore), resolve);
+  });
 }
+
+function ignore(): void {}

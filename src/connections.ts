@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { type FaultReport, Guard } from './lifetime/guard.ts';
 import { remoteOf } from './peer-address.ts';
 
 /** One client connection. */
@@ -49,14 +50,21 @@ export class Connections {
   #failedHandshakes = 0;
   readonly #faults: Partial<Record<ClientFault, number>> = {};
   readonly #clients = new Set<ClientConnection>();
+  /** Counting ends nothing. */
+  readonly #guard: Guard;
+
+  constructor(report: FaultReport = ignore) {
+    this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  }
 
   /** A connection was accepted; it counts until it closes. */
   accepted(socket: Socket): void {
     this.#accepted += 1;
     this.#open += 1;
-    socket.once('close', () => {
+    const closed = this.#guard.entry(() => {
       this.#open -= 1;
     });
+    socket.once('close', closed);
   }
 
   refused(): void {
@@ -75,7 +83,10 @@ export class Connections {
   /** The connection is in use: it is listed until its socket closes. */
   list(client: ClientConnection, socket: Socket): void {
     this.#clients.add(client);
-    socket.once('close', () => this.#clients.delete(client));
+    socket.once(
+      'close',
+      this.#guard.entry(() => void this.#clients.delete(client)),
+    );
   }
 
   counts(): ConnectionCounts {
@@ -144,3 +155,5 @@ export function tlsVersion(socket: Socket): string | undefined {
   const version: unknown = socket.getProtocol();
   return typeof version === 'string' ? version : undefined;
 }
+
+function ignore(): void {}

@@ -314,7 +314,6 @@ function createParts(
   { admit, log, observation }: Recording,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
-  const abandoned = new Abandoned(() => performance.now());
   const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
     observation?.fault(place);
     const missed = mayLog();
@@ -333,6 +332,10 @@ function createParts(
       exchange ? 'a request failed closed' : 'a connection failed closed',
     );
   };
+  const abandoned = new Abandoned(
+    () => performance.now(),
+    (error, place) => fault(error, undefined, place),
+  );
   return {
     authenticate,
     policy,

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import { Guard } from './lifetime/guard.ts';
 
 /** Where a listener listens. */
 export interface ListenerAddress {
@@ -13,13 +14,17 @@ export function openListener(
   more: { readonly backlog?: number } = {},
 ): Promise<ListenerAddress> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port, ...more }, () => {
-      server.off('error', reject);
+    // What goes wrong here is the rejection, which is reported where that is waited for.
+    const guard = new Guard({ fail: reject, cut: ignore }, 'rest_listener', ignore);
+    const failed = guard.entry((error: Error) => reject(error));
+    const opened = guard.entry(() => {
+      server.off('error', failed);
       // Accepting can fail for want of descriptors; the listener goes on.
-      server.on('error', () => undefined);
+      server.on('error', ignore);
       resolve(addressOf(server));
     });
+    server.once('error', failed);
+    server.listen({ host, port, ...more }, opened);
   });
 }
 
@@ -28,3 +33,5 @@ function addressOf(server: Server): ListenerAddress {
   if (address === null || typeof address === 'string') throw new TypeError('the listener has no network address');
   return { host: address.address, port: address.port };
 }
+
+function ignore(): void {}

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import { Cost, type Turns } from './fairness/turns.ts';
+import { type FaultReport, Guard } from './lifetime/guard.ts';
 
 const FIRST_TLS_BYTE = 0x16;
 const TEXT = 'client sent an HTTP request to an HTTPS port';
@@ -20,21 +21,25 @@ export interface SniffOptions {
   readonly turns: Turns;
   /** Told of who speaks no TLS, and of who says nothing in time. */
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
+  readonly report?: FaultReport;
 }
 
 /**
  * Looks at the first byte of a connection to a TLS port: a handshake goes on in `tls`, a server that listens on nothing
  * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing in time is cut.
  */
-export function sniffTls(socket: Socket, tls: TlsServer, { timeoutMs, turns, faulted }: SniffOptions): void {
-  const expire = (): void => {
-    faulted?.('timeout');
-    socket.destroy();
-  };
-  const timer = setTimeout(expire, timeoutMs).unref();
-  socket.once('close', () => clearTimeout(timer));
-  socket.on('error', () => socket.destroy());
-  socket.once('readable', () => {
+export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions): void {
+  const { timeoutMs, turns, faulted, report = ignore } = options;
+  const cut = (): void => void socket.destroy();
+  const guard = new Guard({ fail: cut, cut }, 'rest_listener', report);
+  const shake = guard.entry(() => {
+    if (socket.destroyed) return;
+    turns.spend(Cost.HANDSHAKE);
+    // A client that closes its half before the handshake is done has left.
+    socket.allowHalfOpen = false;
+    tls.emit('connection', socket);
+  });
+  const look = guard.entry(() => {
     clearTimeout(timer);
     const first: unknown = socket.read();
     if (!(first instanceof Buffer)) {
@@ -43,17 +48,27 @@ export function sniffTls(socket: Socket, tls: TlsServer, { timeoutMs, turns, fau
     }
     if (first[0] !== FIRST_TLS_BYTE) {
       faulted?.('not_tls');
-      socket.end(ANSWER, () => socket.destroySoon());
+      socket.end(
+        ANSWER,
+        guard.entry(() => socket.destroySoon()),
+      );
       socket.resume();
       return;
     }
     socket.unshift(first);
-    const shake = (): void => {
-      if (socket.destroyed) return;
-      turns.spend(Cost.HANDSHAKE);
-      tls.emit('connection', socket);
-    };
     if (turns.crowded) turns.wait(shake);
     else shake();
   });
+  const timer = guard.after(timeoutMs, () => {
+    faulted?.('timeout');
+    socket.destroy();
+  });
+  timer.unref();
+  socket.once(
+    'close',
+    guard.entry(() => clearTimeout(timer)),
+  );
+  socket.on('error', guard.entry(cut)).once('readable', look);
 }
+
+function ignore(): void {}

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../identity/principal.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { clientNetworkOf } from '../peer-address.ts';
 
 /** Calls that one client may give up young: at once, and a second after that. */
@@ -55,11 +56,14 @@ export class Abandoned {
   #named = 0;
   /** Those without credit, until they have all of it again. Nobody is looked up while there are none. */
   readonly #debtors = new Map<string, Client>();
+  readonly #guard: Guard;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param now monotonic milliseconds, the clock of `forwardedAt` */
-  constructor(now: () => number) {
+  constructor(now: () => number, report: FaultReport = ignore) {
     this.#now = now;
+    // Those who wait are looked after the next time; each goes on under a guard of its own.
+    this.#guard = new Guard({ fail: ignore, cut: ignore }, 'exchange', report);
   }
 
   /** Has the call to wait? If so, `wait` is to follow. */
@@ -100,7 +104,7 @@ export class Abandoned {
     client.credit = Math.max(0, client.credit - 1);
     if (client.credit >= 1) return;
     this.#debtors.set(name, client);
-    this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+    this.#timer ??= this.#guard.every(LOOK_MS, () => this.#look()).unref();
   }
 
   #refill(client: Client): void {
@@ -157,3 +161,5 @@ function begin(client: Client): void {
   }
   client.queue.splice(0, next);
 }
+
+function ignore(): void {}

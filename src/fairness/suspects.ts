@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { LRUCache } from 'lru-cache';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { clientNetworkOf } from '../peer-address.ts';
 import { type Rate, Spacing } from './spacing.ts';
 
@@ -97,19 +98,26 @@ export class Suspects {
 }
 
 /** Goes on with a new connection: at once, or for a suspect when it is its turn, or never. No byte is read before. */
-export function admit(socket: Socket, suspects: Suspects, go: () => void): void {
+export function admit(socket: Socket, suspects: Suspects, go: () => void, report: FaultReport = ignore): void {
   const wait = suspects.admit(socket.remoteAddress ?? '');
   if (wait === 0) {
     go();
     return;
   }
-  socket.on('error', () => socket.destroy());
+  const cut = (): void => void socket.destroy();
+  const guard = new Guard({ fail: cut, cut }, 'rest_listener', report);
+  socket.on('error', guard.entry(cut));
   if (wait === undefined) {
     socket.resetAndDestroy();
     return;
   }
-  const timer = setTimeout(() => {
+  const timer = guard.after(wait, () => {
     if (!socket.destroyed) go();
-  }, wait);
-  socket.once('close', () => clearTimeout(timer));
+  });
+  socket.once(
+    'close',
+    guard.entry(() => clearTimeout(timer)),
+  );
 }
+
+function ignore(): void {}

@@ -1,3 +1,5 @@
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
+
 /** What may be done in one turn of the event loop before others are looked at; about a millisecond of work. */
 const TURN = 200;
 /** What one connection may do of that while others wait. */
@@ -31,6 +33,12 @@ export class Turns {
   #share = 0;
   readonly #waiting: (() => void)[] = [];
   #armed = false;
+  readonly #guard: Guard;
+
+  constructor(report: FaultReport = ignore) {
+    // An exception is the end of whose turn it is, not of the others'.
+    this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  }
 
   /** Others wait, or this turn is used up: a newcomer has to wait as well. */
   get crowded(): boolean {
@@ -44,23 +52,25 @@ export class Turns {
     return this.#left > 0 && (this.#share > 0 || this.#waiting.length === 0);
   }
 
-  /** Calls back when it is this one's turn. Must not throw. */
+  /** Calls back when it is this one's turn. Must not throw: it is an entry of a guard. */
   wait(goOn: () => void): void {
     this.#waiting.push(goOn);
     if (this.#armed) return;
     this.#armed = true;
-    setImmediate(this.#turn);
+    this.#guard.soon(() => this.#turn());
   }
 
-  readonly #turn = (): void => {
+  #turn(): void {
     this.#left = TURN;
     while (this.#left > 0) {
       const goOn = this.#waiting.shift();
       if (!goOn) break;
       this.#share = SHARE;
-      goOn();
+      this.#guard.run(goOn);
     }
     this.#armed = this.#waiting.length > 0;
-    if (this.#armed) setImmediate(this.#turn);
-  };
+    if (this.#armed) this.#guard.soon(() => this.#turn());
+  }
 }
+
+function ignore(): void {}

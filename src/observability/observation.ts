@@ -1,5 +1,6 @@
 import { Connections } from '../connections.ts';
 import type { Exchange, Outcome } from '../exchange.ts';
+import type { FaultReport } from '../lifetime/guard.ts';
 import type { Place } from '../lifetime/places.ts';
 import { stderrDestination } from './destination.ts';
 import { createPrincipalCounts } from './principal-counts.ts';
@@ -35,8 +36,12 @@ export function createObservation(options: ObservationOptions): Observation {
   const tally = createTally();
   const perKey = options.perKey === undefined ? undefined : createPrincipalCounts(options.perKey);
   const seen = createPrincipalsSeen(MAX_PRINCIPALS);
-  const connections = { rest: new Connections(), grpc: new Connections() };
   const internalFaults: Partial<Record<Place, number>> = {};
+  const fault = (place: Place): void => {
+    internalFaults[place] = (internalFaults[place] ?? 0) + 1;
+  };
+  const report: FaultReport = (_error, place) => fault(place);
+  const connections = { rest: new Connections(report), grpc: new Connections(report) };
   const figures = createProcessFigures();
   return {
     observe(exchange, outcome) {
@@ -46,9 +51,7 @@ export function createObservation(options: ObservationOptions): Observation {
       perKey?.count(exchange.principal, verdict);
       seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
     },
-    fault: (place) => {
-      internalFaults[place] = (internalFaults[place] ?? 0) + 1;
-    },
+    fault,
     connections,
     snapshot: (tokens, details) => ({
       tally: tally.snapshot(),

@@ -43,7 +43,15 @@ export function decodeBody(
   if (coding === undefined || coding === 'identity') return body;
   const decode = DECODERS.get(coding);
   if (!decode) return badRequest('content-encoding must be one of gzip, deflate, br, zstd, identity');
-  return decode(body, maxBytes).catch((error: unknown) => refusal(error, coding, maxBytes));
+  return decoded(decode, body, coding, maxBytes);
+}
+
+async function decoded(decode: Decoder, body: Buffer, coding: string, maxBytes: number): Promise<Buffer | Denial> {
+  try {
+    return await decode(body, maxBytes);
+  } catch (error) {
+    return refusal(error, coding, maxBytes);
+  }
 }
 
 /** Has such a body to be decoded, and can it be? */

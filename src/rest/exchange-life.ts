@@ -15,8 +15,8 @@ interface Tied {
 
 /** Ends the life of an exchange when its answer is complete or the client has left; at once, when that has already been. */
 export function tieToClient({ life, guard, request, response }: Tied, report: FaultReport): void {
-  const end = (): void => life.end();
-  response.once('close', guard.entry(end));
+  const end = guard.entry(() => life.end());
+  response.once('close', end);
   if (request.httpVersionMajor === 2) {
     if (hasEnded(request)) end();
     return;

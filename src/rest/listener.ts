@@ -99,6 +99,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
 
   // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
   const toLane = (socket: Socket): void => {
+    // A client of HTTP/1 that has closed its half still gets its answer.
+    socket.allowHalfOpen = true;
     const client = clients.add(socket);
     if (http2 && socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
       const connection = new WatchedConnection(

@@ -1,4 +1,5 @@
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Guard } from '../lifetime/guard.ts';
 import { type Denial, GrpcCode, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import type { SocketAddress } from './sockets.ts';
 
@@ -30,15 +31,23 @@ export function createGrpcAsker(address: SocketAddress, ca: () => Buffer | undef
     trusted = next;
     client = open(address, next);
     // What it was asked last is still answered.
-    setTimeout(() => before.close(), ASK_TIMEOUT_MS).unref();
+    const owner = { fail: ignore, cut: ignore };
+    new Guard(owner, 'grpc_upstream', ignore).after(ASK_TIMEOUT_MS, () => before.close()).unref();
     return client;
+  };
+  const askOnce = async (by: Client, path: string): ReturnType<GrpcAsker['ask']> => {
+    try {
+      return await call(by, path, Buffer.alloc(0));
+    } finally {
+      underWay.delete(path);
+    }
   };
   return {
     ask: (path, message) => call(current(), path, message),
     askOpen(path) {
       const known = underWay.get(path);
       if (known) return known;
-      const asked = call(current(), path, Buffer.alloc(0)).finally(() => underWay.delete(path));
+      const asked = askOnce(current(), path);
       underWay.set(path, asked);
       return asked;
     },
@@ -57,21 +66,23 @@ function open(address: SocketAddress, ca: Buffer | undefined): Client {
 }
 
 function call(client: Client, path: string, message: Buffer): ReturnType<GrpcAsker['ask']> {
-  return new Promise((resolve) => {
-    client.makeUnaryRequest(
-      path,
-      (bytes: Buffer) => bytes,
-      (bytes: Buffer) => bytes,
-      message,
-      new Metadata(),
-      { deadline: Date.now() + ASK_TIMEOUT_MS },
-      (error, answer) => {
-        if (error) resolve(refusalOf(error));
-        else resolve(answer ? { kind: 'message', message: answer } : UPSTREAM_BROKEN);
-      },
-    );
+  return new Promise((resolve, reject) => {
+    // An exception is the rejection, which is reported where the answer is waited for.
+    const guard = new Guard({ fail: reject, cut: ignore }, 'grpc_upstream', ignore);
+    const answered = guard.entry((error: ServiceError | null, answer: Buffer | undefined) => {
+      if (error) resolve(refusalOf(error));
+      else resolve(answer ? { kind: 'message', message: answer } : UPSTREAM_BROKEN);
+    });
+    const deadline = Date.now() + ASK_TIMEOUT_MS;
+    client.makeUnaryRequest(path, unchanged, unchanged, message, new Metadata(), { deadline }, answered);
   });
 }
+
+function unchanged(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function ignore(): void {}
 
 const CODES: ReadonlySet<number> = new Set(Object.values(GrpcCode));
 

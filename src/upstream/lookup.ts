@@ -1,3 +1,5 @@
+import type { Dispatcher } from 'undici';
+import { Guard } from '../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { type RestUpstream, toUpstreamDenial } from './http.ts';
 
@@ -76,7 +78,7 @@ function ask(
   body: string | undefined,
   signal: AbortSignal,
 ): Promise<Answer | Denial> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     if (signal.aborted) {
       resolve(UPSTREAM_TIMEOUT);
       return;
@@ -84,39 +86,51 @@ function ask(
     const chunks: Buffer[] = [];
     let status = 0;
     let size = 0;
-    let cancel = (): void => undefined;
+    let cancel = ignore;
+    // An exception is the rejection, which is reported where the answer is waited for; what was found out is not believed.
+    const owner = { fail: (error: unknown) => fail(error), cut: () => cancel() };
+    const guard = new Guard(owner, 'rest_upstream', ignore);
+    const onAbort = guard.entry(() => {
+      end(UPSTREAM_TIMEOUT);
+      cancel();
+    });
     const end = (answer: Answer | Denial): void => {
       signal.removeEventListener('abort', onAbort);
       resolve(answer);
     };
-    const onAbort = (): void => {
-      end(UPSTREAM_TIMEOUT);
+    const fail = (error: unknown): void => {
+      signal.removeEventListener('abort', onAbort);
+      reject(error);
       cancel();
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    const take = (controller: Controller, chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > MAX_ANSWER_BYTES) controller.abort(new Error('answer too large'));
+      else chunks.push(chunk);
+    };
+    const started = (controller: Controller): void => {
+      cancel = () => controller.abort(new Error('not waited for any longer'));
+      if (signal.aborted) cancel();
+    };
     const headers = body === undefined ? [] : ['content-type', 'application/json'];
     const sent = upstream.send(
       { method, path, headers, body: body ?? null },
       {
-        onRequestStart(controller) {
-          cancel = () => controller.abort(new Error('not waited for any longer'));
-          if (signal.aborted) cancel();
-        },
-        onResponseStart(_controller, code) {
+        onRequestStart: guard.entry(started),
+        onResponseStart: guard.entry((_controller: Controller, code: number) => {
           status = code;
-        },
-        onResponseData(controller, chunk) {
-          size += chunk.length;
-          if (size > MAX_ANSWER_BYTES) controller.abort(new Error('answer too large'));
-          else chunks.push(chunk);
-        },
-        onResponseEnd: () => end(readJson(status, Buffer.concat(chunks))),
-        onResponseError: (_controller, error) => end(toUpstreamDenial(error)),
+        }),
+        onResponseData: guard.entry(take),
+        onResponseEnd: guard.entry(() => end(readJson(status, Buffer.concat(chunks)))),
+        onResponseError: guard.entry((_controller: Controller, error: Error) => end(toUpstreamDenial(error))),
       },
     );
     if (!sent) end(UPSTREAM_BUSY);
   });
 }
+
+type Controller = Dispatcher.DispatchController;
 
 function readJson(status: number, bytes: Buffer): Answer | Denial {
   if (status !== 200) return { status, body: undefined };
@@ -136,3 +150,5 @@ function at(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
   return Reflect.get(value, key);
 }
+
+function ignore(): void {}

@@ -1,3 +1,4 @@
+import { Guard } from '../lifetime/guard.ts';
 import type { GrpcAsker } from './ask-grpc.ts';
 import type { UpstreamLookup } from './lookup.ts';
 
@@ -32,26 +33,47 @@ export function createProbe({ lookup, asker, now }: ProbeOptions): () => Promise
 
   const ask = async (): Promise<Reachability> => {
     const [version, grpc] = await Promise.all([
-      lookup.version(AbortSignal.timeout(PATIENCE_MS)).catch(() => undefined),
+      versionOf(lookup),
       asker ? within(asker.askOpen(HEALTH_CHECK)) : undefined,
     ]);
-    const rest = typeof version === 'string';
-    known = { rest, grpc, version: rest ? version : known?.version, askedAt: now() };
+    known = { rest: version !== undefined, grpc, version: version ?? known?.version, askedAt: now() };
     return known;
+  };
+  const askOnce = async (): Promise<Reachability> => {
+    try {
+      return await ask();
+    } finally {
+      underWay = undefined;
+    }
   };
 
   return async () => {
     if (known && now() - known.askedAt < MAX_AGE_MS) return known;
-    underWay ??= ask().finally(() => {
-      underWay = undefined;
-    });
+    underWay ??= askOnce();
     return await underWay;
   };
 }
 
+async function versionOf(lookup: ProbeOptions['lookup']): Promise<string | undefined> {
+  try {
+    const version = await lookup.version(AbortSignal.timeout(PATIENCE_MS));
+    return typeof version === 'string' ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 async function within(asked: ReturnType<GrpcAsker['askOpen']>): Promise<boolean> {
-  const { promise: tooLate, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(resolve, PATIENCE_MS, false);
-  const answered = asked.then(({ kind }) => kind === 'message').catch(() => false);
-  return await Promise.race([answered, tooLate]).finally(() => clearTimeout(timer));
+  const { promise: tooLate, resolve } = Promise.withResolvers<undefined>();
+  // An exception is no answer.
+  const owner = { fail: () => resolve(undefined), cut: () => undefined };
+  const timer = new Guard(owner, 'grpc_upstream', () => undefined).after(PATIENCE_MS, () => resolve(undefined));
+  try {
+    const answer = await Promise.race([asked, tooLate]);
+    return answer?.kind === 'message';
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
 }

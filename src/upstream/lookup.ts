@@ -90,7 +90,7 @@ function ask(
     // An exception is the rejection, which is reported where the answer is waited for; what was found out is not believed.
     const owner = { fail: (error: unknown) => fail(error), cut: () => cancel() };
     const guard = new Guard(owner, 'rest_upstream', ignore);
-    const onAbort = guard.entry(() => {
+    const onAbort = guard.entry((_event: Event) => {
       end(UPSTREAM_TIMEOUT);
       cancel();
     });

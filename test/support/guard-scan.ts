@@ -27,7 +27,7 @@ const CALLS: readonly { readonly call: RegExp; readonly callbacks: (args: readon
   ];
 
 /** What runs under a guard, or does nothing. */
-const ENTRY = /^(?:[\w.#]*[gG]uard\w*(?:\([^()]*\))?(?:\.at\([^()]*\))?)\.entry\(/;
+const ENTRY = /^[\w.#]+(?:\([^()]*\))?(?:\.at\([^()]*\))?\.entry\(/;
 const NO_OP = 'ignore';
 
 const STREAM_METHODS = '_read|_write|_writev|_final|_destroy|_transform|_flush|_construct';

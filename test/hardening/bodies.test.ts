@@ -335,7 +335,8 @@ test('B9: an upload of 64 MiB by the admin arrives with the same hash, in little
 
 test('B10: a filtered answer shows what is listed and nothing else, however it comes', async (t) => {
   for (const query of ['', '?gzip']) {
-    const lines = ['accept-encoding: gzip', 'range: bytes=0-10', 'if-none-match: "x"'];
+    // Upstream codes its answer to the second one although the client takes none.
+    const lines = ['accept-encoding: identity', 'range: bytes=0-10', 'if-none-match: "x"'];
     const { text, statuses } = await say(arena, only('GET', `/collections${query}`, CREDENTIALS.reader, lines));
     if (query === '?gzip' && statuses[0] !== 200)
       t.ok((statuses[0] ?? 0) >= 400, 'a coding it did not ask for may be refused');

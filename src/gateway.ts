@@ -39,6 +39,7 @@ import { createRestListener, type RestListener } from './rest/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from './upstream/ask-grpc.ts';
 import { createRestUpstream } from './upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from './upstream/lookup.ts';
+import { WebUi } from './upstream/web-ui.ts';
 import { ringOf, tryContexts } from './usable.ts';
 
 /** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
@@ -145,7 +146,10 @@ export async function createGateway(
     async start() {
       try {
         await refuseSecuredUpstream(lookup);
-        const options = restListenerOptions(() => force.state, parts, { upstream, lookup, suspects, turns, shared });
+        const options = restListenerOptions(() => force.state, parts, {
+          ...{ upstream, lookup, suspects, turns, shared },
+          webUi: await webUiOf(config, lookup),
+        });
         restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
         grpc = await openGrpc(() => force.state, parts, { suspects, turns, shared, observation });
       } catch (error) {
@@ -381,6 +385,14 @@ async function refuseSecuredUpstream(lookup: UpstreamLookup): Promise<void> {
   if (!(await lookup.asksForKey(AbortSignal.timeout(VERSION_TIMEOUT_MS)))) return;
   const message = 'the upstream asks for a key itself: take the keys off qdrant, the gateway checks them now';
   throw new ConfigError([{ place: 'gateway.upstream.rest_url', message }]);
+}
+
+/** Upstream's web UI, where the configuration lets it be seen. */
+async function webUiOf({ service }: Config, lookup: UpstreamLookup): Promise<{ readonly present: boolean }> {
+  if (!service.enable_static_content) return { present: false };
+  const webUi = new WebUi({ ask: lookup.servesWebUi, now: () => performance.now() });
+  await webUi.look();
+  return webUi;
 }
 
 /** Tells which release is behind. */

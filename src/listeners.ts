@@ -53,6 +53,8 @@ export function restUpstreamOptions(current: Current, connections: number): Rest
 export interface RestShared {
   readonly upstream: RestUpstream;
   readonly lookup: UpstreamLookup;
+  /** Is upstream's web interface to be had? */
+  readonly webUi: { readonly present: boolean };
   readonly suspects: Suspects;
   readonly turns: Turns;
   /** The ports belong to several processes. */
@@ -63,7 +65,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, suspects, turns, shared }: RestShared,
+  { upstream, lookup, webUi, suspects, turns, shared }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -93,7 +95,7 @@ export function restListenerOptions(
     turns,
     shared,
     cors: service.enable_cors,
-    staticContent: service.enable_static_content,
+    webUi,
     maxInspectedBytes: limits.inspected_body_bytes,
     snapshotUrlRecovery: service.enable_snapshot_url_recovery,
     nestingGuard: limits.nesting_guard,

@@ -25,7 +25,7 @@ import { measureFirst } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
 import { answerWhole, reject } from './reject.ts';
 import { takeOddRequest } from './request-gate.ts';
-import { createResolver } from './resolve.ts';
+import { createLiveResolver } from './resolve.ts';
 import { headerValues, peerOn, type RestExchange } from './rest-exchange.ts';
 import { STRANGER_BODY_IDLE_MS } from './time-limits.ts';
 import { refuseUrlRecovery } from './url-recovery.ts';
@@ -200,7 +200,7 @@ function createRoom({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyRoom {
 }
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {
-  const resolve = createResolver({ staticContent: options.staticContent });
+  const resolve = createLiveResolver(options.webUi);
   const protocol: Protocol<RestExchange> = {
     resolve(exchange) {
       exchange.resolution = resolve(exchange.method, exchange.requestTarget);

@@ -15,8 +15,8 @@ export interface LaneOptions {
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
   readonly cors: boolean;
-  /** Upstream's web interface is to be had, without a credential. */
-  readonly staticContent: boolean;
+  /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */
+  readonly webUi: { readonly present: boolean };
   /** Largest body that is read to be judged, before and after decompression. */
   readonly maxInspectedBytes: number;
   /** May snapshots be recovered from URLs? */

@@ -13,6 +13,7 @@ export interface RelayContext {
     | 'parts'
     | 'cors'
     | 'maxInspectedBytes'
+    | 'webUi'
     | 'nestingGuard'
     | 'inspection'
     | 'bodyIdleMs'

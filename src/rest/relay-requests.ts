@@ -13,6 +13,8 @@ interface KnownHead {
   readonly bytes: Buffer;
   readonly head: PlainHead;
   readonly resolution: RestResolution;
+  /** Whether upstream had its web UI then: what `/dashboard` means depends on it. */
+  readonly webUi: boolean;
   /** The head that goes upstream for it, once one has. */
   sent: Buffer | undefined;
 }
@@ -42,9 +44,11 @@ export class RelayRequests {
     const head = this.#readHead(bytes);
     if (typeof head === 'string') return head;
     this.#scanned = 0;
+    const webUi = options.webUi.present;
     const resolution = resolve(head.method, head.target);
     if (!isRelayable(head, resolution, options)) return 'odd';
-    this.#known = { bytes: Buffer.from(bytes.subarray(0, head.length)), head, resolution, sent: undefined };
+    const own = Buffer.from(bytes.subarray(0, head.length));
+    this.#known = { bytes: own, head, resolution, webUi, sent: undefined };
     return this.#known;
   }
 
@@ -78,7 +82,8 @@ export class RelayRequests {
   #recognise(bytes: Buffer): KnownHead | undefined {
     const known = this.#known;
     const size = known?.bytes.length ?? 0;
-    return known && bytes.length >= size && bytes.compare(known.bytes, 0, size, 0, size) === 0 ? known : undefined;
+    if (!known || bytes.length < size || bytes.compare(known.bytes, 0, size, 0, size) !== 0) return undefined;
+    return known.webUi === this.#context.options.webUi.present ? known : undefined;
   }
 
   /** A head that comes in many pieces is read again only when another line of it is there. */

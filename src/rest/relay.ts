@@ -3,16 +3,17 @@ import type { CountedClient } from '../connections.ts';
 import type { Protocol } from '../exchange.ts';
 import type { Turns } from '../fairness/turns.ts';
 import { Guard } from '../lifetime/guard.ts';
+import type { LaneOptions } from './lane-options.ts';
 import { RelayConnection } from './relay-connection.ts';
 import type { HandOver, RelayContext } from './relay-context.ts';
 import type { RelayExchange } from './relay-exchange.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
-import { createResolver } from './resolve.ts';
+import { createLiveResolver } from './resolve.ts';
 import { peerOn } from './rest-exchange.ts';
 
 /** What the relay needs to know beside what both lanes share. */
 export interface RelayOptions {
-  readonly options: RelayContext['options'] & { readonly staticContent: boolean };
+  readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
   readonly limits: RelayContext['limits'];
   readonly upstream: RelayUpstream;
   readonly turns: Turns;
@@ -44,7 +45,7 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rela
     limits,
     upstream,
     turns,
-    resolve: createResolver({ staticContent: options.staticContent }),
+    resolve: createLiveResolver(options.webUi),
     protocol: PROTOCOL,
     clock,
     handOver,

@@ -43,6 +43,13 @@ const DASHBOARD = 'dashboard';
 /** Would have upstream repeat the request, or open a tunnel. */
 const NEVER_SENT = new Set(['TRACE', 'TRACK', 'CONNECT']);
 
+/** Resolves by what upstream serves at the moment: below `/dashboard` that depends on its web interface. */
+export function createLiveResolver(webUi: { readonly present: boolean }): Resolve {
+  const withUi = createResolver({ staticContent: true });
+  const withoutUi = createResolver({ staticContent: false });
+  return (method, target) => (webUi.present ? withUi : withoutUi)(method, target);
+}
+
 /** Builds the resolver once from the table. */
 export function createResolver(options: ResolverOptions): Resolve {
   const served = REST_OPERATIONS.filter((row) => options.staticContent || !isDashboardRow(row));

@@ -17,6 +17,8 @@ export interface UpstreamLookup {
   readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
   /** Does upstream ask for a key itself? `false` also when that cannot be found out. */
   readonly asksForKey: (signal: AbortSignal) => Promise<boolean>;
+  /** Does upstream serve its web UI? Where it does not, `/dashboard` is 404. */
+  readonly servesWebUi: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Upstream's release, for example `1.19.0`. */
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
 }
@@ -54,6 +56,11 @@ export function createUpstreamLookup(upstream: RestUpstream): UpstreamLookup {
     async asksForKey(signal) {
       const answer = await ask(upstream, 'GET', '/collections', undefined, signal);
       return !isDenial(answer) && (answer.status === 401 || answer.status === 403);
+    },
+    async servesWebUi(signal) {
+      const answer = await ask(upstream, 'HEAD', '/dashboard', undefined, signal);
+      if (isDenial(answer)) return answer;
+      return answer.status < 500 ? answer.status !== 404 : UPSTREAM_BROKEN;
     },
     async version(signal) {
       const answer = await ask(upstream, 'GET', '/', undefined, signal);
@@ -133,7 +140,7 @@ function ask(
 type Controller = Dispatcher.DispatchController;
 
 function readJson(status: number, bytes: Buffer): Answer | Denial {
-  if (status !== 200) return { status, body: undefined };
+  if (status !== 200 || bytes.length === 0) return { status, body: undefined };
   try {
     return { status, body: JSON.parse(bytes.toString('utf8')) };
   } catch {

@@ -140,7 +140,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     port: 0,
     shared: false,
     cors: true,
-    staticContent: true,
+    webUi: { present: true },
     maxInspectedBytes: 1_048_576,
     snapshotUrlRecovery: true,
     nestingGuard: 'below_manage',

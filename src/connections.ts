@@ -53,7 +53,7 @@ export class Connections {
   /** Counting ends nothing. */
   readonly #guard: Guard;
 
-  constructor(report: FaultReport = ignore) {
+  constructor(report: FaultReport) {
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }
 

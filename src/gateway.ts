@@ -133,12 +133,12 @@ export async function createGateway(
   ];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
   const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
-  const turns = new Turns();
   const parts = createParts(authenticator, policy, watching, {
     admit: admitting(audit, tracing),
     log,
     observation,
   });
+  const turns = new Turns((error, place) => parts.fault(error, undefined, place));
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import { Cost, type Turns } from './fairness/turns.ts';
-import { type FaultReport, Guard } from './lifetime/guard.ts';
+import type { Guard } from './lifetime/guard.ts';
 
 const FIRST_TLS_BYTE = 0x16;
 const TEXT = 'client sent an HTTP request to an HTTPS port';
@@ -21,7 +21,8 @@ export interface SniffOptions {
   readonly turns: Turns;
   /** Told of who speaks no TLS, and of who says nothing in time. */
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
-  readonly report?: FaultReport;
+  /** Of the connection. */
+  readonly guard: Guard;
 }
 
 /**
@@ -29,9 +30,7 @@ export interface SniffOptions {
  * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing in time is cut.
  */
 export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions): void {
-  const { timeoutMs, turns, faulted, report = ignore } = options;
-  const cut = (): void => void socket.destroy();
-  const guard = new Guard({ fail: cut, cut }, 'rest_listener', report);
+  const { timeoutMs, turns, faulted, guard } = options;
   const shake = guard.entry(() => {
     if (socket.destroyed) return;
     turns.spend(Cost.HANDSHAKE);
@@ -68,7 +67,10 @@ export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions):
     'close',
     guard.entry(() => clearTimeout(timer)),
   );
-  socket.on('error', guard.entry(cut)).once('readable', look);
+  socket
+    .on(
+      'error',
+      guard.entry(() => void socket.destroy()),
+    )
+    .once('readable', look);
 }
-
-function ignore(): void {}

@@ -315,8 +315,8 @@ const RULES: readonly Rule[] = [
     found: ['gateway.ts: @fastify/http-proxy'],
   },
   {
-    name: 'node:http2 is imported by rest/listener.ts only',
-    find: owned(/^(node:)?http2$/, ['rest/listener.ts'], 'types are free'),
+    name: 'node:http2 is imported by rest/node-servers.ts only',
+    find: owned(/^(node:)?http2$/, ['rest/node-servers.ts'], 'types are free'),
     broken: { 'grpc/listener.ts': `import { createServer } from 'node:http2';` },
     found: ['grpc/listener.ts: node:http2'],
   },

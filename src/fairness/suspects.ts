@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { LRUCache } from 'lru-cache';
-import { type FaultReport, Guard } from '../lifetime/guard.ts';
+import type { Guard } from '../lifetime/guard.ts';
 import { clientNetworkOf } from '../peer-address.ts';
 import { type Rate, Spacing } from './spacing.ts';
 
@@ -97,16 +97,21 @@ export class Suspects {
   }
 }
 
-/** Goes on with a new connection: at once, or for a suspect when it is its turn, or never. No byte is read before. */
-export function admit(socket: Socket, suspects: Suspects, go: () => void, report: FaultReport = ignore): void {
+/**
+ * Goes on with a new connection: at once, or for a suspect when it is its turn, or never. No byte is read before.
+ *
+ * @param guard of the connection
+ */
+export function admit(socket: Socket, suspects: Suspects, guard: Guard, go: () => void): void {
   const wait = suspects.admit(socket.remoteAddress ?? '');
   if (wait === 0) {
     go();
     return;
   }
-  const cut = (): void => void socket.destroy();
-  const guard = new Guard({ fail: cut, cut }, 'rest_listener', report);
-  socket.on('error', guard.entry(cut));
+  socket.on(
+    'error',
+    guard.entry(() => void socket.destroy()),
+  );
   if (wait === undefined) {
     socket.resetAndDestroy();
     return;
@@ -119,5 +124,3 @@ export function admit(socket: Socket, suspects: Suspects, go: () => void, report
     guard.entry(() => clearTimeout(timer)),
   );
 }
-
-function ignore(): void {}

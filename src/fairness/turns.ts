@@ -35,7 +35,8 @@ export class Turns {
   #armed = false;
   readonly #guard: Guard;
 
-  constructor(report: FaultReport = ignore) {
+  /** @param report told of exceptions of those whose turn it is */
+  constructor(report: FaultReport) {
     // An exception is the end of whose turn it is, not of the others'.
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }

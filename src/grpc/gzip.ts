@@ -159,12 +159,12 @@ export class GzipMember {
     }
     this.#writing = true;
     // INVARIANT: a turn begins within the end of another member's, whose owner must not see what goes wrong here.
-    const written = this.#guard.entry(() => this.#written());
+    const written = this.#guard.entry<Error | null | undefined>(() => this.#written());
     turns.take(
       this.#guard.entry(() => {
         this.#hasTurn = true;
         if (this.#closed) this.#endTurn();
-        else this.#engine.write(slice, () => written());
+        else this.#engine.write(slice, written);
       }),
     );
   }

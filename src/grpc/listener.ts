@@ -59,8 +59,10 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
     options.connections?.accepted(socket);
-    admit(socket, suspects, () => {
-      if (tls) sniffTls(socket, tls, { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault });
+    const guard = guarded(socket);
+    const sniffing = { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault, guard };
+    admit(socket, suspects, guard, () => {
+      if (tls) sniffTls(socket, tls, sniffing);
       else accept(socket);
     });
   };
@@ -87,7 +89,10 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   return {
     address,
     setSecureContext: (context) => tls?.setSecureContext(context),
-    close: (graceMs) => drain(server, options.shared, relays, graceMs, own).finally(() => clearInterval(ticker)),
+    async close(graceMs) {
+      await drain(server, options.shared, relays, graceMs, own);
+      clearInterval(ticker);
+    },
   };
 }
 

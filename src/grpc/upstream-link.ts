@@ -94,8 +94,9 @@ export class UpstreamLink {
     this.outbox.bytes(CLIENT_PREFACE);
     this.#tell('own', [[SettingId.ENABLE_PUSH, 0], ...settingsForUpstream(clientSettings)]);
     this.#socket = openSocket(address, options, {
-      opened: guard.entry((socket: Socket) => this.#opened(socket)),
-      failed: guard.entry((reason: 'unreachable' | 'timeout') => this.#lose(reason)),
+      guard,
+      opened: (socket) => this.#opened(socket),
+      failed: (reason) => this.#lose(reason),
     });
   }
 

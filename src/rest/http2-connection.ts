@@ -224,7 +224,7 @@ export class WatchedConnection extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#guard.run(() => void this.#socket.end(() => done()));
+    this.#guard.run(() => void this.#socket.end(this.#guard.entry(() => done())));
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

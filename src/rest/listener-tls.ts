@@ -6,6 +6,7 @@ import {
   type Server as TlsServer,
 } from 'node:tls';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 
 /** Certificate and key as PEM. */
 export interface ListenerTls {
@@ -20,11 +21,16 @@ export interface ListenerTls {
   readonly requestClientCert?: boolean;
 }
 
-/** A TLS server that is given its sockets and hands on the ones whose handshake is done. */
+/**
+ * A TLS server that is given its sockets and hands on the ones whose handshake is done.
+ *
+ * @param report told of faults of ours, which end the connection
+ */
 export function createTls(
   tls: ListenerTls,
   handshakeTimeoutMs: number,
   toLane: (socket: TLSSocket) => void,
+  report: FaultReport,
 ): TlsServer {
   const server = createTlsServer({
     ...secureContext(tls),
@@ -33,15 +39,33 @@ export function createTls(
     requestCert: tls.requestClientCert === true,
     rejectUnauthorized: tls.requestClientCert === true,
   });
-  server.on('secureConnection', (socket) => {
-    socket.on('error', () => socket.destroy());
+  const guardOf = (socket: TLSSocket): Guard => {
+    const cut = (): void => void socket.destroy();
+    return new Guard({ fail: cut, cut }, 'rest_listener', report);
+  };
+  const secured = (socket: TLSSocket, guard: Guard): void => {
+    socket.on(
+      'error',
+      guard.entry(() => void socket.destroy()),
+    );
     socket.disableRenegotiation();
     toLane(socket);
-  });
-  server.on('tlsClientError', (_error, socket) => {
-    socket.on('error', () => undefined);
-    socket.destroy();
-  });
+  };
+  const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  server.on(
+    'secureConnection',
+    own.entry((socket: TLSSocket) => {
+      const guard = guardOf(socket);
+      guard.run(() => secured(socket, guard));
+    }),
+  );
+  server.on(
+    'tlsClientError',
+    own.entry((_error: Error, socket: TLSSocket) => {
+      socket.on('error', ignore);
+      socket.destroy();
+    }),
+  );
   return server;
 }
 
@@ -61,3 +85,5 @@ export function secureContext(tls: ListenerTls): SecureContextOptions & { ticket
     ...TLS_PROFILE,
   };
 }
+
+function ignore(): void {}

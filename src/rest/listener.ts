@@ -1,39 +1,25 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Session } from 'node:http2';
 import { createServer as createTcpServer, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { closeListener } from '../close-listener.ts';
 import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { Turns } from '../fairness/turns.ts';
 import type { HeaderWatch } from '../http2/header-watch.ts';
-import { type FaultReport, Guard } from '../lifetime/guard.ts';
+import { Guard } from '../lifetime/guard.ts';
 import { openListener } from '../open-listener.ts';
 import { sniffTls } from '../tls-sniff.ts';
 import { AnswerWatch } from './answer-watch.ts';
 import { createRestLane, type LaneFigures } from './fastify-lane.ts';
-import { sessionFault, WatchedConnection } from './http2-connection.ts';
-import { guardWrites } from './http2-writes.ts';
+import { WatchedConnection } from './http2-connection.ts';
 import type { LaneOptions } from './lane-options.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
-import { answerParserFaults, answerRaw } from './parser-fault.ts';
+import { createHttp1, createHttp2, type Handle, type ListenerLimits, reportTo, serveWith } from './node-servers.ts';
 import { createRelay } from './relay.ts';
 import type { HandOver } from './relay-context.ts';
 import type { RelayUpstream } from './relay-upstream.ts';
 import { gateOf, openGate, type RequestGate } from './request-gate.ts';
-
-/** Times in milliseconds, sizes in bytes. */
-export interface ListenerLimits {
-  readonly maxConnections: number;
-  /** Size of a request head. */
-  readonly maxHeaderBytes: number;
-  readonly handshakeTimeoutMs: number;
-  readonly headersTimeoutMs: number;
-  readonly keepAliveTimeoutMs: number;
-  /** HTTP/2 streams a connection may have open. */
-  readonly maxConcurrentStreams: number;
-}
 
 export interface RestListenerOptions extends LaneOptions {
   readonly host: string;
@@ -71,9 +57,8 @@ export interface ListenerFigures extends LaneFigures {
   readonly http2: number;
 }
 
-const CHECK_INTERVAL_MS = 1_000;
-const WINDOW = 65_535;
-const MAX_PSEUDO_HEADERS = 4;
+/** Milliseconds between looks at connections that are idle and answers that are not taken. */
+const TICK_MS = 1_000;
 
 /** Opens the REST port: `socket -> (TLS) -> lane`. Resolves once it listens. */
 export async function createRestListener(options: RestListenerOptions): Promise<RestListener> {
@@ -83,19 +68,21 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const faulted = options.connections?.fault;
   const http1 = createHttp1(options);
   const lane = await createRestLane(options, http1);
-  const http2 = options.tls ? createHttp2(options, clients) : undefined;
+  const http2 = options.tls ? createHttp2(options, (session) => clients.session(session)) : undefined;
   const guard = listenerGuard(options);
   const answers = new AnswerWatch(options.answerIdleMs, guard, () => performance.now());
-  const handle: Handle = (request, response) =>
-    guardOf(options, () => void response.destroy()).run(() => {
-      clients.begun(request, response);
+  const handle: Handle = (request, response) => {
+    const own = guardOf(options, () => void response.destroy());
+    own.run(() => {
+      clients.begun(request, response, own);
       answers.add(request, response);
       lane.handle(request, response);
       // Behind the lane's own listeners: the next request begins when this one is over for everybody.
       gateOf(request.socket)?.begun(response);
     });
-  serveWith(http1, handle);
-  if (http2) serveWith(http2, handle);
+  };
+  serveWith(http1, guard, handle);
+  if (http2) serveWith(http2, guard, handle);
 
   // A socket whose bytes are the client's HTTP: this is where it is given to a lane.
   const toLane = (socket: Socket): void => {
@@ -127,7 +114,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     openGate(socket, () => http1.emit('connection', socket), {
       maxHeadBytes: options.limits.maxHeaderBytes,
       turns: options.turns,
-      report: (error, place) => options.parts.fault(error, undefined, place),
+      report: reportTo(options),
     });
   const relay = options.relay
     ? createRelay({
@@ -138,8 +125,11 @@ export async function createRestListener(options: RestListenerOptions): Promise<
         handOver: handOverTo(toParser),
       })
     : undefined;
-  const tls = options.tls ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane) : undefined;
-  const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+  const tls = options.tls
+    ? createTls(options.tls, options.limits.handshakeTimeoutMs, toLane, reportTo(options))
+    : undefined;
+  const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
+  const take = (socket: Socket): void => {
     sockets.add(socket);
     options.connections?.accepted(socket);
     const own = guardOf(options, () => void socket.destroy());
@@ -151,12 +141,17 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       'close',
       own.entry(() => void sockets.delete(socket)),
     );
+    const timeoutMs = options.limits.handshakeTimeoutMs;
     const go = own.entry((): void => {
-      if (tls) sniffTls(socket, tls, { timeoutMs: options.limits.handshakeTimeoutMs, turns: options.turns, faulted });
+      if (tls) sniffTls(socket, tls, { timeoutMs, turns: options.turns, faulted, guard: own });
       else toLane(socket);
     });
-    own.run(() => admit(socket, options.suspects, go));
-  });
+    admit(socket, options.suspects, own, go);
+  };
+  tcp.on(
+    'connection',
+    guard.entry((socket: Socket) => guardOf(options, () => void socket.destroy()).run(() => take(socket))),
+  );
   tcp.maxConnections = options.limits.maxConnections;
   tcp.on(
     'drop',
@@ -174,7 +169,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     for (const one of watched) one.drainIfIdle(now, options.limits.keepAliveTimeoutMs);
     answers.tick();
   };
-  const ticker = guard.every(CHECK_INTERVAL_MS, tick).unref();
+  const ticker = guard.every(TICK_MS, tick).unref();
 
   return {
     address,
@@ -225,41 +220,11 @@ function guardOf(options: RestListenerOptions, end: () => void): Guard {
   return new Guard({ fail: end, cut: end }, 'rest_listener', reportTo(options));
 }
 
-function createHttp1(options: RestListenerOptions): Server {
-  const { limits, connections } = options;
-  const report = reportTo(options);
-  const server = createHttpServer({
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: 0,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
-    insecureHTTPParser: false,
-    // The lane asks for it, so that every request is counted there.
-    requireHostHeader: false,
-    joinDuplicateHeaders: false,
-  });
-  // INVARIANT: no header is ever left out of sight; the lane counts them and refuses.
-  server.maxHeadersCount = 0;
-  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
-    // Node takes its parser back.
-    gateOf(request.socket)?.stop();
-    connections?.fault('head');
-    answerRaw(socket, 405, '', report);
-  });
-  answerParserFaults(server, report, connections?.fault);
-  return server;
-}
-
-function reportTo({ parts }: Pick<RestListenerOptions, 'parts'>): FaultReport {
-  return (error, place) => parts.fault(error, undefined, place);
-}
-
 /** Tells requests of the other lanes to the connection they came on. */
 interface Clients {
   readonly add: (socket: Socket) => CountedClient | undefined;
   readonly session: (session: ServerHttp2Session) => void;
-  readonly begun: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly begun: (request: IncomingMessage, response: ServerResponse, guard: Guard) => void;
 }
 
 function createClients(connections: Connections | undefined): Clients {
@@ -277,10 +242,14 @@ function createClients(connections: Connections | undefined): Clients {
     session: (session) => {
       if (newest) carriers.set(session, newest);
     },
-    begun(request, response) {
+    begun(request, response, guard) {
       const client = carriers.get(carrierOf(request));
       client?.begun();
-      if (client) response.once('close', () => client.ended());
+      if (!client) return;
+      response.once(
+        'close',
+        guard.entry(() => client.ended()),
+      );
     },
   };
 }
@@ -290,39 +259,4 @@ function carrierOf(request: IncomingMessage): object {
   const { stream } = request;
   const session = typeof stream === 'object' && stream !== null && 'session' in stream ? stream.session : undefined;
   return typeof session === 'object' && session !== null ? session : request;
-}
-
-function createHttp2({ limits, maxHeaders, connections, parts }: RestListenerOptions, clients: Clients): Http2Server {
-  const server = createHttp2Server({
-    maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
-    maxSessionMemory: 16,
-    settings: {
-      maxConcurrentStreams: limits.maxConcurrentStreams,
-      maxHeaderListSize: limits.maxHeaderBytes,
-      initialWindowSize: WINDOW,
-      enablePush: false,
-    },
-  });
-  server.on('session', (session) => {
-    clients.session(session);
-    const cut = (): void => session.destroy();
-    guardWrites(
-      session,
-      new Guard({ fail: cut, cut }, 'rest_http2', (error, place) => parts.fault(error, undefined, place)),
-    );
-    session.on('error', (error) => {
-      const fault = sessionFault(error);
-      if (fault) connections?.fault(fault);
-      session.destroy();
-    });
-  });
-  server.on('sessionError', () => undefined);
-  return server;
-}
-
-type Handle = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** `100 Continue` and odd expectations are ordinary requests here: what is said to them is decided later. */
-function serveWith(server: Server | Http2Server, handle: Handle): void {
-  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, handle);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { FaultReport } from '../lifetime/guard.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { gateOf } from './request-gate.ts';
 import { closeAndSwallow, isSwallowing } from './swallow.ts';
 
@@ -13,24 +13,34 @@ type ParserFault = 'head' | 'head_size' | 'body' | 'timeout';
  * @param faulted told once for each connection; not of clients that only leave
  */
 export function answerParserFaults(server: Server, report: FaultReport, faulted?: (fault: ParserFault) => void): void {
-  const running = countRunning(server);
+  const running = countRunning(server, report);
   const settled = new WeakSet<Duplex>();
-  server.on('clientError', (error: Error, socket: Duplex) => {
+  const refuse = (error: Error, socket: Duplex, { owed, guard }: Answering): void => {
     // The parser says so again for whatever still comes.
     if (settled.has(socket)) return;
     settled.add(socket);
     gateOf(socket)?.stop();
-    const owed = running.get(socket) ?? new Set();
     const fault = faulted && parserFault(error, owed);
     if (fault) faulted(fault);
-    settle(socket, owed, error, report);
-  });
+    settle(socket, { owed, guard }, error, report);
+  };
+  server.on(
+    'clientError',
+    ownerless(report).entry((error: Error, socket: Duplex) => {
+      const answering = running.get(socket) ?? answeringOn(socket, report);
+      answering.guard.run(() => refuse(error, socket, answering));
+    }),
+  );
 }
 
 /** INVARIANT: what is said about bytes that cannot be read never stands where the answer to an earlier request belongs. */
-function settle(socket: Duplex, owed: ReadonlySet<ServerResponse>, error: Error, report: FaultReport): void {
+function settle(socket: Duplex, { owed, guard }: Answering, error: Error, report: FaultReport): void {
   const [first] = owed;
-  if (first?.req.complete && !socket.destroyed) first.once('close', () => settle(socket, owed, error, report));
+  if (first?.req.complete && !socket.destroyed)
+    first.once(
+      'close',
+      guard.entry(() => settle(socket, { owed, guard }, error, report)),
+    );
   else if (first ? mayAnswer(owed, first) : !isBehindClose(error) && !isSwallowing(socket))
     answerRaw(socket, ...faultOf(error), report);
   else if ('destroySoon' in socket && typeof socket.destroySoon === 'function') socket.destroySoon();
@@ -58,18 +68,37 @@ function parserFault(error: Error, owed: ReadonlySet<ServerResponse>): ParserFau
 }
 
 /** The responses a connection still owes, in order. */
-type Running = WeakMap<Duplex, Set<ServerResponse>>;
+interface Answering {
+  readonly owed: Set<ServerResponse>;
+  /** Of the connection. */
+  readonly guard: Guard;
+}
 
-function countRunning(server: Server): Running {
-  const running: Running = new WeakMap();
-  const count = (request: IncomingMessage, response: ServerResponse): void => {
+function answeringOn(socket: Duplex, report: FaultReport): Answering {
+  const cut = (): void => void socket.destroy();
+  return { owed: new Set(), guard: new Guard({ fail: cut, cut }, 'rest_server', report) };
+}
+
+function countRunning(server: Server, report: FaultReport): WeakMap<Duplex, Answering> {
+  const running = new WeakMap<Duplex, Answering>();
+  const count = ownerless(report).entry((request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    const owed = running.get(socket) ?? new Set();
-    running.set(socket, owed.add(response));
-    response.once('close', () => owed.delete(response));
-  };
+    const answering = running.get(socket) ?? answeringOn(socket, report);
+    running.set(socket, answering);
+    const { owed, guard } = answering;
+    owed.add(response);
+    response.once(
+      'close',
+      guard.entry(() => void owed.delete(response)),
+    );
+  });
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, count);
   return running;
+}
+
+/** Of what Node tells the server: an exception ends what was being done. */
+function ownerless(report: FaultReport): Guard {
+  return new Guard({ fail: ignore, cut: ignore }, 'rest_server', report);
 }
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -108,3 +137,5 @@ export function answerRaw(socket: Duplex, status: number, message: string, repor
   socket.write(`${head}\r\n\r\n${message}`);
   closeAndSwallow(socket, report);
 }
+
+function ignore(): void {}

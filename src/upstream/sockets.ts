@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Guard } from '../lifetime/guard.ts';
+import type { Guard } from '../lifetime/guard.ts';
 
 /** Where an upstream listens. `host` is a name or an address without brackets. */
 export interface SocketAddress {
@@ -20,8 +20,8 @@ export interface SocketOptions {
 
 /** What happens to a socket that is opened; `opened` or `failed` is called exactly once, then `failed` never again. */
 export interface SocketEvents {
-  /** Of whoever opens it. By default an exception destroys the socket, without a word. */
-  readonly guard?: Guard;
+  /** Of the connection it is opened for. */
+  readonly guard: Guard;
   readonly opened: (socket: Socket) => void;
   readonly failed: (reason: 'unreachable' | 'timeout', error: Error) => void;
 }
@@ -41,8 +41,7 @@ export function openSocket(address: SocketAddress, options: SocketOptions, event
         ...(isIP(host) ? {} : { servername: host }),
       })
     : connectTcp({ host, port });
-  const cut = (): void => void socket.destroy();
-  const guard = events.guard ?? new Guard({ fail: cut, cut }, 'rest_upstream', ignore);
+  const { guard } = events;
   const onTimeout = guard.entry(() => void socket.destroy(new Error('connect timeout')));
   const onError = guard.entry((error: Error) => {
     socket.off('timeout', onTimeout);

@@ -159,7 +159,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
     nestingGuard: 'below_manage',
     messageLimits: DEFAULT_MESSAGE_LIMITS,
     suspects: new Suspects(0, Date.now),
-    turns: new Turns(),
+    turns: new Turns((error) => faults.push(error)),
     ask: { ask, askOpen: ask },
     clock: () => Date.now() + arena.ahead,
     tls: false,

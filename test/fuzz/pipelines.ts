@@ -293,8 +293,12 @@ export const fuzzer: Fuzzer<Script> = {
     const gateways = new Map<string, { gateway: TestGateway; connections: Connections }>();
     for (const secured of [true, false]) {
       for (const relayed of [true, false]) {
-        const connections = new Connections();
-        const gateway = await startGateway(upstream.port, { relayed, connections, ...(secured ? { tls } : {}) });
+        const connections = new Connections((error) => gateway.faults.push(error));
+        const gateway: TestGateway = await startGateway(upstream.port, {
+          relayed,
+          connections,
+          ...(secured ? { tls } : {}),
+        });
         gateways.set(`${secured} ${relayed}`, { gateway, connections });
       }
     }

@@ -164,7 +164,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       nestingGuard: 'below_manage',
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       suspects: new Suspects(0, Date.now),
-      turns: new Turns(),
+      turns: new Turns((error) => t.fail('a fault of ours', { error })),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

@@ -12,13 +12,7 @@ const FILES = ['exchange.ts', 'tls-sniff.ts', 'connections.ts', 'close-listener.
 
 /** Entries that go without, and why; one that is not needed any more fails. */
 const EXCEPTIONS: Readonly<Record<string, { readonly entries: number; readonly reason: string }>> = {
-  'grpc/gzip.ts': { entries: 1, reason: 'not wired yet' },
-  'grpc/listener.ts': { entries: 1, reason: 'not wired yet' },
   'rest/body-thread.ts': { entries: 1, reason: 'a thread of its own: an exception ends the thread, and its jobs fail' },
-  'rest/http2-connection.ts': { entries: 1, reason: 'not wired yet' },
-  'rest/listener-tls.ts': { entries: 4, reason: 'not wired yet' },
-  'rest/listener.ts': { entries: 7, reason: 'not wired yet' },
-  'rest/parser-fault.ts': { entries: 4, reason: 'not wired yet' },
 };
 
 const TRIED: readonly (readonly [name: string, text: string, found: readonly string[]])[] = [

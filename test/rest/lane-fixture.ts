@@ -151,7 +151,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     upstreamWaitMs: 5_000,
     maxHeaders: 100,
     suspects: new Suspects(0, Date.now),
-    turns: new Turns(),
+    turns: new Turns((error) => faults.push(error)),
     watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {

@@ -5,10 +5,10 @@ import { Flag, FRAME_HEADER_BYTES, type Frame } from '../http2/frames.ts';
 const HIGH_WATER_BYTES = 262_144;
 
 /** A piece up to this size is copied next to its neighbours: cheaper than one more buffer in the write. */
-const COPIED_BYTES = 512;
+const COPIED_BYTES = 2_048;
 
 /** Room for copied pieces. Shared by all connections; what has been handed out is never written again. */
-const AREA_BYTES = 16_384;
+const AREA_BYTES = 65_536;
 let area = Buffer.allocUnsafeSlow(AREA_BYTES);
 let areaUsed = 0;
 

@@ -13,7 +13,7 @@ import {
   PREFIX_BYTES,
 } from './message.ts';
 import { isUnary } from './resolve.ts';
-import { WireFault } from './wire.ts';
+import { MAX_NESTING, WireFault } from './wire.ts';
 
 /**
  * - `reading`: the message is not complete; what was pushed may go upstream except the bytes that complete it
@@ -113,12 +113,16 @@ export function namesOf(operation: GrpcOperation, { target, others }: ScannedNam
   return operation.collectionField === undefined ? { others } : { target, others };
 }
 
+const NAMES_NOTHING: ScannedNames = Object.freeze({ target: '', others: [], disagreeing: undefined });
+
 class StreamInspector implements MessageInspector, MessageSink {
   state: InspectorState = 'reading';
   refusal: Denial | undefined;
   readonly #operation: GrpcOperation;
   readonly #reader: MessageReader | undefined;
   #scanner: MessageScanner | undefined;
+  /** The message that is being read is too short to nest too deep, and nothing else is looked for. */
+  #harmless = false;
   #names: ScannedNames | undefined;
 
   constructor(operation: GrpcOperation, options: InspectorOptions) {
@@ -165,6 +169,9 @@ class StreamInspector implements MessageInspector, MessageSink {
 
   open(length: number): void {
     this.state = 'reading';
+    // Upstream (tonic-reflection): what cannot be decoded ends the call with OK, which is upstream's to say.
+    this.#harmless = !isUnary(this.#operation) && length <= MAX_NESTING;
+    if (this.#harmless) return;
     this.#scanner = new MessageScanner(requestShape(this.#operation), length);
   }
 
@@ -173,6 +180,11 @@ class StreamInspector implements MessageInspector, MessageSink {
   }
 
   close(): void {
+    if (this.#harmless) {
+      this.#names = NAMES_NOTHING;
+      this.state = 'found';
+      return;
+    }
     if (!this.#scanner) throw new TypeError('a message was closed before it was opened');
     this.#names = checkedNames(this.#operation, this.#scanner.finish());
     this.#scanner = undefined;

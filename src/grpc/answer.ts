@@ -1,19 +1,21 @@
 import type { Permit } from '../policy/decide.ts';
 import { type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import type { Caller } from '../upstream/ask-grpc.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
+import { grpcTimeoutOf } from './idle-limits.ts';
 import { filterMessage } from './response-filter.ts';
 
 /** The gateway's own unary calls. A message goes and comes without its prefix; a denial carries upstream's refusal. */
 export interface AskUpstream {
-  ask(path: string, message: Buffer): Promise<Answer>;
+  ask(path: string, message: Buffer, caller: Caller): Promise<Answer>;
   /** An empty message to an open method; calls under way may be shared. */
   askOpen(path: string): Promise<Answer>;
 }
 
 export type Answer = { readonly kind: 'message'; readonly message: Buffer } | Denial;
 
-/** Asks what the client asked and makes the answer the client may see. */
-export type Question = (upstream: AskUpstream, permit: Permit) => Promise<Answer>;
+/** Asks what the client asked and makes the answer the client may see. @param signal aborted when the call has ended */
+export type Question = (upstream: AskUpstream, permit: Permit, signal: AbortSignal) => Promise<Answer>;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -30,8 +32,9 @@ export function answerFor(exchange: GrpcExchange, permit: Permit): Question | un
   const { filter } = operation;
   if (!filter || !visible) return undefined;
   const message = exchange.target === undefined ? EMPTY : nameField(exchange.target);
-  return async (upstream) => {
-    const answer = await upstream.ask(pathOf(exchange), message);
+  const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
+  return async (upstream, _permit, signal) => {
+    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, signal });
     if (answer.kind === 'denial') return answer;
     try {
       return { kind: 'message', message: filterMessage(filter, answer.message, visible) };

@@ -80,6 +80,8 @@ export class GrpcExchange implements Exchange {
   answered = false;
   /** Stream window the client has given beyond its initial one, while upstream knows nothing of the stream. */
   windowGain = 0;
+  /** Gives up what upstream was asked for an answer of the gateway's own. */
+  asking: AbortController | undefined;
   /** What the gateway still has to send of an answer of its own. */
   outgoing: Buffer | undefined;
   /** The collection the decision was made on, where the message named it. */

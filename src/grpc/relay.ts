@@ -9,7 +9,6 @@ import {
   Flag,
   type Frame,
   Http2Fault,
-  MAX_WINDOW,
   type Setting,
   SettingId,
 } from '../http2/frames.ts';
@@ -24,6 +23,7 @@ import { answerFor, type Question } from './answer.ts';
 import { ClientHeads } from './client-heads.ts';
 import { type ClientEvents, ClientLink, faultOf } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
+import { Departure } from './departure.ts';
 import { GrpcExchange, type GrpcSteps } from './grpc-exchange.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { callLimit } from './idle-limits.ts';
@@ -37,9 +37,6 @@ import { resolveGrpc } from './resolve.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
-
-/** How long (ms) a client may take to see that it is to go, before it is told which of its calls were taken. */
-const LEAVE_MS = 1000;
 
 /** The protocol's steps for `exchange.ts`. */
 const GRPC: Protocol<GrpcExchange> = {
@@ -81,8 +78,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   readonly #onClosed: (relay: Relay) => void;
   readonly #upstream: UpstreamHalf;
   readonly #guard: Guard;
-  #leaving: 'no' | 'told' | 'leaving' = 'no';
-  #toldAt = 0;
+  readonly #departure: Departure;
   #flushing = false;
   #activeAt: number;
 
@@ -98,6 +94,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     const owner = { fail: (error: unknown) => this.#fail(error), cut: () => socket.destroy() };
     this.#guard = new Guard(owner, 'grpc_client', report);
     this.client = new ClientLink(socket, options.limits, this, this.#guard, options);
+    this.#departure = new Departure(this.client, options.clock);
     this.heads = new ClientHeads(this.client.outbox);
     this.#answers = new LocalAnswers(this.client.outbox, this.heads, this.window, options.clock);
     this.#upstream = new UpstreamHalf(this, options);
@@ -108,26 +105,15 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     );
   }
 
-  /**
-   * Lets open calls finish and takes no new ones; closes when the last is done. Calls that are on their way are taken:
-   * the first GOAWAY names no stream, the one that names the last follows when the client has seen the first, or in a
-   * second or two (RFC 9113 section 6.8).
-   */
+  /** Lets open calls finish and takes no new ones but those on their way; closes when the last is done. */
   drain(): void {
     this.#guard.run(() => {
-      if (this.#leaving !== 'no' || this.client.closing) return;
-      this.#leaving = 'told';
-      this.#toldAt = this.#options.clock();
-      this.client.goaway(MAX_WINDOW);
-      this.client.ping();
-      this.flush();
+      if (this.#departure.tell()) this.flush();
     });
   }
 
   #leave(): void {
-    if (this.#leaving !== 'told' || this.client.closing) return;
-    this.#leaving = 'leaving';
-    this.client.goaway(this.client.lastStreamId);
+    if (!this.#departure.leave()) return;
     this.flush();
     this.#closeIfDone();
   }
@@ -135,7 +121,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   /** Ends everything now; open calls are told so. */
   destroy(): void {
     this.#guard.run(() => {
-      this.#leaving = 'told';
+      this.#departure.skipTelling();
       for (const exchange of this.streams.all()) this.reject(exchange, SHUTTING_DOWN);
       this.#leave();
       this.client.close();
@@ -153,7 +139,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
         if (now - exchange.activeAt > callLimit(exchange, this.#options.limits))
           this.reject(exchange, UPSTREAM_TIMEOUT);
       }
-      if (this.#leaving === 'told' && now - this.#toldAt >= LEAVE_MS) this.#leave();
+      if (this.#departure.isDue(now)) this.#leave();
       if (this.streams.size === 0 && now - this.#activeAt > connectionIdleMs) this.drain();
       this.flush();
     });
@@ -194,7 +180,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
       if (endStream && trailerFault(fields) === undefined) return;
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers on a closed stream');
     }
-    if (this.#leaving === 'leaving') {
+    if (this.#departure.isLeaving) {
       // Above the GOAWAY's last stream id: the client takes it elsewhere.
       this.streams.markEnded(streamId);
       return;
@@ -411,8 +397,9 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   #answer(exchange: GrpcExchange, question: Question, permit: Permit): void {
     this.#swallowHeld(exchange);
     exchange.state = 'local';
+    exchange.asking = new AbortController();
     this.#guard.settled(
-      question(this.#options.ask, permit),
+      question(this.#options.ask, permit, exchange.asking.signal),
       (answer) => {
         if (!this.streams.has(exchange) || exchange.answered) return;
         if (answer.kind === 'denial') {
@@ -467,6 +454,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     const { status } = exchange;
     if (!this.streams.remove(exchange)) return;
     exchange.stopReading();
+    exchange.asking?.abort();
     this.#answers.forget(exchange);
     this.#swallowHeld(exchange);
     this.#activeAt = this.#options.clock();
@@ -494,6 +482,6 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   #closeIfDone(): void {
-    if (this.#leaving === 'leaving' && this.streams.size === 0) this.client.close();
+    if (this.#departure.isLeaving && this.streams.size === 0) this.client.close();
   }
 }

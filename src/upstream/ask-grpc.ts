@@ -3,12 +3,25 @@ import { Guard } from '../lifetime/guard.ts';
 import { type Denial, GrpcCode, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
 import type { SocketAddress } from './sockets.ts';
 
-/** Milliseconds the gateway waits for an answer to a question of its own. */
+/** Milliseconds the gateway waits for an answer to a question of its own, where its caller does not wait longer, and at most. */
 const ASK_TIMEOUT_MS = 30_000;
+const LONGEST_MS = 86_400_000;
+
+/** Whose question it is. */
+export interface Caller {
+  /** Milliseconds the caller waits at least; 0 = it did not say. */
+  readonly leastMs: number;
+  /** Aborted when the caller waits no more. */
+  readonly signal: AbortSignal;
+}
 
 export interface GrpcAsker {
   /** One unary call; message and answer without their prefix. A refusal of upstream's comes back as it is. */
-  ask(path: string, message: Buffer): Promise<{ readonly kind: 'message'; readonly message: Buffer } | Denial>;
+  ask(
+    path: string,
+    message: Buffer,
+    caller: Caller,
+  ): Promise<{ readonly kind: 'message'; readonly message: Buffer } | Denial>;
   /** The same for an empty message to an open method: who asks while a call is under way gets that call's answer. */
   askOpen(path: string): ReturnType<GrpcAsker['ask']>;
   close(): void;
@@ -21,29 +34,27 @@ export interface GrpcAsker {
  */
 export function createGrpcAsker(address: SocketAddress, ca: () => Buffer | undefined): GrpcAsker {
   let trusted = ca();
-  let client = open(address, trusted);
+  let channel = new Channel(open(address, trusted));
   const underWay = new Map<string, ReturnType<GrpcAsker['ask']>>();
-  /** The client that trusts the CA in force. */
-  const current = (): Client => {
+  /** The channel that trusts the CA in force. */
+  const current = (): Channel => {
     const next = ca();
-    if (next === trusted || (next && trusted?.equals(next))) return client;
-    const before = client;
+    if (next === trusted || (next && trusted?.equals(next))) return channel;
+    const before = channel;
     trusted = next;
-    client = open(address, next);
-    // What it was asked last is still answered.
-    const owner = { fail: ignore, cut: ignore };
-    new Guard(owner, 'grpc_upstream', ignore).after(ASK_TIMEOUT_MS, () => before.close()).unref();
-    return client;
+    channel = new Channel(open(address, next));
+    before.retire();
+    return channel;
   };
-  const askOnce = async (by: Client, path: string): ReturnType<GrpcAsker['ask']> => {
+  const askOnce = async (by: Channel, path: string): ReturnType<GrpcAsker['ask']> => {
     try {
-      return await call(by, path, Buffer.alloc(0));
+      return await by.ask(path, Buffer.alloc(0));
     } finally {
       underWay.delete(path);
     }
   };
   return {
-    ask: (path, message) => call(current(), path, message),
+    ask: (path, message, caller) => current().ask(path, message, caller),
     askOpen(path) {
       const known = underWay.get(path);
       if (known) return known;
@@ -51,8 +62,39 @@ export function createGrpcAsker(address: SocketAddress, ca: () => Buffer | undef
       underWay.set(path, asked);
       return asked;
     },
-    close: () => client.close(),
+    close: () => channel.close(),
   };
+}
+
+/** A client, and what it has been asked. */
+class Channel {
+  readonly #client: Client;
+  #open = 0;
+  #retired = false;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async ask(path: string, message: Buffer, caller?: Caller): ReturnType<GrpcAsker['ask']> {
+    this.#open += 1;
+    try {
+      return await call(this.#client, path, message, caller);
+    } finally {
+      this.#open -= 1;
+      if (this.#retired) this.retire();
+    }
+  }
+
+  /** Is asked nothing more; what it was asked is still answered. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#open === 0) this.close();
+  }
+
+  close(): void {
+    this.#client.close();
+  }
 }
 
 function open(address: SocketAddress, ca: Buffer | undefined): Client {
@@ -65,7 +107,7 @@ function open(address: SocketAddress, ca: Buffer | undefined): Client {
   });
 }
 
-function call(client: Client, path: string, message: Buffer): ReturnType<GrpcAsker['ask']> {
+function call(client: Client, path: string, message: Buffer, caller?: Caller): ReturnType<GrpcAsker['ask']> {
   return new Promise((resolve, reject) => {
     // An exception is the rejection, which is reported where the answer is waited for.
     const guard = new Guard({ fail: reject, cut: ignore }, 'grpc_upstream', ignore);
@@ -73,8 +115,15 @@ function call(client: Client, path: string, message: Buffer): ReturnType<GrpcAsk
       if (error) resolve(refusalOf(error));
       else resolve(answer ? { kind: 'message', message: answer } : UPSTREAM_BROKEN);
     });
-    const deadline = Date.now() + ASK_TIMEOUT_MS;
-    client.makeUnaryRequest(path, unchanged, unchanged, message, new Metadata(), { deadline }, answered);
+    const deadline = Date.now() + Math.min(Math.max(ASK_TIMEOUT_MS, caller?.leastMs ?? 0), LONGEST_MS);
+    const asked = client.makeUnaryRequest(path, unchanged, unchanged, message, new Metadata(), { deadline }, answered);
+    if (caller?.signal.aborted) asked.cancel();
+    else
+      caller?.signal.addEventListener(
+        'abort',
+        guard.entry(() => asked.cancel()),
+        { once: true },
+      );
   });
 }
 

@@ -19,6 +19,7 @@ import {
 import type { Principal } from '../../src/identity/principal.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import type { Caller } from '../../src/upstream/ask-grpc.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { framed, H2Client } from '../support/h2-client.ts';
 import { unhurried } from '../support/patience.ts';
@@ -121,7 +122,7 @@ export async function startUpstream(t: Test): Promise<Upstream> {
 export interface Options {
   readonly authenticate?: ExchangeParts['authenticate'];
   readonly record?: ExchangeParts['record'];
-  readonly ask?: (path: string, message: Buffer) => Promise<{ kind: 'message'; message: Buffer }>;
+  readonly ask?: (path: string, message: Buffer, caller?: Caller) => Promise<{ kind: 'message'; message: Buffer }>;
   readonly port?: number;
 }
 

@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import t, { type Test } from 'tap';
+import { grpcTimeoutOf } from '../../src/grpc/idle-limits.ts';
+import { createGrpcAsker, type GrpcAsker } from '../../src/upstream/ask-grpc.ts';
+
+interface Asked {
+  readonly stream: ServerHttp2Stream;
+  /** What upstream is told of the deadline, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+const LIST = '/qdrant.Collections/List';
+const waiting = (leastMs: number, signal = new AbortController().signal) => ({ leastMs, signal });
+
+/** An upstream that answers nothing of itself, and who asks it. */
+async function setUp(t: Test, ca: () => Buffer | undefined = () => undefined): Promise<[GrpcAsker, Http2Server]> {
+  const upstream = createServer();
+  upstream.on('session', (session) => t.teardown(() => session.destroy()));
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const { port } = upstream.address() as AddressInfo;
+  const asker = createGrpcAsker({ tls: false, host: '127.0.0.1', port }, ca);
+  t.teardown(() => {
+    asker.close();
+    upstream.close();
+  });
+  return [asker, upstream];
+}
+
+async function next(upstream: Http2Server): Promise<Asked> {
+  const [stream, headers] = (await once(upstream, 'stream')) as [ServerHttp2Stream, Record<string, string>];
+  stream.on('error', () => undefined);
+  return { stream, timeoutMs: grpcTimeoutOf(['grpc-timeout', headers['grpc-timeout'] ?? '']) ?? 0 };
+}
+
+function answer({ stream }: Asked): void {
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  stream.end(Buffer.alloc(5));
+}
+
+const DEADLINES: readonly (readonly [name: string, leastMs: number, least: number, most: number])[] = [
+  ['nothing said', 0, 1, 30_000],
+  ['a shorter deadline', 5_000, 5_001, 30_000],
+  ['a longer deadline', 3_600_000, 1_800_001, 3_600_000],
+  ['one past a day', 1e12, 43_200_001, 86_400_000],
+];
+
+t.test('the gateway waits for what it asks as long as the caller does, 30 s at least and a day at most', async (t) => {
+  const [asker, upstream] = await setUp(t);
+  for (const [name, leastMs, least, most] of DEADLINES) {
+    const asked = next(upstream);
+    const told = asker.ask(LIST, Buffer.alloc(0), waiting(leastMs));
+    const question = await asked;
+    t.ok(question.timeoutMs >= least && question.timeoutMs <= most, `${name}: ${question.timeoutMs} ms`);
+    answer(question);
+    t.match(await told, { kind: 'message' }, name);
+  }
+});
+
+t.test('what nobody waits for any more is given up', async (t) => {
+  const [asker, upstream] = await setUp(t);
+  const caller = new AbortController();
+  const asked = next(upstream);
+  const told = asker.ask(LIST, Buffer.alloc(0), waiting(0, caller.signal));
+  const { stream } = await asked;
+  const closed = once(stream, 'close');
+  caller.abort();
+  await closed;
+  t.equal(stream.rstCode, 8, 'cancelled upstream');
+  t.match(await told, { kind: 'denial' });
+  const late = await asker.ask(LIST, Buffer.alloc(0), waiting(0, caller.signal));
+  t.match(late, { kind: 'denial' }, 'who has left before is not asked for');
+});
+
+t.test('what was asked before the CA changed is still answered', async (t) => {
+  let ca: Buffer | undefined;
+  const [asker, upstream] = await setUp(t, () => ca);
+  const first = next(upstream);
+  const before = asker.ask(LIST, Buffer.alloc(0), waiting(3_600_000));
+  const question = await first;
+  ca = Buffer.from('another');
+  const second = next(upstream);
+  const after = asker.ask(LIST, Buffer.alloc(0), waiting(0));
+  answer(await second);
+  t.match(await after, { kind: 'message' });
+  answer(question);
+  t.match(await before, { kind: 'message' });
+});

@@ -184,8 +184,13 @@ class Answer {
 }
 
 function status(code: number, message: string): Record<string, string> {
-  const text = message === '' ? {} : { 'grpc-message': encodeURIComponent(message) };
+  const text = message === '' ? {} : { 'grpc-message': encodeMessage(message) };
   return { 'grpc-status': String(code), ...text };
+}
+
+/** As Qdrant encodes it: grpc-js leaves a quoted colon as it is. */
+function encodeMessage(text: string): string {
+  return encodeURI(text).replaceAll(/[?#]/g, encodeURIComponent);
 }
 
 function refuse(stream: ServerHttp2Stream, code: number, message: string): void {

@@ -53,6 +53,6 @@ export class Departure {
 
   /** The first step is left out, and the second one is still to come. */
   skipTelling(): void {
-    this.#step = 'told';
+    if (this.#step === 'open') this.#step = 'told';
   }
 }

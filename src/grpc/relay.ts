@@ -112,6 +112,12 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
     });
   }
 
+  /** Takes no new calls from now on: upstream has ended, so none that is on its way could be served. */
+  drainAtOnce(): void {
+    this.#departure.skipTelling();
+    this.#leave();
+  }
+
   #leave(): void {
     if (!this.#departure.leave()) return;
     this.flush();

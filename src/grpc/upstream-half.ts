@@ -43,7 +43,7 @@ export interface RelayCore {
   end(exchange: GrpcExchange): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
   resetClient(streamId: number, code: number): void;
-  drain(): void;
+  drainAtOnce(): void;
   flush(): void;
   /** An error of ours: all that is open is answered so, and the connection ends. */
   failOpen(): void;
@@ -253,7 +253,7 @@ export class UpstreamHalf implements LinkEvents {
   upstreamGoaway(lastStreamId: number): void {
     this.#ending = true;
     // First: a call that is sent again must not come back on this connection.
-    this.#core.drain();
+    this.#core.drainAtOnce();
     for (const exchange of this.#core.streams.allUpstream()) {
       if (exchange.upstreamId <= lastStreamId) continue;
       // Upstream has not looked at it and will not: safe for the client to send again.
@@ -283,7 +283,7 @@ export class UpstreamHalf implements LinkEvents {
     }
     // The windows were upstream's; a new upstream connection needs a new client connection.
     this.#ending = connected;
-    if (connected) this.#core.drain();
+    if (connected) this.#core.drainAtOnce();
     this.#core.flush();
   }
 

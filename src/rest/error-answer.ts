@@ -5,6 +5,8 @@ const NAMELESS = new Set([
 ]);
 /** Says what is wrong with the query that the caller itself sent. */
 const ABOUT_THE_QUERY = /^Query deserialize error: [a-z0-9 ,`_]{1,120}$/i;
+/** More is no error of upstream's. */
+const MAX_ERROR_BYTES = 4_096;
 const NOT_FOUND = /^Not found: Collection `([^`]*)` doesn't exist!$/;
 
 /**
@@ -15,9 +17,10 @@ const NOT_FOUND = /^Not found: Collection `([^`]*)` doesn't exist!$/;
  */
 export function errorForList(status: number, body: Buffer, target: string | undefined): Buffer {
   if (body.length === 0) return body;
-  const text = errorOf(body);
-  if (text !== undefined && saysNothing(text, target)) return body;
-  return Buffer.from(`{"status":{"error":"upstream answered ${status}"},"time":0.0}`);
+  const { text, time } = errorOf(body) ?? {};
+  const said = text !== undefined && saysNothing(text, target) ? text : `upstream answered ${status}`;
+  // Written anew: what a repeated member hides in upstream's bytes is not given.
+  return Buffer.from(`{"status":{"error":${JSON.stringify(said)}},"time":${said === text && time ? time : '0.0'}}`);
 }
 
 function saysNothing(text: string, target: string | undefined): boolean {
@@ -26,15 +29,23 @@ function saysNothing(text: string, target: string | undefined): boolean {
   return missing === undefined ? ABOUT_THE_QUERY.test(text) : missing === target;
 }
 
-/** The text of an error in upstream's envelope, if nothing else stands in it. */
-function errorOf(body: Buffer): string | undefined {
-  const found = /^\{"status":\{"error":("(?:[^"\\]|\\.){0,400}")\},"time":[0-9.eE+-]{1,30}\}$/.exec(
-    body.toString('utf8'),
-  )?.[1];
-  if (found === undefined) return undefined;
+/** Text and time of an error in upstream's envelope, if nothing else stands in it. */
+function errorOf(body: Buffer): { readonly text: string; readonly time: number | undefined } | undefined {
+  if (body.length > MAX_ERROR_BYTES) return undefined;
+  let answer: unknown;
   try {
-    return String(JSON.parse(found));
+    answer = JSON.parse(body.toString('utf8'));
   } catch {
     return undefined;
   }
+  if (!hasOnly(answer, ['status', 'time']) || !hasOnly(answer.status, ['error'])) return undefined;
+  const { error } = answer.status;
+  const { time } = answer;
+  if (typeof error !== 'string' || (time !== undefined && typeof time !== 'number')) return undefined;
+  return { text: error, time };
+}
+
+function hasOnly<Name extends string>(value: unknown, names: readonly Name[]): value is Partial<Record<Name, unknown>> {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.keys(value).every((name) => names.some((known) => known === name));
 }

@@ -7,11 +7,17 @@ import { CredentialMemo } from '../../src/identity/credential-memo.ts';
 
 const LIMITS = { streamIdleMs: 300_000, bodyIdleMs: 30_000 };
 
-function limitOf(path: string, headers: readonly string[] = [], state: GrpcExchange['state'] = 'relayed'): number {
+function limitOf(
+  path: string,
+  headers: readonly string[] = [],
+  state: GrpcExchange['state'] = 'relayed',
+  ended = true,
+): number {
   const steps = { peer: '127.0.0.1', memo: new CredentialMemo() } as GrpcSteps;
   const exchange = new GrpcExchange(1, { path, rawHeaders: headers } as RequestHead, steps, 0);
   exchange.resolution = resolveGrpc(path);
   exchange.state = state;
+  exchange.clientEnded = ended;
   return callLimit(exchange, LIMITS);
 }
 
@@ -24,6 +30,8 @@ t.test('a call may go without a frame for as long as what it does can take', asy
   );
   t.equal(limitOf('/qdrant.Points/Search', ['grpc-timeout', '1H']), 3_600_000, 'never less than its caller waits');
   t.equal(limitOf('/qdrant.Points/Search', ['grpc-timeout', '1H'], 'waiting'), 30_000, 'a stranger is not waited for');
+  t.equal(limitOf('/qdrant.Points/Search', [], 'inspecting'), 30_000, 'nor is a message that does not come');
+  t.equal(limitOf('/qdrant.Snapshots/Create', [], 'relayed', false), 30_000, 'whatever it asks for');
   for (const path of ['Snapshots/Create', 'Snapshots/CreateFull', 'Points/CreateFieldIndex', 'Collections/Create']) {
     t.equal(limitOf(`/qdrant.${path}`), Number.POSITIVE_INFINITY, path);
   }

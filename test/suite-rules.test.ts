@@ -71,6 +71,7 @@ const RULES: readonly Rule[] = [
       'hardening/tls.test.ts': [1, 'a client that is not answered goes on'],
       'observability/blocked-log.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
       'observability/destination.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
+      'regressions/clients-that-leave.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
       'regressions/cve-2026-48931.test.ts': [1, 'an upstream that says something while the connection is idle'],
       'regressions/grpc-unread-answers.test.ts': [2, 'that nothing moves any more shows in time only'],
       'regressions/refused-upload-answer.test.ts': [1, 'the pace of a client'],

@@ -130,12 +130,20 @@ const limits = z.strictObject({
     300_000,
     'longest pause inside a request body; never more than 30000 where no credential is known',
   ),
-  stream_idle_timeout_ms: whole(MILLISECONDS, 300_000, 'longest pause of a gRPC stream or an answer'),
+  stream_idle_timeout_ms: whole(
+    MILLISECONDS,
+    300_000,
+    'longest pause of a gRPC stream, of a gRPC connection without one, or of an answer',
+  ),
   keep_alive_timeout_ms: optionalWhole(
     MILLISECONDS,
     'idle client connections are closed after this; unset: `service.http_keep_alive_timeout_sec`, else 60000',
   ),
-  http2_max_concurrent_streams: whole([1, 10_000], 100, 'streams open at once on one HTTP/2 connection'),
+  http2_max_concurrent_streams: whole(
+    [1, 10_000],
+    100,
+    'streams open at once on one HTTP/2 connection; over gRPC ten times as many where a credential is known',
+  ),
   inspected_body_bytes: optionalWhole(
     [1024, 4096 * MIB],
     'largest body that is inspected; unset: `service.max_request_size_mb`',

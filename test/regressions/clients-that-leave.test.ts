@@ -3,12 +3,12 @@
 import { once } from 'node:events';
 import { connect as connectHttp2, type Http2Session } from 'node:http2';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { Guard } from '../../src/lifetime/guard.ts';
 import { guardWrites } from '../../src/rest/http2-writes.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
+import { until } from '../support/until.ts';
 
 const QUERY = JSON.stringify({ query: [1], lookup_from: { collection: 'a' } });
 
@@ -29,13 +29,6 @@ async function leave(sockets: readonly Socket[]): Promise<void> {
   const closed = sockets.map((socket) => once(socket, 'close'));
   for (const socket of sockets) socket.resetAndDestroy();
   await Promise.all(closed);
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let looks = 0; !holds(); looks += 1) {
-    if (looks > 1000) throw new Error(`never ${what}`);
-    await pause(5);
-  }
 }
 
 const padded = Buffer.from(QUERY.padEnd(200_000));
@@ -68,12 +61,12 @@ for (const [name, request] of BODIES) {
     const gateway = await startGateway(upstream.port, { upstreamOptions: { connections: 1 } });
     t.teardown(() => gateway.close());
     await send(t, gateway.port, request);
-    await until('reached upstream', () => answers.length === 1);
+    await until(() => answers.length === 1, 'reached upstream');
     const waiting = await send(t, gateway.port, request);
-    await until('waited', () => gateway.upstream.size() === 2);
+    await until(() => gateway.upstream.size() === 2, 'waited');
     await leave([waiting]);
     answers.shift()?.();
-    await until('at rest', () => gateway.upstream.size() === 0);
+    await until(() => gateway.upstream.size() === 0, 'at rest');
     t.equal(upstream.received.length, 1, 'nothing of it was sent');
     t.strictSame(gateway.faults, []);
   });
@@ -87,8 +80,8 @@ t.test('160 clients that leave at once leave nothing behind', async (t) => {
   const [, request = Buffer.alloc(0)] = BODIES[0] ?? [];
   await leave(await Promise.all(Array.from({ length: 160 }, () => send(t, gateway.port, request))));
   await until(
-    'at rest',
     () => gateway.upstream.size() === 0 && Object.values(gateway.listener.figures()).every((n) => n === 0),
+    'at rest',
   );
   t.strictSame(gateway.faults, []);
 });
@@ -102,9 +95,9 @@ t.test('bodies whose clients left while they waited give their room back', async
   const incomplete = post('/collections/a/points/query', padded.subarray(0, 180_000), key, padded.length);
   const whole = post('/collections/a/points/query', padded, key);
   const first = await Promise.all(Array.from({ length: 33 }, () => send(t, gateway.port, incomplete)));
-  await until('full', () => gateway.listener.figures().bodies > 16);
+  await until(() => gateway.listener.figures().bodies > 16, 'full');
   const second = await Promise.all(Array.from({ length: 40 }, () => send(t, gateway.port, whole)));
-  await until('begun', () => gateway.listener.figures().exchanges > 60);
+  await until(() => gateway.listener.figures().exchanges > 60, 'begun');
   await leave(second);
   await leave(first);
   const large = post(
@@ -131,13 +124,13 @@ t.test('a body that HTTP/2 resets is never whole upstream', async (t) => {
     );
     stream.on('error', () => undefined);
     stream.write('{"points":[]}');
-    await until('begun', () => upstream.received.length === round + 1);
+    await until(() => upstream.received.length === round + 1, 'begun');
     const closed = new Promise<void>((resolve) => void stream.once('close', () => resolve()));
     stream.destroy(new Error('left'));
     await closed;
     session.destroy();
   }
-  await until('at rest', () => gateway.upstream.size() === 0);
+  await until(() => gateway.upstream.size() === 0, 'at rest');
   t.strictSame(
     upstream.received.filter(({ body }) => body.length > 0),
     [],

@@ -4,7 +4,6 @@ import { begin, finish, resume } from '../exchange.ts';
 import { Guesses } from '../fairness/guesses.ts';
 import { Cost } from '../fairness/turns.ts';
 import { CredentialMemo } from '../identity/credential-memo.ts';
-import { DepthMeter } from '../json/depth.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
@@ -13,9 +12,10 @@ import { BODY_TIMEOUT } from './body-denials.ts';
 import { INLINE_BYTES } from './body-judge.ts';
 import { TOO_DEEP } from './body-task.ts';
 import { findNames } from './inspection.ts';
-import { isSwallowed, Linger, TIMED_OUT } from './linger.ts';
+import { isSwallowed, TIMED_OUT } from './linger.ts';
 import { heldNestsWithin, isGuarded, WHOLE_BYTES } from './nesting-guard.ts';
 import { answerRaw } from './parser-fault.ts';
+import { RelayBody } from './relay-body.ts';
 import { RelayClient } from './relay-client.ts';
 import type { RelayContext } from './relay-context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './relay-exchange.ts';
@@ -52,12 +52,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #exchange: RelayExchange | undefined;
   /** What waits for a held body. */
   #held: Permit | Conditional | undefined;
-  #meter: DepthMeter | undefined;
-  /** Bytes of the request's body that have not come yet. */
-  #bodyLeft = 0;
+  readonly #body = new RelayBody();
   #close = false;
-  /** For the rest of the body of an answered request. */
-  #linger = new Linger(0, false);
   /** Bytes of its last answer that an idle client had not taken when it was last looked at. */
   #owed = 0;
   #advancing = false;
@@ -133,7 +129,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
         this.#release();
         break;
       case 'relaying':
-        if (this.#bodyLeft > 0 && this.#exchange) this.#passBody(this.#exchange, chunk);
+        if (this.#body.left > 0 && this.#exchange) this.#passBody(this.#exchange, chunk);
         else this.#keepBack(chunk);
         break;
       case 'skipping':
@@ -153,7 +149,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   readonly #onEnd = this.#guard.entry((): void => {
     this.#ended = true;
     const { head } = this.#exchange ?? {};
-    const whole = this.#phase === 'relaying' ? this.#bodyLeft === 0 : head && this.#requests.isWhole(head);
+    const whole = this.#phase === 'relaying' ? this.#body.left === 0 : head && this.#requests.isWhole(head);
     if (!head) this.#endRead();
     // The rest of its body will never come. A whole request is answered, as natively.
     else if (!whole) this.#socket.destroy();
@@ -255,10 +251,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       return;
     }
     const { options } = this.#context;
-    this.#meter = undefined;
+    this.#body.measure(undefined);
     if (isGuarded(exchange, options)) {
       if (exchange.head.contentLength > WHOLE_BYTES) {
-        this.#meter = new DepthMeter(options.inspection.maxDepth);
+        this.#body.measure(options.inspection.maxDepth);
       } else {
         if (!this.#holds(exchange, permit)) return;
         exchange.measured = true;
@@ -301,7 +297,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     exchange.received = body?.length ?? 0;
     this.#phase = 'relaying';
     this.#close = false;
-    if (body && this.#meter?.push(body) === false) {
+    if (body && !this.#body.nestsWithin(body)) {
       this.reject(exchange, TOO_DEEP);
       return;
     }
@@ -311,17 +307,15 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Takes the head, and of the body what is there. */
   #takeBody({ head }: RelayExchange): Buffer | undefined {
     const body = this.#requests.takeBody(head);
-    this.#bodyLeft = head.contentLength - (body?.length ?? 0);
+    this.#body.left = head.contentLength - (body?.length ?? 0);
     return body;
   }
 
   #passBody(exchange: RelayExchange, chunk: Buffer): void {
-    const size = Math.min(chunk.length, this.#bodyLeft);
-    const part = size === chunk.length ? chunk : chunk.subarray(0, size);
-    this.#bodyLeft -= size;
-    exchange.received += size;
-    if (size < chunk.length) this.#keepBack(chunk.subarray(size));
-    if (this.#meter?.push(part) === false) {
+    const part = this.#body.take(chunk);
+    exchange.received += part.length;
+    if (part.length < chunk.length) this.#keepBack(chunk.subarray(part.length));
+    if (!this.#body.nestsWithin(part)) {
       this.reject(exchange, TOO_DEEP);
       return;
     }
@@ -330,8 +324,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
   #waitFor(more: boolean): void {
-    this.#deadline = this.#bodyLeft > 0 && more ? bodyDeadline(this.#exchange, this.#context) : NEVER;
-    if (this.#bodyLeft === 0) return;
+    this.#deadline = this.#body.left > 0 && more ? bodyDeadline(this.#exchange, this.#context) : NEVER;
+    if (this.#body.left === 0) return;
     if (more) {
       this.#link.waitForBody();
       this.#socket.resume();
@@ -339,7 +333,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   }
 
   onUpstreamDrain(): void {
-    if (this.#phase === 'relaying' && this.#bodyLeft > 0) this.#waitFor(true);
+    if (this.#phase === 'relaying' && this.#body.left > 0) this.#waitFor(true);
   }
 
   onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {
@@ -349,7 +343,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (head) {
       exchange.status = head.status;
       exchange.answeredAt = this.#context.options.parts.now();
-      this.#close = exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#bodyLeft);
+      this.#close = exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#body.left);
       this.#client.answer(exchange, head, parts, this.#close);
     } else {
       this.#client.write(parts);
@@ -377,8 +371,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const sent = this.#phase === 'relaying';
     if (sent) this.#link.destroy();
     else this.#takeBody(exchange);
-    const gaveUp = denial === INTERNAL_FAULT || (denial.status === TIMED_OUT && this.#bodyLeft > 0);
-    this.#close = gaveUp || exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#bodyLeft);
+    const gaveUp = denial === INTERNAL_FAULT || (denial.status === TIMED_OUT && this.#body.left > 0);
+    this.#close = gaveUp || exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#body.left);
     exchange.status = denial.status;
     exchange.refusal = denial;
     exchange.sent += this.#client.refuse(exchange, denial, this.#close);
@@ -389,20 +383,20 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #answered(): void {
     const known = this.#exchange?.principal !== undefined;
     this.#record();
-    this.#meter = undefined;
+    this.#body.measure(undefined);
     this.#held = undefined;
     this.#drainDeadline = NEVER;
     this.#close ||= this.#context.clock.draining;
-    if (this.#close || this.#bodyLeft > 0) this.#link.destroy();
+    if (this.#close || this.#body.left > 0) this.#link.destroy();
     this.#phase = 'skipping';
-    if (this.#bodyLeft === 0) {
+    if (this.#body.left === 0) {
       this.#goOn();
       return;
     }
     // The client hears at once that its connection ends; what it still sends is read all the same.
     if (this.#close) this.#socket.end();
-    this.#linger = new Linger(this.#context.clock.now, known);
-    this.#deadline = this.#linger.deadline;
+    this.#body.linger(this.#context.clock.now, known);
+    this.#deadline = this.#body.deadline;
     this.#socket.resume();
   }
 
@@ -423,16 +417,15 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** The rest of a body that nobody reads; what stands behind it is the next request's. */
   #skip(chunk: Buffer): void {
-    const size = Math.min(chunk.length, this.#bodyLeft);
-    this.#bodyLeft -= size;
+    const size = this.#body.take(chunk).length;
     if (size < chunk.length) this.#intake.push(chunk.subarray(size));
-    if (this.#bodyLeft === 0) {
+    if (this.#body.left === 0) {
       this.#goOn();
       return;
     }
     // Not ended: a client that has yet to read its answer would lose it.
-    if (!this.#linger.take(size, this.#context.clock.now)) this.#socket.pause();
-    this.#deadline = this.#linger.deadline;
+    if (!this.#body.skip(size, this.#context.clock.now)) this.#socket.pause();
+    this.#deadline = this.#body.deadline;
   }
 
   /** Ends an answer so that no client can take it for whole. */

@@ -1,5 +1,5 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readBounded } from '../config/bounded-read.ts';
 import { type Flags, previewConfig } from '../config/load.ts';
 import type { PolicySettings } from '../config/policy-file.ts';
 import { ConfigError } from '../config/problem.ts';
@@ -26,7 +26,10 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d
 export function parseExpiry(text: string, nowMs: number, flag = '--exp'): number {
   const [, count, unit = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
   const now = Math.floor(nowMs / 1000);
-  if (count !== undefined) return now + Number(count) * (UNIT_SECONDS[unit] ?? 0);
+  if (count !== undefined) {
+    if (Number(count) === 0) throw new UsageError(`${flag} \`${text}\` is over at once`);
+    return now + Number(count) * (UNIT_SECONDS[unit] ?? 0);
+  }
   const date = /^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(date)) throw new UsageError(`${flag} must be like 30d, 12h, 90m or an ISO date, not \`${text}\``);
   const seconds = Math.floor(date / 1000);
@@ -117,7 +120,7 @@ function secretsOf(config: Config, { signingKeys }: PolicySettings): readonly Na
 function secretFromFile(file: string): string {
   let secret: string;
   try {
-    secret = withoutNewline(readFileSync(file));
+    secret = withoutNewline(readBounded(file));
   } catch {
     throw new UsageError(`cannot read --secret-file \`${file}\``);
   }

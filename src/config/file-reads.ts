@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
-import { type BigIntStats, readFileSync, realpathSync, statSync } from 'node:fs';
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { type BigIntStats, realpathSync, statSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { readBounded, readBoundedLater } from './bounded-read.ts';
 import type { ReadFile } from './secrets.ts';
 
 /** What a file is like without reading it. */
@@ -48,7 +49,7 @@ export const fileEyes: FileEyes = {
   },
   digest: async (path) => {
     try {
-      return digestOf(await readFile(path));
+      return digestOf(await readBoundedLater(path));
     } catch {
       return undefined;
     }
@@ -101,7 +102,7 @@ export function readingOf(look: FileLook | undefined, bytes: Buffer | undefined)
  * Reads every file once, whoever asks for it and how often: what is checked and what is used are the same bytes. It is
  * looked at before, so that a change while it is read is seen as one afterwards.
  */
-export function recordReads(readBytes: ReadFile = readFileSync): {
+export function recordReads(readBytes: ReadFile = readBounded): {
   readonly read: ReadFile;
   readonly readings: Readings;
 } {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { readBounded } from './bounded-read.ts';
 import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
@@ -186,7 +186,7 @@ function parse(settings: ReadonlyMap<string, Setting>): { config: Config | null;
  * (an upstream, a key). Never throws for what stands in a source.
  */
 export function previewConfig(sources: Sources = {}): Preview {
-  const { argv = {}, env = process.env, cwd = process.cwd(), readFile = readFileSync, defaults = {} } = sources;
+  const { argv = {}, env = process.env, cwd = process.cwd(), readFile = readBounded, defaults = {} } = sources;
   const { operations } = sources;
   const file = argv.config ?? readVariable(env, CONFIG_FILE_VARIABLE);
   const layers = [

@@ -1,3 +1,5 @@
+import { MAX_FILE_BYTES } from './bounded-read.ts';
+
 /** One thing wrong with the configuration. `place`: `file:line:column`, a variable name, a flag or an option path. */
 export type Problem = { readonly place: string; readonly message: string };
 
@@ -21,6 +23,8 @@ export function reason(error: unknown): string {
     ENOENT: 'no such file',
     EACCES: 'permission denied',
     EISDIR: 'it is a folder',
+    EFTYPE: 'it is no regular file',
+    EFBIG: `it is larger than ${MAX_FILE_BYTES} bytes`,
   };
   return known[code] ?? (code === '' ? 'not readable' : code);
 }

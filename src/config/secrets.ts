@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { readBounded } from './bounded-read.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import type { Config } from './schema.ts';
 
@@ -46,7 +46,7 @@ type Files = {
   readonly problems: Problem[];
 };
 
-function openFiles({ cwd = process.cwd(), readFile = readFileSync }: SecretSources): Files {
+function openFiles({ cwd = process.cwd(), readFile = readBounded }: SecretSources): Files {
   const problems: Problem[] = [];
   const read = (path: string, place: string, what: string) => {
     try {

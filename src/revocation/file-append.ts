@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { readBounded } from '../config/bounded-read.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import { byId, entryId, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { addEntry, readRevocations } from './file-text.ts';
@@ -39,7 +40,7 @@ async function replace(
 ): Promise<ReadonlyMap<string, RevocationEntry>> {
   for (;;) {
     const before = await stat(path);
-    const text = readFileSync(path, 'utf8');
+    const text = readBounded(path).toString('utf8');
     const list = readRevocations(file, text);
     const entries = byId(list);
     if (entries.has(entryId(entry))) return entries;

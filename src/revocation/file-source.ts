@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { readBounded } from '../config/bounded-read.ts';
 import { type Clock, machineClock } from '../config/clock.ts';
 import { type FileEyes, type FileReading, lookAt, type Readings, readingOf } from '../config/file-reads.ts';
 import { ConfigError, reason } from '../config/problem.ts';
@@ -8,7 +8,7 @@ import { withoutEndMark } from '../config/taken-away.ts';
 import { type Handled, watchFiles } from '../config/watch.ts';
 import { byId, isOver, type RevocationEntry } from './entry.ts';
 import { appendToFile } from './file-append.ts';
-import { MAX_FILE_BYTES, readRevocations } from './file-text.ts';
+import { readRevocations } from './file-text.ts';
 import { BEING_WRITTEN, type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
 /** Milliseconds a reload that was asked for waits for a file that is being written. */
@@ -32,16 +32,12 @@ export function readRevocationFile(file: string): readonly RevocationEntry[] {
 function readBytes(file: string): Buffer {
   try {
     const path = resolve(file);
-    if (statSync(path).size > MAX_FILE_BYTES) throw new ConfigError([{ place: file, message: TOO_LARGE }]);
-    return readFileSync(path);
+    return readBounded(path);
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
     const message = `cannot read the revocation file: ${reason(error)}; one without entries holds \`revocations: []\``;
     throw new ConfigError([{ place: file, message }]);
   }
 }
-
-const TOO_LARGE = `the revocation file is larger than ${MAX_FILE_BYTES} bytes`;
 
 export interface FileSourceOptions {
   /** Milliseconds since 1970. */

@@ -9,8 +9,6 @@ import { isEntry, MAX_ENTRIES, type RevocationEntry, readEntry } from './entry.t
  * which nothing else would run.
  */
 
-/** Largest file that is read. */
-export const MAX_FILE_BYTES = 67_108_864;
 /** Problems that are told of one file. */
 const MAX_PROBLEMS = 20;
 const OWN_LINE = /^ {2}- (\{ ".*" ?: .*\})$/;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readBounded } from '../config/bounded-read.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 
@@ -89,7 +89,7 @@ function decoded(text: string): string | undefined {
 
 function readCa(file: string): Buffer {
   try {
-    return readFileSync(file);
+    return readBounded(file);
   } catch (error) {
     const message = `cannot read the CA \`${file}\`: ${reason(error)}`;
     throw new ConfigError([{ place: 'gateway.revocation.redis_ca', message }]);

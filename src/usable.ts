@@ -46,7 +46,7 @@ export function checkUsable(state: State): void {
   attempt('gateway.policy_file', () => policyOf(config.gateway.mode, state.policy.rules));
   problems.push(...contextProblems(config, secrets.tls, secrets.upstreamCa));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
-  problems.push(...auditProblems(config));
+  problems.push(...auditProblems(config), ...hostProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
@@ -54,6 +54,17 @@ export function checkUsable(state: State): void {
 export function tryContexts(config: Config, tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
   const problems = contextProblems(config, tls, upstreamCa);
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** What cannot be listened on whatever the machine is. */
+function hostProblems({ service, gateway }: Config): Problem[] {
+  const hosts = [
+    ['service.host', service.host],
+    ['gateway.admin.host', gateway.admin.host],
+  ] as const;
+  return hosts.flatMap(([place, host]) =>
+    /[\s[\]/]/.test(host) ? [{ place, message: `\`${host}\` is no address; an IPv6 address has no brackets` }] : [],
+  );
 }
 
 function collector() {

@@ -148,6 +148,10 @@ t.test('what serve would die of is found, in the same words, with option and fil
   const cases: readonly (readonly [env: Record<string, string>, problem: RegExp])[] = [
     [pair('small.pem', 'small.key'), /^ {2}tls\.cert: the certificate `small\.pem` cannot be used: ee key too small$/m],
     [pair('good.der', 'good.key'), /^ {2}tls\.cert: the certificate `good\.der` cannot be used: it is not in PEM$/m],
+    [
+      { QDRANT__SERVICE__HOST: '[::1]' },
+      /^ {2}service\.host: `\[::1\]` is no address; an IPv6 address has no brackets$/m,
+    ],
     [audit, /^ {2}audit\.dir: cannot write to `good\.pem\/audit`: /m],
   ];
   for (const [more, problem] of cases) {

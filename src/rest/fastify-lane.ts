@@ -280,6 +280,7 @@ function newExchange(
     hasBody: http2 ? !endsWithHead(request) : hasFraming(request),
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
+    upload: undefined,
     measured: false,
     locationChecked: false,
     received: 0,

@@ -5,9 +5,17 @@ import { Linger } from './linger.ts';
 export class RelayBody {
   /** Bytes that have not come yet. */
   left = 0;
+  /** Upstream, or what throws the rest away, takes more for now. */
+  wanted = true;
   #meter: DepthMeter | undefined;
   /** For the rest of it once the request is answered. */
   #linger = new Linger(0, false);
+
+  /** @param length as announced @param come bytes of it that were there with the head */
+  begin(length: number, come: number): void {
+    this.left = length - come;
+    this.wanted = true;
+  }
 
   /** Measures what comes. @param maxDepth levels it may nest; `undefined` = it is not measured */
   measure(maxDepth: number | undefined): void {
@@ -26,18 +34,20 @@ export class RelayBody {
     return part;
   }
 
-  /** The request is answered: from now on the rest is thrown away within bounds. @param known the caller has a credential */
-  linger(now: number, known: boolean): void {
+  /**
+   * The request is answered: from now on the rest is thrown away within bounds. Gives the time when it is given up.
+   *
+   * @param known the caller has a credential
+   */
+  linger(now: number, known: boolean): number {
     this.#linger = new Linger(now, known);
+    this.wanted = true;
+    return this.#linger.deadline;
   }
 
-  /** So many bytes of the rest came. `false` = no more are taken. */
-  skip(size: number, now: number): boolean {
-    return this.#linger.take(size, now);
-  }
-
-  /** When the rest is given up, unless more comes before. */
-  get deadline(): number {
+  /** So many bytes of the rest came. Gives the time when it is given up, unless more comes before. */
+  skip(size: number, now: number): number {
+    this.wanted = this.#linger.take(size, now);
     return this.#linger.deadline;
   }
 }

@@ -96,8 +96,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   #expire(): void {
     this.#deadline = NEVER;
-    const exchange = this.#exchange;
-    if (exchange) this.reject(exchange, BODY_TIMEOUT);
+    if (this.#exchange) this.reject(this.#exchange, BODY_TIMEOUT);
     else if (this.#phase === 'head' && this.#headBegun) this.#refuseHead('timeout', TIMED_OUT);
     else if (this.#phase === 'skipping') this.#end();
     else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
@@ -148,11 +147,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   readonly #onEnd = this.#guard.entry((): void => {
     this.#ended = true;
-    const { head } = this.#exchange ?? {};
-    const whole = this.#phase === 'relaying' ? this.#body.left === 0 : head && this.#requests.isWhole(head);
-    if (!head) this.#endRead();
-    // The rest of its body will never come. A whole request is answered, as natively.
-    else if (!whole) this.#socket.destroy();
+    if (!this.#exchange) this.#endRead();
+    this.#settle();
   });
 
   /** Nothing more comes: the connection ends once all that came whole is answered. */
@@ -168,10 +164,37 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#closed(this);
   });
 
+  /**
+   * To be called wherever the connection comes to stand somewhere else. INVARIANT: this alone pauses and resumes the
+   * client's socket, and nothing waits for the rest of a body that cannot come.
+   */
+  #settle(): void {
+    if (this.#phase === 'over') return;
+    if (this.#ended && this.#awaitsBody()) {
+      // A whole request is answered, as natively; this one never.
+      if (this.#exchange?.status !== undefined) this.#breakOff();
+      else this.#end();
+      this.#record();
+    } else if (this.#isRead()) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  /** Has the body of what is under way not come whole? */
+  #awaitsBody(): boolean {
+    if (this.#phase === 'relaying' || this.#phase === 'skipping') return this.#body.left > 0;
+    return this.#exchange !== undefined && !this.#requests.isWhole(this.#exchange.head);
+  }
+
+  #isRead(): boolean {
+    if (this.#phase === 'head') return !this.#waiting && this.#drainDeadline === NEVER;
+    if (this.#phase === 'holding') return true;
+    return this.#phase !== 'deciding' && this.#body.left > 0 ? this.#body.wanted : this.#intake.length <= BACKLOG;
+  }
+
   /** What came too early waits, within bounds. */
   #keepBack(chunk: Buffer): void {
     this.#intake.push(chunk);
-    if (this.#intake.length > BACKLOG) this.#socket.pause();
+    this.#settle();
   }
 
   /** Begins requests as long as there are whole heads and each is settled at once. */
@@ -181,26 +204,18 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     while (this.#phase === 'head' && this.#intake.length > 0 && !this.#waiting) {
       if (this.#socket.writableNeedDrain) {
         this.#drainDeadline = this.#context.clock.now + this.#context.options.answerIdleMs;
-        this.#socket.pause();
         break;
       }
       if (!this.#beginNext()) break;
       // What came in one piece with others is begun as the connection's turns allow.
       if (this.#phase === 'head' && this.#intake.length > 0 && !this.#context.turns.spend(Cost.PIPELINED_REQUEST)) {
-        this.#waitForTurn();
+        this.#waiting = true;
+        this.#context.turns.wait(this.#turn);
       }
     }
     this.#advancing = false;
     if (this.#ended && !this.#exchange) this.#endRead();
-    if (this.#waiting) return;
-    if (this.#phase === 'head' && this.#intake.length <= BACKLOG && this.#drainDeadline === NEVER)
-      this.#socket.resume();
-  }
-
-  #waitForTurn(): void {
-    this.#waiting = true;
-    this.#socket.pause();
-    this.#context.turns.wait(this.#turn);
+    this.#settle();
   }
 
   readonly #turn = this.#guard.entry((): void => {
@@ -251,17 +266,15 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       return;
     }
     const { options } = this.#context;
-    this.#body.measure(undefined);
-    if (isGuarded(exchange, options)) {
-      if (exchange.head.contentLength > WHOLE_BYTES) {
-        this.#body.measure(options.inspection.maxDepth);
-      } else {
-        if (!this.#holds(exchange, permit)) return;
-        exchange.measured = true;
-        if (!heldNestsWithin(this.#intake, exchange.head, options.inspection.maxDepth)) {
-          this.reject(exchange, TOO_DEEP);
-          return;
-        }
+    const guarded = isGuarded(exchange, options);
+    const held = guarded && exchange.head.contentLength <= WHOLE_BYTES;
+    this.#body.measure(guarded && !held ? options.inspection.maxDepth : undefined);
+    if (held) {
+      if (!this.#holds(exchange, permit)) return;
+      exchange.measured = true;
+      if (!heldNestsWithin(this.#intake, exchange.head, options.inspection.maxDepth)) {
+        this.reject(exchange, TOO_DEEP);
+        return;
       }
     }
     this.#send(exchange);
@@ -277,7 +290,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#held = decision;
     this.#phase = 'holding';
     this.#deadline = bodyDeadline(this.#exchange, this.#context);
-    this.#socket.resume();
+    this.#settle();
     return false;
   }
 
@@ -301,39 +314,40 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#waitFor(this.#link.send(exchange, this.#requests.sentHead(exchange), body));
+    this.#waitFor(exchange, this.#link.send(exchange, this.#requests.sentHead(exchange), body));
   }
 
   /** Takes the head, and of the body what is there. */
   #takeBody({ head }: RelayExchange): Buffer | undefined {
     const body = this.#requests.takeBody(head);
-    this.#body.left = head.contentLength - (body?.length ?? 0);
+    this.#body.begin(head.contentLength, body?.length ?? 0);
     return body;
   }
 
   #passBody(exchange: RelayExchange, chunk: Buffer): void {
     const part = this.#body.take(chunk);
     exchange.received += part.length;
-    if (part.length < chunk.length) this.#keepBack(chunk.subarray(part.length));
+    if (part !== chunk) this.#keepBack(chunk.subarray(part.length));
     if (!this.#body.nestsWithin(part)) {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#waitFor(this.#link.write(part));
+    this.#waitFor(exchange, this.#link.write(part));
   }
 
   /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
-  #waitFor(more: boolean): void {
-    this.#deadline = this.#body.left > 0 && more ? bodyDeadline(this.#exchange, this.#context) : NEVER;
-    if (this.#body.left === 0) return;
-    if (more) {
-      this.#link.waitForBody();
-      this.#socket.resume();
-    } else this.#socket.pause();
+  #waitFor(exchange: RelayExchange, more: boolean): void {
+    // Upstream may have been lost with what was just written to it.
+    if (exchange !== this.#exchange) return;
+    const awaited = more && this.#body.left > 0;
+    this.#body.wanted = more;
+    this.#deadline = awaited ? bodyDeadline(exchange, this.#context) : NEVER;
+    if (awaited) this.#link.waitForBody();
+    this.#settle();
   }
 
   onUpstreamDrain(): void {
-    if (this.#phase === 'relaying' && this.#body.left > 0) this.#waitFor(true);
+    if (this.#phase === 'relaying' && this.#body.left > 0 && this.#exchange) this.#waitFor(this.#exchange, true);
   }
 
   onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {
@@ -362,19 +376,17 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   reject(exchange: RelayExchange, denial: Denial): void {
     if (exchange !== this.#exchange) return;
+    exchange.refusal = denial;
     if (exchange.status !== undefined) {
-      exchange.refusal = denial;
       this.#link.destroy();
       this.#breakOff();
       return;
     }
-    const sent = this.#phase === 'relaying';
-    if (sent) this.#link.destroy();
+    if (this.#phase === 'relaying') this.#link.destroy();
     else this.#takeBody(exchange);
     const gaveUp = denial === INTERNAL_FAULT || (denial.status === TIMED_OUT && this.#body.left > 0);
     this.#close = gaveUp || exchange.head.close || this.#context.clock.draining || !isSwallowed(this.#body.left);
     exchange.status = denial.status;
-    exchange.refusal = denial;
     exchange.sent += this.#client.refuse(exchange, denial, this.#close);
     this.#answered();
   }
@@ -395,9 +407,8 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     }
     // The client hears at once that its connection ends; what it still sends is read all the same.
     if (this.#close) this.#socket.end();
-    this.#body.linger(this.#context.clock.now, known);
-    this.#deadline = this.#body.deadline;
-    this.#socket.resume();
+    this.#deadline = this.#body.linger(this.#context.clock.now, known);
+    this.#settle();
   }
 
   /** The request and its answer are over. */
@@ -411,21 +422,20 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#headBegun = false;
     this.#owed = 0;
     this.#phase = 'head';
-    this.#socket.resume();
     this.#advance();
   }
 
   /** The rest of a body that nobody reads; what stands behind it is the next request's. */
   #skip(chunk: Buffer): void {
-    const size = this.#body.take(chunk).length;
-    if (size < chunk.length) this.#intake.push(chunk.subarray(size));
+    const { length } = this.#body.take(chunk);
+    if (length < chunk.length) this.#intake.push(chunk.subarray(length));
     if (this.#body.left === 0) {
       this.#goOn();
       return;
     }
     // Not ended: a client that has yet to read its answer would lose it.
-    if (!this.#body.skip(size, this.#context.clock.now)) this.#socket.pause();
-    this.#deadline = this.#body.deadline;
+    this.#deadline = this.#body.skip(length, this.#context.clock.now);
+    this.#settle();
   }
 
   /** Ends an answer so that no client can take it for whole. */

@@ -36,6 +36,7 @@ export class RequestBody extends Readable {
   readonly #onData: (chunk: Buffer) => void;
   readonly #onEnd: () => void;
   readonly #onClose: () => void;
+  #stopped = false;
 
   /** @param meter measures the bytes before anybody else gets them; the body ends with its fault */
   constructor(exchange: RestExchange, idleMs: number, meter?: DepthMeter) {
@@ -52,10 +53,11 @@ export class RequestBody extends Readable {
     this.#timer = guard.after(idleMs, () => this.#standingStill()).unref();
     this.#source.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onClose);
     this.#takeBack = exchange.life.onEnd(() => this.#cutOff());
+    exchange.upload = this;
   }
 
   override _read(): void {
-    this.#guard.run(() => this.#source.resume());
+    if (!this.#stopped) this.#guard.run(() => this.#source.resume());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -64,8 +66,14 @@ export class RequestBody extends Readable {
   }
 
   #leave(): void {
-    clearTimeout(this.#timer);
     this.#takeBack?.();
+    this.stop();
+  }
+
+  /** Leaves reading the client, and pausing it, to others. The rest never comes here: this body is not ended as a whole one. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
     const source = this.#source;
     source.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', this.#onClose);
   }

@@ -42,6 +42,8 @@ export interface RestExchange extends Exchange {
   readonly awaitsContinue: boolean;
   /** The body as it came, once it had to be read whole. */
   body: HeldBody | undefined;
+  /** Reads the body from the client. INVARIANT: nothing else does before it has been stopped. */
+  upload: { readonly stop: () => void } | undefined;
   /** The body has been measured for nesting. */
   measured: boolean;
   /** Where a snapshot would be recovered from has been looked at. */

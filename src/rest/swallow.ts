@@ -35,6 +35,7 @@ function neverAsked(exchange: RestExchange): boolean {
 export function endAfterBody(exchange: RestExchange): void {
   const { request, response } = exchange;
   const known = exchange.principal !== undefined;
+  exchange.upload?.stop();
   if (isHttp2(exchange)) {
     const end = watchAnswerEnd(request);
     response.end();

@@ -128,6 +128,8 @@ export const UPSTREAM_UNREACHABLE = denial('fault', 502, GrpcCode.unavailable, '
 export const UPSTREAM_BROKEN = denial('fault', 502, GrpcCode.unavailable, 'upstream gave no valid answer');
 export const UPSTREAM_BUSY = denial('fault', 503, GrpcCode.unavailable, 'upstream has no free connection');
 export const UPSTREAM_TIMEOUT = denial('fault', 504, GrpcCode.deadlineExceeded, 'upstream did not answer in time');
+/** Ours. The client may try again. */
+export const ANSWERS_BUSY = denial('fault', 503, GrpcCode.unavailable, 'too many answers are filtered at the moment');
 /** Ours. Nothing is done that could not be written down. */
 export const AUDIT_UNAVAILABLE = denial('fault', 503, GrpcCode.unavailable, 'the audit log takes no more entries');
 /** Ours. A token may have been revoked and it cannot be found out. */

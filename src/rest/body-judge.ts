@@ -2,6 +2,7 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
+import { type AnswerTask, runAnswerTask } from './answer-task.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from './body-task.ts';
 import type { ThreadFinding, ThreadTask } from './body-thread.ts';
 
@@ -13,9 +14,9 @@ export const MEDIUM_BYTES = 2_097_152;
 /** Runs as a source file and as a built one. */
 const THREAD = join(import.meta.dirname, `body-thread${extname(import.meta.filename)}`);
 
-/** A body that waits to be judged. */
-export interface BodyJob {
-  readonly task: BodyTask;
+/** A body that waits to be judged, or an answer to be changed. */
+export interface BodyJob<T = BodyTask, F = BodyFinding> {
+  readonly task: T;
   /** Whole and decoded. Not to be used until it is given back: its memory may be in another thread. */
   readonly body: Buffer;
   /** Its memory is nobody else's. A body that is a view into other memory is copied where it has to go to a thread. */
@@ -25,7 +26,7 @@ export interface BodyJob {
   /** Of the exchange: under it the callbacks run. */
   readonly guard: Guard;
   /** Exactly one of these is called, once: with the body to go on with; with a fault of ours and the body, or nothing. */
-  readonly done: (finding: BodyFinding, body: Buffer) => void;
+  readonly done: (finding: F, body: Buffer) => void;
   readonly fail: (error: unknown, body?: Buffer) => void;
   /** The exchange has ended. */
   readonly dropped: (body: Buffer) => void;
@@ -36,8 +37,8 @@ export interface BodyJob {
  * the first of their kind.
  */
 export class BodyJudge {
-  readonly #medium: JudgingThread;
-  readonly #large: JudgingThread;
+  readonly #medium: JudgingThread<BodyTask, BodyFinding>;
+  readonly #large: JudgingThread<BodyTask, BodyFinding>;
 
   /** @param file what the threads run */
   constructor(report: FaultReport, file = THREAD) {
@@ -62,6 +63,49 @@ export class BodyJudge {
   }
 }
 
+/** Answers up to this size are changed at once: a millisecond or two. */
+export const INLINE_ANSWER_BYTES = 16_384;
+
+type AnswerJob = BodyJob<AnswerTask, Uint8Array>;
+
+/** Changes answers in the same way, in threads of their own: no body waits for an answer, nor an answer for a body. */
+export class AnswerChanger {
+  readonly #medium: JudgingThread<AnswerTask, Uint8Array>;
+  readonly #large: JudgingThread<AnswerTask, Uint8Array>;
+
+  constructor(report: FaultReport, file = THREAD) {
+    this.#medium = new JudgingThread(report, file);
+    this.#large = new JudgingThread(report, file);
+  }
+
+  /** Answers that are in a thread, or wait for one. */
+  get size(): number {
+    return this.#medium.size + this.#large.size;
+  }
+
+  change(job: AnswerJob): void {
+    if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
+    else if (job.body.length > INLINE_ANSWER_BYTES) this.#medium.take(job);
+    else changeAtOnce(job);
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    await Promise.all([this.#medium.close(), this.#large.close()]);
+  }
+}
+
+function changeAtOnce({ task, body, done, fail }: AnswerJob): void {
+  let changed: Buffer;
+  try {
+    changed = runAnswerTask(task, body);
+  } catch (error) {
+    fail(error, body);
+    return;
+  }
+  done(changed, body);
+}
+
 function judgeAtOnce({ task, body, done, fail }: BodyJob): void {
   let finding: BodyFinding;
   try {
@@ -77,17 +121,17 @@ function judgeAtOnce({ task, body, done, fail }: BodyJob): void {
 const YOUNG_MEGABYTES = 4;
 
 /** A job that waits, and how to keep it from being dropped at the end of its exchange. */
-interface Waiting {
-  readonly job: BodyJob;
+interface Waiting<T, F> {
+  readonly job: BodyJob<T, F>;
   takeBack: () => void;
 }
 
 /** One thread with the jobs that wait for it. INVARIANT: a job whose thread ends without a word has failed. */
-class JudgingThread {
+class JudgingThread<T extends ThreadTask['task'], F> {
   readonly #file: string;
   readonly #guard: Guard;
-  readonly #waiting = new Set<Waiting>();
-  #running: BodyJob | undefined;
+  readonly #waiting = new Set<Waiting<T, F>>();
+  #running: BodyJob<T, F> | undefined;
   #worker: Worker | undefined;
   #closed = false;
 
@@ -104,8 +148,8 @@ class JudgingThread {
     return this.#waiting.size + (this.#running ? 1 : 0);
   }
 
-  take(job: BodyJob): void {
-    const waiting: Waiting = { job, takeBack: () => undefined };
+  take(job: BodyJob<T, F>): void {
+    const waiting: Waiting<T, F> = { job, takeBack: () => undefined };
     this.#waiting.add(waiting);
     waiting.takeBack = job.life.onEnd(() => {
       if (this.#waiting.delete(waiting)) job.dropped(job.body);
@@ -145,13 +189,13 @@ class JudgingThread {
     const ended = guard.entry(() => this.#gone(worker, new TypeError('the thread that judges bodies ended')));
     worker.on(
       'message',
-      guard.entry((result: ThreadFinding) => this.#found(result)),
+      guard.entry((result: ThreadFinding<F>) => this.#found(result)),
     );
     worker.on('error', gone).on('exit', ended);
     return worker;
   }
 
-  #found(result: ThreadFinding): void {
+  #found(result: ThreadFinding<F>): void {
     const { buffer, byteOffset, byteLength } = result.bytes;
     const body = Buffer.from(buffer, byteOffset, byteLength);
     if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault), body));
@@ -166,7 +210,7 @@ class JudgingThread {
     void worker.terminate();
   }
 
-  #end(tell: (job: BodyJob) => void): void {
+  #end(tell: (job: BodyJob<T, F>) => void): void {
     const job = this.#running;
     this.#running = undefined;
     job?.guard.run(() => tell(job));
@@ -175,7 +219,7 @@ class JudgingThread {
 }
 
 /** What is moved to the thread and back without a copy: all of the memory, also where the body is but the first part of it. */
-function movable({ body, own }: BodyJob): Uint8Array<ArrayBuffer> {
+function movable({ body, own }: Pick<BodyJob, 'body' | 'own'>): Uint8Array<ArrayBuffer> {
   const { buffer, byteOffset, byteLength } = body;
   const moved = own && buffer instanceof ArrayBuffer;
   return moved ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(body);

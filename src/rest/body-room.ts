@@ -59,6 +59,11 @@ export class BodyRoom {
     return this.#taken;
   }
 
+  /** A body waits to lead. */
+  get wanted(): boolean {
+    return this.#leads.wanted;
+  }
+
   /** Bodies that have a place, and turns at leading that are taken or waited for. */
   get size(): number {
     let size = this.#leads.size;

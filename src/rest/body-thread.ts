@@ -1,17 +1,18 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { type AnswerTask, runAnswerTask } from './answer-task.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from './body-task.ts';
 
 /** What the thread is sent, and gives back: the bytes come and go without a copy. */
 export interface ThreadTask {
-  readonly task: BodyTask;
+  readonly task: BodyTask | AnswerTask;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** `fault` = why there is no finding; never a part of the body. */
-export type ThreadFinding = { readonly bytes: Uint8Array<ArrayBuffer> } & (
-  | { readonly finding: BodyFinding }
+/** `fault` = why there is no finding; never a part of the body. Of an answer the finding is the changed one. */
+export type ThreadFinding<F = BodyFinding | Uint8Array> = { readonly bytes: Uint8Array<ArrayBuffer> } & (
+  | { readonly finding: F }
   | { readonly fault: string }
 );
 
@@ -27,11 +28,16 @@ function stepBack(): void {
   }
 }
 
+function run(task: ThreadTask['task'], body: Buffer): BodyFinding | Uint8Array {
+  // A copy of the changed one: it may be a part of the body, whose memory goes back as it came.
+  return task.kind === 'answer' ? new Uint8Array(runAnswerTask(task, body)) : runBodyTask(task, body);
+}
+
 stepBack();
 parentPort?.on('message', ({ task, bytes }: ThreadTask) => {
   let result: ThreadFinding;
   try {
-    result = { bytes, finding: runBodyTask(task, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) };
+    result = { bytes, finding: run(task, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) };
   } catch (error) {
     result = { bytes, fault: error instanceof Error ? error.name : 'unknown' };
   }

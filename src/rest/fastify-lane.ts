@@ -7,9 +7,10 @@ import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import { isPermit } from '../policy/decide.ts';
 import { addedHeaders, requestIdOf } from '../request-id.ts';
+import { AnswerRoom } from './answer-room.ts';
 import { type BegunExchange, continueBegun, endBegun, takeBegun } from './begun-exchange.ts';
 import { BodyDecoder } from './body-decoder.ts';
-import { BodyJudge } from './body-judge.ts';
+import { AnswerChanger, BodyJudge } from './body-judge.ts';
 import { BodyRoom } from './body-room.ts';
 import { failExchange } from './break-off.ts';
 import { answerPreflight } from './cors.ts';
@@ -46,8 +47,13 @@ export interface LaneFigures {
   /** Bodies that take room, and the bytes of those that do not lead. */
   readonly bodies: number;
   readonly bodyBytes: number;
-  /** Bodies that are being decoded or judged, or wait for it. */
+  /** Bodies that are being decoded or judged, and answers being changed in a thread, or that wait for it. */
   readonly judging: number;
+  /** Exchanges whose answer is changed on its way: with those that wait for a place, and those that have one. */
+  readonly changing: number;
+  readonly answers: number;
+  /** Bytes of the latter, beyond what is free to each. */
+  readonly answerBytes: number;
 }
 
 /**
@@ -59,10 +65,13 @@ export interface LaneFigures {
 export async function createRestLane(options: LaneOptions, server: Server): Promise<RestLane> {
   const state = { draining: false };
   const running = new Set<ServerResponse>();
-  const judge = new BodyJudge((error, place) => options.parts.fault(error, undefined, place));
+  const report: FaultReport = (error, place) => options.parts.fault(error, undefined, place);
+  const judge = new BodyJudge(report);
+  const changer = new AnswerChanger(report);
   const decoder = new BodyDecoder(options.maxInspectedBytes);
   const room = createRoom(options);
-  const protocol = createProtocol({ ...options, judge, decoder, room });
+  const answers = createAnswerRoom(options);
+  const protocol = createProtocol({ ...options, judge, decoder, room, answers, changer });
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -170,11 +179,14 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       exchanges: running.size,
       bodies: room.size,
       bodyBytes: room.taken,
-      judging: decoder.size + judge.size,
+      judging: decoder.size + judge.size + changer.size,
+      changing: answers.size,
+      answers: answers.held,
+      answerBytes: answers.bytes,
     }),
     close: async () => {
       await app.close();
-      await judge.close();
+      await Promise.all([judge.close(), changer.close()]);
     },
   };
 }
@@ -197,6 +209,11 @@ function createRoom({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyRoom {
     // Longer than one body may keep the others waiting.
     waitMs: 2 * leadMs,
   });
+}
+
+function createAnswerRoom({ turns, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerRoom {
+  const stallMs = Math.min(answerIdleMs, STRANGER_BODY_IDLE_MS);
+  return new AnswerRoom({ turns, waitMs: upstreamWaitMs, stallMs });
 }
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {

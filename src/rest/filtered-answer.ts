@@ -1,26 +1,24 @@
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../policy/decide.ts';
-import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import { addedHeaders } from '../request-id.ts';
 import { answerCodingFor } from './answer-coding.ts';
+import type { AnswerPlace } from './answer-room.ts';
 import { answerInSlices } from './answer-slices.ts';
+import type { AnswerTask } from './answer-task.ts';
+import type { AnswerChanger } from './body-judge.ts';
 import { settleCors } from './cors.ts';
 import { errorForList } from './error-answer.ts';
 import { sendUpstream, UpstreamAnswer } from './forward.ts';
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts';
 import { asksForHealth, HealthAnswer } from './health-answer.ts';
-import type { LaneOptions } from './lane-options.ts';
+import type { LaneContext, LaneOptions } from './lane-options.ts';
 import { reject } from './reject.ts';
-import { RESPONSE_FILTERS } from './response-filter.ts';
-import { patchTelemetry } from './response-filter-patch.ts';
 import { planFilter } from './response-filter-query.ts';
-import type { RestExchange } from './rest-exchange.ts';
-
-/** Takes upstream's whole 200 answer and gives the one for this client; throws when it is not what was expected. */
-type Change = (body: Buffer) => Buffer;
+import { ownerOf, type RestExchange } from './rest-exchange.ts';
 
 /** Takes over where the answer has to be changed on its way; `false` = it passes as it is. */
-export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneOptions): boolean {
+export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneContext): boolean {
   if (asksForHealth(exchange)) {
     const [path, headers] = [
       exchange.resolution?.pathToSend ?? '/',
@@ -30,36 +28,36 @@ export function forwardFiltered(exchange: RestExchange, permit: Permit, options:
     return true;
   }
   const telemetry = exchange.resolution?.operation.filter === 'telemetry';
-  if (permit.visible) {
-    filterFor(exchange, permit, options);
-    return true;
-  }
-  if (!telemetry || !isPatched(options)) return false;
-  send(exchange, options, queryOf(exchange), {
-    body: (body) => patchTelemetry(body, options.telemetry),
-    strict: false,
-  });
+  if (!permit.visible && !(telemetry && isPatched(options))) return false;
+  const busy = (): void => reject(exchange, ANSWERS_BUSY, options.cors);
+  const go = (place: AnswerPlace): void => {
+    if (permit.visible) filterFor(exchange, permit, options, place);
+    else patch(exchange, options, place);
+  };
+  options.answers.take(ownerOf(exchange), exchange, go, busy);
   return true;
+}
+
+function patch(exchange: RestExchange, options: LaneContext, place: AnswerPlace): void {
+  const task: AnswerTask = { kind: 'answer', telemetry: options.telemetry };
+  send(exchange, options, queryOf(exchange), { task, strict: false, place });
 }
 
 /**
  * INVARIANT: with a list access an answer is either filtered or not given at all.
  */
-function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneOptions): void {
+function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneContext, place: AnswerPlace): void {
   const name = exchange.resolution?.operation.filter;
   if (!visible || !name) {
     reject(exchange, INTERNAL_FAULT, options.cors);
     return;
   }
   const plan = planFilter(name, queryOf(exchange));
-  const filter = RESPONSE_FILTERS[name];
   const start = (existing: readonly string[] | undefined): void => {
     const context = existing === undefined ? { view: plan.view } : { view: plan.view, existing };
-    const change: Change = (body) => {
-      const kept = filter(body, visible, context);
-      return name === 'telemetry' && isPatched(options) ? patchTelemetry(kept, options.telemetry) : kept;
-    };
-    send(exchange, options, plan.query, { body: change, strict: true });
+    const patched = name === 'telemetry' && isPatched(options) ? { telemetry: options.telemetry } : {};
+    const task: AnswerTask = { kind: 'answer', filter: { name, visible, context }, ...patched };
+    send(exchange, options, plan.query, { task, strict: true, place });
   };
   if (!plan.needsNames) {
     start(undefined);
@@ -79,12 +77,13 @@ function withNames(exchange: RestExchange, options: LaneOptions, start: (names: 
 }
 
 interface Changed {
-  readonly body: Change;
+  readonly task: AnswerTask;
   /** An answer that cannot be changed is not given; else it passes as it is. */
   readonly strict: boolean;
+  readonly place: AnswerPlace;
 }
 
-function send(exchange: RestExchange, options: LaneOptions, query: string, change: Changed): void {
+function send(exchange: RestExchange, options: LaneContext, query: string, change: Changed): void {
   const [path = '/'] = (exchange.resolution?.pathToSend ?? '/').split('?', 1);
   const headers = toUpstreamHeaders(exchange, {
     readable: true,
@@ -133,8 +132,11 @@ class WholeAnswer extends UpstreamAnswer {
   #status = 0;
   #headers: string[] = [];
 
-  constructor(exchange: RestExchange, options: LaneOptions, change: Changed) {
+  readonly #changer: AnswerChanger;
+
+  constructor(exchange: RestExchange, options: LaneContext, change: Changed) {
     super(exchange, options);
+    this.#changer = options.changer;
     this.#change = change;
   }
 
@@ -143,17 +145,71 @@ class WholeAnswer extends UpstreamAnswer {
     this.#headers = headers;
   }
 
-  protected override data(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#size += chunk.length;
-    if (this.#size > this.options.maxFilteredBytes)
+    if (this.#size > this.options.maxFilteredBytes) {
       this.abort(INTERNAL_FAULT, new RangeError('an answer that has to be filtered is too large'));
-    else this.#chunks.push(chunk);
+      return;
+    }
+    this.#chunks.push(chunk);
+    const source = {
+      resume: () => controller.resume(),
+      giveUp: () => this.abort(ANSWERS_BUSY, new Error('there is no room for an answer that has to be filtered')),
+    };
+    if (!this.#change.place.add(chunk.length, source)) controller.pause();
   }
 
   protected override end(): void {
     this.complete = true;
+    this.#change.place.change(this.#size, (changed) => this.#settle(changed));
+  }
+
+  protected override fail(denial: Denial, error: unknown): void {
+    this.#drop();
+    super.fail(denial, error);
+  }
+
+  override ended(): void {
+    this.#drop();
+    super.ended();
+  }
+
+  #drop(): void {
+    this.#chunks.length = 0;
+    this.#change.place.leave();
+  }
+
+  /** @param over the next answer may be changed */
+  #settle(over: () => void): void {
+    const body = Buffer.concat(this.#chunks.splice(0));
+    const settled = this.#unchanged(body);
+    if (settled) {
+      over();
+      this.#answer(settled);
+      return;
+    }
+    const { task, strict } = this.#change;
+    this.#changer.change({
+      task,
+      body,
+      own: body.buffer.byteLength === body.length,
+      life: this.exchange.life,
+      guard: this.guard,
+      done: ({ buffer, byteOffset, byteLength }) => {
+        over();
+        this.#answer(Buffer.from(buffer, byteOffset, byteLength));
+      },
+      fail: (_error, back) => {
+        over();
+        this.#answer(strict ? UPSTREAM_BROKEN : (back ?? INTERNAL_FAULT));
+      },
+      dropped: over,
+    });
+  }
+
+  #answer(body: Buffer | Denial): void {
     const { exchange, options } = this;
-    const body = this.#changed(Buffer.concat(this.#chunks.splice(0)));
+    if (exchange.life.ended) return;
     if (!Buffer.isBuffer(body)) {
       this.fail(body, undefined);
       return;
@@ -161,28 +217,26 @@ class WholeAnswer extends UpstreamAnswer {
     const kept = toClientHeaders(this.#headers, (name) => ABOUT_THE_BYTES.has(name));
     const headers = settleCors(exchange, kept, options.cors);
     const coding = body.length > 0 ? answerCodingFor(exchange.headers) : undefined;
+    const { place } = this.#change;
     if (!coding) {
-      answerInSlices(exchange, this.#status, headers, body);
+      answerInSlices(exchange, { status: this.#status, headers, body }, place);
       return;
     }
     exchange.guard.settled(coding.encode(body), (coded) => {
       if (exchange.life.ended) return;
       const more = ['content-encoding', coding.name, 'vary', 'accept-encoding'];
-      answerInSlices(exchange, this.#status, [...headers, ...more], coded);
+      answerInSlices(exchange, { status: this.#status, headers: [...headers, ...more], body: coded }, place);
     });
   }
 
-  #changed(body: Buffer): Buffer | Denial {
-    const { strict, body: change } = this.#change;
+  /** An answer that is not one to be changed. `undefined` = it is. */
+  #unchanged(body: Buffer): Buffer | Denial | undefined {
+    const { strict } = this.#change;
     const readable = !this.#headers.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-encoding');
     if (!readable) return UPSTREAM_BROKEN;
     if (this.#status >= 400) return strict ? this.#errorFor(body) : body;
     if (this.#status !== 200) return strict ? UPSTREAM_BROKEN : body;
-    try {
-      return change(body);
-    } catch {
-      return strict ? UPSTREAM_BROKEN : body;
-    }
+    return undefined;
   }
 
   #errorFor(body: Buffer): Buffer {

@@ -1,15 +1,20 @@
 import type { Connections } from '../connections.ts';
 import type { ExchangeParts } from '../exchange.ts';
+import type { Turns } from '../fairness/turns.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { AnswerRoom } from './answer-room.ts';
 import type { BodyDecoder } from './body-decoder.ts';
-import type { BodyJudge } from './body-judge.ts';
+import type { AnswerChanger, BodyJudge } from './body-judge.ts';
 import type { BodyRoom } from './body-room.ts';
 import type { InspectionLimits } from './inspect.ts';
+import type { TelemetrySettings } from './telemetry-settings.ts';
 
 /** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
 export interface LaneOptions {
   readonly parts: ExchangeParts;
+  /** Of the thread, shared by all connections. */
+  readonly turns: Turns;
   readonly upstream: RestUpstream;
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
@@ -46,21 +51,6 @@ export interface LaneContext extends LaneOptions {
   readonly judge: BodyJudge;
   readonly decoder: BodyDecoder;
   readonly room: BodyRoom;
-}
-
-/** Upstream's names; `undefined` = not set, and left out as upstream leaves it out. */
-export interface TelemetrySettings {
-  readonly jwtRbac: boolean | undefined;
-  readonly hideJwtDashboard: boolean | undefined;
-  /** How the audit files are kept. Upstream: since Qdrant v1.18.0. */
-  readonly audit: TelemetryAudit | undefined;
-}
-
-/** Upstream's names and order. */
-export interface TelemetryAudit {
-  readonly dir: string;
-  readonly rotation: 'daily' | 'hourly';
-  readonly max_log_files: number;
-  readonly trust_forwarded_headers: boolean;
-  readonly log_api: boolean;
+  readonly answers: AnswerRoom;
+  readonly changer: AnswerChanger;
 }

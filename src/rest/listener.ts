@@ -5,7 +5,6 @@ import { TLSSocket } from 'node:tls';
 import { closeListener } from '../close-listener.ts';
 import { type Connections, CountedClient } from '../connections.ts';
 import { admit, type Suspects } from '../fairness/suspects.ts';
-import type { Turns } from '../fairness/turns.ts';
 import type { HeaderWatch } from '../http2/header-watch.ts';
 import { Guard } from '../lifetime/guard.ts';
 import { openListener } from '../open-listener.ts';
@@ -32,8 +31,6 @@ export interface RestListenerOptions extends LaneOptions {
   readonly shared: boolean;
   /** Addresses that flooded lately, on either port. */
   readonly suspects: Suspects;
-  /** Of the thread, shared by all connections. */
-  readonly turns: Turns;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
   readonly watchHttp2: (address: string) => HeaderWatch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */

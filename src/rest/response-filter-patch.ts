@@ -1,5 +1,5 @@
-import type { TelemetryAudit } from './lane-options.ts';
 import { readAnswer, type Source } from './response-filter-source.ts';
+import type { TelemetryAudit } from './telemetry-settings.ts';
 
 /** What the gateway says about itself in telemetry; `undefined` = as upstream says. */
 export interface TelemetryPatch {

@@ -6,6 +6,7 @@ import type { ThreadFinding, ThreadTask } from '../../src/rest/body-thread.ts';
 parentPort?.on('message', ({ task, bytes }: ThreadTask) => {
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const begin = body.toString('latin1', 0, 8);
+  if (task.kind === 'answer') throw new TypeError('not for answers');
   if (begin === '{"crash"') throw new Error('on purpose');
   if (begin === '{"exit":') process.exit(0);
   const found: ThreadFinding = { bytes, finding: runBodyTask(task, body) };

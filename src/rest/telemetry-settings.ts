@@ -1,0 +1,16 @@
+/** Upstream's names; `undefined` = not set, and left out as upstream leaves it out. */
+export interface TelemetrySettings {
+  readonly jwtRbac: boolean | undefined;
+  readonly hideJwtDashboard: boolean | undefined;
+  /** How the audit files are kept. Upstream: since Qdrant v1.18.0. */
+  readonly audit: TelemetryAudit | undefined;
+}
+
+/** Upstream's names and order. */
+export interface TelemetryAudit {
+  readonly dir: string;
+  readonly rotation: 'daily' | 'hourly';
+  readonly max_log_files: number;
+  readonly trust_forwarded_headers: boolean;
+  readonly log_api: boolean;
+}

@@ -11,6 +11,8 @@ export const Cost = {
   GRPC_CALL: 1,
   /** One more request that came with others in one piece. */
   PIPELINED_REQUEST: 4,
+  /** `node:http` or `node:http2` gets one more piece of a body: a chunk, or a small DATA frame. */
+  BODY_PIECE: 1,
   /** `node:http` gets one more request that came before the answer to the one before it. */
   HTTP1_REQUEST: 48,
   /** The header block of a request is looked at beside `node:http2`. */

@@ -1,13 +1,17 @@
-import type { ResetBudget } from './budget.ts';
+import { PieceBudget, SMALL_PIECE } from '../fairness/pieces.ts';
+import { FRAME_COST, FrameBudget, type ResetBudget, type Spent } from './budget.ts';
 import { isFieldName, isFieldValue } from './field-syntax.ts';
 import { FrameReader } from './frame-reader.ts';
-import { DEFAULT_MAX_FRAME_SIZE, Flag, type Frame, FrameType, headerFragmentOf } from './frames.ts';
+import { DEFAULT_MAX_FRAME_SIZE, Flag, FRAME_HEADER_BYTES, type Frame, FrameType, headerFragmentOf } from './frames.ts';
 import { HpackDecoder } from './hpack.ts';
 
 /** Malformed requests of one connection that nobody has asked for yet. More are no accident. */
 const MAX_REMEMBERED = 1_000;
 /** Header bytes of a block, as a multiple of those that are accepted, past which it is not collected any further. */
 const MAX_BLOCK_FACTOR = 2;
+
+/** Small DATA frames after which `push` returns, so that others are looked at before the next ones. */
+export const SLICE_FRAMES = 32;
 
 /** Bounds of what is read; requests over them are malformed. */
 export interface HeaderWatchLimits {
@@ -17,7 +21,8 @@ export interface HeaderWatchLimits {
 
 /**
  * Looks for header fields that HTTP/2 does not allow (RFC 9113 section 8.2.1) in what a client sends on one connection,
- * for a listener whose own reader leaves them out in silence. It decides nothing else.
+ * for a listener whose own reader leaves them out in silence. Frames that cost more than they carry are paid for here, too:
+ * resets and DATA of no bytes end in a flood, DATA of few bytes is slowed down. It decides nothing else.
  *
  * INVARIANT: whatever it cannot follow makes this and every later request malformed.
  */
@@ -33,6 +38,10 @@ export class HeaderWatch {
   #flooded = false;
   #slowed = false;
   #blocks = 0;
+  readonly #pieces = new PieceBudget(performance.now());
+  readonly #empty = new FrameBudget(performance.now());
+  /** Small DATA frames that the current `push` has seen. */
+  #small = 0;
 
   /** @param resets what is left for resets of the client; when it is used up, `flooded` says so */
   constructor(limits: HeaderWatchLimits, resets?: ResetBudget) {
@@ -41,12 +50,12 @@ export class HeaderWatch {
     this.#maxBlockBytes = limits.headerBytes * MAX_BLOCK_FACTOR;
   }
 
-  /** The client has reset more streams than it may: its bytes are to go no further. */
+  /** The client has sent more than it may of what costs more than it carries: its bytes are to go no further. */
   get flooded(): boolean {
     return this.#flooded;
   }
 
-  /** Has the client reset so many streams that it is to be slowed down? True once for each time. */
+  /** Has the client sent so much of that that it is to be slowed down? True once for each time. */
   takeSlowed(): boolean {
     const slowed = this.#slowed;
     this.#slowed = false;
@@ -63,16 +72,35 @@ export class HeaderWatch {
     return this.#blocks;
   }
 
-  /** Looks at the next bytes, in any pieces, to the end of the first header block in them. Returns how many. Never throws. */
+  /** Small DATA frames that the last `push` has seen. */
+  get small(): number {
+    return this.#small;
+  }
+
+  /**
+   * Looks at the next bytes, in any pieces, to the end of the first header block in them or of `SLICE_FRAMES` small DATA
+   * frames. Returns how many. Never throws.
+   */
   push(chunk: Buffer): number {
-    if (this.#lost) return chunk.length;
+    this.#small = 0;
+    if (this.#lost) return this.#pushLost(chunk);
     try {
-      return this.#frames.push(chunk, this.#onFrame);
+      const taken = this.#frames.push(chunk, this.#onFrame);
+      if (this.#pieces.take(this.#small, performance.now())) this.#slowed = true;
+      return taken;
     } catch {
       this.#lost = true;
       this.#block = [];
       return chunk.length;
     }
+  }
+
+  /** What cannot be told apart is paid for as if it were the smallest frames. */
+  #pushLost(chunk: Buffer): number {
+    const taken = Math.min(chunk.length, SLICE_FRAMES * FRAME_HEADER_BYTES);
+    this.#small = Math.ceil(taken / FRAME_HEADER_BYTES);
+    if (this.#pieces.take(this.#small, performance.now())) this.#slowed = true;
+    return taken;
   }
 
   /** Had a header block of this stream a field that may not be? True once, then forgotten. */
@@ -82,14 +110,25 @@ export class HeaderWatch {
 
   readonly #onFrame = (frame: Frame): void => {
     if (this.#flooded) return;
-    if (frame.type === FrameType.RST_STREAM) {
-      const spent = this.#resets?.take();
-      if (spent === 'flood') this.#flooded = true;
-      if (spent === 'slow') this.#slowed = true;
-    }
+    if (frame.type === FrameType.RST_STREAM) this.#spent(this.#resets?.take());
+    if (frame.type === FrameType.DATA) this.#takeData(frame);
     if (frame.type === FrameType.HEADERS) this.#collect(frame, headerFragmentOf(frame));
     else if (frame.type === FrameType.CONTINUATION) this.#collect(frame, frame.payload);
   };
+
+  #spent(spent: Spent | undefined): void {
+    if (spent === 'flood') this.#flooded = true;
+    if (spent === 'slow') this.#slowed = true;
+  }
+
+  #takeData(frame: Frame): void {
+    if (frame.length >= SMALL_PIECE || frame.has(Flag.END_STREAM)) return;
+    this.#small += 1;
+    if (this.#small === SLICE_FRAMES) this.#frames.stop();
+    // Padding is no reason to send few bytes, or none.
+    if (frame.length === 0 || frame.has(Flag.PADDED))
+      this.#spent(this.#empty.pay(FRAME_COST.data_small, performance.now()));
+  }
 
   #collect(frame: Frame, fragment: Buffer): void {
     const whole = frame.has(Flag.END_HEADERS);
@@ -110,6 +149,7 @@ export class HeaderWatch {
 
   #judge(streamId: number, block: Buffer): void {
     this.#blocks += 1;
+    this.#pieces.begun();
     this.#frames.stop();
     let sound = true;
     this.#decoder.decode(block, (name, value) => {

@@ -22,11 +22,14 @@ interface Looked {
   readonly bytes: Buffer;
   /** A request begins with them. */
   readonly begins: boolean;
+  /** Small DATA frames in them. */
+  readonly small: number;
 }
 
 /**
  * An HTTP/2 connection of which every byte is shown to a watch before `node:http2` gets it. All that has come is looked at
- * first, so that nothing of a flood begins; then `node:http2` gets it request by request, as the connection's turns allow.
+ * first, so that nothing of a flood begins; then `node:http2` gets it request by request, and slices of small DATA frames one
+ * by one, as the connection's turns allow.
  */
 export class WatchedConnection extends Duplex {
   readonly #socket: TLSSocket;
@@ -173,6 +176,7 @@ export class WatchedConnection extends Duplex {
     const before = this.#watch.blocks;
     const taken = this.#watch.push(chunk);
     const begins = this.#watch.blocks > before;
+    const { small } = this.#watch;
     this.#kept += taken;
     if (this.#watch.flooded || this.#kept > MOST_KEPT) {
       this.#faulted?.('flood');
@@ -181,7 +185,7 @@ export class WatchedConnection extends Duplex {
     }
     if (taken === chunk.length) this.#unread.shift();
     else this.#unread[0] = chunk.subarray(taken);
-    this.#looked.push({ bytes: taken === chunk.length ? chunk : chunk.subarray(0, taken), begins });
+    this.#looked.push({ bytes: taken === chunk.length ? chunk : chunk.subarray(0, taken), begins, small });
     return begins ? Cost.HEADER_BLOCK : 0;
   }
 
@@ -194,7 +198,7 @@ export class WatchedConnection extends Duplex {
       this.#full = true;
       this.#socket.pause();
     }
-    return looked.begins ? Cost.HTTP2_REQUEST : 0;
+    return (looked.begins ? Cost.HTTP2_REQUEST : 0) + looked.small * Cost.BODY_PIECE;
   }
 
   override _read(): void {

@@ -4,6 +4,8 @@
  * connection ends.
  */
 export const LINGER_BYTES = 134_217_728;
+/** Bytes that each piece of it counts for at least: what a piece of one byte costs is not its byte. */
+export const PIECE_BYTES = 1_024;
 /** Longest pause of the client in it, in milliseconds: of a stranger, and where a credential is known. */
 export const LINGER_IDLE_MS = 5_000;
 export const KNOWN_LINGER_IDLE_MS = 30_000;
@@ -42,9 +44,9 @@ export class Linger {
     return Math.min(this.#endsAt, this.#idleAt);
   }
 
-  /** So many bytes came. `false` = no more are taken; `deadline` is the last look then. */
+  /** So many bytes came in one piece. `false` = no more are taken; `deadline` is the last look then. */
   take(size: number, now: number): boolean {
-    this.#left -= size;
+    this.#left -= Math.max(size, PIECE_BYTES);
     this.#idleAt = now + (this.#left > 0 ? this.#idleMs : LAST_LOOK_MS);
     return this.#left > 0;
   }

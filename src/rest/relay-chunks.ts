@@ -1,3 +1,5 @@
+import { SMALL_PIECE } from '../fairness/pieces.ts';
+
 const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
@@ -28,17 +30,23 @@ export class ChunkedBody {
   ended = false;
   /** Bytes of data so far, without the framing. */
   data = 0;
+  /** Chunks so far, and those of them that are smaller than `SMALL_PIECE`. */
+  chunks = 0;
+  smallChunks = 0;
   #step = Step.size;
   #size = 0;
   #digits = 0;
   #dropped = 0;
 
-  /** Takes bytes from `from` on and adds what is to be passed on to `out`. The offset behind the body; -1 = broken. */
-  push(bytes: Buffer, from: number, out: Buffer[]): number {
+  /**
+   * Takes bytes from `from` on and adds what is to be passed on to `out`, to the end of the body or until `chunks` has
+   * reached `most`. The offset behind what was taken; -1 = broken.
+   */
+  push(bytes: Buffer, from: number, out: Buffer[], most = Number.POSITIVE_INFINITY): number {
     let at = from;
     let keep = from;
     const { length } = bytes;
-    while (at < length && !this.ended) {
+    while (at < length && !this.ended && this.chunks < most) {
       if (this.#step === Step.data) {
         at = this.#skipData(at, length);
         continue;
@@ -76,9 +84,7 @@ export class ChunkedBody {
         if (byte === CR) this.#step = Step.sizeEnd;
         return byte === CR || (byte >= 0x20 && byte !== 0x7f) || byte === 0x09;
       case Step.sizeEnd:
-        this.#step = this.#size === 0 ? Step.line : Step.data;
-        this.#digits = 0;
-        return byte === LF;
+        return this.#endSize(byte);
       case Step.dataCr:
         this.#step = Step.dataLf;
         return byte === CR;
@@ -98,6 +104,14 @@ export class ChunkedBody {
         this.ended = true;
         return byte === LF;
     }
+  }
+
+  #endSize(byte: number): boolean {
+    this.#step = this.#size === 0 ? Step.line : Step.data;
+    this.#digits = 0;
+    this.chunks += 1;
+    if (this.#size < SMALL_PIECE) this.smallChunks += 1;
+    return byte === LF;
   }
 
   #takeSize(byte: number): boolean {

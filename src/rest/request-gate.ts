@@ -1,14 +1,21 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { PieceBudget } from '../fairness/pieces.ts';
 import { Cost, type Turns } from '../fairness/turns.ts';
+import { SLOW_MS } from '../http2/budget.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { isClosing } from './headers.ts';
 import { Intake } from './relay-intake.ts';
 import { BACKLOG } from './relay-phase.ts';
-import { RequestLines } from './request-lines.ts';
+import { type Pieces, RequestLines } from './request-lines.ts';
+import { SocketHold } from './socket-hold.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
+/** Chunks of a body that the parser gets at once. */
+export const SLICE_CHUNKS = 32;
+/** The least number of lines that a chunk has: what cannot be followed is cut by lines. */
+const LINES_OF_CHUNK = 2;
 
 export interface GateOptions {
   readonly maxHeadBytes: number;
@@ -25,6 +32,7 @@ interface Parser {
 /**
  * Stands between a client's socket and Node's HTTP/1 parser, and gives it one request at a time: the next one begins when
  * the answer before it is written, and when it is the connection's turn. What comes too early waits as bytes, within bounds.
+ * The body of a request is given to it in slices of so many chunks, as the connection's turns allow.
  * The half that a client has closed is told to the parser when all that came before has been answered.
  *
  * INVARIANT: a connection has one open exchange at a time (RFC 9112 section 9.3.2), whatever the client sends ahead. Only
@@ -40,10 +48,12 @@ export class RequestGate {
   readonly #intake = new Intake();
   #open = 0;
   #feeding = false;
-  /** The next request waits for its turn. */
+  readonly #goOn: () => void;
+  readonly #hold: SocketHold;
+  readonly #pieces = new PieceBudget(performance.now());
+  /** What comes next waits for its turn. */
   #waiting = false;
   #draining = false;
-  #paused = false;
   /** The client has closed its writing half; the parser has been told. */
   #ended = false;
   #finished = false;
@@ -52,10 +62,15 @@ export class RequestGate {
 
   constructor(socket: Socket, parser: Parser, { maxHeadBytes, turns, report }: GateOptions) {
     this.#socket = socket;
+    this.#hold = new SocketHold(socket);
     this.#parser = parser;
     this.#turns = turns;
     this.lines = new RequestLines(maxHeadBytes);
     this.#guard = new Guard({ fail: () => socket.destroy(), cut: () => socket.destroy() }, 'rest_server', report);
+    this.#goOn = this.#guard.entry(() => {
+      this.#waiting = false;
+      this.#release();
+    });
     socket.on(
       'data',
       this.#guard.entry((chunk: Buffer) => this.take(chunk)),
@@ -87,6 +102,7 @@ export class RequestGate {
   /** The parser has given out a request. */
   begun(response: ServerResponse): void {
     this.#open += 1;
+    this.#pieces.begun();
     response.once(
       'close',
       this.#guard.entry(() => this.#answered()),
@@ -97,64 +113,70 @@ export class RequestGate {
   stop(): void {
     this.#stopped = true;
     this.#intake.clear();
-    if (this.#paused && !this.#socket.destroyed) this.#socket.resume();
-    this.#paused = false;
+    this.#hold.set(false);
   }
 
   #answered(): void {
     this.#open -= 1;
-    if (this.#intake.length > 0 && !this.#waiting && !this.#turns.spend(Cost.HTTP1_REQUEST)) {
+    if (this.#intake.length > 0 && !this.#turns.spend(Cost.HTTP1_REQUEST)) this.#waitForTurn();
+    else this.#release();
+  }
+
+  #waitForTurn(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.#turns.wait(this.#goOn);
+  }
+
+  /**
+   * Pays for what the parser got. Past the turn the rest of the body waits as bytes, even if none are there yet: each read
+   * would begin a slice otherwise.
+   */
+  #pay({ all, small }: Pieces): void {
+    if (all === 0) return;
+    const inTurn = this.#turns.spend(all * Cost.BODY_PIECE);
+    if (this.#pieces.take(small, performance.now()) && !this.#waiting) {
       this.#waiting = true;
-      this.#turns.wait(
-        this.#guard.entry(() => {
-          this.#waiting = false;
-          this.#release();
-        }),
-      );
-      return;
-    }
-    this.#release();
+      this.#guard.after(SLOW_MS, this.#goOn);
+    } else if (!inTurn) this.#waitForTurn();
   }
 
   #release(): void {
     if (this.#feeding) return;
     this.#feeding = true;
-    // Before anything is fed: the parser may pause the socket for its own reasons.
-    if (this.#paused && this.#mayBegin()) {
-      this.#paused = false;
-      this.#socket.resume();
-    }
     while (this.#feedNext()) if (this.#stopped) break;
     this.#feeding = false;
-    if (this.#intake.length > BACKLOG && !this.#paused && !this.#stopped) {
-      this.#paused = true;
-      this.#socket.pause();
-    }
+    const full = this.#intake.length > BACKLOG || (this.#waiting && !this.lines.between);
+    this.#hold.set(full && !this.#stopped);
     this.#finishRead();
-  }
-
-  #mayBegin(): boolean {
-    return !this.#waiting && this.#open === 0;
   }
 
   /** `false` = there is nothing to feed, or not now. */
   #feedNext(): boolean {
     const { lines } = this;
-    if (this.#intake.length === 0 || this.#stopped || this.#socket.destroyed) return false;
+    if (this.#intake.length === 0 || this.#waiting || this.#stopped || this.#socket.destroyed) return false;
     const { between } = lines;
     // What stands behind the last request of a connection is none (RFC 9112 section 9.6).
     if ((between || lines.lost) && isClosing(this.#socket)) {
       this.stop();
       return false;
     }
-    if (between && !this.#mayBegin()) return false;
+    if (between && this.#open > 0) return false;
     if (between && this.#socket.writableNeedDrain) {
       this.#waitForDrain();
       return false;
     }
     const { bytes } = this.#intake;
-    const size = lines.lost ? 0 : lines.push(bytes);
-    this.#parser.data(this.#intake.take(lines.lost ? endOfPiece(bytes) : size));
+    const size = lines.lost ? 0 : lines.push(bytes, SLICE_CHUNKS);
+    if (lines.lost) {
+      const piece = endOfPiece(bytes);
+      this.#parser.data(this.#intake.take(piece.size));
+      this.#pay({ all: piece.chunks, small: piece.chunks });
+    } else {
+      const { pieces } = lines;
+      this.#parser.data(this.#intake.take(size));
+      this.#pay(pieces);
+    }
     return true;
   }
 
@@ -177,13 +199,17 @@ export class RequestGate {
   }
 }
 
-/** Where what cannot be followed is cut: no piece holds the ends of two heads. */
-function endOfPiece(bytes: Buffer): number {
+/** Where what cannot be followed is cut: no piece holds the ends of two heads, or more chunks than a slice. */
+function endOfPiece(bytes: Buffer): { readonly size: number; readonly chunks: number } {
+  let lines = 0;
+  const end = (size: number) => ({ size, chunks: Math.floor(lines / LINES_OF_CHUNK) });
   for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
+    lines += 1;
     const next = bytes[at + 1] === CR ? at + 2 : at + 1;
-    if (bytes[next] === LF) return next + 1;
+    if (bytes[next] === LF) return end(next + 1);
+    if (lines === SLICE_CHUNKS * LINES_OF_CHUNK) return end(at + 1);
   }
-  return bytes.length;
+  return end(bytes.length);
 }
 
 const gates = new WeakMap<object, RequestGate>();

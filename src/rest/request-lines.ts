@@ -12,6 +12,15 @@ const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const LENGTH = /^[0-9]{1,15}$/;
 const EMPTY_LINE = '\r\n';
 
+/** Pieces of bodies that were followed. */
+export interface Pieces {
+  readonly all: number;
+  /** Those of them that are smaller than `SMALL_PIECE`. */
+  readonly small: number;
+}
+
+const NO_PIECES: Pieces = { all: 0, small: 0 };
+
 /** What the head that is being read says of its body. */
 interface Framing {
   length: number | undefined;
@@ -36,6 +45,7 @@ export class RequestLines {
   #framing: Framing | undefined;
   #bodyLeft = 0;
   #chunks: ChunkedBody | undefined;
+  #pieces: Pieces = NO_PIECES;
 
   constructor(maxHeadBytes: number) {
     this.#maxHeadBytes = maxHeadBytes;
@@ -59,12 +69,21 @@ export class RequestLines {
     return this.#firstOdd !== Number.POSITIVE_INFINITY;
   }
 
-  /** The next bytes, up to the end of the request they belong to. Gives the offset behind what was taken. */
-  push(bytes: Buffer): number {
+  /** The chunks that the last `push` has followed. */
+  get pieces(): Pieces {
+    return this.#pieces;
+  }
+
+  /**
+   * The next bytes, up to the end of the request they belong to, and of its body no more than so many chunks. Gives the
+   * offset behind what was taken.
+   */
+  push(bytes: Buffer, mostChunks = Number.POSITIVE_INFINITY): number {
     let at = 0;
-    while (at < bytes.length && !this.lost) {
+    this.#pieces = NO_PIECES;
+    while (at < bytes.length && !this.lost && this.#pieces.all < mostChunks) {
       if (this.#bodyLeft > 0) at = this.#skipLength(bytes, at);
-      else if (this.#chunks) at = this.#skipChunks(this.#chunks, bytes, at);
+      else if (this.#chunks) at = this.#skipChunks(this.#chunks, bytes, at, mostChunks);
       else at = this.#takeLine(bytes, at);
       if (this.between) break;
     }
@@ -77,8 +96,10 @@ export class RequestLines {
     return at + size;
   }
 
-  #skipChunks(chunks: ChunkedBody, bytes: Buffer, at: number): number {
-    const next = chunks.push(bytes, at, []);
+  #skipChunks(chunks: ChunkedBody, bytes: Buffer, at: number, most: number): number {
+    const { chunks: all, smallChunks: small } = chunks;
+    const next = chunks.push(bytes, at, [], all + most);
+    this.#pieces = { all: chunks.chunks - all, small: chunks.smallChunks - small };
     if (next < 0) return this.#lose(this.#begun);
     if (chunks.ended) this.#chunks = undefined;
     return next;

@@ -20,7 +20,7 @@ export function answerParserFaults(server: Server, report: FaultReport, faulted?
     if (settled.has(socket)) return;
     settled.add(socket);
     gateOf(socket)?.stop();
-    const fault = faulted && parserFault(error, owed);
+    const fault = faulted && parserFault(error, isSwallowing(socket) || isWithinBody(owed));
     if (fault) faulted(fault);
     settle(socket, { owed, guard }, error, report);
   };
@@ -57,14 +57,17 @@ function isBehindClose(error: Error): boolean {
   return 'code' in error && error.code === 'HPE_CLOSED_CONNECTION';
 }
 
-/** What is told of an error; `undefined` = the client has left, or sent what nobody asked for. */
-function parserFault(error: Error, owed: ReadonlySet<ServerResponse>): ParserFault | undefined {
+/** What is told of an error; `undefined` = the client has left, or sent what nobody asked for. @param inBody of a request, answered or not */
+function parserFault(error: Error, inBody: boolean): ParserFault | undefined {
   const code = 'code' in error ? String(error.code) : '';
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'timeout';
   if (!code.startsWith('HPE_') || isBehindClose(error)) return undefined;
-  const inBody = [...owed].some(({ req }) => !req.complete);
   if (inBody) return code === 'HPE_INVALID_EOF_STATE' ? undefined : 'body';
   return code === 'HPE_HEADER_OVERFLOW' ? 'head_size' : 'head';
+}
+
+function isWithinBody(owed: ReadonlySet<ServerResponse>): boolean {
+  return [...owed].some(({ req }) => !req.complete);
 }
 
 /** The responses a connection still owes, in order. */

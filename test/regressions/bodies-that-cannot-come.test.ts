@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
+import { Connections } from '../../src/connections.ts';
 import { recordingUpstream, startGateway, type TestGateway, testCertificate } from '../rest/lane-fixture.ts';
 import { until } from '../support/until.ts';
 
@@ -134,5 +135,35 @@ for (const relayed of [true, false]) {
     await until(() => closed, 'stopped within its grace');
     for (const socket of sockets) socket.destroy();
     t.strictSame(fixture.gateway.faults, []);
+  });
+}
+
+for (const relayed of [true, false]) {
+  t.test(`a client that leaves within a body that is thrown away did nothing wrong (${relayed})`, async (t) => {
+    const upstream = await recordingUpstream();
+    const connections = new Connections((error) => t.error(error));
+    const gateway = await startGateway(upstream.port, { relayed, connections });
+    t.teardown(async () => {
+      await gateway.close();
+      await upstream.close();
+    });
+    const cases: readonly (readonly [name: string, bytes: string, faults: object])[] = [
+      ['a length', short('PUT', POINTS, 'wrong', 300_000), {}],
+      ['chunks', ask('PUT', POINTS, 'wrong', CHUNKED, '2\r\n{}\r\n'), {}],
+      ['chunks that are none', ask('PUT', POINTS, 'wrong', CHUNKED, '2\r\n{}\r\nz'), { body: 1 }],
+    ];
+    for (const [name, bytes, faults] of cases) {
+      const socket = open(gateway.port, false);
+      let text = '';
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+      });
+      socket.write(bytes);
+      await until(() => text.startsWith('HTTP/1.1 401'), `${name}: refused`);
+      socket.end();
+      await until(() => gateway.listener.figures().sockets === 0, `${name}: the connection ends`);
+      t.strictSame(connections.counts().faults, faults, name);
+      socket.destroy();
+    }
   });
 }

@@ -1,8 +1,9 @@
 import type { Permit } from '../policy/decide.ts';
-import { type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { ANSWERS_BUSY, type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import type { Caller } from '../upstream/ask-grpc.ts';
 import type { GrpcExchange } from './grpc-exchange.ts';
 import { grpcTimeoutOf } from './idle-limits.ts';
+import { ListPlaces } from './list-places.ts';
 import { filterMessage } from './response-filter.ts';
 
 /** The gateway's own unary calls. A message goes and comes without its prefix; a denial carries upstream's refusal. */
@@ -19,6 +20,9 @@ export type Question = (upstream: AskUpstream, permit: Permit, signal: AbortSign
 
 const EMPTY = Buffer.alloc(0);
 
+/** Of the process. */
+const places = new ListPlaces();
+
 /**
  * How the gateway answers a call itself, or `undefined` when it is relayed.
  *
@@ -32,8 +36,10 @@ export function answerFor(exchange: GrpcExchange, permit: Permit): Question | un
   const { filter } = operation;
   if (!filter || !visible) return undefined;
   const message = exchange.target === undefined ? EMPTY : nameField(exchange.target);
+  const owner = exchange.principal ?? exchange.remote;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
   return async (upstream, _permit, signal) => {
+    if (!(await places.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;
     const answer = await upstream.ask(pathOf(exchange), message, { leastMs, signal });
     if (answer.kind === 'denial') return answer;
     try {

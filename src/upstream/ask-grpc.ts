@@ -11,7 +11,7 @@ const LONGEST_MS = 86_400_000;
 export interface Caller {
   /** Milliseconds the caller waits at least; 0 = it did not say. */
   readonly leastMs: number;
-  /** Aborted when the caller waits no more. */
+  /** Aborted when the caller has its answer, or waits no more. */
   readonly signal: AbortSignal;
 }
 
@@ -66,6 +66,11 @@ export function createGrpcAsker(address: SocketAddress, ca: () => Buffer | undef
   };
 }
 
+/** Milliseconds that an answer is waited for. */
+export function longestOf(caller: Pick<Caller, 'leastMs'> | undefined): number {
+  return Math.min(Math.max(ASK_TIMEOUT_MS, caller?.leastMs ?? 0), LONGEST_MS);
+}
+
 /** A client, and what it has been asked. */
 class Channel {
   readonly #client: Client;
@@ -115,7 +120,7 @@ function call(client: Client, path: string, message: Buffer, caller?: Caller): R
       if (error) resolve(refusalOf(error));
       else resolve(answer ? { kind: 'message', message: answer } : UPSTREAM_BROKEN);
     });
-    const deadline = Date.now() + Math.min(Math.max(ASK_TIMEOUT_MS, caller?.leastMs ?? 0), LONGEST_MS);
+    const deadline = Date.now() + longestOf(caller);
     const asked = client.makeUnaryRequest(path, unchanged, unchanged, message, new Metadata(), { deadline }, answered);
     if (caller?.signal.aborted) asked.cancel();
     else

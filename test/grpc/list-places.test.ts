@@ -1,0 +1,37 @@
+import t from 'tap';
+import { ListPlaces } from '../../src/grpc/list-places.ts';
+
+/* A filtered list over gRPC is held until its client takes it: one owner has some of them, and the others are not asked for. */
+
+t.test('one owner has some places, the next call has one when an answer has been taken', async (t) => {
+  const places = new ListPlaces();
+  const calls = Array.from({ length: 20 }, () => new AbortController());
+  const granted: number[] = [];
+  const waits = calls.map(async ({ signal }, at) => {
+    const has = await places.wait('a', { leastMs: 0, signal });
+    if (has) granted.push(at);
+    return has;
+  });
+  await Promise.all(waits.slice(0, 8));
+  t.equal(
+    await places.wait('b', { leastMs: 0, signal: new AbortController().signal }),
+    true,
+    'another owner has its own',
+  );
+  t.strictSame(granted, [0, 1, 2, 3, 4, 5, 6, 7]);
+  calls[9]?.abort();
+  t.equal(await waits[9], false, 'one that waits may leave');
+  calls[0]?.abort();
+  calls[1]?.abort();
+  t.strictSame(await Promise.all([waits[8], waits[10]]), [true, true]);
+  t.equal(granted.length, 10);
+  for (const call of calls) call.abort();
+  await Promise.all(waits);
+  t.equal(places.size, 1, 'only the other owner is left');
+  t.equal(
+    await places.wait('a', { leastMs: 0, signal: AbortSignal.abort() }),
+    false,
+    'a call that has ended gets none',
+  );
+  t.equal(places.size, 1);
+});

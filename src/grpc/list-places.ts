@@ -25,7 +25,7 @@ export class ListPlaces {
       const leave = guard.entry((): void => {
         clearTimeout(late);
         place.end();
-        if (places.size === 0) this.#owners.delete(owner);
+        if (places.size === 0 && this.#owners.get(owner) === places) this.#owners.delete(owner);
         resolve(false);
       });
       const late = guard.after(longestOf(caller), leave).unref();

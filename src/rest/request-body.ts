@@ -57,7 +57,9 @@ export class RequestBody extends Readable {
   }
 
   override _read(): void {
-    if (!this.#stopped) this.#guard.run(() => this.#source.resume());
+    this.#guard.run(() => {
+      if (!this.#stopped) this.#source.resume();
+    });
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

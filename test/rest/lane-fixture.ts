@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange.ts';
 import { Suspects } from '../../src/fairness/suspects.ts';
 import { Turns } from '../../src/fairness/turns.ts';
@@ -198,9 +199,10 @@ function relayTo(port: number, options: Partial<RestUpstreamOptions> = {}): NonN
   };
 }
 
-/** A throw-away certificate for 127.0.0.1. */
-export async function testCertificate(): Promise<{ cert: string; key: string; issuer: string }> {
-  const made = await runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
+/** A throw-away certificate for 127.0.0.1: the one of the run, or one of its own. */
+export async function testCertificate(own?: 'own'): Promise<{ cert: string; key: string; issuer: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-'));
+  const made = await (own ? makeDevCerts(folder) : runCerts(folder));
   const read = (file: string) => readFileSync(file, 'utf8');
   return { cert: read(made.cert), key: read(made.key), issuer: read(made.ca) };
 }

@@ -8,7 +8,7 @@ import { PATIENCE_MS } from '../support/patience.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway, testCertificate } from './lane-fixture.ts';
 
 const upstream = await recordingUpstream();
-const [first, second] = await Promise.all([testCertificate(), testCertificate()]);
+const [first, second] = await Promise.all([testCertificate(), testCertificate('own')]);
 t.teardown(() => upstream.close());
 
 /** One handshake; `undefined` = refused. */

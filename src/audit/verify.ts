@@ -12,7 +12,7 @@ export type Verified =
       readonly torn: number;
       /** The chain begins here; else lines before the first one were not given. */
       readonly whole: boolean;
-      /** What the first line names as the one before it. */
+      /** Hash that the first line names as its predecessor's. */
       readonly before: string;
       /** Hash of the last line: to be compared with one that is kept elsewhere. */
       readonly last: string;

@@ -5,6 +5,6 @@ export const exitCode = {
   failure: 1,
   /** The configuration or the arguments cannot be used. */
   usage: 2,
-  /** What was looked at holds, as far as can be told: how far has to be said. */
+  /** The lines hold, but the ends of the chain are not anchored: `--from` and `--to` are missing. */
   unproven: 3,
 } as const;

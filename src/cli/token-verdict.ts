@@ -13,14 +13,14 @@ import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
 import { openLookups, ringOf } from '../usable.ts';
 
-/** What a gateway with this state would do with a token. */
+/** The answer of a gateway with this state to a token. */
 export interface Verdict {
   readonly accepted: boolean;
   /** One line for a person. */
   readonly text: string;
 }
 
-/** What is asked beside the token. */
+/** The parts of the state that a token is judged by. */
 interface Asked {
   readonly ring: KeyRing;
   readonly revocations: Revocations;
@@ -111,7 +111,7 @@ async function signerOf(token: string, secrets: readonly JwtSecret[]): Promise<J
   return undefined;
 }
 
-/** What is revoked, read as a gateway does when it starts. */
+/** The revocations in force, read as at the start of a gateway. */
 async function readRevocations(config: Config, now: number): Promise<Revocations> {
   const settings = revocationSettings(config);
   if (settings.file === undefined && !settings.redis) return NO_REVOCATIONS;

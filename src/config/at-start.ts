@@ -40,7 +40,7 @@ async function movedOf(paths: readonly string[], looks: Looks): Promise<readonly
   return moved.flat();
 }
 
-/** What the files were like when they were read, and the state, or what is wrong with it. */
+/** Loads once. `looks`: each file just before it was read; `give` returns the state, or throws why there is none. */
 function attempt(load: () => LoadedState): { readonly looks: Looks; readonly give: () => LoadedState } {
   try {
     const state = load();

@@ -103,15 +103,20 @@ export async function openGateways(): Promise<Gateways> {
 
 type Came = number | 'ended';
 
+/** A request with everything that was left out. */
+function complete({
+  method = 'GET',
+  target = '/collections/a',
+  key = 'main',
+  headers = {},
+  body = '',
+  length = body.length,
+}: Asked) {
+  return { method, target, key, headers, body, length };
+}
+
 function overHttp1(port: number, tls: boolean, asked: Asked): Promise<Came> {
-  const {
-    method = 'GET',
-    target = '/collections/a',
-    key = 'main',
-    headers = {},
-    body = '',
-    length = body.length,
-  } = asked;
+  const { method, target, key, headers, body, length } = complete(asked);
   const lines = Object.entries({
     host: 'x',
     'api-key': key,
@@ -139,14 +144,7 @@ function overHttp1(port: number, tls: boolean, asked: Asked): Promise<Came> {
 }
 
 function overHttp2(port: number, asked: Asked): Promise<Came> {
-  const {
-    method = 'GET',
-    target = '/collections/a',
-    key = 'main',
-    headers = {},
-    body = '',
-    length = body.length,
-  } = asked;
+  const { method, target, key, headers, body, length } = complete(asked);
   const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', () => undefined);
   return new Promise((resolve) => {

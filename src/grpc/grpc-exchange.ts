@@ -73,6 +73,8 @@ export class GrpcExchange implements Exchange {
   /** The message has been read to the end of the stream: there is one, and it nests no deeper than allowed. */
   measured = false;
 
+  /** It is permitted and goes upstream when the client's burst has been read. */
+  opensWithBurst = false;
   /** The client has ended its side. */
   clientEnded = false;
   /** The answer's head, and its end, have gone to the client. */

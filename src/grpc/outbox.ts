@@ -1,16 +1,12 @@
 import type { Socket } from 'node:net';
 import { Flag, FRAME_HEADER_BYTES, type Frame } from '../http2/frames.ts';
+import { type CopyArea, copyAreas } from './copy-areas.ts';
 
 /** Bytes waiting in a socket above which the other side is no longer read. */
 const HIGH_WATER_BYTES = 262_144;
 
 /** A piece up to this size is copied next to its neighbours: cheaper than one more buffer in the write. */
 const COPIED_BYTES = 2_048;
-
-/** Room for copied pieces. Shared by all connections; what has been handed out is never written again. */
-const AREA_BYTES = 65_536;
-let area = Buffer.allocUnsafeSlow(AREA_BYTES);
-let areaUsed = 0;
 
 /**
  * What is to be sent on one connection, written once per burst. Frames that lie next to each other in a received chunk
@@ -21,9 +17,13 @@ export class Outbox {
   #socket: Socket | undefined;
   #queue: Buffer[] = [];
   /** Copied pieces behind what is queued: a part of an area. */
-  #copied: Buffer = area;
+  #copied: CopyArea | undefined;
   #copiedFrom = 0;
   #copiedTo = 0;
+  /** Areas that what is queued lies in, and those of each write that is under way. */
+  #areas: CopyArea[] = [];
+  readonly #inFlight: CopyArea[][] = [];
+  readonly #written = (error?: Error | null): void => this.#release(error);
   /** The range behind them, which may still grow. */
   #source: Buffer | undefined;
   #from = 0;
@@ -67,7 +67,7 @@ export class Outbox {
     this.#closeRange();
     const own = framed.length <= COPIED_BYTES ? undefined : Buffer.from(framed);
     const at = own ? 0 : this.#copy(framed, 0, framed.length);
-    const target = own ?? this.#copied;
+    const target = own ?? this.#copied?.bytes ?? framed;
     target[at + 4] = Flag.END_HEADERS | (endStream ? Flag.END_STREAM : 0);
     target.writeUInt32BE(streamId, at + 5);
     if (own) this.#put(own, 0, own.length);
@@ -80,20 +80,20 @@ export class Outbox {
     const socket = this.#socket;
     if (socket === undefined || this.#queue.length === 0) return;
     const queue = this.#queue;
+    const areas = this.#areas;
     this.#queue = [];
+    this.#areas = [];
     if (socket.destroyed || !socket.writable) return;
-    const only = queue[0];
-    if (queue.length === 1 && only) {
-      this.#handedOver += only.length;
-      socket.write(only);
-      return;
-    }
-    socket.cork();
+    this.#inFlight.push(areas);
+    const last = queue.pop();
+    if (queue.length > 0) socket.cork();
     for (const bytes of queue) {
       this.#handedOver += bytes.length;
       socket.write(bytes);
     }
-    socket.uncork();
+    if (last) this.#handedOver += last.length;
+    if (last) socket.write(last, this.#written);
+    if (queue.length > 0) socket.uncork();
   }
 
   /** True while the peer does not take what it is sent: read no more of what would be sent to it. */
@@ -131,24 +131,31 @@ export class Outbox {
   /** Copies a small piece behind the one before it; returns where it stands in `#copied`. */
   #copy(source: Buffer, from: number, to: number): number {
     const size = to - from;
-    if (areaUsed + size > AREA_BYTES) {
-      area = Buffer.allocUnsafeSlow(AREA_BYTES);
-      areaUsed = 0;
-    }
-    if (this.#copied !== area || this.#copiedTo !== areaUsed) {
+    const area = copyAreas.withRoom(size, this.#copiedTo === this.#copiedFrom);
+    if (this.#copied !== area || this.#copiedTo !== area.used) {
       this.#closeCopied();
+      if (this.#areas.at(-1) !== area) this.#areas.push(area.hold());
       this.#copied = area;
-      this.#copiedFrom = areaUsed;
+      this.#copiedFrom = area.used;
     }
-    const at = areaUsed;
-    source.copy(area, at, from, to);
-    areaUsed += size;
-    this.#copiedTo = areaUsed;
+    const at = area.used;
+    source.copy(area.bytes, at, from, to);
+    area.used += size;
+    this.#copiedTo = area.used;
     return at;
   }
 
   #closeCopied(): void {
-    if (this.#copiedTo > this.#copiedFrom) this.#queue.push(this.#copied.subarray(this.#copiedFrom, this.#copiedTo));
-    this.#copiedFrom = this.#copiedTo;
+    const { bytes } = this.#copied ?? {};
+    if (bytes && this.#copiedTo > this.#copiedFrom) this.#queue.push(bytes.subarray(this.#copiedFrom, this.#copiedTo));
+    this.#copied = undefined;
+    this.#copiedFrom = this.#copiedTo = 0;
+  }
+
+  /** Writes end in the order they began. What a failed one still holds is left to the garbage collector. */
+  #release(error?: Error | null): void {
+    const areas = this.#inFlight.shift();
+    if (error || !areas) return;
+    for (const area of areas) copyAreas.release(area);
   }
 }

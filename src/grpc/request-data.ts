@@ -26,7 +26,7 @@ export class RequestData {
   readonly #clock: () => number;
   readonly #judge: MessageJudge;
   /** Permitted calls that go upstream when the client's burst has been read, unless they were reset in it. */
-  readonly #toOpen = new Set<GrpcExchange>();
+  readonly #toOpen: GrpcExchange[] = [];
   /** Frames of the client's are being handed over. */
   inBurst = false;
 
@@ -63,17 +63,18 @@ export class RequestData {
   /** All frames have been handed over: what is still open of the burst goes on. */
   endBurst(): void {
     for (const exchange of this.#toOpen) {
+      exchange.opensWithBurst = false;
       if (this.#core.streams.has(exchange) && exchange.state === 'relayed')
         this.#goOn(exchange, this.#judge.standing(exchange));
       exchange.held.keep();
     }
-    this.#toOpen.clear();
+    this.#toOpen.length = 0;
     if (this.#core.window.exhausted) this.#release();
   }
 
   /** The connection ends. */
   clear(): void {
-    this.#toOpen.clear();
+    this.#toOpen.length = 0;
   }
 
   /** DATA of an open stream, wherever the call stands. */
@@ -117,7 +118,7 @@ export class RequestData {
     }
     exchange.held.lend(frame);
     this.#judged(exchange, found);
-    if (!this.#toOpen.has(exchange)) exchange.held.keep();
+    if (!exchange.opensWithBurst) exchange.held.keep();
   }
 
   #takeRelayed(exchange: GrpcExchange, frame: Frame): void {
@@ -129,7 +130,7 @@ export class RequestData {
     }
     exchange.held.lend(frame);
     this.#goOn(exchange, standing);
-    if (!this.#toOpen.has(exchange)) exchange.held.keep();
+    if (!exchange.opensWithBurst) exchange.held.keep();
   }
 
   /** What is held of a permitted call goes upstream, or is refused, or stays. */
@@ -137,9 +138,15 @@ export class RequestData {
     if (standing === 'hold') return;
     if (standing !== 'pass') this.#core.reject(exchange, standing);
     else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
-    else if (this.inBurst) this.#toOpen.add(exchange);
+    else if (this.inBurst) this.#openWithBurst(exchange);
     else this.#upstream.open(exchange);
     this.#core.settleEnd(exchange);
+  }
+
+  #openWithBurst(exchange: GrpcExchange): void {
+    if (exchange.opensWithBurst) return;
+    exchange.opensWithBurst = true;
+    this.#toOpen.push(exchange);
   }
 
   /** What had to be inflated has been read. */

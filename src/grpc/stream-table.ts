@@ -1,12 +1,13 @@
 import type { GrpcExchange } from './grpc-exchange.ts';
+import { StreamMap } from './stream-map.ts';
 
 /** Streams reset towards the client of which late frames are ignored: as many as a client can have open, twice. */
 const ENDED_KEPT = 2048;
 
 /** The calls of one client connection, by the client's stream id and by upstream's, and what is left of ended ones. */
 export class StreamTable {
-  readonly #byClient = new Map<number, GrpcExchange>();
-  readonly #byUpstream = new Map<number, GrpcExchange>();
+  readonly #byClient = new StreamMap<GrpcExchange>();
+  readonly #byUpstream = new StreamMap<GrpcExchange>();
   readonly #ended = new Set<number>();
 
   /** Calls that were ever added. */
@@ -32,12 +33,12 @@ export class StreamTable {
 
   /** Open calls; the table may change while they are gone through. */
   all(): GrpcExchange[] {
-    return [...this.#byClient.values()];
+    return this.#byClient.values();
   }
 
   /** Open calls that upstream knows of. */
   allUpstream(): GrpcExchange[] {
-    return [...this.#byUpstream.values()];
+    return this.#byUpstream.values();
   }
 
   add(exchange: GrpcExchange): void {

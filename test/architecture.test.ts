@@ -19,91 +19,48 @@ interface Rule {
 
 /** What the two enforcement points may import: the same, and not each other. */
 const ENFORCEMENT: readonly string[] = [
-  ...['policy', 'json', 'config', 'http2', 'operations', 'identity', 'upstream', 'exchange.ts', 'request-id.ts'],
-  ...['tls-sniff.ts', 'open-listener.ts', 'close-listener.ts', 'peer-address.ts', 'fairness', 'connections.ts'],
-  'lifetime',
+  ...['policy', 'operations', 'identity', 'exchange', 'limits', 'net', 'http2', 'json', 'upstream', 'lifetime'],
+  'config',
 ];
 
-/** Which areas (a folder, or a file beside them) an area may import. What is not named here is none of ours. */
+/** Which folders of `src` a folder (or a file beside them) may import. What is not named here does not belong there. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   json: [],
-  config: ['policy'],
-  'tls-sniff.ts': ['fairness', 'lifetime'],
-  'open-listener.ts': ['lifetime'],
-  'close-listener.ts': ['lifetime'],
-  'runtime-flags.ts': [],
   lifetime: [],
-  'peer-address.ts': [],
-  fairness: ['peer-address.ts', 'identity', 'lifetime'],
-  'connections.ts': ['peer-address.ts', 'lifetime'],
-  http2: ['fairness', 'lifetime'],
+  'version.ts': [],
   operations: ['policy'],
+  config: ['policy'],
   identity: ['policy', 'json'],
-  upstream: ['policy', 'config', 'lifetime'],
-  audit: ['policy', 'identity', 'operations', 'config', 'exchange.ts', 'request-id.ts'],
-  // What a process knows of itself holds what its audit knows.
-  observability: [
-    ...['policy', 'identity', 'operations', 'config', 'connections.ts', 'exchange.ts', 'request-id.ts'],
-    ...['audit', 'revocation', 'lifetime'],
-  ],
   revocation: ['policy', 'identity', 'config'],
-  'exchange.ts': ['policy', 'identity', 'operations', 'fairness', 'lifetime'],
-  learning: ['policy', 'identity', 'config', 'exchange.ts', 'observability'],
-  'request-id.ts': ['exchange.ts'],
+  limits: ['identity', 'lifetime'],
+  net: ['limits', 'lifetime'],
+  http2: ['limits', 'lifetime'],
+  upstream: ['policy', 'config', 'lifetime'],
+  exchange: ['policy', 'identity', 'operations', 'limits', 'lifetime'],
+  audit: ['policy', 'identity', 'operations', 'config', 'exchange'],
+  // A process's figures hold those of its audit.
+  observability: [
+    ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
+  ],
+  learning: ['policy', 'identity', 'config', 'exchange', 'observability'],
   rest: ENFORCEMENT,
   grpc: ENFORCEMENT,
-  // The composition root: what a configuration means to the listeners, one process, several, and their operation.
-  'listeners.ts': ['config', 'audit', 'fairness', 'lifetime', 'exchange.ts', 'http2', 'rest', 'grpc', 'upstream'],
-  'reload.ts': ['config'],
-  'refusal-reasons.ts': ['policy', 'observability', 'rest', 'grpc'],
-  'reloads.ts': ['reload.ts', 'gateway.ts', 'config', 'observability'],
-  // What is made of a state before it is in force; `check-config` tries the same.
-  'usable.ts': ['policy', 'config', 'identity', 'audit', 'revocation', 'upstream', 'rest', 'listeners.ts'],
-  'gateway.ts': [
-    ...['policy', 'json', 'config', 'tls-sniff.ts', 'operations', 'identity', 'upstream', 'audit', 'observability'],
-    ...['fairness', 'exchange.ts', 'request-id.ts', 'rest', 'grpc', 'listeners.ts', 'reload.ts', 'learning'],
-    ...['connections.ts', 'refusal-reasons.ts', 'lifetime', 'usable.ts'],
+  // The composition root: one serving process, or several.
+  gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation'],
+  admin: ['config', 'gateway', 'observability', 'audit', 'revocation', 'upstream', 'version.ts'],
+  supervisor: [
+    ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
   ],
-  'fleet.ts': ['gateway.ts', 'config', 'identity', 'observability', 'audit'],
-  workers: ['runtime-flags.ts', 'fleet.ts', 'gateway.ts', 'config', 'identity', 'observability', 'audit'],
-  'version.ts': [],
-  'admin-port.ts': [...['config', 'fleet.ts', 'gateway.ts', 'listeners.ts', 'observability', 'upstream', 'version.ts']],
-  'supervisor.ts': [
-    'admin-port.ts',
-    'workers',
-    'reloads.ts',
-    'learning',
-    'fleet.ts',
-    'gateway.ts',
-    'config',
-    'identity',
-    'observability',
-    'revocation',
-    'operations',
-    'policy',
-    'usable.ts',
-  ],
-  'index.ts': ['gateway.ts', 'config'],
-  // The command line is an entry of its own: it asks the decision code directly (can-i, token), never the listeners.
+  'index.ts': ['gateway', 'config'],
+  // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
-    ...[
-      'runtime-flags.ts',
-      'version.ts',
-      'supervisor.ts',
-      'fleet.ts',
-      'gateway.ts',
-      'config',
-      'policy',
-      'operations',
-      'identity',
-      'audit',
-    ],
-    ...['observability', 'revocation', 'rest', 'grpc', 'usable.ts'],
+    ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
+    ...['rest', 'grpc', 'version.ts'],
   ],
 };
 
-const DECIDING = ['policy', 'identity', 'operations', 'exchange.ts', 'rest', 'grpc'];
+const DECIDING = ['policy', 'identity', 'operations', 'exchange/exchange.ts', 'rest', 'grpc'];
 
 const areaOf = (path: string): string => path.split('/')[0] ?? path;
 const within = (path: string, places: readonly string[]): boolean =>
@@ -136,7 +93,7 @@ function owned(names: RegExp, owners: readonly string[], types: 'types are free'
 
 const RULES: readonly Rule[] = [
   {
-    name: 'imports flow one way: policy <- identity, operations <- exchange <- rest, grpc <- gateway <- cli',
+    name: 'imports flow one way: policy <- identity, operations <- exchange <- rest, grpc <- gateway <- supervisor <- cli',
     find: (tree) =>
       imports(tree, ({ path }, file) => {
         if (path === undefined || path.startsWith('..')) return false;
@@ -146,14 +103,14 @@ const RULES: readonly Rule[] = [
     broken: {
       'policy/decide.ts': `import type { Claims } from '../identity/claims.ts';`,
       'identity/claims.ts': `import { decide } from '../policy/decide.ts';`,
-      'exchange.ts': `export { x } from './rest/listener.ts';`,
-      'rest/listener.ts': `const gateway = await import('../gateway.ts');`,
+      'exchange/exchange.ts': `export { x } from '../rest/listener.ts';`,
+      'rest/listener.ts': `const gateway = await import('../gateway/gateway.ts');`,
       'newcomer/file.ts': `import { decide } from '../policy/decide.ts';`,
     },
     found: [
       'policy/decide.ts: ../identity/claims.ts',
-      'exchange.ts: ./rest/listener.ts',
-      'rest/listener.ts: ../gateway.ts',
+      'exchange/exchange.ts: ../rest/listener.ts',
+      'rest/listener.ts: ../gateway/gateway.ts',
       'newcomer/file.ts: ../policy/decide.ts',
     ],
   },
@@ -242,13 +199,13 @@ const RULES: readonly Rule[] = [
     },
     broken: {
       'cli/main.ts': `import { startDemo } from '../../test/support/demo.ts';\nimport x from '../gone.ts';`,
-      'gateway.ts': `const parts = await import(name);\nconst net = require('node:' + what);`,
+      'gateway/gateway.ts': `const parts = await import(name);\nconst net = require('node:' + what);`,
     },
     found: [
       'cli/main.ts: ../../test/support/demo.ts',
       'cli/main.ts: ../gone.ts',
-      'gateway.ts: computed: name',
-      "gateway.ts: computed: 'node:' + what",
+      'gateway/gateway.ts: computed: name',
+      "gateway/gateway.ts: computed: 'node:' + what",
     ],
   },
   {
@@ -279,14 +236,14 @@ const RULES: readonly Rule[] = [
     ],
     broken: {
       'cli/main.ts': `process.exit(1);`,
-      'gateway.ts': `process.exitCode = 1;\nconsole.log(1);`,
+      'gateway/gateway.ts': `process.exitCode = 1;\nconsole.log(1);`,
       'rest/a.ts': `// console.log\nprocess.exit(1);`,
       'observability/destination.ts': `process.stderr.write('');`,
       'observability/log.ts': `process.stderr.write('');`,
     },
     found: [
-      'gateway.ts: process.exitCode = 1;',
-      'gateway.ts: console.log(1);',
+      'gateway/gateway.ts: process.exitCode = 1;',
+      'gateway/gateway.ts: console.log(1);',
       'rest/a.ts: process.exit(1);',
       "observability/log.ts: process.stderr.write('');",
     ],
@@ -301,39 +258,35 @@ const RULES: readonly Rule[] = [
     found: ['cli/token.ts: jose/jwt/sign'],
   },
   {
-    name: 'Fastify is imported by rest/fastify-lane.ts and observability/admin-listener.ts only',
-    find: owned(
-      /^(fastify|@fastify\/.*)$/,
-      ['rest/fastify-lane.ts', 'observability/admin-listener.ts'],
-      'types are free',
-    ),
+    name: 'Fastify is imported by rest/server/fastify-lane.ts and admin/listener.ts only',
+    find: owned(/^(fastify|@fastify\/.*)$/, ['rest/server/fastify-lane.ts', 'admin/listener.ts'], 'types are free'),
     broken: {
-      'rest/fastify-lane.ts': `import fastify from 'fastify';`,
+      'rest/server/fastify-lane.ts': `import fastify from 'fastify';`,
       'rest/a.ts': `import type { FastifyRequest } from 'fastify';`,
-      'gateway.ts': `import proxy from '@fastify/http-proxy';`,
+      'gateway/gateway.ts': `import proxy from '@fastify/http-proxy';`,
     },
-    found: ['gateway.ts: @fastify/http-proxy'],
+    found: ['gateway/gateway.ts: @fastify/http-proxy'],
   },
   {
-    name: 'node:http2 is imported by rest/node-servers.ts only',
-    find: owned(/^(node:)?http2$/, ['rest/node-servers.ts'], 'types are free'),
+    name: 'node:http2 is imported by rest/server/node-servers.ts only',
+    find: owned(/^(node:)?http2$/, ['rest/server/node-servers.ts'], 'types are free'),
     broken: { 'grpc/listener.ts': `import { createServer } from 'node:http2';` },
     found: ['grpc/listener.ts: node:http2'],
   },
   {
-    name: 'raw sockets are opened in upstream/sockets.ts and audit/sockets.ts and taken in the listeners only',
+    name: 'raw sockets are opened in upstream/sockets.ts and audit/sinks/sockets.ts and taken in the listeners only',
     find: owned(
       /^(node:)?(net|tls|dgram|https)$/,
-      ['upstream/sockets.ts', 'audit/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts', 'grpc/listener.ts'],
+      ['upstream/sockets.ts', 'audit/sinks/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts', 'grpc/listener.ts'],
       'types are free',
     ),
     broken: {
-      'grpc/relay.ts': `import type { Socket } from 'node:net';`,
-      'grpc/upstream-link.ts': `import { connect, type Socket } from 'node:net';`,
+      'grpc/relay/relay.ts': `import type { Socket } from 'node:net';`,
+      'grpc/relay/upstream-link.ts': `import { connect, type Socket } from 'node:net';`,
       'upstream/lookup.ts': `import { connect } from 'tls';`,
-      'audit/syslog-sink.ts': `import { createSocket } from 'node:dgram';`,
+      'audit/sinks/syslog.ts': `import { createSocket } from 'node:dgram';`,
     },
-    found: ['grpc/upstream-link.ts: node:net', 'upstream/lookup.ts: tls', 'audit/syslog-sink.ts: node:dgram'],
+    found: ['grpc/relay/upstream-link.ts: node:net', 'upstream/lookup.ts: tls', 'audit/sinks/syslog.ts: node:dgram'],
   },
   {
     name: '@grpc/grpc-js is imported by upstream/ask-grpc.ts only',
@@ -345,19 +298,19 @@ const RULES: readonly Rule[] = [
     name: 'undici is imported by upstream/http.ts only, its types are free',
     find: owned(/^undici(\/|$)/, ['upstream/http.ts'], 'types are free'),
     broken: {
-      'rest/forward.ts': `import type { Dispatcher } from 'undici';`,
-      'rest/health-answer.ts': `import { request } from 'undici';`,
+      'rest/server/forward.ts': `import type { Dispatcher } from 'undici';`,
+      'rest/response/health-answer.ts': `import { request } from 'undici';`,
     },
-    found: ['rest/health-answer.ts: undici'],
+    found: ['rest/response/health-answer.ts: undici'],
   },
   {
     name: '@redis/client is imported by revocation/redis-link.ts only',
     find: owned(/^@redis\//, ['revocation/redis-link.ts'], 'types too'),
     broken: {
       'revocation/redis-link.ts': `import { createClient } from '@redis/client';`,
-      'supervisor.ts': `import type { RedisClientType } from '@redis/client';`,
+      'supervisor/supervisor.ts': `import type { RedisClientType } from '@redis/client';`,
     },
-    found: ['supervisor.ts: @redis/client'],
+    found: ['supervisor/supervisor.ts: @redis/client'],
   },
   {
     name: 'no default export',
@@ -369,7 +322,7 @@ const RULES: readonly Rule[] = [
     name: 'only src/index.ts re-exports',
     find: (tree) => imports(tree, ({ reExport }, { path }) => reExport && path !== 'index.ts'),
     broken: {
-      'index.ts': `export { createGateway } from './gateway.ts';`,
+      'index.ts': `export { createGateway } from './gateway/gateway.ts';`,
       'json/index.ts': `export * from './reader.ts';\nexport type { A } from './a.ts';`,
     },
     found: ['json/index.ts: ./reader.ts', 'json/index.ts: ./a.ts'],
@@ -382,11 +335,11 @@ const RULES: readonly Rule[] = [
     ],
     broken: {
       'policy/decide.ts': `export class PermitProof {}\nexport type Permit = PermitProof;\nnew PermitProof();`,
-      'rest/forward.ts': `const permit = { kind: 'permit' } as unknown as Permit;`,
+      'rest/server/forward.ts': `const permit = { kind: 'permit' } as unknown as Permit;`,
       'grpc/forward.ts': `const permit: Permit = new PermitProof();`,
     },
     found: [
-      "rest/forward.ts: const permit = { kind: '' } as unknown as Permit;",
+      "rest/server/forward.ts: const permit = { kind: '' } as unknown as Permit;",
       'grpc/forward.ts: const permit: Permit = new PermitProof();',
       'policy/decide.ts: export class PermitProof {}',
     ],
@@ -394,7 +347,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'no URL class near a request path',
     find: (tree) => {
-      const near = ['rest/', 'grpc/', 'upstream/', 'exchange.ts'];
+      const near = ['rest/', 'grpc/', 'upstream/', 'exchange/exchange.ts'];
       const isOwner = (path: string): boolean => !within(path, near);
       const modules = imports(tree, ({ from }, { path }) => /^(node:)?url$/.test(from) && !isOwner(path));
       return [...lines(tree, /\bURL(SearchParams|Pattern)?\b/, isOwner), ...modules];
@@ -402,12 +355,12 @@ const RULES: readonly Rule[] = [
     broken: {
       'config/schema.ts': `const at = new URL(text);`,
       'rest/resolve.ts': `const at = new URL(path, base);\nconst URL_LIMIT = 3; // URL`,
-      'exchange.ts': `const ok = URL.canParse(path);`,
+      'exchange/exchange.ts': `const ok = URL.canParse(path);`,
       'upstream/http.ts': `import { parse } from 'node:url';`,
     },
     found: [
       'rest/resolve.ts: const at = new URL(path, base);',
-      'exchange.ts: const ok = URL.canParse(path);',
+      'exchange/exchange.ts: const ok = URL.canParse(path);',
       'upstream/http.ts: node:url',
     ],
   },
@@ -418,7 +371,7 @@ const RULES: readonly Rule[] = [
     broken: {
       'identity/authenticate.ts': `const now = Date.now();\nconst at = new Date();`,
       'policy/decide.ts': `const started = performance.now();`,
-      'gateway.ts': `const now = Date.now;`,
+      'gateway/gateway.ts': `const now = Date.now;`,
     },
     found: [
       'identity/authenticate.ts: const now = Date.now();',
@@ -459,6 +412,20 @@ t.test('the scan reads the whole source, and tells what is long', async (t) => {
   t.comment(`over 300 lines: ${long.join(', ') || 'none'}`);
   const stale = Object.keys(LONGER).filter((path) => (source.find((file) => file.path === path)?.lines ?? 0) <= 500);
   t.strictSame(stale, [], 'every exception for length is needed');
+});
+
+/** Files a folder of `src` may hold, and files that may lie loose in `src`. */
+const MOST_FILES = 20;
+const MOST_LOOSE = 2;
+
+t.test('every file has its room', async (t) => {
+  const rooms = new Map<string, number>();
+  for (const { path } of source) {
+    const room = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+    rooms.set(room, (rooms.get(room) ?? 0) + 1);
+  }
+  const full = [...rooms].filter(([room, files]) => files > (room === '' ? MOST_LOOSE : MOST_FILES));
+  t.strictSame(full, [], `at most ${MOST_FILES} files in a folder, ${MOST_LOOSE} loose ones in src`);
 });
 
 t.test('comments, strings and regular expressions do not mislead the scan', async (t) => {

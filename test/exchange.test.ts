@@ -1,9 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { begin, type Exchange, type ExchangeParts, finish, type Protocol, resume, unbegun } from '../src/exchange.ts';
-import { Guesses } from '../src/fairness/guesses.ts';
+import {
+  begin,
+  type Exchange,
+  type ExchangeParts,
+  finish,
+  type Protocol,
+  resume,
+  unbegun,
+} from '../src/exchange/exchange.ts';
 import { createKeyRing, digestOf } from '../src/identity/key-ring.ts';
 import type { Principal } from '../src/identity/principal.ts';
+import { Guesses } from '../src/limits/credential-guessing.ts';
 import type { References } from '../src/policy/decide.ts';
 import {
   AUDIT_UNAVAILABLE,

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { ConfigError } from '../src/config/problem.ts';
 import { type LoadedState, loadState, type State } from '../src/config/state.ts';
 import type { Log } from '../src/observability/log.ts';
-import { createReloads } from '../src/reloads.ts';
+import { createReloads } from '../src/supervisor/reload.ts';
 import { quickClock } from './support/quick-clock.ts';
 import { until } from './support/until.ts';
 

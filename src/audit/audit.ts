@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import type { Exchange, ExchangeParts, Outcome } from '../exchange.ts';
+import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
+import { requestIdOf } from '../exchange/request-id.ts';
 import type { Denial } from '../policy/denial.ts';
-import { requestIdOf } from '../request-id.ts';
 import { type AuditEvent, toLine } from './event.ts';
-import { fileDestination } from './file-sink.ts';
 import { type RecordOptions, recordOf } from './record.ts';
-import { type Destination, Sink, type SinkSnapshot } from './sink.ts';
-import { stdoutDestination } from './stdout-sink.ts';
-import { parseSyslogUrl, syslogDestination } from './syslog-sink.ts';
+import { fileDestination } from './sinks/file.ts';
+import { type Destination, Sink, type SinkSnapshot } from './sinks/sink.ts';
+import { stdoutDestination } from './sinks/stdout.ts';
+import { parseSyslogUrl, syslogDestination } from './sinks/syslog.ts';
 
 /** The audit log of one process: what is decided goes in, lines come out of every sink. */
 export interface Audit {
@@ -72,7 +72,7 @@ async function openDestinations({ audit, gateway }: Settings, options: AuditOpti
   const destinations: Destination[] = [];
   if (otlp !== null) {
     // Loaded only where it is asked for.
-    const { otlpDestination } = await import('./otlp-sink.ts');
+    const { otlpDestination } = await import('./sinks/otlp.ts');
     destinations.push(await otlpDestination(otlp));
   }
   if (syslog !== null) destinations.push(syslogDestination(parseSyslogUrl(syslog)));

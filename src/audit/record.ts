@@ -1,9 +1,9 @@
-import type { Exchange, Outcome, Resolution } from '../exchange.ts';
+import type { Exchange, Outcome, Resolution } from '../exchange/exchange.ts';
+import { tracingIdOf } from '../exchange/request-id.ts';
 import type { References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Rule, Shadowed } from '../policy/rules.ts';
-import { tracingIdOf } from '../request-id.ts';
 import { type AuditEvent, bounded, boundedLong, boundedNames } from './event.ts';
 import { type RemoteTrust, remoteOf } from './remote.ts';
 

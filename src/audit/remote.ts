@@ -1,5 +1,5 @@
-import type { Exchange } from '../exchange.ts';
-import { isAddress } from './sockets.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { isAddress } from './sinks/sockets.ts';
 
 /** Which proxies are believed about the client's address. */
 export interface RemoteTrust {

@@ -1,8 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseFileName } from '../audit/file-name.ts';
-import { GENESIS } from '../audit/hash-chain.ts';
-import { orderFiles, type Verified, verifyChain } from '../audit/verify.ts';
+import { GENESIS } from '../audit/chain/hash-chain.ts';
+import { orderFiles, type Verified, verifyChain } from '../audit/chain/verify.ts';
+import { parseFileName } from '../audit/sinks/file-name.ts';
 import { type Output, Unproven, UsageError } from './output.ts';
 
 const MIB = 1_048_576;

@@ -1,9 +1,9 @@
 import { effectiveSettings } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
 import { loadState, type State } from '../config/state.ts';
+import { checkUsable } from '../gateway/usable.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
-import { checkUsable } from '../usable.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
 

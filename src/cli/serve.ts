@@ -1,11 +1,11 @@
-import { loadAtRest } from '../config/at-start.ts';
+import { loadAtRest } from '../config/files/at-start.ts';
 import type { Flags } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
-import type { Listening } from '../gateway.ts';
+import type { Listening } from '../gateway/gateway.ts';
+import { setRuntimeFlags } from '../gateway/runtime-flags.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
-import { setRuntimeFlags } from '../runtime-flags.ts';
-import { createSupervisor, type Supervisor } from '../supervisor.ts';
+import { createSupervisor, type Supervisor } from '../supervisor/supervisor.ts';
 import { processLifecycle, reloadOnSignal, stopOnSignal } from './lifecycle.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { namingPort } from './port-failure.ts';

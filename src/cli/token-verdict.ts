@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
+import { openLookups, ringOf } from '../gateway/usable.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
 import { decodeBase64url } from '../identity/base64url.ts';
 import { readClaims } from '../identity/claims.ts';
@@ -11,7 +12,6 @@ import type { CheckValueExists } from '../identity/value-exists.ts';
 import { type Denial, EXPIRED_SIGNATURE, INVALID_SIGNATURE, REVOKED } from '../policy/denial.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
-import { openLookups, ringOf } from '../usable.ts';
 
 /** The answer of a gateway with this state to a token. */
 export interface Verdict {

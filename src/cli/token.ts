@@ -1,7 +1,7 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import { readBounded } from '../config/bounded-read.ts';
+import { readBounded } from '../config/files/bounded-read.ts';
 import { type Flags, previewConfig } from '../config/load.ts';
-import type { PolicySettings } from '../config/policy-file.ts';
+import type { PolicySettings } from '../config/policy/file.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { previewSecrets, readKeys, type Secrets, withoutNewline } from '../config/secrets.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { allowedValues, envName, type Option, options } from './options.ts';
-import { policySchema } from './policy-schema.ts';
+import { policySchema } from './policy/schema.ts';
 import { type Config, settingsSchema } from './schema.ts';
 
 /** The JSON schema of the YAML file (draft 2020-12), as text with a line break at its end. `x-env`: variable name. */

@@ -1,4 +1,4 @@
-import { MAX_FILE_BYTES } from './bounded-read.ts';
+import { MAX_FILE_BYTES } from './files/bounded-read.ts';
 
 /** One thing wrong with the configuration. `place`: `file:line:column`, a variable name, a flag or an option path. */
 export type Problem = { readonly place: string; readonly message: string };

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
-import { readBounded } from './bounded-read.ts';
+import { readBounded } from './files/bounded-read.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import type { Config } from './schema.ts';
 

@@ -1,6 +1,6 @@
-import { type Readings, recordReads } from './file-reads.ts';
+import { type Readings, recordReads } from './files/file-reads.ts';
 import { missingIn, previewConfig, type Sources } from './load.ts';
-import type { PolicySettings } from './policy-file.ts';
+import type { PolicySettings } from './policy/file.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import { previewSecrets, readTls, type Secrets } from './secrets.ts';

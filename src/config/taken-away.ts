@@ -1,5 +1,5 @@
 import { effectiveValues } from './document.ts';
-import type { Readings } from './file-reads.ts';
+import type { Readings } from './files/file-reads.ts';
 import { options } from './options.ts';
 import type { State } from './state.ts';
 

@@ -1,4 +1,4 @@
-import type { GrpcExchange } from './grpc-exchange.ts';
+import type { GrpcExchange } from './exchange.ts';
 import { isUnary } from './resolve.ts';
 
 /** Milliseconds without a frame. */

@@ -1,5 +1,5 @@
-import { FairQueue } from '../fairness/fair-queue.ts';
 import { Guard } from '../lifetime/guard.ts';
+import { FairQueue } from '../limits/fair-queue.ts';
 import { type Caller, longestOf } from '../upstream/ask-grpc.ts';
 
 /** Answers that one owner may have asked for and not taken. */

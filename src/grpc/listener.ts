@@ -1,13 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
-import { closeListener } from '../close-listener.ts';
-import { type ClientConnection, type Connections, tlsVersion } from '../connections.ts';
-import { admit } from '../fairness/suspects.ts';
 import { Guard } from '../lifetime/guard.ts';
-import { openListener } from '../open-listener.ts';
-import { sniffTls } from '../tls-sniff.ts';
-import { Relay } from './relay.ts';
-import type { RelayOptions } from './relay-options.ts';
+import { admit } from '../limits/flood-penalty.ts';
+import { closeListener } from '../net/close-listener.ts';
+import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
+import { openListener } from '../net/open-listener.ts';
+import { sniffTls } from '../net/tls-sniff.ts';
+import type { RelayOptions } from './relay/options.ts';
+import { Relay } from './relay/relay.ts';
 
 /** Milliseconds between looks at what has been idle for too long. */
 const TICK_MS = 1000;

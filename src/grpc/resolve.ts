@@ -1,4 +1,4 @@
-import type { Resolution } from '../exchange.ts';
+import type { Resolution } from '../exchange/exchange.ts';
 import { GRPC_OPERATIONS, INTERNAL_GRPC, INTERNAL_SERVICES, UNLISTED_GRPC } from '../operations/grpc.ts';
 import { badRequest } from '../policy/denial.ts';
 import { type GrpcOperation, IN_MESSAGE, NO_TARGET, type Operation } from '../policy/operation.ts';

@@ -1,4 +1,4 @@
-import type { Suspects } from '../fairness/suspects.ts';
+import type { Suspects } from '../limits/flood-penalty.ts';
 
 /**
  * Everything a client can send on a connection, by what it makes of the frame.

@@ -1,4 +1,4 @@
-import { PieceBudget, SMALL_PIECE } from '../fairness/pieces.ts';
+import { PieceBudget, SMALL_PIECE } from '../limits/body-pieces.ts';
 import { FRAME_COST, FrameBudget, type ResetBudget, type Spent } from './budget.ts';
 import { isFieldName, isFieldValue } from './field-syntax.ts';
 import { FrameReader } from './frame-reader.ts';

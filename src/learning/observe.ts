@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import { MISSING_CREDENTIAL } from '../policy/denial.ts';
 import type { Caller, Seen } from '../policy/learn.ts';
 import { WHOLE_POLICY } from '../policy/rules.ts';

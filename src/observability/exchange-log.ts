@@ -1,4 +1,4 @@
-import type { Exchange, Outcome } from '../exchange.ts';
+import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { Log } from './log.ts';
 
 /** One line for each refused exchange at level debug, for each one at level trace. An observer of exchanges. */

@@ -1,5 +1,5 @@
 import type { RevocationReport } from '../revocation/report.ts';
-import type { FleetFigures } from './fleet-figures.ts';
+import type { FleetFigures } from './metrics/fleet-figures.ts';
 import type { Reload } from './operator.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 

@@ -1,13 +1,13 @@
-import { Connections } from '../connections.ts';
-import type { Exchange, Outcome } from '../exchange.ts';
+import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import type { Place } from '../lifetime/places.ts';
+import { Connections } from '../net/connections.ts';
 import { stderrDestination } from './destination.ts';
-import { createPrincipalCounts } from './principal-counts.ts';
-import { createPrincipalsSeen } from './principals-seen.ts';
-import { createProcessFigures } from './process-figures.ts';
+import { createPrincipalCounts } from './metrics/principal-counts.ts';
+import { createPrincipalsSeen } from './metrics/principals-seen.ts';
+import { createProcessFigures } from './metrics/process-figures.ts';
+import { createTally } from './metrics/tally.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS, type Observed, type SnapshotDetail } from './snapshot.ts';
-import { createTally } from './tally.ts';
 import { createVerdict, VERDICTS, type VerdictOptions } from './verdict.ts';
 
 export interface ObservationOptions extends VerdictOptions {

@@ -1,12 +1,12 @@
 import type { AuditSnapshot } from '../audit/audit.ts';
-import type { ClientConnection, ConnectionCounts } from '../connections.ts';
 import type { Place } from '../lifetime/places.ts';
+import type { ClientConnection, ConnectionCounts } from '../net/connections.ts';
 import type { Learned } from '../policy/learn.ts';
-import type { CertificateExpiry } from './certificate-expiry.ts';
-import type { PrincipalCount } from './principal-counts.ts';
-import type { SeenPrincipal } from './principals-seen.ts';
-import type { ProcessFigures } from './process-figures.ts';
-import type { TallySnapshot } from './tally.ts';
+import type { CertificateExpiry } from './metrics/certificate-expiry.ts';
+import type { PrincipalCount } from './metrics/principal-counts.ts';
+import type { SeenPrincipal } from './metrics/principals-seen.ts';
+import type { ProcessFigures } from './metrics/process-figures.ts';
+import type { TallySnapshot } from './metrics/tally.ts';
 import type { TracingSnapshot } from './tracing.ts';
 
 /**

@@ -2,8 +2,8 @@ import type { Context, Span, SpanContext } from '@opentelemetry/api';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import type { Exchange, Outcome } from '../exchange.ts';
-import { firstValue, parseTraceParent, requestIdOf } from '../request-id.ts';
+import type { Exchange, Outcome } from '../exchange/exchange.ts';
+import { firstValue, parseTraceParent, requestIdOf } from '../exchange/request-id.ts';
 
 /** Spans of the requests of one process, sent to a collector. */
 export interface Tracing {

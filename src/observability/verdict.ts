@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import type { firstRefusal } from '../policy/rules.ts';
 
 /** What became of an exchange. */

@@ -1,8 +1,8 @@
-import { type ExchangeParts, finish } from '../exchange.ts';
+import { type ExchangeParts, finish } from '../exchange/exchange.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
+import type { RestExchange } from './exchange.ts';
 import { connectionLife } from './exchange-life.ts';
-import type { RelayExchange } from './relay-exchange.ts';
-import type { RestExchange } from './rest-exchange.ts';
+import type { RelayExchange } from './relay/exchange.ts';
 
 /** An exchange that the relay has brought as far as a decision which the other lane carries out. */
 export interface BegunExchange {

@@ -1,4 +1,4 @@
-import { headerValues, type RestExchange } from './rest-exchange.ts';
+import { headerValues, type RestExchange } from './exchange.ts';
 
 /**
  * Cross-origin answers as upstream gives them with `enable_cors` (Qdrant v1.18.3).

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import { isReplaced } from '../request-id.ts';
-import { streamOf } from './http2-connection.ts';
-import { headerValues, isHttp2, type RestExchange } from './rest-exchange.ts';
+import { isReplaced } from '../exchange/request-id.ts';
+import { headerValues, isHttp2, type RestExchange } from './exchange.ts';
+import { streamOf } from './server/http2-connection.ts';
 
 /** Concern one connection only (RFC 9110 section 7.6.1, RFC 9112), and what would be merged from trailers. */
 const HOP_BY_HOP = [

@@ -2,23 +2,30 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { closeListener } from '../close-listener.ts';
-import { type Connections, CountedClient } from '../connections.ts';
-import { admit, type Suspects } from '../fairness/suspects.ts';
 import type { HeaderWatch } from '../http2/header-watch.ts';
 import { Guard } from '../lifetime/guard.ts';
-import { openListener } from '../open-listener.ts';
-import { sniffTls } from '../tls-sniff.ts';
-import { AnswerWatch } from './answer-watch.ts';
-import { createRestLane, type LaneFigures } from './fastify-lane.ts';
-import { WatchedConnection } from './http2-connection.ts';
-import type { LaneOptions } from './lane-options.ts';
+import { admit, type Suspects } from '../limits/flood-penalty.ts';
+import { closeListener } from '../net/close-listener.ts';
+import { type Connections, CountedClient } from '../net/connections.ts';
+import { openListener } from '../net/open-listener.ts';
+import { sniffTls } from '../net/tls-sniff.ts';
+import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
-import { createHttp1, createHttp2, type Handle, type ListenerLimits, reportTo, serveWith } from './node-servers.ts';
-import { createRelay } from './relay.ts';
-import type { HandOver } from './relay-context.ts';
-import type { RelayUpstream } from './relay-upstream.ts';
-import { gateOf, openGate, type RequestGate } from './request-gate.ts';
+import type { LaneOptions } from './options.ts';
+import type { HandOver } from './relay/context.ts';
+import { createRelay } from './relay/relay.ts';
+import type { RelayUpstream } from './relay/upstream.ts';
+import { AnswerWatch } from './response/watch.ts';
+import { createRestLane, type LaneFigures } from './server/fastify-lane.ts';
+import { WatchedConnection } from './server/http2-connection.ts';
+import {
+  createHttp1,
+  createHttp2,
+  type Handle,
+  type ListenerLimits,
+  reportTo,
+  serveWith,
+} from './server/node-servers.ts';
 
 export interface RestListenerOptions extends LaneOptions {
   readonly host: string;

@@ -1,9 +1,9 @@
+import { requestIdOf } from '../exchange/request-id.ts';
 import type { Denial } from '../policy/denial.ts';
-import { requestIdOf } from '../request-id.ts';
 import { corsHeaders } from './cors.ts';
+import type { RestExchange } from './exchange.ts';
 import { writeHead } from './headers.ts';
-import type { RestExchange } from './rest-exchange.ts';
-import { closesConnection, endAfterBody, isUnread } from './swallow.ts';
+import { closesConnection, endAfterBody, isUnread } from './http1/swallow.ts';
 
 /** What a refusal is made of on the wire. */
 export interface Refusal {

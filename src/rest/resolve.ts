@@ -1,4 +1,4 @@
-import type { Resolution } from '../exchange.ts';
+import type { Resolution } from '../exchange/exchange.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../operations/rest.ts';
 import { badRequest, type Denial, GrpcCode, UNKNOWN_OPERATION } from '../policy/denial.ts';
 import { NO_TARGET, type RestOperation, type Target } from '../policy/operation.ts';

@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { readBounded } from '../config/bounded-read.ts';
+import { readBounded } from '../config/files/bounded-read.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import { byId, entryId, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { addEntry, readRevocations } from './file-text.ts';

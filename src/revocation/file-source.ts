@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { readBounded } from '../config/bounded-read.ts';
-import { type Clock, machineClock } from '../config/clock.ts';
-import { type FileEyes, type FileReading, lookAt, type Readings, readingOf } from '../config/file-reads.ts';
+import { readBounded } from '../config/files/bounded-read.ts';
+import { type Clock, machineClock } from '../config/files/clock.ts';
+import { type FileEyes, type FileReading, lookAt, type Readings, readingOf } from '../config/files/file-reads.ts';
+import { SettledFiles } from '../config/files/settled-files.ts';
+import { type Handled, watchFiles } from '../config/files/watch.ts';
 import { ConfigError, reason } from '../config/problem.ts';
-import { SettledFiles } from '../config/settled-files.ts';
 import { withoutEndMark } from '../config/taken-away.ts';
-import { type Handled, watchFiles } from '../config/watch.ts';
 import { byId, isOver, type RevocationEntry } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { readRevocations } from './file-text.ts';

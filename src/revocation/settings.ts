@@ -1,4 +1,4 @@
-import { readBounded } from '../config/bounded-read.ts';
+import { readBounded } from '../config/files/bounded-read.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 

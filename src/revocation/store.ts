@@ -1,4 +1,4 @@
-import type { Clock } from '../config/clock.ts';
+import type { Clock } from '../config/files/clock.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
 import { openFileSource } from './file-source.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { type Clock, machineClock } from '../config/clock.ts';
-import { fileEyes } from '../config/file-reads.ts';
+import { type Clock, machineClock } from '../config/files/clock.ts';
+import { fileEyes } from '../config/files/file-reads.ts';
 import { MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { describeRedisFault, openRedisLink } from './redis-link.ts';

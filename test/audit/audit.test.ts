@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Audit, createAudit, isAudited } from '../../src/audit/audit.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import type { Exchange } from '../../src/exchange.ts';
+import type { Exchange } from '../../src/exchange/exchange.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { decide } from '../../src/policy/decide.ts';

@@ -1,9 +1,9 @@
 import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { type FileOptions, fileDestination } from '../../src/audit/file-sink.ts';
-import { GENESIS, LINKS_BYTES, sha256 } from '../../src/audit/hash-chain.ts';
-import { orderFiles, verifyChain } from '../../src/audit/verify.ts';
+import { GENESIS, LINKS_BYTES, sha256 } from '../../src/audit/chain/hash-chain.ts';
+import { orderFiles, verifyChain } from '../../src/audit/chain/verify.ts';
+import { type FileOptions, fileDestination } from '../../src/audit/sinks/file.ts';
 import { runScript } from '../support/run-script.ts';
 import { entries, entryOf, NOON, parseLines } from './fixture.ts';
 

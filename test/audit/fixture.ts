@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../../src/audit/event.ts';
 import { toLine } from '../../src/audit/event.ts';
-import type { AuditEntry } from '../../src/audit/sink.ts';
-import { type Exchange, unbegun } from '../../src/exchange.ts';
+import type { AuditEntry } from '../../src/audit/sinks/sink.ts';
+import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
 import { PATIENCE_MS } from '../support/patience.ts';
 
 /** A moment all tests share. */

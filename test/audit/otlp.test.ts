@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import t from 'tap';
-import { otlpDestination } from '../../src/audit/otlp-sink.ts';
-import { Sink } from '../../src/audit/sink.ts';
+import { otlpDestination } from '../../src/audit/sinks/otlp.ts';
+import { Sink } from '../../src/audit/sinks/sink.ts';
 import { entries, entryOf, until } from './fixture.ts';
 
 interface LogsRequest {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { AuditEvent } from '../../src/audit/event.ts';
 import { recordOf } from '../../src/audit/record.ts';
-import type { Exchange, Outcome } from '../../src/exchange.ts';
+import type { Exchange, Outcome } from '../../src/exchange/exchange.ts';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';

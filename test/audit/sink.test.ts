@@ -1,6 +1,6 @@
 import t from 'tap';
-import { Queue } from '../../src/audit/queue.ts';
-import { type AuditEntry, type Destination, Sink, type Written } from '../../src/audit/sink.ts';
+import { Queue } from '../../src/audit/sinks/queue.ts';
+import { type AuditEntry, type Destination, Sink, type Written } from '../../src/audit/sinks/sink.ts';
 import { inPatience } from '../support/reference.ts';
 import { entries, entryOf, until } from './fixture.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createAudit } from '../../src/audit/audit.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { type Exchange, unbegun } from '../../src/exchange.ts';
+import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { decide } from '../../src/policy/decide.ts';

@@ -1,4 +1,5 @@
-import { type Exchange, unbegun } from '../../src/exchange.ts';
+import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
+import { REFUSAL_REASONS } from '../../src/gateway/refusal-reasons.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { createObservation } from '../../src/observability/observation.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
@@ -6,7 +7,6 @@ import { GLOBAL_READ } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
-import { REFUSAL_REASONS } from '../../src/refusal-reasons.ts';
 
 /*
  * What it costs to observe one request, in nanoseconds of processor time.

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { NO_POLICY } from '../../src/config/policy-file.ts';
+import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { loadState } from '../../src/config/state.ts';
 import { OPERATION_NAMES } from '../../src/operations/names.ts';

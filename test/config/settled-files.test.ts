@@ -1,7 +1,7 @@
 import t from 'tap';
-import type { FileEyes, FileLook, Readings } from '../../src/config/file-reads.ts';
-import { hasEndMark } from '../../src/config/file-reads.ts';
-import { type Arrival, SettledFiles } from '../../src/config/settled-files.ts';
+import type { FileEyes, FileLook, Readings } from '../../src/config/files/file-reads.ts';
+import { hasEndMark } from '../../src/config/files/file-reads.ts';
+import { type Arrival, SettledFiles } from '../../src/config/files/settled-files.ts';
 import { heldClock } from '../support/quick-clock.ts';
 
 const SECOND_NS = 1_000_000_000n;

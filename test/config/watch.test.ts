@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { fileEyes, lookAt, type Readings, readingOf } from '../../src/config/file-reads.ts';
-import { SettledFiles } from '../../src/config/settled-files.ts';
-import { watchFiles } from '../../src/config/watch.ts';
+import { fileEyes, lookAt, type Readings, readingOf } from '../../src/config/files/file-reads.ts';
+import { SettledFiles } from '../../src/config/files/settled-files.ts';
+import { watchFiles } from '../../src/config/files/watch.ts';
 import { mountSecret } from '../support/operated.ts';
 import { quickClock } from '../support/quick-clock.ts';
 import { until } from '../support/until.ts';

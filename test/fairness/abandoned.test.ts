@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Abandoned, type Call } from '../../src/fairness/abandoned.ts';
 import type { Principal } from '../../src/identity/principal.ts';
+import { Abandoned, type Call } from '../../src/limits/abandoned-calls.ts';
 
 const principal = (keyId: string): Principal => ({
   kind: 'principal',

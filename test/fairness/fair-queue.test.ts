@@ -1,5 +1,5 @@
 import t from 'tap';
-import { FairQueue } from '../../src/fairness/fair-queue.ts';
+import { FairQueue } from '../../src/limits/fair-queue.ts';
 
 t.test('as many run at once as there are turns, the others in order', async (t) => {
   const turns = new FairQueue(2);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Guesses } from '../../src/fairness/guesses.ts';
+import { Guesses } from '../../src/limits/credential-guessing.ts';
 
 t.test('the first 50 wrong credentials are answered at once, then 50 a second', async (t) => {
   const guesses = new Guesses();

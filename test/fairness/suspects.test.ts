@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Suspects } from '../../src/fairness/suspects.ts';
+import { Suspects } from '../../src/limits/flood-penalty.ts';
 
 const FOR_MS = 10_000;
 

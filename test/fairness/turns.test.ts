@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { Turns } from '../../src/fairness/turns.ts';
+import { Turns } from '../../src/limits/work-scheduler.ts';
 
 /** Somebody with so many units to do, one at a time, who tells after each when it was done. */
 function worker(turns: Turns, units: number, done: () => void): () => void {

@@ -4,7 +4,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import type { ExchangeParts } from '../../src/exchange.ts';
+import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 import { authenticate, startGateway, type TestGateway, testCertificate } from '../rest/lane-fixture.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';

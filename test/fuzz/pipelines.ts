@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { gzipSync } from 'node:zlib';
-import { Connections } from '../../src/connections.ts';
+import { Connections } from '../../src/net/connections.ts';
 import {
   type RecordingUpstream,
   recordingUpstream,

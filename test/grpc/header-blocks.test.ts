@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { HeaderBlocks } from '../../src/grpc/header-blocks.ts';
+import { HeaderBlocks } from '../../src/grpc/headers/header-blocks.ts';
 import { Http2Fault } from '../../src/http2/frames.ts';
 import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { GrpcExchange, type GrpcSteps } from '../../src/grpc/grpc-exchange.ts';
+import { GrpcExchange, type GrpcSteps } from '../../src/grpc/exchange.ts';
+import type { RequestHead } from '../../src/grpc/headers/request-head.ts';
 import { callLimit, grpcTimeoutOf } from '../../src/grpc/idle-limits.ts';
-import type { RequestHead } from '../../src/grpc/request-head.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { CredentialMemo } from '../../src/identity/credential-memo.ts';
 

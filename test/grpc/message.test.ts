@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { crc32, deflateRawSync, gzipSync, inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
-import { DEFAULT_MESSAGE_LIMITS, MessageReader, type MessageSink } from '../../src/grpc/message.ts';
-import { WireFault } from '../../src/grpc/wire.ts';
+import { DEFAULT_MESSAGE_LIMITS, MessageReader, type MessageSink } from '../../src/grpc/message/message.ts';
+import { WireFault } from '../../src/grpc/message/wire.ts';
 import { Deviations } from '../support/verdicts.ts';
 
 /** Keeps whole messages, and checks what the reader promises a sink. */

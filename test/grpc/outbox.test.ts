@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import t from 'tap';
-import { Outbox } from '../../src/grpc/outbox.ts';
+import { Outbox } from '../../src/grpc/relay/outbox.ts';
 import { writeData } from '../../src/http2/write-frames.ts';
 
 /** A socket that takes what is written whenever the test lets it; each piece is looked at only then. */

@@ -1,11 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
-import type { ExchangeParts } from '../../src/exchange.ts';
-import { Suspects } from '../../src/fairness/suspects.ts';
-import { Turns } from '../../src/fairness/turns.ts';
+import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
-import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message.ts';
+import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message/message.ts';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { Flag, type Frame, FrameType, SettingId } from '../../src/http2/frames.ts';
 import { encodeHeaders } from '../../src/http2/hpack.ts';
@@ -17,6 +15,8 @@ import {
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
+import { Suspects } from '../../src/limits/flood-penalty.ts';
+import { Turns } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import type { Caller } from '../../src/upstream/ask-grpc.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { ExchangeParts } from '../../src/exchange.ts';
+import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { ErrorCode, Flag, FrameType, SettingId } from '../../src/http2/frames.ts';
 import { encodeHeaders } from '../../src/http2/hpack.ts';
 import {

@@ -1,9 +1,9 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import t from 'tap';
+import { filterMessage } from '../../src/grpc/message/response-filter.ts';
+import { WireFault } from '../../src/grpc/message/wire.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
-import { filterMessage } from '../../src/grpc/response-filter.ts';
-import { WireFault } from '../../src/grpc/wire.ts';
 import type { ListAccess } from '../../src/policy/access.ts';
 import type { ResponseFilterName } from '../../src/policy/operation.ts';
 import {

@@ -1,7 +1,7 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import t from 'tap';
-import { readFields, readText, WireFault } from '../../src/grpc/wire.ts';
+import { readFields, readText, WireFault } from '../../src/grpc/message/wire.ts';
 
 type Row = [number: number, type: number, value: string];
 

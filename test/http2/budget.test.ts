@@ -1,6 +1,6 @@
 import t from 'tap';
-import { Suspects } from '../../src/fairness/suspects.ts';
 import { FrameBudget, ResetBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
+import { Suspects } from '../../src/limits/flood-penalty.ts';
 
 /** What so many frames of a cost, at one moment, come to: how many of each in a row. */
 function spend(

@@ -7,12 +7,18 @@ import { readTexts, scan } from '../support/import-scan.ts';
  * exception ends a connection or an exchange and never the process.
  */
 
-const FOLDERS = ['rest/', 'grpc/', 'http2/', 'upstream/', 'fairness/'];
-const FILES = ['exchange.ts', 'tls-sniff.ts', 'connections.ts', 'close-listener.ts', 'open-listener.ts'];
+const FOLDERS = ['rest/', 'grpc/', 'http2/', 'upstream/', 'limits/', 'net/'];
+const FILES = [
+  'exchange/exchange.ts',
+  'net/tls-sniff.ts',
+  'net/connections.ts',
+  'net/close-listener.ts',
+  'net/open-listener.ts',
+];
 
 /** Entries that go without, and why; one that is not needed any more fails. */
 const EXCEPTIONS: Readonly<Record<string, { readonly entries: number; readonly reason: string }>> = {
-  'rest/body-thread.ts': { entries: 1, reason: 'a thread of its own: an exception ends the thread, and its jobs fail' },
+  'rest/body/thread.ts': { entries: 1, reason: 'a thread of its own: an exception ends the thread, and its jobs fail' },
 };
 
 const TRIED: readonly (readonly [name: string, text: string, found: readonly string[]])[] = [

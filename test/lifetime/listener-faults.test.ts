@@ -1,6 +1,6 @@
 import t from 'tap';
-import { Connections } from '../../src/connections.ts';
 import type { Place } from '../../src/lifetime/places.ts';
+import { Connections } from '../../src/net/connections.ts';
 import {
   authenticate,
   exchangeRaw,

@@ -197,8 +197,8 @@ export const ROWS: readonly Row[] = [
     'wrong credentials are slowed down',
     [],
     [at(FAIRNESS, 'H8: wrong keys'), at(PIPELINES, 'a guesser waits for each answer')],
-    none('requests of several callers run side by side: see fairness/guesses.ts'),
-    none('requests of several callers run side by side: see fairness/guesses.ts'),
+    none('requests of several callers run side by side: see limits/credential-guessing.ts'),
+    none('requests of several callers run side by side: see limits/credential-guessing.ts'),
   ),
   row(
     'calls given up are counted for their caller',

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap';
-import { CLIENT_FAULTS } from '../../src/connections.ts';
 import { CLIENT_PREFACE, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writePing, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
+import { CLIENT_FAULTS } from '../../src/net/connections.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { openHttp2, openPlain, openTls, talk } from '../support/clients-sockets.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { parse, parseAllDocuments } from 'yaml';
 import { envName, options } from '../../src/config/options.ts';
-import { LABEL_VALUES, METRICS, type MetricRow, PREFIX } from '../../src/observability/metric-names.ts';
+import { LABEL_VALUES, METRICS, type MetricRow, PREFIX } from '../../src/observability/metrics/names.ts';
 import { labelsTable, metricsTable } from '../support/metrics-document.ts';
 
 /** The documents that name metrics, labels, pages and options, held to what there is. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { createFleetFigures } from '../../src/observability/fleet-figures.ts';
+import { createFleetFigures } from '../../src/observability/metrics/fleet-figures.ts';
 import type { GatewaySnapshot } from '../../src/observability/snapshot.ts';
 import { ADMIN_TOKEN, askAdmin, seriesOf, startSupervised } from '../support/admin-gateway.ts';
 import { KEYS } from '../support/gateway.ts';

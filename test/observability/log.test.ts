@@ -1,5 +1,5 @@
 import t from 'tap';
-import { type Exchange, unbegun } from '../../src/exchange.ts';
+import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
 import { OPEN_PRINCIPAL } from '../../src/identity/key-ring.ts';
 import { createExchangeLog } from '../../src/observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type LogLevel } from '../../src/observability/log.ts';

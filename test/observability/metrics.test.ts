@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { loadConfig } from '../../src/config/load.ts';
-import { NO_POLICY } from '../../src/config/policy-file.ts';
+import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { State } from '../../src/config/state.ts';
-import { createGateway } from '../../src/gateway.ts';
-import { LABEL_VALUES, METRICS, PREFIX } from '../../src/observability/metric-names.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import { LABEL_VALUES, METRICS, PREFIX } from '../../src/observability/metrics/names.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
 import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { GROUPS, groupOf } from '../../src/observability/operation-group.ts';
+import { GROUPS, groupOf } from '../../src/observability/metrics/operation-group.ts';
 import { GRPC_OPERATIONS, INTERNAL_GRPC, UNLISTED_GRPC } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
 import type { Operation } from '../../src/policy/operation.ts';

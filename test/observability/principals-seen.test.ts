@@ -1,8 +1,8 @@
 import t from 'tap';
-import { type Exchange, unbegun } from '../../src/exchange.ts';
+import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { createPrincipalCounts } from '../../src/observability/principal-counts.ts';
-import { createPrincipalsSeen, mergeSeen } from '../../src/observability/principals-seen.ts';
+import { createPrincipalCounts } from '../../src/observability/metrics/principal-counts.ts';
+import { createPrincipalsSeen, mergeSeen } from '../../src/observability/metrics/principals-seen.ts';
 import { GLOBAL_READ } from '../../src/policy/access.ts';
 
 const MINUTE = 60_000;

@@ -94,8 +94,14 @@ t.test('the package holds the build, its documents and nothing else', { skip }, 
     .split('\n')
     .map((name) => name.replace(/^package\//, ''));
   const needed = [
-    ...['dist/cli/main.js', 'dist/cli/program.js', 'dist/index.js', 'dist/index.d.ts', 'dist/workers/worker.js'],
-    ...['dist/rest/body-thread.js', 'config/README.md', 'config/gateway.schema.json', 'docs/operating.md'],
+    ...[
+      'dist/cli/main.js',
+      'dist/cli/program.js',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/gateway/workers/worker.js',
+    ],
+    ...['dist/rest/body/thread.js', 'config/README.md', 'config/gateway.schema.json', 'docs/operating.md'],
     ...['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'package.json'],
   ];
   t.strictSame(

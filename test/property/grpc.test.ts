@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
-import { createInspector, inspectWhole, referencesOf } from '../../src/grpc/inspect.ts';
+import { createInspector, inspectWhole, referencesOf } from '../../src/grpc/message/inspect.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { Flag, FRAME_HEADER_BYTES, FrameType } from '../../src/http2/frames.ts';
 import { writeData, writeFrameHeader, writeWindowUpdate } from '../../src/http2/write-frames.ts';

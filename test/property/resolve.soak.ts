@@ -1,7 +1,7 @@
-import { createInspector } from '../../src/grpc/inspect.ts';
+import { createInspector } from '../../src/grpc/message/inspect.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { DepthMeter } from '../../src/json/depth.ts';
-import { canNameNothing, inspectBody } from '../../src/rest/inspect.ts';
+import { canNameNothing, inspectBody } from '../../src/rest/body/inspect.ts';
 import { createResolver } from '../../src/rest/resolve.ts';
 import { Draw } from '../support/arbitraries.ts';
 import { GROWING, type Growing } from '../support/arbitraries-growth.ts';

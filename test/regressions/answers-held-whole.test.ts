@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import t, { type Test } from 'tap';
-import { Turns } from '../../src/fairness/turns.ts';
 import { Guard } from '../../src/lifetime/guard.ts';
 import { Lifetime } from '../../src/lifetime/lifetime.ts';
-import { type AnswerPlace, AnswerRoom } from '../../src/rest/answer-room.ts';
+import { Turns } from '../../src/limits/work-scheduler.ts';
+import { type AnswerPlace, AnswerRoom } from '../../src/rest/response/room.ts';
 import {
   authenticate,
   exchangeRaw,

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { fileDestination } from '../../src/audit/file-sink.ts';
+import { fileDestination } from '../../src/audit/sinks/file.ts';
 import { BrokenChain, showHeads, verifyAudit } from '../../src/cli/audit.ts';
 import { Unproven } from '../../src/cli/output.ts';
 import { entries, NOON } from '../audit/fixture.ts';

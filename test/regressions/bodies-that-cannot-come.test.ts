@@ -3,7 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
-import { Connections } from '../../src/connections.ts';
+import { Connections } from '../../src/net/connections.ts';
 import { recordingUpstream, startGateway, type TestGateway, testCertificate } from '../rest/lane-fixture.ts';
 import { until } from '../support/until.ts';
 

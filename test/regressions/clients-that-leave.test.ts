@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { Guard } from '../../src/lifetime/guard.ts';
-import { guardWrites } from '../../src/rest/http2-writes.ts';
+import { guardWrites } from '../../src/rest/server/http2-writes.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
 import { until } from '../support/until.ts';
 

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { MAX_FILE_BYTES, readBounded, readBoundedLater } from '../../src/config/bounded-read.ts';
-import { fileEyes } from '../../src/config/file-reads.ts';
+import { MAX_FILE_BYTES, readBounded, readBoundedLater } from '../../src/config/files/bounded-read.ts';
+import { fileEyes } from '../../src/config/files/file-reads.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError, reason } from '../../src/config/problem.ts';
 import { readRevocationFile } from '../../src/revocation/file-source.ts';

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
-import { loadAtRest } from '../../src/config/at-start.ts';
-import type { Clock } from '../../src/config/clock.ts';
-import { type FileEyes, lookAt, readingOf } from '../../src/config/file-reads.ts';
+import { loadAtRest } from '../../src/config/files/at-start.ts';
+import type { Clock } from '../../src/config/files/clock.ts';
+import { type FileEyes, lookAt, readingOf } from '../../src/config/files/file-reads.ts';
 import { type LoadedState, loadState, type State } from '../../src/config/state.ts';
 import type { Log } from '../../src/observability/log.ts';
-import { createReloads } from '../../src/reloads.ts';
 import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
 import { writeEntry } from '../../src/revocation/write.ts';
+import { createReloads } from '../../src/supervisor/reload.ts';
 import { type HeldClock, heldClock } from '../support/quick-clock.ts';
 
 /*

@@ -1,7 +1,7 @@
 // A request that the relay hands over to the other lane once it is decided was begun twice: its span never ended, its caller
 // was asked about twice, and its credit was charged twice. One request is one exchange, whichever lanes it passes.
 import t from 'tap';
-import type { Exchange } from '../../src/exchange.ts';
+import type { Exchange } from '../../src/exchange/exchange.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { authenticate, exchangeRaw, readAnswer, recordingUpstream, startGateway } from '../rest/lane-fixture.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { Denial } from '../../src/policy/denial.ts';
-import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body-denials.ts';
-import { type BodyPlace, BodyRoom, FREE_BYTES } from '../../src/rest/body-room.ts';
+import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body/denials.ts';
+import { type BodyPlace, BodyRoom, FREE_BYTES } from '../../src/rest/body/memory-budget.ts';
 import { looseGuard } from '../support/guards.ts';
 
 const KIB = 1024;

@@ -1,6 +1,6 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t from 'tap';
-import { decodeBody } from '../../src/rest/content-coding.ts';
+import { decodeBody } from '../../src/rest/body/content-coding.ts';
 import { Deviations } from '../support/verdicts.ts';
 
 const MAX = 1000;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { ChunkedBody } from '../../src/rest/relay-chunks.ts';
-import { Intake } from '../../src/rest/relay-intake.ts';
-import { readAnswerHead } from '../../src/rest/response-head.ts';
+import { ChunkedBody } from '../../src/rest/http1/chunks.ts';
+import { Intake } from '../../src/rest/http1/intake.ts';
+import { readAnswerHead } from '../../src/rest/http1/response-head.ts';
 
 interface Followed {
   readonly out: string;

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
-import { readRequestHead } from '../../src/rest/request-head.ts';
+import { readRequestHead } from '../../src/rest/http1/request-head.ts';
 import { PATIENCE_MS } from '../support/patience.ts';
 
 const LIMITS = { maxBytes: 65_536, maxFields: 100 };

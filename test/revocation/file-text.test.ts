@@ -1,7 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { hasEndMark } from '../../src/config/file-reads.ts';
+import { hasEndMark } from '../../src/config/files/file-reads.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { MAX_ENTRIES, type RevocationEntry } from '../../src/revocation/entry.ts';
 import { addEntry, readRevocations } from '../../src/revocation/file-text.ts';

@@ -1,6 +1,6 @@
-import { createInspector } from '../../src/grpc/inspect.ts';
+import { createInspector } from '../../src/grpc/message/inspect.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
-import { inspectBody } from '../../src/rest/inspect.ts';
+import { inspectBody } from '../../src/rest/body/inspect.ts';
 import { createResolver } from '../../src/rest/resolve.ts';
 import { framed } from './h2-client.ts';
 

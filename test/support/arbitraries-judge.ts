@@ -1,9 +1,16 @@
-import { begin, type Exchange, type ExchangeParts, type Protocol, resume, unbegun } from '../../src/exchange.ts';
-import { createInspector } from '../../src/grpc/inspect.ts';
+import {
+  begin,
+  type Exchange,
+  type ExchangeParts,
+  type Protocol,
+  resume,
+  unbegun,
+} from '../../src/exchange/exchange.ts';
+import { createInspector } from '../../src/grpc/message/inspect.ts';
 import { type GrpcResolution, resolveGrpc } from '../../src/grpc/resolve.ts';
 import { createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
-import { canNameNothing, inspectBody } from '../../src/rest/inspect.ts';
+import { canNameNothing, inspectBody } from '../../src/rest/body/inspect.ts';
 import { createResolver, type RestResolution } from '../../src/rest/resolve.ts';
 import { PRINCIPALS } from './arbitraries.ts';
 import { SERVED } from './arbitraries-oracle.ts';

@@ -11,7 +11,7 @@ import { type Flags, previewConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { KEY_NAMES, type Secrets } from '../../src/config/secrets.ts';
 import { loadState } from '../../src/config/state.ts';
-import type { Listening } from '../../src/gateway.ts';
+import type { Listening } from '../../src/gateway/gateway.ts';
 import { mintToken } from '../../src/identity/token.ts';
 import { OPERATION_NAMES } from '../../src/operations/names.ts';
 import { startFakeQdrantApart } from './fake-qdrant/apart.ts';

@@ -1,4 +1,4 @@
-import type { ExchangeParts } from '../../src/exchange.ts';
+import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 
 /** The parts a test has nothing to say about: no rules, always room in the audit, nobody waits, the real clock. */

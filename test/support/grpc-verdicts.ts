@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { createInspector } from '../../src/grpc/inspect.ts';
+import { createInspector } from '../../src/grpc/message/inspect.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';

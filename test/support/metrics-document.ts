@@ -1,4 +1,4 @@
-import { LABEL_VALUES, METRICS, type MetricRow, PREFIX } from '../../src/observability/metric-names.ts';
+import { LABEL_VALUES, METRICS, type MetricRow, PREFIX } from '../../src/observability/metrics/names.ts';
 
 /*
  * The two tables of `docs/metrics.md`, from the table the metrics are declared in.

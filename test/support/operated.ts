@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { type LoadedState, loadState } from '../../src/config/state.ts';
 import { OPERATION_NAMES } from '../../src/operations/names.ts';
-import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
+import { createSupervisor, type Supervisor } from '../../src/supervisor/supervisor.ts';
 import { type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from './gateway.ts';
 import { quickClock } from './quick-clock.ts';

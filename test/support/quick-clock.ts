@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Clock } from '../../src/config/clock.ts';
+import type { Clock } from '../../src/config/files/clock.ts';
 
 /** Time that passes so many times faster. Files stand still long enough in a twentieth of the time. */
 export function quickClock(times = 20): Clock {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { loadState } from '../../src/config/state.ts';
-import { createSupervisor, type Supervisor } from '../../src/supervisor.ts';
+import { createSupervisor, type Supervisor } from '../../src/supervisor/supervisor.ts';
 import { runCerts } from './certs.ts';
 import { startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from './gateway.ts';

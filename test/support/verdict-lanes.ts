@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClientHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { text } from 'node:stream/consumers';
 import type { Client } from '@grpc/grpc-js';
-import type { Exchange } from '../../src/exchange.ts';
+import type { Exchange } from '../../src/exchange/exchange.ts';
 import { rawClient, unary } from './clients-raw-grpc.ts';
 import { ask } from './clients-raw-rest.ts';
 import { openHttp2 } from './clients-sockets.ts';

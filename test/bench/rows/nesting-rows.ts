@@ -1,4 +1,4 @@
-import { createInspector } from '../../../src/grpc/inspect.ts';
+import { createInspector } from '../../../src/grpc/message/inspect.ts';
 import { resolveGrpc } from '../../../src/grpc/resolve.ts';
 import { DepthMeter } from '../../../src/json/depth.ts';
 import type { Clients, Target } from '../load/clients.ts';

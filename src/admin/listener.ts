@@ -1,0 +1,223 @@
+import type { TlsOptions } from 'node:tls';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { AdminAct } from '../audit/act.ts';
+import type { MetricsPage } from '../observability/metrics/page.ts';
+import type { RevocationReport, Revoked } from '../revocation/report.ts';
+import { bearsToken, isLoopback, isOwnHost } from './access.ts';
+import type { Readiness } from './pages.ts';
+
+/** What the pages show and the acts do. */
+export interface AdminSource {
+  readonly metrics: (format: 'prometheus' | 'openmetrics') => Promise<MetricsPage>;
+  readonly ready: () => Promise<Readiness>;
+  readonly status: () => Promise<object>;
+  readonly principals: () => Promise<object>;
+  readonly connections: () => Promise<object>;
+  readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
+  readonly revoke: (request: unknown) => Promise<Revoked>;
+  readonly revocations: () => RevocationReport;
+  readonly acted: (act: Omit<AdminAct, 'at'>) => void;
+  readonly refused: () => void;
+  readonly fault: (error: unknown) => void;
+}
+
+export interface AdminListenerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly tls: TlsOptions | undefined;
+  /** The bearer token in force; null = there is none, and nothing but metrics and probes is served. */
+  readonly token: () => string | null;
+  readonly protectMetrics: () => boolean;
+  readonly source: AdminSource;
+}
+
+export interface AdminListener {
+  readonly address: { readonly host: string; readonly port: number };
+  /** For connections accepted from now on. Throws when it cannot be used. */
+  readonly setSecureContext: (tls: TlsOptions) => void;
+  readonly close: () => Promise<void>;
+}
+
+const MAX_BODY = 16_384;
+const MAX_HEAD = 16_384;
+const MAX_CONNECTIONS = 64;
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 5_000;
+
+/** Opens the admin port. Rejects when it cannot be had. */
+export async function createAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
+  const app = createApp(options);
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.server.headersTimeout = REQUEST_TIMEOUT_MS;
+  protect(app, options);
+  answerFaults(app, options.source);
+  addOpenPages(app, options);
+  addPages(app, options.source);
+  addActs(app, options.source);
+  await app.listen({ host: options.host, port: options.port });
+  const address = app.server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('the admin port has no network address');
+  return {
+    address: { host: address.address, port: address.port },
+    setSecureContext: (tls) => {
+      if ('setSecureContext' in app.server && typeof app.server.setSecureContext === 'function') {
+        app.server.setSecureContext(tls);
+      }
+    },
+    close: () => app.close(),
+  };
+}
+
+function createApp({ tls }: AdminListenerOptions): FastifyInstance {
+  const settings = {
+    logger: false,
+    bodyLimit: MAX_BODY,
+    connectionTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  } as const;
+  if (!tls) return fastify({ ...settings, http: { maxHeaderSize: MAX_HEAD } });
+  const app: unknown = fastify({
+    ...settings,
+    https: { ...tls, maxHeaderSize: MAX_HEAD, ALPNProtocols: ['http/1.1'] },
+  });
+  return app as FastifyInstance; // the same methods, over a TLS server
+}
+
+/** Where a page stands, and whether it is for whoever has the token. */
+interface Guard {
+  readonly token: 'needed' | 'for metrics' | 'none';
+  readonly act?: AdminAct['method'];
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    readonly guard?: Guard;
+  }
+}
+
+/** In front of every page: the host name, then the token. */
+function protect(app: FastifyInstance, { host, token, protectMetrics, source }: AdminListenerOptions): void {
+  const local = isLoopback(host);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    if (local && !isOwnHost(request.headers.host, host)) {
+      source.refused();
+      return await say(reply, 421, 'this host name is not served here');
+    }
+    const { guard } = request.routeOptions.config;
+    if (!guard || guard.token === 'none') return;
+    const expected = token();
+    if (guard.token === 'for metrics' && !protectMetrics() && (local || expected === null)) return;
+    // INVARIANT: without a token there is nobody who could have it. Then what needs it is not there.
+    if (expected === null && guard.token === 'needed') return await notFound(request, reply);
+    if (expected !== null && bearsToken(request.headers.authorization, expected)) return;
+    source.refused();
+    if (guard.act)
+      source.acted({ method: guard.act, remote: request.ip, result: 'denied', durationMs: reply.elapsedTime });
+    reply.header('www-authenticate', 'Bearer');
+    return await say(reply, 401, 'the bearer token of the admin port is needed');
+  });
+}
+
+const PAGES: Readonly<Record<string, string>> = {
+  '/metrics': 'GET',
+  '/-/live': 'GET',
+  '/-/ready': 'GET',
+  '/-/status': 'GET',
+  '/-/principals': 'GET',
+  '/-/connections': 'GET',
+  '/-/revocations': 'GET',
+  '/-/reload': 'POST',
+  '/-/revoke': 'POST',
+};
+
+async function notFound(_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  return await say(reply, 404, `there is no such page, or it needs a token to be set; pages: ${pages()}`);
+}
+
+const pages = (): string =>
+  Object.entries(PAGES)
+    .map(([path, method]) => `${method} ${path}`)
+    .join(', ');
+
+function say(reply: FastifyReply, status: number, error: string): FastifyReply {
+  return reply.code(status).send({ error });
+}
+
+/** What went wrong before or in a page. INVARIANT: nothing of the request is repeated. */
+function answerFaults(app: FastifyInstance, source: AdminSource): void {
+  app.setNotFoundHandler(notFound);
+  app.setErrorHandler(async (error: FastifyError, _request, reply) => {
+    switch (error.code) {
+      case 'FST_ERR_CTP_BODY_TOO_LARGE':
+        return await say(reply, 413, `body: at most ${MAX_BODY} bytes`);
+      case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+        return await say(reply, 415, 'content-type: must be application/json');
+      default:
+        break;
+    }
+    if (error.statusCode === 400) return await say(reply, 400, 'body: must be one JSON object');
+    source.fault(error);
+    return await say(reply, 500, 'internal error');
+  });
+}
+
+function addOpenPages(app: FastifyInstance, { source }: AdminListenerOptions): void {
+  app.get('/metrics', { config: { guard: { token: 'for metrics' } } }, async (request, reply) => {
+    const wanted = /application\/openmetrics-text/i.test(request.headers.accept ?? '') ? 'openmetrics' : 'prometheus';
+    const { contentType, text } = await source.metrics(wanted);
+    return await reply.type(contentType).send(text);
+  });
+  app.get('/-/live', { config: { guard: { token: 'none' } } }, async () => ({ live: true }));
+  app.get('/-/ready', { config: { guard: { token: 'none' } } }, async (_request, reply) => {
+    const readiness = await source.ready();
+    return await reply.code(readiness.ready ? 200 : 503).send(readiness);
+  });
+}
+
+function addPages(app: FastifyInstance, source: AdminSource): void {
+  const config = { guard: { token: 'needed' } } as const;
+  const page = (path: string, show: () => object | Promise<object>): void => {
+    app.get(path, { config }, async (request, reply) => {
+      if (hasQuery(request)) return await say(reply, 400, 'query: unknown parameter; none is known here');
+      return await show();
+    });
+  };
+  page('/-/status', source.status);
+  page('/-/principals', source.principals);
+  page('/-/connections', source.connections);
+  page('/-/revocations', source.revocations);
+}
+
+function addActs(app: FastifyInstance, source: AdminSource): void {
+  const { revoke } = source;
+  app.post('/-/reload', { config: { guard: { token: 'needed', act: 'gateway_reload' } } }, async (request, reply) => {
+    if (hasQuery(request) || !isEmpty(request.body)) {
+      return await say(reply, 400, 'body: unknown member; a reload takes none, it reads what is configured');
+    }
+    const { ok, body } = await source.reload();
+    const result = ok ? 'ok' : 'failed';
+    source.acted({ method: 'gateway_reload', remote: request.ip, result, durationMs: reply.elapsedTime });
+    return await reply.code(ok ? 200 : 422).send(body);
+  });
+  app.post('/-/revoke', { config: { guard: { token: 'needed', act: 'gateway_revoke' } } }, async (request, reply) => {
+    if (hasQuery(request)) return await say(reply, 400, 'query: unknown parameter; what to revoke stands in the body');
+    const revoked = await revoke(request.body ?? {});
+    const result = revoked.ok ? 'ok' : 'failed';
+    source.acted({ method: 'gateway_revoke', remote: request.ip, result, durationMs: reply.elapsedTime });
+    return await reply.code(revoked.ok ? 200 : 400).send(revoked);
+  });
+}
+
+function hasQuery(request: FastifyRequest): boolean {
+  return Object.keys(Object(request.query)).length > 0;
+}
+
+function isEmpty(body: unknown): boolean {
+  if (body === undefined || body === null) return true;
+  return typeof body === 'object' && !Array.isArray(body) && Object.keys(body).length === 0;
+}

@@ -1,0 +1,111 @@
+import type { Facts } from '../observability/facts.ts';
+import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts';
+import type { Reload } from '../observability/operator.ts';
+import type { ConnectionList } from '../observability/snapshot.ts';
+
+/** Where a gateway listens, and what for. */
+export interface ListenerState {
+  readonly protocol: 'rest' | 'grpc';
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** Whether it can serve now, and which part cannot. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly listeners: 'up' | 'starting' | 'draining';
+  readonly keys: 'loaded' | 'missing';
+  readonly upstream: { readonly rest: Reach; readonly grpc: Reach };
+}
+type Reach = 'reachable' | 'unreachable' | 'off';
+
+/** What the status page is made of, beside the facts. */
+export interface StatusParts {
+  readonly mode: string;
+  readonly draining: boolean;
+  readonly startedAt: number;
+  readonly listeners: readonly ListenerState[];
+  /** Processes that were asked for. */
+  readonly workers: number;
+}
+
+const iso = (milliseconds: number): string | null => (milliseconds > 0 ? new Date(milliseconds).toISOString() : null);
+
+/** The status page. Names files, places and options, never their content. */
+export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, workers }: StatusParts): object {
+  const { snapshots, upstream, revocations, reloads, now } = facts;
+  const [first] = snapshots;
+  return {
+    version: facts.version,
+    uptime_seconds: Math.floor((now - startedAt) / 1000),
+    mode,
+    protecting: snapshots.length > 0 && snapshots.every(({ protecting }) => protecting),
+    rules_in_shadow: first?.rulesInShadow ?? 0,
+    draining,
+    generation: Math.max(0, ...snapshots.map(({ generation }) => generation)),
+    reloads: { ok: reloads.ok, failed: reloads.failed, last: reloads.last ? reloadOf(reloads.last) : null },
+    listeners,
+    upstream: {
+      rest: upstream.rest,
+      grpc: upstream.grpc ?? null,
+      version: upstream.version ?? null,
+      asked_at: iso(upstream.askedAt),
+    },
+    certificates: (first?.certificates ?? []).map(({ certificate, expiresAt }) => ({
+      certificate,
+      expires_at: iso(expiresAt),
+      expires_in_seconds: Math.floor((expiresAt - now) / 1000),
+    })),
+    revocations: {
+      entries: revocations.entries.length,
+      unknown: revocations.unknown,
+      sources: revocations.sources.map(({ place, available, readAt, entries, problem }) => ({
+        ...{ place, available, read_at: iso(readAt), entries, problem: problem ?? null },
+      })),
+    },
+    workers: {
+      wanted: workers,
+      serving: snapshots.length,
+      processes: snapshots.map(({ pid, generation }) => ({ pid, generation })),
+    },
+    audit: snapshots.some(({ audit }) => audit)
+      ? {
+          refused_requests: facts.figures.audit.refused,
+          sinks: facts.figures.audit.sinks,
+          chain_heads: snapshots.flatMap(({ pid, audit }) => (audit?.head ? { pid, hash: audit.head } : [])),
+        }
+      : null,
+    log: { lost_lines: facts.figures.lostLines },
+  };
+}
+
+/** A reload as the admin port shows it. */
+export function reloadOf(reload: Reload): object {
+  const { ok, cause, at } = reload;
+  if (!reload.ok) return { ok, cause, at: iso(at), problems: reload.problems };
+  const { generation, warnings, restartNeeded } = reload;
+  return { ok, cause, at: iso(at), generation, warnings, restart_needed: restartNeeded };
+}
+
+/** Principals seen within the last hour. */
+export function principalsOf(seen: readonly SeenPrincipal[], max: number): object {
+  return {
+    total: seen.length,
+    principals: seen.slice(0, max).map(({ key, subject, protocol, allowed, denied, lastSeen, lastRemote }) => ({
+      ...{ key, subject: subject ?? null, protocol, allowed, denied },
+      ...{ last_seen: iso(lastSeen), last_remote: lastRemote },
+    })),
+  };
+}
+
+/** Client connections, oldest first. */
+export function connectionsOf(lists: readonly ConnectionList[], max: number): object {
+  const all = lists.flatMap(({ connections }) => connections).sort((a, b) => a.since - b.since);
+  return {
+    total: lists.reduce((sum, { total }) => sum + total, 0),
+    connections: all.slice(0, max).map(({ remote, protocol, since, requests, open, tls }) => ({
+      ...{ remote, protocol, since: iso(since), requests, open, tls: tls ?? null },
+    })),
+  };
+}

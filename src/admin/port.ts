@@ -1,0 +1,237 @@
+import type { TlsOptions } from 'node:tls';
+import type { State } from '../config/state.ts';
+import { TLS_PROFILE } from '../config/tls-profile.ts';
+import type { Fleet } from '../gateway/fleet.ts';
+import type { Listening } from '../gateway/gateway.ts';
+import { grpcAddress, restUpstreamOptions } from '../gateway/listener-options.ts';
+import type { Facts } from '../observability/facts.ts';
+import { describeFault, type Log } from '../observability/log.ts';
+import { createFleetFigures } from '../observability/metrics/fleet-figures.ts';
+import { renderMetrics } from '../observability/metrics/page.ts';
+import { mergeSeen } from '../observability/metrics/principals-seen.ts';
+import type { Operator, Reload } from '../observability/operator.ts';
+import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
+import { createGrpcAsker } from '../upstream/ask-grpc.ts';
+import { createRestUpstream } from '../upstream/http.ts';
+import { createUpstreamLookup } from '../upstream/lookup.ts';
+import { createProbe, type Reachability } from '../upstream/probe.ts';
+import { gatewayVersion } from '../version.ts';
+import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
+import { connectionsOf, type ListenerState, principalsOf, type Readiness, reloadOf, statusOf } from './pages.ts';
+
+/** The admin port of a running gateway, whatever number of processes serves. */
+export interface AdminPort {
+  /** Rejects when the port cannot be had. */
+  open(): Promise<Listening>;
+  /** The listeners are up. */
+  serving(listeners: { readonly rest: Listening; readonly grpc: Listening | null }): void;
+  /** What came of a reload, whoever asked for it. @param state what is in force now */
+  reloaded(reload: Reload, state: State): void;
+  /** Not ready from now on. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+export interface AdminPortOptions {
+  readonly state: State;
+  readonly fleet: Pick<Fleet, 'snapshots' | 'act'>;
+  readonly operator: Operator;
+  /** Processes that were asked for. */
+  readonly workers: number;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** `undefined` when none is configured. */
+export function createAdminPort(options: AdminPortOptions): AdminPort | undefined {
+  return options.state.config.gateway.admin.port === null ? undefined : new Port(options);
+}
+
+class Port implements AdminPort {
+  readonly #options: AdminPortOptions;
+  readonly #startedAt: number;
+  readonly #figures: ReturnType<typeof createFleetFigures>;
+  readonly #probe: ReturnType<typeof openProbe>;
+  #state: State;
+  #listener: AdminListener | undefined;
+  #listeners: readonly ListenerState[] = [];
+  #draining = false;
+  #refused = 0;
+  #reloads = { ok: 0, failed: 0, takenAt: 0, last: undefined as Reload | undefined };
+
+  constructor(options: AdminPortOptions) {
+    const { state, now } = options;
+    this.#options = options;
+    this.#state = state;
+    this.#startedAt = now();
+    this.#reloads.takenAt = now();
+    this.#figures = createFleetFigures(state.config.gateway.metrics.max_labels);
+    this.#probe = openProbe(() => this.#state, now);
+  }
+
+  async open(): Promise<Listening> {
+    const { host, port, enable_tls: tls } = this.#state.config.gateway.admin;
+    this.#listener = await createAdminListener({
+      host,
+      port: port ?? 0,
+      tls: tls ? tlsOf(this.#state) : undefined,
+      token: () => this.#state.secrets.adminToken,
+      protectMetrics: () => this.#state.config.gateway.admin.protect_metrics,
+      source: this.#source(),
+    });
+    this.#warn();
+    return this.#listener.address;
+  }
+
+  serving({ rest, grpc }: { readonly rest: Listening; readonly grpc: Listening | null }): void {
+    const tls = this.#state.config.service.enable_tls;
+    const rows: [ListenerState['protocol'], Listening | null][] = [
+      ['rest', rest],
+      ['grpc', grpc],
+    ];
+    this.#listeners = rows.flatMap(([protocol, one]) =>
+      one ? [{ protocol, host: one.host, port: one.port, tls }] : [],
+    );
+  }
+
+  reloaded(reload: Reload, state: State): void {
+    this.#reloads[reload.ok ? 'ok' : 'failed'] += 1;
+    this.#reloads.last = reload;
+    if (!reload.ok) return;
+    this.#reloads.takenAt = reload.at;
+    this.#state = state;
+    try {
+      const tls = tlsOf(state);
+      if (tls) this.#listener?.setSecureContext(tls);
+    } catch (error) {
+      this.#options.log.error(describeFault(error), 'the admin port keeps its certificate');
+    }
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async close(): Promise<void> {
+    this.#draining = true;
+    await this.#listener?.close();
+    await this.#probe.close();
+  }
+
+  #source(): AdminSource {
+    const { fleet, operator, log, now } = this.#options;
+    return {
+      metrics: async (format) => await renderMetrics(await this.#facts(), format),
+      ready: () => this.#ready(),
+      status: async () => statusOf(await this.#facts(), this.#parts()),
+      principals: async () => {
+        const snapshots = await fleet.snapshots(['principals']);
+        const seen = snapshots.map(({ observed }) => observed?.principals ?? []);
+        return principalsOf(mergeSeen(seen, MAX_PRINCIPALS), MAX_PRINCIPALS);
+      },
+      connections: async () => {
+        const snapshots = await fleet.snapshots(['connections']);
+        return connectionsOf(
+          snapshots.flatMap(({ observed }) => observed?.connections ?? []),
+          MAX_CONNECTIONS,
+        );
+      },
+      reload: async () => {
+        const reload = await operator.reload('admin');
+        return { ok: reload.ok, body: reloadOf(reload) };
+      },
+      revoke: (request) => operator.revoke(request),
+      revocations: () => operator.revocations(),
+      acted: (act) => {
+        const level = act.result === 'ok' ? 'info' : 'warn';
+        log[level]({ ...act }, 'the admin port was asked for a change');
+        fleet
+          .act({ ...act, at: now() })
+          .catch((error: unknown) => log.error(describeFault(error), 'an act was not audited'));
+      },
+      refused: () => {
+        this.#refused += 1;
+      },
+      fault: (error) => log.error(describeFault(error), 'a request to the admin port failed'),
+    };
+  }
+
+  #parts() {
+    return {
+      mode: this.#state.config.gateway.mode,
+      draining: this.#draining,
+      startedAt: this.#startedAt,
+      listeners: this.#listeners,
+      workers: this.#options.workers,
+    };
+  }
+
+  async #facts(): Promise<Facts> {
+    const { fleet, operator, now } = this.#options;
+    const [snapshots, upstream] = await Promise.all([fleet.snapshots(), this.#probe.ask()]);
+    return {
+      now: now(),
+      version: gatewayVersion(),
+      snapshots,
+      figures: this.#figures(snapshots),
+      reloads: this.#reloads,
+      upstream,
+      revocations: operator.revocations(),
+      adminRefused: this.#refused,
+    };
+  }
+
+  async #ready(): Promise<Readiness> {
+    const { rest, grpc } = await this.#probe.ask();
+    const up = this.#listeners.length > 0;
+    const reach = (reachable: boolean | undefined) =>
+      reachable === undefined ? 'off' : reachable ? 'reachable' : 'unreachable';
+    return {
+      ready: up && !this.#draining && rest && grpc !== false,
+      listeners: this.#draining ? 'draining' : up ? 'up' : 'starting',
+      // Listeners are opened only with a key ring.
+      keys: up ? 'loaded' : 'missing',
+      upstream: { rest: reach(rest), grpc: reach(grpc) },
+    };
+  }
+
+  #warn(): void {
+    const { host, enable_tls: tls } = this.#state.config.gateway.admin;
+    const { log } = this.#options;
+    const address = this.#listener?.address.host ?? host;
+    if (isLocal(address)) return;
+    if (this.#state.secrets.adminToken === null) {
+      log.warn({ host }, 'everybody who reaches the admin port reads the metrics: no token is set');
+    } else if (!tls) {
+      log.warn({ host }, 'the token of the admin port is sent without TLS');
+    }
+  }
+}
+
+const isLocal = (address: string): boolean => address === '::1' || address.startsWith('127.');
+
+/** Questions of this process alone: workers have connections of their own. */
+function openProbe(
+  current: () => State,
+  now: () => number,
+): { ask: () => Promise<Reachability>; close: () => Promise<void> } {
+  const { config } = current();
+  const rest = createRestUpstream(restUpstreamOptions(current, 1));
+  const grpc =
+    config.service.grpc_port === null
+      ? undefined
+      : createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
+  return {
+    ask: createProbe({ lookup: createUpstreamLookup(rest), asker: grpc, now }),
+    async close() {
+      grpc?.close();
+      await rest.destroy();
+    },
+  };
+}
+
+function tlsOf({ secrets, config }: State): TlsOptions | undefined {
+  if (!config.gateway.admin.enable_tls || !secrets.tls) return undefined;
+  return { ...TLS_PROFILE, cert: secrets.tls.cert, key: secrets.tls.key };
+}

@@ -1,0 +1,134 @@
+import { hash } from 'node:crypto';
+import { type BigIntStats, realpathSync, statSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import type { ReadFile } from '../secrets.ts';
+import { readBounded, readBoundedLater } from './bounded-read.ts';
+
+/** What a file is like without reading it. */
+export interface FileLook {
+  /** Where the path leads when every link on the way is followed. */
+  readonly target: string;
+  /** Device and inode. */
+  readonly inode: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Nanoseconds since 1970: of the last change of the content, and of the content or anything else. */
+  readonly modifiedNs: bigint;
+  readonly changedNs: bigint;
+}
+
+/** A file as it was read: how it looked just before, and what tells its content without holding it. */
+export interface FileReading {
+  /** `undefined` = there was none. */
+  readonly look: FileLook | undefined;
+  /** SHA-256 in hexadecimal; `undefined` = it could not be read. */
+  readonly digest: string | undefined;
+  /** Its last line is an end mark; see `hasEndMark`. */
+  readonly ended: boolean;
+}
+
+/** What was read, by absolute path. */
+export type Readings = ReadonlyMap<string, FileReading>;
+
+/** How files are looked at; a test may stand in. */
+export interface FileEyes {
+  readonly look: (path: string) => Promise<FileLook | undefined>;
+  /** Of the content; `undefined` = it cannot be read. */
+  readonly digest: (path: string) => Promise<string | undefined>;
+}
+
+/** The real files, without holding up the process. */
+export const fileEyes: FileEyes = {
+  look: async (path) => {
+    try {
+      const [found, target] = [await stat(path, { bigint: true }), await realpath(path)];
+      return lookOf(found, target);
+    } catch {
+      return undefined;
+    }
+  },
+  digest: async (path) => {
+    try {
+      return digestOf(await readBoundedLater(path));
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/** The same, at once. */
+export function lookAt(path: string): FileLook | undefined {
+  try {
+    return lookOf(statSync(path, { bigint: true }), realpathSync(path));
+  } catch {
+    return undefined;
+  }
+}
+
+function lookOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, target: string): FileLook {
+  return { target, inode: `${dev}:${ino}`, size: Number(size), modifiedNs: mtimeNs, changedNs: ctimeNs };
+}
+
+/** Is it the same file, unchanged? */
+export function sameLook(one: FileLook | undefined, other: FileLook | undefined): boolean {
+  if (!one || !other) return one === other;
+  return (
+    one.target === other.target &&
+    one.inode === other.inode &&
+    one.size === other.size &&
+    one.modifiedNs === other.modifiedNs &&
+    one.changedNs === other.changedNs
+  );
+}
+
+function digestOf(bytes: Buffer): string {
+  return hash('sha256', bytes, 'hex');
+}
+
+const END_MARK = /(^|\n)(#[ \t]*end|\.\.\.)[ \t]*\r?\n?$/;
+
+/** Ends the text with a line `# end`, or with YAML's own end of a document (`...`)? Blank lines behind it do not count. */
+export function hasEndMark(text: string): boolean {
+  return END_MARK.test(text.trimEnd());
+}
+
+/** What is known of bytes that were read. */
+export function readingOf(look: FileLook | undefined, bytes: Buffer | undefined): FileReading {
+  if (!bytes) return { look, digest: undefined, ended: false };
+  return { look, digest: digestOf(bytes), ended: hasEndMark(bytes.toString('latin1', Math.max(0, bytes.length - 64))) };
+}
+
+/**
+ * Reads every file once, whoever asks for it and how often: what is checked and what is used are the same bytes. It is
+ * looked at before, so that a change while it is read is seen as one afterwards.
+ */
+export function recordReads(readBytes: ReadFile = readBounded): {
+  readonly read: ReadFile;
+  readonly readings: Readings;
+} {
+  const readings = new Map<string, FileReading>();
+  const results = new Map<string, () => Buffer>();
+  const read = (path: string): Buffer => {
+    const known = results.get(path);
+    if (known) return known();
+    const look = lookAt(path);
+    const result = attempt(readBytes, path);
+    readings.set(path, readingOf(look, result.bytes));
+    results.set(path, result.give);
+    return result.give();
+  };
+  return { read, readings };
+}
+
+function attempt(readBytes: ReadFile, path: string): { readonly bytes?: Buffer; readonly give: () => Buffer } {
+  try {
+    const bytes = readBytes(path);
+    return { bytes, give: () => bytes };
+  } catch (error) {
+    return {
+      give: () => {
+        throw error;
+      },
+    };
+  }
+}

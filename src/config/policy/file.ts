@@ -1,0 +1,169 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import type { RuleSettings } from '../../policy/settings.ts';
+import { nearest } from '../nearest.ts';
+import { type Problem, reason } from '../problem.ts';
+import type { Config } from '../schema.ts';
+import type { Keys, ReadFile } from '../secrets.ts';
+import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
+import { checkPolicy } from './rules.ts';
+import { type PolicyEntry, policySchema, ruleSchema, signingKeySchema } from './schema.ts';
+
+/** The policy file as plain data. */
+export interface PolicySettings {
+  /** Further secrets of tokens, in the order they are tried. */
+  readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
+  /** Checked, but not yet in the form decisions are made with. */
+  readonly rules: readonly RuleSettings[];
+}
+
+/** No policy file: what keys and tokens carry is enforced as it is. */
+export const NO_POLICY: PolicySettings = Object.freeze({ signingKeys: Object.freeze([]), rules: Object.freeze([]) });
+
+/** What a policy file is read with. */
+export interface PolicySources {
+  readonly cwd: string;
+  readonly readFile: ReadFile;
+  /** The keys it stands beside. */
+  readonly keys: Keys;
+  /** Names that rules may give operations; not checked when left out. */
+  readonly operations?: readonly string[] | undefined;
+  /** Where `gateway.policy_file` was set. */
+  readonly place: string;
+}
+
+/** A policy as far as it could be read. */
+export interface PolicyPreview {
+  readonly policy: PolicySettings;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+}
+
+const NOTHING: PolicyPreview = { policy: NO_POLICY, problems: [], warnings: [] };
+
+/** Reads the policy file of a configuration, if it names one, with every problem and its place. Never throws for it. */
+export function readPolicy(config: Config, sources: PolicySources): PolicyPreview {
+  const file = config.gateway.policy_file;
+  if (file === null) return NOTHING;
+  let bytes: Buffer;
+  try {
+    bytes = sources.readFile(resolve(sources.cwd, file));
+  } catch (error) {
+    const message = `cannot read the policy file \`${file}\`: ${reason(error)}`;
+    return { ...NOTHING, problems: [{ place: sources.place, message }] };
+  }
+  return readPolicyText(file, bytes.toString('utf8'), config, sources);
+}
+
+function readPolicyText(file: string, text: string, config: Config, sources: PolicySources): PolicyPreview {
+  const tree = readYamlTree(file, text);
+  if (tree.problems.length > 0) return { ...NOTHING, problems: tree.problems };
+  // A file that was cut off while it was written must not pass for one that asks for nothing.
+  if (tree.value === null || tree.value === undefined) {
+    const message = 'the file is empty: write `rules: []` if no rule is meant';
+    return { ...NOTHING, problems: [{ place: tree.placeOf([]), message }] };
+  }
+  const problems: Problem[] = [];
+  const sections = sectionsOf(tree, problems);
+  const read = { tree, problems };
+  const signingKeys = entriesOf(read, 'signing_keys', sections.signing_keys, signingKeySchema);
+  const rules: readonly PolicyEntry<RuleSettings>[] = entriesOf(read, 'rules', sections.rules, ruleSchema);
+  const jwtRbac = config.service.jwt_rbac === true;
+  const found = checkPolicy({ ...sources, tree, signingKeys, rules, jwtRbac });
+  return {
+    policy: Object.freeze({ signingKeys: found.signingKeys, rules: rules.flatMap(({ entry }) => entry ?? []) }),
+    problems: [...problems, ...found.problems].sort(byPlace),
+    warnings: found.warnings,
+  };
+}
+
+type Sections = { readonly signing_keys?: readonly unknown[]; readonly rules?: readonly unknown[] };
+
+/** The two lists, entries unchecked; what else stands at the top is a problem. */
+function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
+  const allowed = Object.keys(policySchema.shape);
+  const { value } = tree;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    problems.push({ place: tree.placeOf([]), message: 'the file must have `signing_keys` or `rules`' });
+    return {};
+  }
+  const lists: Record<string, readonly unknown[]> = {};
+  for (const [name, list] of Object.entries(value)) {
+    if (!allowed.includes(name)) {
+      problems.push({ place: tree.placeOfKey([name]), message: unknownField(name, allowed) });
+    } else if (Array.isArray(list)) {
+      lists[name] = list;
+    } else {
+      problems.push({ place: tree.placeOf([name]), message: `\`${name}\` must be a list` });
+    }
+  }
+  return lists;
+}
+
+function entriesOf<T>(
+  { tree, problems }: { readonly tree: YamlTree; readonly problems: Problem[] },
+  section: string,
+  list: readonly unknown[] | undefined,
+  schema: z.ZodType<T> & { readonly shape: object },
+): readonly PolicyEntry<T>[] {
+  return (list ?? []).map((value, at) => {
+    const parsed = schema.safeParse(value);
+    const id = textAt(value, 'id');
+    if (parsed.success) return { entry: parsed.data, id, at };
+    for (const issue of parsed.error.issues) problems.push(...issueProblems(tree, [section, at], issue, schema));
+    return { entry: undefined, id, at };
+  });
+}
+
+function textAt(value: unknown, name: string): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const found = Object.entries(value).find(([key]) => key === name)?.[1];
+  return typeof found === 'string' ? found : undefined;
+}
+
+type Path = readonly (string | number)[];
+
+function issueProblems(
+  tree: YamlTree,
+  base: Path,
+  issue: z.core.$ZodIssue,
+  schema: { readonly shape: object },
+): readonly Problem[] {
+  const path = [...base, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = path.length === base.length ? Object.keys(schema.shape) : ['collection', 'access'];
+    return issue.keys.map((key) => ({
+      place: tree.placeOfKey([...path, key]),
+      message: unknownField(key, allowed, path[0] === 'signing_keys'),
+    }));
+  }
+  // What is wrong inside a list says more than that the list is no letter.
+  const inner = issue.code === 'invalid_union' && Array.isArray(tree.valueAt(path)) ? issue.errors.at(-1) : undefined;
+  if (inner) return inner.flatMap((one) => issueProblems(tree, path, one, schema));
+  const field = path.findLast((part) => typeof part === 'string') ?? '';
+  const what = path.length === base.length ? `an entry of \`${field}\`` : `\`${field}\``;
+  return [{ place: tree.placeOf(path), message: `${what} ${issue.message}${shown(tree, path)}` }];
+}
+
+/** What stands there instead, unless it could be a secret. */
+function shown(tree: YamlTree, path: Path): string {
+  const value = tree.valueAt(path);
+  if (path[0] === 'signing_keys') return '';
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? `, not \`${value}\``
+    : '';
+}
+
+/** @param hidden a blank left out makes a secret part of the name (`secret:value`) */
+function unknownField(name: string, allowed: readonly string[], hidden = false): string {
+  const meant = nearest(name, allowed);
+  const list = allowed.map((one) => `\`${one}\``).join(', ');
+  const shownName = hidden ? '' : ` \`${name}\``;
+  return `unknown field${shownName}, ${meant === undefined ? '' : `did you mean \`${meant}\`? `}allowed here: ${list}`;
+}
+
+/** By line, then column: the order in which a person reads the file. */
+function byPlace(left: Problem, right: Problem): number {
+  const [a, b] = [left, right].map(({ place }) => place.split(':').slice(-2).map(Number));
+  return (a?.[0] ?? 0) - (b?.[0] ?? 0) || (a?.[1] ?? 0) - (b?.[1] ?? 0);
+}

@@ -1,0 +1,167 @@
+import { resolve } from 'node:path';
+import type { RuleSettings } from '../../policy/settings.ts';
+import { nearest } from '../nearest.ts';
+import { type Problem, reason } from '../problem.ts';
+import { HS256_KEY_BYTES } from '../rules.ts';
+import { KEY_NAMES, type Keys, type ReadFile, withoutNewline } from '../secrets.ts';
+import type { YamlTree } from '../yaml/tree.ts';
+import type { PolicyEntry, RawSigningKey } from './schema.ts';
+
+/** The entries of a policy file, each of the right form, and what they are judged with. */
+export interface PolicyChecks {
+  readonly tree: YamlTree;
+  readonly signingKeys: readonly PolicyEntry<RawSigningKey>[];
+  readonly rules: readonly PolicyEntry<RuleSettings>[];
+  readonly cwd: string;
+  readonly readFile: ReadFile;
+  /** The configured keys. */
+  readonly keys: Keys;
+  /** Are tokens accepted? */
+  readonly jwtRbac: boolean;
+  /** Names that rules may give operations; not checked when left out. */
+  readonly operations?: readonly string[] | undefined;
+}
+
+/** What was found out about them. */
+export interface PolicyFindings {
+  readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+}
+
+/** The key id of callers while no key is set. */
+const NO_KEY = 'none';
+/** What audit and metrics call the whole policy when it is in shadow. */
+const WHOLE_POLICY = 'policy';
+
+/** What each entry's form alone does not tell: ids, secrets, names of keys and operations. */
+export function checkPolicy(checks: PolicyChecks): PolicyFindings {
+  const problems: Problem[] = [
+    ...idProblems(checks.tree, 'signing_keys', checks.signingKeys, [...KEY_NAMES, NO_KEY]),
+    ...idProblems(checks.tree, 'rules', checks.rules, [WHOLE_POLICY]),
+  ];
+  const secrets = checks.signingKeys.map((entry) => readSigningKey(checks, entry, problems));
+  const signingKeys = secrets.flatMap((one) => one ?? []);
+  problems.push(...sameSecrets(checks, signingKeys));
+  for (const rule of checks.rules) problems.push(...ruleProblems(checks, rule));
+  const warnings = signingKeys
+    .filter(({ secret }) => Buffer.byteLength(secret) < HS256_KEY_BYTES)
+    .map(
+      ({ place }) =>
+        `${place}: the secret is shorter than ${HS256_KEY_BYTES} bytes, which is little for signing tokens`,
+    );
+  if (signingKeys.length > 0 && !checks.jwtRbac) {
+    const place = checks.tree.placeOf(['signing_keys']);
+    warnings.push(`${place}: signing keys need \`service.jwt_rbac\`, tokens stay off`);
+  }
+  return { signingKeys: signingKeys.map(({ id, secret }) => Object.freeze({ id, secret })), problems, warnings };
+}
+
+function idProblems(
+  tree: YamlTree,
+  section: string,
+  entries: readonly PolicyEntry<unknown>[],
+  reserved: readonly string[],
+): Problem[] {
+  const seen = new Set<string>();
+  const problems: Problem[] = [];
+  for (const { id, at } of entries) {
+    if (id === undefined) continue;
+    const place = tree.placeOf([section, at, 'id']);
+    if (reserved.includes(id)) problems.push({ place, message: `\`${id}\` is taken: choose another id` });
+    else if (seen.has(id)) problems.push({ place, message: `the id \`${id}\` is given twice` });
+    seen.add(id);
+  }
+  return problems;
+}
+
+interface PlacedKey {
+  readonly id: string;
+  readonly secret: string;
+  readonly place: string;
+}
+
+function readSigningKey(
+  { tree, cwd, readFile }: PolicyChecks,
+  { entry, at }: PolicyEntry<RawSigningKey>,
+  problems: Problem[],
+): PlacedKey | undefined {
+  if (!entry) return undefined;
+  const { id, secret: inline, secret_file: file } = entry;
+  const place = tree.placeOf(['signing_keys', at, file === undefined ? 'secret' : 'secret_file']);
+  const fail = (message: string): undefined => void problems.push({ place, message });
+  if (inline !== undefined && file !== undefined) return fail('both `secret` and `secret_file` are set: keep one');
+  if (inline === undefined && file === undefined) return fail('the key needs `secret` or `secret_file`');
+  const secret = inline ?? readSecretFile(resolve(cwd, file ?? ''), file ?? '', readFile);
+  if (typeof secret !== 'string') return fail(secret.message);
+  if (secret === '') return fail(`the secret file \`${file ?? ''}\` is empty`);
+  if (secret === secret.trim()) return { id, secret, place };
+  return fail('the secret has blanks or line breaks around it (of a file, one newline at the end is removed)');
+}
+
+function readSecretFile(path: string, shown: string, readFile: ReadFile): string | { readonly message: string } {
+  try {
+    return withoutNewline(readFile(path));
+  } catch (error) {
+    return { message: `cannot read the secret file \`${shown}\`: ${reason(error)}` };
+  }
+}
+
+/** With one secret under two ids nobody could say which of them signed. Readers must never be able to sign at all. */
+function sameSecrets({ keys }: PolicyChecks, signingKeys: readonly PlacedKey[]): Problem[] {
+  const first = new Map<string, string>();
+  const problems: Problem[] = [];
+  for (const { id, secret, place } of signingKeys) {
+    const other = first.get(secret);
+    if (other === undefined) first.set(secret, id);
+    else problems.push({ place, message: `the same secret as the key \`${other}\`` });
+    if (secret === keys.read_only_api_key) {
+      const message = 'the same as `service.read_only_api_key`: whoever may read could make tokens that may do more';
+      problems.push({ place, message });
+    }
+  }
+  return problems;
+}
+
+function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSettings>): Problem[] {
+  if (!entry) return [];
+  const { tree } = checks;
+  const problems: Problem[] = [];
+  const path = ['rules', at] as const;
+  const report = (field: readonly (string | number)[], message: string): void => {
+    problems.push({ place: tree.placeOf([...path, ...field]), message });
+  };
+  if (entry.access === undefined && entry.operations === undefined) {
+    report([], `the rule \`${entry.id}\` takes nothing away: give it \`access\` or \`operations\``);
+  }
+  for (const field of ['keys', 'subjects'] as const) {
+    if (entry[field]?.length === 0)
+      report([field], `\`${field}\` is empty, so the rule is for nobody: name one or leave it out`);
+  }
+  const ids = [...KEY_NAMES, NO_KEY, ...checks.signingKeys.flatMap(({ id }) => id ?? [])];
+  for (const [index, id] of (entry.keys ?? []).entries()) {
+    if (!ids.includes(id)) report(['keys', index], `no key has the id \`${id}\`, ${didYouMean(id, ids)}`);
+  }
+  for (const [index, name] of (entry.operations ?? []).entries()) {
+    if (!checks.operations || checks.operations.includes(name)) continue;
+    const meant = nearest(name, checks.operations);
+    report(
+      ['operations', index],
+      `unknown operation \`${name}\`${meant === undefined ? '' : `, did you mean \`${meant}\`?`}`,
+    );
+  }
+  if (Array.isArray(entry.access)) {
+    const seen = new Set<string>();
+    for (const [index, { collection }] of entry.access.entries()) {
+      if (seen.has(collection))
+        report(['access', index, 'collection'], `the collection \`${collection}\` is given twice`);
+      seen.add(collection);
+    }
+  }
+  return problems;
+}
+
+function didYouMean(id: string, ids: readonly string[]): string {
+  const meant = nearest(id, ids);
+  return meant === undefined ? `there are ${ids.map((one) => `\`${one}\``).join(', ')}` : `did you mean \`${meant}\`?`;
+}

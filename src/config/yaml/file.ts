@@ -1,0 +1,95 @@
+import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, type Scalar } from 'yaml';
+import { type Layer, LayerBuilder } from '../layer.ts';
+import { isSection, namesIn, optionAt } from '../options.ts';
+import { textOfScalar } from './scalar.ts';
+
+type Walk = {
+  readonly layer: LayerBuilder;
+  readonly at: (node: unknown) => string;
+  readonly resolve: (node: unknown) => unknown;
+};
+
+function rangeStart(node: unknown): number {
+  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range)) return 0;
+  return Number(node.range[0]);
+}
+
+function walkSection(walk: Walk, path: string, node: unknown, keyPlace: string): void {
+  const section = walk.resolve(node);
+  // An empty section (`service:` with nothing below) is legal YAML for "nothing set".
+  if (section === null || (isScalar(section) && section.value === null)) return;
+  if (!isMap(section)) {
+    const where = path === '' ? 'the file' : `\`${path}\``;
+    walk.layer.problem(
+      keyPlace,
+      `${where} must be a section with ${namesIn(path)
+        .map((name) => `\`${name}\``)
+        .join(', ')}`,
+    );
+    return;
+  }
+  for (const { key, value } of section.items) {
+    const name = isScalar(key) ? String(key.value) : '?';
+    // Not merged here, so that an option could seem to be set and not be.
+    if (name === '<<') walk.layer.problem(walk.at(key), 'merge keys (`<<`) are not read: write the options themselves');
+    else walkEntry(walk, path === '' ? name : `${path}.${name}`, value, walk.at(key));
+  }
+}
+
+function walkEntry(walk: Walk, path: string, node: unknown, keyPlace: string): void {
+  if (isSection(path)) {
+    walkSection(walk, path, node, keyPlace);
+    return;
+  }
+  const value = walk.resolve(node);
+  if (optionAt(path) === undefined) {
+    walk.layer.add(path, undefined, keyPlace);
+  } else if (value === null || isScalar(value)) {
+    addScalar(walk, path, value, value === null ? keyPlace : walk.at(node));
+  } else {
+    walk.layer.problem(walk.at(node), `\`${path}\` must be a single value`);
+  }
+}
+
+function addScalar({ layer }: Walk, path: string, scalar: Scalar | null, place: string): void {
+  const value = scalar?.value ?? null;
+  const wantsText = optionAt(path)?.kind.type === 'text';
+  if (!wantsText || scalar === null || (typeof value !== 'number' && typeof value !== 'boolean')) {
+    layer.add(path, value, place);
+    return;
+  }
+  const read = textOfScalar(scalar.source ?? String(value), value);
+  if (!read) layer.problem(place, `\`${path}\` is a number that has no text: put it in quotes`);
+  else layer.add(path, read.text, place);
+  if (read?.same === false) {
+    layer.warn(
+      `${place}: \`${path}\` is a number and taken in its shortest form, as Qdrant takes it: put it in quotes`,
+    );
+  }
+}
+
+/** Reads a YAML configuration file. Places are `file:line:column`, counted from 1. */
+export function readYaml(file: string, text: string): Layer {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const placeAt = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const layer = new LayerBuilder();
+  for (const error of document.errors) {
+    // The parser's own text may quote the line, and the line may hold a key: only its code is shown.
+    layer.problem(placeAt(error.pos[0]), `not valid yaml (${error.code.toLowerCase().replaceAll('_', ' ')})`);
+  }
+  if (document.errors.length > 0) return layer.build();
+  const at = (node: unknown) => placeAt(rangeStart(node));
+  const resolve = (node: unknown) => {
+    if (!isAlias(node)) return node;
+    const named = node.resolve(document);
+    if (named === undefined) layer.problem(at(node), 'the alias names no anchor before it');
+    return named ?? null;
+  };
+  const contents: Node | null = document.contents;
+  walkSection({ layer, at, resolve }, '', contents, placeAt(0));
+  return layer.build();
+}

@@ -1,0 +1,405 @@
+import type { CredentialMemo } from '../identity/credential-memo.ts';
+import type { Principal } from '../identity/principal.ts';
+import { Guard } from '../lifetime/guard.ts';
+import type { Place } from '../lifetime/places.ts';
+import type { Loan } from '../limits/abandoned-calls.ts';
+import type { Guesses } from '../limits/credential-guessing.ts';
+import {
+  askForNames,
+  type Conditional,
+  type Decision,
+  decide,
+  decidePublic,
+  type Permit,
+  permitInShadow,
+  type References,
+  settle,
+  unfiltered,
+} from '../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import type { Operation, Target } from '../policy/operation.ts';
+import { decideWithin, firstRefusal, type Policy, type Shadowed, WHOLE_POLICY } from '../policy/rules.ts';
+
+/**
+ * One request and its response, whatever the protocol: the whole way of a request on one screen.
+ *
+ * ```
+ * resolve -> admit -> authenticate -> [pace] -> decide -> [inspect -> settle] -> forward | reject -> finish
+ * ```
+ *
+ * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no
+ * promise. The steps that know a protocol are in `Protocol`; each lane supplies its own and nothing else differs.
+ */
+
+/** Step 4's answer. An unknown route is not a failure: it resolves to the table's unlisted row. */
+export interface Resolution {
+  readonly operation: Operation;
+  readonly target: Target;
+  /** The target cannot be carried safely (malformed escape, dot segment): refused once the caller is known. */
+  readonly refusal?: Denial;
+  /** The same, for what upstream looks at after the access: refused only where the access would permit. */
+  readonly lateRefusal?: Denial;
+}
+
+/** The caller gave up too many calls, or its connection presented too many wrong credentials. */
+export type Slowed = 'abandoned' | 'guesses';
+
+/** What a lane keeps of one request. Filled step by step; lanes extend it with their own fields. */
+export interface Exchange {
+  readonly protocol: 'rest' | 'grpc';
+  /** The request target, or `:path`, as it came. */
+  readonly requestTarget: string;
+  /** Name, value, name, value, in order, one character per byte, without pseudo-headers. */
+  readonly headers: readonly string[];
+  /** The client's address, from the socket. */
+  readonly remote: string;
+  /** Of its connection, where requests follow each other on one. */
+  readonly memo?: CredentialMemo;
+  /** Wrong credentials of its connection, where one request of it at a time is open. */
+  readonly guesses?: Guesses;
+  resolution: Resolution | undefined;
+  principal: Principal | undefined;
+  decision: Decision | undefined;
+  /** What the client was refused with, also when that came after a permit (upstream was not there, the body nested). */
+  refusal: Denial | undefined;
+  /** What the body names, once it has been read for that. */
+  references: References | undefined;
+  /** What would have been refused, were it not for shadow mode. */
+  shadowed: Shadowed | undefined;
+  /** Why it had to wait before it was settled; `undefined` = it had not. */
+  slowed: Slowed | undefined;
+  /** What it went on with, or waits for, where its caller has no credit left. */
+  loan: Loan | undefined;
+  /** Set by whoever needs it first, see `requestIdOf`. */
+  requestId: string | undefined;
+  /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
+  trace: readonly string[] | undefined;
+  /** Monotonic milliseconds: the head was there; it was sent upstream; the answer's head came. 0 = never. */
+  startedAt: number;
+  forwardedAt: number;
+  answeredAt: number;
+  /** It has been recorded: nothing more is done for it. Set by `finish` alone. */
+  ended: boolean;
+}
+
+/** What every exchange begins with. */
+export function unbegun(): Pick<
+  Exchange,
+  | 'decision'
+  | 'refusal'
+  | 'references'
+  | 'shadowed'
+  | 'slowed'
+  | 'loan'
+  | 'requestId'
+  | 'trace'
+  | 'startedAt'
+  | 'forwardedAt'
+  | 'answeredAt'
+  | 'ended'
+> {
+  return {
+    decision: undefined,
+    refusal: undefined,
+    references: undefined,
+    shadowed: undefined,
+    slowed: undefined,
+    loan: undefined,
+    requestId: undefined,
+    trace: undefined,
+    startedAt: 0,
+    forwardedAt: 0,
+    answeredAt: 0,
+    ended: false,
+  };
+}
+
+/** The protocol's own steps. One value per lane, shared by all its exchanges. */
+export interface Protocol<X extends Exchange> {
+  /** Raw method and path to a table row. Never fails. */
+  readonly resolve: (exchange: X) => Resolution;
+  /** Reads the body for names; ends in exactly one call of `resume`. Until then no byte goes upstream. */
+  readonly inspect: (exchange: X, conditional: Conditional) => void;
+  /** Sends the request upstream and streams the answer back; filters it where `permit.visible` is set. */
+  readonly forward: (exchange: X, permit: Permit) => void;
+  /** Answers the request here. Nothing of it has gone upstream, and nothing will. */
+  readonly reject: (exchange: X, denial: Denial) => void;
+  /** The last resort when even `reject` throws: destroys the connection or stream it came on. By default nothing. */
+  readonly cut?: (exchange: X) => void;
+}
+
+/** How the answer ended, for step 8. */
+export interface Outcome {
+  /** HTTP status, or gRPC code. `undefined` = the client left before there was one. */
+  readonly status: number | undefined;
+  /** Bytes of the request body and of the answer's body. */
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** May a caller begin another call now? */
+export interface Pace {
+  /** If so, `wait` follows. */
+  mustWait(exchange: Exchange): boolean;
+  /** Calls `goOn` when it is time; never, if the client leaves before. */
+  wait(exchange: Exchange, goOn: () => void): void;
+}
+
+/** What the composition root hands to the lanes. */
+export interface ExchangeParts {
+  /** Steps 2 and 3. Synchronous once a token is known; never rejects for a bad credential, that is a `Denial`. */
+  readonly authenticate: (
+    rawHeaders: readonly string[],
+    memo?: CredentialMemo,
+  ) => Principal | Denial | Promise<Principal | Denial>;
+  /** The policy in force. Replaced as a whole by a reload, and looked at anew by every exchange. */
+  readonly policy: { readonly current: Policy };
+  /**
+   * May this exchange be carried out at all: is there room to write down what comes of it? Asked before anything of it is
+   * looked at. A `Denial` refuses it; a promise lets it wait.
+   */
+  readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
+  /** Lets callers that gave up too many calls wait until it is their turn. */
+  readonly pace: Pace;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Step 8. Called once for every exchange that got as far as `begin`, by `finish` alone. Must not throw. */
+  readonly record: (exchange: Exchange, outcome: Outcome) => void;
+  /**
+   * An internal fault; the exchange is denied, or the whole connection ends where there is none. Counted by `place`, by
+   * default `exchange`. Must not throw.
+   */
+  readonly fault: (error: unknown, exchange?: Exchange, place?: Place) => void;
+}
+
+/** Steps 2 to 6 for a request whose head has arrived. */
+export function begin<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
+  try {
+    exchange.startedAt = parts.now();
+    const resolution = protocol.resolve(exchange);
+    exchange.resolution = resolution;
+    const open = decidePublic(resolution.operation);
+    if (open) {
+      dispatch(parts, protocol, exchange, resolution.refusal ?? open);
+      return;
+    }
+    whenKnown(parts, protocol, exchange, parts.admit(exchange), (refused) => {
+      if (refused) dispatch(parts, protocol, exchange, refused);
+      else identify(parts, protocol, exchange);
+    });
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
+  whenKnown(parts, protocol, exchange, parts.authenticate(exchange.headers, exchange.memo), (identity) =>
+    identified(parts, protocol, exchange, identity),
+  );
+}
+
+/** Goes on at once with what is known, later with what is not yet. A step that fails denies. */
+function whenKnown<X extends Exchange, T>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  value: T | Promise<T>,
+  next: (value: T) => void,
+): void {
+  if (value instanceof Promise) {
+    exchangeGuard(parts, protocol, exchange).settled(value, (known) => {
+      if (!exchange.ended) next(known);
+    });
+  } else {
+    next(value);
+  }
+}
+
+/** Step 5b's end: what the body names, or why it cannot be judged. */
+export function resume<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  conditional: Conditional,
+  found: References | Denial,
+): void {
+  if ('kind' in found) {
+    dispatch(parts, protocol, exchange, found);
+    return;
+  }
+  exchange.references = found;
+  const decision = conditional.sure ?? settle(conditional, found);
+  if (decision.kind === 'permit') noteShadow(exchange, conditional.operation, found);
+  dispatch(parts, protocol, exchange, decision);
+}
+
+/** Remembers what rules in shadow would have refused. */
+function noteShadow(exchange: Exchange, operation: Operation, found: References | undefined): void {
+  const rules = exchange.principal?.bounds?.shadow;
+  const target = exchange.resolution?.target;
+  if (rules && target) exchange.shadowed ??= firstRefusal(rules, operation, target, found);
+}
+
+/** Step 8: writes it down once, however often it is called. What it waits for comes to nothing from now on. */
+export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
+  if (exchange.ended) return;
+  exchange.ended = true;
+  parts.record(exchange, outcome);
+}
+
+function identified<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  identity: Principal | Denial,
+): void {
+  if (identity.kind === 'denial') {
+    refuseStranger(parts, protocol, exchange, identity);
+    return;
+  }
+  exchange.principal = identity;
+  if (!parts.pace.mustWait(exchange)) {
+    judge(parts, protocol, exchange, identity);
+    return;
+  }
+  exchange.slowed = 'abandoned';
+  const guard = exchangeGuard(parts, protocol, exchange);
+  parts.pace.wait(
+    exchange,
+    guard.entry(() => {
+      if (!exchange.ended) judge(parts, protocol, exchange, identity);
+    }),
+  );
+}
+
+/** Whoever presents one wrong credential after the other is answered later and later. */
+function refuseStranger<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  denial: Denial,
+): void {
+  const wait = parts.policy.current.mode === 'enforce' ? exchange.guesses?.refused(parts.now()) : 0;
+  if (!wait) {
+    dispatch(parts, protocol, exchange, denial);
+    return;
+  }
+  exchange.slowed = 'guesses';
+  exchangeGuard(parts, protocol, exchange).after(wait, () => {
+    if (!exchange.ended) dispatch(parts, protocol, exchange, denial);
+  });
+}
+
+function judge<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  { access, bounds }: Principal,
+): void {
+  const { operation, target, refusal, lateRefusal } = exchange.resolution ?? unresolved();
+  const decided =
+    refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
+  const decision = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
+  if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
+  dispatch(parts, protocol, exchange, decision);
+}
+
+function dispatch<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  judged: Decision,
+): void {
+  try {
+    const { mode } = parts.policy.current;
+    const decision = mode === 'enforce' ? enforced(exchange, judged) : inShadow(exchange, judged, mode);
+    exchange.decision = decision;
+    carryOut(parts, protocol, exchange, decision);
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function carryOut<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Decision,
+): void {
+  switch (decision.kind) {
+    case 'permit':
+      exchange.forwardedAt = parts.now();
+      protocol.forward(exchange, decision);
+      break;
+    case 'conditional':
+      protocol.inspect(exchange, decision);
+      break;
+    case 'denial':
+      protocol.reject(exchange, decision);
+      break;
+    default:
+      decision satisfies never;
+  }
+}
+
+/** Goes on with an exchange that another lane has brought as far as this decision: nothing of it is asked again. */
+export function goOnWith<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Permit | Conditional,
+): void {
+  try {
+    carryOut(parts, protocol, exchange, decision);
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+/** INVARIANT: what was let pass in shadow while its body was waited for is refused once the policy is enforced. */
+function enforced(exchange: Exchange, decision: Decision): Decision {
+  const { shadowed } = exchange;
+  if (shadowed?.rule !== WHOLE_POLICY || decision.kind === 'denial') return decision;
+  exchange.shadowed = undefined;
+  return shadowed.denial;
+}
+
+/** A gateway whose whole policy is in shadow lets pass what it would refuse, and says so in `shadowed`. */
+function inShadow(exchange: Exchange, decision: Decision, mode: 'shadow' | 'learn'): Decision {
+  const { operation, target, refusal = exchange.resolution?.lateRefusal } = exchange.resolution ?? unresolved();
+  // INVARIANT: what cannot be carried is refused, also to callers of whom no more is known than that.
+  if (refusal) return refusal;
+  let permit: Permit | undefined;
+  if (decision.kind === 'permit') permit = unfiltered(decision);
+  if (decision.kind === 'denial') permit = permitInShadow(operation, decision);
+  if (!permit) return decision;
+  if (decision.kind === 'denial') exchange.shadowed = { rule: WHOLE_POLICY, denial: decision };
+  return mode === 'learn' && !exchange.references ? askForNames(permit, target) : permit;
+}
+
+/** An internal error denies (INVARIANT I5): the lane answers with a fault that says nothing of its cause. */
+function failClosed<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  error: unknown,
+): void {
+  exchangeGuard(parts, protocol, exchange).failed(error);
+}
+
+/** What steps of an exchange that were waited for go on under. Made where one waits: the steady state needs none. */
+export function exchangeGuard<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): Guard {
+  const owner = {
+    fail: () => {
+      if (exchange.ended) return;
+      exchange.decision = INTERNAL_FAULT;
+      protocol.reject(exchange, INTERNAL_FAULT);
+    },
+    cut: () => protocol.cut?.(exchange),
+  };
+  return new Guard(owner, 'exchange', (error) => parts.fault(error, exchange));
+}
+
+function unresolved(): never {
+  throw new TypeError('an exchange was identified before it was resolved');
+}

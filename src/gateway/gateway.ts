@@ -1,0 +1,403 @@
+import { type AdminAct, actEvent } from '../audit/act.ts';
+import { type Audit, createAudit } from '../audit/audit.ts';
+import { ConfigError } from '../config/problem.ts';
+import type { Config } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/secrets.ts';
+import type { State } from '../config/state.ts';
+import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
+import { requestIdOf } from '../exchange/request-id.ts';
+import { createGrpcListener, type GrpcListener } from '../grpc/listener.ts';
+import { type Authenticator, createAuthenticator } from '../identity/authenticate.ts';
+import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
+import { createValueExists } from '../identity/value-exists.ts';
+import { seenIn } from '../learning/observe.ts';
+import { Abandoned } from '../limits/abandoned-calls.ts';
+import { Suspects } from '../limits/flood-penalty.ts';
+import { Turns } from '../limits/work-scheduler.ts';
+import type { Connections } from '../net/connections.ts';
+import { createExchangeLog } from '../observability/exchange-log.ts';
+import { createLog, createThrottle, describeFault, type Log } from '../observability/log.ts';
+import { certificateExpiries } from '../observability/metrics/certificate-expiry.ts';
+import { createObservation, type Observation } from '../observability/observation.ts';
+import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
+import { createTracing, type Tracing } from '../observability/tracing.ts';
+import { AUDIT_UNAVAILABLE } from '../policy/denial.ts';
+import { Learner } from '../policy/learn.ts';
+import { firstRefusal } from '../policy/rules.ts';
+import { policyOf } from '../policy/settings.ts';
+import { createRestListener, type RestListener } from '../rest/listener.ts';
+import { createGrpcAsker, type GrpcAsker } from '../upstream/ask-grpc.ts';
+import { createRestUpstream } from '../upstream/http.ts';
+import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
+import { WebUi } from '../upstream/web-ui.ts';
+import {
+  grpcAddress,
+  grpcListenerOptions,
+  grpcTls,
+  restListenerOptions,
+  restTls,
+  restUpstreamOptions,
+} from './listener-options.ts';
+import { restartNeeded } from './live-options.ts';
+import { REFUSAL_REASONS } from './refusal-reasons.ts';
+import { ringOf, tryContexts } from './usable.ts';
+
+/** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
+const VERSION_TIMEOUT_MS = 2000;
+/** Upstream connections for the gateway's own questions (`value_exists`, names, release). */
+const OWN_CONNECTIONS = 32;
+/** Log lines about faults in any second. */
+const FAULT_LINES_PER_SECOND = 10;
+/** Log lines about sinks of the audit that stop or go on, in any second. */
+const SINK_LINES_PER_SECOND = 4;
+/** Milliseconds the audit has at least to write what waits when the gateway stops. */
+const LAST_WRITES_MS = 1000;
+
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Step 8 of an exchange: each observer sees every exchange once, when it has ended. Must not throw. */
+export type Observer = (exchange: Exchange, outcome: Outcome) => void;
+
+/** What came of a reload. */
+export interface Applied {
+  /** Which state is in force: grows with each one. */
+  readonly generation: number;
+  /** Options that changed and are taken only by a restart, by path. */
+  readonly restartNeeded: readonly string[];
+}
+
+/** A gateway in one process. */
+export interface Gateway {
+  /** Listens on both ports. Rejects, and listens on none, when one cannot be had. */
+  start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
+  /**
+   * Puts another state in force, for the next request on every open connection. All or nothing: throws `ConfigError` and
+   * leaves everything as it was when a part cannot be used.
+   *
+   * @param generation what the state is called; by default one more than the last
+   */
+  apply(state: State, generation?: number): Applied;
+  /** What is revoked from now on. */
+  setRevocations(revocations: Revocations): void;
+  /** What this process knows of itself. @param details what is shown beside the figures */
+  snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
+  /** Writes down what was done through the admin port, where anything is audited. */
+  act(act: AdminAct): void;
+  /** Takes nothing new, lets what is open finish within `graceMs`, cuts the rest. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** What is in force; replaced by `apply`. */
+interface Force {
+  state: State;
+  generation: number;
+  revocations: Revocations;
+  /** What the listeners' connections are secured with; null without TLS. */
+  tls: TlsMaterial | null;
+}
+
+/**
+ * Puts the parts together. Nothing listens and no upstream is asked before `start`.
+ *
+ * @param worker which of several serving processes this is, from 0; each has audit files of its own
+ * @param generation what `state` is called
+ */
+export async function createGateway(
+  state: State,
+  observers: readonly Observer[] = [],
+  worker?: number,
+  generation = 1,
+): Promise<Gateway> {
+  const { config, secrets } = state;
+  const shared = worker !== undefined;
+  const force: Force = { state, generation, revocations: NO_REVOCATIONS, tls: secrets.tls };
+  const log = createLog(config.log_level);
+  const tracing = await createTracing(config);
+  const audit = await openAudit(state, log, worker);
+  const { max_connections: connections } = config.gateway.upstream;
+  const upstream = createRestUpstream(restUpstreamOptions(() => force.state, connections));
+  // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
+  const own = createRestUpstream(restUpstreamOptions(() => force.state, Math.min(connections, OWN_CONNECTIONS)));
+  const lookup = createUpstreamLookup(own);
+  const authenticator = authenticatorOf(force, lookup);
+  const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
+  const learner = new Learner();
+  const observation = observationOf(config);
+  const recording = [
+    ...(observation ? [observation.observe] : []),
+    ...(audit ? [audit.observe] : []),
+    ...(tracing ? [tracing.observe] : []),
+  ];
+  const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
+  const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
+  const parts = createParts(authenticator, policy, watching, {
+    admit: admitting(audit, tracing),
+    log,
+    observation,
+  });
+  const turns = new Turns((error, place) => parts.fault(error, undefined, place));
+  let restListener: RestListener | undefined;
+  let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
+
+  const gateway: Gateway = {
+    async start() {
+      try {
+        await refuseSecuredUpstream(lookup);
+        const options = restListenerOptions(() => force.state, parts, {
+          ...{ upstream, lookup, suspects, turns, shared },
+          webUi: await webUiOf(config, lookup),
+        });
+        restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
+        grpc = await openGrpc(() => force.state, parts, { suspects, turns, shared, observation });
+      } catch (error) {
+        await restListener?.close(0);
+        await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
+        observation?.close();
+        throw error;
+      }
+      await sayVersion(lookup, log);
+      return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
+    },
+    apply(next, called = force.generation + 1) {
+      // Everything that can fail comes before anything that is changed.
+      const ring = ringOf(next, called);
+      const rules = policyOf(next.config.gateway.mode, next.policy.rules);
+      const tls = listenerTls(config, force.tls, next);
+      const secured = tls && !sameTls(tls, force.tls) ? tls : null;
+      tryContexts(next.config, secured, next.secrets.upstreamCa);
+      const restart = restartNeeded(config, next.config);
+      force.state = next;
+      force.generation = called;
+      force.tls = tls;
+      authenticator.replaceRing(ring);
+      policy.current = rules;
+      // Certificates that stay keep their TLS sessions.
+      if (secured) {
+        restListener?.setSecureContext(restTls(secured));
+        grpc?.listener.setSecureContext(grpcTls(secured));
+      }
+      log.setLevel(next.config.log_level);
+      return { generation: called, restartNeeded: restart };
+    },
+    setRevocations(revocations) {
+      force.revocations = revocations;
+    },
+    snapshot: (details = []) => ({
+      pid: process.pid,
+      generation: force.generation,
+      protecting: policy.current.mode === 'enforce' && !authenticator.isOpen(),
+      rulesInShadow: policy.current.rules.filter(({ mode }) => mode === 'shadow').length,
+      certificates: certificateExpiries({ tls: force.tls, upstreamCa: force.state.secrets.upstreamCa }),
+      observed: observation?.snapshot(authenticator.remembered(), details),
+      audit: audit?.snapshot(),
+      learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
+      tracing: tracing?.snapshot(),
+    }),
+    act: (act) => audit?.append(actEvent(act)),
+    async stop(graceMs) {
+      const end = performance.now() + graceMs;
+      await Promise.all([restListener?.close(graceMs), grpc?.listener.close(graceMs)]);
+      grpc?.asker.close();
+      await Promise.all([upstream.destroy(), own.destroy()]);
+      const left = Math.max(LAST_WRITES_MS, end - performance.now());
+      await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);
+      observation?.close();
+    },
+  };
+  return gateway;
+}
+
+/** Whoever has to know of a request before anything of it is looked at. */
+function admitting(audit: Audit | undefined, tracing: Tracing | undefined): ExchangeParts['admit'] {
+  const admit = audit?.admit ?? (() => undefined);
+  if (!tracing) return admit;
+  return (exchange) => {
+    tracing.begin(exchange);
+    return admit(exchange);
+  };
+}
+
+/** Nothing is observed when nobody can ask for it. */
+function observationOf({ gateway }: Config): Observation | undefined {
+  if (gateway.admin.port === null) return undefined;
+  const { per_key: perKey, max_labels: most } = gateway.metrics;
+  return createObservation({ reasons: REFUSAL_REASONS, firstRefusal, perKey: perKey ? most : undefined });
+}
+
+function watchedBy(connections: Connections | undefined): { readonly connections?: Connections } {
+  return connections ? { connections } : {};
+}
+
+function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
+  // A receiver that comes and goes is not worth a line each time.
+  const mayLog = createThrottle(SINK_LINES_PER_SECOND, Date.now);
+  return createAudit(config, {
+    firstRefusal,
+    unavailable: AUDIT_UNAVAILABLE,
+    changed: (sink, fault) => {
+      if (mayLog() === undefined) return;
+      if (fault === undefined) log.info({ sink }, 'the audit log is written again');
+      else log.error({ sink, reason: fault }, 'the audit log cannot be written; entries wait');
+    },
+    fault: (error) => log.error(describeFault(error), 'an audit entry could not be made'),
+    worker,
+  });
+}
+
+async function closeAudit(audit: Audit, graceMs: number, log: Log): Promise<void> {
+  const lost = await audit.close(graceMs);
+  if (lost.size > 0) log.error({ lost: Object.fromEntries(lost) }, 'audit entries could not be written before the end');
+}
+
+/**
+ * What open listeners are secured with under another state. Whether they speak TLS, and whether they ask clients for a
+ * certificate, was settled when they were opened: a state that says otherwise about that leaves it as it is.
+ */
+function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
+  const { tls } = next.secrets;
+  if (!inForce || !tls) return inForce;
+  // INVARIANT: a listener that asks for client certificates is never left without the CA they are judged by.
+  const asks = 'verify_https_client_certificate';
+  const restCa = running.service[asks] === next.config.service[asks] ? tls.clientCa : inForce.clientCa;
+  const grpcAsks = 'grpc_client_certificates';
+  const grpcCa = running.gateway[grpcAsks] === next.config.gateway[grpcAsks] ? tls.grpcClientCa : inForce.grpcClientCa;
+  return { ...tls, clientCa: restCa, grpcClientCa: grpcCa };
+}
+
+/** By part, so that one that is added has to be compared. */
+const SAME: { readonly [P in keyof TlsMaterial]-?: (left: TlsMaterial, right: TlsMaterial) => boolean } = {
+  cert: (left, right) => sameBytes(left.cert, right.cert),
+  key: (left, right) => sameBytes(left.key, right.key),
+  clientCa: (left, right) => sameBytes(left.clientCa, right.clientCa),
+  grpcClientCa: (left, right) => sameBytes(left.grpcClientCa, right.grpcClientCa),
+  ticketKeys: (left, right) => sameBytes(left.ticketKeys, right.ticketKeys),
+};
+
+function sameTls(left: TlsMaterial, right: TlsMaterial | null): boolean {
+  return right !== null && Object.values(SAME).every((same) => same(left, right));
+}
+
+function sameBytes(left: Buffer | null | undefined, right: Buffer | null | undefined): boolean {
+  return left && right ? left.equals(right) : !left && !right;
+}
+
+/** Learns from what is carried out, while the mode says so. */
+function learnWith(learner: Learner, policy: ExchangeParts['policy']): Observer {
+  return (exchange) => {
+    if (policy.current.mode !== 'learn') return;
+    const seen = seenIn(exchange, Date.now());
+    if (seen) learner.see(seen);
+  };
+}
+
+function authenticatorOf(force: Force, lookup: UpstreamLookup): Authenticator {
+  const { limits, value_exists: valueExists } = force.state.config.gateway;
+  return createAuthenticator({
+    ring: ringOf(force.state, force.generation),
+    cacheEntries: limits.token_cache_entries,
+    now: Date.now,
+    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: valueExists.timeout_ms }),
+    revocations: () => force.revocations,
+  });
+}
+
+/** Who writes down what comes of the exchanges. */
+interface Recording {
+  readonly admit: ExchangeParts['admit'];
+  readonly log: Log;
+  readonly observation: Observation | undefined;
+}
+
+function createParts(
+  { authenticate }: Authenticator,
+  policy: ExchangeParts['policy'],
+  observers: readonly Observer[],
+  { admit, log, observation }: Recording,
+): ExchangeParts {
+  const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
+  const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
+    observation?.fault(place);
+    const missed = mayLog();
+    if (missed === undefined) return;
+    const operation = exchange?.resolution?.operation.name;
+    const request = exchange && requestIdOf(exchange);
+    log.error(
+      {
+        ...describeFault(error),
+        place,
+        protocol: exchange?.protocol,
+        operation,
+        request,
+        ...(missed > 0 ? { missed } : {}),
+      },
+      exchange ? 'a request failed closed' : 'a connection failed closed',
+    );
+  };
+  const abandoned = new Abandoned(
+    () => performance.now(),
+    (error, place) => fault(error, undefined, place),
+  );
+  return {
+    authenticate,
+    policy,
+    admit,
+    pace: abandoned,
+    now: () => performance.now(),
+    record: (exchange, outcome) => {
+      // Of answers on gRPC that nobody asks about no status is read.
+      abandoned.ended(exchange, outcome.status !== undefined || exchange.answeredAt > 0);
+      for (const observe of observers) observe(exchange, outcome);
+    },
+    fault,
+  };
+}
+
+/** What the gRPC listener shares with the rest of the process. */
+interface GrpcShared {
+  readonly suspects: Suspects;
+  readonly turns: Turns;
+  readonly shared: boolean;
+  readonly observation: Observation | undefined;
+}
+
+async function openGrpc(
+  current: () => State,
+  parts: ExchangeParts,
+  { suspects, turns, shared, observation }: GrpcShared,
+): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
+  const { config } = current();
+  if (config.service.grpc_port === null) return undefined;
+  const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
+  try {
+    const options = grpcListenerOptions(current, parts, { ask: asker, suspects, turns, shared });
+    return { listener: await createGrpcListener({ ...options, ...watchedBy(observation?.connections.grpc) }), asker };
+  } catch (error) {
+    asker.close();
+    throw error;
+  }
+}
+
+/** A key left on Qdrant would have it refuse everything the gateway permits. Unreachable is no reason not to start. */
+async function refuseSecuredUpstream(lookup: UpstreamLookup): Promise<void> {
+  if (!(await lookup.asksForKey(AbortSignal.timeout(VERSION_TIMEOUT_MS)))) return;
+  const message = 'the upstream asks for a key itself: take the keys off qdrant, the gateway checks them now';
+  throw new ConfigError([{ place: 'gateway.upstream.rest_url', message }]);
+}
+
+/** Upstream's web UI, where the configuration lets it be seen. */
+async function webUiOf({ service }: Config, lookup: UpstreamLookup): Promise<{ readonly present: boolean }> {
+  if (!service.enable_static_content) return { present: false };
+  const webUi = new WebUi({ ask: lookup.servesWebUi, now: () => performance.now() });
+  await webUi.look();
+  return webUi;
+}
+
+/** Tells which release is behind. */
+async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<void> {
+  const version = await lookup.version(AbortSignal.timeout(VERSION_TIMEOUT_MS));
+  if (typeof version === 'string') log.info({ version }, 'upstream answers');
+  else log.warn({ reason: version.message }, 'upstream does not answer yet; requests are refused until it does');
+}

@@ -1,0 +1,237 @@
+import type { TlsOptions } from 'node:tls';
+import { isAudited } from '../audit/audit.ts';
+import { type Config, parseUpstreamUrl, type UpstreamAddress } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/secrets.ts';
+import type { State } from '../config/state.ts';
+import { TLS_PROFILE } from '../config/tls-profile.ts';
+import type { ExchangeParts } from '../exchange/exchange.ts';
+import type { GrpcListenerOptions } from '../grpc/listener.ts';
+import { ResetBudget } from '../http2/budget.ts';
+import { HeaderWatch } from '../http2/header-watch.ts';
+import type { Suspects } from '../limits/flood-penalty.ts';
+import type { Turns } from '../limits/work-scheduler.ts';
+import type { RestListenerOptions } from '../rest/listener.ts';
+import type { ListenerTls } from '../rest/listener-tls.ts';
+import type { RelayUpstream } from '../rest/relay/upstream.ts';
+import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
+import type { GrpcAsker } from '../upstream/ask-grpc.ts';
+import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
+import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { SocketOptions } from '../upstream/sockets.ts';
+
+/* What the listeners and upstream connections are opened with, read off one configuration. */
+
+/** Requests that wait for an upstream connection, per connection. */
+const WAITING_PER_CONNECTION = 8;
+/** Largest upstream answer that is held to be filtered. */
+const MAX_FILTERED_BYTES = 64 * 1_048_576;
+/** Pseudo-headers stand beside the headers that are counted. */
+const PSEUDO_HEADERS = 4;
+
+/** The state in force, which a reload replaces. */
+type Current = () => State;
+
+const caOf = (current: Current): Buffer | undefined => current().secrets.upstreamCa ?? undefined;
+
+/** What a pool of REST connections to upstream is opened with. */
+export function restUpstreamOptions(current: Current, connections: number): RestUpstreamOptions {
+  const { upstream, limits } = current().config.gateway;
+  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+  return {
+    origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
+    connections,
+    maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
+    connectTimeoutMs: upstream.connect_timeout_ms,
+    idleMs: upstream.keep_alive_ms,
+    headersTimeoutMs: upstream.response_header_timeout_ms,
+    bodyTimeoutMs: limits.stream_idle_timeout_ms,
+    ca: () => caOf(current),
+  };
+}
+
+/** What the REST listener shares with the rest of the process. */
+export interface RestShared {
+  readonly upstream: RestUpstream;
+  readonly lookup: UpstreamLookup;
+  /** Is upstream's web interface to be had? */
+  readonly webUi: { readonly present: boolean };
+  readonly suspects: Suspects;
+  readonly turns: Turns;
+  /** The ports belong to several processes. */
+  readonly shared: boolean;
+}
+
+/** What the REST listener is opened with. */
+export function restListenerOptions(
+  current: Current,
+  parts: ExchangeParts,
+  { upstream, lookup, webUi, suspects, turns, shared }: RestShared,
+): RestListenerOptions {
+  const { config, secrets } = current();
+  const { service } = config;
+  const { limits } = config.gateway;
+  const { tls } = secrets;
+  return {
+    host: service.host,
+    port: service.http_port,
+    ...(tls ? { tls: restTls(tls) } : {}),
+    limits: {
+      maxConnections: limits.max_connections,
+      maxHeaderBytes: limits.header_bytes,
+      handshakeTimeoutMs: limits.tls_handshake_timeout_ms,
+      headersTimeoutMs: limits.header_timeout_ms,
+      keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
+      maxConcurrentStreams: limits.http2_max_concurrent_streams,
+    },
+    watchHttp2: (address) =>
+      new HeaderWatch(
+        { headerBytes: limits.header_bytes, headerCount: limits.header_count + PSEUDO_HEADERS },
+        new ResetBudget(suspects, address, Date.now),
+      ),
+    parts,
+    upstream,
+    lookup,
+    suspects,
+    turns,
+    shared,
+    cors: service.enable_cors,
+    webUi,
+    maxInspectedBytes: limits.inspected_body_bytes,
+    snapshotUrlRecovery: service.enable_snapshot_url_recovery,
+    nestingGuard: limits.nesting_guard,
+    inspection: { maxDepth: limits.json_depth },
+    maxFilteredBytes: MAX_FILTERED_BYTES,
+    bodyIdleMs: limits.body_idle_timeout_ms,
+    answerIdleMs: limits.stream_idle_timeout_ms,
+    upstreamWaitMs: config.gateway.upstream.response_header_timeout_ms,
+    maxHeaders: limits.header_count,
+    ...(config.gateway.rest.relay ? { relay: relayUpstream(current) } : {}),
+    telemetry: {
+      get jwtRbac() {
+        return current().config.service.jwt_rbac ?? undefined;
+      },
+      get hideJwtDashboard() {
+        return current().config.service.hide_jwt_dashboard ?? undefined;
+      },
+      audit: telemetryAudit(config),
+    },
+  };
+}
+
+/** What telemetry says of the audit, in upstream's order; files are opened at start, so a reload changes nothing. */
+function telemetryAudit({ audit }: Config): TelemetryAudit | undefined {
+  if (!audit.enabled) return undefined;
+  const { dir, rotation, max_log_files, trust_forwarded_headers, log_api } = audit;
+  return { dir, rotation, max_log_files, trust_forwarded_headers, log_api };
+}
+
+/** How both relays connect to upstream; a reload may bring another CA. */
+function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOptions {
+  return {
+    connectTimeoutMs: current().config.gateway.upstream.connect_timeout_ms,
+    get ca() {
+      return caOf(current);
+    },
+    alpn: [protocol],
+  };
+}
+
+function relayUpstream(current: Current): RelayUpstream {
+  const { upstream, limits } = current().config.gateway;
+  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+  return {
+    address,
+    authority: authorityOf(address),
+    socket: upstreamSocket(current, 'http/1.1'),
+    headersTimeoutMs: upstream.response_header_timeout_ms,
+    bodyTimeoutMs: limits.stream_idle_timeout_ms,
+    keepAliveMs: upstream.keep_alive_ms,
+  };
+}
+
+/**
+ * Upstream (Qdrant v1.19.0, tonic's default) has no limit of calls on one gRPC connection. Whose credential is good may have so
+ * many times what strangers may.
+ */
+const KNOWN_STREAMS_FACTOR = 10;
+
+/** Where gRPC goes; throws when no address is configured. */
+export function grpcAddress(config: Config): UpstreamAddress {
+  return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
+}
+
+/** What the gRPC listener is opened with. */
+export function grpcListenerOptions(
+  current: Current,
+  parts: ExchangeParts,
+  { ask, suspects, turns, shared }: Pick<RestShared, 'suspects' | 'turns' | 'shared'> & { readonly ask: GrpcAsker },
+): GrpcListenerOptions {
+  const { config, secrets } = current();
+  const { service } = config;
+  const { limits } = config.gateway;
+  const address = grpcAddress(config);
+  return {
+    shared,
+    host: service.host,
+    port: service.grpc_port ?? 0,
+    tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
+    tlsHandshakeTimeoutMs: limits.tls_handshake_timeout_ms,
+    maxConnections: limits.max_connections,
+    relay: {
+      parts,
+      upstream: {
+        address,
+        authority: authorityOf(address),
+        socket: upstreamSocket(current, 'h2'),
+      },
+      limits: {
+        maxStreams: limits.http2_max_concurrent_streams,
+        maxStreamsKnown: limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR,
+        headerBytes: limits.header_bytes,
+        headerCount: limits.header_count,
+        headerTimeoutMs: limits.header_timeout_ms,
+        streamIdleMs: limits.stream_idle_timeout_ms,
+        bodyIdleMs: limits.body_idle_timeout_ms,
+        connectionIdleMs: limits.stream_idle_timeout_ms,
+      },
+      nestingGuard: limits.nesting_guard,
+      noteNames: isAudited(config),
+      messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
+      ask,
+      suspects,
+      turns,
+      clock: Date.now,
+    },
+  };
+}
+
+/** Certificate, key and client CA as the REST listener takes them. */
+export function restTls({ cert, key, clientCa, ticketKeys }: TlsMaterial): ListenerTls {
+  return {
+    cert,
+    key,
+    ...(ticketKeys ? { ticketKeys } : {}),
+    ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}),
+  };
+}
+
+/** Certificate, key and client CA as the gRPC listener takes them. */
+export function grpcTls({ cert, key, grpcClientCa, ticketKeys }: TlsMaterial): TlsOptions {
+  return {
+    ...TLS_PROFILE,
+    cert,
+    key,
+    ...(ticketKeys ? { ticketKeys } : {}),
+    ...(grpcClientCa ? { ca: grpcClientCa, requestCert: true, rejectUnauthorized: true } : {}),
+  };
+}
+
+function addressOf(url: string | null, option: string): UpstreamAddress {
+  const address = url === null ? null : parseUpstreamUrl(url);
+  if (address === null) throw new TypeError(`\`${option}\` is not an address`);
+  return address;
+}
+
+function authorityOf({ host, port }: UpstreamAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,99 @@
+import { X509Certificate } from 'node:crypto';
+import { effectiveValues } from '../config/document.ts';
+import type { Config } from '../config/schema.ts';
+import type { State } from '../config/state.ts';
+
+/** Options, or sections of them, that a running gateway takes as they change. */
+const LIVE = [
+  'log_level',
+  'service.api_key',
+  'service.api_key_file',
+  'service.alt_api_key',
+  'service.alt_api_key_file',
+  'service.read_only_api_key',
+  'service.read_only_api_key_file',
+  'service.jwt_rbac',
+  'service.hide_jwt_dashboard',
+  'tls.cert',
+  'tls.key',
+  'tls.ca_cert',
+  'tls.cert_ttl',
+  'gateway.upstream.tls_ca',
+  'gateway.policy_file',
+  'gateway.mode',
+  'gateway.learn_file',
+  'gateway.reload.watch',
+  'gateway.admin.token',
+  'gateway.admin.token_file',
+  'gateway.insecure_allow_no_key',
+];
+
+/** Paths of the options that differ, in the order of the schema. */
+function changedOptions(before: Config, after: Config): readonly string[] {
+  const [old, next] = [effectiveValues(before), effectiveValues(after)];
+  return [...old.keys()].filter((path) => old.get(path) !== next.get(path));
+}
+
+/** Paths of the options that differ and are taken by a restart only, in the order of the schema. */
+export function restartNeeded(running: Config, next: Config): readonly string[] {
+  return changedOptions(running, next).filter((path) => !LIVE.includes(path));
+}
+
+/**
+ * What is different, in words: options by path, keys and rules by id, certificates by expiry. Never a value. Empty = the
+ * states are the same.
+ */
+export function describeChanges(before: State, after: State): readonly string[] {
+  return [
+    ...changedOptions(before.config, after.config).map((path) => `option ${path}`),
+    ...describeEntries('key', keysOf(before), keysOf(after)),
+    ...describeEntries('signing key', signingKeysOf(before), signingKeysOf(after)),
+    ...describeEntries('rule', rulesOf(before), rulesOf(after)),
+    ...describeFiles(before, after),
+  ];
+}
+
+/** Values by id, to be compared only. */
+type Entries = ReadonlyMap<string, string>;
+
+function keysOf({ secrets: { apiKey, altApiKey, readOnlyApiKey, adminToken } }: State): Entries {
+  const all = { api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey, admin_token: adminToken };
+  return new Map(Object.entries(all).flatMap(([id, key]) => (key === null ? [] : [[id, key] as const])));
+}
+
+function signingKeysOf({ policy }: State): Entries {
+  return new Map(policy.signingKeys.map(({ id, secret }) => [id, secret] as const));
+}
+
+function rulesOf({ policy }: State): Entries {
+  return new Map(policy.rules.map((rule) => [rule.id, JSON.stringify(rule)] as const));
+}
+
+function describeEntries(what: string, before: Entries, after: Entries): string[] {
+  const added = [...after.keys()].filter((id) => !before.has(id)).map((id) => `${what} ${id} added`);
+  const removed = [...before.keys()].filter((id) => !after.has(id)).map((id) => `${what} ${id} removed`);
+  const kept = [...after].filter(([id]) => before.has(id));
+  const changed = kept.filter(([id, value]) => before.get(id) !== value).map(([id]) => `${what} ${id} changed`);
+  const told = [...added, ...removed, ...changed];
+  const moved = told.length === 0 && [...before.keys()].join() !== [...after.keys()].join();
+  return moved ? [`${what}s in another order`] : told;
+}
+
+function describeFiles({ secrets: before }: State, { secrets: after }: State): string[] {
+  const told: string[] = [];
+  if (differ(before.tls?.cert, after.tls?.cert)) told.push(`certificate, ${expiryOf(after.tls?.cert)}`);
+  if (differ(before.tls?.key, after.tls?.key)) told.push('private key');
+  const cas = [before, after].map(({ tls }) => tls?.clientCa ?? tls?.grpcClientCa);
+  if (differ(cas[0], cas[1])) told.push('client ca');
+  if (differ(before.upstreamCa, after.upstreamCa)) told.push('upstream ca');
+  return told;
+}
+
+function expiryOf(cert: Buffer | undefined): string {
+  return cert ? `expires ${new Date(new X509Certificate(cert).validTo).toISOString()}` : 'none';
+}
+
+function differ(before: Buffer | null | undefined, after: Buffer | null | undefined): boolean {
+  if (!before || !after) return Boolean(before) !== Boolean(after);
+  return !before.equals(after);
+}

@@ -1,0 +1,143 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { SecureContextOptions } from 'node:tls';
+import { isAudited } from '../audit/audit.ts';
+import { ConfigError, type Problem, reason } from '../config/problem.ts';
+import type { Config } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/secrets.ts';
+import type { State } from '../config/state.ts';
+import { createKeyRing, type KeyRing } from '../identity/key-ring.ts';
+import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
+import { policyOf } from '../policy/settings.ts';
+import { secureContext, tryContext } from '../rest/listener-tls.ts';
+import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
+import { createRestUpstream } from '../upstream/http.ts';
+import { createUpstreamLookup } from '../upstream/lookup.ts';
+import { grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
+
+/* Everything that is made of a state before it is in force. What `check-config` finds good, `serve` can use. */
+
+/** The keys of a state, and its rules on them. @param generation what the state is called */
+export function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
+  const { signingKeys, rules } = policy;
+  const applied = policyOf(config.gateway.mode, rules).rules;
+  return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
+}
+
+/** The look-ups of `value_exists` in the upstream of a state, for one question; `undefined` = none is configured. */
+export function openLookups(
+  state: State,
+): { readonly valueExists: CheckValueExists; readonly close: () => Promise<void> } | undefined {
+  const { upstream, value_exists: valueExists } = state.config.gateway;
+  if (upstream.rest_url === null) return undefined;
+  const rest = createRestUpstream(restUpstreamOptions(() => state, 1));
+  const { scroll } = createUpstreamLookup(rest);
+  return {
+    valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),
+    close: () => rest.destroy(),
+  };
+}
+
+/** Throws `ConfigError`, with option and file, when a gateway could not start with this state. Changes nothing. */
+export function checkUsable(state: State): void {
+  const { config, secrets } = state;
+  const { problems, attempt } = collector();
+  attempt('configuration', () => ringOf(state, 1));
+  attempt('gateway.policy_file', () => policyOf(config.gateway.mode, state.policy.rules));
+  problems.push(...contextProblems(config, secrets.tls, secrets.upstreamCa));
+  attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
+  problems.push(...auditProblems(config), ...hostProblems(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Throws `ConfigError`, with option and file, when connections could not be secured with these. */
+export function tryContexts(config: Config, tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
+  const problems = contextProblems(config, tls, upstreamCa);
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** What cannot be listened on whatever the machine is. */
+function hostProblems({ service, gateway }: Config): Problem[] {
+  const hosts = [
+    ['service.host', service.host],
+    ['gateway.admin.host', gateway.admin.host],
+  ] as const;
+  return hosts.flatMap(([place, host]) =>
+    /[\s[\]/]/.test(host) ? [{ place, message: `\`${host}\` is no address; an IPv6 address has no brackets` }] : [],
+  );
+}
+
+function collector() {
+  const problems: Problem[] = [];
+  const attempt = (place: string, make: () => void): void => {
+    try {
+      make();
+    } catch (error) {
+      if (error instanceof ConfigError) problems.push(...error.problems);
+      else problems.push({ place, message: `cannot be used: ${reason(error)}` });
+    }
+  };
+  return { problems, attempt };
+}
+
+function contextProblems(config: Config, tls: TlsMaterial | null, upstreamCa: Buffer | null): Problem[] {
+  const problems: (Problem | undefined)[] = [];
+  if (tls) {
+    const { cert, key, ca_cert: ca } = config.tls;
+    problems.push(
+      contextProblem('tls.cert', `the certificate \`${cert}\``, {
+        ...secureContext(restTls(tls)),
+        key: undefined,
+        ca: undefined,
+      }) ??
+        contextProblem('tls.key', `the private key \`${key}\``, { ...secureContext(restTls(tls)), ca: undefined }) ??
+        contextProblem('tls.ca_cert', `the client CA \`${ca}\``, secureContext(restTls(tls))) ??
+        contextProblem('tls.ca_cert', `the client CA \`${ca}\``, grpcTls(tls)),
+    );
+  }
+  if (upstreamCa) {
+    const place = 'gateway.upstream.tls_ca';
+    problems.push(contextProblem(place, `the upstream CA \`${config.gateway.upstream.tls_ca}\``, { ca: upstreamCa }));
+  }
+  return problems.filter((problem) => problem !== undefined);
+}
+
+function contextProblem(place: string, what: string, options: SecureContextOptions): Problem | undefined {
+  try {
+    tryContext(options);
+    return undefined;
+  } catch (error) {
+    return { place, message: `${what} cannot be used: ${opensslReason(error)}` };
+  }
+}
+
+/** OpenSSL's words for what it does not take, without place in its source. */
+function opensslReason(error: unknown): string {
+  const said = error instanceof Error && 'reason' in error ? error.reason : undefined;
+  if (said === 'no start line') return 'it is not in PEM';
+  return typeof said === 'string' ? said : reason(error);
+}
+
+function redisCaProblems(config: Config, { redis }: RevocationSettings): Problem[] {
+  const ca = redis?.address.ca;
+  if (!ca) return [];
+  const place = 'gateway.revocation.redis_ca';
+  const found = contextProblem(place, `the CA \`${config.gateway.revocation.redis_ca}\``, { ca });
+  return found ? [found] : [];
+}
+
+/** Can the folder of audit files be made and written to? */
+function auditProblems({ audit, gateway }: Config): Problem[] {
+  if (!audit.enabled || !isAudited({ audit, gateway })) return [];
+  const fail = (message: string): Problem[] => [{ place: 'audit.dir', message }];
+  for (let path = resolve(audit.dir); ; path = dirname(path)) {
+    try {
+      if (!statSync(path).isDirectory()) return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is no folder`);
+      accessSync(path, constants.W_OK | constants.X_OK);
+      return [];
+    } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!missing || path === dirname(path)) return fail(`cannot write to \`${audit.dir}\`: ${reason(error)}`);
+    }
+  }
+}

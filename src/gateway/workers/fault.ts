@@ -1,0 +1,19 @@
+import { ConfigError } from '../../config/problem.ts';
+import type { Fault } from './messages.ts';
+
+/** What of an error the other process has to know: what a person is told about it. */
+export function faultOf(error: unknown): Fault {
+  const { message, code, port } = Object(error) as { message?: unknown; code?: unknown; port?: unknown };
+  return {
+    message: typeof message === 'string' ? message : 'unknown error',
+    code: typeof code === 'string' ? code : undefined,
+    port: typeof port === 'number' ? port : undefined,
+    problems: error instanceof ConfigError ? error.problems : undefined,
+  };
+}
+
+/** The error again, as `explainFailure` and a reload know it. */
+export function errorOf({ message, code, port, problems }: Fault): Error {
+  if (problems) return new ConfigError(problems);
+  return Object.assign(new Error(message), code === undefined ? {} : { code }, port === undefined ? {} : { port });
+}

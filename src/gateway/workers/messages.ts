@@ -1,0 +1,50 @@
+import type { AdminAct } from '../../audit/act.ts';
+import type { State } from '../../config/state.ts';
+import type { Revocations } from '../../identity/revocations.ts';
+import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
+import type { Applied, Listening } from '../gateway.ts';
+
+/** What a worker is told, one at a time, and what it answers each with. Structured-cloned: sets, maps and buffers stay what they are. */
+export interface WorkerCalls {
+  /** `index`: which of the workers it is; one that takes another's place takes its index. */
+  start: { given: InForce & { index: number; revocations: Revocations | undefined }; answer: Listeners };
+  apply: { given: InForce; answer: Applied };
+  revocations: { given: Revocations; answer: null };
+  snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
+  act: { given: AdminAct; answer: null };
+  stop: { given: number; answer: null };
+}
+
+/** A state, and what all workers call it. */
+export interface InForce {
+  readonly state: State;
+  readonly generation: number;
+}
+
+/** Where a gateway listens. */
+export interface Listeners {
+  readonly rest: Listening;
+  readonly grpc: Listening | null;
+}
+
+export type WorkerCall = keyof WorkerCalls;
+
+/** From the supervisor. `id` comes back with the answer. */
+export interface Call<C extends WorkerCall = WorkerCall> {
+  readonly id: number;
+  readonly call: C;
+  readonly given: WorkerCalls[C]['given'];
+}
+
+/** From the worker. */
+export type Answer =
+  | { readonly id: number; readonly ok: true; readonly answer: unknown }
+  | { readonly id: number; readonly ok: false; readonly fault: Fault };
+
+/** An error in a form that crosses processes. */
+export interface Fault {
+  readonly message: string;
+  readonly code: string | undefined;
+  readonly port: number | undefined;
+  readonly problems: readonly { readonly place: string; readonly message: string }[] | undefined;
+}

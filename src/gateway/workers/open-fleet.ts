@@ -1,0 +1,20 @@
+import { availableParallelism } from 'node:os';
+import { configuringVariables } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
+import type { State } from '../../config/state.ts';
+import type { Fleet } from '../fleet.ts';
+import { createPool, type PoolEvents } from './pool.ts';
+import { createSingle } from './single.ts';
+
+/** How many processes serve. */
+export function workersOf({ gateway }: Config): number {
+  return gateway.workers === 'auto' ? availableParallelism() : gateway.workers;
+}
+
+/** The fleet a configuration asks for: a gateway in this process, or several workers. */
+export async function openFleet(state: State, events: PoolEvents): Promise<Fleet> {
+  const count = workersOf(state.config);
+  return count === 1
+    ? await createSingle(state)
+    : createPool({ state, count, withheld: configuringVariables(), events });
+}

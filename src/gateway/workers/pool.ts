@@ -1,0 +1,195 @@
+import cluster from 'node:cluster';
+import { randomBytes } from 'node:crypto';
+import { extname, join } from 'node:path';
+import type { AdminAct } from '../../audit/act.ts';
+import { ConfigError } from '../../config/problem.ts';
+import type { State } from '../../config/state.ts';
+import type { Revocations } from '../../identity/revocations.ts';
+import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
+import type { Fleet } from '../fleet.ts';
+import type { Applied } from '../gateway.ts';
+import type { InForce, Listeners } from './messages.ts';
+import { shareOf } from './share.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** Milliseconds. */
+const START_LIMIT = 30_000;
+const CALL_LIMIT = 10_000;
+const SNAPSHOT_LIMIT = 2_000;
+/** How much longer than the grace time a worker may take before it is killed. */
+const STOP_MARGIN = 2_000;
+/** A worker that ends this soon after its start is replaced only after as long a pause. */
+const SHORT_LIFE = 1_000;
+/** As `node:tls` wants them. */
+const TICKET_KEY_BYTES = 48;
+
+/** What the supervisor hears of its workers. */
+export interface PoolEvents {
+  /** A worker ended that nobody had asked to; another takes its place. */
+  readonly replaced: (pid: number, restarts: number) => void;
+  /** A replacement did not start; it is tried again. */
+  readonly failed: (error: unknown) => void;
+}
+
+export interface PoolOptions {
+  readonly state: State;
+  /** Processes that serve. */
+  readonly count: number;
+  /** Variables that workers do not inherit: they are told everything, and keys are in the environment of one process less. */
+  readonly withheld: readonly string[];
+  readonly events: PoolEvents;
+}
+
+/**
+ * Several gateways, one in each of `count` processes, behind the same two ports: this process accepts connections and hands
+ * them out in turn (`node:cluster`). Workers read no files; state and revocations are sent to them. One that dies is
+ * replaced and gets what is in force then.
+ */
+export function createPool(options: PoolOptions): Fleet {
+  cluster.setupPrimary({
+    exec: join(import.meta.dirname, `worker${extname(import.meta.filename)}`),
+    args: [],
+    serialization: 'advanced',
+  });
+  return new Pool(options);
+}
+
+class Pool implements Fleet {
+  readonly #options: PoolOptions;
+  /** Every process there is. */
+  readonly #workers = new Set<WorkerProcess>();
+  /** Those that run by what is in force. */
+  readonly #serving = new Set<WorkerProcess>();
+  /** INVARIANT: a worker says which generation it runs by, not how many states it has seen: it may have come late. */
+  #inForce: InForce;
+  #revocations: Revocations | undefined;
+  #ticketKeys = randomBytes(TICKET_KEY_BYTES);
+  #stopping = false;
+  #restarts = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#inForce = { state: options.state, generation: 1 };
+  }
+
+  async start(): Promise<Listeners> {
+    try {
+      const started = await Promise.all(Array.from({ length: this.#options.count }, (_, index) => this.#add(index)));
+      const [first] = started;
+      if (!first) throw new RangeError('a pool needs at least one worker');
+      return first;
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  async apply(state: State): Promise<Applied> {
+    // INVARIANT: a client that another CA let in does not come back by a ticket: resumed sessions show no certificate.
+    if (!sameCa(this.#inForce.state, state)) this.#ticketKeys = randomBytes(TICKET_KEY_BYTES);
+    const workers = [...this.#serving];
+    const before = this.#inForce;
+    // First: a worker that is just starting sees that what it was started with is not the newest.
+    this.#inForce = { state, generation: before.generation + 1 };
+    const shared = this.#share(this.#inForce);
+    const outcomes = await Promise.allSettled(workers.map((worker) => worker.call('apply', shared, CALL_LIMIT)));
+    const taken = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    const [applied] = taken;
+    if (!applied) {
+      this.#inForce = before;
+      throw refused.find((error) => error instanceof ConfigError) ?? refused[0] ?? new Error('no worker is serving');
+    }
+    // INVARIANT: no process goes on with a state that is not in force; its replacement gets the one that is.
+    outcomes.forEach((one, at) => {
+      if (one.status === 'rejected') workers[at]?.kill();
+    });
+    return applied;
+  }
+
+  async setRevocations(revocations: Revocations): Promise<void> {
+    this.#revocations = revocations;
+    await Promise.all(
+      [...this.#serving].map((worker) =>
+        worker.call('revocations', revocations, CALL_LIMIT).catch(() => worker.kill()),
+      ),
+    );
+  }
+
+  async snapshots(details: readonly SnapshotDetail[] = []): Promise<readonly GatewaySnapshot[]> {
+    const outcomes = await Promise.allSettled(
+      [...this.#serving].map((worker) => worker.call('snapshot', details, SNAPSHOT_LIMIT)),
+    );
+    return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  async act(act: AdminAct): Promise<void> {
+    const [first] = this.#serving;
+    await first?.call('act', act, CALL_LIMIT);
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      [...this.#workers].map(async (worker) => {
+        const cut = setTimeout(() => worker.kill(), graceMs + STOP_MARGIN);
+        worker.call('stop', graceMs, graceMs + STOP_MARGIN).catch(() => undefined);
+        await worker.ended;
+        clearTimeout(cut);
+      }),
+    );
+  }
+
+  #share({ state, generation }: InForce): InForce {
+    return { state: shareOf(state, this.#options.count, this.#ticketKeys), generation };
+  }
+
+  /** Rejects when the worker does not come up; it is gone then. */
+  async #add(index: number): Promise<Listeners> {
+    const worker = new WorkerProcess(this.#options.withheld);
+    const begun = performance.now();
+    this.#workers.add(worker);
+    void worker.ended.then(() => {
+      this.#workers.delete(worker);
+      const served = this.#serving.delete(worker);
+      if (served && !this.#stopping) this.#replace(index, worker.pid, performance.now() - begun);
+    });
+    let [inForce, revocations] = [this.#inForce, this.#revocations];
+    try {
+      const given = { index, ...this.#share(inForce), revocations };
+      const listeners = await worker.call('start', given, START_LIMIT);
+      // What came into force while it started; nothing may lie between the last look and its joining the others.
+      while (this.#inForce !== inForce || this.#revocations !== revocations) {
+        [inForce, revocations] = [this.#inForce, this.#revocations];
+        await worker.call('apply', this.#share(inForce), CALL_LIMIT);
+        if (revocations) await worker.call('revocations', revocations, CALL_LIMIT);
+      }
+      this.#serving.add(worker);
+      return listeners;
+    } catch (error) {
+      worker.kill();
+      await worker.ended;
+      throw error;
+    }
+  }
+
+  #replace(index: number, pid: number, livedMs: number): void {
+    this.#restarts += 1;
+    this.#options.events.replaced(pid, this.#restarts);
+    const again = (): void => {
+      if (this.#stopping) return;
+      this.#add(index).catch((error: unknown) => {
+        this.#options.events.failed(error);
+        setTimeout(again, SHORT_LIFE).unref();
+      });
+    };
+    if (livedMs < SHORT_LIFE) setTimeout(again, SHORT_LIFE).unref();
+    else again();
+  }
+}
+
+function sameCa({ secrets: left }: State, { secrets: right }: State): boolean {
+  const caOf = ({ tls }: typeof left): Buffer | null | undefined => tls?.clientCa ?? tls?.grpcClientCa;
+  const [before, after] = [caOf(left), caOf(right)];
+  return before === after || Boolean(before && after?.equals(before));
+}

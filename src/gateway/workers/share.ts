@@ -1,0 +1,26 @@
+import type { State } from '../../config/state.ts';
+
+/**
+ * The state of one of `count` workers: limits that are meant for the whole gateway are shared out, and all seal TLS
+ * session tickets with the same keys.
+ */
+export function shareOf(state: State, count: number, ticketKeys: Buffer): State {
+  const { config, secrets } = state;
+  const { limits, upstream } = config.gateway;
+  const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
+  return {
+    ...state,
+    secrets: { ...secrets, tls: secrets.tls && { ...secrets.tls, ticketKeys } },
+    config: {
+      ...config,
+      gateway: {
+        ...config.gateway,
+        limits: {
+          ...limits,
+          max_connections: share(limits.max_connections),
+        },
+        upstream: { ...upstream, max_connections: share(upstream.max_connections) },
+      },
+    },
+  };
+}

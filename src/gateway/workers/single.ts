@@ -1,0 +1,16 @@
+import type { State } from '../../config/state.ts';
+import type { Fleet } from '../fleet.ts';
+import { createGateway } from '../gateway.ts';
+
+/** A fleet of one, in this process. */
+export async function createSingle(state: State): Promise<Fleet> {
+  const gateway = await createGateway(state);
+  return {
+    start: () => gateway.start(),
+    apply: async (next) => gateway.apply(next),
+    setRevocations: async (revocations) => gateway.setRevocations(revocations),
+    snapshots: async (details) => [gateway.snapshot(details)],
+    act: async (act) => gateway.act(act),
+    stop: (graceMs) => gateway.stop(graceMs),
+  };
+}

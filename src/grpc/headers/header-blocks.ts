@@ -1,0 +1,84 @@
+import { type HeaderField, HpackDecoder, type HpackLimits } from '../../http2/hpack.ts';
+
+/** Blocks of one connection that are remembered, and the largest one worth it in bytes. */
+const KNOWN_BLOCKS = 16;
+const KNOWN_BYTES = 2048;
+/** Up to this size a loop beats the call of a native comparison. */
+const SHORT_BYTES = 64;
+
+/** What one header block says, and what was made of that. Belongs to one connection; shared by its equal blocks. */
+export interface HeaderBlock<T> {
+  readonly fields: readonly HeaderField[];
+  /** Over a limit: the fields are incomplete. */
+  readonly oversized: boolean;
+  /** What the fields mean to who asked for them, once that has been made out. */
+  meaning: T | undefined;
+}
+
+interface KnownBlock<T> {
+  readonly bytes: Buffer;
+  readonly block: HeaderBlock<T>;
+}
+
+/**
+ * The header blocks of one connection, in the order they came. Clients repeat themselves: a block that was met before is
+ * not decoded again.
+ *
+ * INVARIANT: a block is known again only byte for byte, while the dynamic table is the very one it was decoded with, and
+ * only when decoding it had left that table alone. It saves reading; whoever is named in it is judged each time.
+ */
+export class HeaderBlocks<T> {
+  readonly #decoder: HpackDecoder;
+  /** All of them were decoded with the table as it is. */
+  #known: KnownBlock<T>[] = [];
+  #next = 0;
+
+  constructor(limits: HpackLimits) {
+    this.#decoder = new HpackDecoder(limits);
+  }
+
+  /** The table limit the peer has acknowledged, in bytes. */
+  setMaxTableBytes(bytes: number): void {
+    this.#forget();
+    this.#decoder.setMaxTableBytes(bytes);
+  }
+
+  /** The whole block `source[from, to)`. Throws like `HpackDecoder.decode`, and then for ever. */
+  read(source: Buffer, from: number, to: number): HeaderBlock<T> {
+    for (const { bytes, block } of this.#known) if (isSame(bytes, source, from, to)) return block;
+    const bytes = from === 0 && to === source.length ? source : source.subarray(from, to);
+    const decoder = this.#decoder;
+    const version = decoder.tableVersion;
+    const known = this.#known;
+    const fields: HeaderField[] = [];
+    this.#known = []; // nothing is known any more should this throw
+    decoder.decode(bytes, (name, value, neverIndexed) => fields.push([name, value, neverIndexed]));
+    const block: HeaderBlock<T> = { fields, oversized: decoder.oversized, meaning: undefined };
+    if (decoder.tableVersion !== version) {
+      // Another table gives its indices another meaning, and a credential it has let go must not stay reachable here.
+      this.#forget();
+      return block;
+    }
+    this.#known = known;
+    if (!block.oversized && bytes.length <= KNOWN_BYTES) this.#keep(bytes, block);
+    return block;
+  }
+
+  #forget(): void {
+    this.#known = [];
+    this.#next = 0;
+  }
+
+  #keep(bytes: Buffer, block: HeaderBlock<T>): void {
+    this.#known[this.#next] = { bytes: Buffer.from(bytes), block };
+    this.#next = (this.#next + 1) % KNOWN_BLOCKS;
+  }
+}
+
+function isSame(known: Buffer, source: Buffer, from: number, to: number): boolean {
+  const { length } = known;
+  if (to - from !== length) return false;
+  if (length > SHORT_BYTES) return source.compare(known, 0, length, from, to) === 0;
+  for (let at = 0; at < length; at++) if (known[at] !== source[from + at]) return false;
+  return true;
+}

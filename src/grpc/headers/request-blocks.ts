@@ -1,0 +1,61 @@
+import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../../http2/frames.ts';
+import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** A header block of the client's; what it means as a request's head is made out once, a string tells what is malformed. */
+export type RequestBlock = HeaderBlock<RequestHead | string>;
+
+/** Puts the header blocks of a client connection together, which may come in several frames, and reads them. */
+export class RequestBlocks {
+  readonly #blocks: HeaderBlocks<RequestHead | string>;
+  readonly #maxBytes: number;
+  readonly #clock: () => number;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  /** The stream of a block that is not whole; 0 = there is none. And when (ms) it began. */
+  streamId = 0;
+  since = 0;
+  /** The last block ends its stream. */
+  ends = false;
+
+  constructor(limits: { readonly headerBytes: number; readonly headerCount: number }, clock: () => number) {
+    this.#maxBytes = limits.headerBytes;
+    this.#clock = clock;
+    this.#blocks = new HeaderBlocks({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
+  }
+
+  /** A HEADERS frame. Returns the block if it is whole. */
+  headers(frame: Frame): RequestBlock | undefined {
+    this.ends = frame.has(Flag.END_STREAM);
+    if (frame.has(Flag.END_HEADERS) && !frame.has(Flag.PADDED | Flag.PRIORITY)) {
+      const from = frame.start + FRAME_HEADER_BYTES;
+      this.#checkBytes(frame.length);
+      return this.#blocks.read(frame.source, from, from + frame.length);
+    }
+    this.streamId = frame.streamId;
+    this.since = this.#clock();
+    return this.#gather(frame, headerFragmentOf(frame));
+  }
+
+  /** A CONTINUATION frame of the stream `streamId`. Returns the block if it is whole. */
+  continuation(frame: Frame): RequestBlock | undefined {
+    return this.#gather(frame, frame.payload);
+  }
+
+  #gather(frame: Frame, fragment: Buffer): RequestBlock | undefined {
+    this.#bytes += fragment.length;
+    this.#checkBytes(this.#bytes);
+    this.#pieces.push(fragment);
+    if (!frame.has(Flag.END_HEADERS)) return undefined;
+    const block = this.#pieces.length === 1 ? fragment : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#bytes = 0;
+    this.streamId = 0;
+    return this.#blocks.read(block, 0, block.length);
+  }
+
+  /** Over the limit nothing is kept; the block can then not be decoded, so the connection ends. */
+  #checkBytes(bytes: number): void {
+    if (bytes > this.#maxBytes) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
+  }
+}

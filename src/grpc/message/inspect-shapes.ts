@@ -1,0 +1,121 @@
+import type { GrpcOperation, InspectorName } from '../../policy/operation.ts';
+import { type Fields, MESSAGES, type MessageName, REQUESTS } from './request-messages.ts';
+
+/** What a field of a message is to the scanner. */
+export type Rule =
+  /** The main collection name. */
+  | { readonly kind: 'target' }
+  /** The name in a `LookupLocation` or `WithLookup`. */
+  | { readonly kind: 'name' }
+  | { readonly kind: 'message'; readonly role: Role; readonly shape: Shape };
+
+/** What the names inside a message are to the message around it; `plain` ones hold none. */
+export type Role = 'plain' | 'carrier' | 'lookupFrom' | 'withLookup';
+
+/** A message type; `rules` is indexed by field number. */
+export interface Shape {
+  readonly rules: readonly (Rule | undefined)[];
+  /** Its number in `NAMELESS_FIELDS`; 0 = it is not there, because a name may stand somewhere in it. */
+  readonly nameless: number;
+}
+
+/** The request messages that can name other collections. */
+const INSPECTED: Readonly<Record<InspectorName, MessageName>> = {
+  recommend: 'RecommendPoints',
+  'recommend-batch': 'RecommendBatchPoints',
+  'recommend-groups': 'RecommendPointGroups',
+  discover: 'DiscoverPoints',
+  'discover-batch': 'DiscoverBatchPoints',
+  query: 'QueryPoints',
+  'query-batch': 'QueryBatchPoints',
+  'query-groups': 'QueryPointGroups',
+  'search-groups': 'SearchPointGroups',
+};
+
+/** Messages with names inside, seen from the message around them. */
+const ROLES: Readonly<Record<string, Role>> = {
+  LookupLocation: 'lookupFrom',
+  WithLookup: 'withLookup',
+  PrefetchQuery: 'carrier',
+  RecommendPoints: 'carrier',
+  DiscoverPoints: 'carrier',
+  QueryPoints: 'carrier',
+};
+
+const TARGET: Rule = Object.freeze({ kind: 'target' });
+const NAME: Rule = Object.freeze({ kind: 'name' });
+
+/** Message types in which no name can stand, however deep. The first is none. */
+const NAMELESS: readonly string[] = ['', ...namelessTypes()];
+
+/** Field numbers that `NAMELESS_FIELDS` has room for. */
+export const NAMELESS_ROOM = 128;
+
+/**
+ * The fields of messages in which no name stands, at `NAMELESS_ROOM` times the message's number plus the field's: the
+ * number of the message it holds, or 0 for what is skipped by its length.
+ */
+export const NAMELESS_FIELDS: Uint8Array = namelessFields();
+
+/** All shapes there are, made before they are filled, because types hold each other. */
+const shapes = new Map(
+  Object.keys(MESSAGES).map((name) => {
+    return [name, { rules: [] as (Rule | undefined)[], nameless: Math.max(0, NAMELESS.indexOf(name)) }];
+  }),
+);
+for (const [name, fields] of Object.entries(MESSAGES)) shapeOf(name).rules.push(...rulesOf(name, fields));
+
+function namelessTypes(): string[] {
+  const naming = new Set(Object.keys(ROLES).filter((name) => ROLES[name] !== 'carrier'));
+  let size = 0;
+  while (size < naming.size) {
+    size = naming.size;
+    for (const [name, fields] of Object.entries(MESSAGES)) {
+      if (Object.values(fields).some((type) => naming.has(type))) naming.add(name);
+    }
+  }
+  return Object.keys(MESSAGES).filter((name) => !naming.has(name));
+}
+
+function namelessFields(): Uint8Array {
+  const table = new Uint8Array(NAMELESS_ROOM * NAMELESS.length);
+  for (const [number, name] of NAMELESS.entries()) {
+    const fields: Fields = (MESSAGES as Readonly<Record<string, Fields>>)[name] ?? {};
+    for (const [field, type] of Object.entries(fields)) {
+      if (Number(field) >= NAMELESS_ROOM) throw new RangeError(`no room for field ${field} of ${name}`);
+      table[NAMELESS_ROOM * number + Number(field)] = NAMELESS.indexOf(type);
+    }
+  }
+  return table;
+}
+
+function shapeOf(name: string): { readonly rules: (Rule | undefined)[]; readonly nameless: number } {
+  const shape = shapes.get(name);
+  if (!shape) throw new TypeError(`no message type ${name}`);
+  return shape;
+}
+
+function rulesOf(name: string, fields: Fields): (Rule | undefined)[] {
+  const numbers = Object.keys(fields).map(Number);
+  const rules: (Rule | undefined)[] = new Array(Math.max(1, ...numbers) + 1).fill(undefined);
+  for (const number of numbers) {
+    const type = fields[number] ?? '';
+    rules[number] = { kind: 'message', role: ROLES[type] ?? 'plain', shape: shapeOf(type) };
+  }
+  if (ROLES[name] === 'lookupFrom' || ROLES[name] === 'withLookup') rules[1] = NAME;
+  return rules;
+}
+
+const requests = new Map<GrpcOperation, Shape>();
+
+/** The shape of an operation's request message: its own name field and all that must be looked into. */
+export function requestShape(operation: GrpcOperation): Shape {
+  const known = requests.get(operation);
+  if (known) return known;
+  const message = operation.inspect ? INSPECTED[operation.inspect] : REQUESTS[operation.path];
+  const rules = message === undefined ? [undefined, undefined] : [...shapeOf(message).rules];
+  if (operation.collectionField !== undefined) rules[operation.collectionField] = TARGET;
+  const shape: Shape = { rules, nameless: 0 };
+  requests.set(operation, shape);
+  return shape;
+}

@@ -1,0 +1,118 @@
+import { requestIdOf } from '../../exchange/request-id.ts';
+import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
+import { writeData } from '../../http2/write-frames.ts';
+import type { Denial } from '../../policy/denial.ts';
+import type { GrpcExchange } from '../exchange.ts';
+import type { ClientHeads } from '../headers/client-heads.ts';
+import { rejectHeaders } from '../reject.ts';
+import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
+import type { Outbox } from './outbox.ts';
+
+const PREFIX_BYTES = 5;
+/** What of a refusal can still be said behind an answer's head. */
+const IN_TRAILERS = new Set(['grpc-status', 'grpc-message', 'x-request-id']);
+
+/** What the gateway says itself on a client connection: refusals and messages, within the client's windows. */
+export class LocalAnswers {
+  readonly #outbox: Outbox;
+  readonly #window: ClientWindow;
+  readonly #heads: ClientHeads;
+  readonly #clock: () => number;
+  #initialWindow = INITIAL_WINDOW;
+  /** Calls with an answer that waits for the client's windows. */
+  readonly #waiting = new Set<GrpcExchange>();
+
+  constructor(outbox: Outbox, heads: ClientHeads, window: ClientWindow, clock: () => number) {
+    this.#outbox = outbox;
+    this.#heads = heads;
+    this.#window = window;
+    this.#clock = clock;
+  }
+
+  /** Calls whose answer waits. There may be more room for them: `pump`. */
+  get waiting(): ReadonlySet<GrpcExchange> {
+    return this.#waiting;
+  }
+
+  /** The client changed the window its streams begin with. Throws when that overflows the window of `open`. */
+  setInitialWindow(bytes: number, open: readonly GrpcExchange[]): void {
+    for (const { windowGain } of open) if (bytes + windowGain > MAX_WINDOW) throw overflow(0);
+    this.#initialWindow = bytes;
+  }
+
+  /** The client grants a stream more that upstream does not know. */
+  grant(exchange: GrpcExchange, increment: number): void {
+    if (this.#initialWindow + exchange.windowGain + increment > MAX_WINDOW) throw overflow(exchange.id);
+    exchange.windowGain += increment;
+  }
+
+  /** A status without a body, for a request that never became a call. */
+  status(streamId: number, status: string): void {
+    this.#heads.fields(streamId, [[':status', status]], true);
+  }
+
+  /** The call is over, whatever is left of its answer. */
+  forget(exchange: GrpcExchange): void {
+    exchange.outgoing = undefined;
+    this.#waiting.delete(exchange);
+  }
+
+  /** Trailers only; after a head of upstream's the trailers alone. */
+  refuse(exchange: GrpcExchange, denial: Denial): void {
+    const fields = rejectHeaders(denial, requestIdOf(exchange), this.#date());
+    const left = exchange.headersSent ? fields.filter(([name]) => IN_TRAILERS.has(name)) : fields;
+    this.#heads.fields(exchange.id, left, true);
+    this.forget(exchange);
+    exchange.answered = true;
+    exchange.status = denial.code;
+  }
+
+  /** Begins an answer with one message; `pump` goes on with it. */
+  deliver(exchange: GrpcExchange, message: Buffer): void {
+    const head = [
+      [':status', '200'],
+      ['content-type', 'application/grpc'],
+      ['date', this.#date()],
+    ] as const;
+    this.#heads.fields(exchange.id, head, false);
+    exchange.headersSent = true;
+    const framed = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
+    framed[0] = 0;
+    framed.writeUInt32BE(message.length, 1);
+    message.copy(framed, PREFIX_BYTES);
+    exchange.outgoing = framed;
+    this.#waiting.add(exchange);
+  }
+
+  /**
+   * Sends as much of a begun answer as the windows take. Returns the bytes of it.
+   * @param upstreamKnown upstream counts on the connection window
+   */
+  pump(exchange: GrpcExchange, upstreamKnown: boolean): number {
+    const { outgoing } = exchange;
+    if (!outgoing) return 0;
+    const room = Math.min(this.#initialWindow + exchange.windowGain, this.#window.toClient, outgoing.length);
+    if (room > 0) {
+      this.#outbox.bytes(writeData(exchange.id, outgoing.subarray(0, room), false));
+      this.#window.sentOwn(room, upstreamKnown);
+      exchange.windowGain -= room;
+      exchange.sent += room;
+      exchange.outgoing = outgoing.subarray(room);
+    }
+    if (exchange.outgoing?.length !== 0) return Math.max(0, room);
+    this.forget(exchange);
+    this.#heads.fields(exchange.id, [['grpc-status', '0']], true);
+    exchange.answered = true;
+    exchange.status = 0;
+    return room;
+  }
+
+  #date(): string {
+    return new Date(this.#clock()).toUTCString();
+  }
+}
+
+/** @param faultOn the stream whose fault it is; 0 = the connection */
+function overflow(faultOn: number): Http2Fault {
+  return new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, faultOn, 'stream window overflow');
+}

@@ -1,0 +1,201 @@
+import type { ExchangeParts } from '../../exchange/exchange.ts';
+import type { FrameKind } from '../../http2/budget.ts';
+import { ErrorCode, Flag, type Frame, Http2Fault } from '../../http2/frames.ts';
+import type { Guard } from '../../lifetime/guard.ts';
+import type { Conditional, Permit, References } from '../../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import type { GrpcExchange } from '../exchange.ts';
+import { type Judgement, MessageJudge, type Standing } from '../message/message-judge.ts';
+import { isUnary } from '../resolve.ts';
+import type { RelayOptions } from './options.ts';
+import type { RelayCore, UpstreamHalf } from './upstream-half.ts';
+
+/** What the way of a call's DATA needs of the connection it came on. */
+export interface DataCore extends RelayCore {
+  readonly parts: ExchangeParts;
+  /** A call has been read for names: goes on with what was found. */
+  resume(exchange: GrpcExchange, conditional: Conditional, found: References | Denial): void;
+  /** What was held up goes on: sends what is to be sent. */
+  burstEnded(): void;
+}
+
+/** The DATA of a connection's calls: held, judged, swallowed or sent on, by what has become of each call. */
+export class RequestData {
+  readonly #core: DataCore;
+  readonly #upstream: UpstreamHalf;
+  readonly #clock: () => number;
+  readonly #judge: MessageJudge;
+  /** Permitted calls that go upstream when the client's burst has been read, unless they were reset in it. */
+  readonly #toOpen: GrpcExchange[] = [];
+  /** Frames of the client's are being handed over. */
+  inBurst = false;
+
+  constructor(core: DataCore, upstream: UpstreamHalf, guard: Guard, options: RelayOptions) {
+    this.#core = core;
+    this.#upstream = upstream;
+    this.#clock = options.clock;
+    this.#judge = new MessageJudge({
+      limits: options.messageLimits,
+      guardAll: options.nestingGuard === 'all',
+      noteNames: options.noteNames ?? false,
+      moved: (exchange, fault) => guard.run(() => this.#moved(exchange, fault)),
+    });
+  }
+
+  /** The call is inspected: its names decide. */
+  inspect(exchange: GrpcExchange, conditional: Conditional): void {
+    exchange.state = 'inspecting';
+    this.#judged(exchange, this.#judge.begin(exchange, conditional));
+  }
+
+  /** The call is permitted, and relayed. */
+  permit(exchange: GrpcExchange, permit: Permit): void {
+    exchange.state = 'relayed';
+    const guarded = this.#judge.isGuarded(exchange);
+    const standing = guarded ? this.#judge.guard(exchange) : 'pass';
+    if (!guarded) this.#judge.follow(exchange);
+    // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
+    const waits =
+      (exchange.guard !== undefined || exchange.unmeasured) && exchange.held.isEmpty && !exchange.clientEnded;
+    if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);
+  }
+
+  /** All frames have been handed over: what is still open of the burst goes on. */
+  endBurst(): void {
+    for (const exchange of this.#toOpen) {
+      exchange.opensWithBurst = false;
+      if (this.#core.streams.has(exchange) && exchange.state === 'relayed')
+        this.#goOn(exchange, this.#judge.standing(exchange));
+      exchange.held.keep();
+    }
+    this.#toOpen.length = 0;
+    if (this.#core.window.exhausted) this.#release();
+  }
+
+  /** The connection ends. */
+  clear(): void {
+    this.#toOpen.length = 0;
+  }
+
+  /** DATA of an open stream, wherever the call stands. */
+  take(exchange: GrpcExchange, frame: Frame, bytes: number): void {
+    exchange.received += bytes;
+    exchange.flowBytes += frame.length;
+    exchange.activeAt = this.#clock();
+    const { contentLength } = exchange.head;
+    exchange.clientEnded = frame.has(Flag.END_STREAM);
+    if (
+      contentLength >= 0 &&
+      (exchange.received > contentLength || (exchange.clientEnded && exchange.received < contentLength))
+    ) {
+      throw lengthFault(exchange.id);
+    }
+    switch (exchange.state) {
+      case 'relayed':
+        this.#takeRelayed(exchange, frame);
+        break;
+      case 'local':
+        this.#core.window.swallowed(frame.length);
+        this.#core.settleEnd(exchange);
+        break;
+      case 'inspecting':
+        this.#takeInspected(exchange, frame);
+        break;
+      default:
+        exchange.held.add(frame);
+        // Not judged yet and more than a window's worth: no client that keeps its window gets here.
+        if (exchange.held.bytes > this.#upstream.offeredWindow)
+          throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
+    }
+  }
+
+  #takeInspected(exchange: GrpcExchange, frame: Frame): void {
+    const found = this.#judge.whole(exchange, frame);
+    if (!found) {
+      exchange.held.add(frame);
+      this.#judged(exchange, this.#judge.next(exchange, frame));
+      return;
+    }
+    exchange.held.lend(frame);
+    this.#judged(exchange, found);
+    if (!exchange.opensWithBurst) exchange.held.keep();
+  }
+
+  #takeRelayed(exchange: GrpcExchange, frame: Frame): void {
+    const standing = this.#judge.measure(exchange, frame);
+    if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.isEmpty) {
+      this.#upstream.pass(exchange, frame);
+      this.#core.settleEnd(exchange);
+      return;
+    }
+    exchange.held.lend(frame);
+    this.#goOn(exchange, standing);
+    if (!exchange.opensWithBurst) exchange.held.keep();
+  }
+
+  /** What is held of a permitted call goes upstream, or is refused, or stays. */
+  #goOn(exchange: GrpcExchange, standing: Standing): void {
+    if (standing === 'hold') return;
+    if (standing !== 'pass') this.#core.reject(exchange, standing);
+    else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
+    else if (this.inBurst) this.#openWithBurst(exchange);
+    else this.#upstream.open(exchange);
+    this.#core.settleEnd(exchange);
+  }
+
+  #openWithBurst(exchange: GrpcExchange): void {
+    if (exchange.opensWithBurst) return;
+    exchange.opensWithBurst = true;
+    this.#toOpen.push(exchange);
+  }
+
+  /** What had to be inflated has been read. */
+  #moved(exchange: GrpcExchange, fault: unknown): void {
+    if (!this.#core.streams.has(exchange)) return;
+    try {
+      if (fault !== undefined) throw fault;
+      if (exchange.state === 'inspecting') this.#judged(exchange, this.#judge.judge(exchange));
+      else if (exchange.state === 'relayed') this.#goOn(exchange, this.#judge.standing(exchange));
+    } catch (error) {
+      this.#core.parts.fault(error, exchange);
+      this.#core.reject(exchange, INTERNAL_FAULT);
+    }
+    if (!this.#core.client.inBurst) this.#core.burstEnded();
+  }
+
+  /**
+   * Calls that wait for the rest of their message hold the window that all of the client's calls share. Without more of it
+   * none would ever be whole, so what they hold goes upstream, which grants more.
+   */
+  #release(): void {
+    for (const exchange of this.#core.streams.all()) {
+      if (exchange.state !== 'inspecting' || exchange.held.bytes === 0) continue;
+      this.#judged(exchange, this.#judge.judge(exchange, true));
+    }
+  }
+
+  /**
+   * What is held of a message too large to hold goes on, all of it before the message's end: upstream runs nothing before
+   * it has the whole message, and its end is sent only after the verdict.
+   */
+  #judged(exchange: GrpcExchange, judgement: Judgement): void {
+    if (judgement === 'hold') return;
+    if (judgement === 'stream') {
+      if (exchange.upstreamId === 0) this.#upstream.open(exchange);
+      else this.#upstream.passHeld(exchange);
+    } else if (exchange.conditional) {
+      this.#core.resume(exchange, exchange.conditional, judgement);
+    }
+  }
+}
+
+/** More or fewer bytes than the call announced. */
+export function lengthFault(streamId: number): Http2Fault {
+  return new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, 'content-length does not match the data');
+}
+
+/** Bytes a few at a time: those that are judged or sent on are wanted, with padding they have to be kept one by one. */
+export function littleKind({ state }: GrpcExchange, frame: Frame): FrameKind {
+  if (frame.length === 0 || frame.has(Flag.PADDED)) return 'data_small';
+  return state === 'local' ? 'data_late_small' : 'data';
+}

@@ -1,0 +1,312 @@
+import { addedHeaders } from '../../exchange/request-id.ts';
+import {
+  DEFAULT_MAX_FRAME_SIZE,
+  ErrorCode,
+  Flag,
+  FRAME_HEADER_BYTES,
+  type Frame,
+  Http2Fault,
+  MAX_WINDOW,
+  type Setting,
+  SettingId,
+} from '../../http2/frames.ts';
+import { encodeHeaders } from '../../http2/hpack.ts';
+import { frameHeaders, writeRstStream, writeWindowUpdate } from '../../http2/write-frames.ts';
+import { Guard } from '../../lifetime/guard.ts';
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import type { GrpcExchange } from '../exchange.ts';
+import type { AnswerBlock } from '../headers/answer-blocks.ts';
+import type { ClientHeads } from '../headers/client-heads.ts';
+import { upstreamFields } from '../headers/request-head.ts';
+import type { ClientLink } from './client-link.ts';
+import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
+import type { RelayOptions } from './options.ts';
+import { Pause } from './paced-reading.ts';
+import type { StreamTable } from './stream-table.ts';
+import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
+
+/** Most DATA of one call that is held to be judged, where the client's window allows as much. */
+const HOLD_BYTES = 49_152;
+
+/** What the upstream half needs of the connection it belongs to. */
+export interface RelayCore {
+  readonly client: ClientLink;
+  readonly heads: ClientHeads;
+  readonly window: ClientWindow;
+  readonly streams: StreamTable;
+  /** The client's settings so far. */
+  readonly settingsSoFar: readonly Setting[];
+  /** Client address, as upstream is told. */
+  readonly peer: string;
+  /** Both sides may have ended: forgets the call if so. */
+  settleEnd(exchange: GrpcExchange): void;
+  end(exchange: GrpcExchange): void;
+  reject(exchange: GrpcExchange, denial: Denial): void;
+  resetClient(streamId: number, code: number): void;
+  drainAtOnce(): void;
+  flush(): void;
+  /** An error of ours: all that is open is answered so, and the connection ends. */
+  failOpen(): void;
+}
+
+/**
+ * The upstream half of a relay: opens the connection with the first permitted call, gives out stream ids, and passes
+ * upstream's frames to the client with the id rewritten where it stands.
+ */
+export class UpstreamHalf implements LinkEvents {
+  readonly #core: RelayCore;
+  readonly #options: RelayOptions;
+  #link: UpstreamLink | undefined;
+  /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
+  #offeredWindow = INITIAL_WINDOW;
+  /** The window a new stream of the client's begins with. */
+  #streamWindow = INITIAL_WINDOW;
+  /** Upstream has ended the connection, or is about to. */
+  #ending = false;
+  /** The client has ended, or is about to. */
+  #over = false;
+  /** Credit for the connection that upstream will be told of with the next burst. */
+  #toGrant = 0;
+  readonly #guard: Guard;
+
+  constructor(core: RelayCore, options: RelayOptions) {
+    this.#core = core;
+    this.#options = options;
+    const report = (error: unknown): void => {
+      if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_upstream');
+    };
+    const owner = { fail: (error: unknown) => this.#fail(error), cut: () => core.client.socket.destroy() };
+    this.#guard = new Guard(owner, 'grpc_upstream', report);
+  }
+
+  /** What upstream did wrong is upstream's end; the rest is ours. */
+  #fail(error: unknown): void {
+    if (error instanceof Http2Fault) this.#link?.break();
+    else this.#core.failOpen();
+  }
+
+  /** The connection, once a call has been permitted. */
+  get link(): UpstreamLink | undefined {
+    return this.#link;
+  }
+
+  /**
+   * How much of a call may be held: the client must still have window for a whole frame, since some send no others, and
+   * upstream grants nothing for what it does not get.
+   */
+  get holdLimit(): number {
+    return Math.max(0, Math.min(HOLD_BYTES, this.#streamWindow - DEFAULT_MAX_FRAME_SIZE));
+  }
+
+  get offeredWindow(): number {
+    return this.#offeredWindow;
+  }
+
+  /** Puts a call on the upstream connection with all that is held of it, or ends it when upstream takes no more. */
+  open(exchange: GrpcExchange): void {
+    if (this.#ending || this.#over) {
+      // Upstream has seen nothing of it: safe for the client to send again.
+      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#core.end(exchange);
+      return;
+    }
+    const link = this.#connect();
+    const id = link.takeId();
+    this.#core.streams.link(exchange, id);
+    const ends = exchange.clientEnded && exchange.held.isEmpty;
+    this.#sendHead(link, exchange, id, ends);
+    if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
+    exchange.windowGain = 0;
+    this.passHeld(exchange);
+  }
+
+  /** Equal requests of this connection are encoded once, unless each tells of its own span. */
+  #sendHead(link: UpstreamLink, exchange: GrpcExchange, id: number, ends: boolean): void {
+    const { head, trace } = exchange;
+    if (head.sent && !trace) {
+      link.outbox.headersLike(head.sent, id, ends);
+      return;
+    }
+    const { upstream, tls } = this.#options;
+    const added = trace ? addedHeaders(exchange) : [];
+    const fields = upstreamFields(head, upstream.authority, this.#core.peer, tls, added);
+    const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
+    if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
+    link.outbox.bytes(frameHeaders(framed, id, ends));
+  }
+
+  /** Sends a frame of the client's on. */
+  pass(exchange: GrpcExchange, frame: Frame): void {
+    rewrite(frame, exchange.upstreamId);
+    this.#link?.outbox.frame(frame);
+  }
+
+  passHeld(exchange: GrpcExchange): void {
+    const { held } = exchange;
+    if (held.isEmpty) return;
+    if (held.lent) this.pass(exchange, held.lent);
+    else for (const raw of held.frames) this.pass(exchange, frameOf(raw));
+    held.clear();
+  }
+
+  /** Has upstream forget a call. */
+  cancel(exchange: GrpcExchange, code: number): void {
+    if (exchange.upstreamId === 0) return;
+    this.#link?.outbox.bytes(writeRstStream(exchange.upstreamId, code));
+    this.#core.streams.cancel(exchange);
+  }
+
+  /** Credit for the connection that is upstream's. It is told of at the end of the burst, in one frame. */
+  grant(bytes: number): void {
+    if (this.#link) this.#toGrant += bytes;
+  }
+
+  /** Tells upstream of what has been granted. */
+  sendGrants(): void {
+    const bytes = this.#toGrant;
+    if (bytes === 0) return;
+    this.#toGrant = 0;
+    // INVARIANT: upstream's window is the client's and what is owed of it (`ClientWindow`), together within the limit.
+    if (bytes > MAX_WINDOW) throw new RangeError('more was granted than a window holds');
+    this.#link?.outbox.bytes(writeWindowUpdate(0, bytes));
+  }
+
+  /** The client has made room: goes on with what waited for it. */
+  resume(): void {
+    this.#link?.resume();
+  }
+
+  close(): void {
+    this.#over = true;
+    this.#link?.close();
+    this.#link = undefined;
+  }
+
+  upstreamHeaders(streamId: number, { framed, status }: AnswerBlock, endStream: boolean): void {
+    const exchange = this.#core.streams.fromUpstream(streamId);
+    // Of a call that was cancelled.
+    if (!exchange) return;
+    if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers after the end');
+    this.#core.heads.framed(exchange.id, framed, endStream);
+    exchange.headersSent = true;
+    if (endStream) exchange.status = status;
+    if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
+    this.#moved(exchange, endStream);
+  }
+
+  hasRoom(bytes: number): boolean {
+    return bytes <= this.#core.window.toClient;
+  }
+
+  upstreamData(frame: Frame): void {
+    const { client, streams, window } = this.#core;
+    const exchange = streams.fromUpstream(frame.streamId);
+    if (!exchange) {
+      if (frame.length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, frame.length));
+      return;
+    }
+    if (exchange.answered || !exchange.headersSent) {
+      throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'data outside of an answer');
+    }
+    rewrite(frame, exchange.id);
+    client.outbox.frame(frame);
+    client.moved(frame.length);
+    window.relayed(frame.length);
+    exchange.sent += frame.length;
+    this.#moved(exchange, frame.has(Flag.END_STREAM));
+  }
+
+  upstreamReset(streamId: number, code: number): void {
+    const { streams } = this.#core;
+    const exchange = streams.fromUpstream(streamId);
+    if (!exchange) return;
+    this.#core.resetClient(exchange.id, code);
+    this.#core.end(exchange);
+  }
+
+  upstreamGrant(streamId: number, increment: number, frame: Frame): void {
+    const { client, streams, window } = this.#core;
+    if (streamId === 0) {
+      window.grantedByUpstream(increment);
+      client.outbox.frame(frame);
+      return;
+    }
+    const exchange = streams.fromUpstream(streamId);
+    if (!exchange) return;
+    rewrite(frame, exchange.id);
+    client.outbox.frame(frame);
+  }
+
+  upstreamSettings(settings: readonly Setting[]): void {
+    for (const [id, value] of settings) {
+      if (id !== SettingId.INITIAL_WINDOW_SIZE) continue;
+      this.#streamWindow = value;
+      this.#offeredWindow = Math.max(this.#offeredWindow, value);
+    }
+    this.#core.client.sendSettings(settings);
+  }
+
+  upstreamAcknowledged(): void {
+    this.#core.client.acknowledge();
+  }
+
+  upstreamGoaway(lastStreamId: number): void {
+    this.#ending = true;
+    // First: a call that is sent again must not come back on this connection.
+    this.#core.drainAtOnce();
+    for (const exchange of this.#core.streams.allUpstream()) {
+      if (exchange.upstreamId <= lastStreamId) continue;
+      // Upstream has not looked at it and will not: safe for the client to send again.
+      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#core.end(exchange);
+    }
+  }
+
+  upstreamBurst(): void {
+    this.#core.flush();
+    if (this.#core.client.outbox.congested) this.#link?.pause();
+  }
+
+  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean, owed: number): void {
+    const { client, streams, window } = this.#core;
+    this.#link = undefined;
+    this.#toGrant = 0;
+    client.reading.resume(Pause.UPSTREAM);
+    for (let left = owed; left > 0; left -= 1) client.acknowledge();
+    const open = streams.allUpstream();
+    streams.unlinkAll();
+    const denial = reason === 'broken' ? UPSTREAM_BROKEN : UPSTREAM_UNREACHABLE;
+    for (const exchange of open) {
+      // Upstream never saw it, so its credit is ours to return.
+      if (!connected) window.swallowed(exchange.flowBytes - exchange.held.bytes);
+      this.#core.reject(exchange, denial);
+    }
+    // The windows were upstream's; a new upstream connection needs a new client connection.
+    this.#ending = connected;
+    if (connected) this.#core.drainAtOnce();
+    this.#core.flush();
+  }
+
+  #moved(exchange: GrpcExchange, ended: boolean): void {
+    exchange.activeAt = this.#options.clock();
+    if (!ended) return;
+    exchange.answered = true;
+    this.#core.settleEnd(exchange);
+  }
+
+  #connect(): UpstreamLink {
+    if (this.#link) return this.#link;
+    const { address, socket } = this.#options.upstream;
+    const { client, settingsSoFar, window } = this.#core;
+    const link = new UpstreamLink(address, socket, settingsSoFar, this, this.#guard);
+    this.#link = link;
+    this.grant(window.adopt());
+    link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
+    return link;
+  }
+}
+
+/** The received bytes are ours: the stream id is rewritten where it stands. */
+export function rewrite(frame: Frame, streamId: number): void {
+  frame.source.writeUInt32BE(streamId, frame.start + 5);
+}

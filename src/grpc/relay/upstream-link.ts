@@ -1,0 +1,340 @@
+import type { Socket } from 'node:net';
+import { FrameReader } from '../../http2/frame-reader.ts';
+import {
+  CLIENT_PREFACE,
+  checkFrame,
+  DEFAULT_MAX_FRAME_SIZE,
+  dataBytesOf,
+  ErrorCode,
+  Flag,
+  FRAME_HEADER_BYTES,
+  Frame,
+  FrameType,
+  goawayOf,
+  Http2Fault,
+  parseSettings,
+  resetCodeOf,
+  type Setting,
+  SettingId,
+  windowIncrementOf,
+} from '../../http2/frames.ts';
+import { writePing, writeSettings, writeSettingsAck } from '../../http2/write-frames.ts';
+import type { Guard } from '../../lifetime/guard.ts';
+import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
+import { type AnswerBlock, AnswerBlocks } from '../headers/answer-blocks.ts';
+import { Outbox } from './outbox.ts';
+
+/** Header bytes of one answer head that are gathered before the upstream counts as broken. */
+const MAX_BLOCK_BYTES = 262_144;
+/** How long (ms) what is still to be sent may take when the connection ends. */
+const CLOSE_LINGER_MS = 1000;
+/** Settings of the client's that upstream may leave unacknowledged. */
+const MOST_UNACKNOWLEDGED = 1000;
+
+/** What the upstream connection tells its client connection. Stream ids are the upstream's. */
+export interface LinkEvents {
+  /** Upstream's settings that concern the client; acknowledge them through `acknowledge`. Empty ones are not told. */
+  upstreamSettings(settings: readonly Setting[]): void;
+  /** Upstream acknowledged settings the client had sent. */
+  upstreamAcknowledged(): void;
+  /** A whole header block of a stream. */
+  upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): void;
+  /** May this much DATA go to the client now? Otherwise it waits, and with it everything behind it. */
+  hasRoom(bytes: number): boolean;
+  upstreamData(frame: Frame): void;
+  upstreamReset(streamId: number, code: number): void;
+  /** A grant; stream 0 is the connection. */
+  upstreamGrant(streamId: number, increment: number, frame: Frame): void;
+  /** No stream above `lastStreamId` was or will be served. */
+  upstreamGoaway(lastStreamId: number): void;
+  /** A burst of frames has been handed over: send what is to be sent. */
+  upstreamBurst(): void;
+  /**
+   * The connection is gone. Called once, never after `close`. `connected`: it had been established; `owed`: so many settings
+   * of the client's it has not acknowledged.
+   */
+  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean, owed: number): void;
+}
+
+/**
+ * The upstream connection of one client connection: opened at the first permitted call, closed with the client's.
+ * Speaks the connection's own part of HTTP/2 (preface, SETTINGS, PING, GOAWAY) and hands the streams' frames on.
+ */
+export class UpstreamLink {
+  readonly outbox = new Outbox();
+  readonly #events: LinkEvents;
+  readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE);
+  readonly #onFrame = (frame: Frame): void => this.#take(frame);
+  #socket: Socket;
+  #connected = false;
+  #closed = false;
+  #sawSettings = false;
+  #nextId = 1;
+  /** Settings upstream has not acknowledged: our own first ones, then the client's. */
+  readonly #unacknowledged: ('own' | 'client')[] = [];
+  readonly #answers = new AnswerBlocks();
+  readonly #guard: Guard;
+  #backlog: Buffer[] = [];
+  #block: Buffer[] = [];
+  #blockBytes = 0;
+  #blockStream = 0;
+  #blockEnds = false;
+  #reading = false;
+
+  /** @param guard of the connection: everything the socket calls goes through it, and its `fail` ends it by `break` */
+  constructor(
+    address: SocketAddress,
+    options: SocketOptions,
+    clientSettings: readonly Setting[],
+    events: LinkEvents,
+    guard: Guard,
+  ) {
+    this.#events = events;
+    this.#guard = guard;
+    this.outbox.bytes(CLIENT_PREFACE);
+    this.#tell('own', [[SettingId.ENABLE_PUSH, 0], ...settingsForUpstream(clientSettings)]);
+    this.#socket = openSocket(address, options, {
+      guard,
+      opened: (socket) => this.#opened(socket),
+      failed: (reason) => this.#lose(reason),
+    });
+  }
+
+  /** A fresh stream id, in the order HEADERS are sent. */
+  takeId(): number {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    return id;
+  }
+
+  /** Passes settings of the client on; `upstreamAcknowledged` follows. */
+  sendSettings(settings: readonly Setting[]): void {
+    this.#tell('client', settingsForUpstream(settings));
+  }
+
+  /** The client acknowledged upstream's settings. */
+  acknowledge(): void {
+    this.outbox.bytes(writeSettingsAck());
+  }
+
+  /** Reads on after the client made room. */
+  resume(): void {
+    while (this.#backlog.length > 0 && !this.#closed) {
+      const raw = this.#backlog[0];
+      if (raw === undefined) return;
+      const frame = frameOf(raw);
+      if (frame.type === FrameType.DATA && !this.#events.hasRoom(frame.length)) return;
+      this.#backlog.shift();
+      try {
+        this.#handle(frame);
+      } catch (error) {
+        // It is upstream's, whoever made room.
+        this.#guard.failed(error);
+        return;
+      }
+    }
+    if (this.#connected && !this.#closed && this.#backlog.length === 0) this.#socket.resume();
+  }
+
+  /** Stops reading while the client does not take what it is sent. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** A burst is being handed over; `upstreamBurst` or `upstreamLost` follows, so that nothing need be sent before. */
+  get reading(): boolean {
+    return this.#reading && !this.#closed;
+  }
+
+  /** True while frames wait for room at the client. */
+  get stalled(): boolean {
+    return this.#backlog.length > 0;
+  }
+
+  /** Ends the connection; upstream cancels what is open on it. */
+  close(): void {
+    this.#closed = true;
+    this.#backlog = [];
+    this.outbox.flush();
+    const socket = this.#socket;
+    if (!this.#connected || socket.writableLength === 0) {
+      socket.destroy();
+      return;
+    }
+    socket.destroySoon();
+    this.#guard.after(CLOSE_LINGER_MS, () => socket.destroy()).unref();
+  }
+
+  /** Runs `listener` each time the socket has been drained. */
+  onDrain(listener: () => void): void {
+    this.#socket.on('drain', this.#guard.entry(listener));
+  }
+
+  /** Ends the connection for a fault of upstream's. */
+  break(): void {
+    this.#lose('broken');
+    this.#socket.destroy();
+  }
+
+  #tell(from: 'own' | 'client', settings: readonly Setting[]): void {
+    this.#unacknowledged.push(from);
+    if (this.#unacknowledged.length > MOST_UNACKNOWLEDGED) {
+      throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many settings');
+    }
+    this.outbox.bytes(writeSettings(settings));
+  }
+
+  #opened(socket: Socket): void {
+    if (this.#closed) {
+      socket.destroy();
+      return;
+    }
+    this.#connected = true;
+    const lost = this.#guard.entry(() => this.#lose('broken'));
+    socket.on(
+      'data',
+      this.#guard.entry((chunk: Buffer) => this.#receive(chunk)),
+    );
+    socket.on('error', lost);
+    socket.on('close', lost);
+    this.outbox.attach(socket);
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#reading = true;
+    this.#reader.push(chunk, this.#onFrame);
+    this.#reading = false;
+    if (!this.#closed) this.#events.upstreamBurst();
+  }
+
+  #lose(reason: 'unreachable' | 'timeout' | 'broken'): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#backlog = [];
+    const owed = this.#unacknowledged.filter((from) => from === 'client').length;
+    this.#events.upstreamLost(reason, this.#connected, owed);
+  }
+
+  #take(frame: Frame): void {
+    if (this.#closed) return;
+    const waits = this.#backlog.length > 0 || (frame.type === FrameType.DATA && !this.#events.hasRoom(frame.length));
+    if (!waits) {
+      this.#handle(frame);
+      return;
+    }
+    this.#backlog.push(frame.raw);
+    this.#socket.pause();
+  }
+
+  #handle(frame: Frame): void {
+    checkFrame(frame);
+    if (this.#blockStream !== 0 && frame.type !== FrameType.CONTINUATION) throw fault('header block interrupted');
+    if (!this.#sawSettings && frame.type !== FrameType.SETTINGS) throw fault('settings expected first');
+    switch (frame.type) {
+      case FrameType.DATA:
+        this.#openedStream(frame);
+        dataBytesOf(frame); // padding is checked whatever becomes of the stream
+        this.#events.upstreamData(frame);
+        break;
+      case FrameType.HEADERS:
+        this.#openedStream(frame);
+        if (frame.has(Flag.END_HEADERS)) {
+          this.#headers(frame, NO_FRAMES, frame.has(Flag.END_STREAM));
+          break;
+        }
+        this.#blockStream = frame.streamId;
+        this.#blockEnds = frame.has(Flag.END_STREAM);
+        this.#gather(frame);
+        break;
+      case FrameType.CONTINUATION:
+        if (this.#blockStream === 0 || frame.streamId !== this.#blockStream)
+          throw fault('continuation without headers');
+        this.#gather(frame);
+        break;
+      case FrameType.RST_STREAM:
+        this.#openedStream(frame);
+        this.#events.upstreamReset(frame.streamId, resetCodeOf(frame));
+        break;
+      case FrameType.SETTINGS:
+        this.#settings(frame);
+        break;
+      case FrameType.PING:
+        if (!frame.has(Flag.ACK)) this.outbox.bytes(writePing(frame.payload, true));
+        break;
+      case FrameType.GOAWAY:
+        this.#events.upstreamGoaway(goawayOf(frame).lastStreamId);
+        break;
+      case FrameType.WINDOW_UPDATE:
+        if (frame.streamId !== 0) this.#openedStream(frame);
+        this.#events.upstreamGrant(frame.streamId, windowIncrementOf(frame), frame);
+        break;
+      case FrameType.PUSH_PROMISE:
+        throw fault('push was not allowed');
+      default:
+        // PRIORITY and extensions (RFC 9113 section 5.5) concern this connection only.
+        break;
+    }
+  }
+
+  /** Upstream speaks of calls only that it has been sent. */
+  #openedStream({ streamId }: Frame): void {
+    if (streamId >= this.#nextId || streamId % 2 === 0) throw fault('stream is idle');
+  }
+
+  #gather(frame: Frame): void {
+    this.#block.push(frame.raw);
+    this.#blockBytes += frame.length;
+    if (this.#blockBytes > MAX_BLOCK_BYTES) throw fault('header block too large');
+    if (!frame.has(Flag.END_HEADERS)) return;
+    const [first, ...continuations] = this.#block;
+    this.#block = [];
+    this.#blockBytes = 0;
+    this.#blockStream = 0;
+    if (first) this.#headers(frameOf(first), continuations, this.#blockEnds);
+  }
+
+  #headers(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void {
+    this.#events.upstreamHeaders(frame.streamId, this.#answers.read(frame, continuations), endStream);
+  }
+
+  #settings(frame: Frame): void {
+    this.#sawSettings = true;
+    if (frame.has(Flag.ACK)) {
+      if (this.#unacknowledged.shift() === 'client') this.#events.upstreamAcknowledged();
+      return;
+    }
+    const settings = parseSettings(frame.payload, 'server').filter(([id]) => CLIENT_CONCERNS.has(id));
+    if (settings.length === 0) this.acknowledge();
+    else this.#events.upstreamSettings(settings);
+  }
+}
+
+const NO_FRAMES: readonly Buffer[] = Object.freeze([]);
+
+/** Upstream's settings that change what the client may do; the others bind the gateway, which stays below them all. */
+const CLIENT_CONCERNS: ReadonlySet<number> = new Set([SettingId.INITIAL_WINDOW_SIZE, SettingId.MAX_CONCURRENT_STREAMS]);
+
+/**
+ * The client's settings that change what upstream may send it. Frames stay at 16 KiB; push stays off; header tables end at
+ * the gateway.
+ */
+function settingsForUpstream(settings: readonly Setting[]): Setting[] {
+  return settings.filter(([id]) => id === SettingId.INITIAL_WINDOW_SIZE || id === SettingId.MAX_HEADER_LIST_SIZE);
+}
+
+/** A frame that was kept as bytes. */
+export function frameOf(raw: Buffer): Frame {
+  const frame = new Frame();
+  frame.source = raw;
+  frame.start = 0;
+  frame.length = raw.length - FRAME_HEADER_BYTES;
+  frame.type = raw.readUInt8(3);
+  frame.flags = raw.readUInt8(4);
+  frame.streamId = raw.readUInt32BE(5) & 0x7fff_ffff;
+  return frame;
+}
+
+function fault(reason: string): Http2Fault {
+  return new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, reason);
+}

@@ -1,0 +1,159 @@
+import type { Socket } from 'node:net';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
+import { remoteOf } from '../limits/peer-address.ts';
+
+/** One client connection. */
+export interface ClientConnection {
+  readonly remote: string;
+  readonly protocol: 'http/1.1' | 'http/2' | 'grpc';
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** Requests so far, and those that are open. */
+  readonly requests: number;
+  readonly open: number;
+  /** TLS version, `undefined` without TLS. */
+  readonly tls: string | undefined;
+}
+
+/**
+ * What a client can send that is refused without an exchange, or that ends the connection below one: all there is for each
+ * protocol.
+ * - `not_tls`, `not_http2`: another protocol than the port's
+ * - `head`: the head of a request cannot be read, or has two readings; `head_size`: it is too large
+ * - `body`: what comes behind the head of a request cannot be read as its body
+ * - `timeout`: no whole head, or nothing at all, in time
+ * - `stream`: HTTP/2, one stream was reset for it; `connection`: the whole connection ended for it
+ * - `flood`: HTTP/2, frames that cost more than they carry
+ */
+export const CLIENT_FAULTS = {
+  rest: ['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood'],
+  grpc: ['not_tls', 'not_http2', 'head_size', 'timeout', 'stream', 'connection', 'flood'],
+} as const;
+
+export type ClientFault = (typeof CLIENT_FAULTS)['rest' | 'grpc'][number];
+
+/** Connections of one listener since it was opened. */
+export interface ConnectionCounts {
+  readonly accepted: number;
+  readonly open: number;
+  /** Over the limit. */
+  readonly refused: number;
+  readonly failedHandshakes: number;
+  readonly faults: Readonly<Partial<Record<ClientFault, number>>>;
+}
+
+/** Connections of one listener, as far as somebody wants to know of them. */
+export class Connections {
+  #accepted = 0;
+  #open = 0;
+  #refused = 0;
+  #failedHandshakes = 0;
+  readonly #faults: Partial<Record<ClientFault, number>> = {};
+  readonly #clients = new Set<ClientConnection>();
+  /** Counting ends nothing. */
+  readonly #guard: Guard;
+
+  constructor(report: FaultReport) {
+    this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  }
+
+  /** A connection was accepted; it counts until it closes. */
+  accepted(socket: Socket): void {
+    this.#accepted += 1;
+    this.#open += 1;
+    const closed = this.#guard.entry(() => {
+      this.#open -= 1;
+    });
+    socket.once('close', closed);
+  }
+
+  refused(): void {
+    this.#refused += 1;
+  }
+
+  failedHandshake(): void {
+    this.#failedHandshakes += 1;
+  }
+
+  /** A client sent what could not be carried. */
+  readonly fault = (fault: ClientFault): void => {
+    this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+  };
+
+  /** The connection is in use: it is listed until its socket closes. */
+  list(client: ClientConnection, socket: Socket): void {
+    this.#clients.add(client);
+    socket.once(
+      'close',
+      this.#guard.entry(() => void this.#clients.delete(client)),
+    );
+  }
+
+  counts(): ConnectionCounts {
+    return {
+      accepted: this.#accepted,
+      open: this.#open,
+      refused: this.#refused,
+      failedHandshakes: this.#failedHandshakes,
+      faults: { ...this.#faults },
+    };
+  }
+
+  /** Requests that are open. */
+  inFlight(): number {
+    let open = 0;
+    for (const client of this.#clients) open += client.open;
+    return open;
+  }
+
+  /** The first `max` in use, oldest first, as plain data; and how many there are. */
+  listed(max: number): { readonly total: number; readonly connections: readonly ClientConnection[] } {
+    const connections: ClientConnection[] = [];
+    for (const { remote, protocol, since, requests, open, tls } of this.#clients) {
+      if (connections.length >= max) break;
+      connections.push({ remote, protocol, since, requests, open, tls });
+    }
+    return { total: this.#clients.size, connections };
+  }
+}
+
+/** A connection whose requests are counted by who carries them. */
+export class CountedClient implements ClientConnection {
+  readonly remote: string;
+  readonly since: number;
+  readonly tls: string | undefined;
+  readonly protocol: 'http/1.1' | 'http/2';
+  requests = 0;
+  open = 0;
+
+  constructor(socket: Socket, now: number) {
+    this.remote = remoteOf(socket);
+    this.since = now;
+    this.tls = tlsVersion(socket);
+    this.protocol = 'alpnProtocol' in socket && socket.alpnProtocol === 'h2' ? 'http/2' : 'http/1.1';
+  }
+
+  begun(): void {
+    this.requests += 1;
+    this.open += 1;
+  }
+
+  ended(): void {
+    this.open -= 1;
+  }
+
+  /** It was begun by mistake: somebody else carries it. */
+  handedOver(): void {
+    this.requests -= 1;
+    this.open -= 1;
+  }
+}
+
+/** `TLSv1.3`, for example; `undefined` without TLS. */
+export function tlsVersion(socket: Socket): string | undefined {
+  if (!('getProtocol' in socket) || typeof socket.getProtocol !== 'function') return undefined;
+  const version: unknown = socket.getProtocol();
+  return typeof version === 'string' ? version : undefined;
+}
+
+function ignore(): void {}

@@ -1,0 +1,44 @@
+import { X509Certificate } from 'node:crypto';
+import type { Secrets } from '../../config/secrets.ts';
+
+export const CERTIFICATES = ['listener', 'client_ca', 'upstream_ca'] as const;
+
+/** When a certificate that is in force runs out, milliseconds since 1970. Of a bundle the first that does. */
+export interface CertificateExpiry {
+  readonly certificate: (typeof CERTIFICATES)[number];
+  readonly expiresAt: number;
+}
+
+const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g;
+/** Read once for each file that was read. */
+const known = new WeakMap<Buffer, number | undefined>();
+
+/** Of everything in force; what cannot be read is left out. */
+export function certificateExpiries({
+  tls,
+  upstreamCa,
+}: Pick<Secrets, 'tls' | 'upstreamCa'>): readonly CertificateExpiry[] {
+  const found = [
+    ['listener', tls?.cert],
+    ['client_ca', tls?.clientCa],
+    ['upstream_ca', upstreamCa],
+  ] as const;
+  return found.flatMap(([certificate, pem]) => {
+    const expiresAt = pem ? expiryOf(pem) : undefined;
+    return expiresAt === undefined ? [] : [{ certificate, expiresAt }];
+  });
+}
+
+function expiryOf(pem: Buffer): number | undefined {
+  if (known.has(pem)) return known.get(pem);
+  const times = (pem.toString('latin1').match(BLOCK) ?? []).flatMap((block) => {
+    try {
+      return [Date.parse(new X509Certificate(block).validTo)];
+    } catch {
+      return [];
+    }
+  });
+  const earliest = times.length > 0 ? Math.min(...times) : undefined;
+  known.set(pem, earliest);
+  return earliest;
+}

@@ -1,0 +1,150 @@
+import type { AuditSnapshot } from '../../audit/audit.ts';
+import type { Place } from '../../lifetime/places.ts';
+import type { ClientFault, ConnectionCounts } from '../../net/connections.ts';
+import type { GatewaySnapshot, Observed } from '../snapshot.ts';
+import type { TracingSnapshot } from '../tracing.ts';
+import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
+import type { Distribution, TallySnapshot } from './tally.ts';
+
+/** Counters of all serving processes together, those that have ended included. */
+export interface FleetFigures {
+  readonly tally: TallySnapshot;
+  readonly perKey: readonly PrincipalCount[];
+  readonly listeners: Readonly<Record<'rest' | 'grpc', Omit<ConnectionCounts, 'open'>>>;
+  readonly tokens: { readonly hits: number; readonly misses: number };
+  readonly internalFaults: Observed['internalFaults'];
+  readonly lostLines: number;
+  readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
+  readonly spans: TracingSnapshot;
+}
+
+/** Ended processes that are kept apart, in case one of them only did not answer in time. */
+const KEPT_APART = 64;
+
+const NOTHING: FleetFigures = {
+  tally: { requests: [], gateway: [], upstream: [], whole: [], received: [], sent: [], slowed: [] },
+  perKey: [],
+  listeners: {
+    rest: { accepted: 0, refused: 0, failedHandshakes: 0, faults: {} },
+    grpc: { accepted: 0, refused: 0, failedHandshakes: 0, faults: {} },
+  },
+  tokens: { hits: 0, misses: 0 },
+  internalFaults: {},
+  lostLines: 0,
+  audit: { refused: 0, sinks: [] },
+  spans: { exported: 0, failed: 0 },
+};
+
+/**
+ * Adds up snapshots as they are taken. INVARIANT: a counter never falls: what a process had counted when it was last asked
+ * stays counted after its end.
+ *
+ * @param maxNames keys and subjects that are counted by name
+ */
+export function createFleetFigures(maxNames: number): (snapshots: readonly GatewaySnapshot[]) => FleetFigures {
+  const last = new Map<string, FleetFigures>();
+  let ended = NOTHING;
+  return (snapshots) => {
+    const present = new Set<string>();
+    for (const { observed, audit, tracing } of snapshots) {
+      if (!observed) continue;
+      const name = `${observed.process.pid} ${observed.process.startedAt}`;
+      present.add(name);
+      last.delete(name);
+      last.set(name, countedOf(observed, audit, tracing));
+    }
+    for (const [name, counted] of last) {
+      if (last.size - present.size <= KEPT_APART) break;
+      if (present.has(name)) continue;
+      ended = add([ended, counted], maxNames);
+      last.delete(name);
+    }
+    return add([ended, ...last.values()], maxNames);
+  };
+}
+
+function countedOf(
+  { tally, perKey, listeners, tokens, internalFaults, lostLines }: Observed,
+  audit: FleetFigures['audit'] = NOTHING.audit,
+  spans: FleetFigures['spans'] = NOTHING.spans,
+): FleetFigures {
+  return { tally, perKey, listeners, tokens, internalFaults, lostLines, audit, spans };
+}
+
+function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
+  const total = (of: (one: FleetFigures) => number): number => all.reduce((sum, one) => sum + of(one), 0);
+  const listener = (name: 'rest' | 'grpc') => ({
+    accepted: total(({ listeners }) => listeners[name].accepted),
+    refused: total(({ listeners }) => listeners[name].refused),
+    failedHandshakes: total(({ listeners }) => listeners[name].failedHandshakes),
+    faults: addCounts<ClientFault>(all.map(({ listeners }) => listeners[name].faults)),
+  });
+  return {
+    tally: addTallies(all.map(({ tally }) => tally)),
+    perKey: addPrincipalCounts(
+      all.map(({ perKey }) => perKey),
+      maxNames,
+    ),
+    listeners: { rest: listener('rest'), grpc: listener('grpc') },
+    tokens: { hits: total(({ tokens }) => tokens.hits), misses: total(({ tokens }) => tokens.misses) },
+    internalFaults: addCounts<Place>(all.map(({ internalFaults }) => internalFaults)),
+    lostLines: total(({ lostLines }) => lostLines),
+    audit: {
+      refused: total(({ audit }) => audit.refused),
+      sinks: addSinks(all.flatMap(({ audit }) => audit.sinks)),
+    },
+    spans: { exported: total(({ spans }) => spans.exported), failed: total(({ spans }) => spans.failed) },
+  };
+}
+
+function addCounts<Name extends string>(
+  all: readonly Readonly<Partial<Record<Name, number>>>[],
+): Partial<Record<Name, number>> {
+  const total: Partial<Record<Name, number>> = {};
+  for (const one of all) {
+    for (const name of Object.keys(one) as Name[]) total[name] = (total[name] ?? 0) + (one[name] ?? 0);
+  }
+  return total;
+}
+
+function addTallies(all: readonly TallySnapshot[]): TallySnapshot {
+  const requests = new Map<number, number>();
+  for (const [at, count] of all.flatMap((one) => one.requests)) requests.set(at, (requests.get(at) ?? 0) + count);
+  return {
+    requests: [...requests].sort(([a], [b]) => a - b),
+    gateway: addDistributions(all.flatMap(({ gateway }) => gateway)),
+    upstream: addDistributions(all.flatMap(({ upstream }) => upstream)),
+    whole: addDistributions(all.flatMap(({ whole }) => whole)),
+    received: addEach(all.map(({ received }) => received)),
+    sent: addEach(all.map(({ sent }) => sent)),
+    slowed: addEach(all.map(({ slowed }) => slowed)),
+  };
+}
+
+function addDistributions(all: readonly Distribution[]): Distribution[] {
+  const total = new Map<number, Distribution>();
+  for (const one of all) {
+    const before = total.get(one.at);
+    const counts = before ? addEach([before.counts, one.counts]) : one.counts;
+    total.set(one.at, { at: one.at, counts, sum: one.sum + (before?.sum ?? 0) });
+  }
+  return [...total.values()].sort((a, b) => a.at - b.at);
+}
+
+function addEach(all: readonly (readonly number[])[]): number[] {
+  const longest = Math.max(0, ...all.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, at) => all.reduce((sum, one) => sum + (one[at] ?? 0), 0));
+}
+
+function addSinks(all: AuditSnapshot['sinks']): AuditSnapshot['sinks'] {
+  const total = new Map<string, AuditSnapshot['sinks'][number]>();
+  for (const one of all) {
+    const before = total.get(one.name);
+    total.set(one.name, {
+      ...one,
+      written: one.written + (before?.written ?? 0),
+      dropped: one.dropped + (before?.dropped ?? 0),
+    });
+  }
+  return [...total.values()];
+}

@@ -1,0 +1,181 @@
+import { PLACES } from '../../lifetime/places.ts';
+import { CLIENT_FAULTS } from '../../net/connections.ts';
+import { DECISIONS, VERDICTS } from '../verdict.ts';
+import { CERTIFICATES } from './certificate-expiry.ts';
+import { GROUPS } from './operation-group.ts';
+import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, SLOWED, STATUS_CLASSES, UPSTREAM_BUCKETS } from './tally.ts';
+
+/** What every name begins with. */
+export const PREFIX = 'qdrant_gateway_';
+
+/** One metric: a row of `docs/metrics.md`. */
+export interface MetricRow {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Of a histogram, seconds. */
+  readonly buckets?: readonly number[];
+}
+
+/** Every value a label can have; `undefined` = it depends on the configuration, and is bounded by it. */
+export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined>> = {
+  protocol: PROTOCOLS,
+  group: GROUPS,
+  decision: DECISIONS,
+  reason: [...new Set(VERDICTS.map(({ reason }) => reason))],
+  fault: [...new Set(Object.values(CLIENT_FAULTS).flat())],
+  cause: SLOWED,
+  place: PLACES,
+  status: STATUS_CLASSES,
+  settled: SETTLEMENTS,
+  outcome: ['hit', 'miss'],
+  result: ['ok', 'failed'],
+  certificate: CERTIFICATES,
+  statistic: ['p50', 'p99', 'max'],
+  mode: ['user', 'system'],
+  source: ['redis', 'file'],
+  sink: undefined,
+  key: undefined,
+  subject: undefined,
+  worker: undefined,
+  version: undefined,
+  node: undefined,
+};
+
+/** Names without the prefix, with what they mean: the one place where metrics are declared. */
+export const METRICS = {
+  requests_total: {
+    type: 'counter',
+    help: 'Requests that have ended, by what was decided and why',
+    labels: ['protocol', 'group', 'decision', 'reason', 'status'],
+  },
+  gateway_seconds: {
+    type: 'histogram',
+    help: 'Time of the gateway itself: from the head of the request until it was forwarded or refused',
+    labels: ['protocol', 'settled'],
+    buckets: GATEWAY_BUCKETS,
+  },
+  upstream_seconds: {
+    type: 'histogram',
+    help: 'Time of the upstream: from the forwarded request to the head of its answer',
+    labels: ['protocol', 'group'],
+    buckets: UPSTREAM_BUCKETS,
+  },
+  request_seconds: {
+    type: 'histogram',
+    help: 'Whole time of a request: from its head to the end of the answer',
+    labels: ['protocol', 'group'],
+    buckets: UPSTREAM_BUCKETS,
+  },
+  received_bytes_total: { type: 'counter', help: 'Bytes of request bodies', labels: ['protocol'] },
+  sent_bytes_total: { type: 'counter', help: 'Bytes of answer bodies', labels: ['protocol'] },
+  requests_in_flight: { type: 'gauge', help: 'Requests that are open', labels: ['protocol'] },
+  requests_slowed_total: {
+    type: 'counter',
+    help: 'Requests that had to wait for what their caller did before',
+    labels: ['protocol', 'cause'],
+  },
+  principal_requests_total: {
+    type: 'counter',
+    help: 'Requests by key id and subject; only with gateway.metrics.per_key',
+    labels: ['key', 'subject', 'decision'],
+  },
+  connections_accepted_total: { type: 'counter', help: 'Client connections accepted', labels: ['protocol'] },
+  connections_open: { type: 'gauge', help: 'Client connections that are open', labels: ['protocol'] },
+  connections_refused_total: {
+    type: 'counter',
+    help: 'Client connections refused over the limit',
+    labels: ['protocol'],
+  },
+  tls_handshake_failures_total: {
+    type: 'counter',
+    help: 'TLS handshakes of clients that failed',
+    labels: ['protocol'],
+  },
+  client_faults_total: {
+    type: 'counter',
+    help: 'What clients sent that was refused without becoming a request, or that ended a connection',
+    labels: ['protocol', 'fault'],
+  },
+  internal_faults_total: {
+    type: 'counter',
+    help: 'Unexpected exceptions that ended a connection or an exchange, by where; anything above 0 is a bug',
+    labels: ['place'],
+  },
+  token_cache_entries: { type: 'gauge', help: 'Verified tokens that are remembered', labels: [] },
+  token_cache_lookups_total: {
+    type: 'counter',
+    help: 'Tokens that were remembered or had to be verified',
+    labels: ['outcome'],
+  },
+  reloads_total: { type: 'counter', help: 'Reloads, by what came of them', labels: ['result'] },
+  last_reload_ok: { type: 'gauge', help: 'Whether the last reload was taken; 1 before the first', labels: [] },
+  last_reload_success_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the state in force was taken, seconds since 1970',
+    labels: [],
+  },
+  generation: { type: 'gauge', help: 'Generation of the state in force; grows with each reload', labels: [] },
+  certificate_expires_in_seconds: {
+    type: 'gauge',
+    help: 'Time until a certificate in force runs out; negative once it has',
+    labels: ['certificate'],
+  },
+  protecting: {
+    type: 'gauge',
+    help: 'Whether refusals refuse; 0 without any key and in shadow or learn mode',
+    labels: [],
+  },
+  rules_in_shadow: { type: 'gauge', help: 'Rules that only count what they would refuse', labels: [] },
+  upstream_up: { type: 'gauge', help: 'Whether the upstream answers the gateway', labels: ['protocol'] },
+  revocations: { type: 'gauge', help: 'Revocations in force', labels: [] },
+  revocations_unknown: {
+    type: 'gauge',
+    help: 'Whether it cannot be found out what is revoked, so that every token is refused',
+    labels: [],
+  },
+  revocation_source_up: {
+    type: 'gauge',
+    help: 'Whether a source of revocations can be read',
+    labels: ['source'],
+  },
+  revocation_source_read_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When a source of revocations was last read as a whole, seconds since 1970',
+    labels: ['source'],
+  },
+  audit_written_total: { type: 'counter', help: 'Audit entries that were written', labels: ['sink'] },
+  audit_dropped_total: { type: 'counter', help: 'Audit entries that were lost', labels: ['sink'] },
+  audit_queued: { type: 'gauge', help: 'Audit entries that wait to be written', labels: ['sink'] },
+  audit_refused_requests_total: {
+    type: 'counter',
+    help: 'Requests refused because they could not be written down',
+    labels: [],
+  },
+  spans_exported_total: { type: 'counter', help: 'Spans that the collector took', labels: [] },
+  spans_lost_total: { type: 'counter', help: 'Spans that the collector did not take', labels: [] },
+  log_lines_lost_total: { type: 'counter', help: 'Log lines that nobody took', labels: [] },
+  admin_refused_total: {
+    type: 'counter',
+    help: 'Requests to the admin port refused for want of the token or of a known host name',
+    labels: [],
+  },
+  processes: { type: 'gauge', help: 'Processes that serve', labels: [] },
+  process_cpu_seconds_total: { type: 'counter', help: 'Processor time', labels: ['worker', 'mode'] },
+  process_resident_bytes: { type: 'gauge', help: 'Resident memory', labels: ['worker'] },
+  process_heap_used_bytes: { type: 'gauge', help: 'Used memory of the heap', labels: ['worker'] },
+  process_start_timestamp_seconds: { type: 'gauge', help: 'Start, seconds since 1970', labels: ['worker'] },
+  event_loop_delay_seconds: {
+    type: 'gauge',
+    help: 'How late timers of the event loop are, over the last ten seconds or more',
+    labels: ['worker', 'statistic'],
+  },
+  event_loop_busy_seconds_total: {
+    type: 'counter',
+    help: 'Time the event loop was at work; its rate is the utilisation',
+    labels: ['worker'],
+  },
+  build_info: { type: 'gauge', help: 'Always 1', labels: ['version', 'node'] },
+} as const satisfies Readonly<Record<string, MetricRow>>;
+
+export type MetricName = keyof typeof METRICS;

@@ -1,0 +1,216 @@
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricValueWithName,
+  openMetricsContentType,
+  Registry,
+  type RegistryContentType,
+} from 'prom-client';
+import { PLACES } from '../../lifetime/places.ts';
+import { CLIENT_FAULTS } from '../../net/connections.ts';
+import type { Facts } from '../facts.ts';
+import type { GatewaySnapshot, Observed } from '../snapshot.ts';
+import { DECISIONS } from '../verdict.ts';
+import { METRICS, type MetricName, type MetricRow, PREFIX } from './names.ts';
+import { type Distribution, gatewayAt, PROTOCOLS, requestAt, rowAt, SLOWED } from './tally.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** One series: a number, or of a histogram its buckets. */
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number | Distribution;
+}
+
+export interface MetricsPage {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** The page that is scraped, in the format asked for. What is zero and was never counted has no series. */
+export async function renderMetrics(facts: Facts, format: 'prometheus' | 'openmetrics'): Promise<MetricsPage> {
+  const registry: Registry<RegistryContentType> = new Registry<RegistryContentType>();
+  if (format === 'openmetrics') registry.setContentType(openMetricsContentType);
+  for (const [name, row] of Object.entries(METRICS)) {
+    register(registry, name, row, SAMPLES[name as MetricName](facts)); // the keys of METRICS
+  }
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}
+
+function register(
+  registry: Registry<RegistryContentType>,
+  name: string,
+  row: MetricRow,
+  samples: readonly Sample[],
+): void {
+  const settings = { name: PREFIX + name, help: row.help, labelNames: row.labels, registers: [registry] };
+  if (row.type === 'histogram') {
+    new FilledHistogram({ ...settings, ...row, samples });
+    return;
+  }
+  const metric = row.type === 'counter' ? new Counter(settings) : new Gauge(settings);
+  // Without labels there is a series from the start.
+  for (const { labels, value } of samples) if (typeof value === 'number') metric.inc(labels, value);
+}
+
+/** A histogram that is given what was counted elsewhere. */
+class FilledHistogram extends Histogram {
+  readonly #filled: object;
+
+  constructor({ name, help, registers, buckets = [], samples }: FilledOptions) {
+    super({ name, help, registers, buckets: [...buckets] });
+    const values = samples.flatMap((sample) => histogramSeries(name, buckets, sample));
+    this.#filled = { name, help, type: 'histogram', values, aggregator: 'sum' };
+  }
+
+  /** What the registry asks. */
+  async getForPromString(): Promise<object> {
+    return this.#filled;
+  }
+}
+
+interface FilledOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly registers: Registry<RegistryContentType>[];
+  readonly buckets?: readonly number[];
+  readonly samples: readonly Sample[];
+}
+
+function histogramSeries(
+  name: string,
+  bounds: readonly number[],
+  { labels, value }: Sample,
+): MetricValueWithName<string>[] {
+  if (typeof value === 'number') return [];
+  let below = 0;
+  const buckets = value.counts.map((count, bucket) => {
+    below += count;
+    return { metricName: `${name}_bucket`, labels: { le: bounds[bucket] ?? '+Inf', ...labels }, value: below };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels, value: value.sum },
+    { metricName: `${name}_count`, labels, value: below },
+  ];
+}
+
+const one = (value: number, labels: Labels = {}): Sample => ({ labels, value });
+const seconds = (milliseconds: number): number => milliseconds / 1000;
+const flag = (value: boolean): number => (value ? 1 : 0);
+
+function byProtocol(value: (protocol: 'rest' | 'grpc', at: number) => number): Sample[] {
+  return PROTOCOLS.map((protocol, at) => one(value(protocol, at), { protocol }));
+}
+
+function total(snapshots: readonly GatewaySnapshot[], value: (observed: Observed) => number): number {
+  return snapshots.reduce((sum, { observed }) => sum + (observed ? value(observed) : 0), 0);
+}
+
+/** One series for each process, in the order of their ids. */
+function byWorker(
+  snapshots: readonly GatewaySnapshot[],
+  samples: (observed: Observed['process']) => Sample[],
+): Sample[] {
+  const processes = snapshots.flatMap(({ observed }) => (observed ? [observed.process] : []));
+  return processes
+    .sort((a, b) => a.pid - b.pid)
+    .flatMap((one, worker) =>
+      samples(one).map(({ labels, value }) => ({ labels: { worker: String(worker), ...labels }, value })),
+    );
+}
+
+/** The first that runs out, whichever process has it. */
+function expiries({ snapshots, now }: Facts): Sample[] {
+  const first = new Map<string, number>();
+  for (const { certificate, expiresAt } of snapshots.flatMap((snapshot) => snapshot.certificates)) {
+    first.set(certificate, Math.min(expiresAt, first.get(certificate) ?? expiresAt));
+  }
+  return [...first].map(([certificate, expiresAt]) => one(seconds(expiresAt - now), { certificate }));
+}
+
+/** What each metric shows; leaving one out does not compile. */
+const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>> = {
+  requests_total: ({ figures }) => figures.tally.requests.map(([at, count]) => one(count, requestAt(at))),
+  gateway_seconds: ({ figures }) => figures.tally.gateway.map((value) => ({ labels: gatewayAt(value.at), value })),
+  upstream_seconds: ({ figures }) => figures.tally.upstream.map((value) => ({ labels: rowAt(value.at), value })),
+  request_seconds: ({ figures }) => figures.tally.whole.map((value) => ({ labels: rowAt(value.at), value })),
+  received_bytes_total: ({ figures }) => byProtocol((_, at) => figures.tally.received[at] ?? 0),
+  sent_bytes_total: ({ figures }) => byProtocol((_, at) => figures.tally.sent[at] ?? 0),
+  requests_in_flight: ({ snapshots }) =>
+    byProtocol((protocol) => total(snapshots, ({ inFlight }) => inFlight[protocol])),
+  requests_slowed_total: ({ figures }) =>
+    PROTOCOLS.flatMap((protocol, at) =>
+      SLOWED.map((cause, place) => one(figures.tally.slowed[at * SLOWED.length + place] ?? 0, { protocol, cause })),
+    ),
+  principal_requests_total: ({ figures }) =>
+    figures.perKey.flatMap(({ key, subject, counts }) =>
+      DECISIONS.map((decision, at) => one(counts[at] ?? 0, { key, subject, decision })),
+    ),
+  connections_accepted_total: ({ figures }) => byProtocol((protocol) => figures.listeners[protocol].accepted),
+  connections_open: ({ snapshots }) =>
+    byProtocol((protocol) => total(snapshots, ({ listeners }) => listeners[protocol].open)),
+  connections_refused_total: ({ figures }) => byProtocol((protocol) => figures.listeners[protocol].refused),
+  tls_handshake_failures_total: ({ figures }) => byProtocol((protocol) => figures.listeners[protocol].failedHandshakes),
+  client_faults_total: ({ figures: { listeners } }) =>
+    PROTOCOLS.flatMap((protocol) =>
+      CLIENT_FAULTS[protocol].map((fault) => one(listeners[protocol].faults[fault] ?? 0, { protocol, fault })),
+    ),
+  internal_faults_total: ({ figures }) => PLACES.map((place) => one(figures.internalFaults[place] ?? 0, { place })),
+  token_cache_entries: ({ snapshots }) => [one(total(snapshots, ({ tokens }) => tokens.size))],
+  token_cache_lookups_total: ({ figures: { tokens } }) => [
+    one(tokens.hits, { outcome: 'hit' }),
+    one(tokens.misses, { outcome: 'miss' }),
+  ],
+  reloads_total: ({ reloads }) => [one(reloads.ok, { result: 'ok' }), one(reloads.failed, { result: 'failed' })],
+  last_reload_ok: ({ reloads }) => [one(flag(reloads.last?.ok ?? true))],
+  last_reload_success_timestamp_seconds: ({ reloads }) => [one(seconds(reloads.takenAt))],
+  generation: ({ snapshots }) => [one(Math.max(0, ...snapshots.map(({ generation }) => generation)))],
+  certificate_expires_in_seconds: expiries,
+  protecting: ({ snapshots }) => [one(flag(snapshots.every(({ protecting }) => protecting)))],
+  rules_in_shadow: ({ snapshots }) => [one(Math.max(0, ...snapshots.map(({ rulesInShadow }) => rulesInShadow)))],
+  upstream_up: ({ upstream: { rest, grpc } }) => [
+    one(flag(rest), { protocol: 'rest' }),
+    ...(grpc === undefined ? [] : [one(flag(grpc), { protocol: 'grpc' })]),
+  ],
+  revocations: ({ revocations }) => [one(revocations.entries.length)],
+  revocations_unknown: ({ revocations }) => [one(flag(revocations.unknown))],
+  revocation_source_up: ({ revocations }) =>
+    revocations.sources.map(({ place, available }) => one(flag(available), { source: place })),
+  revocation_source_read_timestamp_seconds: ({ revocations }) =>
+    revocations.sources.map(({ place, readAt }) => one(seconds(readAt), { source: place })),
+  audit_written_total: ({ figures }) => figures.audit.sinks.map(({ name, written }) => one(written, { sink: name })),
+  audit_dropped_total: ({ figures }) => figures.audit.sinks.map(({ name, dropped }) => one(dropped, { sink: name })),
+  audit_queued: ({ snapshots }) => queued(snapshots),
+  audit_refused_requests_total: ({ figures }) => [one(figures.audit.refused)],
+  spans_exported_total: ({ figures }) => [one(figures.spans.exported)],
+  spans_lost_total: ({ figures }) => [one(figures.spans.failed)],
+  log_lines_lost_total: ({ figures }) => [one(figures.lostLines)],
+  admin_refused_total: ({ adminRefused }) => [one(adminRefused)],
+  processes: ({ snapshots }) => [one(snapshots.length)],
+  process_cpu_seconds_total: ({ snapshots }) =>
+    byWorker(snapshots, ({ cpuUser, cpuSystem }) => [
+      one(cpuUser, { mode: 'user' }),
+      one(cpuSystem, { mode: 'system' }),
+    ]),
+  process_resident_bytes: ({ snapshots }) => byWorker(snapshots, ({ resident }) => [one(resident)]),
+  process_heap_used_bytes: ({ snapshots }) => byWorker(snapshots, ({ heapUsed }) => [one(heapUsed)]),
+  process_start_timestamp_seconds: ({ snapshots }) => byWorker(snapshots, ({ startedAt }) => [one(startedAt)]),
+  event_loop_delay_seconds: ({ snapshots }) =>
+    byWorker(snapshots, ({ delay }) => [
+      one(delay.p50, { statistic: 'p50' }),
+      one(delay.p99, { statistic: 'p99' }),
+      one(delay.max, { statistic: 'max' }),
+    ]),
+  event_loop_busy_seconds_total: ({ snapshots }) => byWorker(snapshots, ({ busy }) => [one(busy)]),
+  build_info: ({ version }) => [one(1, { version, node: process.versions.node })],
+};
+
+function queued(snapshots: readonly GatewaySnapshot[]): Sample[] {
+  const bySink = new Map<string, number>();
+  for (const { name, queued } of snapshots.flatMap(({ audit }) => audit?.sinks ?? [])) {
+    bySink.set(name, (bySink.get(name) ?? 0) + queued);
+  }
+  return [...bySink].map(([sink, value]) => one(value, { sink }));
+}

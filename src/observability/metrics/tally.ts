@@ -1,0 +1,168 @@
+import type { Exchange, Outcome, Slowed } from '../../exchange/exchange.ts';
+import type { Operation } from '../../policy/operation.ts';
+import { VERDICTS } from '../verdict.ts';
+import { GROUPS, groupOf } from './operation-group.ts';
+
+export const PROTOCOLS = ['rest', 'grpc'] as const;
+/**
+ * Classes of HTTP; gRPC codes are put into the one that says the same. `none`: there was no status, because the client left
+ * before.
+ */
+export const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
+/** Why a request had to wait, see `Exchange.slowed`. */
+export const SLOWED: readonly Slowed[] = ['abandoned', 'guesses'];
+/** How the gateway's own time on a request ended. */
+export const SETTLEMENTS = ['forwarded', 'refused'] as const;
+
+/** Upper bounds in seconds. */
+export const GATEWAY_BUCKETS: readonly number[] = [
+  ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5],
+];
+export const UPSTREAM_BUCKETS: readonly number[] = [
+  ...[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+];
+
+/** Observations of one histogram: how many fell into each bucket, the last one without a bound, and their sum (s). */
+export interface Distribution {
+  readonly at: number;
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+/**
+ * What one process counted, as plain data. Only what is not zero is in it; places are those of `requestAt` and so on, so
+ * that several can be added up.
+ */
+export interface TallySnapshot {
+  readonly requests: readonly (readonly [at: number, count: number])[];
+  readonly gateway: readonly Distribution[];
+  readonly upstream: readonly Distribution[];
+  readonly whole: readonly Distribution[];
+  /** Bytes of bodies by protocol. */
+  readonly received: readonly number[];
+  readonly sent: readonly number[];
+  /** Requests that had to wait, by protocol and within it by cause. */
+  readonly slowed: readonly number[];
+}
+
+/** Counts exchanges. Nothing is allocated for one. */
+export interface Tally {
+  /** @param verdict place in `VERDICTS` @param now monotonic milliseconds */
+  readonly count: (exchange: Exchange, outcome: Outcome, verdict: number, now: number) => void;
+  readonly snapshot: () => TallySnapshot;
+}
+
+const NONE = STATUS_CLASSES.indexOf('none');
+const [OK, CLIENT, SERVER] = [1, 3, 4];
+/** gRPC codes that put the blame on the caller. */
+const CLIENT_CODES: ReadonlySet<number> = new Set([1, 3, 5, 6, 7, 9, 11, 12, 16]);
+
+export function createTally(): Tally {
+  const requests = new Float64Array(PROTOCOLS.length * GROUPS.length * VERDICTS.length * STATUS_CLASSES.length);
+  const gateway = new Distributions(GATEWAY_BUCKETS, PROTOCOLS.length * SETTLEMENTS.length);
+  const upstream = new Distributions(UPSTREAM_BUCKETS, PROTOCOLS.length * GROUPS.length);
+  const whole = new Distributions(UPSTREAM_BUCKETS, PROTOCOLS.length * GROUPS.length);
+  const received = new Float64Array(PROTOCOLS.length);
+  const sent = new Float64Array(PROTOCOLS.length);
+  const slowed = new Float64Array(PROTOCOLS.length * SLOWED.length);
+  // One entry for each row of the tables.
+  const groups = new Map<Operation | undefined, number>([[undefined, GROUPS.indexOf('unlisted')]]);
+
+  const placeOf = (operation: Operation | undefined): number => {
+    const known = groups.get(operation);
+    if (known !== undefined || !operation) return known ?? 0;
+    const place = GROUPS.indexOf(groupOf(operation));
+    groups.set(operation, place);
+    return place;
+  };
+
+  return {
+    count(exchange, outcome, verdict, now) {
+      const { startedAt, forwardedAt, answeredAt } = exchange;
+      const protocol = exchange.protocol === 'rest' ? 0 : 1;
+      const row = protocol * GROUPS.length + placeOf(exchange.resolution?.operation);
+      const at = (row * VERDICTS.length + verdict) * STATUS_CLASSES.length + classOf(exchange, outcome.status);
+      requests[at] = (requests[at] ?? 0) + 1;
+      if (forwardedAt > 0) gateway.add(protocol * 2, forwardedAt - startedAt);
+      else gateway.add(protocol * 2 + 1, now - startedAt);
+      if (answeredAt > 0) upstream.add(row, answeredAt - forwardedAt);
+      whole.add(row, now - startedAt);
+      received[protocol] = (received[protocol] ?? 0) + outcome.received;
+      sent[protocol] = (sent[protocol] ?? 0) + outcome.sent;
+      if (exchange.slowed) {
+        const cause = protocol * SLOWED.length + SLOWED.indexOf(exchange.slowed);
+        slowed[cause] = (slowed[cause] ?? 0) + 1;
+      }
+    },
+    snapshot: () => ({
+      requests: Array.from(requests, (count, at) => [at, count] as const).filter(([, count]) => count > 0),
+      gateway: gateway.snapshot(),
+      upstream: upstream.snapshot(),
+      whole: whole.snapshot(),
+      received: [...received],
+      sent: [...sent],
+      slowed: [...slowed],
+    }),
+  };
+}
+
+function classOf({ protocol }: Exchange, status: number | undefined): number {
+  if (status === undefined) return NONE;
+  if (protocol === 'rest') return Math.min(Math.max(Math.floor(status / 100) - 1, 0), SERVER);
+  if (status === 0) return OK;
+  return CLIENT_CODES.has(status) ? CLIENT : SERVER;
+}
+
+/** Histograms with the same buckets, beside each other in one array. */
+class Distributions {
+  readonly #bounds: readonly number[];
+  readonly #width: number;
+  readonly #counts: Float64Array;
+  readonly #sums: Float64Array;
+
+  constructor(seconds: readonly number[], size: number) {
+    this.#bounds = seconds.map((bound) => bound * 1000);
+    this.#width = seconds.length + 1;
+    this.#counts = new Float64Array(size * this.#width);
+    this.#sums = new Float64Array(size);
+  }
+
+  add(at: number, milliseconds: number): void {
+    let bucket = 0;
+    while (bucket < this.#bounds.length && milliseconds > (this.#bounds[bucket] ?? 0)) bucket += 1;
+    const place = at * this.#width + bucket;
+    this.#counts[place] = (this.#counts[place] ?? 0) + 1;
+    this.#sums[at] = (this.#sums[at] ?? 0) + milliseconds;
+  }
+
+  snapshot(): Distribution[] {
+    return Array.from(this.#sums, (sum, at) => ({
+      at,
+      counts: [...this.#counts.subarray(at * this.#width, (at + 1) * this.#width)],
+      sum: sum / 1000,
+    })).filter(({ counts }) => counts.some((count) => count > 0));
+  }
+}
+
+/** Labels of the place of a count of requests. */
+export function requestAt(
+  at: number,
+): Readonly<Record<'protocol' | 'group' | 'decision' | 'reason' | 'status', string>> {
+  const row = Math.floor(at / STATUS_CLASSES.length);
+  const { decision = '', reason = '' } = VERDICTS[row % VERDICTS.length] ?? {};
+  const status = STATUS_CLASSES[at % STATUS_CLASSES.length] ?? '';
+  return { ...rowAt(Math.floor(row / VERDICTS.length)), decision, reason, status };
+}
+
+/** Labels of the place of upstream time and of whole time. */
+export function rowAt(at: number): Readonly<Record<'protocol' | 'group', string>> {
+  return { protocol: PROTOCOLS[Math.floor(at / GROUPS.length)] ?? '', group: GROUPS[at % GROUPS.length] ?? '' };
+}
+
+/** Labels of the place of gateway time. */
+export function gatewayAt(at: number): Readonly<Record<'protocol' | 'settled', string>> {
+  return {
+    protocol: PROTOCOLS[Math.floor(at / SETTLEMENTS.length)] ?? '',
+    settled: SETTLEMENTS[at % SETTLEMENTS.length] ?? '',
+  };
+}

@@ -1,0 +1,226 @@
+import { extname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import { type AnswerTask, runAnswerTask } from '../response/task.ts';
+import { type BodyFinding, type BodyTask, runBodyTask } from './task.ts';
+import type { ThreadFinding, ThreadTask } from './thread.ts';
+
+/** Bodies up to this size are judged at once: some milliseconds at worst. */
+export const INLINE_BYTES = 131_072;
+/** Larger ones than this do not keep the others waiting. */
+export const MEDIUM_BYTES = 2_097_152;
+
+/** Runs as a source file and as a built one. */
+const THREAD = join(import.meta.dirname, `thread${extname(import.meta.filename)}`);
+
+/** A body that waits to be judged, or an answer to be changed. */
+export interface BodyJob<T = BodyTask, F = BodyFinding> {
+  readonly task: T;
+  /** Whole and decoded. Not to be used until it is given back: its memory may be in another thread. */
+  readonly body: Buffer;
+  /** Its memory is nobody else's. A body that is a view into other memory is copied where it has to go to a thread. */
+  readonly own: boolean;
+  /** Of the exchange: at its end the job is dropped, unless it is under way. */
+  readonly life: Lifetime;
+  /** Of the exchange: under it the callbacks run. */
+  readonly guard: Guard;
+  /** Exactly one of these is called, once: with the body to go on with; with a fault of ours and the body, or nothing. */
+  readonly done: (finding: F, body: Buffer) => void;
+  readonly fail: (error: unknown, body?: Buffer) => void;
+  /** The exchange has ended. */
+  readonly dropped: (body: Buffer) => void;
+}
+
+/**
+ * Judges bodies without holding up anybody: small ones at once, others in threads of their own, which are started with
+ * the first of their kind.
+ */
+export class BodyJudge {
+  readonly #medium: JudgingThread<BodyTask, BodyFinding>;
+  readonly #large: JudgingThread<BodyTask, BodyFinding>;
+
+  /** @param file what the threads run */
+  constructor(report: FaultReport, file = THREAD) {
+    this.#medium = new JudgingThread(report, file);
+    this.#large = new JudgingThread(report, file);
+  }
+
+  /** Bodies that are in a thread, or wait for one. */
+  get size(): number {
+    return this.#medium.size + this.#large.size;
+  }
+
+  judge(job: BodyJob): void {
+    if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
+    else if (job.body.length > INLINE_BYTES) this.#medium.take(job);
+    else judgeAtOnce(job);
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    await Promise.all([this.#medium.close(), this.#large.close()]);
+  }
+}
+
+/** Answers up to this size are changed at once: a millisecond or two. */
+export const INLINE_ANSWER_BYTES = 16_384;
+
+type AnswerJob = BodyJob<AnswerTask, Uint8Array>;
+
+/** Changes answers in the same way, in threads of their own: no body waits for an answer, nor an answer for a body. */
+export class AnswerChanger {
+  readonly #medium: JudgingThread<AnswerTask, Uint8Array>;
+  readonly #large: JudgingThread<AnswerTask, Uint8Array>;
+
+  constructor(report: FaultReport, file = THREAD) {
+    this.#medium = new JudgingThread(report, file);
+    this.#large = new JudgingThread(report, file);
+  }
+
+  /** Answers that are in a thread, or wait for one. */
+  get size(): number {
+    return this.#medium.size + this.#large.size;
+  }
+
+  change(job: AnswerJob): void {
+    if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
+    else if (job.body.length > INLINE_ANSWER_BYTES) this.#medium.take(job);
+    else changeAtOnce(job);
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    await Promise.all([this.#medium.close(), this.#large.close()]);
+  }
+}
+
+function changeAtOnce({ task, body, done, fail }: AnswerJob): void {
+  let changed: Buffer;
+  try {
+    changed = runAnswerTask(task, body);
+  } catch (error) {
+    fail(error, body);
+    return;
+  }
+  done(changed, body);
+}
+
+function judgeAtOnce({ task, body, done, fail }: BodyJob): void {
+  let finding: BodyFinding;
+  try {
+    finding = runBodyTask(task, body);
+  } catch (error) {
+    fail(error, body);
+    return;
+  }
+  done(finding, body);
+}
+
+/** What a thread needs beside the body hardly lives longer than a step. */
+const YOUNG_MEGABYTES = 4;
+
+/** A job that waits, and how to keep it from being dropped at the end of its exchange. */
+interface Waiting<T, F> {
+  readonly job: BodyJob<T, F>;
+  takeBack: () => void;
+}
+
+/** One thread with the jobs that wait for it. INVARIANT: a job whose thread ends without a word has failed. */
+class JudgingThread<T extends ThreadTask['task'], F> {
+  readonly #file: string;
+  readonly #guard: Guard;
+  readonly #waiting = new Set<Waiting<T, F>>();
+  #running: BodyJob<T, F> | undefined;
+  #worker: Worker | undefined;
+  #closed = false;
+
+  constructor(report: FaultReport, file: string) {
+    this.#file = file;
+    const owner = {
+      fail: (error: unknown) => this.#gone(this.#worker, error),
+      cut: () => void this.#worker?.terminate(),
+    };
+    this.#guard = new Guard(owner, 'body', report);
+  }
+
+  get size(): number {
+    return this.#waiting.size + (this.#running ? 1 : 0);
+  }
+
+  take(job: BodyJob<T, F>): void {
+    const waiting: Waiting<T, F> = { job, takeBack: () => undefined };
+    this.#waiting.add(waiting);
+    waiting.takeBack = job.life.onEnd(() => {
+      if (this.#waiting.delete(waiting)) job.dropped(job.body);
+    });
+    this.#next();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#worker?.terminate();
+  }
+
+  #next(): void {
+    if (this.#running) return;
+    const [first] = this.#waiting;
+    if (!first) return;
+    this.#waiting.delete(first);
+    first.takeBack();
+    const { job } = first;
+    this.#running = job;
+    try {
+      this.#worker ??= this.#start();
+      const message: ThreadTask = { task: job.task, bytes: movable(job) };
+      this.#worker.postMessage(message, [message.bytes.buffer]);
+    } catch (error) {
+      this.#end((failed) => failed.fail(error));
+    }
+  }
+
+  #start(): Worker {
+    if (this.#closed) throw new TypeError('the lane is closed');
+    const worker = new Worker(this.#file, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
+    // A thread that waits keeps no process from ending.
+    worker.unref();
+    const guard = this.#guard;
+    const gone = guard.entry((reason: unknown) => this.#gone(worker, reason));
+    const ended = guard.entry(() => this.#gone(worker, new TypeError('the thread that judges bodies ended')));
+    worker.on(
+      'message',
+      guard.entry((result: ThreadFinding<F>) => this.#found(result)),
+    );
+    worker.on('error', gone).on('exit', ended);
+    return worker;
+  }
+
+  #found(result: ThreadFinding<F>): void {
+    const { buffer, byteOffset, byteLength } = result.bytes;
+    const body = Buffer.from(buffer, byteOffset, byteLength);
+    if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault), body));
+    else this.#end((job) => job.done(result.finding, body));
+  }
+
+  /** A thread that is not the present one any more is of no interest. */
+  #gone(worker: Worker | undefined, reason: unknown): void {
+    if (!worker || this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#end((job) => job.fail(reason));
+    void worker.terminate();
+  }
+
+  #end(tell: (job: BodyJob<T, F>) => void): void {
+    const job = this.#running;
+    this.#running = undefined;
+    job?.guard.run(() => tell(job));
+    this.#next();
+  }
+}
+
+/** What is moved to the thread and back without a copy: all of the memory, also where the body is but the first part of it. */
+function movable({ body, own }: Pick<BodyJob, 'body' | 'own'>): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, byteLength } = body;
+  const moved = own && buffer instanceof ArrayBuffer;
+  return moved ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(body);
+}

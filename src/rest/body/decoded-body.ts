@@ -1,0 +1,126 @@
+import type { Guard } from '../../lifetime/guard.ts';
+import type { Turn } from '../../limits/fair-queue.ts';
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import { headerValues, ownerOf, type RestExchange } from '../exchange.ts';
+import type { LaneContext } from '../options.ts';
+import { bodyIdleOf } from '../time-limits.ts';
+import { freeMemory } from './bytes.ts';
+import { INLINE_BYTES } from './check-pool.ts';
+import { HeldBody } from './held-body.ts';
+import { readBody } from './read-body.ts';
+import type { BodyFinding, BodyTask } from './task.ts';
+
+/**
+ * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
+ * nothing, or in none when the client has left. The bytes as they came are kept in `exchange.body`, to be forwarded; a body
+ * that was read before is not read again. A fault of ours denies.
+ */
+export function withDecodedBody(
+  exchange: RestExchange,
+  options: LaneContext,
+  task: BodyTask,
+  settle: (found: BodyFinding) => void,
+): void {
+  const judgeHeld = (body: HeldBody): void => new Judging(exchange, options, { task, settle, held: body }).decode();
+  const hold = (body: HeldBody | Denial): void => {
+    if (!(body instanceof HeldBody)) {
+      settle(body);
+      return;
+    }
+    exchange.body = body;
+    exchange.life.onEnd(() => body.release());
+    if (!exchange.life.ended) judgeHeld(body);
+  };
+  if (exchange.body) judgeHeld(exchange.body);
+  else if (exchange.hasBody) {
+    const limits = {
+      maxBytes: options.maxInspectedBytes,
+      idleMs: bodyIdleOf(exchange, options.bodyIdleMs),
+      room: options.room,
+    };
+    readBody(exchange, limits, hold);
+  } else hold(new HeldBody(Buffer.alloc(0)));
+}
+
+interface Judged {
+  readonly task: BodyTask;
+  readonly settle: (found: BodyFinding) => void;
+  readonly held: HeldBody;
+}
+
+/** One body on its way through decoder and judge; who has its bytes gives them back whatever comes of it. */
+class Judging {
+  readonly #exchange: RestExchange;
+  readonly #options: LaneContext;
+  readonly #judged: Judged;
+  readonly #guard: Guard;
+
+  constructor(exchange: RestExchange, options: LaneContext, judged: Judged) {
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#judged = judged;
+    this.#guard = exchange.guard.at('body');
+  }
+
+  decode(): void {
+    const { held } = this.#judged;
+    const { life } = this.#exchange;
+    const body = held.lend();
+    this.#options.decoder.decode({
+      owner: ownerOf(this.#exchange),
+      body,
+      codings: headerValues(this.#exchange.headers, 'content-encoding'),
+      life,
+      guard: this.#guard,
+      done: (decoded, turn) => {
+        if (decoded === body) {
+          this.#judge(body, (back) => held.giveBack(back));
+          return;
+        }
+        held.giveBack(body);
+        if (Buffer.isBuffer(decoded)) this.#judge(decoded, (back) => this.#forget(back, turn));
+        else this.#settle(decoded);
+      },
+      fail: (error) => {
+        held.giveBack(body);
+        this.#fail(error);
+      },
+      dropped: () => held.giveBack(body),
+    });
+  }
+
+  /** @param giveBack called once with the bytes, if they are not lost */
+  #judge(body: Buffer, giveBack: (body: Buffer | undefined) => void): void {
+    this.#options.judge.judge({
+      task: this.#judged.task,
+      body,
+      own: body.length > INLINE_BYTES,
+      life: this.#exchange.life,
+      guard: this.#guard,
+      done: (found, back) => {
+        giveBack(back);
+        this.#settle(found);
+      },
+      fail: (error, back) => {
+        giveBack(back);
+        this.#fail(error);
+      },
+      dropped: giveBack,
+    });
+  }
+
+  /** What was decoded is for the judge only. */
+  #forget(decoded: Buffer | undefined, turn: Turn | undefined): void {
+    if (decoded) freeMemory(decoded);
+    turn?.end();
+  }
+
+  #fail(error: unknown): void {
+    this.#options.parts.fault(error, this.#exchange, 'body');
+    this.#settle(INTERNAL_FAULT);
+  }
+
+  #settle(found: BodyFinding): void {
+    if (!this.#exchange.life.ended) this.#judged.settle(found);
+  }
+}

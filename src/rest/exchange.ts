@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Guard } from '../lifetime/guard.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import { remoteOf } from '../limits/peer-address.ts';
+import type { HeldBody } from './body/held-body.ts';
+import type { RestResolution } from './resolve.ts';
+
+/** The connection a request came on. */
+export interface Peer {
+  /** The client's address, from the socket. */
+  readonly address: string;
+  /** `https` where the listener ended TLS. */
+  readonly scheme: 'http' | 'https';
+}
+
+/** The peer of a connection. */
+export function peerOn(socket: Socket): Peer {
+  return { address: remoteOf(socket), scheme: 'encrypted' in socket ? 'https' : 'http' };
+}
+
+/** One REST request and its response. HTTP/2 comes in the same two objects (Node's compatibility API). */
+export interface RestExchange extends Exchange {
+  readonly protocol: 'rest';
+  resolution: RestResolution | undefined;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Ends when the answer is complete or the client has left. Everything that has to be given back then hangs on it. */
+  readonly life: Lifetime;
+  /** What the event loop calls for this exchange goes through it: an exception denies the exchange. */
+  readonly guard: Guard;
+  readonly method: string;
+  /** Name, value, name, value, in order, without HTTP/2's pseudo-headers. */
+  readonly headers: readonly string[];
+  /** `Host` or `:authority`; empty = none. */
+  readonly host: string;
+  readonly peer: Peer;
+  /** The request has, or may have, a body. */
+  readonly hasBody: boolean;
+  /** The client waits for `100 Continue` before it sends its body. */
+  readonly awaitsContinue: boolean;
+  /** The body as it came, once it had to be read whole. */
+  body: HeldBody | undefined;
+  /** Reads the body from the client. INVARIANT: nothing else does before it has been stopped. */
+  upload: { readonly stop: () => void } | undefined;
+  /** The body has been measured for nesting. */
+  measured: boolean;
+  /** Where a snapshot would be recovered from has been looked at. */
+  locationChecked: boolean;
+  /** Bytes of the request body and of the answer's body so far. */
+  received: number;
+  sent: number;
+  /** The answer's head has been written or the client has left: there is nothing more to say. */
+  answered: boolean;
+}
+
+/** All values of a header, in order. `name` is in lower case. */
+export function headerValues(headers: readonly string[], name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const candidate = headers[i] ?? '';
+    if (candidate.length === name.length && candidate.toLowerCase() === name) values.push(headers[i + 1] ?? '');
+  }
+  return values;
+}
+
+/** Who shares with others what there is little of: the caller, or whoever is at its address. */
+export function ownerOf({ principal, remote }: RestExchange): unknown {
+  return principal ?? remote;
+}
+
+/** Is this exchange carried by HTTP/2? */
+export function isHttp2(exchange: RestExchange): boolean {
+  return exchange.request.httpVersionMajor === 2;
+}

@@ -1,0 +1,29 @@
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import { isHttp2, type RestExchange } from '../exchange.ts';
+import { reject, resetStream } from '../reject.ts';
+
+/** RFC 9113 section 7. */
+const INTERNAL_ERROR = 2;
+
+/** A refusal while that is still possible; else the answer ends as a broken message, never as a short success. */
+export function refuseOrBreak(exchange: RestExchange, denial: Denial, cors: boolean): void {
+  if (exchange.answered) {
+    exchange.refusal ??= denial;
+    breakOff(exchange);
+  } else reject(exchange, denial, cors);
+}
+
+/** What an exception in an exchange comes to: 500, or a broken message. Nothing, where the exchange has ended. */
+export function failExchange(exchange: RestExchange, cors: boolean): void {
+  if (exchange.life.ended) return;
+  exchange.decision = INTERNAL_FAULT;
+  refuseOrBreak(exchange, INTERNAL_FAULT, cors);
+}
+
+/** Ends an answer so that no client can take it for whole, not even one that reads to the end of the connection. */
+function breakOff(exchange: RestExchange): void {
+  const { socket } = exchange.request;
+  if (isHttp2(exchange)) resetStream(exchange, INTERNAL_ERROR);
+  else if (exchange.peer.scheme === 'https') socket.destroy();
+  else socket.resetAndDestroy();
+}

@@ -1,0 +1,56 @@
+import type { ExchangeParts } from '../exchange/exchange.ts';
+import type { Turns } from '../limits/work-scheduler.ts';
+import type { Connections } from '../net/connections.ts';
+import type { RestUpstream } from '../upstream/http.ts';
+import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { AnswerChanger, BodyJudge } from './body/check-pool.ts';
+import type { BodyDecoder } from './body/decoder.ts';
+import type { InspectionLimits } from './body/inspect.ts';
+import type { BodyRoom } from './body/memory-budget.ts';
+import type { AnswerRoom } from './response/room.ts';
+import type { TelemetrySettings } from './response/telemetry-settings.ts';
+
+/** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
+export interface LaneOptions {
+  readonly parts: ExchangeParts;
+  /** Of the thread, shared by all connections. */
+  readonly turns: Turns;
+  readonly upstream: RestUpstream;
+  /** The gateway's own questions to the same upstream. */
+  readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
+  /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
+  readonly cors: boolean;
+  /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */
+  readonly webUi: { readonly present: boolean };
+  /** Largest body that is read to be judged, before and after decompression. */
+  readonly maxInspectedBytes: number;
+  /** May snapshots be recovered from URLs? */
+  readonly snapshotUrlRecovery: boolean;
+  /** Whose bodies are measured for nesting: everybody's below global manage, or all. */
+  readonly nestingGuard: 'below_manage' | 'all';
+  /** How deep a body may go. */
+  readonly inspection: InspectionLimits;
+  /** Largest answer that is held back to be filtered. */
+  readonly maxFilteredBytes: number;
+  /** Longest pause within a request body. */
+  readonly bodyIdleMs: number;
+  /** Longest time a client may take no byte of its answer. */
+  readonly answerIdleMs: number;
+  /** Longest time a request waits for a connection to upstream. */
+  readonly upstreamWaitMs: number;
+  /** Most header fields of a request. */
+  readonly maxHeaders: number;
+  /** What the telemetry answer says of the gateway's own settings. */
+  readonly telemetry: TelemetrySettings;
+  /** Who is told of connections, and of what never becomes an exchange; nobody without it. */
+  readonly connections?: Connections;
+}
+
+/** What the steps of one lane share. */
+export interface LaneContext extends LaneOptions {
+  readonly judge: BodyJudge;
+  readonly decoder: BodyDecoder;
+  readonly room: BodyRoom;
+  readonly answers: AnswerRoom;
+  readonly changer: AnswerChanger;
+}

@@ -1,0 +1,68 @@
+import { STATUS_CODES } from 'node:http';
+import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
+import type { Denial } from '../../policy/denial.ts';
+import { corsHeaders, settleCors } from '../cors.ts';
+import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
+import type { AnswerHead } from '../http1/response-head.ts';
+import { renderRefusal } from '../reject.ts';
+import type { RelayExchange } from './exchange.ts';
+
+const NOTHING: readonly string[] = Object.freeze([]);
+/** Methods of which a body is expected: without one upstream is told so (RFC 9110 section 8.6). */
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+/**
+ * The head to send upstream: what was resolved, upstream's own host, and the headers every lane sends. An id of ours is
+ * told only with a span: heads that repeat are made once.
+ */
+export function upstreamHead(exchange: RelayExchange, path: string, authority: string): Buffer {
+  const added = exchange.trace ? addedHeaders(exchange) : NOTHING;
+  const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, added });
+  let text = `${exchange.method} ${path} HTTP/1.1\r\nhost: ${authority}\r\nconnection: keep-alive\r\n`;
+  for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  if (!exchange.hasBody && WITH_BODY.has(exchange.method)) text += 'content-length: 0\r\n';
+  return Buffer.from(`${text}\r\n`, 'latin1');
+}
+
+/** What an answer's head says of its connection. */
+export interface AnswerEnding {
+  /** It is the last on its connection. */
+  readonly close: boolean;
+  readonly keepAliveMs: number;
+  /** Now, as a `Date` header has it. */
+  readonly date: string;
+}
+
+/** An answer of upstream's for this client, as the other lane would write it. */
+export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: boolean, ending: AnswerEnding): Buffer {
+  const headers = settleCors(exchange, toClientHeaders(answer.headers, keepAll), cors);
+  const chunked = answer.framing === 'chunked' || answer.framing === 'close';
+  return writeHead(answer.status, headers, chunked, ending);
+}
+
+/** A refusal, head and body. */
+export function refusal(exchange: RelayExchange, denial: Denial, cors: boolean, ending: AnswerEnding): Buffer[] {
+  const { status, headers, body } = renderRefusal(denial, exchange.resolution.operation.denial, requestIdOf(exchange));
+  const bytes = Buffer.from(body);
+  const whole = [...headers, ...(cors ? corsHeaders(exchange.headers) : []), 'content-length', String(bytes.length)];
+  const head = writeHead(status, whole, false, ending);
+  return exchange.method === 'HEAD' || bytes.length === 0 ? [head] : [head, bytes];
+}
+
+function writeHead(status: number, headers: readonly string[], chunked: boolean, ending: AnswerEnding): Buffer {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+  let dated = false;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i] === 'date') dated = true;
+    text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  }
+  if (!dated) text += `Date: ${ending.date}\r\n`;
+  if (ending.close) text += 'Connection: close\r\n';
+  else text += `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(ending.keepAliveMs / 1_000)}\r\n`;
+  if (chunked) text += 'Transfer-Encoding: chunked\r\n';
+  return Buffer.from(`${text}\r\n`, 'latin1');
+}
+
+function keepAll(): boolean {
+  return false;
+}

@@ -1,0 +1,44 @@
+import type { Socket } from 'node:net';
+import type { Protocol } from '../../exchange/exchange.ts';
+import type { Turns } from '../../limits/work-scheduler.ts';
+import type { LaneOptions } from '../options.ts';
+import type { Resolve } from '../resolve.ts';
+import type { RelayExchange } from './exchange.ts';
+import type { RelayUpstream } from './upstream.ts';
+
+/** What the connections of one listener share. */
+export interface RelayContext {
+  readonly options: Pick<
+    LaneOptions,
+    | 'parts'
+    | 'cors'
+    | 'maxInspectedBytes'
+    | 'webUi'
+    | 'nestingGuard'
+    | 'inspection'
+    | 'bodyIdleMs'
+    | 'answerIdleMs'
+    | 'maxHeaders'
+    | 'snapshotUrlRecovery'
+    | 'connections'
+  >;
+  readonly limits: {
+    readonly maxHeaderBytes: number;
+    readonly headersTimeoutMs: number;
+    readonly keepAliveTimeoutMs: number;
+  };
+  readonly upstream: RelayUpstream;
+  readonly turns: Turns;
+  readonly resolve: Resolve;
+  readonly protocol: Protocol<RelayExchange>;
+  /** Moves in ticks. */
+  readonly clock: { readonly now: number; readonly date: string; readonly draining: boolean };
+  readonly handOver: HandOver;
+}
+
+/**
+ * Gives the client's socket to the other lane, `unread` before everything that is still to come.
+ *
+ * @param ended the client has closed its writing half: nothing comes any more
+ */
+export type HandOver = (socket: Socket, unread: Buffer, ended: boolean) => void;

@@ -1,0 +1,85 @@
+import type { Exchange } from '../../exchange/exchange.ts';
+import type { CredentialMemo } from '../../identity/credential-memo.ts';
+import type { Guesses } from '../../limits/credential-guessing.ts';
+import type { Conditional, Permit } from '../../policy/decide.ts';
+import type { Denial } from '../../policy/denial.ts';
+import type { Peer } from '../exchange.ts';
+import type { PlainHead } from '../http1/request-head.ts';
+import type { RestResolution } from '../resolve.ts';
+
+/** The protocol's steps as the connection of an exchange takes them; see `Protocol`. */
+export interface RelaySteps {
+  /** What the client's connection presented last. */
+  readonly memo: CredentialMemo;
+  readonly guesses: Guesses;
+  readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
+  readonly forward: (exchange: RelayExchange, permit: Permit) => void;
+  readonly reject: (exchange: RelayExchange, denial: Denial) => void;
+  /** Destroys the connection. */
+  readonly cut: () => void;
+}
+
+/** One plain REST request and its response. */
+export interface RelayExchange extends Exchange {
+  readonly protocol: 'rest';
+  resolution: RestResolution;
+  readonly connection: RelaySteps;
+  readonly head: PlainHead;
+  readonly method: string;
+  readonly headers: readonly string[];
+  readonly host: string;
+  readonly peer: Peer;
+  readonly hasBody: boolean;
+  /** The body has been measured for nesting. */
+  measured: boolean;
+  /** The body was there as a whole before the request was settled. */
+  whole: boolean;
+  /** Bytes of the request body and of the answer's body so far. */
+  received: number;
+  sent: number;
+  /** Of the answer, once its head has been written. */
+  status: number | undefined;
+}
+
+/** An exchange that has not begun. */
+export function newRelayExchange(
+  connection: RelaySteps,
+  head: PlainHead,
+  resolution: RestResolution,
+  peer: Peer,
+): RelayExchange {
+  return {
+    protocol: 'rest',
+    resolution,
+    principal: undefined,
+    // One by one: a spread of `unbegun` costs more than everything else here.
+    decision: undefined,
+    refusal: undefined,
+    references: undefined,
+    shadowed: undefined,
+    slowed: undefined,
+    loan: undefined,
+    requestId: undefined,
+    trace: undefined,
+    startedAt: 0,
+    forwardedAt: 0,
+    answeredAt: 0,
+    ended: false,
+    connection,
+    memo: connection.memo,
+    guesses: connection.guesses,
+    head,
+    method: head.method,
+    requestTarget: head.target,
+    headers: head.headers,
+    host: head.host,
+    peer,
+    remote: peer.address,
+    hasBody: head.contentLength > 0,
+    measured: false,
+    whole: false,
+    received: 0,
+    sent: 0,
+    status: undefined,
+  };
+}

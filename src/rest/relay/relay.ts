@@ -1,0 +1,85 @@
+import type { Socket } from 'node:net';
+import type { Protocol } from '../../exchange/exchange.ts';
+import { Guard } from '../../lifetime/guard.ts';
+import type { Turns } from '../../limits/work-scheduler.ts';
+import type { CountedClient } from '../../net/connections.ts';
+import { peerOn } from '../exchange.ts';
+import type { LaneOptions } from '../options.ts';
+import { createLiveResolver } from '../resolve.ts';
+import { RelayConnection } from './connection.ts';
+import type { HandOver, RelayContext } from './context.ts';
+import type { RelayExchange } from './exchange.ts';
+import type { RelayUpstream } from './upstream.ts';
+
+/** What the relay needs to know beside what both lanes share. */
+export interface RelayOptions {
+  readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
+  readonly limits: RelayContext['limits'];
+  readonly upstream: RelayUpstream;
+  readonly turns: Turns;
+  /** Gives a socket to the other lane, for good. */
+  readonly handOver: HandOver;
+}
+
+/** The lane of the plain requests: HTTP/1.1 as every reader reads it, bytes passed on as they come. */
+export interface Relay {
+  /** Takes a client's socket of which nothing has been read. @param client who counts its requests */
+  readonly take: (socket: Socket, client?: CountedClient) => void;
+  /** From now on every answer is the last on its connection; idle connections end. */
+  readonly drain: () => void;
+  /** Connections that are the relay's now. */
+  readonly size: () => number;
+  /** Stops the clock; every connection has to be over. */
+  readonly close: () => void;
+}
+
+/** Milliseconds between looks at the time limits. */
+const TICK_MS = 250;
+
+/** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
+export function createRelay({ options, limits, upstream, turns, handOver }: RelayOptions): Relay {
+  const connections = new Set<RelayConnection>();
+  const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
+  const context: RelayContext = {
+    options,
+    limits,
+    upstream,
+    turns,
+    resolve: createLiveResolver(options.webUi),
+    protocol: PROTOCOL,
+    clock,
+    handOver,
+  };
+  const closed = (connection: RelayConnection): void => {
+    connections.delete(connection);
+  };
+  // Each connection looks after itself under a guard of its own, so a fault here is nobody's end.
+  const owner = { fail: () => undefined, cut: () => undefined };
+  const guard = new Guard(owner, 'rest_listener', (error, place) => options.parts.fault(error, undefined, place));
+  const ticker = guard.every(TICK_MS, () => {
+    clock.now = Date.now();
+    clock.date = new Date(clock.now).toUTCString();
+    for (const connection of connections) connection.tick(clock.now);
+  });
+  ticker.unref();
+  return {
+    take: (socket, client) => {
+      connections.add(new RelayConnection(socket, { peer: peerOn(socket), client }, context, closed));
+    },
+    drain: () => {
+      clock.draining = true;
+      for (const connection of connections) connection.drain();
+    },
+    size: () => connections.size,
+    close: () => clearInterval(ticker),
+  };
+}
+
+/** The steps of every exchange are its connection's; the resolution is there before the exchange is. */
+const PROTOCOL: Protocol<RelayExchange> = {
+  resolve: (exchange) => exchange.resolution,
+  inspect: (exchange, conditional) => exchange.connection.inspect(exchange, conditional),
+  forward: (exchange, permit) => exchange.connection.forward(exchange, permit),
+  reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
+  cut: (exchange) => exchange.connection.cut(),
+};

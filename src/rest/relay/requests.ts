@@ -1,0 +1,126 @@
+import { isUrlRecovery } from '../body/url-recovery.ts';
+import { Intake } from '../http1/intake.ts';
+import { type HeadReading, type PlainHead, readRequestHead } from '../http1/request-head.ts';
+import type { RestResolution } from '../resolve.ts';
+import { upstreamHead } from './answer.ts';
+import type { RelayContext } from './context.ts';
+import type { RelayExchange } from './exchange.ts';
+
+const LF = 0x0a;
+
+/** A head as it came, and what was made of it. Clients repeat themselves; only the credential is judged each time. */
+interface KnownHead {
+  readonly bytes: Buffer;
+  readonly head: PlainHead;
+  readonly resolution: RestResolution;
+  /** Whether upstream had its web UI then: what `/dashboard` means depends on it. */
+  readonly webUi: boolean;
+  /** The head that goes upstream for it, once one has. */
+  sent: Buffer | undefined;
+}
+
+/** What came from a client and is not used yet, read as requests. */
+export class RelayRequests {
+  /** Everything that is not used yet, from the head of the current request on. */
+  readonly intake = new Intake();
+  readonly #context: RelayContext;
+  #known: KnownHead | undefined;
+  /** Bytes of an incomplete head that were looked at. */
+  #scanned = 0;
+
+  constructor(context: RelayContext) {
+    this.#context = context;
+  }
+
+  /** The request that stands first; its bytes stay. `odd`: none for this lane. */
+  next(): Pick<KnownHead, 'head' | 'resolution'> | 'incomplete' | 'odd' {
+    const { options, resolve } = this.#context;
+    const bytes = this.intake.bytes;
+    const repeated = this.#recognise(bytes);
+    if (repeated) {
+      this.#scanned = 0;
+      return repeated;
+    }
+    const head = this.#readHead(bytes);
+    if (typeof head === 'string') return head;
+    this.#scanned = 0;
+    const webUi = options.webUi.present;
+    const resolution = resolve(head.method, head.target);
+    if (!isRelayable(head, resolution, options)) return 'odd';
+    const own = Buffer.from(bytes.subarray(0, head.length));
+    this.#known = { bytes: own, head, resolution, webUi, sent: undefined };
+    return this.#known;
+  }
+
+  /** The head that goes upstream for the exchange of the last `next`; made once for heads that repeat themselves. */
+  sentHead(exchange: RelayExchange): Buffer {
+    const { authority } = this.#context.upstream;
+    const { head, trace, resolution } = exchange;
+    const known = this.#known;
+    if (trace || known?.head !== head) return upstreamHead(exchange, resolution.pathToSend, authority);
+    known.sent ??= upstreamHead(exchange, resolution.pathToSend, authority);
+    return known.sent;
+  }
+
+  /** Has everything of this request come? */
+  isWhole({ length, contentLength }: PlainHead): boolean {
+    return this.intake.length >= length + contentLength;
+  }
+
+  /** Takes the head, and of the body what is there. */
+  takeBody(head: PlainHead): Buffer | undefined {
+    this.intake.drop(head.length);
+    const size = Math.min(head.contentLength, this.intake.length);
+    return size > 0 ? this.intake.take(size) : undefined;
+  }
+
+  clear(): void {
+    this.intake.clear();
+    this.#known = undefined;
+  }
+
+  #recognise(bytes: Buffer): KnownHead | undefined {
+    const known = this.#known;
+    const size = known?.bytes.length ?? 0;
+    if (!known || bytes.length < size || bytes.compare(known.bytes, 0, size, 0, size) !== 0) return undefined;
+    return known.webUi === this.#context.options.webUi.present ? known : undefined;
+  }
+
+  /** A head that comes in many pieces is read again only when another line of it is there. */
+  #readHead(bytes: Buffer): HeadReading {
+    const { options, limits } = this.#context;
+    const from = this.#scanned;
+    if (from > SHORT_HEAD && bytes.length < limits.maxHeaderBytes && isPlainPiece(bytes, from)) {
+      this.#scanned = bytes.length;
+      return 'incomplete';
+    }
+    this.#scanned = bytes.length;
+    return readRequestHead(bytes, { maxBytes: limits.maxHeaderBytes, maxFields: options.maxHeaders });
+  }
+}
+
+/** Heads up to this size are read again with every piece: their method and target are judged as early as elsewhere. */
+const SHORT_HEAD = 64;
+
+/** No line ends in what is new, and nothing in it is odd. */
+function isPlainPiece(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === LF || byte > 0x7e) return false;
+    if (byte < 0x20 && !(byte === 0x0d && at === bytes.length - 1)) return false;
+  }
+  return true;
+}
+
+/** What the other lane does something of its own with, or what would not be sent as it came, is left to it. */
+function isRelayable(
+  head: PlainHead,
+  { operation, refusal, lateRefusal, pathToSend }: RestResolution,
+  options: RelayContext['options'],
+): boolean {
+  if (head.coded || refusal !== undefined || lateRefusal !== undefined || operation.unlisted || operation.withheld)
+    return false;
+  if (operation.requires.scope === 'public' || operation.filter === 'telemetry') return false;
+  if (isUrlRecovery(operation, options)) return false;
+  return pathToSend === head.target;
+}

@@ -1,0 +1,351 @@
+import type { Socket } from 'node:net';
+import type { Guard } from '../../lifetime/guard.ts';
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
+import { ChunkedBody } from '../http1/chunks.ts';
+import { Intake } from '../http1/intake.ts';
+import { type AnswerHead, readAnswerHead } from '../http1/response-head.ts';
+import { leastAnswerMs } from '../time-limits.ts';
+import type { RelayExchange } from './exchange.ts';
+
+/** Where relayed requests go, and how long is waited there. Times in milliseconds. */
+export interface RelayUpstream {
+  readonly address: SocketAddress;
+  /** `Host` of what is sent. */
+  readonly authority: string;
+  readonly socket: SocketOptions;
+  /** From the request written to the answer's head. */
+  readonly headersTimeoutMs: number;
+  /** Between two pieces of the answer. */
+  readonly bodyTimeoutMs: number;
+  /** An idle connection is closed after this; upstream closes its own after 5 s. */
+  readonly keepAliveMs: number;
+}
+
+/** What is to be known of a request beside its bytes. */
+type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution'>;
+
+/** What comes back, in one call per burst. */
+export interface AnswerSink {
+  /**
+   * @param head of the answer, with its first burst only
+   * @param parts the body, framed for an HTTP/1.1 client
+   * @param data bytes of the body in `parts`, without framing
+   * @param ended the answer is whole
+   */
+  readonly onAnswer: (head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean) => void;
+  /** There is no answer, or its rest will never come. Called at most once for a request, and nothing after it. */
+  readonly onAnswerFault: (denial: Denial) => void;
+  /** Upstream takes more of the request's body. */
+  readonly onUpstreamDrain: () => void;
+}
+
+const MAX_ANSWER_HEAD = 65_536;
+/** As in the other lane: informational answers taken for one request before it counts as broken. */
+const MAX_INFORMATIONAL = 8;
+/** Answers nobody asked for: `100 Continue` and `101 Switching Protocols`. */
+const LAST_UNASKED = 101;
+/** A small body is copied behind its head: cheaper than a second buffer in the same write. */
+const COPIED_BYTES = 16_384;
+const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
+const LINE_END = Buffer.from('\r\n', 'latin1');
+
+/** The one upstream connection of a client connection: opened with its first request, kept for the next, never shared. */
+export class UpstreamLink {
+  readonly #upstream: RelayUpstream;
+  readonly #sink: AnswerSink;
+  readonly #now: () => number;
+  readonly #guard: Guard;
+  readonly #onData: (chunk: Buffer) => void;
+  readonly #onDrain: () => void;
+  readonly #onEnd: () => void;
+  readonly #onClose: () => void;
+  #socket: Socket | undefined;
+  #opened = false;
+  /** Written once the connection is there. */
+  #waiting: Buffer[] = [];
+  #method = '';
+  /** A request is under way. */
+  #busy = false;
+  readonly #intake = new Intake();
+  #head: AnswerHead | undefined;
+  #informational = 0;
+  #chunked: ChunkedBody | undefined;
+  #left = 0;
+  #leastMs = 0;
+  #deadline = Number.POSITIVE_INFINITY;
+  #paused = false;
+  #repeated: { readonly bytes: Buffer; readonly method: string; readonly head: AnswerHead } | undefined;
+
+  /** @param guard of the client's connection, for what comes from upstream */
+  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard) {
+    this.#upstream = upstream;
+    this.#guard = guard;
+    this.#onData = guard.entry((chunk: Buffer) => this.#take(chunk));
+    this.#onDrain = guard.entry(() => this.#drained());
+    this.#onEnd = guard.entry(() => this.#ended());
+    this.#onClose = guard.entry(() => this.#lost());
+    this.#sink = sink;
+    this.#now = now;
+  }
+
+  /**
+   * Sends a request's head and what there is of its body, on the kept connection if it is still good, else on a new one.
+   * INVARIANT: nothing is written twice; a connection that dies with a request ends that request.
+   */
+  send({ method, resolution }: RelayedRequest, head: Buffer, body: Buffer | undefined): boolean {
+    this.#method = method;
+    this.#leastMs = leastAnswerMs(resolution);
+    this.#busy = true;
+    this.#head = undefined;
+    this.#informational = 0;
+    if (!this.#socket?.writable) {
+      this.destroy();
+      this.#busy = true;
+      this.#open();
+    }
+    this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
+    if (body === undefined) return this.#write(head);
+    if (body.length <= COPIED_BYTES) return this.#write(Buffer.concat([head, body], head.length + body.length));
+    this.#socket?.cork();
+    this.#write(head);
+    const more = this.#write(body);
+    this.#socket?.uncork();
+    return more;
+  }
+
+  /** More of the request's body. `false` = wait for `onUpstreamDrain`. */
+  write(body: Buffer): boolean {
+    if (this.#head === undefined) this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
+    return this.#write(body);
+  }
+
+  /** More of the request's body is to come, in the client's own time: an answer is not waited for meanwhile. */
+  waitForBody(): void {
+    if (this.#head === undefined) this.#deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** The client does not take more of its answer for now. */
+  pause(): void {
+    this.#paused = true;
+    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#busy) this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
+    this.#socket?.resume();
+  }
+
+  tick(now: number): void {
+    if (now < this.#deadline) return;
+    if (this.#busy) this.#fail(UPSTREAM_TIMEOUT);
+    else this.destroy();
+  }
+
+  /** Ends the connection and whatever is under way on it, without a word to the sink. */
+  destroy(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#opened = false;
+    this.#busy = false;
+    this.#paused = false;
+    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#waiting = [];
+    this.#intake.clear();
+    if (!socket) return;
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('drain', this.#onDrain);
+    socket.on('error', ignore);
+    socket.destroy();
+  }
+
+  #open(): void {
+    const socket = openSocket(this.#upstream.address, this.#upstream.socket, {
+      guard: this.#guard,
+      opened: () => {
+        if (this.#socket !== socket) return;
+        this.#opened = true;
+        socket.on('error', ignore);
+        socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain);
+        this.#flush(socket);
+      },
+      failed: (reason) => {
+        if (this.#socket === socket) this.#fail(reason === 'timeout' ? UPSTREAM_TIMEOUT : UPSTREAM_UNREACHABLE);
+      },
+    });
+    this.#socket = socket;
+  }
+
+  #flush(socket: Socket): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    socket.cork();
+    for (const bytes of waiting) socket.write(bytes);
+    socket.uncork();
+    if (this.#busy && !socket.writableNeedDrain) this.#sink.onUpstreamDrain();
+  }
+
+  #timeOf(limitMs: number): number {
+    return this.#now() + Math.max(limitMs, this.#leastMs);
+  }
+
+  #write(bytes: Buffer): boolean {
+    if (this.#opened && this.#socket) return this.#socket.write(bytes);
+    this.#waiting.push(bytes);
+    return false;
+  }
+
+  #drained(): void {
+    if (this.#busy) this.#sink.onUpstreamDrain();
+  }
+
+  #take(chunk: Buffer): void {
+    if (!this.#busy) {
+      // Nobody asked for this: a connection that answers out of turn is not trusted with another request.
+      this.destroy();
+      return;
+    }
+    if (this.#head) {
+      this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
+      this.#takeBody(this.#head, undefined, chunk);
+      return;
+    }
+    this.#intake.push(chunk);
+    this.#takeHead();
+  }
+
+  #takeHead(): void {
+    while (this.#busy) {
+      const bytes = this.#intake.bytes;
+      const head = this.#readHead(bytes);
+      if (head === 'incomplete') return;
+      if (head === 'broken' || head.status <= LAST_UNASKED) {
+        this.#fail(UPSTREAM_BROKEN);
+        return;
+      }
+      if (head.status >= 200) {
+        const rest = bytes.subarray(head.length);
+        this.#intake.clear();
+        this.#start(head, rest);
+        return;
+      }
+      this.#informational += 1;
+      if (this.#informational > MAX_INFORMATIONAL) this.#fail(UPSTREAM_BROKEN);
+      else this.#intake.drop(head.length);
+      if (this.#intake.length === 0) return;
+    }
+  }
+
+  /** Most answers of a connection begin with the very bytes of the one before. */
+  #readHead(bytes: Buffer): AnswerHead | 'incomplete' | 'broken' {
+    const known = this.#repeated;
+    const size = known?.bytes.length ?? 0;
+    if (known?.method === this.#method && bytes.length >= size && bytes.compare(known.bytes, 0, size, 0, size) === 0) {
+      return known.head;
+    }
+    const head = readAnswerHead(bytes, this.#method, MAX_ANSWER_HEAD);
+    if (typeof head === 'object') {
+      this.#repeated = { bytes: Buffer.from(bytes.subarray(0, head.length)), method: this.#method, head };
+    }
+    return head;
+  }
+
+  #start(head: AnswerHead, rest: Buffer): void {
+    this.#head = head;
+    this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
+    this.#left = head.contentLength;
+    this.#chunked = head.framing === 'chunked' ? new ChunkedBody() : undefined;
+    this.#takeBody(head, head, rest);
+  }
+
+  #takeBody(head: AnswerHead, first: AnswerHead | undefined, bytes: Buffer): void {
+    switch (head.framing) {
+      case 'none':
+        this.#finish(head, first, NOTHING, 0, bytes.length === 0);
+        break;
+      case 'length':
+        this.#takeLength(head, first, bytes);
+        break;
+      case 'chunked':
+        this.#takeChunked(head, first, bytes);
+        break;
+      case 'close':
+        this.#sink.onAnswer(first, bytes.length > 0 ? asChunk(bytes) : NOTHING, bytes.length, false);
+        break;
+      default:
+        head.framing satisfies never;
+    }
+  }
+
+  #takeLength(head: AnswerHead, first: AnswerHead | undefined, bytes: Buffer): void {
+    const { length } = bytes;
+    if (length < this.#left) {
+      this.#left -= length;
+      this.#sink.onAnswer(first, length > 0 ? [bytes] : NOTHING, length, false);
+      return;
+    }
+    const taken = this.#left;
+    const body = taken === length ? bytes : bytes.subarray(0, taken);
+    this.#finish(head, first, taken > 0 ? [body] : NOTHING, taken, taken === length);
+  }
+
+  #takeChunked(head: AnswerHead, first: AnswerHead | undefined, bytes: Buffer): void {
+    const body = this.#chunked;
+    if (!body) return;
+    const before = body.data;
+    const parts: Buffer[] = [];
+    const end = body.push(bytes, 0, parts);
+    if (end < 0) {
+      // What was read before the fault is not worth a head of its own.
+      this.#fail(UPSTREAM_BROKEN);
+    } else if (body.ended) {
+      this.#finish(head, first, parts, body.data - before, end === bytes.length);
+    } else {
+      this.#sink.onAnswer(first, parts, body.data - before, false);
+    }
+  }
+
+  /** @param exact nothing stands behind the answer */
+  #finish(
+    head: AnswerHead,
+    first: AnswerHead | undefined,
+    parts: readonly Buffer[],
+    data: number,
+    exact: boolean,
+  ): void {
+    this.#busy = false;
+    this.#head = undefined;
+    this.#deadline = this.#now() + this.#upstream.keepAliveMs;
+    if (!head.reusable || !exact) this.destroy();
+    this.#sink.onAnswer(first, parts, data, true);
+  }
+
+  #ended(): void {
+    const head = this.#head;
+    if (!this.#busy || head?.framing !== 'close') {
+      this.#lost();
+      return;
+    }
+    this.#finish(head, undefined, [LAST_CHUNK], 0, true);
+  }
+
+  #lost(): void {
+    if (this.#busy) this.#fail(UPSTREAM_BROKEN);
+    else this.destroy();
+  }
+
+  #fail(denial: Denial): void {
+    this.destroy();
+    this.#sink.onAnswerFault(denial);
+  }
+}
+
+const NOTHING: readonly Buffer[] = Object.freeze([]);
+
+function asChunk(bytes: Buffer): readonly Buffer[] {
+  return [Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'), bytes, LINE_END];
+}
+
+function ignore(): void {}

@@ -1,0 +1,253 @@
+import type { Dispatcher } from 'undici';
+import { addedHeaders } from '../../exchange/request-id.ts';
+import type { Permit } from '../../policy/decide.ts';
+import { ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import type { AnswerChanger } from '../body/check-pool.ts';
+import { settleCors } from '../cors.ts';
+import { ownerOf, type RestExchange } from '../exchange.ts';
+import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
+import type { LaneContext, LaneOptions } from '../options.ts';
+import { reject } from '../reject.ts';
+import { sendUpstream, UpstreamAnswer } from '../server/forward.ts';
+import { answerCodingFor } from './coding.ts';
+import { errorForList } from './error-answer.ts';
+import { planFilter } from './filter-query.ts';
+import { asksForHealth, HealthAnswer } from './health-answer.ts';
+import type { AnswerPlace } from './room.ts';
+import { answerInSlices } from './slices.ts';
+import type { AnswerTask } from './task.ts';
+
+/** Takes over where the answer has to be changed on its way; `false` = it passes as it is. */
+export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneContext): boolean {
+  if (asksForHealth(exchange)) {
+    const [path, headers] = [
+      exchange.resolution?.pathToSend ?? '/',
+      { readable: false, contentLength: undefined, added: [] },
+    ];
+    sendUpstream(exchange, options, path, toUpstreamHeaders(exchange, headers), new HealthAnswer(exchange, options));
+    return true;
+  }
+  const telemetry = exchange.resolution?.operation.filter === 'telemetry';
+  if (!permit.visible && !(telemetry && isPatched(options))) return false;
+  const busy = (): void => reject(exchange, ANSWERS_BUSY, options.cors);
+  const go = (place: AnswerPlace): void => {
+    if (permit.visible) filterFor(exchange, permit, options, place);
+    else patch(exchange, options, place);
+  };
+  options.answers.take(ownerOf(exchange), exchange, go, busy);
+  return true;
+}
+
+function patch(exchange: RestExchange, options: LaneContext, place: AnswerPlace): void {
+  const task: AnswerTask = { kind: 'answer', telemetry: options.telemetry };
+  send(exchange, options, queryOf(exchange), { task, strict: false, place });
+}
+
+/**
+ * INVARIANT: with a list access an answer is either filtered or not given at all.
+ */
+function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneContext, place: AnswerPlace): void {
+  const name = exchange.resolution?.operation.filter;
+  if (!visible || !name) {
+    reject(exchange, INTERNAL_FAULT, options.cors);
+    return;
+  }
+  const plan = planFilter(name, queryOf(exchange));
+  const start = (existing: readonly string[] | undefined): void => {
+    const context = existing === undefined ? { view: plan.view } : { view: plan.view, existing };
+    const patched = name === 'telemetry' && isPatched(options) ? { telemetry: options.telemetry } : {};
+    const task: AnswerTask = { kind: 'answer', filter: { name, visible, context }, ...patched };
+    send(exchange, options, plan.query, { task, strict: true, place });
+  };
+  if (!plan.needsNames) {
+    start(undefined);
+    return;
+  }
+  withNames(exchange, options, start);
+}
+
+function withNames(exchange: RestExchange, options: LaneOptions, start: (names: readonly string[]) => void): void {
+  const left = new AbortController();
+  exchange.life.onEnd(() => left.abort());
+  exchange.guard.settled(options.lookup.listCollections(left.signal), (found) => {
+    if (exchange.life.ended) return;
+    if ('kind' in found) reject(exchange, found, options.cors);
+    else start(found);
+  });
+}
+
+interface Changed {
+  readonly task: AnswerTask;
+  /** An answer that cannot be changed is not given; else it passes as it is. */
+  readonly strict: boolean;
+  readonly place: AnswerPlace;
+}
+
+function send(exchange: RestExchange, options: LaneContext, query: string, change: Changed): void {
+  const [path = '/'] = (exchange.resolution?.pathToSend ?? '/').split('?', 1);
+  const headers = toUpstreamHeaders(exchange, {
+    readable: true,
+    contentLength: undefined,
+    added: addedHeaders(exchange),
+  });
+  sendUpstream(
+    exchange,
+    options,
+    query === '' ? path : `${path}?${query}`,
+    headers,
+    new WholeAnswer(exchange, options, change),
+  );
+}
+
+function queryOf(exchange: RestExchange): string {
+  const sent = exchange.resolution?.pathToSend ?? '';
+  const at = sent.indexOf('?');
+  return at === -1 ? '' : sent.slice(at + 1);
+}
+
+function isPatched({ telemetry }: LaneOptions): boolean {
+  const { jwtRbac, hideJwtDashboard, audit } = telemetry;
+  return jwtRbac !== undefined || hideJwtDashboard !== undefined || audit !== undefined;
+}
+
+/** Say something about the bytes of a body that is not sent any more. */
+const ABOUT_THE_BYTES = new Set([
+  'content-length',
+  'content-encoding',
+  'etag',
+  'last-modified',
+  'accept-ranges',
+  'content-range',
+  'content-md5',
+  'digest',
+  'content-digest',
+  'repr-digest',
+]);
+
+/** Holds the answer back until it is whole, up to the limit, and gives the changed one. */
+class WholeAnswer extends UpstreamAnswer {
+  readonly #change: Changed;
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+  #status = 0;
+  #headers: string[] = [];
+
+  readonly #changer: AnswerChanger;
+
+  constructor(exchange: RestExchange, options: LaneContext, change: Changed) {
+    super(exchange, options);
+    this.#changer = options.changer;
+    this.#change = change;
+  }
+
+  protected override head(_controller: Dispatcher.DispatchController, status: number, headers: string[]): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#size += chunk.length;
+    if (this.#size > this.options.maxFilteredBytes) {
+      this.abort(INTERNAL_FAULT, new RangeError('an answer that has to be filtered is too large'));
+      return;
+    }
+    this.#chunks.push(chunk);
+    const source = {
+      resume: () => controller.resume(),
+      giveUp: () => this.abort(ANSWERS_BUSY, new Error('there is no room for an answer that has to be filtered')),
+    };
+    if (!this.#change.place.add(chunk.length, source)) controller.pause();
+  }
+
+  protected override end(): void {
+    this.complete = true;
+    this.#change.place.change(this.#size, (changed) => this.#settle(changed));
+  }
+
+  protected override fail(denial: Denial, error: unknown): void {
+    this.#drop();
+    super.fail(denial, error);
+  }
+
+  override ended(): void {
+    this.#drop();
+    super.ended();
+  }
+
+  #drop(): void {
+    this.#chunks.length = 0;
+    this.#change.place.leave();
+  }
+
+  /** @param over the next answer may be changed */
+  #settle(over: () => void): void {
+    const body = Buffer.concat(this.#chunks.splice(0));
+    const settled = this.#unchanged(body);
+    if (settled) {
+      over();
+      this.#answer(settled);
+      return;
+    }
+    const { task, strict } = this.#change;
+    this.#changer.change({
+      task,
+      body,
+      own: body.buffer.byteLength === body.length,
+      life: this.exchange.life,
+      guard: this.guard,
+      done: ({ buffer, byteOffset, byteLength }) => {
+        over();
+        this.#answer(Buffer.from(buffer, byteOffset, byteLength));
+      },
+      fail: (_error, back) => {
+        over();
+        this.#answer(strict ? UPSTREAM_BROKEN : (back ?? INTERNAL_FAULT));
+      },
+      dropped: over,
+    });
+  }
+
+  #answer(body: Buffer | Denial): void {
+    const { exchange, options } = this;
+    if (exchange.life.ended) return;
+    if (!Buffer.isBuffer(body)) {
+      this.fail(body, undefined);
+      return;
+    }
+    const kept = toClientHeaders(this.#headers, (name) => ABOUT_THE_BYTES.has(name));
+    const headers = settleCors(exchange, kept, options.cors);
+    const coding = body.length > 0 ? answerCodingFor(exchange.headers) : undefined;
+    const { place } = this.#change;
+    if (!coding) {
+      answerInSlices(exchange, { status: this.#status, headers, body }, place);
+      return;
+    }
+    exchange.guard.settled(coding.encode(body), (coded) => {
+      if (exchange.life.ended) return;
+      const more = ['content-encoding', coding.name, 'vary', 'accept-encoding'];
+      answerInSlices(exchange, { status: this.#status, headers: [...headers, ...more], body: coded }, place);
+    });
+  }
+
+  /** An answer that is not one to be changed. `undefined` = it is. */
+  #unchanged(body: Buffer): Buffer | Denial | undefined {
+    const { strict } = this.#change;
+    const readable = !this.#headers.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-encoding');
+    if (!readable) return UPSTREAM_BROKEN;
+    if (this.#status >= 400) return strict ? this.#errorFor(body) : body;
+    if (this.#status !== 200) return strict ? UPSTREAM_BROKEN : body;
+    return undefined;
+  }
+
+  #errorFor(body: Buffer): Buffer {
+    const target = this.exchange.resolution?.target;
+    const shown = errorForList(this.#status, body, target?.kind === 'collection' ? target.name : undefined);
+    // What is ours is JSON, whatever upstream's was.
+    if (shown !== body) this.#headers = [...withoutType(this.#headers), 'content-type', 'application/json'];
+    return shown;
+  }
+}
+
+function withoutType(headers: readonly string[]): string[] {
+  return toClientHeaders(headers, (name) => name === 'content-type');
+}

@@ -1,0 +1,58 @@
+import type { Dispatcher } from 'undici';
+import { settleCors } from '../cors.ts';
+import type { RestExchange } from '../exchange.ts';
+import { answerWhole, reject } from '../reject.ts';
+import { StreamedAnswer } from '../server/forward.ts';
+
+/** Upstream: what each health route says where there is one, Qdrant v1.18.3. */
+const HEALTHY: ReadonlyMap<string, string> = new Map([
+  ['service.healthz', 'healthz check passed'],
+  ['service.livez', 'healthz check passed'],
+  ['service.readyz', 'all shards are ready'],
+]);
+
+/** Is this one of the health routes, which releases before v1.5.0 do not have? */
+export function asksForHealth(exchange: RestExchange): boolean {
+  return HEALTHY.has(exchange.resolution?.operation.name ?? '');
+}
+
+/**
+ * Upstream's answer about its health, or ours where upstream has no such route. Then upstream is asked for its release
+ * instead: healthy is what tells it.
+ */
+export class HealthAnswer extends StreamedAnswer {
+  #missing = false;
+
+  protected override head(controller: Dispatcher.DispatchController, status: number, headers: string[]): void {
+    if (status === 404) this.#missing = true;
+    else super.head(controller, status, headers);
+  }
+
+  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#missing) super.data(controller, chunk);
+  }
+
+  protected override end(): void {
+    if (this.#missing) this.#askInstead();
+    else super.end();
+  }
+
+  #askInstead(): void {
+    this.complete = true;
+    const { exchange, options } = this;
+    const left = new AbortController();
+    exchange.life.onEnd(() => left.abort());
+    exchange.guard.settled(options.lookup.version(left.signal), (version) => {
+      if (exchange.life.ended) return;
+      if (typeof version === 'string') this.#sayHealthy();
+      else reject(exchange, version, options.cors);
+    });
+  }
+
+  #sayHealthy(): void {
+    const { exchange, options } = this;
+    const type = ['content-type', 'text/plain; charset=utf-8'];
+    const text = HEALTHY.get(exchange.resolution?.operation.name ?? '') ?? '';
+    answerWhole(exchange, 200, settleCors(exchange, type, options.cors), Buffer.from(text));
+  }
+}

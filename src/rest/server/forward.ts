@@ -1,0 +1,244 @@
+import { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { Guard } from '../../lifetime/guard.ts';
+import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
+import { toUpstreamDenial, type UpstreamRequest } from '../../upstream/http.ts';
+import { streamGuard } from '../body/nesting-guard.ts';
+import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
+import { settleCors } from '../cors.ts';
+import { isHttp2, type RestExchange } from '../exchange.ts';
+import { toClientHeaders, writeHead } from '../headers.ts';
+import { failExchange, refuseOrBreak } from '../http1/break-off.ts';
+import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
+import type { LaneOptions } from '../options.ts';
+import { DASHBOARD, denyFraming, reject } from '../reject.ts';
+import { bodyIdleOf, leastAnswerMs } from '../time-limits.ts';
+
+/** Informational answers taken from upstream for one request before it counts as broken. */
+const MAX_INFORMATIONAL = 8;
+
+/** Sends an authorized request upstream, to the path that was resolved, and hands the answer to `handler`. Refuses when there is no room. */
+export function sendUpstream(
+  exchange: RestExchange,
+  options: LaneOptions,
+  path: string,
+  headers: string[],
+  handler: UpstreamAnswer,
+): void {
+  const request: UpstreamRequest = {
+    method: exchange.method,
+    path,
+    headers,
+    body: bodyOf(exchange, options),
+    leastMs: exchange.resolution ? leastAnswerMs(exchange.resolution) : 0,
+  };
+  exchange.life.onEnd(() => handler.ended());
+  if (!options.upstream.send(request, handler)) {
+    if (request.body instanceof Readable) request.body.destroy();
+    reject(exchange, UPSTREAM_BUSY, options.cors);
+  }
+}
+
+function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['body'] {
+  if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));
+  if (!exchange.hasBody) return null;
+  askForBody(exchange);
+  return new RequestBody(exchange, bodyIdleOf(exchange, options.bodyIdleMs), streamGuard(exchange, options));
+}
+
+type Controller = Dispatcher.DispatchController;
+
+/** The part of an answer from upstream that every way of passing it on has in common. undici enters through its guard. */
+export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
+  protected readonly exchange: RestExchange;
+  protected readonly options: LaneOptions;
+  /** An exception ends the request upstream, and the exchange. */
+  protected readonly guard: Guard;
+  readonly onRequestStart: (controller: Controller) => void;
+  readonly onResponseStart: (controller: Controller, status: number) => void;
+  readonly onResponseData: (controller: Controller, chunk: Buffer) => void;
+  readonly onResponseEnd: () => void;
+  readonly onResponseError: (controller: Controller, error: Error) => void;
+  #controller: Controller | undefined;
+  readonly #waiting: NodeJS.Timeout;
+  #informational = 0;
+  #gone = false;
+  /** Upstream has said all it had to say. */
+  protected complete = false;
+
+  constructor(exchange: RestExchange, options: LaneOptions) {
+    this.exchange = exchange;
+    this.options = options;
+    const owner = { fail: (error: unknown) => this.#broken(error), cut: () => exchange.response.destroy() };
+    const guard = new Guard(owner, 'rest_upstream', (error, place) => options.parts.fault(error, exchange, place));
+    this.guard = guard;
+    this.onRequestStart = guard.entry((controller: Controller) => this.#started(controller));
+    this.onResponseStart = guard.entry((controller: Controller, status: number) => this.#answer(controller, status));
+    this.onResponseData = guard.entry((controller: Controller, chunk: Buffer) => this.data(controller, chunk));
+    this.onResponseEnd = guard.entry(() => this.end());
+    this.onResponseError = guard.entry((_controller: Controller, error: Error) => this.#ended(error));
+    const late = (): void => this.abort(UPSTREAM_TIMEOUT, new Error('no connection to upstream became free'));
+    this.#waiting = guard.after(options.upstreamWaitMs, late).unref();
+  }
+
+  protected abstract head(controller: Controller, status: number, headers: string[]): void;
+  protected abstract data(controller: Controller, chunk: Buffer): void;
+  protected abstract end(): void;
+
+  #started(controller: Controller): void {
+    this.#controller = controller;
+    clearTimeout(this.#waiting);
+    if (this.#gone) controller.abort(new Error('client left'));
+  }
+
+  #answer(controller: Controller, status: number): void {
+    if (status >= 200) {
+      this.exchange.answeredAt = this.options.parts.now();
+      this.head(controller, status, rawHeadersOf(controller));
+    } else if (++this.#informational > MAX_INFORMATIONAL) controller.abort(new Error('too many informational answers'));
+  }
+
+  #ended(error: Error): void {
+    clearTimeout(this.#waiting);
+    if (this.#gone) return;
+    this.fail(error instanceof BodyFault ? error.denial : toUpstreamDenial(error), error);
+  }
+
+  /** A fault of ours, which has been reported: nothing more is taken from upstream, and the client is told. */
+  #broken(error: unknown): void {
+    clearTimeout(this.#waiting);
+    this.#gone = true;
+    this.#controller?.abort(error instanceof Error ? error : new Error('internal fault'));
+    failExchange(this.exchange, this.options.cors);
+  }
+
+  /** The client has its answer, or has left: upstream hears of that at once. */
+  ended(): void {
+    this.#gone = true;
+    clearTimeout(this.#waiting);
+    if (!this.complete) this.#controller?.abort(new Error('client left'));
+  }
+
+  /** A refusal while that is still possible; else the answer ends as a broken message, never as a short success. */
+  protected fail(denial: Denial, error: unknown): void {
+    const { exchange, options } = this;
+    if (denial === INTERNAL_FAULT) options.parts.fault(error, exchange);
+    refuseOrBreak(exchange, denial, options.cors);
+  }
+
+  /** Gives the answer up for a reason of ours. */
+  protected abort(denial: Denial, error: Error): void {
+    this.#gone = true;
+    this.#controller?.abort(error);
+    this.fail(denial, error);
+  }
+}
+
+/** The head of an answer, and what came with it. */
+interface Burst {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly chunks: Buffer[];
+}
+
+/**
+ * Streams the answer to the client as it comes, at the client's pace. Over HTTP/2 what came in one turn of the event loop is
+ * written as one: an answer that is there as a whole ends with its last frame, before its client can stop sending because
+ * of the head alone (curl ends its upload short then, which is a fault of the stream).
+ */
+export class StreamedAnswer extends UpstreamAnswer {
+  #stalled: NodeJS.Timeout | undefined;
+  #burst: Burst | undefined;
+
+  protected override head(controller: Controller, status: number, headers: string[]): void {
+    const { exchange, options } = this;
+    if (exchange.answered) {
+      controller.abort(new Error('answered already'));
+      return;
+    }
+    const answer = settleCors(exchange, toClientHeaders(headers, keepAll), options.cors);
+    if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(answer);
+    if (closesConnection(exchange, status)) answer.push('connection', 'close');
+    if (!isHttp2(exchange)) {
+      writeHead(exchange, status, answer);
+      return;
+    }
+    this.#burst = { status, headers: answer, chunks: [] };
+    this.guard.soon(() => this.#flush(controller));
+  }
+
+  protected override data(controller: Controller, chunk: Buffer): void {
+    if (this.exchange.life.ended) return;
+    if (this.#burst) this.#burst.chunks.push(chunk);
+    else this.#write(controller, chunk);
+  }
+
+  /** More is to come: the answer streams from here on. */
+  #flush(controller: Controller): void {
+    const burst = this.#takeBurst();
+    if (!burst) return;
+    writeHead(this.exchange, burst.status, burst.headers);
+    for (const chunk of burst.chunks) this.#write(controller, chunk);
+  }
+
+  #takeBurst(): Burst | undefined {
+    const burst = this.#burst;
+    this.#burst = undefined;
+    return this.exchange.life.ended ? undefined : burst;
+  }
+
+  #write(controller: Controller, chunk: Buffer): void {
+    const { response } = this.exchange;
+    this.exchange.sent += chunk.length;
+    if (response.write(chunk) || this.#stalled) return;
+    controller.pause();
+    const slow = new Error('the client takes no more of its answer');
+    this.#stalled = this.guard.after(this.options.answerIdleMs, () => this.abort(UPSTREAM_TIMEOUT, slow)).unref();
+    response.once(
+      'drain',
+      this.guard.entry(() => {
+        clearTimeout(this.#stalled);
+        this.#stalled = undefined;
+        controller.resume();
+      }),
+    );
+  }
+
+  override ended(): void {
+    clearTimeout(this.#stalled);
+    super.ended();
+  }
+
+  protected override fail(denial: Denial, error: unknown): void {
+    this.#burst = undefined;
+    super.fail(denial, error);
+  }
+
+  protected override end(): void {
+    this.complete = true;
+    const { exchange } = this;
+    const burst = this.#takeBurst();
+    if (burst) this.#writeWhole(burst);
+    if (!exchange.answered) this.fail(UPSTREAM_BROKEN, undefined);
+    else if (isUnread(exchange)) endAfterBody(exchange);
+    else exchange.response.end();
+  }
+
+  #writeWhole({ status, headers, chunks }: Burst): void {
+    const { exchange } = this;
+    const body = Buffer.concat(chunks);
+    writeHead(exchange, status, headers, body.length);
+    exchange.sent += body.length;
+    if (body.length > 0) exchange.response.write(body);
+  }
+}
+
+function keepAll(): boolean {
+  return false;
+}
+
+function rawHeadersOf(controller: Controller): string[] {
+  const raw = controller.rawHeaders;
+  if (!Array.isArray(raw)) return [];
+  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
+}

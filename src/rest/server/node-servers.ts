@@ -1,0 +1,126 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import type { Place } from '../../lifetime/places.ts';
+import { answerParserFaults, answerRaw } from '../http1/parser-fault.ts';
+import { gateOf } from '../http1/request-gate.ts';
+import type { LaneOptions } from '../options.ts';
+import { sessionFault } from './http2-connection.ts';
+import { guardWrites } from './http2-writes.ts';
+
+/** Times in milliseconds, sizes in bytes. */
+export interface ListenerLimits {
+  readonly maxConnections: number;
+  /** Size of a request head. */
+  readonly maxHeaderBytes: number;
+  readonly handshakeTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  /** HTTP/2 streams a connection may have open. */
+  readonly maxConcurrentStreams: number;
+}
+
+/** What Node's servers need to know. */
+export interface NodeServerOptions extends Pick<LaneOptions, 'parts' | 'maxHeaders' | 'connections'> {
+  readonly limits: ListenerLimits;
+}
+
+/** Takes a request that Node has read. */
+export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+const CHECK_INTERVAL_MS = 1_000;
+const WINDOW = 65_535;
+const MAX_PSEUDO_HEADERS = 4;
+
+/** HTTP/1.1 for sockets that it is given; it never listens itself. */
+export function createHttp1(options: NodeServerOptions): Server {
+  const { limits, connections } = options;
+  const report = reportTo(options);
+  const server = createHttpServer({
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    insecureHTTPParser: false,
+    // The lane asks for it, so that every request is counted there.
+    requireHostHeader: false,
+    joinDuplicateHeaders: false,
+  });
+  // INVARIANT: no header is ever left out of sight; the lane counts them and refuses.
+  server.maxHeadersCount = 0;
+  const onConnect = (request: IncomingMessage, socket: Duplex): void => {
+    // Node takes its parser back.
+    gateOf(request.socket)?.stop();
+    connections?.fault('head');
+    answerRaw(socket, 405, '', report);
+  };
+  server.on(
+    'connect',
+    ownerless(options).entry((request: IncomingMessage, socket: Duplex) =>
+      guardOf(options, 'rest_server', () => socket.destroy()).run(() => onConnect(request, socket)),
+    ),
+  );
+  answerParserFaults(server, report, connections?.fault);
+  return server;
+}
+
+/** The same for HTTP/2. @param began told of each session, while Node makes it of its socket */
+export function createHttp2(options: NodeServerOptions, began: (session: ServerHttp2Session) => void): Http2Server {
+  const { limits, maxHeaders, connections } = options;
+  const server = createHttp2Server({
+    maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
+    maxSessionMemory: 16,
+    settings: {
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+      initialWindowSize: WINDOW,
+      enablePush: false,
+    },
+  });
+  const onSession = (session: ServerHttp2Session, guard: Guard): void => {
+    began(session);
+    guardWrites(session, guard);
+    session.on(
+      'error',
+      guard.entry((error: Error) => {
+        const fault = sessionFault(error);
+        if (fault) connections?.fault(fault);
+        session.destroy();
+      }),
+    );
+  };
+  server.on(
+    'session',
+    ownerless(options).entry((session: ServerHttp2Session) => {
+      const guard = guardOf(options, 'rest_http2', () => session.destroy());
+      guard.run(() => onSession(session, guard));
+    }),
+  );
+  server.on('sessionError', ignore);
+  return server;
+}
+
+/** `100 Continue` and odd expectations are ordinary requests here: what is said to them is decided later. */
+export function serveWith(server: Server | Http2Server, guard: Guard, handle: Handle): void {
+  const served = guard.entry(handle);
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, served);
+}
+
+/** Counts faults of ours that belong to no exchange. */
+export function reportTo({ parts }: Pick<NodeServerOptions, 'parts'>): FaultReport {
+  return (error, place) => parts.fault(error, undefined, place);
+}
+
+/** Of what belongs to one connection: an exception ends it. */
+function guardOf(options: NodeServerOptions, place: Place, end: () => void): Guard {
+  return new Guard({ fail: end, cut: end }, place, reportTo(options));
+}
+
+/** Of what Node tells the server: an exception ends what was being done. */
+function ownerless(options: NodeServerOptions): Guard {
+  return guardOf(options, 'rest_listener', ignore);
+}
+
+function ignore(): void {}

@@ -1,0 +1,256 @@
+import { resolve } from 'node:path';
+import { type Clock, machineClock } from '../config/files/clock.ts';
+import type { FileEyes, Readings } from '../config/files/file-reads.ts';
+import { SettledFiles } from '../config/files/settled-files.ts';
+import { type Handled, watchFiles } from '../config/files/watch.ts';
+import { ConfigError } from '../config/problem.ts';
+import { type LoadedState, type State, StateError, withCertificates } from '../config/state.ts';
+import { shortened, takenAway, withoutEndMark } from '../config/taken-away.ts';
+import type { Applied } from '../gateway/gateway.ts';
+import { describeChanges } from '../gateway/live-options.ts';
+import type { Log } from '../observability/log.ts';
+import type { Reload, ReloadCause } from '../observability/operator.ts';
+
+/** Node's timers overflow beyond. */
+const MAX_TIMER_MS = 2_147_483_647;
+/** Milliseconds a reload that was asked for waits for files that are being written. */
+export const ASKED_WAIT_MS = 15_000;
+
+/** Which state is in force, and everything that puts another one in its place. */
+export interface Reloads {
+  /** The state in force. */
+  readonly current: () => LoadedState;
+  /** See `Operator`. What is asked before `begin` waits for it. */
+  readonly reload: (cause: ReloadCause) => Promise<Reload>;
+  /** The first state is being served: from here on files are watched, and reloads carried out. */
+  readonly begin: () => void;
+  /** Nothing is put in force any more. */
+  readonly stop: () => void;
+}
+
+export interface ReloadsOptions {
+  /** What is in force at first. */
+  readonly state: LoadedState;
+  /** Reads everything anew; throws `ConfigError`. */
+  readonly load: () => LoadedState;
+  /**
+   * Reads what stands beside the state and has no file watch of these, when a reload is asked for, and resolves to what
+   * puts it in force. Rejects with `ConfigError` and changes nothing.
+   */
+  readonly prepare?: () => Promise<() => Promise<void>>;
+  /** Puts a state in force, all or nothing; rejects with `ConfigError`. */
+  readonly apply: (state: State) => Promise<Applied>;
+  /** Told what came of each reload, whoever asked for it, once `current` is what it says. */
+  readonly done?: (reload: Reload) => void;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly clock?: Clock;
+  readonly eyes?: FileEyes;
+}
+
+/** Reloads by file changes, by time (`tls.cert_ttl`) and on request, one after the other. */
+export function createReloads(options: ReloadsOptions): Reloads {
+  return new ReloadQueue(options);
+}
+
+/** How long the changed files have stood still. */
+type Stillness = 'settled' | 'lasting';
+
+class ReloadQueue implements Reloads {
+  readonly #options: ReloadsOptions;
+  readonly #clock: Clock;
+  readonly #files: SettledFiles;
+  #state: LoadedState;
+  #generation = 1;
+  #stopped = false;
+  #watch: { readonly stop: () => void } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #begun = Promise.withResolvers<void>();
+  // One after the other: the last one that began reads what is there last.
+  #queue: Promise<unknown> = this.#begun.promise;
+
+  constructor(options: ReloadsOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? machineClock;
+    this.#state = options.state;
+    this.#files = new SettledFiles(this.#clock, options.eyes);
+    this.#files.expect(options.state.readings);
+  }
+
+  readonly current = (): LoadedState => this.#state;
+
+  readonly reload = (cause: ReloadCause): Promise<Reload> => this.#next(() => this.#asked(cause));
+
+  readonly begin = (): void => {
+    this.#lookAgain(this.#state.readings);
+    this.#begun.resolve();
+  };
+
+  readonly stop = (): void => {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#watch?.stop();
+  };
+
+  #next(work: () => Promise<Reload>): Promise<Reload> {
+    const next = this.#queue.then(async () => {
+      const reload = await work();
+      this.#options.done?.(reload);
+      return reload;
+    });
+    this.#queue = next;
+    return next;
+  }
+
+  /**
+   * Waits until what has changed stands still; paths of what does not.
+   *
+   * @param only of these files
+   */
+  async #rest(need: Stillness, only?: ReadonlySet<string>): Promise<readonly string[]> {
+    const end = this.#clock.now() + ASKED_WAIT_MS;
+    while (!this.#stopped) {
+      const changes = await this.#files.look(only);
+      if (changes[need]) return [];
+      if (this.#clock.now() >= end) return changes.paths;
+      await this.#clock.pause(changes.nextMs);
+    }
+    return [];
+  }
+
+  /** A reload at a moment that was chosen: what is there is read as soon as it stands still. */
+  async #asked(cause: ReloadCause): Promise<Reload> {
+    const [need, only] = cause === 'interval' ? (['lasting', this.#tlsFiles()] as const) : (['settled'] as const);
+    for (let again = 0; again < READ_AGAIN; again += 1) {
+      const moving = await this.#rest(need, only);
+      if (moving.length > 0) return this.#failed(cause, moving.map(stillWritten), new Map());
+      const tried = await this.#read(cause, cause === 'interval' ? 'lasting' : 'asked');
+      if (tried !== 'later') return tried;
+    }
+    return this.#failed(cause, ['files change as soon as they are read: ask again'], new Map());
+  }
+
+  #tlsFiles(): ReadonlySet<string> {
+    const { cert, key, ca_cert: ca } = this.#state.config.tls;
+    return new Set([cert, key, ca].map((path) => resolve(path)));
+  }
+
+  /** Files have changed and stand still. */
+  #fromFiles(lasting: boolean): Promise<Handled> {
+    const { promise, resolve } = Promise.withResolvers<Handled>();
+    this.#queue = this.#queue.then(async () => {
+      const tried = await this.#read('files', lasting ? 'lasting' : 'settled');
+      if (tried !== 'later') this.#options.done?.(tried);
+      resolve(tried === 'later' ? 'later' : 'read');
+    });
+    return promise;
+  }
+
+  /** `later` = it may be half of what it is going to be. */
+  async #read(cause: ReloadCause, still: Stillness | 'asked'): Promise<Reload | 'later'> {
+    const { load, prepare, apply, log, now } = this.#options;
+    if (this.#stopped) return { ok: false, cause, at: now(), problems: ['the gateway is stopping'] };
+    let next: LoadedState | undefined;
+    try {
+      const found = cause === 'interval' ? withCertificates(this.#state) : undefined;
+      next = found?.state ?? load();
+      if (await this.#isEarly(next, found?.read ?? next.readings, still)) return 'later';
+      const commit = still === 'asked' ? await prepare?.() : undefined;
+      const changed = describeChanges(this.#state, next);
+      const applied = changed.length === 0 ? { generation: this.#generation, restartNeeded: [] } : await apply(next);
+      this.#generation = applied.generation;
+      tell(log, cause, { before: this.#state, after: next, changed, applied });
+      this.#state = next;
+      await commit?.();
+      this.#lookAgain(next.readings);
+      return { ok: true, cause, at: now(), warnings: next.warnings, ...applied };
+    } catch (error) {
+      const readings = error instanceof StateError ? error.readings : next?.readings;
+      return this.#failed(cause, problemsOf(error), readings ?? new Map());
+    }
+  }
+
+  /** @param read what was just read for it. Throws `ConfigError` for files that end before their end */
+  async #isEarly(next: LoadedState, read: Readings, still: Stillness | 'asked'): Promise<boolean> {
+    const files = this.#files;
+    files.include(read.keys());
+    const changes = await files.look(new Set(read.keys()));
+    if (!changes.settled || !files.holds(read)) return true;
+    const inPlace = (path: string): boolean => files.arrivalOf(path) !== 'whole';
+    const cut = withoutEndMark(this.#state.readings, read).filter(inPlace);
+    if (cut.length > 0) throw new ConfigError(cut.map((place) => ({ place, message: NO_END_MARK })));
+    if (still === 'asked' || changes.lasting) return false;
+    const short = shortened(this.#state.readings, read).filter((path) => files.arrivalOf(path) === 'written');
+    const lost = [...takenAway(this.#state, next), ...short.map((path) => `${path} shorter`)];
+    if (lost.length > 0) this.#options.log.info({ lost }, 'changed files are read later: they may be half written');
+    return lost.length > 0;
+  }
+
+  #lookAgain(readings: Readings): void {
+    this.#files.expect(readings);
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    const { service, tls, gateway } = this.#state.config;
+    if (!gateway.reload.watch) {
+      this.#watch?.stop();
+      this.#watch = undefined;
+    } else {
+      this.#watch ??= watchFiles(this.#files, this.#clock, (lasting) => this.#fromFiles(lasting));
+    }
+    if (!service.enable_tls || tls.cert_ttl === 0) return;
+    const waitMs = Math.min(tls.cert_ttl * 1000, MAX_TIMER_MS);
+    this.#timer = setTimeout(() => void this.reload('interval'), waitMs).unref();
+  }
+
+  #failed(cause: ReloadCause, problems: readonly string[], readings: Readings): Reload {
+    // What was in force, and what was tried: a change of either may mend it.
+    this.#lookAgain(new Map([...this.#state.readings, ...readings]));
+    this.#options.log.error({ cause, problems }, 'not reloaded: the old state stays in force');
+    return { ok: false, cause, at: this.#options.now(), problems };
+  }
+}
+
+/** Most readings for one request; then files change faster than they can be read. */
+const READ_AGAIN = 5;
+const NO_END_MARK = 'the end mark (`# end` or `...`) that the last line was before is missing: the file may be cut off';
+
+function stillWritten(path: string): string {
+  return `${path}: it is still being written: ask again when it stands still`;
+}
+
+interface Told {
+  readonly before: LoadedState;
+  readonly after: LoadedState;
+  readonly changed: readonly string[];
+  readonly applied: Applied;
+}
+
+/** One line for a reload that changed something. Without a change there is nothing to say, but that it was looked. */
+function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }: Told): void {
+  const { generation, restartNeeded } = applied;
+  if (changed.length === 0) {
+    log.debug({ cause, generation }, 'reloaded: nothing has changed');
+    return;
+  }
+  log.setLevel(after.config.log_level);
+  const warnings = after.warnings.filter((one) => !before.warnings.includes(one));
+  const more = {
+    ...(restartNeeded.length > 0 ? { restart_needed: restartNeeded } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
+  };
+  log.info({ cause, generation, changed, ...more }, 'reloaded');
+  const { mode } = after.config.gateway;
+  if (mode !== before.config.gateway.mode) warnOfMode(log, mode);
+}
+
+/** The log line of a gateway that protects nothing; none while the policy is enforced. */
+export function warnOfMode(log: Log, mode: State['config']['gateway']['mode']): void {
+  if (mode !== 'enforce') log.warn({ mode }, 'nothing is protected: what would be refused is let pass');
+}
+
+/** What went wrong, for a person: `place: message` of each problem. Never what a library says. */
+function problemsOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.problems.map(({ place, message }) => `${place}: ${message}`);
+  return [error instanceof Error ? `internal error (${error.name})` : 'internal error'];
+}

@@ -11,7 +11,7 @@ import {
 } from '../src/exchange/exchange.ts';
 import { createKeyRing, digestOf } from '../src/identity/key-ring.ts';
 import type { Principal } from '../src/identity/principal.ts';
-import { Guesses } from '../src/limits/credential-guessing.ts';
+import { CredentialGuessing } from '../src/limits/credential-guessing.ts';
 import type { References } from '../src/policy/decide.ts';
 import {
   AUDIT_UNAVAILABLE,
@@ -97,7 +97,7 @@ interface Given {
   readonly rules?: readonly RuleSettings[];
   readonly mode?: PolicyMode;
   readonly parts?: Partial<ExchangeParts>;
-  readonly guesses?: Guesses;
+  readonly guesses?: CredentialGuessing;
 }
 
 function run(
@@ -393,13 +393,13 @@ t.test('a turn that cannot be had is a fault, and denies', async (t) => {
 });
 
 t.test('wrong credentials of one connection are answered later and later, good ones at once', async (t) => {
-  const guesses = new Guesses();
+  const guesses = new CredentialGuessing();
   const wrong = { operation: READ, target: BOOKS, key: 'wrong', guesses };
   for (let guess = 0; guess < 50; guess += 1) t.same(run(wrong).steps, ['reject 401']);
   const late = run(wrong);
   t.same(late.steps, [], 'the next one waits');
   t.same(run({ ...wrong, key: 'admin' }).steps, ['forward'], 'a good one does not');
-  t.same(run({ ...wrong, guesses: new Guesses() }).steps, ['reject 401'], 'nor another connection');
+  t.same(run({ ...wrong, guesses: new CredentialGuessing() }).steps, ['reject 401'], 'nor another connection');
   t.same(run({ ...wrong, mode: 'shadow' }).steps, ['forward'], 'and in shadow nobody does');
   for (let look = 0; look < 200 && late.steps.length === 0; look += 1) await sleep(5);
   t.same(late.steps, ['reject 401'], 'it is refused all the same');

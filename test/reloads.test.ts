@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { ConfigError } from '../src/config/problem.ts';
 import { type LoadedState, loadState, type State } from '../src/config/state.ts';
 import type { Log } from '../src/observability/log.ts';
-import { createReloads } from '../src/supervisor/reload.ts';
+import { createReloader } from '../src/supervisor/reload.ts';
 import { quickClock } from './support/quick-clock.ts';
 import { until } from './support/until.ts';
 
@@ -40,7 +40,7 @@ function stage(test: Test, settings: Readonly<Record<string, unknown>> = {}) {
   };
   const applied: State[] = [];
   const refuse: Error[] = [];
-  const reloads = createReloads({
+  const reloads = createReloader({
     state: load(),
     load,
     apply: async (next) => {

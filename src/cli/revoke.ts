@@ -1,8 +1,8 @@
 import { type Flags, previewConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import { readKeys } from '../config/secrets.ts';
+import { checkEntry, signingKeyIds } from '../revocation/check-entry.ts';
 import { isEntry, type RevocationEntry, readEntry } from '../revocation/entry.ts';
-import { judgeEntry, signingKeyIds } from '../revocation/judge.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { writeEntry } from '../revocation/write.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
@@ -92,7 +92,7 @@ export async function revoke(flags: RevokeFlags, output: Output, nowMs: number =
   writeWarnings(output, warnings);
   const { api_key: apiKey, alt_api_key: altApiKey } = readKeys(config).keys;
   const ids = signingKeyIds(apiKey, altApiKey, policy.signingKeys);
-  const judged = judgeEntry(entry, Math.floor(nowMs / 1000), ids);
+  const judged = checkEntry(entry, Math.floor(nowMs / 1000), ids);
   if (judged.problems.length > 0) throw new UsageError(judged.problems.join('; '));
   writeWarnings(output, judged.warnings);
   const settings = revocationSettings(config);

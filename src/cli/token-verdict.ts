@@ -31,7 +31,7 @@ interface Asked {
  * Presents a token to the authenticator of a gateway: its key ring, its revocations, its upstream for `value_exists`. Then
  * looks for the reason. Rejects with `ConfigError` when the revocations cannot be read.
  */
-export async function judgeAsGateway(token: string, state: State, now: number): Promise<Verdict> {
+export async function verdictOf(token: string, state: State, now: number): Promise<Verdict> {
   const upstream = openLookups(state);
   try {
     const asked: Asked = {

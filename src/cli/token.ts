@@ -227,9 +227,9 @@ export async function inspect(text: string, flags: Flags, output: Output, nowMs:
   output.out(`signature: ${describeSignature(token, secrets, policy)}\n`);
   if (config === null || problems.length > 0) throw new ConfigError(problems);
   if (secrets.length === 0 && readKeys(config).keys.read_only_api_key === null) return;
-  const { judgeAsGateway } = await import('./token-verdict.ts');
+  const { verdictOf } = await import('./token-verdict.ts');
   const found = previewSecrets(config);
-  const { accepted, text: verdict } = await judgeAsGateway(
+  const { accepted, text: verdict } = await verdictOf(
     token,
     { config, policy, secrets: found.secrets ?? bareSecrets(config) },
     nowMs,

@@ -37,7 +37,7 @@ function notYet(path: string): string | undefined {
  * Judges a path that is no option: an error in the gateway's own sections, silence for what Qdrant keeps, a warning
  * for other names in Qdrant's sections (Qdrant ignores them), an error where a section name is misspelt.
  */
-export function judgeUnknown(path: string, place: string): Problem | { readonly warning: string } | null {
+export function checkUnknown(path: string, place: string): Problem | { readonly warning: string } | null {
   const waiting = notYet(path);
   if (waiting !== undefined) {
     return { warning: `${place}: \`${waiting}\` is not carried by this version of the gateway, ignored` };
@@ -68,10 +68,10 @@ export class LayerBuilder {
       this.#settings.push({ path, value, place });
       return;
     }
-    const judged = judgeUnknown(path, place);
-    if (judged === null) return;
-    if ('warning' in judged) this.#warnings.push(judged.warning);
-    else this.#problems.push(judged);
+    const problem = checkUnknown(path, place);
+    if (problem === null) return;
+    if ('warning' in problem) this.#warnings.push(problem.warning);
+    else this.#problems.push(problem);
   }
 
   warn(warning: string): void {

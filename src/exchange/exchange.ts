@@ -2,8 +2,8 @@ import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import { Guard } from '../lifetime/guard.ts';
 import type { Place } from '../lifetime/places.ts';
-import type { Loan } from '../limits/abandoned-calls.ts';
-import type { Guesses } from '../limits/credential-guessing.ts';
+import type { CallCredit } from '../limits/abandoned-calls.ts';
+import type { CredentialGuessing } from '../limits/credential-guessing.ts';
 import {
   askForNames,
   type Conditional,
@@ -56,7 +56,7 @@ export interface Exchange {
   /** Of its connection, where requests follow each other on one. */
   readonly memo?: CredentialMemo;
   /** Wrong credentials of its connection, where one request of it at a time is open. */
-  readonly guesses?: Guesses;
+  readonly guesses?: CredentialGuessing;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
@@ -69,7 +69,7 @@ export interface Exchange {
   /** Why it had to wait before it was settled; `undefined` = it had not. */
   slowed: Slowed | undefined;
   /** What it went on with, or waits for, where its caller has no credit left. */
-  loan: Loan | undefined;
+  callCredit: CallCredit | undefined;
   /** Set by whoever needs it first, see `requestIdOf`. */
   requestId: string | undefined;
   /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
@@ -90,7 +90,7 @@ export function unbegun(): Pick<
   | 'references'
   | 'shadowed'
   | 'slowed'
-  | 'loan'
+  | 'callCredit'
   | 'requestId'
   | 'trace'
   | 'startedAt'
@@ -104,7 +104,7 @@ export function unbegun(): Pick<
     references: undefined,
     shadowed: undefined,
     slowed: undefined,
-    loan: undefined,
+    callCredit: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,
@@ -259,7 +259,7 @@ function identified<X extends Exchange>(
   }
   exchange.principal = identity;
   if (!parts.pace.mustWait(exchange)) {
-    judge(parts, protocol, exchange, identity);
+    decideOn(parts, protocol, exchange, identity);
     return;
   }
   exchange.slowed = 'abandoned';
@@ -267,7 +267,7 @@ function identified<X extends Exchange>(
   parts.pace.wait(
     exchange,
     guard.entry(() => {
-      if (!exchange.ended) judge(parts, protocol, exchange, identity);
+      if (!exchange.ended) decideOn(parts, protocol, exchange, identity);
     }),
   );
 }
@@ -290,7 +290,7 @@ function refuseStranger<X extends Exchange>(
   });
 }
 
-function judge<X extends Exchange>(
+function decideOn<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,

@@ -11,9 +11,9 @@ import { type Authenticator, createAuthenticator } from '../identity/authenticat
 import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
 import { createValueExists } from '../identity/value-exists.ts';
 import { seenIn } from '../learning/observe.ts';
-import { Abandoned } from '../limits/abandoned-calls.ts';
-import { Suspects } from '../limits/flood-penalty.ts';
-import { Turns } from '../limits/work-scheduler.ts';
+import { AbandonedCalls } from '../limits/abandoned-calls.ts';
+import { FloodPenalty } from '../limits/flood-penalty.ts';
+import { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
 import { createExchangeLog } from '../observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type Log } from '../observability/log.ts';
@@ -91,7 +91,7 @@ export interface Gateway {
 }
 
 /** What is in force; replaced by `apply`. */
-interface Force {
+interface StateInForce {
   state: State;
   generation: number;
   revocations: Revocations;
@@ -113,7 +113,7 @@ export async function createGateway(
 ): Promise<Gateway> {
   const { config, secrets } = state;
   const shared = worker !== undefined;
-  const force: Force = { state, generation, revocations: NO_REVOCATIONS, tls: secrets.tls };
+  const force: StateInForce = { state, generation, revocations: NO_REVOCATIONS, tls: secrets.tls };
   const log = createLog(config.log_level);
   const tracing = await createTracing(config);
   const audit = await openAudit(state, log, worker);
@@ -132,13 +132,13 @@ export async function createGateway(
     ...(tracing ? [tracing.observe] : []),
   ];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
-  const suspects = new Suspects(config.gateway.limits.flood_penalty_ms, Date.now);
+  const floodPenalty = new FloodPenalty(config.gateway.limits.flood_penalty_ms, Date.now);
   const parts = createParts(authenticator, policy, watching, {
     admit: admitting(audit, tracing),
     log,
     observation,
   });
-  const turns = new Turns((error, place) => parts.fault(error, undefined, place));
+  const turns = new WorkScheduler((error, place) => parts.fault(error, undefined, place));
   let restListener: RestListener | undefined;
   let grpc: { listener: GrpcListener; asker: GrpcAsker } | undefined;
 
@@ -147,11 +147,11 @@ export async function createGateway(
       try {
         await refuseSecuredUpstream(lookup);
         const options = restListenerOptions(() => force.state, parts, {
-          ...{ upstream, lookup, suspects, turns, shared },
+          ...{ upstream, lookup, floodPenalty, turns, shared },
           webUi: await webUiOf(config, lookup),
         });
         restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
-        grpc = await openGrpc(() => force.state, parts, { suspects, turns, shared, observation });
+        grpc = await openGrpc(() => force.state, parts, { floodPenalty, turns, shared, observation });
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
@@ -293,7 +293,7 @@ function learnWith(learner: Learner, policy: ExchangeParts['policy']): Observer 
   };
 }
 
-function authenticatorOf(force: Force, lookup: UpstreamLookup): Authenticator {
+function authenticatorOf(force: StateInForce, lookup: UpstreamLookup): Authenticator {
   const { limits, value_exists: valueExists } = force.state.config.gateway;
   return createAuthenticator({
     ring: ringOf(force.state, force.generation),
@@ -336,7 +336,7 @@ function createParts(
       exchange ? 'a request failed closed' : 'a connection failed closed',
     );
   };
-  const abandoned = new Abandoned(
+  const abandoned = new AbandonedCalls(
     () => performance.now(),
     (error, place) => fault(error, undefined, place),
   );
@@ -357,8 +357,8 @@ function createParts(
 
 /** What the gRPC listener shares with the rest of the process. */
 interface GrpcShared {
-  readonly suspects: Suspects;
-  readonly turns: Turns;
+  readonly floodPenalty: FloodPenalty;
+  readonly turns: WorkScheduler;
   readonly shared: boolean;
   readonly observation: Observation | undefined;
 }
@@ -366,13 +366,13 @@ interface GrpcShared {
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
-  { suspects, turns, shared, observation }: GrpcShared,
+  { floodPenalty, turns, shared, observation }: GrpcShared,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
   const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
-    const options = grpcListenerOptions(current, parts, { ask: asker, suspects, turns, shared });
+    const options = grpcListenerOptions(current, parts, { ask: asker, floodPenalty, turns, shared });
     return { listener: await createGrpcListener({ ...options, ...watchedBy(observation?.connections.grpc) }), asker };
   } catch (error) {
     asker.close();

@@ -8,8 +8,8 @@ import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { ResetBudget } from '../http2/budget.ts';
 import { HeaderWatch } from '../http2/header-watch.ts';
-import type { Suspects } from '../limits/flood-penalty.ts';
-import type { Turns } from '../limits/work-scheduler.ts';
+import type { FloodPenalty } from '../limits/flood-penalty.ts';
+import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
@@ -55,8 +55,8 @@ export interface RestShared {
   readonly lookup: UpstreamLookup;
   /** Is upstream's web interface to be had? */
   readonly webUi: { readonly present: boolean };
-  readonly suspects: Suspects;
-  readonly turns: Turns;
+  readonly floodPenalty: FloodPenalty;
+  readonly turns: WorkScheduler;
   /** The ports belong to several processes. */
   readonly shared: boolean;
 }
@@ -65,7 +65,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, webUi, suspects, turns, shared }: RestShared,
+  { upstream, lookup, webUi, floodPenalty, turns, shared }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -86,12 +86,12 @@ export function restListenerOptions(
     watchHttp2: (address) =>
       new HeaderWatch(
         { headerBytes: limits.header_bytes, headerCount: limits.header_count + PSEUDO_HEADERS },
-        new ResetBudget(suspects, address, Date.now),
+        new ResetBudget(floodPenalty, address, Date.now),
       ),
     parts,
     upstream,
     lookup,
-    suspects,
+    floodPenalty,
     turns,
     shared,
     cors: service.enable_cors,
@@ -164,7 +164,12 @@ export function grpcAddress(config: Config): UpstreamAddress {
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, suspects, turns, shared }: Pick<RestShared, 'suspects' | 'turns' | 'shared'> & { readonly ask: GrpcAsker },
+  {
+    ask,
+    floodPenalty,
+    turns,
+    shared,
+  }: Pick<RestShared, 'floodPenalty' | 'turns' | 'shared'> & { readonly ask: GrpcAsker },
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -198,7 +203,7 @@ export function grpcListenerOptions(
       noteNames: isAudited(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
-      suspects,
+      floodPenalty,
       turns,
       clock: Date.now,
     },

@@ -1,7 +1,7 @@
 import type { Exchange, Slowed } from '../exchange/exchange.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
-import type { Loan } from '../limits/abandoned-calls.ts';
+import type { CallCredit } from '../limits/abandoned-calls.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Shadowed } from '../policy/rules.ts';
@@ -38,7 +38,7 @@ export class GrpcExchange implements Exchange {
   references: References | undefined;
   shadowed: Shadowed | undefined;
   slowed: Slowed | undefined;
-  loan: Loan | undefined;
+  callCredit: CallCredit | undefined;
   requestId: string | undefined;
   trace: readonly string[] | undefined;
   startedAt = 0;
@@ -88,7 +88,7 @@ export class GrpcExchange implements Exchange {
   outgoing: Buffer | undefined;
   /** The collection the decision was made on, where the message named it. */
   target: string | undefined;
-  /** gRPC code of the answer; of one of upstream's only where answers are read (`RelayOptions.readAnswers`). */
+  /** gRPC code of the answer; of one of upstream's only where answers are read (`GrpcRelayOptions.readAnswers`). */
   status: number | undefined;
 
   /** Body bytes from the client, the same with padding (what flow control counts), and body bytes to it. */

@@ -6,8 +6,8 @@ import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
-import type { RelayOptions } from './relay/options.ts';
-import { Relay } from './relay/relay.ts';
+import type { GrpcRelayOptions } from './relay/options.ts';
+import { GrpcRelay } from './relay/relay.ts';
 
 /** Milliseconds between looks at what has been idle for too long. */
 const TICK_MS = 1000;
@@ -22,7 +22,7 @@ export interface GrpcListenerOptions {
   readonly maxConnections: number;
   /** The port belongs to several processes. */
   readonly shared: boolean;
-  readonly relay: Omit<RelayOptions, 'tls'>;
+  readonly relay: Omit<GrpcRelayOptions, 'tls'>;
   /** Who is told of connections; nobody without it. */
   readonly connections?: Connections;
 }
@@ -37,9 +37,9 @@ export interface GrpcListener {
 
 /** Socket, TLS and ALPN for gRPC: one relay per connection. Rejects when the port cannot be had. */
 export async function createGrpcListener(options: GrpcListenerOptions): Promise<GrpcListener> {
-  const relays = new Set<Relay>();
+  const relays = new Set<GrpcRelay>();
   const { connections } = options;
-  const relay: RelayOptions = { ...options.relay, tls: options.tls !== undefined, connections };
+  const relay: GrpcRelayOptions = { ...options.relay, tls: options.tls !== undefined, connections };
   /** An exception on the way to a relay ends the connection it came with, and nothing else. */
   const guarded = (socket: Socket | undefined): Guard => {
     const cut = (): void => void socket?.destroy();
@@ -50,18 +50,18 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const own = guarded(undefined);
   const accept = (socket: Socket): void =>
     guarded(socket).run(() => {
-      const one = new Relay(socket, relay, (closed) => relays.delete(closed));
+      const one = new GrpcRelay(socket, relay, (closed) => relays.delete(closed));
       relays.add(one);
       options.connections?.list(clientOf(one, socket), socket);
     });
   const tls = options.tls ? openTls(options, options.tls, own, accept) : undefined;
-  const { suspects, turns } = options.relay;
+  const { floodPenalty, turns } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
     options.connections?.accepted(socket);
     const guard = guarded(socket);
     const sniffing = { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault, guard };
-    admit(socket, suspects, guard, () => {
+    admit(socket, floodPenalty, guard, () => {
       if (tls) sniffTls(socket, tls, sniffing);
       else accept(socket);
     });
@@ -96,7 +96,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   };
 }
 
-function clientOf({ peer, streams }: Relay, socket: Socket): ClientConnection {
+function clientOf({ peer, streams }: GrpcRelay, socket: Socket): ClientConnection {
   return {
     remote: peer,
     protocol: 'grpc',
@@ -141,7 +141,7 @@ function ignore(): void {}
 async function drain(
   server: Server,
   shared: boolean,
-  relays: ReadonlySet<Relay>,
+  relays: ReadonlySet<GrpcRelay>,
   graceMs: number,
   guard: Guard,
 ): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Suspects } from '../limits/flood-penalty.ts';
+import type { FloodPenalty } from '../limits/flood-penalty.ts';
 
 /**
  * Everything a client can send on a connection, by what it makes of the frame.
@@ -96,7 +96,7 @@ const SLICE = 200;
 export const SLOW_MS = 10;
 /** One on a connection where it is not known which call it hits: 200 at once, 50 a second. */
 const BLIND_RESET_COST = 10;
-const SUSPECT_FACTOR = 10;
+const FLOODER_FACTOR = 10;
 /** A call this young (ms) is given up early. */
 const EARLY_MS = 1000;
 /**
@@ -172,38 +172,38 @@ export class FrameBudget {
  */
 export function resetPrice(
   call: { readonly headersSent: boolean; readonly begunAt: number } | undefined,
-  isSuspect: boolean,
+  isFlooder: boolean,
   now: number,
 ): Price {
   const early = call?.headersSent === false && now - call.begunAt < EARLY_MS;
   const usual = FRAME_COST[early ? 'reset_early' : call ? 'reset' : 'reset_closed'];
-  return isSuspect ? price(usual.cost * SUSPECT_FACTOR) : usual;
+  return isFlooder ? price(usual.cost * FLOODER_FACTOR) : usual;
 }
 
 /** The resets of one connection, where it is not known which calls they hit. */
 export class ResetBudget {
   readonly #budget: FrameBudget;
-  readonly #suspects: Suspects;
+  readonly #floodPenalty: FloodPenalty;
   readonly #address: string;
   readonly #now: () => number;
 
-  constructor(suspects: Suspects, address: string, now: () => number) {
+  constructor(floodPenalty: FloodPenalty, address: string, now: () => number) {
     this.#budget = new FrameBudget(now());
-    this.#suspects = suspects;
+    this.#floodPenalty = floodPenalty;
     this.#address = address;
     this.#now = now;
   }
 
   /** Milliseconds the next request has to wait. */
   distance(): number {
-    return this.#suspects.distance(this.#address);
+    return this.#floodPenalty.distance(this.#address);
   }
 
   /** One more reset. Of one too many the address is a suspect from now on. */
   take(): Spent {
-    const cost = BLIND_RESET_COST * (this.#suspects.has(this.#address) ? SUSPECT_FACTOR : 1);
+    const cost = BLIND_RESET_COST * (this.#floodPenalty.has(this.#address) ? FLOODER_FACTOR : 1);
     const spent = this.#budget.take(cost, this.#now());
-    if (spent === 'flood') this.#suspects.report(this.#address);
+    if (spent === 'flood') this.#floodPenalty.report(this.#address);
     return spent;
   }
 }

@@ -133,7 +133,7 @@ export class HeaderWatch {
   #collect(frame: Frame, fragment: Buffer): void {
     const whole = frame.has(Flag.END_HEADERS);
     if (whole && this.#block.length === 0) {
-      this.#judge(frame.streamId, fragment);
+      this.#check(frame.streamId, fragment);
       return;
     }
     this.#block.push(fragment);
@@ -144,10 +144,10 @@ export class HeaderWatch {
     const block = Buffer.concat(this.#block, this.#blockBytes);
     this.#block = [];
     this.#blockBytes = 0;
-    this.#judge(frame.streamId, block);
+    this.#check(frame.streamId, block);
   }
 
-  #judge(streamId: number, block: Buffer): void {
+  #check(streamId: number, block: Buffer): void {
     this.#blocks += 1;
     this.#pieces.begun();
     this.#frames.stop();

@@ -8,9 +8,9 @@ import {
   REVOCATION_UNKNOWN,
   REVOKED,
 } from '../policy/denial.ts';
+import { type AcceptedToken, acceptToken, isExpired } from './accept-token.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
-import { type AcceptedToken, isExpired, judgeToken } from './judge.ts';
 import { digestOf, type KeyRing } from './key-ring.ts';
 import type { Principal } from './principal.ts';
 import { isRevoked, type Revocations } from './revocations.ts';
@@ -52,7 +52,7 @@ export interface Authenticator {
 const MALFORMED_HEADER = badRequest('');
 
 /** A ring and everything that was found out with it. Never outlives it. */
-interface Era {
+interface KeyGeneration {
   readonly ring: KeyRing;
   /** By SHA-256 of the whole token, signature included, so that no token is kept in memory. */
   readonly accepted: LRUCache<string, AcceptedToken> | undefined;
@@ -67,53 +67,55 @@ interface Era {
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { ring, cacheEntries, now, valueExists, revocations } = options;
-  const beginEra = (next: KeyRing): Era => ({
+  const beginGeneration = (next: KeyRing): KeyGeneration => ({
     ring: next,
     accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
     underWay: new Map(),
   });
-  let era = beginEra(ring);
+  let generation = beginGeneration(ring);
   let hits = 0;
   let misses = 0;
 
   const identify = (credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> => {
-    if (era.ring.open) return era.ring.anybody;
+    if (generation.ring.open) return generation.ring.anybody;
     if (!credential) return MISSING_CREDENTIAL;
     if (credential.kind === 'malformed') return MALFORMED_HEADER;
     const digest = memo ? memo.digestOf(credential.text) : digestOf(credential.text);
-    const byKey = era.ring.match(digest);
+    const byKey = generation.ring.match(digest);
     if (byKey) return byKey;
-    if (era.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
-    const known = era.accepted?.get(digest);
+    if (generation.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
+    const known = generation.accepted?.get(digest);
     if (known && !isExpired(known.exp, now())) {
       hits += 1;
-      if (known.valueExists) return identifyByToken(credential, era, known);
+      if (known.valueExists) return identifyByToken(credential, generation, known);
       return takenBack(known) ?? known.principal;
     }
     misses += 1;
     const shape = readTokenShape(credential.text);
-    return shape ? identifyByToken(credential, era, verifyOnce(era, digest, shape, now)) : INVALID_CREDENTIAL;
+    return shape
+      ? identifyByToken(credential, generation, verifyOnce(generation, digest, shape, now))
+      : INVALID_CREDENTIAL;
   };
 
   /** Waits for the verification, then for the stateful check. */
   const identifyByToken = async (
     credential: Credential,
-    started: Era,
-    judging: AcceptedToken | Promise<AcceptedToken | Denial>,
+    started: KeyGeneration,
+    verification: AcceptedToken | Promise<AcceptedToken | Denial>,
   ): Promise<Identity> => {
-    const judged = await judging;
-    let identity: Identity = judged.kind === 'accepted' ? judged.principal : judged;
-    if (judged.kind === 'accepted') {
-      let denial = takenBack(judged);
-      if (!denial && judged.valueExists) {
-        denial = valueExists ? await valueExists(judged.valueExists) : INTERNAL_FAULT;
+    const verified = await verification;
+    let identity: Identity = verified.kind === 'accepted' ? verified.principal : verified;
+    if (verified.kind === 'accepted') {
+      let denial = takenBack(verified);
+      if (!denial && verified.valueExists) {
+        denial = valueExists ? await valueExists(verified.valueExists) : INTERNAL_FAULT;
         // INVARIANT: revoked while the look-up ran is revoked.
-        denial ??= takenBack(judged);
+        denial ??= takenBack(verified);
       }
       if (denial) identity = denial;
     }
     // INVARIANT: the ring in place when the answer is given has given it.
-    return started === era ? identity : identify(credential);
+    return started === generation ? identity : identify(credential);
   };
 
   /** The denial of a token that was good and has been revoked. */
@@ -127,24 +129,29 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   return {
     authenticate: (rawHeaders, memo) => identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo),
     replaceRing: (next) => {
-      era = beginEra(next);
+      generation = beginGeneration(next);
     },
-    isOpen: () => era.ring.open,
-    remembered: () => ({ size: era.accepted?.size ?? 0, hits, misses }),
+    isOpen: () => generation.ring.open,
+    remembered: () => ({ size: generation.accepted?.size ?? 0, hits, misses }),
   };
 }
 
 /** Requests that present the same token at the same time share one verification. */
-function verifyOnce(era: Era, digest: string, shape: TokenShape, now: () => number): Promise<AcceptedToken | Denial> {
-  const shared = era.underWay.get(digest);
+function verifyOnce(
+  generation: KeyGeneration,
+  digest: string,
+  shape: TokenShape,
+  now: () => number,
+): Promise<AcceptedToken | Denial> {
+  const shared = generation.underWay.get(digest);
   if (shared) return shared;
-  era.accepted?.delete(digest);
-  const judging = judgeToken(shape, era.ring, now())
-    .then((judged) => {
-      if (judged.kind === 'accepted') era.accepted?.set(digest, judged);
-      return judged;
+  generation.accepted?.delete(digest);
+  const verification = acceptToken(shape, generation.ring, now())
+    .then((verified) => {
+      if (verified.kind === 'accepted') generation.accepted?.set(digest, verified);
+      return verified;
     })
-    .finally(() => era.underWay.delete(digest));
-  era.underWay.set(digest, judging);
-  return judging;
+    .finally(() => generation.underWay.delete(digest));
+  generation.underWay.set(digest, verification);
+  return verification;
 }

@@ -16,7 +16,7 @@ const LOOK_MS = 20;
 const ROOM = 64;
 
 /** What a call on credit is: waiting for it while `goOn` is there, upstream when it is not. */
-export interface Loan {
+export interface CallCredit {
   readonly client: Client;
   goOn: (() => void) | undefined;
 }
@@ -28,7 +28,7 @@ export interface Call {
   /** Monotonic milliseconds; 0 = never sent upstream. */
   readonly forwardedAt: number;
   /** Set here, where the call is on credit. */
-  loan: Loan | undefined;
+  callCredit: CallCredit | undefined;
 }
 
 /** One caller. */
@@ -37,7 +37,7 @@ interface Client {
   credit: number;
   at: number;
   /** In turn; those that have left stay until they are cleared away. */
-  queue: Loan[];
+  queue: CallCredit[];
   waiting: number;
 }
 
@@ -49,7 +49,7 @@ interface Client {
  *
  * Those who use the same credential behind the same address share this; nobody else notices.
  */
-export class Abandoned {
+export class AbandonedCalls {
   readonly #now: () => number;
   readonly #clients = new LRUCache<string, Client>({ max: REMEMBERED });
   readonly #names = new WeakMap<Principal, number>();
@@ -72,25 +72,25 @@ export class Abandoned {
     const client = this.#debtors.get(this.#nameOf(call, call.principal));
     if (!client) return false;
     this.#refill(client);
-    call.loan = { client, goOn: undefined };
+    call.callCredit = { client, goOn: undefined };
     if (client.waiting > 0 || client.credit < 1) return true;
     client.credit -= 1;
     return false;
   }
 
   /** Calls `goOn` when it is the call's turn; never, if its client leaves before. Must not throw. */
-  wait({ loan }: Call, goOn: () => void): void {
-    if (!loan) throw new TypeError('a call waits that need not');
-    loan.goOn = goOn;
-    loan.client.queue.push(loan);
-    loan.client.waiting += 1;
+  wait({ callCredit }: Call, goOn: () => void): void {
+    if (!callCredit) throw new TypeError('a call waits that need not');
+    callCredit.goOn = goOn;
+    callCredit.client.queue.push(callCredit);
+    callCredit.client.waiting += 1;
   }
 
   /** The call is over. @param answered somebody has said something to it */
   ended(call: Call, answered: boolean): void {
-    const { loan, principal, forwardedAt } = call;
-    if (loan) {
-      settle(loan, answered || forwardedAt === 0);
+    const { callCredit, principal, forwardedAt } = call;
+    if (callCredit) {
+      settle(callCredit, answered || forwardedAt === 0);
       return;
     }
     if (answered || forwardedAt === 0 || !principal || this.#now() - forwardedAt >= YOUNG_MS) return;
@@ -136,13 +136,13 @@ export class Abandoned {
 }
 
 /** A call on credit is over: what upstream was not bothered with for nothing is given back. */
-function settle(loan: Loan, bringsBack: boolean): void {
-  const { client } = loan;
-  if (!loan.goOn) {
+function settle(callCredit: CallCredit, bringsBack: boolean): void {
+  const { client } = callCredit;
+  if (!callCredit.goOn) {
     if (bringsBack) client.credit = Math.min(BURST, client.credit + 1);
     return;
   }
-  loan.goOn = undefined;
+  callCredit.goOn = undefined;
   client.waiting -= 1;
   if (client.queue.length > 2 * client.waiting + ROOM) client.queue = client.queue.filter(({ goOn }) => goOn);
 }
@@ -151,10 +151,10 @@ function settle(loan: Loan, bringsBack: boolean): void {
 function begin(client: Client): void {
   let next = 0;
   for (; next < client.queue.length && client.credit >= 1; next += 1) {
-    const loan = client.queue[next];
-    const goOn = loan?.goOn;
-    if (!loan || !goOn) continue;
-    loan.goOn = undefined;
+    const callCredit = client.queue[next];
+    const goOn = callCredit?.goOn;
+    if (!callCredit || !goOn) continue;
+    callCredit.goOn = undefined;
     client.waiting -= 1;
     client.credit -= 1;
     goOn();

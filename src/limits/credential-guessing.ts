@@ -10,7 +10,7 @@ const RATE: Rate = { everyMs: 20, ahead: 50, longestMs: 1000 };
  * For HTTP/1 only, where one request at a time is open: on a connection whose requests run side by side, as those of
  * proxies do, refusals that wait would take the place of other people's requests.
  */
-export class Guesses {
+export class CredentialGuessing {
   readonly #spacing = new Spacing(RATE);
 
   /** One more was refused at `now` (ms): milliseconds its answer has to wait. */

@@ -22,7 +22,7 @@ interface Restless {
   readonly spacing: Spacing;
 }
 
-interface Record {
+interface Flooder {
   pauseMs: number;
   /** Clock reading (ms) at which the next connection may begin, and at which all is forgotten. */
   nextAt: number;
@@ -33,10 +33,10 @@ interface Record {
  * Addresses of which a connection has been ended for a flood, for some time. Ending a connection alone bounds nothing:
  * the next one starts afresh and costs a handshake besides. Memory is bounded. An IPv6 address counts with its /64.
  */
-export class Suspects {
+export class FloodPenalty {
   readonly #forMs: number;
   readonly #now: () => number;
-  readonly #records = new LRUCache<string, Record>({ max: REMEMBERED });
+  readonly #records = new LRUCache<string, Flooder>({ max: REMEMBERED });
   readonly #restless = new LRUCache<string, Restless>({ max: REMEMBERED });
 
   /** @param forMs how long an address is remembered after its last flood; 0 = never */
@@ -89,7 +89,7 @@ export class Suspects {
     return at - now;
   }
 
-  #known(key: string, now: number): Record | undefined {
+  #known(key: string, now: number): Flooder | undefined {
     const known = this.#records.get(key);
     if (!known || now < known.until) return known;
     this.#records.delete(key);
@@ -102,8 +102,8 @@ export class Suspects {
  *
  * @param guard of the connection
  */
-export function admit(socket: Socket, suspects: Suspects, guard: Guard, go: () => void): void {
-  const wait = suspects.admit(socket.remoteAddress ?? '');
+export function admit(socket: Socket, floodPenalty: FloodPenalty, guard: Guard, go: () => void): void {
+  const wait = floodPenalty.admit(socket.remoteAddress ?? '');
   if (wait === 0) {
     go();
     return;

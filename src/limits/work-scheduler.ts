@@ -29,7 +29,7 @@ export const Cost = {
  * when those who came in between have been served. Nothing waits for longer than those before it take, and while there is
  * little to do this costs a subtraction.
  */
-export class Turns {
+export class WorkScheduler {
   #left = TURN;
   /** What is left for the one who goes on now. */
   #share = 0;

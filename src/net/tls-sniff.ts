@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
-import { Cost, type Turns } from '../limits/work-scheduler.ts';
+import { Cost, type WorkScheduler } from '../limits/work-scheduler.ts';
 
 const FIRST_TLS_BYTE = 0x16;
 const TEXT = 'client sent an HTTP request to an HTTPS port';
@@ -18,7 +18,7 @@ export interface SniffOptions {
   /** Milliseconds a client has for its first byte. */
   readonly timeoutMs: number;
   /** Handshakes take turns with everything else. */
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   /** Told of who speaks no TLS, and of who says nothing in time. */
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
   /** Of the connection. */

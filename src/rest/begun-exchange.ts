@@ -55,7 +55,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.references = begun.references;
   exchange.shadowed = begun.shadowed;
   exchange.slowed = begun.slowed;
-  exchange.loan = begun.loan;
+  exchange.callCredit = begun.callCredit;
   exchange.requestId = begun.requestId;
   exchange.trace = begun.trace;
   exchange.startedAt = begun.startedAt;

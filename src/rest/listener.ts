@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { HeaderWatch } from '../http2/header-watch.ts';
 import { Guard } from '../lifetime/guard.ts';
-import { admit, type Suspects } from '../limits/flood-penalty.ts';
+import { admit, type FloodPenalty } from '../limits/flood-penalty.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
 import { openListener } from '../net/open-listener.ts';
@@ -37,7 +37,7 @@ export interface RestListenerOptions extends LaneOptions {
   /** The port belongs to several processes. */
   readonly shared: boolean;
   /** Addresses that flooded lately, on either port. */
-  readonly suspects: Suspects;
+  readonly floodPenalty: FloodPenalty;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
   readonly watchHttp2: (address: string) => HeaderWatch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
@@ -150,7 +150,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       if (tls) sniffTls(socket, tls, { timeoutMs, turns: options.turns, faulted, guard: own });
       else toLane(socket);
     });
-    admit(socket, options.suspects, own, go);
+    admit(socket, options.floodPenalty, own, go);
   };
   tcp.on(
     'connection',

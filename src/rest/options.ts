@@ -1,20 +1,20 @@
 import type { ExchangeParts } from '../exchange/exchange.ts';
-import type { Turns } from '../limits/work-scheduler.ts';
+import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
-import type { AnswerChanger, BodyJudge } from './body/check-pool.ts';
+import type { AnswerChanger, BodyCheckPool } from './body/check-pool.ts';
 import type { BodyDecoder } from './body/decoder.ts';
 import type { InspectionLimits } from './body/inspect.ts';
-import type { BodyRoom } from './body/memory-budget.ts';
-import type { AnswerRoom } from './response/room.ts';
+import type { BodyMemoryBudget } from './body/memory-budget.ts';
+import type { AnswerBudget } from './response/answer-budget.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
 
 /** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
 export interface LaneOptions {
   readonly parts: ExchangeParts;
   /** Of the thread, shared by all connections. */
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   readonly upstream: RestUpstream;
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
@@ -48,9 +48,9 @@ export interface LaneOptions {
 
 /** What the steps of one lane share. */
 export interface LaneContext extends LaneOptions {
-  readonly judge: BodyJudge;
+  readonly checkPool: BodyCheckPool;
   readonly decoder: BodyDecoder;
-  readonly room: BodyRoom;
-  readonly answers: AnswerRoom;
+  readonly room: BodyMemoryBudget;
+  readonly answers: AnswerBudget;
   readonly changer: AnswerChanger;
 }

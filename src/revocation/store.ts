@@ -1,9 +1,9 @@
 import type { Clock } from '../config/files/clock.ts';
 import type { Revocations } from '../identity/revocations.ts';
+import { checkEntry } from './check-entry.ts';
 import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
 import { openFileSource } from './file-source.ts';
 import { foldEntries } from './fold.ts';
-import { judgeEntry } from './judge.ts';
 import { openRedisSource } from './redis-source.ts';
 import type { RevocationPlace, RevocationReport, Revoked } from './report.ts';
 import type { RevocationSettings } from './settings.ts';
@@ -107,7 +107,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
       const read = readEntry(request);
       if (!isEntry(read)) return { ok: false, problems: read.map(({ message }) => message) };
       const entry = { ...read, at: read.at ?? seconds() };
-      const { problems, warnings } = judgeEntry(entry, seconds(), options.knownKeys());
+      const { problems, warnings } = checkEntry(entry, seconds(), options.knownKeys());
       if (problems.length > 0) return { ok: false, problems };
       if (byId(all()).size >= MAX_ENTRIES) return { ok: false, problems: [TOO_MANY] };
       try {

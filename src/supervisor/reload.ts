@@ -17,7 +17,7 @@ const MAX_TIMER_MS = 2_147_483_647;
 export const ASKED_WAIT_MS = 15_000;
 
 /** Which state is in force, and everything that puts another one in its place. */
-export interface Reloads {
+export interface Reloader {
   /** The state in force. */
   readonly current: () => LoadedState;
   /** See `Operator`. What is asked before `begin` waits for it. */
@@ -28,7 +28,7 @@ export interface Reloads {
   readonly stop: () => void;
 }
 
-export interface ReloadsOptions {
+export interface ReloaderOptions {
   /** What is in force at first. */
   readonly state: LoadedState;
   /** Reads everything anew; throws `ConfigError`. */
@@ -50,15 +50,15 @@ export interface ReloadsOptions {
 }
 
 /** Reloads by file changes, by time (`tls.cert_ttl`) and on request, one after the other. */
-export function createReloads(options: ReloadsOptions): Reloads {
+export function createReloader(options: ReloaderOptions): Reloader {
   return new ReloadQueue(options);
 }
 
 /** How long the changed files have stood still. */
 type Stillness = 'settled' | 'lasting';
 
-class ReloadQueue implements Reloads {
-  readonly #options: ReloadsOptions;
+class ReloadQueue implements Reloader {
+  readonly #options: ReloaderOptions;
   readonly #clock: Clock;
   readonly #files: SettledFiles;
   #state: LoadedState;
@@ -70,7 +70,7 @@ class ReloadQueue implements Reloads {
   // One after the other: the last one that began reads what is there last.
   #queue: Promise<unknown> = this.#begun.promise;
 
-  constructor(options: ReloadsOptions) {
+  constructor(options: ReloaderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? machineClock;
     this.#state = options.state;
@@ -219,7 +219,7 @@ function stillWritten(path: string): string {
   return `${path}: it is still being written: ask again when it stands still`;
 }
 
-interface Told {
+interface ReloadNews {
   readonly before: LoadedState;
   readonly after: LoadedState;
   readonly changed: readonly string[];
@@ -227,7 +227,7 @@ interface Told {
 }
 
 /** One line for a reload that changed something. Without a change there is nothing to say, but that it was looked. */
-function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }: Told): void {
+function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }: ReloadNews): void {
   const { generation, restartNeeded } = applied;
   if (changed.length === 0) {
     log.debug({ cause, generation }, 'reloaded: nothing has changed');

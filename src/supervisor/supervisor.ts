@@ -8,10 +8,10 @@ import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
 import { createLearnedWriter } from '../learning/write.ts';
 import { createLog, describeFault } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
-import { signingKeyIds } from '../revocation/judge.ts';
+import { signingKeyIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
-import { createReloads, warnOfMode } from './reload.ts';
+import { createReloader, warnOfMode } from './reload.ts';
 
 /** A running gateway with everything that belongs to operating it. */
 export interface Supervisor extends Operator {
@@ -48,7 +48,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     knownKeys: () => keyIds(reloads.current()),
     clock,
   });
-  const reloads = createReloads({
+  const reloads = createReloader({
     state,
     load,
     prepare: () => revocations.prepare(),

@@ -7,13 +7,13 @@ import { outcomeOf, restVerdicts } from '../support/rest-verdicts.ts';
 import { agrees, type Deviations, type Verdict } from '../support/verdicts.ts';
 
 /** How a verdict of the gateway stands to the recorded one. `earlier` = refused by the matrix before upstream's fault. */
-export type Standing = 'equal' | 'earlier' | 'listed deviation' | 'different';
+export type MeasureStep = 'equal' | 'earlier' | 'listed deviation' | 'different';
 
 export interface Compared {
   readonly verdict: Verdict<unknown>;
   /** What the gateway did: `served`, or its own answer. */
   readonly outcome: string;
-  readonly standing: Standing;
+  readonly standing: MeasureStep;
 }
 
 /** One answer and, where upstream records, how often it was asked for it. */
@@ -102,7 +102,7 @@ function countBy(marks: readonly (string | undefined)[]): Map<string, number> {
 export function compare(seen: Seen, listed: Pick<Deviations, 'covers'>): Compared {
   const { verdict } = seen;
   const outcome = outcomeFrom(seen, listed);
-  const standing = (): Standing => {
+  const standing = (): MeasureStep => {
     if (agrees(outcome, verdict)) return outcome === verdict.byMatrix ? 'earlier' : 'equal';
     return listed.covers(verdict, outcome) ? 'listed deviation' : 'different';
   };

@@ -1,12 +1,12 @@
 import { loadCaseFile } from '../support/cells.ts';
 import type { Grant } from '../support/principals.ts';
-import type { Compared, Standing } from './replay.ts';
+import type { Compared, MeasureStep } from './replay.ts';
 
 /** How many verdicts stand how. */
-export type Totals = Readonly<Record<Standing, number>>;
+export type Totals = Readonly<Record<MeasureStep, number>>;
 
 export function totalsOf(compared: readonly Compared[]): Totals {
-  const count = (standing: Standing): number => compared.filter((one) => one.standing === standing).length;
+  const count = (standing: MeasureStep): number => compared.filter((one) => one.standing === standing).length;
   return {
     equal: count('equal'),
     earlier: count('earlier'),

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Principal } from '../../src/identity/principal.ts';
-import { Abandoned, type Call } from '../../src/limits/abandoned-calls.ts';
+import { AbandonedCalls, type Call } from '../../src/limits/abandoned-calls.ts';
 
 const principal = (keyId: string): Principal => ({
   kind: 'principal',
@@ -18,18 +18,18 @@ type Open = { -readonly [Field in keyof Call]: Call[Field] };
 /** Calls as the exchange sees them; `forwarded` at once where they need not wait. */
 function arena(): {
   readonly clock: { now: number };
-  readonly abandoned: Abandoned;
+  readonly abandoned: AbandonedCalls;
   readonly call: (who?: Principal, remote?: string) => Open & { readonly waits: boolean };
   readonly abandon: (times: number, who?: Principal, remote?: string) => void;
 } {
   const clock = { now: 1000 };
-  const abandoned = new Abandoned(() => clock.now);
+  const abandoned = new AbandonedCalls(() => clock.now);
   const call = (who: Principal = ADMIN, remote = '10.0.0.1') => {
     const open: Open & { waits: boolean } = {
       remote,
       principal: who,
       forwardedAt: 0,
-      loan: undefined,
+      callCredit: undefined,
       waits: false,
     };
     const forward = (): void => {

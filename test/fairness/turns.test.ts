@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { Turns } from '../../src/limits/work-scheduler.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 
 /** Somebody with so many units to do, one at a time, who tells after each when it was done. */
-function worker(turns: Turns, units: number, done: () => void): () => void {
+function worker(turns: WorkScheduler, units: number, done: () => void): () => void {
   let left = units;
   const work = (): void => {
     while (left > 0) {
@@ -19,7 +19,7 @@ function worker(turns: Turns, units: number, done: () => void): () => void {
 }
 
 t.test('one alone does what fits a turn, and goes on in the next one', async (t) => {
-  const turns = new Turns((error) => t.fail('a fault of ours', { error }));
+  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   let done = 0;
   worker(turns, 990, () => (done += 1))();
   t.equal(done, 200);
@@ -32,7 +32,7 @@ t.test('one alone does what fits a turn, and goes on in the next one', async (t)
 });
 
 t.test('between two turns others are looked at', async (t) => {
-  const turns = new Turns((error) => t.fail('a fault of ours', { error }));
+  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   let done = 0;
   worker(turns, 100_000, () => (done += 1))();
   const seen: number[] = [];
@@ -48,7 +48,7 @@ t.test('between two turns others are looked at', async (t) => {
 });
 
 t.test('who has little to do does not wait for who has much', async (t) => {
-  const turns = new Turns((error) => t.fail('a fault of ours', { error }));
+  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   const big = [0, 0, 0];
   for (const index of big.keys()) worker(turns, 100_000, () => (big[index] = (big[index] ?? 0) + 1))();
   let small = 0;
@@ -61,7 +61,7 @@ t.test('who has little to do does not wait for who has much', async (t) => {
 });
 
 t.test('what is spent in many short turns makes the next one wait once', async (t) => {
-  const turns = new Turns((error) => t.fail('a fault of ours', { error }));
+  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   for (let spent = 0; spent < 199; spent += 1) t.ok(turns.spend(1));
   t.notOk(turns.spend(1));
   t.ok(turns.crowded, 'whoever comes now waits');

@@ -3,12 +3,12 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Answer } from '../../src/grpc/answer.ts';
 import type { GrpcExchange } from '../../src/grpc/exchange.ts';
 import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message/message.ts';
-import type { RelayOptions } from '../../src/grpc/relay/options.ts';
-import { Relay } from '../../src/grpc/relay/relay.ts';
+import type { GrpcRelayOptions } from '../../src/grpc/relay/options.ts';
+import { GrpcRelay } from '../../src/grpc/relay/relay.ts';
 import { ErrorCode } from '../../src/http2/frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { Suspects } from '../../src/limits/flood-penalty.ts';
-import { Turns } from '../../src/limits/work-scheduler.ts';
+import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { INTERNAL_FAULT, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
@@ -17,7 +17,7 @@ import { StrictClient } from './strict-client.ts';
 /** A relay over an upstream of the fuzzer's, on real sockets, and everything that can be seen of it. */
 export interface Arena {
   /** Connects a client. `relay` is the gateway's end. */
-  join(): Promise<{ readonly client: StrictClient; readonly relay: Relay }>;
+  join(): Promise<{ readonly client: StrictClient; readonly relay: GrpcRelay }>;
   /** Milliseconds that the gateway's clock is ahead. */
   ahead: number;
   /** Faults of ours since this was last asked. */
@@ -49,7 +49,7 @@ const SCOPED = principal({ kind: 'list', modes: new Map([['docs', 'rw']]) });
 const COLLECTIONS = Buffer.from('0a060a04646f63730a070a056f74686572', 'hex');
 
 /** Who presents which `api-key`. `slow` is known a turn later, `broken` never. */
-function authenticate(raw: readonly string[]): ReturnType<RelayOptions['parts']['authenticate']> {
+function authenticate(raw: readonly string[]): ReturnType<GrpcRelayOptions['parts']['authenticate']> {
   const key = raw[raw.indexOf('api-key') + 1];
   if (key === 'admin') return ADMIN;
   if (key === 'scoped') return SCOPED;
@@ -83,7 +83,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
     accept(socket);
   });
   const upstreamPort = await listen(upstream);
-  const relays = new Set<Relay>();
+  const relays = new Set<GrpcRelay>();
   let faults: unknown[] = [];
   let twice = 0;
   let recorded = 0;
@@ -112,7 +112,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
       return taken;
     },
     async join() {
-      const accepted = once(server, 'relay') as Promise<[Relay]>;
+      const accepted = once(server, 'relay') as Promise<[GrpcRelay]>;
       const socket = connect({ host: '127.0.0.1', port });
       const client = new StrictClient(socket);
       await once(socket, 'connect');
@@ -136,7 +136,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
       await this.untilGone();
     },
   };
-  const options: RelayOptions = {
+  const options: GrpcRelayOptions = {
     parts: {
       ...PLAIN_PARTS,
       authenticate,
@@ -158,14 +158,14 @@ export async function openArena(accept: Accept): Promise<Arena> {
     },
     nestingGuard: 'below_manage',
     messageLimits: DEFAULT_MESSAGE_LIMITS,
-    suspects: new Suspects(0, Date.now),
-    turns: new Turns((error) => faults.push(error)),
+    floodPenalty: new FloodPenalty(0, Date.now),
+    turns: new WorkScheduler((error) => faults.push(error)),
     ask: { ask, askOpen: ask },
     clock: () => Date.now() + arena.ahead,
     tls: false,
   };
   const server = createServer({ noDelay: true }, (socket) => {
-    const relay = new Relay(socket, options, (closed) => relays.delete(closed));
+    const relay = new GrpcRelay(socket, options, (closed) => relays.delete(closed));
     relays.add(relay);
     server.emit('relay', relay);
   });
@@ -175,7 +175,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
 }
 
 /** Wrong is whatever is left of a connection that has gone. */
-export function checkGone(relay: Relay, recordedBefore: number, arena: Arena): void {
+export function checkGone(relay: GrpcRelay, recordedBefore: number, arena: Arena): void {
   const { streams } = relay;
   if (streams.size > 0) throw new Error(`${streams.size} calls are still open`);
   if (arena.recordedTwice > 0) throw new Error('a call was recorded twice');

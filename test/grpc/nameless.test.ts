@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { createInspector, inspectWhole } from '../../src/grpc/message/inspect.ts';
-import { NAMELESS_FIELDS, requestShape } from '../../src/grpc/message/inspect-shapes.ts';
-import { isSound } from '../../src/grpc/message/nameless.ts';
+import { NAME_FREE_FIELDS, requestShape } from '../../src/grpc/message/inspect-shapes.ts';
+import { isSound } from '../../src/grpc/message/name-free.ts';
 import { MAX_NESTING, NESTED_TOO_DEEP } from '../../src/grpc/message/wire.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 
@@ -120,8 +120,8 @@ t.test('as deep as allowed passes and one deeper does not, whole or not, alone o
 });
 
 t.test('the quick way says yes to what it should be quick for', async (t) => {
-  const { nameless } = filterShape();
-  t.ok(nameless > 0, 'a filter holds no name');
+  const { nameFree } = filterShape();
+  t.ok(nameFree > 0, 'a filter holds no name');
   const cases: readonly [name: string, message: Buffer, budget: number, sound: boolean][] = [
     ['nothing', Buffer.alloc(0), 5, true],
     ['levels to the budget', filterOf(5), 5, true],
@@ -135,7 +135,7 @@ t.test('the quick way says yes to what it should be quick for', async (t) => {
   ];
   for (const [name, message, budget, sound] of cases) {
     const around = Buffer.concat([Buffer.of(0x80), message, Buffer.alloc(8)]);
-    t.equal(isSound(nameless, around, 1, 1 + message.length, budget), sound, name);
+    t.equal(isSound(nameFree, around, 1, 1 + message.length, budget), sound, name);
   }
 });
 
@@ -144,10 +144,10 @@ t.test('where a name can stand the quick way does not go', async (t) => {
   const naming = { 2: 'a prefetch', 14: 'a lookup' };
   for (const [key, what] of Object.entries(naming)) {
     const rule = query.rules[Number(key)];
-    t.equal(rule?.kind === 'message' ? rule.shape.nameless : undefined, 0, what);
+    t.equal(rule?.kind === 'message' ? rule.shape.nameFree : undefined, 0, what);
   }
   t.ok(
-    NAMELESS_FIELDS.some((held) => held > 0),
+    NAME_FREE_FIELDS.some((held) => held > 0),
     'and there is something it goes through',
   );
 });

@@ -15,8 +15,8 @@ import {
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { Suspects } from '../../src/limits/flood-penalty.ts';
-import { Turns } from '../../src/limits/work-scheduler.ts';
+import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import type { Caller } from '../../src/upstream/ask-grpc.ts';
@@ -164,8 +164,8 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       },
       nestingGuard: 'below_manage',
       messageLimits: DEFAULT_MESSAGE_LIMITS,
-      suspects: new Suspects(0, Date.now),
-      turns: new Turns((error) => t.fail('a fault of ours', { error })),
+      floodPenalty: new FloodPenalty(0, Date.now),
+      turns: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { FrameBudget, ResetBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
-import { Suspects } from '../../src/limits/flood-penalty.ts';
+import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
 
 /** What so many frames of a cost, at one moment, come to: how many of each in a row. */
 function spend(
@@ -51,13 +51,13 @@ t.test('what is spent slowly is never remarked on', async (t) => {
 });
 
 t.test('resets that may hit anything: 200 at once, 50 a second, and the address is remembered', async (t) => {
-  const suspects = new Suspects(10_000, () => 0);
+  const floodPenalty = new FloodPenalty(10_000, () => 0);
   const clock = { now: 0 };
-  const budget = new ResetBudget(suspects, '10.0.0.2', () => clock.now);
+  const budget = new ResetBudget(floodPenalty, '10.0.0.2', () => clock.now);
   let taken = 0;
   while (budget.take() !== 'flood') taken += 1;
   t.equal(taken, 200);
-  t.ok(suspects.has('10.0.0.2'));
+  t.ok(floodPenalty.has('10.0.0.2'));
   clock.now = 60_000;
   t.equal(budget.take(), 'fine', 'as if a minute were 10 seconds: a suspect pays ten times as much');
 });

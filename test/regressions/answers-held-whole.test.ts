@@ -3,8 +3,8 @@ import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import t, { type Test } from 'tap';
 import { Guard } from '../../src/lifetime/guard.ts';
 import { Lifetime } from '../../src/lifetime/lifetime.ts';
-import { Turns } from '../../src/limits/work-scheduler.ts';
-import { type AnswerPlace, AnswerRoom } from '../../src/rest/response/room.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
+import { AnswerBudget, type AnswerReservation } from '../../src/rest/response/answer-budget.ts';
 import {
   authenticate,
   exchangeRaw,
@@ -187,11 +187,11 @@ t.test('an answer is changed in the same way whatever its size', async (t) => {
 /** A room, and a way into it. */
 function roomOf(test: Test, limits: { waitMs?: number; stallMs?: number } = {}) {
   const failed = (error: unknown): void => void test.fail('a fault of ours', { error });
-  const turns = new Turns(failed);
-  const room = new AnswerRoom({ turns, waitMs: limits.waitMs ?? 60_000, stallMs: limits.stallMs ?? 60_000 });
+  const turns = new WorkScheduler(failed);
+  const room = new AnswerBudget({ turns, waitMs: limits.waitMs ?? 60_000, stallMs: limits.stallMs ?? 60_000 });
   const enter = (key: unknown) => {
     const life = new Lifetime(failed);
-    const entered: { place: AnswerPlace | undefined; refused: boolean; life: Lifetime } = {
+    const entered: { place: AnswerReservation | undefined; refused: boolean; life: Lifetime } = {
       place: undefined,
       refused: false,
       life,

@@ -10,7 +10,7 @@ import { type LoadedState, loadState, type State } from '../../src/config/state.
 import type { Log } from '../../src/observability/log.ts';
 import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
 import { writeEntry } from '../../src/revocation/write.ts';
-import { createReloads } from '../../src/supervisor/reload.ts';
+import { createReloader } from '../../src/supervisor/reload.ts';
 import { type HeldClock, heldClock } from '../support/quick-clock.ts';
 
 /*
@@ -76,7 +76,7 @@ async function stage(test: Test) {
     applied.push(next);
     return { generation: applied.length + 1, restartNeeded: [] };
   };
-  const reloads = createReloads({ state: load(), load, apply, log: SILENT, now: Date.now, clock, eyes });
+  const reloads = createReloader({ state: load(), load, apply, log: SILENT, now: Date.now, clock, eyes });
   test.teardown(reloads.stop);
   reloads.begin();
   await clock.pass(1_000);

@@ -7,7 +7,7 @@ import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
 import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import { writeData, writeSettings } from '../../src/http2/write-frames.ts';
 import { PieceBudget } from '../../src/limits/body-pieces.ts';
-import { Turns } from '../../src/limits/work-scheduler.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { LINGER_BYTES, Linger } from '../../src/rest/http1/linger.ts';
 import { RequestGate } from '../../src/rest/http1/request-gate.ts';
 import { SocketHold } from '../../src/rest/http1/socket-hold.ts';
@@ -21,13 +21,13 @@ import { until } from '../support/until.ts';
 const CHUNK = '1\r\nx\r\n';
 const HEAD = 'PUT /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';
 const GET = 'GET /b HTTP/1.1\r\nhost: x\r\n\r\n';
-/** More than `Turns` does in one turn, with the slice that used it up. */
+/** More than `WorkScheduler` does in one turn, with the slice that used it up. */
 const MOST_OF_A_TURN = 200 + 32;
 
 /** A gate before a parser that counts what it gets. */
 function gateOn(
   test: Test,
-  turns: Turns,
+  turns: WorkScheduler,
 ): { readonly gate: RequestGate; readonly fed: Buffer[]; readonly pieces: () => number } {
   const socket = new Socket();
   test.teardown(() => socket.destroy());
@@ -46,7 +46,7 @@ const STREAMS: readonly (readonly [name: string, head: string])[] = [
 
 for (const [name, head] of STREAMS) {
   t.test(`others are served between slices of ${name}`, async (t) => {
-    const turns = new Turns((error) => t.fail('a fault of ours', { error }));
+    const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
     const [tiny, other] = [gateOn(t, turns), gateOn(t, turns)];
     const bytes = Buffer.from(`${head}${CHUNK.repeat(1_500)}0\r\n\r\n`, 'latin1');
     tiny.gate.take(bytes);

@@ -3,7 +3,7 @@ import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { BodyJudge, INLINE_BYTES } from '../../src/rest/body/check-pool.ts';
+import { BodyCheckPool, INLINE_BYTES } from '../../src/rest/body/check-pool.ts';
 import { inspectBody } from '../../src/rest/body/inspect.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from '../../src/rest/body/task.ts';
 import { Draw, tapes } from '../support/arbitraries.ts';
@@ -15,12 +15,12 @@ const LIMITS = { maxDepth: 64 };
 const QUERY: BodyTask = { kind: 'names', inspector: 'query', limits: LIMITS };
 const BATCH: BodyTask = { kind: 'names', inspector: 'query-batch', limits: LIMITS };
 const report = (error: unknown): void => t.comment(String(error));
-const judge = new BodyJudge(report);
-t.teardown(() => judge.close());
+const checkPool = new BodyCheckPool(report);
+t.teardown(() => checkPool.close());
 
 function ask(task: BodyTask, body: Buffer): Promise<{ readonly finding: BodyFinding; readonly body: Buffer }> {
   return new Promise((resolve, reject) => {
-    judge.judge({
+    checkPool.check({
       task,
       body,
       own: false,
@@ -106,7 +106,7 @@ t.test('a job whose client has left is dropped, and the next one is done', async
   const given: Buffer[] = [];
   const first = ask(QUERY, padded('{"lookup_from":1}'));
   const unwanted = padded('{}');
-  judge.judge({
+  checkPool.check({
     task: QUERY,
     body: unwanted,
     own: false,
@@ -124,9 +124,9 @@ t.test('a job whose client has left is dropped, and the next one is done', async
 });
 
 t.test('a thread that ends fails its job, and behind the end of the lane nothing is judged', async (t) => {
-  const own = new BodyJudge(report);
+  const own = new BodyCheckPool(report);
   const failed = new Promise<unknown>((resolve, reject) => {
-    own.judge({
+    own.check({
       task: QUERY,
       body: padded('{"lookup_from":1}', 2_000_000),
       own: false,
@@ -141,13 +141,13 @@ t.test('a thread that ends fails its job, and behind the end of the lane nothing
   t.match(await failed, /ended/);
   const after = new Promise<unknown>((resolve, reject) => {
     const body = padded('{}');
-    own.judge({ ...waiting(), task: QUERY, body, own: false, done: reject, fail: resolve, dropped: reject });
+    own.check({ ...waiting(), task: QUERY, body, own: false, done: reject, fail: resolve, dropped: reject });
   });
   t.match(await after, /closed/, 'behind the end nothing is judged, and nothing passes');
 });
 
 t.test('a thread that crashes fails the job it had, and the others are judged by a new one', async (t) => {
-  const own = new BodyJudge(report, join(import.meta.dirname, '../support/crashing-thread.ts'));
+  const own = new BodyCheckPool(report, join(import.meta.dirname, '../support/crashing-thread.ts'));
   t.teardown(() => own.close());
   const told: string[] = [];
   const texts = [
@@ -163,7 +163,7 @@ t.test('a thread that crashes fails the job it had, and the others are judged by
           told.push(what);
           resolve();
         };
-        own.judge({
+        own.check({
           task: QUERY,
           body: padded(text),
           own: true,
@@ -211,7 +211,7 @@ t.test('B5: no body over the bound is judged by the thread that serves everybody
     const body = Buffer.from(new Uint8Array(Buffer.from(text)).buffer);
     let answered = false;
     const finding = new Promise<BodyFinding>((resolve, reject) => {
-      judge.judge({
+      checkPool.check({
         task,
         body,
         own: true,

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { Denial } from '../../src/policy/denial.ts';
 import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body/denials.ts';
-import { type BodyPlace, BodyRoom, FREE_BYTES } from '../../src/rest/body/memory-budget.ts';
+import { BodyMemoryBudget, FREE_BYTES, type Reservation } from '../../src/rest/body/memory-budget.ts';
 import { looseGuard } from '../support/guards.ts';
 
 const KIB = 1024;
@@ -15,13 +15,13 @@ t.teardown(() => clearInterval(alive));
 
 /** A body that takes what it may in pieces of 64 KiB. */
 class Body {
-  readonly place: BodyPlace;
+  readonly place: Reservation;
   taken = 0;
   waits = false;
   denial: Denial | undefined;
   readonly ended = Promise.withResolvers<Denial>();
 
-  constructor(room: BodyRoom, owner: unknown) {
+  constructor(room: BodyMemoryBudget, owner: unknown) {
     this.place = room.enter(owner, {
       guard: looseGuard(),
       goOn: () => {
@@ -46,14 +46,14 @@ class Body {
 }
 
 t.test('small bodies never wait, whoever holds the rest', async (t) => {
-  const room = new BodyRoom(LIMITS);
+  const room = new BodyMemoryBudget(LIMITS);
   for (let owner = 0; owner < 40; owner += 1) new Body(room, owner).upTo(2 * MIB);
   const small = Array.from({ length: 1000 }, () => new Body(room, 0).upTo(FREE_BYTES));
   t.notOk(small.some(({ waits }) => waits));
 });
 
 t.test('the sum stays within its bounds, and all bodies come to their end one after the other', async (t) => {
-  const room = new BodyRoom(LIMITS);
+  const room = new BodyMemoryBudget(LIMITS);
   const size = 32 * MIB;
   const bodies = Array.from({ length: 30 }, (_, index) => new Body(room, index % 3));
   let highest = 0;
@@ -79,7 +79,7 @@ t.test('the sum stays within its bounds, and all bodies come to their end one af
 });
 
 t.test('an owner that takes all it may leaves room for another', async (t) => {
-  const room = new BodyRoom(LIMITS);
+  const room = new BodyMemoryBudget(LIMITS);
   const greedy = Array.from({ length: 50 }, () => new Body(room, 'greedy').upTo(2 * MIB));
   t.ok(greedy.filter(({ waits }) => waits).length > 40);
   const [modest, next] = [new Body(room, 'modest').upTo(2 * MIB), new Body(room, 'next').upTo(MIB)];
@@ -87,7 +87,7 @@ t.test('an owner that takes all it may leaves room for another', async (t) => {
 });
 
 t.test('an owner with many large bodies leads in turn with the others', async (t) => {
-  const room = new BodyRoom(LIMITS);
+  const room = new BodyMemoryBudget(LIMITS);
   const size = 8 * MIB;
   const greedy = Array.from({ length: 10 }, () => new Body(room, 'greedy').upTo(size));
   const modest = new Body(room, 'modest').upTo(size);
@@ -103,7 +103,7 @@ t.test('an owner with many large bodies leads in turn with the others', async (t
 });
 
 t.test('a body that came whole lets another lead where there is room for it', async (t) => {
-  const room = new BodyRoom(LIMITS);
+  const room = new BodyMemoryBudget(LIMITS);
   const first = new Body(room, 1).upTo(4 * MIB);
   const second = new Body(room, 2).upTo(4 * MIB);
   t.strictSame([first.waits, second.waits], [false, true]);
@@ -116,7 +116,7 @@ t.test('a body that came whole lets another lead where there is room for it', as
 });
 
 t.test('one that leaves gives back what it took, also while it waits, and only once', async (t) => {
-  const room = new BodyRoom(LIMITS);
+  const room = new BodyMemoryBudget(LIMITS);
   const lead = new Body(room, 1).upTo(4 * MIB);
   const waiting = new Body(room, 1).upTo(4 * MIB);
   const last = new Body(room, 1).upTo(4 * MIB);
@@ -129,7 +129,7 @@ t.test('one that leaves gives back what it took, also while it waits, and only o
 });
 
 t.test('a body that keeps others waiting has a time to come, and one that waits, too', async (t) => {
-  const room = new BodyRoom({ ...LIMITS, leadMs: 20, waitMs: 10_000 });
+  const room = new BodyMemoryBudget({ ...LIMITS, leadMs: 20, waitMs: 10_000 });
   const slow = new Body(room, 1).upTo(4 * MIB);
   const second = new Body(room, 1).upTo(4 * MIB);
   t.strictSame(await slow.ended.promise, BODY_TIMEOUT);
@@ -137,7 +137,7 @@ t.test('a body that keeps others waiting has a time to come, and one that waits,
   second.upTo(4 * MIB).place.whole();
   second.place.leave();
 
-  const hurried = new BodyRoom({ ...LIMITS, leadMs: 10_000, waitMs: 20 });
+  const hurried = new BodyMemoryBudget({ ...LIMITS, leadMs: 10_000, waitMs: 20 });
   const lead = new Body(hurried, 1).upTo(4 * MIB);
   const patient = new Body(hurried, 1).upTo(4 * MIB);
   t.strictSame(await patient.ended.promise, NO_ROOM);
@@ -145,7 +145,7 @@ t.test('a body that keeps others waiting has a time to come, and one that waits,
 });
 
 t.test('a body that leads and keeps nobody waiting may take its time', async (t) => {
-  const room = new BodyRoom({ ...LIMITS, leadMs: 5 });
+  const room = new BodyMemoryBudget({ ...LIMITS, leadMs: 5 });
   const slow = new Body(room, 1).upTo(4 * MIB);
   for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
   t.equal(slow.denial, undefined);

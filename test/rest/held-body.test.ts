@@ -7,7 +7,7 @@ import { BodyBytes, WIDE_BYTES } from '../../src/rest/body/bytes.ts';
 import { INLINE_BYTES } from '../../src/rest/body/check-pool.ts';
 import { BodyDecoder } from '../../src/rest/body/decoder.ts';
 import { HeldBody } from '../../src/rest/body/held-body.ts';
-import { type BodyPlace, BodyRoom } from '../../src/rest/body/memory-budget.ts';
+import { BodyMemoryBudget, type Reservation } from '../../src/rest/body/memory-budget.ts';
 import { endedLife, looseGuard, openLife } from '../support/guards.ts';
 
 /** Bytes that differ from place to place. */
@@ -22,8 +22,8 @@ const own = (bytes: number): Buffer => {
   return memory;
 };
 
-function placed(bytes: number): { room: BodyRoom; place: BodyPlace } {
-  const room = new BodyRoom({ capacity: 16 << 20, leadMs: 60_000, waitMs: 60_000 });
+function placed(bytes: number): { room: BodyMemoryBudget; place: Reservation } {
+  const room = new BodyMemoryBudget({ capacity: 16 << 20, leadMs: 60_000, waitMs: 60_000 });
   const place = room.enter(1, { guard: looseGuard(), goOn: () => undefined, giveUp: () => undefined });
   place.add(bytes);
   place.whole();

@@ -8,8 +8,8 @@ import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange/exchange.ts';
 import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { Suspects } from '../../src/limits/flood-penalty.ts';
-import { Turns } from '../../src/limits/work-scheduler.ts';
+import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
@@ -151,8 +151,8 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     answerIdleMs: 5_000,
     upstreamWaitMs: 5_000,
     maxHeaders: 100,
-    suspects: new Suspects(0, Date.now),
-    turns: new Turns((error) => faults.push(error)),
+    floodPenalty: new FloodPenalty(0, Date.now),
+    turns: new WorkScheduler((error) => faults.push(error)),
     watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {

@@ -214,7 +214,7 @@ export class GzipMember {
 }
 
 /** Whoever wants to inflate something waits for a turn; first come, first served. */
-class Turns {
+class InflateTurns {
   readonly #waiting: (() => void)[] = [];
   #free = TURNS;
 
@@ -234,7 +234,7 @@ class Turns {
   }
 }
 
-const turns = new Turns();
+const turns = new InflateTurns();
 
 function checkLength(length: number): void {
   if (length < HEAD_BYTES + TAIL_BYTES) throw badGzip('unexpected end of file');

@@ -1,7 +1,7 @@
 import { badRequest } from '../../policy/denial.ts';
 import { CheckingOrder, type Lookups } from './inspect-order.ts';
 import type { Rule, Shape } from './inspect-shapes.ts';
-import { isSound } from './nameless.ts';
+import { isSound } from './name-free.ts';
 import {
   behindScalar,
   checkKey,
@@ -183,10 +183,10 @@ export class MessageScanner {
   }
 
   /** A message that is there as a whole and holds no name is not opened when nothing is wrong with it. */
-  #isSound({ nameless }: Shape, bytes: Buffer, from: number, length: number, offset: number): boolean {
-    if (nameless === 0 || offset < this.#doubted || this.#depth >= MAX_NESTING) return false;
+  #isSound({ nameFree }: Shape, bytes: Buffer, from: number, length: number, offset: number): boolean {
+    if (nameFree === 0 || offset < this.#doubted || this.#depth >= MAX_NESTING) return false;
     if (length === 0) return true;
-    if (isSound(nameless, bytes, from, from + length, MAX_NESTING - 1 - this.#depth)) return true;
+    if (isSound(nameFree, bytes, from, from + length, MAX_NESTING - 1 - this.#depth)) return true;
     // What is in it is not looked at in this way again, or a client could have it looked at once a level.
     this.#doubted = offset + length;
     return false;
@@ -364,7 +364,7 @@ export class MessageScanner {
 }
 
 const NO_NAMES: readonly string[] = Object.freeze([]);
-const UNKNOWN_GROUP: Shape = { rules: [], nameless: 0 };
+const UNKNOWN_GROUP: Shape = { rules: [], nameFree: 0 };
 
 function openFrame(shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): Frame {
   return { shape, rule, end, group, names: undefined, lookupFrom: undefined, withLookup: undefined, start };

@@ -15,8 +15,8 @@ export type Role = 'plain' | 'carrier' | 'lookupFrom' | 'withLookup';
 /** A message type; `rules` is indexed by field number. */
 export interface Shape {
   readonly rules: readonly (Rule | undefined)[];
-  /** Its number in `NAMELESS_FIELDS`; 0 = it is not there, because a name may stand somewhere in it. */
-  readonly nameless: number;
+  /** Its number in `NAME_FREE_FIELDS`; 0 = it is not there, because a name may stand somewhere in it. */
+  readonly nameFree: number;
 }
 
 /** The request messages that can name other collections. */
@@ -46,26 +46,26 @@ const TARGET: Rule = Object.freeze({ kind: 'target' });
 const NAME: Rule = Object.freeze({ kind: 'name' });
 
 /** Message types in which no name can stand, however deep. The first is none. */
-const NAMELESS: readonly string[] = ['', ...namelessTypes()];
+const NAMELESS: readonly string[] = ['', ...nameFreeTypes()];
 
-/** Field numbers that `NAMELESS_FIELDS` has room for. */
-export const NAMELESS_ROOM = 128;
+/** Field numbers that `NAME_FREE_FIELDS` has room for. */
+export const NAME_FREE_FIELD_COUNT = 128;
 
 /**
- * The fields of messages in which no name stands, at `NAMELESS_ROOM` times the message's number plus the field's: the
+ * The fields of messages in which no name stands, at `NAME_FREE_FIELD_COUNT` times the message's number plus the field's: the
  * number of the message it holds, or 0 for what is skipped by its length.
  */
-export const NAMELESS_FIELDS: Uint8Array = namelessFields();
+export const NAME_FREE_FIELDS: Uint8Array = nameFreeFields();
 
 /** All shapes there are, made before they are filled, because types hold each other. */
 const shapes = new Map(
   Object.keys(MESSAGES).map((name) => {
-    return [name, { rules: [] as (Rule | undefined)[], nameless: Math.max(0, NAMELESS.indexOf(name)) }];
+    return [name, { rules: [] as (Rule | undefined)[], nameFree: Math.max(0, NAMELESS.indexOf(name)) }];
   }),
 );
 for (const [name, fields] of Object.entries(MESSAGES)) shapeOf(name).rules.push(...rulesOf(name, fields));
 
-function namelessTypes(): string[] {
+function nameFreeTypes(): string[] {
   const naming = new Set(Object.keys(ROLES).filter((name) => ROLES[name] !== 'carrier'));
   let size = 0;
   while (size < naming.size) {
@@ -77,19 +77,19 @@ function namelessTypes(): string[] {
   return Object.keys(MESSAGES).filter((name) => !naming.has(name));
 }
 
-function namelessFields(): Uint8Array {
-  const table = new Uint8Array(NAMELESS_ROOM * NAMELESS.length);
+function nameFreeFields(): Uint8Array {
+  const table = new Uint8Array(NAME_FREE_FIELD_COUNT * NAMELESS.length);
   for (const [number, name] of NAMELESS.entries()) {
     const fields: Fields = (MESSAGES as Readonly<Record<string, Fields>>)[name] ?? {};
     for (const [field, type] of Object.entries(fields)) {
-      if (Number(field) >= NAMELESS_ROOM) throw new RangeError(`no room for field ${field} of ${name}`);
-      table[NAMELESS_ROOM * number + Number(field)] = NAMELESS.indexOf(type);
+      if (Number(field) >= NAME_FREE_FIELD_COUNT) throw new RangeError(`no room for field ${field} of ${name}`);
+      table[NAME_FREE_FIELD_COUNT * number + Number(field)] = NAMELESS.indexOf(type);
     }
   }
   return table;
 }
 
-function shapeOf(name: string): { readonly rules: (Rule | undefined)[]; readonly nameless: number } {
+function shapeOf(name: string): { readonly rules: (Rule | undefined)[]; readonly nameFree: number } {
   const shape = shapes.get(name);
   if (!shape) throw new TypeError(`no message type ${name}`);
   return shape;
@@ -115,7 +115,7 @@ export function requestShape(operation: GrpcOperation): Shape {
   const message = operation.inspect ? INSPECTED[operation.inspect] : REQUESTS[operation.path];
   const rules = message === undefined ? [undefined, undefined] : [...shapeOf(message).rules];
   if (operation.collectionField !== undefined) rules[operation.collectionField] = TARGET;
-  const shape: Shape = { rules, nameless: 0 };
+  const shape: Shape = { rules, nameFree: 0 };
   requests.set(operation, shape);
   return shape;
 }

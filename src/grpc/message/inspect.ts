@@ -73,7 +73,7 @@ export function createInspector(operation: GrpcOperation, options: InspectorOpti
 }
 
 /** Nothing of a message stays in it when the call that read it returns, but what the next one throws away. */
-const wholes = new MessageScanner({ rules: [], nameless: 0 }, 0);
+const wholes = new MessageScanner({ rules: [], nameFree: 0 }, 0);
 
 /**
  * Reads the request stream of a unary operation that is there from its first byte to its last, `bytes[from, to)`, as an

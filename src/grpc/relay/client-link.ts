@@ -19,7 +19,7 @@ import {
 } from '../../http2/frames.ts';
 import { writeGoaway, writePing, writeRstStream, writeSettings, writeSettingsAck } from '../../http2/write-frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
-import { Cost, type Turns } from '../../limits/work-scheduler.ts';
+import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { ClientFault } from '../../net/connections.ts';
 import { type RequestBlock, RequestBlocks } from '../headers/request-blocks.ts';
 import { Outbox } from './outbox.ts';
@@ -91,7 +91,7 @@ export class ClientLink {
   readonly #budget: FrameBudget;
   readonly #clock: () => number;
   readonly #openedAt: number;
-  readonly #turns: Turns;
+  readonly #turns: WorkScheduler;
   #sawSettings = false;
   #sawBytes = false;
   /** ACKs the client owes: for our own settings, and for upstream's. */
@@ -112,7 +112,7 @@ export class ClientLink {
     limits: ClientLimits,
     events: ClientEvents,
     guard: Guard,
-    { clock, turns }: { readonly clock: () => number; readonly turns: Turns },
+    { clock, turns }: { readonly clock: () => number; readonly turns: WorkScheduler },
   ) {
     this.socket = socket;
     this.#turns = turns;

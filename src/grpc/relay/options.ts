@@ -1,6 +1,6 @@
 import type { ExchangeParts } from '../../exchange/exchange.ts';
-import type { Suspects } from '../../limits/flood-penalty.ts';
-import type { Turns } from '../../limits/work-scheduler.ts';
+import type { FloodPenalty } from '../../limits/flood-penalty.ts';
+import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
 import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
 import type { AskUpstream } from '../answer.ts';
@@ -8,7 +8,7 @@ import type { MessageLimits } from '../message/message.ts';
 import type { ClientLimits } from './client-link.ts';
 
 /** What every connection of a listener shares. */
-export interface RelayOptions {
+export interface GrpcRelayOptions {
   readonly parts: ExchangeParts;
   readonly upstream: { readonly address: SocketAddress; readonly authority: string; readonly socket: SocketOptions };
   readonly limits: ClientLimits & {
@@ -26,9 +26,9 @@ export interface RelayOptions {
   /** The gateway's own calls, for answers it gives itself. */
   readonly ask: AskUpstream;
   /** Addresses that flooded lately. */
-  readonly suspects: Suspects;
+  readonly floodPenalty: FloodPenalty;
   /** Of the thread, shared by all connections. */
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   /** Milliseconds. */
   readonly clock: () => number;
   readonly tls: boolean;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { SLOW_MS } from '../../http2/budget.ts';
 import type { Guard } from '../../lifetime/guard.ts';
-import type { Turns } from '../../limits/work-scheduler.ts';
+import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 
 /**
  * Why a client is not read: its turn has not come; upstream does not take what it sends; it does not take what it is sent;
@@ -15,7 +15,7 @@ export const Pause = { TURN: 1, UPSTREAM: 2, OWN: 4, FLOOD: 8 } as const;
  */
 export class PacedReading {
   readonly #socket: Socket;
-  readonly #turns: Turns;
+  readonly #turns: WorkScheduler;
   readonly #guard: Guard;
   readonly #read: (chunk: Buffer) => void;
   readonly #goOn: () => void;
@@ -27,7 +27,7 @@ export class PacedReading {
   #stopped = false;
 
   /** @param read takes the next bytes, and calls `postpone` with what it leaves of them */
-  constructor(socket: Socket, turns: Turns, guard: Guard, read: (chunk: Buffer) => void) {
+  constructor(socket: Socket, turns: WorkScheduler, guard: Guard, read: (chunk: Buffer) => void) {
     this.#socket = socket;
     this.#turns = turns;
     this.#guard = guard;

@@ -31,7 +31,7 @@ import { ClientWindow } from './client-window.ts';
 import { Departure } from './departure.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { LocalAnswers } from './local-answers.ts';
-import type { RelayOptions } from './options.ts';
+import type { GrpcRelayOptions } from './options.ts';
 import { Pause } from './paced-reading.ts';
 import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
@@ -62,7 +62,7 @@ const GRPC: Protocol<GrpcExchange> = {
  * INVARIANT: everything Node calls enters through a guard: of the client connection here, of upstream's in `UpstreamHalf`.
  * An exception answers what is open with INTERNAL and ends the connection; an `Http2Fault` is the peer's, and ends it as such.
  */
-export class Relay implements ClientEvents, RelayCore, GrpcSteps {
+export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
   readonly client: ClientLink;
   readonly heads: ClientHeads;
   readonly window = new ClientWindow();
@@ -71,18 +71,18 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   readonly parts: ExchangeParts;
   readonly memo = new CredentialMemo();
   settingsSoFar: readonly Setting[] = [];
-  readonly #options: RelayOptions;
+  readonly #options: GrpcRelayOptions;
   readonly #answers: LocalAnswers;
   readonly #data: RequestData;
   readonly #toReset: GrpcExchange[] = [];
-  readonly #onClosed: (relay: Relay) => void;
+  readonly #onClosed: (relay: GrpcRelay) => void;
   readonly #upstream: UpstreamHalf;
   readonly #guard: Guard;
   readonly #departure: Departure;
   #flushing = false;
   #activeAt: number;
 
-  constructor(socket: Socket, options: RelayOptions, onClosed: (relay: Relay) => void) {
+  constructor(socket: Socket, options: GrpcRelayOptions, onClosed: (relay: GrpcRelay) => void) {
     this.#options = options;
     this.parts = options.parts;
     this.#onClosed = onClosed;
@@ -250,8 +250,8 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   resetPrice(streamId: number): Price {
-    const { clock, suspects } = this.#options;
-    return resetPrice(this.streams.get(streamId), suspects.has(this.peer), clock());
+    const { clock, floodPenalty } = this.#options;
+    return resetPrice(this.streams.get(streamId), floodPenalty.has(this.peer), clock());
   }
 
   clientRefused(fault: ClientFault): void {
@@ -259,7 +259,7 @@ export class Relay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   clientFlooded(): void {
-    this.#options.suspects.report(this.peer);
+    this.#options.floodPenalty.report(this.peer);
   }
 
   clientReset(streamId: number, code: number): void {

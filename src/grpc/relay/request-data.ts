@@ -5,9 +5,9 @@ import type { Guard } from '../../lifetime/guard.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import { type Judgement, MessageJudge, type Standing } from '../message/message-judge.ts';
+import { type InspectionStep, type MeasureStep, MessageChecks } from '../message/message-checks.ts';
 import { isUnary } from '../resolve.ts';
-import type { RelayOptions } from './options.ts';
+import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore, UpstreamHalf } from './upstream-half.ts';
 
 /** What the way of a call's DATA needs of the connection it came on. */
@@ -24,17 +24,17 @@ export class RequestData {
   readonly #core: DataCore;
   readonly #upstream: UpstreamHalf;
   readonly #clock: () => number;
-  readonly #judge: MessageJudge;
+  readonly #checks: MessageChecks;
   /** Permitted calls that go upstream when the client's burst has been read, unless they were reset in it. */
   readonly #toOpen: GrpcExchange[] = [];
   /** Frames of the client's are being handed over. */
   inBurst = false;
 
-  constructor(core: DataCore, upstream: UpstreamHalf, guard: Guard, options: RelayOptions) {
+  constructor(core: DataCore, upstream: UpstreamHalf, guard: Guard, options: GrpcRelayOptions) {
     this.#core = core;
     this.#upstream = upstream;
     this.#clock = options.clock;
-    this.#judge = new MessageJudge({
+    this.#checks = new MessageChecks({
       limits: options.messageLimits,
       guardAll: options.nestingGuard === 'all',
       noteNames: options.noteNames ?? false,
@@ -45,15 +45,15 @@ export class RequestData {
   /** The call is inspected: its names decide. */
   inspect(exchange: GrpcExchange, conditional: Conditional): void {
     exchange.state = 'inspecting';
-    this.#judged(exchange, this.#judge.begin(exchange, conditional));
+    this.#judged(exchange, this.#checks.begin(exchange, conditional));
   }
 
   /** The call is permitted, and relayed. */
   permit(exchange: GrpcExchange, permit: Permit): void {
     exchange.state = 'relayed';
-    const guarded = this.#judge.isGuarded(exchange);
-    const standing = guarded ? this.#judge.guard(exchange) : 'pass';
-    if (!guarded) this.#judge.follow(exchange);
+    const guarded = this.#checks.isGuarded(exchange);
+    const standing = guarded ? this.#checks.guard(exchange) : 'pass';
+    if (!guarded) this.#checks.follow(exchange);
     // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
     const waits =
       (exchange.guard !== undefined || exchange.unmeasured) && exchange.held.isEmpty && !exchange.clientEnded;
@@ -65,7 +65,7 @@ export class RequestData {
     for (const exchange of this.#toOpen) {
       exchange.opensWithBurst = false;
       if (this.#core.streams.has(exchange) && exchange.state === 'relayed')
-        this.#goOn(exchange, this.#judge.standing(exchange));
+        this.#goOn(exchange, this.#checks.standing(exchange));
       exchange.held.keep();
     }
     this.#toOpen.length = 0;
@@ -110,10 +110,10 @@ export class RequestData {
   }
 
   #takeInspected(exchange: GrpcExchange, frame: Frame): void {
-    const found = this.#judge.whole(exchange, frame);
+    const found = this.#checks.whole(exchange, frame);
     if (!found) {
       exchange.held.add(frame);
-      this.#judged(exchange, this.#judge.next(exchange, frame));
+      this.#judged(exchange, this.#checks.next(exchange, frame));
       return;
     }
     exchange.held.lend(frame);
@@ -122,7 +122,7 @@ export class RequestData {
   }
 
   #takeRelayed(exchange: GrpcExchange, frame: Frame): void {
-    const standing = this.#judge.measure(exchange, frame);
+    const standing = this.#checks.measure(exchange, frame);
     if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.isEmpty) {
       this.#upstream.pass(exchange, frame);
       this.#core.settleEnd(exchange);
@@ -134,7 +134,7 @@ export class RequestData {
   }
 
   /** What is held of a permitted call goes upstream, or is refused, or stays. */
-  #goOn(exchange: GrpcExchange, standing: Standing): void {
+  #goOn(exchange: GrpcExchange, standing: MeasureStep): void {
     if (standing === 'hold') return;
     if (standing !== 'pass') this.#core.reject(exchange, standing);
     else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
@@ -154,8 +154,8 @@ export class RequestData {
     if (!this.#core.streams.has(exchange)) return;
     try {
       if (fault !== undefined) throw fault;
-      if (exchange.state === 'inspecting') this.#judged(exchange, this.#judge.judge(exchange));
-      else if (exchange.state === 'relayed') this.#goOn(exchange, this.#judge.standing(exchange));
+      if (exchange.state === 'inspecting') this.#judged(exchange, this.#checks.proceed(exchange));
+      else if (exchange.state === 'relayed') this.#goOn(exchange, this.#checks.standing(exchange));
     } catch (error) {
       this.#core.parts.fault(error, exchange);
       this.#core.reject(exchange, INTERNAL_FAULT);
@@ -170,7 +170,7 @@ export class RequestData {
   #release(): void {
     for (const exchange of this.#core.streams.all()) {
       if (exchange.state !== 'inspecting' || exchange.held.bytes === 0) continue;
-      this.#judged(exchange, this.#judge.judge(exchange, true));
+      this.#judged(exchange, this.#checks.proceed(exchange, true));
     }
   }
 
@@ -178,7 +178,7 @@ export class RequestData {
    * What is held of a message too large to hold goes on, all of it before the message's end: upstream runs nothing before
    * it has the whole message, and its end is sent only after the verdict.
    */
-  #judged(exchange: GrpcExchange, judgement: Judgement): void {
+  #judged(exchange: GrpcExchange, judgement: InspectionStep): void {
     if (judgement === 'hold') return;
     if (judgement === 'stream') {
       if (exchange.upstreamId === 0) this.#upstream.open(exchange);

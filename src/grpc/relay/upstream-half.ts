@@ -20,7 +20,7 @@ import type { ClientHeads } from '../headers/client-heads.ts';
 import { upstreamFields } from '../headers/request-head.ts';
 import type { ClientLink } from './client-link.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
-import type { RelayOptions } from './options.ts';
+import type { GrpcRelayOptions } from './options.ts';
 import { Pause } from './paced-reading.ts';
 import type { StreamTable } from './stream-table.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
@@ -55,7 +55,7 @@ export interface RelayCore {
  */
 export class UpstreamHalf implements LinkEvents {
   readonly #core: RelayCore;
-  readonly #options: RelayOptions;
+  readonly #options: GrpcRelayOptions;
   #link: UpstreamLink | undefined;
   /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
   #offeredWindow = INITIAL_WINDOW;
@@ -69,7 +69,7 @@ export class UpstreamHalf implements LinkEvents {
   #toGrant = 0;
   readonly #guard: Guard;
 
-  constructor(core: RelayCore, options: RelayOptions) {
+  constructor(core: RelayCore, options: GrpcRelayOptions) {
     this.#core = core;
     this.#options = options;
     const report = (error: unknown): void => {

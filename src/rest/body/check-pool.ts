@@ -36,14 +36,14 @@ export interface BodyJob<T = BodyTask, F = BodyFinding> {
  * Judges bodies without holding up anybody: small ones at once, others in threads of their own, which are started with
  * the first of their kind.
  */
-export class BodyJudge {
-  readonly #medium: JudgingThread<BodyTask, BodyFinding>;
-  readonly #large: JudgingThread<BodyTask, BodyFinding>;
+export class BodyCheckPool {
+  readonly #medium: CheckThread<BodyTask, BodyFinding>;
+  readonly #large: CheckThread<BodyTask, BodyFinding>;
 
   /** @param file what the threads run */
   constructor(report: FaultReport, file = THREAD) {
-    this.#medium = new JudgingThread(report, file);
-    this.#large = new JudgingThread(report, file);
+    this.#medium = new CheckThread(report, file);
+    this.#large = new CheckThread(report, file);
   }
 
   /** Bodies that are in a thread, or wait for one. */
@@ -51,10 +51,10 @@ export class BodyJudge {
     return this.#medium.size + this.#large.size;
   }
 
-  judge(job: BodyJob): void {
+  check(job: BodyJob): void {
     if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
     else if (job.body.length > INLINE_BYTES) this.#medium.take(job);
-    else judgeAtOnce(job);
+    else checkAtOnce(job);
   }
 
   /** Ends the threads. */
@@ -70,12 +70,12 @@ type AnswerJob = BodyJob<AnswerTask, Uint8Array>;
 
 /** Changes answers in the same way, in threads of their own: no body waits for an answer, nor an answer for a body. */
 export class AnswerChanger {
-  readonly #medium: JudgingThread<AnswerTask, Uint8Array>;
-  readonly #large: JudgingThread<AnswerTask, Uint8Array>;
+  readonly #medium: CheckThread<AnswerTask, Uint8Array>;
+  readonly #large: CheckThread<AnswerTask, Uint8Array>;
 
   constructor(report: FaultReport, file = THREAD) {
-    this.#medium = new JudgingThread(report, file);
-    this.#large = new JudgingThread(report, file);
+    this.#medium = new CheckThread(report, file);
+    this.#large = new CheckThread(report, file);
   }
 
   /** Answers that are in a thread, or wait for one. */
@@ -106,7 +106,7 @@ function changeAtOnce({ task, body, done, fail }: AnswerJob): void {
   done(changed, body);
 }
 
-function judgeAtOnce({ task, body, done, fail }: BodyJob): void {
+function checkAtOnce({ task, body, done, fail }: BodyJob): void {
   let finding: BodyFinding;
   try {
     finding = runBodyTask(task, body);
@@ -127,7 +127,7 @@ interface Waiting<T, F> {
 }
 
 /** One thread with the jobs that wait for it. INVARIANT: a job whose thread ends without a word has failed. */
-class JudgingThread<T extends ThreadTask['task'], F> {
+class CheckThread<T extends ThreadTask['task'], F> {
   readonly #file: string;
   readonly #guard: Guard;
   readonly #waiting = new Set<Waiting<T, F>>();

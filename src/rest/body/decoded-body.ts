@@ -21,7 +21,7 @@ export function withDecodedBody(
   task: BodyTask,
   settle: (found: BodyFinding) => void,
 ): void {
-  const judgeHeld = (body: HeldBody): void => new Judging(exchange, options, { task, settle, held: body }).decode();
+  const checkHeld = (body: HeldBody): void => new BodyCheck(exchange, options, { task, settle, held: body }).decode();
   const hold = (body: HeldBody | Denial): void => {
     if (!(body instanceof HeldBody)) {
       settle(body);
@@ -29,9 +29,9 @@ export function withDecodedBody(
     }
     exchange.body = body;
     exchange.life.onEnd(() => body.release());
-    if (!exchange.life.ended) judgeHeld(body);
+    if (!exchange.life.ended) checkHeld(body);
   };
-  if (exchange.body) judgeHeld(exchange.body);
+  if (exchange.body) checkHeld(exchange.body);
   else if (exchange.hasBody) {
     const limits = {
       maxBytes: options.maxInspectedBytes,
@@ -42,20 +42,20 @@ export function withDecodedBody(
   } else hold(new HeldBody(Buffer.alloc(0)));
 }
 
-interface Judged {
+interface CheckedBody {
   readonly task: BodyTask;
   readonly settle: (found: BodyFinding) => void;
   readonly held: HeldBody;
 }
 
 /** One body on its way through decoder and judge; who has its bytes gives them back whatever comes of it. */
-class Judging {
+class BodyCheck {
   readonly #exchange: RestExchange;
   readonly #options: LaneContext;
-  readonly #judged: Judged;
+  readonly #judged: CheckedBody;
   readonly #guard: Guard;
 
-  constructor(exchange: RestExchange, options: LaneContext, judged: Judged) {
+  constructor(exchange: RestExchange, options: LaneContext, judged: CheckedBody) {
     this.#exchange = exchange;
     this.#options = options;
     this.#judged = judged;
@@ -74,11 +74,11 @@ class Judging {
       guard: this.#guard,
       done: (decoded, turn) => {
         if (decoded === body) {
-          this.#judge(body, (back) => held.giveBack(back));
+          this.#checkPool(body, (back) => held.giveBack(back));
           return;
         }
         held.giveBack(body);
-        if (Buffer.isBuffer(decoded)) this.#judge(decoded, (back) => this.#forget(back, turn));
+        if (Buffer.isBuffer(decoded)) this.#checkPool(decoded, (back) => this.#forget(back, turn));
         else this.#settle(decoded);
       },
       fail: (error) => {
@@ -90,8 +90,8 @@ class Judging {
   }
 
   /** @param giveBack called once with the bytes, if they are not lost */
-  #judge(body: Buffer, giveBack: (body: Buffer | undefined) => void): void {
-    this.#options.judge.judge({
+  #checkPool(body: Buffer, giveBack: (body: Buffer | undefined) => void): void {
+    this.#options.checkPool.check({
       task: this.#judged.task,
       body,
       own: body.length > INLINE_BYTES,

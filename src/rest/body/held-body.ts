@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Guard } from '../../lifetime/guard.ts';
 import { freeMemory } from './bytes.ts';
 import { INLINE_BYTES } from './check-pool.ts';
-import type { BodyPlace } from './memory-budget.ts';
+import type { Reservation } from './memory-budget.ts';
 
 /** Bytes given on at a time. */
 const SLICE_BYTES = 65_536;
@@ -17,13 +17,13 @@ const SLICE_BYTES = 65_536;
 export class HeldBody {
   readonly length: number;
   #bytes: Buffer | undefined;
-  #place: BodyPlace | undefined;
+  #place: Reservation | undefined;
   #lent = false;
   #released = false;
   #sending: Slices | undefined;
 
   /** @param bytes where there are many: in memory that is nobody else's */
-  constructor(bytes: Buffer, place?: BodyPlace) {
+  constructor(bytes: Buffer, place?: Reservation) {
     this.length = bytes.length;
     this.#bytes = bytes;
     this.#place = place;

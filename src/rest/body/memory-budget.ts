@@ -9,7 +9,7 @@ export const FREE_BYTES = 131_072;
 /** Room is taken in pieces of this size. */
 const STEP_BYTES = 262_144;
 
-export interface BodyRoomOptions {
+export interface BodyMemoryBudgetOptions {
   /** Bytes that bodies may have in all, beside one that goes on to its end. */
   readonly capacity: number;
   /** Milliseconds that this one may take to come while others wait for it. */
@@ -19,7 +19,7 @@ export interface BodyRoomOptions {
 }
 
 /** A body that takes room. Both calls come later than the one that caused them. */
-export interface RoomTaker {
+export interface ReservationHolder {
   /** Of the exchange: under it the calls run. */
   readonly guard: Guard;
   /** There is room again. */
@@ -33,7 +33,7 @@ interface Owner {
   readonly key: unknown;
   taken: number;
   bodies: number;
-  readonly waiting: Set<BodyPlace>;
+  readonly waiting: Set<Reservation>;
 }
 
 /**
@@ -44,13 +44,13 @@ interface Owner {
  * or until it is the one that leads: that one takes what it needs, outside of the sum, so there is always a body that can end. Owners
  * lead in turn. The sum is never more than the capacity, one body of the largest size, and what is free to each.
  */
-export class BodyRoom {
-  readonly #options: BodyRoomOptions;
+export class BodyMemoryBudget {
+  readonly #options: BodyMemoryBudgetOptions;
   readonly #owners = new Map<unknown, Owner>();
   readonly #leads = new FairQueue(1);
   #taken = 0;
 
-  constructor(options: BodyRoomOptions) {
+  constructor(options: BodyMemoryBudgetOptions) {
     this.#options = options;
   }
 
@@ -72,14 +72,14 @@ export class BodyRoom {
   }
 
   /** @param key whose body it is */
-  enter(key: unknown, taker: RoomTaker): BodyPlace {
+  enter(key: unknown, taker: ReservationHolder): Reservation {
     let owner = this.#owners.get(key);
     if (!owner) {
       owner = { key, taken: 0, bodies: 0, waiting: new Set() };
       this.#owners.set(key, owner);
     }
     owner.bodies += 1;
-    return new BodyPlace(owner, taker, {
+    return new Reservation(owner, taker, {
       options: this.#options,
       leads: this.#leads,
       take: (bytes) => this.#take(owner, bytes),
@@ -111,7 +111,7 @@ export class BodyRoom {
 }
 
 interface Sum {
-  readonly options: BodyRoomOptions;
+  readonly options: BodyMemoryBudgetOptions;
   readonly leads: FairQueue;
   readonly take: (bytes: number) => boolean;
   readonly give: (bytes: number) => void;
@@ -119,9 +119,9 @@ interface Sum {
 }
 
 /** The room of one body. */
-export class BodyPlace {
+export class Reservation {
   readonly #owner: Owner;
-  readonly #taker: RoomTaker;
+  readonly #taker: ReservationHolder;
   readonly #sum: Sum;
   #used = 0;
   #granted = 0;
@@ -130,7 +130,7 @@ export class BodyPlace {
   #coming = true;
   #over = false;
 
-  constructor(owner: Owner, taker: RoomTaker, sum: Sum) {
+  constructor(owner: Owner, taker: ReservationHolder, sum: Sum) {
     this.#owner = owner;
     this.#taker = taker;
     this.#sum = sum;

@@ -5,7 +5,7 @@ import { ownerOf, type RestExchange } from '../exchange.ts';
 import { BodyBytes } from './bytes.ts';
 import { BODY_TIMEOUT, CUT_OFF, NO_ROOM } from './denials.ts';
 import { HeldBody } from './held-body.ts';
-import { type BodyPlace, type BodyRoom, FREE_BYTES } from './memory-budget.ts';
+import { type BodyMemoryBudget, FREE_BYTES, type Reservation } from './memory-budget.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
 
 /** A body that is held may not come more slowly, or it would be held for ever. Bytes a second. */
@@ -15,7 +15,7 @@ export interface ReadLimits {
   readonly maxBytes: number;
   /** Longest pause, in milliseconds; in any such time as many bytes have to come as `LEAST_PACE` asks. */
   readonly idleMs: number;
-  readonly room: BodyRoom;
+  readonly room: BodyMemoryBudget;
 }
 
 /**
@@ -48,7 +48,7 @@ class BodyReader {
   readonly #guard: Guard;
   readonly #pace: NodeJS.Timeout;
   readonly #takeBack: () => void;
-  #place: BodyPlace | undefined;
+  #place: Reservation | undefined;
   #size = 0;
   #sizeBefore = 0;
   #waited = false;

@@ -34,7 +34,7 @@ export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
     case 'depth':
       return nestsWithin(body, 0, body.length, task.maxDepth) ? undefined : TOO_DEEP;
     case 'location':
-      return judgeLocation(body);
+      return checkLocation(body);
     default:
       return task satisfies never;
   }
@@ -56,7 +56,7 @@ function findNames(inspector: InspectorName, body: Buffer, limits: InspectionLim
 const REMOTE = /^https?:/i;
 
 /** Only an object whose every `location` is no remote URL passes; what cannot be read is refused. */
-function judgeLocation(body: Buffer): Denial | undefined {
+function checkLocation(body: Buffer): Denial | undefined {
   try {
     const reader = new JsonReader(body);
     reader.readObject((key) => {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { SLOW_MS } from '../../http2/budget.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { PieceBudget } from '../../limits/body-pieces.ts';
-import { Cost, type Turns } from '../../limits/work-scheduler.ts';
+import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 import { isClosing } from '../headers.ts';
 import { BACKLOG } from '../relay/phase.ts';
 import { Intake } from './intake.ts';
@@ -19,7 +19,7 @@ const LINES_OF_CHUNK = 2;
 
 export interface GateOptions {
   readonly maxHeadBytes: number;
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   readonly report: FaultReport;
 }
 
@@ -42,7 +42,7 @@ interface Parser {
 export class RequestGate {
   readonly lines: RequestLines;
   readonly #socket: Socket;
-  readonly #turns: Turns;
+  readonly #turns: WorkScheduler;
   readonly #guard: Guard;
   readonly #parser: Parser;
   readonly #intake = new Intake();

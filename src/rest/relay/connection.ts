@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { begin, finish, resume } from '../../exchange/exchange.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
-import { Guesses } from '../../limits/credential-guessing.ts';
+import { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
 import { type Conditional, isPermit, type Permit } from '../../policy/decide.ts';
@@ -25,7 +25,7 @@ import type { RelayContext } from './context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './exchange.ts';
 import { BACKLOG, NEVER, type Phase } from './phase.ts';
 import { RelayRequests } from './requests.ts';
-import { type AnswerSink, UpstreamLink } from './upstream.ts';
+import { type AnswerSink, UpstreamConnection } from './upstream.ts';
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
@@ -33,12 +33,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   readonly #report: FaultReport = (error, place) => this.#context.options.parts.fault(error, this.#exchange, place);
   readonly #guard = new Guard({ fail: () => this.#fail(), cut: () => this.cut() }, 'rest_relay', this.#report);
   readonly memo = new CredentialMemo();
-  readonly guesses = new Guesses();
+  readonly guesses = new CredentialGuessing();
   readonly #socket: Socket;
   readonly #context: RelayContext;
   readonly #peer: Peer;
   readonly #counted: CountedClient | undefined;
-  readonly #link: UpstreamLink;
+  readonly #link: UpstreamConnection;
   readonly #requests: RelayRequests;
   readonly #intake: Intake;
   readonly #client: RelayClient;
@@ -54,7 +54,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #held: Permit | Conditional | undefined;
   readonly #body = new RelayBody();
   #close = false;
-  /** Bytes of its last answer that an idle client had not taken when it was last looked at. */
+  /** Bytes of its last answer that an idle client had not taken when last looked at: while they become fewer it is busy. */
   #owed = 0;
   #advancing = false;
   /** Until it is this connection's turn, nothing is begun. */
@@ -77,8 +77,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#peer = peer;
     this.#counted = client;
     this.#context = context;
-    this.#link = new UpstreamLink(context.upstream, this, () => context.clock.now, this.#guard.at('rest_upstream'));
-    this.#deadline = context.clock.now + context.limits.headersTimeoutMs;
+    const { clock, upstream } = context;
+    this.#link = new UpstreamConnection(upstream, this, () => clock.now, this.#guard.at('rest_upstream'));
+    this.#deadline = clock.now + context.limits.headersTimeoutMs;
     socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose);
   }
 
@@ -100,7 +101,6 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     else if (this.#phase === 'head' && this.#headBegun) this.#refuseHead('timeout', TIMED_OUT);
     else if (this.#phase === 'skipping') this.#end();
     else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
-      // Not idle: it still takes its last answer.
       this.#owed = this.#socket.writableLength;
       this.#deadline = this.#context.clock.now + this.#context.options.answerIdleMs;
     } else this.#socket.destroy();

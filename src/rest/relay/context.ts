@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Protocol } from '../../exchange/exchange.ts';
-import type { Turns } from '../../limits/work-scheduler.ts';
+import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { LaneOptions } from '../options.ts';
 import type { Resolve } from '../resolve.ts';
 import type { RelayExchange } from './exchange.ts';
@@ -28,7 +28,7 @@ export interface RelayContext {
     readonly keepAliveTimeoutMs: number;
   };
   readonly upstream: RelayUpstream;
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   readonly resolve: Resolve;
   readonly protocol: Protocol<RelayExchange>;
   /** Moves in ticks. */

@@ -1,6 +1,6 @@
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
-import type { Guesses } from '../../limits/credential-guessing.ts';
+import type { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { Peer } from '../exchange.ts';
@@ -11,7 +11,7 @@ import type { RestResolution } from '../resolve.ts';
 export interface RelaySteps {
   /** What the client's connection presented last. */
   readonly memo: CredentialMemo;
-  readonly guesses: Guesses;
+  readonly guesses: CredentialGuessing;
   readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
   readonly forward: (exchange: RelayExchange, permit: Permit) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
@@ -58,7 +58,7 @@ export function newRelayExchange(
     references: undefined,
     shadowed: undefined,
     slowed: undefined,
-    loan: undefined,
+    callCredit: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,

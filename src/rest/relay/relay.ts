@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Protocol } from '../../exchange/exchange.ts';
 import { Guard } from '../../lifetime/guard.ts';
-import type { Turns } from '../../limits/work-scheduler.ts';
+import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
 import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
@@ -12,17 +12,17 @@ import type { RelayExchange } from './exchange.ts';
 import type { RelayUpstream } from './upstream.ts';
 
 /** What the relay needs to know beside what both lanes share. */
-export interface RelayOptions {
+export interface RestRelayOptions {
   readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
   readonly limits: RelayContext['limits'];
   readonly upstream: RelayUpstream;
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   /** Gives a socket to the other lane, for good. */
   readonly handOver: HandOver;
 }
 
 /** The lane of the plain requests: HTTP/1.1 as every reader reads it, bytes passed on as they come. */
-export interface Relay {
+export interface RestRelay {
   /** Takes a client's socket of which nothing has been read. @param client who counts its requests */
   readonly take: (socket: Socket, client?: CountedClient) => void;
   /** From now on every answer is the last on its connection; idle connections end. */
@@ -37,7 +37,7 @@ export interface Relay {
 const TICK_MS = 250;
 
 /** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
-export function createRelay({ options, limits, upstream, turns, handOver }: RelayOptions): Relay {
+export function createRelay({ options, limits, upstream, turns, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
   const context: RelayContext = {

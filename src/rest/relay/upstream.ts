@@ -51,7 +51,7 @@ const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
 const LINE_END = Buffer.from('\r\n', 'latin1');
 
 /** The one upstream connection of a client connection: opened with its first request, kept for the next, never shared. */
-export class UpstreamLink {
+export class UpstreamConnection {
   readonly #upstream: RelayUpstream;
   readonly #sink: AnswerSink;
   readonly #now: () => number;

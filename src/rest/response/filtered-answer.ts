@@ -9,11 +9,11 @@ import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
 import { reject } from '../reject.ts';
 import { sendUpstream, UpstreamAnswer } from '../server/forward.ts';
+import type { AnswerReservation } from './answer-budget.ts';
 import { answerCodingFor } from './coding.ts';
 import { errorForList } from './error-answer.ts';
 import { planFilter } from './filter-query.ts';
 import { asksForHealth, HealthAnswer } from './health-answer.ts';
-import type { AnswerPlace } from './room.ts';
 import { answerInSlices } from './slices.ts';
 import type { AnswerTask } from './task.ts';
 
@@ -30,7 +30,7 @@ export function forwardFiltered(exchange: RestExchange, permit: Permit, options:
   const telemetry = exchange.resolution?.operation.filter === 'telemetry';
   if (!permit.visible && !(telemetry && isPatched(options))) return false;
   const busy = (): void => reject(exchange, ANSWERS_BUSY, options.cors);
-  const go = (place: AnswerPlace): void => {
+  const go = (place: AnswerReservation): void => {
     if (permit.visible) filterFor(exchange, permit, options, place);
     else patch(exchange, options, place);
   };
@@ -38,7 +38,7 @@ export function forwardFiltered(exchange: RestExchange, permit: Permit, options:
   return true;
 }
 
-function patch(exchange: RestExchange, options: LaneContext, place: AnswerPlace): void {
+function patch(exchange: RestExchange, options: LaneContext, place: AnswerReservation): void {
   const task: AnswerTask = { kind: 'answer', telemetry: options.telemetry };
   send(exchange, options, queryOf(exchange), { task, strict: false, place });
 }
@@ -46,7 +46,7 @@ function patch(exchange: RestExchange, options: LaneContext, place: AnswerPlace)
 /**
  * INVARIANT: with a list access an answer is either filtered or not given at all.
  */
-function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneContext, place: AnswerPlace): void {
+function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneContext, place: AnswerReservation): void {
   const name = exchange.resolution?.operation.filter;
   if (!visible || !name) {
     reject(exchange, INTERNAL_FAULT, options.cors);
@@ -80,7 +80,7 @@ interface Changed {
   readonly task: AnswerTask;
   /** An answer that cannot be changed is not given; else it passes as it is. */
   readonly strict: boolean;
-  readonly place: AnswerPlace;
+  readonly place: AnswerReservation;
 }
 
 function send(exchange: RestExchange, options: LaneContext, query: string, change: Changed): void {

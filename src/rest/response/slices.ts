@@ -4,7 +4,7 @@ import { writeHead } from '../headers.ts';
 import { refuseOrBreak } from '../http1/break-off.ts';
 import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
 import { answerWhole } from '../reject.ts';
-import type { AnswerPlace } from './room.ts';
+import type { AnswerReservation } from './answer-budget.ts';
 
 /** Bytes of an answer that are on their way to the client at once. */
 const SLICE = 65_536;
@@ -22,7 +22,11 @@ interface Whole {
  *
  * @param place is left with the last slice; a client that takes nothing while others wait for it loses its answer
  */
-export function answerInSlices(exchange: RestExchange, { status, headers, body }: Whole, place: AnswerPlace): void {
+export function answerInSlices(
+  exchange: RestExchange,
+  { status, headers, body }: Whole,
+  place: AnswerReservation,
+): void {
   if (exchange.answered) return;
   if (body.length <= SLICE || exchange.method === 'HEAD') {
     answerWhole(exchange, status, headers, body);

@@ -5,13 +5,13 @@ import { begin, finish, goOnWith, type Protocol, unbegun } from '../../exchange/
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
-import { Guesses } from '../../limits/credential-guessing.ts';
+import { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import { isPermit } from '../../policy/decide.ts';
 import { type BegunExchange, continueBegun, endBegun, takeBegun } from '../begun-exchange.ts';
-import { AnswerChanger, BodyJudge } from '../body/check-pool.ts';
+import { AnswerChanger, BodyCheckPool } from '../body/check-pool.ts';
 import { BodyDecoder } from '../body/decoder.ts';
 import { inspect } from '../body/inspection.ts';
-import { BodyRoom } from '../body/memory-budget.ts';
+import { BodyMemoryBudget } from '../body/memory-budget.ts';
 import { measureFirst } from '../body/nesting-guard.ts';
 import { refuseUrlRecovery } from '../body/url-recovery.ts';
 import { answerPreflight } from '../cors.ts';
@@ -24,8 +24,8 @@ import { takeOddRequest } from '../http1/request-gate.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
 import { answerWhole, reject } from '../reject.ts';
 import { createLiveResolver } from '../resolve.ts';
+import { AnswerBudget } from '../response/answer-budget.ts';
 import { forwardFiltered } from '../response/filtered-answer.ts';
-import { AnswerRoom } from '../response/room.ts';
 import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
@@ -66,12 +66,12 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
   const state = { draining: false };
   const running = new Set<ServerResponse>();
   const report: FaultReport = (error, place) => options.parts.fault(error, undefined, place);
-  const judge = new BodyJudge(report);
+  const checkPool = new BodyCheckPool(report);
   const changer = new AnswerChanger(report);
   const decoder = new BodyDecoder(options.maxInspectedBytes);
-  const room = createRoom(options);
-  const answers = createAnswerRoom(options);
-  const protocol = createProtocol({ ...options, judge, decoder, room, answers, changer });
+  const room = createBodyMemoryBudget(options);
+  const answers = createAnswerBudget(options);
+  const protocol = createProtocol({ ...options, checkPool, decoder, room, answers, changer });
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -179,14 +179,14 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
       exchanges: running.size,
       bodies: room.size,
       bodyBytes: room.taken,
-      judging: decoder.size + judge.size + changer.size,
+      judging: decoder.size + checkPool.size + changer.size,
       changing: answers.size,
       answers: answers.held,
       answerBytes: answers.bytes,
     }),
     close: async () => {
       await app.close();
-      await Promise.all([judge.close(), changer.close()]);
+      await Promise.all([checkPool.close(), changer.close()]);
     },
   };
 }
@@ -200,10 +200,10 @@ function refuseOdd(options: LaneOptions, request: IncomingMessage, response: Ser
 /** Of the largest body: what all others may have beside the one that goes on to its end. */
 const ROOM_SHARE = 0.5;
 
-function createRoom({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyRoom {
+function createBodyMemoryBudget({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyMemoryBudget {
   // One that keeps others waiting has no more time than a stranger.
   const leadMs = Math.min(bodyIdleMs, STRANGER_BODY_IDLE_MS);
-  return new BodyRoom({
+  return new BodyMemoryBudget({
     capacity: Math.floor(maxInspectedBytes * ROOM_SHARE),
     leadMs,
     // Longer than one body may keep the others waiting.
@@ -211,9 +211,9 @@ function createRoom({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyRoom {
   });
 }
 
-function createAnswerRoom({ turns, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerRoom {
+function createAnswerBudget({ turns, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerBudget {
   const stallMs = Math.min(answerIdleMs, STRANGER_BODY_IDLE_MS);
-  return new AnswerRoom({ turns, waitMs: upstreamWaitMs, stallMs });
+  return new AnswerBudget({ turns, waitMs: upstreamWaitMs, stallMs });
 }
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {
@@ -253,12 +253,12 @@ function isKnownVersion(request: IncomingMessage): boolean {
 const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
 /** Wrong credentials by the socket they came on. */
-const guessesOn = new WeakMap<Socket, Guesses>();
+const guessesOn = new WeakMap<Socket, CredentialGuessing>();
 
-function guessesOf(socket: Socket): Guesses {
+function guessesOf(socket: Socket): CredentialGuessing {
   const known = guessesOn.get(socket);
   if (known) return known;
-  const guesses = new Guesses();
+  const guesses = new CredentialGuessing();
   guessesOn.set(socket, guesses);
   return guesses;
 }

@@ -5,7 +5,7 @@ import { SLOW_MS } from '../../http2/budget.ts';
 import type { HeaderWatch } from '../../http2/header-watch.ts';
 import { SentFrames } from '../../http2/sent-frames.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
-import { Cost, type Turns } from '../../limits/work-scheduler.ts';
+import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 
 /** What is known of an HTTP/2 connection beside what Node tells. */
 interface Known {
@@ -34,7 +34,7 @@ interface Looked {
 export class WatchedConnection extends Duplex {
   readonly #socket: TLSSocket;
   readonly #watch: HeaderWatch;
-  readonly #turns: Turns;
+  readonly #turns: WorkScheduler;
   readonly #faulted: ((fault: 'flood') => void) | undefined;
   readonly #guard: Guard;
   readonly #goOn: () => void;
@@ -62,7 +62,11 @@ export class WatchedConnection extends Duplex {
    */
   constructor(
     socket: TLSSocket,
-    { watch, turns, report }: { readonly watch: HeaderWatch; readonly turns: Turns; readonly report: FaultReport },
+    {
+      watch,
+      turns,
+      report,
+    }: { readonly watch: HeaderWatch; readonly turns: WorkScheduler; readonly report: FaultReport },
     faulted?: (fault: 'flood') => void,
   ) {
     super({ allowHalfOpen: true });

@@ -1,9 +1,9 @@
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { FairQueue, type Turn } from '../../limits/fair-queue.ts';
-import { Cost, type Turns } from '../../limits/work-scheduler.ts';
+import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 import { INLINE_ANSWER_BYTES, MEDIUM_BYTES } from '../body/check-pool.ts';
-import { type BodyPlace, BodyRoom } from '../body/memory-budget.ts';
+import { BodyMemoryBudget, type Reservation } from '../body/memory-budget.ts';
 
 /** Answers that are changed on their way at once: of all, and of one owner. */
 const PLACES = 32;
@@ -14,9 +14,9 @@ const CAPACITY = 32 << 20;
 const BYTES_OF_UNIT = 64;
 
 /** Times in milliseconds. */
-export interface AnswerRoomOptions {
+export interface AnswerBudgetOptions {
   /** Of the thread. */
-  readonly turns: Turns;
+  readonly turns: WorkScheduler;
   /** Time that an exchange waits for a place at most. */
   readonly waitMs: number;
   /** Time that an answer may keep others waiting while upstream sends none of it, or its client takes none. */
@@ -41,19 +41,19 @@ interface Owner {
  * held for one that waits. Owners take turns at places, at bytes and at being changed, and each may have only some of the
  * places. Small answers are changed in turns of the event loop, others in threads (`AnswerChanger`), one at a time.
  */
-export class AnswerRoom {
-  readonly #options: AnswerRoomOptions;
+export class AnswerBudget {
+  readonly #options: AnswerBudgetOptions;
   readonly #all = new FairQueue(PLACES);
   readonly #owners = new Map<unknown, Owner>();
-  readonly #bytes: BodyRoom;
+  readonly #bytes: BodyMemoryBudget;
   /** Those that go to threads hold up no small one. */
   readonly #changes = { small: new FairQueue(1), medium: new FairQueue(1), large: new FairQueue(1) };
   #held = 0;
   #size = 0;
 
-  constructor(options: AnswerRoomOptions) {
+  constructor(options: AnswerBudgetOptions) {
     this.#options = options;
-    this.#bytes = new BodyRoom({ capacity: CAPACITY, leadMs: options.stallMs, waitMs: 2 * options.stallMs });
+    this.#bytes = new BodyMemoryBudget({ capacity: CAPACITY, leadMs: options.stallMs, waitMs: 2 * options.stallMs });
   }
 
   /** Exchanges that have a place. */
@@ -76,12 +76,12 @@ export class AnswerRoom {
    * @param go there is a place, now or later; not called once the exchange has ended
    * @param refuse there was none in time
    */
-  take(key: unknown, { guard, life }: Answering, go: (place: AnswerPlace) => void, refuse: () => void): void {
+  take(key: unknown, { guard, life }: Answering, go: (place: AnswerReservation) => void, refuse: () => void): void {
     const owner = this.#owners.get(key) ?? { places: new FairQueue(PLACES_OF_OWNER), count: 0 };
     this.#owners.set(key, owner);
     owner.count += 1;
     this.#size += 1;
-    const place = new AnswerPlace(key, guard, {
+    const place = new AnswerReservation(key, guard, {
       ...this.#options,
       bytes: this.#bytes,
       changes: this.#changes,
@@ -105,7 +105,7 @@ export class AnswerRoom {
     if (!place.over) place.keep(owner.places.take(key, () => place.keep(this.#all.take(key, begin))));
   }
 
-  #left(key: unknown, owner: Owner, { has }: AnswerPlace): void {
+  #left(key: unknown, owner: Owner, { has }: AnswerReservation): void {
     if (has) this.#held -= 1;
     this.#size -= 1;
     owner.count -= 1;
@@ -113,8 +113,8 @@ export class AnswerRoom {
   }
 }
 
-interface Shared extends AnswerRoomOptions {
-  readonly bytes: BodyRoom;
+interface Shared extends AnswerBudgetOptions {
+  readonly bytes: BodyMemoryBudget;
   readonly changes: Readonly<Record<'small' | 'medium' | 'large', FairQueue>>;
   readonly wanted: () => boolean;
   readonly left: () => void;
@@ -128,12 +128,12 @@ export interface AnswerSource {
 }
 
 /** The place of one answer. */
-export class AnswerPlace {
+export class AnswerReservation {
   readonly #key: unknown;
   readonly #guard: Guard;
   readonly #shared: Shared;
   readonly #kept: Pick<Turn, 'end'>[] = [];
-  #room: BodyPlace | undefined;
+  #room: Reservation | undefined;
   #stall: NodeJS.Timeout | undefined;
   /** It is one of those that are held. */
   has = false;

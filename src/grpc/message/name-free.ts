@@ -1,4 +1,4 @@
-import { NAMELESS_FIELDS, NAMELESS_ROOM } from './inspect-shapes.ts';
+import { NAME_FREE_FIELD_COUNT, NAME_FREE_FIELDS } from './inspect-shapes.ts';
 import { behindScalar, MAX_NESTING, shortVarint, WireType } from './wire.ts';
 
 /** Of the messages around the one that is being read: where they end, and where their fields stand in the table. */
@@ -13,8 +13,8 @@ const places = new Int32Array(MAX_NESTING);
  * @param nameless the number of its shape
  * @param budget how many levels may be in it; below `MAX_NESTING`
  */
-export function isSound(nameless: number, bytes: Buffer, from: number, to: number, budget: number): boolean {
-  let place = nameless * NAMELESS_ROOM;
+export function isSound(nameFree: number, bytes: Buffer, from: number, to: number, budget: number): boolean {
+  let place = nameFree * NAME_FREE_FIELD_COUNT;
   let end = to;
   let depth = 0;
   let at = from;
@@ -30,7 +30,7 @@ export function isSound(nameless: number, bytes: Buffer, from: number, to: numbe
     if (number <= 0) return false;
     at += tag & 3;
     const type = (tag >> 2) & 7;
-    const inner = number < NAMELESS_ROOM ? (NAMELESS_FIELDS[place + number] as number) : 0;
+    const inner = number < NAME_FREE_FIELD_COUNT ? (NAME_FREE_FIELDS[place + number] as number) : 0;
     if (type !== WireType.bytes) {
       at = inner === 0 ? behindScalar(bytes, at, end, type) : -1;
       if (at < 0) return false;
@@ -49,6 +49,6 @@ export function isSound(nameless: number, bytes: Buffer, from: number, to: numbe
     places[depth] = place;
     depth += 1;
     end = at + length;
-    place = inner * NAMELESS_ROOM;
+    place = inner * NAME_FREE_FIELD_COUNT;
   }
 }

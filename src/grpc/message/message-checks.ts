@@ -10,12 +10,12 @@ import type { ScannedNames } from './inspect-scan.ts';
 import { isCarried, type MessageLimits } from './message.ts';
 
 /** - `hold`: more is needed - `stream`: what is held may go upstream, the message's end excepted - else what was found */
-export type Judgement = 'hold' | 'stream' | References | Denial;
+export type InspectionStep = 'hold' | 'stream' | References | Denial;
 
 /** Of a call that is measured: - `hold`: what is held has to wait - `pass`: it may go upstream */
-export type Standing = 'hold' | 'pass' | Denial;
+export type MeasureStep = 'hold' | 'pass' | Denial;
 
-export interface MessageJudgeOptions {
+export interface MessageCheckOptions {
   readonly limits: MessageLimits;
   /** Everybody's messages are measured, not only those below global manage. */
   readonly guardAll: boolean;
@@ -31,15 +31,15 @@ export interface MessageJudgeOptions {
  * INVARIANT: upstream runs a unary call when its stream ends. What completes its message is held until the client has
  * ended the stream without another message, so a second one is refused before the first can have run.
  */
-export class MessageJudge {
-  readonly #options: MessageJudgeOptions;
+export class MessageChecks {
+  readonly #options: MessageCheckOptions;
 
-  constructor(options: MessageJudgeOptions) {
+  constructor(options: MessageCheckOptions) {
     this.#options = options;
   }
 
   /** Begins to read for names what is held and what comes. */
-  begin(exchange: GrpcExchange, conditional: Conditional): Judgement {
+  begin(exchange: GrpcExchange, conditional: Conditional): InspectionStep {
     exchange.conditional = conditional;
     if (this.#mayComeWhole(exchange)) {
       exchange.unread = true;
@@ -48,7 +48,7 @@ export class MessageJudge {
     const inspector = this.#open(exchange);
     exchange.inspector = inspector;
     for (const raw of exchange.held.frames) inspector.push(dataOf(frameOf(raw)));
-    return this.judge(exchange);
+    return this.proceed(exchange);
   }
 
   /** The only DATA frame of a call that is being read, if it can be read as it stands. `undefined` = not so. */
@@ -64,15 +64,15 @@ export class MessageJudge {
   }
 
   /** The next DATA frame of a call that is being read; it has been put with what is held. */
-  next(exchange: GrpcExchange, frame: Frame): Judgement {
+  next(exchange: GrpcExchange, frame: Frame): InspectionStep {
     if (exchange.unread) exchange.inspector = this.#open(exchange);
     exchange.unread = false;
     exchange.inspector?.push(dataOf(frame));
-    return this.judge(exchange);
+    return this.proceed(exchange);
   }
 
   /** What has become of a call that is being read. @param pressed the client has no window left to send more with */
-  judge(exchange: GrpcExchange, pressed = false): Judgement {
+  proceed(exchange: GrpcExchange, pressed = false): InspectionStep {
     const { inspector, conditional } = exchange;
     if (!inspector || !conditional) return INTERNAL_FAULT;
     if (exchange.clientEnded) inspector.end();
@@ -82,7 +82,7 @@ export class MessageJudge {
       // INVARIANT: what has begun to stream goes on frame by frame, or upstream would wait for what is held to grant more.
       const begun = exchange.upstreamId !== 0;
       if (!begun && !pressed && exchange.held.bytes <= exchange.holdLimit) return 'hold';
-      const judged = judgeSoFar(inspector, conditional);
+      const judged = decideSoFar(inspector, conditional);
       if (judged !== 'stream') exchange.references = { target: inspector.targetSoFar ?? '', others: [] };
       return judged;
     }
@@ -102,7 +102,7 @@ export class MessageJudge {
   }
 
   /** Begins to measure: reads what is held. */
-  guard(exchange: GrpcExchange): Standing {
+  guard(exchange: GrpcExchange): MeasureStep {
     if (this.#mayComeWhole(exchange)) {
       exchange.unmeasured = true;
       return 'pass';
@@ -125,7 +125,7 @@ export class MessageJudge {
   }
 
   /** The next DATA of a call; unless it may pass with all that is held, it has to be held, too. */
-  measure(exchange: GrpcExchange, frame: Frame): Standing {
+  measure(exchange: GrpcExchange, frame: Frame): MeasureStep {
     if (exchange.follower) {
       exchange.follower.push(dataOf(frame));
       note(exchange);
@@ -145,7 +145,7 @@ export class MessageJudge {
   }
 
   /** May what is held go upstream? */
-  standing(exchange: GrpcExchange): Standing {
+  standing(exchange: GrpcExchange): MeasureStep {
     const { guard } = exchange;
     if (!guard) return 'pass';
     if (guard.state === 'refused') return guard.refusal ?? INTERNAL_FAULT;
@@ -191,7 +191,7 @@ function isPermitted(conditional: Conditional, found: References): boolean {
 }
 
 /** A message that begins with a forbidden name is refused on it, although a later one would win: nothing is sent on. */
-function judgeSoFar(inspector: MessageInspector, conditional: Conditional): Judgement {
+function decideSoFar(inspector: MessageInspector, conditional: Conditional): InspectionStep {
   // What is permitted whatever it names is read for its names only.
   if (conditional.sure) return 'stream';
   const named = inspector.targetSoFar;

@@ -40,22 +40,22 @@ export function isExpired(exp: number | undefined, now: number): boolean {
  *
  * @param now milliseconds since 1970
  */
-export async function judgeToken(
+export async function acceptToken(
   shape: TokenShape,
   ring: Pick<KeyRing, 'jwtSecrets' | 'rules'>,
   now: number,
 ): Promise<AcceptedToken | Denial> {
   let answer: Denial | undefined;
   for (const secret of ring.jwtSecrets) {
-    const judged = await judgeWith(shape, secret, ring.rules, now);
-    if (judged?.kind === 'accepted') return judged;
-    answer ??= judged;
+    const verified = await acceptWith(shape, secret, ring.rules, now);
+    if (verified?.kind === 'accepted') return verified;
+    answer ??= verified;
   }
   return answer ?? INVALID_CREDENTIAL;
 }
 
 /** `undefined` = undecodable. */
-async function judgeWith(
+async function acceptWith(
   shape: TokenShape,
   secret: JwtSecret,
   rules: readonly Rule[],

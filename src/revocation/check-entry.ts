@@ -1,7 +1,7 @@
 import { isOver, type RevocationEntry } from './entry.ts';
 
 /** What is to be said of a revocation before it is kept, whichever way it came. Texts quote no claim. */
-export interface Judged {
+export interface EntryCheck {
   /** Any = it is refused. */
   readonly problems: readonly string[];
   /** What its author may not have meant. */
@@ -14,7 +14,7 @@ export interface Judged {
  * @param now seconds since 1970
  * @param knownKeys ids of the keys that tokens are verified with
  */
-export function judgeEntry(entry: RevocationEntry, now: number, knownKeys: readonly string[]): Judged {
+export function checkEntry(entry: RevocationEntry, now: number, knownKeys: readonly string[]): EntryCheck {
   const problems: string[] = [];
   const warnings: string[] = [];
   if (isOver(entry, now)) problems.push('`until` lies in the past');

@@ -328,6 +328,19 @@ const RULES: readonly Rule[] = [
     found: ['json/index.ts: ./reader.ts', 'json/index.ts: ./a.ts'],
   },
   {
+    name: 'access is asked through the functions of policy/access.ts, outside the folder that decides',
+    find: (tree) => lines(tree, /\.modes\b|\baccess\??\.(kind|mode)\b/, (path) => within(path, ['policy/'])),
+    broken: {
+      'policy/access.ts': 'return access.modes.has(name);',
+      'rest/response/filter.ts': 'return (name) => access.modes.has(name);',
+      'grpc/message/message-checks.ts': 'return access?.kind !== GLOBAL || access.mode !== MANAGE;',
+    },
+    found: [
+      'rest/response/filter.ts: return (name) => access.modes.has(name);',
+      'grpc/message/message-checks.ts: return access?.kind !== GLOBAL || access.mode !== MANAGE;',
+    ],
+  },
+  {
     name: 'a Permit is made in policy/decide.ts only, whose class is not exported',
     find: (tree) => [
       ...lines(tree, /\bPermitProof\b|\bas\s+(unknown\s+as\s+)?Permit\b/, (path) => path === 'policy/decide.ts'),

@@ -28,3 +28,18 @@ export type Access = GlobalAccess | ListAccess;
 
 export const GLOBAL_MANAGE: GlobalAccess = Object.freeze({ kind: 'global', mode: 'm' });
 export const GLOBAL_READ: GlobalAccess = Object.freeze({ kind: 'global', mode: 'r' });
+
+/** Does `access` open `name` in any mode? A global access opens every collection. */
+export function lists(access: Access, name: string): boolean {
+  return access.kind === 'global' || access.modes.has(name);
+}
+
+/** The mode of a list on `name`; `undefined` = the list does not open it. */
+export function modeOn(access: ListAccess, name: string): CollectionMode | undefined {
+  return access.modes.get(name);
+}
+
+/** Is this global manage? `undefined` (no principal) is not. */
+export function isTrusted(access: Access | undefined): boolean {
+  return access?.kind === 'global' && access.mode === 'm';
+}

@@ -1,4 +1,4 @@
-import type { Access, CollectionMode } from './access.ts';
+import { type Access, type CollectionMode, isTrusted, lists, modeOn } from './access.ts';
 import {
   type Denial,
   GLOBAL_MANAGE_REQUIRED,
@@ -17,7 +17,7 @@ import type { Requirements } from './operation.ts';
  */
 export function meetsGlobally(access: Access, requires: Requirements): Denial | undefined {
   if (access.kind === 'list') return GLOBAL_REQUIRED;
-  if (access.mode === 'm' || requires.level === 'read') return undefined;
+  if (isTrusted(access) || requires.level === 'read') return undefined;
   return GLOBAL_MANAGE_REQUIRED;
 }
 
@@ -28,7 +28,7 @@ export function meetsGlobally(access: Access, requires: Requirements): Denial | 
  */
 export function meetsOnCollection(access: Access, requires: Requirements, collection: string): Denial | undefined {
   if (access.kind === 'global') return meetsGlobally(access, requires);
-  const mode: CollectionMode | undefined = access.modes.get(collection);
+  const mode: CollectionMode | undefined = modeOn(access, collection);
   if (mode === undefined) return notListed(collection);
   if (requires.extras && (mode === 'prw' || mode === 'pr')) return onlyPoints(collection);
   if (requires.level !== 'read' && (mode === 'r' || mode === 'pr')) return writeRequired(collection);
@@ -38,7 +38,6 @@ export function meetsOnCollection(access: Access, requires: Requirements, collec
 
 /** The first of `references` that `access` does not list, in checking order. Any mode is enough; global may name any. */
 export function meetsOnReferences(access: Access, references: readonly string[]): Denial | undefined {
-  if (access.kind === 'global') return undefined;
-  for (const name of references) if (!access.modes.has(name)) return notListed(name);
+  for (const name of references) if (!lists(access, name)) return notListed(name);
   return undefined;
 }

@@ -1,4 +1,4 @@
-import type { ListAccess } from '../../policy/access.ts';
+import { type ListAccess, lists } from '../../policy/access.ts';
 import type { References } from '../../policy/decide.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
@@ -102,7 +102,7 @@ export function inspectWhole(
 /** What to settle a list access's conditional with; see `MessageInspector.found`. */
 export function referencesOf(operation: GrpcOperation, names: ScannedNames, access: ListAccess): References | Denial {
   const { others, disagreeing } = names;
-  if (disagreeing !== undefined && others.every((name) => access.modes.has(name))) {
+  if (disagreeing !== undefined && others.every((name) => lists(access, name))) {
     return badRequest(`\`${disagreeing}\` is given more than once with different names`);
   }
   return namesOf(operation, names);

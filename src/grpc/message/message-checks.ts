@@ -1,4 +1,5 @@
 import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame } from '../../http2/frames.ts';
+import { isTrusted } from '../../policy/access.ts';
 import { type Conditional, type References, settle } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
@@ -98,7 +99,7 @@ export class MessageChecks {
   isGuarded(exchange: GrpcExchange): boolean {
     if (exchange.measured) return false;
     const access = exchange.principal?.access;
-    return this.#options.guardAll || access?.kind !== 'global' || access.mode !== 'm';
+    return this.#options.guardAll || !isTrusted(access);
   }
 
   /** Begins to measure: reads what is held. */

@@ -1,4 +1,4 @@
-import type { ListAccess } from '../../policy/access.ts';
+import { type ListAccess, lists } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
 import { type Field, malformed, readFields, readText, WireType } from './wire.ts';
 
@@ -50,9 +50,9 @@ function isListed(entry: Buffer, access: ListAccess, nameFields: readonly number
     if (!nameFields.includes(field.number)) continue;
     expectType(field, WireType.bytes);
     missing.delete(field.number);
-    listed &&= access.modes.has(readText(field.value));
+    listed &&= lists(access, readText(field.value));
   }
-  return listed && (missing.size === 0 || access.modes.has(''));
+  return listed && (missing.size === 0 || lists(access, ''));
 }
 
 function expectType(field: Field, type: number): void {

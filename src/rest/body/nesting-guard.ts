@@ -1,5 +1,6 @@
 import type { Protocol } from '../../exchange/exchange.ts';
 import { DepthMeter, nestsWithin } from '../../json/depth.ts';
+import { isTrusted } from '../../policy/access.ts';
 import type { Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { headerValues, type RestExchange } from '../exchange.ts';
@@ -48,7 +49,7 @@ export function isGuarded(
   const { body, unlisted } = resolution.operation;
   if (!unlisted && body !== 'json' && body !== 'json-strict') return false;
   const access = principal?.access;
-  return options.nestingGuard === 'all' || access?.kind !== 'global' || access.mode !== 'm';
+  return options.nestingGuard === 'all' || !isTrusted(access);
 }
 
 function isSmall(exchange: RestExchange): boolean {

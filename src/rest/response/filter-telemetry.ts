@@ -1,5 +1,5 @@
 import { arrayOf, type JsonMember, objectOf } from '../../json/assemble.ts';
-import type { ListAccess } from '../../policy/access.ts';
+import { type ListAccess, lists } from '../../policy/access.ts';
 import { readAggregate, readNamed } from './filter-collection.ts';
 import {
   copy,
@@ -37,7 +37,7 @@ export function filterTelemetry(
   context: { readonly view?: TelemetryView; readonly existing?: readonly string[] } = {},
 ): Buffer {
   const view = context.view ?? WHOLE;
-  const listed = (name: string) => access.modes.has(name);
+  const listed = (name: string) => lists(access, name);
   const existing = context.existing?.filter(listed).length;
   const rules = new Map<string, Rule>([
     ['id', copy],

@@ -1,4 +1,4 @@
-import type { ListAccess } from '../../policy/access.ts';
+import { type ListAccess, lists } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
 import { filterResult, keepItems, keepKeys, keepListed, keepMembers, type Rule } from './filter-source.ts';
 import { filterTelemetry, type TelemetryView } from './filter-telemetry.ts';
@@ -36,5 +36,5 @@ function filterMember(body: Buffer, member: string, rule: Rule): Buffer {
 }
 
 function listedBy(access: ListAccess): (name: string) => boolean {
-  return (name) => access.modes.has(name);
+  return (name) => lists(access, name);
 }

@@ -195,7 +195,7 @@ const CASES: readonly (readonly [sentence: string, given: Given, steps: readonly
   ],
   [
     'a body that cannot be read is refused all the same',
-    { operation: QUERY, target: BOOKS, key: 'admin', rules: [shadow], body: badRequest('no json') },
+    { operation: QUERY, target: BOOKS, key: 'admin', rules: [shadow], body: badRequest('malformed_body', 'no json') },
     ['inspect', 'reject 400'],
   ],
   [
@@ -236,10 +236,14 @@ const STAYS: readonly (readonly [sentence: string, given: Given, steps: readonly
   ['a row that is never forwarded', { operation: WITHHELD, key: 'admin' }, ['reject 404']],
   [
     'a body that cannot be read',
-    { operation: QUERY, target: BOOKS, key: 'admin', rules: [narrow], body: badRequest('no json') },
+    { operation: QUERY, target: BOOKS, key: 'admin', rules: [narrow], body: badRequest('malformed_body', 'no json') },
     ['inspect', 'reject 400'],
   ],
-  ['a path that cannot be carried', { operation: READ, target: BOOKS, refused: badRequest('dots') }, ['reject 400']],
+  [
+    'a path that cannot be carried',
+    { operation: READ, target: BOOKS, refused: badRequest('malformed_body', 'dots') },
+    ['reject 400'],
+  ],
   ['a full audit', { operation: READ, target: BOOKS, parts: { admit: () => AUDIT_UNAVAILABLE } }, ['reject 503']],
 ];
 
@@ -262,7 +266,7 @@ t.test('to learn, bodies are read for names that no decision needs', async (test
     ['an operation without a target', { operation: LIST, key: 'admin' }, ['forward']],
     [
       'one that cannot be read',
-      { operation: QUERY, target: BOOKS, key: 'admin', body: badRequest('x') },
+      { operation: QUERY, target: BOOKS, key: 'admin', body: badRequest('malformed_body', 'x') },
       ['inspect', 'reject 400'],
     ],
   ];

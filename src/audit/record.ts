@@ -122,6 +122,6 @@ function ruleOf(
 /** A status that is not the refusal's own was upstream's: its answer had begun when it failed. */
 function upstreamStatus({ forwardedAt, refusal, protocol }: Exchange, { status }: Outcome): number | null {
   if (forwardedAt === 0 || status === undefined) return null;
-  const ours = protocol === 'rest' ? refusal?.status : refusal?.code;
+  const ours = protocol === 'rest' ? refusal?.status : refusal?.grpc;
   return status === ours ? null : status;
 }

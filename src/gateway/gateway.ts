@@ -22,6 +22,7 @@ import { createObservation, type Observation } from '../observability/observatio
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import { createTracing, type Tracing } from '../observability/tracing.ts';
 import { AUDIT_UNAVAILABLE } from '../policy/denial.ts';
+import { reasonOf } from '../policy/denial-codes.ts';
 import { Learner } from '../policy/learn.ts';
 import { firstRefusal } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
@@ -39,7 +40,6 @@ import {
   restUpstreamOptions,
 } from './listener-options.ts';
 import { restartNeeded } from './live-options.ts';
-import { REFUSAL_REASONS } from './refusal-reasons.ts';
 import { ringOf, tryContexts } from './usable.ts';
 
 /** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
@@ -224,7 +224,7 @@ function admitting(audit: Audit | undefined, tracing: Tracing | undefined): Exch
 function observationOf({ gateway }: Config): Observation | undefined {
   if (gateway.admin.port === null) return undefined;
   const { per_key: perKey, max_labels: most } = gateway.metrics;
-  return createObservation({ reasons: REFUSAL_REASONS, firstRefusal, perKey: perKey ? most : undefined });
+  return createObservation({ reasonOf, firstRefusal, perKey: perKey ? most : undefined });
 }
 
 function watchedBy(connections: Connections | undefined): { readonly connections?: Connections } {

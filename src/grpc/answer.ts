@@ -59,7 +59,7 @@ const HEALTH_CHECK = '/qdrant.Qdrant/HealthCheck';
 /** Upstream: no health service before Qdrant v1.6.0; there it is healthy when it tells its release. */
 async function askOpen(upstream: AskUpstream, path: string): Promise<Answer> {
   const answer = await upstream.askOpen(path);
-  const missing = answer.kind === 'denial' && answer.code === GrpcCode.unimplemented;
+  const missing = answer.kind === 'denial' && answer.grpc === GrpcCode.unimplemented;
   if (!missing || path !== HEALTH_SERVICE) return answer;
   const release = await upstream.askOpen(HEALTH_CHECK);
   return release.kind === 'message' ? { kind: 'message', message: SERVING } : release;

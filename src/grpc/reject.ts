@@ -16,7 +16,7 @@ export function rejectHeaders(
   const headers: [string, string][] = [
     [':status', '200'],
     ['content-type', 'application/grpc'],
-    ['grpc-status', String(denial.code)],
+    ['grpc-status', String(denial.grpc)],
   ];
   if (denial.message !== '') headers.push(['grpc-message', encodeGrpcMessage(denial.message)]);
   headers.push(['x-request-id', requestId]);

@@ -21,7 +21,7 @@ const INTERNAL: GrpcResolution = Object.freeze({ operation: INTERNAL_GRPC, targe
 const NO_SLASH: GrpcResolution = Object.freeze({
   operation: UNLISTED_GRPC,
   target: NO_TARGET,
-  refusal: badRequest('the path must start with `/`'),
+  refusal: badRequest('malformed_path', 'the path must start with `/`'),
   resets: true,
 });
 

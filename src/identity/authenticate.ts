@@ -49,7 +49,7 @@ export interface Authenticator {
 }
 
 /** Upstream: a control byte in a header is 400 with an empty body. */
-const MALFORMED_HEADER = badRequest('');
+const MALFORMED_HEADER = badRequest('malformed_header', '');
 
 /** A ring and everything that was found out with it. Never outlives it. */
 interface KeyGeneration {

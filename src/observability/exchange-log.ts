@@ -10,7 +10,16 @@ export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outco
     const { protocol, requestId, shadowed } = exchange;
     const operation = exchange.resolution?.operation.name;
     const key = exchange.principal?.keyId;
-    const what = { protocol, operation, key, status, reason: refused?.why, rule: shadowed?.rule, requestId };
+    const what = {
+      protocol,
+      operation,
+      key,
+      status,
+      reason: refused?.why,
+      code: refused?.code,
+      rule: shadowed?.rule,
+      requestId,
+    };
     log[level](what, refused ? (exchange.refusal ? 'refused' : 'would be refused') : 'passed');
   };
 }

@@ -1,28 +1,13 @@
 import type { Exchange } from '../exchange/exchange.ts';
+import type { RefusalReason, reasonOf } from '../policy/denial-codes.ts';
 import type { firstRefusal } from '../policy/rules.ts';
 
 /** What became of an exchange. */
 export const DECISIONS = ['permit', 'denied', 'would_deny', 'fault'] as const;
 export type DecisionLabel = (typeof DECISIONS)[number];
 
-export type Reason =
-  | 'none'
-  /** Refused: by kind of the refusal, by a rule of the policy, or because the body nests too deeply. */
-  | 'authentication'
-  | 'access'
-  | 'rule'
-  | 'unknown'
-  | 'request'
-  | 'nesting'
-  /** Not settled: a fault of ours, of upstream, or something that has to be there first. */
-  | 'fault'
-  | 'upstream_unreachable'
-  | 'upstream_broken'
-  | 'upstream_busy'
-  | 'upstream_timeout'
-  | 'audit'
-  | 'revocation'
-  | 'shutdown';
+/** `none` of a permit, `rule` where a rule of the policy refused; the others come from the code of the refusal. */
+export type Reason = 'none' | 'rule' | RefusalReason;
 
 const DENIED: readonly Reason[] = ['authentication', 'access', 'rule', 'unknown', 'request', 'nesting'];
 const FAULTS: readonly Reason[] = [
@@ -43,13 +28,12 @@ const FIRST = { denied: 1, wouldDeny: 1 + DENIED.length, fault: 1 + 2 * DENIED.l
 
 /** What the policy tells of a refusal that the refusal itself does not say. */
 export interface VerdictOptions {
-  /** Reasons of their own, by the text of a request that makes no sense or of a fault. No such text is a client's. */
-  readonly reasons: ReadonlyMap<string, Reason>;
+  readonly reasonOf: typeof reasonOf;
   readonly firstRefusal: typeof firstRefusal;
 }
 
 /** Gives the place in `VERDICTS` of an exchange that has ended. */
-export function createVerdict({ reasons, firstRefusal }: VerdictOptions): (exchange: Exchange) => number {
+export function createVerdict({ reasonOf, firstRefusal }: VerdictOptions): (exchange: Exchange) => number {
   const byRule = ({ principal, resolution, references }: Exchange): boolean => {
     const rules = principal?.bounds?.enforced;
     if (!rules || !resolution) return false;
@@ -63,8 +47,7 @@ export function createVerdict({ reasons, firstRefusal }: VerdictOptions): (excha
       const reason = shadowed?.rule !== 'policy' ? 'rule' : why === 'fault' ? 'request' : why;
       return FIRST.wouldDeny + DENIED.indexOf(reason);
     }
-    const special = refusal.why === 'fault' || refusal.why === 'request' ? reasons.get(refusal.message) : undefined;
-    const reason = special ?? refusal.why;
+    const reason = reasonOf(refusal.code);
     const fault = FAULTS.indexOf(reason);
     if (fault !== -1) return FIRST.fault + fault;
     if (refusal.why === 'access' && byRule(exchange)) return FIRST.denied + DENIED.indexOf('rule');

@@ -10,14 +10,11 @@ class PermitProof {
   readonly kind = 'permit';
   readonly #proof = true;
   readonly operation: Operation;
-  /** Why it was allowed, for explain and audit. */
-  readonly reason: string;
   /** The list an answer must be filtered by; `undefined` = the answer passes whole. */
   readonly visible: ListAccess | undefined;
 
-  constructor(operation: Operation, reason: string, visible: ListAccess | undefined) {
+  constructor(operation: Operation, visible: ListAccess | undefined) {
     this.operation = operation;
-    this.reason = reason;
     this.visible = visible;
   }
 
@@ -53,7 +50,7 @@ export interface References {
 
 /** A permit for a public operation, before any credential is looked at. `undefined` = not public. */
 export function decidePublic(operation: Operation): Permit | undefined {
-  return operation.requires.scope === 'public' ? new PermitProof(operation, 'public operation', undefined) : undefined;
+  return operation.requires.scope === 'public' ? new PermitProof(operation, undefined) : undefined;
 }
 
 /**
@@ -65,17 +62,17 @@ export function decide(access: Access, operation: Operation, target: Target): De
   const requires = operation.requires;
   if (operation.unlisted) {
     if (operation.withheld || meetsGlobally(access, requires)) return UNKNOWN_OPERATION;
-    return new PermitProof(operation, 'unlisted operation, global manage', undefined);
+    return new PermitProof(operation, undefined);
   }
   switch (requires.scope) {
     case 'public':
-      return new PermitProof(operation, 'public operation', undefined);
+      return new PermitProof(operation, undefined);
     case 'authenticated':
-      return new PermitProof(operation, 'any valid credential', undefined);
+      return new PermitProof(operation, undefined);
     case 'list':
-      return new PermitProof(operation, 'any valid credential, filtered', access.kind === 'list' ? access : undefined);
+      return new PermitProof(operation, access.kind === 'list' ? access : undefined);
     case 'global':
-      return meetsGlobally(access, requires) ?? new PermitProof(operation, `global ${requires.level}`, undefined);
+      return meetsGlobally(access, requires) ?? new PermitProof(operation, undefined);
     case 'collection':
       return decideOnCollection(access, operation, target);
     default:
@@ -85,16 +82,14 @@ export function decide(access: Access, operation: Operation, target: Target): De
 
 function decideOnCollection(access: Access, operation: Operation, target: Target): Decision {
   if (access.kind === 'global') {
-    return (
-      meetsGlobally(access, operation.requires) ?? new PermitProof(operation, `global access ${access.mode}`, undefined)
-    );
+    return meetsGlobally(access, operation.requires) ?? new PermitProof(operation, undefined);
   }
   if (target.kind === 'none') return UNKNOWN_OPERATION; // INVARIANT: a collection row always has a target
   if (target.kind === 'in-message') return { kind: 'conditional', operation, access, target: undefined };
   const refused = meetsOnCollection(access, operation.requires, target.name);
   if (refused) return refused;
   if (operation.inspect) return { kind: 'conditional', operation, access, target: target.name };
-  return permitOnCollection(operation, access, target.name);
+  return permitOnCollection(operation, access);
 }
 
 /**
@@ -109,13 +104,12 @@ export function settle(conditional: Conditional, references: References): Permit
   return (
     meetsOnCollection(access, operation.requires, target) ??
     meetsOnReferences(access, references.others) ??
-    permitOnCollection(operation, access, target)
+    permitOnCollection(operation, access)
   );
 }
 
-function permitOnCollection(operation: Operation, access: ListAccess, target: string): Permit {
-  const mode = access.modes.get(target) ?? 'none';
-  return new PermitProof(operation, `collection access ${mode}`, operation.filter ? access : undefined);
+function permitOnCollection(operation: Operation, access: ListAccess): Permit {
+  return new PermitProof(operation, operation.filter ? access : undefined);
 }
 
 /**
@@ -126,7 +120,7 @@ export function permitInShadow(operation: Operation, denial: Denial): Permit | u
   if (operation.withheld) return undefined;
   const judged = denial.why === 'authentication' || denial.why === 'access';
   if (!judged && !(denial.why === 'unknown' && operation.unlisted)) return undefined;
-  return new PermitProof(operation, `shadow: ${denial.message}`, undefined);
+  return new PermitProof(operation, undefined);
 }
 
 /**
@@ -145,7 +139,7 @@ const NO_ACCESS: ListAccess = Object.freeze({ kind: 'list', modes: new Map() });
 
 /** A permit whose answer passes whole, for the same gateway. */
 export function unfiltered(permit: Permit): Permit {
-  return permit.visible ? new PermitProof(permit.operation, permit.reason, undefined) : permit;
+  return permit.visible ? new PermitProof(permit.operation, undefined) : permit;
 }
 
 /** Is this a permit this module made? Forwarders check it once more, where a forged object would cost most. */

@@ -1,20 +1,4 @@
-/**
- * Every way a request is refused. One value carries the REST status, the gRPC code and the text; `reject.ts` of each
- * protocol renders it. A denial is a value, never an exception.
- *
- * Upstream: statuses, codes and texts of Qdrant v1.18.3/v1.19.0 where Qdrant has the case; ours are marked.
- */
-export type DenialKind =
-  /** No usable credential, or one that is not valid: bare text, no content type. */
-  | 'authentication'
-  /** Valid principal, too little access: rendered as the row's denial format. */
-  | 'access'
-  /** A route or method no table holds: 404 with an empty body, UNIMPLEMENTED without message. */
-  | 'unknown'
-  /** Ours: the request itself cannot be judged or carried. */
-  | 'request'
-  /** Ours: a fault of the gateway or the upstream. Never says more than its kind. */
-  | 'fault';
+import { type CodeOf, DENIAL_CODES, type DenialCode, type DenialKind } from './denial-codes.ts';
 
 /** gRPC status codes the gateway answers with. */
 export const GrpcCode = {
@@ -33,105 +17,149 @@ export const GrpcCode = {
 } as const;
 export type GrpcCode = (typeof GrpcCode)[keyof typeof GrpcCode];
 
+/**
+ * Every way a request is refused. One value carries the REST status, the gRPC code and the text; `reject.ts` of each
+ * protocol renders it. A denial is a value, never an exception.
+ *
+ * Upstream: statuses, codes and texts of Qdrant v1.18.3/v1.19.0 where Qdrant has the case; ours are marked.
+ */
 export interface Denial {
   readonly kind: 'denial';
+  /** Stable name, documented in `denial-codes.ts`. */
+  readonly code: DenialCode;
   readonly why: DenialKind;
   /** HTTP status on REST. */
   readonly status: number;
   /** gRPC status code. */
-  readonly code: GrpcCode;
+  readonly grpc: GrpcCode;
   /** Exactly what the client reads; never holds a credential. */
   readonly message: string;
 }
 
-function denial(why: DenialKind, status: number, code: GrpcCode, message: string): Denial {
-  return Object.freeze({ kind: 'denial', why, status, code, message });
+/** The kind comes from the row of the code. */
+export function denial(code: DenialCode, status: number, grpc: GrpcCode, message: string): Denial {
+  return Object.freeze({ kind: 'denial', code, why: DENIAL_CODES[code].kind, status, grpc, message });
 }
 
 export const MISSING_CREDENTIAL = denial(
-  'authentication',
+  'missing_credential',
   401,
   GrpcCode.unauthenticated,
   'Must provide an API key or an Authorization bearer token',
 );
-export const INVALID_CREDENTIAL = denial('authentication', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
-export const INVALID_SIGNATURE = denial('authentication', 403, GrpcCode.permissionDenied, 'InvalidSignature');
-export const EXPIRED_SIGNATURE = denial('authentication', 403, GrpcCode.permissionDenied, 'ExpiredSignature');
+export const INVALID_CREDENTIAL = denial('bad_credential', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
+export const INVALID_SIGNATURE = denial('invalid_signature', 403, GrpcCode.permissionDenied, 'InvalidSignature');
+export const EXPIRED_SIGNATURE = denial('token_expired', 403, GrpcCode.permissionDenied, 'ExpiredSignature');
 
 /** Ours. The token was good and has been revoked; the caller hears what every caller with a bad one hears. */
-export const REVOKED = denial('authentication', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
+export const REVOKED = denial('token_revoked', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
 
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** `value_exists` names a collection that is not there. */
-export const VALUE_EXISTS_NO_COLLECTION = denial('authentication', 403, GrpcCode.permissionDenied, STATEFUL);
+export const VALUE_EXISTS_NO_COLLECTION = denial(
+  'value_exists_no_collection',
+  403,
+  GrpcCode.permissionDenied,
+  STATEFUL,
+);
 /** `value_exists` holds on no point. */
-export const VALUE_EXISTS_NO_POINT = denial('authentication', 401, GrpcCode.unauthenticated, STATEFUL);
+export const VALUE_EXISTS_NO_POINT = denial('value_exists_no_point', 401, GrpcCode.unauthenticated, STATEFUL);
 
 /** Claims that are well-formed but not allowed; `message` names place and reason, faults joined without separator. */
 export function invalidClaims(message: string): Denial {
-  return denial('authentication', 401, GrpcCode.unauthenticated, message);
+  return denial('invalid_claims', 401, GrpcCode.unauthenticated, message);
 }
 
-function forbidden(message: string): Denial {
-  return denial('access', 403, GrpcCode.permissionDenied, `Forbidden: ${message}`);
+function forbidden(code: CodeOf<'access'>, message: string): Denial {
+  return denial(code, 403, GrpcCode.permissionDenied, `Forbidden: ${message}`);
 }
 
-export const GLOBAL_REQUIRED = forbidden('Global access is required');
-export const GLOBAL_MANAGE_REQUIRED = forbidden('Global manage access is required');
-export const MANAGE_REQUIRED = forbidden('Manage access for this operation is required');
+export const GLOBAL_REQUIRED = forbidden('global_required', 'Global access is required');
+export const GLOBAL_MANAGE_REQUIRED = forbidden('global_manage_required', 'Global manage access is required');
+export const MANAGE_REQUIRED = forbidden('manage_required', 'Manage access for this operation is required');
 
 export function notListed(collection: string): Denial {
-  return forbidden(`Access to collection ${collection} is required`);
+  return forbidden('collection_not_listed', `Access to collection ${collection} is required`);
 }
 
 export function onlyPoints(collection: string): Denial {
-  return forbidden(`Only points access is allowed for collection ${collection}`);
+  return forbidden('points_only', `Only points access is allowed for collection ${collection}`);
 }
 
 export function writeRequired(collection: string): Denial {
-  return forbidden(`Write access to collection ${collection} is required`);
+  return forbidden('write_required', `Write access to collection ${collection} is required`);
 }
 
 /** Ours. A rule of the operator's policy does not allow the operation to this principal. */
 export function operationNotAllowed(operation: string): Denial {
-  return forbidden(`Operation ${operation} is not allowed`);
+  return forbidden('operation_not_allowed', `Operation ${operation} is not allowed`);
 }
 
 /** Ours in words; upstream refuses the same with its own since Qdrant v1.18.0. */
-export const URL_RECOVERY_DISABLED = forbidden('Snapshot recovery from a URL is disabled');
+export const URL_RECOVERY_DISABLED = forbidden('url_recovery_disabled', 'Snapshot recovery from a URL is disabled');
 
-export const UNKNOWN_OPERATION = denial('unknown', 404, GrpcCode.unimplemented, '');
+export const UNKNOWN_OPERATION = denial('unknown_operation', 404, GrpcCode.unimplemented, '');
 
 /** Ours. The request cannot be judged or carried; `message` names the place and what is allowed. */
-export function badRequest(message: string): Denial {
-  return denial('request', 400, GrpcCode.invalidArgument, message);
+export function badRequest(code: CodeOf<'request'>, message: string): Denial {
+  return denial(code, 400, GrpcCode.invalidArgument, message);
 }
 
 /** Ours. A body that must be inspected is larger than the gateway inspects. */
 export function tooLarge(message: string): Denial {
-  return denial('request', 413, GrpcCode.resourceExhausted, message);
+  return denial('body_too_large', 413, GrpcCode.resourceExhausted, message);
 }
 
 /** Ours. The gRPC framing or compression cannot be read. */
 export function unreadableMessage(message: string): Denial {
-  return denial('request', 400, GrpcCode.internal, message);
+  return denial('malformed_body', 400, GrpcCode.internal, message);
 }
 
 /** Ours. A message compressed in a way upstream does not know either. */
 export function unsupportedEncoding(message: string): Denial {
-  return denial('request', 415, GrpcCode.unimplemented, message);
+  return denial('unsupported_encoding', 415, GrpcCode.unimplemented, message);
 }
 
 /** Ours. Fails closed: something in the gateway went wrong before the request was settled. */
-export const INTERNAL_FAULT = denial('fault', 500, GrpcCode.internal, 'the gateway could not settle this request');
-export const UPSTREAM_UNREACHABLE = denial('fault', 502, GrpcCode.unavailable, 'upstream is not reachable');
-export const UPSTREAM_BROKEN = denial('fault', 502, GrpcCode.unavailable, 'upstream gave no valid answer');
-export const UPSTREAM_BUSY = denial('fault', 503, GrpcCode.unavailable, 'upstream has no free connection');
-export const UPSTREAM_TIMEOUT = denial('fault', 504, GrpcCode.deadlineExceeded, 'upstream did not answer in time');
+export const INTERNAL_FAULT = denial(
+  'internal_fault',
+  500,
+  GrpcCode.internal,
+  'the gateway could not settle this request',
+);
+export const UPSTREAM_UNREACHABLE = denial(
+  'upstream_unreachable',
+  502,
+  GrpcCode.unavailable,
+  'upstream is not reachable',
+);
+export const UPSTREAM_BROKEN = denial('upstream_broken', 502, GrpcCode.unavailable, 'upstream gave no valid answer');
+export const UPSTREAM_BUSY = denial('upstream_busy', 503, GrpcCode.unavailable, 'upstream has no free connection');
+export const UPSTREAM_TIMEOUT = denial(
+  'upstream_timeout',
+  504,
+  GrpcCode.deadlineExceeded,
+  'upstream did not answer in time',
+);
 /** Ours. The client may try again. */
-export const ANSWERS_BUSY = denial('fault', 503, GrpcCode.unavailable, 'too many answers are filtered at the moment');
+export const ANSWERS_BUSY = denial(
+  'answers_busy',
+  503,
+  GrpcCode.unavailable,
+  'too many answers are filtered at the moment',
+);
 /** Ours. Nothing is done that could not be written down. */
-export const AUDIT_UNAVAILABLE = denial('fault', 503, GrpcCode.unavailable, 'the audit log takes no more entries');
+export const AUDIT_UNAVAILABLE = denial(
+  'audit_unavailable',
+  503,
+  GrpcCode.unavailable,
+  'the audit log takes no more entries',
+);
 /** Ours. A token may have been revoked and it cannot be found out. */
-export const REVOCATION_UNKNOWN = denial('fault', 503, GrpcCode.unavailable, 'revocations cannot be checked');
-export const SHUTTING_DOWN = denial('fault', 503, GrpcCode.unavailable, 'the gateway is shutting down');
+export const REVOCATION_UNKNOWN = denial(
+  'revocation_unknown',
+  503,
+  GrpcCode.unavailable,
+  'revocations cannot be checked',
+);
+export const SHUTTING_DOWN = denial('shutting_down', 503, GrpcCode.unavailable, 'the gateway is shutting down');

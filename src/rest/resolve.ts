@@ -1,6 +1,7 @@
 import type { Resolution } from '../exchange/exchange.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../operations/rest.ts';
-import { badRequest, type Denial, GrpcCode, UNKNOWN_OPERATION } from '../policy/denial.ts';
+import { badRequest, type Denial, denial, GrpcCode, UNKNOWN_OPERATION } from '../policy/denial.ts';
+import type { CodeOf } from '../policy/denial-codes.ts';
 import { NO_TARGET, type RestOperation, type Target } from '../policy/operation.ts';
 import { decodeSegment, isDotSegment, readTarget, splitPath, toOriginForm, writePath } from './request-target.ts';
 import { type Route, RouteTable } from './route-table.ts';
@@ -30,14 +31,14 @@ const NOWHERE: RestResolution = Object.freeze({
   pathToSend: '/',
   params: NO_PARAMS,
 });
-const UNREADABLE_PATH = badRequest('the path holds a malformed escape or bytes that are not UTF-8');
-const NUL_IN_PATH = badRequest('the path holds a NUL');
-const DOT_SEGMENT = badRequest('the path names a dot segment');
+const UNREADABLE_PATH = badRequest('malformed_path', 'the path holds a malformed escape or bytes that are not UTF-8');
+const NUL_IN_PATH = badRequest('malformed_path', 'the path holds a NUL');
+const DOT_SEGMENT = badRequest('malformed_path', 'the path names a dot segment');
 
 /** Upstream: what the file handler of the web interface says, Qdrant v1.18.3. */
-const WRONG_FILE_METHOD = refusal(405, "Request did not meet this resource's requirements.");
-const SLASH_IN_FILE = refusal(400, "segment contained invalid character ('/')");
-const BACKSLASH_IN_FILE = refusal(400, "segment contained invalid character ('\\')");
+const WRONG_FILE_METHOD = refusal('method_not_allowed', 405, "Request did not meet this resource's requirements.");
+const SLASH_IN_FILE = refusal('invalid_file_path', 400, "segment contained invalid character ('/')");
+const BACKSLASH_IN_FILE = refusal('invalid_file_path', 400, "segment contained invalid character ('\\')");
 
 const DASHBOARD = 'dashboard';
 /** Would have upstream repeat the request, or open a tunnel. */
@@ -122,7 +123,8 @@ function wrongFile(file: string): Denial | undefined {
   if (file.includes('\\')) return BACKSLASH_IN_FILE;
   if (file.includes('\0')) return NUL_IN_PATH;
   const first = file[0];
-  if (first === '.' || first === '*') return refusal(400, `segment started with invalid character: ('${first}')`);
+  if (first === '.' || first === '*')
+    return refusal('invalid_file_path', 400, `segment started with invalid character: ('${first}')`);
   return undefined;
 }
 
@@ -150,7 +152,7 @@ function wrongCharacter(character: string): Denial {
 }
 
 function wrongParameter(reason: string): Denial {
-  return refusal(422, `Validation error in path parameters: [collection_name: ${reason}]`);
+  return refusal('invalid_collection_name', 422, `Validation error in path parameters: [collection_name: ${reason}]`);
 }
 
 function decodeAll(raw: readonly string[]): string[] | undefined {
@@ -172,6 +174,6 @@ function isDashboardRow(row: RestOperation): boolean {
   return row.path === `/${DASHBOARD}` || row.path.startsWith(`/${DASHBOARD}/`);
 }
 
-function refusal(status: number, message: string): Denial {
-  return Object.freeze({ kind: 'denial', why: 'request', status, code: GrpcCode.invalidArgument, message });
+function refusal(code: CodeOf<'request'>, status: number, message: string): Denial {
+  return denial(code, status, GrpcCode.invalidArgument, message);
 }

@@ -1,6 +1,13 @@
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { Guard } from '../lifetime/guard.ts';
-import { type Denial, GrpcCode, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../policy/denial.ts';
+import {
+  type Denial,
+  denial,
+  GrpcCode,
+  UPSTREAM_BROKEN,
+  UPSTREAM_TIMEOUT,
+  UPSTREAM_UNREACHABLE,
+} from '../policy/denial.ts';
 import type { SocketAddress } from './sockets.ts';
 
 /** Milliseconds the gateway waits for an answer to a question of its own, where its caller does not wait longer, and at most. */
@@ -144,5 +151,5 @@ function refusalOf(error: ServiceError): Denial {
   if (error.code === status.UNAVAILABLE) return UPSTREAM_UNREACHABLE;
   if (error.code === status.DEADLINE_EXCEEDED) return UPSTREAM_TIMEOUT;
   if (!CODES.has(error.code)) return UPSTREAM_BROKEN;
-  return { kind: 'denial', why: 'request', status: 502, code: error.code as GrpcCode, message: error.details };
+  return denial('upstream_refused', 502, error.code as GrpcCode, error.details);
 }

@@ -194,7 +194,7 @@ const CASES: readonly Case[] = [
   ],
   [
     'a body that cannot be carried is refused although the access was there',
-    { answeredAt: 0, refusal: badRequest('the body nests too deeply') },
+    { answeredAt: 0, refusal: badRequest('malformed_body', 'the body nests too deeply') },
     { ...SERVED, status: 400 },
     { result: 'denied', error: 'the body nests too deeply', status: 400, upstream_status: null },
   ],

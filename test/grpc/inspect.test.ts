@@ -48,7 +48,7 @@ function judge(path: string, access: Access, stream: Buffer, encoding?: string):
 }
 
 function verdictOf(answer: Permit | Denial): string {
-  return answer.kind === 'permit' ? 'served' : `${answer.code} ${answer.message}`;
+  return answer.kind === 'permit' ? 'served' : `${answer.grpc} ${answer.message}`;
 }
 
 for (const file of ['verdicts-grpc.json', 'cross-grpc.json']) {
@@ -109,7 +109,7 @@ t.test('recorded wire cases get the recorded code', async (t) => {
     if (typeof grant !== 'object' || grant === null) continue;
     count += 1;
     const answer = judge(request.path, list(grant), request.bytes ?? Buffer.alloc(0), request.encoding[0]);
-    const outcome = answer.kind === 'permit' ? 'served' : callOutcome(verdict, answer.code, answer.message);
+    const outcome = answer.kind === 'permit' ? 'served' : callOutcome(verdict, answer.grpc, answer.message);
     t.equal(deviations.settled(outcome, verdict), recorded, verdict.case);
     if (outcome === 'served') t.equal(request.code !== 0, leftToUpstream.has(verdict.case), `${verdict.case}: passes`);
   }
@@ -241,7 +241,7 @@ for (const [path, type] of Object.entries(ORACLE)) {
         const stream = zipped ? framed(gzipSync(bytes), 1) : framed(bytes);
         const found = scanned(path, split(stream, cuts), zipped ? 'gzip' : undefined);
         const full = decodeFully(bytes, type);
-        if (full.target === '') return 'kind' in found && found.code === 3;
+        if (full.target === '') return 'kind' in found && found.grpc === 3;
         return (
           'others' in found && found.target === full.target && found.others.join() === [...new Set(full.names)].join()
         );
@@ -259,7 +259,7 @@ for (const [path, type] of Object.entries(ORACLE)) {
         const broken = Buffer.from(bytes);
         for (const [at, byte] of damages) if (broken.length > 0) broken[at % broken.length] = byte;
         const found = scanned(path, split(framed(broken), cuts));
-        if ('kind' in found) return [3, 8, 13].includes(found.code);
+        if ('kind' in found) return [3, 8, 13].includes(found.grpc);
         readable += 1;
         const full = decodeFully(broken, type);
         return found.target === full.target && found.others.join() === [...new Set(full.names)].join();
@@ -377,14 +377,14 @@ t.test('bytes that no decoder accepts are refused, whole or byte by byte', async
     const stream = framed(named('a', Buffer.from(hex, 'hex')));
     for (const cuts of [[stream.length], [1]]) {
       const answer = inspect(path, split(stream, cuts));
-      t.equal('kind' in answer && answer.code, code, what);
+      t.equal('kind' in answer && answer.grpc, code, what);
     }
   }
   const names = (count: number) =>
     Buffer.concat(Array.from({ length: count }, (_, i) => wrapped(2, wrapped(8, wrapped(1, Buffer.from(`n${i}`))))));
   const most = inspect(path, [framed(named('a', names(1024)))]);
   t.equal('others' in most && most.others.length, 1024);
-  t.match(inspect(path, [framed(named('a', names(1025)))]), { code: 8 }, 'too many different names');
+  t.match(inspect(path, [framed(named('a', names(1025)))]), { grpc: 8 }, 'too many different names');
   const again = inspect(path, [framed(named('a', Buffer.concat([names(1024), names(1024)])))]);
   t.equal('others' in again && again.others.length, 1024, 'the same names again are fine');
 });
@@ -419,7 +419,7 @@ t.test('the state says when a stream can be judged', async (t) => {
   t.same(inspector.found(anything), { target: 'docs', others: [] });
   inspector.push(stream);
   t.equal(inspector.state, 'refused', 'a second message');
-  t.match(inspector.found(anything), { kind: 'denial', code: 13 });
+  t.match(inspector.found(anything), { kind: 'denial', grpc: 13 });
 
   const reflection = createInspector(
     resolveGrpc('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo').operation,

@@ -75,7 +75,7 @@ async function read(chunks: readonly Buffer[], setting: Setting = {}): Promise<s
     return sink.messages;
   } catch (error) {
     if (!(error instanceof WireFault)) throw error;
-    return `${error.denial.code} ${error.message}`;
+    return `${error.denial.grpc} ${error.message}`;
   }
 }
 

@@ -48,6 +48,6 @@ t.test('services of the internal port are withheld, whatever the method', async 
 t.test('a path without a leading slash is reported, to be reset', async (t) => {
   for (const path of ['', 'qdrant.Collections/List', '*', 'http://host/qdrant.Qdrant/HealthCheck', '?/x', ' /x']) {
     const { operation, resets, refusal } = resolveGrpc(path);
-    t.same([operation, resets, refusal?.code], [UNLISTED_GRPC, true, 3], path);
+    t.same([operation, resets, refusal?.grpc], [UNLISTED_GRPC, true, 3], path);
   }
 });

@@ -41,7 +41,7 @@ function headersOf(recorded: RecordedCase): string[] {
 /** What an identity is worth, in the words of the recorded answers. */
 function answerOf(identity: Identity, recorded: RecordedCase, expected: RecordedAnswer): RecordedAnswer {
   if (identity.kind === 'denial') {
-    return `${recorded.over === 'rest' ? identity.status : identity.code} ${identity.message}`.trimEnd();
+    return `${recorded.over === 'rest' ? identity.status : identity.grpc} ${identity.message}`.trimEnd();
   }
   const { access } = identity;
   if (access.kind === 'list') return RECORDED.collections.filter((name) => access.modes.has(name));

@@ -60,11 +60,12 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
       operation: 'service.root',
       status: 401,
       reason: 'authentication',
+      code: 'missing_credential',
       msg: 'refused',
     },
     {
       ...{ level: 20, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200 },
-      ...{ reason: 'access', rule: 'no-writes', msg: 'would be refused' },
+      ...{ reason: 'access', code: 'global_required', rule: 'no-writes', msg: 'would be refused' },
     },
   ];
   t.strictSame(linesAt('trace'), [passed, refused, shadowed]);

@@ -46,7 +46,7 @@ function told(decision: Decision): string {
     case 'conditional':
       return 'conditional';
     case 'denial':
-      return `${decision.status}/${decision.code} ${decision.message}`.trim();
+      return `${decision.status}/${decision.grpc} ${decision.message}`.trim();
     default:
       return decision satisfies never;
   }

@@ -109,7 +109,7 @@ function wellFormed(body: Buffer): 'permit' | Denial {
     return 'permit';
   } catch (error) {
     assert.ok(error instanceof JsonFault);
-    return error.reason === 'depth' ? TOO_DEEP : badRequest(error.message);
+    return error.reason === 'depth' ? TOO_DEEP : badRequest('malformed_body', error.message);
   }
 }
 
@@ -130,7 +130,10 @@ const texts: readonly [what: string, name: InspectorName, body: string, message:
 
 for (const [what, name, body, message] of texts) {
   t.test(`${what} is refused with its place`, async (t) => {
-    t.strictSame(inspectBody(name, Buffer.from(body), LIMITS), badRequest(`Format error in JSON body: ${message}`));
+    t.strictSame(
+      inspectBody(name, Buffer.from(body), LIMITS),
+      badRequest('malformed_body', `Format error in JSON body: ${message}`),
+    );
   });
 }
 

@@ -146,7 +146,7 @@ function settled<X extends Judging>(): Pick<Protocol<X>, 'forward' | 'reject'> {
     },
     reject: (one, denial) => {
       one.verdict = denial.message;
-      one.code = one.protocol === 'rest' ? denial.status : denial.code;
+      one.code = one.protocol === 'rest' ? denial.status : denial.grpc;
     },
   };
 }

@@ -113,5 +113,5 @@ export async function judgeGrpc({ method, headers, message }: RawCall): Promise<
 }
 
 function outcomeOf(decision: Decision): string {
-  return decision.kind === 'denial' ? `${decision.code} ${decision.message}`.trim() : 'served';
+  return decision.kind === 'denial' ? `${decision.grpc} ${decision.message}`.trim() : 'served';
 }

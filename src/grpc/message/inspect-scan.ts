@@ -265,7 +265,8 @@ export class MessageScanner {
       this.#open(rule.shape, rule, this.#offset + length, 0);
       return;
     }
-    if (length > MAX_NAME_BYTES) throw new WireFault(badRequest('a collection name is longer than 255 characters'));
+    if (length > MAX_NAME_BYTES)
+      throw new WireFault(badRequest('invalid_collection_name', 'a collection name is longer than 255 characters'));
     if (length === 0) {
       this.#foundName(rule, '');
       this.#nextField();

@@ -103,7 +103,7 @@ export function inspectWhole(
 export function referencesOf(operation: GrpcOperation, names: ScannedNames, access: ListAccess): References | Denial {
   const { others, disagreeing } = names;
   if (disagreeing !== undefined && others.every((name) => lists(access, name))) {
-    return badRequest(`\`${disagreeing}\` is given more than once with different names`);
+    return badRequest('ambiguous_name', `\`${disagreeing}\` is given more than once with different names`);
   }
   return namesOf(operation, names);
 }
@@ -219,7 +219,10 @@ class StreamInspector implements MessageInspector, MessageSink {
 
 function checkedNames(operation: GrpcOperation, names: ScannedNames): ScannedNames {
   const invalid = operation.collectionField === undefined ? undefined : invalidName(names.target);
-  if (invalid) throw new WireFault(badRequest(`Validation error in body: [collection_name: ${invalid}]`));
+  if (invalid)
+    throw new WireFault(
+      badRequest('invalid_collection_name', `Validation error in body: [collection_name: ${invalid}]`),
+    );
   return names;
 }
 

@@ -31,7 +31,7 @@ export function malformed(what: string): WireFault {
   return new WireFault(unreadableMessage(`failed to decode protobuf message: ${what}`));
 }
 
-export const NESTED_TOO_DEEP = badRequest(`messages and groups may nest at most ${MAX_NESTING} deep`);
+export const NESTED_TOO_DEEP = badRequest('nesting', `messages and groups may nest at most ${MAX_NESTING} deep`);
 
 /** INVALID_ARGUMENT: nested past `MAX_NESTING`. */
 export function tooDeep(): WireFault {

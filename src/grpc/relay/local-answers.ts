@@ -64,7 +64,7 @@ export class LocalAnswers {
     this.#heads.fields(exchange.id, left, true);
     this.forget(exchange);
     exchange.answered = true;
-    exchange.status = denial.code;
+    exchange.status = denial.grpc;
   }
 
   /** Begins an answer with one message; `pump` goes on with it. */

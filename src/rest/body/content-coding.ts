@@ -42,7 +42,8 @@ export function decodeBody(
   const coding = contentEncodingValues[0]?.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   if (coding === undefined || coding === 'identity') return body;
   const decode = DECODERS.get(coding);
-  if (!decode) return badRequest('content-encoding must be one of gzip, deflate, br, zstd, identity');
+  if (!decode)
+    return badRequest('unsupported_encoding', 'content-encoding must be one of gzip, deflate, br, zstd, identity');
   return decoded(decode, body, coding, maxBytes);
 }
 
@@ -71,7 +72,7 @@ class Fault extends Error {}
 function refusal(error: unknown, coding: string, maxBytes: number): Denial {
   if (error instanceof Fault) throw error.cause;
   if (error instanceof TooLong) return tooLong(maxBytes);
-  return badRequest(`Error that occur during reading payload: the body is not valid ${coding}`);
+  return badRequest('malformed_body', `Error that occur during reading payload: the body is not valid ${coding}`);
 }
 
 /** Pieces that come out of a decoder: few, so that each is worth the turn it takes, and little beside the whole. */

@@ -1,22 +1,20 @@
-import { badRequest, type Denial, GrpcCode } from '../../policy/denial.ts';
+import { badRequest, denial, GrpcCode } from '../../policy/denial.ts';
 
 /** Ours. No byte of the body came for longer than the limit. */
-export const BODY_TIMEOUT: Denial = Object.freeze({
-  kind: 'denial',
-  why: 'request',
-  status: 408,
-  code: GrpcCode.deadlineExceeded,
-  message: 'the request body did not arrive in time',
-});
+export const BODY_TIMEOUT = denial(
+  'body_timeout',
+  408,
+  GrpcCode.deadlineExceeded,
+  'the request body did not arrive in time',
+);
 
 /** Ours. The client stopped in the middle. */
-export const CUT_OFF = badRequest('the request body is incomplete');
+export const CUT_OFF = badRequest('body_incomplete', 'the request body is incomplete');
 
 /** Ours. The client may try again. */
-export const NO_ROOM: Denial = Object.freeze({
-  kind: 'denial',
-  why: 'fault',
-  status: 503,
-  code: GrpcCode.unavailable,
-  message: 'too many large bodies are inspected at the moment',
-});
+export const NO_ROOM = denial(
+  'bodies_busy',
+  503,
+  GrpcCode.unavailable,
+  'too many large bodies are inspected at the moment',
+);

@@ -89,5 +89,8 @@ function badBody(body: Buffer, fault: JsonFault | ShapeFault): Denial {
     line += 1;
     start = at + 1;
   }
-  return badRequest(`Format error in JSON body: ${fault.message} at line ${line} column ${fault.offset - start + 1}`);
+  return badRequest(
+    'malformed_body',
+    `Format error in JSON body: ${fault.message} at line ${line} column ${fault.offset - start + 1}`,
+  );
 }

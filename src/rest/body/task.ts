@@ -19,11 +19,11 @@ export type BodyTask =
 export type BodyFinding = References | Denial | undefined;
 
 /** Ours. Upstream would not bear it. */
-export const TOO_DEEP = badRequest('the body nests too deeply');
+export const TOO_DEEP = badRequest('nesting', 'the body nests too deeply');
 
 /** Different collections that one body may name. */
 const MAX_NAMES = 10_000;
-const TOO_MANY_NAMES = badRequest(`the body names more than ${MAX_NAMES} collections`);
+const TOO_MANY_NAMES = badRequest('too_many_names', `the body names more than ${MAX_NAMES} collections`);
 const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
 /** Pure. May throw on a fault of ours. */

@@ -1,0 +1,146 @@
+/** The kind of a refusal; `reject.ts` of each protocol renders by it. */
+export type DenialKind =
+  /** No usable credential, or one that is not valid: bare text, no content type. */
+  | 'authentication'
+  /** Valid principal, too little access: rendered as the row's denial format. */
+  | 'access'
+  /** A route or method no table holds: 404 with an empty body, UNIMPLEMENTED without message. */
+  | 'unknown'
+  /** Ours: the request itself cannot be judged or carried. */
+  | 'request'
+  /** Ours: a fault of the gateway or the upstream. Never says more than its kind. */
+  | 'fault';
+
+/** Value of the `reason` label of a metric: the kind, or a narrower one where a row says so. */
+export type RefusalReason =
+  | DenialKind
+  | 'nesting'
+  | 'upstream_unreachable'
+  | 'upstream_broken'
+  | 'upstream_busy'
+  | 'upstream_timeout'
+  | 'audit'
+  | 'revocation'
+  | 'shutdown';
+
+interface Row<K extends DenialKind = DenialKind> {
+  readonly kind: K;
+  /** Label of the metric; the kind if absent. */
+  readonly reason?: RefusalReason;
+  /** One sentence for the reference page. */
+  readonly means: string;
+  /** The next step of a user. */
+  readonly remedy: string;
+}
+
+const REPAIR = 'Repair the client: the request is not valid HTTP, JSON or protobuf for this route.';
+const AGAIN = 'Try again after a moment.';
+const ASK = 'Ask the operator for a key or token with more access.';
+const RENEW = 'Get a new token.';
+const LOOK = 'Look at the gateway log, and at Qdrant.';
+
+/**
+ * Every refusal of the gateway, by its stable code. The texts and statuses on the wire are in `denial.ts`; a refusal
+ * without a row here does not compile.
+ */
+export const DENIAL_CODES = {
+  missing_credential: row('authentication', 'The request carries no credential.', 'Send `api-key` or a bearer token.'),
+  bad_credential: row(
+    'authentication',
+    'The credential is neither a configured key nor a readable token.',
+    'Check the key.',
+  ),
+  invalid_signature: row('authentication', 'The token is signed with none of the configured keys.', RENEW),
+  token_expired: row('authentication', 'The token is past its `exp` and 30 seconds more.', RENEW),
+  token_revoked: row('authentication', 'The token, its subject or its key has been revoked.', RENEW),
+  invalid_claims: row(
+    'authentication',
+    'The claims of the token are well-formed and not allowed.',
+    'Mint the token again; the text names the claim.',
+  ),
+  value_exists_no_collection: row('authentication', '`value_exists` names a collection that is not there.', RENEW),
+  value_exists_no_point: row('authentication', '`value_exists` holds on no point.', RENEW),
+  global_required: row('access', 'The operation needs global access, and the token lists collections.', ASK),
+  global_manage_required: row('access', 'The operation needs global manage, and the access reads only.', ASK),
+  manage_required: row('access', 'The operation manages a collection, which no list allows.', ASK),
+  collection_not_listed: row('access', 'A collection of the request is not in the list of the access.', ASK),
+  points_only: row('access', 'The access is for points, and the operation is for more of the collection.', ASK),
+  write_required: row('access', 'The operation writes, and the access to the collection reads.', ASK),
+  operation_not_allowed: row(
+    'access',
+    'A rule of the policy does not allow the operation.',
+    'Ask the operator about the rule.',
+  ),
+  url_recovery_disabled: row(
+    'access',
+    'Recovery of a snapshot from a URL is turned off.',
+    'Upload the snapshot instead.',
+  ),
+  unknown_operation: row(
+    'unknown',
+    'The route or method is in no table, or is never forwarded.',
+    'Check the path and the method.',
+  ),
+  malformed_header: row('request', 'A credential header holds a control byte.', REPAIR),
+  malformed_path: row('request', 'The path cannot be read.', REPAIR),
+  invalid_file_path: row('request', 'The path of a file of the web interface is not valid.', REPAIR),
+  invalid_collection_name: row(
+    'request',
+    'A collection name is not valid.',
+    'Use another name; the text says what is allowed.',
+  ),
+  method_not_allowed: row('request', 'A file of the web interface is only read.', 'Use GET or HEAD.'),
+  body_timeout: row(
+    'request',
+    'No byte of the body came for longer than the limit.',
+    'Send the body faster, or raise the limit.',
+  ),
+  body_incomplete: row('request', 'The body ended before its announced end.', AGAIN),
+  body_too_large: row(
+    'request',
+    'A body that has to be inspected is over the limit.',
+    'Send smaller bodies, or raise the limit.',
+  ),
+  malformed_body: row('request', 'The body cannot be read.', REPAIR),
+  unsupported_encoding: row(
+    'request',
+    'The compression of the body is not supported.',
+    'Use a compression that the text names, or none.',
+  ),
+  nesting: row('request', 'The body nests too deeply.', 'Flatten the body.', 'nesting'),
+  too_many_names: row('request', 'The body names too many collections.', 'Split the request.'),
+  ambiguous_name: row('request', 'A name is given more than once with different values.', REPAIR),
+  upstream_refused: row('request', 'Qdrant refused a question that the gateway asked for the caller.', LOOK),
+  internal_fault: row('fault', 'The gateway could not settle the request.', LOOK),
+  upstream_unreachable: row('fault', 'No connection to Qdrant.', LOOK, 'upstream_unreachable'),
+  upstream_broken: row('fault', 'Qdrant gave no valid answer.', LOOK, 'upstream_broken'),
+  upstream_busy: row('fault', 'No connection to Qdrant is free.', AGAIN, 'upstream_busy'),
+  upstream_timeout: row('fault', 'Qdrant did not answer in time.', AGAIN, 'upstream_timeout'),
+  answers_busy: row('fault', 'Too many answers are filtered at the moment.', AGAIN),
+  bodies_busy: row('fault', 'Too many large bodies are inspected at the moment.', AGAIN),
+  audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),
+  revocation_unknown: row(
+    'fault',
+    'Revocations cannot be checked.',
+    'Look at the source of revocations.',
+    'revocation',
+  ),
+  shutting_down: row('fault', 'The gateway is shutting down.', AGAIN, 'shutdown'),
+} as const satisfies Readonly<Record<string, Row>>;
+
+export type DenialCode = keyof typeof DENIAL_CODES;
+
+/** The codes of one kind. */
+export type CodeOf<K extends DenialKind> = {
+  [C in DenialCode]: (typeof DENIAL_CODES)[C] extends Row<K> ? C : never;
+}[DenialCode];
+
+function row<K extends DenialKind>(kind: K, means: string, remedy: string, reason?: RefusalReason): Row<K> {
+  return Object.freeze({ kind, means, remedy, ...(reason && { reason }) });
+}
+
+/** Value of the `reason` label for a code. */
+export function reasonOf(code: DenialCode): RefusalReason {
+  const { kind, reason }: Row = DENIAL_CODES[code];
+  return reason ?? kind;
+}

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import {
   begin,
+  bodyChecked,
   type Exchange,
   type ExchangeParts,
   finish,
   type Protocol,
-  resume,
   unbegun,
 } from '../src/exchange/exchange.ts';
 import { createKeyRing, digestOf } from '../src/identity/key-ring.ts';
@@ -67,9 +67,9 @@ const NOTHING: References = { others: [] };
 
 const protocol: Protocol<Toy> = {
   resolve: ({ operation, target, refused }) => ({ operation, target, ...(refused && { refusal: refused }) }),
-  inspect(exchange, conditional) {
-    exchange.steps.push('inspect');
-    resume(parts, protocol, exchange, conditional, exchange.body);
+  checkBody(exchange, decision, needs) {
+    exchange.steps.push(needs.names ? 'inspect' : `check ${Object.keys(needs)}`);
+    bodyChecked(parts, protocol, exchange, decision, exchange.body);
   },
   forward: (exchange, permit) => exchange.steps.push(permit.visible ? 'forward filtered' : 'forward'),
   reject: (exchange, denial) => exchange.steps.push(`reject ${denial.status}`),
@@ -109,6 +109,7 @@ function run(
     policy: { current: { ...PLAIN_POLICY, mode } },
     admit: () => undefined,
     pace: PLAIN_PARTS.pace,
+    bodyRules: PLAIN_PARTS.bodyRules,
     now: () => 5,
     record: () => undefined,
     fault: (error) => faults.push(error),
@@ -116,6 +117,7 @@ function run(
   };
   const exchange: Toy = {
     ...unbegun(),
+    hasBody: false,
     protocol: 'rest',
     requestTarget: '/',
     headers: key === undefined ? [] : [key],
@@ -291,9 +293,9 @@ t.test('what was let pass while its body was waited for is refused once the poli
     const waiting: (() => void)[] = [];
     const slow: Protocol<Toy> = {
       ...protocol,
-      inspect: (exchange, conditional) => {
+      checkBody: (exchange, decision) => {
         exchange.steps.push('inspect');
-        waiting.push(() => resume(parts, slow, exchange, conditional, NOTHING));
+        waiting.push(() => bodyChecked(parts, slow, exchange, decision, NOTHING));
       },
     };
     const exchange = run({ operation: QUERY, target: BOOKS, ...(key && { key }), parts: { policy } }, slow);

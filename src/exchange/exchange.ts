@@ -4,6 +4,7 @@ import { Guard } from '../lifetime/guard.ts';
 import type { Place } from '../lifetime/places.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
 import type { CredentialGuessing } from '../limits/credential-guessing.ts';
+import { type BodyNeeds, type BodyRules, bodyNeeds } from '../policy/body-checks.ts';
 import {
   askForNames,
   type Conditional,
@@ -24,7 +25,7 @@ import { decideWithin, firstRefusal, type Policy, type Shadowed, WHOLE_POLICY } 
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
  *
  * ```
- * resolve -> admit -> authenticate -> [pace] -> decide -> [inspect -> settle] -> forward | reject -> finish
+ * resolve -> admit -> authenticate -> [pace] -> decide -> [check body -> settle] -> forward | reject -> finish
  * ```
  *
  * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no
@@ -53,6 +54,8 @@ export interface Exchange {
   readonly headers: readonly string[];
   /** The client's address, from the socket. */
   readonly remote: string;
+  /** The request has, or may have, a body. */
+  readonly hasBody: boolean;
   /** Of its connection, where requests follow each other on one. */
   readonly memo?: CredentialMemo;
   /** Wrong credentials of its connection, where one request of it at a time is open. */
@@ -118,9 +121,13 @@ export function unbegun(): Pick<
 export interface Protocol<X extends Exchange> {
   /** Raw method and path to a table row. Never fails. */
   readonly resolve: (exchange: X) => Resolution;
-  /** Reads the body for names; ends in exactly one call of `resume`. Until then no byte goes upstream. */
-  readonly inspect: (exchange: X, conditional: Conditional) => void;
-  /** Sends the request upstream and streams the answer back; filters it where `permit.visible` is set. */
+  /**
+   * Runs the checks that the body needs, reading it once; ends in one call of `bodyChecked`, or in none when the client has
+   * left. A check it does not know denies. No byte goes upstream before, but for what `BodyNeeds` says of `depth`, and of a
+   * message too large to hold (its end waits).
+   */
+  readonly checkBody: (exchange: X, decision: Permit | Conditional, needs: BodyNeeds) => void;
+  /** Sends the request upstream and streams the answer back; filters it where `permit.visible` is set. Called once. */
   readonly forward: (exchange: X, permit: Permit) => void;
   /** Answers the request here. Nothing of it has gone upstream, and nothing will. */
   readonly reject: (exchange: X, denial: Denial) => void;
@@ -152,6 +159,8 @@ export interface ExchangeParts {
     rawHeaders: readonly string[],
     memo?: CredentialMemo,
   ) => Principal | Denial | Promise<Principal | Denial>;
+  /** Which bodies are checked for what. */
+  readonly bodyRules: BodyRules;
   /** The policy in force. Replaced as a whole by a reload, and looked at anew by every exchange. */
   readonly policy: { readonly current: Policy };
   /**
@@ -215,22 +224,39 @@ function whenKnown<X extends Exchange, T>(
   }
 }
 
-/** Step 5b's end: what the body names, or why it cannot be judged. */
-export function resume<X extends Exchange>(
+/**
+ * Step 5b's end. The only way from a body that needs checks to `forward`.
+ *
+ * @param found the names in the body, why it is refused, or `undefined` = nothing against it, and no names were asked for
+ */
+export function bodyChecked<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,
-  conditional: Conditional,
-  found: References | Denial,
+  decision: Permit | Conditional,
+  found: References | Denial | undefined,
 ): void {
-  if ('kind' in found) {
-    dispatch(parts, protocol, exchange, found);
-    return;
+  try {
+    if (decision.kind === 'permit') {
+      if (found && 'kind' in found) protocol.reject(exchange, found);
+      else send(parts, protocol, exchange, decision);
+      return;
+    }
+    const settled = settledBy(exchange, decision, found ?? INTERNAL_FAULT);
+    const final = inForce(parts, exchange, settled);
+    if (final.kind === 'permit') send(parts, protocol, exchange, final);
+    else protocol.reject(exchange, final.kind === 'denial' ? final : INTERNAL_FAULT);
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
   }
+}
+
+function settledBy(exchange: Exchange, conditional: Conditional, found: References | Denial): Permit | Denial {
+  if ('kind' in found) return found;
   exchange.references = found;
   const decision = conditional.sure ?? settle(conditional, found);
   if (decision.kind === 'permit') noteShadow(exchange, conditional.operation, found);
-  dispatch(parts, protocol, exchange, decision);
+  return decision;
 }
 
 /** Remembers what rules in shadow would have refused. */
@@ -311,13 +337,18 @@ function dispatch<X extends Exchange>(
   judged: Decision,
 ): void {
   try {
-    const { mode } = parts.policy.current;
-    const decision = mode === 'enforce' ? enforced(exchange, judged) : inShadow(exchange, judged, mode);
-    exchange.decision = decision;
-    carryOut(parts, protocol, exchange, decision);
+    carryOut(parts, protocol, exchange, inForce(parts, exchange, judged));
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }
+}
+
+/** The decision as the mode of the policy has it. */
+function inForce(parts: ExchangeParts, exchange: Exchange, decision: Decision): Decision {
+  const { mode } = parts.policy.current;
+  const final = mode === 'enforce' ? enforced(exchange, decision) : inShadow(exchange, decision, mode);
+  exchange.decision = final;
+  return final;
 }
 
 function carryOut<X extends Exchange>(
@@ -326,20 +357,22 @@ function carryOut<X extends Exchange>(
   exchange: X,
   decision: Decision,
 ): void {
-  switch (decision.kind) {
-    case 'permit':
-      exchange.forwardedAt = parts.now();
-      protocol.forward(exchange, decision);
-      break;
-    case 'conditional':
-      protocol.inspect(exchange, decision);
-      break;
-    case 'denial':
-      protocol.reject(exchange, decision);
-      break;
-    default:
-      decision satisfies never;
+  if (decision.kind === 'denial') {
+    protocol.reject(exchange, decision);
+    return;
   }
+  const { hasBody, principal } = exchange;
+  const needs = bodyNeeds(decision, { hasBody, access: principal?.access }, parts.bodyRules);
+  if (needs && 'kind' in needs) protocol.reject(exchange, needs);
+  else if (needs) protocol.checkBody(exchange, decision, needs);
+  else if (decision.kind === 'permit') send(parts, protocol, exchange, decision);
+  // INVARIANT: what depends on a body has been read.
+  else protocol.reject(exchange, INTERNAL_FAULT);
+}
+
+function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X, permit: Permit): void {
+  exchange.forwardedAt = parts.now();
+  protocol.forward(exchange, permit);
 }
 
 /** Goes on with an exchange that another lane has brought as far as this decision: nothing of it is asked again. */

@@ -21,6 +21,7 @@ import { certificateExpiries } from '../observability/metrics/certificate-expiry
 import { createObservation, type Observation } from '../observability/observation.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import { createTracing, type Tracing } from '../observability/tracing.ts';
+import type { BodyRules } from '../policy/body-checks.ts';
 import { AUDIT_UNAVAILABLE } from '../policy/denial.ts';
 import { reasonOf } from '../policy/denial-codes.ts';
 import { Learner } from '../policy/learn.ts';
@@ -137,6 +138,10 @@ export async function createGateway(
     admit: admitting(audit, tracing),
     log,
     observation,
+    bodyRules: {
+      nestingGuard: config.gateway.limits.nesting_guard,
+      snapshotUrlRecovery: config.service.enable_snapshot_url_recovery,
+    },
   });
   const turns = new WorkScheduler((error, place) => parts.fault(error, undefined, place));
   let restListener: RestListener | undefined;
@@ -305,7 +310,8 @@ function authenticatorOf(force: StateInForce, lookup: UpstreamLookup): Authentic
 }
 
 /** Who writes down what comes of the exchanges. */
-interface Recording {
+interface PartsOptions {
+  readonly bodyRules: BodyRules;
   readonly admit: ExchangeParts['admit'];
   readonly log: Log;
   readonly observation: Observation | undefined;
@@ -315,7 +321,7 @@ function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
-  { admit, log, observation }: Recording,
+  { admit, log, observation, bodyRules }: PartsOptions,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
@@ -342,6 +348,7 @@ function createParts(
   );
   return {
     authenticate,
+    bodyRules,
     policy,
     admit,
     pace: abandoned,

@@ -2,6 +2,7 @@ import type { Exchange, Slowed } from '../exchange/exchange.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
+import type { BodyNeeds } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Shadowed } from '../policy/rules.ts';
@@ -15,7 +16,7 @@ export interface GrpcSteps {
   /** The client's address. */
   readonly peer: string;
   readonly memo: CredentialMemo;
-  inspect(exchange: GrpcExchange, conditional: Conditional): void;
+  checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void;
   forward(exchange: GrpcExchange, permit: Permit): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
 }
@@ -31,6 +32,7 @@ export type StreamState = 'waiting' | 'inspecting' | 'relayed' | 'local';
 /** One gRPC call: a stream of a client connection and, once permitted, its stream on the upstream connection. */
 export class GrpcExchange implements Exchange {
   readonly protocol = 'grpc';
+  readonly hasBody = true;
   resolution: GrpcResolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
@@ -70,8 +72,8 @@ export class GrpcExchange implements Exchange {
   guard: MessageInspector | undefined;
   /** Reads a message that nothing has to be known of, only so that the audit can say what it names. */
   follower: MessageInspector | undefined;
-  /** The message has been read to the end of the stream: there is one, and it nests no deeper than allowed. */
-  measured = false;
+  /** Its messages are measured for nesting while they pass; nothing was read of them before. */
+  measures = false;
 
   /** It is permitted and goes upstream when the client's burst has been read. */
   opensWithBurst = false;

@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Exchange } from '../exchange/exchange.ts';
 import type { Guard } from '../lifetime/guard.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { remoteOf } from '../limits/peer-address.ts';
 import type { HeldBody } from './body/held-body.ts';
-import type { RestResolution } from './resolve.ts';
+import type { RestRequest } from './protocol.ts';
 
 /** The connection a request came on. */
 export interface Peer {
@@ -21,9 +20,7 @@ export function peerOn(socket: Socket): Peer {
 }
 
 /** One REST request and its response. HTTP/2 comes in the same two objects (Node's compatibility API). */
-export interface RestExchange extends Exchange {
-  readonly protocol: 'rest';
-  resolution: RestResolution | undefined;
+export interface RestExchange extends RestRequest {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** Ends when the answer is complete or the client has left. Everything that has to be given back then hangs on it. */
@@ -36,18 +33,14 @@ export interface RestExchange extends Exchange {
   /** `Host` or `:authority`; empty = none. */
   readonly host: string;
   readonly peer: Peer;
-  /** The request has, or may have, a body. */
-  readonly hasBody: boolean;
   /** The client waits for `100 Continue` before it sends its body. */
   readonly awaitsContinue: boolean;
   /** The body as it came, once it had to be read whole. */
   body: HeldBody | undefined;
   /** Reads the body from the client. INVARIANT: nothing else does before it has been stopped. */
   upload: { readonly stop: () => void } | undefined;
-  /** The body has been measured for nesting. */
-  measured: boolean;
-  /** Where a snapshot would be recovered from has been looked at. */
-  locationChecked: boolean;
+  /** Levels that the body may nest, where it is measured while it passes. */
+  measuredTo: number | undefined;
   /** Bytes of the request body and of the answer's body so far. */
   received: number;
   sent: number;

@@ -24,10 +24,6 @@ export interface LaneOptions {
   readonly webUi: { readonly present: boolean };
   /** Largest body that is read to be judged, before and after decompression. */
   readonly maxInspectedBytes: number;
-  /** May snapshots be recovered from URLs? */
-  readonly snapshotUrlRecovery: boolean;
-  /** Whose bodies are measured for nesting: everybody's below global manage, or all. */
-  readonly nestingGuard: 'below_manage' | 'all';
   /** How deep a body may go. */
   readonly inspection: InspectionLimits;
   /** Largest answer that is held back to be filtered. */

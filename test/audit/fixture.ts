@@ -47,6 +47,7 @@ export function exchangeOf(more: Partial<Exchange> = {}): Exchange {
     resolution: undefined,
     principal: undefined,
     ...unbegun(),
+    hasBody: false,
     ...more,
   };
 }

@@ -38,6 +38,7 @@ function ended(headers: readonly string[]): Exchange {
     headers,
     remote: '192.0.2.1',
     ...unbegun(),
+    hasBody: false,
     ...times,
     resolution: { operation: operation as NonNullable<typeof operation>, target },
     principal,

@@ -25,7 +25,7 @@ const principals: Principal[] = Array.from({ length: 64 }, (_, i) => ({
 const exchanges: Exchange[] = Array.from({ length: 1024 }, (_, i) => {
   const operation = REST_OPERATIONS[i % REST_OPERATIONS.length];
   const resolution = operation ? { operation, target: NO_TARGET } : undefined;
-  const shared = { requestTarget: '/', headers: [], remote: '10.0.0.1', resolution, ...unbegun() };
+  const shared = { requestTarget: '/', headers: [], remote: '10.0.0.1', resolution, hasBody: false, ...unbegun() };
   const now = performance.now();
   const times = { startedAt: now - 3, forwardedAt: now - 2.95, answeredAt: now - 1 };
   return {

@@ -156,7 +156,6 @@ export async function openArena(accept: Accept): Promise<Arena> {
       ...{ maxStreams: 20, maxStreamsKnown: 40, headerBytes: 16_384, headerCount: 50, headerTimeoutMs: 5000 },
       ...{ streamIdleMs: 60_000, bodyIdleMs: 30_000, connectionIdleMs: 60_000 },
     },
-    nestingGuard: 'below_manage',
     messageLimits: DEFAULT_MESSAGE_LIMITS,
     floodPenalty: new FloodPenalty(0, Date.now),
     turns: new WorkScheduler((error) => faults.push(error)),

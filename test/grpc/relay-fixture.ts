@@ -162,7 +162,6 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         bodyIdleMs: 60_000,
         connectionIdleMs: 60_000,
       },
-      nestingGuard: 'below_manage',
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       floodPenalty: new FloodPenalty(0, Date.now),
       turns: new WorkScheduler((error) => t.fail('a fault of ours', { error })),

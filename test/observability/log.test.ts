@@ -34,6 +34,7 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
     resolution,
     principal,
     ...unbegun(),
+    hasBody: false,
     ...more,
   });
   const cases = [

@@ -23,6 +23,7 @@ const exchangeOf = (principal: Principal | undefined, protocol: 'rest' | 'grpc' 
     resolution: undefined,
     principal,
     ...unbegun(),
+    hasBody: false,
   }) satisfies Exchange;
 
 t.test('who asked is counted for an hour, by key, subject and protocol', async (t) => {

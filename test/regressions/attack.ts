@@ -146,7 +146,7 @@ export function withBody(body: string, line: string, ...lines: readonly string[]
 export async function converse(socket: Socket, bytes: string | Buffer, wanted = Infinity): Promise<Conversation> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   let text = '';
-  const timer = setTimeout(() => resolve(false), unhurried(5000));
+  const timer = setTimeout(() => resolve(false), unhurried(15_000));
   socket.on('error', () => undefined);
   socket.once('close', () => resolve(true));
   socket.on('data', (chunk: Buffer) => {

@@ -12,8 +12,9 @@ import { endedLife, looseGuard, openLife } from '../support/guards.ts';
 import { timesDearer } from '../support/reference.ts';
 
 const LIMITS = { maxDepth: 64 };
-const QUERY: BodyTask = { kind: 'names', inspector: 'query', limits: LIMITS };
-const BATCH: BodyTask = { kind: 'names', inspector: 'query-batch', limits: LIMITS };
+const NO_CHECK: BodyTask = { kind: 'body', names: undefined, depth: false, location: false, limits: LIMITS };
+const QUERY: BodyTask = { ...NO_CHECK, names: 'query' };
+const BATCH: BodyTask = { ...NO_CHECK, names: 'query-batch' };
 const report = (error: unknown): void => t.comment(String(error));
 const checkPool = new BodyCheckPool(report);
 t.teardown(() => checkPool.close());
@@ -45,7 +46,7 @@ t.test('a body judged in a thread gets the verdict of one judged at once, and co
       const draw = new Draw(tape);
       const inspector = draw.of(['query', 'query-batch', 'recommend', 'query-groups', 'search-groups'] as const);
       const text = writeJson(draw, namingBody(draw, inspector));
-      const task: BodyTask = { kind: 'names', inspector, limits: LIMITS };
+      const task: BodyTask = { ...NO_CHECK, names: inspector };
       const expected = runBodyTask(task, Buffer.from(text));
       const bytes = padded(text);
       const copy = Buffer.from(bytes);
@@ -78,10 +79,22 @@ t.test('every kind of task refuses and lets pass in a thread as it does at once'
     ['no name', QUERY, '{"query":1}', { others: [] }],
     ['too deep, nothing named', QUERY, `{"a":${deep(64)}}`, { status: 400 }],
     ['no JSON', QUERY, '{"lookup_from":}', { status: 400 }],
-    ['depth', { kind: 'depth', maxDepth: 3 }, deep(3), undefined],
-    ['too deep', { kind: 'depth', maxDepth: 3 }, deep(4), { status: 400 }],
-    ['a file', { kind: 'location' }, '{"location":"file:///a"}', undefined],
-    ['an address', { kind: 'location' }, '{"location":"http://a"}', { status: 403 }],
+    ['depth', { ...NO_CHECK, depth: true, limits: { maxDepth: 3 } }, deep(3), undefined],
+    ['too deep', { ...NO_CHECK, depth: true, limits: { maxDepth: 3 } }, deep(4), { status: 400 }],
+    ['a file', { ...NO_CHECK, location: true }, '{"location":"file:///a"}', undefined],
+    [
+      'an address that nests too deeply, too',
+      { ...NO_CHECK, location: true, depth: true, limits: { maxDepth: 1 } },
+      '{"location":"http://a","x":[]}',
+      { status: 403 },
+    ],
+    [
+      'a file in what nests too deeply',
+      { ...NO_CHECK, location: true, depth: true, limits: { maxDepth: 1 } },
+      '{"location":"file:///a","x":[]}',
+      { status: 400 },
+    ],
+    ['an address', { ...NO_CHECK, location: true }, '{"location":"http://a"}', { status: 403 }],
   ];
   for (const [name, task, text, expected] of cases) {
     for (const bytes of [0, INLINE_BYTES + 1, 2_097_153]) {
@@ -201,7 +214,7 @@ t.test('B5: no body over the bound is judged by the thread that serves everybody
     ['a key of a million escapes', QUERY, `{"lookup_from":1,"${'\\u0061'.repeat(1_000_000)}":1}`],
     ['eight million line ends, then a fault', QUERY, `{"lookup_from":null${'\n'.repeat(8_000_000)}x`],
     ['8 MiB without a name', QUERY, `{"a":"${'b'.repeat(8 << 20)}"}`],
-    ['8 MiB of brackets', { kind: 'depth', maxDepth: 64 }, '[]'.repeat(4 << 20)],
+    ['8 MiB of brackets', { ...NO_CHECK, depth: true, limits: { maxDepth: 64 } }, '[]'.repeat(4 << 20)],
     ['100 000 searches', BATCH, `{"searches":[${Array(100_000).fill('{"lookup_from":{"collection":"x"}}').join()}]}`],
     ['one byte over the bound', QUERY, `{"lookup_from":1}`.padEnd(INLINE_BYTES + 1)],
   ];
@@ -239,7 +252,7 @@ t.test('B5: what is judged at once costs by its bytes, whatever they are', async
     ['a key of escapes', QUERY, fill('{"lookup_from":1,"', '\\u0061', '":1}')],
     ['line ends, then a fault', QUERY, fill('{"lookup_from":null', '\n', 'x')],
     ['text', QUERY, fill('{"a":"', 'b', '"}')],
-    ['brackets', { kind: 'depth', maxDepth: 64 }, fill('', '[]', '')],
+    ['brackets', { ...NO_CHECK, depth: true, limits: { maxDepth: 64 } }, fill('', '[]', '')],
     ['searches', BATCH, fill('{"searches":[', '{"lookup_from":{"collection":"x"}},', '{}]}')],
   ];
   for (const [name, task, bodyOf] of bodies) {

@@ -11,6 +11,7 @@ import type { Principal } from '../../src/identity/principal.ts';
 import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
+import type { BodyRules } from '../../src/policy/body-checks.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
 import { createRestUpstream, type RestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
@@ -117,13 +118,14 @@ export interface GatewayOverrides
   extends Partial<Omit<RestListenerOptions, 'upstream' | 'lookup' | 'limits' | 'relay'>> {
   readonly limits?: Partial<RestListenerOptions['limits']>;
   readonly upstreamOptions?: Partial<RestUpstreamOptions>;
+  readonly bodyRules?: Partial<BodyRules>;
   /** Plain requests are relayed; by default what the environment says in `REST_RELAY`, else yes. */
   readonly relayed?: boolean;
 }
 
 /** The lane behind its listener on a free port, in front of `upstreamPort`. */
 export async function startGateway(upstreamPort: number, overrides: GatewayOverrides = {}): Promise<TestGateway> {
-  const { limits, upstreamOptions, relayed = process.env.REST_RELAY !== 'off', ...rest } = overrides;
+  const { limits, upstreamOptions, bodyRules, relayed = process.env.REST_RELAY !== 'off', ...rest } = overrides;
   const outcomes: TestGateway['outcomes'] = [];
   const faults: unknown[] = [];
   const upstream = createRestUpstream({
@@ -143,8 +145,6 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     cors: true,
     webUi: { present: true },
     maxInspectedBytes: 1_048_576,
-    snapshotUrlRecovery: true,
-    nestingGuard: 'below_manage',
     inspection: { maxDepth: 64 },
     maxFilteredBytes: 1_048_576,
     bodyIdleMs: 5_000,
@@ -157,6 +157,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {
       ...PLAIN_PARTS,
+      bodyRules: { ...PLAIN_PARTS.bodyRules, ...bodyRules },
       authenticate,
       record: (exchange, outcome) => outcomes.push({ exchange, outcome }),
       fault: (error) => faults.push(error),

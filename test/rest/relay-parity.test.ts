@@ -168,8 +168,16 @@ for (const tls of [false, true]) {
   t.test(`requests over ${tls ? 'TLS' : 'plain TCP'}: answers, and what upstream gets`, async (t) => {
     const upstream = await recordingUpstream();
     const overrides = tls ? { tls: await testCertificate() } : {};
-    const fastify = await startGateway(upstream.port, { ...overrides, snapshotUrlRecovery: false, relayed: false });
-    const relay = await startGateway(upstream.port, { ...overrides, snapshotUrlRecovery: false, relayed: true });
+    const fastify = await startGateway(upstream.port, {
+      ...overrides,
+      bodyRules: { snapshotUrlRecovery: false },
+      relayed: false,
+    });
+    const relay = await startGateway(upstream.port, {
+      ...overrides,
+      bodyRules: { snapshotUrlRecovery: false },
+      relayed: true,
+    });
     t.teardown(async () => {
       await fastify.close();
       await relay.close();

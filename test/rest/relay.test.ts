@@ -171,7 +171,7 @@ t.test('requests and answers that come byte by byte', async (t) => {
       }
     })();
   });
-  const gateway = await startGateway(upstream.port, { relayed: true, nestingGuard: 'all' });
+  const gateway = await startGateway(upstream.port, { relayed: true, bodyRules: { nestingGuard: 'all' } });
   t.teardown(async () => {
     await gateway.close();
     upstream.close();
@@ -312,7 +312,7 @@ t.test('answers never cross, with many clients at once and pipelining', async (t
 
 t.test('an upload that nests too deeply never ends upstream', async (t) => {
   const upstream = await socketUpstream(() => undefined);
-  const gateway = await startGateway(upstream.port, { relayed: true, nestingGuard: 'all' });
+  const gateway = await startGateway(upstream.port, { relayed: true, bodyRules: { nestingGuard: 'all' } });
   t.teardown(async () => {
     await gateway.close();
     upstream.close();
@@ -332,7 +332,9 @@ t.test('an upload that nests too deeply never ends upstream', async (t) => {
 });
 
 t.test('each of several small bodies is measured where it lies, however they come', async (t) => {
-  const { gateway, upstream } = await start(t, (socket, chunk) => answerEach(socket, chunk), { nestingGuard: 'all' });
+  const { gateway, upstream } = await start(t, (socket, chunk) => answerEach(socket, chunk), {
+    bodyRules: { nestingGuard: 'all' },
+  });
   const request = (body: string): string =>
     `POST /collections/a/points/scroll HTTP/1.1\r\nhost: x\r\napi-key: main\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
   const shallow = (tag: string): string => request(`{"tag":"${tag}","filter":{}}`);

@@ -1,9 +1,9 @@
 import {
   begin,
+  bodyChecked,
   type Exchange,
   type ExchangeParts,
   type Protocol,
-  resume,
   unbegun,
 } from '../../src/exchange/exchange.ts';
 import { createInspector } from '../../src/grpc/message/inspect.ts';
@@ -52,7 +52,7 @@ interface Judging extends Exchange {
   code: number;
 }
 
-function run<X extends Judging>(protocol: Pick<Protocol<X>, 'resolve' | 'inspect'>, exchange: X): X {
+function run<X extends Judging>(protocol: Pick<Protocol<X>, 'resolve' | 'checkBody'>, exchange: X): X {
   begin(PARTS, { ...protocol, ...settled<X>() }, exchange);
   if (faults.length > 0) throw faults.pop();
   if (exchange.verdict === undefined) throw new Error('not settled at once');
@@ -65,6 +65,7 @@ interface RestJudging extends Judging {
 
 const blank = () => ({
   ...unbegun(),
+  hasBody: false,
   resolution: undefined,
   principal: undefined,
   verdict: undefined,
@@ -87,11 +88,11 @@ export function judgeRest(
         exchange.resolution = resolveRest(method, target);
         return exchange.resolution;
       },
-      inspect: (exchange, conditional) => {
+      checkBody: (exchange, conditional) => {
         const name = conditional.operation.inspect;
         if (name === undefined) throw new TypeError('conditional without an inspector');
         const found = canNameNothing(body) ? { others: [] } : inspectBody(name, body, LIMITS);
-        resume(PARTS, { ...IDLE, ...settled<RestJudging>() }, exchange, conditional, found);
+        bodyChecked(PARTS, { ...IDLE, ...settled<RestJudging>() }, exchange, conditional, found);
       },
     },
     { ...blank(), headers: headers.flat(), requestTarget: target, protocol: 'rest' },
@@ -116,13 +117,14 @@ export function judgeGrpc(
         exchange.resolution = resolveGrpc(path);
         return exchange.resolution;
       },
-      inspect: (exchange, conditional) => {
+      checkBody: (exchange, conditional) => {
+        if (conditional.kind !== 'conditional') throw new TypeError('measured, not inspected');
         const inspector = createInspector(resolveGrpc(path).operation, { encoding });
         for (const chunk of chunks) inspector.push(chunk);
         inspector.end();
         const found = inspector.found(conditional.access);
         if (!found) throw new Error('still reading at the end');
-        resume(PARTS, { ...IDLE, ...settled<GrpcJudging>() }, exchange, conditional, found);
+        bodyChecked(PARTS, { ...IDLE, ...settled<GrpcJudging>() }, exchange, conditional, found);
       },
     },
     { ...blank(), headers: headers.flat(), requestTarget: path, protocol: 'grpc' },
@@ -134,7 +136,7 @@ const IDLE = {
   resolve: (): never => {
     throw new TypeError('resolved twice');
   },
-  inspect: (): never => {
+  checkBody: (): never => {
     throw new TypeError('inspected twice');
   },
 };

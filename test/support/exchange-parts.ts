@@ -2,7 +2,8 @@ import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 
 /** The parts a test has nothing to say about: no rules, always room in the audit, nobody waits, the real clock. */
-export const PLAIN_PARTS: Pick<ExchangeParts, 'policy' | 'admit' | 'pace' | 'now'> = {
+export const PLAIN_PARTS: Pick<ExchangeParts, 'bodyRules' | 'policy' | 'admit' | 'pace' | 'now'> = {
+  bodyRules: { nestingGuard: 'below_manage', snapshotUrlRecovery: true },
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
   pace: { mustWait: () => false, wait: () => undefined },

@@ -1,5 +1,4 @@
 import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame } from '../../http2/frames.ts';
-import { isTrusted } from '../../policy/access.ts';
 import { type Conditional, type References, settle } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
@@ -18,8 +17,6 @@ export type MeasureStep = 'hold' | 'pass' | Denial;
 
 export interface MessageCheckOptions {
   readonly limits: MessageLimits;
-  /** Everybody's messages are measured, not only those below global manage. */
-  readonly guardAll: boolean;
   /** Names are wanted of messages, too, whose decision needs none. */
   readonly noteNames: boolean;
   /** What could not be read at once has been read: judge the call again. With a fault of ours, if there was one. */
@@ -58,7 +55,6 @@ export class MessageChecks {
     const names = conditional && exchange.unread ? this.#readWhole(exchange, frame) : undefined;
     if (!names || !conditional) return undefined;
     exchange.unread = false;
-    exchange.measured = !('kind' in names);
     const found = 'kind' in names ? names : referencesOf(operationOf(exchange), names, conditional.access);
     if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
     return found;
@@ -90,16 +86,8 @@ export class MessageChecks {
     const found = inspector.found(conditional.access) ?? inspector.refusal ?? INTERNAL_FAULT;
     if (!exchange.clientEnded && !('kind' in found) && isPermitted(conditional, found)) return 'hold';
     exchange.inspector = undefined;
-    exchange.measured = inspector.state === 'found';
     if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
     return found;
-  }
-
-  /** Does a permitted call still have to be measured? */
-  isGuarded(exchange: GrpcExchange): boolean {
-    if (exchange.measured) return false;
-    const access = exchange.principal?.access;
-    return this.#options.guardAll || !isTrusted(access);
   }
 
   /** Begins to measure: reads what is held. */

@@ -19,8 +19,6 @@ export interface GrpcRelayOptions {
   };
   /** How much of a compressed message is held to be read. */
   readonly messageLimits: MessageLimits;
-  /** Whose messages are measured for nesting: everybody's below global manage, or all. */
-  readonly nestingGuard: 'below_manage' | 'all';
   /** Read the names in every message, also where no decision needs them: the audit says them. */
   readonly noteNames?: boolean;
   /** The gateway's own calls, for answers it gives itself. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { begin, type ExchangeParts, finish, type Protocol, resume } from '../../exchange/exchange.ts';
+import { begin, bodyChecked, type ExchangeParts, finish } from '../../exchange/exchange.ts';
 import { type Price, resetPrice } from '../../http2/budget.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
@@ -17,6 +17,7 @@ import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { plainAddress } from '../../limits/peer-address.ts';
 import type { ClientFault } from '../../net/connections.ts';
+import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import { answerFor, type Question } from '../answer.ts';
@@ -25,7 +26,7 @@ import { ClientHeads } from '../headers/client-heads.ts';
 import type { RequestBlock } from '../headers/request-blocks.ts';
 import { readRequestHead, trailerFault } from '../headers/request-head.ts';
 import { callLimit } from '../idle-limits.ts';
-import { resolveGrpc } from '../resolve.ts';
+import { GRPC } from '../protocol.ts';
 import { type ClientEvents, ClientLink, faultOf } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
 import { Departure } from './departure.ts';
@@ -37,14 +38,6 @@ import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
-
-/** The protocol's steps for `exchange.ts`. */
-const GRPC: Protocol<GrpcExchange> = {
-  resolve: (exchange) => resolveGrpc(exchange.head.path),
-  inspect: (exchange, conditional) => exchange.steps.inspect(exchange, conditional),
-  forward: (exchange, permit) => exchange.steps.forward(exchange, permit),
-  reject: (exchange, denial) => exchange.steps.reject(exchange, denial),
-};
 
 /**
  * One client connection and, from the first permitted call on, one upstream connection that serves nobody else.
@@ -344,14 +337,21 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
     for (const exchange of this.streams.all()) this.end(exchange);
   }
 
-  inspect(exchange: GrpcExchange, conditional: Conditional): void {
-    this.client.known();
+  checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
+    if (exchange.principal) this.client.known();
     if (!this.streams.has(exchange) || exchange.answered) return;
-    this.#data.inspect(exchange, conditional);
+    const { names, depth, ...unknown } = needs;
+    if (Object.keys(unknown).length > 0) this.reject(exchange, INTERNAL_FAULT);
+    else if (names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
+    else {
+      // Measured while it passes; its end waits.
+      exchange.measures = depth === true;
+      this.bodyChecked(exchange, decision, undefined);
+    }
   }
 
-  resume(exchange: GrpcExchange, conditional: Conditional, found: References | Denial): void {
-    resume(this.parts, GRPC, exchange, conditional, found);
+  bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial | undefined): void {
+    bodyChecked(this.parts, GRPC, exchange, decision, found);
   }
 
   forward(exchange: GrpcExchange, permit: Permit): void {

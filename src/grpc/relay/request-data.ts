@@ -14,7 +14,7 @@ import type { RelayCore, UpstreamHalf } from './upstream-half.ts';
 export interface DataCore extends RelayCore {
   readonly parts: ExchangeParts;
   /** A call has been read for names: goes on with what was found. */
-  resume(exchange: GrpcExchange, conditional: Conditional, found: References | Denial): void;
+  bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial): void;
   /** What was held up goes on: sends what is to be sent. */
   burstEnded(): void;
 }
@@ -36,7 +36,6 @@ export class RequestData {
     this.#clock = options.clock;
     this.#checks = new MessageChecks({
       limits: options.messageLimits,
-      guardAll: options.nestingGuard === 'all',
       noteNames: options.noteNames ?? false,
       moved: (exchange, fault) => guard.run(() => this.#moved(exchange, fault)),
     });
@@ -51,7 +50,7 @@ export class RequestData {
   /** The call is permitted, and relayed. */
   permit(exchange: GrpcExchange, permit: Permit): void {
     exchange.state = 'relayed';
-    const guarded = this.#checks.isGuarded(exchange);
+    const guarded = exchange.measures;
     const standing = guarded ? this.#checks.guard(exchange) : 'pass';
     if (!guarded) this.#checks.follow(exchange);
     // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
@@ -184,7 +183,7 @@ export class RequestData {
       if (exchange.upstreamId === 0) this.#upstream.open(exchange);
       else this.#upstream.passHeld(exchange);
     } else if (exchange.conditional) {
-      this.#core.resume(exchange, exchange.conditional, judgement);
+      this.#core.bodyChecked(exchange, exchange.conditional, judgement);
     }
   }
 }

@@ -1,21 +1,38 @@
 import { nestsWithin } from '../../json/depth.ts';
 import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
-import type { References } from '../../policy/decide.ts';
+import type { BodyNeeds } from '../../policy/body-checks.ts';
+import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { badRequest, type Denial, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
 import type { InspectorName } from '../../policy/operation.ts';
 import { canNameNothing, type InspectionLimits, inspectBody } from './inspect.ts';
 
-/** What is to be told of a whole, decoded body. Plain data: it may be done in another thread. */
-export type BodyTask =
-  /** Which other collections it names; measures its nesting, too. */
-  | { readonly kind: 'names'; readonly inspector: InspectorName; readonly limits: InspectionLimits }
-  /** Whether it nests more deeply than allowed. */
-  | { readonly kind: 'depth'; readonly maxDepth: number }
-  /** Whether a snapshot would be fetched from somewhere. */
-  | { readonly kind: 'location' };
+/** The checks of one whole, decoded body. Plain data: they may run in another thread. */
+export interface BodyTask {
+  readonly kind: 'body';
+  /** Finds the other collections it names; measures its nesting, too. */
+  readonly names: InspectorName | undefined;
+  /** Measures its nesting. */
+  readonly depth: boolean;
+  /** Refuses a snapshot location that is a URL. */
+  readonly location: boolean;
+  readonly limits: InspectionLimits;
+}
 
-/** What came of it: names, a refusal, or nothing to object to. */
+/**
+ * The task for these needs. `undefined` = one of them is not known here, or the operation has no inspector: to be denied.
+ */
+export function bodyTask(
+  { operation }: Permit | Conditional,
+  { names, depth, location, ...unknown }: BodyNeeds,
+  limits: InspectionLimits,
+): BodyTask | undefined {
+  const inspector = names && operation.inspect;
+  if (Object.keys(unknown).length > 0 || (names && !inspector)) return undefined;
+  return { kind: 'body', names: inspector, depth: depth === true, location: location === true, limits };
+}
+
+/** The result: names, a refusal, or nothing against it. */
 export type BodyFinding = References | Denial | undefined;
 
 /** Ours. Upstream would not bear it. */
@@ -26,18 +43,12 @@ const MAX_NAMES = 10_000;
 const TOO_MANY_NAMES = badRequest('too_many_names', `the body names more than ${MAX_NAMES} collections`);
 const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
-/** Pure. May throw on a fault of ours. */
-export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
-  switch (task.kind) {
-    case 'names':
-      return findNames(task.inspector, body, task.limits);
-    case 'depth':
-      return nestsWithin(body, 0, body.length, task.maxDepth) ? undefined : TOO_DEEP;
-    case 'location':
-      return checkLocation(body);
-    default:
-      return task satisfies never;
-  }
+/** Pure. All checks run; the first refusal in upstream's order counts. May throw on a fault of ours. */
+export function runBodyTask({ names, depth, location, limits }: BodyTask, body: Buffer): BodyFinding {
+  const remote = location ? checkLocation(body) : undefined;
+  if (remote) return remote;
+  if (names) return findNames(names, body, limits);
+  return depth && !nestsWithin(body, 0, body.length, limits.maxDepth) ? TOO_DEEP : undefined;
 }
 
 function findNames(inspector: InspectorName, body: Buffer, limits: InspectionLimits): References | Denial {

@@ -1,18 +1,16 @@
 import type { Socket } from 'node:net';
-import { begin, finish, resume } from '../../exchange/exchange.ts';
+import { begin, bodyChecked, finish } from '../../exchange/exchange.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
-import { type Conditional, isPermit, type Permit } from '../../policy/decide.ts';
+import type { BodyNeeds } from '../../policy/body-checks.ts';
+import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import { type BegunExchange, leaveBegun } from '../begun-exchange.ts';
-import { INLINE_BYTES } from '../body/check-pool.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
-import { findNames } from '../body/inspection.ts';
-import { heldNestsWithin, isGuarded, WHOLE_BYTES } from '../body/nesting-guard.ts';
-import { TOO_DEEP } from '../body/task.ts';
+import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
 import type { Peer } from '../exchange.ts';
 import type { Intake } from '../http1/intake.ts';
 import { isSwallowed, TIMED_OUT } from '../http1/linger.ts';
@@ -23,9 +21,16 @@ import { RelayBody } from './body.ts';
 import { RelayClient } from './client.ts';
 import type { RelayContext } from './context.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './exchange.ts';
+import { checkHeld, placeOfCheck } from './held-check.ts';
 import { BACKLOG, NEVER, type Phase } from './phase.ts';
 import { RelayRequests } from './requests.ts';
 import { type AnswerSink, UpstreamConnection } from './upstream.ts';
+
+/** A decision that waits for the whole body, and the checks of that. */
+interface HeldDecision {
+  readonly decision: Permit | Conditional;
+  readonly needs: BodyNeeds;
+}
 
 /** One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. */
 export class RelayConnection implements RelaySteps, AnswerSink {
@@ -51,7 +56,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   #headBegun = true;
   #exchange: RelayExchange | undefined;
   /** What waits for a held body. */
-  #held: Permit | Conditional | undefined;
+  #held: HeldDecision | undefined;
   readonly #body = new RelayBody();
   #close = false;
   /** Bytes of its last answer that an idle client had not taken when last looked at: while they become fewer it is busy. */
@@ -244,50 +249,43 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     return true;
   }
 
-  inspect(exchange: RelayExchange, conditional: Conditional): void {
+  checkBody(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
     if (exchange !== this.#exchange) return;
-    const { options, protocol } = this.#context;
-    const { contentLength, length } = exchange.head;
-    if (contentLength > INLINE_BYTES || contentLength > options.maxInspectedBytes) {
-      this.#handOver({ exchange, decision: conditional });
-      return;
+    const { inspection, maxInspectedBytes } = this.#context.options;
+    switch (placeOfCheck(needs, exchange.head, maxInspectedBytes)) {
+      case 'held':
+        if (!this.#holds(exchange, { decision, needs })) return;
+        this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, inspection));
+        break;
+      case 'passing':
+        this.#body.measure(inspection.maxDepth);
+        this.#checked(exchange, decision, undefined);
+        break;
+      default:
+        this.giveOver(exchange, decision);
     }
-    if (!this.#holds(exchange, conditional)) return;
-    exchange.measured = true;
-    const found = findNames(conditional, this.#intake.bytes.subarray(length, length + contentLength), options);
-    resume(options.parts, protocol, exchange, conditional, found);
   }
 
-  forward(exchange: RelayExchange, permit: Permit): void {
-    if (!isPermit(permit)) throw new TypeError('a request was relayed without a permit');
-    if (exchange !== this.#exchange) return;
-    if (permit.visible) {
-      this.#handOver({ exchange, decision: permit });
-      return;
-    }
-    const { options } = this.#context;
-    const guarded = isGuarded(exchange, options);
-    const held = guarded && exchange.head.contentLength <= WHOLE_BYTES;
-    this.#body.measure(guarded && !held ? options.inspection.maxDepth : undefined);
-    if (held) {
-      if (!this.#holds(exchange, permit)) return;
-      exchange.measured = true;
-      if (!heldNestsWithin(this.#intake, exchange.head, options.inspection.maxDepth)) {
-        this.reject(exchange, TOO_DEEP);
-        return;
-      }
-    }
-    this.#send(exchange);
+  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: BodyFinding): void {
+    bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
   }
 
-  /** Is the whole body there? Else it is waited for, and `decision` is taken up again then. */
-  #holds(exchange: RelayExchange, decision: Permit | Conditional): boolean {
+  pass(exchange: RelayExchange): void {
+    if (exchange === this.#exchange) this.#send(exchange);
+  }
+
+  giveOver(exchange: RelayExchange, decision: Permit | Conditional): void {
+    if (exchange === this.#exchange) this.#handOver({ exchange, decision });
+  }
+
+  /** Is the whole body there? Else it is waited for, and `held` is taken up again then. */
+  #holds(exchange: RelayExchange, held: HeldDecision): boolean {
     if (this.#requests.isWhole(exchange.head)) {
       exchange.whole = true;
       exchange.received = exchange.head.contentLength;
       return true;
     }
-    this.#held = decision;
+    this.#held = held;
     this.#phase = 'holding';
     this.#deadline = bodyDeadline(this.#exchange, this.#context);
     this.#settle();
@@ -300,8 +298,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (!exchange || !held || !this.#requests.isWhole(exchange.head)) return;
     this.#held = undefined;
     this.#deadline = NEVER;
-    if (held.kind === 'permit') this.forward(exchange, held);
-    else this.inspect(exchange, held);
+    this.checkBody(exchange, held.decision, held.needs);
     this.#advance();
   }
 

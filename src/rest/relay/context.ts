@@ -14,12 +14,11 @@ export interface RelayContext {
     | 'cors'
     | 'maxInspectedBytes'
     | 'webUi'
-    | 'nestingGuard'
     | 'inspection'
     | 'bodyIdleMs'
     | 'answerIdleMs'
     | 'maxHeaders'
-    | 'snapshotUrlRecovery'
+    | 'telemetry'
     | 'connections'
   >;
   readonly limits: {

@@ -1,27 +1,29 @@
-import type { Exchange } from '../../exchange/exchange.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { Peer } from '../exchange.ts';
 import type { PlainHead } from '../http1/request-head.ts';
+import type { RestRequest } from '../protocol.ts';
 import type { RestResolution } from '../resolve.ts';
 
-/** The protocol's steps as the connection of an exchange takes them; see `Protocol`. */
+/** The protocol's steps as the connection of an exchange takes them; see `RestTransport`. */
 export interface RelaySteps {
   /** What the client's connection presented last. */
   readonly memo: CredentialMemo;
   readonly guesses: CredentialGuessing;
-  readonly inspect: (exchange: RelayExchange, conditional: Conditional) => void;
-  readonly forward: (exchange: RelayExchange, permit: Permit) => void;
+  readonly checkBody: (exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds) => void;
+  readonly pass: (exchange: RelayExchange) => void;
+  /** Gives the request to the other lane, which has every step. */
+  readonly giveOver: (exchange: RelayExchange, decision: Permit | Conditional) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
   /** Destroys the connection. */
   readonly cut: () => void;
 }
 
 /** One plain REST request and its response. */
-export interface RelayExchange extends Exchange {
-  readonly protocol: 'rest';
+export interface RelayExchange extends RestRequest {
   resolution: RestResolution;
   readonly connection: RelaySteps;
   readonly head: PlainHead;
@@ -29,9 +31,6 @@ export interface RelayExchange extends Exchange {
   readonly headers: readonly string[];
   readonly host: string;
   readonly peer: Peer;
-  readonly hasBody: boolean;
-  /** The body has been measured for nesting. */
-  measured: boolean;
   /** The body was there as a whole before the request was settled. */
   whole: boolean;
   /** Bytes of the request body and of the answer's body so far. */
@@ -76,7 +75,6 @@ export function newRelayExchange(
     peer,
     remote: peer.address,
     hasBody: head.contentLength > 0,
-    measured: false,
     whole: false,
     received: 0,
     sent: 0,

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import type { Protocol } from '../../exchange/exchange.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
 import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
+import { type RestTransport, restProtocol } from '../protocol.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { RelayConnection } from './connection.ts';
 import type { HandOver, RelayContext } from './context.ts';
@@ -46,7 +46,7 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rest
     upstream,
     turns,
     resolve: createLiveResolver(options.webUi),
-    protocol: PROTOCOL,
+    protocol: restProtocol(TRANSPORT, options),
     clock,
     handOver,
   };
@@ -76,10 +76,11 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rest
 }
 
 /** The steps of every exchange are its connection's; the resolution is there before the exchange is. */
-const PROTOCOL: Protocol<RelayExchange> = {
+const TRANSPORT: RestTransport<RelayExchange> = {
   resolve: (exchange) => exchange.resolution,
-  inspect: (exchange, conditional) => exchange.connection.inspect(exchange, conditional),
-  forward: (exchange, permit) => exchange.connection.forward(exchange, permit),
+  checkBody: (exchange, decision, needs) => exchange.connection.checkBody(exchange, decision, needs),
+  pass: (exchange) => exchange.connection.pass(exchange),
+  change: (exchange, permit) => exchange.connection.giveOver(exchange, permit),
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
   cut: (exchange) => exchange.connection.cut(),
 };

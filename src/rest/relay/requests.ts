@@ -1,10 +1,10 @@
-import { isUrlRecovery } from '../body/url-recovery.ts';
 import { Intake } from '../http1/intake.ts';
 import { type HeadReading, type PlainHead, readRequestHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
 import { upstreamHead } from './answer.ts';
 import type { RelayContext } from './context.ts';
 import type { RelayExchange } from './exchange.ts';
+import { takesRequest } from './takes.ts';
 
 const LF = 0x0a;
 
@@ -46,7 +46,7 @@ export class RelayRequests {
     this.#scanned = 0;
     const webUi = options.webUi.present;
     const resolution = resolve(head.method, head.target);
-    if (!isRelayable(head, resolution, options)) return 'odd';
+    if (!takesRequest(head, resolution)) return 'odd';
     const own = Buffer.from(bytes.subarray(0, head.length));
     this.#known = { bytes: own, head, resolution, webUi, sent: undefined };
     return this.#known;
@@ -110,17 +110,4 @@ function isPlainPiece(bytes: Buffer, from: number): boolean {
     if (byte < 0x20 && !(byte === 0x0d && at === bytes.length - 1)) return false;
   }
   return true;
-}
-
-/** What the other lane does something of its own with, or what would not be sent as it came, is left to it. */
-function isRelayable(
-  head: PlainHead,
-  { operation, refusal, lateRefusal, pathToSend }: RestResolution,
-  options: RelayContext['options'],
-): boolean {
-  if (head.coded || refusal !== undefined || lateRefusal !== undefined || operation.unlisted || operation.withheld)
-    return false;
-  if (operation.requires.scope === 'public' || operation.filter === 'telemetry') return false;
-  if (isUrlRecovery(operation, options)) return false;
-  return pathToSend === head.target;
 }

@@ -7,35 +7,36 @@ import { settleCors } from '../cors.ts';
 import { ownerOf, type RestExchange } from '../exchange.ts';
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
+import { type AnswerPlan, isPatched } from '../protocol.ts';
 import { reject } from '../reject.ts';
 import { sendUpstream, UpstreamAnswer } from '../server/forward.ts';
 import type { AnswerReservation } from './answer-budget.ts';
 import { answerCodingFor } from './coding.ts';
 import { errorForList } from './error-answer.ts';
 import { planFilter } from './filter-query.ts';
-import { asksForHealth, HealthAnswer } from './health-answer.ts';
+import { HealthAnswer } from './health-answer.ts';
 import { answerInSlices } from './slices.ts';
 import type { AnswerTask } from './task.ts';
 
-/** Takes over where the answer has to be changed on its way; `false` = it passes as it is. */
-export function forwardFiltered(exchange: RestExchange, permit: Permit, options: LaneContext): boolean {
-  if (asksForHealth(exchange)) {
-    const [path, headers] = [
-      exchange.resolution?.pathToSend ?? '/',
-      { readable: false, contentLength: undefined, added: [] },
-    ];
-    sendUpstream(exchange, options, path, toUpstreamHeaders(exchange, headers), new HealthAnswer(exchange, options));
-    return true;
+/** Sends the request and changes its answer on the way. */
+export function forwardChanged(
+  exchange: RestExchange,
+  permit: Permit,
+  plan: Exclude<AnswerPlan, 'pass'>,
+  options: LaneContext,
+): void {
+  if (plan === 'health') {
+    const path = exchange.resolution?.pathToSend ?? '/';
+    const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, added: [] });
+    sendUpstream(exchange, options, path, headers, new HealthAnswer(exchange, options));
+    return;
   }
-  const telemetry = exchange.resolution?.operation.filter === 'telemetry';
-  if (!permit.visible && !(telemetry && isPatched(options))) return false;
   const busy = (): void => reject(exchange, ANSWERS_BUSY, options.cors);
   const go = (place: AnswerReservation): void => {
-    if (permit.visible) filterFor(exchange, permit, options, place);
+    if (plan === 'filter') filterFor(exchange, permit, options, place);
     else patch(exchange, options, place);
   };
   options.answers.take(ownerOf(exchange), exchange, go, busy);
-  return true;
 }
 
 function patch(exchange: RestExchange, options: LaneContext, place: AnswerReservation): void {
@@ -55,7 +56,7 @@ function filterFor(exchange: RestExchange, { visible }: Permit, options: LaneCon
   const plan = planFilter(name, queryOf(exchange));
   const start = (existing: readonly string[] | undefined): void => {
     const context = existing === undefined ? { view: plan.view } : { view: plan.view, existing };
-    const patched = name === 'telemetry' && isPatched(options) ? { telemetry: options.telemetry } : {};
+    const patched = name === 'telemetry' && isPatched(options.telemetry) ? { telemetry: options.telemetry } : {};
     const task: AnswerTask = { kind: 'answer', filter: { name, visible, context }, ...patched };
     send(exchange, options, plan.query, { task, strict: true, place });
   };
@@ -103,11 +104,6 @@ function queryOf(exchange: RestExchange): string {
   const sent = exchange.resolution?.pathToSend ?? '';
   const at = sent.indexOf('?');
   return at === -1 ? '' : sent.slice(at + 1);
-}
-
-function isPatched({ telemetry }: LaneOptions): boolean {
-  const { jwtRbac, hideJwtDashboard, audit } = telemetry;
-  return jwtRbac !== undefined || hideJwtDashboard !== undefined || audit !== undefined;
 }
 
 /** Say something about the bytes of a body that is not sent any more. */

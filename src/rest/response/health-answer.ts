@@ -1,6 +1,5 @@
 import type { Dispatcher } from 'undici';
 import { settleCors } from '../cors.ts';
-import type { RestExchange } from '../exchange.ts';
 import { answerWhole, reject } from '../reject.ts';
 import { StreamedAnswer } from '../server/forward.ts';
 
@@ -10,11 +9,6 @@ const HEALTHY: ReadonlyMap<string, string> = new Map([
   ['service.livez', 'healthz check passed'],
   ['service.readyz', 'all shards are ready'],
 ]);
-
-/** Is this one of the health routes, which releases before v1.5.0 do not have? */
-export function asksForHealth(exchange: RestExchange): boolean {
-  return HEALTHY.has(exchange.resolution?.operation.name ?? '');
-}
 
 /**
  * Upstream's answer about its health, or ours where upstream has no such route. Then upstream is asked for its release

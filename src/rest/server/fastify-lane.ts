@@ -1,19 +1,16 @@
 import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify from 'fastify';
-import { begin, finish, goOnWith, type Protocol, unbegun } from '../../exchange/exchange.ts';
+import { begin, bodyChecked, finish, goOnWith, type Protocol, unbegun } from '../../exchange/exchange.ts';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { CredentialGuessing } from '../../limits/credential-guessing.ts';
-import { isPermit } from '../../policy/decide.ts';
 import { type BegunExchange, continueBegun, endBegun, takeBegun } from '../begun-exchange.ts';
+import { checkBody } from '../body/check-body.ts';
 import { AnswerChanger, BodyCheckPool } from '../body/check-pool.ts';
 import { BodyDecoder } from '../body/decoder.ts';
-import { inspect } from '../body/inspection.ts';
 import { BodyMemoryBudget } from '../body/memory-budget.ts';
-import { measureFirst } from '../body/nesting-guard.ts';
-import { refuseUrlRecovery } from '../body/url-recovery.ts';
 import { answerPreflight } from '../cors.ts';
 import { headerValues, peerOn, type RestExchange } from '../exchange.ts';
 import { tieToClient } from '../exchange-life.ts';
@@ -22,10 +19,11 @@ import { failExchange } from '../http1/break-off.ts';
 import { answerRaw } from '../http1/parser-fault.ts';
 import { takeOddRequest } from '../http1/request-gate.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
+import { restProtocol } from '../protocol.ts';
 import { answerWhole, reject } from '../reject.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { AnswerBudget } from '../response/answer-budget.ts';
-import { forwardFiltered } from '../response/filtered-answer.ts';
+import { forwardChanged } from '../response/filtered-answer.ts';
 import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
@@ -218,27 +216,30 @@ function createAnswerBudget({ turns, upstreamWaitMs, answerIdleMs }: LaneOptions
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {
   const resolve = createLiveResolver(options.webUi);
-  const protocol: Protocol<RestExchange> = {
-    resolve(exchange) {
-      exchange.resolution = resolve(exchange.method, exchange.requestTarget);
-      return exchange.resolution;
+  const protocol = restProtocol<RestExchange>(
+    {
+      resolve(exchange) {
+        exchange.resolution = resolve(exchange.method, exchange.requestTarget);
+        return exchange.resolution;
+      },
+      checkBody: (exchange, decision, needs) =>
+        checkBody(exchange, options, { decision, needs }, (found) =>
+          bodyChecked(options.parts, protocol, exchange, decision, found),
+        ),
+      pass(exchange, _permit, { pathToSend }) {
+        if (exchange.life.ended) return;
+        const contentLength = exchange.body?.length;
+        const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, added: addedHeaders(exchange) });
+        sendUpstream(exchange, options, pathToSend, headers, new StreamedAnswer(exchange, options));
+      },
+      change(exchange, permit, plan) {
+        if (!exchange.life.ended) forwardChanged(exchange, permit, plan, options);
+      },
+      reject: (exchange, denial) => reject(exchange, denial, options.cors),
+      cut: ({ response }) => void response.destroy(),
     },
-    inspect: (exchange, conditional) => inspect(options, protocol, exchange, conditional),
-    forward(exchange, permit) {
-      if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
-      const path = exchange.resolution?.pathToSend;
-      if (path === undefined) throw new TypeError('a request was forwarded before it was resolved');
-      if (exchange.life.ended) return;
-      if (forwardFiltered(exchange, permit, options)) return;
-      if (refuseUrlRecovery(exchange, permit, options, protocol)) return;
-      if (measureFirst(exchange, permit, options, protocol)) return;
-      const contentLength = exchange.body?.length;
-      const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, added: addedHeaders(exchange) });
-      sendUpstream(exchange, options, path, headers, new StreamedAnswer(exchange, options));
-    },
-    reject: (exchange, denial) => reject(exchange, denial, options.cors),
-    cut: ({ response }) => void response.destroy(),
-  };
+    options,
+  );
   return protocol;
 }
 
@@ -298,8 +299,7 @@ function newExchange(
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
     upload: undefined,
-    measured: false,
-    locationChecked: false,
+    measuredTo: undefined,
     received: 0,
     sent: 0,
     answered: false,

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import { Guard } from '../../lifetime/guard.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import { toUpstreamDenial, type UpstreamRequest } from '../../upstream/http.ts';
-import { streamGuard } from '../body/nesting-guard.ts';
+import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
 import { settleCors } from '../cors.ts';
 import { isHttp2, type RestExchange } from '../exchange.ts';
@@ -43,7 +43,7 @@ function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['
   if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));
   if (!exchange.hasBody) return null;
   askForBody(exchange);
-  return new RequestBody(exchange, bodyIdleOf(exchange, options.bodyIdleMs), streamGuard(exchange, options));
+  return new RequestBody(exchange, bodyIdleOf(exchange, options.bodyIdleMs), streamGuard(exchange));
 }
 
 type Controller = Dispatcher.DispatchController;

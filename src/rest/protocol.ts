@@ -1,0 +1,81 @@
+import type { Exchange, Protocol } from '../exchange/exchange.ts';
+import type { BodyNeeds } from '../policy/body-checks.ts';
+import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
+import type { Denial } from '../policy/denial.ts';
+import type { RestOperation } from '../policy/operation.ts';
+import type { RestResolution } from './resolve.ts';
+import type { TelemetrySettings } from './response/telemetry-settings.ts';
+
+/** What the protocol looks at of a REST request, whichever transport carries it. */
+export interface RestRequest extends Exchange {
+  readonly protocol: 'rest';
+  resolution: RestResolution | undefined;
+}
+
+/**
+ * How the answer of a permitted request comes about.
+ * - `pass`: upstream's, as it is
+ * - `health`: upstream's, or the gateway's own where upstream has no such route
+ * - `filter`: upstream's, without what the principal may not see
+ * - `patch`: upstream's, with what it would say of its own settings, were it secured
+ */
+export type AnswerPlan = 'pass' | 'health' | 'filter' | 'patch';
+
+/**
+ * What carries REST requests: the byte relay and the server. A transport that lacks a step gives the request to the one that
+ * has it; the relay does so for every step that it does not name.
+ */
+export interface RestTransport<X extends RestRequest> {
+  readonly resolve: (exchange: X) => RestResolution;
+  /** As `Protocol.checkBody`. */
+  readonly checkBody: (exchange: X, decision: Permit | Conditional, needs: BodyNeeds) => void;
+  /** Sends the request upstream, to the path that was resolved, and streams the answer back as it is. */
+  readonly pass: (exchange: X, permit: Permit, resolution: RestResolution) => void;
+  /** Sends the request and changes its answer on the way. */
+  readonly change: (exchange: X, permit: Permit, plan: Exclude<AnswerPlan, 'pass'>) => void;
+  /** Answers the request here. */
+  readonly reject: (exchange: X, denial: Denial) => void;
+  /** Destroys what carries the exchange. */
+  readonly cut: (exchange: X) => void;
+}
+
+/** The steps of REST over one transport. Everything that decides how a request is treated is here, once. */
+export function restProtocol<X extends RestRequest>(
+  transport: RestTransport<X>,
+  options: { readonly telemetry: TelemetrySettings },
+): Protocol<X> {
+  const { resolve, checkBody, pass, change, reject, cut } = transport;
+  return {
+    resolve,
+    checkBody,
+    forward(exchange, permit) {
+      if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
+      const { resolution } = exchange;
+      if (!resolution) throw new TypeError('a request was forwarded before it was resolved');
+      const plan = answerPlan(permit, resolution.operation, options.telemetry);
+      if (plan === 'pass') pass(exchange, permit, resolution);
+      else change(exchange, permit, plan);
+    },
+    reject,
+    cut,
+  };
+}
+
+/** INVARIANT: with a list access an answer that names collections is either filtered or not given at all. */
+export function answerPlan(
+  permit: Permit,
+  { name, filter }: Pick<RestOperation, 'name' | 'filter'>,
+  telemetry: TelemetrySettings,
+): AnswerPlan {
+  if (HEALTH.has(name)) return 'health';
+  if (permit.visible) return 'filter';
+  return filter === 'telemetry' && isPatched(telemetry) ? 'patch' : 'pass';
+}
+
+/** The health routes, which releases before v1.5.0 do not have. */
+const HEALTH: ReadonlySet<string> = new Set(['service.healthz', 'service.livez', 'service.readyz']);
+
+/** Is something to be said of the gateway's own settings? */
+export function isPatched({ jwtRbac, hideJwtDashboard, audit }: TelemetrySettings): boolean {
+  return jwtRbac !== undefined || hideJwtDashboard !== undefined || audit !== undefined;
+}

@@ -1,0 +1,41 @@
+import type { BodyNeeds } from '../../policy/body-checks.ts';
+import type { Conditional, Permit } from '../../policy/decide.ts';
+import { INTERNAL_FAULT } from '../../policy/denial.ts';
+import { INLINE_BYTES } from '../body/check-pool.ts';
+import type { InspectionLimits } from '../body/inspect.ts';
+import { heldNestsWithin, isDepthOnly, WHOLE_BYTES } from '../body/nesting-guard.ts';
+import { type BodyFinding, bodyTask, runBodyTask, TOO_DEEP } from '../body/task.ts';
+import type { Intake } from '../http1/intake.ts';
+import type { PlainHead } from '../http1/request-head.ts';
+import { takesChecks } from './takes.ts';
+
+/**
+ * How the relay checks a body of this length.
+ * - `held`: whole, where it lies behind its head
+ * - `passing`: measured while it passes
+ * - `elsewhere`: not at all; the server lane does
+ */
+export type CheckPlace = 'held' | 'passing' | 'elsewhere';
+
+export function placeOfCheck(
+  needs: BodyNeeds,
+  { contentLength }: Pick<PlainHead, 'contentLength'>,
+  maxInspectedBytes: number,
+): CheckPlace {
+  if (!takesChecks(needs)) return 'elsewhere';
+  if (isDepthOnly(needs)) return contentLength <= WHOLE_BYTES ? 'held' : 'passing';
+  return contentLength <= Math.min(INLINE_BYTES, maxInspectedBytes) ? 'held' : 'elsewhere';
+}
+
+/** Runs the checks on a body that lies whole behind its head. */
+export function checkHeld(
+  intake: Intake,
+  head: PlainHead,
+  { decision, needs }: { readonly decision: Permit | Conditional; readonly needs: BodyNeeds },
+  limits: InspectionLimits,
+): BodyFinding {
+  if (isDepthOnly(needs)) return heldNestsWithin(intake, head, limits.maxDepth) ? undefined : TOO_DEEP;
+  const task = bodyTask(decision, needs, limits);
+  const { length, contentLength } = head;
+  return task ? runBodyTask(task, intake.bytes.subarray(length, length + contentLength)) : INTERNAL_FAULT;
+}

@@ -1,0 +1,47 @@
+import type { BodyNeeds } from '../../policy/body-checks.ts';
+import type { RestOperation } from '../../policy/operation.ts';
+import type { PlainHead } from '../http1/request-head.ts';
+import type { RestResolution } from '../resolve.ts';
+
+/*
+ * What the relay takes. Everything is named that it knows how to treat; whatever else a request, its row or its body asks
+ * for goes to the server lane, which has every step. So a new column, field or check that nobody taught the relay makes it
+ * hand over, and is never left out.
+ */
+
+/** Columns of a row that the relay heeds, or that ask for nothing beyond the decision. */
+const COLUMNS: ReadonlySet<string> = new Set<keyof RestOperation>([
+  ...(['name', 'method', 'path', 'since', 'until', 'audit'] as const),
+  ...(['requires', 'inspect', 'filter', 'body', 'denial', 'anyName', 'long'] as const),
+]);
+
+/** Where a requirement is checked; of what is public the relay knows nothing. */
+const SCOPES: ReadonlySet<string> = new Set<RestOperation['requires']['scope']>([
+  ...(['collection', 'global', 'list', 'authenticated'] as const),
+]);
+
+/** Fields of a resolution; `refusal` and `lateRefusal` are not among them. */
+const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>(['operation', 'target', 'pathToSend', 'params']);
+
+/** Checks of bodies that the relay runs itself. */
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
+
+/** Is this head, with what it resolves to, one that the relay carries as it came? Nothing has begun yet. */
+export function takesRequest(
+  { coded, target }: Pick<PlainHead, 'coded' | 'target'>,
+  resolution: RestResolution,
+): boolean {
+  const { operation, pathToSend } = resolution;
+  if (coded || pathToSend !== target || !SCOPES.has(operation.requires.scope)) return false;
+  return Object.keys(resolution).every((field) => FIELDS.has(field)) && takesRow(operation);
+}
+
+function takesRow(operation: RestOperation): boolean {
+  return Object.keys(operation).every((column) => COLUMNS.has(column));
+}
+
+/** Does the relay run all of these checks? */
+export function takesChecks(needs: BodyNeeds): boolean {
+  for (const need in needs) if (!CHECKS.has(need)) return false;
+  return true;
+}

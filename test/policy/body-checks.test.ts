@@ -1,0 +1,79 @@
+import t from 'tap';
+import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
+import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
+import { type Access, GLOBAL_MANAGE, GLOBAL_READ, type ListAccess } from '../../src/policy/access.ts';
+import { type BodyNeeds, type BodyRules, bodyNeeds } from '../../src/policy/body-checks.ts';
+import { decide } from '../../src/policy/decide.ts';
+import { URL_RECOVERY_DISABLED } from '../../src/policy/denial.ts';
+import type { Operation } from '../../src/policy/operation.ts';
+
+/** Which checks a body needs: the operation, the principal, the settings, and what has to be known of the body. */
+
+const WRITE_BOOKS: ListAccess = { kind: 'list', modes: new Map([['books', 'rw']]) };
+const USUAL: BodyRules = { nestingGuard: 'below_manage', snapshotUrlRecovery: true };
+const ALL: BodyRules = { ...USUAL, nestingGuard: 'all' };
+const NO_URLS: BodyRules = { ...USUAL, snapshotUrlRecovery: false };
+
+const row = (name: string): Operation => {
+  const found = [...REST_OPERATIONS, UNLISTED_REST].find((one) => one.name === name);
+  if (!found) throw new Error(`no row ${name}`);
+  return found;
+};
+const call = (name: string): Operation => {
+  const found = GRPC_OPERATIONS.find((one) => one.name === name);
+  if (!found) throw new Error(`no row ${name}`);
+  return found;
+};
+
+type Expected = BodyNeeds | 'none' | 'refused';
+const NAMES: BodyNeeds = { names: true };
+const DEPTH: BodyNeeds = { depth: true };
+
+const CASES: readonly [
+  sentence: string,
+  operation: Operation,
+  access: Access,
+  expected: Expected,
+  rules?: BodyRules,
+  hasBody?: boolean,
+][] = [
+  ['an upsert of the admin key', row('points.upsert'), GLOBAL_MANAGE, 'none'],
+  ['the same where all bodies are measured', row('points.upsert'), GLOBAL_MANAGE, DEPTH, ALL],
+  ['an upsert of a list token', row('points.upsert'), WRITE_BOOKS, DEPTH],
+  ['the same without a body', row('points.upsert'), WRITE_BOOKS, 'none', USUAL, false],
+  ['a query of the read-only key', row('points.query'), GLOBAL_READ, DEPTH],
+  ['a query of a list token, which may name other collections', row('points.query'), WRITE_BOOKS, NAMES],
+  ['the same without a body: what cannot name is read, too', row('points.query'), WRITE_BOOKS, NAMES, USUAL, false],
+  ['an upload that upstream does not parse', row('snapshots.upload'), GLOBAL_MANAGE, 'none', ALL],
+  ['recovery from a URL that is allowed', row('snapshots.recover'), GLOBAL_MANAGE, 'none'],
+  ['recovery from a URL that is not', row('snapshots.recover'), GLOBAL_MANAGE, { location: true }, NO_URLS],
+  [
+    'the same where all bodies are measured',
+    row('snapshots.recover'),
+    GLOBAL_MANAGE,
+    { depth: true, location: true },
+    { ...NO_URLS, nestingGuard: 'all' },
+  ],
+  [
+    'recovery from a peer, which always is a URL',
+    row('partial_snapshots.recover_from'),
+    GLOBAL_MANAGE,
+    'refused',
+    NO_URLS,
+  ],
+  ['a route that is not in the table', row('unlisted'), GLOBAL_MANAGE, DEPTH, ALL],
+  ['a call of the admin key', call('qdrant.Points/Upsert'), GLOBAL_MANAGE, 'none'],
+  ['a call of the read-only key', call('qdrant.Points/Query'), GLOBAL_READ, DEPTH],
+  ['a call whose message names the collection', call('qdrant.Points/Query'), WRITE_BOOKS, NAMES],
+];
+
+for (const [sentence, operation, access, expected, rules = USUAL, hasBody = true] of CASES) {
+  t.test(sentence, async (t) => {
+    const isCall = !('body' in operation);
+    const decision = decide(access, operation, isCall ? { kind: 'in-message' } : { kind: 'collection', name: 'books' });
+    if (decision.kind === 'denial') throw new Error(decision.message);
+    const needs = bodyNeeds(decision, { hasBody, access }, rules);
+    if (expected === 'refused') t.equal(needs, URL_RECOVERY_DISABLED);
+    else t.strictSame(needs, expected === 'none' ? undefined : expected);
+  });
+}

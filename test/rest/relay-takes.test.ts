@@ -1,0 +1,53 @@
+import t from 'tap';
+import { REST_OPERATIONS } from '../../src/operations/rest.ts';
+import type { BodyNeeds } from '../../src/policy/body-checks.ts';
+import type { RestOperation } from '../../src/policy/operation.ts';
+import { takesChecks, takesRequest } from '../../src/rest/relay/takes.ts';
+import { createResolver, type RestResolution } from '../../src/rest/resolve.ts';
+
+/** What the relay carries itself, and that whatever it does not know goes to the lane which has every step. */
+
+const resolve = createResolver({ staticContent: true });
+const TARGET = '/collections/books/points/query';
+const HEAD = { coded: false, target: TARGET };
+const QUERY: RestResolution = resolve('POST', TARGET);
+
+const withColumn = (column: string): RestResolution => {
+  const operation: RestOperation = { ...QUERY.operation, [column]: true };
+  return { ...QUERY, operation };
+};
+
+const CASES: readonly [sentence: string, head: typeof HEAD, resolution: RestResolution, taken: boolean][] = [
+  ['a plain request is taken', HEAD, QUERY, true],
+  ['a compressed body is not', { ...HEAD, coded: true }, QUERY, false],
+  ['a path that is written anew is not', { ...HEAD, target: '/collections/b%6Foks/points/query' }, QUERY, false],
+  ['a refusal of the path is not', HEAD, { ...QUERY, refusal: undefined as never }, false],
+  ['an open route is not', { ...HEAD, target: '/healthz' }, resolve('GET', '/healthz'), false],
+  ['a route that is not in the table is not', { ...HEAD, target: '/nowhere' }, resolve('GET', '/nowhere'), false],
+  ['a row with a column that the relay was not taught is not', HEAD, withColumn('tenant'), false],
+  ['a resolution with a field that the relay was not taught is not', HEAD, { ...QUERY, ...{ rewrite: true } }, false],
+];
+
+for (const [sentence, head, resolution, taken] of CASES) {
+  t.test(sentence, async (t) => t.equal(takesRequest(head, resolution), taken));
+}
+
+t.test('checks that the relay runs, and one that nobody taught it', async (t) => {
+  t.equal(takesChecks({ names: true }), true);
+  t.equal(takesChecks({ depth: true }), true);
+  t.equal(takesChecks({ location: true }), false);
+  const taught: BodyNeeds = { names: true };
+  t.equal(takesChecks({ ...taught, ...{ tenant: true } }), false);
+});
+
+t.test('the rows that most requests are of are taken', async (t) => {
+  const taken = REST_OPERATIONS.filter((operation) => {
+    const target = operation.path.replaceAll(/\{[^}]*\}/g, 'x');
+    const resolution = resolve(operation.method, target);
+    return resolution.operation.name === operation.name && takesRequest({ coded: false, target }, resolution);
+  });
+  const names = new Set(taken.map(({ name }) => name));
+  for (const name of ['points.query', 'points.upsert', 'points.scroll', 'collections.get', 'collections.list']) {
+    t.ok(names.has(name), name);
+  }
+});

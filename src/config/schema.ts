@@ -153,11 +153,6 @@ const limits = z.strictObject({
     .enum(['below_manage', 'all'])
     .default('below_manage')
     .meta({ description: 'whose bodies may not nest deeper than that: everybody below global manage, or all' }),
-  flood_penalty_ms: whole(
-    [0, 3_600_000],
-    0,
-    'how long the connections of an address that flooded one wait for their turn and have less to waste; 0: not at all. For clients with addresses of their own: behind a balancer that hides them one client would slow all',
-  ),
   max_connections: whole([1, 1_000_000], 8192, 'client connections open at once, per port'),
   token_cache_entries: whole([0, 1_000_000], 10_000, 'verified tokens that are remembered'),
 });

@@ -133,7 +133,7 @@ export async function createGateway(
     ...(tracing ? [tracing.observe] : []),
   ];
   const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recording];
-  const floodPenalty = new FloodPenalty(config.gateway.limits.flood_penalty_ms, Date.now);
+  const floodPenalty = new FloodPenalty(Date.now);
   const parts = createParts(authenticator, policy, watching, {
     admit: admitting(audit, tracing),
     log,

@@ -91,7 +91,6 @@ export function restListenerOptions(
     parts,
     upstream,
     lookup,
-    floodPenalty,
     turns,
     shared,
     cors: service.enable_cors,

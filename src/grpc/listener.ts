@@ -1,7 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { Guard } from '../lifetime/guard.ts';
-import { admit } from '../limits/flood-penalty.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { openListener } from '../net/open-listener.ts';
@@ -55,16 +54,14 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
       options.connections?.list(clientOf(one, socket), socket);
     });
   const tls = options.tls ? openTls(options, options.tls, own, accept) : undefined;
-  const { floodPenalty, turns } = options.relay;
+  const { turns } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
     options.connections?.accepted(socket);
     const guard = guarded(socket);
     const sniffing = { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault, guard };
-    admit(socket, floodPenalty, guard, () => {
-      if (tls) sniffTls(socket, tls, sniffing);
-      else accept(socket);
-    });
+    if (tls) sniffTls(socket, tls, sniffing);
+    else accept(socket);
   };
   server.on(
     'connection',

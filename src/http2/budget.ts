@@ -96,7 +96,6 @@ const SLICE = 200;
 export const SLOW_MS = 10;
 /** One on a connection where it is not known which call it hits: 200 at once, 50 a second. */
 const BLIND_RESET_COST = 10;
-const FLOODER_FACTOR = 10;
 /** A call this young (ms) is given up early. */
 const EARLY_MS = 1000;
 /**
@@ -167,17 +166,14 @@ export class FrameBudget {
 }
 
 /**
- * What the reset of a call costs. Whoever gives calls up before they are answered has upstream begin work for nothing: that
- * costs more, and much more for an address that flooded lately.
+ * What the reset of a call costs: more while it is young and unanswered, since upstream has begun work for nothing.
  */
 export function resetPrice(
   call: { readonly headersSent: boolean; readonly begunAt: number } | undefined,
-  isFlooder: boolean,
   now: number,
 ): Price {
   const early = call?.headersSent === false && now - call.begunAt < EARLY_MS;
-  const usual = FRAME_COST[early ? 'reset_early' : call ? 'reset' : 'reset_closed'];
-  return isFlooder ? price(usual.cost * FLOODER_FACTOR) : usual;
+  return FRAME_COST[early ? 'reset_early' : call ? 'reset' : 'reset_closed'];
 }
 
 /** The resets of one connection, where it is not known which calls they hit. */
@@ -199,10 +195,9 @@ export class ResetBudget {
     return this.#floodPenalty.distance(this.#address);
   }
 
-  /** One more reset. Of one too many the address is a suspect from now on. */
+  /** One more reset. One too many is reported as a flood of the address. */
   take(): Spent {
-    const cost = BLIND_RESET_COST * (this.#floodPenalty.has(this.#address) ? FLOODER_FACTOR : 1);
-    const spent = this.#budget.take(cost, this.#now());
+    const spent = this.#budget.take(BLIND_RESET_COST, this.#now());
     if (spent === 'flood') this.#floodPenalty.report(this.#address);
     return spent;
   }

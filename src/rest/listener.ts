@@ -4,7 +4,6 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { HeaderWatch } from '../http2/header-watch.ts';
 import { Guard } from '../lifetime/guard.ts';
-import { admit, type FloodPenalty } from '../limits/flood-penalty.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
 import { openListener } from '../net/open-listener.ts';
@@ -36,8 +35,6 @@ export interface RestListenerOptions extends LaneOptions {
   readonly limits: ListenerLimits;
   /** The port belongs to several processes. */
   readonly shared: boolean;
-  /** Addresses that flooded lately, on either port. */
-  readonly floodPenalty: FloodPenalty;
   /** Makes what looks at the header fields of one HTTP/2 connection. */
   readonly watchHttp2: (address: string) => HeaderWatch;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
@@ -146,11 +143,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       own.entry(() => void sockets.delete(socket)),
     );
     const timeoutMs = options.limits.handshakeTimeoutMs;
-    const go = own.entry((): void => {
-      if (tls) sniffTls(socket, tls, { timeoutMs, turns: options.turns, faulted, guard: own });
-      else toLane(socket);
-    });
-    admit(socket, options.floodPenalty, own, go);
+    if (tls) sniffTls(socket, tls, { timeoutMs, turns: options.turns, faulted, guard: own });
+    else toLane(socket);
   };
   tcp.on(
     'connection',

@@ -157,7 +157,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
       ...{ streamIdleMs: 60_000, bodyIdleMs: 30_000, connectionIdleMs: 60_000 },
     },
     messageLimits: DEFAULT_MESSAGE_LIMITS,
-    floodPenalty: new FloodPenalty(0, Date.now),
+    floodPenalty: new FloodPenalty(Date.now),
     turns: new WorkScheduler((error) => faults.push(error)),
     ask: { ask, askOpen: ask },
     clock: () => Date.now() + arena.ahead,

@@ -163,7 +163,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         connectionIdleMs: 60_000,
       },
       messageLimits: DEFAULT_MESSAGE_LIMITS,
-      floodPenalty: new FloodPenalty(0, Date.now),
+      floodPenalty: new FloodPenalty(Date.now),
       turns: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,

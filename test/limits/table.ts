@@ -216,7 +216,7 @@ export const ROWS: readonly Row[] = [
   ),
   row(
     'an address that flooded keeps a distance',
-    ['flood_penalty_ms'],
+    [],
     none('HTTP/1 has no frames that cost more than they carry'),
     at(FAIRNESS, 'REST: behind a flood requests keep a distance'),
     at('test/http2/budget.test.ts', 'a call that is young and unanswered is dearer to give up'),

@@ -141,7 +141,7 @@ for (const relay of [true, false]) {
 
 t.test('with TLS each fault counts once, HTTP/2 included', async (t) => {
   const gateway = await startSupervised({
-    settings: { ...LIMITS, 'service.enable_tls': true, 'gateway.limits.flood_penalty_ms': 0 },
+    settings: { ...LIMITS, 'service.enable_tls': true },
   });
   t.teardown(gateway.close);
   const session = await openHttp2(gateway.rest.port, gateway.ca);

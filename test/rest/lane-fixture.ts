@@ -8,7 +8,6 @@ import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange/exchange.ts';
 import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import type { BodyRules } from '../../src/policy/body-checks.ts';
@@ -151,7 +150,6 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     answerIdleMs: 5_000,
     upstreamWaitMs: 5_000,
     maxHeaders: 100,
-    floodPenalty: new FloodPenalty(0, Date.now),
     turns: new WorkScheduler((error) => faults.push(error)),
     watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },

@@ -243,8 +243,7 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
   }
 
   resetPrice(streamId: number): Price {
-    const { clock, floodPenalty } = this.#options;
-    return resetPrice(this.streams.get(streamId), floodPenalty.has(this.peer), clock());
+    return resetPrice(this.streams.get(streamId), this.#options.clock());
   }
 
   clientRefused(fault: ClientFault): void {

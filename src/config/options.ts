@@ -16,6 +16,8 @@ export type Option = {
   readonly fallback: string | number | boolean | null;
   readonly doc: string;
   readonly secret: boolean;
+  /** A running gateway takes it as it changes; any other needs a restart. */
+  readonly live: boolean;
 };
 
 const branch = z.object({ properties: z.record(z.string(), z.unknown()) });
@@ -28,6 +30,7 @@ const leaf = z.object({
   default: z.union([z.string(), z.number(), z.boolean(), z.null()]),
   description: z.string(),
   'x-secret': z.boolean().optional(),
+  'x-live': z.boolean().optional(),
   'x-allowed': z.string().optional(),
 });
 
@@ -65,6 +68,7 @@ function listOptions(node: unknown, path: readonly string[]): Option[] {
       fallback: found.default,
       doc: found.description,
       secret: found['x-secret'] === true,
+      live: found['x-live'] === true,
     },
   ];
 }

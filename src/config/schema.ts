@@ -25,6 +25,9 @@ const optionalText = (doc: string) => z.string().min(1).nullable().default(null)
 
 const key = (doc: string) => z.string().min(1).nullable().default(null).meta({ description: doc, 'x-secret': true });
 
+/** An option that a running gateway takes as it changes; any other needs a restart. */
+const live = <T extends z.ZodType>(option: T): T => option.meta({ ...option.meta(), 'x-live': true });
+
 const UPSTREAM_URL = /^(https?):\/\/(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):([0-9]{1,5})\/?$/;
 
 const upstreamUrl = (doc: string) =>
@@ -53,22 +56,26 @@ const MILLISECONDS = [1, DAY_MS] as const;
 const SECONDS = [1, 86_400] as const;
 
 const service = z.object({
-  api_key: key('admin key (also a JWT secret)'),
-  api_key_file: optionalText('file that holds the admin key; one newline at its end is not part of the key'),
-  alt_api_key: key('second admin key, for rotation (also a JWT secret)'),
-  alt_api_key_file: optionalText('file that holds the second admin key'),
-  read_only_api_key: key('key with read access to everything; never a JWT secret'),
-  read_only_api_key_file: optionalText('file that holds the read-only key'),
-  jwt_rbac: z
-    .boolean()
-    .nullable()
-    .default(null)
-    .meta({ description: 'accept HS256 JWTs; unset is off, and telemetry then omits the field' }),
-  hide_jwt_dashboard: z
-    .boolean()
-    .nullable()
-    .default(null)
-    .meta({ description: 'hide the token page of the Web UI; unset leaves the field out of telemetry' }),
+  api_key: live(key('admin key (also a JWT secret)')),
+  api_key_file: live(optionalText('file that holds the admin key; one newline at its end is not part of the key')),
+  alt_api_key: live(key('second admin key, for rotation (also a JWT secret)')),
+  alt_api_key_file: live(optionalText('file that holds the second admin key')),
+  read_only_api_key: live(key('key with read access to everything; never a JWT secret')),
+  read_only_api_key_file: live(optionalText('file that holds the read-only key')),
+  jwt_rbac: live(
+    z
+      .boolean()
+      .nullable()
+      .default(null)
+      .meta({ description: 'accept HS256 JWTs; unset is off, and telemetry then omits the field' }),
+  ),
+  hide_jwt_dashboard: live(
+    z
+      .boolean()
+      .nullable()
+      .default(null)
+      .meta({ description: 'hide the token page of the Web UI; unset leaves the field out of telemetry' }),
+  ),
   enable_tls: flag(false, 'TLS on both ports'),
   host: text('0.0.0.0', 'address to listen on'),
   http_port: whole(PORT, 6333, 'REST port; 0 takes a free one'),
@@ -95,16 +102,18 @@ const service = z.object({
 });
 
 const tls = z.object({
-  cert: text('./tls/cert.pem', 'certificate chain, PEM'),
-  key: text('./tls/key.pem', 'private key, PEM (PKCS#8, PKCS#1 or SEC1)'),
-  ca_cert: text('./tls/cacert.pem', 'CA of client certificates, PEM; read only when they are asked for'),
-  cert_ttl: z
-    .int()
-    .min(0)
-    .max(31_536_000)
-    .nullable()
-    .default(3600)
-    .meta({ description: 'seconds after which certificate files are read again; 0 or null: never' }),
+  cert: live(text('./tls/cert.pem', 'certificate chain, PEM')),
+  key: live(text('./tls/key.pem', 'private key, PEM (PKCS#8, PKCS#1 or SEC1)')),
+  ca_cert: live(text('./tls/cacert.pem', 'CA of client certificates, PEM; read only when they are asked for')),
+  cert_ttl: live(
+    z
+      .int()
+      .min(0)
+      .max(31_536_000)
+      .nullable()
+      .default(3600)
+      .meta({ description: 'seconds after which certificate files are read again; 0 or null: never' }),
+  ),
 });
 
 const upstream = z.strictObject({
@@ -114,7 +123,7 @@ const upstream = z.strictObject({
   response_header_timeout_ms: whole(MILLISECONDS, 300_000, 'time until the head of the answer'),
   keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),
   max_connections: whole([1, 65_535], 256, 'pooled REST connections'),
-  tls_ca: optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime'),
+  tls_ca: live(optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime')),
 });
 
 const limits = z.strictObject({
@@ -208,8 +217,8 @@ const admin = z.strictObject({
     description: 'port for metrics, probes and administration; 0 takes a free one; unset: none',
   }),
   host: text('127.0.0.1', 'address the admin port listens on'),
-  token: key('bearer token for the admin port; without one it shows and changes nothing but metrics and probes'),
-  token_file: optionalText('file that holds the bearer token'),
+  token: live(key('bearer token for the admin port; without one it shows and changes nothing but metrics and probes')),
+  token_file: live(optionalText('file that holds the bearer token')),
   protect_metrics: flag(false, 'ask for the bearer token on `/metrics`, too'),
   enable_tls: flag(false, 'TLS on the admin port, with the certificate of the listeners'),
 });
@@ -244,15 +253,19 @@ const tracing = z.strictObject({
 
 const gateway = z.strictObject({
   upstream: upstream.prefault({}),
-  policy_file: optionalText('file with signing keys and rules (YAML)'),
-  mode: choice(
-    ['enforce', 'shadow', 'learn'],
-    'enforce',
-    'shadow lets pass what would be refused and counts it, learn also writes the smallest policy for it: neither protects',
+  policy_file: live(optionalText('file with signing keys and rules (YAML)')),
+  mode: live(
+    choice(
+      ['enforce', 'shadow', 'learn'],
+      'enforce',
+      'shadow lets pass what would be refused and counts it, learn also writes the smallest policy for it: neither protects',
+    ),
   ),
-  learn_file: text('./learned-policy.yaml', 'where learn mode writes the policy'),
+  learn_file: live(text('./learned-policy.yaml', 'where learn mode writes the policy')),
   reload: z
-    .strictObject({ watch: flag(true, 'apply changed files by themselves: configuration, policy, keys, certificates') })
+    .strictObject({
+      watch: live(flag(true, 'apply changed files by themselves: configuration, policy, keys, certificates')),
+    })
     .prefault({}),
   workers: z
     .union([z.int().min(1).max(256), z.literal('auto')])
@@ -274,7 +287,7 @@ const gateway = z.strictObject({
   tracing: tracing.prefault({}),
   revocation: revocation.prefault({}),
   grpc_client_certificates: flag(false, 'ask gRPC clients for a certificate signed by `tls.ca_cert`, too'),
-  insecure_allow_no_key: flag(false, 'start with no key at all: everybody may do everything'),
+  insecure_allow_no_key: live(flag(false, 'start with no key at all: everybody may do everything')),
   rest: z
     .strictObject({ relay: flag(true, 'relay plain REST requests at socket level; off: Fastify takes them all') })
     .prefault({}),
@@ -286,10 +299,12 @@ const gateway = z.strictObject({
 
 /** The declaration as the outside sees it (YAML file, JSON schema): nested sections, snake_case names. */
 export const settingsSchema = z.object({
-  log_level: z
-    .string()
-    .default('INFO')
-    .meta({ description: 'lowest level that is logged', 'x-allowed': 'one of trace, debug, info, warn, error, off' }),
+  log_level: live(
+    z
+      .string()
+      .default('INFO')
+      .meta({ description: 'lowest level that is logged', 'x-allowed': 'one of trace, debug, info, warn, error, off' }),
+  ),
   service: service.prefault({}),
   tls: tls.prefault({}),
   audit: audit.prefault({}),

@@ -1,32 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { effectiveValues } from '../config/document.ts';
+import { optionAt } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
-
-/** Options, or sections of them, that a running gateway takes as they change. */
-const LIVE = [
-  'log_level',
-  'service.api_key',
-  'service.api_key_file',
-  'service.alt_api_key',
-  'service.alt_api_key_file',
-  'service.read_only_api_key',
-  'service.read_only_api_key_file',
-  'service.jwt_rbac',
-  'service.hide_jwt_dashboard',
-  'tls.cert',
-  'tls.key',
-  'tls.ca_cert',
-  'tls.cert_ttl',
-  'gateway.upstream.tls_ca',
-  'gateway.policy_file',
-  'gateway.mode',
-  'gateway.learn_file',
-  'gateway.reload.watch',
-  'gateway.admin.token',
-  'gateway.admin.token_file',
-  'gateway.insecure_allow_no_key',
-];
 
 /** Paths of the options that differ, in the order of the schema. */
 function changedOptions(before: Config, after: Config): readonly string[] {
@@ -36,7 +12,7 @@ function changedOptions(before: Config, after: Config): readonly string[] {
 
 /** Paths of the options that differ and are taken by a restart only, in the order of the schema. */
 export function restartNeeded(running: Config, next: Config): readonly string[] {
-  return changedOptions(running, next).filter((path) => !LIVE.includes(path));
+  return changedOptions(running, next).filter((path) => optionAt(path)?.live !== true);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
-import { jsonSchemaText, optionsTable, policySchemaText } from '../config/document.ts';
+import { jsonSchemaText, policySchemaText } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
+import { optionsPage } from '../config/options-page.ts';
 import { gatewayVersion } from '../version.ts';
 import { showHeads, type VerifyFlags, verifyAudit } from './audit.ts';
 import { exitCode } from './exit-code.ts';
@@ -116,8 +117,8 @@ export function createProgram(output: Output): Command {
     .action(({ policy }: { readonly policy?: boolean }) => output.out(policy ? policySchemaText() : jsonSchemaText()));
   program
     .command('options')
-    .description('print all options as a Markdown table')
-    .action(() => output.out(`${optionsTable()}`));
+    .description('print all options as a Markdown page')
+    .action(() => output.out(optionsPage()));
   return program;
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { allowedValues, envName, type Option, options } from './options.ts';
+import { envName, options } from './options.ts';
 import { policySchema } from './policy/schema.ts';
 import { type Config, settingsSchema } from './schema.ts';
 
@@ -19,24 +19,6 @@ export function policySchemaText(): string {
 function addEnvName({ jsonSchema, path }: { jsonSchema: Record<string, unknown>; path: readonly (string | number)[] }) {
   const names = path.filter((part) => part !== 'properties').join('.');
   if (options.some((option) => option.path === names)) jsonSchema['x-env'] = envName(names);
-}
-
-function shownDefault({ fallback }: Option): string {
-  if (fallback === null) return 'unset';
-  return `\`${String(fallback)}\``;
-}
-
-function cell(content: string): string {
-  return content.replaceAll('|', '\\|');
-}
-
-/** The documentation table of all options, Markdown. */
-export function optionsTable(): string {
-  const rows = options.map((option) => {
-    const cells = [`\`${option.path}\``, `\`${option.env}\``, shownDefault(option), allowedValues(option), option.doc];
-    return `| ${cells.map(cell).join(' | ')} |`;
-  });
-  return ['| option | environment | default | allowed | meaning |', '|---|---|---|---|---|', ...rows, ''].join('\n');
 }
 
 function valueAt(config: Config, path: string): unknown {

@@ -45,7 +45,7 @@ t.test('the native names come first, in their order, then ours; what is absent i
 });
 
 t.test('the documentation explains every member', async (t) => {
-  const text = readFileSync(join(import.meta.dirname, '../../docs/audit.md'), 'utf8');
+  const text = readFileSync(join(import.meta.dirname, '../../docs/reference/audit.md'), 'utf8');
   const rows = text.split('\n').filter((line) => line.startsWith('| `'));
   const explained = new Set(rows.flatMap((row) => row.split('|')[1]?.match(/`\w+`/g) ?? []));
   const whole = eventOf(1, {

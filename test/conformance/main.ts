@@ -8,12 +8,12 @@ import { replayGrpc, replayRest } from './replay.ts';
 import { isClean, render, totalsOf } from './report.ts';
 
 /*
- * Asks every recorded verdict again through a running gateway and writes the comparison to `docs/conformance.md`:
+ * Asks every recorded verdict again through a running gateway and writes the comparison to `docs/reference/conformance.md`:
  *   npm run test:conformance -- [file to write]
  * The upstream is the stand-in, or the unsecured Qdrant without collections that QDRANT_URL (and QDRANT_GRPC_URL) name.
  * Ends with 0 when all agree, 1 on a difference that is not listed, 2 when it cannot run.
  */
-const PAGE = fileURLToPath(new URL('../../docs/conformance.md', import.meta.url));
+const PAGE = fileURLToPath(new URL('../../docs/reference/conformance.md', import.meta.url));
 const FILES = ['verdicts-rest.json', 'cross-rest.json', 'verdicts-grpc.json', 'cross-grpc.json'];
 
 async function run(page: string, real: RealQdrant | undefined): Promise<number> {

@@ -70,9 +70,9 @@ t.test('the commands it prints do what is said above them', { skip: curl }, asyn
 const python = pythonWithClient();
 const skip = python === undefined ? 'no Python with qdrant-client is here (.ci/programs installs it)' : false;
 
-t.test('the Python of the README reads a collection over REST and gRPC', { skip }, async (t) => {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  const block = /```sh\n(SSL_CERT_FILE=[\s\S]*?)```/.exec(readme)?.[1] ?? '';
+t.test('the Python of the tutorial reads a collection over REST and gRPC', { skip }, async (t) => {
+  const tutorial = readFileSync(join(ROOT, 'docs/guides/tutorial.md'), 'utf8');
+  const block = /```sh\n(SSL_CERT_FILE=[\s\S]*?)```/.exec(tutorial)?.[1] ?? '';
   const script = block
     .replace('python3', python ?? '')
     .replace('6333', rest.port)

@@ -7,7 +7,7 @@ import { runScript } from '../support/run-script.ts';
 import { type Ask, openLanes, type SteadyLoad, startLoad } from '../support/steady-load.ts';
 import { until } from '../support/until.ts';
 
-/** J11: the rotations that docs/operating.md describes, step by step, under load on connections that stay open. */
+/** J11: the rotations that docs/guides/operating.md describes, step by step, under load on connections that stay open. */
 
 t.setTimeout(FILE_MS);
 const NEXT = 'the-next-admin-key-0123456789-0123456789';

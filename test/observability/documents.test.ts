@@ -131,7 +131,7 @@ function checkRules(t: Test, rules: string): void {
 }
 
 t.test('the document lists every metric and every label', async (t) => {
-  const text = read('docs/metrics.md');
+  const text = read('docs/reference/metrics.md');
   const part = (name: string) => text.split(`<!-- ${name} -->`)[1]?.split(`<!-- /${name} -->`)[0]?.trim();
   t.equal(part('metrics'), metricsTable(), 'as test/support/metrics-document.ts prints it');
   t.equal(part('labels'), labelsTable(), 'as test/support/metrics-document.ts prints it');

@@ -101,7 +101,7 @@ t.test('the package holds the build, its documents and nothing else', { skip }, 
       'dist/index.d.ts',
       'dist/gateway/workers/worker.js',
     ],
-    ...['dist/rest/body/thread.js', 'config/README.md', 'config/gateway.schema.json', 'docs/operating.md'],
+    ...['dist/rest/body/thread.js', 'config/README.md', 'config/gateway.schema.json', 'docs/guides/operating.md'],
     ...['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'package.json'],
   ];
   t.strictSame(
@@ -109,7 +109,7 @@ t.test('the package holds the build, its documents and nothing else', { skip }, 
     [],
     'what is needed is in it',
   );
-  const expected = /^(dist\/[\w/-]+\.(js|d\.ts)|(config|docs)\/[\w.-]+|[A-Z]+(\.md)?|package\.json)$/;
+  const expected = /^(dist\/[\w/-]+\.(js|d\.ts)|(config|docs)\/[\w./-]+|[A-Z]+(\.md)?|package\.json)$/;
   t.strictSame(
     files.filter((name) => !expected.test(name) || name.includes('gone')),
     [],

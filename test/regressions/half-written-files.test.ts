@@ -16,7 +16,7 @@ import { type HeldClock, heldClock } from '../support/quick-clock.ts';
 /*
  * Files that are written in place are there in every beginning of them. With 100 ms of rest, or 500 ms at all, a policy
  * without its last rule served a forbidden write, a revoked token lived again, and the first byte of a key file became the
- * admin key. No beginning may take effect, however long its writer pauses below the bounds of docs/operating.md.
+ * admin key. No beginning may take effect, however long its writer pauses below the bounds of docs/guides/operating.md.
  */
 
 t.setTimeout(300_000);

@@ -107,7 +107,7 @@ function describeScene({ config, rest, grpc, ca, keys, token, standIn }: Scene):
     '# 403: the token does not name this collection',
     `${curl} ${withToken} ${url}/collections/private`,
     '',
-    'More to try, with curl and with clients in TypeScript and Python: "The tutorial" in README.md.',
+    'More to try, with curl and with clients in TypeScript and Python: docs/guides/tutorial.md.',
     '',
     'To protect a Qdrant of your own:',
     '  npm start -- --upstream http://127.0.0.1:16333 --upstream-grpc http://127.0.0.1:16334',

@@ -1,7 +1,7 @@
 import { LABEL_VALUES, METRICS, type MetricRow, PREFIX } from '../../src/observability/metrics/names.ts';
 
 /*
- * The two tables of `docs/metrics.md`, from the table the metrics are declared in.
+ * The two tables of `docs/reference/metrics.md`, from the table the metrics are declared in.
  *
  *   node setup.mjs test/support/metrics-document.ts
  */

@@ -8,7 +8,7 @@ import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, SLOWED, STATUS_CLASSES, UPSTRE
 /** What every name begins with. */
 export const PREFIX = 'qdrant_gateway_';
 
-/** One metric: a row of `docs/metrics.md`. */
+/** One metric: a row of `docs/reference/metrics.md`. */
 export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;

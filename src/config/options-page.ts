@@ -80,6 +80,7 @@ Every option of the gateway with its environment variable and its default.
 - Options outside of \`gateway\` have Qdrant's names and meaning, so that the settings of a Qdrant can be moved over.
 - An unknown option under \`gateway\` is an error. Sections that belong to Qdrant alone (\`storage\`, \`cluster\`, ...) are ignored.
 - Booleans may also be written as \`1\`/\`0\`, \`on\`/\`off\` and \`yes\`/\`no\`. In the environment an empty text stands for \`null\`.
+- Change: a running gateway applies \`live\` options by a reload; the others take effect after a restart.
 - \`qdrant-gateway check-config\` prints the values in effect, or every mistake with its place.
 `;
 
@@ -105,7 +106,15 @@ function shownValues({ kind, nullable }: Option): string {
 }
 
 function rowOf(option: Option): string {
-  const cells = [`\`${option.path}\``, `\`${option.env}\``, shownDefault(option), shownValues(option), option.doc];
+  const change = option.live ? 'live' : 'restart';
+  const cells = [
+    `\`${option.path}\``,
+    `\`${option.env}\``,
+    shownDefault(option),
+    shownValues(option),
+    change,
+    option.doc,
+  ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
@@ -113,7 +122,11 @@ function rowOf(option: Option): string {
 export function optionsPage(): string {
   const parts = GROUPS.map((group) => {
     const rows = options.filter((option) => groupOf(option) === group).map(rowOf);
-    const table = ['| option | environment | default | values | meaning |', '|---|---|---|---|---|', ...rows];
+    const table = [
+      '| option | environment | default | values | change | meaning |',
+      '|---|---|---|---|---|---|',
+      ...rows,
+    ];
     return `## ${group.title}\n\n${group.about}\n\n${table.join('\n')}\n`;
   });
   return [INTRODUCTION, ...parts].join('\n');

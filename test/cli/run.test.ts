@@ -154,13 +154,20 @@ for (const [signal, expected] of [
   });
 }
 
-t.test('each line says how many files have ended, and the slowest are named before the closing line', async (t) => {
-  const folder = t.testdir({ 'a.test.mjs': PASSING, 'b.test.mjs': PASSING, 'c.test.mjs': PASSING });
-  const { lines } = await run(['a', 'b', 'c'].map((name) => join(folder, `${name}.test.mjs`)));
-  for (const index of [0, 1, 2])
-    t.match(lines[index], new RegExp(`^ok {5}${index + 1} of 3 {2}\\d+:\\d\\d {2}.*3 passed`));
-  t.match(lines.slice(3).join('\n'), /slowest files:(\n +\d+\.\d s {2}.*\.test\.mjs){3}\n9 passed, 0 failed$/);
-});
+t.test(
+  'each line says how many files have ended, and the slowest and the busiest are named before the closing line',
+  async (t) => {
+    const folder = t.testdir({ 'a.test.mjs': PASSING, 'b.test.mjs': PASSING, 'c.test.mjs': PASSING });
+    const { lines } = await run(['a', 'b', 'c'].map((name) => join(folder, `${name}.test.mjs`)));
+    for (const index of [0, 1, 2])
+      t.match(lines[index], new RegExp(`^ok {5}${index + 1} of 3 {2}\\d+:\\d\\d {2}.*3 passed`));
+    const list = '(\n +\\d+\\.\\d s {2}.*\\.test\\.mjs){3}';
+    const busiest = existsSync('/proc/self/stat')
+      ? `\n\nbusiest files, of \\d+ s of processor time in all:${list}`
+      : '';
+    t.match(lines.slice(3).join('\n'), new RegExp(`slowest files:${list}${busiest}\n9 passed, 0 failed$`));
+  },
+);
 
 t.test(
   'the slowest files start first: as recorded, else as listed, and an unknown one before the short ones',

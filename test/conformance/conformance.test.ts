@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { runScript } from '../support/run-script.ts';
+import { runs } from '../support/runs.ts';
 import { type Compared, compare } from './replay.ts';
 import { isClean, render, totalsOf } from './report.ts';
 
@@ -12,12 +13,16 @@ const page = join(folder, 'conformance.md');
 t.teardown(() => rmSync(folder, { recursive: true }));
 
 const run = (env: Readonly<Record<string, string>> = {}) => runScript(['test/conformance/main.ts', page], { env });
-const CLEAN = /^7798 verdicts: \d+ equal, \d+ earlier, \d+ listed deviation, 0 different$/m;
+const ALL = 7798;
+/** Of another upstream a part is enough: it answers as the first one does, which has been asked for all. */
+const EVERY = ALL / runs(ALL) > 1 ? 8 : 1;
+const CLEAN = /^(\d+) verdicts: \d+ equal, \d+ earlier, \d+ listed deviation, 0 different$/m;
+const asked = (out: string): number => Number(CLEAN.exec(out)?.[1]);
 
 t.test('the gateway before the stand-in agrees, and the page says so', async (t) => {
   const { code, out } = await run();
   t.equal(code, 0, out);
-  t.match(out, CLEAN);
+  t.equal(asked(out), ALL, out);
   const text = readFileSync(page, 'utf8');
   t.match(text, 'Upstream of this run: the in-memory stand-in.');
   t.match(text, /^\| `DELETE \/collections\/docs \(listed\)` \| 401 \| 401 \| 200 \| 200 \| 403 \|/m);
@@ -27,10 +32,14 @@ t.test('the gateway before the stand-in agrees, and the page says so', async (t)
 t.test('an upstream named by QDRANT_URL is filled, asked and emptied; one with collections is refused', async (t) => {
   const upstream = await startFakeQdrant({ version: '1.99.0' });
   t.teardown(() => upstream.close());
-  const env = { QDRANT_URL: `${upstream.restUrl}/`, QDRANT_GRPC_URL: upstream.grpcUrl };
+  const env = {
+    QDRANT_URL: `${upstream.restUrl}/`,
+    QDRANT_GRPC_URL: upstream.grpcUrl,
+    CONFORMANCE_EVERY: String(EVERY),
+  };
   const { code, out } = await run(env);
   t.equal(code, 0, out);
-  t.match(out, CLEAN);
+  t.ok(asked(out) >= Math.floor(ALL / EVERY), out);
   t.match(readFileSync(page, 'utf8'), 'Upstream of this run: Qdrant 1.99.0.');
   const left = await fetch(`${upstream.restUrl}/collections`).then((response) => response.json());
   t.match(left, { result: { collections: [] } });

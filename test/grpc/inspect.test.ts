@@ -13,6 +13,7 @@ import { type CaseFile, loadCaseFile } from '../support/cells.ts';
 import { grpcVerdicts } from '../support/grpc-verdicts.ts';
 import { accessOf } from '../support/principals.ts';
 import { stopwatch, timesDearer } from '../support/reference.ts';
+import { runs } from '../support/runs.ts';
 import { Deviations } from '../support/verdicts.ts';
 import { callOutcome, wireGrpcVerdicts } from '../support/wire-verdicts.ts';
 
@@ -246,7 +247,7 @@ for (const [path, type] of Object.entries(ORACLE)) {
           'others' in found && found.target === full.target && found.others.join() === [...new Set(full.names)].join()
         );
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     );
     t.pass('1500 messages');
   });
@@ -264,9 +265,9 @@ for (const [path, type] of Object.entries(ORACLE)) {
         const full = decodeFully(broken, type);
         return found.target === full.target && found.others.join() === [...new Set(full.names)].join();
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
-    t.ok(readable > 300, `${readable} of 3000 were still messages`);
+    t.ok(readable > runs(300), `${readable} of ${runs(3000)} were still messages`);
   });
 }
 
@@ -284,7 +285,7 @@ t.test('random streams of random methods never throw', async (t) => {
         return (inspector.state === 'refused') === (inspector.refusal !== undefined);
       },
     ),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
   t.pass('5000 streams');
 });

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { DEFAULT_MESSAGE_LIMITS, MessageReader, type MessageSink } from '../../src/grpc/message/message.ts';
 import { WireFault } from '../../src/grpc/message/wire.ts';
+import { runs } from '../support/runs.ts';
 import { Deviations } from '../support/verdicts.ts';
 
 /** Keeps whole messages, and checks what the reader promises a sink. */
@@ -225,7 +226,7 @@ t.test('however a stream is split, its messages are the same', async (t) => {
         );
       },
     ),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
   t.same(await read([framed(gzipSync(Buffer.alloc(300_000, 'ab')), 1)], gzip), [
     Buffer.alloc(300_000, 'ab').toString(),
@@ -243,7 +244,7 @@ t.test('random streams are read or refused', async (t) => {
       const flagged = Buffer.concat([Buffer.of((bytes[0] ?? 0) & 1, 0, 0, 0), Buffer.from(bytes)]);
       return (await read([flagged], encoding ? { encoding } : {})) !== undefined;
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
   t.pass('3000 streams');
 });

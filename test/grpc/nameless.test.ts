@@ -6,6 +6,7 @@ import { NAME_FREE_FIELDS, requestShape } from '../../src/grpc/message/inspect-s
 import { isSound } from '../../src/grpc/message/name-free.ts';
 import { MAX_NESTING, NESTED_TOO_DEEP } from '../../src/grpc/message/wire.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
+import { runs } from '../support/runs.ts';
 
 const PATHS = ['/qdrant.Points/Upsert', '/qdrant.Points/Query', '/qdrant.Points/Scroll', '/qdrant.Points/SetPayload'];
 const NAME = Buffer.from([0x0a, 4, 0x64, 0x6f, 0x63, 0x73]); // collection_name: "docs"
@@ -99,9 +100,9 @@ t.test('a message that is there whole is told as byte by byte, whatever is in it
       assert.deepEqual(whole, bytewise, message.toString('hex'));
       met[typeof whole === 'object' && whole !== null && 'kind' in whole ? 'refused' : 'found'] += 1;
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   );
-  t.ok(met.found > 1000 && met.refused > 1000, JSON.stringify(met));
+  t.ok(met.found > runs(1000) && met.refused > runs(1000), JSON.stringify(met));
 });
 
 t.test('as deep as allowed passes and one deeper does not, whole or not, alone or behind others', async (t) => {

@@ -13,6 +13,7 @@ import {
   listAnswer,
   listedEntries,
 } from '../support/filtered-grpc-verdicts.ts';
+import { runs } from '../support/runs.ts';
 import { Deviations } from '../support/verdicts.ts';
 
 function list(...names: string[]): ListAccess {
@@ -109,7 +110,7 @@ t.test('random bytes are filtered or faulted, and no name that is not listed get
         return error instanceof WireFault;
       }
     }),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
   t.pass('5000 messages');
 });

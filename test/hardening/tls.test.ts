@@ -14,6 +14,7 @@ import { H2Client } from '../support/h2-client.ts';
 import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
 import { findProgram, runProgram } from '../support/programs.ts';
 import { timesLonger } from '../support/reference.ts';
+import { replaceFile } from '../support/replace-file.ts';
 import { runScript } from '../support/run-script.ts';
 import { until } from '../support/until.ts';
 
@@ -199,15 +200,15 @@ casesOf(trusting)(
     const before = usageOf(rotating);
     const cut = readFileSync(other.cert).subarray(0, 100);
     const changing = (async () => {
-      writeFileSync(first.cert, cut);
+      replaceFile(first.cert, cut);
       await until(
         () => rotating.gateway.errors().includes('the old state stays in force'),
         'the half-written file is noticed',
       );
       t.equal(await serial(restPort), old, 'a half-written file changes nothing');
       t.equal(await serial(grpcPort), old);
-      writeFileSync(first.cert, readFileSync(other.cert));
-      writeFileSync(first.key, readFileSync(other.key));
+      replaceFile(first.cert, readFileSync(other.cert));
+      replaceFile(first.key, readFileSync(other.key));
       await until(
         async () => (await serial(restPort)) !== old && (await serial(grpcPort)) !== old,
         'the new pair is there',
@@ -289,7 +290,7 @@ t.test('T6: each port asks only when it is told to, also after the certificates 
   t.equal(await asking(onGrpc, 'grpc', trusted), 'refused');
   t.equal(await asking(onGrpc, 'rest', trusted), '200');
   const before = await serial(onGrpc.gateway.grpc.port, { cert: readFileSync(made.cert), key: readFileSync(made.key) });
-  for (const name of ['cert', 'key', 'ca'] as const) writeFileSync(made[name], readFileSync(other[name]));
+  for (const name of ['cert', 'key', 'ca'] as const) replaceFile(made[name], readFileSync(other[name]));
   const pair = { cert: readFileSync(other.cert), key: readFileSync(other.key) };
   await until(async () => (await asking(onGrpc, 'grpc', { ...trusted, ...pair })) === '0', 'the new CA counts');
   t.not(await serial(onGrpc.gateway.grpc.port, pair), before);

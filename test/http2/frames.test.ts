@@ -30,6 +30,7 @@ import {
   writeSettingsAck,
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
+import { runs } from '../support/runs.ts';
 
 type Seen = { type: number; flags: number; streamId: number; payload: Buffer; raw: Buffer };
 
@@ -232,7 +233,7 @@ t.test('any frames in any chunks come out as they went in', (t) => {
       const got = readAll(new FrameReader(), chunks);
       return Buffer.concat(got.map((each) => each.raw)).equals(stream) && got.length === frames.length;
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
   t.pass('1000 streams');
   t.end();
@@ -274,7 +275,7 @@ t.test('a reader that is stopped in between goes on with what it left', (t) => {
       }
       return Buffer.concat(got).equals(stream) && got.length === CONVERSATION.length;
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
   t.pass('1000 ways to stop');
   t.end();
@@ -554,8 +555,8 @@ t.test('random bytes raise nothing but a fault', (t) => {
         }
       });
     }),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
-  t.ok(frames > 1000, 'many of them were frames');
+  t.ok(frames > runs(1000), 'many of them were frames');
   t.end();
 });

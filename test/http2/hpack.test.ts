@@ -7,6 +7,7 @@ import { CLIENT_PREFACE, ErrorCode, Http2Fault } from '../../src/http2/frames.ts
 import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 import { HUFFMAN_BITS, HUFFMAN_CODES } from '../../src/http2/hpack-huffman.ts';
 import { writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
+import { runs } from '../support/runs.ts';
 
 const LIMITS = { maxHeaderBytes: 65_536, maxHeaders: 1000 };
 const bytes = (hex: string): Buffer => Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');
@@ -453,7 +454,7 @@ t.test('any Huffman-coded text decodes to itself', (t) => {
       const [first] = decode(new HpackDecoder(LIMITS), Buffer.from(literal(0x40, name, value, true)));
       return first?.[0] === name && first[1] === value;
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
   t.end();
 });
@@ -557,7 +558,7 @@ t.test('random bytes raise nothing but a fault', (t) => {
       }
       return true;
     }),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
   t.ok(accepted > 0, 'some of them even decode');
   t.end();

@@ -15,6 +15,7 @@ import {
   REVOKED,
   VALUE_EXISTS_NO_POINT,
 } from '../../src/policy/denial.ts';
+import { runs } from '../support/runs.ts';
 import { forge } from './forge.ts';
 
 const NOW = 1_700_000_000;
@@ -306,7 +307,7 @@ t.test('no random credential gets in, or throws', async (t) => {
       fc.pre(credential !== good && !['main', 'alt', 'read'].includes(credential));
       return (await ask(credential)).kind === 'denial';
     }),
-    { numRuns: 1500 },
+    { numRuns: runs(1500) },
   );
   t.match(await ask(good), { access: { mode: 'm' } }, 'the good one does');
 });

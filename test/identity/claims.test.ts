@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { readClaims } from '../../src/identity/claims.ts';
+import { runs } from '../support/runs.ts';
 
 const utf8 = (text: string) => Buffer.from(text);
 const MANAGE = { kind: 'global', mode: 'm' };
@@ -145,7 +146,7 @@ t.test('bytes of any kind are read without a throw', async (t) => {
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), text), (bytes) => {
       readClaims(bytes);
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
   t.pass('it holds');
 });

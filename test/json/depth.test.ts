@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { DepthMeter, nestsWithin } from '../../src/json/depth.ts';
+import { runs } from '../support/runs.ts';
 
 const MAX = 4;
 
@@ -49,7 +50,7 @@ t.test('it agrees with a parser on any JSON, however it is cut', async (t) => {
     fc.property(fc.jsonValue({ maxDepth: 7 }), fc.integer({ min: 1, max: 40 }), (value, pieces) => {
       return fits(JSON.stringify(value), pieces) === depthOf(value) <= MAX;
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
   t.pass('held for every case');
 });
@@ -74,9 +75,9 @@ t.test('four bytes at a time it sees what it sees byte by byte, wherever the byt
     return true;
   };
   fc.assert(fc.property(soup, fc.integer({ min: 0, max: 7 }), fc.integer({ min: 1, max: 900 }), tellsAlike), {
-    numRuns: 3000,
+    numRuns: runs(3000),
   });
-  t.ok(long > 500, 'and many pieces were long');
+  t.ok(long > runs(500), 'and many pieces were long');
 });
 
 t.test('a whole text is told as in pieces, whatever it is made of and however long it is', async (t) => {
@@ -100,11 +101,11 @@ t.test('a whole text is told as in pieces, whatever it is made of and however lo
       tellsAlike,
     ),
     {
-      numRuns: 5000,
+      numRuns: runs(5000),
     },
   );
   t.ok(
-    Object.values(met).every((count) => count > 300),
+    Object.values(met).every((count) => count > runs(300)),
     JSON.stringify(met),
   );
 });

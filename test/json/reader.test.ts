@@ -4,6 +4,7 @@ import t from 'tap';
 import { JsonFault, type JsonFaultReason } from '../../src/json/fault.ts';
 import { JsonReader, type JsonReaderOptions } from '../../src/json/reader.ts';
 import { timesDearer } from '../support/reference.ts';
+import { runs } from '../support/runs.ts';
 
 /** Builds the value through the pull interface: what a caller sees of it. Objects become lists of members. */
 function read(reader: JsonReader): unknown {
@@ -304,7 +305,7 @@ t.test('any valid text reads as JSON.parse reads it', async (t) => {
         assert.equal(faultOf(() => skipAll(text(source)))?.reason, 'surrogate');
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: runs(1500) },
   );
   t.pass('held for every case');
 });
@@ -340,9 +341,9 @@ t.test('any damaged text is refused where JSON.parse refuses it, and read and sk
         if ((skipFault !== undefined) !== fails) throw new Error(`skip ${skipFault?.message}: ${damaged}`);
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
-  t.ok(valid > 100 && invalid > 100, 'both sides were met');
+  t.ok(valid > runs(100) && invalid > runs(100), 'both sides were met');
 });
 
 t.test('random bytes never throw anything but a JsonFault', async (t) => {
@@ -351,7 +352,7 @@ t.test('random bytes never throw anything but a JsonFault', async (t) => {
       faultOf(() => readAll(bytes));
       faultOf(() => skipAll(bytes, { maxDepth: Infinity, lenientStrings: true }));
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
   t.pass('held for every case');
 });

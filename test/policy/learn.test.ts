@@ -8,6 +8,7 @@ import { accessOf, type Caller, Learner, mergeLearned, ruleFrom, type Seen } fro
 import { NO_TARGET, type Operation } from '../../src/policy/operation.ts';
 import { applyRules, decideWithin } from '../../src/policy/rules.ts';
 import { type AccessSettings, policyOf, type RuleSettings } from '../../src/policy/settings.ts';
+import { runs } from '../support/runs.ts';
 
 const KEY: Caller = { kind: 'principal', keyId: 'api_key', subject: '' };
 const OPERATIONS: readonly Operation[] = [...REST_OPERATIONS, UNLISTED_REST, ...GRPC_OPERATIONS, UNLISTED_GRPC].filter(
@@ -152,6 +153,6 @@ t.test('what is learned covers everything that was seen, in one process or in se
       return true;
     },
   );
-  test.doesNotThrow(() => fc.assert(property, { numRuns: 1000 }));
-  test.ok(refused > 100, `and refuses other things: ${refused} times`);
+  test.doesNotThrow(() => fc.assert(property, { numRuns: runs(1000) }));
+  test.ok(refused > runs(100), `and refuses other things: ${refused} times`);
 });

@@ -7,6 +7,7 @@ import { type Decision, decide, type References, settle } from '../../src/policy
 import { IN_MESSAGE, NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
 import { applyRules, decideWithin, firstRefusal, narrow, type Rule } from '../../src/policy/rules.ts';
 import { policyOf, type RuleSettings } from '../../src/policy/settings.ts';
+import { runs } from '../support/runs.ts';
 
 function list(modes: Readonly<Record<string, CollectionMode>>): Access {
   return { kind: 'list', modes: new Map(Object.entries(modes)) };
@@ -205,9 +206,9 @@ t.test('under any rules nobody gets more than without them', async (test) => {
       if (plain !== 'denied' && bound === 'denied') denied += 1;
       return isWithin(bound, plain);
     }),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
-  test.ok(denied > 100, `rules do refuse: ${denied} times`);
+  test.ok(denied > runs(100), `rules do refuse: ${denied} times`);
 });
 
 t.test('one rule more never gives more', async (test) => {
@@ -216,7 +217,7 @@ t.test('one rule more never gives more', async (test) => {
     fc.property(access, fc.array(rule, { maxLength: 3 }), rule, asked, found, (own, rules, more, one, names) =>
       isWithin(under(own, [...rules, more], one, names), under(own, rules, one, names)),
     ),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
 });
 
@@ -233,9 +234,9 @@ t.test('a refusal is the same whether a path names the target or a message does'
       if (byMessage) refused += 1;
       return byMessage?.rule === byPath?.rule && byMessage?.denial.message === byPath?.denial.message;
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
-  test.ok(refused > 100, `rules do refuse: ${refused} times`);
+  test.ok(refused > runs(100), `rules do refuse: ${refused} times`);
 });
 
 t.test('rules in shadow change nothing', async (test) => {
@@ -245,7 +246,7 @@ t.test('rules in shadow change nothing', async (test) => {
       const shadows = rules.map((one) => ({ ...one, mode: 'shadow' as const }));
       return under(own, shadows, one, names) === under(own, [], one, names);
     }),
-    { numRuns: 5000 },
+    { numRuns: runs(5000) },
   );
 });
 
@@ -264,6 +265,6 @@ t.test('narrowing is the stricter of both decisions, whatever the order', async 
       if (a === 'denied' || b === 'denied') return ab === 'denied';
       return isWithin(ab, a) && isWithin(ab, b) && ab !== 'denied';
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });

@@ -9,6 +9,7 @@ import { envName, type Option, options } from '../../src/config/options.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { Draw, tapes } from '../support/arbitraries.ts';
 import { runScript } from '../support/run-script.ts';
+import { runs } from '../support/runs.ts';
 
 const GOOD: Readonly<Record<string, string>> = {
   QDRANT__SERVICE__API_KEY: 'k'.repeat(40),
@@ -141,10 +142,10 @@ t.test('O6: a mistake refuses the start, with its place named', async (t) => {
         assert.ok(!problem.includes('k'.repeat(40)), 'no key in a problem');
       }
     }),
-    { numRuns: 3000, seed: 11 },
+    { numRuns: runs(3000), seed: 11 },
   );
   t.same([...taken], [], 'none is taken');
-  t.equal(refused, 3000);
+  t.equal(refused, runs(3000));
 });
 
 t.test('O6: whatever the file and the variables are, it ends with a configuration or with problems', async (t) => {
@@ -167,9 +168,9 @@ t.test('O6: whatever the file and the variables are, it ends with a configuratio
     fc.property(yaml, env, (text, variables) => {
       problemsOf({ env: { ...GOOD, ...variables }, yaml: text, names: /x/ });
     }),
-    { numRuns: 1500, seed: 12 },
+    { numRuns: runs(1500), seed: 12 },
   );
-  t.pass('1 500 of them');
+  t.pass(`${runs(1500)} of them`);
 });
 
 t.test('O6: anchors that stand for more and more cost nothing', async (t) => {

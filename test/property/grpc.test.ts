@@ -13,8 +13,9 @@ import { type Judged, judgeGrpc } from '../support/arbitraries-judge.ts';
 import { SERVED } from '../support/arbitraries-oracle.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { H2Client } from '../support/h2-client.ts';
+import { runs } from '../support/runs.ts';
 
-const PURE_RUNS = 15_000;
+const PURE_RUNS = runs(15_000);
 const GATEWAY_RUNS = 400;
 const CALLS_PER_CONNECTION = 40;
 
@@ -46,7 +47,7 @@ t.test('the streaming decision is that of a whole decode by the official client'
     { numRuns: PURE_RUNS },
   );
   t.ok(
-    Object.values(met).every((count) => count > 100),
+    Object.values(met).every((count) => count > runs(100)),
     JSON.stringify(met),
   );
 });
@@ -98,7 +99,7 @@ t.test('a message that comes whole is read as one that comes in pieces', async (
     { numRuns: PURE_RUNS },
   );
   t.ok(
-    Object.values(met).every((count) => count > 100),
+    Object.values(met).every((count) => count > runs(100)),
     JSON.stringify(met),
   );
 });

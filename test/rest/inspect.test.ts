@@ -14,6 +14,7 @@ import { TOO_DEEP } from '../../src/rest/body/task.ts';
 import { accessOf } from '../support/principals.ts';
 import { timesDearer } from '../support/reference.ts';
 import { restVerdicts } from '../support/rest-verdicts.ts';
+import { runs } from '../support/runs.ts';
 import { Deviations } from '../support/verdicts.ts';
 import { bodyOf, wireRestVerdicts } from '../support/wire-verdicts.ts';
 
@@ -289,9 +290,9 @@ t.test('an inspector finds what a plain walk over the parsed body finds', async 
       assert.deepEqual('kind' in found ? undefined : [...found.others], expected);
       met[expected === undefined ? 'refused' : expected.length > 0 ? 'named' : 'free'] += 1;
     }),
-    { numRuns: 4000 },
+    { numRuns: runs(4000) },
   );
-  t.ok(met.refused > 50 && met.named > 50 && met.free > 50, JSON.stringify(met));
+  t.ok(met.refused > runs(50) && met.named > runs(50) && met.free > runs(50), JSON.stringify(met));
 });
 
 t.test('the shortcut never settles a body that names something or holds an array form', async (t) => {
@@ -310,9 +311,9 @@ t.test('the shortcut never settles a body that names something or holds an array
       if ('kind' in found) assert.match(found.message, /missing field `searches`/);
       else assert.deepEqual(found, { others: [] });
     }),
-    { numRuns: 6000 },
+    { numRuns: runs(6000) },
   );
-  t.ok(taken > 100, `${taken} taken`);
+  t.ok(taken > runs(100), `${taken} taken`);
 });
 
 const shortcuts: readonly [what: string, body: string, taken: boolean][] = [

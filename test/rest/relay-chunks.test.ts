@@ -3,6 +3,7 @@ import t from 'tap';
 import { ChunkedBody } from '../../src/rest/http1/chunks.ts';
 import { Intake } from '../../src/rest/http1/intake.ts';
 import { readAnswerHead } from '../../src/rest/http1/response-head.ts';
+import { runs } from '../support/runs.ts';
 
 interface Followed {
   readonly out: string;
@@ -95,7 +96,7 @@ t.test('however a body is cut, the same is passed on and it ends in the same pla
       const { out, data, end } = follow(text + behind.replace(/[^ -~]/g, '.'), places);
       return out === plain && data === size && end === text.length;
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
   t.pass('held for every case');
 });
@@ -114,7 +115,7 @@ t.test('however broken a body is, the cuts do not change what is made of it', as
         return one.end === many.end && one.out === many.out;
       },
     ),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
   t.pass('held for every case');
 });

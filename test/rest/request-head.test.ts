@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { readRequestHead } from '../../src/rest/http1/request-head.ts';
 import { PATIENCE_MS } from '../support/patience.ts';
+import { runs } from '../support/runs.ts';
 
 const LIMITS = { maxBytes: 65_536, maxFields: 100 };
 const HOST = 'host: x\r\n';
@@ -254,9 +255,9 @@ t.test('what is plain reads the same in Node', async (t) => {
       t.strictSame(await nodeReads(bytes), expected, JSON.stringify(text));
       if (!t.passing()) throw new Error('another reading');
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
-  t.ok(compared > 100, `${compared} plain heads were compared`);
+  t.ok(compared > runs(100), `${compared} plain heads were compared`);
 });
 
 t.test('what is incomplete is never called plain, whatever comes before the end', async (t) => {
@@ -267,7 +268,7 @@ t.test('what is incomplete is never called plain, whatever comes before the end'
       if (typeof part !== 'object') return true;
       return typeof whole === 'object' && whole.length === part.length && part.length <= at % (text.length + 1);
     }),
-    { numRuns: 5_000 },
+    { numRuns: runs(5_000) },
   );
   t.pass('held for every case');
 });

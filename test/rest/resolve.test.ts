@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { createResolver, type RestResolution } from '../../src/rest/resolve.ts';
+import { runs } from '../support/runs.ts';
 
 const resolve = createResolver({ staticContent: true });
 const withoutStatic = createResolver({ staticContent: false });
@@ -368,7 +369,7 @@ t.test('whatever the target, what is sent is canonical and means the same again'
       if (JSON.stringify(again.target) !== JSON.stringify(found.target)) throw new Error(`${text} changes its target`);
       if (query.join('?') !== '' && !text.includes(query.join('?'))) throw new Error(`${text} changes its query`);
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   );
   t.pass('held');
 });
@@ -384,7 +385,7 @@ t.test('nothing but the open patterns themselves is open', async (t) => {
       if (!found.refusal && !/^\/(healthz|livez|readyz|dashboard(\/.*)?)?$/.test(sent))
         throw new Error(`${text} goes to ${sent}`);
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   );
   t.pass('held');
 });

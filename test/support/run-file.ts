@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { Allowance } from './run-pace.ts';
-import { endProcesses, type Left, MARK, processesOf } from './run-processes.ts';
+import { endedSeconds, endProcesses, type Left, MARK, processesOf } from './run-processes.ts';
 import { type Point, startTally, type Tally } from './tap-tally.ts';
 
 const STDERR_LIMIT = 20_000;
@@ -16,6 +16,8 @@ export interface Outcome {
   readonly file: string;
   readonly tally: Tally;
   readonly seconds: number;
+  /** Seconds of processor time, with that of the processes whose end the file waited for; null where it is not known. */
+  readonly processor: number | null;
   readonly stderr: string;
   /** Processes that were still there when the file had ended; they have been ended. */
   readonly left: readonly Left[];
@@ -39,6 +41,19 @@ interface Ending {
   readonly signal: string | null;
   readonly why: 'itself' | 'limit' | 'interrupted';
   readonly left: readonly Left[];
+  readonly processor: number | null;
+}
+
+/** What files that have ended had used of the processors, so that the next one to end is told the rest. */
+let accounted = 0;
+
+/** Processor time of the one process that has just ended. Files are all that a run starts. */
+function processorOfEnded(): number | null {
+  const all = endedSeconds();
+  if (all === null) return null;
+  const used = all - accounted;
+  accounted = all;
+  return used;
 }
 
 /** Waits until nothing that carries the mark is there, or for `LEAVING_MS`: then it is named and ended. */
@@ -58,6 +73,7 @@ function waitFor(child: ChildProcess, mark: string, options: FileOptions): Promi
   const group = child.pid ?? 0;
   let why: Ending['why'] = 'itself';
   let left: readonly Left[] = [];
+  let processor: number | null = null;
   const give = (reason: 'limit' | 'interrupted') => {
     why = reason;
     if (group > 0) endProcesses(group, mark);
@@ -80,6 +96,7 @@ function waitFor(child: ChildProcess, mark: string, options: FileOptions): Promi
     let swept: Promise<void> = Promise.resolve();
     child.on('error', () => undefined);
     child.on('exit', () => {
+      processor = processorOfEnded();
       clearInterval(timer);
       signal.removeEventListener('abort', interrupt);
       // A process the test left behind may hold the pipes open: the file itself has ended.
@@ -91,7 +108,7 @@ function waitFor(child: ChildProcess, mark: string, options: FileOptions): Promi
     });
     child.on('close', (code, ended) => {
       clearInterval(timer);
-      void swept.then(() => resolve({ code, signal: ended, why, left }));
+      void swept.then(() => resolve({ code, signal: ended, why, left, processor }));
     });
   });
 }
@@ -137,5 +154,5 @@ export async function runFile(file: string, options: FileOptions): Promise<Outco
   const took = (performance.now() - began) / 1000;
   const problem = interrupted ? null : endingProblem(ending, tally, took);
   if (problem !== null) tally.failures.push(problem);
-  return { file, tally, seconds: took, stderr, left: ending.left, interrupted };
+  return { file, tally, seconds: took, processor: ending.processor, stderr, left: ending.left, interrupted };
 }

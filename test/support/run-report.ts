@@ -20,13 +20,14 @@ export function clock(seconds: number): string {
 
 /** The line of one file that has ended: its verdict, how many have ended of how many, and the time since the start. */
 export function progressLine(outcome: Outcome, ended: number, of: number, elapsed: number): string {
-  const { file, tally, seconds, left } = outcome;
+  const { file, tally, seconds, processor, left } = outcome;
   const verdict = tally.failures.length === 0 ? 'ok    ' : 'FAILED';
   const skipped = tally.skips.length === 0 ? '' : `, ${tally.skips.length} skipped`;
   const failed = tally.failures.length === 0 ? '' : `, ${tally.failures.length} failed`;
   const behind = left.length === 0 ? '' : `, ${left.length} left behind`;
   const place = `${String(ended).padStart(String(of).length)} of ${of}  ${clock(elapsed)}`;
-  return `${verdict} ${place}  ${file}  ${tally.passed} passed${failed}${skipped}${behind}  ${seconds.toFixed(1)} s`;
+  const used = processor === null ? '' : ` (${processor.toFixed(1)} s of processor)`;
+  return `${verdict} ${place}  ${file}  ${tally.passed} passed${failed}${skipped}${behind}  ${seconds.toFixed(1)} s${used}`;
 }
 
 function failureReport({ file, tally, stderr }: Outcome): string {
@@ -40,6 +41,18 @@ function slowest(outcomes: readonly Outcome[]): string[] {
   if (outcomes.length < 2) return [];
   const files = [...outcomes].sort((one, other) => other.seconds - one.seconds).slice(0, SLOWEST);
   return ['\nslowest files:', ...files.map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`)];
+}
+
+/** The files that kept the processors busiest, and what all files used. */
+function busiest(outcomes: readonly Outcome[]): string[] {
+  const known = outcomes.flatMap(({ file, processor }) => (processor === null ? [] : [{ file, processor }]));
+  if (known.length < 2) return [];
+  const total = known.reduce((sum, { processor }) => sum + processor, 0);
+  const files = known.sort((one, other) => other.processor - one.processor).slice(0, SLOWEST);
+  return [
+    `\nbusiest files, of ${total.toFixed(0)} s of processor time in all:`,
+    ...files.map(({ file, processor }) => `${processor.toFixed(1).padStart(7)} s  ${file}`),
+  ];
 }
 
 function closingLine(outcomes: readonly Outcome[]): { line: string; ok: boolean } {
@@ -68,7 +81,7 @@ export function report(
   for (const outcome of outcomes) {
     if (outcome.tally.failures.length > 0) lines.push(failureReport(outcome));
   }
-  lines.push(...slowest(whole));
+  lines.push(...slowest(whole), ...busiest(whole));
   const interrupted = cut.length > 0 || notRun.length > 0;
   if (interrupted) {
     const of = outcomes.length + notRun.length;

@@ -62,6 +62,19 @@ t.test('every path in backticks is that of a file', async (t) => {
   );
 });
 
+t.test('the index lists every decision, with its date and title', async (t) => {
+  const files = readdirSync(join(ROOT, 'docs/decisions'))
+    .filter((name) => name !== 'README.md')
+    .sort();
+  const expected = files.map((name) => {
+    const text = read(`docs/decisions/${name}`);
+    const [, title, date] = /^# (.+)\n\n(\d{4}-\d{2}-\d{2})\n/.exec(text) ?? [];
+    t.ok(date !== undefined && name.startsWith(`${date}-`), `${name} begins with its date`);
+    return [date, `[${title}](${name})`];
+  });
+  t.strictSame(rowsOf(read('docs/decisions/README.md')), expected);
+});
+
 t.test('the page of the options is the one that the command prints', async (t) => {
   t.equal(read('docs/reference/options.md'), optionsPage(), 'npm run --silent options > docs/reference/options.md');
 });

@@ -104,7 +104,8 @@ function protect(app: FastifyInstance, { host, token, protectMetrics, source }: 
   const local = isLoopback(host);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
-    if (local && !isOwnHost(request.headers.host, host)) {
+    const hosts = request.raw.headersDistinct.host;
+    if (local && (hosts?.length !== 1 || !isOwnHost(hosts[0], host))) {
       source.refused();
       return await say(reply, 421, 'this host name is not served here');
     }

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
 import { isAudited } from '../audit/audit.ts';
@@ -126,6 +126,9 @@ function redisCaProblems(config: Config, { redis }: RevocationSettings): Problem
   return found ? [found] : [];
 }
 
+/** Types of file systems in which the kernel shows itself: proc, sysfs, cgroup, cgroup2 (Linux `magic.h`). */
+const OF_THE_KERNEL: ReadonlySet<number> = new Set([0x9fa0, 0x62656572, 0x27e0eb, 0x63677270]);
+
 /** Can the folder of audit files be made and written to? */
 function auditProblems({ audit, gateway }: Config): Problem[] {
   if (!audit.enabled || !isAudited({ audit, gateway })) return [];
@@ -134,6 +137,8 @@ function auditProblems({ audit, gateway }: Config): Problem[] {
     try {
       if (!statSync(path).isDirectory()) return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is no folder`);
       accessSync(path, constants.W_OK | constants.X_OK);
+      if (OF_THE_KERNEL.has(statfsSync(path).type))
+        return fail(`cannot write to \`${audit.dir}\`: \`${path}\` holds no files`);
       return [];
     } catch (error) {
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';

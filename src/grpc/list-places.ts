@@ -29,11 +29,10 @@ export class ListPlaces {
         resolve(false);
       });
       const late = guard.after(longestOf(caller), leave).unref();
-      const begin = guard.entry((): void => {
+      const place = places.take(owner, guard, () => {
         clearTimeout(late);
         resolve(true);
       });
-      const place = places.take(owner, () => begin());
       signal.addEventListener(
         'abort',
         guard.entry(() => leave()),

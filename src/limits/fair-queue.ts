@@ -1,3 +1,5 @@
+import type { Guard } from '../lifetime/guard.ts';
+
 /** A place in the queue for a turn, and then the turn. */
 export interface Turn {
   /** It has come and not ended. */
@@ -33,9 +35,13 @@ export class FairQueue {
     return this.#waiting.size > 0;
   }
 
-  /** @param go the turn has come: called with it from within, or later from another's `end`. Must not throw */
-  take(owner: unknown, go: (turn: Turn) => void): Turn {
-    const place = new Place(go, (left) => this.#left(owner, left));
+  /**
+   * @param guard of the owner: `go` runs under it
+   * @param go the turn has come: called from within where one is free, else in a turn of the event loop of its own.
+   * INVARIANT: never in the stack of the one whose turn ended, which may be a parser that cannot be entered twice
+   */
+  take(owner: unknown, guard: Guard, go: (turn: Turn) => void): Turn {
+    const place = new Place(guard, go, (left) => this.#left(owner, left));
     if (this.#free > 0) {
       this.#free -= 1;
       place.begin();
@@ -58,7 +64,7 @@ export class FairQueue {
       for (const first of places) {
         places.delete(first);
         if (places.size > 0) this.#waiting.set(next, places);
-        first.begin();
+        first.beginSoon();
         return;
       }
     }
@@ -68,18 +74,27 @@ export class FairQueue {
 
 class Place implements Turn {
   running = false;
+  readonly #guard: Guard;
   readonly #go: (turn: Turn) => void;
   readonly #leave: (place: Place) => void;
   #over = false;
 
-  constructor(go: (turn: Turn) => void, leave: (place: Place) => void) {
+  constructor(guard: Guard, go: (turn: Turn) => void, leave: (place: Place) => void) {
+    this.#guard = guard;
     this.#go = go;
     this.#leave = leave;
   }
 
   begin(): void {
     this.running = true;
-    this.#go(this);
+    this.#guard.run(() => this.#go(this));
+  }
+
+  beginSoon(): void {
+    this.running = true;
+    this.#guard.soon(() => {
+      if (!this.#over) this.#go(this);
+    });
   }
 
   end(): void {

@@ -116,6 +116,11 @@ export const DENIAL_CODES = {
   upstream_broken: row('fault', 'Qdrant gave no valid answer.', LOOK, 'upstream_broken'),
   upstream_busy: row('fault', 'No connection to Qdrant is free.', AGAIN, 'upstream_busy'),
   upstream_timeout: row('fault', 'Qdrant did not answer in time.', AGAIN, 'upstream_timeout'),
+  answer_too_large: row(
+    'fault',
+    'An answer that has to be filtered is larger than 64 MiB.',
+    'Ask with a credential that sees everything.',
+  ),
   answers_busy: row('fault', 'Too many answers are filtered at the moment.', AGAIN),
   bodies_busy: row('fault', 'Too many large bodies are inspected at the moment.', AGAIN),
   audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),

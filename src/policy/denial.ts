@@ -141,6 +141,13 @@ export const UPSTREAM_TIMEOUT = denial(
   GrpcCode.deadlineExceeded,
   'upstream did not answer in time',
 );
+/** Ours. Only a whole answer can be filtered. */
+export const ANSWER_TOO_LARGE = denial(
+  'answer_too_large',
+  500,
+  GrpcCode.internal,
+  'the answer is larger than what can be filtered',
+);
 /** Ours. The client may try again. */
 export const ANSWERS_BUSY = denial(
   'answers_busy',

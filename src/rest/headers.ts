@@ -43,7 +43,7 @@ const NOT_FORWARDED = new Set([
 
 const NOT_RETURNED = new Set(HOP_BY_HOP);
 
-/** A client may not take these from its own request by naming them in `Connection`: they say what the body is. */
+/** Neither side may take these from its own message by naming them in `Connection`: they say what the body is. */
 const NEVER_LISTED = new Set(['content-length', 'content-type', 'content-encoding']);
 
 /** What a `Connection` header of these headers names, in lower case. */
@@ -116,7 +116,8 @@ export function toClientHeaders(raw: readonly string[], drop: (name: string) => 
   const kept: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] ?? '').toLowerCase();
-    if (NOT_RETURNED.has(name) || listed?.has(name) || drop(name)) continue;
+    if (NOT_RETURNED.has(name) || drop(name)) continue;
+    if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
     kept.push(name, raw[i + 1] ?? '');
   }
   return kept;

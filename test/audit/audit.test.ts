@@ -110,7 +110,14 @@ t.test('nothing is audited unless a sink is configured', async (t) => {
 t.test('a folder that cannot be written refuses the start, with the option named', async (t) => {
   const dir = t.testdir({ file: '' });
   const failed: unknown = await open({ 'audit.enabled': true, 'audit.dir': join(dir, 'file') }).catch((error) => error);
-  t.match(failed, { problems: [{ place: 'audit.dir', message: /cannot write to `.*`: EEXIST/ }] });
+  t.match(failed, { problems: [{ place: 'audit.dir', message: /cannot write to `.*`: ENOTDIR/ }] });
+  // Below /proc the kernel says ENOENT whatever is made: a recursive `mkdir` of Node never comes back.
+  const nowhere: unknown = await open({ 'audit.enabled': true, 'audit.dir': '/proc/none/audit' }).catch(
+    (error) => error,
+  );
+  t.match(nowhere, { problems: [{ place: 'audit.dir', message: 'cannot write to `/proc/none/audit`: no such file' }] });
+  const deep = await open({ 'audit.enabled': true, 'audit.dir': join(dir, 'not', 'there', 'yet') });
+  t.teardown(() => deep.audit.close(0));
 });
 
 t.test('events go to every sink alike, with ids that are never the same', async (t) => {

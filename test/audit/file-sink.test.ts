@@ -154,7 +154,7 @@ t.test('a piece of a line that a crash has left is ended before the next line', 
 
 t.test('a folder that cannot be used is said at start', async (t) => {
   const dir = t.testdir({ file: '' });
-  await t.rejects(fileDestination(optionsOf(join(dir, 'file'))), { code: 'EEXIST' });
+  await t.rejects(fileDestination(optionsOf(join(dir, 'file'))), { code: 'ENOTDIR' });
 });
 
 /** A file system of `kib` KiB, or why there is none. */

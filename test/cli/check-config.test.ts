@@ -153,6 +153,10 @@ t.test('what serve would die of is found, in the same words, with option and fil
       /^ {2}service\.host: `\[::1\]` is no address; an IPv6 address has no brackets$/m,
     ],
     [audit, /^ {2}audit\.dir: cannot write to `good\.pem\/audit`: /m],
+    [
+      { ...audit, QDRANT__AUDIT__DIR: '/proc/none' },
+      /^ {2}audit\.dir: cannot write to `\/proc\/none`: `\/proc` holds no files/m,
+    ],
   ];
   for (const [more, problem] of cases) {
     const env = { ...GOOD, ...ports, ...more };

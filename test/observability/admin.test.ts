@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -117,6 +118,13 @@ t.test('a page of the web cannot read it through a name of its own', async (t) =
     t.equal(answer.status, status, host);
     t.equal(answer.headers['access-control-allow-origin'], undefined);
   }
+  const twice = await new Promise<string>((resolve, reject) => {
+    const socket = connect(gateway.admin, '127.0.0.1', () =>
+      socket.write('GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nhost: rebound.example\r\nconnection: close\r\n\r\n'),
+    );
+    socket.once('data', (chunk) => resolve(chunk.toString('latin1'))).once('error', reject);
+  });
+  t.match(twice, /^HTTP\/1\.1 421 /, 'two hosts');
   const beyond = await startSupervised({ settings: { 'gateway.admin.host': '0.0.0.0' } });
   t.teardown(beyond.close);
   t.equal((await askAdmin(beyond.admin, '/-/live', { headers: { host: 'gateway.internal' } })).status, 200);

@@ -5,6 +5,7 @@ import { Guard } from '../../src/lifetime/guard.ts';
 import { Lifetime } from '../../src/lifetime/lifetime.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { AnswerBudget, type AnswerReservation } from '../../src/rest/response/answer-budget.ts';
+import { AnswerBytes } from '../../src/rest/response/answer-bytes.ts';
 import {
   authenticate,
   exchangeRaw,
@@ -212,6 +213,11 @@ function roomOf(test: Test, limits: { waitMs?: number; stallMs?: number } = {}) 
   return { room, enter };
 }
 
+/** What follows in later turns of the event loop has come to pass. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
 t.test('the places', async (t) => {
   const { room, enter } = roomOf(t);
   const ofA = Array.from({ length: 20 }, () => enter('a'));
@@ -225,9 +231,11 @@ t.test('the places', async (t) => {
   const [late, next] = [enter('e'), ofA[PLACES_OF_OWNER]];
   t.notOk(late.place);
   ofA[0]?.life.end();
+  await settled();
   t.notOk(next?.place && late.place, 'one place goes to one');
   t.ok(late.place, 'to the owner that waited before');
   ofA[1]?.life.end();
+  await settled();
   t.ok(next?.place);
   for (const one of [...ofA, ...others, late]) one.life.end();
   t.strictSame([room.held, room.size, room.bytes], [0, 0, 0], 'all are given back, those that waited too');
@@ -256,6 +264,8 @@ t.test('the bytes', async (t) => {
   const paused = go.filter((taken) => taken < 1_966_080).length;
   t.ok(paused > 0, `${paused} have to wait`);
   for (const { life } of entered.slice(0, 16)) life.end();
+  t.equal(resumed, 0, 'none in the stack of one that ends: that may be the parser of an answer');
+  await settled();
   t.ok(resumed >= paused - 1, 'they go on when there is room');
   for (const { life } of entered) life.end();
   t.equal(room.bytes, 0);
@@ -323,6 +333,7 @@ t.test('an answer of which nothing is taken ends for those that wait, and only f
   taken?.();
   const next = enter('a');
   await until(() => ended === 1, 'it has ended');
+  await settled();
   t.ok(next.place, 'and the next one has its place');
   const waits = enter('a');
   t.notOk(waits.place);
@@ -338,4 +349,21 @@ t.test('an exchange waits for a place for a time', async (t) => {
   t.notOk(late.place, 'and gets none any more');
   t.equal(room.held, PLACES_OF_OWNER - 1);
   for (const { life } of entered) life.end();
+});
+
+t.test('an answer in pieces of one byte is held as one of a few pieces', async (t) => {
+  const bytes = new AnswerBytes();
+  const expected = Buffer.alloc(300_000);
+  for (let at = 0; at < expected.length; at += 1) expected[at] = (at * 31) & 255;
+  let at = 0;
+  for (const size of [1, 3, 4096, 1, 70_000, 2]) {
+    for (let round = 0; round < (size < 10 ? 50_000 / size : 1) && at < expected.length; round += 1) {
+      bytes.push(expected.subarray(at, at + size));
+      at += size;
+    }
+  }
+  bytes.push(expected.subarray(at));
+  t.ok(bytes.pieces < 12, `${bytes.pieces} pieces`);
+  t.ok(bytes.take().equals(expected), 'it is whole');
+  t.equal(bytes.pieces, 0);
 });

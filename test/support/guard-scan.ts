@@ -18,7 +18,11 @@ const CALLS: readonly { readonly call: RegExp; readonly callbacks: (args: readon
       callbacks: (args) => args.slice(0, 1),
     },
     { call: /\bprocess\.nextTick\(/g, callbacks: (args) => args.slice(0, 1) },
-    { call: /\b(?:turns|leads|pace|queue)\.(?:wait|take)\(/gi, callbacks: (args) => args.slice(-1) },
+    // A `FairQueue` is given the guard that its callback runs under.
+    {
+      call: /\b(?:turns|leads|pace|queue)\.(?:wait|take)\(/gi,
+      callbacks: (args) => (args.length === 3 && /\bguard$/i.test(args[1]?.trim() ?? '') ? [] : args.slice(-1)),
+    },
     // Those that may be given a callback.
     {
       call: /(?:\.(?:listen|close|end|write|getConnections|makeUnaryRequest|setTimeout)|\bcreate(?:Tcp|Tls|Http|Http2)?Server)\(/g,

@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { findChainEnd } from '../chain/chain-end.ts';
 import { type ChainEnd, GENESIS, LINKS_BYTES, link } from '../chain/hash-chain.ts';
 import { Appender, faultOf } from './appender.ts';
@@ -31,6 +31,28 @@ export async function fileDestination(options: FileOptions): Promise<Destination
     if (!PASSING.has(faultOf(error))) throw error;
   });
   return destination;
+}
+
+/**
+ * Makes a folder with those it lies in. Not `recursive`: that never ends where the kernel says ENOENT whatever is made, as it
+ * does below /proc.
+ */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await makeOne(path);
+  } catch (error) {
+    if (faultOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await makeOne(path);
+  }
+}
+
+async function makeOne(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: FOLDER_MODE });
+  } catch (error) {
+    if (faultOf(error) !== 'EEXIST') throw error;
+  }
 }
 
 /** A disk that is full now is asked again with each write. */
@@ -66,7 +88,7 @@ class FileDestination implements Destination {
   /** Takes up where the newest file ends. */
   async begin(): Promise<void> {
     const { dir, hashChain } = this.#options;
-    await mkdir(dir, { recursive: true, mode: FOLDER_MODE });
+    await makeFolder(resolve(dir));
     this.#end = { last: GENESIS, torn: undefined };
     const files = await this.#list();
     const newest = files.at(-1);

@@ -69,12 +69,11 @@ export class BodyDecoder {
       this.#try(job, at, undefined);
       return;
     }
-    const start = job.guard.entry((turn: Turn) => {
+    let takeBack = (): void => undefined;
+    const place = turns.take(job.owner, job.guard, (turn) => {
       takeBack();
       this.#try(job, at, turn);
     });
-    let takeBack = (): void => undefined;
-    const place = turns.take(job.owner, start);
     if (place.running) return;
     takeBack = job.life.onEnd(() => {
       place.end();

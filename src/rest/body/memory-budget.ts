@@ -18,7 +18,7 @@ export interface BodyMemoryBudgetOptions {
   readonly waitMs: number;
 }
 
-/** A body that takes room. Both calls come later than the one that caused them. */
+/** A body that takes room. Both calls come in a turn of the event loop of their own. */
 export interface ReservationHolder {
   /** Of the exchange: under it the calls run. */
   readonly guard: Guard;
@@ -126,6 +126,7 @@ export class Reservation {
   #used = 0;
   #granted = 0;
   #lead: Turn | undefined;
+  #leading = false;
   #timer: NodeJS.Timeout | undefined;
   #coming = true;
   #over = false;
@@ -138,7 +139,7 @@ export class Reservation {
 
   /** It is the one that goes on to its end, whatever its size. */
   get leads(): boolean {
-    return this.#lead?.running ?? false;
+    return this.#leading;
   }
 
   /** So many bytes more have come. `false` = no more of them now, `goOn` or `giveUp` follows. */
@@ -146,11 +147,8 @@ export class Reservation {
     this.#used += bytes;
     if (this.leads || this.#used <= this.#granted + FREE_BYTES || this.#grow()) return true;
     this.#owner.waiting.add(this);
-    this.#lead = this.#sum.leads.take(
-      this.#owner.key,
-      this.#taker.guard.entry(() => this.#begin()),
-    );
-    if (this.#lead.running) return true;
+    this.#lead = this.#sum.leads.take(this.#owner.key, this.#taker.guard, () => this.#begin());
+    if (this.#leading) return true;
     this.#timer = this.#taker.guard.after(this.#sum.options.waitMs, () => this.#giveUp(NO_ROOM)).unref();
     return false;
   }
@@ -159,8 +157,7 @@ export class Reservation {
   retry(): boolean {
     if (!this.#grow()) return false;
     this.#stopWaiting();
-    this.#lead?.end();
-    this.#lead = undefined;
+    this.#endLead();
     this.#goOn();
     return true;
   }
@@ -173,8 +170,7 @@ export class Reservation {
     // Another may lead where there is room for this one by now.
     if (!this.leads || !this.#sum.take(bytes)) return;
     this.#granted = bytes;
-    this.#lead?.end();
-    this.#lead = undefined;
+    this.#endLead();
   }
 
   /** Nothing of it is held any more. */
@@ -182,10 +178,16 @@ export class Reservation {
     if (this.#over) return;
     this.#over = true;
     this.#stopWaiting();
-    this.#lead?.end();
+    this.#endLead();
     this.#sum.give(this.#granted);
     this.#granted = 0;
     this.#sum.left();
+  }
+
+  #endLead(): void {
+    this.#leading = false;
+    this.#lead?.end();
+    this.#lead = undefined;
   }
 
   #grow(): boolean {
@@ -198,6 +200,7 @@ export class Reservation {
 
   /** It leads: what it has is outside of the sum from now on. */
   #begin(): void {
+    this.#leading = true;
     const waited = this.#timer !== undefined;
     this.#stopWaiting();
     this.#watch();
@@ -220,9 +223,11 @@ export class Reservation {
     this.#timer = undefined;
   }
 
-  /** From within another body's call: whatever comes of it is this one's. */
+  /** INVARIANT: in a turn of its own, never in the stack of another body or answer that has made room. */
   #goOn(): void {
-    this.#taker.guard.run(() => this.#taker.goOn());
+    this.#taker.guard.soon(() => {
+      if (!this.#over) this.#taker.goOn();
+    });
   }
 
   #giveUp(denial: Denial): void {

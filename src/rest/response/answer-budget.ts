@@ -95,14 +95,14 @@ export class AnswerBudget {
     });
     late.unref();
     place.keep({ end: () => clearTimeout(late) });
-    const begin = guard.entry((_turn: Turn): void => {
+    const begin = (): void => {
       clearTimeout(late);
       place.has = true;
       this.#held += 1;
       go(place);
-    });
+    };
     // Those of one owner wait among themselves first, so that they never fill what all wait for.
-    if (!place.over) place.keep(owner.places.take(key, () => place.keep(this.#all.take(key, begin))));
+    if (!place.over) place.keep(owner.places.take(key, guard, () => place.keep(this.#all.take(key, guard, begin))));
   }
 
   #left(key: unknown, owner: Owner, { has }: AnswerReservation): void {
@@ -171,11 +171,11 @@ export class AnswerReservation {
       if (this.over) turn.end();
       else this.#guard.run(() => orEnd(turn, work));
     };
-    const begin = this.#guard.entry((turn: Turn): void => {
+    const begin = (turn: Turn): void => {
       if (turns.crowded) turns.wait(this.#guard.entry(() => run(turn)));
       else run(turn);
-    });
-    this.keep(changes[sizeOf(bytes)].take(this.#key, begin));
+    };
+    this.keep(changes[sizeOf(bytes)].take(this.#key, this.#guard, begin));
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
 import type { Permit } from '../../policy/decide.ts';
-import { ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import { ANSWER_TOO_LARGE, ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import type { AnswerChanger } from '../body/check-pool.ts';
 import { settleCors } from '../cors.ts';
 import { ownerOf, type RestExchange } from '../exchange.ts';
@@ -11,6 +11,7 @@ import { type AnswerPlan, isPatched } from '../protocol.ts';
 import { reject } from '../reject.ts';
 import { sendUpstream, UpstreamAnswer } from '../server/forward.ts';
 import type { AnswerReservation } from './answer-budget.ts';
+import { AnswerBytes } from './answer-bytes.ts';
 import { answerCodingFor } from './coding.ts';
 import { errorForList } from './error-answer.ts';
 import { planFilter } from './filter-query.ts';
@@ -123,7 +124,7 @@ const ABOUT_THE_BYTES = new Set([
 /** Holds the answer back until it is whole, up to the limit, and gives the changed one. */
 class WholeAnswer extends UpstreamAnswer {
   readonly #change: Changed;
-  readonly #chunks: Buffer[] = [];
+  readonly #bytes = new AnswerBytes();
   #size = 0;
   #status = 0;
   #headers: string[] = [];
@@ -144,10 +145,10 @@ class WholeAnswer extends UpstreamAnswer {
   protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#size += chunk.length;
     if (this.#size > this.options.maxFilteredBytes) {
-      this.abort(INTERNAL_FAULT, new RangeError('an answer that has to be filtered is too large'));
+      this.abort(ANSWER_TOO_LARGE, new RangeError('an answer that has to be filtered is too large'));
       return;
     }
-    this.#chunks.push(chunk);
+    this.#bytes.push(chunk);
     const source = {
       resume: () => controller.resume(),
       giveUp: () => this.abort(ANSWERS_BUSY, new Error('there is no room for an answer that has to be filtered')),
@@ -171,13 +172,13 @@ class WholeAnswer extends UpstreamAnswer {
   }
 
   #drop(): void {
-    this.#chunks.length = 0;
+    this.#bytes.drop();
     this.#change.place.leave();
   }
 
   /** @param over the next answer may be changed */
   #settle(over: () => void): void {
-    const body = Buffer.concat(this.#chunks.splice(0));
+    const body = this.#bytes.take();
     const settled = this.#unchanged(body);
     if (settled) {
       over();

@@ -102,5 +102,5 @@ t.test('answers that hide entries from a list', async (t) => {
   reply = { body: 'no json' };
   t.equal((await ask('/telemetry', 'main')).body, 'no json', 'what cannot be patched passes to a global access');
   t.equal((await ask('/telemetry', 'listA')).status, 502);
-  t.strictSame(gateway.faults.map(String), ['RangeError: an answer that has to be filtered is too large']);
+  t.strictSame(gateway.faults, [], 'a limit is no fault');
 });

@@ -84,7 +84,7 @@ registerHooks({
     return next(name, context);
   },
 });
-const { otlpDestination } = await import('${root}/src/audit/otlp-sink.ts');
+const { otlpDestination } = await import('${root}/src/audit/sinks/otlp.ts');
 const { createTracing } = await import('${root}/src/observability/tracing.ts');
 const tracing = { otlp_url: 'http://127.0.0.1:1/v1/traces', sample_percent: 100 };
 for (const start of [() => otlpDestination('http://127.0.0.1:1/v1/logs'), () => createTracing({ gateway: { tracing } })]) {

@@ -13,8 +13,8 @@ const ROOT = join(import.meta.dirname, '../..');
  * its sink says of itself, and stops at SIGTERM as the gateway does.
  */
 const WRITER = `
-import { Sink } from '${ROOT}/src/audit/sink.ts';
-import { stdoutDestination } from '${ROOT}/src/audit/stdout-sink.ts';
+import { Sink } from '${ROOT}/src/audit/sinks/sink.ts';
+import { stdoutDestination } from '${ROOT}/src/audit/sinks/stdout.ts';
 const [count, capacity, bytes, shared] = process.argv.slice(2).map(Number);
 const sink = new Sink(stdoutDestination(shared === 1), { capacity, changed: () => {}, progressed: () => {}, retry: { firstMs: 5, mostMs: 20 } });
 let turns = 0;

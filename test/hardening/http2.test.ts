@@ -76,7 +76,7 @@ function onGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolea
 
 // The floods of this file come one after the other, from the address that everything else comes from, too.
 const arena = await startArena({}, { onGrpc });
-const remembering = await startArena({ QDRANT_GATEWAY__LIMITS__FLOOD_PENALTY_MS: '10000' });
+const flooding = await startArena();
 const test = casesOf(arena);
 const REFUSED = /^(reset|goaway|closed|status (4|501))|^grpc (3|12|13|16)$/;
 
@@ -184,7 +184,7 @@ test('G5: rapid reset ends the connection, upstream calls stay bounded and other
   held.length = 0;
 });
 
-casesOf(remembering)('G5: a flood that reconnects is bounded upstream, and others go on', async (t) => {
+casesOf(flooding)('G5: a flood that reconnects is bounded upstream, and others go on', async (t) => {
   if (process.platform !== 'linux') {
     t.pass('the flood needs a second loopback address');
     return;
@@ -193,8 +193,8 @@ casesOf(remembering)('G5: a flood that reconnects is bounded upstream, and other
     const seconds = 3;
     const fields = protocol === 'rest' ? restFields('/collections/legit', [admin]) : grpcFields(LIST, [admin]);
     const flooded = await flood({
-      port: remembering.gateway[protocol].port,
-      caFile: remembering.gateway.caFile,
+      port: flooding.gateway[protocol].port,
+      caFile: flooding.gateway.caFile,
       fields,
       ends: protocol === 'rest',
       seconds,
@@ -202,16 +202,15 @@ casesOf(remembering)('G5: a flood that reconnects is bounded upstream, and other
       connections: 4,
       apart: true,
     });
-    const calls = remembering.asked().length;
+    const calls = flooding.asked().length;
     const { connections, refused, streams } = flooded;
     t.comment(
       `G5 ${protocol}: ${connections} connections, ${refused} refused, ${streams} streams, ${calls} calls upstream`,
     );
-    // Four connections may begin before one is found out; each may waste 500, and of those behind them 50.
+    // Bounded by what a connection and a caller may abandon, not by what the flood sends.
     t.ok(calls < 4 * 500 + seconds * 500, `${calls} calls upstream`);
-    t.ok(connections < 4 + seconds * 10 + 20, `${connections} connections in ${seconds} s`);
     t.ok(streams > 500, 'there was a flood');
-    t.equal((await legitimate(remembering, 20)).wrong, 0, 'another address is served at once');
+    t.equal((await legitimate(flooding, 20)).wrong, 0, 'another address is served at once');
   }
 });
 

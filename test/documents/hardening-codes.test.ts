@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { markdownFiles, ROOT, read, rowsOf } from './markdown.ts';
@@ -36,6 +36,16 @@ t.test('each row says what is tried, what must happen and where it is tested', a
   for (const cells of rowsOf(read(PAGE)).filter(([first = '']) => explained.has(first))) {
     t.ok(cells.every((cell) => cell.length > 2 || cell === cells[0]) && cells.length >= 2, cells.join(' | '));
   }
+});
+
+t.test('every test that the page and the benchmarks name exists', async (t) => {
+  const places = ['', 'test/hardening', 'test/property', 'test/soak'];
+  const named = [PAGE, 'docs/benchmarks.md'].flatMap((page) => read(page).match(/[\w/-]+\.(?:test|soak)\.ts/g) ?? []);
+  t.ok(named.length > 80, `${named.length} tests are found`);
+  t.strictSame(
+    named.filter((name) => !places.some((place) => existsSync(join(ROOT, place, name)))),
+    [],
+  );
 });
 
 t.test('the rule finds codes, and no bytes', async (t) => {

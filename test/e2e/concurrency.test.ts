@@ -21,7 +21,7 @@ import { until } from '../support/until.ts';
 const MIB = 1 << 20;
 // Gigabytes pass through here; a busy machine takes its time.
 t.setTimeout(FILE_MS);
-/** More than the bound on memory; test/hardening/transfers.soak.ts takes more. */
+/** More than the bound on memory; test/soak/transfers.soak.ts takes more. */
 const DOWNLOAD = 128 * MIB;
 const BIG_ANSWER = 64 * MIB;
 const BIG_UPSERT_MIB = 128;

@@ -183,7 +183,7 @@ export const ROWS: readonly Row[] = [
     ['max_connections'],
     at('test/limits/limits.test.ts', 'connections over the limit'),
     at('test/limits/limits.test.ts', 'connections over the limit'),
-    at('test/hardening/connections.soak.ts', 'U13: 15 000 idle TLS connections'),
+    at('test/soak/connections.soak.ts', 'U13: 15 000 idle TLS connections'),
   ),
   row(
     'remembered tokens',

@@ -4,7 +4,7 @@ import { findProgram } from '../support/programs.ts';
 import { type Finding, scan } from '../support/testssl.ts';
 
 /**
- * `npm run test:soak:tls [path of testssl.sh]`: all that testssl looks for, on both ports; one to four minutes. Fails on every
+ * `npm run soak -- tls-scan [path of testssl.sh]`: all that testssl looks for, on both ports; one to four minutes. Fails on every
  * finding that is not good or plain information, but those below.
  */
 

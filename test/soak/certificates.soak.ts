@@ -10,7 +10,7 @@ import { mountSecret, pairOf } from '../support/operated.ts';
 import { startPacedLoad } from '../support/paced-load.ts';
 import { until } from '../support/until.ts';
 
-/** `npm run test:soak:certificates [changes]`: some two minutes. Tells on stderr how far it is. */
+/** `npm run soak -- certificates [changes]`: some two minutes. Tells on stderr how far it is. */
 const [CHANGES = 100] = process.argv.slice(2).map(Number);
 const PER_SECOND = 500;
 /** Under load alone, before the first change. */

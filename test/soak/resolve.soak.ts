@@ -10,7 +10,7 @@ import { restCase } from '../support/arbitraries-rest.ts';
 
 /*
  * A million generated requests through the resolvers and the body readers: none may throw, and no input may cost more
- * than its size. Not part of the test run. `node test/property/resolve.soak.ts [requests] [seed]`
+ * than its size. Not part of the test run. `node test/soak/resolve.soak.ts [requests] [seed]`
  */
 
 const resolve = createResolver({ staticContent: true });

@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
  * Reloads for `SOAK_SECONDS` (180 when unset; memory comes back late, so less tells little) under load on every lane, in a process of its own: keys, rules, certificates,
  * half-written files, by file changes and by SIGHUP. No request may be lost, and memory and descriptors stay flat.
  *
- * Run with `npm run test:soak:reloads`.
+ * Run with `npm run soak -- reload`.
  */
 
 const SECONDS = Number(process.env.SOAK_SECONDS ?? 180);

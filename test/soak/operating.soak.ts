@@ -1,7 +1,7 @@
 import t from 'tap';
-import { operate } from './run.ts';
+import { operate } from '../operating/run.ts';
 
-/** `npm run test:soak:operating`: a minute with one worker, a minute with two. */
+/** `npm run soak -- operating`: a minute with one worker, a minute with two. */
 t.setTimeout(600_000);
 for (const workers of [1, 2]) {
   t.test(`a minute of changes under load (workers ${workers})`, { timeout: 300_000 }, (test) =>

@@ -4,7 +4,7 @@ import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, startArena } from '../support/invariants.ts';
 import { STANDS_OUT, separations } from '../support/separable.ts';
 
-/** `npm run test:soak:timing [samples of each kind]`: some ten seconds. Tells on stderr how far it is. */
+/** `npm run soak -- timing [samples of each kind]`: some ten seconds. Tells on stderr how far it is. */
 const [SAMPLES = 20_000] = process.argv.slice(2).map(Number);
 const WARM_UP = 200;
 /** Connections that are used in turn: each is slow enough not to be slowed down for its wrong keys. */

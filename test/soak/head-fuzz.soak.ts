@@ -2,7 +2,7 @@ import { fuzzHeads } from '../support/head-fuzz.ts';
 
 /*
  * Mutated requests to both lanes. Ends with an error at the first that breaks a rule; the seed repeats it.
- *   npm run test:soak:heads [-- requests [seed]]
+ *   npm run soak -- head-fuzz [requests [seed]]
  */
 
 const [requests = 200_000, seed = Date.now() % 1_000_000_007] = process.argv.slice(2).map(Number);

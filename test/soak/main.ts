@@ -1,0 +1,41 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/*
+ * The long runs, which are not part of `npm test`:
+ *
+ *   npm run soak                   the list
+ *   npm run soak -- NAME [ARGS]    one of them; what it takes stands at its top
+ */
+
+/** What each run shows, and how long it takes where nothing else is said. */
+const RUNS: Readonly<Record<string, string>> = {
+  'bad-link': 'a link with delay, resets and 10 KB/s between client and gateway',
+  certificates: '100 certificate changes under 500 requests a second; 2 minutes',
+  connections: 'clients that leave, slow sockets, 15 000 idle TLS connections',
+  floods: 'calls that are reset at once, with reconnects; wrong keys',
+  'head-fuzz': 'mutated requests to every lane; [requests [seed]]',
+  mixed: 'both protocols with faults and restarts of upstream; [--seconds 600] [--faults 5]',
+  operating: 'every operation under load, with one worker and with two; 2 minutes',
+  reload: 'reloads under load; SOAK_SECONDS, 180 when unset',
+  resolve: 'a million requests through resolvers and body readers; [requests [seed]]',
+  revocation: 'the cost of 10 000 revocations',
+  'stopped-upstream': 'an upstream that accepts and never answers',
+  timing: 'whether the comparison of keys takes a time that tells them apart; [samples]; 10 seconds',
+  'tls-scan': 'testssl on both ports; [path of testssl.sh]; 1 to 4 minutes',
+  transfers: 'snapshots of 2 GiB up and down',
+};
+
+const [, , name] = process.argv;
+const there = readdirSync(import.meta.dirname).flatMap((file) => /^(.+)\.soak\.ts$/.exec(file)?.[1] ?? []);
+if (name === undefined || !there.includes(name)) {
+  const lines = there.sort().map((one) => `  ${one.padEnd(18)}${RUNS[one] ?? ''}`);
+  const text = `usage: npm run soak -- NAME [ARGS]\n\n${lines.join('\n')}\n`;
+  if (name === undefined) process.stdout.write(text);
+  else process.stderr.write(`there is no run \`${name}\`\n\n${text}`);
+  process.exitCode = name === undefined ? 0 : 2;
+} else {
+  const file = join(import.meta.dirname, `${name}.soak.ts`);
+  process.argv.splice(1, 2, file);
+  await import(file);
+}

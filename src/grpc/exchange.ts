@@ -82,6 +82,8 @@ export class GrpcExchange implements Exchange {
   /** The answer's head, and its end, have gone to the client. */
   headersSent = false;
   answered = false;
+  /** Heads with a status of 1xx that upstream has sent. */
+  interimHeads = 0;
   /** Stream window the client has given beyond its initial one, while upstream knows nothing of the stream. */
   windowGain = 0;
   /** Gives up what upstream was asked for an answer of the gateway's own. */

@@ -17,3 +17,37 @@ export function isFieldValue(value: string): boolean {
   }
   return true;
 }
+
+/** Meaningless in HTTP/2 (RFC 9113 section 8.2.2): a message that has one is malformed. */
+const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+
+/** What is malformed about a field that is no pseudo-header (RFC 9113 section 8.2). */
+export function fieldFault(name: string, value: string): string | undefined {
+  if (!isFieldName(name)) return name === '' ? 'empty header name' : 'malformed header name';
+  if (!isFieldValue(value)) return 'malformed header value';
+  if (CONNECTION_FIELDS.has(name)) return 'connection header';
+  return undefined;
+}
+
+/** The same of trailers: `name, value` each. */
+export function trailersFault(
+  fields: Iterable<readonly [name: string, value: string, ...unknown[]]>,
+): string | undefined {
+  for (const [name, value] of fields) {
+    if (name.charCodeAt(0) === 0x3a) return 'pseudo-header in trailers';
+    const fault = fieldFault(name, value);
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+/** What is malformed about the head of an answer (RFC 9113 section 8.3.2): `:status` comes first, once, and is a number. */
+export function answerHeadFault(
+  fields: readonly (readonly [name: string, value: string, ...unknown[]])[],
+): string | undefined {
+  const [first, ...rest] = fields;
+  if (first?.[0] !== ':status') return 'status missing';
+  // 101 does not exist in HTTP/2 (RFC 9113 section 8.6).
+  if (!/^[1-9]\d\d$/.test(first[1]) || first[1] === '101') return 'malformed status';
+  return trailersFault(rest);
+}

@@ -52,6 +52,8 @@ export class StrictClient {
   #block: Buffer[] = [];
   #blockStream = 0;
   #blockEnds = false;
+  /** Streams whose answer has its head. */
+  readonly #answered = new Set<number>();
   /** Follows its own frames. */
   readonly #own = new FrameReader(16_777_215, true);
   #ownLost = false;
@@ -198,10 +200,28 @@ export class StrictClient {
     const block = Buffer.concat(this.#block);
     this.#block = [];
     this.#blockStream = 0;
+    const fields: (readonly [string, string])[] = [];
     this.#decoder.decode(block, (name, value) => {
+      fields.push([name, value]);
       if (name === 'grpc-status') this.#statuses.set(id, value);
     });
+    this.#checkFields(id, fields);
     if (this.#blockEnds) this.ended.add(id);
+  }
+
+  /** RFC 9113 sections 8.1 to 8.3: no intermediary forwards what is malformed. */
+  #checkFields(id: number, fields: readonly (readonly [string, string])[]): void {
+    const isHead = !this.#answered.has(id);
+    this.#answered.add(id);
+    const wrong = (what: string): Error => new Error(`malformed ${isHead ? 'head' : 'trailers'} on ${id}: ${what}`);
+    if (isHead && !/^[2-5]\d\d$/.test(fields[0]?.[0] === ':status' ? fields[0][1] : '')) throw wrong('no status');
+    if (!isHead && !this.#blockEnds) throw wrong('no end');
+    for (const [name, value] of isHead ? fields.slice(1) : fields) {
+      if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)) throw wrong(JSON.stringify(name));
+      if (/^(connection|keep-alive|proxy-connection|transfer-encoding|upgrade)$/.test(name)) throw wrong(name);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are looked for
+      if (/[\0-\x08\n-\x1f\x7f]/.test(value)) throw wrong(`the value of ${name}`);
+    }
   }
 
   #data(frame: Frame): void {

@@ -1,3 +1,4 @@
+import { answerHeadFault, trailersFault } from '../../http2/field-syntax.ts';
 import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../../http2/frames.ts';
 import { encodeHeaders, type HeaderField, type HpackLimits } from '../../http2/hpack.ts';
 import { frameHeaders } from '../../http2/write-frames.ts';
@@ -14,6 +15,11 @@ export interface AnswerBlock {
   readonly framed: Buffer;
   /** The `grpc-status` in it. */
   readonly status: number | undefined;
+  /** A head with a status of 1xx. */
+  readonly isInterim: boolean;
+  /** What is malformed about it as the head of an answer, and as its trailers (RFC 9113 section 8.1.1). */
+  readonly headFault: string | undefined;
+  readonly trailersFault: string | undefined;
 }
 
 /**
@@ -48,7 +54,11 @@ export class AnswerBlocks {
 function meaningOf(fields: readonly HeaderField[]): AnswerBlock {
   const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
   frameHeaders(framed, 1, false);
-  return { framed, status: statusIn(fields) };
+  return {
+    ...{ framed, status: statusIn(fields) },
+    isInterim: fields[0]?.[0] === ':status' && fields[0][1].startsWith('1'),
+    ...{ headFault: answerHeadFault(fields), trailersFault: trailersFault(fields) },
+  };
 }
 
 function statusIn(fields: readonly HeaderField[]): number | undefined {

@@ -1,5 +1,5 @@
 import { isReplaced } from '../../exchange/request-id.ts';
-import { isFieldName, isFieldValue } from '../../http2/field-syntax.ts';
+import { isFieldValue, fieldFault as plainFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
@@ -21,9 +21,6 @@ export interface RequestHead {
 }
 
 const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);
-
-/** Meaningless in HTTP/2 (RFC 9113 section 8.2.2): a request that has one is malformed. */
-const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
 /**
  * Checks a decoded header list as RFC 9113 section 8.2 and 8.3 ask. A string tells what is malformed: the stream is then
@@ -92,9 +89,8 @@ function pseudoFault(name: string, seen: Record<string, string>, regular: number
 }
 
 function fieldFault(name: string, value: string): string | undefined {
-  if (!isFieldName(name)) return name === '' ? 'empty header name' : 'malformed header name';
-  if (!isFieldValue(value)) return 'malformed header value';
-  if (CONNECTION_FIELDS.has(name)) return 'connection header';
+  const fault = plainFault(name, value);
+  if (fault) return fault;
   if (name === 'te' && value !== 'trailers') return 'te other than trailers';
   return undefined;
 }

@@ -5,6 +5,7 @@ import {
   Flag,
   FRAME_HEADER_BYTES,
   type Frame,
+  FrameType,
   Http2Fault,
   MAX_WINDOW,
   type Setting,
@@ -27,6 +28,9 @@ import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
 /** Most DATA of one call that is held to be judged, where the client's window allows as much. */
 const HOLD_BYTES = 49_152;
+
+/** Heads with a status of 1xx that one answer may begin with. They mean nothing to gRPC and end here. */
+const MOST_INTERIM = 8;
 
 /** What the upstream half needs of the connection it belongs to. */
 export interface RelayCore {
@@ -138,7 +142,9 @@ export class UpstreamHalf implements LinkEvents {
   /** Sends a frame of the client's on. */
   pass(exchange: GrpcExchange, frame: Frame): void {
     rewrite(frame, exchange.upstreamId);
-    this.#link?.outbox.frame(frame);
+    if (!this.#link) return;
+    this.#link.outbox.frame(frame);
+    if (frame.type === FrameType.DATA) this.#link.moved(frame.length);
   }
 
   passHeld(exchange: GrpcExchange): void {
@@ -182,28 +188,44 @@ export class UpstreamHalf implements LinkEvents {
     this.#link = undefined;
   }
 
-  upstreamHeaders(streamId: number, { framed, status }: AnswerBlock, endStream: boolean): void {
+  upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean {
     const exchange = this.#core.streams.fromUpstream(streamId);
     // Of a call that was cancelled.
-    if (!exchange) return;
+    if (!exchange) return false;
     if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers after the end');
-    this.#core.heads.framed(exchange.id, framed, endStream);
+    if (blockFault(exchange.headersSent, block, endStream)) {
+      this.#giveUp(exchange, ErrorCode.PROTOCOL_ERROR);
+      return true;
+    }
+    if (block.isInterim) {
+      exchange.interimHeads += 1;
+      if (exchange.interimHeads > MOST_INTERIM) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many heads');
+      return true;
+    }
+    this.#core.heads.framed(exchange.id, block.framed, endStream);
     exchange.headersSent = true;
-    if (endStream) exchange.status = status;
+    if (endStream) exchange.status = block.status;
     if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
     this.#moved(exchange, endStream);
+    return true;
+  }
+
+  /** What upstream answers is not to be forwarded: the call ends on both sides, and no other. */
+  #giveUp(exchange: GrpcExchange, code: number): void {
+    this.cancel(exchange, code);
+    this.#core.reject(exchange, UPSTREAM_BROKEN);
   }
 
   hasRoom(bytes: number): boolean {
     return bytes <= this.#core.window.toClient;
   }
 
-  upstreamData(frame: Frame): void {
+  upstreamData(frame: Frame): boolean {
     const { client, streams, window } = this.#core;
     const exchange = streams.fromUpstream(frame.streamId);
     if (!exchange) {
       if (frame.length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, frame.length));
-      return;
+      return false;
     }
     if (exchange.answered || !exchange.headersSent) {
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'data outside of an answer');
@@ -214,14 +236,16 @@ export class UpstreamHalf implements LinkEvents {
     window.relayed(frame.length);
     exchange.sent += frame.length;
     this.#moved(exchange, frame.has(Flag.END_STREAM));
+    return true;
   }
 
-  upstreamReset(streamId: number, code: number): void {
+  upstreamReset(streamId: number, code: number): boolean {
     const { streams } = this.#core;
     const exchange = streams.fromUpstream(streamId);
-    if (!exchange) return;
+    if (!exchange) return false;
     this.#core.resetClient(exchange.id, code);
     this.#core.end(exchange);
+    return true;
   }
 
   upstreamGrant(streamId: number, increment: number, frame: Frame): void {
@@ -298,12 +322,18 @@ export class UpstreamHalf implements LinkEvents {
     if (this.#link) return this.#link;
     const { address, socket } = this.#options.upstream;
     const { client, settingsSoFar, window } = this.#core;
-    const link = new UpstreamLink(address, socket, settingsSoFar, this, this.#guard);
+    const link = new UpstreamLink(address, socket, settingsSoFar, this, this.#guard, this.#options.clock);
     this.#link = link;
     this.grant(window.adopt());
     link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
     return link;
   }
+}
+
+/** What is malformed about a header block where it stands in an answer (RFC 9113 section 8.1). */
+function blockFault(hasHead: boolean, block: AnswerBlock, endStream: boolean): string | undefined {
+  if (!hasHead) return block.headFault ?? (block.isInterim && endStream ? 'interim head at the end' : undefined);
+  return block.trailersFault ?? (endStream ? undefined : 'trailers without end');
 }
 
 /** The received bytes are ours: the stream id is rewritten where it stands. */

@@ -23,9 +23,13 @@ import type { Guard } from '../../lifetime/guard.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
 import { type AnswerBlock, AnswerBlocks } from '../headers/answer-blocks.ts';
 import { Outbox } from './outbox.ts';
+import { UpstreamBudget } from './upstream-budget.ts';
 
-/** Header bytes of one answer head that are gathered before the upstream counts as broken. */
+/** Bytes of one header block, frame headers included, and its frames, that are gathered before upstream counts as broken. */
 const MAX_BLOCK_BYTES = 262_144;
+const MAX_BLOCK_FRAMES = 64;
+/** DATA of a call that is not open costs as a frame below this, and as bytes above. */
+const SMALL_BYTES = 1024;
 /** How long (ms) what is still to be sent may take when the connection ends. */
 const CLOSE_LINGER_MS = 1000;
 /** Settings of the client's that upstream may leave unacknowledged. */
@@ -37,12 +41,12 @@ export interface LinkEvents {
   upstreamSettings(settings: readonly Setting[]): void;
   /** Upstream acknowledged settings the client had sent. */
   upstreamAcknowledged(): void;
-  /** A whole header block of a stream. */
-  upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): void;
+  /** A whole header block of a stream. `false` = no such call is open; so with DATA and resets. */
+  upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean;
   /** May this much DATA go to the client now? Otherwise it waits, and with it everything behind it. */
   hasRoom(bytes: number): boolean;
-  upstreamData(frame: Frame): void;
-  upstreamReset(streamId: number, code: number): void;
+  upstreamData(frame: Frame): boolean;
+  upstreamReset(streamId: number, code: number): boolean;
   /** A grant; stream 0 is the connection. */
   upstreamGrant(streamId: number, increment: number, frame: Frame): void;
   /** No stream above `lastStreamId` was or will be served. */
@@ -74,6 +78,7 @@ export class UpstreamLink {
   readonly #unacknowledged: ('own' | 'client')[] = [];
   readonly #answers = new AnswerBlocks();
   readonly #guard: Guard;
+  readonly #budget: UpstreamBudget;
   #backlog: Buffer[] = [];
   #block: Buffer[] = [];
   #blockBytes = 0;
@@ -81,15 +86,20 @@ export class UpstreamLink {
   #blockEnds = false;
   #reading = false;
 
-  /** @param guard of the connection: everything the socket calls goes through it, and its `fail` ends it by `break` */
+  /**
+   * @param guard of the connection: everything the socket calls goes through it, and its `fail` ends it by `break`
+   * @param clock milliseconds
+   */
   constructor(
     address: SocketAddress,
     options: SocketOptions,
     clientSettings: readonly Setting[],
     events: LinkEvents,
     guard: Guard,
+    clock: () => number,
   ) {
     this.#events = events;
+    this.#budget = new UpstreamBudget(clock);
     this.#guard = guard;
     this.outbox.bytes(CLIENT_PREFACE);
     this.#tell('own', [[SettingId.ENABLE_PUSH, 0], ...settingsForUpstream(clientSettings)]);
@@ -104,7 +114,13 @@ export class UpstreamLink {
   takeId(): number {
     const id = this.#nextId;
     this.#nextId += 2;
+    this.#budget.called();
     return id;
+  }
+
+  /** A DATA frame of so many bytes is sent: upstream may grant as much. */
+  moved(bytes: number): void {
+    this.#budget.moved(bytes);
   }
 
   /** Passes settings of the client on; `upstreamAcknowledged` follows. */
@@ -233,9 +249,7 @@ export class UpstreamLink {
     if (!this.#sawSettings && frame.type !== FrameType.SETTINGS) throw fault('settings expected first');
     switch (frame.type) {
       case FrameType.DATA:
-        this.#openedStream(frame);
-        dataBytesOf(frame); // padding is checked whatever becomes of the stream
-        this.#events.upstreamData(frame);
+        this.#data(frame);
         break;
       case FrameType.HEADERS:
         this.#openedStream(frame);
@@ -250,31 +264,44 @@ export class UpstreamLink {
       case FrameType.CONTINUATION:
         if (this.#blockStream === 0 || frame.streamId !== this.#blockStream)
           throw fault('continuation without headers');
+        this.#budget.pay('continuation');
         this.#gather(frame);
         break;
       case FrameType.RST_STREAM:
         this.#openedStream(frame);
-        this.#events.upstreamReset(frame.streamId, resetCodeOf(frame));
+        if (!this.#events.upstreamReset(frame.streamId, resetCodeOf(frame))) this.#budget.pay('reset_closed');
         break;
       case FrameType.SETTINGS:
         this.#settings(frame);
         break;
       case FrameType.PING:
+        this.#budget.pay(frame.has(Flag.ACK) ? 'ping_ack_unasked' : 'ping');
         if (!frame.has(Flag.ACK)) this.outbox.bytes(writePing(frame.payload, true));
         break;
       case FrameType.GOAWAY:
+        this.#budget.pay('goaway');
         this.#events.upstreamGoaway(goawayOf(frame).lastStreamId);
         break;
       case FrameType.WINDOW_UPDATE:
         if (frame.streamId !== 0) this.#openedStream(frame);
+        this.#budget.pay('window_update');
         this.#events.upstreamGrant(frame.streamId, windowIncrementOf(frame), frame);
         break;
       case FrameType.PUSH_PROMISE:
         throw fault('push was not allowed');
       default:
         // PRIORITY and extensions (RFC 9113 section 5.5) concern this connection only.
+        this.#budget.pay('unknown');
         break;
     }
+  }
+
+  #data(frame: Frame): void {
+    this.#openedStream(frame);
+    dataBytesOf(frame); // padding is checked whatever becomes of the stream
+    if (frame.length === 0 && !frame.has(Flag.END_STREAM)) this.#budget.pay('data_empty');
+    const isOpen = this.#events.upstreamData(frame);
+    if (!isOpen && frame.length < SMALL_BYTES) this.#budget.pay('data_closed');
   }
 
   /** Upstream speaks of calls only that it has been sent. */
@@ -283,9 +310,12 @@ export class UpstreamLink {
   }
 
   #gather(frame: Frame): void {
-    this.#block.push(frame.raw);
-    this.#blockBytes += frame.length;
-    if (this.#blockBytes > MAX_BLOCK_BYTES) throw fault('header block too large');
+    // A copy: a view would keep all of the bytes it came with.
+    this.#block.push(Buffer.from(frame.raw));
+    this.#blockBytes += FRAME_HEADER_BYTES + frame.length;
+    if (this.#blockBytes > MAX_BLOCK_BYTES || this.#block.length > MAX_BLOCK_FRAMES) {
+      throw fault('header block too large');
+    }
     if (!frame.has(Flag.END_HEADERS)) return;
     const [first, ...continuations] = this.#block;
     this.#block = [];
@@ -295,15 +325,20 @@ export class UpstreamLink {
   }
 
   #headers(frame: Frame, continuations: readonly Buffer[], endStream: boolean): void {
-    this.#events.upstreamHeaders(frame.streamId, this.#answers.read(frame, continuations), endStream);
+    const block = this.#answers.read(frame, continuations);
+    if (block.isInterim) this.#budget.pay('headers_interim');
+    if (!this.#events.upstreamHeaders(frame.streamId, block, endStream)) this.#budget.pay('headers_closed');
   }
 
   #settings(frame: Frame): void {
     this.#sawSettings = true;
     if (frame.has(Flag.ACK)) {
-      if (this.#unacknowledged.shift() === 'client') this.#events.upstreamAcknowledged();
+      const asked = this.#unacknowledged.shift();
+      if (!asked) this.#budget.pay('settings_ack_unasked');
+      if (asked === 'client') this.#events.upstreamAcknowledged();
       return;
     }
+    this.#budget.pay('settings');
     const settings = parseSettings(frame.payload, 'server').filter(([id]) => CLIENT_CONCERNS.has(id));
     if (settings.length === 0) this.acknowledge();
     else this.#events.upstreamSettings(settings);

@@ -13,6 +13,14 @@ import type { SocketAddress } from './sockets.ts';
 /** Milliseconds the gateway waits for an answer to a question of its own, where its caller does not wait longer, and at most. */
 const ASK_TIMEOUT_MS = 30_000;
 const LONGEST_MS = 86_400_000;
+/** A call that has waited so long (ms) without a byte: the next ones go on another connection. */
+const SILENT_MS = 5000;
+/** The same of one that was given up. */
+const GIVEN_UP_MS = 1000;
+/** Connections that were given up and still have calls; with more than that there is no other. */
+const MOST_RETIRED = 8;
+/** Bytes of one answer: far above any list, so that a broken upstream does not fill the memory. */
+const MOST_ANSWER_BYTES = 67_108_864;
 
 /** Whose question it is. */
 export interface Caller {
@@ -39,37 +47,52 @@ export interface GrpcAsker {
  * unauthenticated client costs no upstream connection. Only open methods share calls: a list asked for after a change has
  * to show it.
  */
-export function createGrpcAsker(address: SocketAddress, ca: () => Buffer | undefined): GrpcAsker {
+export function createGrpcAsker(
+  address: SocketAddress,
+  ca: () => Buffer | undefined,
+  now: () => number = () => performance.now(),
+): GrpcAsker {
   let trusted = ca();
-  let channel = new Channel(open(address, trusted));
-  const underWay = new Map<string, ReturnType<GrpcAsker['ask']>>();
-  /** The channel that trusts the CA in force. */
-  const current = (): Channel => {
-    const next = ca();
-    if (next === trusted || (next && trusted?.equals(next))) return channel;
+  const retired = new Set<Channel>();
+  const begin = (): Channel => new Channel(open(address, trusted), now, (gone) => retired.delete(gone));
+  let channel = begin();
+  const underWay = new Map<string, { readonly by: Channel; readonly asked: ReturnType<GrpcAsker['ask']> }>();
+  const replace = (): Channel => {
     const before = channel;
-    trusted = next;
-    channel = new Channel(open(address, next));
+    channel = begin();
+    retired.add(before);
     before.retire();
     return channel;
+  };
+  /** The channel that trusts the CA in force, and has not fallen silent. */
+  const current = (): Channel => {
+    const next = ca();
+    const isSame = next === trusted || (next !== undefined && trusted?.equals(next) === true);
+    if (isSame) return channel.isSilent() && retired.size < MOST_RETIRED ? replace() : channel;
+    trusted = next;
+    return replace();
   };
   const askOnce = async (by: Channel, path: string): ReturnType<GrpcAsker['ask']> => {
     try {
       return await by.ask(path, Buffer.alloc(0));
     } finally {
-      underWay.delete(path);
+      if (underWay.get(path)?.by === by) underWay.delete(path);
     }
   };
   return {
     ask: (path, message, caller) => current().ask(path, message, caller),
     askOpen(path) {
+      const by = current();
       const known = underWay.get(path);
-      if (known) return known;
-      const asked = askOnce(current(), path);
-      underWay.set(path, asked);
+      if (known?.by === by) return known.asked;
+      const asked = askOnce(by, path);
+      underWay.set(path, { by, asked });
       return asked;
     },
-    close: () => channel.close(),
+    close() {
+      for (const before of retired) before.close();
+      channel.close();
+    },
   };
 }
 
@@ -81,19 +104,33 @@ export function longestOf(caller: Pick<Caller, 'leastMs'> | undefined): number {
 /** A client, and what it has been asked. */
 class Channel {
   readonly #client: Client;
-  #open = 0;
+  readonly #now: () => number;
+  readonly #onClosed: (channel: Channel) => void;
+  readonly #open = new Set<Asked>();
+  #fellSilent = false;
   #retired = false;
 
-  constructor(client: Client) {
+  constructor(client: Client, now: () => number, onClosed: (channel: Channel) => void) {
     this.#client = client;
+    this.#now = now;
+    this.#onClosed = onClosed;
+  }
+
+  /** A call has waited for long, and nothing came. The oldest call that waits is the first one of the set. */
+  isSilent(): boolean {
+    if (this.#fellSilent) return true;
+    for (const { since, heard } of this.#open) if (!heard) return this.#now() - since >= SILENT_MS;
+    return false;
   }
 
   async ask(path: string, message: Buffer, caller?: Caller): ReturnType<GrpcAsker['ask']> {
-    this.#open += 1;
+    const asked: Asked = { since: this.#now(), heard: false };
+    this.#open.add(asked);
     try {
-      return await call(this.#client, path, message, caller);
+      return await call(this.#client, path, message, asked, caller);
     } finally {
-      this.#open -= 1;
+      this.#open.delete(asked);
+      if (!asked.heard && this.#now() - asked.since >= GIVEN_UP_MS) this.#fellSilent = true;
       if (this.#retired) this.retire();
     }
   }
@@ -101,7 +138,9 @@ class Channel {
   /** Is asked nothing more; what it was asked is still answered. */
   retire(): void {
     this.#retired = true;
-    if (this.#open === 0) this.close();
+    if (this.#open.size > 0) return;
+    this.close();
+    this.#onClosed(this);
   }
 
   close(): void {
@@ -109,17 +148,31 @@ class Channel {
   }
 }
 
+/** A call: since when (ms), and whether upstream has said anything of it. */
+interface Asked {
+  readonly since: number;
+  heard: boolean;
+}
+
 function open(address: SocketAddress, ca: Buffer | undefined): Client {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return new Client(`${host}:${address.port}`, address.tls ? credentials.createSsl(ca) : credentials.createInsecure(), {
-    'grpc.max_receive_message_length': -1,
+    'grpc.max_receive_message_length': MOST_ANSWER_BYTES,
+    // A connection of its own: another client does not fall back on one that has been given up.
+    'grpc.use_local_subchannel_pool': 1,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 1000,
     'grpc.enable_http_proxy': 0,
   });
 }
 
-function call(client: Client, path: string, message: Buffer, caller?: Caller): ReturnType<GrpcAsker['ask']> {
+function call(
+  client: Client,
+  path: string,
+  message: Buffer,
+  told: Asked,
+  caller?: Caller,
+): ReturnType<GrpcAsker['ask']> {
   return new Promise((resolve, reject) => {
     // An exception is the rejection, which is reported where the answer is waited for.
     const guard = new Guard({ fail: reject, cut: ignore }, 'grpc_upstream', ignore);
@@ -129,6 +182,17 @@ function call(client: Client, path: string, message: Buffer, caller?: Caller): R
     });
     const deadline = Date.now() + longestOf(caller);
     const asked = client.makeUnaryRequest(path, unchanged, unchanged, message, new Metadata(), { deadline }, answered);
+    const heard = guard.entry(() => {
+      told.heard = true;
+    });
+    asked.on('metadata', heard);
+    asked.on(
+      'status',
+      guard.entry(({ code }: { readonly code: number }) => {
+        // A status of its own says that upstream, or the attempt to reach it, has answered.
+        if (code !== status.DEADLINE_EXCEEDED && code !== status.CANCELLED) told.heard = true;
+      }),
+    );
     if (caller?.signal.aborted) asked.cancel();
     else
       caller?.signal.addEventListener(

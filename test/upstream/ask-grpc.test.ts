@@ -11,17 +11,22 @@ interface Asked {
   readonly timeoutMs: number;
 }
 
+const HEALTH = '/qdrant.Qdrant/HealthCheck';
 const LIST = '/qdrant.Collections/List';
 const waiting = (leastMs: number, signal = new AbortController().signal) => ({ leastMs, signal });
 
 /** An upstream that answers nothing of itself, and who asks it. */
-async function setUp(t: Test, ca: () => Buffer | undefined = () => undefined): Promise<[GrpcAsker, Http2Server]> {
+async function setUp(
+  t: Test,
+  ca: () => Buffer | undefined = () => undefined,
+  now?: () => number,
+): Promise<[GrpcAsker, Http2Server]> {
   const upstream = createServer();
   upstream.on('session', (session) => t.teardown(() => session.destroy()));
   upstream.listen(0, '127.0.0.1');
   await once(upstream, 'listening');
   const { port } = upstream.address() as AddressInfo;
-  const asker = createGrpcAsker({ tls: false, host: '127.0.0.1', port }, ca);
+  const asker = createGrpcAsker({ tls: false, host: '127.0.0.1', port }, ca, now);
   t.teardown(() => {
     asker.close();
     upstream.close();
@@ -88,4 +93,52 @@ t.test('what was asked before the CA changed is still answered', async (t) => {
   t.match(await after, { kind: 'message' });
   answer(question);
   t.match(await before, { kind: 'message' });
+});
+
+t.test(
+  'a connection on which a call waits for nothing is asked no more, and what it was asked is still answered',
+  async (t) => {
+    let now = 0;
+    const [asker, upstream] = await setUp(t, undefined, () => now);
+    const sessions = new Set<unknown>();
+    upstream.on('session', (session) => sessions.add(session));
+    const first = next(upstream);
+    const before = asker.ask(LIST, Buffer.alloc(0), waiting(3_600_000));
+    const question = await first;
+    for (const [at, connections] of [
+      [4999, 1],
+      [5000, 2],
+      [5001, 2],
+    ] as const) {
+      now = at;
+      const asked = next(upstream);
+      const told = asker.askOpen(HEALTH);
+      answer(await asked);
+      t.match(await told, { kind: 'message' });
+      t.equal(sessions.size, connections, `connections after ${at} ms`);
+    }
+    answer(question);
+    t.match(await before, { kind: 'message' });
+  },
+);
+
+t.test('so is one whose call was given up without a byte, and connections given up are bounded', async (t) => {
+  let now = 0;
+  const [asker, upstream] = await setUp(t, undefined, () => now);
+  const sessions = new Set<unknown>();
+  upstream.on('session', (session) => sessions.add(session));
+  const caller = new AbortController();
+  const asked = next(upstream);
+  const told = asker.ask(LIST, Buffer.alloc(0), waiting(0, caller.signal));
+  await asked;
+  now = 1000;
+  caller.abort();
+  t.match(await told, { kind: 'denial' });
+  for (let at = 0; at < 20; at += 1) {
+    const question = next(upstream);
+    asker.ask(LIST, Buffer.alloc(0), waiting(3_600_000)).catch(() => undefined);
+    await question;
+    now += 5000;
+  }
+  t.equal(sessions.size, 10, 'the first, eight that still have calls, and the last');
 });

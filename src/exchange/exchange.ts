@@ -45,7 +45,7 @@ export interface Resolution {
 /** The caller gave up too many calls, or its connection presented too many wrong credentials. */
 export type Slowed = 'abandoned' | 'guesses';
 
-/** What a lane keeps of one request. Filled step by step; lanes extend it with their own fields. */
+/** The state of one request, filled step by step. Each protocol extends it with its own fields. */
 export interface Exchange {
   readonly protocol: 'rest' | 'grpc';
   /** The request target, or `:path`, as it came. */
@@ -63,17 +63,17 @@ export interface Exchange {
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;
-  /** What the client was refused with, also when that came after a permit (upstream was not there, the body nested). */
+  /** The refusal sent to the client, also after a permit (upstream unreachable, body nested too deep). */
   refusal: Denial | undefined;
-  /** What the body names, once it has been read for that. */
+  /** The collections named in the body, once it has been inspected. */
   references: References | undefined;
-  /** What would have been refused, were it not for shadow mode. */
+  /** The denial that shadow mode suppressed. */
   shadowed: Shadowed | undefined;
   /** Why it had to wait before it was settled; `undefined` = it had not. */
   slowed: Slowed | undefined;
-  /** What it went on with, or waits for, where its caller has no credit left. */
+  /** The credit that the call used or waits for; set only where its caller has run out of credit. */
   callCredit: CallCredit | undefined;
-  /** Set by whoever needs it first, see `requestIdOf`. */
+  /** Created on first use by `requestIdOf`. */
   requestId: string | undefined;
   /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
   trace: readonly string[] | undefined;
@@ -85,7 +85,7 @@ export interface Exchange {
   ended: boolean;
 }
 
-/** What every exchange begins with. */
+/** The initial values of an exchange. */
 export function unbegun(): Pick<
   Exchange,
   | 'decision'
@@ -135,7 +135,7 @@ export interface Protocol<X extends Exchange> {
   readonly cut?: (exchange: X) => void;
 }
 
-/** How the answer ended, for step 8. */
+/** The end of the answer, for step 8. */
 export interface Outcome {
   /** HTTP status, or gRPC code. `undefined` = the client left before there was one. */
   readonly status: number | undefined;
@@ -152,7 +152,7 @@ export interface Pace {
   wait(exchange: Exchange, goOn: () => void): void;
 }
 
-/** What the composition root hands to the lanes. */
+/** The shared dependencies of both protocols, built by the composition root. */
 export interface ExchangeParts {
   /** Steps 2 and 3. Synchronous once a token is known; never rejects for a bad credential, that is a `Denial`. */
   readonly authenticate: (
@@ -164,8 +164,8 @@ export interface ExchangeParts {
   /** The policy in force. Replaced as a whole by a reload, and looked at anew by every exchange. */
   readonly policy: { readonly current: Policy };
   /**
-   * May this exchange be carried out at all: is there room to write down what comes of it? Asked before anything of it is
-   * looked at. A `Denial` refuses it; a promise lets it wait.
+   * Checks that the audit can record this exchange, before its credential or body is read. A `Denial` refuses it; a promise
+   * lets it wait.
    */
   readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
   /** Lets callers that gave up too many calls wait until it is their turn. */
@@ -207,7 +207,7 @@ function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X
   );
 }
 
-/** Goes on at once with what is known, later with what is not yet. A step that fails denies. */
+/** Calls `next` with the value: at once, or when the promise resolves. A rejection denies. */
 function whenKnown<X extends Exchange, T>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
@@ -266,7 +266,7 @@ function noteShadow(exchange: Exchange, operation: Operation, found: References 
   if (rules && target) exchange.shadowed ??= firstRefusal(rules, operation, target, found);
 }
 
-/** Step 8: writes it down once, however often it is called. What it waits for comes to nothing from now on. */
+/** Step 8: records the exchange once, however often it is called. Pending waits of the exchange are void from then on. */
 export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
   if (exchange.ended) return;
   exchange.ended = true;
@@ -298,7 +298,7 @@ function identified<X extends Exchange>(
   );
 }
 
-/** Whoever presents one wrong credential after the other is answered later and later. */
+/** Delays the refusal of a wrong credential, the longer the more of them the connection has presented. */
 function refuseStranger<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
@@ -334,16 +334,16 @@ function dispatch<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,
-  judged: Decision,
+  decision: Decision,
 ): void {
   try {
-    carryOut(parts, protocol, exchange, inForce(parts, exchange, judged));
+    carryOut(parts, protocol, exchange, inForce(parts, exchange, decision));
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }
 }
 
-/** The decision as the mode of the policy has it. */
+/** Applies the policy's mode (`enforce`, `shadow`, `learn`) to the decision. */
 function inForce(parts: ExchangeParts, exchange: Exchange, decision: Decision): Decision {
   const { mode } = parts.policy.current;
   const final = mode === 'enforce' ? enforced(exchange, decision) : inShadow(exchange, decision, mode);
@@ -375,7 +375,7 @@ function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, e
   protocol.forward(exchange, permit);
 }
 
-/** Goes on with an exchange that another lane has brought as far as this decision: nothing of it is asked again. */
+/** Continues an exchange that another transport has decided; no earlier step is repeated. */
 export function goOnWith<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
@@ -420,7 +420,7 @@ function failClosed<X extends Exchange>(
   exchangeGuard(parts, protocol, exchange).failed(error);
 }
 
-/** What steps of an exchange that were waited for go on under. Made where one waits: the steady state needs none. */
+/** The guard under which an exchange continues after a wait. Created per wait: a synchronous exchange needs none. */
 export function exchangeGuard<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): Guard {
   const owner = {
     fail: () => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Exchange } from './exchange.ts';
 
-/* One id for each request: what the client's system calls it, or a fresh one. It decides nothing. */
+/* One id for each request: the client's own, or a random UUID. No decision depends on it. */
 
-/** What an id may be made of: safe in a header, a log line and a file name. */
+/** The accepted ids: safe in a header, a log line and a file name. */
 const WELL_FORMED = /^[A-Za-z0-9][\w.:/+=@~-]{0,127}$/;
 
 /** Headers that name a request, most telling first. Upstream: the same, Qdrant v1.18.0. */
@@ -42,7 +42,7 @@ function idIn(name: (typeof NAMES)[number], value: string | undefined): string |
   return id !== undefined && WELL_FORMED.test(id) ? id : undefined;
 }
 
-/** What the audit calls a request. Upstream: the header it came in, also of `traceparent` the whole (Qdrant v1.19.0). */
+/** The audit's `tracing_id`. Upstream: the whole value of the header, also of `traceparent` (Qdrant v1.19.0). */
 export function tracingIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): string {
   const id = requestIdOf(exchange);
   for (const name of NAMES) {
@@ -52,21 +52,21 @@ export function tracingIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): 
   return id;
 }
 
-/** The id of a request, the same whoever asks. */
+/** The id of a request: created on first use, the same from then on. */
 export function requestIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): string {
   exchange.requestId ??= suppliedRequestId(exchange.headers) ?? randomUUID();
   return exchange.requestId;
 }
 
 /**
- * The id that upstream would not hear otherwise: one that somebody here has asked for and that is ours. `undefined` =
- * nothing is to be added; a request nobody asked about gets none.
+ * The id to add to the request upstream: one that the gateway created and has used. `undefined` = the client sent its own,
+ * or the id was never used.
  */
 function createdRequestId({ headers, requestId }: Pick<Exchange, 'headers' | 'requestId'>): string | undefined {
   return requestId === undefined || suppliedRequestId(headers) === requestId ? undefined : requestId;
 }
 
-/** What upstream is told on our account: the span, and an id that it would not hear otherwise. Name, value, in lower case. */
+/** Headers that the gateway adds for upstream: the span, and the id it created. Name, value, names in lower case. */
 export function addedHeaders(exchange: Pick<Exchange, 'headers' | 'requestId' | 'trace'>): readonly string[] {
   const { trace = NOTHING } = exchange;
   const id = createdRequestId(exchange);

@@ -3,25 +3,25 @@ import type { Principal } from '../identity/principal.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { clientNetworkOf } from './peer-address.ts';
 
-/** Calls that one client may give up young: at once, and a second after that. */
+/** Calls that one client may cancel within `YOUNG_MS`: the burst, and the refill per second. */
 const BURST = 500;
 const PER_SECOND = 125;
-/** Milliseconds after which giving a call up is nothing to remark on. */
+/** Milliseconds after which cancelling a call is not counted. */
 const YOUNG_MS = 1000;
-/** Clients that are remembered; the longest unheard of go first. */
+/** Clients remembered; the least recently used is evicted first. */
 const REMEMBERED = 10_000;
-/** Milliseconds between looks at those who wait. */
+/** Milliseconds between checks of the waiting calls. */
 const LOOK_MS = 20;
-/** Those that have left the queue are cleared away when they are more than those who wait, and this. */
-const ROOM = 64;
+/** The queue is compacted when it has this many entries more than twice its waiting calls. */
+const SLACK = 64;
 
-/** What a call on credit is: waiting for it while `goOn` is there, upstream when it is not. */
+/** One call on credit: it waits while `goOn` is set, and is upstream afterwards. */
 export interface CallCredit {
   readonly client: Client;
   goOn: (() => void) | undefined;
 }
 
-/** What has to be known of a request and its answer. */
+/** The fields of an exchange that this limit reads. */
 export interface Call {
   readonly remote: string;
   readonly principal: Principal | undefined;
@@ -33,28 +33,28 @@ export interface Call {
 
 /** One caller. */
 interface Client {
-  /** What is left, as of `at`. */
+  /** Calls left, as of `at` (monotonic milliseconds). */
   credit: number;
   at: number;
-  /** In turn; those that have left stay until they are cleared away. */
+  /** First in, first out. Cancelled entries stay until the queue is compacted. */
   queue: CallCredit[];
   waiting: number;
 }
 
 /**
- * Calls that were given up before they were answered. Each had upstream begin work for nothing, and freed its stream at
- * once, so that no limit of open calls holds them; a new connection has new limits besides. So they are counted for the
- * caller: one credential at one address. Who has used up its credit waits: each of its calls goes upstream when there is
- * credit for it, and brings it back when it is answered.
+ * Limits calls that are cancelled before they are answered. Each of them makes upstream begin work for nothing and frees
+ * its stream at once, so a limit of concurrent streams does not hold them, nor does one per connection. They are counted
+ * per credential and client network. A caller without credit waits: each of its calls goes upstream when there is credit
+ * for it, and returns the credit when it is answered.
  *
- * Those who use the same credential behind the same address share this; nobody else notices.
+ * Clients that share a credential and a network share the credit. Other clients are not affected.
  */
 export class AbandonedCalls {
   readonly #now: () => number;
   readonly #clients = new LRUCache<string, Client>({ max: REMEMBERED });
   readonly #names = new WeakMap<Principal, number>();
   #named = 0;
-  /** Those without credit, until they have all of it again. Nobody is looked up while there are none. */
+  /** Clients that ran out of credit, until it is full again. While there are none, no client is looked up. */
   readonly #debtors = new Map<string, Client>();
   readonly #guard: Guard;
   #timer: NodeJS.Timeout | undefined;
@@ -62,11 +62,11 @@ export class AbandonedCalls {
   /** @param now monotonic milliseconds, the clock of `forwardedAt` */
   constructor(now: () => number, report: FaultReport = ignore) {
     this.#now = now;
-    // Those who wait are looked after the next time; each goes on under a guard of its own.
+    // After an exception the next tick goes on; each waiting call runs under its own guard.
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'exchange', report);
   }
 
-  /** Has the call to wait? If so, `wait` is to follow. */
+  /** True = the call has to wait, and `wait` must follow. */
   mustWait(call: Call): boolean {
     if (this.#debtors.size === 0 || !call.principal) return false;
     const client = this.#debtors.get(this.#nameOf(call, call.principal));
@@ -78,7 +78,7 @@ export class AbandonedCalls {
     return false;
   }
 
-  /** Calls `goOn` when it is the call's turn; never, if its client leaves before. Must not throw. */
+  /** Calls `goOn` when there is credit for the call; never after its client has left. `goOn` must not throw. */
   wait({ callCredit }: Call, goOn: () => void): void {
     if (!callCredit) throw new TypeError('a call waits that need not');
     callCredit.goOn = goOn;
@@ -86,7 +86,7 @@ export class AbandonedCalls {
     callCredit.client.waiting += 1;
   }
 
-  /** The call is over. @param answered somebody has said something to it */
+  /** The call is over. @param answered an answer had begun, upstream's or the gateway's */
   ended(call: Call, answered: boolean): void {
     const { callCredit, principal, forwardedAt } = call;
     if (callCredit) {
@@ -135,7 +135,7 @@ export class AbandonedCalls {
   }
 }
 
-/** A call on credit is over: what upstream was not bothered with for nothing is given back. */
+/** A call on credit is over: its credit is returned where upstream did no work in vain. */
 function settle(callCredit: CallCredit, bringsBack: boolean): void {
   const { client } = callCredit;
   if (!callCredit.goOn) {
@@ -144,10 +144,10 @@ function settle(callCredit: CallCredit, bringsBack: boolean): void {
   }
   callCredit.goOn = undefined;
   client.waiting -= 1;
-  if (client.queue.length > 2 * client.waiting + ROOM) client.queue = client.queue.filter(({ goOn }) => goOn);
+  if (client.queue.length > 2 * client.waiting + SLACK) client.queue = client.queue.filter(({ goOn }) => goOn);
 }
 
-/** Lets those go on for whom there is credit. */
+/** Starts waiting calls while there is credit. */
 function begin(client: Client): void {
   let next = 0;
   for (; next < client.queue.length && client.credit >= 1; next += 1) {

@@ -1,16 +1,16 @@
-/** Bytes from which on a piece of a body (a chunk of HTTP/1, a DATA frame of HTTP/2) carries what it costs. */
+/** Pieces of a body (HTTP/1.1 chunks, HTTP/2 DATA frames) of fewer bytes are counted. */
 export const SMALL_PIECE = 256;
-/** So many small pieces at once, and so many a second after that, are nothing to remark on. */
+/** Small pieces without delay: the burst, and the refill per second. */
 const UNREMARKED = 400;
 const PER_SECOND = 500;
-/** Past it the connection is slowed down, each time that so many more have come. */
+/** Small pieces between two delays, once the budget is spent. */
 const SLICE = 200;
-/** Small pieces that belong to each request. */
+/** Small pieces that each request adds to the budget. */
 const PER_REQUEST = 4;
 
 /**
- * How many small pieces of bodies one connection may send without being slowed down. A leaky bucket. It never ends a
- * connection: clients that stream a body line by line send such pieces.
+ * The budget of small body pieces of one connection: a leaky bucket. Spending it delays the connection and never ends it:
+ * clients that stream a body line by line send such pieces.
  */
 export class PieceBudget {
   #left = UNREMARKED;

@@ -1,19 +1,19 @@
 import { type Rate, Spacing } from './spacing.ts';
 
-/** Refused credentials that one connection may present: 50 at once, 50 a second after that. */
+/** Refused credentials per connection without delay: a burst of 50, then 50 a second. */
 const RATE: Rate = { everyMs: 20, ahead: 50, longestMs: 1000 };
 
 /**
- * The wrong credentials of one connection. Whoever goes on presenting them is answered more and more slowly, so that guessing
- * costs the guesser time and not everybody else the processor. A good one on the same connection waits for nothing.
+ * Delays the answers to wrong credentials of one connection, by up to a second, so that guessing is slow and takes little
+ * processor time from other clients. A valid credential on the same connection is not delayed.
  *
- * For HTTP/1 only, where one request at a time is open: on a connection whose requests run side by side, as those of
- * proxies do, refusals that wait would take the place of other people's requests.
+ * HTTP/1.1 only, where one request at a time is open: on a multiplexed connection, which a proxy may share between its
+ * clients, delayed refusals would use up the streams of other clients.
  */
 export class CredentialGuessing {
   readonly #spacing = new Spacing(RATE);
 
-  /** One more was refused at `now` (ms): milliseconds its answer has to wait. */
+  /** Counts one refusal at `now` (ms). Returns the delay of its answer in milliseconds. */
   refused(now: number): number {
     return this.#spacing.next(now);
   }

@@ -1,21 +1,21 @@
 import type { Guard } from '../lifetime/guard.ts';
 
-/** A place in the queue for a turn, and then the turn. */
+/** A slot, or a place in the queue for one. */
 export interface Turn {
-  /** It has come and not ended. */
+  /** The slot is held: granted and not ended. */
   readonly running: boolean;
-  /** Gives it up, or back; may be called again. */
+  /** Releases the slot, or leaves the queue. Idempotent. */
   end(): void;
 }
 
 /**
- * Turns at something of which there is little. Whoever waits is served in order, but one owner after the other: an owner
- * with many requests has the next of them behind one of every other owner's.
+ * A bounded number of slots. Waiting requests are served round robin over their owners, and first in, first out within
+ * one owner.
  */
 export class FairQueue {
   readonly #turns: number;
   #free: number;
-  /** Owners that wait, the one whose turn is next first. */
+  /** Waiting requests by owner; the owner to be served next comes first. */
   readonly #waiting = new Map<unknown, Set<Place>>();
 
   constructor(turns: number) {
@@ -23,22 +23,22 @@ export class FairQueue {
     this.#free = turns;
   }
 
-  /** Turns that are taken, and requests that wait for one. */
+  /** Slots in use plus requests that wait. */
   get size(): number {
     let size = this.#turns - this.#free;
     for (const places of this.#waiting.values()) size += places.size;
     return size;
   }
 
-  /** Somebody waits. */
+  /** A request waits for a slot. */
   get wanted(): boolean {
     return this.#waiting.size > 0;
   }
 
   /**
    * @param guard of the owner: `go` runs under it
-   * @param go the turn has come: called from within where one is free, else in a turn of the event loop of its own.
-   * INVARIANT: never in the stack of the one whose turn ended, which may be a parser that cannot be entered twice
+   * @param go called with the slot: synchronously where one is free, else in a turn of the event loop of its own.
+   * INVARIANT: never in the stack of the request that released the slot, which may be a parser that is not re-entrant
    */
   take(owner: unknown, guard: Guard, go: (turn: Turn) => void): Turn {
     const place = new Place(guard, go, (left) => this.#left(owner, left));

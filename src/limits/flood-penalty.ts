@@ -2,21 +2,21 @@ import { LRUCache } from 'lru-cache';
 import { clientNetworkOf } from './peer-address.ts';
 import { type Rate, Spacing } from './spacing.ts';
 
-/** Addresses that are remembered; those not heard of for longest go first. */
+/** Addresses remembered; the least recently used is evicted first. */
 const REMEMBERED = 10_000;
-/** Milliseconds for which the requests of an address that flooded are spaced, and how. */
+/** Milliseconds for which requests of an address that flooded are delayed, and their rate. */
 const SPACED_MS = 10_000;
 const SPACING: Rate = { everyMs: 2.5, ahead: 20, longestMs: 1000 };
 
-/** An address that flooded lately. */
+/** An address with a penalty in force. */
 interface Flooder {
   readonly until: number;
   readonly spacing: Spacing;
 }
 
 /**
- * Addresses of which a connection has been ended for a flood, for 10 seconds. Ending a connection alone bounds nothing: the
- * next one starts afresh. Memory is bounded. An IPv6 address counts with its /64.
+ * Delays requests of an address for 10 seconds after one of its connections was ended for a flood: without it, a new
+ * connection starts with full limits. Memory is bounded. IPv6 addresses count by their /64.
  */
 export class FloodPenalty {
   readonly #now: () => number;
@@ -35,8 +35,8 @@ export class FloodPenalty {
   }
 
   /**
-   * Milliseconds that one more request of this address waits, where beginning one is dear: 0 unless it flooded lately. Short
-   * enough for others behind the same address: 400 requests a second.
+   * The delay in milliseconds of one more HTTP/2 request of this address; 0 without a penalty. The rate is 400 requests a
+   * second, enough for other clients behind the same address.
    */
   distance(address: string): number {
     if (this.#flooders.size === 0) return 0;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** How an IPv4 client shows on a socket that listens for IPv6, too. */
+/** Prefix of an IPv4 address on a dual-stack socket (RFC 4291 section 2.5.5.2). */
 const MAPPED = '::ffff:';
 
 /** An IPv4 address as such, also where it is mapped into IPv6. */
@@ -8,12 +8,12 @@ export function plainAddress(address: string): string {
   return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
-/** The address of who is at the other end; empty once the connection is gone. */
+/** The peer's address; empty once the socket is closed. */
 export function remoteOf(socket: Socket): string {
   return plainAddress(socket.remoteAddress ?? '');
 }
 
-/** What one client is taken to have: an IPv4 address, also one mapped into IPv6, or an IPv6 network of 64 bits. */
+/** The network that counts as one client: an IPv4 address, also an IPv4-mapped one, or an IPv6 /64. */
 export function clientNetworkOf(address: string): string {
   const plain = plainAddress(address);
   if (!plain.includes(':')) return plain;

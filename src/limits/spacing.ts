@@ -1,24 +1,24 @@
-/** How far apart things may come. */
+/** A rate with a burst and a longest delay. */
 export interface Rate {
-  /** Milliseconds between two of them, where they come without a pause. */
+  /** Milliseconds between two events at the sustained rate. */
   readonly everyMs: number;
-  /** So many may come ahead of that. */
+  /** Burst: events that may come ahead of the rate without delay. */
   readonly ahead: number;
-  /** Milliseconds that one waits at most, however many there are. */
+  /** Upper bound of one event's delay in milliseconds. */
   readonly longestMs: number;
 }
 
-/** Keeps what comes at a distance: each is told how long it has to wait. No more than `longestMs` is ever held against it. */
+/** Paces events to a `Rate` by telling each one its delay. The backlog never exceeds `longestMs`. */
 export class Spacing {
   readonly #rate: Rate;
-  /** When what came so far would have come at the rate that is allowed. */
+  /** The time at which the events so far would have come at the sustained rate. */
   #paidUntil = 0;
 
   constructor(rate: Rate) {
     this.#rate = rate;
   }
 
-  /** One more has come at `now` (ms): milliseconds it has to wait. */
+  /** Counts one event at `now` (ms). Returns its delay in milliseconds. */
   next(now: number): number {
     const { everyMs, ahead, longestMs } = this.#rate;
     const free = now + ahead * everyMs;

@@ -1,11 +1,11 @@
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 
-/** What may be done in one turn of the event loop before others are looked at; about a millisecond of work. */
+/** Units of work per turn of the event loop: about a millisecond. */
 const TURN = 200;
-/** What one connection may do of that while others wait. */
+/** Units of it that one connection may use while others wait. */
 const SHARE = 32;
 
-/** What things cost of a turn. One unit is about 5 microseconds. */
+/** The cost of each kind of work. One unit is about 5 microseconds. */
 export const Cost = {
   /** A call over gRPC begins. */
   GRPC_CALL: 1,
@@ -24,38 +24,37 @@ export const Cost = {
 } as const;
 
 /**
- * Shares a thread between connections. One client can put a thousand requests into one piece of 64 KiB, and Node would have
- * them all begun before it looks at anybody else. Here whoever has much to do stops when the turn is used up, and goes on
- * when those who came in between have been served. Nothing waits for longer than those before it take, and while there is
- * little to do this costs a subtraction.
+ * Shares a thread between connections. One client can put a thousand requests into one read of 64 KiB, and Node would begin
+ * all of them before it reads another socket. With the scheduler, a connection stops when its share is used up, and goes on
+ * after the connections that wait. The queue is first in, first out. Without contention the cost is a subtraction.
  */
 export class WorkScheduler {
   #left = TURN;
-  /** What is left for the one who goes on now. */
+  /** Units left to the connection that runs now. */
   #share = 0;
   readonly #waiting: (() => void)[] = [];
   #armed = false;
   readonly #guard: Guard;
 
-  /** @param report told of exceptions of those whose turn it is */
+  /** @param report receives exceptions of the callbacks that it runs */
   constructor(report: FaultReport) {
-    // An exception is the end of whose turn it is, not of the others'.
+    // An exception ends the connection that runs, not the others.
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }
 
-  /** Others wait, or this turn is used up: a newcomer has to wait as well. */
+  /** Connections wait, or this turn is used up: a new connection has to wait as well. */
   get crowded(): boolean {
     return this.#waiting.length > 0 || this.#left <= 0;
   }
 
-  /** Some work of this `Cost` has been done. False: do no more now, and `wait` with what is left. */
+  /** Charges work of this `Cost`. False = stop now and `wait` with the rest. */
   spend(cost: number): boolean {
     this.#left -= cost;
     this.#share -= cost;
     return this.#left > 0 && (this.#share > 0 || this.#waiting.length === 0);
   }
 
-  /** Calls back when it is this one's turn. Must not throw: it is an entry of a guard. */
+  /** Queues `goOn` for a later turn. `goOn` must not throw: it is an entry of a guard. */
   wait(goOn: () => void): void {
     this.#waiting.push(goOn);
     if (this.#armed) return;

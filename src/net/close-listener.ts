@@ -1,11 +1,11 @@
 import type { Server, Socket } from 'node:net';
 import { Guard } from '../lifetime/guard.ts';
 
-/** Milliseconds between looks at what is still open. */
+/** Milliseconds between checks for open connections. */
 const LOOK_MS = 20;
 
 /**
- * Takes nothing new; resolves once nothing is open any more.
+ * Stops accepting connections; resolves once all of them are closed.
  *
  * @param shared the port belongs to several processes (`node:cluster`), and another one hands connections over: one that
  *   arrives when the listener is closed already would be left hanging, so the listener ends what comes until it is idle
@@ -30,7 +30,7 @@ function idle(server: Server): Promise<void> {
   });
 }
 
-/** Waits until `done` is called; an exception in between is the rejection, which is reported where that is waited for. */
+/** Resolves when `done` is called. An exception before that rejects; the caller reports it. */
 function awaited(begin: (guard: Guard, done: () => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     begin(new Guard({ fail: reject, cut: ignore }, 'rest_listener', ignore), resolve);

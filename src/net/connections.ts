@@ -16,8 +16,7 @@ export interface ClientConnection {
 }
 
 /**
- * What a client can send that is refused without an exchange, or that ends the connection below one: all there is for each
- * protocol.
+ * Client faults that are refused without an exchange, or that end the connection. The complete list per protocol.
  * - `not_tls`, `not_http2`: another protocol than the port's
  * - `head`: the head of a request cannot be read, or has two readings; `head_size`: it is too large
  * - `body`: what comes behind the head of a request cannot be read as its body
@@ -42,7 +41,7 @@ export interface ConnectionCounts {
   readonly faults: Readonly<Partial<Record<ClientFault, number>>>;
 }
 
-/** Connections of one listener, as far as somebody wants to know of them. */
+/** The connections of one listener: counters, and a list for the admin port. */
 export class Connections {
   #accepted = 0;
   #open = 0;
@@ -50,7 +49,7 @@ export class Connections {
   #failedHandshakes = 0;
   readonly #faults: Partial<Record<ClientFault, number>> = {};
   readonly #clients = new Set<ClientConnection>();
-  /** Counting ends nothing. */
+  /** An exception while counting ends no connection. */
   readonly #guard: Guard;
 
   constructor(report: FaultReport) {
@@ -117,7 +116,7 @@ export class Connections {
   }
 }
 
-/** A connection whose requests are counted by who carries them. */
+/** A connection whose requests are counted by its transport. */
 export class CountedClient implements ClientConnection {
   readonly remote: string;
   readonly since: number;
@@ -142,7 +141,7 @@ export class CountedClient implements ClientConnection {
     this.open -= 1;
   }
 
-  /** It was begun by mistake: somebody else carries it. */
+  /** Takes one request back from the count: another transport carries and counts it. */
   handedOver(): void {
     this.requests -= 1;
     this.open -= 1;

@@ -7,14 +7,14 @@ export interface ListenerAddress {
   readonly port: number;
 }
 
-/** Listens, and tells where; port 0 takes a free one. Rejects when the port cannot be had. */
+/** Listens and resolves with the address; port 0 = any free port. Rejects when the port cannot be bound. */
 export function openListener(
   server: Server,
   { host, port }: ListenerAddress,
   more: { readonly backlog?: number } = {},
 ): Promise<ListenerAddress> {
   return new Promise((resolve, reject) => {
-    // What goes wrong here is the rejection, which is reported where that is waited for.
+    // An exception here rejects the promise; the caller reports it.
     const guard = new Guard({ fail: reject, cut: ignore }, 'rest_listener', ignore);
     const failed = guard.entry((error: Error) => reject(error));
     const opened = guard.entry(() => {

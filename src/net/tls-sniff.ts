@@ -19,15 +19,15 @@ export interface SniffOptions {
   readonly timeoutMs: number;
   /** Handshakes take turns with everything else. */
   readonly turns: WorkScheduler;
-  /** Told of who speaks no TLS, and of who says nothing in time. */
+  /** Called for a client that speaks no TLS, or sends no byte in time. */
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
   /** Of the connection. */
   readonly guard: Guard;
 }
 
 /**
- * Looks at the first byte of a connection to a TLS port: a handshake goes on in `tls`, a server that listens on nothing
- * itself; anything else, plain HTTP above all, is told so in words. Whoever sends nothing in time is cut.
+ * Looks at the first byte of a connection to a TLS port. A handshake goes on in `tls`, a server without a port of its own.
+ * Any other byte, as of plain HTTP, gets an error text. A client that sends nothing within `timeoutMs` is disconnected.
  */
 export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions): void {
   const { timeoutMs, turns, faulted, guard } = options;

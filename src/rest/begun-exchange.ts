@@ -31,7 +31,7 @@ export function leaveBegun(socket: Socket, begun: BegunExchange, parts: Exchange
   takeBack = life.onEnd(() => endBegun(socket, parts, undefined));
 }
 
-/** What was left on this socket, once. */
+/** Takes the exchange that was left on this socket; `undefined` on the next call. */
 export function takeBegun(socket: object): BegunExchange | undefined {
   const left = leftOn.get(socket);
   if (!left) return undefined;

@@ -8,7 +8,7 @@ const VARY = 'Origin, Access-Control-Request-Method, Access-Control-Request-Head
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE'];
 const METHOD_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** An answer that is complete without anybody's credential. */
+/** A CORS preflight answer. Needs no credential. */
 export interface PreflightAnswer {
   readonly status: number;
   readonly headers: readonly string[];
@@ -32,7 +32,7 @@ export function answerPreflight(method: string, headers: readonly string[]): Pre
   };
 }
 
-/** What every answer carries when CORS is on. `headers` are the request's. */
+/** CORS headers of every answer, when CORS is on. @param headers the request's */
 export function corsHeaders(headers: readonly string[]): string[] {
   const [origin] = headerValues(headers, 'origin');
   return origin === undefined ? ['vary', VARY] : ['vary', VARY, 'access-control-allow-origin', origin];

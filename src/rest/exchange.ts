@@ -25,7 +25,7 @@ export interface RestExchange extends RestRequest {
   readonly response: ServerResponse;
   /** Ends when the answer is complete or the client has left. Everything that has to be given back then hangs on it. */
   readonly life: Lifetime;
-  /** What the event loop calls for this exchange goes through it: an exception denies the exchange. */
+  /** Wraps every callback of this exchange. An exception denies it. */
   readonly guard: Guard;
   readonly method: string;
   /** Name, value, name, value, in order, without HTTP/2's pseudo-headers. */
@@ -58,7 +58,7 @@ export function headerValues(headers: readonly string[], name: string): string[]
   return values;
 }
 
-/** Who shares with others what there is little of: the caller, or whoever is at its address. */
+/** The owner for fair shares of memory and slots: the principal, or the client's address before it is known. */
 export function ownerOf({ principal, remote }: RestExchange): unknown {
   return principal ?? remote;
 }

@@ -46,7 +46,7 @@ const NOT_RETURNED = new Set(HOP_BY_HOP);
 /** Neither side may take these from its own message by naming them in `Connection`: they say what the body is. */
 const NEVER_LISTED = new Set(['content-length', 'content-type', 'content-encoding']);
 
-/** What a `Connection` header of these headers names, in lower case. */
+/** The options named in `Connection`, in lower case (RFC 9110 section 7.6.1). */
 function connectionOptions(headers: readonly string[]): ReadonlySet<string> | undefined {
   const values = headerValues(headers, 'connection');
   if (values.length === 0) return undefined;
@@ -70,10 +70,10 @@ const SELECTING = new Set([
   'if-unmodified-since',
 ]);
 
-/** What of an exchange its headers are made of. */
+/** The fields of an exchange from which its upstream headers are built. */
 export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'host' | 'hasBody'>;
 
-/** How a request's headers are to be changed beyond the rules for all. */
+/** Changes to a request's headers beyond the common rules. */
 export interface RequestHeaderOptions {
   /** The answer has to be read here: ask for all of it, without a content coding. */
   readonly readable: boolean;

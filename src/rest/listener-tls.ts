@@ -13,7 +13,7 @@ export interface ListenerTls {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
   readonly passphrase?: string;
-  /** What session tickets are sealed with; 48 bytes. */
+  /** Key of the session tickets, 48 bytes. */
   readonly ticketKeys?: Buffer;
   /** CA of the client certificates. */
   readonly ca?: string | Buffer;
@@ -74,7 +74,7 @@ export function tryContext(options: SecureContextOptions): void {
   createSecureContext(options);
 }
 
-/** What a listener's connections are secured with. */
+/** Options of the listener's TLS context. */
 export function secureContext(tls: ListenerTls): SecureContextOptions & { ticketKeys?: Buffer } {
   return {
     cert: tls.cert,

@@ -50,7 +50,7 @@ export interface RestListener {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-/** What the listener has on hand now. All are 0 while no client is connected. */
+/** Work in progress. All are 0 while no client is connected. */
 export interface ListenerFigures extends LaneFigures {
   readonly sockets: number;
   /** Connections of the relay, and of HTTP/2. */
@@ -78,7 +78,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       clients.begun(request, response, own);
       answers.add(request, response);
       lane.handle(request, response);
-      // Behind the lane's own listeners: the next request begins when this one is over for everybody.
+      // Registered after the server's own listeners: the next request begins when all of them have seen the end of this one.
       gateOf(request.socket)?.begun(response);
     });
   };
@@ -208,7 +208,7 @@ function handOverTo(toParser: (socket: Socket) => RequestGate): HandOver {
   };
 }
 
-/** What the listener does for none of its connections: an exception ends nothing but what was being done. */
+/** Guards work that belongs to no connection. An exception ends only that work. */
 function listenerGuard(options: RestListenerOptions): Guard {
   return new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_listener', reportTo(options));
 }

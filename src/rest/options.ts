@@ -10,7 +10,7 @@ import type { BodyMemoryBudget } from './body/memory-budget.ts';
 import type { AnswerBudget } from './response/answer-budget.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
 
-/** What the REST lane needs to know. Times in milliseconds, sizes in bytes. */
+/** Options of the REST listener. Times in milliseconds, sizes in bytes. */
 export interface LaneOptions {
   readonly parts: ExchangeParts;
   /** Of the thread, shared by all connections. */
@@ -22,9 +22,9 @@ export interface LaneOptions {
   readonly cors: boolean;
   /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */
   readonly webUi: { readonly present: boolean };
-  /** Largest body that is read to be judged, before and after decompression. */
+  /** Largest body that is read to be checked, in bytes, before and after decompression. */
   readonly maxInspectedBytes: number;
-  /** How deep a body may go. */
+  /** Limits of nesting. */
   readonly inspection: InspectionLimits;
   /** Largest answer that is held back to be filtered. */
   readonly maxFilteredBytes: number;
@@ -36,13 +36,13 @@ export interface LaneOptions {
   readonly upstreamWaitMs: number;
   /** Most header fields of a request. */
   readonly maxHeaders: number;
-  /** What the telemetry answer says of the gateway's own settings. */
+  /** The gateway's own settings as telemetry shows them. */
   readonly telemetry: TelemetrySettings;
-  /** Who is told of connections, and of what never becomes an exchange; nobody without it. */
+  /** Counts connections, and client faults that never become an exchange. Default: not counted. */
   readonly connections?: Connections;
 }
 
-/** What the steps of one lane share. */
+/** The shared state of the steps of one listener. */
 export interface LaneContext extends LaneOptions {
   readonly checkPool: BodyCheckPool;
   readonly decoder: BodyDecoder;

@@ -6,14 +6,14 @@ import type { RestOperation } from '../policy/operation.ts';
 import type { RestResolution } from './resolve.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
 
-/** What the protocol looks at of a REST request, whichever transport carries it. */
+/** A REST request as the protocol sees it, the same for both transports. */
 export interface RestRequest extends Exchange {
   readonly protocol: 'rest';
   resolution: RestResolution | undefined;
 }
 
 /**
- * How the answer of a permitted request comes about.
+ * The source of the answer to a permitted request.
  * - `pass`: upstream's, as it is
  * - `health`: upstream's, or the gateway's own where upstream has no such route
  * - `filter`: upstream's, without what the principal may not see
@@ -22,8 +22,8 @@ export interface RestRequest extends Exchange {
 export type AnswerPlan = 'pass' | 'health' | 'filter' | 'patch';
 
 /**
- * What carries REST requests: the byte relay and the server. A transport that lacks a step gives the request to the one that
- * has it; the relay does so for every step that it does not name.
+ * A transport of REST requests: the byte relay or the server. The relay hands over every request that needs a step it does
+ * not implement.
  */
 export interface RestTransport<X extends RestRequest> {
   readonly resolve: (exchange: X) => RestResolution;

@@ -5,7 +5,7 @@ import type { RestExchange } from './exchange.ts';
 import { writeHead } from './headers.ts';
 import { closesConnection, endAfterBody, isUnread } from './http1/swallow.ts';
 
-/** What a refusal is made of on the wire. */
+/** Status, headers and body of a refusal. */
 export interface Refusal {
   readonly status: number;
   readonly headers: readonly string[];

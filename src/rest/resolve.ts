@@ -6,7 +6,7 @@ import { NO_TARGET, type RestOperation, type Target } from '../policy/operation.
 import { decodeSegment, isDotSegment, readTarget, splitPath, toOriginForm, writePath } from './request-target.ts';
 import { type Route, RouteTable } from './route-table.ts';
 
-/** What a method and a request target mean. Everything later looks at this and never at the target again. */
+/** The resolved method and request target. Later steps use this and never parse the target again. */
 export interface RestResolution extends Resolution {
   readonly operation: RestOperation;
   /** Path rebuilt from the row and its decoded parameters, and the query untouched. For a plain path the same bytes. */
@@ -24,7 +24,7 @@ export interface ResolverOptions {
 export type Resolve = (method: string, target: string) => RestResolution;
 
 const NO_PARAMS: readonly string[] = Object.freeze([]);
-/** Unknown and not worth asking upstream about, whoever asks: 404 with any valid credential. */
+/** An unknown route that is not forwarded: 404 with any valid credential. */
 const NOWHERE: RestResolution = Object.freeze({
   operation: { ...UNLISTED_REST, withheld: true as const },
   target: NO_TARGET,
@@ -139,7 +139,7 @@ function resolveNul(route: Route | undefined): RestResolution {
   return { ...NOWHERE, refusal: route.collection === -1 ? NUL_IN_PATH : wrongCharacter('\0') };
 }
 
-/** Upstream: names are looked at before the access, whoever asks (Qdrant v1.18.3). */
+/** Upstream: names are validated before access, for every caller (Qdrant v1.18.3). */
 function wrongName(name: string | undefined): Denial | undefined {
   if (name === undefined) return undefined;
   if (name.includes('/')) return wrongCharacter('/');

@@ -2,12 +2,12 @@ import type { RestResolution } from './resolve.ts';
 
 /** Longest pause, in milliseconds, within the body of a client of which nothing is known. */
 export const STRANGER_BODY_IDLE_MS = 30_000;
-/** What makes, recovers, moves or builds something may take so long. */
+/** Milliseconds for operations that create, recover, move or build. */
 const LONG_MS = 24 * 3_600_000;
 /** Behind the time that a caller gives upstream itself, upstream says so; so much later it counts as silent. */
 const SLACK_MS = 30_000;
 
-/** How long a client may pause within its body. @param idleMs the limit for those who are known */
+/** Longest pause within a request body, in milliseconds. @param idleMs the limit for authenticated clients */
 export function bodyIdleOf({ principal }: { readonly principal: unknown }, idleMs: number): number {
   return principal === undefined ? Math.min(idleMs, STRANGER_BODY_IDLE_MS) : idleMs;
 }

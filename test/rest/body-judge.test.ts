@@ -197,7 +197,7 @@ t.test('a thread that crashes fails the job it had, and the others are judged by
     '{"others":["a"]}',
     'on purpose, lost',
     '{"others":["b"]}',
-    'the thread that judges bodies ended, lost',
+    'the thread that checks bodies ended, lost',
     '{"others":["c"]}',
   ]);
 });

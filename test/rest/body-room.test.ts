@@ -7,7 +7,7 @@ import { looseGuard } from '../support/guards.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const CAPACITY = 16 * MIB;
-const LIMITS = { capacity: CAPACITY, leadMs: 60_000, waitMs: 60_000 };
+const LIMITS = { capacity: CAPACITY, priorityMs: 60_000, waitMs: 60_000 };
 
 // The room's own timers keep no process alive.
 const alive = setInterval(() => undefined, 1000);
@@ -139,7 +139,7 @@ t.test('one that leaves gives back what it took, also while it waits, and only o
 });
 
 t.test('a body that keeps others waiting has a time to come, and one that waits, too', async (t) => {
-  const room = new BodyMemoryBudget({ ...LIMITS, leadMs: 20, waitMs: 10_000 });
+  const room = new BodyMemoryBudget({ ...LIMITS, priorityMs: 20, waitMs: 10_000 });
   const slow = new Body(room, 1).upTo(4 * MIB);
   const second = new Body(room, 1).upTo(4 * MIB);
   t.strictSame(await slow.ended.promise, BODY_TIMEOUT);
@@ -148,7 +148,7 @@ t.test('a body that keeps others waiting has a time to come, and one that waits,
   second.upTo(4 * MIB).place.whole();
   second.place.leave();
 
-  const hurried = new BodyMemoryBudget({ ...LIMITS, leadMs: 10_000, waitMs: 20 });
+  const hurried = new BodyMemoryBudget({ ...LIMITS, priorityMs: 10_000, waitMs: 20 });
   const lead = new Body(hurried, 1).upTo(4 * MIB);
   const patient = new Body(hurried, 1).upTo(4 * MIB);
   t.strictSame(await patient.ended.promise, NO_ROOM);
@@ -156,7 +156,7 @@ t.test('a body that keeps others waiting has a time to come, and one that waits,
 });
 
 t.test('a body that leads and keeps nobody waiting may take its time', async (t) => {
-  const room = new BodyMemoryBudget({ ...LIMITS, leadMs: 5 });
+  const room = new BodyMemoryBudget({ ...LIMITS, priorityMs: 5 });
   const slow = new Body(room, 1).upTo(4 * MIB);
   for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
   t.equal(slow.denial, undefined);

@@ -23,7 +23,7 @@ const own = (bytes: number): Buffer => {
 };
 
 function placed(bytes: number): { room: BodyMemoryBudget; place: Reservation } {
-  const room = new BodyMemoryBudget({ capacity: 16 << 20, leadMs: 60_000, waitMs: 60_000 });
+  const room = new BodyMemoryBudget({ capacity: 16 << 20, priorityMs: 60_000, waitMs: 60_000 });
   const place = room.enter(1, { guard: looseGuard(), goOn: () => undefined, giveUp: () => undefined });
   place.add(bytes);
   place.whole();

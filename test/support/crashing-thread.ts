@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { runBodyTask } from '../../src/rest/body/task.ts';
 import type { ThreadFinding, ThreadTask } from '../../src/rest/body/thread.ts';
 
-/** The thread that judges bodies, but for two that end it: one with an error and one without a word. */
+/** The thread that checks bodies, but for two that end it: one with an error and one without a word. */
 parentPort?.on('message', ({ task, bytes }: ThreadTask) => {
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const begin = body.toString('latin1', 0, 8);

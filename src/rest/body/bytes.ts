@@ -1,17 +1,17 @@
-/** Each piece of memory is so many times the one before, up to the largest that is not `wide`. */
+/** Growth factor of a buffer, up to `WIDE_BYTES`. */
 const GROWTH = 4;
 const LEAST_BYTES = 8_192;
-/** What is larger has all the memory it may need at once. */
+/** A body above this size gets memory for its announced maximum at once. */
 export const WIDE_BYTES = 2_097_152;
 /**
- * ... and so much at least: the C library (glibc) gives memory back at once that is larger than 32 MiB, and keeps what is not
- * from the first time on that it is given back. What is not written to costs nothing.
+ * The least allocation of such a body: glibc returns blocks above 32 MiB to the system as soon as they are freed, and may
+ * keep smaller ones. Pages that are never written to are not resident.
  */
 const APART_BYTES = (32 << 20) + 4096;
 
 /**
- * Bytes that come one after the other, in one piece of memory of their own. They are copied there, so that nothing of what
- * they came in stays. What is reserved for bytes that have not come is not resident yet.
+ * Collects chunks in one contiguous buffer of its own. Chunks are copied, so their source buffers can be freed. Memory
+ * reserved for later bytes is not resident yet.
  */
 export class BodyBytes {
   readonly #most: number;
@@ -31,12 +31,12 @@ export class BodyBytes {
     this.#size = size;
   }
 
-  /** Much more will come, and there is room for it: no memory in between is worth its copy. */
+  /** Allocates the maximum at once, where much more will come, instead of growing in steps with a copy each. */
   widen(): void {
     if (this.#memory.length < this.#most) this.#move(this.#most);
   }
 
-  /** What has come, with its memory: nothing may be pushed any more. */
+  /** Returns the bytes and passes on their memory. `push` must not follow. */
   take(): Buffer {
     const taken = this.#memory.subarray(0, this.#size);
     this.#memory = Buffer.alloc(0);
@@ -63,8 +63,8 @@ export class BodyBytes {
 }
 
 /**
- * Gives memory back at once: a collection may be long in coming, since what is outside of the heap hardly brings it on.
- * INVARIANT: it is nobody else's, and no thread is at work on it. Afterwards the buffer is empty.
+ * Frees memory at once: memory outside of the heap hardly triggers a garbage collection, so one may be late.
+ * INVARIANT: no other code and no thread uses the memory. Afterwards the buffer is empty.
  */
 export function freeMemory({ buffer }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffer.transfer(0);

@@ -6,20 +6,20 @@ import { type AnswerTask, runAnswerTask } from '../response/task.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from './task.ts';
 import type { ThreadFinding, ThreadTask } from './thread.ts';
 
-/** Bodies up to this size are judged at once: some milliseconds at worst. */
+/** Bodies up to this size are checked on the main thread: some milliseconds at worst. */
 export const INLINE_BYTES = 131_072;
-/** Larger ones than this do not keep the others waiting. */
+/** Bodies above this size have a thread of their own, so that smaller ones do not wait for them. */
 export const MEDIUM_BYTES = 2_097_152;
 
 /** Runs as a source file and as a built one. */
 const THREAD = join(import.meta.dirname, `thread${extname(import.meta.filename)}`);
 
-/** A body that waits to be judged, or an answer to be changed. */
+/** A body to be checked, or an answer to be filtered. */
 export interface BodyJob<T = BodyTask, F = BodyFinding> {
   readonly task: T;
   /** Whole and decoded. Not to be used until it is given back: its memory may be in another thread. */
   readonly body: Buffer;
-  /** Its memory is nobody else's. A body that is a view into other memory is copied where it has to go to a thread. */
+  /** The body owns its memory, which can be transferred to a thread. A view into other memory is copied. */
   readonly own: boolean;
   /** Of the exchange: at its end the job is dropped, unless it is under way. */
   readonly life: Lifetime;
@@ -33,8 +33,8 @@ export interface BodyJob<T = BodyTask, F = BodyFinding> {
 }
 
 /**
- * Judges bodies without holding up anybody: small ones at once, others in threads of their own, which are started with
- * the first of their kind.
+ * Checks bodies: small ones on the main thread, medium and large ones in one thread each, started on first use. No body
+ * waits for one of a larger kind.
  */
 export class BodyCheckPool {
   readonly #medium: CheckThread<BodyTask, BodyFinding>;
@@ -63,12 +63,12 @@ export class BodyCheckPool {
   }
 }
 
-/** Answers up to this size are changed at once: a millisecond or two. */
+/** Answers up to this size are filtered on the main thread: a millisecond or two. */
 export const INLINE_ANSWER_BYTES = 16_384;
 
 type AnswerJob = BodyJob<AnswerTask, Uint8Array>;
 
-/** Changes answers in the same way, in threads of their own: no body waits for an answer, nor an answer for a body. */
+/** Filters answers in the same way, in threads of its own: bodies and answers do not wait for each other. */
 export class AnswerChanger {
   readonly #medium: CheckThread<AnswerTask, Uint8Array>;
   readonly #large: CheckThread<AnswerTask, Uint8Array>;
@@ -117,7 +117,7 @@ function checkAtOnce({ task, body, done, fail }: BodyJob): void {
   done(finding, body);
 }
 
-/** What a thread needs beside the body hardly lives longer than a step. */
+/** Young generation of a thread in megabytes: its objects are short-lived, and the body lies outside of the heap. */
 const YOUNG_MEGABYTES = 4;
 
 /** A job that waits, and how to keep it from being dropped at the end of its exchange. */
@@ -186,7 +186,7 @@ class CheckThread<T extends ThreadTask['task'], F> {
     worker.unref();
     const guard = this.#guard;
     const gone = guard.entry((reason: unknown) => this.#gone(worker, reason));
-    const ended = guard.entry(() => this.#gone(worker, new TypeError('the thread that judges bodies ended')));
+    const ended = guard.entry(() => this.#gone(worker, new TypeError('the thread that checks bodies ended')));
     worker.on(
       'message',
       guard.entry((result: ThreadFinding<F>) => this.#found(result)),
@@ -218,7 +218,7 @@ class CheckThread<T extends ThreadTask['task'], F> {
   }
 }
 
-/** What is moved to the thread and back without a copy: all of the memory, also where the body is but the first part of it. */
+/** The memory that is transferred to the thread and back without a copy, whole, even where the body is only its beginning. */
 function movable({ body, own }: Pick<BodyJob, 'body' | 'own'>): Uint8Array<ArrayBuffer> {
   const { buffer, byteOffset, byteLength } = body;
   const moved = own && buffer instanceof ArrayBuffer;

@@ -11,9 +11,9 @@ import { readBody } from './read-body.ts';
 import type { BodyFinding, BodyTask } from './task.ts';
 
 /**
- * Reads the whole body, decodes it, and has it judged; ends in one call of `settle`, with what was found or why it came to
- * nothing, or in none when the client has left. The bytes as they came are kept in `exchange.body`, to be forwarded; a body
- * that was read before is not read again. A fault of ours denies.
+ * Reads the whole body, decodes and checks it. Calls `settle` once, with the finding or a denial, or never when the client
+ * has left. The bytes as received are kept in `exchange.body`, to be forwarded; a body that was read before is not read
+ * again. An internal fault denies.
  */
 export function withDecodedBody(
   exchange: RestExchange,
@@ -48,22 +48,22 @@ interface CheckedBody {
   readonly held: HeldBody;
 }
 
-/** One body on its way through decoder and judge; who has its bytes gives them back whatever comes of it. */
+/** One body on its way through the decoder and the check pool. Borrowed bytes are given back on every path. */
 class BodyCheck {
   readonly #exchange: RestExchange;
   readonly #options: LaneContext;
-  readonly #judged: CheckedBody;
+  readonly #checked: CheckedBody;
   readonly #guard: Guard;
 
-  constructor(exchange: RestExchange, options: LaneContext, judged: CheckedBody) {
+  constructor(exchange: RestExchange, options: LaneContext, checked: CheckedBody) {
     this.#exchange = exchange;
     this.#options = options;
-    this.#judged = judged;
+    this.#checked = checked;
     this.#guard = exchange.guard.at('body');
   }
 
   decode(): void {
-    const { held } = this.#judged;
+    const { held } = this.#checked;
     const { life } = this.#exchange;
     const body = held.lend();
     this.#options.decoder.decode({
@@ -92,7 +92,7 @@ class BodyCheck {
   /** @param giveBack called once with the bytes, if they are not lost */
   #checkPool(body: Buffer, giveBack: (body: Buffer | undefined) => void): void {
     this.#options.checkPool.check({
-      task: this.#judged.task,
+      task: this.#checked.task,
       body,
       own: body.length > INLINE_BYTES,
       life: this.#exchange.life,
@@ -109,7 +109,7 @@ class BodyCheck {
     });
   }
 
-  /** What was decoded is for the judge only. */
+  /** Frees the decoded copy: only the check needs it, upstream gets the bytes as received. */
   #forget(decoded: Buffer | undefined, turn: Turn | undefined): void {
     if (decoded) freeMemory(decoded);
     turn?.end();
@@ -121,6 +121,6 @@ class BodyCheck {
   }
 
   #settle(found: BodyFinding): void {
-    if (!this.#exchange.life.ended) this.#judged.settle(found);
+    if (!this.#exchange.life.ended) this.#checked.settle(found);
   }
 }

@@ -8,28 +8,28 @@ import type { Reservation } from './memory-budget.ts';
 const SLICE_BYTES = 65_536;
 
 /**
- * A whole request body as it came: held to be judged, and then sent on. A large one gives its memory and its room back as
- * soon as it has been sent, or the exchange is over.
+ * A whole request body as received: held to be checked, and then forwarded. A large one frees its memory and its
+ * reservation as soon as it has been sent, or the exchange is over.
  *
- * INVARIANT: one has the bytes of a large body at any time: the body itself, who has them on loan, or the stream that sends
- * them. What is freed is freed once the last of them is done, so that nobody is ever given memory that is there no more.
+ * INVARIANT: the bytes of a large body have one owner at any time: the body itself, the borrower, or the stream that sends
+ * them. They are freed only when none of them uses them, so that freed memory is never handed out.
  */
 export class HeldBody {
   readonly length: number;
   #bytes: Buffer | undefined;
-  #place: Reservation | undefined;
+  #reservation: Reservation | undefined;
   #lent = false;
   #released = false;
   #sending: Slices | undefined;
 
-  /** @param bytes where there are many: in memory that is nobody else's */
-  constructor(bytes: Buffer, place?: Reservation) {
+  /** @param bytes a large body must own its memory */
+  constructor(bytes: Buffer, reservation?: Reservation) {
     this.length = bytes.length;
     this.#bytes = bytes;
-    this.#place = place;
+    this.#reservation = reservation;
   }
 
-  /** Lends the bytes to whoever reads them, here or in another thread; `giveBack` follows. */
+  /** Lends the bytes to a reader, on this or another thread. `giveBack` must follow. */
   lend(): Buffer {
     const bytes = this.#held();
     this.#lent = true;
@@ -59,7 +59,7 @@ export class HeldBody {
     return this.#sending;
   }
 
-  /** Nobody wants it any more; what is being sent of it ends. May be called again. */
+  /** Frees the body and ends the stream that sends it. Idempotent. */
   release(): void {
     this.#released = true;
     if (!this.#lent) this.#free();
@@ -75,12 +75,12 @@ export class HeldBody {
   #free(): void {
     if (this.#bytes && this.length > INLINE_BYTES) freeMemory(this.#bytes);
     this.#bytes = undefined;
-    this.#place?.leave();
-    this.#place = undefined;
+    this.#reservation?.leave();
+    this.#reservation = undefined;
   }
 }
 
-/** Copies of one slice after the other, so that what they are of can be given back with the last. */
+/** A stream of copied slices, so that the source can be freed with the last of them. */
 class Slices extends Readable {
   #bytes: Buffer | undefined;
   readonly #guard: Guard;

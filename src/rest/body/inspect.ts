@@ -6,7 +6,7 @@ import { badRequest, type Denial } from '../../policy/denial.ts';
 import type { InspectorName } from '../../policy/operation.ts';
 import { type BodyShape, readBatch, readRequest, ShapeFault } from './inspect-references.ts';
 
-/** How deep a body may go. */
+/** Limits of nesting. */
 export interface InspectionLimits {
   /** Objects and arrays in each other. */
   readonly maxDepth: number;
@@ -36,7 +36,7 @@ const INSPECTORS: Readonly<Record<InspectorName, Inspector>> = {
 };
 
 /**
- * The other collections a decoded JSON body names, or why it cannot be judged: 400 in upstream's words.
+ * The other collections a decoded JSON body names, or why it cannot be read: 400 in upstream's words.
  *
  * Only objects are accepted where upstream reads a struct (and a string for `with_lookup`): an array form would carry a
  * name past the check. Keys are compared after unescaping; unknown keys are passed over; a known key given twice is

@@ -4,31 +4,31 @@ import type { Denial } from '../../policy/denial.ts';
 import { WIDE_BYTES } from './bytes.ts';
 import { BODY_TIMEOUT, NO_ROOM } from './denials.ts';
 
-/** So much of every body is outside of the sum: small bodies never wait. */
+/** Bytes of each body that are not counted: small bodies never wait. */
 export const FREE_BYTES = 131_072;
-/** Room is taken in pieces of this size. */
+/** Bytes are reserved in steps of this size. */
 const STEP_BYTES = 262_144;
 
 export interface BodyMemoryBudgetOptions {
-  /** Bytes that bodies may have in all, beside one that goes on to its end. */
+  /** Bytes of all bodies together, without the one that has priority. */
   readonly capacity: number;
-  /** Milliseconds that this one may take to come while others wait for it. */
-  readonly leadMs: number;
-  /** Milliseconds that a body waits for room at most. */
+  /** Milliseconds that the body with priority may take to arrive while others wait for priority. */
+  readonly priorityMs: number;
+  /** Longest wait for memory, in milliseconds. */
   readonly waitMs: number;
 }
 
-/** A body that takes room. Both calls come in a turn of the event loop of their own. */
+/** The reader of a body. Both methods are called in a turn of the event loop of their own. */
 export interface ReservationHolder {
   /** Of the exchange: under it the calls run. */
   readonly guard: Guard;
-  /** There is room again. */
+  /** Memory was reserved: read on. */
   goOn(): void;
-  /** There will not be: nothing follows but `leave`. */
+  /** No memory in time: only `leave` may follow. */
   giveUp(denial: Denial): void;
 }
 
-/** What the bodies of one owner take. */
+/** The reservations of one owner. */
 interface Owner {
   readonly key: unknown;
   taken: number;
@@ -37,51 +37,51 @@ interface Owner {
 }
 
 /**
- * What all bodies that are held to be judged may take together.
+ * The memory of all request bodies that are held to be checked.
  *
- * A body takes room as its bytes come, not before. Everybody's bodies may take as much as is still free, so a newcomer finds
- * some, whoever holds the rest. A body that finds none, or is a large one, waits with its client's socket paused until there is,
- * or until it is the one that leads: that one takes what it needs, outside of the sum, so there is always a body that can end. Owners
- * lead in turn. The sum is never more than the capacity, one body of the largest size, and what is free to each.
+ * A body reserves memory as its bytes arrive, not before. One owner may hold at most as much as is still free, so a new
+ * owner always finds some. A body that finds none, or is a large one, waits with its client's socket paused, until memory is
+ * free or it gets priority. One body at a time has priority: it is not counted, so there is always one that can complete.
+ * Owners get priority in turn. The total never exceeds the capacity, one body of the largest size, and `FREE_BYTES` each.
  */
 export class BodyMemoryBudget {
   readonly #options: BodyMemoryBudgetOptions;
   readonly #owners = new Map<unknown, Owner>();
-  readonly #leads = new FairQueue(1);
+  readonly #priorityQueue = new FairQueue(1);
   #taken = 0;
 
   constructor(options: BodyMemoryBudgetOptions) {
     this.#options = options;
   }
 
-  /** Bytes that are taken, without the leading body's. */
+  /** Bytes reserved, without the body that has priority. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** A body waits to lead. */
+  /** A body waits for priority. */
   get wanted(): boolean {
-    return this.#leads.wanted;
+    return this.#priorityQueue.wanted;
   }
 
-  /** Bodies that have a place, and turns at leading that are taken or waited for. */
+  /** Reservations, plus those that have or wait for priority. */
   get size(): number {
-    let size = this.#leads.size;
+    let size = this.#priorityQueue.size;
     for (const { bodies } of this.#owners.values()) size += bodies;
     return size;
   }
 
-  /** @param key whose body it is */
-  enter(key: unknown, taker: ReservationHolder): Reservation {
+  /** @param key the owner: the principal, or the client's address */
+  enter(key: unknown, holder: ReservationHolder): Reservation {
     let owner = this.#owners.get(key);
     if (!owner) {
       owner = { key, taken: 0, bodies: 0, waiting: new Set() };
       this.#owners.set(key, owner);
     }
     owner.bodies += 1;
-    return new Reservation(owner, taker, {
+    return new Reservation(owner, holder, {
       options: this.#options,
-      leads: this.#leads,
+      priorityQueue: this.#priorityQueue,
       take: (bytes) => this.#take(owner, bytes),
       give: (bytes) => this.#give(owner, bytes),
       left: () => this.#left(owner),
@@ -100,7 +100,7 @@ export class BodyMemoryBudget {
     owner.taken -= bytes;
     for (const { waiting } of this.#owners.values()) {
       if (this.#options.capacity - this.#taken < STEP_BYTES) return;
-      for (const place of waiting) if (!place.retry()) break;
+      for (const reservation of waiting) if (!reservation.retry()) break;
     }
   }
 
@@ -112,82 +112,82 @@ export class BodyMemoryBudget {
 
 interface Sum {
   readonly options: BodyMemoryBudgetOptions;
-  readonly leads: FairQueue;
+  readonly priorityQueue: FairQueue;
   readonly take: (bytes: number) => boolean;
   readonly give: (bytes: number) => void;
   readonly left: () => void;
 }
 
-/** The room of one body. */
+/** The memory reserved for one body. */
 export class Reservation {
   readonly #owner: Owner;
-  readonly #taker: ReservationHolder;
+  readonly #holder: ReservationHolder;
   readonly #sum: Sum;
   #used = 0;
   #granted = 0;
-  #lead: Turn | undefined;
-  #leading = false;
+  #prioritySlot: Turn | undefined;
+  #prioritized = false;
   #timer: NodeJS.Timeout | undefined;
   #coming = true;
   #over = false;
 
-  constructor(owner: Owner, taker: ReservationHolder, sum: Sum) {
+  constructor(owner: Owner, holder: ReservationHolder, sum: Sum) {
     this.#owner = owner;
-    this.#taker = taker;
+    this.#holder = holder;
     this.#sum = sum;
   }
 
-  /** It is the one that goes on to its end, whatever its size. */
-  get leads(): boolean {
-    return this.#leading;
+  /** This body has priority: it is read to its end without being counted. */
+  get hasPriority(): boolean {
+    return this.#prioritized;
   }
 
-  /** So many bytes more have come. `false` = no more of them now, `goOn` or `giveUp` follows. */
+  /** Counts received bytes. `false` = stop reading; `goOn` or `giveUp` follows. */
   add(bytes: number): boolean {
     this.#used += bytes;
-    if (this.leads || this.#used <= this.#granted + FREE_BYTES || this.#grow()) return true;
+    if (this.hasPriority || this.#used <= this.#granted + FREE_BYTES || this.#grow()) return true;
     this.#owner.waiting.add(this);
-    this.#lead = this.#sum.leads.take(this.#owner.key, this.#taker.guard, () => this.#begin());
-    if (this.#leading) return true;
-    this.#timer = this.#taker.guard.after(this.#sum.options.waitMs, () => this.#giveUp(NO_ROOM)).unref();
+    this.#prioritySlot = this.#sum.priorityQueue.take(this.#owner.key, this.#holder.guard, () => this.#begin());
+    if (this.#prioritized) return true;
+    this.#timer = this.#holder.guard.after(this.#sum.options.waitMs, () => this.#giveUp(NO_ROOM)).unref();
     return false;
   }
 
-  /** It waits: is there room now? */
+  /** Reserves memory for a waiting body. `false` = still none. */
   retry(): boolean {
     if (!this.#grow()) return false;
     this.#stopWaiting();
-    this.#endLead();
+    this.#endPriority();
     this.#goOn();
     return true;
   }
 
-  /** All of it has come. */
+  /** The body has arrived as a whole. */
   whole(): void {
     this.#coming = false;
     this.#stopWaiting();
     const bytes = Math.max(0, this.#used - FREE_BYTES);
-    // Another may lead where there is room for this one by now.
-    if (!this.leads || !this.#sum.take(bytes)) return;
+    // Passes the priority on where the budget has room for this body by now.
+    if (!this.hasPriority || !this.#sum.take(bytes)) return;
     this.#granted = bytes;
-    this.#endLead();
+    this.#endPriority();
   }
 
-  /** Nothing of it is held any more. */
+  /** Frees the reservation. Idempotent. */
   leave(): void {
     if (this.#over) return;
     this.#over = true;
     this.#stopWaiting();
-    this.#endLead();
+    this.#endPriority();
     this.#sum.give(this.#granted);
     this.#granted = 0;
     this.#sum.left();
   }
 
-  #endLead(): void {
-    this.#leading = false;
-    this.#lead?.end();
-    this.#lead = undefined;
+  #endPriority(): void {
+    this.#prioritized = false;
+    this.#prioritySlot?.end();
+    this.#prioritySlot = undefined;
   }
 
   #grow(): boolean {
@@ -198,9 +198,9 @@ export class Reservation {
     return true;
   }
 
-  /** It leads: what it has is outside of the sum from now on. */
+  /** Gets priority: its bytes are not counted from now on. */
   #begin(): void {
-    this.#leading = true;
+    this.#prioritized = true;
     const waited = this.#timer !== undefined;
     this.#stopWaiting();
     this.#watch();
@@ -210,11 +210,11 @@ export class Reservation {
     if (waited) this.#goOn();
   }
 
-  /** Others that wait for the leading body do so for a time only. */
+  /** Limits the time for which others wait for the body with priority. */
   #watch(): void {
-    const { guard } = this.#taker;
-    const look = (): void => (this.#sum.leads.wanted ? this.#giveUp(BODY_TIMEOUT) : this.#watch());
-    this.#timer = guard.after(this.#sum.options.leadMs, look).unref();
+    const { guard } = this.#holder;
+    const look = (): void => (this.#sum.priorityQueue.wanted ? this.#giveUp(BODY_TIMEOUT) : this.#watch());
+    this.#timer = guard.after(this.#sum.options.priorityMs, look).unref();
   }
 
   #stopWaiting(): void {
@@ -223,14 +223,14 @@ export class Reservation {
     this.#timer = undefined;
   }
 
-  /** INVARIANT: in a turn of its own, never in the stack of another body or answer that has made room. */
+  /** INVARIANT: in a turn of its own, never in the stack of another body or answer that has freed memory. */
   #goOn(): void {
-    this.#taker.guard.soon(() => {
-      if (!this.#over) this.#taker.goOn();
+    this.#holder.guard.soon(() => {
+      if (!this.#over) this.#holder.goOn();
     });
   }
 
   #giveUp(denial: Denial): void {
-    if (!this.#over && this.#coming) this.#taker.giveUp(denial);
+    if (!this.#over && this.#coming) this.#holder.giveUp(denial);
   }
 }

@@ -48,7 +48,7 @@ class BodyReader {
   readonly #guard: Guard;
   readonly #pace: NodeJS.Timeout;
   readonly #takeBack: () => void;
-  #place: Reservation | undefined;
+  #reservation: Reservation | undefined;
   #size = 0;
   #sizeBefore = 0;
   #waited = false;
@@ -99,14 +99,14 @@ class BodyReader {
   #hold(chunk: Buffer): void {
     this.#bytes.push(chunk);
     if (this.#size <= FREE_BYTES) return;
-    const more = this.#place ? chunk.length : this.#size;
-    this.#place ??= this.#limits.room.enter(this.#owner, {
+    const more = this.#reservation ? chunk.length : this.#size;
+    this.#reservation ??= this.#limits.room.enter(this.#owner, {
       guard: this.#guard,
       goOn: () => this.#body.resume(),
       giveUp: (denial) => this.#fail(denial),
     });
-    const goesOn = this.#place.add(more);
-    if (this.#place.leads) this.#bytes.widen();
+    const goesOn = this.#reservation.add(more);
+    if (this.#reservation.hasPriority) this.#bytes.widen();
     if (goesOn) return;
     this.#waited = true;
     this.#body.pause();
@@ -114,8 +114,8 @@ class BodyReader {
 
   #whole(): void {
     this.#leave();
-    this.#place?.whole();
-    this.#done(new HeldBody(this.#bytes.take(), this.#place));
+    this.#reservation?.whole();
+    this.#done(new HeldBody(this.#bytes.take(), this.#reservation));
   }
 
   #fail(denial: Denial): void {
@@ -127,7 +127,7 @@ class BodyReader {
   #drop(): void {
     this.#leave();
     this.#bytes.free();
-    this.#place?.leave();
+    this.#reservation?.leave();
     this.#body.destroy();
   }
 

@@ -38,7 +38,7 @@ export class RequestBody extends Readable {
   readonly #onClose: () => void;
   #stopped = false;
 
-  /** @param meter measures the bytes before anybody else gets them; the body ends with its fault */
+  /** @param meter measures the nesting before bytes are passed on; its fault ends the body */
   constructor(exchange: RestExchange, idleMs: number, meter?: DepthMeter) {
     super({ highWaterMark: 65_536 });
     this.#meter = meter;

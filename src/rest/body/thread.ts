@@ -4,7 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { type AnswerTask, runAnswerTask } from '../response/task.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from './task.ts';
 
-/** What the thread is sent, and gives back: the bytes come and go without a copy. */
+/** A message to the thread. The bytes are transferred both ways, not copied. */
 export interface ThreadTask {
   readonly task: BodyTask | AnswerTask;
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -16,7 +16,7 @@ export type ThreadFinding<F = BodyFinding | Uint8Array> = { readonly bytes: Uint
   | { readonly fault: string }
 );
 
-/** Where processors are short, the thread that serves everybody goes first. */
+/** Niceness of the thread: the main thread, which serves all connections, has priority. */
 const NICE = 10;
 
 /** Linux gives each thread a priority of its own; elsewhere it would be the whole process's. */

@@ -13,7 +13,7 @@ export function refuseOrBreak(exchange: RestExchange, denial: Denial, cors: bool
   } else reject(exchange, denial, cors);
 }
 
-/** What an exception in an exchange comes to: 500, or a broken message. Nothing, where the exchange has ended. */
+/** Answers an exception with 500, or breaks off an answer that has begun. No effect once the exchange has ended. */
 export function failExchange(exchange: RestExchange, cors: boolean): void {
   if (exchange.life.ended) return;
   exchange.decision = INTERNAL_FAULT;

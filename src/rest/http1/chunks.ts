@@ -53,7 +53,7 @@ export class ChunkedBody {
       }
       const before = this.#step;
       if (!this.#take(bytes[at] as number)) return -1;
-      // What is dropped ends the range before it; what follows begins a new one.
+      // A dropped byte ends the range before it; the next byte begins a new one.
       const dropped = isDropped(before, this.#step);
       if (dropped) {
         if (keep < at) out.push(bytes.subarray(keep, at));

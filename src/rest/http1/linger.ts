@@ -25,7 +25,7 @@ export function isSwallowed(length: number | undefined): boolean {
   return length === undefined || length <= LINGER_BYTES;
 }
 
-/** What is left of these bounds for one body. Times in milliseconds of a clock that the caller has. */
+/** The rest of these bounds for one body. Times in milliseconds of the caller's clock. */
 export class Linger {
   readonly #endsAt: number;
   readonly #idleMs: number;

@@ -57,7 +57,7 @@ function isBehindClose(error: Error): boolean {
   return 'code' in error && error.code === 'HPE_CLOSED_CONNECTION';
 }
 
-/** What is told of an error; `undefined` = the client has left, or sent what nobody asked for. @param inBody of a request, answered or not */
+/** The fault to report; `undefined` = the client has left, or sent bytes outside of a request. @param inBody of a request, answered or not */
 function parserFault(error: Error, inBody: boolean): ParserFault | undefined {
   const code = 'code' in error ? String(error.code) : '';
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'timeout';
@@ -113,7 +113,7 @@ const REASONS: Readonly<Record<number, string>> = {
   501: 'Not Implemented',
 };
 
-/** What Node's parser refuses, as a status. */
+/** Maps an error of Node's parser to a status. */
 function faultOf(error: Error): readonly [status: number, message: string] {
   const code = 'code' in error ? error.code : undefined;
   switch (code) {

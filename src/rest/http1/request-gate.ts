@@ -51,7 +51,7 @@ export class RequestGate {
   readonly #goOn: () => void;
   readonly #hold: SocketHold;
   readonly #pieces = new PieceBudget(performance.now());
-  /** What comes next waits for its turn. */
+  /** The next bytes wait for the scheduler. */
   #waiting = false;
   #draining = false;
   /** The client has closed its writing half; the parser has been told. */
@@ -156,7 +156,7 @@ export class RequestGate {
     const { lines } = this;
     if (this.#intake.length === 0 || this.#waiting || this.#stopped || this.#socket.destroyed) return false;
     const { between } = lines;
-    // What stands behind the last request of a connection is none (RFC 9112 section 9.6).
+    // Bytes after the last request of a connection are not a request (RFC 9112 section 9.6).
     if ((between || lines.lost) && isClosing(this.#socket)) {
       this.stop();
       return false;
@@ -245,7 +245,7 @@ function asListener(listener: (...args: never[]) => void): (...args: unknown[]) 
   return listener as (...args: unknown[]) => void;
 }
 
-/** Is the next request on this HTTP/1 connection odd? True as well when nobody looked. To be asked once for each. */
+/** True = the next request on this HTTP/1.1 connection is odd, or was not examined. Call once per request. */
 export function takeOddRequest(socket: object): boolean {
   return gates.get(socket)?.lines.takeOdd() ?? true;
 }

@@ -1,4 +1,4 @@
-/** What a request head may have to be plain. */
+/** Limits of a plain request head. */
 export interface HeadLimits {
   /** Size of the head, in bytes, its blank line included. */
   readonly maxBytes: number;
@@ -24,7 +24,7 @@ export interface PlainHead {
   readonly length: number;
 }
 
-/** `incomplete`: plain so far. `odd`: not plain, or larger than the limit; somebody else's to read. */
+/** `incomplete`: plain so far. `odd`: not plain, or larger than the limit: left to `node:http`. */
 export type HeadReading = PlainHead | 'incomplete' | 'odd';
 
 const CR = 0x0d;
@@ -157,7 +157,7 @@ function readField(bytes: Buffer, start: number, end: number, mark: number): num
   return at + 2;
 }
 
-/** What the headers that frame or authorize the request say, once all of them have been seen. */
+/** The headers that frame or authorize the request, complete after the last header. */
 interface Framing {
   host: string | undefined;
   credentials: number;

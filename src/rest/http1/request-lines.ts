@@ -21,7 +21,7 @@ export interface Pieces {
 
 const NO_PIECES: Pieces = { all: 0, small: 0 };
 
-/** What the head that is being read says of its body. */
+/** Body framing, as far as the head has been read. */
 interface Framing {
   length: number | undefined;
   chunked: boolean;

@@ -1,4 +1,4 @@
-/** How the body of an answer ends (RFC 9112 section 6.3). */
+/** Message body length of an answer (RFC 9112 section 6.3). */
 export type AnswerFraming = 'none' | 'length' | 'chunked' | 'close';
 
 /** The head of an answer from upstream. */

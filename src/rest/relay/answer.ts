@@ -24,7 +24,7 @@ export function upstreamHead(exchange: RelayExchange, path: string, authority: s
   return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
-/** What an answer's head says of its connection. */
+/** Connection state that an answer's head announces to the client. */
 export interface AnswerEnding {
   /** It is the last on its connection. */
   readonly close: boolean;

@@ -27,7 +27,7 @@ export class RelayBody {
     return this.#meter?.push(part) !== false;
   }
 
-  /** What of `chunk` belongs to the body; it counts as come. */
+  /** The part of `chunk` that belongs to the body, counted as received. */
   take(chunk: Buffer): Buffer {
     const part = chunk.length > this.left ? chunk.subarray(0, this.left) : chunk;
     this.left -= part.length;

@@ -55,7 +55,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Bytes of a head have come, or the connection is new: the time for it runs. */
   #headBegun = true;
   #exchange: RelayExchange | undefined;
-  /** What waits for a held body. */
+  /** The decision that waits for a held body. */
   #held: HeldDecision | undefined;
   readonly #body = new RelayBody();
   #close = false;
@@ -67,7 +67,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** The client has closed its writing half: what has come whole is still answered. */
   #ended = false;
 
-  /** @param closed called once: the connection is over, or somebody else's */
+  /** @param closed called once: the connection has ended or was handed over */
   constructor(
     socket: Socket,
     { peer, client }: { readonly peer: Peer; readonly client: CountedClient | undefined },
@@ -196,7 +196,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     return this.#phase !== 'deciding' && this.#body.left > 0 ? this.#body.wanted : this.#intake.length <= BACKLOG;
   }
 
-  /** What came too early waits, within bounds. */
+  /** Keeps bytes that arrived too early, within bounds. */
   #keepBack(chunk: Buffer): void {
     this.#intake.push(chunk);
     this.#settle();
@@ -212,7 +212,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
         break;
       }
       if (!this.#beginNext()) break;
-      // What came in one piece with others is begun as the connection's turns allow.
+      // Pipelined requests are begun as the scheduler allows.
       if (this.#phase === 'head' && this.#intake.length > 0 && !this.#context.turns.spend(Cost.PIPELINED_REQUEST)) {
         this.#waiting = true;
         this.#context.turns.wait(this.#turn);
@@ -422,7 +422,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#advance();
   }
 
-  /** The rest of a body that nobody reads; what stands behind it is the next request's. */
+  /** Discards the rest of an unread body; the bytes behind it are the next request's. */
   #skip(chunk: Buffer): void {
     const { length } = this.#body.take(chunk);
     if (length < chunk.length) this.#intake.push(chunk.subarray(length));

@@ -6,7 +6,7 @@ import type { Resolve } from '../resolve.ts';
 import type { RelayExchange } from './exchange.ts';
 import type { RelayUpstream } from './upstream.ts';
 
-/** What the connections of one listener share. */
+/** The shared state of one listener's connections. */
 export interface RelayContext {
   readonly options: Pick<
     LaneOptions,

@@ -10,7 +10,7 @@ import type { RestResolution } from '../resolve.ts';
 
 /** The protocol's steps as the connection of an exchange takes them; see `RestTransport`. */
 export interface RelaySteps {
-  /** What the client's connection presented last. */
+  /** The last credential of the client's connection. */
   readonly memo: CredentialMemo;
   readonly guesses: CredentialGuessing;
   readonly checkBody: (exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds) => void;

@@ -10,7 +10,7 @@ import type { PlainHead } from '../http1/request-head.ts';
 import { takesChecks } from './takes.ts';
 
 /**
- * How the relay checks a body of this length.
+ * The place where a body is checked.
  * - `held`: whole, where it lies behind its head
  * - `passing`: measured while it passes
  * - `elsewhere`: not at all; the server lane does

@@ -11,7 +11,7 @@ import type { HandOver, RelayContext } from './context.ts';
 import type { RelayExchange } from './exchange.ts';
 import type { RelayUpstream } from './upstream.ts';
 
-/** What the relay needs to know beside what both lanes share. */
+/** The relay's own options. */
 export interface RestRelayOptions {
   readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
   readonly limits: RelayContext['limits'];
@@ -53,7 +53,7 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rest
   const closed = (connection: RelayConnection): void => {
     connections.delete(connection);
   };
-  // Each connection looks after itself under a guard of its own, so a fault here is nobody's end.
+  // Each connection has a guard of its own: a fault here ends none of them.
   const owner = { fail: () => undefined, cut: () => undefined };
   const guard = new Guard(owner, 'rest_listener', (error, place) => options.parts.fault(error, undefined, place));
   const ticker = guard.every(TICK_MS, () => {

@@ -8,7 +8,7 @@ import { takesRequest } from './takes.ts';
 
 const LF = 0x0a;
 
-/** A head as it came, and what was made of it. Clients repeat themselves; only the credential is judged each time. */
+/** A head as received, with its parsed form. Parsed once per repeated head; the credential is checked for each request. */
 interface KnownHead {
   readonly bytes: Buffer;
   readonly head: PlainHead;
@@ -19,7 +19,7 @@ interface KnownHead {
   sent: Buffer | undefined;
 }
 
-/** What came from a client and is not used yet, read as requests. */
+/** Bytes received from a client and not consumed yet, parsed into requests. */
 export class RelayRequests {
   /** Everything that is not used yet, from the head of the current request on. */
   readonly intake = new Intake();
@@ -99,7 +99,7 @@ export class RelayRequests {
   }
 }
 
-/** Heads up to this size are read again with every piece: their method and target are judged as early as elsewhere. */
+/** Heads up to this size are read again with every piece: their method and target are checked as early as by `node:http`. */
 const SHORT_HEAD = 64;
 
 /** No line ends in what is new, and nothing in it is odd. */

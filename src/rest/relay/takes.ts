@@ -4,9 +4,8 @@ import type { PlainHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
 
 /*
- * What the relay takes. Everything is named that it knows how to treat; whatever else a request, its row or its body asks
- * for goes to the server lane, which has every step. So a new column, field or check that nobody taught the relay makes it
- * hand over, and is never left out.
+ * The requests that the relay takes: an allowlist. A request, row or body that asks for anything else goes to the server
+ * transport, which has every step. So a new column, field or check makes the relay hand over until it implements it.
  */
 
 /** Columns of a row that the relay heeds, or that ask for nothing beyond the decision. */

@@ -22,10 +22,10 @@ export interface RelayUpstream {
   readonly keepAliveMs: number;
 }
 
-/** What is to be known of a request beside its bytes. */
+/** The fields of a request that the upstream side reads. */
 type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution'>;
 
-/** What comes back, in one call per burst. */
+/** Receives the answer, in one call per burst. */
 export interface AnswerSink {
   /**
    * @param head of the answer, with its first burst only
@@ -43,7 +43,7 @@ export interface AnswerSink {
 const MAX_ANSWER_HEAD = 65_536;
 /** As in the other lane: informational answers taken for one request before it counts as broken. */
 const MAX_INFORMATIONAL = 8;
-/** Answers nobody asked for: `100 Continue` and `101 Switching Protocols`. */
+/** Unsolicited answers up to this status: `100 Continue` and `101 Switching Protocols`. */
 const LAST_UNASKED = 101;
 /** A small body is copied behind its head: cheaper than a second buffer in the same write. */
 const COPIED_BYTES = 16_384;
@@ -203,7 +203,7 @@ export class UpstreamConnection {
 
   #take(chunk: Buffer): void {
     if (!this.#busy) {
-      // Nobody asked for this: a connection that answers out of turn is not trusted with another request.
+      // An unsolicited answer: the connection is not used for another request.
       this.destroy();
       return;
     }
@@ -298,7 +298,7 @@ export class UpstreamConnection {
     const parts: Buffer[] = [];
     const end = body.push(bytes, 0, parts);
     if (end < 0) {
-      // What was read before the fault is not worth a head of its own.
+      // No answer is begun for the bytes before the fault.
       this.#fail(UPSTREAM_BROKEN);
     } else if (body.ended) {
       this.#finish(head, first, parts, body.data - before, end === bytes.length);

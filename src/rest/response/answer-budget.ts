@@ -53,7 +53,11 @@ export class AnswerBudget {
 
   constructor(options: AnswerBudgetOptions) {
     this.#options = options;
-    this.#bytes = new BodyMemoryBudget({ capacity: CAPACITY, leadMs: options.stallMs, waitMs: 2 * options.stallMs });
+    this.#bytes = new BodyMemoryBudget({
+      capacity: CAPACITY,
+      priorityMs: options.stallMs,
+      waitMs: 2 * options.stallMs,
+    });
   }
 
   /** Exchanges that have a place. */

@@ -9,7 +9,7 @@ export interface CollectionEntry {
   readonly text: Buffer;
 }
 
-/** The entry as it stands. `undefined` = it has no name, so that nobody can tell whose it is. */
+/** The entry as it stands. `undefined` = it has no name, so no access rule can apply. */
 export function readNamed(source: Source): CollectionEntry | undefined {
   const { reader, body } = source;
   if (reader.peek() !== 'object') return drop(source);
@@ -29,7 +29,7 @@ export function readNamed(source: Source): CollectionEntry | undefined {
 const NOTHING: Buffer = Buffer.alloc(0);
 const OK: Buffer = Buffer.from('"ok"');
 
-/** What the local shards of one collection add up to. */
+/** Sums over the local shards of one collection. */
 interface Totals {
   vectors: bigint;
   status: Buffer;

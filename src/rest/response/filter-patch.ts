@@ -1,7 +1,7 @@
 import { readAnswer, type Source } from './filter-source.ts';
 import type { TelemetryAudit } from './telemetry-settings.ts';
 
-/** What the gateway says about itself in telemetry; `undefined` = as upstream says. */
+/** The gateway's own values in telemetry; `undefined` = upstream's value is kept. */
 export interface TelemetryPatch {
   readonly jwtRbac?: boolean | undefined;
   readonly hideJwtDashboard?: boolean | undefined;

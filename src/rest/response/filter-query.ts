@@ -1,7 +1,7 @@
 import type { ResponseFilterName } from '../../policy/operation.ts';
 import type { TelemetryView } from './filter-telemetry.ts';
 
-/** How to ask upstream for an answer that is going to be filtered. */
+/** The upstream request of an answer that will be filtered. */
 export interface FilterPlan {
   /** The query string to send, without the question mark; empty = none. */
   readonly query: string;

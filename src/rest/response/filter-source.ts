@@ -3,8 +3,8 @@ import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
 
 /**
- * How the response filters read an answer and build one from its pieces. Values are carried over as source text, so
- * that numbers keep every digit; members the filters do not know are left out.
+ * Reading and building of answers for the response filters. Values are carried over as source text, so that numbers keep
+ * every digit. Members that the filters do not know are left out.
  */
 
 /** Upstream's answer is not what the filter has to find. The lane answers 502 and shows nothing of the answer. */

@@ -52,7 +52,7 @@ export function filterTelemetry(
   return filterResult(body, keepMembers(rules));
 }
 
-/** What `app` holds at level 0. */
+/** Members of `app` at level 0. */
 const SHORT_APP: Rules = new Map(
   ['name', 'version', 'startup', 'jwt_rbac', 'hide_jwt_dashboard'].map((key): [string, Rule] => [key, copy]),
 );

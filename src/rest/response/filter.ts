@@ -3,9 +3,9 @@ import type { ResponseFilterName } from '../../policy/operation.ts';
 import { filterResult, keepItems, keepKeys, keepListed, keepMembers, type Rule } from './filter-source.ts';
 import { filterTelemetry, type TelemetryView } from './filter-telemetry.ts';
 
-/** What a filter is told besides the answer and the access. Only telemetry looks at it. */
+/** Input of a filter beside the answer and the access. Used by telemetry only. */
 export interface FilterContext {
-  /** What the caller asked for, from `planFilter`. Default: the answer as upstream gave it. */
+  /** The requested view, from `planFilter`. Default: upstream's answer unchanged. */
   readonly view?: TelemetryView;
   /** All collections there are; needed only where the answer holds no names (`TelemetryView.anonymous`). */
   readonly existing?: readonly string[];

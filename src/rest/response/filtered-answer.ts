@@ -239,7 +239,7 @@ class WholeAnswer extends UpstreamAnswer {
   #errorFor(body: Buffer): Buffer {
     const target = this.exchange.resolution?.target;
     const shown = errorForList(this.#status, body, target?.kind === 'collection' ? target.name : undefined);
-    // What is ours is JSON, whatever upstream's was.
+    // A filtered answer is JSON, regardless of upstream's content type.
     if (shown !== body) this.#headers = [...withoutType(this.#headers), 'content-type', 'application/json'];
     return shown;
   }

@@ -13,7 +13,7 @@ export interface AnswerTask {
     readonly visible: ListAccess;
     readonly context: FilterContext;
   };
-  /** What telemetry says of the gateway's own settings. */
+  /** The gateway's own settings as telemetry shows them. */
   readonly telemetry?: TelemetrySettings;
 }
 

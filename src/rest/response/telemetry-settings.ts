@@ -2,7 +2,7 @@
 export interface TelemetrySettings {
   readonly jwtRbac: boolean | undefined;
   readonly hideJwtDashboard: boolean | undefined;
-  /** How the audit files are kept. Upstream: since Qdrant v1.18.0. */
+  /** Settings of the audit files. Upstream: since Qdrant v1.18.0. */
   readonly audit: TelemetryAudit | undefined;
 }
 

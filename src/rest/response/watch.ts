@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Guard } from '../../lifetime/guard.ts';
 
-/** What is known of an answer that is not finished. */
+/** The state of an unfinished answer. */
 interface Watched {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;

@@ -39,13 +39,13 @@ export interface RestLane {
   readonly close: () => Promise<void>;
 }
 
-/** What the lane has on hand now. All are 0 while nothing is under way. */
+/** Work in progress. All are 0 while no request is open. */
 export interface LaneFigures {
   readonly exchanges: number;
   /** Bodies that take room, and the bytes of those that do not lead. */
   readonly bodies: number;
   readonly bodyBytes: number;
-  /** Bodies that are being decoded or judged, and answers being changed in a thread, or that wait for it. */
+  /** Bodies being decoded or checked, answers being filtered in a thread, and those that wait for it. */
   readonly judging: number;
   /** Exchanges whose answer is changed on its way: with those that wait for a place, and those that have one. */
   readonly changing: number;
@@ -76,7 +76,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
     return503OnClosing: false,
     serverFactory: () => server,
     rewriteUrl: () => '/',
-    // What cannot be read is answered by the server's own listener (`parser-fault.ts`).
+    // Unreadable requests are answered by the server's own listener (`parser-fault.ts`).
     clientErrorHandler: () => undefined,
   });
   app.removeAllContentTypeParsers();
@@ -135,7 +135,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
 
   function carry(request: IncomingMessage, response: ServerResponse): void {
     if (refuseMalformed(request)) {
-      // What is left of a connection that is gone is refused as well.
+      // Requests left over from a closed connection are refused as well.
       if (socketBelow(request)) options.connections?.fault('stream');
       return;
     }
@@ -200,12 +200,12 @@ const ROOM_SHARE = 0.5;
 
 function createBodyMemoryBudget({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyMemoryBudget {
   // One that keeps others waiting has no more time than a stranger.
-  const leadMs = Math.min(bodyIdleMs, STRANGER_BODY_IDLE_MS);
+  const priorityMs = Math.min(bodyIdleMs, STRANGER_BODY_IDLE_MS);
   return new BodyMemoryBudget({
     capacity: Math.floor(maxInspectedBytes * ROOM_SHARE),
-    leadMs,
+    priorityMs,
     // Longer than one body may keep the others waiting.
-    waitMs: 2 * leadMs,
+    waitMs: 2 * priorityMs,
   });
 }
 

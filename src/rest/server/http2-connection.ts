@@ -7,7 +7,7 @@ import { SentFrames } from '../../http2/sent-frames.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 
-/** What is known of an HTTP/2 connection beside what Node tells. */
+/** State of an HTTP/2 connection that `node:http2` does not expose. */
 interface Known {
   readonly watch: HeaderWatch;
   readonly socket: TLSSocket;
@@ -299,8 +299,8 @@ export function socketBelow(request: object): TLSSocket | undefined {
 }
 
 /**
- * Resets an HTTP/2 request that had a field which may not be, as RFC 9113 section 8.1.1 asks, also where nobody looked.
- * `false` = it is sound, or no HTTP/2. To be asked once for each request.
+ * Resets a malformed HTTP/2 request, or one whose header block was not examined (RFC 9113 section 8.1.1). `false` = the
+ * request is well-formed, or not HTTP/2. Call once per request.
  */
 export function refuseMalformed(request: object): boolean {
   const stream = streamOf(request);
@@ -311,7 +311,7 @@ export function refuseMalformed(request: object): boolean {
   return true;
 }
 
-/** What Node ended a session for, where that is a fault of the client's. */
+/** The client's fault for which Node ended a session; `undefined` = not the client's. */
 export function sessionFault(error: Error): 'connection' | 'flood' | undefined {
   const { code, errno } = error as { readonly code?: unknown; readonly errno?: unknown };
   if (code === 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES') return 'connection';

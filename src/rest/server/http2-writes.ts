@@ -7,10 +7,9 @@ const BROKEN_PIPE = -32;
 type Write = (this: unknown, request: unknown, buffers: unknown) => unknown;
 
 /**
- * What `node:http2` writes to a connection that is no socket of the system's own goes through a stand-in of Node's. That
- * asserts that nothing is written once it was told to end, which Node's own session does (v26.10.0) when its client goes
- * away while streams are still answered: and an assertion that fails there ends the process. Here the write fails, as one to
- * any other connection that has ended.
+ * Turns writes after the end of an HTTP/2 connection into write errors. Over a stream that is not a native socket,
+ * `node:http2` writes through `JSStreamSocket`, which asserts that no write follows the end. Node's own session (v26.10.0)
+ * writes after it when the client leaves while streams are being answered, and a failed assertion there ends the process.
  *
  * @param guard of the connection, for any other exception
  */

@@ -21,7 +21,7 @@ export interface ListenerLimits {
   readonly maxConcurrentStreams: number;
 }
 
-/** What Node's servers need to know. */
+/** Options of Node's servers. */
 export interface NodeServerOptions extends Pick<LaneOptions, 'parts' | 'maxHeaders' | 'connections'> {
   readonly limits: ListenerLimits;
 }

@@ -5,7 +5,7 @@ import type { Problem } from './problem.ts';
 /** One option set by one source. `value` is a string for text sources, any scalar for YAML. */
 export type Setting = { readonly path: string; readonly value: unknown; readonly place: string };
 
-/** What one source (file, environment, flags) says. Later layers win over earlier ones. */
+/** The options of one source (file, environment, flags). Later layers override earlier ones. */
 export type Layer = {
   readonly settings: readonly Setting[];
   readonly problems: readonly Problem[];

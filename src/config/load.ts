@@ -214,7 +214,7 @@ export function previewConfig(sources: Sources = {}): Preview {
   return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
 }
 
-/** What is still missing in a preview before a gateway may start. */
+/** Options that a preview lacks before a gateway may start. */
 export function missingIn({ config, policy }: Preview): readonly Problem[] {
   return config === null ? [] : completenessProblems(config, policy.signingKeys.length > 0);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { settingsSchema } from './schema.ts';
 
-/** What a value of an option may be. */
+/** The type of an option's value. */
 export type OptionKind =
   | { readonly type: 'boolean' }
   | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly word: string | undefined }

@@ -14,7 +14,7 @@ function keyPlace(config: Config, name: (typeof KEY_NAMES)[number], placeOf: Pla
   return placeOf(config.service[name] === null ? `service.${name}_file` : `service.${name}`);
 }
 
-/** What keys must never be: padded with blanks, or the same for writers and readers. */
+/** Rejects keys with leading or trailing blanks, and one key for both writers and readers. */
 export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Problem[] {
   const problems: Problem[] = [];
   for (const name of KEY_NAMES) {
@@ -34,7 +34,7 @@ export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Probl
   return problems;
 }
 
-/** What is legal but rarely meant. @param signingKeys the policy file has keys that sign tokens */
+/** Warnings for valid but unusual settings. @param signingKeys the policy file has keys that sign tokens */
 export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signingKeys: boolean): string[] {
   const warnings: string[] = [];
   const jwt = config.service.jwt_rbac === true;
@@ -102,13 +102,13 @@ function clashes(config: Config): Problem[] {
   }
   const { mode, policy_file: policyFile, learn_file: learnFile } = config.gateway;
   if (mode === 'learn' && policyFile !== null && resolve(policyFile) === resolve(learnFile)) {
-    const message = 'the same file as `gateway.policy_file`: what is learned is to be looked at before it is in force';
+    const message = 'must differ from `gateway.policy_file`: review learned rules before using them';
     problems.push({ place: 'gateway.learn_file', message });
   }
   return problems;
 }
 
-/** What the admin port is asked to do and cannot. */
+/** Conflicts in the admin port's options. */
 function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
   const problems: Problem[] = [];
   if (admin.protect_metrics && admin.token === null && admin.token_file === null) {
@@ -126,7 +126,7 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
   return problems;
 }
 
-/** What is still missing before a gateway may start. @param signingKeys the policy file has keys that sign tokens */
+/** Options that are missing before a gateway may start. @param signingKeys the policy file has keys that sign tokens */
 export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
   return [...missingKey(config, signingKeys), ...missingUpstream(config), ...clashes(config), ...adminProblems(config)];
 }

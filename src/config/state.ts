@@ -17,7 +17,7 @@ export interface LoadedState extends State {
   readonly warnings: readonly string[];
   /** Absolute paths; a change of one of them is worth reading everything again. */
   readonly files: readonly string[];
-  /** How each of them was when it was read. */
+  /** Each file's state when it was read. */
   readonly readings: Readings;
 }
 

@@ -4,8 +4,8 @@ import { options } from './options.ts';
 import type { State } from './state.ts';
 
 /**
- * What protected before and is gone, or may be less, in words; empty = nothing. A state of which this says something may
- * be the beginning of one that is being written.
+ * Protection that `after` lacks or may have less of, as texts; empty = none. Such a state may come from a file that is still
+ * being written.
  */
 export function takenAway(before: State, after: State): readonly string[] {
   return [...rulesLost(before, after), ...keysLost(before, after), ...optionsLost(before, after)];

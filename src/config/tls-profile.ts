@@ -1,5 +1,5 @@
 /**
- * What both listeners offer: Mozilla's "intermediate" profile, version 5.7 (TLS 1.2 and 1.3, forward secrecy and AEAD
+ * TLS settings of both listeners: Mozilla's "intermediate" profile, version 5.7 (TLS 1.2 and 1.3, forward secrecy and AEAD
  * only). Fields as `node:tls` names them.
  */
 export const TLS_PROFILE = Object.freeze({

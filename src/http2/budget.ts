@@ -36,14 +36,14 @@ export type FrameKind =
   | 'window_update'
   | 'unknown';
 
-/** How a frame is paid for. */
+/** The price of a frame. */
 export interface Price {
   readonly cost: number;
   /** Paid by what was sent to the client, as long as that lasts: clients answer DATA with such frames. */
   readonly earnable: boolean;
 }
 
-/** What moves bytes or begins a call is paid for elsewhere: by windows, by turns, by the limit of open calls. */
+/** Frames that other limits cover: flow control, the work scheduler, the limit of concurrent streams. */
 const FREE: Price = { cost: 0, earnable: false };
 
 function price(cost: number): Price {
@@ -113,8 +113,8 @@ const MOST_EARNED = 131_072;
 export type Spent = 'fine' | 'slow' | 'flood';
 
 /**
- * How many frames that cost us more than their sender one connection may send, by `FRAME_COST`. A leaky bucket; ordinary
- * clients stay far below it.
+ * The budget of control frames of one connection, weighted by `FRAME_COST`: a leaky bucket. Ordinary clients stay far
+ * below it.
  */
 export class FrameBudget {
   #left = BURST;
@@ -166,7 +166,7 @@ export class FrameBudget {
 }
 
 /**
- * What the reset of a call costs: more while it is young and unanswered, since upstream has begun work for nothing.
+ * The price of resetting a stream: higher while it is young and unanswered, since upstream has begun work in vain.
  */
 export function resetPrice(
   call: { readonly headersSent: boolean; readonly begunAt: number } | undefined,

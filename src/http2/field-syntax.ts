@@ -21,7 +21,7 @@ export function isFieldValue(value: string): boolean {
 /** Meaningless in HTTP/2 (RFC 9113 section 8.2.2): a message that has one is malformed. */
 const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
-/** What is malformed about a field that is no pseudo-header (RFC 9113 section 8.2). */
+/** Validates a regular field (RFC 9113 section 8.2). Returns the fault; `undefined` = valid. */
 export function fieldFault(name: string, value: string): string | undefined {
   if (!isFieldName(name)) return name === '' ? 'empty header name' : 'malformed header name';
   if (!isFieldValue(value)) return 'malformed header value';
@@ -41,7 +41,7 @@ export function trailersFault(
   return undefined;
 }
 
-/** What is malformed about the head of an answer (RFC 9113 section 8.3.2): `:status` comes first, once, and is a number. */
+/** Validates a response head (RFC 9113 section 8.3.2): `:status` comes first, once, and is a number. Returns the fault. */
 export function answerHeadFault(
   fields: readonly (readonly [name: string, value: string, ...unknown[]])[],
 ): string | undefined {

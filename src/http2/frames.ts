@@ -4,7 +4,7 @@ export const FRAME_HEADER_BYTES = 9;
 /** Largest payload until SETTINGS say otherwise, and the smallest limit anyone may set (RFC 9113 section 6.5.2). */
 export const DEFAULT_MAX_FRAME_SIZE = 16_384;
 
-/** What a client sends before its first frame (RFC 9113 section 3.4). */
+/** Client connection preface (RFC 9113 section 3.4). */
 export const CLIENT_PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 /** Frame types (RFC 9113 section 6). Any other number is an extension, to be ignored. */

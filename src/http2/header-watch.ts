@@ -5,7 +5,7 @@ import { FrameReader } from './frame-reader.ts';
 import { DEFAULT_MAX_FRAME_SIZE, Flag, FRAME_HEADER_BYTES, type Frame, FrameType, headerFragmentOf } from './frames.ts';
 import { HpackDecoder } from './hpack.ts';
 
-/** Malformed requests of one connection that nobody has asked for yet. More are no accident. */
+/** Malformed requests of one connection that are kept until they are queried. More is an error. */
 const MAX_REMEMBERED = 1_000;
 /** Header bytes of a block, as a multiple of those that are accepted, past which it is not collected any further. */
 const MAX_BLOCK_FACTOR = 2;
@@ -95,7 +95,7 @@ export class HeaderWatch {
     }
   }
 
-  /** What cannot be told apart is paid for as if it were the smallest frames. */
+  /** Charges bytes that cannot be split into frames as if they were the smallest frames. */
   #pushLost(chunk: Buffer): number {
     const taken = Math.min(chunk.length, SLICE_FRAMES * FRAME_HEADER_BYTES);
     this.#small = Math.ceil(taken / FRAME_HEADER_BYTES);
@@ -166,7 +166,7 @@ const COLON = 0x3a;
 const PADDED = /^[ \t]|[ \t]$/;
 
 function isSound(name: string, value: string): boolean {
-  // What is wrong with a pseudo-header is never passed over in silence.
+  // A malformed pseudo-header is never ignored.
   return name.charCodeAt(0) === COLON
     ? isFieldValue(value)
     : isFieldName(name) && isFieldValue(value) && !PADDED.test(value);

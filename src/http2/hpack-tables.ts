@@ -24,7 +24,7 @@ export const STATIC_NAMES: readonly string[] = ['', ...staticPairs.map(([name]) 
 /** Static table values by index, aligned with `STATIC_NAMES`; entries without a value hold the empty string. */
 export const STATIC_VALUES: readonly string[] = ['', ...staticPairs.map(([, value]) => value ?? '')];
 
-/** What the encoder may use of the static table for one header name. */
+/** Entries of the static table that the encoder may use for one header name. */
 export type StaticMatch = {
   /** Lowest static index that carries the name. */
   readonly nameIndex: number;

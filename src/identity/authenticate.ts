@@ -25,11 +25,11 @@ export interface AuthenticatorOptions {
   readonly now: () => number;
   /** Without it, tokens with a `value_exists` claim are refused. */
   readonly valueExists?: CheckValueExists;
-  /** What is revoked now; asked on every request with a token. Without it nothing is. */
+  /** The current revocations, read on every request with a token. Default: none. */
   readonly revocations?: () => Revocations;
 }
 
-/** Who is calling, or why that is not accepted. */
+/** The principal, or the refusal of its credential. */
 export type Identity = Principal | Denial;
 
 /** Steps 2 and 3 of an exchange. */
@@ -42,9 +42,9 @@ export interface Authenticator {
   readonly authenticate: (rawHeaders: readonly string[], memo?: CredentialMemo) => Identity | Promise<Identity>;
   /** Changes the keys. Everything remembered under the old ring is forgotten; who is being verified starts again. */
   readonly replaceRing: (ring: KeyRing) => void;
-  /** Is there no key at all, so that everybody may do everything? */
+  /** True = no key is set, so every request is permitted. */
   readonly isOpen: () => boolean;
-  /** How the remembered tokens do: how many there are, and how often one was found and not found. */
+  /** Figures of the cache of accepted tokens. */
   readonly remembered: () => { readonly size: number; readonly hits: number; readonly misses: number };
 }
 
@@ -62,8 +62,8 @@ interface KeyGeneration {
 /**
  * The authenticator over a ring.
  *
- * Only accepted tokens are remembered. Refused ones cost one or two HMACs each time; remembering them would let anybody
- * fill memory with garbage, and would help against a repeated token only.
+ * Only accepted tokens are cached. A refused one costs one or two HMACs each time. Caching those would let any client fill
+ * the memory, and would help against a repeated token only.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { ring, cacheEntries, now, valueExists, revocations } = options;

@@ -13,7 +13,7 @@ import {
 } from './struct.ts';
 import { readOptionalValueExists, type ValueExists } from './value-exists-claim.ts';
 
-/** What a token says, once its signature was right. */
+/** The claims of a token whose signature is valid. */
 export interface Claims {
   /** Seconds since 1970; rounded beyond 2^53. `undefined` = never expires. */
   readonly exp: number | undefined;
@@ -25,7 +25,7 @@ export interface Claims {
   /** Seconds since 1970. */
   readonly issuedAt: number | undefined;
   readonly valueExists: ValueExists | undefined;
-  /** What is wrong with well-formed claims, in upstream's words, joined without separator; empty = nothing. */
+  /** Faults of well-formed claims, in upstream's words, joined without separator; empty = none. */
   readonly faults: string;
 }
 

@@ -2,10 +2,10 @@ import { type Credential, readCredential } from './credential.ts';
 import { digestOf } from './key-ring.ts';
 
 /**
- * What one connection presented last, and its digest: neither is made again while it stays the same.
+ * The last credential of one connection and its digest, reused while the credential stays the same.
  *
- * INVARIANT: it holds what was said, never what came of it. Keys, tokens and revocations are looked at on every request;
- * and it belongs to one connection, so that nobody learns from its comparisons what another presented.
+ * INVARIANT: it holds the credential, never a verdict. Keys, tokens and revocations are checked on every request. It belongs
+ * to one connection, so the timing of its comparisons tells nothing about another client's credential.
  */
 export class CredentialMemo {
   #headers: readonly string[] | undefined;

@@ -1,4 +1,4 @@
-/** What the caller presented, unverified. Never logged, never forwarded. */
+/** The caller's credential, unverified. Never logged, never forwarded. */
 export type Credential =
   /** A key or a token: tabs and bytes 0x20 to 0x7E only; may be empty. */
   | { readonly kind: 'given'; readonly text: string }

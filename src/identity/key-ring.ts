@@ -18,7 +18,7 @@ export interface RingKeys {
 
 /** A secret that only signs tokens. */
 export interface SigningKey {
-  /** What `kid`, audit and revocations call it. */
+  /** The key's name in `kid`, audit and revocations. */
   readonly id: string;
   readonly secret: string;
 }
@@ -33,9 +33,9 @@ export interface JwtSecret {
 export interface KeyRing {
   /** Which ring this is: grows by rotation. */
   readonly generation: number;
-  /** No key is set: everybody is `anybody`. */
+  /** No key is set: every caller gets the open principal. */
   readonly open: boolean;
-  /** Global `m` under the rules: the principal of everybody while the ring is open. */
+  /** Global `m` under the rules: the principal of every caller while the ring is open. */
   readonly anybody: Principal;
   /** In the order they are tried; empty = every token is refused. */
   readonly jwtSecrets: readonly JwtSecret[];
@@ -48,7 +48,7 @@ export interface KeyRing {
 /** Compares two buffers of the same length in constant time. */
 export type EqualBytes = (left: Buffer, right: Buffer) => boolean;
 
-/** The principal of everybody while no key is set and no rule is for them. */
+/** The principal of every caller while no key is set and no rule applies. */
 export const OPEN_PRINCIPAL: Principal = Object.freeze({
   kind: 'principal',
   access: GLOBAL_MANAGE,

@@ -7,9 +7,9 @@ export type AuthType = 'None' | 'ApiKey' | 'Jwt';
 /** The authenticated caller and its access. Immutable; shared by every exchange that presents the same credential. */
 export interface Principal {
   readonly kind: 'principal';
-  /** What is left of the credential's own access under the rules of the policy. */
+  /** The credential's access, restricted by the policy's rules. */
   readonly access: Access;
-  /** What else the rules say to it; `undefined` = no rule is for this principal. */
+  /** Further restrictions by the rules; `undefined` = no rule applies to this principal. */
   readonly bounds: Bounds | undefined;
   readonly authType: AuthType;
   /**

@@ -1,6 +1,5 @@
 /**
- * What has been taken back before its time, one immutable value. It concerns tokens; a key is taken back by taking it out
- * of the key ring.
+ * Revoked tokens, as one immutable value. A key is revoked by removing it from the key ring.
  */
 export interface Revocations {
   /** Ids of tokens (`jti`). */
@@ -17,7 +16,7 @@ export interface Revocations {
   readonly unknown: boolean;
 }
 
-/** What a token says of itself that can be revoked. */
+/** The claims of a token by which it can be revoked. */
 export interface RevocableToken {
   readonly jti: string | undefined;
   readonly sub: string | undefined;

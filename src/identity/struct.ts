@@ -20,10 +20,10 @@ export function decoded<T>(read: () => T, explain?: Explain): T | undefined {
   }
 }
 
-/** How each named field is read; each function must consume exactly one value. */
+/** Reader of each named field. Each function must consume exactly one value. */
 export type FieldReaders = Readonly<Record<string, (reader: JsonReader) => unknown>>;
 
-/** What the fields held; a field that was not there is absent. */
+/** Field values; a missing field is absent. */
 export type Struct<F extends FieldReaders> = { readonly [K in keyof F]?: ReturnType<F[K]> };
 
 /** Reads an object as a struct: a named field may be missing, but not come twice. Other fields go to `other`. @param place told which is read */

@@ -118,7 +118,7 @@ function filterOf(claim: ValueExists): ScrollFilter {
   return { must: claim.matches.map(({ key, value }) => ({ key, match: { value: writable(value) } })) };
 }
 
-/** What `JSON.stringify` writes as this value. A number would lose digits beyond 2^53. */
+/** Converts a value for `JSON.stringify`. A number would lose digits beyond 2^53. */
 function writable(value: MatchValue): unknown {
   if (typeof value !== 'bigint') return value;
   return rawJson.rawJSON(value.toString());

@@ -28,7 +28,7 @@ export class DepthMeter {
   push(bytes: Uint8Array): boolean {
     const { length } = bytes;
     const maxDepth = this.#maxDepth;
-    // What lies before the first whole word, and the words behind it.
+    // The bytes before the first aligned word, and the words behind them.
     const lead = -bytes.byteOffset & 3;
     const many = length >= MANY_BYTES;
     const words = many ? new Int32Array(bytes.buffer, bytes.byteOffset + lead, (length - lead) >> 2) : NO_WORDS;

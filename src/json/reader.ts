@@ -22,11 +22,11 @@ import {
 } from './scan.ts';
 import { scanColon, scanSeparator, skipValue, tooDeep } from './skip.ts';
 
-/** What a value is, told by its first byte. */
+/** The kind of a value, from its first byte. */
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null';
 
 export interface JsonReaderOptions {
-  /** How many objects and arrays may lie in each other; `Infinity` = any number, skipped values only. Default 64. */
+  /** Maximum nesting of objects and arrays. Default 64; `Infinity` = unlimited, for skipped values only. */
   readonly maxDepth?: number;
   /** Lets bytes that are not UTF-8 and lone surrogates pass inside skipped values. Default false. */
   readonly lenientStrings?: boolean;

@@ -23,7 +23,7 @@ const BACKSLASH = 0x5c;
 const DOT = 0x2e;
 const PLUS = 0x2b;
 const LETTER_U = 0x75;
-/** What `byteAt` gives behind the last byte. */
+/** The result of `byteAt` behind the last byte. */
 const END = -1;
 
 /** One for each byte that ends or complicates a string. */
@@ -140,7 +140,7 @@ function scanEscape(bytes: Uint8Array, position: number, lenient: boolean): numb
   return position + 12;
 }
 
-/** What one letter behind a backslash stands for; empty = no such escape. */
+/** Decodes a one-letter escape; empty = no such escape. */
 function simpleEscape(letter: number): string {
   switch (letter) {
     case QUOTE:

@@ -4,8 +4,8 @@ import type { Caller, Seen } from '../policy/learn.ts';
 import { WHOLE_POLICY } from '../policy/rules.ts';
 
 /**
- * What is to be learned from an exchange that has ended; `undefined` = nothing. What the enforced policy would have refused
- * to a caller it knows is no part of what the caller needs: a rule could not give it.
+ * The observation to learn from an ended exchange; `undefined` = none. A request that the enforced policy would refuse to a
+ * known caller is left out: no rule could permit it.
  */
 export function seenIn(exchange: Exchange, at: number): Seen | undefined {
   const { decision, refusal, resolution, references } = exchange;

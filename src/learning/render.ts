@@ -7,7 +7,7 @@ const HEAD = [
   ' Operations that list collections show the ones named here.',
 ];
 
-/** What was learned as a policy file, with comments that say how often and since when. */
+/** Renders the learned rules as a policy file, with comments on frequency and first use. */
 export function renderLearned(learned: Learned): string {
   const known = learned.callers.flatMap((caller, at) => {
     const rule = ruleFrom(caller, `learned-${at + 1}`);
@@ -50,7 +50,7 @@ function comment(item: unknown, text: string): void {
   if (isMap(item) || isScalar(item)) (item as Node).comment = ` ${text}`;
 }
 
-/** Nobody can be given a rule without a key: it is told what one would have to carry. */
+/** A caller without a key can have no rule: the comment names the claims that its token would need. */
 function describeStranger(learned: LearnedCaller): string[] {
   const access = accessOf(learned);
   const who =

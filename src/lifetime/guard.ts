@@ -3,7 +3,7 @@ import type { Place } from './places.ts';
 /** Counts an unexpected exception and writes one line about it. Must not throw. */
 export type FaultReport = (error: unknown, place: Place) => void;
 
-/** What an unexpected exception ends. */
+/** The owner of guarded callbacks, which an unexpected exception ends. */
 export interface GuardedOwner {
   /** Ends the owner: denies what is open, answers 500 or INTERNAL where that is still possible. */
   fail(error: unknown): void;

@@ -29,7 +29,7 @@ export interface Reloader {
 }
 
 export interface ReloaderOptions {
-  /** What is in force at first. */
+  /** The initial state. */
   readonly state: LoadedState;
   /** Reads everything anew; throws `ConfigError`. */
   readonly load: () => LoadedState;
@@ -40,7 +40,7 @@ export interface ReloaderOptions {
   readonly prepare?: () => Promise<() => Promise<void>>;
   /** Puts a state in force, all or nothing; rejects with `ConfigError`. */
   readonly apply: (state: State) => Promise<Applied>;
-  /** Told what came of each reload, whoever asked for it, once `current` is what it says. */
+  /** Called after each reload, regardless of its trigger, when `current` has been updated. */
   readonly done?: (reload: Reload) => void;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -54,7 +54,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
   return new ReloadQueue(options);
 }
 
-/** How long the changed files have stood still. */
+/** The time for which the changed files have been unchanged. */
 type Stillness = 'settled' | 'lasting';
 
 class ReloadQueue implements Reloader {
@@ -204,7 +204,7 @@ class ReloadQueue implements Reloader {
   }
 
   #failed(cause: ReloadCause, problems: readonly string[], readings: Readings): Reload {
-    // What was in force, and what was tried: a change of either may mend it.
+    // The files of the state in force and of the rejected one: a change of either may fix it.
     this.#lookAgain(new Map([...this.#state.readings, ...readings]));
     this.#options.log.error({ cause, problems }, 'not reloaded: the old state stays in force');
     return { ok: false, cause, at: this.#options.now(), problems };
@@ -249,7 +249,7 @@ export function warnOfMode(log: Log, mode: State['config']['gateway']['mode']): 
   if (mode !== 'enforce') log.warn({ mode }, 'nothing is protected: what would be refused is let pass');
 }
 
-/** What went wrong, for a person: `place: message` of each problem. Never what a library says. */
+/** Error texts for the operator: `place: message` of each problem. Never a library's message. */
 function problemsOf(error: unknown): readonly string[] {
   if (error instanceof ConfigError) return error.problems.map(({ place, message }) => `${place}: ${message}`);
   return [error instanceof Error ? `internal error (${error.name})` : 'internal error'];

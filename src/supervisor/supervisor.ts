@@ -80,7 +80,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     async start() {
       warnOfMode(log, state.config.gateway.mode);
       try {
-        // INVARIANT: what is revoked is known, or known to be unknown, before anybody can ask.
+        // INVARIANT: revocations are loaded, or marked as unknown, before the first request.
         await revocations.start();
         const port = await admin?.open();
         const listening = await fleet.start();

@@ -234,7 +234,7 @@ t.test('a signing key counts as a key only while tokens are accepted', async (t)
 t.test('what is learned is never written over the policy in force', async (t) => {
   const env = { ...ENV, QDRANT_GATEWAY__MODE: 'learn', QDRANT_GATEWAY__LEARN_FILE: './policy.yaml' };
   t.strictSame(problemsOf({ 'policy.yaml': 'rules: []' }, env), [
-    'gateway.learn_file: the same file as `gateway.policy_file`: what is learned is to be looked at before it is in force',
+    'gateway.learn_file: must differ from `gateway.policy_file`: review learned rules before using them',
   ]);
   t.strictSame(problemsOf({ 'policy.yaml': 'rules: []' }, { ...env, QDRANT_GATEWAY__LEARN_FILE: 'learned.yaml' }), []);
 });

@@ -4,7 +4,7 @@ import { realpath, stat } from 'node:fs/promises';
 import type { ReadFile } from '../secrets.ts';
 import { readBounded, readBoundedLater } from './bounded-read.ts';
 
-/** What a file is like without reading it. */
+/** A file's metadata. */
 export interface FileLook {
   /** Where the path leads when every link on the way is followed. */
   readonly target: string;
@@ -27,10 +27,10 @@ export interface FileReading {
   readonly ended: boolean;
 }
 
-/** What was read, by absolute path. */
+/** Files read, by absolute path. */
 export type Readings = ReadonlyMap<string, FileReading>;
 
-/** How files are looked at; a test may stand in. */
+/** Access to files; replaced in tests. */
 export interface FileEyes {
   readonly look: (path: string) => Promise<FileLook | undefined>;
   /** Of the content; `undefined` = it cannot be read. */
@@ -92,15 +92,15 @@ export function hasEndMark(text: string): boolean {
   return END_MARK.test(text.trimEnd());
 }
 
-/** What is known of bytes that were read. */
+/** Describes bytes that were read. */
 export function readingOf(look: FileLook | undefined, bytes: Buffer | undefined): FileReading {
   if (!bytes) return { look, digest: undefined, ended: false };
   return { look, digest: digestOf(bytes), ended: hasEndMark(bytes.toString('latin1', Math.max(0, bytes.length - 64))) };
 }
 
 /**
- * Reads every file once, whoever asks for it and how often: what is checked and what is used are the same bytes. It is
- * looked at before, so that a change while it is read is seen as one afterwards.
+ * Reads each file once, so that the bytes checked are the bytes used. Its metadata is taken before, so that a change during
+ * the read counts as a later change.
  */
 export function recordReads(readBytes: ReadFile = readBounded): {
   readonly read: ReadFile;

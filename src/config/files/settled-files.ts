@@ -7,7 +7,7 @@ import { type FileEyes, type FileLook, fileEyes, type Readings, sameLook } from 
  * believed later than any other.
  */
 
-/** How a file came to be as it is. */
+/** The kind of change that led to a file's present state. */
 export type Arrival =
   /** Put in its place in one step: by renaming, or by a link that leads elsewhere now. */
   | 'whole'
@@ -28,7 +28,7 @@ const OLD_MS = 60_000;
 /** Between two looks at files that were changed (milliseconds). */
 const SHORTEST_LOOK_MS = 25;
 
-/** What has changed since it was read, and for how long all of it has stood still. */
+/** Files changed since they were read, and the time since the last change. */
 export interface Changes {
   /** Absolute paths; none = everything is as it was read. */
   readonly paths: readonly string[];
@@ -81,7 +81,7 @@ export class SettledFiles {
     for (const path of [...this.#seen.keys()]) if (!this.#read.has(path)) this.#seen.delete(path);
   }
 
-  /** How a file came to be as it was seen last. */
+  /** The kind of change that led to the file's last seen state. */
   arrivalOf(path: string): Arrival {
     return this.#seen.get(path)?.arrival ?? 'written';
   }
@@ -140,7 +140,7 @@ export class SettledFiles {
   }
 }
 
-/** What happened between two looks. */
+/** The kind of change between two checks. */
 function arrivalOf(before: FileLook | undefined, now: FileLook | undefined): Arrival {
   // An empty file has been made and is about to be written, whatever else happened to it.
   if (!now || now.size === 0 || before?.inode === now.inode) return 'written';

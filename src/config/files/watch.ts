@@ -4,7 +4,7 @@ import type { SettledFiles } from './settled-files.ts';
 /** Milliseconds between two looks at the files. */
 export const POLL_MS = 250;
 
-/** What came of a change: it was read, to good effect or not, or it has to stand still for longer. */
+/** The outcome of a change: `read`, valid or not, or `later` where the files must be unchanged for longer first. */
 export type Handled = 'read' | 'later';
 
 /**
@@ -20,7 +20,7 @@ export function watchFiles(
 ): { readonly stop: () => void } {
   let stopped = false;
   const watch = async (): Promise<void> => {
-    /** What was too early to be read. */
+    /** A change was too recent to be read. */
     let early = false;
     let earlyPaths = '';
     for (let waitMs = POLL_MS; ; ) {

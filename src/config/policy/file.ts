@@ -20,7 +20,7 @@ export interface PolicySettings {
 /** No policy file: what keys and tokens carry is enforced as it is. */
 export const NO_POLICY: PolicySettings = Object.freeze({ signingKeys: Object.freeze([]), rules: Object.freeze([]) });
 
-/** What a policy file is read with. */
+/** Inputs for reading a policy file. */
 export interface PolicySources {
   readonly cwd: string;
   readonly readFile: ReadFile;
@@ -137,7 +137,7 @@ function issueProblems(
       message: unknownField(key, allowed, path[0] === 'signing_keys'),
     }));
   }
-  // What is wrong inside a list says more than that the list is no letter.
+  // The fault inside a list is more precise than "not a letter".
   const inner = issue.code === 'invalid_union' && Array.isArray(tree.valueAt(path)) ? issue.errors.at(-1) : undefined;
   if (inner) return inner.flatMap((one) => issueProblems(tree, path, one, schema));
   const field = path.findLast((part) => typeof part === 'string') ?? '';
@@ -145,7 +145,7 @@ function issueProblems(
   return [{ place: tree.placeOf(path), message: `${what} ${issue.message}${shown(tree, path)}` }];
 }
 
-/** What stands there instead, unless it could be a secret. */
+/** The invalid value, quoted for an error text, unless it could be a secret. */
 function shown(tree: YamlTree, path: Path): string {
   const value = tree.valueAt(path);
   if (path[0] === 'signing_keys') return '';

@@ -22,7 +22,7 @@ export interface PolicyChecks {
   readonly operations?: readonly string[] | undefined;
 }
 
-/** What was found out about them. */
+/** Errors and warnings about the rules. */
 export interface PolicyFindings {
   readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
   readonly problems: readonly Problem[];
@@ -31,10 +31,10 @@ export interface PolicyFindings {
 
 /** The key id of callers while no key is set. */
 const NO_KEY = 'none';
-/** What audit and metrics call the whole policy when it is in shadow. */
+/** The rule name in audit and metrics when the whole policy is in shadow. */
 const WHOLE_POLICY = 'policy';
 
-/** What each entry's form alone does not tell: ids, secrets, names of keys and operations. */
+/** Checks beyond the schema: ids, secrets, names of keys and operations. */
 export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   const problems: Problem[] = [
     ...idProblems(checks.tree, 'signing_keys', checks.signingKeys, [...KEY_NAMES, NO_KEY]),
@@ -107,7 +107,7 @@ function readSecretFile(path: string, shown: string, readFile: ReadFile): string
   }
 }
 
-/** With one secret under two ids nobody could say which of them signed. Readers must never be able to sign at all. */
+/** Rejects one secret under two ids, since the signer would be ambiguous, and one that is also a reader's key. */
 function sameSecrets({ keys }: PolicyChecks, signingKeys: readonly PlacedKey[]): Problem[] {
   const first = new Map<string, string>();
   const problems: Problem[] = [];

@@ -81,7 +81,7 @@ function checkHost(hosts: readonly string[], head: RequestHead): HeadFault | und
   if (hosts.length > 1) return { status: 400, message: 'more than one host' };
   // RFC 9112 section 3.2
   if (host === undefined && head.httpVersionMinor === 1) return { status: 400, message: '' };
-  if (host !== undefined && !HOST.test(host)) return { status: 400, message: 'host is no host' };
+  if (host !== undefined && !HOST.test(host)) return { status: 400, message: 'invalid host header' };
   const authority = authorityOf(head.target);
   if (authority === undefined || authority.toLowerCase() === hosts[0]?.toLowerCase()) return undefined;
   return { status: 400, message: 'the target names another host than the host header' };

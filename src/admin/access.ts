@@ -6,8 +6,8 @@ export function isLoopback(address: string): boolean {
 }
 
 /**
- * May a request with this `Host` be answered on a loopback address? A page of the web can have its own name lead to
- * 127.0.0.1 and then read what is served there to everybody; but the browser says that name.
+ * Protects a loopback address against DNS rebinding: a web page can point its own name at 127.0.0.1 and read the answers,
+ * but the browser sends that name in `Host`. True = the request may be answered.
  *
  * @param own the address that is configured
  */
@@ -19,7 +19,7 @@ export function isOwnHost(host: string | undefined, own: string): boolean {
 
 const BEARER = /^Bearer +([^ ]+) *$/i;
 
-/** Is this the header of whoever has the token? Takes as long for any wrong one. */
+/** True = the header carries the admin token. Constant time. */
 export function bearsToken(authorization: string | undefined, token: string): boolean {
   const [, presented] = BEARER.exec(authorization ?? '') ?? [];
   return presented !== undefined && timingSafeEqual(digest(presented), digest(token));

@@ -6,7 +6,7 @@ import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import type { Readiness } from './pages.ts';
 
-/** What the pages show and the acts do. */
+/** The data behind the pages, and the actions. */
 export interface AdminSource {
   readonly metrics: (format: 'prometheus' | 'openmetrics') => Promise<MetricsPage>;
   readonly ready: () => Promise<Readiness>;
@@ -87,7 +87,7 @@ function createApp({ tls }: AdminListenerOptions): FastifyInstance {
   return app as FastifyInstance; // the same methods, over a TLS server
 }
 
-/** Where a page stands, and whether it is for whoever has the token. */
+/** The route of a page, and whether it needs the token. */
 interface Guard {
   readonly token: 'needed' | 'for metrics' | 'none';
   readonly act?: AdminAct['method'];
@@ -113,7 +113,7 @@ function protect(app: FastifyInstance, { host, token, protectMetrics, source }: 
     if (!guard || guard.token === 'none') return;
     const expected = token();
     if (guard.token === 'for metrics' && !protectMetrics() && (local || expected === null)) return;
-    // INVARIANT: without a token there is nobody who could have it. Then what needs it is not there.
+    // INVARIANT: without a configured token, pages that need it answer 404.
     if (expected === null && guard.token === 'needed') return await notFound(request, reply);
     if (expected !== null && bearsToken(request.headers.authorization, expected)) return;
     source.refused();
@@ -149,7 +149,7 @@ function say(reply: FastifyReply, status: number, error: string): FastifyReply {
   return reply.code(status).send({ error });
 }
 
-/** What went wrong before or in a page. INVARIANT: nothing of the request is repeated. */
+/** Answers errors before or in a page. INVARIANT: nothing of the request is repeated. */
 function answerFaults(app: FastifyInstance, source: AdminSource): void {
   app.setNotFoundHandler(notFound);
   app.setErrorHandler(async (error: FastifyError, _request, reply) => {

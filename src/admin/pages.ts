@@ -20,7 +20,7 @@ export interface Readiness {
 }
 type Reach = 'reachable' | 'unreachable' | 'off';
 
-/** What the status page is made of, beside the facts. */
+/** Parts of the status page beside the facts. */
 export interface StatusParts {
   readonly mode: string;
   readonly draining: boolean;

@@ -25,7 +25,7 @@ export interface AdminPort {
   open(): Promise<Listening>;
   /** The listeners are up. */
   serving(listeners: { readonly rest: Listening; readonly grpc: Listening | null }): void;
-  /** What came of a reload, whoever asked for it. @param state what is in force now */
+  /** Reports the outcome of a reload, regardless of its trigger. @param state the state in force */
   reloaded(reload: Reload, state: State): void;
   /** Not ready from now on. */
   drain(): void;

@@ -62,7 +62,7 @@ export interface Listening {
 /** Step 8 of an exchange: each observer sees every exchange once, when it has ended. Must not throw. */
 export type Observer = (exchange: Exchange, outcome: Outcome) => void;
 
-/** What came of a reload. */
+/** The outcome of a reload. */
 export interface Applied {
   /** Which state is in force: grows with each one. */
   readonly generation: number;
@@ -81,9 +81,9 @@ export interface Gateway {
    * @param generation what the state is called; by default one more than the last
    */
   apply(state: State, generation?: number): Applied;
-  /** What is revoked from now on. */
+  /** Replaces the revocations in force. */
   setRevocations(revocations: Revocations): void;
-  /** What this process knows of itself. @param details what is shown beside the figures */
+  /** The figures of this process. @param details shown beside the figures */
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Writes down what was done through the admin port, where anything is audited. */
   act(act: AdminAct): void;
@@ -91,12 +91,12 @@ export interface Gateway {
   stop(graceMs: number): Promise<void>;
 }
 
-/** What is in force; replaced by `apply`. */
+/** The state in force; replaced by `apply`. */
 interface StateInForce {
   state: State;
   generation: number;
   revocations: Revocations;
-  /** What the listeners' connections are secured with; null without TLS. */
+  /** TLS material of the listeners; null without TLS. */
   tls: TlsMaterial | null;
 }
 
@@ -215,7 +215,7 @@ export async function createGateway(
   return gateway;
 }
 
-/** Whoever has to know of a request before anything of it is looked at. */
+/** Admission by the audit and tracing, before a request is inspected. */
 function admitting(audit: Audit | undefined, tracing: Tracing | undefined): ExchangeParts['admit'] {
   const admit = audit?.admit ?? (() => undefined);
   if (!tracing) return admit;
@@ -225,7 +225,7 @@ function admitting(audit: Audit | undefined, tracing: Tracing | undefined): Exch
   };
 }
 
-/** Nothing is observed when nobody can ask for it. */
+/** Metrics are off when no endpoint serves them. */
 function observationOf({ gateway }: Config): Observation | undefined {
   if (gateway.admin.port === null) return undefined;
   const { per_key: perKey, max_labels: most } = gateway.metrics;
@@ -258,8 +258,8 @@ async function closeAudit(audit: Audit, graceMs: number, log: Log): Promise<void
 }
 
 /**
- * What open listeners are secured with under another state. Whether they speak TLS, and whether they ask clients for a
- * certificate, was settled when they were opened: a state that says otherwise about that leaves it as it is.
+ * TLS material of open listeners under the next state. TLS on or off, and client certificates, are settled when they are
+ * opened: a state that changes either keeps the present setting.
  */
 function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
   const { tls } = next.secrets;
@@ -309,7 +309,7 @@ function authenticatorOf(force: StateInForce, lookup: UpstreamLookup): Authentic
   });
 }
 
-/** Who writes down what comes of the exchanges. */
+/** The recorders of exchanges. */
 interface PartsOptions {
   readonly bodyRules: BodyRules;
   readonly admit: ExchangeParts['admit'];
@@ -354,7 +354,7 @@ function createParts(
     pace: abandoned,
     now: () => performance.now(),
     record: (exchange, outcome) => {
-      // Of answers on gRPC that nobody asks about no status is read.
+      // A gRPC answer that no recorder reads has no status.
       abandoned.ended(exchange, outcome.status !== undefined || exchange.answeredAt > 0);
       for (const observe of observers) observe(exchange, outcome);
     },
@@ -362,7 +362,7 @@ function createParts(
   };
 }
 
-/** What the gRPC listener shares with the rest of the process. */
+/** State that the gRPC listener shares with the rest of the process. */
 interface GrpcShared {
   readonly floodPenalty: FloodPenalty;
   readonly turns: WorkScheduler;

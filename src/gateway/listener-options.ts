@@ -19,7 +19,7 @@ import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { SocketOptions } from '../upstream/sockets.ts';
 
-/* What the listeners and upstream connections are opened with, read off one configuration. */
+/* Options of listeners and upstream connections, derived from one configuration. */
 
 /** Requests that wait for an upstream connection, per connection. */
 const WAITING_PER_CONNECTION = 8;
@@ -33,7 +33,7 @@ type Current = () => State;
 
 const caOf = (current: Current): Buffer | undefined => current().secrets.upstreamCa ?? undefined;
 
-/** What a pool of REST connections to upstream is opened with. */
+/** Options of a pool of REST connections to upstream. */
 export function restUpstreamOptions(current: Current, connections: number): RestUpstreamOptions {
   const { upstream, limits } = current().config.gateway;
   const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
@@ -49,7 +49,7 @@ export function restUpstreamOptions(current: Current, connections: number): Rest
   };
 }
 
-/** What the REST listener shares with the rest of the process. */
+/** State that the REST listener shares with the rest of the process. */
 export interface RestShared {
   readonly upstream: RestUpstream;
   readonly lookup: UpstreamLookup;
@@ -61,7 +61,7 @@ export interface RestShared {
   readonly shared: boolean;
 }
 
-/** What the REST listener is opened with. */
+/** Options of the REST listener. */
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
@@ -115,14 +115,14 @@ export function restListenerOptions(
   };
 }
 
-/** What telemetry says of the audit, in upstream's order; files are opened at start, so a reload changes nothing. */
+/** Audit settings in telemetry, in upstream's order. Files are opened at start, so a reload changes nothing. */
 function telemetryAudit({ audit }: Config): TelemetryAudit | undefined {
   if (!audit.enabled) return undefined;
   const { dir, rotation, max_log_files, trust_forwarded_headers, log_api } = audit;
   return { dir, rotation, max_log_files, trust_forwarded_headers, log_api };
 }
 
-/** How both relays connect to upstream; a reload may bring another CA. */
+/** Socket options of both relays to upstream. A reload may change the CA. */
 function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOptions {
   return {
     connectTimeoutMs: current().config.gateway.upstream.connect_timeout_ms,
@@ -157,7 +157,7 @@ export function grpcAddress(config: Config): UpstreamAddress {
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
 }
 
-/** What the gRPC listener is opened with. */
+/** Options of the gRPC listener. */
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,

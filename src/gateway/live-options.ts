@@ -16,7 +16,7 @@ export function restartNeeded(running: Config, next: Config): readonly string[] 
 }
 
 /**
- * What is different, in words: options by path, keys and rules by id, certificates by expiry. Never a value. Empty = the
+ * Differences as texts: options by path, keys and rules by id, certificates by expiry. Never a value. Empty = the
  * states are the same.
  */
 export function describeChanges(before: State, after: State): readonly string[] {

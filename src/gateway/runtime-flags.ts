@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 const FIRST_V8 = 14;
 
 /**
- * What the runtime is told before it serves.
+ * Sets V8 flags before the gateway serves.
  *
  * Bytes that pass through live outside of the heap. By default V8 collects the whole heap each time some ten MiB of them
  * have come and gone, however little of it is garbage; counted against the limit of the whole heap they are collected with

@@ -56,7 +56,7 @@ export function tryContexts(config: Config, tls: TlsMaterial | null, upstreamCa:
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-/** What cannot be listened on whatever the machine is. */
+/** Addresses that no machine can listen on. */
 function hostProblems({ service, gateway }: Config): Problem[] {
   const hosts = [
     ['service.host', service.host],

@@ -1,10 +1,10 @@
 import { isOver, type RevocationEntry } from './entry.ts';
 
-/** What is to be said of a revocation before it is kept, whichever way it came. Texts quote no claim. */
+/** Problems and warnings about a revocation before it is stored, from any source. Texts quote no claim. */
 export interface EntryCheck {
   /** Any = it is refused. */
   readonly problems: readonly string[];
-  /** What its author may not have meant. */
+  /** Valid but probably unintended settings. */
   readonly warnings: readonly string[];
 }
 

@@ -22,7 +22,7 @@ export type RevocationEntry =
   /** Every token issued before this second since 1970, or every one of a subject. */
   | ({ readonly kind: 'before'; readonly value: number; readonly subject?: string | undefined } & Common);
 
-/** What is wrong with an entry: the member, when it is one, and a text without any of its values. */
+/** A problem of an entry: the member, if it is one, and a text without any of its values. */
 export interface EntryProblem {
   readonly member: string | undefined;
   readonly message: string;
@@ -96,7 +96,7 @@ function problemsOf(issue: z.core.$ZodIssue, kind: unknown): EntryProblem[] {
   return [{ member, message: `\`${member}\` must be ${allowed ?? 'something else'}` }];
 }
 
-/** What makes an entry the same as another: all of it that decides, as text. */
+/** The identity of an entry: all members that decide, as text. */
 export function entryId(entry: RevocationEntry): string {
   const subject = entry.kind === 'before' ? (entry.subject ?? null) : null;
   return JSON.stringify([entry.kind, entry.value, subject, entry.until ?? null]);

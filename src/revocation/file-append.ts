@@ -9,7 +9,7 @@ import { byId, entryId, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './en
 import { addEntry, readRevocations } from './file-text.ts';
 import { StoreFault } from './source.ts';
 
-/** How long a writer waits for another one, and after which time that one is taken for dead. */
+/** Milliseconds to wait for another writer's lock, after which the lock counts as abandoned. */
 const LOCK_WAIT_MS = 5000;
 const LOCK_STALE_MS = 30_000;
 const LOCK_PAUSE_MS = 10;
@@ -49,7 +49,7 @@ async function replace(
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeDurably(temporary, next, before);
-      // Somebody's editor was quicker: what it wrote must not be lost.
+      // Another program changed the file in between: its change must not be lost.
       if (isSame(before, await stat(path))) {
         await rename(temporary, path);
         await syncFolder(dirname(path));

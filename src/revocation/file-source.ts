@@ -50,7 +50,7 @@ export interface FileSourceOptions {
 
 type Entries = ReadonlyMap<string, RevocationEntry>;
 
-/** What was read, and how the file was just before. */
+/** The content read, and the file's metadata just before. */
 interface Read {
   readonly entries: Entries;
   readonly reading: FileReading;
@@ -217,7 +217,7 @@ class WatchedFile implements FileSource {
     this.#options.log.error({ problems }, 'the revocation file cannot be used; what was revoked before still is');
   }
 
-  /** How many revocations that still count are not among these. */
+  /** Number of revocations still in force that are missing here. */
   #lost(next: Entries): number {
     const now = Math.floor(this.#options.now() / 1000);
     return [...this.#known].filter(([id, entry]) => !next.has(id) && !isOver(entry, now)).length;

@@ -6,7 +6,7 @@ export const MARKER = '@';
 /** A full hash takes so many times as long as another command may. */
 const READING_TIMES = 5;
 
-/** What the hash held at one moment. */
+/** The hash's content at one moment. */
 export interface RedisReading {
   /** Tells one run of the server from another; `undefined` = it does not say. */
   readonly run: string | undefined;
@@ -17,11 +17,11 @@ export interface RedisReading {
 export interface RedisLink {
   /** The whole hash. Rejects when it holds more than `most` fields beside the marker. */
   read(most: number): Promise<RedisReading>;
-  /** How many fields the hash holds, the marker among them. */
+  /** Number of fields in the hash, including the marker. */
   count(): Promise<number>;
   /** Sets fields and the marker, and tells every subscriber. */
   write(fields: Readonly<Record<string, string>>): Promise<void>;
-  /** Takes fields out. What is over is nobody's news. */
+  /** Removes fields without a notification: expired entries need none. */
   remove(fields: readonly string[]): Promise<void>;
   ping(): Promise<void>;
   close(): void;
@@ -79,7 +79,7 @@ export async function openRedisLink(address: RedisAddress, options: RedisLinkOpt
     },
     count: () => within(client.hLen(hash)),
     async write(fields) {
-      // Not in a transaction: Redis 7.0 puts a message to oneself inside the transaction's answer, which nobody can read.
+      // Not in a transaction: Redis 7.0 puts a message to oneself inside the transaction's answer, which no client can parse.
       await within(Promise.all([client.hSet(hash, { ...fields, [MARKER]: '1' }), client.publish(channel, '1')]));
     },
     async remove(fields) {
@@ -108,7 +108,7 @@ function clientOptions({ host, port, tls, ca, username, password, database }: Re
 async function deadline<T>(work: Promise<T>, ms: number): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new RedisFault(`no answer within ${ms} ms`)), ms);
-  // It may still reject when nobody waits any more.
+  // It may still reject after the wait has timed out.
   work.catch(() => undefined);
   try {
     return await Promise.race([work, promise]);
@@ -117,7 +117,7 @@ async function deadline<T>(work: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** What may be told of a fault: a system code, the first word of Redis's answer, or a text of ours. */
+/** A fault without secrets: a system code, the first word of Redis's answer, or the gateway's own text. */
 export function describeRedisFault(error: unknown): string {
   if (error instanceof RedisFault) return error.message;
   if (!(error instanceof Error)) return 'unknown error';

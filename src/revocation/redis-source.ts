@@ -152,7 +152,7 @@ function createReach(afterMs: number, turned: (available: boolean) => void) {
   };
 }
 
-/** What is known of the hash. `now` in milliseconds since 1970. */
+/** A local copy of the hash. `now` in milliseconds since 1970. */
 function createShadow(now: () => number) {
   let known: ReadonlyMap<string, RevocationEntry> = new Map();
   /** Not in the hash as it was read last, and in force nevertheless; disjoint from `known`. */

@@ -3,7 +3,7 @@ import type { RevocationEntry } from './entry.ts';
 /** Where a revocation is kept. What is only in memory does not survive a restart. */
 export type RevocationPlace = 'redis' | 'file' | 'memory';
 
-/** What came of a revocation. It is in force on this gateway when `ok`, wherever it could be stored. */
+/** The outcome of a revocation. `ok` = in force on this gateway, even where a source could not store it. */
 export type Revoked =
   | {
       readonly ok: true;
@@ -26,7 +26,7 @@ export interface RevocationSource {
   readonly problem: string | undefined;
 }
 
-/** What is revoked, from every source together. */
+/** The revocations of all sources. */
 export interface RevocationReport {
   readonly entries: readonly RevocationEntry[];
   /** It cannot be found out what is revoked, so every token is refused. */

@@ -12,7 +12,7 @@ export interface RedisAddress {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly database: number;
-  /** What the names of the hash and the channel begin with. */
+  /** Prefix of the names of the hash and the channel. */
   readonly prefix: string;
 }
 
@@ -20,7 +20,7 @@ export interface RedisSettings {
   readonly address: RedisAddress;
   /** Time between full readings. */
   readonly refreshMs: number;
-  /** How long Redis may be out of reach before that counts. */
+  /** Milliseconds that Redis may be unreachable before it counts as unavailable. */
   readonly unavailableAfterMs: number;
   /** Tokens while it counts: refused, or judged by what was known last. */
   readonly whenUnavailable: 'closed' | 'open';

@@ -8,11 +8,11 @@ export interface RevocationLog {
   readonly error: (fields: object, text: string) => void;
 }
 
-/** What keeps revocations beyond this process. */
+/** Storage of revocations outside of this process. */
 export interface EntrySource {
-  /** What is known now. */
+  /** The entries known now. */
   readonly entries: () => Iterable<RevocationEntry>;
-  /** Nobody can tell what is revoked. */
+  /** True = the revocations could not be read. */
   readonly unknown: () => boolean;
   /** Puts an entry into the store; it is among `entries` then. Rejects with a `StoreFault`; it may be among them still. */
   readonly add: (entry: RevocationEntry) => Promise<void>;

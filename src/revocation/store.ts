@@ -41,7 +41,7 @@ const MEMORY_ONLY =
 /** A store over the configured sources. Nothing is read before `start`. */
 export function createRevocationStore(options: RevocationStoreOptions): RevocationStore {
   const { settings, now, log, changed } = options;
-  /** What no source has taken. */
+  /** Entries that no source has stored. */
   const memory = new Map<string, RevocationEntry>();
   let publishing: Promise<void> = Promise.resolve();
 
@@ -84,7 +84,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
     memory.set(entryId(entry), entry);
     await publish();
     const { stored, warnings } = await keep(entry);
-    // What a source remembers is its own to forget.
+    // A source removes its own entries.
     if (sources.some((source) => byId(source.entries()).has(entryId(entry)))) memory.delete(entryId(entry));
     log.info({ kind: entry.kind, stored }, 'revoked');
     return { ok: true, entry, stored, warnings: [...warnings, ...doubts] };

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../config/problem.ts';
 import type { Fault } from './messages.ts';
 
-/** What of an error the other process has to know: what a person is told about it. */
+/** The part of an error that is sent to the other process: its text for the operator. */
 export function faultOf(error: unknown): Fault {
   const { message, code, port } = Object(error) as { message?: unknown; code?: unknown; port?: unknown };
   return {

@@ -4,7 +4,7 @@ import type { Revocations } from '../../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { Applied, Listening } from '../gateway.ts';
 
-/** What a worker is told, one at a time, and what it answers each with. Structured-cloned: sets, maps and buffers stay what they are. */
+/** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */
 export interface WorkerCalls {
   /** `index`: which of the workers it is; one that takes another's place takes its index. */
   start: { given: InForce & { index: number; revocations: Revocations | undefined }; answer: Listeners };

@@ -6,7 +6,7 @@ import type { Fleet } from '../fleet.ts';
 import { createPool, type PoolEvents } from './pool.ts';
 import { createSingle } from './single.ts';
 
-/** How many processes serve. */
+/** Number of serving processes. */
 export function workersOf({ gateway }: Config): number {
   return gateway.workers === 'auto' ? availableParallelism() : gateway.workers;
 }

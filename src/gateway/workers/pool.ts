@@ -16,16 +16,16 @@ import { WorkerProcess } from './worker-process.ts';
 const START_LIMIT = 30_000;
 const CALL_LIMIT = 10_000;
 const SNAPSHOT_LIMIT = 2_000;
-/** How much longer than the grace time a worker may take before it is killed. */
+/** Milliseconds beyond the grace time before a worker is killed. */
 const STOP_MARGIN = 2_000;
 /** A worker that ends this soon after its start is replaced only after as long a pause. */
 const SHORT_LIFE = 1_000;
 /** As `node:tls` wants them. */
 const TICKET_KEY_BYTES = 48;
 
-/** What the supervisor hears of its workers. */
+/** Events of the workers for the supervisor. */
 export interface PoolEvents {
-  /** A worker ended that nobody had asked to; another takes its place. */
+  /** A worker ended unexpectedly and was replaced. */
   readonly replaced: (pid: number, restarts: number) => void;
   /** A replacement did not start; it is tried again. */
   readonly failed: (error: unknown) => void;
@@ -158,7 +158,7 @@ class Pool implements Fleet {
     try {
       const given = { index, ...this.#share(inForce), revocations };
       const listeners = await worker.call('start', given, START_LIMIT);
-      // What came into force while it started; nothing may lie between the last look and its joining the others.
+      // Applies changes made while it started. INVARIANT: no await between the last check and joining the others.
       while (this.#inForce !== inForce || this.#revocations !== revocations) {
         [inForce, revocations] = [this.#inForce, this.#revocations];
         await worker.call('apply', this.#share(inForce), CALL_LIMIT);

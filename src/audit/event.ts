@@ -1,3 +1,5 @@
+import type { DenialCode } from '../policy/denial-codes.ts';
+
 /** What one decided request leaves behind. */
 
 /** The longest text a client can put into an event, in characters; an error may quote one, a path may hold one. */
@@ -39,10 +41,12 @@ export interface AuditEvent {
   readonly collections?: readonly string[] | undefined;
   /** How many more were named. */
   readonly collections_left_out?: number | undefined;
+  /** The code of the refusal; of what failed behind a permit, too. */
+  readonly code?: DenialCode | undefined;
   /** The rule of the policy that refused. */
   readonly rule?: string | undefined;
   /** What would have been refused, were it not for shadow mode. */
-  readonly would_deny?: { readonly rule: string; readonly error: string } | undefined;
+  readonly would_deny?: { readonly rule: string; readonly code: DenialCode; readonly error: string } | undefined;
   /** What the client got: HTTP status or gRPC code; absent when it left before, or when it is not known. */
   readonly status?: number | undefined;
   /** What upstream answered; null when it was not asked or gave no answer. */

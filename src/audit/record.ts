@@ -2,6 +2,7 @@ import type { Exchange, Outcome, Resolution } from '../exchange/exchange.ts';
 import { tracingIdOf } from '../exchange/request-id.ts';
 import type { References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
+import type { DenialCode } from '../policy/denial-codes.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Rule, Shadowed } from '../policy/rules.ts';
 import { type AuditEvent, bounded, boundedLong, boundedNames } from './event.ts';
@@ -59,8 +60,12 @@ export function recordOf(
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
+    code: verdict.code,
     rule: resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined,
-    would_deny: shadowed && { rule: shadowed.rule, error: boundedLong(textOf(shadowed.denial)) },
+    would_deny: shadowed && {
+      ...{ rule: shadowed.rule, code: shadowed.denial.code },
+      error: boundedLong(textOf(shadowed.denial)),
+    },
     status: outcome.status,
     upstream_status: upstreamStatus(exchange, outcome),
     duration_ms: Math.max(0, Math.round((moment.now - exchange.startedAt) * 1000) / 1000),
@@ -79,6 +84,7 @@ function pathOf(requestTarget: string): string {
 interface Verdict {
   readonly result: AuditEvent['result'];
   readonly error: string | undefined;
+  readonly code: DenialCode | undefined;
   /** The credential was refused. */
   readonly authenticating: boolean;
   /** The access was judged and refused. */
@@ -89,15 +95,16 @@ interface Verdict {
 function verdictOf({ decision, refusal }: Exchange): Verdict {
   const plain = { authenticating: false, judged: false };
   if (decision?.kind === 'permit') {
-    if (!refusal) return { result: 'ok', error: undefined, ...plain };
-    return { result: refusal.why === 'fault' ? 'ok' : 'denied', error: textOf(refusal), ...plain };
+    if (!refusal) return { result: 'ok', error: undefined, code: undefined, ...plain };
+    return { result: refusal.why === 'fault' ? 'ok' : 'denied', error: textOf(refusal), code: refusal.code, ...plain };
   }
   const denial = decision?.kind === 'denial' ? decision : refusal;
-  if (!denial) return { result: 'denied', error: 'the client left before a decision', ...plain };
+  if (!denial) return { result: 'denied', error: 'the client left before a decision', code: undefined, ...plain };
   const { why } = denial;
   return {
     result: 'denied',
     error: textOf(denial),
+    code: denial.code,
     authenticating: why === 'authentication',
     judged: why === 'access',
   };

@@ -56,8 +56,9 @@ t.test('the documentation explains every member', async (t) => {
     key: 'k',
     collections: ['c'],
     collections_left_out: 1,
+    code: 'collection_not_listed',
     rule: 'r',
-    would_deny: { rule: 'r', error: 'e' },
+    would_deny: { rule: 'r', code: 'collection_not_listed', error: 'e' },
     status: 200,
   });
   for (const member of [...Object.keys(whole), 'prev', 'hash', 'torn']) t.ok(explained.has(`\`${member}\``), member);

@@ -52,7 +52,14 @@ t.test('a collector gets every event once, and what waited while it was away', a
     requests.flatMap(({ resourceLogs }) =>
       resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap((s) => s.logRecords)),
     );
-  sink.push(entryOf(1, { result: 'denied', upstream_status: null, would_deny: { rule: 'r', error: 'e' } }), false);
+  sink.push(
+    entryOf(1, {
+      result: 'denied',
+      upstream_status: null,
+      would_deny: { rule: 'r', code: 'collection_not_listed', error: 'e' },
+    }),
+    false,
+  );
   for (const entry of entries(999, 2)) sink.push(entry, false);
   await until(() => sink.snapshot().written === 1000);
   status = 400; // not one the exporter tries again by itself

@@ -28,7 +28,7 @@ import { UpstreamBudget } from './upstream-budget.ts';
 /** Bytes of one header block, frame headers included, and its frames, that are gathered before upstream counts as broken. */
 const MAX_BLOCK_BYTES = 262_144;
 const MAX_BLOCK_FRAMES = 64;
-/** DATA of a call that is not open costs as a frame below this, and as bytes above. */
+/** DATA of a call that is not open, and frames of no meaning here, cost as frames below this, and as bytes above. */
 const SMALL_BYTES = 1024;
 /** How long (ms) what is still to be sent may take when the connection ends. */
 const CLOSE_LINGER_MS = 1000;
@@ -291,7 +291,7 @@ export class UpstreamLink {
         throw fault('push was not allowed');
       default:
         // PRIORITY and extensions (RFC 9113 section 5.5) concern this connection only.
-        this.#budget.pay('unknown');
+        if (frame.length < SMALL_BYTES) this.#budget.pay('unknown');
         break;
     }
   }

@@ -361,8 +361,7 @@ function carryOut<X extends Exchange>(
     protocol.reject(exchange, decision);
     return;
   }
-  const { hasBody, principal } = exchange;
-  const needs = bodyNeeds(decision, { hasBody, access: principal?.access }, parts.bodyRules);
+  const needs = bodyNeeds(decision, exchange, parts.bodyRules);
   if (needs && 'kind' in needs) protocol.reject(exchange, needs);
   else if (needs) protocol.checkBody(exchange, decision, needs);
   else if (decision.kind === 'permit') send(parts, protocol, exchange, decision);

@@ -46,11 +46,13 @@ export interface Price {
 /** Frames that other limits cover: flow control, the work scheduler, the limit of concurrent streams. */
 const FREE: Price = { cost: 0, earnable: false };
 
-function price(cost: number): Price {
+/** A price that is always taken from the budget. */
+export function price(cost: number): Price {
   return { cost, earnable: false };
 }
 
-function earned(cost: number): Price {
+/** A price that what was moved pays for, as long as that lasts. */
+export function earned(cost: number): Price {
   return { cost, earnable: true };
 }
 

@@ -29,13 +29,14 @@ export function fieldFault(name: string, value: string): string | undefined {
   return undefined;
 }
 
-/** The same of trailers: `name, value` each. */
+/** Validates trailers, each field with `check`. Returns the fault; `undefined` = valid. */
 export function trailersFault(
   fields: Iterable<readonly [name: string, value: string, ...unknown[]]>,
+  check: typeof fieldFault = fieldFault,
 ): string | undefined {
   for (const [name, value] of fields) {
     if (name.charCodeAt(0) === 0x3a) return 'pseudo-header in trailers';
-    const fault = fieldFault(name, value);
+    const fault = check(name, value);
     if (fault) return fault;
   }
   return undefined;

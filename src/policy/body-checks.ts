@@ -26,12 +26,12 @@ export interface BodyNeeds {
   readonly location?: true;
 }
 
-/** What `bodyNeeds` looks at beside the decision. */
+/** The facts of a request that `bodyNeeds` reads beside the decision; an exchange has them. */
 export interface BodyFacts {
   /** The request has, or may have, a body. */
   readonly hasBody: boolean;
-  /** The caller's; `undefined` = the operation is public. */
-  readonly access: Access | undefined;
+  /** The caller; `undefined` = the operation is public. */
+  readonly principal: { readonly access: Access } | undefined;
 }
 
 /** Rows whose body says where a snapshot comes from. */
@@ -49,16 +49,29 @@ const LOCATION: BodyNeeds = Object.freeze({ location: true });
  */
 export function bodyNeeds(
   { kind, operation }: Permit | Conditional,
-  { hasBody, access }: BodyFacts,
+  { hasBody, principal }: BodyFacts,
   rules: BodyRules,
 ): BodyNeeds | Denial | undefined {
   let needs: BodyNeeds | undefined;
   if (kind === 'conditional') needs = NAMES;
-  else if (hasBody && isParsed(operation) && isMeasured(access, rules)) needs = DEPTH;
+  else if (hasBody && isParsed(operation) && isMeasured(principal?.access, rules)) needs = DEPTH;
   if (rules.snapshotUrlRecovery) return needs;
   if (operation.name === BY_PEER) return URL_RECOVERY_DISABLED;
   if (!BY_LOCATION.has(operation.name)) return needs;
   return needs ? { ...needs, ...LOCATION } : LOCATION;
+}
+
+/** Is every needed check among `known`? A check that its reader does not know has to be denied or handed over. */
+export function needsOnly(needs: BodyNeeds, known: ReadonlySet<string>): boolean {
+  for (const need in needs) if (!known.has(need)) return false;
+  return true;
+}
+
+const DEPTH_ALONE: ReadonlySet<string> = new Set<keyof BodyNeeds>(['depth']);
+
+/** May the body be measured while it passes? Any other check needs all of it first, an unknown one, too. */
+export function isDepthOnly(needs: BodyNeeds): boolean {
+  return needs.depth === true && needsOnly(needs, DEPTH_ALONE);
 }
 
 /** Is a body of this operation parsed by upstream? What is unknown is taken to be; a gRPC message always is. */

@@ -3,6 +3,7 @@ import type { BodyNeeds } from '../policy/body-checks.ts';
 import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { RestOperation } from '../policy/operation.ts';
+import { HEALTHY } from './health-routes.ts';
 import type { RestResolution } from './resolve.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
 
@@ -67,13 +68,10 @@ export function answerPlan(
   { name, filter }: Pick<RestOperation, 'name' | 'filter'>,
   telemetry: TelemetrySettings,
 ): AnswerPlan {
-  if (HEALTH.has(name)) return 'health';
+  if (HEALTHY.has(name)) return 'health';
   if (permit.visible) return 'filter';
   return filter === 'telemetry' && isPatched(telemetry) ? 'patch' : 'pass';
 }
-
-/** The health routes, which releases before v1.5.0 do not have. */
-const HEALTH: ReadonlySet<string> = new Set(['service.healthz', 'service.livez', 'service.readyz']);
 
 /** Is something to be said of the gateway's own settings? */
 export function isPatched({ jwtRbac, hideJwtDashboard, audit }: TelemetrySettings): boolean {

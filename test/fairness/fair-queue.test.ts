@@ -1,11 +1,10 @@
 import t from 'tap';
 import { Guard } from '../../src/lifetime/guard.ts';
 import { FairQueue } from '../../src/limits/fair-queue.ts';
+import { nextTurn } from '../support/later.ts';
 
 const faults: unknown[] = [];
 const GUARD = new Guard({ fail: () => undefined, cut: () => undefined }, 'exchange', (error) => faults.push(error));
-/** The next turn of the event loop. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 t.test('as many run at once as there are turns, the others in order', async (t) => {
   const turns = new FairQueue(2);
@@ -17,13 +16,13 @@ t.test('as many run at once as there are turns, the others in order', async (t) 
   t.strictSame([began, turns.wanted], [['a', 'b'], true]);
   b.end();
   t.strictSame(began, ['a', 'b'], 'never in the stack of the one that ended');
-  await turn();
+  await nextTurn();
   t.strictSame(began, ['a', 'b', 'c']);
   b.end();
-  await turn();
+  await nextTurn();
   t.strictSame(began, ['a', 'b', 'c'], 'a turn ends once');
   a.end();
-  await turn();
+  await nextTurn();
   t.strictSame([began, turns.wanted], [['a', 'b', 'c', 'd'], false]);
 });
 
@@ -35,7 +34,7 @@ t.test('owners take turns, however many requests one of them has', async (t) => 
   places.push(turns.take('modest', GUARD, () => began.push('modest')));
   for (let index = 0; index < 4; index += 1) {
     running.end();
-    await turn();
+    await nextTurn();
     const next = places.find((place) => place.running);
     if (!next) break;
     running = next;
@@ -63,8 +62,8 @@ t.test('a turn that is given up before it has begun is not begun, and goes to th
   first.end();
   t.equal(second.running, true);
   second.end();
-  await turn();
-  await turn();
+  await nextTurn();
+  await nextTurn();
   t.strictSame([began, turns.size], [['first', 'third'], 1]);
 });
 
@@ -75,6 +74,6 @@ t.test("what goes wrong in a turn is its owner's", async (t) => {
     throw new TypeError('broken');
   });
   first.end();
-  await turn();
+  await nextTurn();
   t.match(faults.splice(0), [{ message: 'broken' }]);
 });

@@ -3,6 +3,7 @@ import { CLIENT_PREFACE, Flag, type Setting } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeFrameHeader, writePing, writeSettings } from '../../src/http2/write-frames.ts';
 import { framed } from '../support/h2-client.ts';
+import { nextTurn } from '../support/later.ts';
 import { type Arena, checkFaults, checkGone, openArena, within } from './frame-arena.ts';
 import { type Choices, type Fuzzer, type FuzzSession, fewer } from './harness.ts';
 import { ANSWERS, KeptUpstream } from './kept-upstream.ts';
@@ -261,7 +262,6 @@ function* simpler(script: Script): Generator<Script> {
   if (script.upstream.length > 0) yield { ...script, upstream: [] };
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const PONG = writePing(Buffer.from('the end.'), false);
 /** A fresh connection is tried after so many scripts. */
 const SERVES_EVERY = 16;
@@ -301,14 +301,14 @@ class Session implements FuzzSession<Script> {
       } else if (step.act === 'drain') relay.drain();
       else if (step.act === 'destroy') relay.destroy();
       else if (step.act === 'stop reading') client.socket.pause();
-      else await turn();
+      else await nextTurn();
     }
     const reads = !client.socket.isPaused();
     if (reads) {
       const pongs = client.pongs;
       client.send(PONG);
       // A frame that was changed may have eaten the PING, and with it its answer.
-      if (isMutated) for (let turns = 0; turns < 5; turns += 1) await turn();
+      if (isMutated) for (let turns = 0; turns < 5; turns += 1) await nextTurn();
       else
         await within('the client is answered', () => client.pongs > pongs || client.over || client.wrong !== undefined);
     }
@@ -346,7 +346,7 @@ async function send(client: Sends, frames: readonly Buffer[], cuts: readonly num
   if (cuts[0] === 0 && frames.length < 100) {
     for (const bytes of frames) {
       client.send(bytes);
-      await turn();
+      await nextTurn();
     }
     return;
   }
@@ -356,7 +356,7 @@ async function send(client: Sends, frames: readonly Buffer[], cuts: readonly num
     const size = isCut ? (cuts[next % cuts.length] ?? all.length) : all.length;
     client.send(all.subarray(at, at + size));
     at += size;
-    await turn();
+    await nextTurn();
   }
 }
 

@@ -4,6 +4,7 @@ import { Flag, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders } from '../../src/http2/hpack.ts';
 import { writeFrameHeader, writePing, writeSettings, writeSettingsAck } from '../../src/http2/write-frames.ts';
 import { framed } from '../support/h2-client.ts';
+import { nextTurn } from '../support/later.ts';
 import { type Arena, checkFaults, checkGone, openArena, within } from './frame-arena.ts';
 import { type Choices, type Fuzzer, type FuzzSession, fewer } from './harness.ts';
 
@@ -124,8 +125,6 @@ function* simpler(script: Script): Generator<Script> {
   if (script.end !== 'stays') yield { ...script, end: 'stays' };
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** What upstream is to do, and how far it has come. */
 interface State {
   script: Script | undefined;
@@ -148,7 +147,7 @@ function accept(socket: Socket, state: State): void {
       if (socket.destroyed) return;
       socket.write(all.subarray(at, at + size));
       at += size;
-      await turn();
+      await nextTurn();
     }
     if (script.end === 'fin') socket.end();
     if (script.end === 'reset') socket.resetAndDestroy();
@@ -197,7 +196,7 @@ class Session implements FuzzSession<Script> {
     }
     await within('upstream has been asked', () => this.#state.said || client.over);
     for (const id of script.given) client.send(Buffer.from(frame(3, 0, id, number32(8)), 'hex'));
-    for (let turns = 0; turns < 6; turns += 1) await turn();
+    for (let turns = 0; turns < 6; turns += 1) await nextTurn();
     const pongs = client.pongs;
     client.send(writePing(Buffer.from('the end.'), false));
     await within('the client is answered', () => client.pongs > pongs || client.over || client.wrong !== undefined);

@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import t from 'tap';
 import { Outbox } from '../../src/grpc/relay/outbox.ts';
 import { writeData } from '../../src/http2/write-frames.ts';
+import { nextTurn } from '../support/later.ts';
 
 /** A socket that takes what is written whenever the test lets it; each piece is looked at only then. */
 class SlowSocket extends Socket {
@@ -54,13 +55,13 @@ t.test('copied pieces are not written over before they have been sent, however l
     // The first takes everything at once, the last nearly nothing until the end.
     for (const [index, { socket }] of lines.entries()) {
       if (burst % (index + 1) === 0) socket.takeOne();
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
   }
   for (const { socket } of lines) {
     for (let left = 0; left < BURSTS + 1 && socket.writableLength > 0; left++) {
       socket.takeOne();
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
   }
   for (const [index, { socket, expected }] of lines.entries()) {
@@ -76,7 +77,7 @@ t.test('memory of a write that fails is not used again', async (t) => {
   outbox.bytes(Buffer.alloc(100, 1));
   outbox.flush();
   const bytes = socket.failOne();
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
   const other = new Outbox();
   const otherSocket = new SlowSocket();
   other.attach(otherSocket);
@@ -84,7 +85,7 @@ t.test('memory of a write that fails is not used again', async (t) => {
     other.bytes(Buffer.alloc(1000, 2));
     other.flush();
     otherSocket.takeOne();
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   t.ok(Buffer.concat(bytes).equals(Buffer.alloc(100, 1)), 'its bytes are as they were');
 });

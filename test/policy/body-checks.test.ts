@@ -72,7 +72,7 @@ for (const [sentence, operation, access, expected, rules = USUAL, hasBody = true
     const isCall = !('body' in operation);
     const decision = decide(access, operation, isCall ? { kind: 'in-message' } : { kind: 'collection', name: 'books' });
     if (decision.kind === 'denial') throw new Error(decision.message);
-    const needs = bodyNeeds(decision, { hasBody, access }, rules);
+    const needs = bodyNeeds(decision, { hasBody, principal: { access } }, rules);
     if (expected === 'refused') t.equal(needs, URL_RECOVERY_DISABLED);
     else t.strictSame(needs, expected === 'none' ? undefined : expected);
   });

@@ -15,6 +15,7 @@ import {
   testCertificate,
 } from '../rest/lane-fixture.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
+import { laterTurns } from '../support/later.ts';
 import { until } from '../support/until.ts';
 
 /*
@@ -213,11 +214,6 @@ function roomOf(test: Test, limits: { waitMs?: number; stallMs?: number } = {}) 
   return { room, enter };
 }
 
-/** What follows in later turns of the event loop has come to pass. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
 t.test('the places', async (t) => {
   const { room, enter } = roomOf(t);
   const ofA = Array.from({ length: 20 }, () => enter('a'));
@@ -231,11 +227,11 @@ t.test('the places', async (t) => {
   const [late, next] = [enter('e'), ofA[PLACES_OF_OWNER]];
   t.notOk(late.place);
   ofA[0]?.life.end();
-  await settled();
+  await laterTurns();
   t.notOk(next?.place && late.place, 'one place goes to one');
   t.ok(late.place, 'to the owner that waited before');
   ofA[1]?.life.end();
-  await settled();
+  await laterTurns();
   t.ok(next?.place);
   for (const one of [...ofA, ...others, late]) one.life.end();
   t.strictSame([room.held, room.size, room.bytes], [0, 0, 0], 'all are given back, those that waited too');
@@ -265,7 +261,7 @@ t.test('the bytes', async (t) => {
   t.ok(paused > 0, `${paused} have to wait`);
   for (const { life } of entered.slice(0, 16)) life.end();
   t.equal(resumed, 0, 'none in the stack of one that ends: that may be the parser of an answer');
-  await settled();
+  await laterTurns();
   t.ok(resumed >= paused - 1, 'they go on when there is room');
   for (const { life } of entered) life.end();
   t.equal(room.bytes, 0);
@@ -333,7 +329,7 @@ t.test('an answer of which nothing is taken ends for those that wait, and only f
   taken?.();
   const next = enter('a');
   await until(() => ended === 1, 'it has ended');
-  await settled();
+  await laterTurns();
   t.ok(next.place, 'and the next one has its place');
   const waits = enter('a');
   t.notOk(waits.place);

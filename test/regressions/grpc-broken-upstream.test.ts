@@ -16,6 +16,7 @@ import {
 import { StrictClient } from '../fuzz/strict-client.ts';
 import { answer, OK_END, OK_HEAD, startRelay, startUpstream, type Upstream } from '../grpc/relay-fixture.ts';
 import { framed, naming } from '../support/h2-client.ts';
+import { nextTurn } from '../support/later.ts';
 import { unhurried } from '../support/patience.ts';
 
 /*
@@ -71,7 +72,7 @@ async function until(what: string, found: () => boolean): Promise<void> {
   const end = AbortSignal.timeout(unhurried(10_000));
   while (!found()) {
     if (end.aborted) throw new Error(`waited for 10 s and more: ${what}`);
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 }
 
@@ -215,7 +216,7 @@ async function flood(socket: Socket, first: Buffer, again: Buffer): Promise<numb
     sent += 100;
     // Bounded by the socket's buffers: what is refused is not counted as taken.
     if (isFull) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined);
-    else await new Promise<void>((resolve) => setImmediate(resolve));
+    else await nextTurn();
   }
   return sent;
 }

@@ -3,6 +3,7 @@ import type { Denial } from '../../src/policy/denial.ts';
 import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body/denials.ts';
 import { BodyMemoryBudget, FREE_BYTES, type Reservation } from '../../src/rest/body/memory-budget.ts';
 import { looseGuard } from '../support/guards.ts';
+import { laterTurns } from '../support/later.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -45,11 +46,6 @@ class Body {
   }
 }
 
-/** What follows in later turns of the event loop has come to pass. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
 t.test('small bodies never wait, whoever holds the rest', async (t) => {
   const room = new BodyMemoryBudget(LIMITS);
   for (let owner = 0; owner < 40; owner += 1) new Body(room, owner).upTo(2 * MIB);
@@ -73,7 +69,7 @@ t.test('the sum stays within its bounds, and all bodies come to their end one af
     if (!whole) continue;
     whole.place.whole();
     whole.place.leave();
-    await settled();
+    await laterTurns();
     whole.taken = Number.POSITIVE_INFINITY;
     ended += 1;
   }
@@ -101,7 +97,7 @@ t.test('an owner with many large bodies leads in turn with the others', async (t
   let before = 0;
   for (const body of greedy) {
     body.upTo(size).place.leave();
-    await settled();
+    await laterTurns();
     if (!modest.waits) break;
     before += 1;
   }
@@ -116,7 +112,7 @@ t.test('a body that came whole lets another lead where there is room for it', as
   t.strictSame([first.waits, second.waits], [false, true]);
   first.place.whole();
   t.equal(second.waits, true, 'never in the stack of the one that makes room');
-  await settled();
+  await laterTurns();
   t.equal(second.waits, false);
   t.equal(second.upTo(4 * MIB).taken, 4 * MIB);
   first.place.leave();
@@ -132,7 +128,7 @@ t.test('one that leaves gives back what it took, also while it waits, and only o
   waiting.place.leave();
   waiting.place.leave();
   lead.place.leave();
-  await settled();
+  await laterTurns();
   t.strictSame([waiting.waits, last.waits], [true, false], 'the one behind it goes on');
   last.place.leave();
   t.equal(room.taken, 0);
@@ -143,7 +139,7 @@ t.test('a body that keeps others waiting has a time to come, and one that waits,
   const slow = new Body(room, 1).upTo(4 * MIB);
   const second = new Body(room, 1).upTo(4 * MIB);
   t.strictSame(await slow.ended.promise, BODY_TIMEOUT);
-  await settled();
+  await laterTurns();
   t.strictSame([second.waits, second.denial], [false, undefined]);
   second.upTo(4 * MIB).place.whole();
   second.place.leave();
@@ -162,6 +158,6 @@ t.test('a body that leads and keeps nobody waiting may take its time', async (t)
   t.equal(slow.denial, undefined);
   const next = new Body(room, 2).upTo(4 * MIB);
   t.strictSame(await Promise.race([slow.ended.promise, next.ended.promise]), BODY_TIMEOUT);
-  await settled();
+  await laterTurns();
   t.equal(next.waits, false);
 });

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /*
@@ -27,9 +26,8 @@ const RUNS: Readonly<Record<string, string>> = {
 };
 
 const [, , name] = process.argv;
-const there = readdirSync(import.meta.dirname).flatMap((file) => /^(.+)\.soak\.ts$/.exec(file)?.[1] ?? []);
-if (name === undefined || !there.includes(name)) {
-  const lines = there.sort().map((one) => `  ${one.padEnd(18)}${RUNS[one] ?? ''}`);
+if (name === undefined || !Object.hasOwn(RUNS, name)) {
+  const lines = Object.entries(RUNS).map(([one, about]) => `  ${one.padEnd(18)}${about}`);
   const text = `usage: npm run soak -- NAME [ARGS]\n\n${lines.join('\n')}\n`;
   if (name === undefined) process.stdout.write(text);
   else process.stderr.write(`there is no run \`${name}\`\n\n${text}`);

@@ -17,7 +17,7 @@ export interface AnswerBlock {
   readonly status: number | undefined;
   /** A head with a status of 1xx. */
   readonly isInterim: boolean;
-  /** What is malformed about it as the head of an answer, and as its trailers (RFC 9113 section 8.1.1). */
+  /** The fault of the block as the head of an answer, and as its trailers (RFC 9113 section 8.1.1); `undefined` = valid. */
   readonly headFault: string | undefined;
   readonly trailersFault: string | undefined;
 }

@@ -1,5 +1,5 @@
 import { isReplaced } from '../../exchange/request-id.ts';
-import { isFieldValue, fieldFault as plainFault } from '../../http2/field-syntax.ts';
+import { fieldFault, isFieldValue, trailersFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
@@ -41,7 +41,7 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead | s
       pseudo[name] = value;
       continue;
     }
-    const fault = fieldFault(name, value);
+    const fault = requestFieldFault(name, value);
     if (fault) return fault;
     if (name === 'grpc-encoding') encoding ??= value;
     if (name === 'content-length') {
@@ -73,12 +73,7 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead | s
 
 /** Fields a client sends behind its body: checked, then dropped (request trailers give nothing and are never merged). */
 export function trailerFault(fields: readonly HeaderField[]): string | undefined {
-  for (const [name, value] of fields) {
-    if (name.charCodeAt(0) === 0x3a) return 'pseudo-header in trailers';
-    const fault = fieldFault(name, value);
-    if (fault) return fault;
-  }
-  return undefined;
+  return trailersFault(fields, requestFieldFault);
 }
 
 function pseudoFault(name: string, seen: Record<string, string>, regular: number): string | undefined {
@@ -88,8 +83,8 @@ function pseudoFault(name: string, seen: Record<string, string>, regular: number
   return undefined;
 }
 
-function fieldFault(name: string, value: string): string | undefined {
-  const fault = plainFault(name, value);
+function requestFieldFault(name: string, value: string): string | undefined {
+  const fault = fieldFault(name, value);
   if (fault) return fault;
   if (name === 'te' && value !== 'trailers') return 'te other than trailers';
   return undefined;

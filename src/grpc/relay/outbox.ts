@@ -65,12 +65,14 @@ export class Outbox {
   /** A HEADERS frame like `framed`, which stays as it is: one frame that ends its block, for another stream. */
   headersLike(framed: Buffer, streamId: number, endStream: boolean): void {
     this.#closeRange();
-    const own = framed.length <= COPIED_BYTES ? undefined : Buffer.from(framed);
-    const at = own ? 0 : this.#copy(framed, 0, framed.length);
-    const target = own ?? this.#copied?.bytes ?? framed;
-    target[at + 4] = Flag.END_HEADERS | (endStream ? Flag.END_STREAM : 0);
-    target.writeUInt32BE(streamId, at + 5);
-    if (own) this.#put(own, 0, own.length);
+    if (framed.length > COPIED_BYTES) {
+      const own = Buffer.from(framed);
+      addressHead(own, 0, streamId, endStream);
+      this.#put(own, 0, own.length);
+      return;
+    }
+    const area = this.#copy(framed, 0, framed.length);
+    addressHead(area.bytes, area.used - framed.length, streamId, endStream);
   }
 
   /** Hands everything to the socket in one write. */
@@ -85,15 +87,13 @@ export class Outbox {
     this.#areas = [];
     if (socket.destroyed || !socket.writable) return;
     this.#inFlight.push(areas);
-    const last = queue.pop();
-    if (queue.length > 0) socket.cork();
-    for (const bytes of queue) {
+    const last = queue.length - 1;
+    if (last > 0) socket.cork();
+    for (const [at, bytes] of queue.entries()) {
       this.#handedOver += bytes.length;
-      socket.write(bytes);
+      socket.write(bytes, at === last ? this.#written : undefined);
     }
-    if (last) this.#handedOver += last.length;
-    if (last) socket.write(last, this.#written);
-    if (queue.length > 0) socket.uncork();
+    if (last > 0) socket.uncork();
   }
 
   /** True while the peer does not take what it is sent: read no more of what would be sent to it. */
@@ -128,8 +128,8 @@ export class Outbox {
     this.#queue.push(from === 0 && to === source.length ? source : source.subarray(from, to));
   }
 
-  /** Copies a small piece behind the one before it; returns where it stands in `#copied`. */
-  #copy(source: Buffer, from: number, to: number): number {
+  /** Copies a small piece behind the one before it; returns the area that it now ends. */
+  #copy(source: Buffer, from: number, to: number): CopyArea {
     const size = to - from;
     const area = copyAreas.withRoom(size, this.#copiedTo === this.#copiedFrom);
     if (this.#copied !== area || this.#copiedTo !== area.used) {
@@ -138,11 +138,10 @@ export class Outbox {
       this.#copied = area;
       this.#copiedFrom = area.used;
     }
-    const at = area.used;
-    source.copy(area.bytes, at, from, to);
+    source.copy(area.bytes, area.used, from, to);
     area.used += size;
     this.#copiedTo = area.used;
-    return at;
+    return area;
   }
 
   #closeCopied(): void {
@@ -158,4 +157,10 @@ export class Outbox {
     if (error || !areas) return;
     for (const area of areas) copyAreas.release(area);
   }
+}
+
+/** Writes flags and stream id into the head of a HEADERS frame that ends its block. */
+function addressHead(target: Buffer, at: number, streamId: number, endStream: boolean): void {
+  target[at + 4] = Flag.END_HEADERS | (endStream ? Flag.END_STREAM : 0);
+  target.writeUInt32BE(streamId, at + 5);
 }

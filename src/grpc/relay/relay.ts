@@ -17,7 +17,7 @@ import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { plainAddress } from '../../limits/peer-address.ts';
 import type { ClientFault } from '../../net/connections.ts';
-import type { BodyNeeds } from '../../policy/body-checks.ts';
+import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import { answerFor, type Question } from '../answer.ts';
@@ -38,6 +38,9 @@ import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
+
+/** Checks of messages that the relay runs. */
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
 
 /**
  * One client connection and, from the first permitted call on, one upstream connection that serves nobody else.
@@ -339,12 +342,11 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
   checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
     if (exchange.principal) this.client.known();
     if (!this.streams.has(exchange) || exchange.answered) return;
-    const { names, depth, ...unknown } = needs;
-    if (Object.keys(unknown).length > 0) this.reject(exchange, INTERNAL_FAULT);
-    else if (names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
+    if (!needsOnly(needs, CHECKS)) this.reject(exchange, INTERNAL_FAULT);
+    else if (needs.names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
     else {
       // Measured while it passes; its end waits.
-      exchange.measures = depth === true;
+      exchange.measures = needs.depth === true;
       this.bodyChecked(exchange, decision, undefined);
     }
   }

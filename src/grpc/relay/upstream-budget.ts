@@ -1,4 +1,4 @@
-import { FrameBudget, type Price } from '../../http2/budget.ts';
+import { earned, FrameBudget, type Price, price } from '../../http2/budget.ts';
 import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
 
 /**
@@ -22,15 +22,6 @@ export type UpstreamFrameKind =
   | 'window_update'
   | 'unknown';
 
-function price(cost: number): Price {
-  return { cost, earnable: false };
-}
-
-/** Paid by calls and their DATA, as long as that lasts: servers answer them with such frames. */
-function earned(cost: number): Price {
-  return { cost, earnable: true };
-}
-
 /**
  * The price of every kind. What is not in it is bounded elsewhere: DATA by windows; the head, the trailers and the reset of an
  * open call by there being one each; PUSH_PROMISE ends the connection.
@@ -38,7 +29,7 @@ function earned(cost: number): Price {
 export const UPSTREAM_FRAME_COST: Readonly<Record<UpstreamFrameKind, Price>> = {
   data_empty: price(1),
   data_closed: earned(1),
-  // What crosses a cancellation: head, trailers, reset.
+  // The head, trailers or reset of a call that the gateway has cancelled meanwhile.
   headers_closed: earned(1),
   headers_interim: price(1),
   continuation: price(1),
@@ -57,8 +48,8 @@ export const UPSTREAM_FRAME_COST: Readonly<Record<UpstreamFrameKind, Price>> = {
 };
 
 /**
- * How much one upstream connection may send of that, by `UPSTREAM_FRAME_COST`: 2000 at once and 500 a second after that, and
- * what its calls have earned. Servers stay far below it.
+ * The budget of one upstream connection for the frames of `UPSTREAM_FRAME_COST`: 2000 units at once, 500 a second after
+ * that, and the units that its calls and their DATA have earned. Servers stay far below it.
  */
 export class UpstreamBudget {
   readonly #budget: FrameBudget;

@@ -210,7 +210,7 @@ export class UpstreamHalf implements LinkEvents {
     return true;
   }
 
-  /** What upstream answers is not to be forwarded: the call ends on both sides, and no other. */
+  /** Ends one call on both sides because its answer may not be forwarded. Other calls go on. */
   #giveUp(exchange: GrpcExchange, code: number): void {
     this.cancel(exchange, code);
     this.#core.reject(exchange, UPSTREAM_BROKEN);
@@ -330,7 +330,7 @@ export class UpstreamHalf implements LinkEvents {
   }
 }
 
-/** What is malformed about a header block where it stands in an answer (RFC 9113 section 8.1). */
+/** The fault of a header block at its place in an answer (RFC 9113 section 8.1); `undefined` = valid. */
 function blockFault(hasHead: boolean, block: AnswerBlock, endStream: boolean): string | undefined {
   if (!hasHead) return block.headFault ?? (block.isInterim && endStream ? 'interim head at the end' : undefined);
   return block.trailersFault ?? (endStream ? undefined : 'trailers without end');

@@ -22,14 +22,13 @@ import { writePing, writeSettings, writeSettingsAck } from '../../http2/write-fr
 import type { Guard } from '../../lifetime/guard.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
 import { type AnswerBlock, AnswerBlocks } from '../headers/answer-blocks.ts';
+import { SMALL_BYTES } from './held-frames.ts';
 import { Outbox } from './outbox.ts';
 import { UpstreamBudget } from './upstream-budget.ts';
 
 /** Bytes of one header block, frame headers included, and its frames, that are gathered before upstream counts as broken. */
 const MAX_BLOCK_BYTES = 262_144;
 const MAX_BLOCK_FRAMES = 64;
-/** DATA of a call that is not open, and frames of no meaning here, cost as frames below this, and as bytes above. */
-const SMALL_BYTES = 1024;
 /** How long (ms) what is still to be sent may take when the connection ends. */
 const CLOSE_LINGER_MS = 1000;
 /** Settings of the client's that upstream may leave unacknowledged. */
@@ -296,6 +295,7 @@ export class UpstreamLink {
     }
   }
 
+  /** DATA of a call that is not open costs as a frame below `SMALL_BYTES`, and as bytes above; so do unknown frames. */
   #data(frame: Frame): void {
     this.#openedStream(frame);
     dataBytesOf(frame); // padding is checked whatever becomes of the stream

@@ -1,11 +1,11 @@
 import { DepthMeter } from '../../json/depth.ts';
-import type { BodyNeeds } from '../../policy/body-checks.ts';
+import { type BodyNeeds, isDepthOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { headerValues, type RestExchange } from '../exchange.ts';
 import type { LaneContext } from '../options.ts';
 import { withDecodedBody } from './decoded-body.ts';
-import { isDepthOnly, WHOLE_BYTES } from './nesting-guard.ts';
+import { WHOLE_BYTES } from './nesting-guard.ts';
 import { type BodyFinding, bodyTask } from './task.ts';
 
 /**

@@ -32,89 +32,80 @@ export interface BodyJob<T = BodyTask, F = BodyFinding> {
   readonly dropped: (body: Buffer) => void;
 }
 
+/** The work of one pool, and the size up to which it is done on the main thread. */
+interface Work<T, F> {
+  readonly inlineBytes: number;
+  /** Pure. May throw on a fault of ours. */
+  readonly run: (task: T, body: Buffer) => F;
+}
+
 /**
- * Checks bodies: small ones on the main thread, medium and large ones in one thread each, started on first use. No body
+ * Does jobs by size: small ones on the main thread, medium and large ones in one thread each, started on first use. No job
  * waits for one of a larger kind.
  */
-export class BodyCheckPool {
-  readonly #medium: CheckThread<BodyTask, BodyFinding>;
-  readonly #large: CheckThread<BodyTask, BodyFinding>;
+class JobPool<T extends ThreadTask['task'], F> {
+  readonly #work: Work<T, F>;
+  readonly #medium: CheckThread<T, F>;
+  readonly #large: CheckThread<T, F>;
 
   /** @param file what the threads run */
-  constructor(report: FaultReport, file = THREAD) {
+  constructor(report: FaultReport, file: string, work: Work<T, F>) {
+    this.#work = work;
     this.#medium = new CheckThread(report, file);
     this.#large = new CheckThread(report, file);
   }
 
-  /** Bodies that are in a thread, or wait for one. */
+  /** Jobs that are in a thread, or wait for one. */
   get size(): number {
     return this.#medium.size + this.#large.size;
-  }
-
-  check(job: BodyJob): void {
-    if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
-    else if (job.body.length > INLINE_BYTES) this.#medium.take(job);
-    else checkAtOnce(job);
   }
 
   /** Ends the threads. */
   async close(): Promise<void> {
     await Promise.all([this.#medium.close(), this.#large.close()]);
+  }
+
+  protected take(job: BodyJob<T, F>): void {
+    if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
+    else if (job.body.length > this.#work.inlineBytes) this.#medium.take(job);
+    else this.#atOnce(job);
+  }
+
+  #atOnce({ task, body, done, fail }: BodyJob<T, F>): void {
+    let found: F;
+    try {
+      found = this.#work.run(task, body);
+    } catch (error) {
+      fail(error, body);
+      return;
+    }
+    done(found, body);
+  }
+}
+
+/** Checks bodies. */
+export class BodyCheckPool extends JobPool<BodyTask, BodyFinding> {
+  constructor(report: FaultReport, file = THREAD) {
+    super(report, file, { inlineBytes: INLINE_BYTES, run: runBodyTask });
+  }
+
+  check(job: BodyJob): void {
+    this.take(job);
   }
 }
 
 /** Answers up to this size are filtered on the main thread: a millisecond or two. */
 export const INLINE_ANSWER_BYTES = 16_384;
 
-type AnswerJob = BodyJob<AnswerTask, Uint8Array>;
-
-/** Filters answers in the same way, in threads of its own: bodies and answers do not wait for each other. */
-export class AnswerChanger {
-  readonly #medium: CheckThread<AnswerTask, Uint8Array>;
-  readonly #large: CheckThread<AnswerTask, Uint8Array>;
-
+/** Filters answers, in threads of its own: bodies and answers do not wait for each other. */
+export class AnswerChanger extends JobPool<AnswerTask, Uint8Array> {
   constructor(report: FaultReport, file = THREAD) {
-    this.#medium = new CheckThread(report, file);
-    this.#large = new CheckThread(report, file);
+    super(report, file, { inlineBytes: INLINE_ANSWER_BYTES, run: runAnswerTask });
   }
 
-  /** Answers that are in a thread, or wait for one. */
-  get size(): number {
-    return this.#medium.size + this.#large.size;
+  change(job: BodyJob<AnswerTask, Uint8Array>): void {
+    this.take(job);
   }
-
-  change(job: AnswerJob): void {
-    if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
-    else if (job.body.length > INLINE_ANSWER_BYTES) this.#medium.take(job);
-    else changeAtOnce(job);
-  }
-
-  /** Ends the threads. */
-  async close(): Promise<void> {
-    await Promise.all([this.#medium.close(), this.#large.close()]);
-  }
-}
-
-function changeAtOnce({ task, body, done, fail }: AnswerJob): void {
-  let changed: Buffer;
-  try {
-    changed = runAnswerTask(task, body);
-  } catch (error) {
-    fail(error, body);
-    return;
-  }
-  done(changed, body);
-}
-
-function checkAtOnce({ task, body, done, fail }: BodyJob): void {
-  let finding: BodyFinding;
-  try {
-    finding = runBodyTask(task, body);
-  } catch (error) {
-    fail(error, body);
-    return;
-  }
-  done(finding, body);
 }
 
 /** Young generation of a thread in megabytes: its objects are short-lived, and the body lies outside of the heap. */

@@ -1,5 +1,4 @@
 import { nestsWithin } from '../../json/depth.ts';
-import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Intake } from '../http1/intake.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 
@@ -10,12 +9,6 @@ import type { PlainHead } from '../http1/request-head.ts';
 
 /** A plain body up to this size is measured whole, so that nothing of a refused one goes upstream. */
 export const WHOLE_BYTES = 65_536;
-
-/** May the body be measured while it passes? Any other check needs all of it first, one that is not known, too. */
-export function isDepthOnly(needs: BodyNeeds): boolean {
-  const { depth, ...others } = needs;
-  return depth === true && Object.keys(others).length === 0;
-}
 
 /**
  * Of a body that lies whole behind its head in the intake, where it lies: small requests are many, and a view on each costs

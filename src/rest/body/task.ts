@@ -1,11 +1,14 @@
 import { nestsWithin } from '../../json/depth.ts';
 import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
-import type { BodyNeeds } from '../../policy/body-checks.ts';
+import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { badRequest, type Denial, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
 import type { InspectorName } from '../../policy/operation.ts';
 import { canNameNothing, type InspectionLimits, inspectBody } from './inspect.ts';
+
+/** Checks that a task can hold. */
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location']);
 
 /** The checks of one whole, decoded body. Plain data: they may run in another thread. */
 export interface BodyTask {
@@ -24,11 +27,12 @@ export interface BodyTask {
  */
 export function bodyTask(
   { operation }: Permit | Conditional,
-  { names, depth, location, ...unknown }: BodyNeeds,
+  needs: BodyNeeds,
   limits: InspectionLimits,
 ): BodyTask | undefined {
+  const { names, depth, location } = needs;
   const inspector = names && operation.inspect;
-  if (Object.keys(unknown).length > 0 || (names && !inspector)) return undefined;
+  if (!needsOnly(needs, CHECKS) || (names && !inspector)) return undefined;
   return { kind: 'body', names: inspector, depth: depth === true, location: location === true, limits };
 }
 

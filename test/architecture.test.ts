@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   revocation: ['policy', 'identity', 'config'],
   limits: ['identity', 'lifetime'],
   net: ['limits', 'lifetime'],
-  http2: ['limits', 'lifetime'],
+  http2: ['limits', 'net', 'lifetime'],
   upstream: ['policy', 'config', 'lifetime'],
   exchange: ['policy', 'identity', 'operations', 'limits', 'lifetime'],
   audit: ['policy', 'identity', 'operations', 'config', 'exchange'],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { HeaderBlocks } from '../../src/grpc/headers/header-blocks.ts';
 import { Http2Fault } from '../../src/http2/frames.ts';
+import { HeaderBlocks } from '../../src/http2/header-blocks.ts';
 import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 import { runs } from '../support/runs.ts';
 

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import t from 'tap';
-import { Outbox } from '../../src/grpc/relay/outbox.ts';
+import { Outbox } from '../../src/http2/outbox.ts';
 import { writeData } from '../../src/http2/write-frames.ts';
 import { nextTurn } from '../support/later.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { StreamMap } from '../../src/grpc/relay/stream-map.ts';
+import { StreamMap } from '../../src/http2/stream-map.ts';
 
 t.test('a StreamMap answers like a Map after any changes', async (t) => {
   // Few ids that share their homes in a small table, so that entries probe, move back and wrap around.

@@ -1,8 +1,8 @@
 import { answerHeadFault, trailersFault } from '../../http2/field-syntax.ts';
 import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../../http2/frames.ts';
+import { HeaderBlocks } from '../../http2/header-blocks.ts';
 import { encodeHeaders, type HeaderField, type HpackLimits } from '../../http2/hpack.ts';
 import { frameHeaders } from '../../http2/write-frames.ts';
-import { HeaderBlocks } from './header-blocks.ts';
 
 /** UNKNOWN: what clients make of a status that is no number. */
 const UNKNOWN = 2;

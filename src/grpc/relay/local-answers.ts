@@ -1,12 +1,12 @@
 import { requestIdOf } from '../../exchange/request-id.ts';
+import type { ClientHeads } from '../../http2/client-heads.ts';
 import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
+import type { Outbox } from '../../http2/outbox.ts';
 import { writeData } from '../../http2/write-frames.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import type { ClientHeads } from '../headers/client-heads.ts';
 import { rejectHeaders } from '../reject.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
-import type { Outbox } from './outbox.ts';
 
 const PREFIX_BYTES = 5;
 /** What of a refusal can still be said behind an answer's head. */

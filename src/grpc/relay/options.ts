@@ -1,11 +1,11 @@
 import type { ExchangeParts } from '../../exchange/exchange.ts';
+import type { ClientLimits } from '../../http2/client-link.ts';
 import type { FloodPenalty } from '../../limits/flood-penalty.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
 import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
 import type { AskUpstream } from '../answer.ts';
 import type { MessageLimits } from '../message/message.ts';
-import type { ClientLimits } from './client-link.ts';
 
 /** What every connection of a listener shares. */
 export interface GrpcRelayOptions {

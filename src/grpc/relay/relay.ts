@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
 import { begin, bodyChecked, type ExchangeParts, finish } from '../../exchange/exchange.ts';
 import { type Price, resetPrice } from '../../http2/budget.ts';
+import { ClientHeads } from '../../http2/client-heads.ts';
+import { type ClientEvents, ClientLink, faultOf } from '../../http2/client-link.ts';
+import { Departure } from '../../http2/departure.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
   dataBytesOf,
@@ -12,32 +15,33 @@ import {
   SettingId,
 } from '../../http2/frames.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
+import { Pause } from '../../http2/paced-reading.ts';
+import type { RequestBlock } from '../../http2/request-blocks.ts';
 import { writeData, writeWindowUpdate } from '../../http2/write-frames.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { plainAddress } from '../../limits/peer-address.ts';
+import { Cost } from '../../limits/work-scheduler.ts';
 import type { ClientFault } from '../../net/connections.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import { answerFor, type Question } from '../answer.ts';
 import { GrpcExchange, type GrpcSteps } from '../exchange.ts';
-import { ClientHeads } from '../headers/client-heads.ts';
-import type { RequestBlock } from '../headers/request-blocks.ts';
-import { readRequestHead, trailerFault } from '../headers/request-head.ts';
+import { type RequestHead, readRequestHead, trailerFault } from '../headers/request-head.ts';
 import { callLimit } from '../idle-limits.ts';
 import { GRPC } from '../protocol.ts';
-import { type ClientEvents, ClientLink, faultOf } from './client-link.ts';
 import { ClientWindow } from './client-window.ts';
-import { Departure } from './departure.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { LocalAnswers } from './local-answers.ts';
 import type { GrpcRelayOptions } from './options.ts';
-import { Pause } from './paced-reading.ts';
 import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
+
+/** The gRPC port speaks HTTP/2 without a handshake: a readable word beats a reset. */
+const GRPC_PORT = { callCost: Cost.GRPC_CALL, notHttp2: 'this port speaks gRPC over HTTP/2 only\n', settings: [] };
 
 /** Checks of messages that the relay runs. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
@@ -58,8 +62,8 @@ const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth'])
  * INVARIANT: everything Node calls enters through a guard: of the client connection here, of upstream's in `UpstreamHalf`.
  * An exception answers what is open with INTERNAL and ends the connection; an `Http2Fault` is the peer's, and ends it as such.
  */
-export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
-  readonly client: ClientLink;
+export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcSteps {
+  readonly client: ClientLink<RequestHead>;
   readonly heads: ClientHeads;
   readonly window = new ClientWindow();
   readonly streams = new StreamTable();
@@ -89,7 +93,7 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
     };
     const owner = { fail: (error: unknown) => this.#fail(error), cut: () => socket.destroy() };
     this.#guard = new Guard(owner, 'grpc_client', report);
-    this.client = new ClientLink(socket, options.limits, this, this.#guard, options);
+    this.client = new ClientLink(socket, options.limits, this, this.#guard, { ...options, ...GRPC_PORT });
     this.#departure = new Departure(this.client, options.clock);
     this.heads = new ClientHeads(this.client.outbox);
     this.#answers = new LocalAnswers(this.client.outbox, this.heads, this.window, options.clock);
@@ -167,7 +171,7 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
     this.client.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
   }
 
-  clientHeaders(streamId: number, block: RequestBlock, fresh: boolean, endStream: boolean): void {
+  clientHeaders(streamId: number, block: RequestBlock<RequestHead>, fresh: boolean, endStream: boolean): void {
     const { fields } = block;
     this.#data.inBurst = true;
     const open = this.streams.get(streamId);
@@ -177,14 +181,14 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
     }
     if (!fresh) {
       // Trailers may have crossed a reset of ours; without END_STREAM it is a stream used twice.
-      this.client.pay(this.streams.wasEnded(streamId) ? 'trailers_late' : 'trailers_closed');
-      this.streams.forgetEnded(streamId);
+      this.client.pay(this.streams.ended.has(streamId) ? 'trailers_late' : 'trailers_closed');
+      this.streams.ended.delete(streamId);
       if (endStream && trailerFault(fields) === undefined) return;
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers on a closed stream');
     }
     if (this.#departure.isLeaving) {
       // Above the GOAWAY's last stream id: the client takes it elsewhere.
-      this.streams.markEnded(streamId);
+      this.streams.ended.add(streamId);
       return;
     }
     if (this.streams.size >= this.client.maxStreams) {
@@ -234,12 +238,12 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
   /** INVARIANT: what crosses a reset of ours is ignored (RFC 9113 section 5.1); its credit is returned all the same. */
   #lateData(frame: Frame): void {
     const { streamId } = frame;
-    if (!this.streams.wasEnded(streamId)) {
+    if (!this.streams.ended.has(streamId)) {
       this.client.pay('data_closed');
       this.client.resetStream(streamId, ErrorCode.STREAM_CLOSED);
     } else if (frame.has(Flag.END_STREAM)) {
       this.client.pay('data_end');
-      this.streams.forgetEnded(streamId);
+      this.streams.ended.delete(streamId);
     } else {
       this.client.pay(frame.length < SMALL_BYTES ? 'data_late_small' : 'data_late');
     }
@@ -259,7 +263,7 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
 
   clientReset(streamId: number, code: number): void {
     const exchange = this.streams.get(streamId);
-    this.streams.forgetEnded(streamId);
+    this.streams.ended.delete(streamId);
     if (!exchange) return;
     this.#upstream.cancel(exchange, code);
     this.end(exchange);
@@ -447,7 +451,7 @@ export class GrpcRelay implements ClientEvents, RelayCore, GrpcSteps {
 
   resetClient(streamId: number, code: number): void {
     this.client.resetStream(streamId, code);
-    this.streams.markEnded(streamId);
+    this.streams.ended.add(streamId);
   }
 
   /** Forgets a call whose both sides have ended. */

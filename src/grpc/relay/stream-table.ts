@@ -1,14 +1,13 @@
+import { EndedStreams } from '../../http2/ended-streams.ts';
+import { StreamMap } from '../../http2/stream-map.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import { StreamMap } from './stream-map.ts';
-
-/** Streams reset towards the client of which late frames are ignored: as many as a client can have open, twice. */
-const ENDED_KEPT = 2048;
 
 /** The calls of one client connection, by the client's stream id and by upstream's, and what is left of ended ones. */
 export class StreamTable {
   readonly #byClient = new StreamMap<GrpcExchange>();
   readonly #byUpstream = new StreamMap<GrpcExchange>();
-  readonly #ended = new Set<number>();
+  /** Calls reset towards the client. */
+  readonly ended = new EndedStreams();
 
   /** Calls that were ever added. */
   added = 0;
@@ -68,24 +67,5 @@ export class StreamTable {
   remove(exchange: GrpcExchange): boolean {
     this.#byUpstream.delete(exchange.upstreamId);
     return this.#byClient.delete(exchange.id);
-  }
-
-  /** Late frames of this stream are to be ignored, up to the one that ends it. */
-  markEnded(clientId: number): void {
-    this.#ended.add(clientId);
-    if (this.#ended.size <= ENDED_KEPT) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      return;
-    }
-  }
-
-  /** The client has ended it, too. */
-  forgetEnded(clientId: number): void {
-    this.#ended.delete(clientId);
-  }
-
-  wasEnded(clientId: number): boolean {
-    return this.#ended.has(clientId);
   }
 }

@@ -1,4 +1,6 @@
 import { addedHeaders } from '../../exchange/request-id.ts';
+import type { ClientHeads } from '../../http2/client-heads.ts';
+import type { ClientLink } from '../../http2/client-link.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
@@ -12,17 +14,16 @@ import {
   SettingId,
 } from '../../http2/frames.ts';
 import { encodeHeaders } from '../../http2/hpack.ts';
+import { Pause } from '../../http2/paced-reading.ts';
 import { frameHeaders, writeRstStream, writeWindowUpdate } from '../../http2/write-frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
-import type { ClientHeads } from '../headers/client-heads.ts';
+import type { RequestHead } from '../headers/request-head.ts';
 import { upstreamFields } from '../headers/request-head.ts';
-import type { ClientLink } from './client-link.ts';
 import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
 import type { GrpcRelayOptions } from './options.ts';
-import { Pause } from './paced-reading.ts';
 import type { StreamTable } from './stream-table.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
@@ -34,7 +35,7 @@ const MOST_INTERIM = 8;
 
 /** What the upstream half needs of the connection it belongs to. */
 export interface RelayCore {
-  readonly client: ClientLink;
+  readonly client: ClientLink<RequestHead>;
   readonly heads: ClientHeads;
   readonly window: ClientWindow;
   readonly streams: StreamTable;

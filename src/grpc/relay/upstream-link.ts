@@ -18,12 +18,12 @@ import {
   SettingId,
   windowIncrementOf,
 } from '../../http2/frames.ts';
+import { Outbox } from '../../http2/outbox.ts';
 import { writePing, writeSettings, writeSettingsAck } from '../../http2/write-frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
 import { type AnswerBlock, AnswerBlocks } from '../headers/answer-blocks.ts';
 import { SMALL_BYTES } from './held-frames.ts';
-import { Outbox } from './outbox.ts';
 import { UpstreamBudget } from './upstream-budget.ts';
 
 /** Bytes of one header block, frame headers included, and its frames, that are gathered before upstream counts as broken. */

@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
-import { FRAME_COST, FrameBudget, type FrameKind, type Price } from '../../http2/budget.ts';
-import { FrameReader } from '../../http2/frame-reader.ts';
+import type { Guard } from '../lifetime/guard.ts';
+import type { WorkScheduler } from '../limits/work-scheduler.ts';
+import type { ClientFault } from '../net/connections.ts';
+import { FRAME_COST, FrameBudget, type FrameKind, type Price } from './budget.ts';
+import { FrameReader } from './frame-reader.ts';
 import {
   checkFrame,
   DEFAULT_MAX_FRAME_SIZE,
@@ -16,14 +19,11 @@ import {
   type Setting,
   SettingId,
   windowIncrementOf,
-} from '../../http2/frames.ts';
-import { writeGoaway, writePing, writeRstStream, writeSettings, writeSettingsAck } from '../../http2/write-frames.ts';
-import type { Guard } from '../../lifetime/guard.ts';
-import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
-import type { ClientFault } from '../../net/connections.ts';
-import { type RequestBlock, RequestBlocks } from '../headers/request-blocks.ts';
+} from './frames.ts';
 import { Outbox } from './outbox.ts';
 import { PacedReading, Pause } from './paced-reading.ts';
+import { type RequestBlock, RequestBlocks } from './request-blocks.ts';
+import { writeGoaway, writePing, writeRstStream, writeSettings, writeSettingsAck } from './write-frames.ts';
 
 /** How long (ms) a connection that has been told to go may take to do so. */
 const CLOSE_LINGER_MS = 1000;
@@ -44,10 +44,23 @@ export interface ClientLimits {
   readonly headerTimeoutMs: number;
 }
 
-/** What the client connection tells the relay. */
-export interface ClientEvents {
+/** How one kind of listener speaks HTTP/2. */
+export interface ClientLinkOptions {
+  /** Milliseconds. */
+  readonly clock: () => number;
+  readonly turns: WorkScheduler;
+  /** What a request costs of its connection's turn (`Cost`). */
+  readonly callCost: number;
+  /** Settings beside the limits. */
+  readonly settings: readonly Setting[];
+  /** Text for a client that speaks HTTP/1 instead. Default: it is refused as any wrong preface. */
+  readonly notHttp2?: string;
+}
+
+/** Events of a client connection. */
+export interface ClientEvents<H> {
   /** A whole header block. `fresh`: the stream has never been used before. */
-  clientHeaders(streamId: number, block: RequestBlock, fresh: boolean, endStream: boolean): void;
+  clientHeaders(streamId: number, block: RequestBlock<H>, fresh: boolean, endStream: boolean): void;
   clientData(frame: Frame): void;
   clientReset(streamId: number, code: number): void;
   /** A grant; stream 0 is the connection. */
@@ -78,20 +91,22 @@ export interface ClientEvents {
  * The client's connection: its own part of HTTP/2 (preface, SETTINGS, PING, GOAWAY, header blocks, flood limits). The
  * streams' frames are handed on. Its mirror is `UpstreamLink`.
  */
-export class ClientLink {
+export class ClientLink<H> {
   readonly outbox = new Outbox();
   readonly socket: Socket;
   readonly reading: PacedReading;
-  readonly #events: ClientEvents;
+  readonly #events: ClientEvents<H>;
   readonly #limits: ClientLimits;
   readonly #guard: Guard;
   readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true);
   readonly #onFrame = (frame: Frame): void => this.#take(frame);
-  readonly #blocks: RequestBlocks;
+  readonly #blocks: RequestBlocks<H>;
   readonly #budget: FrameBudget;
   readonly #clock: () => number;
   readonly #openedAt: number;
   readonly #turns: WorkScheduler;
+  readonly #callCost: number;
+  readonly #notHttp2: string | undefined;
   #sawSettings = false;
   #sawBytes = false;
   /** ACKs the client owes: for our own settings, and for upstream's. */
@@ -107,15 +122,12 @@ export class ClientLink {
   #inBurst = false;
 
   /** @param guard of the connection: everything the socket calls goes through it */
-  constructor(
-    socket: Socket,
-    limits: ClientLimits,
-    events: ClientEvents,
-    guard: Guard,
-    { clock, turns }: { readonly clock: () => number; readonly turns: WorkScheduler },
-  ) {
+  constructor(socket: Socket, limits: ClientLimits, events: ClientEvents<H>, guard: Guard, options: ClientLinkOptions) {
+    const { clock, turns } = options;
     this.socket = socket;
     this.#turns = turns;
+    this.#callCost = options.callCost;
+    this.#notHttp2 = options.notHttp2;
     this.#events = events;
     this.#limits = limits;
     this.#guard = guard;
@@ -139,6 +151,7 @@ export class ClientLink {
       writeSettings([
         [SettingId.MAX_CONCURRENT_STREAMS, limits.maxStreams],
         [SettingId.MAX_HEADER_LIST_SIZE, limits.headerBytes],
+        ...options.settings,
       ]),
     );
     this.outbox.attach(socket);
@@ -251,8 +264,8 @@ export class ClientLink {
     if (this.closing) return;
     if (!this.#sawBytes) {
       this.#sawBytes = true;
-      if (looksLikeHttp1(chunk)) {
-        this.#refuseHttp1();
+      if (this.#notHttp2 !== undefined && looksLikeHttp1(chunk)) {
+        this.#refuseHttp1(this.#notHttp2);
         return;
       }
     }
@@ -272,9 +285,7 @@ export class ClientLink {
     this.#events.clientBurst();
   }
 
-  /** Upstream speaks HTTP/2 only on this port; a readable word beats a reset. */
-  #refuseHttp1(): void {
-    const text = 'this port speaks gRPC over HTTP/2 only\n';
+  #refuseHttp1(text: string): void {
     this.#events.clientRefused('not_http2');
     this.#closing = true;
     this.#closeBy = this.#clock() + CLOSE_LINGER_MS;
@@ -365,7 +376,7 @@ export class ClientLink {
     if (frame.streamId > this.#lastStreamId || frame.streamId % 2 === 0) throw protocol('stream is idle');
   }
 
-  #read(block: RequestBlock | undefined, streamId: number): void {
+  #read(block: RequestBlock<H> | undefined, streamId: number): void {
     if (block === undefined) return;
     if (streamId % 2 === 0) throw protocol('clients open odd streams');
     const fresh = streamId > this.#lastStreamId;
@@ -374,7 +385,7 @@ export class ClientLink {
       this.#budget.called();
     }
     this.#events.clientHeaders(streamId, block, fresh, this.#blocks.ends);
-    if (!this.#turns.spend(Cost.GRPC_CALL)) this.#reader.stop();
+    if (!this.#turns.spend(this.#callCost)) this.#reader.stop();
   }
 
   #ping(frame: Frame): void {

@@ -1,7 +1,7 @@
-import { DEFAULT_MAX_FRAME_SIZE, FRAME_HEADER_BYTES } from '../../http2/frames.ts';
-import { encodeHeaders, encodeTableSizeUpdate, type HeaderField } from '../../http2/hpack.ts';
-import { frameHeaders, writeHeaders } from '../../http2/write-frames.ts';
-import type { Outbox } from '../relay/outbox.ts';
+import { DEFAULT_MAX_FRAME_SIZE, FRAME_HEADER_BYTES } from './frames.ts';
+import { encodeHeaders, encodeTableSizeUpdate, type HeaderField } from './hpack.ts';
+import type { Outbox } from './outbox.ts';
+import { frameHeaders, writeHeaders } from './write-frames.ts';
 
 const NO_TABLE = encodeTableSizeUpdate(0);
 

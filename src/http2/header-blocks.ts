@@ -1,4 +1,4 @@
-import { type HeaderField, HpackDecoder, type HpackLimits } from '../../http2/hpack.ts';
+import { type HeaderField, HpackDecoder, type HpackLimits } from './hpack.ts';
 
 /** Blocks of one connection that are remembered, and the largest one worth it in bytes. */
 const KNOWN_BLOCKS = 16;

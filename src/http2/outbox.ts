@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import { Flag, FRAME_HEADER_BYTES, type Frame } from '../../http2/frames.ts';
 import { type CopyArea, copyAreas } from './copy-areas.ts';
+import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 
 /** Bytes waiting in a socket above which the other side is no longer read. */
 const HIGH_WATER_BYTES = 262_144;

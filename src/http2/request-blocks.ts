@@ -1,13 +1,12 @@
-import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../../http2/frames.ts';
+import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from './frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
-import type { RequestHead } from './request-head.ts';
 
-/** A header block of the client's; what it means as a request's head is made out once, a string tells what is malformed. */
-export type RequestBlock = HeaderBlock<RequestHead | string>;
+/** A header block of a client. `meaning`: its request head `H`, parsed once per distinct block; a string is the parse error. */
+export type RequestBlock<H> = HeaderBlock<H | string>;
 
 /** Puts the header blocks of a client connection together, which may come in several frames, and reads them. */
-export class RequestBlocks {
-  readonly #blocks: HeaderBlocks<RequestHead | string>;
+export class RequestBlocks<H> {
+  readonly #blocks: HeaderBlocks<H | string>;
   readonly #maxBytes: number;
   readonly #clock: () => number;
   #pieces: Buffer[] = [];
@@ -25,7 +24,7 @@ export class RequestBlocks {
   }
 
   /** A HEADERS frame. Returns the block if it is whole. */
-  headers(frame: Frame): RequestBlock | undefined {
+  headers(frame: Frame): RequestBlock<H> | undefined {
     this.ends = frame.has(Flag.END_STREAM);
     if (frame.has(Flag.END_HEADERS) && !frame.has(Flag.PADDED | Flag.PRIORITY)) {
       const from = frame.start + FRAME_HEADER_BYTES;
@@ -38,11 +37,11 @@ export class RequestBlocks {
   }
 
   /** A CONTINUATION frame of the stream `streamId`. Returns the block if it is whole. */
-  continuation(frame: Frame): RequestBlock | undefined {
+  continuation(frame: Frame): RequestBlock<H> | undefined {
     return this.#gather(frame, frame.payload);
   }
 
-  #gather(frame: Frame, fragment: Buffer): RequestBlock | undefined {
+  #gather(frame: Frame, fragment: Buffer): RequestBlock<H> | undefined {
     this.#bytes += fragment.length;
     this.#checkBytes(this.#bytes);
     this.#pieces.push(fragment);

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { SLOW_MS } from '../../http2/budget.ts';
-import type { Guard } from '../../lifetime/guard.ts';
-import type { WorkScheduler } from '../../limits/work-scheduler.ts';
+import type { Guard } from '../lifetime/guard.ts';
+import type { WorkScheduler } from '../limits/work-scheduler.ts';
+import { SLOW_MS } from './budget.ts';
 
 /**
  * Why a client is not read: its turn has not come; upstream does not take what it sends; it does not take what it is sent;

@@ -1,8 +1,11 @@
-import { MAX_WINDOW } from '../../http2/frames.ts';
 import type { ClientLink } from './client-link.ts';
+import { MAX_WINDOW } from './frames.ts';
 
 /** How long (ms) a client may take to see that it is to go, before it is told which of its calls were taken. */
 const LEAVE_MS = 1000;
+
+/** What it says to the client, and reads of its connection. */
+type Departing = Pick<ClientLink<unknown>, 'closing' | 'goaway' | 'ping' | 'lastStreamId'>;
 
 /**
  * How a client connection is sent away: in two steps, so that calls which are on their way are taken (RFC 9113 section 6.8).
@@ -12,13 +15,13 @@ const LEAVE_MS = 1000;
  * ```
  */
 export class Departure {
-  readonly #client: ClientLink;
+  readonly #client: Departing;
   readonly #clock: () => number;
   #step: 'open' | 'told' | 'leaving' = 'open';
   #toldAt = 0;
 
   /** @param clock in milliseconds */
-  constructor(client: ClientLink, clock: () => number) {
+  constructor(client: Departing, clock: () => number) {
     this.#client = client;
     this.#clock = clock;
   }

@@ -25,13 +25,13 @@ import { PacedReading, Pause } from './paced-reading.ts';
 import { type RequestBlock, RequestBlocks } from './request-blocks.ts';
 import { writeGoaway, writePing, writeRstStream, writeSettings, writeSettingsAck } from './write-frames.ts';
 
-/** How long (ms) a connection that has been told to go may take to do so. */
+/** Milliseconds that a client has to close its connection after GOAWAY. */
 const CLOSE_LINGER_MS = 1000;
 /** The same of one that flooded: just long enough for it to be told. */
 const FLOOD_LINGER_MS = 100;
 /** Settings of upstream's that the client may leave unacknowledged. */
 const MOST_UNACKNOWLEDGED = 1000;
-/** What the answer to our own PING says. */
+/** Opaque bytes of the gateway's own PINGs. */
 const OWN_PING = Buffer.from('gateway1', 'latin1');
 
 export interface ClientLimits {
@@ -44,12 +44,12 @@ export interface ClientLimits {
   readonly headerTimeoutMs: number;
 }
 
-/** How one kind of listener speaks HTTP/2. */
+/** HTTP/2 as one kind of listener speaks it. */
 export interface ClientLinkOptions {
   /** Milliseconds. */
   readonly clock: () => number;
   readonly turns: WorkScheduler;
-  /** What a request costs of its connection's turn (`Cost`). */
+  /** The share of its connection's turn that a request costs (`Cost`). */
   readonly callCost: number;
   /** Settings beside the limits. */
   readonly settings: readonly Setting[];
@@ -75,7 +75,7 @@ export interface ClientEvents<H> {
   clientFault(fault: Http2Fault): void;
   /** All bytes that came have been handed on. Never after `clientFailed`. */
   clientBurst(): void;
-  /** What a reset of this stream by the client, or for a fault of the client's, costs. */
+  /** Price of a reset of this stream by the client, or for a fault of the client's. */
   resetPrice(streamId: number): Price;
   /** The connection ends because the client flooded it. */
   clientFlooded(): void;
@@ -114,7 +114,7 @@ export class ClientLink<H> {
   #expectedPongs = 0;
   #lastStreamId = 0;
   #maxStreams: number;
-  /** What upstream grants. */
+  /** The limit of concurrent streams that upstream announced. */
   #upstreamStreams = Number.POSITIVE_INFINITY;
   #closing = false;
   #closeBy = Number.POSITIVE_INFINITY;
@@ -436,7 +436,7 @@ function isOwnPing(frame: Frame): boolean {
 
 const TOO_MANY_FRAMES = 'too many frames';
 
-/** What a client is told of in the counts. Beside floods, only header blocks ask for calm. */
+/** The kind of fault under which a connection error is counted. Beside floods, only header blocks ask for calm. */
 export function faultOf({ code, reason }: Http2Fault): ClientFault {
   if (code !== ErrorCode.ENHANCE_YOUR_CALM) return 'connection';
   return reason === TOO_MANY_FRAMES ? 'flood' : 'head_size';

@@ -1,14 +1,14 @@
 import type { ClientLink } from './client-link.ts';
 import { MAX_WINDOW } from './frames.ts';
 
-/** How long (ms) a client may take to see that it is to go, before it is told which of its calls were taken. */
+/** Milliseconds between the first GOAWAY and the second, for a client that does not answer the PING behind the first. */
 const LEAVE_MS = 1000;
 
-/** What it says to the client, and reads of its connection. */
+/** The parts of a client connection that a departure uses. */
 type Departing = Pick<ClientLink<unknown>, 'closing' | 'goaway' | 'ping' | 'lastStreamId'>;
 
 /**
- * How a client connection is sent away: in two steps, so that calls which are on their way are taken (RFC 9113 section 6.8).
+ * Sends a client connection away in two steps, so that calls which are on their way are taken (RFC 9113 section 6.8).
  *
  * ```
  * open -> told (GOAWAY of no stream, calls come and go on) -> leaving (GOAWAY of the last stream, open calls go on)

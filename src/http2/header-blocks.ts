@@ -6,12 +6,12 @@ const KNOWN_BYTES = 2048;
 /** Up to this size a loop beats the call of a native comparison. */
 const SHORT_BYTES = 64;
 
-/** What one header block says, and what was made of that. Belongs to one connection; shared by its equal blocks. */
+/** One header block, decoded. Belongs to one connection; shared by its equal blocks. */
 export interface HeaderBlock<T> {
   readonly fields: readonly HeaderField[];
   /** Over a limit: the fields are incomplete. */
   readonly oversized: boolean;
-  /** What the fields mean to who asked for them, once that has been made out. */
+  /** The parsed form of the fields, once the reader of the block has set it. */
   meaning: T | undefined;
 }
 
@@ -25,7 +25,7 @@ interface KnownBlock<T> {
  * not decoded again.
  *
  * INVARIANT: a block is known again only byte for byte, while the dynamic table is the very one it was decoded with, and
- * only when decoding it had left that table alone. It saves reading; whoever is named in it is judged each time.
+ * only when decoding it had left that table alone. It saves reading: the credential in it is checked for each request.
  */
 export class HeaderBlocks<T> {
   readonly #decoder: HpackDecoder;

@@ -9,7 +9,7 @@ const HIGH_WATER_BYTES = 262_144;
 const COPIED_BYTES = 2_048;
 
 /**
- * What is to be sent on one connection, written once per burst. Frames that lie next to each other in a received chunk
+ * Bytes to be sent on one connection, written once per burst. Frames that lie next to each other in a received chunk
  * leave as one range of that chunk, without a copy; small pieces are gathered. Before a socket is attached everything
  * waits.
  */
@@ -29,7 +29,7 @@ export class Outbox {
   #from = 0;
   #to = 0;
   #handedOver = 0;
-  /** What the peer had taken when that was last more than before, and when (ms) that was. */
+  /** Bytes that the peer had taken when that number last grew, and when (ms) that was. */
   #taken = 0;
   #takenAt = -1;
 

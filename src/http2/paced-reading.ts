@@ -47,7 +47,7 @@ export class PacedReading {
     this.#unread.push(chunk);
     if (this.#unread.length > 1) return;
     this.pause(Pause.TURN);
-    // Who gives up so much can wait for what it sends next.
+    // A client that gives up so many calls can wait for its next bytes.
     if (this.#slowed) this.#guard.after(SLOW_MS, this.#goOn);
     else this.#turns.wait(this.#goOn);
     this.#slowed = false;

@@ -148,7 +148,7 @@ class Port implements AdminPort {
         log[level]({ ...act }, 'the admin port was asked for a change');
         fleet
           .act({ ...act, at: now() })
-          .catch((error: unknown) => log.error(describeFault(error), 'an act was not audited'));
+          .catch((error: unknown) => log.error(describeFault(error), 'an admin action was not audited'));
       },
       refused: () => {
         this.#refused += 1;
@@ -202,7 +202,7 @@ class Port implements AdminPort {
     const address = this.#listener?.address.host ?? host;
     if (isLocal(address)) return;
     if (this.#state.secrets.adminToken === null) {
-      log.warn({ host }, 'everybody who reaches the admin port reads the metrics: no token is set');
+      log.warn({ host }, 'the metrics are readable without a token by every client of the admin port');
     } else if (!tls) {
       log.warn({ host }, 'the token of the admin port is sent without TLS');
     }

@@ -8,7 +8,7 @@ import { type Output, Unproven, UsageError } from './output.ts';
 const MIB = 1_048_576;
 const SHOWN_EVERY = 256 * MIB;
 
-/** A chain of entries that does not hold. */
+/** The hash chain is broken: lines were changed, removed or added. */
 export class BrokenChain extends Error {
   readonly code = 'ERR_AUDIT_CHAIN';
 }
@@ -22,9 +22,9 @@ export interface VerifyFlags {
 type Held = Extract<Verified, { readonly ok: true }>;
 
 /**
- * `audit verify`: follows the hash chain through audit files, in the order they were written in, whatever order they are
- * given in, and compares its ends with hashes that were kept elsewhere. Throws `BrokenChain` for what does not hold,
- * `Unproven` when nothing says where a chain begins or ends, `UsageError` for what is no file.
+ * `audit verify`: follows the hash chain through audit files, in the order they were written, independent of the order
+ * of `paths`, and compares its ends with hashes that were stored elsewhere. Throws `BrokenChain` for a broken chain,
+ * `Unproven` when the beginning or end of a chain is not anchored, `UsageError` for a path that is not a file.
  */
 export async function verifyAudit(paths: readonly string[], flags: VerifyFlags, output: Output): Promise<void> {
   const anchors = { from: anchorsOf('--from', flags.from), to: anchorsOf('--to', flags.to) };
@@ -34,11 +34,9 @@ export async function verifyAudit(paths: readonly string[], flags: VerifyFlags, 
     for (const hash of [...chain.found, chain.before]) found.add(hash);
     checkBegin(files, chain, anchors.from, loose);
     checkEnd(files, chain, anchors.to, loose);
-    if (chain.torn > 0) output.err(`note: ${chain.torn} pieces of lines that interrupted writes left\n`);
+    if (chain.torn > 0) output.err(`note: ${chain.torn} incomplete lines, left by interrupted writes\n`);
     if (anchors.to.size > 0 && chain.behind > 0) {
-      output.err(
-        `note: ${chain.behind} lines stand behind the last hash that was given: nothing vouches for the newest\n`,
-      );
+      output.err(`note: ${chain.behind} lines follow the last hash given with \`--to\`: nothing anchors them\n`);
     }
     output.out(`ok: ${chain.lines} lines in ${files.length} files, last hash ${chain.last}\n`);
   }
@@ -63,18 +61,22 @@ function checkBegin(
   if (from.has(before) || (from.size === 0 && before === GENESIS)) return;
   if ([...from].some((hash) => found.has(hash))) return;
   if (from.size > 0) {
-    throw new BrokenChain(`${files[0]}:1: the chain does not begin where \`--from\` says: lines before it are missing`);
+    throw new BrokenChain(
+      `${files[0]}:1: the chain continues none of the hashes of \`--from\`: lines before it are missing`,
+    );
   }
-  loose.push(`the chain of ${files[0]} begins before it: give the hash it goes on from with \`--from\` (${before})`);
+  loose.push(
+    `the chain of ${files[0]} continues an earlier file: give the hash before its first line with \`--from\` (${before})`,
+  );
 }
 
 function checkEnd(files: readonly string[], { last, found }: Held, to: ReadonlySet<string>, loose: string[]): void {
   if ([...to].some((hash) => found.has(hash))) return;
   const file = files.at(-1);
   if (to.size > 0)
-    throw new BrokenChain(`${file}: the chain does not reach what \`--to\` says: lines at its end are missing`);
+    throw new BrokenChain(`${file}: the chain contains none of the hashes of \`--to\`: lines at its end are missing`);
   loose.push(
-    `nothing says where the chain of ${file} ends: keep its last hash elsewhere, and give it with \`--to\` (${last})`,
+    `the end of the chain of ${file} is not anchored: store its last hash elsewhere and give it with \`--to\` (${last})`,
   );
 }
 
@@ -91,7 +93,7 @@ function anchorsOf(flag: string, given: readonly string[] = []): ReadonlySet<str
   );
 }
 
-/** Every chain in files and folders. Throws `BrokenChain` where one does not hold. */
+/** Every chain in files and folders. Throws `BrokenChain` for the first broken one. */
 async function readChains(
   paths: readonly string[],
   output: Output,
@@ -128,7 +130,7 @@ function filesIn(path: string): readonly string[] {
   } catch {
     return [path];
   }
-  throw new UsageError(`\`${path}\` holds no audit file`);
+  throw new UsageError(`\`${path}\` contains no audit file`);
 }
 
 function sizeOf(path: string): number {
@@ -136,9 +138,9 @@ function sizeOf(path: string): number {
     const found = statSync(path);
     if (found.isFile()) return found.size;
   } catch {
-    // Said below.
+    // Reported below.
   }
-  throw new UsageError(`\`${path}\` is no file that can be read`);
+  throw new UsageError(`\`${path}\` is not a readable file`);
 }
 
 function toMib(bytes: number): number {

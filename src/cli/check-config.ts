@@ -7,7 +7,10 @@ import { readRevocationFile } from '../revocation/file-source.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
 
-/** `check-config`: does with the files what `serve` does before it listens. `OK` and the effective settings without secrets; throws `ConfigError` with every problem. */
+/**
+ * `check-config`: loads and checks all files as `serve` does before it listens. Prints `OK` and the effective settings
+ * without secrets. Throws `ConfigError` with every problem.
+ */
 export function checkConfig(flags: Flags, output: Output): void {
   const state = loadState({ argv: flags, operations: OPERATION_NAMES });
   checkUsable(state);
@@ -18,7 +21,7 @@ export function checkConfig(flags: Flags, output: Output): void {
   output.out(`OK\n${effectiveSettings(state.config)}${effectivePolicy(state)}`);
 }
 
-/** Signing keys and rules by id, as far as there are any. */
+/** Signing keys and rules by id; empty without any. */
 function effectivePolicy({ policy: { signingKeys, rules } }: State): string {
   const keys = signingKeys.map(({ id }) => `signing key: ${id}\n`);
   const shown = rules.map(({ id, mode }) => `rule: ${id} (${mode})\n`);

@@ -4,7 +4,7 @@ import { explainFailure, type Output } from './output.ts';
 // A terminal sends Ctrl-C to the whole process group and npm passes it on again: one press arrives several times.
 const ECHO_MS = 500;
 
-/** Signals and exit of the process, so that tests can stand in. */
+/** Signals and exit of the process; a parameter, so that tests can replace it. */
 export type Lifecycle = {
   readonly on: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
   readonly exit: (code: number) => void;
@@ -45,7 +45,7 @@ export function stopOnSignal(
   lifecycle.on('SIGINT', onSignal);
 }
 
-/** SIGHUP reads everything anew. What comes of it is said in the log. */
+/** SIGHUP reloads all files. The log reports the result. */
 export function reloadOnSignal(reload: () => void, lifecycle: Pick<Lifecycle, 'on'>): void {
   lifecycle.on('SIGHUP', reload);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /*
- * The program as it is installed. Like `runtime.ts` it is read by any Node, so everything else is imported only once
- * this Node is known to be new enough, and whatever goes wrong on the way ends the process with a code that is not 0.
+ * The installed program. Like `runtime.ts` it runs on any Node, so everything else is imported only after the version
+ * check. Any error on the way ends the process with a code other than 0.
  */
 import { NEEDED_NODE, runsOn } from './runtime.ts';
 

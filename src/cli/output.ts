@@ -3,22 +3,22 @@ import { stderrDestination } from '../observability/destination.ts';
 import { exitCode } from './exit-code.ts';
 import { PortFailure } from './port-failure.ts';
 
-/** Where a command writes: results to `out`, everything meant for a person to `err`. */
+/** Output of a command: results go to `out`, texts for a person to `err`. */
 export type Output = { readonly out: (text: string) => void; readonly err: (text: string) => void };
 
 /** The streams of the process. */
 export const processOutput: Output = {
   out: (text) => process.stdout.write(text),
-  // In line with the log, and as little held up by a reader that stops.
+  // The log's own destination: keeps the order with log lines, and a stalled reader does not block it.
   err: (text) => stderrDestination().write(text),
 };
 
-/** A mistake of the caller: its text is all that is shown. */
+/** A mistake in the arguments. Only its text is shown, without a stack. */
 export class UsageError extends Error {
   readonly code = 'ERR_USAGE';
 }
 
-/** Nothing is wrong, but not everything could be told: its text says what. */
+/** No error was found, but the check is incomplete. The text names the missing part. */
 export class Unproven extends Error {
   readonly code = 'ERR_UNPROVEN';
 }
@@ -35,7 +35,7 @@ function explainPort({ code, port, option }: PortFailure): string {
     : `error: not allowed to listen on port ${port}: ${other}\n`;
 }
 
-/** Tells a person what went wrong and returns the exit code for it. */
+/** Writes an error for a person and returns its exit code. */
 export function explainFailure(output: Output, error: unknown): number {
   if (error instanceof ConfigError) {
     const noun = error.problems.length === 1 ? 'problem' : 'problems';

@@ -1,15 +1,15 @@
 import { envName } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 
-/** A port that could not be had, with the option it is set by. */
+/** A port that is in use or not permitted, with the option that sets it. */
 export class PortFailure extends Error {
   readonly code: 'EADDRINUSE' | 'EACCES';
   readonly port: number;
-  /** As it is shown, with the flag or variable that sets it. */
+  /** The option for messages, with its flag or variable. */
   readonly option: string;
 
   constructor(code: PortFailure['code'], port: number, option: string) {
-    super(`port ${port} could not be had`);
+    super(`port ${port} is not available`);
     this.code = code;
     this.port = port;
     this.option = option;
@@ -26,11 +26,11 @@ function portOptions({ service, gateway }: Config): readonly (readonly [port: nu
   ];
 }
 
-/** The error of a start, with the option of the port where it is about one; any other error as it is. */
+/** Adds the option's name to an error about a port; returns any other error unchanged. */
 export function namingPort(error: unknown, config: Config): unknown {
   const { code, port } = Object(error) as { code?: unknown; port?: unknown };
   if ((code !== 'EADDRINUSE' && code !== 'EACCES') || typeof port !== 'number') return error;
-  // No two of them may be the same: the configuration would have been refused.
+  // Ports are distinct: the configuration check rejects duplicates.
   const option = portOptions(config).find(([configured]) => configured === port)?.[1];
   return option === undefined ? error : new PortFailure(code, port, option);
 }

@@ -25,7 +25,7 @@ export function withConfigFlags(command: Command): Command {
     .option('--key-file <file>', 'private key, PEM');
 }
 
-/** All of standard input, whenever it comes: from a pipe, a file or a terminal. */
+/** All of standard input: a pipe, a file or a terminal. */
 function readStdin(): Promise<string> {
   return text(process.stdin);
 }
@@ -34,7 +34,7 @@ function collect(value: string, before: readonly string[] | undefined): readonly
   return [...(before ?? []), value];
 }
 
-// The rest of the gateway is loaded only for this command: the others start quickly.
+// The gateway itself is loaded only for this command, so that the others start quickly.
 async function serveCommand(flags: Flags, output: Output): Promise<void> {
   const { serve } = await import('./serve.ts');
   await serve(flags, output);
@@ -62,14 +62,17 @@ function addTokenCommands(program: Command, output: Output): void {
 
 function addRevokeCommand(program: Command, output: Output): void {
   withConfigFlags(program.command('revoke'))
-    .description('take tokens back, by writing to the configured file or Redis')
-    .option('--token-id <id>', 'the token with this `jti`')
-    .option('--subject <text>', 'every token with this `sub` or `subject`')
-    .option('--key <id>', 'every token signed with this key: api_key, alt_api_key or the id of a signing key')
-    .option('--before <time>', 'every token issued (`iat`) before: now, an ISO time, or seconds since 1970')
-    .option('--for-subject <text>', 'with --before: only those with this `sub` or `subject`')
-    .option('--until <when>', 'when it may be forgotten: 30d, 12h, 90m or an ISO date (default: never)')
-    .option('--reason <text>', 'kept with it, for people')
+    .description('revoke tokens: adds an entry to the configured file or Redis')
+    .option('--token-id <id>', 'revoke the token with this `jti`')
+    .option('--subject <text>', 'revoke all tokens with this `sub` or `subject`')
+    .option('--key <id>', 'revoke all tokens signed with this key: api_key, alt_api_key or the id of a signing key')
+    .option(
+      '--before <time>',
+      'revoke all tokens issued (`iat`) before this time: now, an ISO time, or seconds since 1970',
+    )
+    .option('--for-subject <text>', 'with --before: only tokens with this `sub` or `subject`')
+    .option('--until <when>', 'expiry of the entry: 30d, 12h, 90m or an ISO date (default: never)')
+    .option('--reason <text>', 'note that is stored with the entry')
     .action(async (flags: RevokeFlags) => {
       const { revoke } = await import('./revoke.ts');
       await revoke(flags, output);
@@ -77,20 +80,31 @@ function addRevokeCommand(program: Command, output: Output): void {
 }
 
 function addAuditCommands(program: Command, output: Output): void {
-  const audit = program.command('audit').description('look after audit files');
+  const audit = program.command('audit').description('verify audit files');
   audit
     .command('verify <files...>')
-    .description('check the hash chain of audit files, or of all in a folder')
-    .option('--from <hash>', 'the hash the files go on from, or start; one for each chain', collect)
-    .option('--to <hash>', 'a hash that has to be reached, kept elsewhere; one for each chain', collect)
+    .description('check the hash chain of audit files; a folder stands for all audit files in it')
+    .option(
+      '--from <hash>',
+      'hash before the first line, or `start` for a complete chain; repeat for each chain',
+      collect,
+    )
+    .option(
+      '--to <hash>',
+      'hash that the chain must contain, stored outside of the files; repeat for each chain',
+      collect,
+    )
     .action((files: string[], flags: VerifyFlags) => verifyAudit(files, flags, output));
   audit
     .command('head <files...>')
-    .description('print the newest hash of each chain, to be kept elsewhere')
+    .description('print the last hash of each chain, to be stored outside of the files')
     .action((files: string[]) => showHeads(files, output));
 }
 
-/** The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `audit head`, `check-config`, `schema`, `options`. */
+/**
+ * The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `audit head`, `check-config`,
+ * `schema`, `options`.
+ */
 export function createProgram(output: Output): Command {
   const program = new Command('qdrant-gateway')
     .description('Security gateway for self-hosted Qdrant')
@@ -105,7 +119,7 @@ export function createProgram(output: Output): Command {
   addRevokeCommand(program, output);
   addAuditCommands(program, output);
   withConfigFlags(program.command('check-config'))
-    .description('show the effective settings, or every problem')
+    .description('check the configuration: print the effective settings, or all problems')
     .action(async (flags: Flags) => {
       const { checkConfig } = await import('./check-config.ts');
       checkConfig(flags, output);
@@ -113,7 +127,7 @@ export function createProgram(output: Output): Command {
   program
     .command('schema')
     .description('print the JSON schema of the configuration file')
-    .option('--policy', 'of the policy file instead')
+    .option('--policy', 'print the schema of the policy file instead')
     .action(({ policy }: { readonly policy?: boolean }) => output.out(policy ? policySchemaText() : jsonSchemaText()));
   program
     .command('options')
@@ -128,7 +142,7 @@ export async function main(args: readonly string[], output: Output = processOutp
     await createProgram(output).parseAsync(args, { from: 'user' });
     return exitCode.ok;
   } catch (error) {
-    // Commander has printed its own text already.
+    // Commander has already printed its own text.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     return explainFailure(output, error);
   }

@@ -19,7 +19,7 @@ export type RevokeFlags = Flags & {
   readonly reason?: string | undefined;
 };
 
-/** The flag that gives a member of the entry, for texts. */
+/** The flag of each member of an entry, for messages. */
 const FLAG_OF: Readonly<Record<string, string>> = {
   subject: '--for-subject',
   until: '--until',
@@ -41,7 +41,7 @@ export function buildEntry(flags: RevokeFlags, nowMs: number): RevocationEntry {
     throw new UsageError('give one of --token-id ID, --subject S, --key ID and --before TIME');
   }
   const [kind, flag, value] = first;
-  if (forSubject !== undefined && kind !== 'before') throw new UsageError('--for-subject goes with --before only');
+  if (forSubject !== undefined && kind !== 'before') throw new UsageError('--for-subject needs --before');
   const now = Math.floor(nowMs / 1000);
   const read = readEntry({
     kind,
@@ -56,7 +56,7 @@ export function buildEntry(flags: RevokeFlags, nowMs: number): RevocationEntry {
   throw new UsageError(problems.join('; '));
 }
 
-/** `now` counts to the end of this second; otherwise what an entry takes. */
+/** `now` includes the current second. Digits are seconds since 1970; other texts are returned unchanged. */
 function parseMoment(text: string | undefined, nowMs: number): number | string | undefined {
   if (text === 'now') return Math.floor(nowMs / 1000) + 1;
   return text !== undefined && /^[0-9]{1,12}$/.test(text) ? Number(text) : text;
@@ -73,7 +73,7 @@ function describe(entry: RevocationEntry): string {
       return `every token signed with the key \`${entry.value}\`${until}`;
     case 'before': {
       const whose = entry.subject === undefined ? '' : ` of the subject \`${entry.subject}\``;
-      return `every token${whose} issued before ${iso(entry.value)}, or not saying when${until}`;
+      return `every token${whose} issued before ${iso(entry.value)}, or without an issue time${until}`;
     }
     default:
       return entry satisfies never;
@@ -84,7 +84,7 @@ function iso(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }
 
-/** `revoke`: writes a revocation into the configured store, where running gateways see it, and says what it did. */
+/** `revoke`: writes a revocation to the configured store, which running gateways read, and reports it. */
 export async function revoke(flags: RevokeFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
   const entry = buildEntry(flags, nowMs);
   const { config, policy, problems, warnings } = previewConfig({ argv: flags });
@@ -98,7 +98,9 @@ export async function revoke(flags: RevokeFlags, output: Output, nowMs: number =
   const settings = revocationSettings(config);
   const stored = await writeEntry(settings, entry);
   if (stored === undefined) {
-    throw new UsageError('nowhere to write to: set `gateway.revocation.redis_url` or `gateway.revocation.file`');
+    throw new UsageError(
+      'no revocation store is configured: set `gateway.revocation.redis_url` or `gateway.revocation.file`',
+    );
   }
   const where = stored === 'file' ? `the file \`${settings.file}\`` : 'redis';
   output.out(`revoked ${describe(entry)}; written to ${where}\n`);

@@ -1,8 +1,8 @@
 /*
- * Read by any Node that is installed: nothing here, and nothing that is imported here, may be newer than Node 18.
+ * Runs on any installed Node: neither this file nor its imports may use syntax or APIs newer than Node 18.
  */
 
-/** The releases the gateway runs on, as `engines` of the package says; older ones have known holes in their parsers. */
+/** Supported releases of Node, as in `engines` of the package. Older ones have known parser vulnerabilities. */
 export const NEEDED_NODE = '24.18.1 or a later 24, or 26.5.1 or later';
 
 const FLOORS: Readonly<Record<string, readonly number[]>> = { 24: [24, 18, 1], 26: [26, 5, 1] };

@@ -22,7 +22,7 @@ function urlOf(tls: boolean, { host, port }: Listening): string {
 }
 
 /**
- * Starts a gateway; reloads it on SIGHUP; stops it, then calls `after`, on SIGTERM and SIGINT. Resolves once it listens.
+ * Starts a gateway, reloads it on SIGHUP, and on SIGTERM or SIGINT stops it, then calls `after`. Resolves once it listens.
  */
 export async function run(
   state: LoadedState,
@@ -32,7 +32,7 @@ export async function run(
 ): Promise<Awaited<ReturnType<Supervisor['start']>>> {
   setRuntimeFlags();
   const gateway = await createSupervisor({ state, load });
-  // Before it listens: the signal would end a process that does not mind it.
+  // Before it listens: SIGHUP without a handler would end the process.
   reloadOnSignal(() => void gateway.reload('signal'), processLifecycle);
   const listening = await gateway.start().catch((error: unknown) => {
     throw namingPort(error, state.config);

@@ -20,7 +20,7 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** The parts of the state that a token is judged by. */
+/** The parts of the state that decide about a token. */
 interface Asked {
   readonly ring: KeyRing;
   readonly revocations: Revocations;
@@ -28,8 +28,8 @@ interface Asked {
 }
 
 /**
- * Presents a token to the authenticator of a gateway: its key ring, its revocations, its upstream for `value_exists`. Then
- * looks for the reason. Rejects with `ConfigError` when the revocations cannot be read.
+ * Authenticates a token as a gateway would: with its key ring, revocations, and the upstream for `value_exists`. Then
+ * finds the reason of a refusal. Rejects with `ConfigError` when the revocations cannot be read.
  */
 export async function verdictOf(token: string, state: State, now: number): Promise<Verdict> {
   const upstream = openLookups(state);
@@ -41,17 +41,17 @@ export async function verdictOf(token: string, state: State, now: number): Promi
     };
     const verdict = await presentToken(token, asked, now);
     if (!verdict.accepted || upstream || !claimsOf(token)?.valueExists) return verdict;
-    return { accepted: true, text: `${verdict.text}; \`value_exists\` was not asked: no upstream is configured` };
+    return { accepted: true, text: `${verdict.text}; \`value_exists\` was not checked: no upstream is configured` };
   } finally {
     await upstream?.close();
   }
 }
 
-/** The verdict over what was put together. */
+/** The verdict of prepared parts. */
 export async function presentToken(token: string, asked: Asked, now: number): Promise<Verdict> {
   const { ring, revocations, valueExists } = asked;
   if (!ring.open && ring.jwtSecrets.length === 0) {
-    return { accepted: false, text: 'refused: no token is accepted, set `service.jwt_rbac` and a key that signs' };
+    return { accepted: false, text: 'refused: tokens are off, set `service.jwt_rbac` and a key to sign with' };
   }
   const authenticator = createAuthenticator({
     ring,
@@ -65,15 +65,15 @@ export async function presentToken(token: string, asked: Asked, now: number): Pr
     return { accepted: false, text: `refused: ${await whyRefused(token, identity, asked)}` };
   }
   const { authType, keyId } = identity;
-  if (authType === 'None') return { accepted: true, text: 'accepted: no key is set, everybody may do everything' };
+  if (authType === 'None') return { accepted: true, text: 'accepted: no key is set, every caller has full access' };
   return { accepted: true, text: `accepted: signed with the key \`${keyId}\`` };
 }
 
-/** Why, beyond what its caller reads: that is the same for many reasons. */
+/** The reason of a refusal, in more detail than the denial's text, which many reasons share. */
 async function whyRefused(token: string, denial: Denial, { ring, revocations }: Asked): Promise<string> {
-  if (denial === EXPIRED_SIGNATURE) return 'it has expired (`exp`, and 30 seconds more)';
+  if (denial === EXPIRED_SIGNATURE) return 'it has expired (`exp` plus 30 seconds of leeway)';
   if (denial === REVOKED) return whyRevoked(token, ring, revocations);
-  if (denial.why === 'fault' || denial.status === 400) return denial.message || 'it holds a control character';
+  if (denial.why === 'fault' || denial.status === 400) return denial.message || 'it contains a control character';
   let reason: string | undefined;
   const explain = (text: string): void => {
     reason = text;
@@ -111,7 +111,7 @@ async function signerOf(token: string, secrets: readonly JwtSecret[]): Promise<J
   return undefined;
 }
 
-/** The revocations in force, read as at the start of a gateway. */
+/** The revocations in force, read as a starting gateway reads them. */
 async function readRevocations(config: Config, now: number): Promise<Revocations> {
   const settings = revocationSettings(config);
   if (settings.file === undefined && !settings.redis) return NO_REVOCATIONS;

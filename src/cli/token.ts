@@ -22,18 +22,18 @@ export type TokenFlags = Flags & {
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** `30d`, `12h`, `90m`, `3600s`, `2w` from now, or an ISO date; returns seconds since 1970. `flag` is for the texts. */
+/** `30d`, `12h`, `90m`, `3600s`, `2w` from now, or an ISO date; returns seconds since 1970. Messages name `flag`. */
 export function parseExpiry(text: string, nowMs: number, flag = '--exp'): number {
   const [, count, unit = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
   const now = Math.floor(nowMs / 1000);
   if (count !== undefined) {
-    if (Number(count) === 0) throw new UsageError(`${flag} \`${text}\` is over at once`);
+    if (Number(count) === 0) throw new UsageError(`${flag} \`${text}\` must be more than 0`);
     return now + Number(count) * (UNIT_SECONDS[unit] ?? 0);
   }
   const date = /^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(date)) throw new UsageError(`${flag} must be like 30d, 12h, 90m or an ISO date, not \`${text}\``);
   const seconds = Math.floor(date / 1000);
-  if (seconds <= now) throw new UsageError(`${flag} \`${text}\` lies in the past`);
+  if (seconds <= now) throw new UsageError(`${flag} \`${text}\` is in the past`);
   return seconds;
 }
 
@@ -75,8 +75,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * The claims for the given flags, with an id and the time so that the token can be revoked by either. Throws `UsageError`;
- * asks for one of `--access` and `--collection`, never guesses.
+ * The claims for the given flags, with `jti` and `iat`, so that the token can be revoked by either. Throws `UsageError`,
+ * also without exactly one of `--access` and `--collection`: there is no default access.
  */
 export function buildClaims(flags: TokenFlags, nowMs: number, id: string = randomUUID()): object {
   const { access, collection = [], exp, sub, subject, valueExists } = flags;
@@ -87,7 +87,7 @@ export function buildClaims(flags: TokenFlags, nowMs: number, id: string = rando
     throw new UsageError(`--access must be r or m, not \`${access}\``);
   }
   return {
-    // Upstream: Qdrant looks at neither.
+    // Upstream: Qdrant ignores both.
     jti: id,
     iat: Math.floor(nowMs / 1000),
     ...(exp === undefined ? {} : { exp: parseExpiry(exp, nowMs) }),
@@ -98,10 +98,10 @@ export function buildClaims(flags: TokenFlags, nowMs: number, id: string = rando
   };
 }
 
-/** A secret of tokens and what it is called. */
+/** A secret that signs tokens, with its key id. */
 type NamedSecret = { readonly id: string; readonly secret: string };
 
-/** Every configured secret, in the order tokens are tried with. */
+/** Every configured secret, in the order in which tokens are verified. */
 function configuredSecrets(flags: Flags): { secrets: readonly NamedSecret[]; warnings: readonly string[] } {
   const { config, policy, problems, warnings } = previewConfig({ argv: flags });
   if (config === null || problems.length > 0) throw new ConfigError(problems);
@@ -125,12 +125,12 @@ function secretFromFile(file: string): string {
     throw new UsageError(`cannot read --secret-file \`${file}\``);
   }
   if (secret === '' || secret !== secret.trim()) {
-    throw new UsageError('the secret file is empty or has blanks around the secret');
+    throw new UsageError('the secret file is empty, or the secret has leading or trailing whitespace');
   }
   return secret;
 }
 
-/** The secret to sign with, and the id to name it by where one was asked for. */
+/** The secret to sign with; `keyId` only if a signing key was requested. */
 function secretFrom(flags: TokenFlags, output: Output): { readonly secret: string; readonly keyId?: string } {
   const { secretFile, signingKey } = flags;
   if (secretFile !== undefined) {
@@ -147,23 +147,23 @@ function secretFrom(flags: TokenFlags, output: Output): { readonly secret: strin
   const first = secrets.find(({ id }) => id === 'api_key' || id === 'alt_api_key');
   if (first) return { secret: first.secret };
   if (secrets.length > 0) throw new UsageError('no admin key is set: name a key of the policy file with --signing-key');
-  throw new UsageError('no secret: set QDRANT__SERVICE__API_KEY or give --secret-file (never on the command line)');
+  throw new UsageError('no secret: set QDRANT__SERVICE__API_KEY or use --secret-file; a secret is never an argument');
 }
 
-/** `token`: prints a signed token, alone, on standard output. */
+/** `token`: prints a signed token, and nothing else, on standard output. */
 export async function mint(flags: TokenFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
   const claims = buildClaims(flags, nowMs);
   const { secret, keyId } = secretFrom(flags, output);
   output.out(`${await mintToken(claims, secret, keyId)}\n`);
 }
 
-/** A part of a token as JSON text; words when it is none. */
+/** A part of a token as JSON text, or a note if it is not JSON. */
 function shownPart(part: string | undefined): { readonly value: unknown; readonly text: string } {
   try {
     const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
     return { value, text: JSON.stringify(value) };
   } catch {
-    return { value: undefined, text: 'no base64url JSON' };
+    return { value: undefined, text: 'not base64url JSON' };
   }
 }
 
@@ -178,17 +178,19 @@ function describeExpiry(claims: unknown, nowMs: number): string {
 
 function describeId(claims: unknown): string {
   const id = isRecord(claims) ? claims.jti : undefined;
-  return typeof id === 'string' ? id : 'none (`jti`), it cannot be revoked by id';
+  return typeof id === 'string' ? id : 'none (no `jti`): the token cannot be revoked by id';
 }
 
 function describeIssue(claims: unknown): string {
   const at = isRecord(claims) ? claims.iat : undefined;
-  // Beyond the year 5138 it is not in seconds.
+  // A larger number (after the year 5138) is not in seconds.
   const date = new Date(typeof at === 'number' && at < 100_000_000_000 ? at * 1000 : Number.NaN);
-  return Number.isNaN(date.getTime()) ? 'not said (`iat`), it counts as older than any time' : date.toISOString();
+  return Number.isNaN(date.getTime())
+    ? 'unknown (no `iat`): the token counts as issued before any time'
+    : date.toISOString();
 }
 
-// Only for showing a person whether a key fits; requests are verified in identity/token.ts.
+// Display only; requests are verified in identity/token.ts.
 function signedBy(token: string, secret: string): boolean {
   const cut = token.lastIndexOf('.');
   const expected = createHmac('sha256', secret).update(token.slice(0, cut)).digest();
@@ -205,19 +207,19 @@ function describeSignature(token: string, secrets: readonly NamedSecret[], polic
     : `by \`service.${found.id}\``;
 }
 
-/** A token that the gateway would refuse. What is wrong with it has been said. */
+/** The gateway would refuse the token. The reason has been printed before. */
 export class TokenRefused extends Error {
   readonly code = 'ERR_TOKEN_REFUSED';
 }
 
 /**
- * `token inspect`: shows header, claims, id, issue and expiry of the token given as text, and where a key is configured
- * what a gateway with this configuration would do with it. Rejects with `TokenRefused` when that is to refuse it.
+ * `token inspect`: prints header, claims, id, issue time and expiry of a token. If a key is configured, also prints the
+ * verdict of a gateway with this configuration, and rejects with `TokenRefused` if that is a refusal.
  */
 export async function inspect(text: string, flags: Flags, output: Output, nowMs: number = Date.now()): Promise<void> {
   const token = text.trim();
   const parts = token.split('.');
-  if (parts.length !== 3) throw new UsageError('a token has three parts with dots between them');
+  if (parts.length !== 3) throw new UsageError('a token has three parts, separated by dots');
   const [header, claims] = [shownPart(parts[0]), shownPart(parts[1])];
   output.out(`header: ${header.text}\nclaims: ${claims.text}\n`);
   output.out(`id: ${describeId(claims.value)}\nissued: ${describeIssue(claims.value)}\n`);
@@ -238,7 +240,7 @@ export async function inspect(text: string, flags: Flags, output: Output, nowMs:
   if (!accepted) throw new TokenRefused('a gateway with this configuration refuses the token');
 }
 
-/** The keys alone, where certificates cannot be read: no token is judged by those. */
+/** The keys alone, if certificates cannot be read: tokens do not depend on certificates. */
 function bareSecrets(config: Config): Secrets {
   const { api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey } = readKeys(config).keys;
   return { apiKey, altApiKey, readOnlyApiKey, adminToken: null, tls: null, upstreamCa: null };

@@ -3,17 +3,17 @@ import type { Output } from './output.ts';
 
 const WIDTH = 72;
 
-/** Says it so that nobody can miss it: in `shadow` and `learn` the gateway protects nothing. */
+/** Prints a box on standard error in `shadow` and `learn` mode, because the gateway then protects nothing. */
 export function warnUnprotected(output: Output, { mode, learn_file: learnFile }: Config['gateway']): void {
   if (mode === 'enforce') return;
   const more =
     mode === 'learn'
-      ? [`The smallest policy for what comes is written to`, learnFile]
-      : ['What would be refused is counted.'];
+      ? [`The smallest policy for the requests seen is written to`, learnFile]
+      : ['Requests that would be refused are counted.'];
   const lines = [
     `NOTHING IS PROTECTED: gateway.mode is ${mode}.`,
-    'Requests without a key, with a wrong one or without the access',
-    'they need are let through to Qdrant.',
+    'Requests without a key, with a wrong key or without the required',
+    'access are forwarded to Qdrant.',
     ...more,
     'Set gateway.mode to enforce to protect it.',
   ];

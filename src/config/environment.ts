@@ -38,7 +38,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     }
     const before = seen.get(path);
     if (before !== undefined && env[before] !== value) {
-      layer.problem(name, `set twice with different values, also as \`${before}\` (case does not count)`);
+      layer.problem(name, `set twice with different values, also as \`${before}\` (names are not case-sensitive)`);
       continue;
     }
     seen.set(path, name);

@@ -40,7 +40,7 @@ function notYet(path: string): string | undefined {
 export function checkUnknown(path: string, place: string): Problem | { readonly warning: string } | null {
   const waiting = notYet(path);
   if (waiting !== undefined) {
-    return { warning: `${place}: \`${waiting}\` is not carried by this version of the gateway, ignored` };
+    return { warning: `${place}: \`${waiting}\` is not supported by this version of the gateway, ignored` };
   }
   if (qdrantOwns(path)) return null;
   const parts = path.split('.');

@@ -125,7 +125,7 @@ function valueProblem(option: Option, setting: Setting): Problem {
     return { place, message: `the key is empty: set a key, or remove \`${option.path}\`` };
   }
   if (option.kind.type === 'text' && typeof value !== 'string' && value !== null) {
-    return { place, message: `\`${option.path}\` must be text, put it in quotes` };
+    return { place, message: `\`${option.path}\` must be text: put it in quotes` };
   }
   // A mistyped address may carry a password before its `@`.
   const hidden = option.secret || String(value).includes('@');
@@ -156,7 +156,7 @@ function settleEmptyKeys(settings: Map<string, Setting>): readonly string[] {
     const setting = settings.get(path);
     if (setting?.value !== '') return [];
     settings.set(path, { ...setting, value: null });
-    return `${setting.place}: the key is empty, which counts as unset, as Qdrant has it`;
+    return `${setting.place}: the key is empty and counts as unset, as in Qdrant`;
   });
 }
 
@@ -165,7 +165,7 @@ function levelWarnings(settings: ReadonlyMap<string, Setting>): readonly string[
   const setting = settings.get('log_level');
   if (typeof setting?.value !== 'string' || isLevelFilter(setting.value)) return [];
   const option = optionAt('log_level');
-  return option ? [`${setting.place}: \`log_level\` is not ${allowedValues(option)}: info is taken`] : [];
+  return option ? [`${setting.place}: \`log_level\` is not ${allowedValues(option)}: info is used`] : [];
 }
 
 function parse(settings: ReadonlyMap<string, Setting>): { config: Config | null; problems: Problem[] } {

@@ -20,7 +20,7 @@ export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Probl
   for (const name of KEY_NAMES) {
     const value = keys[name];
     if (value !== null && value !== value.trim()) {
-      const message = 'the key has blanks or line breaks around it (of a file, one newline at the end is removed)';
+      const message = 'the key has leading or trailing whitespace (one newline at the end of a file is allowed)';
       problems.push({ place: keyPlace(config, name, placeOf), message });
     }
   }
@@ -49,14 +49,16 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signin
     if (value === null) continue;
     const place = keyPlace(config, name, placeOf);
     if (jwt && name !== 'read_only_api_key' && Buffer.byteLength(value) < HS256_KEY_BYTES) {
-      warnings.push(`${place}: the key is shorter than ${HS256_KEY_BYTES} bytes, which is little for signing tokens`);
+      warnings.push(
+        `${place}: the key is shorter than ${HS256_KEY_BYTES} bytes: too short to sign tokens (RFC 7518, section 3.2)`,
+      );
     }
     if (!/^[\x20-\x7e]*$/.test(value)) {
-      warnings.push(`${place}: the key has characters that no request header can carry, so no client can present it`);
+      warnings.push(`${place}: the key has characters that no request header can carry: no client can present it`);
     }
   }
   if (config.gateway.insecure_allow_no_key && Object.values(keys).every((one) => one === null)) {
-    warnings.push(`${placeOf('gateway.insecure_allow_no_key')}: no key is set, everybody may do everything`);
+    warnings.push(`${placeOf('gateway.insecure_allow_no_key')}: no key is set, every caller has full access`);
   }
   return warnings;
 }
@@ -68,7 +70,7 @@ function missingKey(config: Config, signingKeys: boolean): Problem[] {
   const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   if (set || gateway.insecure_allow_no_key) return [];
   const names = `\`${envName('service.api_key')}\` (or \`service.api_key\` in the file, or \`${envName('service.api_key_file')}\`)`;
-  const message = `no key is configured: set ${names}, or \`gateway.insecure_allow_no_key: true\` to let everybody in`;
+  const message = `no key is configured: set ${names}, or \`gateway.insecure_allow_no_key: true\` to accept every caller`;
   return [{ place: 'service.api_key', message }];
 }
 
@@ -116,7 +118,7 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
     problems.push({ place: 'gateway.admin.protect_metrics', message });
   }
   if (admin.enable_tls && !service.enable_tls) {
-    const message = 'needs `service.enable_tls`: the certificate is that of the listeners';
+    const message = 'needs `service.enable_tls`: the admin port uses the certificate of the listeners';
     problems.push({ place: 'gateway.admin.enable_tls', message });
   }
   if (admin.port !== null && admin.port !== 0 && [service.http_port, service.grpc_port].includes(admin.port)) {

@@ -57,11 +57,11 @@ const SECONDS = [1, 86_400] as const;
 
 const service = z.object({
   api_key: live(key('admin key (also a JWT secret)')),
-  api_key_file: live(optionalText('file that holds the admin key; one newline at its end is not part of the key')),
+  api_key_file: live(optionalText('file with the admin key; one newline at its end is ignored')),
   alt_api_key: live(key('second admin key, for rotation (also a JWT secret)')),
-  alt_api_key_file: live(optionalText('file that holds the second admin key')),
+  alt_api_key_file: live(optionalText('file with the second admin key')),
   read_only_api_key: live(key('key with read access to everything; never a JWT secret')),
-  read_only_api_key_file: live(optionalText('file that holds the read-only key')),
+  read_only_api_key_file: live(optionalText('file with the read-only key')),
   jwt_rbac: live(
     z
       .boolean()
@@ -78,33 +78,35 @@ const service = z.object({
   ),
   enable_tls: flag(false, 'TLS on both ports'),
   host: text('0.0.0.0', 'address to listen on'),
-  http_port: whole(PORT, 6333, 'REST port; 0 takes a free one'),
+  http_port: whole(PORT, 6333, 'REST port; 0: any free port'),
   grpc_port: z
     .int()
     .min(PORT[0])
     .max(PORT[1])
     .nullable()
     .default(6334)
-    .meta({ description: 'gRPC port; 0 takes a free one; null (in the environment: empty) turns gRPC off' }),
+    .meta({ description: 'gRPC port; 0: any free port; null (in the environment: empty) turns gRPC off' }),
   enable_cors: flag(true, 'answer browsers of any origin; preflights need no key'),
   max_request_size_mb: whole([1, 4096], 32, 'largest JSON body in MiB; uploads and gRPC have no limit'),
   http_keep_alive_timeout_sec: optionalWhole(
     SECONDS,
-    'seconds an idle REST connection is kept; unset: `gateway.limits.keep_alive_timeout_ms`',
+    'time an idle REST connection is kept open, in seconds; unset: `gateway.limits.keep_alive_timeout_ms`',
   ),
   http_client_request_timeout_sec: optionalWhole(
     SECONDS,
-    'seconds a client has for the head of a request; unset: `gateway.limits.header_timeout_ms`',
+    'time limit for the head of a request, in seconds; unset: `gateway.limits.header_timeout_ms`',
   ),
-  enable_static_content: flag(true, 'serve the Web UI of the upstream under /dashboard, open as Qdrant has it'),
-  verify_https_client_certificate: flag(false, 'ask REST clients for a certificate signed by `tls.ca_cert`'),
+  enable_static_content: flag(true, 'serve the Web UI of the upstream under /dashboard, without a key, as Qdrant does'),
+  verify_https_client_certificate: flag(false, 'require a certificate signed by `tls.ca_cert` from REST clients'),
   enable_snapshot_url_recovery: flag(true, 'allow snapshot recovery from a URL'),
 });
 
 const tls = z.object({
   cert: live(text('./tls/cert.pem', 'certificate chain, PEM')),
   key: live(text('./tls/key.pem', 'private key, PEM (PKCS#8, PKCS#1 or SEC1)')),
-  ca_cert: live(text('./tls/cacert.pem', 'CA of client certificates, PEM; read only when they are asked for')),
+  ca_cert: live(
+    text('./tls/cacert.pem', 'CA of client certificates, PEM; read only if client certificates are required'),
+  ),
   cert_ttl: live(
     z
       .int()
@@ -119,25 +121,25 @@ const tls = z.object({
 const upstream = z.strictObject({
   rest_url: upstreamUrl('REST address of the unsecured Qdrant'),
   grpc_url: upstreamUrl('gRPC address of the unsecured Qdrant'),
-  connect_timeout_ms: whole(MILLISECONDS, 2000, 'time to connect'),
-  response_header_timeout_ms: whole(MILLISECONDS, 300_000, 'time until the head of the answer'),
+  connect_timeout_ms: whole(MILLISECONDS, 2000, 'time limit to connect'),
+  response_header_timeout_ms: whole(MILLISECONDS, 300_000, 'time limit for the head of the answer'),
   keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),
   max_connections: whole([1, 65_535], 256, 'pooled REST connections'),
   tls_ca: live(optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime')),
 });
 
 const limits = z.strictObject({
-  header_bytes: whole([1024, 1_048_576], 65_536, 'largest header block'),
+  header_bytes: whole([1024, 1_048_576], 65_536, 'largest header block, in bytes'),
   header_count: whole([8, 2000], 100, 'most headers of one request'),
-  tls_handshake_timeout_ms: whole(MILLISECONDS, 10_000, 'time for the TLS handshake'),
+  tls_handshake_timeout_ms: whole(MILLISECONDS, 10_000, 'time limit for the TLS handshake'),
   header_timeout_ms: optionalWhole(
     MILLISECONDS,
-    'time for the head of a request; unset: `service.http_client_request_timeout_sec`, else 10000',
+    'time limit for the head of a request; unset: `service.http_client_request_timeout_sec`, else 10000',
   ),
   body_idle_timeout_ms: whole(
     MILLISECONDS,
     300_000,
-    'longest pause inside a request body; never more than 30000 where no credential is known',
+    'longest pause within a request body; at most 30000 without a valid credential',
   ),
   stream_idle_timeout_ms: whole(
     MILLISECONDS,
@@ -151,19 +153,19 @@ const limits = z.strictObject({
   http2_max_concurrent_streams: whole(
     [1, 10_000],
     100,
-    'streams open at once on one HTTP/2 connection; over gRPC ten times as many where a credential is known',
+    'concurrent streams of one HTTP/2 connection; ten times as many for gRPC with a valid credential',
   ),
   inspected_body_bytes: optionalWhole(
     [1024, 4096 * MIB],
-    'largest body that is inspected; unset: `service.max_request_size_mb`',
+    'largest body that is inspected, in bytes; unset: `service.max_request_size_mb`',
   ),
-  json_depth: whole([8, 64], 64, 'deepest nesting of a JSON body; of a gRPC message it is 100'),
+  json_depth: whole([8, 64], 64, 'deepest nesting of a JSON body; the limit of a gRPC message is always 100'),
   nesting_guard: z
     .enum(['below_manage', 'all'])
     .default('below_manage')
-    .meta({ description: 'whose bodies may not nest deeper than that: everybody below global manage, or all' }),
-  max_connections: whole([1, 1_000_000], 8192, 'client connections open at once, per port'),
-  token_cache_entries: whole([0, 1_000_000], 10_000, 'verified tokens that are remembered'),
+    .meta({ description: 'callers whose bodies have a nesting limit: those without global manage, or all' }),
+  max_connections: whole([1, 1_000_000], 8192, 'concurrent client connections, per port'),
+  token_cache_entries: whole([0, 1_000_000], 10_000, 'size of the cache of verified tokens; 0: no cache'),
 });
 
 const choice = <const T extends readonly [string, ...string[]]>(allowed: T, fallback: T[number], doc: string) =>
@@ -173,13 +175,13 @@ const choice = <const T extends readonly [string, ...string[]]>(allowed: T, fall
 const audit = z.object({
   enabled: flag(false, 'write an audit log to files in `audit.dir`'),
   dir: text('./storage/audit', 'folder of the audit files'),
-  rotation: choice(['daily', 'hourly'], 'daily', 'when a new audit file is begun (UTC)'),
-  max_log_files: whole([1, 10_000], 7, 'audit files that are kept, the current one included'),
+  rotation: choice(['daily', 'hourly'], 'daily', 'period of one audit file (UTC)'),
+  max_log_files: whole([1, 10_000], 7, 'audit files that are kept, including the current one'),
   trust_forwarded_headers: flag(
     false,
-    'take the client of `remote` from `forwarded` or `x-forwarded-for` as they come; prefer `gateway.audit.trusted_proxies`',
+    'take `remote` from `forwarded` or `x-forwarded-for` without a check; prefer `gateway.audit.trusted_proxies`',
   ),
-  log_api: flag(true, 'name the REST path or gRPC method in each entry; where a credential was refused it always is'),
+  log_api: flag(true, 'name the REST path or gRPC method in each entry; entries of refused credentials always name it'),
 });
 
 const auditMore = z.strictObject({
@@ -194,37 +196,34 @@ const auditMore = z.strictObject({
     'http://host:port/v1/logs',
     'send the audit log to an OpenTelemetry collector (OTLP over HTTP)',
   ),
-  max_file_mb: optionalWhole(
-    [1, 1_048_576],
-    'size in MiB at which a new audit file is begun, too; unset: by time only',
-  ),
-  buffer_entries: whole([16, 10_000_000], 10_000, 'entries that wait for a sink that does not take them'),
+  max_file_mb: optionalWhole([1, 1_048_576], 'largest audit file, in MiB; unset: a new file by time only'),
+  buffer_entries: whole([16, 10_000_000], 10_000, 'entries queued for a sink that does not accept them'),
   when_full: choice(
     ['drop', 'deny', 'block'],
     'drop',
-    'what happens when the buffer is full: the entry is dropped and counted, the request is refused, or it waits',
+    'action when the queue is full: drop the entry and count it, deny the request, or block the request until there is room',
   ),
   hash_chain: flag(false, 'link the entries of a file by hashes, for `qdrant-gateway audit verify`'),
   trusted_proxies: whole(
     [0, 32],
     0,
-    'proxies in front whose `x-forwarded-for` entries are believed, counted from the gateway',
+    'number of trusted proxies in front of the gateway; their `x-forwarded-for` entries are used',
   ),
 });
 
 const admin = z.strictObject({
   port: z.int().min(0).max(65_535).nullable().default(null).meta({
-    description: 'port for metrics, probes and administration; 0 takes a free one; unset: none',
+    description: 'port for metrics, probes and administration; 0: any free port; unset: none',
   }),
   host: text('127.0.0.1', 'address the admin port listens on'),
-  token: live(key('bearer token for the admin port; without one it shows and changes nothing but metrics and probes')),
-  token_file: live(optionalText('file that holds the bearer token')),
-  protect_metrics: flag(false, 'ask for the bearer token on `/metrics`, too'),
+  token: live(key('bearer token for the admin port; without a token only metrics and probes are served')),
+  token_file: live(optionalText('file with the bearer token')),
+  protect_metrics: flag(false, 'require the bearer token for `/metrics`, too'),
   enable_tls: flag(false, 'TLS on the admin port, with the certificate of the listeners'),
 });
 
 const revocation = z.strictObject({
-  file: optionalText('file with what is revoked (YAML); revocations of the admin port are added to it'),
+  file: optionalText('file of revocations (YAML); revocations made through the admin port are added to it'),
   redis_url: optionalUrl(
     /^rediss?:\/\/([^@/\s]*@)?HOST(\/\d{1,3})?$/,
     'redis://host:port or rediss://host:port',
@@ -232,13 +231,13 @@ const revocation = z.strictObject({
     true,
   ),
   redis_ca: optionalText('CA to trust for rediss addresses, PEM; unset: the CAs of the runtime'),
-  redis_prefix: text('qdrant-gateway:', 'what the names of keys and channels in Redis begin with'),
-  refresh_ms: whole([100, DAY_MS], 10_000, 'time between full readings from Redis, beside what is published'),
-  unavailable_after_ms: whole([100, DAY_MS], 5000, 'time Redis may be out of reach before `when_unavailable` applies'),
+  redis_prefix: text('qdrant-gateway:', 'prefix of keys and channels in Redis'),
+  refresh_ms: whole([100, DAY_MS], 10_000, 'time between full reads from Redis, in addition to published changes'),
+  unavailable_after_ms: whole([100, DAY_MS], 5000, 'time without Redis before `when_unavailable` applies'),
   when_unavailable: choice(
     ['closed', 'open'],
     'closed',
-    'tokens while Redis cannot be reached: refused, or judged by what was known last',
+    'tokens while Redis cannot be reached: closed refuses them, open uses the last known revocations',
   ),
 });
 
@@ -258,52 +257,52 @@ const gateway = z.strictObject({
     choice(
       ['enforce', 'shadow', 'learn'],
       'enforce',
-      'shadow lets pass what would be refused and counts it, learn also writes the smallest policy for it: neither protects',
+      'shadow forwards and counts requests that enforce would refuse; learn also writes the smallest policy for them: neither protects',
     ),
   ),
-  learn_file: live(text('./learned-policy.yaml', 'where learn mode writes the policy')),
+  learn_file: live(text('./learned-policy.yaml', 'file that learn mode writes the policy to')),
   reload: z
     .strictObject({
-      watch: live(flag(true, 'apply changed files by themselves: configuration, policy, keys, certificates')),
+      watch: live(flag(true, 'apply changed files (configuration, policy, keys, certificates) without a signal')),
     })
     .prefault({}),
   workers: z
     .union([z.int().min(1).max(256), z.literal('auto')])
     .default(1)
-    .meta({ description: 'processes that serve; auto: one for each core' }),
-  shutdown_grace_ms: whole([0, DAY_MS], 30_000, 'time that open exchanges have to finish after SIGTERM'),
+    .meta({ description: 'worker processes; auto: one per core' }),
+  shutdown_grace_ms: whole([0, DAY_MS], 30_000, 'time limit for open exchanges after SIGTERM'),
   audit: auditMore.prefault({}),
   admin: admin.prefault({}),
   metrics: z
     .strictObject({
-      per_key: flag(false, 'count requests by key id and subject, too'),
+      per_key: flag(false, 'also count requests by key id and subject'),
       max_labels: whole(
         [1, 100_000],
         200,
-        'key ids and subjects that are counted by name; the rest is counted as `other`',
+        'most key ids and subjects with a label of their own; others are counted as `other`',
       ),
     })
     .prefault({}),
   tracing: tracing.prefault({}),
   revocation: revocation.prefault({}),
-  grpc_client_certificates: flag(false, 'ask gRPC clients for a certificate signed by `tls.ca_cert`, too'),
-  insecure_allow_no_key: live(flag(false, 'start with no key at all: everybody may do everything')),
+  grpc_client_certificates: flag(false, 'also require a certificate signed by `tls.ca_cert` from gRPC clients'),
+  insecure_allow_no_key: live(flag(false, 'start without any key: every caller has full access')),
   rest: z
-    .strictObject({ relay: flag(true, 'relay plain REST requests at socket level; off: Fastify takes them all') })
+    .strictObject({ relay: flag(true, 'relay plain REST requests as bytes; off: Fastify serves all requests') })
     .prefault({}),
   limits: limits.prefault({}),
   value_exists: z
-    .strictObject({ timeout_ms: whole(MILLISECONDS, 2000, 'time for the look-up of a `value_exists` claim') })
+    .strictObject({ timeout_ms: whole(MILLISECONDS, 2000, 'time limit for the look-up of a `value_exists` claim') })
     .prefault({}),
 });
 
 /** The declaration as the outside sees it (YAML file, JSON schema): nested sections, snake_case names. */
 export const settingsSchema = z.object({
   log_level: live(
-    z
-      .string()
-      .default('INFO')
-      .meta({ description: 'lowest level that is logged', 'x-allowed': 'one of trace, debug, info, warn, error, off' }),
+    z.string().default('INFO').meta({
+      description: 'lowest level that is written to the log',
+      'x-allowed': 'one of trace, debug, info, warn, error, off',
+    }),
   ),
   service: service.prefault({}),
   tls: tls.prefault({}),

@@ -107,7 +107,7 @@ function readAdminToken(config: Config, files: Files): string | null {
   const place = file === null ? path : `${path}_file`;
   const token = readSecret(files, { path, inline, file }, place, 'token');
   if (token !== null && token !== token.trim()) {
-    const message = 'the token has blanks or line breaks around it (of a file, one newline at the end is removed)';
+    const message = 'the token has leading or trailing whitespace (one newline at the end of a file is allowed)';
     files.problems.push({ place, message });
   }
   return token;
@@ -124,7 +124,7 @@ function checkPair(
     certificate = new X509Certificate(cert);
   } catch {
     return {
-      problems: [{ place: 'tls.cert', message: `\`${config.tls.cert}\` holds no PEM certificate` }],
+      problems: [{ place: 'tls.cert', message: `\`${config.tls.cert}\` contains no PEM certificate` }],
       warnings: [],
     };
   }
@@ -134,7 +134,7 @@ function checkPair(
       return { problems: [{ place: 'tls.key', message }], warnings: [] };
     }
   } catch {
-    const message = `\`${config.tls.key}\` holds no usable PEM private key (keys with a passphrase are not supported)`;
+    const message = `\`${config.tls.key}\` contains no usable PEM private key (keys with a passphrase are not supported)`;
     return { problems: [{ place: 'tls.key', message }], warnings: [] };
   }
   const warnings: string[] = [];
@@ -152,7 +152,7 @@ function checkCa(ca: Buffer | null, place: string, file: string): Problem[] {
     new X509Certificate(ca);
     return [];
   } catch {
-    return [{ place, message: `\`${file}\` holds no PEM certificate` }];
+    return [{ place, message: `\`${file}\` contains no PEM certificate` }];
   }
 }
 

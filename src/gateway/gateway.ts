@@ -245,7 +245,7 @@ function openAudit({ config }: State, log: Log, worker: number | undefined): Pro
     changed: (sink, fault) => {
       if (mayLog() === undefined) return;
       if (fault === undefined) log.info({ sink }, 'the audit log is written again');
-      else log.error({ sink, reason: fault }, 'the audit log cannot be written; entries wait');
+      else log.error({ sink, reason: fault }, 'the audit log cannot be written; entries are queued');
     },
     fault: (error) => log.error(describeFault(error), 'an audit entry could not be made'),
     worker,
@@ -390,7 +390,7 @@ async function openGrpc(
 /** A key left on Qdrant would have it refuse everything the gateway permits. Unreachable is no reason not to start. */
 async function refuseSecuredUpstream(lookup: UpstreamLookup): Promise<void> {
   if (!(await lookup.asksForKey(AbortSignal.timeout(VERSION_TIMEOUT_MS)))) return;
-  const message = 'the upstream asks for a key itself: take the keys off qdrant, the gateway checks them now';
+  const message = 'the upstream requires a key: remove the keys from qdrant, the gateway checks them';
   throw new ConfigError([{ place: 'gateway.upstream.rest_url', message }]);
 }
 

@@ -63,7 +63,9 @@ function hostProblems({ service, gateway }: Config): Problem[] {
     ['gateway.admin.host', gateway.admin.host],
   ] as const;
   return hosts.flatMap(([place, host]) =>
-    /[\s[\]/]/.test(host) ? [{ place, message: `\`${host}\` is no address; an IPv6 address has no brackets` }] : [],
+    /[\s[\]/]/.test(host)
+      ? [{ place, message: `\`${host}\` is not an address; write an IPv6 address without brackets` }]
+      : [],
   );
 }
 
@@ -114,7 +116,7 @@ function contextProblem(place: string, what: string, options: SecureContextOptio
 /** OpenSSL's words for what it does not take, without place in its source. */
 function opensslReason(error: unknown): string {
   const said = error instanceof Error && 'reason' in error ? error.reason : undefined;
-  if (said === 'no start line') return 'it is not in PEM';
+  if (said === 'no start line') return 'it is not PEM';
   return typeof said === 'string' ? said : reason(error);
 }
 
@@ -135,10 +137,10 @@ function auditProblems({ audit, gateway }: Config): Problem[] {
   const fail = (message: string): Problem[] => [{ place: 'audit.dir', message }];
   for (let path = resolve(audit.dir); ; path = dirname(path)) {
     try {
-      if (!statSync(path).isDirectory()) return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is no folder`);
+      if (!statSync(path).isDirectory()) return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is not a folder`);
       accessSync(path, constants.W_OK | constants.X_OK);
       if (OF_THE_KERNEL.has(statfsSync(path).type))
-        return fail(`cannot write to \`${audit.dir}\`: \`${path}\` holds no files`);
+        return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is a file system of the kernel`);
       return [];
     } catch (error) {
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';

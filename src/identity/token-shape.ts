@@ -31,7 +31,7 @@ export function readTokenShape(token: string, explain?: Explain): TokenShape | u
   const [header, claimsPart, signature, ...rest] = token.split('.', 4);
   const refused = (reason: string): undefined => void explain?.(reason);
   if (header === undefined || claimsPart === undefined || signature === undefined || rest.length > 0) {
-    return refused('a token has three parts with dots between them');
+    return refused('a token has three parts, separated by dots');
   }
   if (decodeBase64url(signature) === undefined) return refused('the signature is not strict base64url');
   const headerBytes = decodeBase64url(header);

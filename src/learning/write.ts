@@ -42,11 +42,11 @@ export function createLearnedWriter({ file, snapshots, log }: LearnedWriterOptio
       if (written?.path !== path) keepPrevious(path);
       writeFileSync(`${path}.new`, text, { mode: 0o600 });
       renameSync(`${path}.new`, path);
-      if (failing || written?.path !== path) log.info({ file: path }, 'what is learned is written down');
+      if (failing || written?.path !== path) log.info({ file: path }, 'the learned policy is written');
       failing = false;
       written = { path, text };
     } catch (error) {
-      if (!failing) log.error({ file: path, reason: reason(error) }, 'what is learned cannot be written down');
+      if (!failing) log.error({ file: path, reason: reason(error) }, 'the learned policy cannot be written');
       failing = true;
     }
   };

@@ -44,7 +44,7 @@ export interface Observed {
   readonly process: ProcessFigures;
   /** Exceptions that ended a connection or an exchange. */
   readonly internalFaults: Readonly<Partial<Record<Place, number>>>;
-  /** Log lines that nobody took. */
+  /** Log lines dropped because the reader was too slow. */
   readonly lostLines: number;
   /** Only when asked for. */
   readonly principals?: readonly SeenPrincipal[];

@@ -29,7 +29,7 @@ export async function appendToFile(
   } catch (error) {
     if (error instanceof StoreFault) throw error;
     const why = error instanceof ConfigError ? 'it cannot be read' : reason(error);
-    throw new StoreFault(`the revocation file could not be written (${why}): put the entry in when it can`);
+    throw new StoreFault(`the revocation file could not be written (${why}): add the entry once it can`);
   }
 }
 

@@ -34,7 +34,7 @@ function readBytes(file: string): Buffer {
     const path = resolve(file);
     return readBounded(path);
   } catch (error) {
-    const message = `cannot read the revocation file: ${reason(error)}; one without entries holds \`revocations: []\``;
+    const message = `cannot read the revocation file: ${reason(error)}; a file without entries is \`revocations: []\``;
     throw new ConfigError([{ place: file, message }]);
   }
 }
@@ -192,7 +192,7 @@ class WatchedFile implements FileSource {
       this.#isWhole(read);
       const lost = this.#lost(read.entries);
       if (lost > 0 && !lasting) {
-        log.info({ lost }, 'the revocation file is read later: it may be half written');
+        log.info({ lost }, 'the revocation file is read later: it may be incomplete');
         return 'later';
       }
       const before = this.#known;
@@ -214,7 +214,7 @@ class WatchedFile implements FileSource {
     this.#problem = problems[0];
     // The next change is waited for.
     this.#files.expect(new Map([[this.#path, reading ?? readingOf(lookAt(this.#path), undefined)]]));
-    this.#options.log.error({ problems }, 'the revocation file cannot be used; what was revoked before still is');
+    this.#options.log.error({ problems }, 'the revocation file cannot be used; earlier revocations stay in force');
   }
 
   /** Number of revocations still in force that are missing here. */

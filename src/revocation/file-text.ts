@@ -84,7 +84,7 @@ function readDocument(file: string, text: string, mayBeEmpty: boolean): Revocati
     throw refused([
       {
         place: at(root),
-        message: 'the file must hold a list `revocations` and nothing else; it may be empty: `revocations: []`',
+        message: 'the file must contain the list `revocations` and nothing else; an empty list is `revocations: []`',
       },
     ]);
   }

@@ -55,7 +55,7 @@ export function openRedisSource(settings: RedisSettings, options: RedisSourceOpt
     const missing = shadow.pending();
     if (missing.length > 0 || !fields.has(MARKER)) {
       const written = await attempt('write', () => link.write(fieldsOf(missing)));
-      if (written && lost > 0) log.warn({ entries: lost }, 'redis had lost revocations; they were written again');
+      if (written && lost > 0) log.warn({ entries: lost }, 'redis had lost revocations; the gateway wrote them again');
     }
     const over = shadow.overSince(PRUNE_AFTER_SECONDS);
     if (over.length > 0) await attempt('take out what is over', () => link.remove(over));
@@ -129,7 +129,7 @@ export function openRedisSource(settings: RedisSettings, options: RedisSourceOpt
 
 const MEANING = {
   closed: 'redis cannot be reached: every token is refused until it answers',
-  open: 'redis cannot be reached: tokens are judged by the revocations that were known last',
+  open: 'redis cannot be reached: the last known revocations stay in force',
 } as const;
 
 /** Whether Redis counts as there: from a confirmation until nothing was confirmed for `afterMs`. */
@@ -203,7 +203,7 @@ function readFields(fields: ReadonlyMap<string, string>): Map<string, Revocation
   for (const [field, text] of fields) {
     if (field === MARKER) continue;
     const read = readText(text);
-    if (read === undefined) throw new RedisFault('a field of the hash holds no revocation');
+    if (read === undefined) throw new RedisFault('a field of the hash is not a revocation');
     entries.set(entryId(read), read);
   }
   return entries;

@@ -26,4 +26,4 @@ export class StoreFault extends Error {
 }
 
 export const BEING_WRITTEN =
-  'the revocation file could not be written (it is being written by another program): put the entry in when it can';
+  'the revocation file could not be written (it is being written by another program): add the entry once it can';

@@ -183,7 +183,7 @@ class ReloadQueue implements Reloader {
     if (still === 'asked' || changes.lasting) return false;
     const short = shortened(this.#state.readings, read).filter((path) => files.arrivalOf(path) === 'written');
     const lost = [...takenAway(this.#state, next), ...short.map((path) => `${path} shorter`)];
-    if (lost.length > 0) this.#options.log.info({ lost }, 'changed files are read later: they may be half written');
+    if (lost.length > 0) this.#options.log.info({ lost }, 'changed files are read later: they may be incomplete');
     return lost.length > 0;
   }
 
@@ -246,7 +246,7 @@ function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }:
 
 /** The log line of a gateway that protects nothing; none while the policy is enforced. */
 export function warnOfMode(log: Log, mode: State['config']['gateway']['mode']): void {
-  if (mode !== 'enforce') log.warn({ mode }, 'nothing is protected: what would be refused is let pass');
+  if (mode !== 'enforce') log.warn({ mode }, 'nothing is protected: requests that would be refused are forwarded');
 }
 
 /** Error texts for the operator: `place: message` of each problem. Never a library's message. */

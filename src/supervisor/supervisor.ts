@@ -37,8 +37,8 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const log = createLog(state.config.log_level);
   const settings = revocationSettings(state.config);
   const fleet: Fleet = await openFleet(state, {
-    replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended; another takes its place'),
-    failed: (error) => log.error(describeFault(error), 'a worker did not start; it is tried again'),
+    replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
+    failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
   });
   const revocations = createRevocationStore({
     settings,

@@ -199,10 +199,10 @@ t.test('the command tells what it found, and where', async (t) => {
   t.match(loose, {
     code: 3,
     out: good.out,
-    err: /^not proven: nothing says where the chain of .* ends: keep its last/,
+    err: /^not proven: the end of the chain of .* is not anchored: store its last/,
   });
   const one = await run('verify', ...tos.slice(0, 2), ...files);
-  t.match(one, { code: 1, err: /the chain does not reach what `--to` says/ }, 'each chain needs its hash');
+  t.match(one, { code: 1, err: /the chain contains none of the hashes of `--to`/ }, 'each chain needs its hash');
   const broken = join(dir, 'audit.2026-11-26-w1.log');
   writeLines(dir, readLines(dir, 'audit.2026-11-26-w1.log').toReversed(), 'audit.2026-11-26-w1.log');
   const bad = await run('verify', ...tos, ...files);
@@ -211,7 +211,7 @@ t.test('the command tells what it found, and where', async (t) => {
   t.equal((await run('verify')).code, 2, 'no file');
   const none = await run('verify', join(dir, 'none.log'));
   t.equal(none.code, 2);
-  t.match(none.err, /none\.log` is no file/);
+  t.match(none.err, /none\.log` is not a readable file/);
   t.equal((await run('verify', t.testdir({ empty: {} }))).code, 2, 'a folder without audit files');
   t.match(await run('verify', '--to', 'start', ...files), {
     code: 2,

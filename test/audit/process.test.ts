@@ -124,5 +124,5 @@ t.test('/dev/full: requests are served, and the process ends', async (t) => {
   t.strictSame(await send(t, gateway, 200), new Map([[200, 200]]));
   t.equal((await stop(gateway)).code, 0);
   t.equal(lostOf(gateway), 200);
-  t.match(gateway.errors(), /"reason":"ENOSPC","msg":"the audit log cannot be written; entries wait"/);
+  t.match(gateway.errors(), /"reason":"ENOSPC","msg":"the audit log cannot be written; entries are queued"/);
 });

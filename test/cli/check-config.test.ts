@@ -53,7 +53,7 @@ t.test('warnings do not change the exit code', async (t) => {
   const env = { ...GOOD, QDRANT__SERVICE__JWT_RBAC: 'true' };
   const { code, err } = await runScript([MAIN, 'check-config'], { env });
   const text =
-    'warning: QDRANT__SERVICE__API_KEY: the key is shorter than 32 bytes, which is little for signing tokens\n';
+    'warning: QDRANT__SERVICE__API_KEY: the key is shorter than 32 bytes: too short to sign tokens (RFC 7518, section 3.2)\n';
   t.strictSame({ code, err }, { code: 0, err: text });
 });
 
@@ -147,15 +147,15 @@ t.test('what serve would die of is found, in the same words, with option and fil
   const audit = { QDRANT__AUDIT__ENABLED: 'true', QDRANT__AUDIT__DIR: 'good.pem/audit' };
   const cases: readonly (readonly [env: Record<string, string>, problem: RegExp])[] = [
     [pair('small.pem', 'small.key'), /^ {2}tls\.cert: the certificate `small\.pem` cannot be used: ee key too small$/m],
-    [pair('good.der', 'good.key'), /^ {2}tls\.cert: the certificate `good\.der` cannot be used: it is not in PEM$/m],
+    [pair('good.der', 'good.key'), /^ {2}tls\.cert: the certificate `good\.der` cannot be used: it is not PEM$/m],
     [
       { QDRANT__SERVICE__HOST: '[::1]' },
-      /^ {2}service\.host: `\[::1\]` is no address; an IPv6 address has no brackets$/m,
+      /^ {2}service\.host: `\[::1\]` is not an address; write an IPv6 address without brackets$/m,
     ],
     [audit, /^ {2}audit\.dir: cannot write to `good\.pem\/audit`: /m],
     [
       { ...audit, QDRANT__AUDIT__DIR: '/proc/none' },
-      /^ {2}audit\.dir: cannot write to `\/proc\/none`: `\/proc` holds no files/m,
+      /^ {2}audit\.dir: cannot write to `\/proc\/none`: `\/proc` is a file system of the kernel/m,
     ],
   ];
   for (const [more, problem] of cases) {

@@ -43,12 +43,12 @@ t.test('flags that make no sense are refused', async (t) => {
   const cases: readonly (readonly [message: string, flags: Parameters<typeof buildEntry>[0]])[] = [
     [ONE_OF, {}],
     [ONE_OF, { tokenId: 'a', subject: 'b' }],
-    ['--for-subject goes with --before only', { tokenId: 'a', forSubject: 'b' }],
+    ['--for-subject needs --before', { tokenId: 'a', forSubject: 'b' }],
     [`--before: \`value\` must be ${TIME}`, { before: 'yesterday' }],
     [`--before: \`value\` must be ${TIME}`, { before: '1700000000000' }],
     ['--token-id: `value` must be text of 1 to 1024 characters', { tokenId: '' }],
     ['--reason: `reason` must be text of 1 to 200 characters', { tokenId: 'a', reason: '' }],
-    ['--until `2029-12-31` lies in the past', { tokenId: 'a', until: '2029-12-31' }],
+    ['--until `2029-12-31` is in the past', { tokenId: 'a', until: '2029-12-31' }],
     ['--until must be like 30d, 12h, 90m or an ISO date, not `soon`', { tokenId: 'a', until: 'soon' }],
   ];
   for (const [message, flags] of cases) {
@@ -79,7 +79,7 @@ t.test('it writes to the configured file and says so', async (t) => {
     [['--key', 'api_key'], 'every token signed with the key `api_key`'],
     [
       ['--before', '2026-11-23', '--for-subject', 'bob', '--reason', 'left'],
-      'every token of the subject `bob` issued before 2026-11-23T00:00:00Z, or not saying when',
+      'every token of the subject `bob` issued before 2026-11-23T00:00:00Z, or without an issue time',
     ],
   ];
   for (const [flags, text] of cases) {
@@ -104,7 +104,7 @@ t.test('what cannot be written is an error, and nothing is on standard output', 
   t.strictSame(nowhere, {
     code: 2,
     out: '',
-    err: 'error: nowhere to write to: set `gateway.revocation.redis_url` or `gateway.revocation.file`\n',
+    err: 'error: no revocation store is configured: set `gateway.revocation.redis_url` or `gateway.revocation.file`\n',
   });
   const gone = join(t.testdir(), 'gone.yaml');
   const missing = await runScript([MAIN, 'revoke', '--token-id', 'a'], {
@@ -113,7 +113,7 @@ t.test('what cannot be written is an error, and nothing is on standard output', 
   t.strictSame(missing, {
     code: 1,
     out: '',
-    err: 'error: the revocation file could not be written (no such file): put the entry in when it can\n',
+    err: 'error: the revocation file could not be written (no such file): add the entry once it can\n',
   });
   const url = 'redis://user:never-to-be-seen@127.0.0.1:1';
   const refused = await runScript([MAIN, 'revoke', '--token-id', 'a'], {

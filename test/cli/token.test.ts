@@ -74,7 +74,7 @@ t.test('flags that make no sense are refused', async (t) => {
     ['--collection must be name=r, name=rw or name=prw, not `=r`', { collection: ['=r'] }],
     ['--collection names `a` twice', { collection: ['a=r', 'a=rw'] }],
     ['--exp must be like 30d, 12h, 90m or an ISO date, not `soon`', { access: 'r', exp: 'soon' }],
-    ['--exp `2029-12-31` lies in the past', { access: 'r', exp: '2029-12-31' }],
+    ['--exp `2029-12-31` is in the past', { access: 'r', exp: '2029-12-31' }],
     ['--value-exists must be JSON', { access: 'r', valueExists: '{' }],
     [
       '--value-exists must be like {"collection": "name", "matches": [{"key": "field", "value": "text, integer or boolean"}]}',
@@ -106,7 +106,7 @@ t.test('the secret may come from a file, never from the command line', async (t)
   t.strictSame(none, {
     code: 2,
     out: '',
-    err: 'error: no secret: set QDRANT__SERVICE__API_KEY or give --secret-file (never on the command line)\n',
+    err: 'error: no secret: set QDRANT__SERVICE__API_KEY or use --secret-file; a secret is never an argument\n',
   });
 });
 
@@ -167,13 +167,13 @@ t.test('inspect shows what a token says and who signed it', async (t) => {
   t.match(theirs, {
     code: 1,
     err: 'error: a gateway with this configuration refuses the token\n',
-    out: /signature: by none of the configured keys\nverdict: refused: no token is accepted, set `service.jwt_rbac` and/,
+    out: /signature: by none of the configured keys\nverdict: refused: tokens are off, set `service.jwt_rbac` and/,
   });
   const foreign = await runScript([MAIN, 'token', 'inspect'], {
     input: `e30.${btoa('{"jti":7,"iat":1800000000000}')}.x`,
   });
-  t.match(foreign.out, 'id: none (`jti`), it cannot be revoked by id\n');
-  t.match(foreign.out, 'issued: not said (`iat`), it counts as older than any time\n');
+  t.match(foreign.out, 'id: none (no `jti`): the token cannot be revoked by id\n');
+  t.match(foreign.out, 'issued: unknown (no `iat`): the token counts as issued before any time\n');
   const junk = await runScript([MAIN, 'token', 'inspect'], { input: 'a.b' });
-  t.strictSame([junk.code, junk.err], [2, 'error: a token has three parts with dots between them\n']);
+  t.strictSame([junk.code, junk.err], [2, 'error: a token has three parts, separated by dots\n']);
 });

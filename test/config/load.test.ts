@@ -224,39 +224,39 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
   [
     'the same variable twice in different case and value',
     { env: { ...ENOUGH, QDRANT__TLS__CERT: 'a', qdrant__tls__cert: 'b' } },
-    ['qdrant__tls__cert: set twice with different values, also as `QDRANT__TLS__CERT` (case does not count)'],
+    ['qdrant__tls__cert: set twice with different values, also as `QDRANT__TLS__CERT` (names are not case-sensitive)'],
   ],
   [
     'an empty key in the environment and no other',
     { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: '' } },
     [
-      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to let everybody in',
+      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to accept every caller',
     ],
   ],
   [
     'an empty key in the file and no other',
     { env: UPSTREAM, yaml: 'service:\n  api_key: ""\n' },
     [
-      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to let everybody in',
+      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to accept every caller',
     ],
   ],
   [
     'a key that yaml takes for a number beyond all',
     { env: ENOUGH, yaml: 'service:\n  alt_api_key: 1234e5678\n' },
-    ['gateway.yaml:2:16: `service.alt_api_key` is a number that has no text: put it in quotes'],
+    ['gateway.yaml:2:16: `service.alt_api_key` is a number without an exact text: put it in quotes'],
   ],
   [
     'a key with blanks around it',
     { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: ' key' } },
     [
-      'QDRANT__SERVICE__API_KEY: the key has blanks or line breaks around it (of a file, one newline at the end is removed)',
+      'QDRANT__SERVICE__API_KEY: the key has leading or trailing whitespace (one newline at the end of a file is allowed)',
     ],
   ],
   [
     'a key file with two newlines',
     { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY_FILE: 'key' }, files: { key: 'key\n\n' } },
     [
-      'QDRANT__SERVICE__API_KEY_FILE: the key has blanks or line breaks around it (of a file, one newline at the end is removed)',
+      'QDRANT__SERVICE__API_KEY_FILE: the key has leading or trailing whitespace (one newline at the end of a file is allowed)',
     ],
   ],
   [
@@ -285,7 +285,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'no key at all',
     { env: UPSTREAM },
     [
-      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to let everybody in',
+      'service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY` (or `service.api_key` in the file, or `QDRANT__SERVICE__API_KEY_FILE`), or `gateway.insecure_allow_no_key: true` to accept every caller',
     ],
   ],
   [
@@ -331,12 +331,12 @@ const WARNED: [name: string, given: Given, warnings: string[]][] = [
   [
     'an empty key beside a good one',
     { env: { ...ENOUGH, QDRANT__SERVICE__READ_ONLY_API_KEY: '' } },
-    ['QDRANT__SERVICE__READ_ONLY_API_KEY: the key is empty, which counts as unset, as Qdrant has it'],
+    ['QDRANT__SERVICE__READ_ONLY_API_KEY: the key is empty and counts as unset, as in Qdrant'],
   ],
   [
     'an unknown log level',
     { env: { ...ENOUGH, QDRANT__LOG_LEVEL: 'loud' } },
-    ['QDRANT__LOG_LEVEL: `log_level` is not one of trace, debug, info, warn, error, off: info is taken'],
+    ['QDRANT__LOG_LEVEL: `log_level` is not one of trace, debug, info, warn, error, off: info is used'],
   ],
   ['another spelling of a log level', { env: { ...ENOUGH, QDRANT__LOG_LEVEL: 'warning' } }, []],
   [
@@ -364,7 +364,7 @@ const WARNED: [name: string, given: Given, warnings: string[]][] = [
   [
     'an option that is not carried yet',
     { env: { ...ENOUGH, QDRANT__SERVICE__METRICS_PORT: '9090' } },
-    ['QDRANT__SERVICE__METRICS_PORT: `service.metrics_port` is not carried by this version of the gateway, ignored'],
+    ['QDRANT__SERVICE__METRICS_PORT: `service.metrics_port` is not supported by this version of the gateway, ignored'],
   ],
   [
     'tokens without an admin key',
@@ -374,18 +374,18 @@ const WARNED: [name: string, given: Given, warnings: string[]][] = [
   [
     'a short key that signs tokens',
     { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: 'short', QDRANT__SERVICE__JWT_RBAC: 'true' } },
-    ['QDRANT__SERVICE__API_KEY: the key is shorter than 32 bytes, which is little for signing tokens'],
+    ['QDRANT__SERVICE__API_KEY: the key is shorter than 32 bytes: too short to sign tokens (RFC 7518, section 3.2)'],
   ],
   ['a short key without tokens', { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: 'short' } }, []],
   [
     'a key no header can carry',
     { env: { ...UPSTREAM, QDRANT__SERVICE__API_KEY: 'schlüssel' } },
-    ['QDRANT__SERVICE__API_KEY: the key has characters that no request header can carry, so no client can present it'],
+    ['QDRANT__SERVICE__API_KEY: the key has characters that no request header can carry: no client can present it'],
   ],
   [
     'nobody needs a key',
     { env: { ...UPSTREAM, QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: 'true' } },
-    ['QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: no key is set, everybody may do everything'],
+    ['QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: no key is set, every caller has full access'],
   ],
 ];
 

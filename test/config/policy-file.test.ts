@@ -83,8 +83,8 @@ const NAME = 'must be 1 to 64 letters, digits, dots, dashes or underscores';
 
 const REFUSED: readonly [name: string, policy: string, problems: readonly string[]][] = [
   ['no YAML', 'rules: [', [at('1:9: not valid yaml (bad indent)')]],
-  ['an empty file', '', [at('1:1: the file is empty: write `rules: []` if no rule is meant')]],
-  ['only a comment', '# rules\n', [at('1:1: the file is empty: write `rules: []` if no rule is meant')]],
+  ['an empty file', '', [at('1:1: the file is empty: write `rules: []` for a policy without rules')]],
+  ['only a comment', '# rules\n', [at('1:1: the file is empty: write `rules: []` for a policy without rules')]],
   ['a list', '- a\n', [at('1:1: the file must have `signing_keys` or `rules`')]],
   ['a section cut off', 'rules:\n', [at('1:7: `rules` must be a list')]],
   [
@@ -136,12 +136,12 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'lists that are empty or repeat themselves',
     'rules:\n  - id: a\n    keys: []\n    subjects: []\n    access: [{collection: x, access: r}, {collection: x, access: rw}]\n  - {id: a, access: r}\n  - id: policy\n',
     [
-      at('3:11: `keys` is empty, so the rule is for nobody: name one or leave it out'),
-      at('4:15: `subjects` is empty, so the rule is for nobody: name one or leave it out'),
+      at('3:11: `keys` is empty, so the rule applies to no caller: add one or remove the list'),
+      at('4:15: `subjects` is empty, so the rule applies to no caller: add one or remove the list'),
       at('5:55: the collection `x` is given twice'),
       at('6:10: the id `a` is given twice'),
-      at('7:5: the rule `policy` takes nothing away: give it `access` or `operations`'),
-      at('7:9: `policy` is taken: choose another id'),
+      at('7:5: the rule `policy` restricts nothing: set `access` or `operations`'),
+      at('7:9: `policy` is reserved: choose another id'),
     ],
   ],
   [
@@ -172,15 +172,15 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       '  - long-enough-to-pass-as-a-secret-here',
     ].join('\n'),
     [
-      at('2:11: `api_key` is taken: choose another id'),
-      at('3:11: `none` is taken: choose another id'),
+      at('2:11: `api_key` is reserved: choose another id'),
+      at('3:11: `none` is reserved: choose another id'),
       at('3:25: `secret` must be text that is not empty'),
       at('4:5: the key needs `secret` or `secret_file`'),
       at('5:38: both `secret` and `secret_file` are set: keep one'),
       at('6:27: cannot read the secret file `gone.key`: no such file'),
       at('7:27: the secret file `empty.key` is empty'),
-      at('8:22: the secret has blanks or line breaks around it (of a file, one newline at the end is removed)'),
-      at('9:22: the same as `service.read_only_api_key`: whoever may read could make tokens that may do more'),
+      at('8:22: the secret has leading or trailing whitespace (one newline at the end of a file is allowed)'),
+      at('9:22: the same as `service.read_only_api_key`: a reader could sign tokens with more access'),
       at('10:11: the id `f` is given twice'),
       at('10:22: the same secret as the key `api_key`'),
       at(`11:5: \`id\` ${NAME}`),
@@ -211,7 +211,7 @@ t.test('problems of options, keys and policy are told together', async (t) => {
   t.strictSame(problemsOf({ 'policy.yaml': 'rules: {}', 'admin.token': ' x \n' }, env), [
     'QDRANT__SERVICE__ALT_API_KEY_FILE: cannot read the key file `alt.key`: no such file',
     'policy.yaml:1:8: `rules` must be a list',
-    'gateway.admin.token_file: the token has blanks or line breaks around it (of a file, one newline at the end is removed)',
+    'gateway.admin.token_file: the token has leading or trailing whitespace (one newline at the end of a file is allowed)',
   ]);
 });
 
@@ -225,7 +225,7 @@ t.test('a signing key counts as a key only while tokens are accepted', async (t)
     load({ 'policy.yaml': 'signing_keys: [{ id: web, secret: short }]' }, { ...ENV, QDRANT__SERVICE__JWT_RBAC: '0' })
       .warnings,
     [
-      'policy.yaml:1:35: the secret is shorter than 32 bytes, which is little for signing tokens',
+      'policy.yaml:1:35: the secret is shorter than 32 bytes: too short to sign tokens (RFC 7518, section 3.2)',
       'policy.yaml:1:15: signing keys need `service.jwt_rbac`, tokens stay off',
     ],
   );

@@ -80,11 +80,11 @@ t.test('files that do not fit are refused with their names', async (t) => {
         'tls.key: cannot read the private key `empty`: it is a folder',
       ],
     ],
-    ['no certificate', { ...TLS, QDRANT__TLS__CERT: 'text.pem' }, ['tls.cert: `text.pem` holds no PEM certificate']],
+    ['no certificate', { ...TLS, QDRANT__TLS__CERT: 'text.pem' }, ['tls.cert: `text.pem` contains no PEM certificate']],
     [
       'no key',
       { ...TLS, QDRANT__TLS__KEY: 'text.pem' },
-      ['tls.key: `text.pem` holds no usable PEM private key (keys with a passphrase are not supported)'],
+      ['tls.key: `text.pem` contains no usable PEM private key (keys with a passphrase are not supported)'],
     ],
     [
       'key of another certificate',
@@ -100,8 +100,8 @@ t.test('files that do not fit are refused with their names', async (t) => {
       'several at once',
       { ...TLS, ...verify, QDRANT__TLS__CA_CERT: 'text.pem', QDRANT_GATEWAY__UPSTREAM__TLS_CA: 'text.pem' },
       [
-        'tls.ca_cert: `text.pem` holds no PEM certificate',
-        'gateway.upstream.tls_ca: `text.pem` holds no PEM certificate',
+        'tls.ca_cert: `text.pem` contains no PEM certificate',
+        'gateway.upstream.tls_ca: `text.pem` contains no PEM certificate',
       ],
     ],
   ];

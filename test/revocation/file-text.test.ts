@@ -35,7 +35,7 @@ t.test('a file as people write it', async (t) => {
 });
 
 t.test('a file that cannot be used is refused with places, and without values', async (t) => {
-  const FORM = 'the file must hold a list `revocations` and nothing else; it may be empty: `revocations: []`';
+  const FORM = 'the file must contain the list `revocations` and nothing else; an empty list is `revocations: []`';
   const cases: readonly (readonly [name: string, text: string, problems: readonly string[]])[] = [
     ['nothing in it: it may be being written', '', [`r.yaml:1:1 ${FORM}`]],
     ['comments only', '# nothing\n', [`r.yaml:1:1 ${FORM}`]],

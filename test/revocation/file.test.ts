@@ -148,7 +148,7 @@ t.test('a bad file: no start; on a change the old state stays, and a good one is
   const failed = await start(t, file).catch((error: unknown) => error);
   t.match(failed, { problems: [place] });
   const missing = await start(t, join(dirname(file), 'gone.yaml')).catch((error: unknown) => error);
-  t.match(missing, { problems: [{ message: /no such file; one without entries holds `revocations: \[\]`/ }] });
+  t.match(missing, { problems: [{ message: /no such file; a file without entries is `revocations: \[\]`/ }] });
 
   writeFileSync(file, revoked('id-1'));
   const { lines, operator } = await start(t, file);
@@ -287,10 +287,10 @@ t.test('a file that is not there, or is none of ours, is not written', async (t)
   const file = fileOf(t, 'other: true\n');
   await t.rejects(appendToFile(file, { kind: 'token', value: 'a' }), {
     code: 'ERR_REVOCATION_STORE',
-    message: 'the revocation file could not be written (it cannot be read): put the entry in when it can',
+    message: 'the revocation file could not be written (it cannot be read): add the entry once it can',
   });
   await t.rejects(appendToFile(`${file}.gone`, { kind: 'token', value: 'a' }), {
-    message: 'the revocation file could not be written (no such file): put the entry in when it can',
+    message: 'the revocation file could not be written (no such file): add the entry once it can',
   });
   t.equal(readFileSync(file, 'utf8'), 'other: true\n');
   t.strictSame(readdirSync(dirname(file)), ['revocations.yaml'], 'no lock is left');

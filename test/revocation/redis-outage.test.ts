@@ -143,7 +143,7 @@ t.test('a Redis server that is not there, or not as it was', { skip: NO_REDIS },
     await until(() => right.errors().includes('every token is refused'), 'it says that it refuses');
     await redis.restart();
     await until(() => right.errors().includes('redis had lost revocations'), 'it says that it wrote them again');
-    t.match(right.errors(), /"entries":1,"msg":"redis had lost revocations; they were written again"/);
+    t.match(right.errors(), /"entries":1,"msg":"redis had lost revocations; the gateway wrote them again"/);
     t.notMatch(right.errors() + wrong.errors(), /never-to-be-seen|a-claim|:right@/);
     t.match(redis.cli('hgetall', HASH), 'a-claim');
   });

@@ -51,7 +51,7 @@ t.test('revocations shared through a Redis server', { skip: NO_REDIS }, async (t
     const gateway = await startBefore(t, redis);
     t.strictSame(await gateway.lines.ask(tokenOf('id-1')), UNKNOWN);
     t.strictSame(await gateway.lines.ask(ADMIN), SERVED);
-    t.equal(gateway.source()?.problem, 'a field of the hash holds no revocation');
+    t.equal(gateway.source()?.problem, 'a field of the hash is not a revocation');
     redis.cli('hdel', HASH, 'any');
     await gateway.becomes(tokenOf('id-1'), SERVED);
   });

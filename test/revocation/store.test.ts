@@ -76,7 +76,7 @@ t.test('an entry that is over is not told any more, one that ends now still is',
   await store.start();
   t.match(await store.revoke({ kind: 'token', value: 'a', until: NOW - 1 }), {
     ok: false,
-    problems: ['`until` lies in the past'],
+    problems: ['`until` is in the past'],
   });
   t.match(await store.revoke({ kind: 'token', value: 'b', until: NOW }), { ok: true });
   t.strictSame(

@@ -60,7 +60,7 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   if (tree.problems.length > 0) return { ...NOTHING, problems: tree.problems };
   // A file that was cut off while it was written must not pass for one that asks for nothing.
   if (tree.value === null || tree.value === undefined) {
-    const message = 'the file is empty: write `rules: []` if no rule is meant';
+    const message = 'the file is empty: write `rules: []` for a policy without rules';
     return { ...NOTHING, problems: [{ place: tree.placeOf([]), message }] };
   }
   const problems: Problem[] = [];

@@ -48,7 +48,7 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
     .filter(({ secret }) => Buffer.byteLength(secret) < HS256_KEY_BYTES)
     .map(
       ({ place }) =>
-        `${place}: the secret is shorter than ${HS256_KEY_BYTES} bytes, which is little for signing tokens`,
+        `${place}: the secret is shorter than ${HS256_KEY_BYTES} bytes: too short to sign tokens (RFC 7518, section 3.2)`,
     );
   if (signingKeys.length > 0 && !checks.jwtRbac) {
     const place = checks.tree.placeOf(['signing_keys']);
@@ -68,7 +68,7 @@ function idProblems(
   for (const { id, at } of entries) {
     if (id === undefined) continue;
     const place = tree.placeOf([section, at, 'id']);
-    if (reserved.includes(id)) problems.push({ place, message: `\`${id}\` is taken: choose another id` });
+    if (reserved.includes(id)) problems.push({ place, message: `\`${id}\` is reserved: choose another id` });
     else if (seen.has(id)) problems.push({ place, message: `the id \`${id}\` is given twice` });
     seen.add(id);
   }
@@ -96,7 +96,7 @@ function readSigningKey(
   if (typeof secret !== 'string') return fail(secret.message);
   if (secret === '') return fail(`the secret file \`${file ?? ''}\` is empty`);
   if (secret === secret.trim()) return { id, secret, place };
-  return fail('the secret has blanks or line breaks around it (of a file, one newline at the end is removed)');
+  return fail('the secret has leading or trailing whitespace (one newline at the end of a file is allowed)');
 }
 
 function readSecretFile(path: string, shown: string, readFile: ReadFile): string | { readonly message: string } {
@@ -116,7 +116,7 @@ function sameSecrets({ keys }: PolicyChecks, signingKeys: readonly PlacedKey[]):
     if (other === undefined) first.set(secret, id);
     else problems.push({ place, message: `the same secret as the key \`${other}\`` });
     if (secret === keys.read_only_api_key) {
-      const message = 'the same as `service.read_only_api_key`: whoever may read could make tokens that may do more';
+      const message = 'the same as `service.read_only_api_key`: a reader could sign tokens with more access';
       problems.push({ place, message });
     }
   }
@@ -132,11 +132,11 @@ function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSetti
     problems.push({ place: tree.placeOf([...path, ...field]), message });
   };
   if (entry.access === undefined && entry.operations === undefined) {
-    report([], `the rule \`${entry.id}\` takes nothing away: give it \`access\` or \`operations\``);
+    report([], `the rule \`${entry.id}\` restricts nothing: set \`access\` or \`operations\``);
   }
   for (const field of ['keys', 'subjects'] as const) {
     if (entry[field]?.length === 0)
-      report([field], `\`${field}\` is empty, so the rule is for nobody: name one or leave it out`);
+      report([field], `\`${field}\` is empty, so the rule applies to no caller: add one or remove the list`);
   }
   const ids = [...KEY_NAMES, NO_KEY, ...checks.signingKeys.flatMap(({ id }) => id ?? [])];
   for (const [index, id] of (entry.keys ?? []).entries()) {

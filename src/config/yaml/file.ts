@@ -59,7 +59,7 @@ function addScalar({ layer }: Walk, path: string, scalar: Scalar | null, place: 
     return;
   }
   const read = textOfScalar(scalar.source ?? String(value), value);
-  if (!read) layer.problem(place, `\`${path}\` is a number that has no text: put it in quotes`);
+  if (!read) layer.problem(place, `\`${path}\` is a number without an exact text: put it in quotes`);
   else layer.add(path, read.text, place);
   if (read?.same === false) {
     layer.warn(

@@ -46,7 +46,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
 export const METRICS = {
   requests_total: {
     type: 'counter',
-    help: 'Requests that have ended, by what was decided and why',
+    help: 'Requests that have ended, by decision and reason',
     labels: ['protocol', 'group', 'decision', 'reason', 'status'],
   },
   gateway_seconds: {
@@ -72,7 +72,7 @@ export const METRICS = {
   requests_in_flight: { type: 'gauge', help: 'Requests that are open', labels: ['protocol'] },
   requests_slowed_total: {
     type: 'counter',
-    help: 'Requests that had to wait for what their caller did before',
+    help: 'Requests delayed because of earlier requests of their caller',
     labels: ['protocol', 'cause'],
   },
   principal_requests_total: {
@@ -94,36 +94,36 @@ export const METRICS = {
   },
   client_faults_total: {
     type: 'counter',
-    help: 'What clients sent that was refused without becoming a request, or that ended a connection',
+    help: 'Faults of clients that never became a request, or that ended a connection',
     labels: ['protocol', 'fault'],
   },
   internal_faults_total: {
     type: 'counter',
-    help: 'Unexpected exceptions that ended a connection or an exchange, by where; anything above 0 is a bug',
+    help: 'Unexpected exceptions that ended a connection or an exchange, by place; anything above 0 is a bug',
     labels: ['place'],
   },
-  token_cache_entries: { type: 'gauge', help: 'Verified tokens that are remembered', labels: [] },
+  token_cache_entries: { type: 'gauge', help: 'Verified tokens in the cache', labels: [] },
   token_cache_lookups_total: {
     type: 'counter',
-    help: 'Tokens that were remembered or had to be verified',
+    help: 'Look-ups of tokens in the cache',
     labels: ['outcome'],
   },
-  reloads_total: { type: 'counter', help: 'Reloads, by what came of them', labels: ['result'] },
-  last_reload_ok: { type: 'gauge', help: 'Whether the last reload was taken; 1 before the first', labels: [] },
+  reloads_total: { type: 'counter', help: 'Reloads, by result', labels: ['result'] },
+  last_reload_ok: { type: 'gauge', help: 'Whether the last reload succeeded; 1 before the first', labels: [] },
   last_reload_success_timestamp_seconds: {
     type: 'gauge',
-    help: 'When the state in force was taken, seconds since 1970',
+    help: 'When the state in force was applied, seconds since 1970',
     labels: [],
   },
   generation: { type: 'gauge', help: 'Generation of the state in force; grows with each reload', labels: [] },
   certificate_expires_in_seconds: {
     type: 'gauge',
-    help: 'Time until a certificate in force runs out; negative once it has',
+    help: 'Time until a certificate in force expires; negative once it has',
     labels: ['certificate'],
   },
   protecting: {
     type: 'gauge',
-    help: 'Whether refusals refuse; 0 without any key and in shadow or learn mode',
+    help: 'Whether requests are refused at all; 0 without any key and in shadow or learn mode',
     labels: [],
   },
   rules_in_shadow: { type: 'gauge', help: 'Rules that only count what they would refuse', labels: [] },
@@ -131,7 +131,7 @@ export const METRICS = {
   revocations: { type: 'gauge', help: 'Revocations in force', labels: [] },
   revocations_unknown: {
     type: 'gauge',
-    help: 'Whether it cannot be found out what is revoked, so that every token is refused',
+    help: 'Whether the revocations are unknown, so that every token is refused',
     labels: [],
   },
   revocation_source_up: {
@@ -149,15 +149,15 @@ export const METRICS = {
   audit_queued: { type: 'gauge', help: 'Audit entries that wait to be written', labels: ['sink'] },
   audit_refused_requests_total: {
     type: 'counter',
-    help: 'Requests refused because they could not be written down',
+    help: 'Requests refused because they could not be audited',
     labels: [],
   },
-  spans_exported_total: { type: 'counter', help: 'Spans that the collector took', labels: [] },
-  spans_lost_total: { type: 'counter', help: 'Spans that the collector did not take', labels: [] },
-  log_lines_lost_total: { type: 'counter', help: 'Log lines that nobody took', labels: [] },
+  spans_exported_total: { type: 'counter', help: 'Spans that the collector accepted', labels: [] },
+  spans_lost_total: { type: 'counter', help: 'Spans that the collector did not accept', labels: [] },
+  log_lines_lost_total: { type: 'counter', help: 'Log lines dropped because the reader was too slow', labels: [] },
   admin_refused_total: {
     type: 'counter',
-    help: 'Requests to the admin port refused for want of the token or of a known host name',
+    help: 'Requests to the admin port refused for a missing or wrong token, or for an unknown host name',
     labels: [],
   },
   processes: { type: 'gauge', help: 'Processes that serve', labels: [] },
@@ -167,12 +167,12 @@ export const METRICS = {
   process_start_timestamp_seconds: { type: 'gauge', help: 'Start, seconds since 1970', labels: ['worker'] },
   event_loop_delay_seconds: {
     type: 'gauge',
-    help: 'How late timers of the event loop are, over the last ten seconds or more',
+    help: 'Delay of timers of the event loop, over the last ten seconds or more',
     labels: ['worker', 'statistic'],
   },
   event_loop_busy_seconds_total: {
     type: 'counter',
-    help: 'Time the event loop was at work; its rate is the utilisation',
+    help: 'Time the event loop was busy; its rate is the utilisation',
     labels: ['worker'],
   },
   build_info: { type: 'gauge', help: 'Always 1', labels: ['version', 'node'] },

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditEvent } from './event.ts';
 
-/** Something the admin port changed, could not change, or was asked to change without the token. Plain data. */
+/** An administrative action through the admin port: done, failed, or refused for lack of the token. Plain data. */
 export interface AdminAct {
   readonly method: 'gateway_reload' | 'gateway_revoke';
   readonly remote: string;
   readonly result: 'ok' | 'failed' | 'denied';
-  /** Milliseconds since 1970 at its end, and how long it took. */
+  /** End of the action in milliseconds since 1970, and its duration. */
   readonly at: number;
   readonly durationMs: number;
 }
 
 const ERRORS = { ok: undefined, failed: 'not carried out', denied: 'the bearer token of the admin port is needed' };
 
-/** The entry of an act in the audit log. */
+/** The audit event of an administrative action. */
 export function actEvent({ method, remote, result, at, durationMs }: AdminAct): AuditEvent {
   const known = result !== 'denied';
   const error = ERRORS[result];

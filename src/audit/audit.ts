@@ -11,39 +11,39 @@ import { type Destination, Sink, type SinkSnapshot } from './sinks/sink.ts';
 import { stdoutDestination } from './sinks/stdout.ts';
 import { parseSyslogUrl, syslogDestination } from './sinks/syslog.ts';
 
-/** The audit log of one process: what is decided goes in, lines come out of every sink. */
+/** The audit log of one process: takes exchanges, writes lines to every sink. */
 export interface Audit {
-  /** Step 8: writes down an exchange that has ended. Never throws, never waits. */
+  /** Step 8: records an exchange that has ended. Never throws, never waits. */
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
-  /** Is there room to write down what comes of it? */
+  /** Step "admit": checks for queue space for the event of this exchange. */
   readonly admit: ExchangeParts['admit'];
-  /** Writes down what is no exchange, such as an act of administration. */
+  /** Records an event that is not an exchange, such as an administrative action. */
   readonly append: (event: AuditEvent) => void;
   readonly snapshot: () => AuditSnapshot;
-  /** Writes what waits, for at most so long. Gives what could not be written, by sink. */
+  /** Flushes for at most `graceMs`. Resolves to the number of unwritten entries per sink. */
   readonly close: (graceMs: number) => Promise<ReadonlyMap<string, number>>;
 }
 
-/** What an audit log says of itself. Counters since it was opened. */
+/** State of the audit log. Counters since it was opened. */
 export interface AuditSnapshot {
   readonly events: number;
-  /** Requests that were refused because a sink was full. */
+  /** Requests refused because a sink was full. */
   readonly refused: number;
   readonly sinks: readonly SinkSnapshot[];
-  /** Hash of the newest line that is in a file; absent without a hash chain. */
+  /** Hash of the newest line in a file; absent without a hash chain. */
   readonly head?: string | undefined;
 }
 
-/** What the audit needs beside the configuration. */
+/** Parameters of the audit beside the configuration. */
 export interface AuditOptions {
   readonly firstRefusal: RecordOptions['firstRefusal'];
-  /** What a request is refused with when there is no room. */
+  /** The denial of a request while the queue is full. */
   readonly unavailable: Denial;
-  /** A sink stops taking entries, with why, or takes them again, without. */
+  /** Called when a sink stops accepting entries (`fault` = the reason) or accepts them again (`undefined`). */
   readonly changed: (sink: string, fault: string | undefined) => void;
-  /** A fault of ours while an event was made. */
+  /** An internal error while an event was created. */
   readonly fault: (error: unknown) => void;
-  /** Which of several serving processes this is. */
+  /** Number of this worker; `undefined` = the only process. */
   readonly worker?: number | undefined;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
@@ -52,16 +52,18 @@ export interface AuditOptions {
 type Settings = Pick<Config, 'audit' | 'gateway'>;
 
 const MIB = 1_048_576;
-/** How long a request waits for room before it is refused. */
+/** Longest wait of a request for queue space, then it is refused. */
 const BLOCK_MS = 5_000;
 
-/** Is any sink configured? */
+/** True = at least one sink is configured. */
 export function isAudited({ audit, gateway }: Settings): boolean {
   const { stdout, syslog_url: syslog, otlp_url: otlp } = gateway.audit;
   return audit.enabled || stdout || syslog !== null || otlp !== null;
 }
 
-/** Opens every configured sink; rejects with a `ConfigError` when one cannot be. `undefined` = none is configured. */
+/**
+ * Opens every configured sink. Rejects with `ConfigError` if one cannot be opened. `undefined` = no sink is configured.
+ */
 export async function createAudit(config: Settings, options: AuditOptions): Promise<Audit | undefined> {
   if (!isAudited(config)) return undefined;
   return new AuditLog(config, await openDestinations(config, options), options);
@@ -71,7 +73,7 @@ async function openDestinations({ audit, gateway }: Settings, options: AuditOpti
   const { stdout, syslog_url: syslog, otlp_url: otlp, max_file_mb: megabytes, hash_chain: hashChain } = gateway.audit;
   const destinations: Destination[] = [];
   if (otlp !== null) {
-    // Loaded only where it is asked for.
+    // Loaded only when configured.
     const { otlpDestination } = await import('./sinks/otlp.ts');
     destinations.push(await otlpDestination(otlp));
   }
@@ -102,7 +104,7 @@ class AuditLog implements Audit {
   readonly #record: RecordOptions;
   readonly #options: AuditOptions;
   readonly #clock: () => number;
-  /** Begins every id of this process. */
+  /** Prefix of every event id of this process. */
   readonly #prefix = randomBytes(8).toString('hex');
   readonly #waiting = new Set<() => void>();
   #events = 0;
@@ -136,7 +138,7 @@ class AuditLog implements Audit {
   readonly append = (event: AuditEvent): void => this.#push(event, true);
 
   readonly admit = (exchange: Exchange): undefined | Denial | Promise<undefined | Denial> => {
-    // From now on it has the id that its event has, so that upstream can be told.
+    // Fixes the id before forwarding, so that upstream and the event carry the same one.
     requestIdOf(exchange);
     if (this.#whenFull === 'drop' || this.#hasRoom()) return undefined;
     return this.#whenFull === 'block' ? this.#room() : this.#refuse();
@@ -156,8 +158,8 @@ class AuditLog implements Audit {
   };
 
   /**
-   * @param admitted the request was let in: its event is kept also where there is no room any more, which is bounded by
-   * what is open. A request that was refused for want of room leaves an event only if there is some by then.
+   * @param admitted the request was admitted: its event is kept even if the queue is full, which open requests bound.
+   * The event of a request refused for lack of space is kept only if space has become free.
    */
   #push(event: AuditEvent, admitted: boolean): void {
     this.#events += 1;
@@ -179,7 +181,7 @@ class AuditLog implements Audit {
     return this.#options.unavailable;
   }
 
-  /** Waits for room; a denial when there is none in time. */
+  /** Waits for queue space; a denial after `BLOCK_MS` without space. */
   async #room(): Promise<undefined | Denial> {
     const end = performance.now() + BLOCK_MS;
     while (!this.#hasRoom()) {
@@ -200,7 +202,7 @@ class AuditLog implements Audit {
     });
   }
 
-  /** Entries have left: whoever waits for room looks again. */
+  /** Entries have left the queue: waiting requests check again. */
   #wake(): void {
     for (const wake of [...this.#waiting]) wake();
   }

@@ -8,12 +8,12 @@ import type { Rule, Shadowed } from '../policy/rules.ts';
 import { type AuditEvent, bounded, boundedLong, boundedNames } from './event.ts';
 import { type RemoteTrust, remoteOf } from './remote.ts';
 
-/** What an event is made of beside the exchange. */
+/** Parameters of an event beside the exchange. */
 export interface RecordOptions {
   readonly trust: RemoteTrust;
-  /** Name the path or method in each event. */
+  /** Include the path or method in each event. */
   readonly logApi: boolean;
-  /** The first of the rules that refuses. */
+  /** The first rule that refuses. */
   readonly firstRefusal: (
     rules: readonly Rule[],
     operation: Operation,
@@ -22,7 +22,7 @@ export interface RecordOptions {
   ) => Shadowed | undefined;
 }
 
-/** When an exchange ended, and what its event is called. */
+/** Time and id of an event. */
 export interface RecordMoment {
   readonly id: string;
   /** Milliseconds since 1970. */
@@ -31,7 +31,7 @@ export interface RecordMoment {
   readonly now: number;
 }
 
-/** The event of an exchange that has ended. `undefined` = not audited: operations that are open to everybody. */
+/** The event of an exchange that has ended. `undefined` = not audited: public operations. */
 export function recordOf(
   exchange: Exchange,
   outcome: Outcome,
@@ -74,7 +74,7 @@ export function recordOf(
   };
 }
 
-/** The path alone, as it came: no query, and of an absolute target no authority. */
+/** The path as received, without query, and without the authority of an absolute target. */
 function pathOf(requestTarget: string): string {
   const end = requestTarget.search(/[?#]/);
   const bare = end === -1 ? requestTarget : requestTarget.slice(0, end);
@@ -85,13 +85,13 @@ interface Verdict {
   readonly result: AuditEvent['result'];
   readonly error: string | undefined;
   readonly code: DenialCode | undefined;
-  /** The credential was refused. */
+  /** True = the credential was refused. */
   readonly authenticating: boolean;
-  /** The access was judged and refused. */
+  /** True = the access was refused. */
   readonly judged: boolean;
 }
 
-/** Refused is what upstream was never asked for; what failed behind a permit was allowed and has an error. */
+/** `denied` = refused before upstream was asked. A failure after a permit is `ok` with an error. */
 function verdictOf({ decision, refusal }: Exchange): Verdict {
   const plain = { authenticating: false, judged: false };
   if (decision?.kind === 'permit') {
@@ -110,10 +110,10 @@ function verdictOf({ decision, refusal }: Exchange): Verdict {
   };
 }
 
-/** Upstream: the client is told of a refused credential without the word that the audit log has before it. */
+/** Upstream: the answer about a refused credential lacks the word with which the audit log begins. */
 function textOf({ message, why, status }: Denial): string {
   if (why === 'authentication') return `${status === 401 ? 'Unauthorized' : 'Forbidden'}: ${message}`;
-  // Upstream refuses the unknown without a word.
+  // Upstream: the answer for an unknown route has no text.
   return message === '' && why === 'unknown' ? 'unknown operation' : message;
 }
 
@@ -126,7 +126,7 @@ function ruleOf(
   return enforced && firstRefusal(enforced, operation, target, references)?.rule;
 }
 
-/** A status that is not the refusal's own was upstream's: its answer had begun when it failed. */
+/** A status other than the refusal's own is upstream's: its answer had begun before the failure. */
 function upstreamStatus({ forwardedAt, refusal, protocol }: Exchange, { status }: Outcome): number | null {
   if (forwardedAt === 0 || status === undefined) return null;
   const ours = protocol === 'rest' ? refusal?.status : refusal?.grpc;

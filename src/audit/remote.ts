@@ -1,17 +1,21 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import { isAddress } from './sinks/sockets.ts';
 
-/** Which proxies are believed about the client's address. */
+/** Trusted proxies for the client's address. */
 export interface RemoteTrust {
-  /** How many proxies in front each add one entry; 0 = none. */
+  /** Number of proxies in front, each of which adds one entry; 0 = none. */
   readonly trustedProxies: number;
-  /** Upstream's setting: the first entry, whoever wrote it; that of `forwarded` comes before `x-forwarded-for`. */
+  /**
+   * Upstream's setting: the first entry, without a check of its sender; `forwarded` takes precedence over
+   * `x-forwarded-for`.
+   */
   readonly trustForwardedHeaders: boolean;
 }
 
 /**
- * The client's address for the audit. With trusted proxies the entry that the outermost of them wrote: so many from the
- * right, over all headers of the name. An entry that is no address, or is not there, is not believed: then it is the peer.
+ * The client's address for the audit. With n trusted proxies it is the entry that the outermost of them wrote: the n-th
+ * from the right, over all headers of the name. If that entry is missing or not an address, it is the address of the
+ * peer.
  */
 export function remoteOf({ headers, remote }: Pick<Exchange, 'headers' | 'remote'>, trust: RemoteTrust): string {
   const { trustedProxies, trustForwardedHeaders } = trust;
@@ -34,7 +38,7 @@ function forParameter(element: string | undefined): string | undefined {
   return /^(?:[^"]*;)?\s*for=("?)([^";]*)\1\s*(?:;|$)/i.exec(element ?? '')?.[2];
 }
 
-/** `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`; `undefined` = none of them. */
+/** `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`; `undefined` = any other form. */
 function addressOf(entry: string | undefined): string | undefined {
   if (entry === undefined) return undefined;
   const text = entry.trim();

@@ -1,23 +1,22 @@
 import { open } from 'node:fs/promises';
 import { GENESIS, readLink, sha256 } from './hash-chain.ts';
 
-/** What the files of a worker end with. */
+/** The end of a worker's files. */
 export interface FoundEnd {
-  /** Hash of the last line that is whole. */
+  /** Hash of the last complete line. */
   readonly last: string;
-  /** Hash of what an interrupted write has left behind it. */
+  /** Hash of the incomplete line that an interrupted write left after it. */
   readonly torn: string | undefined;
-  /** A line with links may follow in the newest file. */
+  /** True = the newest file may be continued with chained lines. */
   readonly chained: boolean;
 }
 
-/** More than the longest line there can be. */
+/** More than the longest possible line. */
 const TAIL_BYTES = 1_048_576;
 const LINE_BREAK = 0x0a;
 
 /**
- * Looks for the end of the chain, and ends a line that an interrupted write has left in pieces. The same when it is asked
- * again.
+ * Finds the end of the chain and terminates an incomplete line that an interrupted write left. Idempotent.
  *
  * @param files newest first
  */
@@ -30,7 +29,7 @@ export async function findChainEnd(files: readonly string[]): Promise<FoundEnd> 
     if (behind.length > 0) torn = sha256(Buffer.from(behind.join('\n'), 'latin1'));
     const found = readLink(lines[at] ?? '');
     if (found) return { last: found.hash, torn, chained: true };
-    // Lines that were written without links are not what an interrupted write leaves.
+    // Complete lines without links are unchained lines, not the rest of an interrupted write.
     if (lines.length > 0) return { last: GENESIS, torn: undefined, chained: false };
   }
   return { last: GENESIS, torn, chained: true };

@@ -1,26 +1,26 @@
 import { hash } from 'node:crypto';
 
 /*
- * Each line says the hash of the line before it and ends in its own: SHA-256, in hexadecimal, of its text up to
- * `,"hash":`. So it covers everything in the line and, through the line before, all lines before that.
+ * Each line contains the hash of the previous line (`prev`) and ends in its own: SHA-256, in hexadecimal, of its text
+ * up to `,"hash":`. It covers the whole line and, through `prev`, all lines before.
  */
 
-/** What the first line of all names as the one before it. */
+/** Previous hash of the very first line. */
 export const GENESIS = '0'.repeat(64);
 
-/** Where a chain stands, and what the next line has to say beside. */
+/** The end of a chain, which the next line links to. */
 export interface ChainEnd {
   readonly last: string;
-  /** Hash of the piece of a line that an interrupted write has left before the next one. */
+  /** Hash of an incomplete line that an interrupted write left before the next one. */
   readonly torn: string | undefined;
 }
 
-/** A line of a chain, taken apart. */
+/** A parsed line of a chain. */
 export interface ChainLine {
   readonly prev: string;
   readonly torn: string | undefined;
   readonly hash: string;
-  /** The hash is that of the text. */
+  /** True = the hash matches the text. */
   readonly sound: boolean;
 }
 
@@ -29,7 +29,7 @@ const LINKS = new RegExp(`^,"prev":"${HEX}","hash":"${HEX}"\\}$`);
 const TORN = new RegExp(`^,"torn":"${HEX}"$`);
 const OWN_LENGTH = ',"hash":"'.length + 64 + '"}'.length;
 const PREV_LENGTH = ',"prev":"'.length + 64 + '"'.length;
-/** What its links add to a line, in bytes. */
+/** Size of the links in a line, in bytes. */
 export const LINKS_BYTES = PREV_LENGTH + OWN_LENGTH - 1;
 const TORN_LENGTH = ',"torn":"'.length + 64 + '"'.length;
 
@@ -46,7 +46,7 @@ export function link(line: string, { last, torn }: ChainEnd): { readonly line: s
   return { line: `${text},"hash":"${own}"}`, hash: own };
 }
 
-/** Reads a line of a chain, one character per byte; `undefined` = it is none. */
+/** Parses a line of a chain, one character per byte. `undefined` = not a chained line. */
 export function readLink(line: string): ChainLine | undefined {
   const [, prev, own] = LINKS.exec(line.slice(-PREV_LENGTH - OWN_LENGTH)) ?? [];
   if (prev === undefined || own === undefined || !line.startsWith('{')) return undefined;

@@ -3,26 +3,26 @@ import { basename } from 'node:path';
 import { compareFileNames, parseFileName } from '../sinks/file-name.ts';
 import { GENESIS, readLink, sha256 } from './hash-chain.ts';
 
-/** What was found of one chain. */
+/** The result for one chain. */
 export type Verified =
   | {
       readonly ok: true;
       readonly lines: number;
-      /** Pieces of lines that interrupted writes have left, each vouched for by the line behind it. */
+      /** Incomplete lines left by interrupted writes, each covered by the hash of the next line. */
       readonly torn: number;
-      /** The chain begins here; else lines before the first one were not given. */
+      /** True = the chain starts here; false = lines before the first one were not given. */
       readonly whole: boolean;
-      /** Hash that the first line names as its predecessor's. */
+      /** The previous hash in the first line. */
       readonly before: string;
-      /** Hash of the last line: to be compared with one that is kept elsewhere. */
+      /** Hash of the last line, to be compared with one that is stored elsewhere. */
       readonly last: string;
-      /** Hashes that were looked for and are those of lines, and how many lines stand behind the last such line. */
+      /** Anchors that are hashes of lines of this chain, and the number of lines after the last of them. */
       readonly found: ReadonlySet<string>;
       readonly behind: number;
     }
   | Broken;
 
-/** Where a chain does not hold. */
+/** The first broken place of a chain. */
 export interface Broken {
   readonly ok: false;
   readonly file: string;
@@ -30,11 +30,11 @@ export interface Broken {
   readonly reason: string;
 }
 
-/** Longer lines than any that is written; they are not gathered. */
+/** Longer than any line that is written. A longer line is not buffered. */
 const MAX_LINE = 1_048_576;
 const LINE_BREAK = 0x0a;
 
-/** Puts files in the order they were written in, one list for each worker; names that say nothing keep their order. */
+/** Sorts files by the time of writing, one list per worker. Files whose names carry no period keep their order. */
 export function orderFiles(paths: readonly string[]): readonly (readonly string[])[] {
   const chains = new Map<number | undefined | 'other', string[]>();
   for (const path of paths) {
@@ -51,7 +51,7 @@ function compareByName(left: string, right: string): number {
 }
 
 /**
- * Follows one chain through its files, in the order given, whatever their size. Rejects when a file cannot be read.
+ * Verifies one chain across its files, in the given order, in constant memory. Rejects if a file cannot be read.
  *
  * @param progress called for each piece read, with the bytes so far
  * @param anchors hashes of lines to look for
@@ -89,7 +89,7 @@ export async function verifyChain(
   return chain.end();
 }
 
-/** Where a chain stands. Text is one character per byte, as it is hashed. */
+/** Reader state of a chain. Text is one character per byte, as it is hashed. */
 class ChainReader {
   readonly #anchors: ReadonlySet<string>;
   readonly #found = new Set<string>();
@@ -98,7 +98,7 @@ class ChainReader {
   #last: string | undefined;
   #lines = 0;
   #torn = 0;
-  /** Lines without links that the next one has to vouch for, and where the first stands. */
+  /** Unchained lines that the next chained line has to cover, and the place of the first. */
   #unlinked: string[] = [];
   #at = { file: '', line: 0 };
 
@@ -106,7 +106,7 @@ class ChainReader {
     this.#anchors = anchors;
   }
 
-  /** Takes the next line; says when the chain does not hold there. */
+  /** Takes the next line. Returns the fault if the chain is broken there. */
   next(line: string, file: string, number: number): Broken | undefined {
     const found = readLink(line);
     const broken = (reason: string): Broken => ({ ok: false, file, line: number, reason });
@@ -151,5 +151,5 @@ class ChainReader {
   }
 }
 
-/** Interrupted writes in a row; more are no chain. */
+/** Most interrupted writes in a row; more are an error. */
 const MAX_UNLINKED = 16;

@@ -3,18 +3,18 @@ import type { Written } from './sink.ts';
 
 const EMPTY = Buffer.alloc(0);
 
-/** Lines on their way into a file, written to the last byte: a write that stops short goes on where it stopped. */
+/** Appends lines to a file completely: a short write is continued where it stopped. */
 export class Appender {
   #left: Buffer = EMPTY;
-  /** Where each line ends in `#left`. */
+  /** End offsets of the lines in `#left`. */
   #ends: readonly number[] = [];
 
-  /** Nothing is under way. */
+  /** True = no write is pending. */
   get isIdle(): boolean {
     return this.#left.length === 0;
   }
 
-  /** Begins with these lines, each without its line break; only while idle. */
+  /** Begins with these lines, each without its line break. Only while idle. */
   begin(lines: readonly string[]): number {
     let at = 0;
     const ends: number[] = [];
@@ -27,7 +27,7 @@ export class Appender {
     return this.#left.length;
   }
 
-  /** Writes on; `done` counts lines that are whole in the file since the last call. */
+  /** Continues writing. `done` counts the lines completed in the file since the last call. */
   async write(file: FileHandle): Promise<Written> {
     let at = 0;
     try {
@@ -50,7 +50,7 @@ export class Appender {
   }
 }
 
-/** What of an error may be shown: its system code. */
+/** The system code of an error. Messages are not shown. */
 export function faultOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return error instanceof Error ? error.name : 'unknown error';

@@ -6,16 +6,16 @@ import { Appender, faultOf } from './appender.ts';
 import { type AuditFileName, compareFileNames, fileName, parseFileName, periodOf } from './file-name.ts';
 import type { AuditEntry, Destination, Written } from './sink.ts';
 
-/** How audit files are kept. */
+/** Rotation and retention of audit files. */
 export interface FileOptions {
   readonly dir: string;
   readonly rotation: 'daily' | 'hourly';
-  /** Files that are kept, the current one included. */
+  /** Files that are kept, including the current one. */
   readonly maxFiles: number;
-  /** A new file is begun before this is passed; `undefined` = by time only. */
+  /** Largest size of a file; `undefined` = rotation by time only. */
   readonly maxBytes: number | undefined;
   readonly hashChain: boolean;
-  /** Which of several serving processes this is; `undefined` = the only one. Each has files of its own. */
+  /** Number of this worker; `undefined` = the only process. Each worker has its own files. */
   readonly worker: number | undefined;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -24,7 +24,7 @@ export interface FileOptions {
 const FILE_MODE = 0o640;
 const FOLDER_MODE = 0o750;
 
-/** Files that are begun anew by day or hour and by size. Rejects when the folder cannot be used; a full disk may pass. */
+/** Files rotated by day or hour, and by size. Rejects if the folder cannot be used; a full disk is retried. */
 export async function fileDestination(options: FileOptions): Promise<Destination> {
   const destination = new FileDestination(options);
   await destination.begin().catch((error: unknown) => {
@@ -34,8 +34,8 @@ export async function fileDestination(options: FileOptions): Promise<Destination
 }
 
 /**
- * Makes a folder with those it lies in. Not `recursive`: that never ends where the kernel says ENOENT whatever is made, as it
- * does below /proc.
+ * Creates a folder with its parents. Not `recursive`: that loops forever where the kernel always answers ENOENT, as
+ * below /proc.
  */
 async function makeFolder(path: string): Promise<void> {
   try {
@@ -55,7 +55,7 @@ async function makeOne(path: string): Promise<void> {
   }
 }
 
-/** A disk that is full now is asked again with each write. */
+/** A full disk is tried again with each write. */
 const PASSING = new Set(['ENOSPC', 'EDQUOT']);
 
 interface Current {
@@ -78,14 +78,14 @@ class FileDestination implements Destination {
   readonly #appender = new Appender();
   #current: Current | undefined;
   #end: ChainEnd = { last: GENESIS, torn: undefined };
-  /** Of what is in the file, and not only on its way there. */
+  /** Hash of the last line in the file, not of a line in transit. */
   #head = GENESIS;
 
   constructor(options: FileOptions) {
     this.#options = options;
   }
 
-  /** Takes up where the newest file ends. */
+  /** Continues at the end of the newest file. */
   async begin(): Promise<void> {
     const { dir, hashChain } = this.#options;
     await makeFolder(resolve(dir));
@@ -94,7 +94,7 @@ class FileDestination implements Destination {
     const newest = files.at(-1);
     if (newest) {
       const found = await findChainEnd(files.map((name) => join(dir, fileName(name))).toReversed());
-      // Lines with links never come behind lines without them in one file.
+      // Chained lines never follow unchained lines in one file.
       const goesOn = newest.period === this.#period() && !newest.former;
       this.#end = { last: found.last, torn: found.torn };
       this.#head = found.last;
@@ -145,12 +145,12 @@ class FileDestination implements Destination {
     return Buffer.byteLength(entry?.line ?? '') + 1 + (this.#options.hashChain ? LINKS_BYTES : 0);
   }
 
-  /** The file of this moment with room for a line of this size. Only between lines. */
+  /** The current file with space for a line of this size. Only between lines. */
   async #roomy(bytes: number): Promise<Current> {
     const current = await this.#ready();
     const period = this.#period();
     const { maxBytes } = this.#options;
-    // A clock that is set back begins no file: the order of files is the order of lines.
+    // A clock that is set back starts no new file: the order of files is the order of lines.
     if (period > current.name.period) return await this.#open(first(period, current.name.worker));
     if (maxBytes === undefined || current.size === 0 || current.size + bytes <= maxBytes) return current;
     return await this.#open(following(current.name));
@@ -173,7 +173,7 @@ class FileDestination implements Destination {
     return this.#current;
   }
 
-  /** What cannot be deleted now is deleted with a later file. */
+  /** Deletes old files. A failed deletion is tried again with the next file. */
   async #prune(): Promise<void> {
     const { dir, maxFiles } = this.#options;
     const files = await this.#list().catch(() => []);

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../config/problem.ts';
 import type { AuditEntry, Destination, Written } from './sink.ts';
 
-/** Records of one request to the collector. */
+/** Records per request to the collector. */
 const MAX_BATCH = 512;
 const EXPORT_MS = 10_000;
 const DONE = 0;
@@ -9,14 +9,14 @@ const DONE = 0;
 const INFO = 9;
 const WARN = 13;
 
-/** A collector of OpenTelemetry, logs over HTTP. Throws a `ConfigError` where the packages for it are not installed. */
+/** An OpenTelemetry collector, logs over HTTP. Throws `ConfigError` if the optional packages are not installed. */
 export async function otlpDestination(url: string): Promise<Destination> {
   const { sdk, exporter, resources } = await loadPackages();
   const { OTLPLogExporter } = exporter;
   const target = new OTLPLogExporter({ url, timeoutMillis: EXPORT_MS, concurrencyLimit: 1 });
   type Records = Parameters<typeof target.export>[0];
   let batch: Records = [];
-  // The queue, its bound and its batches are those of every sink; of the SDK only the records are wanted.
+  // Queue, bound and batches are those of `Sink`; of the SDK only the records are used.
   const provider = new sdk.LoggerProvider({
     resource: resources.resourceFromAttributes({ 'service.name': 'qdrant-gateway' }),
     processors: [
@@ -52,7 +52,7 @@ export async function otlpDestination(url: string): Promise<Destination> {
       return promise;
     },
     close: () => {
-      // It would wait for a request that is under way.
+      // Not awaited: `shutdown` waits for the pending request.
       void target.shutdown().catch(() => undefined);
     },
   };
@@ -60,7 +60,7 @@ export async function otlpDestination(url: string): Promise<Destination> {
 
 type Body = Record<string, string | number | null | string[] | Record<string, string>>;
 
-/** The event as a map, without what is absent. */
+/** The event as a map, without absent members. */
 function bodyOf(event: AuditEntry['event']): Body {
   return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined));
 }

@@ -1,6 +1,6 @@
 const COMPACT_FROM = 1024;
 
-/** First in, first out, with a look at the front that takes nothing away. */
+/** A FIFO queue with `peek`. */
 export class Queue<T> {
   #entries: T[] = [];
   #head = 0;
@@ -13,12 +13,12 @@ export class Queue<T> {
     this.#entries.push(entry);
   }
 
-  /** The first entries, at most so many; they stay. */
+  /** The first entries, at most `most`, without removing them. */
   peek(most: number): readonly T[] {
     return this.#entries.slice(this.#head, this.#head + most);
   }
 
-  /** The first entries go. */
+  /** Removes the first entries. */
   drop(count: number): void {
     this.#head += Math.min(count, this.length);
     if (this.#head < COMPACT_FROM || this.#head * 2 < this.#entries.length) return;

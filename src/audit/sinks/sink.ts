@@ -2,62 +2,62 @@ import { setImmediate as setImmediatePromise } from 'node:timers/promises';
 import type { AuditEvent } from '../event.ts';
 import { Queue } from './queue.ts';
 
-/** An event and its line, which all sinks share. */
+/** An event and its line, shared by all sinks. */
 export interface AuditEntry {
   readonly event: AuditEvent;
-  /** One line of JSON, without its line break. */
+  /** One line of JSON without its line break. */
   readonly line: string;
 }
 
-/** What became of entries that a destination was given. */
+/** The result of a write. */
 export interface Written {
-  /** So many of the first ones are done with; the others come again. */
+  /** Number of leading entries that are finished; the others are passed again. */
   readonly done: number;
-  /** So many of those can never be written. */
+  /** Number of finished entries that can never be written. */
   readonly lost?: number;
-  /** It does not take more for now: a system error code or a few words. */
+  /** Reason why the destination accepts no more for now: a system error code or a short text. */
   readonly fault?: string;
 }
 
-/** Where the entries of a sink go. Never throws, never rejects; called again only when the last call has resolved. */
+/** The destination of a sink. Never throws, never rejects; called again only after the last call has resolved. */
 export interface Destination {
   readonly name: string;
-  /** Takes entries in order. While it has not resolved, the destination takes nothing; it may never resolve. */
+  /** Writes entries in order. A pending call means backpressure; it may never resolve. */
   write(entries: readonly AuditEntry[]): Promise<Written>;
-  /** Hash of the newest line of its chain that is written; `undefined` = it keeps none, or there is no line. */
+  /** Hash of the newest line written; `undefined` = no chain, or no line yet. */
   head?(): string | undefined;
-  /** Lets go of what is open, whether a write is under way or not. */
+  /** Closes open resources, even with a write pending. */
   close(): Promise<void> | void;
 }
 
-/** What a sink says of itself. */
+/** State of a sink. */
 export interface SinkSnapshot {
   readonly name: string;
   readonly written: number;
-  /** Never to be written: the queue was full, or the destination can take it in no form. */
+  /** Entries that were lost: the queue was full, or the destination cannot represent them. */
   readonly dropped: number;
   readonly queued: number;
-  /** Why it does not take anything now; `undefined` = it does. */
+  /** Reason why it accepts no entries now; `undefined` = it accepts them. */
   readonly fault: string | undefined;
 }
 
-/** Times in milliseconds. */
+/** Parameters of a sink. Times in milliseconds. */
 export interface SinkOptions {
-  /** Entries that wait at most. */
+  /** Size of the queue, in entries. */
   readonly capacity: number;
-  /** Told when the destination stops taking entries, with why, and when it takes them again, without. */
+  /** Called when the destination stops accepting entries (`fault` = the reason) or accepts them again (`undefined`). */
   readonly changed: (name: string, fault: string | undefined) => void;
-  /** Told when entries have left the queue. */
+  /** Called when entries have left the queue. */
   readonly progressed: () => void;
   readonly retry?: { readonly firstMs: number; readonly mostMs: number };
 }
 
 const MAX_BATCH = 1024;
 const RETRY = { firstMs: 50, mostMs: 2_000 };
-/** A destination that takes nothing for this long while it is to be emptied is given up. */
+/** While closing, a destination without progress for this long is abandoned. */
 const STUCK_MS = 2_000;
 
-/** A bounded queue before a destination. Everything that is there when the loop comes round is one write. */
+/** A bounded queue before a destination. Entries of one turn of the event loop are one write. */
 export class Sink {
   readonly name: string;
   readonly #destination: Destination;
@@ -81,7 +81,7 @@ export class Sink {
     return this.#queue.length >= this.#options.capacity;
   }
 
-  /** @param keep also beyond the capacity; else a full queue counts the entry as dropped */
+  /** @param keep enqueue beyond the capacity; else a full queue drops and counts the entry */
   push(entry: AuditEntry, keep: boolean): void {
     if (this.#closed || (this.isFull && !keep)) {
       this.#dropped += 1;
@@ -103,7 +103,9 @@ export class Sink {
     };
   }
 
-  /** Writes what waits for at most so long, then closes; gives how many were left, which count as dropped. */
+  /**
+   * Flushes for at most `graceMs`, then closes. Resolves to the number of unwritten entries, which count as dropped.
+   */
   async close(graceMs: number): Promise<number> {
     const end = performance.now() + graceMs;
     while (this.#queue.length > 0 && performance.now() < end) {
@@ -121,7 +123,7 @@ export class Sink {
     return left;
   }
 
-  /** Until something has left the queue, or for so long. */
+  /** Resolves when entries have left the queue, or after `ms`. */
   #settled(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const from = this.#queue.length;
@@ -144,7 +146,7 @@ export class Sink {
       this.#note(fault);
       if (done > 0) this.#options.progressed();
       if (fault !== undefined) await this.#pause(done > 0);
-      // Requests come first: no more than one write in each turn.
+      // Requests have priority: at most one write per turn of the event loop.
       else await setImmediatePromise();
     }
     this.#running = false;
@@ -156,7 +158,7 @@ export class Sink {
     this.#options.changed(this.name, fault);
   }
 
-  /** Waits longer from time to time, from the start again after some success. */
+  /** Backoff before the next write; reset after progress. */
   #pause(moved: boolean): Promise<void> {
     const { firstMs, mostMs } = this.#options.retry ?? RETRY;
     this.#delay = moved || this.#delay === 0 ? firstMs : Math.min(this.#delay * 2, mostMs);

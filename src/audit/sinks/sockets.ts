@@ -2,19 +2,19 @@ import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, isIP, isIPv6, Socket } from 'node:net';
 
-/* The sockets of the audit, opened here and nowhere else. */
+/* The audit's only owner of sockets. */
 
 /**
- * A stream that writes to a pipe or socket this process has been given, and never blocks it.
+ * A stream to an inherited pipe or socket that never blocks this process.
  *
- * A pipe is opened anew: whether it blocks belongs to the opening, which processes share.
+ * A pipe is reopened: blocking is a property of the open file description, which processes share.
  */
 export function openPipe(fd: number): Socket {
   let own: number;
   try {
     own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch {
-    // A socket cannot be opened anew, and not every system has the folder.
+    // A socket cannot be reopened, and not every system has /proc/self/fd.
     return new Socket({ fd, readable: false, writable: true });
   }
   try {
@@ -25,14 +25,14 @@ export function openPipe(fd: number): Socket {
   }
 }
 
-/** A TCP connection that is being made; what comes on it is thrown away. */
+/** Opens a TCP connection. Received bytes are discarded. */
 export function openTcp(host: string, port: number): Socket {
   const socket = connect({ host, port, noDelay: true, keepAlive: true });
   socket.resume();
   return socket;
 }
 
-/** A UDP socket that knows its receiver, so that it hears when nobody listens there. */
+/** A connected UDP socket, so that a missing receiver is reported (ICMP). */
 export async function openUdp(host: string, port: number): Promise<DatagramSocket> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -45,12 +45,12 @@ export async function openUdp(host: string, port: number): Promise<DatagramSocke
     throw error;
   }
   socket.off('error', reject);
-  // What a send hears comes back with that send.
+  // Errors of a send are reported by that send.
   socket.on('error', () => undefined);
   return socket.unref();
 }
 
-/** Is this an IPv4 or IPv6 address, without a port? */
+/** True = an IPv4 or IPv6 address without a port. */
 export function isAddress(text: string): boolean {
   return isIP(text) !== 0;
 }

@@ -6,16 +6,16 @@ import type { AuditEntry, Destination, Written } from './sink.ts';
 import { openPipe } from './sockets.ts';
 
 const STDOUT = 1;
-/** What a pipe takes in one piece, or not at all (`PIPE_BUF` of Linux). */
+/** Largest atomic write to a pipe (`PIPE_BUF` of Linux), in bytes. */
 const ATOMIC_BYTES = 4_096;
 
-/** Standard output, whatever it is. @param shared other processes write to it, too */
+/** Standard output of any kind. @param shared other processes write to it, too */
 export function stdoutDestination(shared: boolean): Destination {
   const kind = fstatSync(STDOUT);
   return kind.isFIFO() || kind.isSocket() ? new PipeDestination(shared) : new OpenFileDestination();
 }
 
-/** A pipe or socket: a reader that stops keeps the write waiting, and nothing else. */
+/** A pipe or socket: a stalled reader delays only the write. */
 class PipeDestination implements Destination {
   readonly name = 'stdout';
   readonly #shared: boolean;
@@ -37,7 +37,7 @@ class PipeDestination implements Destination {
       }
       return { done };
     } catch (error) {
-      // Whoever had read a part of a piece is gone.
+      // The reader of a partial write has closed the pipe.
       return { done, fault: faultOf(error) };
     }
   }
@@ -56,7 +56,10 @@ class PipeDestination implements Destination {
   }
 }
 
-/** How many lines from there on are one piece, so that none is mixed with those of another process; at least one. */
+/**
+ * Number of lines from `from` that fit into one atomic write, so that lines of several processes do not mix; at least
+ * one.
+ */
 function fitting(entries: readonly AuditEntry[], from: number): number {
   let size = 0;
   let count = 0;
@@ -74,7 +77,7 @@ function writeTo(socket: Socket, text: string): Promise<void> {
   return promise;
 }
 
-/** A file or device. It is opened anew, for a handle of its own that can be closed. */
+/** A file or device, reopened for a handle of its own that can be closed. */
 class OpenFileDestination implements Destination {
   readonly name = 'stdout';
   readonly #appender = new Appender();

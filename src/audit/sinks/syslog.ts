@@ -5,22 +5,22 @@ import type { AuditEntry, Destination, Written } from './sink.ts';
 import { openTcp, openUdp } from './sockets.ts';
 import { octetCounted, type SyslogOrigin, syslogMessage, syslogOrigin } from './syslog-format.ts';
 
-/** Where a syslog server listens. */
+/** Address of a syslog server. */
 export interface SyslogAddress {
   readonly transport: 'udp' | 'tcp';
   readonly host: string;
   readonly port: number;
 }
 
-/** Longest wait for a connection, and for a message to be taken from us once it is there. */
+/** Time limit to connect, and for a connected server to accept a message. */
 const CONNECT_MS = 5_000;
 const TAKE_MS = 60_000;
-/** The largest datagram IPv4 carries. */
+/** Largest payload of an IPv4 datagram, in bytes. */
 const MAX_DATAGRAM = 65_507;
-/** Messages of one write: what is lost with a connection, or with a receiver that is slow, is not much. */
+/** Messages per write. Small, because a lost connection or a slow receiver loses one write. */
 const MAX_BATCH = 64;
 
-/** Reads `udp://host:port` or `tcp://host:port`; throws a `TypeError` for anything else. */
+/** Parses `udp://host:port` or `tcp://host:port`. Throws `TypeError` for any other form. */
 export function parseSyslogUrl(url: string): SyslogAddress {
   const [, scheme, host = '', port] = /^(udp|tcp):\/\/(\[[^\]]+\]|[^:]+):(\d+)$/.exec(url) ?? [];
   if (scheme !== 'udp' && scheme !== 'tcp')
@@ -28,12 +28,12 @@ export function parseSyslogUrl(url: string): SyslogAddress {
   return { transport: scheme, host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
-/** A syslog server. */
+/** A syslog server over UDP or TCP. */
 export function syslogDestination(address: SyslogAddress): Destination {
   return address.transport === 'udp' ? new UdpDestination(address) : new TcpDestination(address);
 }
 
-/** One datagram for each event. Nobody tells whether it arrived; only that nobody listens is sometimes heard. */
+/** One datagram per event. UDP does not report delivery; a missing receiver is sometimes reported (ICMP). */
 class UdpDestination implements Destination {
   readonly name = 'syslog';
   readonly #address: SyslogAddress;
@@ -73,8 +73,8 @@ function sendDatagram(socket: DatagramSocket, message: Buffer): Promise<void> {
 }
 
 /**
- * A connection that is kept. Syslog acknowledges nothing: what the system had taken when a connection broke may be lost,
- * and what it had taken a part of is sent again.
+ * A persistent connection. Syslog has no acknowledgements: messages that the system had accepted may be lost with a
+ * connection; a partly accepted one is sent again.
  */
 class TcpDestination implements Destination {
   readonly name = 'syslog';
@@ -100,7 +100,7 @@ class TcpDestination implements Destination {
   }
 
   close(): void {
-    // What the system has taken it still sends.
+    // The system still sends the bytes it has accepted.
     if (this.#socket?.writableLength === 0) this.#socket.destroySoon();
     else this.#socket?.destroy();
   }
@@ -113,7 +113,7 @@ class TcpDestination implements Destination {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(() => reject(fault('ETIMEDOUT')), CONNECT_MS).unref();
     socket.once('connect', resolve).once('error', reject);
-    // The server ends it: whatever would be written from now on would be lost.
+    // The server closes: later writes would be lost.
     socket.once('end', () => socket.destroy());
     try {
       await promise;

@@ -1,38 +1,38 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
-/** Where log lines go: never waits, never grows without end, never keeps the process from ending. */
+/** Destination of log lines. Never blocks, has bounded memory, does not keep the process alive. */
 export interface Destination {
-  /** Takes a text that ends in a line break. Drops and counts it when too much waits already. */
+  /** Writes a text that ends in a line break. Dropped and counted if the buffer is full. */
   readonly write: (text: string) => void;
-  /** Writes what waits, for at most `milliseconds`, during which nothing else runs. */
+  /** Flushes the buffer synchronously, for at most `milliseconds`. */
   readonly flush: (milliseconds: number) => void;
-  /** Lines that were dropped so far. */
+  /** Number of lines dropped so far. */
   readonly dropped: () => number;
 }
 
-/** Bytes that wait for a reader. */
+/** Size of the buffer, in bytes. */
 const MAX_WAITING = 1_048_576;
-/** Bytes written at once. */
+/** Largest single write, in bytes. */
 const MAX_WRITE = 65_536;
 const RETRY_MS = 20;
 const NAP_MS = 5;
 
-/** How bytes are written; returns how many were taken, throws what `node:fs` throws. */
+/** Writes bytes. Returns the number written, throws the errors of `node:fs`. */
 export type WriteBytes = (bytes: Buffer) => number;
 
 /**
- * A destination over a write that does not wait (`EAGAIN`). Other failures lose what was to be written: a log that cannot
- * be written is no reason to end.
+ * A destination over a non-blocking write (`EAGAIN`). Other errors drop the bytes: a log that cannot be written does
+ * not end the process.
  */
 export function createDestination(write: WriteBytes, maxWaiting = MAX_WAITING): Destination {
   const waiting: Buffer[] = [];
   let bytes = 0;
   let dropped = 0;
-  /** Of those, the ones that nobody has been told of. */
+  /** Dropped lines that were not yet reported. */
   let untold = 0;
   let retry: NodeJS.Timeout | undefined;
 
-  /** Takes out the first pieces, at most `MAX_WRITE` bytes unless one alone is larger. */
+  /** Removes the first pieces, at most `MAX_WRITE` bytes unless the first one is larger. */
   function take(): Buffer {
     let size = 0;
     let count = 0;
@@ -51,7 +51,7 @@ export function createDestination(write: WriteBytes, maxWaiting = MAX_WAITING): 
     bytes += rest.length;
   }
 
-  /** `false` = nobody takes anything now. */
+  /** `false` = the descriptor accepts nothing now. */
   function push(): boolean {
     while (bytes > 0) {
       const piece = take();
@@ -76,7 +76,7 @@ export function createDestination(write: WriteBytes, maxWaiting = MAX_WAITING): 
     untold += lines;
   }
 
-  /** INVARIANT: one line for all that was lost, and only once there is a reader again. */
+  /** INVARIANT: all dropped lines are reported in one line, once the descriptor accepts bytes again. */
   function tell(): void {
     if (untold === 0) return;
     const text = `${JSON.stringify({ level: 40, time: Date.now(), lines: untold, msg: 'log lines were lost' })}\n`;
@@ -129,11 +129,11 @@ function nap(): void {
 }
 
 const STDERR = 2;
-/** At the end of the process, a reader that is there has this long. */
+/** Time for the last flush at the end of the process. */
 const LAST_WORDS_MS = 250;
 let stderr: Destination | undefined;
 
-/** Standard error of this process, for everything that is written there. */
+/** Standard error of this process, shared by all its writers. */
 export function stderrDestination(): Destination {
   if (stderr) return stderr;
   const fd = withoutWaiting(STDERR);
@@ -144,9 +144,9 @@ export function stderrDestination(): Destination {
 }
 
 /**
- * A descriptor for the same thing, of which a write never waits. Files never do. Pipes and terminals are opened anew, so
- * that who shares them is not affected. What cannot be opened anew (sockets, somebody else's pipe) is made so as it is,
- * which is what Node does with the standard streams as soon as they are used.
+ * A non-blocking descriptor of the same file. Regular files never block. Pipes and terminals are reopened, so that
+ * processes which share them are not affected. A file that cannot be reopened (a socket, a pipe of another user) is set
+ * to non-blocking itself, as Node does with the standard streams on first use.
  */
 function withoutWaiting(fd: number): number {
   try {

@@ -1,7 +1,7 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { Log } from './log.ts';
 
-/** One line for each refused exchange at level debug, for each one at level trace. An observer of exchanges. */
+/** Logs each refused exchange at level debug, and every exchange at level trace. An observer of exchanges. */
 export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outcome) => void {
   return (exchange, { status }) => {
     const refused = exchange.refusal ?? exchange.shadowed?.denial;

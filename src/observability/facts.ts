@@ -3,27 +3,27 @@ import type { FleetFigures } from './metrics/fleet-figures.ts';
 import type { Reload } from './operator.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
-/** Whether upstream answers the gateway's own questions. `undefined` = that protocol is off. */
+/** Result of the gateway's own requests to upstream. `undefined` = that protocol is off. */
 export interface UpstreamState {
   readonly rest: boolean;
   readonly grpc: boolean | undefined;
-  /** Its release, as it last said. */
+  /** Upstream's release, as last reported. */
   readonly version: string | undefined;
   /** Milliseconds since 1970. */
   readonly askedAt: number;
 }
 
-/** How the reloads went. */
+/** Counters and result of reloads. */
 export interface ReloadFigures {
   readonly ok: number;
   readonly failed: number;
-  /** Milliseconds since 1970 at which the state in force was taken. */
+  /** Time at which the state in force was applied, in milliseconds since 1970. */
   readonly takenAt: number;
-  /** `undefined` = there was none. */
+  /** `undefined` = no reload yet. */
   readonly last: Reload | undefined;
 }
 
-/** Everything that is known of a running gateway at a moment. */
+/** A snapshot of a running gateway. */
 export interface Facts {
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -33,6 +33,6 @@ export interface Facts {
   readonly reloads: ReloadFigures;
   readonly upstream: UpstreamState;
   readonly revocations: RevocationReport;
-  /** Requests that the admin port refused. */
+  /** Requests refused by the admin port. */
   readonly adminRefused: number;
 }

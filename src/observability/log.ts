@@ -1,18 +1,18 @@
 import { type Logger, pino } from 'pino';
 import { type Destination, stderrDestination } from './destination.ts';
 
-/** How we run: faults, starts, reloads. Who did what is the audit's. One JSON line each, on stderr. */
+/** Operational log: faults, starts, reloads. Requests belong to the audit log. One JSON line each, on stderr. */
 export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'isLevelEnabled'> & {
-  /** From now on. */
+  /** Takes effect for the next line. */
   readonly setLevel: (level: LogLevel) => void;
 };
 
-/** Members that never leave the process, wherever they stand in a logged object. */
+/** Members that are redacted at any depth of a logged object. */
 const REDACTED = ['headers', 'rawHeaders', 'credential', 'token', 'authorization', 'apiKey', '["api-key"]'];
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off';
 
-/** A log on stderr, so that stdout stays free for the command's own output. A reader that stops holds up nothing. */
+/** A log on stderr; stdout is left to the command's own output. A stalled reader blocks nothing. */
 export function createLog(level: LogLevel, destination: Pick<Destination, 'write'> = stderrDestination()): Log {
   const logger = pino(
     {
@@ -33,7 +33,7 @@ export function createLog(level: LogLevel, destination: Pick<Destination, 'write
 }
 
 /**
- * What of an error may be logged: its class, code and place. The message is left out unless it is ours to vouch for,
+ * The loggable parts of an error: class, code and place. The message is included only for the gateway's own errors,
  * since a library may quote its input.
  */
 export function describeFault(error: unknown): Record<string, unknown> {
@@ -50,8 +50,8 @@ export function describeFault(error: unknown): Record<string, unknown> {
 }
 
 /**
- * Lets at most `perSecond` lines through in any second, so that a client that causes a fault on every request cannot
- * fill a disk. Returns how many were held back since the last line, or `undefined` when this one is to be held back, too.
+ * Limits lines to `perSecond` in any second, so that a client that causes a fault on every request cannot fill a disk.
+ * Returns the number of lines suppressed since the last one, or `undefined` if this line is to be suppressed, too.
  */
 export function createThrottle(perSecond: number, clock: () => number): () => number | undefined {
   let second = 0;

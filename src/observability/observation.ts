@@ -11,11 +11,11 @@ import { MAX_CONNECTIONS, MAX_PRINCIPALS, type Observed, type SnapshotDetail } f
 import { createVerdict, VERDICTS, type VerdictOptions } from './verdict.ts';
 
 export interface ObservationOptions extends VerdictOptions {
-  /** Counts by key id and subject, for at most so many; `undefined` = none. */
+  /** Most keys and subjects with counts of their own; `undefined` = not counted. */
   readonly perKey: number | undefined;
 }
 
-/** Everything the admin port shows of one process. */
+/** Measurements of one process for the admin port. */
 export interface Observation {
   /** An observer of exchanges. Must not throw. */
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
@@ -26,7 +26,7 @@ export interface Observation {
   readonly close: () => void;
 }
 
-/** Was it let through, whatever upstream made of it? By place in `VERDICTS`. */
+/** True = forwarded, regardless of upstream's answer. Indexed as `VERDICTS`. */
 const ALLOWED: readonly boolean[] = VERDICTS.map(
   ({ decision, reason }) => decision === 'permit' || decision === 'would_deny' || reason.startsWith('upstream_'),
 );

@@ -1,9 +1,9 @@
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 
-/** What asked for a reload. */
+/** Trigger of a reload. */
 export type ReloadCause = 'start' | 'files' | 'signal' | 'admin' | 'interval';
 
-/** What came of a reload. Texts name files, places and options, never their content. */
+/** Result of a reload. Texts name files, places and options, never their content. */
 export type Reload =
   | {
       readonly ok: true;
@@ -12,20 +12,20 @@ export type Reload =
       readonly at: number;
       readonly generation: number;
       readonly warnings: readonly string[];
-      /** Options that changed and are taken only by a restart. */
+      /** Changed options that need a restart. */
       readonly restartNeeded: readonly string[];
     }
   | { readonly ok: false; readonly cause: ReloadCause; readonly at: number; readonly problems: readonly string[] };
 
-/** What signals, file watches and the admin port ask of a running gateway, whether it is one process or several. */
+/** Operations on a running gateway, of one process or several, for signals, file watches and the admin port. */
 export interface Operator {
-  /** Reads everything anew and puts it in force; what cannot be used leaves everything as it was. Never rejects. */
+  /** Reads all files and applies them; an invalid state changes nothing. Never rejects. */
   reload(cause: ReloadCause): Promise<Reload>;
   /**
-   * Takes back a token, a subject, a signing key, or what was issued before a time. `request` as it came (JSON): it is
-   * checked here. Resolves once it is in force in every serving process. Never rejects.
+   * Revokes a token, a subject, a signing key, or all tokens issued before a time. `request` is unchecked JSON; it is
+   * validated here. Resolves once the revocation is in force in every serving process. Never rejects.
    */
   revoke(request: unknown): Promise<Revoked>;
-  /** What is revoked now, and how its sources are. Holds claims: for the operator's eyes, never for a log. */
+  /** Revocations in force and the state of their sources. Contains claims: for the operator, never for a log. */
   revocations(): RevocationReport;
 }

@@ -10,43 +10,43 @@ import type { TallySnapshot } from './metrics/tally.ts';
 import type { TracingSnapshot } from './tracing.ts';
 
 /**
- * What one serving process knows of itself at a moment: plain data, so that it can be sent between processes, added up and
- * shown. Whoever observes something adds a member here.
+ * State and counters of one serving process: plain data that can be sent between processes, summed and shown. New
+ * measurements are added here.
  */
 export interface GatewaySnapshot {
   readonly pid: number;
   /** Generation of the state in force. */
   readonly generation: number;
-  /** `undefined` = nothing is audited. */
+  /** `undefined` = no audit. */
   readonly audit: AuditSnapshot | undefined;
-  /** `undefined` = nothing is learned now. */
+  /** `undefined` = not in learn mode. */
   readonly learned: Learned | undefined;
   /** `undefined` = no spans. */
   readonly tracing: TracingSnapshot | undefined;
-  /** Somebody without a key is refused, and what the policy refuses is refused. */
+  /** True = requests without a key are refused, and so are those that the policy refuses. */
   readonly protecting: boolean;
-  /** Rules that only count what they would refuse. */
+  /** Rules in shadow: they count and do not refuse. */
   readonly rulesInShadow: number;
   readonly certificates: readonly CertificateExpiry[];
-  /** `undefined` = nobody asked to observe. */
+  /** `undefined` = no admin port. */
   readonly observed: Observed | undefined;
 }
 
-/** What is counted for the admin port. */
+/** Measurements for the admin port. */
 export interface Observed {
   readonly tally: TallySnapshot;
-  /** Requests that are open. */
+  /** Open requests. */
   readonly inFlight: { readonly rest: number; readonly grpc: number };
   readonly listeners: { readonly rest: ConnectionCounts; readonly grpc: ConnectionCounts };
   readonly tokens: { readonly size: number; readonly hits: number; readonly misses: number };
-  /** Empty unless they are counted by name. */
+  /** Empty unless `gateway.metrics.per_key` is on. */
   readonly perKey: readonly PrincipalCount[];
   readonly process: ProcessFigures;
   /** Exceptions that ended a connection or an exchange. */
   readonly internalFaults: Readonly<Partial<Record<Place, number>>>;
   /** Log lines dropped because the reader was too slow. */
   readonly lostLines: number;
-  /** Only when asked for. */
+  /** Only on request. */
   readonly principals?: readonly SeenPrincipal[];
   readonly connections?: ConnectionList;
 }
@@ -56,9 +56,9 @@ export interface ConnectionList {
   readonly connections: readonly ClientConnection[];
 }
 
-/** What a snapshot holds beside the figures. */
+/** Optional parts of a snapshot. */
 export type SnapshotDetail = 'principals' | 'connections';
 
-/** Most principals and connections that are shown. */
+/** Most principals and connections in a snapshot. */
 export const MAX_PRINCIPALS = 1000;
 export const MAX_CONNECTIONS = 1000;

@@ -5,21 +5,24 @@ import type { Config } from '../config/schema.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import { firstValue, parseTraceParent, requestIdOf } from '../exchange/request-id.ts';
 
-/** Spans of the requests of one process, sent to a collector. */
+/** Request spans of one process, exported to a collector. */
 export interface Tracing {
-  /** A span for a request whose operation is known; names it to upstream where it is recorded. Must be cheap: all pass here. */
+  /**
+   * Starts a span for a request with a known operation; if sampled, adds its headers to the upstream request. On the
+   * path of every request.
+   */
   readonly begin: (exchange: Exchange) => void;
   /** Step 8: ends the span. */
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
   readonly snapshot: () => TracingSnapshot;
-  /** Sends what waits, for at most so long. */
+  /** Exports pending spans, for at most `graceMs`. */
   readonly close: (graceMs: number) => Promise<void>;
 }
 
 /** Counters since it was opened. */
 export interface TracingSnapshot {
   readonly exported: number;
-  /** Spans the collector did not take, which are gone. */
+  /** Spans that the collector did not accept; they are lost. */
   readonly failed: number;
 }
 
@@ -30,10 +33,10 @@ const DONE = 0;
 /** Span kind and status of OpenTelemetry. */
 const SERVER = 1;
 const ERROR = 2;
-/** gRPC codes that are the server's fault: unknown, deadline, unimplemented, internal, unavailable, data loss. */
+/** gRPC codes of server errors: unknown, deadline, unimplemented, internal, unavailable, data loss. */
 const SERVER_FAULTS = new Set([2, 4, 12, 13, 14, 15]);
 
-/** Opens the way to the collector. Throws a `ConfigError` where the packages are not installed. `undefined` = no spans. */
+/** Opens the exporter. Throws `ConfigError` if the optional packages are not installed. `undefined` = no spans. */
 export async function createTracing({ gateway }: Pick<Config, 'gateway'>): Promise<Tracing | undefined> {
   const { otlp_url: url, sample_percent: percent } = gateway.tracing;
   if (url === null) return undefined;
@@ -45,7 +48,7 @@ export async function createTracing({ gateway }: Pick<Config, 'gateway'>): Promi
     spanProcessors: [new sdk.BatchSpanProcessor(exporter)],
   });
   const tracer = provider.getTracer('qdrant-gateway');
-  /** By `trace`, which an exchange keeps when another lane goes on with it. */
+  /** Keyed by `trace`, which an exchange keeps when it is handed over to the server. */
   const spans = new WeakMap<object, Span>();
 
   const parentOf = ({ headers }: Exchange): Context => {
@@ -66,7 +69,7 @@ export async function createTracing({ gateway }: Pick<Config, 'gateway'>): Promi
     begin(exchange) {
       const operation = exchange.resolution?.operation.name ?? 'unresolved';
       const span = tracer.startSpan(operation, { kind: SERVER }, parentOf(exchange));
-      // What is not recorded is not named: the client's own headers pass as they are.
+      // Without sampling the client's own trace headers pass unchanged.
       if (!span.isRecording()) return;
       exchange.trace = headersOf(span.spanContext());
       spans.set(exchange.trace, span);
@@ -90,7 +93,7 @@ export async function createTracing({ gateway }: Pick<Config, 'gateway'>): Promi
   };
 }
 
-/** `traceparent`, and `tracestate` where the request's trace has one. */
+/** `traceparent`, and `tracestate` if the request's trace has one. */
 function headersOf({ traceId, spanId, traceFlags, traceState }: SpanContext): readonly string[] {
   const flags = (traceFlags & SAMPLED).toString(16).padStart(2, '0');
   const state = traceState?.serialize() ?? '';
@@ -98,7 +101,7 @@ function headersOf({ traceId, spanId, traceFlags, traceState }: SpanContext): re
   return state === '' ? parent : [...parent, 'tracestate', state];
 }
 
-/** Several headers are one list (W3C Trace Context section 3.3.1). */
+/** Several headers form one list (W3C Trace Context section 3.3.1). */
 function traceStateOf(headers: readonly string[]): string | undefined {
   const values: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
@@ -128,7 +131,7 @@ function isServerFault({ protocol }: Exchange, { status }: Outcome): boolean {
   return protocol === 'rest' ? status >= 500 : SERVER_FAULTS.has(status);
 }
 
-/** An exporter whose failures are counted: the SDK tells nobody. */
+/** Counts failures of an exporter, which the SDK does not report. */
 class CountingExporter implements SpanExporter {
   exported = 0;
   failed = 0;

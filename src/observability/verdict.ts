@@ -2,11 +2,11 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { RefusalReason, reasonOf } from '../policy/denial-codes.ts';
 import type { firstRefusal } from '../policy/rules.ts';
 
-/** What became of an exchange. */
+/** Result of an exchange. */
 export const DECISIONS = ['permit', 'denied', 'would_deny', 'fault'] as const;
 export type DecisionLabel = (typeof DECISIONS)[number];
 
-/** `none` of a permit, `rule` where a rule of the policy refused; the others come from the code of the refusal. */
+/** `none` for a permit, `rule` for a refusal by a policy rule; the others are derived from the code of the refusal. */
 export type Reason = 'none' | 'rule' | RefusalReason;
 
 const DENIED: readonly Reason[] = ['authentication', 'access', 'rule', 'unknown', 'request', 'nesting'];
@@ -15,7 +15,7 @@ const FAULTS: readonly Reason[] = [
   ...(['audit', 'revocation', 'shutdown'] as const),
 ];
 
-/** Every decision with every reason it can have: a fixed list, whatever clients send. */
+/** Every decision with each of its reasons. A fixed list, independent of client input. */
 export const VERDICTS: readonly { readonly decision: DecisionLabel; readonly reason: Reason }[] = Object.freeze([
   { decision: 'permit', reason: 'none' },
   ...DENIED.map((reason) => ({ decision: 'denied', reason }) as const),
@@ -26,13 +26,13 @@ export const VERDICTS: readonly { readonly decision: DecisionLabel; readonly rea
 const PERMIT = 0;
 const FIRST = { denied: 1, wouldDeny: 1 + DENIED.length, fault: 1 + 2 * DENIED.length } as const;
 
-/** What the policy tells of a refusal that the refusal itself does not say. */
+/** Facts about a refusal that only the policy knows. */
 export interface VerdictOptions {
   readonly reasonOf: typeof reasonOf;
   readonly firstRefusal: typeof firstRefusal;
 }
 
-/** Gives the place in `VERDICTS` of an exchange that has ended. */
+/** Returns the index into `VERDICTS` of an exchange that has ended. */
 export function createVerdict({ reasonOf, firstRefusal }: VerdictOptions): (exchange: Exchange) => number {
   const byRule = ({ principal, resolution, references }: Exchange): boolean => {
     const rules = principal?.bounds?.enforced;

@@ -3,17 +3,17 @@ import type { Secrets } from '../../config/secrets.ts';
 
 export const CERTIFICATES = ['listener', 'client_ca', 'upstream_ca'] as const;
 
-/** When a certificate that is in force runs out, milliseconds since 1970. Of a bundle the first that does. */
+/** Expiry of a certificate in force, in milliseconds since 1970. Of a bundle, the earliest. */
 export interface CertificateExpiry {
   readonly certificate: (typeof CERTIFICATES)[number];
   readonly expiresAt: number;
 }
 
 const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g;
-/** Read once for each file that was read. */
+/** Parsed once per file content. */
 const known = new WeakMap<Buffer, number | undefined>();
 
-/** Of everything in force; what cannot be read is left out. */
+/** All certificates in force. Unreadable ones are left out. */
 export function certificateExpiries({
   tls,
   upstreamCa,

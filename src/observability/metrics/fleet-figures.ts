@@ -6,7 +6,7 @@ import type { TracingSnapshot } from '../tracing.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
 
-/** Counters of all serving processes together, those that have ended included. */
+/** Counters of all serving processes, including ended ones. */
 export interface FleetFigures {
   readonly tally: TallySnapshot;
   readonly perKey: readonly PrincipalCount[];
@@ -18,7 +18,7 @@ export interface FleetFigures {
   readonly spans: TracingSnapshot;
 }
 
-/** Ended processes that are kept apart, in case one of them only did not answer in time. */
+/** Ended processes that are kept separately, since one of them may only have missed an answer. */
 const KEPT_APART = 64;
 
 const NOTHING: FleetFigures = {
@@ -36,10 +36,9 @@ const NOTHING: FleetFigures = {
 };
 
 /**
- * Adds up snapshots as they are taken. INVARIANT: a counter never falls: what a process had counted when it was last asked
- * stays counted after its end.
+ * Sums snapshots. INVARIANT: a counter never decreases; the last counts of a process stay included after its end.
  *
- * @param maxNames keys and subjects that are counted by name
+ * @param maxNames keys and subjects that have a label of their own
  */
 export function createFleetFigures(maxNames: number): (snapshots: readonly GatewaySnapshot[]) => FleetFigures {
   const last = new Map<string, FleetFigures>();

@@ -5,7 +5,7 @@ import { CERTIFICATES } from './certificate-expiry.ts';
 import { GROUPS } from './operation-group.ts';
 import { GATEWAY_BUCKETS, PROTOCOLS, SETTLEMENTS, SLOWED, STATUS_CLASSES, UPSTREAM_BUCKETS } from './tally.ts';
 
-/** What every name begins with. */
+/** Prefix of every metric name. */
 export const PREFIX = 'qdrant_gateway_';
 
 /** One metric: a row of `docs/reference/metrics.md`. */
@@ -13,11 +13,11 @@ export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly string[];
-  /** Of a histogram, seconds. */
+  /** Upper bounds of a histogram, in seconds. */
   readonly buckets?: readonly number[];
 }
 
-/** Every value a label can have; `undefined` = it depends on the configuration, and is bounded by it. */
+/** All values of each label; `undefined` = depends on the configuration, which bounds it. */
 export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined>> = {
   protocol: PROTOCOLS,
   group: GROUPS,
@@ -42,7 +42,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   node: undefined,
 };
 
-/** Names without the prefix, with what they mean: the one place where metrics are declared. */
+/** All metrics, by name without the prefix. The only declaration of metrics. */
 export const METRICS = {
   requests_total: {
     type: 'counter',

@@ -1,6 +1,6 @@
 import type { Operation } from '../../policy/operation.ts';
 
-/** What operations are counted as. */
+/** Values of the label `group`. */
 export const GROUPS = [
   'points.read',
   'points.write',
@@ -12,7 +12,7 @@ export const GROUPS = [
 ] as const;
 export type Group = (typeof GROUPS)[number];
 
-/** By the area an operation's name begins with, on gRPC by its service. What is not here belongs to the service. */
+/** Groups by area, the first part of an operation's name; on gRPC by service. Other areas are `service`. */
 const AREAS: ReadonlyMap<string, Group | 'points'> = new Map([
   ['points', 'points'],
   ['local_shard', 'points'],
@@ -34,9 +34,9 @@ const AREAS: ReadonlyMap<string, Group | 'points'> = new Map([
 ]);
 
 /**
- * The group of a row of the operation tables, from what the row says of itself. Points are read or written by the level the
- * row asks for; what asks for more than points (indexes, vector names) concerns the collection. Rows that stand for what
- * the tables do not hold are `unlisted`.
+ * The group of a row of the operation tables. Points are `read` or `write` by the required level; operations on points
+ * that require more (indexes, vector names) belong to the collection. Rows for routes outside of the tables are
+ * `unlisted`.
  */
 export function groupOf({ name, requires, unlisted }: Operation): Group {
   if (unlisted) return 'unlisted';

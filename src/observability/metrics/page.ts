@@ -17,7 +17,7 @@ import { type Distribution, gatewayAt, PROTOCOLS, requestAt, rowAt, SLOWED } fro
 
 type Labels = Readonly<Record<string, string>>;
 
-/** One series: a number, or of a histogram its buckets. */
+/** One series: a number, or the buckets of a histogram. */
 interface Sample {
   readonly labels: Labels;
   readonly value: number | Distribution;
@@ -28,7 +28,7 @@ export interface MetricsPage {
   readonly text: string;
 }
 
-/** The page that is scraped, in the format asked for. What is zero and was never counted has no series. */
+/** The scraped page in the requested format. Zero values without a previous count have no series. */
 export async function renderMetrics(facts: Facts, format: 'prometheus' | 'openmetrics'): Promise<MetricsPage> {
   const registry: Registry<RegistryContentType> = new Registry<RegistryContentType>();
   if (format === 'openmetrics') registry.setContentType(openMetricsContentType);
@@ -50,11 +50,11 @@ function register(
     return;
   }
   const metric = row.type === 'counter' ? new Counter(settings) : new Gauge(settings);
-  // Without labels there is a series from the start.
+  // A metric without labels has a series from the start.
   for (const { labels, value } of samples) if (typeof value === 'number') metric.inc(labels, value);
 }
 
-/** A histogram that is given what was counted elsewhere. */
+/** A histogram filled with counts made elsewhere. */
 class FilledHistogram extends Histogram {
   readonly #filled: object;
 
@@ -64,7 +64,7 @@ class FilledHistogram extends Histogram {
     this.#filled = { name, help, type: 'histogram', values, aggregator: 'sum' };
   }
 
-  /** What the registry asks. */
+  /** Called by the registry. */
   async getForPromString(): Promise<object> {
     return this.#filled;
   }
@@ -108,7 +108,7 @@ function total(snapshots: readonly GatewaySnapshot[], value: (observed: Observed
   return snapshots.reduce((sum, { observed }) => sum + (observed ? value(observed) : 0), 0);
 }
 
-/** One series for each process, in the order of their ids. */
+/** One series per process, ordered by id. */
 function byWorker(
   snapshots: readonly GatewaySnapshot[],
   samples: (observed: Observed['process']) => Sample[],
@@ -121,7 +121,7 @@ function byWorker(
     );
 }
 
-/** The first that runs out, whichever process has it. */
+/** The earliest expiry of each certificate over all processes. */
 function expiries({ snapshots, now }: Facts): Sample[] {
   const first = new Map<string, number>();
   for (const { certificate, expiresAt } of snapshots.flatMap((snapshot) => snapshot.certificates)) {
@@ -130,7 +130,7 @@ function expiries({ snapshots, now }: Facts): Sample[] {
   return [...first].map(([certificate, expiresAt]) => one(seconds(expiresAt - now), { certificate }));
 }
 
-/** What each metric shows; leaving one out does not compile. */
+/** The samples of each metric. The type requires an entry for every metric. */
 const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>> = {
   requests_total: ({ figures }) => figures.tally.requests.map(([at, count]) => one(count, requestAt(at))),
   gateway_seconds: ({ figures }) => figures.tally.gateway.map((value) => ({ labels: gatewayAt(value.at), value })),

@@ -1,21 +1,21 @@
 import type { Principal } from '../../identity/principal.ts';
 import { DECISIONS, VERDICTS } from '../verdict.ts';
 
-/** Requests of one key and subject, by place in `DECISIONS`. */
+/** Requests of one key and subject, indexed as `DECISIONS`. */
 export interface PrincipalCount {
   readonly key: string;
-  /** Empty for keys and tokens without one. */
+  /** Empty for keys, and for tokens without a subject. */
   readonly subject: string;
   readonly counts: readonly number[];
 }
 
-/** Counts by key id and subject: the first `max` by name, the rest together. */
+/** Counts by key id and subject: the first `max` have an entry, the rest share `OTHER`. */
 export interface PrincipalCounts {
   readonly count: (principal: Principal | undefined, verdict: number) => void;
   readonly snapshot: () => readonly PrincipalCount[];
 }
 
-/** Stands for every key and subject beyond the cap. */
+/** The entry of all keys and subjects beyond the limit. */
 export const OTHER = 'other';
 const MAX_TEXT = 128;
 const DECISION_OF: readonly number[] = VERDICTS.map(({ decision }) => DECISIONS.indexOf(decision));
@@ -55,7 +55,7 @@ function cut(text: string): string {
   return text.slice(0, MAX_TEXT);
 }
 
-/** The counts of several processes, again at most `max` by name. */
+/** Sums the counts of several processes, again with at most `max` entries. */
 export function addPrincipalCounts(lists: readonly (readonly PrincipalCount[])[], max: number): PrincipalCount[] {
   const total = new Map<string, PrincipalCount>();
   for (const { key, subject, counts } of lists.flat()) {

@@ -1,9 +1,9 @@
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Principal } from '../../identity/principal.ts';
 
-/** A principal that has asked for something within the last hour. */
+/** A principal with a request within the last hour. */
 export interface SeenPrincipal {
-  /** Id of the key that let it in or signed its token. */
+  /** Id of the key that authenticated it or signed its token. */
   readonly key: string;
   readonly subject: string | undefined;
   readonly protocol: 'rest' | 'grpc';
@@ -14,17 +14,17 @@ export interface SeenPrincipal {
   readonly lastRemote: string;
 }
 
-/** Who asked within the last hour, which is counted in pieces of five minutes. */
+/** Principals of the last hour, in intervals of five minutes. */
 export interface PrincipalsSeen {
   /** @param now milliseconds since 1970 */
   readonly count: (exchange: Exchange, allowed: boolean, now: number) => void;
-  /** Last seen first. */
+  /** Most recent first. */
   readonly snapshot: (now: number) => readonly SeenPrincipal[];
 }
 
 const BUCKET_MS = 300_000;
 const BUCKETS = 12;
-/** A subject is the signer's text: of a long one the beginning is shown. */
+/** Longest subject shown, in characters. A subject is text of the signer. */
 const MAX_SUBJECT = 128;
 
 class Entry {
@@ -34,7 +34,7 @@ class Entry {
   readonly #allowed = new Float64Array(BUCKETS);
   readonly #denied = new Float64Array(BUCKETS);
   #bucket = 0;
-  /** Still among the ones that are remembered. */
+  /** False = the entry has been evicted. */
   kept = true;
   lastSeen = 0;
   lastRemote = '';
@@ -60,7 +60,7 @@ class Entry {
     return { key, subject, protocol, allowed: sum(this.#allowed), denied: sum(this.#denied), lastSeen, lastRemote };
   }
 
-  /** Empties what lies more than an hour back. */
+  /** Clears intervals older than an hour. */
   #moveTo(bucket: number): void {
     const steps = Math.min(bucket - this.#bucket, BUCKETS);
     for (let i = 0; i < steps; i += 1) {
@@ -73,9 +73,9 @@ class Entry {
 
 const sum = (counts: Float64Array): number => counts.reduce((total, count) => total + count, 0);
 
-/** Remembers at most `max` principals; of more, the one not seen for longest is forgotten. */
+/** Keeps at most `max` principals; beyond that the least recently seen one is evicted. */
 export function createPrincipalsSeen(max: number): PrincipalsSeen {
-  // The same object stands for all requests with a credential: the name is put together once.
+  // One principal object serves all requests of a credential, so the name is built once.
   const known = { rest: new WeakMap<Principal, Entry>(), grpc: new WeakMap<Principal, Entry>() };
   const entries = new Map<string, Entry>();
 
@@ -121,7 +121,7 @@ function forget(entries: Map<string, Entry>, name: string): void {
   entries.delete(name);
 }
 
-/** What several processes have seen, as one list of at most `max`. */
+/** Merges the lists of several processes into one of at most `max`. */
 export function mergeSeen(lists: readonly (readonly SeenPrincipal[])[], max: number): SeenPrincipal[] {
   const merged = new Map<string, SeenPrincipal>();
   for (const one of lists.flat()) {

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 
-/** What one process uses. Seconds and bytes. */
+/** Resource use of one process, in seconds and bytes. */
 export interface ProcessFigures {
   readonly pid: number;
   /** Seconds since 1970. */
@@ -9,9 +9,9 @@ export interface ProcessFigures {
   readonly cpuSystem: number;
   readonly resident: number;
   readonly heapUsed: number;
-  /** How late timers are, over the last ten seconds or more. */
+  /** Delay of timers, over the last ten seconds or more. */
   readonly delay: { readonly p50: number; readonly p99: number; readonly max: number };
-  /** Time the event loop was at work, and waited, since the start. */
+  /** Busy and idle time of the event loop since the start. */
   readonly busy: number;
   readonly idle: number;
 }
@@ -19,11 +19,11 @@ export interface ProcessFigures {
 const RESOLUTION_MS = 10;
 const WINDOW_MS = 10_000;
 
-/** Looks at this process until it is closed. */
+/** Measures this process until it is closed. */
 export function createProcessFigures(): { readonly read: () => ProcessFigures; readonly close: () => void } {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   histogram.enable();
-  // Between two firings lies the resolution itself, which is no delay.
+  // The resolution of the histogram is part of each measurement, and not a delay.
   const late = (nanoseconds: number): number =>
     histogram.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1000);
   const look = (): ProcessFigures['delay'] => ({

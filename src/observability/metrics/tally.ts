@@ -5,16 +5,16 @@ import { GROUPS, groupOf } from './operation-group.ts';
 
 export const PROTOCOLS = ['rest', 'grpc'] as const;
 /**
- * Classes of HTTP; gRPC codes are put into the one that says the same. `none`: there was no status, because the client left
+ * HTTP status classes; gRPC codes are mapped to the equivalent class. `none` = no status, because the client left
  * before.
  */
 export const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
-/** Why a request had to wait, see `Exchange.slowed`. */
+/** Causes of a delayed request, see `Exchange.slowed`. */
 export const SLOWED: readonly Slowed[] = ['abandoned', 'guesses'];
-/** How the gateway's own time on a request ended. */
+/** Result of the gateway's own step. */
 export const SETTLEMENTS = ['forwarded', 'refused'] as const;
 
-/** Upper bounds in seconds. */
+/** Upper bounds, in seconds. */
 export const GATEWAY_BUCKETS: readonly number[] = [
   ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5],
 ];
@@ -22,7 +22,7 @@ export const UPSTREAM_BUCKETS: readonly number[] = [
   ...[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 ];
 
-/** Observations of one histogram: how many fell into each bucket, the last one without a bound, and their sum (s). */
+/** Observations of one histogram: the count of each bucket, the last one unbounded, and their sum in seconds. */
 export interface Distribution {
   readonly at: number;
   readonly counts: readonly number[];
@@ -30,31 +30,31 @@ export interface Distribution {
 }
 
 /**
- * What one process counted, as plain data. Only what is not zero is in it; places are those of `requestAt` and so on, so
- * that several can be added up.
+ * Counts of one process, as plain data. Contains only non-zero counts; indices are those of `requestAt` and the like,
+ * so that snapshots can be summed.
  */
 export interface TallySnapshot {
   readonly requests: readonly (readonly [at: number, count: number])[];
   readonly gateway: readonly Distribution[];
   readonly upstream: readonly Distribution[];
   readonly whole: readonly Distribution[];
-  /** Bytes of bodies by protocol. */
+  /** Bytes of bodies, by protocol. */
   readonly received: readonly number[];
   readonly sent: readonly number[];
-  /** Requests that had to wait, by protocol and within it by cause. */
+  /** Delayed requests, by protocol and cause. */
   readonly slowed: readonly number[];
 }
 
-/** Counts exchanges. Nothing is allocated for one. */
+/** Counts exchanges without allocating. */
 export interface Tally {
-  /** @param verdict place in `VERDICTS` @param now monotonic milliseconds */
+  /** @param verdict index into `VERDICTS` @param now monotonic milliseconds */
   readonly count: (exchange: Exchange, outcome: Outcome, verdict: number, now: number) => void;
   readonly snapshot: () => TallySnapshot;
 }
 
 const NONE = STATUS_CLASSES.indexOf('none');
 const [OK, CLIENT, SERVER] = [1, 3, 4];
-/** gRPC codes that put the blame on the caller. */
+/** gRPC codes of client errors. */
 const CLIENT_CODES: ReadonlySet<number> = new Set([1, 3, 5, 6, 7, 9, 11, 12, 16]);
 
 export function createTally(): Tally {
@@ -65,7 +65,7 @@ export function createTally(): Tally {
   const received = new Float64Array(PROTOCOLS.length);
   const sent = new Float64Array(PROTOCOLS.length);
   const slowed = new Float64Array(PROTOCOLS.length * SLOWED.length);
-  // One entry for each row of the tables.
+  // One entry per row of the tables.
   const groups = new Map<Operation | undefined, number>([[undefined, GROUPS.indexOf('unlisted')]]);
 
   const placeOf = (operation: Operation | undefined): number => {
@@ -113,7 +113,7 @@ function classOf({ protocol }: Exchange, status: number | undefined): number {
   return CLIENT_CODES.has(status) ? CLIENT : SERVER;
 }
 
-/** Histograms with the same buckets, beside each other in one array. */
+/** Histograms with the same buckets in one array. */
 class Distributions {
   readonly #bounds: readonly number[];
   readonly #width: number;
@@ -144,7 +144,7 @@ class Distributions {
   }
 }
 
-/** Labels of the place of a count of requests. */
+/** Labels of an index of the request counts. */
 export function requestAt(
   at: number,
 ): Readonly<Record<'protocol' | 'group' | 'decision' | 'reason' | 'status', string>> {
@@ -154,12 +154,12 @@ export function requestAt(
   return { ...rowAt(Math.floor(row / VERDICTS.length)), decision, reason, status };
 }
 
-/** Labels of the place of upstream time and of whole time. */
+/** Labels of an index of upstream time and total time. */
 export function rowAt(at: number): Readonly<Record<'protocol' | 'group', string>> {
   return { protocol: PROTOCOLS[Math.floor(at / GROUPS.length)] ?? '', group: GROUPS[at % GROUPS.length] ?? '' };
 }
 
-/** Labels of the place of gateway time. */
+/** Labels of an index of gateway time. */
 export function gatewayAt(at: number): Readonly<Record<'protocol' | 'settled', string>> {
   return {
     protocol: PROTOCOLS[Math.floor(at / SETTLEMENTS.length)] ?? '',

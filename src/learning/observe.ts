@@ -24,5 +24,5 @@ function callerOf({ principal, shadowed }: Exchange): Caller | undefined {
     return { kind: 'principal', keyId: principal.keyId, subject: principal.subject ?? '' };
   }
   if (refused?.why !== 'authentication') return undefined;
-  return { kind: refused === MISSING_CREDENTIAL ? 'nobody' : 'unknown' };
+  return { kind: refused === MISSING_CREDENTIAL ? 'no-credential' : 'bad-credential' };
 }

@@ -54,7 +54,9 @@ function comment(item: unknown, text: string): void {
 function describeStranger(learned: LearnedCaller): string[] {
   const access = accessOf(learned);
   const who =
-    learned.caller.kind === 'nobody' ? 'Callers without a credential' : 'Callers whose credential is not accepted';
+    learned.caller.kind === 'no-credential'
+      ? 'Callers without a credential'
+      : 'Callers whose credential is not accepted';
   return [
     ` ${who}: ${describeTimes(learned)}. They are refused once the policy is enforced. They would need a token with`,
     `   access: ${JSON.stringify(access)}`,

@@ -2,69 +2,69 @@ import type { Operation } from './operation.ts';
 import type { AccessSettings, RuleSettings } from './settings.ts';
 
 /**
- * Learning: what callers were seen to do, and the smallest rules that cover it. Pure; plain data goes in and comes out, so
- * that what several processes saw can be put together.
+ * Learning: the operations that callers used, and the smallest rules that cover them. Pure; plain data goes in and out,
+ * so that the results of several processes can be merged.
  */
 
-/** One request that was carried out. */
+/** One request that was forwarded. */
 export interface Seen {
   readonly caller: Caller;
   readonly operation: Operation;
-  /** The collection it was aimed at, if it was aimed at one. */
+  /** The target collection, if there is one. */
   readonly target: string | undefined;
-  /** Others that its body named. */
+  /** Other collections named in the body. */
   readonly others: readonly string[];
   /** Milliseconds since 1970. */
   readonly at: number;
 }
 
 /**
- * Who asked: a key id and a subject (empty = none), as rules name callers. Who was let in only because nothing is enforced
- * while learning has no key: `nobody` came without a credential, `unknown` with one that is not accepted.
+ * The caller: a key id and a subject (empty = none), as rules name callers. Callers that were admitted only because
+ * learn mode enforces nothing have no key: `no-credential` presented none, `bad-credential` an invalid one.
  */
 export type Caller =
   | { readonly kind: 'principal'; readonly keyId: string; readonly subject: string }
-  | { readonly kind: 'nobody' | 'unknown' };
+  | { readonly kind: 'no-credential' | 'bad-credential' };
 
-/** What was needed of one collection. */
+/** Access that was needed on one collection. */
 interface Need {
   readonly write: boolean;
   readonly extras: boolean;
   readonly count: number;
 }
 
-/** How much has to be allowed on every collection at once. */
+/** Access that was needed on all collections at once. */
 type GlobalNeed = 'none' | 'r' | 'm';
 
-/** Everything one caller was seen to do. */
+/** All observed needs of one caller. */
 export interface LearnedCaller {
   readonly caller: Caller;
   readonly count: number;
-  /** Milliseconds since 1970, of the first and the last request. */
+  /** First and last request, in milliseconds since 1970. */
   readonly first: number;
   readonly last: number;
   readonly operations: readonly (readonly [name: string, count: number])[];
   readonly collections: readonly (readonly [name: string, need: Need])[];
   readonly global: GlobalNeed;
-  /** More collections than are remembered: the list is not complete, `global` covers it. */
+  /** True = more collections than are kept: the list is incomplete, `global` covers the rest. */
   readonly overflow: boolean;
 }
 
-/** Everything that was learned. */
+/** The complete result of learning. */
 export interface Learned {
   readonly callers: readonly LearnedCaller[];
-  /** Requests of callers beyond those that are remembered. */
+  /** Requests of callers beyond the limit. */
   readonly missed: number;
 }
 
 /** Nothing yet. */
 export const NOTHING_LEARNED: Learned = Object.freeze({ callers: Object.freeze([]), missed: 0 });
 
-/** Callers, and collections of each, that are remembered. */
+/** Most callers, and most collections of one caller. */
 const MAX_CALLERS = 500;
 const MAX_COLLECTIONS = 500;
 
-/** Collects what is seen. Bounded, whatever comes. */
+/** Collects observed requests. Bounded memory. */
 export class Learner {
   readonly #callers = new Map<string, CallerNotes>();
   #missed = 0;
@@ -88,7 +88,7 @@ export class Learner {
   }
 }
 
-/** What several processes learned, together. */
+/** Merges the results of several processes. */
 export function mergeLearned(parts: readonly Learned[]): Learned {
   const callers = new Map<string, CallerNotes>();
   let missed = 0;
@@ -133,7 +133,7 @@ class CallerNotes {
     if (scope !== 'collection') return;
     if (level === 'manage') this.#widen('m');
     const write = level !== 'read';
-    // A name that was not found out may be any.
+    // An unknown name stands for any collection.
     if (target === undefined) this.#widen(write ? 'm' : 'r');
     else this.#collection(target, { write, extras, count: 1 });
     for (const name of others) this.#collection(name, { write: false, extras: false, count: 1 });
@@ -190,7 +190,7 @@ class CallerNotes {
   }
 }
 
-/** The smallest access, in the letters of a token, that covers what a caller was seen to do. */
+/** The smallest access, in the letters of a token, that covers the observed needs of a caller. */
 export function accessOf({ global, collections }: LearnedCaller): AccessSettings {
   const writes = collections.some(([, { write }]) => write);
   // Global reading writes nothing, and a list opens nothing global: both together take `m`.
@@ -199,13 +199,13 @@ export function accessOf({ global, collections }: LearnedCaller): AccessSettings
   return collections.map(([collection, need]) => ({ collection, access: letterOf(need) }));
 }
 
-/** Upstream: `prw` writes points and nothing else of the collection, `r` and `rw` reach the rest of it, too. */
+/** Upstream: `prw` writes points and nothing else of the collection; `r` and `rw` also cover the rest. */
 function letterOf({ write, extras }: Need): 'r' | 'rw' | 'prw' {
   if (!write) return 'r';
   return extras ? 'rw' : 'prw';
 }
 
-/** The rule that allows a caller what it was seen to do and nothing else. `undefined` for callers without a key. */
+/** The rule that permits the observed operations of a caller and no others. `undefined` for callers without a key. */
 export function ruleFrom(learned: LearnedCaller, id: string): RuleSettings | undefined {
   const { caller, operations } = learned;
   if (caller.kind !== 'principal') return undefined;

@@ -27,7 +27,7 @@ function learn(all: readonly Partial<Seen>[]): Learned {
   for (const one of all) {
     const operation = OPERATIONS.find(({ name }) => name === 'points.scroll');
     if (!operation) throw new TypeError('no such operation');
-    learner.see({ caller: { kind: 'nobody' }, operation, target: 'docs', others: [], at: 0, ...one });
+    learner.see({ caller: { kind: 'no-credential' }, operation, target: 'docs', others: [], at: 0, ...one });
   }
   return learner.snapshot();
 }
@@ -42,8 +42,8 @@ t.test('what was learned, as a person reads it', async (test) => {
       { caller: key },
       { caller: key, at: 1000 },
       { caller: alice, ...(list && { operation: list }) },
-      { caller: { kind: 'nobody' } },
-      { caller: { kind: 'unknown' } },
+      { caller: { kind: 'no-credential' } },
+      { caller: { kind: 'bad-credential' } },
     ]),
   );
   test.equal(
@@ -93,7 +93,7 @@ t.test('whatever the names, it loads as a policy with exactly these rules', asyn
     fc.constantFrom('no', '~', '# a', "'", '"\n- b: c', '\u2028', '\u0085x'),
   );
   const caller: fc.Arbitrary<Caller> = fc.oneof(
-    fc.constantFrom<Caller>({ kind: 'nobody' }, { kind: 'unknown' }),
+    fc.constantFrom<Caller>({ kind: 'no-credential' }, { kind: 'bad-credential' }),
     fc.record({ kind: fc.constant('principal' as const), keyId: fc.constantFrom('api_key', 'none'), subject: name }),
   );
   const seen = fc.record({

@@ -13,10 +13,10 @@ import {
 } from './requirements.ts';
 
 /**
- * The gRPC half of the access matrix: one row per line, in upstream's order, every release from v1.0.0 on. Read from
- * the release named in `qdrant-version.ts`. `collectionField` is the number of the main collection name in the request
- * message; the numbers never changed between v1.0.0 and v1.19.0. What changes something is `long`: it may wait for other
- * work, builds indexes and snapshots, moves shards, and its message can name a `timeout` of its own.
+ * The gRPC half of the access matrix: one row per line, in upstream's order, all releases from v1.0.0 on. Read from the
+ * release in `qdrant-version.ts`. `collectionField` is the field number of the main collection name in the request
+ * message; the numbers did not change between v1.0.0 and v1.19.0. Methods that change something are `long`: they may
+ * wait for other work, build indexes and snapshots, move shards, and their messages can contain a `timeout`.
  */
 export const GRPC_OPERATIONS: readonly GrpcOperation[] = [
   { path: '/qdrant.Collections/Get', name: 'qdrant.Collections/Get', requires: read, collectionField: 1, audit: 'get_collection', since: 'v0.4.0' },
@@ -83,14 +83,14 @@ export const GRPC_OPERATIONS: readonly GrpcOperation[] = [
   { path: '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', name: 'grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', requires: authenticated, audit: null, since: 'v1.5.0' },
 ];
 
-/** Stands for every method the table does not hold: global manage or UNIMPLEMENTED. */
+/** The row of every method outside of the table: global manage or UNIMPLEMENTED. */
 export const UNLISTED_GRPC: GrpcOperation = {
   path: '', name: 'unlisted', requires: globalManage, audit: null, unlisted: true, since: '',
 };
 
 /**
- * Stands for the services of the internal port (6335). Qdrant does not serve them on the public port, so nobody's call
- * is forwarded, not even with global manage.
+ * The row of the services of the internal port (6335). Qdrant does not serve them on the public port, so no call is
+ * forwarded, not even with global manage.
  */
 export const INTERNAL_GRPC: GrpcOperation = {
   path: '', name: 'internal', requires: globalManage, audit: null, unlisted: true, withheld: true, since: '',

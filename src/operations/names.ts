@@ -2,8 +2,8 @@ import { GRPC_OPERATIONS, UNLISTED_GRPC } from './grpc.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from './rest.ts';
 
 /**
- * Every name a rule may give an operation: those of the rows, which mean one row of one protocol each, and those of
- * upstream's audit log, which mean the operation on both.
+ * All operation names that a rule may use: names of rows (one row of one protocol) and names of upstream's audit log
+ * (the operation on both protocols).
  */
 export const OPERATION_NAMES: readonly string[] = Object.freeze([
   ...new Set(

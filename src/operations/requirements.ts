@@ -1,6 +1,6 @@
 import type { Requirements } from '../policy/operation.ts';
 
-/** What rows of the access matrix ask for, by the names both tables use. */
+/** Requirements of the rows of the access matrix, by name. */
 
 export const open: Requirements = { scope: 'public', level: 'read', extras: false };
 export const authenticated: Requirements = { scope: 'authenticated', level: 'read', extras: false };

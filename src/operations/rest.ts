@@ -14,8 +14,8 @@ import {
 } from './requirements.ts';
 
 /**
- * The REST half of the access matrix: one row per line, in upstream's order, every release from v1.0.0 on (rows with
- * `until` are gone from today's). Read from the release named in `qdrant-version.ts`.
+ * The REST half of the access matrix: one row per line, in upstream's order, all releases from v1.0.0 on (rows with
+ * `until` were removed later). Read from the release in `qdrant-version.ts`.
  *
  * `{name}` is one path segment, percent-decoded once; `{tail}` is the rest of the path. `{collection}` is the target.
  */
@@ -131,7 +131,7 @@ export const REST_OPERATIONS: readonly RestOperation[] = [
   { method: 'POST', path: '/collections/{collection}', name: 'legacy.points.change', requires: write, body: 'json', denial: 'json', audit: null, since: 'v0.3.6', until: 'v0.8.4' },
 ];
 
-/** Stands for every route the table does not hold, newer releases' included: global manage or 404. */
+/** The row of every route outside of the table, including those of newer releases: global manage or 404. */
 export const UNLISTED_REST: RestOperation = {
   method: '', path: '', name: 'unlisted', requires: globalManage, body: 'none', denial: 'json', audit: null, unlisted: true, since: '',
 };

@@ -3,22 +3,22 @@ import type { Conditional, Permit } from './decide.ts';
 import { type Denial, URL_RECOVERY_DISABLED } from './denial.ts';
 import type { Operation, RestOperation } from './operation.ts';
 
-/** Whose bodies are measured for nesting: those of every principal below global manage, or all. */
+/** Callers whose bodies have a nesting limit: those without global manage, or all. */
 export type NestingGuard = 'below_manage' | 'all';
 
-/** The settings that decide which bodies are checked. */
+/** Settings that decide which bodies are checked. */
 export interface BodyRules {
   readonly nestingGuard: NestingGuard;
-  /** Snapshots may be recovered from URLs. Upstream: `service.enable_snapshot_url_recovery` (Qdrant v1.18.0). */
+  /** True = snapshots may be recovered from URLs. Upstream: `service.enable_snapshot_url_recovery` (Qdrant v1.18.0). */
   readonly snapshotUrlRecovery: boolean;
 }
 
 /**
- * The checks a body has to pass before all of it may go upstream. A check that is not needed has no key.
- * - `names`: which collections it names; the decision depends on them. Measures nesting, too
- * - `depth`: that it nests no deeper than upstream bears. Upstream parses nothing before the body is whole, so this check
- *   alone may run while the body passes, as long as its last byte waits for the result
- * - `location`: that a snapshot is not recovered from a URL
+ * The checks that a body must pass before all of it may go upstream. A check that is not needed has no key.
+ * - `names`: finds the collections the body names, on which the decision depends. Also measures nesting
+ * - `depth`: limits nesting to the depth that upstream can parse. Upstream parses nothing before the body is complete,
+ *   so this check alone may run while the body streams, as long as its last byte waits for the result
+ * - `location`: rejects snapshot recovery from a URL
  */
 export interface BodyNeeds {
   readonly names?: true;
@@ -26,15 +26,15 @@ export interface BodyNeeds {
   readonly location?: true;
 }
 
-/** The facts of a request that `bodyNeeds` reads beside the decision; an exchange has them. */
+/** The facts of a request that `bodyNeeds` reads beside the decision. An exchange has them. */
 export interface BodyFacts {
-  /** The request has, or may have, a body. */
+  /** True = the request has, or may have, a body. */
   readonly hasBody: boolean;
   /** The caller; `undefined` = the operation is public. */
   readonly principal: { readonly access: Access } | undefined;
 }
 
-/** Rows whose body says where a snapshot comes from. */
+/** Rows whose body names the location of a snapshot. */
 const BY_LOCATION: ReadonlySet<string> = new Set(['snapshots.recover', 'shard_snapshots.recover']);
 /** The row whose body always names a peer to fetch from. */
 const BY_PEER = 'partial_snapshots.recover_from';
@@ -44,8 +44,8 @@ const DEPTH: BodyNeeds = Object.freeze({ depth: true });
 const LOCATION: BodyNeeds = Object.freeze({ location: true });
 
 /**
- * The one place that says which checks the body of a request needs. Pure. `undefined` = none; a `Denial` = no body could
- * pass them.
+ * The checks the body of a request needs. The only place that decides this. Pure. `undefined` = none; a `Denial` = no
+ * body could pass.
  */
 export function bodyNeeds(
   { kind, operation }: Permit | Conditional,
@@ -61,7 +61,7 @@ export function bodyNeeds(
   return needs ? { ...needs, ...LOCATION } : LOCATION;
 }
 
-/** Is every needed check among `known`? A check that its reader does not know has to be denied or handed over. */
+/** True = every needed check is in `known`. A reader must deny or hand over a check that it does not know. */
 export function needsOnly(needs: BodyNeeds, known: ReadonlySet<string>): boolean {
   for (const need in needs) if (!known.has(need)) return false;
   return true;
@@ -69,12 +69,14 @@ export function needsOnly(needs: BodyNeeds, known: ReadonlySet<string>): boolean
 
 const DEPTH_ALONE: ReadonlySet<string> = new Set<keyof BodyNeeds>(['depth']);
 
-/** May the body be measured while it passes? Any other check needs all of it first, an unknown one, too. */
+/**
+ * True = the body may be measured while it streams. Any other check, including an unknown one, needs the complete body.
+ */
 export function isDepthOnly(needs: BodyNeeds): boolean {
   return needs.depth === true && needsOnly(needs, DEPTH_ALONE);
 }
 
-/** Is a body of this operation parsed by upstream? What is unknown is taken to be; a gRPC message always is. */
+/** True = upstream parses the body of this operation. Unknown operations count as parsed; a gRPC message always is. */
 function isParsed(operation: Operation | RestOperation): boolean {
   if (operation.unlisted || !('body' in operation)) return true;
   return operation.body === 'json' || operation.body === 'json-strict';

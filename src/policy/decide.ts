@@ -3,14 +3,12 @@ import { type Denial, UNKNOWN_OPERATION } from './denial.ts';
 import type { Operation, Target } from './operation.ts';
 import { meetsGlobally, meetsOnCollection, meetsOnReferences } from './requirements.ts';
 
-/**
- * Proof that a request was allowed. `forward` takes one and only this file makes one.
- */
+/** Proof of a permit. `forward` requires one, and only this file creates one. */
 class PermitProof {
   readonly kind = 'permit';
   readonly #proof = true;
   readonly operation: Operation;
-  /** The list an answer must be filtered by; `undefined` = the answer passes whole. */
+  /** The list that the answer must be filtered by; `undefined` = unfiltered. */
   readonly visible: ListAccess | undefined;
 
   constructor(operation: Operation, visible: ListAccess | undefined) {
@@ -18,7 +16,7 @@ class PermitProof {
     this.visible = visible;
   }
 
-  /** True for a real proof; an object that only looks like one has no private field. */
+  /** True = a real proof: a look-alike object has no private field. */
   static isProof(value: object): boolean {
     return #proof in value && value.#proof;
   }
@@ -26,37 +24,37 @@ class PermitProof {
 
 export type Permit = PermitProof;
 
-/** Headers alone do not settle it: the body names the target, other collections, or both. */
+/** Not decided by headers and path: the body names the target, other collections, or both. */
 export interface Conditional {
   readonly kind: 'conditional';
   readonly operation: Operation;
-  /** Only a list access is ever conditional; a global one never depends on names. */
+  /** Only a list access can be conditional; a global one never depends on names. */
   readonly access: ListAccess;
-  /** The target when the path names it; `undefined` = the message does. */
+  /** The target if the path names it; `undefined` = the message names it. */
   readonly target: string | undefined;
-  /** The request is permitted whatever is found: the body is read for rules in shadow, or to learn from it. */
+  /** Set = permitted whatever the body names; the body is read for rules in shadow, or for learning. */
   readonly sure?: Permit;
 }
 
 export type Decision = Permit | Denial | Conditional;
 
-/** What an inspector found in a body. */
+/** Collections that an inspector found in a body. */
 export interface References {
-  /** The main collection; only where the conditional had none. */
+  /** The main collection; only if the conditional had no target. */
   readonly target?: string;
   /** Other collections in checking order: `lookup_from`, prefetches depth-first, `with_lookup`. */
   readonly others: readonly string[];
 }
 
-/** A permit for a public operation, before any credential is looked at. `undefined` = not public. */
+/** The permit of a public operation, before credentials are read. `undefined` = not public. */
 export function decidePublic(operation: Operation): Permit | undefined {
   return operation.requires.scope === 'public' ? new PermitProof(operation, undefined) : undefined;
 }
 
 /**
- * The decision from what headers and path tell. Pure and synchronous; deny is what remains when nothing permits.
+ * Decides by headers and path. Pure and synchronous. Default: deny.
  *
- * @param target where the operation is aimed, as far as it is known without a body
+ * @param target the collection, as far as it is known without the body
  */
 export function decide(access: Access, operation: Operation, target: Target): Decision {
   const requires = operation.requires;
@@ -93,9 +91,9 @@ function decideOnCollection(access: Access, operation: Operation, target: Target
 }
 
 /**
- * Settles a conditional with what the body was found to name.
+ * Settles a conditional with the names found in the body.
  *
- * Upstream: the target comes first, then the other names in checking order; the first failing one decides the text.
+ * Upstream: the target is checked first, then the other names in checking order; the first failure decides the text.
  */
 export function settle(conditional: Conditional, references: References): Permit | Denial {
   const { operation, access } = conditional;
@@ -113,8 +111,8 @@ function permitOnCollection(operation: Operation, access: ListAccess): Permit {
 }
 
 /**
- * A permit against a refusal, for a gateway whose whole policy is in shadow: it shows what would be refused and protects
- * nothing. `undefined` = refused all the same: what cannot be carried, faults, and what is never forwarded.
+ * The permit for a refused request while the whole policy is in shadow, which only reports refusals. `undefined` =
+ * still refused: malformed requests, faults, and operations that are never forwarded.
  */
 export function permitInShadow(operation: Operation, denial: Denial): Permit | undefined {
   if (operation.withheld) return undefined;
@@ -124,8 +122,8 @@ export function permitInShadow(operation: Operation, denial: Denial): Permit | u
 }
 
 /**
- * A permit that waits for the names in the body although it does not depend on them, so that it can be told what was
- * asked for. The permit itself where the body names nothing.
+ * Makes a permit wait for the names in the body, for reports only: the decision does not depend on them. Returns the
+ * permit itself if the body names nothing.
  */
 export function askForNames(permit: Permit, target: Target): Permit | Conditional {
   const { operation } = permit;
@@ -137,12 +135,12 @@ export function askForNames(permit: Permit, target: Target): Permit | Conditiona
 
 const NO_ACCESS: ListAccess = Object.freeze({ kind: 'list', modes: new Map() });
 
-/** A permit whose answer passes whole, for the same gateway. */
+/** The same permit without a response filter, for a policy in shadow. */
 export function unfiltered(permit: Permit): Permit {
   return permit.visible ? new PermitProof(permit.operation, undefined) : permit;
 }
 
-/** Is this a permit this module made? Forwarders check it once more, where a forged object would cost most. */
+/** True = a permit made by this module. Forwarders check it again at run time against forged objects. */
 export function isPermit(value: object): value is Permit {
   return PermitProof.isProof(value);
 }

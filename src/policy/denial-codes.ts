@@ -1,17 +1,17 @@
-/** The kind of a refusal; `reject.ts` of each protocol renders by it. */
+/** The kind of a refusal, by which `reject.ts` of each protocol renders it. */
 export type DenialKind =
-  /** No usable credential, or one that is not valid: bare text, no content type. */
+  /** Missing or invalid credential: bare text, no content type. */
   | 'authentication'
-  /** Valid principal, too little access: rendered as the row's denial format. */
+  /** Valid principal, insufficient access: rendered in the denial format of the row. */
   | 'access'
-  /** A route or method no table holds: 404 with an empty body, UNIMPLEMENTED without message. */
+  /** A route or method outside of the tables: 404 with an empty body, UNIMPLEMENTED without message. */
   | 'unknown'
-  /** Ours: the request itself cannot be judged or carried. */
+  /** The gateway's own. The request cannot be parsed or forwarded. */
   | 'request'
-  /** Ours: a fault of the gateway or the upstream. Never says more than its kind. */
+  /** The gateway's own. A fault of the gateway or of upstream. Its text names only its kind. */
   | 'fault';
 
-/** Value of the `reason` label of a metric: the kind, or a narrower one where a row says so. */
+/** Value of the metric label `reason`: the kind, or a narrower value from the row. */
 export type RefusalReason =
   | DenialKind
   | 'nesting'
@@ -25,11 +25,11 @@ export type RefusalReason =
 
 interface Row<K extends DenialKind = DenialKind> {
   readonly kind: K;
-  /** Label of the metric; the kind if absent. */
+  /** Value of the metric label `reason`; the kind if absent. */
   readonly reason?: RefusalReason;
   /** One sentence for the reference page. */
   readonly means: string;
-  /** The next step of a user. */
+  /** The next step for a user. */
   readonly remedy: string;
 }
 
@@ -40,8 +40,8 @@ const RENEW = 'Get a new token.';
 const LOOK = 'Look at the gateway log, and at Qdrant.';
 
 /**
- * Every refusal of the gateway, by its stable code. The texts and statuses on the wire are in `denial.ts`; a refusal
- * without a row here does not compile.
+ * All refusals of the gateway by stable code. Texts and statuses on the wire are in `denial.ts`; a refusal without a
+ * row here does not compile.
  */
 export const DENIAL_CODES = {
   missing_credential: row('authentication', 'The request carries no credential.', 'Send `api-key` or a bearer token.'),

@@ -1,6 +1,6 @@
 import { type CodeOf, DENIAL_CODES, type DenialCode, type DenialKind } from './denial-codes.ts';
 
-/** gRPC status codes the gateway answers with. */
+/** gRPC status codes of the gateway's answers. */
 export const GrpcCode = {
   ok: 0,
   cancelled: 1,
@@ -18,10 +18,11 @@ export const GrpcCode = {
 export type GrpcCode = (typeof GrpcCode)[keyof typeof GrpcCode];
 
 /**
- * Every way a request is refused. One value carries the REST status, the gRPC code and the text; `reject.ts` of each
- * protocol renders it. A denial is a value, never an exception.
+ * A refusal. One value carries the REST status, the gRPC code and the text; `reject.ts` of each protocol renders it. A
+ * value, never an exception.
  *
- * Upstream: statuses, codes and texts of Qdrant v1.18.3/v1.19.0 where Qdrant has the case; ours are marked.
+ * Upstream: statuses, codes and texts of Qdrant v1.18.3/v1.19.0 where Qdrant has the case; others are marked as the
+ * gateway's own.
  */
 export interface Denial {
   readonly kind: 'denial';
@@ -32,11 +33,11 @@ export interface Denial {
   readonly status: number;
   /** gRPC status code. */
   readonly grpc: GrpcCode;
-  /** Exactly what the client reads; never holds a credential. */
+  /** The exact text of the answer. Never contains a credential. */
   readonly message: string;
 }
 
-/** The kind comes from the row of the code. */
+/** The kind is that of the code. */
 export function denial(code: DenialCode, status: number, grpc: GrpcCode, message: string): Denial {
   return Object.freeze({ kind: 'denial', code, why: DENIAL_CODES[code].kind, status, grpc, message });
 }
@@ -51,21 +52,23 @@ export const INVALID_CREDENTIAL = denial('bad_credential', 401, GrpcCode.unauthe
 export const INVALID_SIGNATURE = denial('invalid_signature', 403, GrpcCode.permissionDenied, 'InvalidSignature');
 export const EXPIRED_SIGNATURE = denial('token_expired', 403, GrpcCode.permissionDenied, 'ExpiredSignature');
 
-/** Ours. The token was good and has been revoked; the caller hears what every caller with a bad one hears. */
+/** The gateway's own. The token is valid but revoked; the answer equals that of an invalid credential. */
 export const REVOKED = denial('token_revoked', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
 
 const STATEFUL = 'Invalid JWT, stateful validation failed';
-/** `value_exists` names a collection that is not there. */
+/** The collection of `value_exists` does not exist. */
 export const VALUE_EXISTS_NO_COLLECTION = denial(
   'value_exists_no_collection',
   403,
   GrpcCode.permissionDenied,
   STATEFUL,
 );
-/** `value_exists` holds on no point. */
+/** No point matches `value_exists`. */
 export const VALUE_EXISTS_NO_POINT = denial('value_exists_no_point', 401, GrpcCode.unauthenticated, STATEFUL);
 
-/** Claims that are well-formed but not allowed; `message` names place and reason, faults joined without separator. */
+/**
+ * Claims that are well-formed but not allowed. `message` names place and reason; faults are joined without separator.
+ */
 export function invalidClaims(message: string): Denial {
   return denial('invalid_claims', 401, GrpcCode.unauthenticated, message);
 }
@@ -90,37 +93,37 @@ export function writeRequired(collection: string): Denial {
   return forbidden('write_required', `Write access to collection ${collection} is required`);
 }
 
-/** Ours. A rule of the operator's policy does not allow the operation to this principal. */
+/** The gateway's own. A rule of the operator's policy forbids the operation to this principal. */
 export function operationNotAllowed(operation: string): Denial {
   return forbidden('operation_not_allowed', `Operation ${operation} is not allowed`);
 }
 
-/** Ours in words; upstream refuses the same with its own since Qdrant v1.18.0. */
+/** The gateway's own text; upstream refuses the same with its own text since Qdrant v1.18.0. */
 export const URL_RECOVERY_DISABLED = forbidden('url_recovery_disabled', 'Snapshot recovery from a URL is disabled');
 
 export const UNKNOWN_OPERATION = denial('unknown_operation', 404, GrpcCode.unimplemented, '');
 
-/** Ours. The request cannot be judged or carried; `message` names the place and what is allowed. */
+/** The gateway's own. The request cannot be parsed or forwarded. `message` names the place and the allowed values. */
 export function badRequest(code: CodeOf<'request'>, message: string): Denial {
   return denial(code, 400, GrpcCode.invalidArgument, message);
 }
 
-/** Ours. A body that must be inspected is larger than the gateway inspects. */
+/** The gateway's own. A body that must be inspected exceeds the limit. */
 export function tooLarge(message: string): Denial {
   return denial('body_too_large', 413, GrpcCode.resourceExhausted, message);
 }
 
-/** Ours. The gRPC framing or compression cannot be read. */
+/** The gateway's own. The gRPC framing or compression cannot be read. */
 export function unreadableMessage(message: string): Denial {
   return denial('malformed_body', 400, GrpcCode.internal, message);
 }
 
-/** Ours. A message compressed in a way upstream does not know either. */
+/** The gateway's own. A compression that upstream does not support either. */
 export function unsupportedEncoding(message: string): Denial {
   return denial('unsupported_encoding', 415, GrpcCode.unimplemented, message);
 }
 
-/** Ours. Fails closed: something in the gateway went wrong before the request was settled. */
+/** The gateway's own. Fails closed: an internal error before the request was decided. */
 export const INTERNAL_FAULT = denial(
   'internal_fault',
   500,
@@ -141,28 +144,28 @@ export const UPSTREAM_TIMEOUT = denial(
   GrpcCode.deadlineExceeded,
   'upstream did not answer in time',
 );
-/** Ours. Only a whole answer can be filtered. */
+/** The gateway's own. An answer that must be filtered exceeds the limit. */
 export const ANSWER_TOO_LARGE = denial(
   'answer_too_large',
   500,
   GrpcCode.internal,
   'the answer is larger than what can be filtered',
 );
-/** Ours. The client may try again. */
+/** The gateway's own. The client may retry. */
 export const ANSWERS_BUSY = denial(
   'answers_busy',
   503,
   GrpcCode.unavailable,
   'too many answers are filtered at the moment',
 );
-/** Ours. Nothing is done that could not be written down. */
+/** The gateway's own. A request that cannot be audited is not forwarded. */
 export const AUDIT_UNAVAILABLE = denial(
   'audit_unavailable',
   503,
   GrpcCode.unavailable,
   'the audit log takes no more entries',
 );
-/** Ours. A token may have been revoked and it cannot be found out. */
+/** The gateway's own. The revocations are unknown, so every token is refused. */
 export const REVOCATION_UNKNOWN = denial(
   'revocation_unknown',
   503,

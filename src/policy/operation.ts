@@ -1,17 +1,15 @@
-/**
- * The row type of the operation tables, and the names its columns may hold.
- */
+/** The row type of the operation tables and the allowed values of its columns. */
 
-/** What an operation asks of the access. Upstream: `AccessRequirements` (write, manage, extras). */
+/** The required level. Upstream: `AccessRequirements` (write, manage, extras). */
 export type Level = 'read' | 'write' | 'manage';
 
 /**
- * Where the requirement is checked.
- * - `collection`: on the collection named by the path (REST) or the main field (gRPC)
- * - `global`: globally; a list access never passes
- * - `list`: every principal passes, the answer is filtered for a list access
+ * The scope of the requirement.
+ * - `collection`: the collection named by the path (REST) or by the main field (gRPC)
+ * - `global`: all collections; a list access never passes
+ * - `list`: every principal passes; the answer is filtered for a list access
  * - `authenticated`: every principal passes, no filter
- * - `public`: no credential is looked at
+ * - `public`: credentials are not read
  */
 export type Scope = 'collection' | 'global' | 'list' | 'authenticated' | 'public';
 
@@ -23,8 +21,8 @@ export interface Requirements {
 }
 
 /**
- * Which other collections a body can name, by the shape it has. Each protocol's `inspect.ts` is a `Record` over
- * these names, so a shape without an inspector does not compile.
+ * The other collections a body can name, by its shape. Each protocol's `inspect.ts` is a `Record` over these names, so
+ * a shape without an inspector does not compile.
  */
 export type InspectorName =
   | 'recommend'
@@ -37,29 +35,29 @@ export type InspectorName =
   | 'query-groups'
   | 'search-groups';
 
-/** Which answers hide entries from a list access. */
+/** Answers with entries that are hidden from a list access. */
 export type ResponseFilterName = 'collections-list' | 'aliases-list' | 'telemetry' | 'cluster-telemetry' | 'issues';
 
-/** How REST renders a refused access on this row: native's JSON envelope or bare text. */
+/** Rendering of a refused access on REST: native's JSON envelope or bare text. */
 export type DenialFormat = 'json' | 'text';
 
-/** How upstream reads the request body. `json` parses whatever the content type says. */
+/** Upstream's reading of the request body. `json` is parsed whatever the content type is. */
 export type BodyForm = 'none' | 'json' | 'json-strict' | 'multipart';
 
-/** What REST and gRPC rows share, and all that a decision looks at. */
+/** Columns common to REST and gRPC rows: all that a decision reads. */
 export interface Operation {
   /** Stable id, for example `points.query`. */
   readonly name: string;
-  /** The method name upstream writes in its audit log; `null` = upstream does not audit it. */
+  /** Method name in upstream's audit log; `null` = upstream does not audit it. */
   readonly audit: string | null;
   readonly requires: Requirements;
   readonly inspect?: InspectorName;
   readonly filter?: ResponseFilterName;
-  /** The row that stands for everything the table does not hold. */
+  /** True = the row of everything outside of the table. */
   readonly unlisted?: true;
-  /** May wait for other nodes, an index or a snapshot: limits of the time an answer takes are not for it. */
+  /** True = may wait for other nodes, an index or a snapshot: time limits for the answer do not apply. */
   readonly long?: boolean;
-  /** Never forwarded, whoever asks: upstream would answer, but not for the public port. */
+  /** True = never forwarded, for any caller: upstream serves it on another port only. */
   readonly withheld?: true;
 }
 
@@ -70,7 +68,10 @@ export interface RestOperation extends Operation {
   readonly path: string;
   readonly body: BodyForm;
   readonly denial: DenialFormat;
-  /** Upstream: takes any collection name of 1 to 255 characters here, so that access is refused before a `/` in it is. */
+  /**
+   * Upstream: accepts any collection name of 1 to 255 characters here, so that access is checked before a `/` in the
+   * name.
+   */
   readonly anyName?: true;
   readonly since: string;
   readonly until?: string;
@@ -86,7 +87,7 @@ export interface GrpcOperation extends Operation {
   readonly until?: string;
 }
 
-/** The collection an operation is aimed at, as far as it is known without reading a body. */
+/** The collection of an operation, as far as it is known without the body. */
 export type Target =
   | { readonly kind: 'none' }
   | { readonly kind: 'collection'; readonly name: string }

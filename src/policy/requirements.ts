@@ -11,7 +11,7 @@ import {
 import type { Requirements } from './operation.ts';
 
 /**
- * Does `access` meet `requires` on every collection at once? `undefined` = yes.
+ * Checks `requires` on all collections at once. `undefined` = met.
  *
  * Upstream: a global `r` passes reads with or without extras and fails write and manage with one text.
  */
@@ -22,7 +22,7 @@ export function meetsGlobally(access: Access, requires: Requirements): Denial | 
 }
 
 /**
- * Does `access` meet `requires` on `collection`? `undefined` = yes.
+ * Checks `requires` on `collection`. `undefined` = met.
  *
  * Upstream: the first failing part decides the text: membership, extras, write, manage.
  */
@@ -36,7 +36,10 @@ export function meetsOnCollection(access: Access, requires: Requirements, collec
   return undefined;
 }
 
-/** The first of `references` that `access` does not list, in checking order. Any mode is enough; global may name any. */
+/**
+ * The denial of the first reference, in checking order, that `access` does not list. Any mode is sufficient; a global
+ * access may name any collection.
+ */
 export function meetsOnReferences(access: Access, references: readonly string[]): Denial | undefined {
   for (const name of references) if (!lists(access, name)) return notListed(name);
   return undefined;

@@ -4,53 +4,60 @@ import { type Denial, operationNotAllowed } from './denial.ts';
 import type { Operation, Target } from './operation.ts';
 
 /**
- * The operator's policy, on top of what keys and tokens carry. A rule gives nothing, it takes away: whatever rules there
- * are, nobody gets more than the same credential would get from a secured Qdrant.
+ * The operator's policy, applied on top of keys and tokens. Rules only narrow: under any rules a caller has at most the
+ * access that a secured Qdrant would give to the same credential.
  */
 
-/** - `enforce`: refusals refuse - `shadow`: refusals are counted and let pass - `learn`: as shadow, and what passes is written down */
+/**
+ * - `enforce`: refusals are applied
+ * - `shadow`: refusals are counted, and the requests forwarded
+ * - `learn`: as shadow; forwarded requests are recorded
+ */
 export type PolicyMode = 'enforce' | 'shadow' | 'learn';
 
-/** One rule. It is for a principal when key id and subject both match. */
+/** One rule. Applies to a principal if key id and subject both match. */
 export interface Rule {
-  /** What audit and metrics call it. */
+  /** The name in audit and metrics. */
   readonly id: string;
   readonly mode: 'enforce' | 'shadow';
-  /** Ids of the keys it is for; `undefined` = all. */
+  /** Key ids it applies to; `undefined` = all. */
   readonly keys: ReadonlySet<string> | undefined;
-  /** `subject` claims it is for; the empty one stands for callers without, keys included. `undefined` = all. */
+  /**
+   * `subject` claims it applies to; the empty text stands for callers without a subject, including keys. `undefined` =
+   * all.
+   */
   readonly subjects: ReadonlySet<string> | undefined;
-  /** At most this much; `undefined` = as much as the credential has. */
+  /** Upper bound of the access; `undefined` = no bound. */
   readonly access: Access | undefined;
-  /** Only these operations, by their names or by those of the audit log; `undefined` = all. */
+  /** The permitted operations, by row name or audit name; `undefined` = all. */
   readonly operations: ReadonlySet<string> | undefined;
 }
 
-/** Rules and how they are taken, one immutable value. */
+/** Rules and mode, one immutable value. */
 export interface Policy {
   readonly mode: PolicyMode;
   readonly rules: readonly Rule[];
 }
 
-/** No rules: what keys and tokens carry is enforced as it is. */
+/** No rules, enforced. */
 export const PLAIN_POLICY: Policy = Object.freeze({ mode: 'enforce', rules: Object.freeze([]) });
 
-/** What rules make of one principal. Absent where none is for it, so that the common case costs nothing. */
+/** The rules that apply to one principal. Absent without any, so that the common case costs nothing. */
 export interface Bounds {
   readonly enforced: readonly Rule[];
   readonly shadow: readonly Rule[];
 }
 
-/** What `Shadowed.rule` says where the whole policy is in shadow. No rule has this id. */
+/** `Shadowed.rule` if the whole policy is in shadow. No rule has this id. */
 export const WHOLE_POLICY = 'policy';
 
-/** A refusal that was not carried out, and the rule it came from, or `WHOLE_POLICY`. */
+/** A refusal that was not applied, and its rule, or `WHOLE_POLICY`. */
 export interface Shadowed {
   readonly rule: string;
   readonly denial: Denial;
 }
 
-/** The access that is left to a principal under the rules, and what of the rules has to be looked at on each request. */
+/** The access of a principal under the rules, and the rules that must be checked on each request. */
 export function applyRules(
   rules: readonly Rule[],
   credential: { readonly access: Access; readonly keyId: string; readonly subject: string | undefined },
@@ -73,7 +80,7 @@ function allows({ operations }: Rule, { name, audit }: Operation): boolean {
   return !operations || operations.has(name) || (audit !== null && operations.has(audit));
 }
 
-/** What both accesses permit, never more than either. */
+/** The intersection of two accesses. */
 export function narrow(left: Access, right: Access): Access {
   if (left.kind === 'global' && right.kind === 'global') return left.mode === 'r' ? left : right;
   if (left.kind === 'global') return right.kind === 'list' && left.mode === 'r' ? readingOnly(right) : right;
@@ -91,7 +98,7 @@ function readingOnly(access: Extract<Access, { kind: 'list' }>): Access {
   return Object.freeze({ kind: 'list', modes });
 }
 
-/** Which of writing and extras a mode has beside reading points. */
+/** The modes as flags, beside reading points. */
 const PARTS: Readonly<Record<CollectionMode, { readonly write: boolean; readonly extras: boolean }>> = {
   r: { write: false, extras: true },
   rw: { write: true, extras: true },
@@ -106,17 +113,17 @@ function narrowMode(left: CollectionMode, right: CollectionMode): CollectionMode
   return extras ? 'r' : 'pr';
 }
 
-/** The decision under bounds. @param access what was left of the principal's by `applyRules` */
+/** The decision under bounds. @param access the principal's access after `applyRules` */
 export function decideWithin(access: Access, bounds: Bounds, operation: Operation, target: Target): Decision {
   if (!bounds.enforced.every((rule) => allows(rule, operation))) return operationNotAllowed(operation.name);
   const decision = decide(access, operation, target);
   if (decision.kind !== 'permit') return decision;
-  // A rule in shadow may ask for the names in a body that the decision itself does not need.
+  // A rule in shadow may need the names in a body that the decision itself does not need.
   const waiting = bounds.shadow.map((rule) => decideByRule(rule, operation, target)).find(isConditional);
   return waiting ? { ...waiting, sure: decision } : decision;
 }
 
-/** What a rule alone says; `undefined` = it does not mind. */
+/** The decision of one rule alone; `undefined` = no objection. */
 function decideByRule(rule: Rule, operation: Operation, target: Target): Decision | undefined {
   if (!allows(rule, operation)) return operationNotAllowed(operation.name);
   return rule.access ? decide(rule.access, operation, target) : undefined;
@@ -129,8 +136,8 @@ function isConditional(decision: Decision | undefined): decision is Conditional 
 /**
  * The first rule of `rules` that refuses, with its refusal.
  *
- * @param target as it was before a body was read: where the message names it, it is taken from `found`
- * @param found what the body names, once it has been read
+ * @param target as before the body was read: if the message names it, it is taken from `found`
+ * @param found the names in the body, once it has been read
  */
 export function firstRefusal(
   rules: readonly Rule[],

@@ -1,7 +1,7 @@
 import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from './access.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
 
-/** A rule as the policy file has it: plain data, so that it can be written down and sent to another process. */
+/** A rule of the policy file: plain data that can be written to a file and sent to another process. */
 export interface RuleSettings {
   readonly id: string;
   readonly mode: 'enforce' | 'shadow';
@@ -17,7 +17,7 @@ export type AccessSettings =
   | 'm'
   | readonly { readonly collection: string; readonly access: Exclude<CollectionMode, 'pr'> }[];
 
-/** The policy of these rules. */
+/** Builds the policy of these rules. */
 export function policyOf(mode: PolicyMode, rules: readonly RuleSettings[]): Policy {
   return Object.freeze({ mode, rules: Object.freeze(rules.map(ruleOf)) });
 }

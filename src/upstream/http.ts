@@ -8,50 +8,53 @@ import {
   UPSTREAM_UNREACHABLE,
 } from '../policy/denial.ts';
 
-/** Where the unsecured Qdrant listens for REST, and how much is asked of it at once. Times in milliseconds. */
+/** Address and limits of the unsecured Qdrant on REST. Times in milliseconds. */
 export interface RestUpstreamOptions {
-  /** `http://host:port`; HTTP/1.1 is spoken. */
+  /** `http://host:port`; HTTP/1.1. */
   readonly origin: string;
-  /** Connections at once. */
+  /** Most connections. */
   readonly connections: number;
-  /** Requests that wait for a connection; beyond that a request is refused at once. */
+  /** Most requests that wait for a connection; one more is refused at once. */
   readonly maxWaiting: number;
   readonly connectTimeoutMs: number;
-  /** An idle connection is closed after this. Upstream closes its own after 5 s, so ours have to be gone before. */
+  /** Idle time after which a connection is closed. Upstream closes its own after 5 s, so this must be shorter. */
   readonly idleMs: number;
-  /** From the request written to the answer's head; 0 = no limit. */
+  /** Time limit from the written request to the head of the answer; 0 = no limit. */
   readonly headersTimeoutMs: number;
-  /** Between two pieces of the answer's body; 0 = no limit. */
+  /** Longest pause within the body of the answer; 0 = no limit. */
   readonly bodyTimeoutMs: number;
-  /** CA certificates for an `https` upstream, asked for each new connection. */
+  /** CA certificates for an `https` upstream, read for each new connection. */
   readonly ca?: () => Buffer | undefined;
 }
 
-/** One request as it goes out. `path` is written as it is: no URL is made of it. */
+/** An outgoing request. `path` is sent unchanged: no URL is built from it. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: string[];
   readonly body: NonNullable<Dispatcher.DispatchOptions['body']> | null;
-  /** The limits of time are not below this, in milliseconds; by default 0. */
+  /** Lower bound for the time limits, in milliseconds. Default: 0. */
   readonly leastMs?: number;
 }
 
 /** The connections to upstream's REST port. */
 export interface RestUpstream {
-  /** Sends once, never again. Ends in the handler's `onResponseEnd` or `onResponseError`. `false` = no room, not sent. */
+  /**
+   * Sends once, without retries. Ends in the handler's `onResponseEnd` or `onResponseError`. `false` = no free
+   * connection or queue space, not sent.
+   */
   readonly send: (request: UpstreamRequest, handler: Dispatcher.DispatchHandler) => boolean;
-  /** Requests that are under way, those included that wait for a connection. */
+  /** Pending requests, including those that wait for a connection. */
   readonly size: () => number;
-  /** Lets what is running end, then closes. */
+  /** Waits for pending requests, then closes. */
   readonly close: () => Promise<void>;
-  /** Ends everything now. */
+  /** Aborts all requests and closes. */
   readonly destroy: () => Promise<void>;
 }
 
 const MAX_ANSWER_HEAD = 65_536;
 
-/** Opens nothing yet: a connection is made with the first request. */
+/** Opens no connection: the first request does. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const room = options.connections + options.maxWaiting;
   const { headersTimeoutMs, bodyTimeoutMs } = options;
@@ -71,7 +74,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     size,
     send({ leastMs = 0, ...request }, handler) {
       if (size() >= room) return false;
-      // INVARIANT: not idempotent, whatever the method: what was written once is never written again.
+      // INVARIANT: no request is retried, not even an idempotent one.
       const times = {
         headersTimeout: atLeast(headersTimeoutMs, leastMs),
         bodyTimeout: atLeast(bodyTimeoutMs, leastMs),
@@ -89,7 +92,7 @@ function atLeast(ms: number, least: number): number {
   return ms === 0 ? 0 : Math.max(ms, least);
 }
 
-/** Connects by the CA that is in force then; a changed one also forgets the TLS sessions of the one before. */
+/** Connects with the CA in force at that time. A changed CA also discards the TLS sessions of the previous one. */
 function connector({ ca: current, connectTimeoutMs }: RestUpstreamOptions): buildConnector.connector {
   const build = (ca: Buffer | undefined) => ({
     ca,
@@ -110,7 +113,7 @@ function sameBytes(left: Buffer | undefined, right: Buffer | undefined): boolean
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
 
-/** What a failed request upstream is to the client. The cause stays here. */
+/** The denial for a failed upstream request. The cause is not sent to the client. */
 export function toUpstreamDenial(error: unknown): Denial {
   const code = codeOf(error);
   if (UNREACHABLE.has(code)) return UPSTREAM_UNREACHABLE;

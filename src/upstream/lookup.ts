@@ -3,21 +3,21 @@ import { Guard } from '../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { type RestUpstream, toUpstreamDenial } from './http.ts';
 
-/** What a scroll for one point came to. */
+/** Result of a scroll for one point. */
 export type Existence = 'match' | 'no-match' | 'no-collection';
 
-/** The gateway's own questions to upstream, with full access and outside any client's exchange. */
+/** The gateway's own requests to upstream, with full access and outside of any client's exchange. */
 export interface UpstreamLookup {
   /**
-   * Does any point of `collection` (aliases count) meet `filter`, given as upstream's filter object? Asked anew every
-   * time. Upstream: how `value_exists` is checked (Qdrant v1.19.0).
+   * Looks for one point of `collection` (or alias) that matches `filter`, an upstream filter object. Not cached.
+   * Upstream: the check of `value_exists` (Qdrant v1.19.0).
    */
   readonly scroll: (collection: string, filter: object, signal: AbortSignal) => Promise<Existence | Denial>;
   /** The names of all collections. */
   readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
-  /** Does upstream ask for a key itself? `false` also when that cannot be found out. */
+  /** True = upstream requires a key. `false` also if that is unknown. */
   readonly asksForKey: (signal: AbortSignal) => Promise<boolean>;
-  /** Does upstream serve its web UI? Where it does not, `/dashboard` is 404. */
+  /** True = upstream serves its web UI. Otherwise `/dashboard` is 404. */
   readonly servesWebUi: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Upstream's release, for example `1.19.0`. */
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
@@ -28,7 +28,7 @@ interface Answer {
   readonly body: unknown;
 }
 
-/** An answer to one of these questions is small, or it is none. */
+/** Largest accepted answer, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1_048_576;
 const MAX_NAME = 255;
 
@@ -71,7 +71,7 @@ export function createUpstreamLookup(upstream: RestUpstream): UpstreamLookup {
   };
 }
 
-/** A name no collection can have is not asked for: it could mean another path. */
+/** False = cannot be a collection name; it is not sent, because it could change the path. */
 function isName(collection: string): boolean {
   if (collection === '' || collection === '.' || collection === '..') return false;
   if (/[/\0]/.test(collection) || !collection.isWellFormed()) return false;
@@ -94,7 +94,7 @@ function ask(
     let status = 0;
     let size = 0;
     let cancel = ignore;
-    // An exception is the rejection, which is reported where the answer is waited for; what was found out is not believed.
+    // An exception rejects, and is reported where the answer is awaited; a partial result is discarded.
     const owner = { fail: (error: unknown) => fail(error), cut: () => cancel() };
     const guard = new Guard(owner, 'rest_upstream', ignore);
     const onAbort = guard.entry((_event: Event) => {

@@ -2,14 +2,14 @@ import { Guard } from '../lifetime/guard.ts';
 import type { GrpcAsker } from './ask-grpc.ts';
 import type { UpstreamLookup } from './lookup.ts';
 
-/** Whether upstream answers. */
+/** Reachability of upstream. */
 export interface Reachability {
   readonly rest: boolean;
   /** `undefined` = gRPC is off. */
   readonly grpc: boolean | undefined;
-  /** Its release, as it last said. */
+  /** Upstream's release, as last reported. */
   readonly version: string | undefined;
-  /** When it was asked, milliseconds since 1970. */
+  /** Time of the probe, in milliseconds since 1970. */
   readonly askedAt: number;
 }
 
@@ -20,13 +20,13 @@ export interface ProbeOptions {
   readonly now: () => number;
 }
 
-/** An answer counts for so long. */
+/** Time a result is cached, in milliseconds. */
 const MAX_AGE_MS = 2_000;
-/** What takes longer is no answer. */
+/** Time limit of a probe, in milliseconds. */
 const PATIENCE_MS = 1_500;
 const HEALTH_CHECK = '/qdrant.Qdrant/HealthCheck';
 
-/** Asks upstream on both protocols, at most every two seconds however many want to know. Never rejects. */
+/** Probes upstream on both protocols, at most every two seconds, shared by all callers. Never rejects. */
 export function createProbe({ lookup, asker, now }: ProbeOptions): () => Promise<Reachability> {
   let known: Reachability | undefined;
   let underWay: Promise<Reachability> | undefined;
@@ -65,7 +65,7 @@ async function versionOf(lookup: ProbeOptions['lookup']): Promise<string | undef
 
 async function within(asked: ReturnType<GrpcAsker['askOpen']>): Promise<boolean> {
   const { promise: tooLate, resolve } = Promise.withResolvers<undefined>();
-  // An exception is no answer.
+  // An exception counts as no answer.
   const owner = { fail: () => resolve(undefined), cut: () => undefined };
   const timer = new Guard(owner, 'grpc_upstream', () => undefined).after(PATIENCE_MS, () => resolve(undefined));
   try {

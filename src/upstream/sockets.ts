@@ -2,7 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 
-/** Where an upstream listens. `host` is a name or an address without brackets. */
+/** Address of an upstream. `host` is a name or an address without brackets. */
 export interface SocketAddress {
   readonly tls: boolean;
   readonly host: string;
@@ -18,9 +18,9 @@ export interface SocketOptions {
   readonly alpn: readonly string[];
 }
 
-/** What happens to a socket that is opened; `opened` or `failed` is called exactly once, then `failed` never again. */
+/** Events of a socket. `opened` or `failed` is called exactly once, then `failed` never again. */
 export interface SocketEvents {
-  /** Of the connection it is opened for. */
+  /** The guard of the client connection. */
   readonly guard: Guard;
   readonly opened: (socket: Socket) => void;
   readonly failed: (reason: 'unreachable' | 'timeout', error: Error) => void;
@@ -28,7 +28,7 @@ export interface SocketEvents {
 
 /**
  * Opens a connection to the upstream for one client connection. The certificate of a TLS upstream is always verified.
- * The caller owns the socket from `opened` on; before that, destroying the returned socket gives up silently.
+ * The caller owns the socket from `opened` on; destroying the returned socket before that aborts without an event.
  */
 export function openSocket(address: SocketAddress, options: SocketOptions, events: SocketEvents): Socket {
   const { host, port } = address;
@@ -58,7 +58,7 @@ export function openSocket(address: SocketAddress, options: SocketOptions, event
   socket.setNoDelay(true);
   socket.once('error', onError);
   socket.once(address.tls ? 'secureConnect' : 'connect', onOpen);
-  // Whoever takes it has listeners of its own; one that was given up has none.
+  // The owner adds listeners of its own; an abandoned socket has none.
   socket.on('error', ignore);
   return socket;
 }

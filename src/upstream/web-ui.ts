@@ -1,22 +1,22 @@
 import type { Denial } from '../policy/denial.ts';
 
-/** Milliseconds after which upstream is asked again: where it has answered, and where it has not. */
+/** Time after which upstream is asked again, in milliseconds: after an answer, and after a failure. */
 const REFRESH_MS = 60_000;
 const RETRY_MS = 5_000;
-/** Milliseconds for one answer. */
+/** Time limit of one request, in milliseconds. */
 const PATIENCE_MS = 2_000;
 
 export interface WebUiOptions {
-  /** Does upstream serve its web UI? */
+  /** True = upstream serves its web UI. */
   readonly ask: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
 /**
- * Whether upstream has its web UI. A secured Qdrant leaves `/dashboard` open only where the files are there and asks for a
- * credential otherwise (Qdrant v1.3.0 and later), so the gateway has to know. Until upstream has answered the UI counts as
- * there: what it serves below `/dashboard` needs no credential anyway.
+ * Presence of upstream's web UI. A secured Qdrant leaves `/dashboard` open only if the files exist, and requires a
+ * credential otherwise (Qdrant v1.3.0 and later), so the gateway must know. Until upstream has answered, the UI counts
+ * as present: its files below `/dashboard` need no credential anyway.
  */
 export class WebUi {
   readonly #options: WebUiOptions;
@@ -28,13 +28,13 @@ export class WebUi {
     this.#options = options;
   }
 
-  /** The last answer; upstream is asked again in the background when that is old. */
+  /** The last result; an old one is refreshed in the background. */
   get present(): boolean {
     if (!this.#asking && this.#options.now() >= this.#askAgainAt) void this.look();
     return this.#present;
   }
 
-  /** Asks now. Never rejects. */
+  /** Asks upstream now. Never rejects. */
   async look(): Promise<void> {
     this.#asking = true;
     const answer = await this.#answer();
@@ -43,7 +43,7 @@ export class WebUi {
     this.#asking = false;
   }
 
-  /** `undefined` = upstream cannot be asked. */
+  /** `undefined` = upstream did not answer. */
   async #answer(): Promise<boolean | undefined> {
     try {
       const answer = await this.#options.ask(AbortSignal.timeout(PATIENCE_MS));

@@ -84,8 +84,10 @@ export class GrpcExchange implements Exchange {
   answered = false;
   /** Heads with a status of 1xx that upstream has sent. */
   interimHeads = 0;
-  /** Stream window the client has given beyond its initial one, while upstream knows nothing of the stream. */
+  /** Stream window (bytes) the client has given beyond its initial one, less the DATA it was sent. */
   windowGain = 0;
+  /** Stream window (bytes) upstream has given beyond its initial one. */
+  upstreamGrants = 0;
   /** Gives up what upstream was asked for an answer of the gateway's own. */
   asking: AbortController | undefined;
   /** What the gateway still has to send of an answer of its own. */

@@ -222,11 +222,9 @@ export class KeptUpstream {
       if (this.#window > MAX_WINDOW) throw new Error('the connection window for upstream overflows');
     } else {
       const call = this.#calls.get(id);
-      // A stream that the client has granted too much is reset (RFC 9113 section 6.9.1).
-      if (call && call.window + increment > MAX_WINDOW) {
-        this.#calls.delete(id);
-        this.#socket.write(writeRstStream(id, 3));
-      } else if (call) call.window += increment;
+      if (call) call.window += increment;
+      // What the client grants beyond a window ends the call at the gateway (RFC 9113 section 6.9.1).
+      if (call && call.window > MAX_WINDOW) throw new Error('the window of a call for upstream overflows');
     }
     this.#pumpAll();
   }
@@ -236,7 +234,10 @@ export class KeptUpstream {
     for (const [id, value] of parseSettings(frame.payload, 'client')) {
       if (id === SettingId.ENABLE_PUSH || id === SettingId.MAX_HEADER_LIST_SIZE) continue;
       if (id !== SettingId.INITIAL_WINDOW_SIZE) throw new Error(`setting ${id} is not upstream's`);
-      for (const call of this.#calls.values()) call.window += value - this.#initial;
+      for (const call of this.#calls.values()) {
+        call.window += value - this.#initial;
+        if (call.window > MAX_WINDOW) throw new Error('settings overflow the window of a call for upstream');
+      }
       this.#initial = value;
     }
     this.#socket.write(writeSettingsAck());

@@ -10,6 +10,7 @@ import {
   headerFragmentOf,
   MAX_WINDOW,
   parseSettings,
+  type Setting,
   SettingId,
   windowIncrementOf,
 } from '../../src/http2/frames.ts';
@@ -36,18 +37,18 @@ export class StrictClient {
   /** Streams that the gateway has ended or reset. */
   readonly ended = new Set<number>();
   pongs = 0;
-  /** Stream windows are followed. Off where upstream does not keep them itself. */
-  followsStreams = true;
   /** Acknowledges settings and pings. */
   polite = true;
   readonly #decoder = new HpackDecoder({ maxHeaderBytes: 1_048_576, maxHeaders: 4000 });
   readonly #statuses = new Map<number, string>();
   readonly #reset = new Set<number>();
   readonly #windows = new Map<number, number>();
-  /** Header table sizes that the gateway has not acknowledged, one entry for each SETTINGS. */
-  readonly #unacknowledged: (readonly number[])[] = [];
+  /** What the gateway has not acknowledged, one entry for each SETTINGS: table sizes, and what streams begin with after it. */
+  readonly #unacknowledged: { readonly tables: readonly number[]; readonly initial: number }[] = [];
   #window = INITIAL_WINDOW;
-  #largestInitial = INITIAL_WINDOW;
+  /** What streams begin with by the settings last sent, and last acknowledged. */
+  #initial = INITIAL_WINDOW;
+  #acknowledged = INITIAL_WINDOW;
   #highest = 0;
   #block: Buffer[] = [];
   #blockStream = 0;
@@ -83,9 +84,9 @@ export class StrictClient {
     });
   }
 
-  /** Preface and empty settings. */
-  open(): void {
-    this.send(Buffer.concat([CLIENT_PREFACE, writeSettings([])]));
+  /** Preface and settings; default: none. */
+  open(settings: readonly Setting[] = []): void {
+    this.send(Buffer.concat([CLIENT_PREFACE, writeSettings(settings)]));
   }
 
   send(bytes: Buffer): void {
@@ -129,10 +130,8 @@ export class StrictClient {
     if (type === FrameType.SETTINGS && !frame.has(Flag.ACK)) {
       const settings = parseSettings(frame.payload, 'client');
       const tables = settings.filter(([id]) => id === SettingId.HEADER_TABLE_SIZE).map(([, value]) => value);
-      this.#unacknowledged.push(tables);
-      for (const [id, value] of settings) {
-        if (id === SettingId.INITIAL_WINDOW_SIZE) this.#largestInitial = Math.max(this.#largestInitial, value);
-      }
+      for (const [id, value] of settings) if (id === SettingId.INITIAL_WINDOW_SIZE) this.#initial = value;
+      this.#unacknowledged.push({ tables, initial: this.#initial });
     }
     if (type === FrameType.WINDOW_UPDATE && frame.length === 4) {
       const increment = frame.payload.readUInt32BE(0) & MAX_WINDOW;
@@ -231,7 +230,9 @@ export class StrictClient {
     if (this.#window < 0 && !this.#ownLost) throw new Error('the connection window is overdrawn');
     const left = (this.#windows.get(streamId) ?? 0) - length;
     this.#windows.set(streamId, left);
-    if (this.followsStreams && !this.#ownLost && this.#largestInitial + left < 0) {
+    // RFC 9113 section 6.9.3: a smaller window holds when it has been acknowledged.
+    const initial = Math.max(this.#acknowledged, ...this.#unacknowledged.map((settings) => settings.initial));
+    if (length > 0 && !this.#ownLost && initial + left < 0) {
       throw new Error(`the window of stream ${streamId} is overdrawn`);
     }
     if (frame.has(Flag.END_STREAM)) this.ended.add(streamId);
@@ -243,9 +244,10 @@ export class StrictClient {
       if (this.polite) this.#answer(writeSettingsAck());
       return;
     }
-    const tables = this.#unacknowledged.shift();
-    if (tables === undefined && !this.#ownLost) throw new Error('settings were acknowledged that were not sent');
-    for (const bytes of tables ?? []) this.#decoder.setMaxTableBytes(bytes);
+    const settings = this.#unacknowledged.shift();
+    if (settings === undefined && !this.#ownLost) throw new Error('settings were acknowledged that were not sent');
+    this.#acknowledged = settings?.initial ?? this.#acknowledged;
+    for (const bytes of settings?.tables ?? []) this.#decoder.setMaxTableBytes(bytes);
   }
 
   /** In the middle of a frame of its own it would cut that in two. */

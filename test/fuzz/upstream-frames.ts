@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
-import { Flag, FrameType } from '../../src/http2/frames.ts';
+import { Flag, FrameType, type Setting, SettingId } from '../../src/http2/frames.ts';
 import { encodeHeaders } from '../../src/http2/hpack.ts';
 import { writeFrameHeader, writePing, writeSettings, writeSettingsAck } from '../../src/http2/write-frames.ts';
 import { framed } from '../support/h2-client.ts';
@@ -21,6 +21,9 @@ interface Script {
   readonly end: 'stays' | 'fin' | 'reset';
   /** It acknowledges settings, and grants what it gets. */
   readonly polite: boolean;
+  /** Settings the client begins with, and frames it sends while upstream speaks; default: none. */
+  readonly settings?: readonly Setting[];
+  readonly beside?: readonly string[];
 }
 
 function frame(type: number, flags: number, streamId: number, payload: Buffer): string {
@@ -94,6 +97,20 @@ function other(choices: Choices, calls: number): string {
   ])();
 }
 
+/** Stream windows that an answer overruns, and larger ones. */
+const WINDOWS = [0, 1, 100, 1000, 5000, 16_384, 65_535, 100_000, 0x7fff_ffff];
+
+/** What the client says of its windows, beside its calls. */
+function windows(choices: Choices, calls: number): Required<Pick<Script, 'settings' | 'beside'>> {
+  const setting = (): Setting => [SettingId.INITIAL_WINDOW_SIZE, choices.of(WINDOWS)];
+  const frames = choices.chance(0.4) ? [frame(8, 0, 0, number32(1_000_000))] : [];
+  for (let i = choices.chance(0.5) ? choices.below(5) : 0; i > 0; i -= 1) {
+    const grant = frame(8, 0, 2 * choices.below(calls) + 1, number32(choices.between(1, 20_000)));
+    frames.push(choices.chance(0.4) ? writeSettings([setting()]).toString('hex') : grant);
+  }
+  return { settings: choices.chance(0.5) ? [setting()] : [], beside: frames };
+}
+
 function make(choices: Choices): Script {
   const calls = choices.between(1, 6);
   const frames: string[] = [];
@@ -115,12 +132,15 @@ function make(choices: Choices): Script {
       [2, 'reset'],
     ] as const),
     polite: choices.chance(0.8),
+    ...windows(choices, calls),
   };
 }
 
 function* simpler(script: Script): Generator<Script> {
   for (const frames of fewer(script.frames)) yield { ...script, frames };
   if (script.given.length > 0) yield { ...script, given: [] };
+  if ((script.settings?.length ?? 0) > 0) yield { ...script, settings: [] };
+  for (const beside of fewer(script.beside ?? [])) yield { ...script, beside };
   if (script.cuts[0] !== -1) yield { ...script, cuts: [-1] };
   if (script.end !== 'stays') yield { ...script, end: 'stays' };
 }
@@ -188,14 +208,16 @@ class Session implements FuzzSession<Script> {
     this.#state.script = script;
     this.#state.said = false;
     const { client, relay } = await arena.join();
-    // Upstream need not keep the windows of calls.
-    client.followsStreams = false;
-    client.open();
+    client.open(script.settings);
     for (let call = 0; call < script.calls; call += 1) {
       client.call(2 * call + 1, '/qdrant.Points/Count', 'admin', Buffer.from('0a04646f6373', 'hex'));
     }
     await within('upstream has been asked', () => this.#state.said || client.over);
     for (const id of script.given) client.send(Buffer.from(frame(3, 0, id, number32(8)), 'hex'));
+    for (const hex of script.beside ?? []) {
+      client.send(Buffer.from(hex, 'hex'));
+      await nextTurn();
+    }
     for (let turns = 0; turns < 6; turns += 1) await nextTurn();
     const pongs = client.pongs;
     client.send(writePing(Buffer.from('the end.'), false));

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import { Flag, type Frame, FrameType, SettingId } from '../../src/http2/frames.ts';
+import { Flag, type Frame, FrameType, MAX_WINDOW, SettingId } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import {
   writeData,
@@ -114,6 +114,18 @@ async function servesAnother(t: Test, port: number): Promise<void> {
   t.equal(other.statusOf(1), '0', 'another connection is served');
 }
 
+/** An answer with so many bytes of DATA, in frames of 16 KiB and less. */
+function sized(bytes: number): (streamId: number) => Buffer {
+  return (id) =>
+    Buffer.concat([head(id, OK), writeData(id, Buffer.alloc(bytes), false), writeHeaders(id, OK_END, true)]);
+}
+
+const INITIAL = 65_535;
+const SMALL_WINDOW = [[SettingId.INITIAL_WINDOW_SIZE, 100]] as const;
+/** What the upstream of these tests lets a call send, and what a call sends. */
+const UPSTREAM_WINDOW = 1_048_576;
+const SENT = framed(naming('docs')).length;
+
 /** What upstream sends, what the client sees of that call and of the other. */
 const ANSWERS: readonly (readonly [
   name: string,
@@ -151,6 +163,32 @@ const ANSWERS: readonly (readonly [
   ['nine interim heads', (id) => Buffer.concat([...Array(9).fill(head(id, EARLY_HINTS)), extra()(id)]), '14', '14'],
   ['an interim head that ends the answer', (id) => head(id, EARLY_HINTS, true), '14', '0'],
   ['an interim head in place of trailers', (id) => Buffer.concat([head(id, OK), head(id, EARLY_HINTS)]), '14', '0'],
+  ['DATA up to the window of its call', sized(100), '0', '0', SMALL_WINDOW],
+  ['DATA past the window of its call', sized(101), '14', '0', SMALL_WINDOW],
+  ['DATA past the window of its call in many frames', sized(100_000), '14', '0', SMALL_WINDOW],
+  ['DATA past the windows of its call and of the connection', sized(INITIAL + 1), '14', '0'],
+  ['DATA of no bytes at a window of 0', sized(0), '0', '14', [[SettingId.INITIAL_WINDOW_SIZE, 0]]],
+  ['a grant of nothing', (id) => frame(FrameType.WINDOW_UPDATE, 0, id, Buffer.alloc(4)), '14', '0'],
+  [
+    'a grant past the largest window',
+    (id) => writeWindowUpdate(id, MAX_WINDOW - UPSTREAM_WINDOW + SENT + 1),
+    '14',
+    '0',
+  ],
+  [
+    'a grant up to the largest window',
+    (id) => Buffer.concat([writeWindowUpdate(id, MAX_WINDOW - UPSTREAM_WINDOW + SENT), extra()(id)]),
+    '0',
+    '0',
+  ],
+  [
+    'settings that make a window larger than the largest',
+    (id) =>
+      Buffer.concat([writeWindowUpdate(id, SENT + 1), writeSettings([[SettingId.INITIAL_WINDOW_SIZE, MAX_WINDOW]])]),
+    '14',
+    '14',
+  ],
+  ['a PRIORITY of four bytes', (id) => frame(FrameType.PRIORITY, 0, id, Buffer.alloc(4)), '14', '0'],
 ];
 
 t.test('what is malformed ends its call and does not reach the client', async (t) => {

@@ -1,12 +1,12 @@
 import { requestIdOf } from '../../exchange/request-id.ts';
 import type { ClientHeads } from '../../http2/client-heads.ts';
-import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
 import type { Outbox } from '../../http2/outbox.ts';
 import { writeData } from '../../http2/write-frames.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import { rejectHeaders } from '../reject.ts';
-import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
+import type { ClientWindow } from './client-window.ts';
+import type { StreamWindows } from './stream-windows.ts';
 
 const PREFIX_BYTES = 5;
 /** What of a refusal can still be said behind an answer's head. */
@@ -16,34 +16,29 @@ const IN_TRAILERS = new Set(['grpc-status', 'grpc-message', 'x-request-id']);
 export class LocalAnswers {
   readonly #outbox: Outbox;
   readonly #window: ClientWindow;
+  readonly #streamWindows: StreamWindows;
   readonly #heads: ClientHeads;
   readonly #clock: () => number;
-  #initialWindow = INITIAL_WINDOW;
   /** Calls with an answer that waits for the client's windows. */
   readonly #waiting = new Set<GrpcExchange>();
 
-  constructor(outbox: Outbox, heads: ClientHeads, window: ClientWindow, clock: () => number) {
+  constructor(
+    outbox: Outbox,
+    heads: ClientHeads,
+    window: ClientWindow,
+    streamWindows: StreamWindows,
+    clock: () => number,
+  ) {
     this.#outbox = outbox;
     this.#heads = heads;
     this.#window = window;
+    this.#streamWindows = streamWindows;
     this.#clock = clock;
   }
 
   /** Calls whose answer waits. There may be more room for them: `pump`. */
   get waiting(): ReadonlySet<GrpcExchange> {
     return this.#waiting;
-  }
-
-  /** The client changed the window its streams begin with. Throws when that overflows the window of `open`. */
-  setInitialWindow(bytes: number, open: readonly GrpcExchange[]): void {
-    for (const { windowGain } of open) if (bytes + windowGain > MAX_WINDOW) throw overflow(0);
-    this.#initialWindow = bytes;
-  }
-
-  /** The client grants a stream more that upstream does not know. */
-  grant(exchange: GrpcExchange, increment: number): void {
-    if (this.#initialWindow + exchange.windowGain + increment > MAX_WINDOW) throw overflow(exchange.id);
-    exchange.windowGain += increment;
   }
 
   /** A status without a body, for a request that never became a call. */
@@ -91,7 +86,7 @@ export class LocalAnswers {
   pump(exchange: GrpcExchange, upstreamKnown: boolean): number {
     const { outgoing } = exchange;
     if (!outgoing) return 0;
-    const room = Math.min(this.#initialWindow + exchange.windowGain, this.#window.toClient, outgoing.length);
+    const room = Math.min(this.#streamWindows.room(exchange), this.#window.toClient, outgoing.length);
     if (room > 0) {
       this.#outbox.bytes(writeData(exchange.id, outgoing.subarray(0, room), false));
       this.#window.sentOwn(room, upstreamKnown);
@@ -110,9 +105,4 @@ export class LocalAnswers {
   #date(): string {
     return new Date(this.#clock()).toUTCString();
   }
-}
-
-/** @param faultOn the stream whose fault it is; 0 = the connection */
-function overflow(faultOn: number): Http2Fault {
-  return new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, faultOn, 'stream window overflow');
 }

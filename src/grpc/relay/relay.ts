@@ -37,6 +37,7 @@ import { LocalAnswers } from './local-answers.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
+import { StreamWindows } from './stream-windows.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
 
@@ -57,7 +58,7 @@ const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth'])
  * ```
  *
  * Upstream ids are given out in the order calls are settled, so that a call that waits for its identity holds up no
- * other. Windows pass end to end (`ClientWindow`); header blocks are read and written again in both directions.
+ * other. Windows pass end to end (`ClientWindow`, `StreamWindows`); header blocks are read and written again in both directions.
  *
  * INVARIANT: everything Node calls enters through a guard: of the client connection here, of upstream's in `UpstreamHalf`.
  * An exception answers what is open with INTERNAL and ends the connection; an `Http2Fault` is the peer's, and ends it as such.
@@ -66,6 +67,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
   readonly client: ClientLink<RequestHead>;
   readonly heads: ClientHeads;
   readonly window = new ClientWindow();
+  readonly streamWindows = new StreamWindows();
   readonly streams = new StreamTable();
   readonly peer: string;
   readonly parts: ExchangeParts;
@@ -96,7 +98,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.client = new ClientLink(socket, options.limits, this, this.#guard, { ...options, ...GRPC_PORT });
     this.#departure = new Departure(this.client, options.clock);
     this.heads = new ClientHeads(this.client.outbox);
-    this.#answers = new LocalAnswers(this.client.outbox, this.heads, this.window, options.clock);
+    this.#answers = new LocalAnswers(this.client.outbox, this.heads, this.window, this.streamWindows, options.clock);
     this.#upstream = new UpstreamHalf(this, options);
     this.#data = new RequestData(this, this.#upstream, this.#guard, options);
     socket.on(
@@ -277,17 +279,17 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     }
     const exchange = this.streams.get(streamId);
     if (!exchange) return;
+    this.streamWindows.grantedByClient(exchange, increment);
     if (exchange.upstreamId !== 0) this.#upstream.pass(exchange, frame);
-    else this.#answers.grant(exchange, increment);
   }
 
   clientSettings(settings: readonly Setting[]): void {
     for (const [id, value] of settings) {
-      if (id === SettingId.INITIAL_WINDOW_SIZE) this.#answers.setInitialWindow(value, this.streams.all());
+      if (id === SettingId.INITIAL_WINDOW_SIZE) this.streamWindows.setByClient(value, this.streams.all());
     }
     const changed = new Set(settings.map(([id]) => id));
     this.settingsSoFar = [...this.settingsSoFar.filter(([id]) => !changed.has(id)), ...settings];
-    if (this.#upstream.link) this.#upstream.link.sendSettings(settings);
+    if (this.#upstream.link) this.#upstream.passSettings(settings);
     else this.client.acknowledge();
   }
 

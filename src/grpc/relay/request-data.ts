@@ -103,7 +103,7 @@ export class RequestData {
       default:
         exchange.held.add(frame);
         // Not judged yet and more than a window's worth: no client that keeps its window gets here.
-        if (exchange.held.bytes > this.#upstream.offeredWindow)
+        if (exchange.held.bytes > this.#core.streamWindows.mostFromClient)
           throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
     }
   }

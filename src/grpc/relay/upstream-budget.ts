@@ -4,7 +4,8 @@ import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
 /**
  * Everything an upstream can send on a connection that costs more than it carries.
  * - `data_empty`: DATA of no bytes that does not end its stream
- * - `data_closed`, `headers_closed`, `reset_closed`: of a call that is not open (any more); `data_closed` with few bytes only
+ * - `data_closed`, `headers_closed`, `reset_closed`, `fault_closed`: of a call that is not open (any more); `data_closed` with
+ *   few bytes only, `fault_closed` with a fault that would end it
  * - `settings_ack_unasked`, `ping_ack_unasked`: what was not asked for
  */
 export type UpstreamFrameKind =
@@ -14,6 +15,7 @@ export type UpstreamFrameKind =
   | 'headers_interim'
   | 'continuation'
   | 'reset_closed'
+  | 'fault_closed'
   | 'settings'
   | 'settings_ack_unasked'
   | 'ping'
@@ -34,6 +36,7 @@ export const UPSTREAM_FRAME_COST: Readonly<Record<UpstreamFrameKind, Price>> = {
   headers_interim: price(1),
   continuation: price(1),
   reset_closed: earned(1),
+  fault_closed: price(1),
   // Passed on to the client, which acknowledges them.
   settings: price(4),
   settings_ack_unasked: price(1),

@@ -22,9 +22,10 @@ import type { GrpcExchange } from '../exchange.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import type { RequestHead } from '../headers/request-head.ts';
 import { upstreamFields } from '../headers/request-head.ts';
-import { type ClientWindow, INITIAL_WINDOW } from './client-window.ts';
+import type { ClientWindow } from './client-window.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { StreamTable } from './stream-table.ts';
+import type { StreamWindows } from './stream-windows.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
 /** Most DATA of one call that is held to be judged, where the client's window allows as much. */
@@ -38,6 +39,7 @@ export interface RelayCore {
   readonly client: ClientLink<RequestHead>;
   readonly heads: ClientHeads;
   readonly window: ClientWindow;
+  readonly streamWindows: StreamWindows;
   readonly streams: StreamTable;
   /** The client's settings so far. */
   readonly settingsSoFar: readonly Setting[];
@@ -62,10 +64,6 @@ export class UpstreamHalf implements LinkEvents {
   readonly #core: RelayCore;
   readonly #options: GrpcRelayOptions;
   #link: UpstreamLink | undefined;
-  /** The largest stream window the client has been offered: upstream's, once its settings have been passed on. */
-  #offeredWindow = INITIAL_WINDOW;
-  /** The window a new stream of the client's begins with. */
-  #streamWindow = INITIAL_WINDOW;
   /** Upstream has ended the connection, or is about to. */
   #ending = false;
   /** The client has ended, or is about to. */
@@ -100,11 +98,7 @@ export class UpstreamHalf implements LinkEvents {
    * upstream grants nothing for what it does not get.
    */
   get holdLimit(): number {
-    return Math.max(0, Math.min(HOLD_BYTES, this.#streamWindow - DEFAULT_MAX_FRAME_SIZE));
-  }
-
-  get offeredWindow(): number {
-    return this.#offeredWindow;
+    return Math.max(0, Math.min(HOLD_BYTES, this.#core.streamWindows.fromClient - DEFAULT_MAX_FRAME_SIZE));
   }
 
   /** Puts a call on the upstream connection with all that is held of it, or ends it when upstream takes no more. */
@@ -121,7 +115,6 @@ export class UpstreamHalf implements LinkEvents {
     const ends = exchange.clientEnded && exchange.held.isEmpty;
     this.#sendHead(link, exchange, id, ends);
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
-    exchange.windowGain = 0;
     this.passHeld(exchange);
   }
 
@@ -138,6 +131,12 @@ export class UpstreamHalf implements LinkEvents {
     const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
     if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
     link.outbox.bytes(frameHeaders(framed, id, ends));
+  }
+
+  /** Sends settings of the client's on, once there is a connection. */
+  passSettings(settings: readonly Setting[]): void {
+    this.#core.streamWindows.passed();
+    this.#link?.sendSettings(settings);
   }
 
   /** Sends a frame of the client's on. */
@@ -217,20 +216,30 @@ export class UpstreamHalf implements LinkEvents {
     this.#core.reject(exchange, UPSTREAM_BROKEN);
   }
 
-  hasRoom(bytes: number): boolean {
-    return bytes <= this.#core.window.toClient;
+  hasRoom(frame: Frame): boolean {
+    const { streams, streamWindows, window } = this.#core;
+    if (frame.length <= window.toClient) return true;
+    const exchange = streams.fromUpstream(frame.streamId);
+    // The client gets nothing of it.
+    return exchange === undefined || streamWindows.isOverrun(exchange, frame.length);
   }
 
   upstreamData(frame: Frame): boolean {
-    const { client, streams, window } = this.#core;
+    const { client, streams, streamWindows, window } = this.#core;
     const exchange = streams.fromUpstream(frame.streamId);
     if (!exchange) {
-      if (frame.length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, frame.length));
+      this.#swallow(frame);
       return false;
     }
     if (exchange.answered || !exchange.headersSent) {
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'data outside of an answer');
     }
+    if (streamWindows.isOverrun(exchange, frame.length)) {
+      this.#swallow(frame);
+      this.#giveUp(exchange, ErrorCode.FLOW_CONTROL_ERROR);
+      return true;
+    }
+    exchange.windowGain -= frame.length;
     rewrite(frame, exchange.id);
     client.outbox.frame(frame);
     client.moved(frame.length);
@@ -238,6 +247,11 @@ export class UpstreamHalf implements LinkEvents {
     exchange.sent += frame.length;
     this.#moved(exchange, frame.has(Flag.END_STREAM));
     return true;
+  }
+
+  /** The client gets nothing of it, so its credit for the connection goes back to upstream. */
+  #swallow({ length }: Frame): void {
+    if (length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, length));
   }
 
   upstreamReset(streamId: number, code: number): boolean {
@@ -250,7 +264,7 @@ export class UpstreamHalf implements LinkEvents {
   }
 
   upstreamGrant(streamId: number, increment: number, frame: Frame): void {
-    const { client, streams, window } = this.#core;
+    const { client, streams, streamWindows, window } = this.#core;
     if (streamId === 0) {
       window.grantedByUpstream(increment);
       client.outbox.frame(frame);
@@ -258,20 +272,31 @@ export class UpstreamHalf implements LinkEvents {
     }
     const exchange = streams.fromUpstream(streamId);
     if (!exchange) return;
+    if (!streamWindows.grantedByUpstream(exchange, increment)) {
+      this.#giveUp(exchange, ErrorCode.FLOW_CONTROL_ERROR);
+      return;
+    }
     rewrite(frame, exchange.id);
     client.outbox.frame(frame);
   }
 
+  upstreamFault({ streamId, code }: Http2Fault): boolean {
+    const exchange = this.#core.streams.fromUpstream(streamId);
+    if (!exchange) return false;
+    this.#giveUp(exchange, code);
+    return true;
+  }
+
   upstreamSettings(settings: readonly Setting[]): void {
+    const { client, streams, streamWindows } = this.#core;
     for (const [id, value] of settings) {
-      if (id !== SettingId.INITIAL_WINDOW_SIZE) continue;
-      this.#streamWindow = value;
-      this.#offeredWindow = Math.max(this.#offeredWindow, value);
+      if (id === SettingId.INITIAL_WINDOW_SIZE) streamWindows.setByUpstream(value, streams.allUpstream());
     }
-    this.#core.client.sendSettings(settings);
+    client.sendSettings(settings);
   }
 
   upstreamAcknowledged(): void {
+    this.#core.streamWindows.acknowledged();
     this.#core.client.acknowledge();
   }
 
@@ -322,10 +347,11 @@ export class UpstreamHalf implements LinkEvents {
   #connect(): UpstreamLink {
     if (this.#link) return this.#link;
     const { address, socket } = this.#options.upstream;
-    const { client, settingsSoFar, window } = this.#core;
+    const { client, settingsSoFar, streamWindows, window } = this.#core;
     const link = new UpstreamLink(address, socket, settingsSoFar, this, this.#guard, this.#options.clock);
     this.#link = link;
     this.grant(window.adopt());
+    streamWindows.adopt();
     link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
     return link;
   }

@@ -42,12 +42,14 @@ export interface LinkEvents {
   upstreamAcknowledged(): void;
   /** A whole header block of a stream. `false` = no such call is open; so with DATA and resets. */
   upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean;
-  /** May this much DATA go to the client now? Otherwise it waits, and with it everything behind it. */
-  hasRoom(bytes: number): boolean;
+  /** May this DATA be handed on now? Otherwise it waits for room at the client, and with it everything behind it. */
+  hasRoom(frame: Frame): boolean;
   upstreamData(frame: Frame): boolean;
   upstreamReset(streamId: number, code: number): boolean;
   /** A grant; stream 0 is the connection. */
   upstreamGrant(streamId: number, increment: number, frame: Frame): void;
+  /** A fault of one stream, to be reset there. */
+  upstreamFault(fault: Http2Fault): boolean;
   /** No stream above `lastStreamId` was or will be served. */
   upstreamGoaway(lastStreamId: number): void;
   /** A burst of frames has been handed over: send what is to be sent. */
@@ -138,10 +140,10 @@ export class UpstreamLink {
       const raw = this.#backlog[0];
       if (raw === undefined) return;
       const frame = frameOf(raw);
-      if (frame.type === FrameType.DATA && !this.#events.hasRoom(frame.length)) return;
+      if (frame.type === FrameType.DATA && !this.#events.hasRoom(frame)) return;
       this.#backlog.shift();
       try {
-        this.#handle(frame);
+        this.#handOn(frame);
       } catch (error) {
         // It is upstream's, whoever made room.
         this.#guard.failed(error);
@@ -233,19 +235,30 @@ export class UpstreamLink {
 
   #take(frame: Frame): void {
     if (this.#closed) return;
-    const waits = this.#backlog.length > 0 || (frame.type === FrameType.DATA && !this.#events.hasRoom(frame.length));
+    const waits = this.#backlog.length > 0 || (frame.type === FrameType.DATA && !this.#events.hasRoom(frame));
     if (!waits) {
-      this.#handle(frame);
+      this.#handOn(frame);
       return;
     }
     this.#backlog.push(frame.raw);
     this.#socket.pause();
   }
 
-  #handle(frame: Frame): void {
-    checkFrame(frame);
+  #handOn(frame: Frame): void {
     if (this.#blockStream !== 0 && frame.type !== FrameType.CONTINUATION) throw fault('header block interrupted');
     if (!this.#sawSettings && frame.type !== FrameType.SETTINGS) throw fault('settings expected first');
+    try {
+      this.#handle(frame);
+    } catch (error) {
+      if (!(error instanceof Http2Fault) || error.streamId === 0) throw error;
+      // A stream that was never opened cannot be reset (RFC 9113 section 6.4).
+      this.#openedStream(frame);
+      if (!this.#events.upstreamFault(error)) this.#budget.pay('fault_closed');
+    }
+  }
+
+  #handle(frame: Frame): void {
+    checkFrame(frame);
     switch (frame.type) {
       case FrameType.DATA:
         this.#data(frame);

@@ -6,29 +6,29 @@ import { grpcTimeoutOf } from './idle-limits.ts';
 import { ListPlaces } from './list-places.ts';
 import { filterMessage } from './message/response-filter.ts';
 
-/** The gateway's own unary calls. A message goes and comes without its prefix; a denial carries upstream's refusal. */
+/** The gateway's own unary calls to upstream. Messages have no prefix; a denial carries upstream's refusal. */
 export interface AskUpstream {
   ask(path: string, message: Buffer, caller: Caller): Promise<Answer>;
-  /** An empty message to an open method; calls under way may be shared. */
+  /** Sends an empty message to an open method; pending calls may be shared. */
   askOpen(path: string): Promise<Answer>;
 }
 
 export type Answer = { readonly kind: 'message'; readonly message: Buffer } | Denial;
 
-/** Asks what the client asked and makes the answer the client may see. @param signal aborted when the call has ended */
+/** Sends the client's request and makes the answer that the client may see. @param signal aborted when the call ends */
 export type Question = (upstream: AskUpstream, permit: Permit, signal: AbortSignal) => Promise<Answer>;
 
 const EMPTY = Buffer.alloc(0);
 
-/** Of the process. */
+/** One per process. */
 const places = new ListPlaces();
 
 /**
- * How the gateway answers a call itself, or `undefined` when it is relayed.
+ * The gateway's own answer to a call, or `undefined` if the call is relayed.
  *
- * - Open methods reach anybody, and upstream ends when it decodes a message nested deeply enough; so upstream is asked
- *   with a fresh empty message and never sees the client's.
- * - Filtered answers are asked for and filtered. The question is rebuilt from what was decided on.
+ * - Open methods need no credential, and upstream crashes when it decodes a deeply nested message; so the gateway sends
+ *   a new empty message and upstream never sees the client's.
+ * - Filtered answers are requested and filtered here. The request is rebuilt from the decision.
  */
 export function answerFor(exchange: GrpcExchange, permit: Permit): Question | undefined {
   const { operation, visible } = permit;
@@ -56,7 +56,7 @@ const SERVING = Buffer.from([0x08, 0x01]);
 const HEALTH_SERVICE = '/grpc.health.v1.Health/Check';
 const HEALTH_CHECK = '/qdrant.Qdrant/HealthCheck';
 
-/** Upstream: no health service before Qdrant v1.6.0; there it is healthy when it tells its release. */
+/** Upstream: no health service before Qdrant v1.6.0; such a release is healthy if it reports its version. */
 async function askOpen(upstream: AskUpstream, path: string): Promise<Answer> {
   const answer = await upstream.askOpen(path);
   const missing = answer.kind === 'denial' && answer.grpc === GrpcCode.unimplemented;
@@ -65,12 +65,12 @@ async function askOpen(upstream: AskUpstream, path: string): Promise<Answer> {
   return release.kind === 'message' ? { kind: 'message', message: SERVING } : release;
 }
 
-/** The row's own path: a query the client added is not repeated. */
+/** The path of the row: a query of the client is not forwarded. */
 function pathOf(exchange: GrpcExchange): string {
   return exchange.resolution?.operation.path ?? exchange.head.path;
 }
 
-/** A message that holds only the collection name, field 1 of every request that is filtered. */
+/** A message with only the collection name, field 1 of every request with a filtered answer. */
 function nameField(name: string): Buffer {
   const bytes = Buffer.from(name, 'utf8');
   const length = bytes.length < 128 ? [bytes.length] : [(bytes.length & 0x7f) | 0x80, bytes.length >>> 7];

@@ -11,7 +11,7 @@ import type { MessageInspector } from './message/inspect.ts';
 import { HeldFrames } from './relay/held-frames.ts';
 import type { GrpcResolution } from './resolve.ts';
 
-/** The protocol's steps, carried out by the connection an exchange came on. */
+/** The protocol's steps, implemented by the connection of an exchange. */
 export interface GrpcSteps {
   /** The client's address. */
   readonly peer: string;
@@ -23,13 +23,13 @@ export interface GrpcSteps {
 
 /**
  * - `waiting`: for the identity; DATA is held
- * - `inspecting`: DATA is held, or past a bound sent on, until the message has been judged
+ * - `inspecting`: the message is being checked; DATA is held, or sent on beyond a limit
  * - `relayed`: frames pass verbatim
- * - `local`: the gateway answers itself; DATA is swallowed
+ * - `local`: the gateway answers; DATA is discarded
  */
 export type StreamState = 'waiting' | 'inspecting' | 'relayed' | 'local';
 
-/** One gRPC call: a stream of a client connection and, once permitted, its stream on the upstream connection. */
+/** One gRPC call: a stream of a client connection and, once permitted, a stream of the upstream connection. */
 export class GrpcExchange implements Exchange {
   readonly protocol = 'grpc';
   readonly hasBody = true;
@@ -51,7 +51,7 @@ export class GrpcExchange implements Exchange {
   readonly remote: string;
   readonly memo: CredentialMemo;
 
-  /** Stream id on the client's connection. */
+  /** Stream id on the client connection. */
   readonly id: number;
   readonly head: RequestHead;
   readonly steps: GrpcSteps;
@@ -59,49 +59,54 @@ export class GrpcExchange implements Exchange {
   /** Stream id on the upstream connection; 0 = none yet. */
   upstreamId = 0;
 
-  /** DATA that may not go upstream yet: the call is not settled, or the end of its message is held back. */
+  /** DATA that may not go upstream yet: the call is undecided, or the end of its message is held back. */
   readonly held = new HeldFrames();
-  /** DATA (bytes) that is held before the message has been judged; past it the call streams, all but its end. */
+  /**
+   * Bytes of DATA that are held before the message has been checked. Beyond it the call streams, except for its end.
+   */
   holdLimit = 0;
   inspector: MessageInspector | undefined;
   conditional: Conditional | undefined;
-  /** Nothing of a message that has to be read for names, or measured, has come yet. */
+  /** True = the message must be inspected or measured, and none of it has arrived yet. */
   unread = false;
   unmeasured = false;
-  /** Measures a call that needs no inspection: one message, nested no deeper than allowed. It reads what is sent on. */
+  /**
+   * Measures a call that needs no inspection: one message within the nesting limit. It reads the bytes that are sent
+   * on.
+   */
   guard: MessageInspector | undefined;
-  /** Reads a message that nothing has to be known of, only so that the audit can say what it names. */
+  /** Reads the names of a message for the audit only; the decision does not depend on them. */
   follower: MessageInspector | undefined;
-  /** Its messages are measured for nesting while they pass; nothing was read of them before. */
+  /** True = the messages are measured for nesting while they pass; none of them was read before. */
   measures = false;
 
-  /** It is permitted and goes upstream when the client's burst has been read. */
+  /** True = permitted, and sent upstream when the client's burst has been read. */
   opensWithBurst = false;
-  /** The client has ended its side. */
+  /** True = the client has ended its side. */
   clientEnded = false;
-  /** The answer's head, and its end, have gone to the client. */
+  /** True = the head, or the end, of the answer has been sent to the client. */
   headersSent = false;
   answered = false;
-  /** Heads with a status of 1xx that upstream has sent. */
+  /** Number of heads with a 1xx status from upstream. */
   interimHeads = 0;
-  /** Stream window (bytes) the client has given beyond its initial one, less the DATA it was sent. */
+  /** Stream window (bytes) that the client has granted beyond the initial one, less the DATA sent to it. */
   windowGain = 0;
-  /** Stream window (bytes) upstream has given beyond its initial one. */
+  /** Stream window (bytes) that upstream has granted beyond the initial one. */
   upstreamGrants = 0;
-  /** Gives up what upstream was asked for an answer of the gateway's own. */
+  /** Aborts the upstream request of a local answer. */
   asking: AbortController | undefined;
-  /** What the gateway still has to send of an answer of its own. */
+  /** The unsent rest of a local answer. */
   outgoing: Buffer | undefined;
-  /** The collection the decision was made on, where the message named it. */
+  /** The collection of the decision, if the message named it. */
   target: string | undefined;
-  /** gRPC code of the answer; of one of upstream's only where answers are read (`GrpcRelayOptions.readAnswers`). */
+  /** gRPC code of the answer. Of upstream's answers only if answers are read (`GrpcRelayOptions.readAnswers`). */
   status: number | undefined;
 
-  /** Body bytes from the client, the same with padding (what flow control counts), and body bytes to it. */
+  /** Body bytes from the client, the same with padding (as flow control counts), and body bytes to the client. */
   received = 0;
   flowBytes = 0;
   sent = 0;
-  /** Clock readings (ms): of the call's head, and of the last frame in either direction. */
+  /** Clock readings in milliseconds: of the call's head, and of the last frame in either direction. */
   readonly begunAt: number;
   activeAt: number;
 
@@ -120,7 +125,7 @@ export class GrpcExchange implements Exchange {
     return this.head.path;
   }
 
-  /** Reads no more of the call's messages. */
+  /** Stops reading the call's messages. */
   stopReading(): void {
     this.inspector?.stop();
     this.guard?.stop();

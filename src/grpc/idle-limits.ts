@@ -1,19 +1,20 @@
 import type { GrpcExchange } from './exchange.ts';
 import { isUnary } from './resolve.ts';
 
-/** Milliseconds without a frame. */
+/** Longest time without a frame, in milliseconds. */
 export interface CallLimits {
-  /** Of a call whose message is there. */
+  /** Of a call whose message is complete. */
   readonly streamIdleMs: number;
-  /** Of one whose message is still coming, or whose caller is not known yet. */
+  /** Of a call whose message is incomplete, or whose caller is unknown. */
   readonly bodyIdleMs: number;
 }
 
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 };
 
 /**
- * How long (ms) a call may go without a frame. While its message is coming that is the client's pause in a body. Then it is for
- * ever where the call makes something that takes hours, and never less than its caller said it would wait.
+ * Longest time without a frame for a call, in milliseconds. With an incomplete message it limits the client's pause
+ * within a body. After that it is infinite for operations that may take hours, and never below the `grpc-timeout` of
+ * the caller.
  */
 export function callLimit(exchange: GrpcExchange, limits: CallLimits): number {
   const operation = exchange.resolution?.operation;
@@ -23,7 +24,7 @@ export function callLimit(exchange: GrpcExchange, limits: CallLimits): number {
   return Math.max(limits.streamIdleMs, grpcTimeoutOf(exchange.headers) ?? 0);
 }
 
-/** The `grpc-timeout` (ms) among a call's fields; `undefined` = none that can be read. */
+/** The `grpc-timeout` among a call's fields, in milliseconds; `undefined` = absent or malformed. */
 export function grpcTimeoutOf(fields: readonly string[]): number | undefined {
   for (let at = 0; at + 1 < fields.length; at += 2) {
     if (fields[at] !== 'grpc-timeout') continue;

@@ -2,19 +2,19 @@ import { Guard } from '../lifetime/guard.ts';
 import { FairQueue } from '../limits/fair-queue.ts';
 import { type Caller, longestOf } from '../upstream/ask-grpc.ts';
 
-/** Answers that one owner may have asked for and not taken. */
+/** Most answers that are requested for one owner and not yet taken. */
 const PLACES_OF_OWNER = 8;
 
-/** Bounds the answers that are held whole for one owner: the others are not asked for yet. */
+/** Bounds the answers held in memory per owner: further ones are requested later. */
 export class ListPlaces {
   readonly #owners = new Map<unknown, FairQueue>();
 
-  /** Owners that have a place or wait for one. */
+  /** Number of owners with a slot or in the queue. */
   get size(): number {
     return this.#owners.size;
   }
 
-  /** There is a place until the signal of `caller`. `false` = there was none in time. */
+  /** Resolves with a slot, which is held until the signal of `caller` aborts. `false` = no slot in time. */
   wait(owner: unknown, caller: Caller): Promise<boolean> {
     const { signal } = caller;
     if (signal.aborted) return Promise.resolve(false);

@@ -8,38 +8,38 @@ import { sniffTls } from '../net/tls-sniff.ts';
 import type { GrpcRelayOptions } from './relay/options.ts';
 import { GrpcRelay } from './relay/relay.ts';
 
-/** Milliseconds between looks at what has been idle for too long. */
+/** Milliseconds between checks for idle connections and calls. */
 const TICK_MS = 1000;
 
 export interface GrpcListenerOptions {
   readonly host: string;
-  /** 0 takes a free port. */
+  /** 0 = any free port. */
   readonly port: number;
   /** `undefined` = cleartext (HTTP/2 with prior knowledge). ALPN is set here. */
   readonly tls: TlsOptions | undefined;
   readonly tlsHandshakeTimeoutMs: number;
   readonly maxConnections: number;
-  /** The port belongs to several processes. */
+  /** True = several processes listen on the port. */
   readonly shared: boolean;
   readonly relay: Omit<GrpcRelayOptions, 'tls'>;
-  /** Who is told of connections; nobody without it. */
+  /** The observer of connections; optional. */
   readonly connections?: Connections;
 }
 
 export interface GrpcListener {
   readonly address: { readonly host: string; readonly port: number };
-  /** Certificates for connections accepted from now on. Throws and keeps the old ones when they are not usable. */
+  /** Replaces the certificates for new connections. Throws and keeps the old ones if they cannot be used. */
   setSecureContext(options: TlsOptions): void;
-  /** Takes no new connections and calls; open calls have `graceMs` to finish. */
+  /** Stops accepting connections and calls; open calls have `graceMs` to finish. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Socket, TLS and ALPN for gRPC: one relay per connection. Rejects when the port cannot be had. */
+/** Socket, TLS and ALPN for gRPC: one relay per connection. Rejects if the port is not available. */
 export async function createGrpcListener(options: GrpcListenerOptions): Promise<GrpcListener> {
   const relays = new Set<GrpcRelay>();
   const { connections } = options;
   const relay: GrpcRelayOptions = { ...options.relay, tls: options.tls !== undefined, connections };
-  /** An exception on the way to a relay ends the connection it came with, and nothing else. */
+  /** Guards the way to a relay: an exception ends only its own connection. */
   const guarded = (socket: Socket | undefined): Guard => {
     const cut = (): void => void socket?.destroy();
     return new Guard({ fail: cut, cut }, 'grpc_listener', (error, place) =>
@@ -77,7 +77,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     own.entry(() => options.connections?.failedHandshake()),
   );
   const address = await openListener(server, options, { backlog: 4096 });
-  // Each relay has a guard of its own: the others are looked at whatever becomes of one.
+  // A guard per relay: a fault of one does not stop the checks of the others.
   const ticker = own.every(TICK_MS, () => {
     const now = options.relay.clock();
     for (const one of relays) one.tick(now);
@@ -132,7 +132,7 @@ function openTls(
   return server;
 }
 
-/** The socket is destroyed already. */
+/** For sockets that are already destroyed. */
 function ignore(): void {}
 
 async function drain(

@@ -2,7 +2,7 @@ import type { Protocol } from '../exchange/exchange.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { resolveGrpc } from './resolve.ts';
 
-/** The steps of gRPC; the connection that a call came on carries them out. */
+/** The steps of gRPC, implemented by the connection of a call. */
 export const GRPC: Protocol<GrpcExchange> = {
   resolve: (exchange) => resolveGrpc(exchange.head.path),
   checkBody: (exchange, decision, needs) => exchange.steps.checkBody(exchange, decision, needs),

@@ -3,10 +3,10 @@ import type { Denial } from '../policy/denial.ts';
 /**
  * The header list of a trailers-only answer (END_STREAM set), in sending order.
  *
- * Upstream: tonic's form, HTTP 200 whatever the code; an empty message is left out. A secured Qdrant's HTTP layer adds
- * `date`, so it is added when given. Ours is the id of the request.
+ * Upstream: tonic's form, HTTP 200 for every code; an empty message is omitted. A secured Qdrant's HTTP layer adds
+ * `date`, so it is added if given. The gateway's own field is the request id.
  *
- * @param date the time as an HTTP date (RFC 9110, 5.6.7)
+ * @param date the time as an HTTP date (RFC 9110 section 5.6.7)
  */
 export function rejectHeaders(
   denial: Denial,
@@ -24,16 +24,18 @@ export function rejectHeaders(
   return headers;
 }
 
-/** Bytes upstream sends as they are: printable ASCII without the ten that URLs quote in a fragment, query or path. */
+/**
+ * Bytes that upstream does not encode: printable ASCII without the ten that URLs quote in a fragment, query or path.
+ */
 const plain: readonly boolean[] = Array.from(
   { length: 256 },
   (_, byte) => byte > 0x20 && byte < 0x7f && !'"#%<>`?{}'.includes(String.fromCharCode(byte)),
 );
 
 /**
- * `grpc-message` as upstream writes it: UTF-8, percent-encoded with upper-case digits, the blank included.
+ * Encodes `grpc-message` as upstream does: UTF-8, percent-encoded with upper-case digits, including the blank.
  *
- * Upstream: tonic's encoding set, which is wider than the one the gRPC protocol asks for; every client decodes both.
+ * Upstream: tonic's encoding set, which is wider than that of the gRPC protocol; every client decodes both.
  */
 export function encodeGrpcMessage(text: string): string {
   let encoded = '';

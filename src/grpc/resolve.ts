@@ -6,7 +6,7 @@ import { type GrpcOperation, IN_MESSAGE, NO_TARGET, type Operation } from '../po
 /** A resolved gRPC path. */
 export interface GrpcResolution extends Resolution {
   readonly operation: GrpcOperation;
-  /** The path does not start with `/`: upstream resets such a stream instead of answering it. */
+  /** True = the path does not start with `/`: upstream resets such a stream instead of answering it. */
   readonly resets?: true;
 }
 
@@ -26,10 +26,10 @@ const NO_SLASH: GrpcResolution = Object.freeze({
 });
 
 /**
- * The row of a `:path`, one character per byte. Never fails; what no row names is unlisted.
+ * The row of a `:path`, one character per byte. Never fails; an unknown path is unlisted.
  *
- * Upstream (Qdrant v1.18.3): compared byte for byte after the query and fragment are cut; no decoding, case folding or
- * slash merging, and the HTTP method is not looked at.
+ * Upstream (Qdrant v1.18.3): compared byte for byte after removing query and fragment; no decoding, case folding or
+ * slash merging, and the HTTP method is ignored.
  */
 export function resolveGrpc(path: string): GrpcResolution {
   const known = byPath.get(path);

@@ -4,35 +4,38 @@ import { HeaderBlocks } from '../../http2/header-blocks.ts';
 import { encodeHeaders, type HeaderField, type HpackLimits } from '../../http2/hpack.ts';
 import { frameHeaders } from '../../http2/write-frames.ts';
 
-/** UNKNOWN: what clients make of a status that is no number. */
+/** UNKNOWN: the code that clients derive from a status that is not a number. */
 const UNKNOWN = 2;
-/** Of one answer's head or trailers: more than any client takes. */
+/** Limits of one head or trailers of an answer: above those of any client. */
 const LIMITS: HpackLimits = { maxHeaderBytes: 262_144, maxHeaders: 2000 };
 
-/** What one header block of upstream's says. Shared by its equal blocks. */
+/** A decoded header block of upstream's. Equal blocks share one object. */
 export interface AnswerBlock {
-  /** A HEADERS frame with the same fields without a dynamic table; of more than a frame takes, only the room for its head. */
+  /**
+   * A HEADERS frame with the same fields, encoded without a dynamic table. Of a block above the frame size, only the
+   * space of its frame header.
+   */
   readonly framed: Buffer;
-  /** The `grpc-status` in it. */
+  /** Its `grpc-status`. */
   readonly status: number | undefined;
-  /** A head with a status of 1xx. */
+  /** True = a head with a 1xx status. */
   readonly isInterim: boolean;
-  /** The fault of the block as the head of an answer, and as its trailers (RFC 9113 section 8.1.1); `undefined` = valid. */
+  /** The fault of the block as head of an answer, and as trailers (RFC 9113 section 8.1.1); `undefined` = valid. */
   readonly headFault: string | undefined;
   readonly trailersFault: string | undefined;
 }
 
 /**
- * Reads the header blocks of one upstream connection and writes them again for the client. Has to see every block from the
- * first on. Throws `Http2Fault` for a block that cannot be decoded.
+ * Decodes the header blocks of one upstream connection and encodes them again for the client. Must see every block from
+ * the first on. Throws `Http2Fault` for a block that cannot be decoded.
  *
- * INVARIANT: header compression ends at the gateway on both sides. No block of upstream's reaches the client's decoder, so
- * its state hangs on nothing but what the gateway itself writes (`ClientHeads`).
+ * INVARIANT: header compression ends at the gateway on both sides. No block of upstream's reaches the client's decoder,
+ * whose state depends only on blocks that the gateway writes (`ClientHeads`).
  */
 export class AnswerBlocks {
   readonly #blocks = new HeaderBlocks<AnswerBlock>(LIMITS);
 
-  /** A whole block: its HEADERS frame and what continues it, frame headers included. */
+  /** A complete block: its HEADERS frame and CONTINUATION frames, frame headers included. */
   read(frame: Frame, continuations: readonly Buffer[]): AnswerBlock {
     const block = this.#read(frame, continuations);
     if (block.oversized) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');

@@ -8,23 +8,23 @@ export interface RequestHead {
   readonly scheme: string;
   readonly authority: string;
   readonly path: string;
-  /** Name, value, name, value, in order, without pseudo-headers: what credentials are read from. */
+  /** Name, value, name, value, in order, without pseudo-headers. Credentials are read from it. */
   readonly rawHeaders: readonly string[];
-  /** The same fields with their never-indexed mark, to be sent on. */
+  /** The same fields with their never-indexed mark, for upstream. */
   readonly fields: readonly HeaderField[];
   /** The first `grpc-encoding`; `undefined` = none. */
   readonly encoding: string | undefined;
   /** `content-length`, or -1. */
   readonly contentLength: number;
-  /** The HEADERS frame that goes upstream for it, once one has; on which stream, and whether it ends it, is of no meaning. */
+  /** The HEADERS frame for upstream, cached after the first use. Its stream id and END_STREAM flag are meaningless. */
   sent: Buffer | undefined;
 }
 
 const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);
 
 /**
- * Checks a decoded header list as RFC 9113 section 8.2 and 8.3 ask. A string tells what is malformed: the stream is then
- * reset with PROTOCOL_ERROR and nothing is sent on.
+ * Checks a decoded header list (RFC 9113 sections 8.2 and 8.3). A string is the fault: the stream is reset with
+ * PROTOCOL_ERROR and nothing is forwarded.
  */
 export function readRequestHead(fields: readonly HeaderField[]): RequestHead | string {
   const pseudo: Record<string, string> = Object.create(null);
@@ -71,7 +71,7 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead | s
   };
 }
 
-/** Fields a client sends behind its body: checked, then dropped (request trailers give nothing and are never merged). */
+/** Checks request trailers, which are then dropped: they have no meaning here and are never merged. */
 export function trailerFault(fields: readonly HeaderField[]): string | undefined {
   return trailersFault(fields, requestFieldFault);
 }
@@ -99,7 +99,7 @@ function isPath(path: string): boolean {
   return true;
 }
 
-/** Removed on the way: credentials, and what only the gateway may say about the client. */
+/** Fields that are not forwarded: credentials, and those that only the gateway may set about the client. */
 const NOT_SENT_ON = new Set([
   'api-key',
   'authorization',
@@ -113,15 +113,15 @@ const NOT_SENT_ON = new Set([
   'x-real-ip',
 ]);
 
-/** Some readers take an underscore for a dash; a name that could be taken for a removed one is removed as well. */
+/** Some readers treat an underscore as a dash, so a removed name is removed in that spelling, too. */
 function dashed(name: string): string {
   return name.includes('_') ? name.replaceAll('_', '-') : name;
 }
 
 /**
- * The header list that goes upstream: the client's without credentials, with the real peer named.
+ * The header list for upstream: the client's without credentials, with the address of the peer.
  *
- * @param added name, value, ... of ours; what the client says under these names is not sent
+ * @param added name, value, ... of the gateway; the client's fields of these names are dropped
  */
 export function upstreamFields(
   head: RequestHead,

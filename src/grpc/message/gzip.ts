@@ -3,20 +3,19 @@ import { Guard } from '../../lifetime/guard.ts';
 import { unreadableMessage } from '../../policy/denial.ts';
 import { overLimit, WireFault } from './wire.ts';
 
-/** A gzip header without optional parts, and the checksum and size behind the data (RFC 1952, 2.3). */
+/** Size of a gzip header without optional parts, and of the trailer with checksum and size (RFC 1952 section 2.3). */
 const HEAD_BYTES = 10;
 const TAIL_BYTES = 8;
-/** What is inflated in one go at most: the longest that anybody else waits for a message that is inflated at once. */
+/** Largest content that is inflated synchronously: bounds the time that other requests wait for it. */
 const AT_ONCE_BYTES = 65_536;
-/** Compressed bytes inflated in one turn; they give at most a thousand times as much. */
+/** Compressed bytes per slice. The content is at most a thousand times as large. */
 const SLICE_BYTES = 4096;
-/** Turns at the same time in the whole process: other work needs the threads, and the loop reads what comes of each. */
-const TURNS = 2;
+/** Concurrent slices in the process. The thread pool has other work, and the event loop reads each result. */
+const SLICES = 2;
 
 /**
  * The content of a gzip file of exactly one member without optional header parts (no gRPC client writes any), or
- * `undefined` when there is too much of it to be inflated at once. Throws `WireFault`; never inflates more than `limit`
- * bytes.
+ * `undefined` if it is too large to inflate synchronously. Throws `WireFault`; never inflates more than `limit` bytes.
  */
 export function inflateAtOnce(bytes: Buffer, limit: number): Buffer | undefined {
   checkLength(bytes.length);
@@ -34,7 +33,7 @@ export function inflateAtOnce(bytes: Buffer, limit: number): Buffer | undefined 
 /** `undefined` = the content is larger than `most`. */
 function inflate(bytes: Buffer, most: number): { content: Buffer; used: number } | undefined {
   try {
-    // With `info` the answer is the content and the engine, which knows how much it took.
+    // `info` also returns the engine, which counts the bytes it consumed.
     const answer: unknown = inflateRawSync(bytes, { maxOutputLength: most, info: true });
     if (isInflated(answer)) return { content: answer.buffer, used: answer.engine.bytesWritten };
   } catch (error) {
@@ -53,18 +52,18 @@ function isInflated(answer: unknown): answer is Inflated {
   return typeof answer === 'object' && answer !== null && 'buffer' in answer && 'engine' in answer;
 }
 
-/** Receives a member's content. Each call is made inside `later`. */
+/** Receives the content of a member. Each call is made inside `later`. */
 export interface GzipSink {
   /** The next inflated bytes; valid during the call only. */
   content(bytes: Buffer): void;
-  /** All bytes were pushed, inflated and found right. */
+  /** All bytes were pushed and inflated, and the checksum matches. */
   end(): void;
 }
 
 /**
- * Inflates a gzip file as its bytes come, in slices and on another thread, under the rules of `inflateAtOnce`: one
- * member, no optional header parts, nothing behind it. The length is known, so what is before the tail has to be exactly
- * one deflate stream.
+ * Inflates a gzip file while its bytes arrive, in slices on another thread, under the rules of `inflateAtOnce`: one
+ * member, no optional header parts, nothing after it. The length is known, so the bytes before the trailer must be
+ * exactly one deflate stream.
  */
 export class GzipMember {
   readonly #engine: InflateRaw = createInflateRaw();
@@ -75,25 +74,25 @@ export class GzipMember {
   readonly #guard: Guard;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   readonly #tail = Buffer.alloc(TAIL_BYTES);
-  /** Bytes taken, those of them that wait for a turn, bytes inflated and their checksum. */
+  /** Bytes pushed, bytes that wait for a slice, bytes inflated, and their checksum. */
   #taken = 0;
   #slices: Buffer[] = [];
   #writing = false;
-  #hasTurn = false;
+  #hasSlot = false;
   #inflated = 0;
   #crc = 0;
   #closed = false;
 
   /**
-   * @param length bytes of the file; @param limit bytes it may inflate to; @param later runs what goes on after a wait
-   * and receives what it throws, after which there is no more. Throws `WireFault`, as `push` does.
+   * @param length bytes of the file; @param limit most bytes of content; @param later runs a continuation and receives
+   * its exceptions, after which no other follows. Throws `WireFault`, as `push` does.
    */
   constructor(length: number, limit: number, sink: GzipSink, later: (step: () => void) => void) {
     this.#length = length;
     this.#limit = limit;
     this.#sink = sink;
     this.#later = later;
-    // A fault outside of a step is the reader's as well; `later` counts it.
+    // A fault outside of a continuation also belongs to the reader; `later` counts it.
     const fail = (error: unknown): void =>
       this.#then(() => {
         throw error;
@@ -115,12 +114,12 @@ export class GzipMember {
     checkLength(length);
   }
 
-  /** Something that was pushed has not been inflated. */
+  /** True = pushed bytes have not been inflated yet. */
   get busy(): boolean {
     return this.#writing || this.#taken === this.#length;
   }
 
-  /** The next bytes, which must stay as they are until they are inflated; never more than the file has. */
+  /** Adds bytes, which must not change until they are inflated; never more than the file has. */
   push(bytes: Buffer): void {
     const start = this.#taken;
     const tailAt = this.#length - TAIL_BYTES;
@@ -140,7 +139,7 @@ export class GzipMember {
     this.#inflate();
   }
 
-  /** Nothing more is wanted. */
+  /** Cancels: no continuation follows. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -149,7 +148,7 @@ export class GzipMember {
     this.#endTurn();
   }
 
-  /** Inflates the next slice when there is a turn, and so on. */
+  /** Inflates slice after slice, as slots become free. */
   #inflate(): void {
     if (this.#writing || this.#closed) return;
     const slice = this.#slices.shift();
@@ -158,11 +157,12 @@ export class GzipMember {
       return;
     }
     this.#writing = true;
-    // INVARIANT: a turn begins within the end of another member's, whose owner must not see what goes wrong here.
+    // INVARIANT: a slice starts within the end of another member's slice, whose owner must not receive exceptions of
+    // this one.
     const written = this.#guard.entry<Error | null | undefined>(() => this.#written());
-    turns.take(
+    slots.take(
       this.#guard.entry(() => {
-        this.#hasTurn = true;
+        this.#hasSlot = true;
         if (this.#closed) this.#endTurn();
         else this.#engine.write(slice, written);
       }),
@@ -173,14 +173,14 @@ export class GzipMember {
     this.#endTurn();
     this.#writing = false;
     this.#inflate();
-    // A step without work: whoever waits for what was pushed looks again.
+    // An empty continuation: the owner of the pushed bytes checks `busy` again.
     if (!this.busy) this.#then(() => undefined);
   }
 
   #endTurn(): void {
-    if (!this.#hasTurn) return;
-    this.#hasTurn = false;
-    turns.end();
+    if (!this.#hasSlot) return;
+    this.#hasSlot = false;
+    slots.end();
   }
 
   #content(bytes: Buffer): void {
@@ -213,10 +213,10 @@ export class GzipMember {
   }
 }
 
-/** Whoever wants to inflate something waits for a turn; first come, first served. */
-class InflateTurns {
+/** A FIFO queue for the slots of `SLICES`. */
+class SliceQueue {
   readonly #waiting: (() => void)[] = [];
-  #free = TURNS;
+  #free = SLICES;
 
   take(step: () => void): void {
     if (this.#free === 0) {
@@ -234,7 +234,7 @@ class InflateTurns {
   }
 }
 
-const turns = new InflateTurns();
+const slots = new SliceQueue();
 
 function checkLength(length: number): void {
   if (length < HEAD_BYTES + TAIL_BYTES) throw badGzip('unexpected end of file');

@@ -1,10 +1,10 @@
-/** The lookups of one message that can name other collections. */
+/** Look-ups of one message that can name other collections. */
 export interface Lookups {
-  /** Names in all parts of `lookup_from`; `undefined` = there is none. */
+  /** Names in all parts of `lookup_from`; `undefined` = absent. */
   lookupFrom: Set<string> | undefined;
   /** The same for `with_lookup`. */
   withLookup: Set<string> | undefined;
-  /** How many names were in order when the message began: its `lookup_from` goes there, wherever it is on the wire. */
+  /** Number of ordered names when the message began: the place of its `lookup_from`, wherever that is on the wire. */
   start: number;
 }
 
@@ -12,8 +12,8 @@ const NOTHING: readonly string[] = [];
 const NAMELESS: readonly string[] = [''];
 
 /**
- * The names of a request in the order upstream checks them, each once: `lookup_from` of a message, then what is inside
- * it, then its `with_lookup`. Messages are added as they end, so the inner ones first.
+ * The names of a request in upstream's checking order, without repetitions: `lookup_from` of a message, then its nested
+ * messages, then its `with_lookup`. Messages are added at their end, so inner ones come first.
  */
 export class CheckingOrder {
   readonly #names: string[] = [];
@@ -24,7 +24,7 @@ export class CheckingOrder {
     return this.#names;
   }
 
-  /** The first singular field that had different names. */
+  /** The first singular field with different names. */
   get disagreeing(): string | undefined {
     return this.#disagreeing;
   }
@@ -35,7 +35,7 @@ export class CheckingOrder {
     for (const name of this.#singular(message.withLookup, 'with_lookup')) this.#place(name, this.#names.length);
   }
 
-  /** A field that is there without a name names `""`. */
+  /** A present field without a name names `""`. */
   #singular(names: Set<string> | undefined, field: string): Iterable<string> {
     if (!names) return NOTHING;
     if (names.size > 1) this.#disagreeing ??= field;
@@ -43,8 +43,8 @@ export class CheckingOrder {
   }
 
   /**
-   * Puts a name at its place unless it stands before it; answers where the next one goes. Messages still open began at
-   * or before `at`, so their own places stay right. Searching is rare: it needs new names inside the same message.
+   * Inserts a name at its place unless it is there before. Returns the place of the next one. Messages still open began
+   * at or before `at`, so their places stay valid. The search is rare: it needs new names inside the same message.
    */
   #place(name: string, at: number): number {
     const placed = this.#placed.has(name);

@@ -16,18 +16,18 @@ import {
   WireType,
 } from './wire.ts';
 
-/** Longest name in bytes: 255 characters of at most four. */
+/** Longest name, in bytes: 255 characters of at most four. */
 const MAX_NAME_BYTES = 1020;
-/** Most different names one message may hold. */
+/** Most distinct names in one message. */
 const MAX_NAMES = 1024;
 
-/** What a message was found to name. */
+/** The names found in a message. */
 export interface ScannedNames {
-  /** The last main name; empty when there was none, as upstream reads it. */
+  /** The last main name; empty if absent, as upstream reads it. */
   readonly target: string;
   /** Every other name once, in upstream's checking order. */
   readonly others: readonly string[];
-  /** A singular field that was given more than once and with different names. */
+  /** A singular field that occurred more than once with different names. */
   readonly disagreeing: string | undefined;
 }
 
@@ -37,20 +37,20 @@ type Phase = 'tag' | 'length' | 'varint' | 'skip' | 'name';
 interface Frame extends Lookups {
   shape: Shape;
   rule: Rule | undefined;
-  /** Offset behind the last byte. A group has its parent's: its real end is a tag. */
+  /** Offset of the end. A group has that of its parent: it ends at a tag. */
   end: number;
   /** Field number of a group, 0 for a message. */
   group: number;
-  /** Names given in this message itself; only a lookup has any. */
+  /** Names in this message itself; only look-ups have any. */
   names: Set<string> | undefined;
 }
 
 /**
- * Reads one message as its bytes arrive, in memory that depends on nesting and distinct names only: what no rule of
- * its shape names is skipped by its length. `push` and `finish` throw `WireFault`; after that it is of no more use.
+ * Scans one message while its bytes arrive. Memory depends only on nesting and distinct names: fields without a rule
+ * are skipped by their length. `push` and `finish` throw `WireFault`; the scanner cannot be used after that.
  *
- * Upstream: prost merges a singular message that is given twice, so the names of all its parts are kept; a scalar
- * counts as it comes last.
+ * Upstream: prost merges repeated occurrences of a singular message, so the names of all of them are kept; of a scalar
+ * the last one counts.
  */
 export class MessageScanner {
   readonly #frames: [Frame, ...Frame[]];
@@ -58,18 +58,18 @@ export class MessageScanner {
   #top: Frame;
   #offset = 0;
   #phase: Phase = 'tag';
-  /** Varint under way. */
+  /** The partly read varint. */
   #value = 0;
   #scale = 1;
   #count = 0;
-  /** Bytes left of the value under way. */
+  /** Unread bytes of the current value. */
   #left = 0;
   #rule: Rule | undefined;
   #pending: Buffer | undefined;
-  /** Up to this offset messages are opened, whatever they hold. */
+  /** Messages up to this offset are scanned even if they cannot contain a name. */
   #doubted = 0;
   #target = '';
-  /** Names met anywhere, and where they are checked; most messages name none. */
+  /** All names, and their checking order; most messages have none. */
   #met: Set<string> | undefined;
   #order: CheckingOrder | undefined;
 
@@ -78,13 +78,13 @@ export class MessageScanner {
     return this.#target === '' ? undefined : this.#target;
   }
 
-  /** @param length bytes of the message, from its prefix; infinite = `finish` tells */
+  /** @param length size of the message from its prefix, in bytes; infinite = known at `finish` */
   constructor(shape: Shape, length: number) {
     this.#top = openFrame(shape, undefined, length, 0, 0);
     this.#frames = [this.#top];
   }
 
-  /** Begins another message, as a new scanner would. */
+  /** Resets the scanner for another message. */
   restart(shape: Shape, length: number): void {
     this.#top = this.#frames[0];
     reopen(this.#top, shape, undefined, length, 0, 0);
@@ -103,7 +103,7 @@ export class MessageScanner {
     this.#order = undefined;
   }
 
-  /** The next bytes, `bytes[from, to)`; never more than the message has. */
+  /** Reads `bytes[from, to)`; never more than the message has. */
   push(bytes: Buffer, from = 0, to = bytes.length): void {
     let at = from;
     while (at < to) {
@@ -123,8 +123,8 @@ export class MessageScanner {
   }
 
   /**
-   * Reads fields that are there as a whole, as nearly all are, up to one that is not: cut off, with a long tag or length,
-   * of a group, or wrong. That one is read again, byte by byte, from where this ends.
+   * Fast path: reads complete fields, as nearly all are, up to one that is not: cut off, with a long tag or length, of
+   * a group, or invalid. That one is read again, byte by byte, from the returned offset.
    */
   #readFields(bytes: Buffer, from: number, to: number): number {
     const base = this.#offset - from;
@@ -139,10 +139,10 @@ export class MessageScanner {
   }
 
   /**
-   * Behind the field, or the message's begin, that stands at `start`; -1 = it is not to be read so.
+   * Offset after the field at `start`, or of the content of its message; -1 = not readable on the fast path.
    *
-   * @param to where the bytes, or the innermost open message, end
-   * @param end where that message ends; the bytes may end before
+   * @param to end of the bytes, or of the innermost open message
+   * @param end end of that message; the bytes may end before
    */
   #readField(bytes: Buffer, start: number, to: number, end: number): number {
     const tag = shortVarint(bytes, start, to);
@@ -171,7 +171,7 @@ export class MessageScanner {
     return at + length;
   }
 
-  /** All bytes were pushed. */
+  /** Ends the message after the last `push`. */
   finish(): ScannedNames {
     const { end } = this.#top;
     const short = end !== Number.POSITIVE_INFINITY && this.#offset !== end;
@@ -182,12 +182,12 @@ export class MessageScanner {
     return { target: this.#target, others: this.#order?.names ?? NO_NAMES, disagreeing: this.#order?.disagreeing };
   }
 
-  /** A message that is there as a whole and holds no name is not opened when nothing is wrong with it. */
+  /** True = a complete message that cannot contain a name and is valid, so it is skipped. */
   #isSound({ nameFree }: Shape, bytes: Buffer, from: number, length: number, offset: number): boolean {
     if (nameFree === 0 || offset < this.#doubted || this.#depth >= MAX_NESTING) return false;
     if (length === 0) return true;
     if (isSound(nameFree, bytes, from, from + length, MAX_NESTING - 1 - this.#depth)) return true;
-    // What is in it is not looked at in this way again, or a client could have it looked at once a level.
+    // Its parts are not checked in this way again: a client could cause a check per level.
     this.#doubted = offset + length;
     return false;
   }
@@ -289,7 +289,7 @@ export class MessageScanner {
     this.#offset += part.length;
     this.#left -= part.length;
     if (this.#left > 0) {
-      // A copy: the caller may use its buffer again.
+      // A copy: the caller may reuse its buffer.
       this.#pending = this.#pending ? Buffer.concat([this.#pending, part]) : Buffer.from(part);
       return end;
     }
@@ -312,7 +312,7 @@ export class MessageScanner {
     this.#top.names.add(name);
   }
 
-  /** Closes every message that ends here and waits for a tag. */
+  /** Closes every message that ends here, and waits for a tag. */
   #nextField(): void {
     this.#phase = 'tag';
     while (this.#depth > 0 && this.#offset === this.#top.end) {
@@ -346,7 +346,7 @@ export class MessageScanner {
     this.#order.add(message);
   }
 
-  /** Hands the names of the message that ends to the one around it, at the place they are checked. */
+  /** Passes the names of an ended message to its parent, at their place in the checking order. */
   #close(): void {
     const closed = this.#top;
     this.#depth -= 1;

@@ -1,7 +1,7 @@
 import type { GrpcOperation, InspectorName } from '../../policy/operation.ts';
 import { type Fields, MESSAGES, type MessageName, REQUESTS } from './request-messages.ts';
 
-/** What a field of a message is to the scanner. */
+/** The scanner's rule for a field. */
 export type Rule =
   /** The main collection name. */
   | { readonly kind: 'target' }
@@ -9,13 +9,13 @@ export type Rule =
   | { readonly kind: 'name' }
   | { readonly kind: 'message'; readonly role: Role; readonly shape: Shape };
 
-/** What the names inside a message are to the message around it; `plain` ones hold none. */
+/** Role of a message's names in its parent; `plain` = without names. */
 export type Role = 'plain' | 'carrier' | 'lookupFrom' | 'withLookup';
 
 /** A message type; `rules` is indexed by field number. */
 export interface Shape {
   readonly rules: readonly (Rule | undefined)[];
-  /** Its number in `NAME_FREE_FIELDS`; 0 = it is not there, because a name may stand somewhere in it. */
+  /** Its index in `NAME_FREE_FIELDS`; 0 = absent, because it may contain a name. */
   readonly nameFree: number;
 }
 
@@ -32,7 +32,7 @@ const INSPECTED: Readonly<Record<InspectorName, MessageName>> = {
   'search-groups': 'SearchPointGroups',
 };
 
-/** Messages with names inside, seen from the message around them. */
+/** Messages that contain names, as seen from their parents. */
 const ROLES: Readonly<Record<string, Role>> = {
   LookupLocation: 'lookupFrom',
   WithLookup: 'withLookup',
@@ -45,19 +45,19 @@ const ROLES: Readonly<Record<string, Role>> = {
 const TARGET: Rule = Object.freeze({ kind: 'target' });
 const NAME: Rule = Object.freeze({ kind: 'name' });
 
-/** Message types in which no name can stand, however deep. The first is none. */
+/** Message types that cannot contain a name at any depth. Index 0 is unused. */
 const NAMELESS: readonly string[] = ['', ...nameFreeTypes()];
 
-/** Field numbers that `NAME_FREE_FIELDS` has room for. */
+/** Field numbers per message in `NAME_FREE_FIELDS`. */
 export const NAME_FREE_FIELD_COUNT = 128;
 
 /**
- * The fields of messages in which no name stands, at `NAME_FREE_FIELD_COUNT` times the message's number plus the field's: the
- * number of the message it holds, or 0 for what is skipped by its length.
+ * The fields of name-free messages, at `NAME_FREE_FIELD_COUNT` times the message's index plus the field number: the
+ * index of the nested message, or 0 for a field that is skipped by its length.
  */
 export const NAME_FREE_FIELDS: Uint8Array = nameFreeFields();
 
-/** All shapes there are, made before they are filled, because types hold each other. */
+/** All shapes, created before they are filled because types are recursive. */
 const shapes = new Map(
   Object.keys(MESSAGES).map((name) => {
     return [name, { rules: [] as (Rule | undefined)[], nameFree: Math.max(0, NAMELESS.indexOf(name)) }];
@@ -108,7 +108,7 @@ function rulesOf(name: string, fields: Fields): (Rule | undefined)[] {
 
 const requests = new Map<GrpcOperation, Shape>();
 
-/** The shape of an operation's request message: its own name field and all that must be looked into. */
+/** The shape of an operation's request message: its own name field, and the fields that must be read. */
 export function requestShape(operation: GrpcOperation): Shape {
   const known = requests.get(operation);
   if (known) return known;

@@ -16,42 +16,42 @@ import {
 import { MAX_NESTING, WireFault } from './wire.ts';
 
 /**
- * - `reading`: the message is not complete; what was pushed may go upstream except the bytes that complete it
- * - `found`: the message is complete and can be judged by `found`
- * - `refused`: it cannot be carried, see `refusal`. Final, and may still come after `found` (bytes behind the message),
- *   so the end of the stream should be held back as well
+ * - `reading`: the message is incomplete; pushed bytes may go upstream except those that complete it
+ * - `found`: the message is complete; `found` returns its names
+ * - `refused`: the message is not acceptable, see `refusal`. Final, and possible after `found` (bytes after the
+ *   message), so the end of the stream must be held back as well
  */
 export type InspectorState = 'reading' | 'found' | 'refused';
 
 /**
  * Reads one request stream for the names in its message, and for nesting that upstream cannot bear. Never throws for
- * what a client sent. Memory does not grow with the message: of a compressed one at most 16 KiB are held, or what is being
- * inflated.
+ * client input. Memory does not grow with the message: of a compressed one at most 16 KiB, or the slice being inflated,
+ * are held.
  */
 export interface MessageInspector {
-  /** The next DATA bytes, prefixes included, padding not. They stay as they are while it is busy. No-op once refused. */
+  /** Adds DATA bytes, prefixes included, without padding. They must not change while `busy`. No-op once refused. */
   push(bytes: Buffer): void;
-  /** The stream ended: no message or half a message is refused. */
+  /** Ends the stream: no message or an incomplete one is refused. */
   end(): void;
   readonly state: InspectorState;
-  /** Some of what was pushed is still being inflated: `state` says nothing of it yet. `moved` follows. */
+  /** True = pushed bytes are still being inflated, so `state` is not final for them. `moved` follows. */
   readonly busy: boolean;
-  /** Nothing more is wanted: `moved` is not called any more. */
+  /** Cancels: `moved` is not called any more. */
   stop(): void;
   /** Set when refused. */
   readonly refusal: Denial | undefined;
   /**
-   * The main name as far as it has been read. A later one would win, so it permits nothing; but a message that begins
-   * with a forbidden name may be refused on it, before any byte of it is sent on.
+   * The main name read so far. A later one would replace it, so it permits nothing; but a message that begins with a
+   * forbidden name may be refused on it before any byte is sent on.
    */
   readonly targetSoFar: string | undefined;
-  /** What a complete message names, judged by nobody: for the audit. */
+  /** The names of a complete message, undecided: for the audit. */
   readonly named: References | undefined;
   /**
-   * What to settle a list access's conditional with. `undefined` while reading.
+   * The references that settle a list access's conditional. `undefined` while reading.
    *
-   * A singular field that came twice with different names is refused when all of them are listed; when one is not,
-   * its denial says so as upstream's would.
+   * A singular field that occurred twice with different names is refused if all of them are listed; if one is not, its
+   * denial has upstream's text.
    */
   found(access: ListAccess): References | Denial | undefined;
 }
@@ -60,24 +60,27 @@ export interface InspectorOptions {
   /** The first `grpc-encoding` header as it came; `undefined` = none. */
   readonly encoding: string | undefined;
   readonly limits?: MessageLimits;
-  /** Called, never from within `push` or `end`, when it is no longer busy or has been refused; with a fault of ours. */
+  /**
+   * Called when it is no longer busy or has been refused, never from within `push` or `end`; `fault` is an internal
+   * error.
+   */
   readonly moved?: (fault?: unknown) => void;
 }
 
 /**
- * An inspector for one stream of `operation`. Also the nesting guard for operations and accesses whose decision needs
- * no names: forward as long as the state is not `refused`.
+ * An inspector for one stream of `operation`. Also the nesting guard for decisions that need no names: forward as long
+ * as the state is not `refused`.
  */
 export function createInspector(operation: GrpcOperation, options: InspectorOptions): MessageInspector {
   return new StreamInspector(operation, options);
 }
 
-/** Nothing of a message stays in it when the call that read it returns, but what the next one throws away. */
+/** Shared: it keeps nothing of a message after the call that reads it. */
 const wholes = new MessageScanner({ rules: [], nameFree: 0 }, 0);
 
 /**
- * Reads the request stream of a unary operation that is there from its first byte to its last, `bytes[from, to)`, as an
- * inspector would, and makes no inspector for it. `undefined` = it takes one: the message is compressed, or not alone.
+ * Reads a complete unary request stream in `bytes[from, to)` as an inspector would, without creating one. `undefined` =
+ * an inspector is needed: the message is compressed, or not the only one.
  */
 export function inspectWhole(
   operation: GrpcOperation,
@@ -99,7 +102,7 @@ export function inspectWhole(
   }
 }
 
-/** What to settle a list access's conditional with; see `MessageInspector.found`. */
+/** The references that settle a list access's conditional; see `MessageInspector.found`. */
 export function referencesOf(operation: GrpcOperation, names: ScannedNames, access: ListAccess): References | Denial {
   const { others, disagreeing } = names;
   if (disagreeing !== undefined && others.every((name) => lists(access, name))) {
@@ -108,7 +111,7 @@ export function referencesOf(operation: GrpcOperation, names: ScannedNames, acce
   return namesOf(operation, names);
 }
 
-/** What a whole message names, whoever may use it. */
+/** The names of a complete message, undecided. */
 export function namesOf(operation: GrpcOperation, { target, others }: ScannedNames): References {
   return operation.collectionField === undefined ? { others } : { target, others };
 }
@@ -121,7 +124,7 @@ class StreamInspector implements MessageInspector, MessageSink {
   readonly #operation: GrpcOperation;
   readonly #reader: MessageReader | undefined;
   #scanner: MessageScanner | undefined;
-  /** The message that is being read is too short to nest too deep, and nothing else is looked for. */
+  /** True = the current message is too short to nest too deeply, and no names are read. */
   #harmless = false;
   #names: ScannedNames | undefined;
 
@@ -169,7 +172,7 @@ class StreamInspector implements MessageInspector, MessageSink {
 
   open(length: number): void {
     this.state = 'reading';
-    // Upstream (tonic-reflection): what cannot be decoded ends the call with OK, which is upstream's to say.
+    // Upstream (tonic-reflection): a message that cannot be decoded ends the call with OK, so upstream answers it.
     this.#harmless = !isUnary(this.#operation) && length <= MAX_NESTING;
     if (this.#harmless) return;
     this.#scanner = new MessageScanner(requestShape(this.#operation), length);
@@ -191,7 +194,7 @@ class StreamInspector implements MessageInspector, MessageSink {
     this.state = 'found';
   }
 
-  /** What goes on after a wait has no caller that a fault of ours could pass to. */
+  /** Runs a continuation. It has no caller that could receive an internal error, so the error goes to `moved`. */
   #goOn(step: () => void, moved: InspectorOptions['moved']): void {
     if (this.state === 'refused') return;
     try {
@@ -203,7 +206,10 @@ class StreamInspector implements MessageInspector, MessageSink {
     if (!this.busy) moved?.();
   }
 
-  /** A wire fault is the client's and refuses; anything else is ours and passes, to be denied by the exchange. */
+  /**
+   * A `WireFault` is the client's and refuses; any other exception is internal and passes, to be denied by the
+   * exchange.
+   */
   #attempt<T>(step: () => T): T | undefined {
     try {
       return step();
@@ -226,7 +232,7 @@ function checkedNames(operation: GrpcOperation, names: ScannedNames): ScannedNam
   return names;
 }
 
-/** Upstream (Qdrant v1.18.3): field validation, done before the access check. `undefined` = a valid name. */
+/** Upstream (Qdrant v1.18.3): field validation before the access check. `undefined` = a valid name. */
 function invalidName(name: string): string | undefined {
   // Characters, not UTF-16 units; only a long text needs counting.
   if (name === '' || (name.length > 255 && [...name].length > 255)) {

@@ -9,25 +9,34 @@ import { createInspector, inspectWhole, type MessageInspector, namesOf, referenc
 import type { ScannedNames } from './inspect-scan.ts';
 import { isCarried, type MessageLimits } from './message.ts';
 
-/** - `hold`: more is needed - `stream`: what is held may go upstream, the message's end excepted - else what was found */
+/**
+ * - `hold`: more bytes are needed
+ * - `stream`: held bytes may go upstream, except the end of the message
+ * - else the result
+ */
 export type InspectionStep = 'hold' | 'stream' | References | Denial;
 
-/** Of a call that is measured: - `hold`: what is held has to wait - `pass`: it may go upstream */
+/**
+ * Of a call that is measured:
+ * - `hold`: held bytes must wait
+ * - `pass`: held bytes may go upstream
+ */
 export type MeasureStep = 'hold' | 'pass' | Denial;
 
 export interface MessageCheckOptions {
   readonly limits: MessageLimits;
-  /** Names are wanted of messages, too, whose decision needs none. */
+  /** True = names are read even if the decision does not need them. */
   readonly noteNames: boolean;
-  /** What could not be read at once has been read: judge the call again. With a fault of ours, if there was one. */
+  /** Called after a wait for inflating: check the call again. `fault` is an internal error. */
   readonly moved: (exchange: GrpcExchange, fault?: unknown) => void;
 }
 
 /**
- * Reads request messages while they arrive: for names where a decision waits for them, for nesting everywhere else.
+ * Reads request messages while they arrive: for names if a decision waits for them, else for nesting.
  *
- * INVARIANT: upstream runs a unary call when its stream ends. What completes its message is held until the client has
- * ended the stream without another message, so a second one is refused before the first can have run.
+ * INVARIANT: upstream executes a unary call when its stream ends. The bytes that complete its message are held until
+ * the client has ended the stream without a second message, so a second one is refused before the first can have been
+ * executed.
  */
 export class MessageChecks {
   readonly #options: MessageCheckOptions;
@@ -36,7 +45,7 @@ export class MessageChecks {
     this.#options = options;
   }
 
-  /** Begins to read for names what is held and what comes. */
+  /** Starts to read the names, beginning with the held bytes. */
   begin(exchange: GrpcExchange, conditional: Conditional): InspectionStep {
     exchange.conditional = conditional;
     if (this.#mayComeWhole(exchange)) {
@@ -49,7 +58,7 @@ export class MessageChecks {
     return this.proceed(exchange);
   }
 
-  /** The only DATA frame of a call that is being read, if it can be read as it stands. `undefined` = not so. */
+  /** Reads a call whose only DATA frame has arrived, without an inspector. `undefined` = an inspector is needed. */
   whole(exchange: GrpcExchange, frame: Frame): References | Denial | undefined {
     const { conditional } = exchange;
     const names = conditional && exchange.unread ? this.#readWhole(exchange, frame) : undefined;
@@ -60,7 +69,7 @@ export class MessageChecks {
     return found;
   }
 
-  /** The next DATA frame of a call that is being read; it has been put with what is held. */
+  /** Reads the next DATA frame of an inspected call, which has been added to the held ones. */
   next(exchange: GrpcExchange, frame: Frame): InspectionStep {
     if (exchange.unread) exchange.inspector = this.#open(exchange);
     exchange.unread = false;
@@ -68,15 +77,16 @@ export class MessageChecks {
     return this.proceed(exchange);
   }
 
-  /** What has become of a call that is being read. @param pressed the client has no window left to send more with */
+  /** The state of an inspected call. @param pressed the client has no window left to send more */
   proceed(exchange: GrpcExchange, pressed = false): InspectionStep {
     const { inspector, conditional } = exchange;
     if (!inspector || !conditional) return INTERNAL_FAULT;
     if (exchange.clientEnded) inspector.end();
-    // What waits here is what the client's window lets it send.
+    // The client's window bounds the bytes that wait here.
     if (inspector.busy) return 'hold';
     if (inspector.state === 'reading') {
-      // INVARIANT: what has begun to stream goes on frame by frame, or upstream would wait for what is held to grant more.
+      // INVARIANT: a call that streams continues frame by frame, or upstream would wait for held bytes before it grants
+      // more.
       const begun = exchange.upstreamId !== 0;
       if (!begun && !pressed && exchange.held.bytes <= exchange.holdLimit) return 'hold';
       const judged = decideSoFar(inspector, conditional);
@@ -90,7 +100,7 @@ export class MessageChecks {
     return found;
   }
 
-  /** Begins to measure: reads what is held. */
+  /** Starts to measure nesting, beginning with the held bytes. */
   guard(exchange: GrpcExchange): MeasureStep {
     if (this.#mayComeWhole(exchange)) {
       exchange.unmeasured = true;
@@ -102,7 +112,7 @@ export class MessageChecks {
     return this.standing(exchange);
   }
 
-  /** Begins to read the names of a call whose decision needed none, where they are wanted. It waits for nothing here. */
+  /** Starts to read the names of a decided call, if they are wanted. Delays nothing. */
   follow(exchange: GrpcExchange): void {
     const operation = operationOf(exchange);
     if (!this.#options.noteNames || exchange.references || operation.collectionField === undefined) return;
@@ -113,7 +123,7 @@ export class MessageChecks {
     note(exchange);
   }
 
-  /** The next DATA of a call; unless it may pass with all that is held, it has to be held, too. */
+  /** Measures the next DATA frame. Unless all held bytes may pass with it, it must be held, too. */
   measure(exchange: GrpcExchange, frame: Frame): MeasureStep {
     if (exchange.follower) {
       exchange.follower.push(dataOf(frame));
@@ -133,7 +143,7 @@ export class MessageChecks {
     return this.standing(exchange);
   }
 
-  /** May what is held go upstream? */
+  /** True for `pass`: the held bytes may go upstream. */
   standing(exchange: GrpcExchange): MeasureStep {
     const { guard } = exchange;
     if (!guard) return 'pass';
@@ -143,7 +153,7 @@ export class MessageChecks {
     return guard.state === 'found' && !exchange.clientEnded && isUnary(operationOf(exchange)) ? 'hold' : 'pass';
   }
 
-  /** Nothing has come yet: the first frame may hold all there is, and then no inspector is needed. */
+  /** True = no bytes yet, and the first frame may contain the whole message, so that no inspector is needed. */
   #mayComeWhole({ clientEnded, head, held }: GrpcExchange): boolean {
     return held.isEmpty && !clientEnded && isCarried(head.encoding);
   }
@@ -165,7 +175,7 @@ function operationOf({ head, resolution }: GrpcExchange): GrpcOperation {
   return (resolution ?? resolveGrpc(head.path)).operation;
 }
 
-/** What cannot be read is upstream's to refuse: nothing hangs on these names. */
+/** Upstream refuses a message that cannot be read: no decision depends on these names. */
 function note(exchange: GrpcExchange): void {
   const { follower } = exchange;
   if (!follower || follower.busy || follower.state === 'reading') return;
@@ -174,14 +184,17 @@ function note(exchange: GrpcExchange): void {
   exchange.follower = undefined;
 }
 
-/** Will it be carried out, so that its end has to wait for the client's? */
+/** True = the call will be executed, so its end must wait for the client's. */
 function isPermitted(conditional: Conditional, found: References): boolean {
   return conditional.sure !== undefined || settle(conditional, found).kind === 'permit';
 }
 
-/** A message that begins with a forbidden name is refused on it, although a later one would win: nothing is sent on. */
+/**
+ * A message that begins with a forbidden name is refused on it, although a later one would replace it: nothing is sent
+ * on.
+ */
 function decideSoFar(inspector: MessageInspector, conditional: Conditional): InspectionStep {
-  // What is permitted whatever it names is read for its names only.
+  // A call that is permitted in any case is read for its names only.
   if (conditional.sure) return 'stream';
   const named = inspector.targetSoFar;
   const decision = named === undefined ? undefined : settle(conditional, { target: named, others: [] });

@@ -2,15 +2,15 @@ import { unreadableMessage, unsupportedEncoding } from '../../policy/denial.ts';
 import { GzipMember, inflateAtOnce } from './gzip.ts';
 import { overLimit, WireFault } from './wire.ts';
 
-/** Flag and length before every message. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */
+/** Size of the flag and length before every message. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */
 export const PREFIX_BYTES = 5;
-/** A compressed message up to this size is held to be inflated in one go; a larger one is inflated as it comes. */
+/** A compressed message up to this size is buffered and inflated at once; a larger one is inflated while it arrives. */
 const HELD_BYTES = 16_384;
 
 export interface MessageLimits {
-  /** Largest compressed message. Messages that are not compressed have no limit. */
+  /** Largest compressed message, in bytes. Uncompressed messages have no limit. */
   readonly compressedBytes: number;
-  /** Largest size a message may inflate to. */
+  /** Largest inflated size of a message, in bytes. */
   readonly inflatedBytes: number;
 }
 
@@ -19,16 +19,18 @@ export const DEFAULT_MESSAGE_LIMITS: MessageLimits = Object.freeze({
   inflatedBytes: 16 * 1024 * 1024,
 });
 
-/** Is a stream with this `grpc-encoding` read at all? `undefined` = it has none. */
+/** True = messages with this `grpc-encoding` can be read. `undefined` = no such header. */
 export function isCarried(encoding: string | undefined): boolean {
   return encoding === undefined || encoding === 'gzip' || encoding === 'identity';
 }
 
-/** Receives the messages of one stream. What it throws passes through `push`, or through a step given to `later`. */
+/**
+ * Receives the messages of one stream. Its exceptions pass through `push`, or through a continuation given to `later`.
+ */
 export interface MessageSink {
-  /** A message begins; `length` counts its bytes after inflating, and is infinite where only its end will tell. */
+  /** A message begins. `length` is its inflated size in bytes; infinite = known at its end. */
   open(length: number): void;
-  /** The next bytes of it; valid during the call only. Together exactly `length`. */
+  /** The next bytes of the message, valid during the call only. Their sum is exactly `length`. */
   payload(bytes: Buffer): void;
   close(): void;
 }
@@ -37,19 +39,19 @@ export interface MessageReaderOptions {
   /** The first `grpc-encoding` header as it came; `undefined` = none. */
   readonly encoding: string | undefined;
   readonly limits: MessageLimits;
-  /** One message and no more, as in a unary call. */
+  /** True = a unary call: exactly one message. */
   readonly single: boolean;
-  /** Runs what goes on after a wait (`busy`), and receives what it throws. */
+  /** Runs a continuation after a wait (`busy`), and receives its exceptions. */
   readonly later: (step: () => void) => void;
 }
 
 /**
- * Splits a request stream into its length-prefixed messages, whatever frames it comes in. Throws `WireFault`, also from
- * the constructor; after that it is of no more use but for `close`.
+ * Splits a request stream into its length-prefixed messages, independent of frames. Throws `WireFault`, also from the
+ * constructor; after that only `close` may be called.
  *
- * Upstream (tonic): any coding but gzip and identity is refused before a byte is read; the flag of each message decides
- * whether it is compressed. Of a gzip message upstream reads the first member and ignores the rest; here a rest is
- * refused, so that nobody can read another message than the one that was judged.
+ * Upstream (tonic): an encoding other than gzip and identity is refused before any byte is read; the flag of each
+ * message tells whether it is compressed. Of a gzip message upstream reads the first member and ignores the rest; here
+ * a rest is refused, so that upstream cannot read another message than the one that was checked.
  */
 export class MessageReader {
   readonly #options: MessageReaderOptions;
@@ -60,7 +62,7 @@ export class MessageReader {
   #left = 0;
   #compressed: Buffer | undefined;
   #member: GzipMember | undefined;
-  /** What came while the end of a compressed message was still being inflated. */
+  /** Bytes that arrived while the end of a compressed message was being inflated. */
   #behind: Buffer[] = [];
   #ended = false;
   #count = 0;
@@ -75,17 +77,17 @@ export class MessageReader {
     this.#sink = sink;
   }
 
-  /** Messages read to their end. */
+  /** Number of complete messages. */
   get count(): number {
     return this.#count;
   }
 
-  /** Some of what was pushed has not been read, because it is still being inflated. A step of `later` ends that. */
+  /** True = pushed bytes are still being inflated. A continuation through `later` ends that. */
   get busy(): boolean {
     return this.#member?.busy ?? false;
   }
 
-  /** The next bytes of the stream, prefixes included; they must stay as they are while the reader is busy. */
+  /** Adds bytes of the stream, prefixes included; they must not change while the reader is busy. */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -98,7 +100,7 @@ export class MessageReader {
     }
   }
 
-  /** The stream ended. While the reader is busy the fault there may be is a later step's. */
+  /** Ends the stream. While the reader is busy, its fault is thrown in a later continuation. */
   end(): void {
     this.#ended = true;
     if (this.#member?.busy) return;
@@ -106,7 +108,7 @@ export class MessageReader {
     if (this.#options.single && this.#count === 0) throw new WireFault(unreadableMessage('Missing request message.'));
   }
 
-  /** Nothing more is wanted: no step follows. */
+  /** Cancels: no continuation follows. */
   close(): void {
     this.#member?.close();
     this.#behind = [];
@@ -133,7 +135,7 @@ export class MessageReader {
     const { compressedBytes } = this.#options.limits;
     if (length > compressedBytes) throw overLimit(`a compressed message may be at most ${compressedBytes} bytes`);
     if (length > HELD_BYTES) this.#inflate(length);
-    // Grows as bytes arrive: the length alone must not cost memory.
+    // Grows with the received bytes: the length alone must not allocate memory.
     else this.#compressed = Buffer.alloc(Math.min(length, 4096));
     if (length === 0) this.#inflateHeld(Buffer.alloc(0));
   }
@@ -153,7 +155,7 @@ export class MessageReader {
     return end;
   }
 
-  /** What is held of the message with these bytes behind it. */
+  /** Appends these bytes to the buffered part of the message. */
   #hold(held: Buffer, chunk: Buffer, from: number, end: number): Buffer {
     const length = this.#prefix.readUInt32BE(1);
     const needed = length - this.#left;
@@ -189,7 +191,7 @@ export class MessageReader {
     return member;
   }
 
-  /** A message has been inflated to its end: goes on with what came behind it. */
+  /** A message has been inflated completely: continues with the bytes after it. */
   #inflated(): void {
     this.#member = undefined;
     this.#close();

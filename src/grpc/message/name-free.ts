@@ -1,17 +1,17 @@
 import { NAME_FREE_FIELD_COUNT, NAME_FREE_FIELDS } from './inspect-shapes.ts';
 import { behindScalar, MAX_NESTING, shortVarint, WireType } from './wire.ts';
 
-/** Of the messages around the one that is being read: where they end, and where their fields stand in the table. */
+/** Stack of the enclosing messages: their ends, and the offsets of their fields in the table. */
 const ends = new Int32Array(MAX_NESTING);
 const places = new Int32Array(MAX_NESTING);
 
 /**
- * Is `bytes[from, to)` a message, of a type in which no name can stand, that `MessageScanner` finds nothing wrong with?
- * It keeps nothing but where messages end, so it is many times faster; and it is wrong in one way only: `false` also for
- * what is merely unusual (groups, long tags and lengths).
+ * True = `bytes[from, to)` is a valid message of a name-free type, as `MessageScanner` would find. It only tracks the
+ * ends of messages, so it is many times faster. `false` also for valid but unusual forms (groups, long tags and
+ * lengths).
  *
- * @param nameless the number of its shape
- * @param budget how many levels may be in it; below `MAX_NESTING`
+ * @param nameFree the index of its type
+ * @param budget most levels of nesting in it; below `MAX_NESTING`
  */
 export function isSound(nameFree: number, bytes: Buffer, from: number, to: number, budget: number): boolean {
   let place = nameFree * NAME_FREE_FIELD_COUNT;

@@ -2,10 +2,11 @@
 export type Fields = Readonly<Record<number, string>>;
 
 /**
- * Upstream's request messages: every field that holds a message, as one message type per line, in the order they are met. All
- * other fields are texts, bytes and numbers. An `Entry` is that of a map; `Batch` is an operation of `PointsUpdateOperation`.
- * Read from the proto files of Qdrant v1.19.0 and of gRPC's reflection; no number of these fields ever changed since v1.0.0.
- * Fields only appear, so older releases fit as well; `StorageRead` alone was numbered anew in v1.19.0, and is read as there.
+ * Upstream's request messages: every field that contains a message, one message type per line, in the order of first
+ * use. All other fields are strings, bytes and numbers. An `Entry` is that of a map; `Batch` is an operation of
+ * `PointsUpdateOperation`. Read from the proto files of Qdrant v1.19.0 and of gRPC's reflection; the numbers of these
+ * fields did not change since v1.0.0. Fields are only added, so older releases fit as well; `StorageRead` alone was
+ * renumbered in v1.19.0, and is read as there.
  */
 export const MESSAGES = {
   UpsertPoints: { 3: 'PointStruct', 4: 'WriteOrdering', 5: 'ShardKeySelector', 6: 'Filter' },
@@ -412,7 +413,7 @@ export const MESSAGES = {
 
 export type MessageName = keyof typeof MESSAGES;
 
-/** The request message of each method, where it holds another and is not read for names of its own. */
+/** The request message of each method that contains another message and is not read for names. */
 export const REQUESTS: Readonly<Record<string, MessageName>> = {
   '/qdrant.Points/Upsert': 'UpsertPoints',
   '/qdrant.Points/Delete': 'DeletePoints',

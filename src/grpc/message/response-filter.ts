@@ -8,7 +8,7 @@ const TIME = 2;
 
 type Filter = (message: Buffer, access: ListAccess) => Buffer;
 
-/** The filters REST alone has are here to fail closed if a row ever names them. */
+/** REST-only filters are listed to fail closed if a row ever names them. */
 const filters: Readonly<Record<ResponseFilterName, Filter>> = {
   'collections-list': (message, access) => keepEntries(message, access, [1]),
   'aliases-list': (message, access) => keepEntries(message, access, [1, 2]),
@@ -18,11 +18,11 @@ const filters: Readonly<Record<ResponseFilterName, Filter>> = {
 };
 
 /**
- * An answer without what `access` does not list: entries of which one name is not listed are left out, the others and
- * the time are copied byte for byte, fields nobody knows are dropped. `message` comes without its prefix, not compressed.
- * Throws `WireFault` when upstream's bytes are not such a message.
+ * Removes the entries with an unlisted name from an answer. Other entries and the time are copied byte for byte,
+ * unknown fields are dropped. `message` has no prefix and is not compressed. Throws `WireFault` if upstream's bytes are
+ * not such a message.
  *
- * Upstream (Qdrant v1.19.0): an alias is shown when both it and its collection are listed, in any mode.
+ * Upstream (Qdrant v1.19.0): an alias is shown if both it and its collection are listed, in any mode.
  */
 export function filterMessage(name: ResponseFilterName, message: Buffer, access: ListAccess): Buffer {
   return filters[name](message, access);
@@ -42,7 +42,7 @@ function keepEntries(message: Buffer, access: ListAccess, nameFields: readonly n
   return Buffer.concat(kept);
 }
 
-/** Every occurrence of every name must be listed; a name left out is empty. */
+/** True = every occurrence of every name is listed; an absent name is empty. */
 function isListed(entry: Buffer, access: ListAccess, nameFields: readonly number[]): boolean {
   const missing = new Set(nameFields);
   let listed = true;

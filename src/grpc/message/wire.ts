@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { badRequest, type Denial, tooLarge, unreadableMessage } from '../../policy/denial.ts';
 
 /**
- * The protobuf wire format, as strict as the decoder upstream uses (prost): what it refuses is refused here, what it
- * skips is skipped. No length is trusted. https://protobuf.dev/programming-guides/encoding/
+ * The protobuf wire format, as strict as upstream's decoder (prost): refuses and skips the same fields. No length is
+ * trusted. https://protobuf.dev/programming-guides/encoding/
  */
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
@@ -14,7 +14,7 @@ export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGro
  */
 export const MAX_NESTING = 100;
 
-/** Bytes that cannot be read as they must be; `denial` is what a client hears when they were its own. */
+/** Bytes that cannot be decoded. `denial` is the answer if the client sent them. */
 export class WireFault extends Error {
   readonly code = 'ERR_GRPC_WIRE';
   readonly denial: Denial;
@@ -26,7 +26,7 @@ export class WireFault extends Error {
   }
 }
 
-/** INTERNAL: not a message any decoder accepts. */
+/** INTERNAL: no decoder accepts the message. */
 export function malformed(what: string): WireFault {
   return new WireFault(unreadableMessage(`failed to decode protobuf message: ${what}`));
 }
@@ -38,12 +38,12 @@ export function tooDeep(): WireFault {
   return new WireFault(NESTED_TOO_DEEP);
 }
 
-/** RESOURCE_EXHAUSTED: more than the gateway inspects. */
+/** RESOURCE_EXHAUSTED: above the limits of inspection. */
 export function overLimit(what: string): WireFault {
   return new WireFault(tooLarge(what));
 }
 
-/** One field of a message that is in memory. */
+/** One field of a message in memory. */
 export interface Field {
   readonly number: number;
   readonly type: number;
@@ -53,7 +53,7 @@ export interface Field {
   readonly value: Buffer;
 }
 
-/** The fields of one message in wire order, groups as one field. Throws `WireFault` where the bytes are not a message. */
+/** The fields of one message in wire order; a group is one field. Throws `WireFault` if the bytes are not a message. */
 export function* readFields(message: Buffer): Generator<Field, void, undefined> {
   const cursor: Cursor = { bytes: message, at: 0 };
   while (cursor.at < message.length) {
@@ -67,18 +67,18 @@ export function* readFields(message: Buffer): Generator<Field, void, undefined> 
   }
 }
 
-/** The text of a field upstream knows as a string. */
+/** The text of a string field. */
 export function readText(value: Buffer): string {
   if (!isUtf8(value)) throw malformed('string is not UTF-8');
   return value.toString('utf8');
 }
 
-/** Bytes of a varint that `behindScalar` passes over; a longer one is rare, or none. */
+/** Bytes of a varint that `behindScalar` skips; a longer one is rare, or invalid. */
 const PASSED_BYTES = 9;
 
 /**
- * A tag or length of at most three bytes that stands at `at`: four times the number, plus its bytes. -1 = it is longer, or
- * not there before `end`.
+ * A tag or length of at most three bytes at `at`: four times the number, plus its size. -1 = longer, or cut off at
+ * `end`.
  */
 export function shortVarint(bytes: Buffer, at: number, end: number): number {
   if (at >= end) return -1;
@@ -91,7 +91,7 @@ export function shortVarint(bytes: Buffer, at: number, end: number): number {
   return third < 0x80 ? (((third << 14) | ((second & 0x7f) << 7) | (first & 0x7f)) << 2) | 3 : -1;
 }
 
-/** Where a value that has no length, and is no group, ends; -1 = not before `end`, or it is none, or a long one. */
+/** The end of a value that has no length and is not a group; -1 = beyond `end`, invalid, or a long varint. */
 export function behindScalar(bytes: Buffer, start: number, end: number, type: number): number {
   let at = start;
   if (type === WireType.varint) {
@@ -104,10 +104,10 @@ export function behindScalar(bytes: Buffer, start: number, end: number, type: nu
   return at <= end ? at : -1;
 }
 
-/** Text up to this size is mostly ASCII, which is told, and read, where it lies. */
+/** Text up to this size is mostly ASCII, which is checked and read in place. */
 const SHORT_TEXT = 64;
 
-/** The same of `bytes[from, to)`. */
+/** The text of `bytes[from, to)`. */
 export function readTextAt(bytes: Buffer, from: number, to: number): string {
   const short = to - from <= SHORT_TEXT;
   let at = from;
@@ -125,7 +125,7 @@ function readKey(cursor: Cursor): number {
   return checkKey(readVarint(cursor));
 }
 
-/** Refuses a tag that is wider than 32 bits, numbers field 0 or has a wire type that does not exist. */
+/** Refuses a tag wider than 32 bits, field number 0, and unknown wire types. */
 export function checkKey(key: number): number {
   if (key > 0xffff_ffff) throw malformed('tag over 32 bits');
   if (key >>> 3 === 0) throw malformed('field number 0');
@@ -133,7 +133,7 @@ export function checkKey(key: number): number {
   return key;
 }
 
-/** Exact below 2^53 and never smaller than a bound it exceeds, which is all that tags and lengths need. */
+/** Exact below 2^53 and never smaller than a limit it exceeds, which is sufficient for tags and lengths. */
 function readVarint(cursor: Cursor): number {
   let value = 0;
   let scale = 1;
@@ -151,7 +151,7 @@ function readVarint(cursor: Cursor): number {
   }
 }
 
-/** Moves behind the value and returns where its content starts. */
+/** Skips a value and returns the offset of its content. */
 function skipValue(cursor: Cursor, number: number, type: number): number {
   const start = cursor.at;
   switch (type) {

@@ -9,7 +9,8 @@ import { NO_REVOCATIONS, type Revocations, revokedBy } from '../identity/revocat
 import { verifyToken } from '../identity/token.ts';
 import { readTokenShape } from '../identity/token-shape.ts';
 import type { CheckValueExists } from '../identity/value-exists.ts';
-import { type Denial, EXPIRED_SIGNATURE, INVALID_SIGNATURE, REVOKED } from '../policy/denial.ts';
+import { type Denial, EXPIRED_SIGNATURE, INVALID_CREDENTIAL, INVALID_SIGNATURE, REVOKED } from '../policy/denial.ts';
+import type { DenialCode } from '../policy/denial-codes.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
 
@@ -18,6 +19,8 @@ export interface Verdict {
   readonly accepted: boolean;
   /** One line for a person. */
   readonly text: string;
+  /** Of a refusal. */
+  readonly code?: DenialCode;
 }
 
 /** The parts of the state that decide about a token. */
@@ -51,7 +54,8 @@ export async function verdictOf(token: string, state: State, now: number): Promi
 export async function presentToken(token: string, asked: Asked, now: number): Promise<Verdict> {
   const { ring, revocations, valueExists } = asked;
   if (!ring.open && ring.jwtSecrets.length === 0) {
-    return { accepted: false, text: 'refused: tokens are off, set `service.jwt_rbac` and a key to sign with' };
+    const text = 'refused: tokens are off, set `service.jwt_rbac` and a key to sign with';
+    return { accepted: false, text, code: INVALID_CREDENTIAL.code };
   }
   const authenticator = createAuthenticator({
     ring,
@@ -62,7 +66,7 @@ export async function presentToken(token: string, asked: Asked, now: number): Pr
   });
   const identity = await authenticator.authenticate(['api-key', token]);
   if (identity.kind === 'denial') {
-    return { accepted: false, text: `refused: ${await whyRefused(token, identity, asked)}` };
+    return { accepted: false, text: `refused: ${await whyRefused(token, identity, asked)}`, code: identity.code };
   }
   const { authType, keyId } = identity;
   if (authType === 'None') return { accepted: true, text: 'accepted: no key is set, every caller has full access' };

@@ -231,12 +231,9 @@ export async function inspect(text: string, flags: Flags, output: Output, nowMs:
   if (secrets.length === 0 && readKeys(config).keys.read_only_api_key === null) return;
   const { verdictOf } = await import('./token-verdict.ts');
   const found = previewSecrets(config);
-  const { accepted, text: verdict } = await verdictOf(
-    token,
-    { config, policy, secrets: found.secrets ?? bareSecrets(config) },
-    nowMs,
-  );
-  output.out(`verdict: ${verdict}\n`);
+  const state = { config, policy, secrets: found.secrets ?? bareSecrets(config) };
+  const { accepted, text: verdict, code } = await verdictOf(token, state, nowMs);
+  output.out(`verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}`);
   if (!accepted) throw new TokenRefused('a gateway with this configuration refuses the token');
 }
 

@@ -11,19 +11,19 @@ import { type Authenticator, createAuthenticator } from '../identity/authenticat
 import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
 import { createValueExists } from '../identity/value-exists.ts';
 import { seenIn } from '../learning/observe.ts';
+import type { FaultReport } from '../lifetime/guard.ts';
 import { AbandonedCalls } from '../limits/abandoned-calls.ts';
 import { FloodPenalty } from '../limits/flood-penalty.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
-import type { Connections } from '../net/connections.ts';
-import { createExchangeLog } from '../observability/exchange-log.ts';
+import { Connections } from '../net/connections.ts';
+import { createClientFaultLog, createExchangeLog } from '../observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type Log } from '../observability/log.ts';
 import { certificateExpiries } from '../observability/metrics/certificate-expiry.ts';
-import { createObservation, type Observation } from '../observability/observation.ts';
+import { createObservation, type Observation, type ObservationOptions } from '../observability/observation.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import { createTracing, type Tracing } from '../observability/tracing.ts';
 import type { BodyRules } from '../policy/body-checks.ts';
 import { AUDIT_UNAVAILABLE } from '../policy/denial.ts';
-import { reasonOf } from '../policy/denial-codes.ts';
 import { Learner } from '../policy/learn.ts';
 import { firstRefusal } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
@@ -118,15 +118,17 @@ export async function createGateway(
   const log = createLog(config.log_level);
   const tracing = await createTracing(config);
   const audit = await openAudit(state, log, worker);
-  const { max_connections: connections } = config.gateway.upstream;
-  const upstream = createRestUpstream(restUpstreamOptions(() => force.state, connections));
+  const { max_connections: most } = config.gateway.upstream;
+  const upstream = createRestUpstream(restUpstreamOptions(() => force.state, most));
   // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
-  const own = createRestUpstream(restUpstreamOptions(() => force.state, Math.min(connections, OWN_CONNECTIONS)));
+  const own = createRestUpstream(restUpstreamOptions(() => force.state, Math.min(most, OWN_CONNECTIONS)));
   const lookup = createUpstreamLookup(own);
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
-  const observation = observationOf(config);
+  // INVARIANT: told of nothing before there are listeners.
+  const connections: Clients = clientsOf(log, (error, place) => parts.fault(error, undefined, place));
+  const observation = observationOf(config, connections);
   const recording = [
     ...(observation ? [observation.observe] : []),
     ...(audit ? [audit.observe] : []),
@@ -155,8 +157,8 @@ export async function createGateway(
           ...{ upstream, lookup, floodPenalty, turns, shared },
           webUi: await webUiOf(config, lookup),
         });
-        restListener = await createRestListener({ ...options, ...watchedBy(observation?.connections.rest) });
-        grpc = await openGrpc(() => force.state, parts, { floodPenalty, turns, shared, observation });
+        restListener = await createRestListener({ ...options, connections: connections.rest });
+        grpc = await openGrpc(() => force.state, parts, { floodPenalty, turns, shared, connections: connections.grpc });
       } catch (error) {
         await restListener?.close(0);
         await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
@@ -225,15 +227,22 @@ function admitting(audit: Audit | undefined, tracing: Tracing | undefined): Exch
   };
 }
 
-/** Metrics are off when no endpoint serves them. */
-function observationOf({ gateway }: Config): Observation | undefined {
-  if (gateway.admin.port === null) return undefined;
-  const { per_key: perKey, max_labels: most } = gateway.metrics;
-  return createObservation({ reasonOf, firstRefusal, perKey: perKey ? most : undefined });
+/** Client connections of both listeners. */
+type Clients = ObservationOptions['connections'];
+
+/** Counts connections and client faults, and logs the faults. */
+function clientsOf(log: Log, report: FaultReport): Clients {
+  return {
+    rest: new Connections(report, createClientFaultLog(log, 'rest')),
+    grpc: new Connections(report, createClientFaultLog(log, 'grpc')),
+  };
 }
 
-function watchedBy(connections: Connections | undefined): { readonly connections?: Connections } {
-  return connections ? { connections } : {};
+/** Metrics are off when no endpoint serves them. */
+function observationOf({ gateway }: Config, connections: Clients): Observation | undefined {
+  if (gateway.admin.port === null) return undefined;
+  const { per_key: perKey, max_labels: most } = gateway.metrics;
+  return createObservation({ firstRefusal, connections, perKey: perKey ? most : undefined });
 }
 
 function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
@@ -367,20 +376,20 @@ interface GrpcShared {
   readonly floodPenalty: FloodPenalty;
   readonly turns: WorkScheduler;
   readonly shared: boolean;
-  readonly observation: Observation | undefined;
+  readonly connections: Connections;
 }
 
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
-  { floodPenalty, turns, shared, observation }: GrpcShared,
+  { floodPenalty, turns, shared, connections }: GrpcShared,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
   const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
   try {
     const options = grpcListenerOptions(current, parts, { ask: asker, floodPenalty, turns, shared });
-    return { listener: await createGrpcListener({ ...options, ...watchedBy(observation?.connections.grpc) }), asker };
+    return { listener: await createGrpcListener({ ...options, connections }), asker };
   } catch (error) {
     asker.close();
     throw error;

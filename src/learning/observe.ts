@@ -1,5 +1,4 @@
 import type { Exchange } from '../exchange/exchange.ts';
-import { MISSING_CREDENTIAL } from '../policy/denial.ts';
 import type { Caller, Seen } from '../policy/learn.ts';
 import { WHOLE_POLICY } from '../policy/rules.ts';
 
@@ -23,6 +22,5 @@ function callerOf({ principal, shadowed }: Exchange): Caller | undefined {
   if (principal && !refused) {
     return { kind: 'principal', keyId: principal.keyId, subject: principal.subject ?? '' };
   }
-  if (refused?.why !== 'authentication') return undefined;
-  return { kind: refused === MISSING_CREDENTIAL ? 'no-credential' : 'bad-credential' };
+  return refused?.why === 'authentication' ? { kind: 'stranger', code: refused.code } : undefined;
 }

@@ -53,12 +53,12 @@ function comment(item: unknown, text: string): void {
 /** A caller without a key can have no rule: the comment names the claims that its token would need. */
 function describeStranger(learned: LearnedCaller): string[] {
   const access = accessOf(learned);
+  const { caller } = learned;
+  if (caller.kind !== 'stranger') return [];
   const who =
-    learned.caller.kind === 'no-credential'
-      ? 'Callers without a credential'
-      : 'Callers whose credential is not accepted';
+    caller.code === 'missing_credential' ? 'Callers without a credential' : 'Callers whose credential is not accepted';
   return [
-    ` ${who}: ${describeTimes(learned)}. They are refused once the policy is enforced. They would need a token with`,
+    ` ${who} (${caller.code}): ${describeTimes(learned)}. They are refused once the policy is enforced. They would need a token with`,
     `   access: ${JSON.stringify(access)}`,
     `   for ${learned.operations.map(([name, count]) => `${name} (${count})`).join(', ')}`,
   ];

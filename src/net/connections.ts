@@ -23,9 +23,12 @@ export interface ClientConnection {
  * - `timeout`: no whole head, or nothing at all, in time
  * - `stream`: HTTP/2, one stream was reset for it; `connection`: the whole connection ended for it
  * - `flood`: HTTP/2, frames that cost more than they carry
+ * - `preflight`: a CORS preflight asks for a method that upstream does not allow
+ *
+ * `code` of a log line, `fault` of a metric.
  */
 export const CLIENT_FAULTS = {
-  rest: ['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood'],
+  rest: ['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood', 'preflight'],
   grpc: ['not_tls', 'not_http2', 'head_size', 'timeout', 'stream', 'connection', 'flood'],
 } as const;
 
@@ -48,11 +51,14 @@ export class Connections {
   #refused = 0;
   #failedHandshakes = 0;
   readonly #faults: Partial<Record<ClientFault, number>> = {};
+  readonly #faulted: (fault: ClientFault) => void;
   readonly #clients = new Set<ClientConnection>();
   /** An exception while counting ends no connection. */
   readonly #guard: Guard;
 
-  constructor(report: FaultReport) {
+  /** @param report told of faults of ours @param faulted told of each client fault. Must not throw */
+  constructor(report: FaultReport, faulted: (fault: ClientFault) => void = ignore) {
+    this.#faulted = faulted;
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }
 
@@ -77,6 +83,7 @@ export class Connections {
   /** A client sent what could not be carried. */
   readonly fault = (fault: ClientFault): void => {
     this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+    this.#faulted(fault);
   };
 
   /** The connection is in use: it is listed until its socket closes. */

@@ -1,4 +1,5 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
+import type { ClientFault } from '../net/connections.ts';
 import type { Log } from './log.ts';
 
 /** Logs each refused exchange at level debug, and every exchange at level trace. An observer of exchanges. */
@@ -22,4 +23,9 @@ export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outco
     };
     log[level](what, refused ? (exchange.refusal ? 'refused' : 'would be refused') : 'passed');
   };
+}
+
+/** One line at level debug for each client fault of a listener, which never became an exchange. */
+export function createClientFaultLog(log: Log, protocol: 'rest' | 'grpc'): (fault: ClientFault) => void {
+  return (code) => log.debug({ protocol, code }, 'client fault');
 }

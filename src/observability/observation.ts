@@ -1,7 +1,6 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
-import type { FaultReport } from '../lifetime/guard.ts';
 import type { Place } from '../lifetime/places.ts';
-import { Connections } from '../net/connections.ts';
+import type { Connections } from '../net/connections.ts';
 import { stderrDestination } from './destination.ts';
 import { createPrincipalCounts } from './metrics/principal-counts.ts';
 import { createPrincipalsSeen } from './metrics/principals-seen.ts';
@@ -13,6 +12,8 @@ import { createVerdict, VERDICTS, type VerdictOptions } from './verdict.ts';
 export interface ObservationOptions extends VerdictOptions {
   /** Most keys and subjects with counts of their own; `undefined` = not counted. */
   readonly perKey: number | undefined;
+  /** Of the listeners. */
+  readonly connections: Readonly<Record<'rest' | 'grpc', Connections>>;
 }
 
 /** Measurements of one process for the admin port. */
@@ -21,7 +22,6 @@ export interface Observation {
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
   /** Counts an internal fault. */
   readonly fault: (place: Place) => void;
-  readonly connections: { readonly rest: Connections; readonly grpc: Connections };
   readonly snapshot: (tokens: Observed['tokens'], details: readonly SnapshotDetail[]) => Observed;
   readonly close: () => void;
 }
@@ -40,8 +40,7 @@ export function createObservation(options: ObservationOptions): Observation {
   const fault = (place: Place): void => {
     internalFaults[place] = (internalFaults[place] ?? 0) + 1;
   };
-  const report: FaultReport = (_error, place) => fault(place);
-  const connections = { rest: new Connections(report), grpc: new Connections(report) };
+  const { connections } = options;
   const figures = createProcessFigures();
   return {
     observe(exchange, outcome) {
@@ -52,7 +51,6 @@ export function createObservation(options: ObservationOptions): Observation {
       seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
     },
     fault,
-    connections,
     snapshot: (tokens, details) => ({
       tally: tally.snapshot(),
       inFlight: { rest: connections.rest.inFlight(), grpc: connections.grpc.inFlight() },
@@ -71,7 +69,7 @@ export function createObservation(options: ObservationOptions): Observation {
   };
 }
 
-function listed({ rest, grpc }: Observation['connections']): NonNullable<Observed['connections']> {
+function listed({ rest, grpc }: ObservationOptions['connections']): NonNullable<Observed['connections']> {
   const [first, second] = [rest.listed(MAX_CONNECTIONS), grpc.listed(MAX_CONNECTIONS)];
   const connections = [...first.connections, ...second.connections].slice(0, MAX_CONNECTIONS);
   return { total: first.total + second.total, connections };

@@ -101,7 +101,10 @@ export const DENIAL_CODES = {
     'A body that has to be inspected is over the limit.',
     'Send smaller bodies, or raise the limit.',
   ),
-  malformed_body: row('request', 'The body cannot be read.', REPAIR),
+  malformed_body: row('request', 'The body is not the JSON that the route takes.', REPAIR),
+  malformed_compression: row('request', 'The body or message cannot be decompressed.', REPAIR),
+  malformed_frame: row('request', 'The gRPC stream is not made of the messages that the method takes.', REPAIR),
+  malformed_message: row('request', 'The gRPC message is not valid protobuf.', REPAIR),
   unsupported_encoding: row(
     'request',
     'The compression of the body is not supported.',

@@ -108,14 +108,17 @@ export function badRequest(code: CodeOf<'request'>, message: string): Denial {
   return denial(code, 400, GrpcCode.invalidArgument, message);
 }
 
-/** The gateway's own. A body that must be inspected exceeds the limit. */
-export function tooLarge(message: string): Denial {
-  return denial('body_too_large', 413, GrpcCode.resourceExhausted, message);
+/** The gateway's own. A body that must be inspected exceeds a limit. */
+export function tooLarge(message: string, code: 'body_too_large' | 'too_many_names' = 'body_too_large'): Denial {
+  return denial(code, 413, GrpcCode.resourceExhausted, message);
 }
 
-/** The gateway's own. The gRPC framing or compression cannot be read. */
-export function unreadableMessage(message: string): Denial {
-  return denial('malformed_body', 400, GrpcCode.internal, message);
+/** The gateway's own. The framing, the compression or the protobuf of a gRPC message cannot be read. */
+export function unreadableMessage(
+  code: 'malformed_frame' | 'malformed_compression' | 'malformed_message',
+  message: string,
+): Denial {
+  return denial(code, 400, GrpcCode.internal, message);
 }
 
 /** The gateway's own. A compression that upstream does not support either. */

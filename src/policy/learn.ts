@@ -1,3 +1,4 @@
+import type { DenialCode } from './denial-codes.ts';
 import type { Operation } from './operation.ts';
 import type { AccessSettings, RuleSettings } from './settings.ts';
 
@@ -19,12 +20,12 @@ export interface Seen {
 }
 
 /**
- * The caller: a key id and a subject (empty = none), as rules name callers. Callers that were admitted only because
- * learn mode enforces nothing have no key: `no-credential` presented none, `bad-credential` an invalid one.
+ * The caller: a key id and a subject (empty = none), as rules name callers; or the code its credential is refused with once
+ * the policy is enforced.
  */
 export type Caller =
   | { readonly kind: 'principal'; readonly keyId: string; readonly subject: string }
-  | { readonly kind: 'no-credential' | 'bad-credential' };
+  | { readonly kind: 'stranger'; readonly code: DenialCode };
 
 /** Access that was needed on one collection. */
 interface Need {
@@ -105,7 +106,7 @@ export function mergeLearned(parts: readonly Learned[]): Learned {
 }
 
 function keyOf(caller: Caller): string {
-  return caller.kind === 'principal' ? JSON.stringify([caller.keyId, caller.subject]) : caller.kind;
+  return caller.kind === 'principal' ? JSON.stringify([caller.keyId, caller.subject]) : caller.code;
 }
 
 class CallerNotes {

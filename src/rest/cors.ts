@@ -13,6 +13,8 @@ export interface PreflightAnswer {
   readonly status: number;
   readonly headers: readonly string[];
   readonly body: string;
+  /** Why it is refused; `undefined` = it is not. */
+  readonly fault?: 'preflight';
 }
 
 /** The answer to a preflight request, which no credential is asked for; `undefined` = it is an ordinary request. */
@@ -21,7 +23,7 @@ export function answerPreflight(method: string, headers: readonly string[]): Pre
   const [asked] = headerValues(headers, 'access-control-request-method');
   if (asked === undefined || !METHOD_TOKEN.test(asked)) return undefined;
   if (!METHODS.includes(asked)) {
-    return { status: 400, headers: corsHeaders(headers), body: 'Requested method is not allowed' };
+    return { status: 400, headers: corsHeaders(headers), body: 'Requested method is not allowed', fault: 'preflight' };
   }
   const [names] = headerValues(headers, 'access-control-request-headers');
   const allowed = names === undefined ? [] : ['access-control-allow-headers', names];

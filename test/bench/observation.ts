@@ -1,10 +1,10 @@
 import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
 import type { Principal } from '../../src/identity/principal.ts';
+import { Connections } from '../../src/net/connections.ts';
 import { createObservation } from '../../src/observability/observation.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { GLOBAL_READ } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
-import { reasonOf } from '../../src/policy/denial-codes.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
 
@@ -36,8 +36,13 @@ const exchanges: Exchange[] = Array.from({ length: 1024 }, (_, i) => {
   };
 });
 
+const fail = (error: unknown): never => {
+  throw error;
+};
+const connections = { rest: new Connections(fail), grpc: new Connections(fail) };
+
 function measure(perKey: number | undefined): number {
-  const { observe, close } = createObservation({ reasonOf, firstRefusal, perKey });
+  const { observe, close } = createObservation({ firstRefusal, connections, perKey });
   const outcome = { status: 200, received: 100, sent: 1000 };
   const rounds: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -8,6 +8,7 @@ import { presentToken } from '../../src/cli/token-verdict.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { UPSTREAM_UNREACHABLE, VALUE_EXISTS_NO_COLLECTION, VALUE_EXISTS_NO_POINT } from '../../src/policy/denial.ts';
+import type { DenialCode } from '../../src/policy/denial-codes.ts';
 import { runScript } from '../support/run-script.ts';
 
 const KEY = 'an-admin-key-of-thirty-two-bytes!';
@@ -27,6 +28,8 @@ interface Case {
   readonly name: string;
   readonly token: string;
   readonly why: string;
+  /** Of a refusal; by default that of a token that cannot be read or is signed with another key. */
+  readonly code?: DenialCode;
   readonly revocations?: Revocations;
   readonly valueExists?: typeof VALUE_EXISTS_NO_POINT;
   readonly jwtRbac?: boolean;
@@ -57,11 +60,17 @@ const REFUSED: readonly Case[] = [
     token: signed('{}', KEY, '{"alg":"HS256","kid":1}'),
     why: 'the header: `kid`: expected a value of kind string',
   },
-  { name: 'another key', token: signed('{}', OTHER), why: 'it is signed with none of the configured keys' },
+  {
+    name: 'another key',
+    token: signed('{}', OTHER),
+    why: 'it is signed with none of the configured keys',
+    code: 'invalid_signature',
+  },
   {
     name: 'a character changed',
     token: signed('{}').replace('.e30.', '.e31.'),
     why: 'it is signed with none of the configured keys',
+    code: 'invalid_signature',
   },
   {
     name: 'exp as a float (PyJWT with time.time())',
@@ -109,67 +118,88 @@ const REFUSED: readonly Case[] = [
     token: signed('{"value_exists":{"collection":"c","matches":[{"key":"a b","value":1}]}}'),
     why: 'the claims cannot be read: `value_exists`: no payload path',
   },
-  { name: 'expired', token: signed(`{"exp":${NOW - 31}}`), why: 'it has expired (`exp` plus 30 seconds of leeway)' },
+  {
+    name: 'expired',
+    token: signed(`{"exp":${NOW - 31}}`),
+    why: 'it has expired (`exp` plus 30 seconds of leeway)',
+    code: 'token_expired',
+  },
   {
     name: 'a collection twice',
     token: signed('{"access":[{"collection":"a","access":"r"},{"collection":"a","access":"r"}]}'),
     why: 'access[1].collection: Collection name should be unique',
+    code: 'invalid_claims',
   },
   {
     name: 'revoked by id',
     token: signed('{"jti":"x"}'),
     revocations: revoked({ tokens: new Set(['x']) }),
     why: 'its id (`jti`) is revoked',
+    code: 'token_revoked',
   },
   {
     name: 'revoked by key',
     token: signed('{}'),
     revocations: revoked({ keys: new Set(['api_key']) }),
     why: 'the key that signed it is revoked',
+    code: 'token_revoked',
   },
   {
     name: 'revoked by sub',
     token: signed('{"sub":"x"}'),
     revocations: revoked({ subjects: new Set(['x']) }),
     why: 'its subject (`sub` or `subject`) is revoked',
+    code: 'token_revoked',
   },
   {
     name: 'revoked by subject',
     token: signed('{"subject":"x"}'),
     revocations: revoked({ subjects: new Set(['x']) }),
     why: 'its subject (`sub` or `subject`) is revoked',
+    code: 'token_revoked',
   },
   {
     name: 'revoked by time',
     token: signed('{"iat":9}'),
     revocations: revoked({ issuedBefore: 10 }),
     why: 'tokens issued (`iat`) before a time are revoked, and it is older or does not say',
+    code: 'token_revoked',
   },
   {
     name: 'revoked by time of its subject',
     token: signed('{"sub":"x"}'),
     revocations: revoked({ issuedBeforeBySubject: new Map([['x', 10]]) }),
     why: 'tokens of its subject issued (`iat`) before a time are revoked, and it is older or does not say',
+    code: 'token_revoked',
   },
   {
     name: 'revocations are not known',
     token: signed('{}'),
     revocations: revoked({ unknown: true }),
     why: 'revocations cannot be checked',
+    code: 'revocation_unknown',
   },
   {
     name: 'no point',
     token: signed(EXISTS),
     valueExists: VALUE_EXISTS_NO_POINT,
     why: 'Invalid JWT, stateful validation failed',
+    code: 'value_exists_no_point',
   },
   {
     name: 'no collection',
     token: signed(EXISTS),
     valueExists: VALUE_EXISTS_NO_COLLECTION,
     why: 'Invalid JWT, stateful validation failed',
+    code: 'value_exists_no_collection',
   },
-  { name: 'no upstream', token: signed(EXISTS), valueExists: UPSTREAM_UNREACHABLE, why: 'upstream is not reachable' },
+  {
+    name: 'no upstream',
+    token: signed(EXISTS),
+    valueExists: UPSTREAM_UNREACHABLE,
+    why: 'upstream is not reachable',
+    code: 'upstream_unreachable',
+  },
 ];
 
 const ACCEPTED: readonly Case[] = [
@@ -194,14 +224,15 @@ t.test('every refusal has its reason, beside tokens that are accepted', async (t
     [false, REFUSED],
     [true, ACCEPTED],
   ] as const) {
-    for (const { name, token, why, revocations = NO_REVOCATIONS, valueExists, jwtRbac = true } of cases) {
+    for (const { name, token, why, code, revocations = NO_REVOCATIONS, valueExists, jwtRbac = true } of cases) {
       const ring = createKeyRing({ apiKey: KEY, jwtRbac }, 1);
       const verdict = await presentToken(
         token,
         { ring, revocations, valueExists: async () => valueExists },
         NOW * 1000,
       );
-      test.same(verdict, { accepted, text: `${accepted ? 'accepted' : 'refused'}: ${why}` }, name);
+      const refused = { accepted, text: `refused: ${why}`, code: code ?? 'bad_credential' };
+      test.strictSame(verdict, accepted ? { accepted, text: `accepted: ${why}` } : refused, name);
     }
   }
 });
@@ -227,7 +258,7 @@ t.test('the command says so, and ends with 1', async (test) => {
   const env = { ...ENV, QDRANT_GATEWAY__REVOCATION__FILE: file };
   test.match(await runScript([MAIN, 'token', 'inspect'], { env, input: signed('{"jti":"x"}') }), {
     code: 1,
-    out: /verdict: refused: its id \(`jti`\) is revoked\n$/,
+    out: /verdict: refused: its id \(`jti`\) is revoked\ncode: token_revoked\n$/,
   });
   test.match(await runScript([MAIN, 'token', 'inspect'], { env, input: signed('{"jti":"y"}') }), { code: 0 });
 });

@@ -4,6 +4,7 @@ import type { GrpcRecord } from '../support/fake-qdrant/recorder.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { credentialOf, type Grant } from '../support/principals.ts';
 import { type CallClient, frameClient, libraryClient, type RawCall } from '../support/raw-grpc.ts';
+import { RefusalCodes } from '../support/refusal-codes.ts';
 
 /**
  * Every row of the access matrix with every principal, through the running gateway. Every call carries a mark, so that
@@ -31,13 +32,15 @@ interface Cell {
   readonly mark: string;
   readonly row: MatrixRow;
   readonly principal: string;
-  /** Code and text of the refusal; `undefined` = served. */
+  /** gRPC code and text of the refusal; `undefined` = served. */
   readonly refusal: { readonly code: number; readonly message: string } | undefined;
+  /** Denial code. */
+  readonly denial: string | undefined;
 }
 
 const LANES = 16;
 const matrix = loadCaseFile<MatrixFile>('matrix-grpc.json');
-const UNAUTHENTICATED = new Set(['missing', 'invalid']);
+const UNAUTHENTICATED = new Set(['missing_credential', 'bad_credential']);
 /** The one collection all messages name, in field 1. */
 const DOCS = Buffer.from('\x0a\x04docs');
 
@@ -50,7 +53,7 @@ function cellOf(row: MatrixRow, principal: string): Cell {
   const message = matrix.refusals[refused ?? ''] ?? '';
   const refusal = served ? undefined : { code: UNAUTHENTICATED.has(refused ?? '') ? 16 : 7, message };
   const name = `${row.method} as ${principal} is ${refused ? `refused: ${refused}` : 'served'}`;
-  return { name, mark: `${row.method} ${principal}`, row, principal, refusal };
+  return { name, mark: `${row.method} ${principal}`, row, principal, refusal, denial: refused };
 }
 
 function callOf({ row, principal, mark }: Cell, reversed: boolean): RawCall {
@@ -74,7 +77,7 @@ function recordOf({ path, messages }: GrpcRecord): string {
   return `${path} ${Buffer.concat(messages).toString('hex')}`;
 }
 
-async function replayRefused(t: Tap, client: CallClient, reversed: boolean): Promise<void> {
+async function replayRefused(t: Tap, client: CallClient, codes: RefusalCodes, reversed: boolean): Promise<void> {
   const refused = cells.filter((cell) => cell.refusal);
   await eachOf(refused, LANES, async (cell) => {
     const { code, message, trailersOnly, contentType, body } = await client.call(callOf(cell, reversed));
@@ -86,6 +89,8 @@ async function replayRefused(t: Tap, client: CallClient, reversed: boolean): Pro
       `${cell.name}: trailers only`,
     );
   });
+  const expected = Object.fromEntries(refused.map(({ mark, denial }) => [mark, denial]));
+  t.strictSame(await codes.take(Object.keys(expected)), expected, 'each refusal has its code');
 }
 
 async function replayServed(t: Tap, gateway: TestGateway, client: CallClient, reversed: boolean): Promise<void> {
@@ -121,7 +126,7 @@ async function replayAsked(t: Tap, gateway: TestGateway, client: CallClient, rev
 }
 
 /** Methods of the internal port: as unknown as any other, whoever asks. */
-async function replayInternal(t: Tap, client: CallClient): Promise<void> {
+async function replayInternal(t: Tap, client: CallClient, codes: RefusalCodes): Promise<void> {
   const calls = matrix.internal.flatMap((method) =>
     ['none', 'admin', 'list-rw'].map((principal) =>
       cellOf({ method, requires: '', served: principal, refused: {} }, principal),
@@ -129,10 +134,13 @@ async function replayInternal(t: Tap, client: CallClient): Promise<void> {
   );
   await eachOf(calls, LANES, async (cell) => {
     const { code, message } = await client.call(callOf(cell, false));
-    const missing = { code: 16, message: matrix.refusals.missing ?? '' };
+    const missing = { code: 16, message: matrix.refusals.missing_credential ?? '' };
     const expected = cell.principal === 'none' ? missing : { code: 12, message: '' };
     t.strictSame({ code, message }, expected, `${cell.mark} is unknown`);
   });
+  const codeOf = ({ principal }: Cell): string => (principal === 'none' ? 'missing_credential' : 'unknown_operation');
+  const expected = Object.fromEntries(calls.map((cell) => [cell.mark, codeOf(cell)]));
+  t.strictSame(await codes.take(Object.keys(expected)), expected, 'each refusal has its code');
 }
 
 type Tap = Pick<typeof t, 'strictSame' | 'equal' | 'notOk'>;
@@ -151,7 +159,8 @@ const CLIENTS = [
 
 for (const { by, open, reversed, how } of CLIENTS) {
   t.test(`every row and principal by ${by}, ${how}`, async (t) => {
-    const gateway = await startGateway();
+    const codes = new RefusalCodes();
+    const gateway = await startGateway({ observers: [codes.observe] });
     const client = open(gateway);
     t.teardown(async () => {
       client.close();
@@ -159,18 +168,18 @@ for (const { by, open, reversed, how } of CLIENTS) {
     });
     const { recorder } = gateway.upstream;
     await t.test('a refused call gets the exact answer, before anything was ever permitted', async (t) => {
-      await replayRefused(t, client, reversed);
+      await replayRefused(t, client, codes, reversed);
       await untouched(t, gateway, 'refused');
     });
     await t.test('a method of the internal port is unknown', async (t) => {
-      await replayInternal(t, client);
+      await replayInternal(t, client, codes);
       await untouched(t, gateway, 'internal');
     });
     await t.test('a served call reaches upstream', (t) => replayServed(t, gateway, client, reversed));
     await t.test('an open or filtered call is asked anew', (t) => replayAsked(t, gateway, client, reversed));
     await t.test('a refused call gets the same answer on a connection that is in use', async (t) => {
       recorder.clear();
-      await replayRefused(t, client, reversed);
+      await replayRefused(t, client, codes, reversed);
       t.strictSame(recorder.grpc.map(recordOf), [], 'no call has reached upstream');
     });
     t.comment(`${cells.length} verdicts of the matrix replayed by ${by}`);

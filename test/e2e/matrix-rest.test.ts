@@ -4,6 +4,7 @@ import type { RestRecord } from '../support/fake-qdrant/recorder.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { credentialOf, type Grant } from '../support/principals.ts';
 import { http1Client, http2Client, type RawAnswer, type RawClient, type RawRequest } from '../support/raw-http.ts';
+import { RefusalCodes } from '../support/refusal-codes.ts';
 
 /**
  * Every row of the access matrix with every principal, through the running gateway. Every request carries a mark, so
@@ -33,7 +34,7 @@ interface Cell {
   readonly mark: string;
   readonly row: MatrixRow;
   readonly principal: string;
-  /** Id of a refusal; `undefined` = served. */
+  /** Code of a refusal; `undefined` = served. */
   readonly refusal: string | undefined;
 }
 
@@ -68,7 +69,8 @@ function requestOf({ row, principal, mark }: Cell, reversed: boolean): RawReques
 /** Status, content type and text of a refusal, in full. */
 function expectedAnswer({ row, refusal }: Cell): RawAnswer {
   const text = matrix.refusals[refusal ?? ''] ?? '';
-  if (refusal === 'missing' || refusal === 'invalid') return { status: 401, contentType: undefined, text };
+  if (refusal === 'missing_credential' || refusal === 'bad_credential')
+    return { status: 401, contentType: undefined, text };
   if (row.text) return { status: 403, contentType: 'text/plain; charset=utf-8', text };
   const envelope = `{"status":{"error":${JSON.stringify(text)}},"time":T}`;
   return { status: 403, contentType: 'application/json', text: envelope };
@@ -100,7 +102,13 @@ function filtered({ row, principal }: Cell): boolean {
   return row.filter !== undefined && typeof grant === 'object' && grant !== null;
 }
 
-async function replayRefused(t: Tap, gateway: TestGateway, client: RawClient, reversed: boolean): Promise<void> {
+interface Replay {
+  readonly gateway: TestGateway;
+  readonly client: RawClient;
+  readonly codes: RefusalCodes;
+}
+
+async function replayRefused(t: Tap, { gateway, client, codes }: Replay, reversed: boolean): Promise<void> {
   const { recorder } = gateway.upstream;
   const refused = cells.filter((cell) => cell.refusal !== undefined);
   recorder.clear();
@@ -108,12 +116,14 @@ async function replayRefused(t: Tap, gateway: TestGateway, client: RawClient, re
     const answer = withoutTime(await client.send(requestOf(cell, reversed)));
     t.strictSame(answer, expectedAnswer(cell), cell.name);
   });
+  const expected = Object.fromEntries(refused.map(({ mark, refusal }) => [mark, refusal]));
+  t.strictSame(await codes.take(Object.keys(expected)), expected, 'each refusal has its code');
   t.strictSame(recorder.rest.map(markOf), [], 'no refused request has reached upstream');
   t.equal(recorder.bytes, 0, `upstream has received no byte of ${refused.length} refused requests`);
   t.equal(recorder.connections.rest, 0, 'no connection was opened for them');
 }
 
-async function replayServed(t: Tap, gateway: TestGateway, client: RawClient, reversed: boolean): Promise<void> {
+async function replayServed(t: Tap, { gateway, client }: Replay, reversed: boolean): Promise<void> {
   const { recorder } = gateway.upstream;
   const served = cells.filter((cell) => cell.refusal === undefined);
   recorder.clear();
@@ -142,14 +152,16 @@ for (const [version, reversed] of [
 ] as const) {
   const how = reversed ? 'keys as Bearer, tokens as api-key' : 'keys as api-key, tokens as Bearer';
   t.test(`every row and principal over ${version}, ${how}`, async (t) => {
-    const gateway = await startGateway();
+    const codes = new RefusalCodes();
+    const gateway = await startGateway({ observers: [codes.observe] });
     const client = version === 'HTTP/2' ? http2Client(gateway) : http1Client(gateway, LANES);
+    const replay = { gateway, client, codes };
     t.teardown(async () => {
       client.close();
       await gateway.close();
     });
-    await t.test('a refused request gets the exact answer', (t) => replayRefused(t, gateway, client, reversed));
-    await t.test('a served request reaches upstream', (t) => replayServed(t, gateway, client, reversed));
+    await t.test('a refused request gets the exact answer', (t) => replayRefused(t, replay, reversed));
+    await t.test('a served request reaches upstream', (t) => replayServed(t, replay, reversed));
     t.comment(`${cells.length} verdicts of the matrix replayed over ${version}`);
   });
 }

@@ -209,7 +209,7 @@ t.test('what is learned, put in force, serves the recorded traffic and refuses t
       /subject "writer": 12 requests/,
       /reader": 6 requests/,
       /without a subject: 12 requests/,
-      /Callers without a credential: 3 requests/,
+      /Callers without a credential \(missing_credential\): 3 requests/,
     ].every((one) => one.test(text));
   await until(() => counts(learned(gateway)), 'it is written down', 5000);
   const text = learned(gateway);

@@ -27,7 +27,14 @@ function learn(all: readonly Partial<Seen>[]): Learned {
   for (const one of all) {
     const operation = OPERATIONS.find(({ name }) => name === 'points.scroll');
     if (!operation) throw new TypeError('no such operation');
-    learner.see({ caller: { kind: 'no-credential' }, operation, target: 'docs', others: [], at: 0, ...one });
+    learner.see({
+      caller: { kind: 'stranger', code: 'missing_credential' },
+      operation,
+      target: 'docs',
+      others: [],
+      at: 0,
+      ...one,
+    });
   }
   return learner.snapshot();
 }
@@ -42,8 +49,8 @@ t.test('what was learned, as a person reads it', async (test) => {
       { caller: key },
       { caller: key, at: 1000 },
       { caller: alice, ...(list && { operation: list }) },
-      { caller: { kind: 'no-credential' } },
-      { caller: { kind: 'bad-credential' } },
+      { caller: { kind: 'stranger', code: 'missing_credential' } },
+      { caller: { kind: 'stranger', code: 'token_expired' } },
     ]),
   );
   test.equal(
@@ -69,10 +76,10 @@ rules:
     operations:
       - "collections.list" # 1 request
 
-# Callers without a credential: 1 request, 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.000Z. They are refused once the policy is enforced. They would need a token with
+# Callers without a credential (missing_credential): 1 request, 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.000Z. They are refused once the policy is enforced. They would need a token with
 #   access: [{"collection":"docs","access":"r"}]
 #   for points.scroll (1)
-# Callers whose credential is not accepted: 1 request, 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.000Z. They are refused once the policy is enforced. They would need a token with
+# Callers whose credential is not accepted (token_expired): 1 request, 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.000Z. They are refused once the policy is enforced. They would need a token with
 #   access: [{"collection":"docs","access":"r"}]
 #   for points.scroll (1)
 `,
@@ -93,7 +100,10 @@ t.test('whatever the names, it loads as a policy with exactly these rules', asyn
     fc.constantFrom('no', '~', '# a', "'", '"\n- b: c', '\u2028', '\u0085x'),
   );
   const caller: fc.Arbitrary<Caller> = fc.oneof(
-    fc.constantFrom<Caller>({ kind: 'no-credential' }, { kind: 'bad-credential' }),
+    fc.constantFrom<Caller>(
+      { kind: 'stranger', code: 'missing_credential' },
+      { kind: 'stranger', code: 'token_expired' },
+    ),
     fc.record({ kind: fc.constant('principal' as const), keyId: fc.constantFrom('api_key', 'none'), subject: name }),
   );
   const seen = fc.record({

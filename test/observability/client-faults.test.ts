@@ -21,6 +21,7 @@ const LIMITS = {
   'gateway.limits.tls_handshake_timeout_ms': TIMEOUT_MS,
   'gateway.limits.header_bytes': 8192,
   'gateway.limits.header_count': 20,
+  'service.enable_cors': true,
 };
 
 /** Everything that is counted, `protocol fault` to how often; what is zero left out. */
@@ -40,6 +41,8 @@ type Case = readonly [name: string, port: Port, open: Open, bytes: string | Buff
 const GET = 'GET /collections HTTP/1.1\r\nhost: x\r\n';
 const POST = `POST /collections/a/points/query HTTP/1.1\r\nhost: x\r\napi-key: ${KEYS.admin}\r\n`;
 const many = Array.from({ length: 30 }, (_, i) => `x-${i}: y\r\n`).join('');
+const preflight = (method: string): string =>
+  `OPTIONS / HTTP/1.1\r\nhost: x\r\norigin: http://a\r\naccess-control-request-method: ${method}\r\nconnection: close\r\n\r\n`;
 const preface = Buffer.concat([CLIENT_PREFACE, writeSettings([])]);
 const head = (streamId: number, fields: readonly HeaderField[], end = true): Buffer =>
   writeHeaders(
@@ -63,6 +66,7 @@ const PLAIN: readonly Case[] = [
   ['too many fields', 'rest', 'plain', `${GET}${many}\r\n`, 'rest head_size'],
   ['a head too large', 'rest', 'plain', `${GET}x: ${'y'.repeat(20_000)}\r\n\r\n`, 'rest head_size'],
   ['a chunk that is none', 'rest', 'plain', `${POST}transfer-encoding: chunked\r\n\r\nzz\r\n`, 'rest body'],
+  ['a preflight for a method that is none', 'rest', 'plain', preflight('FETCH'), 'rest preflight'],
   ['half a head, and no more', 'rest', 'plain', GET, 'rest timeout'],
   ['nothing', 'rest', 'plain', '', 'rest timeout'],
   ['HTTP/1 to the port of gRPC', 'grpc', 'plain', `${GET}\r\n`, 'grpc not_http2'],
@@ -101,6 +105,7 @@ async function soundRequests(gateway: Supervised): Promise<void> {
   await unary(client, '/qdrant.Collections/Get', message({ 1: 'a' }), headers);
   await unary(client, '/qdrant.Collections/Get', message({ 1: 'a' }), { 'api-key': 'wrong' });
   client.close();
+  if (gateway.rest.url.startsWith('http:')) await talk(await openPlain(gateway.rest.port), preflight('PUT'), 10_000);
   // Who only leaves has done nothing wrong.
   for (const port of ['rest', 'grpc'] as const) (await openPlain(gateway[port].port)).destroy();
   if (gateway.rest.url.startsWith('https')) return;

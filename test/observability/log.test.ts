@@ -1,7 +1,7 @@
 import t from 'tap';
 import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
 import { OPEN_PRINCIPAL } from '../../src/identity/key-ring.ts';
-import { createExchangeLog } from '../../src/observability/exchange-log.ts';
+import { createClientFaultLog, createExchangeLog } from '../../src/observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type LogLevel } from '../../src/observability/log.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { GLOBAL_REQUIRED, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
@@ -72,4 +72,15 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
   t.strictSame(linesAt('trace'), [passed, refused, shadowed]);
   t.strictSame(linesAt('debug'), [refused, shadowed]);
   t.strictSame(linesAt('info'), []);
+});
+
+t.test('a client fault is a line with its code at debug, and none above', async (t) => {
+  let text = '';
+  const at = (level: LogLevel): void => {
+    createClientFaultLog(createLog(level, { write: (line) => (text += line) }), 'grpc')('not_http2');
+  };
+  at('info');
+  t.equal(text, '');
+  at('debug');
+  t.match(JSON.parse(text), { level: 20, protocol: 'grpc', code: 'not_http2', msg: 'client fault' });
 });

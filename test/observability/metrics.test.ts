@@ -86,22 +86,24 @@ t.test('counters say exactly what was sent on both protocols, allowed beside ref
     ]),
     [0, 0, 16, 7, 0, 7, 12],
   );
-  await until(async () => Object.keys(await series(gateway, 'requests_total')).length === 13, 'every series is there');
+  await until(async () => Object.keys(await series(gateway, 'requests_total')).length === 15, 'every series is there');
   const denied = 'decision=denied,reason';
   t.strictSame(await series(gateway, 'requests_total'), {
-    '{protocol=rest,group=collections,decision=permit,reason=none,status=2xx}': 3,
-    [`{protocol=rest,group=collections,${denied}=authentication,status=4xx}`]: 2,
-    [`{protocol=rest,group=collections,${denied}=access,status=4xx}`]: 2,
-    '{protocol=rest,group=points.read,decision=permit,reason=none,status=2xx}': 1,
-    [`{protocol=rest,group=points.read,${denied}=nesting,status=4xx}`]: 1,
-    [`{protocol=rest,group=unlisted,${denied}=unknown,status=4xx}`]: 1,
-    '{protocol=rest,group=service,decision=permit,reason=none,status=2xx}': 1,
-    '{protocol=grpc,group=collections,decision=permit,reason=none,status=2xx}': 2,
-    [`{protocol=grpc,group=collections,${denied}=authentication,status=4xx}`]: 1,
-    [`{protocol=grpc,group=collections,${denied}=access,status=4xx}`]: 1,
-    '{protocol=grpc,group=points.read,decision=permit,reason=none,status=2xx}': 1,
-    [`{protocol=grpc,group=points.read,${denied}=access,status=4xx}`]: 1,
-    [`{protocol=grpc,group=unlisted,${denied}=unknown,status=4xx}`]: 1,
+    '{protocol=rest,group=collections,decision=permit,reason=none,code=none,status=2xx}': 3,
+    [`{protocol=rest,group=collections,${denied}=authentication,code=missing_credential,status=4xx}`]: 1,
+    [`{protocol=rest,group=collections,${denied}=authentication,code=bad_credential,status=4xx}`]: 1,
+    [`{protocol=rest,group=collections,${denied}=access,code=global_manage_required,status=4xx}`]: 1,
+    [`{protocol=rest,group=collections,${denied}=access,code=collection_not_listed,status=4xx}`]: 1,
+    '{protocol=rest,group=points.read,decision=permit,reason=none,code=none,status=2xx}': 1,
+    [`{protocol=rest,group=points.read,${denied}=nesting,code=nesting,status=4xx}`]: 1,
+    [`{protocol=rest,group=unlisted,${denied}=unknown,code=unknown_operation,status=4xx}`]: 1,
+    '{protocol=rest,group=service,decision=permit,reason=none,code=none,status=2xx}': 1,
+    '{protocol=grpc,group=collections,decision=permit,reason=none,code=none,status=2xx}': 2,
+    [`{protocol=grpc,group=collections,${denied}=authentication,code=bad_credential,status=4xx}`]: 1,
+    [`{protocol=grpc,group=collections,${denied}=access,code=global_manage_required,status=4xx}`]: 1,
+    '{protocol=grpc,group=points.read,decision=permit,reason=none,code=none,status=2xx}': 1,
+    [`{protocol=grpc,group=points.read,${denied}=access,code=collection_not_listed,status=4xx}`]: 1,
+    [`{protocol=grpc,group=unlisted,${denied}=unknown,code=unknown_operation,status=4xx}`]: 1,
   });
 });
 
@@ -169,7 +171,7 @@ t.test('a gateway that does not protect says so, and counts what it would refuse
   t.strictSame(await rest(gateway, [['PUT', '/collections/books', KEYS.readOnly, '{"vectors":{}}']]), [200]);
   await until(async () => Object.keys(await series(gateway, 'requests_total')).length > 0, 'it is counted');
   t.strictSame(await series(gateway, 'requests_total'), {
-    '{protocol=rest,group=collections,decision=would_deny,reason=access,status=2xx}': 1,
+    '{protocol=rest,group=collections,decision=would_deny,reason=access,code=global_manage_required,status=2xx}': 1,
   });
   t.strictSame(await series(gateway, 'protecting'), { '': 0 });
   const protecting = await startSupervised();

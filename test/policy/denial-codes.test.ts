@@ -6,14 +6,6 @@ import { denialCodesPage, PAGE } from '../support/denial-codes-page.ts';
 
 const SRC = fileURLToPath(new URL('../../src', import.meta.url));
 
-t.test('every denial code is used by a refusal', async (t) => {
-  const files = globSync('**/*.ts', { cwd: SRC }).filter((path) => path !== 'policy/denial-codes.ts');
-  const source = files.map((path) => readFileSync(`${SRC}/${path}`, 'utf8')).join('\n');
-  const call = /\b(?:denial|forbidden|badRequest|refusal)\(\s*'([a-z_]+)'/g;
-  const used = new Set([...source.matchAll(call)].map(([, code]) => code));
-  for (const code of Object.keys(DENIAL_CODES)) t.ok(used.has(code), code);
-});
-
 t.test('a denial is made by denial() alone, which takes its kind from the code', async (t) => {
   const files = globSync('**/*.ts', { cwd: SRC }).filter((path) => path !== 'policy/denial.ts');
   const made = files.filter((path) => /\bkind: 'denial'/.test(readFileSync(`${SRC}/${path}`, 'utf8')));

@@ -67,8 +67,8 @@ t.test('each caller gets a rule of its own, and who has no key gets none', async
     seen('points.scroll', 'docs', [], KEY, 5),
     seen('points.scroll', 'docs', [], KEY, 9),
     seen('collections.list', undefined, [], alice, 7),
-    seen('points.upsert', 'docs', [], { kind: 'no-credential' }, 8),
-    seen('points.upsert', 'docs', [], { kind: 'bad-credential' }, 8),
+    seen('points.upsert', 'docs', [], { kind: 'stranger', code: 'missing_credential' }, 8),
+    seen('points.upsert', 'docs', [], { kind: 'stranger', code: 'token_expired' }, 8),
   ];
   const { callers } = learn(all).snapshot();
   test.match(callers, [{ count: 2, first: 5, last: 9 }, { count: 1 }, { count: 1 }, { count: 1 }]);

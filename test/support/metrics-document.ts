@@ -6,6 +6,9 @@ import { LABEL_VALUES, METRICS, type MetricRow, PREFIX } from '../../src/observa
  *   node setup.mjs test/support/metrics-document.ts
  */
 
+/** The codes have a page of their own. */
+const CODES = '`none`, or a [denial code](denial-codes.md)';
+
 /** One row for each metric. */
 export function metricsTable(): string {
   const rows = Object.entries(METRICS).map(([name, { type, labels, help }]: [string, MetricRow]) => {
@@ -18,7 +21,7 @@ export function metricsTable(): string {
 /** One row for each label whose values are a fixed list. */
 export function labelsTable(): string {
   const rows = Object.entries(LABEL_VALUES).flatMap(([label, values]) =>
-    values ? [`| \`${label}\` | ${values.map((value) => `\`${value}\``).join(', ')} |`] : [],
+    values ? [`| \`${label}\` | ${label === 'code' ? CODES : values.map((value) => `\`${value}\``).join(', ')} |`] : [],
   );
   return ['| label | values |', '|---|---|', ...rows].join('\n');
 }

@@ -251,7 +251,7 @@ function checkTail(tail: Buffer, crc: number, size: number): void {
 }
 
 function badGzip(what: string): WireFault {
-  return new WireFault(unreadableMessage(`Error decompressing: ${what}`));
+  return new WireFault(unreadableMessage('malformed_compression', `Error decompressing: ${what}`));
 }
 
 function tooLarge(limit: number): WireFault {

@@ -7,11 +7,11 @@ import {
   checkKey,
   MAX_NESTING,
   malformed,
-  overLimit,
   readText,
   readTextAt,
   shortVarint,
   tooDeep,
+  tooManyNames,
   WireFault,
   WireType,
 } from './wire.ts';
@@ -307,7 +307,7 @@ export class MessageScanner {
     }
     this.#met ??= new Set();
     this.#met.add(name);
-    if (this.#met.size > MAX_NAMES) throw overLimit(`a message may name at most ${MAX_NAMES} other collections`);
+    if (this.#met.size > MAX_NAMES) throw tooManyNames(MAX_NAMES);
     this.#top.names ??= new Set();
     this.#top.names.add(name);
   }

@@ -104,8 +104,10 @@ export class MessageReader {
   end(): void {
     this.#ended = true;
     if (this.#member?.busy) return;
-    if (this.#prefixed > 0) throw new WireFault(unreadableMessage('Unexpected EOF decoding stream.'));
-    if (this.#options.single && this.#count === 0) throw new WireFault(unreadableMessage('Missing request message.'));
+    if (this.#prefixed > 0)
+      throw new WireFault(unreadableMessage('malformed_frame', 'Unexpected EOF decoding stream.'));
+    if (this.#options.single && this.#count === 0)
+      throw new WireFault(unreadableMessage('malformed_frame', 'Missing request message.'));
   }
 
   /** Cancels: no continuation follows. */
@@ -209,18 +211,24 @@ export class MessageReader {
 }
 
 function secondMessage(): WireFault {
-  return new WireFault(unreadableMessage('more than one message in a unary call'));
+  return new WireFault(unreadableMessage('malformed_frame', 'more than one message in a unary call'));
 }
 
 function invalidFlag(flag: number): WireFault {
   const valid = '(valid flags are 0 and 1), while sending request';
   return new WireFault(
-    unreadableMessage(`protocol error: received message with invalid compression flag: ${flag} ${valid}`),
+    unreadableMessage(
+      'malformed_frame',
+      `protocol error: received message with invalid compression flag: ${flag} ${valid}`,
+    ),
   );
 }
 
 function noEncoding(): WireFault {
   return new WireFault(
-    unreadableMessage('protocol error: received message with compressed-flag but no grpc-encoding was specified'),
+    unreadableMessage(
+      'malformed_frame',
+      'protocol error: received message with compressed-flag but no grpc-encoding was specified',
+    ),
   );
 }

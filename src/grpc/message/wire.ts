@@ -28,7 +28,7 @@ export class WireFault extends Error {
 
 /** INTERNAL: no decoder accepts the message. */
 export function malformed(what: string): WireFault {
-  return new WireFault(unreadableMessage(`failed to decode protobuf message: ${what}`));
+  return new WireFault(unreadableMessage('malformed_message', `failed to decode protobuf message: ${what}`));
 }
 
 export const NESTED_TOO_DEEP = badRequest('nesting', `messages and groups may nest at most ${MAX_NESTING} deep`);
@@ -41,6 +41,11 @@ export function tooDeep(): WireFault {
 /** RESOURCE_EXHAUSTED: above the limits of inspection. */
 export function overLimit(what: string): WireFault {
   return new WireFault(tooLarge(what));
+}
+
+/** RESOURCE_EXHAUSTED: more collections than the limit of inspection. */
+export function tooManyNames(max: number): WireFault {
+  return new WireFault(tooLarge(`a message may name at most ${max} other collections`, 'too_many_names'));
 }
 
 /** One field of a message in memory. */

@@ -23,6 +23,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   group: GROUPS,
   decision: DECISIONS,
   reason: [...new Set(VERDICTS.map(({ reason }) => reason))],
+  code: [...new Set(VERDICTS.map(({ code }) => code))],
   fault: [...new Set(Object.values(CLIENT_FAULTS).flat())],
   cause: SLOWED,
   place: PLACES,
@@ -46,8 +47,8 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
 export const METRICS = {
   requests_total: {
     type: 'counter',
-    help: 'Requests that have ended, by decision and reason',
-    labels: ['protocol', 'group', 'decision', 'reason', 'status'],
+    help: 'Requests that have ended, by decision, reason and code',
+    labels: ['protocol', 'group', 'decision', 'reason', 'code', 'status'],
   },
   gateway_seconds: {
     type: 'histogram',

@@ -147,11 +147,11 @@ class Distributions {
 /** Labels of an index of the request counts. */
 export function requestAt(
   at: number,
-): Readonly<Record<'protocol' | 'group' | 'decision' | 'reason' | 'status', string>> {
+): Readonly<Record<'protocol' | 'group' | 'decision' | 'reason' | 'code' | 'status', string>> {
   const row = Math.floor(at / STATUS_CLASSES.length);
-  const { decision = '', reason = '' } = VERDICTS[row % VERDICTS.length] ?? {};
+  const { decision = '', reason = '', code = '' } = VERDICTS[row % VERDICTS.length] ?? {};
   const status = STATUS_CLASSES[at % STATUS_CLASSES.length] ?? '';
-  return { ...rowAt(Math.floor(row / VERDICTS.length)), decision, reason, status };
+  return { ...rowAt(Math.floor(row / VERDICTS.length)), decision, reason, code, status };
 }
 
 /** Labels of an index of upstream time and total time. */

@@ -72,7 +72,10 @@ class Fault extends Error {}
 function refusal(error: unknown, coding: string, maxBytes: number): Denial {
   if (error instanceof Fault) throw error.cause;
   if (error instanceof TooLong) return tooLong(maxBytes);
-  return badRequest('malformed_body', `Error that occur during reading payload: the body is not valid ${coding}`);
+  return badRequest(
+    'malformed_compression',
+    `Error that occur during reading payload: the body is not valid ${coding}`,
+  );
 }
 
 /** Pieces that come out of a decoder: few, so that each is worth the turn it takes, and little beside the whole. */

@@ -115,6 +115,7 @@ export async function createRestLane(options: LaneOptions, server: Server): Prom
   function serve(exchange: RestExchange, begun: BegunExchange | undefined): void {
     const preflight = options.cors && !begun ? answerPreflight(exchange.method, exchange.headers) : undefined;
     if (preflight) {
+      if (preflight.fault) options.connections?.fault(preflight.fault);
       answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));
       return;
     }

@@ -1,0 +1,379 @@
+import { request } from 'node:http';
+import { PassThrough } from 'node:stream';
+import t from 'tap';
+import { errors } from 'undici';
+import { createAudit } from '../../src/audit/audit.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { answerFor } from '../../src/grpc/answer.ts';
+import type { GrpcExchange } from '../../src/grpc/exchange.ts';
+import { MessageReader } from '../../src/grpc/message/message.ts';
+import { WireFault } from '../../src/grpc/message/wire.ts';
+import { createAuthenticator } from '../../src/identity/authenticate.ts';
+import { createKeyRing } from '../../src/identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
+import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
+import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
+import { decide } from '../../src/policy/decide.ts';
+import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
+import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
+import { NO_TARGET } from '../../src/policy/operation.ts';
+import { firstRefusal } from '../../src/policy/rules.ts';
+import { BodyMemoryBudget } from '../../src/rest/body/memory-budget.ts';
+import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
+import type { RestExchange } from '../../src/rest/exchange.ts';
+import { toUpstreamDenial } from '../../src/upstream/http.ts';
+import { exchangeOf } from '../audit/fixture.ts';
+import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
+import { KEYS, startGateway } from '../support/gateway.ts';
+import { looseGuard, openLife } from '../support/guards.ts';
+import { accessOf } from '../support/principals.ts';
+import { RefusalCodes } from '../support/refusal-codes.ts';
+import { collectionToken, makeToken } from '../support/tokens.ts';
+
+/*
+ * Each code of the table is produced by a case: by a request to a gateway where one request can, else by the part that
+ * refuses.
+ */
+
+const MIB = 1 << 20;
+const codes = new RefusalCodes();
+const gateway = await startGateway({
+  tls: false,
+  observers: [codes.observe],
+  settings: {
+    'service.enable_snapshot_url_recovery': false,
+    'gateway.limits.inspected_body_bytes': MIB,
+    'gateway.limits.json_depth': 8,
+    'gateway.limits.body_idle_timeout_ms': 100,
+  },
+  rules: [{ id: 'count', mode: 'enforce', subjects: ['counter'], access: 'm', operations: ['points.count'] }],
+  upstream: {
+    onRest: ({ url }, response) => {
+      if (url === '/collections/broken') response.socket?.destroy();
+      else if (url === '/collections') response.end(Buffer.alloc(65 * MIB, ' '));
+      else return false;
+      return true;
+    },
+  },
+});
+const client = rawClient(gateway);
+t.teardown(async () => {
+  client.close();
+  await gateway.close();
+});
+
+const READER = collectionToken('r', 'docs');
+const BATCH = '/collections/docs/points/query/batch';
+let marks = 0;
+
+/** The code with which a gateway refuses what `send` asks with a mark of its own. */
+async function refused(send: (mark: Readonly<Record<string, string>>) => void): Promise<DenialCode | undefined> {
+  marks += 1;
+  const mark = `case ${marks}`;
+  send({ 'x-mark': mark });
+  return (await codes.take([mark]))[mark];
+}
+
+interface Sent {
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+function rest(method: string, path: string, key?: string, { body, headers }: Sent = {}) {
+  return refused((mark) => {
+    const credential = key === undefined ? {} : { 'api-key': key };
+    const all = { ...mark, ...credential, ...headers };
+    const sent = request({ host: '127.0.0.1', port: gateway.rest.port, agent: false, method, path, headers: all });
+    sent.on('response', (response) => response.resume()).on('error', () => undefined);
+    // A body that is announced and does not come.
+    if (headers?.['content-length']) sent.flushHeaders();
+    else sent.end(body);
+  });
+}
+
+function grpc(path: string, bytes: Uint8Array, key = READER) {
+  return refused((mark) => void unary(client, path, bytes, { ...mark, 'api-key': key }));
+}
+
+interface Presented {
+  readonly revocations?: Partial<Revocations>;
+  readonly scroll?: Scroll;
+}
+
+/** The code with which a credential is refused. */
+async function presented(credential: string, { revocations, scroll }: Presented = {}): Promise<DenialCode | undefined> {
+  const { authenticate } = createAuthenticator({
+    ring: createKeyRing({ apiKey: KEYS.admin, jwtRbac: true }, 1),
+    cacheEntries: 0,
+    now: Date.now,
+    revocations: () => ({ ...NO_REVOCATIONS, ...revocations }),
+    ...(scroll && { valueExists: createValueExists({ scroll, timeoutMs: 60_000 }) }),
+  });
+  return codeOf(await authenticate(['api-key', credential]));
+}
+
+function codeOf(answer: object | undefined): DenialCode | undefined {
+  return answer && 'code' in answer ? (answer as Denial).code : undefined;
+}
+
+/** The code of what a body's stream ends with. */
+function bodyCut(): Promise<DenialCode | undefined> {
+  const source = new PassThrough();
+  const exchange = { request: source, guard: looseGuard(), life: openLife() } as unknown as RestExchange;
+  const { promise, resolve } = Promise.withResolvers<DenialCode | undefined>();
+  new RequestBody(exchange, 60_000).on('error', (error) =>
+    resolve(error instanceof BodyFault ? error.denial.code : undefined),
+  );
+  source.destroy();
+  return promise;
+}
+
+/** Two bodies that take all the room there is, the second of which waits too long. */
+function noRoom(): Promise<DenialCode> {
+  const room = new BodyMemoryBudget({ capacity: MIB, priorityMs: 60_000, waitMs: 1 });
+  const { promise, resolve } = Promise.withResolvers<DenialCode>();
+  for (let body = 0; body < 2; body += 1) {
+    room.enter(1, { guard: looseGuard(), goOn: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
+  }
+  return promise;
+}
+
+/** A list of collections for a caller that has left before there was a place. */
+async function listUnanswered(): Promise<DenialCode | undefined> {
+  const operation = GRPC_OPERATIONS.find(({ name }) => name === 'qdrant.Collections/List');
+  if (!operation) throw new TypeError('no such operation');
+  const permit = decide(accessOf({ docs: 'r' }), operation, NO_TARGET);
+  if (permit.kind !== 'permit') throw new TypeError('not permitted');
+  const exchange = { headers: [], remote: '', resolution: { operation } } as unknown as GrpcExchange;
+  const never = () => new Promise<never>(() => undefined);
+  const answer = answerFor(exchange, permit)?.({ ask: never, askOpen: never }, permit, AbortSignal.abort());
+  return codeOf(await answer);
+}
+
+/** An audit that nothing takes entries from. */
+async function auditFull(): Promise<DenialCode | undefined> {
+  const { config } = loadConfig({
+    env: {},
+    defaults: {
+      'service.api_key': KEYS.admin,
+      'service.grpc_port': null,
+      'gateway.upstream.rest_url': 'http://127.0.0.1:1',
+      'gateway.audit.syslog_url': 'tcp://127.0.0.1:1',
+      'gateway.audit.buffer_entries': 16,
+      'gateway.audit.when_full': 'deny',
+    },
+  });
+  const ignore = () => undefined;
+  const audit = await createAudit(config, {
+    firstRefusal,
+    unavailable: AUDIT_UNAVAILABLE,
+    changed: ignore,
+    fault: ignore,
+  });
+  const exchange = exchangeOf({});
+  for (let i = 0; i < 100; i += 1) audit?.observe(exchange, { status: 200, received: 0, sent: 0 });
+  const answer = await audit?.admit(exchange);
+  await audit?.close(0);
+  return codeOf(answer);
+}
+
+/** A call that is open when the gateway ends. */
+async function openAtTheEnd(): Promise<DenialCode | undefined> {
+  const ended = new RefusalCodes();
+  const arrived = Promise.withResolvers<void>();
+  const ending = await startGateway({
+    tls: false,
+    observers: [ended.observe],
+    upstream: {
+      onGrpc: () => {
+        arrived.resolve();
+        return true;
+      },
+    },
+  });
+  const caller = rawClient(ending);
+  void unary(caller, '/qdrant.Points/Count', message({ 1: 'docs' }), { 'x-mark': 'x', 'api-key': KEYS.admin });
+  await arrived.promise;
+  const code = ended.take(['x']);
+  await ending.close();
+  caller.close();
+  return (await code).x;
+}
+
+function badFrame(): DenialCode | undefined {
+  const ignore = () => undefined;
+  const sink = { open: ignore, payload: ignore, close: ignore };
+  const limits = { compressedBytes: 1, inflatedBytes: 1 };
+  try {
+    new MessageReader({ encoding: undefined, limits, single: true, later: ignore }, sink).push(
+      Buffer.of(2, 0, 0, 0, 0),
+    );
+  } catch (error) {
+    return error instanceof WireFault ? error.denial.code : undefined;
+  }
+  return undefined;
+}
+
+const nested = `{"filter":${'{"must":'.repeat(20)}1${'}'.repeat(20)}}`;
+const searches = Array.from({ length: 10_001 }, (_, i) => `{"lookup_from":{"collection":"n${i}"}}`);
+const lookups = ['docs', 'more'].map((name) => message({ 13: message({ 1: name }) }));
+const queries = Array.from({ length: 1025 }, (_, i) =>
+  message({ 2: message({ 1: 'docs', 14: message({ 1: `n${i}` }) }) }),
+);
+const BOTH = makeToken({ access: ['docs', 'more'].map((collection) => ({ collection, access: 'r' })) });
+const EXISTS = makeToken({ access: 'm', value_exists: { collection: 'c', matches: [] } });
+const json = { 'content-type': 'application/json' };
+
+type Case = readonly [name: string, produce: () => DenialCode | undefined | Promise<DenialCode | undefined>];
+
+const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
+  missing_credential: [['a request without a credential', () => rest('GET', '/collections')]],
+  bad_credential: [['a request with a wrong key', () => rest('GET', '/collections', 'wrong')]],
+  invalid_signature: [['a token of another key', () => rest('GET', '/collections', makeToken({}, 'another-key'))]],
+  token_expired: [['a token of 1970', () => rest('GET', '/collections', makeToken({ exp: 1 }))]],
+  token_revoked: [
+    [
+      'a token with a revoked id',
+      () => presented(makeToken({ jti: 'x' }), { revocations: { tokens: new Set(['x']) } }),
+    ],
+  ],
+  invalid_claims: [
+    [
+      'a token that lists a collection twice',
+      () => {
+        const twice = { collection: 'docs', access: 'r' };
+        return rest('GET', '/collections', makeToken({ access: [twice, twice] }));
+      },
+    ],
+  ],
+  value_exists_no_collection: [
+    ['a token about a collection that is gone', () => presented(EXISTS, { scroll: async () => 'no-collection' })],
+  ],
+  value_exists_no_point: [
+    ['a token about a point that is gone', () => presented(EXISTS, { scroll: async () => 'no-match' })],
+  ],
+  global_required: [['a list that asks about the cluster', () => rest('GET', '/cluster', READER)]],
+  global_manage_required: [
+    ['the read-only key that makes a collection', () => rest('PUT', '/collections/docs', KEYS.readOnly)],
+  ],
+  manage_required: [
+    [
+      'a list that makes a shard key',
+      () => rest('PUT', '/collections/docs/shards', collectionToken('rw', 'docs'), { body: '{}', headers: json }),
+    ],
+  ],
+  collection_not_listed: [
+    ['a list and another collection', () => rest('GET', '/collections/other', READER)],
+    ['a list and a call on another collection', () => grpc('/qdrant.Points/Count', message({ 1: 'other' }))],
+    [
+      'a list and a body that names another collection',
+      () => rest('POST', BATCH, READER, { body: `{"searches":[${searches[0]}]}`, headers: json }),
+    ],
+  ],
+  points_only: [
+    [
+      'a list of points that asks for snapshots',
+      () => rest('GET', '/collections/docs/snapshots', collectionToken('prw', 'docs')),
+    ],
+  ],
+  write_required: [['a list that reads and writes', () => rest('PUT', '/collections/docs/points', READER)]],
+  operation_not_allowed: [
+    [
+      'a rule without the operation',
+      () => rest('GET', '/collections/docs', makeToken({ access: 'm', subject: 'counter' })),
+    ],
+  ],
+  url_recovery_disabled: [
+    [
+      'a snapshot from a URL',
+      () =>
+        rest('PUT', '/collections/docs/snapshots/recover', KEYS.admin, {
+          body: '{"location":"http://x/y"}',
+          headers: json,
+        }),
+    ],
+  ],
+  unknown_operation: [['a route that is in no table', () => rest('GET', '/no/such/route', KEYS.readOnly)]],
+  malformed_header: [['a key with a control byte', () => presented('a\x01b')]],
+  malformed_path: [['a path with half an escape', () => rest('GET', '/collections/%zz', KEYS.admin)]],
+  invalid_file_path: [
+    ['a file of the web interface with a slash in it', () => rest('GET', '/dashboard/a%2Fb', KEYS.admin)],
+  ],
+  invalid_collection_name: [
+    ['a name with a slash', () => rest('PUT', '/collections/a%2Fb', KEYS.admin, { body: '{}', headers: json })],
+  ],
+  method_not_allowed: [['a file that is posted', () => rest('POST', '/dashboard/a', KEYS.admin)]],
+  body_timeout: [
+    ['a body that does not come', () => rest('POST', BATCH, READER, { headers: { ...json, 'content-length': '10' } })],
+  ],
+  body_incomplete: [['a body whose client leaves', bodyCut]],
+  body_too_large: [
+    [
+      'a large body that has to be inspected',
+      () => rest('POST', BATCH, READER, { body: ' '.repeat(MIB + 1), headers: json }),
+    ],
+  ],
+  malformed_body: [['half a JSON text', () => rest('POST', BATCH, READER, { body: '{"searches":', headers: json })]],
+  malformed_compression: [
+    [
+      'text that is called gzip',
+      () => rest('POST', BATCH, READER, { body: '{}', headers: { ...json, 'content-encoding': 'gzip' } }),
+    ],
+  ],
+  malformed_frame: [['a message flag that is neither 0 nor 1', badFrame]],
+  malformed_message: [['a call without protobuf', () => grpc('/qdrant.Points/Query', Buffer.of(7))]],
+  unsupported_encoding: [
+    [
+      'a coding that is not known',
+      () => rest('POST', BATCH, READER, { body: '{}', headers: { ...json, 'content-encoding': 'compress' } }),
+    ],
+  ],
+  nesting: [
+    ['a filter in a filter, again and again', () => rest('POST', BATCH, READER, { body: nested, headers: json })],
+  ],
+  too_many_names: [
+    [
+      'a batch over 10001 collections',
+      () => rest('POST', BATCH, READER, { body: `{"searches":[${searches.join(',')}]}`, headers: json }),
+    ],
+    [
+      'a call over 1025 collections',
+      () => grpc('/qdrant.Points/QueryBatch', Buffer.concat([message({ 1: 'docs' }), ...queries])),
+    ],
+  ],
+  ambiguous_name: [
+    [
+      'a call with two places to look up',
+      () => grpc('/qdrant.Points/Recommend', Buffer.concat([message({ 1: 'docs' }), ...lookups]), BOTH),
+    ],
+  ],
+  upstream_refused: [
+    [
+      'a list of aliases of a collection that is not there',
+      () => grpc('/qdrant.Collections/ListCollectionAliases', message({ 1: 'docs' })),
+    ],
+  ],
+  internal_fault: [['a claim that nothing can look up', () => presented(EXISTS)]],
+  upstream_unreachable: [
+    ['a refused connection', () => toUpstreamDenial(Object.assign(new Error(), { code: 'ECONNREFUSED' })).code],
+  ],
+  upstream_broken: [['an upstream that closes', () => rest('GET', '/collections/broken', KEYS.admin)]],
+  upstream_busy: [['no connection left', () => toUpstreamDenial(new errors.ClientClosedError()).code]],
+  upstream_timeout: [['an upstream that is silent', () => toUpstreamDenial(new errors.HeadersTimeoutError()).code]],
+  answer_too_large: [['a list of 65 MiB', () => rest('GET', '/collections', READER)]],
+  answers_busy: [['a list for which there is no place', listUnanswered]],
+  bodies_busy: [['a large body behind another one', noRoom]],
+  audit_unavailable: [['a full audit', auditFull]],
+  revocation_unknown: [
+    ['a token while revocations cannot be read', () => presented(makeToken({}), { revocations: { unknown: true } })],
+  ],
+  shutting_down: [['a call that is open at the end', openAtTheEnd]],
+};
+
+t.test('each code of the table is produced by a case', async (t) => {
+  t.strictSame(Object.keys(CASES).sort(), Object.keys(DENIAL_CODES).sort());
+  for (const [code, cases] of Object.entries(CASES)) {
+    t.ok(cases.length > 0, code);
+    for (const [name, produce] of cases) t.equal(await produce(), code, `${code}: ${name}`);
+  }
+});

@@ -1,6 +1,6 @@
 import type { Guard } from '../lifetime/guard.ts';
 
-/** A slot, or a place in the queue for one. */
+/** A slot, or an entry in the queue for one. */
 export interface Turn {
   /** The slot is held: granted and not ended. */
   readonly running: boolean;
@@ -13,20 +13,20 @@ export interface Turn {
  * one owner.
  */
 export class FairQueue {
-  readonly #turns: number;
+  readonly #slots: number;
   #free: number;
   /** Waiting requests by owner; the owner to be served next comes first. */
-  readonly #waiting = new Map<unknown, Set<Place>>();
+  readonly #waiting = new Map<unknown, Set<QueueEntry>>();
 
-  constructor(turns: number) {
-    this.#turns = turns;
-    this.#free = turns;
+  constructor(slots: number) {
+    this.#slots = slots;
+    this.#free = slots;
   }
 
   /** Slots in use plus requests that wait. */
   get size(): number {
-    let size = this.#turns - this.#free;
-    for (const places of this.#waiting.values()) size += places.size;
+    let size = this.#slots - this.#free;
+    for (const queue of this.#waiting.values()) size += queue.size;
     return size;
   }
 
@@ -41,29 +41,29 @@ export class FairQueue {
    * INVARIANT: never in the stack of the request that released the slot, which may be a parser that is not re-entrant
    */
   take(owner: unknown, guard: Guard, go: (turn: Turn) => void): Turn {
-    const place = new Place(guard, go, (left) => this.#left(owner, left));
+    const entry = new QueueEntry(guard, go, (left) => this.#left(owner, left));
     if (this.#free > 0) {
       this.#free -= 1;
-      place.begin();
+      entry.begin();
     } else {
-      const places = this.#waiting.get(owner) ?? new Set();
-      this.#waiting.set(owner, places.add(place));
+      const queue = this.#waiting.get(owner) ?? new Set();
+      this.#waiting.set(owner, queue.add(entry));
     }
-    return place;
+    return entry;
   }
 
-  #left(owner: unknown, place: Place): void {
-    if (!place.running) {
-      const places = this.#waiting.get(owner);
-      places?.delete(place);
-      if (places?.size === 0) this.#waiting.delete(owner);
+  #left(owner: unknown, entry: QueueEntry): void {
+    if (!entry.running) {
+      const queue = this.#waiting.get(owner);
+      queue?.delete(entry);
+      if (queue?.size === 0) this.#waiting.delete(owner);
       return;
     }
-    for (const [next, places] of this.#waiting) {
+    for (const [next, queue] of this.#waiting) {
       this.#waiting.delete(next);
-      for (const first of places) {
-        places.delete(first);
-        if (places.size > 0) this.#waiting.set(next, places);
+      for (const first of queue) {
+        queue.delete(first);
+        if (queue.size > 0) this.#waiting.set(next, queue);
         first.beginSoon();
         return;
       }
@@ -72,14 +72,14 @@ export class FairQueue {
   }
 }
 
-class Place implements Turn {
+class QueueEntry implements Turn {
   running = false;
   readonly #guard: Guard;
   readonly #go: (turn: Turn) => void;
-  readonly #leave: (place: Place) => void;
+  readonly #leave: (entry: QueueEntry) => void;
   #over = false;
 
-  constructor(guard: Guard, go: (turn: Turn) => void, leave: (place: Place) => void) {
+  constructor(guard: Guard, go: (turn: Turn) => void, leave: (entry: QueueEntry) => void) {
     this.#guard = guard;
     this.#go = go;
     this.#leave = leave;

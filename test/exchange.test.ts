@@ -372,7 +372,7 @@ t.test('a caller that has to wait for its turn is judged when it has it, by the 
   const waiting: (() => void)[] = [];
   const pace: ExchangeParts['pace'] = {
     mustWait: ({ principal }) => asked.push(principal?.keyId) > 0,
-    wait: (_, goOn) => waiting.push(goOn),
+    wait: (_, resume) => waiting.push(resume),
   };
   const given = { operation: READ, target: SECRET, key: 'admin', rules: [narrow], parts: { pace } };
   const { steps } = run(given);
@@ -380,7 +380,7 @@ t.test('a caller that has to wait for its turn is judged when it has it, by the 
   t.same(asked, ['api_key'], 'asked once, of a known caller');
   t.same(run({ ...given, key: 'wrong' }).steps, ['reject 401'], 'who is refused anyway does not wait');
   t.same(run({ ...given, operation: OPEN }).steps, ['forward'], 'nor who asks for what is open');
-  for (const goOn of waiting) goOn();
+  for (const resume of waiting) resume();
   t.same(steps, ['reject 403'], 'then like everybody');
 });
 

@@ -148,8 +148,8 @@ export interface Outcome {
 export interface Pace {
   /** If so, `wait` follows. */
   mustWait(exchange: Exchange): boolean;
-  /** Calls `goOn` when it is time; never, if the client leaves before. */
-  wait(exchange: Exchange, goOn: () => void): void;
+  /** Calls `resume` when it is time; never, if the client leaves before. */
+  wait(exchange: Exchange, resume: () => void): void;
 }
 
 /** The shared dependencies of both protocols, built by the composition root. */

@@ -18,7 +18,7 @@ export class PacedReading {
   readonly #turns: WorkScheduler;
   readonly #guard: Guard;
   readonly #read: (chunk: Buffer) => void;
-  readonly #goOn: () => void;
+  readonly #resume: () => void;
   /** Bytes that wait for this connection's turn. */
   #unread: Buffer[] = [];
   /** It is not to be read for a while. */
@@ -32,7 +32,7 @@ export class PacedReading {
     this.#turns = turns;
     this.#guard = guard;
     this.#read = read;
-    this.#goOn = guard.entry(() => this.#continue());
+    this.#resume = guard.entry(() => this.#continue());
   }
 
   /** The next bytes of the socket. INVARIANT: bytes are read in the order they came. */
@@ -48,8 +48,8 @@ export class PacedReading {
     if (this.#unread.length > 1) return;
     this.pause(Pause.TURN);
     // A client that gives up so many calls can wait for its next bytes.
-    if (this.#slowed) this.#guard.after(SLOW_MS, this.#goOn);
-    else this.#turns.wait(this.#goOn);
+    if (this.#slowed) this.#guard.after(SLOW_MS, this.#resume);
+    else this.#turns.wait(this.#resume);
     this.#slowed = false;
   }
 

@@ -15,10 +15,10 @@ const LOOK_MS = 20;
 /** The queue is compacted when it has this many entries more than twice its waiting calls. */
 const SLACK = 64;
 
-/** One call on credit: it waits while `goOn` is set, and is upstream afterwards. */
+/** One call on credit: it waits while `resume` is set, and is upstream afterwards. */
 export interface CallCredit {
   readonly client: Client;
-  goOn: (() => void) | undefined;
+  resume: (() => void) | undefined;
 }
 
 /** The fields of an exchange that this limit reads. */
@@ -72,16 +72,16 @@ export class AbandonedCalls {
     const client = this.#debtors.get(this.#nameOf(call, call.principal));
     if (!client) return false;
     this.#refill(client);
-    call.callCredit = { client, goOn: undefined };
+    call.callCredit = { client, resume: undefined };
     if (client.waiting > 0 || client.credit < 1) return true;
     client.credit -= 1;
     return false;
   }
 
-  /** Calls `goOn` when there is credit for the call; never after its client has left. `goOn` must not throw. */
-  wait({ callCredit }: Call, goOn: () => void): void {
+  /** Calls `resume` when there is credit for the call; never after its client has left. `resume` must not throw. */
+  wait({ callCredit }: Call, resume: () => void): void {
     if (!callCredit) throw new TypeError('a call waits that need not');
-    callCredit.goOn = goOn;
+    callCredit.resume = resume;
     callCredit.client.queue.push(callCredit);
     callCredit.client.waiting += 1;
   }
@@ -138,13 +138,13 @@ export class AbandonedCalls {
 /** A call on credit is over: its credit is returned where upstream did no work in vain. */
 function settle(callCredit: CallCredit, bringsBack: boolean): void {
   const { client } = callCredit;
-  if (!callCredit.goOn) {
+  if (!callCredit.resume) {
     if (bringsBack) client.credit = Math.min(BURST, client.credit + 1);
     return;
   }
-  callCredit.goOn = undefined;
+  callCredit.resume = undefined;
   client.waiting -= 1;
-  if (client.queue.length > 2 * client.waiting + SLACK) client.queue = client.queue.filter(({ goOn }) => goOn);
+  if (client.queue.length > 2 * client.waiting + SLACK) client.queue = client.queue.filter(({ resume }) => resume);
 }
 
 /** Starts waiting calls while there is credit. */
@@ -152,12 +152,12 @@ function begin(client: Client): void {
   let next = 0;
   for (; next < client.queue.length && client.credit >= 1; next += 1) {
     const callCredit = client.queue[next];
-    const goOn = callCredit?.goOn;
-    if (!callCredit || !goOn) continue;
-    callCredit.goOn = undefined;
+    const resume = callCredit?.resume;
+    if (!callCredit || !resume) continue;
+    callCredit.resume = undefined;
     client.waiting -= 1;
     client.credit -= 1;
-    goOn();
+    resume();
   }
   client.queue.splice(0, next);
 }

@@ -54,9 +54,9 @@ export class WorkScheduler {
     return this.#left > 0 && (this.#share > 0 || this.#waiting.length === 0);
   }
 
-  /** Queues `goOn` for a later turn. `goOn` must not throw: it is an entry of a guard. */
-  wait(goOn: () => void): void {
-    this.#waiting.push(goOn);
+  /** Queues `resume` for a later turn. `resume` must not throw: it is an entry of a guard. */
+  wait(resume: () => void): void {
+    this.#waiting.push(resume);
     if (this.#armed) return;
     this.#armed = true;
     this.#guard.soon(() => this.#turn());
@@ -65,10 +65,10 @@ export class WorkScheduler {
   #turn(): void {
     this.#left = TURN;
     while (this.#left > 0) {
-      const goOn = this.#waiting.shift();
-      if (!goOn) break;
+      const resume = this.#waiting.shift();
+      if (!resume) break;
       this.#share = SHARE;
-      this.#guard.run(goOn);
+      this.#guard.run(resume);
     }
     this.#armed = this.#waiting.length > 0;
     if (this.#armed) this.#guard.soon(() => this.#turn());

@@ -131,7 +131,7 @@ class StreamInspector implements MessageInspector, MessageSink {
   constructor(operation: GrpcOperation, options: InspectorOptions) {
     this.#operation = operation;
     const { encoding, limits = DEFAULT_MESSAGE_LIMITS, moved } = options;
-    const later = (step: () => void): void => this.#goOn(step, moved);
+    const later = (step: () => void): void => this.#continue(step, moved);
     this.#reader = this.#attempt(
       () => new MessageReader({ encoding, limits, single: isUnary(operation), later }, this),
     );
@@ -195,7 +195,7 @@ class StreamInspector implements MessageInspector, MessageSink {
   }
 
   /** Runs a continuation. It has no caller that could receive an internal error, so the error goes to `moved`. */
-  #goOn(step: () => void, moved: InspectorOptions['moved']): void {
+  #continue(step: () => void, moved: InspectorOptions['moved']): void {
     if (this.state === 'refused') return;
     try {
       this.#attempt(step);

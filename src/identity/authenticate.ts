@@ -77,7 +77,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   let misses = 0;
 
   const identify = (credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> => {
-    if (generation.ring.open) return generation.ring.anybody;
+    if (generation.ring.open) return generation.ring.openPrincipal;
     if (!credential) return MISSING_CREDENTIAL;
     if (credential.kind === 'malformed') return MALFORMED_HEADER;
     const digest = memo ? memo.digestOf(credential.text) : digestOf(credential.text);

@@ -36,7 +36,7 @@ export interface KeyRing {
   /** No key is set: every caller gets the open principal. */
   readonly open: boolean;
   /** Global `m` under the rules: the principal of every caller while the ring is open. */
-  readonly anybody: Principal;
+  readonly openPrincipal: Principal;
   /** In the order they are tried; empty = every token is refused. */
   readonly jwtSecrets: readonly JwtSecret[];
   /** The rules that principals of this ring are under. */
@@ -89,7 +89,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   return Object.freeze({
     generation,
     open: all.length === 0 && secrets.length === 0,
-    anybody: anybodyUnder(rules),
+    openPrincipal: openPrincipalUnder(rules),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     rules,
     match: (digest: string) => {
@@ -105,7 +105,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   });
 }
 
-function anybodyUnder(rules: readonly Rule[]): Principal {
+function openPrincipalUnder(rules: readonly Rule[]): Principal {
   const { access, keyId, subject } = OPEN_PRINCIPAL;
   const left = applyRules(rules, { access, keyId, subject });
   return left.bounds ? Object.freeze({ ...OPEN_PRINCIPAL, ...left }) : OPEN_PRINCIPAL;

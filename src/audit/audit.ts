@@ -140,8 +140,8 @@ class AuditLog implements Audit {
   readonly admit = (exchange: Exchange): undefined | Denial | Promise<undefined | Denial> => {
     // Fixes the id before forwarding, so that upstream and the event carry the same one.
     requestIdOf(exchange);
-    if (this.#whenFull === 'drop' || this.#hasRoom()) return undefined;
-    return this.#whenFull === 'block' ? this.#room() : this.#refuse();
+    if (this.#whenFull === 'drop' || this.#hasSpace()) return undefined;
+    return this.#whenFull === 'block' ? this.#awaitSpace() : this.#refuse();
   };
 
   readonly snapshot = (): AuditSnapshot => ({
@@ -172,7 +172,7 @@ class AuditLog implements Audit {
     return `${this.#prefix}-${(this.#events + 1).toString(36)}`;
   }
 
-  #hasRoom(): boolean {
+  #hasSpace(): boolean {
     return this.#sinks.every((sink) => !sink.isFull);
   }
 
@@ -182,17 +182,17 @@ class AuditLog implements Audit {
   }
 
   /** Waits for queue space; a denial after `BLOCK_MS` without space. */
-  async #room(): Promise<undefined | Denial> {
+  async #awaitSpace(): Promise<undefined | Denial> {
     const end = performance.now() + BLOCK_MS;
-    while (!this.#hasRoom()) {
+    while (!this.#hasSpace()) {
       const left = end - performance.now();
       if (left <= 0) return this.#refuse();
-      await this.#woken(left);
+      await this.#awaitWake(left);
     }
     return undefined;
   }
 
-  #woken(withinMs: number): Promise<void> {
+  #awaitWake(withinMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, withinMs);
     this.#waiting.add(resolve);

@@ -56,7 +56,7 @@ const MAX_ANSWER_HEAD = 65_536;
 
 /** Opens no connection: the first request does. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
-  const room = options.connections + options.maxWaiting;
+  const capacity = options.connections + options.maxWaiting;
   const { headersTimeoutMs, bodyTimeoutMs } = options;
   const pool = new Pool(options.origin, {
     connections: options.connections,
@@ -73,7 +73,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   return {
     size,
     send({ leastMs = 0, ...request }, handler) {
-      if (size() >= room) return false;
+      if (size() >= capacity) return false;
       // INVARIANT: no request is retried, not even an idempotent one.
       const times = {
         headersTimeout: atLeast(headersTimeoutMs, leastMs),

@@ -9,7 +9,7 @@ export interface Lookups {
 }
 
 const NOTHING: readonly string[] = [];
-const NAMELESS: readonly string[] = [''];
+const EMPTY_NAME: readonly string[] = [''];
 
 /**
  * The names of a request in upstream's checking order, without repetitions: `lookup_from` of a message, then its nested
@@ -39,7 +39,7 @@ export class CheckingOrder {
   #singular(names: Set<string> | undefined, field: string): Iterable<string> {
     if (!names) return NOTHING;
     if (names.size > 1) this.#disagreeing ??= field;
-    return names.size === 0 ? NAMELESS : names;
+    return names.size === 0 ? EMPTY_NAME : names;
   }
 
   /**

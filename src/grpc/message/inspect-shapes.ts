@@ -46,7 +46,7 @@ const TARGET: Rule = Object.freeze({ kind: 'target' });
 const NAME: Rule = Object.freeze({ kind: 'name' });
 
 /** Message types that cannot contain a name at any depth. Index 0 is unused. */
-const NAMELESS: readonly string[] = ['', ...nameFreeTypes()];
+const NAME_FREE_TYPES: readonly string[] = ['', ...nameFreeTypes()];
 
 /** Field numbers per message in `NAME_FREE_FIELDS`. */
 export const NAME_FREE_FIELD_COUNT = 128;
@@ -60,7 +60,7 @@ export const NAME_FREE_FIELDS: Uint8Array = nameFreeFields();
 /** All shapes, created before they are filled because types are recursive. */
 const shapes = new Map(
   Object.keys(MESSAGES).map((name) => {
-    return [name, { rules: [] as (Rule | undefined)[], nameFree: Math.max(0, NAMELESS.indexOf(name)) }];
+    return [name, { rules: [] as (Rule | undefined)[], nameFree: Math.max(0, NAME_FREE_TYPES.indexOf(name)) }];
   }),
 );
 for (const [name, fields] of Object.entries(MESSAGES)) shapeOf(name).rules.push(...rulesOf(name, fields));
@@ -78,12 +78,12 @@ function nameFreeTypes(): string[] {
 }
 
 function nameFreeFields(): Uint8Array {
-  const table = new Uint8Array(NAME_FREE_FIELD_COUNT * NAMELESS.length);
-  for (const [number, name] of NAMELESS.entries()) {
+  const table = new Uint8Array(NAME_FREE_FIELD_COUNT * NAME_FREE_TYPES.length);
+  for (const [number, name] of NAME_FREE_TYPES.entries()) {
     const fields: Fields = (MESSAGES as Readonly<Record<string, Fields>>)[name] ?? {};
     for (const [field, type] of Object.entries(fields)) {
       if (Number(field) >= NAME_FREE_FIELD_COUNT) throw new RangeError(`no room for field ${field} of ${name}`);
-      table[NAME_FREE_FIELD_COUNT * number + Number(field)] = NAMELESS.indexOf(type);
+      table[NAME_FREE_FIELD_COUNT * number + Number(field)] = NAME_FREE_TYPES.indexOf(type);
     }
   }
   return table;

@@ -56,9 +56,9 @@ const KEY_OPTION = /(_key|\.token)(_file)?$/;
 
 /** Absolute paths of files that are shorter than before. */
 export function shortened(before: Readings, after: Readings): readonly string[] {
-  return [...after].flatMap(([path, { look }]) => {
-    const old = before.get(path)?.look;
-    return old && look && look.size < old.size ? path : [];
+  return [...after].flatMap(([path, { stat }]) => {
+    const old = before.get(path)?.stat;
+    return old && stat && stat.size < old.size ? path : [];
   });
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { readBounded } from '../config/files/bounded-read.ts';
 import { type Clock, machineClock } from '../config/files/clock.ts';
-import { type FileEyes, type FileReading, lookAt, type Readings, readingOf } from '../config/files/file-reads.ts';
+import { type FileProbe, type FileReading, type Readings, readingOf, statFile } from '../config/files/file-reads.ts';
 import { SettledFiles } from '../config/files/settled-files.ts';
 import { type Handled, watchFiles } from '../config/files/watch.ts';
 import { ConfigError, reason } from '../config/problem.ts';
@@ -45,7 +45,7 @@ export interface FileSourceOptions {
   readonly log: RevocationLog;
   readonly changed: () => void;
   readonly clock?: Clock | undefined;
-  readonly eyes?: FileEyes | undefined;
+  readonly probe?: FileProbe | undefined;
 }
 
 type Entries = ReadonlyMap<string, RevocationEntry>;
@@ -83,22 +83,22 @@ class WatchedFile implements FileSource {
     this.#path = resolve(file);
     this.#options = options;
     this.#clock = options.clock ?? machineClock;
-    this.#files = new SettledFiles(this.#clock, options.eyes);
+    this.#files = new SettledFiles(this.#clock, options.probe);
   }
 
   readonly start = (): void => {
     const read = this.#read();
     this.#files.expect(new Map([[this.#path, read.reading]]));
     this.#commit(read);
-    this.#watch = watchFiles(this.#files, this.#clock, (lasting) => Promise.resolve(this.#look(lasting)));
+    this.#watch = watchFiles(this.#files, this.#clock, (lasting) => Promise.resolve(this.#check(lasting)));
   };
 
   readonly prepare = async (): Promise<() => void> => {
     const end = this.#clock.now() + ASKED_WAIT_MS;
     for (;;) {
-      const before = await this.#files.look();
+      const before = await this.#files.check();
       const read = before.settled ? this.#read() : undefined;
-      if (read && this.#isWhole(read) && (await this.#files.look()).settled && this.#holds(read)) {
+      if (read && this.#isWhole(read) && (await this.#files.check()).settled && this.#holds(read)) {
         return () => this.#commit(read);
       }
       if (this.#clock.now() >= end) throw new ConfigError([{ place: this.#file, message: STILL_WRITTEN }]);
@@ -140,7 +140,7 @@ class WatchedFile implements FileSource {
   async #rest(): Promise<void> {
     const end = this.#clock.now() + ASKED_WAIT_MS;
     for (;;) {
-      const { lasting, nextMs } = await this.#files.look();
+      const { lasting, nextMs } = await this.#files.check();
       if (lasting) return;
       if (this.#clock.now() >= end) throw new StoreFault(BEING_WRITTEN);
       await this.#clock.pause(Math.min(nextMs, LOOK_AGAIN_MS));
@@ -154,11 +154,11 @@ class WatchedFile implements FileSource {
   /** Throws `ConfigError`. */
   #read(): Read {
     // Before it is read: a change while it is read is one afterwards.
-    const [look, added] = [lookAt(this.#path), this.#added];
+    const [stat, added] = [statFile(this.#path), this.#added];
     const bytes = readBytes(this.#file);
     return {
       entries: byId(readRevocations(this.#file, bytes.toString('utf8'))),
-      reading: readingOf(look, bytes),
+      reading: readingOf(stat, bytes),
       added,
     };
   }
@@ -183,7 +183,7 @@ class WatchedFile implements FileSource {
   }
 
   /** The file has changed and stands still. */
-  #look(lasting: boolean): Handled {
+  #check(lasting: boolean): Handled {
     const { log, changed } = this.#options;
     let read: Read | undefined;
     try {
@@ -213,7 +213,7 @@ class WatchedFile implements FileSource {
         : [`${this.#file}: internal error`];
     this.#problem = problems[0];
     // The next change is waited for.
-    this.#files.expect(new Map([[this.#path, reading ?? readingOf(lookAt(this.#path), undefined)]]));
+    this.#files.expect(new Map([[this.#path, reading ?? readingOf(statFile(this.#path), undefined)]]));
     this.#options.log.error({ problems }, 'the revocation file cannot be used; earlier revocations stay in force');
   }
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Clock, machineClock } from '../config/files/clock.ts';
-import { fileEyes } from '../config/files/file-reads.ts';
+import { fileProbe } from '../config/files/file-reads.ts';
 import { MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { appendToFile } from './file-append.ts';
 import { describeRedisFault, openRedisLink } from './redis-link.ts';
@@ -37,8 +37,8 @@ const LOOK_MS = 250;
 /** INVARIANT: half a file is never made whole by an entry that is added to it. Rejects with a `StoreFault`. */
 async function standsStill(path: string, clock: Clock): Promise<void> {
   for (const end = clock.now() + AT_MOST_MS; ; ) {
-    const look = await fileEyes.look(path);
-    const written = look?.changedNs === look?.modifiedNs && look;
+    const stat = await fileProbe.stat(path);
+    const written = stat?.changedNs === stat?.modifiedNs && stat;
     if (!written || clock.wall() - Number(written.changedNs / 1_000_000n) >= YOUNG_MS) return;
     if (clock.now() >= end) throw new StoreFault(BEING_WRITTEN);
     await clock.pause(LOOK_MS);

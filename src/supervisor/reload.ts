@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Clock, machineClock } from '../config/files/clock.ts';
-import type { FileEyes, Readings } from '../config/files/file-reads.ts';
+import type { FileProbe, Readings } from '../config/files/file-reads.ts';
 import { SettledFiles } from '../config/files/settled-files.ts';
 import { type Handled, watchFiles } from '../config/files/watch.ts';
 import { ConfigError } from '../config/problem.ts';
@@ -46,7 +46,7 @@ export interface ReloaderOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly clock?: Clock;
-  readonly eyes?: FileEyes;
+  readonly probe?: FileProbe;
 }
 
 /** Reloads by file changes, by time (`tls.cert_ttl`) and on request, one after the other. */
@@ -74,7 +74,7 @@ class ReloadQueue implements Reloader {
     this.#options = options;
     this.#clock = options.clock ?? machineClock;
     this.#state = options.state;
-    this.#files = new SettledFiles(this.#clock, options.eyes);
+    this.#files = new SettledFiles(this.#clock, options.probe);
     this.#files.expect(options.state.readings);
   }
 
@@ -111,7 +111,7 @@ class ReloadQueue implements Reloader {
   async #rest(need: Stillness, only?: ReadonlySet<string>): Promise<readonly string[]> {
     const end = this.#clock.now() + ASKED_WAIT_MS;
     while (!this.#stopped) {
-      const changes = await this.#files.look(only);
+      const changes = await this.#files.check(only);
       if (changes[need]) return [];
       if (this.#clock.now() >= end) return changes.paths;
       await this.#clock.pause(changes.nextMs);
@@ -175,7 +175,7 @@ class ReloadQueue implements Reloader {
   async #isEarly(next: LoadedState, read: Readings, still: Stillness | 'asked'): Promise<boolean> {
     const files = this.#files;
     files.include(read.keys());
-    const changes = await files.look(new Set(read.keys()));
+    const changes = await files.check(new Set(read.keys()));
     if (!changes.settled || !files.holds(read)) return true;
     const inPlace = (path: string): boolean => files.arrivalOf(path) !== 'whole';
     const cut = withoutEndMark(this.#state.readings, read).filter(inPlace);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { FileEyes, FileLook, Readings } from '../../src/config/files/file-reads.ts';
+import type { FileProbe, FileStat, Readings } from '../../src/config/files/file-reads.ts';
 import { hasEndMark } from '../../src/config/files/file-reads.ts';
 import { type Arrival, SettledFiles } from '../../src/config/files/settled-files.ts';
 import { heldClock } from '../support/quick-clock.ts';
@@ -8,27 +8,27 @@ const SECOND_NS = 1_000_000_000n;
 /** Long ago, as a file system says it. */
 const OLD_NS = 1_000n * SECOND_NS;
 
-const BEFORE: FileLook = { target: '/a', inode: '1:1', size: 5, modifiedNs: OLD_NS, changedNs: OLD_NS };
+const BEFORE: FileStat = { target: '/a', inode: '1:1', size: 5, modifiedNs: OLD_NS, changedNs: OLD_NS };
 
 /** Files that a test paints. */
-function easel({ start }: { readonly start: FileLook | undefined } = { start: BEFORE }) {
+function easel({ start }: { readonly start: FileStat | undefined } = { start: BEFORE }) {
   const clock = heldClock();
-  let look: FileLook | undefined = start;
+  let stat: FileStat | undefined = start;
   let digest = 'one';
-  const eyes: FileEyes = { look: async () => look, digest: async () => digest };
-  const files = new SettledFiles(clock, eyes);
-  files.expect(new Map([['/a', { look: start, digest: 'one', ended: false }]]));
+  const probe: FileProbe = { stat: async () => stat, digest: async () => digest };
+  const files = new SettledFiles(clock, probe);
+  files.expect(new Map([['/a', { stat: start, digest: 'one', ended: false }]]));
   return {
     clock,
     files,
-    paint: (next: FileLook | undefined, content = digest) => {
-      look = next;
+    paint: (next: FileStat | undefined, content = digest) => {
+      stat = next;
       digest = content;
     },
   };
 }
 
-const later = (change: Partial<FileLook>): FileLook => ({
+const later = (change: Partial<FileStat>): FileStat => ({
   ...BEFORE,
   modifiedNs: OLD_NS + SECOND_NS,
   changedNs: OLD_NS + SECOND_NS,
@@ -37,8 +37,8 @@ const later = (change: Partial<FileLook>): FileLook => ({
 
 const CASES: readonly (readonly [
   name: string,
-  before: FileLook | undefined,
-  now: FileLook | undefined,
+  before: FileStat | undefined,
+  now: FileStat | undefined,
   arrival: Arrival,
 ])[] = [
   ['the same file with another size', BEFORE, later({ size: 6 }), 'written'],
@@ -61,19 +61,19 @@ const TIMES: Readonly<Record<Arrival, readonly [settled: number, lasting: number
 for (const [name, before, now, arrival] of CASES) {
   t.test(`${name}: ${arrival}`, async (test) => {
     const { clock, files, paint } = easel({ start: before });
-    test.same((await files.look()).paths, [], 'nothing has changed');
+    test.same((await files.check()).paths, [], 'nothing has changed');
     paint(now, 'two');
-    test.match(await files.look(), { paths: ['/a'], settled: false, lasting: false });
+    test.match(await files.check(), { paths: ['/a'], settled: false, lasting: false });
     test.equal(files.arrivalOf('/a'), arrival);
     const [settled, lasting] = TIMES[arrival];
     await clock.pass(settled - 1);
-    test.match(await files.look(), { settled: false, lasting: false }, 'not yet');
+    test.match(await files.check(), { settled: false, lasting: false }, 'not yet');
     await clock.pass(1);
-    test.match(await files.look(), { settled: true, lasting: settled === lasting });
+    test.match(await files.check(), { settled: true, lasting: settled === lasting });
     await clock.pass(lasting - settled - 1);
-    if (lasting > settled) test.match(await files.look(), { settled: true, lasting: false }, 'not yet long enough');
+    if (lasting > settled) test.match(await files.check(), { settled: true, lasting: false }, 'not yet long enough');
     await clock.pass(1);
-    test.match(await files.look(), { paths: ['/a'], settled: true, lasting: true });
+    test.match(await files.check(), { paths: ['/a'], settled: true, lasting: true });
   });
 }
 
@@ -81,50 +81,50 @@ t.test('each change begins the wait anew; a renamed file that is written on is o
   const { clock, files, paint } = easel();
   for (let step = 1; step <= 20; step += 1) {
     paint(later({ size: 5 + step }), `step ${step}`);
-    await files.look();
+    await files.check();
     await clock.pass(1_999);
-    test.match(await files.look(), { settled: false }, `step ${step}`);
+    test.match(await files.check(), { settled: false }, `step ${step}`);
   }
   paint(later({ inode: '1:2', modifiedNs: OLD_NS }), 'whole');
-  await files.look();
+  await files.check();
   await clock.pass(100);
-  test.match(await files.look(), { settled: true }, 'renamed over it');
+  test.match(await files.check(), { settled: true }, 'renamed over it');
   paint(later({ inode: '1:2', size: 9 }), 'and on');
-  await files.look();
+  await files.check();
   await clock.pass(1_999);
-  test.match(await files.look(), { settled: false }, 'the same file, written on');
+  test.match(await files.check(), { settled: false }, 'the same file, written on');
 });
 
 t.test('content that changes behind the back of its times begins the wait anew', async (test) => {
   const { clock, files, paint } = easel();
   paint(later({}), 'half');
-  await files.look();
+  await files.check();
   await clock.pass(2_000);
-  test.match(await files.look(), { settled: true });
-  const read: Readings = new Map([['/a', { look: later({}), digest: 'whole', ended: false }]]);
+  test.match(await files.check(), { settled: true });
+  const read: Readings = new Map([['/a', { stat: later({}), digest: 'whole', ended: false }]]);
   test.equal(files.holds(read), false, 'what was read is not what was seen at first');
-  test.match(await files.look(), { settled: false });
+  test.match(await files.check(), { settled: false });
   await clock.pass(2_000);
-  test.match(await files.look(), { settled: true });
+  test.match(await files.check(), { settled: true });
   test.equal(files.holds(read), true);
 });
 
 t.test('of several files all have to stand still; those that were never read count as changed', async (test) => {
   const clock = heldClock();
-  const looks = new Map<string, FileLook>([
+  const stats = new Map<string, FileStat>([
     ['/a', BEFORE],
     ['/b', BEFORE],
   ]);
-  const files = new SettledFiles(clock, { look: async (path) => looks.get(path), digest: async () => 'x' });
-  files.expect(new Map([['/a', { look: BEFORE, digest: 'x', ended: false }]]));
-  looks.set('/a', later({ inode: '1:2', modifiedNs: OLD_NS }));
+  const files = new SettledFiles(clock, { stat: async (path) => stats.get(path), digest: async () => 'x' });
+  files.expect(new Map([['/a', { stat: BEFORE, digest: 'x', ended: false }]]));
+  stats.set('/a', later({ inode: '1:2', modifiedNs: OLD_NS }));
   files.include(['/a', '/b']);
-  await files.look();
+  await files.check();
   await clock.pass(1_000);
-  test.match(await files.look(), { paths: ['/a', '/b'], settled: false });
-  test.match(await files.look(new Set(['/a'])), { paths: ['/a'], settled: true }, 'asked of one of them');
+  test.match(await files.check(), { paths: ['/a', '/b'], settled: false });
+  test.match(await files.check(new Set(['/a'])), { paths: ['/a'], settled: true }, 'asked of one of them');
   await clock.pass(1_000);
-  test.match(await files.look(), { paths: ['/a', '/b'], settled: true, lasting: false });
+  test.match(await files.check(), { paths: ['/a', '/b'], settled: true, lasting: false });
 });
 
 const MARKED = [

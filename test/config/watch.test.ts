@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { fileEyes, lookAt, type Readings, readingOf } from '../../src/config/files/file-reads.ts';
+import { fileProbe, type Readings, readingOf, statFile } from '../../src/config/files/file-reads.ts';
 import { SettledFiles } from '../../src/config/files/settled-files.ts';
 import { watchFiles } from '../../src/config/files/watch.ts';
 import { mountSecret } from '../support/operated.ts';
@@ -9,14 +9,14 @@ import { quickClock } from '../support/quick-clock.ts';
 import { until } from '../support/until.ts';
 
 const readingsOf = (paths: readonly string[]): Readings =>
-  new Map(paths.map((path) => [path, readingOf(lookAt(path), undefined)]));
+  new Map(paths.map((path) => [path, readingOf(statFile(path), undefined)]));
 
 /** A watch on files that are there, and how often it has called. Each call is one that has read them. */
 function watching(test: Test, paths: readonly string[]) {
   let calls = 0;
   let expected = paths;
   const clock = quickClock();
-  const files = new SettledFiles(clock, fileEyes);
+  const files = new SettledFiles(clock, fileProbe);
   files.expect(readingsOf(paths));
   const watch = watchFiles(files, clock, async () => {
     calls += 1;

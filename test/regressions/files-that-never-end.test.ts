@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { MAX_FILE_BYTES, readBounded, readBoundedLater } from '../../src/config/files/bounded-read.ts';
-import { fileEyes } from '../../src/config/files/file-reads.ts';
+import { fileProbe } from '../../src/config/files/file-reads.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError, reason } from '../../src/config/problem.ts';
 import { readRevocationFile } from '../../src/revocation/file-source.ts';
@@ -48,7 +48,7 @@ for (const [name, content, why] of CASES) {
     const expected = content ?? `not read: ${why}`;
     t.equal(await read(() => readBounded(at(name))), expected);
     t.equal(await read(() => readBoundedLater(at(name))), expected, 'nor without holding up the process');
-    t.equal((await fileEyes.digest(at(name))) !== undefined, content !== undefined, 'nor by those that watch it');
+    t.equal((await fileProbe.digest(at(name))) !== undefined, content !== undefined, 'nor by those that watch it');
   });
 }
 

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { loadAtRest } from '../../src/config/files/at-start.ts';
 import type { Clock } from '../../src/config/files/clock.ts';
-import { type FileEyes, lookAt, readingOf } from '../../src/config/files/file-reads.ts';
+import { type FileProbe, readingOf, statFile } from '../../src/config/files/file-reads.ts';
 import { type LoadedState, loadState, type State } from '../../src/config/state.ts';
 import type { Log } from '../../src/observability/log.ts';
 import { openFileSource, readRevocationFile } from '../../src/revocation/file-source.ts';
@@ -22,8 +22,8 @@ import { type HeldClock, heldClock } from '../support/quick-clock.ts';
 t.setTimeout(300_000);
 const SILENT = { debug() {}, info() {}, warn() {}, error() {}, setLevel() {} } as unknown as Log;
 /** Real files, looked at between two turns of the loop, so that a held clock can be let go on. */
-const eyes: FileEyes = {
-  look: async (path) => lookAt(path),
+const probe: FileProbe = {
+  stat: async (path) => statFile(path),
   digest: async (path) => readingOf(undefined, readFileSync(path)).digest,
 };
 const BELOW_SETTLED_MS = 1_700;
@@ -76,7 +76,7 @@ async function stage(test: Test) {
     applied.push(next);
     return { generation: applied.length + 1, restartNeeded: [] };
   };
-  const reloads = createReloader({ state: load(), load, apply, log: SILENT, now: Date.now, clock, eyes });
+  const reloads = createReloader({ state: load(), load, apply, log: SILENT, now: Date.now, clock, probe });
   test.teardown(reloads.stop);
   reloads.begin();
   await clock.pass(1_000);
@@ -166,8 +166,8 @@ t.test('what is renamed into its place is taken at once, also where it takes awa
   // Until the clock of the file system has gone on: then renaming leaves a trace.
   const renamed = (): boolean => {
     renameSync(path('new'), path('policy'));
-    const look = lookAt(path('policy'));
-    if (look && look.changedNs > look.modifiedNs) return true;
+    const stat = statFile(path('policy'));
+    if (stat && stat.changedNs > stat.modifiedNs) return true;
     renameSync(path('policy'), path('new'));
     return false;
   };
@@ -228,7 +228,7 @@ t.test('no beginning of a revocation file gives a token back', async (test) => {
   const changed = (): void => {
     changes += 1;
   };
-  const source = openFileSource(file, { now: Date.now, log: SILENT, changed, clock, eyes });
+  const source = openFileSource(file, { now: Date.now, log: SILENT, changed, clock, probe });
   source.start();
   test.teardown(() => source.close());
   const count = (): number => [...source.entries()].length;
@@ -254,7 +254,7 @@ t.test('an entry that is added never makes half a revocation file whole', async 
   const file = join(test.testdir(), 'revocations.yaml');
   writeFileSync(file, REVOCATIONS);
   const clock = heldClock();
-  const source = openFileSource(file, { now: Date.now, log: SILENT, changed: () => undefined, clock, eyes });
+  const source = openFileSource(file, { now: Date.now, log: SILENT, changed: () => undefined, clock, probe });
   source.start();
   test.teardown(() => source.close());
   const half = REVOCATIONS.slice(0, REVOCATIONS.indexOf('  - kind', 200));

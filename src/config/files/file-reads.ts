@@ -5,7 +5,7 @@ import type { ReadFile } from '../secrets.ts';
 import { readBounded, readBoundedLater } from './bounded-read.ts';
 
 /** A file's metadata. */
-export interface FileLook {
+export interface FileStat {
   /** Where the path leads when every link on the way is followed. */
   readonly target: string;
   /** Device and inode. */
@@ -20,7 +20,7 @@ export interface FileLook {
 /** A file as it was read: how it looked just before, and what tells its content without holding it. */
 export interface FileReading {
   /** `undefined` = there was none. */
-  readonly look: FileLook | undefined;
+  readonly stat: FileStat | undefined;
   /** SHA-256 in hexadecimal; `undefined` = it could not be read. */
   readonly digest: string | undefined;
   /** Its last line is an end mark; see `hasEndMark`. */
@@ -31,18 +31,18 @@ export interface FileReading {
 export type Readings = ReadonlyMap<string, FileReading>;
 
 /** Access to files; replaced in tests. */
-export interface FileEyes {
-  readonly look: (path: string) => Promise<FileLook | undefined>;
+export interface FileProbe {
+  readonly stat: (path: string) => Promise<FileStat | undefined>;
   /** Of the content; `undefined` = it cannot be read. */
   readonly digest: (path: string) => Promise<string | undefined>;
 }
 
 /** The real files, without holding up the process. */
-export const fileEyes: FileEyes = {
-  look: async (path) => {
+export const fileProbe: FileProbe = {
+  stat: async (path) => {
     try {
       const [found, target] = [await stat(path, { bigint: true }), await realpath(path)];
-      return lookOf(found, target);
+      return toFileStat(found, target);
     } catch {
       return undefined;
     }
@@ -57,20 +57,20 @@ export const fileEyes: FileEyes = {
 };
 
 /** The same, at once. */
-export function lookAt(path: string): FileLook | undefined {
+export function statFile(path: string): FileStat | undefined {
   try {
-    return lookOf(statSync(path, { bigint: true }), realpathSync(path));
+    return toFileStat(statSync(path, { bigint: true }), realpathSync(path));
   } catch {
     return undefined;
   }
 }
 
-function lookOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, target: string): FileLook {
+function toFileStat({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, target: string): FileStat {
   return { target, inode: `${dev}:${ino}`, size: Number(size), modifiedNs: mtimeNs, changedNs: ctimeNs };
 }
 
 /** Is it the same file, unchanged? */
-export function sameLook(one: FileLook | undefined, other: FileLook | undefined): boolean {
+export function sameStat(one: FileStat | undefined, other: FileStat | undefined): boolean {
   if (!one || !other) return one === other;
   return (
     one.target === other.target &&
@@ -93,9 +93,9 @@ export function hasEndMark(text: string): boolean {
 }
 
 /** Describes bytes that were read. */
-export function readingOf(look: FileLook | undefined, bytes: Buffer | undefined): FileReading {
-  if (!bytes) return { look, digest: undefined, ended: false };
-  return { look, digest: digestOf(bytes), ended: hasEndMark(bytes.toString('latin1', Math.max(0, bytes.length - 64))) };
+export function readingOf(stat: FileStat | undefined, bytes: Buffer | undefined): FileReading {
+  if (!bytes) return { stat, digest: undefined, ended: false };
+  return { stat, digest: digestOf(bytes), ended: hasEndMark(bytes.toString('latin1', Math.max(0, bytes.length - 64))) };
 }
 
 /**
@@ -111,9 +111,9 @@ export function recordReads(readBytes: ReadFile = readBounded): {
   const read = (path: string): Buffer => {
     const known = results.get(path);
     if (known) return known();
-    const look = lookAt(path);
+    const stat = statFile(path);
     const result = attempt(readBytes, path);
-    readings.set(path, readingOf(look, result.bytes));
+    readings.set(path, readingOf(stat, result.bytes));
     results.set(path, result.give);
     return result.give();
   };

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import { type FileEyes, type FileLook, fileEyes, type Readings, sameLook } from './file-reads.ts';
+import { type FileProbe, type FileStat, fileProbe, type Readings, sameStat } from './file-reads.ts';
 
 /*
  * Half a file is never taken for the whole. No file says whether it is complete, so what came to pass with it says how
@@ -43,7 +43,7 @@ export interface Changes {
 const NO_CHANGES: Changes = { paths: [], settled: true, lasting: true, nextMs: Number.POSITIVE_INFINITY };
 
 interface Seen {
-  readonly look: FileLook | undefined;
+  readonly stat: FileStat | undefined;
   /** On the monotonic clock. */
   readonly since: number;
   readonly arrival: Arrival;
@@ -58,25 +58,25 @@ interface Seen {
  */
 export class SettledFiles {
   readonly #clock: Clock;
-  readonly #eyes: FileEyes;
+  readonly #probe: FileProbe;
   /** As they were read. */
-  #read: ReadonlyMap<string, FileLook | undefined> = new Map();
+  #read: ReadonlyMap<string, FileStat | undefined> = new Map();
   readonly #seen = new Map<string, Seen>();
   /** Looked at beside, until others are expected. */
   #beside: ReadonlySet<string> = new Set();
 
-  constructor(clock: Clock, eyes: FileEyes = fileEyes) {
+  constructor(clock: Clock, probe: FileProbe = fileProbe) {
     this.#clock = clock;
-    this.#eyes = eyes;
+    this.#probe = probe;
   }
 
   /** These are the files from now on, and what they were like when they were read, to good effect or not. */
   expect(readings: Readings): void {
-    this.#read = new Map([...readings].map(([path, { look }]) => [path, look]));
+    this.#read = new Map([...readings].map(([path, { stat }]) => [path, stat]));
     this.#beside = new Set();
-    for (const [path, look] of this.#read) {
+    for (const [path, stat] of this.#read) {
       const seen = this.#seen.get(path);
-      if (!seen) this.#seen.set(path, { look, since: this.#clock.now(), arrival: 'new', digest: undefined });
+      if (!seen) this.#seen.set(path, { stat, since: this.#clock.now(), arrival: 'new', digest: undefined });
     }
     for (const path of [...this.#seen.keys()]) if (!this.#read.has(path)) this.#seen.delete(path);
   }
@@ -92,20 +92,20 @@ export class SettledFiles {
   }
 
   /** Looks at all of them. @param only absolute paths; of others nothing is told */
-  async look(only?: ReadonlySet<string>): Promise<Changes> {
+  async check(only?: ReadonlySet<string>): Promise<Changes> {
     const expected = this.#read;
     const paths = [...expected.keys(), ...this.#beside].filter((path) => only?.has(path) ?? true);
-    const looks = await Promise.all(paths.map(async (path) => [path, await this.#eyes.look(path)] as const));
-    await Promise.all(looks.map(([path, look]) => this.#note(path, look)));
-    const changed = looks.filter(([path, look]) => !expected.has(path) || !sameLook(expected.get(path), look));
+    const stats = await Promise.all(paths.map(async (path) => [path, await this.#probe.stat(path)] as const));
+    await Promise.all(stats.map(([path, stat]) => this.#note(path, stat)));
+    const changed = stats.filter(([path, stat]) => !expected.has(path) || !sameStat(expected.get(path), stat));
     return changed.length === 0 ? NO_CHANGES : this.#changes(changed.map(([path]) => path));
   }
 
   /** Do files still hold what was read? Else they were changed meanwhile, or behind the back of their times. */
   holds(readings: Readings): boolean {
-    return [...readings].every(([path, { look, digest }]) => {
+    return [...readings].every(([path, { stat, digest }]) => {
       const seen = this.#seen.get(path);
-      if (!seen || !sameLook(seen.look, look)) return false;
+      if (!seen || !sameStat(seen.stat, stat)) return false;
       if (seen.digest === undefined || seen.digest === digest) return true;
       this.#seen.set(path, { ...seen, since: this.#clock.now(), digest });
       return false;
@@ -126,22 +126,22 @@ export class SettledFiles {
     return { paths, settled: settledIn <= 0, lasting: lastingIn <= 0, nextMs };
   }
 
-  async #note(path: string, look: FileLook | undefined): Promise<void> {
+  async #note(path: string, stat: FileStat | undefined): Promise<void> {
     const before = this.#seen.get(path);
-    if (before && sameLook(before.look, look)) return;
-    const arrival = before ? arrivalOf(before.look, look) : 'written';
-    const digest = arrival === 'written' ? await this.#eyes.digest(path) : undefined;
-    const old = !before && look !== undefined && this.#isOld(look);
-    this.#seen.set(path, { look, since: old ? Number.NEGATIVE_INFINITY : this.#clock.now(), arrival, digest });
+    if (before && sameStat(before.stat, stat)) return;
+    const arrival = before ? arrivalOf(before.stat, stat) : 'written';
+    const digest = arrival === 'written' ? await this.#probe.digest(path) : undefined;
+    const old = !before && stat !== undefined && this.#isOld(stat);
+    this.#seen.set(path, { stat, since: old ? Number.NEGATIVE_INFINITY : this.#clock.now(), arrival, digest });
   }
 
-  #isOld({ changedNs }: FileLook): boolean {
+  #isOld({ changedNs }: FileStat): boolean {
     return this.#clock.wall() - Number(changedNs / 1_000_000n) > OLD_MS;
   }
 }
 
 /** The kind of change between two checks. */
-function arrivalOf(before: FileLook | undefined, now: FileLook | undefined): Arrival {
+function arrivalOf(before: FileStat | undefined, now: FileStat | undefined): Arrival {
   // An empty file has been made and is about to be written, whatever else happened to it.
   if (!now || now.size === 0 || before?.inode === now.inode) return 'written';
   if (before && before.target !== now.target) return 'whole';

@@ -26,7 +26,7 @@ export function watchFiles(
     for (let waitMs = POLL_MS; ; ) {
       await clock.idle(waitMs);
       if (stopped) return;
-      const changes = await files.look();
+      const changes = await files.check();
       if (stopped) return;
       waitMs = Math.min(POLL_MS, changes.nextMs);
       if (changes.paths.length === 0 || !changes.settled) early = false;

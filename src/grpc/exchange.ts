@@ -87,6 +87,8 @@ export class GrpcExchange implements Exchange {
   /** True = the head, or the end, of the answer has been sent to the client. */
   headersSent = false;
   answered = false;
+  /** DATA (bytes) that the `content-length` of the answer announces and that has not arrived; -1 = no `content-length`. */
+  announced = -1;
   /** Number of heads with a 1xx status from upstream. */
   interimHeads = 0;
   /** Stream window (bytes) that the client has granted beyond the initial one, less the DATA sent to it. */

@@ -29,6 +29,11 @@ export function fieldFault(name: string, value: string): string | undefined {
   return undefined;
 }
 
+/** Reads a `content-length` (RFC 9110 section 8.6). Returns bytes; -2 = malformed. */
+export function lengthIn(value: string): number {
+  return /^\d{1,15}$/.test(value) ? Number(value) : -2;
+}
+
 /** Validates trailers, each field with `check`. Returns the fault; `undefined` = valid. */
 export function trailersFault(
   fields: Iterable<readonly [name: string, value: string, ...unknown[]]>,

@@ -15,7 +15,7 @@ import {
 } from '../../src/http2/write-frames.ts';
 import { StrictClient } from '../fuzz/strict-client.ts';
 import { answer, OK_END, OK_HEAD, startRelay, startUpstream, type Upstream } from '../grpc/relay-fixture.ts';
-import { framed, naming } from '../support/h2-client.ts';
+import { framed, H2Client, naming } from '../support/h2-client.ts';
 import { nextTurn } from '../support/later.ts';
 import { unhurried } from '../support/patience.ts';
 
@@ -163,6 +163,52 @@ const ANSWERS: readonly (readonly [
   ['nine interim heads', (id) => Buffer.concat([...Array(9).fill(head(id, EARLY_HINTS)), extra()(id)]), '14', '14'],
   ['an interim head that ends the answer', (id) => head(id, EARLY_HINTS, true), '14', '0'],
   ['an interim head in place of trailers', (id) => Buffer.concat([head(id, OK), head(id, EARLY_HINTS)]), '14', '0'],
+  ['DATA before a head', (id) => Buffer.concat([writeData(id, DATA, false), extra()(id)]), '14', '0'],
+  ['a content-length', extra(['content-length', '5']), '0', '0'],
+  ['a content-length twice', extra(['content-length', '5'], ['content-length', '5']), '0', '0'],
+  ['two different lengths', extra(['content-length', '5'], ['content-length', '6']), '14', '0'],
+  ['a content-length that is no number', extra(['content-length', '-5']), '14', '0'],
+  ['less DATA than announced', extra(['content-length', '6']), '14', '0'],
+  ['more DATA than announced', extra(['content-length', '4']), '14', '0'],
+  ['DATA where none was announced', extra(['content-length', '0']), '14', '0'],
+  [
+    'padding beside what was announced',
+    (id) =>
+      Buffer.concat([
+        head(id, [...OK, ['content-length', '5']]),
+        frame(FrameType.DATA, Flag.PADDED, id, Buffer.concat([Buffer.from([7]), DATA, Buffer.alloc(7)])),
+        writeHeaders(id, OK_END, true),
+      ]),
+    '0',
+    '0',
+  ],
+  [
+    'a content-length in trailers only',
+    (id) => head(id, [...OK, ['content-length', '0'], ['grpc-status', '5']], true),
+    '5',
+    '0',
+  ],
+  [
+    'trailers only that announce DATA',
+    (id) => head(id, [...OK, ['content-length', '1'], ['grpc-status', '5']], true),
+    '14',
+    '0',
+  ],
+  [
+    'a status of 304 that tells the length it would have',
+    (id) =>
+      head(
+        id,
+        [
+          [':status', '304'],
+          ['content-length', '9'],
+          ['grpc-status', '5'],
+        ],
+        true,
+      ),
+    '5',
+    '0',
+  ],
   ['DATA up to the window of its call', sized(100), '0', '0', SMALL_WINDOW],
   ['DATA past the window of its call', sized(101), '14', '0', SMALL_WINDOW],
   ['DATA past the window of its call in many frames', sized(100_000), '14', '0', SMALL_WINDOW],
@@ -204,6 +250,26 @@ t.test('what is malformed ends its call and does not reach the client', async (t
       }
       await servesAnother(t, port);
     });
+  }
+});
+
+t.test('what comes after the end of an answer ends an upload, and no other call', async (t) => {
+  for (const more of [writeData(1, Buffer.alloc(9), false), writeHeaders(1, OK_HEAD, false)]) {
+    const upstream = await startUpstream(t);
+    const listener = await startRelay(t, upstream);
+    const client = await H2Client.connect(listener.address.port);
+    t.teardown(() => client.close());
+    const key = [['api-key', 'admin']] as const;
+    client.send(client.headers(1, COUNT, key), writeData(1, framed(naming('docs')).subarray(0, 8), false));
+    await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.DATA));
+    const [socket] = upstream.sockets;
+    if (socket) answer(socket, 1);
+    t.equal(await client.status(1), '0');
+    socket?.write(more);
+    client.call(3, COUNT, naming('docs'), key);
+    t.equal(await client.status(3), '0');
+    const reset = client.frames.find(({ type }) => type === FrameType.RST_STREAM);
+    t.match(reset, { streamId: 1, payload: Buffer.alloc(4) }, 'the upload is told to stop');
   }
 });
 

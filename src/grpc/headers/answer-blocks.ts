@@ -1,4 +1,4 @@
-import { answerHeadFault, trailersFault } from '../../http2/field-syntax.ts';
+import { answerHeadFault, lengthIn, trailersFault } from '../../http2/field-syntax.ts';
 import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../../http2/frames.ts';
 import { HeaderBlocks } from '../../http2/header-blocks.ts';
 import { encodeHeaders, type HeaderField, type HpackLimits } from '../../http2/hpack.ts';
@@ -18,6 +18,8 @@ export interface AnswerBlock {
   readonly framed: Buffer;
   /** Its `grpc-status`. */
   readonly status: number | undefined;
+  /** Bytes of DATA that a head announces by `content-length`; -1 = none, as in nearly all answers. */
+  readonly contentLength: number;
   /** True = a head with a 1xx status. */
   readonly isInterim: boolean;
   /** The fault of the block as head of an answer, and as trailers (RFC 9113 section 8.1.1); `undefined` = valid. */
@@ -57,11 +59,21 @@ export class AnswerBlocks {
 function meaningOf(fields: readonly HeaderField[]): AnswerBlock {
   const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
   frameHeaders(framed, 1, false);
+  const contentLength = contentLengthIn(fields);
+  const lengthFault = contentLength === -2 ? 'malformed content-length' : undefined;
   return {
-    ...{ framed, status: statusIn(fields) },
+    ...{ framed, contentLength, status: statusIn(fields) },
     isInterim: fields[0]?.[0] === ':status' && fields[0][1].startsWith('1'),
-    ...{ headFault: answerHeadFault(fields), trailersFault: trailersFault(fields) },
+    ...{ headFault: answerHeadFault(fields) ?? lengthFault, trailersFault: trailersFault(fields) },
   };
+}
+
+/** The `content-length` in bytes; -1 = none, -2 = malformed. That of a 304 describes no DATA (RFC 9110 section 8.6): -1. */
+function contentLengthIn(fields: readonly HeaderField[]): number {
+  const lengths = new Set(fields.filter(([name]) => name === 'content-length').map(([, value]) => lengthIn(value)));
+  if (lengths.size > 1) return -2;
+  const [length = -1] = lengths;
+  return length >= 0 && fields[0]?.[1] === '304' ? -1 : length;
 }
 
 function statusIn(fields: readonly HeaderField[]): number | undefined {

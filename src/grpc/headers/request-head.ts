@@ -1,5 +1,5 @@
 import { isReplaced } from '../../exchange/request-id.ts';
-import { fieldFault, isFieldValue, trailersFault } from '../../http2/field-syntax.ts';
+import { fieldFault, isFieldValue, lengthIn, trailersFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
@@ -45,7 +45,7 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead | s
     if (fault) return fault;
     if (name === 'grpc-encoding') encoding ??= value;
     if (name === 'content-length') {
-      const length = /^\d{1,15}$/.test(value) ? Number(value) : -2;
+      const length = lengthIn(value);
       if (length === -2 || (contentLength >= 0 && contentLength !== length)) return 'malformed content-length';
       contentLength = length;
     }

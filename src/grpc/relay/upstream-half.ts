@@ -133,7 +133,7 @@ export class UpstreamHalf implements LinkEvents {
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }
 
-  /** Sends settings of the client's on, once there is a connection. */
+  /** Passes settings of the client on. Without a connection nothing is sent. */
   passSettings(settings: readonly Setting[]): void {
     this.#core.streamWindows.passed();
     this.#link?.sendSettings(settings);
@@ -192,8 +192,8 @@ export class UpstreamHalf implements LinkEvents {
     const exchange = this.#core.streams.fromUpstream(streamId);
     // Of a call that was cancelled.
     if (!exchange) return false;
-    if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers after the end');
-    if (blockFault(exchange.headersSent, block, endStream)) {
+    if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, streamId, 'headers after the end');
+    if (blockFault(exchange, block, endStream)) {
       this.#giveUp(exchange, ErrorCode.PROTOCOL_ERROR);
       return true;
     }
@@ -202,6 +202,7 @@ export class UpstreamHalf implements LinkEvents {
       if (exchange.interimHeads > MOST_INTERIM) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many heads');
       return true;
     }
+    if (!exchange.headersSent) exchange.announced = exchange.head.method === 'HEAD' ? -1 : block.contentLength;
     this.#core.heads.framed(exchange.id, block.framed, endStream);
     exchange.headersSent = true;
     if (endStream) exchange.status = block.status;
@@ -220,26 +221,25 @@ export class UpstreamHalf implements LinkEvents {
     const { streams, streamWindows, window } = this.#core;
     if (frame.length <= window.toClient) return true;
     const exchange = streams.fromUpstream(frame.streamId);
-    // The client gets nothing of it.
+    // DATA that does not go to the client needs no room there.
     return exchange === undefined || streamWindows.isOverrun(exchange, frame.length);
   }
 
-  upstreamData(frame: Frame): boolean {
+  upstreamData(frame: Frame, bytes: number): boolean {
     const { client, streams, streamWindows, window } = this.#core;
     const exchange = streams.fromUpstream(frame.streamId);
     if (!exchange) {
       this.#swallow(frame);
       return false;
     }
-    if (exchange.answered || !exchange.headersSent) {
-      throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'data outside of an answer');
-    }
-    if (streamWindows.isOverrun(exchange, frame.length)) {
+    const isOverrun = streamWindows.isOverrun(exchange, frame.length);
+    if (isOverrun || dataFault(exchange, frame, bytes)) {
       this.#swallow(frame);
-      this.#giveUp(exchange, ErrorCode.FLOW_CONTROL_ERROR);
+      this.#giveUp(exchange, isOverrun ? ErrorCode.FLOW_CONTROL_ERROR : ErrorCode.PROTOCOL_ERROR);
       return true;
     }
     exchange.windowGain -= frame.length;
+    if (exchange.announced > 0) exchange.announced -= bytes;
     rewrite(frame, exchange.id);
     client.outbox.frame(frame);
     client.moved(frame.length);
@@ -249,7 +249,7 @@ export class UpstreamHalf implements LinkEvents {
     return true;
   }
 
-  /** The client gets nothing of it, so its credit for the connection goes back to upstream. */
+  /** Returns the connection credit of DATA that does not go to the client. */
   #swallow({ length }: Frame): void {
     if (length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, length));
   }
@@ -358,9 +358,23 @@ export class UpstreamHalf implements LinkEvents {
 }
 
 /** The fault of a header block at its place in an answer (RFC 9113 section 8.1); `undefined` = valid. */
-function blockFault(hasHead: boolean, block: AnswerBlock, endStream: boolean): string | undefined {
-  if (!hasHead) return block.headFault ?? (block.isInterim && endStream ? 'interim head at the end' : undefined);
-  return block.trailersFault ?? (endStream ? undefined : 'trailers without end');
+function blockFault(exchange: GrpcExchange, block: AnswerBlock, endStream: boolean): string | undefined {
+  if (exchange.headersSent) {
+    if (exchange.announced > 0) return 'less data than announced';
+    return block.trailersFault ?? (endStream ? undefined : 'trailers without end');
+  }
+  if (block.headFault) return block.headFault;
+  if (endStream && block.isInterim) return 'interim head at the end';
+  return endStream && block.contentLength > 0 && exchange.head.method !== 'HEAD' ? 'no data as announced' : undefined;
+}
+
+/** The fault of DATA at its place in an answer (RFC 9113 section 8.1); `undefined` = valid. */
+function dataFault(exchange: GrpcExchange, frame: Frame, bytes: number): string | undefined {
+  if (!exchange.headersSent || exchange.answered) return 'data outside of an answer';
+  const { announced } = exchange;
+  if (announced < 0) return undefined;
+  if (bytes > announced) return 'more data than announced';
+  return frame.has(Flag.END_STREAM) && bytes < announced ? 'less data than announced' : undefined;
 }
 
 /** The received bytes are ours: the stream id is rewritten where it stands. */

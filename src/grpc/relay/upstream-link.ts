@@ -42,13 +42,14 @@ export interface LinkEvents {
   upstreamAcknowledged(): void;
   /** A whole header block of a stream. `false` = no such call is open; so with DATA and resets. */
   upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean;
-  /** May this DATA be handed on now? Otherwise it waits for room at the client, and with it everything behind it. */
+  /** True = this DATA can be handled now. Otherwise it waits for window of the client, and all later frames wait behind it. */
   hasRoom(frame: Frame): boolean;
-  upstreamData(frame: Frame): boolean;
+  /** @param bytes payload without padding */
+  upstreamData(frame: Frame, bytes: number): boolean;
   upstreamReset(streamId: number, code: number): boolean;
   /** A grant; stream 0 is the connection. */
   upstreamGrant(streamId: number, increment: number, frame: Frame): void;
-  /** A fault of one stream, to be reset there. */
+  /** A fault of one stream: its call ends alone. `false` = no such call is open. */
   upstreamFault(fault: Http2Fault): boolean;
   /** No stream above `lastStreamId` was or will be served. */
   upstreamGoaway(lastStreamId: number): void;
@@ -311,9 +312,9 @@ export class UpstreamLink {
   /** DATA of a call that is not open costs as a frame below `SMALL_BYTES`, and as bytes above; so do unknown frames. */
   #data(frame: Frame): void {
     this.#openedStream(frame);
-    dataBytesOf(frame); // padding is checked whatever becomes of the stream
+    const bytes = dataBytesOf(frame); // padding is checked whatever becomes of the stream
     if (frame.length === 0 && !frame.has(Flag.END_STREAM)) this.#budget.pay('data_empty');
-    const isOpen = this.#events.upstreamData(frame);
+    const isOpen = this.#events.upstreamData(frame, bytes);
     if (!isOpen && frame.length < SMALL_BYTES) this.#budget.pay('data_closed');
   }
 

@@ -33,7 +33,7 @@ const RULES: readonly Rule[] = [
     kept: ['const took = stopwatch();', 'const notBefore = new Date(Date.now() - 60_000);'],
     exceptions: {
       'architecture.test.ts': [2, 'lines that break a rule of its own'],
-      'observability/admin.test.ts': [2, 'the date that is shown is of today'],
+      'admin/listener.test.ts': [2, 'the date that is shown is of today'],
       'hardening/fairness.test.ts': [
         4,
         'waits of two callers are compared, and a pace counts over the time that passed',
@@ -64,9 +64,9 @@ const RULES: readonly Rule[] = [
     exceptions: {
       'audit/audit.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
       'cli/token-verdict.test.ts': [1, 'the pace of a client'],
-      'config/watch.test.ts': [1, 'that a file is not looked at shows in time only'],
-      'exchange.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
-      'fairness/abandoned.test.ts': [2, 'timers of the machine beside an injected clock'],
+      'config/files/watch.test.ts': [1, 'that a file is not looked at shows in time only'],
+      'exchange/exchange.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
+      'limits/abandoned-calls.test.ts': [2, 'timers of the machine beside an injected clock'],
       'fake-qdrant/wire.test.ts': [1, 'the pace of a client'],
       'hardening/tls.test.ts': [1, 'a client that is not answered goes on'],
       'observability/blocked-log.test.ts': [1, 'the pace of a loop that ends with what it waits for'],

@@ -40,7 +40,7 @@ const CHECKED = [
   'paths.json',
   'wire-grpc.json',
   'wire-rest.json',
-  'grpc/inspect.test.ts',
-  'grpc/message.test.ts',
+  'grpc/message/inspect.test.ts',
+  'grpc/message/message.test.ts',
   'rest/content-coding.test.ts',
 ];

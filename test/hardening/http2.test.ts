@@ -498,7 +498,7 @@ test('G13: others go on beside 32 MiB behind a few KiB, and beside many fields',
     const longest = Math.max(...ms);
     t.comment(`G13 ${name}: ${ms.length} others, p99 ${p99.toFixed(1)} ms, longest ${longest.toFixed(1)} ms`);
     const longer = timesLonger(ms, quiet);
-    // What one step may cost is held in test/grpc/inspect.test.ts.
+    // What one step may cost is held in test/grpc/message/inspect.test.ts.
     t.ok(longer < 100, `${name}: others wait ${longer.toFixed(1)} times as long as in quiet`);
     client.close();
   }

@@ -69,7 +69,7 @@ export const ROWS: readonly Row[] = [
     ['inspected_body_bytes'],
     check('inspected'),
     check('inspected'),
-    at('test/grpc/message.test.ts', 'sizes are bounded before memory is spent'),
+    at('test/grpc/message/message.test.ts', 'sizes are bounded before memory is spent'),
   ),
   row(
     'a body that nests too deeply',

@@ -75,7 +75,7 @@ const SLOWEST: readonly string[] = [
   'test/e2e/drain.test.ts',
   'test/hardening/secrets.test.ts',
   'test/hardening/operation.test.ts',
-  'test/workers/pool.test.ts',
+  'test/gateway/workers/pool.test.ts',
   'test/conformance/conformance.test.ts',
   'test/e2e/concurrency.test.ts',
   'test/hardening/tls.test.ts',

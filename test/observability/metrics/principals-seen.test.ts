@@ -1,9 +1,9 @@
 import t from 'tap';
-import { type Exchange, unbegun } from '../../src/exchange/exchange.ts';
-import type { Principal } from '../../src/identity/principal.ts';
-import { createPrincipalCounts } from '../../src/observability/metrics/principal-counts.ts';
-import { createPrincipalsSeen, mergeSeen } from '../../src/observability/metrics/principals-seen.ts';
-import { GLOBAL_READ } from '../../src/policy/access.ts';
+import { type Exchange, unbegun } from '../../../src/exchange/exchange.ts';
+import type { Principal } from '../../../src/identity/principal.ts';
+import { createPrincipalCounts } from '../../../src/observability/metrics/principal-counts.ts';
+import { createPrincipalsSeen, mergeSeen } from '../../../src/observability/metrics/principals-seen.ts';
+import { GLOBAL_READ } from '../../../src/policy/access.ts';
 
 const MINUTE = 60_000;
 const START = 1_800_000_000_000;

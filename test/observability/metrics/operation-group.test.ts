@@ -1,8 +1,8 @@
 import t from 'tap';
-import { GROUPS, groupOf } from '../../src/observability/metrics/operation-group.ts';
-import { GRPC_OPERATIONS, INTERNAL_GRPC, UNLISTED_GRPC } from '../../src/operations/grpc.ts';
-import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
-import type { Operation } from '../../src/policy/operation.ts';
+import { GROUPS, groupOf } from '../../../src/observability/metrics/operation-group.ts';
+import { GRPC_OPERATIONS, INTERNAL_GRPC, UNLISTED_GRPC } from '../../../src/operations/grpc.ts';
+import { REST_OPERATIONS, UNLISTED_REST } from '../../../src/operations/rest.ts';
+import type { Operation } from '../../../src/policy/operation.ts';
 
 /** The area a name begins with, and what it asks where that matters. */
 const areaOf = ({ name, requires }: Operation): string => {

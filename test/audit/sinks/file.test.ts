@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type FileOptions, fileDestination } from '../../src/audit/sinks/file.ts';
-import { compareFileNames, fileName, parseFileName, periodOf } from '../../src/audit/sinks/file-name.ts';
-import { Sink } from '../../src/audit/sinks/sink.ts';
-import { entries, entryOf, NOON, parseLines, until } from './fixture.ts';
+import { type FileOptions, fileDestination } from '../../../src/audit/sinks/file.ts';
+import { compareFileNames, fileName, parseFileName, periodOf } from '../../../src/audit/sinks/file-name.ts';
+import { Sink } from '../../../src/audit/sinks/sink.ts';
+import { entries, entryOf, NOON, parseLines, until } from '../fixture.ts';
 
 const HOUR = 3_600_000;
 

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import t from 'tap';
-import { otlpDestination } from '../../src/audit/sinks/otlp.ts';
-import { Sink } from '../../src/audit/sinks/sink.ts';
-import { entries, entryOf, until } from './fixture.ts';
+import { otlpDestination } from '../../../src/audit/sinks/otlp.ts';
+import { Sink } from '../../../src/audit/sinks/sink.ts';
+import { entries, entryOf, until } from '../fixture.ts';
 
 interface LogsRequest {
   readonly resourceLogs: {
@@ -82,7 +82,7 @@ t.test('a collector gets every event once, and what waited while it was away', a
 });
 
 t.test('without the optional packages the start is refused, with the option named', async (t) => {
-  const root = join(import.meta.dirname, '../..');
+  const root = join(import.meta.dirname, '../../..');
   const script = `
 import { registerHooks } from 'node:module';
 registerHooks({

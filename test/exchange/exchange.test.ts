@@ -8,11 +8,11 @@ import {
   finish,
   type Protocol,
   unbegun,
-} from '../src/exchange/exchange.ts';
-import { createKeyRing, digestOf } from '../src/identity/key-ring.ts';
-import type { Principal } from '../src/identity/principal.ts';
-import { CredentialGuessing } from '../src/limits/credential-guessing.ts';
-import type { References } from '../src/policy/decide.ts';
+} from '../../src/exchange/exchange.ts';
+import { createKeyRing, digestOf } from '../../src/identity/key-ring.ts';
+import type { Principal } from '../../src/identity/principal.ts';
+import { CredentialGuessing } from '../../src/limits/credential-guessing.ts';
+import type { References } from '../../src/policy/decide.ts';
 import {
   AUDIT_UNAVAILABLE,
   badRequest,
@@ -20,11 +20,11 @@ import {
   INTERNAL_FAULT,
   INVALID_CREDENTIAL,
   MISSING_CREDENTIAL,
-} from '../src/policy/denial.ts';
-import { NO_TARGET, type Operation, type Target } from '../src/policy/operation.ts';
-import { PLAIN_POLICY, type PolicyMode } from '../src/policy/rules.ts';
-import { policyOf, type RuleSettings } from '../src/policy/settings.ts';
-import { PLAIN_PARTS } from './support/exchange-parts.ts';
+} from '../../src/policy/denial.ts';
+import { NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
+import { PLAIN_POLICY, type PolicyMode } from '../../src/policy/rules.ts';
+import { policyOf, type RuleSettings } from '../../src/policy/settings.ts';
+import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 
 /** The way of a request with a protocol that has no socket: what is done with it, step by step. */
 

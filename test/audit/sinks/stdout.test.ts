@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { entryOf, parseLines, until } from './fixture.ts';
+import { entryOf, parseLines, until } from '../fixture.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 
 /*
  * A process of its own, since standard output belongs to a whole process. It writes entries, says on standard error what

@@ -3,17 +3,17 @@ import type { ServerResponse } from 'node:http';
 import { request } from 'node:https';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
-import { loadConfig } from '../src/config/load.ts';
-import { NO_POLICY } from '../src/config/policy/file.ts';
-import type { Secrets } from '../src/config/secrets.ts';
-import type { State } from '../src/config/state.ts';
-import { createGateway } from '../src/gateway/gateway.ts';
-import { CLIENT_PREFACE } from '../src/http2/frames.ts';
-import { writeSettings } from '../src/http2/write-frames.ts';
-import { startFakeQdrant } from './support/fake-qdrant/main.ts';
-import { startGateway } from './support/gateway.ts';
-import { H2Client } from './support/h2-client.ts';
-import { pairOf } from './support/operated.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { NO_POLICY } from '../../src/config/policy/file.ts';
+import type { Secrets } from '../../src/config/secrets.ts';
+import type { State } from '../../src/config/state.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
+import { writeSettings } from '../../src/http2/write-frames.ts';
+import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
+import { startGateway } from '../support/gateway.ts';
+import { H2Client } from '../support/h2-client.ts';
+import { pairOf } from '../support/operated.ts';
 
 /** Serial number of the certificate a port presents to a new connection. */
 function serialOf(port: number): Promise<string> {

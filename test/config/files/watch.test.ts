@@ -1,12 +1,12 @@
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { fileProbe, type Readings, readingOf, statFile } from '../../src/config/files/file-reads.ts';
-import { SettledFiles } from '../../src/config/files/settled-files.ts';
-import { watchFiles } from '../../src/config/files/watch.ts';
-import { mountSecret } from '../support/operated.ts';
-import { quickClock } from '../support/quick-clock.ts';
-import { until } from '../support/until.ts';
+import { fileProbe, type Readings, readingOf, statFile } from '../../../src/config/files/file-reads.ts';
+import { SettledFiles } from '../../../src/config/files/settled-files.ts';
+import { watchFiles } from '../../../src/config/files/watch.ts';
+import { mountSecret } from '../../support/operated.ts';
+import { quickClock } from '../../support/quick-clock.ts';
+import { until } from '../../support/until.ts';
 
 const readingsOf = (paths: readonly string[]): Readings =>
   new Map(paths.map((path) => [path, readingOf(statFile(path), undefined)]));

@@ -2,10 +2,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import { Sink } from '../../src/audit/sinks/sink.ts';
-import { parseSyslogUrl, syslogDestination } from '../../src/audit/sinks/syslog.ts';
-import { octetCounted, syslogMessage } from '../../src/audit/sinks/syslog-format.ts';
-import { entries, entryOf, until } from './fixture.ts';
+import { Sink } from '../../../src/audit/sinks/sink.ts';
+import { parseSyslogUrl, syslogDestination } from '../../../src/audit/sinks/syslog.ts';
+import { octetCounted, syslogMessage } from '../../../src/audit/sinks/syslog-format.ts';
+import { entries, entryOf, until } from '../fixture.ts';
 
 /** RFC 5424 section 6, as far as it is used: priority, header, no structured data, text with its mark. */
 const MESSAGE = /^<(\d{1,3})>1 (\S+) ([\x21-\x7e]{1,255}) ([\x21-\x7e]{1,48}) (\d+) ([\x21-\x7e]{1,32}) - \uFEFF(.*)$/s;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { addedHeaders, parseTraceParent, requestIdOf, suppliedRequestId } from '../src/exchange/request-id.ts';
+import { addedHeaders, parseTraceParent, requestIdOf, suppliedRequestId } from '../../src/exchange/request-id.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = `00-${TRACE}-b7ad6b7169203331-01`;

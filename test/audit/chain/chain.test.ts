@@ -1,11 +1,11 @@
 import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { GENESIS, LINKS_BYTES, sha256 } from '../../src/audit/chain/hash-chain.ts';
-import { orderFiles, verifyChain } from '../../src/audit/chain/verify.ts';
-import { type FileOptions, fileDestination } from '../../src/audit/sinks/file.ts';
-import { runScript } from '../support/run-script.ts';
-import { entries, entryOf, NOON, parseLines } from './fixture.ts';
+import { GENESIS, LINKS_BYTES, sha256 } from '../../../src/audit/chain/hash-chain.ts';
+import { orderFiles, verifyChain } from '../../../src/audit/chain/verify.ts';
+import { type FileOptions, fileDestination } from '../../../src/audit/sinks/file.ts';
+import { runScript } from '../../support/run-script.ts';
+import { entries, entryOf, NOON, parseLines } from '../fixture.ts';
 
 const DAY = 86_400_000;
 const FILE = 'audit.2026-11-25.log';

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { crc32, deflateRawSync, gzipSync, inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
-import { DEFAULT_MESSAGE_LIMITS, MessageReader, type MessageSink } from '../../src/grpc/message/message.ts';
-import { WireFault } from '../../src/grpc/message/wire.ts';
-import { runs } from '../support/runs.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { DEFAULT_MESSAGE_LIMITS, MessageReader, type MessageSink } from '../../../src/grpc/message/message.ts';
+import { WireFault } from '../../../src/grpc/message/wire.ts';
+import { runs } from '../../support/runs.ts';
+import { Deviations } from '../../support/verdicts.ts';
 
 /** Keeps whole messages, and checks what the reader promises a sink. */
 class Collector implements MessageSink {
@@ -170,7 +170,7 @@ t.test('only one whole gzip member is read', async (t) => {
       Buffer.concat([broken(3, 8).subarray(0, 10), Buffer.from('n\0'), member.subarray(10)]),
     ],
   ];
-  const file = 'grpc/message.test.ts';
+  const file = 'grpc/message/message.test.ts';
   const deviations = new Deviations(file);
   for (const [what, bytes] of readUpstream) {
     const answer = await read([framed(bytes, 1)], gzip);

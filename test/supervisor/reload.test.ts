@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ConfigError } from '../src/config/problem.ts';
-import { type LoadedState, loadState, type State } from '../src/config/state.ts';
-import type { Log } from '../src/observability/log.ts';
-import { createReloader } from '../src/supervisor/reload.ts';
-import { quickClock } from './support/quick-clock.ts';
-import { until } from './support/until.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+import { type LoadedState, loadState, type State } from '../../src/config/state.ts';
+import type { Log } from '../../src/observability/log.ts';
+import { createReloader } from '../../src/supervisor/reload.ts';
+import { quickClock } from '../support/quick-clock.ts';
+import { until } from '../support/until.ts';
 
 /** Reloads over real files, with an `apply` and a log that only remember. */
 function stage(test: Test, settings: Readonly<Record<string, unknown>> = {}) {

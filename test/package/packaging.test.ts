@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { runsOn } from '../src/cli/runtime.ts';
+import { runsOn } from '../../src/cli/runtime.ts';
 
 /** What the package is made of: its files, its locked packages and the runtimes it asks for. */
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Tracked files below a folder; `undefined` without git. */
 function tracked(folder: string): readonly string[] | undefined {
@@ -123,7 +123,7 @@ function admits(range: string, version: string): boolean {
 
 t.test('the package, the set-up and the program ask for the same runtimes', async (t) => {
   const setup: { runtimeIsRecent(version: string): boolean } = await import(
-    new URL('../setup.mjs', import.meta.url).href
+    new URL('../../setup.mjs', import.meta.url).href
   );
   const versions = ['20.20.2', '22.23.2', '24.18.0', '24.18.1', '24.99.0', '25.9.9', '26.5.0', '26.5.1', '27.0.0'];
   for (const version of versions) {

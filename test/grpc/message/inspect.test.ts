@@ -2,20 +2,20 @@ import { gzipSync } from 'node:zlib';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import t from 'tap';
-import { createInspector, type InspectorState } from '../../src/grpc/message/inspect.ts';
-import { type Fields, MESSAGES } from '../../src/grpc/message/request-messages.ts';
-import { resolveGrpc } from '../../src/grpc/resolve.ts';
-import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
-import type { Access, CollectionMode, ListAccess } from '../../src/policy/access.ts';
-import { decide, decidePublic, type Permit, type References, settle } from '../../src/policy/decide.ts';
-import type { Denial } from '../../src/policy/denial.ts';
-import { type CaseFile, loadCaseFile } from '../support/cells.ts';
-import { grpcVerdicts } from '../support/grpc-verdicts.ts';
-import { accessOf } from '../support/principals.ts';
-import { stopwatch, timesDearer } from '../support/reference.ts';
-import { runs } from '../support/runs.ts';
-import { Deviations } from '../support/verdicts.ts';
-import { callOutcome, wireGrpcVerdicts } from '../support/wire-verdicts.ts';
+import { createInspector, type InspectorState } from '../../../src/grpc/message/inspect.ts';
+import { type Fields, MESSAGES } from '../../../src/grpc/message/request-messages.ts';
+import { resolveGrpc } from '../../../src/grpc/resolve.ts';
+import { GRPC_OPERATIONS } from '../../../src/operations/grpc.ts';
+import type { Access, CollectionMode, ListAccess } from '../../../src/policy/access.ts';
+import { decide, decidePublic, type Permit, type References, settle } from '../../../src/policy/decide.ts';
+import type { Denial } from '../../../src/policy/denial.ts';
+import { type CaseFile, loadCaseFile } from '../../support/cells.ts';
+import { grpcVerdicts } from '../../support/grpc-verdicts.ts';
+import { accessOf } from '../../support/principals.ts';
+import { stopwatch, timesDearer } from '../../support/reference.ts';
+import { runs } from '../../support/runs.ts';
+import { Deviations } from '../../support/verdicts.ts';
+import { callOutcome, wireGrpcVerdicts } from '../../support/wire-verdicts.ts';
 
 interface NamingCase {
   readonly path: string;
@@ -313,7 +313,7 @@ function groups(depth: number): Buffer {
 
 t.test('nesting is allowed 100 deep and refused beyond, whatever nests', async (t) => {
   // Upstream has no limit of its own but its stack.
-  const file = 'grpc/inspect.test.ts';
+  const file = 'grpc/message/inspect.test.ts';
   const deviations = new Deviations(file);
   const exists = '/qdrant.Collections/CollectionExists';
   const queryPath = '/qdrant.Points/Query';
@@ -479,7 +479,7 @@ t.test('every message that holds another is in the table, as the official client
     seen.set(message.typeName, message);
     for (const field of message.fields) if (field.message) visit(field.message);
   };
-  const folder = new URL('../../node_modules/@qdrant/js-client-grpc/dist/esm/proto/', import.meta.url);
+  const folder = new URL('../../../node_modules/@qdrant/js-client-grpc/dist/esm/proto/', import.meta.url);
   const methods = new Map<string, Descriptor>();
   for (const [file, service] of [
     ['points', 'Points'],

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { loadConfig } from '../src/config/load.ts';
-import { NO_POLICY, type PolicySettings } from '../src/config/policy/file.ts';
-import type { Secrets } from '../src/config/secrets.ts';
-import type { State } from '../src/config/state.ts';
-import { describeChanges, restartNeeded } from '../src/gateway/live-options.ts';
-import { pairOf } from './support/operated.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { NO_POLICY, type PolicySettings } from '../../src/config/policy/file.ts';
+import type { Secrets } from '../../src/config/secrets.ts';
+import type { State } from '../../src/config/state.ts';
+import { describeChanges, restartNeeded } from '../../src/gateway/live-options.ts';
+import { pairOf } from '../support/operated.ts';
 
 const [first, second] = [await pairOf(0), await pairOf(1)];
 const NEVER = 'never-to-be-seen';

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { NO_POLICY } from '../../src/config/policy/file.ts';
-import { ConfigError } from '../../src/config/problem.ts';
-import { loadState } from '../../src/config/state.ts';
-import { OPERATION_NAMES } from '../../src/operations/names.ts';
+import { NO_POLICY } from '../../../src/config/policy/file.ts';
+import { ConfigError } from '../../../src/config/problem.ts';
+import { loadState } from '../../../src/config/state.ts';
+import { OPERATION_NAMES } from '../../../src/operations/names.ts';
 
 const ADMIN = 'a'.repeat(32);
 const SECRET = 's'.repeat(40);
@@ -240,7 +240,7 @@ t.test('what is learned is never written over the policy in force', async (t) =>
 });
 
 t.test('the example loads', async (t) => {
-  const text = readFileSync(join(import.meta.dirname, '..', '..', 'config', 'policy.yaml'), 'utf8');
+  const text = readFileSync(join(import.meta.dirname, '../../../config/policy.yaml'), 'utf8');
   const secrets: Record<string, string> = { 'policy.yaml': text };
   const readFile = (path: string): Buffer => Buffer.from(secrets[path.slice(5)] ?? path.padEnd(32, '-'));
   const state = loadState({ env: ENV, argv: {}, cwd: '/etc', readFile, operations: OPERATION_NAMES });

@@ -1,8 +1,8 @@
 import t from 'tap';
-import type { FileProbe, FileStat, Readings } from '../../src/config/files/file-reads.ts';
-import { hasEndMark } from '../../src/config/files/file-reads.ts';
-import { type Arrival, SettledFiles } from '../../src/config/files/settled-files.ts';
-import { heldClock } from '../support/quick-clock.ts';
+import type { FileProbe, FileStat, Readings } from '../../../src/config/files/file-reads.ts';
+import { hasEndMark } from '../../../src/config/files/file-reads.ts';
+import { type Arrival, SettledFiles } from '../../../src/config/files/settled-files.ts';
+import { heldClock } from '../../support/quick-clock.ts';
 
 const SECOND_NS = 1_000_000_000n;
 /** Long ago, as a file system says it. */

@@ -1,20 +1,20 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import t from 'tap';
-import { filterMessage } from '../../src/grpc/message/response-filter.ts';
-import { WireFault } from '../../src/grpc/message/wire.ts';
-import { resolveGrpc } from '../../src/grpc/resolve.ts';
-import type { ListAccess } from '../../src/policy/access.ts';
-import type { ResponseFilterName } from '../../src/policy/operation.ts';
+import { filterMessage } from '../../../src/grpc/message/response-filter.ts';
+import { WireFault } from '../../../src/grpc/message/wire.ts';
+import { resolveGrpc } from '../../../src/grpc/resolve.ts';
+import type { ListAccess } from '../../../src/policy/access.ts';
+import type { ResponseFilterName } from '../../../src/policy/operation.ts';
 import {
   type Entry,
   entryOf,
   filteredGrpcVerdicts,
   listAnswer,
   listedEntries,
-} from '../support/filtered-grpc-verdicts.ts';
-import { runs } from '../support/runs.ts';
-import { Deviations } from '../support/verdicts.ts';
+} from '../../support/filtered-grpc-verdicts.ts';
+import { runs } from '../../support/runs.ts';
+import { Deviations } from '../../support/verdicts.ts';
 
 function list(...names: string[]): ListAccess {
   return { kind: 'list', modes: new Map(names.map((name) => [name, 'r'])) };

@@ -1,17 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
-import { loadConfig } from '../../src/config/load.ts';
-import { NO_POLICY } from '../../src/config/policy/file.ts';
-import { loadSecrets } from '../../src/config/secrets.ts';
-import type { State } from '../../src/config/state.ts';
-import { createGateway } from '../../src/gateway/gateway.ts';
-import { LABEL_VALUES, METRICS, PREFIX } from '../../src/observability/metrics/names.ts';
-import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { KEYS } from '../support/gateway.ts';
-import { makeToken } from '../support/tokens.ts';
-import { until } from '../support/until.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { NO_POLICY } from '../../../src/config/policy/file.ts';
+import { loadSecrets } from '../../../src/config/secrets.ts';
+import type { State } from '../../../src/config/state.ts';
+import { createGateway } from '../../../src/gateway/gateway.ts';
+import { LABEL_VALUES, METRICS, PREFIX } from '../../../src/observability/metrics/names.ts';
+import { askAdmin, type Supervised, seriesOf, startSupervised } from '../../support/admin-gateway.ts';
+import { message, rawClient, unary } from '../../support/clients-raw-grpc.ts';
+import { startFakeQdrant } from '../../support/fake-qdrant/main.ts';
+import { KEYS } from '../../support/gateway.ts';
+import { makeToken } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 
 const page = async ({ admin }: Supervised) => seriesOf((await askAdmin(admin, '/metrics')).text);
 

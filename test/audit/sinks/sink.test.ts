@@ -1,8 +1,8 @@
 import t from 'tap';
-import { Queue } from '../../src/audit/sinks/queue.ts';
-import { type AuditEntry, type Destination, Sink, type Written } from '../../src/audit/sinks/sink.ts';
-import { inPatience } from '../support/reference.ts';
-import { entries, entryOf, until } from './fixture.ts';
+import { Queue } from '../../../src/audit/sinks/queue.ts';
+import { type AuditEntry, type Destination, Sink, type Written } from '../../../src/audit/sinks/sink.ts';
+import { inPatience } from '../../support/reference.ts';
+import { entries, entryOf, until } from '../fixture.ts';
 
 /** A destination that a test answers for. */
 class Told implements Destination {

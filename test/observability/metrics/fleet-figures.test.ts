@@ -1,9 +1,9 @@
 import t from 'tap';
-import { createFleetFigures } from '../../src/observability/metrics/fleet-figures.ts';
-import type { GatewaySnapshot } from '../../src/observability/snapshot.ts';
-import { ADMIN_TOKEN, askAdmin, seriesOf, startSupervised } from '../support/admin-gateway.ts';
-import { KEYS } from '../support/gateway.ts';
-import { until } from '../support/until.ts';
+import { createFleetFigures } from '../../../src/observability/metrics/fleet-figures.ts';
+import type { GatewaySnapshot } from '../../../src/observability/snapshot.ts';
+import { ADMIN_TOKEN, askAdmin, seriesOf, startSupervised } from '../../support/admin-gateway.ts';
+import { KEYS } from '../../support/gateway.ts';
+import { until } from '../../support/until.ts';
 
 /** A process that has counted `count` of everything. */
 function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {

@@ -4,21 +4,21 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import { NO_POLICY } from '../../src/config/policy/file.ts';
-import { ConfigError } from '../../src/config/problem.ts';
-import { loadSecrets } from '../../src/config/secrets.ts';
-import type { State } from '../../src/config/state.ts';
-import { createPool } from '../../src/gateway/workers/pool.ts';
-import { NO_REVOCATIONS } from '../../src/identity/revocations.ts';
-import { rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { ask } from '../support/clients-raw-rest.ts';
-import { openTls } from '../support/clients-sockets.ts';
-import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { KEYS, type TestGateway } from '../support/gateway.ts';
-import { makeToken } from '../support/tokens.ts';
-import { until } from '../support/until.ts';
+import { makeDevCerts } from '../../../certs/make-dev-certs.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { NO_POLICY } from '../../../src/config/policy/file.ts';
+import { ConfigError } from '../../../src/config/problem.ts';
+import { loadSecrets } from '../../../src/config/secrets.ts';
+import type { State } from '../../../src/config/state.ts';
+import { createPool } from '../../../src/gateway/workers/pool.ts';
+import { NO_REVOCATIONS } from '../../../src/identity/revocations.ts';
+import { rawClient, unary } from '../../support/clients-raw-grpc.ts';
+import { ask } from '../../support/clients-raw-rest.ts';
+import { openTls } from '../../support/clients-sockets.ts';
+import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from '../../support/fake-qdrant/main.ts';
+import { KEYS, type TestGateway } from '../../support/gateway.ts';
+import { makeToken } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 
 /** Two real processes behind one port, as `gateway.workers: 2` has them. */
 

@@ -1,53 +1,53 @@
 import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
 
-/** What both sides start from (RFC 9113 section 6.9.2). */
+/** Initial window of both sides (RFC 9113 section 6.9.2). */
 export const INITIAL_WINDOW = 65_535;
-/** Less than the largest frame: a client may wait for room for a whole one. */
+/** Below the largest frame: a client may wait for the window of a whole frame. */
 const LITTLE = 16_384;
 
 /**
  * The connection windows of one client connection, in bytes.
  *
- * Credit passes end to end: what the client grants goes to the upstream and the other way round. Two things upset the
- * sum and are settled here. DATA the gateway swallows was never seen upstream, so the gateway returns its credit.
- * DATA the gateway sends itself uses credit that upstream counts as its own, so as much is withheld from the next
- * grants; until it is made up, upstream may overdraw, and its DATA waits here.
+ * Credit passes end to end: grants of the client go to upstream and vice versa. There are two exceptions, which are
+ * settled here. DATA that the gateway discards never reached upstream, so the gateway returns its credit. DATA that the
+ * gateway sends itself uses credit that upstream counts as its own, so the same amount is withheld from the next
+ * grants; until then upstream may overdraw, and its DATA waits here.
  *
- * INVARIANT: no window is ever below 0 or above `MAX_WINDOW`: a sum is checked before it is kept.
+ * INVARIANT: no window is ever below 0 or above `MAX_WINDOW`: a sum is checked before it is stored.
  */
 export class ClientWindow {
-  /** What may still be sent to the client. */
+  /** Window left towards the client. */
   toClient = INITIAL_WINDOW;
-  /** What the client may still send. */
+  /** Window left to the client. */
   #fromClient = INITIAL_WINDOW;
-  /** Credit that upstream thinks it has and the client has not given. */
+  /** Credit that upstream believes to have and the client has not granted. */
   #owed = 0;
   /** Credit to return to the client at the end of the burst. */
   #toReturn = 0;
 
-  /** The client can hardly send anything before it is granted more. */
+  /** True = the client can send almost nothing before it is granted more. */
   get exhausted(): boolean {
     return this.#fromClient < LITTLE;
   }
 
-  /** DATA arrived. Throws when the client sent more than it was allowed to. */
+  /** Counts received DATA. Throws if the client exceeded its window. */
   received(bytes: number): void {
     if (bytes > this.#fromClient) throw overflow('connection window exceeded');
     this.#fromClient -= bytes;
   }
 
-  /** DATA that arrived will never go upstream. */
+  /** Counts received DATA that does not go upstream. */
   swallowed(bytes: number): void {
     this.#toReturn += bytes;
   }
 
-  /** Upstream grants the client more. Throws when that is more than there can be. */
+  /** Upstream grants more to the client. Throws if the window exceeds its maximum. */
   grantedByUpstream(bytes: number): void {
     if (this.#fromClient + bytes > MAX_WINDOW) throw overflow('connection window overflow');
     this.#fromClient += bytes;
   }
 
-  /** Credit to return now; the caller sends it. */
+  /** Takes the credit to return now; the caller sends it. */
   takeReturn(): number {
     const bytes = this.#toReturn;
     this.#toReturn = 0;
@@ -55,7 +55,7 @@ export class ClientWindow {
     return bytes;
   }
 
-  /** The client grants more. Returns how much of it is upstream's. Throws when that is more than there can be. */
+  /** The client grants more. Returns upstream's part of it. Throws if the window exceeds its maximum. */
   grantedByClient(bytes: number): number {
     if (this.toClient + bytes > MAX_WINDOW) throw overflow('connection window overflow');
     this.toClient += bytes;
@@ -64,18 +64,18 @@ export class ClientWindow {
     return bytes - kept;
   }
 
-  /** Upstream's DATA goes to the client. */
+  /** Counts DATA of upstream that goes to the client. */
   relayed(bytes: number): void {
     this.toClient -= bytes;
   }
 
-  /** The gateway's own DATA goes to the client. */
+  /** Counts DATA of the gateway that goes to the client. */
   sentOwn(bytes: number, upstreamKnown: boolean): void {
     this.toClient -= bytes;
     if (upstreamKnown) this.#owed += bytes;
   }
 
-  /** An upstream connection begins with its own idea of the window. Returns the grant that corrects it, or 0. */
+  /** A new upstream connection begins with the initial window. Returns the grant that corrects it, or 0. */
   adopt(): number {
     this.#owed = Math.max(0, INITIAL_WINDOW - this.toClient);
     return Math.max(0, this.toClient - INITIAL_WINDOW);

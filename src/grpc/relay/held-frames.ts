@@ -1,44 +1,46 @@
 import { dataOf, Flag, FRAME_HEADER_BYTES, Frame, FrameType } from '../../http2/frames.ts';
 import { writeFrameHeader } from '../../http2/write-frames.ts';
 
-/** DATA frames with less than this are put together, since a frame of one byte costs a hundred to keep. */
+/** Smaller DATA frames are merged, since a frame of one byte costs a hundred to keep. */
 export const SMALL_BYTES = 1024;
 const ROOM_BYTES = 16_384;
-/** A frame that is less than this part of the bytes it was received with is copied, so that it does not keep them all. */
+/** A frame smaller than this part of its receive buffer is copied, so that it does not keep the whole buffer. */
 const PART = 4;
 
 const NONE: readonly Buffer[] = Object.freeze([]);
 
 /**
- * DATA frames of one call that wait to be judged, as they will go upstream. Memory stays within a small multiple of
- * their bytes, however they were cut: small ones become one frame of the same bytes, so flow control does not notice. Small ones
- * with padding stay apart; the frame budget counts them.
+ * DATA frames of one call that wait for its decision, in the form they will have upstream. Memory stays within a small
+ * multiple of their bytes, however they were split: small frames are merged into one with the same number of bytes, so
+ * flow control is unaffected. Small frames with padding are kept separate; the frame budget counts them.
  */
 export class HeldFrames {
   #frames: Buffer[] | undefined;
-  /** The last frame, when it is one put together here: with room behind it. */
+  /** The last frame if it is a merged one, with spare capacity. */
   #room: Buffer | undefined;
-  /** A lone frame where it was received, which costs nothing as long as the burst it came in is being read. */
+  /** A single frame that is still in the receive buffer, at no cost while the current burst is read. */
   #lent: Frame | undefined;
-  /** Bytes as flow control counts them, padding included. */
+  /** Bytes as flow control counts them, including padding. */
   bytes = 0;
 
   get isEmpty(): boolean {
     return this.#lent === undefined && this.#frames === undefined;
   }
 
-  /** The frame that was lent; there is no other then. */
+  /** The lent frame; it is then the only one. */
   get lent(): Frame | undefined {
     return this.#lent;
   }
 
-  /** The frames in order, from the first byte of their header on. */
+  /** The frames in order, headers included. */
   get frames(): readonly Buffer[] {
     this.keep();
     return this.#frames ?? NONE;
   }
 
-  /** Holds the first frame of a call that will go on within the burst; else `keep` has to be called before its end. */
+  /**
+   * Holds the first frame of a call that is decided within the burst; otherwise `keep` must be called before its end.
+   */
   lend(frame: Frame): void {
     if (!this.isEmpty) {
       this.add(frame);
@@ -55,7 +57,7 @@ export class HeldFrames {
     this.bytes = frame.length;
   }
 
-  /** Holds what was lent as any other. */
+  /** Copies the lent frame. */
   keep(): void {
     const lent = this.#lent;
     if (lent === undefined) return;
@@ -77,7 +79,7 @@ export class HeldFrames {
     }
   }
 
-  /** Empties it and tells what was held, in bytes. */
+  /** Removes all frames. Returns their bytes. */
   clear(): number {
     const { bytes } = this;
     if (bytes === 0 && this.isEmpty) return 0;

@@ -9,10 +9,10 @@ import type { ClientWindow } from './client-window.ts';
 import type { StreamWindows } from './stream-windows.ts';
 
 const PREFIX_BYTES = 5;
-/** What of a refusal can still be said behind an answer's head. */
+/** Fields of a refusal that may follow the head of an answer. */
 const IN_TRAILERS = new Set(['grpc-status', 'grpc-message', 'x-request-id']);
 
-/** What the gateway says itself on a client connection: refusals and messages, within the client's windows. */
+/** The gateway's own answers on a client connection, refusals and messages, within the client's windows. */
 export class LocalAnswers {
   readonly #outbox: Outbox;
   readonly #window: ClientWindow;
@@ -36,23 +36,23 @@ export class LocalAnswers {
     this.#clock = clock;
   }
 
-  /** Calls whose answer waits. There may be more room for them: `pump`. */
+  /** Calls with a waiting answer; `pump` continues them when the client grants more. */
   get waiting(): ReadonlySet<GrpcExchange> {
     return this.#waiting;
   }
 
-  /** A status without a body, for a request that never became a call. */
+  /** Sends a status without a body, for a request that never became a call. */
   status(streamId: number, status: string): void {
     this.#heads.fields(streamId, [[':status', status]], true);
   }
 
-  /** The call is over, whatever is left of its answer. */
+  /** Ends the answer of a call, whatever is left of it. */
   forget(exchange: GrpcExchange): void {
     exchange.outgoing = undefined;
     this.#waiting.delete(exchange);
   }
 
-  /** Trailers only; after a head of upstream's the trailers alone. */
+  /** Sends trailers only; after a head of upstream's just the trailers. */
   refuse(exchange: GrpcExchange, denial: Denial): void {
     const fields = rejectHeaders(denial, requestIdOf(exchange), this.#date());
     const left = exchange.headersSent ? fields.filter(([name]) => IN_TRAILERS.has(name)) : fields;
@@ -62,7 +62,7 @@ export class LocalAnswers {
     exchange.status = denial.grpc;
   }
 
-  /** Begins an answer with one message; `pump` goes on with it. */
+  /** Begins an answer with one message; `pump` continues it. */
   deliver(exchange: GrpcExchange, message: Buffer): void {
     const head = [
       [':status', '200'],
@@ -80,7 +80,7 @@ export class LocalAnswers {
   }
 
   /**
-   * Sends as much of a begun answer as the windows take. Returns the bytes of it.
+   * Sends as much of a begun answer as the windows permit. Returns the bytes of it.
    * @param upstreamKnown upstream counts on the connection window
    */
   pump(exchange: GrpcExchange, upstreamKnown: boolean): number {

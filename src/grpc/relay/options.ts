@@ -7,29 +7,31 @@ import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
 import type { AskUpstream } from '../answer.ts';
 import type { MessageLimits } from '../message/message.ts';
 
-/** What every connection of a listener shares. */
+/** Options common to all connections of a listener. */
 export interface GrpcRelayOptions {
   readonly parts: ExchangeParts;
   readonly upstream: { readonly address: SocketAddress; readonly authority: string; readonly socket: SocketOptions };
   readonly limits: ClientLimits & {
-    /** Milliseconds without a frame after which a settled call, an unsettled one, and an idle connection end. */
+    /**
+     * Longest time without a frame in milliseconds: of a settled call, of an unsettled one, and of an idle connection.
+     */
     readonly streamIdleMs: number;
     readonly bodyIdleMs: number;
     readonly connectionIdleMs: number;
   };
-  /** How much of a compressed message is held to be read. */
+  /** Limits of compressed messages. */
   readonly messageLimits: MessageLimits;
-  /** Read the names in every message, also where no decision needs them: the audit says them. */
+  /** True = the names in every message are read for the audit, even if no decision needs them. */
   readonly noteNames?: boolean;
-  /** The gateway's own calls, for answers it gives itself. */
+  /** The gateway's own calls to upstream, for answers it gives itself. */
   readonly ask: AskUpstream;
-  /** Addresses that flooded lately. */
+  /** Addresses with a recent flood. */
   readonly floodPenalty: FloodPenalty;
-  /** Of the thread, shared by all connections. */
+  /** The scheduler of the thread, common to all connections. */
   readonly turns: WorkScheduler;
-  /** Milliseconds. */
+  /** The time in milliseconds. */
   readonly clock: () => number;
   readonly tls: boolean;
-  /** Who is told of what clients send that is refused; nobody without it. */
+  /** The observer of client faults; optional. */
   readonly connections?: Connections | undefined;
 }

@@ -41,27 +41,27 @@ import { StreamWindows } from './stream-windows.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
 import { frameOf } from './upstream-link.ts';
 
-/** The gRPC port speaks HTTP/2 without a handshake: a readable word beats a reset. */
+/** The gRPC port speaks HTTP/2 without a handshake: other protocols get a readable text instead of a reset. */
 const GRPC_PORT = { callCost: Cost.GRPC_CALL, notHttp2: 'this port speaks gRPC over HTTP/2 only\n', settings: [] };
 
 /** Checks of messages that the relay runs. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
 
 /**
- * One client connection and, from the first permitted call on, one upstream connection that serves nobody else.
+ * One client connection and, from the first permitted call on, one upstream connection, which is used for no other client.
  *
  * ```
  * client stream:   waiting -> inspecting -> relayed        frames pass verbatim, only the stream id is rewritten
- *                     \            \-----> local           the gateway answers; DATA is swallowed, its credit returned
+ *                     \            \-----> local           the gateway answers; DATA is discarded, its credit returned
  *                      \--> relayed | local
- * connection:      open -> told (GOAWAY of no stream, calls come and go on) -> leaving (GOAWAY, open calls go on) -> closed
+ * connection:      open -> told (first GOAWAY, calls are still accepted) -> leaving (GOAWAY, open calls continue) -> closed
  * ```
  *
- * Upstream ids are given out in the order calls are settled, so that a call that waits for its identity holds up no
- * other. Windows pass end to end (`ClientWindow`, `StreamWindows`); header blocks are read and written again in both directions.
+ * Upstream ids are assigned in the order calls are decided, so that a call that waits for its identity delays no other.
+ * Windows pass end to end (`ClientWindow`, `StreamWindows`); header blocks are decoded and encoded in both directions.
  *
- * INVARIANT: everything Node calls enters through a guard: of the client connection here, of upstream's in `UpstreamHalf`.
- * An exception answers what is open with INTERNAL and ends the connection; an `Http2Fault` is the peer's, and ends it as such.
+ * INVARIANT: every callback of Node runs under a guard: of the client connection here, of upstream's in `UpstreamHalf`. An
+ * exception answers open calls with INTERNAL and ends the connection; an `Http2Fault` is a fault of the peer.
  */
 export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcSteps {
   readonly client: ClientLink<RequestHead>;
@@ -126,7 +126,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.#closeIfDone();
   }
 
-  /** Ends everything now; open calls are told so. */
+  /** Ends all calls with an error and closes. */
   destroy(): void {
     this.#guard.run(() => {
       this.#departure.skipTelling();
@@ -137,7 +137,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     });
   }
 
-  /** Called about once a second: ends what has been idle for too long. */
+  /** Called about once a second: ends idle calls and connections. */
   tick(now: number): void {
     this.#guard.run(() => {
       const { connectionIdleMs } = this.#options.limits;
@@ -153,7 +153,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     });
   }
 
-  /** A client that takes nothing of what it is sent, whoever says it, is not waited for without end. */
+  /** A client that does not accept any data, from upstream or the gateway, is disconnected after a time limit. */
   #endIfStuck(now: number): void {
     const { streamIdleMs, bodyIdleMs, maxStreams } = this.#options.limits;
     const isKnown = this.client.maxStreams > maxStreams;
@@ -162,7 +162,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.client.socket.destroy();
   }
 
-  /** What went wrong is the client's fault, or one of ours. */
+  /** Handles a fault: of the client (`Http2Fault`), or internal. */
   #fail(error: unknown): void {
     if (error instanceof Http2Fault) this.client.fail(error.code, error.reason, faultOf(error));
     else this.failOpen();
@@ -182,14 +182,14 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
       return;
     }
     if (!fresh) {
-      // Trailers may have crossed a reset of ours; without END_STREAM it is a stream used twice.
+      // Trailers may have crossed a reset by the gateway; without END_STREAM the stream id was used twice.
       this.client.pay(this.streams.ended.has(streamId) ? 'trailers_late' : 'trailers_closed');
       this.streams.ended.delete(streamId);
       if (endStream && trailerFault(fields) === undefined) return;
       throw new Http2Fault(ErrorCode.STREAM_CLOSED, 0, 'headers on a closed stream');
     }
     if (this.#departure.isLeaving) {
-      // Above the GOAWAY's last stream id: the client takes it elsewhere.
+      // Above the last stream id of the GOAWAY: the client retries it elsewhere.
       this.streams.ended.add(streamId);
       return;
     }
@@ -213,7 +213,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     begin(this.parts, GRPC, exchange);
   }
 
-  /** Request trailers give nothing and are never merged: only their end is passed on. */
+  /** Request trailers are dropped and never merged; only their END_STREAM is passed on. */
   #clientTrailers(exchange: GrpcExchange, fields: readonly HeaderField[], endStream: boolean): void {
     if (exchange.clientEnded) throw new Http2Fault(ErrorCode.STREAM_CLOSED, exchange.id, 'headers after the end');
     const fault = endStream ? trailerFault(fields) : 'trailers without end';
@@ -237,7 +237,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.#lateData(frame);
   }
 
-  /** INVARIANT: what crosses a reset of ours is ignored (RFC 9113 section 5.1); its credit is returned all the same. */
+  /** INVARIANT: DATA that crossed a reset is ignored (RFC 9113 section 5.1); its credit is still returned. */
   #lateData(frame: Frame): void {
     const { streamId } = frame;
     if (!this.streams.ended.has(streamId)) {
@@ -273,7 +273,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
 
   clientGrant(streamId: number, increment: number, frame: Frame): void {
     if (streamId === 0) {
-      // What waits for it goes on at the end of the burst, however many grants there are in it.
+      // Waiting DATA continues at the end of the burst, once for all grants in it.
       this.#upstream.grant(this.window.grantedByClient(increment));
       return;
     }
@@ -322,7 +322,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.#pauseIfCongested();
   }
 
-  /** INVARIANT: who does not take what it is sent, whoever says it, is not read. */
+  /** INVARIANT: the gateway does not read from a client that does not accept data, from upstream or the gateway. */
   #pauseIfCongested(): void {
     if (this.client.closing) return;
     if (this.client.outbox.congested) this.client.reading.pause(Pause.OWN);
@@ -351,7 +351,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     if (!needsOnly(needs, CHECKS)) this.reject(exchange, INTERNAL_FAULT);
     else if (needs.names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
     else {
-      // Measured while it passes; its end waits.
+      // Measured while it passes; its end is held back.
       exchange.measures = needs.depth === true;
       this.bodyChecked(exchange, decision, undefined);
     }
@@ -362,7 +362,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
   }
 
   forward(exchange: GrpcExchange, permit: Permit): void {
-    // The client left while its credential was looked at, or was told that this took too long.
+    // The client left while its credential was checked, or was refused after a time limit.
     if (!this.streams.has(exchange) || exchange.answered) return;
     if (exchange.principal) this.client.known();
     const question = answerFor(exchange, permit);
@@ -378,7 +378,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     try {
       this.#reject(exchange, denial);
     } catch (error) {
-      // It is called where an exchange has failed: there is no other to catch it.
+      // Called for a failed exchange: no caller can catch it.
       this.#guard.failed(error);
     }
   }
@@ -399,7 +399,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.flush();
   }
 
-  /** It has its answer and does not end its side. */
+  /** Ends a call that was answered while its client has not ended its side. */
   #cutShort(exchange: GrpcExchange): void {
     this.#upstream.cancel(exchange, ErrorCode.CANCEL);
     this.resetClient(exchange.id, ErrorCode.NO_ERROR);
@@ -431,7 +431,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     );
   }
 
-  /** Sends as much of an answer of our own as the client's windows take. */
+  /** Sends as much of a local answer as the client's windows permit. */
   #pump(exchange: GrpcExchange): void {
     if (!exchange.outgoing) return;
     const sent = this.#answers.pump(exchange, this.#upstream.link !== undefined);
@@ -456,7 +456,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.streams.ended.add(streamId);
   }
 
-  /** Forgets a call whose both sides have ended. */
+  /** Removes a call when both sides have ended. */
   settleEnd(exchange: GrpcExchange): void {
     if (!exchange.answered) return;
     if (exchange.clientEnded) this.end(exchange);
@@ -474,12 +474,12 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     finish(this.parts, exchange, { status, received: exchange.received, sent: exchange.sent });
   }
 
-  /** Sends what waits; while a burst is handed over that is left to its end: one write for all of it. */
+  /** Sends pending frames. During a burst this is left to its end, for one write. */
   flush(): void {
     if (this.#flushing || this.client.closing || this.client.inBurst || this.#upstream.link?.reading) return;
     this.#flushing = true;
     for (const exchange of this.#toReset) {
-      // Answered before the client was done (RFC 9113 section 8.1).
+      // Answered before the client had ended (RFC 9113 section 8.1).
       if (!this.streams.has(exchange)) continue;
       this.resetClient(exchange.id, ErrorCode.NO_ERROR);
       this.end(exchange);

@@ -10,24 +10,24 @@ import { isUnary } from '../resolve.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore, UpstreamHalf } from './upstream-half.ts';
 
-/** What the way of a call's DATA needs of the connection it came on. */
+/** The parts of a connection that its request DATA needs. */
 export interface DataCore extends RelayCore {
   readonly parts: ExchangeParts;
-  /** A call has been read for names: goes on with what was found. */
+  /** A call has been inspected: continues with the result. */
   bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial): void;
-  /** What was held up goes on: sends what is to be sent. */
+  /** Called at the end of a burst: sends pending frames. */
   burstEnded(): void;
 }
 
-/** The DATA of a connection's calls: held, judged, swallowed or sent on, by what has become of each call. */
+/** The request DATA of a connection's calls: held, inspected, discarded or forwarded, by the state of each call. */
 export class RequestData {
   readonly #core: DataCore;
   readonly #upstream: UpstreamHalf;
   readonly #clock: () => number;
   readonly #checks: MessageChecks;
-  /** Permitted calls that go upstream when the client's burst has been read, unless they were reset in it. */
+  /** Permitted calls that go upstream at the end of the client's burst, unless they are reset in it. */
   readonly #toOpen: GrpcExchange[] = [];
-  /** Frames of the client's are being handed over. */
+  /** True = frames of the client are being processed. */
   inBurst = false;
 
   constructor(core: DataCore, upstream: UpstreamHalf, guard: Guard, options: GrpcRelayOptions) {
@@ -41,25 +41,25 @@ export class RequestData {
     });
   }
 
-  /** The call is inspected: its names decide. */
+  /** Starts the inspection of a call, whose names decide. */
   inspect(exchange: GrpcExchange, conditional: Conditional): void {
     exchange.state = 'inspecting';
     this.#judged(exchange, this.#checks.begin(exchange, conditional));
   }
 
-  /** The call is permitted, and relayed. */
+  /** Relays a permitted call. */
   permit(exchange: GrpcExchange, permit: Permit): void {
     exchange.state = 'relayed';
     const guarded = exchange.measures;
     const standing = guarded ? this.#checks.guard(exchange) : 'pass';
     if (!guarded) this.#checks.follow(exchange);
-    // A guarded unary call goes upstream with its first frame, so that nothing of a refused one does.
+    // A measured unary call goes upstream with its first frame, so that nothing of a refused one does.
     const waits =
       (exchange.guard !== undefined || exchange.unmeasured) && exchange.held.isEmpty && !exchange.clientEnded;
     if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);
   }
 
-  /** All frames have been handed over: what is still open of the burst goes on. */
+  /** All frames of a burst have been processed: continues the calls that waited for its end. */
   endBurst(): void {
     for (const exchange of this.#toOpen) {
       exchange.opensWithBurst = false;
@@ -71,12 +71,12 @@ export class RequestData {
     if (this.#core.window.exhausted) this.#release();
   }
 
-  /** The connection ends. */
+  /** Called when the connection ends. */
   clear(): void {
     this.#toOpen.length = 0;
   }
 
-  /** DATA of an open stream, wherever the call stands. */
+  /** DATA of an open stream, in any state of its call. */
   take(exchange: GrpcExchange, frame: Frame, bytes: number): void {
     exchange.received += bytes;
     exchange.flowBytes += frame.length;
@@ -102,7 +102,7 @@ export class RequestData {
         break;
       default:
         exchange.held.add(frame);
-        // Not judged yet and more than a window's worth: no client that keeps its window gets here.
+        // Undecided and above a window's size: only a client that exceeds its window gets here.
         if (exchange.held.bytes > this.#core.streamWindows.mostFromClient)
           throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
     }
@@ -132,7 +132,7 @@ export class RequestData {
     if (!exchange.opensWithBurst) exchange.held.keep();
   }
 
-  /** What is held of a permitted call goes upstream, or is refused, or stays. */
+  /** Sends the held DATA of a permitted call upstream, refuses it, or keeps it. */
   #goOn(exchange: GrpcExchange, standing: MeasureStep): void {
     if (standing === 'hold') return;
     if (standing !== 'pass') this.#core.reject(exchange, standing);
@@ -148,7 +148,7 @@ export class RequestData {
     this.#toOpen.push(exchange);
   }
 
-  /** What had to be inflated has been read. */
+  /** A wait for inflating has ended. */
   #moved(exchange: GrpcExchange, fault: unknown): void {
     if (!this.#core.streams.has(exchange)) return;
     try {
@@ -163,8 +163,8 @@ export class RequestData {
   }
 
   /**
-   * Calls that wait for the rest of their message hold the window that all of the client's calls share. Without more of it
-   * none would ever be whole, so what they hold goes upstream, which grants more.
+   * Calls that wait for the rest of their message use up the window common to all calls of the client. Without more
+   * window none of them could be completed, so their held DATA goes upstream, which grants more.
    */
   #release(): void {
     for (const exchange of this.#core.streams.all()) {
@@ -174,8 +174,8 @@ export class RequestData {
   }
 
   /**
-   * What is held of a message too large to hold goes on, all of it before the message's end: upstream runs nothing before
-   * it has the whole message, and its end is sent only after the verdict.
+   * Sends the held DATA of a message that is too large to hold, all but the message's end: upstream executes nothing
+   * before the message is complete, and its end is sent only after the decision.
    */
   #judged(exchange: GrpcExchange, judgement: InspectionStep): void {
     if (judgement === 'hold') return;
@@ -188,12 +188,12 @@ export class RequestData {
   }
 }
 
-/** More or fewer bytes than the call announced. */
+/** The fault of more or fewer bytes than `content-length`. */
 export function lengthFault(streamId: number): Http2Fault {
   return new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, 'content-length does not match the data');
 }
 
-/** Bytes a few at a time: those that are judged or sent on are wanted, with padding they have to be kept one by one. */
+/** The price of a small DATA frame: inspected or forwarded bytes are useful; with padding they are kept one by one. */
 export function littleKind({ state }: GrpcExchange, frame: Frame): FrameKind {
   if (frame.length === 0 || frame.has(Flag.PADDED)) return 'data_small';
   return state === 'local' ? 'data_late_small' : 'data';

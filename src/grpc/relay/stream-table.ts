@@ -2,17 +2,17 @@ import { EndedStreams } from '../../http2/ended-streams.ts';
 import { StreamMap } from '../../http2/stream-map.ts';
 import type { GrpcExchange } from '../exchange.ts';
 
-/** The calls of one client connection, by the client's stream id and by upstream's, and what is left of ended ones. */
+/** The calls of one client connection by both stream ids, and the ids of ended ones. */
 export class StreamTable {
   readonly #byClient = new StreamMap<GrpcExchange>();
   readonly #byUpstream = new StreamMap<GrpcExchange>();
-  /** Calls reset towards the client. */
+  /** Calls that were reset towards the client. */
   readonly ended = new EndedStreams();
 
-  /** Calls that were ever added. */
+  /** Number of calls ever added. */
   added = 0;
 
-  /** Calls that are open. */
+  /** Number of open calls. */
   get size(): number {
     return this.#byClient.size;
   }
@@ -25,17 +25,17 @@ export class StreamTable {
     return this.#byUpstream.get(upstreamId);
   }
 
-  /** Is this very call still open? */
+  /** True = this very call is still open. */
   has(exchange: GrpcExchange): boolean {
     return this.#byClient.has(exchange.id);
   }
 
-  /** Open calls; the table may change while they are gone through. */
+  /** Open calls; the table may change during the iteration. */
   all(): GrpcExchange[] {
     return this.#byClient.values();
   }
 
-  /** Open calls that upstream knows of. */
+  /** Open calls with an upstream stream. */
   allUpstream(): GrpcExchange[] {
     return this.#byUpstream.values();
   }
@@ -45,25 +45,25 @@ export class StreamTable {
     this.#byClient.set(exchange.id, exchange);
   }
 
-  /** The call is on this upstream stream from now on. */
+  /** Assigns an upstream stream to a call. */
   link(exchange: GrpcExchange, upstreamId: number): void {
     exchange.upstreamId = upstreamId;
     this.#byUpstream.set(upstreamId, exchange);
   }
 
-  /** Upstream is told to forget the call; what it still says of it concerns nobody. */
+  /** Removes the upstream stream of a call; later frames of it are ignored. */
   cancel(exchange: GrpcExchange): void {
     this.#byUpstream.delete(exchange.upstreamId);
     exchange.upstreamId = 0;
   }
 
-  /** The upstream connection is gone. */
+  /** Removes all upstream streams, after the upstream connection was lost. */
   unlinkAll(): void {
     for (const exchange of this.#byUpstream.values()) exchange.upstreamId = 0;
     this.#byUpstream.clear();
   }
 
-  /** `false` = it was not there any more. */
+  /** `false` = it was not in the table. */
   remove(exchange: GrpcExchange): boolean {
     this.#byUpstream.delete(exchange.upstreamId);
     return this.#byClient.delete(exchange.id);

@@ -28,13 +28,13 @@ import type { StreamTable } from './stream-table.ts';
 import type { StreamWindows } from './stream-windows.ts';
 import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
-/** Most DATA of one call that is held to be judged, where the client's window allows as much. */
+/** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;
 
-/** Heads with a status of 1xx that one answer may begin with. They mean nothing to gRPC and end here. */
+/** Most heads with a 1xx status of one answer. gRPC gives them no meaning, so they are dropped here. */
 const MOST_INTERIM = 8;
 
-/** What the upstream half needs of the connection it belongs to. */
+/** The parts of a connection that its upstream half needs. */
 export interface RelayCore {
   readonly client: ClientLink<RequestHead>;
   readonly heads: ClientHeads;
@@ -43,32 +43,32 @@ export interface RelayCore {
   readonly streams: StreamTable;
   /** The client's settings so far. */
   readonly settingsSoFar: readonly Setting[];
-  /** Client address, as upstream is told. */
+  /** Client address, as sent to upstream. */
   readonly peer: string;
-  /** Both sides may have ended: forgets the call if so. */
+  /** Called when both sides may have ended: removes the call if so. */
   settleEnd(exchange: GrpcExchange): void;
   end(exchange: GrpcExchange): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
   resetClient(streamId: number, code: number): void;
   drainAtOnce(): void;
   flush(): void;
-  /** An error of ours: all that is open is answered so, and the connection ends. */
+  /** An internal error: open calls are answered with it, and the connection ends. */
   failOpen(): void;
 }
 
 /**
- * The upstream half of a relay: opens the connection with the first permitted call, gives out stream ids, and passes
- * upstream's frames to the client with the id rewritten where it stands.
+ * The upstream half of a relay: opens the connection with the first permitted call, assigns stream ids, and passes
+ * upstream's frames to the client with the id rewritten in place.
  */
 export class UpstreamHalf implements LinkEvents {
   readonly #core: RelayCore;
   readonly #options: GrpcRelayOptions;
   #link: UpstreamLink | undefined;
-  /** Upstream has ended the connection, or is about to. */
+  /** True = upstream has ended the connection, or is about to. */
   #ending = false;
-  /** The client has ended, or is about to. */
+  /** True = the client has ended, or is about to. */
   #over = false;
-  /** Credit for the connection that upstream will be told of with the next burst. */
+  /** Connection credit to grant to upstream with the next burst. */
   #toGrant = 0;
   readonly #guard: Guard;
 
@@ -82,29 +82,29 @@ export class UpstreamHalf implements LinkEvents {
     this.#guard = new Guard(owner, 'grpc_upstream', report);
   }
 
-  /** What upstream did wrong is upstream's end; the rest is ours. */
+  /** Faults of upstream end the upstream connection; others are internal. */
   #fail(error: unknown): void {
     if (error instanceof Http2Fault) this.#link?.break();
     else this.#core.failOpen();
   }
 
-  /** The connection, once a call has been permitted. */
+  /** The connection; `undefined` before the first permitted call. */
   get link(): UpstreamLink | undefined {
     return this.#link;
   }
 
   /**
-   * How much of a call may be held: the client must still have window for a whole frame, since some send no others, and
-   * upstream grants nothing for what it does not get.
+   * Most bytes of a call that may be held: the client must keep window for a whole frame, since some clients send only
+   * whole frames, and upstream grants nothing for DATA it has not received.
    */
   get holdLimit(): number {
     return Math.max(0, Math.min(HOLD_BYTES, this.#core.streamWindows.fromClient - DEFAULT_MAX_FRAME_SIZE));
   }
 
-  /** Puts a call on the upstream connection with all that is held of it, or ends it when upstream takes no more. */
+  /** Sends a call upstream with all its held DATA, or ends it if upstream accepts no more calls. */
   open(exchange: GrpcExchange): void {
     if (this.#ending || this.#over) {
-      // Upstream has seen nothing of it: safe for the client to send again.
+      // Upstream has not processed it: the client may retry (RFC 9113 section 8.7).
       this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
       this.#core.end(exchange);
       return;
@@ -118,7 +118,7 @@ export class UpstreamHalf implements LinkEvents {
     this.passHeld(exchange);
   }
 
-  /** Equal requests of this connection are encoded once, unless each tells of its own span. */
+  /** The head of equal requests of this connection is encoded once, unless each carries its own span. */
   #sendHead(link: UpstreamLink, exchange: GrpcExchange, id: number, ends: boolean): void {
     const { head, trace } = exchange;
     if (head.sent && !trace) {
@@ -133,13 +133,13 @@ export class UpstreamHalf implements LinkEvents {
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }
 
-  /** Passes settings of the client on. Without a connection nothing is sent. */
+  /** Passes settings of the client to upstream. No-op without a connection. */
   passSettings(settings: readonly Setting[]): void {
     this.#core.streamWindows.passed();
     this.#link?.sendSettings(settings);
   }
 
-  /** Sends a frame of the client's on. */
+  /** Passes a frame of the client to upstream. */
   pass(exchange: GrpcExchange, frame: Frame): void {
     rewrite(frame, exchange.upstreamId);
     if (!this.#link) return;
@@ -155,29 +155,29 @@ export class UpstreamHalf implements LinkEvents {
     held.clear();
   }
 
-  /** Has upstream forget a call. */
+  /** Cancels a call at upstream. */
   cancel(exchange: GrpcExchange, code: number): void {
     if (exchange.upstreamId === 0) return;
     this.#link?.outbox.bytes(writeRstStream(exchange.upstreamId, code));
     this.#core.streams.cancel(exchange);
   }
 
-  /** Credit for the connection that is upstream's. It is told of at the end of the burst, in one frame. */
+  /** Connection credit for upstream, which is sent in one frame at the end of the burst. */
   grant(bytes: number): void {
     if (this.#link) this.#toGrant += bytes;
   }
 
-  /** Tells upstream of what has been granted. */
+  /** Sends the collected grants. */
   sendGrants(): void {
     const bytes = this.#toGrant;
     if (bytes === 0) return;
     this.#toGrant = 0;
-    // INVARIANT: upstream's window is the client's and what is owed of it (`ClientWindow`), together within the limit.
+    // INVARIANT: upstream's window is the client's plus the owed credit (`ClientWindow`), together within the limit.
     if (bytes > MAX_WINDOW) throw new RangeError('more was granted than a window holds');
     this.#link?.outbox.bytes(writeWindowUpdate(0, bytes));
   }
 
-  /** The client has made room: goes on with what waited for it. */
+  /** The client has granted more: continues with waiting frames. */
   resume(): void {
     this.#link?.resume();
   }
@@ -190,7 +190,7 @@ export class UpstreamHalf implements LinkEvents {
 
   upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean {
     const exchange = this.#core.streams.fromUpstream(streamId);
-    // Of a call that was cancelled.
+    // Of a cancelled call.
     if (!exchange) return false;
     if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, streamId, 'headers after the end');
     if (blockFault(exchange, block, endStream)) {
@@ -221,7 +221,7 @@ export class UpstreamHalf implements LinkEvents {
     const { streams, streamWindows, window } = this.#core;
     if (frame.length <= window.toClient) return true;
     const exchange = streams.fromUpstream(frame.streamId);
-    // DATA that does not go to the client needs no room there.
+    // DATA that does not go to the client needs no window.
     return exchange === undefined || streamWindows.isOverrun(exchange, frame.length);
   }
 
@@ -302,11 +302,11 @@ export class UpstreamHalf implements LinkEvents {
 
   upstreamGoaway(lastStreamId: number): void {
     this.#ending = true;
-    // First: a call that is sent again must not come back on this connection.
+    // First: a call that is retried must not come back on this connection.
     this.#core.drainAtOnce();
     for (const exchange of this.#core.streams.allUpstream()) {
       if (exchange.upstreamId <= lastStreamId) continue;
-      // Upstream has not looked at it and will not: safe for the client to send again.
+      // Upstream has not processed it and will not: the client may retry (RFC 9113 section 8.7).
       this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
       this.#core.end(exchange);
     }
@@ -327,11 +327,11 @@ export class UpstreamHalf implements LinkEvents {
     streams.unlinkAll();
     const denial = reason === 'broken' ? UPSTREAM_BROKEN : UPSTREAM_UNREACHABLE;
     for (const exchange of open) {
-      // Upstream never saw it, so its credit is ours to return.
+      // Upstream never received it, so the gateway returns its credit.
       if (!connected) window.swallowed(exchange.flowBytes - exchange.held.bytes);
       this.#core.reject(exchange, denial);
     }
-    // The windows were upstream's; a new upstream connection needs a new client connection.
+    // The windows were those of upstream; a new upstream connection needs a new client connection.
     this.#ending = connected;
     if (connected) this.#core.drainAtOnce();
     this.#core.flush();
@@ -377,7 +377,7 @@ function dataFault(exchange: GrpcExchange, frame: Frame, bytes: number): string 
   return frame.has(Flag.END_STREAM) && bytes < announced ? 'less data than announced' : undefined;
 }
 
-/** The received bytes are ours: the stream id is rewritten where it stands. */
+/** The gateway owns the received bytes, so the stream id is rewritten in place. */
 export function rewrite(frame: Frame, streamId: number): void {
   frame.source.writeUInt32BE(streamId, frame.start + 5);
 }

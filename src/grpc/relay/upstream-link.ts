@@ -26,23 +26,25 @@ import { type AnswerBlock, AnswerBlocks } from '../headers/answer-blocks.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { UpstreamBudget } from './upstream-budget.ts';
 
-/** Bytes of one header block, frame headers included, and its frames, that are gathered before upstream counts as broken. */
+/** Largest header block, in bytes with frame headers, and most frames of it. Above this upstream counts as broken. */
 const MAX_BLOCK_BYTES = 262_144;
 const MAX_BLOCK_FRAMES = 64;
-/** How long (ms) what is still to be sent may take when the connection ends. */
+/** Time to send pending bytes when the connection ends, in milliseconds. */
 const CLOSE_LINGER_MS = 1000;
-/** Settings of the client's that upstream may leave unacknowledged. */
+/** Most SETTINGS frames of the client that upstream may leave unacknowledged. */
 const MOST_UNACKNOWLEDGED = 1000;
 
-/** What the upstream connection tells its client connection. Stream ids are the upstream's. */
+/** Events of the upstream connection for its client connection. Stream ids are upstream's. */
 export interface LinkEvents {
-  /** Upstream's settings that concern the client; acknowledge them through `acknowledge`. Empty ones are not told. */
+  /** Upstream's settings that concern the client; to be acknowledged through `acknowledge`. Never empty. */
   upstreamSettings(settings: readonly Setting[]): void;
-  /** Upstream acknowledged settings the client had sent. */
+  /** Upstream acknowledged a SETTINGS frame of the client. */
   upstreamAcknowledged(): void;
-  /** A whole header block of a stream. `false` = no such call is open; so with DATA and resets. */
+  /** A complete header block of a stream. `false` = no such call is open; the same for DATA and resets. */
   upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean;
-  /** True = this DATA can be handled now. Otherwise it waits for window of the client, and all later frames wait behind it. */
+  /**
+   * True = this DATA can be handled now. Otherwise it waits for window of the client, with all later frames behind it.
+   */
   hasRoom(frame: Frame): boolean;
   /** @param bytes payload without padding */
   upstreamData(frame: Frame, bytes: number): boolean;
@@ -53,18 +55,18 @@ export interface LinkEvents {
   upstreamFault(fault: Http2Fault): boolean;
   /** No stream above `lastStreamId` was or will be served. */
   upstreamGoaway(lastStreamId: number): void;
-  /** A burst of frames has been handed over: send what is to be sent. */
+  /** The end of a burst of frames: send pending frames. */
   upstreamBurst(): void;
   /**
-   * The connection is gone. Called once, never after `close`. `connected`: it had been established; `owed`: so many settings
-   * of the client's it has not acknowledged.
+   * The connection is lost. Called once, never after `close`. `connected`: it had been established; `owed`: number of
+   * the client's SETTINGS frames it has not acknowledged.
    */
   upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean, owed: number): void;
 }
 
 /**
  * The upstream connection of one client connection: opened at the first permitted call, closed with the client's.
- * Speaks the connection's own part of HTTP/2 (preface, SETTINGS, PING, GOAWAY) and hands the streams' frames on.
+ * Handles the connection's part of HTTP/2 (preface, SETTINGS, PING, GOAWAY) and passes on the frames of streams.
  */
 export class UpstreamLink {
   readonly outbox = new Outbox();
@@ -76,7 +78,7 @@ export class UpstreamLink {
   #closed = false;
   #sawSettings = false;
   #nextId = 1;
-  /** Settings upstream has not acknowledged: our own first ones, then the client's. */
+  /** SETTINGS frames that upstream has not acknowledged: first the gateway's own, then the client's. */
   readonly #unacknowledged: ('own' | 'client')[] = [];
   readonly #answers = new AnswerBlocks();
   readonly #guard: Guard;
@@ -89,7 +91,7 @@ export class UpstreamLink {
   #reading = false;
 
   /**
-   * @param guard of the connection: everything the socket calls goes through it, and its `fail` ends it by `break`
+   * @param guard of the connection: every callback of the socket runs under it, and its `fail` ends it by `break`
    * @param clock milliseconds
    */
   constructor(
@@ -112,7 +114,7 @@ export class UpstreamLink {
     });
   }
 
-  /** A fresh stream id, in the order HEADERS are sent. */
+  /** A new stream id, in the order HEADERS are sent. */
   takeId(): number {
     const id = this.#nextId;
     this.#nextId += 2;
@@ -120,12 +122,12 @@ export class UpstreamLink {
     return id;
   }
 
-  /** A DATA frame of so many bytes is sent: upstream may grant as much. */
+  /** A DATA frame of `bytes` bytes is sent: upstream may grant as much. */
   moved(bytes: number): void {
     this.#budget.moved(bytes);
   }
 
-  /** Passes settings of the client on; `upstreamAcknowledged` follows. */
+  /** Passes settings of the client to upstream; `upstreamAcknowledged` follows. */
   sendSettings(settings: readonly Setting[]): void {
     this.#tell('client', settingsForUpstream(settings));
   }
@@ -135,7 +137,7 @@ export class UpstreamLink {
     this.outbox.bytes(writeSettingsAck());
   }
 
-  /** Reads on after the client made room. */
+  /** Resumes reading after the client granted more. */
   resume(): void {
     while (this.#backlog.length > 0 && !this.#closed) {
       const raw = this.#backlog[0];
@@ -146,7 +148,7 @@ export class UpstreamLink {
       try {
         this.#handOn(frame);
       } catch (error) {
-        // It is upstream's, whoever made room.
+        // It is a fault of upstream, although the client's grant led here.
         this.#guard.failed(error);
         return;
       }
@@ -154,22 +156,24 @@ export class UpstreamLink {
     if (this.#connected && !this.#closed && this.#backlog.length === 0) this.#socket.resume();
   }
 
-  /** Stops reading while the client does not take what it is sent. */
+  /** Pauses reading while the client does not accept data. */
   pause(): void {
     this.#socket.pause();
   }
 
-  /** A burst is being handed over; `upstreamBurst` or `upstreamLost` follows, so that nothing need be sent before. */
+  /**
+   * True = a burst is being processed; `upstreamBurst` or `upstreamLost` follows, so nothing needs to be sent before.
+   */
   get reading(): boolean {
     return this.#reading && !this.#closed;
   }
 
-  /** True while frames wait for room at the client. */
+  /** True = frames wait for window of the client. */
   get stalled(): boolean {
     return this.#backlog.length > 0;
   }
 
-  /** Ends the connection; upstream cancels what is open on it. */
+  /** Closes the connection; upstream cancels its open calls. */
   close(): void {
     this.#closed = true;
     this.#backlog = [];
@@ -183,12 +187,12 @@ export class UpstreamLink {
     this.#guard.after(CLOSE_LINGER_MS, () => socket.destroy()).unref();
   }
 
-  /** Runs `listener` each time the socket has been drained. */
+  /** Calls `listener` whenever the socket has drained. */
   onDrain(listener: () => void): void {
     this.#socket.on('drain', this.#guard.entry(listener));
   }
 
-  /** Ends the connection for a fault of upstream's. */
+  /** Ends the connection for a fault of upstream. */
   break(): void {
     this.#lose('broken');
     this.#socket.destroy();
@@ -318,13 +322,13 @@ export class UpstreamLink {
     if (!isOpen && frame.length < SMALL_BYTES) this.#budget.pay('data_closed');
   }
 
-  /** Upstream speaks of calls only that it has been sent. */
+  /** Upstream may only send frames for calls that were sent to it. */
   #openedStream({ streamId }: Frame): void {
     if (streamId >= this.#nextId || streamId % 2 === 0) throw fault('stream is idle');
   }
 
   #gather(frame: Frame): void {
-    // A copy: a view would keep all of the bytes it came with.
+    // A copy: a view would keep the whole receive buffer.
     this.#block.push(Buffer.from(frame.raw));
     this.#blockBytes += FRAME_HEADER_BYTES + frame.length;
     if (this.#blockBytes > MAX_BLOCK_BYTES || this.#block.length > MAX_BLOCK_FRAMES) {
@@ -361,18 +365,18 @@ export class UpstreamLink {
 
 const NO_FRAMES: readonly Buffer[] = Object.freeze([]);
 
-/** Upstream's settings that change what the client may do; the others bind the gateway, which stays below them all. */
+/** Upstream's settings that limit the client; the others limit the gateway, which stays below all of them. */
 const CLIENT_CONCERNS: ReadonlySet<number> = new Set([SettingId.INITIAL_WINDOW_SIZE, SettingId.MAX_CONCURRENT_STREAMS]);
 
 /**
- * The client's settings that change what upstream may send it. Frames stay at 16 KiB; push stays off; header tables end at
- * the gateway.
+ * The client's settings that limit upstream. Frames stay at 16 KiB, push stays off, header compression ends at the
+ * gateway.
  */
 function settingsForUpstream(settings: readonly Setting[]): Setting[] {
   return settings.filter(([id]) => id === SettingId.INITIAL_WINDOW_SIZE || id === SettingId.MAX_HEADER_LIST_SIZE);
 }
 
-/** A frame that was kept as bytes. */
+/** Parses a frame that was kept as bytes. */
 export function frameOf(raw: Buffer): Frame {
   const frame = new Frame();
   frame.source = raw;

@@ -1,7 +1,7 @@
 /** Bytes of a frame header (RFC 9113 section 4.1). */
 export const FRAME_HEADER_BYTES = 9;
 
-/** Largest payload until SETTINGS say otherwise, and the smallest limit anyone may set (RFC 9113 section 6.5.2). */
+/** Largest payload until SETTINGS say otherwise, and the smallest limit a peer may set (RFC 9113 section 6.5.2). */
 export const DEFAULT_MAX_FRAME_SIZE = 16_384;
 
 /** Client connection preface (RFC 9113 section 3.4). */

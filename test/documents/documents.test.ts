@@ -162,9 +162,9 @@ t.test('what this test reads documents with can tell right from wrong', async (t
 t.test('documents name their subjects', async (t) => {
   const vague = /\b(whoever|somebody|someone|nobody|everybody|anybody)\b/i;
   t.match('Whoever asks', vague);
-  // Of generated pages the source is to be changed; records of a run are as they were.
-  const generated = ['docs/reference/options.md', 'docs/reference/metrics.md', 'docs/reference/conformance.md'];
-  const found = DOCUMENTS.filter((path) => !generated.includes(path)).flatMap((path) =>
+  // Records of a run are as they were.
+  const recorded = ['docs/reference/conformance.md'];
+  const found = DOCUMENTS.filter((path) => !recorded.includes(path)).flatMap((path) =>
     read(path)
       .split('\n')
       .flatMap((line, at) => (vague.test(line) ? [`${path}:${at + 1}: ${line}`] : [])),

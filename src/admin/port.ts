@@ -3,7 +3,7 @@ import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
-import { grpcAddress, restUpstreamOptions } from '../gateway/listener-options.ts';
+import { grpcAsker, restUpstreamOptions } from '../gateway/listener-options.ts';
 import type { Facts } from '../observability/facts.ts';
 import { describeFault, type Log } from '../observability/log.ts';
 import { createFleetFigures } from '../observability/metrics/fleet-figures.ts';
@@ -11,7 +11,6 @@ import { renderMetrics } from '../observability/metrics/page.ts';
 import { mergeSeen } from '../observability/metrics/principals-seen.ts';
 import type { Operator, Reload } from '../observability/operator.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
-import { createGrpcAsker } from '../upstream/ask-grpc.ts';
 import { createRestUpstream } from '../upstream/http.ts';
 import { createUpstreamLookup } from '../upstream/lookup.ts';
 import { createProbe, type Reachability } from '../upstream/probe.ts';
@@ -218,10 +217,7 @@ function openProbe(
 ): { ask: () => Promise<Reachability>; close: () => Promise<void> } {
   const { config } = current();
   const rest = createRestUpstream(restUpstreamOptions(current, 1));
-  const grpc =
-    config.service.grpc_port === null
-      ? undefined
-      : createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
+  const grpc = config.service.grpc_port === null ? undefined : grpcAsker(current);
   return {
     ask: createProbe({ lookup: createUpstreamLookup(rest), asker: grpc, now }),
     async close() {

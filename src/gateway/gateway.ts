@@ -7,6 +7,7 @@ import type { State } from '../config/state.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
 import { requestIdOf } from '../exchange/request-id.ts';
 import { createGrpcListener, type GrpcListener } from '../grpc/listener.ts';
+import type { GrpcAsker } from '../grpc/unary/asker.ts';
 import { type Authenticator, createAuthenticator } from '../identity/authenticate.ts';
 import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
 import { createValueExists } from '../identity/value-exists.ts';
@@ -28,12 +29,11 @@ import { Learner } from '../policy/learn.ts';
 import { firstRefusal } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
-import { createGrpcAsker, type GrpcAsker } from '../upstream/ask-grpc.ts';
 import { createRestUpstream } from '../upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
 import { WebUi } from '../upstream/web-ui.ts';
 import {
-  grpcAddress,
+  grpcAsker,
   grpcListenerOptions,
   grpcTls,
   restListenerOptions,
@@ -386,7 +386,7 @@ async function openGrpc(
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
-  const asker = createGrpcAsker(grpcAddress(config), () => current().secrets.upstreamCa ?? undefined);
+  const asker = grpcAsker(current);
   try {
     const options = grpcListenerOptions(current, parts, { ask: asker, floodPenalty, turns, shared });
     return { listener: await createGrpcListener({ ...options, connections }), asker };

@@ -6,6 +6,7 @@ import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
+import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
 import { ResetBudget } from '../http2/budget.ts';
 import { HeaderWatch } from '../http2/header-watch.ts';
 import type { FloodPenalty } from '../limits/flood-penalty.ts';
@@ -14,7 +15,6 @@ import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
 import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
-import type { GrpcAsker } from '../upstream/ask-grpc.ts';
 import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { SocketOptions } from '../upstream/sockets.ts';
@@ -153,8 +153,13 @@ function relayUpstream(current: Current): RelayUpstream {
 const KNOWN_STREAMS_FACTOR = 10;
 
 /** Where gRPC goes; throws when no address is configured. */
-export function grpcAddress(config: Config): UpstreamAddress {
+function grpcAddress(config: Config): UpstreamAddress {
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
+}
+
+/** The gateway's own gRPC calls; throws when no address is configured. Nothing is connected yet. */
+export function grpcAsker(current: Current): GrpcAsker {
+  return createGrpcAsker(grpcAddress(current().config), () => caOf(current));
 }
 
 /** Options of the gRPC listener. */

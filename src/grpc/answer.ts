@@ -1,10 +1,10 @@
 import type { Permit } from '../policy/decide.ts';
 import { ANSWERS_BUSY, type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
-import type { Caller } from '../upstream/ask-grpc.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { grpcTimeoutOf } from './idle-limits.ts';
 import { ListPlaces } from './list-places.ts';
 import { filterMessage } from './message/response-filter.ts';
+import type { Caller } from './unary/asker.ts';
 
 /** The gateway's own unary calls to upstream. Messages have no prefix; a denial carries upstream's refusal. */
 export interface AskUpstream {

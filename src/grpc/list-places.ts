@@ -1,6 +1,6 @@
 import { Guard } from '../lifetime/guard.ts';
 import { FairQueue } from '../limits/fair-queue.ts';
-import { type Caller, longestOf } from '../upstream/ask-grpc.ts';
+import { type Caller, longestOf } from './unary/asker.ts';
 
 /** Most answers that are requested for one owner and not yet taken. */
 const PLACES_OF_OWNER = 8;

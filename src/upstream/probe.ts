@@ -1,5 +1,4 @@
 import { Guard } from '../lifetime/guard.ts';
-import type { GrpcAsker } from './ask-grpc.ts';
 import type { UpstreamLookup } from './lookup.ts';
 
 /** Reachability of upstream. */
@@ -13,9 +12,14 @@ export interface Reachability {
   readonly askedAt: number;
 }
 
+/** Calls an open gRPC method of upstream; any `kind` but `message` is a refusal. */
+interface OpenAsker {
+  askOpen(path: string): Promise<{ readonly kind: string }>;
+}
+
 export interface ProbeOptions {
   readonly lookup: Pick<UpstreamLookup, 'version'>;
-  readonly asker: Pick<GrpcAsker, 'askOpen'> | undefined;
+  readonly asker: OpenAsker | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -63,7 +67,7 @@ async function versionOf(lookup: ProbeOptions['lookup']): Promise<string | undef
   }
 }
 
-async function within(asked: ReturnType<GrpcAsker['askOpen']>): Promise<boolean> {
+async function within(asked: ReturnType<OpenAsker['askOpen']>): Promise<boolean> {
   const { promise: tooLate, resolve } = Promise.withResolvers<undefined>();
   // An exception counts as no answer.
   const owner = { fail: () => resolve(undefined), cut: () => undefined };

@@ -1,8 +1,8 @@
 // The gateway's own questions for filtered lists ended after 30 s, below a longer `grpc-timeout` of the caller, and went on when
 // the caller had left.
 import t from 'tap';
+import type { Caller } from '../../src/grpc/unary/asker.ts';
 import { writeRstStream } from '../../src/http2/write-frames.ts';
-import type { Caller } from '../../src/upstream/ask-grpc.ts';
 import { setUp } from '../grpc/relay-fixture.ts';
 
 const LIST = '/qdrant.Collections/List';

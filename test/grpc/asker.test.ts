@@ -3,7 +3,7 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:htt
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { grpcTimeoutOf } from '../../src/grpc/idle-limits.ts';
-import { createGrpcAsker, type GrpcAsker } from '../../src/upstream/ask-grpc.ts';
+import { createGrpcAsker, type GrpcAsker } from '../../src/grpc/unary/asker.ts';
 
 interface Asked {
   readonly stream: ServerHttp2Stream;

@@ -1,5 +1,5 @@
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { Guard } from '../lifetime/guard.ts';
+import { Guard } from '../../lifetime/guard.ts';
 import {
   type Denial,
   denial,
@@ -7,8 +7,8 @@ import {
   UPSTREAM_BROKEN,
   UPSTREAM_TIMEOUT,
   UPSTREAM_UNREACHABLE,
-} from '../policy/denial.ts';
-import type { SocketAddress } from './sockets.ts';
+} from '../../policy/denial.ts';
+import type { SocketAddress } from '../../upstream/sockets.ts';
 
 /** Milliseconds the gateway waits for an answer to a question of its own, where its caller does not wait longer, and at most. */
 const ASK_TIMEOUT_MS = 30_000;

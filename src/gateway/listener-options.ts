@@ -7,6 +7,7 @@ import { TLS_PROFILE } from '../config/tls-profile.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
+import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
 import { ResetBudget } from '../http2/budget.ts';
 import { HeaderWatch } from '../http2/header-watch.ts';
 import type { FloodPenalty } from '../limits/flood-penalty.ts';
@@ -157,9 +158,14 @@ function grpcAddress(config: Config): UpstreamAddress {
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
 }
 
+function grpcUpstream(current: Current): GrpcUpstream {
+  const address = grpcAddress(current().config);
+  return { address, authority: authorityOf(address), socket: upstreamSocket(current, 'h2') };
+}
+
 /** The gateway's own gRPC calls; throws when no address is configured. Nothing is connected yet. */
 export function grpcAsker(current: Current): GrpcAsker {
-  return createGrpcAsker(grpcAddress(current().config), () => caOf(current));
+  return createGrpcAsker(grpcUpstream(current));
 }
 
 /** Options of the gRPC listener. */
@@ -176,7 +182,6 @@ export function grpcListenerOptions(
   const { config, secrets } = current();
   const { service } = config;
   const { limits } = config.gateway;
-  const address = grpcAddress(config);
   return {
     shared,
     host: service.host,
@@ -186,11 +191,7 @@ export function grpcListenerOptions(
     maxConnections: limits.max_connections,
     relay: {
       parts,
-      upstream: {
-        address,
-        authority: authorityOf(address),
-        socket: upstreamSocket(current, 'h2'),
-      },
+      upstream: grpcUpstream(current),
       limits: {
         maxStreams: limits.http2_max_concurrent_streams,
         maxStreamsKnown: limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR,

@@ -1,19 +1,14 @@
 import type { Permit } from '../policy/decide.ts';
-import { ANSWERS_BUSY, type Denial, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { ANSWERS_BUSY, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { grpcTimeoutOf } from './idle-limits.ts';
 import { ListPlaces } from './list-places.ts';
 import { filterMessage } from './message/response-filter.ts';
-import type { Caller } from './unary/asker.ts';
+import type { GrpcAsker } from './unary/asker.ts';
+import type { Answer } from './unary/unary-answer.ts';
 
 /** The gateway's own unary calls to upstream. Messages have no prefix; a denial carries upstream's refusal. */
-export interface AskUpstream {
-  ask(path: string, message: Buffer, caller: Caller): Promise<Answer>;
-  /** Sends an empty message to an open method; pending calls may be shared. */
-  askOpen(path: string): Promise<Answer>;
-}
-
-export type Answer = { readonly kind: 'message'; readonly message: Buffer } | Denial;
+export type AskUpstream = Pick<GrpcAsker, 'ask' | 'askOpen'>;
 
 /** Sends the client's request and makes the answer that the client may see. @param signal aborted when the call ends */
 export type Question = (upstream: AskUpstream, permit: Permit, signal: AbortSignal) => Promise<Answer>;

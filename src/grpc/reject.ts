@@ -44,3 +44,16 @@ export function encodeGrpcMessage(text: string): string {
   }
   return encoded;
 }
+
+/**
+ * The text of a received `grpc-message`: percent-encoded UTF-8. A percent sign that begins no code stands for itself, bytes
+ * that are not UTF-8 become U+FFFD.
+ *
+ * @param value one character per byte
+ */
+export function decodeGrpcMessage(value: string): string {
+  const bytes = value.replace(/%([0-9A-Fa-f]{2})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Answer } from '../../src/grpc/answer.ts';
 import type { GrpcExchange } from '../../src/grpc/exchange.ts';
 import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message/message.ts';
 import type { GrpcRelayOptions } from '../../src/grpc/relay/options.ts';
 import { GrpcRelay } from '../../src/grpc/relay/relay.ts';
+import type { Answer } from '../../src/grpc/unary/unary-answer.ts';
 import { ErrorCode } from '../../src/http2/frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { FloodPenalty } from '../../src/limits/flood-penalty.ts';

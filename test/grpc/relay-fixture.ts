@@ -70,7 +70,7 @@ export function answer(socket: Socket, streamId: number): void {
 export async function startUpstream(t: Test): Promise<Upstream> {
   const sockets: Socket[] = [];
   let changed: (() => void) | undefined;
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.push(socket);
     const reader = new FrameReader(16_384, true);
     socket.write(

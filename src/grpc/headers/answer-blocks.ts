@@ -16,6 +16,8 @@ export interface AnswerBlock {
    * space of its frame header.
    */
   readonly framed: Buffer;
+  /** In their order, pseudo-headers included. */
+  readonly fields: readonly HeaderField[];
   /** Its `grpc-status`. */
   readonly status: number | undefined;
   /** Bytes of DATA that a head announces by `content-length`; -1 = none, as in nearly all answers. */
@@ -62,7 +64,7 @@ function meaningOf(fields: readonly HeaderField[]): AnswerBlock {
   const contentLength = contentLengthIn(fields);
   const lengthFault = contentLength === -2 ? 'malformed content-length' : undefined;
   return {
-    ...{ framed, contentLength, status: statusIn(fields) },
+    ...{ framed, fields, contentLength, status: statusIn(fields) },
     isInterim: fields[0]?.[0] === ':status' && fields[0][1].startsWith('1'),
     ...{ headFault: answerHeadFault(fields) ?? lengthFault, trailersFault: trailersFault(fields) },
   };

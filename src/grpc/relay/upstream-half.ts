@@ -20,6 +20,7 @@ import { Guard } from '../../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
+import { blockFault, dataFault, MOST_INTERIM } from '../headers/answer-order.ts';
 import type { RequestHead } from '../headers/request-head.ts';
 import { upstreamFields } from '../headers/request-head.ts';
 import type { ClientWindow } from './client-window.ts';
@@ -30,9 +31,6 @@ import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
 
 /** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;
-
-/** Most heads with a 1xx status of one answer. gRPC gives them no meaning, so they are dropped here. */
-const MOST_INTERIM = 8;
 
 /** The parts of a connection that its upstream half needs. */
 export interface RelayCore {
@@ -193,7 +191,7 @@ export class UpstreamHalf implements LinkEvents {
     // Of a cancelled call.
     if (!exchange) return false;
     if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, streamId, 'headers after the end');
-    if (blockFault(exchange, block, endStream)) {
+    if (blockFault(exchange, block, endStream, exchange.head.method)) {
       this.#giveUp(exchange, ErrorCode.PROTOCOL_ERROR);
       return true;
     }
@@ -233,7 +231,7 @@ export class UpstreamHalf implements LinkEvents {
       return false;
     }
     const isOverrun = streamWindows.isOverrun(exchange, frame.length);
-    if (isOverrun || dataFault(exchange, frame, bytes)) {
+    if (isOverrun || dataFault(exchange, bytes, frame.has(Flag.END_STREAM))) {
       this.#swallow(frame);
       this.#giveUp(exchange, isOverrun ? ErrorCode.FLOW_CONTROL_ERROR : ErrorCode.PROTOCOL_ERROR);
       return true;
@@ -355,26 +353,6 @@ export class UpstreamHalf implements LinkEvents {
     link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
     return link;
   }
-}
-
-/** The fault of a header block at its place in an answer (RFC 9113 section 8.1); `undefined` = valid. */
-function blockFault(exchange: GrpcExchange, block: AnswerBlock, endStream: boolean): string | undefined {
-  if (exchange.headersSent) {
-    if (exchange.announced > 0) return 'less data than announced';
-    return block.trailersFault ?? (endStream ? undefined : 'trailers without end');
-  }
-  if (block.headFault) return block.headFault;
-  if (endStream && block.isInterim) return 'interim head at the end';
-  return endStream && block.contentLength > 0 && exchange.head.method !== 'HEAD' ? 'no data as announced' : undefined;
-}
-
-/** The fault of DATA at its place in an answer (RFC 9113 section 8.1); `undefined` = valid. */
-function dataFault(exchange: GrpcExchange, frame: Frame, bytes: number): string | undefined {
-  if (!exchange.headersSent || exchange.answered) return 'data outside of an answer';
-  const { announced } = exchange;
-  if (announced < 0) return undefined;
-  if (bytes > announced) return 'more data than announced';
-  return frame.has(Flag.END_STREAM) && bytes < announced ? 'less data than announced' : undefined;
 }
 
 /** The gateway owns the received bytes, so the stream id is rewritten in place. */

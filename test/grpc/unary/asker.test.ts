@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { grpcTimeoutOf } from '../../src/grpc/idle-limits.ts';
-import { createGrpcAsker, type GrpcAsker } from '../../src/grpc/unary/asker.ts';
+import { grpcTimeoutOf } from '../../../src/grpc/idle-limits.ts';
+import { createGrpcAsker, type GrpcAsker } from '../../../src/grpc/unary/asker.ts';
 
 interface Asked {
   readonly stream: ServerHttp2Stream;
@@ -26,7 +26,14 @@ async function setUp(
   upstream.listen(0, '127.0.0.1');
   await once(upstream, 'listening');
   const { port } = upstream.address() as AddressInfo;
-  const asker = createGrpcAsker({ tls: false, host: '127.0.0.1', port }, ca, now);
+  const socket = {
+    ...{ connectTimeoutMs: 1000, alpn: ['h2'] },
+    get ca() {
+      return ca();
+    },
+  };
+  const address = { tls: false, host: '127.0.0.1', port };
+  const asker = createGrpcAsker({ address, authority: `127.0.0.1:${port}`, socket }, now);
   t.teardown(() => {
     asker.close();
     upstream.close();

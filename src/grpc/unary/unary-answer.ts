@@ -1,0 +1,179 @@
+import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
+import {
+  ANSWER_TOO_LARGE,
+  type Denial,
+  denial,
+  GrpcCode,
+  UPSTREAM_BROKEN,
+  UPSTREAM_TIMEOUT,
+  UPSTREAM_UNREACHABLE,
+} from '../../policy/denial.ts';
+import type { AnswerBlock } from '../headers/answer-blocks.ts';
+import { type AnswerProgress, blockFault, dataFault, MOST_INTERIM } from '../headers/answer-order.ts';
+import { MessageReader, type MessageSink } from '../message/message.ts';
+import { overLimit, WireFault } from '../message/wire.ts';
+import { decodeGrpcMessage } from '../reject.ts';
+
+/** A message without its prefix, or a refusal: upstream's own as it is, or the gateway's. */
+export type Answer = { readonly kind: 'message'; readonly message: Buffer } | Denial;
+
+/** Bytes of one message, inflated: far above any list, so that a broken upstream does not fill the memory. */
+const MOST_ANSWER_BYTES = 67_108_864;
+const LIMITS = { compressedBytes: MOST_ANSWER_BYTES, inflatedBytes: MOST_ANSWER_BYTES };
+
+/**
+ * Reads the answer of one unary call: head, one message, trailers, or trailers only.
+ *
+ * ```
+ * no head -> head -> trailers -> outcome
+ *        \-> trailers only ----/    a fault at any step is an outcome, too
+ * ```
+ *
+ * Frames of the connection's fault throw `Http2Fault`; everything else that is wrong is the outcome `UPSTREAM_BROKEN`.
+ */
+export class UnaryAnswer implements AnswerProgress {
+  readonly #later: (step: () => void) => void;
+  readonly #message = new MessageBytes();
+  #head: AnswerBlock | undefined;
+  #reader: MessageReader | undefined;
+  #interimHeads = 0;
+  #isComplete = false;
+  #outcome: Answer | undefined;
+  announced = -1;
+
+  /** @param later runs a step that follows a wait; `outcome` may be there after it */
+  constructor(later: (step: () => void) => void) {
+    this.#later = later;
+  }
+
+  get headersSent(): boolean {
+    return this.#head !== undefined;
+  }
+
+  get answered(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** The message, or the refusal; `undefined` = there is more to come or to be read. */
+  get outcome(): Answer | undefined {
+    return this.#outcome;
+  }
+
+  /** Some of the bytes so far have not been read, because they are still being inflated. */
+  get busy(): boolean {
+    return this.#reader?.busy ?? false;
+  }
+
+  /** A whole header block. */
+  headers(block: AnswerBlock, endStream: boolean): void {
+    if (blockFault(this, block, endStream, 'POST')) {
+      this.#settle(UPSTREAM_BROKEN);
+    } else if (block.isInterim) {
+      this.#interimHeads += 1;
+      if (this.#interimHeads > MOST_INTERIM) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many heads');
+    } else {
+      if (!this.#head) this.announced = block.contentLength;
+      this.#head ??= block;
+      if (endStream) this.#end(block);
+    }
+  }
+
+  /** Bytes of the message; they must stay as they are while the answer is busy. */
+  data(bytes: Buffer, endStream: boolean): void {
+    const head = this.#head;
+    if (!head || dataFault(this, bytes.length, endStream)) {
+      this.#settle(UPSTREAM_BROKEN);
+      return;
+    }
+    if (this.announced > 0) this.announced -= bytes.length;
+    this.#read(() => {
+      this.#reader ??= this.#open(head);
+      this.#reader.push(bytes);
+    });
+    // gRPC ends an answer with trailers.
+    if (endStream) this.#settle(UPSTREAM_BROKEN);
+  }
+
+  /** Nothing more is wanted. */
+  close(): void {
+    this.#reader?.close();
+  }
+
+  #open({ fields }: AnswerBlock): MessageReader {
+    const later = (step: () => void): void => this.#later(() => this.#read(step));
+    return new MessageReader(
+      { encoding: fieldOf(fields, 'grpc-encoding'), limits: LIMITS, single: true, later },
+      this.#message,
+    );
+  }
+
+  #end({ fields, status }: AnswerBlock): void {
+    const reader = this.#reader;
+    if (status === undefined || (status === GrpcCode.ok && !reader)) {
+      this.#settle(UPSTREAM_BROKEN);
+    } else if (status !== GrpcCode.ok) {
+      this.#settle(refusalOf(status, fieldOf(fields, 'grpc-message') ?? ''));
+    } else {
+      this.#isComplete = true;
+      this.#read(() => reader?.end());
+    }
+  }
+
+  #read(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof WireFault)) throw error;
+      this.#settle(error.denial.code === 'body_too_large' ? ANSWER_TOO_LARGE : UPSTREAM_BROKEN);
+      return;
+    }
+    if (this.#isComplete && !this.busy) this.#settle({ kind: 'message', message: this.#message.bytes });
+  }
+
+  #settle(outcome: Answer): void {
+    this.#outcome ??= outcome;
+  }
+}
+
+/** The bytes of one message in one piece, whose size follows what has come and not what was announced. */
+class MessageBytes implements MessageSink {
+  #room: Buffer = Buffer.alloc(0);
+  #used = 0;
+  #most = 0;
+
+  get bytes(): Buffer {
+    return this.#room.subarray(0, this.#used);
+  }
+
+  open(length: number): void {
+    // The reader bounds a message whose length only its end tells.
+    if (Number.isFinite(length) && length > MOST_ANSWER_BYTES) throw overLimit('the answer is too large');
+    this.#most = Math.min(length, MOST_ANSWER_BYTES);
+  }
+
+  payload(bytes: Buffer): void {
+    const needed = this.#used + bytes.length;
+    if (needed > this.#room.length) {
+      const wider = Buffer.allocUnsafe(Math.min(this.#most, Math.max(needed, 2 * this.#room.length)));
+      this.#room.copy(wider, 0, 0, this.#used);
+      this.#room = wider;
+    }
+    bytes.copy(this.#room, this.#used);
+    this.#used = needed;
+  }
+
+  close(): void {}
+}
+
+function fieldOf(fields: AnswerBlock['fields'], name: string): string | undefined {
+  return fields.find((field) => field[0] === name)?.[1];
+}
+
+const CODES: ReadonlySet<number> = new Set(Object.values(GrpcCode));
+
+function refusalOf(status: number, message: string): Denial {
+  if (status === GrpcCode.unavailable) return UPSTREAM_UNREACHABLE;
+  if (status === GrpcCode.deadlineExceeded) return UPSTREAM_TIMEOUT;
+  if (!CODES.has(status)) return UPSTREAM_BROKEN;
+  return denial('upstream_refused', 502, status as GrpcCode, decodeGrpcMessage(message));
+}

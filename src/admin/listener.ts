@@ -26,7 +26,7 @@ export interface AdminListenerOptions {
   /** 0 = any free port. */
   readonly port: number;
   readonly tls: TlsOptions | undefined;
-  /** The bearer token in force; null = there is none, and nothing but metrics and probes is served. */
+  /** The bearer token in force; null = none, so that only metrics and probes are served. */
   readonly token: () => string | null;
   readonly protectMetrics: () => boolean;
   readonly source: AdminSource;
@@ -34,7 +34,7 @@ export interface AdminListenerOptions {
 
 export interface AdminListener {
   readonly address: { readonly host: string; readonly port: number };
-  /** For connections accepted from now on. Throws when it cannot be used. */
+  /** For new connections. Throws if it cannot be used. */
   readonly setSecureContext: (tls: TlsOptions) => void;
   readonly close: () => Promise<void>;
 }
@@ -45,7 +45,7 @@ const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
 
-/** Opens the admin port. Rejects when it cannot be had. */
+/** Opens the admin port. Rejects if the port is not available. */
 export async function createAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
   const app = createApp(options);
   app.server.maxConnections = MAX_CONNECTIONS;
@@ -99,7 +99,7 @@ declare module 'fastify' {
   }
 }
 
-/** In front of every page: the host name, then the token. */
+/** Checks before every page: the host name, then the token. */
 function protect(app: FastifyInstance, { host, token, protectMetrics, source }: AdminListenerOptions): void {
   const local = isLoopback(host);
   app.addHook('onRequest', async (request, reply) => {

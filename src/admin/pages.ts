@@ -3,7 +3,7 @@ import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts'
 import type { Reload } from '../observability/operator.ts';
 import type { ConnectionList } from '../observability/snapshot.ts';
 
-/** Where a gateway listens, and what for. */
+/** A listener's address and purpose. */
 export interface ListenerState {
   readonly protocol: 'rest' | 'grpc';
   readonly host: string;
@@ -11,7 +11,7 @@ export interface ListenerState {
   readonly tls: boolean;
 }
 
-/** Whether it can serve now, and which part cannot. */
+/** Readiness of the gateway, with the state of each part. */
 export interface Readiness {
   readonly ready: boolean;
   readonly listeners: 'up' | 'starting' | 'draining';
@@ -26,7 +26,7 @@ export interface StatusParts {
   readonly draining: boolean;
   readonly startedAt: number;
   readonly listeners: readonly ListenerState[];
-  /** Processes that were asked for. */
+  /** Number of configured processes. */
   readonly workers: number;
 }
 

@@ -14,7 +14,7 @@ import { verifyToken } from './token.ts';
 import type { TokenShape } from './token-shape.ts';
 import type { ValueExists } from './value-exists-claim.ts';
 
-/** A token that was accepted, and what has to be asked again each time it is presented. */
+/** An accepted token, and the claims that are checked again on each request. */
 export interface AcceptedToken {
   readonly kind: 'accepted';
   readonly principal: Principal;
@@ -24,19 +24,19 @@ export interface AcceptedToken {
   readonly revocable: RevocableToken;
 }
 
-/** Upstream: a token is good for so many seconds after `exp`. */
+/** Upstream: leeway after `exp`, in seconds. */
 const LEEWAY_SECONDS = 30;
 
-/** Has the time passed? To the second, leeway included: exactly 30 s after `exp` it has not. `now` in milliseconds. */
+/** True = `exp` plus the leeway has passed; exactly 30 s after `exp` it has not. `now` in milliseconds. */
 export function isExpired(exp: number | undefined, now: number): boolean {
   return exp !== undefined && exp < Math.floor(now / 1000) - LEEWAY_SECONDS;
 }
 
 /**
- * Tries a token with every secret.
+ * Verifies a token with every secret.
  *
- * Upstream: the first secret that accepts wins. If none does, the first one that gave an answer decides; that a token is
- * undecodable is no answer. So with two secrets, undecodable claims signed with the first are "InvalidSignature".
+ * Upstream: the first secret that accepts wins. If none accepts, the first one with a result decides; "undecodable" is
+ * not a result. So with two secrets, undecodable claims signed with the first are "InvalidSignature".
  *
  * @param now milliseconds since 1970
  */

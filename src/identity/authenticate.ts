@@ -19,7 +19,7 @@ import type { CheckValueExists } from './value-exists.ts';
 
 export interface AuthenticatorOptions {
   readonly ring: KeyRing;
-  /** Accepted tokens that are remembered; 0 = none, every request verifies. */
+  /** Size of the cache of accepted tokens; 0 = no cache, every request verifies. */
   readonly cacheEntries: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -35,12 +35,12 @@ export type Identity = Principal | Denial;
 /** Steps 2 and 3 of an exchange. */
 export interface Authenticator {
   /**
-   * Synchronous for keys, remembered tokens and what is no token at all. Rejects only for a fault of ours.
+   * Synchronous for keys, cached tokens and credentials that are no token. Rejects only for internal errors.
    *
-   * @param memo of the connection, where there is one: it saves work, and says nothing of the outcome
+   * @param memo of the connection, if there is one: saves work, and does not change the result
    */
   readonly authenticate: (rawHeaders: readonly string[], memo?: CredentialMemo) => Identity | Promise<Identity>;
-  /** Changes the keys. Everything remembered under the old ring is forgotten; who is being verified starts again. */
+  /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
   /** True = no key is set, so every request is permitted. */
   readonly isOpen: () => boolean;
@@ -51,10 +51,10 @@ export interface Authenticator {
 /** Upstream: a control byte in a header is 400 with an empty body. */
 const MALFORMED_HEADER = badRequest('malformed_header', '');
 
-/** A ring and everything that was found out with it. Never outlives it. */
+/** A ring with the cache of its results, which is dropped with it. */
 interface KeyGeneration {
   readonly ring: KeyRing;
-  /** By SHA-256 of the whole token, signature included, so that no token is kept in memory. */
+  /** Keyed by SHA-256 of the whole token, signature included, so that no token is kept in memory. */
   readonly accepted: LRUCache<string, AcceptedToken> | undefined;
   readonly underWay: Map<string, Promise<AcceptedToken | Denial>>;
 }
@@ -62,8 +62,8 @@ interface KeyGeneration {
 /**
  * The authenticator over a ring.
  *
- * Only accepted tokens are cached. A refused one costs one or two HMACs each time. Caching those would let any client fill
- * the memory, and would help against a repeated token only.
+ * Only accepted tokens are cached. A refused one costs one or two HMACs each time. A cache of those could be filled by
+ * any client, and would only help against a repeated token.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { ring, cacheEntries, now, valueExists, revocations } = options;
@@ -109,16 +109,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       let denial = takenBack(verified);
       if (!denial && verified.valueExists) {
         denial = valueExists ? await valueExists(verified.valueExists) : INTERNAL_FAULT;
-        // INVARIANT: revoked while the look-up ran is revoked.
+        // INVARIANT: a token revoked during the look-up is refused.
         denial ??= takenBack(verified);
       }
       if (denial) identity = denial;
     }
-    // INVARIANT: the ring in place when the answer is given has given it.
+    // INVARIANT: the result is that of the ring in force when it is returned.
     return started === generation ? identity : identify(credential);
   };
 
-  /** The denial of a token that was good and has been revoked. */
+  /** The denial of an accepted token that has been revoked. */
   const takenBack = (token: AcceptedToken): Denial | undefined => {
     const current = revocations?.();
     if (!current) return undefined;

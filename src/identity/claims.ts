@@ -20,7 +20,7 @@ export interface Claims {
   readonly access: Access;
   readonly subject: string | undefined;
   readonly sub: string | undefined;
-  /** `jti` and `iat` for revocation only: of any other type they count as absent, as upstream does not look at them. */
+  /** `jti` and `iat`, for revocation only. Of another type they count as absent, since upstream ignores them. */
   readonly jti: string | undefined;
   /** Seconds since 1970. */
   readonly issuedAt: number | undefined;
@@ -29,11 +29,11 @@ export interface Claims {
   readonly faults: string;
 }
 
-/** The default of upstream's JSON parser; unknown claims are not bound by it. */
+/** The default of upstream's JSON parser. Unknown claims are not limited by it. */
 const MAX_DEPTH = 127;
 const MAX_EXP = 2n ** 64n - 1n;
 const COLLECTION_MODES: readonly CollectionMode[] = ['r', 'rw', 'prw'];
-/** Claims that nothing here reads, but whose form decides, too. */
+/** Claims that have no effect, but must be well-formed. */
 const CHECKED_CLAIMS = ['aud', 'iss', 'nbf'];
 const KNOWN_CLAIMS = new Set(['exp', 'access', 'sub', 'subject', 'value_exists', ...CHECKED_CLAIMS]);
 /** May repeat and be of any type; the last one of the right type counts. */
@@ -42,11 +42,11 @@ const LENIENT_CLAIMS = new Set(['jti', 'iat']);
 /**
  * Decodes the claims of a token. `undefined` = undecodable.
  *
- * Upstream: Qdrant v1.18.3. Unknown claims may repeat, nest to any depth and hold strings that are not Unicode; the
- * known ones may not. Refused here though upstream takes them: enums and structs written as objects and arrays
- * (`{"r":null}`, `["name","r"]`).
+ * Upstream: Qdrant v1.18.3. Unknown claims may repeat, nest to any depth and contain strings that are not Unicode;
+ * known ones may not. Stricter than upstream: enums and structs written as objects and arrays (`{"r":null}`,
+ * `["name","r"]`) are refused.
  *
- * @param explain told why, when they are undecodable
+ * @param explain called with the reason if they are undecodable
  */
 export function readClaims(bytes: Uint8Array, explain?: Explain): Claims | undefined {
   let at = '';
@@ -75,7 +75,7 @@ export function readClaims(bytes: Uint8Array, explain?: Explain): Claims | undef
   }, told);
 }
 
-/** The text of each known claim. */
+/** The JSON text of each known claim. */
 function splitClaims(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
   const known = new Map<string, Uint8Array>();
   const reader = new JsonReader(bytes, { maxDepth: Number.POSITIVE_INFINITY, lenientStrings: true });
@@ -90,7 +90,7 @@ function splitClaims(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
   return known;
 }
 
-/** Upstream never looks at these claims: what is not of the type that is wanted here is as good as absent. */
+/** Upstream ignores these claims: a value of another type counts as absent. */
 function lenient<T>(value: Uint8Array | undefined, read: (reader: JsonReader) => T): T | undefined {
   return value && decoded(() => read(new JsonReader(value, { maxDepth: MAX_DEPTH })));
 }
@@ -104,7 +104,7 @@ function readExpiry(reader: JsonReader): number {
   return Number(text);
 }
 
-/** Upstream: never enforced and of any type, except that an object is refused. */
+/** Upstream: not enforced, and of any type except an object. */
 function readNotBefore(reader: JsonReader): void {
   if (reader.peek() === 'object') throw new UndecodableFault('it must not be an object');
   reader.skipValue();
@@ -141,7 +141,7 @@ function readCollectionMode(reader: JsonReader): CollectionMode {
   return oneOf(COLLECTION_MODES, reader.readString());
 }
 
-/** Is there a payload constraint? Upstream: gone since Qdrant v1.16.0. */
+/** True = a payload constraint is present. Upstream: removed in Qdrant v1.16.0. */
 function readHasPayload(reader: JsonReader): boolean {
   const given = reader.peek() !== 'null';
   reader.skipValue();

@@ -2,10 +2,10 @@ import { type Credential, readCredential } from './credential.ts';
 import { digestOf } from './key-ring.ts';
 
 /**
- * The last credential of one connection and its digest, reused while the credential stays the same.
+ * Caches the last credential of one connection and its digest while the credential stays the same.
  *
- * INVARIANT: it holds the credential, never a verdict. Keys, tokens and revocations are checked on every request. It belongs
- * to one connection, so the timing of its comparisons tells nothing about another client's credential.
+ * INVARIANT: it holds the credential, never a decision. Keys, tokens and revocations are checked on every request. It
+ * belongs to one connection, so the timing of its comparisons reveals nothing about another client's credential.
  */
 export class CredentialMemo {
   #headers: readonly string[] | undefined;
@@ -13,7 +13,7 @@ export class CredentialMemo {
   #text: string | undefined;
   #digest = '';
 
-  /** Like `readCredential`; an array that was read before must not have changed. */
+  /** As `readCredential`. An array that was read before must not have changed. */
   read(rawHeaders: readonly string[]): Credential | undefined {
     if (rawHeaders === this.#headers) return this.#credential;
     this.#credential = readCredential(rawHeaders);

@@ -2,7 +2,7 @@
 export type Credential =
   /** A key or a token: tabs and bytes 0x20 to 0x7E only; may be empty. */
   | { readonly kind: 'given'; readonly text: string }
-  /** A control byte, which no HTTP parser should have let through. */
+  /** Contains a control byte, which HTTP parsers should have refused. */
   | { readonly kind: 'malformed' };
 
 const MALFORMED: Credential = Object.freeze({ kind: 'malformed' });
@@ -11,13 +11,13 @@ const BEARER = 'Bearer ';
 
 /**
  * The credential of a request: the first `api-key`, otherwise the first `Authorization` that starts with exactly
- * `Bearer `. `undefined` = nothing usable was given.
+ * `Bearer `. `undefined` = none.
  *
- * The same for every protocol: HTTP/1 parsers cut blanks around a value before it gets here and HTTP/2 ones do not, and
- * the difference that makes (`Bearer ` alone, a key behind a blank) is upstream's, too.
+ * The same for every protocol: HTTP/1 parsers strip blanks around a value and HTTP/2 parsers do not; the resulting
+ * difference (`Bearer ` alone, a key after a blank) is upstream's, too.
  *
  * Upstream: Qdrant v1.18.3. An empty `api-key` counts as given and hides `Authorization`; one with a byte of 0x80 or
- * more counts as absent, and a second one is not looked at.
+ * more counts as absent, and a second one is ignored.
  *
  * @param rawHeaders name, value, name, value, in the order received; one character per byte, names in any case
  */
@@ -39,7 +39,7 @@ export function readCredential(rawHeaders: readonly string[]): Credential | unde
   return value.text.startsWith(BEARER) ? { kind: 'given', text: value.text.slice(BEARER.length) } : undefined;
 }
 
-/** `undefined` = holds a byte of 0x80 or more. */
+/** `undefined` = contains a byte of 0x80 or more. */
 function readValue(value: string): Credential | undefined {
   if (PLAIN.test(value)) return { kind: 'given', text: value };
   for (let at = 0; at < value.length; at += 1) {

@@ -8,11 +8,11 @@ export interface RingKeys {
   readonly apiKey?: string | null;
   readonly altApiKey?: string | null;
   readonly readOnlyApiKey?: string | null;
-  /** Are tokens accepted at all? */
+  /** True = tokens are accepted. */
   readonly jwtRbac?: boolean | null;
-  /** Further secrets of tokens, tried behind the admin keys in this order. They open nothing by themselves. */
+  /** Further token secrets, tried after the admin keys in this order. They are not accepted as keys. */
   readonly signingKeys?: readonly SigningKey[];
-  /** The rules of the policy, laid on every principal. */
+  /** The rules of the policy, applied to every principal. */
   readonly rules?: readonly Rule[];
 }
 
@@ -29,19 +29,22 @@ export interface JwtSecret {
   readonly bytes: Uint8Array;
 }
 
-/** The accepted keys and token secrets, one immutable value. Rotation puts another ring in its place. */
+/** The accepted keys and token secrets, one immutable value. Rotation replaces the ring. */
 export interface KeyRing {
-  /** Which ring this is: grows by rotation. */
+  /** Number of the ring; increases with each rotation. */
   readonly generation: number;
-  /** No key is set: every caller gets the open principal. */
+  /** True = no key is set: every caller gets the open principal. */
   readonly open: boolean;
   /** Global `m` under the rules: the principal of every caller while the ring is open. */
   readonly openPrincipal: Principal;
   /** In the order they are tried; empty = every token is refused. */
   readonly jwtSecrets: readonly JwtSecret[];
-  /** The rules that principals of this ring are under. */
+  /** The rules applied to principals of this ring. */
   readonly rules: readonly Rule[];
-  /** The principal of the key with this digest (see `digestOf`). Time does not depend on how much of a key was right, or which. */
+  /**
+   * The principal of the key with this digest (see `digestOf`). The time does not depend on the key or on the number of
+   * matching bytes.
+   */
   readonly match: (digest: string) => Principal | undefined;
 }
 
@@ -61,20 +64,21 @@ export const OPEN_PRINCIPAL: Principal = Object.freeze({
 const DIGEST_LENGTH = 32;
 
 /**
- * SHA-256 of a key or token as presented: 32 bytes whatever its length, so that comparing tells no length.
+ * SHA-256 of a key or token: 32 bytes for every length, so that a comparison reveals no length.
  *
- * A string of one character per byte: Node makes it in a third of the time of a buffer, and maps can be keyed by it.
+ * A string of one character per byte: Node creates it in a third of the time of a buffer, and it can be the key of a
+ * map.
  */
 export function digestOf(credential: string): string {
   return hash('sha256', credential, 'binary');
 }
 
 /**
- * A ring of the given keys. Upstream: `api_key` comes before `alt_api_key` before `read_only_api_key`; the last is never
- * a token secret.
+ * Creates a ring of the given keys. Upstream: the order is `api_key`, `alt_api_key`, `read_only_api_key`; the last is
+ * never a token secret.
  *
  * @param equal only for tests that count comparisons
- * @throws RangeError for an empty key: Qdrant v1.18.3 would let an empty header in by it
+ * @throws RangeError for an empty key: Qdrant v1.18.3 accepts an empty header with it
  */
 export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBytes = timingSafeEqual): KeyRing {
   const rules = Object.freeze([...(keys.rules ?? [])]);

@@ -4,15 +4,18 @@
 export interface Revocations {
   /** Ids of tokens (`jti`). */
   readonly tokens: ReadonlySet<string>;
-  /** Subjects (`sub` or `subject`) none of whose tokens counts any more. */
+  /** Subjects (`sub` or `subject`) whose tokens are all refused. */
   readonly subjects: ReadonlySet<string>;
-  /** Ids of keys that sign no more: tokens signed with them are refused, whatever else they say. */
+  /** Ids of signing keys whose tokens are all refused. */
   readonly keys: ReadonlySet<string>;
-  /** Tokens issued (`iat`) before this second are refused, and those that do not say when; `undefined` = none. */
+  /**
+   * Tokens issued (`iat`) before this second are refused, including those without an issue time; `undefined` = no
+   * limit.
+   */
   readonly issuedBefore: number | undefined;
-  /** The same for single subjects. */
+  /** The same limit for single subjects. */
   readonly issuedBeforeBySubject: ReadonlyMap<string, number>;
-  /** It cannot be found out what is revoked: every token is refused. */
+  /** True = the revocations are unknown: every token is refused. */
   readonly unknown: boolean;
 }
 
@@ -21,13 +24,13 @@ export interface RevocableToken {
   readonly jti: string | undefined;
   readonly sub: string | undefined;
   readonly subject: string | undefined;
-  /** Seconds since 1970; `undefined` = it does not say, or not as a number. */
+  /** Seconds since 1970; `undefined` = absent or not a number. */
   readonly issuedAt: number | undefined;
   /** Id of the key it was verified with. */
   readonly keyId: string;
 }
 
-/** Nothing is revoked. */
+/** No revocations. */
 export const NO_REVOCATIONS: Revocations = Object.freeze({
   tokens: new Set<string>(),
   subjects: new Set<string>(),
@@ -37,12 +40,12 @@ export const NO_REVOCATIONS: Revocations = Object.freeze({
   unknown: false,
 });
 
-/** Seconds beyond this (year 5138) are a mistake of units, and no time at all. */
+/** Larger numbers (after the year 5138) are not in seconds, and count as no time. */
 const MAX_SECONDS = 100_000_000_000;
 
 /**
- * By what a token has been revoked, in words that quote nothing; `undefined` = it has not been. A token that does not say
- * when it was issued, or says nonsense (milliseconds), counts as issued before any time.
+ * The reason why a token is revoked, without any of its claims; `undefined` = not revoked. A token without an issue
+ * time, or with an invalid one (milliseconds), counts as issued before any time.
  */
 export function revokedBy(revocations: Revocations, token: RevocableToken): string | undefined {
   const { tokens, keys, issuedBefore } = revocations;
@@ -57,7 +60,7 @@ const SUBJECT = 'its subject (`sub` or `subject`) is revoked';
 const SUBJECT_BEFORE =
   'tokens of its subject issued (`iat`) before a time are revoked, and it is older or does not say';
 
-/** Has this token been revoked? See `revokedBy`. */
+/** True = the token is revoked. See `revokedBy`. */
 export function isRevoked(revocations: Revocations, token: RevocableToken): boolean {
   return revokedBy(revocations, token) !== undefined;
 }
@@ -70,6 +73,6 @@ function subjectRevoked(revocations: Revocations, token: RevocableToken, name: s
 }
 
 function isIssuedBefore({ issuedAt }: RevocableToken, time: number): boolean {
-  // Negated, so that what is no number is before.
+  // Negated, so that NaN counts as before.
   return issuedAt === undefined || issuedAt > MAX_SECONDS || !(issuedAt >= time);
 }

@@ -1,15 +1,15 @@
 import { JsonFault } from '../json/fault.ts';
 import type { JsonReader } from '../json/reader.ts';
 
-/** The bytes are JSON, but not of the shape asked for. Says nothing of what was read. */
+/** Valid JSON of another shape than required. The message contains nothing of the input. */
 export class UndecodableFault extends Error {
   override readonly name = 'UndecodableFault';
 }
 
-/** Told why bytes cannot be decoded, in words that quote nothing of them; for a person who asks. */
+/** Called with the reason why bytes cannot be decoded, which contains nothing of them. */
 export type Explain = (reason: string) => void;
 
-/** Runs a reader; `undefined` = the bytes cannot be decoded. Any other error passes. */
+/** Runs a reader; `undefined` = undecodable. Other exceptions pass. */
 export function decoded<T>(read: () => T, explain?: Explain): T | undefined {
   try {
     return read();
@@ -26,7 +26,10 @@ export type FieldReaders = Readonly<Record<string, (reader: JsonReader) => unkno
 /** Field values; a missing field is absent. */
 export type Struct<F extends FieldReaders> = { readonly [K in keyof F]?: ReturnType<F[K]> };
 
-/** Reads an object as a struct: a named field may be missing, but not come twice. Other fields go to `other`. @param place told which is read */
+/**
+ * Reads an object as a struct: a named field may be missing, but not repeated. Other fields go to `other`. @param place
+ * called with the name of each field
+ */
 export function readStruct<F extends FieldReaders>(
   reader: JsonReader,
   fields: F,
@@ -47,7 +50,7 @@ export function readStruct<F extends FieldReaders>(
   return found as Struct<F>; // only names of `fields` get in, each with what its reader gave
 }
 
-/** Passes over a value that is not looked at. */
+/** Skips a value. */
 export function ignore(reader: JsonReader): void {
   reader.skipValue();
 }
@@ -63,7 +66,7 @@ export function readOptionalString(reader: JsonReader): string | undefined {
   return undefined;
 }
 
-/** The value, unless it is missing. */
+/** The value; throws if it is missing. */
 export function required<T>(value: T | undefined): T {
   if (value === undefined) throw new UndecodableFault('a field is missing');
   return value;

@@ -11,21 +11,21 @@ import {
   UndecodableFault,
 } from './struct.ts';
 
-/** A token whose form and header are in order. Nothing of it is verified. */
+/** A token with valid form and header. Its signature is not verified. */
 export interface TokenShape {
   readonly token: string;
-  /** The claims part as it came: decoded only once the signature is known to be right. */
+  /** The claims part, undecoded until the signature is verified. */
   readonly claimsPart: string;
 }
 
 /**
  * Checks form and header of a compact JWS, before any cryptography.
  *
- * Upstream: Qdrant v1.18.3 asks for three parts, strict base64url, `alg` HS256 and the field types below. Stricter than
- * upstream in three places: a header with `crit` is refused, since we act on no extension (RFC 7515 section 4.1.11);
+ * Upstream: Qdrant v1.18.3 requires three parts, strict base64url, `alg` HS256 and the field types below. Stricter than
+ * upstream in three points: a header with `crit` is refused, since no extension is supported (RFC 7515 section 4.1.11);
  * only `typ`, `cty`, `kid` and `jwk` may be null; fields of `jwk` must be strings or lists of strings.
  *
- * @param explain told why, when something is not in order
+ * @param explain called with the reason if the token is refused
  */
 export function readTokenShape(token: string, explain?: Explain): TokenShape | undefined {
   const [header, claimsPart, signature, ...rest] = token.split('.', 4);

@@ -2,7 +2,7 @@ import { CompactSign, compactVerify, errors } from 'jose';
 import { decodeBase64url } from './base64url.ts';
 import type { TokenShape } from './token-shape.ts';
 
-/** `verified`: signed with this secret. `undecodable`: signed with it, but the claims part is no strict base64url. */
+/** `verified`: signed with this secret. `undecodable`: signed with it, but the claims part is not strict base64url. */
 export type Verification =
   | { readonly kind: 'verified'; readonly claims: Uint8Array }
   | { readonly kind: 'invalid-signature' }
@@ -12,9 +12,9 @@ const INVALID_SIGNATURE: Verification = Object.freeze({ kind: 'invalid-signature
 const UNDECODABLE: Verification = Object.freeze({ kind: 'undecodable' });
 
 /**
- * Verifies the HS256 signature of a token, nothing else: no claim is looked at.
+ * Verifies the HS256 signature of a token and nothing else.
  *
- * Takes a shape and not a text because jose alone also accepts padding, blanks and unused bits.
+ * Takes a shape instead of a text, because jose also accepts padding, blanks and unused bits.
  *
  * @param secret any length but 0
  */
@@ -31,10 +31,10 @@ export async function verifyToken(shape: TokenShape, secret: Uint8Array): Promis
 }
 
 /**
- * A token with these claims. The header is exactly `{"alg":"HS256","typ":"JWT"}`, and `kid` where one is given.
+ * Creates a token with these claims. The header is exactly `{"alg":"HS256","typ":"JWT"}`, plus `kid` if given.
  *
- * @param keyId what `kid` says; nothing is decided by it
- * @throws RangeError when the secret is empty
+ * @param keyId value of `kid`; no decision depends on it
+ * @throws RangeError if the secret is empty
  */
 export async function mintToken(claims: object, secret: string, keyId?: string): Promise<string> {
   if (secret === '') throw new RangeError('secret must not be empty');

@@ -1,7 +1,7 @@
 import type { JsonReader } from '../json/reader.ts';
 import { ignore, readString, readStruct, required, UndecodableFault } from './struct.ts';
 
-/** A value that a payload field must hold. Integers are 64 bit wide. */
+/** The required value of a payload field. Integers have 64 bits. */
 export type MatchValue = string | boolean | bigint;
 
 /** One condition of a `value_exists` claim. */
@@ -11,7 +11,7 @@ export interface ValueMatch {
   readonly value: MatchValue;
 }
 
-/** The `value_exists` claim: some point of the collection must hold all matches. No matches = any point. */
+/** The `value_exists` claim: some point of the collection must have all matches. No matches = any point. */
 export interface ValueExists {
   readonly collection: string;
   readonly matches: readonly ValueMatch[];
@@ -23,7 +23,7 @@ const MAX_INTEGER = 2n ** 63n - 1n;
 const PAYLOAD_PATH =
   /^(?:[\p{Alphabetic}\p{N}_-]+|"[^"\\]*")(?:\.(?:[\p{Alphabetic}\p{N}_-]+|"[^"\\]*")|\[[0-9]{0,19}\])*$/u;
 
-/** Reads a `value_exists` claim; `undefined` = null. Throws when it is undecodable. */
+/** Reads a `value_exists` claim; `undefined` = null. Throws if it is undecodable. */
 export function readOptionalValueExists(reader: JsonReader): ValueExists | undefined {
   if (reader.peek() === 'null') {
     reader.readNull();

@@ -12,14 +12,14 @@ export interface ScrollFilter {
   readonly must: readonly { readonly key: string; readonly match: { readonly value: unknown } }[];
 }
 
-/** Does a point of the collection pass the filter? A `Denial` = it could not be found out. */
+/** Result of a scroll with the filter. A `Denial` = unknown. */
 export type Scroll = (
   collection: string,
   filter: ScrollFilter,
   signal: AbortSignal,
 ) => Promise<'match' | 'no-match' | 'no-collection' | Denial>;
 
-/** Runs `run` once, `ms` milliseconds from now, unless the returned function is called before. */
+/** Calls `run` once after `ms` milliseconds, unless the returned function is called before. */
 export type Schedule = (ms: number, run: () => void) => () => void;
 
 export interface ValueExistsOptions {
@@ -29,22 +29,22 @@ export interface ValueExistsOptions {
   readonly schedule?: Schedule;
 }
 
-/** Asks whether a claim holds now; `undefined` = it does. Never rejects: what cannot be found out is a denial. */
+/** Checks a claim now; `undefined` = it holds. Never rejects: an unknown result is a denial. */
 export type CheckValueExists = (claim: ValueExists) => Promise<Denial | undefined>;
 
-/** The look-up of one question that is under way, and the one that comes after it. */
+/** The pending look-up of one claim, and the one after it. */
 interface Line {
   readonly running: Promise<Denial | undefined>;
   next: Promise<Denial | undefined> | undefined;
 }
 
 /**
- * The stateful check of a token. Upstream: runs on every request, nothing is remembered, with full access.
+ * The stateful check of a token. Upstream: runs on every request with full access, without a cache.
  *
- * There is one look-up under way for one question. Requests that come meanwhile share the next one.
+ * At most one look-up of a claim is pending. Requests that arrive meanwhile share the next one.
  *
- * INVARIANT: no request is judged by a look-up that began before it; what has been deleted by then may still have been
- * there at that time.
+ * INVARIANT: no request is decided by a look-up that began before the request: a deleted point may still have existed
+ * then.
  */
 export function createValueExists({ scroll, timeoutMs, schedule = after }: ValueExistsOptions): CheckValueExists {
   const lines = new Map<string, Line>();
@@ -67,7 +67,10 @@ export function createValueExists({ scroll, timeoutMs, schedule = after }: Value
   };
 }
 
-/** Asks once `turn` is over. Never waits longer than the limit, that included, whether or not `scroll` minds the signal. */
+/**
+ * Starts the look-up once `turn` is over. Never takes longer than the limit, including that wait, even if `scroll`
+ * ignores the signal.
+ */
 function ask(
   claim: ValueExists,
   scroll: Scroll,
@@ -87,7 +90,7 @@ function ask(
     };
     const begin = (): Promise<Denial | undefined> | Denial =>
       abort.signal.aborted ? UPSTREAM_TIMEOUT : askUpstream(claim, scroll, abort.signal);
-    // INVARIANT: anything but `match` denies.
+    // INVARIANT: any result but `match` denies.
     Promise.resolve(turn ? turn.then(begin) : begin()).then(settle, () => settle(INTERNAL_FAULT));
   });
 }
@@ -109,7 +112,7 @@ function denialOf(answer: 'match' | 'no-match' | 'no-collection' | Denial): Deni
   }
 }
 
-/** Upstream: no such name can be created. They would also change the meaning of a path they are put in. */
+/** Upstream: such names cannot be created. In a path they would also change its meaning. */
 function canExist(collection: string): boolean {
   return collection !== '' && collection !== '.' && collection !== '..' && !collection.includes('/');
 }
@@ -118,13 +121,13 @@ function filterOf(claim: ValueExists): ScrollFilter {
   return { must: claim.matches.map(({ key, value }) => ({ key, match: { value: writable(value) } })) };
 }
 
-/** Converts a value for `JSON.stringify`. A number would lose digits beyond 2^53. */
+/** Converts a value for `JSON.stringify`. A number would lose digits above 2^53. */
 function writable(value: MatchValue): unknown {
   if (typeof value !== 'bigint') return value;
   return rawJson.rawJSON(value.toString());
 }
 
-/** In the runtime since V8 11.4; not yet in the compiler's library. */
+/** Available since V8 11.4, and missing in the compiler's library. */
 const rawJson = JSON as unknown as { rawJSON(text: string): unknown };
 
 function after(ms: number, run: () => void): () => void {

@@ -1,17 +1,17 @@
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** `[` and `{`, `]` and `}` differ by this bit only. */
+/** The only bit in which `[` and `{`, `]` and `}` differ. */
 const SHAPE_BIT = 0x20;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
-/** Four bytes at a time pay from this many on: below, the view on them costs more. */
+/** From this length on four bytes are processed at a time; below, creating the view costs more. */
 const MANY_BYTES = 256;
 const NO_WORDS = new Int32Array(0);
 
 /**
- * Measures how deep a JSON text nests while its bytes stream by, in any pieces. It knows strings and brackets and nothing
- * else: a text that is no JSON is never measured shallower than a parser sees it up to its first fault.
+ * Measures the nesting of a JSON text while its bytes stream by, in chunks of any size. It only knows strings and
+ * brackets: a text that is not JSON is never measured shallower than a parser sees it up to its first fault.
  */
 export class DepthMeter {
   readonly #maxDepth: number;
@@ -19,16 +19,16 @@ export class DepthMeter {
   #inString = false;
   #escaped = false;
 
-  /** @param maxDepth objects and arrays in each other */
+  /** @param maxDepth most levels of objects and arrays */
   constructor(maxDepth: number) {
     this.#maxDepth = maxDepth;
   }
 
-  /** Takes the next bytes. `false`: the text nests deeper than allowed; ask no more. */
+  /** Adds bytes. `false` = the text nests deeper than allowed, which is final. */
   push(bytes: Uint8Array): boolean {
     const { length } = bytes;
     const maxDepth = this.#maxDepth;
-    // The bytes before the first aligned word, and the words behind them.
+    // The bytes before the first aligned word, and the words after them.
     const lead = -bytes.byteOffset & 3;
     const many = length >= MANY_BYTES;
     const words = many ? new Int32Array(bytes.buffer, bytes.byteOffset + lead, (length - lead) >> 2) : NO_WORDS;
@@ -56,7 +56,7 @@ export class DepthMeter {
     return true;
   }
 
-  /** Behind the string's end, or the end of these bytes. */
+  /** Offset after the end of the string, or the end of the bytes. */
   #skipString(bytes: Uint8Array, start: number, words: Int32Array, lead: number): number {
     let at = start;
     const { length } = bytes;
@@ -83,19 +83,19 @@ export class DepthMeter {
 }
 
 /**
- * Does a whole JSON text nest no deeper than `maxDepth`? As `DepthMeter` tells it; most texts have not even as many
- * brackets, and those are only counted: strings and closing brackets can but make a text shallower.
+ * True = a complete JSON text nests at most `maxDepth` deep, as `DepthMeter` measures it. Most texts do not have that
+ * many brackets, so these are counted first: strings and closing brackets can only make a text shallower.
  */
 export function nestsWithin(bytes: Buffer, from: number, to: number, maxDepth: number): boolean {
   return hasFewOpenings(bytes, from, to, maxDepth) || new DepthMeter(maxDepth).push(bytes.subarray(from, to));
 }
 
-/** Bytes are copied to where they can be looked at as words: a view on them where they lie costs more. */
+/** Bytes are copied to an aligned buffer, because a view on unaligned bytes costs more. */
 const PIECE = 4_096;
 const ALIGNED = Buffer.allocUnsafeSlow(PIECE + 4);
 const WORDS = new Int32Array(ALIGNED.buffer);
 
-/** Never true of a text with more than `most` opening brackets. */
+/** True = at most `most` opening brackets. */
 function hasFewOpenings(bytes: Buffer, from: number, to: number, most: number): boolean {
   let left = most;
   for (let at = from; at < to && left >= 0; at += PIECE) {
@@ -107,7 +107,7 @@ function hasFewOpenings(bytes: Buffer, from: number, to: number, most: number): 
   return left >= 0;
 }
 
-/** Bytes that `openingsIn` tells among the copied; stops counting somewhere above `most`. */
+/** Counts opening brackets in the copied bytes; stops somewhere above `most`. */
 function countOpenings(length: number, most: number): number {
   let count = 0;
   let at = 0;
@@ -116,7 +116,7 @@ function countOpenings(length: number, most: number): number {
     const second = WORDS[at + 1] as number;
     const third = WORDS[at + 2] as number;
     const fourth = WORDS[at + 3] as number;
-    // No digit, sign, comma or space has this bit: a vector is passed over sixteen bytes at a time.
+    // No digit, sign, comma or space has this bit: vectors are skipped sixteen bytes at a time.
     if (((first | second | third | fourth) & 0x40404040) === 0) continue;
     count += sumOfBytes(openingsIn(first) + openingsIn(second) + openingsIn(third) + openingsIn(fourth));
   }
@@ -124,7 +124,7 @@ function countOpenings(length: number, most: number): number {
   return count;
 }
 
-/** A word whose every byte is 1 where that of `word` has bits 0, 1, 3, 4 and 6, as of ASCII only `[` and `{` have, else 0. */
+/** A word with 1 in every byte where that of `word` has bits 0, 1, 3, 4 and 6 (in ASCII only `[` and `{`), else 0. */
 function openingsIn(word: number): number {
   const pairs = word & (word >> 1);
   return pairs & (pairs >> 3) & (word >> 6) & 0x01010101;
@@ -135,15 +135,15 @@ function sumOfBytes(word: number): number {
 }
 
 /*
- * Four bytes are looked at as one word: `(x - 0x01010101) & ~x & 0x80808080` is not 0 exactly when a byte of `x` is 0, and
- * `x` is made so that a byte is 0 where something interesting stands.
+ * Four bytes are tested as one word: `(x - 0x01010101) & ~x & 0x80808080` is not 0 exactly when a byte of `x` is 0, and
+ * `x` is built so that a byte is 0 where a quote, backslash or bracket is.
  */
 
-/** Past words without a quote and without a bracket; letters that share the brackets' bits stop it, too. */
+/** Skips words without a quote or bracket; it also stops at letters that have the brackets' bits. */
 function skipPlain(words: Int32Array, from: number): number {
   const { length } = words;
   let at = from;
-  // Two at a time: numbers are long, and so are the ways between brackets.
+  // Two words at a time: numbers and distances between brackets are long.
   while (at + 1 < length) {
     const first = words[at] as number;
     const second = words[at + 1] as number;
@@ -170,7 +170,7 @@ function skipPlain(words: Int32Array, from: number): number {
   return at;
 }
 
-/** Past words without a quote and without a backslash. */
+/** Skips words without a quote or backslash. */
 function skipText(words: Int32Array, from: number): number {
   const { length } = words;
   let at = from;

@@ -1,19 +1,19 @@
-/** Why bytes are no acceptable JSON. */
+/** The reason why bytes are not acceptable JSON. */
 export type JsonFaultReason =
-  /** Not the grammar of RFC 8259. */
+  /** Violates the grammar of RFC 8259. */
   | 'syntax'
-  /** More nested objects and arrays than the reader was told to bear. */
+  /** Nested deeper than the reader's limit. */
   | 'depth'
   /** A string that is not UTF-8. */
   | 'utf8'
-  /** A string with an escaped surrogate that has no partner. */
+  /** An escaped surrogate without its partner. */
   | 'surrogate';
 
-/** The bytes are no acceptable JSON. The message names what was wrong, never what was read. */
+/** The bytes are not acceptable JSON. The message names the fault, and nothing of the input. */
 export class JsonFault extends Error {
   override readonly name = 'JsonFault';
   readonly reason: JsonFaultReason;
-  /** Where reading stopped: bytes from the start. */
+  /** Offset of the fault, in bytes. */
   readonly offset: number;
 
   constructor(reason: JsonFaultReason, message: string, offset: number) {

@@ -28,11 +28,11 @@ export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'fals
 export interface JsonReaderOptions {
   /** Maximum nesting of objects and arrays. Default 64; `Infinity` = unlimited, for skipped values only. */
   readonly maxDepth?: number;
-  /** Lets bytes that are not UTF-8 and lone surrogates pass inside skipped values. Default false. */
+  /** True = skipped values may contain bytes that are not UTF-8, and lone surrogates. Default: false. */
   readonly lenientStrings?: boolean;
 }
 
-/** A stretch of the bytes given to the reader: `bytes.subarray(start, end)` is the value's text. */
+/** A range of the reader's bytes: `bytes.subarray(start, end)` is the text of the value. */
 export interface JsonSpan {
   readonly start: number;
   readonly end: number;
@@ -41,12 +41,12 @@ export interface JsonSpan {
 const DEFAULT_MAX_DEPTH = 64;
 
 /**
- * A strict pull reader of RFC 8259 over UTF-8 bytes. It builds no objects, so that no key can collide, shadow or reach a
- * prototype, and it gives numbers as text, so that 64-bit ids survive.
+ * A strict pull reader of RFC 8259 over UTF-8 bytes. It builds no objects, so that no key can collide, shadow or reach
+ * a prototype, and it returns numbers as text, so that 64-bit ids are exact.
  *
- * Refused with a `JsonFault`: anything outside the grammar (byte order mark, comments, trailing commas, NaN, control
- * characters in strings), strings that are not UTF-8 or hold a lone surrogate, and nesting beyond `maxDepth`. A caller
- * finishes with `end()`. After a fault the reader is not to be used any further.
+ * Throws `JsonFault` for anything outside the grammar (byte order mark, comments, trailing commas, NaN, control
+ * characters in strings), for strings that are not UTF-8 or have a lone surrogate, and for nesting beyond `maxDepth`. A
+ * caller finishes with `end()`. The reader cannot be used after a fault.
  */
 export class JsonReader {
   readonly #bytes: Buffer;
@@ -61,12 +61,12 @@ export class JsonReader {
     this.#lenient = options.lenientStrings ?? false;
   }
 
-  /** Bytes read so far. After `peek` it is where the next value starts. */
+  /** Number of bytes read. After `peek` it is the start of the next value. */
   get position(): number {
     return this.#position;
   }
 
-  /** The kind of the next value; reads white space only. */
+  /** The kind of the next value. Consumes white space only. */
   peek(): JsonKind {
     const at = skipWhite(this.#bytes, this.#position);
     this.#position = at;
@@ -78,7 +78,7 @@ export class JsonReader {
     return this.#string();
   }
 
-  /** The number as it is written. */
+  /** The text of a number. */
   readNumberText(): string {
     this.#expect('number');
     const start = this.#position;
@@ -99,8 +99,8 @@ export class JsonReader {
   }
 
   /**
-   * Reads an object. `onMember` is called with each key as often as the key occurs, in order, and must consume exactly
-   * one value.
+   * Reads an object. Calls `onMember` for each key in order, including repeated ones; it must consume exactly one
+   * value.
    */
   readObject(onMember: (key: string) => void): void {
     this.#enter('object');
@@ -121,7 +121,7 @@ export class JsonReader {
     this.#leave(at - 1);
   }
 
-  /** Reads an array. `onItem` is called with each index and must consume exactly one value. */
+  /** Reads an array. Calls `onItem` with each index; it must consume exactly one value. */
   readArray(onItem: (index: number) => void): void {
     this.#enter('array');
     let at = skipWhite(this.#bytes, this.#position);
@@ -139,14 +139,14 @@ export class JsonReader {
     this.#leave(at - 1);
   }
 
-  /** Passes over the next value, checking it like any other. Uses no recursion, however deep the value is. */
+  /** Skips the next value, checking it like any other. Not recursive, for any depth. */
   skipValue(): JsonSpan {
     const start = skipWhite(this.#bytes, this.#position);
     this.#position = skipValue(this.#bytes, start, this.#maxDepth - this.#depth, this.#lenient);
     return { start, end: this.#position };
   }
 
-  /** Only white space may be left. */
+  /** Throws unless only white space is left. */
   end(): void {
     this.#position = skipWhite(this.#bytes, this.#position);
     if (this.#position < this.#bytes.length) throw syntax(this.#bytes, 'trailing characters', this.#position);

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { JsonFault } from './fault.ts';
 
 /**
- * The tokens of RFC 8259 over bytes: each function takes a position and gives the one behind what it read, or throws a
- * `JsonFault`. None of them allocates on the plain path.
+ * The tokens of RFC 8259 over bytes. Each function takes a position and returns the one after the token, or throws a
+ * `JsonFault`. The fast path does not allocate.
  */
 
 export const QUOTE = 0x22;
@@ -23,20 +23,20 @@ const BACKSLASH = 0x5c;
 const DOT = 0x2e;
 const PLUS = 0x2b;
 const LETTER_U = 0x75;
-/** The result of `byteAt` behind the last byte. */
+/** The result of `byteAt` after the last byte. */
 const END = -1;
 
-/** One for each byte that ends or complicates a string. */
+/** 1 for each byte that ends a string or needs a closer look. */
 const SPECIAL = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte > 0x7f || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
 );
 
-/** The byte at `position`, -1 behind the end. */
+/** The byte at `position`; -1 after the end. */
 export function byteAt(bytes: Uint8Array, position: number): number {
   return position < bytes.length ? (bytes[position] as number) : END;
 }
 
-/** The first position from `position` on that is no white space. */
+/** The first position from `position` on without white space. */
 export function skipWhite(bytes: Uint8Array, position: number): number {
   let at = position;
   while (at < bytes.length) {
@@ -47,7 +47,7 @@ export function skipWhite(bytes: Uint8Array, position: number): number {
   return at;
 }
 
-/** The position behind the literal `text`, which is expected at `position`. */
+/** The position after the literal `text`, which is expected at `position`. */
 export function scanLiteral(bytes: Uint8Array, position: number, text: 'true' | 'false' | 'null'): number {
   for (let index = 0; index < text.length; index += 1) {
     if (byteAt(bytes, position + index) !== text.charCodeAt(index)) {
@@ -68,7 +68,7 @@ function scanDigits(bytes: Uint8Array, position: number): number {
   return at;
 }
 
-/** The position behind the number at `position`. */
+/** The position after the number at `position`. */
 export function scanNumber(bytes: Uint8Array, position: number): number {
   let at = byteAt(bytes, position) === MINUS ? position + 1 : position;
   at = byteAt(bytes, at) === DIGIT_0 ? at + 1 : scanDigits(bytes, at);
@@ -83,8 +83,8 @@ export function scanNumber(bytes: Uint8Array, position: number): number {
 }
 
 /**
- * The first position from `position` on that ends or complicates a string: a quote, a backslash, a control character,
- * a byte of a longer character, or the end.
+ * The first position from `position` on with a quote, a backslash, a control character or a multi-byte character, or
+ * the end.
  */
 export function scanPlain(bytes: Uint8Array, position: number): number {
   const length = bytes.length;
@@ -94,9 +94,9 @@ export function scanPlain(bytes: Uint8Array, position: number): number {
 }
 
 /**
- * The position behind the string whose opening quote is at `position`.
+ * The position after the string whose opening quote is at `position`.
  *
- * @param lenient lets bytes that are not UTF-8 and lone surrogates pass
+ * @param lenient accept bytes that are not UTF-8, and lone surrogates
  */
 export function scanString(bytes: Uint8Array, position: number, lenient: boolean): number {
   const at = scanPlain(bytes, position + 1);
@@ -177,9 +177,9 @@ function hexUnit(bytes: Uint8Array, position: number): number {
 }
 
 /**
- * The text between the quotes of a string that `scanString` has passed without leniency.
+ * The text between the quotes of a string that `scanString` has accepted without leniency.
  *
- * @param start behind the opening quote
+ * @param start after the opening quote
  * @param end the closing quote
  */
 export function decodeString(bytes: Buffer, start: number, end: number): string {
@@ -201,7 +201,7 @@ export function decodeString(bytes: Buffer, start: number, end: number): string 
   }
 }
 
-/** A syntax fault, told apart from a text that simply ends too early. */
+/** A syntax fault, or a truncated text if the bytes end there. */
 export function syntax(bytes: Uint8Array, message: string, offset: number): JsonFault {
   if (offset >= bytes.length) return new JsonFault('syntax', 'the text ends too early', bytes.length);
   return new JsonFault('syntax', message, offset);

@@ -26,14 +26,14 @@ export function tooDeep(offset: number): JsonFault {
   return new JsonFault('depth', 'recursion limit exceeded', offset);
 }
 
-/** Behind the colon that follows a key. */
+/** The position after the colon that follows a key. */
 export function scanColon(bytes: Uint8Array, position: number): number {
   const at = skipWhite(bytes, position);
   if (byteAt(bytes, at) !== COLON) throw syntax(bytes, 'expected `:`', at);
   return at + 1;
 }
 
-/** Behind the comma or `closing` that follows a member or item. */
+/** The position after the comma or `closing` that follows a member or item. */
 export function scanSeparator(bytes: Uint8Array, position: number, closing: number): number {
   const at = skipWhite(bytes, position);
   const byte = byteAt(bytes, at);
@@ -43,7 +43,7 @@ export function scanSeparator(bytes: Uint8Array, position: number, closing: numb
   return at + 1;
 }
 
-/** Behind the key and colon expected at `position`. */
+/** The position after the key and colon expected at `position`. */
 function scanKey(bytes: Uint8Array, position: number, lenient: boolean): number {
   const at = skipWhite(bytes, position);
   if (byteAt(bytes, at) !== QUOTE) throw syntax(bytes, 'key must be a string', at);
@@ -51,9 +51,9 @@ function scanKey(bytes: Uint8Array, position: number, lenient: boolean): number 
 }
 
 /**
- * The position behind the value at `start`. Iterative: nesting costs one number a level and no stack.
+ * The position after the value at `start`. Iterative: nesting costs one number per level and no stack.
  *
- * @param budget how many levels the value itself may have
+ * @param budget most levels of the value itself
  * @param lenient as for `scanString`
  */
 export function skipValue(bytes: Uint8Array, start: number, budget: number, lenient: boolean): number {

@@ -3,8 +3,8 @@ import type { Caller, Seen } from '../policy/learn.ts';
 import { WHOLE_POLICY } from '../policy/rules.ts';
 
 /**
- * The observation to learn from an ended exchange; `undefined` = none. A request that the enforced policy would refuse to a
- * known caller is left out: no rule could permit it.
+ * The observation to learn from an ended exchange; `undefined` = none. A request of a known caller that the enforced
+ * policy would refuse is left out: no rule could permit it.
  */
 export function seenIn(exchange: Exchange, at: number): Seen | undefined {
   const { decision, refusal, resolution, references } = exchange;

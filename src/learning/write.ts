@@ -5,29 +5,29 @@ import type { GatewaySnapshot } from '../observability/snapshot.ts';
 import { type Learned, mergeLearned } from '../policy/learn.ts';
 import { renderLearned } from './render.ts';
 
-/** Milliseconds between two writings. */
+/** Least time between two writes, in milliseconds. */
 const INTERVAL_MS = 1000;
 
-/** Writes down what is learned, while it is. */
+/** Writes the learned policy while learn mode is on. */
 export interface LearnedWriter {
-  /** Writes what there is now. Never rejects. */
+  /** Writes the current result. Never rejects. */
   readonly write: () => Promise<void>;
   readonly stop: () => void;
 }
 
 export interface LearnedWriterOptions {
-  /** Where to; `undefined` = nothing is learned now. */
+  /** The path of the file; `undefined` = learn mode is off. */
   readonly file: () => string | undefined;
   readonly snapshots: () => Promise<readonly GatewaySnapshot[]>;
   readonly log: Pick<Log, 'info' | 'error'>;
 }
 
 /**
- * Writes the policy of everything that is learned, when that has changed and at most once a second. The file is replaced at
- * once; the one of an earlier run is kept as `.previous`.
+ * Writes the learned policy when it has changed, at most once a second. The file is replaced atomically; that of an
+ * earlier run is kept as `.previous`.
  */
 export function createLearnedWriter({ file, snapshots, log }: LearnedWriterOptions): LearnedWriter {
-  /** By process: what one that is gone has learned still counts. */
+  /** By process: the result of an ended process still counts. */
   const parts = new Map<number, Learned>();
   let written: { readonly path: string; readonly text: string } | undefined;
   let failing = false;

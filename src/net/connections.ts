@@ -8,7 +8,7 @@ export interface ClientConnection {
   readonly protocol: 'http/1.1' | 'http/2' | 'grpc';
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** Requests so far, and those that are open. */
+  /** Number of requests so far, and of open ones. */
   readonly requests: number;
   readonly open: number;
   /** TLS version, `undefined` without TLS. */
@@ -18,14 +18,14 @@ export interface ClientConnection {
 /**
  * Client faults that are refused without an exchange, or that end the connection. The complete list per protocol.
  * - `not_tls`, `not_http2`: another protocol than the port's
- * - `head`: the head of a request cannot be read, or has two readings; `head_size`: it is too large
- * - `body`: what comes behind the head of a request cannot be read as its body
- * - `timeout`: no whole head, or nothing at all, in time
+ * - `head`: the head of a request is malformed or ambiguous; `head_size`: it is too large
+ * - `body`: the bytes after the head of a request are not a valid body
+ * - `timeout`: no complete head, or no byte at all, in time
  * - `stream`: HTTP/2, one stream was reset for it; `connection`: the whole connection ended for it
  * - `flood`: HTTP/2, frames that cost more than they carry
- * - `preflight`: a CORS preflight asks for a method that upstream does not allow
+ * - `preflight`: a CORS preflight for a method that upstream does not allow
  *
- * `code` of a log line, `fault` of a metric.
+ * Used as `code` of a log line and `fault` of a metric.
  */
 export const CLIENT_FAULTS = {
   rest: ['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood', 'preflight'],
@@ -56,13 +56,13 @@ export class Connections {
   /** An exception while counting ends no connection. */
   readonly #guard: Guard;
 
-  /** @param report told of faults of ours @param faulted told of each client fault. Must not throw */
+  /** @param report called with internal errors @param faulted called with each client fault. Must not throw */
   constructor(report: FaultReport, faulted: (fault: ClientFault) => void = ignore) {
     this.#faulted = faulted;
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }
 
-  /** A connection was accepted; it counts until it closes. */
+  /** Counts an accepted connection until it closes. */
   accepted(socket: Socket): void {
     this.#accepted += 1;
     this.#open += 1;
@@ -80,13 +80,13 @@ export class Connections {
     this.#failedHandshakes += 1;
   }
 
-  /** A client sent what could not be carried. */
+  /** Counts a client fault. */
   readonly fault = (fault: ClientFault): void => {
     this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
     this.#faulted(fault);
   };
 
-  /** The connection is in use: it is listed until its socket closes. */
+  /** Lists a connection in use until its socket closes. */
   list(client: ClientConnection, socket: Socket): void {
     this.#clients.add(client);
     socket.once(
@@ -112,7 +112,7 @@ export class Connections {
     return open;
   }
 
-  /** The first `max` in use, oldest first, as plain data; and how many there are. */
+  /** The first `max` connections in use, oldest first, as plain data; and their total. */
   listed(max: number): { readonly total: number; readonly connections: readonly ClientConnection[] } {
     const connections: ClientConnection[] = [];
     for (const { remote, protocol, since, requests, open, tls } of this.#clients) {
@@ -148,7 +148,7 @@ export class CountedClient implements ClientConnection {
     this.open -= 1;
   }
 
-  /** Takes one request back from the count: another transport carries and counts it. */
+  /** Removes one request from the count: another transport handles and counts it. */
   handedOver(): void {
     this.requests -= 1;
     this.open -= 1;

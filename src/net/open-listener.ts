@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { Guard } from '../lifetime/guard.ts';
 
-/** Where a listener listens. */
+/** Address of a listener. */
 export interface ListenerAddress {
   readonly host: string;
   readonly port: number;

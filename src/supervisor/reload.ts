@@ -11,34 +11,34 @@ import { describeChanges } from '../gateway/live-options.ts';
 import type { Log } from '../observability/log.ts';
 import type { Reload, ReloadCause } from '../observability/operator.ts';
 
-/** Node's timers overflow beyond. */
+/** Upper limit of Node's timers. */
 const MAX_TIMER_MS = 2_147_483_647;
-/** Milliseconds a reload that was asked for waits for files that are being written. */
+/** Longest time, in milliseconds, that a requested reload waits for files that are being written. */
 export const ASKED_WAIT_MS = 15_000;
 
-/** Which state is in force, and everything that puts another one in its place. */
+/** Holds the state in force, and replaces it. */
 export interface Reloader {
   /** The state in force. */
   readonly current: () => LoadedState;
-  /** See `Operator`. What is asked before `begin` waits for it. */
+  /** See `Operator`. A request before `begin` waits for it. */
   readonly reload: (cause: ReloadCause) => Promise<Reload>;
-  /** The first state is being served: from here on files are watched, and reloads carried out. */
+  /** Call once the first state is served: starts watching files and reloading. */
   readonly begin: () => void;
-  /** Nothing is put in force any more. */
+  /** Stops: no other state is applied. */
   readonly stop: () => void;
 }
 
 export interface ReloaderOptions {
   /** The initial state. */
   readonly state: LoadedState;
-  /** Reads everything anew; throws `ConfigError`. */
+  /** Reads all files; throws `ConfigError`. */
   readonly load: () => LoadedState;
   /**
-   * Reads what stands beside the state and has no file watch of these, when a reload is asked for, and resolves to what
-   * puts it in force. Rejects with `ConfigError` and changes nothing.
+   * Reads stores beside the state that are not watched here, for a requested reload. Resolves to the function that
+   * applies them. Rejects with `ConfigError` and changes nothing.
    */
   readonly prepare?: () => Promise<() => Promise<void>>;
-  /** Puts a state in force, all or nothing; rejects with `ConfigError`. */
+  /** Applies a state, all or nothing; rejects with `ConfigError`. */
   readonly apply: (state: State) => Promise<Applied>;
   /** Called after each reload, regardless of its trigger, when `current` has been updated. */
   readonly done?: (reload: Reload) => void;
@@ -54,7 +54,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
   return new ReloadQueue(options);
 }
 
-/** The time for which the changed files have been unchanged. */
+/** Required time without a change of the files. */
 type Stillness = 'settled' | 'lasting';
 
 class ReloadQueue implements Reloader {
@@ -67,7 +67,7 @@ class ReloadQueue implements Reloader {
   #watch: { readonly stop: () => void } | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #begun = Promise.withResolvers<void>();
-  // One after the other: the last one that began reads what is there last.
+  // Serialised: the last reload to start reads the latest files.
   #queue: Promise<unknown> = this.#begun.promise;
 
   constructor(options: ReloaderOptions) {
@@ -104,7 +104,7 @@ class ReloadQueue implements Reloader {
   }
 
   /**
-   * Waits until what has changed stands still; paths of what does not.
+   * Waits until the changed files are settled. Returns the paths of those that are not.
    *
    * @param only of these files
    */
@@ -119,7 +119,7 @@ class ReloadQueue implements Reloader {
     return [];
   }
 
-  /** A reload at a moment that was chosen: what is there is read as soon as it stands still. */
+  /** A requested reload: reads the files as soon as they are settled. */
   async #asked(cause: ReloadCause): Promise<Reload> {
     const [need, only] = cause === 'interval' ? (['lasting', this.#tlsFiles()] as const) : (['settled'] as const);
     for (let again = 0; again < READ_AGAIN; again += 1) {
@@ -136,7 +136,7 @@ class ReloadQueue implements Reloader {
     return new Set([cert, key, ca].map((path) => resolve(path)));
   }
 
-  /** Files have changed and stand still. */
+  /** A reload after a change of files that are settled. */
   #fromFiles(lasting: boolean): Promise<Handled> {
     const { promise, resolve } = Promise.withResolvers<Handled>();
     this.#queue = this.#queue.then(async () => {
@@ -147,7 +147,7 @@ class ReloadQueue implements Reloader {
     return promise;
   }
 
-  /** `later` = it may be half of what it is going to be. */
+  /** `later` = a file may be incomplete. */
   async #read(cause: ReloadCause, still: Stillness | 'asked'): Promise<Reload | 'later'> {
     const { load, prepare, apply, log, now } = this.#options;
     if (this.#stopped) return { ok: false, cause, at: now(), problems: ['the gateway is stopping'] };
@@ -171,7 +171,7 @@ class ReloadQueue implements Reloader {
     }
   }
 
-  /** @param read what was just read for it. Throws `ConfigError` for files that end before their end */
+  /** @param read the readings of `next`. Throws `ConfigError` for files that lost their end mark */
   async #isEarly(next: LoadedState, read: Readings, still: Stillness | 'asked'): Promise<boolean> {
     const files = this.#files;
     files.include(read.keys());
@@ -211,7 +211,7 @@ class ReloadQueue implements Reloader {
   }
 }
 
-/** Most readings for one request; then files change faster than they can be read. */
+/** Most reads for one request; beyond that the files change faster than they can be read. */
 const READ_AGAIN = 5;
 const NO_END_MARK = 'the end mark (`# end` or `...`) that the last line was before is missing: the file may be cut off';
 
@@ -226,7 +226,7 @@ interface ReloadNews {
   readonly applied: Applied;
 }
 
-/** One line for a reload that changed something. Without a change there is nothing to say, but that it was looked. */
+/** One log line per reload with changes. A reload without changes is logged at level debug. */
 function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }: ReloadNews): void {
   const { generation, restartNeeded } = applied;
   if (changed.length === 0) {
@@ -244,7 +244,7 @@ function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }:
   if (mode !== before.config.gateway.mode) warnOfMode(log, mode);
 }
 
-/** The log line of a gateway that protects nothing; none while the policy is enforced. */
+/** The warning of a gateway that protects nothing; none in mode `enforce`. */
 export function warnOfMode(log: Log, mode: State['config']['gateway']['mode']): void {
   if (mode !== 'enforce') log.warn({ mode }, 'nothing is protected: requests that would be refused are forwarded');
 }

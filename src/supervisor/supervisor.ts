@@ -13,24 +13,24 @@ import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
 import { createReloader, warnOfMode } from './reload.ts';
 
-/** A running gateway with everything that belongs to operating it. */
+/** A running gateway with its operation: reloads, revocations, admin port. */
 export interface Supervisor extends Operator {
-  /** `admin` = where the admin port listens, null without one. */
+  /** `admin` = address of the admin port, null without one. */
   start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null; readonly admin: Listening | null }>;
   stop(graceMs: number): Promise<void>;
 }
 
 export interface SupervisorOptions {
   readonly state: LoadedState;
-  /** Reads everything anew; throws `ConfigError`. */
+  /** Reads all files; throws `ConfigError`. */
   readonly load: () => LoadedState;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
-  /** Of those who wait for files. */
+  /** The clock of waits for files. */
   readonly clock?: Clock;
 }
 
-/** Puts a fleet under the care of one place: reloads, revocations, the admin port. Rejects with `ConfigError`. */
+/** Creates the fleet with reloads, revocations and the admin port. Rejects with `ConfigError`. */
 export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { state, load, now = Date.now, clock = machineClock } = options;
   checkUsable(state);
@@ -97,7 +97,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
       admin?.drain();
       reloads.stop();
       learned.stop();
-      // Before and after: workers that are gone are asked nothing any more, and the last requests come while they go.
+      // Before and after the stop: ended workers cannot be asked, and the last requests arrive during the stop.
       await learned.write();
       await fleet.stop(graceMs);
       await learned.write();

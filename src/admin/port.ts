@@ -18,9 +18,9 @@ import { gatewayVersion } from '../version.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
 import { connectionsOf, type ListenerState, principalsOf, type Readiness, reloadOf, statusOf } from './pages.ts';
 
-/** The admin port of a running gateway, whatever number of processes serves. */
+/** The admin port of a running gateway, of one process or several. */
 export interface AdminPort {
-  /** Rejects when the port cannot be had. */
+  /** Rejects if the port is not available. */
   open(): Promise<Listening>;
   /** The listeners are up. */
   serving(listeners: { readonly rest: Listening; readonly grpc: Listening | null }): void;
@@ -35,7 +35,7 @@ export interface AdminPortOptions {
   readonly state: State;
   readonly fleet: Pick<Fleet, 'snapshots' | 'act'>;
   readonly operator: Operator;
-  /** Processes that were asked for. */
+  /** Number of configured processes. */
   readonly workers: number;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -210,7 +210,7 @@ class Port implements AdminPort {
 
 const isLocal = (address: string): boolean => address === '::1' || address.startsWith('127.');
 
-/** Questions of this process alone: workers have connections of their own. */
+/** Probes upstream from this process; workers have connections of their own. */
 function openProbe(
   current: () => State,
   now: () => number,

@@ -6,14 +6,14 @@ import type { Applied, Listening } from './gateway.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
 export interface Fleet {
-  /** Rejects, and serves nothing, when a port cannot be had. */
+  /** Rejects, and serves nothing, if a port is not available. */
   start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
   /** All or nothing, for every process. Rejects with `ConfigError`. */
   apply(state: State): Promise<Applied>;
   setRevocations(revocations: Revocations): Promise<void>;
-  /** One for each process that serves. @param details what is shown beside the figures */
+  /** One per serving process. @param details optional parts of the snapshots */
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
-  /** Writes down what was done through the admin port, once, where anything is audited. */
+  /** Records an administrative action once, if there is an audit log. */
   act(act: AdminAct): Promise<void>;
   stop(graceMs: number): Promise<void>;
 }

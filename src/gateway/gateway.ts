@@ -43,15 +43,15 @@ import {
 import { restartNeeded } from './live-options.ts';
 import { ringOf, tryContexts } from './usable.ts';
 
-/** Milliseconds the start waits for upstream to tell its release; it starts without, too. */
+/** Longest wait for upstream's release at the start, in milliseconds; the gateway starts without it, too. */
 const VERSION_TIMEOUT_MS = 2000;
-/** Upstream connections for the gateway's own questions (`value_exists`, names, release). */
+/** Upstream connections for the gateway's own requests (`value_exists`, names, release). */
 const OWN_CONNECTIONS = 32;
-/** Log lines about faults in any second. */
+/** Most log lines about faults per second. */
 const FAULT_LINES_PER_SECOND = 10;
-/** Log lines about sinks of the audit that stop or go on, in any second. */
+/** Most log lines about audit sinks that fail or recover, per second. */
 const SINK_LINES_PER_SECOND = 4;
-/** Milliseconds the audit has at least to write what waits when the gateway stops. */
+/** Least time for the audit to write pending entries at the stop, in milliseconds. */
 const LAST_WRITES_MS = 1000;
 
 export interface Listening {
@@ -64,30 +64,30 @@ export type Observer = (exchange: Exchange, outcome: Outcome) => void;
 
 /** The outcome of a reload. */
 export interface Applied {
-  /** Which state is in force: grows with each one. */
+  /** Number of the state in force; increases with each one. */
   readonly generation: number;
-  /** Options that changed and are taken only by a restart, by path. */
+  /** Paths of changed options that need a restart. */
   readonly restartNeeded: readonly string[];
 }
 
 /** A gateway in one process. */
 export interface Gateway {
-  /** Listens on both ports. Rejects, and listens on none, when one cannot be had. */
+  /** Listens on both ports. Rejects, and listens on none, if one is not available. */
   start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null }>;
   /**
-   * Puts another state in force, for the next request on every open connection. All or nothing: throws `ConfigError` and
-   * leaves everything as it was when a part cannot be used.
+   * Applies another state from the next request of every open connection on. All or nothing: throws `ConfigError` and
+   * changes nothing if a part cannot be used.
    *
-   * @param generation what the state is called; by default one more than the last
+   * @param generation number of the state; default: one more than the last
    */
   apply(state: State, generation?: number): Applied;
   /** Replaces the revocations in force. */
   setRevocations(revocations: Revocations): void;
-  /** The figures of this process. @param details shown beside the figures */
+  /** The figures of this process. @param details optional parts of the snapshot */
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
-  /** Writes down what was done through the admin port, where anything is audited. */
+  /** Records an administrative action, if there is an audit log. */
   act(act: AdminAct): void;
-  /** Takes nothing new, lets what is open finish within `graceMs`, cuts the rest. */
+  /** Stops accepting requests, lets open ones finish within `graceMs`, then aborts the rest. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -101,10 +101,10 @@ interface StateInForce {
 }
 
 /**
- * Puts the parts together. Nothing listens and no upstream is asked before `start`.
+ * Builds the parts. Nothing listens and no upstream is asked before `start`.
  *
- * @param worker which of several serving processes this is, from 0; each has audit files of its own
- * @param generation what `state` is called
+ * @param worker number of this process, from 0; each has audit files of its own
+ * @param generation number of `state`
  */
 export async function createGateway(
   state: State,
@@ -120,13 +120,13 @@ export async function createGateway(
   const audit = await openAudit(state, log, worker);
   const { max_connections: most } = config.gateway.upstream;
   const upstream = createRestUpstream(restUpstreamOptions(() => force.state, most));
-  // INVARIANT: what clients ask never keeps the gateway's own questions waiting.
+  // INVARIANT: client requests never delay the gateway's own requests.
   const own = createRestUpstream(restUpstreamOptions(() => force.state, Math.min(most, OWN_CONNECTIONS)));
   const lookup = createUpstreamLookup(own);
   const authenticator = authenticatorOf(force, lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
-  // INVARIANT: told of nothing before there are listeners.
+  // INVARIANT: no event before there are listeners.
   const connections: Clients = clientsOf(log, (error, place) => parts.fault(error, undefined, place));
   const observation = observationOf(config, connections);
   const recording = [
@@ -169,7 +169,7 @@ export async function createGateway(
       return { rest: restListener.address, grpc: grpc?.listener.address ?? null };
     },
     apply(next, called = force.generation + 1) {
-      // Everything that can fail comes before anything that is changed.
+      // All steps that can fail come before the first change.
       const ring = ringOf(next, called);
       const rules = policyOf(next.config.gateway.mode, next.policy.rules);
       const tls = listenerTls(config, force.tls, next);
@@ -181,7 +181,7 @@ export async function createGateway(
       force.tls = tls;
       authenticator.replaceRing(ring);
       policy.current = rules;
-      // Certificates that stay keep their TLS sessions.
+      // Unchanged certificates keep their TLS sessions.
       if (secured) {
         restListener?.setSecureContext(restTls(secured));
         grpc?.listener.setSecureContext(grpcTls(secured));
@@ -246,7 +246,7 @@ function observationOf({ gateway }: Config, connections: Clients): Observation |
 }
 
 function openAudit({ config }: State, log: Log, worker: number | undefined): Promise<Audit | undefined> {
-  // A receiver that comes and goes is not worth a line each time.
+  // Limits the lines about a receiver that fails and recovers repeatedly.
   const mayLog = createThrottle(SINK_LINES_PER_SECOND, Date.now);
   return createAudit(config, {
     firstRefusal,
@@ -273,7 +273,7 @@ async function closeAudit(audit: Audit, graceMs: number, log: Log): Promise<void
 function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
   const { tls } = next.secrets;
   if (!inForce || !tls) return inForce;
-  // INVARIANT: a listener that asks for client certificates is never left without the CA they are judged by.
+  // INVARIANT: a listener with client certificates always has their CA.
   const asks = 'verify_https_client_certificate';
   const restCa = running.service[asks] === next.config.service[asks] ? tls.clientCa : inForce.clientCa;
   const grpcAsks = 'grpc_client_certificates';
@@ -281,7 +281,7 @@ function listenerTls(running: Config, inForce: TlsMaterial | null, next: State):
   return { ...tls, clientCa: restCa, grpcClientCa: grpcCa };
 }
 
-/** By part, so that one that is added has to be compared. */
+/** One entry per part, so that a new part must be compared. */
 const SAME: { readonly [P in keyof TlsMaterial]-?: (left: TlsMaterial, right: TlsMaterial) => boolean } = {
   cert: (left, right) => sameBytes(left.cert, right.cert),
   key: (left, right) => sameBytes(left.key, right.key),
@@ -298,7 +298,7 @@ function sameBytes(left: Buffer | null | undefined, right: Buffer | null | undef
   return left && right ? left.equals(right) : !left && !right;
 }
 
-/** Learns from what is carried out, while the mode says so. */
+/** Learns from forwarded requests while learn mode is on. */
 function learnWith(learner: Learner, policy: ExchangeParts['policy']): Observer {
   return (exchange) => {
     if (policy.current.mode !== 'learn') return;
@@ -396,14 +396,14 @@ async function openGrpc(
   }
 }
 
-/** A key left on Qdrant would have it refuse everything the gateway permits. Unreachable is no reason not to start. */
+/** Qdrant with keys would refuse everything the gateway permits. An unreachable Qdrant does not prevent the start. */
 async function refuseSecuredUpstream(lookup: UpstreamLookup): Promise<void> {
   if (!(await lookup.asksForKey(AbortSignal.timeout(VERSION_TIMEOUT_MS)))) return;
   const message = 'the upstream requires a key: remove the keys from qdrant, the gateway checks them';
   throw new ConfigError([{ place: 'gateway.upstream.rest_url', message }]);
 }
 
-/** Upstream's web UI, where the configuration lets it be seen. */
+/** Presence of upstream's web UI, if the configuration serves it. */
 async function webUiOf({ service }: Config, lookup: UpstreamLookup): Promise<{ readonly present: boolean }> {
   if (!service.enable_static_content) return { present: false };
   const webUi = new WebUi({ ask: lookup.servesWebUi, now: () => performance.now() });
@@ -411,7 +411,7 @@ async function webUiOf({ service }: Config, lookup: UpstreamLookup): Promise<{ r
   return webUi;
 }
 
-/** Tells which release is behind. */
+/** Logs upstream's release. */
 async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<void> {
   const version = await lookup.version(AbortSignal.timeout(VERSION_TIMEOUT_MS));
   if (typeof version === 'string') log.info({ version }, 'upstream answers');

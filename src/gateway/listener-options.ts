@@ -22,11 +22,11 @@ import type { SocketOptions } from '../upstream/sockets.ts';
 
 /* Options of listeners and upstream connections, derived from one configuration. */
 
-/** Requests that wait for an upstream connection, per connection. */
+/** Requests in the queue per upstream connection. */
 const WAITING_PER_CONNECTION = 8;
-/** Largest upstream answer that is held to be filtered. */
+/** Largest upstream answer that is buffered for a filter, in bytes. */
 const MAX_FILTERED_BYTES = 64 * 1_048_576;
-/** Pseudo-headers stand beside the headers that are counted. */
+/** Pseudo-headers, which are not part of the configured number of headers. */
 const PSEUDO_HEADERS = 4;
 
 /** The state in force, which a reload replaces. */
@@ -54,11 +54,11 @@ export function restUpstreamOptions(current: Current, connections: number): Rest
 export interface RestShared {
   readonly upstream: RestUpstream;
   readonly lookup: UpstreamLookup;
-  /** Is upstream's web interface to be had? */
+  /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
   readonly floodPenalty: FloodPenalty;
   readonly turns: WorkScheduler;
-  /** The ports belong to several processes. */
+  /** True = several processes listen on the ports. */
   readonly shared: boolean;
 }
 
@@ -148,8 +148,8 @@ function relayUpstream(current: Current): RelayUpstream {
 }
 
 /**
- * Upstream (Qdrant v1.19.0, tonic's default) has no limit of calls on one gRPC connection. Whose credential is good may have so
- * many times what strangers may.
+ * Upstream (Qdrant v1.19.0, tonic's default) has no limit of calls on one gRPC connection. The factor of the stream
+ * limit after a valid credential.
  */
 const KNOWN_STREAMS_FACTOR = 10;
 

@@ -4,13 +4,13 @@ import { optionAt } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
 
-/** Paths of the options that differ, in the order of the schema. */
+/** Paths of changed options, in the order of the schema. */
 function changedOptions(before: Config, after: Config): readonly string[] {
   const [old, next] = [effectiveValues(before), effectiveValues(after)];
   return [...old.keys()].filter((path) => old.get(path) !== next.get(path));
 }
 
-/** Paths of the options that differ and are taken by a restart only, in the order of the schema. */
+/** Paths of changed options that need a restart, in the order of the schema. */
 export function restartNeeded(running: Config, next: Config): readonly string[] {
   return changedOptions(running, next).filter((path) => optionAt(path)?.live !== true);
 }
@@ -29,7 +29,7 @@ export function describeChanges(before: State, after: State): readonly string[] 
   ];
 }
 
-/** Values by id, to be compared only. */
+/** Values by id, for comparison only. */
 type Entries = ReadonlyMap<string, string>;
 
 function keysOf({ secrets: { apiKey, altApiKey, readOnlyApiKey, adminToken } }: State): Entries {

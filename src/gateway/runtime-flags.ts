@@ -1,16 +1,17 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** Of Node 26. */
+/** V8 of Node 26. */
 const FIRST_V8 = 14;
 
 /**
  * Sets V8 flags before the gateway serves.
  *
- * Bytes that pass through live outside of the heap. By default V8 collects the whole heap each time some ten MiB of them
- * have come and gone, however little of it is garbage; counted against the limit of the whole heap they are collected with
- * the young objects that hold them. An upsert of 4 MiB costs a third of what it does otherwise, one of 1 MiB over REST half.
+ * Buffers live outside of the heap. By default V8 collects the whole heap each time some ten MiB of them were
+ * allocated, however little of it is garbage. With the flag they count against the limit of the whole heap and are
+ * collected with the young objects that hold them. An upsert of 4 MiB then takes a third of the processor time, one of
+ * 1 MiB over REST half.
  */
 export function setRuntimeFlags(v8Version: string = process.versions.v8): void {
-  // An older V8 does not know the flag, and says so on standard error.
+  // An older V8 does not know the flag, and would warn on standard error.
   if (Number.parseInt(v8Version, 10) >= FIRST_V8) setFlagsFromString('--external-memory-accounted-in-global-limit');
 }

@@ -15,16 +15,18 @@ import { createRestUpstream } from '../upstream/http.ts';
 import { createUpstreamLookup } from '../upstream/lookup.ts';
 import { grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
 
-/* Everything that is made of a state before it is in force. What `check-config` finds good, `serve` can use. */
+/*
+ * The parts of a state that can fail, built before it is in force. A state that `check-config` accepts can be served.
+ */
 
-/** The keys of a state, and its rules on them. @param generation what the state is called */
+/** The key ring of a state, with its rules. @param generation number of the state */
 export function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
   const { signingKeys, rules } = policy;
   const applied = policyOf(config.gateway.mode, rules).rules;
   return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
 }
 
-/** The look-ups of `value_exists` in the upstream of a state, for one question; `undefined` = none is configured. */
+/** The look-ups of `value_exists` for one request; `undefined` = no upstream is configured. */
 export function openLookups(
   state: State,
 ): { readonly valueExists: CheckValueExists; readonly close: () => Promise<void> } | undefined {
@@ -38,7 +40,7 @@ export function openLookups(
   };
 }
 
-/** Throws `ConfigError`, with option and file, when a gateway could not start with this state. Changes nothing. */
+/** Throws `ConfigError`, with option and file, if a gateway could not start with this state. Changes nothing. */
 export function checkUsable(state: State): void {
   const { config, secrets } = state;
   const { problems, attempt } = collector();
@@ -50,7 +52,7 @@ export function checkUsable(state: State): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-/** Throws `ConfigError`, with option and file, when connections could not be secured with these. */
+/** Throws `ConfigError`, with option and file, if TLS contexts cannot be created from these. */
 export function tryContexts(config: Config, tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
   const problems = contextProblems(config, tls, upstreamCa);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -113,7 +115,7 @@ function contextProblem(place: string, what: string, options: SecureContextOptio
   }
 }
 
-/** OpenSSL's words for what it does not take, without place in its source. */
+/** OpenSSL's reason for an error, without the location in its source. */
 function opensslReason(error: unknown): string {
   const said = error instanceof Error && 'reason' in error ? error.reason : undefined;
   if (said === 'no start line') return 'it is not PEM';
@@ -128,10 +130,10 @@ function redisCaProblems(config: Config, { redis }: RevocationSettings): Problem
   return found ? [found] : [];
 }
 
-/** Types of file systems in which the kernel shows itself: proc, sysfs, cgroup, cgroup2 (Linux `magic.h`). */
+/** Types of kernel file systems: proc, sysfs, cgroup, cgroup2 (Linux `magic.h`). */
 const OF_THE_KERNEL: ReadonlySet<number> = new Set([0x9fa0, 0x62656572, 0x27e0eb, 0x63677270]);
 
-/** Can the folder of audit files be made and written to? */
+/** Checks that the folder of audit files exists or can be created, and is writable. */
 function auditProblems({ audit, gateway }: Config): Problem[] {
   if (!audit.enabled || !isAudited({ audit, gateway })) return [];
   const fail = (message: string): Problem[] => [{ place: 'audit.dir', message }];

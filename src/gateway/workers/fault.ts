@@ -12,7 +12,7 @@ export function faultOf(error: unknown): Fault {
   };
 }
 
-/** The error again, as `explainFailure` and a reload know it. */
+/** Restores the error, in the classes that `explainFailure` and a reload distinguish. */
 export function errorOf({ message, code, port, problems }: Fault): Error {
   if (problems) return new ConfigError(problems);
   return Object.assign(new Error(message), code === undefined ? {} : { code }, port === undefined ? {} : { port });

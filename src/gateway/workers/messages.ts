@@ -6,7 +6,7 @@ import type { Applied, Listening } from '../gateway.ts';
 
 /** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */
 export interface WorkerCalls {
-  /** `index`: which of the workers it is; one that takes another's place takes its index. */
+  /** `index`: number of the worker; a replacement has the same index. */
   start: { given: InForce & { index: number; revocations: Revocations | undefined }; answer: Listeners };
   apply: { given: InForce; answer: Applied };
   revocations: { given: Revocations; answer: null };
@@ -15,13 +15,13 @@ export interface WorkerCalls {
   stop: { given: number; answer: null };
 }
 
-/** A state, and what all workers call it. */
+/** A state, with its number in all workers. */
 export interface InForce {
   readonly state: State;
   readonly generation: number;
 }
 
-/** Where a gateway listens. */
+/** Addresses of the listeners. */
 export interface Listeners {
   readonly rest: Listening;
   readonly grpc: Listening | null;
@@ -29,7 +29,7 @@ export interface Listeners {
 
 export type WorkerCall = keyof WorkerCalls;
 
-/** From the supervisor. `id` comes back with the answer. */
+/** From the supervisor. The answer carries the same `id`. */
 export interface Call<C extends WorkerCall = WorkerCall> {
   readonly id: number;
   readonly call: C;

@@ -11,7 +11,7 @@ export function workersOf({ gateway }: Config): number {
   return gateway.workers === 'auto' ? availableParallelism() : gateway.workers;
 }
 
-/** The fleet a configuration asks for: a gateway in this process, or several workers. */
+/** The fleet of a configuration: a gateway in this process, or several workers. */
 export async function openFleet(state: State, events: PoolEvents): Promise<Fleet> {
   const count = workersOf(state.config);
   return count === 1

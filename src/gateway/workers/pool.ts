@@ -18,9 +18,9 @@ const CALL_LIMIT = 10_000;
 const SNAPSHOT_LIMIT = 2_000;
 /** Milliseconds beyond the grace time before a worker is killed. */
 const STOP_MARGIN = 2_000;
-/** A worker that ends this soon after its start is replaced only after as long a pause. */
+/** Lifetime below which a replacement waits as long, in milliseconds. */
 const SHORT_LIFE = 1_000;
-/** As `node:tls` wants them. */
+/** Size required by `node:tls`. */
 const TICKET_KEY_BYTES = 48;
 
 /** Events of the workers for the supervisor. */
@@ -33,17 +33,19 @@ export interface PoolEvents {
 
 export interface PoolOptions {
   readonly state: State;
-  /** Processes that serve. */
+  /** Number of serving processes. */
   readonly count: number;
-  /** Variables that workers do not inherit: they are told everything, and keys are in the environment of one process less. */
+  /**
+   * Variables that workers do not inherit: they receive their state by message, and keys are in one environment less.
+   */
   readonly withheld: readonly string[];
   readonly events: PoolEvents;
 }
 
 /**
- * Several gateways, one in each of `count` processes, behind the same two ports: this process accepts connections and hands
- * them out in turn (`node:cluster`). Workers read no files; state and revocations are sent to them. One that dies is
- * replaced and gets what is in force then.
+ * Several gateways, one per process, behind the same two ports: this process accepts connections and distributes them
+ * round robin (`node:cluster`). Workers read no files; state and revocations are sent to them. A worker that ends is
+ * replaced and receives the current state.
  */
 export function createPool(options: PoolOptions): Fleet {
   cluster.setupPrimary({
@@ -56,11 +58,13 @@ export function createPool(options: PoolOptions): Fleet {
 
 class Pool implements Fleet {
   readonly #options: PoolOptions;
-  /** Every process there is. */
+  /** All processes. */
   readonly #workers = new Set<WorkerProcess>();
-  /** Those that run by what is in force. */
+  /** Processes with the state in force. */
   readonly #serving = new Set<WorkerProcess>();
-  /** INVARIANT: a worker says which generation it runs by, not how many states it has seen: it may have come late. */
+  /**
+   * INVARIANT: workers report the generation of their state, not a count of states: a worker may have started later.
+   */
   #inForce: InForce;
   #revocations: Revocations | undefined;
   #ticketKeys = randomBytes(TICKET_KEY_BYTES);
@@ -85,11 +89,11 @@ class Pool implements Fleet {
   }
 
   async apply(state: State): Promise<Applied> {
-    // INVARIANT: a client that another CA let in does not come back by a ticket: resumed sessions show no certificate.
+    // INVARIANT: a session ticket is void after a change of the client CA: resumed sessions carry no certificate.
     if (!sameCa(this.#inForce.state, state)) this.#ticketKeys = randomBytes(TICKET_KEY_BYTES);
     const workers = [...this.#serving];
     const before = this.#inForce;
-    // First: a worker that is just starting sees that what it was started with is not the newest.
+    // First: a starting worker compares this with the state it was started with.
     this.#inForce = { state, generation: before.generation + 1 };
     const shared = this.#share(this.#inForce);
     const outcomes = await Promise.allSettled(workers.map((worker) => worker.call('apply', shared, CALL_LIMIT)));
@@ -100,7 +104,7 @@ class Pool implements Fleet {
       this.#inForce = before;
       throw refused.find((error) => error instanceof ConfigError) ?? refused[0] ?? new Error('no worker is serving');
     }
-    // INVARIANT: no process goes on with a state that is not in force; its replacement gets the one that is.
+    // INVARIANT: no process continues with a state that is not in force; its replacement gets the one that is.
     outcomes.forEach((one, at) => {
       if (one.status === 'rejected') workers[at]?.kill();
     });
@@ -144,7 +148,7 @@ class Pool implements Fleet {
     return { state: shareOf(state, this.#options.count, this.#ticketKeys), generation };
   }
 
-  /** Rejects when the worker does not come up; it is gone then. */
+  /** Rejects if the worker does not start; it has then been removed. */
   async #add(index: number): Promise<Listeners> {
     const worker = new WorkerProcess(this.#options.withheld);
     const begun = performance.now();

@@ -1,8 +1,8 @@
 import type { State } from '../../config/state.ts';
 
 /**
- * The state of one of `count` workers: limits that are meant for the whole gateway are shared out, and all seal TLS
- * session tickets with the same keys.
+ * The state of one of `count` workers: limits of the whole gateway are divided, and all workers use the same keys for
+ * TLS session tickets.
  */
 export function shareOf(state: State, count: number, ticketKeys: Buffer): State {
   const { config, secrets } = state;

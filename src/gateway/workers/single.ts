@@ -2,7 +2,7 @@ import type { State } from '../../config/state.ts';
 import type { Fleet } from '../fleet.ts';
 import { createGateway } from '../gateway.ts';
 
-/** A fleet of one, in this process. */
+/** A fleet of one process, this one. */
 export async function createSingle(state: State): Promise<Fleet> {
   const gateway = await createGateway(state);
   return {

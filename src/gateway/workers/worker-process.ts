@@ -7,7 +7,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** One worker as the supervisor sees it: calls with answers over the channel between the processes. */
+/** A worker process from the supervisor's side: calls with answers over the channel between the processes. */
 export class WorkerProcess {
   readonly pid: number;
   /** Resolves once the process has ended. */
@@ -18,7 +18,7 @@ export class WorkerProcess {
 
   /** Forks. @param without variables that the process does not inherit */
   constructor(without: readonly string[]) {
-    // A variable that is undefined is left out of the environment of a child.
+    // An undefined variable is not passed to the child.
     this.#worker = cluster.fork(Object.fromEntries(without.map((name) => [name, undefined])));
     this.pid = this.#worker.process.pid ?? 0;
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
@@ -32,7 +32,7 @@ export class WorkerProcess {
     });
   }
 
-  /** Rejects with the worker's own error, when it ends before it answers, and after `limitMs`. */
+  /** Rejects with the worker's own error, if it ends before it answers, and after `limitMs`. */
   call<C extends WorkerCall>(
     call: C,
     given: WorkerCalls[C]['given'],
@@ -60,7 +60,7 @@ export class WorkerProcess {
     });
   }
 
-  /** Ends it at once. */
+  /** Kills the process. */
   kill(): void {
     this.#worker.process.kill('SIGKILL');
   }

@@ -3,11 +3,9 @@ import { setRuntimeFlags } from '../runtime-flags.ts';
 import { faultOf } from './fault.ts';
 import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
 
-/*
- * A process that serves: one gateway, run by what the supervisor says. It reads no file, no variable and no argument.
- */
+/* A serving process: one gateway, controlled by the supervisor. It reads no file, no variable and no argument. */
 
-/** Grace (ms) when a signal came to this process alone. */
+/** Grace time after a signal to this process alone, in milliseconds. */
 const LONE_GRACE_MS = 30_000;
 
 setRuntimeFlags();
@@ -48,7 +46,7 @@ function handle<C extends WorkerCall>({ call, given }: Call<C>): Promise<WorkerC
 }
 
 function answer(message: Answer): void {
-  // The supervisor may be gone by now; then `disconnect` ends this process.
+  // The supervisor may have ended; then `disconnect` ends this process.
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
@@ -62,13 +60,16 @@ process.on('message', (call: Call) => {
   );
 });
 
-// The supervisor decides; a terminal sends these to every process of the group.
+// The supervisor handles them; a terminal sends these to every process of the group.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
-// This process alone is to go: it finishes what it has, and the supervisor replaces it.
+// A signal to this process alone: it finishes its requests, and the supervisor replaces it.
 process.once('SIGTERM', () => void HANDLERS.stop(LONE_GRACE_MS).finally(leave));
 
-/** The channel is what keeps this process: without it `node:cluster` ends it, also when the supervisor is gone. */
+/**
+ * Closes the channel, which keeps this process alive: `node:cluster` ends it without one, also if the supervisor has
+ * ended.
+ */
 function leave(): void {
   if (process.connected) process.disconnect?.();
 }

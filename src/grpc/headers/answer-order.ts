@@ -5,11 +5,11 @@ export const MOST_INTERIM = 8;
 
 /** Progress of one answer. */
 export interface AnswerProgress {
-  /** Its head is there. */
+  /** True = its head has been taken. */
   readonly headersSent: boolean;
-  /** Its end is there. */
+  /** True = it has ended. */
   readonly answered: boolean;
-  /** Bytes of DATA still to come by its `content-length`; -1 = it announced none. */
+  /** Bytes of DATA left by its `content-length`; -1 = no such header. */
   readonly announced: number;
 }
 

@@ -3,35 +3,37 @@ import type { Answer } from './unary-answer.ts';
 import type { GrpcUpstream } from './unary-call.ts';
 import { UnaryConnection } from './unary-connection.ts';
 
-/** Milliseconds the gateway waits for an answer to a question of its own, where its caller does not wait longer, and at most. */
+/**
+ * Time limit of the gateway's own call, in milliseconds: the default, and the upper limit of a longer one by its
+ * caller.
+ */
 const ASK_TIMEOUT_MS = 30_000;
 const LONGEST_MS = 86_400_000;
-/** Connections that were given up and still have calls; with more than that there is no other. */
+/** Most retired connections with open calls; beyond that no other connection is opened. */
 const MOST_RETIRED = 8;
 
-/** Whose question it is. */
+/** The caller of a question. */
 export interface Caller {
-  /** Milliseconds the caller waits at least; 0 = it did not say. */
+  /** The caller's own time limit in milliseconds; 0 = none. */
   readonly leastMs: number;
-  /** Aborted when the caller has its answer, or waits no more. */
+  /** Aborted when the caller has left or needs no answer. */
   readonly signal: AbortSignal;
 }
 
 export interface GrpcAsker {
-  /** One unary call; message and answer without their prefix. A refusal of upstream's comes back as it is. */
+  /** Makes one unary call; message and answer have no prefix. A refusal of upstream is returned unchanged. */
   ask(path: string, message: Buffer, caller: Caller): Promise<Answer>;
-  /** The same for an empty message to an open method: a question while a call is under way shares that call's answer. */
+  /** Sends an empty message to an open method. A pending call of the same method is shared. */
   askOpen(path: string): Promise<Answer>;
   close(): void;
 }
 
 /**
- * The gateway's own gRPC calls: open methods and filtered answers. One connection for all of them, so an
- * unauthenticated client costs no upstream connection. Only open methods share calls: a list asked for after a change has
- * to show it.
+ * The gateway's own gRPC calls: open methods and filtered answers. All use one connection, so an unauthenticated client
+ * costs no upstream connection. Only open methods share calls: a list that is requested after a change must contain it.
  *
- * The connection is opened by the first call, and again by the first one after it has ended. Another takes its place when the CA
- * has changed or nothing comes on it any more; calls under way are still answered on the one before.
+ * The first call opens the connection, and the first one after its end opens it again. It is replaced after a change of
+ * the CA, or when nothing arrives on it any more; its open calls are still answered on it.
  *
  * @param clock milliseconds
  */
@@ -47,7 +49,7 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
     connection = begun;
     return begun;
   };
-  /** The connection that trusts the CA in force, and has not fallen silent. */
+  /** The connection with the CA in force, unless it is silent. */
   const current = (): UnaryConnection => {
     if (!connection?.isOpen) return replace();
     const next = upstream.socket.ca;
@@ -59,7 +61,7 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
     const question = { path, message, signal: caller?.signal };
     const first = await by.call({ ...question, leftMs: end - clock() });
     if (first !== 'refused') return first;
-    // Upstream has not looked at it: once more.
+    // Upstream has not processed it: retried once.
     const second = await current().call({ ...question, leftMs: Math.max(1, end - clock()) });
     return second === 'refused' ? UPSTREAM_UNREACHABLE : second;
   };
@@ -89,7 +91,7 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
 
 const NO_MESSAGE = Buffer.alloc(0);
 
-/** Milliseconds that an answer is waited for. */
+/** Time limit of a caller's call, in milliseconds. */
 export function longestOf(caller: Pick<Caller, 'leastMs'> | undefined): number {
   return Math.min(Math.max(ASK_TIMEOUT_MS, caller?.leastMs ?? 0), LONGEST_MS);
 }

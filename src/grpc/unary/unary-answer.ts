@@ -14,10 +14,10 @@ import { MessageReader, type MessageSink } from '../message/message.ts';
 import { overLimit, WireFault } from '../message/wire.ts';
 import { decodeGrpcMessage } from '../reject.ts';
 
-/** A message without its prefix, or a refusal: upstream's own as it is, or the gateway's. */
+/** A message without its prefix, or a refusal: upstream's own, or the gateway's. */
 export type Answer = { readonly kind: 'message'; readonly message: Buffer } | Denial;
 
-/** Bytes of one message, inflated: far above any list, so that a broken upstream does not fill the memory. */
+/** Largest inflated message, in bytes: far above any list, so that a broken upstream does not fill the memory. */
 const MOST_ANSWER_BYTES = 67_108_864;
 const LIMITS = { compressedBytes: MOST_ANSWER_BYTES, inflatedBytes: MOST_ANSWER_BYTES };
 
@@ -29,7 +29,7 @@ const LIMITS = { compressedBytes: MOST_ANSWER_BYTES, inflatedBytes: MOST_ANSWER_
  *        \-> trailers only ----/    a fault at any step is an outcome, too
  * ```
  *
- * Frames of the connection's fault throw `Http2Fault`; everything else that is wrong is the outcome `UPSTREAM_BROKEN`.
+ * Faults of the connection throw `Http2Fault`; any other fault is the outcome `UPSTREAM_BROKEN`.
  */
 export class UnaryAnswer implements AnswerProgress {
   readonly #later: (step: () => void) => void;
@@ -41,7 +41,7 @@ export class UnaryAnswer implements AnswerProgress {
   #outcome: Answer | undefined;
   announced = -1;
 
-  /** @param later runs a step that follows a wait; `outcome` may be there after it */
+  /** @param later runs a continuation after a wait; `outcome` may be set after it */
   constructor(later: (step: () => void) => void) {
     this.#later = later;
   }
@@ -54,17 +54,17 @@ export class UnaryAnswer implements AnswerProgress {
     return this.#outcome !== undefined;
   }
 
-  /** The message, or the refusal; `undefined` = there is more to come or to be read. */
+  /** The message, or the refusal; `undefined` = incomplete. */
   get outcome(): Answer | undefined {
     return this.#outcome;
   }
 
-  /** Some of the bytes so far have not been read, because they are still being inflated. */
+  /** True = received bytes are still being inflated. */
   get busy(): boolean {
     return this.#reader?.busy ?? false;
   }
 
-  /** A whole header block. */
+  /** Takes a complete header block. */
   headers(block: AnswerBlock, endStream: boolean): void {
     if (blockFault(this, block, endStream, 'POST')) {
       this.#settle(UPSTREAM_BROKEN);
@@ -78,7 +78,7 @@ export class UnaryAnswer implements AnswerProgress {
     }
   }
 
-  /** Bytes of the message; they must stay as they are while the answer is busy. */
+  /** Takes bytes of the message, which must not change while the answer is busy. */
   data(bytes: Buffer, endStream: boolean): void {
     const head = this.#head;
     if (!head || dataFault(this, bytes.length, endStream)) {
@@ -94,7 +94,7 @@ export class UnaryAnswer implements AnswerProgress {
     if (endStream) this.#settle(UPSTREAM_BROKEN);
   }
 
-  /** Nothing more is wanted. */
+  /** Cancels: no continuation follows. */
   close(): void {
     this.#reader?.close();
   }
@@ -135,7 +135,7 @@ export class UnaryAnswer implements AnswerProgress {
   }
 }
 
-/** The bytes of one message in one piece, whose size follows what has come and not what was announced. */
+/** Collects one message. Its buffer grows with the received bytes, not with the announced length. */
 class MessageBytes implements MessageSink {
   #room: Buffer = Buffer.alloc(0);
   #used = 0;
@@ -146,7 +146,7 @@ class MessageBytes implements MessageSink {
   }
 
   open(length: number): void {
-    // The reader bounds a message whose length only its end tells.
+    // The reader limits a message whose length is only known at its end.
     if (Number.isFinite(length) && length > MOST_ANSWER_BYTES) throw overLimit('the answer is too large');
     this.#most = Math.min(length, MOST_ANSWER_BYTES);
   }

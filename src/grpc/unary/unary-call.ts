@@ -4,7 +4,7 @@ import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
 import { PREFIX_BYTES } from '../message/message.ts';
 import type { Answer, UnaryAnswer } from './unary-answer.ts';
 
-/** Where the unsecured Qdrant listens for gRPC. */
+/** Address of the unsecured Qdrant for gRPC. */
 export interface GrpcUpstream {
   readonly address: SocketAddress;
   /** `:authority` of the calls. */
@@ -12,56 +12,58 @@ export interface GrpcUpstream {
   readonly socket: SocketOptions;
 }
 
-/** One unary call to be made. */
+/** A unary call to make. */
 export interface Question {
   readonly path: string;
   /** Without its prefix. */
   readonly message: Buffer;
-  /** Milliseconds until the call is given up, 1 to 99 999 999; upstream is told of them. */
+  /** Time limit in milliseconds, 1 to 99 999 999; sent to upstream as `grpc-timeout`. */
   readonly leftMs: number;
-  /** Aborted when the caller waits no more; `undefined` = it always waits. */
+  /** Aborted when the caller has left; `undefined` = never. */
   readonly signal: AbortSignal | undefined;
 }
 
-/** `refused`: upstream has not looked at the call and will not, so it may be made again (RFC 9113 section 8.7). */
+/** `refused`: upstream has not processed the call and will not, so it may be retried (RFC 9113 section 8.7). */
 export type Outcome = Answer | 'refused';
 
-/** Window of a new connection and of its streams, in bytes (RFC 9113 section 6.9.2). The gateway's own ones stay so. */
+/**
+ * Initial window of a connection and its streams, in bytes (RFC 9113 section 6.9.2). The gateway's own ones keep it.
+ */
 export const WINDOW = 65_535;
-/** Bytes that are granted again in one frame. */
+/** Bytes per WINDOW_UPDATE. */
 const GRANT_BYTES = 32_768;
 
 /** A call of a connection, from the question to its outcome. */
 export interface UnaryCall {
-  /** Milliseconds of the connection's clock. */
+  /** Start of the call, on the connection's clock in milliseconds. */
   readonly since: number;
   readonly head: readonly HeaderField[];
   readonly answer: UnaryAnswer;
   readonly window: ReceiveWindow;
   readonly end: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
-  /** 0 = it waits until upstream takes another stream. */
+  /** 0 = waits until upstream accepts another stream. */
   streamId: number;
-  /** DATA that has not been sent, and how much of it upstream's window lets through. */
+  /** Unsent DATA, and the part of it that upstream's window permits. */
   unsent: Buffer;
   sendWindow: number;
-  /** Upstream has said anything of it. */
+  /** True = upstream has sent any frame for it. */
   isHeard: boolean;
 }
 
-/** Bytes that upstream may send on the connection or on one stream: granted again as they are read. */
+/** Bytes that upstream may send on the connection or on one stream; granted again when they are read. */
 export class ReceiveWindow {
   #room = WINDOW;
   #read = 0;
 
-  /** DATA of so many bytes, padding included, has come. Throws `Http2Fault` when upstream was not granted as much. */
+  /** Counts received DATA, padding included. Throws `Http2Fault` if upstream exceeded its window. */
   take(bytes: number): void {
     this.#room -= bytes;
     this.#read += bytes;
     if (this.#room < 0) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'more was sent than granted');
   }
 
-  /** Bytes to grant now; 0 = there is no need yet. */
+  /** Bytes to grant now; 0 = not yet. */
   grant(): number {
     const bytes = this.#read;
     if (bytes < GRANT_BYTES) return 0;
@@ -72,9 +74,9 @@ export class ReceiveWindow {
 }
 
 /**
- * A window of upstream's after a change. Throws `Http2Fault` when it exceeds the limit (RFC 9113 section 6.9.1).
+ * A window of upstream after a change. Throws `Http2Fault` if it exceeds the maximum (RFC 9113 section 6.9.1).
  *
- * @param faultOn the stream whose fault that is; 0 = the connection
+ * @param faultOn stream of the fault; 0 = the connection
  */
 export function widened(window: number, bytes: number, faultOn: number): number {
   if (window + bytes > MAX_WINDOW) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, faultOn, 'window overflow');
@@ -95,7 +97,7 @@ export function headOf({ address, authority }: GrpcUpstream, { path, leftMs }: Q
   ];
 }
 
-/** A message that is not compressed, with its prefix. */
+/** An uncompressed message with its prefix. */
 export function prefixed(message: Buffer): Buffer {
   const framed = Buffer.alloc(PREFIX_BYTES + message.length);
   framed.writeUInt32BE(message.length, 1);

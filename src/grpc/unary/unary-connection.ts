@@ -19,24 +19,24 @@ import {
 import { UnaryStreams } from './unary-streams.ts';
 
 /**
- * DATA below `SMALL_BYTES` that does not end its stream: a call earns a few of them, and what is granted some more. Windows bound
- * bytes; frames that carry next to nothing cost far more than their bytes.
+ * DATA below `SMALL_BYTES` that does not end its stream: a call earns a few of them, and grants some more. Windows
+ * bound bytes; small frames cost far more than their bytes.
  */
 const SMALL_DATA = earned(1);
-/** A call that has waited for so long (ms) and heard nothing makes its connection silent. */
+/** A connection with a call that has waited this long without any frame is silent, in milliseconds. */
 const SILENT_MS = 5000;
-/** The same of one that was given up. */
+/** The same limit for an abandoned call. */
 const GIVEN_UP_MS = 1000;
 
 /**
- * One connection to upstream for the gateway's own unary calls; opened at once.
+ * One connection to upstream for the gateway's own unary calls; opened in the constructor.
  *
- * The connection's part of HTTP/2 is the relay's `UpstreamLink`, with its bounds and frame prices: what holds for relayed calls
- * holds here, and is written once. A connection of the relay itself cannot carry these calls: it belongs to one client and ends
- * with it, and its windows are that client's.
+ * The connection's part of HTTP/2 is the relay's `UpstreamLink`, so its limits and frame prices are those of relayed
+ * calls. A connection of the relay itself cannot carry these calls: it belongs to one client, ends with it, and has
+ * that client's windows.
  *
- * INVARIANT: a call ends once, with an outcome or an error of ours. Its timer and signal are then let go of, and its stream is
- * ended or reset.
+ * INVARIANT: a call ends once, with an outcome or an internal error. Its timer and signal are then released, and its
+ * stream is ended or reset.
  */
 export class UnaryConnection implements LinkEvents {
   readonly #upstream: GrpcUpstream;
@@ -46,7 +46,7 @@ export class UnaryConnection implements LinkEvents {
   readonly #link: UpstreamLink;
   readonly #budget: FrameBudget;
   readonly #streams: UnaryStreams;
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #calls = new Set<UnaryCall>();
   readonly #window = new ReceiveWindow();
   #state: 'open' | 'ending' | 'closed' = 'open';
@@ -61,7 +61,7 @@ export class UnaryConnection implements LinkEvents {
     this.#clock = clock;
     this.#onClosed = onClosed;
     this.#budget = new FrameBudget(clock());
-    // An exception is the rejection of the open calls, which is reported where their answers are waited for.
+    // An exception rejects the open calls, and is reported where their answers are awaited.
     const owner = { fail: (error: unknown) => this.#fail(error), cut: () => this.#link.break() };
     this.#guard = new Guard(owner, 'grpc_upstream', ignore);
     this.#link = new UpstreamLink(upstream.address, upstream.socket, [], this, this.#guard, clock);
@@ -69,19 +69,19 @@ export class UnaryConnection implements LinkEvents {
     this.#streams = new UnaryStreams(this.#link);
   }
 
-  /** More calls may be made. */
+  /** True = more calls may be made. */
   get isOpen(): boolean {
     return this.#state === 'open' && !this.#streams.isExhausted;
   }
 
-  /** A call has waited for long and nothing came, or upstream does not take what it is sent. */
+  /** True = a call has waited for long without a frame, or upstream does not accept data. */
   get isSilent(): boolean {
     if (this.#fellSilent || this.#link.outbox.congested) return true;
     for (const { since, isHeard } of this.#calls) if (!isHeard) return this.#clock() - since >= SILENT_MS;
     return false;
   }
 
-  /** Makes one call. Rejects for an error of ours only. */
+  /** Makes one call. Rejects only for internal errors. */
   call(question: Question): Promise<Outcome> {
     const { message, leftMs, signal } = question;
     if (signal?.aborted) return Promise.resolve(UPSTREAM_BROKEN);
@@ -117,13 +117,13 @@ export class UnaryConnection implements LinkEvents {
     return promise;
   }
 
-  /** Is asked nothing more; what it was asked is still answered. */
+  /** Accepts no more calls; open ones are still answered. */
   retire(): void {
     if (this.#state === 'open') this.#state = 'ending';
     this.#closeIfDone();
   }
 
-  /** Ends the connection, and with it what it was asked. */
+  /** Ends the connection and its open calls. */
   close(): void {
     if (this.#state === 'closed') return;
     for (const call of this.#calls) this.#end(call, UPSTREAM_UNREACHABLE);
@@ -135,7 +135,7 @@ export class UnaryConnection implements LinkEvents {
     this.#streams.take(settings);
   }
 
-  /** Only settings of a client's are told of, and there is none. */
+  /** Only for settings of a client, which there is none of here. */
   upstreamAcknowledged(): void {}
 
   upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean {
@@ -147,7 +147,7 @@ export class UnaryConnection implements LinkEvents {
     return true;
   }
 
-  /** All DATA is read at once. */
+  /** DATA is always read at once. */
   hasRoom(): boolean {
     return true;
   }
@@ -216,7 +216,7 @@ export class UnaryConnection implements LinkEvents {
     this.#shut();
   }
 
-  /** A fault of upstream's ends the connection as broken; one of ours rejects its calls. */
+  /** A fault of upstream ends the connection as broken; an internal error rejects its calls. */
   #fail(error: unknown): void {
     if (error instanceof Http2Fault) {
       this.#link.break();
@@ -239,7 +239,7 @@ export class UnaryConnection implements LinkEvents {
     if (this.#state === 'ending' && this.#calls.size === 0) this.#shut();
   }
 
-  /** A caller has left, or its time is up. */
+  /** Abandons a call: its caller has left, or its time is up. */
   #giveUp(call: UnaryCall, denial: Denial): void {
     if (!call.isHeard && this.#clock() - call.since >= GIVEN_UP_MS) this.#fellSilent = true;
     this.#end(call, denial);
@@ -247,7 +247,7 @@ export class UnaryConnection implements LinkEvents {
     this.#closeIfDone();
   }
 
-  /** Goes on with an answer that had to be inflated. */
+  /** Continues an answer after a wait for inflating. */
   #goOn(call: UnaryCall, step: () => void): void {
     if (!this.#calls.has(call)) return;
     step();
@@ -257,7 +257,7 @@ export class UnaryConnection implements LinkEvents {
     this.#closeIfDone();
   }
 
-  /** Ends a call whose answer is there. @param upstreamEnded upstream has ended its side of the stream */
+  /** Ends a call with its answer. @param upstreamEnded upstream has ended its side of the stream */
   #settle(call: UnaryCall, upstreamEnded: boolean): void {
     if (upstreamEnded) this.#streams.ended(call);
     const { outcome } = call.answer;
@@ -281,7 +281,7 @@ export class UnaryConnection implements LinkEvents {
     this.#link.outbox.bytes(writeWindowUpdate(streamId, bytes));
   }
 
-  /** Within a burst `upstreamBurst` follows. */
+  /** Sends pending frames; within a burst `upstreamBurst` does. */
   #flush(): void {
     if (!this.#link.reading) this.#link.outbox.flush();
   }

@@ -4,31 +4,31 @@ import { frameHeaders, writeData, writeRstStream } from '../../http2/write-frame
 import type { UpstreamLink } from '../relay/upstream-link.ts';
 import { type UnaryCall, WINDOW, widened } from './unary-call.ts';
 
-/** After so many there is a new connection, long before ids end (RFC 9113 section 5.1.1). */
+/** Above this id a new connection is opened, long before ids are exhausted (RFC 9113 section 5.1.1). */
 const LAST_STREAM_ID = 0x3fff_ffff;
 
-/** The calls of one connection as streams: sent as far as upstream's limits and windows let them. Nothing is flushed here. */
+/** The calls of one connection as streams, sent within upstream's limits and windows. Nothing is flushed here. */
 export class UnaryStreams {
   readonly #link: UpstreamLink;
-  /** Calls without a stream yet, the oldest first; calls on a stream that upstream has not ended, by its id. */
+  /** Calls without a stream, oldest first; and calls by stream id until upstream has ended the stream. */
   readonly #waiting = new Set<UnaryCall>();
   readonly #open = new Map<number, UnaryCall>();
   #sendWindow = WINDOW;
   #streamWindow = WINDOW;
   #mostStreams = Number.POSITIVE_INFINITY;
-  /** Stream ids are used up: no more calls. */
+  /** True = stream ids are used up. */
   isExhausted = false;
 
   constructor(link: UpstreamLink) {
     this.#link = link;
   }
 
-  /** The call of a stream that upstream has not ended; `undefined` = there is none. */
+  /** The call of a stream that upstream has not ended; `undefined` = none. */
   get(streamId: number): UnaryCall | undefined {
     return this.#open.get(streamId);
   }
 
-  /** Calls whose answer is coming. */
+  /** Calls without a complete answer. */
   all(): Iterable<UnaryCall> {
     return this.#open.values();
   }
@@ -38,7 +38,7 @@ export class UnaryStreams {
     this.#sendWaiting();
   }
 
-  /** Upstream's settings. Throws `Http2Fault` when a window overflows. */
+  /** Applies upstream's settings. Throws `Http2Fault` if a window overflows. */
   take(settings: readonly Setting[]): void {
     for (const [id, value] of settings) {
       if (id === SettingId.MAX_CONCURRENT_STREAMS) this.#mostStreams = value;
@@ -50,7 +50,7 @@ export class UnaryStreams {
     this.#sendAll();
   }
 
-  /** Upstream grants bytes; stream 0 is the connection. Throws `Http2Fault` when a window overflows. */
+  /** Applies a grant of upstream; stream 0 is the connection. Throws `Http2Fault` if a window overflows. */
   granted(streamId: number, bytes: number): void {
     if (streamId === 0) {
       this.#sendWindow = widened(this.#sendWindow, bytes, 0);
@@ -63,7 +63,7 @@ export class UnaryStreams {
     this.#sendData(call);
   }
 
-  /** Upstream has ended its side: what is left of the message is not waited for. */
+  /** Upstream has ended its side: the rest of the message is not sent. */
   ended(call: UnaryCall): void {
     if (!this.#open.delete(call.streamId)) return;
     if (call.unsent.length > 0) this.#reset(call);
@@ -76,7 +76,7 @@ export class UnaryStreams {
     this.#sendWaiting();
   }
 
-  /** The call is over; its stream is reset if there is one. */
+  /** Ends a call and resets its stream, if it has one. */
   cancel(call: UnaryCall): void {
     this.#waiting.delete(call);
     if (!this.#open.delete(call.streamId)) return;
@@ -84,7 +84,7 @@ export class UnaryStreams {
     this.#sendWaiting();
   }
 
-  /** Upstream serves no stream above this one: those calls, and the waiting ones, are forgotten without a reset. */
+  /** Upstream serves no stream above this one: removes those calls and the waiting ones, without a reset. */
   forgetAbove(lastStreamId: number): void {
     this.#waiting.clear();
     for (const id of this.#open.keys()) if (id > lastStreamId) this.#open.delete(id);

@@ -30,12 +30,12 @@ function valueAt(config: Config, path: string): unknown {
   return value;
 }
 
-/** The value of every option, secrets included: to be compared, never shown. */
+/** The value of every option, including secrets: for comparison, never for output. */
 export function effectiveValues(config: Config): ReadonlyMap<string, unknown> {
   return new Map(options.map(({ path }) => [path, valueAt(config, path)]));
 }
 
-/** Effective settings, one `path: value` a line; of secrets only whether they are set. */
+/** Effective settings, one `path: value` per line; of a secret only whether it is set. */
 export function effectiveSettings(config: Config): string {
   const lines = options.map(({ path, secret }) => {
     const value = valueAt(config, path);

@@ -16,15 +16,15 @@ function pathOf(name: string): string | null {
   return `${own ? 'gateway.' : ''}${rest.split('__').join('.')}`;
 }
 
-/** The value of a variable whose name is compared without regard to case. */
+/** The value of a variable; its name is not case-sensitive. */
 export function readVariable(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
   const found = Object.keys(env).find((one) => one.toUpperCase() === name);
   return found === undefined ? undefined : env[found];
 }
 
 /**
- * Reads `QDRANT__*` and `QDRANT_GATEWAY__*` variables.
- * Upstream: names are compared without regard to case and every `__` is a level (Qdrant 1.19).
+ * Reads `QDRANT__*` and `QDRANT_GATEWAY__*` variables. Upstream: names are not case-sensitive and every `__` is a level
+ * (Qdrant 1.19).
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Layer {
   const layer = new LayerBuilder();
@@ -43,7 +43,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     }
     seen.set(path, name);
     const option = optionAt(path);
-    // An empty variable is how compose files say "not set". Of an empty key that is said, see `settleEmptyKeys`.
+    // Compose files set an empty variable for "not set". An empty key gets a warning, see `settleEmptyKeys`.
     const unset = value === '' && option?.nullable === true && !option.secret;
     layer.add(path, unset ? null : value, name);
   }

@@ -34,8 +34,8 @@ function notYet(path: string): string | undefined {
 }
 
 /**
- * Judges a path that is no option: an error in the gateway's own sections, silence for what Qdrant keeps, a warning
- * for other names in Qdrant's sections (Qdrant ignores them), an error where a section name is misspelt.
+ * Classifies a path that is no option: an error in the gateway's own sections, nothing for Qdrant's own options, a
+ * warning for other names in Qdrant's sections (Qdrant ignores them), an error for a misspelt section.
  */
 export function checkUnknown(path: string, place: string): Problem | { readonly warning: string } | null {
   const waiting = notYet(path);
@@ -57,7 +57,7 @@ export function checkUnknown(path: string, place: string): Problem | { readonly 
   return { warning: `${place}: ${unknown}, ignored as Qdrant ignores it${hint}` };
 }
 
-/** Collects what one source says, option by option. */
+/** Collects the options of one source. */
 export class LayerBuilder {
   readonly #settings: Setting[] = [];
   readonly #problems: Problem[] = [];

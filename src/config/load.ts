@@ -10,7 +10,7 @@ import { type Config, configSchema, isLevelFilter } from './schema.ts';
 import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
 import { readYaml } from './yaml/file.ts';
 
-/** Flags of the command line, named as commander hands them over. */
+/** Flags of the command line, by commander's names. */
 export type Flags = {
   readonly config?: string | undefined;
   readonly upstream?: string | undefined;
@@ -23,26 +23,26 @@ export type Flags = {
   readonly keyFile?: string | undefined;
 };
 
-/** Where the configuration comes from. What is left out is taken from the process. */
+/** Sources of the configuration. Default: those of the process. */
 export type Sources = {
   readonly argv?: Flags;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   readonly readFile?: ReadFile;
-  /** Names that rules of the policy may give operations; not checked when left out. */
+  /** Operation names that rules may use; not checked if absent. */
   readonly operations?: readonly string[];
-  /** Values below the file and the environment but above the built-in ones, by dotted path. */
+  /** Defaults by dotted path, which take precedence over the built-in ones only. */
   readonly defaults?: Readonly<Record<string, unknown>>;
 };
 
-/** A configuration that may be used, and what its owner should hear about it. */
+/** A valid configuration with warnings for the operator. */
 export type Loaded = {
   readonly config: Config;
   readonly policy: PolicySettings;
   readonly warnings: readonly string[];
 };
 
-/** A configuration as far as it could be read; `config` is null when an option could not be. */
+/** A configuration as far as it could be read; `config` is null if an option is invalid. */
 export type Preview = {
   readonly config: Config | null;
   readonly policy: PolicySettings;
@@ -89,7 +89,7 @@ function readConfigFile(file: string, cwd: string, readFile: ReadFile): Layer {
 const YES = new Set(['1', 'true', 'on', 'yes']);
 const NO = new Set(['0', 'false', 'off', 'no']);
 
-// Upstream: text is read by the type of the option, whatever source it comes from (Qdrant 1.19).
+// Upstream: text of any source is read by the type of the option (Qdrant 1.19).
 function coerce(option: Option, value: unknown): unknown {
   if (typeof value !== 'string') return value;
   const lower = value.trim().toLowerCase();
@@ -141,7 +141,7 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-/** Merges layers, lowest first: the last word on each option wins and keeps its place. */
+/** Merges layers, lowest first: the last setting of each option wins, with its place. */
 function merge(layers: readonly Layer[]): Map<string, Setting> {
   return new Map(layers.flatMap(({ settings }) => settings.map((setting) => [setting.path, setting] as const)));
 }
@@ -160,7 +160,7 @@ function settleEmptyKeys(settings: Map<string, Setting>): readonly string[] {
   });
 }
 
-/** Upstream: what is no filter of its logging library is passed over (Qdrant v1.19.0). */
+/** Upstream: a text that is not a filter of its logging library is ignored (Qdrant v1.19.0). */
 function levelWarnings(settings: ReadonlyMap<string, Setting>): readonly string[] {
   const setting = settings.get('log_level');
   if (typeof setting?.value !== 'string' || isLevelFilter(setting.value)) return [];
@@ -182,8 +182,8 @@ function parse(settings: ReadonlyMap<string, Setting>): { config: Config | null;
 }
 
 /**
- * Reads defaults < file < environment < flags and checks every value, but not whether enough is set to start
- * (an upstream, a key). Never throws for what stands in a source.
+ * Reads defaults < file < environment < flags and checks every value, but not whether the configuration is complete (an
+ * upstream, a key). Never throws for the content of a source.
  */
 export function previewConfig(sources: Sources = {}): Preview {
   const { argv = {}, env = process.env, cwd = process.cwd(), readFile = readBounded, defaults = {} } = sources;
@@ -214,19 +214,19 @@ export function previewConfig(sources: Sources = {}): Preview {
   return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
 }
 
-/** Options that a preview lacks before a gateway may start. */
+/** Required options that a preview lacks. */
 export function missingIn({ config, policy }: Preview): readonly Problem[] {
   return config === null ? [] : completenessProblems(config, policy.signingKeys.length > 0);
 }
 
-/** Names of the variables that configure a gateway, in the environment of the process unless one is given. */
+/** Names of set variables that configure a gateway. Default: the environment of the process. */
 export function configuringVariables(env: Readonly<Record<string, string | undefined>> = process.env): string[] {
   return Object.keys(env).filter((name) => /^QDRANT_/i.test(name));
 }
 
 /**
- * The configuration to run with, frozen. Throws `ConfigError` with every problem at once, each with the place it
- * stands at. Reads the environment of the process unless one is given; nothing else in the project reads it.
+ * The complete configuration, frozen. Throws `ConfigError` with all problems and their places. Default: the environment
+ * of the process, which is read nowhere else.
  */
 export function loadConfig(sources: Sources = {}): Loaded {
   const preview = previewConfig(sources);

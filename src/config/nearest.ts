@@ -12,11 +12,11 @@ function distance(left: string, right: string): number {
 }
 
 /**
- * The allowed name that `name` most likely meant, or undefined: at most a third of it differs, or one is cut short.
- * Case is ignored.
+ * The most similar allowed name, or undefined: at most a third of it differs, or one is a prefix of the other. Not
+ * case-sensitive.
  */
 export function nearest(name: string, allowed: readonly string[]): string | undefined {
-  // A name longer than any of ours cannot be near one: keeps hostile input from costing time.
+  // Longer than any name: bounds the time for hostile input.
   if (name.length > 100) return undefined;
   const lower = name.toLowerCase();
   const ranked = allowed
@@ -27,7 +27,7 @@ export function nearest(name: string, allowed: readonly string[]): string | unde
   return lower.length < 4 ? undefined : allowed.find((one) => one.startsWith(lower) || lower.startsWith(one));
 }
 
-/** `did you mean` with the nearest name, else the list of allowed ones. */
+/** `did you mean` with the most similar name, else the list of allowed names. */
 export function suggest(name: string, allowed: readonly string[]): string {
   const near = nearest(name, allowed);
   const list = allowed.map((one) => `\`${one}\``).join(', ');

@@ -1,10 +1,10 @@
 import { type Option, options } from './options.ts';
 
-/** One table of the page. An option belongs to the group with the longest of the paths that its own begins with. */
+/** One table of the page. An option belongs to the group with the longest path that is a prefix of its own. */
 interface Group {
   readonly title: string;
   readonly about: string;
-  /** Options, or sections of them; `''` stands for every option that no other group names. */
+  /** Paths of options and sections; `''` stands for all options of no other group. */
   readonly paths: readonly string[];
 }
 
@@ -97,7 +97,7 @@ function shownDefault({ fallback }: Option): string {
   return fallback === null ? 'unset' : `\`${String(fallback)}\``;
 }
 
-/** The values an option takes, as a cell of the table. */
+/** The allowed values of an option, for a cell of the table. */
 function shownValues({ kind, nullable }: Option): string {
   const orNull = nullable ? ', or null' : '';
   if (kind.type === 'boolean') return `true, false${orNull}`;

@@ -7,7 +7,7 @@ export type OptionKind =
   | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly word: string | undefined }
   | { readonly type: 'text'; readonly allowed: string };
 
-/** One option as flags, environment, files and documents see it. `path` is dotted, `env` upper case. */
+/** One option for flags, environment, files and documents. `path` is dotted, `env` upper case. */
 export type Option = {
   readonly path: string;
   readonly env: string;
@@ -16,7 +16,7 @@ export type Option = {
   readonly fallback: string | number | boolean | null;
   readonly doc: string;
   readonly secret: boolean;
-  /** A running gateway takes it as it changes; any other needs a restart. */
+  /** True = applied by a reload; false = needs a restart. */
   readonly live: boolean;
 };
 
@@ -86,7 +86,7 @@ export function optionAt(path: string): Option | undefined {
   return byPath.get(path);
 }
 
-/** True for a dotted path that holds options below it (`gateway.limits`, and `''` for the whole). */
+/** True = a dotted path of a section (`gateway.limits`, and `''` for the root). */
 export function isSection(path: string): boolean {
   return sections.has(path);
 }
@@ -98,7 +98,7 @@ export function namesIn(section: string): readonly string[] {
   return [...new Set(below.map(({ path }) => path.slice(prefix.length).split('.')[0] ?? ''))];
 }
 
-/** The values an option takes, as the end of a sentence that begins with `must be`. */
+/** The allowed values of an option, for a sentence that begins with `must be`. */
 export function allowedValues({ kind, nullable }: Option): string {
   const orNull = nullable ? ', or null' : '';
   switch (kind.type) {

@@ -1,9 +1,9 @@
 import { MAX_FILE_BYTES } from './files/bounded-read.ts';
 
-/** One thing wrong with the configuration. `place`: `file:line:column`, a variable name, a flag or an option path. */
+/** A problem of the configuration. `place`: `file:line:column`, a variable name, a flag or an option path. */
 export type Problem = { readonly place: string; readonly message: string };
 
-/** The configuration cannot be used. Holds every problem that was found; no key or token stands in any text. */
+/** An invalid configuration, with all problems. No text contains a key or token. */
 export class ConfigError extends Error {
   readonly code = 'ERR_CONFIG';
   readonly problems: readonly Problem[];
@@ -15,7 +15,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Text of a caught value, for a problem: the system's error code when there is one. */
+/** Text of a caught value, for a problem: the system's error code if there is one. */
 export function reason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';

@@ -4,7 +4,7 @@ import type { Problem } from './problem.ts';
 import { type Config, parseUpstreamUrl } from './schema.ts';
 import { KEY_NAMES, type Keys } from './secrets.ts';
 
-/** Gives the place an option was set at. */
+/** Returns the place where an option was set. */
 export type PlaceOf = (path: string) => string;
 
 /** RFC 7518 section 3.2: a key for HS256 has at least the size of the hash. */
@@ -14,7 +14,7 @@ function keyPlace(config: Config, name: (typeof KEY_NAMES)[number], placeOf: Pla
   return placeOf(config.service[name] === null ? `service.${name}_file` : `service.${name}`);
 }
 
-/** Rejects keys with leading or trailing blanks, and one key for both writers and readers. */
+/** Rejects keys with leading or trailing whitespace, and a read-only key that is also an admin key. */
 export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Problem[] {
   const problems: Problem[] = [];
   for (const name of KEY_NAMES) {
@@ -65,7 +65,7 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signin
 
 function missingKey(config: Config, signingKeys: boolean): Problem[] {
   const { service, gateway } = config;
-  // A signing key opens nothing by itself: without tokens it is none.
+  // A signing key is only of use with tokens.
   if (signingKeys && service.jwt_rbac === true) return [];
   const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   if (set || gateway.insecure_allow_no_key) return [];
@@ -128,7 +128,7 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
   return problems;
 }
 
-/** Options that are missing before a gateway may start. @param signingKeys the policy file has keys that sign tokens */
+/** Required options that are missing. @param signingKeys the policy file has keys that sign tokens */
 export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
   return [...missingKey(config, signingKeys), ...missingUpstream(config), ...clashes(config), ...adminProblems(config)];
 }

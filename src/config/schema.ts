@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
 /*
- * Every option once: type, default, range and one line of documentation. Option names, environment names
- * (`options.ts`), the JSON schema and the documentation table (`document.ts`) are all read from here.
+ * The only declaration of each option: type, default, range and one line of documentation. Option names, environment
+ * names (`options.ts`), the JSON schema and the documentation table (`document.ts`) are derived from it.
  *
- * `service`, `tls` and `log_level` carry Qdrant's own names and meaning, so that its environment block moves over
- * unchanged; what only the gateway has stands under `gateway`.
+ * `service`, `tls` and `log_level` have Qdrant's names and meaning, so that the environment of a Qdrant can be moved
+ * over unchanged; the gateway's own options are below `gateway`.
  */
 
 const DAY_MS = 86_400_000;
@@ -25,7 +25,7 @@ const optionalText = (doc: string) => z.string().min(1).nullable().default(null)
 
 const key = (doc: string) => z.string().min(1).nullable().default(null).meta({ description: doc, 'x-secret': true });
 
-/** An option that a running gateway takes as it changes; any other needs a restart. */
+/** Marks an option that a reload applies; others need a restart. */
 const live = <T extends z.ZodType>(option: T): T => option.meta({ ...option.meta(), 'x-live': true });
 
 const UPSTREAM_URL = /^(https?):\/\/(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):([0-9]{1,5})\/?$/;
@@ -296,7 +296,7 @@ const gateway = z.strictObject({
     .prefault({}),
 });
 
-/** The declaration as the outside sees it (YAML file, JSON schema): nested sections, snake_case names. */
+/** The declaration in its external form (YAML file, JSON schema): nested sections, snake_case names. */
 export const settingsSchema = z.object({
   log_level: live(
     z.string().default('INFO').meta({
@@ -312,7 +312,7 @@ export const settingsSchema = z.object({
 
 type Settings = z.output<typeof settingsSchema>;
 
-/** Spellings of levels that logging libraries have beside the names. */
+/** Alternative names of levels in logging libraries. */
 const SPELLINGS: Readonly<Record<string, (typeof LEVELS)[number]>> = {
   warning: 'warn',
   err: 'error',
@@ -327,7 +327,8 @@ const SPELLINGS: Readonly<Record<string, (typeof LEVELS)[number]>> = {
   '5': 'trace',
 };
 
-// Upstream: Qdrant takes a filter of its logging library here (`info,raft=debug`); only the bare level means us.
+// Upstream: Qdrant accepts a filter of its logging library here (`info,raft=debug`); only the bare level applies to the
+// gateway.
 function bareLevel(filter: string): (typeof LEVELS)[number] | undefined {
   const bare = filter.split(',').map((part) => part.trim().toLowerCase());
   const level = bare.filter((part) => part !== '' && !part.includes('=')).at(-1);
@@ -335,7 +336,7 @@ function bareLevel(filter: string): (typeof LEVELS)[number] | undefined {
   return LEVELS.find((name) => name === level) ?? (Object.hasOwn(SPELLINGS, level) ? SPELLINGS[level] : undefined);
 }
 
-/** Does a text for `log_level` say a level, or nothing that is meant for us? */
+/** True = the text contains a level, or only filters that do not concern the gateway. */
 export function isLevelFilter(filter: string): boolean {
   return bareLevel(filter) !== undefined;
 }
@@ -352,7 +353,7 @@ function settleLimits(settings: Settings) {
   };
 }
 
-/** Settings (some optional) to Config (every limit a number): what one option takes from another is settled here. */
+/** Settings (some optional) to Config (every limit a number): resolves options that default to another option. */
 export const configSchema = settingsSchema.transform((settings) => ({
   ...settings,
   log_level: bareLevel(settings.log_level) ?? 'info',
@@ -363,16 +364,18 @@ export const configSchema = settingsSchema.transform((settings) => ({
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /**
- * The whole configuration, deeply frozen. Times carry their unit in the name (`_ms`, `_sec`), sizes are bytes unless
- * the name says `_mb` (MiB). Keys may stand in it: print it only through `redact` of `document.ts`, and take keys from
+ * The whole configuration, deeply frozen. The name of a time carries its unit (`_ms`, `_sec`); sizes are bytes unless
+ * the name says `_mb` (MiB). May contain keys: output it only through `redact` of `document.ts`, and take keys from
  * `Secrets`.
  */
 export type Config = DeepReadonly<z.output<typeof configSchema>>;
 
-/** Where an upstream listens. `host` has no brackets around an IPv6 address. */
+/** Address of an upstream. `host` has no brackets around an IPv6 address. */
 export type UpstreamAddress = { readonly tls: boolean; readonly host: string; readonly port: number };
 
-/** Reads `http://host:port` or `https://host:port`; null for anything else. Never a URL class: nothing is normalised. */
+/**
+ * Parses `http://host:port` or `https://host:port`; null for any other text. Not a URL class, which would normalise.
+ */
 export function parseUpstreamUrl(url: string): UpstreamAddress | null {
   const [, scheme, host, digits] = UPSTREAM_URL.exec(url) ?? [];
   const port = Number(digits);

@@ -4,21 +4,22 @@ import { readBounded } from './files/bounded-read.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import type { Config } from './schema.ts';
 
-/** Reads a whole file; throws what `node:fs` throws. */
+/** Reads a whole file; throws the errors of `node:fs`. */
 export type ReadFile = (path: string) => Buffer;
 
-/** Where files are looked for, and by which clock certificates are judged. */
+/** The folder of relative paths, the file reader, and the clock for the validity of certificates. */
 export type SecretSources = { readonly cwd?: string; readonly readFile?: ReadFile; readonly now?: () => number };
 
-/** Options that hold keys, strongest first; each has a `_file` twin. */
+/** Options of keys, strongest first; each has a `_file` variant. */
 export const KEY_NAMES = ['api_key', 'alt_api_key', 'read_only_api_key'] as const;
 
-/** The configured keys under their option names; null where unset. */
+/** The configured keys by option name; null = unset. */
 export type Keys = Readonly<Record<(typeof KEY_NAMES)[number], string | null>>;
 
 /**
- * PEM bytes for a TLS listener. The CAs are set where client certificates are asked for: of REST, of gRPC clients. `ticketKeys`: 48 random bytes
- * that several processes seal session tickets with, so that a session begun in one resumes in another.
+ * PEM bytes for a TLS listener. The CAs are set if client certificates are required: of REST, of gRPC clients.
+ * `ticketKeys`: 48 random bytes that encrypt session tickets in all processes, so that a session can be resumed in
+ * another process.
  */
 export type TlsMaterial = {
   readonly cert: Buffer;
@@ -28,16 +29,16 @@ export type TlsMaterial = {
   readonly ticketKeys?: Buffer;
 };
 
-/** Everything secret the gateway runs with. Never logged, never serialised. */
+/** All secrets of the gateway. Never logged, never serialised. */
 export type Secrets = {
   readonly apiKey: string | null;
   readonly altApiKey: string | null;
   readonly readOnlyApiKey: string | null;
   /** Bearer token of the admin port. */
   readonly adminToken: string | null;
-  /** Null when TLS is off. */
+  /** Null = TLS is off. */
   readonly tls: TlsMaterial | null;
-  /** CA bundle for https upstreams; null: the CAs of the runtime. */
+  /** CA bundle for https upstreams; null = the CAs of the runtime. */
   readonly upstreamCa: Buffer | null;
 };
 
@@ -59,10 +60,10 @@ function openFiles({ cwd = process.cwd(), readFile = readBounded }: SecretSource
   return { read, problems };
 }
 
-/** An option that holds a secret, and its `_file` twin; `path` is the option's. */
+/** An option that holds a secret, and its `_file` variant; `path` is the option's. */
 type SecretOption = { readonly path: string; readonly inline: string | null; readonly file: string | null };
 
-/** A secret file holds the secret alone; one newline (LF or CRLF) at its end is not part of it. */
+/** The secret of a secret file, without one newline (LF or CRLF) at its end. */
 export function withoutNewline(bytes: Buffer): string {
   return bytes.toString('utf8').replace(/\r?\n$/, '');
 }
@@ -81,7 +82,7 @@ function readSecret(files: Files, { path, inline, file }: SecretOption, place: s
   return null;
 }
 
-/** The keys, from the options or the files they name. `placeOf` gives the place of an option for problems. */
+/** The keys, from the options or the files they name. `placeOf` returns the place of an option for problems. */
 export function readKeys(
   config: Config,
   sources: SecretSources = {},
@@ -157,8 +158,8 @@ function checkCa(ca: Buffer | null, place: string, file: string): Problem[] {
 }
 
 /**
- * Reads the TLS files of the listeners and checks that they fit together. Null material when TLS is off. Throws
- * `ConfigError`. Call again to reload: the files are read anew each time.
+ * Reads the TLS files of the listeners and checks that they match. Null material = TLS is off. Throws `ConfigError`.
+ * Reads the files on each call.
  */
 export function readTls(
   config: Config,
@@ -193,16 +194,16 @@ function attempt<T>(problems: Problem[], run: () => T): T | null {
 
 /** Secrets as far as they could be read. */
 export type SecretsPreview = {
-  /** Null when something could not be used. */
+  /** Null = at least one secret is invalid. */
   readonly secrets: Secrets | null;
-  /** Of key files; `previewConfig` tells them, too, with their places. */
+  /** Problems of key files; `previewConfig` reports them, too, with their places. */
   readonly keyProblems: readonly Problem[];
-  /** Of everything else. */
+  /** All other problems. */
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
 };
 
-/** All secrets for a configuration, or every problem of keys, tokens, certificates and CAs at once. */
+/** All secrets of a configuration, or all problems of keys, tokens, certificates and CAs. */
 export function previewSecrets(config: Config, sources: SecretSources = {}): SecretsPreview {
   const { keys, problems: keyProblems } = readKeys(config, sources);
   const problems: Problem[] = [];
@@ -227,7 +228,7 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
   return { secrets, keyProblems, problems, warnings: tls.warnings };
 }
 
-/** The same, complete. Throws `ConfigError` with every problem. */
+/** The same, or a `ConfigError` with all problems. */
 export function loadSecrets(
   config: Config,
   sources: SecretSources = {},

@@ -5,23 +5,26 @@ import { ConfigError, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import { previewSecrets, readTls, type Secrets } from './secrets.ts';
 
-/** Everything a gateway runs by, read at one moment and checked as a whole: plain data that can go to another process. */
+/**
+ * The complete input of a gateway, read at one time and checked as a whole: plain data that can be sent to another
+ * process.
+ */
 export interface State {
   readonly config: Config;
   readonly secrets: Secrets;
   readonly policy: PolicySettings;
 }
 
-/** A state, what its owner should hear about it, and the files it came from. */
+/** A state with warnings for the operator, and its files. */
 export interface LoadedState extends State {
   readonly warnings: readonly string[];
-  /** Absolute paths; a change of one of them is worth reading everything again. */
+  /** Absolute paths of the files whose changes trigger a reload. */
   readonly files: readonly string[];
-  /** Each file's state when it was read. */
+  /** Each file's metadata and digest when it was read. */
   readonly readings: Readings;
 }
 
-/** A state that cannot be used. The files that were looked at are known all the same: a change of one may mend it. */
+/** A state that cannot be used, with the files that were read: a change of one of them may fix it. */
 export class StateError extends ConfigError {
   readonly readings: Readings;
 
@@ -31,7 +34,7 @@ export class StateError extends ConfigError {
   }
 }
 
-/** Reads everything anew. Throws `StateError` with every problem of configuration, keys, certificates and policy. */
+/** Reads everything. Throws `StateError` with all problems of configuration, keys, certificates and policy. */
 export function loadState(sources: Sources = {}): LoadedState {
   const { read, readings } = recordReads(sources.readFile);
   const reading = { ...sources, readFile: read };
@@ -45,8 +48,8 @@ export function loadState(sources: Sources = {}): LoadedState {
 }
 
 /**
- * The same state with the certificate files as they are now, and these files as they were read. Upstream: all that
- * `tls.cert_ttl` means. Throws `StateError`.
+ * The same state with the current certificate files, and the readings of these files. Upstream: the whole meaning of
+ * `tls.cert_ttl`. Throws `StateError`.
  */
 export function withCertificates(state: LoadedState): { readonly state: LoadedState; readonly read: Readings } {
   const { read, readings } = recordReads();

@@ -11,7 +11,7 @@ export function takenAway(before: State, after: State): readonly string[] {
   return [...rulesLost(before, after), ...keysLost(before, after), ...optionsLost(before, after)];
 }
 
-/** A rule that is another now may be the beginning of one. */
+/** A changed rule may be the first part of a rule. */
 function rulesLost({ policy: before }: State, { policy: after }: State): string[] {
   const kept = new Map(after.rules.map((rule) => [rule.id, JSON.stringify(rule)]));
   return before.rules.flatMap((rule) => {
@@ -21,7 +21,7 @@ function rulesLost({ policy: before }: State, { policy: after }: State): string[
   });
 }
 
-/** A key that is gone permits nothing, unless it was the last one; a shorter one may be the beginning of a longer one. */
+/** A removed key permits nothing, unless it was the last one; a shorter key may be the first part of a key. */
 function keysLost(before: State, after: State): string[] {
   const [old, next] = [keysOf(before), keysOf(after)];
   if (old.size > 0 && next.size === 0) return ['every key removed'];
@@ -41,7 +41,7 @@ function keysOf({ secrets, policy }: State): ReadonlyMap<string, string> {
   ]);
 }
 
-/** A line that is missing from a file leaves the option at its default. Of keys see above. */
+/** A missing line resets an option to its default. Keys are handled above. */
 function optionsLost(before: State, after: State): string[] {
   const [old, next] = [effectiveValues(before.config), effectiveValues(after.config)];
   const lost = options
@@ -62,7 +62,7 @@ export function shortened(before: Readings, after: Readings): readonly string[] 
   });
 }
 
-/** Absolute paths of files that had an end mark and have none any more. */
+/** Absolute paths of files that lost their end mark. */
 export function withoutEndMark(before: Readings, after: Readings): readonly string[] {
   return [...after].flatMap(([path, { ended }]) => (before.get(path)?.ended && !ended ? path : []));
 }

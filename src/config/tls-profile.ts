@@ -15,6 +15,6 @@ export const TLS_PROFILE = Object.freeze({
     'ECDHE-ECDSA-CHACHA20-POLY1305',
     'ECDHE-RSA-CHACHA20-POLY1305',
   ].join(':'),
-  // The hybrid group first: recorded traffic stays secret from a later quantum computer.
+  // The hybrid group first: recorded traffic stays confidential against later quantum computers.
   ecdhCurve: 'X25519MLKEM768:X25519:prime256v1:secp384r1',
 } as const);

@@ -1,15 +1,15 @@
 import { isOver, type RevocationEntry } from './entry.ts';
 
-/** Problems and warnings about a revocation before it is stored, from any source. Texts quote no claim. */
+/** Problems and warnings about a revocation, from any source, before it is stored. Texts quote no claim. */
 export interface EntryCheck {
-  /** Any = it is refused. */
+  /** Any problem refuses the revocation. */
   readonly problems: readonly string[];
   /** Valid but probably unintended settings. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Judges a revocation that the form of an entry is right for.
+ * Checks a well-formed revocation.
  *
  * @param now seconds since 1970
  * @param knownKeys ids of the keys that tokens are verified with

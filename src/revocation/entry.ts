@@ -1,17 +1,17 @@
 import { z } from 'zod';
 
-/** Most revocations one gateway works with; more are refused, so that no store can fill the memory. */
+/** Most revocations of one gateway; more are refused, so that no store can fill the memory. */
 export const MAX_ENTRIES = 100_000;
 
 /** Why one more is refused. */
 export const TOO_MANY = `there are ${MAX_ENTRIES} revocations already: take out old ones, give \`until\`, or revoke by subject or time`;
 
 interface Common {
-  /** Second since 1970 after which the entry may be forgotten, for example a token's `exp` and the leeway. */
+  /** Expiry of the entry in seconds since 1970, for example a token's `exp` plus the leeway. */
   readonly until?: number | undefined;
-  /** For people. */
+  /** A note for people. */
   readonly reason?: string | undefined;
-  /** Second since 1970 at which it was revoked. */
+  /** Time of the revocation in seconds since 1970. */
   readonly at?: number | undefined;
 }
 
@@ -19,10 +19,10 @@ interface Common {
 export type RevocationEntry =
   /** A token (`jti`), a subject (`sub` or `subject`), or a signing key (its id). */
   | ({ readonly kind: 'token' | 'subject' | 'key'; readonly value: string } & Common)
-  /** Every token issued before this second since 1970, or every one of a subject. */
+  /** All tokens, or all tokens of a subject, issued before this second since 1970. */
   | ({ readonly kind: 'before'; readonly value: number; readonly subject?: string | undefined } & Common);
 
-/** A problem of an entry: the member, if it is one, and a text without any of its values. */
+/** A problem of an entry: the member, if there is one, and a text without any of its values. */
 export interface EntryProblem {
   readonly member: string | undefined;
   readonly message: string;
@@ -30,12 +30,12 @@ export interface EntryProblem {
 
 const MAX_TEXT = 1024;
 const MAX_REASON = 200;
-/** Beyond, it is a mistake of units. */
+/** Larger numbers are not in seconds. */
 const MAX_SECONDS = 100_000_000_000;
 const TIME = 'a time (seconds since 1970, or like 2026-11-23T10:00:00Z)';
 const TEXT = `text of 1 to ${MAX_TEXT} characters`;
 
-// Rounded up: what was issued within the second is meant, too.
+// Rounded up, to include tokens issued within that second.
 const time = z.union([
   z.number().min(0).max(MAX_SECONDS).transform(Math.ceil),
   z.union([z.iso.datetime({ offset: true }), z.iso.date()]).transform((text) => Math.ceil(Date.parse(text) / 1000)),
@@ -67,7 +67,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   at: TIME,
 };
 
-/** Checks an entry. No problem quotes a value: it may be a claim, or a token given by mistake. */
+/** Validates an entry. No problem quotes a value: it may be a claim, or a token given by mistake. */
 export function readEntry(input: unknown): RevocationEntry | readonly EntryProblem[] {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
@@ -75,7 +75,7 @@ export function readEntry(input: unknown): RevocationEntry | readonly EntryProbl
   return parsed.error.issues.flatMap((issue) => problemsOf(issue, kind));
 }
 
-/** Is it what `readEntry` answers for an entry that is in order? */
+/** True = `readEntry` returned an entry. */
 export function isEntry(read: RevocationEntry | readonly EntryProblem[]): read is RevocationEntry {
   return 'kind' in read;
 }
@@ -96,18 +96,18 @@ function problemsOf(issue: z.core.$ZodIssue, kind: unknown): EntryProblem[] {
   return [{ member, message: `\`${member}\` must be ${allowed ?? 'something else'}` }];
 }
 
-/** The identity of an entry: all members that decide, as text. */
+/** The identity of an entry: its deciding members, as text. */
 export function entryId(entry: RevocationEntry): string {
   const subject = entry.kind === 'before' ? (entry.subject ?? null) : null;
   return JSON.stringify([entry.kind, entry.value, subject, entry.until ?? null]);
 }
 
-/** May it be forgotten? `now` in seconds since 1970. */
+/** True = the entry has expired. `now` in seconds since 1970. */
 export function isOver(entry: RevocationEntry, now: number): boolean {
   return entry.until !== undefined && entry.until < now;
 }
 
-/** Entries by their id: each once. */
+/** Entries by id, without duplicates. */
 export function byId(entries: Iterable<RevocationEntry>): ReadonlyMap<string, RevocationEntry> {
   return new Map([...entries].map((entry) => [entryId(entry), entry]));
 }

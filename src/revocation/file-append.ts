@@ -15,15 +15,15 @@ const LOCK_STALE_MS = 30_000;
 const LOCK_PAUSE_MS = 10;
 
 /**
- * Adds an entry to the file, all or nothing, also when other processes add at the same time. Answers what stands in it
- * then. Rejects with a `StoreFault`.
+ * Adds an entry to the file, all or nothing, also with concurrent writers. Resolves to the entries of the new file.
+ * Rejects with a `StoreFault`.
  */
 export async function appendToFile(
   file: string,
   entry: RevocationEntry,
 ): Promise<ReadonlyMap<string, RevocationEntry>> {
   try {
-    // A link stays one: what it points to is replaced.
+    // A link is kept: its target is replaced.
     const path = await realpath(resolve(file));
     return await withLock(`${path}.lock`, () => replace(file, path, entry));
   } catch (error) {
@@ -49,7 +49,7 @@ async function replace(
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeDurably(temporary, next, before);
-      // Another program changed the file in between: its change must not be lost.
+      // Another program changed the file in between: its change must be kept.
       if (isSame(before, await stat(path))) {
         await rename(temporary, path);
         await syncFolder(dirname(path));
@@ -77,7 +77,7 @@ async function writeDurably(path: string, text: string, { mode, uid, gid }: Stat
   }
 }
 
-/** Only root may give files away; for others the file becomes their own. */
+/** Only root can set the owner; otherwise the file gets the owner of this process. */
 async function keepOwner(handle: FileHandle, uid: number, gid: number): Promise<void> {
   const made = await handle.stat();
   if (made.uid !== uid || made.gid !== gid) await handle.chown(uid, gid).catch(() => undefined);
@@ -112,7 +112,7 @@ async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A writer that died holds its lock for ever. */
+/** Removes the lock of a writer that has ended without releasing it. */
 async function breakStale(lock: string): Promise<void> {
   const found = await stat(lock).catch(() => undefined);
   if (found && Date.now() - found.mtimeMs > LOCK_STALE_MS) await rm(lock, { force: true });

@@ -11,15 +11,15 @@ import { appendToFile } from './file-append.ts';
 import { readRevocations } from './file-text.ts';
 import { BEING_WRITTEN, type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
-/** Milliseconds a reload that was asked for waits for a file that is being written. */
+/** Longest time that a requested reload waits for a file that is being written, in milliseconds. */
 const ASKED_WAIT_MS = 15_000;
 
 export interface FileSource extends EntrySource {
-  /** Reads the file and watches it from now on. Throws `ConfigError`. */
+  /** Reads the file and starts watching it. Throws `ConfigError`. */
   readonly start: () => void;
   /**
-   * Reads the file as soon as it stands still; the result puts it in force. Rejects with `ConfigError` and changes nothing
-   * when it cannot be read or does not come to rest.
+   * Reads the file as soon as it is settled; the result applies it. Rejects with `ConfigError` and changes nothing if
+   * it cannot be read or does not settle.
    */
   readonly prepare: () => Promise<() => void>;
 }
@@ -54,11 +54,11 @@ type Entries = ReadonlyMap<string, RevocationEntry>;
 interface Read {
   readonly entries: Entries;
   readonly reading: FileReading;
-  /** Entries that had been added by then. */
+  /** Number of entries added before the read. */
   readonly added: number;
 }
 
-/** A revocation file that is watched. What cannot be read leaves in force what was read last. */
+/** A watched revocation file. While it cannot be read, the last valid content stays in force. */
 export function openFileSource(file: string, options: FileSourceOptions): FileSource {
   return new WatchedFile(file, options);
 }
@@ -70,7 +70,7 @@ class WatchedFile implements FileSource {
   readonly #clock: Clock;
   readonly #files: SettledFiles;
   #known: Entries = new Map();
-  /** Of what was read last, to good effect. */
+  /** Readings of the last valid content. */
   #readings: Readings = new Map();
   #readAt = 0;
   #problem: string | undefined;
@@ -109,7 +109,7 @@ class WatchedFile implements FileSource {
   readonly entries = (): Iterable<RevocationEntry> => this.#known.values();
   readonly unknown = (): boolean => false;
 
-  /** One after the other. */
+  /** Serialised. */
   readonly add = (entry: RevocationEntry): Promise<void> => {
     const done = this.#adding
       .then(() => this.#rest())
@@ -136,7 +136,7 @@ class WatchedFile implements FileSource {
     await this.#adding;
   };
 
-  /** INVARIANT: half a file is never made whole by an entry that is added to it. Rejects with a `StoreFault`. */
+  /** INVARIANT: an entry is never added to a partly written file. Rejects with a `StoreFault`. */
   async #rest(): Promise<void> {
     const end = this.#clock.now() + ASKED_WAIT_MS;
     for (;;) {
@@ -153,7 +153,7 @@ class WatchedFile implements FileSource {
 
   /** Throws `ConfigError`. */
   #read(): Read {
-    // Before it is read: a change while it is read is one afterwards.
+    // Before the read, so that a change during the read counts as a later change.
     const [stat, added] = [statFile(this.#path), this.#added];
     const bytes = readBytes(this.#file);
     return {
@@ -163,7 +163,7 @@ class WatchedFile implements FileSource {
     };
   }
 
-  /** Throws `ConfigError` for a file that ends before its end. */
+  /** Throws `ConfigError` for a file that lost its end mark. */
   #isWhole({ reading }: Read): true {
     const cut = withoutEndMark(this.#readings, new Map([[this.#path, reading]]));
     if (cut.length === 0 || this.#files.arrivalOf(this.#path) === 'whole') return true;
@@ -171,7 +171,7 @@ class WatchedFile implements FileSource {
   }
 
   #commit({ entries, reading, added }: Read): void {
-    // INVARIANT: what was added since was read later than this.
+    // INVARIANT: entries added since were read after this reading.
     if (added !== this.#added) return;
     this.#known = entries;
     this.#readings = new Map([[this.#path, reading]]);
@@ -182,7 +182,7 @@ class WatchedFile implements FileSource {
     this.#problem = undefined;
   }
 
-  /** The file has changed and stands still. */
+  /** The file has changed and is settled. */
   #check(lasting: boolean): Handled {
     const { log, changed } = this.#options;
     let read: Read | undefined;
@@ -212,7 +212,7 @@ class WatchedFile implements FileSource {
         ? error.problems.map(({ place, message }) => `${place}: ${message}`)
         : [`${this.#file}: internal error`];
     this.#problem = problems[0];
-    // The next change is waited for.
+    // Waits for the next change.
     this.#files.expect(new Map([[this.#path, reading ?? readingOf(statFile(this.#path), undefined)]]));
     this.#options.log.error({ problems }, 'the revocation file cannot be used; earlier revocations stay in force');
   }
@@ -224,7 +224,7 @@ class WatchedFile implements FileSource {
   }
 }
 
-/** Milliseconds between two looks at a file that is waited for. */
+/** Interval between checks of a file that is waited for, in milliseconds. */
 const LOOK_AGAIN_MS = 250;
 const STILL_WRITTEN = 'the revocation file is still being written: ask again when it stands still';
 const NO_END_MARK = 'the end mark (`# end` or `...`) that the last line was before is missing: the file may be cut off';

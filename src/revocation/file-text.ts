@@ -4,16 +4,16 @@ import { ConfigError, type Problem } from '../config/problem.ts';
 import { isEntry, MAX_ENTRIES, type RevocationEntry, readEntry } from './entry.ts';
 
 /*
- * The revocation file: YAML with a list `revocations`. What the gateway adds stands on a line of its own, as a flow
- * mapping with JSON's quotes. Such lines are read by themselves: ten thousand of them cost a YAML parser a second, in
- * which nothing else would run.
+ * The revocation file: YAML with a list `revocations`. The gateway writes each entry on a line of its own, as a flow
+ * mapping with JSON's quotes. Such lines are parsed separately: ten thousand of them would block a YAML parser for a
+ * second.
  */
 
-/** Problems that are told of one file. */
+/** Most problems reported of one file. */
 const MAX_PROBLEMS = 20;
 const OWN_LINE = /^ {2}- (\{ ".*" ?: .*\})$/;
 
-/** The entry as the gateway writes it. */
+/** An entry in the form the gateway writes. */
 function flowText(entry: object): string {
   const members = Object.entries(entry).filter(([, value]) => value !== undefined);
   return `{ ${members.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`).join(', ')} }`;
@@ -23,7 +23,7 @@ function ownLine(entry: RevocationEntry): string {
   return `  - ${flowText(entry)}`;
 }
 
-/** The entry on a line that is exactly as the gateway writes one; anything else is left to the YAML parser. */
+/** The entry of a line exactly in the gateway's form; other lines are left to the YAML parser. */
 function readOwnLine(line: string): RevocationEntry | undefined {
   const [, flow] = OWN_LINE.exec(line) ?? [];
   if (flow === undefined) return undefined;
@@ -33,7 +33,7 @@ function readOwnLine(line: string): RevocationEntry | undefined {
   } catch {
     return undefined;
   }
-  // INVARIANT: written the same again, so no member stands there twice.
+  // INVARIANT: it is written back identically, so no member is repeated.
   if (typeof value !== 'object' || value === null || flowText(value) !== flow) return undefined;
   const read = readEntry(value);
   return isEntry(read) ? read : undefined;
@@ -59,7 +59,7 @@ export function readRevocations(file: string, text: string): readonly Revocation
   return entries;
 }
 
-/** @param mayBeEmpty lines of the list were taken out already */
+/** @param mayBeEmpty entries of the list were already parsed */
 function readDocument(file: string, text: string, mayBeEmpty: boolean): RevocationEntry[] {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
@@ -80,7 +80,7 @@ function readDocument(file: string, text: string, mayBeEmpty: boolean): Revocati
   const pairs = isMap(root) ? root.items : [];
   const list = pairs[0]?.value;
   if (pairs.length !== 1 || !isScalar(pairs[0]?.key) || pairs[0].key.value !== 'revocations') {
-    // An empty file may be one that is being written.
+    // An empty file may be in the process of being written.
     throw refused([
       {
         place: at(root),
@@ -120,22 +120,22 @@ function memberOf(item: unknown, member: string | undefined): unknown {
 }
 
 /**
- * The text of the file with one more entry. Comments and what else the operator wrote stay.
+ * The text of the file with one more entry. Comments and formatting of the operator are kept.
  *
- * @param before how many entries `readRevocations` finds in the text
- * @throws ConfigError when the text has another form than that of a revocation file
+ * @param before number of entries that `readRevocations` finds in the text
+ * @throws ConfigError if the text is not in the form of a revocation file
  */
 export function addEntry(file: string, text: string, entry: RevocationEntry, before: number): string {
   const line = ownLine(entry);
   const lines = text.split('\n');
   const last = lines.findLastIndex((one) => readOwnLine(one) !== undefined);
   const next = last >= 0 ? lines.toSpliced(last + 1, 0, line).join('\n') : addFirst(text, entry);
-  // INVARIANT: what is written reads as what was there and the entry.
+  // INVARIANT: the written text contains the old entries and the new one.
   if (readRevocations(file, next).length === before + 1) return next;
   throw new ConfigError([{ place: file, message: 'an entry cannot be added to a file of this form' }]);
 }
 
-/** The place of the entry is found by the YAML parser, its line is our own. */
+/** The YAML parser finds the place of the entry; the line is in the gateway's form. */
 function addFirst(text: string, entry: RevocationEntry): string {
   const document = parseDocument(text);
   const list = document.get('revocations');

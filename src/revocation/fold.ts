@@ -2,8 +2,8 @@ import type { Revocations } from '../identity/revocations.ts';
 import { isOver, type RevocationEntry } from './entry.ts';
 
 /**
- * Entries of every source as the one value that requests are judged by. What is over is left out; of several times for
- * the same tokens the latest counts.
+ * Combines the entries of all sources into the value that requests are checked against. Expired entries are left out;
+ * of several times for the same tokens the latest applies.
  *
  * @param now seconds since 1970
  */

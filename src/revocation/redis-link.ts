@@ -1,25 +1,25 @@
 import type { RedisAddress } from './settings.ts';
 
-/** A field that is always there. Without it the hash is not the one that was read before. */
+/** A field that is always present. A hash without it has been lost or replaced. */
 export const MARKER = '@';
 
-/** A full hash takes so many times as long as another command may. */
+/** A full read may take this many times the deadline of a command. */
 const READING_TIMES = 5;
 
-/** The hash's content at one moment. */
+/** A consistent copy of the hash. */
 export interface RedisReading {
-  /** Tells one run of the server from another; `undefined` = it does not say. */
+  /** Id of the server's run; `undefined` = unknown. */
   readonly run: string | undefined;
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** One connection to Redis, from its opening to its first fault. It is not mended: another one is opened. */
+/** One connection to Redis, until its first fault. There is no reconnect: another one is opened. */
 export interface RedisLink {
-  /** The whole hash. Rejects when it holds more than `most` fields beside the marker. */
+  /** Reads the whole hash. Rejects if it has more than `most` fields beside the marker. */
   read(most: number): Promise<RedisReading>;
   /** Number of fields in the hash, including the marker. */
   count(): Promise<number>;
-  /** Sets fields and the marker, and tells every subscriber. */
+  /** Sets fields and the marker, and notifies all subscribers. */
   write(fields: Readonly<Record<string, string>>): Promise<void>;
   /** Removes fields without a notification: expired entries need none. */
   remove(fields: readonly string[]): Promise<void>;
@@ -30,35 +30,35 @@ export interface RedisLink {
 export interface RedisLinkOptions {
   /** Longest wait for the connection, and for the answer to each command. */
   readonly deadlineMs: number;
-  /** Something was published. */
+  /** Called for each notification. */
   readonly changed?: () => void;
-  /** The connection is gone. */
+  /** Called when the connection is lost. */
   readonly lost?: () => void;
 }
 
-/** Something that is no fault of the connection; the text is ours. */
+/** A fault other than one of the connection; its text is the gateway's own. */
 export class RedisFault extends Error {
   readonly code = 'ERR_REDIS';
 }
 
 /**
- * Opens a connection. With `changed`, it is subscribed before this resolves, so that nothing published after the first
- * reading is missed.
+ * Opens a connection. With `changed`, it is subscribed before this resolves, so that no notification after the first
+ * read is missed.
  *
- * Commands and messages share it (RESP3, Redis 6 or later): when one is silent, so is the other. The library's own
- * reconnecting is off, for it knows no server that is there but hangs.
+ * Commands and notifications use the same connection (RESP3, Redis 6 or later), so both fail together. The library's
+ * own reconnecting is off, because it does not detect a server that hangs.
  */
 export async function openRedisLink(address: RedisAddress, options: RedisLinkOptions): Promise<RedisLink> {
   const { deadlineMs, changed, lost } = options;
   const { prefix } = address;
   const hash = `${prefix}revocations`;
   const channel = `${prefix}revocations:changed`;
-  // Loaded only where there is a Redis.
+  // Loaded only if Redis is configured.
   const { createClient } = await import('@redis/client');
   const client = createClient({ ...clientOptions(address, deadlineMs) });
   client.on('error', () => lost?.());
   const close = (): void => {
-    // Rejects what is under way; throws when it never was open.
+    // Rejects pending commands; throws if it was never open.
     if (client.isOpen) client.destroy();
   };
   const within = <T>(work: Promise<T>): Promise<T> => deadline(work, deadlineMs);
@@ -79,7 +79,8 @@ export async function openRedisLink(address: RedisAddress, options: RedisLinkOpt
     },
     count: () => within(client.hLen(hash)),
     async write(fields) {
-      // Not in a transaction: Redis 7.0 puts a message to oneself inside the transaction's answer, which no client can parse.
+      // Not in a transaction: Redis 7.0 puts a client's own notification inside the transaction's answer, which no
+      // client can parse.
       await within(Promise.all([client.hSet(hash, { ...fields, [MARKER]: '1' }), client.publish(channel, '1')]));
     },
     async remove(fields) {

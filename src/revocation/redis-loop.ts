@@ -1,7 +1,7 @@
 import { describeRedisFault, openRedisLink, RedisFault, type RedisLink } from './redis-link.ts';
 import type { RedisAddress } from './settings.ts';
 
-/** Pauses between attempts to connect: doubled from the first to the last. */
+/** Pauses between connection attempts, in milliseconds: doubled from the first to the last. */
 const FIRST_PAUSE_MS = 50;
 const LAST_PAUSE_MS = 1000;
 
@@ -9,28 +9,31 @@ export interface RedisLoopOptions {
   readonly address: RedisAddress;
   /** Longest wait for the connection, and for the answer to each command. */
   readonly deadlineMs: number;
-  /** Time between full readings, and between looks whether Redis is there. */
+  /** Interval between full reads, and between checks of the connection. */
   readonly refreshMs: number;
   readonly heartbeatMs: number;
-  /** Reads everything. A rejection ends the connection. */
+  /** Reads the whole hash. A rejection ends the connection. */
   readonly read: (link: RedisLink) => Promise<void>;
-  /** Redis has answered, on a connection over which everything was read. */
+  /** Redis has answered on a connection with a completed read. */
   readonly confirmed: () => void;
-  /** The connection ended, or could not be had; another one is tried. Holds no credential and no claim. */
+  /**
+   * The connection ended, or could not be opened; the next attempt follows. The reason contains no credential and no
+   * claim.
+   */
   readonly failed: (reason: string) => void;
 }
 
-/** Connections to Redis, one after the other, for as long as it is not closed. */
+/** Successive connections to Redis until it is closed. */
 export interface RedisLoop {
-  /** The connection, once everything was read over it. */
+  /** The connection after its first completed read. */
   readonly link: () => RedisLink | undefined;
-  /** Asks for a full reading now. */
+  /** Requests a full read now. */
   readonly refresh: () => void;
-  /** Resolves once nothing runs any more. */
+  /** Resolves when nothing is pending. */
   readonly close: () => Promise<void>;
 }
 
-/** Begins to connect and read. Subscribed before the first reading of each connection, so that there is no gap. */
+/** Starts to connect and read. Subscribes before the first read of each connection, so that there is no gap. */
 export function startRedisLoop(options: RedisLoopOptions): RedisLoop {
   const { address, deadlineMs, refreshMs, heartbeatMs } = options;
   let link: RedisLink | undefined;
@@ -43,7 +46,7 @@ export function startRedisLoop(options: RedisLoopOptions): RedisLoop {
     wake();
   };
 
-  /** Until something happens, `ms` at most. */
+  /** Waits for the next event, at most `ms`. */
   async function nap(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
@@ -52,7 +55,7 @@ export function startRedisLoop(options: RedisLoopOptions): RedisLoop {
     clearTimeout(timer);
   }
 
-  /** From one connection to its end. */
+  /** One connection from its opening to its end. */
   async function session(): Promise<void> {
     let gone = false;
     const lost = (): void => {

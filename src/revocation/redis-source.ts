@@ -4,15 +4,15 @@ import { type RedisLoop, startRedisLoop } from './redis-loop.ts';
 import type { RedisSettings } from './settings.ts';
 import { type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
-/** Longest wait for the first reading at the start; after it the gateway goes on without. */
+/** Longest wait for the first read at the start, in milliseconds; then the gateway starts without it. */
 const START_WAIT_MS = 2000;
 const MAX_DEADLINE_MS = 2000;
 const MAX_HEARTBEAT_MS = 1000;
-/** Entries are taken out so long after they are over: clocks differ. */
+/** Expired entries are removed after this time in seconds, since clocks differ. */
 const PRUNE_AFTER_SECONDS = 3600;
 
 export interface RedisSource extends EntrySource {
-  /** Connects and reads; resolves after the first reading, or when it takes too long. */
+  /** Connects and reads; resolves after the first read, or after its time limit. */
   readonly start: () => Promise<void>;
 }
 
@@ -20,13 +20,13 @@ export interface RedisSourceOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: RevocationLog;
-  /** Entries, or whether they are known, are not what they were. */
+  /** The entries, or their availability, have changed. */
   readonly changed: () => void;
 }
 
 /**
- * Revocations in a Redis hash, one field each, read as a whole: at each connection, at each message on the channel, and
- * from time to time. A field is the id of an entry, so what gateways add at the same time never replaces each other.
+ * Revocations in a Redis hash, one field each, read as a whole: at each connection, at each notification, and
+ * periodically. The field is the id of an entry, so concurrent writers never overwrite each other's entries.
  */
 export function openRedisSource(settings: RedisSettings, options: RedisSourceOptions): RedisSource {
   const { now, log, changed } = options;
@@ -50,7 +50,7 @@ export function openRedisSource(settings: RedisSettings, options: RedisSourceOpt
     await mend(link, reading, lost);
   }
 
-  /** Writes what is not there, and takes out what is long over. */
+  /** Writes missing entries, and removes expired ones. */
   async function mend(link: RedisLink, { fields }: RedisReading, lost: number): Promise<void> {
     const missing = shadow.pending();
     if (missing.length > 0 || !fields.has(MARKER)) {
@@ -61,7 +61,7 @@ export function openRedisSource(settings: RedisSettings, options: RedisSourceOpt
     if (over.length > 0) await attempt('take out what is over', () => link.remove(over));
   }
 
-  /** For what a gateway that may only read is not allowed to do. */
+  /** Runs a command that a gateway with read-only permissions may not be allowed to use. */
   async function attempt(what: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -132,7 +132,7 @@ const MEANING = {
   open: 'redis cannot be reached: the last known revocations stay in force',
 } as const;
 
-/** Whether Redis counts as there: from a confirmation until nothing was confirmed for `afterMs`. */
+/** Availability of Redis: from a confirmation until `afterMs` without one. */
 function createReach(afterMs: number, turned: (available: boolean) => void) {
   let available = false;
   let timer: NodeJS.Timeout | undefined;
@@ -155,7 +155,7 @@ function createReach(afterMs: number, turned: (available: boolean) => void) {
 /** A local copy of the hash. `now` in milliseconds since 1970. */
 function createShadow(now: () => number) {
   let known: ReadonlyMap<string, RevocationEntry> = new Map();
-  /** Not in the hash as it was read last, and in force nevertheless; disjoint from `known`. */
+  /** Entries in force that were missing in the last read; disjoint from `known`. */
   const pending = new Map<string, RevocationEntry>();
   let run: string | undefined;
   const seconds = (): number => Math.floor(now() / 1000);
@@ -163,9 +163,9 @@ function createShadow(now: () => number) {
   return {
     entries,
     pending: () => [...pending.values()],
-    /** Ids of what has been over for so long. */
+    /** Ids of entries that expired at least `age` seconds ago. */
     overSince: (age: number) => [...known].filter(([, entry]) => isOver(entry, seconds() - age)).map(([id]) => id),
-    /** Keeps an entry until it is seen in a reading. False: it is there already. */
+    /** Keeps an entry until a read contains it. False = already present. */
     add: (entry: RevocationEntry): boolean => {
       const id = entryId(entry);
       if (known.has(id)) return false;
@@ -174,8 +174,8 @@ function createShadow(now: () => number) {
       return true;
     },
     /**
-     * Takes a reading over. What a server that was restarted, emptied or replaced has lost stays in force and is pending;
-     * on the server that was read before, what is missing has been taken out on purpose.
+     * Applies a read. Entries that a restarted, emptied or replaced server has lost stay in force and are pending; on
+     * the same server a missing entry was removed on purpose.
      */
     take: (reading: RedisReading, next: ReadonlyMap<string, RevocationEntry>) => {
       const before = new Set(entries().map(entryId));
@@ -197,7 +197,7 @@ export function fieldsOf(entries: readonly RevocationEntry[]): Readonly<Record<s
   return Object.fromEntries(entries.map((entry) => [entryId(entry), JSON.stringify(entry)]));
 }
 
-/** The entries of the hash. Throws for what it does not understand: it may be a revocation. */
+/** The entries of the hash. Throws for an unknown form: it may be a revocation. */
 function readFields(fields: ReadonlyMap<string, string>): Map<string, RevocationEntry> {
   const entries = new Map<string, RevocationEntry>();
   for (const [field, text] of fields) {

@@ -1,9 +1,9 @@
 import type { RevocationEntry } from './entry.ts';
 
-/** Where a revocation is kept. What is only in memory does not survive a restart. */
+/** Storage of a revocation. One in memory does not survive a restart. */
 export type RevocationPlace = 'redis' | 'file' | 'memory';
 
-/** The outcome of a revocation. `ok` = in force on this gateway, even where a source could not store it. */
+/** Result of a revocation. `ok` = in force on this gateway, even if no source could store it. */
 export type Revoked =
   | {
       readonly ok: true;
@@ -11,15 +11,15 @@ export type Revoked =
       readonly stored: RevocationPlace;
       readonly warnings: readonly string[];
     }
-  /** Nothing was revoked. Texts name members and what they may be, never values. */
+  /** Nothing was revoked. Texts name members and their allowed values, never the given ones. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** A store that is configured, and how it is. */
+/** A configured source and its state. */
 export interface RevocationSource {
   readonly place: 'redis' | 'file';
-  /** Can it be read? Otherwise what was read last counts, or nothing is known (`RevocationReport.unknown`). */
+  /** True = readable. Otherwise the last read applies, or the revocations are unknown (`RevocationReport.unknown`). */
   readonly available: boolean;
-  /** Milliseconds since 1970 of the last complete reading; 0 = never. */
+  /** Time of the last complete read in milliseconds since 1970; 0 = never. */
   readonly readAt: number;
   readonly entries: number;
   /** Without credentials and claims. */
@@ -29,7 +29,7 @@ export interface RevocationSource {
 /** The revocations of all sources. */
 export interface RevocationReport {
   readonly entries: readonly RevocationEntry[];
-  /** It cannot be found out what is revoked, so every token is refused. */
+  /** True = the revocations are unknown, so every token is refused. */
   readonly unknown: boolean;
   readonly sources: readonly RevocationSource[];
 }

@@ -2,12 +2,12 @@ import { readBounded } from '../config/files/bounded-read.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 
-/** Where Redis is and how it is spoken to. Holds a password: never logged. */
+/** Address and TLS of Redis. Contains a password: never logged. */
 export interface RedisAddress {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
-  /** CA to trust, PEM; without it those of the runtime. */
+  /** CA to trust, PEM; `undefined` = the CAs of the runtime. */
   readonly ca: Buffer | undefined;
   readonly username: string | undefined;
   readonly password: string | undefined;
@@ -18,15 +18,15 @@ export interface RedisAddress {
 
 export interface RedisSettings {
   readonly address: RedisAddress;
-  /** Time between full readings. */
+  /** Interval between full reads. */
   readonly refreshMs: number;
   /** Milliseconds that Redis may be unreachable before it counts as unavailable. */
   readonly unavailableAfterMs: number;
-  /** Tokens while it counts: refused, or judged by what was known last. */
+  /** Tokens while Redis is unavailable: refused, or checked against the last read. */
   readonly whenUnavailable: 'closed' | 'open';
 }
 
-/** Where revocations are kept; neither = in memory. */
+/** Configured stores of revocations; without any they are kept in memory. */
 export interface RevocationSettings {
   readonly file: string | undefined;
   readonly redis: RedisSettings | undefined;
@@ -36,7 +36,7 @@ const URL_PARTS =
   /^(rediss?):\/\/(?:([^:@/\s]*)(?::([^@/\s]*))?@)?(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):(\d{1,5})(?:\/(\d{1,3}))?$/;
 const PLACE = 'gateway.revocation.redis_url';
 
-/** The settings of a configuration. Throws `ConfigError`; no text holds any part of the address. */
+/** The settings of a configuration. Throws `ConfigError`; no text contains any part of the address. */
 export function revocationSettings(config: Config): RevocationSettings {
   const { revocation } = config.gateway;
   const { redis_url: url, redis_ca: ca } = revocation;

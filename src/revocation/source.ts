@@ -1,7 +1,7 @@
 import type { RevocationEntry } from './entry.ts';
 import type { RevocationSource } from './report.ts';
 
-/** Where a store tells how it runs. No text or field holds a claim or a credential. */
+/** The log of a store. No text or field contains a claim or a credential. */
 export interface RevocationLog {
   readonly info: (fields: object, text: string) => void;
   readonly warn: (fields: object, text: string) => void;
@@ -10,11 +10,11 @@ export interface RevocationLog {
 
 /** Storage of revocations outside of this process. */
 export interface EntrySource {
-  /** The entries known now. */
+  /** The known entries. */
   readonly entries: () => Iterable<RevocationEntry>;
   /** True = the revocations could not be read. */
   readonly unknown: () => boolean;
-  /** Puts an entry into the store; it is among `entries` then. Rejects with a `StoreFault`; it may be among them still. */
+  /** Stores an entry, which is then among `entries`. Rejects with a `StoreFault`; the entry may still be stored. */
   readonly add: (entry: RevocationEntry) => Promise<void>;
   readonly report: () => RevocationSource;
   readonly close: () => Promise<void>;

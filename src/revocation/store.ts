@@ -14,19 +14,21 @@ export interface RevocationStoreOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: RevocationLog;
-  /** Puts what is revoked in force, in every serving process. Called one at a time. */
+  /** Applies the revocations in every serving process. Calls are serialised. */
   readonly changed: (revocations: Revocations) => Promise<void>;
   /** Ids of the keys that tokens are verified with; others cannot be revoked. */
   readonly knownKeys: () => readonly string[];
-  /** Of those who wait for the file. */
+  /** The clock of waits for the file. */
   readonly clock?: Clock | undefined;
 }
 
-/** Everything that is revoked, from memory, file and Redis together. */
+/** All revocations of memory, file and Redis. */
 export interface RevocationStore {
-  /** Reads every source and puts the result in force. Throws `ConfigError` for a file that cannot be used. */
+  /** Reads every source and applies the result. Throws `ConfigError` for an invalid file. */
   start(): Promise<void>;
-  /** Reads the file anew, as soon as it stands still, and resolves to what puts it in force. Rejects with `ConfigError`. */
+  /**
+   * Reads the file as soon as it is settled, and resolves to the function that applies it. Rejects with `ConfigError`.
+   */
   prepare(): Promise<() => Promise<void>>;
   /** See `Operator.revoke`. */
   revoke(request: unknown): Promise<Revoked>;
@@ -55,7 +57,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
   const sourceOptions = { now, log, changed: inBackground, clock: options.clock };
   const redis = settings.redis ? openRedisSource(settings.redis, sourceOptions) : undefined;
   const file = settings.file === undefined ? undefined : openFileSource(settings.file, sourceOptions);
-  // In the order they are asked to keep an entry.
+  // In order of preference for a new entry.
   const sources: readonly EntrySource[] = [redis ?? [], file ?? []].flat();
 
   const unknown = (): boolean => sources.some((source) => source.unknown());
@@ -64,7 +66,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
     for (const source of sources) yield* source.entries();
   }
 
-  /** The first source that takes it keeps it. */
+  /** Stores an entry in the first source that accepts it. */
   async function keep(entry: RevocationEntry): Promise<{ stored: RevocationPlace; warnings: string[] }> {
     const warnings: string[] = [];
     for (const source of sources) {
@@ -80,7 +82,7 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
   }
 
   async function revoke(entry: RevocationEntry, doubts: readonly string[]): Promise<Revoked> {
-    // INVARIANT: in force here before any store is asked, which may take its time or fail.
+    // INVARIANT: in force here before any store is asked, which may be slow or fail.
     memory.set(entryId(entry), entry);
     await publish();
     const { stored, warnings } = await keep(entry);

@@ -11,8 +11,9 @@ import { BEING_WRITTEN, StoreFault } from './source.ts';
 const DEADLINE_MS = 5000;
 
 /**
- * Puts an entry into the configured store without a gateway: Redis if there is one, else the file. Gateways see it there.
- * `undefined` = no store is configured. A file that is being written in place is waited for. Rejects with a `StoreFault`.
+ * Writes an entry to the configured store without a gateway: to Redis if configured, else to the file. Running gateways
+ * read it there. `undefined` = no store is configured. Waits for a file that is being written in place. Rejects with a
+ * `StoreFault`.
  */
 export async function writeEntry(
   { redis, file }: RevocationSettings,
@@ -29,12 +30,12 @@ export async function writeEntry(
   return 'file';
 }
 
-/** Milliseconds: a file that was written in place so lately may be half of what it is going to be. */
+/** A file written in place within this time (milliseconds) may be incomplete. */
 const YOUNG_MS = 2_000;
 const AT_MOST_MS = 10_000;
 const LOOK_MS = 250;
 
-/** INVARIANT: half a file is never made whole by an entry that is added to it. Rejects with a `StoreFault`. */
+/** INVARIANT: an entry is never added to a partly written file. Rejects with a `StoreFault`. */
 async function standsStill(path: string, clock: Clock): Promise<void> {
   for (const end = clock.now() + AT_MOST_MS; ; ) {
     const stat = await fileProbe.stat(path);

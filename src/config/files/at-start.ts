@@ -4,19 +4,19 @@ import { type LoadedState, StateError } from '../state.ts';
 import { type Clock, machineClock } from './clock.ts';
 import { type FileStat, fileProbe, sameStat, statFile } from './file-reads.ts';
 
-/** Milliseconds: a file that was changed so lately may be one that is being written. */
+/** A file changed within this time (milliseconds) may still be in the process of being written. */
 const YOUNG_MS = 2_000;
-/** So long it has to stand still then. */
+/** Such a file must be unchanged for this long, in milliseconds. */
 const STILL_MS = 500;
-/** A start waits no longer. */
+/** Longest wait of a start, in milliseconds. */
 const AT_MOST_MS = 10_000;
 
 type Stats = ReadonlyMap<string, FileStat | undefined>;
 
 /**
- * The state to start with. Files are taken as they are, but for those that were changed within the last two seconds: for
- * half a second they have to stand still. Rejects with what `load` throws, once the files stand still, and with a
- * `ConfigError` when they do not within ten seconds.
+ * Loads the initial state. Files are read at once, except those changed within the last two seconds: they must be
+ * unchanged for half a second. Rejects with the error of `load` once the files are unchanged, and with a `ConfigError`
+ * if they change for ten seconds.
  */
 export async function loadAtRest(load: () => LoadedState, clock: Clock = machineClock): Promise<LoadedState> {
   const end = clock.now() + AT_MOST_MS;
@@ -40,12 +40,12 @@ async function movedOf(paths: readonly string[], stats: Stats): Promise<readonly
   return moved.flat();
 }
 
-/** Loads once. `looks`: each file just before it was read; `give` returns the state, or throws why there is none. */
+/** Loads once. `stats`: each file just before it was read; `give` returns the state, or throws the error. */
 function attempt(load: () => LoadedState): { readonly stats: Stats; readonly give: () => LoadedState } {
   try {
     const state = load();
     const stats = new Map([...state.readings].map(([path, { stat }]) => [path, stat]));
-    // Read by its own store, a moment later.
+    // Read later, by its own store.
     const { file } = state.config.gateway.revocation;
     if (file !== null) stats.set(resolve(file), statFile(resolve(file)));
     return { stats, give: () => state };
@@ -60,7 +60,7 @@ function attempt(load: () => LoadedState): { readonly stats: Stats; readonly giv
   }
 }
 
-/** One that was renamed since it was written is whole. A time ahead is that of another clock. */
+/** A file that was renamed after it was written is complete. A time in the future is of another clock. */
 function isYoung({ modifiedNs, changedNs }: FileStat, wallMs: number): boolean {
   return changedNs === modifiedNs && wallMs - Number(changedNs / 1_000_000n) < YOUNG_MS;
 }

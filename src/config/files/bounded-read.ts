@@ -4,12 +4,12 @@ import { open } from 'node:fs/promises';
 /** Largest file of configuration, keys, policy, certificates or revocations, in bytes. */
 export const MAX_FILE_BYTES = 64 * 1_048_576;
 
-/** INVARIANT: opening never waits, not even for the writer of a named pipe. */
+/** INVARIANT: opening never blocks, not even on a named pipe without a writer. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
- * A file that is not read: it is no regular file, so that reading it could wait or go on for ever (`EFTYPE`), or it is larger
- * than `MAX_FILE_BYTES` (`EFBIG`).
+ * A file that must not be read: not a regular file, so that reading could block or never end (`EFTYPE`), or larger than
+ * `MAX_FILE_BYTES` (`EFBIG`).
  */
 class UnreadFile extends Error {
   readonly code: 'EFTYPE' | 'EFBIG' | 'EISDIR';
@@ -37,7 +37,7 @@ export function readBounded(path: string): Buffer {
   }
 }
 
-/** The same, without holding up the process. */
+/** The same, asynchronous. */
 export async function readBoundedLater(path: string): Promise<Buffer> {
   const handle = await open(path, FLAGS);
   try {
@@ -54,7 +54,7 @@ export async function readBoundedLater(path: string): Promise<Buffer> {
   }
 }
 
-/** Bytes for a file of the size it has now; one that fills them has grown. Files that tell no size get some room, too. */
+/** A buffer for the current size of the file, and more for files without a size. A file that fills it has grown. */
 function roomFor(found: Stats): Buffer {
   if (found.isDirectory()) throw new UnreadFile('EISDIR');
   if (!found.isFile()) throw new UnreadFile('EFTYPE');

@@ -1,14 +1,14 @@
 import { setTimeout as pauseTimer } from 'node:timers/promises';
 
-/** Time as those see it who wait for files; a test may stand in. */
+/** The clock of waits for files; replaced in tests. */
 export interface Clock {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
-  /** Resolves after so many milliseconds. */
+  /** Resolves after `ms` milliseconds. */
   readonly pause: (ms: number) => Promise<void>;
-  /** The same for what goes on for ever: it keeps no process alive. */
+  /** The same for periodic waits: it does not keep the process alive. */
   readonly idle: (ms: number) => Promise<void>;
 }
 

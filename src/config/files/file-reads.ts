@@ -6,24 +6,24 @@ import { readBounded, readBoundedLater } from './bounded-read.ts';
 
 /** A file's metadata. */
 export interface FileStat {
-  /** Where the path leads when every link on the way is followed. */
+  /** The path after following all links. */
   readonly target: string;
   /** Device and inode. */
   readonly inode: string;
   /** In bytes. */
   readonly size: number;
-  /** Nanoseconds since 1970: of the last change of the content, and of the content or anything else. */
+  /** Nanoseconds since 1970 of the last change: of the content (mtime), and of content or metadata (ctime). */
   readonly modifiedNs: bigint;
   readonly changedNs: bigint;
 }
 
-/** A file as it was read: how it looked just before, and what tells its content without holding it. */
+/** A file that was read: its metadata just before, and a digest of its content. */
 export interface FileReading {
-  /** `undefined` = there was none. */
+  /** `undefined` = there was no file. */
   readonly stat: FileStat | undefined;
-  /** SHA-256 in hexadecimal; `undefined` = it could not be read. */
+  /** SHA-256 in hexadecimal; `undefined` = unreadable. */
   readonly digest: string | undefined;
-  /** Its last line is an end mark; see `hasEndMark`. */
+  /** True = its last line is an end mark; see `hasEndMark`. */
   readonly ended: boolean;
 }
 
@@ -33,11 +33,11 @@ export type Readings = ReadonlyMap<string, FileReading>;
 /** Access to files; replaced in tests. */
 export interface FileProbe {
   readonly stat: (path: string) => Promise<FileStat | undefined>;
-  /** Of the content; `undefined` = it cannot be read. */
+  /** SHA-256 of the content; `undefined` = unreadable. */
   readonly digest: (path: string) => Promise<string | undefined>;
 }
 
-/** The real files, without holding up the process. */
+/** The real files, asynchronous. */
 export const fileProbe: FileProbe = {
   stat: async (path) => {
     try {
@@ -56,7 +56,7 @@ export const fileProbe: FileProbe = {
   },
 };
 
-/** The same, at once. */
+/** The same as `stat`, synchronous. */
 export function statFile(path: string): FileStat | undefined {
   try {
     return toFileStat(statSync(path, { bigint: true }), realpathSync(path));
@@ -69,7 +69,7 @@ function toFileStat({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, target: s
   return { target, inode: `${dev}:${ino}`, size: Number(size), modifiedNs: mtimeNs, changedNs: ctimeNs };
 }
 
-/** Is it the same file, unchanged? */
+/** True = the same file, unchanged. */
 export function sameStat(one: FileStat | undefined, other: FileStat | undefined): boolean {
   if (!one || !other) return one === other;
   return (
@@ -87,7 +87,10 @@ function digestOf(bytes: Buffer): string {
 
 const END_MARK = /(^|\n)(#[ \t]*end|\.\.\.)[ \t]*\r?\n?$/;
 
-/** Ends the text with a line `# end`, or with YAML's own end of a document (`...`)? Blank lines behind it do not count. */
+/**
+ * True = the text ends with a line `# end`, or with YAML's own end of a document (`...`). Blank lines after it are
+ * ignored.
+ */
 export function hasEndMark(text: string): boolean {
   return END_MARK.test(text.trimEnd());
 }

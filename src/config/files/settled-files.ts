@@ -2,41 +2,41 @@ import type { Clock } from './clock.ts';
 import { type FileProbe, type FileStat, fileProbe, type Readings, sameStat } from './file-reads.ts';
 
 /*
- * Half a file is never taken for the whole. No file says whether it is complete, so what came to pass with it says how
- * long it has to stand still before it is believed, and twice: a state in which something is missing that protects is
- * believed later than any other.
+ * A partly written file must never be taken for a complete one. Files do not tell whether they are complete, so the
+ * kind of the last change decides how long a file must be unchanged before it is read. There are two times: a state
+ * that lacks protection (a rule, a key) is applied after the longer one.
  */
 
 /** The kind of change that led to a file's present state. */
 export type Arrival =
-  /** Put in its place in one step: by renaming, or by a link that leads elsewhere now. */
+  /** Replaced atomically: by renaming, or by a link to another file. */
   | 'whole'
-  /** Another file, which may have been renamed or made anew and written: the clock of the file system does not tell. */
+  /** Another file, which was renamed or newly created: the file system's times do not tell which. */
   | 'new'
-  /** The file that was there, written over. */
+  /** The same file, overwritten in place. */
   | 'written';
 
-/** Milliseconds that files have to stand still. */
+/** Time without a change, in milliseconds. */
 export const STILL_MS: Readonly<Record<Arrival, { readonly settled: number; readonly lasting: number }>> = {
   whole: { settled: 100, lasting: 100 },
   new: { settled: 200, lasting: 500 },
   written: { settled: 2_000, lasting: 10_000 },
 };
 
-/** A file that was last changed so long ago (milliseconds) when it is first looked at is not being written. */
+/** A file last changed before this time (milliseconds) is complete when it is first seen. */
 const OLD_MS = 60_000;
-/** Between two looks at files that were changed (milliseconds). */
+/** Shortest interval between checks of changed files, in milliseconds. */
 const SHORTEST_LOOK_MS = 25;
 
 /** Files changed since they were read, and the time since the last change. */
 export interface Changes {
   /** Absolute paths; none = everything is as it was read. */
   readonly paths: readonly string[];
-  /** Each has stood still long enough to be read. */
+  /** True = all are unchanged for long enough to be read. */
   readonly settled: boolean;
-  /** Each has stood still long enough to be believed where something is missing. */
+  /** True = all are unchanged for long enough to be applied even if protection is missing. */
   readonly lasting: boolean;
-  /** Milliseconds until more may be known; at least a few. */
+  /** Milliseconds until the next check; at least a few. */
   readonly nextMs: number;
 }
 
@@ -47,22 +47,22 @@ interface Seen {
   /** On the monotonic clock. */
   readonly since: number;
   readonly arrival: Arrival;
-  /** Of the content when it was first seen so; only of files that were written over. */
+  /** Digest of the content when it was first seen; only of files overwritten in place. */
   readonly digest: string | undefined;
 }
 
 /**
- * Tells of a set of files which have changed since they were read, and since when they stand still. By looking and not by
- * notification: those follow no link, say nothing on network file systems, and lose a file that is replaced. Times are
- * counted from when a change was seen, never from what the file system says, whose clock may be another.
+ * Tracks a set of files: which have changed since they were read, and since when they are unchanged. It polls, because
+ * notifications follow no links, do not exist on network file systems, and lose replaced files. Times are measured from
+ * when a change was seen, never from the file system's times, whose clock may be another one.
  */
 export class SettledFiles {
   readonly #clock: Clock;
   readonly #probe: FileProbe;
-  /** As they were read. */
+  /** Metadata of the files when they were read. */
   #read: ReadonlyMap<string, FileStat | undefined> = new Map();
   readonly #seen = new Map<string, Seen>();
-  /** Looked at beside, until others are expected. */
+  /** Further files to check, until the next `expect`. */
   #beside: ReadonlySet<string> = new Set();
 
   constructor(clock: Clock, probe: FileProbe = fileProbe) {
@@ -70,7 +70,7 @@ export class SettledFiles {
     this.#probe = probe;
   }
 
-  /** These are the files from now on, and what they were like when they were read, to good effect or not. */
+  /** Sets the files to track and their metadata when they were read, valid or not. */
   expect(readings: Readings): void {
     this.#read = new Map([...readings].map(([path, { stat }]) => [path, stat]));
     this.#beside = new Set();
@@ -86,12 +86,14 @@ export class SettledFiles {
     return this.#seen.get(path)?.arrival ?? 'written';
   }
 
-  /** Files that were read and are not expected yet count as changed: nothing is known of them but what is seen. */
+  /**
+   * Adds files that were read and are not expected yet. They count as changed, since only their present state is known.
+   */
   include(paths: Iterable<string>): void {
     this.#beside = new Set([...paths].filter((path) => !this.#read.has(path)));
   }
 
-  /** Looks at all of them. @param only absolute paths; of others nothing is told */
+  /** Checks all files. @param only absolute paths to report; default: all */
   async check(only?: ReadonlySet<string>): Promise<Changes> {
     const expected = this.#read;
     const paths = [...expected.keys(), ...this.#beside].filter((path) => only?.has(path) ?? true);
@@ -101,7 +103,7 @@ export class SettledFiles {
     return changed.length === 0 ? NO_CHANGES : this.#changes(changed.map(([path]) => path));
   }
 
-  /** Do files still hold what was read? Else they were changed meanwhile, or behind the back of their times. */
+  /** True = the files still have the content that was read. Detects changes that leave metadata unchanged. */
   holds(readings: Readings): boolean {
     return [...readings].every(([path, { stat, digest }]) => {
       const seen = this.#seen.get(path);
@@ -142,10 +144,10 @@ export class SettledFiles {
 
 /** The kind of change between two checks. */
 function arrivalOf(before: FileStat | undefined, now: FileStat | undefined): Arrival {
-  // An empty file has been made and is about to be written, whatever else happened to it.
+  // An empty file is newly created and about to be written.
   if (!now || now.size === 0 || before?.inode === now.inode) return 'written';
   if (before && before.target !== now.target) return 'whole';
-  // Renaming changes a file, but not its content. Both within one tick of the file system's clock leave no trace.
+  // Renaming changes ctime only. Both within one tick of the file system's clock are indistinguishable.
   if (now.changedNs > now.modifiedNs) return 'whole';
   return before ? 'new' : 'written';
 }

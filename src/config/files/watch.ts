@@ -1,17 +1,17 @@
 import type { Clock } from './clock.ts';
 import type { SettledFiles } from './settled-files.ts';
 
-/** Milliseconds between two looks at the files. */
+/** Milliseconds between two checks of the files. */
 export const POLL_MS = 250;
 
-/** The outcome of a change: `read`, valid or not, or `later` where the files must be unchanged for longer first. */
+/** Result of a change: `read`, valid or not, or `later` if the files must be unchanged for longer first. */
 export type Handled = 'read' | 'later';
 
 /**
- * Looks at files until it is stopped, and calls `settled` when some have changed and stand still; again when that was too
- * early and they stand still for longer. Never two calls at once.
+ * Checks files periodically, and calls `settled` when changed files are settled; again after `later`, when they are
+ * unchanged for longer. Never two calls at once.
  *
- * @param settled `lasting` = for so long that they may be believed where something is missing
+ * @param settled `lasting` = unchanged for long enough to be applied even if protection is missing
  */
 export function watchFiles(
   files: SettledFiles,
@@ -20,7 +20,7 @@ export function watchFiles(
 ): { readonly stop: () => void } {
   let stopped = false;
   const watch = async (): Promise<void> => {
-    /** A change was too recent to be read. */
+    /** True = a change was too recent to be read. */
     let early = false;
     let earlyPaths = '';
     for (let waitMs = POLL_MS; ; ) {

@@ -11,24 +11,24 @@ import { type PolicyEntry, policySchema, ruleSchema, signingKeySchema } from './
 
 /** The policy file as plain data. */
 export interface PolicySettings {
-  /** Further secrets of tokens, in the order they are tried. */
+  /** Further token secrets, in the order they are tried. */
   readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
-  /** Checked, but not yet in the form decisions are made with. */
+  /** Valid rules, as plain data. */
   readonly rules: readonly RuleSettings[];
 }
 
-/** No policy file: what keys and tokens carry is enforced as it is. */
+/** No policy file: no further keys and no rules. */
 export const NO_POLICY: PolicySettings = Object.freeze({ signingKeys: Object.freeze([]), rules: Object.freeze([]) });
 
 /** Inputs for reading a policy file. */
 export interface PolicySources {
   readonly cwd: string;
   readonly readFile: ReadFile;
-  /** The keys it stands beside. */
+  /** The configured keys. */
   readonly keys: Keys;
-  /** Names that rules may give operations; not checked when left out. */
+  /** Operation names that rules may use; not checked if absent. */
   readonly operations?: readonly string[] | undefined;
-  /** Where `gateway.policy_file` was set. */
+  /** The place where `gateway.policy_file` was set. */
   readonly place: string;
 }
 
@@ -41,7 +41,7 @@ export interface PolicyPreview {
 
 const NOTHING: PolicyPreview = { policy: NO_POLICY, problems: [], warnings: [] };
 
-/** Reads the policy file of a configuration, if it names one, with every problem and its place. Never throws for it. */
+/** Reads the policy file of a configuration, if there is one, with all problems and their places. Does not throw. */
 export function readPolicy(config: Config, sources: PolicySources): PolicyPreview {
   const file = config.gateway.policy_file;
   if (file === null) return NOTHING;
@@ -58,7 +58,7 @@ export function readPolicy(config: Config, sources: PolicySources): PolicyPrevie
 function readPolicyText(file: string, text: string, config: Config, sources: PolicySources): PolicyPreview {
   const tree = readYamlTree(file, text);
   if (tree.problems.length > 0) return { ...NOTHING, problems: tree.problems };
-  // A file that was cut off while it was written must not pass for one that asks for nothing.
+  // A truncated file must not count as an empty policy.
   if (tree.value === null || tree.value === undefined) {
     const message = 'the file is empty: write `rules: []` for a policy without rules';
     return { ...NOTHING, problems: [{ place: tree.placeOf([]), message }] };
@@ -79,7 +79,7 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
 
 type Sections = { readonly signing_keys?: readonly unknown[]; readonly rules?: readonly unknown[] };
 
-/** The two lists, entries unchecked; what else stands at the top is a problem. */
+/** The two lists, with unchecked entries; any other member is a problem. */
 function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
   const allowed = Object.keys(policySchema.shape);
   const { value } = tree;
@@ -154,7 +154,7 @@ function shown(tree: YamlTree, path: Path): string {
     : '';
 }
 
-/** @param hidden a blank left out makes a secret part of the name (`secret:value`) */
+/** @param hidden do not quote the name: without its blank, `secret:value` is a name that contains a secret */
 function unknownField(name: string, allowed: readonly string[], hidden = false): string {
   const meant = nearest(name, allowed);
   const list = allowed.map((one) => `\`${one}\``).join(', ');
@@ -162,7 +162,7 @@ function unknownField(name: string, allowed: readonly string[], hidden = false):
   return `unknown field${shownName}, ${meant === undefined ? '' : `did you mean \`${meant}\`? `}allowed here: ${list}`;
 }
 
-/** By line, then column: the order in which a person reads the file. */
+/** By line, then column. */
 function byPlace(left: Problem, right: Problem): number {
   const [a, b] = [left, right].map(({ place }) => place.split(':').slice(-2).map(Number));
   return (a?.[0] ?? 0) - (b?.[0] ?? 0) || (a?.[1] ?? 0) - (b?.[1] ?? 0);

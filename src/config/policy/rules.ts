@@ -7,7 +7,7 @@ import { KEY_NAMES, type Keys, type ReadFile, withoutNewline } from '../secrets.
 import type { YamlTree } from '../yaml/tree.ts';
 import type { PolicyEntry, RawSigningKey } from './schema.ts';
 
-/** The entries of a policy file, each of the right form, and what they are judged with. */
+/** The well-formed entries of a policy file, and the data to check them against. */
 export interface PolicyChecks {
   readonly tree: YamlTree;
   readonly signingKeys: readonly PolicyEntry<RawSigningKey>[];
@@ -16,9 +16,9 @@ export interface PolicyChecks {
   readonly readFile: ReadFile;
   /** The configured keys. */
   readonly keys: Keys;
-  /** Are tokens accepted? */
+  /** True = tokens are accepted. */
   readonly jwtRbac: boolean;
-  /** Names that rules may give operations; not checked when left out. */
+  /** Operation names that rules may use; not checked if absent. */
   readonly operations?: readonly string[] | undefined;
 }
 
@@ -29,9 +29,9 @@ export interface PolicyFindings {
   readonly warnings: readonly string[];
 }
 
-/** The key id of callers while no key is set. */
+/** The key id of callers without configured keys. */
 const NO_KEY = 'none';
-/** The rule name in audit and metrics when the whole policy is in shadow. */
+/** The rule name in audit and metrics if the whole policy is in shadow. */
 const WHOLE_POLICY = 'policy';
 
 /** Checks beyond the schema: ids, secrets, names of keys and operations. */
@@ -107,7 +107,9 @@ function readSecretFile(path: string, shown: string, readFile: ReadFile): string
   }
 }
 
-/** Rejects one secret under two ids, since the signer would be ambiguous, and one that is also a reader's key. */
+/**
+ * Rejects one secret under two ids, since the signer would be ambiguous, and a secret that is also the read-only key.
+ */
 function sameSecrets({ keys }: PolicyChecks, signingKeys: readonly PlacedKey[]): Problem[] {
   const first = new Map<string, string>();
   const problems: Problem[] = [];

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /*
- * The policy file once: names, forms and one line of documentation for each. The JSON schema is made of it, and every
- * entry is checked by it. Nothing unknown is passed over: a misspelt restriction would restrict nothing.
+ * The only declaration of the policy file: names, types and one line of documentation each. The JSON schema is
+ * generated from it, and every entry is validated with it. Unknown members are errors: a misspelt restriction would
+ * restrict nothing.
  */
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
@@ -69,7 +70,7 @@ export const ruleSchema = z.strictObject(
   { error: 'must have `id`, and `access` or `operations`' },
 );
 
-/** The whole file, for its JSON schema. */
+/** The whole file, for the JSON schema. */
 export const policySchema = z.strictObject({
   signing_keys: z
     .array(signingKeySchema)
@@ -81,14 +82,14 @@ export const policySchema = z.strictObject({
     .meta({ description: 'what is taken away from keys and tokens; a rule never gives anything' }),
 });
 
-/** A signing key as the file has it. */
+/** A signing key in the form of the file. */
 export type RawSigningKey = z.output<typeof signingKeySchema>;
 
-/** One entry of a list of the file. */
+/** One entry of a list. */
 export interface PolicyEntry<T> {
-  /** `undefined` = its form is not right. */
+  /** `undefined` = invalid. */
   readonly entry: T | undefined;
-  /** Set whenever it is text, also where the rest is not right. */
+  /** Set whenever it is a text, also in an invalid entry. */
   readonly id: string | undefined;
   /** Its index. */
   readonly at: number;

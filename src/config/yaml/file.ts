@@ -30,7 +30,7 @@ function walkSection(walk: Walk, path: string, node: unknown, keyPlace: string):
   }
   for (const { key, value } of section.items) {
     const name = isScalar(key) ? String(key.value) : '?';
-    // Not merged here, so that an option could seem to be set and not be.
+    // Merging is refused, so that every option is visible in its own place.
     if (name === '<<') walk.layer.problem(walk.at(key), 'merge keys (`<<`) are not read: write the options themselves');
     else walkEntry(walk, path === '' ? name : `${path}.${name}`, value, walk.at(key));
   }
@@ -78,7 +78,7 @@ export function readYaml(file: string, text: string): Layer {
   };
   const layer = new LayerBuilder();
   for (const error of document.errors) {
-    // The parser's own text may quote the line, and the line may hold a key: only its code is shown.
+    // The parser's text may quote the line, which may contain a key: only its code is used.
     layer.problem(placeAt(error.pos[0]), `not valid yaml (${error.code.toLowerCase().replaceAll('_', ' ')})`);
   }
   if (document.errors.length > 0) return layer.build();

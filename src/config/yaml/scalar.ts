@@ -3,20 +3,20 @@ const MAX_INTEGER = 2n ** 63n - 1n;
 const INTEGER = /^[+-]?[0-9]+$/;
 const OTHER_BASE = /^0(x[0-9a-fA-F]+|o[0-7]+)$/;
 
-/** A plain YAML scalar that is no text, read for an option that takes text. */
+/** The text of a plain YAML scalar that is not a string, for an option of type text. */
 export type ScalarText =
-  /** `same` = it is the text that stands in the file. */
+  /** `same` = equal to the text in the file. */
   | { readonly text: string; readonly same: boolean }
-  /** A number that has no text worth being called one. */
+  /** A number without an exact text. */
   | undefined;
 
 /**
- * The text Qdrant takes for a number or a boolean where it wants text: 64-bit integers and doubles in their shortest
- * form, without exponent.
+ * The text that Qdrant derives from a number or a boolean for an option of type text: 64-bit integers, and doubles in
+ * their shortest form without exponent.
  *
  * Upstream: config-rs over a YAML parser that knows integers, doubles, `true` and `false` (Qdrant v1.19.0).
  *
- * @param source as it stands in the file
+ * @param source the text in the file
  */
 export function textOfScalar(source: string, value: unknown): ScalarText {
   const text = typeof value === 'boolean' ? source : numberText(source);

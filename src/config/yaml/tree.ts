@@ -3,19 +3,19 @@ import type { Problem } from '../problem.ts';
 
 type Path = readonly (string | number)[];
 
-/** A YAML file as plain data, with the place of everything in it. */
+/** A YAML file as plain data, with the places of its nodes. */
 export interface YamlTree {
-  /** Null for an empty file; undefined when it could not be read. */
+  /** Null for an empty file; undefined = not valid YAML. */
   readonly value: unknown;
   readonly problems: readonly Problem[];
-  /** `file:line:column`, counted from 1, of what stands at a path; of what it would stand in when it is not there. */
+  /** `file:line:column`, counted from 1, of the node at a path, or of its closest existing parent. */
   readonly placeOf: (path: Path) => string;
-  /** The same of the key a path ends with. */
+  /** The same for the key at the end of a path. */
   readonly placeOfKey: (path: Path) => string;
   readonly valueAt: (path: Path) => unknown;
 }
 
-/** Reads YAML. Problems never quote the file, which may hold secrets. */
+/** Parses YAML. Problems never quote the file, which may contain secrets. */
 export function readYamlTree(file: string, text: string): YamlTree {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
@@ -60,7 +60,7 @@ function problemAt(place: string, code: string): Problem {
 
 function startOf(node: unknown): number | undefined {
   if (!isNode(node)) return undefined;
-  // A list or section written as a block begins at its first entry, not at the blanks before it.
+  // A block list or section begins at its first entry, not at the blanks before it.
   if ((isMap(node) || isSeq(node)) && !node.range) return undefined;
   return node.range?.[0];
 }

@@ -22,15 +22,15 @@ const names = (what: string, doc: string) =>
 /** One entry of `signing_keys`. */
 export const signingKeySchema = z.strictObject(
   {
-    id: name('what `kid`, audit, revocations and rules call the key'),
+    id: name('name of the key in `kid`, audit log, revocations and rules'),
     secret: text('text that is not empty')
       .min(1, 'must be text that is not empty')
       .optional()
-      .meta({ description: 'the secret; better in a file of its own', 'x-secret': true }),
+      .meta({ description: 'the secret; prefer `secret_file`', 'x-secret': true }),
     secret_file: text('the path of a file')
       .min(1, 'must be the path of a file')
       .optional()
-      .meta({ description: 'file that holds the secret; one newline at its end is not part of it' }),
+      .meta({ description: 'file with the secret; one newline at its end is ignored' }),
   },
   { error: 'must have `id`, and `secret` or `secret_file`' },
 );
@@ -49,23 +49,23 @@ const listedCollection = z.strictObject(
 const access = z
   .union([z.enum(['r', 'm']), z.array(listedCollection)], { error: ACCESS_FORM })
   .optional()
-  .meta({ description: 'at most this much, in the letters of a token; unset: as much as the credential has' });
+  .meta({ description: 'upper bound of the access, in the letters of a token; unset: no bound' });
 
 /** One entry of `rules`. */
 export const ruleSchema = z.strictObject(
   {
-    id: name('what audit and metrics call the rule'),
+    id: name('name of the rule in audit log and metrics'),
     mode: z
       .enum(['enforce', 'shadow'], { error: 'must be enforce or shadow' })
       .default('enforce')
-      .meta({ description: 'enforce refuses; shadow lets pass and counts what it would refuse' }),
-    keys: names('key ids', 'keys it is for, tokens signed with them included; unset: all'),
+      .meta({ description: 'enforce refuses; shadow forwards and counts requests that it would refuse' }),
+    keys: names('key ids', 'key ids the rule applies to, including tokens signed with them; unset: all'),
     subjects: names(
       'texts',
-      "`subject` claims it is for; '' stands for callers without one, keys included; unset: all",
+      "`subject` claims the rule applies to; '' stands for callers without one, including keys; unset: all",
     ),
     access,
-    operations: names('operation names', 'only these operations, by the names the audit log has; unset: all'),
+    operations: names('operation names', 'the only permitted operations, by their names in the audit log; unset: all'),
   },
   { error: 'must have `id`, and `access` or `operations`' },
 );
@@ -75,11 +75,8 @@ export const policySchema = z.strictObject({
   signing_keys: z
     .array(signingKeySchema)
     .optional()
-    .meta({ description: 'further secrets of tokens; they open nothing by themselves' }),
-  rules: z
-    .array(ruleSchema)
-    .optional()
-    .meta({ description: 'what is taken away from keys and tokens; a rule never gives anything' }),
+    .meta({ description: 'further secrets that sign tokens; they are not accepted as keys' }),
+  rules: z.array(ruleSchema).optional().meta({ description: 'limits on keys and tokens; a rule never adds access' }),
 });
 
 /** A signing key in the form of the file. */

@@ -1,8 +1,8 @@
 import type { Permit } from '../policy/decide.ts';
 import { ANSWERS_BUSY, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import { ListPlaces } from './answer-slots.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { grpcTimeoutOf } from './idle-limits.ts';
-import { ListPlaces } from './list-places.ts';
 import { filterMessage } from './message/response-filter.ts';
 import type { GrpcAsker } from './unary/asker.ts';
 import type { Answer } from './unary/unary-answer.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { ListPlaces } from '../../src/grpc/list-places.ts';
+import { ListPlaces } from '../../src/grpc/answer-slots.ts';
 
 /* A filtered list over gRPC is held until its client takes it: one owner has some of them, and the others are not asked for. */
 

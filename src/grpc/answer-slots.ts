@@ -3,10 +3,10 @@ import { FairQueue } from '../limits/fair-queue.ts';
 import { type Caller, longestOf } from './unary/asker.ts';
 
 /** Most answers that are requested for one owner and not yet taken. */
-const PLACES_OF_OWNER = 8;
+const SLOTS_PER_OWNER = 8;
 
 /** Bounds the answers held in memory per owner: further ones are requested later. */
-export class ListPlaces {
+export class AnswerSlots {
   readonly #owners = new Map<unknown, FairQueue>();
 
   /** Number of owners with a slot or in the queue. */
@@ -18,18 +18,18 @@ export class ListPlaces {
   wait(owner: unknown, caller: Caller): Promise<boolean> {
     const { signal } = caller;
     if (signal.aborted) return Promise.resolve(false);
-    const places = this.#owners.get(owner) ?? new FairQueue(PLACES_OF_OWNER);
-    this.#owners.set(owner, places);
+    const slots = this.#owners.get(owner) ?? new FairQueue(SLOTS_PER_OWNER);
+    this.#owners.set(owner, slots);
     return new Promise((resolve, reject) => {
       const guard = new Guard({ fail: reject, cut: ignore }, 'grpc_upstream', ignore);
       const leave = guard.entry((): void => {
         clearTimeout(late);
-        place.end();
-        if (places.size === 0 && this.#owners.get(owner) === places) this.#owners.delete(owner);
+        slot.end();
+        if (slots.size === 0 && this.#owners.get(owner) === slots) this.#owners.delete(owner);
         resolve(false);
       });
       const late = guard.after(longestOf(caller), leave).unref();
-      const place = places.take(owner, guard, () => {
+      const slot = slots.take(owner, guard, () => {
         clearTimeout(late);
         resolve(true);
       });

@@ -1,6 +1,6 @@
 import type { Permit } from '../policy/decide.ts';
 import { ANSWERS_BUSY, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
-import { ListPlaces } from './answer-slots.ts';
+import { AnswerSlots } from './answer-slots.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { grpcTimeoutOf } from './idle-limits.ts';
 import { filterMessage } from './message/response-filter.ts';
@@ -16,7 +16,7 @@ export type Question = (upstream: AskUpstream, permit: Permit, signal: AbortSign
 const EMPTY = Buffer.alloc(0);
 
 /** One per process. */
-const places = new ListPlaces();
+const slots = new AnswerSlots();
 
 /**
  * The gateway's own answer to a call, or `undefined` if the call is relayed.
@@ -34,7 +34,7 @@ export function answerFor(exchange: GrpcExchange, permit: Permit): Question | un
   const owner = exchange.principal ?? exchange.remote;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
   return async (upstream, _permit, signal) => {
-    if (!(await places.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;
+    if (!(await slots.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;
     const answer = await upstream.ask(pathOf(exchange), message, { leastMs, signal });
     if (answer.kind === 'denial') return answer;
     try {

@@ -1,20 +1,20 @@
 import t from 'tap';
-import { ListPlaces } from '../../src/grpc/answer-slots.ts';
+import { AnswerSlots } from '../../src/grpc/answer-slots.ts';
 
 /* A filtered list over gRPC is held until its client takes it: one owner has some of them, and the others are not asked for. */
 
-t.test('one owner has some places, the next call has one when an answer has been taken', async (t) => {
-  const places = new ListPlaces();
+t.test('one owner has some slots, the next call has one when an answer has been taken', async (t) => {
+  const slots = new AnswerSlots();
   const calls = Array.from({ length: 20 }, () => new AbortController());
   const granted: number[] = [];
   const waits = calls.map(async ({ signal }, at) => {
-    const has = await places.wait('a', { leastMs: 0, signal });
+    const has = await slots.wait('a', { leastMs: 0, signal });
     if (has) granted.push(at);
     return has;
   });
   await Promise.all(waits.slice(0, 8));
   t.equal(
-    await places.wait('b', { leastMs: 0, signal: new AbortController().signal }),
+    await slots.wait('b', { leastMs: 0, signal: new AbortController().signal }),
     true,
     'another owner has its own',
   );
@@ -27,11 +27,7 @@ t.test('one owner has some places, the next call has one when an answer has been
   t.equal(granted.length, 10);
   for (const call of calls) call.abort();
   await Promise.all(waits);
-  t.equal(places.size, 1, 'only the other owner is left');
-  t.equal(
-    await places.wait('a', { leastMs: 0, signal: AbortSignal.abort() }),
-    false,
-    'a call that has ended gets none',
-  );
-  t.equal(places.size, 1);
+  t.equal(slots.size, 1, 'only the other owner is left');
+  t.equal(await slots.wait('a', { leastMs: 0, signal: AbortSignal.abort() }), false, 'a call that has ended gets none');
+  t.equal(slots.size, 1);
 });

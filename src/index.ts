@@ -6,4 +6,5 @@ export { ConfigError } from './config/problem.ts';
 export type { Config } from './config/schema.ts';
 export { loadSecrets, type Secrets } from './config/secrets.ts';
 export { type LoadedState, loadState, type State } from './config/state.ts';
-export { createGateway, type Gateway, type Listening, type Observer } from './gateway/gateway.ts';
+export type { Observer } from './gateway/exchange-parts.ts';
+export { createGateway, type Gateway, type Listening } from './gateway/gateway.ts';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
-import { createGateway, type Gateway, type Observer } from '../../src/gateway/gateway.ts';
+import type { Observer } from '../../src/gateway/exchange-parts.ts';
+import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import type { RuleSettings } from '../../src/policy/settings.ts';
 import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
@@ -83,7 +84,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     grpc: { ...grpc, url: `${scheme}://localhost:${grpc.port}` },
     ca: readFileSync(made.ca),
     caFile: made.ca,
-    snapshot: gateway.snapshot,
+    snapshot: (details) => gateway.snapshot(details),
     close: async () => {
       await gateway.stop(0);
       await upstream.close();

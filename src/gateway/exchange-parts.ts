@@ -1,0 +1,89 @@
+import type { Audit } from '../audit/audit.ts';
+import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
+import { requestIdOf } from '../exchange/request-id.ts';
+import type { Authenticator } from '../identity/authenticate.ts';
+import { seenIn } from '../learning/observe.ts';
+import { AbandonedCalls } from '../limits/abandoned-calls.ts';
+import { createThrottle, describeFault, type Log } from '../observability/log.ts';
+import type { Observation } from '../observability/observation.ts';
+import type { Tracing } from '../observability/tracing.ts';
+import type { BodyRules } from '../policy/body-checks.ts';
+import type { Learner } from '../policy/learn.ts';
+
+/** Most log lines about faults per second. */
+const FAULT_LINES_PER_SECOND = 10;
+
+/** Step 8 of an exchange: each observer sees every exchange once, when it has ended. Must not throw. */
+export type Observer = (exchange: Exchange, outcome: Outcome) => void;
+
+/** The recorders of exchanges. */
+export interface PartsOptions {
+  readonly bodyRules: BodyRules;
+  readonly admit: ExchangeParts['admit'];
+  readonly log: Log;
+  readonly observation: Observation | undefined;
+}
+
+export function createParts(
+  { authenticate }: Authenticator,
+  policy: ExchangeParts['policy'],
+  observers: readonly Observer[],
+  { admit, log, observation, bodyRules }: PartsOptions,
+): ExchangeParts {
+  const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
+  const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
+    observation?.fault(place);
+    const missed = mayLog();
+    if (missed === undefined) return;
+    const operation = exchange?.resolution?.operation.name;
+    const request = exchange && requestIdOf(exchange);
+    log.error(
+      {
+        ...describeFault(error),
+        place,
+        protocol: exchange?.protocol,
+        operation,
+        request,
+        ...(missed > 0 ? { missed } : {}),
+      },
+      exchange ? 'a request failed closed' : 'a connection failed closed',
+    );
+  };
+  const abandoned = new AbandonedCalls(
+    () => performance.now(),
+    (error, place) => fault(error, undefined, place),
+  );
+  return {
+    authenticate,
+    bodyRules,
+    policy,
+    admit,
+    pace: abandoned,
+    now: () => performance.now(),
+    record: (exchange, outcome) => {
+      // A gRPC answer that no recorder reads has no status.
+      abandoned.ended(exchange, outcome.status !== undefined || exchange.answeredAt > 0);
+      for (const observe of observers) observe(exchange, outcome);
+    },
+    fault,
+  };
+}
+
+/** Admission by the audit and tracing, before a request is inspected. */
+export function admitting(audit: Audit | undefined, tracing: Tracing | undefined): ExchangeParts['admit'] {
+  const admit = audit?.admit ?? (() => undefined);
+  if (!tracing) return admit;
+  return (exchange) => {
+    tracing.begin(exchange);
+    return admit(exchange);
+  };
+}
+
+/** Learns from forwarded requests while learn mode is on. */
+export function learnWith(learner: Learner, policy: ExchangeParts['policy']): Observer {
+  return (exchange) => {
+    if (policy.current.mode !== 'learn') return;
+    const seen = seenIn(exchange, Date.now());
+    if (seen) learner.see(seen);
+  };
+}

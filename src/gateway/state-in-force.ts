@@ -1,0 +1,82 @@
+import type { Config } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/secrets.ts';
+import type { State } from '../config/state.ts';
+import type { KeyRing } from '../identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
+import type { Policy } from '../policy/rules.ts';
+import { policyOf } from '../policy/settings.ts';
+import { restartNeeded } from './live-options.ts';
+import { ringOf, tryContexts } from './usable.ts';
+
+/** The state in force in one process; replaced as a whole by a reload. */
+export interface StateInForce {
+  state: State;
+  generation: number;
+  revocations: Revocations;
+  /** TLS material of the listeners; null without TLS. */
+  tls: TlsMaterial | null;
+}
+
+/** The state of the start. @param generation its number */
+export function stateOfStart(state: State, generation: number): StateInForce {
+  return { state, generation, revocations: NO_REVOCATIONS, tls: state.secrets.tls };
+}
+
+/** All that a next state needs before it is in force. */
+export interface NextState {
+  readonly ring: KeyRing;
+  readonly policy: Policy;
+  /** TLS material of the listeners; null without TLS. */
+  readonly tls: TlsMaterial | null;
+  /** The same if it differs from the material in force, else null. Unchanged certificates keep their TLS sessions. */
+  readonly changedTls: TlsMaterial | null;
+  /** Changed options that need a restart, by path. */
+  readonly restartNeeded: readonly string[];
+}
+
+/**
+ * Makes everything of a next state that can fail; throws `ConfigError` then. Changes nothing.
+ *
+ * @param running the configuration of the start
+ * @param generation the number of the next state
+ */
+export function prepareState(running: Config, inForce: StateInForce, next: State, generation: number): NextState {
+  const ring = ringOf(next, generation);
+  const policy = policyOf(next.config.gateway.mode, next.policy.rules);
+  const tls = listenerTls(running, inForce.tls, next);
+  const changedTls = tls && !sameTls(tls, inForce.tls) ? tls : null;
+  tryContexts(next.config, changedTls, next.secrets.upstreamCa);
+  return { ring, policy, tls, changedTls, restartNeeded: restartNeeded(running, next.config) };
+}
+
+/**
+ * TLS material of open listeners under the next state. TLS on or off, and client certificates, are settled when they are
+ * opened: a state that changes either keeps the present setting.
+ */
+function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
+  const { tls } = next.secrets;
+  if (!inForce || !tls) return inForce;
+  // INVARIANT: a listener with client certificates always has their CA.
+  const asks = 'verify_https_client_certificate';
+  const restCa = running.service[asks] === next.config.service[asks] ? tls.clientCa : inForce.clientCa;
+  const grpcAsks = 'grpc_client_certificates';
+  const grpcCa = running.gateway[grpcAsks] === next.config.gateway[grpcAsks] ? tls.grpcClientCa : inForce.grpcClientCa;
+  return { ...tls, clientCa: restCa, grpcClientCa: grpcCa };
+}
+
+/** One entry per part, so that a new part must be compared. */
+const SAME: { readonly [P in keyof TlsMaterial]-?: (left: TlsMaterial, right: TlsMaterial) => boolean } = {
+  cert: (left, right) => sameBytes(left.cert, right.cert),
+  key: (left, right) => sameBytes(left.key, right.key),
+  clientCa: (left, right) => sameBytes(left.clientCa, right.clientCa),
+  grpcClientCa: (left, right) => sameBytes(left.grpcClientCa, right.grpcClientCa),
+  ticketKeys: (left, right) => sameBytes(left.ticketKeys, right.ticketKeys),
+};
+
+function sameTls(left: TlsMaterial, right: TlsMaterial | null): boolean {
+  return right !== null && Object.values(SAME).every((same) => same(left, right));
+}
+
+function sameBytes(left: Buffer | null | undefined, right: Buffer | null | undefined): boolean {
+  return left && right ? left.equals(right) : !left && !right;
+}

@@ -66,17 +66,43 @@ interface KeyGeneration {
  * any client, and would only help against a repeated token.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { ring, cacheEntries, now, valueExists, revocations } = options;
-  const beginGeneration = (next: KeyRing): KeyGeneration => ({
-    ring: next,
-    accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
-    underWay: new Map(),
-  });
-  let generation = beginGeneration(ring);
-  let hits = 0;
-  let misses = 0;
+  const identification = new Identification(options);
+  return {
+    authenticate: (rawHeaders, memo) =>
+      identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo),
+    replaceRing: (next) => identification.replaceRing(next),
+    isOpen: () => identification.isOpen,
+    remembered: () => identification.remembered(),
+  };
+}
 
-  const identify = (credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> => {
+/** Identifies credentials by the ring in force. */
+class Identification {
+  readonly #options: AuthenticatorOptions;
+  #generation: KeyGeneration;
+  #hits = 0;
+  #misses = 0;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#generation = this.#begin(options.ring);
+  }
+
+  get isOpen(): boolean {
+    return this.#generation.ring.open;
+  }
+
+  replaceRing(next: KeyRing): void {
+    this.#generation = this.#begin(next);
+  }
+
+  remembered(): ReturnType<Authenticator['remembered']> {
+    return { size: this.#generation.accepted?.size ?? 0, hits: this.#hits, misses: this.#misses };
+  }
+
+  identify(credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> {
+    const generation = this.#generation;
+    const { now } = this.#options;
     if (generation.ring.open) return generation.ring.openPrincipal;
     if (!credential) return MISSING_CREDENTIAL;
     if (credential.kind === 'malformed') return MALFORMED_HEADER;
@@ -86,54 +112,55 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (generation.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
     const known = generation.accepted?.get(digest);
     if (known && !isExpired(known.exp, now())) {
-      hits += 1;
-      if (known.valueExists) return identifyByToken(credential, generation, known);
-      return takenBack(known) ?? known.principal;
+      this.#hits += 1;
+      if (known.valueExists) return this.#identifyByToken(credential, generation, known);
+      return this.#takenBack(known) ?? known.principal;
     }
-    misses += 1;
+    this.#misses += 1;
     const shape = readTokenShape(credential.text);
     return shape
-      ? identifyByToken(credential, generation, verifyOnce(generation, digest, shape, now))
+      ? this.#identifyByToken(credential, generation, verifyOnce(generation, digest, shape, now))
       : INVALID_CREDENTIAL;
-  };
+  }
+
+  #begin(ring: KeyRing): KeyGeneration {
+    const { cacheEntries } = this.#options;
+    return {
+      ring,
+      accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
+      underWay: new Map(),
+    };
+  }
 
   /** Waits for the verification, then for the stateful check. */
-  const identifyByToken = async (
+  async #identifyByToken(
     credential: Credential,
     started: KeyGeneration,
     verification: AcceptedToken | Promise<AcceptedToken | Denial>,
-  ): Promise<Identity> => {
+  ): Promise<Identity> {
+    const { valueExists } = this.#options;
     const verified = await verification;
     let identity: Identity = verified.kind === 'accepted' ? verified.principal : verified;
     if (verified.kind === 'accepted') {
-      let denial = takenBack(verified);
+      let denial = this.#takenBack(verified);
       if (!denial && verified.valueExists) {
         denial = valueExists ? await valueExists(verified.valueExists) : INTERNAL_FAULT;
         // INVARIANT: a token revoked during the look-up is refused.
-        denial ??= takenBack(verified);
+        denial ??= this.#takenBack(verified);
       }
       if (denial) identity = denial;
     }
     // INVARIANT: the result is that of the ring in force when it is returned.
-    return started === generation ? identity : identify(credential);
-  };
+    return started === this.#generation ? identity : this.identify(credential);
+  }
 
   /** The denial of an accepted token that has been revoked. */
-  const takenBack = (token: AcceptedToken): Denial | undefined => {
-    const current = revocations?.();
+  #takenBack(token: AcceptedToken): Denial | undefined {
+    const current = this.#options.revocations?.();
     if (!current) return undefined;
     if (current.unknown) return REVOCATION_UNKNOWN;
     return isRevoked(current, token.revocable) ? REVOKED : undefined;
-  };
-
-  return {
-    authenticate: (rawHeaders, memo) => identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo),
-    replaceRing: (next) => {
-      generation = beginGeneration(next);
-    },
-    isOpen: () => generation.ring.open,
-    remembered: () => ({ size: generation.accepted?.size ?? 0, hits, misses }),
-  };
+  }
 }
 
 /** Requests that present the same token at the same time share one verification. */

@@ -25,93 +25,111 @@ export type WriteBytes = (bytes: Buffer) => number;
  * not end the process.
  */
 export function createDestination(write: WriteBytes, maxWaiting = MAX_WAITING): Destination {
-  const waiting: Buffer[] = [];
-  let bytes = 0;
-  let dropped = 0;
-  /** Dropped lines that were not yet reported. */
-  let untold = 0;
-  let retry: NodeJS.Timeout | undefined;
+  const buffer = new LineBuffer(write, maxWaiting);
+  return {
+    write: (text) => buffer.write(Buffer.from(text)),
+    flush: (milliseconds) => buffer.flush(milliseconds),
+    dropped: () => buffer.dropped,
+  };
+}
+
+/** Lines that the descriptor has not accepted yet. */
+class LineBuffer {
+  readonly #write: WriteBytes;
+  readonly #maxWaiting: number;
+  readonly #waiting: Buffer[] = [];
+  #bytes = 0;
+  /** Dropped lines so far, and those of them that were not yet reported. */
+  #dropped = 0;
+  #untold = 0;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(write: WriteBytes, maxWaiting: number) {
+    this.#write = write;
+    this.#maxWaiting = maxWaiting;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  write(piece: Buffer): void {
+    if (this.#bytes + piece.length > this.#maxWaiting) {
+      this.#drop(linesIn(piece));
+      return;
+    }
+    this.#add(piece);
+    if (this.#retry === undefined && !this.#push()) this.#pushLater();
+  }
+
+  flush(milliseconds: number): void {
+    const end = performance.now() + milliseconds;
+    while (!this.#push() && performance.now() < end) nap();
+  }
+
+  /** `false` = the descriptor accepts nothing now. */
+  #push(): boolean {
+    while (this.#bytes > 0) {
+      const piece = this.#take();
+      try {
+        this.#putBack(piece.subarray(this.#write(piece)));
+        if (this.#bytes === 0) this.#tell();
+      } catch (error) {
+        if (isBusy(error)) {
+          this.#putBack(piece);
+          return false;
+        }
+        this.#drop(linesIn(piece));
+      }
+    }
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    return true;
+  }
+
+  #pushLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      if (!this.#push()) this.#pushLater();
+    }, RETRY_MS).unref();
+  }
 
   /** Removes the first pieces, at most `MAX_WRITE` bytes unless the first one is larger. */
-  function take(): Buffer {
+  #take(): Buffer {
     let size = 0;
     let count = 0;
-    for (const one of waiting) {
+    for (const one of this.#waiting) {
       if (count > 0 && size + one.length > MAX_WRITE) break;
       size += one.length;
       count += 1;
     }
-    bytes -= size;
-    return Buffer.concat(waiting.splice(0, count), size);
+    this.#bytes -= size;
+    return Buffer.concat(this.#waiting.splice(0, count), size);
   }
 
-  function putBack(rest: Buffer): void {
+  #putBack(rest: Buffer): void {
     if (rest.length === 0) return;
-    waiting.unshift(rest);
-    bytes += rest.length;
+    this.#waiting.unshift(rest);
+    this.#bytes += rest.length;
   }
 
-  /** `false` = the descriptor accepts nothing now. */
-  function push(): boolean {
-    while (bytes > 0) {
-      const piece = take();
-      try {
-        putBack(piece.subarray(write(piece)));
-        if (bytes === 0) tell();
-      } catch (error) {
-        if (isBusy(error)) {
-          putBack(piece);
-          return false;
-        }
-        drop(linesIn(piece));
-      }
-    }
-    clearTimeout(retry);
-    retry = undefined;
-    return true;
-  }
-
-  function drop(lines: number): void {
-    dropped += lines;
-    untold += lines;
+  #drop(lines: number): void {
+    this.#dropped += lines;
+    this.#untold += lines;
   }
 
   /** INVARIANT: all dropped lines are reported in one line, once the descriptor accepts bytes again. */
-  function tell(): void {
-    if (untold === 0) return;
-    const text = `${JSON.stringify({ level: 40, time: Date.now(), lines: untold, msg: 'log lines were lost' })}\n`;
-    untold = 0;
-    add(Buffer.from(text));
+  #tell(): void {
+    if (this.#untold === 0) return;
+    const text = `${JSON.stringify({ level: 40, time: Date.now(), lines: this.#untold, msg: 'log lines were lost' })}\n`;
+    this.#untold = 0;
+    this.#add(Buffer.from(text));
   }
 
-  function add(piece: Buffer): void {
-    waiting.push(piece);
-    bytes += piece.length;
+  #add(piece: Buffer): void {
+    this.#waiting.push(piece);
+    this.#bytes += piece.length;
   }
-
-  function pushLater(): void {
-    retry ??= setTimeout(() => {
-      retry = undefined;
-      if (!push()) pushLater();
-    }, RETRY_MS).unref();
-  }
-
-  return {
-    write(text) {
-      const piece = Buffer.from(text);
-      if (bytes + piece.length > maxWaiting) {
-        drop(linesIn(piece));
-        return;
-      }
-      add(piece);
-      if (retry === undefined && !push()) pushLater();
-    },
-    flush(milliseconds) {
-      const end = performance.now() + milliseconds;
-      while (!push() && performance.now() < end) nap();
-    },
-    dropped: () => dropped,
-  };
 }
 
 function linesIn(piece: Buffer): number {

@@ -35,81 +35,97 @@ export interface RedisLoop {
 
 /** Starts to connect and read. Subscribes before the first read of each connection, so that there is no gap. */
 export function startRedisLoop(options: RedisLoopOptions): RedisLoop {
-  const { address, deadlineMs, refreshMs, heartbeatMs } = options;
-  let link: RedisLink | undefined;
-  let closed = false;
-  let stale = true;
-  let wake: () => void = () => undefined;
-
-  const refresh = (): void => {
-    stale = true;
-    wake();
+  const sessions = new RedisSessions(options);
+  const running = sessions.run();
+  return {
+    link: () => sessions.link,
+    refresh: () => sessions.refresh(),
+    close: async () => {
+      sessions.close();
+      await running;
+    },
   };
+}
 
-  /** Waits for the next event, at most `ms`. */
-  async function nap(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    wake = resolve;
-    await promise;
-    clearTimeout(timer);
+class RedisSessions {
+  readonly #options: RedisLoopOptions;
+  #closed = false;
+  /** A full read is due. */
+  #stale = true;
+  #wake: () => void = () => undefined;
+  /** The connection after its first completed read. */
+  link: RedisLink | undefined;
+
+  constructor(options: RedisLoopOptions) {
+    this.#options = options;
+  }
+
+  /** One connection after the other. Resolves after `close`. */
+  async run(): Promise<void> {
+    const { deadlineMs, failed } = this.#options;
+    let pause = FIRST_PAUSE_MS;
+    while (!this.#closed) {
+      const began = performance.now();
+      try {
+        await this.#session();
+      } catch (error) {
+        if (!this.#closed) failed(describeRedisFault(error));
+      }
+      const lasted = performance.now() - began > 2 * deadlineMs;
+      pause = lasted ? FIRST_PAUSE_MS : Math.min(pause * 2, LAST_PAUSE_MS);
+      if (!this.#closed) await this.#nap(pause);
+    }
+  }
+
+  refresh(): void {
+    this.#stale = true;
+    this.#wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake();
+    this.link?.close();
   }
 
   /** One connection from its opening to its end. */
-  async function session(): Promise<void> {
+  async #session(): Promise<void> {
+    const { address, deadlineMs, refreshMs, heartbeatMs, read, confirmed } = this.#options;
     let gone = false;
     const lost = (): void => {
       gone = true;
-      wake();
+      this.#wake();
     };
-    const opened = await openRedisLink(address, { deadlineMs, changed: refresh, lost });
+    const opened = await openRedisLink(address, { deadlineMs, changed: () => this.refresh(), lost });
     try {
       let nextReading = 0;
-      stale = true;
-      while (!closed && !gone) {
-        if (stale || performance.now() >= nextReading) {
+      this.#stale = true;
+      while (!this.#closed && !gone) {
+        if (this.#stale || performance.now() >= nextReading) {
           nextReading = performance.now() + refreshMs;
-          stale = false;
-          await options.read(opened);
-          link = opened;
+          this.#stale = false;
+          await read(opened);
+          this.link = opened;
         } else {
           await opened.ping();
         }
         if (gone) break;
-        options.confirmed();
-        if (!stale) await nap(heartbeatMs);
+        confirmed();
+        if (!this.#stale) await this.#nap(heartbeatMs);
       }
-      if (!closed) throw new RedisFault('connection lost');
+      if (!this.#closed) throw new RedisFault('connection lost');
     } finally {
-      link = undefined;
+      this.link = undefined;
       opened.close();
     }
   }
 
-  async function run(): Promise<void> {
-    let pause = FIRST_PAUSE_MS;
-    while (!closed) {
-      const began = performance.now();
-      try {
-        await session();
-      } catch (error) {
-        if (!closed) options.failed(describeRedisFault(error));
-      }
-      const lasted = performance.now() - began > 2 * deadlineMs;
-      pause = lasted ? FIRST_PAUSE_MS : Math.min(pause * 2, LAST_PAUSE_MS);
-      if (!closed) await nap(pause);
-    }
+  /** Waits for the next event, at most `ms`. */
+  async #nap(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#wake = resolve;
+    await promise;
+    clearTimeout(timer);
   }
-
-  const running = run();
-  return {
-    link: () => link,
-    refresh,
-    close: async () => {
-      closed = true;
-      wake();
-      link?.close();
-      await running;
-    },
-  };
 }

@@ -126,7 +126,7 @@ export interface Options {
   readonly port?: number;
 }
 
-/** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, anything else is nobody. */
+/** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, any other is unknown. */
 export async function startRelay(t: Test, upstream: Upstream, options: Options = {}): Promise<GrpcListener> {
   const who = (raw: readonly string[]) => {
     const key = raw[raw.indexOf('api-key') + 1];

@@ -130,7 +130,7 @@ test('REST: behind a flood requests keep a distance, and none is begun for a cli
   patient.close();
 });
 
-test('calls that are answered are given up by nobody, also where their status is not read', async (t) => {
+test('answered calls do not count as given up, also where their status is not read', async (t) => {
   const client = await framesTo(arena, 'grpc');
   for (let id = 1; id < 3000; id += 2) {
     const outcome = await request(client, id, grpcFields('/qdrant.Collections/List', [reader]), Buffer.alloc(0));
@@ -141,7 +141,7 @@ test('calls that are answered are given up by nobody, also where their status is
   t.same(statuses, [200], 'the next one is served');
 });
 
-test('a thousand requests in one piece, and a thousand calls, hold up nobody for long', async (t) => {
+test('a thousand requests in one piece, and a thousand calls, hold up no other client for long', async (t) => {
   const denied = `${head('GET', '/telemetry', KEYS.readOnly.replace('r', 'x'))}\r\n`;
   const calls = encodeHeaders([...grpcFields('/qdrant.Collections/Get', [])]);
   const pieces = {

@@ -44,7 +44,7 @@ function row(
 const FAIRNESS = 'test/hardening/fairness.test.ts';
 const HTTP2 = 'test/hardening/http2.test.ts';
 const PIPELINES = 'test/regressions/pipelines-in-one-lane.test.ts';
-const TAKES = 'test/regressions/answers-nobody-takes.test.ts';
+const TAKES = 'test/regressions/answers-not-taken.test.ts';
 const LISTENER = 'test/rest/listener.test.ts';
 const GRPC_OWN = 'gRPC passes this time on: the caller sets it with grpc-timeout, upstream keeps it';
 

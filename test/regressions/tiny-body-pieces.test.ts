@@ -16,7 +16,7 @@ import { until } from '../support/until.ts';
 
 /**
  * A body in pieces of one byte (chunks of HTTP/1, DATA frames of HTTP/2) cost its sender next to nothing and each piece its
- * microseconds here: eight strangers made everyone else wait for seconds. A piece has a price now, whatever it carries.
+ * microseconds here: eight strangers made all other clients wait for seconds. A piece has a price now, whatever it carries.
  */
 const CHUNK = '1\r\nx\r\n';
 const HEAD = 'PUT /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';

@@ -15,7 +15,7 @@ export async function openPlain(port: number): Promise<Socket> {
 export async function openTls(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ...options });
   await once(socket, 'secureConnect').catch((error: unknown) => {
-    // What comes of a failed connection after its first error concerns nobody.
+    // Later errors of a failed connection are ignored.
     socket.on('error', () => undefined).destroy();
     throw error;
   });

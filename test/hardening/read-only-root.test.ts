@@ -26,7 +26,7 @@ async function secretsOf(test: Test) {
   return { ...made, folder, apiKey };
 }
 
-/** The user \`nobody\` in every process; no capability of any kind, and none to be had. */
+/** The user `nobody` in every process; no capability of any kind, and none to be had. */
 function isPowerless(test: Test, pid: number): void {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   test.match(status, new RegExp(`^Uid:(\\s+${UID}){4}$`, 'm'));

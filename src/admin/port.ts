@@ -42,9 +42,9 @@ export interface AdminPortOptions {
   readonly now: () => number;
 }
 
-/** `undefined` when none is configured. */
-export function createAdminPort(options: AdminPortOptions): AdminPort | undefined {
-  return options.state.config.gateway.admin.port === null ? undefined : new Port(options);
+/** The admin port of the configuration; not listening yet. */
+export function createAdminPort(options: AdminPortOptions): AdminPort {
+  return new Port(options);
 }
 
 class Port implements AdminPort {

@@ -21,6 +21,7 @@ import { CREDENTIALS, casesOf, legitimate, percentile, settles, startArena, usag
 import { legitimateBeside } from '../support/invariants-beside.ts';
 import { framesTo, grpcFields, outcome, request, restFields } from '../support/invariants-http2.ts';
 import { timesLonger } from '../support/reference.ts';
+import { shortened } from '../support/runs.ts';
 import { until } from '../support/until.ts';
 
 const LIST = '/qdrant.Collections/List';
@@ -190,7 +191,7 @@ casesOf(flooding)('G5: a flood that reconnects is bounded upstream, and others g
     return;
   }
   for (const protocol of ['grpc', 'rest'] as const) {
-    const seconds = 3;
+    const seconds = shortened(3, 1);
     const fields = protocol === 'rest' ? restFields('/collections/legit', [admin]) : grpcFields(LIST, [admin]);
     const flooded = await flood({
       port: flooding.gateway[protocol].port,

@@ -59,10 +59,13 @@ const GRPC_VERDICTS: Readonly<Record<number, Verdict | 'unreachable'>> = {
   4: 'unreachable',
 };
 
-/** @param clients that send at the same time, per protocol, each one request after the other */
-export function startLoad(gateway: TestGateway, kinds: readonly Kind[], clients: number): Load {
+/**
+ * @param clients that send at the same time, per protocol, each one request after the other
+ * @param pauseMs of a client between an answer and its next request
+ */
+export function startLoad(gateway: TestGateway, kinds: readonly Kind[], clients: number, pauseMs: number): Load {
   const seen: Seen = { answered: new Set(), lost: new Set(), wrong: [], unreachable: 0, served: 0, refused: 0 };
-  const state = { stopped: false };
+  const state = { stopped: false, pauseMs };
   const agent = new Agent({ keepAlive: true, maxSockets: clients, ca: gateway.ca });
   const loops = (['rest', 'grpc'] as const).flatMap((protocol) => {
     const mine = kinds.filter((kind) => kind.protocol === protocol);
@@ -84,13 +87,14 @@ async function loop(
   kinds: readonly Kind[],
   index: number,
   seen: Seen,
-  state: { readonly stopped: boolean },
+  state: { readonly stopped: boolean; readonly pauseMs: number },
 ): Promise<void> {
   const client = rawClient(gateway, { 'grpc.use_local_subchannel_pool': 1 });
   for (let turn = index; !state.stopped; turn += 1) {
     const kind = kinds[turn % kinds.length];
     if (!kind) break;
     await once(gateway, agent, client, kind, seen);
+    if (state.pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, state.pauseMs));
   }
   client.close();
 }

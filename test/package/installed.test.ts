@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { NEEDED_NODE, runsOn } from '../../src/cli/runtime.ts';
+import { cachedModules } from '../support/cached-modules.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { startLocalRegistry } from '../support/local-registry.ts';
 import { findProgram } from '../support/programs.ts';
@@ -37,6 +38,7 @@ const variables = {
   npm_config_globalconfig: join(folder, 'no-npmrc'),
   npm_config_cache: join(folder, 'cache'),
   npm_config_update_notifier: 'false',
+  ...cachedModules(),
 };
 
 function run(file: string, args: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<Ended> {

@@ -5,6 +5,6 @@ import { operate } from '../operating/run.ts';
 t.setTimeout(600_000);
 for (const workers of [1, 2]) {
   t.test(`a minute of changes under load (workers ${workers})`, { timeout: 300_000 }, (test) =>
-    operate(test, 60, workers),
+    operate(test, { seconds: 60, workers, pauseMs: 0 }),
   );
 }

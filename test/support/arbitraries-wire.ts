@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { RestCase } from './arbitraries-rest.ts';
 import type { TestGateway } from './gateway.ts';
+import { againOptions, keepSession } from './tls-again.ts';
 
 export interface SentAnswer {
   readonly status: number;
@@ -33,7 +34,9 @@ export async function sendInOneGo(
 
 async function exchange(gateway: TestGateway, pieces: readonly Buffer[]): Promise<Buffer> {
   const { host, port } = gateway.rest;
-  const socket = connect({ host, port, servername: 'localhost', ca: gateway.ca, ALPNProtocols: ['http/1.1'] });
+  const again = { port, ca: gateway.ca, ALPNProtocols: ['http/1.1'] };
+  const socket = connect({ host, port, servername: 'localhost', ...againOptions(again) });
+  keepSession(socket, again);
   socket.setNoDelay(true).setTimeout(10_000, () => socket.destroy(new Error('no answer for 10 s')));
   const read = readAll(socket);
   for (const piece of pieces) {

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { unhurried } from './patience.ts';
+import { type Again, againOptions, keepSession } from './tls-again.ts';
 
 /** A plain TCP connection to loopback, open. */
 export async function openPlain(port: number): Promise<Socket> {
@@ -11,11 +12,23 @@ export async function openPlain(port: number): Promise<Socket> {
   return socket;
 }
 
+/** What is known of earlier connections is used where no more is asked of TLS than an authority and a protocol. */
+function againOf(port: number, { ca, ALPNProtocols = [], socket: _, ...others }: ConnectionOptions): Again | undefined {
+  if (!Buffer.isBuffer(ca) || !Array.isArray(ALPNProtocols) || Object.keys(others).length > 0) return undefined;
+  return { port, ca, ALPNProtocols: ALPNProtocols.map(String) };
+}
+
 /** A TLS connection to loopback, its handshake done; rejects when it fails. */
 export async function openTls(port: number, options: ConnectionOptions): Promise<TLSSocket> {
-  const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ...options });
+  const again = againOf(port, options);
+  const socket = connectTls({
+    ...{ port, host: '127.0.0.1', servername: 'localhost' },
+    ...options,
+    ...(again && { ca: undefined, ...againOptions(again) }),
+  });
+  if (again) keepSession(socket, again);
   await once(socket, 'secureConnect').catch((error: unknown) => {
-    // Later errors of a failed connection are ignored.
+    // What comes of a failed connection after its first error concerns nobody.
     socket.on('error', () => undefined).destroy();
     throw error;
   });

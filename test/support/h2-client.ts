@@ -1,13 +1,12 @@
-import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { CLIENT_PREFACE, Flag, type Frame, FrameType, headerFragmentOf, type Setting } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 import { writeData, writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
+import { openPlain, openTls } from './clients-sockets.ts';
 import { unhurried } from './patience.ts';
 
-/** What both sides start from, and the largest payload a peer accepts. */
+/** What both sides start from, and the largest payload anybody takes. */
 const INITIAL_WINDOW = 65_535;
 const MOST_DATA = 16_384;
 
@@ -52,10 +51,7 @@ export class H2Client {
     port: number,
     options: { readonly ca?: Buffer; readonly settings?: readonly Setting[]; readonly bare?: boolean } = {},
   ): Promise<H2Client> {
-    const socket = options.ca
-      ? connectTls({ host: '127.0.0.1', port, servername: 'localhost', ca: options.ca, ALPNProtocols: ['h2'] })
-      : connectTcp({ host: '127.0.0.1', port });
-    await once(socket, options.ca ? 'secureConnect' : 'connect');
+    const socket = options.ca ? await openTls(port, { ca: options.ca, ALPNProtocols: ['h2'] }) : await openPlain(port);
     const client = new H2Client(socket);
     if (!options.bare) client.send(CLIENT_PREFACE, writeSettings(options.settings ?? []));
     return client;

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { Agent, request } from 'node:https';
 import { connect as connectTls } from 'node:tls';
 import type { TestGateway } from './gateway.ts';
+import { againOptions, keepSession } from './tls-again.ts';
 
 export interface RawRequest {
   readonly method: string;
@@ -81,7 +82,9 @@ export function sendLines(gateway: TestGateway, target: string, lines: readonly 
 /** These bytes on a connection of their own, over TLS; they must ask for its end. */
 export async function sendBytes(gateway: TestGateway, bytes: Buffer): Promise<RawAnswer> {
   const { host, port } = gateway.rest;
-  const socket = connectTls({ host, port, servername: 'localhost', ca: gateway.ca, ALPNProtocols: ['http/1.1'] });
+  const again = { port, ca: gateway.ca, ALPNProtocols: ['http/1.1'] };
+  const socket = connectTls({ host, port, servername: 'localhost', ...againOptions(again) });
+  keepSession(socket, again);
   socket.write(bytes);
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk);

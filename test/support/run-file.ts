@@ -10,6 +10,7 @@ const MOST = 10;
 /** How long processes that a file has left may take to end by themselves. */
 const LEAVING_MS = 2000;
 const LOOK_MS = 50;
+const BEFORE = new URL('without-domains.ts', import.meta.url).href;
 
 /** How one test file ended. */
 export interface Outcome {
@@ -136,7 +137,11 @@ export async function runFile(file: string, options: FileOptions): Promise<Outco
   // A test may take as long as its file: the machine may be busy with the one beside it.
   const seconds = String(Math.ceil((options.limitMs * MOST) / 1000));
   const env = { ...options.env, NO_COLOR: '1', FORCE_COLOR: '0', TAP_TIMEOUT: seconds, [MARK]: mark };
-  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
+  const child = spawn(process.execPath, ['--import', BEFORE, file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+    detached: true,
+  });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-STDERR_LIMIT);

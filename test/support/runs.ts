@@ -10,3 +10,8 @@ const SHARE = 4;
 export function runs(all: number): number {
   return LONG ? all : Math.ceil(all / SHARE);
 }
+
+/** A duration or a size of a load: the first in the long form of the tests, the second in `npm test`. */
+export function shortened<T>(long: T, short: T): T {
+  return LONG ? long : short;
+}

@@ -92,6 +92,9 @@ const PATH = '/collections/books/exists';
 const EXISTS = '/qdrant.Collections/CollectionExists';
 const NAMED = message({ 1: 'books' });
 
+/** Milliseconds of a client between an answer and its next request: what is tested is that none is lost, not how many come. */
+const PAUSE_MS = 3;
+
 /** Starts it. @param perLane clients of each kind */
 export async function startLoad(gateway: Reached, credential: string, perLane = 2): Promise<SteadyLoad> {
   let presented = credential;
@@ -109,6 +112,7 @@ export async function startLoad(gateway: Reached, credential: string, perLane = 
       rounds[at] = (rounds[at] ?? 0) + 1;
       if (problem !== undefined) wrong.push(`${lane}: ${problem}`);
       for (const look of waiting) look();
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   };
   const loops = clients.flatMap(({ ask }, client) =>

@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
 import { readBounded } from './files/bounded-read.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
+import { isLevelFilter } from './log-level.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy/file.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
-import { type Config, configSchema, isLevelFilter } from './schema.ts';
+import { type Config, configSchema } from './schema.ts';
 import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
 import { readYaml } from './yaml/file.ts';
 

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { envName } from './options.ts';
 import type { Problem } from './problem.ts';
-import { type Config, parseUpstreamUrl } from './schema.ts';
+import type { Config } from './schema.ts';
 import { KEY_NAMES, type Keys } from './secrets.ts';
+import { parseUpstreamUrl } from './upstream-url.ts';
 
 /** Returns the place where an option was set. */
 export type PlaceOf = (path: string) => string;

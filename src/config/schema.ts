@@ -1,4 +1,23 @@
 import { z } from 'zod';
+import { bareLevel } from './log-level.ts';
+import {
+  choice,
+  DAY_MS,
+  flag,
+  key,
+  live,
+  MIB,
+  MILLISECONDS,
+  optionalFlag,
+  optionalText,
+  optionalUrl,
+  optionalWhole,
+  PORT,
+  SECONDS,
+  text,
+  upstreamUrl,
+  whole,
+} from './option-kinds.ts';
 
 /*
  * The only declaration of each option: type, default, range and one line of documentation. Option names, environment
@@ -8,53 +27,6 @@ import { z } from 'zod';
  * over unchanged; the gateway's own options are below `gateway`.
  */
 
-const DAY_MS = 86_400_000;
-const MIB = 1_048_576;
-
-const flag = (fallback: boolean, doc: string) => z.boolean().default(fallback).meta({ description: doc });
-
-const whole = (range: readonly [min: number, max: number], fallback: number, doc: string) =>
-  z.int().min(range[0]).max(range[1]).default(fallback).meta({ description: doc });
-
-const optionalWhole = (range: readonly [min: number, max: number], doc: string) =>
-  z.int().min(range[0]).max(range[1]).nullable().default(null).meta({ description: doc });
-
-const text = (fallback: string, doc: string) => z.string().min(1).default(fallback).meta({ description: doc });
-
-const optionalText = (doc: string) => z.string().min(1).nullable().default(null).meta({ description: doc });
-
-const key = (doc: string) => z.string().min(1).nullable().default(null).meta({ description: doc, 'x-secret': true });
-
-/** Marks an option that a reload applies; others need a restart. */
-const live = <T extends z.ZodType>(option: T): T => option.meta({ ...option.meta(), 'x-live': true });
-
-const UPSTREAM_URL = /^(https?):\/\/(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):([0-9]{1,5})\/?$/;
-
-const upstreamUrl = (doc: string) =>
-  z
-    .string()
-    .regex(UPSTREAM_URL)
-    .refine((url) => parseUpstreamUrl(url) !== null)
-    .nullable()
-    .default(null)
-    .meta({ description: doc, 'x-allowed': 'http://host:port or https://host:port' });
-
-const HOST_AND_PORT = '(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9._-]+):[0-9]{1,5}';
-
-const optionalUrl = (form: RegExp, allowed: string, doc: string, secret = false) =>
-  z
-    .string()
-    .regex(new RegExp(form.source.replace('HOST', HOST_AND_PORT)))
-    .nullable()
-    .default(null)
-    .meta({ description: doc, 'x-allowed': allowed, ...(secret ? { 'x-secret': true } : {}) });
-
-const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'off'] as const;
-
-const PORT = [0, 65_535] as const;
-const MILLISECONDS = [1, DAY_MS] as const;
-const SECONDS = [1, 86_400] as const;
-
 const service = z.object({
   api_key: live(key('admin key (also a JWT secret)')),
   api_key_file: live(optionalText('file with the admin key; one newline at its end is ignored')),
@@ -62,20 +34,8 @@ const service = z.object({
   alt_api_key_file: live(optionalText('file with the second admin key')),
   read_only_api_key: live(key('key with read access to everything; never a JWT secret')),
   read_only_api_key_file: live(optionalText('file with the read-only key')),
-  jwt_rbac: live(
-    z
-      .boolean()
-      .nullable()
-      .default(null)
-      .meta({ description: 'accept HS256 JWTs; unset is off, and telemetry then omits the field' }),
-  ),
-  hide_jwt_dashboard: live(
-    z
-      .boolean()
-      .nullable()
-      .default(null)
-      .meta({ description: 'hide the token page of the Web UI; unset leaves the field out of telemetry' }),
-  ),
+  jwt_rbac: live(optionalFlag('accept HS256 JWTs; unset is off, and telemetry then omits the field')),
+  hide_jwt_dashboard: live(optionalFlag('hide the token page of the Web UI; unset leaves the field out of telemetry')),
   enable_tls: flag(false, 'TLS on both ports'),
   host: text('0.0.0.0', 'address to listen on'),
   http_port: whole(PORT, 6333, 'REST port; 0: any free port'),
@@ -168,9 +128,6 @@ const limits = z.strictObject({
   token_cache_entries: whole([0, 1_000_000], 10_000, 'size of the cache of verified tokens; 0: no cache'),
 });
 
-const choice = <const T extends readonly [string, ...string[]]>(allowed: T, fallback: T[number], doc: string) =>
-  z.enum(allowed).default(fallback).meta({ description: doc });
-
 /** Upstream: the section of the same name, Qdrant v1.17.0. */
 const audit = z.object({
   enabled: flag(false, 'write an audit log to files in `audit.dir`'),
@@ -212,9 +169,7 @@ const auditMore = z.strictObject({
 });
 
 const admin = z.strictObject({
-  port: z.int().min(0).max(65_535).nullable().default(null).meta({
-    description: 'port for metrics, probes and administration; 0: any free port; unset: none',
-  }),
+  port: optionalWhole(PORT, 'port for metrics, probes and administration; 0: any free port; unset: none'),
   host: text('127.0.0.1', 'address the admin port listens on'),
   token: live(key('bearer token for the admin port; without a token only metrics and probes are served')),
   token_file: live(optionalText('file with the bearer token')),
@@ -312,35 +267,6 @@ export const settingsSchema = z.object({
 
 type Settings = z.output<typeof settingsSchema>;
 
-/** Alternative names of levels in logging libraries. */
-const SPELLINGS: Readonly<Record<string, (typeof LEVELS)[number]>> = {
-  warning: 'warn',
-  err: 'error',
-  critical: 'error',
-  fatal: 'error',
-  none: 'off',
-  '0': 'off',
-  '1': 'error',
-  '2': 'warn',
-  '3': 'info',
-  '4': 'debug',
-  '5': 'trace',
-};
-
-// Upstream: Qdrant accepts a filter of its logging library here (`info,raft=debug`); only the bare level applies to the
-// gateway.
-function bareLevel(filter: string): (typeof LEVELS)[number] | undefined {
-  const bare = filter.split(',').map((part) => part.trim().toLowerCase());
-  const level = bare.filter((part) => part !== '' && !part.includes('=')).at(-1);
-  if (level === undefined) return 'info';
-  return LEVELS.find((name) => name === level) ?? (Object.hasOwn(SPELLINGS, level) ? SPELLINGS[level] : undefined);
-}
-
-/** True = the text contains a level, or only filters that do not concern the gateway. */
-export function isLevelFilter(filter: string): boolean {
-  return bareLevel(filter) !== undefined;
-}
-
 function settleLimits(settings: Settings) {
   const { limits: own } = settings.gateway;
   const { service: native } = settings;
@@ -369,16 +295,3 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
  * `Secrets`.
  */
 export type Config = DeepReadonly<z.output<typeof configSchema>>;
-
-/** Address of an upstream. `host` has no brackets around an IPv6 address. */
-export type UpstreamAddress = { readonly tls: boolean; readonly host: string; readonly port: number };
-
-/**
- * Parses `http://host:port` or `https://host:port`; null for any other text. Not a URL class, which would normalise.
- */
-export function parseUpstreamUrl(url: string): UpstreamAddress | null {
-  const [, scheme, host, digits] = UPSTREAM_URL.exec(url) ?? [];
-  const port = Number(digits);
-  if (scheme === undefined || host === undefined || port < 1 || port > 65_535) return null;
-  return { tls: scheme.toLowerCase() === 'https', host: host.replace(/^\[|\]$/g, ''), port };
-}

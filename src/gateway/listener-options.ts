@@ -1,9 +1,10 @@
 import type { TlsOptions } from 'node:tls';
 import { isAudited } from '../audit/audit.ts';
-import { type Config, parseUpstreamUrl, type UpstreamAddress } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
+import { parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';

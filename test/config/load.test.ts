@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type Flags, loadConfig, type Preview, previewConfig, type Sources } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
-import { parseUpstreamUrl } from '../../src/config/schema.ts';
+import { parseUpstreamUrl } from '../../src/config/upstream-url.ts';
 
 const LONG_KEY = 'k'.repeat(40);
 const UPSTREAM = {

@@ -113,7 +113,7 @@ const limits = z.strictObject({
   http2_max_concurrent_streams: whole(
     [1, 10_000],
     100,
-    'concurrent streams of one HTTP/2 connection; ten times as many for gRPC with a valid credential',
+    'concurrent streams of one HTTP/2 connection; ten times as many with a valid credential',
   ),
   inspected_body_bytes: optionalWhole(
     [1024, 4096 * MIB],

@@ -57,9 +57,9 @@ export interface Exchange {
   /** The request has, or may have, a body. */
   readonly hasBody: boolean;
   /** Of its connection, where requests follow each other on one. */
-  readonly memo?: CredentialMemo;
+  readonly memo?: CredentialMemo | undefined;
   /** Wrong credentials of its connection, where one request of it at a time is open. */
-  readonly guesses?: CredentialGuessing;
+  readonly guesses?: CredentialGuessing | undefined;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;

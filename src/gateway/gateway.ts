@@ -9,7 +9,6 @@ import { type Authenticator, createAuthenticator } from '../identity/authenticat
 import type { Revocations } from '../identity/revocations.ts';
 import { createValueExists } from '../identity/value-exists.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
-import { FloodPenalty } from '../limits/flood-penalty.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
 import { Connections } from '../net/connections.ts';
 import { createClientFaultLog, createExchangeLog } from '../observability/exchange-log.ts';
@@ -113,7 +112,7 @@ export async function createGateway(
       snapshotUrlRecovery: config.service.enable_snapshot_url_recovery,
     },
   });
-  const limits = { floodPenalty: new FloodPenalty(Date.now), turns: new WorkScheduler(report) };
+  const limits = { turns: new WorkScheduler(report) };
   return new ServingProcess({
     ...{ inForce, log, tracing, audit, observation, connections, authenticator, policy, learner, exchangeParts },
     ...upstreams,
@@ -269,7 +268,6 @@ function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): Authent
 
 /** State that both listeners share. */
 interface ListenersShare {
-  readonly floodPenalty: FloodPenalty;
   readonly turns: WorkScheduler;
   /** The ports belong to several processes. */
   readonly shared: boolean;

@@ -9,9 +9,6 @@ import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
 import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
-import { ResetBudget } from '../http2/budget.ts';
-import { HeaderWatch } from '../http2/header-watch.ts';
-import type { FloodPenalty } from '../limits/flood-penalty.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
@@ -57,7 +54,6 @@ export interface RestShared {
   readonly lookup: UpstreamLookup;
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
-  readonly floodPenalty: FloodPenalty;
   readonly turns: WorkScheduler;
   /** True = several processes listen on the ports. */
   readonly shared: boolean;
@@ -67,7 +63,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, webUi, floodPenalty, turns, shared }: RestShared,
+  { upstream, lookup, webUi, turns, shared }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -83,13 +79,16 @@ export function restListenerOptions(
       handshakeTimeoutMs: limits.tls_handshake_timeout_ms,
       headersTimeoutMs: limits.header_timeout_ms,
       keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
-      maxConcurrentStreams: limits.http2_max_concurrent_streams,
+      upstreamConnections: config.gateway.upstream.max_connections,
+      http2: {
+        maxStreams: limits.http2_max_concurrent_streams,
+        maxStreamsKnown: limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR,
+        headerBytes: limits.header_bytes,
+        headerCount: limits.header_count + PSEUDO_HEADERS,
+        headerTimeoutMs: limits.header_timeout_ms,
+        keepAliveMs: limits.keep_alive_timeout_ms,
+      },
     },
-    watchHttp2: (address) =>
-      new HeaderWatch(
-        { headerBytes: limits.header_bytes, headerCount: limits.header_count + PSEUDO_HEADERS },
-        new ResetBudget(floodPenalty, address, Date.now),
-      ),
     parts,
     upstream,
     lookup,
@@ -173,12 +172,7 @@ export function grpcAsker(current: Current): GrpcAsker {
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  {
-    ask,
-    floodPenalty,
-    turns,
-    shared,
-  }: Pick<RestShared, 'floodPenalty' | 'turns' | 'shared'> & { readonly ask: GrpcAsker },
+  { ask, turns, shared }: Pick<RestShared, 'turns' | 'shared'> & { readonly ask: GrpcAsker },
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -206,7 +200,6 @@ export function grpcListenerOptions(
       noteNames: isAudited(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
-      floodPenalty,
       turns,
       clock: Date.now,
     },

@@ -1,5 +1,3 @@
-import type { FloodPenalty } from '../limits/flood-penalty.ts';
-
 /**
  * Everything a client can send on a connection, by what it makes of the frame.
  * - `data`: DATA that carries something; `data_end`: of no bytes, but it ends the stream; `data_small`: of no bytes, or of a
@@ -96,8 +94,6 @@ const UNREMARKED = 400;
 const SLICE = 200;
 /** Milliseconds for which a connection that is slowed down is not read. */
 export const SLOW_MS = 10;
-/** One on a connection where it is not known which call it hits: 200 at once, 50 a second. */
-const BLIND_RESET_COST = 10;
 /** A call this young (ms) is given up early. */
 const EARLY_MS = 1000;
 /**
@@ -176,31 +172,4 @@ export function resetPrice(
 ): Price {
   const early = call?.headersSent === false && now - call.begunAt < EARLY_MS;
   return FRAME_COST[early ? 'reset_early' : call ? 'reset' : 'reset_closed'];
-}
-
-/** The resets of one connection, where it is not known which calls they hit. */
-export class ResetBudget {
-  readonly #budget: FrameBudget;
-  readonly #floodPenalty: FloodPenalty;
-  readonly #address: string;
-  readonly #now: () => number;
-
-  constructor(floodPenalty: FloodPenalty, address: string, now: () => number) {
-    this.#budget = new FrameBudget(now());
-    this.#floodPenalty = floodPenalty;
-    this.#address = address;
-    this.#now = now;
-  }
-
-  /** Milliseconds the next request has to wait. */
-  distance(): number {
-    return this.#floodPenalty.distance(this.#address);
-  }
-
-  /** One more reset. One too many is reported as a flood of the address. */
-  take(): Spent {
-    const spent = this.#budget.take(BLIND_RESET_COST, this.#now());
-    if (spent === 'flood') this.#floodPenalty.report(this.#address);
-    return spent;
-  }
 }

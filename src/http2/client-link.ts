@@ -77,8 +77,6 @@ export interface ClientEvents<H> {
   clientBurst(): void;
   /** Price of a reset of this stream by the client, or for a fault of the client's. */
   resetPrice(streamId: number): Price;
-  /** The connection ends because the client flooded it. */
-  clientFlooded(): void;
   /** The client sent what is refused: the connection ends, or one stream. */
   clientRefused(fault: ClientFault): void;
   /** The connection ends: nothing more is taken, and nothing more can be said. Called once at most. */
@@ -212,6 +210,17 @@ export class ClientLink<H> {
   /** Asks the client to take calls above `lastStreamId` elsewhere; the others go on. */
   goaway(lastStreamId: number): void {
     this.outbox.bytes(writeGoaway(lastStreamId, ErrorCode.NO_ERROR));
+  }
+
+  /** The next bytes wait a little (`SLOW_MS`). */
+  slowDown(): void {
+    this.reading.slowDown();
+    this.#reader.stop();
+  }
+
+  /** From inside an event: no further frame is handed on before this connection's next turn. */
+  stopReading(): void {
+    this.#reader.stop();
   }
 
   /** `clientPonged` follows when the client has seen all that was sent before. */
@@ -418,10 +427,8 @@ export class ClientLink<H> {
   #pay(price: Price): void {
     const spent = this.#budget.pay(price, this.#clock());
     if (spent === 'slow') {
-      this.reading.slowDown();
-      this.#reader.stop();
+      this.slowDown();
     } else if (spent === 'flood') {
-      this.#events.clientFlooded();
       this.reading.pause(Pause.FLOOD);
       this.#guard.after(FLOOD_LINGER_MS, () => this.socket.destroy());
       throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, TOO_MANY_FRAMES);

@@ -11,14 +11,14 @@ export const Cost = {
   GRPC_CALL: 1,
   /** One more request that came with others in one piece. */
   PIPELINED_REQUEST: 4,
-  /** `node:http` or `node:http2` gets one more piece of a body: a chunk, or a small DATA frame. */
+  /** `node:http` gets one more piece of a body, or a stream of HTTP/2: a chunk, or a small DATA frame. */
   BODY_PIECE: 1,
   /** `node:http` gets one more request that came before the answer to the one before it. */
   HTTP1_REQUEST: 48,
-  /** The header block of a request is looked at beside `node:http2`. */
-  HEADER_BLOCK: 1,
-  /** `node:http2` gets a request. */
-  HTTP2_REQUEST: 64,
+  /** A request over HTTP/2 begins. */
+  HTTP2_REQUEST: 8,
+  /** The same where the server transport takes it. */
+  SERVER_REQUEST: 40,
   /** A TLS handshake begins. */
   HANDSHAKE: 80,
 } as const;

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
+import type { ClientRequest, ClientResponse, ClientStream } from './message.ts';
 
 /** Of HTTP/1, by socket: an answer that still waits behind others is never told that its connection is gone. */
 const connections = new WeakMap<object, Lifetime>();
@@ -9,24 +10,21 @@ const connections = new WeakMap<object, Lifetime>();
 interface Tied {
   readonly life: Lifetime;
   readonly guard: Guard;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  readonly stream: ClientStream | undefined;
 }
 
 /** Ends the life of an exchange when its answer is complete or the client has left; at once, when that has already been. */
-export function tieToClient({ life, guard, request, response }: Tied, report: FaultReport): void {
+export function tieToClient({ life, guard, request, response, stream }: Tied, report: FaultReport): void {
   const end = guard.entry(() => life.end());
   response.once('close', end);
-  if (request.httpVersionMajor === 2) {
-    if (hasEnded(request)) end();
-    return;
-  }
   if (response.destroyed) end();
-  else life.onEnd(connectionLife(request.socket, report).onEnd(end));
+  else if (!stream) life.onEnd(connectionLife(request.socket, report).onEnd(end));
 }
 
 /** The life of what comes over HTTP/1 on one socket. */
-export function connectionLife(socket: IncomingMessage['socket'], report: FaultReport): Lifetime {
+export function connectionLife(socket: Socket, report: FaultReport): Lifetime {
   const known = connections.get(socket);
   if (known) return known;
   const life = new Lifetime((error) => report(error, 'clean_up'));
@@ -37,12 +35,4 @@ export function connectionLife(socket: IncomingMessage['socket'], report: FaultR
   if (socket.destroyed) end();
   else socket.once('close', end);
   return life;
-}
-
-/** HTTP/2: its stream is closed. The compatibility API tells of that only once. */
-function hasEnded(request: object): boolean {
-  if (!('stream' in request)) return true;
-  const { stream } = request;
-  if (typeof stream !== 'object' || stream === null) return true;
-  return ('destroyed' in stream && stream.destroyed === true) || ('closed' in stream && stream.closed === true);
 }

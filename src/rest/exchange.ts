@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Guard } from '../lifetime/guard.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { remoteOf } from '../limits/peer-address.ts';
 import type { HeldBody } from './body/held-body.ts';
+import type { ClientRequest, ClientResponse, ClientStream } from './message.ts';
 import type { RestRequest } from './protocol.ts';
 
 /** The connection a request came on. */
@@ -19,10 +19,14 @@ export function peerOn(socket: Socket): Peer {
   return { address: remoteOf(socket), scheme: 'encrypted' in socket ? 'https' : 'http' };
 }
 
-/** One REST request and its response. HTTP/2 comes in the same two objects (Node's compatibility API). */
+/** One REST request and its response, carried by the server transport. */
 export interface RestExchange extends RestRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  /** HTTP/2 only. */
+  readonly stream: ClientStream | undefined;
+  /** Sends the head of the answer; see `writeHead`. */
+  readonly sendHead: (status: number, headers: readonly string[], ends: boolean) => void;
   /** Ends when the answer is complete or the client has left. Everything that has to be given back then hangs on it. */
   readonly life: Lifetime;
   /** Wraps every callback of this exchange. An exception denies it. */
@@ -65,5 +69,5 @@ export function ownerOf({ principal, remote }: RestExchange): unknown {
 
 /** Is this exchange carried by HTTP/2? */
 export function isHttp2(exchange: RestExchange): boolean {
-  return exchange.request.httpVersionMajor === 2;
+  return exchange.stream !== undefined;
 }

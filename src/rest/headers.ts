@@ -1,7 +1,6 @@
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { isReplaced } from '../exchange/request-id.ts';
-import { headerValues, isHttp2, type RestExchange } from './exchange.ts';
-import { streamOf } from './server/http2-connection.ts';
+import { headerValues, type RestExchange } from './exchange.ts';
 
 /** Concern one connection only (RFC 9110 section 7.6.1, RFC 9112), and what would be merged from trailers. */
 const HOP_BY_HOP = [
@@ -124,45 +123,27 @@ export function toClientHeaders(raw: readonly string[], drop: (name: string) => 
 }
 
 /**
- * Writes the head of an answer with exactly these headers; Node adds `date` and what its connection needs. A name may
+ * Writes the head of an answer with exactly these headers; the transport adds `date` and what its connection needs. A name may
  * come several times. Throws, with nothing written, when the status or a header cannot be sent.
  *
  * @param length of the body in bytes, which is written next; without it the body streams
  */
 export function writeHead(exchange: RestExchange, status: number, headers: readonly string[], length?: number): void {
-  const { response } = exchange;
-  const http2 = isHttp2(exchange);
+  exchange.response.statusCode = status;
+  exchange.sendHead(status, headers, length === 0);
+  exchange.answered = true;
+}
+
+/** Writes such a head over HTTP/1. */
+export function writeHttp1Head(response: ServerResponse, status: number, headers: readonly string[]): void {
   try {
-    response.statusCode = status;
-    for (let i = 0; i + 1 < headers.length; i += 2) {
-      const name = headers[i] ?? '';
-      if (name !== 'connection' || !http2) response.appendHeader(name, headers[i + 1] ?? '');
-    }
+    for (let i = 0; i + 1 < headers.length; i += 2) response.appendHeader(headers[i] ?? '', headers[i + 1] ?? '');
+    response.writeHead(status);
   } catch (error) {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
     throw error;
   }
-  exchange.answered = true;
-  if (http2) {
-    respond(exchange.request, status, response.getHeaders(), length);
-    return;
-  }
-  response.writeHead(status);
-  if (!response.shouldKeepAlive || hasClose(headers)) closing.add(exchange.request.socket);
-}
-
-/**
- * Node's compatibility API always keeps the end of a stream back for trailers, so that END_STREAM comes in a frame of its own,
- * turns of the event loop later. An answer that is there as a whole ends with its last frame.
- *
- * INVARIANT: one that streams keeps its end back. Without that Node ends it in order before it resets it, and a part would
- * look like the whole.
- */
-function respond(request: object, status: number, headers: OutgoingHttpHeaders, length: number | undefined): void {
-  const stream = streamOf(request);
-  if (!stream || stream.destroyed || stream.closed) return;
-  const options = { endStream: length === 0, waitForTrailers: length === undefined };
-  stream.respond({ ...headers, ':status': status }, options);
+  if (!response.shouldKeepAlive || hasClose(headers)) closing.add(response.req.socket);
 }
 
 /** Connections whose last answer has begun. Weak: a socket that is gone is forgotten. */

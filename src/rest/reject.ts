@@ -65,21 +65,16 @@ export function answerWhole(exchange: RestExchange, status: number, headers: rea
   exchange.response.statusCode = status;
   const unread = isUnread(exchange);
   const close = closesConnection(exchange, status) ? ['connection', 'close'] : [];
-  writeHead(exchange, status, [...headers, 'content-length', String(body.length), ...close], body.length);
+  writeHead(
+    exchange,
+    status,
+    [...headers, 'content-length', String(body.length), ...close],
+    exchange.method === 'HEAD' ? 0 : body.length,
+  );
   if (exchange.method !== 'HEAD') {
     exchange.sent += body.length;
     if (body.length > 0) exchange.response.write(body);
   }
   if (unread) endAfterBody(exchange);
   else exchange.response.end();
-}
-
-/** Resets an HTTP/2 exchange's stream (RFC 9113 section 7 error code); does nothing on HTTP/1. */
-export function resetStream(exchange: RestExchange, code: number): void {
-  const { request } = exchange;
-  if ('stream' in request && isResettable(request.stream)) request.stream.close(code);
-}
-
-function isResettable(stream: unknown): stream is { close(code: number): void } {
-  return typeof stream === 'object' && stream !== null && 'close' in stream;
 }

@@ -17,7 +17,7 @@ export interface EntryCheck {
 export function checkEntry(entry: RevocationEntry, now: number, knownKeys: readonly string[]): EntryCheck {
   const problems: string[] = [];
   const warnings: string[] = [];
-  if (isOver(entry, now)) problems.push('`until` lies in the past');
+  if (isOver(entry, now)) problems.push('`until` is in the past');
   if (entry.kind === 'key' && !knownKeys.includes(entry.value)) problems.push(unknownKey(knownKeys));
   if (entry.kind === 'before' && entry.value > now + 1) {
     warnings.push('the time lies ahead: tokens issued from now until then are refused, too');

@@ -2,9 +2,9 @@ import type { Clock } from '../config/files/clock.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import { checkEntry } from './check-entry.ts';
 import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
-import { openFileSource } from './file-source.ts';
+import { type FileSource, openFileSource } from './file-source.ts';
 import { foldEntries } from './fold.ts';
-import { openRedisSource } from './redis-source.ts';
+import { openRedisSource, type RedisSource } from './redis-source.ts';
 import type { RevocationPlace, RevocationReport, Revoked } from './report.ts';
 import type { RevocationSettings } from './settings.ts';
 import { type EntrySource, type RevocationLog, StoreFault } from './source.ts';
@@ -42,34 +42,86 @@ const MEMORY_ONLY =
 
 /** A store over the configured sources. Nothing is read before `start`. */
 export function createRevocationStore(options: RevocationStoreOptions): RevocationStore {
-  const { settings, now, log, changed } = options;
+  return new Store(options);
+}
+
+class Store implements RevocationStore {
+  readonly #options: RevocationStoreOptions;
+  readonly #redis: RedisSource | undefined;
+  readonly #file: FileSource | undefined;
+  /** In order of preference for a new entry. */
+  readonly #sources: readonly EntrySource[];
   /** Entries that no source has stored. */
-  const memory = new Map<string, RevocationEntry>();
-  let publishing: Promise<void> = Promise.resolve();
+  readonly #memory = new Map<string, RevocationEntry>();
+  #publishing: Promise<void> = Promise.resolve();
 
-  const seconds = (): number => Math.floor(now() / 1000);
-  const publish = (): Promise<void> => {
-    const done = publishing.then(() => changed(foldEntries(all(), seconds(), unknown())));
-    publishing = done.catch(() => log.error({}, 'revocations could not be put in force'));
-    return done;
-  };
-  const inBackground = (): void => void publish().catch(() => undefined);
-  const sourceOptions = { now, log, changed: inBackground, clock: options.clock };
-  const redis = settings.redis ? openRedisSource(settings.redis, sourceOptions) : undefined;
-  const file = settings.file === undefined ? undefined : openFileSource(settings.file, sourceOptions);
-  // In order of preference for a new entry.
-  const sources: readonly EntrySource[] = [redis ?? [], file ?? []].flat();
+  constructor(options: RevocationStoreOptions) {
+    const { settings, now, log, clock } = options;
+    this.#options = options;
+    const changed = (): void => void this.#publish().catch(() => undefined);
+    const sourceOptions = { now, log, changed, clock };
+    this.#redis = settings.redis ? openRedisSource(settings.redis, sourceOptions) : undefined;
+    this.#file = settings.file === undefined ? undefined : openFileSource(settings.file, sourceOptions);
+    this.#sources = [this.#redis ?? [], this.#file ?? []].flat();
+  }
 
-  const unknown = (): boolean => sources.some((source) => source.unknown());
-  function* all(): Generator<RevocationEntry> {
-    yield* memory.values();
-    for (const source of sources) yield* source.entries();
+  async start(): Promise<void> {
+    this.#file?.start();
+    await this.#redis?.start();
+    await this.#publish();
+  }
+
+  async prepare(): Promise<() => Promise<void>> {
+    const commit = await this.#file?.prepare();
+    return async () => {
+      commit?.();
+      await this.#publish();
+    };
+  }
+
+  async revoke(request: unknown): Promise<Revoked> {
+    const read = readEntry(request);
+    if (!isEntry(read)) return { ok: false, problems: read.map(({ message }) => message) };
+    const entry = { ...read, at: read.at ?? this.#seconds() };
+    const { problems, warnings } = checkEntry(entry, this.#seconds(), this.#options.knownKeys());
+    if (problems.length > 0) return { ok: false, problems };
+    if (byId(this.#all()).size >= MAX_ENTRIES) return { ok: false, problems: [TOO_MANY] };
+    try {
+      return await this.#revoke(entry, warnings);
+    } catch (error) {
+      const fault = error instanceof Error ? error.name : typeof error;
+      this.#options.log.error({ fault }, 'a revocation failed');
+      return { ok: false, problems: ['internal error: it may be in force on some processes only'] };
+    }
+  }
+
+  report(): RevocationReport {
+    return {
+      entries: [...byId(this.#all()).values()].filter((entry) => !isOver(entry, this.#seconds())),
+      unknown: this.#unknown(),
+      sources: this.#sources.map((source) => source.report()),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sources.map((source) => source.close()));
+  }
+
+  async #revoke(entry: RevocationEntry, doubts: readonly string[]): Promise<Revoked> {
+    // INVARIANT: in force here before any store is asked, which may be slow or fail.
+    this.#memory.set(entryId(entry), entry);
+    await this.#publish();
+    const { stored, warnings } = await this.#keep(entry);
+    // A source removes its own entries.
+    if (this.#sources.some((source) => byId(source.entries()).has(entryId(entry)))) this.#memory.delete(entryId(entry));
+    this.#options.log.info({ kind: entry.kind, stored }, 'revoked');
+    return { ok: true, entry, stored, warnings: [...warnings, ...doubts] };
   }
 
   /** Stores an entry in the first source that accepts it. */
-  async function keep(entry: RevocationEntry): Promise<{ stored: RevocationPlace; warnings: string[] }> {
+  async #keep(entry: RevocationEntry): Promise<{ stored: RevocationPlace; warnings: string[] }> {
     const warnings: string[] = [];
-    for (const source of sources) {
+    for (const source of this.#sources) {
       try {
         await source.add(entry);
         return { stored: source.report().place, warnings };
@@ -78,54 +130,26 @@ export function createRevocationStore(options: RevocationStoreOptions): Revocati
         warnings.push(error.message);
       }
     }
-    return { stored: 'memory', warnings: sources.length === 0 ? [MEMORY_ONLY] : warnings };
+    return { stored: 'memory', warnings: this.#sources.length === 0 ? [MEMORY_ONLY] : warnings };
   }
 
-  async function revoke(entry: RevocationEntry, doubts: readonly string[]): Promise<Revoked> {
-    // INVARIANT: in force here before any store is asked, which may be slow or fail.
-    memory.set(entryId(entry), entry);
-    await publish();
-    const { stored, warnings } = await keep(entry);
-    // A source removes its own entries.
-    if (sources.some((source) => byId(source.entries()).has(entryId(entry)))) memory.delete(entryId(entry));
-    log.info({ kind: entry.kind, stored }, 'revoked');
-    return { ok: true, entry, stored, warnings: [...warnings, ...doubts] };
+  #publish(): Promise<void> {
+    const { changed, log } = this.#options;
+    const done = this.#publishing.then(() => changed(foldEntries(this.#all(), this.#seconds(), this.#unknown())));
+    this.#publishing = done.catch(() => log.error({}, 'revocations could not be put in force'));
+    return done;
   }
 
-  return {
-    async start() {
-      file?.start();
-      await redis?.start();
-      await publish();
-    },
-    prepare: async () => {
-      const commit = await file?.prepare();
-      return async () => {
-        commit?.();
-        await publish();
-      };
-    },
-    async revoke(request) {
-      const read = readEntry(request);
-      if (!isEntry(read)) return { ok: false, problems: read.map(({ message }) => message) };
-      const entry = { ...read, at: read.at ?? seconds() };
-      const { problems, warnings } = checkEntry(entry, seconds(), options.knownKeys());
-      if (problems.length > 0) return { ok: false, problems };
-      if (byId(all()).size >= MAX_ENTRIES) return { ok: false, problems: [TOO_MANY] };
-      try {
-        return await revoke(entry, warnings);
-      } catch (error) {
-        log.error({ fault: error instanceof Error ? error.name : typeof error }, 'a revocation failed');
-        return { ok: false, problems: ['internal error: it may be in force on some processes only'] };
-      }
-    },
-    report: () => ({
-      entries: [...byId(all()).values()].filter((entry) => !isOver(entry, seconds())),
-      unknown: unknown(),
-      sources: sources.map((source) => source.report()),
-    }),
-    async close() {
-      await Promise.all(sources.map((source) => source.close()));
-    },
-  };
+  *#all(): Generator<RevocationEntry> {
+    yield* this.#memory.values();
+    for (const source of this.#sources) yield* source.entries();
+  }
+
+  #unknown(): boolean {
+    return this.#sources.some((source) => source.unknown());
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#options.now() / 1000);
+  }
 }

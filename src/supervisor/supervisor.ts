@@ -5,13 +5,13 @@ import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
-import { createLearnedWriter } from '../learning/write.ts';
+import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
 import { createLog, describeFault } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
 import { signingKeyIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
-import { createRevocationStore } from '../revocation/store.ts';
-import { createReloader, warnOfMode } from './reload.ts';
+import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
+import { createReloader, type Reloader, warnOfMode } from './reload.ts';
 
 /** A running gateway with its operation: reloads, revocations, admin port. */
 export interface Supervisor extends Operator {
@@ -35,76 +35,84 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const { state, load, now = Date.now, clock = machineClock } = options;
   checkUsable(state);
   const log = createLog(state.config.log_level);
-  const settings = revocationSettings(state.config);
   const fleet: Fleet = await openFleet(state, {
     replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
     failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
   });
   const revocations = createRevocationStore({
-    settings,
-    now,
-    log,
+    settings: revocationSettings(state.config),
+    ...{ now, log, clock },
     changed: (next) => fleet.setRevocations(next),
     knownKeys: () => keyIds(reloads.current()),
-    clock,
   });
   const reloads = createReloader({
-    state,
-    load,
+    ...{ state, load, log, now, clock },
     prepare: () => revocations.prepare(),
     apply: (next) => fleet.apply(next),
     done: (reload) => admin?.reloaded(reload, reloads.current()),
-    log,
-    now,
-    clock,
   });
-
   const learned = createLearnedWriter({
-    file: () => {
-      const { mode, learn_file: file } = reloads.current().config.gateway;
-      return mode === 'learn' ? file : undefined;
-    },
+    file: () => learnFile(reloads.current()),
     snapshots: () => fleet.snapshots(),
     log,
   });
-
   const operator: Operator = {
     reload: reloads.reload,
     revoke: (request) => revocations.revoke(request),
     revocations: () => revocations.report(),
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
-
+  const parts = { fleet, revocations, reloads, learned, admin };
   return {
     ...operator,
     async start() {
       warnOfMode(log, state.config.gateway.mode);
-      try {
-        // INVARIANT: revocations are loaded, or marked as unknown, before the first request.
-        await revocations.start();
-        const port = await admin?.open();
-        const listening = await fleet.start();
-        reloads.begin();
-        admin?.serving(listening);
-        return { ...listening, admin: port ?? null };
-      } catch (error) {
-        await admin?.close();
-        await revocations.close();
-        throw error;
-      }
+      return await startParts(parts);
     },
-    async stop(graceMs) {
-      admin?.drain();
-      reloads.stop();
-      learned.stop();
-      // Before and after the stop: ended workers cannot be asked, and the last requests arrive during the stop.
-      await learned.write();
-      await fleet.stop(graceMs);
-      await learned.write();
-      await revocations.close();
-      await admin?.close();
-    },
+    stop: (graceMs) => stopParts(parts, graceMs),
   };
+}
+
+interface SupervisorParts {
+  readonly fleet: Fleet;
+  readonly revocations: RevocationStore;
+  readonly reloads: Reloader;
+  readonly learned: LearnedWriter;
+  readonly admin: AdminPort | undefined;
+}
+
+async function startParts({ fleet, revocations, reloads, admin }: SupervisorParts): ReturnType<Supervisor['start']> {
+  try {
+    // INVARIANT: revocations are loaded, or marked as unknown, before the first request.
+    await revocations.start();
+    const port = await admin?.open();
+    const listening = await fleet.start();
+    reloads.begin();
+    admin?.serving(listening);
+    return { ...listening, admin: port ?? null };
+  } catch (error) {
+    await admin?.close();
+    await revocations.close();
+    throw error;
+  }
+}
+
+async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void> {
+  const { fleet, revocations, reloads, learned, admin } = parts;
+  admin?.drain();
+  reloads.stop();
+  learned.stop();
+  // Before and after the stop: ended workers cannot be asked, and the last requests arrive during the stop.
+  await learned.write();
+  await fleet.stop(graceMs);
+  await learned.write();
+  await revocations.close();
+  await admin?.close();
+}
+
+function learnFile({ config }: State): string | undefined {
+  const { mode, learn_file: file } = config.gateway;
+  return mode === 'learn' ? file : undefined;
 }
 
 /** Loads the admin port only if one is configured: the metrics library takes a tenth of the time of a start. */

@@ -21,7 +21,7 @@ const EVERY_PAGE = [
   ['POST', '/-/reload'],
 ] as const;
 
-t.test('who has the token reads and changes, everybody else only scrapes and probes', async (t) => {
+t.test('a client with the token reads and changes, any other only scrapes and probes', async (t) => {
   const gateway = await startSupervised({ settings: TOKEN, audit: true });
   t.teardown(gateway.close);
   const statuses = async (token?: string) => {

@@ -161,7 +161,7 @@ class Load {
       this.grpc(client, 'ok', 0, '/qdrant.Collections/List', '', { 'api-key': this.#tokenA }),
       this.grpc(client, 'ok', undefined, get, 'a', { ...admin, 'x-what': 'reset' }),
       this.leavesGrpc(client),
-      // Open to everybody, and not audited.
+      // Public, and not audited.
       ask(this.#gateway, 'GET', '/healthz', { 'x-request-id': 'open' }),
       unary(client, '/qdrant.Qdrant/HealthCheck', message({}), { 'x-request-id': 'open' }),
     ]);

@@ -10,9 +10,9 @@ import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { parseLines, until } from './fixture.ts';
 
-/* The whole gateway as a process, its audit on standard output, which somebody else does not read. */
+/* The whole gateway as a process, its audit on standard output, which the reader does not read. */
 
-/** A pipe of the system whose both ends this process holds: nobody reads it unless told to. */
+/** A pipe of the system whose both ends this process holds: it is read only on demand. */
 function makePipe(t: Test): { fd: number; read: () => string } {
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-pipe-'));
   execFileSync('mkfifo', [join(folder, 'out')]);
@@ -79,7 +79,7 @@ async function stop(gateway: GatewayProcess): Promise<{ code: number | null }> {
 const lostOf = (gateway: GatewayProcess): number =>
   Number(/"lost":\{"stdout":(\d+)\}/.exec(gateway.errors())?.[1] ?? 0);
 
-t.test('nobody reads: every request is served, and the end comes in time and says what was lost', async (t) => {
+t.test('without a reader every request is served, and the end comes in time and says what was lost', async (t) => {
   const pipe = makePipe(t);
   const gateway = await start(t, pipe.fd);
   t.strictSame(await send(t, gateway, 1000), new Map([[200, 1000]]));
@@ -91,7 +91,7 @@ t.test('nobody reads: every request is served, and the end comes in time and say
   t.equal(new Set(written).size, written.length, 'none is there twice');
 });
 
-t.test('somebody reads late: nothing is lost', async (t) => {
+t.test('a late reader loses nothing', async (t) => {
   const pipe = makePipe(t);
   const gateway = await start(t, pipe.fd);
   t.strictSame(await send(t, gateway, 1000), new Map([[200, 1000]]));
@@ -101,7 +101,7 @@ t.test('somebody reads late: nothing is lost', async (t) => {
   t.notMatch(gateway.errors(), /could not be written/);
 });
 
-t.test('`deny` refuses while nobody reads, and serves again when somebody does', async (t) => {
+t.test('`deny` refuses without a reader, and serves again with one', async (t) => {
   const pipe = makePipe(t);
   const settings = { QDRANT_GATEWAY__AUDIT__WHEN_FULL: 'deny', QDRANT_GATEWAY__AUDIT__BUFFER_ENTRIES: '16' };
   const gateway = await start(t, pipe.fd, settings);

@@ -171,7 +171,7 @@ const CASES: readonly Case[] = [
     },
   ],
   [
-    'an operation nobody knows',
+    'an unknown operation',
     {
       ...BEFORE,
       resolution: { operation: { ...QUERY, name: 'unlisted', audit: null }, target: NO_TARGET },
@@ -297,7 +297,7 @@ for (const [name, exchange, outcome, event] of CASES) {
   });
 }
 
-t.test('operations that are open to everybody are not audited', async (t) => {
+t.test('public operations are not audited', async (t) => {
   for (const name of ['service.healthz', 'service.root', 'service.dashboard', 'qdrant.Qdrant/HealthCheck']) {
     const exchange = exchangeOf({ ...BASE, resolution: { operation: row(name), target: NO_TARGET } });
     t.equal(recordOf(exchange, SERVED, moment, options), undefined, name);

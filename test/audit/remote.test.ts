@@ -6,7 +6,7 @@ type Case = readonly [name: string, trusted: number, native: boolean, headers: r
 const FORWARDED = ['X-Forwarded-For', '203.0.113.7, 198.51.100.2', 'x-forwarded-for', '10.0.0.1'];
 
 const CASES: readonly Case[] = [
-  ['nobody is believed unless told', 0, false, FORWARDED, PEER],
+  ['no proxy is trusted by default', 0, false, FORWARDED, PEER],
   ['one proxy: the last entry over all headers', 1, false, FORWARDED, '10.0.0.1'],
   ['two proxies: the last but one', 2, false, FORWARDED, '198.51.100.2'],
   ['three proxies: the client', 3, false, FORWARDED, '203.0.113.7'],

@@ -61,7 +61,7 @@ async function requests(gateway: TestGateway): Promise<void> {
   const get = '/qdrant.Collections/Get';
   await unary(client, get, message({ 1: 'a' }), { 'api-key': KEYS.readOnly, 'x-request-id': 'grpc' });
   await unary(client, get, message({ 1: 'b' }), { 'api-key': token, 'x-request-id': 'grpc-other' });
-  await unary(client, get, message({ 1: 'a' }), { 'api-key': 'wrong', 'x-request-id': 'grpc-nobody' });
+  await unary(client, get, message({ 1: 'a' }), { 'api-key': 'wrong', 'x-request-id': 'grpc-no-credential' });
   client.close();
 }
 
@@ -96,7 +96,7 @@ const ENTRIES: readonly Entry[] = [
     ...{ result: 'denied', error: 'Forbidden: Access to collection b is required' },
   },
   {
-    ...{ api: '/qdrant.Collections/Get', ...NOBODY, tracing_id: 'grpc-nobody' },
+    ...{ api: '/qdrant.Collections/Get', ...NOBODY, tracing_id: 'grpc-no-credential' },
     error: 'Unauthorized: Invalid API key or JWT',
   },
 ];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopAll } from './processes.ts';
 
-/** Writes a line for whoever waits. */
+/** Writes a line for a waiting reader. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /**

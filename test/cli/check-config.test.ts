@@ -76,34 +76,31 @@ t.test('serve refuses to start without a key and says what to set', async (t) =>
   t.match(err, 'configuration: 1 problem\n  service.api_key: no key is configured: set `QDRANT__SERVICE__API_KEY`');
 });
 
-t.test(
-  'signing keys and rules are named, and a mode that protects nothing is said so that nobody misses it',
-  async (t) => {
-    const folder = t.testdir();
-    const secret = 'x'.repeat(40);
-    const policy = `signing_keys: [{ id: web, secret: ${secret} }]\nrules: [{ id: a, mode: shadow, access: r }]\n`;
-    writeFileSync(join(folder, 'policy.yaml'), policy);
-    const env = {
-      ...GOOD,
-      QDRANT__SERVICE__API_KEY: 'k'.repeat(32),
-      QDRANT__SERVICE__JWT_RBAC: 'true',
-      QDRANT_GATEWAY__POLICY_FILE: 'policy.yaml',
-    };
-    const enforced = await runScript([MAIN, 'check-config'], { env, cwd: folder });
-    t.strictSame([enforced.code, enforced.err], [0, '']);
-    t.match(enforced.out, /\nsigning key: web\nrule: a \(shadow\)\n$/);
-    t.notMatch(enforced.out, secret);
-    const shadow = await runScript([MAIN, 'check-config'], {
-      env: { ...env, QDRANT_GATEWAY__MODE: 'shadow' },
-      cwd: folder,
-    });
-    t.match(shadow.err, /^!{72}\n! NOTHING IS PROTECTED: gateway\.mode is shadow\. +!\n(! .{68} !\n)+!{72}\n$/);
-    writeFileSync(join(folder, 'policy.yaml'), 'rules: [{ id: a, acces: r }]\n');
-    const bad = await runScript([MAIN, 'check-config'], { env, cwd: folder });
-    t.strictSame([bad.code, bad.out], [2, '']);
-    t.match(bad.err, 'policy.yaml:1:18: unknown field `acces`, did you mean `access`?');
-  },
-);
+t.test('signing keys and rules are named, and a mode that protects nothing is shown in a box', async (t) => {
+  const folder = t.testdir();
+  const secret = 'x'.repeat(40);
+  const policy = `signing_keys: [{ id: web, secret: ${secret} }]\nrules: [{ id: a, mode: shadow, access: r }]\n`;
+  writeFileSync(join(folder, 'policy.yaml'), policy);
+  const env = {
+    ...GOOD,
+    QDRANT__SERVICE__API_KEY: 'k'.repeat(32),
+    QDRANT__SERVICE__JWT_RBAC: 'true',
+    QDRANT_GATEWAY__POLICY_FILE: 'policy.yaml',
+  };
+  const enforced = await runScript([MAIN, 'check-config'], { env, cwd: folder });
+  t.strictSame([enforced.code, enforced.err], [0, '']);
+  t.match(enforced.out, /\nsigning key: web\nrule: a \(shadow\)\n$/);
+  t.notMatch(enforced.out, secret);
+  const shadow = await runScript([MAIN, 'check-config'], {
+    env: { ...env, QDRANT_GATEWAY__MODE: 'shadow' },
+    cwd: folder,
+  });
+  t.match(shadow.err, /^!{72}\n! NOTHING IS PROTECTED: gateway\.mode is shadow\. +!\n(! .{68} !\n)+!{72}\n$/);
+  writeFileSync(join(folder, 'policy.yaml'), 'rules: [{ id: a, acces: r }]\n');
+  const bad = await runScript([MAIN, 'check-config'], { env, cwd: folder });
+  t.strictSame([bad.code, bad.out], [2, '']);
+  t.match(bad.err, 'policy.yaml:1:18: unknown field `acces`, did you mean `access`?');
+});
 
 /** A self-signed certificate with an RSA key of so many bits. */
 async function rsaPair(bits: number): Promise<{ readonly cert: string; readonly der: Buffer; readonly key: string }> {

@@ -383,7 +383,7 @@ const WARNED: [name: string, given: Given, warnings: string[]][] = [
     ['QDRANT__SERVICE__API_KEY: the key has characters that no request header can carry: no client can present it'],
   ],
   [
-    'nobody needs a key',
+    'no caller needs a key',
     { env: { ...UPSTREAM, QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: 'true' } },
     ['QDRANT_GATEWAY__INSECURE_ALLOW_NO_KEY: no key is set, every caller has full access'],
   ],

@@ -133,6 +133,6 @@ function outcomeFrom({ verdict, text, refused, broken, times }: Seen, listed: Pi
   if (times !== undefined && (times > 1 || (refused && times > 0))) return `${text} (sent upstream ${times} times)`;
   if (refused) return text;
   if (times !== undefined) return times === 1 ? 'served' : text;
-  // Nobody tells who answered: an answer the gateway is expected to give itself is taken as its own.
+  // Answers do not tell their origin: an answer the gateway is expected to give itself is taken as its own.
   return broken || agrees(text, verdict) || listed.covers(verdict, text) ? text : 'served';
 }

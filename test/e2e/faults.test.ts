@@ -258,7 +258,7 @@ t.test('a gRPC client that leaves within a message leaves no whole message behin
   }
 });
 
-/** A server that says the same to everybody. */
+/** A server with one answer for every request. */
 async function saying(test: Test, answer: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -125,7 +125,7 @@ async function replayAsked(t: Tap, gateway: TestGateway, client: CallClient, rev
   }
 }
 
-/** Methods of the internal port: as unknown as any other, whoever asks. */
+/** Methods of the internal port: as unknown as any other, for any caller. */
 async function replayInternal(t: Tap, client: CallClient, codes: RefusalCodes): Promise<void> {
   const calls = matrix.internal.flatMap((method) =>
     ['none', 'admin', 'list-rw'].map((principal) =>

@@ -231,7 +231,7 @@ function levelTwo(): OldTelemetry {
   return OLD_RELEASE.telemetry[2] as OldTelemetry;
 }
 
-t.test('issues without a collection are nobody\u2019s on a list', async (t) => {
+t.test('issues without a collection are hidden from a list', async (t) => {
   const issues = [
     { id: 'a', description: 'index in notes', solution: {}, timestamp: 'x' },
     { id: 'b', description: 'index in docs', solution: {}, timestamp: 'x' },
@@ -278,8 +278,8 @@ t.test('the gateway enforces what upstream has never heard of', async (t) => {
     ['and no snapshots', 'GET', '/collections/docs/snapshots', DOCS_POINTS, 403],
     ['and no other collection', 'POST', '/collections/notes/points/scroll', DOCS_POINTS, 403],
     ['a reader does not write', 'POST', '/collections/docs/points/delete', DOCS_READER, 403],
-    ['nobody is somebody', 'GET', '/collections', {}, 401],
-    ['an expired token is nobody', 'GET', '/collections', { 'api-key': tokenOf({ exp: 1 }) }, 403],
+    ['no credential is refused', 'GET', '/collections', {}, 401],
+    ['an expired token is refused', 'GET', '/collections', { 'api-key': tokenOf({ exp: 1 }) }, 403],
     ['locks are read globally', 'GET', '/locks', { 'api-key': KEYS.readOnly }, 200],
     ['and not with a list', 'GET', '/locks', DOCS_READER, 403],
     ['locks are set by a manager', 'POST', '/locks', ADMIN, 200],

@@ -129,7 +129,7 @@ for (const mode of ['shadow', 'learn']) {
       '/collections/%ff',
     ]) {
       test.equal(await rest('GET', path), 400, `a path that cannot be carried: ${path}`);
-      test.equal(await rest('GET', path, undefined, admin), 400, `whoever asks: ${path}`);
+      test.equal(await rest('GET', path, undefined, admin), 400, `for any caller: ${path}`);
     }
     let nested: Uint8Array = message({ 1: 'x' });
     for (let at = 0; at < 200; at += 1) nested = message({ 1: message({ 4: nested }) });

@@ -212,7 +212,7 @@ t.test('an upstream that does not answer in time fails closed', async (t) => {
     t.match(text, slow);
   }
   t.equal(held.length, 2);
-  await until(() => held.every(({ destroyed }) => destroyed), 'upstream hears that nobody waits any longer');
+  await until(() => held.every(({ destroyed }) => destroyed), 'upstream hears that the caller has left');
   t.equal((await rest(tokenOf({ access: ACCESS })))[0], 200, 'other tokens go on');
   t.strictSame(gateway.upstream.recorder.grpc.length, 0, 'the refused call has not reached upstream');
 });

@@ -263,7 +263,11 @@ t.test('to learn, bodies are read for names that no decision needs', async (test
   const cases: readonly (readonly [sentence: string, given: Given, steps: readonly string[]])[] = [
     ['a body that may name others', { operation: QUERY, target: BOOKS, key: 'admin' }, ['inspect', 'forward']],
     ['a body that names the target', { operation: WRITE, target: IN_BODY, key: 'admin' }, ['inspect', 'forward']],
-    ['of nobody, too', { operation: WRITE, target: IN_BODY }, ['inspect', 'forward', `policy: ${NO_CREDENTIAL}`]],
+    [
+      'without a credential, too',
+      { operation: WRITE, target: IN_BODY },
+      ['inspect', 'forward', `policy: ${NO_CREDENTIAL}`],
+    ],
     ['a body that names nothing', { operation: READ, target: BOOKS, key: 'admin' }, ['forward']],
     ['an operation without a target', { operation: LIST, key: 'admin' }, ['forward']],
     [
@@ -381,7 +385,7 @@ t.test('a caller that has to wait for its turn is judged when it has it, by the 
   t.same(run({ ...given, key: 'wrong' }).steps, ['reject 401'], 'who is refused anyway does not wait');
   t.same(run({ ...given, operation: OPEN }).steps, ['forward'], 'nor who asks for what is open');
   for (const resume of waiting) resume();
-  t.same(steps, ['reject 403'], 'then like everybody');
+  t.same(steps, ['reject 403'], 'then like any caller');
 });
 
 t.test('a turn that cannot be had is a fault, and denies', async (t) => {
@@ -406,7 +410,7 @@ t.test('wrong credentials of one connection are answered later and later, good o
   t.same(late.steps, [], 'the next one waits');
   t.same(run({ ...wrong, key: 'admin' }).steps, ['forward'], 'a good one does not');
   t.same(run({ ...wrong, guesses: new CredentialGuessing() }).steps, ['reject 401'], 'nor another connection');
-  t.same(run({ ...wrong, mode: 'shadow' }).steps, ['forward'], 'and in shadow nobody does');
+  t.same(run({ ...wrong, mode: 'shadow' }).steps, ['forward'], 'and in shadow no request does');
   for (let look = 0; look < 200 && late.steps.length === 0; look += 1) await sleep(5);
   t.same(late.steps, ['reject 401'], 'it is refused all the same');
 });

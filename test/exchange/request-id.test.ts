@@ -40,9 +40,9 @@ t.test('traceparent is read as W3C Trace Context asks', async (t) => {
   for (const [name, text, read] of cases) t.strictSame(parseTraceParent(text), read, name);
 });
 
-t.test('a fresh id is made once, and told upstream only when somebody has asked for it', async (t) => {
+t.test('a fresh id is made once, and told upstream only once it has been used', async (t) => {
   const exchange = { headers: [] as readonly string[], requestId: undefined, trace: undefined };
-  t.strictSame(addedHeaders(exchange), [], 'nobody has asked');
+  t.strictSame(addedHeaders(exchange), [], 'it was not used');
   const id = requestIdOf(exchange);
   t.match(id, /^[0-9a-f-]{36}$/);
   t.equal(requestIdOf(exchange), id);

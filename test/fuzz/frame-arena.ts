@@ -7,7 +7,6 @@ import { GrpcRelay } from '../../src/grpc/relay/relay.ts';
 import type { Answer } from '../../src/grpc/unary/unary-answer.ts';
 import { ErrorCode } from '../../src/http2/frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { INTERNAL_FAULT, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
@@ -157,7 +156,6 @@ export async function openArena(accept: Accept): Promise<Arena> {
       ...{ streamIdleMs: 60_000, bodyIdleMs: 30_000, connectionIdleMs: 60_000 },
     },
     messageLimits: DEFAULT_MESSAGE_LIMITS,
-    floodPenalty: new FloodPenalty(Date.now),
     turns: new WorkScheduler((error) => faults.push(error)),
     ask: { ask, askOpen: ask },
     clock: () => Date.now() + arena.ahead,

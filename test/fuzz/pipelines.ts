@@ -108,7 +108,7 @@ function bytesOf(sent: Sent, tag: string, index: number): Buffer {
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), ...framed, Buffer.from('0\r\n\r\n')]);
 }
 
-/** May the answer to it be the last, although nobody asked for that? */
+/** True = the answer to it may be the last, although the client did not ask for that. */
 function mayEnd(sent: Sent): boolean {
   const { permitted, hasBody } = KINDS[sent.kind];
   if (sent.kind === 'twoBlanks') return true;

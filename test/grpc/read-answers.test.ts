@@ -181,7 +181,7 @@ t.test(
 
 t.test('a block that cannot be decoded ends the upstream connection, and the call with an error', async (t) => {
   const faults: readonly (readonly [name: string, block: Buffer])[] = [
-    ['an index nobody has filled', newest()],
+    ['an index without an entry', newest()],
     ['a header list far over the limit', encodeHeaders([['x', 'v'.repeat(5)], ...Array(9000).fill(['y', ''])])],
   ];
   for (const [name, block] of faults) {

@@ -16,7 +16,6 @@ import {
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
@@ -126,7 +125,7 @@ export interface Options {
   readonly port?: number;
 }
 
-/** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, anything else is nobody. */
+/** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, any other is unknown. */
 export async function startRelay(t: Test, upstream: Upstream, options: Options = {}): Promise<GrpcListener> {
   const who = (raw: readonly string[]) => {
     const key = raw[raw.indexOf('api-key') + 1];
@@ -163,7 +162,6 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         connectionIdleMs: 60_000,
       },
       messageLimits: DEFAULT_MESSAGE_LIMITS,
-      floodPenalty: new FloodPenalty(Date.now),
       turns: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,

@@ -121,7 +121,7 @@ t.test('of a large message that a second one follows upstream never sees the end
   }
 });
 
-t.test('global manage callers are passed on as they are, unless everybody is guarded', async (t) => {
+t.test('messages of global manage callers pass unchanged, unless `nesting_guard` is `all`', async (t) => {
   const client = await connect();
   client.send(client.headers(1, GET, [key('admin')]), writeData(1, Buffer.concat([one, one]), true));
   t.match(await client.status(1), /^5 /);

@@ -146,7 +146,7 @@ t.test('a message too large to hold streams on, but never its end before the ver
   }
 });
 
-t.test('a cancelled call is cancelled upstream, and a late answer reaches nobody else', async (t) => {
+t.test('a cancelled call is cancelled upstream, and a late answer reaches no other call', async (t) => {
   const { upstream, client } = await setUp(t);
   upstream.onFrame = () => undefined;
   client.call(1, GET, naming('docs'), admin);
@@ -318,7 +318,7 @@ t.test('drain: open calls finish, new ones are sent elsewhere, then the connecti
   );
 });
 
-t.test('nesting deeper than upstream can bear never reaches it, whoever calls below global manage', async (t) => {
+t.test('nesting deeper than upstream can bear never reaches it, for any caller below global manage', async (t) => {
   const groups = (depth: number) => Buffer.concat([Buffer.alloc(depth, 0x7b), Buffer.alloc(depth, 0x7c)]); // field 15
   const reader = principal({ kind: 'global', mode: 'r' });
   const nobody = principal({ kind: 'list', modes: new Map() });

@@ -102,7 +102,7 @@ t.test('a token is judged each time its header block comes', async (t) => {
   held.now = 1_000_000;
   t.equal(await call(client, 11, next), '0');
   held.revocations = { ...NO_REVOCATIONS, unknown: true };
-  t.not(await call(client, 13, next), '0', 'while nobody knows what is revoked');
+  t.not(await call(client, 13, next), '0', 'while the revocations are unknown');
 });
 
 t.test('equal bytes on two connections mean what each of them has said', async (t) => {

@@ -29,7 +29,7 @@ const names = Array.from({ length: MANY }, (_, index) => ({
   new: 1,
 }));
 
-/** Lists of upstream that have to be filtered: gzipped, cut inside names, with a field nobody knows, or no list at all. */
+/** Lists of upstream that have to be filtered: gzipped, cut inside names, with an unknown field, or no list at all. */
 function onRest(incoming: IncomingMessage, response: ServerResponse): boolean {
   const body = JSON.stringify({
     result: { collections: names, hint: 'secret-1' },

@@ -171,7 +171,7 @@ for (const [lane, gateway] of Object.entries({ relay: relayed, lane: unrelayed }
     await sound(test, gateway);
   });
 
-  t.test(`U6: upstream that never answers costs its time limit, 504, and nobody else (${lane})`, async (test) => {
+  t.test(`U6: upstream that never answers costs its time limit, 504, and no other request (${lane})`, async (test) => {
     const silent = Promise.all(Array.from({ length: 20 }, () => say({ gateway }, get('silent'))));
     const during = await legitimate({ gateway }, silent);
     const answers = await silent;

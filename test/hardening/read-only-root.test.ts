@@ -26,7 +26,7 @@ async function secretsOf(test: Test) {
   return { ...made, folder, apiKey };
 }
 
-/** Nobody, in every process; no capability of any kind, and none to be had. */
+/** The user `nobody` in every process; no capability of any kind, and none to be had. */
 function isPowerless(test: Test, pid: number): void {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   test.match(status, new RegExp(`^Uid:(\\s+${UID}){4}$`, 'm'));
@@ -46,7 +46,7 @@ async function isReadOnly(test: Test, pid: number, folder: string): Promise<void
   const folders = ['/tmp', '/var/tmp', '/run', '/dev/shm', folder, import.meta.dirname, ...mounts.keys()];
   const paths = [...new Set(folders)]
     .filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    // Nobody makes files in /proc; what is there can be written to elsewhere.
+    // No process makes files in /proc; existing ones can be written to elsewhere.
     .map((path) => (path === '/proc' ? '/proc/self/comm' : join(path, 'written-by-a-test')));
   for (const as of ['nobody', 'root'] as const) {
     const said = await tryWrites(pid, paths, as);

@@ -36,7 +36,7 @@ const CREDENTIALS: Readonly<Record<string, string>> = {
   'without a signature': unsigned({ alg: 'none' }),
   'with crit': `${unsigned({ alg: 'HS256', crit: [MARK] })}AAAA`,
   'odd access': token({ access: { [MARK]: MARK } }),
-  'value_exists nobody has': token({
+  'value_exists without a point': token({
     access: 'r',
     value_exists: { collection: 'mine', matches: [{ key: MARK, value: MARK }] },
   }),
@@ -95,7 +95,7 @@ function restRequests(credential: string): Readonly<Record<string, string>> {
     'a name in the body': post('{"query":1,"lookup_from":{"collection":"other"}}'),
     'a body that is no JSON': post('{"lookup_from":'),
     'a body that nests too deeply': post(`{"lookup_from":1,"a":${'['.repeat(70)}${']'.repeat(70)}}`),
-    'a coding nobody knows': post('{"query":1}', ['content-encoding: x']),
+    'an unknown coding': post('{"query":1}', ['content-encoding: x']),
     'damaged gzip': post('{"query":1}', ['content-encoding: gzip']),
     'a body that stands still': `${head('POST', query, credential, [close, 'content-length: 50'])}\r\n{`,
     'a body that is too large': `${head('POST', query, credential, [close, 'content-length: 999999999'])}\r\n`,

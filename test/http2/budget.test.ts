@@ -1,6 +1,5 @@
 import t from 'tap';
-import { FrameBudget, ResetBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
-import { FloodPenalty } from '../../src/limits/flood-penalty.ts';
+import { FrameBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
 
 /** What so many frames of a cost, at one moment, come to: how many of each in a row. */
 function spend(
@@ -48,18 +47,6 @@ t.test('a flood that is slowed down is ended all the same', async (t) => {
 t.test('what is spent slowly is never remarked on', async (t) => {
   const budget = new FrameBudget(0);
   for (let second = 1; second < 100; second += 1) t.same(spend(budget, 4, 100, second * 1000), [['fine', 100]]);
-});
-
-t.test('resets that may hit anything: 200 at once, 50 a second, and the address is remembered', async (t) => {
-  const floodPenalty = new FloodPenalty(() => 0);
-  const clock = { now: 0 };
-  const budget = new ResetBudget(floodPenalty, '10.0.0.2', () => clock.now);
-  let taken = 0;
-  while (budget.take() !== 'flood') taken += 1;
-  t.equal(taken, 200);
-  for (let request = 0; request < 20; request += 1) floodPenalty.distance('10.0.0.2');
-  t.ok(floodPenalty.distance('10.0.0.2') > 0);
-  t.equal(floodPenalty.distance('10.0.0.3'), 0);
 });
 
 t.test('a call that is young and unanswered is dearer to give up', async (t) => {

@@ -52,9 +52,9 @@ const accessOf = (identity: Identity | Promise<Identity>) => {
 };
 const READ = { kind: 'global', mode: 'r' };
 
-t.test('rings that take no token, or take everybody', async (t) => {
+t.test('rings that accept no token, or every caller', async (t) => {
   const token = await mintToken({}, 'main');
-  t.equal(start({}).askWith([]), OPEN_PRINCIPAL, 'without a key everybody comes in');
+  t.equal(start({}).askWith([]), OPEN_PRINCIPAL, 'without a key every caller is accepted');
   t.equal(start({ jwtRbac: true }).ask('x'), OPEN_PRINCIPAL, 'without a key a wrong credential does no harm');
   t.equal(start({ ...KEYS, jwtRbac: false }).ask(token), INVALID_CREDENTIAL, 'with JWT off a token is an invalid key');
   t.match(start({ ...KEYS, jwtRbac: false }).ask('main'), { keyId: 'api_key' }, 'with JWT off a key is a key');
@@ -197,7 +197,7 @@ t.test('value_exists is asked on every request', async (t) => {
 t.test('value_exists fails closed', async (t) => {
   const token = await mintToken({ value_exists: { collection: 'a', matches: [] } }, 'main');
   const without = start(KEYS);
-  for (const time of [1, 2]) t.equal(await without.ask(token), INTERNAL_FAULT, `nobody to ask, time ${time}`);
+  for (const time of [1, 2]) t.equal(await without.ask(token), INTERNAL_FAULT, `no upstream to ask, time ${time}`);
   const failing = start(KEYS, () => Promise.reject(new Error('gone')));
   for (const time of [1, 2]) t.equal(await failing.ask(token), INTERNAL_FAULT, `asking fails, time ${time}`);
 });
@@ -211,8 +211,8 @@ t.test('a token is refused from its revocation on, and good again when that is t
     ['its key', { keys: new Set(['api_key']) }, REVOKED],
     ['before a time', { issuedBefore: NOW }, REVOKED],
     ['before a time, for its subject', { issuedBeforeBySubject: new Map([['alice', NOW]]) }, REVOKED],
-    ['nobody knows', { unknown: true }, REVOCATION_UNKNOWN],
-    ['nobody knows, and it is revoked', { unknown: true, tokens: new Set(['id-1']) }, REVOCATION_UNKNOWN],
+    ['unknown revocations', { unknown: true }, REVOCATION_UNKNOWN],
+    ['unknown revocations, and it is revoked', { unknown: true, tokens: new Set(['id-1']) }, REVOCATION_UNKNOWN],
   ];
   for (const cacheEntries of [100, 0]) {
     const { ask, revoke } = start(KEYS, undefined, cacheEntries);

@@ -51,8 +51,8 @@ t.test('what is revoked of a token', async (t) => {
 });
 
 t.test('a token that says nothing of itself', async (t) => {
-  const everybody = { subjects: new Set(['alice']), tokens: new Set(['id-1']) };
-  t.equal(isRevoked({ ...NO_REVOCATIONS, ...everybody }, BARE), false, 'is nobody in particular');
+  const all = { subjects: new Set(['alice']), tokens: new Set(['id-1']) };
+  t.equal(isRevoked({ ...NO_REVOCATIONS, ...all }, BARE), false, 'has no subject and no id');
   t.equal(isRevoked({ ...NO_REVOCATIONS, keys: new Set(['k']) }, BARE), true, 'but has a key');
   t.equal(isRevoked({ ...NO_REVOCATIONS, issuedBefore: 1 }, BARE), true, 'and was issued before any time');
 });

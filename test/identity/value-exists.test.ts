@@ -139,7 +139,7 @@ t.test('one look-up at a time for one question, none remembered', async (t) => {
   await opened(4);
   answer = 'no-match';
   open[3]?.();
-  t.equal(await later, VALUE_EXISTS_NO_POINT, 'a point that went away denies whoever came after that');
+  t.equal(await later, VALUE_EXISTS_NO_POINT, 'a deleted point denies every later request');
   const last = check(claimOf('a'));
   await opened(5);
   open[4]?.();

@@ -77,7 +77,7 @@ const WAYS: readonly (readonly [name: string, enter: (guard: Guard) => unknown])
     },
   ],
   ['a value that is waited for', (guard) => guard.settled(Promise.resolve(), broken)],
-  ['a rejection that nobody expects', (guard) => guard.settled(Promise.reject(new Error('broken')), () => undefined)],
+  ['an unexpected rejection', (guard) => guard.settled(Promise.reject(new Error('broken')), () => undefined)],
   ['a handler of rejections', (guard) => guard.settled(Promise.reject(new Error('other')), () => undefined, broken)],
 ];
 

@@ -46,7 +46,7 @@ function arena(): {
   return { clock, abandoned, call, abandon };
 }
 
-t.test('500 calls may be given up at once; from then on that caller waits, and nobody else', async (t) => {
+t.test('500 calls may be given up at once; from then on that caller waits, and no other', async (t) => {
   const { abandon, call } = arena();
   abandon(499);
   t.notOk(call().waits, 'not yet');
@@ -56,7 +56,7 @@ t.test('500 calls may be given up at once; from then on that caller waits, and n
   t.notOk(call(ADMIN, '10.0.0.2').waits, 'the same key at another address');
 });
 
-t.test('calls that are answered, late, or never went upstream are not held against anybody', async (t) => {
+t.test('calls that are answered, late, or never went upstream are not counted', async (t) => {
   const { abandoned, call, clock } = arena();
   for (let time = 0; time < 2000; time += 1) abandoned.ended(call(), true);
   for (let time = 0; time < 2000; time += 1) abandoned.ended({ ...call(), forwardedAt: 0 }, false);
@@ -95,7 +95,7 @@ t.test('credit comes back with an answer, so that a caller that waits for its an
   t.ok(call().waits, 'a call that is given up brings nothing back');
 });
 
-t.test('all is forgotten four seconds after the last one, also where nobody asks', async (t) => {
+t.test('all is forgotten four seconds after the last one, also without another call', async (t) => {
   const { abandon, call, clock } = arena();
   abandon(500);
   clock.now += 4000;

@@ -8,7 +8,7 @@ t.test('the first 50 wrong credentials are answered at once, then 50 a second', 
   t.same(waits.slice(50), [20, 40, 60, 80, 100, 120, 140, 160, 180, 200]);
 });
 
-t.test('no answer waits for more than a second, and that is all that is held against anybody', async (t) => {
+t.test('no answer waits for more than a second, and that is the only penalty', async (t) => {
   const guesses = new CredentialGuessing();
   const waits = Array.from({ length: 10_000 }, () => guesses.refused(0));
   t.equal(waits.at(-1), 1000);

@@ -79,14 +79,15 @@ export async function openGateways(): Promise<Gateways> {
     }
   }
   gateways.set('http2 TLS', gateways.get('fastify TLS') as TestGateway);
+  gateways.set('http2 plain TLS', gateways.get('relay TLS') as TestGateway);
   return {
     async check(name, lane) {
       const gateway = gateways.get(lane);
       const one = CHECKS[name];
       if (!gateway || !one) throw new TypeError(`no check \`${name}\` in ${lane}`);
       const came =
-        lane === 'http2 TLS'
-          ? await overHttp2(gateway.port, one.ask)
+        lane === 'http2 TLS' || lane === 'http2 plain TLS'
+          ? await overHttp2(gateway.port, one.ask, lane === 'http2 plain TLS')
           : await overHttp1(gateway.port, lane.endsWith('TLS'), one.ask);
       const good =
         one.outcome === 'either'
@@ -143,7 +144,8 @@ function overHttp1(port: number, tls: boolean, asked: Asked): Promise<Came> {
   });
 }
 
-function overHttp2(port: number, asked: Asked): Promise<Came> {
+/** @param plain say the length of the body: such a request passes as bytes */
+function overHttp2(port: number, asked: Asked, plain: boolean): Promise<Came> {
   const { method, target, key, headers, body, length } = complete(asked);
   const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', () => undefined);
@@ -153,7 +155,11 @@ function overHttp2(port: number, asked: Asked): Promise<Came> {
       session.destroy();
     };
     const stream = session.request(
-      { ':method': method, ':path': target, 'api-key': key, ...headers },
+      {
+        ...{ ':method': method, ':path': target, 'api-key': key },
+        ...(plain && length > 0 ? { 'content-length': length } : {}),
+        ...headers,
+      },
       { endStream: length === 0 },
     );
     stream.on('response', ({ ':status': status }) => {

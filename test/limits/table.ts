@@ -1,5 +1,10 @@
 /** The ways in, each with TLS and without where it can be had. */
-export const LANES = ['relay', 'relay TLS', 'fastify', 'fastify TLS', 'http2 TLS', 'grpc', 'grpc TLS'] as const;
+export const LANES = [
+  ...(['relay', 'relay TLS', 'fastify', 'fastify TLS'] as const),
+  // The server transport over HTTP/2, and plain requests over HTTP/2.
+  ...(['http2 TLS', 'http2 plain TLS'] as const),
+  ...(['grpc', 'grpc TLS'] as const),
+] as const;
 export type Lane = (typeof LANES)[number];
 
 /** What shows that a rule holds in a lane: a check of `rest.ts`, a test elsewhere by file and name, or why there is none. */
@@ -35,6 +40,7 @@ function row(
     fastify,
     'fastify TLS': fastify,
     'http2 TLS': http2,
+    'http2 plain TLS': http2,
     grpc,
     'grpc TLS': grpc,
   };
@@ -44,7 +50,7 @@ function row(
 const FAIRNESS = 'test/hardening/fairness.test.ts';
 const HTTP2 = 'test/hardening/http2.test.ts';
 const PIPELINES = 'test/regressions/pipelines-in-one-lane.test.ts';
-const TAKES = 'test/regressions/answers-nobody-takes.test.ts';
+const TAKES = 'test/regressions/answers-not-taken.test.ts';
 const LISTENER = 'test/rest/listener.test.ts';
 const GRPC_OWN = 'gRPC passes this time on: the caller sets it with grpc-timeout, upstream keeps it';
 
@@ -213,12 +219,5 @@ export const ROWS: readonly Row[] = [
     [at(FAIRNESS, 'a thousand requests in one piece'), at(PIPELINES, 'open routes are asked one at a time')],
     at(FAIRNESS, 'a thousand requests in one piece'),
     at(FAIRNESS, 'a thousand requests in one piece'),
-  ),
-  row(
-    'an address that flooded keeps a distance',
-    [],
-    none('HTTP/1 has no frames that cost more than they carry'),
-    at(FAIRNESS, 'REST: behind a flood requests keep a distance'),
-    at('test/http2/budget.test.ts', 'a call that is young and unanswered is dearer to give up'),
   ),
 ];

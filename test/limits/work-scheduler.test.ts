@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 
-/** Somebody with so many units to do, one at a time, who tells after each when it was done. */
+/** A worker with so many units of work, one at a time; \`done\` is called after each. */
 function worker(turns: WorkScheduler, units: number, done: () => void): () => void {
   let left = units;
   const work = (): void => {
@@ -64,7 +64,7 @@ t.test('what is spent in many short turns makes the next one wait once', async (
   const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   for (let spent = 0; spent < 199; spent += 1) t.ok(turns.spend(1));
   t.notOk(turns.spend(1));
-  t.ok(turns.crowded, 'whoever comes now waits');
+  t.ok(turns.crowded, 'a new connection waits');
   let went = false;
   turns.wait(() => (went = true));
   await nextTurn();

@@ -98,7 +98,7 @@ async function ask(port: number, requests: number, key: string): Promise<Record<
 }
 
 for (const kind of KINDS) {
-  t.test(`a log ${kind} that nobody reads holds up no request, grows no memory and keeps no process`, async (t) => {
+  t.test(`a log ${kind} without a reader holds up no request, grows no memory and keeps no process`, async (t) => {
     const upstream = await startFakeQdrant({ record: false });
     const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-log-'));
     const gateway = await startBlocked(kind, folder, upstream);

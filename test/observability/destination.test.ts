@@ -33,7 +33,7 @@ t.test('lines are written as they come, in their order, also when they are taken
   t.equal(destination.dropped(), 0);
 });
 
-t.test('what nobody takes is dropped, counted, and told once there is a reader again', async (t) => {
+t.test('lines without a reader are dropped, counted, and reported once there is a reader again', async (t) => {
   const { reader, destination } = stage(40);
   for (let i = 0; i < 10; i += 1) destination.write(`line ${i} ..\n`);
   t.equal(destination.dropped(), 6);

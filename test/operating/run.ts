@@ -41,7 +41,13 @@ function kindsOf(keys: Keys): readonly Kind[] {
     { name: 'token names another', protocol: 'rest', rest: named, credential: token, expected: 'forbidden' },
     { name: 'reader lists', protocol: 'rest', rest: get, credential: reader, expected: 'served' },
     { name: 'reader deletes', protocol: 'rest', rest: drop, credential: reader, expected: 'forbidden' },
-    { name: 'nobody lists', protocol: 'rest', rest: get, credential: none, expected: 'unauthenticated' },
+    {
+      name: 'a caller without a credential lists',
+      protocol: 'rest',
+      rest: get,
+      credential: none,
+      expected: 'unauthenticated',
+    },
     { name: 'a wrong key lists', protocol: 'rest', rest: get, credential: wrong, expected: 'unauthenticated' },
     { name: 'admin lists', protocol: 'grpc', grpc: list, credential: admin, expected: 'served' },
     {
@@ -65,7 +71,13 @@ function kindsOf(keys: Keys): readonly Kind[] {
       credential: reader,
       expected: 'forbidden',
     },
-    { name: 'nobody lists', protocol: 'grpc', grpc: list, credential: none, expected: 'unauthenticated' },
+    {
+      name: 'a caller without a credential lists',
+      protocol: 'grpc',
+      grpc: list,
+      credential: none,
+      expected: 'unauthenticated',
+    },
   ];
 }
 
@@ -122,7 +134,7 @@ export async function operate(test: Test, { seconds, workers, pauseMs }: Operati
   while (performance.now() < end || rotations === 0) {
     for (const old of await keys.rotate(folder, inForce, changedOver)) {
       const { status } = await ask(gateway, 'GET', '/collections/open', { 'api-key': old });
-      // A token of a key that is gone has a signature of nobody's, in upstream's words.
+      // A token of a removed key has an invalid signature, in upstream's words.
       stale.push(`${status} ${old.includes('.') ? 403 : 401}`);
     }
     rotations += 1;

@@ -161,7 +161,7 @@ const ROWS: readonly Row[] = [
     answers: [ok, ...Array.from({ length: 6 }, () => UNKNOWN)],
   },
   {
-    name: 'a withheld operation is unknown to everybody',
+    name: 'a withheld operation is unknown to every caller',
     operation: operation('global', 'manage', false, { unlisted: true, withheld: true }),
     target: NO_TARGET,
     answers: Array.from({ length: 7 }, () => UNKNOWN),
@@ -193,7 +193,7 @@ t.test('a filtered permit carries the access it is filtered by, an unfiltered on
   t.equal(plain.kind === 'permit' && plain.visible, undefined);
 });
 
-t.test('only a public operation is permitted before anybody is known', async (t) => {
+t.test('only a public operation is permitted before the caller is known', async (t) => {
   for (const scope of ['collection', 'global', 'list', 'authenticated'] as const) {
     t.equal(decidePublic(operation(scope, 'read', false)), undefined, scope);
   }

@@ -197,7 +197,7 @@ function holds<T>(test: Test, property: fc.IProperty<T>, { numRuns }: { readonly
   test.doesNotThrow(() => fc.assert(property, { numRuns }));
 }
 
-t.test('under any rules nobody gets more than without them', async (test) => {
+t.test('under any rules no caller gets more than without them', async (test) => {
   let denied = 0;
   holds(
     test,

@@ -78,13 +78,13 @@ const MAKERS: readonly ((draw: Draw) => Mistake)[] = [
     const text = draw.of([
       'a: &x {json_depth: 9}\ngateway: {limits: {<<: *x}}\n',
       'a: &x {enable_tls: true}\nservice: {<<: *x}\n',
-      'service: {enable_tls: *nobody}\n',
+      'service: {enable_tls: *unknown}\n',
       'gateway: {limits: {json_depth: 64, json_depth: 63}}\n',
       'gateway: !!js/function "x"\n',
       'gateway: [\n',
       'gateway:\n\t limits: {}\n',
       '--- {}\n--- {}\n',
-      'gateway: *nobody\n',
+      'gateway: *unknown\n',
     ]);
     return { env: GOOD, yaml: text, names: /gateway\.yaml/ };
   },

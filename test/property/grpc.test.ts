@@ -35,7 +35,7 @@ t.test('the streaming decision is that of a whole decode by the official client'
       const expected = expectedVerdict(one);
       const { verdict } = judge(one, cut(new Draw(cuts), Buffer.from(one.stream)));
       if (one.disagrees && one.row?.inspect !== undefined && typeof one.principal.grant === 'object') {
-        // Upstream would merge: refused here whatever the merge says, for nobody else is to merge it in another way.
+        // Upstream would merge: refused here whatever the merge says, since another decoder could merge it in another way.
         met.disagreeing += 1;
         assert.notEqual(verdict, SERVED, describe(one));
         return;

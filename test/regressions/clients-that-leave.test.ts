@@ -1,12 +1,10 @@
 // Clients that left ended the process, or kept for ever what they had been given: memory of a held body was freed before
 // upstream's connection had begun to read it, and what was to be given back was registered on an end that had been already.
 import { once } from 'node:events';
-import { connect as connectHttp2, type Http2Session } from 'node:http2';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { Guard } from '../../src/lifetime/guard.ts';
-import { guardWrites } from '../../src/rest/server/http2-writes.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
 import { until } from '../support/until.ts';
 
@@ -135,24 +133,4 @@ t.test('a body that HTTP/2 resets is never whole upstream', async (t) => {
     upstream.received.filter(({ body }) => body.length > 0),
     [],
   );
-});
-
-t.test('a write that Node asserts to be impossible fails, and is no end of the process', async (t) => {
-  const faults: unknown[] = [];
-  const guard = new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_http2', (error) => faults.push(error));
-  let thrown: Error | undefined;
-  const handle = {
-    onwrite: () => {
-      if (thrown) throw thrown;
-      return 0;
-    },
-  };
-  guardWrites({ socket: { _handle: handle } } as unknown as Http2Session, guard);
-  t.equal(handle.onwrite(), 0);
-  thrown = Object.assign(new Error('internal'), { code: 'ERR_INTERNAL_ASSERTION' });
-  t.equal(handle.onwrite(), -32, 'EPIPE');
-  t.strictSame(faults, []);
-  thrown = new TypeError('ours');
-  t.equal(handle.onwrite(), -32);
-  t.strictSame(faults, [thrown]);
 });

@@ -1,4 +1,4 @@
-// Where upstream has no web UI, `/dashboard` was 404 for everybody; a secured Qdrant asks for a credential there, as on any
+// Where upstream has no web UI, `/dashboard` was 404 for every caller; a secured Qdrant asks for a credential there, as on any
 // unknown path.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import t from 'tap';

@@ -14,7 +14,7 @@ for (const dots of ESCAPES) {
     `/dashboard/assets/${dots}/${dots}/telemetry`,
     `/healthz/${dots}/collections`,
   ];
-  t.test(`${dots} goes nowhere, whoever asks`, async (t) => {
+  t.test(`${dots} goes nowhere, for any caller`, async (t) => {
     for (const target of targets) {
       for (const caller of [[], [SCOPED], [ADMIN]]) {
         const { statuses } = await gateway.send(requestOf(`GET ${target}`, ...caller, CLOSE));

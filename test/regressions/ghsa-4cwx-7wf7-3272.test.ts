@@ -30,7 +30,7 @@ const callers = [
 ];
 
 for (const value of DIRECTIVES) {
-  t.test(`\`Cache-Control: ${value}\`: everybody has the own answer`, async (t) => {
+  t.test(`\`Cache-Control: ${value}\`: every caller has its own answer`, async (t) => {
     directive = value;
     count = 0;
     const bodies: (string | undefined)[] = [];

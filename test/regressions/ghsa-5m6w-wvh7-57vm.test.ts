@@ -28,7 +28,7 @@ t.test('REST: no alias of a removed header arrives', async (t) => {
     lines.flatMap((name) => headerOf(raw, name.toLowerCase())),
     [],
   );
-  t.strictSame(headerOf(raw, 'x_own'), ['1'], 'others with an underscore are nobody’s alias');
+  t.strictSame(headerOf(raw, 'x_own'), ['1'], 'others with an underscore are no alias');
   t.strictSame(gateway.seen(), ['GET /collections/docs']);
 });
 

@@ -1,5 +1,5 @@
 // Also GHSA-6384-m2mw-rf54. A header (`X-Forwarded-Uri`, `X-Forwarded-Prefix`) told the proxy which path a rule was to be
-// matched against, and anybody could send it. Here only the request line says what is asked.
+// matched against, and any client could send it. Here only the request line says what is asked.
 import t from 'tap';
 import { ADMIN, attack, CLOSE, headerOf, requestOf } from './attack.ts';
 

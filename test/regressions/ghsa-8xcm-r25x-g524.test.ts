@@ -16,7 +16,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
   'is busy and says when to come again': (_request, response) => {
     response.writeHead(503, { 'retry-after': '0' }).end('busy');
   },
-  'answers a part nobody asked for': (_request, response) => {
+  'answers a part that was not requested': (_request, response) => {
     response.writeHead(206, { 'content-range': 'bytes 0-3/100', 'content-length': '4' }).end('half');
   },
 };

@@ -36,7 +36,7 @@ t.test('what begins like an open path is not open', async (t) => {
   t.strictSame(gateway.seen(), ['GET /dashboard/assets/a.js']);
 });
 
-t.test('backslashes are no slashes: whoever may ask for such a name sends it escaped', async (t) => {
+t.test('backslashes are no slashes: a permitted caller of such a name sends it escaped', async (t) => {
   for (const target of ['/dashboard\\..\\collections', '/dashboard/..\\collections', '\\collections']) {
     t.match((await gateway.send(requestOf(`GET ${target}`, CLOSE))).statuses, [/^40[01]$/], target);
     t.equal(gateway.bytes(), 0);

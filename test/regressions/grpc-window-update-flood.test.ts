@@ -6,7 +6,7 @@ import { naming } from '../support/h2-client.ts';
 
 /*
  * A WINDOW_UPDATE cost its sender nothing, and each was carried to every open call: 6.5 MB of them beside 100 open health
- * checks made everybody else wait for 1.8 seconds. Now they are paid for by the DATA they answer, and others from the budget.
+ * checks made all other clients wait for 1.8 seconds. Now they are paid for by the DATA they answer, and others from the budget.
  */
 
 const KEY = [['api-key', 'admin']] as const;

@@ -3,20 +3,22 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
-import { HeaderWatch } from '../../src/http2/header-watch.ts';
-import { writeData, writeSettings } from '../../src/http2/write-frames.ts';
+import { encodeHeaders } from '../../src/http2/hpack.ts';
+import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
 import { PieceBudget } from '../../src/limits/body-pieces.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
+import { Connections } from '../../src/net/connections.ts';
 import { LINGER_BYTES, Linger } from '../../src/rest/http1/linger.ts';
 import { RequestGate } from '../../src/rest/http1/request-gate.ts';
 import { SocketHold } from '../../src/rest/http1/socket-hold.ts';
 import { recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
+import { H2Client } from '../support/h2-client.ts';
+import { outcome, restFields } from '../support/invariants-http2.ts';
 import { until } from '../support/until.ts';
 
 /**
  * A body in pieces of one byte (chunks of HTTP/1, DATA frames of HTTP/2) cost its sender next to nothing and each piece its
- * microseconds here: eight strangers made everyone else wait for seconds. A piece has a price now, whatever it carries.
+ * microseconds here: eight strangers made all other clients wait for seconds. A piece has a price now, whatever it carries.
  */
 const CHUNK = '1\r\nx\r\n';
 const HEAD = 'PUT /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';
@@ -108,42 +110,34 @@ t.test('a body that is thrown away may have few pieces, or many bytes', async (t
   t.equal(pieces, LINGER_BYTES / 1_024 - 1);
 });
 
-t.test('small DATA frames of HTTP/2 come in slices and slow down, those without bytes end in a flood', async (t) => {
-  const open = () => {
-    const watch = new HeaderWatch({ headerBytes: 16_384, headerCount: 50 });
-    watch.push(Buffer.concat([CLIENT_PREFACE, writeSettings([])]));
-    return watch;
+t.test('small DATA frames of a refused request slow down, those without bytes end in a flood', async (t) => {
+  const upstream = await recordingUpstream();
+  const certificate = await testCertificate();
+  const faults: string[] = [];
+  const connections = new Connections((error) => t.fail('a fault of ours', { error }));
+  const gateway = await startGateway(upstream.port, {
+    tls: certificate,
+    connections: Object.assign(connections, { fault: (fault: string) => faults.push(fault) }),
+  });
+  t.teardown(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+  const send = async (frame: Buffer): Promise<H2Client> => {
+    const client = await H2Client.connect(gateway.port, { ca: Buffer.from(certificate.issuer) });
+    const head = encodeHeaders(restFields('/collections/a/points', [], 'PUT'));
+    client.send(writeHeaders(1, head, false), ...Array.from({ length: 10_000 }, () => frame));
+    return client;
   };
-  /** Shows frames to a watch. Gives how often it slowed down, and most small frames in one look. */
-  const show = (
-    watch: HeaderWatch,
-    frame: Buffer,
-    count: number,
-  ): { readonly slowed: number; readonly most: number } => {
-    const bytes = Buffer.concat(Array.from({ length: count }, () => frame));
-    let [slowed, most] = [0, 0];
-    for (let at = 0; at < bytes.length && !watch.flooded; ) {
-      at += watch.push(bytes.subarray(at));
-      most = Math.max(most, watch.small);
-      if (watch.takeSlowed()) slowed += 1;
-    }
-    return { slowed, most };
-  };
-  const tiny = open();
-  const { slowed, most } = show(tiny, frame(1), 100_000);
-  t.equal(most, 32, 'a slice');
-  t.ok(slowed > 100, `slowed down ${slowed} times`);
-  t.notOk(tiny.flooded, 'not ended: a caller may send such a body');
-  const large = open();
-  t.strictSame(show(large, frame(256), 10_000), { slowed: 0, most: 0 });
-  const empty = open();
-  show(empty, frame(0), 100_000);
-  t.ok(empty.flooded, 'frames without bytes are a flood');
+  const tiny = await send(writeData(1, Buffer.from('x'), false));
+  t.equal(await outcome(tiny, 1), 'status 401', 'one byte each');
+  t.equal(tiny.closed, false, 'not ended: a caller may send such a body');
+  t.strictSame(faults, []);
+  const empty = await send(writeData(1, Buffer.alloc(0), false));
+  t.match(await outcome(empty, -1), /goaway 11|closed/, 'no bytes are a flood');
+  t.strictSame(faults, ['flood']);
+  for (const client of [tiny, empty]) client.close();
 });
-
-function frame(bytes: number): Buffer {
-  return writeData(1, Buffer.alloc(bytes, 'x'), false);
-}
 
 t.test('a caller whose body comes in tiny pieces is served', async (t) => {
   const upstream = await recordingUpstream();

@@ -6,11 +6,7 @@ import {
   constants,
   type OutgoingHttpHeaders,
 } from 'node:http2';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import { PATIENCE_MS } from '../support/patience.ts';
 import {
   exchangeRaw,
@@ -22,7 +18,7 @@ import {
 } from './lane-fixture.ts';
 
 const certificate = await testCertificate();
-const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants;
 
 interface Ended {
   readonly status: number;
@@ -80,23 +76,19 @@ t.test('the head of an HTTP/2 request', async (t) => {
   );
   t.strictSame(await ask({ ':path': '/collections/a', 'api-key': ['wrong', 'main'] }), [401, []], 'and no other');
   t.strictSame(await ask({ ':path': '/collections/a', ':method': 'TRACE' }), [404, []]);
-  await ask({
-    ':path': '/collections/a',
-    host: 'evil.test',
-    ':authority': 'real.test',
-    'x-forwarded-host': 'evil.test',
-  });
   t.match(await ask({ ':path': '/collections/a', expect: '100-continue' }), [200]);
   const many = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`x-${i}`, 'y']));
   t.not((await ask({ ':path': '/collections/a', ...many }))[0], 200, 'too many headers');
 });
 
-t.test('the authority, not a host header, is what upstream is told', async (t) => {
+t.test('the authority is what upstream is told; a host header beside it has to say the same', async (t) => {
   const upstream = await recordingUpstream();
   const { session } = await setUp(t, upstream);
-  await ended(
-    session.request({ ':path': '/collections/a', ':authority': 'real.test', host: 'evil.test', 'api-key': 'main' }),
-  );
+  const ask = (host: string) =>
+    ended(session.request({ ':path': '/collections/a', ':authority': 'real.test', host, 'api-key': 'main' }));
+  t.match(await ask('evil.test'), { status: 0, code: NGHTTP2_PROTOCOL_ERROR });
+  t.strictSame(upstream.received, []);
+  t.match(await ask('Real.test'), { status: 200 });
   t.strictSame(upstream.received[0]?.headers, [
     ...['host', `127.0.0.1:${upstream.port}`, 'connection', 'keep-alive'],
     ...[
@@ -184,38 +176,6 @@ t.test('1,500 streams that are reset at once leave the listener serving', async 
   const next = connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
   t.match(await ended(next.request({ ':path': '/collections/a', 'api-key': 'main' })), { status: 200 });
   next.close();
-});
-
-t.test('a connection that has ended is forgotten, its watch and its buffers with it', async (t) => {
-  setFlagsFromString('--expose-gc');
-  const collect: () => void = runInNewContext('gc');
-  const watches: WeakRef<HeaderWatch>[] = [];
-  const watchHttp2 = () => {
-    const watch = new HeaderWatch({ headerBytes: 65_536, headerCount: 104 });
-    watches.push(new WeakRef(watch));
-    return watch;
-  };
-  const upstream = await recordingUpstream();
-  const gateway = await startGateway(upstream.port, { tls: certificate, watchHttp2 });
-  t.teardown(async () => {
-    await gateway.close();
-    await upstream.close();
-  });
-  for (let turn = 0; turn < 5; turn += 1) {
-    const session = connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
-    session.on('error', () => undefined);
-    const { status } = await ended(session.request({ ':path': '/collections', 'api-key': 'main' }));
-    t.equal(status, 200);
-    session.destroy();
-    await once(session, 'close');
-  }
-  t.equal(watches.length, 5);
-  const kept = () => watches.filter((watch) => watch.deref() !== undefined).length;
-  for (let look = 0; look < 100 && kept() > 0; look += 1) {
-    await nextTurn();
-    collect();
-  }
-  t.equal(kept(), 0);
 });
 
 t.test('a connection on which nothing happens is told to go, one with an open request is not', async (t) => {

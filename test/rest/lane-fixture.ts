@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange/exchange.ts';
-import { HeaderWatch } from '../../src/http2/header-watch.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
@@ -151,7 +150,6 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     upstreamWaitMs: 5_000,
     maxHeaders: 100,
     turns: new WorkScheduler((error) => faults.push(error)),
-    watchHttp2: () => new HeaderWatch({ headerBytes: 65_536, headerCount: 104 }),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {
       ...PLAIN_PARTS,
@@ -166,8 +164,16 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
       handshakeTimeoutMs: 5_000,
       headersTimeoutMs: 5_000,
       keepAliveTimeoutMs: 60_000,
-      maxConcurrentStreams: 100,
+      upstreamConnections: 32,
       ...limits,
+      http2: {
+        maxStreams: 100,
+        maxStreamsKnown: 1_000,
+        headerBytes: 65_536,
+        headerCount: 104,
+        headerTimeoutMs: 5_000,
+        keepAliveMs: limits?.keepAliveTimeoutMs ?? 60_000,
+      },
     },
     ...rest,
     ...(relayed ? { relay: relayTo(upstreamPort, upstreamOptions) } : {}),

@@ -266,7 +266,7 @@ t.test('what an editor writes meanwhile is not lost', async (t) => {
   t.fail('the file was replaced each time before it could be edited');
 });
 
-t.test('a lock that somebody holds is waited for, one of a dead writer is broken', async (t) => {
+t.test('a held lock is waited for, one of a dead writer is broken', async (t) => {
   const file = fileOf(t);
   writeFileSync(`${file}.lock`, '');
   const waiting = appendToFile(file, { kind: 'token', value: 'a' });

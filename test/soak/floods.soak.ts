@@ -133,7 +133,7 @@ function padding(bytes: number): Buffer {
   return Buffer.concat([Buffer.of(0x9a, 0x06, ...length), Buffer.alloc(bytes)]);
 }
 
-test('G13: 64 gzip bombs at once: all are refused, nobody else waits for 50 ms', async (t) => {
+test('G13: 64 gzip bombs at once: all are refused, no other client waits for 50 ms', async (t) => {
   // One byte more than may be inflated: upstream, which would inflate it as well, gets none of them.
   const message = framed(gzipSync(Buffer.concat([naming('mine'), padding(32 << 20)])), 1);
   const frames: Buffer[] = [];

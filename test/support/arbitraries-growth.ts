@@ -4,7 +4,7 @@ import { inspectBody } from '../../src/rest/body/inspect.ts';
 import { createResolver } from '../../src/rest/resolve.ts';
 import { framed } from './h2-client.ts';
 
-/** An input that somebody would choose to keep a reader busy, at any size. */
+/** An input that an attacker would choose to keep a reader busy, at any size. */
 export interface Growing {
   readonly what: string;
   /** Makes the input of about `bytes` bytes and gives the step to be timed. */

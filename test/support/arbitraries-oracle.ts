@@ -5,7 +5,7 @@ import type { Grant } from './arbitraries.ts';
 
 /*
  * The rules of access once more, as plain as they can be written: no streaming, no state, whole bodies decoded by
- * somebody else's decoder. Slow, and shares nothing with the code under test but the table's rows.
+ * another decoder. Slow, and shares nothing with the code under test but the table's rows.
  */
 
 /** `served`, or the text a refused client reads. */

@@ -28,7 +28,7 @@ export async function openTls(port: number, options: ConnectionOptions): Promise
   });
   if (again) keepSession(socket, again);
   await once(socket, 'secureConnect').catch((error: unknown) => {
-    // What comes of a failed connection after its first error concerns nobody.
+    // Later errors of a failed connection are ignored.
     socket.on('error', () => undefined).destroy();
     throw error;
   });

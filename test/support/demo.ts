@@ -131,7 +131,7 @@ function demoDefaults(before: Config, keys: DemoKeys, restUrl: string, grpcUrl: 
   };
 }
 
-// Keys that somebody configured are theirs to know: only those made here are printed.
+// Configured keys are not printed, only those made here.
 function shownKeys(secrets: Secrets, keys: DemoKeys): [string, string][] {
   const shown: [string, string][] = [];
   if (secrets.apiKey === keys.api_key) shown.push(['admin key', keys.api_key]);

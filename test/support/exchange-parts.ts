@@ -1,7 +1,7 @@
 import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 
-/** The parts a test has nothing to say about: no rules, always room in the audit, nobody waits, the real clock. */
+/** The parts a test has nothing to say about: no rules, always room in the audit, no pacing, the real clock. */
 export const PLAIN_PARTS: Pick<ExchangeParts, 'bodyRules' | 'policy' | 'admit' | 'pace' | 'now'> = {
   bodyRules: { nestingGuard: 'below_manage', snapshotUrlRecovery: true },
   policy: { current: PLAIN_POLICY },

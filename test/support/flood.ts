@@ -49,7 +49,7 @@ export async function flood(order: FloodOrder, core?: number): Promise<Flooded> 
   return JSON.parse(out) as Flooded;
 }
 
-/** An address of its own, so that what it brings upon itself hits nobody else. */
+/** An address of its own, so that its penalty affects no other client. */
 const FROM = { localAddress: '127.0.0.2' };
 const PER_WRITE = 200;
 const STREAMS = 3000;

@@ -79,7 +79,7 @@ function refusalByMatrix(row: MatrixRow | undefined, grant: Grant): string {
   const alike = Object.entries(matrix.principals).find(([, given]) => given && isDeepStrictEqual(given, grant));
   // Where the target cannot be read, or is not in the list, a list is as good as one that names another collection.
   const id = refusedAs(alike?.[0]) ?? (typeof grant === 'object' ? refusedAs('list-other') : undefined);
-  if (!id) throw new TypeError(`the matrix refuses nobody like that: ${row?.method}`);
+  if (!id) throw new TypeError(`the matrix has no such refusal: ${row?.method}`);
   return `7 ${matrix.refusals[id]}`;
 }
 

@@ -6,7 +6,7 @@ import { writeData, writeHeaders, writeSettings } from '../../src/http2/write-fr
 import { openPlain, openTls } from './clients-sockets.ts';
 import { unhurried } from './patience.ts';
 
-/** What both sides start from, and the largest payload anybody takes. */
+/** What both sides start from, and the largest payload a peer accepts. */
 const INITIAL_WINDOW = 65_535;
 const MOST_DATA = 16_384;
 

@@ -14,7 +14,7 @@ export interface RedisServer {
   readonly kill: () => Promise<void>;
   /** Starts it again, on the same port and folder. */
   readonly restart: () => Promise<void>;
-  /** SIGSTOP: it keeps its connections and takes new ones, and answers nobody. */
+  /** SIGSTOP: it keeps its connections and takes new ones, and answers no command. */
   readonly hang: () => void;
   readonly wake: () => void;
   /** Runs a command, without the gateway's client and without TLS; answers what redis-cli prints. */
@@ -26,7 +26,7 @@ export interface RedisServer {
 export const NO_REDIS: string | false =
   spawnSync('redis-server', ['--version']).status === 0 ? false : 'redis-server is not installed';
 
-/** A port nobody listens on now. */
+/** A port without a listener. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -90,7 +90,7 @@ function refusalByMatrix({ operation, method }: RecordedCase, grant: Grant): str
   const row = matrix.rows.find((candidate) => candidate.operation === operation && candidate.method === method);
   const alike = Object.entries(matrix.principals).find(([, given]) => given && isDeepStrictEqual(given, grant));
   const id = row && alike && Object.entries(row.refused).find(([, names]) => names.split(' ').includes(alike[0]))?.[0];
-  if (!id) throw new TypeError(`the matrix refuses nobody like that: ${operation}`);
+  if (!id) throw new TypeError(`the matrix has no such refusal: ${operation}`);
   return `403 ${row.text ? 'text: ' : ''}${matrix.refusals[id]}`;
 }
 

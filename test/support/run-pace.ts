@@ -87,7 +87,7 @@ const SLOWEST: readonly string[] = [
   'test/property/grpc.test.ts',
   'test/e2e/web-ui.test.ts',
 ];
-/** A file nobody has timed yet starts before the many short ones. */
+/** A file without a recorded time starts before the many short ones. */
 const UNKNOWN_SECONDS = 8;
 
 /** Files with the slowest first: what is started last ends soon, and all processors are used to the end. */

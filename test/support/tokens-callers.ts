@@ -2,7 +2,7 @@ import type { Needs } from './clients-tutorial.ts';
 import { KEYS } from './gateway.ts';
 import { collectionToken, makeToken } from './tokens.ts';
 
-/** Someone who runs the tutorial: a credential, and why each kind of step is refused (steps not named are allowed). */
+/** A caller that runs the tutorial: a credential, and why each kind of step is refused (steps not named are allowed). */
 export interface Caller {
   readonly name: string;
   readonly credential: string;

@@ -23,7 +23,7 @@ interface Deviation {
   /** A case file, or a test whose own cases say what upstream answers. */
   readonly file: string;
   readonly case: string;
-  /** Principals; not given = whoever asks. */
+  /** Principals; not given = any caller. */
   readonly who?: string;
   /** What the gateway answers: a text or its beginning, or the name of what was changed in the answer. */
   readonly instead: string;

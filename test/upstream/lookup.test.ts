@@ -72,7 +72,7 @@ t.test('questions and what upstream\u2019s answers mean', async (t) => {
   t.equal(await lookup.version(AbortSignal.abort()), UPSTREAM_TIMEOUT, 'what is given up is not asked');
 });
 
-t.test('nobody listens', async (t) => {
+t.test('upstream does not listen', async (t) => {
   const server = await recordingUpstream();
   await server.close();
   const upstream = pool(server.port);

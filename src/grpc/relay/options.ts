@@ -1,6 +1,5 @@
 import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { ClientLimits } from '../../http2/client-link.ts';
-import type { FloodPenalty } from '../../limits/flood-penalty.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
 import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
@@ -25,8 +24,6 @@ export interface GrpcRelayOptions {
   readonly noteNames?: boolean;
   /** The gateway's own calls to upstream, for answers it gives itself. */
   readonly ask: AskUpstream;
-  /** Addresses with a recent flood. */
-  readonly floodPenalty: FloodPenalty;
   /** The scheduler of the thread, common to all connections. */
   readonly turns: WorkScheduler;
   /** The time in milliseconds. */

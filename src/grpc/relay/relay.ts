@@ -259,10 +259,6 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     this.#options.connections?.fault(fault);
   }
 
-  clientFlooded(): void {
-    this.#options.floodPenalty.report(this.peer);
-  }
-
   clientReset(streamId: number, code: number): void {
     const exchange = this.streams.get(streamId);
     this.streams.ended.delete(streamId);

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { DepthMeter } from '../../json/depth.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { RestExchange } from '../exchange.ts';
+import type { ClientRequest } from '../message.ts';
 import { BODY_TIMEOUT, CUT_OFF } from './denials.ts';
 import { TOO_DEEP } from './task.ts';
 
@@ -28,7 +28,7 @@ export function askForBody(exchange: RestExchange): void {
  */
 export class RequestBody extends Readable {
   readonly #exchange: RestExchange;
-  readonly #source: IncomingMessage;
+  readonly #source: ClientRequest;
   readonly #timer: NodeJS.Timeout;
   readonly #meter: DepthMeter | undefined;
   readonly #guard: Guard;
@@ -90,11 +90,10 @@ export class RequestBody extends Readable {
     if (!this.push(chunk)) this.#source.pause();
   }
 
-  /** INVARIANT: a body that was cut off never ends as a whole one. Over HTTP/2 Node ends what was reset, too. */
+  /** INVARIANT: a body that was cut off never ends as a whole one. */
   #whole(): void {
     clearTimeout(this.#timer);
-    if (wasReset(this.#source)) this.destroy(new BodyFault(CUT_OFF));
-    else this.push(null);
+    this.push(null);
   }
 
   #cutOff(): void {
@@ -105,12 +104,6 @@ export class RequestBody extends Readable {
     if (this.#source.isPaused()) this.#timer.refresh();
     else this.destroy(new BodyFault(BODY_TIMEOUT));
   }
-}
-
-function wasReset(request: object): boolean {
-  const stream = 'stream' in request ? request.stream : undefined;
-  if (typeof stream !== 'object' || stream === null) return false;
-  return ('aborted' in stream && stream.aborted === true) || ('rstCode' in stream && stream.rstCode !== 0);
 }
 
 function ignore(): void {}

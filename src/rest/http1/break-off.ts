@@ -1,6 +1,6 @@
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
-import { isHttp2, type RestExchange } from '../exchange.ts';
-import { reject, resetStream } from '../reject.ts';
+import type { RestExchange } from '../exchange.ts';
+import { reject } from '../reject.ts';
 
 /** RFC 9113 section 7. */
 const INTERNAL_ERROR = 2;
@@ -23,7 +23,7 @@ export function failExchange(exchange: RestExchange, cors: boolean): void {
 /** Ends an answer so that no client can take it for whole, not even one that reads to the end of the connection. */
 function breakOff(exchange: RestExchange): void {
   const { socket } = exchange.request;
-  if (isHttp2(exchange)) resetStream(exchange, INTERNAL_ERROR);
+  if (exchange.stream) exchange.stream.reset(INTERNAL_ERROR);
   else if (exchange.peer.scheme === 'https') socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -23,9 +23,10 @@ const Step = {
 
 /**
  * Follows a chunked body (RFC 9112 section 7.1) as it streams by, in any pieces, to its end. What is to be passed on is
- * the very bytes, without chunk extensions and trailers.
+ * the very bytes, without chunk extensions and trailers; or the data alone.
  */
 export class ChunkedBody {
+  readonly #dataOnly: boolean;
   /** The last chunk and the trailers are through. */
   ended = false;
   /** Bytes of data so far, without the framing. */
@@ -37,6 +38,11 @@ export class ChunkedBody {
   #size = 0;
   #digits = 0;
   #dropped = 0;
+
+  /** @param dataOnly pass on the data without its framing */
+  constructor(dataOnly = false) {
+    this.#dataOnly = dataOnly;
+  }
 
   /**
    * Takes bytes from `from` on and adds what is to be passed on to `out`, to the end of the body or until `chunks` has
@@ -55,12 +61,12 @@ export class ChunkedBody {
       if (!this.#take(bytes[at] as number)) return -1;
       // A dropped byte ends the range before it; the next byte begins a new one.
       const dropped = isDropped(before, this.#step);
-      if (dropped) {
+      if (dropped || this.#dataOnly) {
         if (keep < at) out.push(bytes.subarray(keep, at));
         keep = at + 1;
-        this.#dropped += 1;
-        if (this.#dropped > MAX_DROPPED) return -1;
       }
+      if (dropped) this.#dropped += 1;
+      if (this.#dropped > MAX_DROPPED) return -1;
       at += 1;
     }
     if (keep < at) out.push(bytes.subarray(keep, at));

@@ -4,7 +4,6 @@ import type { FaultReport } from '../../lifetime/guard.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { isHttp2, type RestExchange } from '../exchange.ts';
 import { isClosing } from '../headers.ts';
-import { watchAnswerEnd } from '../server/http2-connection.ts';
 import { isSwallowed, Linger, TIMED_OUT } from './linger.ts';
 
 /** Is there, or may there come, more of the request's body? */
@@ -33,13 +32,12 @@ function neverAsked(exchange: RestExchange): boolean {
  * the bounds of `linger.ts`, so that a client which writes before it reads gets its answer.
  */
 export function endAfterBody(exchange: RestExchange): void {
-  const { request, response } = exchange;
+  const { request, response, stream } = exchange;
   const known = exchange.principal !== undefined;
   exchange.upload?.stop();
-  if (isHttp2(exchange)) {
-    const end = watchAnswerEnd(request);
+  if (stream) {
+    stream.swallow(known);
     response.end();
-    readOn(request, exchange.guard, { known, over: () => end?.resetOnceLeft() });
   } else if (neverAsked(exchange)) {
     response.end();
   } else {

@@ -12,13 +12,14 @@ import type { RestResolution } from '../resolve.ts';
 export interface RelaySteps {
   /** The last credential of the client's connection. */
   readonly memo: CredentialMemo;
-  readonly guesses: CredentialGuessing;
+  /** HTTP/1.1 only. */
+  readonly guesses: CredentialGuessing | undefined;
   readonly checkBody: (exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds) => void;
-  readonly pass: (exchange: RelayExchange) => void;
+  readonly pass: (exchange: RelayExchange, permit: Permit) => void;
   /** Gives the request to the other lane, which has every step. */
   readonly giveOver: (exchange: RelayExchange, decision: Permit | Conditional) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
-  /** Destroys the connection. */
+  /** Destroys the connection, or over HTTP/2 the stream. */
   readonly cut: () => void;
 }
 

@@ -4,11 +4,11 @@ import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
 import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
-import { type RestTransport, restProtocol } from '../protocol.ts';
+import { restProtocol } from '../protocol.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { RelayConnection } from './connection.ts';
 import type { HandOver, RelayContext } from './context.ts';
-import type { RelayExchange } from './exchange.ts';
+import { RELAY_STEPS } from './steps.ts';
 import type { RelayUpstream } from './upstream.ts';
 
 /** The relay's own options. */
@@ -46,7 +46,7 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rest
     upstream,
     turns,
     resolve: createLiveResolver(options.webUi),
-    protocol: restProtocol(TRANSPORT, options),
+    protocol: restProtocol(RELAY_STEPS, options),
     clock,
     handOver,
   };
@@ -74,13 +74,3 @@ export function createRelay({ options, limits, upstream, turns, handOver }: Rest
     close: () => clearInterval(ticker),
   };
 }
-
-/** The steps of every exchange are its connection's; the resolution is there before the exchange is. */
-const TRANSPORT: RestTransport<RelayExchange> = {
-  resolve: (exchange) => exchange.resolution,
-  checkBody: (exchange, decision, needs) => exchange.connection.checkBody(exchange, decision, needs),
-  pass: (exchange) => exchange.connection.pass(exchange),
-  change: (exchange, permit) => exchange.connection.giveOver(exchange, permit),
-  reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
-  cut: (exchange) => exchange.connection.cut(),
-};

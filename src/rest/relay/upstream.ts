@@ -29,7 +29,7 @@ type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution'>;
 export interface AnswerSink {
   /**
    * @param head of the answer, with its first burst only
-   * @param parts the body, framed for an HTTP/1.1 client
+   * @param parts the body, framed for an HTTP/1.1 client, or as it is
    * @param data bytes of the body in `parts`, without framing
    * @param ended the answer is whole
    */
@@ -45,25 +45,30 @@ const MAX_ANSWER_HEAD = 65_536;
 const MAX_INFORMATIONAL = 8;
 /** Unsolicited answers up to this status: `100 Continue` and `101 Switching Protocols`. */
 const LAST_UNASKED = 101;
+/** Bytes that are gathered before their writer has to wait. */
+const HELD_BYTES = 262_144;
 /** A small body is copied behind its head: cheaper than a second buffer in the same write. */
 const COPIED_BYTES = 16_384;
 const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
 const LINE_END = Buffer.from('\r\n', 'latin1');
 
-/** The one upstream connection of a client connection: opened with its first request, kept for the next, never shared. */
+/** One upstream connection: opened with its first request, kept for the next; one request at a time. */
 export class UpstreamConnection {
   readonly #upstream: RelayUpstream;
   readonly #sink: AnswerSink;
   readonly #now: () => number;
   readonly #guard: Guard;
+  readonly #framed: boolean;
   readonly #onData: (chunk: Buffer) => void;
   readonly #onDrain: () => void;
   readonly #onEnd: () => void;
   readonly #onClose: () => void;
   #socket: Socket | undefined;
   #opened = false;
-  /** Written once the connection is there. */
+  /** Written once the connection is there, or with `letGo`. */
   #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #held = false;
   #method = '';
   /** A request is under way. */
   #busy = false;
@@ -77,8 +82,12 @@ export class UpstreamConnection {
   #paused = false;
   #repeated: { readonly bytes: Buffer; readonly method: string; readonly head: AnswerHead } | undefined;
 
-  /** @param guard of the client's connection, for what comes from upstream */
-  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard) {
+  /**
+   * @param guard of the owner, for callbacks of the socket
+   * @param framed bodies of unknown length are passed on as chunks of HTTP/1.1
+   */
+  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard, framed = true) {
+    this.#framed = framed;
     this.#upstream = upstream;
     this.#guard = guard;
     this.#onData = guard.entry((chunk: Buffer) => this.#take(chunk));
@@ -154,6 +163,8 @@ export class UpstreamConnection {
     this.#paused = false;
     this.#deadline = Number.POSITIVE_INFINITY;
     this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#held = false;
     this.#intake.clear();
     if (!socket) return;
     socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('drain', this.#onDrain);
@@ -179,11 +190,7 @@ export class UpstreamConnection {
   }
 
   #flush(socket: Socket): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    socket.cork();
-    for (const bytes of waiting) socket.write(bytes);
-    socket.uncork();
+    this.#writeWaiting(socket);
     if (this.#busy && !socket.writableNeedDrain) this.#sink.onUpstreamDrain();
   }
 
@@ -191,10 +198,31 @@ export class UpstreamConnection {
     return this.#now() + Math.max(limitMs, this.#leastMs);
   }
 
+  /** From now on writes are gathered, to leave together. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Writes what was gathered. */
+  letGo(): void {
+    this.#held = false;
+    if (this.#opened && this.#socket && this.#waiting.length > 0) this.#writeWaiting(this.#socket);
+  }
+
   #write(bytes: Buffer): boolean {
-    if (this.#opened && this.#socket) return this.#socket.write(bytes);
+    if (this.#opened && this.#socket && !this.#held) return this.#socket.write(bytes);
     this.#waiting.push(bytes);
-    return false;
+    this.#waitingBytes += bytes.length;
+    return this.#opened && this.#waitingBytes < HELD_BYTES;
+  }
+
+  #writeWaiting(socket: Socket): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (waiting.length > 1) socket.cork();
+    for (const bytes of waiting) socket.write(bytes);
+    if (waiting.length > 1) socket.uncork();
   }
 
   #drained(): void {
@@ -256,7 +284,7 @@ export class UpstreamConnection {
     this.#head = head;
     this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
     this.#left = head.contentLength;
-    this.#chunked = head.framing === 'chunked' ? new ChunkedBody() : undefined;
+    this.#chunked = head.framing === 'chunked' ? new ChunkedBody(!this.#framed) : undefined;
     this.#takeBody(head, head, rest);
   }
 
@@ -272,7 +300,7 @@ export class UpstreamConnection {
         this.#takeChunked(head, first, bytes);
         break;
       case 'close':
-        this.#sink.onAnswer(first, bytes.length > 0 ? asChunk(bytes) : NOTHING, bytes.length, false);
+        this.#sink.onAnswer(first, this.#piece(bytes), bytes.length, false);
         break;
       default:
         head.framing satisfies never;
@@ -328,7 +356,13 @@ export class UpstreamConnection {
       this.#lost();
       return;
     }
-    this.#finish(head, undefined, [LAST_CHUNK], 0, true);
+    this.#finish(head, undefined, this.#framed ? [LAST_CHUNK] : NOTHING, 0, true);
+  }
+
+  /** A piece of a body that ends with the connection. */
+  #piece(bytes: Buffer): readonly Buffer[] {
+    if (bytes.length === 0) return NOTHING;
+    return this.#framed ? asChunk(bytes) : [bytes];
   }
 
   #lost(): void {

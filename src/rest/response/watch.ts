@@ -9,17 +9,12 @@ interface Watched {
   owed: number;
   /** Milliseconds: some were taken then, or none were owed. */
   takenAt: number;
-  /** Its end has been asked for; if that comes to nothing, its connection ends. */
-  givenUp: boolean;
 }
 
-/** RFC 9113 section 7. */
-const INTERNAL_ERROR = 2;
-
 /**
- * Watches that clients take their answers: one that takes no byte for `idleMs` milliseconds loses its exchange, whatever
- * the answer is (streamed, whole, a refusal, health) and whatever it comes over (HTTP/1 or HTTP/2). What an exchange holds
- * for the answer is freed with it.
+ * Watches that clients of HTTP/1 take their answers: one that takes no byte for `idleMs` milliseconds loses its exchange,
+ * whatever the answer is (streamed, whole, a refusal, health). What an exchange holds for the answer is freed with it. Over
+ * HTTP/2 the stream looks after that.
  */
 export class AnswerWatch {
   readonly #idleMs: number;
@@ -41,7 +36,7 @@ export class AnswerWatch {
 
   /** Watches one answer to its end. */
   add(request: IncomingMessage, response: ServerResponse): void {
-    const one: Watched = { request, response, owed: 0, takenAt: this.#now(), givenUp: false };
+    const one: Watched = { request, response, owed: 0, takenAt: this.#now() };
     this.#watched.add(one);
     response.on(
       'drain',
@@ -73,24 +68,8 @@ export class AnswerWatch {
 
 /** Ends the answer so that no client can take it for whole. */
 function giveUp(one: Watched): void {
-  const { request, response, givenUp } = one;
-  one.givenUp = true;
-  const stream = streamOf(request);
-  if (stream && !givenUp) stream.close(INTERNAL_ERROR);
-  // A connection that takes nothing at all does not take the reset either.
-  else if (stream) stream.session?.destroy();
-  else if ('encrypted' in request.socket) request.socket.destroy();
+  const { request, response } = one;
+  if ('encrypted' in request.socket) request.socket.destroy();
   else request.socket.resetAndDestroy();
-  if (!stream) response.destroy();
-}
-
-interface Stream {
-  readonly close: (code: number) => void;
-  readonly session?: { readonly destroy: () => void };
-}
-
-function streamOf(request: object): Stream | undefined {
-  if (!('stream' in request)) return undefined;
-  const { stream } = request;
-  return typeof stream === 'object' && stream !== null && 'close' in stream ? (stream as Stream) : undefined;
+  response.destroy();
 }

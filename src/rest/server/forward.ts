@@ -6,7 +6,7 @@ import { toUpstreamDenial, type UpstreamRequest } from '../../upstream/http.ts';
 import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
 import { settleCors } from '../cors.ts';
-import { isHttp2, type RestExchange } from '../exchange.ts';
+import type { RestExchange } from '../exchange.ts';
 import { toClientHeaders, writeHead } from '../headers.ts';
 import { failExchange, refuseOrBreak } from '../http1/break-off.ts';
 import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
@@ -134,21 +134,9 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The head of an answer, and what came with it. */
-interface Burst {
-  readonly status: number;
-  readonly headers: readonly string[];
-  readonly chunks: Buffer[];
-}
-
-/**
- * Streams the answer to the client as it comes, at the client's pace. Over HTTP/2 what came in one turn of the event loop is
- * written as one: an answer that is there as a whole ends with its last frame, before its client can stop sending because
- * of the head alone (curl ends its upload short then, which is a fault of the stream).
- */
+/** Streams the answer to the client as it comes, at the client's pace. */
 export class StreamedAnswer extends UpstreamAnswer {
   #stalled: NodeJS.Timeout | undefined;
-  #burst: Burst | undefined;
 
   protected override head(controller: Controller, status: number, headers: string[]): void {
     const { exchange, options } = this;
@@ -159,35 +147,11 @@ export class StreamedAnswer extends UpstreamAnswer {
     const answer = settleCors(exchange, toClientHeaders(headers, keepAll), options.cors);
     if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(answer);
     if (closesConnection(exchange, status)) answer.push('connection', 'close');
-    if (!isHttp2(exchange)) {
-      writeHead(exchange, status, answer);
-      return;
-    }
-    this.#burst = { status, headers: answer, chunks: [] };
-    this.guard.soon(() => this.#flush(controller));
+    writeHead(exchange, status, answer);
   }
 
   protected override data(controller: Controller, chunk: Buffer): void {
     if (this.exchange.life.ended) return;
-    if (this.#burst) this.#burst.chunks.push(chunk);
-    else this.#write(controller, chunk);
-  }
-
-  /** More is to come: the answer streams from here on. */
-  #flush(controller: Controller): void {
-    const burst = this.#takeBurst();
-    if (!burst) return;
-    writeHead(this.exchange, burst.status, burst.headers);
-    for (const chunk of burst.chunks) this.#write(controller, chunk);
-  }
-
-  #takeBurst(): Burst | undefined {
-    const burst = this.#burst;
-    this.#burst = undefined;
-    return this.exchange.life.ended ? undefined : burst;
-  }
-
-  #write(controller: Controller, chunk: Buffer): void {
     const { response } = this.exchange;
     this.exchange.sent += chunk.length;
     if (response.write(chunk) || this.#stalled) return;
@@ -209,27 +173,13 @@ export class StreamedAnswer extends UpstreamAnswer {
     super.ended();
   }
 
-  protected override fail(denial: Denial, error: unknown): void {
-    this.#burst = undefined;
-    super.fail(denial, error);
-  }
-
   protected override end(): void {
     this.complete = true;
     const { exchange } = this;
-    const burst = this.#takeBurst();
-    if (burst) this.#writeWhole(burst);
+    if (exchange.life.ended) return;
     if (!exchange.answered) this.fail(UPSTREAM_BROKEN, undefined);
     else if (isUnread(exchange)) endAfterBody(exchange);
     else exchange.response.end();
-  }
-
-  #writeWhole({ status, headers, chunks }: Burst): void {
-    const { exchange } = this;
-    const body = Buffer.concat(chunks);
-    writeHead(exchange, status, headers, body.length);
-    exchange.sent += body.length;
-    if (body.length > 0) exchange.response.write(body);
   }
 }
 

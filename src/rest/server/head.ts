@@ -20,6 +20,11 @@ export interface RequestHead {
 const TARGET = /^[!-;=?-\]_a-~]+$/;
 /** A name or an address, and a port (RFC 9110 section 7.2). */
 const HOST = /^(?:[0-9A-Za-z._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+/** Is this target in origin form, of characters that upstream takes? */
+export function isPlainTarget(target: string): boolean {
+  return target.startsWith('/') && TARGET.test(target);
+}
+
 const LENGTH = /^[0-9]{1,15}$/;
 
 /**

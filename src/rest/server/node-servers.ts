@@ -1,13 +1,11 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import type { Place } from '../../lifetime/places.ts';
 import { answerParserFaults, answerRaw } from '../http1/parser-fault.ts';
 import { gateOf } from '../http1/request-gate.ts';
+import type { Http2Limits } from '../http2/context.ts';
 import type { LaneOptions } from '../options.ts';
-import { sessionFault } from './http2-connection.ts';
-import { guardWrites } from './http2-writes.ts';
 
 /** Times in milliseconds, sizes in bytes. */
 export interface ListenerLimits {
@@ -17,12 +15,13 @@ export interface ListenerLimits {
   readonly handshakeTimeoutMs: number;
   readonly headersTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
-  /** HTTP/2 streams a connection may have open. */
-  readonly maxConcurrentStreams: number;
+  readonly http2: Http2Limits;
+  /** Connections to upstream for plain requests over HTTP/2. */
+  readonly upstreamConnections: number;
 }
 
 /** Options of Node's servers. */
-export interface NodeServerOptions extends Pick<LaneOptions, 'parts' | 'maxHeaders' | 'connections'> {
+export interface NodeServerOptions extends Pick<LaneOptions, 'parts' | 'connections'> {
   readonly limits: ListenerLimits;
 }
 
@@ -30,8 +29,6 @@ export interface NodeServerOptions extends Pick<LaneOptions, 'parts' | 'maxHeade
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
 const CHECK_INTERVAL_MS = 1_000;
-const WINDOW = 65_535;
-const MAX_PSEUDO_HEADERS = 4;
 
 /** HTTP/1.1 for sockets that it is given; it never listens itself. */
 export function createHttp1(options: NodeServerOptions): Server {
@@ -66,44 +63,8 @@ export function createHttp1(options: NodeServerOptions): Server {
   return server;
 }
 
-/** The same for HTTP/2. @param began told of each session, while Node makes it of its socket */
-export function createHttp2(options: NodeServerOptions, began: (session: ServerHttp2Session) => void): Http2Server {
-  const { limits, maxHeaders, connections } = options;
-  const server = createHttp2Server({
-    maxHeaderListPairs: maxHeaders + MAX_PSEUDO_HEADERS,
-    maxSessionMemory: 16,
-    settings: {
-      maxConcurrentStreams: limits.maxConcurrentStreams,
-      maxHeaderListSize: limits.maxHeaderBytes,
-      initialWindowSize: WINDOW,
-      enablePush: false,
-    },
-  });
-  const onSession = (session: ServerHttp2Session, guard: Guard): void => {
-    began(session);
-    guardWrites(session, guard);
-    session.on(
-      'error',
-      guard.entry((error: Error) => {
-        const fault = sessionFault(error);
-        if (fault) connections?.fault(fault);
-        session.destroy();
-      }),
-    );
-  };
-  server.on(
-    'session',
-    ownerless(options).entry((session: ServerHttp2Session) => {
-      const guard = guardOf(options, 'rest_http2', () => session.destroy());
-      guard.run(() => onSession(session, guard));
-    }),
-  );
-  server.on('sessionError', ignore);
-  return server;
-}
-
 /** `100 Continue` and odd expectations are ordinary requests here: what is said to them is decided later. */
-export function serveWith(server: Server | Http2Server, guard: Guard, handle: Handle): void {
+export function serveWith(server: Server, guard: Guard, handle: Handle): void {
   const served = guard.entry(handle);
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, served);
 }

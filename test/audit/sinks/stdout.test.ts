@@ -141,7 +141,7 @@ t.test('several processes write to one pipe, and no line is mixed with that of a
   t.strictSame([...byProcess.values()], [all, all, all]);
 });
 
-t.test('SIGTERM while nobody reads: it ends in time, with 0, and says what is left', async (t) => {
+t.test('SIGTERM without a reader: it ends in time, with 0, and says what is left', async (t) => {
   const piped = startPiped(t, 'exec sleep 600', [3000, 3000, 400]);
   await until(() => (piped.last().queued ?? 0) > 0);
   process.kill(piped.pid(), 'SIGTERM');

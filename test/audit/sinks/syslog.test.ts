@@ -97,7 +97,7 @@ t.test('over UDP: one datagram for each event', async (t) => {
   t.match(sink.snapshot(), { written: 200, dropped: 1 }, 'what no datagram can carry is counted');
 });
 
-t.test('over UDP: nobody there is noticed, and what waits is sent when somebody is', async (t) => {
+t.test('over UDP: a missing receiver is noticed, and queued entries are sent when it is there', async (t) => {
   const probe = createSocket('udp4').bind(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address();

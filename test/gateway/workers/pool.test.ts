@@ -120,7 +120,7 @@ t.test('a worker that dies is replaced, counted, and its replacement runs by wha
   test.same(await codes('second-key-0123456789'), [0, 0, 0, 0]);
 });
 
-t.test('a replacement tells the generation in force, also after everyone has been replaced', async (test) => {
+t.test('a replacement tells the generation in force, also after all have been replaced', async (test) => {
   const { upstream, pool } = await started(test);
   const generations = async () => (await pool.snapshots()).map(({ generation }) => generation);
   const killed = async (pid: number) => {
@@ -138,7 +138,7 @@ t.test('a replacement tells the generation in force, also after everyone has bee
   test.match(await pool.apply(state), { generation: 4 });
   test.same(await generations(), [4, 4]);
   for (const pid of await pids(pool)) await killed(pid);
-  test.same(await generations(), [4, 4], 'when nobody is left who has seen them');
+  test.same(await generations(), [4, 4], 'when no worker is left that has seen them');
   test.match(await pool.apply(state), { generation: 5 }, 'and the next one goes on from there');
 });
 

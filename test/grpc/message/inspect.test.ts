@@ -213,7 +213,7 @@ function split(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   let at = 0;
   for (let i = 0; at < bytes.length; i += 1) {
     const end = Math.min(bytes.length, at + (cuts[i % cuts.length] ?? 1));
-    // Overwritten afterwards by nobody, but never shared: a scanner must not keep a chunk.
+    // Not overwritten afterwards, but never shared: a scanner must not keep a chunk.
     chunks.push(Buffer.from(bytes.subarray(at, end)));
     at = end;
   }

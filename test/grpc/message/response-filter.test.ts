@@ -51,7 +51,7 @@ t.test('an alias is shown only when its collection is listed too', async (t) => 
   t.same(filterMessage('aliases-list', listAnswer(all), list()), listAnswer([]));
 });
 
-t.test('what nobody knows is dropped, whatever it holds', async (t) => {
+t.test('an unknown field is dropped, whatever it holds', async (t) => {
   const extra = new BinaryWriter().tag(9, WireType.LengthDelimited).string('secret');
   extra.tag(10, WireType.StartGroup).tag(1, WireType.Varint).uint32(1).tag(10, WireType.EndGroup);
   extra.tag(3, WireType.Varint).uint32(5).tag(4, WireType.Bit32).fixed32(5);

@@ -72,7 +72,7 @@ t.test('the gateway waits for what it asks as long as the caller does, 30 s at l
   }
 });
 
-t.test('what nobody waits for any more is given up', async (t) => {
+t.test('a call without a waiting caller is given up', async (t) => {
   const [asker, upstream] = await setUp(t);
   const caller = new AbortController();
   const asked = next(upstream);

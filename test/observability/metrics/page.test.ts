@@ -206,7 +206,7 @@ t.test('keys and subjects are counted by name where that is asked for, up to the
   const silent = await startSupervised();
   t.teardown(silent.close);
   await rest(silent, [['GET', '/collections', token('ada')]]);
-  t.strictSame(await series(silent, 'principal_requests_total'), {}, 'nobody is named otherwise');
+  t.strictSame(await series(silent, 'principal_requests_total'), {}, 'no principal is named otherwise');
 });
 
 t.test('whatever clients send, the number of series is bounded', async (t) => {

@@ -1,0 +1,90 @@
+import type { Socket } from 'node:net';
+import { Guard } from '../../lifetime/guard.ts';
+import { Cost } from '../../limits/work-scheduler.ts';
+import type { CountedClient } from '../../net/connections.ts';
+import type { LaneOptions } from '../options.ts';
+import type { RelayUpstream } from '../relay/upstream.ts';
+import type { RestLane } from '../server/lane.ts';
+import { Http2Connection } from './connection.ts';
+import type { Http2Context, Http2Limits } from './context.ts';
+import { createPlainRequests } from './plain-requests.ts';
+
+/** The HTTP/2 connections of a listener. */
+export interface Http2Connections {
+  /** Takes a client's socket of which nothing has been read. @param client counts its requests */
+  readonly take: (socket: Socket, client?: CountedClient) => void;
+  /** Takes no more requests but those on their way; connections end with their last answer. */
+  readonly drain: () => void;
+  readonly size: () => number;
+  /** Stops the clock; every connection has to be over. */
+  readonly close: () => void;
+}
+
+export interface Http2Options {
+  readonly options: LaneOptions;
+  readonly limits: Http2Limits;
+  /** Takes every request that is not plain. */
+  readonly lane: Pick<RestLane, 'takeHttp2'>;
+  /** Plain requests pass as bytes to it, over so many connections at most; without it the server transport takes them all. */
+  readonly relay?: { readonly upstream: RelayUpstream; readonly connections: number } | undefined;
+}
+
+/** Milliseconds between looks at the time limits. */
+const TICK_MS = 250;
+
+/** Makes the HTTP/2 side of a listener. */
+export function createHttp2Connections(options: Http2Options): Http2Connections {
+  const connections = new Set<Http2Connection>();
+  const clock = { now: Date.now(), date: new Date().toUTCString() };
+  const { lane, relay } = options;
+  const plain =
+    relay &&
+    createPlainRequests({
+      options: options.options,
+      clock,
+      upstream: relay.upstream,
+      connections: relay.connections,
+      takeOver: (stream, socket, begun, early) => lane.takeHttp2(stream, socket, begun, early),
+    });
+  const { turns } = options.options;
+  const context: Http2Context = {
+    options: options.options,
+    limits: options.limits,
+    turns,
+    clock,
+    serve(stream, socket, memo) {
+      if (plain?.begin(stream, socket, memo)) return;
+      turns.spend(Cost.SERVER_REQUEST);
+      lane.takeHttp2(stream, socket);
+    },
+    burstEnded: () => plain?.flush(),
+  };
+  const closed = (connection: Http2Connection): void => {
+    connections.delete(connection);
+  };
+  // Each connection has a guard of its own: a fault here ends none of them.
+  const owner = { fail: () => undefined, cut: () => undefined };
+  const guard = new Guard(owner, 'rest_listener', (error, place) =>
+    options.options.parts.fault(error, undefined, place),
+  );
+  const ticker = guard.every(TICK_MS, () => {
+    clock.now = Date.now();
+    clock.date = new Date(clock.now).toUTCString();
+    plain?.tick(clock.now);
+    for (const connection of connections) connection.tick(clock.now);
+  });
+  ticker.unref();
+  return {
+    take: (socket, client) => {
+      connections.add(new Http2Connection(socket, client, context, closed));
+    },
+    drain: () => {
+      for (const connection of connections) connection.drain();
+    },
+    size: () => connections.size,
+    close: () => {
+      clearInterval(ticker);
+      plain?.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { Socket } from 'node:net';
+import type { ClientLimits } from '../../http2/client-link.ts';
+import type { CredentialMemo } from '../../identity/credential-memo.ts';
+import type { WorkScheduler } from '../../limits/work-scheduler.ts';
+import type { LaneOptions } from '../options.ts';
+import type { Http2Stream } from './stream.ts';
+
+/** The shared state of one listener's HTTP/2 connections. */
+export interface Http2Context {
+  readonly options: Pick<LaneOptions, 'parts' | 'answerIdleMs' | 'connections'>;
+  readonly limits: Http2Limits;
+  /** Of the thread, shared by all connections. */
+  readonly turns: WorkScheduler;
+  /** Moves in ticks. Milliseconds. */
+  readonly clock: Http2Clock;
+  /** Serves one request. Throws only for a fault of ours. */
+  readonly serve: (stream: Http2Stream, socket: Socket, memo: CredentialMemo) => void;
+  /** All frames that came in one piece have been handed over. */
+  readonly burstEnded: () => void;
+}
+
+/** The time, moved in ticks. */
+export interface Http2Clock {
+  /** Milliseconds. */
+  readonly now: number;
+  /** The same as a `date` header has it. */
+  readonly date: string;
+}
+
+/** Limits of an HTTP/2 connection. */
+export interface Http2Limits extends ClientLimits {
+  /** Milliseconds without a request after which a connection is told to go. */
+  readonly keepAliveMs: number;
+}

@@ -1,0 +1,316 @@
+import { bodyChecked, finish } from '../../exchange/exchange.ts';
+import { requestIdOf } from '../../exchange/request-id.ts';
+import { Flag, FRAME_HEADER_BYTES, FrameType } from '../../http2/frames.ts';
+import { encodeHeaders, type HeaderField } from '../../http2/hpack.ts';
+import { writeFrameHeader } from '../../http2/write-frames.ts';
+import type { CredentialMemo } from '../../identity/credential-memo.ts';
+import { DepthMeter } from '../../json/depth.ts';
+import type { BodyNeeds } from '../../policy/body-checks.ts';
+import type { Conditional, Permit } from '../../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import { BODY_TIMEOUT } from '../body/denials.ts';
+import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
+import { corsHeaders, settleCors } from '../cors.ts';
+import { toClientHeaders } from '../headers.ts';
+import { Intake } from '../http1/intake.ts';
+import type { AnswerHead } from '../http1/response-head.ts';
+import { renderRefusal } from '../reject.ts';
+import { upstreamHead } from '../relay/answer.ts';
+import type { RelayExchange, RelaySteps } from '../relay/exchange.ts';
+import { checkHeld, placeOfCheck } from '../relay/held-check.ts';
+import type { AnswerSink } from '../relay/upstream.ts';
+import { bodyDeadline } from '../time-limits.ts';
+import type { PlainContext } from './plain-context.ts';
+import type { Http2Stream, StreamUser } from './stream.ts';
+import type { PooledUpstream } from './upstream-pool.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** RFC 9113 section 7. */
+const INTERNAL_ERROR = 2;
+
+/**
+ * - `deciding`: its credential is being looked up; bytes of its body are kept
+ * - `holding`: its body is waited for, to be checked before anything is sent
+ * - `relaying`: it is upstream's; its body and the answer pass
+ * - `answered`: the answer is complete
+ * - `over`: the stream is closed, or the server transport has it
+ */
+type Phase = 'deciding' | 'holding' | 'relaying' | 'answered' | 'over';
+
+/** A plain request over HTTP/2: its body and its answer pass as bytes, over one upstream connection of the pool. */
+export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
+  readonly memo: CredentialMemo;
+  readonly guesses = undefined;
+  readonly #stream: Http2Stream;
+  readonly #context: PlainContext;
+  #phase: Phase = 'deciding';
+  #exchange: RelayExchange | undefined;
+  #held: { readonly decision: Permit | Conditional; readonly needs: BodyNeeds } | undefined;
+  /** Body bytes that are not used yet. */
+  readonly #intake = new Intake();
+  #meter: DepthMeter | undefined;
+  #link: PooledUpstream | undefined;
+  /** Bytes that upstream was given and does not take for now: their credit waits. */
+  #untaken = 0;
+  #deadline = NEVER;
+
+  constructor(stream: Http2Stream, memo: CredentialMemo, context: PlainContext) {
+    this.#stream = stream;
+    this.memo = memo;
+    this.#context = context;
+  }
+
+  /** Ties it to its exchange, which begins next. */
+  carry(exchange: RelayExchange): void {
+    this.#exchange = exchange;
+  }
+
+  data(chunk: Buffer): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    if (this.#phase === 'relaying' && this.#link) {
+      this.#pass(exchange, this.#link, chunk);
+      return;
+    }
+    // A copy: a small piece would keep all that was read with it.
+    this.#intake.push(Buffer.from(chunk));
+    if (this.#phase !== 'holding') return;
+    this.#stream.consumed(chunk.length);
+    this.#deadline = bodyDeadline(exchange, this.#context);
+  }
+
+  end(): void {
+    const [exchange, held] = [this.#exchange, this.#held];
+    this.#deadline = NEVER;
+    if (!exchange || this.#phase !== 'holding' || !held) return;
+    this.#held = undefined;
+    this.checkBody(exchange, held.decision, held.needs);
+  }
+
+  checkBody(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
+    if (exchange !== this.#exchange) return;
+    if (exchange.principal) this.#stream.known();
+    const { inspection, maxInspectedBytes } = this.#context.options;
+    switch (placeOfCheck(needs, exchange.head, maxInspectedBytes)) {
+      case 'held':
+        if (this.#stream.clientEnded) {
+          exchange.whole = true;
+          exchange.received = exchange.head.contentLength;
+          this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, inspection));
+        } else this.#hold(exchange, decision, needs);
+        break;
+      case 'passing':
+        this.#meter = new DepthMeter(inspection.maxDepth);
+        this.#checked(exchange, decision, undefined);
+        break;
+      default:
+        this.giveOver(exchange, decision);
+    }
+  }
+
+  #hold(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
+    this.#held = { decision, needs };
+    this.#phase = 'holding';
+    this.#stream.consumed(this.#intake.length);
+    this.#deadline = bodyDeadline(exchange, this.#context);
+  }
+
+  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: BodyFinding): void {
+    bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
+  }
+
+  pass(exchange: RelayExchange, permit: Permit): void {
+    if (exchange !== this.#exchange) return;
+    if (exchange.principal) this.#stream.known();
+    const link = this.#context.pool.take(this);
+    if (!link) {
+      this.giveOver(exchange, permit);
+      return;
+    }
+    this.#link = link;
+    this.#phase = 'relaying';
+    const { length } = this.#intake;
+    const body = length > 0 ? this.#intake.take(length) : undefined;
+    exchange.received = length;
+    if (body && this.#meter?.push(body) === false) {
+      this.reject(exchange, TOO_DEEP);
+      return;
+    }
+    if (this.#stream.inBurst) this.#context.pool.hold(link);
+    this.#passed(exchange, link.link.send(exchange, this.#sentHead(exchange), body), length);
+  }
+
+  #pass(exchange: RelayExchange, link: PooledUpstream, chunk: Buffer): void {
+    exchange.received += chunk.length;
+    if (this.#meter?.push(chunk) === false) {
+      this.reject(exchange, TOO_DEEP);
+      return;
+    }
+    if (this.#stream.inBurst) this.#context.pool.hold(link);
+    this.#passed(exchange, link.link.write(chunk), chunk.length);
+  }
+
+  /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
+  #passed(exchange: RelayExchange, more: boolean, bytes: number): void {
+    // Upstream may have been lost with what was just written to it.
+    if (this.#phase !== 'relaying') return;
+    if (more) this.#taken(exchange, bytes);
+    else {
+      this.#untaken += bytes;
+      this.#deadline = NEVER;
+    }
+  }
+
+  /** Upstream takes more. */
+  #taken(exchange: RelayExchange, bytes: number): void {
+    this.#stream.consumed(bytes);
+    const awaited = !this.#stream.clientEnded;
+    this.#deadline = awaited ? bodyDeadline(exchange, this.#context) : NEVER;
+    if (awaited) this.#link?.link.waitForBody();
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.#exchange || this.#phase !== 'relaying') return;
+    const bytes = this.#untaken;
+    this.#untaken = 0;
+    this.#taken(this.#exchange, bytes);
+  }
+
+  #sentHead(exchange: RelayExchange): Buffer {
+    const { known } = this.#stream.head;
+    const { authority } = this.#context.pool;
+    const path = exchange.resolution.pathToSend;
+    if (exchange.trace || !known) return upstreamHead(exchange, path, authority);
+    known.sent ??= upstreamHead(exchange, path, authority);
+    return known.sent;
+  }
+
+  onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {
+    const exchange = this.#exchange;
+    const link = this.#link;
+    if (!exchange || !link) return;
+    exchange.sent += data;
+    if (head) {
+      exchange.status = head.status;
+      exchange.answeredAt = this.#context.options.parts.now();
+      this.#stream.respondFramed(this.#encoded(exchange, head, link), ended && data === 0);
+    }
+    let more = true;
+    for (const part of parts) more = this.#stream.write(part);
+    if (!ended) {
+      if (!more) link.link.pause();
+      return;
+    }
+    this.#phase = 'answered';
+    this.#release(this.#stream.clientEnded);
+    this.#deadline = NEVER;
+    if (!this.#stream.clientEnded) this.#stream.swallow(exchange.principal !== undefined);
+    this.#stream.finish();
+  }
+
+  #encoded(exchange: RelayExchange, from: AnswerHead, link: PooledUpstream): Buffer {
+    const { head } = this.#stream;
+    const { date } = this.#context.clock;
+    const last = link.encoded;
+    if (last?.from === from && last.head === head && last.date === date) return last.framed;
+    const headers = settleCors(exchange, toClientHeaders(from.headers, keepAll), this.#context.options.cors);
+    const framed = encode(from.status, headers, date);
+    link.encoded = { from, head, date, framed };
+    return framed;
+  }
+
+  onAnswerFault(denial: Denial): void {
+    if (this.#exchange) this.reject(this.#exchange, denial);
+  }
+
+  drained(): void {
+    if (this.#phase === 'relaying') this.#link?.link.resume();
+  }
+
+  reject(exchange: RelayExchange, denial: Denial): void {
+    if (exchange !== this.#exchange || this.#phase === 'answered') return;
+    exchange.refusal = denial;
+    this.#release(false);
+    if (exchange.status !== undefined) {
+      this.#stream.reset(INTERNAL_ERROR);
+      return;
+    }
+    this.#phase = 'answered';
+    this.#deadline = NEVER;
+    this.#intake.clear();
+    const { resolution, method, principal } = exchange;
+    const { status, headers, body } = renderRefusal(denial, resolution.operation.denial, requestIdOf(exchange));
+    const bytes = Buffer.from(body);
+    const { cors } = this.#context.options;
+    const whole = [...headers, ...(cors ? corsHeaders(exchange.headers) : []), 'content-length', String(bytes.length)];
+    exchange.status = status;
+    const said = method === 'HEAD' ? 0 : bytes.length;
+    exchange.sent += said;
+    this.#stream.swallow(principal !== undefined);
+    this.#stream.respondFramed(encode(status, whole, this.#context.clock.date), said === 0);
+    if (said > 0) this.#stream.write(bytes);
+    this.#stream.finish();
+  }
+
+  /** INVARIANT: only while nothing of the body has been used, so that the other transport reads the very bytes that came. */
+  giveOver(exchange: RelayExchange, decision: Permit | Conditional): void {
+    if (exchange !== this.#exchange) return;
+    this.#exchange = undefined;
+    this.#phase = 'over';
+    // The pool's connection of it, if any, is not used.
+    exchange.forwardedAt = 0;
+    const { length } = this.#intake;
+    const early = length > 0 ? this.#intake.take(length) : undefined;
+    this.#context.takeOver(this.#stream, { exchange, decision }, early);
+  }
+
+  cut(): void {
+    this.#stream.reset(INTERNAL_ERROR);
+  }
+
+  fail(): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    exchange.decision = INTERNAL_FAULT;
+    this.reject(exchange, INTERNAL_FAULT);
+  }
+
+  tick(now: number): void {
+    if (now >= this.#deadline && this.#exchange) this.reject(this.#exchange, BODY_TIMEOUT);
+  }
+
+  closed(): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#phase = 'over';
+    this.#release(false);
+    if (!exchange) return;
+    const { status, received, sent } = exchange;
+    finish(this.#context.options.parts, exchange, { status, received, sent });
+  }
+
+  #release(whole: boolean): void {
+    const link = this.#link;
+    this.#link = undefined;
+    if (link) this.#context.pool.release(link, whole);
+  }
+}
+
+/** The HEADERS frame of an answer, for any stream; see `ClientHeads.framed`. */
+function encode(status: number, headers: readonly string[], date: string): Buffer {
+  const fields: HeaderField[] = [[':status', String(status)]];
+  let dated = false;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (name === 'date') dated = true;
+    fields.push([name, headers[i + 1] ?? '']);
+  }
+  if (!dated) fields.push(['date', date]);
+  const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
+  writeFrameHeader(framed, 0, framed.length - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, 0);
+  return framed;
+}
+
+function keepAll(): boolean {
+  return false;
+}

@@ -1,0 +1,310 @@
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { begin, bodyChecked, finish, goOnWith, type Protocol, unbegun } from '../../exchange/exchange.ts';
+import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
+import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import { type BegunExchange, continueBegun, takeBegun } from '../begun-exchange.ts';
+import { checkBody } from '../body/check-body.ts';
+import { AnswerChanger, BodyCheckPool } from '../body/check-pool.ts';
+import { BodyDecoder } from '../body/decoder.ts';
+import { BodyMemoryBudget } from '../body/memory-budget.ts';
+import { answerPreflight } from '../cors.ts';
+import { headerValues, peerOn, type RestExchange } from '../exchange.ts';
+import { tieToClient } from '../exchange-life.ts';
+import { toUpstreamHeaders, writeHttp1Head } from '../headers.ts';
+import { failExchange } from '../http1/break-off.ts';
+import { serverPair } from '../http2/server-pair.ts';
+import type { Http2Stream } from '../http2/stream.ts';
+import type { ClientResponse } from '../message.ts';
+import type { LaneContext, LaneOptions } from '../options.ts';
+import { restProtocol } from '../protocol.ts';
+import { answerWhole, reject } from '../reject.ts';
+import { createLiveResolver } from '../resolve.ts';
+import { AnswerBudget } from '../response/answer-budget.ts';
+import { forwardChanged } from '../response/filtered-answer.ts';
+import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
+import { StreamedAnswer, sendUpstream } from './forward.ts';
+import { checkHead } from './head.ts';
+
+/** The complete REST lane: it has every step. */
+export interface RestLane {
+  /** Takes one request of HTTP/1 that `node:http` has read the head of, behind its checks. Never throws. */
+  readonly takeHttp1: (request: IncomingMessage, response: ServerResponse, target: string) => void;
+  /** Answers a request of HTTP/1 without looking at it further. */
+  readonly refuse: (request: IncomingMessage, response: ServerResponse, status: number, text: string) => void;
+  /**
+   * Takes one request over HTTP/2.
+   *
+   * @param begun the exchange, where it has begun already @param early bytes of its body that have come
+   */
+  readonly takeHttp2: (stream: Http2Stream, socket: Socket, begun?: BegunExchange, early?: Buffer) => void;
+  /** From now on every answer of HTTP/1 is the last on its connection and says so. */
+  readonly drain: () => void;
+  readonly figures: () => LaneFigures;
+  readonly close: () => Promise<void>;
+}
+
+/** Work in progress. All are 0 while no request is open. */
+export interface LaneFigures {
+  readonly exchanges: number;
+  /** Bodies that take room, and the bytes of those that do not lead. */
+  readonly bodies: number;
+  readonly bodyBytes: number;
+  /** Bodies being decoded or checked, answers being filtered in a thread, and those that wait for it. */
+  readonly judging: number;
+  /** Exchanges whose answer is changed on its way: with those that wait for a place, and those that have one. */
+  readonly changing: number;
+  readonly answers: number;
+  /** Bytes of the latter, beyond what is free to each. */
+  readonly answerBytes: number;
+}
+
+/** Makes the lane of one listener. */
+export function createRestLane(options: LaneOptions): RestLane {
+  const report: FaultReport = (error, place) => options.parts.fault(error, undefined, place);
+  const checkPool = new BodyCheckPool(report);
+  const changer = new AnswerChanger(report);
+  const decoder = new BodyDecoder(options.maxInspectedBytes);
+  const room = createBodyMemoryBudget(options);
+  const answers = createAnswerBudget(options);
+  const lane = new Lane(options, createProtocol({ ...options, checkPool, decoder, room, answers, changer }));
+  return {
+    takeHttp1: (request, response, target) => lane.takeHttp1(request, response, target),
+    refuse: (request, response, status, text) =>
+      answerWhole(http1Exchange(options, request, response, '/'), status, [], Buffer.from(text)),
+    takeHttp2: (stream, socket, begun, early) => lane.takeHttp2(http2Exchange(options, stream, socket, early), begun),
+    drain: () => lane.drain(),
+    figures: () => ({
+      exchanges: lane.running.size,
+      bodies: room.size,
+      bodyBytes: room.taken,
+      judging: decoder.size + checkPool.size + changer.size,
+      changing: answers.size,
+      answers: answers.held,
+      answerBytes: answers.bytes,
+    }),
+    close: async () => {
+      await Promise.all([checkPool.close(), changer.close()]);
+    },
+  };
+}
+
+/** The way of requests into the steps. */
+class Lane {
+  readonly running = new Set<ClientResponse>();
+  readonly #options: LaneOptions;
+  readonly #protocol: Protocol<RestExchange>;
+  #draining = false;
+
+  constructor(options: LaneOptions, protocol: Protocol<RestExchange>) {
+    this.#options = options;
+    this.#protocol = protocol;
+  }
+
+  takeHttp1(request: IncomingMessage, response: ServerResponse, target: string): void {
+    // Node reads nothing behind a request that asks for another protocol, although it gets none: the client starts anew.
+    if (this.#draining || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    this.#take(http1Exchange(this.#options, request, response, target), takeBegun(request.socket));
+  }
+
+  takeHttp2(exchange: RestExchange, begun: BegunExchange | undefined): void {
+    if (METHODS.includes(exchange.method)) this.#take(exchange, begun);
+    else answerWhole(exchange, 501, [], Buffer.from('method not implemented'));
+  }
+
+  #take(exchange: RestExchange, begun: BegunExchange | undefined): void {
+    const { httpVersionMajor, httpVersionMinor } = exchange.request;
+    const { requestTarget: target, headers } = exchange;
+    const { maxHeaders, connections, parts } = this.#options;
+    const fault = checkHead({ httpVersionMajor, httpVersionMinor, target, headers }, maxHeaders);
+    if (!fault) {
+      this.#serve(exchange, begun);
+      return;
+    }
+    connections?.fault(fault.status === 431 ? 'head_size' : 'head');
+    exchange.response.shouldKeepAlive = false;
+    answerWhole(exchange, fault.status, ['x-request-id', requestIdOf(exchange)], Buffer.from(fault.message));
+    if (begun) finish(parts, begun.exchange, { status: fault.status, received: 0, sent: 0 });
+  }
+
+  #serve(exchange: RestExchange, begun: BegunExchange | undefined): void {
+    const { cors, parts, connections } = this.#options;
+    const preflight = cors && !begun ? answerPreflight(exchange.method, exchange.headers) : undefined;
+    if (preflight) {
+      if (preflight.fault) connections?.fault(preflight.fault);
+      answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));
+      return;
+    }
+    const { response, life } = exchange;
+    const same = !begun || continueBegun(exchange, begun);
+    this.running.add(response);
+    life.onEnd(() => {
+      this.running.delete(response);
+      const status = response.headersSent ? response.statusCode : undefined;
+      exchange.answered = true;
+      finish(parts, exchange, { status, received: exchange.received, sent: exchange.sent });
+    });
+    if (life.ended) return;
+    if (!begun) begin(parts, this.#protocol, exchange);
+    else if (same) goOnWith(parts, this.#protocol, exchange, begun.decision);
+    else exchange.guard.failed(new TypeError('two lanes read a head differently'));
+  }
+
+  drain(): void {
+    this.#draining = true;
+    for (const response of this.running) response.shouldKeepAlive = false;
+  }
+}
+
+/** Of the largest body: what all others may have beside the one that goes on to its end. */
+const ROOM_SHARE = 0.5;
+
+function createBodyMemoryBudget({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyMemoryBudget {
+  // One that keeps others waiting has no more time than a stranger.
+  const priorityMs = Math.min(bodyIdleMs, STRANGER_BODY_IDLE_MS);
+  return new BodyMemoryBudget({
+    capacity: Math.floor(maxInspectedBytes * ROOM_SHARE),
+    priorityMs,
+    // Longer than one body may keep the others waiting.
+    waitMs: 2 * priorityMs,
+  });
+}
+
+function createAnswerBudget({ turns, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerBudget {
+  const stallMs = Math.min(answerIdleMs, STRANGER_BODY_IDLE_MS);
+  return new AnswerBudget({ turns, waitMs: upstreamWaitMs, stallMs });
+}
+
+function createProtocol(options: LaneContext): Protocol<RestExchange> {
+  const resolve = createLiveResolver(options.webUi);
+  const protocol = restProtocol<RestExchange>(
+    {
+      resolve(exchange) {
+        exchange.resolution = resolve(exchange.method, exchange.requestTarget);
+        return exchange.resolution;
+      },
+      checkBody: (exchange, decision, needs) =>
+        checkBody(known(exchange), options, { decision, needs }, (found) =>
+          bodyChecked(options.parts, protocol, exchange, decision, found),
+        ),
+      pass(exchange, _permit, { pathToSend }) {
+        if (known(exchange).life.ended) return;
+        const contentLength = exchange.body?.length;
+        const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, added: addedHeaders(exchange) });
+        sendUpstream(exchange, options, pathToSend, headers, new StreamedAnswer(exchange, options));
+      },
+      change(exchange, permit, plan) {
+        if (!known(exchange).life.ended) forwardChanged(exchange, permit, plan, options);
+      },
+      reject: (exchange, denial) => reject(exchange, denial, options.cors),
+      cut: ({ response }) => void response.destroy(),
+    },
+    options,
+  );
+  return protocol;
+}
+
+/** Over HTTP/2 a connection of a known caller has wider limits. */
+function known(exchange: RestExchange): RestExchange {
+  if (exchange.principal) exchange.stream?.known();
+  return exchange;
+}
+
+const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+/** Wrong credentials by the socket they came on. */
+const guessesOn = new WeakMap<Socket, CredentialGuessing>();
+
+function guessesOf(socket: Socket): CredentialGuessing {
+  const known = guessesOn.get(socket);
+  if (known) return known;
+  const guesses = new CredentialGuessing();
+  guessesOn.set(socket, guesses);
+  return guesses;
+}
+
+/** The parts of an exchange that its transport gives. */
+type Carried = Pick<
+  RestExchange,
+  'request' | 'response' | 'stream' | 'sendHead' | 'method' | 'requestTarget' | 'headers' | 'host' | 'hasBody'
+> & { readonly guesses?: CredentialGuessing };
+
+function http1Exchange(
+  options: LaneOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: string,
+): RestExchange {
+  const headers = request.rawHeaders;
+  return newExchange(options, {
+    request,
+    response,
+    stream: undefined,
+    sendHead: (status, fields) => writeHttp1Head(response, status, fields),
+    method: request.method ?? '',
+    requestTarget: target,
+    headers,
+    host: headerValues(headers, 'host')[0] ?? '',
+    hasBody: hasFraming(request),
+    guesses: guessesOf(request.socket),
+  });
+}
+
+function http2Exchange(
+  options: LaneOptions,
+  stream: Http2Stream,
+  socket: Socket,
+  early: Buffer | undefined,
+): RestExchange {
+  const { request, response } = serverPair(stream, socket, {
+    early,
+    fail: () => failExchange(exchange, options.cors),
+  });
+  const { method, target, headers, host } = stream.head;
+  const exchange = newExchange(options, {
+    request,
+    response,
+    stream,
+    sendHead: (status, fields, ends) => stream.respond(status, fields, ends),
+    method,
+    requestTarget: target,
+    headers,
+    host,
+    hasBody: !stream.endsWithHead,
+  });
+  return exchange;
+}
+
+function newExchange(options: LaneOptions, carried: Carried): RestExchange {
+  const report: FaultReport = (error, place) => options.parts.fault(error, exchange, place);
+  const { request, response } = carried;
+  const owner = { fail: () => failExchange(exchange, options.cors), cut: () => void response.destroy() };
+  const peer = peerOn(request.socket);
+  const exchange: RestExchange = {
+    protocol: 'rest',
+    resolution: undefined,
+    principal: undefined,
+    ...unbegun(),
+    ...carried,
+    life: new Lifetime((error) => report(error, 'clean_up')),
+    guard: new Guard(owner, 'exchange', report),
+    peer,
+    remote: peer.address,
+    awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
+    body: undefined,
+    upload: undefined,
+    measuredTo: undefined,
+    received: 0,
+    sent: 0,
+    answered: false,
+  };
+  tieToClient(exchange, (error, place) => options.parts.fault(error, undefined, place));
+  return exchange;
+}
+
+function hasFraming(request: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+  return coding !== undefined || (length !== undefined && Number(length) !== 0);
+}

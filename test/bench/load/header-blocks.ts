@@ -5,6 +5,7 @@ const FIRST_DYNAMIC = 62;
 
 /** Fields the static table holds whole (RFC 7541 appendix A). */
 const STATIC = new Map([
+  [':method GET', 2],
   [':method POST', 3],
   [':scheme https', 7],
 ]);

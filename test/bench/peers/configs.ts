@@ -33,7 +33,7 @@ http {
   upstream rest { server 127.0.0.1:${upstreamRest}; ${keep} }
   upstream grpc { server 127.0.0.1:${upstreamGrpc}; ${keep} }
   server {
-    listen 127.0.0.1:${restPort} ssl; ${shared}
+    listen 127.0.0.1:${restPort} ssl http2; ${shared}
     location / {
       proxy_pass http://rest; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header api-key "";
       proxy_request_buffering off; client_body_buffer_size 64k;
@@ -65,7 +65,7 @@ defaults
   timeout server 60s
   http-reuse always
 frontend rest
-  bind 127.0.0.1:${restPort} ssl crt ${bundle}
+  bind 127.0.0.1:${restPort} ssl crt ${bundle} alpn h2,http/1.1
   ${check}
   default_backend rest
 frontend grpc
@@ -118,7 +118,7 @@ function envoyFilters(apiKey: string): object[] {
   ];
 }
 
-function envoyListener(scene: Scene, name: string, port: number, alpn: string): object {
+function envoyListener(scene: Scene, name: string, port: number, alpn: readonly string[]): object {
   const route = {
     match: { prefix: '/' },
     route: { cluster: name, timeout: '0s' },
@@ -134,7 +134,7 @@ function envoyListener(scene: Scene, name: string, port: number, alpn: string): 
   const tls = {
     '@type': envoyType('transport_sockets.tls.v3.DownstreamTlsContext'),
     common_tls_context: {
-      alpn_protocols: [alpn],
+      alpn_protocols: alpn,
       tls_certificates: [{ certificate_chain: { filename: scene.cert }, private_key: { filename: scene.key } }],
     },
   };
@@ -167,7 +167,10 @@ export function envoyConfig(scene: Scene): string {
   const { restPort, grpcPort, upstreamRest, upstreamGrpc } = scene;
   return JSON.stringify({
     static_resources: {
-      listeners: [envoyListener(scene, 'rest', restPort, 'http/1.1'), envoyListener(scene, 'grpc', grpcPort, 'h2')],
+      listeners: [
+        envoyListener(scene, 'rest', restPort, ['h2', 'http/1.1']),
+        envoyListener(scene, 'grpc', grpcPort, ['h2']),
+      ],
       clusters: [
         envoyCluster('rest', upstreamRest, { http_protocol_options: {} }),
         envoyCluster('grpc', upstreamGrpc, { http2_protocol_options: {} }),

@@ -19,6 +19,8 @@ export interface Gateway {
   readonly label: string;
   /** Speaks gRPC too. */
   readonly grpc: boolean;
+  /** Speaks HTTP/2 on the REST port. */
+  readonly http2: boolean;
   /** Becomes faster while it runs, so that it has to be warmed up. */
   readonly compilesWhileRunning: boolean;
   /** Its version, or null where it is not installed. */
@@ -57,6 +59,7 @@ export function ownGateway({ name = 'this gateway', nodeFlags = [], settings = {
     name,
     label: name,
     grpc: true,
+    http2: true,
     compilesWhileRunning: true,
     version: () => `Node ${process.version}`,
     launch: (scene) => ({
@@ -92,6 +95,7 @@ const fastifyProxy: Gateway = {
   name: 'fastify',
   label: 'Fastify',
   grpc: false,
+  http2: false,
   compilesWhileRunning: true,
   version: fastifyVersion,
   launch: ({ restPort, upstreamRest, cert, key, apiKey }) => ({
@@ -113,6 +117,7 @@ function peer({ program, label, versionFlag, config, args }: Peer): Gateway {
     name: program,
     label,
     grpc: true,
+    http2: true,
     compilesWhileRunning: false,
     version: () => installed(program, versionFlag),
     launch: (scene) => {

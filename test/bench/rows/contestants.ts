@@ -41,8 +41,9 @@ export function contestantsOf(
 }
 
 /** Why a contestant has no figures for a protocol; null when it can be measured. */
-export function reasonAgainst({ version, gateway }: Contestant, protocol: Protocol): string | null {
+export function reasonAgainst({ version, gateway }: Contestant, protocol: Protocol, http2 = false): string | null {
   if (version === null) return 'not installed';
+  if (http2 && !gateway.http2) return 'speaks HTTP/1.1 only';
   return protocol === 'grpc' && !gateway.grpc ? 'cannot carry gRPC (trailers are lost)' : null;
 }
 

@@ -23,7 +23,7 @@ export function costSample(figures: WindowFigures): Sample {
 
 /** CPU per request under full load, for each contestant. */
 export function costRows(stage: Stage, contestants: readonly Contestant[], window: Window): RowPlan[] {
-  return WORKLOADS.map(({ id, title, protocol, mebibytes, open }) => ({
+  return WORKLOADS.map(({ id, title, protocol, http2, mebibytes, open }) => ({
     id,
     family: 'cost',
     title,
@@ -33,7 +33,7 @@ export function costRows(stage: Stage, contestants: readonly Contestant[], windo
     columns: contestants.map((contestant) => ({
       id: contestant.id,
       label: contestant.label,
-      without: reasonAgainst(contestant, protocol),
+      without: reasonAgainst(contestant, protocol, http2),
       seconds: window.warmUp + window.seconds + CONNECTING,
       prepareSeconds: 0.3,
       warmUpRound: contestant.gateway.compilesWhileRunning,

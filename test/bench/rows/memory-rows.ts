@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openConnections } from '../load/clients.ts';
-import { openGrpcClients } from '../load/grpc-clients.ts';
+import { openGrpcClients } from '../load/http2-clients.ts';
 import { sendOnEach } from '../load/load.ts';
 import { SMALL_ANSWER, upsertPoints } from '../load/messages.ts';
 import { ownGateway } from '../peers/gateways.ts';

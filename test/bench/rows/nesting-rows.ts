@@ -2,7 +2,7 @@ import { createInspector } from '../../../src/grpc/message/inspect.ts';
 import { resolveGrpc } from '../../../src/grpc/resolve.ts';
 import { DepthMeter } from '../../../src/json/depth.ts';
 import type { Clients, Target } from '../load/clients.ts';
-import { openGrpcClients } from '../load/grpc-clients.ts';
+import { openGrpcClients } from '../load/http2-clients.ts';
 import { SMALL_ANSWER } from '../load/messages.ts';
 import { largeMessages, largeTexts, queryPoints } from '../load/nested.ts';
 import { comparePair, type Side } from '../load/pair.ts';

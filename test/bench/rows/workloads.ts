@@ -1,5 +1,5 @@
 import type { Clients, Target } from '../load/clients.ts';
-import { openGrpcClients } from '../load/grpc-clients.ts';
+import { openGrpcClients, openRestHttp2Clients } from '../load/http2-clients.ts';
 import {
   COLLECTION,
   getPoints,
@@ -21,6 +21,8 @@ const SMALL_CALL = { path: '/qdrant.Points/Get', message: getPoints(), answerByt
 const REST_CONNECTIONS = 32;
 const UPLOAD_CONNECTIONS = 8;
 const HANDSHAKES = 16;
+const HTTP2_CONNECTIONS = 8;
+const HTTP2_STREAMS = 16;
 const GRPC_CONNECTIONS = 8;
 const GRPC_STREAMS = 16;
 /** Few: what is under way when a window ends is a part of all that it sees. */
@@ -48,6 +50,8 @@ export type Workload = {
   readonly id: string;
   readonly title: string;
   readonly protocol: Protocol;
+  /** REST over HTTP/2. */
+  readonly http2?: true;
   readonly mebibytes?: number;
   /** Slots that are all to be kept busy. */
   readonly open: (target: Target) => Promise<Clients>;
@@ -84,6 +88,31 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'REST, new TLS connection per request',
     protocol: 'rest',
     open: async (target) => tlsClients(target, restRequest(target, SMALL_LINE), SMALL_ANSWER, HANDSHAKES),
+  },
+  {
+    id: 'rest-h2',
+    title: 'REST over HTTP/2, 8 connections x 16 streams, 1 KiB answer',
+    protocol: 'rest',
+    http2: true,
+    open: (target) =>
+      openRestHttp2Clients(target, HTTP2_CONNECTIONS, HTTP2_STREAMS, {
+        line: SMALL_LINE,
+        body: Buffer.alloc(0),
+        answerBytes: SMALL_ANSWER,
+      }),
+  },
+  {
+    id: 'rest-h2-upsert',
+    title: 'REST over HTTP/2, 1 MiB upsert',
+    protocol: 'rest',
+    http2: true,
+    mebibytes: UPLOAD_BYTES / 1_048_576,
+    open: (target) =>
+      openRestHttp2Clients(target, UPLOAD_CONNECTIONS, 1, {
+        line: `PUT /collections/${COLLECTION}/points`,
+        body: upsertBody(UPLOAD_BYTES),
+        answerBytes: SMALL_ANSWER,
+      }),
   },
   {
     id: 'grpc',

@@ -34,10 +34,10 @@ const JOINED_BYTES = 65_536;
 /** What is called, over and over. `answerBytes` are those of the answer's message. */
 export type Call = { readonly path: string; readonly message: Buffer; readonly answerBytes: number };
 
-/** One unary call at a time. */
-class GrpcSlot implements Slot {
-  readonly #owner: GrpcConnection;
-  readonly #framed: Buffer;
+/** One request at a time. */
+class Http2Slot implements Slot {
+  readonly #owner: Http2Connection;
+  readonly #body: Buffer;
   #streamId = 0;
   #at = 0;
   window = 0;
@@ -45,9 +45,9 @@ class GrpcSlot implements Slot {
   grpcStatus = '';
   received = 0;
 
-  constructor(owner: GrpcConnection, framed: Buffer) {
+  constructor(owner: Http2Connection, body: Buffer) {
     this.#owner = owner;
-    this.#framed = framed;
+    this.#body = body;
   }
 
   send(): void {
@@ -64,14 +64,14 @@ class GrpcSlot implements Slot {
   }
 
   get sent(): boolean {
-    return this.#at === this.#framed.length;
+    return this.#at === this.#body.length;
   }
 
   /** As much of the message as both windows take, as DATA frames; null when that is nothing. */
   take(credit: number): { readonly frames: Buffer; readonly bytes: number } | null {
-    const bytes = Math.min(credit, this.window, this.#framed.length - this.#at);
+    const bytes = Math.min(credit, this.window, this.#body.length - this.#at);
     if (bytes <= 0) return null;
-    const part = this.#framed.subarray(this.#at, this.#at + bytes);
+    const part = this.#body.subarray(this.#at, this.#at + bytes);
     this.#at += bytes;
     this.window -= bytes;
     return { frames: writeData(this.#streamId, part, this.sent), bytes };
@@ -79,16 +79,16 @@ class GrpcSlot implements Slot {
 }
 
 /** One HTTP/2 connection. */
-class GrpcConnection {
+class Http2Connection {
   readonly #socket: TLSSocket;
   readonly #blocks: HeaderBlocks;
-  readonly #answerBytes: number;
+  readonly #isRight: (slot: Http2Slot) => boolean;
   readonly #told: Told;
   readonly #reader = new FrameReader();
   readonly #decoder = new HpackDecoder(LIMITS);
-  readonly #open = new Map<number, GrpcSlot>();
-  readonly #sending = new Set<GrpcSlot>();
-  #waiting: GrpcSlot[] = [];
+  readonly #open = new Map<number, Http2Slot>();
+  readonly #sending = new Set<Http2Slot>();
+  #waiting: Http2Slot[] = [];
   #nextStream = 1;
   #credit = FIRST_WINDOW;
   #firstWindow = FIRST_WINDOW;
@@ -96,10 +96,10 @@ class GrpcConnection {
   #ready = false;
   #reading = false;
 
-  constructor(socket: TLSSocket, blocks: HeaderBlocks, answerBytes: number, told: Told) {
+  constructor(socket: TLSSocket, blocks: HeaderBlocks, isRight: (slot: Http2Slot) => boolean, told: Told) {
     this.#socket = socket;
     this.#blocks = blocks;
-    this.#answerBytes = answerBytes;
+    this.#isRight = isRight;
     this.#told = told;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     const settings = writeSettings([
@@ -109,7 +109,7 @@ class GrpcConnection {
     socket.write(Buffer.concat([CLIENT_PREFACE, settings, writeWindowUpdate(0, LARGE_WINDOW)]));
   }
 
-  call(slot: GrpcSlot): void {
+  call(slot: Http2Slot): void {
     this.#waiting.push(slot);
     // Calls that follow from one chunk of answers go out in one write.
     if (!this.#reading) this.#pump();
@@ -195,10 +195,10 @@ class GrpcConnection {
     if (frame.has(Flag.END_STREAM)) this.#finish(frame.streamId, slot);
   }
 
-  #finish(streamId: number, slot: GrpcSlot | undefined): void {
+  #finish(streamId: number, slot: Http2Slot | undefined): void {
     if (slot === undefined) return;
     const { httpStatus, grpcStatus, received } = slot;
-    const right = httpStatus === '200' && grpcStatus === '0' && received === this.#answerBytes && slot.sent;
+    const right = httpStatus === '200' && slot.sent && this.#isRight(slot);
     this.#settle(streamId, right ? null : `answer \`${httpStatus}\`, grpc-status \`${grpcStatus}\`, ${received} bytes`);
   }
 
@@ -221,8 +221,8 @@ class GrpcConnection {
       this.#nextStream += 2;
       slot.begin(id, this.#firstWindow);
       this.#open.set(id, slot);
-      this.#sending.add(slot);
-      parts.push(writeHeaders(id, id === 1 ? this.#blocks.first : this.#blocks.next, false));
+      if (!slot.sent) this.#sending.add(slot);
+      parts.push(writeHeaders(id, id === 1 ? this.#blocks.first : this.#blocks.next, slot.sent));
     }
     for (const slot of this.#sending) {
       const taken = slot.take(this.#credit);
@@ -242,29 +242,76 @@ class GrpcConnection {
   }
 }
 
-/** Opens TLS connections with so many slots (streams open at once) each; all of them repeat one unary call. */
-export async function openGrpcClients(
+/** The request that all slots repeat. */
+type Request = {
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  readonly body: Buffer;
+  /** Is the answer, of status 200, as it must be? */
+  readonly isRight: (slot: Http2Slot) => boolean;
+};
+
+/** Opens TLS connections with so many slots (streams open at once) each; all of them repeat one request. */
+async function openHttp2Clients(
+  target: Target,
+  connections: number,
+  streams: number,
+  { fields, body, isRight }: Request,
+): Promise<Clients> {
+  const blocks = indexingBlocks(fields);
+  const told = new Told();
+  const sockets = await openConnections(target, connections, 'h2');
+  return clientsOn(sockets, told, (socket) => {
+    const connection = new Http2Connection(socket, blocks, isRight, told);
+    return Array.from({ length: streams }, () => new Http2Slot(connection, body));
+  });
+}
+
+/** Slots that repeat one unary call. */
+export function openGrpcClients(
   target: Target,
   connections: number,
   streams: number,
   { path, message, answerBytes }: Call,
 ): Promise<Clients> {
-  const blocks = indexingBlocks([
-    [':method', 'POST'],
-    [':scheme', 'https'],
-    [':path', path],
-    [':authority', `localhost:${target.port}`],
-    ['te', 'trailers'],
-    ['content-type', 'application/grpc'],
-    ['user-agent', 'bench'],
-    ['api-key', target.credential],
-  ]);
   const framed = Buffer.concat([Buffer.alloc(5), message]);
   framed.writeUInt32BE(message.length, 1);
-  const told = new Told();
-  const sockets = await openConnections(target, connections, 'h2');
-  return clientsOn(sockets, told, (socket) => {
-    const connection = new GrpcConnection(socket, blocks, answerBytes + 5, told);
-    return Array.from({ length: streams }, () => new GrpcSlot(connection, framed));
+  return openHttp2Clients(target, connections, streams, {
+    fields: [
+      [':method', 'POST'],
+      [':scheme', 'https'],
+      [':path', path],
+      [':authority', `localhost:${target.port}`],
+      ['te', 'trailers'],
+      ['content-type', 'application/grpc'],
+      ['user-agent', 'bench'],
+      ['api-key', target.credential],
+    ],
+    body: framed,
+    isRight: ({ grpcStatus, received }) => grpcStatus === '0' && received === answerBytes + 5,
+  });
+}
+
+/** Slots that repeat one REST request over HTTP/2. @param line method and target @param body empty = none */
+export function openRestHttp2Clients(
+  target: Target,
+  connections: number,
+  streams: number,
+  { line, body, answerBytes }: { readonly line: string; readonly body: Buffer; readonly answerBytes: number },
+): Promise<Clients> {
+  const [method = '', path = ''] = line.split(' ', 2);
+  const length = ['content-length', String(body.length)] as const;
+  return openHttp2Clients(target, connections, streams, {
+    fields: [
+      [':method', method],
+      [':scheme', 'https'],
+      [':path', path],
+      [':authority', `localhost:${target.port}`],
+      ['user-agent', 'bench'],
+      ['accept', '*/*'],
+      ...(body.length > 0 ? ([['content-type', 'application/json'], length] as const) : []),
+      ['api-key', target.credential],
+    ],
+    body,
+    isRight: ({ received }) => received === answerBytes,
   });
 }

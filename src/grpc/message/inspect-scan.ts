@@ -1,7 +1,8 @@
 import { badRequest } from '../../policy/denial.ts';
-import { CheckingOrder, type Lookups } from './inspect-order.ts';
+import { FoundNames, type ScannedNames } from './found-names.ts';
 import type { Rule, Shape } from './inspect-shapes.ts';
 import { isSound } from './name-free.ts';
+import { OpenMessages } from './open-messages.ts';
 import {
   behindScalar,
   checkKey,
@@ -10,40 +11,14 @@ import {
   readText,
   readTextAt,
   shortVarint,
-  tooDeep,
-  tooManyNames,
   WireFault,
   WireType,
 } from './wire.ts';
 
 /** Longest name, in bytes: 255 characters of at most four. */
 const MAX_NAME_BYTES = 1020;
-/** Most distinct names in one message. */
-const MAX_NAMES = 1024;
-
-/** The names found in a message. */
-export interface ScannedNames {
-  /** The last main name; empty if absent, as upstream reads it. */
-  readonly target: string;
-  /** Every other name once, in upstream's checking order. */
-  readonly others: readonly string[];
-  /** A singular field that occurred more than once with different names. */
-  readonly disagreeing: string | undefined;
-}
 
 type Phase = 'tag' | 'length' | 'varint' | 'skip' | 'name';
-
-/** One open message or group. Reused by depth. */
-interface Frame extends Lookups {
-  shape: Shape;
-  rule: Rule | undefined;
-  /** Offset of the end. A group has that of its parent: it ends at a tag. */
-  end: number;
-  /** Field number of a group, 0 for a message. */
-  group: number;
-  /** Names in this message itself; only look-ups have any. */
-  names: Set<string> | undefined;
-}
 
 /**
  * Scans one message while its bytes arrive. Memory depends only on nesting and distinct names: fields without a rule
@@ -53,9 +28,7 @@ interface Frame extends Lookups {
  * the last one counts.
  */
 export class MessageScanner {
-  readonly #frames: [Frame, ...Frame[]];
-  #depth = 0;
-  #top: Frame;
+  readonly #messages: OpenMessages;
   #offset = 0;
   #phase: Phase = 'tag';
   /** The partly read varint. */
@@ -68,27 +41,21 @@ export class MessageScanner {
   #pending: Buffer | undefined;
   /** Messages up to this offset are scanned even if they cannot contain a name. */
   #doubted = 0;
-  #target = '';
-  /** All names, and their checking order; most messages have none. */
-  #met: Set<string> | undefined;
-  #order: CheckingOrder | undefined;
+  readonly #names = new FoundNames();
 
   /** The last main name read so far; `undefined` = none yet. */
   get targetSoFar(): string | undefined {
-    return this.#target === '' ? undefined : this.#target;
+    return this.#names.target === '' ? undefined : this.#names.target;
   }
 
   /** @param length size of the message from its prefix, in bytes; infinite = known at `finish` */
   constructor(shape: Shape, length: number) {
-    this.#top = openFrame(shape, undefined, length, 0, 0);
-    this.#frames = [this.#top];
+    this.#messages = new OpenMessages(this.#names, shape, length);
   }
 
   /** Resets the scanner for another message. */
   restart(shape: Shape, length: number): void {
-    this.#top = this.#frames[0];
-    reopen(this.#top, shape, undefined, length, 0, 0);
-    this.#depth = 0;
+    this.#messages.restart(shape, length);
     this.#offset = 0;
     this.#phase = 'tag';
     this.#value = 0;
@@ -98,9 +65,7 @@ export class MessageScanner {
     this.#rule = undefined;
     this.#pending = undefined;
     this.#doubted = 0;
-    this.#target = '';
-    this.#met = undefined;
-    this.#order = undefined;
+    this.#names.restart();
   }
 
   /** Reads `bytes[from, to)`; never more than the message has. */
@@ -129,10 +94,10 @@ export class MessageScanner {
   #readFields(bytes: Buffer, from: number, to: number): number {
     const base = this.#offset - from;
     let at = from;
-    while (at >= 0 && this.#top.group === 0) {
-      const { end } = this.#top;
+    while (at >= 0 && this.#messages.top.group === 0) {
+      const { end } = this.#messages.top;
       this.#offset = base + at;
-      if (this.#offset === end && this.#depth > 0) this.#close();
+      if (this.#offset === end && this.#messages.depth > 0) this.#messages.close();
       else at = this.#readField(bytes, at, Math.min(to, end - base), end - base);
     }
     return this.#offset - base;
@@ -149,7 +114,7 @@ export class MessageScanner {
     const number = tag >> 5;
     if (number <= 0) return -1;
     let at = start + (tag & 3);
-    const { rules } = this.#top.shape;
+    const { rules } = this.#messages.top.shape;
     const rule = number < rules.length ? rules[number] : undefined;
     const type = (tag >> 2) & 7;
     if (type !== WireType.bytes) return rule === undefined ? behindScalar(bytes, at, to, type) : -1;
@@ -160,33 +125,33 @@ export class MessageScanner {
     if (rule?.kind === 'message') {
       const offset = this.#offset + at - start;
       if (length <= to - at && this.#isSound(rule.shape, bytes, at, length, offset)) return at + length;
-      this.#enter(rule.shape, rule, offset + length, 0);
+      this.#messages.enter(rule.shape, rule, offset + length, 0);
       return at;
     }
     if (length > to - at) return -1;
     if (rule !== undefined) {
       if (length === 0 || length > MAX_NAME_BYTES) return -1;
-      this.#foundName(rule, readTextAt(bytes, at, at + length));
+      this.#names.add(rule, readTextAt(bytes, at, at + length), this.#messages.top);
     }
     return at + length;
   }
 
   /** Ends the message after the last `push`. */
   finish(): ScannedNames {
-    const { end } = this.#top;
+    const { end } = this.#messages.top;
     const short = end !== Number.POSITIVE_INFINITY && this.#offset !== end;
-    if (this.#phase !== 'tag' || this.#count !== 0 || this.#depth !== 0 || short) {
+    if (this.#phase !== 'tag' || this.#count !== 0 || this.#messages.depth !== 0 || short) {
       throw malformed('truncated message');
     }
-    this.#place(this.#top);
-    return { target: this.#target, others: this.#order?.names ?? NO_NAMES, disagreeing: this.#order?.disagreeing };
+    this.#names.place(this.#messages.top);
+    return this.#names.scanned;
   }
 
   /** True = a complete message that cannot contain a name and is valid, so it is skipped. */
   #isSound({ nameFree }: Shape, bytes: Buffer, from: number, length: number, offset: number): boolean {
-    if (nameFree === 0 || offset < this.#doubted || this.#depth >= MAX_NESTING) return false;
+    if (nameFree === 0 || offset < this.#doubted || this.#messages.depth >= MAX_NESTING) return false;
     if (length === 0) return true;
-    if (isSound(nameFree, bytes, from, from + length, MAX_NESTING - 1 - this.#depth)) return true;
+    if (isSound(nameFree, bytes, from, from + length, MAX_NESTING - 1 - this.#messages.depth)) return true;
     // Its parts are not checked in this way again: a client could cause a check per level.
     this.#doubted = offset + length;
     return false;
@@ -194,7 +159,7 @@ export class MessageScanner {
 
   #readVarint(bytes: Buffer, from: number, to: number): number {
     const first = bytes[from] ?? 0;
-    if (first < 0x80 && this.#count === 0 && this.#offset < this.#top.end) {
+    if (first < 0x80 && this.#count === 0 && this.#offset < this.#messages.top.end) {
       this.#offset += 1;
       this.#completeVarint(first);
       return from + 1;
@@ -202,7 +167,7 @@ export class MessageScanner {
     let at = from;
     while (at < to) {
       const byte = bytes[at] ?? 0;
-      if (this.#offset === this.#top.end) throw malformed('truncated varint');
+      if (this.#offset === this.#messages.top.end) throw malformed('truncated varint');
       at += 1;
       this.#offset += 1;
       this.#count += 1;
@@ -231,7 +196,7 @@ export class MessageScanner {
   #startField(key: number): void {
     const number = key >>> 3;
     const type = key & 7;
-    const rules = this.#top.shape.rules;
+    const rules = this.#messages.top.shape.rules;
     this.#rule = number < rules.length ? rules[number] : undefined;
     if (this.#rule && type !== WireType.bytes) throw malformed('wrong wire type of a known field');
     switch (type) {
@@ -242,11 +207,11 @@ export class MessageScanner {
         this.#phase = 'length';
         break;
       case WireType.startGroup:
-        this.#open(UNKNOWN_GROUP, undefined, this.#top.end, number);
+        this.#open(UNKNOWN_GROUP, undefined, this.#messages.top.end, number);
         break;
       case WireType.endGroup:
-        if (this.#top.group !== number) throw malformed('unexpected end group tag');
-        this.#close();
+        if (this.#messages.top.group !== number) throw malformed('unexpected end group tag');
+        this.#messages.close();
         this.#nextField();
         break;
       default:
@@ -260,7 +225,7 @@ export class MessageScanner {
       this.#skip(length);
       return;
     }
-    if (length > this.#top.end - this.#offset) throw malformed('length beyond the end');
+    if (length > this.#messages.top.end - this.#offset) throw malformed('length beyond the end');
     if (rule.kind === 'message') {
       this.#open(rule.shape, rule, this.#offset + length, 0);
       return;
@@ -268,7 +233,7 @@ export class MessageScanner {
     if (length > MAX_NAME_BYTES)
       throw new WireFault(badRequest('invalid_collection_name', 'a collection name is longer than 255 characters'));
     if (length === 0) {
-      this.#foundName(rule, '');
+      this.#names.add(rule, '', this.#messages.top);
       this.#nextField();
       return;
     }
@@ -277,7 +242,7 @@ export class MessageScanner {
   }
 
   #skip(length: number): void {
-    if (length > this.#top.end - this.#offset) throw malformed('length beyond the end');
+    if (length > this.#messages.top.end - this.#offset) throw malformed('length beyond the end');
     this.#left = length;
     if (length === 0) this.#nextField();
     else this.#phase = 'skip';
@@ -295,89 +260,24 @@ export class MessageScanner {
     }
     const whole = this.#pending ? Buffer.concat([this.#pending, part]) : part;
     this.#pending = undefined;
-    if (this.#rule) this.#foundName(this.#rule, readText(whole));
+    if (this.#rule) this.#names.add(this.#rule, readText(whole), this.#messages.top);
     this.#nextField();
     return end;
-  }
-
-  #foundName(rule: Rule, name: string): void {
-    if (rule.kind === 'target') {
-      this.#target = name;
-      return;
-    }
-    this.#met ??= new Set();
-    this.#met.add(name);
-    if (this.#met.size > MAX_NAMES) throw tooManyNames(MAX_NAMES);
-    this.#top.names ??= new Set();
-    this.#top.names.add(name);
   }
 
   /** Closes every message that ends here, and waits for a tag. */
   #nextField(): void {
     this.#phase = 'tag';
-    while (this.#depth > 0 && this.#offset === this.#top.end) {
-      if (this.#top.group !== 0) throw malformed('group without an end');
-      this.#close();
+    while (this.#messages.depth > 0 && this.#offset === this.#messages.top.end) {
+      if (this.#messages.top.group !== 0) throw malformed('group without an end');
+      this.#messages.close();
     }
   }
 
   #open(shape: Shape, rule: Rule | undefined, end: number, group: number): void {
-    this.#enter(shape, rule, end, group);
+    this.#messages.enter(shape, rule, end, group);
     this.#nextField();
   }
-
-  #enter(shape: Shape, rule: Rule | undefined, end: number, group: number): void {
-    this.#depth += 1;
-    if (this.#depth > MAX_NESTING) throw tooDeep();
-    const spare = this.#frames[this.#depth];
-    const start = this.#order?.names.length ?? 0;
-    if (spare) {
-      reopen(spare, shape, rule, end, group, start);
-      this.#top = spare;
-    } else {
-      this.#top = openFrame(shape, rule, end, group, start);
-      this.#frames.push(this.#top);
-    }
-  }
-
-  #place(message: Frame): void {
-    if (message.lookupFrom === undefined && message.withLookup === undefined) return;
-    this.#order ??= new CheckingOrder();
-    this.#order.add(message);
-  }
-
-  /** Passes the names of an ended message to its parent, at their place in the checking order. */
-  #close(): void {
-    const closed = this.#top;
-    this.#depth -= 1;
-    const parent = this.#frames[this.#depth];
-    if (!parent) throw new TypeError('the outermost message was closed');
-    this.#top = parent;
-    const rule = closed.rule;
-    if (rule?.kind !== 'message' || rule.role === 'plain') return;
-    if (rule.role === 'carrier') {
-      this.#place(closed);
-      return;
-    }
-    parent[rule.role] ??= new Set();
-    for (const name of closed.names ?? []) parent[rule.role]?.add(name);
-  }
 }
 
-const NO_NAMES: readonly string[] = Object.freeze([]);
 const UNKNOWN_GROUP: Shape = { rules: [], nameFree: 0 };
-
-function openFrame(shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): Frame {
-  return { shape, rule, end, group, names: undefined, lookupFrom: undefined, withLookup: undefined, start };
-}
-
-function reopen(frame: Frame, shape: Shape, rule: Rule | undefined, end: number, group: number, start: number): void {
-  frame.shape = shape;
-  frame.rule = rule;
-  frame.end = end;
-  frame.group = group;
-  frame.names = undefined;
-  frame.lookupFrom = undefined;
-  frame.withLookup = undefined;
-  frame.start = start;
-}

@@ -3,7 +3,8 @@ import type { References } from '../../policy/decide.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
 import { isUnary } from '../resolve.ts';
-import { MessageScanner, type ScannedNames } from './inspect-scan.ts';
+import type { ScannedNames } from './found-names.ts';
+import { MessageScanner } from './inspect-scan.ts';
 import { requestShape } from './inspect-shapes.ts';
 import {
   DEFAULT_MESSAGE_LIMITS,

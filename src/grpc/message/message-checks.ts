@@ -5,8 +5,8 @@ import type { GrpcOperation } from '../../policy/operation.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import { frameOf } from '../relay/upstream-link.ts';
 import { isUnary, resolveGrpc } from '../resolve.ts';
+import type { ScannedNames } from './found-names.ts';
 import { createInspector, inspectWhole, type MessageInspector, namesOf, referencesOf } from './inspect.ts';
-import type { ScannedNames } from './inspect-scan.ts';
 import { isCarried, type MessageLimits } from './message.ts';
 
 /**

@@ -1,0 +1,67 @@
+import { CheckingOrder, type Lookups } from './inspect-order.ts';
+import type { Rule } from './inspect-shapes.ts';
+import { tooManyNames } from './wire.ts';
+
+/** Most distinct names in one message. */
+const MAX_NAMES = 1024;
+
+const NO_NAMES: readonly string[] = Object.freeze([]);
+
+/** The names found in a message. */
+export interface ScannedNames {
+  /** The last main name; empty if absent, as upstream reads it. */
+  readonly target: string;
+  /** Every other name once, in upstream's checking order. */
+  readonly others: readonly string[];
+  /** A singular field that occurred more than once with different names. */
+  readonly disagreeing: string | undefined;
+}
+
+/** Collects the names of one message. */
+export class FoundNames {
+  #target = '';
+  /** All names, and their checking order; most messages have none. */
+  #met: Set<string> | undefined;
+  #order: CheckingOrder | undefined;
+
+  /** The last main name; empty if absent. */
+  get target(): string {
+    return this.#target;
+  }
+
+  /** Number of names in checking order so far. */
+  get ordered(): number {
+    return this.#order?.names.length ?? 0;
+  }
+
+  /** All names, once the outermost message has been placed. */
+  get scanned(): ScannedNames {
+    return { target: this.#target, others: this.#order?.names ?? NO_NAMES, disagreeing: this.#order?.disagreeing };
+  }
+
+  restart(): void {
+    this.#target = '';
+    this.#met = undefined;
+    this.#order = undefined;
+  }
+
+  /** A name in `message`. Throws `WireFault` for too many. */
+  add(rule: Rule, name: string, message: { names: Set<string> | undefined }): void {
+    if (rule.kind === 'target') {
+      this.#target = name;
+      return;
+    }
+    this.#met ??= new Set();
+    this.#met.add(name);
+    if (this.#met.size > MAX_NAMES) throw tooManyNames(MAX_NAMES);
+    message.names ??= new Set();
+    message.names.add(name);
+  }
+
+  /** Puts the look-ups of an ended message into the checking order. */
+  place(message: Lookups): void {
+    if (message.lookupFrom === undefined && message.withLookup === undefined) return;
+    this.#order ??= new CheckingOrder();
+    this.#order.add(message);
+  }
+}

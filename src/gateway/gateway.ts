@@ -112,7 +112,7 @@ export async function createGateway(
       snapshotUrlRecovery: config.service.enable_snapshot_url_recovery,
     },
   });
-  const limits = { turns: new WorkScheduler(report) };
+  const limits = { scheduler: new WorkScheduler(report) };
   return new ServingProcess({
     ...{ inForce, log, tracing, audit, observation, connections, authenticator, policy, learner, exchangeParts },
     ...upstreams,
@@ -268,7 +268,7 @@ function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): Authent
 
 /** State that both listeners share. */
 interface ListenersShare {
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** The ports belong to several processes. */
   readonly shared: boolean;
 }

@@ -54,7 +54,7 @@ export interface RestShared {
   readonly lookup: UpstreamLookup;
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** True = several processes listen on the ports. */
   readonly shared: boolean;
 }
@@ -63,7 +63,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, webUi, turns, shared }: RestShared,
+  { upstream, lookup, webUi, scheduler, shared }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -92,7 +92,7 @@ export function restListenerOptions(
     parts,
     upstream,
     lookup,
-    turns,
+    scheduler,
     shared,
     cors: service.enable_cors,
     webUi,
@@ -172,7 +172,7 @@ export function grpcAsker(current: Current): GrpcAsker {
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, turns, shared }: Pick<RestShared, 'turns' | 'shared'> & { readonly ask: GrpcAsker },
+  { ask, scheduler, shared }: Pick<RestShared, 'scheduler' | 'shared'> & { readonly ask: GrpcAsker },
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -200,7 +200,7 @@ export function grpcListenerOptions(
       noteNames: isAudited(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
-      turns,
+      scheduler,
       clock: Date.now,
     },
   };

@@ -54,12 +54,12 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
       options.connections?.list(clientOf(one, socket), socket);
     });
   const tls = options.tls ? openTls(options, options.tls, own, accept) : undefined;
-  const { turns } = options.relay;
+  const { scheduler } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
     options.connections?.accepted(socket);
     const guard = guarded(socket);
-    const sniffing = { timeoutMs: options.tlsHandshakeTimeoutMs, turns, faulted: connections?.fault, guard };
+    const sniffing = { timeoutMs: options.tlsHandshakeTimeoutMs, scheduler, faulted: connections?.fault, guard };
     if (tls) sniffTls(socket, tls, sniffing);
     else accept(socket);
   };

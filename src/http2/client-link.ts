@@ -48,7 +48,7 @@ export interface ClientLimits {
 export interface ClientLinkOptions {
   /** Milliseconds. */
   readonly clock: () => number;
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** The share of its connection's turn that a request costs (`Cost`). */
   readonly callCost: number;
   /** Settings beside the limits. */
@@ -102,7 +102,7 @@ export class ClientLink<H> {
   readonly #budget: FrameBudget;
   readonly #clock: () => number;
   readonly #openedAt: number;
-  readonly #turns: WorkScheduler;
+  readonly #scheduler: WorkScheduler;
   readonly #callCost: number;
   readonly #notHttp2: string | undefined;
   #sawSettings = false;
@@ -121,9 +121,9 @@ export class ClientLink<H> {
 
   /** @param guard of the connection: everything the socket calls goes through it */
   constructor(socket: Socket, limits: ClientLimits, events: ClientEvents<H>, guard: Guard, options: ClientLinkOptions) {
-    const { clock, turns } = options;
+    const { clock, scheduler } = options;
     this.socket = socket;
-    this.#turns = turns;
+    this.#scheduler = scheduler;
     this.#callCost = options.callCost;
     this.#notHttp2 = options.notHttp2;
     this.#events = events;
@@ -134,7 +134,7 @@ export class ClientLink<H> {
     this.#maxStreams = limits.maxStreams;
     this.#blocks = new RequestBlocks(limits, clock);
     this.#budget = new FrameBudget(this.#openedAt);
-    this.reading = new PacedReading(socket, turns, guard, (chunk) => this.#readBurst(chunk));
+    this.reading = new PacedReading(socket, scheduler, guard, (chunk) => this.#readBurst(chunk));
     socket.setNoDelay(true);
     socket.on(
       'data',
@@ -394,7 +394,7 @@ export class ClientLink<H> {
       this.#budget.called();
     }
     this.#events.clientHeaders(streamId, block, fresh, this.#blocks.ends);
-    if (!this.#turns.spend(this.#callCost)) this.#reader.stop();
+    if (!this.#scheduler.spend(this.#callCost)) this.#reader.stop();
   }
 
   #ping(frame: Frame): void {

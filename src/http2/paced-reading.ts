@@ -15,7 +15,7 @@ export const Pause = { TURN: 1, UPSTREAM: 2, OWN: 4, FLOOD: 8 } as const;
  */
 export class PacedReading {
   readonly #socket: Socket;
-  readonly #turns: WorkScheduler;
+  readonly #scheduler: WorkScheduler;
   readonly #guard: Guard;
   readonly #read: (chunk: Buffer) => void;
   readonly #resume: () => void;
@@ -27,9 +27,9 @@ export class PacedReading {
   #stopped = false;
 
   /** @param read takes the next bytes, and calls `postpone` with what it leaves of them */
-  constructor(socket: Socket, turns: WorkScheduler, guard: Guard, read: (chunk: Buffer) => void) {
+  constructor(socket: Socket, scheduler: WorkScheduler, guard: Guard, read: (chunk: Buffer) => void) {
     this.#socket = socket;
-    this.#turns = turns;
+    this.#scheduler = scheduler;
     this.#guard = guard;
     this.#read = read;
     this.#resume = guard.entry(() => this.#continue());
@@ -38,7 +38,7 @@ export class PacedReading {
   /** The next bytes of the socket. INVARIANT: bytes are read in the order they came. */
   receive(chunk: Buffer): void {
     if (this.#stopped) return;
-    if (this.#unread.length > 0 || this.#slowed || this.#turns.crowded) this.postpone(chunk);
+    if (this.#unread.length > 0 || this.#slowed || this.#scheduler.crowded) this.postpone(chunk);
     else this.#read(chunk);
   }
 
@@ -49,7 +49,7 @@ export class PacedReading {
     this.pause(Pause.TURN);
     // A client that gives up so many calls can wait for its next bytes.
     if (this.#slowed) this.#guard.after(SLOW_MS, this.#resume);
-    else this.#turns.wait(this.#resume);
+    else this.#scheduler.wait(this.#resume);
     this.#slowed = false;
   }
 

@@ -18,7 +18,7 @@ export interface SniffOptions {
   /** Milliseconds a client has for its first byte. */
   readonly timeoutMs: number;
   /** Handshakes take turns with everything else. */
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** Called for a client that speaks no TLS, or sends no byte in time. */
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
   /** Of the connection. */
@@ -30,10 +30,10 @@ export interface SniffOptions {
  * Any other byte, as of plain HTTP, gets an error text. A client that sends nothing within `timeoutMs` is disconnected.
  */
 export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions): void {
-  const { timeoutMs, turns, faulted, guard } = options;
+  const { timeoutMs, scheduler, faulted, guard } = options;
   const shake = guard.entry(() => {
     if (socket.destroyed) return;
-    turns.spend(Cost.HANDSHAKE);
+    scheduler.spend(Cost.HANDSHAKE);
     // A client that closes its half before the handshake is done has left.
     socket.allowHalfOpen = false;
     tls.emit('connection', socket);
@@ -55,7 +55,7 @@ export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions):
       return;
     }
     socket.unshift(first);
-    if (turns.crowded) turns.wait(shake);
+    if (scheduler.crowded) scheduler.wait(shake);
     else shake();
   });
   const timer = guard.after(timeoutMs, () => {

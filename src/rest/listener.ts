@@ -74,7 +74,12 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     );
     const timeoutMs = options.limits.handshakeTimeoutMs;
     if (tls)
-      sniffTls(socket, tls, { timeoutMs, turns: options.turns, faulted: options.connections?.fault, guard: own });
+      sniffTls(socket, tls, {
+        timeoutMs,
+        scheduler: options.scheduler,
+        faulted: options.connections?.fault,
+        guard: own,
+      });
     else transports.take(socket);
   };
   tcp.on(
@@ -135,7 +140,7 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
         options,
         limits: options.limits,
         upstream: options.relay,
-        turns: options.turns,
+        scheduler: options.scheduler,
         handOver: handOverTo(http1.take),
       })
     : undefined;
@@ -194,7 +199,7 @@ async function openHttp1(options: RestListenerOptions, lane: RestLane, clients: 
     take: (socket) =>
       openGate(socket, () => server.emit('connection', socket), {
         maxHeadBytes: options.limits.maxHeaderBytes,
-        turns: options.turns,
+        scheduler: options.scheduler,
         report: reportTo(options),
       }),
     closeIdle: () => server.closeIdleConnections(),

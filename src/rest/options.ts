@@ -14,7 +14,7 @@ import type { TelemetrySettings } from './response/telemetry-settings.ts';
 export interface LaneOptions {
   readonly parts: ExchangeParts;
   /** Of the thread, shared by all connections. */
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   readonly upstream: RestUpstream;
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;

@@ -156,7 +156,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
       ...{ streamIdleMs: 60_000, bodyIdleMs: 30_000, connectionIdleMs: 60_000 },
     },
     messageLimits: DEFAULT_MESSAGE_LIMITS,
-    turns: new WorkScheduler((error) => faults.push(error)),
+    scheduler: new WorkScheduler((error) => faults.push(error)),
     ask: { ask, askOpen: ask },
     clock: () => Date.now() + arena.ahead,
     tls: false,

@@ -162,7 +162,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         connectionIdleMs: 60_000,
       },
       messageLimits: DEFAULT_MESSAGE_LIMITS,
-      turns: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
+      scheduler: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

@@ -47,7 +47,7 @@ const TRIED: readonly (readonly [name: string, text: string, found: readonly str
   ['a microtask', `queueMicrotask(() => go());`, ['a.ts: queueMicrotask(() => go())']],
   ['a promise', `asked.then(done, failed);`, ['a.ts: .then(done, failed)', 'a.ts: .then(done, failed)']],
   ['a promise under a guard', `guard.settled(asked, done);`, []],
-  ['a turn', `this.#turns.wait(this.#goOn);`, ['a.ts: turns.wait(this.#goOn)']],
+  ['a turn', `this.#scheduler.wait(this.#resume);`, ['a.ts: scheduler.wait(this.#resume)']],
   [
     'a server',
     `createTcpServer({}, (socket) => take(socket));`,

@@ -3,14 +3,14 @@ import t from 'tap';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 
 /** A worker with so many units of work, one at a time; \`done\` is called after each. */
-function worker(turns: WorkScheduler, units: number, done: () => void): () => void {
+function worker(scheduler: WorkScheduler, units: number, done: () => void): () => void {
   let left = units;
   const work = (): void => {
     while (left > 0) {
       left -= 1;
       done();
-      if (!turns.spend(1) && left > 0) {
-        turns.wait(work);
+      if (!scheduler.spend(1) && left > 0) {
+        scheduler.wait(work);
         return;
       }
     }
@@ -19,22 +19,22 @@ function worker(turns: WorkScheduler, units: number, done: () => void): () => vo
 }
 
 t.test('one alone does what fits a turn, and goes on in the next one', async (t) => {
-  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
+  const scheduler = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   let done = 0;
-  worker(turns, 990, () => (done += 1))();
+  worker(scheduler, 990, () => (done += 1))();
   t.equal(done, 200);
-  t.ok(turns.crowded);
+  t.ok(scheduler.crowded);
   await nextTurn();
   t.ok(done > 200 && done < 990, `${done} after one turn`);
   for (let turn = 0; turn < 10 && done < 990; turn += 1) await nextTurn();
   t.equal(done, 990, 'all of it in the end');
-  t.notOk(turns.crowded);
+  t.notOk(scheduler.crowded);
 });
 
 t.test('between two turns others are looked at', async (t) => {
-  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
+  const scheduler = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   let done = 0;
-  worker(turns, 100_000, () => (done += 1))();
+  worker(scheduler, 100_000, () => (done += 1))();
   const seen: number[] = [];
   for (let look = 0; look < 5; look += 1) {
     await nextTurn();
@@ -48,11 +48,11 @@ t.test('between two turns others are looked at', async (t) => {
 });
 
 t.test('who has little to do does not wait for who has much', async (t) => {
-  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
+  const scheduler = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
   const big = [0, 0, 0];
-  for (const index of big.keys()) worker(turns, 100_000, () => (big[index] = (big[index] ?? 0) + 1))();
+  for (const index of big.keys()) worker(scheduler, 100_000, () => (big[index] = (big[index] ?? 0) + 1))();
   let small = 0;
-  turns.wait(worker(turns, 10, () => (small += 1)));
+  scheduler.wait(worker(scheduler, 10, () => (small += 1)));
   await nextTurn();
   t.equal(small, 10, 'served in the first turn that it waited for');
   await nextTurn();
@@ -61,13 +61,13 @@ t.test('who has little to do does not wait for who has much', async (t) => {
 });
 
 t.test('what is spent in many short turns makes the next one wait once', async (t) => {
-  const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
-  for (let spent = 0; spent < 199; spent += 1) t.ok(turns.spend(1));
-  t.notOk(turns.spend(1));
-  t.ok(turns.crowded, 'a new connection waits');
+  const scheduler = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
+  for (let spent = 0; spent < 199; spent += 1) t.ok(scheduler.spend(1));
+  t.notOk(scheduler.spend(1));
+  t.ok(scheduler.crowded, 'a new connection waits');
   let went = false;
-  turns.wait(() => (went = true));
+  scheduler.wait(() => (went = true));
   await nextTurn();
   t.ok(went);
-  t.notOk(turns.crowded);
+  t.notOk(scheduler.crowded);
 });

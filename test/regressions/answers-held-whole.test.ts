@@ -189,8 +189,8 @@ t.test('an answer is changed in the same way whatever its size', async (t) => {
 /** A room, and a way into it. */
 function roomOf(test: Test, limits: { waitMs?: number; stallMs?: number } = {}) {
   const failed = (error: unknown): void => void test.fail('a fault of ours', { error });
-  const turns = new WorkScheduler(failed);
-  const room = new AnswerBudget({ turns, waitMs: limits.waitMs ?? 60_000, stallMs: limits.stallMs ?? 60_000 });
+  const scheduler = new WorkScheduler(failed);
+  const room = new AnswerBudget({ scheduler, waitMs: limits.waitMs ?? 60_000, stallMs: limits.stallMs ?? 60_000 });
   const enter = (key: unknown) => {
     const life = new Lifetime(failed);
     const entered: { place: AnswerReservation | undefined; refused: boolean; life: Lifetime } = {

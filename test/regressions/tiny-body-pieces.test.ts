@@ -29,14 +29,14 @@ const MOST_OF_A_TURN = 200 + 32;
 /** A gate before a parser that counts what it gets. */
 function gateOn(
   test: Test,
-  turns: WorkScheduler,
+  scheduler: WorkScheduler,
 ): { readonly gate: RequestGate; readonly fed: Buffer[]; readonly pieces: () => number } {
   const socket = new Socket();
   test.teardown(() => socket.destroy());
   const fed: Buffer[] = [];
   const parser = { data: (bytes: Buffer) => void fed.push(Buffer.from(bytes)), end: () => undefined };
   const report = (error: unknown) => test.fail('a fault of ours', { error });
-  const gate = new RequestGate(socket, parser, { maxHeadBytes: 16_384, turns, report });
+  const gate = new RequestGate(socket, parser, { maxHeadBytes: 16_384, scheduler, report });
   const pieces = () => Buffer.concat(fed).toString('latin1').split('x\r\n').length - 1;
   return { gate, fed, pieces };
 }
@@ -48,8 +48,8 @@ const STREAMS: readonly (readonly [name: string, head: string])[] = [
 
 for (const [name, head] of STREAMS) {
   t.test(`others are served between slices of ${name}`, async (t) => {
-    const turns = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
-    const [tiny, other] = [gateOn(t, turns), gateOn(t, turns)];
+    const scheduler = new WorkScheduler((error) => t.fail('a fault of ours', { error }));
+    const [tiny, other] = [gateOn(t, scheduler), gateOn(t, scheduler)];
     const bytes = Buffer.from(`${head}${CHUNK.repeat(1_500)}0\r\n\r\n`, 'latin1');
     tiny.gate.take(bytes);
     t.ok(tiny.pieces() <= MOST_OF_A_TURN, `${tiny.pieces()} chunks before others are looked at`);

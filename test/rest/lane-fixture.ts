@@ -149,7 +149,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     answerIdleMs: 5_000,
     upstreamWaitMs: 5_000,
     maxHeaders: 100,
-    turns: new WorkScheduler((error) => faults.push(error)),
+    scheduler: new WorkScheduler((error) => faults.push(error)),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {
       ...PLAIN_PARTS,

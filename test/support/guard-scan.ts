@@ -20,7 +20,7 @@ const CALLS: readonly { readonly call: RegExp; readonly callbacks: (args: readon
     { call: /\bprocess\.nextTick\(/g, callbacks: (args) => args.slice(0, 1) },
     // A `FairQueue` is given the guard that its callback runs under.
     {
-      call: /\b(?:turns|leads|pace|queue)\.(?:wait|take)\(/gi,
+      call: /\b(?:scheduler|leads|pace|queue)\.(?:wait|take)\(/gi,
       callbacks: (args) => (args.length === 3 && /\bguard$/i.test(args[1]?.trim() ?? '') ? [] : args.slice(-1)),
     },
     // Those that may be given a callback.

@@ -25,7 +25,7 @@ export interface GrpcRelayOptions {
   /** The gateway's own calls to upstream, for answers it gives itself. */
   readonly ask: AskUpstream;
   /** The scheduler of the thread, common to all connections. */
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** The time in milliseconds. */
   readonly clock: () => number;
   readonly tls: boolean;

@@ -7,8 +7,8 @@ import { INLINE_BYTES, MEDIUM_BYTES } from './check-pool.ts';
 import { decodeBody, isDecodable } from './content-coding.ts';
 
 /** Bodies of medium size that are there in decoded form at the same time, and large ones. */
-const MEDIUM_TURNS = 2;
-const LARGE_TURNS = 1;
+const MEDIUM_SLOTS = 2;
+const LARGE_SLOTS = 1;
 const TOO_LARGE = 413;
 
 /** A body that is to be decoded. */
@@ -35,20 +35,20 @@ export interface DecodeJob {
  * not known before, so each is taken for a small one first, then for one of medium size, then for a large one.
  */
 export class BodyDecoder {
-  readonly #steps: readonly { readonly maxBytes: number; readonly turns?: FairQueue }[];
+  readonly #steps: readonly { readonly maxBytes: number; readonly queue?: FairQueue }[];
 
   /** @param maxBytes of one body, before and after decoding */
   constructor(maxBytes: number) {
-    const smaller = [{ maxBytes: INLINE_BYTES }, { maxBytes: MEDIUM_BYTES, turns: new FairQueue(MEDIUM_TURNS) }];
+    const smaller = [{ maxBytes: INLINE_BYTES }, { maxBytes: MEDIUM_BYTES, queue: new FairQueue(MEDIUM_SLOTS) }];
     this.#steps = [
       ...smaller.filter((step) => step.maxBytes < maxBytes),
-      { maxBytes, turns: new FairQueue(LARGE_TURNS) },
+      { maxBytes, queue: new FairQueue(LARGE_SLOTS) },
     ];
   }
 
-  /** Turns that are taken, and bodies that wait for one. */
+  /** Slots in use plus bodies that wait for one. */
   get size(): number {
-    return this.#steps.reduce((size, { turns }) => size + (turns?.size ?? 0), 0);
+    return this.#steps.reduce((size, { queue }) => size + (queue?.size ?? 0), 0);
   }
 
   decode(job: DecodeJob): void {
@@ -64,13 +64,13 @@ export class BodyDecoder {
   }
 
   #await(job: DecodeJob, at: number): void {
-    const turns = this.#steps[at]?.turns;
-    if (!turns) {
+    const queue = this.#steps[at]?.queue;
+    if (!queue) {
       this.#try(job, at, undefined);
       return;
     }
     let takeBack = (): void => undefined;
-    const place = turns.take(job.owner, job.guard, (turn) => {
+    const place = queue.take(job.owner, job.guard, (turn) => {
       takeBack();
       this.#try(job, at, turn);
     });

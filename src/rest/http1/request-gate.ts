@@ -19,7 +19,7 @@ const LINES_OF_CHUNK = 2;
 
 export interface GateOptions {
   readonly maxHeadBytes: number;
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   readonly report: FaultReport;
 }
 
@@ -42,7 +42,7 @@ interface Parser {
 export class RequestGate {
   readonly lines: RequestLines;
   readonly #socket: Socket;
-  readonly #turns: WorkScheduler;
+  readonly #scheduler: WorkScheduler;
   readonly #guard: Guard;
   readonly #parser: Parser;
   readonly #intake = new Intake();
@@ -60,11 +60,11 @@ export class RequestGate {
   /** Nothing more is for the parser. */
   #stopped = false;
 
-  constructor(socket: Socket, parser: Parser, { maxHeadBytes, turns, report }: GateOptions) {
+  constructor(socket: Socket, parser: Parser, { maxHeadBytes, scheduler, report }: GateOptions) {
     this.#socket = socket;
     this.#hold = new SocketHold(socket);
     this.#parser = parser;
-    this.#turns = turns;
+    this.#scheduler = scheduler;
     this.lines = new RequestLines(maxHeadBytes);
     this.#guard = new Guard({ fail: () => socket.destroy(), cut: () => socket.destroy() }, 'rest_server', report);
     this.#goOn = this.#guard.entry(() => {
@@ -118,14 +118,14 @@ export class RequestGate {
 
   #answered(): void {
     this.#open -= 1;
-    if (this.#intake.length > 0 && !this.#turns.spend(Cost.HTTP1_REQUEST)) this.#waitForTurn();
+    if (this.#intake.length > 0 && !this.#scheduler.spend(Cost.HTTP1_REQUEST)) this.#waitForTurn();
     else this.#release();
   }
 
   #waitForTurn(): void {
     if (this.#waiting) return;
     this.#waiting = true;
-    this.#turns.wait(this.#goOn);
+    this.#scheduler.wait(this.#goOn);
   }
 
   /**
@@ -134,7 +134,7 @@ export class RequestGate {
    */
   #pay({ all, small }: Pieces): void {
     if (all === 0) return;
-    const inTurn = this.#turns.spend(all * Cost.BODY_PIECE);
+    const inTurn = this.#scheduler.spend(all * Cost.BODY_PIECE);
     if (this.#pieces.take(small, performance.now()) && !this.#waiting) {
       this.#waiting = true;
       this.#guard.after(SLOW_MS, this.#goOn);

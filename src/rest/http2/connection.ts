@@ -72,7 +72,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     this.guard = new Guard(owner, 'rest_http2', report);
     this.client = new ClientLink(socket, context.limits, this, this.guard, {
       clock: () => context.clock.now,
-      turns: context.turns,
+      scheduler: context.scheduler,
       callCost: Cost.HTTP2_REQUEST,
       settings: [],
     });
@@ -214,7 +214,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   #smallPiece(frame: Frame): void {
     if (frame.length === 0 || frame.has(Flag.PADDED)) this.client.pay('data_small');
     if (this.#pieces.take(1, this.now)) this.client.slowDown();
-    else if (!this.#context.turns.spend(Cost.BODY_PIECE)) this.client.stopReading();
+    else if (!this.#context.scheduler.spend(Cost.BODY_PIECE)) this.client.stopReading();
   }
 
   /** INVARIANT: what crosses a reset of ours is ignored (RFC 9113 section 5.1); its credit is returned all the same. */

@@ -46,15 +46,15 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
       connections: relay.connections,
       takeOver: (stream, socket, begun, early) => lane.takeHttp2(stream, socket, begun, early),
     });
-  const { turns } = options.options;
+  const { scheduler } = options.options;
   const context: Http2Context = {
     options: options.options,
     limits: options.limits,
-    turns,
+    scheduler,
     clock,
     serve(stream, socket, memo) {
       if (plain?.begin(stream, socket, memo)) return;
-      turns.spend(Cost.SERVER_REQUEST);
+      scheduler.spend(Cost.SERVER_REQUEST);
       lane.takeHttp2(stream, socket);
     },
     burstEnded: () => plain?.flush(),

@@ -10,7 +10,7 @@ export interface Http2Context {
   readonly options: Pick<LaneOptions, 'parts' | 'answerIdleMs' | 'connections'>;
   readonly limits: Http2Limits;
   /** Of the thread, shared by all connections. */
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** Moves in ticks. Milliseconds. */
   readonly clock: Http2Clock;
   /** Serves one request. Throws only for a fault of ours. */

@@ -213,9 +213,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       }
       if (!this.#beginNext()) break;
       // Pipelined requests are begun as the scheduler allows.
-      if (this.#phase === 'head' && this.#intake.length > 0 && !this.#context.turns.spend(Cost.PIPELINED_REQUEST)) {
+      if (this.#phase === 'head' && this.#intake.length > 0 && !this.#context.scheduler.spend(Cost.PIPELINED_REQUEST)) {
         this.#waiting = true;
-        this.#context.turns.wait(this.#turn);
+        this.#context.scheduler.wait(this.#turn);
       }
     }
     this.#advancing = false;

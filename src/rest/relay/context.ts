@@ -27,7 +27,7 @@ export interface RelayContext {
     readonly keepAliveTimeoutMs: number;
   };
   readonly upstream: RelayUpstream;
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   readonly resolve: Resolve;
   readonly protocol: Protocol<RelayExchange>;
   /** Moves in ticks. */

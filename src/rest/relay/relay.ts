@@ -16,7 +16,7 @@ export interface RestRelayOptions {
   readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
   readonly limits: RelayContext['limits'];
   readonly upstream: RelayUpstream;
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** Gives a socket to the other lane, for good. */
   readonly handOver: HandOver;
 }
@@ -37,14 +37,14 @@ export interface RestRelay {
 const TICK_MS = 250;
 
 /** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
-export function createRelay({ options, limits, upstream, turns, handOver }: RestRelayOptions): RestRelay {
+export function createRelay({ options, limits, upstream, scheduler, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
   const context: RelayContext = {
     options,
     limits,
     upstream,
-    turns,
+    scheduler,
     resolve: createLiveResolver(options.webUi),
     protocol: restProtocol(RELAY_STEPS, options),
     clock,

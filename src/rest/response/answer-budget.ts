@@ -16,7 +16,7 @@ const BYTES_OF_UNIT = 64;
 /** Times in milliseconds. */
 export interface AnswerBudgetOptions {
   /** Of the thread. */
-  readonly turns: WorkScheduler;
+  readonly scheduler: WorkScheduler;
   /** Time that an exchange waits for a place at most. */
   readonly waitMs: number;
   /** Time that an answer may keep others waiting while upstream sends none of it, or its client takes none. */
@@ -169,14 +169,14 @@ export class AnswerReservation {
   /** All of it has come: `work` is done when it is its turn, unless the place has been left. The next one's is after `changed`. */
   change(bytes: number, work: (changed: () => void) => void): void {
     this.#room?.whole();
-    const { changes, turns } = this.#shared;
+    const { changes, scheduler } = this.#shared;
     const run = (turn: Turn): void => {
-      turns.spend(costOf(bytes));
+      scheduler.spend(costOf(bytes));
       if (this.over) turn.end();
       else this.#guard.run(() => orEnd(turn, work));
     };
     const begin = (turn: Turn): void => {
-      if (turns.crowded) turns.wait(this.#guard.entry(() => run(turn)));
+      if (scheduler.crowded) scheduler.wait(this.#guard.entry(() => run(turn)));
       else run(turn);
     };
     this.keep(changes[sizeOf(bytes)].take(this.#key, this.#guard, begin));

@@ -172,9 +172,9 @@ function createBodyMemoryBudget({ maxInspectedBytes, bodyIdleMs }: LaneOptions):
   });
 }
 
-function createAnswerBudget({ turns, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerBudget {
+function createAnswerBudget({ scheduler, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerBudget {
   const stallMs = Math.min(answerIdleMs, STRANGER_BODY_IDLE_MS);
-  return new AnswerBudget({ turns, waitMs: upstreamWaitMs, stallMs });
+  return new AnswerBudget({ scheduler, waitMs: upstreamWaitMs, stallMs });
 }
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {

@@ -375,7 +375,7 @@ function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, e
 }
 
 /** Continues an exchange that another transport has decided; no earlier step is repeated. */
-export function goOnWith<X extends Exchange>(
+export function resumeWith<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,

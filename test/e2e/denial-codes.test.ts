@@ -133,7 +133,7 @@ function noRoom(): Promise<DenialCode> {
   const room = new BodyMemoryBudget({ capacity: MIB, priorityMs: 60_000, waitMs: 1 });
   const { promise, resolve } = Promise.withResolvers<DenialCode>();
   for (let body = 0; body < 2; body += 1) {
-    room.enter(1, { guard: looseGuard(), goOn: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
+    room.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
   }
   return promise;
 }

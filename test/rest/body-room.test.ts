@@ -25,7 +25,7 @@ class Body {
   constructor(room: BodyMemoryBudget, owner: unknown) {
     this.place = room.enter(owner, {
       guard: looseGuard(),
-      goOn: () => {
+      resume: () => {
         this.waits = false;
       },
       giveUp: (denial) => {

@@ -24,7 +24,7 @@ const own = (bytes: number): Buffer => {
 
 function placed(bytes: number): { room: BodyMemoryBudget; place: Reservation } {
   const room = new BodyMemoryBudget({ capacity: 16 << 20, priorityMs: 60_000, waitMs: 60_000 });
-  const place = room.enter(1, { guard: looseGuard(), goOn: () => undefined, giveUp: () => undefined });
+  const place = room.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: () => undefined });
   place.add(bytes);
   place.whole();
   return { room, place };

@@ -56,7 +56,7 @@ export class RequestData {
     // A measured unary call goes upstream with its first frame, so that nothing of a refused one does.
     const waits =
       (exchange.guard !== undefined || exchange.unmeasured) && exchange.held.isEmpty && !exchange.clientEnded;
-    if (!waits || !isUnary(permit.operation)) this.#goOn(exchange, standing);
+    if (!waits || !isUnary(permit.operation)) this.#proceed(exchange, standing);
   }
 
   /** All frames of a burst have been processed: continues the calls that waited for its end. */
@@ -64,7 +64,7 @@ export class RequestData {
     for (const exchange of this.#toOpen) {
       exchange.opensWithBurst = false;
       if (this.#core.streams.has(exchange) && exchange.state === 'relayed')
-        this.#goOn(exchange, this.#checks.standing(exchange));
+        this.#proceed(exchange, this.#checks.standing(exchange));
       exchange.held.keep();
     }
     this.#toOpen.length = 0;
@@ -128,12 +128,12 @@ export class RequestData {
       return;
     }
     exchange.held.lend(frame);
-    this.#goOn(exchange, standing);
+    this.#proceed(exchange, standing);
     if (!exchange.opensWithBurst) exchange.held.keep();
   }
 
   /** Sends the held DATA of a permitted call upstream, refuses it, or keeps it. */
-  #goOn(exchange: GrpcExchange, standing: MeasureStep): void {
+  #proceed(exchange: GrpcExchange, standing: MeasureStep): void {
     if (standing === 'hold') return;
     if (standing !== 'pass') this.#core.reject(exchange, standing);
     else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
@@ -154,7 +154,7 @@ export class RequestData {
     try {
       if (fault !== undefined) throw fault;
       if (exchange.state === 'inspecting') this.#judged(exchange, this.#checks.proceed(exchange));
-      else if (exchange.state === 'relayed') this.#goOn(exchange, this.#checks.standing(exchange));
+      else if (exchange.state === 'relayed') this.#proceed(exchange, this.#checks.standing(exchange));
     } catch (error) {
       this.#core.parts.fault(error, exchange);
       this.#core.reject(exchange, INTERNAL_FAULT);

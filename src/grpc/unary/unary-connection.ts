@@ -97,7 +97,7 @@ export class UnaryConnection implements LinkEvents {
     const call: UnaryCall = {
       since: this.#clock(),
       head: headOf(this.#upstream, question),
-      answer: new UnaryAnswer((step) => this.#guard.run(() => this.#goOn(call, step))),
+      answer: new UnaryAnswer((step) => this.#guard.run(() => this.#continue(call, step))),
       window: new ReceiveWindow(),
       end: (outcome) => {
         letGo();
@@ -248,7 +248,7 @@ export class UnaryConnection implements LinkEvents {
   }
 
   /** Continues an answer after a wait for inflating. */
-  #goOn(call: UnaryCall, step: () => void): void {
+  #continue(call: UnaryCall, step: () => void): void {
     if (!this.#calls.has(call)) return;
     step();
     this.#settle(call, false);

@@ -23,7 +23,7 @@ export interface ReservationHolder {
   /** Of the exchange: under it the calls run. */
   readonly guard: Guard;
   /** Memory was reserved: read on. */
-  goOn(): void;
+  resume(): void;
   /** No memory in time: only `leave` may follow. */
   giveUp(denial: Denial): void;
 }
@@ -142,7 +142,7 @@ export class Reservation {
     return this.#prioritized;
   }
 
-  /** Counts received bytes. `false` = stop reading; `goOn` or `giveUp` follows. */
+  /** Counts received bytes. `false` = stop reading; `resume` or `giveUp` follows. */
   add(bytes: number): boolean {
     this.#used += bytes;
     if (this.hasPriority || this.#used <= this.#granted + FREE_BYTES || this.#grow()) return true;
@@ -158,7 +158,7 @@ export class Reservation {
     if (!this.#grow()) return false;
     this.#stopWaiting();
     this.#endPriority();
-    this.#goOn();
+    this.#resume();
     return true;
   }
 
@@ -207,7 +207,7 @@ export class Reservation {
     const granted = this.#granted;
     this.#granted = 0;
     this.#sum.give(granted);
-    if (waited) this.#goOn();
+    if (waited) this.#resume();
   }
 
   /** Limits the time for which others wait for the body with priority. */
@@ -224,9 +224,9 @@ export class Reservation {
   }
 
   /** INVARIANT: in a turn of its own, never in the stack of another body or answer that has freed memory. */
-  #goOn(): void {
+  #resume(): void {
     this.#holder.guard.soon(() => {
-      if (!this.#over) this.#holder.goOn();
+      if (!this.#over) this.#holder.resume();
     });
   }
 

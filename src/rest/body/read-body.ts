@@ -102,7 +102,7 @@ class BodyReader {
     const more = this.#reservation ? chunk.length : this.#size;
     this.#reservation ??= this.#limits.room.enter(this.#owner, {
       guard: this.#guard,
-      goOn: () => this.#body.resume(),
+      resume: () => this.#body.resume(),
       giveUp: (denial) => this.#fail(denial),
     });
     const goesOn = this.#reservation.add(more);

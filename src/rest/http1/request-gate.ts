@@ -48,7 +48,7 @@ export class RequestGate {
   readonly #intake = new Intake();
   #open = 0;
   #feeding = false;
-  readonly #goOn: () => void;
+  readonly #resume: () => void;
   readonly #hold: SocketHold;
   readonly #pieces = new PieceBudget(performance.now());
   /** The next bytes wait for the scheduler. */
@@ -67,7 +67,7 @@ export class RequestGate {
     this.#scheduler = scheduler;
     this.lines = new RequestLines(maxHeadBytes);
     this.#guard = new Guard({ fail: () => socket.destroy(), cut: () => socket.destroy() }, 'rest_server', report);
-    this.#goOn = this.#guard.entry(() => {
+    this.#resume = this.#guard.entry(() => {
       this.#waiting = false;
       this.#release();
     });
@@ -125,7 +125,7 @@ export class RequestGate {
   #waitForTurn(): void {
     if (this.#waiting) return;
     this.#waiting = true;
-    this.#scheduler.wait(this.#goOn);
+    this.#scheduler.wait(this.#resume);
   }
 
   /**
@@ -137,7 +137,7 @@ export class RequestGate {
     const inTurn = this.#scheduler.spend(all * Cost.BODY_PIECE);
     if (this.#pieces.take(small, performance.now()) && !this.#waiting) {
       this.#waiting = true;
-      this.#guard.after(SLOW_MS, this.#goOn);
+      this.#guard.after(SLOW_MS, this.#resume);
     } else if (!inTurn) this.#waitForTurn();
   }
 
@@ -183,11 +183,11 @@ export class RequestGate {
   #waitForDrain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    const goOn = (): void => {
+    const resume = (): void => {
       this.#draining = false;
       this.#release();
     };
-    this.#socket.once('drain', this.#guard.entry(goOn));
+    this.#socket.once('drain', this.#guard.entry(resume));
   }
 
   /** Tells the parser of the end once nothing stands before it: an answer that is owed is written first. */

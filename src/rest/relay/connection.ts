@@ -399,7 +399,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (this.#close || this.#body.left > 0) this.#link.destroy();
     this.#phase = 'skipping';
     if (this.#body.left === 0) {
-      this.#goOn();
+      this.#proceed();
       return;
     }
     // The client hears at once that its connection ends; what it still sends is read all the same.
@@ -409,7 +409,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   }
 
   /** The request and its answer are over. */
-  #goOn(): void {
+  #proceed(): void {
     const { clock, limits } = this.#context;
     if (this.#close || clock.draining) {
       this.#end();
@@ -427,7 +427,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     const { length } = this.#body.take(chunk);
     if (length < chunk.length) this.#intake.push(chunk.subarray(length));
     if (this.#body.left === 0) {
-      this.#goOn();
+      this.#proceed();
       return;
     }
     // Not ended: a client that has yet to read its answer would lose it.

@@ -160,7 +160,7 @@ export class AnswerReservation {
     if (this.over) return true;
     this.#room ??= this.#shared.bytes.enter(this.#key, {
       guard: this.#guard,
-      goOn: source.resume,
+      resume: source.resume,
       giveUp: source.giveUp,
     });
     return this.#room.add(bytes);

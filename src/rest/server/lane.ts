@@ -1,6 +1,6 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { begin, bodyChecked, finish, goOnWith, type Protocol, unbegun } from '../../exchange/exchange.ts';
+import { begin, bodyChecked, finish, type Protocol, resumeWith, unbegun } from '../../exchange/exchange.ts';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
@@ -148,7 +148,7 @@ class Lane {
     });
     if (life.ended) return;
     if (!begun) begin(parts, this.#protocol, exchange);
-    else if (same) goOnWith(parts, this.#protocol, exchange, begun.decision);
+    else if (same) resumeWith(parts, this.#protocol, exchange, begun.decision);
     else exchange.guard.failed(new TypeError('two lanes read a head differently'));
   }
 

@@ -65,7 +65,7 @@ const RULES: readonly Rule[] = [
       'audit/audit.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
       'cli/token-verdict.test.ts': [1, 'the pace of a client'],
       'config/files/watch.test.ts': [1, 'that a file is not looked at shows in time only'],
-      'exchange/exchange.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
+      'exchange/steps.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
       'limits/abandoned-calls.test.ts': [2, 'timers of the machine beside an injected clock'],
       'fake-qdrant/wire.test.ts': [1, 'the pace of a client'],
       'hardening/tls.test.ts': [1, 'a client that is not answered goes on'],

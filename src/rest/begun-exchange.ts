@@ -1,4 +1,5 @@
-import { type ExchangeParts, finish } from '../exchange/exchange.ts';
+import type { ExchangeParts } from '../exchange/exchange.ts';
+import { finish } from '../exchange/steps.ts';
 import type { Conditional, Permit } from '../policy/decide.ts';
 import type { RestExchange } from './exchange.ts';
 import { connectionLife } from './exchange-life.ts';

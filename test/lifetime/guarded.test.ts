@@ -9,7 +9,8 @@ import { readTexts, scan } from '../support/import-scan.ts';
 
 const FOLDERS = ['rest/', 'grpc/', 'http2/', 'upstream/', 'limits/', 'net/'];
 const FILES = [
-  'exchange/exchange.ts',
+  'exchange/steps.ts',
+  'exchange/shadow.ts',
   'net/tls-sniff.ts',
   'net/connections.ts',
   'net/close-listener.ts',

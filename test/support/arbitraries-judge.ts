@@ -1,11 +1,5 @@
-import {
-  begin,
-  bodyChecked,
-  type Exchange,
-  type ExchangeParts,
-  type Protocol,
-  unbegun,
-} from '../../src/exchange/exchange.ts';
+import { type Exchange, type ExchangeParts, type Protocol, unbegun } from '../../src/exchange/exchange.ts';
+import { begin, bodyChecked } from '../../src/exchange/steps.ts';
 import { createInspector } from '../../src/grpc/message/inspect.ts';
 import { type GrpcResolution, resolveGrpc } from '../../src/grpc/resolve.ts';
 import { createAuthenticator } from '../../src/identity/authenticate.ts';

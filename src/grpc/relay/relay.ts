@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { begin, bodyChecked, type ExchangeParts, finish } from '../../exchange/exchange.ts';
+import type { ExchangeParts } from '../../exchange/exchange.ts';
+import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
 import { type Price, resetPrice } from '../../http2/budget.ts';
 import { ClientHeads } from '../../http2/client-heads.ts';
 import { type ClientEvents, ClientLink, faultOf } from '../../http2/client-link.ts';

@@ -1,5 +1,5 @@
-import { bodyChecked, finish } from '../../exchange/exchange.ts';
 import { requestIdOf } from '../../exchange/request-id.ts';
+import { bodyChecked, finish } from '../../exchange/steps.ts';
 import { Flag, FRAME_HEADER_BYTES, FrameType } from '../../http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../http2/hpack.ts';
 import { writeFrameHeader } from '../../http2/write-frames.ts';

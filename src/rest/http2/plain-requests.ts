@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { begin } from '../../exchange/exchange.ts';
+import { begin } from '../../exchange/steps.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { BegunExchange } from '../begun-exchange.ts';
 import { peerOn } from '../exchange.ts';

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { begin, bodyChecked, finish } from '../../exchange/exchange.ts';
+import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { CredentialGuessing } from '../../limits/credential-guessing.ts';

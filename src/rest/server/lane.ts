@@ -1,7 +1,8 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { begin, bodyChecked, finish, type Protocol, resumeWith, unbegun } from '../../exchange/exchange.ts';
+import { type Protocol, unbegun } from '../../exchange/exchange.ts';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
+import { begin, bodyChecked, finish, resumeWith } from '../../exchange/steps.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { CredentialGuessing } from '../../limits/credential-guessing.ts';

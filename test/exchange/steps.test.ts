@@ -1,14 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import {
-  begin,
-  bodyChecked,
-  type Exchange,
-  type ExchangeParts,
-  finish,
-  type Protocol,
-  unbegun,
-} from '../../src/exchange/exchange.ts';
+import { type Exchange, type ExchangeParts, type Protocol, unbegun } from '../../src/exchange/exchange.ts';
+import { begin, bodyChecked, finish } from '../../src/exchange/steps.ts';
 import { createKeyRing, digestOf } from '../../src/identity/key-ring.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { CredentialGuessing } from '../../src/limits/credential-guessing.ts';

@@ -1,0 +1,242 @@
+import type { Principal } from '../identity/principal.ts';
+import { Guard } from '../lifetime/guard.ts';
+import { bodyNeeds } from '../policy/body-checks.ts';
+import {
+  type Conditional,
+  type Decision,
+  decide,
+  decidePublic,
+  type Permit,
+  type References,
+  settle,
+} from '../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { decideWithin } from '../policy/rules.ts';
+import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
+import { inForce, noteShadow, resolutionOf } from './shadow.ts';
+
+/**
+ * One request and its response, whatever the protocol: the whole way of a request on one screen.
+ *
+ * ```
+ * resolve -> admit -> authenticate -> [pace] -> decide -> [check body -> settle] -> forward | reject -> finish
+ * ```
+ *
+ * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no
+ * promise. The steps that know a protocol are in `Protocol`; each lane supplies its own and nothing else differs.
+ */
+
+/** Steps 2 to 6 for a request whose head has arrived. */
+export function begin<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
+  try {
+    exchange.startedAt = parts.now();
+    const resolution = protocol.resolve(exchange);
+    exchange.resolution = resolution;
+    const open = decidePublic(resolution.operation);
+    if (open) {
+      dispatch(parts, protocol, exchange, resolution.refusal ?? open);
+      return;
+    }
+    whenKnown(parts, protocol, exchange, parts.admit(exchange), (refused) => {
+      if (refused) dispatch(parts, protocol, exchange, refused);
+      else identify(parts, protocol, exchange);
+    });
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
+  whenKnown(parts, protocol, exchange, parts.authenticate(exchange.headers, exchange.memo), (identity) =>
+    identified(parts, protocol, exchange, identity),
+  );
+}
+
+/** Calls `next` with the value: at once, or when the promise resolves. A rejection denies. */
+function whenKnown<X extends Exchange, T>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  value: T | Promise<T>,
+  next: (value: T) => void,
+): void {
+  if (value instanceof Promise) {
+    exchangeGuard(parts, protocol, exchange).settled(value, (known) => {
+      if (!exchange.ended) next(known);
+    });
+  } else {
+    next(value);
+  }
+}
+
+/**
+ * Step 5b's end. The only way from a body that needs checks to `forward`.
+ *
+ * @param found the names in the body, why it is refused, or `undefined` = nothing against it, and no names were asked for
+ */
+export function bodyChecked<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Permit | Conditional,
+  found: References | Denial | undefined,
+): void {
+  try {
+    if (decision.kind === 'permit') {
+      if (found && 'kind' in found) protocol.reject(exchange, found);
+      else send(parts, protocol, exchange, decision);
+      return;
+    }
+    const settled = settledBy(exchange, decision, found ?? INTERNAL_FAULT);
+    const final = inForce(parts, exchange, settled);
+    if (final.kind === 'permit') send(parts, protocol, exchange, final);
+    else protocol.reject(exchange, final.kind === 'denial' ? final : INTERNAL_FAULT);
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function settledBy(exchange: Exchange, conditional: Conditional, found: References | Denial): Permit | Denial {
+  if ('kind' in found) return found;
+  exchange.references = found;
+  const decision = conditional.sure ?? settle(conditional, found);
+  if (decision.kind === 'permit') noteShadow(exchange, conditional.operation, found);
+  return decision;
+}
+
+/** Step 8: records the exchange once, however often it is called. Pending waits of the exchange are void from then on. */
+export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
+  if (exchange.ended) return;
+  exchange.ended = true;
+  parts.record(exchange, outcome);
+}
+
+function identified<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  identity: Principal | Denial,
+): void {
+  if (identity.kind === 'denial') {
+    refuseStranger(parts, protocol, exchange, identity);
+    return;
+  }
+  exchange.principal = identity;
+  if (!parts.pace.mustWait(exchange)) {
+    decideOn(parts, protocol, exchange, identity);
+    return;
+  }
+  exchange.slowed = 'abandoned';
+  const guard = exchangeGuard(parts, protocol, exchange);
+  parts.pace.wait(
+    exchange,
+    guard.entry(() => {
+      if (!exchange.ended) decideOn(parts, protocol, exchange, identity);
+    }),
+  );
+}
+
+/** Delays the refusal of a wrong credential, the longer the more of them the connection has presented. */
+function refuseStranger<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  denial: Denial,
+): void {
+  const wait = parts.policy.current.mode === 'enforce' ? exchange.guesses?.refused(parts.now()) : 0;
+  if (!wait) {
+    dispatch(parts, protocol, exchange, denial);
+    return;
+  }
+  exchange.slowed = 'guesses';
+  exchangeGuard(parts, protocol, exchange).after(wait, () => {
+    if (!exchange.ended) dispatch(parts, protocol, exchange, denial);
+  });
+}
+
+function decideOn<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  { access, bounds }: Principal,
+): void {
+  const { operation, target, refusal, lateRefusal } = resolutionOf(exchange);
+  const decided =
+    refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
+  const decision = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
+  if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
+  dispatch(parts, protocol, exchange, decision);
+}
+
+function dispatch<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Decision,
+): void {
+  try {
+    carryOut(parts, protocol, exchange, inForce(parts, exchange, decision));
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+function carryOut<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Decision,
+): void {
+  if (decision.kind === 'denial') {
+    protocol.reject(exchange, decision);
+    return;
+  }
+  const needs = bodyNeeds(decision, exchange, parts.bodyRules);
+  if (needs && 'kind' in needs) protocol.reject(exchange, needs);
+  else if (needs) protocol.checkBody(exchange, decision, needs);
+  else if (decision.kind === 'permit') send(parts, protocol, exchange, decision);
+  // INVARIANT: what depends on a body has been read.
+  else protocol.reject(exchange, INTERNAL_FAULT);
+}
+
+function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X, permit: Permit): void {
+  exchange.forwardedAt = parts.now();
+  protocol.forward(exchange, permit);
+}
+
+/** Continues an exchange that another transport has decided; no earlier step is repeated. */
+export function resumeWith<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  decision: Permit | Conditional,
+): void {
+  try {
+    carryOut(parts, protocol, exchange, decision);
+  } catch (error) {
+    failClosed(parts, protocol, exchange, error);
+  }
+}
+
+/** An internal error denies (INVARIANT I5): the lane answers with a fault that says nothing of its cause. */
+function failClosed<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  error: unknown,
+): void {
+  exchangeGuard(parts, protocol, exchange).failed(error);
+}
+
+/** The guard under which an exchange continues after a wait. Created per wait: a synchronous exchange needs none. */
+export function exchangeGuard<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): Guard {
+  const owner = {
+    fail: () => {
+      if (exchange.ended) return;
+      exchange.decision = INTERNAL_FAULT;
+      protocol.reject(exchange, INTERNAL_FAULT);
+    },
+    cut: () => protocol.cut?.(exchange),
+  };
+  return new Guard(owner, 'exchange', (error) => parts.fault(error, exchange));
+}

@@ -162,14 +162,14 @@ export class MessageReader {
     const length = this.#prefix.readUInt32BE(1);
     const needed = length - this.#left;
     const used = needed - (end - from);
-    let room = held;
+    let buffer = held;
     if (needed > held.length) {
-      room = Buffer.alloc(Math.min(length, Math.max(needed, held.length * 2)));
-      held.copy(room, 0, 0, used);
-      this.#compressed = room;
+      buffer = Buffer.alloc(Math.min(length, Math.max(needed, held.length * 2)));
+      held.copy(buffer, 0, 0, used);
+      this.#compressed = buffer;
     }
-    chunk.copy(room, used, from, end);
-    return room.subarray(0, needed);
+    chunk.copy(buffer, used, from, end);
+    return buffer.subarray(0, needed);
   }
 
   #inflateHeld(message: Buffer): void {

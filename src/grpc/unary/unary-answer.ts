@@ -137,12 +137,12 @@ export class UnaryAnswer implements AnswerProgress {
 
 /** Collects one message. Its buffer grows with the received bytes, not with the announced length. */
 class MessageBytes implements MessageSink {
-  #room: Buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.alloc(0);
   #used = 0;
   #most = 0;
 
   get bytes(): Buffer {
-    return this.#room.subarray(0, this.#used);
+    return this.#buffer.subarray(0, this.#used);
   }
 
   open(length: number): void {
@@ -153,12 +153,12 @@ class MessageBytes implements MessageSink {
 
   payload(bytes: Buffer): void {
     const needed = this.#used + bytes.length;
-    if (needed > this.#room.length) {
-      const wider = Buffer.allocUnsafe(Math.min(this.#most, Math.max(needed, 2 * this.#room.length)));
-      this.#room.copy(wider, 0, 0, this.#used);
-      this.#room = wider;
+    if (needed > this.#buffer.length) {
+      const wider = Buffer.allocUnsafe(Math.min(this.#most, Math.max(needed, 2 * this.#buffer.length)));
+      this.#buffer.copy(wider, 0, 0, this.#used);
+      this.#buffer = wider;
     }
-    bytes.copy(this.#room, this.#used);
+    bytes.copy(this.#buffer, this.#used);
     this.#used = needed;
   }
 

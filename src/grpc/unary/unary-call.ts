@@ -53,14 +53,14 @@ export interface UnaryCall {
 
 /** Bytes that upstream may send on the connection or on one stream; granted again when they are read. */
 export class ReceiveWindow {
-  #room = WINDOW;
+  #available = WINDOW;
   #read = 0;
 
   /** Counts received DATA, padding included. Throws `Http2Fault` if upstream exceeded its window. */
   take(bytes: number): void {
-    this.#room -= bytes;
+    this.#available -= bytes;
     this.#read += bytes;
-    if (this.#room < 0) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'more was sent than granted');
+    if (this.#available < 0) throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, 0, 'more was sent than granted');
   }
 
   /** Bytes to grant now; 0 = not yet. */
@@ -68,7 +68,7 @@ export class ReceiveWindow {
     const bytes = this.#read;
     if (bytes < GRANT_BYTES) return 0;
     this.#read = 0;
-    this.#room += bytes;
+    this.#available += bytes;
     return bytes;
   }
 }

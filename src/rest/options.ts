@@ -46,7 +46,7 @@ export interface LaneOptions {
 export interface LaneContext extends LaneOptions {
   readonly checkPool: BodyCheckPool;
   readonly decoder: BodyDecoder;
-  readonly room: BodyMemoryBudget;
+  readonly budget: BodyMemoryBudget;
   readonly answers: AnswerBudget;
   readonly changer: AnswerChanger;
 }

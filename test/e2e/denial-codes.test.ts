@@ -128,12 +128,12 @@ function bodyCut(): Promise<DenialCode | undefined> {
   return promise;
 }
 
-/** Two bodies that take all the room there is, the second of which waits too long. */
+/** Two bodies that take all the budget there is, the second of which waits too long. */
 function noRoom(): Promise<DenialCode> {
-  const room = new BodyMemoryBudget({ capacity: MIB, priorityMs: 60_000, waitMs: 1 });
+  const budget = new BodyMemoryBudget({ capacity: MIB, priorityMs: 60_000, waitMs: 1 });
   const { promise, resolve } = Promise.withResolvers<DenialCode>();
   for (let body = 0; body < 2; body += 1) {
-    room.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
+    budget.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
   }
   return promise;
 }

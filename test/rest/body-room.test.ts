@@ -10,7 +10,7 @@ const MIB = 1024 * KIB;
 const CAPACITY = 16 * MIB;
 const LIMITS = { capacity: CAPACITY, priorityMs: 60_000, waitMs: 60_000 };
 
-// The room's own timers keep no process alive.
+// The budget's own timers keep no process alive.
 const alive = setInterval(() => undefined, 1000);
 t.teardown(() => clearInterval(alive));
 
@@ -22,8 +22,8 @@ class Body {
   denial: Denial | undefined;
   readonly ended = Promise.withResolvers<Denial>();
 
-  constructor(room: BodyMemoryBudget, owner: unknown) {
-    this.place = room.enter(owner, {
+  constructor(budget: BodyMemoryBudget, owner: unknown) {
+    this.place = budget.enter(owner, {
       guard: looseGuard(),
       resume: () => {
         this.waits = false;
@@ -46,17 +46,17 @@ class Body {
   }
 }
 
-t.test('small bodies never wait, whoever holds the rest', async (t) => {
-  const room = new BodyMemoryBudget(LIMITS);
-  for (let owner = 0; owner < 40; owner += 1) new Body(room, owner).upTo(2 * MIB);
-  const small = Array.from({ length: 1000 }, () => new Body(room, 0).upTo(FREE_BYTES));
+t.test('small bodies never wait, whatever holds the rest', async (t) => {
+  const budget = new BodyMemoryBudget(LIMITS);
+  for (let owner = 0; owner < 40; owner += 1) new Body(budget, owner).upTo(2 * MIB);
+  const small = Array.from({ length: 1000 }, () => new Body(budget, 0).upTo(FREE_BYTES));
   t.notOk(small.some(({ waits }) => waits));
 });
 
 t.test('the sum stays within its bounds, and all bodies come to their end one after the other', async (t) => {
-  const room = new BodyMemoryBudget(LIMITS);
+  const budget = new BodyMemoryBudget(LIMITS);
   const size = 32 * MIB;
-  const bodies = Array.from({ length: 30 }, (_, index) => new Body(room, index % 3));
+  const bodies = Array.from({ length: 30 }, (_, index) => new Body(budget, index % 3));
   let highest = 0;
   let ended = 0;
   for (let round = 0; round < 100 && ended < bodies.length; round += 1) {
@@ -77,22 +77,22 @@ t.test('the sum stays within its bounds, and all bodies come to their end one af
   const bound = CAPACITY + size + bodies.length * (FREE_BYTES + 64 * KIB);
   t.ok(highest <= bound, `${highest} of ${bound}`);
   t.ok(highest > size, 'more than one at a time');
-  t.equal(room.taken, 0);
+  t.equal(budget.taken, 0);
 });
 
-t.test('an owner that takes all it may leaves room for another', async (t) => {
-  const room = new BodyMemoryBudget(LIMITS);
-  const greedy = Array.from({ length: 50 }, () => new Body(room, 'greedy').upTo(2 * MIB));
+t.test('an owner at its limit leaves memory for another', async (t) => {
+  const budget = new BodyMemoryBudget(LIMITS);
+  const greedy = Array.from({ length: 50 }, () => new Body(budget, 'greedy').upTo(2 * MIB));
   t.ok(greedy.filter(({ waits }) => waits).length > 40);
-  const [modest, next] = [new Body(room, 'modest').upTo(2 * MIB), new Body(room, 'next').upTo(MIB)];
+  const [modest, next] = [new Body(budget, 'modest').upTo(2 * MIB), new Body(budget, 'next').upTo(MIB)];
   t.strictSame([modest.waits, next.waits], [false, false]);
 });
 
-t.test('an owner with many large bodies leads in turn with the others', async (t) => {
-  const room = new BodyMemoryBudget(LIMITS);
+t.test('owners with large bodies have priority in turn', async (t) => {
+  const budget = new BodyMemoryBudget(LIMITS);
   const size = 8 * MIB;
-  const greedy = Array.from({ length: 10 }, () => new Body(room, 'greedy').upTo(size));
-  const modest = new Body(room, 'modest').upTo(size);
+  const greedy = Array.from({ length: 10 }, () => new Body(budget, 'greedy').upTo(size));
+  const modest = new Body(budget, 'modest').upTo(size);
   t.strictSame([greedy[0]?.taken, modest.waits], [size, true]);
   let before = 0;
   for (const body of greedy) {
@@ -105,39 +105,39 @@ t.test('an owner with many large bodies leads in turn with the others', async (t
   t.equal(modest.upTo(size).taken, size);
 });
 
-t.test('a body that came whole lets another lead where there is room for it', async (t) => {
-  const room = new BodyMemoryBudget(LIMITS);
-  const first = new Body(room, 1).upTo(4 * MIB);
-  const second = new Body(room, 2).upTo(4 * MIB);
+t.test('a complete body passes its priority on if there is memory for another', async (t) => {
+  const budget = new BodyMemoryBudget(LIMITS);
+  const first = new Body(budget, 1).upTo(4 * MIB);
+  const second = new Body(budget, 2).upTo(4 * MIB);
   t.strictSame([first.waits, second.waits], [false, true]);
   first.place.whole();
-  t.equal(second.waits, true, 'never in the stack of the one that makes room');
+  t.equal(second.waits, true, 'never in the stack of the one that makes budget');
   await laterTurns();
   t.equal(second.waits, false);
   t.equal(second.upTo(4 * MIB).taken, 4 * MIB);
   first.place.leave();
   second.place.leave();
-  t.equal(room.taken, 0);
+  t.equal(budget.taken, 0);
 });
 
 t.test('one that leaves gives back what it took, also while it waits, and only once', async (t) => {
-  const room = new BodyMemoryBudget(LIMITS);
-  const lead = new Body(room, 1).upTo(4 * MIB);
-  const waiting = new Body(room, 1).upTo(4 * MIB);
-  const last = new Body(room, 1).upTo(4 * MIB);
+  const budget = new BodyMemoryBudget(LIMITS);
+  const lead = new Body(budget, 1).upTo(4 * MIB);
+  const waiting = new Body(budget, 1).upTo(4 * MIB);
+  const last = new Body(budget, 1).upTo(4 * MIB);
   waiting.place.leave();
   waiting.place.leave();
   lead.place.leave();
   await laterTurns();
   t.strictSame([waiting.waits, last.waits], [true, false], 'the one behind it goes on');
   last.place.leave();
-  t.equal(room.taken, 0);
+  t.equal(budget.taken, 0);
 });
 
 t.test('a body that keeps others waiting has a time to come, and one that waits, too', async (t) => {
-  const room = new BodyMemoryBudget({ ...LIMITS, priorityMs: 20, waitMs: 10_000 });
-  const slow = new Body(room, 1).upTo(4 * MIB);
-  const second = new Body(room, 1).upTo(4 * MIB);
+  const budget = new BodyMemoryBudget({ ...LIMITS, priorityMs: 20, waitMs: 10_000 });
+  const slow = new Body(budget, 1).upTo(4 * MIB);
+  const second = new Body(budget, 1).upTo(4 * MIB);
   t.strictSame(await slow.ended.promise, BODY_TIMEOUT);
   await laterTurns();
   t.strictSame([second.waits, second.denial], [false, undefined]);
@@ -151,12 +151,12 @@ t.test('a body that keeps others waiting has a time to come, and one that waits,
   t.equal(lead.denial, undefined, 'the one that leads is not told so');
 });
 
-t.test('a body that leads and keeps nobody waiting may take its time', async (t) => {
-  const room = new BodyMemoryBudget({ ...LIMITS, priorityMs: 5 });
-  const slow = new Body(room, 1).upTo(4 * MIB);
+t.test('a body with priority that delays no other has no time limit', async (t) => {
+  const budget = new BodyMemoryBudget({ ...LIMITS, priorityMs: 5 });
+  const slow = new Body(budget, 1).upTo(4 * MIB);
   for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
   t.equal(slow.denial, undefined);
-  const next = new Body(room, 2).upTo(4 * MIB);
+  const next = new Body(budget, 2).upTo(4 * MIB);
   t.strictSame(await Promise.race([slow.ended.promise, next.ended.promise]), BODY_TIMEOUT);
   await laterTurns();
   t.equal(next.waits, false);

@@ -22,12 +22,12 @@ const own = (bytes: number): Buffer => {
   return memory;
 };
 
-function placed(bytes: number): { room: BodyMemoryBudget; place: Reservation } {
-  const room = new BodyMemoryBudget({ capacity: 16 << 20, priorityMs: 60_000, waitMs: 60_000 });
-  const place = room.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: () => undefined });
-  place.add(bytes);
-  place.whole();
-  return { room, place };
+function placed(bytes: number): { budget: BodyMemoryBudget; reservation: Reservation } {
+  const budget = new BodyMemoryBudget({ capacity: 16 << 20, priorityMs: 60_000, waitMs: 60_000 });
+  const reservation = budget.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: () => undefined });
+  reservation.add(bytes);
+  reservation.whole();
+  return { budget, reservation };
 }
 
 t.test('bytes that come in pieces of any size are the same in one piece', async (t) => {
@@ -50,16 +50,16 @@ t.test('bytes that come in pieces of any size are the same in one piece', async 
 });
 
 t.test(
-  'a large body goes upstream byte by byte as it came, and gives memory and room back with the last',
+  'a large body goes upstream byte by byte as it came, and gives memory and budget back with the last',
   async (t) => {
     for (const size of [INLINE_BYTES + 1, 3 * 65_536, (4 << 20) + 17]) {
-      const { room, place } = placed(size);
+      const { budget, reservation } = placed(size);
       const bytes = own(size);
       const copy = Buffer.from(bytes);
-      const body = new HeldBody(bytes, place);
+      const body = new HeldBody(bytes, reservation);
       const sent = body.toUpstream(looseGuard());
       t.ok(!Buffer.isBuffer(sent) && (await buffer(sent)).equals(copy), `${size}`);
-      t.strictSame([bytes.length, room.taken, body.length], [0, 0, size]);
+      t.strictSame([bytes.length, budget.taken, body.length], [0, 0, size]);
       t.throws(() => body.toUpstream(looseGuard()), /not there/, 'it is not sent again, and never as an empty one');
       t.throws(() => body.lend(), /not there/);
     }
@@ -69,23 +69,23 @@ t.test(
   },
 );
 
-t.test('a body that somebody has is given back first, then its memory and room', async (t) => {
-  const { room, place } = placed(1 << 20);
+t.test('a lent body is given back first, then its memory and budget', async (t) => {
+  const { budget, reservation } = placed(1 << 20);
   const bytes = own(1 << 20);
-  const body = new HeldBody(bytes, place);
+  const body = new HeldBody(bytes, reservation);
   const lent = body.lend();
   body.release();
   t.equal(lent.length, 1 << 20, 'who reads it reads it to its end');
-  t.ok(room.taken > 0);
+  t.ok(budget.taken > 0);
   body.giveBack(lent);
-  t.strictSame([lent.length, room.taken], [0, 0]);
+  t.strictSame([lent.length, budget.taken], [0, 0]);
   const other = placed(1 << 20);
-  const lost = new HeldBody(own(1 << 20), other.place);
+  const lost = new HeldBody(own(1 << 20), other.reservation);
   lost.lend();
   lost.giveBack(undefined);
   t.throws(() => lost.toUpstream(looseGuard()), /not there/, 'one that was lost with its thread is never sent');
   lost.release();
-  t.equal(other.room.taken, 0);
+  t.equal(other.budget.taken, 0);
 });
 
 const waiting = () => ({ life: openLife(), guard: looseGuard() });

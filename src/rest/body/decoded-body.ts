@@ -36,7 +36,7 @@ export function withDecodedBody(
     const limits = {
       maxBytes: options.maxInspectedBytes,
       idleMs: bodyIdleOf(exchange, options.bodyIdleMs),
-      room: options.room,
+      budget: options.budget,
     };
     readBody(exchange, limits, hold);
   } else hold(new HeldBody(Buffer.alloc(0)));

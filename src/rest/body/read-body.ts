@@ -15,12 +15,12 @@ export interface ReadLimits {
   readonly maxBytes: number;
   /** Longest pause, in milliseconds; in any such time as many bytes have to come as `LEAST_PACE` asks. */
   readonly idleMs: number;
-  readonly room: BodyMemoryBudget;
+  readonly budget: BodyMemoryBudget;
 }
 
 /**
  * Reads the whole body; ends in one call of `done`, or in none when the exchange has ended. Never holds more than `maxBytes` and one chunk; a large body
- * waits for room, with the client's socket paused.
+ * waits for memory, with the client's socket paused.
  */
 export function readBody(exchange: RestExchange, limits: ReadLimits, done: (body: HeldBody | Denial) => void): void {
   if (exchange.life.ended) return;
@@ -100,7 +100,7 @@ class BodyReader {
     this.#bytes.push(chunk);
     if (this.#size <= FREE_BYTES) return;
     const more = this.#reservation ? chunk.length : this.#size;
-    this.#reservation ??= this.#limits.room.enter(this.#owner, {
+    this.#reservation ??= this.#limits.budget.enter(this.#owner, {
       guard: this.#guard,
       resume: () => this.#body.resume(),
       giveUp: (denial) => this.#fail(denial),
@@ -137,7 +137,7 @@ class BodyReader {
     this.#body.removeAllListeners('data').removeAllListeners('end').removeAllListeners('error').on('error', ignore);
   }
 
-  /** While it waits for room it cannot come. */
+  /** While it waits for memory no bytes can arrive. */
   #checkPace(): void {
     const came = this.#size - this.#sizeBefore;
     this.#sizeBefore = this.#size;

@@ -137,7 +137,7 @@ export class AnswerReservation {
   readonly #guard: Guard;
   readonly #shared: Shared;
   readonly #kept: Pick<Turn, 'end'>[] = [];
-  #room: Reservation | undefined;
+  #reservation: Reservation | undefined;
   #stall: NodeJS.Timeout | undefined;
   /** It is one of those that are held. */
   has = false;
@@ -158,17 +158,17 @@ export class AnswerReservation {
   /** So many bytes more have come. `false` = no more of them now, a call of `source` follows. */
   add(bytes: number, source: AnswerSource): boolean {
     if (this.over) return true;
-    this.#room ??= this.#shared.bytes.enter(this.#key, {
+    this.#reservation ??= this.#shared.bytes.enter(this.#key, {
       guard: this.#guard,
       resume: source.resume,
       giveUp: source.giveUp,
     });
-    return this.#room.add(bytes);
+    return this.#reservation.add(bytes);
   }
 
   /** All of it has come: `work` is done when it is its turn, unless the place has been left. The next one's is after `changed`. */
   change(bytes: number, work: (changed: () => void) => void): void {
-    this.#room?.whole();
+    this.#reservation?.whole();
     const { changes, scheduler } = this.#shared;
     const run = (turn: Turn): void => {
       scheduler.spend(costOf(bytes));
@@ -210,7 +210,7 @@ export class AnswerReservation {
     this.over = true;
     clearTimeout(this.#stall);
     this.#shared.left();
-    this.#room?.leave();
+    this.#reservation?.leave();
     for (const turn of this.#kept.reverse()) turn.end();
   }
 }

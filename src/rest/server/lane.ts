@@ -50,7 +50,7 @@ export interface RestLane {
 /** Work in progress. All are 0 while no request is open. */
 export interface LaneFigures {
   readonly exchanges: number;
-  /** Bodies that take room, and the bytes of those that do not lead. */
+  /** Bodies with a reservation, and the bytes of those without priority. */
   readonly bodies: number;
   readonly bodyBytes: number;
   /** Bodies being decoded or checked, answers being filtered in a thread, and those that wait for it. */
@@ -68,9 +68,9 @@ export function createRestLane(options: LaneOptions): RestLane {
   const checkPool = new BodyCheckPool(report);
   const changer = new AnswerChanger(report);
   const decoder = new BodyDecoder(options.maxInspectedBytes);
-  const room = createBodyMemoryBudget(options);
+  const budget = createBodyMemoryBudget(options);
   const answers = createAnswerBudget(options);
-  const lane = new Lane(options, createProtocol({ ...options, checkPool, decoder, room, answers, changer }));
+  const lane = new Lane(options, createProtocol({ ...options, checkPool, decoder, budget, answers, changer }));
   return {
     takeHttp1: (request, response, target) => lane.takeHttp1(request, response, target),
     refuse: (request, response, status, text) =>
@@ -79,8 +79,8 @@ export function createRestLane(options: LaneOptions): RestLane {
     drain: () => lane.drain(),
     figures: () => ({
       exchanges: lane.running.size,
-      bodies: room.size,
-      bodyBytes: room.taken,
+      bodies: budget.size,
+      bodyBytes: budget.taken,
       judging: decoder.size + checkPool.size + changer.size,
       changing: answers.size,
       answers: answers.held,

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
+import { createSecureServer, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { grpcTimeoutOf } from '../../../src/grpc/idle-limits.ts';
 import { createGrpcAsker, type GrpcAsker } from '../../../src/grpc/unary/asker.ts';
+import { testCertificate } from '../../rest/lane-fixture.ts';
 
 interface Asked {
   readonly stream: ServerHttp2Stream;
@@ -148,4 +149,41 @@ t.test('so is one whose call was given up without a byte, and connections given 
     now += 5000;
   }
   t.equal(sessions.size, 10, 'the first, eight that still have calls, and the last');
+});
+
+t.test('over TLS upstream has to show a certificate of the CA in force', async (t) => {
+  const [own, other] = await Promise.all([testCertificate(), testCertificate('own')]);
+  const upstream = createSecureServer({ cert: own.cert, key: own.key });
+  const schemes: unknown[] = [];
+  upstream.on('session', (session) => t.teardown(() => session.destroy()));
+  upstream.on('stream', (stream: ServerHttp2Stream, headers) => {
+    schemes.push(headers[':scheme']);
+    answer({ stream, timeoutMs: 0 });
+  });
+  upstream.on('sessionError', () => undefined);
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const { port } = upstream.address() as AddressInfo;
+  let ca = other.issuer;
+  const asker = createGrpcAsker({
+    address: { tls: true, host: '127.0.0.1', port },
+    authority: 'upstream',
+    socket: {
+      ...{ connectTimeoutMs: 5000, alpn: ['h2'] },
+      get ca() {
+        return Buffer.from(ca);
+      },
+    },
+  });
+  t.teardown(() => {
+    asker.close();
+    upstream.close();
+  });
+  const list = () => asker.ask(LIST, Buffer.alloc(0), waiting(0));
+  t.match(await list(), { kind: 'denial', code: 'upstream_unreachable' }, 'of another CA');
+  ca = own.issuer;
+  t.match(await list(), { kind: 'message' }, 'once the CA has been replaced');
+  t.strictSame(schemes, ['https']);
+  ca = other.issuer;
+  t.match(await list(), { kind: 'denial', code: 'upstream_unreachable' }, 'the open connection is not used any more');
 });

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
 import { ReceiveWindow } from '../../../src/grpc/unary/unary-call.ts';
+import { UnaryConnection } from '../../../src/grpc/unary/unary-connection.ts';
 import { ErrorCode, Flag, type Frame, FrameType, SettingId } from '../../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../../src/http2/hpack.ts';
 import {
@@ -360,6 +361,18 @@ t.test('an upstream that is not there is unreachable', async (t) => {
   const { list, upstream } = await startOwnCalls(t, answer);
   upstream.close();
   t.match(await inPatience(list()), UNREACHABLE);
+});
+
+t.test('a call without an answer ends at its deadline, and is reset', async (t) => {
+  const { upstream } = await startOwnCalls(t, () => undefined);
+  const socket = { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] };
+  const address = { tls: false, host: '127.0.0.1', port: upstream.port };
+  const connection = new UnaryConnection({ address, authority: 'upstream', socket }, Date.now, () => undefined);
+  t.teardown(() => connection.close());
+  const question = { path: LIST, message: Buffer.alloc(0), leftMs: 20, signal: undefined };
+  t.match(await connection.call(question), { kind: 'denial', code: 'upstream_timeout', grpc: 4 });
+  await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.RST_STREAM));
+  t.equal(upstream.frames.find(({ type }) => type === FrameType.RST_STREAM)?.payload.readUInt32BE(0), 8, 'CANCEL');
 });
 
 t.test('a call that is given up is reset, and what still comes of it is not kept', async (t) => {

@@ -295,3 +295,6 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
  * `Secrets`.
  */
 export type Config = DeepReadonly<z.output<typeof configSchema>>;
+
+/** `gateway.limits`. A folder that keeps a limit reads it from here, by its own name. */
+export type Limits = Config['gateway']['limits'];

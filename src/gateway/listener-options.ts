@@ -24,8 +24,6 @@ import type { SocketOptions } from '../upstream/sockets.ts';
 const WAITING_PER_CONNECTION = 8;
 /** Largest upstream answer that is buffered for a filter, in bytes. */
 const MAX_FILTERED_BYTES = 64 * 1_048_576;
-/** Pseudo-headers, which are not part of the configured number of headers. */
-const PSEUDO_HEADERS = 4;
 
 /** The state in force, which a reload replaces. */
 type Current = () => State;
@@ -73,22 +71,8 @@ export function restListenerOptions(
     host: service.host,
     port: service.http_port,
     ...(tls ? { tls: restTls(tls) } : {}),
-    limits: {
-      maxConnections: limits.max_connections,
-      maxHeaderBytes: limits.header_bytes,
-      handshakeTimeoutMs: limits.tls_handshake_timeout_ms,
-      headersTimeoutMs: limits.header_timeout_ms,
-      keepAliveTimeoutMs: limits.keep_alive_timeout_ms,
-      upstreamConnections: config.gateway.upstream.max_connections,
-      http2: {
-        maxStreams: limits.http2_max_concurrent_streams,
-        maxStreamsKnown: limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR,
-        headerBytes: limits.header_bytes,
-        headerCount: limits.header_count + PSEUDO_HEADERS,
-        headerTimeoutMs: limits.header_timeout_ms,
-        keepAliveMs: limits.keep_alive_timeout_ms,
-      },
-    },
+    limits,
+    upstreamConnections: config.gateway.upstream.max_connections,
     parts,
     upstream,
     lookup,
@@ -96,13 +80,8 @@ export function restListenerOptions(
     shared,
     cors: service.enable_cors,
     webUi,
-    maxInspectedBytes: limits.inspected_body_bytes,
-    inspection: { maxDepth: limits.json_depth },
     maxFilteredBytes: MAX_FILTERED_BYTES,
-    bodyIdleMs: limits.body_idle_timeout_ms,
-    answerIdleMs: limits.stream_idle_timeout_ms,
     upstreamWaitMs: config.gateway.upstream.response_header_timeout_ms,
-    maxHeaders: limits.header_count,
     ...(config.gateway.rest.relay ? { relay: relayUpstream(current) } : {}),
     telemetry: {
       get jwtRbac() {
@@ -147,12 +126,6 @@ function relayUpstream(current: Current): RelayUpstream {
   };
 }
 
-/**
- * Upstream (Qdrant v1.19.0, tonic's default) has no limit of calls on one gRPC connection. The factor of the stream
- * limit after a valid credential.
- */
-const KNOWN_STREAMS_FACTOR = 10;
-
 /** Where gRPC goes; throws when no address is configured. */
 function grpcAddress(config: Config): UpstreamAddress {
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
@@ -182,21 +155,10 @@ export function grpcListenerOptions(
     host: service.host,
     port: service.grpc_port ?? 0,
     tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
-    tlsHandshakeTimeoutMs: limits.tls_handshake_timeout_ms,
-    maxConnections: limits.max_connections,
     relay: {
       parts,
       upstream: grpcUpstream(current),
-      limits: {
-        maxStreams: limits.http2_max_concurrent_streams,
-        maxStreamsKnown: limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR,
-        headerBytes: limits.header_bytes,
-        headerCount: limits.header_count,
-        headerTimeoutMs: limits.header_timeout_ms,
-        streamIdleMs: limits.stream_idle_timeout_ms,
-        bodyIdleMs: limits.body_idle_timeout_ms,
-        connectionIdleMs: limits.stream_idle_timeout_ms,
-      },
+      limits,
       noteNames: isAudited(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,

@@ -4,9 +4,9 @@ import { isUnary } from './resolve.ts';
 /** Longest time without a frame, in milliseconds. */
 export interface CallLimits {
   /** Of a call whose message is complete. */
-  readonly streamIdleMs: number;
+  readonly stream_idle_timeout_ms: number;
   /** Of a call whose message is incomplete, or whose caller is unknown. */
-  readonly bodyIdleMs: number;
+  readonly body_idle_timeout_ms: number;
 }
 
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 };
@@ -19,9 +19,9 @@ const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 10
 export function callLimit(exchange: GrpcExchange, limits: CallLimits): number {
   const operation = exchange.resolution?.operation;
   const isComing = !exchange.clientEnded && (!operation || isUnary(operation));
-  if (isComing || exchange.state === 'waiting' || exchange.state === 'inspecting') return limits.bodyIdleMs;
+  if (isComing || exchange.state === 'waiting' || exchange.state === 'inspecting') return limits.body_idle_timeout_ms;
   if (operation?.long) return Number.POSITIVE_INFINITY;
-  return Math.max(limits.streamIdleMs, grpcTimeoutOf(exchange.headers) ?? 0);
+  return Math.max(limits.stream_idle_timeout_ms, grpcTimeoutOf(exchange.headers) ?? 0);
 }
 
 /** The `grpc-timeout` among a call's fields, in milliseconds; `undefined` = absent or malformed. */

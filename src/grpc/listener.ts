@@ -17,8 +17,6 @@ export interface GrpcListenerOptions {
   readonly port: number;
   /** `undefined` = cleartext (HTTP/2 with prior knowledge). ALPN is set here. */
   readonly tls: TlsOptions | undefined;
-  readonly tlsHandshakeTimeoutMs: number;
-  readonly maxConnections: number;
   /** True = several processes listen on the port. */
   readonly shared: boolean;
   readonly relay: Omit<GrpcRelayOptions, 'tls'>;
@@ -54,12 +52,12 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
       options.connections?.list(clientOf(one, socket), socket);
     });
   const tls = options.tls ? openTls(options, options.tls, own, accept) : undefined;
-  const { scheduler } = options.relay;
+  const { scheduler, limits } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
     options.connections?.accepted(socket);
     const guard = guarded(socket);
-    const sniffing = { timeoutMs: options.tlsHandshakeTimeoutMs, scheduler, faulted: connections?.fault, guard };
+    const sniffing = { timeoutMs: limits.tls_handshake_timeout_ms, scheduler, faulted: connections?.fault, guard };
     if (tls) sniffTls(socket, tls, sniffing);
     else accept(socket);
   };
@@ -67,7 +65,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     'connection',
     own.entry((socket: Socket) => guarded(socket).run(() => begin(socket))),
   );
-  server.maxConnections = options.maxConnections;
+  server.maxConnections = limits.max_connections;
   server.on(
     'drop',
     own.entry(() => options.connections?.refused()),
@@ -114,7 +112,11 @@ function openTls(
   guard: Guard,
   accept: (socket: Socket) => void,
 ): TlsServer {
-  const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'], handshakeTimeout: options.tlsHandshakeTimeoutMs });
+  const server = createTlsServer({
+    ...tls,
+    ALPNProtocols: ['h2'],
+    handshakeTimeout: options.relay.limits.tls_handshake_timeout_ms,
+  });
   server.on(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {

@@ -34,14 +34,20 @@ const MOST_UNACKNOWLEDGED = 1000;
 /** Opaque bytes of the gateway's own PINGs. */
 const OWN_PING = Buffer.from('gateway1', 'latin1');
 
+/**
+ * Upstream (Qdrant v1.19.0, tonic's default) has no limit of calls on one gRPC connection. The factor of the stream
+ * limit after a valid credential.
+ */
+const KNOWN_STREAMS_FACTOR = 10;
+
+/** The limits of a client's connection, by the names they have in `gateway.limits`. Sizes in bytes. */
 export interface ClientLimits {
-  /** Open calls of a connection: of strangers; of those whose credential has been found good. */
-  readonly maxStreams: number;
-  readonly maxStreamsKnown: number;
-  readonly headerBytes: number;
-  readonly headerCount: number;
+  /** Open calls of a connection without a valid credential; with one `KNOWN_STREAMS_FACTOR` times as many. */
+  readonly http2_max_concurrent_streams: number;
+  readonly header_bytes: number;
+  readonly header_count: number;
   /** Milliseconds for the preface, and for the rest of a header block once it has begun. */
-  readonly headerTimeoutMs: number;
+  readonly header_timeout_ms: number;
 }
 
 /** HTTP/2 as one kind of listener speaks it. */
@@ -51,6 +57,8 @@ export interface ClientLinkOptions {
   readonly scheduler: WorkScheduler;
   /** The share of its connection's turn that a request costs (`Cost`). */
   readonly callCost: number;
+  /** Fields of a head that the limit of fields does not count. Default: none. */
+  readonly uncounted?: number;
   /** Settings beside the limits. */
   readonly settings: readonly Setting[];
   /** Text for a client that speaks HTTP/1 instead. Default: it is refused as any wrong preface. */
@@ -131,8 +139,9 @@ export class ClientLink<H> {
     this.#guard = guard;
     this.#clock = clock;
     this.#openedAt = clock();
-    this.#maxStreams = limits.maxStreams;
-    this.#blocks = new RequestBlocks(limits, clock);
+    this.#maxStreams = limits.http2_max_concurrent_streams;
+    const headerCount = limits.header_count + (options.uncounted ?? 0);
+    this.#blocks = new RequestBlocks({ headerBytes: limits.header_bytes, headerCount }, clock);
     this.#budget = new FrameBudget(this.#openedAt);
     this.reading = new PacedReading(socket, scheduler, guard, (chunk) => this.#readBurst(chunk));
     socket.setNoDelay(true);
@@ -147,8 +156,8 @@ export class ClientLink<H> {
     socket.on('close', end);
     this.outbox.bytes(
       writeSettings([
-        [SettingId.MAX_CONCURRENT_STREAMS, limits.maxStreams],
-        [SettingId.MAX_HEADER_LIST_SIZE, limits.headerBytes],
+        [SettingId.MAX_CONCURRENT_STREAMS, limits.http2_max_concurrent_streams],
+        [SettingId.MAX_HEADER_LIST_SIZE, limits.header_bytes],
         ...options.settings,
       ]),
     );
@@ -181,12 +190,11 @@ export class ClientLink<H> {
 
   /** A credential on this connection is good: it may have more calls open. */
   known(): void {
-    const { maxStreamsKnown } = this.#limits;
-    if (this.#maxStreams >= maxStreamsKnown || this.closing) return;
-    this.#maxStreams = maxStreamsKnown;
+    const most = this.#limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR;
+    if (this.#maxStreams >= most || this.closing) return;
+    this.#maxStreams = most;
     this.#expectedAcks.push('own');
-    const most = Math.min(maxStreamsKnown, this.#upstreamStreams);
-    this.outbox.bytes(writeSettings([[SettingId.MAX_CONCURRENT_STREAMS, most]]));
+    this.outbox.bytes(writeSettings([[SettingId.MAX_CONCURRENT_STREAMS, Math.min(most, this.#upstreamStreams)]]));
   }
 
   /** Passes upstream's settings on; `clientAcknowledged` follows. */
@@ -261,10 +269,10 @@ export class ClientLink<H> {
   /** Cuts connections that linger, never began, or stopped inside a header block. */
   tick(now: number): void {
     if (now > this.#closeBy) this.socket.destroy();
-    else if (!this.#sawSettings && now - this.#openedAt > this.#limits.headerTimeoutMs) {
+    else if (!this.#sawSettings && now - this.#openedAt > this.#limits.header_timeout_ms) {
       if (!this.closing) this.#events.clientRefused('timeout');
       this.socket.destroy();
-    } else if (this.#blocks.streamId !== 0 && now - this.#blocks.since > this.#limits.headerTimeoutMs) {
+    } else if (this.#blocks.streamId !== 0 && now - this.#blocks.since > this.#limits.header_timeout_ms) {
       this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'header block not completed in time', 'timeout');
     }
   }

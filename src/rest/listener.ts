@@ -16,7 +16,7 @@ import type { RelayUpstream } from './relay/upstream.ts';
 import { AnswerWatch } from './response/watch.ts';
 import { createFastifyLane } from './server/fastify-lane.ts';
 import { createRestLane, type LaneFigures, type RestLane } from './server/lane.ts';
-import { createHttp1, type ListenerLimits, reportTo, serveWith } from './server/node-servers.ts';
+import { createHttp1, reportTo, serveWith } from './server/node-servers.ts';
 
 export interface RestListenerOptions extends LaneOptions {
   readonly host: string;
@@ -24,7 +24,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly port: number;
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls?: ListenerTls;
-  readonly limits: ListenerLimits;
+  /** Connections to upstream for plain requests over HTTP/2. */
+  readonly upstreamConnections: number;
   /** The port belongs to several processes. */
   readonly shared: boolean;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
@@ -58,7 +59,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const guard = listenerGuard(options);
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
   const tls = options.tls
-    ? createTls(options.tls, options.limits.handshakeTimeoutMs, transports.take, reportTo(options))
+    ? createTls(options.tls, options.limits.tls_handshake_timeout_ms, transports.take, reportTo(options))
     : undefined;
   const take = (socket: Socket): void => {
     sockets.add(socket);
@@ -72,7 +73,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       'close',
       own.entry(() => void sockets.delete(socket)),
     );
-    const timeoutMs = options.limits.handshakeTimeoutMs;
+    const timeoutMs = options.limits.tls_handshake_timeout_ms;
     if (tls)
       sniffTls(socket, tls, {
         timeoutMs,
@@ -86,7 +87,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     'connection',
     guard.entry((socket: Socket) => guardOf(options, () => void socket.destroy()).run(() => take(socket))),
   );
-  tcp.maxConnections = options.limits.maxConnections;
+  tcp.maxConnections = options.limits.max_connections;
   tcp.on(
     'drop',
     guard.entry(() => options.connections?.refused()),
@@ -131,14 +132,12 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
   const http1 = await openHttp1(options, lane, clients);
   const http2 = createHttp2Connections({
     options,
-    limits: options.limits.http2,
     lane,
-    relay: options.relay && { upstream: options.relay, connections: options.limits.upstreamConnections },
+    relay: options.relay && { upstream: options.relay, connections: options.upstreamConnections },
   });
   const relay = options.relay
     ? createRelay({
         options,
-        limits: options.limits,
         upstream: options.relay,
         scheduler: options.scheduler,
         handOver: handOverTo(http1.take),
@@ -181,7 +180,7 @@ async function openHttp1(options: RestListenerOptions, lane: RestLane, clients: 
   const server = createHttp1(options);
   const fastify = await createFastifyLane(options, lane, server);
   const guard = listenerGuard(options);
-  const answers = new AnswerWatch(options.answerIdleMs, guard, () => performance.now());
+  const answers = new AnswerWatch(options.limits.stream_idle_timeout_ms, guard, () => performance.now());
   serveWith(server, guard, (request, response) => {
     const own = guardOf(options, () => void response.destroy());
     own.run(() => {
@@ -198,7 +197,7 @@ async function openHttp1(options: RestListenerOptions, lane: RestLane, clients: 
   return {
     take: (socket) =>
       openGate(socket, () => server.emit('connection', socket), {
-        maxHeadBytes: options.limits.maxHeaderBytes,
+        maxHeadBytes: options.limits.header_bytes,
         scheduler: options.scheduler,
         report: reportTo(options),
       }),

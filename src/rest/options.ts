@@ -1,3 +1,4 @@
+import type { Limits } from '../config/schema.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
@@ -22,20 +23,12 @@ export interface LaneOptions {
   readonly cors: boolean;
   /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */
   readonly webUi: { readonly present: boolean };
-  /** Largest body that is read to be checked, in bytes, before and after decompression. */
-  readonly maxInspectedBytes: number;
-  /** Limits of nesting. */
-  readonly inspection: InspectionLimits;
+  /** `gateway.limits`. */
+  readonly limits: Limits;
   /** Largest answer that is held back to be filtered. */
   readonly maxFilteredBytes: number;
-  /** Longest pause within a request body. */
-  readonly bodyIdleMs: number;
-  /** Longest time a client may take no byte of its answer. */
-  readonly answerIdleMs: number;
   /** Longest time a request waits for a connection to upstream. */
   readonly upstreamWaitMs: number;
-  /** Most header fields of a request. */
-  readonly maxHeaders: number;
   /** The gateway's own settings as telemetry shows them. */
   readonly telemetry: TelemetrySettings;
   /** Counts connections, and client faults that never become an exchange. Default: not counted. */
@@ -49,4 +42,9 @@ export interface LaneContext extends LaneOptions {
   readonly budget: BodyMemoryBudget;
   readonly answers: AnswerBudget;
   readonly changer: AnswerChanger;
+}
+
+/** Limits of nesting for an inspection. */
+export function inspectionOf({ json_depth: maxDepth }: Limits): InspectionLimits {
+  return { maxDepth };
 }

@@ -1,3 +1,4 @@
+import type { Limits } from '../config/schema.ts';
 import type { RestResolution } from './resolve.ts';
 
 /** Longest pause, in milliseconds, within the body of a client of which nothing is known. */
@@ -15,9 +16,15 @@ export function bodyIdleOf({ principal }: { readonly principal: unknown }, idleM
 /** When such a client has paused for too long. */
 export function bodyDeadline(
   exchange: { readonly principal: unknown } | undefined,
-  { clock, options }: { readonly clock: { readonly now: number }; readonly options: { readonly bodyIdleMs: number } },
+  {
+    clock,
+    options,
+  }: {
+    readonly clock: { readonly now: number };
+    readonly options: { readonly limits: Pick<Limits, 'body_idle_timeout_ms'> };
+  },
 ): number {
-  return clock.now + bodyIdleOf(exchange ?? { principal: undefined }, options.bodyIdleMs);
+  return clock.now + bodyIdleOf(exchange ?? { principal: undefined }, options.limits.body_idle_timeout_ms);
 }
 
 /**

@@ -11,6 +11,7 @@ import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { INTERNAL_FAULT, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
+import { limitsOf } from '../support/limits-of.ts';
 import { StrictClient } from './strict-client.ts';
 
 /** A relay over an upstream of the fuzzer's, on real sockets, and everything that can be seen of it. */
@@ -151,10 +152,10 @@ export async function openArena(accept: Accept): Promise<Arena> {
       authority: 'upstream',
       socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
     },
-    limits: {
-      ...{ maxStreams: 20, maxStreamsKnown: 40, headerBytes: 16_384, headerCount: 50, headerTimeoutMs: 5000 },
-      ...{ streamIdleMs: 60_000, bodyIdleMs: 30_000, connectionIdleMs: 60_000 },
-    },
+    limits: limitsOf({
+      ...{ http2_max_concurrent_streams: 20, header_bytes: 16_384, header_count: 50, header_timeout_ms: 5000 },
+      ...{ stream_idle_timeout_ms: 60_000, body_idle_timeout_ms: 30_000 },
+    }),
     messageLimits: DEFAULT_MESSAGE_LIMITS,
     scheduler: new WorkScheduler((error) => faults.push(error)),
     ask: { ask, askOpen: ask },

@@ -556,7 +556,7 @@ async function open(): Promise<Leavers> {
   const certificate = await testCertificate();
   const common = {
     parts,
-    maxInspectedBytes: 8 << 20,
+    limits: { inspected_body_bytes: 8 << 20 },
     upstreamWaitMs: PATIENCE_MS,
     upstreamOptions: { connections: CONNECTIONS, maxWaiting: 10 * MOST_LEAVERS, headersTimeoutMs: PATIENCE_MS },
     relayed: true,

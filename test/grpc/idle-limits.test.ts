@@ -5,7 +5,7 @@ import { callLimit, grpcTimeoutOf } from '../../src/grpc/idle-limits.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { CredentialMemo } from '../../src/identity/credential-memo.ts';
 
-const LIMITS = { streamIdleMs: 300_000, bodyIdleMs: 30_000 };
+const LIMITS = { stream_idle_timeout_ms: 300_000, body_idle_timeout_ms: 30_000 };
 
 function limitOf(
   path: string,

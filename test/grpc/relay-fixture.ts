@@ -21,6 +21,7 @@ import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { framed, H2Client } from '../support/h2-client.ts';
+import { limitsOf } from '../support/limits-of.ts';
 import { unhurried } from '../support/patience.ts';
 
 export function principal(access: Principal['access']): Principal {
@@ -136,9 +137,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
     host: '127.0.0.1',
     port: 0,
     tls: undefined,
-    tlsHandshakeTimeoutMs: 1000,
     shared: false,
-    maxConnections: 100,
     relay: {
       parts: {
         ...PLAIN_PARTS,
@@ -151,16 +150,13 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         authority: 'upstream',
         socket: { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] },
       },
-      limits: {
-        maxStreams: 100,
-        maxStreamsKnown: 1000,
-        headerBytes: 65_536,
-        headerCount: 100,
-        headerTimeoutMs: 5000,
-        streamIdleMs: 60_000,
-        bodyIdleMs: 60_000,
-        connectionIdleMs: 60_000,
-      },
+      limits: limitsOf({
+        max_connections: 100,
+        tls_handshake_timeout_ms: 1000,
+        header_timeout_ms: 5000,
+        stream_idle_timeout_ms: 60_000,
+        body_idle_timeout_ms: 60_000,
+      }),
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       scheduler: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },

@@ -67,7 +67,7 @@ t.test('the limits that are checked here hold in their lanes', async (t) => {
 
 t.test('connections over the limit are not taken, and are again when others have gone', async (t) => {
   const upstream = await recordingUpstream();
-  const gateway = await startGateway(upstream.port, { limits: { maxConnections: 3 } });
+  const gateway = await startGateway(upstream.port, { limits: { max_connections: 3 } });
   t.teardown(async () => {
     await gateway.close();
     await upstream.close();

@@ -69,10 +69,13 @@ export async function openGateways(): Promise<Gateways> {
       const gateway = await startGateway(upstream.port, {
         relayed,
         ...(secured ? { tls } : {}),
-        limits: { maxHeaderBytes: SMALL.headBytes, headersTimeoutMs: SMALL.ms },
-        maxHeaders: SMALL.fields,
-        maxInspectedBytes: SMALL.inspected,
-        bodyIdleMs: SMALL.ms,
+        limits: {
+          header_bytes: SMALL.headBytes,
+          header_timeout_ms: SMALL.ms,
+          header_count: SMALL.fields,
+          inspected_body_bytes: SMALL.inspected,
+          body_idle_timeout_ms: SMALL.ms,
+        },
         upstreamOptions: { headersTimeoutMs: SMALL.ms, bodyTimeoutMs: SMALL.ms },
       });
       gateways.set(`${relayed ? 'relay' : 'fastify'}${secured ? ' TLS' : ''}`, gateway);

@@ -87,7 +87,10 @@ for (const [what, path, key] of [
   ['a filtered list', '/collections', 'listA'],
 ] as const) {
   t.test(`one caller holds some answers and its others wait before they are asked for (${what})`, async (t) => {
-    const { gateway, upstream } = await start(t, { answerIdleMs: 600_000, upstreamWaitMs: 600_000 });
+    const { gateway, upstream } = await start(t, {
+      limits: { stream_idle_timeout_ms: 600_000 },
+      upstreamWaitMs: 600_000,
+    });
     const held = [holding(gateway.port, 40, path, key), holding(gateway.port, 40, path, key)];
     const figures = () => gateway.listener.figures();
     await until(() => figures().changing === 80, 'all are there');
@@ -114,7 +117,7 @@ for (const [what, path, key] of [
 }
 
 t.test('an exchange that has no place in time is told to come again', async (t) => {
-  const { gateway, upstream } = await start(t, { upstreamWaitMs: 200, answerIdleMs: 600_000 });
+  const { gateway, upstream } = await start(t, { upstreamWaitMs: 200, limits: { stream_idle_timeout_ms: 600_000 } });
   const { session, streams } = holding(gateway.port, PLACES_OF_OWNER, '/telemetry', 'main');
   await Promise.all(streams.map((stream) => once(stream, 'response')));
   const { text } = await exchangeRaw(

@@ -32,7 +32,7 @@ async function start(test: Test) {
   });
   const gateway = await startGateway(upstream.port, {
     tls: certificate,
-    answerIdleMs: 500,
+    limits: { stream_idle_timeout_ms: 500 },
     maxFilteredBytes: 2 * LARGE,
     telemetry: { jwtRbac: true, hideJwtDashboard: undefined, audit: undefined },
   });
@@ -70,7 +70,7 @@ for (const kind of ['streamed', 'a filtered list', 'patched telemetry']) {
         const upstream = await recordingUpstream((_request, response) => response.end(list));
         const gateway = await startGateway(upstream.port, {
           ...(tls ? { tls: certificate } : {}),
-          answerIdleMs: 500,
+          limits: { stream_idle_timeout_ms: 500 },
           maxFilteredBytes: 2 * LARGE,
           telemetry: { jwtRbac: true, hideJwtDashboard: undefined, audit: undefined },
         });

@@ -63,9 +63,12 @@ async function start(test: Test, options: { relayed: boolean; tls: boolean }): P
   });
   const gateway = await startGateway(upstream.port, {
     relayed: options.relayed,
-    bodyIdleMs: HOUR_MS,
-    answerIdleMs: HOUR_MS,
-    limits: { keepAliveTimeoutMs: HOUR_MS, headersTimeoutMs: HOUR_MS },
+    limits: {
+      body_idle_timeout_ms: HOUR_MS,
+      stream_idle_timeout_ms: HOUR_MS,
+      keep_alive_timeout_ms: HOUR_MS,
+      header_timeout_ms: HOUR_MS,
+    },
     ...(options.tls ? { tls: certificate } : {}),
   });
   test.teardown(async () => {

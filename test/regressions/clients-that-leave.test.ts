@@ -87,7 +87,9 @@ t.test('160 clients that leave at once leave nothing behind', async (t) => {
 t.test('bodies whose clients left while they waited give their room back', async (t) => {
   const upstream = await recordingUpstream();
   t.teardown(() => upstream.close());
-  const gateway = await startGateway(upstream.port, { maxInspectedBytes: 8 << 20, bodyIdleMs: 60_000 });
+  const gateway = await startGateway(upstream.port, {
+    limits: { inspected_body_bytes: 8 << 20, body_idle_timeout_ms: 60_000 },
+  });
   t.teardown(() => gateway.close());
   const key = 'api-key: listA\r\n';
   const incomplete = post('/collections/a/points/query', padded.subarray(0, 180_000), key, padded.length);

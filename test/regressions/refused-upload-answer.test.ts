@@ -35,7 +35,7 @@ for (const relayed of [true, false]) {
     const lane = `${relayed ? 'relay' : 'lane'}${tls ? ', TLS' : ''}`;
     t.test(`a client that sends 10 MB before it reads gets its answer (${lane})`, async (t) => {
       const upstream = await recordingUpstream();
-      const options = { relayed, bodyIdleMs: 300, ...(tls ? { tls: certificate } : {}) };
+      const options = { relayed, limits: { body_idle_timeout_ms: 300 }, ...(tls ? { tls: certificate } : {}) };
       const gateway = await startGateway(upstream.port, options);
       t.teardown(async () => {
         await gateway.close();

@@ -434,7 +434,7 @@ t.test('a client that leaves takes its request upstream with it', async (t) => {
 
 t.test('a body that stands still is given up', async (t) => {
   const upstream = await recordingUpstream();
-  const gateway = await startGateway(upstream.port, { bodyIdleMs: 200 });
+  const gateway = await startGateway(upstream.port, { limits: { body_idle_timeout_ms: 200 } });
   t.teardown(async () => {
     await gateway.close();
     await upstream.close();
@@ -476,7 +476,7 @@ t.test('an early answer to an upload reaches the client, which can go on', async
 
 t.test('a body that may name other collections is judged before a byte goes upstream', async (t) => {
   const upstream = await recordingUpstream();
-  const gateway = await startGateway(upstream.port, { maxInspectedBytes: 1_000 });
+  const gateway = await startGateway(upstream.port, { limits: { inspected_body_bytes: 1_000 } });
   t.teardown(async () => {
     await gateway.close();
     await upstream.close();

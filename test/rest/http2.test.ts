@@ -183,7 +183,7 @@ t.test('a connection on which nothing happens is told to go, one with an open re
     if (request.url === '/collections/a') setTimeout(() => response.end('{}'), 3000);
     else response.end('{}');
   });
-  const gateway = await startGateway(upstream.port, { tls: certificate, limits: { keepAliveTimeoutMs: 500 } });
+  const gateway = await startGateway(upstream.port, { tls: certificate, limits: { keep_alive_timeout_ms: 500 } });
   const open = () => {
     const session = connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
     session.on('error', () => undefined);

@@ -16,6 +16,7 @@ import { createRestUpstream, type RestUpstream, type RestUpstreamOptions } from 
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
 import { runCerts } from '../support/certs.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
+import { limitsOf } from '../support/limits-of.ts';
 import { unhurried } from '../support/patience.ts';
 
 /** What upstream got of one request. */
@@ -142,13 +143,8 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     shared: false,
     cors: true,
     webUi: { present: true },
-    maxInspectedBytes: 1_048_576,
-    inspection: { maxDepth: 64 },
     maxFilteredBytes: 1_048_576,
-    bodyIdleMs: 5_000,
-    answerIdleMs: 5_000,
     upstreamWaitMs: 5_000,
-    maxHeaders: 100,
     scheduler: new WorkScheduler((error) => faults.push(error)),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {
@@ -158,23 +154,16 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
       record: (exchange, outcome) => outcomes.push({ exchange, outcome }),
       fault: (error) => faults.push(error),
     },
-    limits: {
-      maxConnections: 1_000,
-      maxHeaderBytes: 65_536,
-      handshakeTimeoutMs: 5_000,
-      headersTimeoutMs: 5_000,
-      keepAliveTimeoutMs: 60_000,
-      upstreamConnections: 32,
+    upstreamConnections: 32,
+    limits: limitsOf({
+      max_connections: 1_000,
+      tls_handshake_timeout_ms: 5_000,
+      header_timeout_ms: 5_000,
+      inspected_body_bytes: 1_048_576,
+      body_idle_timeout_ms: 5_000,
+      stream_idle_timeout_ms: 5_000,
       ...limits,
-      http2: {
-        maxStreams: 100,
-        maxStreamsKnown: 1_000,
-        headerBytes: 65_536,
-        headerCount: 104,
-        headerTimeoutMs: 5_000,
-        keepAliveMs: limits?.keepAliveTimeoutMs ?? 60_000,
-      },
-    },
+    }),
     ...rest,
     ...(relayed ? { relay: relayTo(upstreamPort, upstreamOptions) } : {}),
     upstream,

@@ -89,8 +89,8 @@ t.test('client certificates, where they are asked for', async (t) => {
 });
 
 t.test('slow and silent clients are cut', async (t) => {
-  const secure = await startGateway(upstream.port, { tls: first, limits: { handshakeTimeoutMs: 200 } });
-  const plain = await startGateway(upstream.port, { limits: { headersTimeoutMs: 300, maxConnections: 3 } });
+  const secure = await startGateway(upstream.port, { tls: first, limits: { tls_handshake_timeout_ms: 200 } });
+  const plain = await startGateway(upstream.port, { limits: { header_timeout_ms: 300, max_connections: 3 } });
   t.teardown(async () => {
     await secure.close();
     await plain.close();

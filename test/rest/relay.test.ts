@@ -195,7 +195,7 @@ t.test('requests and answers that come byte by byte', async (t) => {
 });
 
 t.test('a head has its time as a whole, however slowly it drips', async (t) => {
-  const { gateway } = await start(t, () => undefined, { limits: { headersTimeoutMs: 400 } });
+  const { gateway } = await start(t, () => undefined, { limits: { header_timeout_ms: 400 } });
   const client = new Client(gateway.port);
   // It never ends, and never stands still for as long as its time.
   const bytes = [...GET, ...'x-a: '];
@@ -214,7 +214,7 @@ t.test('an idle client connection ends, a busy one does not', async (t) => {
       await delay(900);
       socket.write(answer('late'));
     },
-    { limits: { keepAliveTimeoutMs: 300 } },
+    { limits: { keep_alive_timeout_ms: 300 } },
   );
   const client = new Client(gateway.port);
   t.match(await client.ask(`${GET}\r\n`), /late/);
@@ -389,7 +389,9 @@ t.test('draining ends idle connections at once and the others with their answer'
 
 t.test('a client that takes none of its answers is not read any further', async (t) => {
   const body = 'y'.repeat(200_000);
-  const { gateway, upstream } = await start(t, (socket) => socket.write(answer(body)), { answerIdleMs: 500 });
+  const { gateway, upstream } = await start(t, (socket) => socket.write(answer(body)), {
+    limits: { stream_idle_timeout_ms: 500 },
+  });
   const client = new Client(gateway.port);
   client.socket.pause();
   client.socket.write(`${GET}\r\n`.repeat(2_000));

@@ -33,7 +33,7 @@ const WAIT_MS = 10_000;
  */
 export async function fuzzHeads(relayed: boolean, requests: number, seed: number, parallel = 100): Promise<FuzzTally> {
   const upstream = await recordingUpstream();
-  const gateway = await startGateway(upstream.port, { relayed, limits: { maxConnections: parallel * 4 } });
+  const gateway = await startGateway(upstream.port, { relayed, limits: { max_connections: parallel * 4 } });
   const node = new NodeReader();
   const tally: FuzzTally = { requests: 0, plain: 0, decided: 0, permitted: 0, arrived: 0 };
   const owed = new Map<string, number>();

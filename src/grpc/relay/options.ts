@@ -1,5 +1,5 @@
+import type { Limits } from '../../config/schema.ts';
 import type { ExchangeParts } from '../../exchange/exchange.ts';
-import type { ClientLimits } from '../../http2/client-link.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
 import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
@@ -10,14 +10,8 @@ import type { MessageLimits } from '../message/message.ts';
 export interface GrpcRelayOptions {
   readonly parts: ExchangeParts;
   readonly upstream: { readonly address: SocketAddress; readonly authority: string; readonly socket: SocketOptions };
-  readonly limits: ClientLimits & {
-    /**
-     * Longest time without a frame in milliseconds: of a settled call, of an unsettled one, and of an idle connection.
-     */
-    readonly streamIdleMs: number;
-    readonly bodyIdleMs: number;
-    readonly connectionIdleMs: number;
-  };
+  /** `gateway.limits`. */
+  readonly limits: Limits;
   /** Limits of compressed messages. */
   readonly messageLimits: MessageLimits;
   /** True = the names in every message are read for the audit, even if no decision needs them. */

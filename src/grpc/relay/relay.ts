@@ -141,7 +141,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
   /** Called about once a second: ends idle calls and connections. */
   tick(now: number): void {
     this.#guard.run(() => {
-      const { connectionIdleMs } = this.#options.limits;
+      const { stream_idle_timeout_ms: connectionIdleMs } = this.#options.limits;
       this.client.tick(now);
       this.#endIfStuck(now);
       for (const exchange of this.streams.all()) {
@@ -156,9 +156,11 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
 
   /** A client that does not accept any data, from upstream or the gateway, is disconnected after a time limit. */
   #endIfStuck(now: number): void {
-    const { streamIdleMs, bodyIdleMs, maxStreams } = this.#options.limits;
-    const isKnown = this.client.maxStreams > maxStreams;
-    if (this.client.outbox.stuckMs(now) <= (isKnown ? Math.max(streamIdleMs, bodyIdleMs) : bodyIdleMs)) return;
+    const { limits } = this.#options;
+    const bodyIdleMs = limits.body_idle_timeout_ms;
+    const isKnown = this.client.maxStreams > limits.http2_max_concurrent_streams;
+    if (this.client.outbox.stuckMs(now) <= (isKnown ? Math.max(limits.stream_idle_timeout_ms, bodyIdleMs) : bodyIdleMs))
+      return;
     this.clientRefused('timeout');
     this.client.socket.destroy();
   }

@@ -3,7 +3,7 @@ import { type BodyNeeds, isDepthOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { headerValues, type RestExchange } from '../exchange.ts';
-import type { LaneContext } from '../options.ts';
+import { inspectionOf, type LaneContext } from '../options.ts';
 import { withDecodedBody } from './decoded-body.ts';
 import { WHOLE_BYTES } from './nesting-guard.ts';
 import { type BodyFinding, bodyTask } from './task.ts';
@@ -21,11 +21,11 @@ export function checkBody(
   done: (found: BodyFinding) => void,
 ): void {
   if (isDepthOnly(needs) && !isSmall(exchange) && !isCoded(exchange)) {
-    exchange.measuredTo = options.inspection.maxDepth;
+    exchange.measuredTo = options.limits.json_depth;
     done(undefined);
     return;
   }
-  const task = bodyTask(decision, needs, options.inspection);
+  const task = bodyTask(decision, needs, inspectionOf(options.limits));
   if (!task) {
     done(INTERNAL_FAULT);
     return;

@@ -34,8 +34,8 @@ export function withDecodedBody(
   if (exchange.body) checkHeld(exchange.body);
   else if (exchange.hasBody) {
     const limits = {
-      maxBytes: options.maxInspectedBytes,
-      idleMs: bodyIdleOf(exchange, options.bodyIdleMs),
+      maxBytes: options.limits.inspected_body_bytes,
+      idleMs: bodyIdleOf(exchange, options.limits.body_idle_timeout_ms),
       budget: options.budget,
     };
     readBody(exchange, limits, hold);

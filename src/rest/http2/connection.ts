@@ -21,6 +21,9 @@ import { ReceiveWindow } from './receive-window.ts';
 import { type Http2Head, readHttp2Head, trailerFault } from './request-head.ts';
 import { Http2Stream, type StreamConnection } from './stream.ts';
 
+/** Fields of a head beside its headers (RFC 9113 section 8.3.1). */
+const PSEUDO_HEADERS = 4;
+
 /**
  * One client connection of REST over HTTP/2: its streams, their windows, and the order of what is written.
  *
@@ -70,10 +73,11 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     };
     const owner = { fail: (error: unknown) => this.#fail(error), cut: () => void socket.destroy() };
     this.guard = new Guard(owner, 'rest_http2', report);
-    this.client = new ClientLink(socket, context.limits, this, this.guard, {
+    this.client = new ClientLink(socket, context.options.limits, this, this.guard, {
       clock: () => context.clock.now,
       scheduler: context.scheduler,
       callCost: Cost.HTTP2_REQUEST,
+      uncounted: PSEUDO_HEADERS,
       settings: [],
     });
     this.#departure = new Departure(this.client, () => context.clock.now);
@@ -102,7 +106,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   /** Looks after the time limits. @param now milliseconds */
   tick(now: number): void {
     this.guard.run(() => {
-      const { answerIdleMs } = this.#context.options;
+      const { stream_idle_timeout_ms: answerIdleMs, keep_alive_timeout_ms: keepAliveMs } = this.#context.options.limits;
       this.client.tick(now);
       if (this.client.outbox.stuckMs(now) > answerIdleMs) {
         this.clientRefused('timeout');
@@ -112,7 +116,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
       for (const stream of this.#streams.values()) stream.tick(now, answerIdleMs);
       if (this.#departure.isDue(now)) this.#leave();
       if (this.#streams.size > 0) this.#activeAt = now;
-      else if (now - this.#activeAt > this.#context.limits.keepAliveMs) this.drain();
+      else if (now - this.#activeAt > keepAliveMs) this.drain();
       this.#flush();
     });
   }

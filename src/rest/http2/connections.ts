@@ -6,7 +6,7 @@ import type { LaneOptions } from '../options.ts';
 import type { RelayUpstream } from '../relay/upstream.ts';
 import type { RestLane } from '../server/lane.ts';
 import { Http2Connection } from './connection.ts';
-import type { Http2Context, Http2Limits } from './context.ts';
+import type { Http2Context } from './context.ts';
 import { createPlainRequests } from './plain-requests.ts';
 
 /** The HTTP/2 connections of a listener. */
@@ -22,7 +22,6 @@ export interface Http2Connections {
 
 export interface Http2Options {
   readonly options: LaneOptions;
-  readonly limits: Http2Limits;
   /** Takes every request that is not plain. */
   readonly lane: Pick<RestLane, 'takeHttp2'>;
   /** Plain requests pass as bytes to it, over so many connections at most; without it the server transport takes them all. */
@@ -49,7 +48,6 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
   const { scheduler } = options.options;
   const context: Http2Context = {
     options: options.options,
-    limits: options.limits,
     scheduler,
     clock,
     serve(stream, socket, memo) {

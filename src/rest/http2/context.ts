@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { ClientLimits } from '../../http2/client-link.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { LaneOptions } from '../options.ts';
@@ -7,8 +6,7 @@ import type { Http2Stream } from './stream.ts';
 
 /** The shared state of one listener's HTTP/2 connections. */
 export interface Http2Context {
-  readonly options: Pick<LaneOptions, 'parts' | 'answerIdleMs' | 'connections'>;
-  readonly limits: Http2Limits;
+  readonly options: Pick<LaneOptions, 'parts' | 'limits' | 'connections'>;
   /** Of the thread, shared by all connections. */
   readonly scheduler: WorkScheduler;
   /** Moves in ticks. Milliseconds. */
@@ -25,10 +23,4 @@ export interface Http2Clock {
   readonly now: number;
   /** The same as a `date` header has it. */
   readonly date: string;
-}
-
-/** Limits of an HTTP/2 connection. */
-export interface Http2Limits extends ClientLimits {
-  /** Milliseconds without a request after which a connection is told to go. */
-  readonly keepAliveMs: number;
 }

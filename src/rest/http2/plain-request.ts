@@ -90,17 +90,17 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
   checkBody(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
     if (exchange !== this.#exchange) return;
     if (exchange.principal) this.#stream.known();
-    const { inspection, maxInspectedBytes } = this.#context.options;
-    switch (placeOfCheck(needs, exchange.head, maxInspectedBytes)) {
+    const { limits } = this.#context.options;
+    switch (placeOfCheck(needs, exchange.head, limits.inspected_body_bytes)) {
       case 'held':
         if (this.#stream.clientEnded) {
           exchange.whole = true;
           exchange.received = exchange.head.contentLength;
-          this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, inspection));
+          this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, limits));
         } else this.#hold(exchange, decision, needs);
         break;
       case 'passing':
-        this.#meter = new DepthMeter(inspection.maxDepth);
+        this.#meter = new DepthMeter(limits.json_depth);
         this.#checked(exchange, decision, undefined);
         break;
       default:

@@ -63,7 +63,7 @@ export function createPlainRequests({
     const webUi = options.webUi.present;
     if (head.known?.webUi === webUi) return head.known;
     const resolution = resolve(head.method, head.target);
-    const plain = isPlain(head, options.maxHeaders) && takesRequest(head, resolution);
+    const plain = isPlain(head, options.limits.header_count) && takesRequest(head, resolution);
     head.known = { resolution, webUi, plain, sent: undefined };
     return head.known;
   }

@@ -71,7 +71,7 @@ export class RelayClient {
   }
 
   #ending(close: boolean): AnswerEnding {
-    const { clock, limits } = this.#context;
-    return { close, keepAliveMs: limits.keepAliveTimeoutMs, date: clock.date };
+    const { clock, options } = this.#context;
+    return { close, keepAliveMs: options.limits.keep_alive_timeout_ms, date: clock.date };
   }
 }

@@ -84,7 +84,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#context = context;
     const { clock, upstream } = context;
     this.#link = new UpstreamConnection(upstream, this, () => clock.now, this.#guard.at('rest_upstream'));
-    this.#deadline = clock.now + context.limits.headersTimeoutMs;
+    this.#deadline = clock.now + context.options.limits.header_timeout_ms;
     socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose);
   }
 
@@ -107,7 +107,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     else if (this.#phase === 'skipping') this.#end();
     else if (this.#phase === 'head' && this.#owed !== this.#socket.writableLength) {
       this.#owed = this.#socket.writableLength;
-      this.#deadline = this.#context.clock.now + this.#context.options.answerIdleMs;
+      this.#deadline = this.#context.clock.now + this.#context.options.limits.stream_idle_timeout_ms;
     } else this.#socket.destroy();
   }
 
@@ -208,7 +208,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     this.#advancing = true;
     while (this.#phase === 'head' && this.#intake.length > 0 && !this.#waiting) {
       if (this.#socket.writableNeedDrain) {
-        this.#drainDeadline = this.#context.clock.now + this.#context.options.answerIdleMs;
+        this.#drainDeadline = this.#context.clock.now + this.#context.options.limits.stream_idle_timeout_ms;
         break;
       }
       if (!this.#beginNext()) break;
@@ -230,10 +230,10 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** `false` = there is no whole, plain request to begin. */
   #beginNext(): boolean {
-    const { clock, limits, options, protocol } = this.#context;
+    const { clock, options, protocol } = this.#context;
     const next = this.#requests.next();
     if (next === 'incomplete') {
-      if (!this.#headBegun) this.#deadline = clock.now + limits.headersTimeoutMs;
+      if (!this.#headBegun) this.#deadline = clock.now + options.limits.header_timeout_ms;
       this.#headBegun = true;
       return false;
     }
@@ -251,14 +251,14 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   checkBody(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
     if (exchange !== this.#exchange) return;
-    const { inspection, maxInspectedBytes } = this.#context.options;
-    switch (placeOfCheck(needs, exchange.head, maxInspectedBytes)) {
+    const { limits } = this.#context.options;
+    switch (placeOfCheck(needs, exchange.head, limits.inspected_body_bytes)) {
       case 'held':
         if (!this.#holds(exchange, { decision, needs })) return;
-        this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, inspection));
+        this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, limits));
         break;
       case 'passing':
-        this.#body.measure(inspection.maxDepth);
+        this.#body.measure(limits.json_depth);
         this.#checked(exchange, decision, undefined);
         break;
       default:
@@ -362,7 +362,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
     if (ended) {
       this.#answered();
     } else if (this.#socket.writableNeedDrain) {
-      this.#drainDeadline = this.#context.clock.now + this.#context.options.answerIdleMs;
+      this.#drainDeadline = this.#context.clock.now + this.#context.options.limits.stream_idle_timeout_ms;
       this.#link.pause();
     }
   }
@@ -410,12 +410,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
 
   /** The request and its answer are over. */
   #proceed(): void {
-    const { clock, limits } = this.#context;
+    const { clock, options } = this.#context;
     if (this.#close || clock.draining) {
       this.#end();
       return;
     }
-    this.#deadline = clock.now + limits.keepAliveTimeoutMs;
+    this.#deadline = clock.now + options.limits.keep_alive_timeout_ms;
     this.#headBegun = false;
     this.#owed = 0;
     this.#phase = 'head';
@@ -443,7 +443,7 @@ export class RelayConnection implements RelaySteps, AnswerSink {
   /** Ends the connection behind what is written, and in any case. */
   #end(): void {
     this.#over();
-    this.#deadline = this.#context.clock.now + this.#context.options.answerIdleMs;
+    this.#deadline = this.#context.clock.now + this.#context.options.limits.stream_idle_timeout_ms;
     this.#socket.destroySoon();
   }
 

@@ -8,24 +8,7 @@ import type { RelayUpstream } from './upstream.ts';
 
 /** The shared state of one listener's connections. */
 export interface RelayContext {
-  readonly options: Pick<
-    LaneOptions,
-    | 'parts'
-    | 'cors'
-    | 'maxInspectedBytes'
-    | 'webUi'
-    | 'inspection'
-    | 'bodyIdleMs'
-    | 'answerIdleMs'
-    | 'maxHeaders'
-    | 'telemetry'
-    | 'connections'
-  >;
-  readonly limits: {
-    readonly maxHeaderBytes: number;
-    readonly headersTimeoutMs: number;
-    readonly keepAliveTimeoutMs: number;
-  };
+  readonly options: Pick<LaneOptions, 'parts' | 'cors' | 'webUi' | 'limits' | 'telemetry' | 'connections'>;
   readonly upstream: RelayUpstream;
   readonly scheduler: WorkScheduler;
   readonly resolve: Resolve;

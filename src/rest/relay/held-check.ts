@@ -1,12 +1,13 @@
+import type { Limits } from '../../config/schema.ts';
 import { type BodyNeeds, isDepthOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { INLINE_BYTES } from '../body/check-pool.ts';
-import type { InspectionLimits } from '../body/inspect.ts';
 import { heldNestsWithin, WHOLE_BYTES } from '../body/nesting-guard.ts';
 import { type BodyFinding, bodyTask, runBodyTask, TOO_DEEP } from '../body/task.ts';
 import type { Intake } from '../http1/intake.ts';
 import type { PlainHead } from '../http1/request-head.ts';
+import { inspectionOf } from '../options.ts';
 import { takesChecks } from './takes.ts';
 
 /**
@@ -32,10 +33,10 @@ export function checkHeld(
   intake: Intake,
   head: PlainHead,
   { decision, needs }: { readonly decision: Permit | Conditional; readonly needs: BodyNeeds },
-  limits: InspectionLimits,
+  limits: Limits,
 ): BodyFinding {
-  if (isDepthOnly(needs)) return heldNestsWithin(intake, head, limits.maxDepth) ? undefined : TOO_DEEP;
-  const task = bodyTask(decision, needs, limits);
+  if (isDepthOnly(needs)) return heldNestsWithin(intake, head, limits.json_depth) ? undefined : TOO_DEEP;
+  const task = bodyTask(decision, needs, inspectionOf(limits));
   const { length, contentLength } = head;
   return task ? runBodyTask(task, intake.bytes.subarray(length, length + contentLength)) : INTERNAL_FAULT;
 }

@@ -14,7 +14,6 @@ import type { RelayUpstream } from './upstream.ts';
 /** The relay's own options. */
 export interface RestRelayOptions {
   readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
-  readonly limits: RelayContext['limits'];
   readonly upstream: RelayUpstream;
   readonly scheduler: WorkScheduler;
   /** Gives a socket to the other lane, for good. */
@@ -37,12 +36,11 @@ export interface RestRelay {
 const TICK_MS = 250;
 
 /** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
-export function createRelay({ options, limits, upstream, scheduler, handOver }: RestRelayOptions): RestRelay {
+export function createRelay({ options, upstream, scheduler, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
   const context: RelayContext = {
     options,
-    limits,
     upstream,
     scheduler,
     resolve: createLiveResolver(options.webUi),

@@ -88,14 +88,14 @@ export class RelayRequests {
 
   /** A head that comes in many pieces is read again only when another line of it is there. */
   #readHead(bytes: Buffer): HeadReading {
-    const { options, limits } = this.#context;
+    const { limits } = this.#context.options;
     const from = this.#scanned;
-    if (from > SHORT_HEAD && bytes.length < limits.maxHeaderBytes && isPlainPiece(bytes, from)) {
+    if (from > SHORT_HEAD && bytes.length < limits.header_bytes && isPlainPiece(bytes, from)) {
       this.#scanned = bytes.length;
       return 'incomplete';
     }
     this.#scanned = bytes.length;
-    return readRequestHead(bytes, { maxBytes: limits.maxHeaderBytes, maxFields: options.maxHeaders });
+    return readRequestHead(bytes, { maxBytes: limits.header_bytes, maxFields: limits.header_count });
   }
 }
 

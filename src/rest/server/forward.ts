@@ -43,7 +43,7 @@ function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['
   if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));
   if (!exchange.hasBody) return null;
   askForBody(exchange);
-  return new RequestBody(exchange, bodyIdleOf(exchange, options.bodyIdleMs), streamGuard(exchange));
+  return new RequestBody(exchange, bodyIdleOf(exchange, options.limits.body_idle_timeout_ms), streamGuard(exchange));
 }
 
 type Controller = Dispatcher.DispatchController;
@@ -157,7 +157,9 @@ export class StreamedAnswer extends UpstreamAnswer {
     if (response.write(chunk) || this.#stalled) return;
     controller.pause();
     const slow = new Error('the client takes no more of its answer');
-    this.#stalled = this.guard.after(this.options.answerIdleMs, () => this.abort(UPSTREAM_TIMEOUT, slow)).unref();
+    this.#stalled = this.guard
+      .after(this.options.limits.stream_idle_timeout_ms, () => this.abort(UPSTREAM_TIMEOUT, slow))
+      .unref();
     response.once(
       'drain',
       this.guard.entry(() => {

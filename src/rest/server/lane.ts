@@ -67,7 +67,7 @@ export function createRestLane(options: LaneOptions): RestLane {
   const report: FaultReport = (error, place) => options.parts.fault(error, undefined, place);
   const checkPool = new BodyCheckPool(report);
   const changer = new AnswerChanger(report);
-  const decoder = new BodyDecoder(options.maxInspectedBytes);
+  const decoder = new BodyDecoder(options.limits.inspected_body_bytes);
   const budget = createBodyMemoryBudget(options);
   const answers = createAnswerBudget(options);
   const lane = new Lane(options, createProtocol({ ...options, checkPool, decoder, budget, answers, changer }));
@@ -118,8 +118,8 @@ class Lane {
   #take(exchange: RestExchange, begun: BegunExchange | undefined): void {
     const { httpVersionMajor, httpVersionMinor } = exchange.request;
     const { requestTarget: target, headers } = exchange;
-    const { maxHeaders, connections, parts } = this.#options;
-    const fault = checkHead({ httpVersionMajor, httpVersionMinor, target, headers }, maxHeaders);
+    const { limits, connections, parts } = this.#options;
+    const fault = checkHead({ httpVersionMajor, httpVersionMinor, target, headers }, limits.header_count);
     if (!fault) {
       this.#serve(exchange, begun);
       return;
@@ -162,19 +162,19 @@ class Lane {
 /** Of the largest body: what all others may have beside the one that goes on to its end. */
 const ROOM_SHARE = 0.5;
 
-function createBodyMemoryBudget({ maxInspectedBytes, bodyIdleMs }: LaneOptions): BodyMemoryBudget {
+function createBodyMemoryBudget({ limits }: LaneOptions): BodyMemoryBudget {
   // One that keeps others waiting has no more time than a stranger.
-  const priorityMs = Math.min(bodyIdleMs, STRANGER_BODY_IDLE_MS);
+  const priorityMs = Math.min(limits.body_idle_timeout_ms, STRANGER_BODY_IDLE_MS);
   return new BodyMemoryBudget({
-    capacity: Math.floor(maxInspectedBytes * ROOM_SHARE),
+    capacity: Math.floor(limits.inspected_body_bytes * ROOM_SHARE),
     priorityMs,
     // Longer than one body may keep the others waiting.
     waitMs: 2 * priorityMs,
   });
 }
 
-function createAnswerBudget({ scheduler, upstreamWaitMs, answerIdleMs }: LaneOptions): AnswerBudget {
-  const stallMs = Math.min(answerIdleMs, STRANGER_BODY_IDLE_MS);
+function createAnswerBudget({ scheduler, upstreamWaitMs, limits }: LaneOptions): AnswerBudget {
+  const stallMs = Math.min(limits.stream_idle_timeout_ms, STRANGER_BODY_IDLE_MS);
   return new AnswerBudget({ scheduler, waitMs: upstreamWaitMs, stallMs });
 }
 

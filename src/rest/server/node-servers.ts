@@ -4,26 +4,10 @@ import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import type { Place } from '../../lifetime/places.ts';
 import { answerParserFaults, answerRaw } from '../http1/parser-fault.ts';
 import { gateOf } from '../http1/request-gate.ts';
-import type { Http2Limits } from '../http2/context.ts';
 import type { LaneOptions } from '../options.ts';
 
-/** Times in milliseconds, sizes in bytes. */
-export interface ListenerLimits {
-  readonly maxConnections: number;
-  /** Size of a request head. */
-  readonly maxHeaderBytes: number;
-  readonly handshakeTimeoutMs: number;
-  readonly headersTimeoutMs: number;
-  readonly keepAliveTimeoutMs: number;
-  readonly http2: Http2Limits;
-  /** Connections to upstream for plain requests over HTTP/2. */
-  readonly upstreamConnections: number;
-}
-
 /** Options of Node's servers. */
-export interface NodeServerOptions extends Pick<LaneOptions, 'parts' | 'connections'> {
-  readonly limits: ListenerLimits;
-}
+export type NodeServerOptions = Pick<LaneOptions, 'parts' | 'limits' | 'connections'>;
 
 /** Takes a request that Node has read. */
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
@@ -35,10 +19,10 @@ export function createHttp1(options: NodeServerOptions): Server {
   const { limits, connections } = options;
   const report = reportTo(options);
   const server = createHttpServer({
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
+    maxHeaderSize: limits.header_bytes,
+    headersTimeout: limits.header_timeout_ms,
     requestTimeout: 0,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    keepAliveTimeout: limits.keep_alive_timeout_ms,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     insecureHTTPParser: false,
     // The lane asks for it, so that every request is counted there.

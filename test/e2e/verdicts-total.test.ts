@@ -42,5 +42,5 @@ const CHECKED = [
   'wire-rest.json',
   'grpc/message/inspect.test.ts',
   'grpc/message/message.test.ts',
-  'rest/content-coding.test.ts',
+  'rest/body/content-coding.test.ts',
 ];

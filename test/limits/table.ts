@@ -89,7 +89,7 @@ export const ROWS: readonly Row[] = [
     'a head that does not come',
     ['header_timeout_ms'],
     check('head time'),
-    at('test/rest/http2.test.ts', 'a connection on which nothing happens is told to go'),
+    at('test/rest/http2/http2.test.ts', 'a connection on which nothing happens is told to go'),
     at('test/regressions/cve-2026-48854.test.ts', 'gRPC: a message that never ends is given up'),
   ),
   row(
@@ -118,10 +118,10 @@ export const ROWS: readonly Row[] = [
     'an idle connection ends',
     ['keep_alive_timeout_ms'],
     [
-      at('test/rest/relay.test.ts', 'an idle client connection ends, a busy one does not'),
+      at('test/rest/relay/relay.test.ts', 'an idle client connection ends, a busy one does not'),
       at(LISTENER, 'slow and silent clients are cut'),
     ],
-    at('test/rest/http2.test.ts', 'a connection on which nothing happens is told to go'),
+    at('test/rest/http2/http2.test.ts', 'a connection on which nothing happens is told to go'),
     none('idle gRPC connections end by stream_idle_timeout_ms'),
   ),
   row(
@@ -136,7 +136,7 @@ export const ROWS: readonly Row[] = [
     'a relayed answer is not taken',
     ['stream_idle_timeout_ms'],
     [
-      at('test/rest/relay.test.ts', 'a client that takes none of its answers is not read any further'),
+      at('test/rest/relay/relay.test.ts', 'a client that takes none of its answers is not read any further'),
       none('the lane streams'),
     ],
     none('the lane streams'),
@@ -160,8 +160,8 @@ export const ROWS: readonly Row[] = [
     'a refusal is not taken',
     [],
     [
-      at('test/rest/relay.test.ts', 'a client that takes none of its answers is not read any further'),
-      at('test/rest/answer-watch.test.ts', 'an answer of which nothing is taken'),
+      at('test/rest/relay/relay.test.ts', 'a client that takes none of its answers is not read any further'),
+      at('test/rest/response/watch.test.ts', 'an answer of which nothing is taken'),
     ],
     at(TAKES, 'a stream whose client grants nothing ends'),
     at('test/grpc/relay.test.ts', 'credit of denied calls comes back'),
@@ -171,7 +171,7 @@ export const ROWS: readonly Row[] = [
     [],
     [
       none('open routes are the other lane\u2019s'),
-      at('test/rest/answer-watch.test.ts', 'an answer of which nothing is taken'),
+      at('test/rest/response/watch.test.ts', 'an answer of which nothing is taken'),
     ],
     at(TAKES, 'a stream whose client grants nothing ends'),
     at('test/grpc/relay.test.ts', 'an answer of our own keeps the windows of the client'),

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { JsonFault } from '../../src/json/fault.ts';
-import { JsonReader } from '../../src/json/reader.ts';
-import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import type { Access } from '../../src/policy/access.ts';
-import { decide, type References, settle } from '../../src/policy/decide.ts';
-import { badRequest, type Denial } from '../../src/policy/denial.ts';
-import type { InspectorName, RestOperation } from '../../src/policy/operation.ts';
-import { decodeBody } from '../../src/rest/body/content-coding.ts';
-import { canNameNothing, inspectBody } from '../../src/rest/body/inspect.ts';
-import { TOO_DEEP } from '../../src/rest/body/task.ts';
-import { accessOf } from '../support/principals.ts';
-import { timesDearer } from '../support/reference.ts';
-import { restVerdicts } from '../support/rest-verdicts.ts';
-import { runs } from '../support/runs.ts';
-import { Deviations } from '../support/verdicts.ts';
-import { bodyOf, wireRestVerdicts } from '../support/wire-verdicts.ts';
+import { JsonFault } from '../../../src/json/fault.ts';
+import { JsonReader } from '../../../src/json/reader.ts';
+import { REST_OPERATIONS } from '../../../src/operations/rest.ts';
+import type { Access } from '../../../src/policy/access.ts';
+import { decide, type References, settle } from '../../../src/policy/decide.ts';
+import { badRequest, type Denial } from '../../../src/policy/denial.ts';
+import type { InspectorName, RestOperation } from '../../../src/policy/operation.ts';
+import { decodeBody } from '../../../src/rest/body/content-coding.ts';
+import { canNameNothing, inspectBody } from '../../../src/rest/body/inspect.ts';
+import { TOO_DEEP } from '../../../src/rest/body/task.ts';
+import { accessOf } from '../../support/principals.ts';
+import { timesDearer } from '../../support/reference.ts';
+import { restVerdicts } from '../../support/rest-verdicts.ts';
+import { runs } from '../../support/runs.ts';
+import { Deviations } from '../../support/verdicts.ts';
+import { bodyOf, wireRestVerdicts } from '../../support/wire-verdicts.ts';
 
 const LIMITS = { maxDepth: 64, maxPrefetchDepth: 32 };
 const NAMES: readonly InspectorName[] = [

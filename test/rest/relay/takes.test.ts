@@ -1,9 +1,9 @@
 import t from 'tap';
-import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import type { BodyNeeds } from '../../src/policy/body-checks.ts';
-import type { RestOperation } from '../../src/policy/operation.ts';
-import { takesChecks, takesRequest } from '../../src/rest/relay/takes.ts';
-import { createResolver, type RestResolution } from '../../src/rest/resolve.ts';
+import { REST_OPERATIONS } from '../../../src/operations/rest.ts';
+import type { BodyNeeds } from '../../../src/policy/body-checks.ts';
+import type { RestOperation } from '../../../src/policy/operation.ts';
+import { takesChecks, takesRequest } from '../../../src/rest/relay/takes.ts';
+import { createResolver, type RestResolution } from '../../../src/rest/resolve.ts';
 
 /** What the relay carries itself, and that whatever it does not know goes to the lane which has every step. */
 

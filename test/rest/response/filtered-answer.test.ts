@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t from 'tap';
-import { exchangeRaw, readAnswer, recordingUpstream, startGateway } from './lane-fixture.ts';
+import { exchangeRaw, readAnswer, recordingUpstream, startGateway } from '../lane-fixture.ts';
 
 const LIST = '{"result":{"collections":[{"name":"a"},{"name":"secret"}]},"status":"ok","time":0.1}';
 const TELEMETRY =

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import type { ListAccess } from '../../src/policy/access.ts';
-import { RESPONSE_FILTERS } from '../../src/rest/response/filter.ts';
-import { patchTelemetry } from '../../src/rest/response/filter-patch.ts';
-import { planFilter } from '../../src/rest/response/filter-query.ts';
-import { AnswerFault } from '../../src/rest/response/filter-source.ts';
-import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../support/filtered-verdicts.ts';
-import { timesDearer } from '../support/reference.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { REST_OPERATIONS } from '../../../src/operations/rest.ts';
+import type { ListAccess } from '../../../src/policy/access.ts';
+import { RESPONSE_FILTERS } from '../../../src/rest/response/filter.ts';
+import { patchTelemetry } from '../../../src/rest/response/filter-patch.ts';
+import { planFilter } from '../../../src/rest/response/filter-query.ts';
+import { AnswerFault } from '../../../src/rest/response/filter-source.ts';
+import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../../support/filtered-verdicts.ts';
+import { timesDearer } from '../../support/reference.ts';
+import { Deviations } from '../../support/verdicts.ts';
 
 const EXISTING = ['docs', 'drafts', 'notes'];
 

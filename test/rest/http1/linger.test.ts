@@ -7,7 +7,7 @@ import {
   LINGER_IDLE_MS,
   LINGER_MS,
   Linger,
-} from '../../src/rest/http1/linger.ts';
+} from '../../../src/rest/http1/linger.ts';
 
 t.test('a body that is thrown away has bounds in pauses, bytes and time', async (t) => {
   t.equal(new Linger(1_000, false).deadline, 1_000 + LINGER_IDLE_MS, 'a stranger may pause for a short time');

@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { HeaderField } from '../../src/http2/hpack.ts';
-import { type Http2Head, readHttp2Head, trailerFault } from '../../src/rest/http2/request-head.ts';
+import type { HeaderField } from '../../../src/http2/hpack.ts';
+import { type Http2Head, readHttp2Head, trailerFault } from '../../../src/rest/http2/request-head.ts';
 
 const GOOD: readonly HeaderField[] = [
   [':method', 'GET'],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import t from 'tap';
-import { exchangeRaw, recordingUpstream, startGateway, type TestGateway, testCertificate } from './lane-fixture.ts';
+import { exchangeRaw, recordingUpstream, startGateway, type TestGateway, testCertificate } from '../lane-fixture.ts';
 
 /*
  * The same bytes to both lanes: what the client reads and what upstream gets may not differ.
@@ -155,7 +155,7 @@ const own: readonly Case[] = [
 ];
 
 const recorded: { method: string; target: string; headers?: [string, string][] }[] = JSON.parse(
-  readFileSync(new URL('../cases/paths.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../cases/paths.json', import.meta.url), 'utf8'),
 );
 const paths: readonly Case[] = recorded.flatMap(({ method, target, headers = [] }) =>
   ['', 'api-key: main\r\n', 'api-key: listA\r\n'].map((key) => ({

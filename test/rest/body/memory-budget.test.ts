@@ -1,9 +1,9 @@
 import t from 'tap';
-import type { Denial } from '../../src/policy/denial.ts';
-import { BODY_TIMEOUT, NO_ROOM } from '../../src/rest/body/denials.ts';
-import { BodyMemoryBudget, FREE_BYTES, type Reservation } from '../../src/rest/body/memory-budget.ts';
-import { looseGuard } from '../support/guards.ts';
-import { laterTurns } from '../support/later.ts';
+import type { Denial } from '../../../src/policy/denial.ts';
+import { BODY_TIMEOUT, NO_ROOM } from '../../../src/rest/body/denials.ts';
+import { BodyMemoryBudget, FREE_BYTES, type Reservation } from '../../../src/rest/body/memory-budget.ts';
+import { looseGuard } from '../../support/guards.ts';
+import { laterTurns } from '../../support/later.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { Agent, request } from 'undici';
-import { KEYS, startGateway, type TestGateway } from '../support/gateway.ts';
+import { KEYS, startGateway, type TestGateway } from '../../support/gateway.ts';
 
 const off = await startGateway({ settings: { 'service.enable_snapshot_url_recovery': false } });
 const on = await startGateway();

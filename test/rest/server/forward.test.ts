@@ -3,9 +3,9 @@ import { type ClientRequest, request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import t from 'tap';
-import { PATIENCE_MS } from '../support/patience.ts';
-import { stopwatch } from '../support/reference.ts';
-import { exchangeRaw, readAnswer, recordingUpstream, startGateway, type TestGateway } from './lane-fixture.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
+import { stopwatch } from '../../support/reference.ts';
+import { exchangeRaw, readAnswer, recordingUpstream, startGateway, type TestGateway } from '../lane-fixture.ts';
 
 const GET = 'GET /collections/a HTTP/1.1\r\nhost: gateway.test\r\napi-key: main\r\n';
 const ENVELOPE = (message: string) => `{"status":{"error":"${message}"},"time":0.0}`;

@@ -1,7 +1,7 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { request as requestTls } from 'node:https';
 import t from 'tap';
-import { exchangeRaw, readAnswer, recordingUpstream, startGateway, testCertificate } from './lane-fixture.ts';
+import { exchangeRaw, readAnswer, recordingUpstream, startGateway, testCertificate } from '../lane-fixture.ts';
 
 const upstream = await recordingUpstream();
 const certificate = await testCertificate();

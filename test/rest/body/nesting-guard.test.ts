@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { Agent, request } from 'undici';
-import { mintToken } from '../../src/identity/token.ts';
-import { KEYS, startGateway } from '../support/gateway.ts';
+import { mintToken } from '../../../src/identity/token.ts';
+import { KEYS, startGateway } from '../../support/gateway.ts';
 
 const gateway = await startGateway();
 const agent = new Agent({ connect: { ca: gateway.ca } });

@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t from 'tap';
-import { decodeBody } from '../../src/rest/body/content-coding.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { decodeBody } from '../../../src/rest/body/content-coding.ts';
+import { Deviations } from '../../support/verdicts.ts';
 
 const MAX = 1000;
 const plain = Buffer.from('{"limit":1}'.repeat(5));
@@ -94,7 +94,7 @@ const cases: readonly Case[] = [
   ['a zstd bomb is refused', zstdCompressSync(Buffer.alloc(1 << 19)), ['zstd'], 413],
 ];
 
-const FILE = 'rest/content-coding.test.ts';
+const FILE = 'rest/body/content-coding.test.ts';
 const deviations = new Deviations(FILE);
 
 for (const [name, body, codings, expected] of cases) {

@@ -1,7 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import t from 'tap';
-import { answerCodingFor } from '../../src/rest/response/coding.ts';
-import { errorForList } from '../../src/rest/response/error-answer.ts';
+import { answerCodingFor } from '../../../src/rest/response/coding.ts';
+import { errorForList } from '../../../src/rest/response/error-answer.ts';
 
 const envelope = (text: string) => `{"status":{"error":${JSON.stringify(text)}},"time":0.00001}`;
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { RequestLines } from '../../src/rest/http1/request-lines.ts';
+import { RequestLines } from '../../../src/rest/http1/request-lines.ts';
 
 const GET = 'GET /a HTTP/1.1\r\nhost: x\r\n\r\n';
 const put = (lines: string, body: string) => `PUT /a HTTP/1.1\r\nhost: x\r\n${lines}\r\n${body}`;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { ReceiveWindow } from '../../src/rest/http2/receive-window.ts';
+import { ReceiveWindow } from '../../../src/rest/http2/receive-window.ts';
 
 t.test('a window takes what it granted and not a byte more', async (t) => {
   const window = new ReceiveWindow(3, 1000);

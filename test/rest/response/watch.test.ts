@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import t from 'tap';
-import { Guard } from '../../src/lifetime/guard.ts';
-import { AnswerWatch } from '../../src/rest/response/watch.ts';
+import { Guard } from '../../../src/lifetime/guard.ts';
+import { AnswerWatch } from '../../../src/rest/response/watch.ts';
 
 /** Only answers what the watch asks. */
 class Stub extends EventEmitter {

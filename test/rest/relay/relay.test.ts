@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
-import { PLAIN_PARTS } from '../support/exchange-parts.ts';
-import { PATIENCE_MS } from '../support/patience.ts';
+import { PLAIN_PARTS } from '../../support/exchange-parts.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import {
   authenticate,
   exchangeRaw,
@@ -12,7 +12,7 @@ import {
   startGateway,
   type TestGateway,
   testCertificate,
-} from './lane-fixture.ts';
+} from '../lane-fixture.ts';
 
 const GET = 'GET /collections/a HTTP/1.1\r\nhost: x\r\napi-key: main\r\n';
 const LAST = `${GET}connection: close\r\n\r\n`;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { ChunkedBody } from '../../src/rest/http1/chunks.ts';
-import { Intake } from '../../src/rest/http1/intake.ts';
-import { readAnswerHead } from '../../src/rest/http1/response-head.ts';
-import { runs } from '../support/runs.ts';
+import { ChunkedBody } from '../../../src/rest/http1/chunks.ts';
+import { Intake } from '../../../src/rest/http1/intake.ts';
+import { readAnswerHead } from '../../../src/rest/http1/response-head.ts';
+import { runs } from '../../support/runs.ts';
 
 interface Followed {
   readonly out: string;

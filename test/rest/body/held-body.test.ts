@@ -1,14 +1,14 @@
 import { buffer } from 'node:stream/consumers';
 import { createGzip, gzipSync } from 'node:zlib';
 import t from 'tap';
-import type { Turn } from '../../src/limits/fair-queue.ts';
-import type { Denial } from '../../src/policy/denial.ts';
-import { BodyBytes, WIDE_BYTES } from '../../src/rest/body/bytes.ts';
-import { INLINE_BYTES } from '../../src/rest/body/check-pool.ts';
-import { BodyDecoder } from '../../src/rest/body/decoder.ts';
-import { HeldBody } from '../../src/rest/body/held-body.ts';
-import { BodyMemoryBudget, type Reservation } from '../../src/rest/body/memory-budget.ts';
-import { endedLife, looseGuard, openLife } from '../support/guards.ts';
+import type { Turn } from '../../../src/limits/fair-queue.ts';
+import type { Denial } from '../../../src/policy/denial.ts';
+import { BodyBytes, WIDE_BYTES } from '../../../src/rest/body/bytes.ts';
+import { INLINE_BYTES } from '../../../src/rest/body/check-pool.ts';
+import { BodyDecoder } from '../../../src/rest/body/decoder.ts';
+import { HeldBody } from '../../../src/rest/body/held-body.ts';
+import { BodyMemoryBudget, type Reservation } from '../../../src/rest/body/memory-budget.ts';
+import { endedLife, looseGuard, openLife } from '../../support/guards.ts';
 
 /** Bytes that differ from place to place. */
 const patterned = (bytes: number) =>

@@ -7,7 +7,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import t from 'tap';
-import { PATIENCE_MS } from '../support/patience.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import {
   exchangeRaw,
   type RecordingUpstream,
@@ -15,7 +15,7 @@ import {
   startGateway,
   type TestGateway,
   testCertificate,
-} from './lane-fixture.ts';
+} from '../lane-fixture.ts';
 
 const certificate = await testCertificate();
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants;

@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
-import { readRequestHead } from '../../src/rest/http1/request-head.ts';
-import { PATIENCE_MS } from '../support/patience.ts';
-import { runs } from '../support/runs.ts';
+import { readRequestHead } from '../../../src/rest/http1/request-head.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
+import { runs } from '../../support/runs.ts';
 
 const LIMITS = { maxBytes: 65_536, maxFields: 100 };
 const HOST = 'host: x\r\n';

@@ -9,7 +9,7 @@ import type { AdminAct } from '../../src/audit/act.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { ADMIN_TOKEN, askAdmin, startSupervised } from '../support/admin-gateway.ts';
-import { grpcClient, restClient, restOutcome } from '../support/clients.ts';
+import { grpcClient, restClient, restOutcome } from '../support/clients/official.ts';
 import { KEYS } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
 

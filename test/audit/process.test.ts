@@ -5,9 +5,9 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
 import { parseLines, until } from './fixture.ts';
 
 /* The whole gateway as a process, its audit on standard output, which the reader does not read. */

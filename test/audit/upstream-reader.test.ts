@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { ask } from '../support/clients-raw-rest.ts';
-import { openHttp2 } from '../support/clients-sockets.ts';
+import { ask } from '../support/clients/raw-rest.ts';
+import { openHttp2 } from '../support/clients/sockets.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS, startGateway, type TestGateway } from '../support/gateway.ts';
 import { collectionToken } from '../support/tokens.ts';
 

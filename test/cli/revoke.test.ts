@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UsageError } from '../../src/cli/output.ts';
 import { buildEntry } from '../../src/cli/revoke.ts';
-import { NO_REDIS, startRedis } from '../support/redis.ts';
-import { runScript } from '../support/run-script.ts';
+import { NO_REDIS, startRedis } from '../support/process/redis.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 const MAIN = 'src/cli/main.ts';
 const NOW_MS = Date.parse('2030-01-01T00:00:00.500Z');

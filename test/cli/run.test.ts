@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Allowance, measurePace, slowestFirst, slownessNow } from '../support/process/run-pace.ts';
+import { runScript } from '../support/process/run-script.ts';
 import { type RunOptions, runTests } from '../support/run.ts';
-import { Allowance, measurePace, slowestFirst, slownessNow } from '../support/run-pace.ts';
-import { runScript } from '../support/run-script.ts';
 import { until } from '../support/until.ts';
 
 const PASSING = `console.log('TAP version 14\\n# Subtest: outer\\n    ok 1 - a\\n    ok 2 - b\\n    1..2\\nok 1 - outer\\nok 2 - c\\n1..2')`;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { runScript } from '../support/run-script.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 type Setup = {
   runtimeIsRecent(version: string): boolean;

@@ -9,7 +9,7 @@ import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { UPSTREAM_UNREACHABLE, VALUE_EXISTS_NO_COLLECTION, VALUE_EXISTS_NO_POINT } from '../../src/policy/denial.ts';
 import type { DenialCode } from '../../src/policy/denial-codes.ts';
-import { runScript } from '../support/run-script.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 const KEY = 'an-admin-key-of-thirty-two-bytes!';
 const OTHER = 'another-key-of-thirty-two-bytes!!';

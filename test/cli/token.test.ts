@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UsageError } from '../../src/cli/output.ts';
 import { buildClaims, parseExpiry } from '../../src/cli/token.ts';
-import { runScript } from '../support/run-script.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 const KEY = 'an-admin-key-of-thirty-two-bytes!';
 const ENV = { QDRANT__SERVICE__API_KEY: KEY, QDRANT__SERVICE__JWT_RBAC: 'true' };

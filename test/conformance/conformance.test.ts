@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { runScript } from '../support/run-script.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
+import { runScript } from '../support/process/run-script.ts';
 import { type Compared, compare } from './replay.ts';
 import { isClean, render, totalsOf } from './report.ts';
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startGateway } from '../support/gateway.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
 import { openRealQdrant, type RealQdrant } from './real-qdrant.ts';
 import { replayGrpc, replayRest } from './replay.ts';
 import { isClean, render, totalsOf } from './report.ts';

@@ -1,10 +1,10 @@
-import { eachOf } from '../support/cells.ts';
+import { frameClient } from '../support/clients/raw-grpc.ts';
+import { http1Client } from '../support/clients/raw-http.ts';
 import type { TestGateway } from '../support/gateway.ts';
-import { grpcVerdicts, isAskedByGateway } from '../support/grpc-verdicts.ts';
-import { frameClient } from '../support/raw-grpc.ts';
-import { http1Client } from '../support/raw-http.ts';
-import { outcomeOf, restVerdicts } from '../support/rest-verdicts.ts';
-import { agrees, type Deviations, type Verdict } from '../support/verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { grpcVerdicts, isAskedByGateway } from '../support/verdicts/grpc.ts';
+import { outcomeOf, restVerdicts } from '../support/verdicts/rest.ts';
+import { agrees, type Deviations, type Verdict } from '../support/verdicts/verdicts.ts';
 
 /** How a verdict of the gateway stands to the recorded one. `earlier` = refused by the matrix before upstream's fault. */
 export type MeasureStep = 'equal' | 'earlier' | 'listed deviation' | 'different';

@@ -1,5 +1,5 @@
-import { loadCaseFile } from '../support/cells.ts';
-import type { Grant } from '../support/principals.ts';
+import { loadCaseFile } from '../support/verdicts/cells.ts';
+import type { Grant } from '../support/verdicts/principals.ts';
 import type { Compared, MeasureStep } from './replay.ts';
 
 /** How many verdicts stand how. */

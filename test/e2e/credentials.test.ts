@@ -1,6 +1,6 @@
 import t from 'tap';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { ask } from '../support/clients-raw-rest.ts';
+import { ask } from '../support/clients/raw-rest.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
 

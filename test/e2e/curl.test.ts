@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { curl, curlMissing } from '../support/clients-curl.ts';
+import { curl, curlMissing } from '../support/clients/curl.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { collectionToken } from '../support/tokens.ts';
 

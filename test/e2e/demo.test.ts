@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
-import { findProgram } from '../support/programs.ts';
-import { pythonWithClient } from '../support/python-client.ts';
+import { pythonWithClient } from '../support/clients/python.ts';
+import { findProgram } from '../support/process/programs.ts';
 
 /** `npm start` with nothing configured, and what it prints, done as it says. */
 const ROOT = join(import.meta.dirname, '../..');

@@ -23,12 +23,12 @@ import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
 import type { RestExchange } from '../../src/rest/exchange.ts';
 import { toUpstreamDenial } from '../../src/upstream/http.ts';
 import { exchangeOf } from '../audit/fixture.ts';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { looseGuard, openLife } from '../support/guards.ts';
-import { accessOf } from '../support/principals.ts';
-import { RefusalCodes } from '../support/refusal-codes.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
+import { accessOf } from '../support/verdicts/principals.ts';
+import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
 
 /*
  * Each code of the table is produced by a case: by a request to a gateway where one request can, else by the part that

@@ -5,11 +5,11 @@ import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from 'n
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
-import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
-import { openHttp2, openTls } from '../support/clients-sockets.ts';
+import { framed } from '../support/clients/raw-grpc.ts';
+import { openHttp2, openTls } from '../support/clients/sockets.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
-import { framed } from '../support/raw-grpc.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
 import { until } from '../support/until.ts';
 
 /** O1: real signals to a real process, one worker and two. */

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { byName, eachOf, loadCaseFile } from '../support/cells.ts';
+import { type CallClient, frameClient, libraryClient, type RawCall } from '../support/clients/raw-grpc.ts';
 import type { GrpcRecord } from '../support/fake-qdrant/recorder.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { credentialOf, type Grant } from '../support/principals.ts';
-import { type CallClient, frameClient, libraryClient, type RawCall } from '../support/raw-grpc.ts';
-import { RefusalCodes } from '../support/refusal-codes.ts';
+import { byName, eachOf, loadCaseFile } from '../support/verdicts/cells.ts';
+import { credentialOf, type Grant } from '../support/verdicts/principals.ts';
+import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
 
 /**
  * Every row of the access matrix with every principal, through the running gateway. Every call carries a mark, so that

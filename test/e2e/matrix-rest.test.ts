@@ -1,10 +1,16 @@
 import t from 'tap';
-import { byName, eachOf, loadCaseFile } from '../support/cells.ts';
+import {
+  http1Client,
+  http2Client,
+  type RawAnswer,
+  type RawClient,
+  type RawRequest,
+} from '../support/clients/raw-http.ts';
 import type { RestRecord } from '../support/fake-qdrant/recorder.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { credentialOf, type Grant } from '../support/principals.ts';
-import { http1Client, http2Client, type RawAnswer, type RawClient, type RawRequest } from '../support/raw-http.ts';
-import { RefusalCodes } from '../support/refusal-codes.ts';
+import { byName, eachOf, loadCaseFile } from '../support/verdicts/cells.ts';
+import { credentialOf, type Grant } from '../support/verdicts/principals.ts';
+import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
 
 /**
  * Every row of the access matrix with every principal, through the running gateway. Every request carries a mark, so

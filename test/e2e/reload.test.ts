@@ -3,14 +3,14 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t from 'tap';
-import { startGatewayProcess } from '../support/clients-gateway-process.ts';
-import { ask } from '../support/clients-raw-rest.ts';
+import { ask } from '../support/clients/raw-rest.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { shortened } from '../support/generators/runs.ts';
+import { openLanes, startLoad } from '../support/load/steady.ts';
 import { mountSecret, pairOf, startOperated } from '../support/operated.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { shortened } from '../support/runs.ts';
-import { openLanes, startLoad } from '../support/steady-load.ts';
+import { startGatewayProcess } from '../support/process/gateway-process.ts';
 import { makeToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 

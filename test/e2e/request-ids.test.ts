@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { ask } from '../support/clients-raw-rest.ts';
-import { openHttp2 } from '../support/clients-sockets.ts';
+import { H2Client, naming } from '../support/clients/h2-client.ts';
+import { ask } from '../support/clients/raw-rest.ts';
+import { openHttp2 } from '../support/clients/sockets.ts';
 import { KEYS, type RunningGateway, startGateway } from '../support/gateway.ts';
-import { H2Client, naming } from '../support/h2-client.ts';
 
 /*
  * Beyond what Qdrant answers, every refusal says the id of its request in one more header. Status, other headers and body

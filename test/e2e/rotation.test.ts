@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { KEYS } from '../support/gateway.ts';
+import { type Ask, openLanes, type SteadyLoad, startLoad } from '../support/load/steady.ts';
 import { type Operated, startOperated } from '../support/operated.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { runScript } from '../support/run-script.ts';
-import { type Ask, openLanes, type SteadyLoad, startLoad } from '../support/steady-load.ts';
+import { runScript } from '../support/process/run-script.ts';
 import { until } from '../support/until.ts';
 
 /** J11: the rotations that docs/guides/operating.md describes, step by step, under load on connections that stay open. */

@@ -1,14 +1,14 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
 import type { RuleSettings } from '../../src/policy/settings.ts';
-import { grpcClient, restClient, trust } from '../support/clients.ts';
-import { message } from '../support/clients-raw-grpc.ts';
-import { prepare } from '../support/clients-tutorial.ts';
+import { grpcClient, restClient, trust } from '../support/clients/official.ts';
+import { prepare } from '../support/clients/tutorial.ts';
+import { message } from '../support/clients/unary.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { startOperated } from '../support/operated.ts';
 import { makeToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
-import { AGREEABLE, openVerdictLanes, type Request, shadowNotes } from '../support/verdict-lanes.ts';
+import { AGREEABLE, openVerdictLanes, type Request, shadowNotes } from '../support/verdicts/lanes.ts';
 
 /** Rules of the policy on both protocols, over every lane. */
 

@@ -2,16 +2,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t, { type Test } from 'tap';
-import { startGatewayProcess } from '../support/clients-gateway-process.ts';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { ask } from '../support/clients-raw-rest.ts';
-import { prepare } from '../support/clients-tutorial.ts';
+import { ask } from '../support/clients/raw-rest.ts';
+import { prepare } from '../support/clients/tutorial.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { type Operated, startOperated } from '../support/operated.ts';
+import { startGatewayProcess } from '../support/process/gateway-process.ts';
 import { makeToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
-import { AGREEABLE, openVerdictLanes, type Request, shadowNotes, type VerdictLanes } from '../support/verdict-lanes.ts';
+import {
+  AGREEABLE,
+  openVerdictLanes,
+  type Request,
+  shadowNotes,
+  type VerdictLanes,
+} from '../support/verdicts/lanes.ts';
 
 /** Nothing protects in these modes: what would be refused passes, is counted, and in learn mode written down. */
 

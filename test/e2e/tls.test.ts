@@ -2,12 +2,12 @@ import { text } from 'node:stream/consumers';
 import type { SecureVersion } from 'node:tls';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
-import { grpcClient, grpcOutcome, restClient, restOutcome, trust } from '../support/clients.ts';
-import { rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { openHttp2, openPlain, openTls, talk } from '../support/clients-sockets.ts';
-import { prepare, TUTORIAL } from '../support/clients-tutorial.ts';
+import { grpcClient, grpcOutcome, restClient, restOutcome, trust } from '../support/clients/official.ts';
+import { openHttp2, openPlain, openTls, talk } from '../support/clients/sockets.ts';
+import { prepare, TUTORIAL } from '../support/clients/tutorial.ts';
+import { CALLERS } from '../support/clients/tutorial-callers.ts';
+import { rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
-import { CALLERS } from '../support/tokens-callers.ts';
 
 const PLAIN_ON_TLS = 'client sent an HTTP request to an HTTPS port';
 const REQUEST = `GET /collections HTTP/1.1\r\nhost: localhost\r\napi-key: ${KEYS.admin}\r\n\r\n`;

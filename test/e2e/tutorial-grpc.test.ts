@@ -1,10 +1,10 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
-import { grpcClient, grpcOutcome, trust } from '../support/clients.ts';
-import { prepare, TUTORIAL } from '../support/clients-tutorial.ts';
+import { grpcClient, grpcOutcome, trust } from '../support/clients/official.ts';
+import { prepare, TUTORIAL } from '../support/clients/tutorial.ts';
+import { CALLERS } from '../support/clients/tutorial-callers.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
-import { CALLERS } from '../support/tokens-callers.ts';
 
 const PERMISSION_DENIED = 7;
 

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
-import { cachedModules } from '../support/cached-modules.ts';
-import { restClient, restOutcome, trust } from '../support/clients.ts';
-import { prepare, TUTORIAL } from '../support/clients-tutorial.ts';
+import { restClient, restOutcome, trust } from '../support/clients/official.ts';
+import { prepare, TUTORIAL } from '../support/clients/tutorial.ts';
+import { CALLERS } from '../support/clients/tutorial-callers.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
-import { CALLERS } from '../support/tokens-callers.ts';
+import { cachedModules } from '../support/process/cached-modules.ts';
 
 const gateway = await startGateway();
 t.teardown(() => gateway.close());

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import t from 'tap';
-import { ask } from '../support/clients-raw-rest.ts';
+import { type CallAnswer, frameClient } from '../support/clients/raw-grpc.ts';
+import { http2Client } from '../support/clients/raw-http.ts';
+import { ask } from '../support/clients/raw-rest.ts';
 import type { FakeQdrantOptions } from '../support/fake-qdrant/main.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { oldQdrant } from '../support/old-qdrant.ts';
-import { tokenOf } from '../support/principals.ts';
-import { type CallAnswer, frameClient } from '../support/raw-grpc.ts';
-import { http2Client } from '../support/raw-http.ts';
 import { until } from '../support/until.ts';
+import { oldQdrant } from '../support/verdicts/old-qdrant.ts';
+import { tokenOf } from '../support/verdicts/principals.ts';
 
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 const LOOK_UP = '/collections/users/points/scroll';

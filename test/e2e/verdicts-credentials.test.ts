@@ -2,11 +2,11 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import t from 'tap';
 import { forge } from '../identity/forge.ts';
 import { RECORDED, type RecordedAnswer, type RecordedCase, withKeys } from '../identity/recorded-cases.ts';
-import { eachOf } from '../support/cells.ts';
+import { type CallClient, frameClient } from '../support/clients/raw-grpc.ts';
+import { sendLines } from '../support/clients/raw-http.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { type CallClient, frameClient } from '../support/raw-grpc.ts';
-import { sendLines } from '../support/raw-http.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
 
 /** The recorded edge cases of keys and tokens, sent byte for byte to the running gateway. */
 const LANES = 8;

@@ -1,13 +1,13 @@
 import t from 'tap';
-import { eachOf } from '../support/cells.ts';
+import { frameClient, framed } from '../support/clients/raw-grpc.ts';
+import { http1Client } from '../support/clients/raw-http.ts';
 import type { FakeQdrantOptions } from '../support/fake-qdrant/main.ts';
-import { type Entry, filteredGrpcVerdicts, listAnswer, listedEntries } from '../support/filtered-grpc-verdicts.ts';
-import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../support/filtered-verdicts.ts';
 import { startGateway } from '../support/gateway.ts';
-import { credentialOf } from '../support/principals.ts';
-import { frameClient, framed } from '../support/raw-grpc.ts';
-import { http1Client } from '../support/raw-http.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { type Entry, filteredGrpcVerdicts, listAnswer, listedEntries } from '../support/verdicts/filtered-grpc.ts';
+import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../support/verdicts/filtered-rest.ts';
+import { credentialOf } from '../support/verdicts/principals.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
 
 /** Answers that hide names from a list, through the running gateway, before what an unsecured Qdrant answers. */
 const LANES = 8;

@@ -1,9 +1,9 @@
 import t from 'tap';
-import { eachOf } from '../support/cells.ts';
+import { type CallAnswer, frameClient } from '../support/clients/raw-grpc.ts';
 import { startGateway } from '../support/gateway.ts';
-import { grpcVerdicts, isAskedByGateway, judgeGrpc } from '../support/grpc-verdicts.ts';
-import { type CallAnswer, frameClient } from '../support/raw-grpc.ts';
-import { agrees, Deviations, type Verdict } from '../support/verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { grpcVerdicts, isAskedByGateway, judgeGrpc } from '../support/verdicts/grpc.ts';
+import { agrees, Deviations, type Verdict } from '../support/verdicts/verdicts.ts';
 
 /** What a secured Qdrant answered, asked again: of the parts put together by hand, and of the running gateway. */
 const LANES = 16;

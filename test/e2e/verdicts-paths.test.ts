@@ -1,11 +1,11 @@
 import t from 'tap';
-import { eachOf } from '../support/cells.ts';
+import { sendBytes } from '../support/clients/raw-http.ts';
 import type { FakeQdrantOptions } from '../support/fake-qdrant/main.ts';
 import { startGateway } from '../support/gateway.ts';
-import { pathAnswer, pathBytes, pathOutcome, pathVerdicts } from '../support/path-verdicts.ts';
-import { credentialOf } from '../support/principals.ts';
-import { sendBytes } from '../support/raw-http.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { pathAnswer, pathBytes, pathOutcome, pathVerdicts } from '../support/verdicts/paths.ts';
+import { credentialOf } from '../support/verdicts/principals.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
 
 /** Recorded request targets, sent byte for byte to the running gateway. */
 const LANES = 8;

@@ -1,9 +1,9 @@
 import t from 'tap';
-import { eachOf } from '../support/cells.ts';
+import { http1Client, type RawRequest } from '../support/clients/raw-http.ts';
 import { startGateway } from '../support/gateway.ts';
-import { http1Client, type RawRequest } from '../support/raw-http.ts';
-import { judgeRest, outcomeOf, restVerdicts } from '../support/rest-verdicts.ts';
-import { agrees, Deviations, type Verdict } from '../support/verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { judgeRest, outcomeOf, restVerdicts } from '../support/verdicts/rest.ts';
+import { agrees, Deviations, type Verdict } from '../support/verdicts/verdicts.ts';
 
 /** What a secured Qdrant answered, asked again: of the parts put together by hand, and of the running gateway. */
 const LANES = 8;

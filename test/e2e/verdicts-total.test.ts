@@ -1,12 +1,12 @@
 import t from 'tap';
 import { RECORDED } from '../identity/recorded-cases.ts';
-import { filteredGrpcVerdicts } from '../support/filtered-grpc-verdicts.ts';
-import { filteredRestVerdicts } from '../support/filtered-verdicts.ts';
-import { grpcVerdicts } from '../support/grpc-verdicts.ts';
-import { pathVerdicts } from '../support/path-verdicts.ts';
-import { restVerdicts } from '../support/rest-verdicts.ts';
-import { Deviations } from '../support/verdicts.ts';
-import { wireGrpcVerdicts, wireRestVerdicts } from '../support/wire-verdicts.ts';
+import { filteredGrpcVerdicts } from '../support/verdicts/filtered-grpc.ts';
+import { filteredRestVerdicts } from '../support/verdicts/filtered-rest.ts';
+import { grpcVerdicts } from '../support/verdicts/grpc.ts';
+import { pathVerdicts } from '../support/verdicts/paths.ts';
+import { restVerdicts } from '../support/verdicts/rest.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
+import { wireGrpcVerdicts, wireRestVerdicts } from '../support/verdicts/wire.ts';
 
 /** How much was recorded of a secured Qdrant. Each part is replayed by a file beside this one, named `verdicts-`. */
 const PARTS: Readonly<Record<string, number>> = {

@@ -1,12 +1,12 @@
 import t from 'tap';
-import { eachOf } from '../support/cells.ts';
+import { type CallAnswer, frameClient } from '../support/clients/raw-grpc.ts';
+import { type RawAnswer, sendBytes } from '../support/clients/raw-http.ts';
 import { startGateway } from '../support/gateway.ts';
-import { credentialOf } from '../support/principals.ts';
-import { type CallAnswer, frameClient } from '../support/raw-grpc.ts';
-import { type RawAnswer, sendBytes } from '../support/raw-http.ts';
-import { outcomeOf } from '../support/rest-verdicts.ts';
-import { Deviations } from '../support/verdicts.ts';
-import { bytesOf, callOutcome, wireGrpcVerdicts, wireRestVerdicts } from '../support/wire-verdicts.ts';
+import { eachOf } from '../support/verdicts/cells.ts';
+import { credentialOf } from '../support/verdicts/principals.ts';
+import { outcomeOf } from '../support/verdicts/rest.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
+import { bytesOf, callOutcome, wireGrpcVerdicts, wireRestVerdicts } from '../support/verdicts/wire.ts';
 
 /** Recorded bodies and streams in odd forms, sent byte for byte to the running gateway. */
 const LANES = 8;

@@ -2,12 +2,12 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import type { Page } from 'playwright-core';
 import t from 'tap';
-import { findChromium, openBrowser } from '../support/browser.ts';
-import { ask } from '../support/clients-raw-rest.ts';
+import { findChromium, openBrowser } from '../support/clients/browser.ts';
+import { ask } from '../support/clients/raw-rest.ts';
 import { serveDashboard } from '../support/dashboard.ts';
 import type { OnRest } from '../support/fake-qdrant/rest.ts';
 import { KEYS, startGateway, type TestGateway } from '../support/gateway.ts';
-import { tokenOf } from '../support/principals.ts';
+import { tokenOf } from '../support/verdicts/principals.ts';
 
 const ADMIN = { 'api-key': KEYS.admin };
 const DOCS = [{ collection: 'docs', access: 'rw' }];

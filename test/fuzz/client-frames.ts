@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { CLIENT_PREFACE, Flag, type Setting } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeFrameHeader, writePing, writeSettings } from '../../src/http2/write-frames.ts';
-import { framed } from '../support/h2-client.ts';
+import { framed } from '../support/clients/h2-client.ts';
 import { nextTurn } from '../support/later.ts';
 import { type Arena, checkFaults, checkGone, openArena, within } from './frame-arena.ts';
 import { type Choices, type Fuzzer, type FuzzSession, fewer } from './harness.ts';

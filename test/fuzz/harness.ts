@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Test } from 'tap';
-import { Draw } from '../support/arbitraries.ts';
+import { Draw } from '../support/generators/arbitraries.ts';
 
 /*
  * The runner that every fuzzer shares. A fuzzer lives in `test/fuzz/NAME.ts` and exports `fuzzer`; `main.ts` runs it for as

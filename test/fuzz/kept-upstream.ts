@@ -23,7 +23,7 @@ import {
   writeSettingsAck,
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
-import { framed } from '../support/h2-client.ts';
+import { framed } from '../support/clients/h2-client.ts';
 
 const INITIAL_WINDOW = 65_535;
 

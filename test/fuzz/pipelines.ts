@@ -9,7 +9,7 @@ import {
   type TestGateway,
   testCertificate,
 } from '../rest/lane-fixture.ts';
-import { AnswerReader, type ReadAnswer } from '../support/answer-reader.ts';
+import { AnswerReader, type ReadAnswer } from '../support/clients/answer-reader.ts';
 import { type Choices, type Fuzzer, type FuzzSession, fewer } from './harness.ts';
 
 /** What is asked, and so what has to come of it. */

@@ -16,7 +16,7 @@ import {
 } from '../../src/http2/frames.ts';
 import { DEFAULT_TABLE_BYTES, encodeHeaders, HpackDecoder } from '../../src/http2/hpack.ts';
 import { writeData, writeHeaders, writeSettings, writeSettingsAck } from '../../src/http2/write-frames.ts';
-import { framed } from '../support/h2-client.ts';
+import { framed } from '../support/clients/h2-client.ts';
 
 const INITIAL_WINDOW = 65_535;
 /** May be said of a stream that was reset: credit, and that it is closed, of frames that came later. */

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { findProgram, runProgram } from '../support/programs.ts';
+import { findProgram, runProgram } from '../support/process/programs.ts';
 
 /** HTTP clients that take the standard at its word, each with the version of HTTP it speaks. */
 export const STRICT_CLIENTS = [

@@ -3,7 +3,7 @@ import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { Flag, FrameType, type Setting, SettingId } from '../../src/http2/frames.ts';
 import { encodeHeaders } from '../../src/http2/hpack.ts';
 import { writeFrameHeader, writePing, writeSettings, writeSettingsAck } from '../../src/http2/write-frames.ts';
-import { framed } from '../support/h2-client.ts';
+import { framed } from '../support/clients/h2-client.ts';
 import { nextTurn } from '../support/later.ts';
 import { type Arena, checkFaults, checkGone, openArena, within } from './frame-arena.ts';
 import { type Choices, type Fuzzer, type FuzzSession, fewer } from './harness.ts';

@@ -10,9 +10,9 @@ import type { State } from '../../src/config/state.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
 import { writeSettings } from '../../src/http2/write-frames.ts';
+import { H2Client } from '../support/clients/h2-client.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { startGateway } from '../support/gateway.ts';
-import { H2Client } from '../support/h2-client.ts';
 import { pairOf } from '../support/operated.ts';
 
 /** Serial number of the certificate a port presents to a new connection. */

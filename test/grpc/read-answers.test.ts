@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { CLIENT_PREFACE, Flag, FrameType, parseSettings, type Setting, SettingId } from '../../src/http2/frames.ts';
 import { encodeHeaders, encodeTableSizeUpdate } from '../../src/http2/hpack.ts';
 import { writeData, writeFrameHeader, writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 import { OK_HEAD, startRelay, startUpstream, type Upstream } from './relay-fixture.ts';
 
 /*

@@ -19,8 +19,8 @@ import type { Principal } from '../../src/identity/principal.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { framed, H2Client } from '../support/clients/h2-client.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
-import { framed, H2Client } from '../support/h2-client.ts';
 import { limitsOf } from '../support/limits-of.ts';
 import { unhurried } from '../support/patience.ts';
 

@@ -3,8 +3,8 @@ import t, { type Test } from 'tap';
 import { Flag, FrameType } from '../../src/http2/frames.ts';
 import type { HeaderField } from '../../src/http2/hpack.ts';
 import { writeData, writePing, writeRstStream, writeWindowUpdate } from '../../src/http2/write-frames.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
 import { CREDENTIALS } from '../support/invariants.ts';
 
 const GET = '/qdrant.Collections/Get';

@@ -12,7 +12,7 @@ import {
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 import {
   ADMIN,
   answer,

@@ -6,7 +6,7 @@ import { type Authenticator, createAuthenticator } from '../../src/identity/auth
 import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { mintToken } from '../../src/identity/token.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 import { setUp, startRelay, startUpstream, type Upstream } from './relay-fixture.ts';
 
 /*

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import type { Test } from 'tap';
-import { growthDuring } from '../support/clients-gateway-process.ts';
-import { openTls } from '../support/clients-sockets.ts';
+import { naming } from '../support/clients/h2-client.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
-import { naming } from '../support/h2-client.ts';
+import { shortened } from '../support/generators/runs.ts';
 import {
   type Arena,
   CREDENTIALS,
@@ -20,8 +20,8 @@ import {
 } from '../support/invariants.ts';
 import { framesTo, grpcFields, request } from '../support/invariants-http2.ts';
 import { PATIENCE_MS } from '../support/patience.ts';
+import { growthDuring } from '../support/process/gateway-process.ts';
 import { stopwatch, timesLonger } from '../support/reference.ts';
-import { shortened } from '../support/runs.ts';
 
 const MANY = 10_000;
 const names = Array.from({ length: MANY }, (_, index) => ({

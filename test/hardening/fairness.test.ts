@@ -2,7 +2,7 @@ import type { Test } from 'tap';
 import { ErrorCode } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writeRstStream } from '../../src/http2/write-frames.ts';
-import { openTls } from '../support/clients-sockets.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, percentile, say, startArena } from '../support/invariants.ts';
 import { framesTo, grpcFields, request, restFields } from '../support/invariants-http2.ts';

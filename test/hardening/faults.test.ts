@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
-import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { openResettable, openTls } from '../support/clients-sockets.ts';
+import { openResettable, openTls } from '../support/clients/sockets.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { CREDENTIALS, head, legitimate, only, percentile, say } from '../support/invariants.ts';
 import { FILE_MS } from '../support/patience.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
 import { inPatience, timesLonger } from '../support/reference.ts';
 import { until } from '../support/until.ts';
 

@@ -2,7 +2,7 @@ import t from 'tap';
 import { KEYS } from '../support/gateway.ts';
 import { type Arena, CREDENTIALS, casesOf, head, only, say, startArena } from '../support/invariants.ts';
 import { framesTo, grpcFields, request, restFields } from '../support/invariants-http2.ts';
-import { runScript } from '../support/run-script.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 /** Credential lines, and the status for the admin's list of collections. The first of a name counts, as upstream has it. */
 const REPEATED: readonly (readonly [lines: readonly (readonly [string, string])[], status: number])[] = [

@@ -12,16 +12,16 @@ import {
   writeSettings,
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { openPlain, openTls, talk } from '../support/clients-sockets.ts';
-import { flood } from '../support/flood.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
+import { openPlain, openTls, talk } from '../support/clients/sockets.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { shortened } from '../support/generators/runs.ts';
 import { CREDENTIALS, casesOf, legitimate, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
 import { legitimateBeside } from '../support/invariants-beside.ts';
 import { framesTo, grpcFields, outcome, request, restFields } from '../support/invariants-http2.ts';
+import { flood } from '../support/load/flood.ts';
 import { timesLonger } from '../support/reference.ts';
-import { shortened } from '../support/runs.ts';
 import { until } from '../support/until.ts';
 
 const LIST = '/qdrant.Collections/List';

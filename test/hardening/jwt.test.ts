@@ -5,7 +5,7 @@ import t from 'tap';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, only, percentile, say, startArena } from '../support/invariants.ts';
 import { framesTo, grpcFields, request } from '../support/invariants-http2.ts';
-import { runScript } from '../support/run-script.ts';
+import { runScript } from '../support/process/run-script.ts';
 import { collectionToken, makeToken, nowSeconds } from '../support/tokens.ts';
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');

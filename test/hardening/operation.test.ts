@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
-import { openTls } from '../support/clients-sockets.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, say, settles, startArena, usageOf } from '../support/invariants.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { findProgram } from '../support/programs.ts';
-import { runScript } from '../support/run-script.ts';
-import { stopAndGoOn, stoppableUpstream } from '../support/stopped-upstream.ts';
+import { findProgram } from '../support/process/programs.ts';
+import { runScript } from '../support/process/run-script.ts';
+import { stopAndGoOn, stoppableUpstream } from '../support/process/stopped-upstream.ts';
 import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);

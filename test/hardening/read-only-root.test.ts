@@ -3,12 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { openLanes } from '../support/load/steady.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { confined, familyOf, mountsOf, notConfinable, openToWrite, tryWrites, UID } from '../support/read-only-root.ts';
-import { openLanes } from '../support/steady-load.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
+import {
+  confined,
+  familyOf,
+  mountsOf,
+  notConfinable,
+  openToWrite,
+  tryWrites,
+  UID,
+} from '../support/process/read-only-root.ts';
 import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);

@@ -3,14 +3,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/clients-gateway-process.ts';
-import { openTls, talk } from '../support/clients-sockets.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
+import { openTls, talk } from '../support/clients/sockets.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
 import { head, say } from '../support/invariants.ts';
 import { grpcFields, outcome, restFields } from '../support/invariants-http2.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { runScript } from '../support/run-script.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
+import { runScript } from '../support/process/run-script.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
 
 t.setTimeout(FILE_MS);

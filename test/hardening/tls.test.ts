@@ -8,14 +8,14 @@ import t from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
 import { writeSettings } from '../../src/http2/write-frames.ts';
-import { openPlain, openTls } from '../support/clients-sockets.ts';
+import { H2Client } from '../support/clients/h2-client.ts';
+import { openPlain, openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
-import { H2Client } from '../support/h2-client.ts';
 import { casesOf, legitimate, only, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
-import { findProgram, runProgram } from '../support/programs.ts';
+import { findProgram, runProgram } from '../support/process/programs.ts';
+import { runScript } from '../support/process/run-script.ts';
 import { timesLonger } from '../support/reference.ts';
 import { replaceFile } from '../support/replace-file.ts';
-import { runScript } from '../support/run-script.ts';
 import { until } from '../support/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tls-'));

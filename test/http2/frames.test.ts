@@ -30,7 +30,7 @@ import {
   writeSettingsAck,
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 type Seen = { type: number; flags: number; streamId: number; payload: Buffer; raw: Buffer };
 

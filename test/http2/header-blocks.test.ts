@@ -3,7 +3,7 @@ import t from 'tap';
 import { Http2Fault } from '../../src/http2/frames.ts';
 import { HeaderBlocks } from '../../src/http2/header-blocks.ts';
 import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 const LIMITS = { maxHeaderBytes: 4096, maxHeaders: 20 };
 

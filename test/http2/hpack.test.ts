@@ -7,7 +7,7 @@ import { CLIENT_PREFACE, ErrorCode, Http2Fault } from '../../src/http2/frames.ts
 import { encodeHeaders, encodeTableSizeUpdate, type HeaderField, HpackDecoder } from '../../src/http2/hpack.ts';
 import { HUFFMAN_BITS, HUFFMAN_CODES } from '../../src/http2/hpack-huffman.ts';
 import { writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 const LIMITS = { maxHeaderBytes: 65_536, maxHeaders: 1000 };
 const bytes = (hex: string): Buffer => Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');

@@ -15,7 +15,7 @@ import {
   REVOKED,
   VALUE_EXISTS_NO_POINT,
 } from '../../src/policy/denial.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 import { forge } from './forge.ts';
 
 const NOW = 1_700_000_000;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { readClaims } from '../../src/identity/claims.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 const utf8 = (text: string) => Buffer.from(text);
 const MANAGE = { kind: 'global', mode: 'm' };

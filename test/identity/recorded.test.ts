@@ -2,7 +2,7 @@ import t from 'tap';
 import { createAuthenticator, type Identity } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
 import { forge } from './forge.ts';
 import { RECORDED, type RecordedAnswer, type RecordedCase, withKeys } from './recorded-cases.ts';
 

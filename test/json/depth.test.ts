@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { DepthMeter, nestsWithin } from '../../src/json/depth.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 const MAX = 4;
 

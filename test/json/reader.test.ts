@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { JsonFault, type JsonFaultReason } from '../../src/json/fault.ts';
 import { JsonReader, type JsonReaderOptions } from '../../src/json/reader.ts';
+import { runs } from '../support/generators/runs.ts';
 import { timesDearer } from '../support/reference.ts';
-import { runs } from '../support/runs.ts';
 
 /** Builds the value through the pull interface: what a caller sees of it. Objects become lists of members. */
 function read(reader: JsonReader): unknown {

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Pool } from 'undici';
 import { askAdmin, seriesOf } from '../support/admin-gateway.ts';
-import { cachedModules } from '../support/cached-modules.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { cachedModules } from '../support/process/cached-modules.ts';
 import { inPatience } from '../support/reference.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

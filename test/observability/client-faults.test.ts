@@ -4,10 +4,10 @@ import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writePing, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
 import { CLIENT_FAULTS } from '../../src/net/connections.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
-import { openHttp2, openPlain, openTls, talk } from '../support/clients-sockets.ts';
+import { H2Client } from '../support/clients/h2-client.ts';
+import { openHttp2, openPlain, openTls, talk } from '../support/clients/sockets.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
-import { H2Client } from '../support/h2-client.ts';
 import { until } from '../support/until.ts';
 
 /*

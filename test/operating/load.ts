@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { Client } from '@grpc/grpc-js';
-import { message, rawClient, unary } from '../support/clients-raw-grpc.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import type { TestGateway } from '../support/gateway.ts';
 
 /** What a request must come to; `served` may also fail for want of an upstream while that is away. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { shortened } from '../support/runs.ts';
+import { shortened } from '../support/generators/runs.ts';
 import { operate } from './run.ts';
 
 /** The whole of it at once, shortened; `operating.soak.ts` is the long one. */

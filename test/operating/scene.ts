@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
-import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { type FakeQdrant, startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import type { TestGateway } from '../support/gateway.ts';
+import { startGatewayProcess } from '../support/process/gateway-process.ts';
 import { makeToken } from '../support/tokens.ts';
 
 /** Writes a file so that no reader ever sees half of it. */

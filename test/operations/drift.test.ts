@@ -1,8 +1,8 @@
 import t from 'tap';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import { loadCaseFile } from '../support/cells.ts';
 import { compareGrpc, compareRest, routeOf } from '../support/matrix-diff.ts';
+import { loadCaseFile } from '../support/verdicts/cells.ts';
 import { clientMethods, clientRoutes } from './client-surface.ts';
 
 /** The tables against what the official clients can ask. A newer client that asks more makes this fail. */

@@ -6,7 +6,7 @@ import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { compareDescriptions, methodsOf, routesOf } from '../support/matrix-diff.ts';
-import { runScript } from '../support/run-script.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 type Paths = Record<string, Record<string, object>>;
 

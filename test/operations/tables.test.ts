@@ -3,7 +3,7 @@ import { GRPC_OPERATIONS, INTERNAL_GRPC, INTERNAL_SERVICES, UNLISTED_GRPC } from
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
 import type { InspectorName, Operation, Requirements, RestOperation } from '../../src/policy/operation.ts';
-import { loadCaseFile } from '../support/cells.ts';
+import { loadCaseFile } from '../support/verdicts/cells.ts';
 
 /** Rows of the access matrix, as far as they describe the operation itself. */
 interface MatrixRow {

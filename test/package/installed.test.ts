@@ -6,10 +6,10 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { NEEDED_NODE, runsOn } from '../../src/cli/runtime.ts';
-import { cachedModules } from '../support/cached-modules.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { startLocalRegistry } from '../support/local-registry.ts';
-import { findProgram } from '../support/programs.ts';
+import { cachedModules } from '../support/process/cached-modules.ts';
+import { startLocalRegistry } from '../support/process/local-registry.ts';
+import { findProgram } from '../support/process/programs.ts';
 
 /*
  * The package as it is delivered: packed from a checkout that was never built, installed elsewhere without a network,

@@ -8,7 +8,7 @@ import { accessOf, type Caller, Learner, mergeLearned, ruleFrom, type Seen } fro
 import { NO_TARGET, type Operation } from '../../src/policy/operation.ts';
 import { applyRules, decideWithin } from '../../src/policy/rules.ts';
 import { type AccessSettings, policyOf, type RuleSettings } from '../../src/policy/settings.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 const KEY: Caller = { kind: 'principal', keyId: 'api_key', subject: '' };
 const OPERATIONS: readonly Operation[] = [...REST_OPERATIONS, UNLISTED_REST, ...GRPC_OPERATIONS, UNLISTED_GRPC].filter(

@@ -7,7 +7,7 @@ import { type Decision, decide, type References, settle } from '../../src/policy
 import { IN_MESSAGE, NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
 import { applyRules, decideWithin, firstRefusal, narrow, type Rule } from '../../src/policy/rules.ts';
 import { policyOf, type RuleSettings } from '../../src/policy/settings.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 function list(modes: Readonly<Record<string, CollectionMode>>): Access {
   return { kind: 'list', modes: new Map(Object.entries(modes)) };

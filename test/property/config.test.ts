@@ -7,9 +7,9 @@ import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { envName, type Option, options } from '../../src/config/options.ts';
 import { ConfigError } from '../../src/config/problem.ts';
-import { Draw, tapes } from '../support/arbitraries.ts';
-import { runScript } from '../support/run-script.ts';
-import { runs } from '../support/runs.ts';
+import { Draw, tapes } from '../support/generators/arbitraries.ts';
+import { runs } from '../support/generators/runs.ts';
+import { runScript } from '../support/process/run-script.ts';
 
 const GOOD: Readonly<Record<string, string>> = {
   QDRANT__SERVICE__API_KEY: 'k'.repeat(40),

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { fuzzHeads } from '../support/head-fuzz.ts';
+import { fuzzHeads } from '../support/generators/head-fuzz.ts';
 import { FILE_MS } from '../support/patience.ts';
 
 const REQUESTS = 2_000;

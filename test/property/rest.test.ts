@@ -3,9 +3,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import { cut, Draw, PRINCIPALS, type Tape, tapes } from '../support/arbitraries.ts';
-import { judgeRest } from '../support/arbitraries-judge.ts';
-import { rowOf, SERVED } from '../support/arbitraries-oracle.ts';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { cut, Draw, PRINCIPALS, type Tape, tapes } from '../support/generators/arbitraries.ts';
+import { rowOf, SERVED } from '../support/generators/oracle.ts';
 import {
   arrivedOf,
   expectedVerdict,
@@ -14,10 +14,10 @@ import {
   restCase,
   toArrive,
   writePath,
-} from '../support/arbitraries-rest.ts';
-import { sendCase, sendInOneGo } from '../support/arbitraries-wire.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { runs } from '../support/runs.ts';
+} from '../support/generators/rest.ts';
+import { runs } from '../support/generators/runs.ts';
+import { judgeRest } from '../support/generators/steps.ts';
+import { sendCase, sendInOneGo } from '../support/generators/wire.ts';
 
 const PURE_RUNS = runs(12_000);
 const GATEWAY_RUNS = 400;

@@ -8,8 +8,8 @@ import { runInNewContext } from 'node:vm';
 import { CLIENT_PREFACE, ErrorCode, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
+import { framed, type H2Client } from '../support/clients/h2-client.ts';
 import { KEYS, startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
-import { framed, type H2Client } from '../support/h2-client.ts';
 import { unhurried } from '../support/patience.ts';
 import { collectionToken } from '../support/tokens.ts';
 

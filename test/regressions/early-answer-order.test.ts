@@ -3,7 +3,7 @@
 import t from 'tap';
 import { Flag, FrameType } from '../../src/http2/frames.ts';
 import { recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
-import { block, frame, framesOf, type Seen } from '../support/raw-h2.ts';
+import { block, frame, framesOf, type Seen } from '../support/clients/raw-h2.ts';
 
 const { DATA, HEADERS, RST_STREAM } = FrameType;
 const { END_HEADERS, END_STREAM } = Flag;

@@ -1,7 +1,7 @@
 // A request whose `User-Agent` was that of a health check was answered as one, whatever its path. Here the agent is read
 // by nobody: probes are open because their rows in the table are.
 import t from 'tap';
-import { H2Client, naming } from '../support/h2-client.ts';
+import { H2Client, naming } from '../support/clients/h2-client.ts';
 import { attack, CLOSE, requestOf } from './attack.ts';
 
 const gateway = await attack(t);

@@ -1,8 +1,8 @@
 // Headers were removed under their own name only, and passed under an alias with underscores, which many servers take
 // for the same. Here `_` is read as `-` where headers are removed, and only the defined names carry a credential.
 import t from 'tap';
+import { H2Client, naming } from '../support/clients/h2-client.ts';
 import { KEYS } from '../support/gateway.ts';
-import { H2Client, naming } from '../support/h2-client.ts';
 import { ADMIN, ADMIN_FIELD, attack, CLOSE, headerOf, requestOf } from './attack.ts';
 
 const gateway = await attack(t);

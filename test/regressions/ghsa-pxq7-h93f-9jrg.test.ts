@@ -1,7 +1,7 @@
 // A rule for public paths was matched against the target with its fragment, while the server behind cut it off. Here the
 // fragment is cut before anything is matched, and is not sent.
 import t from 'tap';
-import { H2Client, naming } from '../support/h2-client.ts';
+import { H2Client, naming } from '../support/clients/h2-client.ts';
 import { ADMIN, attack, CLOSE, requestOf, SCOPED, SCOPED_FIELD } from './attack.ts';
 
 const gateway = await attack(t);

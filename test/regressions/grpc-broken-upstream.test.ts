@@ -15,7 +15,7 @@ import {
 } from '../../src/http2/write-frames.ts';
 import { StrictClient } from '../fuzz/strict-client.ts';
 import { answer, OK_END, OK_HEAD, startRelay, startUpstream, type Upstream } from '../grpc/relay-fixture.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 import { nextTurn } from '../support/later.ts';
 import { unhurried } from '../support/patience.ts';
 

@@ -2,7 +2,7 @@ import t from 'tap';
 import { FrameType, MAX_WINDOW } from '../../src/http2/frames.ts';
 import { writePing } from '../../src/http2/write-frames.ts';
 import { setUp } from '../grpc/relay-fixture.ts';
-import { naming } from '../support/h2-client.ts';
+import { naming } from '../support/clients/h2-client.ts';
 
 /*
  * The GOAWAY of a shutdown named the last stream at once, so that a call which was on its way was shown as never taken.

@@ -4,7 +4,7 @@ import { HpackDecoder } from '../../src/http2/hpack.ts';
 import { writeHeaders, writeSettings } from '../../src/http2/write-frames.ts';
 import { Choices } from '../fuzz/harness.ts';
 import { OK_END, OK_HEAD, startRelay, startUpstream } from '../grpc/relay-fixture.ts';
-import { H2Client, naming } from '../support/h2-client.ts';
+import { H2Client, naming } from '../support/clients/h2-client.ts';
 
 /*
  * Upstream and the gateway both wrote into one compression state, and both followed the client's HEADER_TABLE_SIZE: after 0

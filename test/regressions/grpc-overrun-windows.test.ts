@@ -2,7 +2,7 @@ import t, { type Test } from 'tap';
 import { ErrorCode, FrameType, MAX_WINDOW, type Setting, SettingId } from '../../src/http2/frames.ts';
 import { writeData, writeHeaders, writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { answer, OK_END, OK_HEAD, startRelay, startUpstream } from '../grpc/relay-fixture.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 
 /*
  * The windows of relayed calls were not counted. DATA that overran one went on to the client, which may end its connection for

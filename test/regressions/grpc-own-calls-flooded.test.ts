@@ -4,7 +4,7 @@ import { encodeHeaders } from '../../src/http2/hpack.ts';
 import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
 import { OK_END, OK_HEAD, answer as whole } from '../grpc/relay-fixture.ts';
 import { Granted, isWhole, startOwnCalls } from '../grpc/unary/own-calls.ts';
-import { framed } from '../support/h2-client.ts';
+import { framed } from '../support/clients/h2-client.ts';
 import { inPatience } from '../support/reference.ts';
 
 /*

@@ -2,7 +2,7 @@ import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import t from 'tap';
 import { Flag, FrameType, parseSettings, SettingId } from '../../src/http2/frames.ts';
 import { answer, setUp, startRelay, startUpstream } from '../grpc/relay-fixture.ts';
-import { naming } from '../support/h2-client.ts';
+import { naming } from '../support/clients/h2-client.ts';
 
 /* 100 calls at a time are few for a client with 200: natively there is no limit. Strangers have the tight one. */
 

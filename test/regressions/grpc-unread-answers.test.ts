@@ -1,7 +1,7 @@
 import t from 'tap';
 import { writeData } from '../../src/http2/write-frames.ts';
 import { setUp } from '../grpc/relay-fixture.ts';
-import { framed, naming } from '../support/h2-client.ts';
+import { framed, naming } from '../support/clients/h2-client.ts';
 
 /*
  * A client that takes none of the gateway's own answers was read on: 1.5 million refused calls on one connection without a

@@ -2,8 +2,8 @@ import t, { type Test } from 'tap';
 import { Flag, type Frame, FrameType, SettingId } from '../../src/http2/frames.ts';
 import { writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { startRelay, startUpstream } from '../grpc/relay-fixture.ts';
-import { message } from '../support/clients-raw-grpc.ts';
-import { framed, H2Client } from '../support/h2-client.ts';
+import { framed, H2Client } from '../support/clients/h2-client.ts';
+import { message } from '../support/clients/unary.ts';
 
 /**
  * A message of a caller with a list of collections is held until it can be judged, or is too large for that. Upstream grants

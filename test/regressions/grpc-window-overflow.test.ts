@@ -2,7 +2,7 @@ import t from 'tap';
 import { ErrorCode, FrameType, MAX_WINDOW } from '../../src/http2/frames.ts';
 import { writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { setUp } from '../grpc/relay-fixture.ts';
-import { H2Client, naming } from '../support/h2-client.ts';
+import { H2Client, naming } from '../support/clients/h2-client.ts';
 
 /*
  * A window above 2^31-1 was kept before it was refused, and the end of the burst, outside of any guard, granted it to upstream:

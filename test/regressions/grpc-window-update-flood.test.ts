@@ -2,7 +2,7 @@ import t from 'tap';
 import { ErrorCode, FrameType } from '../../src/http2/frames.ts';
 import { writeData, writeHeaders, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { OK_END, OK_HEAD, setUp } from '../grpc/relay-fixture.ts';
-import { naming } from '../support/h2-client.ts';
+import { naming } from '../support/clients/h2-client.ts';
 
 /*
  * A WINDOW_UPDATE cost its sender nothing, and each was carried to every open call: 6.5 MB of them beside 100 open health

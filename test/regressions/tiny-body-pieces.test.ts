@@ -12,7 +12,7 @@ import { LINGER_BYTES, Linger } from '../../src/rest/http1/linger.ts';
 import { RequestGate } from '../../src/rest/http1/request-gate.ts';
 import { SocketHold } from '../../src/rest/http1/socket-hold.ts';
 import { recordingUpstream, startGateway, testCertificate } from '../rest/lane-fixture.ts';
-import { H2Client } from '../support/h2-client.ts';
+import { H2Client } from '../support/clients/h2-client.ts';
 import { outcome, restFields } from '../support/invariants-http2.ts';
 import { until } from '../support/until.ts';
 

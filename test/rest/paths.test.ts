@@ -1,6 +1,6 @@
 import t from 'tap';
-import { pathAnswer, pathBytes, pathOutcome, pathVerdicts } from '../support/path-verdicts.ts';
-import { Deviations } from '../support/verdicts.ts';
+import { pathAnswer, pathBytes, pathOutcome, pathVerdicts } from '../support/verdicts/paths.ts';
+import { Deviations } from '../support/verdicts/verdicts.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway } from './lane-fixture.ts';
 
 t.test('recorded request targets get the recorded answers', async (t) => {

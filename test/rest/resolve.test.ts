@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { createResolver, type RestResolution } from '../../src/rest/resolve.ts';
-import { runs } from '../support/runs.ts';
+import { runs } from '../support/generators/runs.ts';
 
 const resolve = createResolver({ staticContent: true });
 const withoutStatic = createResolver({ staticContent: false });

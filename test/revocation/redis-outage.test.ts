@@ -1,8 +1,8 @@
 import t from 'tap';
-import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { NO_REDIS, type RedisServer } from '../support/redis.ts';
+import { startGatewayProcess } from '../support/process/gateway-process.ts';
+import { NO_REDIS, type RedisServer } from '../support/process/redis.ts';
 import { AFTER_MS, BRIEF, HASH, redisOf, startBefore, tokenOf } from '../support/redis-gateway.ts';
 import { REFUSED, SERVED, UNKNOWN } from '../support/supervised.ts';
 import { until } from '../support/until.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { NO_REDIS, startRedis } from '../support/redis.ts';
+import { NO_REDIS, startRedis } from '../support/process/redis.ts';
 import { HASH, redisOf, startBefore, tokenOf } from '../support/redis-gateway.ts';
 import { REFUSED, SERVED, UNKNOWN } from '../support/supervised.ts';
 import { until } from '../support/until.ts';

@@ -5,7 +5,7 @@ import type { Revocations } from '../../src/identity/revocations.ts';
 import { MAX_ENTRIES, TOO_MANY } from '../../src/revocation/entry.ts';
 import { createRevocationStore } from '../../src/revocation/store.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { NO_REDIS, startRedis } from '../support/redis.ts';
+import { NO_REDIS, startRedis } from '../support/process/redis.ts';
 import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);

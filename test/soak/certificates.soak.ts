@@ -2,12 +2,12 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openTls } from '../support/clients-sockets.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
-import { keptMegabytes, TELLS_KEPT_MEMORY } from '../support/kept-memory.ts';
+import { keptMegabytes, TELLS_KEPT_MEMORY } from '../support/load/kept-memory.ts';
+import { startPacedLoad } from '../support/load/paced.ts';
 import { mountSecret, pairOf } from '../support/operated.ts';
-import { startPacedLoad } from '../support/paced-load.ts';
 import { until } from '../support/until.ts';
 
 /** `npm run soak -- certificates [changes]`: some two minutes. Tells on stderr how far it is. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { openTls } from '../support/clients-sockets.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import {
   type Arena,

@@ -4,13 +4,13 @@ import { gzipSync } from 'node:zlib';
 import { SettingId } from '../../src/http2/frames.ts';
 import type { HeaderField } from '../../src/http2/hpack.ts';
 import { writeData, writeSettings, writeWindowUpdate } from '../../src/http2/write-frames.ts';
-import { flood } from '../support/flood.ts';
+import { framed, H2Client, naming } from '../support/clients/h2-client.ts';
 import { KEYS } from '../support/gateway.ts';
-import { guesses } from '../support/guesses.ts';
-import { framed, H2Client, naming } from '../support/h2-client.ts';
 import { CREDENTIALS, casesOf, legitimate, percentile, settles, startArena, usageOf } from '../support/invariants.ts';
 import { legitimateBeside } from '../support/invariants-beside.ts';
 import { grpcFields, restFields } from '../support/invariants-http2.ts';
+import { flood } from '../support/load/flood.ts';
+import { guesses } from '../support/load/guesses.ts';
 
 const admin: HeaderField = ['api-key', KEYS.admin];
 const COUNT = '/qdrant.Points/Count';

@@ -1,4 +1,4 @@
-import { fuzzHeads } from '../support/head-fuzz.ts';
+import { fuzzHeads } from '../support/generators/head-fuzz.ts';
 
 /*
  * Mutated requests to both lanes. Ends with an error at the first that breaks a rule; the seed repeats it.

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import t from 'tap';
-import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { type Arena, holds, settles, usageOf } from '../support/invariants.ts';
-import { grpcLoop, type Load, restLoop, type Tally } from '../support/mixed-load.ts';
+import { grpcLoop, type Load, restLoop, type Tally } from '../support/load/mixed.ts';
+import { startGatewayProcess } from '../support/process/gateway-process.ts';
 
 /* Ordinary load on both ports with a share of faults and an upstream that is restarted, for as long as one likes. */
 const { values } = parseArgs({

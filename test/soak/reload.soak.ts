@@ -1,11 +1,11 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { startGatewayProcess } from '../support/clients-gateway-process.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { startLoad } from '../support/load/steady.ts';
 import { mountSecret, pairOf } from '../support/operated.ts';
-import { startLoad } from '../support/steady-load.ts';
+import { startGatewayProcess } from '../support/process/gateway-process.ts';
 import { until } from '../support/until.ts';
 
 /**

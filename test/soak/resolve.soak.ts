@@ -3,10 +3,10 @@ import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { DepthMeter } from '../../src/json/depth.ts';
 import { canNameNothing, inspectBody } from '../../src/rest/body/inspect.ts';
 import { createResolver } from '../../src/rest/resolve.ts';
-import { Draw } from '../support/arbitraries.ts';
-import { GROWING, type Growing } from '../support/arbitraries-growth.ts';
-import { grpcCase } from '../support/arbitraries-grpc.ts';
-import { restCase } from '../support/arbitraries-rest.ts';
+import { Draw } from '../support/generators/arbitraries.ts';
+import { GROWING, type Growing } from '../support/generators/growth.ts';
+import { grpcCase } from '../support/generators/grpc.ts';
+import { restCase } from '../support/generators/rest.ts';
 
 /*
  * A million generated requests through the resolvers and the body readers: none may throw, and no input may cost more

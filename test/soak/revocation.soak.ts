@@ -11,7 +11,7 @@ import { appendToFile } from '../../src/revocation/file-append.ts';
 import { readRevocationFile } from '../../src/revocation/file-source.ts';
 import { addEntry } from '../../src/revocation/file-text.ts';
 import { foldEntries } from '../../src/revocation/fold.ts';
-import { NO_REDIS, startRedis } from '../support/redis.ts';
+import { NO_REDIS, startRedis } from '../support/process/redis.ts';
 import { startSupervised } from '../support/supervised.ts';
 
 t.setTimeout(120_000);

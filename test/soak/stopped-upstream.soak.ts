@@ -1,5 +1,5 @@
 import t from 'tap';
-import { stopAndGoOn, stoppableUpstream } from '../support/stopped-upstream.ts';
+import { stopAndGoOn, stoppableUpstream } from '../support/process/stopped-upstream.ts';
 
 t.setTimeout(300_000);
 

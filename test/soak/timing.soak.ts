@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { openTls } from '../support/clients-sockets.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, startArena } from '../support/invariants.ts';
-import { STANDS_OUT, separations } from '../support/separable.ts';
+import { STANDS_OUT, separations } from '../support/load/separable.ts';
 
 /** `npm run soak -- timing [samples of each kind]`: some ten seconds. Tells on stderr how far it is. */
 const [SAMPLES = 20_000] = process.argv.slice(2).map(Number);

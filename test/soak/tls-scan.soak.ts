@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
+import { type Finding, scan } from '../support/clients/testssl.ts';
 import { casesOf, startArena } from '../support/invariants.ts';
-import { findProgram } from '../support/programs.ts';
-import { type Finding, scan } from '../support/testssl.ts';
+import { findProgram } from '../support/process/programs.ts';
 
 /**
  * `npm run soak -- tls-scan [path of testssl.sh]`: all that testssl looks for, on both ports; one to four minutes. Fails on every

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { openTls } from '../support/clients-sockets.ts';
+import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, settles, startArena, usageOf } from '../support/invariants.ts';
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Test } from 'tap';
-import { type GatewayProcess, startGatewayProcess } from './clients-gateway-process.ts';
-import { message, rawClient, unary } from './clients-raw-grpc.ts';
+import { message, rawClient, unary } from './clients/unary.ts';
 import { type FakeQdrant, startFakeQdrant } from './fake-qdrant/main.ts';
 import { type FaultProxy, type Faults, startFaultProxy } from './fault-proxy.ts';
 import { KEYS } from './gateway.ts';
 import { head, only, say, settles } from './invariants.ts';
+import { type GatewayProcess, startGatewayProcess } from './process/gateway-process.ts';
 
 /** A gateway whose links to its upstream are bad. */
 export interface BadLink {

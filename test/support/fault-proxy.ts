@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { Draw } from './arbitraries.ts';
+import { Draw } from './generators/arbitraries.ts';
 
 /** What a proxy does to its connections; may be changed while it runs. */
 export interface Faults {

@@ -1,7 +1,7 @@
 import { Flag, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeData, writeHeaders } from '../../src/http2/write-frames.ts';
-import { framed, H2Client, type SeenFrame } from './h2-client.ts';
+import { framed, H2Client, type SeenFrame } from './clients/h2-client.ts';
 import type { Arena } from './invariants.ts';
 
 /** A connection of hand-made frames over TLS to one of the two ports. */

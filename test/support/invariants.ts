@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { type GatewayProcess, startGatewayProcess } from './clients-gateway-process.ts';
-import { openTls } from './clients-sockets.ts';
+import { openTls } from './clients/sockets.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS } from './gateway.ts';
 import { FILE_MS, PATIENCE_MS, unhurried } from './patience.ts';
+import { type GatewayProcess, startGatewayProcess } from './process/gateway-process.ts';
 import { collectionToken, makeToken } from './tokens.ts';
 import { until } from './until.ts';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { GRPC_OPERATIONS, INTERNAL_SERVICES } from '../../src/operations/grpc.ts';
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import { loadCaseFile } from './cells.ts';
+import { loadCaseFile } from './verdicts/cells.ts';
 
 /*
  * What a (newer) Qdrant serves and our tables do not know, from its own descriptions:

@@ -1,4 +1,4 @@
-import { slownessNow } from './run-pace.ts';
+import { slownessNow } from './process/run-pace.ts';
 
 /**
  * How long a test waits for what must come, in milliseconds. It is only spent where a test fails, so that it is long

@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import type { RevocationSource } from '../../src/revocation/report.ts';
 import type { Supervisor } from '../../src/supervisor/supervisor.ts';
-import { type RedisServer, startRedis } from './redis.ts';
+import { type RedisServer, startRedis } from './process/redis.ts';
 import { type OpenLines, openLines, startSupervised } from './supervised.ts';
 import { makeToken } from './tokens.ts';
 import { until } from './until.ts';

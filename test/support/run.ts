@@ -3,9 +3,9 @@ import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { makeDevCerts } from '../../certs/make-dev-certs.ts';
 import { CERTS_DIR } from './certs.ts';
-import { type Outcome, runFile } from './run-file.ts';
-import { measurePace, readDurations, recordDurations, slowestFirst, slownessNow } from './run-pace.ts';
-import { progressLine, report } from './run-report.ts';
+import { type Outcome, runFile } from './process/run-file.ts';
+import { measurePace, readDurations, recordDurations, slowestFirst, slownessNow } from './process/run-pace.ts';
+import { progressLine, report } from './process/run-report.ts';
 
 /*
  * Runs every test file as a process of its own and closes with one line that counts the tests:

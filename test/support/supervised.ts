@@ -6,11 +6,11 @@ import { text } from 'node:stream/consumers';
 import { loadState } from '../../src/config/state.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor/supervisor.ts';
 import { runCerts } from './certs.ts';
+import { frameClient } from './clients/raw-grpc.ts';
+import { http2Client } from './clients/raw-http.ts';
 import { startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS, type TestGateway } from './gateway.ts';
 import { quickClock } from './quick-clock.ts';
-import { frameClient } from './raw-grpc.ts';
-import { http2Client } from './raw-http.ts';
 
 /** A gateway with its supervisor, in this process. */
 export interface Supervised extends TestGateway {

@@ -4,7 +4,7 @@ import t from 'tap';
 import { GENESIS, LINKS_BYTES, sha256 } from '../../../src/audit/chain/hash-chain.ts';
 import { orderFiles, verifyChain } from '../../../src/audit/chain/verify.ts';
 import { type FileOptions, fileDestination } from '../../../src/audit/sinks/file.ts';
-import { runScript } from '../../support/run-script.ts';
+import { runScript } from '../../support/process/run-script.ts';
 import { entries, entryOf, NOON, parseLines } from '../fixture.ts';
 
 const DAY = 86_400_000;

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { clientCalls } from '../../support/client-calls.ts';
+import { clientCalls } from '../../support/clients/calls.ts';
 import { startFakeQdrant } from '../../support/fake-qdrant/main.ts';
-import { findProgram } from '../../support/programs.ts';
+import { findProgram } from '../../support/process/programs.ts';
 
 /** What the official Go client makes of the stand-in's answers: everything it offers. */
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-go-'));

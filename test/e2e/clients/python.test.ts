@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { clientCalls } from '../../support/client-calls.ts';
+import { clientCalls } from '../../support/clients/calls.ts';
+import { pythonWithClient } from '../../support/clients/python.ts';
 import { startFakeQdrant } from '../../support/fake-qdrant/main.ts';
-import { pythonWithClient } from '../../support/python-client.ts';
 
 /** What the official Python client makes of the stand-in's answers: everything it offers, over REST and over gRPC. */
 const python = pythonWithClient();

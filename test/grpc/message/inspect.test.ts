@@ -9,13 +9,13 @@ import { GRPC_OPERATIONS } from '../../../src/operations/grpc.ts';
 import type { Access, CollectionMode, ListAccess } from '../../../src/policy/access.ts';
 import { decide, decidePublic, type Permit, type References, settle } from '../../../src/policy/decide.ts';
 import type { Denial } from '../../../src/policy/denial.ts';
-import { type CaseFile, loadCaseFile } from '../../support/cells.ts';
-import { grpcVerdicts } from '../../support/grpc-verdicts.ts';
-import { accessOf } from '../../support/principals.ts';
+import { runs } from '../../support/generators/runs.ts';
 import { stopwatch, timesDearer } from '../../support/reference.ts';
-import { runs } from '../../support/runs.ts';
-import { Deviations } from '../../support/verdicts.ts';
-import { callOutcome, wireGrpcVerdicts } from '../../support/wire-verdicts.ts';
+import { type CaseFile, loadCaseFile } from '../../support/verdicts/cells.ts';
+import { grpcVerdicts } from '../../support/verdicts/grpc.ts';
+import { accessOf } from '../../support/verdicts/principals.ts';
+import { Deviations } from '../../support/verdicts/verdicts.ts';
+import { callOutcome, wireGrpcVerdicts } from '../../support/verdicts/wire.ts';
 
 interface NamingCase {
   readonly path: string;

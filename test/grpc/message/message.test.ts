@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { DEFAULT_MESSAGE_LIMITS, MessageReader, type MessageSink } from '../../../src/grpc/message/message.ts';
 import { WireFault } from '../../../src/grpc/message/wire.ts';
-import { runs } from '../../support/runs.ts';
-import { Deviations } from '../../support/verdicts.ts';
+import { runs } from '../../support/generators/runs.ts';
+import { Deviations } from '../../support/verdicts/verdicts.ts';
 
 /** Keeps whole messages, and checks what the reader promises a sink. */
 class Collector implements MessageSink {

@@ -6,7 +6,7 @@ import { NAME_FREE_FIELDS, requestShape } from '../../../src/grpc/message/inspec
 import { isSound } from '../../../src/grpc/message/name-free.ts';
 import { MAX_NESTING, NESTED_TOO_DEEP } from '../../../src/grpc/message/wire.ts';
 import { resolveGrpc } from '../../../src/grpc/resolve.ts';
-import { runs } from '../../support/runs.ts';
+import { runs } from '../../support/generators/runs.ts';
 
 const PATHS = ['/qdrant.Points/Upsert', '/qdrant.Points/Query', '/qdrant.Points/Scroll', '/qdrant.Points/SetPayload'];
 const NAME = Buffer.from([0x0a, 4, 0x64, 0x6f, 0x63, 0x73]); // collection_name: "docs"

@@ -6,15 +6,15 @@ import { WireFault } from '../../../src/grpc/message/wire.ts';
 import { resolveGrpc } from '../../../src/grpc/resolve.ts';
 import type { ListAccess } from '../../../src/policy/access.ts';
 import type { ResponseFilterName } from '../../../src/policy/operation.ts';
+import { runs } from '../../support/generators/runs.ts';
 import {
   type Entry,
   entryOf,
   filteredGrpcVerdicts,
   listAnswer,
   listedEntries,
-} from '../../support/filtered-grpc-verdicts.ts';
-import { runs } from '../../support/runs.ts';
-import { Deviations } from '../../support/verdicts.ts';
+} from '../../support/verdicts/filtered-grpc.ts';
+import { Deviations } from '../../support/verdicts/verdicts.ts';
 
 function list(...names: string[]): ListAccess {
   return { kind: 'list', modes: new Map(names.map((name) => [name, 'r'])) };

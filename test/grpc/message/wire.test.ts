@@ -2,7 +2,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import t from 'tap';
 import { readFields, readText, WireFault } from '../../../src/grpc/message/wire.ts';
-import { runs } from '../../support/runs.ts';
+import { runs } from '../../support/generators/runs.ts';
 
 type Row = [number: number, type: number, value: string];
 

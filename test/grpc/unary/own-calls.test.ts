@@ -16,9 +16,9 @@ import {
   writeSettings,
   writeWindowUpdate,
 } from '../../../src/http2/write-frames.ts';
-import { framed } from '../../support/h2-client.ts';
+import { framed } from '../../support/clients/h2-client.ts';
+import { runs } from '../../support/generators/runs.ts';
 import { inPatience } from '../../support/reference.ts';
-import { runs } from '../../support/runs.ts';
 import { answer, OK_END, OK_HEAD } from '../relay-fixture.ts';
 import { LIST, startOwnCalls } from './own-calls.ts';
 

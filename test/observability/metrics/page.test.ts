@@ -7,7 +7,7 @@ import type { State } from '../../../src/config/state.ts';
 import { createGateway } from '../../../src/gateway/gateway.ts';
 import { LABEL_VALUES, METRICS, PREFIX } from '../../../src/observability/metrics/names.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../../support/admin-gateway.ts';
-import { message, rawClient, unary } from '../../support/clients-raw-grpc.ts';
+import { message, rawClient, unary } from '../../support/clients/unary.ts';
 import { startFakeQdrant } from '../../support/fake-qdrant/main.ts';
 import { KEYS } from '../../support/gateway.ts';
 import { makeToken } from '../../support/tokens.ts';

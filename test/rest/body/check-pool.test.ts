@@ -6,8 +6,8 @@ import t from 'tap';
 import { BodyCheckPool, INLINE_BYTES } from '../../../src/rest/body/check-pool.ts';
 import { inspectBody } from '../../../src/rest/body/inspect.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from '../../../src/rest/body/task.ts';
-import { Draw, tapes } from '../../support/arbitraries.ts';
-import { namingBody, writeJson } from '../../support/arbitraries-json.ts';
+import { Draw, tapes } from '../../support/generators/arbitraries.ts';
+import { namingBody, writeJson } from '../../support/generators/json.ts';
 import { endedLife, looseGuard, openLife } from '../../support/guards.ts';
 import { timesDearer } from '../../support/reference.ts';
 
@@ -163,7 +163,7 @@ t.test('a thread that ends fails its job, and behind the end of the lane nothing
 });
 
 t.test('a thread that crashes fails the job it had, and the others are judged by a new one', async (t) => {
-  const own = new BodyCheckPool(report, join(import.meta.dirname, '../../support/crashing-thread.ts'));
+  const own = new BodyCheckPool(report, join(import.meta.dirname, '../../support/process/crashing-thread.ts'));
   t.teardown(() => own.close());
   const told: string[] = [];
   const texts = [

@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t from 'tap';
 import { decodeBody } from '../../../src/rest/body/content-coding.ts';
-import { Deviations } from '../../support/verdicts.ts';
+import { Deviations } from '../../support/verdicts/verdicts.ts';
 
 const MAX = 1000;
 const plain = Buffer.from('{"limit":1}'.repeat(5));

@@ -11,12 +11,12 @@ import type { InspectorName, RestOperation } from '../../../src/policy/operation
 import { decodeBody } from '../../../src/rest/body/content-coding.ts';
 import { canNameNothing, inspectBody } from '../../../src/rest/body/inspect.ts';
 import { TOO_DEEP } from '../../../src/rest/body/task.ts';
-import { accessOf } from '../../support/principals.ts';
+import { runs } from '../../support/generators/runs.ts';
 import { timesDearer } from '../../support/reference.ts';
-import { restVerdicts } from '../../support/rest-verdicts.ts';
-import { runs } from '../../support/runs.ts';
-import { Deviations } from '../../support/verdicts.ts';
-import { bodyOf, wireRestVerdicts } from '../../support/wire-verdicts.ts';
+import { accessOf } from '../../support/verdicts/principals.ts';
+import { restVerdicts } from '../../support/verdicts/rest.ts';
+import { Deviations } from '../../support/verdicts/verdicts.ts';
+import { bodyOf, wireRestVerdicts } from '../../support/verdicts/wire.ts';
 
 const LIMITS = { maxDepth: 64, maxPrefetchDepth: 32 };
 const NAMES: readonly InspectorName[] = [

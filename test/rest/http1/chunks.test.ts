@@ -3,7 +3,7 @@ import t from 'tap';
 import { ChunkedBody } from '../../../src/rest/http1/chunks.ts';
 import { Intake } from '../../../src/rest/http1/intake.ts';
 import { readAnswerHead } from '../../../src/rest/http1/response-head.ts';
-import { runs } from '../../support/runs.ts';
+import { runs } from '../../support/generators/runs.ts';
 
 interface Followed {
   readonly out: string;

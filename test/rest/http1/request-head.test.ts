@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
 import { readRequestHead } from '../../../src/rest/http1/request-head.ts';
+import { runs } from '../../support/generators/runs.ts';
 import { PATIENCE_MS } from '../../support/patience.ts';
-import { runs } from '../../support/runs.ts';
 
 const LIMITS = { maxBytes: 65_536, maxFields: 100 };
 const HOST = 'host: x\r\n';

@@ -7,9 +7,9 @@ import { RESPONSE_FILTERS } from '../../../src/rest/response/filter.ts';
 import { patchTelemetry } from '../../../src/rest/response/filter-patch.ts';
 import { planFilter } from '../../../src/rest/response/filter-query.ts';
 import { AnswerFault } from '../../../src/rest/response/filter-source.ts';
-import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../../support/filtered-verdicts.ts';
 import { timesDearer } from '../../support/reference.ts';
-import { Deviations } from '../../support/verdicts.ts';
+import { filteredOutcome, filteredRestVerdicts, upstreamAnswer } from '../../support/verdicts/filtered-rest.ts';
+import { Deviations } from '../../support/verdicts/verdicts.ts';
 
 const EXISTING = ['docs', 'drafts', 'notes'];
 

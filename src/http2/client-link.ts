@@ -120,6 +120,7 @@ export class ClientLink<H> {
   #expectedPongs = 0;
   #lastStreamId = 0;
   #maxStreams: number;
+  #isKnown = false;
   /** The limit of concurrent streams that upstream announced. */
   #upstreamStreams = Number.POSITIVE_INFINITY;
   #closing = false;
@@ -169,6 +170,11 @@ export class ClientLink<H> {
     return this.#lastStreamId;
   }
 
+  /** A credential on this connection was good. */
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
   /** Calls that may be open at the same time. */
   get maxStreams(): number {
     return this.#maxStreams;
@@ -189,12 +195,13 @@ export class ClientLink<H> {
   }
 
   /** A credential on this connection is good: it may have more calls open. */
-  known(): void {
-    const most = this.#limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR;
-    if (this.#maxStreams >= most || this.closing) return;
-    this.#maxStreams = most;
+  known(settings: readonly Setting[] = []): void {
+    if (this.#isKnown || this.closing) return;
+    this.#isKnown = true;
+    this.#maxStreams = this.#limits.http2_max_concurrent_streams * KNOWN_STREAMS_FACTOR;
     this.#expectedAcks.push('own');
-    this.outbox.bytes(writeSettings([[SettingId.MAX_CONCURRENT_STREAMS, Math.min(most, this.#upstreamStreams)]]));
+    const most = Math.min(this.#maxStreams, this.#upstreamStreams);
+    this.outbox.bytes(writeSettings([[SettingId.MAX_CONCURRENT_STREAMS, most], ...settings]));
   }
 
   /** Passes upstream's settings on; `clientAcknowledged` follows. */

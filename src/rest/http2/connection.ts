@@ -50,6 +50,10 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   readonly #ended = new EndedStreams();
   readonly #window = new ReceiveWindow(0, INITIAL_WINDOW);
   readonly #pieces: PieceBudget;
+  /** The window that a stream begins with, in bytes. */
+  #streamWindow = INITIAL_WINDOW;
+  /** Bytes of the window budget that the connection has. */
+  #wider = 0;
   #flushing = false;
   /** A flush has been asked for. */
   #due = false;
@@ -153,7 +157,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     const head = block.meaning;
     if (typeof head === 'string') throw malformed(streamId, head);
     if (endsWithHead && head.announced > 0) throw malformed(streamId, 'content-length without a body');
-    const windows = { receive: INITIAL_WINDOW, send: this.#writer.initialWindow };
+    const windows = { receive: this.#streamWindow, send: this.#writer.initialWindow };
     const stream = new Http2Stream(this, { id: streamId, head, endsWithHead }, windows);
     this.#streams.set(streamId, stream);
     this.#pieces.begun();
@@ -291,6 +295,8 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
 
   clientGone(): void {
     this.#closeAll();
+    this.#context.windows.give(this.#wider);
+    this.#wider = 0;
     this.#closed(this);
   }
 
@@ -336,9 +342,15 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
 
   /** A credential on this connection is good: it may have more requests open, and send more at once. */
   known(): void {
-    this.client.known();
-    const increment = this.#window.grow(KNOWN_WINDOW);
-    if (increment > 0) this.client.outbox.bytes(writeWindowUpdate(0, increment));
+    if (this.client.isKnown || this.client.closing) return;
+    const wider = this.#context.windows.take(CONNECTION_WINDOW - this.#window.size);
+    this.#wider = wider;
+    // A stream may be granted as much as its connection.
+    this.#streamWindow = Math.min(STREAM_WINDOW, this.#window.size + wider);
+    this.client.known([[SettingId.INITIAL_WINDOW_SIZE, this.#streamWindow]]);
+    for (const stream of this.#streams.values()) stream.window.grow(this.#streamWindow);
+    if (wider > 0) this.client.outbox.bytes(writeWindowUpdate(0, this.#window.grow(this.#window.size + wider)));
+    this.#flushSoon();
   }
 
   settle(stream: Http2Stream): void {
@@ -388,8 +400,9 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   }
 }
 
-/** Bytes that a client whose credential is known may send on all its streams before they are used. */
-const KNOWN_WINDOW = 1 << 20;
+/** Bytes that a client whose credential is known may send before they are used: on all its streams, and on one. */
+const CONNECTION_WINDOW = 4_194_304;
+const STREAM_WINDOW = 1_048_576;
 
 function malformed(streamId: number, reason: string): Http2Fault {
   return new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, reason);

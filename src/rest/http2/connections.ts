@@ -8,6 +8,7 @@ import type { RestLane } from '../server/lane.ts';
 import { Http2Connection } from './connection.ts';
 import type { Http2Context } from './context.ts';
 import { createPlainRequests } from './plain-requests.ts';
+import { WindowBudget } from './window-budget.ts';
 
 /** The HTTP/2 connections of a listener. */
 export interface Http2Connections {
@@ -34,6 +35,11 @@ const TICK_MS = 250;
 /** Makes the HTTP/2 side of a listener. */
 export function createHttp2Connections(options: Http2Options): Http2Connections {
   const connections = new Set<Http2Connection>();
+  // Each connection has a guard of its own: a fault here ends none of them.
+  const owner = { fail: () => undefined, cut: () => undefined };
+  const guard = new Guard(owner, 'rest_listener', (error, place) =>
+    options.options.parts.fault(error, undefined, place),
+  );
   const clock = { now: Date.now(), date: new Date().toUTCString() };
   const { lane, relay } = options;
   const plain =
@@ -46,6 +52,16 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
       takeOver: (stream, socket, begun, early) => lane.takeHttp2(stream, socket, begun, early),
     });
   const { scheduler } = options.options;
+  let due = false;
+  // Once per turn of the event loop: what clients sent in several pieces goes upstream in one write.
+  const flushSoon = (): void => {
+    if (due || !plain?.held) return;
+    due = true;
+    guard.soon(() => {
+      due = false;
+      plain.flush();
+    });
+  };
   const context: Http2Context = {
     options: options.options,
     scheduler,
@@ -55,16 +71,12 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
       scheduler.spend(Cost.SERVER_REQUEST);
       lane.takeHttp2(stream, socket);
     },
-    burstEnded: () => plain?.flush(),
+    windows: new WindowBudget(),
+    burstEnded: flushSoon,
   };
   const closed = (connection: Http2Connection): void => {
     connections.delete(connection);
   };
-  // Each connection has a guard of its own: a fault here ends none of them.
-  const owner = { fail: () => undefined, cut: () => undefined };
-  const guard = new Guard(owner, 'rest_listener', (error, place) =>
-    options.options.parts.fault(error, undefined, place),
-  );
   const ticker = guard.every(TICK_MS, () => {
     clock.now = Date.now();
     clock.date = new Date(clock.now).toUTCString();

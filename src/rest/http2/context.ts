@@ -3,6 +3,7 @@ import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { LaneOptions } from '../options.ts';
 import type { Http2Stream } from './stream.ts';
+import type { WindowBudget } from './window-budget.ts';
 
 /** The shared state of one listener's HTTP/2 connections. */
 export interface Http2Context {
@@ -11,6 +12,7 @@ export interface Http2Context {
   readonly scheduler: WorkScheduler;
   /** Moves in ticks. Milliseconds. */
   readonly clock: Http2Clock;
+  readonly windows: WindowBudget;
   /** Serves one request. Throws only for a fault of ours. */
   readonly serve: (stream: Http2Stream, socket: Socket, memo: CredentialMemo) => void;
   /** All frames that came in one piece have been handed over. */

@@ -11,6 +11,7 @@ import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
 import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
 import { corsHeaders, settleCors } from '../cors.ts';
+import { headerValues } from '../exchange.ts';
 import { toClientHeaders } from '../headers.ts';
 import { Intake } from '../http1/intake.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
@@ -209,13 +210,14 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
   }
 
   #encoded(exchange: RelayExchange, from: AnswerHead, link: PooledUpstream): Buffer {
-    const { head } = this.#stream;
+    const { cors } = this.#context.options;
     const { date } = this.#context.clock;
+    const origin = cors ? headerValues(exchange.headers, 'origin')[0] : undefined;
     const last = link.encoded;
-    if (last?.from === from && last.head === head && last.date === date) return last.framed;
-    const headers = settleCors(exchange, toClientHeaders(from.headers, keepAll), this.#context.options.cors);
+    if (last?.from === from && last.origin === origin && last.date === date) return last.framed;
+    const headers = settleCors(exchange, toClientHeaders(from.headers, keepAll), cors);
     const framed = encode(from.status, headers, date);
-    link.encoded = { from, head, date, framed };
+    link.encoded = { from, origin, date, framed };
     return framed;
   }
 

@@ -22,7 +22,9 @@ import { UpstreamPool } from './upstream-pool.ts';
 export interface PlainRequests {
   /** Begins the request of a stream. `false` = it is not plain, and nothing of it has begun. */
   readonly begin: (stream: Http2Stream, socket: Socket, memo: CredentialMemo) => boolean;
-  /** Writes what was gathered for upstream. */
+  /** Something was gathered for upstream. */
+  readonly held: boolean;
+  /** Writes it. */
   readonly flush: () => void;
   /** Looks after the time limits of upstream. @param now milliseconds */
   readonly tick: (now: number) => void;
@@ -85,6 +87,9 @@ export function createPlainRequests({
       request.carry(exchange);
       begin(options.parts, protocol, exchange);
       return true;
+    },
+    get held() {
+      return pool.held;
     },
     flush: () => pool.flush(),
     tick: (now) => pool.tick(now),

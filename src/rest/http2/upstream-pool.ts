@@ -2,12 +2,12 @@ import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { type AnswerSink, type RelayUpstream, UpstreamConnection } from '../relay/upstream.ts';
-import type { Http2Head } from './request-head.ts';
 
 /** An answer head as it was encoded last, and the parts it was made of. */
 export interface EncodedHead {
   readonly from: AnswerHead;
-  readonly head: Http2Head;
+  /** `Origin` of the request, where CORS headers depend on it. */
+  readonly origin: string | undefined;
   readonly date: string;
   readonly framed: Buffer;
 }
@@ -80,10 +80,14 @@ export class UpstreamPool {
     return taken;
   }
 
+  /** Something was gathered since `flush`. */
+  get held(): boolean {
+    return this.#held.length > 0;
+  }
+
   /** Gathers what is written to `one` until `flush`. */
   hold(one: PooledUpstream): void {
-    one.link.hold();
-    this.#held.push(one);
+    if (one.link.hold()) this.#held.push(one);
   }
 
   /** Writes what was gathered. */

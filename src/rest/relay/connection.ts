@@ -329,8 +329,12 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
+    // Pieces that come in one turn of the event loop go upstream in one write.
+    if (this.#link.hold()) this.#guard.soon(this.#letGo);
     this.#waitFor(exchange, this.#link.write(part));
   }
+
+  readonly #letGo = (): void => this.#link.letGo();
 
   /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
   #waitFor(exchange: RelayExchange, more: boolean): void {

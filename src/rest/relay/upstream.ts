@@ -198,9 +198,11 @@ export class UpstreamConnection {
     return this.#now() + Math.max(limitMs, this.#leastMs);
   }
 
-  /** From now on writes are gathered, to leave together. */
-  hold(): void {
+  /** From now on writes are gathered, to leave together. `false` = they were already. */
+  hold(): boolean {
+    if (this.#held) return false;
     this.#held = true;
+    return true;
   }
 
   /** Writes what was gathered. */

@@ -330,11 +330,9 @@ export class RelayConnection implements RelaySteps, AnswerSink {
       return;
     }
     // Pieces that come in one turn of the event loop go upstream in one write.
-    if (this.#link.hold()) this.#guard.soon(this.#letGo);
+    if (this.#link.hold()) this.#guard.soon(() => this.#link.letGo());
     this.#waitFor(exchange, this.#link.write(part));
   }
-
-  readonly #letGo = (): void => this.#link.letGo();
 
   /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
   #waitFor(exchange: RelayExchange, more: boolean): void {

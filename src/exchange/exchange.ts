@@ -9,35 +9,35 @@ import type { Denial } from '../policy/denial.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Policy, Shadowed } from '../policy/rules.ts';
 
-/* One request and its response, whatever the protocol: its state, and the interfaces of the steps in `steps.ts`. */
+/* One request and its response, for both protocols: its state, and the interfaces of the steps in `steps.ts`. */
 
-/** Step 4's answer. An unknown route is not a failure: it resolves to the table's unlisted row. */
+/** Result of step 4. An unknown route is not a failure: it resolves to the unlisted row of the table. */
 export interface Resolution {
   readonly operation: Operation;
   readonly target: Target;
-  /** The target cannot be carried safely (malformed escape, dot segment): refused once the caller is known. */
+  /** Set if the target is malformed (escape, dot segment): refused once the caller is known. */
   readonly refusal?: Denial;
-  /** The same, for what upstream looks at after the access: refused only where the access would permit. */
+  /** Set for faults that upstream checks after the access: refused only if the access permits the request. */
   readonly lateRefusal?: Denial;
 }
 
-/** The caller gave up too many calls, or its connection presented too many wrong credentials. */
+/** `abandoned`: the caller cancelled too many calls; `guesses`: its connection presented too many wrong credentials. */
 export type Slowed = 'abandoned' | 'guesses';
 
 /** The state of one request, filled step by step. Each protocol extends it with its own fields. */
 export interface Exchange {
   readonly protocol: 'rest' | 'grpc';
-  /** The request target, or `:path`, as it came. */
+  /** The request target, or `:path`, as received. */
   readonly requestTarget: string;
   /** Name, value, name, value, in order, one character per byte, without pseudo-headers. */
   readonly headers: readonly string[];
   /** The client's address, from the socket. */
   readonly remote: string;
-  /** The request has, or may have, a body. */
+  /** True = the request has, or may have, a body. */
   readonly hasBody: boolean;
-  /** Of its connection, where requests follow each other on one. */
+  /** The memo of its connection, if requests of one connection follow each other. */
   readonly memo?: CredentialMemo | undefined;
-  /** Wrong credentials of its connection, where one request of it at a time is open. */
+  /** Wrong credentials of its connection, if that has one open request at a time. */
   readonly guesses?: CredentialGuessing | undefined;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
@@ -48,19 +48,21 @@ export interface Exchange {
   references: References | undefined;
   /** The denial that shadow mode suppressed. */
   shadowed: Shadowed | undefined;
-  /** Why it had to wait before it was settled; `undefined` = it had not. */
+  /** The reason why it was delayed before its decision; `undefined` = it was not. */
   slowed: Slowed | undefined;
-  /** The credit that the call used or waits for; set only where its caller has run out of credit. */
+  /** The credit that the call uses or waits for; set only if its caller has run out of credit. */
   callCredit: CallCredit | undefined;
   /** Created on first use by `requestIdOf`. */
   requestId: string | undefined;
-  /** Headers that tell upstream of our span, in place of the client's; `undefined` = the client's pass. */
+  /**
+   * Headers with the gateway's span for upstream, instead of the client's; `undefined` = the client's are forwarded.
+   */
   trace: readonly string[] | undefined;
-  /** Monotonic milliseconds: the head was there; it was sent upstream; the answer's head came. 0 = never. */
+  /** Monotonic milliseconds of the received head, of sending it upstream, and of the answer's head. 0 = never. */
   startedAt: number;
   forwardedAt: number;
   answeredAt: number;
-  /** It has been recorded: nothing more is done for it. Set by `finish` alone. */
+  /** True = recorded and finished. Set by `finish` only. */
   ended: boolean;
 }
 
@@ -98,64 +100,64 @@ export function unbegun(): Pick<
 
 /** The protocol's own steps. One value per lane, shared by all its exchanges. */
 export interface Protocol<X extends Exchange> {
-  /** Raw method and path to a table row. Never fails. */
+  /** Maps the raw method and path to a row of the table. Never fails. */
   readonly resolve: (exchange: X) => Resolution;
   /**
-   * Runs the checks that the body needs, reading it once; ends in one call of `bodyChecked`, or in none when the client has
-   * left. A check it does not know denies. No byte goes upstream before, but for what `BodyNeeds` says of `depth`, and of a
-   * message too large to hold (its end waits).
+   * Runs the required checks on the body, reading it once. Ends in one call of `bodyChecked`, or in none if the client
+   * has left. Denies a check it does not know. No byte goes upstream before, with two exceptions: a body that only
+   * needs `depth` (see `BodyNeeds`), and a message too large to hold; in both cases the end waits.
    */
   readonly checkBody: (exchange: X, decision: Permit | Conditional, needs: BodyNeeds) => void;
-  /** Sends the request upstream and streams the answer back; filters it where `permit.visible` is set. Called once. */
+  /** Sends the request upstream and streams the answer back, filtered if `permit.visible` is set. Called once. */
   readonly forward: (exchange: X, permit: Permit) => void;
-  /** Answers the request here. Nothing of it has gone upstream, and nothing will. */
+  /** Answers the request with the denial. Nothing of it has gone upstream, and nothing will. */
   readonly reject: (exchange: X, denial: Denial) => void;
-  /** The last resort when even `reject` throws: destroys the connection or stream it came on. By default nothing. */
+  /** The last resort if even `reject` throws: destroys the connection or stream. Default: nothing. */
   readonly cut?: (exchange: X) => void;
 }
 
 /** The end of the answer, for step 8. */
 export interface Outcome {
-  /** HTTP status, or gRPC code. `undefined` = the client left before there was one. */
+  /** HTTP status, or gRPC code. `undefined` = the client left before the answer began. */
   readonly status: number | undefined;
-  /** Bytes of the request body and of the answer's body. */
+  /** Body sizes of request and answer, in bytes. */
   readonly received: number;
   readonly sent: number;
 }
 
-/** May a caller begin another call now? */
+/** Delays calls of callers that cancelled too many. */
 export interface Pace {
-  /** If so, `wait` follows. */
+  /** True = the call must wait, and `wait` follows. */
   mustWait(exchange: Exchange): boolean;
-  /** Calls `resume` when it is time; never, if the client leaves before. */
+  /** Calls `resume` when the call may continue; never if the client leaves before. */
   wait(exchange: Exchange, resume: () => void): void;
 }
 
 /** The shared dependencies of both protocols, built by the composition root. */
 export interface ExchangeParts {
-  /** Steps 2 and 3. Synchronous once a token is known; never rejects for a bad credential, that is a `Denial`. */
+  /** Steps 2 and 3. Synchronous for keys and cached tokens. A bad credential is a `Denial`, not a rejection. */
   readonly authenticate: (
     rawHeaders: readonly string[],
     memo?: CredentialMemo,
   ) => Principal | Denial | Promise<Principal | Denial>;
-  /** Which bodies are checked for what. */
+  /** Settings that decide which bodies are checked. */
   readonly bodyRules: BodyRules;
-  /** The policy in force. Replaced as a whole by a reload, and looked at anew by every exchange. */
+  /** The policy in force. A reload replaces it as a whole; every exchange reads it. */
   readonly policy: { readonly current: Policy };
   /**
-   * Checks that the audit can record this exchange, before its credential or body is read. A `Denial` refuses it; a promise
-   * lets it wait.
+   * Checks that the audit can record this exchange, before its credential or body is read. A `Denial` refuses it; a
+   * promise delays it.
    */
   readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
-  /** Lets callers that gave up too many calls wait until it is their turn. */
+  /** Delays callers that cancelled too many calls. */
   readonly pace: Pace;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Step 8. Called once for every exchange that got as far as `begin`, by `finish` alone. Must not throw. */
+  /** Step 8. Called once for every exchange that reached `begin`, by `finish` only. Must not throw. */
   readonly record: (exchange: Exchange, outcome: Outcome) => void;
   /**
-   * An internal fault; the exchange is denied, or the whole connection ends where there is none. Counted by `place`, by
-   * default `exchange`. Must not throw.
+   * An internal error. The exchange is denied; without one the whole connection ends. Counted by `place`, default
+   * `exchange`. Must not throw.
    */
   readonly fault: (error: unknown, exchange?: Exchange, place?: Place) => void;
 }

@@ -6,7 +6,7 @@ import type { Exchange } from './exchange.ts';
 /** The accepted ids: safe in a header, a log line and a file name. */
 const WELL_FORMED = /^[A-Za-z0-9][\w.:/+=@~-]{0,127}$/;
 
-/** Headers that name a request, most telling first. Upstream: the same, Qdrant v1.18.0. */
+/** Headers with a request id, in order of precedence. Upstream: the same, Qdrant v1.18.0. */
 const NAMES = ['x-request-id', 'x-tracing-id', 'traceparent'] as const;
 
 /** The parts of a `traceparent` header. */
@@ -20,7 +20,7 @@ export interface TraceParent {
 
 const TRACE_PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** Reads `traceparent` as W3C Trace Context, section 3.2, asks; `undefined` = it must not be used. */
+/** Parses `traceparent` (W3C Trace Context section 3.2); `undefined` = malformed. */
 export function parseTraceParent(text: string): TraceParent | undefined {
   const [, version, traceId = '', spanId = '', flags = '', rest] = TRACE_PARENT.exec(text) ?? [];
   if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
@@ -28,7 +28,7 @@ export function parseTraceParent(text: string): TraceParent | undefined {
   return { traceId, spanId, flags: Number.parseInt(flags, 16) };
 }
 
-/** The id a request came with: the first of its headers that is well-formed; `undefined` = none. */
+/** The id sent by the client: the first well-formed one of its headers; `undefined` = none. */
 export function suppliedRequestId(headers: readonly string[]): string | undefined {
   for (const name of NAMES) {
     const id = idIn(name, firstValue(headers, name));
@@ -52,7 +52,7 @@ export function tracingIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): 
   return id;
 }
 
-/** The id of a request: created on first use, the same from then on. */
+/** The id of a request, created on first use. */
 export function requestIdOf(exchange: Pick<Exchange, 'headers' | 'requestId'>): string {
   exchange.requestId ??= suppliedRequestId(exchange.headers) ?? randomUUID();
   return exchange.requestId;
@@ -76,8 +76,8 @@ export function addedHeaders(exchange: Pick<Exchange, 'headers' | 'requestId' | 
 const NOTHING: readonly string[] = Object.freeze([]);
 
 /**
- * Is a header of the client's, its name in lower case, replaced by what is added? The state of a trace goes with its parent.
- * INVARIANT: only names are looked at, since a client may choose values.
+ * True = a header of the client (lower case) is replaced by an added one. `tracestate` goes with `traceparent`.
+ * INVARIANT: decided by names only, since a client can choose values.
  */
 export function isReplaced(added: readonly string[], name: string): boolean {
   if (added.length === 0) return false;

@@ -10,9 +10,9 @@ import type { Operation } from '../policy/operation.ts';
 import { firstRefusal, WHOLE_POLICY } from '../policy/rules.ts';
 import type { Exchange, ExchangeParts, Resolution } from './exchange.ts';
 
-/* Rules and policies in shadow: an exchange notes their refusals and goes on. */
+/* Rules and policies in shadow: their refusals are noted on the exchange, which continues. */
 
-/** Remembers what rules in shadow would have refused. */
+/** Notes the refusals of rules in shadow. */
 export function noteShadow(exchange: Exchange, operation: Operation, found: References | undefined): void {
   const rules = exchange.principal?.bounds?.shadow;
   const target = exchange.resolution?.target;
@@ -27,7 +27,10 @@ export function inForce(parts: ExchangeParts, exchange: Exchange, decision: Deci
   return final;
 }
 
-/** INVARIANT: what was let pass in shadow while its body was waited for is refused once the policy is enforced. */
+/**
+ * INVARIANT: a request that shadow mode let through while it waited for its body is refused if the policy is enforced
+ * by then.
+ */
 function enforced(exchange: Exchange, decision: Decision): Decision {
   const { shadowed } = exchange;
   if (shadowed?.rule !== WHOLE_POLICY || decision.kind === 'denial') return decision;
@@ -35,10 +38,10 @@ function enforced(exchange: Exchange, decision: Decision): Decision {
   return shadowed.denial;
 }
 
-/** A gateway whose whole policy is in shadow lets pass what it would refuse, and says so in `shadowed`. */
+/** With the whole policy in shadow, permits a refused request and notes the refusal in `shadowed`. */
 function inShadow(exchange: Exchange, decision: Decision, mode: 'shadow' | 'learn'): Decision {
   const { operation, target, refusal = exchange.resolution?.lateRefusal } = resolutionOf(exchange);
-  // INVARIANT: what cannot be carried is refused, also to callers of whom no more is known than that.
+  // INVARIANT: malformed requests are refused in shadow, too, also those of unknown callers.
   if (refusal) return refusal;
   let permit: Permit | undefined;
   if (decision.kind === 'permit') permit = unfiltered(decision);
@@ -48,7 +51,7 @@ function inShadow(exchange: Exchange, decision: Decision, mode: 'shadow' | 'lear
   return mode === 'learn' && !exchange.references ? askForNames(permit, target) : permit;
 }
 
-/** The resolution of an exchange that has been identified. */
+/** The resolution of an exchange with a known operation. */
 export function resolutionOf({ resolution }: Exchange): Resolution {
   if (!resolution) throw new TypeError('an exchange was identified before it was resolved');
   return resolution;

@@ -70,9 +70,9 @@ function whenKnown<X extends Exchange, T>(
 }
 
 /**
- * Step 5b's end. The only way from a body that needs checks to `forward`.
+ * The end of step 5b. The only way from a body that needs checks to `forward`.
  *
- * @param found the names in the body, why it is refused, or `undefined` = nothing against it, and no names were asked for
+ * @param found the names in the body, its denial, or `undefined` = no objection, and no names were requested
  */
 export function bodyChecked<X extends Exchange>(
   parts: ExchangeParts,
@@ -104,7 +104,7 @@ function settledBy(exchange: Exchange, conditional: Conditional, found: Referenc
   return decision;
 }
 
-/** Step 8: records the exchange once, however often it is called. Pending waits of the exchange are void from then on. */
+/** Step 8: records the exchange; later calls do nothing. Pending waits of the exchange are void from then on. */
 export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
   if (exchange.ended) return;
   exchange.ended = true;
@@ -136,7 +136,7 @@ function identified<X extends Exchange>(
   );
 }
 
-/** Delays the refusal of a wrong credential, the longer the more of them the connection has presented. */
+/** Delays the refusal of a wrong credential, longer with each wrong one of the connection. */
 function refuseStranger<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
@@ -195,7 +195,7 @@ function carryOut<X extends Exchange>(
   if (needs && 'kind' in needs) protocol.reject(exchange, needs);
   else if (needs) protocol.checkBody(exchange, decision, needs);
   else if (decision.kind === 'permit') send(parts, protocol, exchange, decision);
-  // INVARIANT: what depends on a body has been read.
+  // INVARIANT: a conditional decision has had its body read.
   else protocol.reject(exchange, INTERNAL_FAULT);
 }
 
@@ -218,7 +218,7 @@ export function resumeWith<X extends Exchange>(
   }
 }
 
-/** An internal error denies (INVARIANT I5): the lane answers with a fault that says nothing of its cause. */
+/** An internal error denies (INVARIANT I5): the answer does not name the cause. */
 function failClosed<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,

@@ -1,12 +1,12 @@
 /**
- * Everything a client can send on a connection, by what it makes of the frame.
- * - `data`: DATA that carries something; `data_end`: of no bytes, but it ends the stream; `data_small`: of no bytes, or of a
- *   few with padding; `data_late`, `data_late_small`: on a stream that a reset of ours has closed, before its end;
- *   `data_closed`: on one that was closed before
- * - `headers`: a call, or the trailers of one; `trailers_late`: of a stream that a reset of ours has closed;
- *   `trailers_closed`: of one that was closed before
- * - `reset`, `reset_early`: of a call, `reset_closed`: of a stream that is not open
- * - `settings_ack`, `ping_ack`: what was asked for; with `_unasked`: what was not
+ * Frames of a client, by their effect.
+ * - `data`: DATA with bytes; `data_end`: of no bytes, with END_STREAM; `data_small`: of no bytes, or of a few with
+ *   padding; `data_late`, `data_late_small`: on a stream that the gateway has reset, before the client's end;
+ *   `data_closed`: on a stream that was closed before
+ * - `headers`: a call, or the trailers of one; `trailers_late`: of a stream that the gateway has reset;
+ *   `trailers_closed`: of a stream that was closed before
+ * - `reset`, `reset_early`: of a call; `reset_closed`: of a stream that is not open
+ * - `settings_ack`, `ping_ack`: requested acknowledgements; with `_unasked`: without a request
  */
 export type FrameKind =
   | 'data'
@@ -37,7 +37,7 @@ export type FrameKind =
 /** The price of a frame. */
 export interface Price {
   readonly cost: number;
-  /** Paid by what was sent to the client, as long as that lasts: clients answer DATA with such frames. */
+  /** True = paid from the earned units, as long as there are any: clients answer DATA with such frames. */
   readonly earnable: boolean;
 }
 
@@ -49,17 +49,17 @@ export function price(cost: number): Price {
   return { cost, earnable: false };
 }
 
-/** A price that what was moved pays for, as long as that lasts. */
+/** A price that is paid from the earned units first. */
 export function earned(cost: number): Price {
   return { cost, earnable: true };
 }
 
-/** The price of every kind of frame. One unit is a frame that is looked at for nothing. */
+/** The price of each kind of frame. One unit is a frame that is processed without effect. */
 export const FRAME_COST: Readonly<Record<FrameKind, Price>> = {
   data: FREE,
   data_end: FREE,
   data_small: price(1),
-  // An upload that is refused while it is under way. Its bytes are bounded by what is granted anew.
+  // An upload that is refused during the transfer. The granted window bounds its bytes.
   data_late: FREE,
   data_late_small: price(1),
   // Answered with a reset.
@@ -72,11 +72,11 @@ export const FRAME_COST: Readonly<Record<FrameKind, Price>> = {
   reset: price(2),
   reset_early: price(4),
   reset_closed: price(2),
-  // Passed on and acknowledged.
+  // Passed to upstream and acknowledged.
   settings: price(4),
   settings_ack: FREE,
   settings_ack_unasked: price(1),
-  // Ends the connection.
+  // It ends the connection.
   push_promise: FREE,
   ping: earned(1),
   ping_ack: FREE,
@@ -86,28 +86,28 @@ export const FRAME_COST: Readonly<Record<FrameKind, Price>> = {
   unknown: price(1),
 };
 
-/** Frames that cost more than they carry: how many at once, and how many a second after that. */
+/** The budget of frames that cost more than they carry: the burst, and the refill per second. */
 const BURST = 2000;
 const PER_SECOND = 500;
-/** So much is nothing to remark on; past it the connection is slowed down, each time it has spent that much more. */
+/** Units without consequence; beyond that, the connection is delayed each time it has spent as many more. */
 const UNREMARKED = 400;
 const SLICE = 200;
-/** Milliseconds for which a connection that is slowed down is not read. */
+/** Delay of a connection, in milliseconds, during which it is not read. */
 export const SLOW_MS = 10;
-/** A call this young (ms) is given up early. */
+/** A reset of a call younger than this (milliseconds) is early. */
 const EARLY_MS = 1000;
 /**
- * Frames that DATA to the client pays for: a grant of the stream, one of the connection, a PING that measures the way, and
- * as much again for each KiB, since some readers grant what they read in small pieces.
+ * Units earned by DATA to the client, per frame: a grant of the stream, one of the connection, a PING for measuring;
+ * and as much again per KiB, since some clients grant in small pieces.
  */
 const EARNED_PER_FRAME = 4;
 const EARNED_PER_KIB = 2;
-/** A call begins: some clients grant its window at once. */
+/** Units earned by a call: some clients grant its window at once. */
 const EARNED_PER_CALL = 3;
-/** Most that can be saved up: what a window of 64 MiB earns. */
+/** Most earned units: those of a window of 64 MiB. */
 const MOST_EARNED = 131_072;
 
-/** `slow`: read no more of the peer for `SLOW_MS`; `flood`: end the connection. */
+/** `slow`: do not read the peer for `SLOW_MS`; `flood`: end the connection. */
 export type Spent = 'fine' | 'slow' | 'flood';
 
 /**
@@ -124,12 +124,12 @@ export class FrameBudget {
     this.#at = now;
   }
 
-  /** DATA of so many bytes, in so many frames, has been sent to the client. */
+  /** Earns units for DATA sent to the client. */
   moved(bytes: number, frames = 1): void {
     this.#earn(frames * EARNED_PER_FRAME + (bytes >>> 10) * EARNED_PER_KIB);
   }
 
-  /** A call has begun. */
+  /** Earns units for a new call. */
   called(): void {
     this.#earn(EARNED_PER_CALL);
   }
@@ -153,7 +153,7 @@ export class FrameBudget {
     this.#left -= cost;
     this.#slice -= cost;
     if (this.#left >= 0 && this.#slice > 0) return 'fine';
-    // INVARIANT: the time for which it was slowed down does not keep a flood alive.
+    // INVARIANT: a flood gains nothing from the refill during its delay.
     const needed = this.#left < 0 ? SLICE : 0;
     this.#left = Math.min(BURST, this.#left + ((now - this.#at) / 1000) * PER_SECOND);
     this.#at = now;
@@ -163,9 +163,7 @@ export class FrameBudget {
   }
 }
 
-/**
- * The price of resetting a stream: higher while it is young and unanswered, since upstream has begun work in vain.
- */
+/** The price of a reset of a stream: higher while it is young and unanswered, since upstream has begun work in vain. */
 export function resetPrice(
   call: { readonly headersSent: boolean; readonly begunAt: number } | undefined,
   now: number,

@@ -21,14 +21,17 @@ export class ClientHeads {
     this.#outbox = outbox;
   }
 
-  /** Fields of the gateway's own. */
+  /** Sends fields of the gateway's own. */
   fields(streamId: number, fields: readonly HeaderField[], endStream: boolean): void {
     const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
     if (this.#begun) this.#outbox.bytes(frameHeaders(framed, streamId, endStream));
     else this.framed(streamId, framed, endStream);
   }
 
-  /** A HEADERS frame of a block without a dynamic table, for another stream (see `AnswerBlock`). It stays as it is. */
+  /**
+   * Sends an encoded HEADERS frame without a dynamic table (see `AnswerBlock`) on another stream. `framed` is not
+   * changed.
+   */
   framed(streamId: number, framed: Buffer, endStream: boolean): void {
     if (!this.#begun) {
       this.#begun = true;

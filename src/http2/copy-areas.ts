@@ -1,15 +1,15 @@
-/** Bytes of one area. */
+/** Size of one area, in bytes. */
 const AREA_BYTES = 65_536;
-/** A burst begins in an area with at least this much room, so that it seldom becomes two writes. */
+/** A burst begins in an area with at least this much free space, so that it rarely needs two writes. */
 const BURST_BYTES = 24_576;
 /** Areas kept for reuse. */
 const KEPT_AREAS = 16;
 
-/** Memory that small pieces are copied into, one after the other, before they are written. */
+/** Memory that small pieces are copied into consecutively before they are written. */
 export class CopyArea {
   readonly bytes = Buffer.allocUnsafeSlow(AREA_BYTES);
   used = 0;
-  /** Holders: one for each burst that lies in it and has not been written. */
+  /** Number of holders: one per unwritten burst in it. */
   holders = 0;
 
   hold(): this {
@@ -21,14 +21,16 @@ export class CopyArea {
 /**
  * The areas of one thread, shared by all connections.
  *
- * INVARIANT: an area is used again only when every holder has released it, that is when all writes from it have succeeded.
- * An area of a failed or dropped write is never released; the garbage collector takes it.
+ * INVARIANT: an area is reused only after every holder has released it, that is when all writes from it have succeeded.
+ * An area of a failed or dropped write is never released; it is left to the garbage collector.
  */
 export class CopyAreas {
   #current = new CopyArea();
   readonly #free: CopyArea[] = [];
 
-  /** The current area, with room for `size` bytes (at most 64 KiB). @param isFirst the piece is the first of its burst */
+  /**
+   * The current area with space for `size` bytes (at most 64 KiB). @param isFirst the piece is the first of its burst
+   */
   withRoom(size: number, isFirst: boolean): CopyArea {
     const left = AREA_BYTES - this.#current.used;
     if (size <= left && (!isFirst || left >= BURST_BYTES)) return this.#current;

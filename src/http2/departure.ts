@@ -1,17 +1,20 @@
 import type { ClientLink } from './client-link.ts';
 import { MAX_WINDOW } from './frames.ts';
 
-/** Milliseconds between the first GOAWAY and the second, for a client that does not answer the PING behind the first. */
+/**
+ * Longest time between the first GOAWAY and the second, in milliseconds, for a client that does not answer the PING
+ * after the first.
+ */
 const LEAVE_MS = 1000;
 
 /** The parts of a client connection that a departure uses. */
 type Departing = Pick<ClientLink<unknown>, 'closing' | 'goaway' | 'ping' | 'lastStreamId'>;
 
 /**
- * Sends a client connection away in two steps, so that calls which are on their way are taken (RFC 9113 section 6.8).
+ * Closes a client connection in two steps, so that requests in transit are accepted (RFC 9113 section 6.8).
  *
  * ```
- * open -> told (GOAWAY of no stream, calls come and go on) -> leaving (GOAWAY of the last stream, open calls go on)
+ * open -> told (first GOAWAY, requests are accepted) -> leaving (GOAWAY with the last stream, open requests continue)
  * ```
  */
 export class Departure {
@@ -26,12 +29,15 @@ export class Departure {
     this.#clock = clock;
   }
 
-  /** No call is taken any more: the client has been told which one was the last. */
+  /** True = no requests are accepted: the client knows the last accepted one. */
   get isLeaving(): boolean {
     return this.#step === 'leaving';
   }
 
-  /** The first step; it names no stream. The second follows when the client has answered, or is `isDue`. `false` = no news. */
+  /**
+   * The first step: GOAWAY with the highest stream id. The second follows when the client has answered, or `isDue`.
+   * `false` = already done.
+   */
   tell(): boolean {
     if (this.#step !== 'open' || this.#client.closing) return false;
     this.#step = 'told';
@@ -41,12 +47,12 @@ export class Departure {
     return true;
   }
 
-  /** Has the client had its time to answer? */
+  /** True = the client has had `LEAVE_MS` to answer. */
   isDue(now: number): boolean {
     return this.#step === 'told' && now - this.#toldAt >= LEAVE_MS;
   }
 
-  /** The second step, once the first was taken: names the last call that was taken. `false` = nothing was to be said. */
+  /** The second step, after the first: GOAWAY with the last accepted request. `false` = already done. */
   leave(): boolean {
     if (this.#step !== 'told' || this.#client.closing) return false;
     this.#step = 'leaving';
@@ -54,7 +60,7 @@ export class Departure {
     return true;
   }
 
-  /** The first step is left out, and the second one is still to come. */
+  /** Omits the first step; the second one follows. */
   skipTelling(): void {
     if (this.#step === 'open') this.#step = 'told';
   }

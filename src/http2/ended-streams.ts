@@ -1,11 +1,11 @@
-/** Streams reset towards the client of which late frames are ignored: as many as a client can have open, twice. */
+/** Most remembered streams: twice as many as a client can have open. */
 const ENDED_KEPT = 2048;
 
-/** Streams that were reset towards the client before it ended them: frames of it may have crossed the reset. */
+/** Streams that the gateway reset before the client ended them: their frames may have crossed the reset. */
 export class EndedStreams {
   readonly #ids = new Set<number>();
 
-  /** Late frames of this stream are to be ignored, up to the one that ends it. */
+  /** Ignores late frames of this stream, up to its end. */
   add(streamId: number): void {
     this.#ids.add(streamId);
     if (this.#ids.size <= ENDED_KEPT) return;
@@ -15,7 +15,7 @@ export class EndedStreams {
     }
   }
 
-  /** The client has ended it, too. */
+  /** The client has ended the stream. */
   delete(streamId: number): void {
     this.#ids.delete(streamId);
   }

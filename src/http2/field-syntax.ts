@@ -9,7 +9,7 @@ export function isFieldName(name: string): boolean {
   return name !== '';
 }
 
-/** RFC 9113 section 8.2.1, and no other control byte but the tab, as upstream has it. */
+/** RFC 9113 section 8.2.1; as upstream, no control byte other than the tab. */
 export function isFieldValue(value: string): boolean {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);

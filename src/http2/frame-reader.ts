@@ -12,8 +12,8 @@ import {
 export type OnFrame = (frame: Frame) => void;
 
 /**
- * Cuts a byte stream into frames, whatever the chunks. A frame inside one chunk is not copied; one that straddles chunks
- * is copied once. Checks only the length against the maximum (`checkFrame` does the rest).
+ * Splits a byte stream into frames, independent of chunks. A frame within one chunk is not copied; one across chunks is
+ * copied once. Checks only the length against the maximum; `checkFrame` checks the rest.
  */
 export class FrameReader {
   readonly #frame = new Frame();
@@ -25,20 +25,20 @@ export class FrameReader {
   #unusable = false;
   #stopped = false;
 
-  /** Largest payload accepted, in bytes; raise it when the peer has acknowledged a larger SETTINGS_MAX_FRAME_SIZE. */
+  /** Largest accepted payload, in bytes; raise it when the peer has acknowledged a larger SETTINGS_MAX_FRAME_SIZE. */
   maxFrameSize: number;
 
-  /** With `expectPreface` the stream must begin with `CLIENT_PREFACE`, which is checked and not handed on. */
+  /** @param expectPreface the stream must begin with `CLIENT_PREFACE`, which is checked and not passed on */
   constructor(maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE, expectPreface = false) {
     this.maxFrameSize = maxFrameSize;
     this.#prefaceBytes = expectPreface ? 0 : CLIENT_PREFACE.length;
   }
 
   /**
-   * Takes the next bytes and calls `onFrame` for each frame they complete. Returns how many bytes it took: all of them,
-   * unless `stop` was called meanwhile; what is left is to be pushed again. Throws `Http2Fault` FRAME_SIZE_ERROR as soon as
-   * a header announces too much, PROTOCOL_ERROR for a wrong preface; after any exception, also one of the callback,
-   * and from inside the callback, it throws INTERNAL_ERROR.
+   * Takes bytes and calls `onFrame` for each completed frame. Returns the number of bytes taken: all of them unless
+   * `stop` was called; the rest must be pushed again. Throws `Http2Fault` FRAME_SIZE_ERROR as soon as a header
+   * announces too much, and PROTOCOL_ERROR for a wrong preface. After any exception, including one of the callback, and
+   * when called from within the callback, it throws INTERNAL_ERROR.
    */
   push(chunk: Buffer, onFrame: OnFrame): number {
     if (this.#unusable) throw new Http2Fault(ErrorCode.INTERNAL_ERROR, 0, 'frame reader has failed or is busy');
@@ -57,7 +57,7 @@ export class FrameReader {
     return at;
   }
 
-  /** From inside the callback: hands no further frame on, `push` returns. */
+  /** For the callback: passes no further frame on, and `push` returns. */
   stop(): void {
     this.#stopped = true;
   }
@@ -73,7 +73,7 @@ export class FrameReader {
     return at;
   }
 
-  /** Moves bytes of a straddling frame into place; returns where the chunk goes on. */
+  /** Completes a frame across chunks. Returns the offset after its bytes in the chunk. */
   #takePartial(chunk: Buffer, start: number, onFrame: OnFrame): number {
     let at = start;
     if (this.#partial === undefined) {
@@ -81,7 +81,7 @@ export class FrameReader {
       at += copied;
       this.#headBytes += copied;
       if (this.#headBytes < FRAME_HEADER_BYTES) return at;
-      // Not reused: the bytes handed out may wait in a socket's write queue.
+      // Not reused: bytes passed on may wait in a socket's write queue.
       this.#partial = Buffer.allocUnsafe(FRAME_HEADER_BYTES + this.#payloadBytes(this.#head, 0));
       this.#head.copy(this.#partial);
       this.#partialBytes = FRAME_HEADER_BYTES;

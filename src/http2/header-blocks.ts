@@ -1,15 +1,15 @@
 import { type HeaderField, HpackDecoder, type HpackLimits } from './hpack.ts';
 
-/** Blocks of one connection that are remembered, and the largest one worth it in bytes. */
+/** Number of cached blocks per connection, and the size of the largest one in bytes. */
 const KNOWN_BLOCKS = 16;
 const KNOWN_BYTES = 2048;
-/** Up to this size a loop beats the call of a native comparison. */
+/** Up to this size a loop is faster than a native comparison. */
 const SHORT_BYTES = 64;
 
-/** One header block, decoded. Belongs to one connection; shared by its equal blocks. */
+/** A decoded header block of one connection. Equal blocks share one object. */
 export interface HeaderBlock<T> {
   readonly fields: readonly HeaderField[];
-  /** Over a limit: the fields are incomplete. */
+  /** True = over a limit: the fields are incomplete. */
   readonly oversized: boolean;
   /** The parsed form of the fields, once the reader of the block has set it. */
   meaning: T | undefined;
@@ -21,15 +21,15 @@ interface KnownBlock<T> {
 }
 
 /**
- * The header blocks of one connection, in the order they came. Clients repeat themselves: a block that was met before is
- * not decoded again.
+ * The header blocks of one connection, in order. Clients repeat themselves: a repeated block is not decoded again.
  *
- * INVARIANT: a block is known again only byte for byte, while the dynamic table is the very one it was decoded with, and
- * only when decoding it had left that table alone. It saves reading: the credential in it is checked for each request.
+ * INVARIANT: a cached block is used only for identical bytes, while the dynamic table is the one it was decoded with,
+ * and only if decoding it did not change that table. Only decoding is saved: the credential in it is checked for each
+ * request.
  */
 export class HeaderBlocks<T> {
   readonly #decoder: HpackDecoder;
-  /** All of them were decoded with the table as it is. */
+  /** All of them were decoded with the current table. */
   #known: KnownBlock<T>[] = [];
   #next = 0;
 
@@ -43,7 +43,7 @@ export class HeaderBlocks<T> {
     this.#decoder.setMaxTableBytes(bytes);
   }
 
-  /** The whole block `source[from, to)`. Throws like `HpackDecoder.decode`, and then for ever. */
+  /** Decodes the complete block `source[from, to)`. Throws as `HpackDecoder.decode`, and then on every call. */
   read(source: Buffer, from: number, to: number): HeaderBlock<T> {
     for (const { bytes, block } of this.#known) if (isSame(bytes, source, from, to)) return block;
     const bytes = from === 0 && to === source.length ? source : source.subarray(from, to);
@@ -55,7 +55,7 @@ export class HeaderBlocks<T> {
     decoder.decode(bytes, (name, value, neverIndexed) => fields.push([name, value, neverIndexed]));
     const block: HeaderBlock<T> = { fields, oversized: decoder.oversized, meaning: undefined };
     if (decoder.tableVersion !== version) {
-      // Another table gives its indices another meaning, and a credential it has let go must not stay reachable here.
+      // With another table the indices have another meaning, and an evicted credential must not stay reachable.
       this.#forget();
       return block;
     }

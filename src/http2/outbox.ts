@@ -2,49 +2,48 @@ import type { Socket } from 'node:net';
 import { type CopyArea, copyAreas } from './copy-areas.ts';
 import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 
-/** Bytes waiting in a socket above which the other side is no longer read. */
+/** Queued bytes in a socket above which the other side is not read. */
 const HIGH_WATER_BYTES = 262_144;
 
-/** A piece up to this size is copied next to its neighbours: cheaper than one more buffer in the write. */
+/** A piece up to this size is copied next to its neighbours, which costs less than another buffer in the write. */
 const COPIED_BYTES = 2_048;
 
 /**
- * Bytes to be sent on one connection, written once per burst. Frames that lie next to each other in a received chunk
- * leave as one range of that chunk, without a copy; small pieces are gathered. Before a socket is attached everything
- * waits.
+ * The output of one connection, one write per burst. Adjacent frames of a received chunk are sent as one range of it,
+ * without a copy; small pieces are gathered. Everything waits until a socket is attached.
  */
 export class Outbox {
   #socket: Socket | undefined;
   #queue: Buffer[] = [];
-  /** Copied pieces behind what is queued: a part of an area. */
+  /** The copied pieces at the end of the queue: a part of an area. */
   #copied: CopyArea | undefined;
   #copiedFrom = 0;
   #copiedTo = 0;
-  /** Areas that what is queued lies in, and those of each write that is under way. */
+  /** Areas of the queued pieces, and of each pending write. */
   #areas: CopyArea[] = [];
   readonly #inFlight: CopyArea[][] = [];
   readonly #written = (error?: Error | null): void => this.#release(error);
-  /** The range behind them, which may still grow. */
+  /** The last range, which may still grow. */
   #source: Buffer | undefined;
   #from = 0;
   #to = 0;
   #handedOver = 0;
-  /** Bytes that the peer had taken when that number last grew, and when (ms) that was. */
+  /** Number of bytes the peer had accepted when it last grew, and that time (ms). */
   #taken = 0;
   #takenAt = -1;
 
-  /** Sends what waits on `socket` from now on. */
+  /** Sends queued and later output on `socket`. */
   attach(socket: Socket): void {
     this.#socket = socket;
     this.flush();
   }
 
-  /** A received frame, as it stands in its source. The caller may have rewritten its stream id there. */
+  /** Queues a received frame in place. The caller may have rewritten its stream id there. */
   frame(frame: Frame): void {
     this.range(frame.source, frame.start, frame.start + FRAME_HEADER_BYTES + frame.length);
   }
 
-  /** A part of `source`. */
+  /** Queues a part of `source`. */
   range(source: Buffer, from: number, to: number): void {
     if (this.#source === source && this.#to === from) {
       this.#to = to;
@@ -56,13 +55,15 @@ export class Outbox {
     this.#to = to;
   }
 
-  /** Bytes of our own. */
+  /** Queues bytes of the gateway. */
   bytes(bytes: Buffer): void {
     this.#closeRange();
     this.#put(bytes, 0, bytes.length);
   }
 
-  /** A HEADERS frame like `framed`, which stays as it is: one frame that ends its block, for another stream. */
+  /**
+   * Queues a HEADERS frame like `framed` (a single frame with END_HEADERS) for another stream. `framed` is not changed.
+   */
   headersLike(framed: Buffer, streamId: number, endStream: boolean): void {
     this.#closeRange();
     if (framed.length > COPIED_BYTES) {
@@ -75,7 +76,7 @@ export class Outbox {
     addressHead(area.bytes, area.used - framed.length, streamId, endStream);
   }
 
-  /** Hands everything to the socket in one write. */
+  /** Passes everything to the socket in one write. */
   flush(): void {
     this.#closeRange();
     this.#closeCopied();
@@ -96,12 +97,12 @@ export class Outbox {
     if (last > 0) socket.uncork();
   }
 
-  /** True while the peer does not take what it is sent: read no more of what would be sent to it. */
+  /** True = the peer does not accept its data: do not read its sources. */
   get congested(): boolean {
     return this.#socket !== undefined && this.#socket.writableLength > HIGH_WATER_BYTES;
   }
 
-  /** Milliseconds for which the peer has taken nothing of what waits. To be asked now and then. @param now ms */
+  /** Time without accepted data while some is queued, in milliseconds. To be called periodically. @param now ms */
   stuckMs(now: number): number {
     const waiting = this.#socket?.writableLength ?? 0;
     const taken = this.#handedOver - waiting;
@@ -128,7 +129,7 @@ export class Outbox {
     this.#queue.push(from === 0 && to === source.length ? source : source.subarray(from, to));
   }
 
-  /** Copies a small piece behind the one before it; returns the area that it now ends. */
+  /** Copies a small piece after the previous one. Returns the area at whose end it is. */
   #copy(source: Buffer, from: number, to: number): CopyArea {
     const size = to - from;
     const area = copyAreas.withRoom(size, this.#copiedTo === this.#copiedFrom);
@@ -151,7 +152,7 @@ export class Outbox {
     this.#copiedFrom = this.#copiedTo = 0;
   }
 
-  /** Writes end in the order they began. What a failed one still holds is left to the garbage collector. */
+  /** Writes end in order. A failed one leaves its areas to the garbage collector. */
   #release(error?: Error | null): void {
     const areas = this.#inFlight.shift();
     if (error || !areas) return;

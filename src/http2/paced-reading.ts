@@ -4,14 +4,14 @@ import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import { SLOW_MS } from './budget.ts';
 
 /**
- * Why a client is not read: its turn has not come; upstream does not take what it sends; it does not take what it is sent;
- * it flooded, and what is still on its way is not even decrypted.
+ * Reasons not to read a client: it waits for its turn; upstream does not accept its data; it does not accept its own
+ * data; it flooded, so that its remaining bytes are not even decrypted.
  */
 export const Pause = { TURN: 1, UPSTREAM: 2, OWN: 4, FLOOD: 8 } as const;
 
 /**
- * Reads the socket of one client: in order, in turns with all others, and not while there is a reason to wait. The only
- * place that pauses and resumes that socket.
+ * Reads the socket of one client in order, scheduled with all others, while there is no reason to pause. The only place
+ * that pauses and resumes that socket.
  */
 export class PacedReading {
   readonly #socket: Socket;
@@ -21,12 +21,12 @@ export class PacedReading {
   readonly #resume: () => void;
   /** Bytes that wait for this connection's turn. */
   #unread: Buffer[] = [];
-  /** It is not to be read for a while. */
+  /** True = delayed by `slowDown`. */
   #slowed = false;
   #pauses = 0;
   #stopped = false;
 
-  /** @param read takes the next bytes, and calls `postpone` with what it leaves of them */
+  /** @param read takes bytes, and calls `postpone` with the unread rest */
   constructor(socket: Socket, scheduler: WorkScheduler, guard: Guard, read: (chunk: Buffer) => void) {
     this.#socket = socket;
     this.#scheduler = scheduler;
@@ -35,25 +35,25 @@ export class PacedReading {
     this.#resume = guard.entry(() => this.#continue());
   }
 
-  /** The next bytes of the socket. INVARIANT: bytes are read in the order they came. */
+  /** Takes bytes of the socket. INVARIANT: bytes are read in order. */
   receive(chunk: Buffer): void {
     if (this.#stopped) return;
     if (this.#unread.length > 0 || this.#slowed || this.#scheduler.crowded) this.postpone(chunk);
     else this.#read(chunk);
   }
 
-  /** Keeps bytes until it is this connection's turn. */
+  /** Keeps bytes until this connection's turn. */
   postpone(chunk: Buffer): void {
     this.#unread.push(chunk);
     if (this.#unread.length > 1) return;
     this.pause(Pause.TURN);
-    // A client that gives up so many calls can wait for its next bytes.
+    // A client that cancels that many calls can be delayed.
     if (this.#slowed) this.#guard.after(SLOW_MS, this.#resume);
     else this.#scheduler.wait(this.#resume);
     this.#slowed = false;
   }
 
-  /** The next bytes wait a little. */
+  /** Delays the next bytes by `SLOW_MS`. */
   slowDown(): void {
     this.#slowed = true;
   }
@@ -63,14 +63,14 @@ export class PacedReading {
     this.#pauses |= why;
   }
 
-  /** Reads on, unless there is another reason not to. */
+  /** Removes a reason, and reads if there is no other. */
   resume(why: number): void {
     if ((this.#pauses & why) === 0) return;
     this.#pauses &= ~why;
     if (this.#pauses === 0) this.#socket.resume();
   }
 
-  /** Nothing is handed on any more; what comes is thrown away, so that the end of the socket is seen. */
+  /** Passes nothing on any more; later bytes are discarded, so that the end of the socket is noticed. */
   stop(): void {
     this.#stopped = true;
     this.#unread = [];

@@ -4,17 +4,17 @@ import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 /** A header block of a client. `meaning`: its request head `H`, parsed once per distinct block; a string is the parse error. */
 export type RequestBlock<H> = HeaderBlock<H | string>;
 
-/** Puts the header blocks of a client connection together, which may come in several frames, and reads them. */
+/** Assembles and decodes the header blocks of a client connection, which may come in several frames. */
 export class RequestBlocks<H> {
   readonly #blocks: HeaderBlocks<H | string>;
   readonly #maxBytes: number;
   readonly #clock: () => number;
   #pieces: Buffer[] = [];
   #bytes = 0;
-  /** The stream of a block that is not whole; 0 = there is none. And when (ms) it began. */
+  /** The stream of an incomplete block, 0 = none; and the time (ms) when it began. */
   streamId = 0;
   since = 0;
-  /** The last block ends its stream. */
+  /** True = the last block ends its stream. */
   ends = false;
 
   constructor(limits: { readonly headerBytes: number; readonly headerCount: number }, clock: () => number) {
@@ -23,7 +23,7 @@ export class RequestBlocks<H> {
     this.#blocks = new HeaderBlocks({ maxHeaderBytes: limits.headerBytes, maxHeaders: limits.headerCount });
   }
 
-  /** A HEADERS frame. Returns the block if it is whole. */
+  /** Takes a HEADERS frame. Returns the block if it is complete. */
   headers(frame: Frame): RequestBlock<H> | undefined {
     this.ends = frame.has(Flag.END_STREAM);
     if (frame.has(Flag.END_HEADERS) && !frame.has(Flag.PADDED | Flag.PRIORITY)) {
@@ -36,7 +36,7 @@ export class RequestBlocks<H> {
     return this.#gather(frame, headerFragmentOf(frame));
   }
 
-  /** A CONTINUATION frame of the stream `streamId`. Returns the block if it is whole. */
+  /** Takes a CONTINUATION frame of the stream `streamId`. Returns the block if it is complete. */
   continuation(frame: Frame): RequestBlock<H> | undefined {
     return this.#gather(frame, frame.payload);
   }
@@ -53,7 +53,7 @@ export class RequestBlocks<H> {
     return this.#blocks.read(block, 0, block.length);
   }
 
-  /** Over the limit nothing is kept; the block can then not be decoded, so the connection ends. */
+  /** Above the limit nothing is kept; the block cannot be decoded then, so the connection ends. */
   #checkBytes(bytes: number): void {
     if (bytes > this.#maxBytes) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
   }

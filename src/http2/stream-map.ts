@@ -1,4 +1,4 @@
-/** Slots a table begins with; a power of two. */
+/** Initial number of slots; a power of two. */
 const FIRST_SLOTS = 32;
 
 /**
@@ -16,7 +16,7 @@ export class StreamMap<T> {
   #mask = FIRST_SLOTS - 1;
   #size = 0;
 
-  /** Entries. */
+  /** Number of entries. */
   get size(): number {
     return this.#size;
   }
@@ -29,7 +29,7 @@ export class StreamMap<T> {
     return this.#values[this.#slotOf(id)];
   }
 
-  /** Adds or replaces the value of `id`. Throws `RangeError` for an id that is no stream id. */
+  /** Adds or replaces the value of `id`. Throws `RangeError` for an invalid id. */
   set(id: number, value: T): void {
     if (!(id > 0 && id <= 0x7fff_ffff)) throw new RangeError(`${id} is not a stream id`);
     if ((this.#size + 1) * 2 > this.#ids.length) this.#grow();
@@ -44,7 +44,7 @@ export class StreamMap<T> {
     let free = this.#slotOf(id);
     if (id === 0 || this.#ids[free] !== id) return false;
     this.#size -= 1;
-    // Entries behind it whose probing passes the free slot move into it.
+    // Entries after it whose probing passes the free slot are moved into it.
     for (let at = (free + 1) & this.#mask; this.#ids[at] !== 0; at = (at + 1) & this.#mask) {
       const home = this.#home(this.#ids[at] ?? 0);
       if (((at - home) & this.#mask) < ((at - free) & this.#mask)) continue;
@@ -63,7 +63,7 @@ export class StreamMap<T> {
     this.#size = 0;
   }
 
-  /** All values by rising id; the table may change while they are gone through. */
+  /** All values by ascending id; the table may change during the iteration. */
   values(): T[] {
     const entries: { readonly id: number; readonly value: T }[] = [];
     for (const [slot, id] of this.#ids.entries()) {
@@ -73,7 +73,7 @@ export class StreamMap<T> {
     return entries.sort((a, b) => a.id - b.id).map(({ value }) => value);
   }
 
-  /** The slot of `id`, or the free one where it would stand. Ids of calls rise by two, so most stand at home. */
+  /** The slot of `id`, or the free slot for it. Ids of calls increase by two, so most are in their first slot. */
   #slotOf(id: number): number {
     let at = this.#home(id);
     while (this.#ids[at] !== id && this.#ids[at] !== 0) at = (at + 1) & this.#mask;

@@ -14,6 +14,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const EXAMPLES: readonly string[] = ['config', 'docker'];
 
 const COMMENT_LINE = /^\s*(?:\/\*\*?|\/\/|\*(?!\/))\s*(.*)$/;
+const TEST_NAME = /\btest\(\s*['`]/;
 const VAGUE_BEGIN = /^(?:What|Who|How|Whoever)\b/i;
 const UNNAMED = /\b(?:whoever|some(?:body|one)|nobody|any(?:body|one)|every(?:body|one))\b/i;
 
@@ -43,6 +44,21 @@ t.test('comments and texts of the source name their subject', async (t) => {
     sources.flatMap(([path, text]) => vagueLines(text).map((line) => `${path}: ${line.trim()}`)),
     [],
   );
+});
+
+t.test('comments and names of tests name their subject', async (t) => {
+  // The user `nobody` of the system is one.
+  const named = /`nobody`|\bas nobody\b/g;
+  const found = Object.entries(readTexts(`${ROOT}test`))
+    .filter(([path]) => path !== 'plain-words.test.ts' && !path.startsWith('documents/'))
+    .flatMap(([path, text]) =>
+      text
+        .split('\n')
+        .filter((line) => COMMENT_LINE.test(line) || TEST_NAME.test(line))
+        .filter((line) => UNNAMED.test(line.replace(named, '')))
+        .map((line) => `${path}: ${line.trim()}`),
+    );
+  t.strictSame(found, []);
 });
 
 t.test('shipped examples name their subject', async (t) => {

@@ -1,5 +1,5 @@
-// A request whose `User-Agent` was that of a health check was answered as one, whatever its path. Here the agent is read
-// by nobody: probes are open because their rows in the table are.
+// A request whose `User-Agent` was that of a health check was answered as one, whatever its path. Here the agent is not
+// looked at: probes are open because their rows in the table are.
 import t from 'tap';
 import { H2Client, naming } from '../support/clients/h2-client.ts';
 import { attack, CLOSE, requestOf } from './attack.ts';

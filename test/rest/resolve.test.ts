@@ -322,7 +322,7 @@ t.test('without static content the web interface is an unknown path', async (t) 
   for (const target of ['/dashboard', '/dashboard/x', '/%64ashboard', '/dashboard/../collections']) {
     const found = withoutStatic('GET', target);
     t.strictSame(found.operation.unlisted, true, target);
-    t.strictSame(found.operation.withheld, true, `${target} is sent to nobody`);
+    t.strictSame(found.operation.withheld, true, `${target} is never sent`);
   }
   t.equal(withoutStatic('GET', '/healthz').operation.requires.scope, 'public', 'the other open patterns stay open');
 });

@@ -209,7 +209,7 @@ t.test('a thread that judges gives way to the one that serves', { skip: process.
   t.equal(getPriority(process.pid), OWN_PRIORITY, 'which has not changed');
 });
 
-t.test('B5: no body over the bound is judged by the thread that serves everybody', async (t) => {
+t.test('B5: no body over the bound is checked by the serving thread', async (t) => {
   const keys = (count: number) => Array.from({ length: count }, (_, index) => `"${index * 4096}":1`).join();
   const bodies: readonly (readonly [name: string, task: BodyTask, text: string])[] = [
     ['200 000 keys in a value', QUERY, `{"a":{${keys(200_000)}},"lookup_from":{"collection":"x"}}`],

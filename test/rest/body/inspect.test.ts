@@ -81,7 +81,7 @@ function operationAt(method: string, target: string): RestOperation {
   return row;
 }
 
-/** Upstream goes by the type of a member nobody inspects: left to it. */
+/** Upstream goes by the type of an uninspected member: left to it. */
 const UPSTREAM_REFUSES = new Set(['limit 1.0', 'limit "1"', 'limit dup']);
 const wireDeviations = new Deviations('wire-rest.json');
 
@@ -101,7 +101,7 @@ for (const verdict of wireRestVerdicts()) {
 }
 t.test('every listed deviation on bodies in odd forms is one', async (t) => t.strictSame(wireDeviations.stale(), []));
 
-/** Bodies nobody inspects stand here for what is JSON and what is not. */
+/** Bodies without an inspector: examples of JSON and of other text. */
 function wellFormed(body: Buffer): 'permit' | Denial {
   try {
     const reader = new JsonReader(body, { maxDepth: 64 });

@@ -56,7 +56,7 @@ const refused: readonly [name: string, method: 'PUT' | 'POST', path: string, bod
   ];
 
 for (const [name, method, path, body, coding] of refused) {
-  t.test(`recovery from a URL is refused to everybody when it is off: ${name}`, async (t) => {
+  t.test(`recovery from a URL is refused to every caller when it is off: ${name}`, async (t) => {
     const answer = await send(off, method, path, body, coding);
     t.equal(answer.status, 403);
     t.match(answer.text, /Forbidden: Snapshot recovery from a URL is disabled/);

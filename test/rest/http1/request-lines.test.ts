@@ -34,7 +34,7 @@ const CASES: readonly (readonly [name: string, bytes: string, expected: string])
   ['a line without colon', 'GET /a HTTP/1.1\r\nhost\r\n\r\n', 'o'],
   ['chunks that are broken', put('transfer-encoding: chunked\r\n', 'zz\r\n') + GET, '.o'],
   ['a head over the limit', `GET /a HTTP/1.1\r\nx: ${'y'.repeat(600)}\r\n\r\n${GET}`, 'oo'],
-  ['a request nobody has seen', '', 'o'],
+  ['a request without a seen line', '', 'o'],
 ];
 
 t.test('only requests whose line has one reading are not odd, in any pieces', async (t) => {

@@ -32,7 +32,7 @@ for (const [sentence, head, resolution, taken] of CASES) {
   t.test(sentence, async (t) => t.equal(takesRequest(head, resolution), taken));
 }
 
-t.test('checks that the relay runs, and one that nobody taught it', async (t) => {
+t.test('checks that the relay runs, and one that it does not know', async (t) => {
   t.equal(takesChecks({ names: true }), true);
   t.equal(takesChecks({ depth: true }), true);
   t.equal(takesChecks({ location: true }), false);

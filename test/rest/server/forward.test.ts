@@ -73,7 +73,7 @@ t.test('headers that reach upstream', async (t) => {
       ['user-agent', 'py', 'x-a', '1', 'traceparent', '00', 'x-a', '2'],
     ],
     ['bytes beyond ASCII stay', ['x-a: \u00e4\u00ff'], ['x-a', '\u00e4\u00ff']],
-    ['other keys are somebody else\u2019s', ['openai-api-key: s'], ['openai-api-key', 's']],
+    ['other keys are left alone', ['openai-api-key: s'], ['openai-api-key', 's']],
     ['credentials stay here', ['Authorization: Bearer x', 'API-Key: y', 'proxy-authorization: z'], []],
     ['aliases of credentials stay here', ['api_key: x', 'Api_Key: y', 'x_forwarded_for: 1', 'X_Real-IP: 2'], []],
     [
@@ -218,7 +218,7 @@ t.test('faults of upstream are answered in its envelope, and nothing is sent twi
   t.strictSame(
     [readAnswer(text).status, readAnswer(text).body],
     [502, ENVELOPE('upstream is not reachable')],
-    'nobody listens',
+    'upstream does not listen',
   );
   await gateway.close();
 });

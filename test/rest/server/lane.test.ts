@@ -255,7 +255,7 @@ t.test('framing that could be read in two ways is refused and closes', async (t)
     ],
     ['a user in the target', 'GET http://x@x/collections HTTP/1.1\r\nhost: x\r\napi-key: main\r\n\r\n', 400],
     ['CONNECT', 'CONNECT x:443 HTTP/1.1\r\nhost: x\r\napi-key: main\r\n\r\n', 405],
-    ['a method nobody knows', 'FOO /collections HTTP/1.1\r\nhost: x\r\napi-key: main\r\n\r\n', 501],
+    ['an unknown method', 'FOO /collections HTTP/1.1\r\nhost: x\r\napi-key: main\r\n\r\n', 501],
     ['bare line feeds', 'GET /collections HTTP/1.1\nhost: x\napi-key: main\n\n', 400],
     ['a folded header', get('host: x\r\nx-a: b\r\n c\r\n\r\n'), 400],
     ['a NUL in a header', get('host: x\r\nx-a: \0\r\n\r\n'), 400],

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { findProgram, runProgram } from './programs.ts';
 
-/** The user it runs as: nobody. */
+/** The user it runs as: `nobody`. */
 export const UID = 65534;
 
 const PRIVILEGES = [

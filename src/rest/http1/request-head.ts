@@ -9,7 +9,7 @@ export interface HeadLimits {
 /** A request head in which no two readers can see different things. */
 export interface PlainHead {
   readonly method: string;
-  /** Origin form: unreserved characters and single slashes, then a query of visible ASCII as it came. */
+  /** Origin form: unreserved characters, `%` and single slashes, then a query of visible ASCII as it came. */
   readonly target: string;
   /** Name, value, name, value, in order, names as they were written. */
   readonly headers: readonly string[];
@@ -36,6 +36,7 @@ const LAST_VISIBLE = 0x7e;
 const TOKEN = 1;
 const PATH = 2;
 const QUERY = 4;
+const PERCENT = 0x25;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 const QUESTION = 0x3f;
@@ -49,6 +50,8 @@ for (const char of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 for (let code = 0x21; code <= LAST_VISIBLE; code++) {
   if (!'#<>^`'.includes(String.fromCharCode(code))) CLASS[code] = (CLASS[code] ?? 0) | QUERY;
 }
+// Escapes are left to `resolve`: a path passes as it came only where that writes the very same escapes.
+CLASS[PERCENT] = (CLASS[PERCENT] ?? 0) | PATH;
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
 const VERSION = Buffer.from(' HTTP/1.1\r\n', 'latin1');

@@ -108,22 +108,9 @@ const odd: readonly (readonly [name: string, text: string])[] = [
   ...['OPTIONS', 'CONNECT', 'TRACE', 'TRACK', 'FOO', 'get', 'GETT', 'QUERY', '"GET"'].map(
     (method): [string, string] => [`the method ${method}`, request(HOST, `${method} /c HTTP/1.1`)],
   ),
-  ...[
-    '*',
-    'c',
-    '//c',
-    '/c/',
-    '/a//b',
-    '/./c',
-    '/a/../c',
-    '/a/..',
-    '/a/.',
-    '/%63',
-    '/c\\d',
-    '/c;p=1',
-    '/c#f',
-    '/c?a#f',
-  ].map((target): [string, string] => [`the target ${target}`, request(HOST, `GET ${target} HTTP/1.1`)]),
+  ...['*', 'c', '//c', '/c/', '/a//b', '/./c', '/a/../c', '/a/..', '/a/.', '/c\\d', '/c;p=1', '/c#f', '/c?a#f'].map(
+    (target): [string, string] => [`the target ${target}`, request(HOST, `GET ${target} HTTP/1.1`)],
+  ),
   ...[
     'http://x/c',
     'http://evil/c',

@@ -21,6 +21,20 @@ const CASES: readonly [sentence: string, head: typeof HEAD, resolution: RestReso
   ['a plain request is taken', HEAD, QUERY, true],
   ['a compressed body is not', { ...HEAD, coded: true }, QUERY, false],
   ['a path that is written anew is not', { ...HEAD, target: '/collections/b%6Foks/points/query' }, QUERY, false],
+  ...(
+    [
+      ['an escape that upstream would write the same way is', 'my%20books%3A1', true],
+      ['an escape of a plain character is not', 'b%6Foks', false],
+      ['an escape in lower case is not', 'my%3abooks', false],
+      ['a malformed escape is not', 'my%zz', false],
+      ['an escaped slash is not', '..%2Fbooks', false],
+      ['an escaped dot segment is not', '%2E%2E', false],
+      ['an escaped NUL is not', 'my%00', false],
+    ] as const
+  ).map(([sentence, name, taken]): (typeof CASES)[number] => {
+    const target = `/collections/${name}/points/query`;
+    return [sentence, { ...HEAD, target }, resolve('POST', target), taken];
+  }),
   ['a refusal of the path is not', HEAD, { ...QUERY, refusal: undefined as never }, false],
   ['an open route is not', { ...HEAD, target: '/healthz' }, resolve('GET', '/healthz'), false],
   ['a route that is not in the table is not', { ...HEAD, target: '/nowhere' }, resolve('GET', '/nowhere'), false],

@@ -2,8 +2,9 @@ import type { Socket } from 'node:net';
 import type { ExchangeParts } from '../../exchange/exchange.ts';
 import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
 import { type Price, resetPrice } from '../../http2/budget.ts';
+import type { ClientEvents } from '../../http2/client-frames.ts';
 import { ClientHeads } from '../../http2/client-heads.ts';
-import { type ClientEvents, ClientLink, faultOf } from '../../http2/client-link.ts';
+import { ClientLink, faultOf } from '../../http2/client-link.ts';
 import { Departure } from '../../http2/departure.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { type Price, resetPrice } from '../../http2/budget.ts';
+import type { ClientEvents } from '../../http2/client-frames.ts';
 import { ClientHeads } from '../../http2/client-heads.ts';
-import { type ClientEvents, ClientLink, faultOf } from '../../http2/client-link.ts';
+import { ClientLink, faultOf } from '../../http2/client-link.ts';
 import { Departure } from '../../http2/departure.ts';
 import { EndedStreams } from '../../http2/ended-streams.ts';
 import { dataOf, ErrorCode, Flag, type Frame, Http2Fault, type Setting, SettingId } from '../../http2/frames.ts';

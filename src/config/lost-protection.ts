@@ -7,7 +7,7 @@ import type { State } from './state.ts';
  * Protection that `after` lacks or may have less of, as texts; empty = none. Such a state may come from a file that is still
  * being written.
  */
-export function takenAway(before: State, after: State): readonly string[] {
+export function lostProtection(before: State, after: State): readonly string[] {
   return [...rulesLost(before, after), ...keysLost(before, after), ...optionsLost(before, after)];
 }
 

@@ -3,7 +3,7 @@ import { type Clock, machineClock } from '../config/files/clock.ts';
 import type { FileProbe, Readings } from '../config/files/file-reads.ts';
 import { SettledFiles } from '../config/files/settled-files.ts';
 import { type Handled, watchFiles } from '../config/files/watch.ts';
-import { shortened, takenAway, withoutEndMark } from '../config/lost-protection.ts';
+import { lostProtection, shortened, withoutEndMark } from '../config/lost-protection.ts';
 import { ConfigError } from '../config/problem.ts';
 import { type LoadedState, type State, StateError, withCertificates } from '../config/state.ts';
 import type { Applied } from '../gateway/gateway.ts';
@@ -182,7 +182,7 @@ class ReloadQueue implements Reloader {
     if (cut.length > 0) throw new ConfigError(cut.map((place) => ({ place, message: NO_END_MARK })));
     if (still === 'asked' || changes.lasting) return false;
     const short = shortened(this.#state.readings, read).filter((path) => files.arrivalOf(path) === 'written');
-    const lost = [...takenAway(this.#state, next), ...short.map((path) => `${path} shorter`)];
+    const lost = [...lostProtection(this.#state, next), ...short.map((path) => `${path} shorter`)];
     if (lost.length > 0) this.#options.log.info({ lost }, 'changed files are read later: they may be incomplete');
     return lost.length > 0;
   }

@@ -1,4 +1,4 @@
-import { loadAtRest } from '../config/files/at-start.ts';
+import { loadSettled } from '../config/files/at-start.ts';
 import type { Flags } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
@@ -48,7 +48,7 @@ export async function run(
 /** `serve`: loads everything, starts, and runs until a signal. Throws `ConfigError` before anything listens. */
 export async function serve(flags: Flags, output: Output): Promise<void> {
   const load = () => loadState({ argv: flags, operations: OPERATION_NAMES });
-  const state = await loadAtRest(load);
+  const state = await loadSettled(load);
   const { config } = state;
   writeWarnings(output, state.warnings);
   warnUnprotected(output, config.gateway);

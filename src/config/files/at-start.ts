@@ -18,7 +18,7 @@ type Stats = ReadonlyMap<string, FileStat | undefined>;
  * unchanged for half a second. Rejects with the error of `load` once the files are unchanged, and with a `ConfigError`
  * if they change for ten seconds.
  */
-export async function loadAtRest(load: () => LoadedState, clock: Clock = machineClock): Promise<LoadedState> {
+export async function loadSettled(load: () => LoadedState, clock: Clock = machineClock): Promise<LoadedState> {
   const end = clock.now() + AT_MOST_MS;
   for (;;) {
     const { stats, give } = attempt(load);

@@ -3,7 +3,7 @@ import { readBounded } from '../config/files/bounded-read.ts';
 import { type Clock, machineClock } from '../config/files/clock.ts';
 import { type FileProbe, type FileReading, type Readings, readingOf, statFile } from '../config/files/file-reads.ts';
 import { SettledFiles } from '../config/files/settled-files.ts';
-import { type Handled, watchFiles } from '../config/files/watch.ts';
+import { type WatchResult, watchFiles } from '../config/files/watch.ts';
 import { withoutEndMark } from '../config/lost-protection.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import { byId, isOver, type RevocationEntry } from './entry.ts';
@@ -183,7 +183,7 @@ class WatchedFile implements FileSource {
   }
 
   /** The file has changed and is settled. */
-  #check(lasting: boolean): Handled {
+  #check(lasting: boolean): WatchResult {
     const { log, changed } = this.#options;
     let read: Read | undefined;
     try {

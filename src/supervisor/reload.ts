@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Clock, machineClock } from '../config/files/clock.ts';
 import type { FileProbe, Readings } from '../config/files/file-reads.ts';
 import { SettledFiles } from '../config/files/settled-files.ts';
-import { type Handled, watchFiles } from '../config/files/watch.ts';
+import { type WatchResult, watchFiles } from '../config/files/watch.ts';
 import { lostProtection, shortened, withoutEndMark } from '../config/lost-protection.ts';
 import { ConfigError } from '../config/problem.ts';
 import { type LoadedState, type State, StateError, withCertificates } from '../config/state.ts';
@@ -137,8 +137,8 @@ class ReloadQueue implements Reloader {
   }
 
   /** A reload after a change of files that are settled. */
-  #fromFiles(lasting: boolean): Promise<Handled> {
-    const { promise, resolve } = Promise.withResolvers<Handled>();
+  #fromFiles(lasting: boolean): Promise<WatchResult> {
+    const { promise, resolve } = Promise.withResolvers<WatchResult>();
     this.#queue = this.#queue.then(async () => {
       const tried = await this.#read('files', lasting ? 'lasting' : 'settled');
       if (tried !== 'later') this.#options.done?.(tried);

@@ -5,7 +5,7 @@ import type { SettledFiles } from './settled-files.ts';
 export const POLL_MS = 250;
 
 /** Result of a change: `read`, valid or not, or `later` if the files must be unchanged for longer first. */
-export type Handled = 'read' | 'later';
+export type WatchResult = 'read' | 'later';
 
 /**
  * Checks files periodically, and calls `settled` when changed files are settled; again after `later`, when they are
@@ -16,7 +16,7 @@ export type Handled = 'read' | 'later';
 export function watchFiles(
   files: SettledFiles,
   clock: Clock,
-  settled: (lasting: boolean) => Promise<Handled>,
+  settled: (lasting: boolean) => Promise<WatchResult>,
 ): { readonly stop: () => void } {
   let stopped = false;
   const watch = async (): Promise<void> => {

@@ -114,7 +114,7 @@ class Identification {
     if (known && !isExpired(known.exp, now())) {
       this.#hits += 1;
       if (known.valueExists) return this.#identifyByToken(credential, generation, known);
-      return this.#takenBack(known) ?? known.principal;
+      return this.#revocationOf(known) ?? known.principal;
     }
     this.#misses += 1;
     const shape = readTokenShape(credential.text);
@@ -142,11 +142,11 @@ class Identification {
     const verified = await verification;
     let identity: Identity = verified.kind === 'accepted' ? verified.principal : verified;
     if (verified.kind === 'accepted') {
-      let denial = this.#takenBack(verified);
+      let denial = this.#revocationOf(verified);
       if (!denial && verified.valueExists) {
         denial = valueExists ? await valueExists(verified.valueExists) : INTERNAL_FAULT;
         // INVARIANT: a token revoked during the look-up is refused.
-        denial ??= this.#takenBack(verified);
+        denial ??= this.#revocationOf(verified);
       }
       if (denial) identity = denial;
     }
@@ -155,7 +155,7 @@ class Identification {
   }
 
   /** The denial of an accepted token that has been revoked. */
-  #takenBack(token: AcceptedToken): Denial | undefined {
+  #revocationOf(token: AcceptedToken): Denial | undefined {
     const current = this.#options.revocations?.();
     if (!current) return undefined;
     if (current.unknown) return REVOCATION_UNKNOWN;

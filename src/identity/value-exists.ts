@@ -33,7 +33,7 @@ export interface ValueExistsOptions {
 export type CheckValueExists = (claim: ValueExists) => Promise<Denial | undefined>;
 
 /** The pending look-up of one claim, and the one after it. */
-interface Line {
+interface PendingLookup {
   readonly running: Promise<Denial | undefined>;
   next: Promise<Denial | undefined> | undefined;
 }
@@ -47,23 +47,23 @@ interface Line {
  * then.
  */
 export function createValueExists({ scroll, timeoutMs, schedule = after }: ValueExistsOptions): CheckValueExists {
-  const lines = new Map<string, Line>();
-  const lead = (key: string, running: Promise<Denial | undefined>): Promise<Denial | undefined> => {
-    const line: Line = { running, next: undefined };
-    lines.set(key, line);
+  const pending = new Map<string, PendingLookup>();
+  const start = (key: string, running: Promise<Denial | undefined>): Promise<Denial | undefined> => {
+    const entry: PendingLookup = { running, next: undefined };
+    pending.set(key, entry);
     void running.then(() => {
-      if (line.next) lead(key, line.next);
-      else lines.delete(key);
+      if (entry.next) start(key, entry.next);
+      else pending.delete(key);
     });
     return running;
   };
   return (claim) => {
     if (!canExist(claim.collection)) return Promise.resolve(VALUE_EXISTS_NO_COLLECTION);
     const key = JSON.stringify([claim.collection, filterOf(claim)]);
-    const line = lines.get(key);
-    if (!line) return lead(key, ask(claim, scroll, timeoutMs, schedule, undefined));
-    line.next ??= ask(claim, scroll, timeoutMs, schedule, line.running);
-    return line.next;
+    const entry = pending.get(key);
+    if (!entry) return start(key, ask(claim, scroll, timeoutMs, schedule, undefined));
+    entry.next ??= ask(claim, scroll, timeoutMs, schedule, entry.running);
+    return entry.next;
   };
 }
 

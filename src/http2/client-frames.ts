@@ -76,6 +76,7 @@ export interface ClientFramesOptions {
 /**
  * Takes the frames of one client in their order (RFC 9113 sections 4.3, 5.1 and 6): checks them, charges for them, and hands
  * those of streams on. The frames of the connection end here (PING, PRIORITY, GOAWAY), but for SETTINGS and grants.
+ * Its mirror is `UpstreamFrames`.
  */
 export class ClientFrames<H> {
   readonly #receiver: FrameReceiver;

@@ -121,6 +121,18 @@ export function readUint31(source: Buffer, at: number): number {
   return high | ((source[at + 1] as number) << 16) | ((source[at + 2] as number) << 8) | (source[at + 3] as number);
 }
 
+/** Parses a frame that was kept as bytes (`Frame.raw`). */
+export function frameOf(raw: Buffer): Frame {
+  const frame = new Frame();
+  frame.source = raw;
+  frame.start = 0;
+  frame.length = raw.length - FRAME_HEADER_BYTES;
+  frame.type = raw.readUInt8(3);
+  frame.flags = raw.readUInt8(4);
+  frame.streamId = raw.readUInt32BE(5) & 0x7fff_ffff;
+  return frame;
+}
+
 type FrameRule = {
   readonly stream: 'connection' | 'stream' | 'either';
   readonly fits: (length: number, flags: number) => boolean;

@@ -1,5 +1,13 @@
 import { answerHeadFault, lengthIn, trailersFault } from '../../http2/field-syntax.ts';
-import { ErrorCode, Flag, FRAME_HEADER_BYTES, type Frame, Http2Fault, headerFragmentOf } from '../../http2/frames.ts';
+import {
+  ErrorCode,
+  Flag,
+  FRAME_HEADER_BYTES,
+  type Frame,
+  frameOf,
+  Http2Fault,
+  headerFragmentOf,
+} from '../../http2/frames.ts';
 import { HeaderBlocks } from '../../http2/header-blocks.ts';
 import { encodeHeaders, type HeaderField, type HpackLimits } from '../../http2/hpack.ts';
 import { frameHeaders } from '../../http2/write-frames.ts';
@@ -8,6 +16,9 @@ import { frameHeaders } from '../../http2/write-frames.ts';
 const UNKNOWN = 2;
 /** Limits of one head or trailers of an answer: above those of any client. */
 const LIMITS: HpackLimits = { maxHeaderBytes: 262_144, maxHeaders: 2000 };
+/** Largest header block, in bytes with frame headers, and most frames of it. Above this upstream counts as broken. */
+const MAX_BLOCK_BYTES = 262_144;
+const MAX_BLOCK_FRAMES = 64;
 
 /** A decoded header block of upstream's. Equal blocks share one object. */
 export interface AnswerBlock {
@@ -30,17 +41,51 @@ export interface AnswerBlock {
 }
 
 /**
- * Decodes the header blocks of one upstream connection and encodes them again for the client. Must see every block from
- * the first on. Throws `Http2Fault` for a block that cannot be decoded.
+ * Assembles the header blocks of one upstream connection, decodes them, and encodes them again for the client. Must see
+ * every block from the first on. Throws `Http2Fault` for a block that is too large or cannot be decoded.
  *
  * INVARIANT: header compression ends at the gateway on both sides. No block of upstream's reaches the client's decoder,
  * whose state depends only on blocks that the gateway writes (`ClientHeads`).
  */
 export class AnswerBlocks {
   readonly #blocks = new HeaderBlocks<AnswerBlock>(LIMITS);
+  /** Frames of an incomplete block, frame headers included. */
+  #frames: Buffer[] = [];
+  #bytes = 0;
+  /** The stream of an incomplete block; 0 = there is none. */
+  streamId = 0;
+  /** True = the last block ends its stream. */
+  ends = false;
 
-  /** A complete block: its HEADERS frame and CONTINUATION frames, frame headers included. */
-  read(frame: Frame, continuations: readonly Buffer[]): AnswerBlock {
+  /** A HEADERS frame. Returns the block if it is complete. */
+  headers(frame: Frame): AnswerBlock | undefined {
+    this.ends = frame.has(Flag.END_STREAM);
+    if (frame.has(Flag.END_HEADERS)) return this.#meaning(frame, NO_FRAMES);
+    this.streamId = frame.streamId;
+    return this.#gather(frame);
+  }
+
+  /** A CONTINUATION frame of the stream `streamId`. Returns the block if it is complete. */
+  continuation(frame: Frame): AnswerBlock | undefined {
+    return this.#gather(frame);
+  }
+
+  #gather(frame: Frame): AnswerBlock | undefined {
+    // A copy: a view would keep the whole receive buffer.
+    this.#frames.push(Buffer.from(frame.raw));
+    this.#bytes += FRAME_HEADER_BYTES + frame.length;
+    if (this.#bytes > MAX_BLOCK_BYTES || this.#frames.length > MAX_BLOCK_FRAMES) {
+      throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, 0, 'header block too large');
+    }
+    if (!frame.has(Flag.END_HEADERS)) return undefined;
+    const [first, ...continuations] = this.#frames;
+    this.#frames = [];
+    this.#bytes = 0;
+    this.streamId = 0;
+    return first && this.#meaning(frameOf(first), continuations);
+  }
+
+  #meaning(frame: Frame, continuations: readonly Buffer[]): AnswerBlock {
     const block = this.#read(frame, continuations);
     if (block.oversized) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'header block too large');
     block.meaning ??= meaningOf(block.fields);
@@ -57,6 +102,8 @@ export class AnswerBlocks {
     return this.#blocks.read(whole, 0, whole.length);
   }
 }
+
+const NO_FRAMES: readonly Buffer[] = Object.freeze([]);
 
 function meaningOf(fields: readonly HeaderField[]): AnswerBlock {
   const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);

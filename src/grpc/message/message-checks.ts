@@ -1,9 +1,8 @@
-import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame } from '../../http2/frames.ts';
+import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame, frameOf } from '../../http2/frames.ts';
 import { type Conditional, type References, settle } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import { frameOf } from '../relay/upstream-link.ts';
 import { isUnary, resolveGrpc } from '../resolve.ts';
 import type { ScannedNames } from './found-names.ts';
 import { createInspector, inspectWhole, type MessageInspector, namesOf, referencesOf } from './inspect.ts';

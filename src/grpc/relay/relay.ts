@@ -12,6 +12,7 @@ import {
   ErrorCode,
   Flag,
   type Frame,
+  frameOf,
   Http2Fault,
   type Setting,
   SettingId,
@@ -41,7 +42,6 @@ import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
 import { StreamWindows } from './stream-windows.ts';
 import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
-import { frameOf } from './upstream-link.ts';
 
 /** The gRPC port speaks HTTP/2 without a handshake: other protocols get a readable text instead of a reset. */
 const GRPC_PORT = { callCost: Cost.GRPC_CALL, notHttp2: 'this port speaks gRPC over HTTP/2 only\n', settings: [] };

@@ -8,6 +8,7 @@ import {
   FRAME_HEADER_BYTES,
   type Frame,
   FrameType,
+  frameOf,
   Http2Fault,
   MAX_WINDOW,
   type Setting,
@@ -27,7 +28,8 @@ import type { ClientWindow } from './client-window.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { StreamTable } from './stream-table.ts';
 import type { StreamWindows } from './stream-windows.ts';
-import { frameOf, type LinkEvents, UpstreamLink } from './upstream-link.ts';
+import type { LinkEvents } from './upstream-frames.ts';
+import { UpstreamLink } from './upstream-link.ts';
 
 /** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;

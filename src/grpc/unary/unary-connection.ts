@@ -5,7 +5,8 @@ import { Guard } from '../../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import { SMALL_BYTES } from '../relay/held-frames.ts';
-import { type LinkEvents, UpstreamLink } from '../relay/upstream-link.ts';
+import type { LinkEvents } from '../relay/upstream-frames.ts';
+import { UpstreamLink } from '../relay/upstream-link.ts';
 import { UnaryAnswer } from './unary-answer.ts';
 import {
   type GrpcUpstream,

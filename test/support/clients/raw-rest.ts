@@ -1,6 +1,8 @@
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
+import type { TLSSocket } from 'node:tls';
 import type { TestGateway } from '../gateway.ts';
+import { againOptions, keepSession } from './tls-again.ts';
 
 /** An answer as it was on the wire. */
 export interface RawAnswer {
@@ -18,11 +20,13 @@ export function ask(
   body?: string,
 ): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
-  const options = { host: 'localhost', port: gateway.rest.port, ca: gateway.ca, agent: false as const };
+  const again = { port: gateway.rest.port, ca: gateway.ca, ALPNProtocols: ['http/1.1'] };
+  const options = { host: 'localhost', port: gateway.rest.port, agent: false as const, ...againOptions(again) };
   const sent = request({ ...options, method, path, headers }, (response) => {
     const { statusCode = 0, headers: received } = response;
     text(response).then((read) => resolve({ status: statusCode, headers: received, body: read }), reject);
   });
+  sent.on('socket', (socket) => keepSession(socket as TLSSocket, again));
   sent.on('error', reject).end(body);
   return promise;
 }

@@ -7,7 +7,7 @@ import { SMALL_ANSWER, upsertPoints } from '../load/messages.ts';
 import { ownGateway } from '../peers/gateways.ts';
 import type { ColumnPlan, RowPlan, Sample } from '../plan.ts';
 import { API_KEY, type Protocol, type Stage, type Started } from '../stage.ts';
-import { openSmall } from './workloads.ts';
+import { openSmall, openSmallHttp2 } from './workloads.ts';
 
 const WARM_CONNECTIONS = 100;
 const MESSAGE_MIB = 64;
@@ -35,20 +35,26 @@ async function settledRss(pid: number): Promise<number> {
   return last;
 }
 
+/** The one request of an idle connection; null = none. */
+type Asked = Protocol | 'rest-h2' | null;
+
 /** Opens connections that stay idle, after one request each when there is a protocol. Returns what closes them. */
-async function openIdle(started: Started, protocol: Protocol | null, connections: number): Promise<() => void> {
+async function openIdle(started: Started, protocol: Asked, connections: number): Promise<() => void> {
   if (protocol === null) {
     const sockets = await openConnections(started.target('rest', API_KEY), connections, null);
     return () => {
       for (const socket of sockets) socket.destroy();
     };
   }
-  const clients = await openSmall(protocol, started.target(protocol, API_KEY), connections);
+  const clients =
+    protocol === 'rest-h2'
+      ? await openSmallHttp2(started.target('rest', API_KEY), connections, 1)
+      : await openSmall(protocol, started.target(protocol, API_KEY), connections);
   await sendOnEach(clients, ANSWER_LIMIT_MS);
   return () => clients.close();
 }
 
-async function bytesPerConnection(started: Started, protocol: Protocol | null, connections: number): Promise<number> {
+async function bytesPerConnection(started: Started, protocol: Asked, connections: number): Promise<number> {
   const closers = [await openIdle(started, protocol, WARM_CONNECTIONS)];
   const before = await settledRss(started.pid);
   closers.push(await openIdle(started, protocol, connections));
@@ -90,7 +96,7 @@ export function memoryRows(stage: Stage, idleConnections: number): RowPlan[] {
       }
     },
   });
-  const idle = (label: string, protocol: Protocol | null): ColumnPlan =>
+  const idle = (label: string, protocol: Asked): ColumnPlan =>
     column(label, 2 + idleConnections / 400, (started) => bytesPerConnection(started, protocol, idleConnections));
   const message = (label: string, credential: string): ColumnPlan =>
     column(label, 3, (started) => bytesOfMessage(started, credential));
@@ -103,6 +109,7 @@ export function memoryRows(stage: Stage, idleConnections: number): RowPlan[] {
       columns: [
         idle('REST, nothing sent yet', null),
         idle('REST, after one request', 'rest'),
+        idle('REST over HTTP/2, after one request', 'rest-h2'),
         idle('gRPC, after one call', 'grpc'),
       ],
     },

@@ -36,6 +36,14 @@ export function openSmall(protocol: Protocol, target: Target, connections: numbe
   return openRestClients(target, connections, cycle([restRequest(target, SMALL_LINE)]), SMALL_ANSWER);
 }
 
+/** The small request of REST over HTTP/2. */
+export const openSmallHttp2 = (target: Target, connections: number, streams: number): Promise<Clients> =>
+  openRestHttp2Clients(target, connections, streams, {
+    line: SMALL_LINE,
+    body: Buffer.alloc(0),
+    answerBytes: SMALL_ANSWER,
+  });
+
 const openRest = (target: Target, connections: number, request: Buffer, answerBytes = SMALL_ANSWER): Promise<Clients> =>
   openRestClients(target, connections, cycle([request]), answerBytes);
 
@@ -94,12 +102,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'REST over HTTP/2, 8 connections x 16 streams, 1 KiB answer',
     protocol: 'rest',
     http2: true,
-    open: (target) =>
-      openRestHttp2Clients(target, HTTP2_CONNECTIONS, HTTP2_STREAMS, {
-        line: SMALL_LINE,
-        body: Buffer.alloc(0),
-        answerBytes: SMALL_ANSWER,
-      }),
+    open: (target) => openSmallHttp2(target, HTTP2_CONNECTIONS, HTTP2_STREAMS),
   },
   {
     id: 'rest-h2-upsert',

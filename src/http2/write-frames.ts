@@ -1,4 +1,12 @@
-import { DEFAULT_MAX_FRAME_SIZE, Flag, FRAME_HEADER_BYTES, FrameType, MAX_WINDOW, type Setting } from './frames.ts';
+import {
+  DEFAULT_MAX_FRAME_SIZE,
+  Flag,
+  FRAME_HEADER_BYTES,
+  type Frame,
+  FrameType,
+  MAX_WINDOW,
+  type Setting,
+} from './frames.ts';
 
 /** Writes a frame header at `at`; the payload of `length` bytes is the caller's. */
 export function writeFrameHeader(
@@ -138,4 +146,9 @@ function writeSplit(
     at += FRAME_HEADER_BYTES + length;
   }
   return target;
+}
+
+/** Moves a received frame to another stream, in place: the gateway owns the received bytes. */
+export function rewriteStreamId(frame: Frame, streamId: number): void {
+  frame.source.writeUInt32BE(streamId, frame.start + 5);
 }

@@ -38,10 +38,11 @@ import { ClientWindow } from './client-window.ts';
 import { SMALL_BYTES } from './held-frames.ts';
 import { LocalAnswers } from './local-answers.ts';
 import type { GrpcRelayOptions } from './options.ts';
+import type { RelayCore } from './relay-core.ts';
 import { lengthFault, littleKind, RequestData } from './request-data.ts';
 import { StreamTable } from './stream-table.ts';
 import { StreamWindows } from './stream-windows.ts';
-import { type RelayCore, UpstreamHalf } from './upstream-half.ts';
+import { UpstreamHalf } from './upstream-half.ts';
 
 /** The gRPC port speaks HTTP/2 without a handshake: other protocols get a readable text instead of a reset. */
 const GRPC_PORT = { callCost: Cost.GRPC_CALL, notHttp2: 'this port speaks gRPC over HTTP/2 only\n', settings: [] };
@@ -74,7 +75,6 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
   readonly peer: string;
   readonly parts: ExchangeParts;
   readonly memo = new CredentialMemo();
-  settingsSoFar: readonly Setting[] = [];
   readonly #options: GrpcRelayOptions;
   readonly #answers: LocalAnswers;
   readonly #data: RequestData;
@@ -287,10 +287,7 @@ export class GrpcRelay implements ClientEvents<RequestHead>, RelayCore, GrpcStep
     for (const [id, value] of settings) {
       if (id === SettingId.INITIAL_WINDOW_SIZE) this.streamWindows.setByClient(value, this.streams.all());
     }
-    const changed = new Set(settings.map(([id]) => id));
-    this.settingsSoFar = [...this.settingsSoFar.filter(([id]) => !changed.has(id)), ...settings];
-    if (this.#upstream.link) this.#upstream.passSettings(settings);
-    else this.client.acknowledge();
+    this.#upstream.takeSettings(settings);
   }
 
   clientAcknowledged(): void {

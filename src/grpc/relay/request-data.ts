@@ -1,4 +1,3 @@
-import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { FrameKind } from '../../http2/budget.ts';
 import { ErrorCode, Flag, type Frame, Http2Fault } from '../../http2/frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
@@ -8,11 +7,11 @@ import type { GrpcExchange } from '../exchange.ts';
 import { type InspectionStep, type MeasureStep, MessageChecks } from '../message/message-checks.ts';
 import { isUnary } from '../resolve.ts';
 import type { GrpcRelayOptions } from './options.ts';
-import type { RelayCore, UpstreamHalf } from './upstream-half.ts';
+import type { RelayCore } from './relay-core.ts';
+import type { UpstreamHalf } from './upstream-half.ts';
 
 /** The parts of a connection that its request DATA needs. */
 export interface DataCore extends RelayCore {
-  readonly parts: ExchangeParts;
   /** A call has been inspected: continues with the result. */
   bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial): void;
   /** Called at the end of a burst: sends pending frames. */

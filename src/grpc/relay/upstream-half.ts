@@ -1,10 +1,7 @@
 import { addedHeaders } from '../../exchange/request-id.ts';
-import type { ClientHeads } from '../../http2/client-heads.ts';
-import type { ClientLink } from '../../http2/client-link.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
-  Flag,
   FRAME_HEADER_BYTES,
   type Frame,
   FrameType,
@@ -12,58 +9,32 @@ import {
   Http2Fault,
   MAX_WINDOW,
   type Setting,
-  SettingId,
 } from '../../http2/frames.ts';
 import { encodeHeaders } from '../../http2/hpack.ts';
 import { Pause } from '../../http2/paced-reading.ts';
-import { frameHeaders, writeRstStream, writeWindowUpdate } from '../../http2/write-frames.ts';
+import { frameHeaders, rewriteStreamId, writeRstStream, writeWindowUpdate } from '../../http2/write-frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import type { AnswerBlock } from '../headers/answer-blocks.ts';
-import { blockFault, dataFault, MOST_INTERIM } from '../headers/answer-order.ts';
-import type { RequestHead } from '../headers/request-head.ts';
 import { upstreamFields } from '../headers/request-head.ts';
-import type { ClientWindow } from './client-window.ts';
+import { AnswerFrames, type AnsweringSide } from './answer-frames.ts';
 import type { GrpcRelayOptions } from './options.ts';
-import type { StreamTable } from './stream-table.ts';
-import type { StreamWindows } from './stream-windows.ts';
-import type { LinkEvents } from './upstream-frames.ts';
+import type { RelayCore } from './relay-core.ts';
 import { UpstreamLink } from './upstream-link.ts';
 
 /** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;
 
-/** The parts of a connection that its upstream half needs. */
-export interface RelayCore {
-  readonly client: ClientLink<RequestHead>;
-  readonly heads: ClientHeads;
-  readonly window: ClientWindow;
-  readonly streamWindows: StreamWindows;
-  readonly streams: StreamTable;
-  /** The client's settings so far. */
-  readonly settingsSoFar: readonly Setting[];
-  /** Client address, as sent to upstream. */
-  readonly peer: string;
-  /** Called when both sides may have ended: removes the call if so. */
-  settleEnd(exchange: GrpcExchange): void;
-  end(exchange: GrpcExchange): void;
-  reject(exchange: GrpcExchange, denial: Denial): void;
-  resetClient(streamId: number, code: number): void;
-  drainAtOnce(): void;
-  flush(): void;
-  /** An internal error: open calls are answered with it, and the connection ends. */
-  failOpen(): void;
-}
-
 /**
- * The upstream half of a relay: opens the connection with the first permitted call, assigns stream ids, and passes
- * upstream's frames to the client with the id rewritten in place.
+ * The upstream half of a relay: opens the connection with the first permitted call, assigns stream ids, and passes the
+ * client's frames to upstream with the id rewritten in place. `AnswerFrames` passes those of upstream to the client.
  */
-export class UpstreamHalf implements LinkEvents {
+export class UpstreamHalf implements AnsweringSide {
   readonly #core: RelayCore;
   readonly #options: GrpcRelayOptions;
+  readonly #answers: AnswerFrames;
   #link: UpstreamLink | undefined;
+  /** The client's settings so far. */
+  #clientSettings: readonly Setting[] = [];
   /** True = upstream has ended the connection, or is about to. */
   #ending = false;
   /** True = the client has ended, or is about to. */
@@ -75,6 +46,7 @@ export class UpstreamHalf implements LinkEvents {
   constructor(core: RelayCore, options: GrpcRelayOptions) {
     this.#core = core;
     this.#options = options;
+    this.#answers = new AnswerFrames(core, this, options);
     const report = (error: unknown): void => {
       if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_upstream');
     };
@@ -133,15 +105,24 @@ export class UpstreamHalf implements LinkEvents {
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }
 
-  /** Passes settings of the client to upstream. No-op without a connection. */
-  passSettings(settings: readonly Setting[]): void {
+  /**
+   * Settings of the client. Without a connection they are kept for it and acknowledged now; otherwise they are passed to
+   * upstream, and acknowledged when upstream has.
+   */
+  takeSettings(settings: readonly Setting[]): void {
+    const changed = new Set(settings.map(([id]) => id));
+    this.#clientSettings = [...this.#clientSettings.filter(([id]) => !changed.has(id)), ...settings];
+    if (!this.#link) {
+      this.#core.client.acknowledge();
+      return;
+    }
     this.#core.streamWindows.passed();
-    this.#link?.sendSettings(settings);
+    this.#link.sendSettings(settings);
   }
 
   /** Passes a frame of the client to upstream. */
   pass(exchange: GrpcExchange, frame: Frame): void {
-    rewrite(frame, exchange.upstreamId);
+    rewriteStreamId(frame, exchange.upstreamId);
     if (!this.#link) return;
     this.#link.outbox.frame(frame);
     if (frame.type === FrameType.DATA) this.#link.moved(frame.length);
@@ -182,182 +163,35 @@ export class UpstreamHalf implements LinkEvents {
     this.#link?.resume();
   }
 
+  /** Upstream has ended the connection, or is about to: no more calls are sent to it, nor accepted from the client. */
+  retire(): void {
+    this.#ending = true;
+    this.#core.drainAtOnce();
+  }
+
+  /** The connection is lost. */
+  lost(): void {
+    this.#link = undefined;
+    this.#toGrant = 0;
+  }
+
+  /** The client has ended. */
   close(): void {
     this.#over = true;
     this.#link?.close();
     this.#link = undefined;
   }
 
-  upstreamHeaders(streamId: number, block: AnswerBlock, endStream: boolean): boolean {
-    const exchange = this.#core.streams.fromUpstream(streamId);
-    // Of a cancelled call.
-    if (!exchange) return false;
-    if (exchange.answered) throw new Http2Fault(ErrorCode.STREAM_CLOSED, streamId, 'headers after the end');
-    if (blockFault(exchange, block, endStream, exchange.head.method)) {
-      this.#giveUp(exchange, ErrorCode.PROTOCOL_ERROR);
-      return true;
-    }
-    if (block.isInterim) {
-      exchange.interimHeads += 1;
-      if (exchange.interimHeads > MOST_INTERIM) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many heads');
-      return true;
-    }
-    if (!exchange.headersSent) exchange.announced = exchange.head.method === 'HEAD' ? -1 : block.contentLength;
-    this.#core.heads.framed(exchange.id, block.framed, endStream);
-    exchange.headersSent = true;
-    if (endStream) exchange.status = block.status;
-    if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
-    this.#moved(exchange, endStream);
-    return true;
-  }
-
-  /** Ends one call on both sides because its answer may not be forwarded. Other calls go on. */
-  #giveUp(exchange: GrpcExchange, code: number): void {
-    this.cancel(exchange, code);
-    this.#core.reject(exchange, UPSTREAM_BROKEN);
-  }
-
-  hasRoom(frame: Frame): boolean {
-    const { streams, streamWindows, window } = this.#core;
-    if (frame.length <= window.toClient) return true;
-    const exchange = streams.fromUpstream(frame.streamId);
-    // DATA that does not go to the client needs no window.
-    return exchange === undefined || streamWindows.isOverrun(exchange, frame.length);
-  }
-
-  upstreamData(frame: Frame, bytes: number): boolean {
-    const { client, streams, streamWindows, window } = this.#core;
-    const exchange = streams.fromUpstream(frame.streamId);
-    if (!exchange) {
-      this.#swallow(frame);
-      return false;
-    }
-    const isOverrun = streamWindows.isOverrun(exchange, frame.length);
-    if (isOverrun || dataFault(exchange, bytes, frame.has(Flag.END_STREAM))) {
-      this.#swallow(frame);
-      this.#giveUp(exchange, isOverrun ? ErrorCode.FLOW_CONTROL_ERROR : ErrorCode.PROTOCOL_ERROR);
-      return true;
-    }
-    exchange.windowGain -= frame.length;
-    if (exchange.announced > 0) exchange.announced -= bytes;
-    rewrite(frame, exchange.id);
-    client.outbox.frame(frame);
-    client.moved(frame.length);
-    window.relayed(frame.length);
-    exchange.sent += frame.length;
-    this.#moved(exchange, frame.has(Flag.END_STREAM));
-    return true;
-  }
-
-  /** Returns the connection credit of DATA that does not go to the client. */
-  #swallow({ length }: Frame): void {
-    if (length > 0) this.#link?.outbox.bytes(writeWindowUpdate(0, length));
-  }
-
-  upstreamReset(streamId: number, code: number): boolean {
-    const { streams } = this.#core;
-    const exchange = streams.fromUpstream(streamId);
-    if (!exchange) return false;
-    this.#core.resetClient(exchange.id, code);
-    this.#core.end(exchange);
-    return true;
-  }
-
-  upstreamGrant(streamId: number, increment: number, frame: Frame): void {
-    const { client, streams, streamWindows, window } = this.#core;
-    if (streamId === 0) {
-      window.grantedByUpstream(increment);
-      client.outbox.frame(frame);
-      return;
-    }
-    const exchange = streams.fromUpstream(streamId);
-    if (!exchange) return;
-    if (!streamWindows.grantedByUpstream(exchange, increment)) {
-      this.#giveUp(exchange, ErrorCode.FLOW_CONTROL_ERROR);
-      return;
-    }
-    rewrite(frame, exchange.id);
-    client.outbox.frame(frame);
-  }
-
-  upstreamFault({ streamId, code }: Http2Fault): boolean {
-    const exchange = this.#core.streams.fromUpstream(streamId);
-    if (!exchange) return false;
-    this.#giveUp(exchange, code);
-    return true;
-  }
-
-  upstreamSettings(settings: readonly Setting[]): void {
-    const { client, streams, streamWindows } = this.#core;
-    for (const [id, value] of settings) {
-      if (id === SettingId.INITIAL_WINDOW_SIZE) streamWindows.setByUpstream(value, streams.allUpstream());
-    }
-    client.sendSettings(settings);
-  }
-
-  upstreamAcknowledged(): void {
-    this.#core.streamWindows.acknowledged();
-    this.#core.client.acknowledge();
-  }
-
-  upstreamGoaway(lastStreamId: number): void {
-    this.#ending = true;
-    // First: a call that is retried must not come back on this connection.
-    this.#core.drainAtOnce();
-    for (const exchange of this.#core.streams.allUpstream()) {
-      if (exchange.upstreamId <= lastStreamId) continue;
-      // Upstream has not processed it and will not: the client may retry (RFC 9113 section 8.7).
-      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
-      this.#core.end(exchange);
-    }
-  }
-
-  upstreamBurst(): void {
-    this.#core.flush();
-    if (this.#core.client.outbox.congested) this.#link?.pause();
-  }
-
-  upstreamLost(reason: 'unreachable' | 'timeout' | 'broken', connected: boolean, owed: number): void {
-    const { client, streams, window } = this.#core;
-    this.#link = undefined;
-    this.#toGrant = 0;
-    client.reading.resume(Pause.UPSTREAM);
-    for (let left = owed; left > 0; left -= 1) client.acknowledge();
-    const open = streams.allUpstream();
-    streams.unlinkAll();
-    const denial = reason === 'broken' ? UPSTREAM_BROKEN : UPSTREAM_UNREACHABLE;
-    for (const exchange of open) {
-      // Upstream never received it, so the gateway returns its credit.
-      if (!connected) window.swallowed(exchange.flowBytes - exchange.held.bytes);
-      this.#core.reject(exchange, denial);
-    }
-    // The windows were those of upstream; a new upstream connection needs a new client connection.
-    this.#ending = connected;
-    if (connected) this.#core.drainAtOnce();
-    this.#core.flush();
-  }
-
-  #moved(exchange: GrpcExchange, ended: boolean): void {
-    exchange.activeAt = this.#options.clock();
-    if (!ended) return;
-    exchange.answered = true;
-    this.#core.settleEnd(exchange);
-  }
-
   #connect(): UpstreamLink {
     if (this.#link) return this.#link;
     const { address, socket } = this.#options.upstream;
-    const { client, settingsSoFar, streamWindows, window } = this.#core;
-    const link = new UpstreamLink(address, socket, settingsSoFar, this, this.#guard, this.#options.clock);
+    const { client, streamWindows, window } = this.#core;
+    const { clock } = this.#options;
+    const link = new UpstreamLink(address, socket, this.#clientSettings, this.#answers, this.#guard, clock);
     this.#link = link;
     this.grant(window.adopt());
     streamWindows.adopt();
     link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
     return link;
   }
-}
-
-/** The gateway owns the received bytes, so the stream id is rewritten in place. */
-export function rewrite(frame: Frame, streamId: number): void {
-  frame.source.writeUInt32BE(streamId, frame.start + 5);
 }

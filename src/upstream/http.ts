@@ -1,4 +1,7 @@
-import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
+import type { buildConnector as connectors, Dispatcher } from 'undici';
+import buildConnector from 'undici/lib/core/connect.js';
+import errors from 'undici/lib/core/errors.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
 import {
   type Denial,
   INTERNAL_FAULT,
@@ -93,7 +96,7 @@ function atLeast(ms: number, least: number): number {
 }
 
 /** Connects with the CA in force at that time. A changed CA also discards the TLS sessions of the previous one. */
-function connector({ ca: current, connectTimeoutMs }: RestUpstreamOptions): buildConnector.connector {
+function connector({ ca: current, connectTimeoutMs }: RestUpstreamOptions): connectors.connector {
   const build = (ca: Buffer | undefined) => ({
     ca,
     connect: buildConnector({ timeout: connectTimeoutMs, allowH2: false, ...(ca ? { ca } : {}) }),

@@ -2,9 +2,8 @@ import type { Socket } from 'node:net';
 import type { Guard } from '../../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
-import { ChunkedBody } from '../http1/chunks.ts';
-import { Intake } from '../http1/intake.ts';
-import { type AnswerHead, readAnswerHead } from '../http1/response-head.ts';
+import { AnswerReader } from '../http1/answer-reader.ts';
+import type { AnswerHead } from '../http1/response-head.ts';
 import { leastAnswerMs } from '../time-limits.ts';
 import type { RelayExchange } from './exchange.ts';
 
@@ -40,17 +39,10 @@ export interface AnswerSink {
   readonly onUpstreamDrain: () => void;
 }
 
-const MAX_ANSWER_HEAD = 65_536;
-/** As in the other lane: informational answers taken for one request before it counts as broken. */
-const MAX_INFORMATIONAL = 8;
-/** Unsolicited answers up to this status: `100 Continue` and `101 Switching Protocols`. */
-const LAST_UNASKED = 101;
 /** Bytes that are gathered before their writer has to wait. */
 const HELD_BYTES = 262_144;
 /** A small body is copied behind its head: cheaper than a second buffer in the same write. */
 const COPIED_BYTES = 16_384;
-const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
-const LINE_END = Buffer.from('\r\n', 'latin1');
 
 /** One upstream connection: opened with its first request, kept for the next; one request at a time. */
 export class UpstreamConnection {
@@ -58,7 +50,7 @@ export class UpstreamConnection {
   readonly #sink: AnswerSink;
   readonly #now: () => number;
   readonly #guard: Guard;
-  readonly #framed: boolean;
+  readonly #answer: AnswerReader;
   readonly #onData: (chunk: Buffer) => void;
   readonly #onDrain: () => void;
   readonly #onEnd: () => void;
@@ -69,25 +61,17 @@ export class UpstreamConnection {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #held = false;
-  #method = '';
   /** A request is under way. */
   #busy = false;
-  readonly #intake = new Intake();
-  #head: AnswerHead | undefined;
-  #informational = 0;
-  #chunked: ChunkedBody | undefined;
-  #left = 0;
   #leastMs = 0;
   #deadline = Number.POSITIVE_INFINITY;
   #paused = false;
-  #repeated: { readonly bytes: Buffer; readonly method: string; readonly head: AnswerHead } | undefined;
 
   /**
    * @param guard of the owner, for callbacks of the socket
    * @param framed bodies of unknown length are passed on as chunks of HTTP/1.1
    */
   constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard, framed = true) {
-    this.#framed = framed;
     this.#upstream = upstream;
     this.#guard = guard;
     this.#onData = guard.entry((chunk: Buffer) => this.#take(chunk));
@@ -96,6 +80,14 @@ export class UpstreamConnection {
     this.#onClose = guard.entry(() => this.#lost());
     this.#sink = sink;
     this.#now = now;
+    this.#answer = new AnswerReader(
+      {
+        burst: (head, parts, data) => this.#burst(head, parts, data),
+        whole: (head, parts, data, reusable) => this.#whole(head, parts, data, reusable),
+        broken: () => this.#fail(UPSTREAM_BROKEN),
+      },
+      framed,
+    );
   }
 
   /**
@@ -103,11 +95,9 @@ export class UpstreamConnection {
    * INVARIANT: nothing is written twice; a connection that dies with a request ends that request.
    */
   send({ method, resolution }: RelayedRequest, head: Buffer, body: Buffer | undefined): boolean {
-    this.#method = method;
     this.#leastMs = leastAnswerMs(resolution);
     this.#busy = true;
-    this.#head = undefined;
-    this.#informational = 0;
+    this.#answer.expect(method);
     if (!this.#socket?.writable) {
       this.destroy();
       this.#busy = true;
@@ -125,13 +115,13 @@ export class UpstreamConnection {
 
   /** More of the request's body. `false` = wait for `onUpstreamDrain`. */
   write(body: Buffer): boolean {
-    if (this.#head === undefined) this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
+    if (!this.#answer.begun) this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
     return this.#write(body);
   }
 
   /** More of the request's body is to come, in the client's own time: an answer is not waited for meanwhile. */
   waitForBody(): void {
-    if (this.#head === undefined) this.#deadline = Number.POSITIVE_INFINITY;
+    if (!this.#answer.begun) this.#deadline = Number.POSITIVE_INFINITY;
   }
 
   /** The client does not take more of its answer for now. */
@@ -165,7 +155,7 @@ export class UpstreamConnection {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#held = false;
-    this.#intake.clear();
+    this.#answer.clear();
     if (!socket) return;
     socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('drain', this.#onDrain);
     socket.on('error', ignore);
@@ -237,134 +227,24 @@ export class UpstreamConnection {
       this.destroy();
       return;
     }
-    if (this.#head) {
-      this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
-      this.#takeBody(this.#head, undefined, chunk);
-      return;
-    }
-    this.#intake.push(chunk);
-    this.#takeHead();
+    this.#answer.take(chunk);
   }
 
-  #takeHead(): void {
-    while (this.#busy) {
-      const bytes = this.#intake.bytes;
-      const head = this.#readHead(bytes);
-      if (head === 'incomplete') return;
-      if (head === 'broken' || head.status <= LAST_UNASKED) {
-        this.#fail(UPSTREAM_BROKEN);
-        return;
-      }
-      if (head.status >= 200) {
-        const rest = bytes.subarray(head.length);
-        this.#intake.clear();
-        this.#start(head, rest);
-        return;
-      }
-      this.#informational += 1;
-      if (this.#informational > MAX_INFORMATIONAL) this.#fail(UPSTREAM_BROKEN);
-      else this.#intake.drop(head.length);
-      if (this.#intake.length === 0) return;
-    }
-  }
-
-  /** Most answers of a connection begin with the very bytes of the one before. */
-  #readHead(bytes: Buffer): AnswerHead | 'incomplete' | 'broken' {
-    const known = this.#repeated;
-    const size = known?.bytes.length ?? 0;
-    if (known?.method === this.#method && bytes.length >= size && bytes.compare(known.bytes, 0, size, 0, size) === 0) {
-      return known.head;
-    }
-    const head = readAnswerHead(bytes, this.#method, MAX_ANSWER_HEAD);
-    if (typeof head === 'object') {
-      this.#repeated = { bytes: Buffer.from(bytes.subarray(0, head.length)), method: this.#method, head };
-    }
-    return head;
-  }
-
-  #start(head: AnswerHead, rest: Buffer): void {
-    this.#head = head;
+  #burst(head: AnswerHead | undefined, parts: readonly Buffer[], data: number): void {
     this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
-    this.#left = head.contentLength;
-    this.#chunked = head.framing === 'chunked' ? new ChunkedBody(!this.#framed) : undefined;
-    this.#takeBody(head, head, rest);
+    this.#sink.onAnswer(head, parts, data, false);
   }
 
-  #takeBody(head: AnswerHead, first: AnswerHead | undefined, bytes: Buffer): void {
-    switch (head.framing) {
-      case 'none':
-        this.#finish(head, first, NOTHING, 0, bytes.length === 0);
-        break;
-      case 'length':
-        this.#takeLength(head, first, bytes);
-        break;
-      case 'chunked':
-        this.#takeChunked(head, first, bytes);
-        break;
-      case 'close':
-        this.#sink.onAnswer(first, this.#piece(bytes), bytes.length, false);
-        break;
-      default:
-        head.framing satisfies never;
-    }
-  }
-
-  #takeLength(head: AnswerHead, first: AnswerHead | undefined, bytes: Buffer): void {
-    const { length } = bytes;
-    if (length < this.#left) {
-      this.#left -= length;
-      this.#sink.onAnswer(first, length > 0 ? [bytes] : NOTHING, length, false);
-      return;
-    }
-    const taken = this.#left;
-    const body = taken === length ? bytes : bytes.subarray(0, taken);
-    this.#finish(head, first, taken > 0 ? [body] : NOTHING, taken, taken === length);
-  }
-
-  #takeChunked(head: AnswerHead, first: AnswerHead | undefined, bytes: Buffer): void {
-    const body = this.#chunked;
-    if (!body) return;
-    const before = body.data;
-    const parts: Buffer[] = [];
-    const end = body.push(bytes, 0, parts);
-    if (end < 0) {
-      // No answer is begun for the bytes before the fault.
-      this.#fail(UPSTREAM_BROKEN);
-    } else if (body.ended) {
-      this.#finish(head, first, parts, body.data - before, end === bytes.length);
-    } else {
-      this.#sink.onAnswer(first, parts, body.data - before, false);
-    }
-  }
-
-  /** @param exact nothing stands behind the answer */
-  #finish(
-    head: AnswerHead,
-    first: AnswerHead | undefined,
-    parts: readonly Buffer[],
-    data: number,
-    exact: boolean,
-  ): void {
+  #whole(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, reusable: boolean): void {
     this.#busy = false;
-    this.#head = undefined;
     this.#deadline = this.#now() + this.#upstream.keepAliveMs;
-    if (!head.reusable || !exact) this.destroy();
-    this.#sink.onAnswer(first, parts, data, true);
+    if (!reusable) this.destroy();
+    this.#sink.onAnswer(head, parts, data, true);
   }
 
   #ended(): void {
-    const head = this.#head;
-    if (!this.#busy || head?.framing !== 'close') {
-      this.#lost();
-      return;
-    }
-    this.#finish(head, undefined, this.#framed ? [LAST_CHUNK] : NOTHING, 0, true);
-  }
-
-  /** A piece of a body that ends with the connection. */
-  #piece(bytes: Buffer): readonly Buffer[] {
-    if (bytes.length === 0) return NOTHING;
-    return this.#framed ? asChunk(bytes) : [bytes];
+    // Only an answer without a length ends with its connection.
+    if (!this.#busy || !this.#answer.end()) this.#lost();
   }
 
   #lost(): void {
@@ -376,12 +256,6 @@ export class UpstreamConnection {
     this.destroy();
     this.#sink.onAnswerFault(denial);
   }
-}
-
-const NOTHING: readonly Buffer[] = Object.freeze([]);
-
-function asChunk(bytes: Buffer): readonly Buffer[] {
-  return [Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'), bytes, LINE_END];
 }
 
 function ignore(): void {}

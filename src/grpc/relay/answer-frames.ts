@@ -63,7 +63,7 @@ export class AnswerFrames implements LinkEvents {
   /** Ends one call on both sides because its answer may not be forwarded. Other calls go on. */
   #giveUp(exchange: GrpcExchange, code: number): void {
     this.#upstream.cancel(exchange, code);
-    this.#core.reject(exchange, UPSTREAM_BROKEN);
+    this.#core.calls.reject(exchange, UPSTREAM_BROKEN);
   }
 
   hasRoom(frame: Frame): boolean {
@@ -107,8 +107,8 @@ export class AnswerFrames implements LinkEvents {
     const { streams } = this.#core;
     const exchange = streams.fromUpstream(streamId);
     if (!exchange) return false;
-    this.#core.resetClient(exchange.id, code);
-    this.#core.end(exchange);
+    this.#core.calls.resetClient(exchange.id, code);
+    this.#core.calls.end(exchange);
     return true;
   }
 
@@ -155,8 +155,8 @@ export class AnswerFrames implements LinkEvents {
     for (const exchange of this.#core.streams.allUpstream()) {
       if (exchange.upstreamId <= lastStreamId) continue;
       // Upstream has not processed it and will not: the client may retry (RFC 9113 section 8.7).
-      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
-      this.#core.end(exchange);
+      this.#core.calls.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#core.calls.end(exchange);
     }
   }
 
@@ -176,7 +176,7 @@ export class AnswerFrames implements LinkEvents {
     for (const exchange of open) {
       // Upstream never received it, so the gateway returns its credit.
       if (!connected) window.swallowed(exchange.flowBytes - exchange.held.bytes);
-      this.#core.reject(exchange, denial);
+      this.#core.calls.reject(exchange, denial);
     }
     // The windows were those of upstream; a new upstream connection needs a new client connection.
     if (connected) this.#upstream.retire();
@@ -187,6 +187,6 @@ export class AnswerFrames implements LinkEvents {
     exchange.activeAt = this.#options.clock();
     if (!ended) return;
     exchange.answered = true;
-    this.#core.settleEnd(exchange);
+    this.#core.calls.settleEnd(exchange);
   }
 }

@@ -1,8 +1,8 @@
 import type { FrameKind } from '../../http2/budget.ts';
 import { ErrorCode, Flag, type Frame, Http2Fault } from '../../http2/frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
-import type { Conditional, Permit, References } from '../../policy/decide.ts';
-import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import type { Conditional, Permit } from '../../policy/decide.ts';
+import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import { type InspectionStep, type MeasureStep, MessageChecks } from '../message/message-checks.ts';
 import { isUnary } from '../resolve.ts';
@@ -10,17 +10,9 @@ import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
 import type { UpstreamHalf } from './upstream-half.ts';
 
-/** The parts of a connection that its request DATA needs. */
-export interface DataCore extends RelayCore {
-  /** A call has been inspected: continues with the result. */
-  bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial): void;
-  /** Called at the end of a burst: sends pending frames. */
-  burstEnded(): void;
-}
-
 /** The request DATA of a connection's calls: held, inspected, discarded or forwarded, by the state of each call. */
 export class RequestData {
-  readonly #core: DataCore;
+  readonly #core: RelayCore;
   readonly #upstream: UpstreamHalf;
   readonly #clock: () => number;
   readonly #checks: MessageChecks;
@@ -29,7 +21,7 @@ export class RequestData {
   /** True = frames of the client are being processed. */
   inBurst = false;
 
-  constructor(core: DataCore, upstream: UpstreamHalf, guard: Guard, options: GrpcRelayOptions) {
+  constructor(core: RelayCore, upstream: UpstreamHalf, guard: Guard, options: GrpcRelayOptions) {
     this.#core = core;
     this.#upstream = upstream;
     this.#clock = options.clock;
@@ -94,7 +86,7 @@ export class RequestData {
         break;
       case 'local':
         this.#core.window.swallowed(frame.length);
-        this.#core.settleEnd(exchange);
+        this.#core.calls.settleEnd(exchange);
         break;
       case 'inspecting':
         this.#takeInspected(exchange, frame);
@@ -123,7 +115,7 @@ export class RequestData {
     const standing = this.#checks.measure(exchange, frame);
     if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.isEmpty) {
       this.#upstream.pass(exchange, frame);
-      this.#core.settleEnd(exchange);
+      this.#core.calls.settleEnd(exchange);
       return;
     }
     exchange.held.lend(frame);
@@ -134,11 +126,11 @@ export class RequestData {
   /** Sends the held DATA of a permitted call upstream, refuses it, or keeps it. */
   #proceed(exchange: GrpcExchange, standing: MeasureStep): void {
     if (standing === 'hold') return;
-    if (standing !== 'pass') this.#core.reject(exchange, standing);
+    if (standing !== 'pass') this.#core.calls.reject(exchange, standing);
     else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
     else if (this.inBurst) this.#openWithBurst(exchange);
     else this.#upstream.open(exchange);
-    this.#core.settleEnd(exchange);
+    this.#core.calls.settleEnd(exchange);
   }
 
   #openWithBurst(exchange: GrpcExchange): void {
@@ -156,7 +148,7 @@ export class RequestData {
       else if (exchange.state === 'relayed') this.#proceed(exchange, this.#checks.standing(exchange));
     } catch (error) {
       this.#core.parts.fault(error, exchange);
-      this.#core.reject(exchange, INTERNAL_FAULT);
+      this.#core.calls.reject(exchange, INTERNAL_FAULT);
     }
     if (!this.#core.client.inBurst) this.#core.burstEnded();
   }
@@ -182,7 +174,7 @@ export class RequestData {
       if (exchange.upstreamId === 0) this.#upstream.open(exchange);
       else this.#upstream.passHeld(exchange);
     } else if (exchange.conditional) {
-      this.#core.bodyChecked(exchange, exchange.conditional, judgement);
+      this.#core.calls.bodyChecked(exchange, exchange.conditional, judgement);
     }
   }
 }

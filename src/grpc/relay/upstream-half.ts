@@ -77,8 +77,8 @@ export class UpstreamHalf implements AnsweringSide {
   open(exchange: GrpcExchange): void {
     if (this.#ending || this.#over) {
       // Upstream has not processed it: the client may retry (RFC 9113 section 8.7).
-      this.#core.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
-      this.#core.end(exchange);
+      this.#core.calls.resetClient(exchange.id, ErrorCode.REFUSED_STREAM);
+      this.#core.calls.end(exchange);
       return;
     }
     const link = this.#connect();

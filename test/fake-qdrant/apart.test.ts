@@ -18,13 +18,13 @@ t.test('a heavy query holds up nothing else in the process', async (t) => {
   t.teardown(() => fake.close());
   const docs = `${fake.restUrl}/collections/docs`;
   t.equal(await put(docs, { vectors: { size: 4, distance: 'Dot' } }), 200);
-  t.equal(await put(`${docs}/points`, { points: points(1500) }), 200);
+  t.equal(await put(`${docs}/points`, { points: points(900) }), 200);
   const server = createServer((_, response) => response.end('here'));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
   const order: string[] = [];
-  const body = JSON.stringify({ sample: 1500, limit: 1500 });
+  const body = JSON.stringify({ sample: 900, limit: 900 });
   const heavy = fetch(`${docs}/points/search/matrix/pairs`, { method: 'POST', body })
     .then((answer) => answer.arrayBuffer())
     .then(() => order.push('heavy'));
@@ -38,7 +38,7 @@ t.test('a heavy query holds up nothing else in the process', async (t) => {
 
 t.test('its end reaches the process it belongs to', async (t) => {
   const ended = Promise.withResolvers<Error>();
-  const fake = await startFakeQdrantApart(ended.resolve, 40);
+  const fake = await startFakeQdrantApart(ended.resolve, 24);
   const docs = `${fake.restUrl}/collections/docs`;
   await put(docs, { vectors: { size: 4, distance: 'Dot' } });
   let alive = true;

@@ -8,11 +8,12 @@ import { Pool } from 'undici';
 import { askAdmin, seriesOf } from '../support/admin-gateway.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { shortened } from '../support/generators/runs.ts';
 import { cachedModules } from '../support/process/cached-modules.ts';
 import { inPatience } from '../support/reference.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const DENIALS = 8_000;
+const DENIALS = shortened(8_000, 6_000);
 const AT_ONCE = 32;
 /** MiB that memory may grow by: what waits for the reader is 1. */
 const GROWTH = 96;

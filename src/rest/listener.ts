@@ -7,7 +7,7 @@ import { type Connections, CountedClient } from '../net/connections.ts';
 import { openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
-import { createHttp2Connections } from './http2/connections.ts';
+import { createHttp2Connections, type Http2Figures } from './http2/connections.ts';
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import type { LaneOptions } from './options.ts';
 import type { HandOver } from './relay/context.ts';
@@ -42,7 +42,7 @@ export interface RestListener {
 }
 
 /** Work in progress. All are 0 while no client is connected. */
-export interface ListenerFigures extends LaneFigures {
+export interface ListenerFigures extends LaneFigures, Http2Figures {
   readonly sockets: number;
   /** Connections of the relay, and of HTTP/2. */
   readonly relayed: number;
@@ -153,7 +153,7 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
       else if (relay) relay.take(socket, client);
       else http1.take(socket);
     },
-    figures: () => ({ ...lane.figures(), relayed: relay?.size() ?? 0, http2: http2.size() }),
+    figures: () => ({ ...lane.figures(), ...http2.figures(), relayed: relay?.size() ?? 0, http2: http2.size() }),
     drain() {
       lane.drain();
       relay?.drain();

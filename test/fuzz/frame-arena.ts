@@ -37,7 +37,8 @@ export interface Arena {
 /** What an upstream does with each of its connections. */
 export type Accept = (socket: Socket) => void;
 
-const BOUND_MS = 5000;
+/** Milliseconds that anything may take. A finding is reduced sooner with less. */
+const BOUND_MS = Number(process.env.FUZZ_BOUND_MS ?? 5000);
 
 function principal(access: Principal['access']): Principal {
   return { kind: 'principal', access, authType: 'Jwt', bounds: undefined, keyId: 'test', subject: undefined };
@@ -57,11 +58,11 @@ function authenticate(raw: readonly string[]): ReturnType<GrpcRelayOptions['part
   return MISSING_CREDENTIAL;
 }
 
-/** Rejects when `done` does not become true in time. */
-export async function within(what: string, done: () => boolean): Promise<void> {
+/** Rejects when `done` does not become true in time. @param more says what is wrong then */
+export async function within(what: string, done: () => boolean, more = () => ''): Promise<void> {
   const end = performance.now() + BOUND_MS;
   for (let turn = 0; !done(); turn += 1) {
-    if (performance.now() > end) throw new Error(`not within ${BOUND_MS / 1000} s: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${BOUND_MS / 1000} s: ${what}: ${more()}`);
     await new Promise<void>((resolve) => (turn < 50 ? setImmediate(resolve) : setTimeout(resolve, 1)));
   }
 }
@@ -188,7 +189,7 @@ export function heldBytes(calls: readonly GrpcExchange[]): number {
 }
 
 /** A fault of ours that was counted, or an end that says so, is a finding. */
-export function checkFaults(arena: Arena, client: StrictClient): void {
+export function checkFaults(arena: Pick<Arena, 'takeFaults'>, client: StrictClient): void {
   const [first] = arena.takeFaults();
   if (first !== undefined) throw new Error(`a fault of ours: ${first instanceof Error ? first.stack : String(first)}`);
   if (client.goaway === ErrorCode.INTERNAL_ERROR) throw new Error('the connection ended with INTERNAL_ERROR');

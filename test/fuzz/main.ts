@@ -10,7 +10,7 @@ import { Finding, type Fuzzer, fuzz, reduce, replay } from './harness.ts';
  * simplest script that still shows it.
  */
 
-const NAMES = ['client-frames', 'upstream-frames', 'leavers', 'pipelines', 'early-answers'] as const;
+const NAMES = ['client-frames', 'rest-frames', 'upstream-frames', 'leavers', 'pipelines', 'early-answers'] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -4,12 +4,15 @@ import {
   CLIENT_PREFACE,
   checkFrame,
   dataBytesOf,
+  dataOf,
   Flag,
   type Frame,
   FrameType,
   headerFragmentOf,
   MAX_WINDOW,
   parseSettings,
+  readUint31,
+  resetCodeOf,
   type Setting,
   SettingId,
   windowIncrementOf,
@@ -21,6 +24,20 @@ import { framed } from '../support/clients/h2-client.ts';
 const INITIAL_WINDOW = 65_535;
 /** May be said of a stream that was reset: credit, and that it is closed, of frames that came later. */
 const REPEATABLE: readonly number[] = [FrameType.WINDOW_UPDATE, FrameType.RST_STREAM];
+
+/** Is told what both sides say, once it has been found to be in order. What it throws is a finding. */
+export interface ClientWatch {
+  /** A header block of the gateway's. */
+  head(id: number, fields: readonly (readonly [string, string])[], ends: boolean): void;
+  data(id: number, bytes: Buffer, ends: boolean): void;
+  reset(id: number, code: number): void;
+  /** Credit for the client; stream 0 is the connection. */
+  granted(id: number, increment: number): void;
+  /** What the gateway grants a stream from the beginning. */
+  initial(bytes: number): void;
+  /** A frame of the client's own. */
+  said(frame: Frame): void;
+}
 
 /**
  * The client's end of a connection, which looks at everything the gateway says: frames, header blocks with the table it has
@@ -34,6 +51,8 @@ export class StrictClient {
   over = false;
   /** Error code of a GOAWAY. */
   goaway: number | undefined;
+  /** The last stream that a GOAWAY leaves to the client. */
+  lastTaken = MAX_WINDOW;
   /** Streams that the gateway has ended or reset. */
   readonly ended = new Set<number>();
   pongs = 0;
@@ -58,12 +77,15 @@ export class StrictClient {
   /** Follows its own frames. */
   readonly #own = new FrameReader(16_777_215, true);
   #ownLost = false;
+  readonly #watch: ClientWatch | undefined;
   #betweenFrames = true;
   /** The last frames: type, flags, stream. */
   readonly #seen: string[] = [];
   #answers: Buffer[] = [];
 
-  constructor(socket: Socket) {
+  /** @param watch where informational answers are in order, too */
+  constructor(socket: Socket, watch?: ClientWatch) {
+    this.#watch = watch;
     this.socket = socket;
     socket.setNoDelay(true);
     const reader = new FrameReader(16_384);
@@ -118,6 +140,16 @@ export class StrictClient {
     this.send(Buffer.concat([writeHeaders(id, head, false), writeData(id, framed(message), true)]));
   }
 
+  /** Bytes of DATA that the client takes on all streams. */
+  get window(): number {
+    return this.#window;
+  }
+
+  /** What it says cannot be followed as frames any more. */
+  get isLost(): boolean {
+    return this.#ownLost;
+  }
+
   /** `grpc-status` of a stream, `reset`, or `undefined`. */
   statusOf(id: number): string | undefined {
     return this.#statuses.get(id);
@@ -133,6 +165,7 @@ export class StrictClient {
       for (const [id, value] of settings) if (id === SettingId.INITIAL_WINDOW_SIZE) this.#initial = value;
       this.#unacknowledged.push({ tables, initial: this.#initial });
     }
+    this.#watch?.said(frame);
     if (type === FrameType.WINDOW_UPDATE && frame.length === 4) {
       const increment = frame.payload.readUInt32BE(0) & MAX_WINDOW;
       if (streamId === 0) this.#window += increment;
@@ -164,6 +197,7 @@ export class StrictClient {
         this.#reset.add(streamId);
         if (!this.#statuses.has(streamId)) this.#statuses.set(streamId, 'reset');
         this.ended.add(streamId);
+        this.#watch?.reset(streamId, resetCodeOf(frame));
         break;
       case FrameType.SETTINGS:
         this.#settings(frame);
@@ -174,9 +208,10 @@ export class StrictClient {
         break;
       case FrameType.GOAWAY:
         this.goaway = frame.payload.readUInt32BE(4);
+        this.lastTaken = readUint31(frame.payload, 0);
         break;
       case FrameType.WINDOW_UPDATE:
-        windowIncrementOf(frame);
+        this.#granted(streamId, windowIncrementOf(frame));
         break;
       default:
         throw new Error(`a frame of type ${type}`);
@@ -204,8 +239,14 @@ export class StrictClient {
       fields.push([name, value]);
       if (name === 'grpc-status') this.#statuses.set(id, value);
     });
-    this.#checkFields(id, fields);
+    if (!this.#isInformational(id, fields)) this.#checkFields(id, fields);
     if (this.#blockEnds) this.ended.add(id);
+    this.#watch?.head(id, fields, this.#blockEnds);
+  }
+
+  #isInformational(id: number, fields: readonly (readonly [string, string])[]): boolean {
+    if (!this.#watch || this.#answered.has(id) || this.#blockEnds) return false;
+    return fields[0]?.[0] === ':status' && /^1\d\d$/.test(fields[0][1]);
   }
 
   /** RFC 9113 sections 8.1 to 8.3: no intermediary forwards what is malformed. */
@@ -236,11 +277,18 @@ export class StrictClient {
       throw new Error(`the window of stream ${streamId} is overdrawn`);
     }
     if (frame.has(Flag.END_STREAM)) this.ended.add(streamId);
+    this.#watch?.data(streamId, dataOf(frame), frame.has(Flag.END_STREAM));
+  }
+
+  #granted(streamId: number, increment: number): void {
+    this.#watch?.granted(streamId, increment);
   }
 
   #settings(frame: Frame): void {
     if (!frame.has(Flag.ACK)) {
-      parseSettings(frame.payload, 'server');
+      for (const [id, value] of parseSettings(frame.payload, 'server')) {
+        if (id === SettingId.INITIAL_WINDOW_SIZE) this.#watch?.initial(value);
+      }
       if (this.polite) this.#answer(writeSettingsAck());
       return;
     }
@@ -257,6 +305,10 @@ export class StrictClient {
   }
 
   /** All that was sent are whole frames, or not. */
+  get betweenFrames(): boolean {
+    return this.#betweenFrames;
+  }
+
   set betweenFrames(whole: boolean) {
     this.#betweenFrames = whole;
     if (!whole || this.#answers.length === 0) return;

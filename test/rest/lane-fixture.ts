@@ -122,8 +122,16 @@ export interface GatewayOverrides
   readonly relayed?: boolean;
 }
 
-/** The lane behind its listener on a free port, in front of `upstreamPort`. */
-export async function startGateway(upstreamPort: number, overrides: GatewayOverrides = {}): Promise<TestGateway> {
+/** What a listener is made of in tests, and what comes of it. */
+export interface RestFixture {
+  readonly options: RestListenerOptions;
+  readonly outcomes: TestGateway['outcomes'];
+  readonly faults: unknown[];
+  readonly upstream: RestUpstream;
+}
+
+/** The options of a listener in front of `upstreamPort`. */
+export function restFixture(upstreamPort: number, overrides: GatewayOverrides = {}): RestFixture {
   const { limits, upstreamOptions, bodyRules, relayed = process.env.REST_RELAY !== 'off', ...rest } = overrides;
   const outcomes: TestGateway['outcomes'] = [];
   const faults: unknown[] = [];
@@ -137,7 +145,7 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     bodyTimeoutMs: 5_000,
     ...upstreamOptions,
   });
-  const listener = await createRestListener({
+  const options: RestListenerOptions = {
     host: '127.0.0.1',
     port: 0,
     shared: false,
@@ -168,7 +176,14 @@ export async function startGateway(upstreamPort: number, overrides: GatewayOverr
     ...(relayed ? { relay: relayTo(upstreamPort, upstreamOptions) } : {}),
     upstream,
     lookup: createUpstreamLookup(upstream),
-  });
+  };
+  return { options, outcomes, faults, upstream };
+}
+
+/** The lane behind its listener on a free port, in front of `upstreamPort`. */
+export async function startGateway(upstreamPort: number, overrides: GatewayOverrides = {}): Promise<TestGateway> {
+  const { options, outcomes, faults, upstream } = restFixture(upstreamPort, overrides);
+  const listener = await createRestListener(options);
   return {
     port: listener.address.port,
     listener,

@@ -101,6 +101,15 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     return this.#context.clock.now;
   }
 
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** Bytes of request bodies that came and were neither used nor thrown away. */
+  get unread(): number {
+    return this.#window.unused;
+  }
+
   /** Lets open requests finish and takes no new ones but those on their way; closes when the last is done. */
   drain(): void {
     this.guard.run(() => {

@@ -17,8 +17,22 @@ export interface Http2Connections {
   /** Takes no more requests but those on their way; connections end with their last answer. */
   readonly drain: () => void;
   readonly size: () => number;
+  readonly figures: () => Http2Figures;
+  /** Looks at the time limits now. By itself it does so every quarter of a second. */
+  readonly tick: () => void;
   /** Stops the clock; every connection has to be over. */
   readonly close: () => void;
+}
+
+/** Work in progress. All are 0 while no client is connected. */
+export interface Http2Figures {
+  readonly http2Streams: number;
+  /** Bytes of request bodies that came and were neither used nor thrown away. */
+  readonly http2Unread: number;
+  /** Upstream connections that carry a request. */
+  readonly http2Upstream: number;
+  /** Bytes that connections of known callers have of the window budget. */
+  readonly http2Windows: number;
 }
 
 export interface Http2Options {
@@ -27,6 +41,8 @@ export interface Http2Options {
   readonly lane: Pick<RestLane, 'takeHttp2'>;
   /** Plain requests pass as bytes to it, over so many connections at most; without it the server transport takes them all. */
   readonly relay?: { readonly upstream: RelayUpstream; readonly connections: number } | undefined;
+  /** Milliseconds since 1970. Default: the machine's clock. */
+  readonly now?: () => number;
 }
 
 /** Milliseconds between looks at the time limits. */
@@ -40,8 +56,8 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
   const guard = new Guard(owner, 'rest_listener', (error, place) =>
     options.options.parts.fault(error, undefined, place),
   );
-  const clock = { now: Date.now(), date: new Date().toUTCString() };
-  const { lane, relay } = options;
+  const { lane, relay, now = Date.now } = options;
+  const clock = { now: now(), date: new Date(now()).toUTCString() };
   const plain =
     relay &&
     createPlainRequests({
@@ -77,12 +93,13 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
   const closed = (connection: Http2Connection): void => {
     connections.delete(connection);
   };
-  const ticker = guard.every(TICK_MS, () => {
-    clock.now = Date.now();
+  const tick = (): void => {
+    clock.now = now();
     clock.date = new Date(clock.now).toUTCString();
     plain?.tick(clock.now);
     for (const connection of connections) connection.tick(clock.now);
-  });
+  };
+  const ticker = guard.every(TICK_MS, tick);
   ticker.unref();
   return {
     take: (socket, client) => {
@@ -92,9 +109,22 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
       for (const connection of connections) connection.drain();
     },
     size: () => connections.size,
+    figures: () => ({
+      http2Streams: sum(connections, ({ openStreams }) => openStreams),
+      http2Unread: sum(connections, ({ unread }) => unread),
+      http2Upstream: plain?.busy() ?? 0,
+      http2Windows: context.windows.taken,
+    }),
+    tick: () => guard.run(tick),
     close: () => {
       clearInterval(ticker);
       plain?.close();
     },
   };
+}
+
+function sum(connections: Iterable<Http2Connection>, count: (connection: Http2Connection) => number): number {
+  let all = 0;
+  for (const connection of connections) all += count(connection);
+  return all;
 }

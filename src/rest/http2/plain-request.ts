@@ -129,16 +129,22 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
       return;
     }
     this.#link = link;
-    this.#phase = 'relaying';
     const { length } = this.#intake;
+    const owed = this.#owed;
     const body = length > 0 ? this.#intake.take(length) : undefined;
+    this.#phase = 'relaying';
     exchange.received = length;
     if (body && this.#meter?.push(body) === false) {
       this.reject(exchange, TOO_DEEP);
       return;
     }
     if (this.#stream.inBurst) this.#context.pool.hold(link);
-    this.#passed(exchange, link.link.send(exchange, this.#sentHead(exchange), body), length);
+    this.#passed(exchange, link.link.send(exchange, this.#sentHead(exchange), body), owed);
+  }
+
+  /** Bytes of the intake whose credit has not gone back. While a body is waited for, its credit goes back as it comes. */
+  get #owed(): number {
+    return this.#phase === 'holding' ? 0 : this.#intake.length;
   }
 
   #pass(exchange: RelayExchange, link: PooledUpstream, chunk: Buffer): void {
@@ -257,6 +263,7 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
   /** INVARIANT: only while nothing of the body has been used, so that the other transport reads the very bytes that came. */
   giveOver(exchange: RelayExchange, decision: Permit | Conditional): void {
     if (exchange !== this.#exchange) return;
+    this.#stream.consumed(this.#owed);
     this.#exchange = undefined;
     this.#phase = 'over';
     // The pool's connection of it, if any, is not used.

@@ -28,6 +28,8 @@ export interface PlainRequests {
   readonly flush: () => void;
   /** Looks after the time limits of upstream. @param now milliseconds */
   readonly tick: (now: number) => void;
+  /** Upstream connections that carry a request. */
+  readonly busy: () => number;
   readonly close: () => void;
 }
 
@@ -93,6 +95,7 @@ export function createPlainRequests({
     },
     flush: () => pool.flush(),
     tick: (now) => pool.tick(now),
+    busy: () => pool.busy,
     close: () => pool.close(),
   };
 }

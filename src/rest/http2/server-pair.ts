@@ -20,7 +20,7 @@ export class Http2Request extends Readable implements ClientRequest {
   /** Bytes that are buffered beyond what the reader wants. */
   #unread = 0;
 
-  /** @param early bytes of the body that have come */
+  /** @param early bytes of the body that have come, and whose credit has gone back */
   constructor(stream: Http2Stream, socket: Socket, early: Buffer | undefined) {
     // One byte: `push` tells whether the reader took all there was.
     super({ highWaterMark: 1 });
@@ -31,7 +31,7 @@ export class Http2Request extends Readable implements ClientRequest {
     this.rawHeaders = headers;
     this.headers = transportFields(stream.head);
     this.complete = stream.clientEnded;
-    if (early) this.receive(early);
+    if (early) this.push(early);
     if (this.complete) this.push(null);
   }
 

@@ -156,10 +156,10 @@ async function answered(client: StrictClient, mutated: boolean): Promise<void> {
   else await within('the client is answered', () => client.pongs > pongs || isOver(client));
 }
 
-/** Streams that neither side has ended. */
-function openStreams(client: StrictClient, { asked }: RestTalk): number[] {
-  return [...asked.values()]
-    .filter(({ id, reset }) => !reset && id <= client.lastTaken && !client.ended.has(id))
+/** Streams whose answer or body has not come to its end. */
+function openStreams(client: StrictClient, talk: RestTalk): number[] {
+  return [...talk.asked.values()]
+    .filter(({ id, reset }) => !reset && id <= client.lastTaken && (!client.ended.has(id) || talk.isUploading(id)))
     .map(({ id }) => id);
 }
 

@@ -91,15 +91,20 @@ t.test('random bytes are read as the official library reads them, or faulted', a
       read += 1;
       const theirs: number[] = [];
       const reader = new BinaryReader(bytes);
-      while (reader.pos < reader.len) {
-        const start = reader.pos;
-        const [number, type] = reader.tag();
-        reader.skip(type, number);
-        theirs.push(number, type, reader.pos - start);
+      try {
+        while (reader.pos < reader.len) {
+          const start = reader.pos;
+          const [number, type] = reader.tag();
+          reader.skip(type, number);
+          theirs.push(number, type, reader.pos - start);
+        }
+      } catch (error) {
+        // A tag of more than five bytes: upstream's decoder reads it, the library does not.
+        return error instanceof Error && error.message === 'illegal tag: varint overflows uint32';
       }
       return ours === theirs.join();
     }),
-    { numRuns: runs(20_000) },
+    { numRuns: runs(20_000), examples: [[Buffer.from('88808080800000', 'hex')]] },
   );
   t.ok(read > runs(500), `${read} of ${runs(20_000)} could be read`);
 });

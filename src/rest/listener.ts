@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { type Server, TLSSocket } from 'node:tls';
 import { Guard } from '../lifetime/guard.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
@@ -61,28 +61,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const tls = options.tls
     ? createTls(options.tls, options.limits.tls_handshake_timeout_ms, transports.take, reportTo(options))
     : undefined;
-  const take = (socket: Socket): void => {
-    sockets.add(socket);
-    options.connections?.accepted(socket);
-    const own = guardOf(options, () => void socket.destroy());
-    socket.on(
-      'error',
-      own.entry(() => void socket.destroy()),
-    );
-    socket.once(
-      'close',
-      own.entry(() => void sockets.delete(socket)),
-    );
-    const timeoutMs = options.limits.tls_handshake_timeout_ms;
-    if (tls)
-      sniffTls(socket, tls, {
-        timeoutMs,
-        scheduler: options.scheduler,
-        faulted: options.connections?.fault,
-        guard: own,
-      });
-    else transports.take(socket);
-  };
+  const take = createAcceptor(options, { sockets, tls, toTransport: transports.take });
   tcp.on(
     'connection',
     guard.entry((socket: Socket) => guardOf(options, () => void socket.destroy()).run(() => take(socket))),
@@ -112,6 +91,42 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       clearTimeout(cut);
       await transports.close();
     },
+  };
+}
+
+/** A listener's connections on their way to its transports. */
+interface Accepting {
+  /** The open ones. */
+  readonly sockets: Set<Socket>;
+  /** Without it the listener speaks plain HTTP/1.1. */
+  readonly tls: Server | undefined;
+  readonly toTransport: (socket: Socket) => void;
+}
+
+/** Takes each new connection: counts it, and passes it on, through TLS if the listener has it. */
+function createAcceptor(
+  options: RestListenerOptions,
+  { sockets, tls, toTransport }: Accepting,
+): (socket: Socket) => void {
+  return (socket) => {
+    const { connections, limits, scheduler } = options;
+    sockets.add(socket);
+    connections?.accepted(socket);
+    const guard = guardOf(options, () => void socket.destroy());
+    socket.on(
+      'error',
+      guard.entry(() => void socket.destroy()),
+    );
+    socket.once(
+      'close',
+      guard.entry(() => void sockets.delete(socket)),
+    );
+    if (!tls) {
+      toTransport(socket);
+      return;
+    }
+    const timeoutMs = limits.tls_handshake_timeout_ms;
+    sniffTls(socket, tls, { timeoutMs, scheduler, faulted: connections?.fault, guard });
   };
 }
 

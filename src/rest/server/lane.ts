@@ -1,22 +1,17 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Protocol, unbegun } from '../../exchange/exchange.ts';
+import type { Protocol } from '../../exchange/exchange.ts';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import { begin, bodyChecked, finish, resumeWith } from '../../exchange/steps.ts';
-import { type FaultReport, Guard } from '../../lifetime/guard.ts';
-import { Lifetime } from '../../lifetime/lifetime.ts';
-import { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import type { FaultReport } from '../../lifetime/guard.ts';
 import { type BegunExchange, continueBegun, takeBegun } from '../begun-exchange.ts';
 import { checkBody } from '../body/check-body.ts';
 import { AnswerChanger, BodyCheckPool } from '../body/check-pool.ts';
 import { BodyDecoder } from '../body/decoder.ts';
 import { BodyMemoryBudget } from '../body/memory-budget.ts';
 import { answerPreflight } from '../cors.ts';
-import { headerValues, peerOn, type RestExchange } from '../exchange.ts';
-import { tieToClient } from '../exchange-life.ts';
-import { toUpstreamHeaders, writeHttp1Head } from '../headers.ts';
-import { failExchange } from '../http1/break-off.ts';
-import { serverPair } from '../http2/server-pair.ts';
+import type { RestExchange } from '../exchange.ts';
+import { toUpstreamHeaders } from '../headers.ts';
 import type { Http2Stream } from '../http2/stream.ts';
 import type { ClientResponse } from '../message.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
@@ -28,6 +23,7 @@ import { forwardChanged } from '../response/filtered-answer.ts';
 import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
+import { http1Exchange, http2Exchange } from './new-exchange.ts';
 
 /** The complete REST lane: it has every step. */
 export interface RestLane {
@@ -211,101 +207,4 @@ function createProtocol(options: LaneContext): Protocol<RestExchange> {
 function known(exchange: RestExchange): RestExchange {
   if (exchange.principal) exchange.stream?.known();
   return exchange;
-}
-
-const EXPECTS_CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
-
-/** Wrong credentials by the socket they came on. */
-const guessesOn = new WeakMap<Socket, CredentialGuessing>();
-
-function guessesOf(socket: Socket): CredentialGuessing {
-  const known = guessesOn.get(socket);
-  if (known) return known;
-  const guesses = new CredentialGuessing();
-  guessesOn.set(socket, guesses);
-  return guesses;
-}
-
-/** The parts of an exchange that its transport gives. */
-type Carried = Pick<
-  RestExchange,
-  'request' | 'response' | 'stream' | 'sendHead' | 'method' | 'requestTarget' | 'headers' | 'host' | 'hasBody'
-> & { readonly guesses?: CredentialGuessing };
-
-function http1Exchange(
-  options: LaneOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  target: string,
-): RestExchange {
-  const headers = request.rawHeaders;
-  return newExchange(options, {
-    request,
-    response,
-    stream: undefined,
-    sendHead: (status, fields) => writeHttp1Head(response, status, fields),
-    method: request.method ?? '',
-    requestTarget: target,
-    headers,
-    host: headerValues(headers, 'host')[0] ?? '',
-    hasBody: hasFraming(request),
-    guesses: guessesOf(request.socket),
-  });
-}
-
-function http2Exchange(
-  options: LaneOptions,
-  stream: Http2Stream,
-  socket: Socket,
-  early: Buffer | undefined,
-): RestExchange {
-  const { request, response } = serverPair(stream, socket, {
-    early,
-    fail: () => failExchange(exchange, options.cors),
-  });
-  const { method, target, headers, host } = stream.head;
-  const exchange = newExchange(options, {
-    request,
-    response,
-    stream,
-    sendHead: (status, fields, ends) => stream.respond(status, fields, ends),
-    method,
-    requestTarget: target,
-    headers,
-    host,
-    hasBody: !stream.endsWithHead,
-  });
-  return exchange;
-}
-
-function newExchange(options: LaneOptions, carried: Carried): RestExchange {
-  const report: FaultReport = (error, place) => options.parts.fault(error, exchange, place);
-  const { request, response } = carried;
-  const owner = { fail: () => failExchange(exchange, options.cors), cut: () => void response.destroy() };
-  const peer = peerOn(request.socket);
-  const exchange: RestExchange = {
-    protocol: 'rest',
-    resolution: undefined,
-    principal: undefined,
-    ...unbegun(),
-    ...carried,
-    life: new Lifetime((error) => report(error, 'clean_up')),
-    guard: new Guard(owner, 'exchange', report),
-    peer,
-    remote: peer.address,
-    awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
-    body: undefined,
-    upload: undefined,
-    measuredTo: undefined,
-    received: 0,
-    sent: 0,
-    answered: false,
-  };
-  tieToClient(exchange, (error, place) => options.parts.fault(error, undefined, place));
-  return exchange;
-}
-
-function hasFraming(request: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
-  return coding !== undefined || (length !== undefined && Number(length) !== 0);
 }

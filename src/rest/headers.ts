@@ -109,8 +109,8 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
   return sent;
 }
 
-/** Upstream's answer headers without those of its connection and without what `drop` names, in lower case. */
-export function toClientHeaders(raw: readonly string[], drop: (name: string) => boolean): string[] {
+/** Upstream's answer headers without those of its connection and without what `drop` names (default: none), in lower case. */
+export function toClientHeaders(raw: readonly string[], drop: (name: string) => boolean = keepAll): string[] {
   const listed = connectionOptions(raw);
   const kept: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -160,5 +160,9 @@ export function isClosing(socket: object): boolean {
 function hasClose(headers: readonly string[]): boolean {
   for (let i = 0; i + 1 < headers.length; i += 2)
     if (headers[i] === 'connection' && headers[i + 1] === 'close') return true;
+  return false;
+}
+
+function keepAll(): boolean {
   return false;
 }

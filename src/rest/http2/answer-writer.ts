@@ -1,4 +1,5 @@
-import type { ClientHeads } from '../../http2/client-heads.ts';
+import { ClientHeads } from '../../http2/client-heads.ts';
+import type { ClientLink } from '../../http2/client-link.ts';
 import { fieldFault } from '../../http2/field-syntax.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
@@ -11,7 +12,9 @@ import {
 } from '../../http2/frames.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 import type { Outbox } from '../../http2/outbox.ts';
+import { Pause } from '../../http2/paced-reading.ts';
 import { writeFrameHeader } from '../../http2/write-frames.ts';
+import type { Guard } from '../../lifetime/guard.ts';
 import type { Http2Stream } from './stream.ts';
 
 /** The window of a connection, and of its streams before SETTINGS say otherwise (RFC 9113 section 6.9.2). */
@@ -22,19 +25,26 @@ const MOST_AT_ONCE = 262_144;
 
 /** Writes the answers of one connection within its client's windows, all streams in turn. */
 export class AnswerWriter {
+  readonly #client: ClientLink<unknown>;
+  readonly #guard: Guard;
+  readonly #flushed: () => void;
   readonly #outbox: Outbox;
   readonly #heads: ClientHeads;
-  readonly #moved: (bytes: number, frames: number) => void;
   #window = INITIAL_WINDOW;
   #initialWindow = INITIAL_WINDOW;
   /** Streams with something to send, in turn. */
   #ready: Http2Stream[] = [];
+  #flushing = false;
+  /** A flush has been asked for. */
+  #due = false;
 
-  /** @param moved told of DATA that goes to the client */
-  constructor(outbox: Outbox, heads: ClientHeads, moved: (bytes: number, frames: number) => void) {
-    this.#outbox = outbox;
-    this.#heads = heads;
-    this.#moved = moved;
+  /** @param guard of the connection @param flushed called behind each flush */
+  constructor(client: ClientLink<unknown>, guard: Guard, flushed: () => void) {
+    this.#client = client;
+    this.#guard = guard;
+    this.#flushed = flushed;
+    this.#outbox = client.outbox;
+    this.#heads = new ClientHeads(client.outbox);
   }
 
   /** The send window a stream begins with. */
@@ -78,6 +88,11 @@ export class AnswerWriter {
       fields.push([name, value]);
     }
     this.#heads.fields(stream.id, fields, ends);
+  }
+
+  /** The same, encoded: see `ClientHeads.framed`. */
+  framed(stream: Http2Stream, framed: Buffer, ends: boolean): void {
+    this.#heads.framed(stream.id, framed, ends);
   }
 
   /** A status without a body, for a request that never became an exchange. */
@@ -141,11 +156,36 @@ export class AnswerWriter {
     }
     stream.sendWindow -= bytes;
     this.#window -= bytes;
-    if (frames > 0) this.#moved(bytes, frames);
+    if (frames > 0) this.#client.moved(bytes, frames);
     if (stream.finished && !stream.endSent && stream.queued === 0) {
       this.#frame(stream.id, 0, true);
       stream.endSent = true;
     }
+  }
+
+  /** Sends what waits once everything that is ready has run: answers that come together leave together. */
+  flushSoon(): void {
+    if (this.#due || this.#flushing || this.#client.inBurst) return;
+    this.#due = true;
+    this.#guard.soon(this.#flushDue);
+  }
+
+  readonly #flushDue = (): void => {
+    this.#due = false;
+    this.flush();
+  };
+
+  /** Sends what waits. INVARIANT: a client that does not take what it is sent is not read. */
+  flush(): void {
+    if (this.#flushing || this.#client.closing || this.#client.inBurst) return;
+    this.#flushing = true;
+    const more = this.pump();
+    this.#client.outbox.flush();
+    this.#flushing = false;
+    if (this.#client.outbox.congested) this.#client.reading.pause(Pause.OWN);
+    else this.#client.reading.resume(Pause.OWN);
+    if (more) this.flushSoon();
+    this.#flushed();
   }
 
   #frame(streamId: number, size: number, ends: boolean): void {

@@ -1,8 +1,4 @@
-import { requestIdOf } from '../../exchange/request-id.ts';
 import { bodyChecked, finish } from '../../exchange/steps.ts';
-import { Flag, FRAME_HEADER_BYTES, FrameType } from '../../http2/frames.ts';
-import { encodeHeaders, type HeaderField } from '../../http2/hpack.ts';
-import { writeFrameHeader } from '../../http2/write-frames.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import { DepthMeter } from '../../json/depth.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
@@ -10,17 +6,17 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
 import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
-import { corsHeaders, settleCors } from '../cors.ts';
+import { settleCors } from '../cors.ts';
 import { headerValues } from '../exchange.ts';
 import { toClientHeaders } from '../headers.ts';
 import { Intake } from '../http1/intake.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
-import { renderRefusal } from '../reject.ts';
 import { upstreamHead } from '../relay/answer.ts';
 import type { RelayExchange, RelaySteps } from '../relay/exchange.ts';
 import { checkHeld, placeOfCheck } from '../relay/held-check.ts';
 import type { AnswerSink } from '../relay/upstream.ts';
 import { bodyDeadline } from '../time-limits.ts';
+import { encodeAnswerHead, encodeRefusal } from './answer-head.ts';
 import type { PlainContext } from './plain-context.ts';
 import type { Http2Stream, StreamUser } from './stream.ts';
 import type { PooledUpstream } from './upstream-pool.ts';
@@ -221,8 +217,8 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     const origin = cors ? headerValues(exchange.headers, 'origin')[0] : undefined;
     const last = link.encoded;
     if (last?.from === from && last.origin === origin && last.date === date) return last.framed;
-    const headers = settleCors(exchange, toClientHeaders(from.headers, keepAll), cors);
-    const framed = encode(from.status, headers, date);
+    const headers = settleCors(exchange, toClientHeaders(from.headers), cors);
+    const framed = encodeAnswerHead(from.status, headers, date);
     link.encoded = { from, origin, date, framed };
     return framed;
   }
@@ -246,17 +242,12 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     this.#phase = 'answered';
     this.#deadline = NEVER;
     this.#intake.clear();
-    const { resolution, method, principal } = exchange;
-    const { status, headers, body } = renderRefusal(denial, resolution.operation.denial, requestIdOf(exchange));
-    const bytes = Buffer.from(body);
-    const { cors } = this.#context.options;
-    const whole = [...headers, ...(cors ? corsHeaders(exchange.headers) : []), 'content-length', String(bytes.length)];
-    exchange.status = status;
-    const said = method === 'HEAD' ? 0 : bytes.length;
-    exchange.sent += said;
-    this.#stream.swallow(principal !== undefined);
-    this.#stream.respondFramed(encode(status, whole, this.#context.clock.date), said === 0);
-    if (said > 0) this.#stream.write(bytes);
+    const { framed, body } = encodeRefusal(exchange, denial, this.#context.options.cors, this.#context.clock.date);
+    exchange.status = denial.status;
+    exchange.sent += body.length;
+    this.#stream.swallow(exchange.principal !== undefined);
+    this.#stream.respondFramed(framed, body.length === 0);
+    this.#stream.write(body);
     this.#stream.finish();
   }
 
@@ -303,23 +294,4 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     this.#link = undefined;
     if (link) this.#context.pool.release(link, whole);
   }
-}
-
-/** The HEADERS frame of an answer, for any stream; see `ClientHeads.framed`. */
-function encode(status: number, headers: readonly string[], date: string): Buffer {
-  const fields: HeaderField[] = [[':status', String(status)]];
-  let dated = false;
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i] ?? '';
-    if (name === 'date') dated = true;
-    fields.push([name, headers[i + 1] ?? '']);
-  }
-  if (!dated) fields.push(['date', date]);
-  const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
-  writeFrameHeader(framed, 0, framed.length - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, 0);
-  return framed;
-}
-
-function keepAll(): boolean {
-  return false;
 }

@@ -35,7 +35,7 @@ export interface AnswerEnding {
 
 /** An answer of upstream's for this client, as the other lane would write it. */
 export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: boolean, ending: AnswerEnding): Buffer {
-  const headers = settleCors(exchange, toClientHeaders(answer.headers, keepAll), cors);
+  const headers = settleCors(exchange, toClientHeaders(answer.headers), cors);
   const chunked = answer.framing === 'chunked' || answer.framing === 'close';
   return writeHead(answer.status, headers, chunked, ending);
 }
@@ -61,8 +61,4 @@ function writeHead(status: number, headers: readonly string[], chunked: boolean,
   else text += `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(ending.keepAliveMs / 1_000)}\r\n`;
   if (chunked) text += 'Transfer-Encoding: chunked\r\n';
   return Buffer.from(`${text}\r\n`, 'latin1');
-}
-
-function keepAll(): boolean {
-  return false;
 }

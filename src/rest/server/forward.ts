@@ -144,7 +144,7 @@ export class StreamedAnswer extends UpstreamAnswer {
       controller.abort(new Error('answered already'));
       return;
     }
-    const answer = settleCors(exchange, toClientHeaders(headers, keepAll), options.cors);
+    const answer = settleCors(exchange, toClientHeaders(headers), options.cors);
     if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(answer);
     if (closesConnection(exchange, status)) answer.push('connection', 'close');
     writeHead(exchange, status, answer);
@@ -183,10 +183,6 @@ export class StreamedAnswer extends UpstreamAnswer {
     else if (isUnread(exchange)) endAfterBody(exchange);
     else exchange.response.end();
   }
-}
-
-function keepAll(): boolean {
-  return false;
 }
 
 function rawHeadersOf(controller: Controller): string[] {

@@ -6,6 +6,7 @@ import { createRestLane, type LaneFigures } from '../../src/rest/server/lane.ts'
 import { authenticate, restFixture } from '../rest/lane-fixture.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { type Accept, within } from './frame-arena.ts';
+import { MOST_INSPECTED } from './rest-requests.ts';
 import { RestTalk } from './rest-talk.ts';
 import { StrictClient } from './strict-client.ts';
 
@@ -102,7 +103,7 @@ export async function openRestArena(accept: Accept): Promise<RestArena> {
       record: (exchange) => records.record(exchange),
       fault: (error) => faults.push(error),
     },
-    limits: { inspected_body_bytes: 200_000 },
+    limits: { inspected_body_bytes: MOST_INSPECTED },
     relayed: true,
     upstreamOptions: { connections: CONNECTIONS },
   });

@@ -1,4 +1,4 @@
-import type { Http1Answer, Http1Request, Http1Watch } from './kept-http1-upstream.ts';
+import { type Http1Answer, type Http1Request, type Http1Watch, WHOLE_ANSWERS } from './kept-http1-upstream.ts';
 import { IN_OTHER } from './rest-requests.ts';
 import type { Answered, Asked, RestTalk } from './rest-talk.ts';
 
@@ -10,10 +10,13 @@ export class UpstreamLog implements Http1Watch {
   readonly requests = new Map<string, Http1Request>();
   readonly answers = new Map<string, Http1Answer>();
   fault: string | undefined;
+  #nameless = false;
   /** Names of requests of earlier talks, and whether upstream has seen them: those that were given up it may only read now. */
   readonly #earlier = new Map<string, boolean>();
 
-  begin(earlier: RestTalk | undefined): void {
+  /** @param nameless a request may have lost its name */
+  begin(earlier: RestTalk | undefined, nameless: boolean): void {
+    this.#nameless = nameless;
     for (const { fields } of earlier?.asked.values() ?? []) {
       const name = fields.get('x-id') ?? '';
       this.#earlier.set(name, this.requests.has(name));
@@ -29,7 +32,7 @@ export class UpstreamLog implements Http1Watch {
     const before = this.#earlier.get(name);
     if (before === false) this.#earlier.set(name, true);
     // The gateway's own question for upstream's release.
-    if (before === false || (name === '' && target === '/')) return;
+    if (before === false || (name === '' && (target === '/' || this.#nameless))) return;
     if (before || this.requests.has(name)) this.wrong(`${name} was sent twice`);
     this.requests.set(name, request);
   }
@@ -62,18 +65,21 @@ function checkRequest({ name, method, target, headers, body, whole }: Http1Reque
   if (!asked) throw wrong('a request that was not sent');
   const { fields } = asked;
   if (fields.get(':method') !== method) throw wrong(`another method than ${fields.get(':method')}`);
-  if (fields.get(':path')?.replaceAll('//', '/') !== target) throw wrong(`another target than ${fields.get(':path')}`);
+  const path = (fields.get(':path') ?? '').replaceAll('//', '/');
+  // A changed one may have to be written otherwise.
+  if (/^[/\w?=]+$/.test(path) && path !== target) throw wrong(`another target than ${fields.get(':path')}`);
   const length = fields.get('content-length');
   const [got, said] = [Buffer.concat(body), Buffer.concat(asked.body)];
   // What a query names is in its body, and another frame may have changed that.
   if (permitted === 'no' && (!target.endsWith('/query') || said.includes(IN_OTHER)))
     throw wrong('what is not permitted');
-  if (whole ? !asked.ended || !got.equals(said) : !got.equals(said.subarray(0, got.length))) {
-    throw wrong(`another body: ${got.length} bytes, ${whole ? '' : 'not '}whole, of ${said.length}`);
-  }
+  const announced = length === undefined ? said.length : Number(length);
+  if (!got.equals(said.subarray(0, got.length))) throw wrong('another body');
   if (!whole) return;
-  if (length !== undefined && Number(length) !== got.length)
-    throw wrong(`${got.length} bytes, and ${length} announced`);
+  // All that was announced is a whole body over HTTP/1.1, although the client has yet to end it.
+  if (got.length !== announced || (length === undefined && !asked.ended)) {
+    throw wrong(`${got.length} bytes as a whole body, of ${announced}`);
+  }
   if (permitted === 'part' && got.includes(TOO_DEEP)) throw wrong('all of a body that nests too deep');
 }
 
@@ -103,6 +109,38 @@ function checkAnswer({ id, fields: request }: Asked, { end, status, fields, body
       throw wrong(`${said}`);
     if (said.includes('"other"')) throw wrong(`a name that is not to be seen: ${said}`);
   } else if (!upstream.body.equals(said)) throw wrong(`another body than upstream's ${upstream.body.length} bytes`);
+}
+
+/** Statuses of upstream by the form of its answer; 200 otherwise. */
+const STATUSES: Readonly<Record<string, number>> = { early: 404, deaf: 404, empty: 204, 'not-modified': 304 };
+
+/** Looks whether every whole request of a client that kept all rules has the answer that is due. Throws what is wrong. */
+export function checkVerdicts({ asked, answers }: RestTalk): void {
+  for (const { id, fields, ended, reset, overrun } of asked.values()) {
+    const expected = fields.get('x-e');
+    if (!ended || reset || overrun || expected === 'broken' || expected === undefined) continue;
+    const { status = 0, end = 'open', code } = answers.get(id) ?? {};
+    const due = dueStatus(fields, expected);
+    const is = end === 'whole' ? status : 0;
+    if (due !== undefined && is !== due && code !== REFUSED_STREAM) {
+      throw new Error(
+        `the answer on ${id} is ${status} ${end} ${code ?? ''} where ${due} is due: ${[...fields].join(' ')}`,
+      );
+    }
+  }
+}
+
+/** RFC 9113 section 7: more streams than the client may have. */
+const REFUSED_STREAM = 7;
+
+/** 0 = none that is whole; `undefined` = several may be right. */
+function dueStatus(fields: ReadonlyMap<string, string>, expected: string): number | undefined {
+  const [kind = ''] = (fields.get('x-u') ?? '').split(/-(?=\d)/);
+  if (expected !== '') return Number(expected);
+  if (fields.get('x-n') === 'no') return fields.get(':method') === 'OPTIONS' ? undefined : 0;
+  const isChanged = isFiltered(fields) || /z$/.test(fields.get(':path') ?? '');
+  if (isChanged) return WHOLE_ANSWERS.includes(kind) && STATUSES[kind] === undefined ? 200 : undefined;
+  return WHOLE_ANSWERS.includes(kind) || kind in STATUSES ? (STATUSES[kind] ?? 200) : undefined;
 }
 
 function isFiltered(request: ReadonlyMap<string, string>): boolean {

@@ -7,7 +7,7 @@ import { type FrameScript, isMutated, makeFrameScript, PONG, playFrames, simpler
 import type { Choices, Fuzzer, FuzzSession } from './harness.ts';
 import { KeptHttp1Upstream } from './kept-http1-upstream.ts';
 import { openRestArena, type RestArena } from './rest-arena.ts';
-import { checkTalk, UpstreamLog } from './rest-checks.ts';
+import { checkTalk, checkVerdicts, UpstreamLog } from './rest-checks.ts';
 import { requestFrames } from './rest-requests.ts';
 import { INITIAL_WINDOW, type RestTalk } from './rest-talk.ts';
 import type { StrictClient } from './strict-client.ts';
@@ -26,7 +26,10 @@ function make(choices: Choices): Script {
     [1, choices.of([16_384, 65_536, 1_000_000])],
   ]);
   const settings = windows === undefined ? [] : ([[4, windows]] as const);
-  return { ...makeFrameScript(choices, requestFrames), settings, stays: choices.chance(0.6) };
+  const script = makeFrameScript(choices, requestFrames);
+  // Without disturbance every answer can be foretold.
+  const steps = choices.chance(0.3) ? script.steps.filter((step) => isCalm([step])) : script.steps;
+  return { ...script, steps, settings, stays: choices.chance(0.6) };
 }
 
 function* simpler(script: Script): Generator<Script> {
@@ -59,7 +62,7 @@ class Session implements FuzzSession<Script> {
   async run(script: Script): Promise<void> {
     const arena = this.#arena;
     arena.reset();
-    this.#log.begin(this.#earlier);
+    this.#log.begin(this.#earlier, isMutated(script));
     const joined = await arena.join();
     const { client, talk, socket } = joined;
     this.#earlier = talk;
@@ -74,7 +77,7 @@ class Session implements FuzzSession<Script> {
     talk.pump(client);
     const reads = !client.socket.isPaused();
     if (reads) await answered(client, isMutated(script));
-    if (reads && script.stays && !isMutated(script)) await this.#stay(joined);
+    if (reads && script.stays && !isMutated(script)) await this.#stay(joined, script);
     await this.#leave(client, script.end);
     checkFaults(arena, client);
     checkTalk(talk, this.#log);
@@ -83,7 +86,7 @@ class Session implements FuzzSession<Script> {
   }
 
   /** The client takes all answers, sends its bodies to their end, and everything is at rest. */
-  async #stay({ client, talk }: Joined): Promise<void> {
+  async #stay({ client, talk }: Joined, script: Script): Promise<void> {
     if (isOver(client)) return;
     grantAll(client);
     for (const { id, ended, reset, fields } of talk.asked.values()) {
@@ -97,7 +100,7 @@ class Session implements FuzzSession<Script> {
         talk.pump(client);
         return isOver(client) || openStreams(client, talk).length === 0;
       },
-      () => `streams ${openStreams(client, talk).join(' ')}, left ${this.#arena.left()}`,
+      () => `streams ${openStreams(client, talk).join(' ')}, uploads ${talk.uploads}, left ${this.#arena.left()}`,
     );
     if (isOver(client)) return;
     const left = (): string => this.#arena.left();
@@ -110,6 +113,7 @@ class Session implements FuzzSession<Script> {
       () => `${talk.credit} bytes`,
     );
     await askOnce(client, talk);
+    if (isCalm(script.steps)) checkVerdicts(talk);
   }
 
   async #leave(client: StrictClient, end: Script['end']): Promise<void> {
@@ -141,6 +145,11 @@ class Session implements FuzzSession<Script> {
   close(): Promise<void> {
     return this.#arena.close();
   }
+}
+
+/** Nothing is in it but requests. */
+function isCalm(steps: FrameScript['steps']): boolean {
+  return steps.every((step) => 'upload' in step || ('what' in step && !step.what.startsWith('other')));
 }
 
 function isOver(client: StrictClient): boolean {

@@ -76,7 +76,9 @@ const KINDS: readonly (readonly [weight: number, kind: Kind])[] = [
   [1, { method: 'GET', path: '/collections/a', key: 'main', sent: 'no', more: [['x-line', 'a\r\nb']] }],
 ];
 
-/** Largest body that is held to be inspected, and the largest that is sent. */
+/** Bodies that are held to be inspected may have so many bytes. */
+export const MOST_INSPECTED = 200_000;
+/** Bytes of bodies: beyond what is measured whole, beyond what is inspected in place, and too many to be inspected. */
 const LARGE_BYTES = [70_000, 140_000, 220_000] as const;
 
 /** The body of a request: what stands in DATA frames of the script, and what is sent behind it as the windows allow. */
@@ -113,6 +115,8 @@ export function requestFrames(choices: Choices, id: number): Step[] {
   const announced = length === 'wrong' ? Math.max(0, size + choices.of([-1, 1, 100])) : size;
   // What does not end as announced is never whole upstream.
   const sent = announced !== size && kind.sent === 'yes' ? 'part' : kind.sent;
+  const isTooLarge = kind.path === QUERY && size > MOST_INSPECTED;
+  const status = isTooLarge ? 413 : kind.status;
   const fields: HeaderField[] = [
     [':method', kind.method],
     [':scheme', 'http'],
@@ -120,7 +124,7 @@ export function requestFrames(choices: Choices, id: number): Step[] {
     [':authority', 'a'],
     ['x-id', `${choices.below(1_000_000_000)}-${id}`],
     ['x-n', sent],
-    ['x-e', `${announced === size ? (kind.status ?? '') : 'broken'}`],
+    ['x-e', `${announced === size ? (status ?? '') : 'broken'}`],
     ['x-u', answerOf(choices)],
     ...(kind.key === '' ? [] : [['api-key', kind.key] as const]),
     ...(kind.more ?? []),

@@ -13,6 +13,8 @@ export interface Asked {
   ended: boolean;
   /** The client has given it up. */
   reset: boolean;
+  /** Frames of it came behind its end. */
+  overrun: boolean;
 }
 
 /** An answer as the client has seen it so far. */
@@ -58,6 +60,13 @@ export class RestTalk implements ClientWatch {
     return undefined;
   }
 
+  /** The state of the uploads, for a finding. */
+  get uploads(): string {
+    const of = ({ id, left }: { readonly id: number; readonly left: number }): string =>
+      `${id}: ${left} left, ${this.#initial + (this.#grantedOn.get(id) ?? 0) - (this.#sentOn.get(id) ?? 0)} granted`;
+    return `${this.#uploads.map(of).join(', ')}, ${this.credit} on the connection`;
+  }
+
   isUploading(id: number): boolean {
     return this.#uploads.some((upload) => upload.id === id);
   }
@@ -71,7 +80,8 @@ export class RestTalk implements ClientWatch {
     if (!client.betweenFrames) return;
     for (const upload of this.#uploads) {
       const { id } = upload;
-      if (!this.asked.has(id) || this.answers.get(id)?.end === 'reset' || this.asked.get(id)?.reset) upload.left = -1;
+      const isOver = this.answers.get(id)?.code !== undefined || this.asked.get(id)?.reset;
+      if (isOver || !this.asked.has(id)) upload.left = -1;
       while (upload.left > 0) {
         const own = this.#initial + (this.#grantedOn.get(id) ?? 0) - (this.#sentOn.get(id) ?? 0);
         const size = Math.min(upload.left, upload.frame, own, this.credit);
@@ -129,7 +139,10 @@ export class RestTalk implements ClientWatch {
       case FrameType.DATA:
         this.#sent += frame.length;
         this.#sentOn.set(id, (this.#sentOn.get(id) ?? 0) + frame.length);
-        if (!asked || asked.ended || asked.reset) break;
+        if (!asked || asked.ended || asked.reset) {
+          if (asked) asked.overrun = true;
+          break;
+        }
         asked.body.push(Buffer.from(dataOf(frame)));
         asked.ended = frame.has(Flag.END_STREAM);
         break;
@@ -149,7 +162,9 @@ export class RestTalk implements ClientWatch {
     const { streamId: id } = frame;
     const asked = this.asked.get(id);
     if (!asked) {
-      if (id > this.highest) this.asked.set(id, { id, fields, body: [], ended: this.#blockEnds, reset: false });
-    } else if (this.#blockEnds && !asked.reset) asked.ended = true;
+      if (id > this.highest)
+        this.asked.set(id, { id, fields, body: [], ended: this.#blockEnds, reset: false, overrun: false });
+    } else if (this.#blockEnds && !asked.reset && !asked.ended) asked.ended = true;
+    else asked.overrun = true;
   }
 }

@@ -26,7 +26,8 @@ const OPERATIONS = ['list', 'get', 'query', 'upsert'] as const;
 const ANSWERS = ['now', 'held', 'large', 'early', 'cut'] as const;
 
 interface Leaver {
-  readonly lane: 'relay' | 'fastify' | 'http2';
+  /** `http2` is plain where it has a length; `http2-server` never is. */
+  readonly lane: 'relay' | 'fastify' | 'http2' | 'http2-server';
   readonly tls: boolean;
   readonly phase: (typeof PHASES)[number];
   readonly operation: (typeof OPERATIONS)[number];
@@ -62,7 +63,8 @@ function makeLeaver(choices: Choices): Leaver {
     lane: choices.weighted([
       [4, 'relay'],
       [4, 'fastify'],
-      [1, 'http2'],
+      [3, 'http2'],
+      [1, 'http2-server'],
     ]),
     tls: choices.chance(0.1),
     phase: choices.weighted([
@@ -271,29 +273,32 @@ class Leavers implements FuzzSession<Script> {
       throw new Error(`${status} without a permit: ${where}`);
   }
 
-  /** All of upstream's connections are taken, by requests that are held. */
-  async #fill(): Promise<Socket[]> {
-    const { port } = this.#gateways.plain;
-    const holders = [this.#gateways.plain, this.#gateways.tls].flatMap(({ port: to }) =>
-      Array.from({ length: CONNECTIONS }, () => ({ to, id: ++this.#id })),
-    );
-    const sockets = holders.map(({ to, id }) => {
-      const socket = to === port ? connectTcp(to) : connectTls({ port: to, rejectUnauthorized: false });
-      socket.on('error', ignore).on('data', ignore);
-      const head = `PUT /collections/a/points?id=${id}&answer=held HTTP/1.1\r\nhost: a\r\napi-key: main\r\n`;
-      socket.write(`${head}transfer-encoding: chunked\r\ncontent-type: application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n`);
-      return socket;
-    });
-    for (let probe = 0; holders.some(({ id }) => !this.#recorder.whole.has(id)); probe += 1) {
+  /** All of upstream's connections are taken, by requests that are held: those of the server, and those of plain HTTP/2. */
+  async #fill(): Promise<{ destroy(): void }[]> {
+    const { plain, tls } = this.#gateways;
+    const ids: number[] = [];
+    const held = (): number => {
+      const next = ++this.#id;
+      ids.push(next);
+      return next;
+    };
+    const holders: { destroy(): void }[] = [];
+    for (let count = 0; count < CONNECTIONS; count += 1) {
+      holders.push(hold(connectTcp(plain.port), held()));
+      holders.push(hold(connectTls({ port: tls.port, rejectUnauthorized: false }), held()));
+    }
+    holders.push(holdHttp2(tls.port, Array.from({ length: CONNECTIONS }, held)));
+    const isFull = (): boolean => tls.listener.figures().http2Upstream === CONNECTIONS;
+    for (let probe = 0; !isFull() || ids.some((one) => !this.#recorder.whole.has(one)); probe += 1) {
       if (probe > 100 * PROBES) throw new Error('the pool is not filled');
       await pause(2);
     }
-    return sockets;
+    return holders;
   }
 
   async #leave(leaver: Leaver, id: number): Promise<Told> {
-    const gateway = leaver.tls || leaver.lane === 'http2' ? this.#gateways.tls : this.#gateways.plain;
-    return leaver.lane === 'http2' ? leaveHttp2(gateway.port, leaver, id) : leaveHttp1(gateway.port, leaver, id);
+    const gateway = leaver.tls || isHttp2(leaver) ? this.#gateways.tls : this.#gateways.plain;
+    return isHttp2(leaver) ? leaveHttp2(gateway.port, leaver, id) : leaveHttp1(gateway.port, leaver, id);
   }
 
   /** Others are served, and nothing is left. */
@@ -312,10 +317,12 @@ class Leavers implements FuzzSession<Script> {
   }
 
   async #probe({ port }: TestGateway): Promise<void> {
-    const lane = this.#id % 2 === 0 ? 'relay' : 'fastify';
     const tls = port === this.#gateways.tls.port;
+    const lanes = tls ? (['relay', 'fastify', 'http2', 'http2-server'] as const) : (['relay', 'fastify'] as const);
+    const lane = lanes[this.#id % lanes.length] ?? 'relay';
     const probe: Leaver = { ...PROBE, lane, tls };
-    const { status } = await within(leaveHttp1(port, probe, ++this.#id), 'another connection is not served');
+    const asked = (isHttp2(probe) ? leaveHttp2 : leaveHttp1)(port, probe, ++this.#id);
+    const { status } = await within(asked, 'another connection is not served');
     if (status !== 200) throw new Error(`another connection is told ${status}`);
   }
 
@@ -347,6 +354,26 @@ class Leavers implements FuzzSession<Script> {
   }
 }
 
+/** A request over HTTP/1.1 that is held upstream. */
+function hold(socket: Socket, id: number): Socket {
+  socket.on('error', ignore).on('data', ignore);
+  const head = `PUT /collections/a/points?id=${id}&answer=held HTTP/1.1\r\nhost: a\r\napi-key: main\r\n`;
+  socket.write(`${head}transfer-encoding: chunked\r\ncontent-type: application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n`);
+  return socket;
+}
+
+/** Requests on one HTTP/2 connection that are held upstream. */
+function holdHttp2(port: number, ids: readonly number[]): ClientHttp2Session {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  session.on('error', ignore);
+  for (const id of ids) {
+    const path = `/collections/a/points?id=${id}&answer=held`;
+    const headers = { ':method': 'PUT', ':path': path, 'api-key': 'main', 'content-length': '2' };
+    session.request(headers).on('error', ignore).on('data', ignore).end('{}');
+  }
+  return session;
+}
+
 const PROBE: Leaver = {
   lane: 'relay',
   tls: false,
@@ -370,11 +397,16 @@ async function within<T>(value: Promise<T>, what: string): Promise<T> {
   return Promise.race([value, late]).finally(() => clearTimeout(timer));
 }
 
+function isHttp2({ lane }: Leaver): boolean {
+  return lane === 'http2' || lane === 'http2-server';
+}
+
 function headersOf(leaver: Leaver): string[] {
   const headers: string[] = ['content-type: application/json'];
   if (leaver.credential !== 'none') headers.push(`api-key: ${leaver.credential}`);
   if (leaver.coding !== 'plain' && leaver.size !== 'none') headers.push(`content-encoding: ${leaver.coding}`);
-  // Not plain for the relay.
+  // Not plain.
+  else if (leaver.lane === 'http2-server') headers.push('content-encoding: identity');
   if (leaver.lane === 'fastify') headers.push('expect:');
   return headers;
 }
@@ -560,6 +592,7 @@ async function open(): Promise<Leavers> {
     upstreamWaitMs: PATIENCE_MS,
     upstreamOptions: { connections: CONNECTIONS, maxWaiting: 10 * MOST_LEAVERS, headersTimeoutMs: PATIENCE_MS },
     relayed: true,
+    upstreamConnections: CONNECTIONS,
   };
   const plain = await startGateway(port, common);
   const tls = await startGateway(port, { ...common, tls: certificate });

@@ -88,7 +88,8 @@ function checkAnswer({ id, fields: request }: Asked, { end, status, fields, body
   const said = Buffer.concat(body);
   const from = fields.get('x-id');
   const upstream = from === undefined ? undefined : log.answers.get(from);
-  if (from !== undefined) {
+  // Only a changed request has an empty name.
+  if (from) {
     if (from !== request.get('x-id') || !upstream) throw wrong(`been said to ${from}`);
     if (upstream.status !== status) throw wrong(`another status than ${upstream.status}`);
   }

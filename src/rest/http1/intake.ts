@@ -1,3 +1,5 @@
+/** Bytes of later requests that are taken from a client which does not wait for its answers. */
+export const BACKLOG = 65_536;
 const FIRST_CAPACITY = 4_096;
 
 /** Bytes that came and are not used yet, in one piece. A chunk that finds it empty is kept as it is, without a copy. */

@@ -5,8 +5,7 @@ import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { PieceBudget } from '../../limits/body-pieces.ts';
 import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 import { isClosing } from '../headers.ts';
-import { BACKLOG } from '../relay/phase.ts';
-import { Intake } from './intake.ts';
+import { BACKLOG, Intake } from './intake.ts';
 import { type Pieces, RequestLines } from './request-lines.ts';
 import { SocketHold } from './socket-hold.ts';
 

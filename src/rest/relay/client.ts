@@ -60,6 +60,16 @@ export class RelayClient {
     this.#socket.uncork();
   }
 
+  /** Takes no more for now. */
+  get isFull(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  /** Nothing follows what is written. */
+  end(): void {
+    this.#socket.end();
+  }
+
   #clientHead(exchange: RelayExchange, from: AnswerHead, close: boolean): Buffer {
     const { head } = exchange;
     const { date } = this.#context.clock;

@@ -18,6 +18,12 @@ import { takesChecks } from './takes.ts';
  */
 export type CheckPlace = 'held' | 'passing' | 'elsewhere';
 
+/** A decision that waits for the whole body, and the checks of that. */
+export interface HeldDecision {
+  readonly decision: Permit | Conditional;
+  readonly needs: BodyNeeds;
+}
+
 export function placeOfCheck(
   needs: BodyNeeds,
   { contentLength }: Pick<PlainHead, 'contentLength'>,
@@ -32,7 +38,7 @@ export function placeOfCheck(
 export function checkHeld(
   intake: Intake,
   head: PlainHead,
-  { decision, needs }: { readonly decision: Permit | Conditional; readonly needs: BodyNeeds },
+  { decision, needs }: HeldDecision,
   limits: Limits,
 ): BodyFinding {
   if (isDepthOnly(needs)) return heldNestsWithin(intake, head, limits.json_depth) ? undefined : TOO_DEEP;

@@ -9,7 +9,3 @@
  * - `over`: the socket is closed, closing or handed over
  */
 export type Phase = 'head' | 'deciding' | 'holding' | 'relaying' | 'skipping' | 'over';
-
-export const NEVER = Number.POSITIVE_INFINITY;
-/** Bytes of later requests that are taken from a client which does not wait for its answers. */
-export const BACKLOG = 65_536;

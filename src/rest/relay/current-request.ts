@@ -1,0 +1,288 @@
+import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
+import { CredentialMemo } from '../../identity/credential-memo.ts';
+import { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import type { BodyNeeds } from '../../policy/body-checks.ts';
+import type { Conditional, Permit } from '../../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
+import { isSwallowed, TIMED_OUT } from '../http1/linger.ts';
+import type { PlainHead } from '../http1/request-head.ts';
+import type { AnswerHead } from '../http1/response-head.ts';
+import type { RestResolution } from '../resolve.ts';
+import { RelayBody } from './body.ts';
+import type { RelayContext } from './context.ts';
+import type { RelayCore } from './core.ts';
+import { newRelayExchange, type RelayExchange, type RelaySteps } from './exchange.ts';
+import { checkHeld, type HeldDecision, placeOfCheck } from './held-check.ts';
+import type { Phase } from './phase.ts';
+import { type AnswerSink, UpstreamConnection } from './upstream.ts';
+
+/**
+ * The request that a client connection is at: its steps, its body on the way to upstream, and its answer. One after the
+ * other, over one upstream connection.
+ */
+export class CurrentRequest implements RelaySteps, AnswerSink {
+  readonly memo = new CredentialMemo();
+  readonly guesses = new CredentialGuessing();
+  readonly body = new RelayBody();
+  readonly link: UpstreamConnection;
+  readonly #core: RelayCore;
+  readonly #context: RelayContext;
+  #phase: Phase = 'head';
+  #exchange: RelayExchange | undefined;
+  /** The decision that waits for a held body. */
+  #held: HeldDecision | undefined;
+  /** The answer says that the connection ends. */
+  #close = false;
+
+  constructor(core: RelayCore) {
+    const { clock, upstream } = core.context;
+    this.#core = core;
+    this.#context = core.context;
+    this.link = new UpstreamConnection(upstream, this, () => clock.now, core.guard.at('rest_upstream'));
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The exchange that is not recorded yet. */
+  get exchange(): RelayExchange | undefined {
+    return this.#exchange;
+  }
+
+  /** Begins the next request, which stands first among `requests`. */
+  begin(head: PlainHead, resolution: RestResolution): void {
+    const { counted, peer, times } = this.#core;
+    const { options, protocol } = this.#context;
+    this.#phase = 'deciding';
+    times.clear();
+    this.#exchange = newRelayExchange(this, head, resolution, peer);
+    counted?.begun();
+    begin(options.parts, protocol, this.#exchange);
+  }
+
+  checkBody(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
+    if (exchange !== this.#exchange) return;
+    const { limits } = this.#context.options;
+    switch (placeOfCheck(needs, exchange.head, limits.inspected_body_bytes)) {
+      case 'held':
+        if (!this.#holds(exchange, { decision, needs })) return;
+        this.#checked(exchange, decision, this.#checkHeld(exchange, { decision, needs }));
+        break;
+      case 'passing':
+        this.body.measure(limits.json_depth);
+        this.#checked(exchange, decision, undefined);
+        break;
+      default:
+        this.giveOver(exchange, decision);
+    }
+  }
+
+  #checkHeld({ head }: RelayExchange, held: HeldDecision): BodyFinding {
+    return checkHeld(this.#core.requests.intake, head, held, this.#context.options.limits);
+  }
+
+  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: BodyFinding): void {
+    bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
+  }
+
+  pass(exchange: RelayExchange): void {
+    if (exchange === this.#exchange) this.#send(exchange);
+  }
+
+  giveOver(exchange: RelayExchange, decision: Permit | Conditional): void {
+    if (exchange !== this.#exchange) return;
+    this.#core.counted?.handedOver();
+    this.#exchange = undefined;
+    this.#core.handOver({ exchange, decision });
+  }
+
+  /** Is the whole body there? Else it is waited for, and `held` is taken up again then. */
+  #holds(exchange: RelayExchange, held: HeldDecision): boolean {
+    if (this.#core.requests.isWhole(exchange.head)) {
+      exchange.whole = true;
+      exchange.received = exchange.head.contentLength;
+      return true;
+    }
+    this.#held = held;
+    this.#phase = 'holding';
+    this.#core.times.awaitBody(exchange);
+    this.#core.settle();
+    return false;
+  }
+
+  /** Goes on with a request whose body was waited for. `false` = it is not whole yet. */
+  release(): boolean {
+    const [exchange, held] = [this.#exchange, this.#held];
+    if (!exchange || !held || !this.#core.requests.isWhole(exchange.head)) return false;
+    this.#held = undefined;
+    this.#core.times.clear();
+    this.checkBody(exchange, held.decision, held.needs);
+    return true;
+  }
+
+  #send(exchange: RelayExchange): void {
+    const body = this.#takeBody(exchange);
+    exchange.received = body?.length ?? 0;
+    this.#phase = 'relaying';
+    this.#close = false;
+    if (body && !this.body.nestsWithin(body)) {
+      this.reject(exchange, TOO_DEEP);
+      return;
+    }
+    this.#waitFor(exchange, this.link.send(exchange, this.#core.requests.sentHead(exchange), body));
+  }
+
+  /** Takes the head, and of the body what is there. */
+  #takeBody({ head }: RelayExchange): Buffer | undefined {
+    const body = this.#core.requests.takeBody(head);
+    this.body.begin(head.contentLength, body?.length ?? 0);
+    return body;
+  }
+
+  /** More of the body, while the request is relayed; the bytes behind it are kept. */
+  passBody(chunk: Buffer): void {
+    const exchange = this.#exchange;
+    if (!exchange || this.body.left === 0) {
+      this.#core.keepBack(chunk);
+      return;
+    }
+    const part = this.body.take(chunk);
+    exchange.received += part.length;
+    if (part !== chunk) this.#core.keepBack(chunk.subarray(part.length));
+    if (!this.body.nestsWithin(part)) {
+      this.reject(exchange, TOO_DEEP);
+      return;
+    }
+    // Pieces that come in one turn of the event loop go upstream in one write.
+    if (this.link.hold()) this.#core.guard.soon(() => this.link.letGo());
+    this.#waitFor(exchange, this.link.write(part));
+  }
+
+  /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
+  #waitFor(exchange: RelayExchange, more: boolean): void {
+    // Upstream may have been lost with what was just written to it.
+    if (exchange !== this.#exchange) return;
+    const awaited = more && this.body.left > 0;
+    this.body.wanted = more;
+    if (awaited) {
+      this.#core.times.awaitBody(exchange);
+      this.link.waitForBody();
+    } else this.#core.times.clear();
+    this.#core.settle();
+  }
+
+  onUpstreamDrain(): void {
+    if (this.#phase === 'relaying' && this.body.left > 0 && this.#exchange) this.#waitFor(this.#exchange, true);
+  }
+
+  onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    exchange.sent += data;
+    if (head) {
+      exchange.status = head.status;
+      exchange.answeredAt = this.#context.options.parts.now();
+      this.#close = exchange.head.close || this.#context.clock.draining || !isSwallowed(this.body.left);
+      this.#core.client.answer(exchange, head, parts, this.#close);
+    } else {
+      this.#core.client.write(parts);
+    }
+    if (ended) {
+      this.#answered();
+    } else if (this.#core.client.isFull) {
+      this.#core.times.awaitDrain();
+      this.link.pause();
+    }
+  }
+
+  onAnswerFault(denial: Denial): void {
+    if (this.#exchange) this.reject(this.#exchange, denial);
+  }
+
+  reject(exchange: RelayExchange, denial: Denial): void {
+    if (exchange !== this.#exchange) return;
+    exchange.refusal = denial;
+    if (exchange.status !== undefined) {
+      this.link.destroy();
+      this.#core.breakOff();
+      return;
+    }
+    if (this.#phase === 'relaying') this.link.destroy();
+    else this.#takeBody(exchange);
+    const gaveUp = denial === INTERNAL_FAULT || (denial.status === TIMED_OUT && this.body.left > 0);
+    this.#close = gaveUp || exchange.head.close || this.#context.clock.draining || !isSwallowed(this.body.left);
+    exchange.status = denial.status;
+    exchange.sent += this.#core.client.refuse(exchange, denial, this.#close);
+    this.#answered();
+  }
+
+  /** The answer is written: on to what the connection is good for now. */
+  #answered(): void {
+    const known = this.#exchange?.principal !== undefined;
+    this.record();
+    this.body.measure(undefined);
+    this.#held = undefined;
+    this.#core.times.drained();
+    this.#close ||= this.#context.clock.draining;
+    if (this.#close || this.body.left > 0) this.link.destroy();
+    this.#phase = 'skipping';
+    if (this.body.left === 0) {
+      this.#proceed();
+      return;
+    }
+    // The client hears at once that its connection ends; what it still sends is read all the same.
+    if (this.#close) this.#core.client.end();
+    this.#core.times.awaitRest(this.body.linger(this.#context.clock.now, known));
+    this.#core.settle();
+  }
+
+  /** Discards the rest of an unread body; the bytes behind it are the next request's. */
+  skip(chunk: Buffer): void {
+    const { length } = this.body.take(chunk);
+    if (length < chunk.length) this.#core.requests.intake.push(chunk.subarray(length));
+    if (this.body.left === 0) {
+      this.#proceed();
+      return;
+    }
+    // Not ended: a client that has yet to read its answer would lose it.
+    this.#core.times.awaitRest(this.body.skip(length, this.#context.clock.now));
+    this.#core.settle();
+  }
+
+  #proceed(): void {
+    this.#phase = 'head';
+    this.#core.proceed(this.#close);
+  }
+
+  /** Answers an internal fault. `false` = the connection has to be broken off instead. */
+  fail(): boolean {
+    const exchange = this.#exchange;
+    if (!exchange) return false;
+    exchange.decision = INTERNAL_FAULT;
+    if (exchange.status !== undefined) return false;
+    this.reject(exchange, INTERNAL_FAULT);
+    return true;
+  }
+
+  cut(): void {
+    this.#core.cut();
+  }
+
+  /** No more requests: the connection is over. */
+  close(): void {
+    this.#phase = 'over';
+    this.link.destroy();
+  }
+
+  /** Step 8, once for each exchange. */
+  record(): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    this.#exchange = undefined;
+    this.#core.counted?.ended();
+    const { status, received, sent } = exchange;
+    finish(this.#context.options.parts, exchange, { status, received, sent });
+  }
+}

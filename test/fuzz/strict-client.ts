@@ -301,7 +301,7 @@ export class StrictClient {
   /** In the middle of a frame of its own it would cut that in two. */
   #answer(bytes: Buffer): void {
     if (!this.#betweenFrames) this.#answers.push(bytes);
-    else if (this.socket.writable) this.socket.write(bytes);
+    else this.send(bytes);
   }
 
   /** All that was sent are whole frames, or not. */

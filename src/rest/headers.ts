@@ -70,7 +70,12 @@ const SELECTING = new Set([
 ]);
 
 /** The fields of an exchange from which its upstream headers are built. */
-export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'host' | 'hasBody'>;
+export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'host' | 'hasBody' | 'resolution'>;
+
+/** Does the body go upstream? That of an open operation is thrown away: no connection of upstream's waits for a stranger. */
+export function sendsBody({ hasBody, resolution }: Pick<HeaderSource, 'hasBody' | 'resolution'>): boolean {
+  return hasBody && resolution?.operation.requires.scope !== 'public';
+}
 
 /** Changes to a request's headers beyond the common rules. */
 export interface RequestHeaderOptions {
@@ -97,7 +102,7 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
     const name = (headers[i] ?? '').toLowerCase();
     if (NOT_FORWARDED.has(name) || (name.includes('_') && NOT_FORWARDED.has(name.replaceAll('_', '-')))) continue;
     if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
-    if (name === 'content-length' && (options.contentLength !== undefined || !exchange.hasBody)) continue;
+    if (name === 'content-length' && (options.contentLength !== undefined || !sendsBody(exchange))) continue;
     if (options.readable && SELECTING.has(name)) continue;
     if (isReplaced(added, name)) continue;
     sent.push(name, headers[i + 1] ?? '');

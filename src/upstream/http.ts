@@ -10,6 +10,7 @@ import {
   UPSTREAM_TIMEOUT,
   UPSTREAM_UNREACHABLE,
 } from '../policy/denial.ts';
+import { type Share, Shares } from './shares.ts';
 
 /** Address and limits of the unsecured Qdrant on REST. Times in milliseconds. */
 export interface RestUpstreamOptions {
@@ -38,6 +39,8 @@ export interface UpstreamRequest {
   readonly body: NonNullable<Dispatcher.DispatchOptions['body']> | null;
   /** Lower bound for the time limits, in milliseconds. Default: 0. */
   readonly leastMs?: number;
+  /** Whose request it is, where the owner may use a quarter of the connections only. Default: no such limit. */
+  readonly share?: Omit<Share, 'most'> | undefined;
 }
 
 /** The connections to upstream's REST port. */
@@ -56,6 +59,8 @@ export interface RestUpstream {
 }
 
 const MAX_ANSWER_HEAD = 65_536;
+/** One owner may use this part of the connections. */
+const SHARES = 4;
 
 /** Opens no connection: the first request does. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
@@ -72,18 +77,24 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     allowH2: false,
     connect: connector(options),
   });
-  const size = (): number => pool.stats.running + pool.stats.pending;
+  const shares = new Shares();
+  const most = Math.max(1, Math.floor(options.connections / SHARES));
+  const size = (): number => pool.stats.running + pool.stats.pending + shares.waiting;
   return {
     size,
-    send({ leastMs = 0, ...request }, handler) {
+    send({ leastMs = 0, share, ...request }, handler) {
       if (size() >= capacity) return false;
       // INVARIANT: no request is retried, not even an idempotent one.
       const times = {
         headersTimeout: atLeast(headersTimeoutMs, leastMs),
         bodyTimeout: atLeast(bodyTimeoutMs, leastMs),
       };
-      pool.dispatch({ ...request, ...(leastMs > 0 ? times : {}), idempotent: false, blocking: false }, handler);
-      return true;
+      const options = { ...request, ...(leastMs > 0 ? times : {}), idempotent: false, blocking: false };
+      if (!share) {
+        pool.dispatch(options, handler);
+        return true;
+      }
+      return shares.enter({ ...share, most }, () => void pool.dispatch(options, handler));
     },
     close: () => pool.close(),
     destroy: () => pool.destroy(),

@@ -12,10 +12,11 @@ import { Guard } from '../../lifetime/guard.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { ClientFault, CountedClient } from '../../net/connections.ts';
 import { AnswerWriter } from './answer-writer.ts';
-import type { Http2Context } from './context.ts';
+import type { Http2Context, ServedConnection } from './context.ts';
 import { IncomingBodies, malformed, takeTrailers } from './incoming-bodies.ts';
 import { type Http2Head, readHttp2Head } from './request-head.ts';
 import { Http2Stream, type StreamConnection } from './stream.ts';
+import { UpstreamPlaces } from './upstream-places.ts';
 
 /** Fields of a head beside its headers (RFC 9113 section 8.3.1). */
 const PSEUDO_HEADERS = 4;
@@ -31,7 +32,7 @@ const PSEUDO_HEADERS = 4;
  * INVARIANT: everything Node calls enters through the guard. An `Http2Fault` is the client's and ends the connection as such;
  * any other exception answers what is open with 500 and ends it.
  */
-export class Http2Connection implements ClientEvents<Http2Head>, StreamConnection {
+export class Http2Connection implements ClientEvents<Http2Head>, StreamConnection, ServedConnection {
   readonly socket: Socket;
   readonly client: ClientLink<Http2Head>;
   readonly #context: Http2Context;
@@ -40,6 +41,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   readonly guard: Guard;
   readonly #writer: AnswerWriter;
   readonly memo = new CredentialMemo();
+  readonly places: UpstreamPlaces;
   readonly #departure: Departure;
   readonly #streams = new StreamMap<Http2Stream>();
   readonly #ended = new EndedStreams();
@@ -55,6 +57,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   ) {
     this.socket = socket;
     this.#context = context;
+    this.places = new UpstreamPlaces(context.mostUpstream);
     this.#counted = counted;
     this.#closed = closed;
     this.#activeAt = context.clock.now;
@@ -155,7 +158,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     this.#streams.set(streamId, stream);
     this.#bodies.begun();
     this.#counted?.begun();
-    this.#context.serve(stream, this.socket, this.memo);
+    this.#context.serve(stream, this);
   }
 
   #refuseHead(streamId: number, ended: boolean): void {

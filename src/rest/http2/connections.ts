@@ -39,7 +39,10 @@ export interface Http2Options {
   readonly options: LaneOptions;
   /** Takes every request that is not plain. */
   readonly lane: Pick<RestLane, 'takeHttp2'>;
-  /** Plain requests pass as bytes to it, over so many connections at most; without it the server transport takes them all. */
+  /**
+   * Plain requests pass as bytes to it, so many of one client connection at once; without it the server transport takes them
+   * all.
+   */
   readonly relay?: { readonly upstream: RelayUpstream; readonly connections: number } | undefined;
   /** Milliseconds since 1970. Default: the machine's clock. */
   readonly now?: () => number;
@@ -64,7 +67,6 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
       options: options.options,
       clock,
       upstream: relay.upstream,
-      connections: relay.connections,
       takeOver: (stream, socket, begun, early) => lane.takeHttp2(stream, socket, begun, early),
     });
   const { scheduler } = options.options;
@@ -82,10 +84,11 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
     options: options.options,
     scheduler,
     clock,
-    serve(stream, socket, memo) {
-      if (plain?.begin(stream, socket, memo)) return;
+    mostUpstream: relay?.connections ?? 0,
+    serve(stream, connection) {
+      if (plain?.begin(stream, connection)) return;
       scheduler.spend(Cost.SERVER_REQUEST);
-      lane.takeHttp2(stream, socket);
+      lane.takeHttp2(stream, connection.socket);
     },
     windows: new WindowBudget(),
     burstEnded: flushSoon,

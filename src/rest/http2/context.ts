@@ -3,6 +3,7 @@ import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { LaneOptions } from '../options.ts';
 import type { Http2Stream } from './stream.ts';
+import type { UpstreamPlaces } from './upstream-places.ts';
 import type { WindowBudget } from './window-budget.ts';
 
 /** The shared state of one listener's HTTP/2 connections. */
@@ -14,9 +15,18 @@ export interface Http2Context {
   readonly clock: Http2Clock;
   readonly windows: WindowBudget;
   /** Serves one request. Throws only for a fault of ours. */
-  readonly serve: (stream: Http2Stream, socket: Socket, memo: CredentialMemo) => void;
+  readonly serve: (stream: Http2Stream, connection: ServedConnection) => void;
+  /** Requests of one connection that may be under way upstream as bytes. */
+  readonly mostUpstream: number;
   /** All frames that came in one piece have been handed over. */
   readonly burstEnded: () => void;
+}
+
+/** A connection as its requests use it. */
+export interface ServedConnection {
+  readonly socket: Socket;
+  readonly memo: CredentialMemo;
+  readonly places: UpstreamPlaces;
 }
 
 /** The time, moved in ticks. */

@@ -3,7 +3,7 @@ import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import { DepthMeter } from '../../json/depth.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
-import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import { type Denial, INTERNAL_FAULT, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
 import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
 import { settleCors } from '../cors.ts';
@@ -19,6 +19,7 @@ import { bodyDeadline } from '../time-limits.ts';
 import { encodeAnswerHead, encodeRefusal } from './answer-head.ts';
 import type { PlainContext } from './plain-context.ts';
 import type { Http2Stream, StreamUser } from './stream.ts';
+import type { PlaceWaiter } from './upstream-places.ts';
 import type { PooledUpstream } from './upstream-pool.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -28,14 +29,15 @@ const INTERNAL_ERROR = 2;
 /**
  * - `deciding`: its credential is being looked up; bytes of its body are kept
  * - `holding`: its body is waited for, to be checked before anything is sent
+ * - `waiting`: its connection has as many requests under way upstream as it may have
  * - `relaying`: it is upstream's; its body and the answer pass
  * - `answered`: the answer is complete
  * - `over`: the stream is closed, or the server transport has it
  */
-type Phase = 'deciding' | 'holding' | 'relaying' | 'answered' | 'over';
+type Phase = 'deciding' | 'holding' | 'waiting' | 'relaying' | 'answered' | 'over';
 
 /** A plain request over HTTP/2: its body and its answer pass as bytes, over one upstream connection of the pool. */
-export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
+export class PlainRequest implements RelaySteps, AnswerSink, StreamUser, PlaceWaiter {
   readonly memo: CredentialMemo;
   readonly guesses = undefined;
   readonly #stream: Http2Stream;
@@ -49,6 +51,10 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
   #link: PooledUpstream | undefined;
   /** Bytes that upstream was given and does not take for now: their credit waits. */
   #untaken = 0;
+  /** Bytes of the intake whose credit has gone back. */
+  #credited = 0;
+  /** It has one of the places upstream of its connection. */
+  #hasPlace = false;
   #deadline = NEVER;
 
   constructor(stream: Http2Stream, memo: CredentialMemo, context: PlainContext) {
@@ -72,14 +78,14 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     // A copy: a small piece would keep all that was read with it.
     this.#intake.push(Buffer.from(chunk));
     if (this.#phase !== 'holding') return;
-    this.#stream.consumed(chunk.length);
+    this.#credit(chunk.length);
     this.#deadline = bodyDeadline(exchange, this.#context);
   }
 
   end(): void {
     const [exchange, held] = [this.#exchange, this.#held];
-    this.#deadline = NEVER;
     if (!exchange || this.#phase !== 'holding' || !held) return;
+    this.#deadline = NEVER;
     this.#held = undefined;
     this.checkBody(exchange, held.decision, held.needs);
   }
@@ -108,7 +114,7 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
   #hold(exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
     this.#held = { decision, needs };
     this.#phase = 'holding';
-    this.#stream.consumed(this.#intake.length);
+    this.#credit(this.#intake.length);
     this.#deadline = bodyDeadline(exchange, this.#context);
   }
 
@@ -116,14 +122,38 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
   }
 
-  pass(exchange: RelayExchange, permit: Permit): void {
+  /** Bytes of the intake may be sent again, although they are not used yet: the body is waited for. */
+  #credit(bytes: number): void {
+    this.#credited += bytes;
+    this.#stream.consumed(bytes);
+  }
+
+  pass(exchange: RelayExchange): void {
     if (exchange !== this.#exchange) return;
     if (exchange.principal) this.#stream.known();
-    const link = this.#context.pool.take(this);
-    if (!link) {
-      this.giveOver(exchange, permit);
+    this.#hasPlace ||= this.#context.places.take(this);
+    if (this.#hasPlace) {
+      this.#send(exchange);
       return;
     }
+    this.#phase = 'waiting';
+    this.#deadline = this.#context.clock.now + this.#context.options.upstreamWaitMs;
+  }
+
+  get isWaiting(): boolean {
+    return this.#phase === 'waiting';
+  }
+
+  /** INVARIANT: not in the stack of the request that gave the place back. */
+  placed(): void {
+    this.#hasPlace = true;
+    this.#stream.guard.soon(() => {
+      if (this.#exchange && this.isWaiting) this.#send(this.#exchange);
+    });
+  }
+
+  #send(exchange: RelayExchange): void {
+    const link = this.#context.pool.take(this);
     this.#link = link;
     const { length } = this.#intake;
     const owed = this.#owed;
@@ -138,9 +168,9 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     this.#passed(exchange, link.link.send(exchange, this.#sentHead(exchange), body), owed);
   }
 
-  /** Bytes of the intake whose credit has not gone back. While a body is waited for, its credit goes back as it comes. */
+  /** Bytes of the intake whose credit has not gone back. */
   get #owed(): number {
-    return this.#phase === 'holding' ? 0 : this.#intake.length;
+    return this.#intake.length - this.#credited;
   }
 
   #pass(exchange: RelayExchange, link: PooledUpstream, chunk: Buffer): void {
@@ -276,7 +306,8 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
   }
 
   tick(now: number): void {
-    if (now >= this.#deadline && this.#exchange) this.reject(this.#exchange, BODY_TIMEOUT);
+    if (now < this.#deadline || !this.#exchange) return;
+    this.reject(this.#exchange, this.isWaiting ? UPSTREAM_TIMEOUT : BODY_TIMEOUT);
   }
 
   closed(): void {
@@ -293,5 +324,8 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser {
     const link = this.#link;
     this.#link = undefined;
     if (link) this.#context.pool.release(link, whole);
+    if (!this.#hasPlace) return;
+    this.#hasPlace = false;
+    this.#context.places.leave();
   }
 }

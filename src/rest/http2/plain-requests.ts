@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { begin } from '../../exchange/steps.ts';
-import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { BegunExchange } from '../begun-exchange.ts';
 import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
@@ -10,8 +9,8 @@ import { RELAY_STEPS } from '../relay/steps.ts';
 import { takesRequest } from '../relay/takes.ts';
 import type { RelayUpstream } from '../relay/upstream.ts';
 import { createLiveResolver } from '../resolve.ts';
-import { isPlainTarget } from '../server/head.ts';
-import type { Http2Clock } from './context.ts';
+import { isHost, isPlainTarget } from '../server/head.ts';
+import type { Http2Clock, ServedConnection } from './context.ts';
 import type { PlainContext } from './plain-context.ts';
 import { PlainRequest } from './plain-request.ts';
 import type { Http2Head, KnownRequest } from './request-head.ts';
@@ -21,7 +20,7 @@ import { UpstreamPool } from './upstream-pool.ts';
 /** Serves plain requests over HTTP/2. */
 export interface PlainRequests {
   /** Begins the request of a stream. `false` = it is not plain, and nothing of it has begun. */
-  readonly begin: (stream: Http2Stream, socket: Socket, memo: CredentialMemo) => boolean;
+  readonly begin: (stream: Http2Stream, connection: ServedConnection) => boolean;
   /** Something was gathered for upstream. */
   readonly held: boolean;
   /** Writes it. */
@@ -37,8 +36,6 @@ export interface PlainRequestOptions {
   readonly options: LaneOptions;
   readonly clock: Http2Clock;
   readonly upstream: RelayUpstream;
-  /** Most connections to it. */
-  readonly connections: number;
   /** Gives a request to the server transport; see `PlainContext.takeOver`. */
   readonly takeOver: (stream: Http2Stream, socket: Socket, begun: BegunExchange, early: Buffer | undefined) => void;
 }
@@ -47,17 +44,10 @@ export interface PlainRequestOptions {
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']);
 
 /** Opens nothing yet: upstream connections are made with the requests. */
-export function createPlainRequests({
-  options,
-  clock,
-  upstream,
-  connections,
-  takeOver,
-}: PlainRequestOptions): PlainRequests {
+export function createPlainRequests({ options, clock, upstream, takeOver }: PlainRequestOptions): PlainRequests {
   const resolve = createLiveResolver(options.webUi);
   const pool = new UpstreamPool(
     upstream,
-    connections,
     () => clock.now,
     (error, place) => options.parts.fault(error, undefined, place),
   );
@@ -73,14 +63,14 @@ export function createPlainRequests({
   }
 
   return {
-    begin(stream, socket, memo) {
+    begin(stream, { socket, memo, places }) {
       const { head } = stream;
       // Its length has to be known: upstream is told it with the head.
       if (!stream.endsWithHead && head.announced < 0) return false;
       const { plain, resolution } = known(head);
       if (!plain) return false;
       const context: PlainContext = {
-        ...{ options, protocol, clock, pool },
+        ...{ options, protocol, clock, pool, places },
         takeOver: (taken, begun, early) => takeOver(taken, socket, begun, early),
       };
       const request = new PlainRequest(stream, memo, context);
@@ -100,6 +90,7 @@ export function createPlainRequests({
   };
 }
 
-function isPlain({ method, target, headers, expects }: Http2Head, maxHeaders: number): boolean {
-  return METHODS.has(method) && expects === undefined && headers.length <= maxHeaders * 2 && isPlainTarget(target);
+function isPlain({ method, target, headers, host, expects }: Http2Head, maxHeaders: number): boolean {
+  if (!METHODS.has(method) || expects !== undefined || headers.length > maxHeaders * 2) return false;
+  return isPlainTarget(target) && isHost(host);
 }

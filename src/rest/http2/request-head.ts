@@ -63,6 +63,7 @@ export function readHttp2Head(fields: readonly HeaderField[]): Http2Head | strin
   if (!method || method === 'CONNECT') return 'method missing or not allowed';
   if (!scheme) return 'scheme missing';
   if (!target) return 'path missing';
+  if (authority === '') return 'empty authority';
   if (authority !== undefined && parts.host !== undefined && authority.toLowerCase() !== parts.host.toLowerCase()) {
     return 'host other than the authority';
   }

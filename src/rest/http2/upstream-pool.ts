@@ -49,17 +49,15 @@ export class PooledUpstream implements AnswerSink {
 /** The upstream connections of a listener's HTTP/2 streams. The last one used is the first one taken. */
 export class UpstreamPool {
   readonly #upstream: RelayUpstream;
-  readonly #most: number;
   readonly #now: () => number;
   readonly #report: FaultReport;
   readonly #all: PooledUpstream[] = [];
   readonly #idle: PooledUpstream[] = [];
   readonly #held: PooledUpstream[] = [];
 
-  /** @param most connections @param now milliseconds */
-  constructor(upstream: RelayUpstream, most: number, now: () => number, report: FaultReport) {
+  /** @param now milliseconds */
+  constructor(upstream: RelayUpstream, now: () => number, report: FaultReport) {
     this.#upstream = upstream;
-    this.#most = most;
     this.#now = now;
     this.#report = report;
   }
@@ -73,10 +71,10 @@ export class UpstreamPool {
     return this.#all.length - this.#idle.length;
   }
 
-  /** A connection for one request; `undefined` = all are in use. It is opened with what is sent. */
-  take(user: AnswerSink): PooledUpstream | undefined {
+  /** A connection for one request. It is opened with what is sent. */
+  take(user: AnswerSink): PooledUpstream {
     const taken = this.#idle.pop() ?? this.#open();
-    taken?.use(user);
+    taken.use(user);
     return taken;
   }
 
@@ -111,8 +109,7 @@ export class UpstreamPool {
     for (const { link } of this.#all) link.destroy();
   }
 
-  #open(): PooledUpstream | undefined {
-    if (this.#all.length >= this.#most) return undefined;
+  #open(): PooledUpstream {
     const opened = new PooledUpstream(this.#upstream, this.#now, this.#report);
     this.#all.push(opened);
     return opened;

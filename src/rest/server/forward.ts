@@ -7,7 +7,8 @@ import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
 import { settleCors } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
-import { toClientHeaders, writeHead } from '../headers.ts';
+import { sendsBody, toClientHeaders, writeHead } from '../headers.ts';
+import { HEALTHY } from '../health-routes.ts';
 import { failExchange, refuseOrBreak } from '../http1/break-off.ts';
 import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
 import type { LaneOptions } from '../options.ts';
@@ -31,6 +32,7 @@ export function sendUpstream(
     headers,
     body: bodyOf(exchange, options),
     leastMs: exchange.resolution ? leastAnswerMs(exchange.resolution) : 0,
+    share: shareOf(exchange, handler),
   };
   exchange.life.onEnd(() => handler.ended());
   if (!options.upstream.send(request, handler)) {
@@ -39,9 +41,26 @@ export function sendUpstream(
   }
 }
 
+/**
+ * Strangers share a part of upstream's connections, and so do the streams of one HTTP/2 connection: nothing of theirs keeps
+ * others waiting. Probes of upstream's health are never kept waiting.
+ */
+function shareOf(exchange: RestExchange, handler: UpstreamAnswer): UpstreamRequest['share'] {
+  const { principal, stream, request, resolution, life, guard } = exchange;
+  if (principal ? !stream : HEALTHY.has(resolution?.operation.name ?? '')) return undefined;
+  return {
+    owner: principal ? request.socket : STRANGERS,
+    isWanted: () => !life.ended,
+    entered: (leave) => handler.entered(leave),
+    guard,
+  };
+}
+
+const STRANGERS = Symbol('strangers');
+
 function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['body'] {
   if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));
-  if (!exchange.hasBody) return null;
+  if (!sendsBody(exchange)) return null;
   askForBody(exchange);
   return new RequestBody(exchange, bodyIdleOf(exchange, options.limits.body_idle_timeout_ms), streamGuard(exchange));
 }
@@ -60,6 +79,8 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   readonly onResponseEnd: () => void;
   readonly onResponseError: (controller: Controller, error: Error) => void;
   #controller: Controller | undefined;
+  /** Gives back the share of its owner; see `Share`. */
+  #leave: (() => void) | undefined;
   readonly #waiting: NodeJS.Timeout;
   #informational = 0;
   #gone = false;
@@ -75,10 +96,27 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
     this.onRequestStart = guard.entry((controller: Controller) => this.#started(controller));
     this.onResponseStart = guard.entry((controller: Controller, status: number) => this.#answer(controller, status));
     this.onResponseData = guard.entry((controller: Controller, chunk: Buffer) => this.data(controller, chunk));
-    this.onResponseEnd = guard.entry(() => this.end());
-    this.onResponseError = guard.entry((_controller: Controller, error: Error) => this.#ended(error));
+    this.onResponseEnd = guard.entry(() => {
+      this.#leaveShare();
+      this.end();
+    });
+    this.onResponseError = guard.entry((_controller: Controller, error: Error) => {
+      this.#leaveShare();
+      this.#ended(error);
+    });
     const late = (): void => this.abort(UPSTREAM_TIMEOUT, new Error('no connection to upstream became free'));
     this.#waiting = guard.after(options.upstreamWaitMs, late).unref();
+  }
+
+  /** The request begins with a share of its owner's. */
+  entered(leave: () => void): void {
+    this.#leave = leave;
+  }
+
+  #leaveShare(): void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    leave?.();
   }
 
   protected abstract head(controller: Controller, status: number, headers: string[]): void;

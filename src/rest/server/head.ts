@@ -12,6 +12,8 @@ export interface RequestHead {
   readonly httpVersionMajor: number;
   readonly httpVersionMinor: number;
   readonly target: string;
+  /** HTTP/2: `:authority`, or `host` without one; empty = none. */
+  readonly host: string;
   /** Without pseudo-headers. */
   readonly headers: readonly string[];
 }
@@ -20,6 +22,11 @@ export interface RequestHead {
 const TARGET = /^[!-;=?-\]_a-~]+$/;
 /** A name or an address, and a port (RFC 9110 section 7.2). */
 const HOST = /^(?:[0-9A-Za-z._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+/** A name or an address, and a port, without user information. */
+export function isHost(host: string): boolean {
+  return HOST.test(host);
+}
+
 /** Is this target in origin form, of characters that upstream takes? */
 export function isPlainTarget(target: string): boolean {
   return target.startsWith('/') && TARGET.test(target);
@@ -35,7 +42,8 @@ export function checkHead(head: RequestHead, maxHeaders: number): HeadFault | un
   if (head.headers.length > maxHeaders * 2) return { status: 431, message: 'too many header fields' };
   if (!TARGET.test(head.target)) return { status: 400, message: '' };
   if (head.httpVersionMajor === 2) {
-    return /^[/*]/.test(head.target) ? undefined : { status: 400, message: 'the path has to begin with a slash' };
+    if (!/^[/*]/.test(head.target)) return { status: 400, message: 'the path has to begin with a slash' };
+    return head.host === '' || isHost(head.host) ? undefined : { status: 400, message: 'invalid host header' };
   }
   const seen = readFraming(head.headers);
   return checkFraming(seen, head) ?? checkHost(seen.hosts, head);
@@ -86,7 +94,7 @@ function checkHost(hosts: readonly string[], head: RequestHead): HeadFault | und
   if (hosts.length > 1) return { status: 400, message: 'more than one host' };
   // RFC 9112 section 3.2
   if (host === undefined && head.httpVersionMinor === 1) return { status: 400, message: '' };
-  if (host !== undefined && !HOST.test(host)) return { status: 400, message: 'invalid host header' };
+  if (host !== undefined && !isHost(host)) return { status: 400, message: 'invalid host header' };
   const authority = authorityOf(head.target);
   if (authority === undefined || authority.toLowerCase() === hosts[0]?.toLowerCase()) return undefined;
   return { status: 400, message: 'the target names another host than the host header' };

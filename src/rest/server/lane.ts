@@ -113,9 +113,9 @@ class Lane {
 
   #take(exchange: RestExchange, begun: BegunExchange | undefined): void {
     const { httpVersionMajor, httpVersionMinor } = exchange.request;
-    const { requestTarget: target, headers } = exchange;
+    const { requestTarget: target, headers, host } = exchange;
     const { limits, connections, parts } = this.#options;
-    const fault = checkHead({ httpVersionMajor, httpVersionMinor, target, headers }, limits.header_count);
+    const fault = checkHead({ httpVersionMajor, httpVersionMinor, target, headers, host }, limits.header_count);
     if (!fault) {
       this.#serve(exchange, begun);
       return;

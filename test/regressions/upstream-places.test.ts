@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 
 /*
  * One HTTP/2 connection has as many requests open as hundreds of HTTP/1.1 connections. Connections to upstream were one pool
- * for all: a client with one connection, or three without a credential, kept everyone else waiting, health probes included.
+ * for all: a client with one connection, or three without a credential, kept all others waiting, health probes included.
  */
 
 const CONNECTIONS = 32;

@@ -171,7 +171,7 @@ export class KeptHttp1Upstream {
     const status =
       kind === 'empty' ? 204 : kind === 'not-modified' ? 304 : kind === 'early' || kind === 'deaf' ? 404 : 200;
     const bare = status === 204 || status === 304 || method === 'HEAD';
-    const said = bodyFor(request, Number(size));
+    const said = bodyFor(request, Number(size) || 0);
     const answer = { status, body: bare ? Buffer.alloc(0) : said, whole: false };
     this.#watch.answer(name, answer);
     // Without a body nothing of it can be missing.

@@ -137,6 +137,8 @@ const REFUSED_STREAM = 7;
 /** 0 = none that is whole; `undefined` = several may be right. */
 function dueStatus(fields: ReadonlyMap<string, string>, expected: string): number | undefined {
   const [kind = ''] = (fields.get('x-u') ?? '').split(/-(?=\d)/);
+  // Upstream may answer while the body is still measured.
+  if (fields.get('x-n') === 'part' && (kind === 'early' || kind === 'deaf')) return undefined;
   if (expected !== '') return Number(expected);
   if (fields.get('x-n') === 'no') return fields.get(':method') === 'OPTIONS' ? undefined : 0;
   const isChanged = isFiltered(fields) || /z$/.test(fields.get(':path') ?? '');

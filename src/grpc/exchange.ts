@@ -54,6 +54,8 @@ export class GrpcExchange implements Exchange {
   /** Stream id on the client connection. */
   readonly id: number;
   readonly head: RequestHead;
+  /** The share of the head in the `HeadBudget` of its connection. */
+  headBytes = 0;
   readonly steps: GrpcSteps;
   state: StreamState = 'waiting';
   /** Stream id on the upstream connection; 0 = none yet. */

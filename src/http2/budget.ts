@@ -1,3 +1,5 @@
+import { ErrorCode, Http2Fault } from './frames.ts';
+
 /**
  * Frames of a client, by their effect.
  * - `data`: DATA with bytes; `data_end`: of no bytes, with END_STREAM; `data_small`: of no bytes, or of a few with
@@ -170,4 +172,42 @@ export function resetPrice(
 ): Price {
   const early = call?.headersSent === false && now - call.begunAt < EARLY_MS;
   return FRAME_COST[early ? 'reset_early' : call ? 'reset' : 'reset_closed'];
+}
+
+/** Header bytes (name + value + 32 for each field, RFC 9113 section 6.5.2) of all open streams of one connection. */
+const STRANGER_BYTES = 262_144;
+const KNOWN_BYTES = 2_097_152;
+
+/** The reason of the fault that `HeadBudget.take` throws. */
+export const HEADS_TOO_LARGE = 'heads of open streams too large';
+
+/**
+ * The header bytes that the open streams of one client connection hold together: 256 KiB, and 2 MiB once a credential on it was
+ * good. A single stream is always taken: the limit of one head is another one.
+ */
+export class HeadBudget {
+  readonly #isKnown: () => boolean;
+  #held = 0;
+
+  /** @param isKnown a credential on the connection was good */
+  constructor(isKnown: () => boolean) {
+    this.#isKnown = isKnown;
+  }
+
+  /**
+   * Takes the head of a new stream, until `give`. Throws `Http2Fault` REFUSED_STREAM of that stream if it finds no room; nothing
+   * is taken then, and the client may try again (RFC 9113 section 8.7).
+   */
+  take(streamId: number, bytes: number): void {
+    const sum = this.#held + bytes;
+    if (this.#held > 0 && sum > (this.#isKnown() ? KNOWN_BYTES : STRANGER_BYTES)) {
+      throw new Http2Fault(ErrorCode.REFUSED_STREAM, streamId, HEADS_TOO_LARGE);
+    }
+    this.#held = sum;
+  }
+
+  /** Gives the bytes of one stream back, once it has closed. */
+  give(bytes: number): void {
+    this.#held -= bytes;
+  }
 }

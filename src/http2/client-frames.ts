@@ -1,6 +1,6 @@
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ClientFault } from '../net/connections.ts';
-import type { FrameKind, Price } from './budget.ts';
+import { type FrameKind, HEADS_TOO_LARGE, type Price } from './budget.ts';
 import type { ClientSettings } from './client-settings.ts';
 import {
   checkFrame,
@@ -140,7 +140,7 @@ export class ClientFrames<H> {
       if (error.streamId > this.#lastStreamId) throw new Http2Fault(error.code, 0, error.reason);
       // A reset that the client brings about costs as much as one it sends.
       this.#receiver.charge(this.#events.resetPrice(error.streamId));
-      this.#events.clientRefused('stream');
+      this.#events.clientRefused(error.reason === HEADS_TOO_LARGE ? 'head_size' : 'stream');
       this.#events.clientFault(error);
     }
   }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Guard } from '../lifetime/guard.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ClientFault } from '../net/connections.ts';
-import { FRAME_COST, FrameBudget, type FrameKind, type Price } from './budget.ts';
+import { FRAME_COST, FrameBudget, type FrameKind, HeadBudget, type Price } from './budget.ts';
 import { type ClientEvents, ClientFrames, type FrameReceiver } from './client-frames.ts';
 import { ClientSettings } from './client-settings.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -22,7 +22,7 @@ export interface ClientLimits {
   readonly http2_max_concurrent_streams: number;
   readonly header_bytes: number;
   readonly header_count: number;
-  /** Milliseconds for the preface, and for the rest of a header block once it has begun. */
+  /** Milliseconds for the preface, and for the rest of a header block or a frame other than DATA once it has begun. */
   readonly header_timeout_ms: number;
 }
 
@@ -47,6 +47,8 @@ export interface ClientLinkOptions {
  */
 export class ClientLink<H> implements FrameReceiver {
   readonly outbox = new Outbox();
+  /** The heads of the open streams. */
+  readonly heads = new HeadBudget(() => this.isKnown);
   readonly socket: Socket;
   readonly reading: PacedReading;
   readonly #events: ClientEvents<H>;
@@ -67,6 +69,9 @@ export class ClientLink<H> implements FrameReceiver {
   #closeBy = Number.POSITIVE_INFINITY;
   #gone = false;
   #inBurst = false;
+  /** The incomplete frame (`FrameReader.unfinished`) that `tick` saw last, and the time (ms) when it saw it first. */
+  #unfinished = 0;
+  #unfinishedAt = 0;
 
   /** @param guard of the connection: everything the socket calls goes through it */
   constructor(socket: Socket, limits: ClientLimits, events: ClientEvents<H>, guard: Guard, options: ClientLinkOptions) {
@@ -209,7 +214,7 @@ export class ClientLink<H> implements FrameReceiver {
     this.socket.end();
   }
 
-  /** Cuts connections that linger, never began, or stopped inside a header block. */
+  /** Cuts connections that linger, never began, or stopped inside a header block or a frame other than DATA. */
   tick(now: number): void {
     if (now > this.#closeBy) this.socket.destroy();
     else if (!this.#frames.sawSettings && now - this.#openedAt > this.#limits.header_timeout_ms) {
@@ -217,7 +222,19 @@ export class ClientLink<H> implements FrameReceiver {
       this.socket.destroy();
     } else if (this.#frames.blockAge(now) > this.#limits.header_timeout_ms) {
       this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'header block not completed in time', 'timeout');
+    } else if (this.#frameAge(now) > this.#limits.header_timeout_ms) {
+      this.fail(ErrorCode.ENHANCE_YOUR_CALM, 'frame not completed in time', 'timeout');
     }
+  }
+
+  /** Milliseconds for which the same frame has been incomplete while the client was read; 0 = there is none. */
+  #frameAge(now: number): number {
+    const frame = this.reading.paused ? 0 : this.#reader.unfinished;
+    if (frame !== this.#unfinished) {
+      this.#unfinished = frame;
+      this.#unfinishedAt = now;
+    }
+    return frame === 0 ? 0 : now - this.#unfinishedAt;
   }
 
   #receive(chunk: Buffer): void {

@@ -4,9 +4,13 @@ import {
   ErrorCode,
   FRAME_HEADER_BYTES,
   Frame,
+  FrameType,
   Http2Fault,
   readUint31,
 } from './frames.ts';
+
+/** The place of the type in a frame header (RFC 9113 section 4.1). */
+const TYPE_AT = 3;
 
 /** Receives one frame; the object is only valid until the callback returns. */
 export type OnFrame = (frame: Frame) => void;
@@ -21,6 +25,8 @@ export class FrameReader {
   #headBytes = 0;
   #partial: Buffer | undefined;
   #partialBytes = 0;
+  /** Number of frames that did not come in one chunk. */
+  #begun = 0;
   #prefaceBytes: number;
   #unusable = false;
   #stopped = false;
@@ -62,6 +68,15 @@ export class FrameReader {
     this.#stopped = true;
   }
 
+  /**
+   * The frame of which a part has come, as a number that no other frame of this reader has; 0 = none. DATA does not count, and
+   * neither does a frame whose type has not come yet: the time for a body is another one.
+   */
+  get unfinished(): number {
+    const known = this.#partial ?? (this.#headBytes > TYPE_AT ? this.#head : undefined);
+    return known === undefined || known[TYPE_AT] === FrameType.DATA ? 0 : this.#begun;
+  }
+
   #takePreface(chunk: Buffer): number {
     let at = 0;
     for (; at < chunk.length && this.#prefaceBytes < CLIENT_PREFACE.length; at++) {
@@ -77,6 +92,7 @@ export class FrameReader {
   #takePartial(chunk: Buffer, start: number, onFrame: OnFrame): number {
     let at = start;
     if (this.#partial === undefined) {
+      if (this.#headBytes === 0) this.#begun += 1;
       const copied = chunk.copy(this.#head, this.#headBytes, at);
       at += copied;
       this.#headBytes += copied;
@@ -110,7 +126,7 @@ export class FrameReader {
     frame.source = source;
     frame.start = at;
     frame.length = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
-    frame.type = source[at + 3] as number;
+    frame.type = source[at + TYPE_AT] as number;
     frame.flags = source[at + 4] as number;
     frame.streamId = readUint31(source, at + 5);
     onFrame(frame);

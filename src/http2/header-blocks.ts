@@ -9,6 +9,8 @@ const SHORT_BYTES = 64;
 /** A decoded header block of one connection. Equal blocks share one object. */
 export interface HeaderBlock<T> {
   readonly fields: readonly HeaderField[];
+  /** Header bytes of the fields: name + value + 32 each (RFC 9113 section 6.5.2). */
+  readonly bytes: number;
   /** True = over a limit: the fields are incomplete. */
   readonly oversized: boolean;
   /** The parsed form of the fields, once the reader of the block has set it. */
@@ -53,7 +55,8 @@ export class HeaderBlocks<T> {
     const fields: HeaderField[] = [];
     this.#known = []; // nothing is known any more should this throw
     decoder.decode(bytes, (name, value, neverIndexed) => fields.push([name, value, neverIndexed]));
-    const block: HeaderBlock<T> = { fields, oversized: decoder.oversized, meaning: undefined };
+    const { headerBytes, oversized } = decoder;
+    const block: HeaderBlock<T> = { fields, bytes: headerBytes, oversized, meaning: undefined };
     if (decoder.tableVersion !== version) {
       // With another table the indices have another meaning, and an evicted credential must not stay reachable.
       this.#forget();

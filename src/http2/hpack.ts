@@ -68,6 +68,11 @@ export class HpackDecoder {
     this.#table = new DynamicTable(Math.min(this.#maxTableBytes, DEFAULT_TABLE_BYTES));
   }
 
+  /** Header bytes of the last block, those that were not handed out included. */
+  get headerBytes(): number {
+    return this.#headerBytes;
+  }
+
   /**
    * Changes with the dynamic table. A block whose decoding left it unchanged, met again byte for byte at the same
    * number, means the same fields: its earlier outcome may be used without decoding.

@@ -58,6 +58,11 @@ export class PacedReading {
     this.#slowed = true;
   }
 
+  /** True = there is a reason not to read: what the client has not sent yet, it may have been kept from sending. */
+  get paused(): boolean {
+    return this.#pauses !== 0;
+  }
+
   pause(why: number): void {
     if (this.#pauses === 0) this.#socket.pause();
     this.#pauses |= why;

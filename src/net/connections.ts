@@ -18,7 +18,8 @@ export interface ClientConnection {
 /**
  * Client faults that are refused without an exchange, or that end the connection. The complete list per protocol.
  * - `not_tls`, `not_http2`: another protocol than the port's
- * - `head`: the head of a request is malformed or ambiguous; `head_size`: it is too large
+ * - `head`: the head of a request is malformed or ambiguous; `head_size`: it is too large, or (HTTP/2) finds no
+ *   room beside those of the connection's open streams
  * - `body`: the bytes after the head of a request are not a valid body
  * - `timeout`: no complete head, or no byte at all, in time
  * - `stream`: HTTP/2, one stream was reset for it; `connection`: the whole connection ended for it

@@ -17,6 +17,7 @@ import {
 } from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
+import type { Connections } from '../../src/net/connections.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { framed, H2Client } from '../support/clients/h2-client.ts';
@@ -124,6 +125,8 @@ export interface Options {
   readonly record?: ExchangeParts['record'];
   readonly ask?: (path: string, message: Buffer, caller?: Caller) => Promise<{ kind: 'message'; message: Buffer }>;
   readonly port?: number;
+  readonly connections?: Connections;
+  readonly headerTimeoutMs?: number;
 }
 
 /** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, any other is unknown. */
@@ -138,6 +141,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
     port: 0,
     tls: undefined,
     shared: false,
+    ...(options.connections ? { connections: options.connections } : {}),
     relay: {
       parts: {
         ...PLAIN_PARTS,
@@ -153,7 +157,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       limits: limitsOf({
         max_connections: 100,
         tls_handshake_timeout_ms: 1000,
-        header_timeout_ms: 5000,
+        header_timeout_ms: options.headerTimeoutMs ?? 5000,
         stream_idle_timeout_ms: 60_000,
         body_idle_timeout_ms: 60_000,
       }),

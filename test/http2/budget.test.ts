@@ -1,5 +1,6 @@
 import t from 'tap';
-import { FrameBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
+import { FrameBudget, HEADS_TOO_LARGE, HeadBudget, resetPrice, type Spent } from '../../src/http2/budget.ts';
+import { ErrorCode } from '../../src/http2/frames.ts';
 
 /** What so many frames of a cost, at one moment, come to: how many of each in a row. */
 function spend(
@@ -55,4 +56,29 @@ t.test('a call that is young and unanswered is dearer to give up', async (t) => 
   t.equal(resetPrice(call, 1000).cost, 2);
   t.equal(resetPrice({ ...call, headersSent: true }, 1).cost, 2);
   t.equal(resetPrice(undefined, 1).cost, 2);
+});
+
+t.test('heads of a connection have room together, and one alone always has', async (t) => {
+  let known = false;
+  const heads = new HeadBudget(() => known);
+  const taken = (bytes: number): boolean => {
+    try {
+      heads.take(1, bytes);
+      return true;
+    } catch (error) {
+      t.match(error, { code: ErrorCode.REFUSED_STREAM, streamId: 1, reason: HEADS_TOO_LARGE });
+      return false;
+    }
+  };
+  t.equal(taken(262_144), true, 'a stranger has 256 KiB');
+  t.equal(taken(1), false, 'and not a byte more');
+  known = true;
+  t.equal(taken(2_097_152 - 262_144), true, 'a known caller has 2 MiB');
+  t.equal(taken(1), false);
+  heads.give(262_144);
+  t.equal(taken(262_144), true, 'what was given back is there again');
+  t.equal(taken(1), false, 'and what was refused took nothing');
+  heads.give(2_097_152);
+  t.equal(taken(5_000_000), true, 'one alone is the business of another limit');
+  t.equal(taken(1), false);
 });

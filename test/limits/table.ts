@@ -51,6 +51,8 @@ const FAIRNESS = 'test/hardening/fairness.test.ts';
 const HTTP2 = 'test/hardening/http2.test.ts';
 const PIPELINES = 'test/regressions/pipelines-in-one-lane.test.ts';
 const TAKES = 'test/regressions/answers-not-taken.test.ts';
+const HEADS_TOGETHER = 'test/regressions/http2-heads-together.test.ts';
+const CUT_SHORT = 'test/regressions/http2-frames-cut-short.test.ts';
 const LISTENER = 'test/rest/listener.test.ts';
 const GRPC_OWN = 'gRPC passes this time on: the caller sets it with grpc-timeout, upstream keeps it';
 
@@ -91,6 +93,13 @@ export const ROWS: readonly Row[] = [
     check('head time'),
     at('test/rest/http2/http2.test.ts', 'a connection on which nothing happens is told to go'),
     at('test/regressions/cve-2026-48854.test.ts', 'gRPC: a message that never ends is given up'),
+  ),
+  row(
+    'a frame that does not come whole',
+    ['header_timeout_ms'],
+    none('HTTP/1 has no frames: see the head and the body'),
+    at(CUT_SHORT, 'a frame has to come whole in time, DATA has the time of a body'),
+    at(CUT_SHORT, 'a frame has to come whole in time, DATA has the time of a body'),
   ),
   row(
     'a body that stands still',
@@ -183,6 +192,13 @@ export const ROWS: readonly Row[] = [
     at(PIPELINES, 'open routes are asked one at a time'),
     at(HTTP2, 'one connection at its worst stays within what its limits add up to'),
     at(HTTP2, 'one connection at its worst stays within what its limits add up to'),
+  ),
+  row(
+    'heads of the open streams of one connection',
+    [],
+    none('a connection of HTTP/1 has one open exchange: its head is the limit'),
+    at(HEADS_TOGETHER, 'heads have room for each connection, and what finds none is refused'),
+    at(HEADS_TOGETHER, 'heads have room for each connection, and what finds none is refused'),
   ),
   row(
     'connections',

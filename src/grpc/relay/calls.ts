@@ -61,12 +61,17 @@ export class Calls implements GrpcSteps, OpenCalls {
     return this.#endedAt;
   }
 
-  /** A new stream with a valid head. Throws a fault of the stream if it ends before the announced DATA. */
-  begin(streamId: number, head: RequestHead, endStream: boolean): void {
+  /**
+   * A new stream with a valid head. Throws a fault of the stream if it ends before the announced DATA, or if its head finds no
+   * room beside those of the other calls.
+   */
+  begin(streamId: number, head: RequestHead, headBytes: number, endStream: boolean): void {
     const exchange = new GrpcExchange(streamId, head, this, this.#options.clock());
     exchange.holdLimit = this.#upstream.holdLimit;
     exchange.clientEnded = endStream;
     if (endStream && head.contentLength > 0) throw lengthFault(streamId);
+    this.#core.client.heads.take(streamId, headBytes);
+    exchange.headBytes = headBytes;
     this.#core.streams.add(exchange);
     begin(this.#core.parts, GRPC, exchange);
   }
@@ -197,6 +202,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   end(exchange: GrpcExchange): void {
     const { status } = exchange;
     if (!this.#core.streams.remove(exchange)) return;
+    this.#core.client.heads.give(exchange.headBytes);
     exchange.stopReading();
     exchange.asking?.abort();
     this.#answers.forget(exchange);

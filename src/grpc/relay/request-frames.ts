@@ -80,7 +80,7 @@ export class RequestFrames implements ClientEvents<RequestHead> {
     block.meaning ??= readRequestHead(fields);
     const head = block.meaning;
     if (typeof head === 'string') throw new Http2Fault(ErrorCode.PROTOCOL_ERROR, streamId, head);
-    calls.begin(streamId, head, endStream);
+    calls.begin(streamId, head, block.bytes, endStream);
   }
 
   /** Request trailers are dropped and never merged; only their END_STREAM is passed on. */

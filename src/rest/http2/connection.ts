@@ -144,6 +144,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   }
 
   #begin(streamId: number, block: RequestBlock<Http2Head>, endsWithHead: boolean): void {
+    this.#activeAt = this.now;
     if (block.oversized) {
       this.clientRefused('head_size');
       this.#refuseHead(streamId, endsWithHead);
@@ -154,7 +155,8 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     if (typeof head === 'string') throw malformed(streamId, head);
     if (endsWithHead && head.announced > 0) throw malformed(streamId, 'content-length without a body');
     const windows = { receive: this.#bodies.streamWindow, send: this.#writer.initialWindow };
-    const stream = new Http2Stream(this, { id: streamId, head, endsWithHead }, windows);
+    const stream = new Http2Stream(this, { id: streamId, head, headBytes: block.bytes, endsWithHead }, windows);
+    this.client.heads.take(streamId, block.bytes);
     this.#streams.set(streamId, stream);
     this.#bodies.begun();
     this.#counted?.begun();
@@ -211,7 +213,6 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   }
 
   clientBurst(): void {
-    this.#activeAt = this.now;
     this.#context.burstEnded();
     this.#writer.flush();
   }
@@ -281,6 +282,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   #close(stream: Http2Stream, whole: boolean): void {
     if (!this.#streams.delete(stream.id)) return;
     this.#activeAt = this.now;
+    this.client.heads.give(stream.headBytes);
     this.#counted?.ended();
     const { unused } = stream.window;
     stream.close(whole);

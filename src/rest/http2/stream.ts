@@ -48,6 +48,8 @@ const HIGH_WATER_BYTES = 65_536;
 export class Http2Stream implements ClientStream {
   readonly id: number;
   readonly head: Http2Head;
+  /** The share of the head in `HeadBudget`. */
+  readonly headBytes: number;
   readonly begunAt: number;
   readonly endsWithHead: boolean;
   readonly window: ReceiveWindow;
@@ -78,15 +80,16 @@ export class Http2Stream implements ClientStream {
 
   constructor(
     connection: StreamConnection,
-    { id, head, endsWithHead }: { readonly id: number; readonly head: Http2Head; readonly endsWithHead: boolean },
+    request: Pick<Http2Stream, 'id' | 'head' | 'headBytes' | 'endsWithHead'>,
     windows: { readonly receive: number; readonly send: number },
   ) {
     this.#connection = connection;
-    this.id = id;
-    this.head = head;
-    this.endsWithHead = endsWithHead;
-    this.clientEnded = endsWithHead;
-    this.window = new ReceiveWindow(id, windows.receive);
+    this.id = request.id;
+    this.head = request.head;
+    this.headBytes = request.headBytes;
+    this.endsWithHead = request.endsWithHead;
+    this.clientEnded = request.endsWithHead;
+    this.window = new ReceiveWindow(request.id, windows.receive);
     this.sendWindow = windows.send;
     this.begunAt = connection.now;
   }

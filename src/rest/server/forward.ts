@@ -42,14 +42,15 @@ export function sendUpstream(
 }
 
 /**
- * Strangers share a part of upstream's connections, and so do the streams of one HTTP/2 connection: nothing of theirs keeps
- * others waiting. Probes of upstream's health are never kept waiting.
+ * Requests of open operations share a part of upstream's connections, and so do the streams of one HTTP/2 connection: they
+ * keep no others waiting. Probes of upstream's health are never kept waiting.
  */
 function shareOf(exchange: RestExchange, handler: UpstreamAnswer): UpstreamRequest['share'] {
-  const { principal, stream, request, resolution, life, guard } = exchange;
-  if (principal ? !stream : HEALTHY.has(resolution?.operation.name ?? '')) return undefined;
+  const { stream, request, resolution, life, guard } = exchange;
+  const isOpen = resolution?.operation.requires.scope === 'public';
+  if (isOpen ? HEALTHY.has(resolution.operation.name) : !stream) return undefined;
   return {
-    owner: principal ? request.socket : STRANGERS,
+    owner: isOpen ? STRANGERS : request.socket,
     isWanted: () => !life.ended,
     entered: (leave) => handler.entered(leave),
     guard,

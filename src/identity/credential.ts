@@ -5,6 +5,9 @@ export type Credential =
   /** Contains a control byte, which HTTP parsers should have refused. */
   | { readonly kind: 'malformed' };
 
+/** The headers that a credential is read from, in lower case. */
+export const CREDENTIAL_HEADERS: readonly string[] = ['api-key', 'authorization'];
+
 const MALFORMED: Credential = Object.freeze({ kind: 'malformed' });
 const PLAIN = /^[\t -~]*$/;
 const BEARER = 'Bearer ';

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { REMOVED_HEADERS } from '../exchange/removed-headers.ts';
 import { isReplaced } from '../exchange/request-id.ts';
 import { headerValues, type RestExchange } from './exchange.ts';
 
@@ -18,27 +19,7 @@ const HOP_BY_HOP = [
 ];
 
 /** Never reach upstream from a client: credentials, what the gateway says itself, and what asks for another target. */
-const NOT_FORWARDED = new Set([
-  ...HOP_BY_HOP,
-  'api-key',
-  'authorization',
-  'host',
-  'expect',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-forwarded-uri',
-  'x-forwarded-server',
-  'x-real-ip',
-  'x-original-url',
-  'x-rewrite-url',
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
-]);
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, ...REMOVED_HEADERS, 'host', 'expect']);
 
 const NOT_RETURNED = new Set(HOP_BY_HOP);
 

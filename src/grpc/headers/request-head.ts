@@ -1,3 +1,4 @@
+import { REMOVED_HEADERS } from '../../exchange/removed-headers.ts';
 import { isReplaced } from '../../exchange/request-id.ts';
 import { fieldFault, isFieldValue, lengthIn, trailersFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
@@ -99,19 +100,7 @@ function isPath(path: string): boolean {
   return true;
 }
 
-/** Fields that are not forwarded: credentials, and those that only the gateway may set about the client. */
-const NOT_SENT_ON = new Set([
-  'api-key',
-  'authorization',
-  'forwarded',
-  'host',
-  'te',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-real-ip',
-]);
+const NOT_SENT_ON = new Set([...REMOVED_HEADERS, 'host', 'te']);
 
 /** Some readers treat an underscore as a dash, so a removed name is removed in that spelling, too. */
 function dashed(name: string): string {

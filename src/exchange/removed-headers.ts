@@ -1,0 +1,23 @@
+import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
+
+/**
+ * Headers of a client that never reach upstream, in either protocol: credentials, statements about the client that only the
+ * gateway may make, and requests for another target or method. Lower case.
+ */
+export const REMOVED_HEADERS: readonly string[] = [
+  ...CREDENTIAL_HEADERS,
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-uri',
+  'x-forwarded-server',
+  'x-real-ip',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+];

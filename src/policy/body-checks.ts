@@ -55,10 +55,11 @@ export function bodyNeeds(
   let needs: BodyNeeds | undefined;
   if (kind === 'conditional') needs = NAMES;
   else if (hasBody && isParsed(operation) && isMeasured(principal?.access, rules)) needs = DEPTH;
-  if (rules.snapshotUrlRecovery) return needs;
-  if (operation.name === BY_PEER) return URL_RECOVERY_DISABLED;
-  if (!BY_LOCATION.has(operation.name)) return needs;
-  return needs ? { ...needs, ...LOCATION } : LOCATION;
+  if (!rules.snapshotUrlRecovery) {
+    if (operation.name === BY_PEER) return URL_RECOVERY_DISABLED;
+    if (BY_LOCATION.has(operation.name)) needs = { ...needs, ...LOCATION };
+  }
+  return needs;
 }
 
 /** True = every needed check is in `known`. A reader must deny or hand over a check that it does not know. */

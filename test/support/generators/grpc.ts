@@ -90,6 +90,8 @@ const TAKEN: readonly (readonly [string, string])[] = [
   ['x-forwarded-host', 'evil.example'],
   ['x-real-ip', '10.0.0.1'],
   ['forwarded', 'for=10.0.0.1'],
+  ['x-http-method-override', 'GET'],
+  ['x-original-url', '/qdrant.Qdrant/HealthCheck'],
 ];
 const TAKEN_NAMES = new Set([...TAKEN.map(([name]) => name), 'api-key', 'authorization', 'te']);
 
@@ -99,8 +101,6 @@ const KEPT: readonly (readonly [string, string])[] = [
   ['api-key-bin', 'c2VjcmV0'],
   ['cookie', `api-key=${KEYS.admin}`],
   ['grpc-timeout', '20S'],
-  ['x-http-method-override', 'GET'],
-  ['x-original-url', '/qdrant.Qdrant/HealthCheck'],
   ['user-agent', 'tonic/0.12'],
   ['x-twice', 'one'],
   ['x-twice', 'two'],

@@ -94,6 +94,8 @@ t.test('an exception in a listener ends the connection and nothing else', async 
           record: () => undefined,
           fault: (error, _, at) => faults.push(`${at}: ${error}`),
         },
+        // Well below the time that the client waits for the end of its connection.
+        limits: { tls_handshake_timeout_ms: 1_000 },
         ...(tls ? { tls: { cert, key } } : {}),
       });
       t.teardown(async () => {

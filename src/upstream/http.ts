@@ -39,7 +39,7 @@ export interface UpstreamRequest {
   readonly body: NonNullable<Dispatcher.DispatchOptions['body']> | null;
   /** Lower bound for the time limits, in milliseconds. Default: 0. */
   readonly leastMs?: number;
-  /** Whose request it is, where the owner may use a quarter of the connections only. Default: no such limit. */
+  /** The owner of the request, which may use a quarter of the connections at once. Default: no limit per owner. */
   readonly share?: Omit<Share, 'most'> | undefined;
 }
 

@@ -134,7 +134,7 @@ export class GrpcRelay implements RequestCore {
   #endIfStuck(now: number): void {
     const { limits } = this.#options;
     const bodyIdleMs = limits.body_idle_timeout_ms;
-    const isKnown = this.client.maxStreams > limits.http2_max_concurrent_streams;
+    const { isKnown } = this.client;
     if (this.client.outbox.stuckMs(now) <= (isKnown ? Math.max(limits.stream_idle_timeout_ms, bodyIdleMs) : bodyIdleMs))
       return;
     this.#options.connections?.fault('timeout');

@@ -1,9 +1,7 @@
+import { ErrorCode } from '../../http2/frames.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { RestExchange } from '../exchange.ts';
 import { reject } from '../reject.ts';
-
-/** RFC 9113 section 7. */
-const INTERNAL_ERROR = 2;
 
 /** A refusal while that is still possible; else the answer ends as a broken message, never as a short success. */
 export function refuseOrBreak(exchange: RestExchange, denial: Denial, cors: boolean): void {
@@ -23,7 +21,7 @@ export function failExchange(exchange: RestExchange, cors: boolean): void {
 /** Ends an answer so that no client can take it for whole, not even one that reads to the end of the connection. */
 function breakOff(exchange: RestExchange): void {
   const { socket } = exchange.request;
-  if (exchange.stream) exchange.stream.reset(INTERNAL_ERROR);
+  if (exchange.stream) exchange.stream.reset(ErrorCode.INTERNAL_ERROR);
   else if (exchange.peer.scheme === 'https') socket.destroy();
   else socket.resetAndDestroy();
 }

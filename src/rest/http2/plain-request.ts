@@ -1,4 +1,5 @@
 import { bodyChecked, finish } from '../../exchange/steps.ts';
+import { ErrorCode } from '../../http2/frames.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import { DepthMeter } from '../../json/depth.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
@@ -23,8 +24,6 @@ import type { PlaceWaiter } from './upstream-places.ts';
 import type { PooledUpstream } from './upstream-pool.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** RFC 9113 section 7. */
-const INTERNAL_ERROR = 2;
 
 /**
  * - `deciding`: its credential is being looked up; bytes of its body are kept
@@ -266,7 +265,7 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser, PlaceWa
     exchange.refusal = denial;
     this.#release(false);
     if (exchange.status !== undefined) {
-      this.#stream.reset(INTERNAL_ERROR);
+      this.#stream.reset(ErrorCode.INTERNAL_ERROR);
       return;
     }
     this.#phase = 'answered';
@@ -295,7 +294,7 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser, PlaceWa
   }
 
   cut(): void {
-    this.#stream.reset(INTERNAL_ERROR);
+    this.#stream.reset(ErrorCode.INTERNAL_ERROR);
   }
 
   fail(): void {

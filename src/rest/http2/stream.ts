@@ -1,3 +1,4 @@
+import { ErrorCode } from '../../http2/frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import { Linger } from '../http1/linger.ts';
 import type { ClientStream } from '../message.ts';
@@ -210,10 +211,10 @@ export class Http2Stream implements ClientStream {
       this.#owed = this.queued;
       this.#takenAt = now;
     } else if (now - this.#takenAt >= answerIdleMs) {
-      this.reset(INTERNAL_ERROR);
+      this.reset(ErrorCode.INTERNAL_ERROR);
       return;
     }
-    if (this.#linger && this.endSent && now >= this.#linger.deadline) this.reset(NO_ERROR);
+    if (this.#linger && this.endSent && now >= this.#linger.deadline) this.reset(ErrorCode.NO_ERROR);
     else this.#user?.tick(now);
   }
 
@@ -227,7 +228,3 @@ export class Http2Stream implements ClientStream {
     user?.closed(whole);
   }
 }
-
-/** RFC 9113 section 7. */
-const NO_ERROR = 0;
-const INTERNAL_ERROR = 2;

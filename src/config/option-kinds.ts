@@ -49,7 +49,7 @@ export const upstreamUrl = (doc: string) =>
     .refine((url) => parseUpstreamUrl(url) !== null)
     .nullable()
     .default(null)
-    .meta({ description: doc, 'x-allowed': 'http://host:port or https://host:port' });
+    .meta({ description: doc, 'x-allowed': 'http://host:port, https://host:port or unix:/path' });
 
 const HOST_AND_PORT = '(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9._-]+):[0-9]{1,5}';
 

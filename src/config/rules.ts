@@ -97,7 +97,8 @@ function clashes(config: Config): Problem[] {
   }
   for (const name of ['rest_url', 'grpc_url'] as const) {
     const address = parseUpstreamUrl(config.gateway.upstream[name] ?? '');
-    const local = address !== null && ['127.0.0.1', '::1', 'localhost', host].includes(address.host);
+    const local =
+      address !== null && 'host' in address && ['127.0.0.1', '::1', 'localhost', host].includes(address.host);
     if (local && (address.port === http || address.port === grpc)) {
       const message = 'the upstream is the address the gateway itself listens on';
       problems.push({ place: `gateway.upstream.${name}`, message });

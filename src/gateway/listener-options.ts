@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
-import { parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
+import { authorityOf, parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
@@ -36,6 +36,7 @@ export function restUpstreamOptions(current: Current, connections: number): Rest
   const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
   return {
     origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
+    socketPath: 'path' in address ? address.path : undefined,
     connections,
     maxWaiting: upstream.max_connections * WAITING_PER_CONNECTION,
     connectTimeoutMs: upstream.connect_timeout_ms,
@@ -193,8 +194,4 @@ function addressOf(url: string | null, option: string): UpstreamAddress {
   const address = url === null ? null : parseUpstreamUrl(url);
   if (address === null) throw new TypeError(`\`${option}\` is not an address`);
   return address;
-}
-
-function authorityOf({ host, port }: UpstreamAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

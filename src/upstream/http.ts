@@ -16,6 +16,8 @@ import { type Share, Shares } from './shares.ts';
 export interface RestUpstreamOptions {
   /** `http://host:port`; HTTP/1.1. */
   readonly origin: string;
+  /** The unix socket to connect to instead of the host of `origin`. */
+  readonly socketPath: string | undefined;
   /** Most connections. */
   readonly connections: number;
   /** Most requests that wait for a connection; one more is refused at once. */
@@ -107,10 +109,13 @@ function atLeast(ms: number, least: number): number {
 }
 
 /** Connects with the CA in force at that time. A changed CA also discards the TLS sessions of the previous one. */
-function connector({ ca: current, connectTimeoutMs }: RestUpstreamOptions): connectors.connector {
+function connector({ ca: current, connectTimeoutMs, socketPath }: RestUpstreamOptions): connectors.connector {
   const build = (ca: Buffer | undefined) => ({
     ca,
-    connect: buildConnector({ timeout: connectTimeoutMs, allowH2: false, ...(ca ? { ca } : {}) }),
+    connect: buildConnector({
+      ...{ timeout: connectTimeoutMs, allowH2: false, socketPath: socketPath ?? null },
+      ...(ca ? { ca } : {}),
+    }),
   });
   let built = build(current?.());
   return (options, callback) => {

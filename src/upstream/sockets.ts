@@ -2,12 +2,10 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 
-/** Address of an upstream. `host` is a name or an address without brackets. */
-export interface SocketAddress {
-  readonly tls: boolean;
-  readonly host: string;
-  readonly port: number;
-}
+/** Address of an upstream: `host` is a name or an address without brackets; `path` is that of a unix socket. */
+export type SocketAddress =
+  | { readonly tls: boolean; readonly host: string; readonly port: number }
+  | { readonly tls: false; readonly path: string };
 
 export interface SocketOptions {
   /** Milliseconds to connect, TLS handshake included. */
@@ -31,16 +29,7 @@ export interface SocketEvents {
  * The caller owns the socket from `opened` on; destroying the returned socket before that aborts without an event.
  */
 export function openSocket(address: SocketAddress, options: SocketOptions, events: SocketEvents): Socket {
-  const { host, port } = address;
-  const socket = address.tls
-    ? connectTls({
-        host,
-        port,
-        ALPNProtocols: [...options.alpn],
-        ...(options.ca ? { ca: options.ca } : {}),
-        ...(isIP(host) ? {} : { servername: host }),
-      })
-    : connectTcp({ host, port });
+  const socket = connectTo(address, options);
   const { guard } = events;
   const onTimeout = guard.entry(() => void socket.destroy(new Error('connect timeout')));
   const onError = guard.entry((error: Error) => {
@@ -61,6 +50,14 @@ export function openSocket(address: SocketAddress, options: SocketOptions, event
   // The owner adds listeners of its own; an abandoned socket has none.
   socket.on('error', ignore);
   return socket;
+}
+
+function connectTo(address: SocketAddress, { alpn, ca }: SocketOptions): Socket {
+  if ('path' in address) return connectTcp({ path: address.path });
+  const { host, port } = address;
+  if (!address.tls) return connectTcp({ host, port });
+  const named = isIP(host) ? {} : { servername: host };
+  return connectTls({ host, port, ALPNProtocols: [...alpn], ...(ca ? { ca } : {}), ...named });
 }
 
 function ignore(): void {}

@@ -144,7 +144,7 @@ t.test('a value comes from the right source', async (t) => {
 
 const BOOLEAN = 'true or false (1/0, on/off and yes/no also count)';
 const PORTS = 'a whole number from 0 to 65535';
-const ADDRESS = 'http://host:port or https://host:port, or null';
+const ADDRESS = 'http://host:port, https://host:port or unix:/path, or null';
 const BAD: [name: string, given: Given, problems: string[]][] = [
   [
     'a port that is no number',

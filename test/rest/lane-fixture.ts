@@ -138,6 +138,7 @@ export function restFixture(upstreamPort: number, overrides: GatewayOverrides = 
   const upstream = createRestUpstream({
     idleMs: 4000,
     origin: `http://127.0.0.1:${upstreamPort}`,
+    socketPath: undefined,
     connections: 32,
     maxWaiting: 200,
     connectTimeoutMs: 2_000,

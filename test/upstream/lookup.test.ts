@@ -10,6 +10,7 @@ function pool(port: number): RestUpstream {
   return createRestUpstream({
     idleMs: 4000,
     origin: `http://127.0.0.1:${port}`,
+    socketPath: undefined,
     connections: 4,
     maxWaiting: 4,
     connectTimeoutMs: 1_000,

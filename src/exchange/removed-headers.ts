@@ -2,7 +2,7 @@ import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
 
 /**
  * Headers of a client that never reach upstream, in either protocol: credentials, statements about the client that only the
- * gateway may make, and requests for another target or method. Lower case.
+ * gateway may make, requests for another target or method, and what is said to the gateway itself. Lower case.
  */
 export const REMOVED_HEADERS: readonly string[] = [
   ...CREDENTIAL_HEADERS,
@@ -20,4 +20,6 @@ export const REMOVED_HEADERS: readonly string[] = [
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  // For the gateway itself.
+  'x-qdrant-gateway-node',
 ];

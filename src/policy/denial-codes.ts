@@ -113,6 +113,11 @@ export const DENIAL_CODES = {
   nesting: row('request', 'The body nests too deeply.', 'Flatten the body.', 'nesting'),
   too_many_names: row('request', 'The body names too many collections.', 'Split the request.'),
   ambiguous_name: row('request', 'A name is given more than once with different values.', REPAIR),
+  unknown_node: row(
+    'request',
+    'The header `x-qdrant-gateway-node` names no node of the gateway.',
+    'Use the name of a configured node, or leave the header out.',
+  ),
   upstream_refused: row('request', 'Qdrant refused a question that the gateway asked for the caller.', LOOK),
   internal_fault: row('fault', 'The gateway could not settle the request.', LOOK),
   upstream_unreachable: row('fault', 'No connection to Qdrant.', LOOK, 'upstream_unreachable'),

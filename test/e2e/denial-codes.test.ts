@@ -22,6 +22,8 @@ import { BodyMemoryBudget } from '../../src/rest/body/memory-budget.ts';
 import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
 import type { RestExchange } from '../../src/rest/exchange.ts';
 import { toUpstreamDenial } from '../../src/upstream/http.ts';
+import { NodeSet } from '../../src/upstream/nodes/node-set.ts';
+import { pickNode } from '../../src/upstream/nodes/pick.ts';
 import { exchangeOf } from '../audit/fixture.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
@@ -200,6 +202,12 @@ async function openAtTheEnd(): Promise<DenialCode | undefined> {
   return (await code).x;
 }
 
+function unknownNode(): DenialCode | undefined {
+  const wish = { sticky: false, asked: 'x', affinity: undefined, client: '', sees: false };
+  const picked = pickNode(new NodeSet({ now: () => 0 }), wish);
+  return 'code' in picked ? picked.code : undefined;
+}
+
 function badFrame(): DenialCode | undefined {
   const ignore = () => undefined;
   const sink = { open: ignore, payload: ignore, close: ignore };
@@ -347,6 +355,7 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       () => grpc('/qdrant.Points/Recommend', Buffer.concat([message({ 1: 'docs' }), ...lookups]), BOTH),
     ],
   ],
+  unknown_node: [['a node that is not in the list', unknownNode]],
   upstream_refused: [
     [
       'a list of aliases of a collection that is not there',

@@ -58,8 +58,10 @@ export class GrpcExchange implements Exchange {
   headBytes = 0;
   readonly steps: GrpcSteps;
   state: StreamState = 'waiting';
-  /** Stream id on the upstream connection; 0 = none yet. */
+  /** Stream id on the upstream connection; 0 = none yet, or one of several nodes has it. */
   upstreamId = 0;
+  /** True = given to upstream (`UpstreamSide.open`), and not cancelled there. */
+  opened = false;
 
   /** DATA that may not go upstream yet: the call is undecided, or the end of its message is held back. */
   readonly held = new HeldFrames();

@@ -86,7 +86,7 @@ export class MessageChecks {
     if (inspector.state === 'reading') {
       // INVARIANT: a call that streams continues frame by frame, or upstream would wait for held bytes before it grants
       // more.
-      const begun = exchange.upstreamId !== 0;
+      const begun = exchange.opened;
       if (!begun && !pressed && exchange.held.bytes <= exchange.holdLimit) return 'hold';
       const judged = decideSoFar(inspector, conditional);
       if (judged !== 'stream') exchange.references = { target: inspector.targetSoFar ?? '', others: [] };

@@ -13,7 +13,7 @@ import { LocalAnswers } from './local-answers.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { OpenCalls, RelayCore } from './relay-core.ts';
 import { lengthFault, type RequestData } from './request-data.ts';
-import type { UpstreamHalf } from './upstream-half.ts';
+import type { UpstreamSide } from './upstream-side.ts';
 
 /** Checks of messages that the relay runs. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
@@ -34,7 +34,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   readonly peer: string;
   readonly memo = new CredentialMemo();
   readonly #core: RelayCore;
-  readonly #upstream: UpstreamHalf;
+  readonly #upstream: UpstreamSide;
   readonly #data: RequestData;
   readonly #answers: LocalAnswers;
   readonly #guard: Guard;
@@ -44,7 +44,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   #endedAt: number;
 
   /** @param guard of the client connection */
-  constructor(core: RelayCore, upstream: UpstreamHalf, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
+  constructor(core: RelayCore, upstream: UpstreamSide, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
     this.peer = core.peer;
     this.#core = core;
     this.#upstream = upstream;
@@ -176,7 +176,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   /** Sends as much of a local answer as the client's windows permit. */
   #pump(exchange: GrpcExchange): void {
     if (!exchange.outgoing) return;
-    const sent = this.#answers.pump(exchange, this.#upstream.link !== undefined);
+    const sent = this.#answers.pump(exchange, this.#upstream.sharesWindow);
     if (sent > 0) {
       exchange.activeAt = this.#options.clock();
       this.#core.client.moved(sent, Math.ceil(sent / DEFAULT_MAX_FRAME_SIZE));
@@ -202,6 +202,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   end(exchange: GrpcExchange): void {
     const { status } = exchange;
     if (!this.#core.streams.remove(exchange)) return;
+    this.#upstream.ended(exchange);
     this.#core.client.heads.give(exchange.headBytes);
     exchange.stopReading();
     exchange.asking?.abort();

@@ -20,6 +20,7 @@ import { type RequestCore, RequestFrames } from './request-frames.ts';
 import { StreamTable } from './stream-table.ts';
 import { StreamWindows } from './stream-windows.ts';
 import { UpstreamHalf } from './upstream-half.ts';
+import type { UpstreamSide } from './upstream-side.ts';
 
 /** The gRPC port speaks HTTP/2 without a handshake: other protocols get a readable text instead of a reset. */
 const GRPC_PORT = { callCost: Cost.GRPC_CALL, notHttp2: 'this port speaks gRPC over HTTP/2 only\n', settings: [] };
@@ -48,7 +49,7 @@ export class GrpcRelay implements RequestCore {
   readonly streams = new StreamTable();
   readonly peer: string;
   readonly parts: ExchangeParts;
-  readonly upstream: UpstreamHalf;
+  readonly upstream: UpstreamSide;
   readonly data: RequestData;
   readonly calls: Calls;
   readonly #options: GrpcRelayOptions;
@@ -124,6 +125,7 @@ export class GrpcRelay implements RequestCore {
         if (now - exchange.activeAt > callLimit(exchange, this.#options.limits))
           this.calls.reject(exchange, UPSTREAM_TIMEOUT);
       }
+      this.upstream.tick(now);
       if (this.#departure.isDue(now)) this.leave();
       if (this.streams.size === 0 && now - this.calls.endedAt > connectionIdleMs) this.drain();
       this.flush();
@@ -155,7 +157,7 @@ export class GrpcRelay implements RequestCore {
   burstEnded(): void {
     this.data.endBurst();
     this.calls.pumpWaiting();
-    if (this.upstream.link?.stalled) this.upstream.resume();
+    this.upstream.burstEnded();
     this.flush();
     this.pauseIfCongested();
   }
@@ -164,12 +166,12 @@ export class GrpcRelay implements RequestCore {
   pauseIfCongested(): void {
     if (this.client.closing) return;
     if (this.client.outbox.congested) this.client.reading.pause(Pause.OWN);
-    if (this.upstream.link?.outbox.congested) this.client.reading.pause(Pause.UPSTREAM);
+    if (this.upstream.congested) this.client.reading.pause(Pause.UPSTREAM);
   }
 
   #readOn(): void {
     this.client.reading.resume(Pause.OWN);
-    if (!this.upstream.link?.stalled) this.upstream.resume();
+    this.upstream.clientDrained();
   }
 
   endAll(): void {
@@ -184,14 +186,13 @@ export class GrpcRelay implements RequestCore {
 
   /** Sends pending frames. During a burst this is left to its end, for one write. */
   flush(): void {
-    if (this.#flushing || this.client.closing || this.client.inBurst || this.upstream.link?.reading) return;
+    if (this.#flushing || this.client.closing || this.client.inBurst || this.upstream.reading) return;
     this.#flushing = true;
     this.calls.resetAnswered();
     const credit = this.window.takeReturn();
     if (credit > 0) this.client.outbox.bytes(writeWindowUpdate(0, credit));
     this.client.outbox.flush();
-    this.upstream.sendGrants();
-    this.upstream.link?.outbox.flush();
+    this.upstream.flush();
     this.#flushing = false;
     this.#closeIfDone();
   }

@@ -8,12 +8,12 @@ import { type InspectionStep, type MeasureStep, MessageChecks } from '../message
 import { isUnary } from '../resolve.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
-import type { UpstreamHalf } from './upstream-half.ts';
+import type { UpstreamSide } from './upstream-side.ts';
 
 /** The request DATA of a connection's calls: held, inspected, discarded or forwarded, by the state of each call. */
 export class RequestData {
   readonly #core: RelayCore;
-  readonly #upstream: UpstreamHalf;
+  readonly #upstream: UpstreamSide;
   readonly #clock: () => number;
   readonly #checks: MessageChecks;
   /** Permitted calls that go upstream at the end of the client's burst, unless they are reset in it. */
@@ -21,7 +21,7 @@ export class RequestData {
   /** True = frames of the client are being processed. */
   inBurst = false;
 
-  constructor(core: RelayCore, upstream: UpstreamHalf, guard: Guard, options: GrpcRelayOptions) {
+  constructor(core: RelayCore, upstream: UpstreamSide, guard: Guard, options: GrpcRelayOptions) {
     this.#core = core;
     this.#upstream = upstream;
     this.#clock = options.clock;
@@ -113,7 +113,7 @@ export class RequestData {
 
   #takeRelayed(exchange: GrpcExchange, frame: Frame): void {
     const standing = this.#checks.measure(exchange, frame);
-    if (standing === 'pass' && exchange.upstreamId !== 0 && exchange.held.isEmpty) {
+    if (standing === 'pass' && exchange.opened && exchange.held.isEmpty) {
       this.#upstream.pass(exchange, frame);
       this.#core.calls.settleEnd(exchange);
       return;
@@ -127,7 +127,7 @@ export class RequestData {
   #proceed(exchange: GrpcExchange, standing: MeasureStep): void {
     if (standing === 'hold') return;
     if (standing !== 'pass') this.#core.calls.reject(exchange, standing);
-    else if (exchange.upstreamId !== 0) this.#upstream.passHeld(exchange);
+    else if (exchange.opened) this.#upstream.passHeld(exchange);
     else if (this.inBurst) this.#openWithBurst(exchange);
     else this.#upstream.open(exchange);
     this.#core.calls.settleEnd(exchange);
@@ -171,7 +171,7 @@ export class RequestData {
   #judged(exchange: GrpcExchange, judgement: InspectionStep): void {
     if (judgement === 'hold') return;
     if (judgement === 'stream') {
-      if (exchange.upstreamId === 0) this.#upstream.open(exchange);
+      if (!exchange.opened) this.#upstream.open(exchange);
       else this.#upstream.passHeld(exchange);
     } else if (exchange.conditional) {
       this.#core.calls.bodyChecked(exchange, exchange.conditional, judgement);

@@ -21,13 +21,13 @@ import { SMALL_BYTES } from './held-frames.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
 import { littleKind, type RequestData } from './request-data.ts';
-import type { UpstreamHalf } from './upstream-half.ts';
+import type { UpstreamSide } from './upstream-side.ts';
 
 /** The parts of a connection that the frames of its client need. */
 export interface RequestCore extends RelayCore {
   readonly calls: Calls;
   readonly data: RequestData;
-  readonly upstream: UpstreamHalf;
+  readonly upstream: UpstreamSide;
   /** True = no calls are accepted: the client knows the last accepted one. */
   readonly isLeaving: boolean;
   /** The client has read the first GOAWAY. */
@@ -153,13 +153,13 @@ export class RequestFrames implements ClientEvents<RequestHead> {
     const { streams, streamWindows, upstream, window } = this.#core;
     if (streamId === 0) {
       // Waiting DATA continues at the end of the burst, once for all grants in it.
-      upstream.grant(window.grantedByClient(increment));
+      upstream.granted(window.grantedByClient(increment));
       return;
     }
     const exchange = streams.get(streamId);
     if (!exchange) return;
     streamWindows.grantedByClient(exchange, increment);
-    if (exchange.upstreamId !== 0) upstream.pass(exchange, frame);
+    upstream.grantedStream(exchange, increment, frame);
   }
 
   clientSettings(settings: readonly Setting[]): void {
@@ -171,7 +171,7 @@ export class RequestFrames implements ClientEvents<RequestHead> {
   }
 
   clientAcknowledged(): void {
-    this.#core.upstream.link?.acknowledge();
+    this.#core.upstream.clientAcknowledged();
   }
 
   clientPonged(): void {

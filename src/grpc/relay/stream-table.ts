@@ -48,24 +48,33 @@ export class StreamTable {
   /** Assigns an upstream stream to a call. */
   link(exchange: GrpcExchange, upstreamId: number): void {
     exchange.upstreamId = upstreamId;
+    exchange.opened = true;
     this.#byUpstream.set(upstreamId, exchange);
   }
 
   /** Removes the upstream stream of a call; later frames of it are ignored. */
   cancel(exchange: GrpcExchange): void {
-    this.#byUpstream.delete(exchange.upstreamId);
+    this.unlink(exchange);
     exchange.upstreamId = 0;
+    exchange.opened = false;
+  }
+
+  /** The same for a call that has ended. */
+  unlink(exchange: GrpcExchange): void {
+    this.#byUpstream.delete(exchange.upstreamId);
   }
 
   /** Removes all upstream streams, after the upstream connection was lost. */
   unlinkAll(): void {
-    for (const exchange of this.#byUpstream.values()) exchange.upstreamId = 0;
+    for (const exchange of this.#byUpstream.values()) {
+      exchange.upstreamId = 0;
+      exchange.opened = false;
+    }
     this.#byUpstream.clear();
   }
 
   /** `false` = it was not in the table. */
   remove(exchange: GrpcExchange): boolean {
-    this.#byUpstream.delete(exchange.upstreamId);
     return this.#byClient.delete(exchange.id);
   }
 }

@@ -1,4 +1,3 @@
-import { addedHeaders } from '../../exchange/request-id.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
@@ -10,25 +9,25 @@ import {
   MAX_WINDOW,
   type Setting,
 } from '../../http2/frames.ts';
-import { encodeHeaders } from '../../http2/hpack.ts';
 import { Pause } from '../../http2/paced-reading.ts';
 import { frameHeaders, rewriteStreamId, writeRstStream, writeWindowUpdate } from '../../http2/write-frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import { upstreamFields } from '../headers/request-head.ts';
 import { AnswerFrames, type AnsweringSide } from './answer-frames.ts';
+import { forwardedHead } from './forwarded-head.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
 import { UpstreamLink } from './upstream-link.ts';
+import type { UpstreamSide } from './upstream-side.ts';
 
 /** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;
 
 /**
- * The upstream half of a relay: opens the connection with the first permitted call, assigns stream ids, and passes the
+ * The upstream half of a relay with one upstream: opens the connection with the first permitted call, assigns stream ids, and passes the
  * client's frames to upstream with the id rewritten in place. `AnswerFrames` passes those of upstream to the client.
  */
-export class UpstreamHalf implements AnsweringSide {
+export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   readonly #core: RelayCore;
   readonly #options: GrpcRelayOptions;
   readonly #answers: AnswerFrames;
@@ -65,6 +64,18 @@ export class UpstreamHalf implements AnsweringSide {
     return this.#link;
   }
 
+  get sharesWindow(): boolean {
+    return this.#link !== undefined;
+  }
+
+  get reading(): boolean {
+    return this.#link?.reading === true;
+  }
+
+  get congested(): boolean {
+    return this.#link?.outbox.congested === true;
+  }
+
   /**
    * Most bytes of a call that may be held: the client must keep window for a whole frame, since some clients send only
    * whole frames, and upstream grants nothing for DATA it has not received.
@@ -98,9 +109,7 @@ export class UpstreamHalf implements AnsweringSide {
       return;
     }
     const { upstream, tls } = this.#options;
-    const added = trace ? addedHeaders(exchange) : [];
-    const fields = upstreamFields(head, upstream.authority, this.#core.peer, tls, added);
-    const framed = encodeHeaders(fields, FRAME_HEADER_BYTES);
+    const framed = forwardedHead(exchange, { authority: upstream.authority, peer: this.#core.peer, tls });
     if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }
@@ -118,6 +127,10 @@ export class UpstreamHalf implements AnsweringSide {
     }
     this.#core.streamWindows.passed();
     this.#link.sendSettings(settings);
+  }
+
+  clientAcknowledged(): void {
+    this.#link?.acknowledge();
   }
 
   /** Passes a frame of the client to upstream. */
@@ -143,13 +156,25 @@ export class UpstreamHalf implements AnsweringSide {
     this.#core.streams.cancel(exchange);
   }
 
+  ended(exchange: GrpcExchange): void {
+    this.#core.streams.unlink(exchange);
+  }
+
   /** Connection credit for upstream, which is sent in one frame at the end of the burst. */
-  grant(bytes: number): void {
+  granted(bytes: number): void {
     if (this.#link) this.#toGrant += bytes;
   }
 
-  /** Sends the collected grants. */
-  sendGrants(): void {
+  grantedStream(exchange: GrpcExchange, _increment: number, frame: Frame): void {
+    if (exchange.upstreamId !== 0) this.pass(exchange, frame);
+  }
+
+  flush(): void {
+    this.#sendGrants();
+    this.#link?.outbox.flush();
+  }
+
+  #sendGrants(): void {
     const bytes = this.#toGrant;
     if (bytes === 0) return;
     this.#toGrant = 0;
@@ -158,10 +183,15 @@ export class UpstreamHalf implements AnsweringSide {
     this.#link?.outbox.bytes(writeWindowUpdate(0, bytes));
   }
 
-  /** The client has granted more: continues with waiting frames. */
-  resume(): void {
-    this.#link?.resume();
+  burstEnded(): void {
+    if (this.#link?.stalled) this.#link.resume();
   }
+
+  clientDrained(): void {
+    if (this.#link?.stalled === false) this.#link.resume();
+  }
+
+  tick(): void {}
 
   /** Upstream has ended the connection, or is about to: no more calls are sent to it, nor accepted from the client. */
   retire(): void {
@@ -189,7 +219,7 @@ export class UpstreamHalf implements AnsweringSide {
     const { clock } = this.#options;
     const link = new UpstreamLink(address, socket, this.#clientSettings, this.#answers, this.#guard, clock);
     this.#link = link;
-    this.grant(window.adopt());
+    this.granted(window.adopt());
     streamWindows.adopt();
     link.onDrain(() => client.reading.resume(Pause.UPSTREAM));
     return link;

@@ -1,0 +1,24 @@
+import { addedHeaders } from '../../exchange/request-id.ts';
+import { FRAME_HEADER_BYTES } from '../../http2/frames.ts';
+import { encodeHeaders } from '../../http2/hpack.ts';
+import type { GrpcExchange } from '../exchange.ts';
+import { upstreamFields } from '../headers/request-head.ts';
+
+/** The connections of a head. */
+export interface HeadPlace {
+  /** `:authority` of upstream. */
+  readonly authority: string;
+  /** Client address. */
+  readonly peer: string;
+  /** True = the client speaks TLS. */
+  readonly tls: boolean;
+}
+
+/**
+ * The encoded head of a call for upstream, after space for a frame header. Equal heads of one place have equal bytes, unless
+ * the call has a span of its own (`exchange.trace`).
+ */
+export function forwardedHead(exchange: GrpcExchange, { authority, peer, tls }: HeadPlace): Buffer {
+  const added = exchange.trace ? addedHeaders(exchange) : [];
+  return encodeHeaders(upstreamFields(exchange.head, authority, peer, tls, added), FRAME_HEADER_BYTES);
+}

@@ -116,7 +116,8 @@ class AuditLog implements Audit {
     this.#options = options;
     this.#clock = options.clock ?? Date.now;
     this.#record = {
-      trust: { trustedProxies, trustForwardedHeaders: audit.trust_forwarded_headers },
+      // With trusted proxies the address of an exchange is its client's already.
+      trust: { trustedProxies, trustForwardedHeaders: audit.trust_forwarded_headers && !gateway.trusted_proxies },
       logApi: audit.log_api,
       firstRefusal: options.firstRefusal,
     };

@@ -6,6 +6,7 @@ import { isLevelFilter } from './log-level.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy/file.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
+import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
@@ -205,7 +206,8 @@ export function previewConfig(sources: Sources = {}): Preview {
   const warnings = [...layers.flatMap((layer) => layer.warnings), ...settled];
   if (config !== null) {
     const keys = readKeys(config, { cwd, readFile }, placeOf);
-    rules.push(...keys.problems, ...keyProblems(config, keys.keys, placeOf));
+    rules.push(...keys.problems, ...keyProblems(config, keys.keys, placeOf), ...proxyProblems(config, placeOf));
+    warnings.push(...proxyWarnings(config, placeOf));
     const place = placeOf('gateway.policy_file');
     const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place });
     policy = read.policy;

@@ -51,6 +51,18 @@ export const upstreamUrl = (doc: string) =>
     .default(null)
     .meta({ description: doc, 'x-allowed': 'http://host:port, https://host:port or unix:/path' });
 
+/**
+ * Texts, as a list or as one text with commas between them (`textList` reads it); null = none.
+ *
+ * @param allowed an entry in words
+ */
+export const texts = (allowed: string, doc: string) =>
+  z
+    .union([z.string().min(1), z.array(z.string().regex(/^[^,]+$/))])
+    .nullable()
+    .default(null)
+    .meta({ description: doc, 'x-allowed': `a list of ${allowed}`, 'x-list': true });
+
 const HOST_AND_PORT = '(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9._-]+):[0-9]{1,5}';
 
 /**

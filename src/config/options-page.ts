@@ -25,7 +25,10 @@ const GROUPS: readonly Group[] = [
   {
     title: 'Listeners',
     about: 'The two ports that clients use, and the parts of the API they offer.',
-    paths: ['service', 'gateway.rest'],
+    paths: [
+      ...['service', 'gateway.rest', 'gateway.trusted_proxies', 'gateway.forwarded_header'],
+      ...['gateway.proxy_protocol'],
+    ],
   },
   {
     title: 'TLS',

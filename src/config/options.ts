@@ -18,6 +18,8 @@ export type Option = {
   readonly secret: boolean;
   /** True = applied by a reload; false = needs a restart. */
   readonly live: boolean;
+  /** A file may give a list of texts; elsewhere commas separate them. */
+  readonly list: boolean;
 };
 
 /** Environment name of an option path: `service.api_key` is `QDRANT__SERVICE__API_KEY`. */
@@ -83,6 +85,7 @@ function listOptions(schema: unknown, path: readonly string[]): Option[] {
       doc: String(meta.description),
       secret: meta['x-secret'] === true,
       live: meta['x-live'] === true,
+      list: meta['x-list'] === true,
     },
   ];
 }

@@ -15,9 +15,11 @@ import {
   PORT,
   SECONDS,
   text,
+  texts,
   upstreamUrl,
   whole,
 } from './option-kinds.ts';
+import { listText } from './text-list.ts';
 
 /*
  * The only declaration of each option: type, default, range and one line of documentation. Option names, environment
@@ -91,7 +93,7 @@ const upstream = z.strictObject({
 const limits = z.strictObject({
   header_bytes: whole([1024, 1_048_576], 65_536, 'largest header block, in bytes'),
   header_count: whole([8, 2000], 100, 'most headers of one request'),
-  tls_handshake_timeout_ms: whole(MILLISECONDS, 10_000, 'time limit for the TLS handshake'),
+  tls_handshake_timeout_ms: whole(MILLISECONDS, 10_000, 'time limit for the TLS handshake, and for a PROXY header'),
   header_timeout_ms: optionalWhole(
     MILLISECONDS,
     'time limit for the head of a request; unset: `service.http_client_request_timeout_sec`, else 10000',
@@ -136,7 +138,7 @@ const audit = z.object({
   max_log_files: whole([1, 10_000], 7, 'audit files that are kept, including the current one'),
   trust_forwarded_headers: flag(
     false,
-    'take `remote` from `forwarded` or `x-forwarded-for` without a check; prefer `gateway.audit.trusted_proxies`',
+    'take `remote` from `forwarded` or `x-forwarded-for` without a check, unless `gateway.trusted_proxies` is set, which is preferred',
   ),
   log_api: flag(true, 'name the REST path or gRPC method in each entry; entries of refused credentials always name it'),
 });
@@ -164,7 +166,7 @@ const auditMore = z.strictObject({
   trusted_proxies: whole(
     [0, 32],
     0,
-    'number of trusted proxies in front of the gateway; their `x-forwarded-for` entries are used',
+    'number of trusted proxies in front of the gateway, whose `x-forwarded-for` entries give `remote`; `gateway.trusted_proxies` names them instead, for everything',
   ),
 });
 
@@ -207,6 +209,20 @@ const tracing = z.strictObject({
 
 const gateway = z.strictObject({
   upstream: upstream.prefault({}),
+  trusted_proxies: texts(
+    'addresses, ranges as 10.0.0.0/8, and `unix:` for peers on a unix socket',
+    'proxies in front of the gateway: only they say which client a connection or a request comes from',
+  ),
+  forwarded_header: choice(
+    ['x-forwarded-for', 'forwarded'],
+    'x-forwarded-for',
+    'header in which the trusted proxies name the client of a request; the other one is not read',
+  ),
+  proxy_protocol: choice(
+    ['off', 'accept', 'require'],
+    'off',
+    'PROXY protocol (v1, v2) on the REST and gRPC ports, from trusted proxies: off reads none, accept reads one if it comes, require closes connections without one',
+  ),
   policy_file: live(optionalText('file with signing keys and rules (YAML)')),
   mode: live(
     choice(
@@ -284,7 +300,11 @@ export const configSchema = settingsSchema.transform((settings) => ({
   ...settings,
   log_level: bareLevel(settings.log_level) ?? 'info',
   tls: { ...settings.tls, cert_ttl: settings.tls.cert_ttl ?? 0 },
-  gateway: { ...settings.gateway, limits: settleLimits(settings) },
+  gateway: {
+    ...settings.gateway,
+    trusted_proxies: listText(settings.gateway.trusted_proxies),
+    limits: settleLimits(settings),
+  },
 }));
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;

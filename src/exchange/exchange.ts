@@ -21,7 +21,7 @@ export interface Resolution {
   readonly lateRefusal?: Denial;
 }
 
-/** `abandoned`: the caller cancelled too many calls; `guesses`: its connection presented too many wrong credentials. */
+/** `abandoned`: the caller cancelled too many calls; `guesses`: its connection or client presented too many wrong credentials. */
 export type Slowed = 'abandoned' | 'guesses';
 
 /** The state of one request, filled step by step. Each protocol extends it with its own fields. */
@@ -31,13 +31,13 @@ export interface Exchange {
   readonly requestTarget: string;
   /** Name, value, name, value, in order, one character per byte, without pseudo-headers. */
   readonly headers: readonly string[];
-  /** The client's address, from the socket. */
+  /** The client's address: from the socket, or from a trusted proxy. */
   readonly remote: string;
   /** True = the request has, or may have, a body. */
   readonly hasBody: boolean;
   /** The memo of its connection, if requests of one connection follow each other. */
   readonly memo?: CredentialMemo | undefined;
-  /** Wrong credentials of its connection, if that has one open request at a time. */
+  /** Wrong credentials of its connection or client, if the connection has one open request at a time. */
   readonly guesses?: CredentialGuessing | undefined;
   resolution: Resolution | undefined;
   principal: Principal | undefined;

@@ -29,6 +29,7 @@ import {
   grpcAsker,
   grpcListenerOptions,
   grpcTls,
+  proxiesInFront,
   restListenerOptions,
   restTls,
   restUpstreamOptions,
@@ -116,7 +117,7 @@ export async function createGateway(
   return new ServingProcess({
     ...{ inForce, log, tracing, audit, observation, connections, authenticator, policy, learner, exchangeParts },
     ...upstreams,
-    listenersShare: { ...limits, shared: worker !== undefined },
+    listenersShare: { ...limits, shared: worker !== undefined, proxies: proxiesInFront(config) },
   });
 }
 
@@ -269,6 +270,7 @@ function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): Authent
 /** State that both listeners share. */
 interface ListenersShare {
   readonly scheduler: WorkScheduler;
+  readonly proxies: ReturnType<typeof proxiesInFront>;
   /** The ports belong to several processes. */
   readonly shared: boolean;
 }

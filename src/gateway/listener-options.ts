@@ -3,6 +3,7 @@ import { isAudited } from '../audit/audit.ts';
 import type { Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
+import { textList } from '../config/text-list.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import { authorityOf, parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
@@ -10,6 +11,8 @@ import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
 import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
+import type { ProxiesInFront } from '../net/identify-client.ts';
+import { trustedProxies } from '../net/trusted-proxies.ts';
 import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
@@ -54,6 +57,7 @@ export interface RestShared {
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
   readonly scheduler: WorkScheduler;
+  readonly proxies: ProxiesInFront | undefined;
   /** True = several processes listen on the ports. */
   readonly shared: boolean;
 }
@@ -62,7 +66,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, webUi, scheduler, shared }: RestShared,
+  { upstream, lookup, webUi, scheduler, shared, proxies }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -79,6 +83,7 @@ export function restListenerOptions(
     lookup,
     scheduler,
     shared,
+    proxies,
     cors: service.enable_cors,
     webUi,
     maxFilteredBytes: MAX_FILTERED_BYTES,
@@ -127,6 +132,13 @@ function relayUpstream(current: Current): RelayUpstream {
   };
 }
 
+/** The proxies that both listeners trust; `undefined` = none. */
+export function proxiesInFront({ gateway }: Config): ProxiesInFront | undefined {
+  const entries = textList(gateway.trusted_proxies);
+  if (entries.length === 0) return undefined;
+  return { trusted: trustedProxies(entries, gateway.forwarded_header), protocol: gateway.proxy_protocol };
+}
+
 /** Where gRPC goes; throws when no address is configured. */
 function grpcAddress(config: Config): UpstreamAddress {
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
@@ -146,13 +158,19 @@ export function grpcAsker(current: Current): GrpcAsker {
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, scheduler, shared }: Pick<RestShared, 'scheduler' | 'shared'> & { readonly ask: GrpcAsker },
+  {
+    ask,
+    scheduler,
+    shared,
+    proxies,
+  }: Pick<RestShared, 'scheduler' | 'shared' | 'proxies'> & { readonly ask: GrpcAsker },
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
   const { limits } = config.gateway;
   return {
     shared,
+    proxies,
     host: service.host,
     port: service.grpc_port ?? 0,
     tls: secrets.tls ? grpcTls(secrets.tls) : undefined,

@@ -2,6 +2,7 @@ import type { Exchange, Slowed } from '../exchange/exchange.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
+import { type ClientAddress, clientOf } from '../net/client-address.ts';
 import type { BodyNeeds } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
@@ -13,8 +14,8 @@ import type { GrpcResolution } from './resolve.ts';
 
 /** The protocol's steps, implemented by the connection of an exchange. */
 export interface GrpcSteps {
-  /** The client's address. */
-  readonly peer: string;
+  /** The client of the connection. */
+  readonly peer: ClientAddress;
   readonly memo: CredentialMemo;
   checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void;
   forward(exchange: GrpcExchange, permit: Permit): void;
@@ -120,7 +121,7 @@ export class GrpcExchange implements Exchange {
     this.id = id;
     this.head = head;
     this.headers = head.rawHeaders;
-    this.remote = steps.peer;
+    this.remote = clientOf(steps.peer, head.rawHeaders);
     this.memo = steps.memo;
     this.steps = steps;
     this.begunAt = now;

@@ -1,8 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { Guard } from '../lifetime/guard.ts';
+import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
+import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
 import { openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
 import type { GrpcRelayOptions } from './relay/options.ts';
@@ -20,6 +22,8 @@ export interface GrpcListenerOptions {
   /** True = several processes listen on the port. */
   readonly shared: boolean;
   readonly relay: Omit<GrpcRelayOptions, 'tls'>;
+  /** The trusted proxies. Default: none is. */
+  readonly proxies?: ProxiesInFront | undefined;
   /** The observer of connections; optional. */
   readonly connections?: Connections;
 }
@@ -58,8 +62,10 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     options.connections?.accepted(socket);
     const guard = guarded(socket);
     const sniffing = { timeoutMs: limits.tls_handshake_timeout_ms, scheduler, faulted: connections?.fault, guard };
-    if (tls) sniffTls(socket, tls, sniffing);
-    else accept(socket);
+    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: false }, () => {
+      if (tls) sniffTls(socket, tls, sniffing);
+      else accept(socket);
+    });
   };
   server.on(
     'connection',
@@ -93,7 +99,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
 
 function clientOf({ peer, streams }: GrpcRelay, socket: Socket): ClientConnection {
   return {
-    remote: peer,
+    remote: peer.address,
     protocol: 'grpc',
     since: Date.now(),
     tls: tlsVersion(socket),
@@ -121,6 +127,7 @@ function openTls(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {
       socket.disableRenegotiation();
+      if (options.proxies) inheritClient(socket);
       accept(socket);
     }),
   );

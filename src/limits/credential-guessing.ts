@@ -4,7 +4,7 @@ import { type Rate, Spacing } from './spacing.ts';
 const RATE: Rate = { everyMs: 20, ahead: 50, longestMs: 1000 };
 
 /**
- * Delays the answers to wrong credentials of one connection, by up to a second, so that guessing is slow and takes little
+ * Delays the answers to wrong credentials of one connection, or of one client behind a trusted proxy, by up to a second, so that guessing is slow and takes little
  * processor time from other clients. A valid credential on the same connection is not delayed.
  *
  * HTTP/1.1 only, where one request at a time is open: on a multiplexed connection, which a proxy may share between its

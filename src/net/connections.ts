@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
-import { remoteOf } from '../limits/peer-address.ts';
+import { clientAddressOf } from './client-address.ts';
 
 /** One client connection. */
 export interface ClientConnection {
@@ -15,6 +15,8 @@ export interface ClientConnection {
   readonly tls: string | undefined;
 }
 
+const PROXY_FAULTS = ['proxy_header', 'proxy_untrusted'] as const;
+
 /**
  * Client faults that are refused without an exchange, or that end the connection. The complete list per protocol.
  * - `not_tls`, `not_http2`: another protocol than the port's
@@ -24,13 +26,21 @@ export interface ClientConnection {
  * - `timeout`: no complete head, or no byte at all, in time
  * - `stream`: HTTP/2, one stream was reset for it; `connection`: the whole connection ended for it
  * - `flood`: HTTP/2, frames that cost more than they carry
+ * - `proxy_header`: a trusted proxy sent a malformed PROXY header, or none although one is required; `proxy_untrusted`: a
+ *   peer that is no trusted proxy sent one
  * - `preflight`: a CORS preflight for a method that upstream does not allow
  *
  * Used as `code` of a log line and `fault` of a metric.
  */
 export const CLIENT_FAULTS = {
-  rest: ['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood', 'preflight'],
-  grpc: ['not_tls', 'not_http2', 'head_size', 'timeout', 'stream', 'connection', 'flood'],
+  rest: [
+    ...(['not_tls', 'head', 'head_size', 'body', 'timeout', 'stream', 'connection', 'flood', 'preflight'] as const),
+    ...PROXY_FAULTS,
+  ],
+  grpc: [
+    ...(['not_tls', 'not_http2', 'head_size', 'timeout', 'stream', 'connection', 'flood'] as const),
+    ...PROXY_FAULTS,
+  ],
 } as const;
 
 export type ClientFault = (typeof CLIENT_FAULTS)['rest' | 'grpc'][number];
@@ -52,13 +62,13 @@ export class Connections {
   #refused = 0;
   #failedHandshakes = 0;
   readonly #faults: Partial<Record<ClientFault, number>> = {};
-  readonly #faulted: (fault: ClientFault) => void;
+  readonly #faulted: (fault: ClientFault, remote?: string) => void;
   readonly #clients = new Set<ClientConnection>();
   /** An exception while counting ends no connection. */
   readonly #guard: Guard;
 
   /** @param report called with internal errors @param faulted called with each client fault. Must not throw */
-  constructor(report: FaultReport, faulted: (fault: ClientFault) => void = ignore) {
+  constructor(report: FaultReport, faulted: (fault: ClientFault, remote?: string) => void = ignore) {
     this.#faulted = faulted;
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }
@@ -81,10 +91,10 @@ export class Connections {
     this.#failedHandshakes += 1;
   }
 
-  /** Counts a client fault. */
-  readonly fault = (fault: ClientFault): void => {
+  /** Counts a client fault. @param remote the peer's address where the fault is about it */
+  readonly fault = (fault: ClientFault, remote?: string): void => {
     this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
-    this.#faulted(fault);
+    this.#faulted(fault, remote);
   };
 
   /** Lists a connection in use until its socket closes. */
@@ -134,7 +144,7 @@ export class CountedClient implements ClientConnection {
   open = 0;
 
   constructor(socket: Socket, now: number) {
-    this.remote = remoteOf(socket);
+    this.remote = clientAddressOf(socket).address;
     this.since = now;
     this.tls = tlsVersion(socket);
     this.protocol = 'alpnProtocol' in socket && socket.alpnProtocol === 'h2' ? 'http/2' : 'http/1.1';

@@ -1,6 +1,6 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { ClientFault } from '../net/connections.ts';
-import type { Log } from './log.ts';
+import { createThrottle, type Log } from './log.ts';
 
 /** Logs each refused exchange at level debug, and every exchange at level trace. An observer of exchanges. */
 export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outcome) => void {
@@ -25,7 +25,26 @@ export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outco
   };
 }
 
-/** One line at level debug for each client fault of a listener, which never became an exchange. */
-export function createClientFaultLog(log: Log, protocol: 'rest' | 'grpc'): (fault: ClientFault) => void {
-  return (code) => log.debug({ protocol, code }, 'client fault');
+/** Most log lines about PROXY headers, per second. */
+const PROXY_LINES_PER_SECOND = 1;
+
+/**
+ * One line at level debug for each client fault of a listener, which never became an exchange; at level warn, and not each of
+ * them, for a PROXY header, which is a mistake in the settings of a proxy or of the gateway.
+ */
+export function createClientFaultLog(
+  log: Log,
+  protocol: 'rest' | 'grpc',
+): (fault: ClientFault, remote?: string) => void {
+  const mayWarn = createThrottle(PROXY_LINES_PER_SECOND, Date.now);
+  return (code, remote) => {
+    const text = PROXY_TEXTS[code];
+    if (text !== undefined && mayWarn() !== undefined) log.warn({ protocol, code, remote }, text);
+    else log.debug({ protocol, code, remote }, 'client fault');
+  };
 }
+
+const PROXY_TEXTS: Readonly<Partial<Record<ClientFault, string>>> = {
+  proxy_header: 'a trusted proxy sent no valid PROXY header; its connection is closed',
+  proxy_untrusted: 'a peer that is not in gateway.trusted_proxies sent a PROXY header; it is not read',
+};

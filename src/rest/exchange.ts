@@ -1,22 +1,31 @@
 import type { Socket } from 'node:net';
 import type { Guard } from '../lifetime/guard.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { remoteOf } from '../limits/peer-address.ts';
+import { type ClientAddress, clientAddressOf } from '../net/client-address.ts';
 import type { HeldBody } from './body/held-body.ts';
 import type { ClientRequest, ClientResponse, ClientStream } from './message.ts';
 import type { RestRequest } from './protocol.ts';
 
-/** The connection a request came on. */
-export interface Peer {
-  /** The client's address, from the socket. */
-  readonly address: string;
+/** The connection a request came on: its client, and how it came. */
+export interface Peer extends ClientAddress {
   /** `https` where the listener ended TLS. */
   readonly scheme: 'http' | 'https';
 }
 
+const peers = new WeakMap<Socket, Peer>();
+
 /** The peer of a connection. */
 export function peerOn(socket: Socket): Peer {
-  return { address: remoteOf(socket), scheme: 'encrypted' in socket ? 'https' : 'http' };
+  const known = peers.get(socket);
+  if (known) return known;
+  const peer = newPeer(socket);
+  peers.set(socket, peer);
+  return peer;
+}
+
+function newPeer(socket: Socket): Peer {
+  const { address, proxies } = clientAddressOf(socket);
+  return { address, proxies, scheme: 'encrypted' in socket ? 'https' : 'http' };
 }
 
 /** One REST request and its response, carried by the server transport. */

@@ -51,7 +51,7 @@ const SELECTING = new Set([
 ]);
 
 /** The fields of an exchange from which its upstream headers are built. */
-export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'host' | 'hasBody' | 'resolution'>;
+export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'remote' | 'host' | 'hasBody' | 'resolution'>;
 
 /** Does the body go upstream? That of an open operation is thrown away: no connection of upstream's waits for a stranger. */
 export function sendsBody({ hasBody, resolution }: Pick<HeaderSource, 'hasBody' | 'resolution'>): boolean {
@@ -75,7 +75,7 @@ export interface RequestHeaderOptions {
  * take them away; names are compared with `_` read as `-`, so that no alias of a removed header gets through.
  */
 export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeaderOptions): string[] {
-  const { headers, peer, host } = exchange;
+  const { headers, peer, remote, host } = exchange;
   const listed = connectionOptions(headers);
   const { added } = options;
   const sent: string[] = [];
@@ -89,7 +89,7 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
     sent.push(name, headers[i + 1] ?? '');
   }
   if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));
-  sent.push('x-forwarded-for', peer.address, 'x-forwarded-proto', peer.scheme, 'x-real-ip', peer.address);
+  sent.push('x-forwarded-for', remote, 'x-forwarded-proto', peer.scheme, 'x-real-ip', remote);
   if (host !== '') sent.push('x-forwarded-host', host);
   sent.push(...added);
   return sent;

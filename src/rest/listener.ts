@@ -2,8 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { type Server, TLSSocket } from 'node:tls';
 import { Guard } from '../lifetime/guard.ts';
+import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
+import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
 import { openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
@@ -28,6 +30,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly upstreamConnections: number;
   /** The port belongs to several processes. */
   readonly shared: boolean;
+  /** The trusted proxies. Default: none is. */
+  readonly proxies?: ProxiesInFront | undefined;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream;
 }
@@ -121,12 +125,12 @@ function createAcceptor(
       'close',
       guard.entry(() => void sockets.delete(socket)),
     );
-    if (!tls) {
-      toTransport(socket);
-      return;
-    }
     const timeoutMs = limits.tls_handshake_timeout_ms;
-    sniffTls(socket, tls, { timeoutMs, scheduler, faulted: connections?.fault, guard });
+    const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };
+    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: false }, () => {
+      if (tls) sniffTls(socket, tls, sniffing);
+      else toTransport(socket);
+    });
   };
 }
 
@@ -160,6 +164,7 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
     : undefined;
   return {
     take(socket) {
+      if (options.proxies && socket instanceof TLSSocket) inheritClient(socket);
       const client = clients.add(socket);
       // Over HTTP/2 a client that has closed its half has left; over HTTP/1 it still gets its answer.
       const isHttp2 = socket instanceof TLSSocket && socket.alpnProtocol === 'h2';

@@ -128,6 +128,13 @@ const VALUES: [name: string, given: Given, path: string, value: unknown][] = [
     2_097_152,
   ],
   [
+    'a list of a file is the text of the environment',
+    { yaml: 'gateway:\n  trusted_proxies:\n    - 10.0.0.0/8\n    - "::1"\n' },
+    'gateway.trusted_proxies',
+    '10.0.0.0/8, ::1',
+  ],
+  ['an empty list is none', { yaml: 'gateway: {trusted_proxies: []}' }, 'gateway.trusted_proxies', null],
+  [
     'an alias in a file is followed',
     { yaml: 'service:\n  host: &h 127.0.0.1\ntls:\n  cert: *h\n' },
     'tls.cert',
@@ -145,6 +152,7 @@ t.test('a value comes from the right source', async (t) => {
 const BOOLEAN = 'true or false (1/0, on/off and yes/no also count)';
 const PORTS = 'a whole number from 0 to 65535';
 const ADDRESS = 'http://host:port, https://host:port or unix:/path, or null';
+const PROXY = 'an address, a range as `10.0.0.0/8`, or `unix:` for peers on a unix socket';
 const BAD: [name: string, given: Given, problems: string[]][] = [
   [
     'a port that is no number',
@@ -175,6 +183,47 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'an upstream with a password, which is not repeated',
     { env: { ...ENOUGH, QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://me:hush@qdrant:1' } },
     [`QDRANT_GATEWAY__UPSTREAM__REST_URL: \`gateway.upstream.rest_url\` must be ${ADDRESS}`],
+  ],
+  [
+    'trusted proxies that are none',
+    {
+      env: {
+        ...ENOUGH,
+        QDRANT_GATEWAY__TRUSTED_PROXIES: '10.0.0.0/8, a.test, 10.0.0.0/33,::1/129, fe80::1%eth0, ::ffff:1.2.3.4',
+      },
+    },
+    [
+      `QDRANT_GATEWAY__TRUSTED_PROXIES: \`a.test\` must be ${PROXY}`,
+      'QDRANT_GATEWAY__TRUSTED_PROXIES: `10.0.0.0/33`: the range must be a whole number from 0 to 32',
+      'QDRANT_GATEWAY__TRUSTED_PROXIES: `::1/129`: the range must be a whole number from 0 to 128',
+      `QDRANT_GATEWAY__TRUSTED_PROXIES: \`fe80::1%eth0\` must be ${PROXY}`,
+      'QDRANT_GATEWAY__TRUSTED_PROXIES: `::ffff:1.2.3.4` is an IPv4 address within IPv6: write it as an IPv4 address',
+    ],
+  ],
+  [
+    'an entry of a list that is no text, and one with a comma',
+    { env: ENOUGH, yaml: 'gateway:\n  trusted_proxies: [10.0.0.1, 5, "a,b"]\n' },
+    [
+      'gateway.yaml:2:31: an entry of `gateway.trusted_proxies` must be text without commas',
+      'gateway.yaml:2:34: an entry of `gateway.trusted_proxies` must be text without commas',
+    ],
+  ],
+  [
+    'a section where a list belongs',
+    { env: ENOUGH, yaml: 'gateway:\n  trusted_proxies: {a: b}\n' },
+    ['gateway.yaml:2:20: `gateway.trusted_proxies` must be a list'],
+  ],
+  [
+    'the PROXY protocol without proxies',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__PROXY_PROTOCOL: 'require' } },
+    ['QDRANT_GATEWAY__PROXY_PROTOCOL: needs `gateway.trusted_proxies`: a PROXY header is read from these peers only'],
+  ],
+  [
+    'proxies that are named and counted',
+    { env: { ...ENOUGH, QDRANT_GATEWAY__TRUSTED_PROXIES: '::1', QDRANT_GATEWAY__AUDIT__TRUSTED_PROXIES: '1' } },
+    [
+      'QDRANT_GATEWAY__AUDIT__TRUSTED_PROXIES: counts proxies, `gateway.trusted_proxies` names them: set one of the two',
+    ],
   ],
   [
     'an unknown variable of the gateway, with the near name',
@@ -316,7 +365,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'everything at once',
     { env: { ...ENOUGH, QDRANT__TLS__CERT_TTL: 'x' }, yaml: 'gateway: {nothing_like_it: 1}', argv: { httpPort: 'y' } },
     [
-      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `grpc_client_certificates`, `insecure_allow_no_key`, `rest`, `limits`, `value_exists`',
+      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `grpc_client_certificates`, `insecure_allow_no_key`, `rest`, `limits`, `value_exists`',
       `--http-port: \`service.http_port\` must be ${PORTS}, not \`y\``,
       'QDRANT__TLS__CERT_TTL: `tls.cert_ttl` must be a whole number from 0 to 31536000, or null, not `x`',
     ],

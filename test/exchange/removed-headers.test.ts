@@ -21,9 +21,9 @@ t.test('a credential is read from the listed headers and from no other', async (
 
 t.test('no spelling of a removed header reaches upstream over REST or gRPC, and others do', async (t) => {
   const headers = [...SPELLINGS, 'x-kept'].flatMap((name) => [name, 'from-the-client']);
-  const peer = { address: '10.0.0.1', scheme: 'https' } as const;
+  const peer = { address: '10.0.0.1', proxies: undefined, scheme: 'https' } as const;
   const rest = toUpstreamHeaders(
-    { headers, peer, host: 'a.test', hasBody: false, resolution: undefined },
+    { headers, peer, remote: peer.address, host: 'a.test', hasBody: false, resolution: undefined },
     { readable: false, contentLength: undefined, added: [] },
   );
   const named = (list: readonly string[]) => list.filter((_, index) => list[index + 1] === 'from-the-client');

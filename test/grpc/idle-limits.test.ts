@@ -13,7 +13,7 @@ function limitOf(
   state: GrpcExchange['state'] = 'relayed',
   ended = true,
 ): number {
-  const steps = { peer: '127.0.0.1', memo: new CredentialMemo() } as GrpcSteps;
+  const steps = { peer: { address: '127.0.0.1', proxies: undefined }, memo: new CredentialMemo() } as GrpcSteps;
   const exchange = new GrpcExchange(1, { path, rawHeaders: headers } as RequestHead, steps, 0);
   exchange.resolution = resolveGrpc(path);
   exchange.state = state;

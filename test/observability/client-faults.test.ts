@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { CLIENT_PREFACE, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
@@ -175,8 +176,24 @@ t.test('a stream that is reset for its head counts, and its connection goes on',
   t.strictSame(await counted(gateway), { 'rest stream': 1, 'grpc stream': 1 });
 });
 
+t.test('PROXY headers that are missed, and those of others than proxies', async (t) => {
+  const proxies = { 'gateway.trusted_proxies': '127.0.0.1', 'gateway.proxy_protocol': 'require' };
+  const gateway = await startSupervised({ settings: { ...LIMITS, ...proxies, 'service.enable_tls': false } });
+  t.teardown(gateway.close);
+  for (const port of ['rest', 'grpc'] as const) {
+    await talk(await openPlain(gateway[port].port), `${GET}\r\n`);
+    const stranger = connect({ port: gateway[port].port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+    await talk(stranger, 'PROXY UNKNOWN\r\n\r\n');
+  }
+  t.strictSame(await counted(gateway), {
+    ...{ 'rest proxy_header': 1, 'rest proxy_untrusted': 1, 'rest head': 1 },
+    ...{ 'grpc proxy_header': 1, 'grpc proxy_untrusted': 1, 'grpc connection': 1 },
+  });
+});
+
 t.test('the kinds are those of the table, and each has been seen above', async (t) => {
   const seen = new Set([...PLAIN, ...SECURE].map(([, , , , fault]) => fault)).add('rest stream').add('grpc stream');
+  for (const port of ['rest', 'grpc']) seen.add(`${port} proxy_header`).add(`${port} proxy_untrusted`);
   const all = Object.entries(CLIENT_FAULTS).flatMap(([port, faults]) => faults.map((fault) => `${port} ${fault}`));
   t.strictSame([...seen].sort(), all.sort());
   const gateway = await startSupervised();

@@ -1,6 +1,17 @@
-import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, type Scalar } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+  type YAMLSeq,
+} from 'yaml';
 import { type Layer, LayerBuilder } from '../layer.ts';
 import { isSection, namesIn, optionAt } from '../options.ts';
+import { listText } from '../text-list.ts';
 import { textOfScalar } from './scalar.ts';
 
 type Walk = {
@@ -46,9 +57,23 @@ function walkEntry(walk: Walk, path: string, node: unknown, keyPlace: string): v
     walk.layer.add(path, undefined, keyPlace);
   } else if (value === null || isScalar(value)) {
     addScalar(walk, path, value, value === null ? keyPlace : walk.at(node));
+  } else if (isSeq(value) && optionAt(path)?.list) {
+    addTexts(walk, path, value);
   } else {
-    walk.layer.problem(walk.at(node), `\`${path}\` must be a single value`);
+    walk.layer.problem(walk.at(node), `\`${path}\` must be ${optionAt(path)?.list ? 'a list' : 'a single value'}`);
   }
+}
+
+/** Adds a list of texts as the text that the environment would hold. */
+function addTexts(walk: Walk, path: string, list: YAMLSeq): void {
+  const entries: string[] = [];
+  for (const item of list.items) {
+    const entry = walk.resolve(item);
+    const value = isScalar(entry) ? entry.value : undefined;
+    if (typeof value === 'string' && /^[^,]+$/.test(value)) entries.push(value);
+    else walk.layer.problem(walk.at(item), `an entry of \`${path}\` must be text without commas`);
+  }
+  walk.layer.add(path, listText(entries), walk.at(list));
 }
 
 function addScalar({ layer }: Walk, path: string, scalar: Scalar | null, place: string): void {

@@ -108,14 +108,14 @@ function dashed(name: string): string {
 }
 
 /**
- * The header list for upstream: the client's without credentials, with the address of the peer.
+ * The header list for upstream: the client's without credentials, with the client's address.
  *
  * @param added name, value, ... of the gateway; the client's fields of these names are dropped
  */
 export function upstreamFields(
   head: RequestHead,
   authority: string,
-  peer: string,
+  remote: string,
   tls: boolean,
   added: readonly string[] = [],
 ): HeaderField[] {
@@ -130,7 +130,7 @@ export function upstreamFields(
     const [name] = field;
     if (!NOT_SENT_ON.has(dashed(name)) && !isReplaced(added, name)) fields.push(field);
   }
-  fields.push(['x-forwarded-for', peer], ['x-forwarded-proto', tls ? 'https' : 'http']);
+  fields.push(['x-forwarded-for', remote], ['x-forwarded-proto', tls ? 'https' : 'http']);
   for (let i = 0; i + 1 < added.length; i += 2) fields.push([added[i] ?? '', added[i + 1] ?? '']);
   return fields;
 }

@@ -2,6 +2,7 @@ import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
 import { DEFAULT_MAX_FRAME_SIZE, ErrorCode } from '../../http2/frames.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { Guard } from '../../lifetime/guard.ts';
+import type { ClientAddress } from '../../net/client-address.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
@@ -31,7 +32,7 @@ const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth'])
  * INVARIANT: each call is recorded once, when it leaves the table of streams.
  */
 export class Calls implements GrpcSteps, OpenCalls {
-  readonly peer: string;
+  readonly peer: ClientAddress;
   readonly memo = new CredentialMemo();
   readonly #core: RelayCore;
   readonly #upstream: UpstreamSide;

@@ -8,8 +8,6 @@ import { upstreamFields } from '../headers/request-head.ts';
 export interface HeadPlace {
   /** `:authority` of upstream. */
   readonly authority: string;
-  /** Client address. */
-  readonly peer: string;
   /** True = the client speaks TLS. */
   readonly tls: boolean;
 }
@@ -18,7 +16,7 @@ export interface HeadPlace {
  * The encoded head of a call for upstream, after space for a frame header. Equal heads of one place have equal bytes, unless
  * the call has a span of its own (`exchange.trace`).
  */
-export function forwardedHead(exchange: GrpcExchange, { authority, peer, tls }: HeadPlace): Buffer {
+export function forwardedHead(exchange: GrpcExchange, { authority, tls }: HeadPlace): Buffer {
   const added = exchange.trace ? addedHeaders(exchange) : [];
-  return encodeHeaders(upstreamFields(exchange.head, authority, peer, tls, added), FRAME_HEADER_BYTES);
+  return encodeHeaders(upstreamFields(exchange.head, authority, exchange.remote, tls, added), FRAME_HEADER_BYTES);
 }

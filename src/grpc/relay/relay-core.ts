@@ -1,6 +1,7 @@
 import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { ClientHeads } from '../../http2/client-heads.ts';
 import type { ClientLink } from '../../http2/client-link.ts';
+import type { ClientAddress } from '../../net/client-address.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
@@ -31,8 +32,7 @@ export interface RelayCore {
   readonly streamWindows: StreamWindows;
   readonly streams: StreamTable;
   readonly calls: OpenCalls;
-  /** Client address, as sent to upstream. */
-  readonly peer: string;
+  readonly peer: ClientAddress;
   drainAtOnce(): void;
   /** Sends pending frames. */
   flush(): void;

@@ -7,8 +7,8 @@ import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
 import { Pause } from '../../http2/paced-reading.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
-import { plainAddress } from '../../limits/peer-address.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
+import { type ClientAddress, clientAddressOf } from '../../net/client-address.ts';
 import { INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import type { RequestHead } from '../headers/request-head.ts';
 import { callLimit } from '../idle-limits.ts';
@@ -47,7 +47,7 @@ export class GrpcRelay implements RequestCore {
   readonly window = new ClientWindow();
   readonly streamWindows = new StreamWindows();
   readonly streams = new StreamTable();
-  readonly peer: string;
+  readonly peer: ClientAddress;
   readonly parts: ExchangeParts;
   readonly upstream: UpstreamSide;
   readonly data: RequestData;
@@ -62,7 +62,7 @@ export class GrpcRelay implements RequestCore {
     this.#options = options;
     this.parts = options.parts;
     this.#onClosed = onClosed;
-    this.peer = plainAddress(socket.remoteAddress ?? 'unknown');
+    this.peer = clientAddressOf(socket);
     const report = (error: unknown): void => {
       if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_client');
     };

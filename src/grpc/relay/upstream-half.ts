@@ -109,7 +109,7 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
       return;
     }
     const { upstream, tls } = this.#options;
-    const framed = forwardedHead(exchange, { authority: upstream.authority, peer: this.#core.peer, tls });
+    const framed = forwardedHead(exchange, { authority: upstream.authority, tls });
     if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }

@@ -1,5 +1,6 @@
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import { clientOf, guessesFor } from '../../net/client-address.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
@@ -48,6 +49,7 @@ export function newRelayExchange(
   resolution: RestResolution,
   peer: Peer,
 ): RelayExchange {
+  const remote = clientOf(peer, head.headers);
   return {
     protocol: 'rest',
     resolution,
@@ -67,14 +69,14 @@ export function newRelayExchange(
     ended: false,
     connection,
     memo: connection.memo,
-    guesses: connection.guesses,
+    guesses: connection.guesses && guessesFor(peer, remote, connection.guesses),
     head,
     method: head.method,
     requestTarget: head.target,
     headers: head.headers,
     host: head.host,
     peer,
-    remote: peer.address,
+    remote,
     hasBody: head.contentLength > 0,
     whole: false,
     received: 0,

@@ -4,6 +4,7 @@ import { unbegun } from '../../exchange/exchange.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import { clientOf, guessesFor } from '../../net/client-address.ts';
 import { headerValues, peerOn, type RestExchange } from '../exchange.ts';
 import { tieToClient } from '../exchange-life.ts';
 import { writeHttp1Head } from '../headers.ts';
@@ -84,16 +85,18 @@ function newExchange(options: LaneOptions, carried: Carried): RestExchange {
   const { request, response } = carried;
   const owner = { fail: () => failExchange(exchange, options.cors), cut: () => void response.destroy() };
   const peer = peerOn(request.socket);
+  const remote = clientOf(peer, carried.headers);
   const exchange: RestExchange = {
     protocol: 'rest',
     resolution: undefined,
     principal: undefined,
     ...unbegun(),
     ...carried,
+    guesses: carried.guesses && guessesFor(peer, remote, carried.guesses),
     life: new Lifetime((error) => report(error, 'clean_up')),
     guard: new Guard(owner, 'exchange', report),
     peer,
-    remote: peer.address,
+    remote,
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
     upload: undefined,

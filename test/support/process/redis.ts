@@ -27,7 +27,7 @@ export const NO_REDIS: string | false =
   spawnSync('redis-server', ['--version']).status === 0 ? false : 'redis-server is not installed';
 
 /** A port without a listener. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -3,9 +3,9 @@ import type { BegunExchange } from '../begun-exchange.ts';
 import type { LaneOptions } from '../options.ts';
 import type { RelayContext } from '../relay/context.ts';
 import type { RelayExchange } from '../relay/exchange.ts';
+import type { UpstreamPool } from '../relay/upstream-pool.ts';
 import type { Http2Stream } from './stream.ts';
 import type { UpstreamPlaces } from './upstream-places.ts';
-import type { UpstreamPool } from './upstream-pool.ts';
 
 /** The shared state of one listener's plain requests over HTTP/2. */
 export interface PlainContext {

@@ -15,13 +15,12 @@ import type { AnswerHead } from '../http1/response-head.ts';
 import { upstreamHead } from '../relay/answer.ts';
 import type { RelayExchange, RelaySteps } from '../relay/exchange.ts';
 import { checkHeld, placeOfCheck } from '../relay/held-check.ts';
-import type { AnswerSink } from '../relay/upstream.ts';
+import type { PooledUpstream, UpstreamUser } from '../relay/upstream-pool.ts';
 import { bodyDeadline } from '../time-limits.ts';
 import { encodeAnswerHead, encodeRefusal } from './answer-head.ts';
 import type { PlainContext } from './plain-context.ts';
 import type { Http2Stream, StreamUser } from './stream.ts';
 import type { PlaceWaiter } from './upstream-places.ts';
-import type { PooledUpstream } from './upstream-pool.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -36,7 +35,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 type Phase = 'deciding' | 'holding' | 'waiting' | 'relaying' | 'answered' | 'over';
 
 /** A plain request over HTTP/2: its body and its answer pass as bytes, over one upstream connection of the pool. */
-export class PlainRequest implements RelaySteps, AnswerSink, StreamUser, PlaceWaiter {
+export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, PlaceWaiter {
   readonly memo: CredentialMemo;
   readonly guesses = undefined;
   readonly #stream: Http2Stream;
@@ -65,6 +64,10 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser, PlaceWa
   /** Ties it to its exchange, which begins next. */
   carry(exchange: RelayExchange): void {
     this.#exchange = exchange;
+  }
+
+  get exchange(): RelayExchange | undefined {
+    return this.#exchange;
   }
 
   data(chunk: Buffer): void {
@@ -244,12 +247,12 @@ export class PlainRequest implements RelaySteps, AnswerSink, StreamUser, PlaceWa
     const { cors } = this.#context.options;
     const { date } = this.#context.clock;
     const origin = cors ? headerValues(exchange.headers, 'origin')[0] : undefined;
-    const last = link.encoded;
-    if (last?.from === from && last.origin === origin && last.date === date) return last.framed;
+    const last = link.written;
+    if (last?.from === from && last.origin === origin && last.date === date) return last.bytes;
     const headers = settleCors(exchange, toClientHeaders(from.headers), cors);
-    const framed = encodeAnswerHead(from.status, headers, date);
-    link.encoded = { from, origin, date, framed };
-    return framed;
+    const bytes = encodeAnswerHead(from.status, headers, date);
+    link.written = { from, headers: exchange.headers, origin, date, close: false, bytes };
+    return bytes;
   }
 
   onAnswerFault(denial: Denial): void {

@@ -8,6 +8,7 @@ import { newRelayExchange } from '../relay/exchange.ts';
 import { RELAY_STEPS } from '../relay/steps.ts';
 import { takesRequest } from '../relay/takes.ts';
 import type { RelayUpstream } from '../relay/upstream.ts';
+import { UpstreamPool } from '../relay/upstream-pool.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { isHost, isPlainTarget } from '../server/head.ts';
 import type { Http2Clock, ServedConnection } from './context.ts';
@@ -15,7 +16,6 @@ import type { PlainContext } from './plain-context.ts';
 import { PlainRequest } from './plain-request.ts';
 import type { Http2Head, KnownRequest } from './request-head.ts';
 import type { Http2Stream } from './stream.ts';
-import { UpstreamPool } from './upstream-pool.ts';
 
 /** Serves plain requests over HTTP/2. */
 export interface PlainRequests {
@@ -46,11 +46,7 @@ const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']);
 /** Opens nothing yet: upstream connections are made with the requests. */
 export function createPlainRequests({ options, clock, upstream, takeOver }: PlainRequestOptions): PlainRequests {
   const resolve = createLiveResolver(options.webUi);
-  const pool = new UpstreamPool(
-    upstream,
-    () => clock.now,
-    (error, place) => options.parts.fault(error, undefined, place),
-  );
+  const pool = new UpstreamPool({ upstream, now: () => clock.now, framed: false, fault: options.parts.fault });
   const protocol = restProtocol(RELAY_STEPS, options);
 
   function known(head: Http2Head): KnownRequest {

@@ -1,37 +1,40 @@
 import type { Socket } from 'node:net';
 import type { Denial } from '../../policy/denial.ts';
-import type { PlainHead } from '../http1/request-head.ts';
+import { headerValues } from '../exchange.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { type AnswerEnding, clientHead, refusal } from './answer.ts';
 import type { RelayContext } from './context.ts';
 import type { RelayExchange } from './exchange.ts';
+import type { PooledUpstream } from './upstream-pool.ts';
 
 /** A burst up to this size is copied into one buffer: cheaper than several in one write. */
 const COPIED_BYTES = 16_384;
 
-/** A head as it was written, and what it was made of. */
-interface WrittenHead {
-  readonly from: AnswerHead;
-  readonly head: PlainHead;
-  readonly date: string;
+/** An answer of upstream's as far as it has come. */
+export interface RelayedAnswer {
+  readonly head: AnswerHead;
+  readonly parts: readonly Buffer[];
+  /** The client's connection ends with it. */
   readonly close: boolean;
-  readonly bytes: Buffer;
 }
 
 /** Writes the answers of one client connection. */
 export class RelayClient {
   readonly #socket: Socket;
   readonly #context: RelayContext;
-  #last: WrittenHead | undefined;
 
   constructor(socket: Socket, context: RelayContext) {
     this.#socket = socket;
     this.#context = context;
   }
 
-  /** The head of upstream's answer and the first of its body. `close` = the connection ends with it. */
-  answer(exchange: RelayExchange, head: AnswerHead, parts: readonly Buffer[], close: boolean): void {
-    this.write([this.#clientHead(exchange, head, close), ...parts]);
+  /**
+   * The head of upstream's answer and the first of its body.
+   *
+   * @param link the answer came on it
+   */
+  answer(exchange: RelayExchange, link: PooledUpstream, answer: RelayedAnswer): void {
+    this.write([this.#clientHead(exchange, link, answer), ...answer.parts]);
   }
 
   /** A refusal, whole; gives the bytes of its body. */
@@ -70,13 +73,18 @@ export class RelayClient {
     this.#socket.end();
   }
 
-  #clientHead(exchange: RelayExchange, from: AnswerHead, close: boolean): Buffer {
-    const { head } = exchange;
-    const { date } = this.#context.clock;
-    const last = this.#last;
-    if (last?.from === from && last.head === head && last.date === date && last.close === close) return last.bytes;
-    const bytes = clientHead(exchange, from, this.#context.options.cors, this.#ending(close));
-    this.#last = { from, head, date, close, bytes };
+  /** Most answers on an upstream connection have the head of the one before, and so do requests on a client's. */
+  #clientHead(exchange: RelayExchange, link: PooledUpstream, { head: from, close }: RelayedAnswer): Buffer {
+    const { clock, options } = this.#context;
+    const { headers } = exchange;
+    const { date } = clock;
+    const last = link.written;
+    const alike = last?.from === from && last.date === date && last.close === close;
+    if (alike && last.headers === headers) return last.bytes;
+    const origin = options.cors ? headerValues(headers, 'origin')[0] : undefined;
+    const bytes =
+      alike && last.origin === origin ? last.bytes : clientHead(exchange, from, options.cors, this.#ending(close));
+    link.written = { from, headers, origin, date, close, bytes };
     return bytes;
   }
 

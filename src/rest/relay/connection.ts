@@ -16,14 +16,14 @@ import { CurrentRequest } from './current-request.ts';
 import { RelayRequests } from './requests.ts';
 
 /**
- * One client connection: its plain requests, one after the other, relayed over one upstream connection of its own. Where
- * the connection stands is the phase of its `CurrentRequest`.
+ * One client connection: its plain requests, relayed one after the other. Where the connection stands is the phase of its
+ * `CurrentRequest`.
  */
 export class RelayConnection implements RelayCore {
   /** An exception ends the connection: its exchange is answered with 500 where that is still possible. */
   readonly #report: FaultReport = (error, place) =>
     this.context.options.parts.fault(error, this.#request.exchange, place);
-  readonly guard = new Guard({ fail: () => this.#fail(), cut: () => this.cut() }, 'rest_relay', this.#report);
+  readonly guard = new Guard({ fail: () => this.fail(), cut: () => this.cut() }, 'rest_relay', this.#report);
   readonly context: RelayContext;
   readonly peer: Peer;
   readonly counted: CountedClient | undefined;
@@ -62,7 +62,8 @@ export class RelayConnection implements RelayCore {
 
   /** Looks after the time limits. */
   readonly tick = this.guard.entry((now: number): void => {
-    this.#request.link.tick(now);
+    // An idle client leaves its upstream connection to others.
+    if (this.#request.phase === 'head') this.#request.kept.release(true);
     if (this.times.isDrainOver(now)) this.breakOff();
     else if (this.times.expire(now)) this.#expired();
   });
@@ -114,7 +115,7 @@ export class RelayConnection implements RelayCore {
 
   readonly #onDrain = this.guard.entry((): void => {
     this.times.drained();
-    this.#request.link.resume();
+    this.#request.kept.current?.link.resume();
     this.#advance();
   });
 
@@ -238,7 +239,7 @@ export class RelayConnection implements RelayCore {
     this.#socket.destroySoon();
   }
 
-  #fail(): void {
+  fail(): void {
     if (!this.#request.fail()) this.breakOff();
   }
 

@@ -25,6 +25,8 @@ export interface RelayCore {
   /** Ends an answer so that no client can take it for whole. */
   breakOff(): void;
   cut(): void;
+  /** After an exception: answers 500 where that is still possible, else ends the connection. */
+  fail(): void;
   /** INVARIANT: only while nothing of the request has been used. */
   handOver(begun: BegunExchange): void;
 }

@@ -14,18 +14,19 @@ import type { RelayContext } from './context.ts';
 import type { RelayCore } from './core.ts';
 import { newRelayExchange, type RelayExchange, type RelaySteps } from './exchange.ts';
 import { checkHeld, type HeldDecision, placeOfCheck } from './held-check.ts';
+import { KeptLink } from './kept-link.ts';
 import type { Phase } from './phase.ts';
-import { type AnswerSink, UpstreamConnection } from './upstream.ts';
+import type { UpstreamUser } from './upstream-pool.ts';
 
 /**
  * The request that a client connection is at: its steps, its body on the way to upstream, and its answer. One after the
- * other, over one upstream connection.
+ * other, over an upstream connection that is kept while the client is busy.
  */
-export class CurrentRequest implements RelaySteps, AnswerSink {
+export class CurrentRequest implements RelaySteps, UpstreamUser {
   readonly memo = new CredentialMemo();
   readonly guesses = new CredentialGuessing();
   readonly body = new RelayBody();
-  readonly link: UpstreamConnection;
+  readonly kept: KeptLink;
   readonly #core: RelayCore;
   readonly #context: RelayContext;
   #phase: Phase = 'head';
@@ -34,12 +35,13 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
   #held: HeldDecision | undefined;
   /** The answer says that the connection ends. */
   #close = false;
+  /** The answer began before the whole body was there: the rest of it is not to stand before another client's request. */
+  #early = false;
 
   constructor(core: RelayCore) {
-    const { clock, upstream } = core.context;
     this.#core = core;
     this.#context = core.context;
-    this.link = new UpstreamConnection(upstream, this, () => clock.now, core.guard.at('rest_upstream'));
+    this.kept = new KeptLink(core.context.pool, this);
   }
 
   get phase(): Phase {
@@ -68,7 +70,11 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
     switch (placeOfCheck(needs, exchange.head, limits.inspected_body_bytes)) {
       case 'held':
         if (!this.#holds(exchange, { decision, needs })) return;
-        this.#checked(exchange, decision, this.#checkHeld(exchange, { decision, needs }));
+        this.#checked(
+          exchange,
+          decision,
+          checkHeld(this.#core.requests.intake, exchange.head, { decision, needs }, limits),
+        );
         break;
       case 'passing':
         this.body.measure(limits.json_depth);
@@ -77,10 +83,6 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
       default:
         this.giveOver(exchange, decision);
     }
-  }
-
-  #checkHeld({ head }: RelayExchange, held: HeldDecision): BodyFinding {
-    return checkHeld(this.#core.requests.intake, head, held, this.#context.options.limits);
   }
 
   #checked(exchange: RelayExchange, decision: Permit | Conditional, found: BodyFinding): void {
@@ -131,7 +133,7 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#waitFor(exchange, this.link.send(exchange, this.#core.requests.sentHead(exchange), body));
+    this.#waitFor(exchange, this.kept.take().link.send(exchange, this.#core.requests.sentHead(exchange), body));
   }
 
   /** Takes the head, and of the body what is there. */
@@ -144,7 +146,8 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
   /** More of the body, while the request is relayed; the bytes behind it are kept. */
   passBody(chunk: Buffer): void {
     const exchange = this.#exchange;
-    if (!exchange || this.body.left === 0) {
+    const link = this.kept.current?.link;
+    if (!exchange || !link || this.body.left === 0) {
       this.#core.keepBack(chunk);
       return;
     }
@@ -156,8 +159,8 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
       return;
     }
     // Pieces that come in one turn of the event loop go upstream in one write.
-    if (this.link.hold()) this.#core.guard.soon(() => this.link.letGo());
-    this.#waitFor(exchange, this.link.write(part));
+    if (link.hold()) this.#core.guard.soon(() => link.letGo());
+    this.#waitFor(exchange, link.write(part));
   }
 
   /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */
@@ -168,7 +171,7 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
     this.body.wanted = more;
     if (awaited) {
       this.#core.times.awaitBody(exchange);
-      this.link.waitForBody();
+      this.kept.current?.link.waitForBody();
     } else this.#core.times.clear();
     this.#core.settle();
   }
@@ -179,13 +182,15 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
 
   onAnswer(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean): void {
     const exchange = this.#exchange;
-    if (!exchange) return;
+    const link = this.kept.current;
+    if (!exchange || !link) return;
     exchange.sent += data;
     if (head) {
+      this.#early = this.body.left > 0;
       exchange.status = head.status;
       exchange.answeredAt = this.#context.options.parts.now();
       this.#close = exchange.head.close || this.#context.clock.draining || !isSwallowed(this.body.left);
-      this.#core.client.answer(exchange, head, parts, this.#close);
+      this.#core.client.answer(exchange, link, { head, parts, close: this.#close });
     } else {
       this.#core.client.write(parts);
     }
@@ -193,23 +198,24 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
       this.#answered();
     } else if (this.#core.client.isFull) {
       this.#core.times.awaitDrain();
-      this.link.pause();
+      link.link.pause();
     }
   }
 
   onAnswerFault(denial: Denial): void {
-    if (this.#exchange) this.reject(this.#exchange, denial);
+    if (denial === INTERNAL_FAULT) this.#core.fail();
+    else if (this.#exchange) this.reject(this.#exchange, denial);
   }
 
   reject(exchange: RelayExchange, denial: Denial): void {
     if (exchange !== this.#exchange) return;
     exchange.refusal = denial;
     if (exchange.status !== undefined) {
-      this.link.destroy();
+      this.kept.release(false);
       this.#core.breakOff();
       return;
     }
-    if (this.#phase === 'relaying') this.link.destroy();
+    if (this.#phase === 'relaying') this.kept.release(false);
     else this.#takeBody(exchange);
     const gaveUp = denial === INTERNAL_FAULT || (denial.status === TIMED_OUT && this.body.left > 0);
     this.#close = gaveUp || exchange.head.close || this.#context.clock.draining || !isSwallowed(this.body.left);
@@ -226,7 +232,7 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
     this.#held = undefined;
     this.#core.times.drained();
     this.#close ||= this.#context.clock.draining;
-    if (this.#close || this.body.left > 0) this.link.destroy();
+    if (this.#early) this.kept.release(false);
     this.#phase = 'skipping';
     if (this.body.left === 0) {
       this.#proceed();
@@ -273,7 +279,7 @@ export class CurrentRequest implements RelaySteps, AnswerSink {
   /** No more requests: the connection is over. */
   close(): void {
     this.#phase = 'over';
-    this.link.destroy();
+    this.kept.release(true);
   }
 
   /** Step 8, once for each exchange. */

@@ -10,6 +10,7 @@ import { RelayConnection } from './connection.ts';
 import type { HandOver, RelayContext } from './context.ts';
 import { RELAY_STEPS } from './steps.ts';
 import type { RelayUpstream } from './upstream.ts';
+import { UpstreamPool } from './upstream-pool.ts';
 
 /** The relay's own options. */
 export interface RestRelayOptions {
@@ -35,13 +36,14 @@ export interface RestRelay {
 /** Milliseconds between looks at the time limits. */
 const TICK_MS = 250;
 
-/** Opens nothing yet: an upstream connection is made with the first permitted request of a client connection. */
+/** Opens nothing yet: upstream connections are made with permitted requests. */
 export function createRelay({ options, upstream, scheduler, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
+  const pool = new UpstreamPool({ upstream, now: () => clock.now, framed: true, fault: options.parts.fault });
   const context: RelayContext = {
     options,
-    upstream,
+    pool,
     scheduler,
     resolve: createLiveResolver(options.webUi),
     protocol: restProtocol(RELAY_STEPS, options),
@@ -57,6 +59,7 @@ export function createRelay({ options, upstream, scheduler, handOver }: RestRela
   const ticker = guard.every(TICK_MS, () => {
     clock.now = Date.now();
     clock.date = new Date(clock.now).toUTCString();
+    pool.tick(clock.now);
     for (const connection of connections) connection.tick(clock.now);
   });
   ticker.unref();
@@ -69,6 +72,9 @@ export function createRelay({ options, upstream, scheduler, handOver }: RestRela
       for (const connection of connections) connection.drain();
     },
     size: () => connections.size,
-    close: () => clearInterval(ticker),
+    close: () => {
+      clearInterval(ticker);
+      pool.close();
+    },
   };
 }

@@ -54,7 +54,7 @@ export class RelayRequests {
 
   /** The head that goes upstream for the exchange of the last `next`; made once for heads that repeat themselves. */
   sentHead(exchange: RelayExchange): Buffer {
-    const { authority } = this.#context.upstream;
+    const { authority } = this.#context.pool;
     const { head, trace, resolution } = exchange;
     const known = this.#known;
     if (trace || known?.head !== head) return upstreamHead(exchange, resolution.pathToSend, authority);

@@ -71,7 +71,7 @@ export class UpstreamConnection {
    * @param guard of the owner, for callbacks of the socket
    * @param framed bodies of unknown length are passed on as chunks of HTTP/1.1
    */
-  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard, framed = true) {
+  constructor(upstream: RelayUpstream, sink: AnswerSink, now: () => number, guard: Guard, framed: boolean) {
     this.#upstream = upstream;
     this.#guard = guard;
     this.#onData = guard.entry((chunk: Buffer) => this.#take(chunk));
@@ -111,6 +111,13 @@ export class UpstreamConnection {
     const more = this.#write(body);
     this.#socket?.uncork();
     return more;
+  }
+
+  /** It is open, all of the last request has left, its answer came whole, and nothing behind it. */
+  get isClean(): boolean {
+    const socket = this.#socket;
+    if (!socket?.writable || !this.#opened || this.#busy) return false;
+    return this.#waiting.length === 0 && socket.writableLength === 0;
   }
 
   /** More of the request's body. `false` = wait for `onUpstreamDrain`. */

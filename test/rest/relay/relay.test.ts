@@ -99,7 +99,7 @@ async function start(
   return { gateway, upstream };
 }
 
-t.test('a client connection has one upstream connection, opened with its first permitted request', async (t) => {
+t.test('a busy client connection has one upstream connection, opened with its first permitted request', async (t) => {
   const { gateway, upstream } = await start(t, (socket) => socket.write(answer('ok')));
   const client = new Client(gateway.port);
   t.match(await client.ask('GET /collections/a HTTP/1.1\r\nhost: x\r\n\r\n'), /^HTTP\/1.1 401/);
@@ -109,7 +109,7 @@ t.test('a client connection has one upstream connection, opened with its first p
   t.match(await client.ask(`${GET}\r\n`), /^HTTP\/1.1 200 OK/, 'which goes on');
   t.strictSame([upstream.seen.connections, upstream.seen.open], [1, 1]);
   client.socket.destroy();
-  t.ok(await eventually(() => upstream.seen.open === 0), 'and ends with it');
+  t.ok(await eventually(() => upstream.seen.open === 0), 'which ends when it is not used any more');
   t.equal(gateway.outcomes.length, 8, 'every exchange is recorded once');
   t.notMatch(upstream.seen.text, /main|api-key/i);
 });

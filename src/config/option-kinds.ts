@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NODE_FIELDS, NODE_LIST_FORM } from './upstream/node-list.ts';
 import { parseUpstreamUrl, UPSTREAM_URL } from './upstream-url.ts';
 
 /* The kinds of options that `schema.ts` declares, each with its line of documentation and its default. */
@@ -62,6 +63,19 @@ export const texts = (allowed: string, doc: string) =>
     .nullable()
     .default(null)
     .meta({ description: doc, 'x-allowed': `a list of ${allowed}`, 'x-list': true });
+
+/** The nodes of an upstream, as text or as a list, which becomes text when a file is read; null = unset. */
+export const nodeList = (doc: string) =>
+  z
+    .union([
+      z.string().min(1),
+      z
+        .array(z.strictObject({ rest_url: z.string(), grpc_url: z.string().optional(), weight: z.int().optional() }))
+        .min(1),
+    ])
+    .nullable()
+    .default(null)
+    .meta({ description: doc, 'x-allowed': NODE_LIST_FORM, 'x-fields': [...NODE_FIELDS] });
 
 const HOST_AND_PORT = '(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9._-]+):[0-9]{1,5}';
 

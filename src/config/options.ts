@@ -20,6 +20,8 @@ export type Option = {
   readonly live: boolean;
   /** A file may give a list of texts; elsewhere commas separate them. */
   readonly list: boolean;
+  /** A file may give a list of entries with these fields; `undefined` = a single value. */
+  readonly fields: readonly string[] | undefined;
 };
 
 /** Environment name of an option path: `service.api_key` is `QDRANT__SERVICE__API_KEY`. */
@@ -86,6 +88,7 @@ function listOptions(schema: unknown, path: readonly string[]): Option[] {
       secret: meta['x-secret'] === true,
       live: meta['x-live'] === true,
       list: meta['x-list'] === true,
+      fields: Array.isArray(meta['x-fields']) ? meta['x-fields'].map(String) : undefined,
     },
   ];
 }

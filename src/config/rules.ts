@@ -3,7 +3,7 @@ import { envName } from './options.ts';
 import type { Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import { KEY_NAMES, type Keys } from './secrets.ts';
-import { parseUpstreamUrl } from './upstream-url.ts';
+import { upstreamProblems } from './upstream/rules.ts';
 
 /** Returns the place where an option was set. */
 export type PlaceOf = (path: string) => string;
@@ -75,34 +75,11 @@ function missingKey(config: Config, signingKeys: boolean): Problem[] {
   return [{ place: 'service.api_key', message }];
 }
 
-function missingUpstream(config: Config): Problem[] {
-  const { rest_url: rest, grpc_url: grpc } = config.gateway.upstream;
-  const problems: Problem[] = [];
-  if (rest === null) {
-    const message = `no upstream is configured: set \`${envName('gateway.upstream.rest_url')}\` or \`--upstream\` to http://host:port of the unsecured qdrant`;
-    problems.push({ place: 'gateway.upstream.rest_url', message });
-  }
-  if (grpc === null && config.service.grpc_port !== null) {
-    const message = `set \`${envName('gateway.upstream.grpc_url')}\` or \`--upstream-grpc\`, or turn grpc off with \`service.grpc_port: null\``;
-    problems.push({ place: 'gateway.upstream.grpc_url', message });
-  }
-  return problems;
-}
-
 function clashes(config: Config): Problem[] {
-  const { http_port: http, grpc_port: grpc, host } = config.service;
+  const { http_port: http, grpc_port: grpc } = config.service;
   const problems: Problem[] = [];
   if (http !== 0 && http === grpc) {
     problems.push({ place: 'service.grpc_port', message: `the same port as \`service.http_port\` (${http})` });
-  }
-  for (const name of ['rest_url', 'grpc_url'] as const) {
-    const address = parseUpstreamUrl(config.gateway.upstream[name] ?? '');
-    const local =
-      address !== null && 'host' in address && ['127.0.0.1', '::1', 'localhost', host].includes(address.host);
-    if (local && (address.port === http || address.port === grpc)) {
-      const message = 'the upstream is the address the gateway itself listens on';
-      problems.push({ place: `gateway.upstream.${name}`, message });
-    }
   }
   const { mode, policy_file: policyFile, learn_file: learnFile } = config.gateway;
   if (mode === 'learn' && policyFile !== null && resolve(policyFile) === resolve(learnFile)) {
@@ -132,5 +109,10 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
 
 /** Required options that are missing. @param signingKeys the policy file has keys that sign tokens */
 export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
-  return [...missingKey(config, signingKeys), ...missingUpstream(config), ...clashes(config), ...adminProblems(config)];
+  return [
+    ...missingKey(config, signingKeys),
+    ...upstreamProblems(config),
+    ...clashes(config),
+    ...adminProblems(config),
+  ];
 }

@@ -16,10 +16,10 @@ import {
   SECONDS,
   text,
   texts,
-  upstreamUrl,
   whole,
 } from './option-kinds.ts';
 import { listText } from './text-list.ts';
+import { settleUpstream, upstream } from './upstream/schema.ts';
 
 /*
  * The only declaration of each option: type, default, range and one line of documentation. Option names, environment
@@ -78,16 +78,6 @@ const tls = z.object({
       .default(3600)
       .meta({ description: 'seconds after which certificate files are read again; 0 or null: never' }),
   ),
-});
-
-const upstream = z.strictObject({
-  rest_url: upstreamUrl('REST address of the unsecured Qdrant'),
-  grpc_url: upstreamUrl('gRPC address of the unsecured Qdrant'),
-  connect_timeout_ms: whole(MILLISECONDS, 2000, 'time limit to connect'),
-  response_header_timeout_ms: whole(MILLISECONDS, 300_000, 'time limit for the head of the answer'),
-  keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),
-  max_connections: whole([1, 65_535], 256, 'pooled REST connections'),
-  tls_ca: live(optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime')),
 });
 
 const limits = z.strictObject({
@@ -303,6 +293,7 @@ export const configSchema = settingsSchema.transform((settings) => ({
   gateway: {
     ...settings.gateway,
     trusted_proxies: listText(settings.gateway.trusted_proxies),
+    upstream: settleUpstream(settings.gateway.upstream),
     limits: settleLimits(settings),
   },
 }));

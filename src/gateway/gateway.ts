@@ -21,8 +21,7 @@ import { Learner } from '../policy/learn.ts';
 import { firstRefusal, type Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
-import { createRestUpstream, type RestUpstream } from '../upstream/http.ts';
-import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
+import type { UpstreamLookup } from '../upstream/lookup.ts';
 import { refuseSecuredUpstream, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import {
@@ -32,14 +31,12 @@ import {
   proxiesInFront,
   restListenerOptions,
   restTls,
-  restUpstreamOptions,
 } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
+import { openUpstreams, type Upstreams } from './upstreams.ts';
 import { ringOf } from './usable.ts';
 
-/** Upstream connections for the gateway's own requests (`value_exists`, names, release). */
-const OWN_CONNECTIONS = 32;
 /** Least time for the audit to write pending entries at the stop, in milliseconds. */
 const LAST_WRITES_MS = 1000;
 
@@ -94,11 +91,12 @@ export async function createGateway(
   const log = createLog(config.log_level);
   const tracing = await createTracing(config);
   const audit = await openAudit(state, log, worker);
-  const upstreams = openUpstreams(inForce);
+  const report: FaultReport = (error, place) => exchangeParts.fault(error, undefined, place);
+  // INVARIANT: nothing is asked before `start`.
+  const upstreams = openUpstreams(inForce, log, report);
   const authenticator = authenticatorOf(inForce, upstreams.lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
-  const report: FaultReport = (error, place) => exchangeParts.fault(error, undefined, place);
   // INVARIANT: no event before there are listeners.
   const connections = clientsOf(log, report);
   const observation = observationOf(config, connections);
@@ -119,22 +117,6 @@ export async function createGateway(
     ...upstreams,
     listenersShare: { ...limits, shared: worker !== undefined, proxies: proxiesInFront(config) },
   });
-}
-
-/** Connections to upstream's REST port, and the gateway's own questions there. */
-interface Upstreams {
-  readonly upstream: RestUpstream;
-  readonly own: RestUpstream;
-  readonly lookup: UpstreamLookup;
-}
-
-function openUpstreams(inForce: StateInForce): Upstreams {
-  const current = (): State => inForce.state;
-  const { max_connections: most } = current().config.gateway.upstream;
-  const upstream = createRestUpstream(restUpstreamOptions(current, most));
-  // INVARIANT: client requests never delay the gateway's own requests.
-  const own = createRestUpstream(restUpstreamOptions(current, Math.min(most, OWN_CONNECTIONS)));
-  return { upstream, own, lookup: createUpstreamLookup(own) };
 }
 
 interface ServingParts extends Upstreams {
@@ -166,11 +148,12 @@ class ServingProcess implements Gateway {
   }
 
   async start(): ReturnType<Gateway['start']> {
-    const { upstream, own, lookup, connections, exchangeParts, listenersShare, log } = this.#parts;
+    const { nodes, upstream, own, lookup, connections, exchangeParts, listenersShare, log } = this.#parts;
     try {
+      await nodes?.begin();
       await refuseSecuredUpstream(lookup);
       const options = restListenerOptions(this.#current, exchangeParts, {
-        ...{ upstream, lookup, ...listenersShare },
+        ...{ upstream, nodes: nodes?.nodes, lookup, ...listenersShare },
         webUi: await webUiOf(this.#running, lookup),
       });
       this.#rest = await createRestListener({ ...options, connections: connections.rest });
@@ -178,6 +161,7 @@ class ServingProcess implements Gateway {
     } catch (error) {
       const { audit, tracing, observation } = this.#parts;
       await this.#rest?.close(0);
+      nodes?.close();
       await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
       observation?.close();
       throw error;
@@ -187,7 +171,7 @@ class ServingProcess implements Gateway {
   }
 
   apply(next: State, generation = this.#parts.inForce.generation + 1): Applied {
-    const { inForce, authenticator, policy, log } = this.#parts;
+    const { inForce, authenticator, policy, log, nodes } = this.#parts;
     // All steps that can fail come before the first change.
     const prepared = prepareState(this.#running, inForce, next, generation);
     inForce.state = next;
@@ -199,6 +183,7 @@ class ServingProcess implements Gateway {
       this.#rest?.setSecureContext(restTls(prepared.changedTls));
       this.#grpc?.listener.setSecureContext(grpcTls(prepared.changedTls));
     }
+    nodes?.apply();
     log.setLevel(next.config.log_level);
     return { generation, restartNeeded: prepared.restartNeeded };
   }
@@ -227,10 +212,11 @@ class ServingProcess implements Gateway {
   }
 
   async stop(graceMs: number): Promise<void> {
-    const { upstream, own, audit, tracing, observation, log } = this.#parts;
+    const { nodes, upstream, own, audit, tracing, observation, log } = this.#parts;
     const end = performance.now() + graceMs;
     await Promise.all([this.#rest?.close(graceMs), this.#grpc?.listener.close(graceMs)]);
     this.#grpc?.asker.close();
+    nodes?.close();
     await Promise.all([upstream.destroy(), own.destroy()]);
     const left = Math.max(LAST_WRITES_MS, end - performance.now());
     await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);

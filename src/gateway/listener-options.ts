@@ -5,6 +5,7 @@ import type { TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { textList } from '../config/text-list.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
+import { listedNodes } from '../config/upstream/rules.ts';
 import { authorityOf, parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
@@ -19,6 +20,7 @@ import type { RelayUpstream } from '../rest/relay/upstream.ts';
 import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
 import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { NodeSet } from '../upstream/nodes/node-set.ts';
 import type { SocketOptions } from '../upstream/sockets.ts';
 
 /* Options of listeners and upstream connections, derived from one configuration. */
@@ -33,10 +35,18 @@ type Current = () => State;
 
 const caOf = (current: Current): Buffer | undefined => current().secrets.upstreamCa ?? undefined;
 
-/** Options of a pool of REST connections to upstream. */
-export function restUpstreamOptions(current: Current, connections: number): RestUpstreamOptions {
+/** The one REST address; throws when none is configured. */
+function restAddress({ gateway: { upstream } }: Config): UpstreamAddress {
+  return addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+}
+
+/** Options of a pool of REST connections to upstream. @param address default: the one that is configured */
+export function restUpstreamOptions(
+  current: Current,
+  connections: number,
+  address: UpstreamAddress = restAddress(current().config),
+): RestUpstreamOptions {
   const { upstream, limits } = current().config.gateway;
-  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
   return {
     origin: `${address.tls ? 'https' : 'http'}://${authorityOf(address)}`,
     socketPath: 'path' in address ? address.path : undefined,
@@ -53,6 +63,8 @@ export function restUpstreamOptions(current: Current, connections: number): Rest
 /** State that the REST listener shares with the rest of the process. */
 export interface RestShared {
   readonly upstream: RestUpstream;
+  /** Several nodes; `undefined` = one address. */
+  readonly nodes: NodeSet | undefined;
   readonly lookup: UpstreamLookup;
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
@@ -66,7 +78,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, lookup, webUi, scheduler, shared, proxies }: RestShared,
+  { upstream, nodes, lookup, webUi, scheduler, shared, proxies }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -80,6 +92,7 @@ export function restListenerOptions(
     upstreamConnections: config.gateway.upstream.max_connections,
     parts,
     upstream,
+    nodes,
     lookup,
     scheduler,
     shared,
@@ -88,7 +101,7 @@ export function restListenerOptions(
     webUi,
     maxFilteredBytes: MAX_FILTERED_BYTES,
     upstreamWaitMs: config.gateway.upstream.response_header_timeout_ms,
-    ...(config.gateway.rest.relay ? { relay: relayUpstream(current) } : {}),
+    ...(config.gateway.rest.relay && !nodes ? { relay: relayUpstream(current) } : {}),
     telemetry: {
       get jwtRbac() {
         return current().config.service.jwt_rbac ?? undefined;
@@ -109,7 +122,7 @@ function telemetryAudit({ audit }: Config): TelemetryAudit | undefined {
 }
 
 /** Socket options of both relays to upstream. A reload may change the CA. */
-function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOptions {
+export function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOptions {
   return {
     connectTimeoutMs: current().config.gateway.upstream.connect_timeout_ms,
     get ca() {
@@ -121,7 +134,7 @@ function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOp
 
 function relayUpstream(current: Current): RelayUpstream {
   const { upstream, limits } = current().config.gateway;
-  const address = addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+  const address = restAddress(current().config);
   return {
     address,
     authority: authorityOf(address),
@@ -141,6 +154,8 @@ export function proxiesInFront({ gateway }: Config): ProxiesInFront | undefined 
 
 /** Where gRPC goes; throws when no address is configured. */
 function grpcAddress(config: Config): UpstreamAddress {
+  const [node] = listedNodes(config);
+  if (node?.grpc) return node.grpc;
   return addressOf(config.gateway.upstream.grpc_url, 'gateway.upstream.grpc_url');
 }
 

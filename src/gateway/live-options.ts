@@ -3,6 +3,7 @@ import { effectiveValues } from '../config/document.ts';
 import { optionAt } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
+import { hasNodes } from '../config/upstream/rules.ts';
 
 /** Paths of changed options, in the order of the schema. */
 function changedOptions(before: Config, after: Config): readonly string[] {
@@ -12,7 +13,9 @@ function changedOptions(before: Config, after: Config): readonly string[] {
 
 /** Paths of changed options that need a restart, in the order of the schema. */
 export function restartNeeded(running: Config, next: Config): readonly string[] {
-  return changedOptions(running, next).filter((path) => optionAt(path)?.live !== true);
+  const changed = changedOptions(running, next).filter((path) => optionAt(path)?.live !== true);
+  // Nodes change while it runs, but not into one address.
+  return hasNodes(running) === hasNodes(next) ? changed : [...changed, 'gateway.upstream.nodes'];
 }
 
 /**

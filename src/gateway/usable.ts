@@ -6,6 +6,7 @@ import { ConfigError, type Problem, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
+import { anyRestAddress } from '../config/upstream/rules.ts';
 import { createKeyRing, type KeyRing } from '../identity/key-ring.ts';
 import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
 import { policyOf } from '../policy/settings.ts';
@@ -30,9 +31,10 @@ export function ringOf({ config, secrets, policy }: State, generation: number): 
 export function openLookups(
   state: State,
 ): { readonly valueExists: CheckValueExists; readonly close: () => Promise<void> } | undefined {
-  const { upstream, value_exists: valueExists } = state.config.gateway;
-  if (upstream.rest_url === null) return undefined;
-  const rest = createRestUpstream(restUpstreamOptions(() => state, 1));
+  const { value_exists: valueExists } = state.config.gateway;
+  const address = anyRestAddress(state.config);
+  if (address === null) return undefined;
+  const rest = createRestUpstream(restUpstreamOptions(() => state, 1, address));
   const { scroll } = createUpstreamLookup(rest);
   return {
     valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),

@@ -39,6 +39,11 @@ export function modeOn(access: ListAccess, name: string): CollectionMode | undef
   return access.modes.get(name);
 }
 
+/** True = global access, which sees everything. `undefined` (no principal) does not. */
+export function seesAll(access: Access | undefined): boolean {
+  return access?.kind === 'global';
+}
+
 /** True = global manage. `undefined` (no principal) is not. */
 export function isTrusted(access: Access | undefined): boolean {
   return access?.kind === 'global' && access.mode === 'm';

@@ -4,6 +4,7 @@ import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { NodeSet } from '../upstream/nodes/node-set.ts';
 import type { AnswerChanger, BodyCheckPool } from './body/check-pool.ts';
 import type { BodyDecoder } from './body/decoder.ts';
 import type { InspectionLimits } from './body/inspect.ts';
@@ -17,6 +18,8 @@ export interface LaneOptions {
   /** Of the thread, shared by all connections. */
   readonly scheduler: WorkScheduler;
   readonly upstream: RestUpstream;
+  /** Several nodes to choose from; `undefined` = one address. */
+  readonly nodes: NodeSet | undefined;
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */

@@ -10,6 +10,8 @@ import {
   UPSTREAM_TIMEOUT,
   UPSTREAM_UNREACHABLE,
 } from '../policy/denial.ts';
+import type { NodeFailure } from './nodes/node.ts';
+import type { NodeRoute } from './nodes/route.ts';
 import { type Share, Shares } from './shares.ts';
 
 /** Address and limits of the unsecured Qdrant on REST. Times in milliseconds. */
@@ -43,15 +45,19 @@ export interface UpstreamRequest {
   readonly leastMs?: number;
   /** The owner of the request, which may use a quarter of the connections at once. Default: no limit per owner. */
   readonly share?: Omit<Share, 'most'> | undefined;
+  /** Among several nodes. Default: any of them. */
+  readonly route?: NodeRoute | undefined;
+  /** The whole body once more, where it is a stream; `undefined` = it is not kept. Default: it is not. */
+  readonly again?: () => Buffer | undefined;
 }
 
 /** The connections to upstream's REST port. */
 export interface RestUpstream {
   /**
-   * Sends once, without retries. Ends in the handler's `onResponseEnd` or `onResponseError`. `false` = no free
-   * connection or queue space, not sent.
+   * Sends once; with several nodes as its route permits. Ends in the handler's `onResponseEnd` or `onResponseError`. A
+   * denial = not sent, for example without a free connection or queue space.
    */
-  readonly send: (request: UpstreamRequest, handler: Dispatcher.DispatchHandler) => boolean;
+  readonly send: (request: UpstreamRequest, handler: Dispatcher.DispatchHandler) => Denial | undefined;
   /** Pending requests, including those that wait for a connection. */
   readonly size: () => number;
   /** Waits for pending requests, then closes. */
@@ -84,8 +90,8 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const size = (): number => pool.stats.running + pool.stats.pending + shares.waiting;
   return {
     size,
-    send({ leastMs = 0, share, ...request }, handler) {
-      if (size() >= capacity) return false;
+    send({ leastMs = 0, share, route: _route, again: _again, ...request }, handler) {
+      if (size() >= capacity) return UPSTREAM_BUSY;
       // INVARIANT: no request is retried, not even an idempotent one.
       const times = {
         headersTimeout: atLeast(headersTimeoutMs, leastMs),
@@ -94,9 +100,10 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       const options = { ...request, ...(leastMs > 0 ? times : {}), idempotent: false, blocking: false };
       if (!share) {
         pool.dispatch(options, handler);
-        return true;
+        return undefined;
       }
-      return shares.enter({ ...share, most }, () => void pool.dispatch(options, handler));
+      const entered = shares.enter({ ...share, most }, () => void pool.dispatch(options, handler));
+      return entered ? undefined : UPSTREAM_BUSY;
     },
     close: () => pool.close(),
     destroy: () => pool.destroy(),
@@ -140,6 +147,17 @@ export function toUpstreamDenial(error: unknown): Denial {
   if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) return INTERNAL_FAULT;
   if (error instanceof errors.ClientDestroyedError || error instanceof errors.ClientClosedError) return UPSTREAM_BUSY;
   return UPSTREAM_BROKEN;
+}
+
+/** Broken connections, in the words of Node and undici. */
+const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'UND_ERR_CLOSED', 'HPE_INVALID_CONSTANT']);
+
+/** The failure of a node behind a failed request; `undefined` = none of the node's. */
+export function toNodeFailure(error: unknown): NodeFailure | undefined {
+  const code = codeOf(error);
+  if (UNREACHABLE.has(code)) return 'unreachable';
+  if (TIMEOUTS.has(code)) return 'timeout';
+  return BROKEN.has(code) ? 'broken' : undefined;
 }
 
 function codeOf(error: unknown): string {

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { Guard } from '../lifetime/guard.ts';
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { type RestUpstream, toUpstreamDenial } from './http.ts';
 
 /** Result of a scroll for one point. */
@@ -19,6 +19,8 @@ export interface UpstreamLookup {
   readonly asksForKey: (signal: AbortSignal) => Promise<boolean>;
   /** True = upstream serves its web UI. Otherwise `/dashboard` is 404. */
   readonly servesWebUi: (signal: AbortSignal) => Promise<boolean | Denial>;
+  /** Is upstream ready? `false` = it says that it is not; a release without the route is. */
+  readonly ready: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Upstream's release, for example `1.19.0`. */
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
 }
@@ -62,6 +64,10 @@ export function createUpstreamLookup(upstream: RestUpstream): UpstreamLookup {
       if (isDenial(answer)) return answer;
       return answer.status < 500 ? answer.status !== 404 : UPSTREAM_BROKEN;
     },
+    async ready(signal) {
+      const answer = await ask(upstream, 'GET', '/readyz', undefined, signal, statusOnly);
+      return isDenial(answer) ? answer : answer.status < 500;
+    },
     async version(signal) {
       const answer = await ask(upstream, 'GET', '/', undefined, signal);
       if (isDenial(answer)) return answer;
@@ -84,6 +90,7 @@ function ask(
   path: string,
   body: string | undefined,
   signal: AbortSignal,
+  read = readJson,
 ): Promise<Answer | Denial> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -121,7 +128,7 @@ function ask(
       if (signal.aborted) cancel();
     };
     const headers = body === undefined ? [] : ['content-type', 'application/json'];
-    const sent = upstream.send(
+    const refused = upstream.send(
       { method, path, headers, body: body ?? null },
       {
         onRequestStart: guard.entry(started),
@@ -129,15 +136,20 @@ function ask(
           status = code;
         }),
         onResponseData: guard.entry(take),
-        onResponseEnd: guard.entry(() => end(readJson(status, Buffer.concat(chunks)))),
+        onResponseEnd: guard.entry(() => end(read(status, Buffer.concat(chunks)))),
         onResponseError: guard.entry((_controller: Controller, error: Error) => end(toUpstreamDenial(error))),
       },
     );
-    if (!sent) end(UPSTREAM_BUSY);
+    if (refused) end(refused);
   });
 }
 
 type Controller = Dispatcher.DispatchController;
+
+/** For an answer that is not JSON. */
+function statusOnly(status: number): Answer {
+  return { status, body: undefined };
+}
 
 function readJson(status: number, bytes: Buffer): Answer | Denial {
   if (status !== 200 || bytes.length === 0) return { status, body: undefined };

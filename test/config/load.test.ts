@@ -341,7 +341,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'no upstream',
     { env: { QDRANT__SERVICE__API_KEY: LONG_KEY, QDRANT__SERVICE__GRPC_PORT: '' } },
     [
-      'gateway.upstream.rest_url: no upstream is configured: set `QDRANT_GATEWAY__UPSTREAM__REST_URL` or `--upstream` to http://host:port of the unsecured qdrant',
+      'gateway.upstream.rest_url: no upstream is configured: set `QDRANT_GATEWAY__UPSTREAM__REST_URL` or `--upstream` to http://host:port of the unsecured qdrant, or list its nodes in `gateway.upstream.nodes`',
     ],
   ],
   [

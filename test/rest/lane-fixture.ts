@@ -152,6 +152,7 @@ export function restFixture(upstreamPort: number, overrides: GatewayOverrides = 
     shared: false,
     cors: true,
     webUi: { present: true },
+    nodes: undefined,
     maxFilteredBytes: 1_048_576,
     upstreamWaitMs: 5_000,
     scheduler: new WorkScheduler((error) => faults.push(error)),

@@ -10,8 +10,10 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { type Layer, LayerBuilder } from '../layer.ts';
+import { suggest } from '../nearest.ts';
 import { isSection, namesIn, optionAt } from '../options.ts';
 import { listText } from '../text-list.ts';
+import { nodeListText } from '../upstream/node-list.ts';
 import { textOfScalar } from './scalar.ts';
 
 type Walk = {
@@ -59,8 +61,11 @@ function walkEntry(walk: Walk, path: string, node: unknown, keyPlace: string): v
     addScalar(walk, path, value, value === null ? keyPlace : walk.at(node));
   } else if (isSeq(value) && optionAt(path)?.list) {
     addTexts(walk, path, value);
+  } else if (isSeq(value) && optionAt(path)?.fields) {
+    addList(walk, path, value);
   } else {
-    walk.layer.problem(walk.at(node), `\`${path}\` must be ${optionAt(path)?.list ? 'a list' : 'a single value'}`);
+    const { list = false, fields } = optionAt(path) ?? {};
+    walk.layer.problem(walk.at(node), `\`${path}\` must be ${list || fields ? 'a list' : 'a single value'}`);
   }
 }
 
@@ -74,6 +79,32 @@ function addTexts(walk: Walk, path: string, list: YAMLSeq): void {
     else walk.layer.problem(walk.at(item), `an entry of \`${path}\` must be text without commas`);
   }
   walk.layer.add(path, listText(entries), walk.at(list));
+}
+
+/** Adds a list of entries as the text that the environment would hold. */
+function addList(walk: Walk, path: string, list: YAMLSeq): void {
+  const fields = optionAt(path)?.fields ?? [];
+  const entries = list.items.map((item) => {
+    const entry = walk.resolve(item);
+    const found: Record<string, unknown> = {};
+    if (!isMap(entry)) {
+      walk.layer.problem(walk.at(item), `an entry of \`${path}\` has the fields ${fields.join(', ')}`);
+      return found;
+    }
+    for (const { key, value } of entry.items) {
+      const name = isScalar(key) ? String(key.value) : '?';
+      const scalar = walk.resolve(value);
+      if (!fields.includes(name)) {
+        walk.layer.problem(walk.at(key), `unknown field \`${name}\` of \`${path}\`, ${suggest(name, fields)}`);
+      } else if (!isScalar(scalar) || /\s/.test(String(scalar.value))) {
+        walk.layer.problem(walk.at(value), `\`${name}\` must be a single value`);
+      } else found[name] = scalar.value;
+    }
+    return found;
+  });
+  if (entries.length === 0)
+    walk.layer.problem(walk.at(list), `\`${path}\` is an empty list: name a node, or leave it out`);
+  else walk.layer.add(path, nodeListText(entries), walk.at(list));
 }
 
 function addScalar({ layer }: Walk, path: string, scalar: Scalar | null, place: string): void {

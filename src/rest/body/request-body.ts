@@ -7,6 +7,9 @@ import type { ClientRequest } from '../message.ts';
 import { BODY_TIMEOUT, CUT_OFF } from './denials.ts';
 import { TOO_DEEP } from './task.ts';
 
+/** Most bytes of a body that are kept to be sent to a second node. */
+export const KEPT_BYTES = 65_536;
+
 /** The client's body ended before it was complete, or stood still for too long. */
 export class BodyFault extends Error {
   readonly denial: Denial;
@@ -37,6 +40,10 @@ export class RequestBody extends Readable {
   readonly #onEnd: () => void;
   readonly #onClose: () => void;
   #stopped = false;
+  /** All that came, if it may have to be sent again; `undefined` = it is not kept. */
+  #kept: Buffer[] | undefined;
+  #keptBytes = 0;
+  #isWhole = false;
 
   /** @param meter measures the nesting before bytes are passed on; its fault ends the body */
   constructor(exchange: RestExchange, idleMs: number, meter?: DepthMeter) {
@@ -54,6 +61,16 @@ export class RequestBody extends Readable {
     this.#source.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onClose);
     this.#takeBack = exchange.life.onEnd(() => this.#cutOff());
     exchange.upload = this;
+  }
+
+  /** Keeps what comes from now on, up to `KEPT_BYTES`. */
+  keep(): void {
+    this.#kept = [];
+  }
+
+  /** The whole body once more; `undefined` = it is not kept, or has not come whole. */
+  again(): Buffer | undefined {
+    return this.#isWhole && this.#kept ? Buffer.concat(this.#kept, this.#keptBytes) : undefined;
   }
 
   override _read(): void {
@@ -87,11 +104,19 @@ export class RequestBody extends Readable {
       this.destroy(new BodyFault(TOO_DEEP));
       return;
     }
+    if (this.#kept) this.#keep(chunk);
     if (!this.push(chunk)) this.#source.pause();
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > KEPT_BYTES) this.#kept = undefined;
+    else this.#kept?.push(chunk);
   }
 
   /** INVARIANT: a body that was cut off never ends as a whole one. */
   #whole(): void {
+    this.#isWhole = true;
     clearTimeout(this.#timer);
     this.push(null);
   }

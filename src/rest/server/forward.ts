@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { Guard } from '../../lifetime/guard.ts';
-import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
+import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import { toUpstreamDenial, type UpstreamRequest } from '../../upstream/http.ts';
 import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
@@ -11,6 +11,7 @@ import { sendsBody, toClientHeaders, writeHead } from '../headers.ts';
 import { HEALTHY } from '../health-routes.ts';
 import { failExchange, refuseOrBreak } from '../http1/break-off.ts';
 import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
+import { routeOf } from '../node-route.ts';
 import type { LaneOptions } from '../options.ts';
 import { DASHBOARD, denyFraming, reject } from '../reject.ts';
 import { bodyIdleOf, leastAnswerMs } from '../time-limits.ts';
@@ -26,18 +27,23 @@ export function sendUpstream(
   headers: string[],
   handler: UpstreamAnswer,
 ): void {
+  const route = options.nodes && routeOf(options.nodes, exchange);
+  const body = bodyOf(exchange, options);
   const request: UpstreamRequest = {
     method: exchange.method,
     path,
     headers,
-    body: bodyOf(exchange, options),
+    body,
     leastMs: exchange.resolution ? leastAnswerMs(exchange.resolution) : 0,
     share: shareOf(exchange, handler),
+    route,
+    ...(route?.isRepeatable && body instanceof RequestBody ? { again: keptOf(body) } : {}),
   };
   exchange.life.onEnd(() => handler.ended());
-  if (!options.upstream.send(request, handler)) {
+  const refused = options.upstream.send(request, handler);
+  if (refused) {
     if (request.body instanceof Readable) request.body.destroy();
-    reject(exchange, UPSTREAM_BUSY, options.cors);
+    reject(exchange, refused, options.cors);
   }
 }
 
@@ -64,6 +70,12 @@ function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['
   if (!sendsBody(exchange)) return null;
   askForBody(exchange);
   return new RequestBody(exchange, bodyIdleOf(exchange, options.limits.body_idle_timeout_ms), streamGuard(exchange));
+}
+
+/** Has the body kept, for a second node. */
+function keptOf(body: RequestBody): () => Buffer | undefined {
+  body.keep();
+  return () => body.again();
 }
 
 type Controller = Dispatcher.DispatchController;

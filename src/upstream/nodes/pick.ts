@@ -39,3 +39,20 @@ function askedFor(nodes: NodeSet, name: string, sees: boolean, tried: readonly N
   const known = sees ? `; the nodes are ${nodes.all.map((one) => `\`${one.name}\``).join(', ')}` : '';
   return badRequest('unknown_node', `\`${NODE_HEADER}\` names no node of this gateway${known}`);
 }
+
+/** The fields of a principal that tell callers apart. */
+interface Caller {
+  readonly authType: string;
+  readonly keyId: string;
+  readonly subject: string | undefined;
+}
+
+/**
+ * Identifies a caller for sticky choices: the key it has, and the subject of its token; its address without a credential.
+ *
+ * @param remote the client's address
+ */
+export function clientOf(caller: Caller | undefined, remote: string): string {
+  if (!caller || caller.authType === 'None') return remote;
+  return `${caller.keyId}\n${caller.subject ?? ''}`;
+}

@@ -1,0 +1,87 @@
+import { envName } from '../options.ts';
+import type { Problem } from '../problem.ts';
+import type { Config } from '../schema.ts';
+import { parseUpstreamUrl, type UpstreamAddress } from '../upstream-url.ts';
+import { type NodeEntry, nodeName, parseNodeList } from './node-list.ts';
+
+/** True = several nodes, by a list or by DNS; false = one address. */
+export function hasNodes({ gateway: { upstream } }: Config): boolean {
+  return upstream.nodes !== null || upstream.discovery.dns !== null;
+}
+
+/** The listed nodes; empty without a list. */
+export function listedNodes({ gateway: { upstream } }: Config): readonly NodeEntry[] {
+  return upstream.nodes === null ? [] : parseNodeList(upstream.nodes).nodes;
+}
+
+/** An address that answers questions about any node's data; null = none is configured, or only DNS knows the ports. */
+export function anyRestAddress(config: Config): UpstreamAddress | null {
+  const { rest_url: url, discovery } = config.gateway.upstream;
+  if (url !== null) return parseUpstreamUrl(url);
+  const [node] = listedNodes(config);
+  if (node) return node.rest;
+  if (discovery.dns === null || discovery.srv) return null;
+  return { tls: false, host: discovery.dns, port: discovery.rest_port };
+}
+
+/** A missing upstream, one that is given twice, and nodes that cannot be used. */
+export function upstreamProblems(config: Config): Problem[] {
+  if (hasNodes(config)) return [...conflicts(config), ...nodeProblems(config)];
+  const { rest_url: rest, grpc_url: grpc } = config.gateway.upstream;
+  const problems: Problem[] = [];
+  if (rest === null) {
+    const message = `no upstream is configured: set \`${envName('gateway.upstream.rest_url')}\` or \`--upstream\` to http://host:port of the unsecured qdrant, or list its nodes in \`gateway.upstream.nodes\``;
+    problems.push({ place: 'gateway.upstream.rest_url', message });
+  }
+  if (grpc === null && config.service.grpc_port !== null) {
+    const message = `set \`${envName('gateway.upstream.grpc_url')}\` or \`--upstream-grpc\`, or turn grpc off with \`service.grpc_port: null\``;
+    problems.push({ place: 'gateway.upstream.grpc_url', message });
+  }
+  for (const [name, url] of [
+    ['rest_url', rest],
+    ['grpc_url', grpc],
+  ] as const) {
+    if (isOwn(config, parseUpstreamUrl(url ?? ''))) problems.push(ownAddress(`gateway.upstream.${name}`));
+  }
+  return problems;
+}
+
+function conflicts({ gateway: { upstream } }: Config): Problem[] {
+  const given = [
+    ['gateway.upstream.nodes', upstream.nodes],
+    ['gateway.upstream.discovery.dns', upstream.discovery.dns],
+    ['gateway.upstream.rest_url', upstream.rest_url],
+    ['gateway.upstream.grpc_url', upstream.grpc_url],
+  ] as const;
+  const [first, ...others] = given.filter(([, value]) => value !== null).map(([path]) => path);
+  return others.map((place) => ({ place, message: `cannot be set beside \`${first}\`: give the upstream once` }));
+}
+
+function nodeProblems(config: Config): Problem[] {
+  const { nodes: text } = config.gateway.upstream;
+  if (text === null) return [];
+  const place = 'gateway.upstream.nodes';
+  const { nodes, problems } = parseNodeList(text);
+  const found = problems.map((message) => ({ place, message }));
+  for (const { rest, grpc } of nodes) {
+    if (grpc === null && config.service.grpc_port !== null) {
+      const message = `the node \`${nodeName(rest)}\` has no \`grpc_url\`: set it, or turn grpc off with \`service.grpc_port: null\``;
+      found.push({ place, message });
+    }
+    if (isOwn(config, rest) || isOwn(config, grpc)) found.push(ownAddress(place));
+  }
+  return found;
+}
+
+function isOwn(
+  { service: { host, http_port: http, grpc_port: grpc } }: Config,
+  address: UpstreamAddress | null,
+): boolean {
+  if (address === null || !('host' in address)) return false;
+  const local = ['127.0.0.1', '::1', 'localhost', host].includes(address.host);
+  return local && (address.port === http || address.port === grpc);
+}
+
+function ownAddress(place: string): Problem {
+  return { place, message: 'the upstream is the address the gateway itself listens on' };
+}

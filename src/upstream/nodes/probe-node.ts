@@ -1,0 +1,55 @@
+import { Guard } from '../../lifetime/guard.ts';
+import type { Denial } from '../../policy/denial.ts';
+import type { RestUpstream } from '../http.ts';
+import { createUpstreamLookup } from '../lookup.ts';
+import { openSocket, type SocketOptions } from '../sockets.ts';
+import type { Node, NodeFailure } from './node.ts';
+import type { NodeProbe } from './probes.ts';
+
+/** Time limit of one question, in milliseconds. */
+const PATIENCE_MS = 1_500;
+
+/**
+ * Probes a node: `/readyz` on its REST port, and a connection to its gRPC port.
+ *
+ * @param upstream its REST port, for the probe alone; closed with it @param grpc for connections to its gRPC port
+ */
+export function probeOf(node: Node, upstream: RestUpstream, grpc: SocketOptions): NodeProbe {
+  const lookup = createUpstreamLookup(upstream);
+  return {
+    async ready() {
+      const rest = await lookup.ready(AbortSignal.timeout(PATIENCE_MS));
+      if (typeof rest !== 'boolean') return failureOf(rest);
+      if (!rest) return 'not-ready';
+      return node.grpc ? await connects(node.grpc.address, grpc) : undefined;
+    },
+    async release() {
+      const release = await lookup.version(AbortSignal.timeout(PATIENCE_MS));
+      return typeof release === 'string' ? release : undefined;
+    },
+    close: () => void upstream.destroy(),
+  };
+}
+
+function failureOf({ code }: Denial): NodeFailure {
+  if (code === 'upstream_unreachable') return 'unreachable';
+  return code === 'upstream_timeout' ? 'timeout' : 'broken';
+}
+
+function connects(address: Parameters<typeof openSocket>[0], options: SocketOptions): Promise<NodeFailure | undefined> {
+  return new Promise((resolve) => {
+    const owner = { fail: () => resolve('unreachable'), cut: () => undefined };
+    openSocket(
+      address,
+      { ...options, ca: options.ca, connectTimeoutMs: Math.min(PATIENCE_MS, options.connectTimeoutMs) },
+      {
+        guard: new Guard(owner, 'grpc_upstream', () => undefined),
+        opened: (socket) => {
+          socket.destroy();
+          resolve(undefined);
+        },
+        failed: (reason) => resolve(reason),
+      },
+    );
+  });
+}

@@ -1,0 +1,137 @@
+import t from 'tap';
+import { LANES, listOf, type NodesScene, startNodes } from '../../support/nodes.ts';
+import { until } from '../../support/until.ts';
+
+/* Three stand-ins behind each lane of REST: where requests go, and what becomes of them when a node fails. */
+
+const COUNT = '/collections/docs/points/count';
+const POINTS = '/collections/docs/points';
+
+async function withCollection(scene: NodesScene): Promise<void> {
+  for (const { fake } of scene.nodes) {
+    const made = await fetch(`${fake.restUrl}/collections/docs`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: '{"vectors":{"size":2,"distance":"Dot"}}',
+    });
+    if (!made.ok) throw new Error(await made.text());
+    fake.recorder.clear();
+  }
+}
+
+const clear = ({ nodes }: NodesScene): void => {
+  for (const { fake } of nodes) fake.recorder.clear();
+};
+
+const upsert = (id: number): { body: string } => ({ body: `{"points":[{"id":${id},"vector":[0.1,0.2]}]}` });
+
+/** Names of the nodes that saw a request since `clear`. */
+const seenBy = ({ nodes }: NodesScene): string[] => nodes.filter(({ seen }) => seen.length > 0).map(({ name }) => name);
+
+t.jobs = LANES.length;
+for (const lane of LANES) {
+  t.test(lane.name, { buffered: true }, async (t) => {
+    const scene = await startNodes({ lane });
+    t.teardown(scene.close);
+    await withCollection(scene);
+    const { nodes, ask, gateway, stateWith } = scene;
+    const [one, two, three] = nodes;
+    if (!one || !two || !three) throw new Error('three nodes');
+
+    t.test('requests for points spread over all nodes, and each arrives once', async (t) => {
+      const answers = await Promise.all(Array.from({ length: 240 }, (_, id) => ask('PUT', POINTS, upsert(id + 1))));
+      t.ok(answers.every(({ status }) => status === 200));
+      for (const { seen, name } of nodes) t.ok(seen.length > 48 && seen.length < 112, `${name}: ${seen.length} of 240`);
+      t.equal(
+        nodes.reduce((sum, { seen }) => sum + seen.length, 0),
+        240,
+      );
+    });
+
+    t.test('operations about a node go to one node for a caller, or to the one it names', async (t) => {
+      clear(scene);
+      for (let i = 0; i < 12; i++) t.equal((await ask('GET', '/logger')).status, 200);
+      t.equal(seenBy(scene).length, 1);
+      for (const { name } of nodes) {
+        clear(scene);
+        const headers = { 'x-qdrant-gateway-node': name };
+        t.equal((await ask('GET', '/metrics', { headers })).status, 200);
+        t.equal((await ask('POST', COUNT, { headers, body: '{}' })).status, 200);
+        t.strictSame(seenBy(scene), [name]);
+      }
+      const sent = nodes.flatMap(({ fake }) => fake.recorder.rest.flatMap(({ rawHeaders }) => rawHeaders));
+      t.notOk(sent.includes('x-qdrant-gateway-node'), 'the name is not sent upstream');
+    });
+
+    t.test('a name that is no node of the gateway is refused, and nothing is sent', async (t) => {
+      clear(scene);
+      const refused = await ask('GET', '/metrics', { headers: { 'x-qdrant-gateway-node': 'nobody:1' } });
+      t.match(refused, { status: 400, text: new RegExp(one.name) });
+      t.strictSame(seenBy(scene), []);
+    });
+
+    t.test('affinity keeps requests on one node, and passes unchanged', async (t) => {
+      clear(scene);
+      const headers = { 'x-qdrant-route-affinity': 'shelf 7' };
+      for (let i = 0; i < 12; i++) t.equal((await ask('POST', COUNT, { headers, body: '{}' })).status, 200);
+      t.equal(seenBy(scene).length, 1);
+      const asked = nodes.flatMap(({ fake }) => fake.recorder.rest.filter(({ target }) => target === COUNT));
+      const sent = asked.map(({ rawHeaders }) => rawHeaders);
+      t.equal(sent.length, 12);
+      t.ok(sent.every((raw) => raw[raw.indexOf('x-qdrant-route-affinity') + 1] === 'shelf 7'));
+    });
+
+    t.test('reads go on at another node when their node resets, and writes are sent once', async (t) => {
+      clear(scene);
+      one.mode = 'reset';
+      for (let i = 0; i < 24; i++) t.equal((await ask('POST', COUNT, { body: '{}' })).status, 200, 'a read');
+      one.mode = 'normal';
+      await until(async () => {
+        one.mode = 'normal';
+        await ask('POST', COUNT, { body: '{}' });
+        return one.seen.length > 0;
+      }, 'the node takes requests again');
+    });
+
+    t.test('a stopped node takes no requests, and takes them again once it is back', async (t) => {
+      await two.stop();
+      const ids = Array.from({ length: 60 }, (_, at) => 1000 + at);
+      clear(scene);
+      const reads = await Promise.all(ids.map(() => ask('POST', COUNT, { body: '{}' })));
+      t.ok(
+        reads.every(({ status }) => status === 200),
+        'reads',
+      );
+      const writes = await Promise.all(ids.map((id) => ask('PUT', POINTS, upsert(id))));
+      t.ok(
+        writes.every(({ status }) => status === 200),
+        'writes',
+      );
+      const arrived = nodes.flatMap(({ seen }) => seen.filter((line) => line.startsWith('PUT')));
+      t.equal(arrived.length, 60, 'each write once');
+      await two.again();
+      await until(async () => {
+        await ask('GET', '/collections/none/exists');
+        return two.seen.length > 0;
+      }, 'the node takes requests again');
+    });
+
+    t.test('a node that is not ready is left out', async (t) => {
+      three.mode = 'not-ready';
+      await until(async () => {
+        clear(scene);
+        for (let i = 0; i < 12; i++) await ask('GET', '/collections');
+        return three.seen.length === 0;
+      }, 'the node is left out');
+      three.mode = 'normal';
+      t.pass();
+    });
+
+    t.test('a node that leaves the list gets no more requests', async (t) => {
+      gateway.apply(stateWith({ 'gateway.upstream.nodes': listOf([one]) }));
+      clear(scene);
+      for (let i = 0; i < 12; i++) t.equal((await ask('GET', '/collections')).status, 200);
+      t.strictSame(seenBy(scene), [one.name]);
+    });
+  });
+}

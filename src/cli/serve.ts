@@ -41,7 +41,8 @@ export async function run(
     await gateway.stop(graceMs);
     await after();
   };
-  stopOnSignal(stop, state.config.gateway.shutdown_grace_ms, output, processLifecycle);
+  const { drain_delay_ms: delayMs, shutdown_grace_ms: graceMs } = state.config.gateway;
+  stopOnSignal({ depart: () => gateway.depart(), stop }, { delayMs, graceMs }, output, processLifecycle);
   return listening;
 }
 

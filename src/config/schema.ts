@@ -231,7 +231,16 @@ const gateway = z.strictObject({
     .union([z.int().min(1).max(256), z.literal('auto')])
     .default(1)
     .meta({ description: 'worker processes; auto: one per core' }),
-  shutdown_grace_ms: whole([0, DAY_MS], 30_000, 'time limit for open exchanges after SIGTERM'),
+  drain_delay_ms: whole(
+    [0, DAY_MS],
+    0,
+    'time after SIGTERM in which the gateway still accepts connections, is not ready, and asks clients to move; a second signal ends it',
+  ),
+  shutdown_grace_ms: whole(
+    [0, DAY_MS],
+    30_000,
+    'time limit for open exchanges after SIGTERM, counted from the end of `gateway.drain_delay_ms`',
+  ),
   audit: auditMore.prefault({}),
   admin: admin.prefault({}),
   metrics: z

@@ -15,5 +15,7 @@ export interface Fleet {
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
   /** Records an administrative action once, if there is an audit log. */
   act(act: AdminAct): Promise<void>;
+  /** Asks the clients of every process to move; `stop` follows. */
+  depart(): Promise<void>;
   stop(graceMs: number): Promise<void>;
 }

@@ -70,6 +70,8 @@ export interface Gateway {
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Records an administrative action, if there is an audit log. */
   act(act: AdminAct): void;
+  /** Goes on as before, and asks clients to move; `stop` follows. */
+  depart(): void;
   /** Stops accepting requests, lets open ones finish within `graceMs`, then aborts the rest. */
   stop(graceMs: number): Promise<void>;
 }
@@ -209,6 +211,11 @@ class ServingProcess implements Gateway {
 
   act(act: AdminAct): void {
     this.#parts.audit?.append(actEvent(act));
+  }
+
+  depart(): void {
+    this.#rest?.depart();
+    this.#grpc?.listener.depart();
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -32,6 +32,8 @@ export interface GrpcListener {
   readonly address: { readonly host: string; readonly port: number };
   /** Replaces the certificates for new connections. Throws and keeps the old ones if they cannot be used. */
   setSecureContext(options: TlsOptions): void;
+  /** Goes on as before, and asks the connections that are open to move, by GOAWAY. */
+  depart(): void;
   /** Stops accepting connections and calls; open calls have `graceMs` to finish. */
   close(graceMs: number): Promise<void>;
 }
@@ -90,6 +92,9 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   return {
     address,
     setSecureContext: (context) => tls?.setSecureContext(context),
+    depart() {
+      for (const one of [...relays]) one.drain();
+    },
     async close(graceMs) {
       await drain(server, options.shared, relays, graceMs, own);
       clearInterval(ticker);

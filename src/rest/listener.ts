@@ -41,6 +41,8 @@ export interface RestListener {
   /** New connections get this certificate; the ones there are keep theirs. Throws when it cannot be used. */
   readonly setSecureContext: (tls: ListenerTls) => void;
   readonly figures: () => ListenerFigures;
+  /** Goes on as before, and asks clients to move: answers of HTTP/1.1 end their connections, those of HTTP/2 get GOAWAY. */
+  readonly depart: () => void;
   /** Takes no more connections, lets what is running end, cuts the rest after `graceMs`. */
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -84,6 +86,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     address,
     figures: () => ({ ...transports.figures(), sockets: sockets.size }),
     setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
+    depart: transports.depart,
     async close(graceMs) {
       transports.drain();
       const closed = closeListener(tcp, options.shared);
@@ -139,6 +142,7 @@ interface Transports {
   /** Takes a socket whose bytes are the client's HTTP. */
   readonly take: (socket: Socket) => void;
   readonly figures: () => Omit<ListenerFigures, 'sockets'>;
+  readonly depart: () => void;
   readonly drain: () => void;
   /** Ends connections of HTTP/1 on which nothing is under way. */
   readonly closeIdle: () => void;
@@ -174,6 +178,11 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
       else http1.take(socket);
     },
     figures: () => ({ ...lane.figures(), ...http2.figures(), relayed: relay?.size() ?? 0, http2: http2.size() }),
+    depart() {
+      lane.drain();
+      relay?.depart();
+      http2.drain();
+    },
     drain() {
       lane.drain();
       relay?.drain();

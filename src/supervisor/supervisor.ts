@@ -17,6 +17,8 @@ import { createReloader, type Reloader, warnOfMode } from './reload.ts';
 export interface Supervisor extends Operator {
   /** `admin` = address of the admin port, null without one. */
   start(): Promise<{ readonly rest: Listening; readonly grpc: Listening | null; readonly admin: Listening | null }>;
+  /** Not ready from now on, and clients are asked to move; everything else goes on. `stop` follows. */
+  depart(): Promise<void>;
   stop(graceMs: number): Promise<void>;
 }
 
@@ -68,6 +70,10 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     async start() {
       warnOfMode(log, state.config.gateway.mode);
       return await startParts(parts);
+    },
+    async depart() {
+      admin?.drain();
+      await fleet.depart();
     },
     stop: (graceMs) => stopParts(parts, graceMs),
   };

@@ -12,6 +12,7 @@ export interface WorkerCalls {
   revocations: { given: Revocations; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
+  depart: { given: null; answer: null };
   stop: { given: number; answer: null };
 }
 

@@ -132,6 +132,11 @@ class Pool implements Fleet {
     await first?.call('act', act, CALL_LIMIT);
   }
 
+  async depart(): Promise<void> {
+    // A worker that does not answer, or ends meanwhile, is stopped all the same.
+    await Promise.allSettled([...this.#serving].map((worker) => worker.call('depart', null, CALL_LIMIT)));
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     await Promise.all(

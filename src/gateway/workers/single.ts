@@ -11,6 +11,7 @@ export async function createSingle(state: State): Promise<Fleet> {
     setRevocations: async (revocations) => gateway.setRevocations(revocations),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),
+    depart: async () => gateway.depart(),
     stop: (graceMs) => gateway.stop(graceMs),
   };
 }

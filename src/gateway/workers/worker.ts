@@ -29,6 +29,10 @@ const HANDLERS: Handlers = {
     serving().act(act);
     return null;
   },
+  async depart() {
+    gateway?.depart();
+    return null;
+  },
   async stop(graceMs) {
     await gateway?.stop(graceMs);
     return null;

@@ -25,7 +25,9 @@ export interface RestRelayOptions {
 export interface RestRelay {
   /** Takes a client's socket of which nothing has been read. @param client who counts its requests */
   readonly take: (socket: Socket, client?: CountedClient) => void;
-  /** From now on every answer is the last on its connection; idle connections end. */
+  /** From now on every answer is the last on its connection. */
+  readonly depart: () => void;
+  /** The same, and idle connections end. */
   readonly drain: () => void;
   /** Connections that are the relay's now. */
   readonly size: () => number;
@@ -66,6 +68,9 @@ export function createRelay({ options, upstream, scheduler, handOver }: RestRela
   return {
     take: (socket, client) => {
       connections.add(new RelayConnection(socket, { peer: peerOn(socket), client }, context, closed));
+    },
+    depart: () => {
+      clock.draining = true;
     },
     drain: () => {
       clock.draining = true;

@@ -4,6 +4,7 @@ import { readBounded } from './files/bounded-read.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { isLevelFilter } from './log-level.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
+import type { KnownOperations } from './policy/access-problems.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy/file.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
@@ -32,7 +33,7 @@ export type Sources = {
   readonly cwd?: string;
   readonly readFile?: ReadFile;
   /** Operation names that rules may use; not checked if absent. */
-  readonly operations?: readonly string[];
+  readonly operations?: KnownOperations;
   /** Defaults by dotted path, which take precedence over the built-in ones only. */
   readonly defaults?: Readonly<Record<string, unknown>>;
 };

@@ -8,7 +8,12 @@ import type { State } from './state.ts';
  * being written.
  */
 export function lostProtection(before: State, after: State): readonly string[] {
-  return [...rulesLost(before, after), ...keysLost(before, after), ...optionsLost(before, after)];
+  return [
+    ...rulesLost(before, after),
+    ...tokenRulesLost(before, after),
+    ...keysLost(before, after),
+    ...optionsLost(before, after),
+  ];
 }
 
 /** A changed rule may be the first part of a rule. */
@@ -19,6 +24,12 @@ function rulesLost({ policy: before }: State, { policy: after }: State): string[
     if (next === undefined) return `rule ${rule.id} removed`;
     return next === JSON.stringify(rule) ? [] : `rule ${rule.id} changed`;
   });
+}
+
+function tokenRulesLost({ policy: before }: State, { policy: after }: State): string[] {
+  return JSON.stringify(before.tokenRules) === JSON.stringify(after.tokenRules)
+    ? []
+    : ['requirements on tokens changed'];
 }
 
 /** A removed key permits nothing, unless it was the last one; a shorter key may be the first part of a key. */

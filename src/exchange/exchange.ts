@@ -2,6 +2,7 @@ import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Place } from '../lifetime/places.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
+import type { Creations } from '../limits/creations.ts';
 import type { CredentialGuessing } from '../limits/credential-guessing.ts';
 import type { BodyNeeds, BodyRules } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
@@ -151,6 +152,8 @@ export interface ExchangeParts {
   readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
   /** Delays callers that cancelled too many calls. */
   readonly pace: Pace;
+  /** Counts collections, where a grant limits their number. */
+  readonly creations: Pick<Creations, 'existing' | 'current' | 'begin' | 'end'>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Step 8. Called once for every exchange that reached `begin`, by `finish` only. Must not throw. */

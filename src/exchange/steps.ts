@@ -87,7 +87,7 @@ export function bodyChecked<X extends Exchange>(
       else send(parts, protocol, exchange, decision);
       return;
     }
-    const settled = settledBy(exchange, decision, found ?? INTERNAL_FAULT);
+    const settled = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
     const final = inForce(parts, exchange, settled);
     if (final.kind === 'permit') send(parts, protocol, exchange, final);
     else protocol.reject(exchange, final.kind === 'denial' ? final : INTERNAL_FAULT);
@@ -96,18 +96,35 @@ export function bodyChecked<X extends Exchange>(
   }
 }
 
-function settledBy(exchange: Exchange, conditional: Conditional, found: References | Denial): Permit | Denial {
-  if ('kind' in found) return found;
+function settledBy(
+  parts: ExchangeParts,
+  exchange: Exchange,
+  conditional: Conditional,
+  read: References | Denial,
+): Permit | Denial {
+  if ('kind' in read) return read;
+  const found = conditional.counted ? counted(parts, conditional, read) : read;
   exchange.references = found;
   const decision = conditional.sure ?? settle(conditional, found);
-  if (decision.kind === 'permit') noteShadow(exchange, conditional.operation, found);
+  if (decision.kind === 'permit') {
+    noteShadow(exchange, conditional.operation, found);
+    const created = conditional.counted && (conditional.target ?? found.target);
+    if (created !== undefined) parts.creations.begin(exchange, created);
+  }
   return decision;
+}
+
+/** The names in a body, with all collections there are now. */
+function counted({ creations }: ExchangeParts, { existing: asked }: Conditional, found: References): References {
+  const existing = creations.current(asked);
+  return existing ? { ...found, existing } : found;
 }
 
 /** Step 8: records the exchange; later calls do nothing. Pending waits of the exchange are void from then on. */
 export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
   if (exchange.ended) return;
   exchange.ended = true;
+  parts.creations.end(exchange);
   parts.record(exchange, outcome);
 }
 
@@ -165,7 +182,13 @@ function decideOn<X extends Exchange>(
     refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
   const decision = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
-  dispatch(parts, protocol, exchange, decision);
+  if (decision.kind === 'conditional' && decision.counted) {
+    whenKnown(parts, protocol, exchange, parts.creations.existing(), (existing) =>
+      dispatch(parts, protocol, exchange, existing ? { ...decision, existing } : decision),
+    );
+  } else {
+    dispatch(parts, protocol, exchange, decision);
+  }
 }
 
 function dispatch<X extends Exchange>(

@@ -4,6 +4,7 @@ import { requestIdOf } from '../exchange/request-id.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
 import { seenIn } from '../learning/observe.ts';
 import { AbandonedCalls } from '../limits/abandoned-calls.ts';
+import { Creations, type ListCollections } from '../limits/creations.ts';
 import { createThrottle, describeFault, type Log } from '../observability/log.ts';
 import type { Observation } from '../observability/observation.ts';
 import type { Tracing } from '../observability/tracing.ts';
@@ -22,13 +23,14 @@ export interface PartsOptions {
   readonly admit: ExchangeParts['admit'];
   readonly log: Log;
   readonly observation: Observation | undefined;
+  readonly listCollections: ListCollections;
 }
 
 export function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
-  { admit, log, observation, bodyRules }: PartsOptions,
+  { admit, log, observation, bodyRules, listCollections }: PartsOptions,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
@@ -59,6 +61,7 @@ export function createParts(
     policy,
     admit,
     pace: abandoned,
+    creations: new Creations(listCollections, () => performance.now()),
     now: () => performance.now(),
     record: (exchange, outcome) => {
       // A gRPC answer that no recorder reads has no status.

@@ -108,6 +108,7 @@ export async function createGateway(
     admit: admitting(audit, tracing),
     log,
     observation,
+    listCollections: upstreams.lookup.listCollections,
     bodyRules: {
       nestingGuard: config.gateway.limits.nesting_guard,
       snapshotUrlRecovery: config.service.enable_snapshot_url_recovery,

@@ -28,8 +28,13 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('key', keysOf(before), keysOf(after)),
     ...describeEntries('signing key', signingKeysOf(before), signingKeysOf(after)),
     ...describeEntries('rule', rulesOf(before), rulesOf(after)),
+    ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
     ...describeFiles(before, after),
   ];
+}
+
+function isEqual(left: object, right: object): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
 }
 
 /** Values by id, for comparison only. */

@@ -22,9 +22,10 @@ import { grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
 
 /** The key ring of a state, with its rules. @param generation number of the state */
 export function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
-  const { signingKeys, rules } = policy;
+  const { signingKeys, rules, tokenRules } = policy;
   const applied = policyOf(config.gateway.mode, rules).rules;
-  return createKeyRing({ ...secrets, jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied }, generation);
+  const own = { jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied, tokenRules };
+  return createKeyRing({ ...secrets, ...own }, generation);
 }
 
 /** The look-ups of `value_exists` for one request; `undefined` = no upstream is configured. */

@@ -6,6 +6,8 @@ import {
   invalidClaims,
 } from '../policy/denial.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
+import { withPatterns } from '../policy/settings.ts';
+import { checkTokenRules } from './check-token-rules.ts';
 import { type Claims, readClaims } from './claims.ts';
 import type { JwtSecret, KeyRing } from './key-ring.ts';
 import type { Principal } from './principal.ts';
@@ -42,12 +44,12 @@ export function isExpired(exp: number | undefined, now: number): boolean {
  */
 export async function acceptToken(
   shape: TokenShape,
-  ring: Pick<KeyRing, 'jwtSecrets' | 'rules'>,
+  ring: Pick<KeyRing, 'jwtSecrets' | 'rules' | 'tokenRules'>,
   now: number,
 ): Promise<AcceptedToken | Denial> {
   let answer: Denial | undefined;
   for (const secret of ring.jwtSecrets) {
-    const verified = await acceptWith(shape, secret, ring.rules, now);
+    const verified = await acceptWith(shape, secret, ring, now);
     if (verified?.kind === 'accepted') return verified;
     answer ??= verified;
   }
@@ -58,7 +60,7 @@ export async function acceptToken(
 async function acceptWith(
   shape: TokenShape,
   secret: JwtSecret,
-  rules: readonly Rule[],
+  { rules, tokenRules }: Pick<KeyRing, 'rules' | 'tokenRules'>,
   now: number,
 ): Promise<AcceptedToken | Denial | undefined> {
   const verified = await verifyToken(shape, secret.bytes);
@@ -68,7 +70,10 @@ async function acceptWith(
   if (!claims) return undefined;
   if (isExpired(claims.exp, now)) return EXPIRED_SIGNATURE;
   if (claims.faults !== '') return invalidClaims(claims.faults);
-  return accept(claims, secret.keyId, rules);
+  const refused = checkTokenRules(tokenRules, claims, secret.bytes.length, now);
+  if (refused) return refused;
+  const read = tokenRules.patterns ? { ...claims, access: withPatterns(claims.access) } : claims;
+  return accept(read, secret.keyId, rules);
 }
 
 function accept(claims: Claims, keyId: string, rules: readonly Rule[]): AcceptedToken {

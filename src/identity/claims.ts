@@ -18,6 +18,8 @@ export interface Claims {
   /** Seconds since 1970; rounded beyond 2^53. `undefined` = never expires. */
   readonly exp: number | undefined;
   readonly access: Access;
+  /** False = the claim is absent, which natively is global manage. */
+  readonly hasAccess: boolean;
   readonly subject: string | undefined;
   readonly sub: string | undefined;
   /** `jti` and `iat`, for revocation only. Of another type they count as absent, since upstream ignores them. */
@@ -65,6 +67,7 @@ export function readClaims(bytes: Uint8Array, explain?: Explain): Claims | undef
     return {
       exp: read('exp', readExpiry),
       access,
+      hasAccess: known.has('access'),
       sub: read('sub', readOptionalString),
       subject: read('subject', readOptionalString),
       jti: lenient(known.get('jti'), (reader) => reader.readString()),

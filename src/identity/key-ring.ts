@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { GLOBAL_MANAGE, GLOBAL_READ, type GlobalAccess } from '../policy/access.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
+import { NO_TOKEN_RULES, type TokenRules } from '../policy/token-rules.ts';
 import type { Principal } from './principal.ts';
 
 /** The configured keys; `null` or absent = not set. */
@@ -14,6 +15,8 @@ export interface RingKeys {
   readonly signingKeys?: readonly SigningKey[];
   /** The rules of the policy, applied to every principal. */
   readonly rules?: readonly Rule[];
+  /** Requirements on tokens; default: none beyond Qdrant. */
+  readonly tokenRules?: TokenRules;
 }
 
 /** A secret that only signs tokens. */
@@ -41,6 +44,7 @@ export interface KeyRing {
   readonly jwtSecrets: readonly JwtSecret[];
   /** The rules applied to principals of this ring. */
   readonly rules: readonly Rule[];
+  readonly tokenRules: TokenRules;
   /**
    * The principal of the key with this digest (see `digestOf`). The time does not depend on the key or on the number of
    * matching bytes.
@@ -96,6 +100,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
     openPrincipal: openPrincipalUnder(rules),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     rules,
+    tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,
     match: (digest: string) => {
       if (digest.length !== DIGEST_LENGTH) return undefined;
       presented.write(digest, 'latin1');

@@ -1,8 +1,9 @@
 /**
- * The access of a principal, in upstream's letters.
+ * The access of a principal.
  *
  * Upstream: `access` claim and keys of Qdrant v1.19.0. A global access passes or fails alike on every collection; a
- * list permits the collections it names, byte for byte (no patterns, no alias resolution).
+ * list permits the collections it names, byte for byte (no patterns, no alias resolution). Grants and their
+ * intersections are the gateway's own.
  */
 export type GlobalMode = 'r' | 'm';
 
@@ -24,14 +25,62 @@ export interface ListAccess {
   readonly modes: ReadonlyMap<string, CollectionMode>;
 }
 
-export type Access = GlobalAccess | ListAccess;
+/** Rights over collections as a whole, which natively need global manage. `aliases` covers both ends of an alias. */
+export type ManageRight = 'create' | 'update' | 'delete' | 'aliases';
+
+/** One grant: everything it permits, it permits alone. Plain data. */
+export interface Grant {
+  /** Collections by name, byte for byte. */
+  readonly names: ReadonlySet<string>;
+  /** Collections whose names start with one of these; the empty one = all. */
+  readonly prefixes: readonly string[];
+  /** Upper bound of the operations on a collection; `undefined` = `operations` alone decides. */
+  readonly mode: CollectionMode | undefined;
+  /**
+   * The permitted operations, by row name or audit name; `undefined` = all of `mode`. In a grant without collections:
+   * operations that read what belongs to no single collection.
+   */
+  readonly operations: ReadonlySet<string> | undefined;
+  readonly manage: ReadonlySet<ManageRight>;
+  /** Most collections of this grant that may exist after `create`; `undefined` = no limit. */
+  readonly maxCollections: number | undefined;
+}
+
+/** What any of the grants permits. The maps find the grants of a name without trying each. Plain data. */
+export interface GrantAccess {
+  readonly kind: 'grants';
+  readonly grants: readonly Grant[];
+  readonly byName: ReadonlyMap<string, readonly Grant[]>;
+  /** One entry per length of a prefix, in UTF-16 units. */
+  readonly byPrefix: readonly PrefixLevel[];
+}
+
+/** The grants whose prefixes have this length, by prefix. */
+export interface PrefixLevel {
+  readonly length: number;
+  readonly grants: ReadonlyMap<string, readonly Grant[]>;
+}
+
+/** What every part permits: grants narrowed by something else. */
+export interface JointAccess {
+  readonly kind: 'joint';
+  readonly parts: readonly (GlobalAccess | ListAccess | GrantAccess)[];
+}
+
+/** An access that depends on the collection. */
+export type ScopedAccess = ListAccess | GrantAccess | JointAccess;
+
+export type Access = GlobalAccess | ScopedAccess;
 
 export const GLOBAL_MANAGE: GlobalAccess = Object.freeze({ kind: 'global', mode: 'm' });
 export const GLOBAL_READ: GlobalAccess = Object.freeze({ kind: 'global', mode: 'r' });
 
-/** True = `access` permits `name` in some mode. A global access permits every collection. */
+/** True = `access` permits something on `name`. A global access permits every collection. */
 export function lists(access: Access, name: string): boolean {
-  return access.kind === 'global' || access.modes.has(name);
+  if (access.kind === 'list') return access.modes.has(name);
+  if (access.kind === 'global') return true;
+  if (access.kind === 'grants') return grantsOn(access, name).length > 0;
+  return access.parts.every((part) => lists(part, name));
 }
 
 /** The mode of a list on `name`; `undefined` = not listed. */
@@ -47,4 +96,44 @@ export function seesAll(access: Access | undefined): boolean {
 /** True = global manage. `undefined` (no principal) is not. */
 export function isTrusted(access: Access | undefined): boolean {
   return access?.kind === 'global' && access.mode === 'm';
+}
+
+const NO_GRANTS: readonly Grant[] = Object.freeze([]);
+
+/** The grants that cover `name`. Time grows with the number of different lengths of prefixes, not with the grants. */
+export function grantsOn({ byName, byPrefix }: GrantAccess, name: string): readonly Grant[] {
+  let found = byName.get(name) ?? NO_GRANTS;
+  for (const { length, grants } of byPrefix) {
+    if (length > name.length) continue;
+    const more = grants.get(name.slice(0, length));
+    if (more) found = found.length === 0 ? more : [...found, ...more];
+  }
+  return found;
+}
+
+/** True = the grant covers `name`. */
+export function covers({ names, prefixes }: Grant, name: string): boolean {
+  return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+}
+
+/** Builds the access of these grants. */
+export function grantAccess(grants: readonly Grant[]): GrantAccess {
+  const byName = new Map<string, Grant[]>();
+  const byPrefix = new Map<number, Map<string, Grant[]>>();
+  for (const grant of grants) {
+    for (const name of grant.names) add(byName, name, grant);
+    for (const prefix of new Set(grant.prefixes)) {
+      const level = byPrefix.get(prefix.length) ?? new Map<string, Grant[]>();
+      byPrefix.set(prefix.length, level);
+      add(level, prefix, grant);
+    }
+  }
+  const levels = [...byPrefix].map(([length, level]) => Object.freeze({ length, grants: level }));
+  return Object.freeze({ kind: 'grants', grants: Object.freeze([...grants]), byName, byPrefix: Object.freeze(levels) });
+}
+
+function add(map: Map<string, Grant[]>, key: string, grant: Grant): void {
+  const before = map.get(key);
+  if (before) before.push(grant);
+  else map.set(key, [grant]);
 }

@@ -1,6 +1,7 @@
-import type { Access, ListAccess } from './access.ts';
+import type { Access, ListAccess, ScopedAccess } from './access.ts';
 import { type Denial, UNKNOWN_OPERATION } from './denial.ts';
-import type { Operation, Target } from './operation.ts';
+import { countsCollections, mayManage, meetsManaging } from './manage.ts';
+import type { Managed, Operation, Target } from './operation.ts';
 import { meetsGlobally, meetsOnCollection, meetsOnReferences } from './requirements.ts';
 
 /** Proof of a permit. `forward` requires one, and only this file creates one. */
@@ -8,10 +9,10 @@ class PermitProof {
   readonly kind = 'permit';
   readonly #proof = true;
   readonly operation: Operation;
-  /** The list that the answer must be filtered by; `undefined` = unfiltered. */
-  readonly visible: ListAccess | undefined;
+  /** The access that the answer must be filtered by; `undefined` = unfiltered. */
+  readonly visible: ScopedAccess | undefined;
 
-  constructor(operation: Operation, visible: ListAccess | undefined) {
+  constructor(operation: Operation, visible: ScopedAccess | undefined) {
     this.operation = operation;
     this.visible = visible;
   }
@@ -28,12 +29,16 @@ export type Permit = PermitProof;
 export interface Conditional {
   readonly kind: 'conditional';
   readonly operation: Operation;
-  /** Only a list access can be conditional; a global one never depends on names. */
-  readonly access: ListAccess;
+  /** Never global: a global access does not depend on names. */
+  readonly access: ScopedAccess;
   /** The target if the path names it; `undefined` = the message names it. */
   readonly target: string | undefined;
   /** Set = permitted whatever the body names; the body is read for rules in shadow, or for learning. */
   readonly sure?: Permit;
+  /** Set = the number of collections decides. */
+  readonly counted?: true;
+  /** All collections there are, as known before the body is read; absent = unknown, which refuses a counted one. */
+  readonly existing?: readonly string[];
 }
 
 export type Decision = Permit | Denial | Conditional;
@@ -42,8 +47,10 @@ export type Decision = Permit | Denial | Conditional;
 export interface References {
   /** The main collection; only if the conditional had no target. */
   readonly target?: string;
-  /** Other collections in checking order: `lookup_from`, prefetches depth-first, `with_lookup`. */
+  /** Other names in checking order: `lookup_from`, prefetches depth-first, `with_lookup`; or those of an alias change. */
   readonly others: readonly string[];
+  /** All collections there are, if their number decides and they are known. */
+  readonly existing?: readonly string[];
 }
 
 /** The permit of a public operation, before credentials are read. `undefined` = not public. */
@@ -59,7 +66,7 @@ export function decidePublic(operation: Operation): Permit | undefined {
 export function decide(access: Access, operation: Operation, target: Target): Decision {
   const requires = operation.requires;
   if (operation.unlisted) {
-    if (operation.withheld || meetsGlobally(access, requires)) return UNKNOWN_OPERATION;
+    if (operation.withheld || meetsGlobally(access, operation)) return UNKNOWN_OPERATION;
     return new PermitProof(operation, undefined);
   }
   switch (requires.scope) {
@@ -68,9 +75,11 @@ export function decide(access: Access, operation: Operation, target: Target): De
     case 'authenticated':
       return new PermitProof(operation, undefined);
     case 'list':
-      return new PermitProof(operation, access.kind === 'list' ? access : undefined);
+      return new PermitProof(operation, access.kind === 'global' ? undefined : access);
     case 'global':
-      return meetsGlobally(access, requires) ?? new PermitProof(operation, undefined);
+      if (operation.manages && access.kind !== 'global')
+        return decideManaged(access, operation, operation.manages, target);
+      return meetsGlobally(access, operation) ?? new PermitProof(operation, undefined);
     case 'collection':
       return decideOnCollection(access, operation, target);
     default:
@@ -80,14 +89,32 @@ export function decide(access: Access, operation: Operation, target: Target): De
 
 function decideOnCollection(access: Access, operation: Operation, target: Target): Decision {
   if (access.kind === 'global') {
-    return meetsGlobally(access, operation.requires) ?? new PermitProof(operation, undefined);
+    return meetsGlobally(access, operation) ?? new PermitProof(operation, undefined);
   }
   if (target.kind === 'none') return UNKNOWN_OPERATION; // INVARIANT: a collection row always has a target
   if (target.kind === 'in-message') return { kind: 'conditional', operation, access, target: undefined };
-  const refused = meetsOnCollection(access, operation.requires, target.name);
+  const refused = meetsOnCollection(access, operation, target.name);
   if (refused) return refused;
   if (operation.inspect) return { kind: 'conditional', operation, access, target: target.name };
   return permitOnCollection(operation, access);
+}
+
+/** A right over whole collections that a grant may give: the names decide, and they may stand in the body. */
+function decideManaged(
+  access: ScopedAccess,
+  operation: Operation,
+  { right, inspect }: Managed,
+  target: Target,
+): Decision {
+  const never = mayManage(access, right);
+  if (never) return never;
+  const named = target.kind === 'collection' ? target.name : undefined;
+  if (named !== undefined && !inspect) {
+    const refused = meetsManaging(access, right, { target: named, others: [], existing: undefined });
+    return refused ?? new PermitProof(operation, undefined);
+  }
+  const conditional: Conditional = { kind: 'conditional', operation, access, target: named };
+  return right === 'create' && countsCollections(access) ? { ...conditional, counted: true } : conditional;
 }
 
 /**
@@ -98,15 +125,19 @@ function decideOnCollection(access: Access, operation: Operation, target: Target
 export function settle(conditional: Conditional, references: References): Permit | Denial {
   const { operation, access } = conditional;
   const target = conditional.target ?? references.target;
+  if (operation.manages) {
+    const found = { target, others: references.others, existing: references.existing ?? conditional.existing };
+    return meetsManaging(access, operation.manages.right, found) ?? new PermitProof(operation, undefined);
+  }
   if (target === undefined) return UNKNOWN_OPERATION; // INVARIANT: an inspector without a target has refused already
   return (
-    meetsOnCollection(access, operation.requires, target) ??
-    meetsOnReferences(access, references.others) ??
+    meetsOnCollection(access, operation, target) ??
+    meetsOnReferences(access, operation, references.others) ??
     permitOnCollection(operation, access)
   );
 }
 
-function permitOnCollection(operation: Operation, access: ListAccess): Permit {
+function permitOnCollection(operation: Operation, access: ScopedAccess): Permit {
   return new PermitProof(operation, operation.filter ? access : undefined);
 }
 

@@ -58,6 +58,15 @@ export const DENIAL_CODES = {
     'The claims of the token are well-formed and not allowed.',
     'Mint the token again; the text names the claim.',
   ),
+  token_without_exp: row('authentication', 'The rules for tokens require `exp`, and the token has none.', RENEW),
+  token_too_long: row('authentication', 'The token lives longer than the rules for tokens allow.', RENEW),
+  token_without_access: row('authentication', 'The rules for tokens require `access`, and the token has none.', RENEW),
+  token_manages: row('authentication', 'The rules for tokens refuse global manage, and the token has it.', RENEW),
+  token_secret_short: row(
+    'authentication',
+    'The secret that signed the token is shorter than the rules for tokens require.',
+    'Ask the operator to sign with a longer secret.',
+  ),
   value_exists_no_collection: row('authentication', '`value_exists` names a collection that is not there.', RENEW),
   value_exists_no_point: row('authentication', '`value_exists` holds on no point.', RENEW),
   global_required: row('access', 'The operation needs global access, and the token lists collections.', ASK),
@@ -68,8 +77,13 @@ export const DENIAL_CODES = {
   write_required: row('access', 'The operation writes, and the access to the collection reads.', ASK),
   operation_not_allowed: row(
     'access',
-    'A rule of the policy does not allow the operation.',
+    'A rule of the policy, or the operations of the access, do not allow the operation.',
     'Ask the operator about the rule.',
+  ),
+  too_many_collections: row(
+    'access',
+    'The access permits creating collections up to a number, and there are as many.',
+    'Delete a collection, or ask the operator for a higher number.',
   ),
   url_recovery_disabled: row(
     'access',
@@ -132,6 +146,11 @@ export const DENIAL_CODES = {
   answers_busy: row('fault', 'Too many answers are filtered at the moment.', AGAIN),
   bodies_busy: row('fault', 'Too many large bodies are inspected at the moment.', AGAIN),
   audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),
+  collections_unknown: row(
+    'fault',
+    'The access limits the number of collections, and Qdrant does not list them.',
+    AGAIN,
+  ),
   revocation_unknown: row(
     'fault',
     'Revocations cannot be checked.',

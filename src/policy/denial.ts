@@ -55,6 +55,17 @@ export const EXPIRED_SIGNATURE = denial('token_expired', 403, GrpcCode.permissio
 /** The gateway's own. The token is valid but revoked; the answer equals that of an invalid credential. */
 export const REVOKED = denial('token_revoked', 401, GrpcCode.unauthenticated, 'Invalid API key or JWT');
 
+function strictToken(code: CodeOf<'authentication'>, message: string): Denial {
+  return denial(code, 401, GrpcCode.unauthenticated, message);
+}
+
+/* The gateway's own: a valid token that the operator's rules for tokens refuse. Its holder learns the reason. */
+export const TOKEN_WITHOUT_EXP = strictToken('token_without_exp', 'The token must have an `exp` claim');
+export const TOKEN_TOO_LONG = strictToken('token_too_long', 'The token is valid for longer than allowed');
+export const TOKEN_WITHOUT_ACCESS = strictToken('token_without_access', 'The token must have an `access` claim');
+export const TOKEN_MANAGES = strictToken('token_manages', 'Tokens with manage access are not allowed');
+export const TOKEN_SECRET_SHORT = strictToken('token_secret_short', 'The token is signed with too short a secret');
+
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** The collection of `value_exists` does not exist. */
 export const VALUE_EXISTS_NO_COLLECTION = denial(
@@ -96,6 +107,11 @@ export function writeRequired(collection: string): Denial {
 /** The gateway's own. A rule of the operator's policy forbids the operation to this principal. */
 export function operationNotAllowed(operation: string): Denial {
   return forbidden('operation_not_allowed', `Operation ${operation} is not allowed`);
+}
+
+/** The gateway's own. A grant permits creating up to `limit` collections, and there are as many. */
+export function tooManyCollections(limit: number): Denial {
+  return forbidden('too_many_collections', `No more than ${limit} collections are allowed`);
 }
 
 /** The gateway's own text; upstream refuses the same with its own text since Qdrant v1.18.0. */
@@ -167,6 +183,13 @@ export const AUDIT_UNAVAILABLE = denial(
   503,
   GrpcCode.unavailable,
   'the audit log takes no more entries',
+);
+/** The gateway's own. The number of collections is limited, and upstream's list cannot be had. */
+export const COLLECTIONS_UNKNOWN = denial(
+  'collections_unknown',
+  503,
+  GrpcCode.unavailable,
+  'the number of collections cannot be checked',
 );
 /** The gateway's own. The revocations are unknown, so every token is refused. */
 export const REVOCATION_UNKNOWN = denial(

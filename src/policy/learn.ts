@@ -197,7 +197,9 @@ export function accessOf({ global, collections }: LearnedCaller): AccessSettings
   // Global reading writes nothing, and a list opens nothing global: both together take `m`.
   if (global === 'm' || (global === 'r' && writes)) return 'm';
   if (global === 'r') return 'r';
-  return collections.map(([collection, need]) => ({ collection, access: letterOf(need) }));
+  // A `*` would make the name a pattern, which permits more. Qdrant creates no collection with one in its name.
+  const exact = collections.filter(([collection]) => !collection.includes('*'));
+  return exact.map(([collection, need]) => ({ collection, access: letterOf(need) }));
 }
 
 /** Upstream: `prw` writes points and nothing else of the collection; `r` and `rw` also cover the rest. */

@@ -1,3 +1,5 @@
+import type { ManageRight } from './access.ts';
+
 /** The row type of the operation tables and the allowed values of its columns. */
 
 /** The required level. Upstream: `AccessRequirements` (write, manage, extras). */
@@ -35,6 +37,17 @@ export type InspectorName =
   | 'query-groups'
   | 'search-groups';
 
+/** The bodies of managed collections that can name others: read only where a grant permits by names. */
+export type ManagedInspectorName = 'create-collection' | 'change-aliases';
+
+/** A right that a grant may give on the names of the request, although the row requires global manage. */
+export interface Managed {
+  readonly right: ManageRight;
+  readonly inspect?: ManagedInspectorName;
+  /** gRPC: field number of the collection in the message. */
+  readonly field?: number;
+}
+
 /** Answers with entries that are hidden from a list access. */
 export type ResponseFilterName = 'collections-list' | 'aliases-list' | 'telemetry' | 'cluster-telemetry' | 'issues';
 
@@ -53,6 +66,7 @@ export interface Operation {
   readonly requires: Requirements;
   readonly inspect?: InspectorName;
   readonly filter?: ResponseFilterName;
+  readonly manages?: Managed;
   /** True = the row of everything outside of the table. */
   readonly unlisted?: true;
   /** True = may wait for other nodes, an index or a snapshot: time limits for the answer do not apply. */

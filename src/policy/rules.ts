@@ -1,6 +1,8 @@
-import type { Access, CollectionMode } from './access.ts';
+import type { Access } from './access.ts';
 import { type Conditional, type Decision, decide, type References, settle } from './decide.ts';
 import { type Denial, operationNotAllowed } from './denial.ts';
+import { names } from './grants.ts';
+import { narrow } from './narrow.ts';
 import type { Operation, Target } from './operation.ts';
 
 /**
@@ -31,6 +33,8 @@ export interface Rule {
   readonly access: Access | undefined;
   /** The permitted operations, by row name or audit name; `undefined` = all. */
   readonly operations: ReadonlySet<string> | undefined;
+  /** Operations that are refused, by row name or audit name; `undefined` = none. */
+  readonly denied?: ReadonlySet<string> | undefined;
 }
 
 /** Rules and mode, one immutable value. */
@@ -76,41 +80,9 @@ function isFor({ keys, subjects }: Rule, { keyId, subject }: { keyId: string; su
   return !subjects || subjects.has(subject ?? '');
 }
 
-function allows({ operations }: Rule, { name, audit }: Operation): boolean {
-  return !operations || operations.has(name) || (audit !== null && operations.has(audit));
-}
-
-/** The intersection of two accesses. */
-export function narrow(left: Access, right: Access): Access {
-  if (left.kind === 'global' && right.kind === 'global') return left.mode === 'r' ? left : right;
-  if (left.kind === 'global') return right.kind === 'list' && left.mode === 'r' ? readingOnly(right) : right;
-  if (right.kind === 'global') return right.mode === 'r' ? readingOnly(left) : left;
-  const modes = new Map<string, CollectionMode>();
-  for (const [name, mode] of left.modes) {
-    const other = right.modes.get(name);
-    if (other !== undefined) modes.set(name, narrowMode(mode, other));
-  }
-  return Object.freeze({ kind: 'list', modes });
-}
-
-function readingOnly(access: Extract<Access, { kind: 'list' }>): Access {
-  const modes = new Map([...access.modes].map(([name, mode]) => [name, narrowMode(mode, 'r')] as const));
-  return Object.freeze({ kind: 'list', modes });
-}
-
-/** The modes as flags, beside reading points. */
-const PARTS: Readonly<Record<CollectionMode, { readonly write: boolean; readonly extras: boolean }>> = {
-  r: { write: false, extras: true },
-  rw: { write: true, extras: true },
-  prw: { write: true, extras: false },
-  pr: { write: false, extras: false },
-};
-
-function narrowMode(left: CollectionMode, right: CollectionMode): CollectionMode {
-  const write = PARTS[left].write && PARTS[right].write;
-  const extras = PARTS[left].extras && PARTS[right].extras;
-  if (write) return extras ? 'rw' : 'prw';
-  return extras ? 'r' : 'pr';
+function allows({ operations, denied }: Rule, operation: Operation): boolean {
+  if (denied && names(denied, operation)) return false;
+  return !operations || names(operations, operation);
 }
 
 /** The decision under bounds. @param access the principal's access after `applyRules` */

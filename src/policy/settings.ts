@@ -1,4 +1,13 @@
-import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from './access.ts';
+import {
+  type Access,
+  type CollectionMode,
+  GLOBAL_MANAGE,
+  GLOBAL_READ,
+  type Grant,
+  grantAccess,
+  type ManageRight,
+} from './access.ts';
+import { expandGroups, NO_SNAPSHOTS } from './operation-groups.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
 
 /** A rule of the policy file: plain data that can be written to a file and sent to another process. */
@@ -8,34 +17,81 @@ export interface RuleSettings {
   readonly keys?: readonly string[] | undefined;
   readonly subjects?: readonly string[] | undefined;
   readonly access?: AccessSettings | undefined;
+  /** Names of operations and of ready groups. */
   readonly operations?: readonly string[] | undefined;
+  /** The same, refused. */
+  readonly deny_operations?: readonly string[] | undefined;
+  readonly ready?: 'no-snapshots' | undefined;
 }
 
-/** An access in the form of the `access` claim. */
-export type AccessSettings =
-  | 'r'
-  | 'm'
-  | readonly { readonly collection: string; readonly access: Exclude<CollectionMode, 'pr'> }[];
+/** An access: all collections, or entries, each of which permits alone what it says. */
+export type AccessSettings = 'r' | 'm' | readonly AccessEntry[];
+
+/** `collection` and `access` as in the `access` claim, or the gateway's own form. A trailing `*` makes a name a prefix. */
+export interface AccessEntry {
+  readonly collection?: string | undefined;
+  readonly collections?: readonly string[] | undefined;
+  readonly access?: Exclude<CollectionMode, 'pr'> | undefined;
+  /** Names of operations and of ready groups. */
+  readonly operations?: readonly string[] | undefined;
+  readonly manage?: readonly ManageRight[] | undefined;
+  readonly max_collections?: number | undefined;
+}
 
 /** Builds the policy of these rules. */
 export function policyOf(mode: PolicyMode, rules: readonly RuleSettings[]): Policy {
   return Object.freeze({ mode, rules: Object.freeze(rules.map(ruleOf)) });
 }
 
-function ruleOf({ id, mode, keys, subjects, access, operations }: RuleSettings): Rule {
+function ruleOf({ id, mode, keys, subjects, access, operations, deny_operations: deny, ready }: RuleSettings): Rule {
+  const denied = [...expandGroups(deny ?? []), ...(ready === 'no-snapshots' ? NO_SNAPSHOTS : [])];
   return Object.freeze({
     id,
     mode,
     keys: keys && new Set(keys),
     subjects: subjects && new Set(subjects),
     access: access === undefined ? undefined : accessOf(access),
-    operations: operations && new Set(operations),
+    operations: operations && new Set(expandGroups(operations)),
+    ...(denied.length > 0 && { denied: new Set(denied) }),
   });
 }
 
-function accessOf(access: AccessSettings): Access {
+/** The access of these settings. Entries in the form of a token with exact names are a list, as a token has it. */
+export function accessOf(access: AccessSettings): Access {
   if (access === 'm') return GLOBAL_MANAGE;
   if (access === 'r') return GLOBAL_READ;
-  const modes = new Map(access.map((one) => [one.collection, one.access] as const));
+  const modes = new Map<string, CollectionMode>();
+  for (const entry of access) {
+    const { collection, access: mode, ...own } = entry;
+    const asToken = Object.values(own).every((field) => field === undefined);
+    if (collection === undefined || mode === undefined || !asToken || isPattern(collection)) {
+      return grantAccess(access.map(grantOf));
+    }
+    modes.set(collection, mode);
+  }
   return Object.freeze({ kind: 'list', modes });
+}
+
+/** The access of a token whose names may be patterns: a name with a trailing `*` is a prefix. */
+export function withPatterns(access: Access): Access {
+  if (access.kind !== 'list') return access;
+  return accessOf([...access.modes].map(([collection, mode]) => ({ collection, access: mode === 'pr' ? 'r' : mode })));
+}
+
+/** True = the name is a prefix: it ends with `*`. Elsewhere a `*` is an ordinary character. */
+function isPattern(name: string): boolean {
+  return name.endsWith('*');
+}
+
+function grantOf(entry: AccessEntry): Grant {
+  const { collection, access: mode, operations, manage = [], max_collections: maxCollections } = entry;
+  const collections = [...(entry.collections ?? []), ...(collection === undefined ? [] : [collection])];
+  return Object.freeze({
+    names: new Set(collections.filter((name) => !isPattern(name))),
+    prefixes: Object.freeze(collections.filter(isPattern).map((name) => name.slice(0, -1))),
+    mode,
+    operations: operations && new Set(expandGroups(operations)),
+    manage: new Set(manage),
+    maxCollections,
+  });
 }

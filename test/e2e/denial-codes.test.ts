@@ -13,11 +13,14 @@ import { createKeyRing } from '../../src/identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
-import { decide } from '../../src/policy/decide.ts';
+import { REST_OPERATIONS } from '../../src/operations/rest.ts';
+import { decide, settle } from '../../src/policy/decide.ts';
 import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
+import { type AccessSettings, accessOf as grantsOf } from '../../src/policy/settings.ts';
+import { NO_TOKEN_RULES, type TokenRules } from '../../src/policy/token-rules.ts';
 import { BodyMemoryBudget } from '../../src/rest/body/memory-budget.ts';
 import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
 import type { RestExchange } from '../../src/rest/exchange.ts';
@@ -38,6 +41,7 @@ import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
  */
 
 const MIB = 1 << 20;
+const ONE_TEAM: AccessSettings = [{ collections: ['team-*'], manage: ['create'], max_collections: 1 }];
 const codes = new RefusalCodes();
 const gateway = await startGateway({
   tls: false,
@@ -48,7 +52,10 @@ const gateway = await startGateway({
     'gateway.limits.json_depth': 8,
     'gateway.limits.body_idle_timeout_ms': 100,
   },
-  rules: [{ id: 'count', mode: 'enforce', subjects: ['counter'], access: 'm', operations: ['points.count'] }],
+  rules: [
+    { id: 'count', mode: 'enforce', subjects: ['counter'], access: 'm', operations: ['points.count'] },
+    { id: 'make', mode: 'enforce', subjects: ['maker'], access: ONE_TEAM },
+  ],
   upstream: {
     onRest: ({ url }, response) => {
       if (url === '/collections/broken') response.socket?.destroy();
@@ -98,14 +105,18 @@ function grpc(path: string, bytes: Uint8Array, key = READER) {
 }
 
 interface Presented {
+  readonly tokenRules?: Partial<TokenRules>;
   readonly revocations?: Partial<Revocations>;
   readonly scroll?: Scroll;
 }
 
 /** The code with which a credential is refused. */
-async function presented(credential: string, { revocations, scroll }: Presented = {}): Promise<DenialCode | undefined> {
+async function presented(
+  credential: string,
+  { tokenRules, revocations, scroll }: Presented = {},
+): Promise<DenialCode | undefined> {
   const { authenticate } = createAuthenticator({
-    ring: createKeyRing({ apiKey: KEYS.admin, jwtRbac: true }, 1),
+    ring: createKeyRing({ apiKey: KEYS.admin, jwtRbac: true, tokenRules: { ...NO_TOKEN_RULES, ...tokenRules } }, 1),
     cacheEntries: 0,
     now: Date.now,
     revocations: () => ({ ...NO_REVOCATIONS, ...revocations }),
@@ -150,6 +161,15 @@ async function listUnanswered(): Promise<DenialCode | undefined> {
   const never = () => new Promise<never>(() => undefined);
   const answer = answerFor(exchange, permit)?.({ ask: never, askOpen: never }, permit, AbortSignal.abort());
   return codeOf(await answer);
+}
+
+/** A second collection where one is allowed. */
+function secondOfOne(): DenialCode | undefined {
+  const operation = REST_OPERATIONS.find(({ name }) => name === 'collections.create');
+  if (!operation) throw new TypeError('no such operation');
+  const decision = decide(grantsOf(ONE_TEAM), operation, { kind: 'collection', name: 'team-b' });
+  if (decision.kind !== 'conditional') throw new TypeError('not conditional');
+  return codeOf(settle(decision, { others: [], existing: ['team-a', 'docs'] }));
 }
 
 /** An audit that nothing takes entries from. */
@@ -254,6 +274,19 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       },
     ],
   ],
+  token_without_exp: [
+    ['a token for ever', () => presented(makeToken({ access: 'r' }), { tokenRules: { requireExp: true } })],
+  ],
+  token_too_long: [
+    ['a token for centuries', () => presented(makeToken({ exp: 9e9 }), { tokenRules: { maxLifetime: 3600 } })],
+  ],
+  token_without_access: [['no access', () => presented(makeToken({}), { tokenRules: { requireAccess: true } })]],
+  token_manages: [
+    ['a token that manages', () => presented(makeToken({ access: 'm' }), { tokenRules: { refuseManage: true } })],
+  ],
+  token_secret_short: [
+    ['a secret under the limit', () => presented(makeToken({}), { tokenRules: { minSecretBytes: 1000 } })],
+  ],
   value_exists_no_collection: [
     ['a token about a collection that is gone', () => presented(EXISTS, { scroll: async () => 'no-collection' })],
   ],
@@ -289,6 +322,14 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
     [
       'a rule without the operation',
       () => rest('GET', '/collections/docs', makeToken({ access: 'm', subject: 'counter' })),
+    ],
+  ],
+  too_many_collections: [['a second collection where one is allowed', secondOfOne]],
+  collections_unknown: [
+    [
+      'a collection to count while upstream gives no list',
+      () =>
+        rest('PUT', '/collections/team-a', makeToken({ access: 'm', subject: 'maker' }), { body: '{}', headers: json }),
     ],
   ],
   url_recovery_disabled: [

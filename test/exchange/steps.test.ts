@@ -102,6 +102,7 @@ function run(
     policy: { current: { ...PLAIN_POLICY, mode } },
     admit: () => undefined,
     pace: PLAIN_PARTS.pace,
+    creations: PLAIN_PARTS.creations,
     bodyRules: PLAIN_PARTS.bodyRules,
     now: () => 5,
     record: () => undefined,

@@ -90,7 +90,7 @@ t.test('a state is put in force as a whole, or nothing of it', async (test) => {
   const next: State = {
     ...state,
     secrets: { ...state.secrets, apiKey: 'second', tls: { ...second, clientCa: null } },
-    policy: { signingKeys: [], rules: [{ id: 'a', mode: 'enforce', operations: [] }] },
+    policy: { ...NO_POLICY, rules: [{ id: 'a', mode: 'enforce', operations: [] }] },
   };
   const bad: readonly [name: string, state: State, problem: RegExp][] = [
     [

@@ -45,6 +45,7 @@ function answerOf(identity: Identity, recorded: RecordedCase, expected: Recorded
   }
   const { access } = identity;
   if (access.kind === 'list') return RECORDED.collections.filter((name) => access.modes.has(name));
+  if (access.kind !== 'global') throw new TypeError('no token carries this access');
   return expected === 'grants everything' ? expected : access.mode === 'm' ? 'grants manage' : 'grants read';
 }
 

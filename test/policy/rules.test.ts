@@ -4,8 +4,9 @@ import { GRPC_OPERATIONS, INTERNAL_GRPC, UNLISTED_GRPC } from '../../src/operati
 import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
 import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import { type Decision, decide, type References, settle } from '../../src/policy/decide.ts';
+import { narrow } from '../../src/policy/narrow.ts';
 import { IN_MESSAGE, NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
-import { applyRules, decideWithin, firstRefusal, narrow, type Rule } from '../../src/policy/rules.ts';
+import { applyRules, decideWithin, firstRefusal, type Rule } from '../../src/policy/rules.ts';
 import { policyOf, type RuleSettings } from '../../src/policy/settings.ts';
 import { runs } from '../support/generators/runs.ts';
 
@@ -39,7 +40,7 @@ const ALL = [...REST, ...GRPC].filter(({ operation }) => operation.requires.scop
 function verdict(decision: Decision, found: References): string {
   const settled = decision.kind === 'conditional' ? (decision.sure ?? settle(decision, found)) : decision;
   if (settled.kind === 'denial') return 'denied';
-  return settled.visible ? `shows ${[...settled.visible.modes.keys()].sort()}` : 'all';
+  return settled.visible?.kind === 'list' ? `shows ${[...settled.visible.modes.keys()].sort()}` : 'all';
 }
 
 /** What one who holds `access` under `rules` gets. */
@@ -250,7 +251,8 @@ t.test('rules in shadow change nothing', async (test) => {
   );
 });
 
-const text = (one: Access): string => JSON.stringify(one.kind === 'global' ? one.mode : [...one.modes].sort());
+const text = (one: Access): string =>
+  JSON.stringify(one.kind === 'list' ? [...one.modes].sort() : one.kind === 'global' && one.mode);
 
 t.test('narrowing is the stricter of both decisions, whatever the order', async (test) => {
   const got = (own: Access, { operation, target }: Asked, names: References) =>

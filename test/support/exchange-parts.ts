@@ -2,10 +2,16 @@ import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 
 /** The parts a test has nothing to say about: no rules, always room in the audit, no pacing, the real clock. */
-export const PLAIN_PARTS: Pick<ExchangeParts, 'bodyRules' | 'policy' | 'admit' | 'pace' | 'now'> = {
+export const PLAIN_PARTS: Pick<ExchangeParts, 'bodyRules' | 'policy' | 'admit' | 'pace' | 'creations' | 'now'> = {
   bodyRules: { nestingGuard: 'below_manage', snapshotUrlRecovery: true },
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
   pace: { mustWait: () => false, wait: () => undefined },
+  creations: {
+    existing: async () => undefined,
+    current: () => undefined,
+    begin: () => undefined,
+    end: () => undefined,
+  },
   now: () => performance.now(),
 };

@@ -1,13 +1,22 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import type { RuleSettings } from '../../policy/settings.ts';
+import type { TokenRules } from '../../policy/token-rules.ts';
 import { nearest } from '../nearest.ts';
 import { type Problem, reason } from '../problem.ts';
 import type { Config } from '../schema.ts';
 import type { Keys, ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
+import type { KnownOperations } from './access-problems.ts';
 import { checkPolicy } from './rules.ts';
-import { type PolicyEntry, policySchema, ruleSchema, signingKeySchema } from './schema.ts';
+import {
+  accessEntrySchema,
+  type PolicyEntry,
+  policySchema,
+  ruleSchema,
+  signingKeySchema,
+  tokensSchema,
+} from './schema.ts';
 
 /** The policy file as plain data. */
 export interface PolicySettings {
@@ -15,10 +24,22 @@ export interface PolicySettings {
   readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
   /** Valid rules, as plain data. */
   readonly rules: readonly RuleSettings[];
+  readonly tokenRules: TokenRules;
 }
 
-/** No policy file: no further keys and no rules. */
-export const NO_POLICY: PolicySettings = Object.freeze({ signingKeys: Object.freeze([]), rules: Object.freeze([]) });
+/** No policy file: no further keys, no rules, and nothing required of tokens. */
+export const NO_POLICY: PolicySettings = Object.freeze({
+  signingKeys: Object.freeze([]),
+  rules: Object.freeze([]),
+  tokenRules: Object.freeze({
+    patterns: false,
+    requireExp: false,
+    maxLifetime: undefined,
+    requireAccess: false,
+    refuseManage: false,
+    minSecretBytes: 0,
+  }),
+});
 
 /** Inputs for reading a policy file. */
 export interface PolicySources {
@@ -27,7 +48,7 @@ export interface PolicySources {
   /** The configured keys. */
   readonly keys: Keys;
   /** Operation names that rules may use; not checked if absent. */
-  readonly operations?: readonly string[] | undefined;
+  readonly operations?: KnownOperations | undefined;
   /** The place where `gateway.policy_file` was set. */
   readonly place: string;
 }
@@ -71,15 +92,24 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const jwtRbac = config.service.jwt_rbac === true;
   const found = checkPolicy({ ...sources, tree, signingKeys, rules, jwtRbac });
   return {
-    policy: Object.freeze({ signingKeys: found.signingKeys, rules: rules.flatMap(({ entry }) => entry ?? []) }),
+    policy: Object.freeze({
+      signingKeys: found.signingKeys,
+      rules: rules.flatMap(({ entry }) => entry ?? []),
+      tokenRules: tokenRulesOf(read, sections),
+    }),
     problems: [...problems, ...found.problems].sort(byPlace),
     warnings: found.warnings,
   };
 }
 
-type Sections = { readonly signing_keys?: readonly unknown[]; readonly rules?: readonly unknown[] };
+interface Sections {
+  readonly signing_keys?: readonly unknown[];
+  readonly rules?: readonly unknown[];
+  readonly token_patterns?: unknown;
+  readonly tokens?: unknown;
+}
 
-/** The two lists, with unchecked entries; any other member is a problem. */
+/** The members, unchecked but for lists being lists; any other member is a problem. */
 function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
   const allowed = Object.keys(policySchema.shape);
   const { value } = tree;
@@ -87,21 +117,47 @@ function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
     problems.push({ place: tree.placeOf([]), message: 'the file must have `signing_keys` or `rules`' });
     return {};
   }
-  const lists: Record<string, readonly unknown[]> = {};
-  for (const [name, list] of Object.entries(value)) {
+  const sections: Record<string, unknown> = {};
+  for (const [name, section] of Object.entries(value)) {
     if (!allowed.includes(name)) {
       problems.push({ place: tree.placeOfKey([name]), message: unknownField(name, allowed) });
-    } else if (Array.isArray(list)) {
-      lists[name] = list;
-    } else {
+    } else if (LISTS.has(name) && !Array.isArray(section)) {
       problems.push({ place: tree.placeOf([name]), message: `\`${name}\` must be a list` });
+    } else {
+      sections[name] = section;
     }
   }
-  return lists;
+  return sections;
+}
+
+const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules']);
+
+function tokenRulesOf({ tree, problems }: Reading, { token_patterns: patterns, tokens }: Sections): TokenRules {
+  if (patterns !== undefined && typeof patterns !== 'boolean') {
+    problems.push({ place: tree.placeOf(['token_patterns']), message: '`token_patterns` must be true or false' });
+  }
+  const parsed = tokens === undefined ? undefined : tokensSchema.safeParse(tokens);
+  for (const issue of parsed?.error?.issues ?? []) {
+    problems.push(...issueProblems(tree, ['tokens'], issue, tokensSchema));
+  }
+  const own = parsed?.data;
+  return Object.freeze({
+    patterns: patterns === true,
+    requireExp: own?.require_exp ?? false,
+    maxLifetime: own?.max_lifetime,
+    requireAccess: own?.require_access ?? false,
+    refuseManage: own?.refuse_manage ?? false,
+    minSecretBytes: own?.min_secret_bytes ?? 0,
+  });
+}
+
+interface Reading {
+  readonly tree: YamlTree;
+  readonly problems: Problem[];
 }
 
 function entriesOf<T>(
-  { tree, problems }: { readonly tree: YamlTree; readonly problems: Problem[] },
+  { tree, problems }: Reading,
   section: string,
   list: readonly unknown[] | undefined,
   schema: z.ZodType<T> & { readonly shape: object },
@@ -121,6 +177,8 @@ function textAt(value: unknown, name: string): string | undefined {
   return typeof found === 'string' ? found : undefined;
 }
 
+const ENTRY_FIELDS = Object.keys(accessEntrySchema.shape);
+
 type Path = readonly (string | number)[];
 
 function issueProblems(
@@ -131,7 +189,7 @@ function issueProblems(
 ): readonly Problem[] {
   const path = [...base, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
   if (issue.code === 'unrecognized_keys') {
-    const allowed = path.length === base.length ? Object.keys(schema.shape) : ['collection', 'access'];
+    const allowed = path.length === base.length ? Object.keys(schema.shape) : ENTRY_FIELDS;
     return issue.keys.map((key) => ({
       place: tree.placeOfKey([...path, key]),
       message: unknownField(key, allowed, path[0] === 'signing_keys'),
@@ -141,7 +199,7 @@ function issueProblems(
   const inner = issue.code === 'invalid_union' && Array.isArray(tree.valueAt(path)) ? issue.errors.at(-1) : undefined;
   if (inner) return inner.flatMap((one) => issueProblems(tree, path, one, schema));
   const field = path.findLast((part) => typeof part === 'string') ?? '';
-  const what = path.length === base.length ? `an entry of \`${field}\`` : `\`${field}\``;
+  const what = path.length === base.length && base.length > 1 ? `an entry of \`${field}\`` : `\`${field}\``;
   return [{ place: tree.placeOf(path), message: `${what} ${issue.message}${shown(tree, path)}` }];
 }
 

@@ -5,6 +5,7 @@ import { type Problem, reason } from '../problem.ts';
 import { HS256_KEY_BYTES } from '../rules.ts';
 import { KEY_NAMES, type Keys, type ReadFile, withoutNewline } from '../secrets.ts';
 import type { YamlTree } from '../yaml/tree.ts';
+import { checkAccess, type KnownOperations, unknownOperation } from './access-problems.ts';
 import type { PolicyEntry, RawSigningKey } from './schema.ts';
 
 /** The well-formed entries of a policy file, and the data to check them against. */
@@ -19,7 +20,7 @@ export interface PolicyChecks {
   /** True = tokens are accepted. */
   readonly jwtRbac: boolean;
   /** Operation names that rules may use; not checked if absent. */
-  readonly operations?: readonly string[] | undefined;
+  readonly operations?: KnownOperations | undefined;
 }
 
 /** Errors and warnings about the rules. */
@@ -133,33 +134,27 @@ function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSetti
   const report = (field: readonly (string | number)[], message: string): void => {
     problems.push({ place: tree.placeOf([...path, ...field]), message });
   };
-  if (entry.access === undefined && entry.operations === undefined) {
-    report([], `the rule \`${entry.id}\` restricts nothing: set \`access\` or \`operations\``);
+  const { access, operations, deny_operations: deny, ready } = entry;
+  if ([access, operations, deny, ready].every((restriction) => restriction === undefined)) {
+    const allowed = '`access`, `operations`, `deny_operations` or `ready`';
+    report([], `the rule \`${entry.id}\` restricts nothing: set ${allowed}`);
   }
   for (const field of ['keys', 'subjects'] as const) {
     if (entry[field]?.length === 0)
       report([field], `\`${field}\` is empty, so the rule applies to no caller: add one or remove the list`);
   }
+  if (deny?.length === 0) report(['deny_operations'], '`deny_operations` is empty, so it restricts nothing: add one');
   const ids = [...KEY_NAMES, NO_KEY, ...checks.signingKeys.flatMap(({ id }) => id ?? [])];
   for (const [index, id] of (entry.keys ?? []).entries()) {
     if (!ids.includes(id)) report(['keys', index], `no key has the id \`${id}\`, ${didYouMean(id, ids)}`);
   }
-  for (const [index, name] of (entry.operations ?? []).entries()) {
-    if (!checks.operations || checks.operations.includes(name)) continue;
-    const meant = nearest(name, checks.operations);
-    report(
-      ['operations', index],
-      `unknown operation \`${name}\`${meant === undefined ? '' : `, did you mean \`${meant}\`?`}`,
-    );
-  }
-  if (Array.isArray(entry.access)) {
-    const seen = new Set<string>();
-    for (const [index, { collection }] of entry.access.entries()) {
-      if (seen.has(collection))
-        report(['access', index, 'collection'], `the collection \`${collection}\` is given twice`);
-      seen.add(collection);
+  for (const field of ['operations', 'deny_operations'] as const) {
+    for (const [index, name] of (entry[field] ?? []).entries()) {
+      if (checks.operations && !checks.operations.has(name))
+        report([field, index], unknownOperation(name, checks.operations));
     }
   }
+  checkAccess(entry.access, checks.operations, (field, message) => report(['access', ...field], message));
   return problems;
 }
 

@@ -36,20 +36,49 @@ export const signingKeySchema = z.strictObject(
 );
 
 const COLLECTION_FORM = 'must be the name of a collection';
-const ACCESS_FORM = 'must be r, m, or a list of `collection` and `access`';
+const ACCESS_FORM = 'must be r, m, or a list of entries with `collection` or `collections`';
 
-const listedCollection = z.strictObject(
+const collectionName = z.string({ error: COLLECTION_FORM }).min(1, COLLECTION_FORM);
+
+/** One entry of an access: `collection` and `access` as in a token, or the gateway's own form with `collections`. */
+export const accessEntrySchema = z.strictObject(
   {
-    collection: z.string({ error: COLLECTION_FORM }).min(1, COLLECTION_FORM),
-    access: z.enum(['r', 'rw', 'prw'], { error: 'must be r, rw or prw' }),
+    collection: collectionName
+      .optional()
+      .meta({ description: 'one collection, as in a token; a `*` at the end makes it a prefix' }),
+    collections: z
+      .array(collectionName, { error: 'must be a list of collections' })
+      .optional()
+      .meta({ description: 'collections; a `*` at the end of a name makes it a prefix, and `*` alone is all' }),
+    access: z
+      .enum(['r', 'rw', 'prw'], { error: 'must be r, rw or prw' })
+      .optional()
+      .meta({ description: 'upper bound of the operations on them, in the letters of a token' }),
+    operations: names('operation names', 'the only permitted operations: names as in the audit log, and ready groups'),
+    manage: z
+      .array(
+        z.enum(['create', 'update', 'delete', 'aliases'], { error: 'must be create, update, delete or aliases' }),
+        {
+          error: 'must be a list of create, update, delete and aliases',
+        },
+      )
+      .optional()
+      .meta({ description: 'rights over the collections as a whole; of an alias, both ends must lie in the entry' }),
+    max_collections: z
+      .int({ error: 'must be a whole number from 1' })
+      .min(1, 'must be a whole number from 1')
+      .optional()
+      .meta({ description: 'most collections of this entry that may exist after `create`; unset: no limit' }),
   },
-  { error: 'must have `collection` and `access`' },
+  { error: 'must have `collection` and `access`, or `collections` and `access`, `operations` or `manage`' },
 );
 
-const access = z
-  .union([z.enum(['r', 'm']), z.array(listedCollection)], { error: ACCESS_FORM })
+/** An access, in rules and in named keys. */
+export const accessSchema = z.union([z.enum(['r', 'm']), z.array(accessEntrySchema)], { error: ACCESS_FORM });
+
+const access = accessSchema
   .optional()
-  .meta({ description: 'upper bound of the access, in the letters of a token; unset: no bound' });
+  .meta({ description: 'upper bound of the access: r, m, or entries for collections; unset: no bound' });
 
 /** One entry of `rules`. */
 export const ruleSchema = z.strictObject(
@@ -65,10 +94,45 @@ export const ruleSchema = z.strictObject(
       "`subject` claims the rule applies to; '' stands for callers without one, including keys; unset: all",
     ),
     access,
-    operations: names('operation names', 'the only permitted operations, by their names in the audit log; unset: all'),
+    operations: names(
+      'operation names',
+      'the only permitted operations, by their names in the audit log, or ready groups; unset: all',
+    ),
+    deny_operations: names('operation names', 'operations that are refused, by the same names; unset: none'),
+    ready: z
+      .enum(['no-snapshots'], { error: 'must be no-snapshots' })
+      .optional()
+      .meta({ description: 'a ready restriction; no-snapshots refuses everything that carries whole collections' }),
   },
-  { error: 'must have `id`, and `access` or `operations`' },
+  { error: 'must have `id`, and `access`, `operations`, `deny_operations` or `ready`' },
 );
+
+const flag = (doc: string) => z.boolean({ error: 'must be true or false' }).default(false).meta({ description: doc });
+const natural = (doc: string) =>
+  z
+    .int({ error: 'must be a whole number from 1' })
+    .min(1, 'must be a whole number from 1')
+    .optional()
+    .meta({ description: doc });
+
+/** The section `tokens`. */
+export const tokensSchema = z
+  .strictObject(
+    {
+      require_exp: flag('refuse tokens without `exp`'),
+      max_lifetime: natural('longest life of a token in seconds, from `iat`, or from now without one; unset: any'),
+      require_access: flag('refuse tokens without `access`, which natively have global manage'),
+      refuse_manage: flag('refuse tokens with global manage'),
+      min_secret_bytes: natural('shortest secret that may sign a token, in bytes; unset: any'),
+    },
+    { error: 'must be a section with requirements' },
+  )
+  .meta({ description: 'requirements on tokens beyond Qdrant' });
+
+/** The switch `token_patterns`. */
+export const tokenPatternsSchema = z
+  .boolean({ error: 'must be true or false' })
+  .meta({ description: 'a `*` at the end of a collection in a token makes it a prefix; natively it is literal' });
 
 /** The whole file, for the JSON schema. */
 export const policySchema = z.strictObject({
@@ -77,6 +141,8 @@ export const policySchema = z.strictObject({
     .optional()
     .meta({ description: 'further secrets that sign tokens; they are not accepted as keys' }),
   rules: z.array(ruleSchema).optional().meta({ description: 'limits on keys and tokens; a rule never adds access' }),
+  token_patterns: tokenPatternsSchema.optional(),
+  tokens: tokensSchema.optional(),
 });
 
 /** A signing key in the form of the file. */

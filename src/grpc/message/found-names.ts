@@ -23,6 +23,8 @@ export class FoundNames {
   /** All names, and their checking order; most messages have none. */
   #met: Set<string> | undefined;
   #order: CheckingOrder | undefined;
+  /** Names beside the look-ups. A message has either of them. */
+  #mentions: string[] | undefined;
 
   /** The last main name; empty if absent. */
   get target(): string {
@@ -36,13 +38,18 @@ export class FoundNames {
 
   /** All names, once the outermost message has been placed. */
   get scanned(): ScannedNames {
-    return { target: this.#target, others: this.#order?.names ?? NO_NAMES, disagreeing: this.#order?.disagreeing };
+    return {
+      target: this.#target,
+      others: this.#mentions ?? this.#order?.names ?? NO_NAMES,
+      disagreeing: this.#order?.disagreeing,
+    };
   }
 
   restart(): void {
     this.#target = '';
     this.#met = undefined;
     this.#order = undefined;
+    this.#mentions = undefined;
   }
 
   /** A name in `message`. Throws `WireFault` for too many. */
@@ -52,8 +59,13 @@ export class FoundNames {
       return;
     }
     this.#met ??= new Set();
+    if (rule.kind === 'mention') {
+      this.#mentions ??= [];
+      if (!this.#met.has(name)) this.#mentions.push(name);
+    }
     this.#met.add(name);
     if (this.#met.size > MAX_NAMES) throw tooManyNames(MAX_NAMES);
+    if (rule.kind === 'mention') return;
     message.names ??= new Set();
     message.names.add(name);
   }

@@ -1,4 +1,5 @@
-import type { GrpcOperation, InspectorName } from '../../policy/operation.ts';
+import { GRPC_OPERATIONS } from '../../operations/grpc.ts';
+import type { GrpcOperation, InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
 import { type Fields, MESSAGES, type MessageName, REQUESTS } from './request-messages.ts';
 
 /** The scanner's rule for a field. */
@@ -7,6 +8,8 @@ export type Rule =
   | { readonly kind: 'target' }
   /** The name in a `LookupLocation` or `WithLookup`. */
   | { readonly kind: 'name' }
+  /** A name beside the look-ups: every occurrence counts. */
+  | { readonly kind: 'mention' }
   | { readonly kind: 'message'; readonly role: Role; readonly shape: Shape };
 
 /** Role of a message's names in its parent; `plain` = without names. */
@@ -106,16 +109,63 @@ function rulesOf(name: string, fields: Fields): (Rule | undefined)[] {
   return rules;
 }
 
+const MENTION: Rule = Object.freeze({ kind: 'mention' });
+const TWO_NAMES: Shape = { rules: [undefined, MENTION, MENTION], nameFree: 0 };
+const ONE_NAME: Shape = { rules: [undefined, MENTION], nameFree: 0 };
+const ALIAS_ACTION: Shape = { rules: [undefined, plain(TWO_NAMES), plain(TWO_NAMES), plain(ONE_NAME)], nameFree: 0 };
+
+/** Field of `CreateCollection` with the collection to copy from. Upstream: until Qdrant v1.15.5; later unknown. */
+const INIT_FROM = 13;
+
+/** The rules of the messages of whole collections, where their names decide. */
+const MANAGED: Readonly<Record<ManagedInspectorName, () => (Rule | undefined)[]>> = {
+  'change-aliases': () => [undefined, plain(ALIAS_ACTION)],
+  'create-collection': () => {
+    const rules = [...shapeOf('CreateCollection').rules];
+    while (rules.length <= INIT_FROM) rules.push(undefined);
+    rules[INIT_FROM] = MENTION;
+    return rules;
+  },
+};
+
+function plain(shape: Shape): Rule {
+  return { kind: 'message', role: 'plain', shape };
+}
+
+/** The rows whose names decide under a grant, as they are read then. */
+const readRows: ReadonlyMap<GrpcOperation, GrpcOperation> = new Map(
+  GRPC_OPERATIONS.filter(({ manages }) => manages).map((row) => {
+    const field = row.manages?.field;
+    return [row, { ...row, ...(field === undefined ? {} : { collectionField: field }) }];
+  }),
+);
+
+/** The row by which a message is read for its names. A row of whole collections is read for names under a grant only. */
+export function rowForNames(operation: GrpcOperation): GrpcOperation {
+  return readRows.get(operation) ?? operation;
+}
+
 const requests = new Map<GrpcOperation, Shape>();
 
 /** The shape of an operation's request message: its own name field, and the fields that must be read. */
 export function requestShape(operation: GrpcOperation): Shape {
   const known = requests.get(operation);
   if (known) return known;
+  const managed = isReadForNames(operation) ? operation.manages?.inspect : undefined;
   const message = operation.inspect ? INSPECTED[operation.inspect] : REQUESTS[operation.path];
-  const rules = message === undefined ? [undefined, undefined] : [...shapeOf(message).rules];
+  const rules = managed ? MANAGED[managed]() : rulesOfMessage(message);
   if (operation.collectionField !== undefined) rules[operation.collectionField] = TARGET;
   const shape: Shape = { rules, nameFree: 0 };
   requests.set(operation, shape);
   return shape;
+}
+
+function rulesOfMessage(message: MessageName | undefined): (Rule | undefined)[] {
+  return message === undefined ? [undefined, undefined] : [...shapeOf(message).rules];
+}
+
+const rowsForNames = new Set<GrpcOperation>(readRows.values());
+
+function isReadForNames(operation: GrpcOperation): boolean {
+  return rowsForNames.has(operation);
 }

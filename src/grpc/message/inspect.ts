@@ -1,4 +1,4 @@
-import { type ListAccess, lists } from '../../policy/access.ts';
+import { lists, type ScopedAccess } from '../../policy/access.ts';
 import type { References } from '../../policy/decide.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
@@ -54,7 +54,7 @@ export interface MessageInspector {
    * A singular field that occurred twice with different names is refused if all of them are listed; if one is not, its
    * denial has upstream's text.
    */
-  found(access: ListAccess): References | Denial | undefined;
+  found(access: ScopedAccess): References | Denial | undefined;
 }
 
 export interface InspectorOptions {
@@ -104,7 +104,7 @@ export function inspectWhole(
 }
 
 /** The references that settle a list access's conditional; see `MessageInspector.found`. */
-export function referencesOf(operation: GrpcOperation, names: ScannedNames, access: ListAccess): References | Denial {
+export function referencesOf(operation: GrpcOperation, names: ScannedNames, access: ScopedAccess): References | Denial {
   const { others, disagreeing } = names;
   if (disagreeing !== undefined && others.every((name) => lists(access, name))) {
     return badRequest('ambiguous_name', `\`${disagreeing}\` is given more than once with different names`);
@@ -165,7 +165,7 @@ class StreamInspector implements MessageInspector, MessageSink {
     this.#reader?.close();
   }
 
-  found(access: ListAccess): References | Denial | undefined {
+  found(access: ScopedAccess): References | Denial | undefined {
     if (this.state === 'refused') return this.refusal;
     if (this.state === 'reading' || this.busy || !this.#names) return undefined;
     return referencesOf(this.#operation, this.#names, access);

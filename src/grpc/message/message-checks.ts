@@ -6,6 +6,7 @@ import type { GrpcExchange } from '../exchange.ts';
 import { isUnary, resolveGrpc } from '../resolve.ts';
 import type { ScannedNames } from './found-names.ts';
 import { createInspector, inspectWhole, type MessageInspector, namesOf, referencesOf } from './inspect.ts';
+import { rowForNames } from './inspect-shapes.ts';
 import { isCarried, type MessageLimits } from './message.ts';
 
 /**
@@ -63,7 +64,7 @@ export class MessageChecks {
     const names = conditional && exchange.unread ? this.#readWhole(exchange, frame) : undefined;
     if (!names || !conditional) return undefined;
     exchange.unread = false;
-    const found = 'kind' in names ? names : referencesOf(operationOf(exchange), names, conditional.access);
+    const found = 'kind' in names ? names : referencesOf(rowOf(exchange), names, conditional.access);
     if (!('kind' in found)) exchange.target = conditional.target ?? found.target;
     return found;
   }
@@ -160,18 +161,24 @@ export class MessageChecks {
   #readWhole(exchange: GrpcExchange, frame: Frame): ScannedNames | Denial | undefined {
     if (!exchange.clientEnded || exchange.received !== frame.length || frame.has(Flag.PADDED)) return undefined;
     const from = frame.start + FRAME_HEADER_BYTES;
-    return inspectWhole(operationOf(exchange), exchange.head.encoding, frame.source, from, from + frame.length);
+    return inspectWhole(rowOf(exchange), exchange.head.encoding, frame.source, from, from + frame.length);
   }
 
   #open(exchange: GrpcExchange): MessageInspector {
     const { limits, moved } = this.#options;
     const { encoding } = exchange.head;
-    return createInspector(operationOf(exchange), { encoding, limits, moved: (fault) => moved(exchange, fault) });
+    return createInspector(rowOf(exchange), { encoding, limits, moved: (fault) => moved(exchange, fault) });
   }
 }
 
 function operationOf({ head, resolution }: GrpcExchange): GrpcOperation {
   return (resolution ?? resolveGrpc(head.path)).operation;
+}
+
+/** The row by which the message is read: for names if the decision waits for them. */
+function rowOf(exchange: GrpcExchange): GrpcOperation {
+  const operation = operationOf(exchange);
+  return exchange.conditional ? rowForNames(operation) : operation;
 }
 
 /** Upstream refuses a message that cannot be read: no decision depends on these names. */

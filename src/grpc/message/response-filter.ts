@@ -1,4 +1,4 @@
-import { type ListAccess, lists } from '../../policy/access.ts';
+import { lists, type ScopedAccess } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
 import { type Field, malformed, readFields, readText, WireType } from './wire.ts';
 
@@ -6,7 +6,7 @@ import { type Field, malformed, readFields, readText, WireType } from './wire.ts
 const ENTRIES = 1;
 const TIME = 2;
 
-type Filter = (message: Buffer, access: ListAccess) => Buffer;
+type Filter = (message: Buffer, access: ScopedAccess) => Buffer;
 
 /** REST-only filters are listed to fail closed if a row ever names them. */
 const filters: Readonly<Record<ResponseFilterName, Filter>> = {
@@ -24,11 +24,11 @@ const filters: Readonly<Record<ResponseFilterName, Filter>> = {
  *
  * Upstream (Qdrant v1.19.0): an alias is shown if both it and its collection are listed, in any mode.
  */
-export function filterMessage(name: ResponseFilterName, message: Buffer, access: ListAccess): Buffer {
+export function filterMessage(name: ResponseFilterName, message: Buffer, access: ScopedAccess): Buffer {
   return filters[name](message, access);
 }
 
-function keepEntries(message: Buffer, access: ListAccess, nameFields: readonly number[]): Buffer {
+function keepEntries(message: Buffer, access: ScopedAccess, nameFields: readonly number[]): Buffer {
   const kept: Buffer[] = [];
   for (const field of readFields(message)) {
     if (field.number === ENTRIES) {
@@ -43,7 +43,7 @@ function keepEntries(message: Buffer, access: ListAccess, nameFields: readonly n
 }
 
 /** True = every occurrence of every name is listed; an absent name is empty. */
-function isListed(entry: Buffer, access: ListAccess, nameFields: readonly number[]): boolean {
+function isListed(entry: Buffer, access: ScopedAccess, nameFields: readonly number[]): boolean {
   const missing = new Set(nameFields);
   let listed = true;
   for (const field of readFields(entry)) {

@@ -96,7 +96,7 @@ function readPrefetch(reader: JsonReader, depth: number): readonly string[] {
 }
 
 /** Null, or an object with the string `collection`. */
-function readLookup(reader: JsonReader, place: string): string | null {
+export function readLookup(reader: JsonReader, place: string): string | null {
   if (reader.peek() === 'null') {
     reader.readNull();
     return null;
@@ -115,12 +115,13 @@ function readLookup(reader: JsonReader, place: string): string | null {
   return name;
 }
 
-function expectObject(reader: JsonReader, what: string): void {
+/** Throws a `ShapeFault` unless an object follows. */
+export function expectObject(reader: JsonReader, what: string): void {
   const kind = reader.peek();
   if (kind !== 'object') throw new ShapeFault(`invalid type: ${kind}, expected ${what} as an object`, reader.position);
 }
 
-/** Upstream: a known field given twice is an error, null counts as given. */
-function once(reader: JsonReader, key: string, before: unknown): void {
+/** Throws a `ShapeFault` if `before` is set. Upstream: a known field given twice is an error, null counts as given. */
+export function once(reader: JsonReader, key: string, before: unknown): void {
   if (before !== undefined) throw new ShapeFault(`duplicate field \`${key}\``, reader.position);
 }

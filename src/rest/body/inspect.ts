@@ -3,7 +3,8 @@ import { JsonReader } from '../../json/reader.ts';
 import { skipWhite } from '../../json/scan.ts';
 import type { References } from '../../policy/decide.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
-import type { InspectorName } from '../../policy/operation.ts';
+import type { InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
+import { readAliasChanges, readCreation } from './inspect-managed.ts';
 import { type BodyShape, readBatch, readRequest, ShapeFault } from './inspect-references.ts';
 
 /** Limits of nesting. */
@@ -23,7 +24,7 @@ const LOOKUP: BodyShape = { lookup: true, prefetch: false, groups: false };
 const QUERY: BodyShape = { lookup: true, prefetch: true, groups: false };
 
 /** One inspector per name: a shape without one does not compile. */
-const INSPECTORS: Readonly<Record<InspectorName, Inspector>> = {
+const INSPECTORS: Readonly<Record<InspectorName | ManagedInspectorName, Inspector>> = {
   recommend: single(LOOKUP),
   'recommend-batch': batch(LOOKUP),
   'recommend-groups': single({ ...LOOKUP, groups: true }),
@@ -33,7 +34,14 @@ const INSPECTORS: Readonly<Record<InspectorName, Inspector>> = {
   'query-batch': batch(QUERY),
   'query-groups': single({ ...QUERY, groups: true }),
   'search-groups': single({ lookup: false, prefetch: false, groups: true }),
+  'create-collection': readCreation,
+  'change-aliases': readAliasChanges,
 };
+
+/** True = a body of whole collections; `canNameNothing` does not know its keys. */
+export function isManaged(name: InspectorName | ManagedInspectorName): name is ManagedInspectorName {
+  return name === 'create-collection' || name === 'change-aliases';
+}
 
 /**
  * The other collections a decoded JSON body names, or why it cannot be read: 400 in upstream's words.
@@ -42,7 +50,11 @@ const INSPECTORS: Readonly<Record<InspectorName, Inspector>> = {
  * name past the check. Keys are compared after unescaping; unknown keys are passed over; a known key given twice is
  * refused.
  */
-export function inspectBody(name: InspectorName, body: Buffer, limits: InspectionLimits): References | Denial {
+export function inspectBody(
+  name: InspectorName | ManagedInspectorName,
+  body: Buffer,
+  limits: InspectionLimits,
+): References | Denial {
   try {
     const depth = limits.maxPrefetchDepth ?? DEFAULT_PREFETCH_DEPTH;
     const reader = new JsonReader(body, { maxDepth: limits.maxDepth });

@@ -4,8 +4,8 @@ import { JsonReader } from '../../json/reader.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { badRequest, type Denial, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
-import type { InspectorName } from '../../policy/operation.ts';
-import { canNameNothing, type InspectionLimits, inspectBody } from './inspect.ts';
+import type { InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
+import { canNameNothing, type InspectionLimits, inspectBody, isManaged } from './inspect.ts';
 
 /** Checks that a task can hold. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location']);
@@ -14,7 +14,7 @@ const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 
 export interface BodyTask {
   readonly kind: 'body';
   /** Finds the other collections it names; measures its nesting, too. */
-  readonly names: InspectorName | undefined;
+  readonly names: InspectorName | ManagedInspectorName | undefined;
   /** Measures its nesting. */
   readonly depth: boolean;
   /** Refuses a snapshot location that is a URL. */
@@ -31,7 +31,7 @@ export function bodyTask(
   limits: InspectionLimits,
 ): BodyTask | undefined {
   const { names, depth, location } = needs;
-  const inspector = names && operation.inspect;
+  const inspector = names && (operation.inspect ?? operation.manages?.inspect);
   if (!needsOnly(needs, CHECKS) || (names && !inspector)) return undefined;
   return { kind: 'body', names: inspector, depth: depth === true, location: location === true, limits };
 }
@@ -55,8 +55,13 @@ export function runBodyTask({ names, depth, location, limits }: BodyTask, body: 
   return depth && !nestsWithin(body, 0, body.length, limits.maxDepth) ? TOO_DEEP : undefined;
 }
 
-function findNames(inspector: InspectorName, body: Buffer, limits: InspectionLimits): References | Denial {
-  if (canNameNothing(body)) return nestsWithin(body, 0, body.length, limits.maxDepth) ? NOTHING_NAMED : TOO_DEEP;
+function findNames(
+  inspector: InspectorName | ManagedInspectorName,
+  body: Buffer,
+  limits: InspectionLimits,
+): References | Denial {
+  if (!isManaged(inspector) && canNameNothing(body))
+    return nestsWithin(body, 0, body.length, limits.maxDepth) ? NOTHING_NAMED : TOO_DEEP;
   const found = inspectBody(inspector, body, limits);
   if ('kind' in found || found.others.length < 2) return found;
   // Each is checked once, in the order of its first place.

@@ -1,5 +1,5 @@
 import { arrayOf, type JsonMember, objectOf } from '../../json/assemble.ts';
-import { type ListAccess, lists } from '../../policy/access.ts';
+import { lists, type ScopedAccess } from '../../policy/access.ts';
 import { readAggregate, readNamed } from './filter-collection.ts';
 import {
   copy,
@@ -33,7 +33,7 @@ const WHOLE: TelemetryView = { level: 2, anonymous: false };
  */
 export function filterTelemetry(
   body: Buffer,
-  access: ListAccess,
+  access: ScopedAccess,
   context: { readonly view?: TelemetryView; readonly existing?: readonly string[] } = {},
 ): Buffer {
   const view = context.view ?? WHOLE;

@@ -1,4 +1,4 @@
-import { type ListAccess, lists } from '../../policy/access.ts';
+import { lists, type ScopedAccess } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
 import { filterResult, keepItems, keepKeys, keepListed, keepMembers, type Rule } from './filter-source.ts';
 import { filterTelemetry, type TelemetryView } from './filter-telemetry.ts';
@@ -15,7 +15,7 @@ export interface FilterContext {
  * Takes upstream's whole, decoded 200 answer and gives the one a list access may see. Throws an `AnswerFault` when the
  * answer is not the JSON expected.
  */
-export type ResponseFilter = (body: Buffer, access: ListAccess, context?: FilterContext) => Buffer;
+export type ResponseFilter = (body: Buffer, access: ScopedAccess, context?: FilterContext) => Buffer;
 
 /** One filter per name; what an answer holds beyond the known members is left out. */
 export const RESPONSE_FILTERS: Readonly<Record<ResponseFilterName, ResponseFilter>> = {
@@ -27,7 +27,7 @@ export const RESPONSE_FILTERS: Readonly<Record<ResponseFilterName, ResponseFilte
 };
 
 /** `result[member][]`: the items whose `fields` are all listed. */
-function filterList(body: Buffer, member: string, fields: readonly string[], access: ListAccess): Buffer {
+function filterList(body: Buffer, member: string, fields: readonly string[], access: ScopedAccess): Buffer {
   return filterMember(body, member, keepItems(keepListed(fields, listedBy(access))));
 }
 
@@ -35,6 +35,6 @@ function filterMember(body: Buffer, member: string, rule: Rule): Buffer {
   return filterResult(body, keepMembers(new Map([[member, rule]])));
 }
 
-function listedBy(access: ListAccess): (name: string) => boolean {
+function listedBy(access: ScopedAccess): (name: string) => boolean {
   return (name) => lists(access, name);
 }

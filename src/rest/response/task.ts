@@ -1,4 +1,4 @@
-import type { ListAccess } from '../../policy/access.ts';
+import type { ScopedAccess } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
 import { type FilterContext, RESPONSE_FILTERS } from './filter.ts';
 import { patchTelemetry } from './filter-patch.ts';
@@ -10,7 +10,7 @@ export interface AnswerTask {
   /** Entries that are hidden; none without it. */
   readonly filter?: {
     readonly name: ResponseFilterName;
-    readonly visible: ListAccess;
+    readonly visible: ScopedAccess;
     readonly context: FilterContext;
   };
   /** The gateway's own settings as telemetry shows them. */

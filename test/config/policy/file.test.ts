@@ -5,6 +5,7 @@ import { NO_POLICY } from '../../../src/config/policy/file.ts';
 import { ConfigError } from '../../../src/config/problem.ts';
 import { loadState } from '../../../src/config/state.ts';
 import { OPERATION_NAMES } from '../../../src/operations/names.ts';
+import { NO_TOKEN_RULES } from '../../../src/policy/token-rules.ts';
 
 const ADMIN = 'a'.repeat(32);
 const SECRET = 's'.repeat(40);
@@ -71,6 +72,7 @@ t.test('a policy is read as plain data, secrets from files without their newline
       { id: 'two', mode: 'shadow', access: 'r' },
       { id: 'three', mode: 'enforce', operations: [] },
     ],
+    tokenRules: NO_TOKEN_RULES,
   });
   t.same([state.warnings, state.files], [[], ['/etc/policy.yaml', '/etc/batch.key']]);
   const { QDRANT_GATEWAY__POLICY_FILE: _, ...none } = ENV;
@@ -91,8 +93,10 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'unknown sections',
     'rule: []\nkeys: []\n',
     [
-      at('1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`'),
-      at('2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`'),
+      at(
+        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `token_patterns`, `tokens`',
+      ),
+      at('2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `token_patterns`, `tokens`'),
     ],
   ],
   [
@@ -100,9 +104,11 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'rules:\n  - id: a\n    acces: r\n    access: [{ collection: a, access: r, mode: x }]\n',
     [
       at(
-        '3:5: unknown field `acces`, did you mean `access`? allowed here: `id`, `mode`, `keys`, `subjects`, `access`, `operations`',
+        '3:5: unknown field `acces`, did you mean `access`? allowed here: `id`, `mode`, `keys`, `subjects`, `access`, `operations`, `deny_operations`, `ready`',
       ),
-      at('4:42: unknown field `mode`, allowed here: `collection`, `access`'),
+      at(
+        '4:42: unknown field `mode`, allowed here: `collection`, `collections`, `access`, `operations`, `manage`, `max_collections`',
+      ),
     ],
   ],
   [
@@ -114,8 +120,8 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       at('4:11: `keys` must be a list of key ids, not `api_key`'),
       at('5:16: `subjects` must be a list of texts, not `1`'),
       at('6:17: `operations` must be a list of operation names'),
-      at('7:13: `access` must be r, m, or a list of `collection` and `access`, not `rw`'),
-      at('8:5: an entry of `rules` must have `id`, and `access` or `operations`, not `7`'),
+      at('7:13: `access` must be r, m, or a list of entries with `collection` or `collections`, not `rw`'),
+      at('8:5: an entry of `rules` must have `id`, and `access`, `operations`, `deny_operations` or `ready`, not `7`'),
     ],
   ],
   [
@@ -124,7 +130,6 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     [
       at('3:39: `access` must be r, rw or prw, not `pr`'),
       at('3:59: `collection` must be the name of a collection, not ``'),
-      at('3:77: `collection` must be the name of a collection'),
     ],
   ],
   [
@@ -140,7 +145,7 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       at('4:15: `subjects` is empty, so the rule applies to no caller: add one or remove the list'),
       at('5:55: the collection `x` is given twice'),
       at('6:10: the id `a` is given twice'),
-      at('7:5: the rule `policy` restricts nothing: set `access` or `operations`'),
+      at('7:5: the rule `policy` restricts nothing: set `access`, `operations`, `deny_operations` or `ready`'),
       at('7:9: `policy` is reserved: choose another id'),
     ],
   ],
@@ -152,6 +157,57 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       at('3:21: no key has the id `someone`, there are `api_key`, `alt_api_key`, `read_only_api_key`, `none`'),
       at('4:18: unknown operation `upsert_point`, did you mean `upsert_points`?'),
       at('4:32: unknown operation `刪除`'),
+    ],
+  ],
+  [
+    'entries of grants',
+    [
+      'rules:',
+      '  - id: a',
+      '    deny_operations: []',
+      '    ready: snapshots',
+      '  - id: b',
+      '    deny_operations: [serach]',
+      '    access:',
+      '      - { collections: [a*b], access: r }',
+      '      - { collections: [a] }',
+      '      - { collections: [], manage: [create] }',
+      '      - { access: rw }',
+      '      - { operations: [search, metrics] }',
+      '      - { collections: ["*"], operations: [metrics, create_collection, list_collections] }',
+      '      - { collections: [a], access: r, max_collections: 2 }',
+      '      - { collection: a, access: r, operations: [search] }',
+      '  - id: c',
+      '    access: [{ collections: [a], manage: [drop], max_collections: 0 }]',
+    ].join('\n'),
+    [
+      at('4:12: `ready` must be no-snapshots, not `snapshots`'),
+      at('6:23: unknown operation `serach`, did you mean `search`?'),
+      at('8:25: `a*b`: a `*` is allowed at the end only'),
+      at('9:9: the entry permits nothing: set `access`, `operations` or `manage`'),
+      at('10:24: `collections` is empty, so the entry permits nothing: add one'),
+      at('11:19: `access` needs `collections`; `*` stands for all of them'),
+      at('12:24: `search` needs `collections`; `*` stands for all of them'),
+      at('13:44: `metrics` belongs to no collection: name it in an entry without `collections`'),
+      at(
+        '13:53: `create_collection` needs global manage: `manage` gives create, update, delete and aliases on collections',
+      ),
+      at('14:57: `max_collections` needs `create` in `manage`'),
+      at('15:49: `operations` needs `collections` in the place of `collection`'),
+      at('17:43: `manage` must be create, update, delete or aliases, not `drop`'),
+      at('17:67: `max_collections` must be a whole number from 1, not `0`'),
+    ],
+  ],
+  [
+    'requirements on tokens',
+    'tokens: { require_exp: 1, max_lifetime: 0, refuse_mange: true }\ntoken_patterns: maybe\n',
+    [
+      at('1:24: `require_exp` must be true or false, not `1`'),
+      at('1:41: `max_lifetime` must be a whole number from 1, not `0`'),
+      at(
+        '1:44: unknown field `refuse_mange`, did you mean `refuse_manage`? allowed here: `require_exp`, `max_lifetime`, `require_access`, `refuse_manage`, `min_secret_bytes`',
+      ),
+      at('2:17: `token_patterns` must be true or false'),
     ],
   ],
   [
@@ -247,6 +303,13 @@ t.test('the example loads', async (t) => {
   t.same(state.warnings, []);
   t.same(
     state.policy.rules.map(({ id }) => id),
-    ['web-reads-articles', 'admin-key-reads', 'batch-only-upserts'],
+    [
+      'web-reads-articles',
+      'admin-key-reads',
+      'batch-only-upserts',
+      'team-a-inside-its-prefix',
+      'reader-without-snapshots',
+    ],
   );
+  t.match(state.policy.tokenRules, { patterns: false, requireExp: true, maxLifetime: 7_776_000, minSecretBytes: 32 });
 });

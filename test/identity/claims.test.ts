@@ -56,7 +56,11 @@ const DECODABLE: readonly (readonly [claims: string | Buffer, expected: object])
 ];
 
 for (const [claims, expected] of DECODABLE) {
-  t.same(readClaims(utf8(claims as string)), { ...NOTHING, hasAccess: 'access' in expected, ...expected }, `decodable: ${String(claims).slice(0, 70)}`);
+  t.same(
+    readClaims(utf8(claims as string)),
+    { ...NOTHING, hasAccess: 'access' in expected, ...expected },
+    `decodable: ${String(claims).slice(0, 70)}`,
+  );
 }
 
 const entry = (text: string) => `{"access":[${text}]}`;

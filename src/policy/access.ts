@@ -46,7 +46,7 @@ export interface Grant {
   readonly maxCollections: number | undefined;
 }
 
-/** What any of the grants permits. The maps find the grants of a name without trying each. Plain data. */
+/** A set of grants: permits all that any of them permits. The maps find the grants of a name without trying each. Plain data. */
 export interface GrantAccess {
   readonly kind: 'grants';
   readonly grants: readonly Grant[];
@@ -61,7 +61,7 @@ export interface PrefixLevel {
   readonly grants: ReadonlyMap<string, readonly Grant[]>;
 }
 
-/** What every part permits: grants narrowed by something else. */
+/** An intersection: permits only what every part permits. */
 export interface JointAccess {
   readonly kind: 'joint';
   readonly parts: readonly (GlobalAccess | ListAccess | GrantAccess)[];

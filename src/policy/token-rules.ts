@@ -1,4 +1,4 @@
-/** What the operator requires of tokens beyond Qdrant: plain data. Restricts only, but for `patterns`. */
+/** The operator's requirements on tokens beyond Qdrant: plain data. Restricts only, but for `patterns`. */
 export interface TokenRules {
   /** True = a collection of the `access` claim with a trailing `*` is a prefix. Natively the name is literal. */
   readonly patterns: boolean;

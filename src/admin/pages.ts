@@ -16,7 +16,8 @@ export interface Readiness {
   readonly ready: boolean;
   readonly listeners: 'up' | 'starting' | 'draining';
   readonly keys: 'loaded' | 'missing';
-  readonly upstream: { readonly rest: Reach; readonly grpc: Reach };
+  /** `key`: only with a key for upstream. */
+  readonly upstream: { readonly rest: Reach; readonly grpc: Reach; readonly key?: 'accepted' | 'refused' };
 }
 type Reach = 'reachable' | 'unreachable' | 'off';
 
@@ -49,6 +50,7 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
     upstream: {
       rest: upstream.rest,
       grpc: upstream.grpc ?? null,
+      key: upstream.key ?? null,
       version: upstream.version ?? null,
       asked_at: iso(upstream.askedAt),
     },

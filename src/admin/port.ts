@@ -3,7 +3,7 @@ import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
-import { grpcAsker, restUpstreamOptions } from '../gateway/listener-options.ts';
+import { credentialOf, grpcAsker, restUpstreamOptions } from '../gateway/listener-options.ts';
 import type { Facts } from '../observability/facts.ts';
 import { describeFault, type Log } from '../observability/log.ts';
 import { createFleetFigures } from '../observability/metrics/fleet-figures.ts';
@@ -182,16 +182,16 @@ class Port implements AdminPort {
   }
 
   async #ready(): Promise<Readiness> {
-    const { rest, grpc } = await this.#probe.ask();
+    const { rest, grpc, key } = await this.#probe.ask();
     const up = this.#listeners.length > 0;
     const reach = (reachable: boolean | undefined) =>
       reachable === undefined ? 'off' : reachable ? 'reachable' : 'unreachable';
     return {
-      ready: up && !this.#draining && rest && grpc !== false,
+      ready: up && !this.#draining && rest && grpc !== false && key !== 'refused',
       listeners: this.#draining ? 'draining' : up ? 'up' : 'starting',
       // Listeners are opened only with a key ring.
       keys: up ? 'loaded' : 'missing',
-      upstream: { rest: reach(rest), grpc: reach(grpc) },
+      upstream: { rest: reach(rest), grpc: reach(grpc), ...(key ? { key } : {}) },
     };
   }
 
@@ -219,7 +219,11 @@ function openProbe(
   const rest = createRestUpstream(restUpstreamOptions(current, 1));
   const grpc = config.service.grpc_port === null ? undefined : grpcAsker(current);
   return {
-    ask: createProbe({ lookup: createUpstreamLookup(rest), asker: grpc, now }),
+    ask: createProbe({
+      lookup: createUpstreamLookup(rest, credentialOf(current)),
+      hasKey: () => current().secrets.upstreamKey !== null,
+      ...{ asker: grpc, now },
+    }),
     async close() {
       grpc?.close();
       await rest.destroy();

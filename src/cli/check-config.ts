@@ -1,24 +1,42 @@
 import { effectiveSettings } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
 import { loadState, type State } from '../config/state.ts';
-import { checkUsable } from '../gateway/usable.ts';
+import { checkUsable, openLookups } from '../gateway/usable.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
 
+/** Time limit of the question to upstream, in milliseconds. */
+const PATIENCE_MS = 2000;
+
 /**
- * `check-config`: loads and checks all files as `serve` does before it listens. Prints `OK` and the effective settings
- * without secrets. Throws `ConfigError` with every problem.
+ * `check-config`: loads and checks all files as `serve` does before it listens, and tries the key for upstream if there is
+ * one. Prints `OK` and the effective settings without secrets. Rejects with `ConfigError` with every problem.
  */
-export function checkConfig(flags: Flags, output: Output): void {
+export async function checkConfig(flags: Flags, output: Output): Promise<void> {
   const state = loadState({ argv: flags, operations: OPERATION_NAMES });
   checkUsable(state);
   const { file } = state.config.gateway.revocation;
   if (file !== null) readRevocationFile(file);
-  writeWarnings(output, state.warnings);
+  writeWarnings(output, [...state.warnings, ...(await keyWarnings(state))]);
   warnUnprotected(output, state.config.gateway);
   output.out(`OK\n${effectiveSettings(state.config)}${effectivePolicy(state)}`);
+}
+
+/** `serve` starts all the same: the key may be right by then, and can be replaced while the gateway runs. */
+async function keyWarnings(state: State): Promise<readonly string[]> {
+  const lookups = state.secrets.upstreamKey === null ? undefined : openLookups(state);
+  if (!lookups) return [];
+  try {
+    const verdict = await lookups.checkKey(AbortSignal.timeout(PATIENCE_MS));
+    if (verdict === 'accepted') return [];
+    return verdict === 'refused'
+      ? ['gateway.upstream.api_key: upstream refuses the key: it must be one of its keys that manage everything']
+      : [`gateway.upstream.api_key: the key was not tried: ${verdict.message}`];
+  } finally {
+    await lookups.close();
+  }
 }
 
 /** Signing keys and rules by id; empty without any. */

@@ -122,7 +122,7 @@ export function createProgram(output: Output): Command {
     .description('check the configuration: print the effective settings, or all problems')
     .action(async (flags: Flags) => {
       const { checkConfig } = await import('./check-config.ts');
-      checkConfig(flags, output);
+      await checkConfig(flags, output);
     });
   program
     .command('schema')

@@ -240,5 +240,5 @@ export async function inspect(text: string, flags: Flags, output: Output, nowMs:
 /** The keys alone, if certificates cannot be read: tokens do not depend on certificates. */
 function bareSecrets(config: Config): Secrets {
   const { api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey } = readKeys(config).keys;
-  return { apiKey, altApiKey, readOnlyApiKey, adminToken: null, tls: null, upstreamCa: null };
+  return { apiKey, altApiKey, readOnlyApiKey, adminToken: null, upstreamKey: null, tls: null, upstreamCa: null };
 }

@@ -4,16 +4,18 @@ import type { Output } from './output.ts';
 const WIDTH = 72;
 
 /** Prints a box on standard error in `shadow` and `learn` mode, because the gateway then protects nothing. */
-export function warnUnprotected(output: Output, { mode, learn_file: learnFile }: Config['gateway']): void {
+export function warnUnprotected(output: Output, gateway: Config['gateway']): void {
+  const { mode, learn_file: learnFile, upstream } = gateway;
   if (mode === 'enforce') return;
   const more =
     mode === 'learn'
       ? [`The smallest policy for the requests seen is written to`, learnFile]
       : ['Requests that would be refused are counted.'];
   const lines = [
-    `NOTHING IS PROTECTED: gateway.mode is ${mode}.`,
+    `${upstream.compare ? 'THE GATEWAY PROTECTS NOTHING' : 'NOTHING IS PROTECTED'}: gateway.mode is ${mode}.`,
     'Requests without a key, with a wrong key or without the required',
     'access are forwarded to Qdrant.',
+    ...(upstream.compare ? ['Qdrant decides, by the credential of each caller.'] : []),
     ...more,
     'Set gateway.mode to enforce to protect it.',
   ];

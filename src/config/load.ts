@@ -11,6 +11,7 @@ import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
+import { upstreamKeyWarnings } from './upstream/key-rules.ts';
 import { readYaml } from './yaml/file.ts';
 
 /** Flags of the command line, by commander's names. */
@@ -214,6 +215,7 @@ export function previewConfig(sources: Sources = {}): Preview {
     policy = read.policy;
     rules.push(...read.problems);
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy.signingKeys.length > 0), ...read.warnings);
+    warnings.push(...upstreamKeyWarnings(config));
   }
   return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
 }

@@ -34,6 +34,18 @@ function tokenRulesLost({ policy: before }: State, { policy: after }: State): st
 
 /** A removed key permits nothing, unless it was the last one; a shorter key may be the first part of a key. */
 function keysLost(before: State, after: State): string[] {
+  return [...upstreamKeyLost(before, after), ...ownKeysLost(before, after)];
+}
+
+/** Without it, or with a part of it, upstream refuses every request. */
+function upstreamKeyLost({ secrets: before }: State, { secrets: after }: State): string[] {
+  const [old, next] = [before.upstreamKey, after.upstreamKey];
+  if (old === null || old === next) return [];
+  if (next === null) return ['key upstream_api_key removed'];
+  return Buffer.byteLength(next) < Buffer.byteLength(old) ? ['key upstream_api_key shorter'] : [];
+}
+
+function ownKeysLost(before: State, after: State): string[] {
   const [old, next] = [keysOf(before), keysOf(after)];
   if (old.size > 0 && next.size === 0) return ['every key removed'];
   const isShorter = (id: string, key: string): boolean => {

@@ -3,6 +3,7 @@ import { envName } from './options.ts';
 import type { Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import { KEY_NAMES, type Keys } from './secrets.ts';
+import { compareProblems } from './upstream/key-rules.ts';
 import { upstreamProblems } from './upstream/rules.ts';
 
 /** Returns the place where an option was set. */
@@ -111,8 +112,6 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
 export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
   return [
     ...missingKey(config, signingKeys),
-    ...upstreamProblems(config),
-    ...clashes(config),
-    ...adminProblems(config),
+    ...[...upstreamProblems(config), ...compareProblems(config), ...clashes(config), ...adminProblems(config)],
   ];
 }

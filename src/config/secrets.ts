@@ -36,6 +36,8 @@ export type Secrets = {
   readonly readOnlyApiKey: string | null;
   /** Bearer token of the admin port. */
   readonly adminToken: string | null;
+  /** Key that upstream requires; null = upstream requires none. */
+  readonly upstreamKey: string | null;
   /** Null = TLS is off. */
   readonly tls: TlsMaterial | null;
   /** CA bundle for https upstreams; null = the CAs of the runtime. */
@@ -112,6 +114,23 @@ function readAdminToken(config: Config, files: Files): string | null {
     files.problems.push({ place, message });
   }
   return token;
+}
+
+/** Values that a header carries unchanged, over HTTP/1.1 and HTTP/2. */
+const SENDABLE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
+
+function readUpstreamKey(config: Config, files: Files): string | null {
+  const path = 'gateway.upstream.api_key';
+  const { api_key: inline, api_key_file: file } = config.gateway.upstream;
+  const place = file === null ? path : `${path}_file`;
+  const value = readSecret(files, { path, inline, file }, place, 'key');
+  if (value === null || SENDABLE.test(value)) return value;
+  const message =
+    value === value.trim()
+      ? 'the key has characters that no request header can carry'
+      : 'the key has leading or trailing whitespace (one newline at the end of a file is allowed)';
+  files.problems.push({ place, message });
+  return null;
 }
 
 function checkPair(
@@ -213,6 +232,7 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
   const place = 'gateway.upstream.tls_ca';
   const upstreamCa = caFile === null ? null : files.read(caFile, place, 'the upstream CA');
   const adminToken = readAdminToken(config, files);
+  const upstreamKey = readUpstreamKey(config, files);
   problems.push(...files.problems, ...checkCa(upstreamCa, place, caFile ?? ''));
   if (keyProblems.length + problems.length > 0 || tls === null) {
     return { secrets: null, keyProblems, problems, warnings: [] };
@@ -222,6 +242,7 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
     altApiKey: keys.alt_api_key,
     readOnlyApiKey: keys.read_only_api_key,
     adminToken,
+    upstreamKey,
     tls: tls.tls,
     upstreamCa,
   });

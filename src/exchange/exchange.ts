@@ -49,6 +49,8 @@ export interface Exchange {
   references: References | undefined;
   /** The denial that shadow mode suppressed. */
   shadowed: Shadowed | undefined;
+  /** True = upstream refused the caller's own credential. Only known if that is forwarded (`gateway.upstream.compare`). */
+  refusedThere: boolean;
   /** The reason why it was delayed before its decision; `undefined` = it was not. */
   slowed: Slowed | undefined;
   /** The credit that the call uses or waits for; set only if its caller has run out of credit. */
@@ -74,6 +76,7 @@ export function unbegun(): Pick<
   | 'refusal'
   | 'references'
   | 'shadowed'
+  | 'refusedThere'
   | 'slowed'
   | 'callCredit'
   | 'requestId'
@@ -88,6 +91,7 @@ export function unbegun(): Pick<
     refusal: undefined,
     references: undefined,
     shadowed: undefined,
+    refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
     requestId: undefined,

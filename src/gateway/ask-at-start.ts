@@ -3,17 +3,26 @@ import type { Config } from '../config/schema.ts';
 import type { Log } from '../observability/log.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import { WebUi } from '../upstream/web-ui.ts';
+import type { KeyWatch } from './key-watch.ts';
 
 /* Questions to upstream before the gateway serves. */
 
 /** Longest wait for upstream's release at the start, in milliseconds; the gateway starts without it, too. */
 const VERSION_TIMEOUT_MS = 2000;
 
-/** Qdrant with keys would refuse everything the gateway permits. An unreachable Qdrant does not prevent the start. */
-export async function refuseSecuredUpstream(lookup: UpstreamLookup): Promise<void> {
-  if (!(await lookup.asksForKey(AbortSignal.timeout(VERSION_TIMEOUT_MS)))) return;
-  const message = 'the upstream requires a key: remove the keys from qdrant, the gateway checks them';
-  throw new ConfigError([{ place: 'gateway.upstream.rest_url', message }]);
+/**
+ * A Qdrant with keys refuses a gateway without one, so the start is refused. A key that it refuses is noted by `watch`, and
+ * may be replaced while the gateway runs. An unreachable Qdrant does not prevent the start.
+ */
+export async function checkKeyAtStart(hasKey: boolean, lookup: UpstreamLookup, watch: KeyWatch): Promise<void> {
+  if (hasKey) {
+    await watch.look();
+    return;
+  }
+  if ((await lookup.checkKey(AbortSignal.timeout(VERSION_TIMEOUT_MS))) !== 'refused') return;
+  const message =
+    'the upstream requires a key: set `gateway.upstream.api_key` (or `api_key_file`) to a key of qdrant that manages everything, or remove the keys from qdrant';
+  throw new ConfigError([{ place: 'gateway.upstream.api_key', message }]);
 }
 
 /** Presence of upstream's web UI, if the configuration serves it. */

@@ -10,20 +10,21 @@ import type { Revocations } from '../identity/revocations.ts';
 import { createValueExists } from '../identity/value-exists.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
-import { Connections } from '../net/connections.ts';
-import { createClientFaultLog, createExchangeLog } from '../observability/exchange-log.ts';
+import type { Connections } from '../net/connections.ts';
+import { createExchangeLog } from '../observability/exchange-log.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { certificateExpiries } from '../observability/metrics/certificate-expiry.ts';
-import { createObservation, type Observation, type ObservationOptions } from '../observability/observation.ts';
+import type { Observation } from '../observability/observation.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import { createTracing, type Tracing } from '../observability/tracing.ts';
 import { Learner } from '../policy/learn.ts';
-import { firstRefusal, type Policy } from '../policy/rules.ts';
+import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
-import { refuseSecuredUpstream, sayVersion, webUiOf } from './ask-at-start.ts';
+import { checkKeyAtStart, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, createParts, learnWith, type Observer } from './exchange-parts.ts';
+import { KeyWatch } from './key-watch.ts';
 import {
   grpcAsker,
   grpcListenerOptions,
@@ -33,6 +34,7 @@ import {
   restTls,
 } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
+import { type Clients, clientsOf, comparisonOf, observationOf } from './open-observation.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
 import { ringOf } from './usable.ts';
@@ -102,8 +104,10 @@ export async function createGateway(
   // INVARIANT: no event before there are listeners.
   const connections = clientsOf(log, report);
   const observation = observationOf(config, connections);
+  const keyWatch = new KeyWatch({ lookup: upstreams.lookup, log, report });
   const recorders = [observation, audit, tracing].flatMap((recorder) => (recorder ? [recorder.observe] : []));
-  const watching = [...observers, createExchangeLog(log), learnWith(learner, policy), ...recorders];
+  const logged = [createExchangeLog(log), comparisonOf(inForce, log, observation), keyWatch.observe];
+  const watching = [...observers, ...logged, learnWith(learner, policy), ...recorders];
   const exchangeParts = createParts(authenticator, policy, watching, {
     admit: admitting(audit, tracing),
     log,
@@ -116,7 +120,19 @@ export async function createGateway(
   });
   const limits = { scheduler: new WorkScheduler(report) };
   return new ServingProcess({
-    ...{ inForce, log, tracing, audit, observation, connections, authenticator, policy, learner, exchangeParts },
+    ...{
+      inForce,
+      log,
+      tracing,
+      audit,
+      observation,
+      connections,
+      authenticator,
+      policy,
+      learner,
+      exchangeParts,
+      keyWatch,
+    },
     ...upstreams,
     listenersShare: { ...limits, shared: worker !== undefined, proxies: proxiesInFront(config) },
   });
@@ -132,6 +148,7 @@ interface ServingParts extends Upstreams {
   readonly authenticator: Authenticator;
   readonly policy: { current: Policy };
   readonly learner: Learner;
+  readonly keyWatch: KeyWatch;
   readonly exchangeParts: ExchangeParts;
   readonly listenersShare: ListenersShare;
 }
@@ -151,10 +168,10 @@ class ServingProcess implements Gateway {
   }
 
   async start(): ReturnType<Gateway['start']> {
-    const { nodes, upstream, own, lookup, connections, exchangeParts, listenersShare, log } = this.#parts;
+    const { nodes, upstream, own, lookup, connections, exchangeParts, listenersShare, log, keyWatch } = this.#parts;
     try {
       await nodes?.begin();
-      await refuseSecuredUpstream(lookup);
+      await checkKeyAtStart(this.#current().secrets.upstreamKey !== null, lookup, keyWatch);
       const options = restListenerOptions(this.#current, exchangeParts, {
         ...{ upstream, nodes: nodes?.nodes, lookup, ...listenersShare },
         webUi: await webUiOf(this.#running, lookup),
@@ -163,6 +180,7 @@ class ServingProcess implements Gateway {
       this.#grpc = await openGrpc(this.#current, exchangeParts, listenersShare, connections.grpc);
     } catch (error) {
       const { audit, tracing, observation } = this.#parts;
+      keyWatch.close();
       await this.#rest?.close(0);
       nodes?.close();
       await Promise.all([upstream.destroy(), own.destroy(), audit?.close(0), tracing?.close(0)]);
@@ -188,6 +206,7 @@ class ServingProcess implements Gateway {
     }
     nodes?.apply();
     log.setLevel(next.config.log_level);
+    this.#parts.keyWatch.reloaded();
     return { generation, restartNeeded: prepared.restartNeeded };
   }
 
@@ -222,6 +241,7 @@ class ServingProcess implements Gateway {
   async stop(graceMs: number): Promise<void> {
     const { nodes, upstream, own, audit, tracing, observation, log } = this.#parts;
     const end = performance.now() + graceMs;
+    this.#parts.keyWatch.close();
     await Promise.all([this.#rest?.close(graceMs), this.#grpc?.listener.close(graceMs)]);
     this.#grpc?.asker.close();
     nodes?.close();
@@ -230,24 +250,6 @@ class ServingProcess implements Gateway {
     await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);
     observation?.close();
   }
-}
-
-/** Client connections of both listeners. */
-type Clients = ObservationOptions['connections'];
-
-/** Counts connections and client faults, and logs the faults. */
-function clientsOf(log: Log, report: FaultReport): Clients {
-  return {
-    rest: new Connections(report, createClientFaultLog(log, 'rest')),
-    grpc: new Connections(report, createClientFaultLog(log, 'grpc')),
-  };
-}
-
-/** Metrics are off when no endpoint serves them. */
-function observationOf({ gateway }: Config, connections: Clients): Observation | undefined {
-  if (gateway.admin.port === null) return undefined;
-  const { per_key: perKey, max_labels: most } = gateway.metrics;
-  return createObservation({ firstRefusal, connections, perKey: perKey ? most : undefined });
 }
 
 function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): Authenticator {

@@ -18,6 +18,7 @@ import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
 import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
+import { liveCredential, type UpstreamCredential } from '../upstream/credential.ts';
 import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { NodeSet } from '../upstream/nodes/node-set.ts';
@@ -38,6 +39,14 @@ const caOf = (current: Current): Buffer | undefined => current().secrets.upstrea
 /** The one REST address; throws when none is configured. */
 function restAddress({ gateway: { upstream } }: Config): UpstreamAddress {
   return addressOf(upstream.rest_url, 'gateway.upstream.rest_url');
+}
+
+/** The credential that upstream is shown under the state in force. */
+export function credentialOf(current: Current): () => UpstreamCredential {
+  return liveCredential(() => {
+    const { secrets, config } = current();
+    return { key: secrets.upstreamKey, callers: config.gateway.upstream.compare };
+  });
 }
 
 /** Options of a pool of REST connections to upstream. @param address default: the one that is configured */
@@ -93,6 +102,7 @@ export function restListenerOptions(
     parts,
     upstream,
     nodes,
+    credential: credentialOf(current),
     lookup,
     scheduler,
     shared,
@@ -138,6 +148,7 @@ function relayUpstream(current: Current): RelayUpstream {
   return {
     address,
     authority: authorityOf(address),
+    credential: credentialOf(current),
     socket: upstreamSocket(current, 'http/1.1'),
     headersTimeoutMs: upstream.response_header_timeout_ms,
     bodyTimeoutMs: limits.stream_idle_timeout_ms,
@@ -161,7 +172,8 @@ function grpcAddress(config: Config): UpstreamAddress {
 
 function grpcUpstream(current: Current): GrpcUpstream {
   const address = grpcAddress(current().config);
-  return { address, authority: authorityOf(address), socket: upstreamSocket(current, 'h2') };
+  const socket = upstreamSocket(current, 'h2');
+  return { address, authority: authorityOf(address), credential: credentialOf(current), socket };
 }
 
 /** The gateway's own gRPC calls; throws when no address is configured. Nothing is connected yet. */

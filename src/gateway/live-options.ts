@@ -40,8 +40,11 @@ function isEqual(left: object, right: object): boolean {
 /** Values by id, for comparison only. */
 type Entries = ReadonlyMap<string, string>;
 
-function keysOf({ secrets: { apiKey, altApiKey, readOnlyApiKey, adminToken } }: State): Entries {
-  const all = { api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey, admin_token: adminToken };
+function keysOf({ secrets: { apiKey, altApiKey, readOnlyApiKey, adminToken, upstreamKey } }: State): Entries {
+  const all = {
+    ...{ api_key: apiKey, alt_api_key: altApiKey, read_only_api_key: readOnlyApiKey },
+    ...{ admin_token: adminToken, upstream_api_key: upstreamKey },
+  };
   return new Map(Object.entries(all).flatMap(([id, key]) => (key === null ? [] : [[id, key] as const])));
 }
 

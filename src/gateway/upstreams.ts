@@ -7,7 +7,7 @@ import type { Node } from '../upstream/nodes/node.ts';
 import { probeOf } from '../upstream/nodes/probe-node.ts';
 import type { NodeProbe } from '../upstream/nodes/probes.ts';
 import { createNodesUpstream } from '../upstream/nodes/rest-upstream.ts';
-import { restUpstreamOptions, upstreamSocket } from './listener-options.ts';
+import { credentialOf, restUpstreamOptions, upstreamSocket } from './listener-options.ts';
 import type { StateInForce } from './state-in-force.ts';
 import { createUpstreamNodes, type UpstreamNodes } from './upstream-nodes.ts';
 
@@ -29,7 +29,9 @@ export function openUpstreams(inForce: StateInForce, log: Log, report: FaultRepo
   const { max_connections: most } = current().config.gateway.upstream;
   const to = (node: Node, connections: number): RestUpstream =>
     createRestUpstream(restUpstreamOptions(current, connections, node.rest.address));
-  const probe = (node: Node): NodeProbe => probeOf(node, to(node, 1), upstreamSocket(current, 'h2'));
+  const credential = credentialOf(current);
+  const ways = (node: Node) => ({ rest: to(node, 1), credential, grpc: upstreamSocket(current, 'h2') });
+  const probe = (node: Node): NodeProbe => probeOf(node, ways(node));
   const nodes = createUpstreamNodes({ current, log, report, probe });
   const open = (connections: number): RestUpstream =>
     nodes
@@ -38,5 +40,5 @@ export function openUpstreams(inForce: StateInForce, log: Log, report: FaultRepo
   const upstream = open(most);
   // INVARIANT: client requests never delay the gateway's own requests.
   const own = open(Math.min(most, OWN_CONNECTIONS));
-  return { nodes, upstream, own, lookup: createUpstreamLookup(own) };
+  return { nodes, upstream, own, lookup: createUpstreamLookup(own, credential) };
 }

@@ -13,8 +13,8 @@ import { policyOf } from '../policy/settings.ts';
 import { secureContext, tryContext } from '../rest/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
 import { createRestUpstream } from '../upstream/http.ts';
-import { createUpstreamLookup } from '../upstream/lookup.ts';
-import { grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
+import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
+import { credentialOf, grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
 
 /*
  * The parts of a state that can fail, built before it is in force. A state that `check-config` accepts can be served.
@@ -28,17 +28,26 @@ export function ringOf({ config, secrets, policy }: State, generation: number): 
   return createKeyRing({ ...secrets, ...own }, generation);
 }
 
-/** The look-ups of `value_exists` for one request; `undefined` = no upstream is configured. */
-export function openLookups(
-  state: State,
-): { readonly valueExists: CheckValueExists; readonly close: () => Promise<void> } | undefined {
+/** Questions to upstream for one command. */
+export interface Lookups {
+  readonly valueExists: CheckValueExists;
+  readonly checkKey: UpstreamLookup['checkKey'];
+  readonly close: () => Promise<void>;
+}
+
+/** `undefined` = no upstream is configured, or only DNS knows it. */
+export function openLookups(state: State): Lookups | undefined {
   const { value_exists: valueExists } = state.config.gateway;
   const address = anyRestAddress(state.config);
   if (address === null) return undefined;
   const rest = createRestUpstream(restUpstreamOptions(() => state, 1, address));
-  const { scroll } = createUpstreamLookup(rest);
+  const { scroll, checkKey } = createUpstreamLookup(
+    rest,
+    credentialOf(() => state),
+  );
   return {
     valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),
+    checkKey,
     close: () => rest.destroy(),
   };
 }

@@ -1,5 +1,7 @@
+import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
 import type { Permit } from '../policy/decide.ts';
 import { ANSWERS_BUSY, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
+import type { UpstreamCredential } from '../upstream/credential.ts';
 import { AnswerSlots } from './answer-slots.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { grpcTimeoutOf } from './idle-limits.ts';
@@ -15,17 +17,26 @@ export type Question = (upstream: AskUpstream, permit: Permit, signal: AbortSign
 
 const EMPTY = Buffer.alloc(0);
 
+/** Codes with which upstream refuses a credential. */
+const REFUSING: ReadonlySet<GrpcCode> = new Set([GrpcCode.unauthenticated, GrpcCode.permissionDenied]);
+
 /** One per process. */
 const slots = new AnswerSlots();
 
 /**
  * The gateway's own answer to a call, or `undefined` if the call is relayed.
  *
+ * @param credential what upstream is shown
+ *
  * - Open methods need no credential, and upstream crashes when it decodes a deeply nested message; so the gateway sends
  *   a new empty message and upstream never sees the client's.
  * - Filtered answers are requested and filtered here. The request is rebuilt from the decision.
  */
-export function answerFor(exchange: GrpcExchange, permit: Permit): Question | undefined {
+export function answerFor(
+  exchange: GrpcExchange,
+  permit: Permit,
+  credential: UpstreamCredential,
+): Question | undefined {
   const { operation, visible } = permit;
   if (operation.requires.scope === 'public') return (upstream) => askOpen(upstream, pathOf(exchange));
   const { filter } = operation;
@@ -35,8 +46,12 @@ export function answerFor(exchange: GrpcExchange, permit: Permit): Question | un
   const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
   return async (upstream, _permit, signal) => {
     if (!(await slots.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;
-    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, signal });
-    if (answer.kind === 'denial') return answer;
+    const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
+    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, shown, signal });
+    if (answer.kind === 'denial') {
+      exchange.refusedThere = shown !== undefined && REFUSING.has(answer.grpc);
+      return answer;
+    }
     try {
       return { kind: 'message', message: filterMessage(filter, answer.message, visible) };
     } catch {
@@ -63,6 +78,16 @@ async function askOpen(upstream: AskUpstream, path: string): Promise<Answer> {
 /** The path of the row: a query of the client is not forwarded. */
 function pathOf(exchange: GrpcExchange): string {
   return exchange.resolution?.operation.path ?? exchange.head.path;
+}
+
+/** The credential fields of a caller, as they came: name, value, ... */
+function credentialFields(headers: readonly string[]): readonly string[] {
+  const fields: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    if (CREDENTIAL_HEADERS.includes(name)) fields.push(name, headers[at + 1] ?? '');
+  }
+  return fields;
 }
 
 /** A message with only the collection name, field 1 of every request with a filtered answer. */

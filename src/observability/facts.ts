@@ -7,6 +7,8 @@ import type { GatewaySnapshot } from './snapshot.ts';
 export interface UpstreamState {
   readonly rest: boolean;
   readonly grpc: boolean | undefined;
+  /** Upstream's answer to the gateway's key; `undefined` = there is no key, or no answer. */
+  readonly key: 'accepted' | 'refused' | undefined;
   /** Upstream's release, as last reported. */
   readonly version: string | undefined;
   /** Milliseconds since 1970. */

@@ -1,6 +1,7 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { Place } from '../lifetime/places.ts';
 import type { Connections } from '../net/connections.ts';
+import type { Agreement } from './comparison.ts';
 import { stderrDestination } from './destination.ts';
 import { createPrincipalCounts } from './metrics/principal-counts.ts';
 import { createPrincipalsSeen } from './metrics/principals-seen.ts';
@@ -20,6 +21,8 @@ export interface ObservationOptions extends VerdictOptions {
 export interface Observation {
   /** An observer of exchanges. Must not throw. */
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
+  /** Counts a comparison of verdicts. */
+  readonly compared: (agreement: Agreement) => void;
   /** Counts an internal fault. */
   readonly fault: (place: Place) => void;
   readonly snapshot: (tokens: Observed['tokens'], details: readonly SnapshotDetail[]) => Observed;
@@ -40,6 +43,7 @@ export function createObservation(options: ObservationOptions): Observation {
   const fault = (place: Place): void => {
     internalFaults[place] = (internalFaults[place] ?? 0) + 1;
   };
+  const compared: Partial<Record<Agreement, number>> = {};
   const { connections } = options;
   const figures = createProcessFigures();
   return {
@@ -50,6 +54,9 @@ export function createObservation(options: ObservationOptions): Observation {
       perKey?.count(exchange.principal, verdict);
       seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
     },
+    compared(agreement) {
+      compared[agreement] = (compared[agreement] ?? 0) + 1;
+    },
     fault,
     snapshot: (tokens, details) => ({
       tally: tally.snapshot(),
@@ -59,6 +66,7 @@ export function createObservation(options: ObservationOptions): Observation {
       perKey: perKey?.snapshot() ?? [],
       process: figures.read(),
       internalFaults: { ...internalFaults },
+      compared: { ...compared },
       lostLines: stderrDestination().dropped(),
       ...(details.includes('principals')
         ? { principals: seen.snapshot(performance.timeOrigin + performance.now()) }

@@ -2,6 +2,7 @@ import type { AuditSnapshot } from '../audit/audit.ts';
 import type { Place } from '../lifetime/places.ts';
 import type { ClientConnection, ConnectionCounts } from '../net/connections.ts';
 import type { Learned } from '../policy/learn.ts';
+import type { Agreement } from './comparison.ts';
 import type { CertificateExpiry } from './metrics/certificate-expiry.ts';
 import type { PrincipalCount } from './metrics/principal-counts.ts';
 import type { SeenPrincipal } from './metrics/principals-seen.ts';
@@ -44,6 +45,8 @@ export interface Observed {
   readonly process: ProcessFigures;
   /** Exceptions that ended a connection or an exchange. */
   readonly internalFaults: Readonly<Partial<Record<Place, number>>>;
+  /** Verdicts compared with those of upstream (`gateway.upstream.compare`). */
+  readonly compared: Readonly<Partial<Record<Agreement, number>>>;
   /** Log lines dropped because the reader was too slow. */
   readonly lostLines: number;
   /** Only on request. */

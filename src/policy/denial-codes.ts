@@ -19,6 +19,7 @@ export type RefusalReason =
   | 'upstream_broken'
   | 'upstream_busy'
   | 'upstream_timeout'
+  | 'upstream_key'
   | 'audit'
   | 'revocation'
   | 'shutdown';
@@ -136,6 +137,12 @@ export const DENIAL_CODES = {
   internal_fault: row('fault', 'The gateway could not settle the request.', LOOK),
   upstream_unreachable: row('fault', 'No connection to Qdrant.', LOOK, 'upstream_unreachable'),
   upstream_broken: row('fault', 'Qdrant gave no valid answer.', LOOK, 'upstream_broken'),
+  upstream_key_refused: row(
+    'fault',
+    'Qdrant refused the key of the gateway, not that of the caller.',
+    'Set `gateway.upstream.api_key` to a key of Qdrant that manages everything.',
+    'upstream_key',
+  ),
   upstream_busy: row('fault', 'No connection to Qdrant is free.', AGAIN, 'upstream_busy'),
   upstream_timeout: row('fault', 'Qdrant did not answer in time.', AGAIN, 'upstream_timeout'),
   answer_too_large: row(

@@ -156,6 +156,16 @@ export const UPSTREAM_UNREACHABLE = denial(
   'upstream is not reachable',
 );
 export const UPSTREAM_BROKEN = denial('upstream_broken', 502, GrpcCode.unavailable, 'upstream gave no valid answer');
+/**
+ * The gateway's own. Upstream refuses the key of the gateway, not of the caller: a fault of the server, which clients may
+ * try again, as after any 502.
+ */
+export const UPSTREAM_KEY_REFUSED = denial(
+  'upstream_key_refused',
+  502,
+  GrpcCode.unavailable,
+  'upstream refuses the key of the gateway',
+);
 export const UPSTREAM_BUSY = denial('upstream_busy', 503, GrpcCode.unavailable, 'upstream has no free connection');
 export const UPSTREAM_TIMEOUT = denial(
   'upstream_timeout',

@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { REMOVED_HEADERS } from '../exchange/removed-headers.ts';
 import { isReplaced } from '../exchange/request-id.ts';
+import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
+import type { UpstreamCredential } from '../upstream/credential.ts';
 import { headerValues, type RestExchange } from './exchange.ts';
 
 /** Concern one connection only (RFC 9110 section 7.6.1, RFC 9112), and what would be merged from trailers. */
@@ -20,6 +22,9 @@ const HOP_BY_HOP = [
 
 /** Never reach upstream from a client: credentials, what the gateway says itself, and what asks for another target. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, ...REMOVED_HEADERS, 'host', 'expect']);
+
+/** The credential of the caller, which goes upstream where upstream asks for it. */
+const CREDENTIALS = new Set(CREDENTIAL_HEADERS);
 
 const NOT_RETURNED = new Set(HOP_BY_HOP);
 
@@ -64,6 +69,8 @@ export interface RequestHeaderOptions {
   readonly readable: boolean;
   /** The length of the body that is sent, where it is known here. */
   readonly contentLength: number | undefined;
+  /** Shown to upstream instead of the credential of the caller. */
+  readonly credential: UpstreamCredential;
   /** Headers of ours beside the usual ones; what the client says under these names is not sent. */
   readonly added: readonly string[];
 }
@@ -77,10 +84,15 @@ export interface RequestHeaderOptions {
 export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeaderOptions): string[] {
   const { headers, peer, remote, host } = exchange;
   const listed = connectionOptions(headers);
-  const { added } = options;
+  const { added, credential } = options;
+  const keepsOwn = credential.kind === 'callers';
   const sent: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = (headers[i] ?? '').toLowerCase();
+    if (keepsOwn && CREDENTIALS.has(name)) {
+      sent.push(name, headers[i + 1] ?? '');
+      continue;
+    }
     if (NOT_FORWARDED.has(name) || (name.includes('_') && NOT_FORWARDED.has(name.replaceAll('_', '-')))) continue;
     if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
     if (name === 'content-length' && (options.contentLength !== undefined || !sendsBody(exchange))) continue;
@@ -91,7 +103,7 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
   if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));
   sent.push('x-forwarded-for', remote, 'x-forwarded-proto', peer.scheme, 'x-real-ip', remote);
   if (host !== '') sent.push('x-forwarded-host', host);
-  sent.push(...added);
+  sent.push(...added, ...credential.forwarded);
   return sent;
 }
 

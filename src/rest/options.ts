@@ -2,6 +2,7 @@ import type { Limits } from '../config/schema.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
+import type { UpstreamCredential } from '../upstream/credential.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { NodeSet } from '../upstream/nodes/node-set.ts';
@@ -20,6 +21,8 @@ export interface LaneOptions {
   readonly upstream: RestUpstream;
   /** Several nodes to choose from; `undefined` = one address. */
   readonly nodes: NodeSet | undefined;
+  /** The credential that upstream is shown, as it is in force. */
+  readonly credential: () => UpstreamCredential;
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */

@@ -240,13 +240,15 @@ function tell(log: Log, cause: ReloadCause, { before, after, changed, applied }:
     ...(warnings.length > 0 ? { warnings } : {}),
   };
   log.info({ cause, generation, changed, ...more }, 'reloaded');
-  const { mode } = after.config.gateway;
-  if (mode !== before.config.gateway.mode) warnOfMode(log, mode);
+  const [old, next] = [before.config.gateway, after.config.gateway];
+  if (old.mode !== next.mode || old.upstream.compare !== next.upstream.compare) warnOfMode(log, next);
 }
 
 /** The warning of a gateway that protects nothing; none in mode `enforce`. */
-export function warnOfMode(log: Log, mode: State['config']['gateway']['mode']): void {
-  if (mode !== 'enforce') log.warn({ mode }, 'nothing is protected: requests that would be refused are forwarded');
+export function warnOfMode(log: Log, { mode, upstream }: State['config']['gateway']): void {
+  if (mode === 'enforce') return;
+  const who = upstream.compare ? 'the gateway protects nothing, qdrant decides' : 'nothing is protected';
+  log.warn({ mode }, `${who}: requests that would be refused are forwarded`);
 }
 
 /** Error texts for the operator: `place: message` of each problem. Never a library's message. */

@@ -68,7 +68,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   return {
     ...operator,
     async start() {
-      warnOfMode(log, state.config.gateway.mode);
+      warnOfMode(log, state.config.gateway);
       return await startParts(parts);
     },
     async depart() {

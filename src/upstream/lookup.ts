@@ -1,10 +1,15 @@
 import type { Dispatcher } from 'undici';
 import { Guard } from '../lifetime/guard.ts';
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
+import { NO_CREDENTIAL, type UpstreamCredential } from './credential.ts';
 import { type RestUpstream, toUpstreamDenial } from './http.ts';
+import { isSuspect } from './refused-key.ts';
 
 /** Result of a scroll for one point. */
 export type Existence = 'match' | 'no-match' | 'no-collection';
+
+/** Upstream's answer to the gateway's credential. */
+export type KeyVerdict = 'accepted' | 'refused';
 
 /** The gateway's own requests to upstream, with full access and outside of any client's exchange. */
 export interface UpstreamLookup {
@@ -15,8 +20,11 @@ export interface UpstreamLookup {
   readonly scroll: (collection: string, filter: object, signal: AbortSignal) => Promise<Existence | Denial>;
   /** The names of all collections. */
   readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
-  /** True = upstream requires a key. `false` also if that is unknown. */
-  readonly asksForKey: (signal: AbortSignal) => Promise<boolean>;
+  /**
+   * Whether upstream accepts the gateway's credential, or none where it sends none: asked on a route that needs full
+   * access. A release without that route tells at least a wrong key.
+   */
+  readonly checkKey: (signal: AbortSignal) => Promise<KeyVerdict | Denial>;
   /** True = upstream serves its web UI. Otherwise `/dashboard` is 404. */
   readonly servesWebUi: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Is upstream ready? `false` = it says that it is not; a release without the route is. */
@@ -33,43 +41,55 @@ interface Answer {
 /** Largest accepted answer, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1_048_576;
 const MAX_NAME = 255;
+/** Upstream: small, and needs global manage (Qdrant v1.9.5); before, authentication comes before the route is looked up. */
+const MANAGED = '/debugger';
 
-export function createUpstreamLookup(upstream: RestUpstream): UpstreamLookup {
+/** @param credential what upstream is shown. Default: nothing */
+export function createUpstreamLookup(
+  upstream: RestUpstream,
+  credential: () => UpstreamCredential = () => NO_CREDENTIAL,
+): UpstreamLookup {
+  const ask = (method: string, path: string, body: string | undefined, signal: AbortSignal, read = readJson) =>
+    send(upstream, { method, path, body, shown: credential().own }, signal, read);
   return {
     async scroll(collection, filter, signal) {
       if (!isName(collection)) return 'no-collection';
       const body = JSON.stringify({ limit: 1, with_payload: false, with_vector: false, filter });
       const path = `/collections/${encodeURIComponent(collection)}/points/scroll`;
-      const answer = await ask(upstream, 'POST', path, body, signal);
+      const answer = await ask('POST', path, body, signal);
       if (isDenial(answer)) return answer;
+      if (isSuspect(answer.status)) return UPSTREAM_KEY_REFUSED;
       if (answer.status === 404) return 'no-collection';
       const points = answer.status === 200 ? at(at(answer.body, 'result'), 'points') : undefined;
       if (!Array.isArray(points)) return UPSTREAM_BROKEN;
       return points.length > 0 ? 'match' : 'no-match';
     },
     async listCollections(signal) {
-      const answer = await ask(upstream, 'GET', '/collections', undefined, signal);
+      const answer = await ask('GET', '/collections', undefined, signal);
       if (isDenial(answer)) return answer;
+      if (isSuspect(answer.status)) return UPSTREAM_KEY_REFUSED;
       const listed = answer.status === 200 ? at(at(answer.body, 'result'), 'collections') : undefined;
       if (!Array.isArray(listed)) return UPSTREAM_BROKEN;
       const names = listed.map((entry: unknown) => at(entry, 'name'));
       return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
     },
-    async asksForKey(signal) {
-      const answer = await ask(upstream, 'GET', '/collections', undefined, signal);
-      return !isDenial(answer) && (answer.status === 401 || answer.status === 403);
+    async checkKey(signal) {
+      const answer = await ask('GET', MANAGED, undefined, signal);
+      if (isDenial(answer)) return answer;
+      if (isSuspect(answer.status)) return 'refused';
+      return answer.status < 500 ? 'accepted' : UPSTREAM_BROKEN;
     },
     async servesWebUi(signal) {
-      const answer = await ask(upstream, 'HEAD', '/dashboard', undefined, signal);
+      const answer = await ask('HEAD', '/dashboard', undefined, signal);
       if (isDenial(answer)) return answer;
       return answer.status < 500 ? answer.status !== 404 : UPSTREAM_BROKEN;
     },
     async ready(signal) {
-      const answer = await ask(upstream, 'GET', '/readyz', undefined, signal, statusOnly);
+      const answer = await ask('GET', '/readyz', undefined, signal, statusOnly);
       return isDenial(answer) ? answer : answer.status < 500;
     },
     async version(signal) {
-      const answer = await ask(upstream, 'GET', '/', undefined, signal);
+      const answer = await ask('GET', '/', undefined, signal);
       if (isDenial(answer)) return answer;
       const version = answer.status === 200 ? at(answer.body, 'version') : undefined;
       return typeof version === 'string' ? version : UPSTREAM_BROKEN;
@@ -84,13 +104,20 @@ function isName(collection: string): boolean {
   return [...collection].length <= MAX_NAME;
 }
 
-function ask(
+/** A request of the gateway's own. */
+interface OwnRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string | undefined;
+  /** Credential headers. */
+  readonly shown: readonly string[];
+}
+
+function send(
   upstream: RestUpstream,
-  method: string,
-  path: string,
-  body: string | undefined,
+  { method, path, body, shown }: OwnRequest,
   signal: AbortSignal,
-  read = readJson,
+  read: typeof readJson,
 ): Promise<Answer | Denial> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -127,7 +154,7 @@ function ask(
       cancel = () => controller.abort(new Error('not waited for any longer'));
       if (signal.aborted) cancel();
     };
-    const headers = body === undefined ? [] : ['content-type', 'application/json'];
+    const headers = body === undefined ? [...shown] : ['content-type', 'application/json', ...shown];
     const refused = upstream.send(
       { method, path, headers, body: body ?? null },
       {

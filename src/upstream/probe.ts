@@ -1,5 +1,5 @@
 import { Guard } from '../lifetime/guard.ts';
-import type { UpstreamLookup } from './lookup.ts';
+import type { KeyVerdict, UpstreamLookup } from './lookup.ts';
 
 /** Reachability of upstream. */
 export interface Reachability {
@@ -8,6 +8,8 @@ export interface Reachability {
   readonly grpc: boolean | undefined;
   /** Upstream's release, as last reported. */
   readonly version: string | undefined;
+  /** Upstream's answer to the gateway's key; `undefined` = there is no key, or no answer. */
+  readonly key: KeyVerdict | undefined;
   /** Time of the probe, in milliseconds since 1970. */
   readonly askedAt: number;
 }
@@ -18,7 +20,9 @@ interface OpenAsker {
 }
 
 export interface ProbeOptions {
-  readonly lookup: Pick<UpstreamLookup, 'version'>;
+  readonly lookup: Pick<UpstreamLookup, 'version' | 'checkKey'>;
+  /** True = the gateway has a key for upstream. */
+  readonly hasKey: () => boolean;
   readonly asker: OpenAsker | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -31,16 +35,17 @@ const PATIENCE_MS = 1_500;
 const HEALTH_CHECK = '/qdrant.Qdrant/HealthCheck';
 
 /** Probes upstream on both protocols, at most every two seconds, shared by all callers. Never rejects. */
-export function createProbe({ lookup, asker, now }: ProbeOptions): () => Promise<Reachability> {
+export function createProbe({ lookup, hasKey, asker, now }: ProbeOptions): () => Promise<Reachability> {
   let known: Reachability | undefined;
   let underWay: Promise<Reachability> | undefined;
 
   const ask = async (): Promise<Reachability> => {
-    const [version, grpc] = await Promise.all([
+    const [version, key, grpc] = await Promise.all([
       versionOf(lookup),
+      hasKey() ? keyVerdictOf(lookup) : undefined,
       asker ? within(asker.askOpen(HEALTH_CHECK)) : undefined,
     ]);
-    known = { rest: version !== undefined, grpc, version: version ?? known?.version, askedAt: now() };
+    known = { rest: version !== undefined, grpc, key, version: version ?? known?.version, askedAt: now() };
     return known;
   };
   const askOnce = async (): Promise<Reachability> => {
@@ -62,6 +67,15 @@ async function versionOf(lookup: ProbeOptions['lookup']): Promise<string | undef
   try {
     const version = await lookup.version(AbortSignal.timeout(PATIENCE_MS));
     return typeof version === 'string' ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function keyVerdictOf(lookup: ProbeOptions['lookup']): Promise<KeyVerdict | undefined> {
+  try {
+    const verdict = await lookup.checkKey(AbortSignal.timeout(PATIENCE_MS));
+    return typeof verdict === 'string' ? verdict : undefined;
   } catch {
     return undefined;
   }

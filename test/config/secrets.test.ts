@@ -45,6 +45,7 @@ t.test('keys come from files, certificates only with TLS on', async (t) => {
     readOnlyApiKey: null,
     adminToken: null,
     tls: null,
+    upstreamKey: null,
     upstreamCa: null,
   });
   const { secrets, warnings } = load({ ...TLS, QDRANT_GATEWAY__UPSTREAM__TLS_CA: 'dev/ca.pem' });

@@ -24,6 +24,7 @@ import { NO_TOKEN_RULES, type TokenRules } from '../../src/policy/token-rules.ts
 import { BodyMemoryBudget } from '../../src/rest/body/memory-budget.ts';
 import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
 import type { RestExchange } from '../../src/rest/exchange.ts';
+import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 import { toUpstreamDenial } from '../../src/upstream/http.ts';
 import { NodeSet } from '../../src/upstream/nodes/node-set.ts';
 import { pickNode } from '../../src/upstream/nodes/pick.ts';
@@ -59,6 +60,7 @@ const gateway = await startGateway({
   upstream: {
     onRest: ({ url }, response) => {
       if (url === '/collections/broken') response.socket?.destroy();
+      else if (url === '/collections/keyed') response.writeHead(401).end();
       else if (url === '/collections') response.end(Buffer.alloc(65 * MIB, ' '));
       else return false;
       return true;
@@ -159,7 +161,11 @@ async function listUnanswered(): Promise<DenialCode | undefined> {
   if (permit.kind !== 'permit') throw new TypeError('not permitted');
   const exchange = { headers: [], remote: '', resolution: { operation } } as unknown as GrpcExchange;
   const never = () => new Promise<never>(() => undefined);
-  const answer = answerFor(exchange, permit)?.({ ask: never, askOpen: never }, permit, AbortSignal.abort());
+  const answer = answerFor(exchange, permit, NO_CREDENTIAL)?.(
+    { ask: never, askOpen: never },
+    permit,
+    AbortSignal.abort(),
+  );
   return codeOf(await answer);
 }
 
@@ -406,6 +412,9 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   internal_fault: [['a claim that nothing can look up', () => presented(EXISTS)]],
   upstream_unreachable: [
     ['a refused connection', () => toUpstreamDenial(Object.assign(new Error(), { code: 'ECONNREFUSED' })).code],
+  ],
+  upstream_key_refused: [
+    ['an upstream that got a key of its own', () => rest('GET', '/collections/keyed', KEYS.admin)],
   ],
   upstream_broken: [['an upstream that closes', () => rest('GET', '/collections/broken', KEYS.admin)]],
   upstream_busy: [['no connection left', () => toUpstreamDenial(new errors.ClientClosedError()).code]],

@@ -4,6 +4,7 @@ import { readRequestHead, upstreamFields } from '../../src/grpc/headers/request-
 import { encodeHeaders, HpackDecoder } from '../../src/http2/hpack.ts';
 import { CREDENTIAL_HEADERS, readCredential } from '../../src/identity/credential.ts';
 import { toUpstreamHeaders } from '../../src/rest/headers.ts';
+import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 
 /* No lane apart: what a credential is read from, and what claims to be the client, reaches upstream in neither protocol. */
 
@@ -24,7 +25,7 @@ t.test('no spelling of a removed header reaches upstream over REST or gRPC, and 
   const peer = { address: '10.0.0.1', proxies: undefined, scheme: 'https' } as const;
   const rest = toUpstreamHeaders(
     { headers, peer, remote: peer.address, host: 'a.test', hasBody: false, resolution: undefined },
-    { readable: false, contentLength: undefined, added: [] },
+    { readable: false, contentLength: undefined, credential: NO_CREDENTIAL, added: [] },
   );
   const named = (list: readonly string[]) => list.filter((_, index) => list[index + 1] === 'from-the-client');
   t.strictSame(named(rest), ['x-kept'], 'REST');
@@ -35,7 +36,8 @@ t.test('no spelling of a removed header reaches upstream over REST or gRPC, and 
     ...[...SPELLINGS, 'x-kept'].map((name) => [name, 'from-the-client'] as const),
   ]);
   if (typeof head === 'string') throw new TypeError(head);
-  const grpc = upstreamFields(head, 'upstream', '10.0.0.1', true).flatMap(([name, value]) => [name, value]);
+  const own = { authority: 'upstream', remote: '10.0.0.1', tls: true, credential: NO_CREDENTIAL, added: [] };
+  const grpc = upstreamFields(head, own).flatMap(([name, value]) => [`${name}`, value]);
   t.strictSame(named(grpc), ['x-kept'], 'gRPC');
 });
 

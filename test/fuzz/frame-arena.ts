@@ -10,6 +10,7 @@ import type { Principal } from '../../src/identity/principal.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { INTERNAL_FAULT, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { limitsOf } from '../support/limits-of.ts';
 import { StrictClient } from './strict-client.ts';
@@ -151,6 +152,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
     upstream: {
       address: { tls: false, host: '127.0.0.1', port: upstreamPort },
       authority: 'upstream',
+      credential: () => NO_CREDENTIAL,
       socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
     },
     limits: limitsOf({

@@ -52,6 +52,7 @@ async function startPlain(
     readOnlyApiKey: null,
     adminToken: null,
     tls: { cert, key, clientCa, grpcClientCa },
+    upstreamKey: null,
     upstreamCa: null,
   };
   const config = configOf({ 'service.enable_tls': true, ...settings });
@@ -201,5 +202,7 @@ t.test('it refuses to start before a Qdrant that still has its keys, and says wh
     return true;
   };
   const failed: unknown = await startGateway({ upstream: { onRest } }).catch((error: unknown) => error);
-  t.match(failed, { problems: [{ place: 'gateway.upstream.rest_url', message: /requires a key/ }] });
+  t.match(failed, {
+    problems: [{ place: 'gateway.upstream.api_key', message: /requires a key: set `gateway.upstream.api_key`/ }],
+  });
 });

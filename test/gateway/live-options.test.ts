@@ -22,7 +22,15 @@ function stateOf({ settings = {}, secrets = {}, policy = {} }: Given): State {
     'service.grpc_port': null,
     ...settings,
   };
-  const none = { apiKey: null, altApiKey: null, readOnlyApiKey: null, adminToken: null, tls: null, upstreamCa: null };
+  const none = {
+    apiKey: null,
+    altApiKey: null,
+    readOnlyApiKey: null,
+    adminToken: null,
+    upstreamKey: null,
+    tls: null,
+    upstreamCa: null,
+  };
   const { config } = loadConfig({ env: {}, defaults });
   return { config, secrets: { ...none, ...secrets }, policy: { ...NO_POLICY, ...policy } };
 }

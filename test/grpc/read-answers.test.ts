@@ -97,10 +97,10 @@ const CASES: readonly (readonly [name: string, answer: (id: number) => Buffer[],
     trailersOnly(
       encodeHeaders([
         [':status', '200'],
-        ['grpc-status', '16'],
+        ['grpc-status', '15'],
       ]),
     ),
-    16,
+    15,
   ],
   ['trailers without a status', whole(encodeHeaders([['x-other', '1']])), undefined],
   ['a status that is no number', whole(status('ok')), 2],

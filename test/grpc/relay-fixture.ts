@@ -20,6 +20,7 @@ import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import type { Connections } from '../../src/net/connections.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 import { framed, H2Client } from '../support/clients/h2-client.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { limitsOf } from '../support/limits-of.ts';
@@ -152,6 +153,7 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
       upstream: {
         address: { tls: false, host: '127.0.0.1', port: options.port ?? upstream.port },
         authority: 'upstream',
+        credential: () => NO_CREDENTIAL,
         socket: { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] },
       },
       limits: limitsOf({

@@ -12,6 +12,7 @@ import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access
 import type { BodyRules } from '../../src/policy/body-checks.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
+import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 import { createRestUpstream, type RestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
 import { runCerts } from '../support/certs.ts';
@@ -153,6 +154,7 @@ export function restFixture(upstreamPort: number, overrides: GatewayOverrides = 
     cors: true,
     webUi: { present: true },
     nodes: undefined,
+    credential: () => NO_CREDENTIAL,
     maxFilteredBytes: 1_048_576,
     upstreamWaitMs: 5_000,
     scheduler: new WorkScheduler((error) => faults.push(error)),
@@ -203,6 +205,7 @@ function relayTo(port: number, options: Partial<RestUpstreamOptions> = {}): NonN
   return {
     address: { tls: false, host: '127.0.0.1', port },
     authority: `127.0.0.1:${port}`,
+    credential: () => NO_CREDENTIAL,
     socket: { connectTimeoutMs: options.connectTimeoutMs ?? 2_000, ca: undefined, alpn: ['http/1.1'] },
     headersTimeoutMs: options.headersTimeoutMs ?? 5_000,
     bodyTimeoutMs: options.bodyTimeoutMs ?? 5_000,

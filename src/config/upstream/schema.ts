@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DAY_MS, flag, live, MILLISECONDS, nodeList, optionalText, upstreamUrl, whole } from '../option-kinds.ts';
+import { DAY_MS, flag, key, live, MILLISECONDS, nodeList, optionalText, upstreamUrl, whole } from '../option-kinds.ts';
 import { nodeListText } from './node-list.ts';
 
 const discovery = z.strictObject({
@@ -31,6 +31,14 @@ export const upstream = z.strictObject({
   keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),
   max_connections: whole([1, 65_535], 256, 'pooled REST connections'),
   tls_ca: live(optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime')),
+  api_key: live(key('key that Qdrant requires; sent upstream instead of the credential of the caller')),
+  api_key_file: live(optionalText('file with the key that Qdrant requires')),
+  compare: live(
+    flag(
+      false,
+      'beside a Qdrant with keys of its own: send the credential of the caller upstream, and log where Qdrant decides otherwise',
+    ),
+  ),
 });
 
 /** A list of nodes that was given as such becomes the text it stands for. */

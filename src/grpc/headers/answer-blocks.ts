@@ -11,6 +11,8 @@ import {
 import { HeaderBlocks } from '../../http2/header-blocks.ts';
 import { encodeHeaders, type HeaderField, type HpackLimits } from '../../http2/hpack.ts';
 import { frameHeaders } from '../../http2/write-frames.ts';
+import { grpcRefusesCredential } from '../../upstream/refused-key.ts';
+import { decodeGrpcMessage } from '../reject.ts';
 
 /** UNKNOWN: the code that clients derive from a status that is not a number. */
 const UNKNOWN = 2;
@@ -33,6 +35,8 @@ export interface AnswerBlock {
   readonly status: number | undefined;
   /** Bytes of DATA that a head announces by `content-length`; -1 = none, as in nearly all answers. */
   readonly contentLength: number;
+  /** True = it refuses the credential that upstream was shown. */
+  readonly refusesCredential: boolean;
   /** True = a head with a 1xx status. */
   readonly isInterim: boolean;
   /** The fault of the block as head of an answer, and as trailers (RFC 9113 section 8.1.1); `undefined` = valid. */
@@ -110,8 +114,9 @@ function meaningOf(fields: readonly HeaderField[]): AnswerBlock {
   frameHeaders(framed, 1, false);
   const contentLength = contentLengthIn(fields);
   const lengthFault = contentLength === -2 ? 'malformed content-length' : undefined;
+  const status = statusIn(fields);
   return {
-    ...{ framed, fields, contentLength, status: statusIn(fields) },
+    ...{ framed, fields, contentLength, status, refusesCredential: refusesCredentialIn(fields, status) },
     isInterim: fields[0]?.[0] === ':status' && fields[0][1].startsWith('1'),
     ...{ headFault: answerHeadFault(fields) ?? lengthFault, trailersFault: trailersFault(fields) },
   };
@@ -123,6 +128,12 @@ function contentLengthIn(fields: readonly HeaderField[]): number {
   if (lengths.size > 1) return -2;
   const [length = -1] = lengths;
   return length >= 0 && fields[0]?.[1] === '304' ? -1 : length;
+}
+
+function refusesCredentialIn(fields: readonly HeaderField[], status: number | undefined): boolean {
+  const http = fields[0]?.[0] === ':status' ? fields[0][1] : undefined;
+  const message = (): string => decodeGrpcMessage(fields.find(([name]) => name === 'grpc-message')?.[1] ?? '');
+  return grpcRefusesCredential({ http, status, message });
 }
 
 function statusIn(fields: readonly HeaderField[]): number | undefined {

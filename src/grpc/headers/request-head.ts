@@ -2,6 +2,8 @@ import { REMOVED_HEADERS } from '../../exchange/removed-headers.ts';
 import { isReplaced } from '../../exchange/request-id.ts';
 import { fieldFault, isFieldValue, lengthIn, trailersFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
+import { CREDENTIAL_HEADERS } from '../../identity/credential.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
 export interface RequestHead {
@@ -17,8 +19,12 @@ export interface RequestHead {
   readonly encoding: string | undefined;
   /** `content-length`, or -1. */
   readonly contentLength: number;
-  /** The HEADERS frame for upstream, cached after the first use. Its stream id and END_STREAM flag are meaningless. */
+  /**
+   * The HEADERS frame for upstream, cached after the first use, and the credential in it. Its stream id and END_STREAM flag
+   * are meaningless.
+   */
   sent: Buffer | undefined;
+  credential: UpstreamCredential | undefined;
 }
 
 const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);
@@ -69,6 +75,7 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead | s
     encoding,
     contentLength,
     sent: undefined,
+    credential: undefined,
   };
 }
 
@@ -101,36 +108,49 @@ function isPath(path: string): boolean {
 }
 
 const NOT_SENT_ON = new Set([...REMOVED_HEADERS, 'host', 'te']);
+/** The credential of the caller, which goes upstream where upstream asks for it. */
+const CREDENTIALS = new Set(CREDENTIAL_HEADERS);
 
 /** Some readers treat an underscore as a dash, so a removed name is removed in that spelling, too. */
 function dashed(name: string): string {
   return name.includes('_') ? name.replaceAll('_', '-') : name;
 }
 
-/**
- * The header list for upstream: the client's without credentials, with the client's address.
- *
- * @param added name, value, ... of the gateway; the client's fields of these names are dropped
- */
-export function upstreamFields(
-  head: RequestHead,
-  authority: string,
-  remote: string,
-  tls: boolean,
-  added: readonly string[] = [],
-): HeaderField[] {
+/** The parts of an upstream request that come from the gateway. */
+export interface OwnFields {
+  readonly authority: string;
+  /** Address of the client, and whether it uses TLS. */
+  readonly remote: string;
+  readonly tls: boolean;
+  /** Shown to upstream instead of the credential of the caller. */
+  readonly credential: UpstreamCredential;
+  /** Name, value, ...; the client's fields of these names are dropped. */
+  readonly added: readonly string[];
+}
+
+/** The header list for upstream: the client's, with the credential that upstream sees and the client's address. */
+export function upstreamFields(head: RequestHead, own: OwnFields): HeaderField[] {
+  const { credential, added } = own;
+  const keepsOwn = credential.kind === 'callers';
   const fields: HeaderField[] = [
     [':method', head.method],
     [':scheme', 'http'],
     [':path', head.path],
-    [':authority', authority],
+    [':authority', own.authority],
     ['te', 'trailers'],
   ];
   for (const field of head.fields) {
     const [name] = field;
-    if (!NOT_SENT_ON.has(dashed(name)) && !isReplaced(added, name)) fields.push(field);
+    if (keepsOwn && CREDENTIALS.has(name)) fields.push(field);
+    else if (!NOT_SENT_ON.has(dashed(name)) && !isReplaced(added, name)) fields.push(field);
   }
-  fields.push(['x-forwarded-for', remote], ['x-forwarded-proto', tls ? 'https' : 'http']);
-  for (let i = 0; i + 1 < added.length; i += 2) fields.push([added[i] ?? '', added[i + 1] ?? '']);
+  fields.push(['x-forwarded-for', own.remote], ['x-forwarded-proto', own.tls ? 'https' : 'http']);
+  addFields(fields, added);
+  addFields(fields, credential.forwarded);
   return fields;
+}
+
+/** Adds name, value, name, value. */
+export function addFields(fields: HeaderField[], added: readonly string[]): void {
+  for (let i = 0; i + 1 < added.length; i += 2) fields.push([added[i] ?? '', added[i + 1] ?? '']);
 }

@@ -1,7 +1,7 @@
 import { ErrorCode, Flag, type Frame, Http2Fault, type Setting, SettingId } from '../../http2/frames.ts';
 import { Pause } from '../../http2/paced-reading.ts';
 import { rewriteStreamId, writeWindowUpdate } from '../../http2/write-frames.ts';
-import { UPSTREAM_BROKEN, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import { UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import { blockFault, dataFault, MOST_INTERIM } from '../headers/answer-order.ts';
@@ -51,12 +51,21 @@ export class AnswerFrames implements LinkEvents {
       if (exchange.interimHeads > MOST_INTERIM) throw new Http2Fault(ErrorCode.ENHANCE_YOUR_CALM, 0, 'too many heads');
       return true;
     }
+    if (block.refusesCredential && this.#refuses(exchange)) return true;
     if (!exchange.headersSent) exchange.announced = exchange.head.method === 'HEAD' ? -1 : block.contentLength;
     this.#core.heads.framed(exchange.id, block.framed, endStream);
     exchange.headersSent = true;
     if (endStream) exchange.status = block.status;
     if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();
     this.#moved(exchange, endStream);
+    return true;
+  }
+
+  /** True = the gateway's own credential is refused, which the client must not take for its own. */
+  #refuses(exchange: GrpcExchange): boolean {
+    exchange.refusedThere = this.#options.upstream.credential().kind === 'callers';
+    if (exchange.refusedThere) return false;
+    this.#core.calls.reject(exchange, UPSTREAM_KEY_REFUSED);
     return true;
   }
 

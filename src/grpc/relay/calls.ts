@@ -103,7 +103,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     // The client left while its credential was checked, or was refused after a time limit.
     if (!this.#core.streams.has(exchange) || exchange.answered) return;
     if (exchange.principal) this.#core.client.known();
-    const question = answerFor(exchange, permit);
+    const question = answerFor(exchange, permit, this.#options.upstream.credential());
     if (question) {
       this.#answer(exchange, question, permit);
       return;

@@ -2,14 +2,14 @@ import type { Limits } from '../../config/schema.ts';
 import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
-import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
 import type { AskUpstream } from '../answer.ts';
 import type { MessageLimits } from '../message/message.ts';
+import type { GrpcUpstream } from '../unary/unary-call.ts';
 
 /** Options common to all connections of a listener. */
 export interface GrpcRelayOptions {
   readonly parts: ExchangeParts;
-  readonly upstream: { readonly address: SocketAddress; readonly authority: string; readonly socket: SocketOptions };
+  readonly upstream: GrpcUpstream;
   /** `gateway.limits`. */
   readonly limits: Limits;
   /** Limits of compressed messages. */

@@ -104,13 +104,18 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   /** The head of equal requests of this connection is encoded once, unless each carries its own span. */
   #sendHead(link: UpstreamLink, exchange: GrpcExchange, id: number, ends: boolean): void {
     const { head, trace } = exchange;
-    if (head.sent && !trace) {
+    const { upstream, tls } = this.#options;
+    const credential = upstream.credential();
+    if (head.sent && !trace && head.credential === credential) {
       link.outbox.headersLike(head.sent, id, ends);
       return;
     }
-    const { upstream, tls } = this.#options;
-    const framed = forwardedHead(exchange, { authority: upstream.authority, tls });
-    if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) head.sent = framed;
+    const { authority } = upstream;
+    const framed = forwardedHead(exchange, { authority, tls, credential });
+    if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) {
+      head.sent = framed;
+      head.credential = credential;
+    }
     link.outbox.bytes(frameHeaders(framed, id, ends));
   }
 

@@ -16,6 +16,8 @@ const MOST_RETIRED = 8;
 export interface Caller {
   /** The caller's own time limit in milliseconds; 0 = none. */
   readonly leastMs: number;
+  /** Name, value, ...: the credential of the caller. Default: the gateway's own. */
+  readonly shown?: readonly string[] | undefined;
   /** Aborted when the caller has left or needs no answer. */
   readonly signal: AbortSignal;
 }
@@ -58,7 +60,7 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
   };
   const ask = async (by: UnaryConnection, path: string, message: Buffer, caller?: Caller): Promise<Answer> => {
     const end = clock() + longestOf(caller);
-    const question = { path, message, signal: caller?.signal };
+    const question = { path, message, shown: caller?.shown, signal: caller?.signal };
     const first = await by.call({ ...question, leftMs: end - clock() });
     if (first !== 'refused') return first;
     // Upstream has not processed it: retried once.

@@ -5,6 +5,7 @@ import {
   denial,
   GrpcCode,
   UPSTREAM_BROKEN,
+  UPSTREAM_KEY_REFUSED,
   UPSTREAM_TIMEOUT,
   UPSTREAM_UNREACHABLE,
 } from '../../policy/denial.ts';
@@ -33,6 +34,7 @@ const LIMITS = { compressedBytes: MOST_ANSWER_BYTES, inflatedBytes: MOST_ANSWER_
  */
 export class UnaryAnswer implements AnswerProgress {
   readonly #later: (step: () => void) => void;
+  readonly #showsOwn: boolean;
   readonly #message = new MessageBytes();
   #head: AnswerBlock | undefined;
   #reader: MessageReader | undefined;
@@ -41,9 +43,13 @@ export class UnaryAnswer implements AnswerProgress {
   #outcome: Answer | undefined;
   announced = -1;
 
-  /** @param later runs a continuation after a wait; `outcome` may be set after it */
-  constructor(later: (step: () => void) => void) {
+  /**
+   * @param later runs a continuation after a wait; `outcome` may be set after it
+   * @param showsOwn upstream was shown the gateway's own credential
+   */
+  constructor(later: (step: () => void) => void, showsOwn: boolean) {
     this.#later = later;
+    this.#showsOwn = showsOwn;
   }
 
   get headersSent(): boolean {
@@ -107,9 +113,11 @@ export class UnaryAnswer implements AnswerProgress {
     );
   }
 
-  #end({ fields, status }: AnswerBlock): void {
+  #end({ fields, status, refusesCredential }: AnswerBlock): void {
     const reader = this.#reader;
-    if (status === undefined || (status === GrpcCode.ok && !reader)) {
+    if (refusesCredential && this.#showsOwn) {
+      this.#settle(UPSTREAM_KEY_REFUSED);
+    } else if (status === undefined || (status === GrpcCode.ok && !reader)) {
       this.#settle(UPSTREAM_BROKEN);
     } else if (status !== GrpcCode.ok) {
       this.#settle(refusalOf(status, fieldOf(fields, 'grpc-message') ?? ''));

@@ -1,14 +1,18 @@
 import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
+import { addFields } from '../headers/request-head.ts';
 import { PREFIX_BYTES } from '../message/message.ts';
 import type { Answer, UnaryAnswer } from './unary-answer.ts';
 
-/** Address of the unsecured Qdrant for gRPC. */
+/** Qdrant's gRPC port. */
 export interface GrpcUpstream {
   readonly address: SocketAddress;
   /** `:authority` of the calls. */
   readonly authority: string;
+  /** The credential in force. */
+  readonly credential: () => UpstreamCredential;
   readonly socket: SocketOptions;
 }
 
@@ -19,6 +23,8 @@ export interface Question {
   readonly message: Buffer;
   /** Time limit in milliseconds, 1 to 99 999 999; sent to upstream as `grpc-timeout`. */
   readonly leftMs: number;
+  /** Name, value, ... shown to upstream; `undefined` = the gateway's own credential. */
+  readonly shown: readonly string[] | undefined;
   /** Aborted when the caller has left; `undefined` = never. */
   readonly signal: AbortSignal | undefined;
 }
@@ -84,8 +90,9 @@ export function widened(window: number, bytes: number, faultOn: number): number 
 }
 
 /** The header list of a call (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Requests"). */
-export function headOf({ address, authority }: GrpcUpstream, { path, leftMs }: Question): readonly HeaderField[] {
-  return [
+export function headOf(upstream: GrpcUpstream, { path, leftMs, shown }: Question): readonly HeaderField[] {
+  const { address, authority } = upstream;
+  const fields: HeaderField[] = [
     [':method', 'POST'],
     [':scheme', address.tls ? 'https' : 'http'],
     [':path', path],
@@ -95,6 +102,8 @@ export function headOf({ address, authority }: GrpcUpstream, { path, leftMs }: Q
     ['grpc-accept-encoding', 'identity,gzip'],
     ['grpc-timeout', `${Math.ceil(leftMs)}m`],
   ];
+  addFields(fields, shown ?? upstream.credential().own);
+  return fields;
 }
 
 /** An uncompressed message with its prefix. */

@@ -84,7 +84,7 @@ export class UnaryConnection implements LinkEvents {
 
   /** Makes one call. Rejects only for internal errors. */
   call(question: Question): Promise<Outcome> {
-    const { message, leftMs, signal } = question;
+    const { message, leftMs, shown, signal } = question;
     if (signal?.aborted) return Promise.resolve(UPSTREAM_BROKEN);
     if (!this.isOpen) return Promise.resolve('refused');
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
@@ -98,7 +98,7 @@ export class UnaryConnection implements LinkEvents {
     const call: UnaryCall = {
       since: this.#clock(),
       head: headOf(this.#upstream, question),
-      answer: new UnaryAnswer((step) => this.#guard.run(() => this.#continue(call, step))),
+      answer: new UnaryAnswer((step) => this.#guard.run(() => this.#continue(call, step)), shown === undefined),
       window: new ReceiveWindow(),
       end: (outcome) => {
         letGo();

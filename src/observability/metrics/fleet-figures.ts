@@ -1,6 +1,7 @@
 import type { AuditSnapshot } from '../../audit/audit.ts';
 import type { Place } from '../../lifetime/places.ts';
 import type { ClientFault, ConnectionCounts } from '../../net/connections.ts';
+import type { Agreement } from '../comparison.ts';
 import type { GatewaySnapshot, Observed } from '../snapshot.ts';
 import type { TracingSnapshot } from '../tracing.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
@@ -13,6 +14,7 @@ export interface FleetFigures {
   readonly listeners: Readonly<Record<'rest' | 'grpc', Omit<ConnectionCounts, 'open'>>>;
   readonly tokens: { readonly hits: number; readonly misses: number };
   readonly internalFaults: Observed['internalFaults'];
+  readonly compared: Observed['compared'];
   readonly lostLines: number;
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
   readonly spans: TracingSnapshot;
@@ -30,6 +32,7 @@ const NOTHING: FleetFigures = {
   },
   tokens: { hits: 0, misses: 0 },
   internalFaults: {},
+  compared: {},
   lostLines: 0,
   audit: { refused: 0, sinks: [] },
   spans: { exported: 0, failed: 0 },
@@ -63,11 +66,11 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
 }
 
 function countedOf(
-  { tally, perKey, listeners, tokens, internalFaults, lostLines }: Observed,
+  { tally, perKey, listeners, tokens, internalFaults, compared, lostLines }: Observed,
   audit: FleetFigures['audit'] = NOTHING.audit,
   spans: FleetFigures['spans'] = NOTHING.spans,
 ): FleetFigures {
-  return { tally, perKey, listeners, tokens, internalFaults, lostLines, audit, spans };
+  return { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, audit, spans };
 }
 
 function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
@@ -87,6 +90,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     listeners: { rest: listener('rest'), grpc: listener('grpc') },
     tokens: { hits: total(({ tokens }) => tokens.hits), misses: total(({ tokens }) => tokens.misses) },
     internalFaults: addCounts<Place>(all.map(({ internalFaults }) => internalFaults)),
+    compared: addCounts<Agreement>(all.map(({ compared }) => compared)),
     lostLines: total(({ lostLines }) => lostLines),
     audit: {
       refused: total(({ audit }) => audit.refused),

@@ -1,5 +1,6 @@
 import { PLACES } from '../../lifetime/places.ts';
 import { CLIENT_FAULTS } from '../../net/connections.ts';
+import { AGREEMENTS } from '../comparison.ts';
 import { DECISIONS, VERDICTS } from '../verdict.ts';
 import { CERTIFICATES } from './certificate-expiry.ts';
 import { GROUPS } from './operation-group.ts';
@@ -27,6 +28,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   fault: [...new Set(Object.values(CLIENT_FAULTS).flat())],
   cause: SLOWED,
   place: PLACES,
+  agreement: AGREEMENTS,
   status: STATUS_CLASSES,
   settled: SETTLEMENTS,
   outcome: ['hit', 'miss'],
@@ -129,6 +131,16 @@ export const METRICS = {
   },
   rules_in_shadow: { type: 'gauge', help: 'Rules that only count what they would refuse', labels: [] },
   upstream_up: { type: 'gauge', help: 'Whether the upstream answers the gateway', labels: ['protocol'] },
+  upstream_key_accepted: {
+    type: 'gauge',
+    help: 'Whether the upstream accepts the key of the gateway; only with gateway.upstream.api_key',
+    labels: [],
+  },
+  compared_total: {
+    type: 'counter',
+    help: 'Decisions compared with those of the upstream; only with gateway.upstream.compare',
+    labels: ['agreement'],
+  },
   revocations: { type: 'gauge', help: 'Revocations in force', labels: [] },
   revocations_unknown: {
     type: 'gauge',

@@ -9,6 +9,7 @@ import {
 } from 'prom-client';
 import { PLACES } from '../../lifetime/places.ts';
 import { CLIENT_FAULTS } from '../../net/connections.ts';
+import { AGREEMENTS } from '../comparison.ts';
 import type { Facts } from '../facts.ts';
 import type { GatewaySnapshot, Observed } from '../snapshot.ts';
 import { DECISIONS } from '../verdict.ts';
@@ -174,6 +175,9 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     one(flag(rest), { protocol: 'rest' }),
     ...(grpc === undefined ? [] : [one(flag(grpc), { protocol: 'grpc' })]),
   ],
+  upstream_key_accepted: ({ upstream: { key } }) => (key === undefined ? [] : [one(flag(key === 'accepted'))]),
+  compared_total: ({ figures: { compared } }) =>
+    AGREEMENTS.map((agreement) => one(compared[agreement] ?? 0, { agreement })),
   revocations: ({ revocations }) => [one(revocations.entries.length)],
   revocations_unknown: ({ revocations }) => [one(flag(revocations.unknown))],
   revocation_source_up: ({ revocations }) =>

@@ -213,10 +213,12 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
 
   #sentHead(exchange: RelayExchange): Buffer {
     const { known } = this.#stream.head;
-    const { authority } = this.#context.pool;
-    const path = exchange.resolution.pathToSend;
-    if (exchange.trace || !known) return upstreamHead(exchange, path, authority);
-    known.sent ??= upstreamHead(exchange, path, authority);
+    const { authority, credential } = this.#context.pool;
+    if (exchange.trace || !known) return upstreamHead(exchange, authority, credential);
+    if (known.sent === undefined || known.credential !== credential) {
+      known.sent = upstreamHead(exchange, authority, credential);
+      known.credential = credential;
+    }
     return known.sent;
   }
 

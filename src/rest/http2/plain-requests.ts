@@ -54,7 +54,7 @@ export function createPlainRequests({ options, clock, upstream, takeOver }: Plai
     if (head.known?.webUi === webUi) return head.known;
     const resolution = resolve(head.method, head.target);
     const plain = isPlain(head, options.limits.header_count) && takesRequest(head, resolution);
-    head.known = { resolution, webUi, plain, sent: undefined };
+    head.known = { resolution, webUi, plain, sent: undefined, credential: undefined };
     return head.known;
   }
 

@@ -1,5 +1,6 @@
 import { fieldFault, isFieldValue, trailersFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
 
@@ -23,8 +24,9 @@ export interface KnownRequest {
   readonly webUi: boolean;
   /** It is one that passes as bytes. */
   readonly plain: boolean;
-  /** The HTTP/1.1 head that goes upstream for it, once one has. */
+  /** The HTTP/1.1 head that goes upstream for it, once one has, and the credential in it. */
   sent: Buffer | undefined;
+  credential: UpstreamCredential | undefined;
 }
 
 const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);

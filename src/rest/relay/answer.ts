@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import type { Denial } from '../../policy/denial.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { corsHeaders, settleCors } from '../cors.ts';
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
@@ -15,9 +16,10 @@ const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
  * The head to send upstream: what was resolved, upstream's own host, and the headers every lane sends. An id of ours is
  * told only with a span: heads that repeat are made once.
  */
-export function upstreamHead(exchange: RelayExchange, path: string, authority: string): Buffer {
+export function upstreamHead(exchange: RelayExchange, authority: string, credential: UpstreamCredential): Buffer {
+  const path = exchange.resolution.pathToSend;
   const added = exchange.trace ? addedHeaders(exchange) : NOTHING;
-  const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, added });
+  const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, credential, added });
   let text = `${exchange.method} ${path} HTTP/1.1\r\nhost: ${authority}\r\nconnection: keep-alive\r\n`;
   for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   if (!exchange.hasBody && WITH_BODY.has(exchange.method)) text += 'content-length: 0\r\n';

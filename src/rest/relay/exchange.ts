@@ -59,6 +59,7 @@ export function newRelayExchange(
     refusal: undefined,
     references: undefined,
     shadowed: undefined,
+    refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
     requestId: undefined,

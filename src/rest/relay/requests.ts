@@ -1,3 +1,4 @@
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { Intake } from '../http1/intake.ts';
 import { type HeadReading, type PlainHead, readRequestHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
@@ -15,8 +16,9 @@ interface KnownHead {
   readonly resolution: RestResolution;
   /** Whether upstream had its web UI then: what `/dashboard` means depends on it. */
   readonly webUi: boolean;
-  /** The head that goes upstream for it, once one has. */
+  /** The head that goes upstream for it, once one has, and the credential in it. */
   sent: Buffer | undefined;
+  credential: UpstreamCredential | undefined;
 }
 
 /** Bytes received from a client and not consumed yet, parsed into requests. */
@@ -48,17 +50,20 @@ export class RelayRequests {
     const resolution = resolve(head.method, head.target);
     if (!takesRequest(head, resolution)) return 'odd';
     const own = Buffer.from(bytes.subarray(0, head.length));
-    this.#known = { bytes: own, head, resolution, webUi, sent: undefined };
+    this.#known = { bytes: own, head, resolution, webUi, sent: undefined, credential: undefined };
     return this.#known;
   }
 
   /** The head that goes upstream for the exchange of the last `next`; made once for heads that repeat themselves. */
   sentHead(exchange: RelayExchange): Buffer {
-    const { authority } = this.#context.pool;
-    const { head, trace, resolution } = exchange;
+    const { authority, credential } = this.#context.pool;
+    const { head, trace } = exchange;
     const known = this.#known;
-    if (trace || known?.head !== head) return upstreamHead(exchange, resolution.pathToSend, authority);
-    known.sent ??= upstreamHead(exchange, resolution.pathToSend, authority);
+    if (trace || known?.head !== head) return upstreamHead(exchange, authority, credential);
+    if (known.sent === undefined || known.credential !== credential) {
+      known.sent = upstreamHead(exchange, authority, credential);
+      known.credential = credential;
+    }
     return known.sent;
   }
 

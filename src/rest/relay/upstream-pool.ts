@@ -1,6 +1,7 @@
 import { Guard } from '../../lifetime/guard.ts';
 import type { Place } from '../../lifetime/places.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import type { RelayExchange } from './exchange.ts';
 import { type AnswerSink, type RelayUpstream, UpstreamConnection } from './upstream.ts';
@@ -110,6 +111,11 @@ export class UpstreamPool {
 
   get authority(): string {
     return this.#options.upstream.authority;
+  }
+
+  /** The credential in force. */
+  get credential(): UpstreamCredential {
+    return this.#options.upstream.credential();
   }
 
   /** Connections that a client has. */

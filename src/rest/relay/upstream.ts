@@ -1,17 +1,27 @@
 import type { Socket } from 'node:net';
 import type { Guard } from '../../lifetime/guard.ts';
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import {
+  type Denial,
+  UPSTREAM_BROKEN,
+  UPSTREAM_KEY_REFUSED,
+  UPSTREAM_TIMEOUT,
+  UPSTREAM_UNREACHABLE,
+} from '../../policy/denial.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
 import { AnswerReader } from '../http1/answer-reader.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { leastAnswerMs } from '../time-limits.ts';
 import type { RelayExchange } from './exchange.ts';
+import { JudgedAnswers } from './judged-answers.ts';
 
 /** Where relayed requests go, and how long is waited there. Times in milliseconds. */
 export interface RelayUpstream {
   readonly address: SocketAddress;
   /** `Host` of what is sent. */
   readonly authority: string;
+  /** The credential in force. */
+  readonly credential: () => UpstreamCredential;
   readonly socket: SocketOptions;
   /** From the request written to the answer's head. */
   readonly headersTimeoutMs: number;
@@ -21,8 +31,8 @@ export interface RelayUpstream {
   readonly keepAliveMs: number;
 }
 
-/** The fields of a request that the upstream side reads. */
-type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution'>;
+/** The fields of a request that the upstream side reads, and notes its credential's refusal in. */
+type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution' | 'refusedThere'>;
 
 /** Receives the answer, in one call per burst. */
 export interface AnswerSink {
@@ -51,6 +61,7 @@ export class UpstreamConnection {
   readonly #now: () => number;
   readonly #guard: Guard;
   readonly #answer: AnswerReader;
+  readonly #judged: JudgedAnswers;
   readonly #onData: (chunk: Buffer) => void;
   readonly #onDrain: () => void;
   readonly #onEnd: () => void;
@@ -80,6 +91,11 @@ export class UpstreamConnection {
     this.#onClose = guard.entry(() => this.#lost());
     this.#sink = sink;
     this.#now = now;
+    this.#judged = new JudgedAnswers(
+      (head, parts, data, ended) => sink.onAnswer(head, parts, data, ended),
+      () => this.#fail(UPSTREAM_KEY_REFUSED),
+      framed,
+    );
     this.#answer = new AnswerReader(
       {
         burst: (head, parts, data) => this.#burst(head, parts, data),
@@ -94,7 +110,9 @@ export class UpstreamConnection {
    * Sends a request's head and what there is of its body, on the kept connection if it is still good, else on a new one.
    * INVARIANT: nothing is written twice; a connection that dies with a request ends that request.
    */
-  send({ method, resolution }: RelayedRequest, head: Buffer, body: Buffer | undefined): boolean {
+  send(request: RelayedRequest, head: Buffer, body: Buffer | undefined): boolean {
+    const { method, resolution } = request;
+    this.#judged.expect(request, this.#upstream.credential());
     this.#leastMs = leastAnswerMs(resolution);
     this.#busy = true;
     this.#answer.expect(method);
@@ -239,14 +257,14 @@ export class UpstreamConnection {
 
   #burst(head: AnswerHead | undefined, parts: readonly Buffer[], data: number): void {
     this.#deadline = this.#timeOf(this.#upstream.bodyTimeoutMs);
-    this.#sink.onAnswer(head, parts, data, false);
+    this.#judged.take(head, parts, data, false);
   }
 
   #whole(head: AnswerHead | undefined, parts: readonly Buffer[], data: number, reusable: boolean): void {
     this.#busy = false;
     this.#deadline = this.#now() + this.#upstream.keepAliveMs;
     if (!reusable) this.destroy();
-    this.#sink.onAnswer(head, parts, data, true);
+    this.#judged.take(head, parts, data, true);
   }
 
   #ended(): void {

@@ -28,7 +28,8 @@ export function forwardChanged(
 ): void {
   if (plan === 'health') {
     const path = exchange.resolution?.pathToSend ?? '/';
-    const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, added: [] });
+    const credential = options.credential();
+    const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, credential, added: [] });
     sendUpstream(exchange, options, path, headers, new HealthAnswer(exchange, options));
     return;
   }
@@ -90,6 +91,7 @@ function send(exchange: RestExchange, options: LaneContext, query: string, chang
   const headers = toUpstreamHeaders(exchange, {
     readable: true,
     contentLength: undefined,
+    credential: options.credential(),
     added: addedHeaders(exchange),
   });
   sendUpstream(

@@ -1,8 +1,16 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { Guard } from '../../lifetime/guard.ts';
-import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
+import {
+  type Denial,
+  INTERNAL_FAULT,
+  UPSTREAM_BROKEN,
+  UPSTREAM_KEY_REFUSED,
+  UPSTREAM_TIMEOUT,
+} from '../../policy/denial.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { toUpstreamDenial, type UpstreamRequest } from '../../upstream/http.ts';
+import { isSuspect } from '../../upstream/refused-key.ts';
 import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
 import { settleCors } from '../cors.ts';
@@ -14,10 +22,12 @@ import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
 import { routeOf } from '../node-route.ts';
 import type { LaneOptions } from '../options.ts';
 import { DASHBOARD, denyFraming, reject } from '../reject.ts';
+import { SuspectAnswer } from '../response/suspect-answer.ts';
 import { bodyIdleOf, leastAnswerMs } from '../time-limits.ts';
 
 /** Informational answers taken from upstream for one request before it counts as broken. */
 const MAX_INFORMATIONAL = 8;
+const UNAUTHORIZED = 401;
 
 /** Sends an authorized request upstream, to the path that was resolved, and hands the answer to `handler`. Refuses when there is no room. */
 export function sendUpstream(
@@ -89,7 +99,7 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   readonly onRequestStart: (controller: Controller) => void;
   readonly onResponseStart: (controller: Controller, status: number) => void;
   readonly onResponseData: (controller: Controller, chunk: Buffer) => void;
-  readonly onResponseEnd: () => void;
+  readonly onResponseEnd: (controller: Controller) => void;
   readonly onResponseError: (controller: Controller, error: Error) => void;
   #controller: Controller | undefined;
   /** Gives back the share of its owner; see `Share`. */
@@ -97,21 +107,29 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   readonly #waiting: NodeJS.Timeout;
   #informational = 0;
   #gone = false;
+  /** The credential of the request, and its answer while that may refuse it. */
+  readonly #credential: UpstreamCredential;
+  #suspect: { readonly answer: SuspectAnswer; readonly pass: (controller: Controller) => void } | undefined;
   /** Upstream has said all it had to say. */
   protected complete = false;
 
   constructor(exchange: RestExchange, options: LaneOptions) {
     this.exchange = exchange;
     this.options = options;
+    this.#credential = options.credential();
     const owner = { fail: (error: unknown) => this.#broken(error), cut: () => exchange.response.destroy() };
     const guard = new Guard(owner, 'rest_upstream', (error, place) => options.parts.fault(error, exchange, place));
     this.guard = guard;
     this.onRequestStart = guard.entry((controller: Controller) => this.#started(controller));
     this.onResponseStart = guard.entry((controller: Controller, status: number) => this.#answer(controller, status));
-    this.onResponseData = guard.entry((controller: Controller, chunk: Buffer) => this.data(controller, chunk));
-    this.onResponseEnd = guard.entry(() => {
+    this.onResponseData = guard.entry((controller: Controller, chunk: Buffer) => {
+      if (this.#suspect) this.#judge(controller, chunk);
+      else this.data(controller, chunk);
+    });
+    this.onResponseEnd = guard.entry((controller: Controller) => {
       this.#leaveShare();
-      this.end();
+      if (this.#suspect) this.#judge(controller, undefined);
+      if (!this.#gone) this.end();
     });
     this.onResponseError = guard.entry((_controller: Controller, error: Error) => {
       this.#leaveShare();
@@ -145,8 +163,36 @@ export abstract class UpstreamAnswer implements Dispatcher.DispatchHandler {
   #answer(controller: Controller, status: number): void {
     if (status >= 200) {
       this.exchange.answeredAt = this.options.parts.now();
-      this.head(controller, status, rawHeadersOf(controller));
+      this.#begin(controller, status, rawHeadersOf(controller));
     } else if (++this.#informational > MAX_INFORMATIONAL) controller.abort(new Error('too many informational answers'));
+  }
+
+  /** An answer that may refuse the credential waits for its body. */
+  #begin(controller: Controller, status: number, headers: string[]): void {
+    if (!isSuspect(status)) {
+      this.head(controller, status, headers);
+      return;
+    }
+    const pass = (by: Controller): void => this.head(by, status, headers);
+    this.#suspect = { answer: new SuspectAnswer(status, headers, false), pass };
+    if (status === UNAUTHORIZED) this.#judge(controller, undefined);
+  }
+
+  /** @param chunk the next bytes; `undefined` = they are not waited for */
+  #judge(controller: Controller, chunk: Buffer | undefined): void {
+    const suspect = this.#suspect;
+    if (!suspect) return;
+    const { answer, pass } = suspect;
+    if (chunk) answer.add([chunk], chunk.length);
+    if (chunk && !answer.isClear) return;
+    this.#suspect = undefined;
+    if (answer.refuses && this.#credential.kind !== 'callers') {
+      this.abort(UPSTREAM_KEY_REFUSED, new Error('upstream refuses the credential'));
+      return;
+    }
+    this.exchange.refusedThere = answer.refuses;
+    pass(controller);
+    for (const part of answer.parts) this.data(controller, part);
   }
 
   #ended(error: Error): void {

@@ -189,7 +189,9 @@ function createProtocol(options: LaneContext): Protocol<RestExchange> {
       pass(exchange, _permit, { pathToSend }) {
         if (known(exchange).life.ended) return;
         const contentLength = exchange.body?.length;
-        const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, added: addedHeaders(exchange) });
+        const added = addedHeaders(exchange);
+        const credential = options.credential();
+        const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, credential, added });
         sendUpstream(exchange, options, pathToSend, headers, new StreamedAnswer(exchange, options));
       },
       change(exchange, permit, plan) {

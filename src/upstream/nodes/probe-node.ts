@@ -1,5 +1,6 @@
 import { Guard } from '../../lifetime/guard.ts';
 import type { Denial } from '../../policy/denial.ts';
+import type { UpstreamCredential } from '../credential.ts';
 import type { RestUpstream } from '../http.ts';
 import { createUpstreamLookup } from '../lookup.ts';
 import { openSocket, type SocketOptions } from '../sockets.ts';
@@ -9,13 +10,21 @@ import type { NodeProbe } from './probes.ts';
 /** Time limit of one question, in milliseconds. */
 const PATIENCE_MS = 1_500;
 
+/** Connections and credential of a probe. */
+export interface ProbeWays {
+  /** The REST port, for the probe alone; closed with it. */
+  readonly rest: RestUpstream;
+  /** The credential in force. */
+  readonly credential: () => UpstreamCredential;
+  /** For connections to the gRPC port. */
+  readonly grpc: SocketOptions;
+}
+
 /**
  * Probes a node: `/readyz` on its REST port, and a connection to its gRPC port.
- *
- * @param upstream its REST port, for the probe alone; closed with it @param grpc for connections to its gRPC port
  */
-export function probeOf(node: Node, upstream: RestUpstream, grpc: SocketOptions): NodeProbe {
-  const lookup = createUpstreamLookup(upstream);
+export function probeOf(node: Node, { rest: upstream, credential, grpc }: ProbeWays): NodeProbe {
+  const lookup = createUpstreamLookup(upstream, credential);
   return {
     async ready() {
       const rest = await lookup.ready(AbortSignal.timeout(PATIENCE_MS));

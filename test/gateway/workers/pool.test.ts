@@ -183,7 +183,7 @@ t.test('an error of the configuration crosses the processes with its places', as
   const pool = createPool({ state: stateOf(secured), count: COUNT, withheld: [], events });
   const error = await pool.start().catch((caught: unknown) => caught);
   test.ok(error instanceof ConfigError);
-  test.match(error, { problems: [{ place: 'gateway.upstream.rest_url' }] });
+  test.match(error, { problems: [{ place: 'gateway.upstream.api_key' }] });
   await secured.close();
 });
 

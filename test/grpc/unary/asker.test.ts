@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { grpcTimeoutOf } from '../../../src/grpc/idle-limits.ts';
 import { createGrpcAsker, type GrpcAsker } from '../../../src/grpc/unary/asker.ts';
+import { NO_CREDENTIAL } from '../../../src/upstream/credential.ts';
 import { testCertificate } from '../../rest/lane-fixture.ts';
 
 interface Asked {
@@ -34,7 +35,10 @@ async function setUp(
     },
   };
   const address = { tls: false, host: '127.0.0.1', port };
-  const asker = createGrpcAsker({ address, authority: `127.0.0.1:${port}`, socket }, now);
+  const asker = createGrpcAsker(
+    { address, authority: `127.0.0.1:${port}`, credential: () => NO_CREDENTIAL, socket },
+    now,
+  );
   t.teardown(() => {
     asker.close();
     upstream.close();
@@ -168,6 +172,7 @@ t.test('over TLS upstream has to show a certificate of the CA in force', async (
   const asker = createGrpcAsker({
     address: { tls: true, host: '127.0.0.1', port },
     authority: 'upstream',
+    credential: () => NO_CREDENTIAL,
     socket: {
       ...{ connectTimeoutMs: 5000, alpn: ['h2'] },
       get ca() {

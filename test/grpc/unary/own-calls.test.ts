@@ -16,6 +16,7 @@ import {
   writeSettings,
   writeWindowUpdate,
 } from '../../../src/http2/write-frames.ts';
+import { NO_CREDENTIAL } from '../../../src/upstream/credential.ts';
 import { framed } from '../../support/clients/h2-client.ts';
 import { runs } from '../../support/generators/runs.ts';
 import { inPatience } from '../../support/reference.ts';
@@ -367,9 +368,13 @@ t.test('a call without an answer ends at its deadline, and is reset', async (t) 
   const { upstream } = await startOwnCalls(t, () => undefined);
   const socket = { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] };
   const address = { tls: false, host: '127.0.0.1', port: upstream.port };
-  const connection = new UnaryConnection({ address, authority: 'upstream', socket }, Date.now, () => undefined);
+  const connection = new UnaryConnection(
+    { address, authority: 'upstream', credential: () => NO_CREDENTIAL, socket },
+    Date.now,
+    () => undefined,
+  );
   t.teardown(() => connection.close());
-  const question = { path: LIST, message: Buffer.alloc(0), leftMs: 20, signal: undefined };
+  const question = { path: LIST, message: Buffer.alloc(0), leftMs: 20, shown: undefined, signal: undefined };
   t.match(await connection.call(question), { kind: 'denial', code: 'upstream_timeout', grpc: 4 });
   await upstream.waitFor(() => upstream.frames.some(({ type }) => type === FrameType.RST_STREAM));
   t.equal(upstream.frames.find(({ type }) => type === FrameType.RST_STREAM)?.payload.readUInt32BE(0), 8, 'CANCEL');

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Test } from 'tap';
 import { createGrpcAsker, type GrpcAsker } from '../../../src/grpc/unary/asker.ts';
 import { Flag, type Frame, FrameType, windowIncrementOf } from '../../../src/http2/frames.ts';
+import { NO_CREDENTIAL } from '../../../src/upstream/credential.ts';
 import { startUpstream, type Upstream } from '../relay-fixture.ts';
 
 /** A list, as the gateway asks for one itself. */
@@ -28,6 +29,7 @@ export async function startOwnCalls(
   const asker = createGrpcAsker({
     address: { tls: false, host: '127.0.0.1', port: upstream.port },
     authority: 'upstream',
+    credential: () => NO_CREDENTIAL,
     socket: { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] },
   });
   t.teardown(() => asker.close());

@@ -36,6 +36,7 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
       perKey: [{ key: 'k', subject: 's', counts: [count, 0, 0, 0] }],
       process: { pid, startedAt, cpuUser: 0, cpuSystem: 0, resident: 0, heapUsed: 0, delay, busy: 0, idle: 0 },
       internalFaults: { exchange: count },
+      compared: { same: count },
       lostLines: count,
     },
   };
@@ -44,11 +45,12 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
 t.test('several processes are added up, and one that has ended stays counted', async (t) => {
   const figures = createFleetFigures(10);
   const total = (...snapshots: GatewaySnapshot[]) => {
-    const { tally, tokens, listeners, perKey, audit, internalFaults, lostLines } = figures(snapshots);
+    const { tally, tokens, listeners, perKey, audit, internalFaults, compared, lostLines } = figures(snapshots);
     t.equal(tokens.hits, lostLines);
     t.equal(listeners.rest.accepted, lostLines);
     t.equal(listeners.rest.faults.head, lostLines);
     t.equal(internalFaults.exchange, lostLines);
+    t.equal(compared.same, lostLines);
     t.equal(tally.gateway[0]?.sum, lostLines);
     t.equal(perKey[0]?.counts[0], lostLines);
     t.equal(audit.sinks[0]?.written, lostLines);

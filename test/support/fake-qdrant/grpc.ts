@@ -5,6 +5,7 @@ import { Fault, faultCode } from './fault.ts';
 import { Deframer, GrpcFault } from './grpc-frames.ts';
 import type { GrpcContext, GrpcMethod } from './grpc-method.ts';
 import { GrpcRecord, keptBytes, type Recorder } from './recorder.ts';
+import { type CheckAccess, refuseGrpc } from './secured.ts';
 import type { Store } from './store.ts';
 
 /** The methods are loaded with the first call: their messages cost more than all the rest, and most tests call none. */
@@ -21,6 +22,7 @@ export type GrpcOptions = {
   recorder: Recorder;
   version: string;
   compress: boolean;
+  check: CheckAccess | undefined;
   onGrpc: OnGrpc | undefined;
 };
 
@@ -42,6 +44,8 @@ export function grpcServer(options: GrpcOptions): Http2Server {
     stream.on('error', () => stream.destroy());
     const entry = new GrpcRecord(headers[':path'] ?? '', (rawHeaders as unknown as string[]).slice());
     tap(options.recorder, stream, entry);
+    const shown = { path: entry.path, headers: entry.metadata };
+    if (options.check && refuseGrpc(options.check, shown, stream)) return;
     if (options.onGrpc?.(stream, headers) !== true) {
       serve(options, stream, headers, entry);
     }

@@ -5,6 +5,7 @@ import { QDRANT_VERSION } from '../../../src/operations/qdrant-version.ts';
 import { type GrpcOptions, grpcServer } from './grpc.ts';
 import { Recorder } from './recorder.ts';
 import { type OnRest, restServer } from './rest.ts';
+import type { CheckAccess } from './secured.ts';
 import { Store } from './store.ts';
 
 const RELEASE = QDRANT_VERSION.replace(/^v/, '');
@@ -25,6 +26,8 @@ export type FakeQdrantOptions = {
   compress?: boolean;
   /** Gets every REST request first; true means it has been answered. */
   onRest?: OnRest;
+  /** Refuses requests by their credential, as a secured Qdrant; by default none is looked at. */
+  check?: CheckAccess;
   /** Gets every gRPC stream first; true means it has been answered. */
   onGrpc?: GrpcOptions['onGrpc'];
 };
@@ -49,9 +52,10 @@ export async function startFakeQdrant(options: FakeQdrantOptions = {}): Promise<
   const version = options.version ?? RELEASE;
   const store = new Store();
   const recorder = new Recorder(options.record ?? true);
-  const rest = restServer({ store, recorder, version, onRest: options.onRest });
+  const { check } = options;
+  const rest = restServer({ store, recorder, version, check, onRest: options.onRest });
   const compress = options.compress ?? false;
-  const grpc = grpcServer({ store, recorder, version, compress, onGrpc: options.onGrpc });
+  const grpc = grpcServer({ store, recorder, version, compress, check, onGrpc: options.onGrpc });
   recorder.watch(rest, 'rest');
   recorder.watch(grpc, 'grpc');
   const close = async (): Promise<void> => {

@@ -9,13 +9,20 @@ import { plausibleRoutes } from './plausible.ts';
 import { readRoutes, writeRoutes } from './point-routes.ts';
 import { type Recorder, RestRecord } from './recorder.ts';
 import { type BodyMode, type RestAnswer, type RestRoute, Router, splitTarget, withNumberedShard } from './routing.ts';
+import { type CheckAccess, refuseRest } from './secured.ts';
 import { serviceRoutes } from './service-routes.ts';
 import type { Store } from './store.ts';
 
 /** Test hook: gets every REST request first; true means it has answered (or will). */
 export type OnRest = (request: IncomingMessage, response: ServerResponse) => boolean;
 
-type Parts = { store: Store; recorder: Recorder; version: string; onRest: OnRest | undefined };
+type Parts = {
+  store: Store;
+  recorder: Recorder;
+  version: string;
+  check: CheckAccess | undefined;
+  onRest: OnRest | undefined;
+};
 
 const router = new Router(
   [...serviceRoutes, ...collectionRoutes, ...snapshotRoutes, ...writeRoutes, ...readRoutes, ...plausibleRoutes].map(
@@ -31,6 +38,8 @@ export function restServer(parts: Parts): Server {
     record(parts.recorder, request);
     // Upstream: Qdrant sends neither `Connection` nor a `Keep-Alive` hint.
     response.removeHeader('connection');
+    const { method = '', url: path = '', rawHeaders: headers } = request;
+    if (parts.check && refuseRest(parts.check, { method, path, headers }, response)) return;
     if (parts.onRest?.(request, response) !== true) {
       answer(parts, request, response).catch(() => response.destroy());
     }

@@ -4,6 +4,7 @@ import { readBounded } from './files/bounded-read.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { isLevelFilter } from './log-level.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
+import { originProblems, originWarnings } from './origin-rules.ts';
 import type { KnownOperations } from './policy/access-problems.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy/file.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
@@ -208,8 +209,13 @@ export function previewConfig(sources: Sources = {}): Preview {
   const warnings = [...layers.flatMap((layer) => layer.warnings), ...settled];
   if (config !== null) {
     const keys = readKeys(config, { cwd, readFile }, placeOf);
-    rules.push(...keys.problems, ...keyProblems(config, keys.keys, placeOf), ...proxyProblems(config, placeOf));
-    warnings.push(...proxyWarnings(config, placeOf));
+    rules.push(
+      ...keys.problems,
+      ...keyProblems(config, keys.keys, placeOf),
+      ...proxyProblems(config, placeOf),
+      ...originProblems(config, placeOf),
+    );
+    warnings.push(...proxyWarnings(config, placeOf), ...originWarnings(config, placeOf));
     const place = placeOf('gateway.policy_file');
     const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place });
     policy = read.policy;

@@ -48,7 +48,7 @@ const service = z.object({
     .nullable()
     .default(6334)
     .meta({ description: 'gRPC port; 0: any free port; null (in the environment: empty) turns gRPC off' }),
-  enable_cors: flag(true, 'answer browsers of any origin; preflights need no key'),
+  enable_cors: flag(true, 'answer browsers of any origin (`gateway.cors.allowed_origins`); preflights need no key'),
   max_request_size_mb: whole([1, 4096], 32, 'largest JSON body in MiB; uploads and gRPC have no limit'),
   http_keep_alive_timeout_sec: optionalWhole(
     SECONDS,
@@ -257,6 +257,16 @@ const gateway = z.strictObject({
   revocation: revocation.prefault({}),
   grpc_client_certificates: flag(false, 'also require a certificate signed by `tls.ca_cert` from gRPC clients'),
   insecure_allow_no_key: live(flag(false, 'start without any key: every caller has full access')),
+  cors: z
+    .strictObject({
+      allowed_origins: live(
+        texts(
+          'origins, `https://a.example.com` or `https://*.example.com`',
+          'origins whose pages may read answers over REST, while `service.enable_cors` is on; `*.` stands for one label or more; unset: every origin',
+        ),
+      ),
+    })
+    .prefault({}),
   rest: z
     .strictObject({ relay: flag(true, 'relay plain REST requests as bytes; off: Fastify serves all requests') })
     .prefault({}),
@@ -302,6 +312,7 @@ export const configSchema = settingsSchema.transform((settings) => ({
   gateway: {
     ...settings.gateway,
     trusted_proxies: listText(settings.gateway.trusted_proxies),
+    cors: { allowed_origins: listText(settings.gateway.cors.allowed_origins) },
     upstream: settleUpstream(settings.gateway.upstream),
     limits: settleLimits(settings),
   },

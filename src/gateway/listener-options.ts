@@ -14,6 +14,8 @@ import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ProxiesInFront } from '../net/identify-client.ts';
 import { trustedProxies } from '../net/trusted-proxies.ts';
+import { type AllowedOrigins, allowedOrigins } from '../rest/allowed-origins.ts';
+import { type Cors, NO_CORS } from '../rest/cors.ts';
 import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
@@ -107,7 +109,7 @@ export function restListenerOptions(
     scheduler,
     shared,
     proxies,
-    cors: service.enable_cors,
+    cors: corsOf(current),
     webUi,
     maxFilteredBytes: MAX_FILTERED_BYTES,
     upstreamWaitMs: config.gateway.upstream.response_header_timeout_ms,
@@ -120,6 +122,21 @@ export function restListenerOptions(
         return current().config.service.hide_jwt_dashboard ?? undefined;
       },
       audit: telemetryAudit(config),
+    },
+  };
+}
+
+/** CORS is on or off from the start; a reload may change the origins. */
+function corsOf(current: Current): Cors {
+  if (!current().config.service.enable_cors) return NO_CORS;
+  let text: string | null | undefined;
+  let origins: AllowedOrigins | undefined;
+  return {
+    get current() {
+      const { allowed_origins: next } = current().config.gateway.cors;
+      if (!origins || next !== text) origins = allowedOrigins(textList(next));
+      text = next;
+      return origins;
     },
   };
 }

@@ -28,7 +28,7 @@ const PROXY_FAULTS = ['proxy_header', 'proxy_untrusted'] as const;
  * - `flood`: HTTP/2, frames that cost more than they carry
  * - `proxy_header`: a trusted proxy sent a malformed PROXY header, or none although one is required; `proxy_untrusted`: a
  *   peer that is no trusted proxy sent one
- * - `preflight`: a CORS preflight for a method that upstream does not allow
+ * - `preflight`: a CORS preflight for a method that upstream does not allow, or of an origin that is not allowed
  *
  * Used as `code` of a log line and `fault` of a metric.
  */

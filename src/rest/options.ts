@@ -10,6 +10,7 @@ import type { AnswerChanger, BodyCheckPool } from './body/check-pool.ts';
 import type { BodyDecoder } from './body/decoder.ts';
 import type { InspectionLimits } from './body/inspect.ts';
 import type { BodyMemoryBudget } from './body/memory-budget.ts';
+import type { Cors } from './cors.ts';
 import type { AnswerBudget } from './response/answer-budget.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
 
@@ -26,7 +27,7 @@ export interface LaneOptions {
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
-  readonly cors: boolean;
+  readonly cors: Cors;
   /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */
   readonly webUi: { readonly present: boolean };
   /** `gateway.limits`. */

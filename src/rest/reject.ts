@@ -1,6 +1,6 @@
 import { requestIdOf } from '../exchange/request-id.ts';
 import type { Denial } from '../policy/denial.ts';
-import { corsHeaders } from './cors.ts';
+import { type Cors, corsHeaders } from './cors.ts';
 import type { RestExchange } from './exchange.ts';
 import { writeHead } from './headers.ts';
 import { closesConnection, endAfterBody, isUnread } from './http1/swallow.ts';
@@ -50,11 +50,11 @@ export function denyFraming(headers: string[]): void {
 }
 
 /** Answers the request here. Does nothing once an answer has begun. */
-export function reject(exchange: RestExchange, denial: Denial, cors: boolean): void {
+export function reject(exchange: RestExchange, denial: Denial, cors: Cors): void {
   if (exchange.answered) return;
   exchange.refusal = denial;
   const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json', requestIdOf(exchange));
-  const headers = [...refusal.headers, ...(cors ? corsHeaders(exchange.headers) : [])];
+  const headers = [...refusal.headers, ...corsHeaders(exchange.headers, cors)];
   if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(headers);
   answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));
 }

@@ -152,6 +152,8 @@ t.test('a value comes from the right source', async (t) => {
 const BOOLEAN = 'true or false (1/0, on/off and yes/no also count)';
 const PORTS = 'a whole number from 0 to 65535';
 const ADDRESS = 'http://host:port, https://host:port or unix:/path, or null';
+const ORIGIN =
+  'an origin as browsers write it, `https://a.example.com` or `https://a.example.com:8443`, or `https://*.example.com`';
 const PROXY = 'an address, a range as `10.0.0.0/8`, or `unix:` for peers on a unix socket';
 const BAD: [name: string, given: Given, problems: string[]][] = [
   [
@@ -212,6 +214,26 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'a section where a list belongs',
     { env: ENOUGH, yaml: 'gateway:\n  trusted_proxies: {a: b}\n' },
     ['gateway.yaml:2:20: `gateway.trusted_proxies` must be a list'],
+  ],
+  [
+    'allowed origins that are none',
+    {
+      env: {
+        ...ENOUGH,
+        QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS:
+          'https://a.test, *, null, https://a.test/, https://a.test:443, https://A.test, https://*.test, https://a.*.test, a.test:65536',
+      },
+    },
+    [
+      'QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: `*`: leave the option out to allow every origin',
+      `QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: \`null\` must be ${ORIGIN}`,
+      `QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: \`https://a.test/\` must be ${ORIGIN}`,
+      'QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: `https://a.test:443` never matches: browsers leave out the port 443 of https',
+      `QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: \`https://A.test\` must be ${ORIGIN}`,
+      'QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: `https://*.test` is too wide: name the domain, as in `https://*.example.com`',
+      `QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: \`https://a.*.test\` must be ${ORIGIN}`,
+      `QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: \`a.test:65536\` must be ${ORIGIN}`,
+    ],
   ],
   [
     'the PROXY protocol without proxies',
@@ -365,7 +387,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'everything at once',
     { env: { ...ENOUGH, QDRANT__TLS__CERT_TTL: 'x' }, yaml: 'gateway: {nothing_like_it: 1}', argv: { httpPort: 'y' } },
     [
-      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `drain_delay_ms`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `grpc_client_certificates`, `insecure_allow_no_key`, `rest`, `limits`, `value_exists`',
+      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `drain_delay_ms`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `grpc_client_certificates`, `insecure_allow_no_key`, `cors`, `rest`, `limits`, `value_exists`',
       `--http-port: \`service.http_port\` must be ${PORTS}, not \`y\``,
       'QDRANT__TLS__CERT_TTL: `tls.cert_ttl` must be a whole number from 0 to 31536000, or null, not `x`',
     ],

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { NO_CORS } from '../../src/rest/cors.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway } from './lane-fixture.ts';
 
 const VARY = 'vary: origin, access-control-request-method, access-control-request-headers';
@@ -10,7 +11,7 @@ t.test('cross-origin answers', async (t) => {
     response.end('{}');
   });
   const on = await startGateway(upstream.port);
-  const off = await startGateway(upstream.port, { cors: false });
+  const off = await startGateway(upstream.port, { cors: NO_CORS });
   t.teardown(async () => {
     await on.close();
     await off.close();

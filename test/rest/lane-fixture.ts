@@ -11,6 +11,7 @@ import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import type { BodyRules } from '../../src/policy/body-checks.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { allowedOrigins } from '../../src/rest/allowed-origins.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
 import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 import { createRestUpstream, type RestUpstream, type RestUpstreamOptions } from '../../src/upstream/http.ts';
@@ -151,7 +152,7 @@ export function restFixture(upstreamPort: number, overrides: GatewayOverrides = 
     host: '127.0.0.1',
     port: 0,
     shared: false,
-    cors: true,
+    cors: { current: allowedOrigins([]) },
     webUi: { present: true },
     nodes: undefined,
     credential: () => NO_CREDENTIAL,

@@ -25,6 +25,8 @@ export interface Supervised {
   readonly ca: Buffer;
   /** What the next reload reads; throws what it throws. */
   next: () => LoadedState;
+  /** The state with other settings, for `next`. */
+  readonly stateWith: (settings: Readonly<Record<string, unknown>>) => LoadedState;
   /** What the audit log has of the admin port: method, kind of credential, result and error. */
   readonly acts: () => readonly (readonly unknown[])[];
   readonly close: () => Promise<void>;
@@ -94,6 +96,7 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
   return Object.assign(held, {
     supervisor,
     upstream,
+    stateWith: stateOf,
     rest: { port: rest.port, url: `${scheme}://localhost:${rest.port}` },
     grpc: { port: grpc?.port ?? 0, url: `${scheme}://localhost:${grpc?.port}` },
     admin: admin?.port ?? 0,

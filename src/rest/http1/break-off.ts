@@ -1,10 +1,11 @@
 import { ErrorCode } from '../../http2/frames.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import type { Cors } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
 import { reject } from '../reject.ts';
 
 /** A refusal while that is still possible; else the answer ends as a broken message, never as a short success. */
-export function refuseOrBreak(exchange: RestExchange, denial: Denial, cors: boolean): void {
+export function refuseOrBreak(exchange: RestExchange, denial: Denial, cors: Cors): void {
   if (exchange.answered) {
     exchange.refusal ??= denial;
     breakOff(exchange);
@@ -12,7 +13,7 @@ export function refuseOrBreak(exchange: RestExchange, denial: Denial, cors: bool
 }
 
 /** Answers an exception with 500, or breaks off an answer that has begun. No effect once the exchange has ended. */
-export function failExchange(exchange: RestExchange, cors: boolean): void {
+export function failExchange(exchange: RestExchange, cors: Cors): void {
   if (exchange.life.ended) return;
   exchange.decision = INTERNAL_FAULT;
   refuseOrBreak(exchange, INTERNAL_FAULT, cors);

@@ -3,7 +3,7 @@ import { Flag, FRAME_HEADER_BYTES, FrameType } from '../../http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../http2/hpack.ts';
 import { writeFrameHeader } from '../../http2/write-frames.ts';
 import type { Denial } from '../../policy/denial.ts';
-import { corsHeaders } from '../cors.ts';
+import { type Cors, corsHeaders } from '../cors.ts';
 import { renderRefusal } from '../reject.ts';
 import type { RelayExchange } from '../relay/exchange.ts';
 
@@ -26,13 +26,13 @@ export function encodeAnswerHead(status: number, headers: readonly string[], dat
 export function encodeRefusal(
   exchange: RelayExchange,
   denial: Denial,
-  cors: boolean,
+  cors: Cors,
   date: string,
 ): { readonly framed: Buffer; readonly body: Buffer } {
   const { resolution, method, headers: asked } = exchange;
   const { status, headers, body } = renderRefusal(denial, resolution.operation.denial, requestIdOf(exchange));
   const bytes = Buffer.from(body);
-  const whole = [...headers, ...(cors ? corsHeaders(asked) : []), 'content-length', String(bytes.length)];
+  const whole = [...headers, ...corsHeaders(asked, cors), 'content-length', String(bytes.length)];
   return { framed: encodeAnswerHead(status, whole, date), body: method === 'HEAD' ? NOTHING : bytes };
 }
 

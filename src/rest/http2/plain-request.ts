@@ -248,12 +248,14 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
   #encoded(exchange: RelayExchange, from: AnswerHead, link: PooledUpstream): Buffer {
     const { cors } = this.#context.options;
     const { date } = this.#context.clock;
-    const origin = cors ? headerValues(exchange.headers, 'origin')[0] : undefined;
+    const allowed = cors.current;
+    const origin = allowed ? headerValues(exchange.headers, 'origin')[0] : undefined;
     const last = link.written;
-    if (last?.from === from && last.origin === origin && last.date === date) return last.bytes;
+    if (last?.from === from && last.origin === origin && last.allowed === allowed && last.date === date)
+      return last.bytes;
     const headers = settleCors(exchange, toClientHeaders(from.headers), cors);
     const bytes = encodeAnswerHead(from.status, headers, date);
-    link.written = { from, headers: exchange.headers, origin, date, close: false, bytes };
+    link.written = { from, headers: exchange.headers, origin, allowed, date, close: false, bytes };
     return bytes;
   }
 

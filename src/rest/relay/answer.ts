@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
-import { corsHeaders, settleCors } from '../cors.ts';
+import { type Cors, corsHeaders, settleCors } from '../cors.ts';
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { renderRefusal } from '../reject.ts';
@@ -36,17 +36,17 @@ export interface AnswerEnding {
 }
 
 /** An answer of upstream's for this client, as the other lane would write it. */
-export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: boolean, ending: AnswerEnding): Buffer {
+export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: Cors, ending: AnswerEnding): Buffer {
   const headers = settleCors(exchange, toClientHeaders(answer.headers), cors);
   const chunked = answer.framing === 'chunked' || answer.framing === 'close';
   return writeHead(answer.status, headers, chunked, ending);
 }
 
 /** A refusal, head and body. */
-export function refusal(exchange: RelayExchange, denial: Denial, cors: boolean, ending: AnswerEnding): Buffer[] {
+export function refusal(exchange: RelayExchange, denial: Denial, cors: Cors, ending: AnswerEnding): Buffer[] {
   const { status, headers, body } = renderRefusal(denial, exchange.resolution.operation.denial, requestIdOf(exchange));
   const bytes = Buffer.from(body);
-  const whole = [...headers, ...(cors ? corsHeaders(exchange.headers) : []), 'content-length', String(bytes.length)];
+  const whole = [...headers, ...corsHeaders(exchange.headers, cors), 'content-length', String(bytes.length)];
   const head = writeHead(status, whole, false, ending);
   return exchange.method === 'HEAD' || bytes.length === 0 ? [head] : [head, bytes];
 }

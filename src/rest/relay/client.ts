@@ -79,12 +79,13 @@ export class RelayClient {
     const { headers } = exchange;
     const { date } = clock;
     const last = link.written;
-    const alike = last?.from === from && last.date === date && last.close === close;
+    const allowed = options.cors.current;
+    const alike = last?.from === from && last.date === date && last.close === close && last.allowed === allowed;
     if (alike && last.headers === headers) return last.bytes;
-    const origin = options.cors ? headerValues(headers, 'origin')[0] : undefined;
+    const origin = allowed ? headerValues(headers, 'origin')[0] : undefined;
     const bytes =
       alike && last.origin === origin ? last.bytes : clientHead(exchange, from, options.cors, this.#ending(close));
-    link.written = { from, headers, origin, date, close, bytes };
+    link.written = { from, headers, origin, allowed, date, close, bytes };
     return bytes;
   }
 

@@ -2,6 +2,7 @@ import { Guard } from '../../lifetime/guard.ts';
 import type { Place } from '../../lifetime/places.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
+import type { AllowedOrigins } from '../allowed-origins.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import type { RelayExchange } from './exchange.ts';
 import { type AnswerSink, type RelayUpstream, UpstreamConnection } from './upstream.ts';
@@ -12,6 +13,8 @@ export interface WrittenHead {
   /** Of the request. They hold its `Origin`, on which CORS headers depend. */
   readonly headers: readonly string[];
   readonly origin: string | undefined;
+  /** The origins that were allowed then. */
+  readonly allowed: AllowedOrigins | undefined;
   readonly date: string;
   /** The answer says that the client's connection ends. */
   readonly close: boolean;

@@ -1,4 +1,5 @@
 import { UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
+import { NO_CORS } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
 import { writeHead } from '../headers.ts';
 import { refuseOrBreak } from '../http1/break-off.ts';
@@ -40,7 +41,7 @@ export function answerInSlices(
   let taken = (): void => undefined;
   const stalled = (): void => {
     left = NOTHING;
-    refuseOrBreak(exchange, UPSTREAM_TIMEOUT, false);
+    refuseOrBreak(exchange, UPSTREAM_TIMEOUT, NO_CORS);
   };
   const next = guard.entry((): void => {
     taken();

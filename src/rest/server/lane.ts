@@ -128,7 +128,7 @@ class Lane {
 
   #serve(exchange: RestExchange, begun: BegunExchange | undefined): void {
     const { cors, parts, connections } = this.#options;
-    const preflight = cors && !begun ? answerPreflight(exchange.method, exchange.headers) : undefined;
+    const preflight = begun ? undefined : answerPreflight(exchange.method, exchange.headers, cors);
     if (preflight) {
       if (preflight.fault) connections?.fault(preflight.fault);
       answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));

@@ -1,5 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t from 'tap';
+import { NO_CORS } from '../../../src/rest/cors.ts';
 import { exchangeRaw, readAnswer, recordingUpstream, startGateway } from '../lane-fixture.ts';
 
 const LIST = '{"result":{"collections":[{"name":"a"},{"name":"secret"}]},"status":"ok","time":0.1}';
@@ -20,7 +21,7 @@ t.test('answers that hide entries from a list', async (t) => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
   });
   const gateway = await startGateway(upstream.port, {
-    cors: false,
+    cors: NO_CORS,
     maxFilteredBytes: 10_000,
     telemetry: { jwtRbac: true, hideJwtDashboard: undefined, audit: undefined },
   });

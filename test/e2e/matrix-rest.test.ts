@@ -1,21 +1,14 @@
 import t from 'tap';
-import {
-  http1Client,
-  http2Client,
-  type RawAnswer,
-  type RawClient,
-  type RawRequest,
-} from '../support/clients/raw-http.ts';
-import type { RestRecord } from '../support/fake-qdrant/recorder.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { byName, eachOf, loadCaseFile } from '../support/verdicts/cells.ts';
+import type { RawAnswer } from '../support/clients/raw-http.ts';
+import type { Recorder } from '../support/fake-qdrant/recorder.ts';
+import { FILE_MS } from '../support/patience.ts';
+import { type Heard, onEveryTransport, type Received, Witness } from '../support/transports/alike.ts';
+import { fieldOf, type SentRequest } from '../support/transports/request.ts';
+import { openTransports, UNCHANGED } from '../support/transports/transports.ts';
+import { byName, loadCaseFile } from '../support/verdicts/cells.ts';
 import { credentialOf, type Grant } from '../support/verdicts/principals.ts';
-import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
 
-/**
- * Every row of the access matrix with every principal, through the running gateway. Every request carries a mark, so
- * that what upstream received can be told apart while requests overlap.
- */
+/** Every row of the access matrix with every principal, through the running gateway. */
 interface MatrixRow {
   readonly operation: string;
   readonly method: string;
@@ -37,7 +30,6 @@ interface MatrixFile {
 
 interface Cell {
   readonly name: string;
-  readonly mark: string;
   readonly row: MatrixRow;
   readonly principal: string;
   /** Code of a refusal; `undefined` = served. */
@@ -46,7 +38,7 @@ interface Cell {
 
 const matrix = loadCaseFile<MatrixFile>('matrix-rest.json');
 const PRINCIPALS = Object.keys(matrix.principals);
-const LANES = 8;
+t.setTimeout(FILE_MS);
 
 const cells = matrix.rows.flatMap((row) => {
   const refused = new Map(Object.entries(row.refused).flatMap(([id, names]) => names.split(' ').map((n) => [n, id])));
@@ -55,21 +47,19 @@ const cells = matrix.rows.flatMap((row) => {
     const refusal = refused.get(principal);
     if (served.has(principal) === (refusal !== undefined)) throw new TypeError(`${row.operation}: ${principal}?`);
     const name = `${row.operation} (${row.method} ${row.path}) as ${principal} is ${refusal ? `refused: ${refusal}` : 'served'}`;
-    return { name, mark: `${row.method} ${row.path} ${principal}`, row, principal, refusal };
+    return { name, row, principal, refusal };
   });
 });
 
-function requestOf({ row, principal, mark }: Cell, reversed: boolean): RawRequest {
-  const headers: [string, string][] = [['x-mark', mark]];
-  for (const [name, value] of credentialOf(principal, matrix.principals[principal] ?? null, reversed)) {
-    headers.push([name, value]);
-  }
+function requestOf({ row, principal }: Cell, reversed: boolean): SentRequest {
   const { method, target } = row;
+  const headers = credentialOf(principal, matrix.principals[principal] ?? null, reversed);
   if (row.body === 'none') return { method, target, headers };
   if (row.body !== 'multipart') {
-    return { method, target, headers: [...headers, ['content-type', 'application/json']], body: '{}' };
+    return { method, target, headers: [...headers, ['content-type', 'application/json']], body: Buffer.from('{}') };
   }
-  return { method, target, headers: [...headers, ['content-type', 'multipart/form-data; boundary=b']], body: '--b--' };
+  const type = ['content-type', 'multipart/form-data; boundary=b'] as const;
+  return { method, target, headers: [...headers, type], body: Buffer.from('--b--') };
 }
 
 /** Status, content type and text of a refusal, in full. */
@@ -78,26 +68,17 @@ function expectedAnswer({ row, refusal }: Cell): RawAnswer {
   if (refusal === 'missing_credential' || refusal === 'bad_credential')
     return { status: 401, contentType: undefined, text };
   if (row.text) return { status: 403, contentType: 'text/plain; charset=utf-8', text };
-  const envelope = `{"status":{"error":${JSON.stringify(text)}},"time":T}`;
+  const envelope = `{"status":{"error":${JSON.stringify(text)}},"time":0}`;
   return { status: 403, contentType: 'application/json', text: envelope };
-}
-
-function withoutTime(answer: RawAnswer): RawAnswer {
-  return { ...answer, text: answer.text.replace(/"time":[0-9.e-]+\}$/, '"time":T}') };
-}
-
-function markOf(record: RestRecord): string | undefined {
-  const at = record.rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'x-mark');
-  return at < 0 ? undefined : record.rawHeaders[at + 1];
 }
 
 /** What upstream has to have received of a served cell: the same request, once. */
 function expectedRecord(cell: Cell): string {
-  const { method, target, body = '' } = requestOf(cell, false);
+  const { method, target, body = Buffer.alloc(0) } = requestOf(cell, false);
   return `${method} ${filtered(cell) ? `${target} (filtered)` : target} ${body}`;
 }
 
-function recordOf(cell: Cell, { method, target, body }: RestRecord): string {
+function recordOf(cell: Cell, { method, target, body }: Received): string {
   // The gateway may ask for more than the client did where it filters the answer; the path stays.
   const told = filtered(cell) ? `${target.split('?')[0]} (filtered)` : target;
   return `${method} ${told} ${body}`;
@@ -108,67 +89,55 @@ function filtered({ row, principal }: Cell): boolean {
   return row.filter !== undefined && typeof grant === 'object' && grant !== null;
 }
 
-interface Replay {
-  readonly gateway: TestGateway;
-  readonly client: RawClient;
-  readonly codes: RefusalCodes;
-}
+type Tap = Pick<typeof t, 'strictSame' | 'equal' | 'notOk'>;
+type Replay = (cells: readonly Cell[]) => Promise<readonly (readonly [cell: Cell, heard: Heard])[]>;
 
-async function replayRefused(t: Tap, { gateway, client, codes }: Replay, reversed: boolean): Promise<void> {
-  const { recorder } = gateway.upstream;
+async function replayRefused(t: Tap, replay: Replay, recorder: Recorder): Promise<void> {
   const refused = cells.filter((cell) => cell.refusal !== undefined);
-  recorder.clear();
-  await eachOf(refused, LANES, async (cell) => {
-    const answer = withoutTime(await client.send(requestOf(cell, reversed)));
-    t.strictSame(answer, expectedAnswer(cell), cell.name);
-  });
-  const expected = Object.fromEntries(refused.map(({ mark, refusal }) => [mark, refusal]));
-  t.strictSame(await codes.take(Object.keys(expected)), expected, 'each refusal has its code');
-  t.strictSame(recorder.rest.map(markOf), [], 'no refused request has reached upstream');
+  for (const [cell, { first, differences }] of await replay(refused)) {
+    const { status, body: text } = first.answer;
+    t.strictSame({ status, contentType: fieldOf(first.answer, 'content-type'), text }, expectedAnswer(cell), cell.name);
+    t.equal(first.counted?.code, cell.refusal, `${cell.name}: with its code`);
+    if (differences.length > 0) t.strictSame(differences, [], `${cell.name}: the same on every transport`);
+  }
+  t.equal(recorder.rest.length, 0, 'no refused request has reached upstream');
   t.equal(recorder.bytes, 0, `upstream has received no byte of ${refused.length} refused requests`);
   t.equal(recorder.connections.rest, 0, 'no connection was opened for them');
 }
 
-async function replayServed(t: Tap, { gateway, client }: Replay, reversed: boolean): Promise<void> {
-  const { recorder } = gateway.upstream;
+async function replayServed(t: Tap, replay: Replay, recorder: Recorder): Promise<void> {
   const served = cells.filter((cell) => cell.refusal === undefined);
-  recorder.clear();
-  await eachOf(served, LANES, async (cell) => {
-    const { status } = await client.send(requestOf(cell, reversed));
+  for (const [cell, { first, differences }] of await replay(served)) {
+    const { status } = first.answer;
     t.notOk(status === 401 || status === 403, `${cell.name}: not refused (${status})`);
-  });
-  const received = Map.groupBy(recorder.rest, markOf);
-  for (const cell of served) {
-    const records = (received.get(cell.mark) ?? []).map((record) => recordOf(cell, record));
-    t.strictSame(records, [expectedRecord(cell)], `${cell.name}: upstream receives it once and unchanged`);
-    received.delete(cell.mark);
+    const received = first.upstream.map((one) => recordOf(cell, one));
+    t.strictSame(received, [expectedRecord(cell)], `${cell.name}: upstream receives it once and unchanged`);
+    if (differences.length > 0) t.strictSame(differences, [], `${cell.name}: the same on every transport`);
   }
   // Questions of the gateway's own carry no mark: which collections there are, for telemetry.
-  const own = new Set((received.get(undefined) ?? []).map(({ method, target }) => `${method} ${target}`));
-  received.delete(undefined);
-  t.strictSame([...received.keys()], [], 'nothing else has reached upstream');
+  const unmarked = recorder.rest.filter(({ rawHeaders }) => !rawHeaders.includes('x-mark'));
+  const own = new Set(unmarked.map(({ method, target }) => `${method} ${target}`));
   t.strictSame([...own], own.size > 0 ? ['GET /collections'] : [], 'the gateway asks upstream for names only');
 }
 
-type Tap = Pick<typeof t, 'strictSame' | 'equal' | 'notOk'>;
-
-for (const [version, reversed] of [
-  ['HTTP/1.1', false],
-  ['HTTP/2', true],
-] as const) {
+for (const reversed of [false, true]) {
   const how = reversed ? 'keys as Bearer, tokens as api-key' : 'keys as api-key, tokens as Bearer';
-  t.test(`every row and principal over ${version}, ${how}`, async (t) => {
-    const codes = new RefusalCodes();
-    const gateway = await startGateway({ observers: [codes.observe] });
-    const client = version === 'HTTP/2' ? http2Client(gateway) : http1Client(gateway, LANES);
-    const replay = { gateway, client, codes };
-    t.teardown(async () => {
-      client.close();
-      await gateway.close();
-    });
-    await t.test('a refused request gets the exact answer', (t) => replayRefused(t, replay, reversed));
-    await t.test('a served request reaches upstream', (t) => replayServed(t, replay, reversed));
-    t.comment(`${cells.length} verdicts of the matrix replayed over ${version}`);
+  t.test(`every row and principal on every transport, ${how}`, async (t) => {
+    const witness = new Witness();
+    const transports = await openTransports({ observers: [witness.observe], upstream: UNCHANGED });
+    t.teardown(() => transports.close());
+    const replay: Replay = async (some) => {
+      const heard = await onEveryTransport(
+        transports,
+        witness,
+        some.map((cell) => requestOf(cell, reversed)),
+      );
+      return some.flatMap((cell, at) => (heard[at] ? [[cell, heard[at]] as const] : []));
+    };
+    const { recorder } = transports.upstream;
+    await t.test('a refused request gets the exact answer', (t) => replayRefused(t, replay, recorder));
+    await t.test('a served request reaches upstream', (t) => replayServed(t, replay, recorder));
+    t.comment(`${cells.length} verdicts of the matrix replayed`);
   });
 }
 

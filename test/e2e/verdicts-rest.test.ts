@@ -1,12 +1,11 @@
 import t from 'tap';
-import { http1Client, type RawRequest } from '../support/clients/raw-http.ts';
-import { startGateway } from '../support/gateway.ts';
-import { eachOf } from '../support/verdicts/cells.ts';
+import { onEveryTransport, Witness } from '../support/transports/alike.ts';
+import { fieldOf } from '../support/transports/request.ts';
+import { openTransports, TRANSPORTS, UNCHANGED } from '../support/transports/transports.ts';
 import { judgeRest, outcomeOf, restVerdicts } from '../support/verdicts/rest.ts';
 import { agrees, Deviations, type Verdict } from '../support/verdicts/verdicts.ts';
 
 /** What a secured Qdrant answered, asked again: of the parts put together by hand, and of the running gateway. */
-const LANES = 8;
 const FILES = ['verdicts-rest.json', 'cross-rest.json'];
 const verdicts = restVerdicts();
 
@@ -28,38 +27,34 @@ t.test('recorded REST verdicts, decided without a socket', async (t) => {
   t.comment(`${verdicts.length} REST verdicts replayed`);
 });
 
-for (const relay of [true, false]) {
-  t.test(`recorded REST verdicts, through the running gateway, ${relay ? 'relayed' : 'by Fastify'}`, async (t) => {
-    const gateway = await startGateway({ settings: { 'gateway.rest.relay': relay } });
-    const client = http1Client(gateway, LANES);
-    t.teardown(async () => {
-      client.close();
-      await gateway.close();
-    });
-    const { recorder } = gateway.upstream;
-    const deviations = new Deviations(...FILES);
-    const numbered = verdicts.map((verdict, number) => ({ verdict, mark: String(number) }));
-    const marked = ({ headers, ...rest }: RawRequest, mark: string): RawRequest => ({
-      ...rest,
-      headers: [...headers, ['x-mark', mark]],
-    });
-    const answers = new Map<string, Awaited<ReturnType<typeof client.send>>>();
-    recorder.clear();
-    await eachOf(numbered, LANES, async ({ verdict, mark }) => {
-      answers.set(mark, await client.send(marked(verdict.request, mark)));
-    });
-    const received = Map.groupBy(recorder.rest, ({ rawHeaders }) => rawHeaders[rawHeaders.indexOf('x-mark') + 1] ?? '');
-    for (const { verdict, mark } of numbered) {
-      const answer = answers.get(mark);
-      const times = received.get(mark)?.length ?? 0;
-      if (!answer || times > 1) throw new Error(`${verdict.case}: no answer, or ${times} requests upstream`);
-      const refused = answer.status === 401 || answer.status === 403;
-      const outcome = times === 1 && !refused ? 'served' : outcomeOf(verdict.request.method, answer);
-      compare(t, verdict, outcome, deviations);
-      if (refused)
-        t.equal(times, 0, `${verdict.case} as ${verdict.principal}: nothing of a refused request goes upstream`);
-    }
-    t.strictSame(deviations.stale(), [], 'every listed deviation is one');
-    t.comment(`${verdicts.length} REST verdicts replayed through the running gateway`);
-  });
-}
+t.test('recorded REST verdicts, through the running gateway, on every transport', async (t) => {
+  const witness = new Witness();
+  const transports = await openTransports({ observers: [witness.observe], upstream: UNCHANGED });
+  t.teardown(() => transports.close());
+  const deviations = new Deviations(...FILES);
+  const heard = await onEveryTransport(
+    transports,
+    witness,
+    verdicts.map(({ request: { body, ...head } }) => ({
+      ...head,
+      body: body === undefined ? body : Buffer.from(body),
+    })),
+  );
+  for (const [index, { first, differences }] of heard.entries()) {
+    const verdict = verdicts[index];
+    if (!verdict) throw new TypeError('an answer to no request');
+    const { answer, upstream } = first;
+    const name = `${verdict.case} as ${verdict.principal}`;
+    if (upstream.length > 1) throw new Error(`${name}: ${upstream.length} requests upstream`);
+    const refused = answer.status === 401 || answer.status === 403;
+    const raw = { status: answer.status, contentType: fieldOf(answer, 'content-type'), text: answer.body };
+    const outcome = upstream.length === 1 && !refused ? 'served' : outcomeOf(verdict.request.method, raw);
+    compare(t, verdict, outcome, deviations);
+    if (refused && upstream.length > 0) t.fail(`${name}: nothing of a refused request goes upstream`);
+    if (differences.length > 0) t.strictSame(differences, [], `${name}: the same on every transport`);
+  }
+  t.strictSame(deviations.stale(), [], 'every listed deviation is one');
+  t.comment(
+    `${verdicts.length} REST verdicts replayed through the running gateway, on ${TRANSPORTS.length} transports`,
+  );
+});

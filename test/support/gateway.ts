@@ -25,6 +25,8 @@ export interface TestGatewayOptions {
   readonly upstream?: FakeQdrantOptions;
   readonly rules?: readonly RuleSettings[];
   readonly observers?: readonly Observer[];
+  /** Stands before this one instead of one of its own, and leaves it running. */
+  readonly before?: FakeQdrant;
 }
 
 export interface TestGateway {
@@ -48,7 +50,7 @@ let certs: ReturnType<typeof runCerts> | undefined;
 /** Starts a stand-in and a gateway before it, on free ports of loopback. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<RunningGateway> {
   const tls = options.tls ?? true;
-  const upstream = await startFakeQdrant(options.upstream ?? {});
+  const upstream = options.before ?? (await startFakeQdrant(options.upstream ?? {}));
   certs ??= runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const made = await certs;
   const defaults: Record<string, unknown> = {
@@ -87,7 +89,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     snapshot: (details) => gateway.snapshot(details),
     close: async () => {
       await gateway.stop(0);
-      await upstream.close();
+      if (!options.before) await upstream.close();
     },
   };
 }

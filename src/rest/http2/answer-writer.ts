@@ -96,8 +96,13 @@ export class AnswerWriter {
   }
 
   /** A status without a body, for a request that never became an exchange. */
-  status(streamId: number, status: number): void {
-    this.#heads.fields(streamId, [[':status', String(status)]], true);
+  status(streamId: number, status: number, date: string): void {
+    const fields: HeaderField[] = [
+      [':status', String(status)],
+      ['content-length', '0'],
+      ['date', date],
+    ];
+    this.#heads.fields(streamId, fields, true);
   }
 
   ready(stream: Http2Stream): void {

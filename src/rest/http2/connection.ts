@@ -166,7 +166,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   #refuseHead(streamId: number, ended: boolean): void {
     this.#counted?.begun();
     this.#counted?.ended();
-    this.#writer.status(streamId, 431);
+    this.#writer.status(streamId, 431, this.#context.clock.date);
     if (ended) return;
     this.client.resetStream(streamId, ErrorCode.NO_ERROR);
     this.#ended.add(streamId);

@@ -57,7 +57,7 @@ export async function createFastifyLane(options: LaneOptions, lane: RestLane, se
       options.connections?.fault('head');
       // A request line with two readings, or one that was not followed to its beginning, ends the connection.
       if (odd) response.shouldKeepAlive = false;
-      lane.refuse(request, response, odd ? 400 : 501, odd ? '' : 'method not implemented');
+      lane.refuse(request, response, odd ? 400 : 501, '');
     } catch (error) {
       // INVARIANT: nothing a client sends ends the process; what cannot even be refused is cut.
       options.parts.fault(error, undefined, 'rest_server');

@@ -39,7 +39,7 @@ const LENGTH = /^[0-9]{1,15}$/;
  * an absolute target, the number of headers. `undefined` = the head is sound.
  */
 export function checkHead(head: RequestHead, maxHeaders: number): HeadFault | undefined {
-  if (head.headers.length > maxHeaders * 2) return { status: 431, message: 'too many header fields' };
+  if (head.headers.length > maxHeaders * 2) return { status: 431, message: '' };
   if (!TARGET.test(head.target)) return { status: 400, message: '' };
   if (head.httpVersionMajor === 2) {
     if (!/^[/*]/.test(head.target)) return { status: 400, message: 'the path has to begin with a slash' };

@@ -108,7 +108,10 @@ class Lane {
 
   takeHttp2(exchange: RestExchange, begun: BegunExchange | undefined): void {
     if (METHODS.includes(exchange.method)) this.#take(exchange, begun);
-    else answerWhole(exchange, 501, [], Buffer.from('method not implemented'));
+    else {
+      this.#options.connections?.fault('head');
+      answerWhole(exchange, 501, [], Buffer.alloc(0));
+    }
   }
 
   #take(exchange: RestExchange, begun: BegunExchange | undefined): void {

@@ -1,9 +1,7 @@
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { Agent, request } from 'node:https';
-import { connect as connectTls } from 'node:tls';
 import type { TestGateway } from '../gateway.ts';
-import { againOptions, keepSession } from './tls-again.ts';
 
 export interface RawRequest {
   readonly method: string;
@@ -71,37 +69,4 @@ async function sendHttp2(session: ClientHttp2Session, raw: RawRequest): Promise<
     contentType: typeof contentType === 'string' ? contentType : undefined,
     text: Buffer.concat(chunks).toString(),
   };
-}
-
-/** One GET on a connection of its own; header lines go out byte for byte, one character per byte. */
-export function sendLines(gateway: TestGateway, target: string, lines: readonly string[]): Promise<RawAnswer> {
-  const head = [`GET ${target} HTTP/1.1`, 'Host: localhost', ...lines, 'Connection: close', '', ''].join('\r\n');
-  return sendBytes(gateway, Buffer.from(head, 'latin1'));
-}
-
-/** These bytes on a connection of their own, over TLS; they must ask for its end. */
-export async function sendBytes(gateway: TestGateway, bytes: Buffer): Promise<RawAnswer> {
-  const { host, port } = gateway.rest;
-  const again = { port, ca: gateway.ca, ALPNProtocols: ['http/1.1'] };
-  const socket = connectTls({ host, port, servername: 'localhost', ...againOptions(again) });
-  keepSession(socket, again);
-  socket.write(bytes);
-  const chunks: Buffer[] = [];
-  for await (const chunk of socket) chunks.push(chunk);
-  const [top = '', ...rest] = Buffer.concat(chunks).toString().split('\r\n\r\n');
-  const contentType = /^content-type: *(.*)$/im.exec(top)?.[1];
-  return { status: Number(top.split(' ', 2)[1]), contentType, text: unchunked(top, rest.join('\r\n\r\n')) };
-}
-
-function unchunked(head: string, body: string): string {
-  if (!/^transfer-encoding: *chunked$/im.test(head)) return body;
-  const bytes = Buffer.from(body);
-  const parts: Buffer[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const end = bytes.indexOf('\r\n', at);
-    const size = Number.parseInt(bytes.toString('latin1', at, end), 16);
-    parts.push(bytes.subarray(end + 2, end + 2 + size));
-    at = size > 0 ? end + 4 + size : bytes.length;
-  }
-  return Buffer.concat(parts).toString();
 }

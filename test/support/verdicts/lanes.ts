@@ -39,12 +39,19 @@ export const AGREEABLE: FakeQdrantOptions = {
   },
 };
 
-/** Asks over all three lanes: REST over the relay, over Fastify (HTTP/2), gRPC. */
+type Headers = Readonly<Record<string, string>>;
+
+/** REST on each transport: over HTTP/1.1 relayed and by the server, over HTTP/2 plain and by the server; and gRPC. */
+export const VERDICT_LANES = 5;
+
+/** The same text from every lane. */
+export function fromAll(text: string): Heard[] {
+  return Array(VERDICT_LANES).fill(text);
+}
+
+/** Asks over all lanes, one after the other. */
 export interface VerdictLanes {
-  readonly ask: (
-    request: Request,
-    headers: Readonly<Record<string, string>>,
-  ) => Promise<readonly [Heard, Heard, Heard]>;
+  readonly ask: (request: Request, headers: Headers) => Promise<readonly Heard[]>;
   readonly close: () => void;
 }
 
@@ -53,8 +60,10 @@ export async function openVerdictLanes(gateway: TestGateway): Promise<VerdictLan
   const client = rawClient(gateway);
   return {
     ask: async ({ rest, grpc }, headers) => [
-      await askRelay(gateway, rest, headers),
+      await askHttp1(gateway, rest, headers),
+      await askHttp1(gateway, rest, { ...headers, ...FOR_SERVER }),
       await askHttp2(session, rest, headers),
+      await askHttp2(session, rest, { ...headers, ...FOR_SERVER }),
       await askGrpc(client, grpc, headers),
     ],
     close: () => {
@@ -64,11 +73,10 @@ export async function openVerdictLanes(gateway: TestGateway): Promise<VerdictLan
   };
 }
 
-async function askRelay(
-  gateway: TestGateway,
-  [method, path, body]: Request['rest'],
-  headers: Readonly<Record<string, string>>,
-): Promise<Heard> {
+/** A head with it is not relayed. */
+const FOR_SERVER = { 'content-encoding': 'identity' };
+
+async function askHttp1(gateway: TestGateway, [method, path, body]: Request['rest'], headers: Headers): Promise<Heard> {
   const length = body === undefined ? {} : { 'content-length': `${Buffer.byteLength(body)}` };
   const { status, body: said } = await ask(gateway, method, path, { ...headers, ...length }, body);
   return heard(status, said);
@@ -77,13 +85,17 @@ async function askRelay(
 async function askHttp2(
   session: ClientHttp2Session,
   [method, path, body]: Request['rest'],
-  headers: Readonly<Record<string, string>>,
+  headers: Headers,
 ): Promise<Heard> {
-  const stream = session.request({ ':method': method, ':path': path, ...headers });
+  const length = body === undefined ? {} : { 'content-length': `${Buffer.byteLength(body)}` };
+  const stream = session.request(
+    { ':method': method, ':path': path, ...headers, ...length },
+    { endStream: body === undefined },
+  );
   const head = Promise.withResolvers<number>();
   stream.once('response', (fields) => head.resolve(Number(fields[':status'])));
   stream.once('error', head.reject);
-  stream.end(body);
+  if (body !== undefined) stream.end(body);
   return heard(await head.promise, await text(stream));
 }
 

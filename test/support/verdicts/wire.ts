@@ -45,23 +45,6 @@ export function bodyOf({ text, base64 }: WireBody): Buffer | undefined {
   return text === undefined ? undefined : Buffer.from(text);
 }
 
-/** The whole request as bytes, with these lines of header before its own. */
-export function bytesOf(request: WireBody, lines: readonly string[]): Buffer {
-  const { route, on, type = 'application/json', codings = [] } = request;
-  const body = bodyOf(request);
-  const head = [
-    `POST /collections/${on}/${route} HTTP/1.1`,
-    'host: gateway.test',
-    ...lines,
-    ...(type === null ? [] : [`content-type: ${type}`]),
-    ...codings.map((coding) => `content-encoding: ${coding}`),
-    ...(body ? [`content-length: ${body.length}`] : []),
-    'connection: close',
-    '\r\n',
-  ];
-  return Buffer.concat([Buffer.from(head.join('\r\n'), 'latin1'), body ?? Buffer.alloc(0)]);
-}
-
 /** A request stream in an odd form. */
 export interface WireCall extends Pick<RawCall, 'bytes' | 'trailers'> {
   readonly path: string;

@@ -18,6 +18,7 @@ import { type AllowedOrigins, allowedOrigins } from '../rest/allowed-origins.ts'
 import { type Cors, NO_CORS } from '../rest/cors.ts';
 import type { RestListenerOptions } from '../rest/listener.ts';
 import type { ListenerTls } from '../rest/listener-tls.ts';
+import type { RelayNodes } from '../rest/relay/nodes/pool.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
 import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
 import { liveCredential, type UpstreamCredential } from '../upstream/credential.ts';
@@ -113,7 +114,7 @@ export function restListenerOptions(
     webUi,
     maxFilteredBytes: MAX_FILTERED_BYTES,
     upstreamWaitMs: config.gateway.upstream.response_header_timeout_ms,
-    ...(config.gateway.rest.relay && !nodes ? { relay: relayUpstream(current) } : {}),
+    ...(config.gateway.rest.relay ? { relay: nodes ? relayNodes(current, nodes) : relayUpstream(current) } : {}),
     telemetry: {
       get jwtRbac() {
         return current().config.service.jwt_rbac ?? undefined;
@@ -159,9 +160,12 @@ export function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): S
   };
 }
 
-function relayUpstream(current: Current): RelayUpstream {
+function relayNodes(current: Current, nodes: NodeSet): RelayNodes {
+  return { nodes, of: (node) => relayUpstream(current, node.rest.address) };
+}
+
+function relayUpstream(current: Current, address = restAddress(current().config)): RelayUpstream {
   const { upstream, limits } = current().config.gateway;
-  const address = restAddress(current().config);
   return {
     address,
     authority: authorityOf(address),

@@ -13,6 +13,7 @@ import { createHttp2Connections, type Http2Figures } from './http2/connections.t
 import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import type { LaneOptions } from './options.ts';
 import type { HandOver } from './relay/context.ts';
+import type { RelayNodes } from './relay/nodes/pool.ts';
 import { createRelay } from './relay/relay.ts';
 import type { RelayUpstream } from './relay/upstream.ts';
 import { AnswerWatch } from './response/watch.ts';
@@ -33,7 +34,7 @@ export interface RestListenerOptions extends LaneOptions {
   /** The trusted proxies. Default: none is. */
   readonly proxies?: ProxiesInFront | undefined;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
-  readonly relay?: RelayUpstream;
+  readonly relay?: RelayUpstream | RelayNodes;
 }
 
 export interface RestListener {

@@ -3,6 +3,7 @@ import { Guard } from '../../lifetime/guard.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
 import type { LaneOptions } from '../options.ts';
+import type { RelayNodes } from '../relay/nodes/pool.ts';
 import type { RelayUpstream } from '../relay/upstream.ts';
 import type { RestLane } from '../server/lane.ts';
 import { Http2Connection } from './connection.ts';
@@ -43,7 +44,7 @@ export interface Http2Options {
    * Plain requests pass as bytes to it, so many of one client connection at once; without it the server transport takes them
    * all.
    */
-  readonly relay?: { readonly upstream: RelayUpstream; readonly connections: number } | undefined;
+  readonly relay?: { readonly upstream: RelayUpstream | RelayNodes; readonly connections: number } | undefined;
   /** Milliseconds since 1970. Default: the machine's clock. */
   readonly now?: () => number;
 }

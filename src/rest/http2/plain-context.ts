@@ -3,7 +3,7 @@ import type { BegunExchange } from '../begun-exchange.ts';
 import type { LaneOptions } from '../options.ts';
 import type { RelayContext } from '../relay/context.ts';
 import type { RelayExchange } from '../relay/exchange.ts';
-import type { UpstreamPool } from '../relay/upstream-pool.ts';
+import type { RelayPool } from '../relay/upstream-pool.ts';
 import type { Http2Stream } from './stream.ts';
 import type { UpstreamPlaces } from './upstream-places.ts';
 
@@ -13,7 +13,7 @@ export interface PlainContext {
   readonly protocol: Protocol<RelayExchange>;
   /** Moves in ticks. */
   readonly clock: { readonly now: number; readonly date: string };
-  readonly pool: UpstreamPool;
+  readonly pool: RelayPool;
   /** Of the request's connection. */
   readonly places: UpstreamPlaces;
   /** Gives a request to the server transport. @param early bytes of its body that have come */

@@ -5,6 +5,7 @@ import { DepthMeter } from '../../json/depth.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
 import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
 import { settleCors } from '../cors.ts';
@@ -15,7 +16,8 @@ import type { AnswerHead } from '../http1/response-head.ts';
 import { upstreamHead } from '../relay/answer.ts';
 import type { RelayExchange, RelaySteps } from '../relay/exchange.ts';
 import { checkHeld, placeOfCheck } from '../relay/held-check.ts';
-import type { PooledUpstream, UpstreamUser } from '../relay/upstream-pool.ts';
+import type { SentHeads } from '../relay/upstream.ts';
+import type { ClientUpstream, UpstreamUser } from '../relay/upstream-pool.ts';
 import { bodyDeadline } from '../time-limits.ts';
 import { encodeAnswerHead, encodeRefusal } from './answer-head.ts';
 import type { PlainContext } from './plain-context.ts';
@@ -35,7 +37,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 type Phase = 'deciding' | 'holding' | 'waiting' | 'relaying' | 'answered' | 'over';
 
 /** A plain request over HTTP/2: its body and its answer pass as bytes, over one upstream connection of the pool. */
-export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, PlaceWaiter {
+export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, StreamUser, PlaceWaiter {
   readonly memo: CredentialMemo;
   readonly guesses = undefined;
   readonly #stream: Http2Stream;
@@ -46,7 +48,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
   /** Body bytes that are not used yet. */
   readonly #intake = new Intake();
   #meter: DepthMeter | undefined;
-  #link: PooledUpstream | undefined;
+  #link: ClientUpstream | undefined;
   /** Bytes that upstream was given and does not take for now: their credit waits. */
   #untaken = 0;
   /** Bytes of the intake whose credit has gone back. */
@@ -167,7 +169,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
       return;
     }
     if (this.#stream.inBurst) this.#context.pool.hold(link);
-    this.#passed(exchange, link.link.send(exchange, this.#sentHead(exchange), body), owed);
+    this.#passed(exchange, link.link.send(exchange, this, body), owed);
   }
 
   /** Bytes of the intake whose credit has not gone back. */
@@ -175,7 +177,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
     return this.#intake.length - this.#credited;
   }
 
-  #pass(exchange: RelayExchange, link: PooledUpstream, chunk: Buffer): void {
+  #pass(exchange: RelayExchange, link: ClientUpstream, chunk: Buffer): void {
     exchange.received += chunk.length;
     if (this.#meter?.push(chunk) === false) {
       this.reject(exchange, TOO_DEEP);
@@ -211,14 +213,13 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
     this.#taken(this.#exchange, bytes);
   }
 
-  #sentHead(exchange: RelayExchange): Buffer {
+  sentHead(exchange: RelayExchange, authority: string, credential: UpstreamCredential): Buffer {
     const { known } = this.#stream.head;
-    const { authority, credential } = this.#context.pool;
     if (exchange.trace || !known) return upstreamHead(exchange, authority, credential);
-    if (known.sent === undefined || known.credential !== credential) {
-      known.sent = upstreamHead(exchange, authority, credential);
-      known.credential = credential;
-    }
+    if (known.sent && known.sentTo === authority && known.credential === credential) return known.sent;
+    known.sentTo = authority;
+    known.credential = credential;
+    known.sent = upstreamHead(exchange, authority, credential);
     return known.sent;
   }
 
@@ -245,7 +246,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, StreamUser, Place
     this.#stream.finish();
   }
 
-  #encoded(exchange: RelayExchange, from: AnswerHead, link: PooledUpstream): Buffer {
+  #encoded(exchange: RelayExchange, from: AnswerHead, link: ClientUpstream): Buffer {
     const { cors } = this.#context.options;
     const { date } = this.#context.clock;
     const allowed = cors.current;

@@ -5,10 +5,10 @@ import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
 import { restProtocol } from '../protocol.ts';
 import { newRelayExchange } from '../relay/exchange.ts';
+import { createRelayPool, type RelayNodes } from '../relay/nodes/pool.ts';
 import { RELAY_STEPS } from '../relay/steps.ts';
 import { takesRequest } from '../relay/takes.ts';
 import type { RelayUpstream } from '../relay/upstream.ts';
-import { UpstreamPool } from '../relay/upstream-pool.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { isHost, isPlainTarget } from '../server/head.ts';
 import type { Http2Clock, ServedConnection } from './context.ts';
@@ -35,7 +35,7 @@ export interface PlainRequests {
 export interface PlainRequestOptions {
   readonly options: LaneOptions;
   readonly clock: Http2Clock;
-  readonly upstream: RelayUpstream;
+  readonly upstream: RelayUpstream | RelayNodes;
   /** Gives a request to the server transport; see `PlainContext.takeOver`. */
   readonly takeOver: (stream: Http2Stream, socket: Socket, begun: BegunExchange, early: Buffer | undefined) => void;
 }
@@ -46,7 +46,7 @@ const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']);
 /** Opens nothing yet: upstream connections are made with the requests. */
 export function createPlainRequests({ options, clock, upstream, takeOver }: PlainRequestOptions): PlainRequests {
   const resolve = createLiveResolver(options.webUi);
-  const pool = new UpstreamPool({ upstream, now: () => clock.now, framed: false, fault: options.parts.fault });
+  const pool = createRelayPool(upstream, { now: () => clock.now, framed: false, fault: options.parts.fault });
   const protocol = restProtocol(RELAY_STEPS, options);
 
   function known(head: Http2Head): KnownRequest {
@@ -54,7 +54,7 @@ export function createPlainRequests({ options, clock, upstream, takeOver }: Plai
     if (head.known?.webUi === webUi) return head.known;
     const resolution = resolve(head.method, head.target);
     const plain = isPlain(head, options.limits.header_count) && takesRequest(head, resolution);
-    head.known = { resolution, webUi, plain, sent: undefined, credential: undefined };
+    head.known = { resolution, webUi, plain, sent: undefined, sentTo: '', credential: undefined };
     return head.known;
   }
 

@@ -26,6 +26,8 @@ export interface KnownRequest {
   readonly plain: boolean;
   /** The HTTP/1.1 head that goes upstream for it, once one has, and the credential in it. */
   sent: Buffer | undefined;
+  /** The authority in it. */
+  sentTo: string;
   credential: UpstreamCredential | undefined;
 }
 

@@ -5,7 +5,7 @@ import type { AnswerHead } from '../http1/response-head.ts';
 import { type AnswerEnding, clientHead, refusal } from './answer.ts';
 import type { RelayContext } from './context.ts';
 import type { RelayExchange } from './exchange.ts';
-import type { PooledUpstream } from './upstream-pool.ts';
+import type { ClientUpstream } from './upstream-pool.ts';
 
 /** A burst up to this size is copied into one buffer: cheaper than several in one write. */
 const COPIED_BYTES = 16_384;
@@ -33,7 +33,7 @@ export class RelayClient {
    *
    * @param link the answer came on it
    */
-  answer(exchange: RelayExchange, link: PooledUpstream, answer: RelayedAnswer): void {
+  answer(exchange: RelayExchange, link: ClientUpstream, answer: RelayedAnswer): void {
     this.write([this.#clientHead(exchange, link, answer), ...answer.parts]);
   }
 
@@ -74,7 +74,7 @@ export class RelayClient {
   }
 
   /** Most answers on an upstream connection have the head of the one before, and so do requests on a client's. */
-  #clientHead(exchange: RelayExchange, link: PooledUpstream, { head: from, close }: RelayedAnswer): Buffer {
+  #clientHead(exchange: RelayExchange, link: ClientUpstream, { head: from, close }: RelayedAnswer): Buffer {
     const { clock, options } = this.#context;
     const { headers } = exchange;
     const { date } = clock;

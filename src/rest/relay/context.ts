@@ -4,12 +4,12 @@ import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { LaneOptions } from '../options.ts';
 import type { Resolve } from '../resolve.ts';
 import type { RelayExchange } from './exchange.ts';
-import type { UpstreamPool } from './upstream-pool.ts';
+import type { RelayPool } from './upstream-pool.ts';
 
 /** The shared state of one listener's connections. */
 export interface RelayContext {
   readonly options: Pick<LaneOptions, 'parts' | 'cors' | 'webUi' | 'limits' | 'telemetry' | 'connections'>;
-  readonly pool: UpstreamPool;
+  readonly pool: RelayPool;
   readonly scheduler: WorkScheduler;
   readonly resolve: Resolve;
   readonly protocol: Protocol<RelayExchange>;

@@ -133,7 +133,7 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#waitFor(exchange, this.kept.take().link.send(exchange, this.#core.requests.sentHead(exchange), body));
+    this.#waitFor(exchange, this.kept.take().link.send(exchange, this.#core.requests, body));
   }
 
   /** Takes the head, and of the body what is there. */

@@ -1,23 +1,23 @@
-import type { PooledUpstream, UpstreamPool, UpstreamUser } from './upstream-pool.ts';
+import type { ClientUpstream, RelayPool, UpstreamUser } from './upstream-pool.ts';
 
 /** The upstream connection of a client connection: taken with a request, and kept while the client is busy. */
 export class KeptLink {
-  readonly #pool: UpstreamPool;
+  readonly #pool: RelayPool;
   readonly #user: UpstreamUser;
-  #current: PooledUpstream | undefined;
+  #current: ClientUpstream | undefined;
 
-  constructor(pool: UpstreamPool, user: UpstreamUser) {
+  constructor(pool: RelayPool, user: UpstreamUser) {
     this.#pool = pool;
     this.#user = user;
   }
 
   /** `undefined` = it has none. */
-  get current(): PooledUpstream | undefined {
+  get current(): ClientUpstream | undefined {
     return this.#current;
   }
 
   /** For the next request. */
-  take(): PooledUpstream {
+  take(): ClientUpstream {
     this.#current ??= this.#pool.take(this.#user);
     return this.#current;
   }

@@ -8,14 +8,14 @@ import { restProtocol } from '../protocol.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { RelayConnection } from './connection.ts';
 import type { HandOver, RelayContext } from './context.ts';
+import { createRelayPool, type RelayNodes } from './nodes/pool.ts';
 import { RELAY_STEPS } from './steps.ts';
 import type { RelayUpstream } from './upstream.ts';
-import { UpstreamPool } from './upstream-pool.ts';
 
 /** The relay's own options. */
 export interface RestRelayOptions {
   readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
-  readonly upstream: RelayUpstream;
+  readonly upstream: RelayUpstream | RelayNodes;
   readonly scheduler: WorkScheduler;
   /** Gives a socket to the other lane, for good. */
   readonly handOver: HandOver;
@@ -42,7 +42,7 @@ const TICK_MS = 250;
 export function createRelay({ options, upstream, scheduler, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
-  const pool = new UpstreamPool({ upstream, now: () => clock.now, framed: true, fault: options.parts.fault });
+  const pool = createRelayPool(upstream, { now: () => clock.now, framed: true, fault: options.parts.fault });
   const context: RelayContext = {
     options,
     pool,

@@ -18,6 +18,8 @@ interface KnownHead {
   readonly webUi: boolean;
   /** The head that goes upstream for it, once one has, and the credential in it. */
   sent: Buffer | undefined;
+  /** The authority in it. */
+  sentTo: string;
   credential: UpstreamCredential | undefined;
 }
 
@@ -50,20 +52,19 @@ export class RelayRequests {
     const resolution = resolve(head.method, head.target);
     if (!takesRequest(head, resolution)) return 'odd';
     const own = Buffer.from(bytes.subarray(0, head.length));
-    this.#known = { bytes: own, head, resolution, webUi, sent: undefined, credential: undefined };
+    this.#known = { bytes: own, head, resolution, webUi, sent: undefined, sentTo: '', credential: undefined };
     return this.#known;
   }
 
   /** The head that goes upstream for the exchange of the last `next`; made once for heads that repeat themselves. */
-  sentHead(exchange: RelayExchange): Buffer {
-    const { authority, credential } = this.#context.pool;
+  sentHead(exchange: RelayExchange, authority: string, credential: UpstreamCredential): Buffer {
     const { head, trace } = exchange;
     const known = this.#known;
     if (trace || known?.head !== head) return upstreamHead(exchange, authority, credential);
-    if (known.sent === undefined || known.credential !== credential) {
-      known.sent = upstreamHead(exchange, authority, credential);
-      known.credential = credential;
-    }
+    if (known.sent && known.sentTo === authority && known.credential === credential) return known.sent;
+    known.sentTo = authority;
+    known.credential = credential;
+    known.sent = upstreamHead(exchange, authority, credential);
     return known.sent;
   }
 

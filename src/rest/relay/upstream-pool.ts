@@ -1,11 +1,10 @@
 import { Guard } from '../../lifetime/guard.ts';
 import type { Place } from '../../lifetime/places.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
-import type { UpstreamCredential } from '../../upstream/credential.ts';
 import type { AllowedOrigins } from '../allowed-origins.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import type { RelayExchange } from './exchange.ts';
-import { type AnswerSink, type RelayUpstream, UpstreamConnection } from './upstream.ts';
+import { type AnswerSink, type RelayUpstream, UpstreamConnection, type UpstreamLink } from './upstream.ts';
 
 /** An answer head as it was written last, and the parts it was made of. */
 export interface WrittenHead {
@@ -39,8 +38,37 @@ export interface PoolOptions {
   readonly fault: (error: unknown, exchange: RelayExchange | undefined, place: Place) => void;
 }
 
+/** The way to upstream that a client has from `take` to `release`. */
+export interface ClientUpstream {
+  readonly link: UpstreamLink;
+  written: WrittenHead | undefined;
+}
+
+/** The upstream connections of one listener and protocol. */
+export interface RelayPool {
+  /** Connections that a client has. */
+  readonly busy: number;
+  /** For the requests of one client, one at a time. It is opened with what is sent. */
+  take(user: UpstreamUser): ClientUpstream;
+  /** Something was gathered since `flush`. */
+  readonly held: boolean;
+  /** Gathers what is written to `one` until `flush`. */
+  hold(one: ClientUpstream): void;
+  /** Writes what was gathered. */
+  flush(): void;
+  /**
+   * To be called once for each `take`, when no request is under way any more.
+   *
+   * @param whole the last request was sent to its end; else the connection ends
+   */
+  release(one: ClientUpstream, whole: boolean): void;
+  /** Looks after the time limits. @param now milliseconds */
+  tick(now: number): void;
+  close(): void;
+}
+
 /** An HTTP/1.1 connection to upstream that carries one request at a time, of one client after the other. */
-export class PooledUpstream implements AnswerSink {
+export class PooledUpstream implements AnswerSink, ClientUpstream {
   readonly link: UpstreamConnection;
   written: WrittenHead | undefined;
   readonly tick: (now: number) => void;
@@ -66,9 +94,9 @@ export class PooledUpstream implements AnswerSink {
     this.#told = undefined;
   }
 
-  onAnswerFault(denial: Denial): void {
+  onAnswerFault(denial: Denial, sent: boolean): void {
     this.#told = this.#user;
-    this.#user?.onAnswerFault(denial);
+    this.#user?.onAnswerFault(denial, sent);
     this.#told = undefined;
   }
 
@@ -84,7 +112,7 @@ export class PooledUpstream implements AnswerSink {
   #fail(): void {
     const affected = this.#affected;
     this.link.destroy();
-    affected?.onAnswerFault(INTERNAL_FAULT);
+    affected?.onAnswerFault(INTERNAL_FAULT, true);
     this.#told = undefined;
   }
 
@@ -102,23 +130,14 @@ export class PooledUpstream implements AnswerSink {
  * INVARIANT: a connection passes to another client only when every byte of its last request has left, its answer has come
  * whole, and nothing came behind it. So no byte of an answer reaches another client.
  */
-export class UpstreamPool {
+export class UpstreamPool implements RelayPool {
   readonly #options: PoolOptions;
   readonly #all = new Set<PooledUpstream>();
   #idle: PooledUpstream[] = [];
-  readonly #held: PooledUpstream[] = [];
+  readonly #held: ClientUpstream[] = [];
 
   constructor(options: PoolOptions) {
     this.#options = options;
-  }
-
-  get authority(): string {
-    return this.#options.upstream.authority;
-  }
-
-  /** The credential in force. */
-  get credential(): UpstreamCredential {
-    return this.#options.upstream.credential();
   }
 
   /** Connections that a client has. */
@@ -144,7 +163,7 @@ export class UpstreamPool {
   }
 
   /** Gathers what is written to `one` until `flush`. */
-  hold(one: PooledUpstream): void {
+  hold(one: ClientUpstream): void {
     if (one.link.hold()) this.#held.push(one);
   }
 
@@ -159,7 +178,8 @@ export class UpstreamPool {
    *
    * @param whole the last request was sent to its end; else the connection ends
    */
-  release(one: PooledUpstream, whole: boolean): void {
+  release(one: ClientUpstream, whole: boolean): void {
+    if (!(one instanceof PooledUpstream)) return;
     one.use(undefined);
     if (whole && one.link.isClean) {
       this.#idle.push(one);

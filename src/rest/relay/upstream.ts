@@ -31,9 +31,6 @@ export interface RelayUpstream {
   readonly keepAliveMs: number;
 }
 
-/** The fields of a request that the upstream side reads, and notes its credential's refusal in. */
-type RelayedRequest = Pick<RelayExchange, 'method' | 'resolution' | 'refusedThere'>;
-
 /** Receives the answer, in one call per burst. */
 export interface AnswerSink {
   /**
@@ -43,10 +40,40 @@ export interface AnswerSink {
    * @param ended the answer is whole
    */
   readonly onAnswer: (head: AnswerHead | undefined, parts: readonly Buffer[], data: number, ended: boolean) => void;
-  /** There is no answer, or its rest will never come. Called at most once for a request, and nothing after it. */
-  readonly onAnswerFault: (denial: Denial) => void;
+  /**
+   * There is no answer, or its rest will never come. Called at most once for a request, and nothing after it.
+   *
+   * @param sent bytes of the request may have reached upstream
+   */
+  readonly onAnswerFault: (denial: Denial, sent: boolean) => void;
   /** Upstream takes more of the request's body. */
   readonly onUpstreamDrain: () => void;
+}
+
+/** Makes the head of a request. */
+export interface SentHeads {
+  /** @param authority `Host` of what is sent @param credential of the gateway */
+  readonly sentHead: (exchange: RelayExchange, authority: string, credential: UpstreamCredential) => Buffer;
+}
+
+/** The way of one client's requests to upstream, one at a time. */
+export interface UpstreamLink {
+  /**
+   * Sends a request's head and what there is of its body. `false` = wait for `onUpstreamDrain`.
+   * INVARIANT: nothing is written twice to one connection; a connection that dies with a request ends that request there.
+   */
+  send(exchange: RelayExchange, heads: SentHeads, body: Buffer | undefined): boolean;
+  /** More of the request's body. `false` = wait for `onUpstreamDrain`. */
+  write(body: Buffer): boolean;
+  /** More of the request's body is to come, in the client's own time: an answer is not waited for meanwhile. */
+  waitForBody(): void;
+  /** The client does not take more of its answer for now. */
+  pause(): void;
+  resume(): void;
+  /** From now on writes are gathered, to leave together. `false` = they were already. */
+  hold(): boolean;
+  /** Writes what was gathered. */
+  letGo(): void;
 }
 
 /** Bytes that are gathered before their writer has to wait. */
@@ -55,7 +82,7 @@ const HELD_BYTES = 262_144;
 const COPIED_BYTES = 16_384;
 
 /** One upstream connection: opened with its first request, kept for the next; one request at a time. */
-export class UpstreamConnection {
+export class UpstreamConnection implements UpstreamLink {
   readonly #upstream: RelayUpstream;
   readonly #sink: AnswerSink;
   readonly #now: () => number;
@@ -110,9 +137,11 @@ export class UpstreamConnection {
    * Sends a request's head and what there is of its body, on the kept connection if it is still good, else on a new one.
    * INVARIANT: nothing is written twice; a connection that dies with a request ends that request.
    */
-  send(request: RelayedRequest, head: Buffer, body: Buffer | undefined): boolean {
-    const { method, resolution } = request;
-    this.#judged.expect(request, this.#upstream.credential());
+  send(exchange: RelayExchange, heads: SentHeads, body: Buffer | undefined): boolean {
+    const { method, resolution } = exchange;
+    const credential = this.#upstream.credential();
+    this.#judged.expect(exchange, credential);
+    const head = heads.sentHead(exchange, this.#upstream.authority, credential);
     this.#leastMs = leastAnswerMs(resolution);
     this.#busy = true;
     this.#answer.expect(method);
@@ -129,6 +158,11 @@ export class UpstreamConnection {
     const more = this.#write(body);
     this.#socket?.uncork();
     return more;
+  }
+
+  /** Connected: what is written may reach upstream. */
+  get isOpen(): boolean {
+    return this.#opened;
   }
 
   /** It is open, all of the last request has left, its answer came whole, and nothing behind it. */
@@ -278,8 +312,9 @@ export class UpstreamConnection {
   }
 
   #fail(denial: Denial): void {
+    const sent = this.#opened;
     this.destroy();
-    this.#sink.onAnswerFault(denial);
+    this.#sink.onAnswerFault(denial, sent);
   }
 }
 

@@ -33,9 +33,10 @@ export async function webUiOf({ service }: Config, lookup: UpstreamLookup): Prom
   return webUi;
 }
 
-/** Logs upstream's release. */
-export async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<void> {
+/** Logs upstream's release. `false` = it does not answer. */
+export async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<boolean> {
   const version = await lookup.version(AbortSignal.timeout(VERSION_TIMEOUT_MS));
   if (typeof version === 'string') log.info({ version }, 'upstream answers');
   else log.warn({ reason: version.message }, 'upstream does not answer yet; requests are refused until it does');
+  return typeof version === 'string' || version.code === 'upstream_key_refused';
 }

@@ -35,6 +35,7 @@ import {
 } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
 import { type Clients, clientsOf, comparisonOf, observationOf } from './open-observation.ts';
+import { type OutageLog, outageLogOf } from './outage-log.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
 import { ringOf } from './usable.ts';
@@ -104,9 +105,11 @@ export async function createGateway(
   // INVARIANT: no event before there are listeners.
   const connections = clientsOf(log, report);
   const observation = observationOf(config, connections);
+  const outageLog = outageLogOf(upstreams, worker, log, report);
   const keyWatch = new KeyWatch({ lookup: upstreams.lookup, log, report });
   const recorders = [observation, audit, tracing].flatMap((recorder) => (recorder ? [recorder.observe] : []));
-  const logged = [createExchangeLog(log), comparisonOf(inForce, log, observation), keyWatch.observe];
+  const watches = outageLog ? [outageLog.observe, keyWatch.observe] : [keyWatch.observe];
+  const logged = [createExchangeLog(log), comparisonOf(inForce, log, observation), ...watches];
   const watching = [...observers, ...logged, learnWith(learner, policy), ...recorders];
   const exchangeParts = createParts(authenticator, policy, watching, {
     admit: admitting(audit, tracing),
@@ -132,6 +135,7 @@ export async function createGateway(
       learner,
       exchangeParts,
       keyWatch,
+      outageLog,
     },
     ...upstreams,
     listenersShare: { ...limits, shared: worker !== undefined, proxies: proxiesInFront(config) },
@@ -149,6 +153,7 @@ interface ServingParts extends Upstreams {
   readonly policy: { current: Policy };
   readonly learner: Learner;
   readonly keyWatch: KeyWatch;
+  readonly outageLog: OutageLog | undefined;
   readonly exchangeParts: ExchangeParts;
   readonly listenersShare: ListenersShare;
 }
@@ -187,7 +192,7 @@ class ServingProcess implements Gateway {
       observation?.close();
       throw error;
     }
-    await sayVersion(lookup, log);
+    this.#parts.outageLog?.begin(await sayVersion(lookup, log), this.#grpc?.asker);
     return { rest: this.#rest.address, grpc: this.#grpc?.listener.address ?? null };
   }
 
@@ -226,6 +231,7 @@ class ServingProcess implements Gateway {
       audit: audit?.snapshot(),
       learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
       tracing: tracing?.snapshot(),
+      outages: this.#parts.outageLog?.outages,
     };
   }
 
@@ -242,6 +248,7 @@ class ServingProcess implements Gateway {
     const { nodes, upstream, own, audit, tracing, observation, log } = this.#parts;
     const end = performance.now() + graceMs;
     this.#parts.keyWatch.close();
+    this.#parts.outageLog?.close();
     await Promise.all([this.#rest?.close(graceMs), this.#grpc?.listener.close(graceMs)]);
     this.#grpc?.asker.close();
     nodes?.close();

@@ -71,10 +71,10 @@ type Found = (header: Exclude<ProxyHeader, 'partial'>, bytes: Buffer) => void;
 /** Reads until it is clear what the connection begins with. */
 function readHeader(socket: Socket, { timeoutMs, faulted, guard }: IdentifyOptions, peer: string, found: Found): void {
   let bytes = Buffer.alloc(0);
-  const stop = (): void => {
+  const stop = guard.entry((): void => {
     clearTimeout(timer);
     socket.off('readable', look).off('end', left).off('close', stop);
-  };
+  });
   const look = guard.entry(() => {
     const chunk: unknown = socket.read();
     if (!(chunk instanceof Buffer)) return;

@@ -28,6 +28,8 @@ export interface GatewaySnapshot {
   readonly protecting: boolean;
   /** Rules in shadow: they count and do not refuse. */
   readonly rulesInShadow: number;
+  /** Outages of upstream since the start; `undefined` = not watched in this process. */
+  readonly outages: Readonly<Record<'rest' | 'grpc', number>> | undefined;
   readonly certificates: readonly CertificateExpiry[];
   /** `undefined` = no admin port. */
   readonly observed: Observed | undefined;

@@ -15,7 +15,7 @@ export interface Reachability {
 }
 
 /** Calls an open gRPC method of upstream; any `kind` but `message` is a refusal. */
-interface OpenAsker {
+export interface OpenAsker {
   askOpen(path: string): Promise<{ readonly kind: string }>;
 }
 
@@ -43,7 +43,7 @@ export function createProbe({ lookup, hasKey, asker, now }: ProbeOptions): () =>
     const [version, key, grpc] = await Promise.all([
       versionOf(lookup),
       hasKey() ? keyVerdictOf(lookup) : undefined,
-      asker ? within(asker.askOpen(HEALTH_CHECK)) : undefined,
+      asker ? answersGrpc(asker) : undefined,
     ]);
     known = { rest: version !== undefined, grpc, key, version: version ?? known?.version, askedAt: now() };
     return known;
@@ -81,13 +81,14 @@ async function keyVerdictOf(lookup: ProbeOptions['lookup']): Promise<KeyVerdict 
   }
 }
 
-async function within(asked: ReturnType<OpenAsker['askOpen']>): Promise<boolean> {
+/** Whether upstream answers its health check over gRPC in time. Never rejects. */
+export async function answersGrpc(asker: OpenAsker): Promise<boolean> {
   const { promise: tooLate, resolve } = Promise.withResolvers<undefined>();
   // An exception counts as no answer.
   const owner = { fail: () => resolve(undefined), cut: () => undefined };
   const timer = new Guard(owner, 'grpc_upstream', () => undefined).after(PATIENCE_MS, () => resolve(undefined));
   try {
-    const answer = await Promise.race([asked, tooLate]);
+    const answer = await Promise.race([asker.askOpen(HEALTH_CHECK), tooLate]);
     return answer?.kind === 'message';
   } catch {
     return false;

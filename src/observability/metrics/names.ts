@@ -131,6 +131,11 @@ export const METRICS = {
   },
   rules_in_shadow: { type: 'gauge', help: 'Rules that only count what they would refuse', labels: [] },
   upstream_up: { type: 'gauge', help: 'Whether the upstream answers the gateway', labels: ['protocol'] },
+  upstream_outages_total: {
+    type: 'counter',
+    help: 'Times the upstream went down, where it is one address',
+    labels: ['protocol'],
+  },
   upstream_key_accepted: {
     type: 'gauge',
     help: 'Whether the upstream accepts the key of the gateway; only with gateway.upstream.api_key',

@@ -175,6 +175,13 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     one(flag(rest), { protocol: 'rest' }),
     ...(grpc === undefined ? [] : [one(flag(grpc), { protocol: 'grpc' })]),
   ],
+  upstream_outages_total: ({ snapshots }) =>
+    (['rest', 'grpc'] as const).map((protocol) =>
+      one(
+        snapshots.reduce((sum, { outages }) => sum + (outages?.[protocol] ?? 0), 0),
+        { protocol },
+      ),
+    ),
   upstream_key_accepted: ({ upstream: { key } }) => (key === undefined ? [] : [one(flag(key === 'accepted'))]),
   compared_total: ({ figures: { compared } }) =>
     AGREEMENTS.map((agreement) => one(compared[agreement] ?? 0, { agreement })),

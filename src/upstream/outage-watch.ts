@@ -1,0 +1,114 @@
+import type { Guard } from '../lifetime/guard.ts';
+
+export interface OutageWatchOptions {
+  /** Does upstream answer now? Rejects never. */
+  readonly ask: () => Promise<boolean>;
+  /** Called once when upstream goes down and once when it is back. @param forMs how long it was down; 0 when it goes down */
+  readonly changed: (up: boolean, forMs: number) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly guard: Guard;
+}
+
+/** Time without an answer after which upstream is asked, and between questions while it is in doubt or down. Milliseconds. */
+const IDLE_MS = 10_000;
+const AGAIN_MS = 1_000;
+/** Least time between two questions, whatever fails. */
+const LEAST_MS = 250;
+/** Failures in a row that make an outage: requests that could not connect, and questions. */
+const STRIKES = 2;
+
+/**
+ * The one place that decides whether upstream is up, for one of its protocols. Answers and failures of requests are told to it; it
+ * asks by itself when a request failed, when there was no request for a while, and until upstream is back. Requests never wait
+ * for it.
+ */
+export class OutageWatch {
+  readonly #options: OutageWatchOptions;
+  #up = true;
+  #strikes = 0;
+  #outages = 0;
+  #downAt = 0;
+  #heardAt = 0;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #asking = false;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: OutageWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Outages since the start. */
+  get outages(): number {
+    return this.#outages;
+  }
+
+  /** @param up the result of a question at the start, which the caller has said */
+  begin(up: boolean): void {
+    this.#up = up;
+    this.#downAt = this.#options.now();
+    this.#heardAt = this.#downAt;
+    this.#later(up ? IDLE_MS : AGAIN_MS);
+  }
+
+  /** Upstream answered a request. */
+  heard(): void {
+    this.#strikes = 0;
+    this.#heardAt = this.#options.now();
+  }
+
+  /** A request came to nothing. @param unreachable there was no connection for it */
+  failed(unreachable: boolean): void {
+    if (!this.#up || this.#closed) return;
+    if (unreachable) this.#strikes = Math.max(this.#strikes, 1);
+    if (this.#options.now() - this.#askedAt >= LEAST_MS) this.#look();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #later(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = this.#options.guard.after(ms, () => this.#due()).unref();
+  }
+
+  #due(): void {
+    const idle = this.#options.now() - this.#heardAt;
+    if (this.#up && this.#strikes === 0 && idle < IDLE_MS) this.#later(IDLE_MS - idle);
+    else this.#look();
+  }
+
+  #look(): void {
+    if (this.#asking) return;
+    this.#asking = true;
+    this.#askedAt = this.#options.now();
+    this.#options.guard.settled(this.#options.ask(), (up) => this.#asked(up));
+  }
+
+  #asked(answered: boolean): void {
+    this.#asking = false;
+    if (this.#closed) return;
+    if (answered) this.#answered();
+    else this.#missed();
+    this.#later(this.#up && this.#strikes === 0 ? IDLE_MS : AGAIN_MS);
+  }
+
+  #answered(): void {
+    this.heard();
+    if (this.#up) return;
+    this.#up = true;
+    this.#options.changed(true, this.#options.now() - this.#downAt);
+  }
+
+  #missed(): void {
+    this.#strikes += 1;
+    if (!this.#up || this.#strikes < STRIKES) return;
+    this.#up = false;
+    this.#outages += 1;
+    this.#downAt = this.#options.now();
+    this.#options.changed(false, 0);
+  }
+}

@@ -26,6 +26,7 @@ import { checkKeyAtStart, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
 import {
+  type GrpcShared,
   grpcAsker,
   grpcListenerOptions,
   grpcTls,
@@ -182,7 +183,8 @@ class ServingProcess implements Gateway {
         webUi: await webUiOf(this.#running, lookup),
       });
       this.#rest = await createRestListener({ ...options, connections: connections.rest });
-      this.#grpc = await openGrpc(this.#current, exchangeParts, listenersShare, connections.grpc);
+      const shared = { ...listenersShare, nodes: nodes?.nodes };
+      this.#grpc = await openGrpc(this.#current, exchangeParts, shared, connections.grpc);
     } catch (error) {
       const { audit, tracing, observation } = this.#parts;
       keyWatch.close();
@@ -281,12 +283,12 @@ interface ListenersShare {
 async function openGrpc(
   current: () => State,
   parts: ExchangeParts,
-  listenersShare: ListenersShare,
+  listenersShare: ListenersShare & Pick<GrpcShared, 'nodes'>,
   connections: Connections,
 ): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
   const { config } = current();
   if (config.service.grpc_port === null) return undefined;
-  const asker = grpcAsker(current);
+  const asker = grpcAsker(current, listenersShare.nodes);
   try {
     const options = grpcListenerOptions(current, parts, { ...listenersShare, ask: asker });
     return { listener: await createGrpcListener({ ...options, connections }), asker };

@@ -9,7 +9,9 @@ import { listedNodes } from '../config/upstream/rules.ts';
 import { authorityOf, parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
+import { createGrpcNodes, type GrpcNodes } from '../grpc/nodes/node-choice.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
+import { createNodesAsker } from '../grpc/unary/nodes-asker.ts';
 import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ProxiesInFront } from '../net/identify-client.ts';
@@ -197,21 +199,23 @@ function grpcUpstream(current: Current): GrpcUpstream {
   return { address, authority: authorityOf(address), credential: credentialOf(current), socket };
 }
 
-/** The gateway's own gRPC calls; throws when no address is configured. Nothing is connected yet. */
-export function grpcAsker(current: Current): GrpcAsker {
-  return createGrpcAsker(grpcUpstream(current));
+/** The gateway's own gRPC calls; throws when there are neither nodes nor an address. Nothing is connected yet. */
+export function grpcAsker(current: Current, nodes?: NodeSet): GrpcAsker {
+  return nodes ? createNodesAsker(grpcNodes(current, nodes)) : createGrpcAsker(grpcUpstream(current));
 }
+
+function grpcNodes(current: Current, nodes: NodeSet): GrpcNodes {
+  return createGrpcNodes(nodes, { credential: credentialOf(current), socket: upstreamSocket(current, 'h2') });
+}
+
+/** The parts of the process that the gRPC listener shares. */
+export type GrpcShared = Pick<RestShared, 'scheduler' | 'shared' | 'proxies' | 'nodes'> & { readonly ask: GrpcAsker };
 
 /** Options of the gRPC listener. */
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  {
-    ask,
-    scheduler,
-    shared,
-    proxies,
-  }: Pick<RestShared, 'scheduler' | 'shared' | 'proxies'> & { readonly ask: GrpcAsker },
+  { ask, nodes, scheduler, shared, proxies }: GrpcShared,
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -224,7 +228,7 @@ export function grpcListenerOptions(
     tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
     relay: {
       parts,
-      upstream: grpcUpstream(current),
+      upstream: nodes ? grpcNodes(current, nodes) : grpcUpstream(current),
       limits,
       noteNames: isAudited(config),
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },

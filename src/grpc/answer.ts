@@ -47,7 +47,7 @@ export function answerFor(
   return async (upstream, _permit, signal) => {
     if (!(await slots.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;
     const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
-    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, shown, signal });
+    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, shown, signal, exchange });
     if (answer.kind === 'denial') {
       exchange.refusedThere = shown !== undefined && REFUSING.has(answer.grpc);
       return answer;

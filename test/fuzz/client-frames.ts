@@ -143,20 +143,21 @@ class Session implements FuzzSession<Script> {
   }
 }
 
-export const fuzzer: Fuzzer<Script> = {
-  name: 'client-frames',
-  about: 'frames of a gRPC client in every order, size and cut',
-  make,
-  simpler,
-  async open() {
-    const state: { wrong: string | undefined; settings: readonly Setting[] } = { wrong: undefined, settings: [] };
-    const wrong = (what: string): void => {
-      state.wrong ??= what;
-    };
-    const call = (fields: ReadonlyMap<string, string>): void => {
-      if (fields.get('x-n') === 'no') wrong(`a call that is not permitted: ${[...fields].join(' ')}`);
-    };
-    const arena = await openArena((socket) => new KeptUpstream(socket, { wrong, call }, state.settings));
-    return new Session(arena, state);
-  },
-};
+export const fuzzer = clientFrames('client-frames', 'frames of a gRPC client in every order, size and cut', 0);
+
+/** @param nodes behind the gateway; 0 = one upstream without a list */
+export function clientFrames(name: string, about: string, nodes: number): Fuzzer<Script> {
+  return { name, about, make, simpler, open: () => open(nodes) };
+}
+
+async function open(nodes: number): Promise<Session> {
+  const state: { wrong: string | undefined; settings: readonly Setting[] } = { wrong: undefined, settings: [] };
+  const wrong = (what: string): void => {
+    state.wrong ??= what;
+  };
+  const call = (fields: ReadonlyMap<string, string>): void => {
+    if (fields.get('x-n') === 'no') wrong(`a call that is not permitted: ${[...fields].join(' ')}`);
+  };
+  const arena = await openArena((socket) => new KeptUpstream(socket, { wrong, call }, state.settings), nodes);
+  return new Session(arena, state);
+}

@@ -13,11 +13,14 @@ import { INTERNAL_FAULT, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { limitsOf } from '../support/limits-of.ts';
+import { nodesAt, spreadOver } from '../support/node-list.ts';
 import { StrictClient } from './strict-client.ts';
 
 /** A relay over an upstream of the fuzzer's, on real sockets, and everything that can be seen of it. */
 export interface Arena {
-  /** Connects a client. `relay` is the gateway's end. */
+  /** Connects; nothing is sent. `relay` is the gateway's end. */
+  connect(): Promise<{ readonly socket: Socket; readonly relay: GrpcRelay }>;
+  /** Connects a client. */
   join(): Promise<{ readonly client: StrictClient; readonly relay: GrpcRelay }>;
   /** Milliseconds that the gateway's clock is ahead. */
   ahead: number;
@@ -36,7 +39,7 @@ export interface Arena {
 }
 
 /** What an upstream does with each of its connections. */
-export type Accept = (socket: Socket) => void;
+export type Accept = (socket: Socket, node: number) => void;
 
 /** Milliseconds that anything may take. A finding is reduced sooner with less. */
 const BOUND_MS = Number(process.env.FUZZ_BOUND_MS ?? 5000);
@@ -75,16 +78,20 @@ async function listen(server: Server): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-/** @param accept upstream; @param served upstream as `serves` needs it */
-export async function openArena(accept: Accept): Promise<Arena> {
+/** @param accept upstream, or each of several nodes by its number; @param nodes how many; 0 = one upstream without a list */
+export async function openArena(accept: Accept, nodes = 0): Promise<Arena> {
   const upstreamSockets = new Set<Socket>();
-  const upstream = createServer((socket) => {
-    upstreamSockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('close', () => upstreamSockets.delete(socket));
-    accept(socket);
-  });
-  const upstreamPort = await listen(upstream);
+  const servers = Array.from({ length: Math.max(1, nodes) }, (_, node) =>
+    createServer((socket) => {
+      upstreamSockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => upstreamSockets.delete(socket));
+      accept(socket, node);
+    }),
+  );
+  const ports = await Promise.all(servers.map(listen));
+  const [upstreamPort = 0] = ports;
+  let list = nodesAt(ports);
   const relays = new Set<GrpcRelay>();
   let faults: unknown[] = [];
   let twice = 0;
@@ -113,13 +120,17 @@ export async function openArena(accept: Accept): Promise<Arena> {
       faults = [];
       return taken;
     },
-    async join() {
+    async connect() {
+      list = nodesAt(ports);
       const accepted = once(server, 'relay') as Promise<[GrpcRelay]>;
       const socket = connect({ host: '127.0.0.1', port });
-      const client = new StrictClient(socket);
       await once(socket, 'connect');
       const [relay] = await accepted;
-      return { client, relay };
+      return { socket, relay };
+    },
+    async join() {
+      const { socket, relay } = await this.connect();
+      return { client: new StrictClient(socket), relay };
     },
     untilGone: () => within('the connections are gone', () => relays.size === 0),
     async serves() {
@@ -134,7 +145,7 @@ export async function openArena(accept: Accept): Promise<Arena> {
       for (const relay of relays) relay.destroy();
       for (const socket of upstreamSockets) socket.destroy();
       server.close();
-      upstream.close();
+      for (const each of servers) each.close();
       await this.untilGone();
     },
   };
@@ -149,12 +160,15 @@ export async function openArena(accept: Accept): Promise<Arena> {
       },
       fault: (error) => faults.push(error),
     },
-    upstream: {
-      address: { tls: false, host: '127.0.0.1', port: upstreamPort },
-      authority: 'upstream',
-      credential: () => NO_CREDENTIAL,
-      socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
-    },
+    upstream:
+      nodes > 0
+        ? spreadOver(() => list)
+        : {
+            address: { tls: false, host: '127.0.0.1', port: upstreamPort },
+            authority: 'upstream',
+            credential: () => NO_CREDENTIAL,
+            socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
+          },
     limits: limitsOf({
       ...{ http2_max_concurrent_streams: 20, header_bytes: 16_384, header_count: 50, header_timeout_ms: 5000 },
       ...{ stream_idle_timeout_ms: 60_000, body_idle_timeout_ms: 30_000 },

@@ -10,7 +10,16 @@ import { Finding, type Fuzzer, fuzz, reduce, replay } from './harness.ts';
  * simplest script that still shows it.
  */
 
-const NAMES = ['client-frames', 'rest-frames', 'upstream-frames', 'leavers', 'pipelines', 'early-answers'] as const;
+const NAMES = [
+  'client-frames',
+  'rest-frames',
+  'upstream-frames',
+  'leavers',
+  'pipelines',
+  'early-answers',
+  'node-frames',
+  'spread-calls',
+] as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -89,7 +89,7 @@ export async function openRestArena(accept: Accept): Promise<RestArena> {
     upstreamSockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => upstreamSockets.delete(socket));
-    accept(socket);
+    accept(socket, 0);
   });
   const upstreamPort = await listen(upstreamServer);
   const faults: unknown[] = [];

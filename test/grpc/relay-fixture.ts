@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { createGrpcListener, type GrpcListener } from '../../src/grpc/listener.ts';
 import { DEFAULT_MESSAGE_LIMITS } from '../../src/grpc/message/message.ts';
+import { createGrpcNodes } from '../../src/grpc/nodes/node-choice.ts';
 import type { Caller } from '../../src/grpc/unary/asker.ts';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { Flag, type Frame, FrameType, SettingId } from '../../src/http2/frames.ts';
@@ -21,6 +22,7 @@ import type { Connections } from '../../src/net/connections.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
 import { MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
+import type { NodeSet } from '../../src/upstream/nodes/node-set.ts';
 import { framed, H2Client } from '../support/clients/h2-client.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { limitsOf } from '../support/limits-of.ts';
@@ -128,10 +130,18 @@ export interface Options {
   readonly port?: number;
   readonly connections?: Connections;
   readonly headerTimeoutMs?: number;
+  /** Several nodes in place of `upstream`. */
+  readonly nodes?: NodeSet;
 }
 
+const SOCKET = { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] };
+
 /** A listener over an upstream. The `api-key` says who calls: `admin`, `scoped`, any other is unknown. */
-export async function startRelay(t: Test, upstream: Upstream, options: Options = {}): Promise<GrpcListener> {
+export async function startRelay(
+  t: Test,
+  upstream: Pick<Upstream, 'port'>,
+  options: Options = {},
+): Promise<GrpcListener> {
   const who = (raw: readonly string[]) => {
     const key = raw[raw.indexOf('api-key') + 1];
     return key === 'admin' ? ADMIN : key === 'scoped' ? SCOPED : MISSING_CREDENTIAL;
@@ -150,12 +160,14 @@ export async function startRelay(t: Test, upstream: Upstream, options: Options =
         record: options.record ?? (() => undefined),
         fault: (error) => t.fail('a fault of ours', { error }),
       },
-      upstream: {
-        address: { tls: false, host: '127.0.0.1', port: options.port ?? upstream.port },
-        authority: 'upstream',
-        credential: () => NO_CREDENTIAL,
-        socket: { connectTimeoutMs: 1000, ca: undefined, alpn: ['h2'] },
-      },
+      upstream: options.nodes
+        ? createGrpcNodes(options.nodes, { credential: () => NO_CREDENTIAL, socket: SOCKET })
+        : {
+            address: { tls: false, host: '127.0.0.1', port: options.port ?? upstream.port },
+            authority: 'upstream',
+            credential: () => NO_CREDENTIAL,
+            socket: SOCKET,
+          },
       limits: limitsOf({
         max_connections: 100,
         tls_handshake_timeout_ms: 1000,

@@ -15,6 +15,7 @@ const RUNS: Readonly<Record<string, string>> = {
   floods: 'calls that are reset at once, with reconnects; wrong keys',
   'head-fuzz': 'mutated requests to every lane; [requests [seed]]',
   mixed: 'both protocols with faults and restarts of upstream; [--seconds 600] [--faults 5]',
+  nodes: 'three nodes killed, stopped and slowed in turn under gRPC load; [seconds of a step]; 2 minutes',
   operating: 'every operation under load, with one worker and with two; 2 minutes',
   reload: 'reloads under load; SOAK_SECONDS, 180 when unset',
   resolve: 'a million requests through resolvers and body readers; [requests [seed]]',

@@ -4,12 +4,14 @@ import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
 import type { AskUpstream } from '../answer.ts';
 import type { MessageLimits } from '../message/message.ts';
+import type { GrpcNodes } from '../nodes/node-choice.ts';
 import type { GrpcUpstream } from '../unary/unary-call.ts';
 
 /** Options common to all connections of a listener. */
 export interface GrpcRelayOptions {
   readonly parts: ExchangeParts;
-  readonly upstream: GrpcUpstream;
+  /** One address, or several nodes, among which the calls of each connection are spread. */
+  readonly upstream: GrpcUpstream | GrpcNodes;
   /** `gateway.limits`. */
   readonly limits: Limits;
   /** Limits of compressed messages. */

@@ -12,9 +12,11 @@ import { type ClientAddress, clientAddressOf } from '../../net/client-address.ts
 import { INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import type { RequestHead } from '../headers/request-head.ts';
 import { callLimit } from '../idle-limits.ts';
+import { CallSpread } from '../nodes/call-spread.ts';
 import { Calls } from './calls.ts';
 import { ClientWindow } from './client-window.ts';
 import type { GrpcRelayOptions } from './options.ts';
+import type { RelayCore } from './relay-core.ts';
 import { RequestData } from './request-data.ts';
 import { type RequestCore, RequestFrames } from './request-frames.ts';
 import { StreamTable } from './stream-table.ts';
@@ -72,7 +74,7 @@ export class GrpcRelay implements RequestCore {
     this.client = new ClientLink(socket, options.limits, frames, this.#guard, { ...options, ...GRPC_PORT });
     this.#departure = new Departure(this.client, options.clock);
     this.heads = new ClientHeads(this.client.outbox);
-    this.upstream = new UpstreamHalf(this, options);
+    this.upstream = upstreamOf(this, options);
     this.data = new RequestData(this, this.upstream, this.#guard, options);
     this.calls = new Calls(this, this.upstream, this.data, this.#guard, options);
     socket.on(
@@ -188,6 +190,7 @@ export class GrpcRelay implements RequestCore {
   flush(): void {
     if (this.#flushing || this.client.closing || this.client.inBurst || this.upstream.reading) return;
     this.#flushing = true;
+    this.upstream.move();
     this.calls.resetAnswered();
     const credit = this.window.takeReturn();
     if (credit > 0) this.client.outbox.bytes(writeWindowUpdate(0, credit));
@@ -200,4 +203,9 @@ export class GrpcRelay implements RequestCore {
   #closeIfDone(): void {
     if (this.#departure.isLeaving && this.streams.size === 0) this.client.close();
   }
+}
+
+function upstreamOf(core: RelayCore, options: GrpcRelayOptions): UpstreamSide {
+  const { upstream } = options;
+  return 'choose' in upstream ? new CallSpread(core, upstream, options) : new UpstreamHalf(core, upstream, options);
 }

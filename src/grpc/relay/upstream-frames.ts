@@ -21,6 +21,8 @@ import { settingsForClient, type UpstreamSettings } from './upstream-settings.ts
 
 /** Events of the upstream connection for its client connection. Stream ids are upstream's. */
 export interface LinkEvents {
+  /** The connection is established. */
+  upstreamOpened?(): void;
   /** Upstream's settings that concern the client; to be acknowledged through `acknowledge`. Never empty. */
   upstreamSettings(settings: readonly Setting[]): void;
   /** Upstream acknowledged a SETTINGS frame of the client. */

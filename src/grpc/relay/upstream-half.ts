@@ -13,6 +13,7 @@ import { Pause } from '../../http2/paced-reading.ts';
 import { frameHeaders, rewriteStreamId, writeRstStream, writeWindowUpdate } from '../../http2/write-frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import type { GrpcExchange } from '../exchange.ts';
+import type { GrpcUpstream } from '../unary/unary-call.ts';
 import { AnswerFrames, type AnsweringSide } from './answer-frames.ts';
 import { forwardedHead } from './forwarded-head.ts';
 import type { GrpcRelayOptions } from './options.ts';
@@ -29,6 +30,7 @@ const HOLD_BYTES = 49_152;
  */
 export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   readonly #core: RelayCore;
+  readonly #upstream: GrpcUpstream;
   readonly #options: GrpcRelayOptions;
   readonly #answers: AnswerFrames;
   #link: UpstreamLink | undefined;
@@ -42,8 +44,9 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   #toGrant = 0;
   readonly #guard: Guard;
 
-  constructor(core: RelayCore, options: GrpcRelayOptions) {
+  constructor(core: RelayCore, upstream: GrpcUpstream, options: GrpcRelayOptions) {
     this.#core = core;
+    this.#upstream = upstream;
     this.#options = options;
     this.#answers = new AnswerFrames(core, this, options);
     const report = (error: unknown): void => {
@@ -104,14 +107,13 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   /** The head of equal requests of this connection is encoded once, unless each carries its own span. */
   #sendHead(link: UpstreamLink, exchange: GrpcExchange, id: number, ends: boolean): void {
     const { head, trace } = exchange;
-    const { upstream, tls } = this.#options;
-    const credential = upstream.credential();
+    const credential = this.#upstream.credential();
     if (head.sent && !trace && head.credential === credential) {
       link.outbox.headersLike(head.sent, id, ends);
       return;
     }
-    const { authority } = upstream;
-    const framed = forwardedHead(exchange, { authority, tls, credential });
+    const { authority } = this.#upstream;
+    const framed = forwardedHead(exchange, { authority, tls: this.#options.tls, credential });
     if (!trace && framed.length <= FRAME_HEADER_BYTES + DEFAULT_MAX_FRAME_SIZE) {
       head.sent = framed;
       head.credential = credential;
@@ -196,6 +198,8 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
     if (this.#link?.stalled === false) this.#link.resume();
   }
 
+  move(): void {}
+
   tick(): void {}
 
   /** Upstream has ended the connection, or is about to: no more calls are sent to it, nor accepted from the client. */
@@ -219,7 +223,7 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
 
   #connect(): UpstreamLink {
     if (this.#link) return this.#link;
-    const { address, socket } = this.#options.upstream;
+    const { address, socket } = this.#upstream;
     const { client, streamWindows, window } = this.#core;
     const { clock } = this.#options;
     const link = new UpstreamLink(address, socket, this.#clientSettings, this.#answers, this.#guard, clock);

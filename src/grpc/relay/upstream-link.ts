@@ -158,6 +158,7 @@ export class UpstreamLink {
     socket.on('error', lost);
     socket.on('close', lost);
     this.outbox.attach(socket);
+    this.#events.upstreamOpened?.();
   }
 
   #receive(chunk: Buffer): void {

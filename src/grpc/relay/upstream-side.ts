@@ -36,6 +36,8 @@ export interface UpstreamSide {
   burstEnded(): void;
   /** The client's socket has drained. */
   clientDrained(): void;
+  /** Queues what windows permit; before each `flush`. */
+  move(): void;
   /** Sends what is pending. */
   flush(): void;
   /** Called about once a second. @param now milliseconds */

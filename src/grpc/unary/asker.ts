@@ -1,4 +1,5 @@
 import { UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import type { GrpcExchange } from '../exchange.ts';
 import type { Answer } from './unary-answer.ts';
 import type { GrpcUpstream } from './unary-call.ts';
 import { UnaryConnection } from './unary-connection.ts';
@@ -20,13 +21,21 @@ export interface Caller {
   readonly shown?: readonly string[] | undefined;
   /** Aborted when the caller has left or needs no answer. */
   readonly signal: AbortSignal;
+  /** The call that is answered: it decides the node if there are several. Default: any node. */
+  readonly exchange?: GrpcExchange;
+  /** Upper limit of all others, in milliseconds. Default: none. */
+  readonly mostMs?: number;
 }
 
 export interface GrpcAsker {
   /** Makes one unary call; message and answer have no prefix. A refusal of upstream is returned unchanged. */
   ask(path: string, message: Buffer, caller: Caller): Promise<Answer>;
-  /** Sends an empty message to an open method. A pending call of the same method is shared. */
-  askOpen(path: string): Promise<Answer>;
+  /**
+   * Sends an empty message to an open method. A pending call of the same method is shared.
+   *
+   * @param mostMs time limit in milliseconds; default: that of all questions
+   */
+  askOpen(path: string, mostMs?: number): Promise<Answer>;
   close(): void;
 }
 
@@ -58,7 +67,7 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
     const isSame = next === trusted || (next !== undefined && trusted?.equals(next) === true);
     return isSame && !(connection.isSilent && open.size <= MOST_RETIRED) ? connection : replace();
   };
-  const ask = async (by: UnaryConnection, path: string, message: Buffer, caller?: Caller): Promise<Answer> => {
+  const ask = async (by: UnaryConnection, path: string, message: Buffer, caller?: Partial<Caller>): Promise<Answer> => {
     const end = clock() + longestOf(caller);
     const question = { path, message, shown: caller?.shown, signal: caller?.signal };
     const first = await by.call({ ...question, leftMs: end - clock() });
@@ -68,20 +77,20 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
     return second === 'refused' ? UPSTREAM_UNREACHABLE : second;
   };
   const underWay = new Map<string, { readonly by: UnaryConnection; readonly asked: Promise<Answer> }>();
-  const askOnce = async (by: UnaryConnection, path: string): Promise<Answer> => {
+  const askOnce = async (by: UnaryConnection, path: string, mostMs: number | undefined): Promise<Answer> => {
     try {
-      return await ask(by, path, NO_MESSAGE);
+      return await ask(by, path, NO_MESSAGE, mostMs === undefined ? undefined : { mostMs });
     } finally {
       if (underWay.get(path)?.by === by) underWay.delete(path);
     }
   };
   return {
     ask: async (path, message, caller) => await ask(current(), path, message, caller),
-    async askOpen(path) {
+    async askOpen(path, mostMs) {
       const by = current();
       const known = underWay.get(path);
       if (known?.by === by) return await known.asked;
-      const asked = askOnce(by, path);
+      const asked = askOnce(by, path, mostMs);
       underWay.set(path, { by, asked });
       return await asked;
     },
@@ -94,6 +103,6 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
 const NO_MESSAGE = Buffer.alloc(0);
 
 /** Time limit of a caller's call, in milliseconds. */
-export function longestOf(caller: Pick<Caller, 'leastMs'> | undefined): number {
-  return Math.min(Math.max(ASK_TIMEOUT_MS, caller?.leastMs ?? 0), LONGEST_MS);
+export function longestOf(caller: Partial<Pick<Caller, 'leastMs' | 'mostMs'>> | undefined): number {
+  return Math.min(Math.max(ASK_TIMEOUT_MS, caller?.leastMs ?? 0), LONGEST_MS, caller?.mostMs ?? LONGEST_MS);
 }

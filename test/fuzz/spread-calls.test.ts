@@ -1,0 +1,5 @@
+import t from 'tap';
+import { shortRun } from './harness.ts';
+import { fuzzer } from './spread-calls.ts';
+
+shortRun(t, fuzzer, 80);

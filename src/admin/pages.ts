@@ -1,7 +1,8 @@
 import type { Facts } from '../observability/facts.ts';
 import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts';
+import { nodesOf } from '../observability/nodes-of.ts';
 import type { Reload } from '../observability/operator.ts';
-import type { ConnectionList } from '../observability/snapshot.ts';
+import { type ConnectionList, NODE_STATES, type NodeFigures } from '../observability/snapshot.ts';
 
 /** A listener's address and purpose. */
 export interface ListenerState {
@@ -53,6 +54,9 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
       key: upstream.key ?? null,
       version: upstream.version ?? null,
       asked_at: iso(upstream.askedAt),
+      nodes: snapshots.some(({ nodes }) => nodes)
+        ? nodesOf(snapshots).map(([name, nodes]) => nodeOf(name, nodes))
+        : null,
     },
     certificates: (first?.certificates ?? []).map(({ certificate, expiresAt }) => ({
       certificate,
@@ -79,6 +83,22 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
         }
       : null,
     log: { lost_lines: facts.figures.lostLines },
+  };
+}
+
+/** A node: sums over all processes, and the worst state that one of them sees. */
+function nodeOf(name: string, nodes: readonly NodeFigures[]): object {
+  const sum = (of: (node: NodeFigures) => number): number => nodes.reduce((all, node) => all + of(node), 0);
+  const worst = Math.max(...nodes.map(({ state }) => NODE_STATES.indexOf(state)));
+  return {
+    name,
+    state: NODE_STATES[worst],
+    weight: nodes[0]?.weight ?? null,
+    version: nodes.find(({ release }) => release !== undefined)?.release ?? null,
+    open: sum(({ open }) => open),
+    requests: sum(({ taken }) => taken),
+    failures: sum(({ failures }) => failures),
+    ejections: sum(({ ejections }) => ejections),
   };
 }
 

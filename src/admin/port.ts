@@ -3,7 +3,8 @@ import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
-import { credentialOf, grpcAsker, restUpstreamOptions } from '../gateway/listener-options.ts';
+import { grpcAsker } from '../gateway/listener-options.ts';
+import { openUpstreams } from '../gateway/upstreams.ts';
 import type { Facts } from '../observability/facts.ts';
 import { describeFault, type Log } from '../observability/log.ts';
 import { createFleetFigures } from '../observability/metrics/fleet-figures.ts';
@@ -11,8 +12,6 @@ import { renderMetrics } from '../observability/metrics/page.ts';
 import { mergeSeen } from '../observability/metrics/principals-seen.ts';
 import type { Operator, Reload } from '../observability/operator.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
-import { createRestUpstream } from '../upstream/http.ts';
-import { createUpstreamLookup } from '../upstream/lookup.ts';
 import { createProbe, type Reachability } from '../upstream/probe.ts';
 import { gatewayVersion } from '../version.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
@@ -79,6 +78,7 @@ class Port implements AdminPort {
       protectMetrics: () => this.#state.config.gateway.admin.protect_metrics,
       source: this.#source(),
     });
+    await this.#probe.begin();
     this.#warn();
     return this.#listener.address;
   }
@@ -100,6 +100,7 @@ class Port implements AdminPort {
     if (!reload.ok) return;
     this.#reloads.takenAt = reload.at;
     this.#state = state;
+    this.#probe.reloaded();
     try {
       const tls = tlsOf(state);
       if (tls) this.#listener?.setSecureContext(tls);
@@ -210,23 +211,32 @@ class Port implements AdminPort {
 
 const isLocal = (address: string): boolean => address === '::1' || address.startsWith('127.');
 
+interface Probe {
+  readonly begin: () => Promise<void>;
+  readonly reloaded: () => void;
+  readonly ask: () => Promise<Reachability>;
+  readonly close: () => Promise<void>;
+}
+
 /** Probes upstream from this process; workers have connections of their own. */
-function openProbe(
-  current: () => State,
-  now: () => number,
-): { ask: () => Promise<Reachability>; close: () => Promise<void> } {
+function openProbe(current: () => State, now: () => number): Probe {
   const { config } = current();
-  const rest = createRestUpstream(restUpstreamOptions(current, 1));
+  // A fault of a probe is no answer.
+  const { nodes, own, upstream, lookup } = openUpstreams(current, undefined, () => undefined);
   const grpc = config.service.grpc_port === null ? undefined : grpcAsker(current);
   return {
+    begin: async () => await nodes?.begin(),
+    reloaded: () => nodes?.apply(),
     ask: createProbe({
-      lookup: createUpstreamLookup(rest, credentialOf(current)),
+      lookup,
+      lowest: () => nodes?.nodes.release,
       hasKey: () => current().secrets.upstreamKey !== null,
       ...{ asker: grpc, now },
     }),
     async close() {
       grpc?.close();
-      await rest.destroy();
+      nodes?.close();
+      await Promise.all([own.destroy(), upstream.destroy()]);
     },
   };
 }

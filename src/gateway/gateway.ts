@@ -99,7 +99,7 @@ export async function createGateway(
   const audit = await openAudit(state, log, worker);
   const report: FaultReport = (error, place) => exchangeParts.fault(error, undefined, place);
   // INVARIANT: nothing is asked before `start`.
-  const upstreams = openUpstreams(inForce, log, report);
+  const upstreams = openUpstreams(() => inForce.state, log, report);
   const authenticator = authenticatorOf(inForce, upstreams.lookup);
   const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
   const learner = new Learner();
@@ -222,7 +222,7 @@ class ServingProcess implements Gateway {
   }
 
   snapshot(details: readonly SnapshotDetail[] = []): GatewaySnapshot {
-    const { inForce, authenticator, policy, observation, audit, learner, tracing } = this.#parts;
+    const { inForce, authenticator, policy, observation, audit, learner, tracing, nodes } = this.#parts;
     return {
       pid: process.pid,
       generation: inForce.generation,
@@ -234,6 +234,7 @@ class ServingProcess implements Gateway {
       learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,
       tracing: tracing?.snapshot(),
       outages: this.#parts.outageLog?.outages,
+      nodes: nodes?.figures(),
     };
   }
 

@@ -6,6 +6,7 @@ import { hasNodes, listedNodes } from '../config/upstream/rules.ts';
 import { authorityOf, type NetworkAddress, type UpstreamAddress } from '../config/upstream-url.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import type { Log } from '../observability/log.ts';
+import type { NodeFigures } from '../observability/snapshot.ts';
 import { discoverNodes, type FoundNode } from '../upstream/nodes/discovery.ts';
 import type { Node, NodeAddress, NodeFailure, NodeSettings } from '../upstream/nodes/node.ts';
 import { type NodeEvent, NodeSet } from '../upstream/nodes/node-set.ts';
@@ -16,15 +17,19 @@ export interface UpstreamNodes {
   readonly nodes: NodeSet;
   /** Asks DNS, then begins to watch. Never rejects: without an answer there is no node yet. */
   readonly begin: () => Promise<void>;
+  /** Calls `look` a few times each second. */
+  readonly watch: (look: () => void) => void;
   /** The configuration has changed. */
   readonly apply: () => void;
+  readonly figures: () => readonly NodeFigures[];
   readonly close: () => void;
 }
 
 export interface UpstreamNodesOptions {
   /** The state in force. */
   readonly current: () => State;
-  readonly log: Log;
+  /** `undefined` = changes of nodes are not logged. */
+  readonly log: Log | undefined;
   readonly report: FaultReport;
   readonly probe: (node: Node) => NodeProbe;
 }
@@ -43,6 +48,7 @@ class WatchedNodes implements UpstreamNodes {
   readonly #guard: Guard;
   readonly #probes: NodeProbes;
   #ticker: NodeJS.Timeout | undefined;
+  readonly #looks: (() => void)[] = [];
   /** When DNS is asked next, and the last failure of it that was logged. */
   #askAt = 0;
   #asking = false;
@@ -63,12 +69,22 @@ class WatchedNodes implements UpstreamNodes {
     this.#guard.run(() => this.#probes.tick());
   };
 
+  readonly watch = (look: () => void): void => {
+    this.#looks.push(look);
+  };
+
   readonly apply = (): void => {
     // One address instead of nodes needs a restart.
     if (!hasNodes(this.#config)) return;
     this.#list();
     this.#askAt = 0;
   };
+
+  readonly figures = (): readonly NodeFigures[] =>
+    this.nodes.all.map(({ name, state, weight, open, taken, failures, ejections, release }) => ({
+      ...{ name, state, weight, open, taken, ejections, release },
+      failures: Object.values(failures).reduce((sum, count) => sum + count, 0),
+    }));
 
   readonly close = (): void => {
     clearInterval(this.#ticker);
@@ -82,6 +98,7 @@ class WatchedNodes implements UpstreamNodes {
   #tick(): void {
     this.nodes.tick();
     this.#probes.tick();
+    for (const look of this.#looks) look();
     if (!this.#asking && performance.now() >= this.#askAt) {
       this.#guard.settled(this.#discover(), () => undefined);
     }
@@ -105,7 +122,7 @@ class WatchedNodes implements UpstreamNodes {
     this.#asking = true;
     try {
       const found = await discoverNodes({ name, srv, restPort, server });
-      if (this.#failing) this.#options.log.info({ name, nodes: found.length }, 'dns answers again');
+      if (this.#failing) this.#options.log?.info({ name, nodes: found.length }, 'dns answers again');
       this.#failing = false;
       if (this.#config.gateway.upstream.discovery.dns === name)
         this.nodes.configure(
@@ -118,7 +135,7 @@ class WatchedNodes implements UpstreamNodes {
         known > 0
           ? 'dns gives no nodes, the known ones stay'
           : 'dns gives no nodes yet; requests are refused until it does';
-      if (!this.#failing) this.#options.log.warn({ name, known, reason: reason(error) }, text);
+      if (!this.#failing) this.#options.log?.warn({ name, known, reason: reason(error) }, text);
       this.#failing = true;
     } finally {
       this.#asking = false;
@@ -134,8 +151,8 @@ class WatchedNodes implements UpstreamNodes {
   #say(node: Node, event: NodeEvent, failure: NodeFailure | undefined): void {
     const { log } = this.#options;
     const fields = { node: node.name, open: node.open, ...(failure ? { failure } : {}) };
-    if (event === 'ejected') log.warn(fields, 'an upstream node is left out');
-    else log.info(fields, SAID[event]);
+    if (event === 'ejected') log?.warn(fields, 'an upstream node is left out');
+    else log?.info(fields, SAID[event]);
   }
 }
 

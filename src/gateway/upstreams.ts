@@ -8,7 +8,6 @@ import { probeOf } from '../upstream/nodes/probe-node.ts';
 import type { NodeProbe } from '../upstream/nodes/probes.ts';
 import { createNodesUpstream } from '../upstream/nodes/rest-upstream.ts';
 import { credentialOf, restUpstreamOptions, upstreamSocket } from './listener-options.ts';
-import type { StateInForce } from './state-in-force.ts';
 import { createUpstreamNodes, type UpstreamNodes } from './upstream-nodes.ts';
 
 /** Upstream connections for the gateway's own requests (`value_exists`, names, release). */
@@ -23,9 +22,12 @@ export interface Upstreams {
   readonly lookup: UpstreamLookup;
 }
 
-/** Nothing is asked before `begin` of the nodes or the first request. */
-export function openUpstreams(inForce: StateInForce, log: Log, report: FaultReport): Upstreams {
-  const current = (): State => inForce.state;
+/**
+ * Nothing is asked before `begin` of the nodes or the first request.
+ *
+ * @param log of changes of nodes; `undefined` = none
+ */
+export function openUpstreams(current: () => State, log: Log | undefined, report: FaultReport): Upstreams {
   const { max_connections: most } = current().config.gateway.upstream;
   const to = (node: Node, connections: number): RestUpstream =>
     createRestUpstream(restUpstreamOptions(current, connections, node.rest.address));
@@ -40,5 +42,9 @@ export function openUpstreams(inForce: StateInForce, log: Log, report: FaultRepo
   const upstream = open(most);
   // INVARIANT: client requests never delay the gateway's own requests.
   const own = open(Math.min(most, OWN_CONNECTIONS));
+  nodes?.watch(() => {
+    upstream.look?.();
+    own.look?.();
+  });
   return { nodes, upstream, own, lookup: createUpstreamLookup(own, credential) };
 }

@@ -31,8 +31,27 @@ export interface GatewaySnapshot {
   /** Outages of upstream since the start; `undefined` = not watched in this process. */
   readonly outages: Readonly<Record<'rest' | 'grpc', number>> | undefined;
   readonly certificates: readonly CertificateExpiry[];
+  /** The nodes of upstream as this process sees them; `undefined` = one address. */
+  readonly nodes: readonly NodeFigures[] | undefined;
   /** `undefined` = no admin port. */
   readonly observed: Observed | undefined;
+}
+
+/** States of a node, the best one first. */
+export const NODE_STATES = ['up', 'rising', 'drained', 'ejected', 'gone'] as const;
+
+/** One of several nodes, as one process sees it. Counters are since the start of the process. */
+export interface NodeFigures {
+  /** `host:port` of its REST port. */
+  readonly name: string;
+  readonly state: (typeof NODE_STATES)[number];
+  readonly weight: number;
+  /** Requests under way on it. */
+  readonly open: number;
+  readonly taken: number;
+  readonly failures: number;
+  readonly ejections: number;
+  readonly release: string | undefined;
 }
 
 /** Measurements for the admin port. */

@@ -58,6 +58,8 @@ export interface RestUpstream {
    * denial = not sent, for example without a free connection or queue space.
    */
   readonly send: (request: UpstreamRequest, handler: Dispatcher.DispatchHandler) => Denial | undefined;
+  /** With several nodes: moves reads that wait at a node which has been ejected. To be called a few times each second. */
+  readonly look?: () => void;
   /** Pending requests, including those that wait for a connection. */
   readonly size: () => number;
   /** Waits for pending requests, then closes. */
@@ -147,6 +149,11 @@ export function toUpstreamDenial(error: unknown): Denial {
   if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) return INTERNAL_FAULT;
   if (error instanceof errors.ClientDestroyedError || error instanceof errors.ClientClosedError) return UPSTREAM_BUSY;
   return UPSTREAM_BROKEN;
+}
+
+/** The error of a request that is given up for want of an answer. */
+export function noAnswer(): Error {
+  return new errors.HeadersTimeoutError();
 }
 
 /** Broken connections, in the words of Node and undici. */

@@ -23,6 +23,8 @@ export interface ProbeOptions {
   readonly lookup: Pick<UpstreamLookup, 'version' | 'checkKey'>;
   /** True = the gateway has a key for upstream. */
   readonly hasKey: () => boolean;
+  /** The lowest release of several nodes; `undefined` = one address, or not known yet. */
+  readonly lowest?: () => string | undefined;
   readonly asker: OpenAsker | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -35,7 +37,7 @@ const PATIENCE_MS = 1_500;
 const HEALTH_CHECK = '/qdrant.Qdrant/HealthCheck';
 
 /** Probes upstream on both protocols, at most every two seconds, shared by all callers. Never rejects. */
-export function createProbe({ lookup, hasKey, asker, now }: ProbeOptions): () => Promise<Reachability> {
+export function createProbe({ lookup, hasKey, lowest, asker, now }: ProbeOptions): () => Promise<Reachability> {
   let known: Reachability | undefined;
   let underWay: Promise<Reachability> | undefined;
 
@@ -45,7 +47,13 @@ export function createProbe({ lookup, hasKey, asker, now }: ProbeOptions): () =>
       hasKey() ? keyVerdictOf(lookup) : undefined,
       asker ? answersGrpc(asker) : undefined,
     ]);
-    known = { rest: version !== undefined, grpc, key, version: version ?? known?.version, askedAt: now() };
+    known = {
+      rest: version !== undefined,
+      grpc,
+      key,
+      version: lowest?.() ?? version ?? known?.version,
+      askedAt: now(),
+    };
     return known;
   };
   const askOnce = async (): Promise<Reachability> => {

@@ -78,7 +78,9 @@ t.test('the dashboard asks only for what there is, and for everything that matte
     missing,
     [
       ...['token_cache_entries', 'last_reload_success_timestamp_seconds', 'generation', 'rules_in_shadow'],
-      ...['upstream_outages_total', 'upstream_key_accepted', 'compared_total'],
+      'upstream_outages_total',
+      ...Object.keys(METRICS).filter((name) => name.startsWith('upstream_node_')),
+      ...['upstream_key_accepted', 'compared_total'],
       ...[
         'revocation_source_read_timestamp_seconds',
         'spans_exported_total',

@@ -2,7 +2,7 @@ import type { AuditSnapshot } from '../../audit/audit.ts';
 import type { Place } from '../../lifetime/places.ts';
 import type { ClientFault, ConnectionCounts } from '../../net/connections.ts';
 import type { Agreement } from '../comparison.ts';
-import type { GatewaySnapshot, Observed } from '../snapshot.ts';
+import type { GatewaySnapshot, NodeFigures, Observed } from '../snapshot.ts';
 import type { TracingSnapshot } from '../tracing.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
@@ -18,7 +18,12 @@ export interface FleetFigures {
   readonly lostLines: number;
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
   readonly spans: TracingSnapshot;
+  /** Counters of nodes by name, also of those that are gone. */
+  readonly nodes: NodeCounts;
 }
+
+/** Counters of nodes by name. */
+export type NodeCounts = Readonly<Record<string, Pick<NodeFigures, 'taken' | 'failures' | 'ejections'>>>;
 
 /** Ended processes that are kept separately, since one of them may only have missed an answer. */
 const KEPT_APART = 64;
@@ -36,6 +41,7 @@ const NOTHING: FleetFigures = {
   lostLines: 0,
   audit: { refused: 0, sinks: [] },
   spans: { exported: 0, failed: 0 },
+  nodes: {},
 };
 
 /**
@@ -48,12 +54,12 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
   let ended = NOTHING;
   return (snapshots) => {
     const present = new Set<string>();
-    for (const { observed, audit, tracing } of snapshots) {
+    for (const { observed, audit, tracing, nodes } of snapshots) {
       if (!observed) continue;
       const name = `${observed.process.pid} ${observed.process.startedAt}`;
       present.add(name);
       last.delete(name);
-      last.set(name, countedOf(observed, audit, tracing));
+      last.set(name, countedOf(observed, audit, tracing, nodes));
     }
     for (const [name, counted] of last) {
       if (last.size - present.size <= KEPT_APART) break;
@@ -69,8 +75,12 @@ function countedOf(
   { tally, perKey, listeners, tokens, internalFaults, compared, lostLines }: Observed,
   audit: FleetFigures['audit'] = NOTHING.audit,
   spans: FleetFigures['spans'] = NOTHING.spans,
+  nodes: readonly NodeFigures[] = [],
 ): FleetFigures {
-  return { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, audit, spans };
+  const counts = Object.fromEntries(
+    nodes.map(({ name, taken, failures, ejections }) => [name, { taken, failures, ejections }]),
+  );
+  return { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, audit, spans, nodes: counts };
 }
 
 function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
@@ -97,7 +107,21 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
       sinks: addSinks(all.flatMap(({ audit }) => audit.sinks)),
     },
     spans: { exported: total(({ spans }) => spans.exported), failed: total(({ spans }) => spans.failed) },
+    nodes: addNodes(all.map(({ nodes }) => nodes)),
   };
+}
+
+function addNodes(all: readonly NodeCounts[]): NodeCounts {
+  const total: Record<string, NodeCounts[string]> = {};
+  for (const [name, { taken, failures, ejections }] of all.flatMap((one) => Object.entries(one))) {
+    const before = total[name] ?? { taken: 0, failures: 0, ejections: 0 };
+    total[name] = {
+      taken: before.taken + taken,
+      failures: before.failures + failures,
+      ejections: before.ejections + ejections,
+    };
+  }
+  return total;
 }
 
 function addCounts<Name extends string>(

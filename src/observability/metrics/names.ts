@@ -43,6 +43,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   worker: undefined,
   version: undefined,
   node: undefined,
+  upstream_node: undefined,
 };
 
 /** All metrics, by name without the prefix. The only declaration of metrics. */
@@ -135,6 +136,29 @@ export const METRICS = {
     type: 'counter',
     help: 'Times the upstream went down, where it is one address',
     labels: ['protocol'],
+  },
+  upstream_node_up: {
+    type: 'gauge',
+    help: 'Whether every process sends requests to the node; only with several nodes',
+    labels: ['upstream_node'],
+  },
+  upstream_node_open: { type: 'gauge', help: 'Requests that are open on the node', labels: ['upstream_node'] },
+  upstream_node_weight: { type: 'gauge', help: 'Configured weight of the node', labels: ['upstream_node'] },
+  upstream_node_info: {
+    type: 'gauge',
+    help: 'Always 1; the release that the node reported last',
+    labels: ['upstream_node', 'version'],
+  },
+  upstream_node_requests_total: { type: 'counter', help: 'Requests sent to the node', labels: ['upstream_node'] },
+  upstream_node_failures_total: {
+    type: 'counter',
+    help: 'Requests and probes that got no answer of the node',
+    labels: ['upstream_node'],
+  },
+  upstream_node_ejections_total: {
+    type: 'counter',
+    help: 'Times the node was left out after failures',
+    labels: ['upstream_node'],
   },
   upstream_key_accepted: {
     type: 'gauge',

@@ -11,7 +11,8 @@ import { PLACES } from '../../lifetime/places.ts';
 import { CLIENT_FAULTS } from '../../net/connections.ts';
 import { AGREEMENTS } from '../comparison.ts';
 import type { Facts } from '../facts.ts';
-import type { GatewaySnapshot, Observed } from '../snapshot.ts';
+import { nodesOf } from '../nodes-of.ts';
+import type { GatewaySnapshot, NodeFigures, Observed } from '../snapshot.ts';
 import { DECISIONS } from '../verdict.ts';
 import { METRICS, type MetricName, type MetricRow, PREFIX } from './names.ts';
 import { type Distribution, gatewayAt, PROTOCOLS, requestAt, rowAt, SLOWED } from './tally.ts';
@@ -122,6 +123,11 @@ function byWorker(
     );
 }
 
+/** One series per node of the list in force. */
+function byNode({ snapshots }: Facts, value: (nodes: readonly NodeFigures[], name: string) => number): Sample[] {
+  return nodesOf(snapshots).map(([name, nodes]) => one(value(nodes, name), { upstream_node: name }));
+}
+
 /** The earliest expiry of each certificate over all processes. */
 function expiries({ snapshots, now }: Facts): Sample[] {
   const first = new Map<string, number>();
@@ -182,6 +188,18 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
         { protocol },
       ),
     ),
+  upstream_node_up: (facts) =>
+    byNode(facts, (nodes) => flag(nodes.every(({ state }) => state === 'up' || state === 'rising'))),
+  upstream_node_open: (facts) => byNode(facts, (nodes) => nodes.reduce((sum, { open }) => sum + open, 0)),
+  upstream_node_weight: (facts) => byNode(facts, ([node]) => node?.weight ?? 0),
+  upstream_node_info: ({ snapshots }) =>
+    nodesOf(snapshots).flatMap(([name, nodes]) => {
+      const version = nodes.find(({ release }) => release !== undefined)?.release;
+      return version === undefined ? [] : [one(1, { upstream_node: name, version })];
+    }),
+  upstream_node_requests_total: (facts) => byNode(facts, (_, name) => facts.figures.nodes[name]?.taken ?? 0),
+  upstream_node_failures_total: (facts) => byNode(facts, (_, name) => facts.figures.nodes[name]?.failures ?? 0),
+  upstream_node_ejections_total: (facts) => byNode(facts, (_, name) => facts.figures.nodes[name]?.ejections ?? 0),
   upstream_key_accepted: ({ upstream: { key } }) => (key === undefined ? [] : [one(flag(key === 'accepted'))]),
   compared_total: ({ figures: { compared } }) =>
     AGREEMENTS.map((agreement) => one(compared[agreement] ?? 0, { agreement })),

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { type Denial, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
-import { type RestUpstream, toNodeFailure, type UpstreamRequest } from '../http.ts';
+import { noAnswer, type RestUpstream, toNodeFailure, type UpstreamRequest } from '../http.ts';
 import type { Node } from './node.ts';
 import type { NodeSet } from './node-set.ts';
 import { NodeRoute } from './route.ts';
@@ -22,6 +22,7 @@ export function createNodesUpstream(
   report: FaultReport,
 ): RestUpstream {
   const opened = new Map<Node, RestUpstream>();
+  const attempts = new Set<Attempt>();
   const of = (node: Node): RestUpstream => {
     const known = opened.get(node);
     if (known) return known;
@@ -36,10 +37,13 @@ export function createNodesUpstream(
   };
   const all = (): RestUpstream[] => [...opened.values()];
   return {
+    look() {
+      for (const attempt of attempts) attempt.look();
+    },
     size: () => all().reduce((sum, upstream) => sum + upstream.size(), 0),
     send(request, handler) {
       const route = request.route ?? new NodeRoute(nodes, ANY, request.method === 'GET' || request.method === 'HEAD');
-      return new Attempt({ request, handler, route, of }, report).begin();
+      return new Attempt({ request, handler, route, of, attempts }, report).begin();
     },
     close: async () => void (await Promise.all(all().map((upstream) => upstream.close()))),
     destroy: async () => void (await Promise.all(all().map((upstream) => upstream.destroy()))),
@@ -52,6 +56,8 @@ interface AttemptParts {
   readonly handler: Dispatcher.DispatchHandler;
   readonly route: NodeRoute;
   readonly of: (node: Node) => RestUpstream;
+  /** Those that wait for an answer, and may be sent again. */
+  readonly attempts: Set<Attempt>;
 }
 
 /** One request on its way to a node, or to a second one. undici enters through its guard: an exception ends the request. */
@@ -71,7 +77,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   constructor(parts: AttemptParts, report: FaultReport) {
     this.#parts = parts;
-    const { handler, route } = parts;
+    const { handler, route, attempts } = parts;
     const owner = { fail: (error: unknown) => this.#broken(error), cut: () => undefined };
     const guard = new Guard(owner, 'rest_upstream', report);
     this.onRequestStart = guard.entry((controller: Controller, context: unknown) => {
@@ -81,6 +87,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     });
     this.onResponseStart = guard.entry((controller: Controller, status: number) => {
       this.#heard = true;
+      attempts.delete(this);
       route.answered();
       handler.onResponseStart?.(controller, status, {});
     });
@@ -94,6 +101,18 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.onResponseError = guard.entry((controller: Controller, error: Error) => this.#failed(controller, error));
   }
 
+  /** A request that waits at an ejected node is given up there. */
+  look(): void {
+    if (!this.#sent || this.#parts.route.node?.state !== 'ejected') return;
+    this.#parts.attempts.delete(this);
+    this.#controller?.abort(noAnswer());
+  }
+
+  #end(): void {
+    this.#parts.route.end();
+    this.#parts.attempts.delete(this);
+  }
+
   begin(): Denial | undefined {
     const node = this.#parts.route.next();
     return 'kind' in node ? node : this.#send(node);
@@ -101,15 +120,16 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   #send(node: Node): Denial | undefined {
     this.#sent = false;
+    if (this.#parts.route.isRepeatable) this.#parts.attempts.add(this);
     const refused = this.#parts.of(node).send({ ...this.#parts.request, ...this.#again }, this);
-    if (refused) this.#parts.route.end();
+    if (refused) this.#end();
     return refused;
   }
 
   #failed(controller: Controller, error: Error): void {
     const next = this.#next(error);
     if (!('kind' in next) && !this.#send(next)) return;
-    this.#parts.route.end();
+    this.#end();
     this.#parts.handler.onResponseError?.(controller, error);
   }
 
@@ -128,7 +148,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #broken(error: unknown): void {
-    this.#parts.route.end();
+    this.#end();
     this.#controller?.abort(error instanceof Error ? error : new Error('internal fault'));
   }
 }

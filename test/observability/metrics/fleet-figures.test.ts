@@ -12,7 +12,15 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
   const distribution = { at: 0, counts: [count, 0], sum: count };
   const delay = { p50: 0, p99: 0, max: 0 };
   return {
-    ...{ pid, generation: 1, protecting: true, rulesInShadow: 0, certificates: [], outages: undefined },
+    ...{
+      pid,
+      generation: 1,
+      protecting: true,
+      rulesInShadow: 0,
+      certificates: [],
+      outages: undefined,
+      nodes: undefined,
+    },
     learned: undefined,
     tracing: { exported: count, failed: 0 },
     audit: {

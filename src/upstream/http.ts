@@ -89,11 +89,13 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   });
   const shares = new Shares();
   const most = Math.max(1, Math.floor(options.connections / SHARES));
-  const size = (): number => pool.stats.running + pool.stats.pending + shares.waiting;
+  const inPool = (): number => pool.stats.running + pool.stats.pending;
+  const size = (): number => inPool() + shares.waiting;
   return {
     size,
     send({ leastMs = 0, share, route: _route, again: _again, ...request }, handler) {
-      if (size() >= capacity) return UPSTREAM_BUSY;
+      // A request that waits for another one of its owner takes no place of the pool.
+      if (inPool() >= capacity) return UPSTREAM_BUSY;
       // INVARIANT: no request is retried, not even an idempotent one.
       const times = {
         headersTimeout: atLeast(headersTimeoutMs, leastMs),

@@ -6,6 +6,8 @@ export interface Share {
   readonly owner: unknown;
   /** Requests under way at once; further ones of the owner wait for each other, in their order. */
   readonly most: number;
+  /** Requests of the owner that may wait; one more is not taken. */
+  readonly mostWaiting: number;
   /** False = the request is not wanted any more: it is left out when its turn comes. */
   readonly isWanted: () => boolean;
   /** The request begins now; `leave` is to be called once, when it is over. */
@@ -19,9 +21,6 @@ interface Owner {
   running: number;
   readonly waiting: { readonly share: Share; readonly start: () => void }[];
 }
-
-/** Requests of one owner that may wait, for each that may be under way. */
-const WAITING_PER_PLACE = 16;
 
 /** Keeps one owner from using up a pool that others need, too. */
 export class Shares {
@@ -43,7 +42,7 @@ export class Shares {
       this.#start(share, start);
       return true;
     }
-    if (owner.waiting.length >= share.most * WAITING_PER_PLACE) return false;
+    if (owner.waiting.length >= share.mostWaiting) return false;
     owner.waiting.push({ share, start });
     return true;
   }

@@ -123,7 +123,7 @@ t.test('a share has an order, and leaves out what is not wanted any more', async
   );
   const enter = (name: string): boolean => {
     const share: Share = {
-      ...{ owner: 'one', most: 2, guard },
+      ...{ owner: 'one', most: 2, mostWaiting: 32, guard },
       isWanted: () => !unwanted.has(name),
       entered: (leave) => leaves.set(name, leave),
     };

@@ -12,6 +12,7 @@ const RUNS: Readonly<Record<string, string>> = {
   'bad-link': 'a link with delay, resets and 10 KB/s between client and gateway',
   certificates: '100 certificate changes under 500 requests a second; 2 minutes',
   connections: 'clients that leave, slow sockets, 15 000 idle TLS connections',
+  distance: 'bodies over a link of 50 ms, against nginx; [MiB]; 5 minutes',
   floods: 'calls that are reset at once, with reconnects; wrong keys',
   'head-fuzz': 'mutated requests to every lane; [requests [seed]]',
   mixed: 'both protocols with faults and restarts of upstream; [--seconds 600] [--faults 5]',

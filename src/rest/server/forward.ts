@@ -67,6 +67,8 @@ function shareOf(exchange: RestExchange, handler: UpstreamAnswer): UpstreamReque
   if (isOpen ? HEALTHY.has(resolution.operation.name) : !stream) return undefined;
   return {
     owner: isOpen ? STRANGERS : request.socket,
+    // A connection has so many streams at most; behind strangers there is no such bound.
+    mostWaiting: isOpen ? STRANGERS_WAITING : Number.POSITIVE_INFINITY,
     isWanted: () => !life.ended,
     entered: (leave) => handler.entered(leave),
     guard,
@@ -74,6 +76,7 @@ function shareOf(exchange: RestExchange, handler: UpstreamAnswer): UpstreamReque
 }
 
 const STRANGERS = Symbol('strangers');
+const STRANGERS_WAITING = 1024;
 
 function bodyOf(exchange: RestExchange, options: LaneOptions): UpstreamRequest['body'] {
   if (exchange.body) return exchange.body.toUpstream(exchange.guard.at('body'));

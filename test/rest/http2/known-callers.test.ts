@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import t from 'tap';
 import { FrameType, parseSettings, SettingId } from '../../../src/http2/frames.ts';
 import { encodeHeaders } from '../../../src/http2/hpack.ts';
@@ -39,6 +41,7 @@ t.teardown(async () => {
   await upstream.close();
 });
 const open = () => H2Client.connect(gateway.port, { ca: Buffer.from(certificate.issuer) });
+const put = (key: string) => restFields('/collections/a/points', [['api-key', key]], 'PUT');
 const ask = (client: H2Client, streamId: number, key: string) => {
   client.send(writeHeaders(streamId, encodeHeaders(restFields('/collections/a', [['api-key', key]])), true));
   return outcome(client, streamId);
@@ -84,4 +87,44 @@ t.test('all connections together are granted no more than the budget', async (t)
   t.equal(budget.take(60), 0);
   budget.give(60);
   t.equal(budget.take(30), 30);
+});
+
+/** The statuses of so many requests that a real client begins at once. */
+async function together(port: number, count: number): Promise<number[]> {
+  const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  session.setMaxListeners(0);
+  const one = async (): Promise<number> => {
+    const stream = session.request({ ':path': '/collections/a', 'api-key': 'main' });
+    const [head] = await once(stream.resume(), 'response');
+    await once(stream, 'close');
+    return stream.rstCode === 0 ? Number(head[':status']) : stream.rstCode;
+  };
+  const statuses = await Promise.all(Array.from({ length: count }, one));
+  session.close();
+  return statuses;
+}
+
+for (const relayed of [true, false]) {
+  t.test(`200 requests that a client begins at once are served, ${relayed ? 'plain' : 'by the server'}`, async (t) => {
+    const other = await startGateway(upstream.port, { tls: certificate, relayed });
+    t.teardown(() => other.close());
+    t.strictSame(await together(other.port, 200), Array(200).fill(200), 'of a client that has yet to be known');
+    const client = await open();
+    t.equal(await ask(client, 1, 'main'), 'status 200');
+    // Known, it may have as many open as it likes, each with a body that does not end.
+    const ids = Array.from({ length: 200 }, (_, at) => 2 * at + 3);
+    for (const id of ids) client.send(writeHeaders(id, encodeHeaders(put('main')), false));
+    client.send(...ids.map((id) => writeData(id, Buffer.from('{}'), true)));
+    for (const id of ids) t.equal(await outcome(client, id), 'status 200');
+    client.socket.destroy();
+  });
+}
+
+t.test('a stranger has 100 requests open, and one more is refused', async (t) => {
+  const client = await open();
+  const ids = Array.from({ length: 101 }, (_, at) => 2 * at + 1);
+  client.send(...ids.map((id) => writeHeaders(id, encodeHeaders(put('wrong')), false)));
+  const outcomes = await Promise.all(ids.map((id) => outcome(client, id)));
+  t.strictSame(outcomes, [...Array(100).fill('status 401'), 'reset 7']);
+  client.socket.destroy();
 });

@@ -89,8 +89,12 @@ export class H2Client {
     this.send(this.headers(streamId, path, fields), writeData(streamId, data, true));
   }
 
-  /** Sends the DATA of a stream as far as its windows allow, until it has been answered. @param window it begins with */
-  async stream(streamId: number, bytes: Buffer, ends = true, window = INITIAL_WINDOW): Promise<void> {
+  /**
+   * Sends the DATA of a stream as far as its windows allow, until it has been answered. Tells how often there was nothing that
+   * could be sent. @param window the stream begins with
+   */
+  async stream(streamId: number, bytes: Buffer, ends = true, window = INITIAL_WINDOW): Promise<number> {
+    let waits = 0;
     let seen = 0;
     let over = false;
     const before = this.#sentData;
@@ -110,6 +114,7 @@ export class H2Client {
     for (let at = 0; at < bytes.length && !over; ) {
       const size = Math.min(MOST_DATA, look() - at, bytes.length - at);
       if (size <= 0) {
+        waits += 1;
         await this.until(() => (look() > at || over ? true : undefined));
         continue;
       }
@@ -117,6 +122,7 @@ export class H2Client {
       at += size;
       this.#sentData = before + at;
     }
+    return waits;
   }
 
   /** Waits until `found` finds something in what has been seen, or the connection closes. At most 10 s. */

@@ -283,7 +283,7 @@ const RULES: readonly Rule[] = [
       /^(node:)?(net|tls|dgram|https)$/,
       [
         ...['upstream/sockets.ts', 'audit/sinks/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts'],
-        ...['grpc/listener.ts', 'net/addresses.ts', 'config/proxy-rules.ts'],
+        ...['grpc/listener.ts', 'net/addresses.ts', 'net/unix-path.ts', 'config/proxy-rules.ts'],
       ],
       'types are free',
     ),

@@ -17,6 +17,7 @@ export function listenUrl(config: Config, listening: Listening): string {
 }
 
 function urlOf(tls: boolean, { host, port }: Listening): string {
+  if (host.startsWith('unix:')) return host;
   const shown = host.includes(':') ? `[${host}]` : host;
   return `${tls ? 'https' : 'http'}://${shown}:${port}`;
 }

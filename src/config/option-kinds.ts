@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NODE_FIELDS, NODE_LIST_FORM } from './upstream/node-list.ts';
-import { parseUpstreamUrl, UPSTREAM_URL } from './upstream-url.ts';
+import { parseUpstreamUrl, UNIX_ADDRESS, UPSTREAM_URL } from './upstream-url.ts';
 
 /* The kinds of options that `schema.ts` declares, each with its line of documentation and its default. */
 
@@ -76,6 +76,10 @@ export const nodeList = (doc: string) =>
     .nullable()
     .default(null)
     .meta({ description: doc, 'x-allowed': NODE_LIST_FORM, 'x-fields': [...NODE_FIELDS] });
+
+/** The unix socket of a listener; null = unset. */
+export const unixAddress = (doc: string) =>
+  z.string().regex(UNIX_ADDRESS).nullable().default(null).meta({ description: doc, 'x-allowed': 'unix:/path' });
 
 const HOST_AND_PORT = '(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9._-]+):[0-9]{1,5}';
 

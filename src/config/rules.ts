@@ -82,6 +82,10 @@ function clashes(config: Config): Problem[] {
   if (http !== 0 && http === grpc) {
     problems.push({ place: 'service.grpc_port', message: `the same port as \`service.http_port\` (${http})` });
   }
+  const { rest, grpc: calls } = config.gateway.listen;
+  if (rest !== null && rest === calls) {
+    problems.push({ place: 'gateway.listen.grpc', message: 'the same socket as `gateway.listen.rest`' });
+  }
   const { mode, policy_file: policyFile, learn_file: learnFile } = config.gateway;
   if (mode === 'learn' && policyFile !== null && resolve(policyFile) === resolve(learnFile)) {
     const message = 'must differ from `gateway.policy_file`: review learned rules before using them';

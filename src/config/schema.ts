@@ -16,6 +16,7 @@ import {
   SECONDS,
   text,
   texts,
+  unixAddress,
   whole,
 } from './option-kinds.ts';
 import { listText } from './text-list.ts';
@@ -257,6 +258,17 @@ const gateway = z.strictObject({
   revocation: revocation.prefault({}),
   grpc_client_certificates: flag(false, 'also require a certificate signed by `tls.ca_cert` from gRPC clients'),
   insecure_allow_no_key: live(flag(false, 'start without any key: every caller has full access')),
+  listen: z
+    .strictObject({
+      rest: unixAddress('unix socket for REST, in place of `service.host` and `service.http_port`'),
+      grpc: unixAddress('unix socket for gRPC, in place of `service.host` and `service.grpc_port`'),
+      mode: z
+        .string()
+        .regex(/^0?[0-7]{3}$/)
+        .default('0660')
+        .meta({ description: 'permissions of these sockets', 'x-allowed': 'octal digits, for example 0660' }),
+    })
+    .prefault({}),
   cors: z
     .strictObject({
       allowed_origins: live(

@@ -1,5 +1,5 @@
 /** `unix:` and an absolute path in printable ASCII; a socket address of Linux holds 107 bytes of it. */
-const UNIX_ADDRESS = /^unix:(\/[!-~]{1,106})$/;
+export const UNIX_ADDRESS = /^unix:(\/[!-~]{1,106})$/;
 
 /** An upstream URL; the port is checked by `parseUpstreamUrl`. */
 export const UPSTREAM_URL = /^((https?):\/\/(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):([0-9]{1,5})\/?|unix:\/[!-~]{1,106})$/;

@@ -38,6 +38,7 @@ import { closeAudit, openAudit } from './open-audit.ts';
 import { type Clients, clientsOf, comparisonOf, observationOf } from './open-observation.ts';
 import { type OutageLog, outageLogOf } from './outage-log.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
+import { clearUnixPaths } from './unix-listeners.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
 import { ringOf } from './usable.ts';
 
@@ -176,6 +177,7 @@ class ServingProcess implements Gateway {
   async start(): ReturnType<Gateway['start']> {
     const { nodes, upstream, own, lookup, connections, exchangeParts, listenersShare, log, keyWatch } = this.#parts;
     try {
+      if (!listenersShare.shared) await clearUnixPaths(this.#running);
       await nodes?.begin();
       await checkKeyAtStart(this.#current().secrets.upstreamKey !== null, lookup, keyWatch);
       const options = restListenerOptions(this.#current, exchangeParts, {

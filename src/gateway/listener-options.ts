@@ -28,6 +28,7 @@ import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { NodeSet } from '../upstream/nodes/node-set.ts';
 import type { SocketOptions } from '../upstream/sockets.ts';
+import { unixSocketOf } from './unix-listeners.ts';
 
 /* Options of listeners and upstream connections, derived from one configuration. */
 
@@ -101,6 +102,7 @@ export function restListenerOptions(
   return {
     host: service.host,
     port: service.http_port,
+    unix: unixSocketOf(config, 'rest'),
     ...(tls ? { tls: restTls(tls) } : {}),
     limits,
     upstreamConnections: config.gateway.upstream.max_connections,
@@ -225,6 +227,7 @@ export function grpcListenerOptions(
     proxies,
     host: service.host,
     port: service.grpc_port ?? 0,
+    unix: unixSocketOf(config, 'grpc'),
     tls: secrets.tls ? grpcTls(secrets.tls) : undefined,
     relay: {
       parts,

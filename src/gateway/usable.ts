@@ -15,6 +15,7 @@ import { type RevocationSettings, revocationSettings } from '../revocation/setti
 import { createRestUpstream } from '../upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
 import { credentialOf, grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
+import { unixProblems } from './unix-listeners.ts';
 
 /*
  * The parts of a state that can fail, built before it is in force. A state that `check-config` accepts can be served.
@@ -60,7 +61,7 @@ export function checkUsable(state: State): void {
   attempt('gateway.policy_file', () => policyOf(config.gateway.mode, state.policy.rules));
   problems.push(...contextProblems(config, secrets.tls, secrets.upstreamCa));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
-  problems.push(...auditProblems(config), ...hostProblems(config));
+  problems.push(...auditProblems(config), ...hostProblems(config), ...unixProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 

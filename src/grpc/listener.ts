@@ -5,7 +5,7 @@ import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
-import { openListener } from '../net/open-listener.ts';
+import { type ListenAt, openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
 import type { GrpcRelayOptions } from './relay/options.ts';
 import { GrpcRelay } from './relay/relay.ts';
@@ -17,6 +17,8 @@ export interface GrpcListenerOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** In place of host and port. Default: none. */
+  readonly unix?: ListenAt['unix'];
   /** `undefined` = cleartext (HTTP/2 with prior knowledge). ALPN is set here. */
   readonly tls: TlsOptions | undefined;
   /** True = several processes listen on the port. */
@@ -64,7 +66,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     options.connections?.accepted(socket);
     const guard = guarded(socket);
     const sniffing = { timeoutMs: limits.tls_handshake_timeout_ms, scheduler, faulted: connections?.fault, guard };
-    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: false }, () => {
+    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
       if (tls) sniffTls(socket, tls, sniffing);
       else accept(socket);
     });
@@ -132,7 +134,7 @@ function openTls(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {
       socket.disableRenegotiation();
-      if (options.proxies) inheritClient(socket);
+      if (options.proxies || options.unix) inheritClient(socket);
       accept(socket);
     }),
   );

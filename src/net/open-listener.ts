@@ -1,16 +1,23 @@
+import { chmodSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { Guard } from '../lifetime/guard.ts';
 
-/** Address of a listener. */
+/** Address of a listener: of a unix socket the host is `unix:` with its path, and the port 0. */
 export interface ListenerAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** Listens and resolves with the address; port 0 = any free port. Rejects when the port cannot be bound. */
+/** Where to listen; port 0 = any free port. */
+export interface ListenAt extends ListenerAddress {
+  /** A unix socket in place of host and port, with its permission bits. Default: none. */
+  readonly unix?: { readonly path: string; readonly mode: number } | undefined;
+}
+
+/** Listens and resolves with the address. Rejects when it cannot be bound. Node removes a unix socket when it is closed. */
 export function openListener(
   server: Server,
-  { host, port }: ListenerAddress,
+  { host, port, unix }: ListenAt,
   more: { readonly backlog?: number } = {},
 ): Promise<ListenerAddress> {
   return new Promise((resolve, reject) => {
@@ -21,10 +28,12 @@ export function openListener(
       server.off('error', failed);
       // Accepting can fail for want of descriptors; the listener goes on.
       server.on('error', ignore);
-      resolve(addressOf(server));
+      // Until then the umask of the process holds, which lets its user connect at most.
+      if (unix) chmodSync(unix.path, unix.mode);
+      resolve(unix ? { host: `unix:${unix.path}`, port: 0 } : addressOf(server));
     });
     server.once('error', failed);
-    server.listen({ host, port, ...more }, opened);
+    server.listen({ ...(unix ? { path: unix.path } : { host, port }), ...more }, opened);
   });
 }
 

@@ -6,7 +6,7 @@ import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
-import { openListener } from '../net/open-listener.ts';
+import { type ListenAt, openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
 import { createHttp2Connections, type Http2Figures } from './http2/connections.ts';
@@ -25,6 +25,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** In place of host and port. Default: none. */
+  readonly unix?: ListenAt['unix'];
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls?: ListenerTls;
   /** Connections to upstream for plain requests over HTTP/2. */
@@ -131,7 +133,7 @@ function createAcceptor(
     );
     const timeoutMs = limits.tls_handshake_timeout_ms;
     const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };
-    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: false }, () => {
+    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
       if (tls) sniffTls(socket, tls, sniffing);
       else toTransport(socket);
     });
@@ -169,7 +171,7 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
     : undefined;
   return {
     take(socket) {
-      if (options.proxies && socket instanceof TLSSocket) inheritClient(socket);
+      if ((options.proxies || options.unix) && socket instanceof TLSSocket) inheritClient(socket);
       const client = clients.add(socket);
       // Over HTTP/2 a client that has closed its half has left; over HTTP/1 it still gets its answer.
       const isHttp2 = socket instanceof TLSSocket && socket.alpnProtocol === 'h2';

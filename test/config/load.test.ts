@@ -236,6 +236,31 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     ],
   ],
   [
+    'unix sockets that are none, or the same',
+    {
+      env: { ...ENOUGH, QDRANT_GATEWAY__LISTEN__REST: '/run/a.sock', QDRANT_GATEWAY__LISTEN__MODE: '668' },
+    },
+    [
+      'QDRANT_GATEWAY__LISTEN__REST: `gateway.listen.rest` must be unix:/path, or null, not `/run/a.sock`',
+      'QDRANT_GATEWAY__LISTEN__MODE: `gateway.listen.mode` must be octal digits, for example 0660, not `668`',
+    ],
+  ],
+  [
+    'one unix socket for both listeners, which is the upstream, too',
+    {
+      env: {
+        ...ENOUGH,
+        QDRANT_GATEWAY__LISTEN__REST: 'unix:/run/a.sock',
+        QDRANT_GATEWAY__LISTEN__GRPC: 'unix:/run/a.sock',
+        QDRANT_GATEWAY__UPSTREAM__GRPC_URL: 'unix:/run/a.sock',
+      },
+    },
+    [
+      'gateway.upstream.grpc_url: the upstream is the address the gateway itself listens on',
+      'gateway.listen.grpc: the same socket as `gateway.listen.rest`',
+    ],
+  ],
+  [
     'the PROXY protocol without proxies',
     { env: { ...ENOUGH, QDRANT_GATEWAY__PROXY_PROTOCOL: 'require' } },
     ['QDRANT_GATEWAY__PROXY_PROTOCOL: needs `gateway.trusted_proxies`: a PROXY header is read from these peers only'],
@@ -387,7 +412,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'everything at once',
     { env: { ...ENOUGH, QDRANT__TLS__CERT_TTL: 'x' }, yaml: 'gateway: {nothing_like_it: 1}', argv: { httpPort: 'y' } },
     [
-      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `drain_delay_ms`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `grpc_client_certificates`, `insecure_allow_no_key`, `cors`, `rest`, `limits`, `value_exists`',
+      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `mode`, `learn_file`, `reload`, `workers`, `drain_delay_ms`, `shutdown_grace_ms`, `audit`, `admin`, `metrics`, `tracing`, `revocation`, `grpc_client_certificates`, `insecure_allow_no_key`, `listen`, `cors`, `rest`, `limits`, `value_exists`',
       `--http-port: \`service.http_port\` must be ${PORTS}, not \`y\``,
       'QDRANT__TLS__CERT_TTL: `tls.cert_ttl` must be a whole number from 0 to 31536000, or null, not `x`',
     ],

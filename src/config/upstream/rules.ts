@@ -74,10 +74,11 @@ function nodeProblems(config: Config): Problem[] {
 }
 
 function isOwn(
-  { service: { host, http_port: http, grpc_port: grpc } }: Config,
+  { service: { host, http_port: http, grpc_port: grpc }, gateway: { listen } }: Config,
   address: UpstreamAddress | null,
 ): boolean {
-  if (address === null || !('host' in address)) return false;
+  if (address === null) return false;
+  if ('path' in address) return [listen.rest, listen.grpc].includes(`unix:${address.path}`);
   const local = ['127.0.0.1', '::1', 'localhost', host].includes(address.host);
   return local && (address.port === http || address.port === grpc);
 }

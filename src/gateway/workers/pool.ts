@@ -8,6 +8,7 @@ import type { Revocations } from '../../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
+import { clearUnixPaths } from '../unix-listeners.ts';
 import type { InForce, Listeners } from './messages.ts';
 import { shareOf } from './share.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -78,6 +79,7 @@ class Pool implements Fleet {
 
   async start(): Promise<Listeners> {
     try {
+      await clearUnixPaths(this.#inForce.state.config);
       const started = await Promise.all(Array.from({ length: this.#options.count }, (_, index) => this.#add(index)));
       const [first] = started;
       if (!first) throw new RangeError('a pool needs at least one worker');

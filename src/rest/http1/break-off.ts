@@ -1,4 +1,5 @@
 import { ErrorCode } from '../../http2/frames.ts';
+import { resetSocket } from '../../net/reset-socket.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { Cors } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
@@ -24,5 +25,5 @@ function breakOff(exchange: RestExchange): void {
   const { socket } = exchange.request;
   if (exchange.stream) exchange.stream.reset(ErrorCode.INTERNAL_ERROR);
   else if (exchange.peer.scheme === 'https') socket.destroy();
-  else socket.resetAndDestroy();
+  else resetSocket(socket);
 }

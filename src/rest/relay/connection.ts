@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
+import { resetSocket } from '../../net/reset-socket.ts';
 import { type BegunExchange, leaveBegun } from '../begun-exchange.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
 import type { Peer } from '../exchange.ts';
@@ -246,7 +247,7 @@ export class RelayConnection implements RelayCore {
   cut(reset = false): void {
     this.#over();
     this.#request.record();
-    if (reset) this.#socket.resetAndDestroy();
+    if (reset) resetSocket(this.#socket);
     else this.#socket.destroy();
   }
 

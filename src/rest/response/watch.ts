@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Guard } from '../../lifetime/guard.ts';
+import { resetSocket } from '../../net/reset-socket.ts';
 
 /** The state of an unfinished answer. */
 interface Watched {
@@ -70,6 +71,6 @@ export class AnswerWatch {
 function giveUp(one: Watched): void {
   const { request, response } = one;
   if ('encrypted' in request.socket) request.socket.destroy();
-  else request.socket.resetAndDestroy();
+  else resetSocket(request.socket);
   response.destroy();
 }

@@ -13,6 +13,7 @@ export interface AdminSource {
   readonly status: () => Promise<object>;
   readonly principals: () => Promise<object>;
   readonly connections: () => Promise<object>;
+  readonly keys: () => Promise<object>;
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
   readonly revoke: (request: unknown) => Promise<Revoked>;
   readonly revocations: () => RevocationReport;
@@ -132,6 +133,7 @@ const PAGES: Readonly<Record<string, string>> = {
   '/-/principals': 'GET',
   '/-/connections': 'GET',
   '/-/revocations': 'GET',
+  '/-/keys': 'GET',
   '/-/reload': 'POST',
   '/-/revoke': 'POST',
 };
@@ -192,6 +194,7 @@ function addPages(app: FastifyInstance, source: AdminSource): void {
   page('/-/principals', source.principals);
   page('/-/connections', source.connections);
   page('/-/revocations', source.revocations);
+  page('/-/keys', source.keys);
 }
 
 function addActs(app: FastifyInstance, source: AdminSource): void {

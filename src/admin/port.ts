@@ -15,7 +15,15 @@ import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
 import { createProbe, type Reachability } from '../upstream/probe.ts';
 import { gatewayVersion } from '../version.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
-import { connectionsOf, type ListenerState, principalsOf, type Readiness, reloadOf, statusOf } from './pages.ts';
+import {
+  connectionsOf,
+  keysOf,
+  type ListenerState,
+  principalsOf,
+  type Readiness,
+  reloadOf,
+  statusOf,
+} from './pages.ts';
 
 /** The admin port of a running gateway, of one process or several. */
 export interface AdminPort {
@@ -136,6 +144,10 @@ class Port implements AdminPort {
           snapshots.flatMap(({ observed }) => observed?.connections ?? []),
           MAX_CONNECTIONS,
         );
+      },
+      keys: async () => {
+        const snapshots = await fleet.snapshots(['keys']);
+        return keysOf(this.#state.policy.namedKeys ?? [], snapshots, now());
       },
       reload: async () => {
         const reload = await operator.reload('admin');

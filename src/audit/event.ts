@@ -35,6 +35,9 @@ export interface AuditEvent {
   readonly id: string;
   /** Id of the key that authenticated the caller or signed its token. */
   readonly key?: string | undefined;
+  /** Name and owner of a named key. */
+  readonly key_name?: string | undefined;
+  readonly key_owner?: string | undefined;
   /** The gateway's name of the row of the access matrix. */
   readonly operation: string;
   readonly protocol?: 'rest' | 'grpc' | undefined;

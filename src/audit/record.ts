@@ -57,6 +57,8 @@ export function recordOf(
     error: verdict.error === undefined ? undefined : boundedLong(verdict.error),
     id: moment.id,
     key: principal?.keyId,
+    key_name: principal?.key?.name,
+    key_owner: principal?.key?.owner,
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),

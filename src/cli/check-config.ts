@@ -39,9 +39,10 @@ async function keyWarnings(state: State): Promise<readonly string[]> {
   }
 }
 
-/** Signing keys and rules by id; empty without any. */
-function effectivePolicy({ policy: { signingKeys, rules } }: State): string {
+/** Signing keys and rules by id, and the number of named keys; empty without any. */
+function effectivePolicy({ policy: { signingKeys, rules, namedKeys } }: State): string {
   const keys = signingKeys.map(({ id }) => `signing key: ${id}\n`);
   const shown = rules.map(({ id, mode }) => `rule: ${id} (${mode})\n`);
-  return [...keys, ...shown].join('');
+  const named = namedKeys === undefined ? [] : [`named keys: ${namedKeys.length}\n`];
+  return [...keys, ...named, ...shown].join('');
 }

@@ -1,11 +1,12 @@
 import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
-import { jsonSchemaText, policySchemaText } from '../config/document.ts';
+import { jsonSchemaText, keysSchemaText, policySchemaText } from '../config/document.ts';
 import type { Flags } from '../config/load.ts';
 import { optionsPage } from '../config/options-page.ts';
 import { gatewayVersion } from '../version.ts';
 import { showHeads, type VerifyFlags, verifyAudit } from './audit.ts';
 import { exitCode } from './exit-code.ts';
+import { addKeyCommands } from './key/program.ts';
 import { explainFailure, type Output, processOutput } from './output.ts';
 import type { RevokeFlags } from './revoke.ts';
 import { inspect, mint, type TokenFlags } from './token.ts';
@@ -102,7 +103,7 @@ function addAuditCommands(program: Command, output: Output): void {
 }
 
 /**
- * The command line: `serve` (default), `token`, `token inspect`, `revoke`, `audit verify`, `audit head`, `check-config`,
+ * The command line: `serve` (default), `token`, `token inspect`, `revoke`, `key ...`, `audit verify`, `audit head`, `check-config`,
  * `schema`, `options`.
  */
 export function createProgram(output: Output): Command {
@@ -117,6 +118,7 @@ export function createProgram(output: Output): Command {
     .action((flags: Flags) => serveCommand(flags, output));
   addTokenCommands(program, output);
   addRevokeCommand(program, output);
+  addKeyCommands(program, output, { withFlags: withConfigFlags, readStdin });
   addAuditCommands(program, output);
   withConfigFlags(program.command('check-config'))
     .description('check the configuration: print the effective settings, or all problems')
@@ -128,7 +130,10 @@ export function createProgram(output: Output): Command {
     .command('schema')
     .description('print the JSON schema of the configuration file')
     .option('--policy', 'print the schema of the policy file instead')
-    .action(({ policy }: { readonly policy?: boolean }) => output.out(policy ? policySchemaText() : jsonSchemaText()));
+    .option('--keys', 'print the schema of the file of named keys instead')
+    .action(({ policy, keys }: { readonly policy?: boolean; readonly keys?: boolean }) =>
+      output.out(keys ? keysSchemaText() : policy ? policySchemaText() : jsonSchemaText()),
+    );
   program
     .command('options')
     .description('print all options as a Markdown page')

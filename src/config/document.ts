@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { keysSchema } from './keys/schema.ts';
 import { envName, options } from './options.ts';
 import { policySchema } from './policy/schema.ts';
 import { type Config, settingsSchema } from './schema.ts';
@@ -14,6 +15,12 @@ export function jsonSchemaText(): string {
 export function policySchemaText(): string {
   const title = 'Policy of the Qdrant security gateway';
   return `${JSON.stringify({ title, ...z.toJSONSchema(policySchema, { io: 'input' }) }, null, 2)}\n`;
+}
+
+/** The JSON schema of the file of named keys, in the same form. */
+export function keysSchemaText(): string {
+  const title = 'Named keys of the Qdrant security gateway';
+  return `${JSON.stringify({ title, ...z.toJSONSchema(keysSchema, { io: 'input' }) }, null, 2)}\n`;
 }
 
 function addEnvName({ jsonSchema, path }: { jsonSchema: Record<string, unknown>; path: readonly (string | number)[] }) {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
 import { readBounded } from './files/bounded-read.ts';
+import { readNamedKeys } from './keys/file.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { isLevelFilter } from './log-level.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
@@ -216,10 +217,12 @@ export function previewConfig(sources: Sources = {}): Preview {
       ...originProblems(config, placeOf),
     );
     warnings.push(...proxyWarnings(config, placeOf), ...originWarnings(config, placeOf));
+    const named = readNamedKeys(config, { cwd, readFile, operations, place: placeOf('gateway.keys_file') });
+    const namedKeys = named.keys?.map(({ id }) => id);
     const place = placeOf('gateway.policy_file');
-    const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place });
-    policy = read.policy;
-    rules.push(...read.problems);
+    const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place, namedKeys });
+    policy = named.keys ? { ...read.policy, namedKeys: named.keys } : read.policy;
+    rules.push(...named.problems, ...read.problems);
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy.signingKeys.length > 0), ...read.warnings);
     warnings.push(...upstreamKeyWarnings(config));
   }

@@ -11,6 +11,7 @@ export function lostProtection(before: State, after: State): readonly string[] {
   return [
     ...rulesLost(before, after),
     ...tokenRulesLost(before, after),
+    ...namedKeysLost(before, after),
     ...keysLost(before, after),
     ...optionsLost(before, after),
   ];
@@ -30,6 +31,15 @@ function tokenRulesLost({ policy: before }: State, { policy: after }: State): st
   return JSON.stringify(before.tokenRules) === JSON.stringify(after.tokenRules)
     ? []
     : ['requirements on tokens changed'];
+}
+
+/** A changed named key may lack its last lines, which limit it. A removed one permits nothing, unless all are gone. */
+function namedKeysLost({ policy: { namedKeys: before } }: State, { policy: { namedKeys: after } }: State): string[] {
+  if (before === undefined || before.length === 0) return [];
+  if (after === undefined || after.length === 0) return ['every named key removed'];
+  const old = new Map(before.map((key) => [key.id, JSON.stringify(key)]));
+  const isChanged = (id: string, text: string): boolean => old.has(id) && old.get(id) !== text;
+  return after.flatMap((key) => (isChanged(key.id, JSON.stringify(key)) ? `named key ${key.id} changed` : []));
 }
 
 /** A removed key permits nothing, unless it was the last one; a shorter key may be the first part of a key. */

@@ -38,7 +38,7 @@ const GROUPS: readonly Group[] = [
   {
     title: 'Policy',
     about: 'Rules that narrow what keys and tokens may do, and the modes that only observe.',
-    paths: ['gateway.policy_file', 'gateway.mode', 'gateway.learn_file'],
+    paths: ['gateway.policy_file', 'gateway.keys_file', 'gateway.mode', 'gateway.learn_file'],
   },
   {
     title: 'Process',

@@ -4,13 +4,13 @@ import type { PlaceOf } from './rules.ts';
 import type { Config } from './schema.ts';
 import { textList } from './text-list.ts';
 
-/** The entry of `gateway.trusted_proxies` that stands for peers on a unix socket. */
+/** The entry of a list of addresses that stands for peers on a unix socket. */
 const UNIX = 'unix:';
 
 const FORMS = `an address, a range as \`10.0.0.0/8\`, or \`${UNIX}\` for peers on a unix socket`;
 
-/** The reason why a text is no entry of `gateway.trusted_proxies`; `undefined` = it is one. */
-function entryFault(entry: string): string | undefined {
+/** The reason why a text is no entry of a list of addresses and ranges; `undefined` = it is one. */
+export function rangeFault(entry: string): string | undefined {
   if (entry === UNIX) return undefined;
   const [address = '', prefix, ...more] = entry.split('/');
   const family = isIP(address);
@@ -28,7 +28,7 @@ export function proxyProblems({ gateway }: Config, placeOf: PlaceOf): Problem[] 
   const entries = textList(gateway.trusted_proxies);
   const place = placeOf('gateway.trusted_proxies');
   const problems = entries.flatMap((entry) => {
-    const message = entryFault(entry);
+    const message = rangeFault(entry);
     return message === undefined ? [] : [{ place, message }];
   });
   if (gateway.proxy_protocol !== 'off' && entries.length === 0) {

@@ -59,7 +59,11 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signin
       warnings.push(`${place}: the key has characters that no request header can carry: no client can present it`);
     }
   }
-  if (config.gateway.insecure_allow_no_key && Object.values(keys).every((one) => one === null)) {
+  if (
+    config.gateway.insecure_allow_no_key &&
+    config.gateway.keys_file === null &&
+    Object.values(keys).every((one) => one === null)
+  ) {
     warnings.push(`${placeOf('gateway.insecure_allow_no_key')}: no key is set, every caller has full access`);
   }
   return warnings;
@@ -69,6 +73,7 @@ function missingKey(config: Config, signingKeys: boolean): Problem[] {
   const { service, gateway } = config;
   // A signing key is only of use with tokens.
   if (signingKeys && service.jwt_rbac === true) return [];
+  if (gateway.keys_file !== null) return [];
   const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   if (set || gateway.insecure_allow_no_key) return [];
   const names = `\`${envName('service.api_key')}\` (or \`service.api_key\` in the file, or \`${envName('service.api_key_file')}\`)`;

@@ -215,6 +215,7 @@ const gateway = z.strictObject({
     'PROXY protocol (v1, v2) on the REST and gRPC ports, from trusted proxies: off reads none, accept reads one if it comes, require closes connections without one',
   ),
   policy_file: live(optionalText('file with signing keys and rules (YAML)')),
+  keys_file: live(optionalText('file with named keys (YAML or JSON), written by `qdrant-gateway key`')),
   mode: live(
     choice(
       ['enforce', 'shadow', 'learn'],

@@ -144,6 +144,7 @@ export interface ExchangeParts {
   readonly authenticate: (
     rawHeaders: readonly string[],
     memo?: CredentialMemo,
+    remote?: string,
   ) => Principal | Denial | Promise<Principal | Denial>;
   /** Settings that decide which bodies are checked. */
   readonly bodyRules: BodyRules;

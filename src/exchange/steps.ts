@@ -47,8 +47,12 @@ export function begin<X extends Exchange>(parts: ExchangeParts, protocol: Protoc
 }
 
 function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X): void {
-  whenKnown(parts, protocol, exchange, parts.authenticate(exchange.headers, exchange.memo), (identity) =>
-    identified(parts, protocol, exchange, identity),
+  whenKnown(
+    parts,
+    protocol,
+    exchange,
+    parts.authenticate(exchange.headers, exchange.memo, exchange.remote),
+    (identity) => identified(parts, protocol, exchange, identity),
   );
 }
 

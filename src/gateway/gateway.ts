@@ -237,6 +237,7 @@ class ServingProcess implements Gateway {
       tracing: tracing?.snapshot(),
       outages: this.#parts.outageLog?.outages,
       nodes: nodes?.figures(),
+      ...(details.includes('keys') && { usedKeys: authenticator.used() }),
     };
   }
 

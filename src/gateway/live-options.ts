@@ -27,6 +27,7 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...changedOptions(before.config, after.config).map((path) => `option ${path}`),
     ...describeEntries('key', keysOf(before), keysOf(after)),
     ...describeEntries('signing key', signingKeysOf(before), signingKeysOf(after)),
+    ...describeEntries('named key', namedKeysOf(before), namedKeysOf(after)),
     ...describeEntries('rule', rulesOf(before), rulesOf(after)),
     ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
     ...describeFiles(before, after),
@@ -50,6 +51,10 @@ function keysOf({ secrets: { apiKey, altApiKey, readOnlyApiKey, adminToken, upst
 
 function signingKeysOf({ policy }: State): Entries {
   return new Map(policy.signingKeys.map(({ id, secret }) => [id, secret] as const));
+}
+
+function namedKeysOf({ policy }: State): Entries {
+  return new Map((policy.namedKeys ?? []).map((key) => [key.id, JSON.stringify(key)] as const));
 }
 
 function rulesOf({ policy }: State): Entries {

@@ -9,6 +9,7 @@ import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
 import { createKeyRing, type KeyRing } from '../identity/key-ring.ts';
 import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
+import { AddressRanges } from '../net/addresses.ts';
 import { policyOf } from '../policy/settings.ts';
 import { secureContext, tryContext } from '../rest/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
@@ -23,10 +24,14 @@ import { unixProblems } from './unix-listeners.ts';
 
 /** The key ring of a state, with its rules. @param generation number of the state */
 export function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
-  const { signingKeys, rules, tokenRules } = policy;
+  const { signingKeys, rules, tokenRules, namedKeys } = policy;
   const applied = policyOf(config.gateway.mode, rules).rules;
-  const own = { jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied, tokenRules };
+  const own = { jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied, tokenRules, namedKeys, rangesOf };
   return createKeyRing({ ...secrets, ...own }, generation);
+}
+
+function rangesOf(entries: readonly string[]): AddressRanges {
+  return new AddressRanges(entries);
 }
 
 /** Questions to upstream for one command. */

@@ -12,6 +12,7 @@ import { type AcceptedToken, acceptToken, isExpired } from './accept-token.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
 import { digestOf, type KeyRing } from './key-ring.ts';
+import type { NamedKeys, Presented } from './named-keys.ts';
 import type { Principal } from './principal.ts';
 import { isRevoked, type Revocations } from './revocations.ts';
 import { readTokenShape, type TokenShape } from './token-shape.ts';
@@ -35,15 +36,22 @@ export type Identity = Principal | Denial;
 /** Steps 2 and 3 of an exchange. */
 export interface Authenticator {
   /**
-   * Synchronous for keys, cached tokens and credentials that are no token. Rejects only for internal errors.
+   * Synchronous for keys, unless they are chosen ones that are not remembered, cached tokens and credentials that are no token. Rejects only for internal errors.
    *
    * @param memo of the connection, if there is one: saves work, and does not change the result
+   * @param remote the client's address; a key for some networks needs it
    */
-  readonly authenticate: (rawHeaders: readonly string[], memo?: CredentialMemo) => Identity | Promise<Identity>;
+  readonly authenticate: (
+    rawHeaders: readonly string[],
+    memo?: CredentialMemo,
+    remote?: string,
+  ) => Identity | Promise<Identity>;
   /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
   /** True = no key is set, so every request is permitted. */
   readonly isOpen: () => boolean;
+  /** Minutes since 1970 of the last use of named keys, by id. */
+  readonly used: () => readonly (readonly [id: string, minute: number])[];
   /** Figures of the cache of accepted tokens. */
   readonly remembered: () => { readonly size: number; readonly hits: number; readonly misses: number };
 }
@@ -68,11 +76,12 @@ interface KeyGeneration {
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const identification = new Identification(options);
   return {
-    authenticate: (rawHeaders, memo) =>
-      identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo),
+    authenticate: (rawHeaders, memo, remote) =>
+      identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo, remote),
     replaceRing: (next) => identification.replaceRing(next),
     isOpen: () => identification.isOpen,
     remembered: () => identification.remembered(),
+    used: () => identification.used(),
   };
 }
 
@@ -93,14 +102,19 @@ class Identification {
   }
 
   replaceRing(next: KeyRing): void {
+    next.named?.inherit(this.used());
     this.#generation = this.#begin(next);
+  }
+
+  used(): ReturnType<Authenticator['used']> {
+    return this.#generation.ring.named?.used() ?? [];
   }
 
   remembered(): ReturnType<Authenticator['remembered']> {
     return { size: this.#generation.accepted?.size ?? 0, hits: this.#hits, misses: this.#misses };
   }
 
-  identify(credential: Credential | undefined, memo?: CredentialMemo): Identity | Promise<Identity> {
+  identify(credential: Credential | undefined, memo?: CredentialMemo, remote = ''): Identity | Promise<Identity> {
     const generation = this.#generation;
     const { now } = this.#options;
     if (generation.ring.open) return generation.ring.openPrincipal;
@@ -109,17 +123,25 @@ class Identification {
     const digest = memo ? memo.digestOf(credential.text) : digestOf(credential.text);
     const byKey = generation.ring.match(digest);
     if (byKey) return byKey;
+    if (generation.ring.named?.names(credential.text)) {
+      return this.#identifyByName(generation, generation.ring.named, {
+        text: credential.text,
+        digest,
+        remote,
+        now: now(),
+      });
+    }
     if (generation.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
     const known = generation.accepted?.get(digest);
     if (known && !isExpired(known.exp, now())) {
       this.#hits += 1;
-      if (known.valueExists) return this.#identifyByToken(credential, generation, known);
+      if (known.valueExists) return this.#identifyByToken(credential, generation, known, remote);
       return this.#revocationOf(known) ?? known.principal;
     }
     this.#misses += 1;
     const shape = readTokenShape(credential.text);
     return shape
-      ? this.#identifyByToken(credential, generation, verifyOnce(generation, digest, shape, now))
+      ? this.#identifyByToken(credential, generation, verifyOnce(generation, digest, shape, now), remote)
       : INVALID_CREDENTIAL;
   }
 
@@ -132,11 +154,23 @@ class Identification {
     };
   }
 
+  #identifyByName(started: KeyGeneration, named: NamedKeys, presented: Presented): Identity | Promise<Identity> {
+    const identity = named.identify(presented);
+    if (!(identity instanceof Promise)) return identity;
+    // INVARIANT: the result is that of the ring in force when it is returned.
+    return identity.then((verified) =>
+      started === this.#generation
+        ? verified
+        : this.identify({ kind: 'given', text: presented.text }, undefined, presented.remote),
+    );
+  }
+
   /** Waits for the verification, then for the stateful check. */
   async #identifyByToken(
     credential: Credential,
     started: KeyGeneration,
     verification: AcceptedToken | Promise<AcceptedToken | Denial>,
+    remote: string,
   ): Promise<Identity> {
     const { valueExists } = this.#options;
     const verified = await verification;
@@ -151,7 +185,7 @@ class Identification {
       if (denial) identity = denial;
     }
     // INVARIANT: the result is that of the ring in force when it is returned.
-    return started === this.#generation ? identity : this.identify(credential);
+    return started === this.#generation ? identity : this.identify(credential, undefined, remote);
   }
 
   /** The denial of an accepted token that has been revoked. */

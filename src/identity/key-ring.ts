@@ -1,7 +1,9 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { GLOBAL_MANAGE, GLOBAL_READ, type GlobalAccess } from '../policy/access.ts';
+import type { NamedKeySettings } from '../policy/named-key.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
 import { NO_TOKEN_RULES, type TokenRules } from '../policy/token-rules.ts';
+import { type AddressSet, NamedKeys } from './named-keys.ts';
 import type { Principal } from './principal.ts';
 
 /** The configured keys; `null` or absent = not set. */
@@ -15,6 +17,10 @@ export interface RingKeys {
   readonly signingKeys?: readonly SigningKey[];
   /** The rules of the policy, applied to every principal. */
   readonly rules?: readonly Rule[];
+  /** Named keys; `undefined` = there is no file of them. With a file, even an empty one, the ring is not open. */
+  readonly namedKeys?: readonly NamedKeySettings[] | undefined;
+  /** Builds the networks of named keys. Default: no address is in any. */
+  readonly rangesOf?: (entries: readonly string[]) => AddressSet;
   /** Requirements on tokens; default: none beyond Qdrant. */
   readonly tokenRules?: TokenRules;
 }
@@ -45,6 +51,8 @@ export interface KeyRing {
   /** The rules applied to principals of this ring. */
   readonly rules: readonly Rule[];
   readonly tokenRules: TokenRules;
+  /** `undefined` = no named key. */
+  readonly named: NamedKeys | undefined;
   /**
    * The principal of the key with this digest (see `digestOf`). The time does not depend on the key or on the number of
    * matching bytes.
@@ -77,6 +85,11 @@ export function digestOf(credential: string): string {
   return hash('sha256', credential, 'binary');
 }
 
+/** SHA-256 of a key, in hexadecimal digits: the form in which a generated named key is stored. */
+export function sha256Hex(text: string): string {
+  return hash('sha256', text, 'hex');
+}
+
 /**
  * Creates a ring of the given keys. Upstream: the order is `api_key`, `alt_api_key`, `read_only_api_key`; the last is
  * never a token secret.
@@ -96,11 +109,12 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   const presented = Buffer.alloc(DIGEST_LENGTH); // filled anew by each call, which runs to its end
   return Object.freeze({
     generation,
-    open: all.length === 0 && secrets.length === 0,
+    open: all.length === 0 && secrets.length === 0 && keys.namedKeys === undefined,
     openPrincipal: openPrincipalUnder(rules),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     rules,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,
+    named: keys.namedKeys?.length ? new NamedKeys(keys.namedKeys, rules, keys.rangesOf ?? noRanges) : undefined,
     match: (digest: string) => {
       if (digest.length !== DIGEST_LENGTH) return undefined;
       presented.write(digest, 'latin1');
@@ -112,6 +126,10 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
       return found;
     },
   });
+}
+
+function noRanges(): AddressSet {
+  return { has: () => false };
 }
 
 function openPrincipalUnder(rules: readonly Rule[]): Principal {

@@ -14,9 +14,11 @@ export interface Principal {
   readonly authType: AuthType;
   /**
    * The configured key that authenticated it or signed its token: `api_key`, `alt_api_key`, `read_only_api_key`, the id
-   * of a signing key; `none` without keys.
+   * of a signing key or of a named key; `none` without keys.
    */
   readonly keyId: string;
   /** The `subject` claim, for the audit log. No decision depends on it. */
   readonly subject: string | undefined;
+  /** Set for a named key, for the audit log. */
+  readonly key?: { readonly name: string; readonly owner: string | undefined };
 }

@@ -33,6 +33,8 @@ export interface GatewaySnapshot {
   readonly certificates: readonly CertificateExpiry[];
   /** The nodes of upstream as this process sees them; `undefined` = one address. */
   readonly nodes: readonly NodeFigures[] | undefined;
+  /** Minutes since 1970 of the last use of named keys, by id. Only on request. */
+  readonly usedKeys?: readonly (readonly [id: string, minute: number])[];
   /** `undefined` = no admin port. */
   readonly observed: Observed | undefined;
 }
@@ -81,7 +83,7 @@ export interface ConnectionList {
 }
 
 /** Optional parts of a snapshot. */
-export type SnapshotDetail = 'principals' | 'connections';
+export type SnapshotDetail = 'principals' | 'connections' | 'keys';
 
 /** Most principals and connections in a snapshot. */
 export const MAX_PRINCIPALS = 1000;

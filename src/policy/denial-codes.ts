@@ -59,6 +59,14 @@ export const DENIAL_CODES = {
     'The claims of the token are well-formed and not allowed.',
     'Mint the token again; the text names the claim.',
   ),
+  key_disabled: row('authentication', 'The named key is disabled.', 'Ask the operator for another key.'),
+  key_network: row(
+    'authentication',
+    'The named key does not hold for the address of the client.',
+    'Ask from a network of the key, or ask the operator to add yours.',
+  ),
+  key_expired: row('authentication', 'The named key is past its `expires_at`.', 'Ask the operator for a new key.'),
+  key_not_yet_valid: row('authentication', 'The named key is before its `not_before`.', 'Wait, or ask the operator.'),
   token_without_exp: row('authentication', 'The rules for tokens require `exp`, and the token has none.', RENEW),
   token_too_long: row('authentication', 'The token lives longer than the rules for tokens allow.', RENEW),
   token_without_access: row('authentication', 'The rules for tokens require `access`, and the token has none.', RENEW),
@@ -153,6 +161,7 @@ export const DENIAL_CODES = {
   answers_busy: row('fault', 'Too many answers are filtered at the moment.', AGAIN),
   bodies_busy: row('fault', 'Too many large bodies are inspected at the moment.', AGAIN),
   audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),
+  keys_busy: row('fault', 'Too many chosen keys wait for their verification.', AGAIN),
   collections_unknown: row(
     'fault',
     'The access limits the number of collections, and Qdrant does not list them.',

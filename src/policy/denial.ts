@@ -66,6 +66,20 @@ export const TOKEN_WITHOUT_ACCESS = strictToken('token_without_access', 'The tok
 export const TOKEN_MANAGES = strictToken('token_manages', 'Tokens with manage access are not allowed');
 export const TOKEN_SECRET_SHORT = strictToken('token_secret_short', 'The token is signed with too short a secret');
 
+/* The gateway's own: named keys. Only a caller with the right secret gets these; a disabled key, or one from a network that
+it is not for, is answered like a wrong one, since its holder may be a thief. */
+export const KEY_DISABLED = denial('key_disabled', 401, GrpcCode.unauthenticated, INVALID_CREDENTIAL.message);
+export const KEY_NETWORK = denial('key_network', 401, GrpcCode.unauthenticated, INVALID_CREDENTIAL.message);
+export const KEY_EXPIRED = denial('key_expired', 403, GrpcCode.permissionDenied, 'The API key has expired');
+export const KEY_NOT_YET_VALID = denial(
+  'key_not_yet_valid',
+  403,
+  GrpcCode.permissionDenied,
+  'The API key is not valid yet',
+);
+/** The gateway's own. Too many chosen keys wait for their verification. */
+export const KEYS_BUSY = denial('keys_busy', 503, GrpcCode.unavailable, 'too many keys are verified at the moment');
+
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** The collection of `value_exists` does not exist. */
 export const VALUE_EXISTS_NO_COLLECTION = denial(

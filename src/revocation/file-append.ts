@@ -1,18 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { readBounded } from '../config/files/bounded-read.ts';
+import { isSame, syncFolder, withLock, writeDurably } from '../config/files/locked-file.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import { byId, entryId, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { addEntry, readRevocations } from './file-text.ts';
 import { StoreFault } from './source.ts';
-
-/** Milliseconds to wait for another writer's lock, after which the lock counts as abandoned. */
-const LOCK_WAIT_MS = 5000;
-const LOCK_STALE_MS = 30_000;
-const LOCK_PAUSE_MS = 10;
 
 /**
  * Adds an entry to the file, all or nothing, also with concurrent writers. Resolves to the entries of the new file.
@@ -25,7 +19,9 @@ export async function appendToFile(
   try {
     // A link is kept: its target is replaced.
     const path = await realpath(resolve(file));
-    return await withLock(`${path}.lock`, () => replace(file, path, entry));
+    const lock = `${path}.lock`;
+    const locked = () => new StoreFault(`the revocation file is locked by \`${lock}\``);
+    return await withLock(lock, () => replace(file, path, entry), locked);
   } catch (error) {
     if (error instanceof StoreFault) throw error;
     const why = error instanceof ConfigError ? 'it cannot be read' : reason(error);
@@ -59,61 +55,4 @@ async function replace(
       await rm(temporary, { force: true });
     }
   }
-}
-
-function isSame(one: Stats, other: Stats): boolean {
-  return one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;
-}
-
-async function writeDurably(path: string, text: string, { mode, uid, gid }: Stats): Promise<void> {
-  const handle = await open(path, 'wx', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.chmod(mode & 0o7777);
-    await keepOwner(handle, uid, gid);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Only root can set the owner; otherwise the file gets the owner of this process. */
-async function keepOwner(handle: FileHandle, uid: number, gid: number): Promise<void> {
-  const made = await handle.stat();
-  if (made.uid !== uid || made.gid !== gid) await handle.chown(uid, gid).catch(() => undefined);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
-  const end = performance.now() + LOCK_WAIT_MS;
-  for (;;) {
-    try {
-      await (await open(lock, 'wx', 0o600)).close();
-      break;
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    }
-    if (performance.now() > end) throw new StoreFault(`the revocation file is locked by \`${lock}\``);
-    await breakStale(lock);
-    await pause(LOCK_PAUSE_MS);
-  }
-  try {
-    return await work();
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-/** Removes the lock of a writer that has ended without releasing it. */
-async function breakStale(lock: string): Promise<void> {
-  const found = await stat(lock).catch(() => undefined);
-  if (found && Date.now() - found.mtimeMs > LOCK_STALE_MS) await rm(lock, { force: true });
 }

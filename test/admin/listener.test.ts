@@ -293,7 +293,7 @@ t.test('revocations go to who keeps them, as they came, and only with the token'
     source: {
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       ready: async () => ({ ready: true, listeners: 'up', keys: 'loaded', upstream: { rest: 'off', grpc: 'off' } }),
-      ...{ status: nothing, principals: nothing, connections: nothing },
+      ...{ status: nothing, principals: nothing, connections: nothing, keys: nothing },
       reload: async () => ({ ok: true, body: {} }),
       revoke: async (request) => {
         asked.push(request);

@@ -17,6 +17,7 @@ import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { decide, settle } from '../../src/policy/decide.ts';
 import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
+import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
 import { type AccessSettings, accessOf as grantsOf } from '../../src/policy/settings.ts';
@@ -32,6 +33,7 @@ import { exchangeOf } from '../audit/fixture.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { looseGuard, openLife } from '../support/guards.ts';
+import { namedKey } from '../support/named-keys.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
 import { accessOf } from '../support/verdicts/principals.ts';
 import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
@@ -43,6 +45,7 @@ import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
 
 const MIB = 1 << 20;
 const ONE_TEAM: AccessSettings = [{ collections: ['team-*'], manage: ['create'], max_collections: 1 }];
+const NAMED = 'qgw_test_secret';
 const codes = new RefusalCodes();
 const gateway = await startGateway({
   tls: false,
@@ -107,6 +110,7 @@ function grpc(path: string, bytes: Uint8Array, key = READER) {
 }
 
 interface Presented {
+  readonly named?: Partial<NamedKeySettings>;
   readonly tokenRules?: Partial<TokenRules>;
   readonly revocations?: Partial<Revocations>;
   readonly scroll?: Scroll;
@@ -115,10 +119,16 @@ interface Presented {
 /** The code with which a credential is refused. */
 async function presented(
   credential: string,
-  { tokenRules, revocations, scroll }: Presented = {},
+  { named, tokenRules, revocations, scroll }: Presented = {},
 ): Promise<DenialCode | undefined> {
   const { authenticate } = createAuthenticator({
-    ring: createKeyRing({ apiKey: KEYS.admin, jwtRbac: true, tokenRules: { ...NO_TOKEN_RULES, ...tokenRules } }, 1),
+    ring: createKeyRing(
+      {
+        ...{ apiKey: KEYS.admin, jwtRbac: true, tokenRules: { ...NO_TOKEN_RULES, ...tokenRules } },
+        namedKeys: [namedKey('test', NAMED, named)],
+      },
+      1,
+    ),
     cacheEntries: 0,
     now: Date.now,
     revocations: () => ({ ...NO_REVOCATIONS, ...revocations }),
@@ -176,6 +186,20 @@ function secondOfOne(): DenialCode | undefined {
   const decision = decide(grantsOf(ONE_TEAM), operation, { kind: 'collection', name: 'team-b' });
   if (decision.kind !== 'conditional') throw new TypeError('not conditional');
   return codeOf(settle(decision, { others: [], existing: ['team-a', 'docs'] }));
+}
+
+/** Guesses at a chosen key: more than are verified and wait. */
+async function manyGuesses(): Promise<DenialCode | undefined> {
+  const scrypt = { kind: 'scrypt', cost: 2, blockSize: 8, parallelization: 1, salt: 'c2FsdHNhbHQ', hash: 'x' } as const;
+  const key = namedKey('test', NAMED, { hash: scrypt });
+  const { authenticate } = createAuthenticator({
+    ring: createKeyRing({ namedKeys: [key] }, 1),
+    cacheEntries: 0,
+    now: Date.now,
+  });
+  const answers = Array.from({ length: 100 }, (_, at) => authenticate(['api-key', `qgw_test_${at}`]));
+  const codes = (await Promise.all(answers)).map(codeOf);
+  return codes.find((code) => code !== 'bad_credential');
 }
 
 /** An audit that nothing takes entries from. */
@@ -280,6 +304,13 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       },
     ],
   ],
+  key_disabled: [['a disabled key', () => presented(NAMED, { named: { disabled: true } })]],
+  key_network: [
+    ['a key for networks, from an unknown address', () => presented(NAMED, { named: { networks: ['10.0.0.0/8'] } })],
+  ],
+  key_expired: [['a key of 1970', () => presented(NAMED, { named: { expiresAt: 1 } })]],
+  key_not_yet_valid: [['a key of the far future', () => presented(NAMED, { named: { notBefore: 9e15 } })]],
+  keys_busy: [['many guesses at a chosen key', manyGuesses]],
   token_without_exp: [
     ['a token for ever', () => presented(makeToken({ access: 'r' }), { tokenRules: { requireExp: true } })],
   ],

@@ -17,6 +17,8 @@ export interface Operated extends TestGateway {
   /** Replaces a file at once, as mounted Secrets and editors do. */
   readonly write: (name: string, text: string | Buffer) => void;
   readonly remove: (name: string) => void;
+  /** The admin port; 0 without one. */
+  readonly admin: number;
 }
 
 export interface OperatedOptions {
@@ -74,7 +76,7 @@ export async function startOperated(options: OperatedOptions = {}): Promise<Oper
   const argv = { config: join(folder, 'gateway.yaml') };
   const load = (): LoadedState => loadState({ argv, env: {}, cwd: folder, defaults, operations: OPERATION_NAMES });
   const supervisor = await createSupervisor({ state: load(), load, clock: quickClock() });
-  const { rest, grpc } = await supervisor.start();
+  const { rest, grpc, admin } = await supervisor.start();
   if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
   const scheme = defaults['service.enable_tls'] ? 'https' : 'http';
   const ca = join(folder, 'ca.pem');
@@ -85,6 +87,7 @@ export async function startOperated(options: OperatedOptions = {}): Promise<Oper
     write,
     remove: (name) => rmSync(join(folder, name)),
     upstream,
+    admin: admin?.port ?? 0,
     rest: { ...rest, url: `${scheme}://localhost:${rest.port}` },
     grpc: { ...grpc, url: `${scheme}://localhost:${grpc.port}` },
     ca: readFileSync(ca),

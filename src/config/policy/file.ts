@@ -1,22 +1,15 @@
 import { resolve } from 'node:path';
-import type { z } from 'zod';
+import type { NamedKeySettings } from '../../policy/named-key.ts';
 import type { RuleSettings } from '../../policy/settings.ts';
 import type { TokenRules } from '../../policy/token-rules.ts';
-import { nearest } from '../nearest.ts';
 import { type Problem, reason } from '../problem.ts';
 import type { Config } from '../schema.ts';
 import type { Keys, ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import type { KnownOperations } from './access-problems.ts';
+import { byPlace, entriesOf, issueProblems, type Reading, unknownField } from './entries.ts';
 import { checkPolicy } from './rules.ts';
-import {
-  accessEntrySchema,
-  type PolicyEntry,
-  policySchema,
-  ruleSchema,
-  signingKeySchema,
-  tokensSchema,
-} from './schema.ts';
+import { type PolicyEntry, policySchema, ruleSchema, signingKeySchema, tokensSchema } from './schema.ts';
 
 /** The policy file as plain data. */
 export interface PolicySettings {
@@ -25,6 +18,8 @@ export interface PolicySettings {
   /** Valid rules, as plain data. */
   readonly rules: readonly RuleSettings[];
   readonly tokenRules: TokenRules;
+  /** The named keys of `gateway.keys_file`; absent = there is no such file. */
+  readonly namedKeys?: readonly NamedKeySettings[];
 }
 
 /** No policy file: no further keys, no rules, and nothing required of tokens. */
@@ -51,6 +46,8 @@ export interface PolicySources {
   readonly operations?: KnownOperations | undefined;
   /** The place where `gateway.policy_file` was set. */
   readonly place: string;
+  /** Ids of named keys; `undefined` = there is no file of them. */
+  readonly namedKeys?: readonly string[] | undefined;
 }
 
 /** A policy as far as it could be read. */
@@ -149,79 +146,4 @@ function tokenRulesOf({ tree, problems }: Reading, { token_patterns: patterns, t
     refuseManage: own?.refuse_manage ?? false,
     minSecretBytes: own?.min_secret_bytes ?? 0,
   });
-}
-
-interface Reading {
-  readonly tree: YamlTree;
-  readonly problems: Problem[];
-}
-
-function entriesOf<T>(
-  { tree, problems }: Reading,
-  section: string,
-  list: readonly unknown[] | undefined,
-  schema: z.ZodType<T> & { readonly shape: object },
-): readonly PolicyEntry<T>[] {
-  return (list ?? []).map((value, at) => {
-    const parsed = schema.safeParse(value);
-    const id = textAt(value, 'id');
-    if (parsed.success) return { entry: parsed.data, id, at };
-    for (const issue of parsed.error.issues) problems.push(...issueProblems(tree, [section, at], issue, schema));
-    return { entry: undefined, id, at };
-  });
-}
-
-function textAt(value: unknown, name: string): string | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const found = Object.entries(value).find(([key]) => key === name)?.[1];
-  return typeof found === 'string' ? found : undefined;
-}
-
-const ENTRY_FIELDS = Object.keys(accessEntrySchema.shape);
-
-type Path = readonly (string | number)[];
-
-function issueProblems(
-  tree: YamlTree,
-  base: Path,
-  issue: z.core.$ZodIssue,
-  schema: { readonly shape: object },
-): readonly Problem[] {
-  const path = [...base, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
-  if (issue.code === 'unrecognized_keys') {
-    const allowed = path.length === base.length ? Object.keys(schema.shape) : ENTRY_FIELDS;
-    return issue.keys.map((key) => ({
-      place: tree.placeOfKey([...path, key]),
-      message: unknownField(key, allowed, path[0] === 'signing_keys'),
-    }));
-  }
-  // The fault inside a list is more precise than "not a letter".
-  const inner = issue.code === 'invalid_union' && Array.isArray(tree.valueAt(path)) ? issue.errors.at(-1) : undefined;
-  if (inner) return inner.flatMap((one) => issueProblems(tree, path, one, schema));
-  const field = path.findLast((part) => typeof part === 'string') ?? '';
-  const what = path.length === base.length && base.length > 1 ? `an entry of \`${field}\`` : `\`${field}\``;
-  return [{ place: tree.placeOf(path), message: `${what} ${issue.message}${shown(tree, path)}` }];
-}
-
-/** The invalid value, quoted for an error text, unless it could be a secret. */
-function shown(tree: YamlTree, path: Path): string {
-  const value = tree.valueAt(path);
-  if (path[0] === 'signing_keys') return '';
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? `, not \`${value}\``
-    : '';
-}
-
-/** @param hidden do not quote the name: without its blank, `secret:value` is a name that contains a secret */
-function unknownField(name: string, allowed: readonly string[], hidden = false): string {
-  const meant = nearest(name, allowed);
-  const list = allowed.map((one) => `\`${one}\``).join(', ');
-  const shownName = hidden ? '' : ` \`${name}\``;
-  return `unknown field${shownName}, ${meant === undefined ? '' : `did you mean \`${meant}\`? `}allowed here: ${list}`;
-}
-
-/** By line, then column. */
-function byPlace(left: Problem, right: Problem): number {
-  const [a, b] = [left, right].map(({ place }) => place.split(':').slice(-2).map(Number));
-  return (a?.[0] ?? 0) - (b?.[0] ?? 0) || (a?.[1] ?? 0) - (b?.[1] ?? 0);
 }

@@ -21,6 +21,8 @@ export interface PolicyChecks {
   readonly jwtRbac: boolean;
   /** Operation names that rules may use; not checked if absent. */
   readonly operations?: KnownOperations | undefined;
+  /** Ids of named keys; `undefined` = there is no file of them. */
+  readonly namedKeys?: readonly string[] | undefined;
 }
 
 /** Errors and warnings about the rules. */
@@ -40,6 +42,7 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   const problems: Problem[] = [
     ...idProblems(checks.tree, 'signing_keys', checks.signingKeys, [...KEY_NAMES, NO_KEY]),
     ...idProblems(checks.tree, 'rules', checks.rules, [WHOLE_POLICY]),
+    ...sameIds(checks),
   ];
   const secrets = checks.signingKeys.map((entry) => readSigningKey(checks, entry, problems));
   const signingKeys = secrets.flatMap((one) => one ?? []);
@@ -74,6 +77,17 @@ function idProblems(
     seen.add(id);
   }
   return problems;
+}
+
+/** A signing key and a named key with one id could not be told apart in rules and audit. */
+function sameIds({ tree, signingKeys, namedKeys }: PolicyChecks): Problem[] {
+  const taken = new Set(namedKeys);
+  return signingKeys
+    .filter(({ id }) => id !== undefined && taken.has(id))
+    .map(({ id, at }) => ({
+      place: tree.placeOf(['signing_keys', at, 'id']),
+      message: `a named key has the id \`${id}\``,
+    }));
 }
 
 interface PlacedKey {
@@ -144,9 +158,11 @@ function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSetti
       report([field], `\`${field}\` is empty, so the rule applies to no caller: add one or remove the list`);
   }
   if (deny?.length === 0) report(['deny_operations'], '`deny_operations` is empty, so it restricts nothing: add one');
-  const ids = [...KEY_NAMES, NO_KEY, ...checks.signingKeys.flatMap(({ id }) => id ?? [])];
+  const ids = idsOf(checks);
   for (const [index, id] of (entry.keys ?? []).entries()) {
-    if (!ids.includes(id)) report(['keys', index], `no key has the id \`${id}\`, ${didYouMean(id, ids)}`);
+    // A rule for a named key that is gone stays valid: deleting a key must never stop a reload.
+    if (!ids.includes(id) && !(checks.namedKeys && NAMED_ID.test(id)))
+      report(['keys', index], `no key has the id \`${id}\`, ${didYouMean(id, ids)}`);
   }
   for (const field of ['operations', 'deny_operations'] as const) {
     for (const [index, name] of (entry[field] ?? []).entries()) {
@@ -156,6 +172,13 @@ function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSetti
   }
   checkAccess(entry.access, checks.operations, (field, message) => report(['access', ...field], message));
   return problems;
+}
+
+/** The form of a named key's id. */
+const NAMED_ID = /^[a-z0-9]{4,32}$/;
+
+function idsOf({ signingKeys, namedKeys = [] }: PolicyChecks): readonly string[] {
+  return [...KEY_NAMES, NO_KEY, ...signingKeys.flatMap(({ id }) => id ?? []), ...namedKeys];
 }
 
 function didYouMean(id: string, ids: readonly string[]): string {

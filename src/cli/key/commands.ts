@@ -1,0 +1,200 @@
+import { hashText } from '../../config/keys/file.ts';
+import { type KeyEntry, namedKeySchema } from '../../config/keys/schema.ts';
+import { type Flags, previewConfig } from '../../config/load.ts';
+import { ConfigError } from '../../config/problem.ts';
+import { sha256Hex } from '../../identity/key-ring.ts';
+import { chosenKeyText, newKeyId, newKeyText } from '../../identity/key-text.ts';
+import { hashSlowly } from '../../identity/slow-hash.ts';
+import { type Output, UsageError } from '../output.ts';
+import { parseExpiry } from '../token.ts';
+import { detailsOf, shownKey, tableOf } from './describe.ts';
+import { editKeys, findKey, type KeyChange, readKeys } from './edit.ts';
+
+/** Options common to the commands of `key`. */
+export type KeyFlags = Flags & { readonly file?: string | undefined; readonly json?: boolean | undefined };
+
+/** Options of `key create`, as commander hands them over. */
+export type CreateFlags = KeyFlags & {
+  readonly name: string;
+  readonly id?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly access?: string | undefined;
+  readonly collection?: readonly string[] | undefined;
+  readonly expires?: string | undefined;
+  readonly notBefore?: string | undefined;
+  readonly network?: readonly string[] | undefined;
+  readonly chosen?: boolean | undefined;
+};
+
+/** Output and clock of a command. */
+export interface KeyContext {
+  readonly output: Output;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly readStdin: () => Promise<string>;
+}
+
+const DEFAULT_LIFE = '90d';
+const POSTFIX_LENGTH = 4;
+/** Fewest characters of a chosen secret. */
+const CHOSEN_LENGTH = 16;
+
+/** `key create`: adds a key and prints its text, once. Without an access it is refused. */
+export async function createKey(flags: CreateFlags, context: KeyContext): Promise<void> {
+  const id = flags.id ?? newKeyId();
+  const chosen = flags.chosen ? await readChosen(context) : undefined;
+  const text = chosen === undefined ? newKeyText(id) : chosenKeyText(id, chosen);
+  const made = namedKeySchema.safeParse({
+    ...{ id, name: flags.name, ...(flags.owner === undefined ? {} : { owner: flags.owner }) },
+    hash: chosen === undefined ? sha256Text(text) : hashText(await hashSlowly(text)),
+    // Of a chosen secret every character counts.
+    ...(chosen === undefined && { postfix: text.slice(-POSTFIX_LENGTH) }),
+    access: accessIn(flags),
+    state: 'active',
+    expires_at: expiryIn(flags.expires ?? DEFAULT_LIFE, context.now),
+    ...(flags.notBefore === undefined ? {} : { not_before: momentIn(flags.notBefore, '--not-before', context.now) }),
+    ...(flags.network === undefined ? {} : { networks: flags.network }),
+    created_at: iso(context.now),
+  });
+  if (!made.data) {
+    throw new UsageError(made.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; '));
+  }
+  const entry = made.data;
+  await editKeys(fileOf(flags), (entries) => {
+    if (entries.some((one) => one.id === id)) throw new UsageError(`a key has the id \`${id}\` already`);
+    return { kind: 'add', entry };
+  });
+  tellSecret(entry, text, 'created', flags, context);
+}
+
+/** `key list`. */
+export function listKeys(flags: KeyFlags, { output, now }: KeyContext): void {
+  const keys = readKeys(fileOf(flags)).map((entry) => shownKey(entry, now));
+  output.out(flags.json ? `${JSON.stringify(keys, undefined, 2)}\n` : tableOf(keys));
+}
+
+/** `key show`. */
+export function showKey(id: string, flags: KeyFlags, { output, now }: KeyContext): void {
+  const key = shownKey(findKey(readKeys(fileOf(flags)), id), now);
+  output.out(flags.json ? `${JSON.stringify(key, undefined, 2)}\n` : detailsOf(key));
+}
+
+/** `key rotate`: gives the key another text and prints it, once. The former text is accepted for the overlap. */
+export async function rotateKey(
+  id: string,
+  flags: KeyFlags & { readonly overlap: string },
+  context: KeyContext,
+): Promise<void> {
+  const { overlap } = flags;
+  const until = /^0[smhdw]?$/.test(overlap) ? undefined : parseExpiry(overlap, context.now, '--overlap') * 1000;
+  const text = newKeyText(id);
+  const entries = await editKeys(fileOf(flags), (before) => {
+    const { hash, postfix } = findKey(before, id);
+    const previous = until === undefined ? null : { hash, ...(postfix && { postfix }), until: iso(until) };
+    return { kind: 'set', id, fields: { hash: sha256Text(text), postfix: text.slice(-POSTFIX_LENGTH), previous } };
+  });
+  tellSecret(findKey(entries, id), text, 'rotated', flags, context);
+}
+
+/** `key disable`, `key enable`. */
+export async function setState(
+  id: string,
+  state: KeyEntry['state'],
+  flags: KeyFlags,
+  context: KeyContext,
+): Promise<void> {
+  await change(id, state === 'active' ? 'enabled' : 'disabled', flags, context, () => ({ state }));
+}
+
+/** `key expire`: sets the end of the key, by default now. */
+export async function expireKey(
+  id: string,
+  flags: KeyFlags & { readonly at: string },
+  context: KeyContext,
+): Promise<void> {
+  const end = flags.at === 'now' ? iso(context.now) : expiryIn(flags.at, context.now);
+  await change(id, `set to expire (${end})`, flags, context, () => ({ expires_at: end }));
+}
+
+/** `key delete`. */
+export async function deleteKey(id: string, flags: KeyFlags, context: KeyContext): Promise<void> {
+  await change(id, 'deleted', flags, context, () => undefined);
+}
+
+async function change(
+  id: string,
+  done: string,
+  flags: KeyFlags,
+  { output, now }: KeyContext,
+  fields: () => Readonly<Record<string, unknown>> | undefined,
+): Promise<void> {
+  let found: KeyEntry | undefined;
+  const entries = await editKeys(fileOf(flags), (before): KeyChange => {
+    found = findKey(before, id);
+    const set = fields();
+    return set ? { kind: 'set', id, fields: set } : { kind: 'remove', id };
+  });
+  const entry = entries.find((one) => one.id === id) ?? found;
+  if (flags.json && entry) output.out(`${JSON.stringify(shownKey(entry, now), undefined, 2)}\n`);
+  else output.out(`the key \`${id}\` is ${done}\n`);
+}
+
+/** The text goes to standard output, and everything a person reads to the other stream. */
+function tellSecret(entry: KeyEntry, text: string, done: string, flags: KeyFlags, { output, now }: KeyContext): void {
+  if (flags.json) output.out(`${JSON.stringify({ ...shownKey(entry, now), key: text }, undefined, 2)}\n`);
+  else output.out(`${text}\n`);
+  output.err(
+    `${done} the key \`${entry.id}\` (${entry.name}), it expires: ${entry.expires_at}; its text is shown once\n`,
+  );
+}
+
+function fileOf(flags: KeyFlags): string {
+  if (flags.file !== undefined) return flags.file;
+  const { config, problems } = previewConfig({ argv: flags });
+  const file = config?.gateway.keys_file;
+  if (file) return file;
+  if (config === null) throw new ConfigError(problems);
+  throw new UsageError('no file of named keys is configured: set `gateway.keys_file`, or name one with --file');
+}
+
+function accessIn({ access, collection = [] }: CreateFlags): unknown {
+  if ((access === undefined) === (collection.length === 0)) {
+    throw new UsageError('give either --access (r, m or entries as JSON), or --collection name=r|rw|prw once or more');
+  }
+  if (access === undefined) {
+    return collection.map((entry) => {
+      const cut = entry.lastIndexOf('=');
+      return { collection: entry.slice(0, Math.max(cut, 0)), access: entry.slice(cut + 1) };
+    });
+  }
+  if (!access.startsWith('[')) return access;
+  try {
+    return JSON.parse(access);
+  } catch {
+    throw new UsageError('--access is not valid JSON');
+  }
+}
+
+async function readChosen({ readStdin }: KeyContext): Promise<string> {
+  const secret = (await readStdin()).replace(/\r?\n$/, '');
+  if (secret.length < CHOSEN_LENGTH || !/^[!-~]+( [!-~]+)*$/.test(secret)) {
+    throw new UsageError(`the secret on standard input must have ${CHOSEN_LENGTH} or more printable ASCII characters`);
+  }
+  return secret;
+}
+
+function expiryIn(text: string, now: number): string {
+  return text === 'never' ? text : iso(parseExpiry(text, now, '--expires') * 1000);
+}
+
+function momentIn(text: string, flag: string, now: number): string {
+  return iso(parseExpiry(text, now, flag) * 1000);
+}
+
+function sha256Text(text: string): string {
+  return hashText({ kind: 'sha256', digest: sha256Hex(text) });
+}
+
+function iso(milliseconds: number): string {
+  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,61 @@
+import type { KeyEntry } from '../../config/keys/schema.ts';
+
+/** A key for lists: never its hash. */
+export interface ShownKey {
+  readonly id: string;
+  readonly name: string;
+  readonly owner: string | null;
+  readonly postfix: string | null;
+  readonly state: 'active' | 'disabled' | 'expired' | 'not yet valid';
+  readonly expires_at: string;
+  readonly not_before: string | null;
+  readonly created_at: string | null;
+  readonly networks: readonly string[] | null;
+  readonly access: KeyEntry['access'];
+  /** End of the former text after a rotation, while it is accepted. */
+  readonly former_until: string | null;
+}
+
+/** The key as lists show it. @param now milliseconds since 1970 */
+export function shownKey(entry: KeyEntry, now: number): ShownKey {
+  const { previous } = entry;
+  return {
+    ...{ id: entry.id, name: entry.name, owner: entry.owner ?? null, postfix: entry.postfix ?? null },
+    ...{ state: stateOf(entry, now), expires_at: entry.expires_at, not_before: entry.not_before ?? null },
+    ...{ created_at: entry.created_at ?? null, networks: entry.networks ?? null, access: entry.access },
+    former_until: previous && Date.parse(previous.until) > now ? previous.until : null,
+  };
+}
+
+function stateOf({ state, expires_at: expires, not_before: begins }: KeyEntry, now: number): ShownKey['state'] {
+  if (state === 'disabled') return 'disabled';
+  if (expires !== 'never' && Date.parse(expires) <= now) return 'expired';
+  return begins !== undefined && Date.parse(begins) > now ? 'not yet valid' : 'active';
+}
+
+/** A table of keys with a heading; one line without any. */
+export function tableOf(keys: readonly ShownKey[]): string {
+  if (keys.length === 0) return 'no keys\n';
+  const rows = keys.map(({ id, name, owner, postfix, state, expires_at: expires }) => {
+    return [id, name, owner ?? '-', postfix === null ? '-' : `...${postfix}`, state, expires];
+  });
+  const all = [['ID', 'NAME', 'OWNER', 'POSTFIX', 'STATE', 'EXPIRES'], ...rows];
+  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
+  return all
+    .map(
+      (row) =>
+        `${row
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
+
+/** One key, a line for each field. */
+export function detailsOf(key: ShownKey): string {
+  return Object.entries(key)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}\n`)
+    .join('');
+}

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isMap, isSeq, parseDocument } from 'yaml';
+import { readBounded } from '../../config/files/bounded-read.ts';
+import { isSame, syncFolder, withLock, writeDurably } from '../../config/files/locked-file.ts';
+import { readKeyEntries } from '../../config/keys/file.ts';
+import type { KeyEntry } from '../../config/keys/schema.ts';
+import { nearest } from '../../config/nearest.ts';
+import { ConfigError, reason } from '../../config/problem.ts';
+import { OPERATION_NAMES } from '../../operations/names.ts';
+import { UsageError } from '../output.ts';
+
+/** One change of the file of named keys. An absent field stays; `null` removes it. */
+export type KeyChange =
+  | { readonly kind: 'add'; readonly entry: KeyEntry }
+  | { readonly kind: 'set'; readonly id: string; readonly fields: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'remove'; readonly id: string };
+
+/** The valid entries of the file. Throws `ConfigError` with its problems, `UsageError` if it cannot be read. */
+export function readKeys(file: string): readonly KeyEntry[] {
+  return entriesIn(file, textOf(file));
+}
+
+/** The entry with this id. Throws `UsageError` with the nearest one. */
+export function findKey(entries: readonly KeyEntry[], id: string): KeyEntry {
+  const found = entries.find((entry) => entry.id === id);
+  if (found) return found;
+  const byName = entries.find(({ name }) => name === id)?.id;
+  const meant =
+    byName ??
+    nearest(
+      id,
+      entries.map((entry) => entry.id),
+    );
+  throw new UsageError(`no key has the id \`${id}\`${meant === undefined ? '' : `, did you mean \`${meant}\`?`}`);
+}
+
+/**
+ * Changes the file, all or nothing, also with concurrent writers; comments of YAML are kept. The file is made if it is not
+ * there and a key is added, readable for its owner only; otherwise it keeps its mode. Resolves to the entries after the change.
+ *
+ * @param decide gets the entries in force under the lock
+ */
+export async function editKeys(
+  file: string,
+  decide: (entries: readonly KeyEntry[]) => KeyChange,
+): Promise<readonly KeyEntry[]> {
+  try {
+    // A link is kept: its target is replaced.
+    const path = await realpath(resolve(file)).catch(() => pathOfNew(file));
+    const locked = () => new UsageError(`the file of named keys is locked by \`${path}.lock\``);
+    return await withLock(`${path}.lock`, () => replace(file, path, decide), locked);
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof ConfigError) throw error;
+    throw new UsageError(`cannot write the file of named keys \`${file}\`: ${reason(error)}`);
+  }
+}
+
+async function pathOfNew(file: string): Promise<string> {
+  const path = resolve(file);
+  return join(await realpath(dirname(path)), basename(path));
+}
+
+async function replace(
+  file: string,
+  path: string,
+  decide: (entries: readonly KeyEntry[]) => KeyChange,
+): Promise<readonly KeyEntry[]> {
+  for (;;) {
+    const before = await stat(path).catch(() => undefined);
+    const text = before ? textOf(path) : '';
+    const next = changed(path, text, decide(entriesIn(file, text)));
+    const entries = entriesIn(file, next);
+    const temporary = `${path}.${randomUUID()}`;
+    try {
+      const own = { mode: 0o600, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+      await writeDurably(temporary, next, before ?? own);
+      const now = await stat(path).catch(() => undefined);
+      // Another program changed the file in between: its change must be kept.
+      if (before && now ? isSame(before, now) : before === now) {
+        await rename(temporary, path);
+        await syncFolder(dirname(path));
+        return entries;
+      }
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readBounded(resolve(file)).toString('utf8');
+  } catch (error) {
+    throw new UsageError(`cannot read the file of named keys \`${file}\`: ${reason(error)}`);
+  }
+}
+
+function entriesIn(file: string, text: string): readonly KeyEntry[] {
+  if (text.trim() === '') return [];
+  const { entries, problems } = readKeyEntries(file, text, OPERATION_NAMES);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return entries;
+}
+
+/** The text after the change: JSON for a file of JSON, else YAML with its comments. */
+function changed(path: string, text: string, change: KeyChange): string {
+  const isJson = text.trim() === '' ? path.endsWith('.json') : text.startsWith('{');
+  const document = parseDocument(text.trim() === '' ? 'keys: []' : text);
+  apply(document, change);
+  if (isJson) return `${JSON.stringify(document.toJS(), undefined, 2)}\n`;
+  return document.toString({ lineWidth: 0 });
+}
+
+function apply(document: ReturnType<typeof parseDocument>, change: KeyChange): void {
+  const list = document.get('keys');
+  if (!isSeq(list)) throw new UsageError('the file has no list `keys`');
+  list.flow = false;
+  if (change.kind === 'add') {
+    list.items.push(document.createNode(change.entry));
+    return;
+  }
+  const at = list.items.findIndex((item) => isMap(item) && item.get('id') === change.id);
+  if (change.kind === 'remove') {
+    list.items.splice(at, 1);
+    return;
+  }
+  for (const [field, value] of Object.entries(change.fields)) {
+    if (value === null) document.deleteIn(['keys', at, field]);
+    else document.setIn(['keys', at, field], document.createNode(value));
+  }
+}

@@ -1,0 +1,146 @@
+import { timingSafeEqual } from 'node:crypto';
+import {
+  type Denial,
+  INVALID_CREDENTIAL,
+  KEY_DISABLED,
+  KEY_EXPIRED,
+  KEY_NETWORK,
+  KEY_NOT_YET_VALID,
+  KEYS_BUSY,
+} from '../policy/denial.ts';
+import type { KeyHash, NamedKeySettings } from '../policy/named-key.ts';
+import { applyRules, type Rule } from '../policy/rules.ts';
+import { accessOf } from '../policy/settings.ts';
+import { keyIdIn } from './key-text.ts';
+import type { Principal } from './principal.ts';
+import { type SlowHash, SlowHashes } from './slow-hash.ts';
+
+/** Addresses, and whether one is among them. */
+export interface AddressSet {
+  readonly has: (address: string) => boolean;
+}
+
+/** A key of the file, ready to be compared. */
+interface NamedKey {
+  readonly settings: NamedKeySettings;
+  readonly principal: Principal;
+  readonly networks: AddressSet | undefined;
+  readonly hashes: readonly { readonly hash: ReadyHash; readonly until: number }[];
+  /** Minute of the last accepted request, since 1970; 0 = none. */
+  usedAt: number;
+}
+
+type ReadyHash = { readonly kind: 'sha256'; readonly digest: Buffer } | SlowHash;
+
+/** A presented key. */
+export interface Presented {
+  readonly text: string;
+  /** SHA-256 of the text, one character per byte. */
+  readonly digest: string;
+  /** The client's address; empty = unknown. */
+  readonly remote: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+const DIGEST_BYTES = 32;
+const MINUTE = 60_000;
+
+/**
+ * The named keys of one ring. The id in the text finds the key, whatever their number; the secret is compared by its digest in
+ * constant time. State, times and networks are checked on every request.
+ */
+export class NamedKeys {
+  readonly #keys: ReadonlyMap<string, NamedKey>;
+  readonly #slow = new SlowHashes();
+  readonly #presented = Buffer.alloc(DIGEST_BYTES); // filled anew by each call, which runs to its end
+
+  /** @param rangesOf builds the set of a key's networks */
+  constructor(
+    keys: readonly NamedKeySettings[],
+    rules: readonly Rule[],
+    rangesOf: (entries: readonly string[]) => AddressSet,
+  ) {
+    this.#keys = new Map(keys.map((settings) => [settings.id, ready(settings, rules, rangesOf)]));
+  }
+
+  /** True = the text names a key of the file. */
+  names(text: string): boolean {
+    return this.#find(text) !== undefined;
+  }
+
+  /** The principal of a text that names a key, or its refusal. A promise for a chosen key that is not remembered. */
+  identify(presented: Presented): Principal | Denial | Promise<Principal | Denial> {
+    const key = this.#find(presented.text);
+    if (!key) return INVALID_CREDENTIAL;
+    this.#presented.write(presented.digest, 'latin1');
+    const unknown: SlowHash[] = [];
+    let right = false;
+    for (const { hash, until } of key.hashes) {
+      if (presented.now >= until) continue;
+      if (hash.kind === 'sha256') right = timingSafeEqual(hash.digest, this.#presented) || right;
+      else if (this.#slow.known(presented.digest, hash)) right = true;
+      else if (this.#slow.known(presented.digest, hash) === undefined) unknown.push(hash);
+    }
+    if (right) return accepted(key, presented);
+    return unknown.length === 0 ? INVALID_CREDENTIAL : this.#verify(key, presented, unknown);
+  }
+
+  /** Minutes of last use by id, of the keys that were used. */
+  used(): readonly (readonly [id: string, minute: number])[] {
+    return [...this.#keys].flatMap(([id, { usedAt }]) => (usedAt > 0 ? [[id, usedAt] as const] : []));
+  }
+
+  /** Takes the figures of a former ring. */
+  inherit(used: readonly (readonly [id: string, minute: number])[]): void {
+    for (const [id, minute] of used) {
+      const key = this.#keys.get(id);
+      if (key) key.usedAt = Math.max(key.usedAt, minute);
+    }
+  }
+
+  async #verify(key: NamedKey, presented: Presented, hashes: readonly SlowHash[]): Promise<Principal | Denial> {
+    for (const hash of hashes) {
+      const verification = this.#slow.verify(presented.text, presented.digest, hash);
+      if (!verification) return KEYS_BUSY;
+      if (await verification) return accepted(key, presented);
+    }
+    return INVALID_CREDENTIAL;
+  }
+
+  #find(text: string): NamedKey | undefined {
+    const id = keyIdIn(text);
+    return id === undefined ? undefined : this.#keys.get(id);
+  }
+}
+
+/** The secret is right: whether the key may be used now, from here. */
+function accepted(key: NamedKey, { now, remote }: Presented): Principal | Denial {
+  const { disabled, expiresAt, notBefore } = key.settings;
+  if (disabled) return KEY_DISABLED;
+  if (key.networks && (remote === '' || !key.networks.has(remote))) return KEY_NETWORK;
+  if (notBefore !== undefined && now < notBefore) return KEY_NOT_YET_VALID;
+  if (expiresAt !== undefined && now >= expiresAt) return KEY_EXPIRED;
+  key.usedAt = Math.floor(now / MINUTE);
+  return key.principal;
+}
+
+function ready(
+  settings: NamedKeySettings,
+  rules: readonly Rule[],
+  rangesOf: (entries: readonly string[]) => AddressSet,
+): NamedKey {
+  const { id, name, owner, access, hash, previous, networks } = settings;
+  const left = applyRules(rules, { access: accessOf(access), keyId: id, subject: undefined });
+  const principal: Principal = Object.freeze({
+    ...{ kind: 'principal', ...left, authType: 'ApiKey', keyId: id, subject: undefined },
+    key: Object.freeze({ name, owner }),
+  } as const);
+  const hashes = [{ hash: readyHash(hash), until: Number.POSITIVE_INFINITY }];
+  if (previous) hashes.push({ hash: readyHash(previous.hash), until: previous.until });
+  return { settings, principal, networks: networks && rangesOf(networks), hashes, usedAt: 0 };
+}
+
+function readyHash(hash: KeyHash): ReadyHash {
+  return hash.kind === 'sha256' ? { kind: 'sha256', digest: Buffer.from(hash.digest, 'hex') } : hash;
+}

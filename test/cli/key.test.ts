@@ -1,0 +1,175 @@
+import { existsSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { createKey, deleteKey, expireKey, listKeys, rotateKey, setState, showKey } from '../../src/cli/key/commands.ts';
+import { readKeys } from '../../src/cli/key/edit.ts';
+import { sha256Hex } from '../../src/identity/key-ring.ts';
+import { isGeneratedKey } from '../../src/identity/key-text.ts';
+import { runScript } from '../support/process/run-script.ts';
+
+const NOW = Date.parse('2026-11-29T12:00:00Z');
+const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-keys-'));
+let files = 0;
+
+/** A file of its own, and the commands on it, with what they write. */
+function scene(text?: string, name = 'keys.yaml') {
+  files += 1;
+  const file = join(folder, `${files}-${name}`);
+  if (text !== undefined) writeFileSync(file, text);
+  const said = { out: '', err: '' };
+  const output = {
+    out: (part: string) => {
+      said.out += part;
+    },
+    err: (part: string) => {
+      said.err += part;
+    },
+  };
+  const context = { output, now: NOW, readStdin: async () => 'a chosen secret with blanks\n' };
+  const take = () => {
+    const taken = { ...said };
+    said.out = '';
+    said.err = '';
+    return taken;
+  };
+  return { file, flags: { file }, context, take };
+}
+
+t.test('a key is created, shown once, and kept as its hash', async (t) => {
+  const { file, flags, context, take } = scene();
+  await createKey({ ...flags, name: 'Team A', owner: 'a@b', access: 'r', network: ['10.0.0.0/8'] }, context);
+  const { out, err } = take();
+  const text = out.trim();
+  t.ok(isGeneratedKey(text));
+  t.notMatch(err, text.slice(-20), 'the text goes to standard output alone');
+  const [entry] = readKeys(file);
+  t.match(entry, {
+    ...{ name: 'Team A', owner: 'a@b', access: 'r', state: 'active', networks: ['10.0.0.0/8'] },
+    ...{ hash: `sha256:${sha256Hex(text)}`, postfix: text.slice(-4) },
+    ...{ expires_at: '2027-02-27T12:00:00Z', created_at: '2026-11-29T12:00:00Z' },
+  });
+  t.notMatch(readFileSync(file, 'utf8'), text);
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.equal(existsSync(`${file}.lock`), false);
+  listKeys(flags, context);
+  t.match(take().out, /Team A\s+a@b\s+\.\.\.\w{4}\s+active\s+2027-02-27T12:00:00Z/);
+  showKey(entry?.id ?? '', { ...flags, json: true }, context);
+  t.notMatch(take().out, /sha256|hash/);
+});
+
+t.test('no access, no end and no name by accident', async (t) => {
+  const { file, flags, context } = scene();
+  const bad: readonly [message: RegExp, flags: object][] = [
+    [/give either --access/, {}],
+    [/give either --access/, { access: 'r', collection: ['a=r'] }],
+    [/access/, { access: 'w' }],
+    [/not valid JSON/, { access: '[{' }],
+    [/name must be 4 to 128/, { access: 'r', name: 'A' }],
+    [/id must be 4 to 32/, { access: 'r', id: 'A_B' }],
+    [/--expires must be like 30d/, { access: 'r', expires: 'soon' }],
+    [/--not-before/, { access: 'r', notBefore: 'soon' }],
+  ];
+  for (const [message, more] of bad) {
+    await t.rejects(createKey({ ...flags, name: 'Team', ...more }, context), { message });
+  }
+  const wrong = { ...flags, name: 'Team', access: '[{"collections":["a*b"],"access":"r"}]' };
+  await t.rejects(createKey(wrong, context), { message: /a `\*` is allowed at the end only/ });
+  await t.rejects(createKey({ ...flags, name: 'Team', access: 'r', network: ['all'] }, context), {
+    message: /must be an address/,
+  });
+  t.equal(existsSync(file), false, 'nothing was written');
+});
+
+t.test('the life of a key', async (t) => {
+  const { file, flags, context, take } = scene('# kept\nkeys: # and this\n  []\n');
+  await createKey({ ...flags, name: 'Team', id: 'team', collection: ['docs=rw'], expires: 'never' }, context);
+  const first = take().out.trim();
+  await rotateKey('team', { ...flags, overlap: '2h' }, context);
+  const second = take().out.trim();
+  t.not(first, second);
+  t.match(readKeys(file), [
+    {
+      hash: `sha256:${sha256Hex(second)}`,
+      previous: { hash: `sha256:${sha256Hex(first)}`, until: '2026-11-29T14:00:00Z', postfix: first.slice(-4) },
+    },
+  ]);
+  await rotateKey('team', { ...flags, overlap: '0' }, context);
+  t.equal(readKeys(file)[0]?.previous, undefined, 'no overlap');
+  await setState('team', 'disabled', flags, context);
+  t.equal(readKeys(file)[0]?.state, 'disabled');
+  await setState('team', 'active', flags, context);
+  await expireKey('team', { ...flags, at: 'now' }, context);
+  t.match(readKeys(file), [{ state: 'active', expires_at: '2026-11-29T12:00:00Z' }]);
+  take();
+  showKey('team', flags, context);
+  t.match(take().out, /state: expired/);
+  t.match(readFileSync(file, 'utf8'), /^# kept\nkeys:\n +# and this\n/, 'comments stay');
+  await deleteKey('team', flags, context);
+  t.same(readKeys(file), []);
+  await t.rejects(deleteKey('team', flags, context), { message: 'no key has the id `team`' });
+});
+
+t.test('an unknown id, with the nearest', async (t) => {
+  const { flags, context } = scene();
+  await createKey({ ...flags, name: 'Team', id: 'teamsearch', access: 'r' }, context);
+  await t.rejects(setState('teamsaerch', 'disabled', flags, context), {
+    message: 'no key has the id `teamsaerch`, did you mean `teamsearch`?',
+  });
+  t.throws(() => showKey('Team', flags, context), { message: /did you mean `teamsearch`/ }, 'a name leads to the id');
+  await t.rejects(createKey({ ...flags, name: 'Team', id: 'teamsearch', access: 'r' }, context), {
+    message: 'a key has the id `teamsearch` already',
+  });
+});
+
+t.test('a chosen secret comes from standard input and is hashed slowly', async (t) => {
+  const { file, flags, context, take } = scene();
+  await createKey({ ...flags, name: 'Chosen', id: 'mine', access: 'r', chosen: true }, context);
+  t.equal(take().out, 'qgw_mine_a chosen secret with blanks\n');
+  t.match(readKeys(file), [{ hash: /^scrypt:32768:8:3:/ }]);
+  t.equal(readKeys(file)[0]?.postfix, undefined, 'none of its characters is kept');
+  const short = { ...context, readStdin: async () => 'short\n' };
+  await t.rejects(createKey({ ...flags, name: 'Chosen', access: 'r', chosen: true }, short), { message: /16 or more/ });
+});
+
+t.test('a file of JSON stays JSON, and a link a link', async (t) => {
+  const { file, flags, context } = scene('{"keys":[]}', 'keys.json');
+  const link = `${file}.link`;
+  symlinkSync(file, link);
+  await createKey({ ...flags, file: link, name: 'Team', id: 'team', access: 'm' }, context);
+  t.match(JSON.parse(readFileSync(file, 'utf8')), { keys: [{ id: 'team' }] });
+});
+
+t.test('writers at the same time lose nothing', async (t) => {
+  const { file, flags, context } = scene();
+  const ids = Array.from({ length: 12 }, (_, at) => `key${at}0`);
+  await Promise.all(ids.map((id) => createKey({ ...flags, name: 'Many', id, access: 'r' }, context)));
+  t.same(
+    readKeys(file)
+      .map(({ id }) => id)
+      .sort(),
+    ids.sort(),
+  );
+});
+
+t.test('a file with faults is not written over', async (t) => {
+  const { file, flags, context } = scene('keys: [{ id: team }]\n');
+  await t.rejects(createKey({ ...flags, name: 'Team', access: 'r' }, context), { code: 'ERR_CONFIG' });
+  t.equal(readFileSync(file, 'utf8'), 'keys: [{ id: team }]\n');
+});
+
+t.test('the program: JSON, exit codes, and the file of the configuration', async (t) => {
+  const file = join(folder, 'program.yaml');
+  const env = { QDRANT_GATEWAY__KEYS_FILE: file };
+  writeFileSync(file, 'keys: []\n');
+  const run = (...args: string[]) => runScript(['src/cli/main.ts', 'key', ...args], { env });
+  const made = await run('create', '--name', 'Team A', '--access', 'r', '--json');
+  t.equal(made.code, 0, made.err);
+  const { id, key } = JSON.parse(made.out) as { id: string; key: string };
+  t.ok(isGeneratedKey(key));
+  const unknown = await run('disable', `${id}x`);
+  t.equal(unknown.code, 2);
+  t.match(unknown.err, `did you mean \`${id}\``);
+  const nowhere = await runScript(['src/cli/main.ts', 'key', 'list']);
+  t.match(nowhere, { code: 2, err: /no file of named keys is configured/ });
+});

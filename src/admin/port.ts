@@ -235,7 +235,7 @@ function openProbe(current: () => State, now: () => number): Probe {
   const { config } = current();
   // A fault of a probe is no answer.
   const { nodes, own, upstream, lookup } = openUpstreams(current, undefined, () => undefined);
-  const grpc = config.service.grpc_port === null ? undefined : grpcAsker(current);
+  const grpc = config.service.grpc_port === null ? undefined : grpcAsker(current, nodes?.nodes);
   return {
     begin: async () => await nodes?.begin(),
     reloaded: () => nodes?.apply(),

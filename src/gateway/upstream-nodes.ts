@@ -105,6 +105,7 @@ class WatchedNodes implements UpstreamNodes {
   }
 
   #list(): void {
+    this.nodes.pinsCallers = this.#config.gateway.upstream.affinity === 'principal';
     if (this.#config.gateway.upstream.discovery.dns === null) this.nodes.configure(nodesOf(this.#config), true);
   }
 

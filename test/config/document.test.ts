@@ -43,13 +43,13 @@ t.test('the effective settings show every option and no key', async (t) => {
 });
 
 t.test('the example files load', async (t) => {
-  for (const file of ['sidecar.yaml', 'development.yaml']) {
+  for (const file of ['sidecar.yaml', 'nodes.yaml', 'development.yaml']) {
     const keys = new Map([
       ['api', 'a'.repeat(32)],
       ['read', 'r'.repeat(32)],
     ]);
     const { warnings } = loadConfig({
-      env: file === 'sidecar.yaml' ? {} : { QDRANT__SERVICE__API_KEY: 'a'.repeat(32) },
+      env: file !== 'development.yaml' ? {} : { QDRANT__SERVICE__API_KEY: 'a'.repeat(32) },
       argv: { config: join(CONFIG, file) },
       readFile: (path) => {
         if (path.endsWith('.yaml')) return readFileSync(path);

@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { DAY_MS, flag, key, live, MILLISECONDS, nodeList, optionalText, upstreamUrl, whole } from '../option-kinds.ts';
+import {
+  choice,
+  DAY_MS,
+  flag,
+  key,
+  live,
+  MILLISECONDS,
+  nodeList,
+  optionalText,
+  upstreamUrl,
+  whole,
+} from '../option-kinds.ts';
 import { nodeListText } from './node-list.ts';
 
 const discovery = z.strictObject({
@@ -26,6 +37,13 @@ export const upstream = z.strictObject({
   grpc_url: upstreamUrl('gRPC address of the unsecured Qdrant'),
   nodes: live(nodeList('several nodes of one Qdrant cluster, instead of one address')),
   discovery: discovery.prefault({}),
+  affinity: live(
+    choice(
+      ['none', 'principal'],
+      'none',
+      'with several nodes: principal sends all requests of one caller to one node, as long as that is up',
+    ),
+  ),
   connect_timeout_ms: whole(MILLISECONDS, 2000, 'time limit to connect'),
   response_header_timeout_ms: whole(MILLISECONDS, 300_000, 'time limit for the head of the answer'),
   keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),

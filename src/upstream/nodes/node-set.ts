@@ -40,6 +40,8 @@ export class NodeSet {
   #usable: readonly Node[] = NONE;
   #only: Node | undefined;
   #isList = false;
+  /** All requests of one caller have one node, not only those about a node. */
+  pinsCallers = false;
 
   constructor(options: NodeSetOptions) {
     this.#options = options;

@@ -29,7 +29,7 @@ export interface NodeWish {
  */
 export function pickNode(nodes: NodeSet, wish: NodeWish, tried?: readonly Node[]): Node | Denial {
   if (wish.asked !== undefined) return askedFor(nodes, wish.asked, wish.sees, tried);
-  const key = wish.affinity ?? (wish.sticky ? wish.client : undefined);
+  const key = wish.affinity ?? (wish.sticky || nodes.pinsCallers ? wish.client : undefined);
   return nodes.choose(key, tried) ?? UPSTREAM_UNREACHABLE;
 }
 

@@ -19,7 +19,7 @@ export type FakeQdrantOptions = {
   /** The release to claim; by default the one the operation tables were read from. */
   version?: string;
   /** Only loopback: this server knows no keys. */
-  host?: '127.0.0.1';
+  host?: `127.0.0.${number}`;
   /** Whether requests are kept for tests (default true; byte and connection counts are kept always). */
   record?: boolean;
   /** Whether gRPC answers are gzipped where the client accepts it (default false). */

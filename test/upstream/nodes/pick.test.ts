@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Node } from '../../../src/upstream/nodes/node.ts';
 import { NodeSet } from '../../../src/upstream/nodes/node-set.ts';
-import { type NodeWish, pickNode } from '../../../src/upstream/nodes/pick.ts';
+import { clientOf, type NodeWish, pickNode } from '../../../src/upstream/nodes/pick.ts';
 
 const nodes = new NodeSet({ now: () => 0 });
 const address = { address: { tls: false, host: 'h', port: 1 }, authority: 'h:1' };
@@ -36,6 +36,23 @@ t.test('a node that was asked for is taken in any state, and no other in its pla
   const again = pickNode(nodes, { ...PLAIN, asked: 'two:6333' }, two ? [two] : []);
   t.match(again, { code: 'upstream_unreachable' });
   nodes.drain('two:6333', false);
+});
+
+t.test('with affinity of principals all requests of a caller have one node', async (t) => {
+  nodes.pinsCallers = true;
+  t.equal(names(PLAIN).length, 1);
+  t.strictSame(names(PLAIN), names({ ...PLAIN, sticky: true }));
+  const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].flatMap((client) => names({ ...PLAIN, client }));
+  t.equal(new Set(all).size, 3, 'callers spread');
+  nodes.pinsCallers = false;
+});
+
+t.test('a caller is told from others by its key and subject, without a credential by its address', async (t) => {
+  const caller = { authType: 'Jwt', keyId: 'api_key', subject: 'a' };
+  t.equal(clientOf(caller, '10.0.0.1'), clientOf(caller, '10.0.0.2'));
+  t.not(clientOf(caller, '10.0.0.1'), clientOf({ ...caller, subject: 'b' }, '10.0.0.1'));
+  t.equal(clientOf({ ...caller, authType: 'None' }, '10.0.0.1'), '10.0.0.1');
+  t.equal(clientOf(undefined, '10.0.0.1'), '10.0.0.1');
 });
 
 t.test('an unknown name is refused, and the names are shown only to whom sees everything', async (t) => {

@@ -33,9 +33,10 @@ export class AddressRanges {
     }
   }
 
-  /** @param address as `readAddress` gives it, or `UNIX_PEER` */
+  /** @param address of a peer, or `UNIX_PEER`; a zone counts for nothing, and a text that is no address is in no range */
   has(address: string): boolean {
     if (address === UNIX_PEER) return this.#unix;
-    return this.#ranges.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
+    const known = readAddress(address);
+    return known !== undefined && this.#ranges.check(known, known.includes(':') ? 'ipv6' : 'ipv4');
   }
 }

@@ -2,13 +2,21 @@ import t from 'tap';
 import { AddressRanges, readAddress } from '../../src/net/addresses.ts';
 import { trustedProxies } from '../../src/net/trusted-proxies.ts';
 
-const TRUSTED = ['10.0.0.0/8', '2001:db8:1::/48', '192.0.2.9', 'unix:'];
+const TRUSTED = ['fe80::/10', '10.0.0.0/8', '2001:db8:1::/48', '192.0.2.9', 'unix:'];
 
 t.test('ranges have the addresses within them and no others', async (t) => {
   const ranges = new AddressRanges(TRUSTED);
-  for (const inside of ['10.0.0.0', '10.255.255.255', '2001:db8:1::5', '192.0.2.9', 'unix:'])
+  for (const inside of [
+    '10.0.0.0',
+    '10.255.255.255',
+    '2001:db8:1::5',
+    '192.0.2.9',
+    'unix:',
+    'fe80::5%eth0',
+    '::ffff:10.0.0.1',
+  ])
     t.ok(ranges.has(inside), inside);
-  for (const outside of ['11.0.0.0', '9.255.255.255', '2001:db8:2::5', '192.0.2.8', ''])
+  for (const outside of ['11.0.0.0', '9.255.255.255', '2001:db8:2::5', '192.0.2.8', '', 'unknown', 'ff02::1%eth0'])
     t.notOk(ranges.has(outside), outside);
   t.notOk(new AddressRanges(['10.0.0.0/8']).has('unix:'));
 });

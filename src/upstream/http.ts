@@ -12,6 +12,7 @@ import {
 } from '../policy/denial.ts';
 import type { NodeFailure } from './nodes/node.ts';
 import type { NodeRoute } from './nodes/route.ts';
+import { readOnWhenClosed } from './read-on.ts';
 import { type Share, Shares } from './shares.ts';
 
 /** Address and limits of the unsecured Qdrant on REST. Times in milliseconds. */
@@ -132,7 +133,10 @@ function connector({ ca: current, connectTimeoutMs, socketPath }: RestUpstreamOp
   return (options, callback) => {
     const ca = current?.();
     if (!sameBytes(built.ca, ca)) built = build(ca);
-    built.connect(options, callback);
+    built.connect(options, (...connected) => {
+      if (connected[1]) readOnWhenClosed(connected[1]);
+      callback(...connected);
+    });
   };
 }
 

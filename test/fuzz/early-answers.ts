@@ -2,14 +2,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startGateway, type TestGateway, testCertificate } from '../rest/lane-fixture.ts';
 import type { Choices, Fuzzer, FuzzSession } from './harness.ts';
-import { missing, STRICT_CLIENTS, type StrictClient, StrictClients } from './strict-clients.ts';
+import { missing, STRICT_CLIENTS, type StrictClient, StrictClients, type StrictRequest } from './strict-clients.ts';
 
 /** What is asked, and what every client has to see. */
 interface Case {
   readonly method: string;
   readonly path: string;
   readonly key: string;
-  readonly deep?: boolean;
+  readonly kind?: StrictRequest['kind'];
   /** Least and most bytes of the body. */
   readonly sizes?: readonly [number, number];
   readonly status: number;
@@ -44,10 +44,35 @@ export const CASES: Readonly<Record<string, Case>> = {
     method: 'POST',
     path: '/collections/a/points/query',
     key: 'read',
-    deep: true,
+    kind: 'deep',
     sizes: [KB, 420 * KB],
     status: 400,
     text: /nest|deep/,
+  },
+  'a query that names another collection': {
+    method: 'POST',
+    path: '/collections/a/points/query',
+    key: 'listA',
+    kind: 'naming',
+    sizes: [KB, 420 * KB],
+    status: 403,
+    text: /Access to collection b is required/,
+  },
+  'a body that upstream finds too large': {
+    method: 'PUT',
+    path: '/collections/limited/points',
+    key: 'main',
+    sizes: [33 * MB, 60 * MB],
+    status: 400,
+    text: /larger than allowed/,
+  },
+  'an upload of a snapshot': {
+    method: 'POST',
+    path: '/collections/a/snapshots/upload',
+    key: 'main',
+    sizes: [0, 60 * MB],
+    status: 200,
+    text: /"read":\d+/,
   },
   'upstream answers early and reads on': {
     method: 'POST',
@@ -114,21 +139,24 @@ const SLOW_BYTES = 10 * MB;
 
 export function makeScript(choices: Choices, sizes: readonly (readonly [number, number])[]): Script {
   const client = choices.of(STRICT_CLIENTS);
+  const largest = SLOW.includes(client) ? SLOW_BYTES : Math.max(...sizes.map(([, size]) => size));
+  const cases = Object.entries(CASES).filter(([, { sizes: [least] = [0] }]) => least <= largest);
   return {
     client,
     tls: client.endsWith('2') || choices.chance(0.7),
     asked: Array.from({ length: choices.between(1, 4) }, () => {
-      const what = choices.of(Object.keys(CASES));
-      const [least, atMost] = CASES[what]?.sizes ?? [0, 60 * MB];
-      const most = SLOW.includes(client) ? Math.min(atMost, SLOW_BYTES) : atMost;
-      const size = Math.min(most, Math.max(least, choices.weighted(sizes)));
+      const [what, { sizes: [least, atMost] = [0, 60 * MB] }] = choices.of(cases);
+      const size = Math.min(atMost, largest, Math.max(least, choices.weighted(sizes)));
       return { what, size, streamed: choices.chance(0.3), odd: choices.chance(0.3) };
     }),
   };
 }
 
+/** Upstream: `max_request_size_mb`, which holds for JSON. */
+const MOST_JSON = 32 * MB;
+
 /** Answers before it has read the body, or with how much it has read. */
-async function earlyUpstream(): Promise<{ readonly port: number; close(): void }> {
+export async function earlyUpstream(): Promise<{ readonly port: number; close(): void }> {
   const server = createServer((request, response) => {
     request.on('error', () => undefined);
     if (request.url?.startsWith('/collections/early/') || request.url?.startsWith('/collections/deaf/')) {
@@ -137,10 +165,27 @@ async function earlyUpstream(): Promise<{ readonly port: number; close(): void }
       return;
     }
     let read = 0;
+    const most = request.url?.startsWith('/collections/limited/') ? MOST_JSON : Number.POSITIVE_INFINITY;
+    const refuse = (bytes: number): void => {
+      const error = `JSON payload (${bytes} bytes) is larger than allowed (limit: ${MOST_JSON} bytes).`;
+      response.writeHead(400, { 'content-type': 'application/json', connection: 'close' });
+      response.end(JSON.stringify({ status: { error }, time: 0 }));
+    };
+    // Upstream: refused by its length, or with the byte that is too much; then nothing is read any more.
+    const length = Number(request.headers['content-length'] ?? 0);
+    if (length > most) {
+      refuse(length);
+      return;
+    }
     request.on('data', (chunk: Buffer) => {
       read += chunk.length;
+      if (read <= most || response.headersSent) return;
+      request.pause();
+      refuse(read);
     });
-    request.on('end', () => response.end(JSON.stringify({ read })));
+    request.on('end', () => {
+      if (!response.headersSent) response.end(JSON.stringify({ read }));
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -166,7 +211,7 @@ class EarlyAnswers implements FuzzSession<Script> {
     if (missing(script.client)) return;
     const { port } = script.tls ? this.#gateways.tls : this.#gateways.plain;
     for (const [index, { what, size, streamed, odd }] of script.asked.entries()) {
-      const { method, path, key, deep = false, status, text } = CASES[what] ?? unknown(what);
+      const { method, path, key, kind = 'plain', status, text } = CASES[what] ?? unknown(what);
       const answer = await this.#clients.ask(script.client, {
         method,
         url: `http${script.tls ? 's' : ''}://127.0.0.1:${port}${path}`,
@@ -174,7 +219,7 @@ class EarlyAnswers implements FuzzSession<Script> {
         header: odd ? 'content-encoding: identity' : '',
         size,
         streamed,
-        deep,
+        kind,
       });
       const where = `${script.client}${script.tls ? ' over TLS' : ''}, ${what}, ${size} bytes, the ${index + 1}.`;
       if (answer.status !== status || !text.test(answer.text)) {

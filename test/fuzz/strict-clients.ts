@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Page } from 'playwright-core';
+import { findChromium, openBrowser } from '../support/clients/browser.ts';
 import { findProgram, runProgram } from '../support/process/programs.ts';
 
 /** HTTP clients that take the standard at its word, each with the version of HTTP it speaks. */
@@ -17,6 +19,8 @@ export const STRICT_CLIENTS = [
   'curl 1',
   'curl 2',
   'nghttp 2',
+  'chromium 1',
+  'chromium 2',
 ] as const;
 
 export type StrictClient = (typeof STRICT_CLIENTS)[number];
@@ -32,8 +36,8 @@ export interface StrictRequest {
   readonly size: number;
   /** Without a length. */
   readonly streamed: boolean;
-  /** Nested 200 deep, else an empty object and blanks. */
-  readonly deep: boolean;
+  /** `deep`: nested 200 deep; `naming`: an object that names the collection `b`; `plain`: an empty object. Then blanks. */
+  readonly kind: 'plain' | 'deep' | 'naming';
 }
 
 /** What the client saw: a status and the text, or its own word for what went wrong. */
@@ -44,8 +48,6 @@ export interface StrictAnswer {
 
 type Ask = (request: StrictRequest) => Promise<StrictAnswer>;
 
-/** A client gives up by itself before this, in milliseconds. */
-const PATIENCE_MS = 40_000;
 const PYTHON = '.runtime/clients/bin';
 const SOURCES = join(import.meta.dirname, 'clients');
 
@@ -55,6 +57,7 @@ export function missing(client: StrictClient): string | undefined {
   if (name === 'requests' || name === 'httpx') {
     return python() ? undefined : 'the python clients are not installed, see .ci/programs';
   }
+  if (name === 'chromium') return findChromium() ? undefined : 'chromium is not installed';
   return findProgram(name, ['.runtime/bin']) ? undefined : `${name} is not installed`;
 }
 
@@ -65,9 +68,16 @@ function python(): string | undefined {
 
 /** The clients of one run: each is started when it is first asked, and kept. */
 export class StrictClients {
+  readonly #seconds: number;
+  #browser: Promise<StrictBrowser> | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), 'strict-clients-'));
   readonly #asked = new Map<StrictClient, Ask>();
   readonly #children: ChildProcess[] = [];
+
+  /** @param seconds after which a client gives up a request by itself */
+  constructor(seconds = 20) {
+    this.#seconds = seconds;
+  }
 
   ask(client: StrictClient, request: StrictRequest): Promise<StrictAnswer> {
     const ask = this.#asked.get(client) ?? this.#start(client);
@@ -78,6 +88,7 @@ export class StrictClients {
   /** Ends them all. */
   close(): void {
     for (const child of this.#children) child.kill();
+    void this.#browser?.then((browser) => browser.close());
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -95,6 +106,11 @@ export class StrictClients {
         return this.#lines(python() ?? '', [join(SOURCES, 'strict.py'), name]);
       case 'httpx':
         return this.#lines(python() ?? '', [join(SOURCES, 'strict.py'), `${name}${version}`]);
+      case 'chromium':
+        return async (request) => {
+          this.#browser ??= openStrictBrowser();
+          return (await this.#browser).ask(request, this.#seconds);
+        };
       case 'curl':
         return (request) => this.#curl(version, request);
       default:
@@ -104,7 +120,8 @@ export class StrictClients {
 
   /** A program that takes requests as lines and answers each with a line. */
   #lines(file: string, args: readonly string[]): Ask {
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const env = { ...process.env, STRICT_SECONDS: String(this.#seconds) };
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
     this.#children.push(child);
     const waiting = new Map<string, (answer: StrictAnswer) => void>();
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -115,22 +132,22 @@ export class StrictClients {
     });
     let asked = 0;
     return (request) => {
-      const { method, url, key, header, size, streamed, deep } = request;
+      const { method, url, key, header, size, streamed, kind } = request;
       const id = String(asked++);
       return new Promise((resolve) => {
-        const late = setTimeout(() => resolve({ status: 'error', text: 'no answer in time' }), PATIENCE_MS);
+        const late = setTimeout(() => resolve({ status: 'error', text: 'no answer in time' }), 2000 * this.#seconds);
         waiting.set(id, (answer) => {
           clearTimeout(late);
           resolve(answer);
         });
-        const form = [streamed ? 'streamed' : 'sized', deep ? 'deep' : 'plain'];
+        const form = [streamed ? 'streamed' : 'sized', kind];
         child.stdin.write(`${[id, method, url, key, header, size, ...form].join('\t')}\n`);
       });
     };
   }
 
   async #curl(version: string, request: StrictRequest): Promise<StrictAnswer> {
-    const args = ['-q', '-sk', '--max-time', '20', version === '1' ? '--http1.1' : '--http2'];
+    const args = ['-q', '-sk', '--max-time', String(this.#seconds), version === '1' ? '--http1.1' : '--http2'];
     args.push('-X', request.method, '-w', '\n%{http_code}', '-H', 'content-type: application/json');
     for (const header of this.#headers(request)) args.push('-H', header);
     if (request.streamed && version === '1') args.push('-H', 'transfer-encoding: chunked');
@@ -142,7 +159,7 @@ export class StrictClients {
   }
 
   async #nghttp(request: StrictRequest): Promise<StrictAnswer> {
-    const args = ['-v', '-y', '-t', '20', '-H', `:method: ${request.method}`];
+    const args = ['-v', '-y', '-t', String(this.#seconds), '-H', `:method: ${request.method}`];
     for (const header of this.#headers(request)) args.push('-H', header);
     if (request.size > 0) args.push('-d', this.#body(request));
     const { code, out, err } = await runProgram('nghttp', [...args, request.url]);
@@ -159,11 +176,66 @@ export class StrictClients {
     if (header !== '') yield header;
   }
 
-  #body({ size, deep }: StrictRequest): string {
-    const file = join(this.#folder, `body-${size}-${deep}`);
-    if (!existsSync(file)) writeFileSync(file, `${deep ? '['.repeat(200) : '{}'}${' '.repeat(size)}`.slice(0, size));
+  #body({ size, kind }: StrictRequest): string {
+    const file = join(this.#folder, `body-${size}-${kind}`);
+    if (!existsSync(file)) writeFileSync(file, `${BEGINNINGS[kind]}${' '.repeat(size)}`.slice(0, size));
     return file;
   }
+}
+
+const BEGINNINGS: Readonly<Record<StrictRequest['kind'], string>> = {
+  plain: '{}',
+  deep: '['.repeat(200),
+  naming: '{"lookup_from":{"collection":"b"}}',
+};
+
+/** A browser that asks as a page of the gateway's own does. */
+interface StrictBrowser {
+  readonly ask: (request: StrictRequest, seconds: number) => Promise<StrictAnswer>;
+  readonly close: () => Promise<void>;
+}
+
+/** What is run within the page. */
+interface PageRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly beginning: string;
+  readonly size: number;
+  readonly ms: number;
+}
+
+/** Its requests have a length: a page that streams them has to be of HTTP/2, and to say so. */
+async function openStrictBrowser(): Promise<StrictBrowser> {
+  const { context, close } = await openBrowser(findChromium() ?? '');
+  const pages = new Map<string, Page>();
+  const pageOf = async (origin: string): Promise<Page> => {
+    const page = pages.get(origin) ?? (await context.newPage());
+    if (!pages.has(origin)) await page.goto(`${origin}/healthz`);
+    pages.set(origin, page);
+    return page;
+  };
+  return {
+    close,
+    ask: async ({ method, url, key, header, size, kind }, seconds) => {
+      const at = url.replace('127.0.0.1', 'localhost');
+      const page = await pageOf(at.split('/', 3).join('/'));
+      const [name = '', value = ''] = header.split(': ');
+      const headers = { ...(key && { 'api-key': key }), ...(name && { [name]: value }) };
+      const asked: PageRequest = { method, url: at, headers, beginning: BEGINNINGS[kind], size, ms: seconds * 1000 };
+      return await page.evaluate(async (one) => {
+        const text = `${one.beginning}${' '.repeat(one.size)}`.slice(0, one.size);
+        const body = one.size > 0 ? { body: new Blob([text]) } : {};
+        const signal = AbortSignal.timeout(one.ms);
+        try {
+          const answer = await fetch(one.url, { method: one.method, headers: one.headers, signal, ...body });
+          return { status: answer.status, text: await answer.text() };
+        } catch (error) {
+          return { status: 'error' as const, text: String(error) };
+        }
+      }, asked);
+    },
+  };
 }
 
 function decode(text: string): string {

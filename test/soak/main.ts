@@ -23,6 +23,7 @@ const RUNS: Readonly<Record<string, string>> = {
   revocation: 'the cost of 10 000 revocations',
   'stopped-upstream': 'an upstream that accepts and never answers',
   timing: 'whether the comparison of keys takes a time that tells them apart; [samples]; 10 seconds',
+  'strict-clients': 'strict HTTP clients and bodies of 0 to 60 MB; [part of a name]; 10 minutes',
   'tls-scan': 'testssl on both ports; [path of testssl.sh]; 1 to 4 minutes',
   transfers: 'snapshots of 2 GiB up and down',
 };

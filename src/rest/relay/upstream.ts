@@ -8,6 +8,7 @@ import {
   UPSTREAM_UNREACHABLE,
 } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
+import { readOnWhenClosed } from '../../upstream/read-on.ts';
 import { openSocket, type SocketAddress, type SocketOptions } from '../../upstream/sockets.ts';
 import { AnswerReader } from '../http1/answer-reader.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
@@ -227,6 +228,7 @@ export class UpstreamConnection implements UpstreamLink {
       opened: () => {
         if (this.#socket !== socket) return;
         this.#opened = true;
+        readOnWhenClosed(socket);
         socket.on('error', ignore);
         socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain);
         this.#flush(socket);

@@ -35,6 +35,9 @@ public class Strict {
     Arrays.fill(made, (byte) ' ');
     if (kind.equals("deep")) {
       Arrays.fill(made, 0, Math.min(size, 200), (byte) '[');
+    } else if (kind.equals("naming")) {
+      byte[] naming = "{\"lookup_from\":{\"collection\":\"b\"}}".getBytes();
+      System.arraycopy(naming, 0, made, 0, Math.min(size, naming.length));
     } else if (size >= 2) {
       made[0] = '{';
       made[1] = '}';
@@ -43,6 +46,7 @@ public class Strict {
   }
 
   public static void main(String[] arguments) throws Exception {
+    long seconds = Long.parseLong(System.getenv().getOrDefault("STRICT_SECONDS", "20"));
     SSLContext trusting = SSLContext.getInstance("TLS");
     trusting.init(null, new TrustManager[] {new Trusting()}, new SecureRandom());
     HttpClient.Version version = arguments[0].equals("2") ? HttpClient.Version.HTTP_2 : HttpClient.Version.HTTP_1_1;
@@ -59,7 +63,7 @@ public class Strict {
             : HttpRequest.BodyPublishers.ofByteArray(bytes);
       }
       HttpRequest.Builder request =
-          HttpRequest.newBuilder(URI.create(field[2])).timeout(Duration.ofSeconds(20)).method(field[1], content);
+          HttpRequest.newBuilder(URI.create(field[2])).timeout(Duration.ofSeconds(seconds)).method(field[1], content);
       if (!field[3].isEmpty()) request.header("api-key", field[3]);
       if (!field[4].isEmpty()) request.header(field[4].split(": ")[0], field[4].split(": ")[1]);
       String status = "error";

@@ -1,5 +1,6 @@
 // A strict HTTP client: Go's net/http. Reads requests from standard input, one a line, fields apart by tabs:
-// id, method, URL, key, extra header, body size, "sized" or "streamed", "plain" or "deep".
+// id, method, URL, key, extra header, body size, "sized" or "streamed", "plain", "deep" or
+// "naming". STRICT_SECONDS in the environment is the time of a request, 20 when unset.
 // Answers with a line each: id, status (or "error"), text in base64.
 package main
 
@@ -23,6 +24,8 @@ func body(size int, kind string) []byte {
 		for i := 0; i < 200 && i < size; i++ {
 			made[i] = '['
 		}
+	} else if kind == "naming" {
+		copy(made, `{"lookup_from":{"collection":"b"}}`)
 	} else if size >= 2 {
 		copy(made, "{}")
 	}
@@ -32,13 +35,17 @@ func body(size int, kind string) []byte {
 type unsized struct{ io.Reader }
 
 func main() {
+	seconds, _ := strconv.Atoi(os.Getenv("STRICT_SECONDS"))
+	if seconds == 0 {
+		seconds = 20
+	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	if os.Args[1] == "2" {
 		transport.ForceAttemptHTTP2 = true
 	} else {
 		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	}
-	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: time.Duration(seconds) * time.Second}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		field := strings.Split(lines.Text(), "\t")

@@ -1,15 +1,19 @@
 """Strict HTTP clients: Python's requests, and httpx over HTTP/1.1 and HTTP/2. Lines as in strict.go."""
 
 import base64
+import os
 import sys
 import warnings
 
 warnings.filterwarnings("ignore")
+SECONDS = float(os.environ.get("STRICT_SECONDS", "20"))
 
 
 def body(size, kind):
     if kind == "deep":
         return (b"[" * 200 + b" " * size)[:size]
+    if kind == "naming":
+        return (b'{"lookup_from":{"collection":"b"}}' + b" " * size)[:size]
     return (b"{}" + b" " * size)[:size] if size >= 2 else b" " * size
 
 
@@ -26,11 +30,11 @@ def sender(name):
         session.verify = False
         session.trust_env = False
         return lambda method, url, headers, content: session.request(
-            method, url, headers=headers, data=content, timeout=20
+            method, url, headers=headers, data=content, timeout=SECONDS
         )
     import httpx
 
-    client = httpx.Client(verify=False, http2=name == "httpx2", timeout=20, trust_env=False)
+    client = httpx.Client(verify=False, http2=name == "httpx2", timeout=SECONDS, trust_env=False)
     return lambda method, url, headers, content: client.request(method, url, headers=headers, content=content)
 
 

@@ -2,4 +2,4 @@ import t from 'tap';
 import { shortRun } from './harness.ts';
 import { fuzzer } from './spread-calls.ts';
 
-shortRun(t, fuzzer, 80);
+shortRun(t, fuzzer, 60);

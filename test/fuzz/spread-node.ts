@@ -73,7 +73,8 @@ export class SpreadNode {
   readonly #watch: NodeWatch;
   readonly #decoder = new HpackDecoder({ maxHeaderBytes: 1_048_576, maxHeaders: 4000 });
   readonly #calls = new Map<number, Call>();
-  readonly #initialFromGateway: number;
+  /** What the gateway knows of the initial window: it follows the setting from its acknowledgement on. */
+  #known = INITIAL_WINDOW;
   #connectionGranted: number;
   #ungranted = 0;
   #window = INITIAL_WINDOW;
@@ -87,7 +88,6 @@ export class SpreadNode {
     this.#script = script;
     this.#watch = watch;
     socket.setNoDelay(true);
-    this.#initialFromGateway = Math.max(script.initial, INITIAL_WINDOW);
     this.#connectionGranted = Math.max(INITIAL_WINDOW, script.connection);
     const streams = script.mostStreams > 0 ? ([[SettingId.MAX_CONCURRENT_STREAMS, script.mostStreams]] as const) : [];
     socket.write(writeSettings([[SettingId.INITIAL_WINDOW_SIZE, script.initial], ...streams]));
@@ -141,7 +141,7 @@ export class SpreadNode {
       number: Number(fields.get('x-call')),
       isWrite: fields.get(':path')?.includes('Upsert') === true,
       down: Number(fields.get('x-down')),
-      ...{ received: 0, ungranted: 0, granted: this.#initialFromGateway, window: this.#initial, sum: 0 },
+      ...{ received: 0, ungranted: 0, granted: this.#known, window: this.#initial, sum: 0 },
       left: undefined,
     });
   }
@@ -161,7 +161,7 @@ export class SpreadNode {
     if (!call) return;
     const data = dataOf(frame);
     call.granted -= length;
-    if (call.granted < 0) throw new Error('the window of a stream is overdrawn');
+    if (call.granted < 0 && length > 0) throw new Error('the window of a stream is overdrawn');
     call.received += data.length;
     call.sum = summed(call.sum, data);
     call.ungranted += length;
@@ -212,7 +212,10 @@ export class SpreadNode {
 
   #settings(frame: Frame): void {
     if (frame.has(Flag.ACK)) {
+      if (this.#acknowledged) return;
       this.#acknowledged = true;
+      for (const call of this.#calls.values()) call.granted += this.#script.initial - this.#known;
+      this.#known = this.#script.initial;
       return;
     }
     for (const [id, value] of parseSettings(frame.payload, 'client')) {

@@ -149,12 +149,16 @@ function* simpler(script: Script): Generator<Script> {
 interface State {
   script: Script | undefined;
   said: boolean;
+  /** Calls that have come in whole, to whichever node. */
+  whole: number;
+  /** Speaks, once upstream is connected. */
+  speak: (() => Promise<void>) | undefined;
 }
 
-function accept(socket: Socket, state: State): void {
-  const { script } = state;
+/** @param node of several, the first speaks and the others answer; 0 without a list, too */
+function accept(socket: Socket, state: State, node: number): void {
+  const script = node === 0 ? state.script : undefined;
   const reader = new FrameReader(16_384, true);
-  let whole = 0;
   const speak = async (): Promise<void> => {
     if (!script || state.said) return;
     state.said = true;
@@ -172,19 +176,20 @@ function accept(socket: Socket, state: State): void {
     if (script.end === 'fin') socket.end();
     if (script.end === 'reset') socket.resetAndDestroy();
   };
+  if (script) state.speak = speak;
   socket.on('data', (chunk: Buffer) => {
     reader.push(chunk, (frame) => {
       const ends = frame.type === FrameType.DATA && frame.has(Flag.END_STREAM);
       if (frame.type === FrameType.SETTINGS && !frame.has(Flag.ACK) && script?.polite !== false)
         socket.write(writeSettingsAck());
-      if (ends) whole += 1;
+      if (ends) state.whole += 1;
       if (!ends || script) return;
       // A fresh connection that only wants to be served.
       const id = frame.streamId;
       const parts = [writeSettings([]).toString('hex'), frameOfAnswer(id)];
       socket.write(Buffer.from(parts.join(''), 'hex'));
     });
-    if (script && whole >= script.after) void speak();
+    if (state.script && state.whole >= state.script.after) void state.speak?.();
   });
 }
 
@@ -206,13 +211,13 @@ class Session implements FuzzSession<Script> {
     const arena = this.#arena;
     const before = arena.recorded;
     this.#state.script = script;
-    this.#state.said = false;
+    Object.assign(this.#state, { said: false, whole: 0, speak: undefined });
     const { client, relay } = await arena.join();
     client.open(script.settings);
     for (let call = 0; call < script.calls; call += 1) {
       client.call(2 * call + 1, '/qdrant.Points/Count', 'admin', Buffer.from('0a04646f6373', 'hex'));
     }
-    await within('upstream has been asked', () => this.#state.said || client.over);
+    await within('upstream has been asked', () => this.#isAsked(script) || client.over);
     for (const id of script.given) client.send(Buffer.from(frame(3, 0, id, number32(8)), 'hex'));
     for (const hex of script.beside ?? []) {
       client.send(Buffer.from(hex, 'hex'));
@@ -230,6 +235,12 @@ class Session implements FuzzSession<Script> {
     if (this.#ran % 16 === 0) await this.rest();
   }
 
+  /** With several nodes none of the calls may come to the one that speaks. */
+  #isAsked({ after }: Script): boolean {
+    const { said, speak, whole } = this.#state;
+    return said || (!speak && after > 0 && whole >= after);
+  }
+
   async rest(): Promise<void> {
     this.#state.script = undefined;
     await this.#arena.serves();
@@ -241,13 +252,19 @@ class Session implements FuzzSession<Script> {
   }
 }
 
-export const fuzzer: Fuzzer<Script> = {
-  name: 'upstream-frames',
-  about: 'frames and garbage of an upstream that gRPC calls are relayed to',
-  make,
-  simpler,
-  async open() {
-    const state: State = { script: undefined, said: false };
-    return new Session(await openArena((socket) => accept(socket, state)), state);
-  },
-};
+export const fuzzer = upstreamFrames(
+  'upstream-frames',
+  'frames and garbage of an upstream that gRPC calls are relayed to',
+  0,
+);
+
+/** @param nodes behind the gateway; 0 = one upstream without a list */
+export function upstreamFrames(name: string, about: string, nodes: number): Fuzzer<Script> {
+  return {
+    ...{ name, about, make, simpler },
+    async open() {
+      const state: State = { script: undefined, said: false, whole: 0, speak: undefined };
+      return new Session(await openArena((socket, node) => accept(socket, state, node), nodes), state);
+    },
+  };
+}

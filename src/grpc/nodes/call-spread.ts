@@ -10,7 +10,7 @@ import { AnswerTurns } from './answer-turns.ts';
 import type { GrpcNodes } from './node-choice.ts';
 import { type Failure, NodeLink, type SeatedCalls } from './node-link.ts';
 import { REQUEST_WINDOW, RequestCredit } from './request-credit.ts';
-import { Seat } from './seat.ts';
+import { KeptRequests, Seat } from './seat.ts';
 
 /** Most DATA of one call that is held for its decision: a stream's first window less a frame. */
 const HOLD_BYTES = 49_151;
@@ -32,6 +32,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
   readonly #nodes: GrpcNodes;
   readonly #credit: RequestCredit;
   readonly #turns: AnswerTurns;
+  readonly #kept = new KeptRequests();
   /** By the client's stream ids. */
   readonly #seats = new StreamMap<Seat>();
   /** The connections that take calls, and all. */
@@ -62,7 +63,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
       return;
     }
     this.#credit.greet();
-    const seat = new Seat(exchange);
+    const seat = new Seat(exchange, this.#kept);
     seat.ends = exchange.clientEnded && exchange.held.isEmpty;
     this.#seats.set(exchange.id, seat);
     exchange.opened = true;
@@ -143,6 +144,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
 
   #drop(seat: Seat): void {
     this.#seats.delete(seat.exchange.id);
+    seat.drop();
     this.#turns.forget(seat);
     seat.link?.forget(seat);
     this.#credit.left(seat.unsent.clear());

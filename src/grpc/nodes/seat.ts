@@ -4,12 +4,24 @@ import type { GrpcExchange } from '../exchange.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import { PendingBytes } from './pending-bytes.ts';
 
-/**
- * Most bytes of a request that are kept to send it again.
- *
- * Only small requests are: a read that carries more is rare, and each open call of a client may have as many.
- */
+/** Most bytes of one request that are kept to send it again. */
 export const KEPT_BYTES = 65_536;
+/** The same of all requests of a client connection. */
+const MOST_KEPT = 4_194_304;
+
+/** The requests of one client connection that are kept to send them again. */
+export class KeptRequests {
+  /** Bytes of all. */
+  bytes = 0;
+
+  /** Adds to the bytes of a request. `false` = there is no room for them. */
+  add(kept: PendingBytes, data: Buffer): boolean {
+    if (kept.bytes + data.length > KEPT_BYTES || this.bytes + data.length > MOST_KEPT) return false;
+    kept.add(data);
+    this.bytes += data.length;
+    return true;
+  }
+}
 
 /** The connection to a node, as its calls see it. */
 export interface SeatLink {
@@ -76,21 +88,29 @@ export class Seat {
   answerEnded = false;
   readonly answer = new HeldAnswer();
 
-  constructor(exchange: GrpcExchange) {
+  readonly #requests: KeptRequests;
+
+  /** @param requests of the client connection */
+  constructor(exchange: GrpcExchange, requests: KeptRequests) {
     this.exchange = exchange;
+    this.#requests = requests;
   }
 
   /** Keeps request DATA, so that it can be sent again. */
   keep(data: Buffer): void {
-    if (!this.kept) return;
-    if (this.kept.bytes + data.length > KEPT_BYTES) this.kept = undefined;
-    else this.kept.add(data);
+    if (this.kept && !this.#requests.add(this.kept, data)) this.drop();
+  }
+
+  /** Keeps nothing any more: the call is not sent again. */
+  drop(): void {
+    this.#requests.bytes -= this.kept?.bytes ?? 0;
+    this.kept = undefined;
   }
 
   /** The node has begun to answer: the call is not sent again. */
   hear(): void {
     this.heard = true;
-    this.kept = undefined;
+    this.drop();
   }
 
   /** Prepares the call for another node. `false` = too much of it is gone. */

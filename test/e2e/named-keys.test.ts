@@ -5,6 +5,7 @@ import { newKeyText } from '../../src/identity/key-text.ts';
 import { ADMIN_TOKEN, askAdmin } from '../support/admin-gateway.ts';
 import { message } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
+import { startLoad } from '../support/load/steady.ts';
 import { startOperated } from '../support/operated.ts';
 import { until } from '../support/until.ts';
 import { AGREEABLE, openVerdictLanes, type Request } from '../support/verdicts/lanes.ts';
@@ -90,6 +91,26 @@ t.test('networks, begin and end are asked on every request', async (test) => {
   await inForce(later, 'The API key is not valid yet');
   test.equal(await heard(here), 'ok');
   test.equal(await heard(elsewhere), INVALID);
+});
+
+t.test('changes of other keys, and a rotation, refuse no request of a key in use', async (test) => {
+  const key = await textOf(createKey({ file, name: 'Busy', id: 'busy', access: 'r' }, context));
+  await inForce(key, 'ok');
+  const load = await startLoad(gateway, key);
+  for (let at = 0; at < 4; at += 1) {
+    const other = await textOf(createKey({ file, name: 'Other', id: `other${at}`, access: 'r' }, context));
+    await inForce(other, 'ok');
+    await setState(`other${at}`, 'disabled', { file }, context);
+    await inForce(other, INVALID);
+  }
+  const next = await textOf(rotateKey('busy', { file, overlap: '1h' }, context));
+  await inForce(next, 'ok');
+  await load.round();
+  load.present(next);
+  await load.round();
+  const { served, wrong } = await load.stop();
+  test.same(wrong, [], 'no wrong verdict');
+  for (const count of Object.values(served)) test.ok(count > 10, 'every lane was asked');
 });
 
 t.test('a deleted key is refused, and a faulty file changes nothing', async (test) => {

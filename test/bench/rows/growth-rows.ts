@@ -7,6 +7,7 @@ import { type Gateway, ownGateway } from '../peers/gateways.ts';
 import type { ColumnPlan, RowPlan } from '../plan.ts';
 import { API_KEY, type Protocol, type Stage } from '../stage.ts';
 import { costSample } from './cost-rows.ts';
+import { namedKeysFile } from './named-keys.ts';
 import { manyTokens, tokenOfCollections } from './tokens.ts';
 import { openSmall, SMALL_LINE } from './workloads.ts';
 
@@ -14,6 +15,7 @@ const CONNECTIONS = [1, 10, 100, 1000];
 const COLLECTIONS = [1, 100, 10_000];
 const COLLECTION_CONNECTIONS = 8;
 const TOKEN_CONNECTIONS = 32;
+const NAMED_KEYS = [1, 100, 10_000];
 /** Request heads that differ, before they come again. */
 const DIFFERENT_HEADS = 4096;
 const FIRST_ANSWERS_MS = 20_000;
@@ -136,6 +138,23 @@ function tokenRow(most: number): Row {
   };
 }
 
+/** Named keys in the file, one of which is presented. */
+function namedKeyRow(): Row {
+  return {
+    id: 'named-keys',
+    title: 'REST, named keys in the file',
+    columns: NAMED_KEYS.map((keys) => {
+      const { file, credential } = namedKeysFile(keys);
+      return {
+        label: count(keys),
+        settings: { QDRANT_GATEWAY__KEYS_FILE: file },
+        credential,
+        start: (target) => restLoad(target, TOKEN_CONNECTIONS, cycle([restRequest(target, SMALL_LINE)])),
+      };
+    }),
+  };
+}
+
 /** How dear a request becomes with more of something: this gateway only, each column against the first. */
 export function growthRows(stage: Stage, window: Window, nodeFlags: readonly string[], mostTokens: number): RowPlan[] {
   const rows: readonly Row[] = [
@@ -145,6 +164,7 @@ export function growthRows(stage: Stage, window: Window, nodeFlags: readonly str
     headRow(),
     collectionRow(),
     tokenRow(mostTokens),
+    namedKeyRow(),
   ];
   const columnOf = ({ id }: Row, column: Column): ColumnPlan => {
     const settings = { ...column.settings };

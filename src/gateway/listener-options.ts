@@ -252,10 +252,11 @@ export function restTls({ cert, key, clientCa, ticketKeys }: TlsMaterial): Liste
   };
 }
 
-/** Certificate, key and client CA as the gRPC listener takes them. */
+/** Certificate, key and client CA as the gRPC listener takes them. Its sessions resume on this listener only. */
 export function grpcTls({ cert, key, grpcClientCa, ticketKeys }: TlsMaterial): TlsOptions {
   return {
     ...TLS_PROFILE,
+    sessionIdContext: 'grpc',
     cert,
     key,
     ...(ticketKeys ? { ticketKeys } : {}),

@@ -74,7 +74,7 @@ export function tryContext(options: SecureContextOptions): void {
   createSecureContext(options);
 }
 
-/** Options of the listener's TLS context. */
+/** Options of the listener's TLS context. Its sessions resume on this listener only: the gRPC port may ask for a certificate. */
 export function secureContext(tls: ListenerTls): SecureContextOptions & { ticketKeys?: Buffer } {
   return {
     cert: tls.cert,
@@ -83,6 +83,7 @@ export function secureContext(tls: ListenerTls): SecureContextOptions & { ticket
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.ticketKeys === undefined ? {} : { ticketKeys: tls.ticketKeys }),
     ...TLS_PROFILE,
+    sessionIdContext: 'rest',
   };
 }
 

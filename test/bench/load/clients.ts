@@ -45,11 +45,17 @@ export function secureContextOf({ ca }: Pick<Target, 'ca'>): SecureContext {
   return createSecureContext({ ...CLIENT_TLS, ca });
 }
 
-/** Opens one TLS connection: never a resumed session. Rejects when it fails or the protocol is not agreed on. */
-export function openConnection(port: number, secureContext: SecureContext, alpn: string | null): Promise<TLSSocket> {
+/** Opens one TLS connection. Rejects when it fails or the protocol is not agreed on. @param session to be resumed; default: none is */
+export function openConnection(
+  port: number,
+  secureContext: SecureContext,
+  alpn: string | null,
+  session?: Buffer,
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const offered = alpn === null ? {} : { ALPNProtocols: [alpn] };
-    const socket = connect({ secureContext, ...offered, host: '127.0.0.1', servername: 'localhost', port });
+    const known = session === undefined ? {} : { session };
+    const socket = connect({ secureContext, ...offered, ...known, host: '127.0.0.1', servername: 'localhost', port });
     socket.setNoDelay(true);
     socket.once('error', reject);
     socket.once('secureConnect', () => {

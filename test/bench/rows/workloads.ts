@@ -47,6 +47,9 @@ export const openSmallHttp2 = (target: Target, connections: number, streams: num
 const openRest = (target: Target, connections: number, request: Buffer, answerBytes = SMALL_ANSWER): Promise<Clients> =>
   openRestClients(target, connections, cycle([request]), answerBytes);
 
+const openTls = (target: Target, resumed: boolean): Clients =>
+  tlsClients(target, restRequest(target, SMALL_LINE), SMALL_ANSWER, { slots: HANDSHAKES, resumed });
+
 /** The query of one KiB on all connections. */
 export const openQuery = (target: Target): Promise<Clients> => {
   const line = `POST /collections/${COLLECTION}/points/query`;
@@ -95,7 +98,13 @@ export const WORKLOADS: readonly Workload[] = [
     id: 'rest-tls',
     title: 'REST, new TLS connection per request',
     protocol: 'rest',
-    open: async (target) => tlsClients(target, restRequest(target, SMALL_LINE), SMALL_ANSWER, HANDSHAKES),
+    open: async (target) => openTls(target, false),
+  },
+  {
+    id: 'rest-tls-resumed',
+    title: 'REST, new TLS connection per request, session resumed',
+    protocol: 'rest',
+    open: async (target) => openTls(target, true),
   },
   {
     id: 'rest-h2',

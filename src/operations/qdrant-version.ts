@@ -1,2 +1,2 @@
 /** The Qdrant release both operation tables were read from. */
-export const QDRANT_VERSION = 'v1.19.0';
+export const QDRANT_VERSION = 'v1.20.0';

@@ -37,6 +37,7 @@ export const REST_OPERATIONS: readonly RestOperation[] = [
   { method: 'GET', path: '/debugger', name: 'debugger.get', requires: globalManage, body: 'none', denial: 'json', audit: 'get_debugger_config', since: 'v1.9.5' },
   { method: 'PATCH', path: '/debugger', name: 'debugger.update', requires: globalManage, body: 'json-strict', denial: 'json', audit: 'update_debugger_config', since: 'v1.9.5' },
   { method: 'GET', path: '/profiler/slow_requests', name: 'profiler.slow_requests', requires: globalManage, body: 'none', denial: 'json', audit: 'get_slow_requests', since: 'v1.15.5' },
+  { method: 'GET', path: '/profiler/consensus_lag', name: 'profiler.consensus_lag', requires: globalManage, body: 'none', denial: 'json', audit: 'get_consensus_lag', since: 'v1.20.0' },
   { method: 'POST', path: '/audit/logs', name: 'audit.logs', requires: globalManage, body: 'json', denial: 'json', audit: 'get_audit_logs', since: 'v1.17.1' },
   { method: 'GET', path: '/quotas', name: 'quotas.get', requires: globalRead, body: 'none', denial: 'json', audit: 'get_quotas', since: 'v1.19.0' },
   { method: 'PUT', path: '/quotas', name: 'quotas.update', requires: globalManage, body: 'json', denial: 'json', audit: 'update_quotas', since: 'v1.19.0' },

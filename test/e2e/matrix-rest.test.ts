@@ -141,4 +141,4 @@ for (const reversed of [false, true]) {
   });
 }
 
-t.equal(cells.length, 109 * 12, 'the matrix is complete');
+t.equal(cells.length, 110 * 12, 'the matrix is complete');

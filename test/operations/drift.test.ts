@@ -1,7 +1,8 @@
 import t from 'tap';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import { compareGrpc, compareRest, routeOf } from '../support/matrix-diff.ts';
+import { routeOf } from '../support/matrix-diff/descriptions.ts';
+import { compareGrpc, compareRest } from '../support/matrix-diff.ts';
 import { loadCaseFile } from '../support/verdicts/cells.ts';
 import { clientMethods, clientRoutes } from './client-surface.ts';
 

@@ -5,7 +5,8 @@ import t from 'tap';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import { compareDescriptions, methodsOf, routesOf } from '../support/matrix-diff.ts';
+import { fieldsOf, methodsOf, pythonRoutesOf, routesOf } from '../support/matrix-diff/descriptions.ts';
+import { compareClients, compareDescriptions } from '../support/matrix-diff.ts';
 import { runScript } from '../support/process/run-script.ts';
 
 type Paths = Record<string, Record<string, object>>;
@@ -113,6 +114,64 @@ t.test('what is no description is refused with the reason', async (t) => {
   for (const [name, read, message] of bad) t.throws(read, { message }, name);
 });
 
+const SAMPLE = `
+  syntax = "proto3";
+  package qdrant;
+  message Query {
+    oneof variant { VectorInput nearest = 1; Text text = 12 [deprecated = true]; } // one = 99;
+    map<string, Value> params = 2;
+    optional repeated.Thing odd = 3;
+    message Inner { reserved 1; uint32 limit = 2; }
+    enum Kind { A = 0; B = 1; }
+  }
+  service Points { rpc Query (Query) returns (Query) {} }
+`;
+
+t.test('fields and enum values are read from messages, oneofs and nested ones', async (t) => {
+  t.strictSame(fieldsOf(SAMPLE), [
+    'qdrant.Query.nearest = 1 VectorInput',
+    'qdrant.Query.text = 12 Text',
+    'qdrant.Query.params = 2 map<string, Value>',
+    'qdrant.Query.odd = 3 repeated.Thing',
+    'qdrant.Query.Inner.limit = 2 uint32',
+    'qdrant.Query.Kind.A = 0',
+    'qdrant.Query.Kind.B = 1',
+  ]);
+  t.throws(() => fieldsOf('message A {'), { message: 'ends before its braces are closed' });
+  t.throws(() => fieldsOf('} message A {'), { message: 'more braces are closed than opened' });
+});
+
+t.test('routes are read from the generated Python client', async (t) => {
+  const module = `
+        return self.api_client.request(
+            type_=m.X,
+            method="POST",
+            url="/collections/{collection_name}/points/query",
+            path_params=path_params,
+        )`;
+  t.strictSame(pythonRoutesOf(`${module}${module.replace('POST', 'GET')}`), [
+    'POST /collections/{}/points/query',
+    'GET /collections/{}/points/query',
+  ]);
+  t.strictSame(pythonRoutesOf('import x'), []);
+});
+
+t.test('the clients of a release are compared with the tables, and its fields with those before', async (t) => {
+  const python = [['api.py', 'method="GET",\n url="/collections"\n method="PUT", url="/newcomer"']] as const;
+  const before = { protos: [['p.proto', SAMPLE.replace('Text text = 12', 'Text words = 12')]] as const };
+  const more = SAMPLE.replace('rpc Query (Query)', 'rpc Rank (Query) returns (Query) {} rpc Query (Query)');
+  const { lines, code } = compareClients({ python, protos: [['p.proto', more]] }, before);
+  t.strictSame(lines.slice(0, 4), [
+    'field    qdrant.Query.text = 12 Text',
+    'removed  qdrant.Query.words = 12 Text',
+    'missing  PUT /newcomer',
+    'missing  /qdrant.Points/Rank',
+  ]);
+  t.equal(code, 1);
+  const nothing = { python: [], protos: [] };
+  t.throws(() => compareClients(nothing, nothing), { message: 'the modules of the Python client call no route' });
+});
+
 t.test('the command ends with 0, 1 or 2', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'matrix-diff-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
@@ -138,6 +197,9 @@ t.test('the command ends with 0, 1 or 2', async (t) => {
   t.match(absent.err, /^matrix:diff: cannot read: ENOENT/);
   t.strictSame(
     [empty.code, empty.err],
-    [2, 'matrix:diff: usage: npm run matrix:diff -- <openapi.json> [<file>.proto]...\n'],
+    [
+      2,
+      'matrix:diff: usage: npm run matrix:diff -- <release> [<release before>], or <openapi.json> [<file>.proto]..., for example 1.20.0\n',
+    ],
   );
 });

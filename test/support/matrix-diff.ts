@@ -2,16 +2,25 @@ import { readFileSync } from 'node:fs';
 import { GRPC_OPERATIONS, INTERNAL_SERVICES } from '../../src/operations/grpc.ts';
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
+import { readClients } from './matrix-diff/clients.ts';
+import {
+  BadDescription,
+  type Described,
+  fieldsOf,
+  methodsOf,
+  pythonRoutesOf,
+  routeOf,
+  routesOf,
+  within,
+} from './matrix-diff/descriptions.ts';
 import { loadCaseFile } from './verdicts/cells.ts';
 
 /*
- * What a (newer) Qdrant serves and our tables do not know, from its own descriptions:
- *   npm run matrix:diff -- <openapi.json> [<file>.proto]...
+ * What a (newer) Qdrant serves and our tables do not know, from what it publishes:
+ *   npm run matrix:diff -- <release> [<release before>]          the clients of the registries
+ *   npm run matrix:diff -- <openapi.json> [<file>.proto]...      its own descriptions
  * Ends with 0 when nothing is missing, 1 when something is, 2 when the input cannot be read.
  */
-
-/** A description that is not one; the message tells which and why. */
-export class BadDescription extends Error {}
 
 /** Operations as lines: `GET /collections/{}` without parameter names, or `/qdrant.Points/Search`. */
 export interface Differences {
@@ -19,62 +28,6 @@ export interface Differences {
   readonly missing: readonly string[];
   /** In our tables as still served, not described there any more. */
   readonly gone: readonly string[];
-}
-
-const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** `GET /collections/{name}` as `GET /collections/{}`. */
-export function routeOf(method: string, path: string): string {
-  return `${method.toUpperCase()} ${path.replace(/\{[^}]*\}/g, '{}')}`;
-}
-
-/** Every route of an OpenAPI description in JSON. Throws `BadDescription`. */
-export function routesOf(openapi: string): string[] {
-  let document: unknown;
-  try {
-    document = JSON.parse(openapi);
-  } catch {
-    throw new BadDescription('not a JSON document');
-  }
-  if (!isObject(document) || !isObject(document.paths)) throw new BadDescription('no `paths` object: not OpenAPI');
-  const routes = Object.entries(document.paths).flatMap(([path, item]) => {
-    if (!path.startsWith('/') || !isObject(item)) throw new BadDescription(`not a path item: \`${path}\``);
-    return METHODS.filter((method) => method in item).map((method) => routeOf(method, path));
-  });
-  if (routes.length === 0) throw new BadDescription('describes no route');
-  return routes;
-}
-
-const PROTO_NOISE = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g;
-const PROTO_TOKEN = /\bpackage\s+([\w.]+)\s*;|\bservice\s+(\w+)\s*\{|\brpc\s+(\w+)\s*\(|[{}]/g;
-
-/** Every method of a `.proto` text; none when it declares messages only. Throws `BadDescription`. */
-export function methodsOf(proto: string): string[] {
-  const text = proto.replace(PROTO_NOISE, ' ');
-  if (!/\b(syntax|edition|package|message|enum|service)\b/.test(text)) throw new BadDescription('not a proto file');
-  let [packageName, service, depth]: [string, string | undefined, number] = ['', undefined, 0];
-  const methods: string[] = [];
-  for (const [token, named, opened, rpc] of text.matchAll(PROTO_TOKEN)) {
-    if (named !== undefined) packageName = `${named}.`;
-    else if (rpc !== undefined) {
-      if (service === undefined || depth !== 1) throw new BadDescription(`rpc \`${rpc}\` stands in no service`);
-      methods.push(`/${packageName}${service}/${rpc}`);
-    } else {
-      if (opened !== undefined) {
-        if (depth !== 0) throw new BadDescription(`service \`${opened}\` stands within braces`);
-        service = opened;
-      }
-      depth += token === '}' ? -1 : 1;
-      if (depth < 0) throw new BadDescription('more braces are closed than opened');
-      if (depth === 0) service = undefined;
-    }
-  }
-  if (depth !== 0) throw new BadDescription('ends before its braces are closed');
-  return methods;
 }
 
 /** Routes and methods we know that no description has, by case file. */
@@ -110,15 +63,44 @@ export function compareGrpc(methods: readonly string[]): Differences {
   };
 }
 
-/** A file as it was read. */
-export type Described = readonly [name: string, text: string];
+/** Differences as lines to read, and the exit code. */
+interface Compared {
+  readonly lines: readonly string[];
+  readonly code: 0 | 1;
+}
 
-/** Differences as lines to read, and the exit code. Throws `BadDescription`. */
-export function compareDescriptions(
-  [name, openapi]: Described,
-  protos: readonly Described[],
-): { readonly lines: readonly string[]; readonly code: 0 | 1 } {
-  const routes = within(name, () => routesOf(openapi));
+/** Compares an OpenAPI description and proto files with the tables. Throws `BadDescription`. */
+export function compareDescriptions([name, openapi]: Described, protos: readonly Described[]): Compared {
+  return compare(
+    within(name, () => routesOf(openapi)),
+    protos,
+  );
+}
+
+/** The clients of one release: modules of the Python client, proto files. */
+export interface Clients {
+  readonly python: readonly Described[];
+  readonly protos: readonly Described[];
+}
+
+/**
+ * Compares the clients of a release with the tables, and the fields of its messages with those of an earlier release. Throws
+ * `BadDescription`.
+ */
+export function compareClients({ python, protos }: Clients, before: Pick<Clients, 'protos'>): Compared {
+  const routes = python.flatMap(([, text]) => pythonRoutesOf(text));
+  if (routes.length === 0) throw new BadDescription('the modules of the Python client call no route');
+  const { lines, code } = compare(routes, protos);
+  const [old, now] = [before.protos, protos].map(
+    (files) => new Set(files.flatMap(([name, text]) => within(name, () => fieldsOf(text)))),
+  );
+  const added = [...(now ?? [])].filter((field) => !old?.has(field));
+  const removed = [...(old ?? [])].filter((field) => !now?.has(field));
+  const fields = [...added.map((line) => `field    ${line}`), ...removed.map((line) => `removed  ${line}`)];
+  return { lines: [...fields, ...lines], code };
+}
+
+function compare(routes: readonly string[], protos: readonly Described[]): Compared {
   const methods = protos.flatMap(([proto, text]) => within(proto, () => methodsOf(text)));
   if (protos.length > 0 && methods.length === 0) throw new BadDescription('the proto files declare no rpc');
   const parts = [compareRest(routes), ...(protos.length > 0 ? [compareGrpc(methods)] : [])];
@@ -135,21 +117,26 @@ export function compareDescriptions(
   };
 }
 
-function within<Result>(name: string, read: () => Result): Result {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof Error ? new BadDescription(`${name}: ${error.message}`) : error;
+const RELEASE = /^v?(\d+\.\d+\.\d+)$/;
+const USAGE =
+  'usage: npm run matrix:diff -- <release> [<release before>], or <openapi.json> [<file>.proto]..., for example 1.20.0';
+
+function compareArguments(args: readonly string[]): Compared {
+  const [first, ...others] = args;
+  if (first === undefined || args.some((name) => name.startsWith('-'))) throw new BadDescription(USAGE);
+  const release = RELEASE.exec(first)?.[1];
+  if (release === undefined) {
+    const read = (name: string): Described => [name, within('cannot read', () => readFileSync(name, 'utf8'))];
+    return compareDescriptions(read(first), others.map(read));
   }
+  const before = RELEASE.exec(others[0] ?? QDRANT_VERSION)?.[1];
+  if (before === undefined || others.length > 1) throw new BadDescription(USAGE);
+  return compareClients(readClients(release), readClients(before));
 }
 
-function main([openapi, ...protos]: readonly string[]): number {
+function main(args: readonly string[]): number {
   try {
-    if (openapi === undefined || [openapi, ...protos].some((name) => name.startsWith('-'))) {
-      throw new BadDescription('usage: npm run matrix:diff -- <openapi.json> [<file>.proto]...');
-    }
-    const read = (name: string): Described => [name, within('cannot read', () => readFileSync(name, 'utf8'))];
-    const { lines, code } = compareDescriptions(read(openapi), protos.map(read));
+    const { lines, code } = compareArguments(args);
     for (const line of lines) console.log(line);
     return code;
   } catch (error) {

@@ -4,7 +4,7 @@ export type Fields = Readonly<Record<number, string>>;
 /**
  * Upstream's request messages: every field that contains a message, one message type per line, in the order of first
  * use. All other fields are strings, bytes and numbers. An `Entry` is that of a map; `Batch` is an operation of
- * `PointsUpdateOperation`. Read from the proto files of Qdrant v1.19.0 and of gRPC's reflection; the numbers of these
+ * `PointsUpdateOperation`. Read from the proto files of Qdrant v1.20.0 and of gRPC's reflection; the numbers of these
  * fields did not change since v1.0.0. Fields are only added, so older releases fit as well; `StorageRead` alone was
  * renumbered in v1.19.0, and is read as there.
  */
@@ -113,11 +113,12 @@ export const MESSAGES = {
   IntegerIndexParams: {},
   FloatIndexParams: {},
   GeoIndexParams: {},
-  TextIndexParams: { 6: 'StopwordsSet', 8: 'StemmingAlgorithm' },
+  TextIndexParams: { 6: 'StopwordsSet', 8: 'StemmingAlgorithm', 12: 'TextScoringParams' },
   StopwordsSet: {},
   StemmingAlgorithm: { 1: 'SnowballParams', 2: 'DisabledStemmer' },
   SnowballParams: {},
   DisabledStemmer: {},
+  TextScoringParams: {},
   BoolIndexParams: {},
   DatetimeIndexParams: {},
   UuidIndexParams: {},
@@ -251,6 +252,7 @@ export const MESSAGES = {
     9: 'NearestInputWithMmr',
     10: 'Rrf',
     11: 'RelevanceFeedbackInput',
+    12: 'TextQuery',
   },
   VectorInput: {
     1: 'PointId',
@@ -282,6 +284,9 @@ export const MESSAGES = {
     17: 'DecayParamsExpression',
     18: 'DecayParamsExpression',
     19: 'DecayParamsExpression',
+    20: 'Expression',
+    21: 'MaxExpression',
+    22: 'MinExpression',
   },
   GeoDistance: { 1: 'GeoPoint' },
   MultExpression: { 1: 'Expression' },
@@ -289,6 +294,10 @@ export const MESSAGES = {
   DivExpression: { 1: 'Expression', 2: 'Expression' },
   PowExpression: { 1: 'Expression', 2: 'Expression' },
   DecayParamsExpression: { 1: 'Expression', 2: 'Expression' },
+  MaxExpression: { 1: 'Expression' },
+  MinExpression: { 1: 'Expression' },
+  TextQuery: { 2: 'Bm25Params' },
+  Bm25Params: {},
   NearestInputWithMmr: { 1: 'VectorInput', 2: 'Mmr' },
   Mmr: {},
   Rrf: {},
@@ -321,6 +330,7 @@ export const MESSAGES = {
     17: 'StrictModeConfig',
     18: 'ValueEntry',
     19: 'PayloadStorageParams',
+    20: 'IdTrackerParams',
   },
   HnswConfigDiff: {},
   WalConfigDiff: {},
@@ -349,6 +359,7 @@ export const MESSAGES = {
   StrictModeSparseConfig: { 1: 'StrictModeSparseEntry' },
   StrictModeSparse: {},
   PayloadStorageParams: {},
+  IdTrackerParams: {},
   UpdateCollection: {
     2: 'OptimizersConfigDiff',
     4: 'CollectionParamsDiff',
@@ -359,7 +370,7 @@ export const MESSAGES = {
     9: 'StrictModeConfig',
     10: 'ValueEntry',
   },
-  CollectionParamsDiff: { 6: 'PayloadStorageParams' },
+  CollectionParamsDiff: { 6: 'PayloadStorageParams', 7: 'IdTrackerParams' },
   VectorsConfigDiff: { 1: 'VectorParamsDiff', 2: 'VectorParamsDiffMap' },
   VectorParamsDiff: { 1: 'HnswConfigDiff', 2: 'QuantizationConfigDiff' },
   QuantizationConfigDiff: {

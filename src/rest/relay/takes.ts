@@ -25,13 +25,20 @@ const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>(['operation', 
 /** Checks of bodies that the relay runs itself. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
 
-/** Is this head, with what it resolves to, one that the relay carries as it came? Nothing has begun yet. */
+/**
+ * A path that differs from the one that is sent in its escapes at most: some clients escape every parameter, or more of it
+ * than they must. INVARIANT: the path of the resolution is sent, never the target.
+ */
+const IN_OTHER_ESCAPES = /^(?:\/[A-Za-z0-9\-._~!'()*%]+)+(?:\?[^#]*)?$/;
+
+/** Is this head, with what it resolves to, one that the relay carries? Nothing has begun yet. */
 export function takesRequest(
   { coded, target }: Pick<PlainHead, 'coded' | 'target'>,
   resolution: RestResolution,
 ): boolean {
   const { operation, pathToSend } = resolution;
-  if (coded || pathToSend !== target || !SCOPES.has(operation.requires.scope)) return false;
+  if (coded || !SCOPES.has(operation.requires.scope)) return false;
+  if (pathToSend !== target && !IN_OTHER_ESCAPES.test(target)) return false;
   return Object.keys(resolution).every((field) => FIELDS.has(field)) && takesRow(operation);
 }
 

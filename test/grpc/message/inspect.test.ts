@@ -467,6 +467,15 @@ t.test('a 64 MiB upsert streams in constant memory', async (t) => {
   }
 });
 
+/** Fields that came with Qdrant v1.20.0, which the installed client does not have: read from its proto files. */
+const LATER: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+  TextIndexParams: { 12: 'TextScoringParams' },
+  Query: { 12: 'TextQuery' },
+  Expression: { 20: 'Expression', 21: 'MaxExpression', 22: 'MinExpression' },
+  CreateCollection: { 20: 'IdTrackerParams' },
+  CollectionParamsDiff: { 7: 'IdTrackerParams' },
+};
+
 interface Descriptor {
   typeName: string;
   fields: { number: number; fieldKind: string; message?: Descriptor }[];
@@ -502,7 +511,8 @@ t.test('every message that holds another is in the table, as the official client
       const type = field.message ? short(field.message.typeName) : map ? 'Scalar' : undefined;
       if (type !== undefined) fields[field.number] = map ? `${type}Entry` : type;
     }
-    t.same(known[short(message.typeName)] ?? {}, fields, message.typeName);
+    const name = short(message.typeName);
+    t.same(known[name] ?? {}, { ...fields, ...LATER[name] }, message.typeName);
   }
   for (const [name, fields] of Object.entries(known)) {
     for (const type of Object.values(fields)) t.ok(type in known, `${name}: ${type} is in the table`);

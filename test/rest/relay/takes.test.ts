@@ -20,12 +20,16 @@ const withColumn = (column: string): RestResolution => {
 const CASES: readonly [sentence: string, head: typeof HEAD, resolution: RestResolution, taken: boolean][] = [
   ['a plain request is taken', HEAD, QUERY, true],
   ['a compressed body is not', { ...HEAD, coded: true }, QUERY, false],
-  ['a path that is written anew is not', { ...HEAD, target: '/collections/b%6Foks/points/query' }, QUERY, false],
   ...(
     [
       ['an escape that upstream would write the same way is', 'my%20books%3A1', true],
-      ['an escape of a plain character is not', 'b%6Foks', false],
-      ['an escape in lower case is not', 'my%3abooks', false],
+      ['an escape of a plain character is', 'b%6Foks', true],
+      ['an escape in lower case is', 'my%3abooks', true],
+      ['a mark that upstream is not sent escaped is', 'books%21', true],
+      ['a raw character that is sent escaped is not', 'my:books', false],
+      ['a second slash is not', '/books', false],
+      ['a fragment is not', 'books#a', false],
+      ['two escapes over each other are', '%2561', true],
       ['a malformed escape is not', 'my%zz', false],
       ['an escaped slash is not', '..%2Fbooks', false],
       ['an escaped dot segment is not', '%2E%2E', false],

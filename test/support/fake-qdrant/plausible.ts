@@ -52,6 +52,7 @@ export const plausibleRoutes: RestRoute[] = [
   route('GET', '/debugger', 'none', () => ({ pyroscope: null })),
   route('PATCH', '/debugger', 'json-strict', yes),
   route('GET', '/profiler/slow_requests', 'none', () => ({ requests: [] })),
+  route('GET', '/profiler/consensus_lag', 'none', () => ({ peers: {} })),
   route('POST', '/audit/logs', 'json', () => ({ entries: [] })),
   route('GET', '/quotas', 'none', () => ({ config: {}, exceeded: {}, usage: {} })),
   route('PUT', '/quotas', 'json', yes),

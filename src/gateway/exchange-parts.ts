@@ -1,4 +1,5 @@
 import type { Audit } from '../audit/audit.ts';
+import type { Config } from '../config/schema.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
 import { requestIdOf } from '../exchange/request-id.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
@@ -10,6 +11,7 @@ import type { Observation } from '../observability/observation.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { BodyRules } from '../policy/body-checks.ts';
 import type { Learner } from '../policy/learn.ts';
+import { type KnownRelease, takesDotNames } from '../upstream/release-watch.ts';
 
 /** Most log lines about faults per second. */
 const FAULT_LINES_PER_SECOND = 10;
@@ -88,5 +90,17 @@ export function learnWith(learner: Learner, policy: ExchangeParts['policy']): Ob
     if (policy.current.mode !== 'learn') return;
     const seen = seenIn(exchange, Date.now());
     if (seen) learner.see(seen);
+  };
+}
+
+/** The settings that decide which bodies are checked; those that depend on upstream's release change with it. */
+export function bodyRulesOf({ gateway, service }: Config, release: KnownRelease): BodyRules {
+  return {
+    nestingGuard: gateway.limits.nesting_guard,
+    snapshotUrlRecovery: service.enable_snapshot_url_recovery,
+    refusesDotNames(permitted) {
+      if (permitted) release.refresh();
+      return takesDotNames(release);
+    },
   };
 }

@@ -23,7 +23,7 @@ import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import { checkKeyAtStart, sayVersion, webUiOf } from './ask-at-start.ts';
-import { admitting, createParts, learnWith, type Observer } from './exchange-parts.ts';
+import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
 import {
   type GrpcShared,
@@ -118,10 +118,7 @@ export async function createGateway(
     log,
     observation,
     listCollections: upstreams.lookup.listCollections,
-    bodyRules: {
-      nestingGuard: config.gateway.limits.nesting_guard,
-      snapshotUrlRecovery: config.service.enable_snapshot_url_recovery,
-    },
+    bodyRules: bodyRulesOf(config, upstreams.release),
   });
   const limits = { scheduler: new WorkScheduler(report) };
   return new ServingProcess({

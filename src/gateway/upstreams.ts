@@ -7,6 +7,7 @@ import type { Node } from '../upstream/nodes/node.ts';
 import { probeOf } from '../upstream/nodes/probe-node.ts';
 import type { NodeProbe } from '../upstream/nodes/probes.ts';
 import { createNodesUpstream } from '../upstream/nodes/rest-upstream.ts';
+import { type KnownRelease, ReleaseWatch, releaseOfNodes } from '../upstream/release-watch.ts';
 import { credentialOf, restUpstreamOptions, upstreamSocket } from './listener-options.ts';
 import { createUpstreamNodes, type UpstreamNodes } from './upstream-nodes.ts';
 
@@ -20,6 +21,7 @@ export interface Upstreams {
   readonly upstream: RestUpstream;
   readonly own: RestUpstream;
   readonly lookup: UpstreamLookup;
+  readonly release: KnownRelease;
 }
 
 /**
@@ -46,5 +48,8 @@ export function openUpstreams(current: () => State, log: Log | undefined, report
     upstream.look?.();
     own.look?.();
   });
-  return { nodes, upstream, own, lookup: createUpstreamLookup(own, credential) };
+  const lookup = createUpstreamLookup(own, credential);
+  const now = () => performance.now();
+  const release = nodes ? releaseOfNodes(nodes.nodes) : new ReleaseWatch({ ask: lookup.version, now });
+  return { nodes, upstream, own, lookup, release };
 }

@@ -83,6 +83,8 @@ export class GrpcExchange implements Exchange {
   guard: MessageInspector | undefined;
   /** Reads the names of a message for the audit only; the decision does not depend on them. */
   follower: MessageInspector | undefined;
+  /** True = `.` and `..` are refused as names in the message. */
+  refusesDotNames = false;
   /** True = the messages are measured for nesting while they pass; none of them was read before. */
   measures = false;
 

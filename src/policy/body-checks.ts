@@ -11,6 +11,12 @@ export interface BodyRules {
   readonly nestingGuard: NestingGuard;
   /** True = snapshots may be recovered from URLs. Upstream: `service.enable_snapshot_url_recovery` (Qdrant v1.18.0). */
   readonly snapshotUrlRecovery: boolean;
+  /**
+   * True = upstream may take `.` and `..` for names. May change while the gateway runs.
+   *
+   * @param permitted the request goes upstream anyway, so upstream may be asked for its release
+   */
+  readonly refusesDotNames: (permitted: boolean) => boolean;
 }
 
 /**
@@ -19,11 +25,13 @@ export interface BodyRules {
  * - `depth`: limits nesting to the depth that upstream can parse. Upstream parses nothing before the body is complete,
  *   so this check alone may run while the body streams, as long as its last byte waits for the result
  * - `location`: rejects snapshot recovery from a URL
+ * - `dotNames`: rejects `.` and `..` as the name of a collection, an alias, a vector or a snapshot, for every caller
  */
 export interface BodyNeeds {
   readonly names?: true;
   readonly depth?: true;
   readonly location?: true;
+  readonly dotNames?: true;
 }
 
 /** The facts of a request that `bodyNeeds` reads beside the decision. An exchange has them. */
@@ -42,6 +50,7 @@ const BY_PEER = 'partial_snapshots.recover_from';
 const NAMES: BodyNeeds = Object.freeze({ names: true });
 const DEPTH: BodyNeeds = Object.freeze({ depth: true });
 const LOCATION: BodyNeeds = Object.freeze({ location: true });
+const DOT_NAMES: BodyNeeds = Object.freeze({ dotNames: true });
 
 /**
  * The checks the body of a request needs. The only place that decides this. Pure. `undefined` = none; a `Denial` = no
@@ -59,6 +68,7 @@ export function bodyNeeds(
     if (operation.name === BY_PEER) return URL_RECOVERY_DISABLED;
     if (BY_LOCATION.has(operation.name)) needs = { ...needs, ...LOCATION };
   }
+  if (operation.pathNames && hasBody && rules.refusesDotNames(kind === 'permit')) needs = { ...needs, ...DOT_NAMES };
   return needs;
 }
 

@@ -67,6 +67,8 @@ export interface Operation {
   readonly inspect?: InspectorName;
   readonly filter?: ResponseFilterName;
   readonly manages?: Managed;
+  /** True = upstream makes paths of files of names in the body or message. */
+  readonly pathNames?: true;
   /** True = the row of everything outside of the table. */
   readonly unlisted?: true;
   /** True = may wait for other nodes, an index or a snapshot: time limits for the answer do not apply. */

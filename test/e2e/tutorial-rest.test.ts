@@ -92,5 +92,5 @@ t.test('the client finds the version it looks for, with CA and key as an applica
     env: { PATH: process.env.PATH, ...cachedModules(), NODE_EXTRA_CA_CERTS: gateway.caFile },
   });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  test.same([out.trim(), err], ['[2,2,"1.19.0","1.19.0"]', '']);
+  test.same([out.trim(), err], ['[2,2,"1.20.0","1.20.0"]', '']);
 });

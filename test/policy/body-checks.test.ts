@@ -10,8 +10,9 @@ import type { Operation } from '../../src/policy/operation.ts';
 /** Which checks a body needs: the operation, the principal, the settings, and what has to be known of the body. */
 
 const WRITE_BOOKS: ListAccess = { kind: 'list', modes: new Map([['books', 'rw']]) };
-const USUAL: BodyRules = { nestingGuard: 'below_manage', snapshotUrlRecovery: true };
+const USUAL: BodyRules = { nestingGuard: 'below_manage', snapshotUrlRecovery: true, refusesDotNames: () => false };
 const ALL: BodyRules = { ...USUAL, nestingGuard: 'all' };
+const NO_DOTS: BodyRules = { ...USUAL, refusesDotNames: () => true };
 const NO_URLS: BodyRules = { ...USUAL, snapshotUrlRecovery: false };
 
 const row = (name: string): Operation => {
@@ -44,6 +45,19 @@ const CASES: readonly [
   ['a query of the read-only key', row('points.query'), GLOBAL_READ, DEPTH],
   ['a query of a list token, which may name other collections', row('points.query'), WRITE_BOOKS, NAMES],
   ['the same without a body: what cannot name is read, too', row('points.query'), WRITE_BOOKS, NAMES, USUAL, false],
+  ['a new collection', row('collections.create'), GLOBAL_MANAGE, 'none'],
+  ['a new collection upstream of 1.19.0', row('collections.create'), GLOBAL_MANAGE, { dotNames: true }, NO_DOTS],
+  ['an alias upstream of 1.19.0', row('aliases.update'), GLOBAL_MANAGE, { dotNames: true }, NO_DOTS],
+  ['the same without a body', row('aliases.update'), GLOBAL_MANAGE, 'none', NO_DOTS, false],
+  ['an upsert upstream of 1.19.0', row('points.upsert'), GLOBAL_MANAGE, 'none', NO_DOTS],
+  [
+    'a call for snapshots upstream of 1.19.0',
+    call('qdrant.Snapshots/List'),
+    GLOBAL_READ,
+    { depth: true, dotNames: true },
+    NO_DOTS,
+  ],
+  ['a call of a list token', call('qdrant.Snapshots/List'), WRITE_BOOKS, { names: true, dotNames: true }, NO_DOTS],
   ['an upload that upstream does not parse', row('snapshots.upload'), GLOBAL_MANAGE, 'none', ALL],
   ['recovery from a URL that is allowed', row('snapshots.recover'), GLOBAL_MANAGE, 'none'],
   ['recovery from a URL that is not', row('snapshots.recover'), GLOBAL_MANAGE, { location: true }, NO_URLS],

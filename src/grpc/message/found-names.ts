@@ -1,3 +1,4 @@
+import { isDotName } from '../../policy/dot-names.ts';
 import { CheckingOrder, type Lookups } from './inspect-order.ts';
 import type { Rule } from './inspect-shapes.ts';
 import { tooManyNames } from './wire.ts';
@@ -15,6 +16,8 @@ export interface ScannedNames {
   readonly others: readonly string[];
   /** A singular field that occurred more than once with different names. */
   readonly disagreeing: string | undefined;
+  /** A name, of any kind, that upstream could take for a way out of a folder. */
+  readonly dotted: string | undefined;
 }
 
 /** Collects the names of one message. */
@@ -25,6 +28,7 @@ export class FoundNames {
   #order: CheckingOrder | undefined;
   /** Names beside the look-ups. A message has either of them. */
   #mentions: string[] | undefined;
+  #dotted: string | undefined;
 
   /** The last main name; empty if absent. */
   get target(): string {
@@ -42,6 +46,7 @@ export class FoundNames {
       target: this.#target,
       others: this.#mentions ?? this.#order?.names ?? NO_NAMES,
       disagreeing: this.#order?.disagreeing,
+      dotted: this.#dotted,
     };
   }
 
@@ -50,10 +55,13 @@ export class FoundNames {
     this.#met = undefined;
     this.#order = undefined;
     this.#mentions = undefined;
+    this.#dotted = undefined;
   }
 
   /** A name in `message`. Throws `WireFault` for too many. */
   add(rule: Rule, name: string, message: { names: Set<string> | undefined }): void {
+    if (isDotName(name)) this.#dotted ??= name;
+    if (rule.kind === 'label') return;
     if (rule.kind === 'target') {
       this.#target = name;
       return;

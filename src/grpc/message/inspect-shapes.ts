@@ -10,6 +10,8 @@ export type Rule =
   | { readonly kind: 'name' }
   /** A name beside the look-ups: every occurrence counts. */
   | { readonly kind: 'mention' }
+  /** The name of a vector or a snapshot: no collection, and checked for dots alone. */
+  | { readonly kind: 'label' }
   | { readonly kind: 'message'; readonly role: Role; readonly shape: Shape };
 
 /** Role of a message's names in its parent; `plain` = without names. */
@@ -47,6 +49,19 @@ const ROLES: Readonly<Record<string, Role>> = {
 
 const TARGET: Rule = Object.freeze({ kind: 'target' });
 const NAME: Rule = Object.freeze({ kind: 'name' });
+const LABEL: Rule = Object.freeze({ kind: 'label' });
+
+/** Messages with the name of a vector, and its field. */
+const LABELLED: Readonly<Record<string, number>> = {
+  ...{ VectorParamsEntry: 1, VectorParamsDiffEntry: 1, SparseVectorParamsEntry: 1 },
+  ...{ CreateVectorNameRequest: 3, DeleteVectorNameRequest: 3 },
+};
+
+/** Requests without any message in them that have the name of a snapshot, and its field. */
+const LABELLED_REQUESTS: Readonly<Record<string, number>> = {
+  '/qdrant.Snapshots/Delete': 2,
+  '/qdrant.Snapshots/DeleteFull': 1,
+};
 
 /** Message types that cannot contain a name at any depth. Index 0 is unused. */
 const NAME_FREE_TYPES: readonly string[] = ['', ...nameFreeTypes()];
@@ -69,7 +84,7 @@ const shapes = new Map(
 for (const [name, fields] of Object.entries(MESSAGES)) shapeOf(name).rules.push(...rulesOf(name, fields));
 
 function nameFreeTypes(): string[] {
-  const naming = new Set(Object.keys(ROLES).filter((name) => ROLES[name] !== 'carrier'));
+  const naming = new Set([...Object.keys(ROLES).filter((name) => ROLES[name] !== 'carrier'), ...Object.keys(LABELLED)]);
   let size = 0;
   while (size < naming.size) {
     size = naming.size;
@@ -106,6 +121,8 @@ function rulesOf(name: string, fields: Fields): (Rule | undefined)[] {
     rules[number] = { kind: 'message', role: ROLES[type] ?? 'plain', shape: shapeOf(type) };
   }
   if (ROLES[name] === 'lookupFrom' || ROLES[name] === 'withLookup') rules[1] = NAME;
+  const label = LABELLED[name];
+  if (label !== undefined) rules[label] = LABEL;
   return rules;
 }
 
@@ -154,6 +171,11 @@ export function requestShape(operation: GrpcOperation): Shape {
   const managed = isReadForNames(operation) ? operation.manages?.inspect : undefined;
   const message = operation.inspect ? INSPECTED[operation.inspect] : REQUESTS[operation.path];
   const rules = managed ? MANAGED[managed]() : rulesOfMessage(message);
+  const label = LABELLED_REQUESTS[operation.path];
+  if (label !== undefined) {
+    while (rules.length <= label) rules.push(undefined);
+    rules[label] = LABEL;
+  }
   if (operation.collectionField !== undefined) rules[operation.collectionField] = TARGET;
   const shape: Shape = { rules, nameFree: 0 };
   requests.set(operation, shape);

@@ -1,6 +1,7 @@
 import { lists, type ScopedAccess } from '../../policy/access.ts';
 import type { References } from '../../policy/decide.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
+import { dotNameRefused } from '../../policy/dot-names.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
 import { isUnary } from '../resolve.ts';
 import type { ScannedNames } from './found-names.ts';
@@ -61,6 +62,8 @@ export interface InspectorOptions {
   /** The first `grpc-encoding` header as it came; `undefined` = none. */
   readonly encoding: string | undefined;
   readonly limits?: MessageLimits;
+  /** True = a name that upstream could take for a way out of a folder is refused. Default: false. */
+  readonly refusesDotNames?: boolean;
   /**
    * Called when it is no longer busy or has been refused, never from within `push` or `end`; `fault` is an internal
    * error.
@@ -89,6 +92,7 @@ export function inspectWhole(
   bytes: Buffer,
   from: number,
   to: number,
+  refusesDotNames = false,
 ): ScannedNames | Denial | undefined {
   const start = from + PREFIX_BYTES;
   if (to < start || bytes[from] !== 0 || bytes.readUInt32BE(from + 1) !== to - start) return undefined;
@@ -96,7 +100,7 @@ export function inspectWhole(
   try {
     wholes.restart(requestShape(operation), to - start);
     wholes.push(bytes, start, to);
-    return checkedNames(operation, wholes.finish());
+    return checkedNames(operation, wholes.finish(), refusesDotNames);
   } catch (error) {
     if (error instanceof WireFault) return error.denial;
     throw error;
@@ -117,12 +121,15 @@ export function namesOf(operation: GrpcOperation, { target, others }: ScannedNam
   return operation.collectionField === undefined ? { others } : { target, others };
 }
 
-const NAMES_NOTHING: ScannedNames = Object.freeze({ target: '', others: [], disagreeing: undefined });
+const NAMES_NOTHING: ScannedNames = Object.freeze({
+  ...{ target: '', others: [], disagreeing: undefined, dotted: undefined },
+});
 
 class StreamInspector implements MessageInspector, MessageSink {
   state: InspectorState = 'reading';
   refusal: Denial | undefined;
   readonly #operation: GrpcOperation;
+  readonly #refusesDotNames: boolean;
   readonly #reader: MessageReader | undefined;
   #scanner: MessageScanner | undefined;
   /** True = the current message is too short to nest too deeply, and no names are read. */
@@ -132,6 +139,7 @@ class StreamInspector implements MessageInspector, MessageSink {
   constructor(operation: GrpcOperation, options: InspectorOptions) {
     this.#operation = operation;
     const { encoding, limits = DEFAULT_MESSAGE_LIMITS, moved } = options;
+    this.#refusesDotNames = options.refusesDotNames === true;
     const later = (step: () => void): void => this.#continue(step, moved);
     this.#reader = this.#attempt(
       () => new MessageReader({ encoding, limits, single: isUnary(operation), later }, this),
@@ -190,7 +198,7 @@ class StreamInspector implements MessageInspector, MessageSink {
       return;
     }
     if (!this.#scanner) throw new TypeError('a message was closed before it was opened');
-    this.#names = checkedNames(this.#operation, this.#scanner.finish());
+    this.#names = checkedNames(this.#operation, this.#scanner.finish(), this.#refusesDotNames);
     this.#scanner = undefined;
     this.state = 'found';
   }
@@ -224,12 +232,13 @@ class StreamInspector implements MessageInspector, MessageSink {
   }
 }
 
-function checkedNames(operation: GrpcOperation, names: ScannedNames): ScannedNames {
+function checkedNames(operation: GrpcOperation, names: ScannedNames, refusesDotNames: boolean): ScannedNames {
   const invalid = operation.collectionField === undefined ? undefined : invalidName(names.target);
   if (invalid)
     throw new WireFault(
       badRequest('invalid_collection_name', `Validation error in body: [collection_name: ${invalid}]`),
     );
+  if (refusesDotNames && names.dotted !== undefined) throw new WireFault(dotNameRefused(names.dotted));
   return names;
 }
 

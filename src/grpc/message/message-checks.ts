@@ -161,13 +161,16 @@ export class MessageChecks {
   #readWhole(exchange: GrpcExchange, frame: Frame): ScannedNames | Denial | undefined {
     if (!exchange.clientEnded || exchange.received !== frame.length || frame.has(Flag.PADDED)) return undefined;
     const from = frame.start + FRAME_HEADER_BYTES;
-    return inspectWhole(rowOf(exchange), exchange.head.encoding, frame.source, from, from + frame.length);
+    const to = from + frame.length;
+    return inspectWhole(rowOf(exchange), exchange.head.encoding, frame.source, from, to, exchange.refusesDotNames);
   }
 
   #open(exchange: GrpcExchange): MessageInspector {
     const { limits, moved } = this.#options;
     const { encoding } = exchange.head;
-    return createInspector(rowOf(exchange), { encoding, limits, moved: (fault) => moved(exchange, fault) });
+    const { refusesDotNames } = exchange;
+    const continued = (fault?: unknown): void => moved(exchange, fault);
+    return createInspector(rowOf(exchange), { encoding, limits, refusesDotNames, moved: continued });
   }
 }
 
@@ -175,10 +178,10 @@ function operationOf({ head, resolution }: GrpcExchange): GrpcOperation {
   return (resolution ?? resolveGrpc(head.path)).operation;
 }
 
-/** The row by which the message is read: for names if the decision waits for them. */
+/** The row by which the message is read: for names if the decision or their form matters. */
 function rowOf(exchange: GrpcExchange): GrpcOperation {
   const operation = operationOf(exchange);
-  return exchange.conditional ? rowForNames(operation) : operation;
+  return exchange.conditional || exchange.refusesDotNames ? rowForNames(operation) : operation;
 }
 
 /** Upstream refuses a message that cannot be read: no decision depends on these names. */

@@ -17,7 +17,7 @@ import { lengthFault, type RequestData } from './request-data.ts';
 import type { UpstreamSide } from './upstream-side.ts';
 
 /** Checks of messages that the relay runs. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames']);
 
 /**
  * The calls of one client connection, from the head to the record: the steps of the protocol, the gateway's own answers, and
@@ -86,11 +86,12 @@ export class Calls implements GrpcSteps, OpenCalls {
   checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void {
     if (exchange.principal) this.#core.client.known();
     if (!this.#core.streams.has(exchange) || exchange.answered) return;
+    exchange.refusesDotNames = needs.dotNames === true;
     if (!needsOnly(needs, CHECKS)) this.reject(exchange, INTERNAL_FAULT);
     else if (needs.names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
     else {
       // Measured while it passes; its end is held back.
-      exchange.measures = needs.depth === true;
+      exchange.measures = needs.depth === true || exchange.refusesDotNames;
       this.bodyChecked(exchange, decision, undefined);
     }
   }

@@ -93,7 +93,7 @@ function batch(shape: BodyShape): Inspector {
 }
 
 /** Upstream: `Format error in JSON body: ... at line 1 column 12`, lines and bytes counted from one. */
-function badBody(body: Buffer, fault: JsonFault | ShapeFault): Denial {
+export function badBody(body: Buffer, fault: Pick<JsonFault | ShapeFault, 'message' | 'offset'>): Denial {
   const before = body.subarray(0, fault.offset);
   let line = 1;
   let start = 0;

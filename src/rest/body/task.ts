@@ -5,10 +5,11 @@ import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { badRequest, type Denial, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
 import type { InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
+import { refuseDotNames } from './dot-names.ts';
 import { canNameNothing, type InspectionLimits, inspectBody, isManaged } from './inspect.ts';
 
 /** Checks that a task can hold. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location', 'dotNames']);
 
 /** The checks of one whole, decoded body. Plain data: they may run in another thread. */
 export interface BodyTask {
@@ -19,6 +20,8 @@ export interface BodyTask {
   readonly depth: boolean;
   /** Refuses a snapshot location that is a URL. */
   readonly location: boolean;
+  /** Refuses `.` and `..` as a name. */
+  readonly dotNames: boolean;
   readonly limits: InspectionLimits;
 }
 
@@ -30,10 +33,13 @@ export function bodyTask(
   needs: BodyNeeds,
   limits: InspectionLimits,
 ): BodyTask | undefined {
-  const { names, depth, location } = needs;
+  const { names, depth, location, dotNames } = needs;
   const inspector = names && (operation.inspect ?? operation.manages?.inspect);
   if (!needsOnly(needs, CHECKS) || (names && !inspector)) return undefined;
-  return { kind: 'body', names: inspector, depth: depth === true, location: location === true, limits };
+  return {
+    ...{ kind: 'body', names: inspector, depth: depth === true, location: location === true },
+    ...{ dotNames: dotNames === true, limits },
+  };
 }
 
 /** The result: names, a refusal, or nothing against it. */
@@ -48,9 +54,9 @@ const TOO_MANY_NAMES = badRequest('too_many_names', `the body names more than ${
 const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
 /** Pure. All checks run; the first refusal in upstream's order counts. May throw on a fault of ours. */
-export function runBodyTask({ names, depth, location, limits }: BodyTask, body: Buffer): BodyFinding {
-  const remote = location ? checkLocation(body) : undefined;
-  if (remote) return remote;
+export function runBodyTask({ names, depth, location, dotNames, limits }: BodyTask, body: Buffer): BodyFinding {
+  const refused = (location ? checkLocation(body) : undefined) ?? (dotNames ? refuseDotNames(body, limits) : undefined);
+  if (refused) return refused;
   if (names) return findNames(names, body, limits);
   return depth && !nestsWithin(body, 0, body.length, limits.maxDepth) ? TOO_DEEP : undefined;
 }

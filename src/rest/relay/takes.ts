@@ -11,7 +11,7 @@ import type { RestResolution } from '../resolve.ts';
 /** Columns of a row that the relay heeds, or that ask for nothing beyond the decision. */
 const COLUMNS: ReadonlySet<string> = new Set<keyof RestOperation>([
   ...(['name', 'method', 'path', 'since', 'until', 'audit'] as const),
-  ...(['requires', 'inspect', 'filter', 'body', 'denial', 'anyName', 'long', 'manages'] as const),
+  ...(['requires', 'inspect', 'filter', 'body', 'denial', 'anyName', 'long', 'manages', 'pathNames'] as const),
 ]);
 
 /** Where a requirement is checked; of what is public the relay knows nothing. */
@@ -23,7 +23,7 @@ const SCOPES: ReadonlySet<string> = new Set<RestOperation['requires']['scope']>(
 const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>(['operation', 'target', 'pathToSend', 'params']);
 
 /** Checks of bodies that the relay runs itself. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames']);
 
 /**
  * A path that differs from the one that is sent in its escapes at most: some clients escape every parameter, or more of it

@@ -1,0 +1,85 @@
+import type { UpstreamLookup } from './lookup.ts';
+import { compareReleases, type NodeSet } from './nodes/node-set.ts';
+
+/** Age of an answer after which upstream is asked again, and after which the answer does not count any more. Milliseconds. */
+const REFRESH_MS = 5_000;
+const STALE_MS = 15_000;
+/** Time limit of a question, in milliseconds. */
+const PATIENCE_MS = 2_000;
+
+/** The release of upstream as it is known now. */
+export interface KnownRelease {
+  /** For example `1.19.0`; of several nodes the lowest. `undefined` = not known, or not any more. */
+  readonly current: string | undefined;
+  /** Has upstream asked if the answer is not new any more. */
+  readonly refresh: () => void;
+}
+
+export interface ReleaseWatchOptions {
+  readonly ask: UpstreamLookup['version'];
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * The release of one upstream, which is asked for on demand. An answer that is too old counts as none, so an upstream that
+ * was replaced by an older one is not taken for the newer one.
+ */
+export class ReleaseWatch implements KnownRelease {
+  readonly #options: ReleaseWatchOptions;
+  #release: string | undefined;
+  #knownAt = Number.NEGATIVE_INFINITY;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #asking = false;
+
+  constructor(options: ReleaseWatchOptions) {
+    this.#options = options;
+  }
+
+  get current(): string | undefined {
+    return this.#options.now() - this.#knownAt < STALE_MS ? this.#release : undefined;
+  }
+
+  refresh(): void {
+    if (!this.#asking && this.#options.now() - this.#askedAt >= REFRESH_MS) void this.look();
+  }
+
+  /** Asks now. Never rejects. */
+  async look(): Promise<void> {
+    this.#asking = true;
+    this.#askedAt = this.#options.now();
+    const release = await this.#answer();
+    if (release !== undefined) {
+      this.#release = release;
+      this.#knownAt = this.#options.now();
+    }
+    this.#asking = false;
+  }
+
+  async #answer(): Promise<string | undefined> {
+    try {
+      const release = await this.#options.ask(AbortSignal.timeout(PATIENCE_MS));
+      return typeof release === 'string' ? release : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** The lowest release of several nodes, which their probes ask for; unknown as long as one of them is. */
+export function releaseOfNodes(nodes: Pick<NodeSet, 'all' | 'release'>): KnownRelease {
+  return {
+    get current() {
+      return nodes.all.every(({ release }) => release !== undefined) ? nodes.release : undefined;
+    },
+    refresh: () => undefined,
+  };
+}
+
+/** The release that checks `.` and `..` as names itself (GHSA-jwrp-6pff-wg9c). */
+const CHECKS_DOT_NAMES = '1.19.1';
+
+/** True = upstream may take `.` and `..` for names: it is older, or its release is not known. */
+export function takesDotNames({ current }: Pick<KnownRelease, 'current'>): boolean {
+  return current === undefined || compareReleases(current, CHECKS_DOT_NAMES) < 0;
+}

@@ -1,0 +1,80 @@
+import t from 'tap';
+import { UPSTREAM_UNREACHABLE } from '../../src/policy/denial.ts';
+import type { UpstreamLookup } from '../../src/upstream/lookup.ts';
+import { ReleaseWatch, releaseOfNodes, takesDotNames } from '../../src/upstream/release-watch.ts';
+import { until } from '../support/until.ts';
+
+function watchOver() {
+  let now = 0;
+  let asked = 0;
+  let answer: Awaited<ReturnType<UpstreamLookup['version']>> | Error = '1.19.0';
+  const watch = new ReleaseWatch({
+    ask: async () => {
+      asked += 1;
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+    now: () => now,
+  });
+  return {
+    watch,
+    asked: () => asked,
+    pass: (ms: number) => {
+      now += ms;
+    },
+    answer: (next: typeof answer) => {
+      answer = next;
+    },
+  };
+}
+
+t.test('upstream is asked while its release is wanted, every five seconds at most', async (t) => {
+  const { watch, asked, pass, answer } = watchOver();
+  t.equal(watch.current, undefined, 'nothing is known before an answer');
+  t.equal(asked(), 0, 'a look at it asks nothing');
+  watch.refresh();
+  await until(() => watch.current === '1.19.0', 'the answer');
+  t.equal(asked(), 1);
+  pass(4_999);
+  watch.refresh();
+  t.equal(watch.current, '1.19.0');
+  t.equal(asked(), 1, 'not asked again so soon');
+  answer('1.20.0');
+  pass(1);
+  watch.refresh();
+  watch.refresh();
+  t.equal(watch.current, '1.19.0', 'the last answer meanwhile');
+  await until(() => watch.current === '1.20.0', 'an upgrade is seen');
+  t.equal(asked(), 2);
+});
+
+t.test('an old answer counts as none: upstream may have been replaced', async (t) => {
+  const { watch, pass, answer } = watchOver();
+  answer('1.20.0');
+  await watch.look();
+  t.equal(watch.current, '1.20.0');
+  answer(UPSTREAM_UNREACHABLE);
+  pass(14_999);
+  t.equal(watch.current, '1.20.0');
+  await watch.look();
+  pass(1);
+  t.equal(watch.current, undefined);
+  answer(new Error('lost'));
+  await watch.look();
+  t.equal(watch.current, undefined);
+});
+
+t.test('of several nodes the lowest release counts, and one that is unknown', async (t) => {
+  const nodes = (...releases: (string | undefined)[]) =>
+    releaseOfNodes({ all: releases.map((release) => ({ release })), release: releases[0] } as never).current;
+  t.equal(nodes('1.19.0', '1.20.0'), '1.19.0');
+  t.equal(nodes('1.20.0', undefined), undefined);
+  t.equal(nodes(), undefined);
+});
+
+t.test('releases that take dot names', async (t) => {
+  for (const current of [undefined, '1.0.0', '1.8.4', '1.18.3', '1.19.0', 'odd'])
+    t.ok(takesDotNames({ current }), `${current}`);
+  for (const current of ['1.19.1', '1.19.2', '1.20.0', '2.0.0', '1.19.1-dev'])
+    t.notOk(takesDotNames({ current }), `${current}`);
+});

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 
 /**
  * GHSA-jwrp-6pff-wg9c: before Qdrant 1.19.1 `.` and `..` are names of collections, and become parts of paths. In front of such
- * a release, and of one that does not tell, the gateway refuses them in every place that makes a name, whoever asks.
+ * a release, and of one that does not tell, the gateway refuses them in every place that makes a name, for every caller.
  */
 
 t.setTimeout(FILE_MS);

@@ -8,11 +8,12 @@ export const COLLECTION = 'bench';
 /** Bytes of a small answer: the REST body, or the gRPC message without its prefix of five. */
 export const SMALL_ANSWER = 1024;
 
-/** Bytes of a large REST answer. */
-export const LARGE_ANSWER = 65_536;
+/** A large REST answer: what asks for it, and its bytes. */
+export type LargeAnswer = { readonly line: string; readonly bytes: number };
 
-/** The path whose GET is answered with `LARGE_ANSWER` bytes, everything else with `SMALL_ANSWER`. */
-export const LARGE_PATH = `/collections/${COLLECTION}/points/1`;
+/** Every other request is answered with `SMALL_ANSWER` bytes. */
+export const LARGE_ANSWER: LargeAnswer = { line: `GET /collections/${COLLECTION}/points/1`, bytes: 65_536 };
+export const HUGE_ANSWER: LargeAnswer = { line: `GET /collections/${COLLECTION}/points/2`, bytes: 4_194_304 };
 
 const MIB = 1_048_576;
 const DIMENSIONS = 128;

@@ -10,7 +10,7 @@ import {
   writeSettingsAck,
   writeWindowUpdate,
 } from '../../../src/http2/write-frames.ts';
-import { LARGE_ANSWER, LARGE_PATH, SMALL_ANSWER } from './messages.ts';
+import { HUGE_ANSWER, LARGE_ANSWER, SMALL_ANSWER } from './messages.ts';
 
 /*
  * The upstream of every gateway under measurement: two listeners that answer every request with the same prepared bytes.
@@ -32,8 +32,7 @@ function restAnswer(bytes: number): Buffer {
 }
 
 const SMALL = restAnswer(SMALL_ANSWER);
-const LARGE = restAnswer(LARGE_ANSWER);
-const LARGE_LINE = `GET ${LARGE_PATH} `;
+const LARGE = [LARGE_ANSWER, HUGE_ANSWER].map(({ line, bytes }) => ({ line: `${line} `, answer: restAnswer(bytes) }));
 
 /** Answers HTTP/1.1 requests with or without `content-length`; knows no chunked bodies. */
 function serveRest(): Server {
@@ -50,7 +49,7 @@ function serveRest(): Server {
       head += chunk.toString('latin1', skipped);
       for (let end = head.indexOf(HEAD_END); end !== -1; end = head.indexOf(HEAD_END)) {
         const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head.slice(0, end))?.[1] ?? 0);
-        answer = head.startsWith(LARGE_LINE) ? LARGE : SMALL;
+        answer = LARGE.find(({ line }) => head.startsWith(line))?.answer ?? SMALL;
         const after = head.length - end - HEAD_END.length;
         head = head.slice(end + HEAD_END.length + Math.min(length, after));
         bodyLeft = length - Math.min(length, after);

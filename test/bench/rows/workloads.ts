@@ -3,8 +3,9 @@ import { openGrpcClients, openRestHttp2Clients } from '../load/http2-clients.ts'
 import {
   COLLECTION,
   getPoints,
+  HUGE_ANSWER,
   LARGE_ANSWER,
-  LARGE_PATH,
+  type LargeAnswer,
   queryBody,
   SMALL_ANSWER,
   upsertBody,
@@ -23,11 +24,15 @@ const UPLOAD_CONNECTIONS = 8;
 const HANDSHAKES = 16;
 const HTTP2_CONNECTIONS = 8;
 const HTTP2_STREAMS = 16;
+/** As many requests at once as over HTTP/1.1. */
+const LARGE_STREAMS = 4;
+const DOWNLOAD_CONNECTIONS = 8;
 const GRPC_CONNECTIONS = 8;
 const GRPC_STREAMS = 16;
 /** Few: what is under way when a window ends is a part of all that it sees. */
 const GRPC_UPLOADS = 4;
-const UPLOAD_BYTES = 1_048_576;
+const MIB = 1_048_576;
+const UPLOAD_BYTES = MIB;
 const UPLOAD_MEBIBYTES = 4;
 
 /** Connections with small requests, one slot each. */
@@ -43,6 +48,15 @@ export const openSmallHttp2 = (target: Target, connections: number, streams: num
     body: Buffer.alloc(0),
     answerBytes: SMALL_ANSWER,
   });
+
+/** Large answers over HTTP/2. */
+const openLargeHttp2 = (
+  target: Target,
+  connections: number,
+  streams: number,
+  { line, bytes }: LargeAnswer,
+): Promise<Clients> =>
+  openRestHttp2Clients(target, connections, streams, { line, body: Buffer.alloc(0), answerBytes: bytes });
 
 const openRest = (target: Target, connections: number, request: Buffer, answerBytes = SMALL_ANSWER): Promise<Clients> =>
   openRestClients(target, connections, cycle([request]), answerBytes);
@@ -80,14 +94,21 @@ export const WORKLOADS: readonly Workload[] = [
     id: 'rest-64k',
     title: 'REST, 64 KiB answer',
     protocol: 'rest',
-    mebibytes: LARGE_ANSWER / 1_048_576,
-    open: (target) => openRest(target, REST_CONNECTIONS, restRequest(target, `GET ${LARGE_PATH}`), LARGE_ANSWER),
+    mebibytes: LARGE_ANSWER.bytes / MIB,
+    open: (target) => openRest(target, REST_CONNECTIONS, restRequest(target, LARGE_ANSWER.line), LARGE_ANSWER.bytes),
+  },
+  {
+    id: 'rest-4m',
+    title: 'REST, 4 MiB answer',
+    protocol: 'rest',
+    mebibytes: HUGE_ANSWER.bytes / MIB,
+    open: (target) => openRest(target, DOWNLOAD_CONNECTIONS, restRequest(target, HUGE_ANSWER.line), HUGE_ANSWER.bytes),
   },
   {
     id: 'rest-upsert',
     title: 'REST, 1 MiB upsert',
     protocol: 'rest',
-    mebibytes: UPLOAD_BYTES / 1_048_576,
+    mebibytes: UPLOAD_BYTES / MIB,
     open: (target) => {
       const line = `PUT /collections/${COLLECTION}/points`;
       const request = restRequest(target, line, { body: upsertBody(UPLOAD_BYTES) });
@@ -114,11 +135,27 @@ export const WORKLOADS: readonly Workload[] = [
     open: (target) => openSmallHttp2(target, HTTP2_CONNECTIONS, HTTP2_STREAMS),
   },
   {
+    id: 'rest-h2-64k',
+    title: 'REST over HTTP/2, 64 KiB answer',
+    protocol: 'rest',
+    http2: true,
+    mebibytes: LARGE_ANSWER.bytes / MIB,
+    open: (target) => openLargeHttp2(target, HTTP2_CONNECTIONS, LARGE_STREAMS, LARGE_ANSWER),
+  },
+  {
+    id: 'rest-h2-4m',
+    title: 'REST over HTTP/2, 4 MiB answer',
+    protocol: 'rest',
+    http2: true,
+    mebibytes: HUGE_ANSWER.bytes / MIB,
+    open: (target) => openLargeHttp2(target, DOWNLOAD_CONNECTIONS, 1, HUGE_ANSWER),
+  },
+  {
     id: 'rest-h2-upsert',
     title: 'REST over HTTP/2, 1 MiB upsert',
     protocol: 'rest',
     http2: true,
-    mebibytes: UPLOAD_BYTES / 1_048_576,
+    mebibytes: UPLOAD_BYTES / MIB,
     open: (target) =>
       openRestHttp2Clients(target, UPLOAD_CONNECTIONS, 1, {
         line: `PUT /collections/${COLLECTION}/points`,

@@ -54,7 +54,7 @@ export class ClientLink<H> implements FrameReceiver {
   readonly #events: ClientEvents<H>;
   readonly #limits: ClientLimits;
   readonly #guard: Guard;
-  readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true);
+  readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, true, true);
   readonly #frames: ClientFrames<H>;
   readonly #onFrame = (frame: Frame): void => {
     if (!this.closing) this.#frames.take(frame);

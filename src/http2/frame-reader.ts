@@ -2,6 +2,7 @@ import {
   CLIENT_PREFACE,
   DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
+  Flag,
   FRAME_HEADER_BYTES,
   Frame,
   FrameType,
@@ -9,35 +10,50 @@ import {
   readUint31,
 } from './frames.ts';
 
-/** The place of the type in a frame header (RFC 9113 section 4.1). */
+/** The places of type and flags in a frame header (RFC 9113 section 4.1). */
 const TYPE_AT = 3;
+const FLAGS_AT = 4;
+
+/** Smaller frames are always given in one piece. */
+const PIECES_BYTES = 2_048;
+/** Of larger chunks not less than this part is kept for a frame: it keeps all of the chunk. */
+const SMALL_CHUNK = 16_384;
+const PART = 4;
 
 /** Receives one frame; the object is only valid until the callback returns. */
 export type OnFrame = (frame: Frame) => void;
 
 /**
  * Splits a byte stream into frames, independent of chunks. A frame within one chunk is not copied; one across chunks is
- * copied once. Checks only the length against the maximum; `checkFrame` checks the rest.
+ * copied once, or given as two pieces. Checks only the length against the maximum; `checkFrame` checks the rest.
  */
 export class FrameReader {
   readonly #frame = new Frame();
   readonly #head = Buffer.alloc(FRAME_HEADER_BYTES);
   #headBytes = 0;
+  /** The chunk in which a DATA frame begins whose other piece is to come, and where. */
+  #lead: Buffer | undefined;
+  #leadAt = 0;
   #partial: Buffer | undefined;
   #partialBytes = 0;
   /** Number of frames that did not come in one chunk. */
   #begun = 0;
   #prefaceBytes: number;
+  readonly #pieces: boolean;
   #unusable = false;
   #stopped = false;
 
   /** Largest accepted payload, in bytes; raise it when the peer has acknowledged a larger SETTINGS_MAX_FRAME_SIZE. */
   maxFrameSize: number;
 
-  /** @param expectPreface the stream must begin with `CLIENT_PREFACE`, which is checked and not passed on */
-  constructor(maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE, expectPreface = false) {
+  /**
+   * @param expectPreface the stream must begin with `CLIENT_PREFACE`, which is checked and not passed on
+   * @param pieces DATA may come in two pieces (`Frame.rest`)
+   */
+  constructor(maxFrameSize: number = DEFAULT_MAX_FRAME_SIZE, expectPreface = false, pieces = false) {
     this.maxFrameSize = maxFrameSize;
     this.#prefaceBytes = expectPreface ? 0 : CLIENT_PREFACE.length;
+    this.#pieces = pieces;
   }
 
   /**
@@ -51,10 +67,17 @@ export class FrameReader {
     this.#unusable = true;
     this.#stopped = false;
     let at = this.#takePreface(chunk);
+    if (this.#lead !== undefined) at = this.#takeRest(this.#lead, chunk, onFrame);
     if (this.#headBytes > 0 || this.#partial !== undefined) at = this.#takePartial(chunk, at, onFrame);
     while (at + FRAME_HEADER_BYTES <= chunk.length && !this.#stopped) {
       const next = at + FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at);
-      if (next > chunk.length) break;
+      if (next > chunk.length) {
+        if (!this.#mayLead(chunk, at)) break;
+        this.#lead = chunk;
+        this.#leadAt = at;
+        at = chunk.length;
+        break;
+      }
       this.#yield(chunk, at, onFrame);
       at = next;
     }
@@ -86,6 +109,28 @@ export class FrameReader {
       this.#prefaceBytes++;
     }
     return at;
+  }
+
+  /** May the frame at `at`, which ends in another chunk, come in two pieces? */
+  #mayLead(chunk: Buffer, at: number): boolean {
+    if (!this.#pieces || chunk[at + TYPE_AT] !== FrameType.DATA) return false;
+    if (((chunk[at + FLAGS_AT] as number) & Flag.PADDED) !== 0) return false;
+    if (chunk.length > SMALL_CHUNK && (chunk.length - at) * PART < chunk.length) return false;
+    return this.#payloadBytes(chunk, at) >= PIECES_BYTES;
+  }
+
+  /** Gives the frame that began in `lead`, if the chunk has all of its rest; else what there is of it is copied. */
+  #takeRest(lead: Buffer, chunk: Buffer, onFrame: OnFrame): number {
+    this.#lead = undefined;
+    const had = lead.length - this.#leadAt;
+    const missing = FRAME_HEADER_BYTES + this.#payloadBytes(lead, this.#leadAt) - had;
+    if (missing <= chunk.length) {
+      this.#yield(lead, this.#leadAt, onFrame, missing === chunk.length ? chunk : chunk.subarray(0, missing));
+      return missing;
+    }
+    this.#partial = Buffer.allocUnsafe(had + missing);
+    this.#partialBytes = lead.copy(this.#partial, 0, this.#leadAt);
+    return 0;
   }
 
   /** Completes a frame across chunks. Returns the offset after its bytes in the chunk. */
@@ -121,13 +166,14 @@ export class FrameReader {
     return bytes;
   }
 
-  #yield(source: Buffer, at: number, onFrame: OnFrame): void {
+  #yield(source: Buffer, at: number, onFrame: OnFrame, rest?: Buffer): void {
     const frame = this.#frame;
     frame.source = source;
+    frame.rest = rest;
     frame.start = at;
     frame.length = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
     frame.type = source[at + TYPE_AT] as number;
-    frame.flags = source[at + 4] as number;
+    frame.flags = source[at + FLAGS_AT] as number;
     frame.streamId = readUint31(source, at + 5);
     onFrame(frame);
   }

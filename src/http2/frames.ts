@@ -82,7 +82,8 @@ export class Http2Fault extends Error {
 
 /**
  * A frame as it stands in the received bytes. The reader owns one object and reuses it: valid only inside the callback.
- * The bytes may be kept: they are a view of the chunk, or of a buffer of their own when the frame straddled chunks.
+ * The bytes may be kept: they are a view of the chunk, or of a buffer of their own when the frame straddled chunks. DATA may
+ * also stand in two chunks (`rest`).
  */
 export class Frame {
   /** Frame type; may be an unknown number. */
@@ -97,16 +98,22 @@ export class Frame {
   source: Buffer = CLIENT_PREFACE;
   /** Where the frame header begins in `source`; the frame ends `FRAME_HEADER_BYTES + length` later. */
   start = 0;
+  /** The end of a DATA frame without padding, if it came in the next chunk. */
+  rest: Buffer | undefined;
 
-  /** View of the payload, padding included. */
+  /** The payload, padding included: a view, or a copy of one in two chunks. */
   get payload(): Buffer {
-    const from = this.start + FRAME_HEADER_BYTES;
-    return this.source.subarray(from, from + this.length);
+    return this.#from(this.start + FRAME_HEADER_BYTES);
   }
 
-  /** View of the whole frame as received, header included, to be forwarded verbatim. */
+  /** The whole frame as received, header included, to be forwarded verbatim: a view, or a copy of one in two chunks. */
   get raw(): Buffer {
-    return this.source.subarray(this.start, this.start + FRAME_HEADER_BYTES + this.length);
+    return this.#from(this.start);
+  }
+
+  #from(from: number): Buffer {
+    const there = this.source.subarray(from, this.start + FRAME_HEADER_BYTES + this.length);
+    return this.rest ? Buffer.concat([there, this.rest]) : there;
   }
 
   /** True when a bit of `Flag` is set. */
@@ -169,9 +176,14 @@ export function checkFrame(frame: Frame): void {
   }
 }
 
-/** Payload of a DATA frame without its padding (RFC 9113 section 6.1). Bad padding throws a connection fault. */
+/** Payload of a DATA frame without its padding (RFC 9113 section 6.1), in one piece. Bad padding throws a connection fault. */
 export function dataOf(frame: Frame): Buffer {
-  return unpad(frame, 0);
+  return frame.rest ? frame.payload : unpad(frame, 0);
+}
+
+/** The same as far as it stands in `source`: `Frame.rest` follows. */
+export function leadingDataOf(frame: Frame): Buffer {
+  return frame.rest ? frame.source.subarray(frame.start + FRAME_HEADER_BYTES) : unpad(frame, 0);
 }
 
 /** Bytes of a DATA frame without its padding. Bad padding throws a connection fault. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { fillMemory, freeMemory } from '../net/written-bytes.ts';
 import { type CopyArea, copyAreas } from './copy-areas.ts';
 import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 
@@ -7,6 +8,7 @@ const HIGH_WATER_BYTES = 262_144;
 
 /** A piece up to this size is copied next to its neighbours, which costs less than another buffer in the write. */
 const COPIED_BYTES = 2_048;
+const NOTHING: readonly Buffer[] = Object.freeze([]);
 
 /**
  * The output of one connection, one write per burst. Adjacent frames of a received chunk are sent as one range of it,
@@ -15,13 +17,15 @@ const COPIED_BYTES = 2_048;
 export class Outbox {
   #socket: Socket | undefined;
   #queue: Buffer[] = [];
+  #queued = 0;
   /** The copied pieces at the end of the queue: a part of an area. */
   #copied: CopyArea | undefined;
   #copiedFrom = 0;
   #copiedTo = 0;
-  /** Areas of the queued pieces, and of each pending write. */
+  /** Memory of the queued pieces that is used again, or freed, once they are written; the same of each pending write. */
   #areas: CopyArea[] = [];
-  readonly #inFlight: CopyArea[][] = [];
+  #freed: Buffer[] | undefined;
+  readonly #inFlight: { readonly areas: CopyArea[]; readonly freed: Buffer[] | undefined }[] = [];
   readonly #written = (error?: Error | null): void => this.#release(error);
   /** The last range, which may still grow. */
   #source: Buffer | undefined;
@@ -39,8 +43,9 @@ export class Outbox {
   }
 
   /** Queues a received frame in place. The caller may have rewritten its stream id there. */
-  frame(frame: Frame): void {
-    this.range(frame.source, frame.start, frame.start + FRAME_HEADER_BYTES + frame.length);
+  frame({ source, start, length, rest }: Frame): void {
+    this.range(source, start, Math.min(source.length, start + FRAME_HEADER_BYTES + length));
+    if (rest) this.range(rest, 0, rest.length);
   }
 
   /** Queues a part of `source`. */
@@ -53,6 +58,13 @@ export class Outbox {
     this.#source = source;
     this.#from = from;
     this.#to = to;
+  }
+
+  /** Frees the memory of `bytes` once all that is queued is written. No other code may use them. */
+  free(bytes: Buffer): void {
+    if (!fillMemory(bytes)) return;
+    this.#freed ??= [];
+    this.#freed.push(bytes);
   }
 
   /** Queues bytes of the gateway. */
@@ -76,6 +88,11 @@ export class Outbox {
     addressHead(area.bytes, area.used - framed.length, streamId, endStream);
   }
 
+  /** Bytes that wait for `flush`. */
+  get waiting(): number {
+    return this.#queued + this.#to - this.#from + this.#copiedTo - this.#copiedFrom;
+  }
+
   /** Passes everything to the socket in one write. */
   flush(): void {
     this.#closeRange();
@@ -84,10 +101,13 @@ export class Outbox {
     if (socket === undefined || this.#queue.length === 0) return;
     const queue = this.#queue;
     const areas = this.#areas;
+    const freed = this.#freed;
     this.#queue = [];
+    this.#queued = 0;
     this.#areas = [];
+    this.#freed = undefined;
     if (socket.destroyed || !socket.writable) return;
-    this.#inFlight.push(areas);
+    this.#inFlight.push({ areas, freed });
     const last = queue.length - 1;
     if (last > 0) socket.cork();
     for (const [at, bytes] of queue.entries()) {
@@ -116,8 +136,10 @@ export class Outbox {
   #closeRange(): void {
     const source = this.#source;
     if (source === undefined) return;
+    const [from, to] = [this.#from, this.#to];
     this.#source = undefined;
-    this.#put(source, this.#from, this.#to);
+    this.#from = this.#to = 0;
+    this.#put(source, from, to);
   }
 
   #put(source: Buffer, from: number, to: number): void {
@@ -127,6 +149,7 @@ export class Outbox {
     }
     this.#closeCopied();
     this.#queue.push(from === 0 && to === source.length ? source : source.subarray(from, to));
+    this.#queued += to - from;
   }
 
   /** Copies a small piece after the previous one. Returns the area at whose end it is. */
@@ -147,16 +170,20 @@ export class Outbox {
 
   #closeCopied(): void {
     const { bytes } = this.#copied ?? {};
-    if (bytes && this.#copiedTo > this.#copiedFrom) this.#queue.push(bytes.subarray(this.#copiedFrom, this.#copiedTo));
+    if (bytes && this.#copiedTo > this.#copiedFrom) {
+      this.#queue.push(bytes.subarray(this.#copiedFrom, this.#copiedTo));
+      this.#queued += this.#copiedTo - this.#copiedFrom;
+    }
     this.#copied = undefined;
     this.#copiedFrom = this.#copiedTo = 0;
   }
 
-  /** Writes end in order. A failed one leaves its areas to the garbage collector. */
+  /** Writes end in order. A failed one leaves its memory to the garbage collector. */
   #release(error?: Error | null): void {
-    const areas = this.#inFlight.shift();
-    if (error || !areas) return;
-    for (const area of areas) copyAreas.release(area);
+    const written = this.#inFlight.shift();
+    if (error || !written) return;
+    for (const area of written.areas) copyAreas.release(area);
+    for (const bytes of written.freed ?? NOTHING) freeMemory(bytes);
   }
 }
 

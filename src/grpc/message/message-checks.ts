@@ -1,4 +1,4 @@
-import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame, frameOf } from '../../http2/frames.ts';
+import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame, frameOf, leadingDataOf } from '../../http2/frames.ts';
 import { type Conditional, type References, settle } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
@@ -73,7 +73,7 @@ export class MessageChecks {
   next(exchange: GrpcExchange, frame: Frame): InspectionStep {
     if (exchange.unread) exchange.inspector = this.#open(exchange);
     exchange.unread = false;
-    exchange.inspector?.push(dataOf(frame));
+    if (exchange.inspector) pushData(exchange.inspector, frame);
     return this.proceed(exchange);
   }
 
@@ -126,7 +126,7 @@ export class MessageChecks {
   /** Measures the next DATA frame. Unless all held bytes may pass with it, it must be held, too. */
   measure(exchange: GrpcExchange, frame: Frame): MeasureStep {
     if (exchange.follower) {
-      exchange.follower.push(dataOf(frame));
+      pushData(exchange.follower, frame);
       note(exchange);
     }
     if (exchange.unmeasured) {
@@ -139,7 +139,7 @@ export class MessageChecks {
       }
       exchange.guard = this.#open(exchange);
     }
-    exchange.guard?.push(dataOf(frame));
+    if (exchange.guard) pushData(exchange.guard, frame);
     return this.standing(exchange);
   }
 
@@ -159,7 +159,8 @@ export class MessageChecks {
   }
 
   #readWhole(exchange: GrpcExchange, frame: Frame): ScannedNames | Denial | undefined {
-    if (!exchange.clientEnded || exchange.received !== frame.length || frame.has(Flag.PADDED)) return undefined;
+    if (!exchange.clientEnded || exchange.received !== frame.length) return undefined;
+    if (frame.rest || frame.has(Flag.PADDED)) return undefined;
     const from = frame.start + FRAME_HEADER_BYTES;
     const to = from + frame.length;
     return inspectWhole(rowOf(exchange), exchange.head.encoding, frame.source, from, to, exchange.refusesDotNames);
@@ -172,6 +173,11 @@ export class MessageChecks {
     const continued = (fault?: unknown): void => moved(exchange, fault);
     return createInspector(rowOf(exchange), { encoding, limits, refusesDotNames, moved: continued });
   }
+}
+
+function pushData(inspector: MessageInspector, frame: Frame): void {
+  inspector.push(leadingDataOf(frame));
+  if (frame.rest) inspector.push(frame.rest);
 }
 
 function operationOf({ head, resolution }: GrpcExchange): GrpcOperation {

@@ -53,6 +53,7 @@ export class HeldFrames {
     lent.length = frame.length;
     lent.source = frame.source;
     lent.start = frame.start;
+    lent.rest = frame.rest;
     this.#lent = lent;
     this.bytes = frame.length;
   }
@@ -71,9 +72,9 @@ export class HeldFrames {
     this.bytes += frame.length;
     if (this.#frames === undefined || frame.has(Flag.PADDED) || frame.length >= SMALL_BYTES) {
       this.#room = undefined;
-      const { raw, source } = frame;
+      const { raw, rest, source } = frame;
       this.#frames ??= [];
-      this.#frames.push(raw.length * PART < source.length ? Buffer.from(raw) : raw);
+      this.#frames.push(rest === undefined && raw.length * PART < source.length ? Buffer.from(raw) : raw);
     } else {
       this.#append(this.#frames, frame, dataOf(frame));
     }

@@ -101,13 +101,8 @@ export class RequestData {
 
   #takeInspected(exchange: GrpcExchange, frame: Frame): void {
     const found = this.#checks.whole(exchange, frame);
-    if (!found) {
-      exchange.held.add(frame);
-      this.#judged(exchange, this.#checks.next(exchange, frame));
-      return;
-    }
     exchange.held.lend(frame);
-    this.#judged(exchange, found);
+    this.#judged(exchange, found ?? this.#checks.next(exchange, frame));
     if (!exchange.opensWithBurst) exchange.held.keep();
   }
 

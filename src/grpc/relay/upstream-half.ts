@@ -24,6 +24,10 @@ import type { UpstreamSide } from './upstream-side.ts';
 /** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;
 
+/** This much for upstream waits for what else comes in the same turn, until it is as much as the second figure. */
+const GATHERED_BYTES = 8_192;
+const MOST_GATHERED = 131_072;
+
 /**
  * The upstream half of a relay with one upstream: opens the connection with the first permitted call, assigns stream ids, and passes the
  * client's frames to upstream with the id rewritten in place. `AnswerFrames` passes those of upstream to the client.
@@ -42,6 +46,8 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   #over = false;
   /** Connection credit to grant to upstream with the next burst. */
   #toGrant = 0;
+  /** Frames for upstream wait for the end of this turn. */
+  #gathering = false;
   readonly #guard: Guard;
 
   constructor(core: RelayCore, upstream: GrpcUpstream, options: GrpcRelayOptions) {
@@ -178,8 +184,21 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
 
   flush(): void {
     this.#sendGrants();
-    this.#link?.outbox.flush();
+    if (!this.#gathering) this.#link?.outbox.flush();
   }
+
+  /** A large message comes in one event for each TLS record: those of one turn of the event loop leave in one write. */
+  #gather(): void {
+    const waiting = this.#link?.outbox.waiting ?? 0;
+    const isMuch = waiting >= GATHERED_BYTES && waiting < MOST_GATHERED;
+    if (isMuch && !this.#gathering) this.#guard.soon(this.#flushGathered);
+    this.#gathering = isMuch;
+  }
+
+  readonly #flushGathered = (): void => {
+    this.#gathering = false;
+    this.flush();
+  };
 
   #sendGrants(): void {
     const bytes = this.#toGrant;
@@ -192,6 +211,7 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
 
   burstEnded(): void {
     if (this.#link?.stalled) this.#link.resume();
+    this.#gather();
   }
 
   clientDrained(): void {

@@ -26,7 +26,7 @@ const CLOSE_LINGER_MS = 1000;
 export class UpstreamLink {
   readonly outbox = new Outbox();
   readonly #events: LinkEvents;
-  readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE);
+  readonly #reader = new FrameReader(DEFAULT_MAX_FRAME_SIZE, false, true);
   readonly #onFrame = (frame: Frame): void => this.#take(frame);
   #socket: Socket;
   #connected = false;

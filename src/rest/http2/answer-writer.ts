@@ -146,17 +146,21 @@ export class AnswerWriter {
     let left = bytes;
     let frames = 0;
     while (left > 0) {
-      const [chunk] = stream.queue;
-      if (!chunk) break;
-      const size = Math.min(left, chunk.length, DEFAULT_MAX_FRAME_SIZE);
+      const [piece] = stream.queue;
+      if (!piece) break;
+      const { bytes: source, from } = piece;
+      const size = Math.min(left, source.length - from, DEFAULT_MAX_FRAME_SIZE);
       left -= size;
       stream.queued -= size;
       frames += 1;
       const ends = stream.finished && stream.queued === 0;
       this.#frame(stream.id, size, ends);
-      this.#outbox.range(chunk, 0, size);
-      if (size === chunk.length) stream.queue.shift();
-      else stream.queue[0] = chunk.subarray(size);
+      this.#outbox.range(source, from, from + size);
+      piece.from += size;
+      if (piece.from === source.length) {
+        stream.queue.shift();
+        if (piece.once) this.#outbox.free(source);
+      }
       stream.endSent = ends;
     }
     stream.sendWindow -= bytes;

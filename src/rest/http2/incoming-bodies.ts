@@ -1,6 +1,6 @@
 import type { ClientLink } from '../../http2/client-link.ts';
 import type { EndedStreams } from '../../http2/ended-streams.ts';
-import { dataOf, ErrorCode, Flag, type Frame, Http2Fault, SettingId } from '../../http2/frames.ts';
+import { ErrorCode, Flag, type Frame, Http2Fault, leadingDataOf, SettingId } from '../../http2/frames.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
 import { PieceBudget, SMALL_PIECE } from '../../limits/body-pieces.ts';
@@ -59,7 +59,8 @@ export class IncomingBodies {
 
   /** DATA for `stream`; `undefined` = it is closed. */
   data(frame: Frame, stream: Http2Stream | undefined): void {
-    const bytes = dataOf(frame);
+    const { rest } = frame;
+    const bytes = leadingDataOf(frame);
     this.#window.received(frame.length);
     if (!stream || stream.clientEnded) {
       this.#grant(frame.length);
@@ -72,11 +73,12 @@ export class IncomingBodies {
     const ends = frame.has(Flag.END_STREAM);
     if (frame.length < SMALL_PIECE && !ends) this.#smallPiece(frame);
     const { announced } = stream.head;
-    const received = stream.received + bytes.length;
+    const received = stream.received + bytes.length + (rest?.length ?? 0);
     if (announced >= 0 && (received > announced || (ends && received < announced))) {
       throw malformed(stream.id, 'body other than its content-length');
     }
-    stream.take(bytes, frame.length);
+    stream.take(bytes, frame.length - (rest?.length ?? 0));
+    if (rest) stream.take(rest, rest.length);
     if (ends && !stream.closed) stream.takeEnd();
   }
 

@@ -234,7 +234,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
       this.#stream.respondFramed(this.#encoded(exchange, head, link), ended && data === 0);
     }
     let more = true;
-    for (const part of parts) more = this.#stream.write(part);
+    for (const part of parts) more = this.#stream.write(part, true);
     if (!ended) {
       if (!more) link.link.pause();
       return;

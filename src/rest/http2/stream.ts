@@ -42,6 +42,13 @@ export interface StreamConnection {
   known(): void;
 }
 
+/** Bytes of an answer, from `from` on. `once`: no other code uses them, and their memory may be freed once they are written. */
+export interface AnswerPiece {
+  readonly bytes: Buffer;
+  from: number;
+  readonly once: boolean;
+}
+
 /** Bytes of an answer that may be queued before its writer has to wait. */
 const HIGH_WATER_BYTES = 65_536;
 
@@ -66,7 +73,7 @@ export class Http2Stream implements ClientStream {
   closed = false;
   /** It stands in the connection's list of streams with something to send. */
   listed = false;
-  readonly queue: Buffer[] = [];
+  readonly queue: AnswerPiece[] = [];
   /** Bytes in `queue`. */
   queued = 0;
   /** The answer is complete; END_STREAM was sent. */
@@ -154,11 +161,11 @@ export class Http2Stream implements ClientStream {
     return this.#connection.inBurst;
   }
 
-  /** More of the answer's body. `false` = wait for `drained`. */
-  write(chunk: Buffer): boolean {
+  /** More of the answer's body. `false` = wait for `drained`. @param once no other code uses its bytes */
+  write(chunk: Buffer, once = false): boolean {
     if (this.closed || this.finished) return true;
     if (chunk.length > 0) {
-      this.queue.push(chunk);
+      this.queue.push({ bytes: chunk, from: 0, once });
       this.queued += chunk.length;
       this.#connection.ready(this);
     }

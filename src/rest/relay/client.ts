@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { Guard } from '../../lifetime/guard.ts';
+import { writeAll } from '../../net/written-bytes.ts';
 import type { Denial } from '../../policy/denial.ts';
 import { headerValues } from '../exchange.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
@@ -9,6 +11,8 @@ import type { ClientUpstream } from './upstream-pool.ts';
 
 /** A burst up to this size is copied into one buffer: cheaper than several in one write. */
 const COPIED_BYTES = 16_384;
+/** More than this waits for the client before upstream is not read any more. */
+const WAITING_BYTES = 131_072;
 
 /** An answer of upstream's as far as it has come. */
 export interface RelayedAnswer {
@@ -22,10 +26,13 @@ export interface RelayedAnswer {
 export class RelayClient {
   readonly #socket: Socket;
   readonly #context: RelayContext;
+  readonly #guard: Guard;
 
-  constructor(socket: Socket, context: RelayContext) {
+  /** @param guard of the connection */
+  constructor(socket: Socket, context: RelayContext, guard: Guard) {
     this.#socket = socket;
     this.#context = context;
+    this.#guard = guard;
   }
 
   /**
@@ -34,18 +41,25 @@ export class RelayClient {
    * @param link the answer came on it
    */
   answer(exchange: RelayExchange, link: ClientUpstream, answer: RelayedAnswer): void {
-    this.write([this.#clientHead(exchange, link, answer), ...answer.parts]);
+    this.#write([this.#clientHead(exchange, link, answer), ...answer.parts]);
   }
 
   /** A refusal, whole; gives the bytes of its body. */
   refuse(exchange: RelayExchange, denial: Denial, close: boolean): number {
     const bytes = refusal(exchange, denial, this.#context.options.cors, this.#ending(close));
-    this.write(bytes);
+    this.#write(bytes);
     return bytes[1]?.length ?? 0;
   }
 
-  /** One write for everything. */
+  /** More of an answer's body, whose bytes no other code uses. */
   write(parts: readonly Buffer[]): void {
+    const [first] = parts;
+    if (parts.length !== 1 || !first) this.#write(parts);
+    else if (!this.#socket.destroyed) writeAll(this.#socket, [{ bytes: first, once: true }], this.#guard);
+  }
+
+  /** One write for everything. */
+  #write(parts: readonly Buffer[]): void {
     const [first] = parts;
     if (!first || this.#socket.destroyed) return;
     if (parts.length === 1) {
@@ -65,7 +79,7 @@ export class RelayClient {
 
   /** Takes no more for now. */
   get isFull(): boolean {
-    return this.#socket.writableNeedDrain;
+    return this.#socket.writableLength >= WAITING_BYTES;
   }
 
   /** Nothing follows what is written. */

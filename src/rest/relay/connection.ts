@@ -55,7 +55,7 @@ export class RelayConnection implements RelayCore {
     this.counted = client;
     this.requests = new RelayRequests(context);
     this.#intake = this.requests.intake;
-    this.client = new RelayClient(socket, context);
+    this.client = new RelayClient(socket, context, this.guard);
     this.times = new ClientTimes(context);
     this.#request = new CurrentRequest(this);
     socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose);

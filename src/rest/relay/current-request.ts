@@ -160,7 +160,7 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
     }
     // Pieces that come in one turn of the event loop go upstream in one write.
     if (link.hold()) this.#core.guard.soon(() => link.letGo());
-    this.#waitFor(exchange, link.write(part));
+    this.#waitFor(exchange, link.write(part, part === chunk));
   }
 
   /** One time runs: the client's for more of its body, or upstream's for taking it and for its answer. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Guard } from '../../lifetime/guard.ts';
+import { type Outgoing, writeAll } from '../../net/written-bytes.ts';
 import {
   type Denial,
   UPSTREAM_BROKEN,
@@ -64,8 +65,8 @@ export interface UpstreamLink {
    * INVARIANT: nothing is written twice to one connection; a connection that dies with a request ends that request there.
    */
   send(exchange: RelayExchange, heads: SentHeads, body: Buffer | undefined): boolean;
-  /** More of the request's body. `false` = wait for `onUpstreamDrain`. */
-  write(body: Buffer): boolean;
+  /** More of the request's body. `false` = wait for `onUpstreamDrain`. @param once no other code uses its bytes */
+  write(body: Buffer, once?: boolean): boolean;
   /** More of the request's body is to come, in the client's own time: an answer is not waited for meanwhile. */
   waitForBody(): void;
   /** The client does not take more of its answer for now. */
@@ -97,7 +98,7 @@ export class UpstreamConnection implements UpstreamLink {
   #socket: Socket | undefined;
   #opened = false;
   /** Written once the connection is there, or with `letGo`. */
-  #waiting: Buffer[] = [];
+  #waiting: Outgoing[] = [];
   #waitingBytes = 0;
   #held = false;
   /** A request is under way. */
@@ -173,10 +174,10 @@ export class UpstreamConnection implements UpstreamLink {
     return this.#waiting.length === 0 && socket.writableLength === 0;
   }
 
-  /** More of the request's body. `false` = wait for `onUpstreamDrain`. */
-  write(body: Buffer): boolean {
+  /** More of the request's body. `false` = wait for `onUpstreamDrain`. @param once no other code uses its bytes */
+  write(body: Buffer, once = false): boolean {
     if (!this.#answer.begun) this.#deadline = this.#timeOf(this.#upstream.headersTimeoutMs);
-    return this.#write(body);
+    return this.#write(body, once);
   }
 
   /** More of the request's body is to come, in the client's own time: an answer is not waited for meanwhile. */
@@ -262,9 +263,11 @@ export class UpstreamConnection implements UpstreamLink {
     if (this.#opened && this.#socket && this.#waiting.length > 0) this.#writeWaiting(this.#socket);
   }
 
-  #write(bytes: Buffer): boolean {
-    if (this.#opened && this.#socket && !this.#held) return this.#socket.write(bytes);
-    this.#waiting.push(bytes);
+  #write(bytes: Buffer, once = false): boolean {
+    if (this.#opened && this.#socket && !this.#held) {
+      return once ? writeAll(this.#socket, [{ bytes, once }], this.#guard) : this.#socket.write(bytes);
+    }
+    this.#waiting.push({ bytes, once });
     this.#waitingBytes += bytes.length;
     return this.#opened && this.#waitingBytes < HELD_BYTES;
   }
@@ -273,9 +276,7 @@ export class UpstreamConnection implements UpstreamLink {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    if (waiting.length > 1) socket.cork();
-    for (const bytes of waiting) socket.write(bytes);
-    if (waiting.length > 1) socket.uncork();
+    if (waiting.length > 0) writeAll(socket, waiting, this.#guard);
   }
 
   #drained(): void {

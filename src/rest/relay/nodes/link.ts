@@ -66,13 +66,13 @@ export class NodeLink implements UpstreamLink, UpstreamUser {
     return this.#begin(this.#sending, route.next());
   }
 
-  write(body: Buffer): boolean {
+  write(body: Buffer, once = false): boolean {
     const sending = this.#sending;
     if (!sending || !this.#taken) return true;
     sending.awaitsBody = false;
     sending.body?.push(body);
     sending.bodyBytes += body.length;
-    const more = this.#taken.one.link.write(body);
+    const more = this.#taken.one.link.write(body, once && sending.body === undefined);
     this.#forget(sending);
     return more;
   }

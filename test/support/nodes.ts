@@ -14,8 +14,8 @@ import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 import { KEYS } from './gateway.ts';
 
-/** What a stand-in does with requests for points. */
-export type NodeMode = 'normal' | 'silent' | 'reset' | 'not-ready';
+/** What a stand-in does with requests: `frozen` answers nothing, `reset` closes the connection, `not-ready` says so to probes. */
+export type NodeMode = 'normal' | 'frozen' | 'reset' | 'not-ready';
 
 /** A stand-in as one of several nodes; its ports stay the same when it starts again. */
 export class StandInNode {
@@ -68,13 +68,18 @@ export class StandInNode {
 
   meet(request: IncomingMessage, response: Parameters<NonNullable<FakeQdrantOptions['onRest']>>[1]): boolean {
     const isProbe = request.url === '/readyz';
-    if (isProbe && this.mode === 'not-ready') {
-      response.writeHead(503).end('some shards are not ready');
-      return true;
+    switch (this.mode) {
+      case 'normal':
+        return false;
+      case 'frozen':
+        return true;
+      case 'reset':
+        if (!isProbe) request.socket.destroy();
+        return !isProbe;
+      default:
+        if (isProbe) response.writeHead(503).end('some shards are not ready');
+        return isProbe;
     }
-    if (isProbe || this.mode === 'normal' || this.mode === 'not-ready') return this.mode === 'not-ready' && isProbe;
-    if (this.mode === 'reset') request.socket.destroy();
-    return true;
   }
 }
 

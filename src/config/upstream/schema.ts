@@ -47,7 +47,7 @@ export const upstream = z.strictObject({
   connect_timeout_ms: whole(MILLISECONDS, 2000, 'time limit to connect'),
   response_header_timeout_ms: whole(MILLISECONDS, 300_000, 'time limit for the head of the answer'),
   keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),
-  max_connections: whole([1, 65_535], 256, 'pooled REST connections'),
+  max_connections: whole([1, 65_535], 256, 'pooled REST connections, with several nodes to each'),
   tls_ca: live(optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime')),
   api_key: live(key('key that Qdrant requires; sent upstream instead of the credential of the caller')),
   api_key_file: live(optionalText('file with the key that Qdrant requires')),

@@ -96,6 +96,11 @@ export class NodeSet {
     return key === undefined ? fewestOpen(nodes, this.#random) : byKey(nodes, hashOf(key));
   }
 
+  /** True = it is ejected, and others are there: nothing is to wait at it. */
+  leavesOut(node: Node): boolean {
+    return node.state === 'ejected' && !this.#usable.includes(node);
+  }
+
   /** The node of this name, in any state. */
   named(name: string): Node | undefined {
     return this.#nodes.find((node) => node.name === name);

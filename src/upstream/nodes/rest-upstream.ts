@@ -8,7 +8,7 @@ import { NodeRoute } from './route.ts';
 
 type Controller = Dispatcher.DispatchController;
 
-/** Requests without a wish of their own: any node, and once more to another. */
+/** The gateway's own questions, which change nothing: any node, and once more to another. */
 const ANY = { sticky: false, asked: undefined, affinity: undefined, client: '', sees: true };
 
 /**
@@ -42,7 +42,7 @@ export function createNodesUpstream(
     },
     size: () => all().reduce((sum, upstream) => sum + upstream.size(), 0),
     send(request, handler) {
-      const route = request.route ?? new NodeRoute(nodes, ANY, request.method === 'GET' || request.method === 'HEAD');
+      const route = request.route ?? new NodeRoute(nodes, ANY, true);
       return new Attempt({ request, handler, route, of, attempts }, report).begin();
     },
     close: async () => void (await Promise.all(all().map((upstream) => upstream.close()))),
@@ -103,7 +103,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   /** A request that waits at an ejected node is given up there. */
   look(): void {
-    if (!this.#sent || this.#parts.route.node?.state !== 'ejected') return;
+    if (!this.#sent || !this.#parts.route.waitsInVain) return;
     this.#parts.attempts.delete(this);
     this.#controller?.abort(noAnswer());
   }

@@ -34,6 +34,12 @@ export class NodeRoute {
     return picked;
   }
 
+  /** A read that waits at a node which has been ejected, while others are there: it is to be given up. */
+  get waitsInVain(): boolean {
+    if (!this.#node || !this.isRepeatable || this.#wish.asked !== undefined) return false;
+    return this.#nodes.leavesOut(this.#node);
+  }
+
   /** An answer has begun. */
   answered(): void {
     if (this.#node) this.#nodes.answered(this.#node);

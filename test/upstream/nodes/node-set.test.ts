@@ -111,10 +111,12 @@ for (const [failure, times] of ejecting) {
 }
 
 t.test('when all are ejected, all are used', async (t) => {
-  const { fail, spread } = scene(['a', 'b']);
+  const { nodes, named, fail, spread } = scene(['a', 'b']);
   fail('a', 'unreachable');
+  t.ok(nodes.leavesOut(named('a')));
   fail('b', 'unreachable');
   t.strictSame(Object.keys(spread(100)).sort(), ['a', 'b']);
+  t.notOk(nodes.leavesOut(named('a')), 'nothing that waits at it is moved');
 });
 
 t.test('pauses grow up to half a minute, and begin anew after a good time', async (t) => {

@@ -25,8 +25,9 @@ interface Sending {
   bodyBytes: number;
   /** The client has yet to send the rest of its body. */
   awaitsBody: boolean;
-  /** The answer has begun. */
+  /** The answer has begun, and has come whole. */
   heard: boolean;
+  over: boolean;
 }
 
 /**
@@ -58,11 +59,12 @@ export class NodeLink implements UpstreamLink, UpstreamUser {
   }
 
   send(exchange: RelayExchange, heads: SentHeads, body: Buffer | undefined): boolean {
-    this.end(false);
+    // Within the answer to the request before, where the client has sent the next one already.
+    this.end(this.#sending?.over ?? false);
     const route = routeOf(this.#pools.nodes, exchange);
     const kept = body ? [body] : [];
     const bodyBytes = body?.length ?? 0;
-    this.#sending = { exchange, heads, route, body: kept, bodyBytes, awaitsBody: false, heard: false };
+    this.#sending = { exchange, heads, route, body: kept, bodyBytes, awaitsBody: false, heard: false, over: false };
     return this.#begin(this.#sending, route.next());
   }
 
@@ -101,8 +103,7 @@ export class NodeLink implements UpstreamLink, UpstreamUser {
   /** A read that waits at a node that has been ejected goes on at another one. */
   look(): void {
     const sending = this.#sending;
-    if (!sending?.body || sending.heard || !this.#taken) return;
-    if (!sending.route.isRepeatable || sending.route.node?.state !== 'ejected') return;
+    if (!sending?.body || sending.heard || !this.#taken || !sending.route.waitsInVain) return;
     this.#taken.one.link.destroy();
     this.onAnswerFault(UPSTREAM_TIMEOUT, true);
   }
@@ -121,6 +122,7 @@ export class NodeLink implements UpstreamLink, UpstreamUser {
       sending.body = undefined;
       sending.route.answered();
     }
+    if (ended && sending) sending.over = true;
     this.#user.onAnswer(head, parts, data, ended);
     // The user may have ended it, and begun its next request.
     if (ended && sending === this.#sending) this.end(true);

@@ -26,6 +26,7 @@ export function spreadOver(nodes: () => NodeSet): GrpcNodes {
     socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
     choose: (_, tried) => nodes().choose(undefined, tried) ?? UPSTREAM_UNREACHABLE,
     isRepeatable: ({ head }) => !head.path.includes('Upsert'),
+    leavesOut: ({ state }) => state === 'ejected',
     answered: (node) => nodes().answered(node),
     failed: (node, failure) => nodes().failed(node, failure),
   };

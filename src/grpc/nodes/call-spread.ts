@@ -184,7 +184,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
   tick(): void {
     for (const link of [...this.#links]) {
       const { state } = link.node;
-      if (state === 'ejected') this.#leave(link);
+      if (this.#nodes.leavesOut(link.node)) this.#leave(link);
       // A drained node, or one that is gone, is not chosen.
       const isOut = !link.takesCalls || state === 'drained' || state === 'gone';
       if (!isOut || !link.isIdle) continue;

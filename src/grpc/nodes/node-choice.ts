@@ -23,6 +23,8 @@ export interface GrpcNodes {
   choose(exchange: GrpcExchange | undefined, tried: readonly Node[]): Node | Denial;
   /** True = the call may be sent to another node, although one has had it: it changes nothing. */
   isRepeatable(exchange: GrpcExchange): boolean;
+  /** True = the node is ejected, and others are there. */
+  leavesOut(node: Node): boolean;
   /** A node has answered. */
   answered(node: Node): void;
   /** A node did not answer. */
@@ -38,6 +40,7 @@ export function createGrpcNodes(nodes: NodeSet, shown: Pick<GrpcNodes, 'socket' 
       return node ?? UPSTREAM_UNREACHABLE;
     },
     isRepeatable: ({ resolution }) => resolution !== undefined && isRepeatable(resolution.operation),
+    leavesOut: (node) => nodes.leavesOut(node),
     answered: (node) => nodes.answered(node),
     failed: (node, failure) => nodes.failed(node, failure),
   };

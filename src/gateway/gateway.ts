@@ -107,7 +107,7 @@ export async function createGateway(
   // INVARIANT: no event before there are listeners.
   const connections = clientsOf(log, report);
   const observation = observationOf(config, connections);
-  const outageLog = outageLogOf(upstreams, worker, log, report);
+  const outageLog = outageLogOf(upstreams, () => inForce.state, worker, log, report);
   const keyWatch = new KeyWatch({ lookup: upstreams.lookup, log, report });
   const recorders = [observation, audit, tracing].flatMap((recorder) => (recorder ? [recorder.observe] : []));
   const watches = outageLog ? [outageLog.observe, keyWatch.observe] : [keyWatch.observe];

@@ -1,9 +1,13 @@
+import type { State } from '../config/state.ts';
+import { parseUpstreamUrl } from '../config/upstream-url.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import type { Log } from '../observability/log.ts';
+import { connects } from '../upstream/connects.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import { OutageWatch } from '../upstream/outage-watch.ts';
 import { answersGrpc, type OpenAsker } from '../upstream/probe.ts';
 import type { Observer } from './exchange-parts.ts';
+import { upstreamSocket } from './listener-options.ts';
 import type { Upstreams } from './upstreams.ts';
 
 /** Time limit of one question, in milliseconds. */
@@ -17,6 +21,8 @@ export type Outages = Readonly<Record<Protocol, number>>;
 
 export interface OutageLogOptions {
   readonly lookup: Pick<UpstreamLookup, 'version'>;
+  /** Does a port of upstream take a connection? */
+  readonly reach: Readonly<Record<Protocol, () => Promise<boolean>>>;
   readonly log: Pick<Log, 'warn' | 'info'>;
   readonly report: FaultReport;
 }
@@ -26,14 +32,14 @@ export class OutageLog {
   readonly #watches: Readonly<Record<Protocol, OutageWatch>>;
   #asker: OpenAsker | undefined;
 
-  constructor({ lookup, log, report }: OutageLogOptions) {
+  constructor({ lookup, reach, log, report }: OutageLogOptions) {
     const guard = new Guard({ fail: () => undefined, cut: () => undefined }, 'rest_upstream', report);
     const watch = (protocol: Protocol, ask: () => Promise<boolean>): OutageWatch => {
       const changed = (up: boolean, forMs: number): void => {
         if (up) log.info({ protocol, seconds: Math.round(forMs / 1000) }, 'upstream is back');
         else log.warn({ protocol }, 'upstream is down; requests are refused until it answers');
       };
-      return new OutageWatch({ ask, changed, now: () => performance.now(), guard });
+      return new OutageWatch({ ask, reach: reach[protocol], changed, now: () => performance.now(), guard });
     };
     this.#watches = {
       rest: watch('rest', () => answersRest(lookup)),
@@ -86,11 +92,20 @@ export class OutageLog {
  */
 export function outageLogOf(
   { nodes, lookup }: Pick<Upstreams, 'nodes' | 'lookup'>,
+  current: () => State,
   worker: number | undefined,
   log: Log,
   report: FaultReport,
 ): OutageLog | undefined {
-  return nodes || (worker ?? 0) > 0 ? undefined : new OutageLog({ lookup, log, report });
+  if (nodes || (worker ?? 0) > 0) return undefined;
+  const { rest_url: rest, grpc_url: grpc } = current().config.gateway.upstream;
+  const reach = { rest: reachOf(current, rest, 'http/1.1'), grpc: reachOf(current, grpc, 'h2') };
+  return new OutageLog({ lookup, reach, log, report });
+}
+
+function reachOf(current: () => State, url: string | null, alpn: 'http/1.1' | 'h2'): () => Promise<boolean> {
+  const address = parseUpstreamUrl(url ?? '');
+  return async () => address === null || (await connects(address, upstreamSocket(current, alpn))) === undefined;
 }
 
 /** An answer that refuses the gateway's key is one. */

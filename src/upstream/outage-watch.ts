@@ -1,8 +1,12 @@
 import type { Guard } from '../lifetime/guard.ts';
 
 export interface OutageWatchOptions {
-  /** Does upstream answer now? Rejects never. */
+  /** Does upstream answer a request now? Never rejects. */
   readonly ask: () => Promise<boolean>;
+  /** Does it take a connection? For times without requests: no request of ours stands in its log then. Never rejects. */
+  readonly reach: () => Promise<boolean>;
+  /** Time without an answer after which `reach` is called. Default: `IDLE_MS`. */
+  readonly idleMs?: number;
   /** Called once when upstream goes down and once when it is back. @param forMs how long it was down; 0 when it goes down */
   readonly changed: (up: boolean, forMs: number) => void;
   /** Monotonic milliseconds. */
@@ -10,7 +14,7 @@ export interface OutageWatchOptions {
   readonly guard: Guard;
 }
 
-/** Time without an answer after which upstream is asked, and between questions while it is in doubt or down. Milliseconds. */
+/** Time without an answer after which a connection is tried, and between questions while it is in doubt or down. Milliseconds. */
 const IDLE_MS = 10_000;
 const AGAIN_MS = 1_000;
 /** Least time between two questions, whatever fails. */
@@ -20,11 +24,12 @@ const STRIKES = 2;
 
 /**
  * The one place that decides whether upstream is up, for one of its protocols. Answers and failures of requests are told to it; it
- * asks by itself when a request failed, when there was no request for a while, and until upstream is back. Requests never wait
- * for it.
+ * asks by itself when a request failed and until upstream is back, and connects when there was no request for a while. Requests
+ * never wait for it.
  */
 export class OutageWatch {
   readonly #options: OutageWatchOptions;
+  readonly #idleMs: number;
   #up = true;
   #strikes = 0;
   #outages = 0;
@@ -37,6 +42,7 @@ export class OutageWatch {
 
   constructor(options: OutageWatchOptions) {
     this.#options = options;
+    this.#idleMs = options.idleMs ?? IDLE_MS;
   }
 
   /** Outages since the start. */
@@ -49,7 +55,7 @@ export class OutageWatch {
     this.#up = up;
     this.#downAt = this.#options.now();
     this.#heardAt = this.#downAt;
-    this.#later(up ? IDLE_MS : AGAIN_MS);
+    this.#later(up ? this.#idleMs : AGAIN_MS);
   }
 
   /** Upstream answered a request. */
@@ -77,15 +83,16 @@ export class OutageWatch {
 
   #due(): void {
     const idle = this.#options.now() - this.#heardAt;
-    if (this.#up && this.#strikes === 0 && idle < IDLE_MS) this.#later(IDLE_MS - idle);
-    else this.#look();
+    if (!this.#up || this.#strikes > 0) this.#look();
+    else if (idle < this.#idleMs) this.#later(this.#idleMs - idle);
+    else this.#look(this.#options.reach);
   }
 
-  #look(): void {
+  #look(ask = this.#options.ask): void {
     if (this.#asking) return;
     this.#asking = true;
     this.#askedAt = this.#options.now();
-    this.#options.guard.settled(this.#options.ask(), (up) => this.#asked(up));
+    this.#options.guard.settled(ask(), (up) => this.#asked(up));
   }
 
   #asked(answered: boolean): void {
@@ -93,7 +100,7 @@ export class OutageWatch {
     if (this.#closed) return;
     if (answered) this.#answered();
     else this.#missed();
-    this.#later(this.#up && this.#strikes === 0 ? IDLE_MS : AGAIN_MS);
+    this.#later(this.#up && this.#strikes === 0 ? this.#idleMs : AGAIN_MS);
   }
 
   #answered(): void {

@@ -1,9 +1,9 @@
-import { Guard } from '../../lifetime/guard.ts';
 import type { Denial } from '../../policy/denial.ts';
+import { connects } from '../connects.ts';
 import type { UpstreamCredential } from '../credential.ts';
 import type { RestUpstream } from '../http.ts';
 import { createUpstreamLookup } from '../lookup.ts';
-import { openSocket, type SocketOptions } from '../sockets.ts';
+import type { SocketOptions } from '../sockets.ts';
 import type { Node, NodeFailure } from './node.ts';
 import type { NodeProbe } from './probes.ts';
 
@@ -43,22 +43,4 @@ export function probeOf(node: Node, { rest: upstream, credential, grpc }: ProbeW
 function failureOf({ code }: Denial): NodeFailure {
   if (code === 'upstream_unreachable') return 'unreachable';
   return code === 'upstream_timeout' ? 'timeout' : 'broken';
-}
-
-function connects(address: Parameters<typeof openSocket>[0], options: SocketOptions): Promise<NodeFailure | undefined> {
-  return new Promise((resolve) => {
-    const owner = { fail: () => resolve('unreachable'), cut: () => undefined };
-    openSocket(
-      address,
-      { ...options, ca: options.ca, connectTimeoutMs: Math.min(PATIENCE_MS, options.connectTimeoutMs) },
-      {
-        guard: new Guard(owner, 'grpc_upstream', () => undefined),
-        opened: (socket) => {
-          socket.destroy();
-          resolve(undefined);
-        },
-        failed: (reason) => resolve(reason),
-      },
-    );
-  });
 }

@@ -8,7 +8,7 @@ import { AnswerWatch } from '../../../src/rest/response/watch.ts';
 class Stub extends EventEmitter {
   writableLength = 0;
   ended: string[] = [];
-  readonly socket = { resetAndDestroy: () => this.ended.push('reset') };
+  readonly socket = { remoteAddress: '127.0.0.1', resetAndDestroy: () => this.ended.push('reset') };
   destroy(): void {
     this.ended.push('destroyed');
     this.emit('close');

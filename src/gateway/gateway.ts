@@ -5,9 +5,8 @@ import type { State } from '../config/state.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import { createGrpcListener, type GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
-import { type Authenticator, createAuthenticator } from '../identity/authenticate.ts';
+import type { Authenticator } from '../identity/authenticate.ts';
 import type { Revocations } from '../identity/revocations.ts';
-import { createValueExists } from '../identity/value-exists.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
@@ -21,7 +20,6 @@ import { Learner } from '../policy/learn.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
-import type { UpstreamLookup } from '../upstream/lookup.ts';
 import { checkKeyAtStart, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
@@ -35,12 +33,12 @@ import {
   restTls,
 } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
+import { authenticatorOf } from './open-authenticator.ts';
 import { type Clients, clientsOf, comparisonOf, observationOf } from './open-observation.ts';
 import { type OutageLog, outageLogOf } from './outage-log.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
 import { clearUnixPaths } from './unix-listeners.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
-import { ringOf } from './usable.ts';
 
 /** Least time for the audit to write pending entries at the stop, in milliseconds. */
 const LAST_WRITES_MS = 1000;
@@ -260,17 +258,6 @@ class ServingProcess implements Gateway {
     await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);
     observation?.close();
   }
-}
-
-function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): Authenticator {
-  const { limits, value_exists: valueExists } = inForce.state.config.gateway;
-  return createAuthenticator({
-    ring: ringOf(inForce.state, inForce.generation),
-    cacheEntries: limits.token_cache_entries,
-    now: Date.now,
-    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: valueExists.timeout_ms }),
-    revocations: () => inForce.revocations,
-  });
 }
 
 /** State that both listeners share. */

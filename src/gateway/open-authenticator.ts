@@ -1,0 +1,17 @@
+import { type Authenticator, createAuthenticator } from '../identity/authenticate.ts';
+import { createValueExists } from '../identity/value-exists.ts';
+import type { UpstreamLookup } from '../upstream/lookup.ts';
+import type { StateInForce } from './state-in-force.ts';
+import { ringOf } from './usable.ts';
+
+/** The authenticator of a process, with the keys of the state in force. */
+export function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): Authenticator {
+  const { limits, value_exists: valueExists } = inForce.state.config.gateway;
+  return createAuthenticator({
+    ring: ringOf(inForce.state, inForce.generation),
+    cacheEntries: limits.token_cache_entries,
+    now: Date.now,
+    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: valueExists.timeout_ms }),
+    revocations: () => inForce.revocations,
+  });
+}

@@ -71,7 +71,8 @@ function checkRequest({ name, method, target, headers, body, whole }: Http1Reque
   const length = fields.get('content-length');
   const [got, said] = [Buffer.concat(body), Buffer.concat(asked.body)];
   // What a query names is in its body, and another frame may have changed that.
-  if (permitted === 'no' && (!target.endsWith('/query') || said.includes(IN_OTHER)))
+  // A changed bit may also have made it the open root, with the rest as its fragment.
+  if (permitted === 'no' && target !== '/' && (!target.endsWith('/query') || said.includes(IN_OTHER)))
     throw wrong('what is not permitted');
   const announced = length === undefined ? said.length : Number(length);
   if (!got.equals(said.subarray(0, got.length))) throw wrong('another body');

@@ -9,11 +9,13 @@ import { framed } from '../support/clients/raw-grpc.ts';
 import { openHttp2, openTls } from '../support/clients/sockets.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
 import { until } from '../support/until.ts';
 
 /** O1: real signals to a real process, one worker and two. */
 
+t.setTimeout(FILE_MS);
 const SLOW = 12;
 const ADMIN = { 'api-key': KEYS.admin };
 
@@ -69,6 +71,15 @@ function get(gateway: GatewayProcess, path: string, agent: TlsAgent): Promise<An
   return promise;
 }
 
+/** Status and body of a request over HTTP/2; with `body`, of an upload that is ended by the caller. */
+function overHttp2(session: ClientHttp2Session, path: string, body?: string) {
+  const head = { ':method': body === undefined ? 'GET' : 'PUT', ':path': path, ...ADMIN };
+  const stream = session.request(head, { endStream: body === undefined });
+  if (body !== undefined) stream.write(body);
+  const status = once(stream, 'response').then(([fields]) => Number(fields[':status']));
+  return { stream, answer: Promise.all([status, text(stream)]) };
+}
+
 function call(session: ClientHttp2Session): { stream: ClientHttp2Stream; status: Promise<string> } {
   const stream = session.request({
     ':method': 'POST',
@@ -120,9 +131,13 @@ for (const workers of ['1', '2']) {
       });
       const uploaded = once(upload, 'response');
       upload.write('{"a":');
-      await until(() => held.length === SLOW + calls.length && uploads.length === 1, 'all are upstream');
+      const over2 = await openHttp2(gateway.rest.port, gateway.ca);
+      const slow2 = [overHttp2(over2, '/collections/slow-a'), overHttp2(over2, '/collections/slow-b')];
+      const upload2 = overHttp2(over2, '/collections/cities/points', '{"a":');
+      const open = SLOW + calls.length + slow2.length;
+      await until(() => held.length === open && uploads.length === 2, 'all are upstream');
 
-      const goaway = once(session, 'goaway');
+      const goaway = Promise.all([once(session, 'goaway'), once(over2, 'goaway')]);
       const closed = once(idle, 'close');
       gateway.child.kill('SIGTERM');
       await closed;
@@ -136,14 +151,18 @@ for (const workers of ['1', '2']) {
       test.equal(answer.statusCode, 200, 'the upload went on');
       test.equal(answer.headers.connection, 'close');
       test.equal(await text(answer), '{"size":10}');
+      upload2.stream.end('1234}');
+      test.same(await upload2.answer, [200, '{"size":10}'], 'over HTTP/2, too');
       for (const release of held) release();
       const answers = await Promise.all(slow);
       test.same(
         answers.map(({ status, body }) => [status, body]),
         Array(SLOW).fill([200, '{"first":1,"last":2}']),
       );
+      const answers2 = await Promise.all(slow2.map((one) => one.answer));
+      test.same(answers2, Array(slow2.length).fill([200, '{"first":1,"last":2}']), 'over HTTP/2');
       test.same(await Promise.all(calls.map(({ status }) => status)), ['0', '0']);
-      session.destroy();
+      for (const one of [session, over2]) one.destroy();
       agent.destroy();
       test.same(await exit, [0, null], gateway.errors());
     });

@@ -127,6 +127,10 @@ export function restListenerOptions(
         return current().config.service.hide_jwt_dashboard ?? undefined;
       },
       audit: telemetryAudit(config),
+      get hidesOthers() {
+        const { secrets: now, config: next } = current();
+        return now.upstreamKey !== null && !next.gateway.upstream.compare;
+      },
     },
   };
 }

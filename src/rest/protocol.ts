@@ -74,6 +74,6 @@ export function answerPlan(
 }
 
 /** Is something to be said of the gateway's own settings? */
-export function isPatched({ jwtRbac, hideJwtDashboard, audit }: TelemetrySettings): boolean {
-  return jwtRbac !== undefined || hideJwtDashboard !== undefined || audit !== undefined;
+export function isPatched({ jwtRbac, hideJwtDashboard, audit, hidesOthers }: TelemetrySettings): boolean {
+  return hidesOthers === true || jwtRbac !== undefined || hideJwtDashboard !== undefined || audit !== undefined;
 }

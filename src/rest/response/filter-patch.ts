@@ -1,3 +1,4 @@
+import { type JsonMember, objectOf } from '../../json/assemble.ts';
 import { readAnswer, type Source } from './filter-source.ts';
 import type { TelemetryAudit } from './telemetry-settings.ts';
 
@@ -6,12 +7,17 @@ export interface TelemetryPatch {
   readonly jwtRbac?: boolean | undefined;
   readonly hideJwtDashboard?: boolean | undefined;
   readonly audit?: TelemetryAudit | undefined;
+  /** True = upstream's value is left out instead. Default: false. */
+  readonly hidesOthers?: boolean;
 }
+
+/** The members that say what Qdrant checks itself. */
+const SETTINGS: ReadonlySet<string> = new Set(['jwt_rbac', 'hide_jwt_dashboard', 'audit']);
 
 interface Edit {
   readonly start: number;
   readonly end: number;
-  readonly text: string;
+  readonly text: string | Buffer;
 }
 
 /**
@@ -26,7 +32,8 @@ export function patchTelemetry(body: Buffer, patch: TelemetryPatch): Buffer {
   if (patch.audit !== undefined) wanted.set('audit', JSON.stringify(patch.audit));
   return readAnswer(body, (source) => {
     const edits: Edit[] = [];
-    intoObject(source, 'result', () => intoObject(source, 'app', () => edits.push(...editsOf(source, wanted))));
+    const hides = patch.hidesOthers === true;
+    intoObject(source, 'result', () => intoObject(source, 'app', () => edits.push(...editsOf(source, wanted, hides))));
     return applyEdits(body, edits);
   });
 }
@@ -43,23 +50,34 @@ function intoObject({ reader }: Source, key: string, inside: () => void): void {
   });
 }
 
-/** Reads the object at hand: values replaced where they are, missing members put in front. */
-function editsOf({ reader }: Source, wanted: ReadonlyMap<string, string>): readonly Edit[] {
+/**
+ * Reads the object at hand: values replaced where they are, missing members put in front.
+ *
+ * @param hides other settings are left out, which writes the object anew
+ */
+function editsOf({ reader, body }: Source, wanted: ReadonlyMap<string, string>, hides: boolean): readonly Edit[] {
   const edits: Edit[] = [];
+  const kept: JsonMember[] = [];
   const missing = new Map(wanted);
-  let empty = true;
-  const inside = reader.position + 1;
+  const start = reader.position;
+  let hidden = false;
   reader.readObject((key) => {
-    const { start, end } = reader.skipValue();
-    empty = false;
+    const value = reader.skipValue();
     const text = wanted.get(key);
+    if (hides && text === undefined && SETTINGS.has(key)) {
+      hidden = true;
+      return;
+    }
+    kept.push([key, text === undefined ? body.subarray(value.start, value.end) : Buffer.from(text)]);
     if (text === undefined) return;
     missing.delete(key);
-    edits.push({ start, end, text });
+    edits.push({ ...value, text });
   });
-  if (missing.size > 0) {
+  const added = Array.from(missing, ([key, text]): JsonMember => [key, Buffer.from(text)]);
+  if (hidden) return [{ start, end: reader.position, text: objectOf([...added, ...kept]) }];
+  if (added.length > 0) {
     const members = Array.from(missing, ([key, text]) => `"${key}":${text}`).join(',');
-    edits.unshift({ start: inside, end: inside, text: empty ? members : `${members},` });
+    edits.unshift({ start: start + 1, end: start + 1, text: kept.length === 0 ? members : `${members},` });
   }
   return edits;
 }
@@ -68,7 +86,7 @@ function applyEdits(body: Buffer, edits: readonly Edit[]): Buffer {
   const parts: Buffer[] = [];
   let at = 0;
   for (const { start, end, text } of edits) {
-    parts.push(body.subarray(at, start), Buffer.from(text));
+    parts.push(body.subarray(at, start), typeof text === 'string' ? Buffer.from(text) : text);
     at = end;
   }
   parts.push(body.subarray(at));

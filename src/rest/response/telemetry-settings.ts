@@ -4,6 +4,8 @@ export interface TelemetrySettings {
   readonly hideJwtDashboard: boolean | undefined;
   /** Settings of the audit files. Upstream: since Qdrant v1.18.0. */
   readonly audit: TelemetryAudit | undefined;
+  /** True = upstream has settings of its own, which are not shown: it keeps a key that only the gateway knows. Default: false. */
+  readonly hidesOthers?: boolean;
 }
 
 /** Upstream's names and order. */

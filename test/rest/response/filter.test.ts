@@ -252,6 +252,12 @@ t.test('the web UI flags are set and every other byte stays', async (t) => {
     `${front}"audit":${JSON.stringify(audit)}${back}`,
     'and how the audit is kept, in place of what upstream says of its own',
   );
+  const hidden = (inside: string, patch: object = {}) =>
+    patchTelemetry(Buffer.from(`${front}${inside}${back}`), { ...patch, hidesOthers: true }).toString();
+  t.equal(hidden('"jwt_rbac":true,"a": 1.0,"audit":{"dir":"ä"}'), `${front}"a":1.0${back}`, 'settings of upstream');
+  t.equal(hidden('"jwt_rbac":true', { jwtRbac: false }), `${front}"jwt_rbac":false${back}`, 'in place of one of ours');
+  t.equal(hidden('"audit":1,"b":"ü"', both), `${front}"jwt_rbac":true,"hide_jwt_dashboard":false,"b":"ü"${back}`);
+  t.equal(hidden('"a": 1'), `${front}"a": 1${back}`, 'nothing to hide, every byte stays');
   t.equal(patched('{"status":{"error":"x"}}'), '{"status":{"error":"x"}}', 'an error answer has nothing to set');
   t.throws(() => patched('{"result":'), AnswerFault);
 });

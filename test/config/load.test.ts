@@ -425,6 +425,21 @@ t.test('a configuration that cannot be used is refused with the place of every p
 
 const WARNED: [name: string, given: Given, warnings: string[]][] = [
   [
+    'a range of all addresses, and origins without CORS',
+    {
+      env: {
+        ...ENOUGH,
+        QDRANT__SERVICE__ENABLE_CORS: 'false',
+        QDRANT_GATEWAY__TRUSTED_PROXIES: '10.0.0.1, 0.0.0.0/0',
+        QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: 'https://a.test',
+      },
+    },
+    [
+      'QDRANT_GATEWAY__TRUSTED_PROXIES: `0.0.0.0/0` lets every peer say which address it has',
+      'QDRANT_GATEWAY__CORS__ALLOWED_ORIGINS: `service.enable_cors` is off: no origin is allowed',
+    ],
+  ],
+  [
     'an empty key beside a good one',
     { env: { ...ENOUGH, QDRANT__SERVICE__READ_ONLY_API_KEY: '' } },
     ['QDRANT__SERVICE__READ_ONLY_API_KEY: the key is empty and counts as unset, as in Qdrant'],

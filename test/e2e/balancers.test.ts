@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Behind, behind, clientsSeen, overHttp1, STRANGER, seenAs } from '../support/behind-proxies.ts';
 import { KEYS } from '../support/gateway.ts';
@@ -20,7 +23,11 @@ async function before(t: Test, balancer: Promise<Balancer>): Promise<Balancer['p
 }
 
 t.test('balancers of connections: TLS, HTTP/1.1, HTTP/2 and gRPC end at the gateway', async (t) => {
-  const one = await behind(t, true, { 'gateway.proxy_protocol': 'require' });
+  const dir = mkdtempSync(join(tmpdir(), 'qdrant-gateway-balanced-'));
+  // Qdrant's setting would take the first entry of a client's own header.
+  const audit = { 'audit.enabled': true, 'audit.dir': dir, 'audit.trust_forwarded_headers': true };
+  const one = await behind(t, true, { 'gateway.proxy_protocol': 'require', ...audit });
+  t.teardown(() => rmSync(dir, { recursive: true }));
   const cases: readonly (readonly [name: string, missing: string | false, start: () => Promise<Balancer>])[] = [
     ['HAProxy, send-proxy-v2', NO_HAPROXY, () => startHaproxy(portsOf(one), 'tcp', 'send-proxy-v2')],
     ['HAProxy, send-proxy', NO_HAPROXY, () => startHaproxy(portsOf(one), 'tcp', 'send-proxy')],
@@ -39,7 +46,16 @@ t.test('balancers of connections: TLS, HTTP/1.1, HTTP/2 and gRPC end at the gate
       t.strictSame(await clientsSeen(one, { ports, from: OTHER, headers }), seenAs(OTHER), 'spoofed headers');
     });
   }
+  const ran = cases.filter(([, missing]) => !missing).length;
+  await until(() => remotesIn(dir).length === ran * 15, 'the audit has each request');
+  t.strictSame([...new Set(remotesIn(dir))].sort(), ran > 0 ? [STRANGER, OTHER] : [], 'and its client');
 });
+
+/** The clients in an audit log. */
+function remotesIn(dir: string): unknown[] {
+  const lines = readdirSync(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'));
+  return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line).remote);
+}
 
 t.test('balancers of connections without TLS at the gateway', async (t) => {
   const one = await behind(t, false, { 'gateway.proxy_protocol': 'require' });

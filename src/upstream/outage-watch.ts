@@ -34,7 +34,8 @@ export class OutageWatch {
   #strikes = 0;
   #outages = 0;
   #downAt = 0;
-  #heardAt = 0;
+  /** Upstream has answered a request since the timer was set. */
+  #heard = false;
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking = false;
   #timer: NodeJS.Timeout | undefined;
@@ -54,14 +55,13 @@ export class OutageWatch {
   begin(up: boolean): void {
     this.#up = up;
     this.#downAt = this.#options.now();
-    this.#heardAt = this.#downAt;
     this.#later(up ? this.#idleMs : AGAIN_MS);
   }
 
   /** Upstream answered a request. */
   heard(): void {
     this.#strikes = 0;
-    this.#heardAt = this.#options.now();
+    this.#heard = true;
   }
 
   /** A request came to nothing. @param unreachable there was no connection for it */
@@ -77,14 +77,14 @@ export class OutageWatch {
   }
 
   #later(ms: number): void {
+    this.#heard = false;
     clearTimeout(this.#timer);
     if (!this.#closed) this.#timer = this.#options.guard.after(ms, () => this.#due()).unref();
   }
 
   #due(): void {
-    const idle = this.#options.now() - this.#heardAt;
     if (!this.#up || this.#strikes > 0) this.#look();
-    else if (idle < this.#idleMs) this.#later(this.#idleMs - idle);
+    else if (this.#heard) this.#later(this.#idleMs);
     else this.#look(this.#options.reach);
   }
 

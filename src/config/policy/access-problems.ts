@@ -60,8 +60,8 @@ function checkGrant(entry: AccessEntry, operations: KnownOperations | undefined,
 function checkName(name: string, report: (message: string) => void): void {
   const literal = name.endsWith('*') ? name.slice(0, -1) : name;
   if (literal.includes('*')) report(`\`${name}\`: a \`*\` is allowed at the end only`);
-  else if (/[/\0]/.test(literal)) report(`\`${name}\`: no collection can have this name`);
-  else if (!name.isWellFormed()) report('the name is not valid Unicode');
+  // Half a character would match more than its bytes.
+  else if (literal !== name && !literal.isWellFormed()) report('the prefix is not valid Unicode');
 }
 
 /** The problem with the name of an operation; `undefined` = none. @param bound true = for named collections */

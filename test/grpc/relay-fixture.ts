@@ -130,6 +130,7 @@ export interface Options {
   readonly port?: number;
   readonly connections?: Connections;
   readonly headerTimeoutMs?: number;
+  readonly streamIdleMs?: number;
   /** Several nodes in place of `upstream`. */
   readonly nodes?: NodeSet;
 }
@@ -172,7 +173,7 @@ export async function startRelay(
         max_connections: 100,
         tls_handshake_timeout_ms: 1000,
         header_timeout_ms: options.headerTimeoutMs ?? 5000,
-        stream_idle_timeout_ms: 60_000,
+        stream_idle_timeout_ms: options.streamIdleMs ?? 60_000,
         body_idle_timeout_ms: 60_000,
       }),
       messageLimits: DEFAULT_MESSAGE_LIMITS,

@@ -25,6 +25,7 @@ export function spreadOver(nodes: () => NodeSet): GrpcNodes {
     credential: () => NO_CREDENTIAL,
     socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
     choose: (_, tried) => nodes().choose(undefined, tried) ?? UPSTREAM_UNREACHABLE,
+    takesAny: () => true,
     isRepeatable: ({ head }) => !head.path.includes('Upsert'),
     leavesOut: ({ state }) => state === 'ejected',
     answered: (node) => nodes().answered(node),

@@ -1,6 +1,6 @@
 import { dataOf, ErrorCode, Flag, type Frame, frameOf, Http2Fault, type Setting } from '../../http2/frames.ts';
 import { StreamMap } from '../../http2/stream-map.ts';
-import { type Denial, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import { type Denial, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { Node, NodeAddress } from '../../upstream/nodes/node.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { GrpcRelayOptions } from '../relay/options.ts';
@@ -10,7 +10,7 @@ import { AnswerTurns } from './answer-turns.ts';
 import type { GrpcNodes } from './node-choice.ts';
 import { type Failure, NodeLink, type SeatedCalls } from './node-link.ts';
 import { REQUEST_WINDOW, RequestCredit } from './request-credit.ts';
-import { KeptRequests, Seat } from './seat.ts';
+import { KeptRequests, Seat, type SeatLink } from './seat.ts';
 
 /** Most DATA of one call that is held for its decision: a stream's first window less a frame. */
 const HOLD_BYTES = 49_151;
@@ -77,7 +77,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
     const { exchange, tried } = seat;
     let node = this.#nodes.choose(exchange, tried);
     if ('kind' in node) return node;
-    if (this.#isCongested(node)) {
+    if (this.#isCongested(node) && this.#nodes.takesAny(exchange)) {
       const other = this.#nodes.choose(exchange, [...tried, node]);
       if (!('kind' in other) && !this.#isCongested(other)) node = other;
     }
@@ -196,12 +196,25 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
   /** An ejected node: when it is back, it is connected again; calls that change nothing do not wait for it. */
   #leave(link: NodeLink): void {
     link.retire();
-    for (const seat of link.seats()) {
-      if (seat.heard || seat.resent || !this.#nodes.isRepeatable(seat.exchange)) continue;
-      if ('kind' in this.#nodes.choose(seat.exchange, [...seat.tried, link.node])) continue;
-      link.cancel(seat, ErrorCode.CANCEL);
-      this.failed(seat, 'lost', UPSTREAM_UNREACHABLE);
-    }
+    for (const seat of link.seats()) this.#takeAway(seat, link, UPSTREAM_UNREACHABLE);
+  }
+
+  waitedTooLong(exchange: GrpcExchange, now: number): boolean {
+    const seat = this.#seats.get(exchange.id);
+    if (!seat?.link || seat.heard || !exchange.clientEnded) return false;
+    this.#nodes.failed(seat.link.node, 'timeout');
+    if (!this.#takeAway(seat, seat.link, UPSTREAM_TIMEOUT)) return false;
+    exchange.activeAt = now;
+    return true;
+  }
+
+  /** Sends a call that changes nothing to another node before its own has answered. `false` = it stays. */
+  #takeAway(seat: Seat, link: SeatLink, denial: Denial): boolean {
+    if (seat.heard || seat.resent || !seat.isWhole || !this.#nodes.isRepeatable(seat.exchange)) return false;
+    if ('kind' in this.#nodes.choose(seat.exchange, [...seat.tried, link.node])) return false;
+    link.cancel(seat, ErrorCode.CANCEL);
+    this.failed(seat, 'lost', denial);
+    return true;
   }
 
   close(): void {

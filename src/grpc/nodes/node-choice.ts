@@ -21,6 +21,8 @@ export interface GrpcNodes {
    * @param tried nodes that failed for this very call
    */
   choose(exchange: GrpcExchange | undefined, tried: readonly Node[]): Node | Denial;
+  /** True = neither the call nor its row asks for one certain node. */
+  takesAny(exchange: GrpcExchange): boolean;
   /** True = the call may be sent to another node, although one has had it: it changes nothing. */
   isRepeatable(exchange: GrpcExchange): boolean;
   /** True = the node is ejected, and others are there. */
@@ -38,6 +40,10 @@ export function createGrpcNodes(nodes: NodeSet, shown: Pick<GrpcNodes, 'socket' 
     choose(exchange, tried) {
       const node = exchange ? pickNode(nodes, wishOf(exchange), tried) : nodes.choose(undefined, tried);
       return node ?? UPSTREAM_UNREACHABLE;
+    },
+    takesAny(exchange) {
+      const { sticky, asked, affinity } = wishOf(exchange);
+      return !sticky && !nodes.pinsCallers && asked === undefined && affinity === undefined;
     },
     isRepeatable: ({ resolution }) => resolution !== undefined && isRepeatable(resolution.operation),
     leavesOut: (node) => nodes.leavesOut(node),

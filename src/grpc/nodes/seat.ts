@@ -113,12 +113,15 @@ export class Seat {
     this.drop();
   }
 
+  /** True = all request DATA so far is still there. */
+  get isWhole(): boolean {
+    return this.offset === 0 || this.kept?.bytes === this.offset + this.unsent.bytes;
+  }
+
   /** Prepares the call for another node. `false` = too much of it is gone. */
   rewind(): boolean {
-    if (this.offset > 0) {
-      if (!this.kept || this.kept.bytes !== this.offset + this.unsent.bytes) return false;
-      this.unsent.copyFrom(this.kept);
-    }
+    if (!this.isWhole) return false;
+    if (this.offset > 0 && this.kept) this.unsent.copyFrom(this.kept);
     this.link = undefined;
     this.isGone = false;
     this.streamId = 0;

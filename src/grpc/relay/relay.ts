@@ -124,8 +124,8 @@ export class GrpcRelay implements RequestCore {
       this.client.tick(now);
       this.#endIfStuck(now);
       for (const exchange of this.streams.all()) {
-        if (now - exchange.activeAt > callLimit(exchange, this.#options.limits))
-          this.calls.reject(exchange, UPSTREAM_TIMEOUT);
+        const isLate = now - exchange.activeAt > callLimit(exchange, this.#options.limits);
+        if (isLate && !this.upstream.waitedTooLong(exchange, now)) this.calls.reject(exchange, UPSTREAM_TIMEOUT);
       }
       this.upstream.tick(now);
       if (this.#departure.isDue(now)) this.leave();

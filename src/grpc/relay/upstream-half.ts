@@ -220,6 +220,10 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
 
   move(): void {}
 
+  waitedTooLong(): boolean {
+    return false;
+  }
+
   tick(): void {}
 
   /** Upstream has ended the connection, or is about to: no more calls are sent to it, nor accepted from the client. */

@@ -40,6 +40,8 @@ export interface UpstreamSide {
   move(): void;
   /** Sends what is pending. */
   flush(): void;
+  /** A call has waited too long. True = it goes on, at another node. @param now milliseconds */
+  waitedTooLong(exchange: GrpcExchange, now: number): boolean;
   /** Called about once a second. @param now milliseconds */
   tick(now: number): void;
   /** The client has ended. */

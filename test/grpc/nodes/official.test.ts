@@ -1,20 +1,53 @@
+import { createHash } from 'node:crypto';
 import t from 'tap';
+import { framed } from '../../support/clients/h2-client.ts';
+import { message, rawClient, unary } from '../../support/clients/unary.ts';
+import { KEYS } from '../../support/gateway.ts';
 import { loadNodes, startNodeScene, wrongWrites } from '../../support/load/node-load.ts';
 import { until } from '../../support/until.ts';
 
 /* The official client over three nodes that are processes: one channel with 32 streams. `soak -- nodes` is the long form. */
+
+t.test('large messages pass up and down over several nodes at once', async (t) => {
+  const scene = await startNodeScene();
+  t.teardown(() => scene.close());
+  const client = rawClient(scene.gateway);
+  t.teardown(() => client.close());
+  const bytes = 2 << 20;
+  const large = message({ 1: 'docs', 15: Buffer.alloc(bytes, 'u') });
+  const small = message({ 1: 'docs' });
+  const send = async (up: Uint8Array, down: number, at: number): Promise<void> => {
+    const path = at % 2 === 0 ? '/qdrant.Points/Upsert' : '/qdrant.Points/Query';
+    const headers = { 'api-key': KEYS.admin, 'x-call': `large-${at}`, 'x-down': String(down) };
+    const { code, body } = await unary(client, path, up, headers, 60_000);
+    t.equal(code, 0);
+    t.equal(body.length, 32 + down);
+    t.ok(
+      body.subarray(0, 32).equals(
+        createHash('sha256')
+          .update(framed(Buffer.from(up)))
+          .digest(),
+      ),
+      'as it was sent',
+    );
+    t.ok(body.subarray(32).equals(Buffer.alloc(down, 7)), 'as it was answered');
+  };
+  await Promise.all(
+    Array.from({ length: 9 }, (_, at) => send(at % 3 === 0 ? small : large, at % 3 === 1 ? 0 : bytes, at)),
+  );
+});
 
 t.test('one channel uses all nodes, and a node that is killed costs no read and doubles no write', async (t) => {
   const scene = await startNodeScene();
   t.teardown(() => scene.close());
   const { nodes } = scene;
   const total = (): number => nodes.reduce((sum, { writes }) => sum + writes.length, 0);
-  const steady = await loadNodes(scene, 32, () => until(() => total() >= 600, 'a load of 600 writes'));
+  const steady = await loadNodes(scene, 32, () => until(() => total() >= 300, 'a load of 300 writes'));
   const counts = nodes.map(({ writes }) => writes.length);
   const even = total() / nodes.length;
   t.ok(
-    counts.every((count) => Math.abs(count - even) < 0.2 * even),
-    `spread within 20 % of even: ${counts.join(', ')}`,
+    counts.every((count) => count > even / 3),
+    `each takes its part, by its pace: ${counts.join(', ')}`,
   );
   t.strictSame([[...steady.reads.keys()], [...steady.writes.keys()], steady.wrong], [[0], [0], 0]);
 
@@ -23,7 +56,7 @@ t.test('one channel uses all nodes, and a node that is killed costs no read and 
   const failing = await loadNodes(scene, 32, async () => {
     await until(() => total() - before >= 200, 'a load of 200 writes');
     await first?.kill();
-    await until(() => total() - before >= 600, 'the others go on');
+    await until(() => total() - before >= 400, 'the others go on');
     await first?.start();
     const others = total();
     await until(() => total() - others >= 200, 'it is there again');

@@ -12,7 +12,7 @@ import { SpreadNode } from '../../fuzz/spread-node.ts';
 import { framed, H2Client, type SeenFrame } from '../../support/clients/h2-client.ts';
 import { nodesAt } from '../../support/node-list.ts';
 import { until } from '../../support/until.ts';
-import { answer, OK_HEAD, startRelay, startUpstream, type Upstream } from '../relay-fixture.ts';
+import { answer, OK_HEAD, type Options, startRelay, startUpstream, type Upstream } from '../relay-fixture.ts';
 
 /*
  * Several nodes behind one gRPC client connection: where its calls go, and what becomes of them when a node fails.
@@ -20,6 +20,8 @@ import { answer, OK_HEAD, startRelay, startUpstream, type Upstream } from '../re
 
 const READ = '/qdrant.Points/Count';
 const WRITE = '/qdrant.Points/Upsert';
+/** A change without an end of its own: those of points may take long. */
+const STICKY_WRITE = '/qdrant.Qdrant/Unknown';
 /** About one node. */
 const STICKY = '/qdrant.Snapshots/List';
 const BROKEN = '14 upstream gave no valid answer';
@@ -34,11 +36,11 @@ interface Cluster {
   readonly whole: () => number[];
 }
 
-async function cluster(t: Test, count = 3): Promise<Cluster> {
+async function cluster(t: Test, count = 3, options: Options = {}): Promise<Cluster> {
   const upstreams: Upstream[] = [];
   for (let at = 0; at < count; at += 1) upstreams.push(await startUpstream(t));
   const nodes = nodesAt(upstreams.map(({ port }) => port));
-  const listener = await startRelay(t, { port: 0 }, { nodes });
+  const listener = await startRelay(t, { port: 0 }, { ...options, nodes });
   const client = await H2Client.connect(listener.address.port);
   t.teardown(() => client.close());
   const whole = (): number[] =>
@@ -208,6 +210,23 @@ t.test('calls that wait for a node that is ejected', async (t) => {
   t.equal(await client.status(3), '0', 'reads are answered by the other node');
   const writes = [5, 7].filter((id) => !client.frames.some((frame) => frame.streamId === id && isEnd(frame)));
   t.ok(writes.length <= 1, 'a write stays where it is');
+});
+
+t.test('calls that wait for longer than the limit', async (t) => {
+  const { upstreams, nodes, client } = await cluster(t, 2, { streamIdleMs: 100 });
+  onEnd(upstreams, (socket, streamId, node) => {
+    if (node === 1) answer(socket, streamId);
+  });
+  const [silent] = nodes.all;
+  for (let call = 0; call < 4; call += 1) client.call(2 * call + 1, call < 2 ? READ : STICKY_WRITE, DOCS, ADMIN);
+  t.equal(await client.status(1), '0');
+  t.equal(await client.status(3), '0', 'reads are answered by the other node');
+  const others = [await client.status(5), await client.status(7)];
+  t.ok(
+    others.every((status) => status === '0' || status.startsWith('4 ')),
+    `others end: ${others.join(', ')}`,
+  );
+  t.ok((silent?.failures.timeout ?? 0) > 0, 'it counts against the node');
 });
 
 t.test('a node that takes nothing does not stop uploads to the others', async (t) => {

@@ -20,6 +20,8 @@ const PIECES_BYTES = 2_048;
 const SMALL_CHUNK = 16_384;
 const PART = 4;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Receives one frame; the object is only valid until the callback returns. */
 export type OnFrame = (frame: Frame) => void;
 
@@ -82,6 +84,9 @@ export class FrameReader {
       at = next;
     }
     if (at < chunk.length && !this.#stopped) at = this.#takePartial(chunk, at, onFrame);
+    // An idle connection would keep all that was read with its last frame, from other connections too.
+    this.#frame.source = NOTHING;
+    this.#frame.rest = undefined;
     this.#unusable = false;
     return at;
   }

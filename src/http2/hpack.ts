@@ -39,6 +39,8 @@ export type HpackLimits = {
   readonly maxHeaders: number;
 };
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /**
  * Decoder of one connection's header blocks, in the order they came (RFC 7541). Any malformed input throws `Http2Fault`
  * COMPRESSION_ERROR, one far above the limits ENHANCE_YOUR_CALM; both are connection errors. After any exception,
@@ -52,7 +54,7 @@ export class HpackDecoder {
   /** Size the peer's next block must announce at most, after a smaller limit; -1 when nothing is owed. */
   #owedTableBytes = -1;
   #broken = false;
-  #block: Buffer = Buffer.alloc(0);
+  #block = NOTHING;
   #at = 0;
   #headerBytes = 0;
   #headers = 0;
@@ -102,6 +104,8 @@ export class HpackDecoder {
     this.oversized = false;
     this.#readSizeUpdates();
     while (this.#at < block.length) this.#readField(block[this.#at] as number, onHeader);
+    // An idle connection would keep all that was read with its last block, from other connections too.
+    this.#block = NOTHING;
     this.#broken = false;
   }
 

@@ -6,8 +6,11 @@ import { openHttp2 } from '../clients/sockets.ts';
 import { message, rawClient, unary } from '../clients/unary.ts';
 import type { TestGateway } from '../gateway.ts';
 
-/** The ways a request can come: REST over the relay and over Fastify (HTTP/2), gRPC; each on connections that stay open. */
-const LANES = ['relay', 'http2', 'grpc'] as const;
+/**
+ * The ways a request can come: REST over HTTP/1.1 and HTTP/2, gRPC; each on connections that stay open. Of REST every other request
+ * is one for the server transport.
+ */
+const LANES = ['http1', 'http2', 'grpc'] as const;
 type Lane = (typeof LANES)[number];
 
 /** A gateway as clients reach it, in this process or another. */
@@ -43,10 +46,15 @@ export async function openLanes(gateway: Reached): Promise<{
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: gateway.ca });
   const session = await openHttp2(gateway.rest.port, gateway.ca);
   const client = rawClient(gateway);
+  const turns = { http1: 0, http2: 0 };
+  const headersOf = (lane: keyof typeof turns, credential: string): Record<string, string> => {
+    turns[lane] += 1;
+    return { 'api-key': credential, ...(turns[lane] % 2 === 0 && { 'content-encoding': 'identity' }) };
+  };
   return {
     ask: {
-      relay: (credential) => askRelay(gateway, agent, credential),
-      http2: (credential) => askHttp2(session, credential),
+      http1: (credential) => askHttp1(gateway, agent, headersOf('http1', credential)),
+      http2: (credential) => askHttp2(session, headersOf('http2', credential)),
       grpc: (credential) => askGrpc(client, credential),
     },
     close: () => {
@@ -57,9 +65,13 @@ export async function openLanes(gateway: Reached): Promise<{
   };
 }
 
-function askRelay({ rest }: Reached, agent: Agent, credential: string): Promise<string | undefined> {
+function askHttp1(
+  { rest }: Reached,
+  agent: Agent,
+  headers: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const options = { host: 'localhost', port: rest.port, agent, path: PATH, headers: { 'api-key': credential } };
+  const options = { host: 'localhost', port: rest.port, agent, path: PATH, headers };
   const sent = request(options, (response) => {
     text(response).then(
       (body) => resolve(response.statusCode === 200 ? undefined : `${response.statusCode} ${body}`),
@@ -70,9 +82,12 @@ function askRelay({ rest }: Reached, agent: Agent, credential: string): Promise<
   return promise;
 }
 
-async function askHttp2(session: ClientHttp2Session, credential: string): Promise<string | undefined> {
+async function askHttp2(
+  session: ClientHttp2Session,
+  headers: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
   try {
-    const stream = session.request({ ':path': PATH, 'api-key': credential });
+    const stream = session.request({ ':path': PATH, ...headers });
     const head = Promise.withResolvers<number | undefined>();
     stream.once('response', (headers) => head.resolve(headers[':status']));
     stream.once('error', head.reject);
@@ -99,7 +114,7 @@ const PAUSE_MS = 3;
 export async function startLoad(gateway: Reached, credential: string, perLane = 2): Promise<SteadyLoad> {
   let presented = credential;
   let running = true;
-  const served = { relay: 0, http2: 0, grpc: 0 };
+  const served = { http1: 0, http2: 0, grpc: 0 };
   const wrong: string[] = [];
   const waiting = new Set<() => void>();
   const clients = await Promise.all(Array.from({ length: perLane }, () => openLanes(gateway)));

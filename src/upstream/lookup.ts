@@ -3,7 +3,7 @@ import { Guard } from '../lifetime/guard.ts';
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, UPSTREAM_TIMEOUT } from '../policy/denial.ts';
 import { NO_CREDENTIAL, type UpstreamCredential } from './credential.ts';
 import { type RestUpstream, toUpstreamDenial } from './http.ts';
-import { isSuspect } from './refused-key.ts';
+import { isSuspect, refusesAccess } from './refused-key.ts';
 
 /** Result of a scroll for one point. */
 export type Existence = 'match' | 'no-match' | 'no-collection';
@@ -74,10 +74,11 @@ export function createUpstreamLookup(
       return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
     },
     async checkKey(signal) {
-      const answer = await ask('GET', MANAGED, undefined, signal);
-      if (isDenial(answer)) return answer;
-      if (isSuspect(answer.status)) return 'refused';
-      return answer.status < 500 ? 'accepted' : UPSTREAM_BROKEN;
+      const managed = await ask('GET', MANAGED, undefined, signal, statusAndText);
+      if (isDenial(managed) || managed.status !== 403) return keyVerdictOf(managed);
+      if (refusesAccess(String(managed.body))) return 'refused';
+      // A proxy may keep this route to itself; the list of collections is open to every key.
+      return keyVerdictOf(await ask('GET', '/collections', undefined, signal, statusOnly));
     },
     async servesWebUi(signal) {
       const answer = await ask('HEAD', '/dashboard', undefined, signal);
@@ -174,6 +175,16 @@ function send(
 type Controller = Dispatcher.DispatchController;
 
 /** For an answer that is not JSON. */
+function keyVerdictOf(answer: Answer | Denial): KeyVerdict | Denial {
+  if (isDenial(answer)) return answer;
+  if (isSuspect(answer.status)) return 'refused';
+  return answer.status < 500 ? 'accepted' : UPSTREAM_BROKEN;
+}
+
+function statusAndText(status: number, bytes: Buffer): Answer {
+  return { status, body: bytes.toString('utf8') };
+}
+
 function statusOnly(status: number): Answer {
   return { status, body: undefined };
 }

@@ -25,6 +25,11 @@ export function isSuspect(status: number): boolean {
   return status === 401 || status === 403;
 }
 
+/** True = the text is of Qdrant's access check: a credential that is known, and has too little access. */
+export function refusesAccess(text: string): boolean {
+  return ACCESS.test(text);
+}
+
 /**
  * True = a 403 of REST is about the credential. Anything that is not known to be something else is: Qdrant's own
  * authentication, an answer of a proxy.

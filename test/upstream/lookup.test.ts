@@ -1,5 +1,6 @@
 import t from 'tap';
 import { UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../src/policy/denial.ts';
+import { upstreamCredential } from '../../src/upstream/credential.ts';
 import { createRestUpstream, type RestUpstream } from '../../src/upstream/http.ts';
 import { createUpstreamLookup } from '../../src/upstream/lookup.ts';
 import { recordingUpstream } from '../rest/lane-fixture.ts';
@@ -79,4 +80,37 @@ t.test('upstream does not listen', async (t) => {
   const upstream = pool(server.port);
   t.teardown(() => upstream.destroy());
   t.equal(await createUpstreamLookup(upstream).scroll('a', FILTER, NEVER), UPSTREAM_UNREACHABLE);
+});
+
+t.test('a key is tried where it must manage everything, and once more if a proxy keeps that route', async (t) => {
+  const replies = new Map<string, Reply>();
+  const server = await recordingUpstream((request, response) => {
+    const [status, text] = replies.get(request.url ?? '') ?? [404, ''];
+    response.writeHead(status, { 'content-type': 'application/json' }).end(text);
+  });
+  const upstream = pool(server.port);
+  const lookup = createUpstreamLookup(upstream, () => upstreamCredential('the-key', false));
+  t.teardown(async () => {
+    await upstream.destroy();
+    await server.close();
+  });
+  const access = '{"status":{"error":"Forbidden: Global manage access is required"},"time":0.0}';
+  const cases: readonly (readonly [name: string, managed: Reply, listed: Reply | undefined, expected: unknown])[] = [
+    ['a key that manages', [200, '{}'], undefined, 'accepted'],
+    ['a release without the route', [404, ''], undefined, 'accepted'],
+    ['a wrong key', [401, 'Invalid API key or JWT'], undefined, 'refused'],
+    ['a key that only reads', [403, access], undefined, 'refused'],
+    ['a proxy that keeps the route', [403, '<h1>no</h1>'], [200, '{"result":{"collections":[]}}'], 'accepted'],
+    ['a proxy that refuses the key', [403, '{"error":"forbidden"}'], [403, '{"error":"forbidden"}'], 'refused'],
+    ['a wrong key of an old release', [403, 'Invalid api-key'], [403, 'Invalid api-key'], 'refused'],
+    ['a fault', [503, ''], undefined, UPSTREAM_BROKEN],
+  ];
+  for (const [name, managed, listed, expected] of cases) {
+    replies.set('/debugger', managed);
+    if (listed) replies.set('/collections', listed);
+    server.received.length = 0;
+    t.strictSame(await lookup.checkKey(NEVER), expected, name);
+    t.equal(server.received.length, listed ? 2 : 1, `${name}: questions`);
+    for (const { headers } of server.received) t.ok(headers.includes('the-key'), `${name}: with the key`);
+  }
 });

@@ -2,6 +2,8 @@ import { loadSettled } from '../config/files/at-start.ts';
 import type { Flags } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
+import { nodeName } from '../config/upstream/node-list.ts';
+import { listedNodes } from '../config/upstream/rules.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { setRuntimeFlags } from '../gateway/runtime-flags.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
@@ -56,7 +58,16 @@ export async function serve(flags: Flags, output: Output): Promise<void> {
   warnUnprotected(output, config.gateway);
   const { rest, grpc, admin } = await run(state, load, output);
   if (admin !== null) output.err(`admin listens on ${urlOf(config.gateway.admin.enable_tls, admin)}\n`);
-  const { rest_url: restUpstream, grpc_url: grpcUpstream } = config.gateway.upstream;
-  output.err(`rest listens on ${listenUrl(config, rest)}, upstream ${restUpstream}\n`);
-  if (grpc !== null) output.err(`grpc listens on ${listenUrl(config, grpc)}, upstream ${grpcUpstream}\n`);
+  output.err(`rest listens on ${listenUrl(config, rest)}, upstream ${upstreamOf(config, 'rest')}\n`);
+  if (grpc !== null) output.err(`grpc listens on ${listenUrl(config, grpc)}, upstream ${upstreamOf(config, 'grpc')}\n`);
+}
+
+/** The upstream of a protocol in words: an address, the nodes of a list, or the name that DNS is asked for. */
+function upstreamOf(config: Config, protocol: 'rest' | 'grpc'): string {
+  const { upstream } = config.gateway;
+  const { dns } = upstream.discovery;
+  if (dns !== null) return `nodes of ${dns}`;
+  const nodes = listedNodes(config);
+  if (nodes.length > 0) return nodes.map(({ rest }) => nodeName(rest)).join(', ');
+  return String(upstream[`${protocol}_url`]);
 }

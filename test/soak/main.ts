@@ -19,6 +19,7 @@ const RUNS: Readonly<Record<string, string>> = {
   nodes: 'three nodes killed, stopped and slowed in turn under gRPC load; [seconds of a step]; 2 minutes',
   operating: 'every operation under load, with one worker and with two; 2 minutes',
   reload: 'reloads under load; SOAK_SECONDS, 180 when unset',
+  'rest-nodes': 'the same under REST load, over HTTP/1.1 and HTTP/2; [seconds of a step]; 6 minutes',
   resolve: 'a million requests through resolvers and body readers; [requests [seed]]',
   revocation: 'the cost of 10 000 revocations',
   'stopped-upstream': 'an upstream that accepts and never answers',

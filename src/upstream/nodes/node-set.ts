@@ -96,9 +96,14 @@ export class NodeSet {
     return key === undefined ? fewestOpen(nodes, this.#random) : byKey(nodes, hashOf(key));
   }
 
-  /** True = it is ejected, and others are there: nothing is to wait at it. */
-  leavesOut(node: Node): boolean {
-    return node.state === 'ejected' && !this.#usable.includes(node);
+  /**
+   * True = it is ejected, and others are there: nothing is to wait at it.
+   *
+   * @param tried nodes that do not count as others
+   */
+  leavesOut(node: Node, tried: readonly Node[] = NONE): boolean {
+    if (node.state !== 'ejected' || this.#usable.includes(node)) return false;
+    return this.#usable.some((other) => !tried.includes(other));
   }
 
   /** The node of this name, in any state. */
@@ -188,6 +193,8 @@ export class NodeSet {
     node.strain = 0;
     node.setbacks += 1;
     node.since = this.#options.now() + pause * (0.8 + 0.4 * this.#random());
+    // It may come back as another release.
+    node.release = undefined;
     if (known) return;
     node.ejections += 1;
     this.#tell(node, 'ejected', failure);

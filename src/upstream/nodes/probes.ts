@@ -22,7 +22,7 @@ export interface NodeProbesOptions {
 
 /** Time between two probes of a node, and between two questions for its release. Milliseconds. */
 const EVERY_MS = 2_000;
-const RELEASE_EVERY_MS = 60_000;
+const RELEASE_EVERY_MS = 10_000;
 
 interface Probed {
   readonly probe: NodeProbe;

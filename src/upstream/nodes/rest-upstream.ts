@@ -103,7 +103,10 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   /** A request that waits at an ejected node is given up there. */
   look(): void {
-    if (!this.#sent || !this.#parts.route.waitsInVain) return;
+    const { request, route } = this.#parts;
+    if (!this.#sent || !route.waitsInVain) return;
+    // A request whose body is not kept stays where it is.
+    if (!isKept(request.body) && !request.again?.()) return;
     this.#parts.attempts.delete(this);
     this.#controller?.abort(noAnswer());
   }

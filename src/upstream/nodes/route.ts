@@ -34,10 +34,10 @@ export class NodeRoute {
     return picked;
   }
 
-  /** A read that waits at a node which has been ejected, while others are there: it is to be given up. */
+  /** A read that waits at a node which has been ejected, and has another one to go to: it is to be given up there. */
   get waitsInVain(): boolean {
-    if (!this.#node || !this.isRepeatable || this.#wish.asked !== undefined) return false;
-    return this.#nodes.leavesOut(this.#node);
+    if (!this.#node || !this.isRepeatable || this.#sentAgain || this.#wish.asked !== undefined) return false;
+    return this.#nodes.leavesOut(this.#node, this.#tried);
   }
 
   /** An answer has begun. */

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createServer as createRest } from 'node:http';
+import { createServer as createRest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { FrameReader } from '../../../src/http2/frame-reader.ts';
 import {
   dataOf,
@@ -24,7 +25,8 @@ import {
 /*
  * A node in a process of its own: `grpc-node.ts REST_PORT GRPC_PORT [DELAY_MS]`. It prints its ports, and then the `x-call` of
  * each write that it runs, before it answers. An answer is the `x-call`; with `x-down`, the SHA-256 of the request and so many
- * bytes of 7. A small answer is sent as a whole or not at all, also when the process is killed.
+ * bytes of 7. A small answer is sent as a whole or not at all, also when the process is killed. Over
+ * REST a call is a number: the id of the point that is written (`rest NUMBER` is printed), or that is counted by its id.
  */
 
 const [restPort = 0, grpcPort = 0, delayMs = 0] = process.argv.slice(2).map(Number);
@@ -137,7 +139,23 @@ class Connection {
   }
 }
 
-const rest = createRest((request, response) => {
+function answerRest(request: IncomingMessage, response: ServerResponse, body: string): void {
+  // `{"points":[{"id":7,...` and `{"filter":{"must":[{"has_id":[7]`.
+  const call = Number(body.match(/\d+/)?.[0]);
+  const isWrite = request.method === 'PUT';
+  if (isWrite) process.stdout.write(`rest ${call}\n`);
+  const result = isWrite ? { operation_id: call, status: 'completed' } : { count: call };
+  response.setHeader('content-type', 'application/json');
+  const end = (): void => void response.end(JSON.stringify({ result, status: 'ok', time: 0 }));
+  if (delayMs > 0) setTimeout(end, delayMs);
+  else end();
+}
+
+const rest = createRest(async (request, response) => {
+  if (request.url?.startsWith('/collections/')) {
+    answerRest(request, response, await text(request).catch(() => ''));
+    return;
+  }
   const isRoot = request.url === '/';
   response.writeHead(200, { 'content-type': isRoot ? 'application/json' : 'text/plain' });
   response.end(

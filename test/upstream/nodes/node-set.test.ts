@@ -114,6 +114,7 @@ t.test('when all are ejected, all are used', async (t) => {
   const { nodes, named, fail, spread } = scene(['a', 'b']);
   fail('a', 'unreachable');
   t.ok(nodes.leavesOut(named('a')));
+  t.notOk(nodes.leavesOut(named('a'), [named('b')]), 'not for a request that has tried all others');
   fail('b', 'unreachable');
   t.strictSame(Object.keys(spread(100)).sort(), ['a', 'b']);
   t.notOk(nodes.leavesOut(named('a')), 'nothing that waits at it is moved');

@@ -32,6 +32,7 @@ const upsert = (id: number): { body: string } => ({ body: `{"points":[{"id":${id
 /** Names of the nodes that saw a request since `clear`. */
 const seenBy = ({ nodes }: NodesScene): string[] => nodes.filter(({ seen }) => seen.length > 0).map(({ name }) => name);
 
+t.setTimeout(FILE_MS);
 t.jobs = LANES.length;
 for (const lane of LANES) {
   t.test(lane.name, { buffered: true, timeout: FILE_MS }, async (t) => {

@@ -71,3 +71,14 @@ t.test('one channel uses all nodes, and a node that is killed costs no read and 
   await until(() => wrongWrites(nodes, written).missing.length === 0, 'every write that was answered has run');
   t.strictSame(wrongWrites(nodes, written).doubled, [], 'no write ran twice');
 });
+
+t.test("the gateway's own calls go on while a node is away", async (t) => {
+  const [first] = scene.nodes;
+  await first?.kill();
+  const client = rawClient(scene.gateway);
+  t.teardown(() => client.close());
+  for (let call = 0; call < 6; call += 1) {
+    t.match(await unary(client, '/qdrant.Qdrant/HealthCheck', new Uint8Array()), { code: 0 });
+  }
+  await first?.start();
+});

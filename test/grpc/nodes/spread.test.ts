@@ -6,6 +6,7 @@ import { FrameReader } from '../../../src/http2/frame-reader.ts';
 import { ErrorCode, Flag, type Frame, FrameType, headerFragmentOf, SettingId } from '../../../src/http2/frames.ts';
 import { HpackDecoder } from '../../../src/http2/hpack.ts';
 import { writeGoaway, writeHeaders, writeRstStream, writeSettings } from '../../../src/http2/write-frames.ts';
+import type { Node } from '../../../src/upstream/nodes/node.ts';
 import type { NodeSet } from '../../../src/upstream/nodes/node-set.ts';
 import { SpreadClient } from '../../fuzz/spread-client.ts';
 import { SpreadNode } from '../../fuzz/spread-node.ts';
@@ -177,23 +178,34 @@ t.test('a request that is too large to be kept is not sent again', async (t) => 
   t.equal(sum(whole()), 1);
 });
 
-t.test('a drained node ends its calls and takes no new ones', async (t) => {
-  const { upstreams, nodes, client, whole } = await cluster(t, 2);
-  const held: { readonly node: number; readonly go: () => void }[] = [];
-  onEnd(upstreams, (socket, streamId, node) => held.push({ node, go: () => answer(socket, streamId) }));
-  for (let call = 0; call < 4; call += 1) client.call(2 * call + 1, WRITE, DOCS, ADMIN);
-  await until(() => held.length === 4, 'all calls are under way');
-  const [first] = nodes.all;
-  nodes.drain(first?.name ?? '', true);
-  const before = whole();
-  for (let call = 4; call < 8; call += 1) client.call(2 * call + 1, WRITE, DOCS, ADMIN);
-  await until(() => held.length === 8, 'the new ones, too');
-  t.strictSame(whole(), [before[0], (before[1] ?? 0) + 4]);
-  for (const { go } of held) go();
-  for (let call = 0; call < 8; call += 1) t.equal(await client.status(2 * call + 1), '0');
-  await until(() => upstreams[0]?.sockets[0]?.destroyed === true, 'its connection is closed when it is idle');
-  t.notOk(upstreams[1]?.sockets[0]?.destroyed);
-});
+/** Ways in which a node gets no more calls. */
+const WAYS_OUT: readonly {
+  readonly name: string;
+  readonly out: (nodes: NodeSet, first: Node, second: Node) => void;
+}[] = [
+  { name: 'a drained node', out: (nodes, first) => void nodes.drain(first.name, true) },
+  { name: 'a node that left the list', out: (nodes, _, second) => nodes.configure([second], true) },
+];
+
+for (const { name, out } of WAYS_OUT) {
+  t.test(`${name} ends its calls and takes no new ones`, async (t) => {
+    const { upstreams, nodes, client, whole } = await cluster(t, 2);
+    const held: { readonly node: number; readonly go: () => void }[] = [];
+    onEnd(upstreams, (socket, streamId, node) => held.push({ node, go: () => answer(socket, streamId) }));
+    for (let call = 0; call < 4; call += 1) client.call(2 * call + 1, WRITE, DOCS, ADMIN);
+    await until(() => held.length === 4, 'all calls are under way');
+    const [first, second] = nodes.all;
+    if (first && second) out(nodes, first, second);
+    const before = whole();
+    for (let call = 4; call < 8; call += 1) client.call(2 * call + 1, WRITE, DOCS, ADMIN);
+    await until(() => held.length === 8, 'the new ones, too');
+    t.strictSame(whole(), [before[0], (before[1] ?? 0) + 4]);
+    for (const { go } of held) go();
+    for (let call = 0; call < 8; call += 1) t.equal(await client.status(2 * call + 1), '0');
+    await until(() => upstreams[0]?.sockets[0]?.destroyed === true, 'its connection is closed when it is idle');
+    t.notOk(upstreams[1]?.sockets[0]?.destroyed);
+  });
+}
 
 t.test('calls that wait for a node that is ejected', async (t) => {
   const { upstreams, nodes, client } = await cluster(t, 2);

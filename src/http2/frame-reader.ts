@@ -130,7 +130,7 @@ export class FrameReader {
     const had = lead.length - this.#leadAt;
     const missing = FRAME_HEADER_BYTES + this.#payloadBytes(lead, this.#leadAt) - had;
     if (missing <= chunk.length) {
-      this.#yield(lead, this.#leadAt, onFrame, missing === chunk.length ? chunk : chunk.subarray(0, missing));
+      this.#yield(lead, this.#leadAt, onFrame, chunk, missing);
       return missing;
     }
     this.#partial = Buffer.allocUnsafe(had + missing);
@@ -171,10 +171,11 @@ export class FrameReader {
     return bytes;
   }
 
-  #yield(source: Buffer, at: number, onFrame: OnFrame, rest?: Buffer): void {
+  #yield(source: Buffer, at: number, onFrame: OnFrame, rest?: Buffer, restEnd = 0): void {
     const frame = this.#frame;
     frame.source = source;
     frame.rest = rest;
+    frame.restEnd = restEnd;
     frame.start = at;
     frame.length = ((source[at] as number) << 16) | ((source[at + 1] as number) << 8) | (source[at + 2] as number);
     frame.type = source[at + TYPE_AT] as number;

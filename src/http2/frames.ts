@@ -98,8 +98,9 @@ export class Frame {
   source: Buffer = CLIENT_PREFACE;
   /** Where the frame header begins in `source`; the frame ends `FRAME_HEADER_BYTES + length` later. */
   start = 0;
-  /** The end of a DATA frame without padding, if it came in the next chunk. */
+  /** The next chunk, if a DATA frame without padding ends there: at `restEnd`. */
   rest: Buffer | undefined;
+  restEnd = 0;
 
   /** The payload, padding included: a view, or a copy of one in two chunks. */
   get payload(): Buffer {
@@ -113,7 +114,12 @@ export class Frame {
 
   #from(from: number): Buffer {
     const there = this.source.subarray(from, this.start + FRAME_HEADER_BYTES + this.length);
-    return this.rest ? Buffer.concat([there, this.rest]) : there;
+    return this.rest ? Buffer.concat([there, this.rest.subarray(0, this.restEnd)]) : there;
+  }
+
+  /** View of the payload in the next chunk. */
+  get trailingData(): Buffer | undefined {
+    return this.rest?.subarray(0, this.restEnd);
   }
 
   /** True when a bit of `Flag` is set. */
@@ -181,7 +187,7 @@ export function dataOf(frame: Frame): Buffer {
   return frame.rest ? frame.payload : unpad(frame, 0);
 }
 
-/** The same as far as it stands in `source`: `Frame.rest` follows. */
+/** The same as far as it stands in `source`: `Frame.trailingData` follows. */
 export function leadingDataOf(frame: Frame): Buffer {
   return frame.rest ? frame.source.subarray(frame.start + FRAME_HEADER_BYTES) : unpad(frame, 0);
 }

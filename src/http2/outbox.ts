@@ -43,9 +43,9 @@ export class Outbox {
   }
 
   /** Queues a received frame in place. The caller may have rewritten its stream id there. */
-  frame({ source, start, length, rest }: Frame): void {
+  frame({ source, start, length, rest, restEnd }: Frame): void {
     this.range(source, start, Math.min(source.length, start + FRAME_HEADER_BYTES + length));
-    if (rest) this.range(rest, 0, rest.length);
+    if (rest) this.range(rest, 0, restEnd);
   }
 
   /** Queues a part of `source`. */

@@ -1,8 +1,11 @@
+import type { Socket } from 'node:net';
+import { Writable } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { dataOf, Flag, FRAME_HEADER_BYTES, type Frame, FrameType, leadingDataOf } from '../../src/http2/frames.ts';
+import { Outbox } from '../../src/http2/outbox.ts';
 import { writeFrameHeader } from '../../src/http2/write-frames.ts';
 import { runs } from '../support/generators/runs.ts';
 
@@ -25,10 +28,10 @@ function read(chunks: readonly Buffer[], pieces: boolean): { readonly seen: read
   const seen: Seen[] = [];
   let split = 0;
   const take = (one: Frame): void => {
-    const { type, flags, streamId, raw, payload, rest } = one;
-    if (rest) split += 1;
+    const { type, flags, streamId, raw, payload, trailingData } = one;
+    if (trailingData) split += 1;
     if (type === FrameType.DATA) {
-      const parts = Buffer.concat([leadingDataOf(one), rest ?? Buffer.alloc(0)]);
+      const parts = Buffer.concat([leadingDataOf(one), trailingData ?? Buffer.alloc(0)]);
       if (!parts.equals(dataOf(one))) throw new Error('the pieces are not the payload');
     }
     seen.push([type, flags, streamId, raw.toString('latin1'), payload.toString('latin1')]);
@@ -100,6 +103,24 @@ t.test('a frame that the callback stops behind leaves the rest of the chunk', as
   t.equal(taken, LARGE + FRAME_HEADER_BYTES - 100);
   t.equal(reader.push(second.subarray(taken), stopping), second.length - taken);
   t.same(types, [FrameType.DATA, FrameType.PING]);
+});
+
+t.test('what passes whole leaves in the chunks that came, without a copy', async (t) => {
+  const written: Buffer[] = [];
+  const socket = new Writable({
+    write(bytes, _encoding, done) {
+      written.push(bytes);
+      done();
+    },
+  });
+  const outbox = new Outbox();
+  outbox.attach(Object.assign(socket, { cork: () => undefined, uncork: () => undefined }) as unknown as Socket);
+  const chunks = cut(Buffer.concat(Array.from({ length: 4 }, () => frame(FrameType.DATA, LARGE))), [15_000]);
+  const reader = new FrameReader(LARGE, false, true);
+  for (const chunk of chunks) reader.push(chunk, (one) => outbox.frame(one));
+  outbox.flush();
+  t.equal(written.length, chunks.length);
+  t.ok(written.every((bytes, at) => bytes === chunks[at]));
 });
 
 t.test('however a stream is cut, its frames are the same', async (t) => {

@@ -176,8 +176,9 @@ export class MessageChecks {
 }
 
 function pushData(inspector: MessageInspector, frame: Frame): void {
+  const trailing = frame.trailingData;
   inspector.push(leadingDataOf(frame));
-  if (frame.rest) inspector.push(frame.rest);
+  if (trailing) inspector.push(trailing);
 }
 
 function operationOf({ head, resolution }: GrpcExchange): GrpcOperation {

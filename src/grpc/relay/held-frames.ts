@@ -54,6 +54,7 @@ export class HeldFrames {
     lent.source = frame.source;
     lent.start = frame.start;
     lent.rest = frame.rest;
+    lent.restEnd = frame.restEnd;
     this.#lent = lent;
     this.bytes = frame.length;
   }

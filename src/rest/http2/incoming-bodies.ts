@@ -59,7 +59,7 @@ export class IncomingBodies {
 
   /** DATA for `stream`; `undefined` = it is closed. */
   data(frame: Frame, stream: Http2Stream | undefined): void {
-    const { rest } = frame;
+    const rest = frame.trailingData;
     const bytes = leadingDataOf(frame);
     this.#window.received(frame.length);
     if (!stream || stream.clientEnded) {

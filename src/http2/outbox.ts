@@ -31,6 +31,7 @@ export class Outbox {
   #source: Buffer | undefined;
   #from = 0;
   #to = 0;
+  #once = false;
   #handedOver = 0;
   /** Number of bytes the peer had accepted when it last grew, and that time (ms). */
   #taken = 0;
@@ -42,22 +43,28 @@ export class Outbox {
     this.flush();
   }
 
-  /** Queues a received frame in place. The caller may have rewritten its stream id there. */
-  frame({ source, start, length, rest, restEnd }: Frame): void {
-    this.range(source, start, Math.min(source.length, start + FRAME_HEADER_BYTES + length));
-    if (rest) this.range(rest, 0, restEnd);
+  /**
+   * Queues a received frame in place. The caller may have rewritten its stream id there.
+   *
+   * @param once no other code uses its bytes: the memory of a chunk whose frames are all of this kind is freed once it is written
+   */
+  frame({ source, start, length, rest, restEnd }: Frame, once = false): void {
+    this.range(source, start, Math.min(source.length, start + FRAME_HEADER_BYTES + length), once);
+    if (rest) this.range(rest, 0, restEnd, once);
   }
 
-  /** Queues a part of `source`. */
-  range(source: Buffer, from: number, to: number): void {
+  /** Queues a part of `source`. @param once as with `frame` */
+  range(source: Buffer, from: number, to: number, once = false): void {
     if (this.#source === source && this.#to === from) {
       this.#to = to;
+      this.#once &&= once;
       return;
     }
     this.#closeRange();
     this.#source = source;
     this.#from = from;
     this.#to = to;
+    this.#once = once;
   }
 
   /** Frees the memory of `bytes` once all that is queued is written. No other code may use them. */
@@ -140,6 +147,7 @@ export class Outbox {
     this.#source = undefined;
     this.#from = this.#to = 0;
     this.#put(source, from, to);
+    if (this.#once && from === 0 && to === source.length) this.free(source);
   }
 
   #put(source: Buffer, from: number, to: number): void {

@@ -46,7 +46,9 @@ function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
   for (let turn = 0; at < bytes.length; turn++) {
     const size = sizes[turn % sizes.length] ?? 1;
     // Each in memory of its own, as they come from a socket.
-    chunks.push(Buffer.from(bytes.subarray(at, at + size)));
+    const chunk = Buffer.allocUnsafeSlow(Math.min(size, bytes.length - at));
+    bytes.copy(chunk, 0, at);
+    chunks.push(chunk);
     at += size;
   }
   return chunks;
@@ -121,6 +123,31 @@ t.test('what passes whole leaves in the chunks that came, without a copy', async
   outbox.flush();
   t.equal(written.length, chunks.length);
   t.ok(written.every((bytes, at) => bytes === chunks[at]));
+});
+
+/** Passes the frames of some chunks on, those of `kept` streams as used elsewhere. Gives the sizes of the chunks afterwards. */
+async function passOn(chunks: readonly Buffer[], kept: readonly number[], flushes = false): Promise<number[]> {
+  const socket = new Writable({ write: (_bytes, _encoding, done) => done() });
+  const outbox = new Outbox();
+  outbox.attach(socket as unknown as Socket);
+  const reader = new FrameReader(LARGE, false, true);
+  for (const chunk of chunks) {
+    reader.push(chunk, (one) => outbox.frame(one, !kept.includes(one.streamId)));
+    if (flushes) outbox.flush();
+  }
+  outbox.flush();
+  await new Promise((resolve) => socket.end(resolve));
+  return chunks.map(({ length }) => length);
+}
+
+t.test('the memory of chunks is freed once they are written, if all of their frames may be', async (t) => {
+  const all = (): Buffer => Buffer.concat([1, 3, 5, 5].map((id) => frame(FrameType.DATA, LARGE, 0, id)));
+  const sizes = [2 * (LARGE + FRAME_HEADER_BYTES), 24_000, 2 * (LARGE + FRAME_HEADER_BYTES) - 24_000];
+  t.same(await passOn(cut(all(), sizes), []), [0, 0, 0]);
+  t.same(await passOn(cut(all(), sizes), [1]), [sizes[0], 0, 0], 'not one with frames that are used elsewhere');
+  t.same(await passOn(cut(all(), sizes), [3]), [sizes[0], 0, 0], 'wherever it stands');
+  t.same(await passOn(cut(all(), sizes), [5]), [0, sizes[1], sizes[2]], 'and whether it ends there');
+  t.same(await passOn(cut(all(), sizes), [], true), [0, sizes[1], 0], 'not one that was written in parts');
 });
 
 t.test('however a stream is cut, its frames are the same', async (t) => {

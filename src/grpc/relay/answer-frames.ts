@@ -99,7 +99,7 @@ export class AnswerFrames implements LinkEvents {
     exchange.windowGain -= frame.length;
     if (exchange.announced > 0) exchange.announced -= bytes;
     rewriteStreamId(frame, exchange.id);
-    client.outbox.frame(frame);
+    client.outbox.frame(frame, true);
     client.moved(frame.length);
     window.relayed(frame.length);
     exchange.sent += frame.length;

@@ -150,7 +150,8 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
   pass(exchange: GrpcExchange, frame: Frame): void {
     rewriteStreamId(frame, exchange.upstreamId);
     if (!this.#link) return;
-    this.#link.outbox.frame(frame);
+    // The bytes of a compressed message may still be inflated.
+    this.#link.outbox.frame(frame, exchange.head.encoding !== 'gzip');
     if (frame.type === FrameType.DATA) this.#link.moved(frame.length);
   }
 

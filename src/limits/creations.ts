@@ -36,11 +36,19 @@ export class Creations {
   /** The names of all collections; `undefined` = unknown. Never rejects. */
   async existing(): Promise<readonly string[] | undefined> {
     const asked = { turn: ++this.#turn, at: this.#now() };
-    const found = await this.#list(AbortSignal.timeout(TIMEOUT_MS)).catch(() => undefined);
+    const found = await this.#ask();
     if (!isNames(found)) return undefined;
     const names = [...found];
     this.#asked.set(names, asked);
     return names;
+  }
+
+  async #ask(): Promise<unknown> {
+    try {
+      return await this.#list(AbortSignal.timeout(TIMEOUT_MS));
+    } catch {
+      return undefined;
+    }
   }
 
   /** The names with the creations that the list may not show; `undefined` = the list is unknown or too old. */

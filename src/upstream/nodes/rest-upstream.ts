@@ -67,6 +67,8 @@ class Attempt implements Dispatcher.DispatchHandler {
   /** Bytes may have gone out to the present node, and its answer has begun. */
   #sent = false;
   #heard = false;
+  /** Gives back the share of the present node; see `Share`. */
+  #leave: (() => void) | undefined;
   /** The body as it is sent again. */
   #again: Pick<UpstreamRequest, 'body'> | undefined;
   readonly onRequestStart: (controller: Controller, context: unknown) => void;
@@ -116,6 +118,18 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#parts.attempts.delete(this);
   }
 
+  /** INVARIANT: a share of a node's connections goes back to that node, also where another node answers in the end. */
+  #entered(leave: () => void): void {
+    this.#leave = leave;
+    this.#parts.request.share?.entered(() => this.#leaveShare());
+  }
+
+  #leaveShare(): void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    leave?.();
+  }
+
   begin(): Denial | undefined {
     const node = this.#parts.route.next();
     return 'kind' in node ? node : this.#send(node);
@@ -124,13 +138,16 @@ class Attempt implements Dispatcher.DispatchHandler {
   #send(node: Node): Denial | undefined {
     this.#sent = false;
     if (this.#parts.route.isRepeatable) this.#parts.attempts.add(this);
-    const refused = this.#parts.of(node).send({ ...this.#parts.request, ...this.#again }, this);
+    const { request } = this.#parts;
+    const share = request.share && { ...request.share, entered: (leave: () => void) => this.#entered(leave) };
+    const refused = this.#parts.of(node).send({ ...request, ...this.#again, share }, this);
     if (refused) this.#end();
     return refused;
   }
 
   #failed(controller: Controller, error: Error): void {
     const next = this.#next(error);
+    if (!('kind' in next)) this.#leaveShare();
     if (!('kind' in next) && !this.#send(next)) return;
     this.#end();
     this.#parts.handler.onResponseError?.(controller, error);

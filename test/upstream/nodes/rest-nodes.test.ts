@@ -46,7 +46,8 @@ for (const lane of LANES) {
     t.test('requests for points spread over all nodes, and each arrives once', async (t) => {
       const answers = await Promise.all(Array.from({ length: 240 }, (_, id) => ask('PUT', POINTS, upsert(id + 1))));
       t.ok(answers.every(({ status }) => status === 200));
-      for (const { seen, name } of nodes) t.ok(seen.length > 48 && seen.length < 112, `${name}: ${seen.length} of 240`);
+      for (const { seen, name } of nodes)
+        t.ok(seen.length > 64 && seen.length < 96, `${name}: ${seen.length} of 240, within a fifth of even`);
       t.equal(
         nodes.reduce((sum, { seen }) => sum + seen.length, 0),
         240,

@@ -1,4 +1,5 @@
 import type { GrpcOperation } from '../policy/operation.ts';
+import { GRPC_BATCH } from './held.ts';
 import {
   authenticated,
   globalManage,
@@ -41,7 +42,7 @@ export const GRPC_OPERATIONS: readonly GrpcOperation[] = [
   { path: '/qdrant.Points/OverwritePayload', name: 'qdrant.Points/OverwritePayload', requires: write, collectionField: 1, audit: 'overwrite_payload', long: true, since: 'v0.11.5' },
   { path: '/qdrant.Points/DeletePayload', name: 'qdrant.Points/DeletePayload', requires: write, collectionField: 1, audit: 'delete_payload', long: true, since: 'v0.5.1' },
   { path: '/qdrant.Points/ClearPayload', name: 'qdrant.Points/ClearPayload', requires: write, collectionField: 1, audit: 'clear_payload', long: true, since: 'v0.5.1' },
-  { path: '/qdrant.Points/UpdateBatch', name: 'qdrant.Points/UpdateBatch', requires: write, collectionField: 1, audit: null, long: true, since: 'v1.4.1' },
+  { path: '/qdrant.Points/UpdateBatch', name: 'qdrant.Points/UpdateBatch', requires: write, holds: GRPC_BATCH, collectionField: 1, audit: null, long: true, since: 'v1.4.1' },
   { path: '/qdrant.Points/CreateFieldIndex', name: 'qdrant.Points/CreateFieldIndex', requires: writeExtras, collectionField: 1, audit: 'create_payload_index', long: true, since: 'v0.5.1' },
   { path: '/qdrant.Points/DeleteFieldIndex', name: 'qdrant.Points/DeleteFieldIndex', requires: writeExtras, collectionField: 1, audit: 'drop_payload_index', long: true, since: 'v0.5.1' },
   { path: '/qdrant.Points/CreateVectorName', name: 'qdrant.Points/CreateVectorName', requires: writeExtras, collectionField: 1, audit: 'create_named_vector', pathNames: true, long: true, since: 'v1.18.0' },

@@ -1,4 +1,5 @@
 import type { RestOperation } from '../policy/operation.ts';
+import { DELETION, LEGACY_COLLECTIONS, LEGACY_POINTS, REST_BATCH } from './held.ts';
 import {
   globalManage,
   globalRead,
@@ -96,7 +97,7 @@ export const REST_OPERATIONS: readonly RestOperation[] = [
   { method: 'PUT', path: '/collections/{collection}/points/payload', name: 'points.overwrite_payload', requires: write, body: 'json', denial: 'json', audit: 'overwrite_payload', since: 'v0.11.5' },
   { method: 'POST', path: '/collections/{collection}/points/payload/delete', name: 'points.delete_payload', requires: write, body: 'json', denial: 'json', audit: 'delete_payload', since: 'v0.5.0' },
   { method: 'POST', path: '/collections/{collection}/points/payload/clear', name: 'points.clear_payload', requires: write, body: 'json', denial: 'json', audit: 'clear_payload', since: 'v0.5.0' },
-  { method: 'POST', path: '/collections/{collection}/points/batch', name: 'points.batch', requires: write, body: 'json', denial: 'json', audit: null, since: 'v1.4.1' },
+  { method: 'POST', path: '/collections/{collection}/points/batch', name: 'points.batch', requires: write, holds: REST_BATCH, body: 'json', denial: 'json', audit: null, since: 'v1.4.1' },
   { method: 'PUT', path: '/collections/{collection}/index', name: 'index.create', requires: writeExtras, body: 'json', denial: 'json', audit: 'create_payload_index', long: true, since: 'v0.5.0' },
   { method: 'DELETE', path: '/collections/{collection}/index/{field}', name: 'index.delete', requires: writeExtras, body: 'none', denial: 'json', audit: 'drop_payload_index', long: true, since: 'v0.5.0' },
   { method: 'GET', path: '/collections/{collection}/points/{point}', name: 'points.get_one', requires: read, body: 'none', denial: 'json', audit: 'retrieve', since: 'v0.3.6' },
@@ -126,10 +127,10 @@ export const REST_OPERATIONS: readonly RestOperation[] = [
   { method: 'POST', path: '/collections/{collection}/debug', name: 'staging.debug', requires: write, body: 'json', denial: 'json', audit: 'debug', since: 'v1.17.0' },
   { method: 'GET', path: '/locks', name: 'legacy.locks.get', requires: globalRead, body: 'none', denial: 'json', audit: null, since: 'v0.11.0', until: 'v1.15.5' },
   { method: 'POST', path: '/locks', name: 'legacy.locks.set', requires: globalManage, body: 'json', denial: 'json', audit: null, since: 'v0.11.0', until: 'v1.15.5' },
-  { method: 'POST', path: '/collections/{collection}/shards/{shard}/points/delete', name: 'legacy.local_shard.delete', requires: write, body: 'json-strict', denial: 'json', audit: null, long: true, since: 'v1.11.1', until: 'v1.11.4' },
+  { method: 'POST', path: '/collections/{collection}/shards/{shard}/points/delete', name: 'legacy.local_shard.delete', requires: write, holds: DELETION, body: 'json-strict', denial: 'json', audit: null, long: true, since: 'v1.11.1', until: 'v1.11.4' },
   { method: 'POST', path: '/collections/{collection}/points/staging', name: 'legacy.staging.points', requires: write, body: 'json', denial: 'json', audit: null, since: 'v1.16.3', until: 'v1.16.3' },
-  { method: 'POST', path: '/collections', name: 'legacy.collections.change', requires: globalManage, body: 'json', denial: 'json', audit: null, long: true, since: 'v0.3.6', until: 'v0.8.4' },
-  { method: 'POST', path: '/collections/{collection}', name: 'legacy.points.change', requires: write, body: 'json', denial: 'json', audit: null, since: 'v0.3.6', until: 'v0.8.4' },
+  { method: 'POST', path: '/collections', name: 'legacy.collections.change', requires: globalManage, holds: LEGACY_COLLECTIONS, body: 'json', denial: 'json', audit: null, long: true, since: 'v0.3.6', until: 'v0.8.4' },
+  { method: 'POST', path: '/collections/{collection}', name: 'legacy.points.change', requires: write, holds: LEGACY_POINTS, body: 'json', denial: 'json', audit: null, since: 'v0.3.6', until: 'v0.8.4' },
 ];
 
 /** The row of every route outside of the table, including those of newer releases: global manage or 404. */

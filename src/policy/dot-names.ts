@@ -4,7 +4,7 @@ import { badRequest, type Denial } from './denial.ts';
  * A component of dots and blanks alone: `.` and `..`, and what Windows takes for them. Slashes, backslashes and NUL end a
  * component.
  */
-const DOTS = /(?:^|[/\\\0])[. ]*\.[. ]*(?:$|[/\\\0])/;
+const DOTS = /(?:^|[/\\\0]) *\.[. ]*(?:$|[/\\\0])/;
 
 /** Most characters of a name in a text. */
 const SHOWN = 255;

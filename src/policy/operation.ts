@@ -67,6 +67,8 @@ export interface Operation {
   readonly inspect?: InspectorName;
   readonly filter?: ResponseFilterName;
   readonly manages?: Managed;
+  /** Other operations that the body can hold, by audit and row names: a rule that denies one of them denies this one. */
+  readonly holds?: readonly string[];
   /** True = upstream makes paths of files of names in the body or message. */
   readonly pathNames?: true;
   /** True = the row of everything outside of the table. */

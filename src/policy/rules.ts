@@ -81,7 +81,7 @@ function isFor({ keys, subjects }: Rule, { keyId, subject }: { keyId: string; su
 }
 
 function allows({ operations, denied }: Rule, operation: Operation): boolean {
-  if (denied && names(denied, operation)) return false;
+  if (denied && (names(denied, operation) || operation.holds?.some((name) => denied.has(name)))) return false;
   return !operations || names(operations, operation);
 }
 

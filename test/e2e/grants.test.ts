@@ -83,6 +83,10 @@ const upsert = (name: string): Request => ({
   rest: ['PUT', `/collections/${name}/points`, '{"points":[]}'],
   grpc: ['/qdrant.Points/Upsert', message({ 1: name })],
 });
+const eraseInBatch = (name: string): Request => ({
+  rest: ['POST', `/collections/${name}/points/batch`, '{"operations":[{"delete":{"points":[1]}}]}'],
+  grpc: ['/qdrant.Points/UpdateBatch', message({ 1: name })],
+});
 const erase = (name: string): Request => ({
   rest: ['POST', `/collections/${name}/points/delete`, '{"points":[]}'],
   grpc: ['/qdrant.Points/Delete', message({ 1: name })],
@@ -208,6 +212,11 @@ t.test('a rule that denies operations leaves all others', async (test) => {
     new Set(['points.delete', 'qdrant.Points/Delete'].map(refused)),
   );
   test.same(new Set(await lanes.ask(upsert('other'), tokenOf('keeper'))), new Set(['ok']));
+  test.same(
+    new Set(await lanes.ask(eraseInBatch('other'), tokenOf('keeper'))),
+    new Set(['points.batch', 'qdrant.Points/UpdateBatch'].map(refused)),
+    'a batch can hold what is denied',
+  );
 });
 
 t.test('lists show what a pattern covers, and aliases whose both ends it covers', async (test) => {

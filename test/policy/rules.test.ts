@@ -98,6 +98,21 @@ const ROWS: readonly [name: string, rule: Partial<RuleSettings>, operation: stri
   ['no other operation', { operations: ['points.upsert'] }, 'points.scroll', GLOBAL_MANAGE, 'denied'],
   ['none at all', { operations: [] }, 'collections.list', GLOBAL_MANAGE, 'denied'],
   ['operations give no access', { operations: ['points.upsert'] }, 'points.upsert', GLOBAL_READ, 'denied'],
+  ['a denied operation is refused', { deny_operations: ['delete_points'] }, 'points.delete', GLOBAL_MANAGE, 'denied'],
+  ['so is a batch that can hold it', { deny_operations: ['delete_points'] }, 'points.batch', GLOBAL_MANAGE, 'denied'],
+  ['over gRPC, too', { deny_operations: ['delete_points'] }, 'qdrant.Points/UpdateBatch', GLOBAL_MANAGE, 'denied'],
+  ['by the name of its row', { deny_operations: ['points.delete'] }, 'points.batch', GLOBAL_MANAGE, 'denied'],
+  ['of that protocol', { deny_operations: ['points.delete'] }, 'qdrant.Points/UpdateBatch', GLOBAL_MANAGE, 'all'],
+  ['by a group', { deny_operations: ['ingest'] }, 'points.batch', GLOBAL_MANAGE, 'denied'],
+  ['and the former route', { deny_operations: ['delete_points'] }, 'legacy.points.change', GLOBAL_MANAGE, 'denied'],
+  [
+    'also of collections',
+    { deny_operations: ['delete_collection'] },
+    'legacy.collections.change',
+    GLOBAL_MANAGE,
+    'denied',
+  ],
+  ['a batch that cannot hold it passes', { deny_operations: ['scroll'] }, 'points.batch', GLOBAL_MANAGE, 'all'],
   [
     'a rule in shadow refuses nothing',
     { mode: 'shadow', access: [], operations: [] },
@@ -113,6 +128,15 @@ t.test('a rule takes away what it says, and gives nothing', async (test) => {
     if (!asked) throw new TypeError(`no operation ${operation}`);
     const found = { target: 'docs', others: [] };
     test.equal(under(access, [ruleOf(settings)], asked, found), told, `${name}: ${operation}`);
+  }
+});
+
+t.test('what a batch can hold are names of operations', async (test) => {
+  const names = new Set(ALL.flatMap(({ operation: { name, audit } }) => [name, audit]));
+  const batches = ALL.filter(({ operation }) => operation.holds);
+  test.equal(batches.length, 5);
+  for (const { operation } of batches) {
+    for (const held of operation.holds ?? []) test.ok(names.has(held), `${operation.name}: ${held}`);
   }
 });
 

@@ -98,7 +98,10 @@ export const ruleSchema = z.strictObject(
       'operation names',
       'the only permitted operations, by their names in the audit log, or ready groups; unset: all',
     ),
-    deny_operations: names('operation names', 'operations that are refused, by the same names; unset: none'),
+    deny_operations: names(
+      'operation names',
+      'operations that are refused, by the same names, and batches that can hold one; unset: none',
+    ),
     ready: z
       .enum(['no-snapshots'], { error: 'must be no-snapshots' })
       .optional()

@@ -120,10 +120,11 @@ function textOf({ message, why, status }: Denial): string {
 }
 
 function ruleOf(
-  { principal, references }: Exchange,
+  { principal, references, rail }: Exchange,
   { operation, target }: Resolution,
   { firstRefusal }: RecordOptions,
 ): string | undefined {
+  if (rail !== undefined) return rail;
   const enforced = principal?.bounds?.enforced;
   return enforced && firstRefusal(enforced, operation, target, references)?.rule;
 }

@@ -9,7 +9,8 @@ import type { State } from './state.ts';
  */
 export function lostProtection(before: State, after: State): readonly string[] {
   return [
-    ...rulesLost(before, after),
+    ...entriesLost('rule', before.policy.rules, after.policy.rules),
+    ...entriesLost('guard', before.policy.guards ?? [], after.policy.guards ?? []),
     ...tokenRulesLost(before, after),
     ...namedKeysLost(before, after),
     ...keysLost(before, after),
@@ -17,13 +18,17 @@ export function lostProtection(before: State, after: State): readonly string[] {
   ];
 }
 
-/** A changed rule may be the first part of a rule. */
-function rulesLost({ policy: before }: State, { policy: after }: State): string[] {
-  const kept = new Map(after.rules.map((rule) => [rule.id, JSON.stringify(rule)]));
-  return before.rules.flatMap((rule) => {
-    const next = kept.get(rule.id);
-    if (next === undefined) return `rule ${rule.id} removed`;
-    return next === JSON.stringify(rule) ? [] : `rule ${rule.id} changed`;
+/** A changed entry may be the first part of an entry. */
+function entriesLost(
+  what: string,
+  before: readonly { readonly id: string }[],
+  after: readonly { readonly id: string }[],
+): string[] {
+  const kept = new Map(after.map((entry) => [entry.id, JSON.stringify(entry)]));
+  return before.flatMap((entry) => {
+    const next = kept.get(entry.id);
+    if (next === undefined) return `${what} ${entry.id} removed`;
+    return next === JSON.stringify(entry) ? [] : `${what} ${entry.id} changed`;
   });
 }
 

@@ -49,6 +49,8 @@ export interface Exchange {
   references: References | undefined;
   /** The denial that shadow mode suppressed. */
   shadowed: Shadowed | undefined;
+  /** The guard rail that refused it, by id. */
+  rail: string | undefined;
   /** True = upstream refused the caller's own credential. Only known if that is forwarded (`gateway.upstream.compare`). */
   refusedThere: boolean;
   /** The reason why it was delayed before its decision; `undefined` = it was not. */
@@ -76,6 +78,7 @@ export function unbegun(): Pick<
   | 'refusal'
   | 'references'
   | 'shadowed'
+  | 'rail'
   | 'refusedThere'
   | 'slowed'
   | 'callCredit'
@@ -91,6 +94,7 @@ export function unbegun(): Pick<
     refusal: undefined,
     references: undefined,
     shadowed: undefined,
+    rail: undefined,
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,

@@ -1,4 +1,5 @@
 import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
+import { CONFIRM_HEADER } from '../policy/guard-rails.ts';
 
 /**
  * Headers of a client that never reach upstream, in either protocol: credentials, statements about the client that only the
@@ -22,4 +23,5 @@ export const REMOVED_HEADERS: readonly string[] = [
   'x-method-override',
   // For the gateway itself.
   'x-qdrant-gateway-node',
+  CONFIRM_HEADER,
 ];

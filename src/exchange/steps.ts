@@ -13,6 +13,7 @@ import {
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { decideWithin } from '../policy/rules.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
+import { refusedByRails, withinRails } from './guard-rails.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
 
 /**
@@ -111,6 +112,8 @@ function settledBy(
   exchange.references = found;
   const decision = conditional.sure ?? settle(conditional, found);
   if (decision.kind === 'permit') {
+    const refused = conditional.rails && refusedByRails(exchange, conditional, found);
+    if (refused) return refused;
     noteShadow(exchange, conditional.operation, found);
     const created = conditional.counted && (conditional.target ?? found.target);
     if (created !== undefined) parts.creations.begin(exchange, created);
@@ -184,7 +187,9 @@ function decideOn<X extends Exchange>(
   const { operation, target, refusal, lateRefusal } = resolutionOf(exchange);
   const decided =
     refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
-  const decision = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
+  const permitted = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
+  const { rails } = parts.policy.current;
+  const decision = rails ? withinRails(exchange, rails, permitted) : permitted;
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
   if (decision.kind === 'conditional' && decision.counted) {
     whenKnown(parts, protocol, exchange, parts.creations.existing(), (existing) =>

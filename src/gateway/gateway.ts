@@ -100,7 +100,7 @@ export async function createGateway(
   // INVARIANT: nothing is asked before `start`.
   const upstreams = openUpstreams(() => inForce.state, log, report);
   const authenticator = authenticatorOf(inForce, upstreams.lookup);
-  const policy = { current: policyOf(config.gateway.mode, state.policy.rules) };
+  const policy = { current: policyOf(config.gateway.mode, state.policy.rules, state.policy.guards) };
   const learner = new Learner();
   // INVARIANT: no event before there are listeners.
   const connections = clientsOf(log, report);

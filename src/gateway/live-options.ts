@@ -29,6 +29,7 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('signing key', signingKeysOf(before), signingKeysOf(after)),
     ...describeEntries('named key', namedKeysOf(before), namedKeysOf(after)),
     ...describeEntries('rule', rulesOf(before), rulesOf(after)),
+    ...describeEntries('guard', guardsOf(before), guardsOf(after)),
     ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
     ...describeFiles(before, after),
   ];
@@ -59,6 +60,10 @@ function namedKeysOf({ policy }: State): Entries {
 
 function rulesOf({ policy }: State): Entries {
   return new Map(policy.rules.map((rule) => [rule.id, JSON.stringify(rule)] as const));
+}
+
+function guardsOf({ policy }: State): Entries {
+  return new Map((policy.guards ?? []).map((guard) => [guard.id, JSON.stringify(guard)] as const));
 }
 
 function describeEntries(what: string, before: Entries, after: Entries): string[] {

@@ -40,6 +40,7 @@ export class GrpcExchange implements Exchange {
   refusal: Denial | undefined;
   references: References | undefined;
   shadowed: Shadowed | undefined;
+  rail: string | undefined;
   refusedThere = false;
   slowed: Slowed | undefined;
   callCredit: CallCredit | undefined;

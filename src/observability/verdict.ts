@@ -53,7 +53,8 @@ export interface VerdictOptions {
 
 /** Returns the index into `VERDICTS` of an exchange that has ended. */
 export function createVerdict({ firstRefusal }: VerdictOptions): (exchange: Exchange) => number {
-  const byRule = ({ principal, resolution, references }: Exchange): boolean => {
+  const byRule = ({ principal, resolution, references, rail }: Exchange): boolean => {
+    if (rail !== undefined) return true;
     const rules = principal?.bounds?.enforced;
     if (!rules || !resolution) return false;
     return firstRefusal(rules, resolution.operation, resolution.target, references) !== undefined;

@@ -1,5 +1,6 @@
 import type { Access, ListAccess, ScopedAccess } from './access.ts';
 import { type Denial, UNKNOWN_OPERATION } from './denial.ts';
+import type { GuardRail } from './guard-rail.ts';
 import { countsCollections, mayManage, meetsManaging } from './manage.ts';
 import type { Managed, Operation, Target } from './operation.ts';
 import { meetsGlobally, meetsOnCollection, meetsOnReferences } from './requirements.ts';
@@ -33,12 +34,14 @@ export interface Conditional {
   readonly access: ScopedAccess;
   /** The target if the path names it; `undefined` = the message names it. */
   readonly target: string | undefined;
-  /** Set = permitted whatever the body names; the body is read for rules in shadow, or for learning. */
+  /** Set = permitted whatever the body names; the body is read for rules in shadow, for guard rails, or for learning. */
   readonly sure?: Permit;
   /** Set = the number of collections decides. */
   readonly counted?: true;
   /** All collections there are, as known before the body is read; absent = unknown, which refuses a counted one. */
   readonly existing?: readonly string[];
+  /** Set = guard rails depend on the names, too. */
+  readonly rails?: readonly GuardRail[];
 }
 
 export type Decision = Permit | Denial | Conditional;
@@ -162,6 +165,11 @@ export function askForNames(permit: Permit, target: Target): Permit | Conditiona
   if (target.kind === 'collection' && !operation.inspect) return permit;
   const named = target.kind === 'collection' ? target.name : undefined;
   return { kind: 'conditional', operation, access: NO_ACCESS, target: named, sure: permit };
+}
+
+/** Makes a permit wait for every name in the body, the main one included. */
+export function askForNamesOf(permit: Permit): Conditional {
+  return { kind: 'conditional', operation: permit.operation, access: NO_ACCESS, target: undefined, sure: permit };
 }
 
 const NO_ACCESS: ListAccess = Object.freeze({ kind: 'list', modes: new Map() });

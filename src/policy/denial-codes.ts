@@ -94,6 +94,16 @@ export const DENIAL_CODES = {
     'The access permits creating collections up to a number, and there are as many.',
     'Delete a collection, or ask the operator for a higher number.',
   ),
+  writes_frozen: row(
+    'access',
+    'A guard of the policy freezes the collection, or all of them.',
+    'Try again when the operator has ended the freeze.',
+  ),
+  collection_protected: row(
+    'access',
+    'A guard of the policy protects a collection of the request.',
+    'If you mean it, name the collection in the header `x-qdrant-gateway-confirm`.',
+  ),
   url_recovery_disabled: row(
     'access',
     'Recovery of a snapshot from a URL is turned off.',

@@ -128,6 +128,25 @@ export function tooManyCollections(limit: number): Denial {
   return forbidden('too_many_collections', `No more than ${limit} collections are allowed`);
 }
 
+/* The gateway's own: guard rails of the operator's policy. */
+export const WRITES_FROZEN = forbidden('writes_frozen', 'Nothing is written at the moment');
+
+export function collectionFrozen(collection: string): Denial {
+  return forbidden('writes_frozen', `Nothing is written to collection ${collection} at the moment`);
+}
+
+export const PROTECTED_UNNAMED = forbidden(
+  'collection_protected',
+  'The operation may harm protected collections and names none',
+);
+
+export function collectionProtected(collection: string): Denial {
+  return forbidden(
+    'collection_protected',
+    `Collection ${collection} is protected, name it in \`x-qdrant-gateway-confirm\` if you mean it`,
+  );
+}
+
 /** The gateway's own text; upstream refuses the same with its own text since Qdrant v1.18.0. */
 export const URL_RECOVERY_DISABLED = forbidden('url_recovery_disabled', 'Snapshot recovery from a URL is disabled');
 

@@ -2,6 +2,7 @@ import type { Access } from './access.ts';
 import { type Conditional, type Decision, decide, type References, settle } from './decide.ts';
 import { type Denial, operationNotAllowed } from './denial.ts';
 import { names } from './grants.ts';
+import type { GuardRail } from './guard-rail.ts';
 import { narrow } from './narrow.ts';
 import type { Operation, Target } from './operation.ts';
 
@@ -37,10 +38,12 @@ export interface Rule {
   readonly denied?: ReadonlySet<string> | undefined;
 }
 
-/** Rules and mode, one immutable value. */
+/** Rules, guard rails and mode, one immutable value. */
 export interface Policy {
   readonly mode: PolicyMode;
   readonly rules: readonly Rule[];
+  /** In the order of their ids; absent without any, so that the common case costs nothing. */
+  readonly rails?: readonly GuardRail[];
 }
 
 /** No rules, enforced. */

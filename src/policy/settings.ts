@@ -7,6 +7,7 @@ import {
   grantAccess,
   type ManageRight,
 } from './access.ts';
+import type { GuardRail, RailedNames } from './guard-rail.ts';
 import { expandGroups, NO_SNAPSHOTS } from './operation-groups.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
 
@@ -38,9 +39,39 @@ export interface AccessEntry {
   readonly max_collections?: number | undefined;
 }
 
-/** Builds the policy of these rules. */
-export function policyOf(mode: PolicyMode, rules: readonly RuleSettings[]): Policy {
-  return Object.freeze({ mode, rules: Object.freeze(rules.map(ruleOf)) });
+/** A guard of the policy file: plain data. */
+export interface GuardSettings {
+  readonly id: string;
+  readonly mode: 'enforce' | 'shadow';
+  readonly protected?: readonly string[] | undefined;
+  /** True = everything; a trailing `*` makes a name a prefix. */
+  readonly freeze?: boolean | readonly string[] | undefined;
+}
+
+/** Builds the policy of these rules and guards. */
+export function policyOf(
+  mode: PolicyMode,
+  rules: readonly RuleSettings[],
+  guards: readonly GuardSettings[] = [],
+): Policy {
+  const rails = guards.map(railOf).filter(({ protects, freezes }) => protects ?? freezes);
+  rails.sort((left, right) => (left.id < right.id ? -1 : 1));
+  return Object.freeze({
+    ...{ mode, rules: Object.freeze(rules.map(ruleOf)) },
+    ...(rails.length > 0 && { rails: Object.freeze(rails) }),
+  });
+}
+
+function railOf({ id, mode, protected: names, freeze }: GuardSettings): GuardRail {
+  const freezes = typeof freeze === 'object' ? railedNames(freeze) : freeze === true ? ('all' as const) : undefined;
+  return Object.freeze({ id, mode, protects: names && railedNames(names), freezes });
+}
+
+function railedNames(collections: readonly string[]): RailedNames {
+  return Object.freeze({
+    names: new Set(collections.filter((name) => !isPattern(name))),
+    prefixes: Object.freeze(collections.filter(isPattern).map((name) => name.slice(0, -1))),
+  });
 }
 
 function ruleOf({ id, mode, keys, subjects, access, operations, deny_operations: deny, ready }: RuleSettings): Rule {

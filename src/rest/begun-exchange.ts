@@ -55,6 +55,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.decision = decision;
   exchange.references = begun.references;
   exchange.shadowed = begun.shadowed;
+  exchange.rail = begun.rail;
   exchange.slowed = begun.slowed;
   exchange.callCredit = begun.callCredit;
   exchange.requestId = begun.requestId;

@@ -60,6 +60,7 @@ const gateway = await startGateway({
     { id: 'count', mode: 'enforce', subjects: ['counter'], access: 'm', operations: ['points.count'] },
     { id: 'make', mode: 'enforce', subjects: ['maker'], access: ONE_TEAM },
   ],
+  guards: [{ id: 'kept', mode: 'enforce', protected: ['kept'], freeze: ['ice'] }],
   upstream: {
     onRest: ({ url }, response) => {
       if (url === '/collections/broken') response.socket?.destroy();
@@ -368,6 +369,10 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       () =>
         rest('PUT', '/collections/team-a', makeToken({ access: 'm', subject: 'maker' }), { body: '{}', headers: json }),
     ],
+  ],
+  writes_frozen: [['an upsert into a frozen collection', () => rest('PUT', '/collections/ice/points', KEYS.admin)]],
+  collection_protected: [
+    ['a protected collection that is deleted', () => rest('DELETE', '/collections/kept', KEYS.admin)],
   ],
   url_recovery_disabled: [
     [

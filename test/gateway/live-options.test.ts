@@ -66,6 +66,12 @@ const CASES: readonly [name: string, before: Given, after: Given, changes: reado
     ['rule c added', 'rule a removed', 'rule b changed'],
   ],
   [
+    'guards, by id',
+    { policy: { guards: [{ id: 'a', mode: 'enforce', freeze: false }] } },
+    { policy: { guards: [{ id: 'a', mode: 'enforce', freeze: true }] } },
+    ['guard a changed'],
+  ],
+  [
     'the order of keys, which decides who signed',
     { policy: { signingKeys: [key('a'), key('b', 'x')] } },
     { policy: { signingKeys: [key('b', 'x'), key('a')] } },

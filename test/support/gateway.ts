@@ -6,7 +6,7 @@ import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { Observer } from '../../src/gateway/exchange-parts.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
-import type { RuleSettings } from '../../src/policy/settings.ts';
+import type { GuardSettings, RuleSettings } from '../../src/policy/settings.ts';
 import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 
@@ -24,6 +24,7 @@ export interface TestGatewayOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly upstream?: FakeQdrantOptions;
   readonly rules?: readonly RuleSettings[];
+  readonly guards?: readonly GuardSettings[];
   readonly observers?: readonly Observer[];
   /** Stands before this one instead of one of its own, and leaves it running. */
   readonly before?: FakeQdrant;
@@ -71,7 +72,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
   };
   const { config } = loadConfig({ env: {}, defaults });
   const { secrets } = loadSecrets(config);
-  const policy = { ...NO_POLICY, rules: options.rules ?? [] };
+  const policy = { ...NO_POLICY, rules: options.rules ?? [], ...(options.guards && { guards: options.guards }) };
   const gateway = await createGateway({ config, secrets, policy }, options.observers);
   const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {
     await upstream.close();

@@ -57,7 +57,8 @@ function checkGrant(entry: AccessEntry, operations: KnownOperations | undefined,
   }
 }
 
-function checkName(name: string, report: (message: string) => void): void {
+/** Checks the name of a collection, or a pattern. */
+export function checkName(name: string, report: (message: string) => void): void {
   const literal = name.endsWith('*') ? name.slice(0, -1) : name;
   if (literal.includes('*')) report(`\`${name}\`: a \`*\` is allowed at the end only`);
   // Half a character would match more than its bytes.

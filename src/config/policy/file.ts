@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { NamedKeySettings } from '../../policy/named-key.ts';
-import type { RuleSettings } from '../../policy/settings.ts';
+import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
 import type { TokenRules } from '../../policy/token-rules.ts';
 import { type Problem, reason } from '../problem.ts';
 import type { Config } from '../schema.ts';
@@ -9,7 +9,7 @@ import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import type { KnownOperations } from './access-problems.ts';
 import { byPlace, entriesOf, issueProblems, type Reading, unknownField } from './entries.ts';
 import { checkPolicy } from './rules.ts';
-import { type PolicyEntry, policySchema, ruleSchema, signingKeySchema, tokensSchema } from './schema.ts';
+import { guardSchema, type PolicyEntry, policySchema, ruleSchema, signingKeySchema, tokensSchema } from './schema.ts';
 
 /** The policy file as plain data. */
 export interface PolicySettings {
@@ -17,6 +17,8 @@ export interface PolicySettings {
   readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
   /** Valid rules, as plain data. */
   readonly rules: readonly RuleSettings[];
+  /** Valid guards, as plain data; absent = there are none. */
+  readonly guards?: readonly GuardSettings[];
   readonly tokenRules: TokenRules;
   /** The named keys of `gateway.keys_file`; absent = there is no such file. */
   readonly namedKeys?: readonly NamedKeySettings[];
@@ -86,12 +88,14 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const read = { tree, problems };
   const signingKeys = entriesOf(read, 'signing_keys', sections.signing_keys, signingKeySchema);
   const rules: readonly PolicyEntry<RuleSettings>[] = entriesOf(read, 'rules', sections.rules, ruleSchema);
+  const guards: readonly PolicyEntry<GuardSettings>[] = entriesOf(read, 'guards', sections.guards, guardSchema);
   const jwtRbac = config.service.jwt_rbac === true;
-  const found = checkPolicy({ ...sources, tree, signingKeys, rules, jwtRbac });
+  const found = checkPolicy({ ...sources, tree, signingKeys, rules, guards, jwtRbac });
   return {
     policy: Object.freeze({
       signingKeys: found.signingKeys,
       rules: rules.flatMap(({ entry }) => entry ?? []),
+      ...(guards.length > 0 && { guards: guards.flatMap(({ entry }) => entry ?? []) }),
       tokenRules: tokenRulesOf(read, sections),
     }),
     problems: [...problems, ...found.problems].sort(byPlace),
@@ -102,6 +106,7 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
 interface Sections {
   readonly signing_keys?: readonly unknown[];
   readonly rules?: readonly unknown[];
+  readonly guards?: readonly unknown[];
   readonly token_patterns?: unknown;
   readonly tokens?: unknown;
 }
@@ -127,7 +132,7 @@ function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
   return sections;
 }
 
-const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules']);
+const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards']);
 
 function tokenRulesOf({ tree, problems }: Reading, { token_patterns: patterns, tokens }: Sections): TokenRules {
   if (patterns !== undefined && typeof patterns !== 'boolean') {

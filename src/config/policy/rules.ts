@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
-import type { RuleSettings } from '../../policy/settings.ts';
+import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
 import { nearest } from '../nearest.ts';
 import { type Problem, reason } from '../problem.ts';
 import { HS256_KEY_BYTES } from '../rules.ts';
 import { KEY_NAMES, type Keys, type ReadFile, withoutNewline } from '../secrets.ts';
 import type { YamlTree } from '../yaml/tree.ts';
 import { checkAccess, type KnownOperations, unknownOperation } from './access-problems.ts';
+import { guardProblems } from './guard-problems.ts';
 import type { PolicyEntry, RawSigningKey } from './schema.ts';
 
 /** The well-formed entries of a policy file, and the data to check them against. */
@@ -13,6 +14,7 @@ export interface PolicyChecks {
   readonly tree: YamlTree;
   readonly signingKeys: readonly PolicyEntry<RawSigningKey>[];
   readonly rules: readonly PolicyEntry<RuleSettings>[];
+  readonly guards: readonly PolicyEntry<GuardSettings>[];
   readonly cwd: string;
   readonly readFile: ReadFile;
   /** The configured keys. */
@@ -42,12 +44,15 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   const problems: Problem[] = [
     ...idProblems(checks.tree, 'signing_keys', checks.signingKeys, [...KEY_NAMES, NO_KEY]),
     ...idProblems(checks.tree, 'rules', checks.rules, [WHOLE_POLICY]),
+    ...idProblems(checks.tree, 'guards', checks.guards, [WHOLE_POLICY]),
+    ...guardsLikeRules(checks),
     ...sameIds(checks),
   ];
   const secrets = checks.signingKeys.map((entry) => readSigningKey(checks, entry, problems));
   const signingKeys = secrets.flatMap((one) => one ?? []);
   problems.push(...sameSecrets(checks, signingKeys));
   for (const rule of checks.rules) problems.push(...ruleProblems(checks, rule));
+  for (const guard of checks.guards) problems.push(...guardProblems(checks.tree, guard));
   const warnings = signingKeys
     .filter(({ secret }) => Buffer.byteLength(secret) < HS256_KEY_BYTES)
     .map(
@@ -77,6 +82,13 @@ function idProblems(
     seen.add(id);
   }
   return problems;
+}
+
+/** A guard and a rule with one id could not be told apart in audit and log. */
+function guardsLikeRules({ tree, rules, guards }: PolicyChecks): Problem[] {
+  return guards
+    .filter(({ id }) => id !== undefined && rules.some((rule) => rule.id === id))
+    .map(({ id, at }) => ({ place: tree.placeOf(['guards', at, 'id']), message: `a rule has the id \`${id}\`` }));
 }
 
 /** A signing key and a named key with one id could not be told apart in rules and audit. */

@@ -110,6 +110,28 @@ export const ruleSchema = z.strictObject(
   { error: 'must have `id`, and `access`, `operations`, `deny_operations` or `ready`' },
 );
 
+const FREEZE_FORM = 'must be true, false, or a list of collections';
+
+/** One entry of `guards`. */
+export const guardSchema = z.strictObject(
+  {
+    id: name('name of the guard in audit log and metrics'),
+    mode: z
+      .enum(['enforce', 'shadow'], { error: 'must be enforce or shadow' })
+      .default('enforce')
+      .meta({ description: 'enforce refuses; shadow forwards and counts requests that it would refuse' }),
+    protected: z.array(collectionName, { error: 'must be a list of collections' }).optional().meta({
+      description:
+        'collections that are deleted or replaced only if `x-qdrant-gateway-confirm` names them; a `*` at the end makes a prefix',
+    }),
+    freeze: z
+      .union([z.boolean(), z.array(collectionName, { error: 'must be a list of collections' })], { error: FREEZE_FORM })
+      .optional()
+      .meta({ description: 'true: nothing is written; or collections that are not written to' }),
+  },
+  { error: 'must have `id`, and `protected` or `freeze`' },
+);
+
 const flag = (doc: string) => z.boolean({ error: 'must be true or false' }).default(false).meta({ description: doc });
 const natural = (doc: string) =>
   z
@@ -144,6 +166,10 @@ export const policySchema = z.strictObject({
     .optional()
     .meta({ description: 'further secrets that sign tokens; they are not accepted as keys' }),
   rules: z.array(ruleSchema).optional().meta({ description: 'limits on keys and tokens; a rule never adds access' }),
+  guards: z
+    .array(guardSchema)
+    .optional()
+    .meta({ description: 'restrictions for every caller, the admin key included; a guard only forbids' }),
   token_patterns: tokenPatternsSchema.optional(),
   tokens: tokensSchema.optional(),
 });

@@ -59,6 +59,7 @@ export function newRelayExchange(
     refusal: undefined,
     references: undefined,
     shadowed: undefined,
+    rail: undefined,
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,

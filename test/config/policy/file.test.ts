@@ -94,9 +94,9 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'rule: []\nkeys: []\n',
     [
       at(
-        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `token_patterns`, `tokens`',
+        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `token_patterns`, `tokens`',
       ),
-      at('2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `token_patterns`, `tokens`'),
+      at('2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `token_patterns`, `tokens`'),
     ],
   ],
   [
@@ -147,6 +147,19 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       at('6:10: the id `a` is given twice'),
       at('7:5: the rule `policy` restricts nothing: set `access`, `operations`, `deny_operations` or `ready`'),
       at('7:9: `policy` is reserved: choose another id'),
+    ],
+  ],
+  [
+    'guards that forbid nothing, or cannot be told',
+    'rules:\n  - { id: a, access: r }\nguards:\n  - { id: a, freeze: true }\n  - id: b\n  - { id: c, protected: [], freeze: ["x*y"] }\n  - { id: d, freeze: yes please }\n  - { id: policy, freeze: true, keys: [api_key] }\n',
+    [
+      at('4:11: a rule has the id `a`'),
+      at('5:5: the guard `b` forbids nothing: set `protected` or `freeze`'),
+      at('6:25: `protected` is empty, so it forbids nothing: add one or remove the list'),
+      at('6:38: `x*y`: a `*` is allowed at the end only'),
+      at('7:22: `freeze` must be true, false, or a list of collections, not `yes please`'),
+      at('8:11: `policy` is reserved: choose another id'),
+      at('8:33: unknown field `keys`, allowed here: `id`, `mode`, `protected`, `freeze`'),
     ],
   ],
   [

@@ -1,0 +1,40 @@
+import type { Conditional, Decision, References } from '../policy/decide.ts';
+import type { Denial } from '../policy/denial.ts';
+import type { GuardRail } from '../policy/guard-rail.ts';
+import { concern, concerned, railRefusal, waitForNames } from '../policy/guard-rails.ts';
+import type { Operation } from '../policy/operation.ts';
+import type { Exchange } from './exchange.ts';
+import { resolutionOf } from './shadow.ts';
+
+/* The guard rails on one exchange: after its access, before anything of it goes upstream. */
+
+/** The decision within the rails. If they depend on names in a body that is not read yet, it waits for them. */
+export function withinRails(exchange: Exchange, rails: readonly GuardRail[], decision: Decision): Decision {
+  const { operation, target } = resolutionOf(exchange);
+  if (decision.kind === 'denial' || !concern(rails, operation)) return decision;
+  const names = concerned(operation, target, undefined);
+  const refused = refusal(exchange, rails, operation, names);
+  if (refused) return refused;
+  return names === 'unread' ? waitForNames(decision, rails) : decision;
+}
+
+/** The refusal of the rails that a conditional waited with. `undefined` = no objection. */
+export function refusedByRails(exchange: Exchange, conditional: Conditional, found: References): Denial | undefined {
+  const { rails, operation } = conditional;
+  if (!rails) return undefined;
+  const all = conditional.target === undefined ? found : { ...found, target: conditional.target };
+  return refusal(exchange, rails, operation, concerned(operation, resolutionOf(exchange).target, all));
+}
+
+function refusal(
+  exchange: Exchange,
+  rails: readonly GuardRail[],
+  operation: Operation,
+  names: readonly string[] | 'unread' | undefined,
+): Denial | undefined {
+  const facts = { names, headers: exchange.headers };
+  exchange.shadowed ??= railRefusal(rails, 'shadow', operation, facts);
+  const refused = railRefusal(rails, 'enforce', operation, facts);
+  exchange.rail = refused?.rule;
+  return refused?.denial;
+}

@@ -1,0 +1,163 @@
+import type { Decision, References } from './decide.ts';
+import { askForNamesOf } from './decide.ts';
+import { collectionFrozen, collectionProtected, type Denial, PROTECTED_UNNAMED, WRITES_FROZEN } from './denial.ts';
+import type { GuardRail, RailedNames } from './guard-rail.ts';
+import type { Operation, Target } from './operation.ts';
+import type { Shadowed } from './rules.ts';
+
+/*
+ * Guard rails of the operator's policy: they hold for every caller. They are asked after the access, and only ever forbid.
+ */
+
+/** The header, or metadata, with the name of a protected collection that is meant. One name each. Never sent upstream. */
+export const CONFIRM_HEADER = 'x-qdrant-gateway-confirm';
+
+/** Rows after which a collection, an index or a vector of it, or what its name stands for, is not what it was. */
+const LOSSY: ReadonlySet<string> = new Set([
+  'collections.delete',
+  'collections.cluster.update',
+  'collection.truncate_wal',
+  'shard_keys.delete',
+  'aliases.update',
+  'vectors.delete_name',
+  'index.delete',
+  'snapshots.upload',
+  'snapshots.recover',
+  'shard_snapshots.upload',
+  'shard_snapshots.recover',
+  'partial_snapshots.recover',
+  'partial_snapshots.recover_from',
+  'legacy.points.change',
+  'legacy.collections.change',
+  'qdrant.Collections/Delete',
+  'qdrant.Collections/UpdateAliases',
+  'qdrant.Collections/UpdateCollectionClusterSetup',
+  'qdrant.Collections/DeleteShardKey',
+  'qdrant.Points/DeleteFieldIndex',
+  'qdrant.Points/DeleteVectorName',
+]);
+
+/** Rows above the level `read` that write nothing of a collection: they read, or make a snapshot. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'service.stacktrace',
+  'debugger.get',
+  'profiler.slow_requests',
+  'profiler.consensus_lag',
+  'audit.logs',
+  'staging.shard_wal',
+  'staging.recovery_point',
+  'snapshots.create',
+  'snapshots.full.create',
+  'shard_snapshots.create',
+  'shard_snapshots.stream',
+  'partial_snapshots.create',
+  'qdrant.Snapshots/Create',
+  'qdrant.Snapshots/CreateFull',
+]);
+
+/** A row whose body names collections in a form of old releases, which is not read. */
+const UNREAD = 'legacy.collections.change';
+
+/** True = a frozen collection refuses it. An unknown operation writes. */
+export function isWrite({ requires, name, unlisted }: Operation): boolean {
+  return unlisted === true || (requires.level !== 'read' && !HARMLESS.has(name));
+}
+
+/** True = a protected collection refuses it unless it is confirmed. An unknown operation may do anything. */
+export function isLossy({ name, unlisted }: Operation): boolean {
+  return unlisted === true || LOSSY.has(name);
+}
+
+/** True = the rails may refuse the operation, depending on its names. */
+export function concern(rails: readonly GuardRail[], operation: Operation): boolean {
+  const [writes, loses] = [isWrite(operation), isLossy(operation)];
+  return rails.some(({ protects, freezes }) => (writes && freezes !== undefined) || (loses && protects !== undefined));
+}
+
+/**
+ * The collections that an operation is about; `'unread'` = they are in a body that has not been read; `undefined` = unknown for
+ * good, so that every rail holds.
+ */
+export function concerned(
+  operation: Operation,
+  target: Target,
+  found: References | undefined,
+): readonly string[] | 'unread' | undefined {
+  if (operation.unlisted || operation.name === UNREAD) return undefined;
+  if (target.kind === 'collection') return [target.name];
+  const { manages } = operation;
+  if (target.kind === 'none' && !manages) return [];
+  if (!found) return 'unread';
+  if (manages?.right === 'aliases') return found.others;
+  return found.target === undefined ? undefined : [found.target];
+}
+
+/** A decision that waits for the names in the body, for the rails. */
+export function waitForNames(decision: Exclude<Decision, Denial>, rails: readonly GuardRail[]): Decision {
+  return { ...(decision.kind === 'permit' ? askForNamesOf(decision) : decision), rails };
+}
+
+/**
+ * The refusal of the rails of one mode, and the rail. `undefined` = no objection. The same for any order of the rails.
+ *
+ * @param names as `concerned` tells
+ * @param headers of the request: name, value, name, value, one character per byte
+ */
+export function railRefusal(
+  rails: readonly GuardRail[],
+  mode: GuardRail['mode'],
+  operation: Operation,
+  { names, headers }: { readonly names: readonly string[] | 'unread' | undefined; readonly headers: readonly string[] },
+): Shadowed | undefined {
+  const own = rails.filter((rail) => rail.mode === mode);
+  if (isWrite(operation)) {
+    const frozen = own.find(({ freezes }) => freezes === 'all');
+    if (frozen) return { rule: frozen.id, denial: WRITES_FROZEN };
+  }
+  if (names === 'unread') return undefined;
+  return (
+    (isWrite(operation) ? freeze(own, names) : undefined) ??
+    (isLossy(operation) ? protect(own, names, headers) : undefined)
+  );
+}
+
+function freeze(rails: readonly GuardRail[], names: readonly string[] | undefined): Shadowed | undefined {
+  if (!names) {
+    const first = rails.find(({ freezes }) => freezes !== undefined);
+    return first && { rule: first.id, denial: WRITES_FROZEN };
+  }
+  for (const name of names) {
+    const first = rails.find(({ freezes }) => freezes !== undefined && freezes !== 'all' && holds(freezes, name));
+    if (first) return { rule: first.id, denial: collectionFrozen(name) };
+  }
+  return undefined;
+}
+
+function protect(
+  rails: readonly GuardRail[],
+  names: readonly string[] | undefined,
+  headers: readonly string[],
+): Shadowed | undefined {
+  if (!names) {
+    const first = rails.find(({ protects }) => protects !== undefined);
+    return first && { rule: first.id, denial: PROTECTED_UNNAMED };
+  }
+  for (const name of names) {
+    const first = rails.find(({ protects }) => protects !== undefined && holds(protects, name));
+    if (first && !isConfirmed(headers, name)) return { rule: first.id, denial: collectionProtected(name) };
+  }
+  return undefined;
+}
+
+function holds({ names, prefixes }: RailedNames, name: string): boolean {
+  return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+}
+
+/** Byte for byte: the value is UTF-8, as the name is. */
+function isConfirmed(headers: readonly string[], name: string): boolean {
+  const bytes = Buffer.from(name, 'utf8').toString('latin1');
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at + 1] === bytes && headers[at]?.toLowerCase() === CONFIRM_HEADER) return true;
+  }
+  return false;
+}

@@ -20,6 +20,8 @@ export interface Resolution {
   readonly refusal?: Denial;
   /** Set for faults that upstream checks after the access: refused only if the access permits the request. */
   readonly lateRefusal?: Denial;
+  /** Set if the target has a name that upstream may take for a way out of a folder: refused if its release does. */
+  readonly dotName?: string;
 }
 
 /** `abandoned`: the caller cancelled too many calls; `guesses`: its connection or client presented too many wrong credentials. */

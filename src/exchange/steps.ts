@@ -11,6 +11,7 @@ import {
   settle,
 } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { dotNameRefused } from '../policy/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { refusedByRails, withinRails } from './guard-rails.ts';
@@ -221,6 +222,11 @@ function carryOut<X extends Exchange>(
 ): void {
   if (decision.kind === 'denial') {
     protocol.reject(exchange, decision);
+    return;
+  }
+  const dotName = exchange.resolution?.dotName;
+  if (dotName !== undefined && parts.bodyRules.refusesDotNames(decision.kind === 'permit')) {
+    protocol.reject(exchange, dotNameRefused(dotName, 'path'));
     return;
   }
   const needs = bodyNeeds(decision, exchange, parts.bodyRules);

@@ -18,9 +18,9 @@ export function isDotName(name: string): boolean {
   return name.includes('.') && DOTS.test(name);
 }
 
-/** The gateway's own text. Upstream: refuses such names of collections with a text of its own since Qdrant v1.19.1. */
-export function dotNameRefused(name: string): Denial {
+/** The gateway's own text. @param place where the name stands. Upstream: refuses such names of collections with a text of its own since Qdrant v1.19.1. */
+export function dotNameRefused(name: string, place: 'body' | 'path' = 'body'): Denial {
   const shown = JSON.stringify(name.slice(0, SHOWN));
-  const message = `Validation error in body: [name: ${shown} cannot name a collection, an alias, a vector or a snapshot]`;
+  const message = `Validation error in ${place}: [name: ${shown} cannot name a collection, an alias, a vector or a snapshot]`;
   return badRequest('invalid_collection_name', message);
 }

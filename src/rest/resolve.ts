@@ -2,6 +2,7 @@ import type { Resolution } from '../exchange/exchange.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../operations/rest.ts';
 import { badRequest, type Denial, denial, GrpcCode, UNKNOWN_OPERATION } from '../policy/denial.ts';
 import type { CodeOf } from '../policy/denial-codes.ts';
+import { isDotName } from '../policy/dot-names.ts';
 import { NO_TARGET, type RestOperation, type Target } from '../policy/operation.ts';
 import { decodeSegment, isDotSegment, readTarget, splitPath, toOriginForm, writePath } from './request-target.ts';
 import { type Route, RouteTable } from './route-table.ts';
@@ -87,7 +88,19 @@ function resolveRoute(route: Route, segments: readonly string[], pathToSend: str
   if (wrong && operation.anyName && name?.includes('/')) {
     return { operation, target, pathToSend, params, lateRefusal: wrong };
   }
-  return wrong ? { operation, target, pathToSend, params, refusal: wrong } : { operation, target, pathToSend, params };
+  if (wrong) return { operation, target, pathToSend, params, refusal: wrong };
+  const dotName = dotNameIn(route, segments);
+  return dotName === undefined
+    ? { operation, target, pathToSend, params }
+    : { operation, target, pathToSend, params, dotName };
+}
+
+function dotNameIn({ names }: Route, segments: readonly string[]): string | undefined {
+  for (const index of names) {
+    const name = segments[index];
+    if (name !== undefined && isDotName(name)) return name;
+  }
+  return undefined;
 }
 
 /** Open patterns: no credential is looked at, so nothing but the row itself may be reached through them. */

@@ -7,7 +7,11 @@ export interface Route {
   readonly parameters: readonly number[];
   /** Index of the segment that names the target collection; -1 = none. */
   readonly collection: number;
+  /** Indexes of the segments that name a collection, a vector or a snapshot, of which upstream makes paths of files. */
+  readonly names: readonly number[];
 }
+
+const NAMES: ReadonlySet<string> = new Set(['{collection}', '{vector}', '{snapshot}']);
 
 interface Branch {
   readonly literals: Map<string, Branch>;
@@ -40,6 +44,7 @@ export class RouteTable {
       operation,
       parameters: segments.flatMap((segment, index) => (segment.startsWith('{') ? [index] : [])),
       collection: segments.indexOf('{collection}'),
+      names: segments.flatMap((segment, index) => (NAMES.has(segment) ? [index] : [])),
     };
     for (const segment of segments) {
       if (segment === '{tail}') {

@@ -51,6 +51,32 @@ const BODIES: readonly (readonly [name: string, method: string, target: string, 
   ],
 ];
 
+/** Paths with a dot name behind escapes, each of which a writer of `books` may ask for. */
+const PATHS: readonly (readonly [method: string, target: string, body?: string])[] = [
+  ['PUT', '/collections/books/vectors/a%2F..%2F..%2Fb', json({ size: 1, distance: 'Dot' })],
+  ['PUT', '/collections/books/vectors/..%5Cb', json({ size: 1, distance: 'Dot' })],
+  ['PUT', '/collections/books/vectors/...', json({ size: 1, distance: 'Dot' })],
+  ['DELETE', '/collections/books/vectors/..%20'],
+  ['GET', '/collections/books/snapshots/..%2Fx'],
+  ['DELETE', '/collections/books/snapshots/%2e%2e%5Cx'],
+  ['DELETE', '/collections/books/shards/0/snapshots/..%2Fx'],
+];
+
+/** Of collections, for those who manage. */
+const MANAGED_PATHS: typeof PATHS = [
+  ['PUT', '/collections/books%5C..%5Cother', json({ vectors: size })],
+  ['DELETE', '/collections/books%5C..%5Cother'],
+  ['POST', '/collections/..%20/snapshots'],
+  ['DELETE', '/snapshots/..%2Fx'],
+];
+
+/** Dots in the path that make no path of a file, or no way out. */
+const GOOD_PATHS: typeof PATHS = [
+  ['DELETE', '/collections/good/index/a%2F..%2Fb'],
+  ['GET', '/collections/v1.2/exists'],
+  ['GET', '/collections/a..b/exists'],
+];
+
 /** The same names without dots, which pass, and dots that are no names. */
 const GOOD: typeof BODIES = [
   ['a vector', 'PUT', '/collections/good', json({ vectors: { 'v1.2': size }, metadata: { '..': '.' } })],
@@ -147,6 +173,23 @@ async function sendAll({ gateway, http1, http2, calls }: Scene, credential: stri
   return heard;
 }
 
+async function sendPaths(
+  { gateway, http1, http2 }: Scene,
+  paths: typeof PATHS,
+  credential: string,
+): Promise<readonly string[]> {
+  const heard: string[] = [];
+  for (const [method, target, body] of paths) {
+    for (const [lane, client] of Object.entries({ http1, http2 })) {
+      const before = received(gateway);
+      const { status, text } = await client.send({ method, target, headers: [['api-key', credential]], body });
+      const told = received(gateway) > before ? 'passed' : `${status} ${/cannot name/.exec(text)?.[0]}`;
+      heard.push(`${lane} ${method} ${target}: ${told}`);
+    }
+  }
+  return heard;
+}
+
 for (const release of ['1.19.0', '1.8.4', undefined]) {
   t.test(`refused for every principal in front of ${release ?? 'an unknown release'}`, async (test) => {
     const scene = await start(test, release);
@@ -169,6 +212,21 @@ for (const release of ['1.19.0', '1.8.4', undefined]) {
       narrow.some((line) => line.startsWith('gRPC, snapshots: 3')),
       'also where the list has the name',
     );
+    const refused = [
+      ...(await sendPaths(scene, PATHS, WRITER)),
+      ...(await sendPaths(scene, [...PATHS, ...MANAGED_PATHS], KEYS.admin)),
+    ];
+    test.same(
+      refused.filter((line) => !line.endsWith(': 400 cannot name')),
+      [],
+      'in a path',
+    );
+    const kept = await sendPaths(scene, GOOD_PATHS, KEYS.admin);
+    test.same(
+      kept.filter((line) => !line.endsWith(': passed')),
+      [],
+      'dots in a path that name nothing',
+    );
     for (const [name, method, target, body] of GOOD) {
       const { status, text } = await scene.http1.send({ method, target, headers: [['api-key', KEYS.admin]], body });
       test.equal(status, 200, `${name} without dots passes: ${text}`);
@@ -189,6 +247,11 @@ t.test('left to Qdrant from 1.19.1 on, which is known soon after the first quest
   const heard = await sendAll(scene, KEYS.admin);
   test.same(
     heard.filter((line) => !line.endsWith(': passed')),
+    [],
+  );
+  const paths = await sendPaths(scene, [...PATHS, ...MANAGED_PATHS], KEYS.admin);
+  test.same(
+    paths.filter((line) => !line.endsWith(': passed')),
     [],
   );
 });

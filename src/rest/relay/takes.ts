@@ -11,7 +11,7 @@ import type { RestResolution } from '../resolve.ts';
 /** Columns of a row that the relay heeds, or that ask for nothing beyond the decision. */
 const COLUMNS: ReadonlySet<string> = new Set<keyof RestOperation>([
   ...(['name', 'method', 'path', 'since', 'until', 'audit'] as const),
-  ...(['requires', 'inspect', 'filter', 'body', 'denial', 'anyName', 'long', 'manages', 'pathNames'] as const),
+  ...(['requires', 'inspect', 'filter', 'body', 'denial', 'anyName', 'long', 'manages', 'pathNames', 'holds'] as const),
 ]);
 
 /** Where a requirement is checked; of what is public the relay knows nothing. */

@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['policy'],
   identity: ['policy', 'json'],
   revocation: ['policy', 'identity', 'config'],
+  'named-keys': ['policy', 'identity', 'operations', 'config'],
   limits: ['identity', 'lifetime'],
   net: ['limits', 'lifetime'],
   http2: ['limits', 'net', 'lifetime'],
@@ -42,21 +43,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
+    'named-keys',
   ],
   learning: ['policy', 'identity', 'config', 'exchange', 'observability'],
   rest: ENFORCEMENT,
   grpc: ENFORCEMENT,
   // The composition root: one serving process, or several.
   gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation'],
-  admin: ['config', 'gateway', 'observability', 'audit', 'revocation', 'upstream', 'version.ts'],
+  admin: ['config', 'gateway', 'observability', 'audit', 'revocation', 'named-keys', 'upstream', 'version.ts'],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
+    'named-keys',
   ],
   'index.ts': ['gateway', 'config'],
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
-    ...['rest', 'grpc', 'version.ts'],
+    ...['rest', 'grpc', 'named-keys', 'version.ts'],
   ],
 };
 

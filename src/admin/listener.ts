@@ -4,10 +4,12 @@ import type { AdminAct } from '../audit/act.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
+import { hasQuery, isEmpty, say } from './answers.ts';
+import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import type { Readiness } from './pages.ts';
 
 /** The data behind the pages, and the actions. */
-export interface AdminSource {
+export interface AdminSource extends KeySource {
   readonly metrics: (format: 'prometheus' | 'openmetrics') => Promise<MetricsPage>;
   readonly ready: () => Promise<Readiness>;
   readonly status: () => Promise<object>;
@@ -17,7 +19,6 @@ export interface AdminSource {
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
   readonly revoke: (request: unknown) => Promise<Revoked>;
   readonly revocations: () => RevocationReport;
-  readonly acted: (act: Omit<AdminAct, 'at'>) => void;
   readonly refused: () => void;
   readonly fault: (error: unknown) => void;
 }
@@ -56,6 +57,7 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   addOpenPages(app, options);
   addPages(app, options.source);
   addActs(app, options.source);
+  addKeyRoutes(app, options.source);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the admin port has no network address');
@@ -125,30 +127,15 @@ function protect(app: FastifyInstance, { host, token, protectMetrics, source }: 
   });
 }
 
-const PAGES: Readonly<Record<string, string>> = {
-  '/metrics': 'GET',
-  '/-/live': 'GET',
-  '/-/ready': 'GET',
-  '/-/status': 'GET',
-  '/-/principals': 'GET',
-  '/-/connections': 'GET',
-  '/-/revocations': 'GET',
-  '/-/keys': 'GET',
-  '/-/reload': 'POST',
-  '/-/revoke': 'POST',
-};
+const PAGES = [
+  ...['GET /metrics', 'GET /-/live', 'GET /-/ready', 'GET /-/status', 'GET /-/principals', 'GET /-/connections'],
+  ...['GET /-/revocations', 'GET /-/keys', 'GET /-/keys/{id}', 'POST /-/reload', 'POST /-/revoke', 'POST /-/keys'],
+  ...['POST /-/keys/{id}/rotate', 'POST /-/keys/{id}/disable', 'POST /-/keys/{id}/enable'],
+  ...['POST /-/keys/{id}/expire', 'DELETE /-/keys/{id}'],
+].join(', ');
 
 async function notFound(_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  return await say(reply, 404, `there is no such page, or it needs a token to be set; pages: ${pages()}`);
-}
-
-const pages = (): string =>
-  Object.entries(PAGES)
-    .map(([path, method]) => `${method} ${path}`)
-    .join(', ');
-
-function say(reply: FastifyReply, status: number, error: string): FastifyReply {
-  return reply.code(status).send({ error });
+  return await say(reply, 404, `there is no such page, or it needs a token to be set; pages: ${PAGES}`);
 }
 
 /** Answers errors before or in a page. INVARIANT: nothing of the request is repeated. */
@@ -215,13 +202,4 @@ function addActs(app: FastifyInstance, source: AdminSource): void {
     source.acted({ method: 'gateway_revoke', remote: request.ip, result, durationMs: reply.elapsedTime });
     return await reply.code(revoked.ok ? 200 : 400).send(revoked);
   });
-}
-
-function hasQuery(request: FastifyRequest): boolean {
-  return Object.keys(Object(request.query)).length > 0;
-}
-
-function isEmpty(body: unknown): boolean {
-  if (body === undefined || body === null) return true;
-  return typeof body === 'object' && !Array.isArray(body) && Object.keys(body).length === 0;
 }

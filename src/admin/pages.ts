@@ -1,9 +1,8 @@
-import type { PolicySettings } from '../config/policy/file.ts';
 import type { Facts } from '../observability/facts.ts';
 import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts';
 import { nodesOf } from '../observability/nodes-of.ts';
 import type { Reload } from '../observability/operator.ts';
-import { type ConnectionList, type GatewaySnapshot, NODE_STATES, type NodeFigures } from '../observability/snapshot.ts';
+import { type ConnectionList, NODE_STATES, type NodeFigures } from '../observability/snapshot.ts';
 
 /** A listener's address and purpose. */
 export interface ListenerState {
@@ -131,36 +130,4 @@ export function connectionsOf(lists: readonly ConnectionList[], max: number): ob
       ...{ remote, protocol, since: iso(since), requests, open, tls: tls ?? null },
     })),
   };
-}
-
-const MINUTE = 60_000;
-type NamedKeySettings = NonNullable<PolicySettings['namedKeys']>[number];
-
-/** Named keys with the minute of their last use; never a hash. @param now milliseconds since 1970 */
-export function keysOf(
-  keys: readonly NamedKeySettings[],
-  snapshots: readonly Pick<GatewaySnapshot, 'usedKeys'>[],
-  now: number,
-): object {
-  const used = new Map<string, number>();
-  for (const [id, minute] of snapshots.flatMap(({ usedKeys = [] }) => usedKeys)) {
-    used.set(id, Math.max(minute, used.get(id) ?? 0));
-  }
-  return {
-    total: keys.length,
-    keys: keys.slice(0, MAX_KEYS).map((key) => ({
-      ...{ id: key.id, name: key.name, owner: key.owner ?? null, postfix: key.postfix ?? null },
-      ...{ state: keyState(key, now), expires_at: iso(key.expiresAt ?? 0), networks: key.networks ?? null },
-      last_used: iso((used.get(key.id) ?? 0) * MINUTE),
-    })),
-  };
-}
-
-/** Most keys on the page. */
-const MAX_KEYS = 10_000;
-
-function keyState({ disabled, expiresAt, notBefore }: NamedKeySettings, now: number): string {
-  if (disabled) return 'disabled';
-  if (expiresAt !== undefined && expiresAt <= now) return 'expired';
-  return notBefore !== undefined && notBefore > now ? 'not yet valid' : 'active';
 }

@@ -14,16 +14,9 @@ import type { Operator, Reload } from '../observability/operator.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
 import { createProbe, type Reachability } from '../upstream/probe.ts';
 import { gatewayVersion } from '../version.ts';
+import { keyOf, keysOf } from './key-pages.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
-import {
-  connectionsOf,
-  keysOf,
-  type ListenerState,
-  principalsOf,
-  type Readiness,
-  reloadOf,
-  statusOf,
-} from './pages.ts';
+import { connectionsOf, type ListenerState, principalsOf, type Readiness, reloadOf, statusOf } from './pages.ts';
 
 /** The admin port of a running gateway, of one process or several. */
 export interface AdminPort {
@@ -149,6 +142,9 @@ class Port implements AdminPort {
         const snapshots = await fleet.snapshots(['keys']);
         return keysOf(this.#state.policy.namedKeys ?? [], snapshots, now());
       },
+      key: async (id) => keyOf(this.#state.policy.namedKeys ?? [], id, await fleet.snapshots(['keys']), now()),
+      changeKey: (request) => operator.changeKey(request),
+      now,
       reload: async () => {
         const reload = await operator.reload('admin');
         return { ok: reload.ok, body: reloadOf(reload) };

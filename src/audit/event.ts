@@ -41,6 +41,11 @@ export interface AuditEvent {
   /** The gateway's name of the row of the access matrix. */
   readonly operation: string;
   readonly protocol?: 'rest' | 'grpc' | undefined;
+  /** Stable code of a change through the admin port. Absent for requests. */
+  readonly event?: string | undefined;
+  /** Id and name of the named key that was changed. */
+  readonly target_key?: string | undefined;
+  readonly target_key_name?: string | undefined;
   /** Collections of the decision: the target first, then those named in the body. */
   readonly collections?: readonly string[] | undefined;
   /** Number of collections beyond the listed ones. */

@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problem.ts';
+import { KeyFault } from '../named-keys/fault.ts';
 import { stderrDestination } from '../observability/destination.ts';
 import { exitCode } from './exit-code.ts';
 import { PortFailure } from './port-failure.ts';
@@ -43,7 +44,7 @@ export function explainFailure(output: Output, error: unknown): number {
     for (const { place, message } of error.problems) output.err(`  ${place}: ${message}\n`);
     return exitCode.usage;
   }
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof KeyFault) {
     output.err(`error: ${error.message}\n`);
     return exitCode.usage;
   }

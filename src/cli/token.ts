@@ -1,5 +1,6 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { readBounded } from '../config/files/bounded-read.ts';
+import { MOMENT_FORM, readMoment } from '../config/keys/moment.ts';
 import { type Flags, previewConfig } from '../config/load.ts';
 import type { PolicySettings } from '../config/policy/file.ts';
 import { ConfigError } from '../config/problem.ts';
@@ -20,21 +21,19 @@ export type TokenFlags = Flags & {
   readonly signingKey?: string | undefined;
 };
 
-const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
-
 /** `30d`, `12h`, `90m`, `3600s`, `2w` from now, or an ISO date; returns seconds since 1970. Messages name `flag`. */
 export function parseExpiry(text: string, nowMs: number, flag = '--exp'): number {
-  const [, count, unit = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
-  const now = Math.floor(nowMs / 1000);
-  if (count !== undefined) {
-    if (Number(count) === 0) throw new UsageError(`${flag} \`${text}\` must be more than 0`);
-    return now + Number(count) * (UNIT_SECONDS[unit] ?? 0);
+  const moment = readMoment(text, nowMs);
+  switch (moment) {
+    case 'malformed':
+      throw new UsageError(`${flag} must be like ${MOMENT_FORM}, not \`${text}\``);
+    case 'zero':
+      throw new UsageError(`${flag} \`${text}\` must be more than 0`);
+    case 'past':
+      throw new UsageError(`${flag} \`${text}\` is in the past`);
+    default:
+      return moment;
   }
-  const date = /^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(date)) throw new UsageError(`${flag} must be like 30d, 12h, 90m or an ISO date, not \`${text}\``);
-  const seconds = Math.floor(date / 1000);
-  if (seconds <= now) throw new UsageError(`${flag} \`${text}\` is in the past`);
-  return seconds;
 }
 
 function parseCollections(entries: readonly string[]): { collection: string; access: string }[] {

@@ -22,6 +22,7 @@ export function reason(error: unknown): string {
   const known: Readonly<Record<string, string>> = {
     ENOENT: 'no such file',
     EACCES: 'permission denied',
+    EROFS: 'its file system is read-only',
     EISDIR: 'it is a folder',
     EFTYPE: 'it is no regular file',
     EFBIG: `it is larger than ${MAX_FILE_BYTES} bytes`,

@@ -1,3 +1,4 @@
+import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 
 /** Trigger of a reload. */
@@ -28,4 +29,9 @@ export interface Operator {
   revoke(request: unknown): Promise<Revoked>;
   /** Revocations in force and the state of their sources. Contains claims: for the operator, never for a log. */
   revocations(): RevocationReport;
+  /**
+   * Changes the file of named keys, and puts it in force in every serving process. Rejects only for a fault of the
+   * gateway; nothing is changed then.
+   */
+  changeKey(request: KeyRequest): Promise<KeyChanged>;
 }

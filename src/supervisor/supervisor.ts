@@ -6,6 +6,7 @@ import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
 import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
+import { createKeyStore } from '../named-keys/store.ts';
 import { createLog, describeFault } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
 import { signingKeyIds } from '../revocation/check-entry.ts';
@@ -58,10 +59,16 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     snapshots: () => fleet.snapshots(),
     log,
   });
+  const keys = createKeyStore({
+    file: () => reloads.current().config.gateway.keys_file,
+    reload: () => reloads.reload('admin'),
+    ...{ now, clock },
+  });
   const operator: Operator = {
     reload: reloads.reload,
     revoke: (request) => revocations.revoke(request),
     revocations: () => revocations.report(),
+    changeKey: keys.change,
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const parts = { fleet, revocations, reloads, learned, admin };

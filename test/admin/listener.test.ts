@@ -284,7 +284,7 @@ t.test('over TLS it has the certificate of the listeners, and the new one after 
   t.equal((await askAdmin(gateway.admin, '/-/status', { ...over, ...(ca ? { ca } : {}) })).status, 200);
 });
 
-t.test('revocations go to who keeps them, as they came, and only with the token', async (t) => {
+t.test('revocations and changes of keys go to who keeps them, as they came, and only with the token', async (t) => {
   const asked: unknown[] = [];
   const acts: Omit<AdminAct, 'at'>[] = [];
   const nothing = async () => ({});
@@ -293,7 +293,8 @@ t.test('revocations go to who keeps them, as they came, and only with the token'
     source: {
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       ready: async () => ({ ready: true, listeners: 'up', keys: 'loaded', upstream: { rest: 'off', grpc: 'off' } }),
-      ...{ status: nothing, principals: nothing, connections: nothing, keys: nothing },
+      ...{ status: nothing, principals: nothing, connections: nothing, keys: nothing, key: nothing, now: Date.now },
+      changeKey: async ({ change }) => ({ ok: false, why: change === 'delete' ? 'locked' : 'file', problems: ['no'] }),
       reload: async () => ({ ok: true, body: {} }),
       revoke: async (request) => {
         asked.push(request);
@@ -319,12 +320,18 @@ t.test('revocations go to who keeps them, as they came, and only with the token'
   t.strictSame(asked, [good, { kind: 'everything' }], 'what has no token, or no sense, gets no further');
   t.equal((await askAdmin(port, '/-/revocations', { token: ADMIN_TOKEN })).status, 200);
   t.equal((await askAdmin(port, '/-/revocations')).status, 401);
+  const change = (method: string, path: string) => askAdmin(port, path, { method, token: ADMIN_TOKEN });
+  const locked = await change('DELETE', '/-/keys/team');
+  t.match(locked, { status: 503, text: '{"ok":false,"problems":["no"]}', headers: { 'retry-after': '5' } });
+  t.match(await change('POST', '/-/keys/team/enable'), { status: 409, text: '{"ok":false,"problems":["no"]}' });
   t.strictSame(
     acts.map(({ method, result }) => [method, result]),
     [
       ['gateway_revoke', 'ok'],
       ['gateway_revoke', 'failed'],
       ['gateway_revoke', 'denied'],
+      ['gateway_key_delete', 'failed'],
+      ['gateway_key_enable', 'failed'],
     ],
   );
 });

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { createKey, deleteKey, expireKey, listKeys, rotateKey, setState, showKey } from '../../src/cli/key/commands.ts';
-import { readKeys } from '../../src/cli/key/edit.ts';
 import { sha256Hex } from '../../src/identity/key-ring.ts';
 import { isGeneratedKey } from '../../src/identity/key-text.ts';
+import { readKeys } from '../../src/named-keys/edit.ts';
 import { runScript } from '../support/process/run-script.ts';
 
 const NOW = Date.parse('2026-11-29T12:00:00Z');

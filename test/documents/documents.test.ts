@@ -26,7 +26,7 @@ t.test('README and ARCHITECTURE stay short enough to be read at once', async (t)
 t.test('ARCHITECTURE names every folder of the source, and no other', async (t) => {
   const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const rooms = rowsOf(read('ARCHITECTURE.md').split('## Rooms')[1]?.split('\n## ')[0] ?? '');
-  const named = rooms.flatMap(([first = '']) => [...first.matchAll(/(\w+)\//g)].map(([, name]) => name));
+  const named = rooms.flatMap(([first = '']) => [...first.matchAll(/([\w-]+)\//g)].map(([, name]) => name));
   t.strictSame(named.toSorted(), folders.map(({ name }) => name).toSorted());
 });
 

@@ -1,14 +1,12 @@
-import { hashText } from '../../config/keys/file.ts';
-import { type KeyEntry, namedKeySchema } from '../../config/keys/schema.ts';
+import { isNoTime } from '../../config/keys/moment.ts';
+import type { KeyEntry } from '../../config/keys/schema.ts';
 import { type Flags, previewConfig } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
-import { sha256Hex } from '../../identity/key-ring.ts';
-import { chosenKeyText, newKeyId, newKeyText } from '../../identity/key-text.ts';
-import { hashSlowly } from '../../identity/slow-hash.ts';
+import { addKey, isoTime, removeKey, rotateText, setFields } from '../../named-keys/changes.ts';
+import { findKey, readKeys } from '../../named-keys/edit.ts';
 import { type Output, UsageError } from '../output.ts';
 import { parseExpiry } from '../token.ts';
 import { detailsOf, shownKey, tableOf } from './describe.ts';
-import { editKeys, findKey, type KeyChange, readKeys } from './edit.ts';
 
 /** Options common to the commands of `key`. */
 export type KeyFlags = Flags & { readonly file?: string | undefined; readonly json?: boolean | undefined };
@@ -35,35 +33,19 @@ export interface KeyContext {
 }
 
 const DEFAULT_LIFE = '90d';
-const POSTFIX_LENGTH = 4;
 /** Fewest characters of a chosen secret. */
 const CHOSEN_LENGTH = 16;
 
 /** `key create`: adds a key and prints its text, once. Without an access it is refused. */
 export async function createKey(flags: CreateFlags, context: KeyContext): Promise<void> {
-  const id = flags.id ?? newKeyId();
-  const chosen = flags.chosen ? await readChosen(context) : undefined;
-  const text = chosen === undefined ? newKeyText(id) : chosenKeyText(id, chosen);
-  const made = namedKeySchema.safeParse({
-    ...{ id, name: flags.name, ...(flags.owner === undefined ? {} : { owner: flags.owner }) },
-    hash: chosen === undefined ? sha256Text(text) : hashText(await hashSlowly(text)),
-    // Of a chosen secret every character counts.
-    ...(chosen === undefined && { postfix: text.slice(-POSTFIX_LENGTH) }),
-    access: accessIn(flags),
-    state: 'active',
+  const { id, name, owner, network: networks } = flags;
+  const wanted = {
+    ...{ id, name, owner, networks, access: accessIn(flags) },
     expires_at: expiryIn(flags.expires ?? DEFAULT_LIFE, context.now),
-    ...(flags.notBefore === undefined ? {} : { not_before: momentIn(flags.notBefore, '--not-before', context.now) }),
-    ...(flags.network === undefined ? {} : { networks: flags.network }),
-    created_at: iso(context.now),
-  });
-  if (!made.data) {
-    throw new UsageError(made.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; '));
-  }
-  const entry = made.data;
-  await editKeys(fileOf(flags), (entries) => {
-    if (entries.some((one) => one.id === id)) throw new UsageError(`a key has the id \`${id}\` already`);
-    return { kind: 'add', entry };
-  });
+    not_before: flags.notBefore === undefined ? undefined : momentIn(flags.notBefore, '--not-before', context.now),
+    chosen: flags.chosen ? await readChosen(context) : undefined,
+  };
+  const { entry, text } = await addKey(fileOf(flags), wanted, context.now);
   tellSecret(entry, text, 'created', flags, context);
 }
 
@@ -86,14 +68,9 @@ export async function rotateKey(
   context: KeyContext,
 ): Promise<void> {
   const { overlap } = flags;
-  const until = /^0[smhdw]?$/.test(overlap) ? undefined : parseExpiry(overlap, context.now, '--overlap') * 1000;
-  const text = newKeyText(id);
-  const entries = await editKeys(fileOf(flags), (before) => {
-    const { hash, postfix } = findKey(before, id);
-    const previous = until === undefined ? null : { hash, ...(postfix && { postfix }), until: iso(until) };
-    return { kind: 'set', id, fields: { hash: sha256Text(text), postfix: text.slice(-POSTFIX_LENGTH), previous } };
-  });
-  tellSecret(findKey(entries, id), text, 'rotated', flags, context);
+  const until = isNoTime(overlap) ? undefined : parseExpiry(overlap, context.now, '--overlap') * 1000;
+  const { entry, text } = await rotateText(fileOf(flags), id, until);
+  tellSecret(entry, text, 'rotated', flags, context);
 }
 
 /** `key disable`, `key enable`. */
@@ -103,7 +80,8 @@ export async function setState(
   flags: KeyFlags,
   context: KeyContext,
 ): Promise<void> {
-  await change(id, state === 'active' ? 'enabled' : 'disabled', flags, context, () => ({ state }));
+  const entry = await setFields(fileOf(flags), id, { state });
+  tell(entry, state === 'active' ? 'enabled' : 'disabled', flags, context);
 }
 
 /** `key expire`: sets the end of the key, by default now. */
@@ -112,31 +90,19 @@ export async function expireKey(
   flags: KeyFlags & { readonly at: string },
   context: KeyContext,
 ): Promise<void> {
-  const end = flags.at === 'now' ? iso(context.now) : expiryIn(flags.at, context.now);
-  await change(id, `set to expire (${end})`, flags, context, () => ({ expires_at: end }));
+  const end = flags.at === 'now' ? isoTime(context.now) : expiryIn(flags.at, context.now);
+  const entry = await setFields(fileOf(flags), id, { expires_at: end });
+  tell(entry, `set to expire (${end})`, flags, context);
 }
 
 /** `key delete`. */
 export async function deleteKey(id: string, flags: KeyFlags, context: KeyContext): Promise<void> {
-  await change(id, 'deleted', flags, context, () => undefined);
+  tell(await removeKey(fileOf(flags), id), 'deleted', flags, context);
 }
 
-async function change(
-  id: string,
-  done: string,
-  flags: KeyFlags,
-  { output, now }: KeyContext,
-  fields: () => Readonly<Record<string, unknown>> | undefined,
-): Promise<void> {
-  let found: KeyEntry | undefined;
-  const entries = await editKeys(fileOf(flags), (before): KeyChange => {
-    found = findKey(before, id);
-    const set = fields();
-    return set ? { kind: 'set', id, fields: set } : { kind: 'remove', id };
-  });
-  const entry = entries.find((one) => one.id === id) ?? found;
-  if (flags.json && entry) output.out(`${JSON.stringify(shownKey(entry, now), undefined, 2)}\n`);
-  else output.out(`the key \`${id}\` is ${done}\n`);
+function tell(entry: KeyEntry, done: string, flags: KeyFlags, { output, now }: KeyContext): void {
+  if (flags.json) output.out(`${JSON.stringify(shownKey(entry, now), undefined, 2)}\n`);
+  else output.out(`the key \`${entry.id}\` is ${done}\n`);
 }
 
 /** The text goes to standard output, and everything a person reads to the other stream. */
@@ -184,17 +150,9 @@ async function readChosen({ readStdin }: KeyContext): Promise<string> {
 }
 
 function expiryIn(text: string, now: number): string {
-  return text === 'never' ? text : iso(parseExpiry(text, now, '--expires') * 1000);
+  return text === 'never' ? text : isoTime(parseExpiry(text, now, '--expires') * 1000);
 }
 
 function momentIn(text: string, flag: string, now: number): string {
-  return iso(parseExpiry(text, now, flag) * 1000);
-}
-
-function sha256Text(text: string): string {
-  return hashText({ kind: 'sha256', digest: sha256Hex(text) });
-}
-
-function iso(milliseconds: number): string {
-  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+  return isoTime(parseExpiry(text, now, flag) * 1000);
 }

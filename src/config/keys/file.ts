@@ -68,7 +68,7 @@ export function readKeyEntries(
       const entries = parsed.data?.keys;
       if (!entries || entries.length > MAX_KEYS) return undefined;
       const ids = new Set(entries.map(({ id }) => id));
-      return ids.size === entries.length && entries.every((entry) => faultsOf(entry, operations).length === 0)
+      return ids.size === entries.length && entries.every((entry) => entryFaults(entry, operations).length === 0)
         ? entries
         : undefined;
     } catch {
@@ -94,11 +94,12 @@ function listIn(tree: YamlTree, problems: Problem[]): readonly unknown[] {
   return list.length > MAX_KEYS ? fail(tree.placeOf(['keys']), `more than ${MAX_KEYS} keys`) : list;
 }
 
-type Fault = readonly [path: readonly (string | number)[], message: string];
+/** A fault of an entry, and its place there. */
+export type KeyEntryFault = readonly [path: readonly (string | number)[], message: string];
 
-/** Faults beyond the schema. */
-function faultsOf(entry: KeyEntry, operations: KnownOperations | undefined): readonly Fault[] {
-  const faults: Fault[] = [];
+/** Faults of an entry beyond the schema. */
+export function entryFaults(entry: KeyEntry, operations: KnownOperations | undefined): readonly KeyEntryFault[] {
+  const faults: KeyEntryFault[] = [];
   checkAccess(entry.access, operations, (path, message) => faults.push([['access', ...path], message]));
   for (const [at, network] of (entry.networks ?? []).entries()) {
     const fault = rangeFault(network);
@@ -111,7 +112,7 @@ function faultsOf(entry: KeyEntry, operations: KnownOperations | undefined): rea
 
 function entryProblems(tree: YamlTree, { entry, at }: PolicyEntry<KeyEntry>, operations?: KnownOperations): Problem[] {
   if (!entry) return [];
-  return faultsOf(entry, operations).map(([path, message]) => ({
+  return entryFaults(entry, operations).map(([path, message]) => ({
     place: tree.placeOf(['keys', at, ...path]),
     message,
   }));

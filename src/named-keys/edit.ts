@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isMap, isSeq, parseDocument } from 'yaml';
-import { readBounded } from '../../config/files/bounded-read.ts';
-import { isSame, syncFolder, withLock, writeDurably } from '../../config/files/locked-file.ts';
-import { readKeyEntries } from '../../config/keys/file.ts';
-import type { KeyEntry } from '../../config/keys/schema.ts';
-import { nearest } from '../../config/nearest.ts';
-import { ConfigError, reason } from '../../config/problem.ts';
-import { OPERATION_NAMES } from '../../operations/names.ts';
-import { UsageError } from '../output.ts';
+import { readBounded } from '../config/files/bounded-read.ts';
+import { isSame, syncFolder, withLock, writeDurably } from '../config/files/locked-file.ts';
+import { readKeyEntries } from '../config/keys/file.ts';
+import type { KeyEntry } from '../config/keys/schema.ts';
+import { nearest } from '../config/nearest.ts';
+import { ConfigError, reason } from '../config/problem.ts';
+import { OPERATION_NAMES } from '../operations/names.ts';
+import { KeyFault } from './fault.ts';
 
 /** One change of the file of named keys. An absent field stays; `null` removes it. */
 export type KeyChange =
@@ -17,12 +17,12 @@ export type KeyChange =
   | { readonly kind: 'set'; readonly id: string; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: 'remove'; readonly id: string };
 
-/** The valid entries of the file. Throws `ConfigError` with its problems, `UsageError` if it cannot be read. */
+/** The valid entries of the file. Throws `ConfigError` with its problems, `KeyFault` if it cannot be read. */
 export function readKeys(file: string): readonly KeyEntry[] {
   return entriesIn(file, textOf(file));
 }
 
-/** The entry with this id. Throws `UsageError` with the nearest one. */
+/** The entry with this id. Throws `KeyFault` with the nearest one. */
 export function findKey(entries: readonly KeyEntry[], id: string): KeyEntry {
   const found = entries.find((entry) => entry.id === id);
   if (found) return found;
@@ -33,7 +33,8 @@ export function findKey(entries: readonly KeyEntry[], id: string): KeyEntry {
       id,
       entries.map((entry) => entry.id),
     );
-  throw new UsageError(`no key has the id \`${id}\`${meant === undefined ? '' : `, did you mean \`${meant}\`?`}`);
+  const suggestion = meant === undefined ? '' : `, did you mean \`${meant}\`?`;
+  throw new KeyFault('unknown', [`no key has the id \`${id}\`${suggestion}`], meant);
 }
 
 /**
@@ -49,11 +50,11 @@ export async function editKeys(
   try {
     // A link is kept: its target is replaced.
     const path = await realpath(resolve(file)).catch(() => pathOfNew(file));
-    const locked = () => new UsageError(`the file of named keys is locked by \`${path}.lock\``);
+    const locked = () => new KeyFault('locked', [`the file of named keys is locked by \`${path}.lock\``]);
     return await withLock(`${path}.lock`, () => replace(file, path, decide), locked);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof ConfigError) throw error;
-    throw new UsageError(`cannot write the file of named keys \`${file}\`: ${reason(error)}`);
+    if (error instanceof KeyFault || error instanceof ConfigError) throw error;
+    throw new KeyFault('file', [`cannot write the file of named keys \`${file}\`: ${reason(error)}`]);
   }
 }
 
@@ -93,7 +94,7 @@ function textOf(file: string): string {
   try {
     return readBounded(resolve(file)).toString('utf8');
   } catch (error) {
-    throw new UsageError(`cannot read the file of named keys \`${file}\`: ${reason(error)}`);
+    throw new KeyFault('file', [`cannot read the file of named keys \`${file}\`: ${reason(error)}`]);
   }
 }
 
@@ -115,7 +116,7 @@ function changed(path: string, text: string, change: KeyChange): string {
 
 function apply(document: ReturnType<typeof parseDocument>, change: KeyChange): void {
   const list = document.get('keys');
-  if (!isSeq(list)) throw new UsageError('the file has no list `keys`');
+  if (!isSeq(list)) throw new KeyFault('file', ['the file has no list `keys`']);
   list.flow = false;
   if (change.kind === 'add') {
     list.items.push(document.createNode(change.entry));

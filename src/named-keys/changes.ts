@@ -1,0 +1,120 @@
+import { entryFaults, hashText } from '../config/keys/file.ts';
+import { type KeyEntry, namedKeySchema } from '../config/keys/schema.ts';
+import { sha256Hex } from '../identity/key-ring.ts';
+import { chosenKeyText, newKeyId, newKeyText } from '../identity/key-text.ts';
+import { hashSlowly } from '../identity/slow-hash.ts';
+import { OPERATION_NAMES } from '../operations/names.ts';
+import { editKeys, findKey } from './edit.ts';
+import { KeyFault } from './fault.ts';
+
+/*
+ * Every change of the file of named keys, for the command line and the admin port. Each is made as a whole, or rejects with
+ * `KeyFault` or with `ConfigError` (the file has faults) and changes nothing.
+ */
+
+/** A key to be made. Unchecked; fields in the form of the file. */
+export interface WantedKey {
+  /** Default: a random one. */
+  readonly id?: unknown;
+  readonly name: unknown;
+  readonly owner?: unknown;
+  readonly access: unknown;
+  readonly expires_at: string;
+  readonly not_before?: string | undefined;
+  readonly networks?: unknown;
+  /** A secret that the caller chose; default: one is drawn. */
+  readonly chosen?: string | undefined;
+}
+
+/** A key with a new text, which is kept nowhere. */
+export interface KeyWithText {
+  readonly entry: KeyEntry;
+  readonly text: string;
+}
+
+const POSTFIX_LENGTH = 4;
+
+/** Adds a key. Without an access it is refused. @param now milliseconds since 1970 */
+export async function addKey(file: string, wanted: WantedKey, now: number): Promise<KeyWithText> {
+  const { chosen, id: wantedId, ...fields } = wanted;
+  // An id of another kind is refused below; until then a text is needed.
+  const id = wantedId === undefined ? newKeyId() : wantedId;
+  const text = chosen === undefined ? newKeyText(String(id)) : chosenKeyText(String(id), chosen);
+  const entry = checked({
+    ...{ id, name: fields.name, ...given('owner', fields.owner) },
+    hash: chosen === undefined ? sha256Text(text) : hashText(await hashSlowly(text)),
+    // Of a chosen secret every character counts.
+    ...(chosen === undefined && { postfix: text.slice(-POSTFIX_LENGTH) }),
+    ...{ access: fields.access, state: 'active', expires_at: fields.expires_at },
+    ...{ ...given('not_before', fields.not_before), ...given('networks', fields.networks), created_at: isoTime(now) },
+  });
+  await editKeys(file, (entries) => {
+    if (entries.some((one) => one.id === entry.id)) {
+      throw new KeyFault('exists', [`a key has the id \`${entry.id}\` already`]);
+    }
+    return { kind: 'add', entry };
+  });
+  return { entry, text };
+}
+
+/**
+ * Gives a key another text.
+ *
+ * @param until the former text is accepted until then, in milliseconds since 1970; `undefined` = it ends at once
+ */
+export async function rotateText(file: string, id: string, until: number | undefined): Promise<KeyWithText> {
+  const text = newKeyText(id);
+  const entries = await editKeys(file, (before) => {
+    const { hash, postfix } = findKey(before, id);
+    const previous = until === undefined ? null : { hash, ...(postfix && { postfix }), until: isoTime(until) };
+    return { kind: 'set', id, fields: { hash: sha256Text(text), postfix: text.slice(-POSTFIX_LENGTH), previous } };
+  });
+  return { entry: findKey(entries, id), text };
+}
+
+/** Sets fields of a key, in the form of the file. Resolves to the key after that. */
+export async function setFields(
+  file: string,
+  id: string,
+  fields: Partial<Pick<KeyEntry, 'state' | 'expires_at'>>,
+): Promise<KeyEntry> {
+  const entries = await editKeys(file, (before) => {
+    findKey(before, id);
+    return { kind: 'set', id, fields };
+  });
+  return findKey(entries, id);
+}
+
+/** Removes a key. Resolves to what it was. */
+export async function removeKey(file: string, id: string): Promise<KeyEntry> {
+  const removed: KeyEntry[] = [];
+  await editKeys(file, (before) => {
+    removed.splice(0, 1, findKey(before, id));
+    return { kind: 'remove', id };
+  });
+  return findKey(removed, id);
+}
+
+/** A time in the form of the file, to the second. @param milliseconds since 1970 */
+export function isoTime(milliseconds: number): string {
+  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+function checked(fields: object): KeyEntry {
+  const { data, error } = namedKeySchema.safeParse(fields);
+  const problems = data
+    ? entryFaults(data, OPERATION_NAMES).map(([path, message]) => problemOf(path, message))
+    : error.issues.map(({ path, message }) => problemOf(path, message));
+  if (!data || problems.length > 0) throw new KeyFault('invalid', problems);
+  return data;
+}
+
+const problemOf = (path: readonly PropertyKey[], message: string): string => `${path.join('.')} ${message}`;
+
+function given(name: string, value: unknown): Readonly<Record<string, unknown>> {
+  return value === undefined ? {} : { [name]: value };
+}
+
+function sha256Text(text: string): string {
+  return hashText({ kind: 'sha256', digest: sha256Hex(text) });
+}

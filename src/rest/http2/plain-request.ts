@@ -55,6 +55,8 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
   #credited = 0;
   /** It has one of the places upstream of its connection. */
   #hasPlace = false;
+  /** The answer began before the whole body was there: the rest of it is not to stand before another client's request. */
+  #early = false;
   #deadline = NEVER;
 
   constructor(stream: Http2Stream, memo: CredentialMemo, context: PlainContext) {
@@ -229,6 +231,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     if (!exchange || !link) return;
     exchange.sent += data;
     if (head) {
+      this.#early = exchange.received < exchange.head.contentLength;
       exchange.status = head.status;
       exchange.answeredAt = this.#context.options.parts.now();
       this.#stream.respondFramed(this.#encoded(exchange, head, link), ended && data === 0);
@@ -240,7 +243,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
       return;
     }
     this.#phase = 'answered';
-    this.#release(this.#stream.clientEnded);
+    this.#release(this.#stream.clientEnded && !this.#early);
     this.#deadline = NEVER;
     if (!this.#stream.clientEnded) this.#stream.swallow(exchange.principal !== undefined);
     this.#stream.finish();

@@ -30,7 +30,7 @@ export interface SeatedCalls {
   failed(seat: Seat, how: Failure, denial: Denial): void;
   /** The node has answered a call. */
   answered(node: Node): void;
-  /** The connection is lost. @param failure how it counts against the node; `undefined` = nothing was asked of it */
+  /** The connection is lost. @param failure how it counts against the node; `undefined` = not at all */
   lost(link: NodeLink, failure: 'unreachable' | 'timeout' | 'broken' | undefined): void;
 }
 
@@ -263,12 +263,13 @@ export class NodeLink implements AnsweringNode {
   }
 
   lost(failure: 'unreachable' | 'timeout' | 'broken', denial: Denial): void {
-    const isUsed = this.#state === 'connecting' || !this.isIdle;
+    // Not after GOAWAY: it is about this connection, and one client can bring it about for all.
+    const counts = this.#state === 'connecting' || (!this.isIdle && !this.#retired);
     this.#state = 'lost';
     const open = this.#streams.values();
     const waiting = [...this.#waiting];
     for (const seat of [...open, ...waiting]) this.forget(seat);
-    this.#calls.lost(this, isUsed ? failure : undefined);
+    this.#calls.lost(this, counts ? failure : undefined);
     for (const seat of waiting) this.#calls.failed(seat, 'unsent', denial);
     for (const seat of open) {
       if (!seat.answerEnded) this.#calls.failed(seat, 'lost', denial);

@@ -158,6 +158,34 @@ for (const { name, act, ...expected } of FAILURES) {
   }
 }
 
+/** The ways in which a node ends a connection within a call, and the node's state once three have ended so. */
+const ENDS: readonly {
+  readonly name: string;
+  readonly end: (socket: Socket, id: number) => void;
+  readonly state: string;
+}[] = [
+  { name: 'without a word', end: (socket) => socket.destroy(), state: 'ejected' },
+  {
+    name: 'with GOAWAY, for what one client did',
+    end: (socket, id) => socket.end(writeGoaway(id, ErrorCode.ENHANCE_YOUR_CALM)),
+    state: 'up',
+  },
+];
+
+for (const { name, end, state } of ENDS) {
+  t.test(`a node that ends three connections ${name} is ${state}`, async (t) => {
+    const { upstreams, nodes, client } = await cluster(t, 2);
+    const [first] = nodes.all;
+    onEnd(upstreams, end);
+    for (const id of [1, 3, 5]) {
+      client.call(id, WRITE, DOCS, [...ADMIN, ['x-qdrant-gateway-node', first?.name ?? '']]);
+      t.equal(await client.status(id), BROKEN);
+    }
+    t.equal(upstreams[0]?.sockets.length, 3);
+    t.equal(first?.state, state);
+  });
+}
+
 t.test('a call is sent again once', async (t) => {
   const { upstreams, client, whole } = await cluster(t);
   onEnd(upstreams, (socket) => socket.destroy());

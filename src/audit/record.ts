@@ -1,4 +1,5 @@
 import type { Exchange, Outcome, Resolution } from '../exchange/exchange.ts';
+import { refusedKeyOf } from '../exchange/refused-key.ts';
 import { tracingIdOf } from '../exchange/request-id.ts';
 import type { References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
@@ -44,6 +45,7 @@ export function recordOf(
   const collection = resolution?.target.kind === 'collection' ? resolution.target.name : exchange.references?.target;
   const names = collection === undefined ? [] : [collection];
   const verdict = verdictOf(exchange);
+  const refusedKey = refusedKeyOf(exchange);
   return {
     timestamp: new Date(moment.at).toISOString(),
     method: verdict.authenticating ? undefined : (operation?.audit ?? operation?.name ?? 'unresolved'),
@@ -56,9 +58,9 @@ export function recordOf(
     result: verdict.result,
     error: verdict.error === undefined ? undefined : boundedLong(verdict.error),
     id: moment.id,
-    key: principal?.keyId,
-    key_name: principal?.key?.name,
-    key_owner: principal?.key?.owner,
+    key: principal?.keyId ?? refusedKey?.id,
+    key_name: (principal?.key ?? refusedKey)?.name,
+    key_owner: (principal?.key ?? refusedKey)?.owner,
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),

@@ -117,12 +117,17 @@ export class NamedKeys {
 /** The secret is right: whether the key may be used now, from here. */
 function accepted(key: NamedKey, { now, remote }: Presented): Principal | Denial {
   const { disabled, expiresAt, notBefore } = key.settings;
-  if (disabled) return KEY_DISABLED;
-  if (key.networks && (remote === '' || !key.networks.has(remote))) return KEY_NETWORK;
-  if (notBefore !== undefined && now < notBefore) return KEY_NOT_YET_VALID;
-  if (expiresAt !== undefined && now >= expiresAt) return KEY_EXPIRED;
+  if (disabled) return refused(key, KEY_DISABLED);
+  if (key.networks && (remote === '' || !key.networks.has(remote))) return refused(key, KEY_NETWORK);
+  if (notBefore !== undefined && now < notBefore) return refused(key, KEY_NOT_YET_VALID);
+  if (expiresAt !== undefined && now >= expiresAt) return refused(key, KEY_EXPIRED);
   key.usedAt = Math.floor(now / MINUTE);
   return key.principal;
+}
+
+/** Only the holder of the secret is refused by name; any other caller has used no key. */
+function refused({ settings: { id, name, owner } }: NamedKey, denial: Denial): Denial {
+  return { ...denial, key: { id, name, owner } };
 }
 
 function ready(

@@ -1,4 +1,5 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
+import { refusedKeyOf } from '../exchange/refused-key.ts';
 import type { ClientFault } from '../net/connections.ts';
 import { createThrottle, type Log } from './log.ts';
 
@@ -10,11 +11,14 @@ export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outco
     if (!log.isLevelEnabled(level)) return;
     const { protocol, requestId, shadowed } = exchange;
     const operation = exchange.resolution?.operation.name;
-    const key = exchange.principal?.keyId;
+    const refusedKey = refusedKeyOf(exchange);
+    const key = exchange.principal?.keyId ?? refusedKey?.id;
+    const keyName = (exchange.principal?.key ?? refusedKey)?.name;
     const what = {
       protocol,
       operation,
       key,
+      keyName,
       status,
       reason: refused?.why,
       code: refused?.code,

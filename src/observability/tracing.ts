@@ -3,6 +3,7 @@ import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
+import { refusedKeyOf } from '../exchange/refused-key.ts';
 import { firstValue, parseTraceParent, requestIdOf } from '../exchange/request-id.ts';
 
 /** Request spans of one process, exported to a collector. */
@@ -112,6 +113,7 @@ function traceStateOf(headers: readonly string[]): string | undefined {
 
 function attributesOf(exchange: Exchange, { status }: Outcome): Record<string, string | number> {
   const { protocol, resolution, references, principal, decision, shadowed } = exchange;
+  const key = principal?.keyId ?? refusedKeyOf(exchange)?.id;
   const target = resolution?.target.kind === 'collection' ? resolution.target.name : references?.target;
   const statusName = protocol === 'rest' ? 'http.response.status_code' : 'rpc.grpc.status_code';
   return {
@@ -120,7 +122,7 @@ function attributesOf(exchange: Exchange, { status }: Outcome): Record<string, s
     'gateway.decision': decision?.kind === 'permit' ? 'ok' : 'denied',
     'request.id': requestIdOf(exchange),
     ...(target === undefined ? {} : { 'db.collection.name': target }),
-    ...(principal ? { 'gateway.key': principal.keyId } : {}),
+    ...(key === undefined ? {} : { 'gateway.key': key }),
     ...(shadowed ? { 'gateway.would_deny': shadowed.rule } : {}),
     ...(status === undefined ? {} : { [statusName]: status }),
   };

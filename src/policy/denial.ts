@@ -35,6 +35,15 @@ export interface Denial {
   readonly grpc: GrpcCode;
   /** The exact text of the answer. Never contains a credential. */
   readonly message: string;
+  /** The named key that was refused although its secret was right. For log and audit, never for the answer. */
+  readonly key?: RefusedKey;
+}
+
+/** A named key that may not be used. */
+export interface RefusedKey {
+  readonly id: string;
+  readonly name: string;
+  readonly owner: string | undefined;
 }
 
 /** The kind is that of the code. */

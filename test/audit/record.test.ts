@@ -9,7 +9,9 @@ import { decide } from '../../src/policy/decide.ts';
 import {
   AUDIT_UNAVAILABLE,
   badRequest,
+  type Denial,
   EXPIRED_SIGNATURE,
+  KEY_DISABLED,
   MISSING_CREDENTIAL,
   notListed,
   operationNotAllowed,
@@ -81,6 +83,8 @@ const EVENT: AuditEvent = {
   bytes_out: 34,
 };
 
+const OF_TEAM: Denial = { ...KEY_DISABLED, key: { id: 'team', name: 'Team', owner: 'a@b' } };
+
 type Case = readonly [name: string, exchange: Partial<Exchange>, outcome: Outcome, event: Partial<AuditEvent>];
 const refused = (status: number): Outcome => ({ status, received: 0, sent: 9 });
 const REFUSED = { result: 'denied', upstream_status: null, bytes_in: 0, bytes_out: 9 } as const;
@@ -107,6 +111,17 @@ const CASES: readonly Case[] = [
       method: undefined,
       code: 'missing_credential',
       error: 'Unauthorized: Must provide an API key or an Authorization bearer token',
+    },
+  ],
+  [
+    'a named key that may not be used is named',
+    { ...BEFORE, principal: undefined, decision: OF_TEAM, refusal: OF_TEAM },
+    refused(401),
+    {
+      ...REFUSED,
+      ...{ status: 401, auth_type: 'None', subject: undefined, method: undefined },
+      ...{ key: 'team', key_name: 'Team', key_owner: 'a@b', code: 'key_disabled' },
+      error: 'Unauthorized: Invalid API key or JWT',
     },
   ],
   [

@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { isGeneratedKey } from '../../src/identity/key-text.ts';
+import { isGeneratedKey, newKeyText } from '../../src/identity/key-text.ts';
 import { ADMIN_TOKEN, askAdmin } from '../support/admin-gateway.ts';
 import { message } from '../support/clients/unary.ts';
 import { startOperated } from '../support/operated.ts';
 import { until } from '../support/until.ts';
-import { AGREEABLE, openVerdictLanes, type Request } from '../support/verdicts/lanes.ts';
+import { AGREEABLE, openVerdictLanes, type Request, VERDICT_LANES } from '../support/verdicts/lanes.ts';
 
 /** Named keys changed through the admin port of a gateway of two workers, over every lane. */
 
@@ -175,6 +175,37 @@ t.test(
     test.equal(await heard(secret), 'ok');
   },
 );
+
+t.test('a key that may not be used is refused and audited by its name, a wrong secret without', async (test) => {
+  const of = (id: string, more: object) => change('POST', '/-/keys', { name: `Key ${id}`, id, access: 'r', ...more });
+  const textOf = async (id: string, more = {}): Promise<string> => (await of(id, more)).body.text ?? '';
+  const texts = {
+    key_disabled: await textOf('disabled'),
+    key_network: await textOf('elsewhere', { networks: ['10.0.0.0/8'] }),
+    key_not_yet_valid: await textOf('begins', { not_before: '1h' }),
+    key_expired: await textOf('expired'),
+    bad_credential: newKeyText('expired'),
+  };
+  await change('POST', '/-/keys/disabled/disable');
+  await change('POST', '/-/keys/expired/expire');
+  const before = new Set(events().map(({ id }) => id));
+  const refused = () => events().filter(({ id, code }) => code !== undefined && !before.has(id));
+  for (const text of Object.values(texts)) await heard(text);
+  const count = Object.keys(texts).length * 2 * VERDICT_LANES;
+  await until(() => refused().length >= count, 'the audit is told');
+  const rows = new Set(refused().map(({ code, key, key_name: name, result }) => [code, key, name, result].join(' ')));
+  test.same(
+    [...rows].sort(),
+    [
+      'bad_credential   denied',
+      'key_disabled disabled Key disabled denied',
+      'key_expired expired Key expired denied',
+      'key_network elsewhere Key elsewhere denied',
+      'key_not_yet_valid begins Key begins denied',
+    ],
+    'over every lane',
+  );
+});
 
 t.test('nothing is changed without the token, and every attempt is audited', async (test) => {
   const before = readFileSync(file, 'utf8');

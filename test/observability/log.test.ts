@@ -4,7 +4,7 @@ import { OPEN_PRINCIPAL } from '../../src/identity/key-ring.ts';
 import { createClientFaultLog, createExchangeLog } from '../../src/observability/exchange-log.ts';
 import { createLog, createThrottle, describeFault, type LogLevel } from '../../src/observability/log.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
-import { GLOBAL_REQUIRED, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import { GLOBAL_REQUIRED, KEY_EXPIRED, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
 import { NO_TARGET, type Operation } from '../../src/policy/operation.ts';
 
 t.test('no more lines a second than allowed, and none is forgotten', async (t) => {
@@ -37,9 +37,11 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
     hasBody: false,
     ...more,
   });
+  const TEAM = { id: 'team', name: 'Team', owner: undefined };
   const cases = [
     ['passed', exchange({}), 200],
     ['refused', exchange({ principal: undefined, refusal: MISSING_CREDENTIAL }), 401],
+    ['refused', exchange({ principal: undefined, refusal: { ...KEY_EXPIRED, key: TEAM } }), 403],
     ['would be refused', exchange({ shadowed: { rule: 'no-writes', denial: GLOBAL_REQUIRED } }), 200],
   ] as const;
   const linesAt = (level: LogLevel) => {
@@ -52,7 +54,7 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
       .slice(0, -1)
       .map((line) => ({ ...JSON.parse(line), time: 0 }));
   };
-  const [passed, refused, shadowed] = [
+  const [passed, refused, expired, shadowed] = [
     { level: 10, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200, msg: 'passed' },
     {
       level: 20,
@@ -65,12 +67,16 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
       msg: 'refused',
     },
     {
+      ...{ level: 20, time: 0, protocol: 'rest', operation: 'service.root', key: 'team', keyName: 'Team', status: 403 },
+      ...{ reason: 'authentication', code: 'key_expired', msg: 'refused' },
+    },
+    {
       ...{ level: 20, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200 },
       ...{ reason: 'access', code: 'global_required', rule: 'no-writes', msg: 'would be refused' },
     },
   ];
-  t.strictSame(linesAt('trace'), [passed, refused, shadowed]);
-  t.strictSame(linesAt('debug'), [refused, shadowed]);
+  t.strictSame(linesAt('trace'), [passed, refused, expired, shadowed]);
+  t.strictSame(linesAt('debug'), [refused, expired, shadowed]);
   t.strictSame(linesAt('info'), []);
 });
 

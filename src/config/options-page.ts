@@ -27,7 +27,7 @@ const GROUPS: readonly Group[] = [
     about: 'The two ports that clients use, and the parts of the API they offer.',
     paths: [
       ...['service', 'gateway.rest', 'gateway.trusted_proxies', 'gateway.forwarded_header'],
-      ...['gateway.listen', 'gateway.proxy_protocol', 'gateway.cors'],
+      ...['gateway.listen', 'gateway.proxy_protocol', 'gateway.cors', 'gateway.compatibility'],
     ],
   },
   {

@@ -193,6 +193,14 @@ const gateway = z.strictObject({
         .meta({ description: 'permissions of these sockets', 'x-allowed': 'octal digits, for example 0660' }),
     })
     .prefault({}),
+  compatibility: z
+    .strictObject({
+      create_existing: flag(
+        false,
+        'creating a collection that exists is 409, as for an admin, for callers that may write it and not create it; off: 403',
+      ),
+    })
+    .prefault({}),
   cors: z
     .strictObject({
       allowed_origins: live(

@@ -165,6 +165,8 @@ export interface ExchangeParts {
   readonly pace: Pace;
   /** Counts collections, where a grant limits their number. */
   readonly creations: Pick<Creations, 'existing' | 'current' | 'begin' | 'end'>;
+  /** Set = a creation that is refused is told that the collection exists, if the caller may write it. */
+  readonly createExisting?: true;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Step 8. Called once for every exchange that reached `begin`, by `finish` only. Must not throw. */

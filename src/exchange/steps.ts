@@ -13,6 +13,7 @@ import {
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { dotNameRefused } from '../policy/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
+import { askedFor, existingOr, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { refusedByRails, withinRails } from './guard-rails.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
@@ -112,6 +113,8 @@ function settledBy(
   const found = conditional.counted ? counted(parts, conditional, read) : read;
   exchange.references = found;
   const decision = conditional.sure ?? settle(conditional, found);
+  if (decision.kind === 'denial' && parts.createExisting)
+    return existingOr(exchange, decision, { existing: conditional.existing ?? [], ...found });
   if (decision.kind === 'permit') {
     const refused = conditional.rails && refusedByRails(exchange, conditional, found);
     if (refused) return refused;
@@ -192,7 +195,12 @@ function decideOn<X extends Exchange>(
   const { rails } = parts.policy.current;
   const decision = rails ? withinRails(exchange, rails, permitted) : permitted;
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
-  if (decision.kind === 'conditional' && decision.counted) {
+  const asked = parts.createExisting && askedFor(exchange, decision);
+  if (asked) {
+    whenKnown(parts, protocol, exchange, parts.creations.existing(), (existing) =>
+      dispatch(parts, protocol, exchange, withExisting(exchange, asked, existing)),
+    );
+  } else if (decision.kind === 'conditional' && decision.counted) {
     whenKnown(parts, protocol, exchange, parts.creations.existing(), (existing) =>
       dispatch(parts, protocol, exchange, existing ? { ...decision, existing } : decision),
     );

@@ -26,13 +26,14 @@ export interface PartsOptions {
   readonly log: Log;
   readonly observation: Observation | undefined;
   readonly listCollections: ListCollections;
+  readonly createExisting: boolean;
 }
 
 export function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
-  { admit, log, observation, bodyRules, listCollections }: PartsOptions,
+  { admit, log, observation, bodyRules, listCollections, createExisting }: PartsOptions,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
@@ -64,6 +65,7 @@ export function createParts(
     admit,
     pace: abandoned,
     creations: new Creations(listCollections, () => performance.now()),
+    ...(createExisting && { createExisting: true as const }),
     now: () => performance.now(),
     record: (exchange, outcome) => {
       // A gRPC answer that no recorder reads has no status.

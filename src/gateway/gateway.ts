@@ -117,6 +117,7 @@ export async function createGateway(
     observation,
     listCollections: upstreams.lookup.listCollections,
     bodyRules: bodyRulesOf(config, upstreams.release),
+    createExisting: config.gateway.compatibility.create_existing,
   });
   const limits = { scheduler: new WorkScheduler(report) };
   return new ServingProcess({

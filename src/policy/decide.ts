@@ -40,6 +40,8 @@ export interface Conditional {
   readonly counted?: true;
   /** All collections there are, as known before the body is read; absent = unknown, which refuses a counted one. */
   readonly existing?: readonly string[];
+  /** Set = refused whatever the body names; only the words depend on it. */
+  readonly refusal?: Denial;
   /** Set = guard rails depend on the names, too. */
   readonly rails?: readonly GuardRail[];
 }
@@ -126,7 +128,8 @@ function decideManaged(
  * Upstream: the target is checked first, then the other names in checking order; the first failure decides the text.
  */
 export function settle(conditional: Conditional, references: References): Permit | Denial {
-  const { operation, access } = conditional;
+  const { operation, access, refusal } = conditional;
+  if (refusal) return refusal;
   const target = conditional.target ?? references.target;
   if (operation.manages) {
     const found = { target, others: references.others, existing: references.existing ?? conditional.existing };
@@ -170,6 +173,11 @@ export function askForNames(permit: Permit, target: Target): Permit | Conditiona
 /** Makes a permit wait for every name in the body, the main one included. */
 export function askForNamesOf(permit: Permit): Conditional {
   return { kind: 'conditional', operation: permit.operation, access: NO_ACCESS, target: undefined, sure: permit };
+}
+
+/** Makes a refusal wait for the names in the body, for its words. */
+export function refusedWhatever(operation: Operation, refusal: Denial): Conditional {
+  return { kind: 'conditional', operation, access: NO_ACCESS, target: undefined, refusal };
 }
 
 const NO_ACCESS: ListAccess = Object.freeze({ kind: 'list', modes: new Map() });

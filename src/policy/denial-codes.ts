@@ -94,6 +94,11 @@ export const DENIAL_CODES = {
     'The access permits creating collections up to a number, and there are as many.',
     'Delete a collection, or ask the operator for a higher number.',
   ),
+  collection_exists: row(
+    'access',
+    'The access permits writing the collection, not creating it, and it exists.',
+    'Go on: the collection is there.',
+  ),
   writes_frozen: row(
     'access',
     'A guard of the policy freezes the collection, or all of them.',

@@ -8,6 +8,7 @@ export const GrpcCode = {
   invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
+  alreadyExists: 6,
   permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,
@@ -135,6 +136,12 @@ export function operationNotAllowed(operation: string): Denial {
 /** The gateway's own. A grant permits creating up to `limit` collections, and there are as many. */
 export function tooManyCollections(limit: number): Denial {
   return forbidden('too_many_collections', `No more than ${limit} collections are allowed`);
+}
+
+/** Upstream: to an admin, Qdrant v1.19.0. With `gateway.compatibility.create_existing` also to those who may write it. */
+export function collectionExists(collection: string): Denial {
+  const message = `Wrong input: Collection \`${collection}\` already exists!`;
+  return denial('collection_exists', 409, GrpcCode.alreadyExists, message);
 }
 
 /* The gateway's own: guard rails of the operator's policy. */

@@ -47,6 +47,8 @@ const MIB = 1 << 20;
 const ONE_TEAM: AccessSettings = [{ collections: ['team-*'], manage: ['create'], max_collections: 1 }];
 const NAMED = 'qgw_test_secret';
 const codes = new RefusalCodes();
+/** The list of collections; `undefined` = one that is too large. */
+let listed: string | undefined;
 const gateway = await startGateway({
   tls: false,
   observers: [codes.observe],
@@ -54,6 +56,7 @@ const gateway = await startGateway({
     'service.enable_snapshot_url_recovery': false,
     'gateway.limits.inspected_body_bytes': MIB,
     'gateway.limits.json_depth': 8,
+    'gateway.compatibility.create_existing': true,
     'gateway.limits.body_idle_timeout_ms': 100,
   },
   rules: [
@@ -65,7 +68,7 @@ const gateway = await startGateway({
     onRest: ({ url }, response) => {
       if (url === '/collections/broken') response.socket?.destroy();
       else if (url === '/collections/keyed') response.writeHead(401).end();
-      else if (url === '/collections') response.end(Buffer.alloc(65 * MIB, ' '));
+      else if (url === '/collections') response.end(listed ?? Buffer.alloc(65 * MIB, ' '));
       else return false;
       return true;
     },
@@ -253,6 +256,14 @@ async function openAtTheEnd(): Promise<DenialCode | undefined> {
   return (await code).x;
 }
 
+/** A token that writes creates what is there. */
+async function createdAgain(): Promise<DenialCode | undefined> {
+  listed = '{"result":{"collections":[{"name":"docs"}]}}';
+  const code = await rest('PUT', '/collections/docs', collectionToken('rw', 'docs'), { body: '{}', headers: json });
+  listed = undefined;
+  return code;
+}
+
 function unknownNode(): DenialCode | undefined {
   const wish = { sticky: false, asked: 'x', affinity: undefined, client: '', sees: false };
   const picked = pickNode(new NodeSet({ now: () => 0 }), wish);
@@ -370,6 +381,7 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
         rest('PUT', '/collections/team-a', makeToken({ access: 'm', subject: 'maker' }), { body: '{}', headers: json }),
     ],
   ],
+  collection_exists: [['a writer that creates its collection again', createdAgain]],
   writes_frozen: [['an upsert into a frozen collection', () => rest('PUT', '/collections/ice/points', KEYS.admin)]],
   collection_protected: [
     ['a protected collection that is deleted', () => rest('DELETE', '/collections/kept', KEYS.admin)],

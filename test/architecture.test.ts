@@ -34,7 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   identity: ['policy', 'json'],
   revocation: ['policy', 'identity', 'config'],
   'named-keys': ['policy', 'identity', 'operations', 'config'],
-  limits: ['identity', 'lifetime'],
+  limits: ['policy', 'identity', 'lifetime'],
   net: ['limits', 'lifetime'],
   http2: ['limits', 'net', 'lifetime'],
   upstream: ['policy', 'config', 'lifetime'],

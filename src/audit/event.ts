@@ -52,7 +52,7 @@ export interface AuditEvent {
   readonly collections_left_out?: number | undefined;
   /** The code of the refusal, or of a failure after a permit. */
   readonly code?: DenialCode | undefined;
-  /** The policy rule that refused. */
+  /** The policy rule, or the limit, that refused. */
   readonly rule?: string | undefined;
   /** The refusal that shadow mode did not apply. */
   readonly would_deny?: { readonly rule: string; readonly code: DenialCode; readonly error: string } | undefined;

@@ -65,7 +65,9 @@ export function recordOf(
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
     code: verdict.code,
-    rule: resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined,
+    rule:
+      exchange.refusal?.reached?.limit ??
+      (resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined),
     would_deny: shadowed && {
       ...{ rule: shadowed.rule, code: shadowed.denial.code },
       error: boundedLong(textOf(shadowed.denial)),

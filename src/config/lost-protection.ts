@@ -10,7 +10,8 @@ import type { State } from './state.ts';
 export function lostProtection(before: State, after: State): readonly string[] {
   return [
     ...entriesLost('rule', before.policy.rules, after.policy.rules),
-    ...entriesLost('guard', before.policy.guards ?? [], after.policy.guards ?? []),
+    ...entriesLost('guard', before.policy.guards, after.policy.guards),
+    ...entriesLost('limit', before.policy.limits, after.policy.limits),
     ...tokenRulesLost(before, after),
     ...namedKeysLost(before, after),
     ...keysLost(before, after),
@@ -18,12 +19,10 @@ export function lostProtection(before: State, after: State): readonly string[] {
   ];
 }
 
+type Entries = readonly { readonly id: string }[];
+
 /** A changed entry may be the first part of an entry. */
-function entriesLost(
-  what: string,
-  before: readonly { readonly id: string }[],
-  after: readonly { readonly id: string }[],
-): string[] {
+function entriesLost(what: string, before: Entries = [], after: Entries = []): string[] {
   const kept = new Map(after.map((entry) => [entry.id, JSON.stringify(entry)]));
   return before.flatMap((entry) => {
     const next = kept.get(entry.id);

@@ -4,6 +4,7 @@ import type { Place } from '../lifetime/places.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
 import type { Creations } from '../limits/creations.ts';
 import type { CredentialGuessing } from '../limits/credential-guessing.ts';
+import type { LimitHold, RequestLimits } from '../limits/request-limits.ts';
 import type { BodyNeeds, BodyRules } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
@@ -59,6 +60,8 @@ export interface Exchange {
   slowed: Slowed | undefined;
   /** The credit that the call uses or waits for; set only if its caller has run out of credit. */
   callCredit: CallCredit | undefined;
+  /** Its places and bytes on the limits of the policy; set once it has been counted, and only if there are limits. */
+  limitHold: LimitHold | undefined;
   /** Created on first use by `requestIdOf`. */
   requestId: string | undefined;
   /**
@@ -84,6 +87,7 @@ export function unbegun(): Pick<
   | 'refusedThere'
   | 'slowed'
   | 'callCredit'
+  | 'limitHold'
   | 'requestId'
   | 'trace'
   | 'startedAt'
@@ -100,6 +104,7 @@ export function unbegun(): Pick<
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
+    limitHold: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,
@@ -163,6 +168,8 @@ export interface ExchangeParts {
   readonly admit: (exchange: Exchange) => undefined | Denial | Promise<undefined | Denial>;
   /** Delays callers that cancelled too many calls. */
   readonly pace: Pace;
+  /** Counts permitted requests, where the policy has limits. */
+  readonly limits: Pick<RequestLimits, 'asksForCollection' | 'take' | 'end'>;
   /** Counts collections, where a grant limits their number. */
   readonly creations: Pick<Creations, 'existing' | 'current' | 'begin' | 'end'>;
   /** Set = a creation that is refused is told that the collection exists, if the caller may write it. */

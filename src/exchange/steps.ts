@@ -16,13 +16,14 @@ import { decideWithin } from '../policy/rules.ts';
 import { askedFor, existingOr, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { refusedByRails, withinRails } from './guard-rails.ts';
+import { counted as countedOn, limited } from './limited.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
 
 /**
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
  *
  * ```
- * resolve -> admit -> authenticate -> [pace] -> decide -> [check body -> settle] -> forward | reject -> finish
+ * resolve -> admit -> authenticate -> [pace] -> decide -> [check body -> settle] -> [count] -> forward | reject -> finish
  * ```
  *
  * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no
@@ -95,7 +96,8 @@ export function bodyChecked<X extends Exchange>(
       return;
     }
     const settled = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
-    const final = inForce(parts, exchange, settled);
+    const inMode = inForce(parts, exchange, settled);
+    const final = inMode.kind === 'permit' ? countedOn(parts, exchange, inMode) : inMode;
     if (final.kind === 'permit') send(parts, protocol, exchange, final);
     else protocol.reject(exchange, final.kind === 'denial' ? final : INTERNAL_FAULT);
   } catch (error) {
@@ -136,6 +138,7 @@ export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcom
   if (exchange.ended) return;
   exchange.ended = true;
   parts.creations.end(exchange);
+  if (exchange.limitHold) parts.limits.end(exchange.limitHold, outcome.received);
   parts.record(exchange, outcome);
 }
 
@@ -216,7 +219,7 @@ function dispatch<X extends Exchange>(
   decision: Decision,
 ): void {
   try {
-    carryOut(parts, protocol, exchange, inForce(parts, exchange, decision));
+    carryOut(parts, protocol, exchange, limited(parts, exchange, inForce(parts, exchange, decision)));
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }

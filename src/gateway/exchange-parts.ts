@@ -6,6 +6,7 @@ import type { Authenticator } from '../identity/authenticate.ts';
 import { seenIn } from '../learning/observe.ts';
 import { AbandonedCalls } from '../limits/abandoned-calls.ts';
 import { Creations, type ListCollections } from '../limits/creations.ts';
+import { RequestLimits } from '../limits/request-limits.ts';
 import { createThrottle, describeFault, type Log } from '../observability/log.ts';
 import type { Observation } from '../observability/observation.ts';
 import type { Tracing } from '../observability/tracing.ts';
@@ -64,6 +65,7 @@ export function createParts(
     policy,
     admit,
     pace: abandoned,
+    limits: new RequestLimits(() => performance.now()),
     creations: new Creations(listCollections, () => performance.now()),
     ...(createExisting && { createExisting: true as const }),
     now: () => performance.now(),

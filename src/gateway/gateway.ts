@@ -100,7 +100,9 @@ export async function createGateway(
   // INVARIANT: nothing is asked before `start`.
   const upstreams = openUpstreams(() => inForce.state, log, report);
   const authenticator = authenticatorOf(inForce, upstreams.lookup);
-  const policy = { current: policyOf(config.gateway.mode, state.policy.rules, state.policy.guards) };
+  const policy = {
+    current: policyOf(config.gateway.mode, state.policy.rules, state.policy.guards, state.policy.limits),
+  };
   const learner = new Learner();
   // INVARIANT: no event before there are listeners.
   const connections = clientsOf(log, report);

@@ -28,8 +28,9 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('key', keysOf(before), keysOf(after)),
     ...describeEntries('signing key', signingKeysOf(before), signingKeysOf(after)),
     ...describeEntries('named key', namedKeysOf(before), namedKeysOf(after)),
-    ...describeEntries('rule', rulesOf(before), rulesOf(after)),
-    ...describeEntries('guard', guardsOf(before), guardsOf(after)),
+    ...describeEntries('rule', entriesOf(before.policy.rules), entriesOf(after.policy.rules)),
+    ...describeEntries('guard', entriesOf(before.policy.guards), entriesOf(after.policy.guards)),
+    ...describeEntries('limit', entriesOf(before.policy.limits), entriesOf(after.policy.limits)),
     ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
     ...describeFiles(before, after),
   ];
@@ -58,12 +59,8 @@ function namedKeysOf({ policy }: State): Entries {
   return new Map((policy.namedKeys ?? []).map((key) => [key.id, JSON.stringify(key)] as const));
 }
 
-function rulesOf({ policy }: State): Entries {
-  return new Map(policy.rules.map((rule) => [rule.id, JSON.stringify(rule)] as const));
-}
-
-function guardsOf({ policy }: State): Entries {
-  return new Map((policy.guards ?? []).map((guard) => [guard.id, JSON.stringify(guard)] as const));
+function entriesOf(list: readonly { readonly id: string }[] = []): Entries {
+  return new Map(list.map((entry) => [entry.id, JSON.stringify(entry)] as const));
 }
 
 function describeEntries(what: string, before: Entries, after: Entries): string[] {

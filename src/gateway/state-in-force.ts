@@ -42,7 +42,8 @@ export interface NextState {
  */
 export function prepareState(running: Config, inForce: StateInForce, next: State, generation: number): NextState {
   const ring = ringOf(next, generation);
-  const policy = policyOf(next.config.gateway.mode, next.policy.rules, next.policy.guards);
+  const { rules, guards, limits } = next.policy;
+  const policy = policyOf(next.config.gateway.mode, rules, guards, limits);
   const tls = listenerTls(running, inForce.tls, next);
   const changedTls = tls && !sameTls(tls, inForce.tls) ? tls : null;
   tryContexts(next.config, changedTls, next.secrets.upstreamCa);

@@ -63,7 +63,8 @@ export function checkUsable(state: State): void {
   const { config, secrets } = state;
   const { problems, attempt } = collector();
   attempt('configuration', () => ringOf(state, 1));
-  attempt('gateway.policy_file', () => policyOf(config.gateway.mode, state.policy.rules, state.policy.guards));
+  const { rules, guards, limits } = state.policy;
+  attempt('gateway.policy_file', () => policyOf(config.gateway.mode, rules, guards, limits));
   problems.push(...contextProblems(config, secrets.tls, secrets.upstreamCa));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
   problems.push(...auditProblems(config), ...hostProblems(config), ...unixProblems(config));

@@ -2,6 +2,7 @@ import type { Exchange, Slowed } from '../exchange/exchange.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
+import type { LimitHold } from '../limits/request-limits.ts';
 import { type ClientAddress, clientOf } from '../net/client-address.ts';
 import type { BodyNeeds } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
@@ -44,6 +45,7 @@ export class GrpcExchange implements Exchange {
   refusedThere = false;
   slowed: Slowed | undefined;
   callCredit: CallCredit | undefined;
+  limitHold: LimitHold | undefined;
   requestId: string | undefined;
   trace: readonly string[] | undefined;
   startedAt = 0;

@@ -19,6 +19,9 @@ export function rejectHeaders(
     ['grpc-status', String(denial.grpc)],
   ];
   if (denial.message !== '') headers.push(['grpc-message', encodeGrpcMessage(denial.message)]);
+  // Upstream: strict mode says so in whole seconds.
+  const retryAfter = denial.reached?.retryAfter;
+  if (retryAfter !== undefined) headers.push(['retry-after', String(retryAfter)]);
   headers.push(['x-request-id', requestId]);
   if (date !== undefined) headers.push(['date', date]);
   return headers;

@@ -44,6 +44,7 @@ export function createObservation(options: ObservationOptions): Observation {
     internalFaults[place] = (internalFaults[place] ?? 0) + 1;
   };
   const compared: Partial<Record<Agreement, number>> = {};
+  const limited = new Map<string, { denied: number; shadowed: number }>();
   const { connections } = options;
   const figures = createProcessFigures();
   return {
@@ -51,6 +52,7 @@ export function createObservation(options: ObservationOptions): Observation {
       const verdict = verdictOf(exchange);
       const now = performance.now();
       tally.count(exchange, outcome, verdict, now);
+      countLimit(limited, exchange);
       perKey?.count(exchange.principal, verdict);
       seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
     },
@@ -64,6 +66,7 @@ export function createObservation(options: ObservationOptions): Observation {
       listeners: { rest: connections.rest.counts(), grpc: connections.grpc.counts() },
       tokens,
       perKey: perKey?.snapshot() ?? [],
+      limited: Object.fromEntries([...limited].map(([limit, counts]) => [limit, { ...counts }])),
       process: figures.read(),
       internalFaults: { ...internalFaults },
       compared: { ...compared },
@@ -75,6 +78,17 @@ export function createObservation(options: ObservationOptions): Observation {
     }),
     close: () => figures.close(),
   };
+}
+
+function countLimit(counts: Map<string, { denied: number; shadowed: number }>, { refusal, shadowed }: Exchange): void {
+  const denied = refusal?.reached?.limit;
+  const passed = shadowed?.denial.reached?.limit;
+  const limit = denied ?? passed;
+  if (limit === undefined) return;
+  const count = counts.get(limit) ?? { denied: 0, shadowed: 0 };
+  counts.set(limit, count);
+  if (denied === undefined) count.shadowed += 1;
+  else count.denied += 1;
 }
 
 function listed({ rest, grpc }: ObservationOptions['connections']): NonNullable<Observed['connections']> {

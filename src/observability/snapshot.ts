@@ -65,6 +65,8 @@ export interface Observed {
   readonly tokens: { readonly size: number; readonly hits: number; readonly misses: number };
   /** Empty unless `gateway.metrics.per_key` is on. */
   readonly perKey: readonly PrincipalCount[];
+  /** Requests over limits of the policy, by the id of the limit. */
+  readonly limited: LimitCounts;
   readonly process: ProcessFigures;
   /** Exceptions that ended a connection or an exchange. */
   readonly internalFaults: Readonly<Partial<Record<Place, number>>>;
@@ -76,6 +78,9 @@ export interface Observed {
   readonly principals?: readonly SeenPrincipal[];
   readonly connections?: ConnectionList;
 }
+
+/** Requests over limits, by the id of the limit: refused, and let pass in shadow. */
+export type LimitCounts = Readonly<Record<string, { readonly denied: number; readonly shadowed: number }>>;
 
 export interface ConnectionList {
   readonly total: number;

@@ -4,6 +4,8 @@ export type DenialKind =
   | 'authentication'
   /** Valid principal, insufficient access: rendered in the denial format of the row. */
   | 'access'
+  /** Permitted, and over a limit of the policy: 429 or RESOURCE_EXHAUSTED, with `retry-after`. */
+  | 'limit'
   /** A route or method outside of the tables: 404 with an empty body, UNIMPLEMENTED without message. */
   | 'unknown'
   /** The gateway's own. The request cannot be parsed or forwarded. */
@@ -113,6 +115,16 @@ export const DENIAL_CODES = {
     'access',
     'Recovery of a snapshot from a URL is turned off.',
     'Upload the snapshot instead.',
+  ),
+  rate_limited: row(
+    'limit',
+    'A limit of the policy on requests or bytes per time is used up.',
+    'Try again after the seconds of `retry-after`; without it, send a smaller body.',
+  ),
+  too_many_at_once: row(
+    'limit',
+    'A limit of the policy on requests at once is reached.',
+    'Send fewer requests at once; try again after `retry-after`.',
   ),
   unknown_operation: row(
     'unknown',

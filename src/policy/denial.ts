@@ -38,6 +38,8 @@ export interface Denial {
   readonly message: string;
   /** The named key that was refused although its secret was right. For log and audit, never for the answer. */
   readonly key?: RefusedKey;
+  /** Set where a limit of the policy refuses. */
+  readonly reached?: QuotaReached;
 }
 
 /** A named key that may not be used. */
@@ -45,6 +47,18 @@ export interface RefusedKey {
   readonly id: string;
   readonly name: string;
   readonly owner: string | undefined;
+}
+
+/** A limit of the policy that a request found used up. */
+export interface QuotaReached {
+  /** Its id. */
+  readonly limit: string;
+  /** Its amount per time, or of requests at once. */
+  readonly most: number;
+  /** The amount that is left. */
+  readonly left: number;
+  /** Whole seconds until the request fits, from 1; `undefined` = it never does. */
+  readonly retryAfter: number | undefined;
 }
 
 /** The kind is that of the code. */
@@ -165,6 +179,19 @@ export function collectionProtected(collection: string): Denial {
 
 /** The gateway's own text; upstream refuses the same with its own text since Qdrant v1.18.0. */
 export const URL_RECOVERY_DISABLED = forbidden('url_recovery_disabled', 'Snapshot recovery from a URL is disabled');
+
+/* The gateway's own limits. Upstream: status, code and beginning of the text are those of its strict mode (since v1.13). */
+export function rateLimited(message: string, reached: QuotaReached): Denial {
+  return limited('rate_limited', message, reached);
+}
+export function tooManyAtOnce(message: string, reached: QuotaReached): Denial {
+  return limited('too_many_at_once', message, reached);
+}
+
+function limited(code: CodeOf<'limit'>, message: string, reached: QuotaReached): Denial {
+  const text = `Rate limiting exceeded: ${message}`;
+  return Object.freeze({ ...denial(code, 429, GrpcCode.resourceExhausted, text), reached: Object.freeze(reached) });
+}
 
 export const UNKNOWN_OPERATION = denial('unknown_operation', 404, GrpcCode.unimplemented, '');
 

@@ -3,6 +3,7 @@ import { type Conditional, type Decision, decide, type References, settle } from
 import { type Denial, operationNotAllowed } from './denial.ts';
 import { names } from './grants.ts';
 import type { GuardRail } from './guard-rail.ts';
+import type { Limit } from './limits/limits.ts';
 import { narrow } from './narrow.ts';
 import type { Operation, Target } from './operation.ts';
 
@@ -38,12 +39,14 @@ export interface Rule {
   readonly denied?: ReadonlySet<string> | undefined;
 }
 
-/** Rules, guard rails and mode, one immutable value. */
+/** Rules, guard rails, limits and mode, one immutable value. */
 export interface Policy {
   readonly mode: PolicyMode;
   readonly rules: readonly Rule[];
   /** In the order of their ids; absent without any, so that the common case costs nothing. */
   readonly rails?: readonly GuardRail[];
+  /** Limits on permitted requests; absent = none. */
+  readonly limits?: readonly Limit[];
 }
 
 /** No rules, enforced. */

@@ -8,6 +8,7 @@ import {
   type ManageRight,
 } from './access.ts';
 import type { GuardRail, RailedNames } from './guard-rail.ts';
+import { type LimitSettings, limitsOf } from './limits/limits.ts';
 import { expandGroups, NO_SNAPSHOTS } from './operation-groups.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
 
@@ -48,17 +49,19 @@ export interface GuardSettings {
   readonly freeze?: boolean | readonly string[] | undefined;
 }
 
-/** Builds the policy of these rules and guards. */
+/** Builds the policy of these rules, guards and limits. */
 export function policyOf(
   mode: PolicyMode,
   rules: readonly RuleSettings[],
   guards: readonly GuardSettings[] = [],
+  limits: readonly LimitSettings[] = [],
 ): Policy {
   const rails = guards.map(railOf).filter(({ protects, freezes }) => protects ?? freezes);
   rails.sort((left, right) => (left.id < right.id ? -1 : 1));
   return Object.freeze({
     ...{ mode, rules: Object.freeze(rules.map(ruleOf)) },
     ...(rails.length > 0 && { rails: Object.freeze(rails) }),
+    ...(limits.length > 0 && { limits: limitsOf(limits) }),
   });
 }
 

@@ -58,6 +58,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.rail = begun.rail;
   exchange.slowed = begun.slowed;
   exchange.callCredit = begun.callCredit;
+  exchange.limitHold = begun.limitHold;
   exchange.requestId = begun.requestId;
   exchange.trace = begun.trace;
   exchange.startedAt = begun.startedAt;

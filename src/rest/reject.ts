@@ -1,5 +1,5 @@
 import { requestIdOf } from '../exchange/request-id.ts';
-import type { Denial } from '../policy/denial.ts';
+import type { Denial, QuotaReached } from '../policy/denial.ts';
 import { type Cors, corsHeaders } from './cors.ts';
 import type { RestExchange } from './exchange.ts';
 import { writeHead } from './headers.ts';
@@ -23,7 +23,9 @@ function envelope(message: string): string {
  */
 export function renderRefusal(denial: Denial, format: 'json' | 'text', requestId: string): Refusal {
   const { status, message } = denial;
-  const id = ['x-request-id', requestId];
+  const id = denial.reached
+    ? [...quotaHeaders(denial.reached), 'x-request-id', requestId]
+    : ['x-request-id', requestId];
   switch (denial.why) {
     case 'authentication':
       return { status, headers: id, body: message };
@@ -31,6 +33,7 @@ export function renderRefusal(denial: Denial, format: 'json' | 'text', requestId
       return { status, headers: id, body: '' };
     case 'access':
     case 'request':
+    case 'limit':
       return format === 'text'
         ? { status, headers: ['content-type', 'text/plain; charset=utf-8', ...id], body: message }
         : { status, headers: ['content-type', 'application/json', ...id], body: envelope(message) };
@@ -39,6 +42,16 @@ export function renderRefusal(denial: Denial, format: 'json' | 'text', requestId
     default:
       return denial.why satisfies never;
   }
+}
+
+/**
+ * `retry-after` in seconds, as upstream's strict mode says it, and the gateway's own fields in the form of
+ * draft-ietf-httpapi-ratelimit-headers-06.
+ */
+function quotaHeaders({ most, left, retryAfter }: QuotaReached): string[] {
+  const quota = ['ratelimit-limit', String(most), 'ratelimit-remaining', String(left)];
+  if (retryAfter === undefined) return quota;
+  return ['retry-after', String(retryAfter), ...quota, 'ratelimit-reset', String(retryAfter)];
 }
 
 /** The row of everything below `/dashboard`. */

@@ -17,6 +17,7 @@ import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { decide, settle } from '../../src/policy/decide.ts';
 import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
+import { type Limit, tooManyOpen } from '../../src/policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
@@ -64,6 +65,7 @@ const gateway = await startGateway({
     { id: 'make', mode: 'enforce', subjects: ['maker'], access: ONE_TEAM },
   ],
   guards: [{ id: 'kept', mode: 'enforce', protected: ['kept'], freeze: ['ice'] }],
+  limits: [{ id: 'small', mode: 'enforce', subjects: ['small'], each: 'principal', bytes: { per: 'day', most: 1 } }],
   upstream: {
     onRest: ({ url }, response) => {
       if (url === '/collections/broken') response.socket?.destroy();
@@ -395,6 +397,15 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
           headers: json,
         }),
     ],
+  ],
+  rate_limited: [
+    [
+      'a body larger than its quota',
+      () => rest('POST', BATCH, makeToken({ access: 'm', subject: 'small' }), { body: '{}', headers: json }),
+    ],
+  ],
+  too_many_at_once: [
+    ['a request beside an open one', () => codeOf(tooManyOpen({ id: 'one', concurrent: 1 } as unknown as Limit))],
   ],
   unknown_operation: [['a route that is in no table', () => rest('GET', '/no/such/route', KEYS.readOnly)]],
   malformed_header: [['a key with a control byte', () => presented('a\x01b')]],

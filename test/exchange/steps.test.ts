@@ -102,6 +102,7 @@ function run(
     policy: { current: { ...PLAIN_POLICY, mode } },
     admit: () => undefined,
     pace: PLAIN_PARTS.pace,
+    limits: PLAIN_PARTS.limits,
     creations: PLAIN_PARTS.creations,
     bodyRules: PLAIN_PARTS.bodyRules,
     now: () => 5,

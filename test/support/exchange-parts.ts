@@ -2,11 +2,15 @@ import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 
 /** The parts a test has nothing to say about: no rules, always room in the audit, no pacing, the real clock. */
-export const PLAIN_PARTS: Pick<ExchangeParts, 'bodyRules' | 'policy' | 'admit' | 'pace' | 'creations' | 'now'> = {
+export const PLAIN_PARTS: Pick<
+  ExchangeParts,
+  'bodyRules' | 'policy' | 'admit' | 'pace' | 'limits' | 'creations' | 'now'
+> = {
   bodyRules: { nestingGuard: 'below_manage', snapshotUrlRecovery: true, refusesDotNames: () => false },
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
   pace: { mustWait: () => false, wait: () => undefined },
+  limits: { asksForCollection: () => false, take: () => undefined, end: () => undefined },
   creations: {
     existing: async () => undefined,
     current: () => undefined,

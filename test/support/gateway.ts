@@ -6,6 +6,7 @@ import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { Observer } from '../../src/gateway/exchange-parts.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
+import type { LimitSettings } from '../../src/policy/limits/limits.ts';
 import type { GuardSettings, RuleSettings } from '../../src/policy/settings.ts';
 import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
@@ -25,6 +26,7 @@ export interface TestGatewayOptions {
   readonly upstream?: FakeQdrantOptions;
   readonly rules?: readonly RuleSettings[];
   readonly guards?: readonly GuardSettings[];
+  readonly limits?: readonly LimitSettings[];
   readonly observers?: readonly Observer[];
   /** Stands before this one instead of one of its own, and leaves it running. */
   readonly before?: FakeQdrant;
@@ -72,7 +74,12 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
   };
   const { config } = loadConfig({ env: {}, defaults });
   const { secrets } = loadSecrets(config);
-  const policy = { ...NO_POLICY, rules: options.rules ?? [], ...(options.guards && { guards: options.guards }) };
+  const policy = {
+    ...NO_POLICY,
+    rules: options.rules ?? [],
+    ...(options.guards && { guards: options.guards }),
+    ...(options.limits && { limits: options.limits }),
+  };
   const gateway = await createGateway({ config, secrets, policy }, options.observers);
   const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {
     await upstream.close();

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { nearest } from '../nearest.ts';
 import type { Problem } from '../problem.ts';
 import type { YamlTree } from '../yaml/tree.ts';
-import { accessEntrySchema, type PolicyEntry } from './schema.ts';
+import { accessEntrySchema, type PolicyEntry, QUOTA_FIELDS } from './schema.ts';
 
 /* Lists of entries in a YAML file, each checked with a schema; shared by the policy file and the file of named keys. */
 
@@ -47,7 +47,8 @@ export function issueProblems(
 ): readonly Problem[] {
   const path = [...base, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
   if (issue.code === 'unrecognized_keys') {
-    const allowed = path.length === base.length ? Object.keys(schema.shape) : ENTRY_FIELDS;
+    const allowed =
+      path.length === base.length ? Object.keys(schema.shape) : path[0] === 'limits' ? QUOTA_FIELDS : ENTRY_FIELDS;
     return issue.keys.map((key) => ({
       place: tree.placeOfKey([...path, key]),
       message: unknownField(key, allowed, path[0] === 'signing_keys'),

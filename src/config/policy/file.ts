@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { LimitSettings } from '../../policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../policy/named-key.ts';
 import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
 import type { TokenRules } from '../../policy/token-rules.ts';
@@ -9,7 +10,15 @@ import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import type { KnownOperations } from './access-problems.ts';
 import { byPlace, entriesOf, issueProblems, type Reading, unknownField } from './entries.ts';
 import { checkPolicy } from './rules.ts';
-import { guardSchema, type PolicyEntry, policySchema, ruleSchema, signingKeySchema, tokensSchema } from './schema.ts';
+import {
+  guardSchema,
+  limitSchema,
+  type PolicyEntry,
+  policySchema,
+  ruleSchema,
+  signingKeySchema,
+  tokensSchema,
+} from './schema.ts';
 
 /** The policy file as plain data. */
 export interface PolicySettings {
@@ -19,6 +28,8 @@ export interface PolicySettings {
   readonly rules: readonly RuleSettings[];
   /** Valid guards, as plain data; absent = there are none. */
   readonly guards?: readonly GuardSettings[];
+  /** Valid limits, as plain data; absent = none. */
+  readonly limits?: readonly LimitSettings[];
   readonly tokenRules: TokenRules;
   /** The named keys of `gateway.keys_file`; absent = there is no such file. */
   readonly namedKeys?: readonly NamedKeySettings[];
@@ -89,13 +100,15 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const signingKeys = entriesOf(read, 'signing_keys', sections.signing_keys, signingKeySchema);
   const rules: readonly PolicyEntry<RuleSettings>[] = entriesOf(read, 'rules', sections.rules, ruleSchema);
   const guards: readonly PolicyEntry<GuardSettings>[] = entriesOf(read, 'guards', sections.guards, guardSchema);
+  const limits: readonly PolicyEntry<LimitSettings>[] = entriesOf(read, 'limits', sections.limits, limitSchema);
   const jwtRbac = config.service.jwt_rbac === true;
-  const found = checkPolicy({ ...sources, tree, signingKeys, rules, guards, jwtRbac });
+  const found = checkPolicy({ ...sources, tree, signingKeys, rules, guards, limits, jwtRbac });
   return {
     policy: Object.freeze({
       signingKeys: found.signingKeys,
       rules: rules.flatMap(({ entry }) => entry ?? []),
       ...(guards.length > 0 && { guards: guards.flatMap(({ entry }) => entry ?? []) }),
+      ...(limits.length > 0 && { limits: limits.flatMap(({ entry }) => entry ?? []) }),
       tokenRules: tokenRulesOf(read, sections),
     }),
     problems: [...problems, ...found.problems].sort(byPlace),
@@ -107,6 +120,7 @@ interface Sections {
   readonly signing_keys?: readonly unknown[];
   readonly rules?: readonly unknown[];
   readonly guards?: readonly unknown[];
+  readonly limits?: readonly unknown[];
   readonly token_patterns?: unknown;
   readonly tokens?: unknown;
 }
@@ -132,7 +146,7 @@ function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
   return sections;
 }
 
-const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards']);
+const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards', 'limits']);
 
 function tokenRulesOf({ tree, problems }: Reading, { token_patterns: patterns, tokens }: Sections): TokenRules {
   if (patterns !== undefined && typeof patterns !== 'boolean') {

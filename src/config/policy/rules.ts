@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { LimitSettings } from '../../policy/limits/limits.ts';
 import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
 import { nearest } from '../nearest.ts';
 import { type Problem, reason } from '../problem.ts';
@@ -7,6 +8,7 @@ import { KEY_NAMES, type Keys, type ReadFile, withoutNewline } from '../secrets.
 import type { YamlTree } from '../yaml/tree.ts';
 import { checkAccess, type KnownOperations, unknownOperation } from './access-problems.ts';
 import { guardProblems } from './guard-problems.ts';
+import { limitProblems } from './limits.ts';
 import type { PolicyEntry, RawSigningKey } from './schema.ts';
 
 /** The well-formed entries of a policy file, and the data to check them against. */
@@ -15,6 +17,7 @@ export interface PolicyChecks {
   readonly signingKeys: readonly PolicyEntry<RawSigningKey>[];
   readonly rules: readonly PolicyEntry<RuleSettings>[];
   readonly guards: readonly PolicyEntry<GuardSettings>[];
+  readonly limits: readonly PolicyEntry<LimitSettings>[];
   readonly cwd: string;
   readonly readFile: ReadFile;
   /** The configured keys. */
@@ -46,6 +49,7 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
     ...idProblems(checks.tree, 'rules', checks.rules, [WHOLE_POLICY]),
     ...idProblems(checks.tree, 'guards', checks.guards, [WHOLE_POLICY]),
     ...guardsLikeRules(checks),
+    ...idProblems(checks.tree, 'limits', checks.limits, [WHOLE_POLICY]),
     ...sameIds(checks),
   ];
   const secrets = checks.signingKeys.map((entry) => readSigningKey(checks, entry, problems));
@@ -53,6 +57,14 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   problems.push(...sameSecrets(checks, signingKeys));
   for (const rule of checks.rules) problems.push(...ruleProblems(checks, rule));
   for (const guard of checks.guards) problems.push(...guardProblems(checks.tree, guard));
+  const ids = idsOf(checks);
+  problems.push(
+    ...limitProblems({
+      ...{ tree: checks.tree, limits: checks.limits, operations: checks.operations },
+      ruleIds: new Set([...checks.rules, ...checks.guards].flatMap(({ id }) => id ?? [])),
+      keyProblem: (id) => keyProblem(checks, ids, id),
+    }),
+  );
   const warnings = signingKeys
     .filter(({ secret }) => Buffer.byteLength(secret) < HS256_KEY_BYTES)
     .map(
@@ -172,9 +184,8 @@ function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSetti
   if (deny?.length === 0) report(['deny_operations'], '`deny_operations` is empty, so it restricts nothing: add one');
   const ids = idsOf(checks);
   for (const [index, id] of (entry.keys ?? []).entries()) {
-    // A rule for a named key that is gone stays valid: deleting a key must never stop a reload.
-    if (!ids.includes(id) && !(checks.namedKeys && NAMED_ID.test(id)))
-      report(['keys', index], `no key has the id \`${id}\`, ${didYouMean(id, ids)}`);
+    const problem = keyProblem(checks, ids, id);
+    if (problem !== undefined) report(['keys', index], problem);
   }
   for (const field of ['operations', 'deny_operations'] as const) {
     for (const [index, name] of (entry[field] ?? []).entries()) {
@@ -184,6 +195,12 @@ function ruleProblems(checks: PolicyChecks, { entry, at }: PolicyEntry<RuleSetti
   }
   checkAccess(entry.access, checks.operations, (field, message) => report(['access', ...field], message));
   return problems;
+}
+
+/** A rule for a named key that is gone stays valid: deleting a key must never stop a reload. */
+function keyProblem({ namedKeys }: PolicyChecks, ids: readonly string[], id: string): string | undefined {
+  if (ids.includes(id) || (namedKeys && NAMED_ID.test(id))) return undefined;
+  return `no key has the id \`${id}\`, ${didYouMean(id, ids)}`;
 }
 
 /** The form of a named key's id. */

@@ -140,6 +140,65 @@ const natural = (doc: string) =>
     .optional()
     .meta({ description: doc });
 
+const quota = (what: string) =>
+  z
+    .strictObject(
+      {
+        per: z
+          .enum(['second', 'minute', 'day'], { error: 'must be second, minute or day' })
+          .meta({ description: 'unit of time' }),
+        most: z
+          .int({ error: 'must be a whole number from 1' })
+          .min(1, 'must be a whole number from 1')
+          .meta({ description: `most ${what} per unit of time; as many may come at once after a rest` }),
+      },
+      { error: 'must have `per` and `most`' },
+    )
+    .optional()
+    .meta({ description: `${what} per time` });
+
+/** Members of a quota, for error texts. */
+export const QUOTA_FIELDS: readonly string[] = ['per', 'most'];
+
+/** One entry of `limits`. */
+export const limitSchema = z.strictObject(
+  {
+    id: name('name of the limit in answers, audit log and metrics'),
+    mode: z
+      .enum(['enforce', 'shadow'], { error: 'must be enforce or shadow' })
+      .default('enforce')
+      .meta({ description: 'enforce refuses; shadow forwards and counts requests that it would refuse' }),
+    keys: names('key ids', 'key ids the limit applies to, including tokens signed with them; unset: all'),
+    subjects: names(
+      'texts',
+      "`subject` claims the limit applies to; '' stands for callers without one, including keys; unset: all",
+    ),
+    collections: z.array(collectionName, { error: 'must be a list of collections' }).optional().meta({
+      description:
+        'only requests on these collections, by the name in the request; a `*` at the end makes a name a prefix; unset: all requests',
+    }),
+    operations: names(
+      'operation names',
+      'only these operations, by their names in the audit log, or ready groups; unset: all',
+    ),
+    each: z
+      .enum(['principal', 'network', 'all'], { error: 'must be principal, network or all' })
+      .default('principal')
+      .meta({
+        description:
+          'who has the amounts alone: each key with each subject, each client network (an IPv4 address, an IPv6 /64), or all together',
+      }),
+    requests: quota('requests'),
+    bytes: quota('bytes of request bodies'),
+    concurrent: z
+      .int({ error: 'must be a whole number from 1' })
+      .min(1, 'must be a whole number from 1')
+      .optional()
+      .meta({ description: 'most requests at once' }),
+  },
+  { error: 'must have `id`, and `requests`, `bytes` or `concurrent`' },
+);
+
 /** The section `tokens`. */
 export const tokensSchema = z
   .strictObject(
@@ -170,6 +229,10 @@ export const policySchema = z.strictObject({
     .array(guardSchema)
     .optional()
     .meta({ description: 'restrictions for every caller, the admin key included; a guard only forbids' }),
+  limits: z
+    .array(limitSchema)
+    .optional()
+    .meta({ description: 'limits on permitted requests per caller, operation and collection' }),
   token_patterns: tokenPatternsSchema.optional(),
   tokens: tokensSchema.optional(),
 });

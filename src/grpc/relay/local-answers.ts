@@ -10,7 +10,7 @@ import type { StreamWindows } from './stream-windows.ts';
 
 const PREFIX_BYTES = 5;
 /** Fields of a refusal that may follow the head of an answer. */
-const IN_TRAILERS = new Set(['grpc-status', 'grpc-message', 'x-request-id']);
+const IN_TRAILERS = new Set(['grpc-status', 'grpc-message', 'retry-after', 'x-request-id']);
 
 /** The gateway's own answers on a client connection, refusals and messages, within the client's windows. */
 export class LocalAnswers {

@@ -2,7 +2,7 @@ import type { AuditSnapshot } from '../../audit/audit.ts';
 import type { Place } from '../../lifetime/places.ts';
 import type { ClientFault, ConnectionCounts } from '../../net/connections.ts';
 import type { Agreement } from '../comparison.ts';
-import type { GatewaySnapshot, NodeFigures, Observed } from '../snapshot.ts';
+import type { GatewaySnapshot, LimitCounts, NodeFigures, Observed } from '../snapshot.ts';
 import type { TracingSnapshot } from '../tracing.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
@@ -16,6 +16,7 @@ export interface FleetFigures {
   readonly internalFaults: Observed['internalFaults'];
   readonly compared: Observed['compared'];
   readonly lostLines: number;
+  readonly limited: LimitCounts;
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
   readonly spans: TracingSnapshot;
   /** Counters of nodes by name, also of those that are gone. */
@@ -39,6 +40,7 @@ const NOTHING: FleetFigures = {
   internalFaults: {},
   compared: {},
   lostLines: 0,
+  limited: {},
   audit: { refused: 0, sinks: [] },
   spans: { exported: 0, failed: 0 },
   nodes: {},
@@ -72,7 +74,7 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
 }
 
 function countedOf(
-  { tally, perKey, listeners, tokens, internalFaults, compared, lostLines }: Observed,
+  { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, limited }: Observed,
   audit: FleetFigures['audit'] = NOTHING.audit,
   spans: FleetFigures['spans'] = NOTHING.spans,
   nodes: readonly NodeFigures[] = [],
@@ -80,7 +82,19 @@ function countedOf(
   const counts = Object.fromEntries(
     nodes.map(({ name, taken, failures, ejections }) => [name, { taken, failures, ejections }]),
   );
-  return { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, audit, spans, nodes: counts };
+  return {
+    tally,
+    perKey,
+    listeners,
+    tokens,
+    internalFaults,
+    compared,
+    lostLines,
+    limited,
+    audit,
+    spans,
+    nodes: counts,
+  };
 }
 
 function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
@@ -102,6 +116,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     internalFaults: addCounts<Place>(all.map(({ internalFaults }) => internalFaults)),
     compared: addCounts<Agreement>(all.map(({ compared }) => compared)),
     lostLines: total(({ lostLines }) => lostLines),
+    limited: addLimited(all.map(({ limited }) => limited)),
     audit: {
       refused: total(({ audit }) => audit.refused),
       sinks: addSinks(all.flatMap(({ audit }) => audit.sinks)),
@@ -109,6 +124,15 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     spans: { exported: total(({ spans }) => spans.exported), failed: total(({ spans }) => spans.failed) },
     nodes: addNodes(all.map(({ nodes }) => nodes)),
   };
+}
+
+function addLimited(all: readonly LimitCounts[]): LimitCounts {
+  const total: Record<string, LimitCounts[string]> = {};
+  for (const [limit, { denied, shadowed }] of all.flatMap((one) => Object.entries(one))) {
+    const before = total[limit] ?? { denied: 0, shadowed: 0 };
+    total[limit] = { denied: before.denied + denied, shadowed: before.shadowed + shadowed };
+  }
+  return total;
 }
 
 function addNodes(all: readonly NodeCounts[]): NodeCounts {

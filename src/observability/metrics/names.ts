@@ -44,6 +44,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   version: undefined,
   node: undefined,
   upstream_node: undefined,
+  limit: undefined,
 };
 
 /** All metrics, by name without the prefix. The only declaration of metrics. */
@@ -78,6 +79,11 @@ export const METRICS = {
     type: 'counter',
     help: 'Requests delayed because of earlier requests of their caller',
     labels: ['protocol', 'cause'],
+  },
+  limit_reached_total: {
+    type: 'counter',
+    help: 'Requests over a limit of the policy, refused or, in shadow, let pass',
+    labels: ['limit', 'decision'],
   },
   principal_requests_total: {
     type: 'counter',

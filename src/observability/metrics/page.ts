@@ -151,6 +151,11 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     PROTOCOLS.flatMap((protocol, at) =>
       SLOWED.map((cause, place) => one(figures.tally.slowed[at * SLOWED.length + place] ?? 0, { protocol, cause })),
     ),
+  limit_reached_total: ({ figures: { limited } }) =>
+    Object.entries(limited).flatMap(([limit, { denied, shadowed }]) => [
+      one(denied, { limit, decision: 'denied' }),
+      one(shadowed, { limit, decision: 'would_deny' }),
+    ]),
   principal_requests_total: ({ figures }) =>
     figures.perKey.flatMap(({ key, subject, counts }) =>
       DECISIONS.map((decision, at) => one(counts[at] ?? 0, { key, subject, decision })),

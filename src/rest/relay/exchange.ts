@@ -63,6 +63,7 @@ export function newRelayExchange(
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
+    limitHold: undefined,
     requestId: undefined,
     trace: undefined,
     startedAt: 0,

@@ -94,9 +94,11 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'rule: []\nkeys: []\n',
     [
       at(
-        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `token_patterns`, `tokens`',
+        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `limits`, `token_patterns`, `tokens`',
       ),
-      at('2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `token_patterns`, `tokens`'),
+      at(
+        '2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `limits`, `token_patterns`, `tokens`',
+      ),
     ],
   ],
   [

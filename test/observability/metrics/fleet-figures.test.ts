@@ -46,6 +46,7 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
       internalFaults: { exchange: count },
       compared: { same: count },
       lostLines: count,
+      limited: { burst: { denied: count, shadowed: 1 } },
     },
   };
 }
@@ -53,7 +54,9 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
 t.test('several processes are added up, and one that has ended stays counted', async (t) => {
   const figures = createFleetFigures(10);
   const total = (...snapshots: GatewaySnapshot[]) => {
-    const { tally, tokens, listeners, perKey, audit, internalFaults, compared, lostLines } = figures(snapshots);
+    const { tally, tokens, listeners, perKey, audit, internalFaults, compared, lostLines, limited } =
+      figures(snapshots);
+    t.equal(limited.burst?.denied, lostLines);
     t.equal(tokens.hits, lostLines);
     t.equal(listeners.rest.accepted, lostLines);
     t.equal(listeners.rest.faults.head, lostLines);

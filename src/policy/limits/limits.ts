@@ -1,0 +1,168 @@
+import { type Denial, type QuotaReached, rateLimited, tooManyAtOnce } from '../denial.ts';
+import { names } from '../grants.ts';
+import type { Operation } from '../operation.ts';
+import { expandGroups } from '../operation-groups.ts';
+
+/*
+ * Limits on permitted requests, by caller, operation and collection: which of them a request meets. Pure; what has been
+ * used is counted in `limits/`.
+ */
+
+/** The unit of time of a quota. */
+export type Period = 'second' | 'minute' | 'day';
+
+/** An amount per time. As many may be used at once after a rest. */
+export interface Quota {
+  readonly per: Period;
+  readonly most: number;
+}
+
+/** Milliseconds of each period. */
+export const PERIOD_MS: Readonly<Record<Period, number>> = Object.freeze({
+  second: 1000,
+  minute: 60_000,
+  day: 86_400_000,
+});
+
+/** Amounts per time: requests, or bytes of request bodies. */
+export const DIMENSIONS = ['requests', 'bytes'] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+
+/** The requests that share a limit: those of one key and subject, of one client network, or all that it applies to. */
+export type Sharing = 'principal' | 'network' | 'all';
+
+/** A limit of the policy file: plain data that can be sent to another process. */
+export interface LimitSettings {
+  readonly id: string;
+  readonly mode: 'enforce' | 'shadow';
+  readonly keys?: readonly string[] | undefined;
+  readonly subjects?: readonly string[] | undefined;
+  /** Names; a trailing `*` makes one a prefix. */
+  readonly collections?: readonly string[] | undefined;
+  /** Names of operations and of ready groups. */
+  readonly operations?: readonly string[] | undefined;
+  readonly each: Sharing;
+  readonly requests?: Quota | undefined;
+  readonly bytes?: Quota | undefined;
+  /** Most requests at once. */
+  readonly concurrent?: number | undefined;
+}
+
+/** A limit, as requests are compared with it. */
+export interface Limit {
+  readonly id: string;
+  readonly mode: 'enforce' | 'shadow';
+  /** `undefined` = all, here and below. */
+  readonly keys: ReadonlySet<string> | undefined;
+  readonly subjects: ReadonlySet<string> | undefined;
+  readonly collections: { readonly names: ReadonlySet<string>; readonly prefixes: readonly string[] } | undefined;
+  readonly operations: ReadonlySet<string> | undefined;
+  readonly each: Sharing;
+  readonly quotas: Readonly<Partial<Record<Dimension, Quota>>>;
+  readonly concurrent: number | undefined;
+}
+
+/** Builds limits, in the order of their ids. */
+export function limitsOf(settings: readonly LimitSettings[]): readonly Limit[] {
+  return Object.freeze(settings.map(limitOf).sort((a, b) => (a.id < b.id ? -1 : 1)));
+}
+
+function limitOf({ id, mode, keys, subjects, collections, operations, ...counted }: LimitSettings): Limit {
+  const { each, requests, bytes, concurrent } = counted;
+  return Object.freeze({
+    id,
+    mode,
+    keys: keys && new Set(keys),
+    subjects: subjects && new Set(subjects),
+    collections: collections && {
+      names: new Set(collections.filter((name) => !name.endsWith('*'))),
+      prefixes: collections.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1)),
+    },
+    operations: operations && new Set(expandGroups(operations)),
+    each,
+    quotas: Object.freeze({ ...(requests && { requests }), ...(bytes && { bytes }) }),
+    concurrent,
+  });
+}
+
+/** The caller as a limit compares it. */
+export interface LimitedCaller {
+  readonly keyId: string;
+  readonly subject: string | undefined;
+}
+
+/** The limits that apply to some request of this caller. */
+export function limitsFor(limits: readonly Limit[], { keyId, subject }: LimitedCaller): readonly Limit[] {
+  return limits.filter(({ keys, subjects }) => {
+    if (keys && !keys.has(keyId)) return false;
+    return !subjects || subjects.has(subject ?? '');
+  });
+}
+
+/**
+ * True = a request of a caller of this limit counts on it.
+ *
+ * @param collection the main collection of the request, by the name in the request: no alias is resolved; `undefined` =
+ *   none, or none that path or message name
+ */
+export function countsOn(limit: Limit, operation: Operation, collection: string | undefined): boolean {
+  if (limit.operations && !names(limit.operations, operation)) return false;
+  if (!limit.collections) return true;
+  if (collection === undefined || !isOfCollection(operation)) return false;
+  const { names: exact, prefixes } = limit.collections;
+  return exact.has(collection) || prefixes.some((prefix) => collection.startsWith(prefix));
+}
+
+/** True = whether a request with its collection in the message counts on the limit, depends on that collection. */
+export function asksForCollection(limit: Limit, operation: Operation): boolean {
+  if (!limit.collections || !isOfCollection(operation)) return false;
+  return !limit.operations || names(limit.operations, operation);
+}
+
+/** Creating, changing and deleting whole collections is global, and so belongs to none of them. */
+function isOfCollection({ requires, unlisted }: Operation): boolean {
+  return requires.scope === 'collection' && !unlisted;
+}
+
+/** A share of one limit in one of several processes. Never below 1. */
+export function shareOfLimit(limit: LimitSettings, count: number): LimitSettings {
+  const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
+  const { requests, bytes, concurrent } = limit;
+  return {
+    ...limit,
+    ...(requests && { requests: { ...requests, most: share(requests.most) } }),
+    ...(bytes && { bytes: { ...bytes, most: share(bytes.most) } }),
+    ...(concurrent !== undefined && { concurrent: share(concurrent) }),
+  };
+}
+
+/**
+ * The refusal of a request that finds a quota used up.
+ *
+ * @param amount what the request needs
+ * @param left what is left, rounded down
+ * @param waitMs milliseconds until there is enough; infinite = the request is larger than the quota
+ */
+export function quotaUsedUp(
+  { id }: Limit,
+  dimension: Dimension,
+  { per, most }: Quota,
+  { amount, left, waitMs }: { readonly amount: number; readonly left: number; readonly waitMs: number },
+): Denial {
+  const reached = { limit: id, most, left };
+  const quota = `limit ${id} of ${most} ${dimension} per ${per}`;
+  if (waitMs === Number.POSITIVE_INFINITY) {
+    return rateLimited(`${quota} exceeded, the request has ${amount} and never fits`, {
+      ...reached,
+      retryAfter: undefined,
+    });
+  }
+  const retryAfter = Math.max(1, Math.ceil(waitMs / 1000));
+  return rateLimited(`${quota} exceeded. Retry after ${retryAfter}s`, { ...reached, retryAfter });
+}
+
+/** The refusal of a request beside too many open ones. */
+export function tooManyOpen({ id, concurrent = 0 }: Limit): Denial {
+  const reached: QuotaReached = { limit: id, most: concurrent, left: 0, retryAfter: 1 };
+  return tooManyAtOnce(`limit ${id} of ${concurrent} requests at once exceeded. Retry after 1s`, reached);
+}

@@ -81,7 +81,8 @@ async function replace(
       // Another program changed the file in between: its change must be kept.
       if (before && now ? isSame(before, now) : before === now) {
         await rename(temporary, path);
-        await syncFolder(dirname(path));
+        // The file is replaced: a folder that cannot be synced must not be told as a change that was not made.
+        await syncFolder(dirname(path)).catch(() => undefined);
         return entries;
       }
     } finally {

@@ -229,6 +229,30 @@ t.test('nothing is changed without the token, and every attempt is audited', asy
   }
 });
 
+t.test('another gateway with the same file follows, on open connections', async (test) => {
+  const other = await startOperated({ upstream: AGREEABLE, settings: { 'gateway.keys_file': file } });
+  const there = await openVerdictLanes(other);
+  test.teardown(async () => {
+    there.close();
+    await other.close();
+  });
+  const { text = '' } = (await change('POST', '/-/keys', { name: 'Shared', id: 'shared', access: 'r' })).body;
+  const follows = (answer: string): Promise<void> =>
+    until(async () => {
+      const all = await there.ask(QUERY, { 'api-key': text });
+      return all.every((one) => one === answer);
+    }, `the other gateway answers: ${answer}`);
+  await follows('ok');
+  for (const [name, answer] of [
+    ['disable', INVALID],
+    ['enable', 'ok'],
+  ] as const) {
+    test.equal((await change('POST', `/-/keys/shared/${name}`)).status, 200);
+    await follows(answer);
+    test.equal(await heard(text), answer);
+  }
+});
+
 t.test('a change that cannot be put in force says so, and a faulty file is not written over', async (test) => {
   const { text = '' } = (await change('POST', '/-/keys', { name: 'Late', id: 'late', access: 'r' })).body;
   test.equal(await heard(text), 'ok');

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
 import { QdrantClientResourceExhaustedError } from '@qdrant/js-client-rest';
 import t from 'tap';
@@ -50,6 +50,8 @@ const LIMITS: readonly LimitSettings[] = [
 ];
 
 const held: (() => void)[] = [];
+/** Calls that are not answered. */
+const calls: ServerHttp2Stream[] = [];
 /** Keeps requests on the collection `slow` until they are released; others are answered at once. */
 const SLOW = {
   onRest: (incoming: IncomingMessage, response: ServerResponse) => {
@@ -58,8 +60,13 @@ const SLOW = {
     held.push(() => response.writeHead(200, { 'content-type': 'application/json' }).end('{"result":true}'));
     return true;
   },
-  onGrpc: (stream: ServerHttp2Stream, headers: Parameters<NonNullable<typeof AGREEABLE.onGrpc>>[1]) =>
-    AGREEABLE.onGrpc?.(stream, headers) ?? false,
+  onGrpc: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    if (headers[':path'] !== '/qdrant.Points/Count') return AGREEABLE.onGrpc?.(stream, headers) ?? false;
+    stream.on('error', () => undefined);
+    stream.resume();
+    calls.push(stream);
+    return true;
+  },
 };
 
 const events: object[] = [];
@@ -211,6 +218,29 @@ t.test('a client that leaves gives its place back', async (test) => {
   }
   session.close();
   test.pass('no place is lost');
+});
+
+t.test('a call that is cancelled, or fails upstream, gives its place back', async (test) => {
+  const client = rawClient(gateway);
+  test.teardown(() => client.close());
+  const slow = Buffer.from(message({ 1: 'slow' }));
+  const metadata = metadataOf(caller('one'));
+  for (let round = 0; round < 3; round += 1) {
+    const ended = Promise.withResolvers<number | undefined>();
+    const before = calls.length;
+    const call = client.makeUnaryRequest('/qdrant.Points/Count', same, same, slow, metadata, (error) =>
+      ended.resolve(error?.code),
+    );
+    await until(() => calls.length > before, 'upstream has it');
+    test.match(await lanes.ask(query('docs'), caller('one')), Array(VERDICT_LANES).fill(/at once exceeded/));
+    if (round === 0) calls.at(-1)?.close(2);
+    else call.cancel();
+    test.not(await ended.promise, 0);
+    await until(
+      async () => (await lanes.ask(query('docs'), caller('one'))).every((text) => text === 'ok'),
+      'its place is free',
+    );
+  }
 });
 
 t.test('the official clients tell a limit as they tell one of a strict mode', async (test) => {

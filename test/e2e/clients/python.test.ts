@@ -3,6 +3,7 @@ import t from 'tap';
 import { clientCalls } from '../../support/clients/calls.ts';
 import { pythonWithClient } from '../../support/clients/python.ts';
 import { startFakeQdrant } from '../../support/fake-qdrant/main.ts';
+import { KEYS, startGateway } from '../../support/gateway.ts';
 
 /** What the official Python client makes of the stand-in's answers: everything it offers, over REST and over gRPC. */
 const python = pythonWithClient();
@@ -15,4 +16,23 @@ t.test('the official Python client reads every answer of the stand-in, without a
   const script = join(import.meta.dirname, 'surface.py');
   const calls = await clientCalls(python ?? '', ['-W', 'ignore', script, ...ports]);
   for (const { call, error } of calls) t.equal(error, null, call);
+});
+
+t.test('the official Python client tells a limit of the policy as one of a strict mode', { skip }, async (t) => {
+  const gateway = await startGateway({
+    tls: false,
+    limits: [{ id: 'daily', mode: 'enforce', each: 'all', requests: { per: 'day', most: 1 } }],
+  });
+  t.teardown(() => gateway.close());
+  await fetch(`${gateway.rest.url}/collections`, { headers: { 'api-key': KEYS.admin } });
+  const script = join(import.meta.dirname, 'limits.py');
+  const calls = await clientCalls(python ?? '', [script, `${gateway.rest.port}`, `${gateway.grpc.port}`, KEYS.admin]);
+  t.same(
+    calls.map(({ call, error }) => [call, error]),
+    [
+      ['rest', null],
+      ['grpc', null],
+      ['end', null],
+    ],
+  );
 });

@@ -9,6 +9,7 @@ import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
 import { createKeyRing, type KeyRing } from '../identity/key-ring.ts';
 import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
+import { clientNetworkOf } from '../limits/peer-address.ts';
 import { AddressRanges } from '../net/addresses.ts';
 import { policyOf } from '../policy/settings.ts';
 import { secureContext, tryContext } from '../rest/listener-tls.ts';
@@ -26,7 +27,15 @@ import { unixProblems } from './unix-listeners.ts';
 export function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
   const { signingKeys, rules, tokenRules, namedKeys } = policy;
   const applied = policyOf(config.gateway.mode, rules).rules;
-  const own = { jwtRbac: config.service.jwt_rbac, signingKeys, rules: applied, tokenRules, namedKeys, rangesOf };
+  const own = {
+    jwtRbac: config.service.jwt_rbac,
+    signingKeys,
+    rules: applied,
+    tokenRules,
+    namedKeys,
+    rangesOf,
+    clientOf: clientNetworkOf,
+  };
   return createKeyRing({ ...secrets, ...own }, generation);
 }
 

@@ -102,7 +102,8 @@ class Identification {
   }
 
   replaceRing(next: KeyRing): void {
-    next.named?.inherit(this.used());
+    const former = this.#generation.ring.named;
+    if (former) next.named?.inherit(former);
     this.#generation = this.#begin(next);
   }
 

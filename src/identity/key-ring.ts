@@ -21,6 +21,8 @@ export interface RingKeys {
   readonly namedKeys?: readonly NamedKeySettings[] | undefined;
   /** Builds the networks of named keys. Default: no address is in any. */
   readonly rangesOf?: (entries: readonly string[]) => AddressSet;
+  /** One name for all addresses that count as one client. Default: each is one. */
+  readonly clientOf?: (address: string) => string;
   /** Requirements on tokens; default: none beyond Qdrant. */
   readonly tokenRules?: TokenRules;
 }
@@ -114,7 +116,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     rules,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,
-    named: keys.namedKeys?.length ? new NamedKeys(keys.namedKeys, rules, keys.rangesOf ?? noRanges) : undefined,
+    named: namedKeysOf(keys, rules),
     match: (digest: string) => {
       if (digest.length !== DIGEST_LENGTH) return undefined;
       presented.write(digest, 'latin1');
@@ -126,6 +128,14 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
       return found;
     },
   });
+}
+
+function namedKeysOf({ namedKeys, rangesOf = noRanges, clientOf = same }: RingKeys, rules: readonly Rule[]) {
+  return namedKeys?.length ? new NamedKeys(namedKeys, rules, rangesOf, clientOf) : undefined;
+}
+
+function same(address: string): string {
+  return address;
 }
 
 function noRanges(): AddressSet {

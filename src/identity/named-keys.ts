@@ -55,12 +55,19 @@ export class NamedKeys {
   readonly #slow = new SlowHashes();
   readonly #presented = Buffer.alloc(DIGEST_BYTES); // filled anew by each call, which runs to its end
 
-  /** @param rangesOf builds the set of a key's networks */
+  readonly #clientOf: (address: string) => string;
+
+  /**
+   * @param rangesOf builds the set of a key's networks
+   * @param clientOf one name for all addresses that count as one client
+   */
   constructor(
     keys: readonly NamedKeySettings[],
     rules: readonly Rule[],
     rangesOf: (entries: readonly string[]) => AddressSet,
+    clientOf: (address: string) => string,
   ) {
+    this.#clientOf = clientOf;
     this.#keys = new Map(keys.map((settings) => [settings.id, ready(settings, rules, rangesOf)]));
   }
 
@@ -91,17 +98,18 @@ export class NamedKeys {
     return [...this.#keys].flatMap(([id, { usedAt }]) => (usedAt > 0 ? [[id, usedAt] as const] : []));
   }
 
-  /** Takes the figures of a former ring. */
-  inherit(used: readonly (readonly [id: string, minute: number])[]): void {
-    for (const [id, minute] of used) {
+  /** Takes the figures of a former ring, and its chosen keys that were verified: a reload lets nobody wait again. */
+  inherit(former: NamedKeys): void {
+    for (const [id, minute] of former.used()) {
       const key = this.#keys.get(id);
       if (key) key.usedAt = Math.max(key.usedAt, minute);
     }
+    this.#slow.inherit(former.#slow);
   }
 
   async #verify(key: NamedKey, presented: Presented, hashes: readonly SlowHash[]): Promise<Principal | Denial> {
     for (const hash of hashes) {
-      const verification = this.#slow.verify(presented.text, presented.digest, hash);
+      const verification = this.#slow.verify(presented.text, presented.digest, hash, this.#clientOf(presented.remote));
       if (!verification) return KEYS_BUSY;
       if (await verification) return accepted(key, presented);
     }

@@ -13,6 +13,8 @@ const MAX_MEMORY = 256 * 1_048_576;
 /** Verifications at a time, and those that wait: a flood of wrong keys takes no more threads than these. */
 const MAX_RUNNING = 2;
 const MAX_WAITING = 64;
+/** Those of one client: a guesser that knows an id leaves room for others. */
+const MAX_OF_ONE = 8;
 /** Texts whose result is remembered, right ones and wrong ones apart, so that wrong ones evict no right one. */
 const MAX_REMEMBERED = 10_000;
 
@@ -32,7 +34,19 @@ export class SlowHashes {
   readonly #wrong = new LRUCache<string, true>({ max: MAX_REMEMBERED });
   readonly #underWay = new Map<string, Promise<boolean>>();
   readonly #waiting: (() => void)[] = [];
+  /** Verifications that run or wait, by client. */
+  readonly #byClient = new Map<string, number>();
   #running = 0;
+
+  /** Takes over the right ones of a former ring: what was right for a hash is right as long as the hash is there. */
+  inherit({ right }: { readonly right: Iterable<string> }): void {
+    for (const key of right) this.#right.set(key, true);
+  }
+
+  /** What is remembered as right, the oldest first. */
+  get right(): Iterable<string> {
+    return this.#right.rkeys();
+  }
 
   /** The remembered result; `undefined` = not known. @param digest of the text */
   known(digest: string, hash: SlowHash): boolean | undefined {
@@ -41,12 +55,18 @@ export class SlowHashes {
     return this.#wrong.has(key) ? false : undefined;
   }
 
-  /** Verifies the text; equal requests share one verification. `undefined` = too many are waiting. */
-  verify(text: string, digest: string, hash: SlowHash): Promise<boolean> | undefined {
+  /**
+   * Verifies the text; equal requests share one verification. `undefined` = too many are waiting, of all or of this client.
+   *
+   * @param client those of one client have one name
+   */
+  verify(text: string, digest: string, hash: SlowHash, client: string): Promise<boolean> | undefined {
     const key = `${digest}${hash.hash}`;
     const shared = this.#underWay.get(key);
     if (shared) return shared;
-    if (this.#waiting.length >= MAX_WAITING) return undefined;
+    const open = this.#byClient.get(client) ?? 0;
+    if (this.#waiting.length >= MAX_WAITING || open >= MAX_OF_ONE) return undefined;
+    this.#byClient.set(client, open + 1);
     const verification = this.#inTurn(() => derive(text, hash))
       .then((derived) => {
         const expected = Buffer.from(hash.hash, 'base64url');
@@ -54,9 +74,18 @@ export class SlowHashes {
         (right ? this.#right : this.#wrong).set(key, true);
         return right;
       })
-      .finally(() => this.#underWay.delete(key));
+      .finally(() => {
+        this.#underWay.delete(key);
+        this.#left(client);
+      });
     this.#underWay.set(key, verification);
     return verification;
+  }
+
+  #left(client: string): void {
+    const open = (this.#byClient.get(client) ?? 1) - 1;
+    if (open > 0) this.#byClient.set(client, open);
+    else this.#byClient.delete(client);
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -104,6 +104,39 @@ t.test('a chosen key that is verified while the ring changes gets the answer of 
   test.match(await asked, { code: 'key_disabled' });
 });
 
+t.test(
+  'a chosen key that was verified is not verified again after a reload, unless its hash is another',
+  async (test) => {
+    const text = chosenKeyText('team', 'correct horse battery staple');
+    const key = namedKey('team', text, { hash: await hashSlowly(text, QUICK) });
+    const one = authenticator([key]);
+    await one.authenticate(['api-key', text]);
+    one.replaceRing(createKeyRing({ namedKeys: [key] }, 2));
+    test.match(one.authenticate(['api-key', text]), { keyId: 'team' }, 'at once');
+    const other = chosenKeyText('team', 'another battery staple');
+    one.replaceRing(createKeyRing({ namedKeys: [{ ...key, hash: await hashSlowly(other, QUICK) }] }, 3));
+    test.match(await one.authenticate(['api-key', text]), { code: 'bad_credential' });
+  },
+);
+
+t.test('one client that guesses leaves room for others', async (test) => {
+  const text = chosenKeyText('team', 'correct horse battery staple');
+  const { authenticate } = authenticator([namedKey('team', text, { hash: await hashSlowly(text, QUICK) })], {
+    clientOf: (address) => address.slice(0, 7),
+  });
+  const ask = async (secret: string, remote: string) => {
+    const identity = await authenticate(['api-key', chosenKeyText('team', secret)], undefined, remote);
+    return identity.kind === 'denial' ? identity.code : identity.keyId;
+  };
+  const guesses = Array.from({ length: 100 }, (_, at) => ask(`guess ${at}`, `10.0.0.${at}`));
+  const owner = ask('correct horse battery staple', '10.9.0.1');
+  test.equal(await owner, 'team');
+  const heard = Map.groupBy(await Promise.all(guesses), (code) => code);
+  test.equal(heard.get('bad_credential')?.length, 8);
+  test.equal(heard.get('keys_busy')?.length, 92);
+  test.equal(await ask('guess 99', '10.0.0.1'), 'bad_credential', 'and later it may ask again');
+});
+
 t.test('the minute of the last use is kept, over a change of keys', async (test) => {
   const keys = [namedKey('team', TEXT), namedKey('idle', newKeyText('idle'))];
   const one = authenticator(keys);

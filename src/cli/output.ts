@@ -9,10 +9,25 @@ export type Output = { readonly out: (text: string) => void; readonly err: (text
 
 /** The streams of the process. */
 export const processOutput: Output = {
-  out: (text) => process.stdout.write(text),
+  out: (text) => {
+    if (process.stdout.listenerCount('error', explainLoss) === 0) process.stdout.on('error', explainLoss);
+    process.stdout.write(text);
+  },
   // The log's own destination: keeps the order with log lines, and a stalled reader does not block it.
   err: (text) => stderrDestination().write(text),
 };
+
+let isLost = false;
+
+/** The reader is gone, or the disk is full. Said once; a key whose text went there has to be replaced or deleted. */
+function explainLoss({ code = 'unknown error' }: NodeJS.ErrnoException): void {
+  process.exitCode = exitCode.failure;
+  if (isLost) return;
+  isLost = true;
+  stderrDestination().write(
+    `error: standard output takes nothing (${code}): what the command has changed stays changed\n`,
+  );
+}
 
 /** A mistake in the arguments. Only its text is shown, without a stack. */
 export class UsageError extends Error {

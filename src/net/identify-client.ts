@@ -47,7 +47,7 @@ export function identifyClient(socket: Socket, options: IdentifyOptions, next: (
     return;
   }
   const isTrusted = proxies.trusted.has(peer);
-  readHeader(socket, options, peer, (header, bytes) => {
+  readHeader(socket, options, { peer, isTrusted }, (header, bytes) => {
     const isWanting = header === 'malformed' || (header === 'absent' && proxies.protocol === 'require');
     if (isTrusted && isWanting) {
       faulted?.('proxy_header', peer);
@@ -69,7 +69,12 @@ export function identifyClient(socket: Socket, options: IdentifyOptions, next: (
 type Found = (header: Exclude<ProxyHeader, 'partial'>, bytes: Buffer) => void;
 
 /** Reads until it is clear what the connection begins with. */
-function readHeader(socket: Socket, { timeoutMs, faulted, guard }: IdentifyOptions, peer: string, found: Found): void {
+function readHeader(
+  socket: Socket,
+  { timeoutMs, faulted, guard }: IdentifyOptions,
+  { peer, isTrusted }: { readonly peer: string; readonly isTrusted: boolean },
+  found: Found,
+): void {
   let bytes = Buffer.alloc(0);
   const stop = guard.entry((): void => {
     clearTimeout(timer);
@@ -86,7 +91,8 @@ function readHeader(socket: Socket, { timeoutMs, faulted, guard }: IdentifyOptio
   });
   const left = guard.entry(() => {
     stop();
-    if (bytes.length > 0) faulted?.('proxy_header', peer);
+    // Of any other peer it was not necessarily going to be one.
+    if (bytes.length > 0 && isTrusted) faulted?.('proxy_header', peer);
     socket.destroy();
   });
   const timer = guard.after(timeoutMs, () => {

@@ -1,4 +1,15 @@
-import { existsSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -172,4 +183,28 @@ t.test('the program: JSON, exit codes, and the file of the configuration', async
   t.match(unknown.err, `did you mean \`${id}\``);
   const nowhere = await runScript(['src/cli/main.ts', 'key', 'list']);
   t.match(nowhere, { code: 2, err: /no file of named keys is configured/ });
+});
+
+t.test('a key whose text nobody takes is told in one line', async (t) => {
+  const { file } = scene();
+  const script = `
+    const { processOutput } = await import('./src/cli/output.ts');
+    const { createKey } = await import('./src/cli/key/commands.ts');
+    const flags = { file: ${JSON.stringify(file)}, name: 'Team A', access: 'r' };
+    await createKey(flags, { output: processOutput, now: 0, readStdin: async () => '' });
+  `;
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: join(import.meta.dirname, '../..'),
+    stdio: ['ignore', full, 'pipe'],
+  });
+  closeSync(full);
+  let said = '';
+  child.stderr?.on('data', (part: Buffer) => {
+    said += part.toString();
+  });
+  const [code] = await once(child, 'close');
+  t.equal(code, 1);
+  t.match(said, /^error: standard output takes nothing \(ENOSPC\): .*$/m);
+  t.notMatch(said, /\n {4}at /, 'without a stack');
 });

@@ -119,6 +119,16 @@ t.test('bytes of others pass as they are, a header with them', async (t) => {
   t.strictSame([...new Set(faults)], ['proxy_untrusted']);
 });
 
+t.test(
+  'a connection of any other peer that ends within what begins like a header is no fault of a proxy',
+  async (t) => {
+    const { send, faults } = await listener(t, 'require', '127.0.0.9');
+    for (const begin of ['P', 'PROXY TCP4', '\r\n\r\n\0'])
+      t.equal(await send([Buffer.from(begin, 'latin1')]), undefined);
+    t.strictSame(faults, []);
+  },
+);
+
 t.test('a connection that ends within a header, before it or right behind it', async (t) => {
   const { send, faults } = await listener(t, 'require', '127.0.0.1');
   const whole = checked(0x21, 0x11, addresses4('203.0.113.5'));

@@ -98,7 +98,7 @@ export class NamedKeys {
     return [...this.#keys].flatMap(([id, { usedAt }]) => (usedAt > 0 ? [[id, usedAt] as const] : []));
   }
 
-  /** Takes the figures of a former ring, and its chosen keys that were verified: a reload lets nobody wait again. */
+  /** Takes the figures of a former ring, and the chosen keys that it has verified, so that a reload verifies none again. */
   inherit(former: NamedKeys): void {
     for (const [id, minute] of former.used()) {
       const key = this.#keys.get(id);

@@ -38,12 +38,12 @@ export class SlowHashes {
   readonly #byClient = new Map<string, number>();
   #running = 0;
 
-  /** Takes over the right ones of a former ring: what was right for a hash is right as long as the hash is there. */
+  /** Takes over the right results of a former ring: they stay right for as long as the hash is there. */
   inherit({ right }: { readonly right: Iterable<string> }): void {
     for (const key of right) this.#right.set(key, true);
   }
 
-  /** What is remembered as right, the oldest first. */
+  /** The remembered right results, the oldest first. */
   get right(): Iterable<string> {
     return this.#right.rkeys();
   }
@@ -58,7 +58,7 @@ export class SlowHashes {
   /**
    * Verifies the text; equal requests share one verification. `undefined` = too many are waiting, of all or of this client.
    *
-   * @param client those of one client have one name
+   * @param client name of the client: one for all its addresses
    */
   verify(text: string, digest: string, hash: SlowHash, client: string): Promise<boolean> | undefined {
     const key = `${digest}${hash.hash}`;

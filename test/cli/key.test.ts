@@ -185,7 +185,7 @@ t.test('the program: JSON, exit codes, and the file of the configuration', async
   t.match(nowhere, { code: 2, err: /no file of named keys is configured/ });
 });
 
-t.test('a key whose text nobody takes is told in one line', async (t) => {
+t.test('the loss of a key on standard output is told in one line', async (t) => {
   const { file } = scene();
   const script = `
     const { processOutput } = await import('./src/cli/output.ts');

@@ -138,8 +138,11 @@ export class NodeLink implements UpstreamLink, UpstreamUser {
       this.#failed(denial, sent);
     } else {
       const awaits = sending.awaitsBody;
-      this.#begin(sending, sending.route.failed(failure, sent), denial);
-      if (awaits && this.#sending === sending) this.waitForBody();
+      const more = this.#begin(sending, sending.route.failed(failure, sent), denial);
+      if (this.#sending !== sending) return;
+      if (awaits) this.waitForBody();
+      // The connection before took nothing, and this one may be open already: no drain of its own follows.
+      else if (more) this.#user.onUpstreamDrain();
     }
   }
 

@@ -14,6 +14,7 @@ const RUNS: Readonly<Record<string, string>> = {
   connections: 'clients that leave, slow sockets, 15 000 idle TLS connections',
   distance: 'bodies over a link of 50 ms, against nginx; [MiB]; 5 minutes',
   floods: 'calls that are reset at once, with reconnects; wrong keys',
+  frameworks: 'frameworks from PyPI with a token for one collection that exists; PYTHON',
   'head-fuzz': 'mutated requests to every lane; [requests [seed]]',
   mixed: 'both protocols with faults and restarts of upstream; [--seconds 600] [--faults 5]',
   nodes: 'three nodes killed, stopped and slowed in turn under gRPC load; [seconds of a step]; 2 minutes',

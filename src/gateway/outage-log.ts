@@ -20,7 +20,7 @@ type Protocol = (typeof PROTOCOLS)[number];
 export type Outages = Readonly<Record<Protocol, number>>;
 
 export interface OutageLogOptions {
-  readonly lookup: Pick<UpstreamLookup, 'version'>;
+  readonly lookup: Pick<UpstreamLookup, 'answers'>;
   /** Does a port of upstream take a connection? */
   readonly reach: Readonly<Record<Protocol, () => Promise<boolean>>>;
   readonly log: Pick<Log, 'warn' | 'info'>;
@@ -111,8 +111,8 @@ function reachOf(current: () => State, url: string | null, alpn: 'http/1.1' | 'h
 /** An answer that refuses the gateway's key is one. */
 async function answersRest(lookup: OutageLogOptions['lookup']): Promise<boolean> {
   try {
-    const version = await lookup.version(AbortSignal.timeout(PATIENCE_MS));
-    return typeof version === 'string' || version.code === 'upstream_key_refused';
+    const found = await lookup.answers(AbortSignal.timeout(PATIENCE_MS));
+    return typeof found === 'boolean' ? found : found.code === 'upstream_key_refused';
   } catch {
     return false;
   }

@@ -29,6 +29,8 @@ export interface UpstreamLookup {
   readonly servesWebUi: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Is upstream ready? `false` = it says that it is not; a release without the route is. */
   readonly ready: (signal: AbortSignal) => Promise<boolean | Denial>;
+  /** Does upstream answer at all? `false` = a proxy says for it that it does not. */
+  readonly answers: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Upstream's release, for example `1.19.0`. */
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
 }
@@ -41,6 +43,8 @@ interface Answer {
 /** Largest accepted answer, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1_048_576;
 const MAX_NAME = 255;
+/** Statuses by which a proxy says that it has no answer. */
+const OF_A_PROXY: ReadonlySet<number> = new Set([502, 503, 504]);
 /** Upstream: small, and needs global manage (Qdrant v1.9.5); before, authentication comes before the route is looked up. */
 const MANAGED = '/debugger';
 
@@ -88,6 +92,10 @@ export function createUpstreamLookup(
     async ready(signal) {
       const answer = await ask('GET', '/readyz', undefined, signal, statusOnly);
       return isDenial(answer) ? answer : answer.status < 500;
+    },
+    async answers(signal) {
+      const answer = await ask('GET', '/', undefined, signal, statusOnly);
+      return isDenial(answer) ? answer : !OF_A_PROXY.has(answer.status);
     },
     async version(signal) {
       const answer = await ask('GET', '/', undefined, signal);

@@ -139,7 +139,7 @@ for (const relay of [true, false]) {
       fc.asyncProperty(tapes(), tapes(40), async (tape, cuts) => {
         const one = caseOf(tape);
         const expected = expectedVerdict(one);
-        const before = gateway.upstream.recorder.rest.at(-1);
+        const before = gateway.upstream.recorder.forwarded.at(-1);
         for (let i = 0; i < 1000 && before?.state === 'receiving'; i += 1) await turn();
         gateway.upstream.recorder.clear();
         const { status, text } = await sendCase(gateway, one, (bytes) => cut(new Draw(cuts), bytes));
@@ -150,7 +150,7 @@ for (const relay of [true, false]) {
         }
         met.denied += 1;
         const { recorder } = gateway.upstream;
-        assert.deepEqual([recorder.rest.length, recorder.bytes], [0, 0], `nothing upstream: ${describe(one)}`);
+        assert.deepEqual([recorder.forwarded.length, recorder.bytes], [0, 0], `nothing upstream: ${describe(one)}`);
         if (expected === REFUSED_FORM) assert.equal(status, 400, describe(one));
         else assert.equal(text, expected, describe(one));
       }),
@@ -165,7 +165,7 @@ for (const relay of [true, false]) {
     const outcome = async (one: RestCase, split: (bytes: Buffer) => readonly Buffer[]): Promise<unknown[]> => {
       gateway.upstream.recorder.clear();
       const { status, text } = await sendCase(gateway, one, split);
-      const seen = gateway.upstream.recorder.rest.map(({ method, target }) => [method, target]);
+      const seen = gateway.upstream.recorder.forwarded.map(({ method, target }) => [method, target]);
       // What the stand-in says depends on what it has been told before.
       return seen.length > 0 ? seen : [status, text.replace(/"time":[-0-9.e]+/, '')];
     };
@@ -204,7 +204,7 @@ for (const relay of [true, false]) {
       { numRuns: 150 },
     );
     let arrived = 0;
-    for (const { method, target, body, rawHeaders, state } of gateway.upstream.recorder.rest) {
+    for (const { method, target, body, rawHeaders, state } of gateway.upstream.recorder.forwarded) {
       const number = numberOf(pairsOf(rawHeaders));
       const expected = permitted.get(number);
       assert.ok(expected !== undefined, `request ${number} was not permitted or arrived twice: ${method} ${target}`);

@@ -56,7 +56,7 @@ export interface Attacked extends TestGateway {
    * closes it, or until `answers` answers are whole. At most 5 s.
    */
   readonly send: (bytes: string | Buffer, answers?: number) => Promise<Conversation>;
-  /** What upstream was asked since the last look, REST as `METHOD target`, then gRPC as its path. */
+  /** What upstream was asked for clients since the last look, REST as `METHOD target`, then gRPC as its path. */
   readonly seen: () => string[];
   /** Bytes that arrived upstream since the last look (I1: none for what is denied). */
   readonly bytes: () => number;
@@ -88,7 +88,7 @@ export async function attack(t: Teardown, options: TestGatewayOptions = {}): Pro
     send,
     seen: () => {
       const seen = [
-        ...recorder.rest.map(({ method, target }) => `${method} ${target}`),
+        ...recorder.forwarded.map(({ method, target }) => `${method} ${target}`),
         ...recorder.grpc.map(({ path }) => path),
       ];
       recorder.clear();

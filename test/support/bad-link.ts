@@ -78,7 +78,7 @@ export async function writeRest(test: Test, link: BadLink, count: number, parall
   const failed = answers.filter(({ status, whole }) => status === undefined || status >= 500 || !whole).length;
   test.equal(answers.filter(({ closed }) => !closed).length, 0, 'REST: every request ends');
   test.equal(answered + failed, count, 'REST: each is answered by upstream or an error, none is short or another one');
-  const seen = recorder.rest.map(({ target }) => target);
+  const seen = recorder.forwarded.map(({ target }) => target);
   test.equal(new Set(seen).size, seen.length, 'REST: no write came twice');
   test.ok(seen.length >= answered, 'REST: what was answered was seen');
   return { answered, failed, seen: seen.length, resets: link.rest.resets() - before };
@@ -109,7 +109,7 @@ export async function writeGrpc(test: Test, link: BadLink, count: number, perCli
   const failed = codes.filter((code) => [1, 2, 4, 8, 13, 14].includes(code)).length;
   test.equal(answered + failed, count, `gRPC: each is answered by upstream or an error: ${[...new Set(codes)]}`);
   const names = recorder.grpc.flatMap(({ messages }) =>
-    messages.map((bytes) => /w-\d+/.exec(bytes.toString('latin1'))?.[0]),
+    messages.flatMap((bytes) => /w-\d+/.exec(bytes.toString('latin1'))?.[0] ?? []),
   );
   test.equal(new Set(names).size, names.length, 'gRPC: no write came twice');
   test.ok(names.length >= answered, 'gRPC: what was answered was seen');

@@ -82,6 +82,35 @@ t.test('upstream does not listen', async (t) => {
   t.equal(await createUpstreamLookup(upstream).scroll('a', FILTER, NEVER), UPSTREAM_UNREACHABLE);
 });
 
+t.test('upstream is up when it answers, whatever it says', async (t) => {
+  let reply: Reply = [200, ''];
+  const server = await recordingUpstream((_request, response) => {
+    response.writeHead(reply[0], { 'content-type': 'application/json' }).end(reply[1]);
+  });
+  const upstream = pool(server.port);
+  const lookup = createUpstreamLookup(upstream);
+  t.teardown(async () => {
+    await upstream.destroy();
+    await server.close();
+  });
+  const cases: readonly (readonly [name: string, reply: Reply, expected: unknown])[] = [
+    ['a release', [200, '{"version":"1.19.0"}'], true],
+    ['an answer that is no release', [200, 'hello'], true],
+    ['a route that is not there', [404, ''], true],
+    ['a fault of its own', [500, ''], true],
+    ['a proxy without an upstream', [502, ''], false],
+    ['a proxy that has no room', [503, ''], false],
+    ['a proxy that has waited', [504, ''], false],
+  ];
+  for (const [name, given, expected] of cases) {
+    reply = given;
+    t.strictSame(await lookup.answers(NEVER), expected, name);
+  }
+  const nobody = pool(1);
+  t.teardown(() => nobody.destroy());
+  t.strictSame(await createUpstreamLookup(nobody).answers(NEVER), UPSTREAM_UNREACHABLE, 'nobody listens');
+});
+
 t.test('a key is tried where it must manage everything, and once more if a proxy keeps that route', async (t) => {
   const replies = new Map<string, Reply>();
   const server = await recordingUpstream((request, response) => {

@@ -99,6 +99,11 @@ export class Recorder {
     this.#enabled = enabled;
   }
 
+  /** The requests of clients: what a gateway asks for itself has no client's address. */
+  get forwarded(): RestRecord[] {
+    return this.rest.filter(({ rawHeaders }) => rawHeaders.some((name) => name.toLowerCase() === 'x-forwarded-for'));
+  }
+
   /** Counts the connections and bytes of a listening server. */
   watch(server: Server, protocol: 'rest' | 'grpc'): void {
     server.on('connection', (socket) => {

@@ -42,6 +42,7 @@ const LIMITS: readonly LimitSettings[] = [
   limit('searches', { requests: DAY, operations: ['search'] }),
   limit('team', { requests: DAY, collections: ['team-*'] }),
   limit('reader', { requests: DAY }),
+  limit('passing', { requests: DAY }),
   limit('shadow', { requests: DAY, mode: 'shadow' }),
   limit('bytes', { bytes: { per: 'day', most: 60 }, operations: ['search'] }),
   limit('one', { concurrent: 1 }),
@@ -218,6 +219,17 @@ t.test('a client that leaves gives its place back', async (test) => {
   }
   session.close();
   test.pass('no place is lost');
+});
+
+t.test('a request that passes from one lane to another is counted once, and gives its place back', async (test) => {
+  const lists: Request = { rest: ['GET', '/collections'], grpc: ['/qdrant.Collections/List', new Uint8Array()] };
+  const reader = (subject: string) => ({
+    'api-key': makeToken({ access: [{ collection: 'docs', access: 'r' }], subject }),
+  });
+  for (let round = 0; round < 3; round += 1) {
+    await until(async () => (await lanes.ask(lists, reader('one'))).every((text) => text === 'ok'), 'a place is free');
+  }
+  for (const text of ['ok', 'ok', over('passing')]) test.same(await heard(lists, reader('passing')), fromAll(text));
 });
 
 t.test('a call that is cancelled, or fails upstream, gives its place back', async (test) => {

@@ -8,7 +8,9 @@ import { runs } from '../support/generators/runs.ts';
 
 t.test('in any span of time no more is taken than the quota and what flows in', async () => {
   const periods = fc.constantFrom<Period>('second', 'minute', 'day');
-  const asks = fc.array(fc.record({ after: fc.nat(5000), amount: fc.integer({ min: 1, max: 8 }) }), { maxLength: 60 });
+  // Bursts after rests, too.
+  const pauses = fc.oneof(fc.constant(0), fc.nat(5000));
+  const asks = fc.array(fc.record({ after: pauses, amount: fc.integer({ min: 1, max: 8 }) }), { maxLength: 60 });
   fc.assert(
     fc.property(periods, fc.integer({ min: 1, max: 50 }), asks, (per, most, list) => {
       let now = 0;
@@ -40,6 +42,7 @@ t.test('the wait is the time after which it fits, and not before', async (test) 
   test.equal(Math.round(tokens.wait(1, 249)), 1);
   test.equal(tokens.wait(1, 250), 0);
   test.equal(tokens.left(499), 1);
+  test.equal(tokens.left(10_000), 4, 'a long rest gives no more than the quota');
   test.equal(tokens.wait(5, 10_000), Number.POSITIVE_INFINITY, 'never');
 });
 

@@ -50,7 +50,8 @@ const upstream = createServer((socket) => {
     const [, method = '', path = ''] = /^(\w+) (\S+) /.exec(read) ?? [];
     if (end === -1 || (method !== 'GET' && !/\r\n\r\n[\s\S]*\}|0\r\n\r\n$/.test(read.slice(end)))) return;
     read = '';
-    heard.push(`${method} ${path}`);
+    // The gateway asks for a release by itself when a request failed.
+    if (path !== '/') heard.push(`${method} ${path}`);
     const name = path.split('/')[2] ?? '';
     if (method !== 'GET') socket.resetAndDestroy();
     else if (path === '/collections') {

@@ -38,6 +38,18 @@ const OF_THE_CALLER: readonly (readonly [name: string, type: string, body: strin
     TEXT_TYPE,
     'Forbidden: Snapshot file path must be inside the snapshots directory "/q"',
   ],
+  [
+    'a path that reads like a refusal of the key',
+    JSON_TYPE,
+    json(
+      'Forbidden: Snapshot file "/x/Forbidden: Global access is required" must be inside the snapshots directory "/q"',
+    ),
+  ],
+  [
+    'the same, with quotes',
+    JSON_TYPE,
+    json('Forbidden: Snapshot file "/"error":"Forbidden: Global access is required" must be inside the directory "/q"'),
+  ],
   ['a locked storage', JSON_TYPE, json('Storage locked: maintenance')],
 ];
 
@@ -98,4 +110,10 @@ t.test('refusals of gRPC', async (t) => {
   t.equal(call(undefined, '', '401'), true, 'a proxy that refuses');
   t.equal(call(undefined, '', '403'), true, 'a proxy that forbids');
   t.equal(call(0), false, 'OK');
+});
+
+t.test('a text of a caller within an error over gRPC is not taken for a refusal of the key', async (t) => {
+  const judge = (message: string) => grpcRefusesCredential({ http: '200', status: 7, message: () => message });
+  t.equal(judge('Forbidden: Global access is required'), true);
+  t.equal(judge('path /Forbidden: Global access is required is outside of the shard'), false);
 });

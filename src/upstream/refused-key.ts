@@ -5,8 +5,8 @@
 
 /**
  * The refusals of Qdrant's access check (v1.9.0 to v1.19.0). With a key that manages everything the check refuses
- * nothing; with any other key its refusals are about that key. At the begin of the text only: further on, an error may repeat
- * what a caller wrote.
+ * nothing; with any other key its refusals are about that key. They begin the text: further on, an error may repeat the path
+ * that the caller asked for.
  */
 const ACCESS =
   /(?:^|"error": ?")Forbidden: (?:Global (?:manage )?access is required|Access to collection [\s\S]* is required|Only points access is allowed|Write access to collection |Manage access for this operation is required)/;

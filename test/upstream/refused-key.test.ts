@@ -46,7 +46,7 @@ const OF_THE_CALLER: readonly (readonly [name: string, type: string, body: strin
     ),
   ],
   [
-    'the same, with quotes',
+    'a path with quotes that reads like a refusal of the key',
     JSON_TYPE,
     json('Forbidden: Snapshot file "/"error":"Forbidden: Global access is required" must be inside the directory "/q"'),
   ],

@@ -77,6 +77,7 @@ t.test('the dashboard asks only for what there is, and for everything that matte
   t.strictSame(
     missing,
     [
+      'limit_reached_total',
       ...['token_cache_entries', 'last_reload_success_timestamp_seconds', 'generation', 'rules_in_shadow'],
       'upstream_outages_total',
       ...Object.keys(METRICS).filter((name) => name.startsWith('upstream_node_')),

@@ -19,8 +19,10 @@ const SCOPES: ReadonlySet<string> = new Set<RestOperation['requires']['scope']>(
   ...(['collection', 'global', 'list', 'authenticated'] as const),
 ]);
 
-/** Fields of a resolution; `refusal` and `lateRefusal` are not among them. */
-const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>(['operation', 'target', 'pathToSend', 'params']);
+/** Fields of a resolution; `refusal` and `lateRefusal` are not among them. The steps that all transports share heed `dotName`. */
+const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>([
+  ...(['operation', 'target', 'pathToSend', 'params', 'dotName'] as const),
+]);
 
 /** Checks of bodies that the relay runs itself. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames']);

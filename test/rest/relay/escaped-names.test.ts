@@ -16,7 +16,7 @@ function escaped(name: string): string {
   return [...Buffer.from(name)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 }
 
-const NAMES = ['books', 'my books', 'a:b', "it's (new)!*", 'ü-€', '~tilde_dot.minus-', '%61', 'a+b', '...'];
+const NAMES = ['books', 'my books', 'a:b', "it's (new)!*", 'ü-€', '~tilde_dot.minus-', '%61', 'a+b'];
 
 t.test('the relay carries escaped names, and upstream gets the name that was decided on', async (t) => {
   const upstream = await recordingUpstream();

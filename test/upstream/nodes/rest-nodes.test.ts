@@ -144,6 +144,11 @@ for (const lane of LANES) {
     });
 
     t.test('reads that wait at a node which answers nothing go on at another one, writes wait', async (t) => {
+      await until(async () => {
+        clear(scene);
+        await Promise.all(SHELVES.map((headers) => ask('GET', '/collections', { headers })));
+        return two.seen.length > 0;
+      }, 'the node takes requests');
       clear(scene);
       two.mode = 'frozen';
       const reads = await Promise.all(SHELVES.map((headers) => ask('POST', COUNT, { body: '{}', headers })));

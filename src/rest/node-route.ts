@@ -12,7 +12,7 @@ export function routeOf(nodes: NodeSet, exchange: RestRequest & { readonly heade
   const operation = resolution?.operation;
   const wish = {
     sticky: !operation || placementOf(operation) === 'sticky',
-    asked: headerValues(headers, NODE_HEADER)[0],
+    asked: principal && headerValues(headers, NODE_HEADER)[0],
     affinity: headerValues(headers, AFFINITY_HEADER)[0],
     client: clientOf(principal, remote),
     sees: seesAll(principal?.access),

@@ -55,7 +55,7 @@ export function createGrpcNodes(nodes: NodeSet, shown: Pick<GrpcNodes, 'socket' 
 function wishOf({ headers, principal, remote, resolution }: GrpcExchange): Parameters<typeof pickNode>[1] {
   return {
     sticky: !resolution || placementOf(resolution.operation) === 'sticky',
-    asked: fieldOf(headers, NODE_HEADER),
+    asked: principal && fieldOf(headers, NODE_HEADER),
     affinity: fieldOf(headers, AFFINITY_HEADER),
     client: clientOf(principal, remote),
     sees: seesAll(principal?.access),

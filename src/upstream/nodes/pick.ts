@@ -11,7 +11,7 @@ export const AFFINITY_HEADER = 'x-qdrant-route-affinity';
 export interface NodeWish {
   /** The operation is about one node. */
   readonly sticky: boolean;
-  /** Value of `NODE_HEADER`. */
+  /** Value of `NODE_HEADER`; `undefined` also for strangers, who could try out names with it. */
   readonly asked: string | undefined;
   /** Value of `AFFINITY_HEADER`. */
   readonly affinity: string | undefined;

@@ -74,6 +74,8 @@ for (const lane of LANES) {
       const refused = await ask('GET', '/metrics', { headers: { 'x-qdrant-gateway-node': 'nobody:1' } });
       t.match(refused, { status: 400, text: new RegExp(one.name) });
       t.strictSame(seenBy(scene), []);
+      const open = await ask('GET', '/healthz', { headers: { 'x-qdrant-gateway-node': 'nobody:1' } });
+      t.equal(open.status, 200, 'open operations tell strangers no names');
     });
 
     t.test('affinity keeps requests on one node, and passes unchanged', async (t) => {

@@ -116,12 +116,13 @@ export class NodeSet {
     if (node.strain !== 0) node.strain = 0;
   }
 
-  /** A request to a node came to nothing, without an answer. */
+  /**
+   * A request to a node came to nothing, without an answer. A time-out is counted and ejects nothing: a caller's own requests may be
+   * slow, and a node that stands still is found by its probes.
+   */
   failed(node: Node, failure: NodeFailure): void {
     node.failures[failure] += 1;
-    if (!this.#isList || !this.#takesNew(node)) return;
-    node.strain += STRAIN[failure];
-    if (node.strain >= MOST_STRAIN) this.#eject(node, failure);
+    if (failure !== 'timeout') this.#strain(node, failure);
   }
 
   /** Result of a probe. Only a probe brings an ejected node back, and not before its pause is over. */
@@ -129,7 +130,10 @@ export class NodeSet {
     if (release !== undefined) node.release = release;
     if (failure !== undefined) {
       if (node.state === 'ejected' && this.#options.now() >= node.since) this.#eject(node, failure);
-      else this.failed(node, failure);
+      else {
+        node.failures[failure] += 1;
+        this.#strain(node, failure);
+      }
       return;
     }
     this.answered(node);
@@ -184,6 +188,12 @@ export class NodeSet {
     node.since = this.#options.now();
     node.share = node.weight * FIRST_SHARE;
     node.strain = 0;
+  }
+
+  #strain(node: Node, failure: NodeFailure): void {
+    if (!this.#isList || !this.#takesNew(node)) return;
+    node.strain += STRAIN[failure];
+    if (node.strain >= MOST_STRAIN) this.#eject(node, failure);
   }
 
   #eject(node: Node, failure: NodeFailure): void {

@@ -98,7 +98,9 @@ const ejecting: readonly (readonly [failure: NodeFailure, times: number])[] = [
 ];
 for (const [failure, times] of ejecting) {
   t.test(`a node is ejected by ${times} times ${failure} without an answer between`, async (t) => {
-    const { nodes, told, fail, named, states } = scene(['a', 'b']);
+    const { nodes, told, fail: failRequest, named, states } = scene(['a', 'b']);
+    const fail: typeof failRequest = (name, why) =>
+      why === 'timeout' ? nodes.probed(named(name), why) : failRequest(name, why);
     for (let i = 1; i < times; i++) fail('a', failure);
     t.equal(states()['a'], 'up', 'not by one less');
     nodes.answered(named('a'));
@@ -109,6 +111,12 @@ for (const [failure, times] of ejecting) {
     for (let i = 0; i < 20; i++) t.equal(nodes.choose()?.name, 'b');
   });
 }
+
+t.test('requests that wait too long eject no node, however many they are', async (t) => {
+  const { fail, named, states, told } = scene(['a', 'b']);
+  fail('a', 'timeout', 50);
+  t.strictSame([states(), told, named('a').failures.timeout], [{ a: 'up', b: 'up' }, [], 50]);
+});
 
 t.test('when all are ejected, all are used', async (t) => {
   const { nodes, named, fail, spread } = scene(['a', 'b']);

@@ -11,6 +11,7 @@ const FILES: Readonly<Record<string, string>> = {
   '/k/blank.key': ' key-of-qdrant',
   '/k/empty.key': '\n',
   '/k/two.key': 'key\n\n',
+  '/k/keys.yaml': 'keys: []\n',
 };
 
 function load(settings: Readonly<Record<string, unknown>>) {
@@ -58,6 +59,12 @@ const WRONG: readonly (readonly [
     { 'gateway.upstream.api_key': 'k', 'gateway.upstream.api_key_file': 'upstream.key' },
     'gateway.upstream.api_key_file',
     /keep one/,
+  ],
+  [
+    'compare with named keys',
+    { 'gateway.upstream.compare': true, 'gateway.upstream.api_key': 'k', 'gateway.keys_file': './keys.yaml' },
+    'gateway.upstream.compare',
+    /qdrant knows no named keys/,
   ],
   ['compare without a key', { 'gateway.upstream.compare': true }, 'gateway.upstream.compare', /needs `gateway/],
 ];

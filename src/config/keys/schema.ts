@@ -32,6 +32,8 @@ const previous = z
   )
   .meta({ description: 'the text before a rotation' });
 
+const OWNER_FORM = 'must be text of one line, at most 255 characters';
+
 /** One entry of `keys`. */
 export const namedKeySchema = z.strictObject(
   {
@@ -41,8 +43,8 @@ export const namedKeySchema = z.strictObject(
       .meta({ description: 'id of the key, part of its text' }),
     name: z.string({ error: NAME_FORM }).regex(NAME, NAME_FORM).meta({ description: 'name of the key, for people' }),
     owner: z
-      .string({ error: 'must be text' })
-      .max(255, 'must be at most 255 characters')
+      .string({ error: OWNER_FORM })
+      .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{0,255}$/u, OWNER_FORM)
       .optional()
       .meta({ description: 'person or team, for lists and audit log' }),
     hash: hash.meta({ description: 'hash of the text of the key' }),

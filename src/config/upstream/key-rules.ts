@@ -10,12 +10,25 @@ function hasKey({ gateway: { upstream } }: Config): boolean {
   return upstream.api_key !== null || upstream.api_key_file !== null;
 }
 
-/** `compare` leaves only the gateway's own requests to the key; without one upstream refuses them. */
+/**
+ * `compare` leaves only the gateway's own requests to the key; without one upstream refuses them. It sends the credentials of
+ * callers upstream, where named keys are unknown.
+ */
 export function compareProblems(config: Config): Problem[] {
-  if (!config.gateway.upstream.compare || hasKey(config)) return [];
-  const message =
-    'needs `gateway.upstream.api_key` or `gateway.upstream.api_key_file`: the gateway has questions of its own to qdrant';
-  return [{ place: 'gateway.upstream.compare', message }];
+  if (!config.gateway.upstream.compare) return [];
+  const place = 'gateway.upstream.compare';
+  const problems: Problem[] = [];
+  if (!hasKey(config)) {
+    const options = '`gateway.upstream.api_key` or `gateway.upstream.api_key_file`';
+    problems.push({ place, message: `needs ${options}: the gateway has questions of its own to qdrant` });
+  }
+  if (config.gateway.keys_file !== null) {
+    problems.push({
+      place,
+      message: 'does not go with `gateway.keys_file`: qdrant knows no named keys to compare with',
+    });
+  }
+  return problems;
 }
 
 /** Warns of addresses to which the key is sent in cleartext over a network. */

@@ -107,6 +107,15 @@ const REFUSED: readonly (readonly [name: string, text: string, problems: readonl
     `keys:\n${good().replace(HASH, `scrypt:1048576:8:1:${'a'.repeat(22)}:${'a'.repeat(43)}`)}`,
     [at('2:35: `hash` takes too much memory, or its cost is no power of two')],
   ],
+  [
+    'an owner that would write lines of its own in a list',
+    `keys:\n${good(', owner: "a\\x1b[2K\\nb"')}`,
+    [
+      at(
+        `2:${good(', owner: ').length - 2}: \`owner\` must be text of one line, at most 255 characters, not \`a\x1b[2K\nb\``,
+      ),
+    ],
+  ],
   ['no list', 'keys: {}', [at('1:7: `keys` must be a list')]],
   ['another member', 'keys: []\nrules: []\n', [at('2:1: unknown field, allowed here: `keys`')]],
   ['an empty file', '', [at('1:1: the file must have `keys`: write `keys: []` for none')]],

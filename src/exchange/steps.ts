@@ -236,6 +236,13 @@ function carryOut<X extends Exchange>(
     return;
   }
   const dotName = exchange.resolution?.dotName;
+  // Only for what goes upstream anyway: refused callers cause no question.
+  const needsRelease = decision.kind === 'permit' && (dotName !== undefined || decision.operation.pathNames === true);
+  const asked = needsRelease ? parts.bodyRules.releaseSettled() : undefined;
+  if (asked) {
+    whenKnown(parts, protocol, exchange, asked, () => resumeWith(parts, protocol, exchange, decision));
+    return;
+  }
   if (dotName !== undefined && parts.bodyRules.refusesDotNames(decision.kind === 'permit')) {
     protocol.reject(exchange, dotNameRefused(dotName, 'path'));
     return;

@@ -106,5 +106,6 @@ export function bodyRulesOf({ gateway, service }: Config, release: KnownRelease)
       if (permitted) release.refresh();
       return takesDotNames(release);
     },
+    releaseSettled: () => release.settled(),
   };
 }

@@ -17,6 +17,8 @@ export interface BodyRules {
    * @param permitted the request goes upstream anyway, so upstream may be asked for its release
    */
   readonly refusesDotNames: (permitted: boolean) => boolean;
+  /** Ends once upstream's release is known, or cannot be known for now; `undefined` = at once. Does not reject. */
+  readonly releaseSettled: () => Promise<void> | undefined;
 }
 
 /**

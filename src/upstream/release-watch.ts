@@ -13,6 +13,8 @@ export interface KnownRelease {
   readonly current: string | undefined;
   /** Has upstream asked if the answer is not new any more. */
   readonly refresh: () => void;
+  /** Ends with upstream's answer, or with its time limit; `undefined` = the release is known, or was asked for just now. */
+  readonly settled: () => Promise<void> | undefined;
 }
 
 export interface ReleaseWatchOptions {
@@ -30,7 +32,7 @@ export class ReleaseWatch implements KnownRelease {
   #release: string | undefined;
   #knownAt = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
-  #asking = false;
+  #asking: Promise<void> | undefined;
 
   constructor(options: ReleaseWatchOptions) {
     this.#options = options;
@@ -41,19 +43,32 @@ export class ReleaseWatch implements KnownRelease {
   }
 
   refresh(): void {
-    if (!this.#asking && this.#options.now() - this.#askedAt >= REFRESH_MS) void this.look();
+    if (!this.#asking && this.#isDue) void this.look();
+  }
+
+  settled(): Promise<void> | undefined {
+    if (this.current !== undefined) return undefined;
+    return this.#asking ?? (this.#isDue ? this.look() : undefined);
   }
 
   /** Asks now. Never rejects. */
-  async look(): Promise<void> {
-    this.#asking = true;
+  look(): Promise<void> {
+    this.#asking = this.#ask();
+    return this.#asking;
+  }
+
+  get #isDue(): boolean {
+    return this.#options.now() - this.#askedAt >= REFRESH_MS;
+  }
+
+  async #ask(): Promise<void> {
     this.#askedAt = this.#options.now();
     const release = await this.#answer();
     if (release !== undefined) {
       this.#release = release;
       this.#knownAt = this.#options.now();
     }
-    this.#asking = false;
+    this.#asking = undefined;
   }
 
   async #answer(): Promise<string | undefined> {
@@ -73,6 +88,7 @@ export function releaseOfNodes(nodes: Pick<NodeSet, 'all' | 'release'>): KnownRe
       return nodes.all.every(({ release }) => release !== undefined) ? nodes.release : undefined;
     },
     refresh: () => undefined,
+    settled: () => undefined,
   };
 }
 

@@ -10,7 +10,12 @@ import type { Operation } from '../../src/policy/operation.ts';
 /** Which checks a body needs: the operation, the principal, the settings, and what has to be known of the body. */
 
 const WRITE_BOOKS: ListAccess = { kind: 'list', modes: new Map([['books', 'rw']]) };
-const USUAL: BodyRules = { nestingGuard: 'below_manage', snapshotUrlRecovery: true, refusesDotNames: () => false };
+const USUAL: BodyRules = {
+  nestingGuard: 'below_manage',
+  snapshotUrlRecovery: true,
+  refusesDotNames: () => false,
+  releaseSettled: () => undefined,
+};
 const ALL: BodyRules = { ...USUAL, nestingGuard: 'all' };
 const NO_DOTS: BodyRules = { ...USUAL, refusesDotNames: () => true };
 const NO_URLS: BodyRules = { ...USUAL, snapshotUrlRecovery: false };

@@ -254,7 +254,7 @@ function segmentsOf(path: string): string[] {
 
 /** What arrived upstream is what the client sent but for its credentials. */
 function assertArrived(gateway: TestGateway, one: RestCase): void {
-  const { rest } = gateway.upstream.recorder;
+  const rest = gateway.upstream.recorder.forwarded;
   const row = rowOf(REST_OPERATIONS, one.method, one.segments);
   const changed = row?.filter !== undefined;
   const record = rest.at(-1);

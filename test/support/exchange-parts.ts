@@ -6,7 +6,12 @@ export const PLAIN_PARTS: Pick<
   ExchangeParts,
   'bodyRules' | 'policy' | 'admit' | 'pace' | 'limits' | 'creations' | 'now'
 > = {
-  bodyRules: { nestingGuard: 'below_manage', snapshotUrlRecovery: true, refusesDotNames: () => false },
+  bodyRules: {
+    nestingGuard: 'below_manage',
+    snapshotUrlRecovery: true,
+    refusesDotNames: () => false,
+    releaseSettled: () => undefined,
+  },
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
   pace: { mustWait: () => false, wait: () => undefined },

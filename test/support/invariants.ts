@@ -60,7 +60,7 @@ export async function startArena(
   const { recorder } = upstream;
   recorder.clear();
   const asked = () => [
-    ...recorder.rest.map(({ method, target }) => `${method} ${target}`),
+    ...recorder.forwarded.map(({ method, target }) => `${method} ${target}`),
     ...recorder.grpc.map(({ path }) => path),
   ];
   return { gateway, upstream, asked };

@@ -48,6 +48,24 @@ t.test('upstream is asked while its release is wanted, every five seconds at mos
   t.equal(asked(), 2);
 });
 
+t.test('who needs the release waits for it, once, and not for an upstream that just did not tell', async (t) => {
+  const { watch, asked, pass, answer } = watchOver();
+  const [first, second] = [watch.settled(), watch.settled()];
+  t.ok(first instanceof Promise && first === second, 'the same wait for all');
+  await first;
+  t.strictSame([watch.current, watch.settled(), asked()], ['1.19.0', undefined, 1], 'known, nothing to wait for');
+  answer(UPSTREAM_UNREACHABLE);
+  pass(15_000);
+  await watch.settled();
+  t.strictSame(
+    [watch.current, watch.settled(), asked()],
+    [undefined, undefined, 2],
+    'not known, and not asked again so soon',
+  );
+  pass(5_000);
+  t.ok(watch.settled() instanceof Promise);
+});
+
 t.test('an old answer counts as none: upstream may have been replaced', async (t) => {
   const { watch, pass, answer } = watchOver();
   answer('1.20.0');

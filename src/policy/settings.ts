@@ -90,14 +90,17 @@ function ruleOf({ id, mode, keys, subjects, access, operations, deny_operations:
   });
 }
 
-/** The access of these settings. Entries in the form of a token with exact names are a list, as a token has it. */
+/**
+ * The access of these settings. Entries in the form of a token with exact names, each once, are a list, as a token has it. Of a
+ * name that stands twice each entry counts, whatever their order.
+ */
 export function accessOf(access: AccessSettings): Access {
   if (access === 'm') return GLOBAL_MANAGE;
   if (access === 'r') return GLOBAL_READ;
   const modes = new Map<string, CollectionMode>();
   for (const entry of access) {
     const { collection, access: mode, ...own } = entry;
-    const asToken = Object.values(own).every((field) => field === undefined);
+    const asToken = Object.values(own).every((field) => field === undefined) && !modes.has(collection ?? '');
     if (collection === undefined || mode === undefined || !asToken || isPattern(collection)) {
       return grantAccess(access.map(grantOf));
     }

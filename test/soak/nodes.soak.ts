@@ -1,5 +1,13 @@
 import t, { type Test } from 'tap';
-import { type LoadResult, loadNodes, percentile, startNodeScene, wrongWrites } from '../support/load/node-load.ts';
+import {
+  faultsInTurn,
+  type LoadResult,
+  loadNodes,
+  pause,
+  percentile,
+  startNodeScene,
+  wrongWrites,
+} from '../support/load/node-load.ts';
 import { until } from '../support/until.ts';
 
 /*
@@ -13,7 +21,6 @@ const STREAMS = 32;
 /** A write that waits for a stopped node ends with its deadline. */
 const DEADLINE_MS = 15_000;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const text = (codes: ReadonlyMap<number, number>): string => JSON.stringify(Object.fromEntries(codes));
 
 function note(test: Test, name: string, result: LoadResult): void {
@@ -34,30 +41,7 @@ t.test('each node is killed, stopped and slowed in turn under load', async (test
     test.strictSame([...result.reads.keys()], [0], `${name}: every read is answered`);
   };
   await step('all nodes up', () => pause(STEP_MS));
-  for (const [at, node] of scene.nodes.entries()) {
-    await step(`node ${at} killed and started again`, async () => {
-      await pause(STEP_MS / 3);
-      await node.kill();
-      await pause(STEP_MS / 3);
-      await node.start();
-      await pause(STEP_MS / 3);
-    });
-    await step(`node ${at} stopped`, async () => {
-      await pause(STEP_MS / 3);
-      node.signal('SIGSTOP');
-      await pause(STEP_MS);
-      node.signal('SIGCONT');
-      await pause(STEP_MS / 3);
-    });
-    await step(`node ${at} slow (100 ms)`, async () => {
-      await node.kill();
-      await node.start(100);
-      await pause(STEP_MS);
-      await node.kill();
-      await node.start();
-    });
-  }
-  await until(() => true, 'all has been said');
+  await faultsInTurn(scene.nodes, STEP_MS, step);
   const written = all.flatMap((one) => one.written);
   await until(() => wrongWrites(scene.nodes, written).missing.length === 0, 'every write that was answered has run');
   test.strictSame(wrongWrites(scene.nodes, written).doubled, [], 'no write ran twice');

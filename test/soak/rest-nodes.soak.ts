@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { percentile, startNodeScene, wrongWrites } from '../support/load/node-load.ts';
+import { faultsInTurn, pause, percentile, startNodeScene, wrongWrites } from '../support/load/node-load.ts';
 import { http2Client, loadRest, officialClient, type RestLoadResult } from '../support/load/rest-node-load.ts';
 import { until } from '../support/until.ts';
 
@@ -12,7 +12,6 @@ t.setTimeout(1_200_000);
 const STEP_MS = Number(process.argv[2] ?? 6) * 1000;
 const LOOPS = 32;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const shown = (statuses: ReadonlyMap<number, number>): string => JSON.stringify(Object.fromEntries(statuses));
 
 function note(test: Test, name: string, { took, reads, writes }: RestLoadResult): void {
@@ -45,29 +44,7 @@ for (const [lane, relay, open] of [
       test.strictSame([...result.reads.keys()], [200], `${name}: every read is answered`);
     };
     await step('all nodes up', () => pause(STEP_MS));
-    for (const [at, node] of scene.nodes.entries()) {
-      await step(`node ${at} killed and started again`, async () => {
-        await pause(STEP_MS / 3);
-        await node.kill();
-        await pause(STEP_MS / 3);
-        await node.start();
-        await pause(STEP_MS / 3);
-      });
-      await step(`node ${at} stopped`, async () => {
-        await pause(STEP_MS / 3);
-        node.signal('SIGSTOP');
-        await pause(STEP_MS * 2);
-        node.signal('SIGCONT');
-        await pause(STEP_MS / 3);
-      });
-      await step(`node ${at} slow (100 ms)`, async () => {
-        await node.kill();
-        await node.start(100);
-        await pause(STEP_MS);
-        await node.kill();
-        await node.start();
-      });
-    }
+    await faultsInTurn(scene.nodes, STEP_MS, step, 2 * STEP_MS);
     const written = all.flatMap((result) => result.written.map((call) => `rest ${call}`));
     await until(() => wrongWrites(scene.nodes, written).missing.length === 0, 'every write that was answered has run');
     test.strictSame(wrongWrites(scene.nodes, written).doubled, [], 'no write ran twice');

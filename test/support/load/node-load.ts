@@ -162,3 +162,46 @@ export function percentile(took: readonly number[], part: number): number {
   const sorted = took.toSorted((one, other) => one - other);
   return Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0) * 10) / 10;
 }
+
+/** Waits; only for loads that run for a given time. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * Each node killed and started again, stopped (SIGSTOP) and slowed (100 ms an answer), one after the other.
+ *
+ * @param stepMs length of a step, in milliseconds
+ * @param step runs a load, and the fault beside it
+ * @param stoppedMs how long a node stands still. Default: `stepMs`
+ */
+export async function faultsInTurn(
+  nodes: readonly NodeProcess[],
+  stepMs: number,
+  step: (name: string, act: () => Promise<void>) => Promise<void>,
+  stoppedMs = stepMs,
+): Promise<void> {
+  for (const [at, node] of nodes.entries()) {
+    await step(`node ${at} killed and started again`, async () => {
+      await pause(stepMs / 3);
+      await node.kill();
+      await pause(stepMs / 3);
+      await node.start();
+      await pause(stepMs / 3);
+    });
+    await step(`node ${at} stopped`, async () => {
+      await pause(stepMs / 3);
+      node.signal('SIGSTOP');
+      await pause(stoppedMs);
+      node.signal('SIGCONT');
+      await pause(stepMs / 3);
+    });
+    await step(`node ${at} slow (100 ms)`, async () => {
+      await node.kill();
+      await node.start(100);
+      await pause(stepMs);
+      await node.kill();
+      await node.start();
+    });
+  }
+}

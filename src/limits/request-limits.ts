@@ -150,7 +150,10 @@ export class RequestLimits {
     const collection = target.kind === 'collection' ? target.name : references?.target;
     return own
       .filter((limit) => countsOn(limit, operation, collection))
-      .map((limit) => ({ limit, account: this.#accountOf(limit, sharerOf(limit, exchange, principal), now) }));
+      .map((limit) => ({
+        limit,
+        account: this.#accountOf(limit, sharerOf(limit, exchange, principal, collection), now),
+      }));
   }
 
   #accountOf(limit: Limit, sharer: string, now: number): Account {
@@ -181,15 +184,25 @@ function isIdle({ open, tokens }: Account, now: number): boolean {
   return open === 0 && DIMENSIONS.every((dimension) => tokens[dimension]?.isFull(now) ?? true);
 }
 
-/** Longest subject kept as it is, in characters. */
-const LONG_SUBJECT = 64;
+/** Longest subject or collection kept as it is, in characters. */
+const LONG_NAME = 64;
 
-function sharerOf({ each }: Limit, { remote }: LimitedExchange, { keyId, subject }: Principal): string {
+function sharerOf(
+  { each }: Limit,
+  { remote }: LimitedExchange,
+  { keyId, subject }: Principal,
+  collection = '',
+): string {
   if (each === 'all') return '';
   if (each === 'network') return clientNetworkOf(remote);
+  if (each === 'collection') return shortened(collection);
   if (subject === undefined) return keyId;
-  // A subject may be as long as a head.
-  return `${keyId} ${subject.length > LONG_SUBJECT ? sha256Hex(subject) : subject}`;
+  return `${keyId} ${shortened(subject)}`;
+}
+
+/** A name from a client may be as long as a head. */
+function shortened(name: string): string {
+  return name.length > LONG_NAME ? sha256Hex(name) : name;
 }
 
 /** The refusal with the longest wait, so that the order of limits does not matter. */

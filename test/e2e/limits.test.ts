@@ -47,6 +47,11 @@ const LIMITS: readonly LimitSettings[] = [
   limit('bytes', { bytes: { per: 'day', most: 60 }, operations: ['search'] }),
   limit('one', { concurrent: 1 }),
   limit('client', { requests: { per: 'day', most: 1 } }),
+  limit('snapshots', {
+    requests: { per: 'hour', most: 2 * VERDICT_LANES },
+    operations: ['create_snapshot'],
+    each: 'collection',
+  }),
   limit('shared', { requests: DAY, each: 'all', subjects: ['x', 'y'] }),
 ];
 
@@ -151,6 +156,17 @@ t.test('a limit in shadow lets pass and is recorded', async (test) => {
   const noted = events.filter((event) => 'would_deny' in event && event.would_deny !== undefined);
   test.equal(noted.length, VERDICT_LANES);
   test.match(noted[0], { result: 'ok', would_deny: { rule: 'shadow', code: 'rate_limited' } });
+});
+
+t.test('snapshots of each collection are bounded per hour, over every lane', async (test) => {
+  const snapshot = (name: string): Request => ({
+    rest: ['POST', `/collections/${name}/snapshots`],
+    grpc: ['/qdrant.Snapshots/Create', message({ 1: name })],
+  });
+  const full = 'Rate limiting exceeded: limit snapshots of 10 requests per hour exceeded. Retry after';
+  for (const text of ['ok', 'ok', full]) test.same(await heard(snapshot('docs'), caller('snapshots')), fromAll(text));
+  test.same(await heard(snapshot('other'), caller('snapshots')), fromAll('ok'), 'another collection');
+  test.same(await heard(query('docs'), caller('snapshots')), fromAll('ok'), 'another operation');
 });
 
 t.test('callers of one shared limit use it together', async (test) => {

@@ -57,7 +57,7 @@ function scene(...settings: Partial<LimitSettings>[]) {
 
 const TWO = { requests: { per: 'minute', most: 2 } } as const;
 
-t.test('each key and subject, each network, or all together have the amount', async (test) => {
+t.test('each key and subject, each network, each collection, or all together have the amount', async (test) => {
   const own = scene(TWO);
   test.same([own.ok(), own.ok(), own.ok()], [true, true, false]);
   test.equal(own.ok({}, principal('web', 'bob')), true, 'another subject');
@@ -66,6 +66,13 @@ t.test('each key and subject, each network, or all together have the amount', as
   const network = scene({ ...TWO, each: 'network' });
   test.same([network.ok(), network.ok({}, principal('x')), network.ok()], [true, true, false]);
   test.equal(network.ok({ remote: '10.0.0.2' }), true, 'another address');
+  const each = scene({ requests: { per: 'hour', most: 2 }, each: 'collection' });
+  test.same([each.ok(), each.ok({}, principal('x')), each.ok()], [true, true, false], 'one collection, two callers');
+  test.equal(each.ok({ collection: 'other' }), true, 'another collection');
+  each.pass(1_799_990);
+  test.equal(each.ok(), false);
+  each.pass(10);
+  test.equal(each.ok(), true, 'after half an hour');
   const all = scene({ ...TWO, each: 'all' });
   test.same([all.ok(), all.ok({ remote: '10.0.0.2' }, principal('x')), all.ok()], [true, true, false]);
 });

@@ -7,7 +7,7 @@ import { runs } from '../support/generators/runs.ts';
 /* The token bucket below each quota. */
 
 t.test('in any span of time no more is taken than the quota and what flows in', async () => {
-  const periods = fc.constantFrom<Period>('second', 'minute', 'day');
+  const periods = fc.constantFrom<Period>('second', 'minute', 'hour', 'day');
   // Bursts after rests, too.
   const pauses = fc.oneof(fc.constant(0), fc.nat(5000));
   const asks = fc.array(fc.record({ after: pauses, amount: fc.integer({ min: 1, max: 8 }) }), { maxLength: 60 });

@@ -145,7 +145,7 @@ const quota = (what: string) =>
     .strictObject(
       {
         per: z
-          .enum(['second', 'minute', 'day'], { error: 'must be second, minute or day' })
+          .enum(['second', 'minute', 'hour', 'day'], { error: 'must be second, minute, hour or day' })
           .meta({ description: 'unit of time' }),
         most: z
           .int({ error: 'must be a whole number from 1' })
@@ -182,11 +182,11 @@ export const limitSchema = z.strictObject(
       'only these operations, by their names in the audit log, or ready groups; unset: all',
     ),
     each: z
-      .enum(['principal', 'network', 'all'], { error: 'must be principal, network or all' })
+      .enum(['principal', 'network', 'collection', 'all'], { error: 'must be principal, network, collection or all' })
       .default('principal')
       .meta({
         description:
-          'who has the amounts alone: each key with each subject, each client network (an IPv4 address, an IPv6 /64), or all together',
+          'who has the amounts alone: each key with each subject, each client network (an IPv4 address, an IPv6 /64), each collection, or all together',
       }),
     requests: quota('requests'),
     bytes: quota('bytes of request bodies'),

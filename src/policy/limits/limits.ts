@@ -9,7 +9,7 @@ import { expandGroups } from '../operation-groups.ts';
  */
 
 /** The unit of time of a quota. */
-export type Period = 'second' | 'minute' | 'day';
+export type Period = 'second' | 'minute' | 'hour' | 'day';
 
 /** An amount per time. As many may be used at once after a rest. */
 export interface Quota {
@@ -21,6 +21,7 @@ export interface Quota {
 export const PERIOD_MS: Readonly<Record<Period, number>> = Object.freeze({
   second: 1000,
   minute: 60_000,
+  hour: 3_600_000,
   day: 86_400_000,
 });
 
@@ -28,8 +29,8 @@ export const PERIOD_MS: Readonly<Record<Period, number>> = Object.freeze({
 export const DIMENSIONS = ['requests', 'bytes'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
-/** The requests that share a limit: those of one key and subject, of one client network, or all that it applies to. */
-export type Sharing = 'principal' | 'network' | 'all';
+/** The requests that share a limit: those of one key and subject, of one client network, on one collection, or all that it applies to. */
+export type Sharing = 'principal' | 'network' | 'collection' | 'all';
 
 /** A limit of the policy file: plain data that can be sent to another process. */
 export interface LimitSettings {
@@ -107,21 +108,26 @@ export function limitsFor(limits: readonly Limit[], { keyId, subject }: LimitedC
  */
 export function countsOn(limit: Limit, operation: Operation, collection: string | undefined): boolean {
   if (limit.operations && !names(limit.operations, operation)) return false;
-  if (!limit.collections) return true;
+  if (!isByCollection(limit)) return true;
   if (collection === undefined || !isOfCollection(operation)) return false;
+  if (!limit.collections) return true;
   const { names: exact, prefixes } = limit.collections;
   return exact.has(collection) || prefixes.some((prefix) => collection.startsWith(prefix));
 }
 
 /** True = whether a request with its collection in the message counts on the limit, depends on that collection. */
 export function asksForCollection(limit: Limit, operation: Operation): boolean {
-  if (!limit.collections || !isOfCollection(operation)) return false;
+  if (!isByCollection(limit) || operation.requires.scope !== 'collection') return false;
   return !limit.operations || names(limit.operations, operation);
 }
 
-/** Creating, changing and deleting whole collections is global, and so belongs to none of them. */
-function isOfCollection({ requires, unlisted }: Operation): boolean {
-  return requires.scope === 'collection' && !unlisted;
+function isByCollection({ collections, each }: Limit): boolean {
+  return collections !== undefined || each === 'collection';
+}
+
+/** Creating, changing and deleting whole collections belongs to none of them, so that both protocols count alike. */
+function isOfCollection({ manages, unlisted }: Operation): boolean {
+  return manages === undefined && !unlisted;
 }
 
 /** A share of one limit in one of several processes. Never below 1. */

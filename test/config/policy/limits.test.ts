@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { ConfigError } from '../../../src/config/problem.ts';
 import { loadState } from '../../../src/config/state.ts';
@@ -27,6 +29,13 @@ function problemsOf(policy: string): readonly string[] {
     return error.problems.map(({ place, message }) => `${place}: ${message}`);
   }
 }
+
+t.test('every example of the guide is a policy that loads', async (test) => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../docs/guides/limits.md'), 'utf8');
+  const examples = [...guide.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) => text);
+  test.ok(examples.length >= 2);
+  for (const example of examples) test.same(problemsOf(example.replace(/^ *keys: .*\n/gm, '')), [], example);
+});
 
 t.test('limits are read as plain data, with their defaults', async (test) => {
   const { policy } = load(
@@ -58,8 +67,8 @@ const REFUSED: readonly [name: string, limits: string, problems: readonly string
   ['an amount of 0', '[{ id: a, concurrent: 0 }]', ['1:31: `concurrent` must be a whole number from 1, not `0`']],
   [
     'a period that is none',
-    '[{ id: a, requests: { per: hour, most: 1 } }]',
-    ['1:36: `per` must be second, minute or day, not `hour`'],
+    '[{ id: a, requests: { per: week, most: 1 } }]',
+    ['1:36: `per` must be second, minute, hour or day, not `week`'],
   ],
   [
     'a misspelt member of a quota',

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { GRPC_OPERATIONS } from '../../../src/operations/grpc.ts';
-import { REST_OPERATIONS } from '../../../src/operations/rest.ts';
+import { REST_OPERATIONS, UNLISTED_REST } from '../../../src/operations/rest.ts';
 import {
   asksForCollection,
   countsOn,
@@ -26,7 +26,7 @@ function limit(more: Partial<LimitSettings> = {}) {
 }
 
 function operation(name: string): Operation {
-  const found = [...REST_OPERATIONS, ...GRPC_OPERATIONS].find((row) => row.name === name);
+  const found = [...REST_OPERATIONS, ...GRPC_OPERATIONS, UNLISTED_REST].find((row) => row.name === name);
   if (!found) throw new TypeError(`no operation ${name}`);
   return found;
 }
@@ -73,6 +73,17 @@ const REQUESTS: readonly [
   ['a name without the prefix', { collections: ['team-a-*'] }, 'points.query', 'team-b-x', false],
   ['every collection, by a star', { collections: ['*'] }, 'points.query', 'x', true],
   ['a request on no collection', { collections: ['*'] }, 'collections.list', undefined, false],
+  ['each collection', { each: 'collection' }, 'snapshots.create', 'x', true],
+  ['on each collection, a request on none', { each: 'collection' }, 'snapshots.full.create', undefined, false],
+  [
+    'each collection, where a list leaves it out',
+    { each: 'collection', collections: ['y'] },
+    'points.query',
+    'x',
+    false,
+  ],
+  ['the recovery of the collection', { collections: ['docs'] }, 'snapshots.recover', 'docs', true],
+  ['an unknown operation on a limit of collections', { collections: ['*'] }, 'unlisted', undefined, false],
   ['the creation of the collection', { collections: ['docs'] }, 'collections.create', 'docs', false],
   ['one of both filters', { collections: ['docs'], operations: ['ingest'] }, 'points.query', 'docs', false],
 ];
@@ -86,6 +97,7 @@ for (const [what, more, name, collection, counts] of REQUESTS) {
 t.test('the collection in a message is asked for only where it decides', async (test) => {
   const call = operation('qdrant.Points/Query');
   test.equal(asksForCollection(limit({ collections: ['docs'] }), call), true);
+  test.equal(asksForCollection(limit({ each: 'collection' }), call), true);
   test.equal(asksForCollection(limit({}), call), false);
   test.equal(asksForCollection(limit({ collections: ['docs'], operations: ['ingest'] }), call), false);
   test.equal(asksForCollection(limit({ collections: ['docs'] }), operation('qdrant.Collections/List')), false);

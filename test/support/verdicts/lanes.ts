@@ -19,16 +19,16 @@ export interface Request {
 /** What a caller hears: `ok`, or the text of the refusal. */
 export type Heard = string;
 
-/** A stand-in whose points methods only say yes: what is asked of them is not the point. */
+/** A stand-in whose methods of points and snapshots only say yes: what is asked of them is not the point. */
 export const AGREEABLE: FakeQdrantOptions = {
   onRest: (incoming: IncomingMessage, response: ServerResponse) => {
-    if (!incoming.url?.includes('/points')) return false;
+    if (!/\/(points|snapshots)/.test(incoming.url ?? '')) return false;
     incoming.resume();
     incoming.once('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{"result":true}'));
     return true;
   },
   onGrpc: (stream: ServerHttp2Stream, headers) => {
-    if (!headers[':path']?.startsWith('/qdrant.Points/')) return false;
+    if (!/^\/qdrant\.(Points|Snapshots)\//.test(headers[':path'] ?? '')) return false;
     stream.resume();
     stream.once('end', () => {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });

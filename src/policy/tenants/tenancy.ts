@@ -1,0 +1,60 @@
+import type { PayloadField } from './payload-path.ts';
+
+/**
+ * The tenants of a principal: conditions that hold for every point it reads or writes. The model is row-level security: a
+ * condition on what exists and on what is written, for every operation, and without a condition there is nothing.
+ */
+
+/** A payload value, exact in its type: the integer 1 is not the text `1`. Integers are those of 64 bits with a sign. */
+export type TenantValue = string | bigint | boolean;
+
+/** A condition: `field` of a point equals one of `values`. Plain data. */
+export interface TenantCondition {
+  /** The entry of the policy that gave it. */
+  readonly id: string;
+  readonly field: PayloadField;
+  /** At least one. With more than one, a written payload must name one itself. */
+  readonly values: readonly TenantValue[];
+  /** True = the field does not appear in answers. */
+  readonly hides: boolean;
+}
+
+/** The collections of one entry and what holds there. */
+export interface TenantScope {
+  /** Collections by name, byte for byte. */
+  readonly names: ReadonlySet<string>;
+  /** Collections whose names start with one of these; the empty one = all. */
+  readonly prefixes: readonly string[];
+  /** `free` = used without a condition, by explicit entry; `missing` = the caller has no value: refused. */
+  readonly holds: TenantCondition | 'free' | 'missing';
+}
+
+/** All scopes of one principal. A principal without an entry has no tenancy, and pays nothing. */
+export interface Tenancy {
+  readonly scopes: readonly TenantScope[];
+  /** True = sparse and text queries are allowed although their statistics are those of all tenants. */
+  readonly sharedStatistics: boolean;
+}
+
+/**
+ * The conditions on a collection. Conditions of several entries hold together, so the order of a file changes nothing.
+ * - conditions: at least one
+ * - `free`: no condition, by an explicit entry
+ * - `missing`: a condition has no value for this caller
+ * - `none`: no entry covers it: refused
+ */
+export type TenantRuling = readonly TenantCondition[] | 'free' | 'missing' | 'none';
+
+/** The ruling on this collection. Pure. */
+export function rulingOn({ scopes }: Tenancy, collection: string): TenantRuling {
+  const conditions: TenantCondition[] = [];
+  let free = false;
+  for (const { names, prefixes, holds } of scopes) {
+    if (!names.has(collection) && !prefixes.some((prefix) => collection.startsWith(prefix))) continue;
+    if (holds === 'missing') return 'missing';
+    if (holds === 'free') free = true;
+    else conditions.push(holds);
+  }
+  if (conditions.length > 0) return conditions;
+  return free ? 'free' : 'none';
+}

@@ -49,7 +49,7 @@ function detailsOf(key: NamedKey, now: number): object {
   const { previous } = key;
   return {
     ...rowOf(key, now),
-    ...{ not_before: iso(key.notBefore), access: key.access },
+    ...{ not_before: iso(key.notBefore), access: key.access, limits: key.limits ?? null },
     former_until: previous && previous.until > now ? iso(previous.until) : null,
   };
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
 import { readBounded } from './files/bounded-read.ts';
+import { carriedProblems } from './keys/carried.ts';
 import { readNamedKeys } from './keys/file.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { isLevelFilter } from './log-level.ts';
@@ -223,6 +224,7 @@ export function previewConfig(sources: Sources = {}): Preview {
     const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place, namedKeys });
     policy = named.keys ? { ...read.policy, namedKeys: named.keys } : read.policy;
     rules.push(...named.problems, ...read.problems);
+    if (read.problems.length === 0) rules.push(...carriedProblems(config, policy));
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy.signingKeys.length > 0), ...read.warnings);
     warnings.push(...upstreamKeyWarnings(config));
   }

@@ -33,6 +33,7 @@ export function ringOf({ config, secrets, policy }: State, generation: number): 
     rules: applied,
     tokenRules,
     namedKeys,
+    limitIds: new Set(policy.limits?.map(({ id }) => id)),
     rangesOf,
     clientOf: clientNetworkOf,
   };

@@ -19,6 +19,8 @@ export interface RingKeys {
   readonly rules?: readonly Rule[];
   /** Named keys; `undefined` = there is no file of them. With a file, even an empty one, the ring is not open. */
   readonly namedKeys?: readonly NamedKeySettings[] | undefined;
+  /** Ids of the limits of the policy; a key that carries another one is refused. Default: there are none. */
+  readonly limitIds?: ReadonlySet<string>;
   /** Builds the networks of named keys. Default: no address is in any. */
   readonly rangesOf?: (entries: readonly string[]) => AddressSet;
   /** One name for all addresses that count as one client. Default: each is one. */
@@ -130,8 +132,8 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   });
 }
 
-function namedKeysOf({ namedKeys, rangesOf = noRanges, clientOf = same }: RingKeys, rules: readonly Rule[]) {
-  return namedKeys?.length ? new NamedKeys(namedKeys, rules, rangesOf, clientOf) : undefined;
+function namedKeysOf({ namedKeys, rangesOf = noRanges, clientOf = same, limitIds }: RingKeys, rules: readonly Rule[]) {
+  return namedKeys?.length ? new NamedKeys(namedKeys, { rules, rangesOf, clientOf, limitIds }) : undefined;
 }
 
 function same(address: string): string {

@@ -4,6 +4,7 @@ import {
   INVALID_CREDENTIAL,
   KEY_DISABLED,
   KEY_EXPIRED,
+  KEY_LIMIT_GONE,
   KEY_NETWORK,
   KEY_NOT_YET_VALID,
   KEYS_BUSY,
@@ -26,11 +27,24 @@ interface NamedKey {
   readonly principal: Principal;
   readonly networks: AddressSet | undefined;
   readonly hashes: readonly { readonly hash: ReadyHash; readonly until: number }[];
+  /** True = it carries a limit that the policy does not have. */
+  readonly limitGone: boolean;
   /** Minute of the last accepted request, since 1970; 0 = none. */
   usedAt: number;
 }
 
 type ReadyHash = { readonly kind: 'sha256'; readonly digest: Buffer } | SlowHash;
+
+/** Parts of a state that named keys depend on. */
+export interface KeySurroundings {
+  readonly rules: readonly Rule[];
+  /** Builds the set of a key's networks. */
+  readonly rangesOf: (entries: readonly string[]) => AddressSet;
+  /** One name for all addresses that count as one client. */
+  readonly clientOf: (address: string) => string;
+  /** Ids of the limits of the policy; `undefined` = none. */
+  readonly limitIds: ReadonlySet<string> | undefined;
+}
 
 /** A presented key. */
 export interface Presented {
@@ -57,18 +71,9 @@ export class NamedKeys {
 
   readonly #clientOf: (address: string) => string;
 
-  /**
-   * @param rangesOf builds the set of a key's networks
-   * @param clientOf one name for all addresses that count as one client
-   */
-  constructor(
-    keys: readonly NamedKeySettings[],
-    rules: readonly Rule[],
-    rangesOf: (entries: readonly string[]) => AddressSet,
-    clientOf: (address: string) => string,
-  ) {
-    this.#clientOf = clientOf;
-    this.#keys = new Map(keys.map((settings) => [settings.id, ready(settings, rules, rangesOf)]));
+  constructor(keys: readonly NamedKeySettings[], around: KeySurroundings) {
+    this.#clientOf = around.clientOf;
+    this.#keys = new Map(keys.map((settings) => [settings.id, ready(settings, around)]));
   }
 
   /** True = the text names a key of the file. */
@@ -129,6 +134,7 @@ function accepted(key: NamedKey, { now, remote }: Presented): Principal | Denial
   if (key.networks && (remote === '' || !key.networks.has(remote))) return refused(key, KEY_NETWORK);
   if (notBefore !== undefined && now < notBefore) return refused(key, KEY_NOT_YET_VALID);
   if (expiresAt !== undefined && now >= expiresAt) return refused(key, KEY_EXPIRED);
+  if (key.limitGone) return refused(key, KEY_LIMIT_GONE);
   key.usedAt = Math.floor(now / MINUTE);
   return key.principal;
 }
@@ -138,20 +144,18 @@ function refused({ settings: { id, name, owner } }: NamedKey, denial: Denial): D
   return { ...denial, key: { id, name, owner } };
 }
 
-function ready(
-  settings: NamedKeySettings,
-  rules: readonly Rule[],
-  rangesOf: (entries: readonly string[]) => AddressSet,
-): NamedKey {
-  const { id, name, owner, access, hash, previous, networks } = settings;
+function ready(settings: NamedKeySettings, { rules, rangesOf, limitIds }: KeySurroundings): NamedKey {
+  const { id, name, owner, access, hash, previous, networks, limits } = settings;
   const left = applyRules(rules, { access: accessOf(access), keyId: id, subject: undefined });
   const principal: Principal = Object.freeze({
     ...{ kind: 'principal', ...left, authType: 'ApiKey', keyId: id, subject: undefined },
     key: Object.freeze({ name, owner }),
+    ...(limits && { carries: limits }),
   } as const);
   const hashes = [{ hash: readyHash(hash), until: Number.POSITIVE_INFINITY }];
   if (previous) hashes.push({ hash: readyHash(previous.hash), until: previous.until });
-  return { settings, principal, networks: networks && rangesOf(networks), hashes, usedAt: 0 };
+  const limitGone = limits?.some((limit) => !limitIds?.has(limit)) ?? false;
+  return { settings, principal, networks: networks && rangesOf(networks), hashes, limitGone, usedAt: 0 };
 }
 
 function readyHash(hash: KeyHash): ReadyHash {

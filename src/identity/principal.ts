@@ -21,4 +21,6 @@ export interface Principal {
   readonly subject: string | undefined;
   /** Set for a named key, for the audit log. */
   readonly key?: { readonly name: string; readonly owner: string | undefined };
+  /** Ids of limits that a named key carries; absent = none. */
+  readonly carries?: readonly string[];
 }

@@ -1,14 +1,15 @@
+import { limitsGone } from '../config/keys/carried.ts';
 import { entryFaults, hashText } from '../config/keys/file.ts';
 import { type KeyEntry, namedKeySchema } from '../config/keys/schema.ts';
 import { sha256Hex } from '../identity/key-ring.ts';
 import { chosenKeyText, newKeyId, newKeyText } from '../identity/key-text.ts';
 import { hashSlowly } from '../identity/slow-hash.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
-import { editKeys, findKey } from './edit.ts';
+import { findKey, type KeyStorage } from './edit.ts';
 import { KeyFault } from './fault.ts';
 
 /*
- * Every change of the file of named keys, for the command line and the admin port. Each is made as a whole, or rejects with
+ * Every change of named keys, for the command line and the admin port. Each is made as a whole, or rejects with
  * `KeyFault` or with `ConfigError` (the file has faults) and changes nothing.
  */
 
@@ -22,6 +23,8 @@ export interface WantedKey {
   readonly expires_at: string;
   readonly not_before?: string | undefined;
   readonly networks?: unknown;
+  /** Ids of limits of the policy. */
+  readonly limits?: unknown;
   /** A secret that the caller chose; default: one is drawn. */
   readonly chosen?: string | undefined;
 }
@@ -34,8 +37,18 @@ export interface KeyWithText {
 
 const POSTFIX_LENGTH = 4;
 
-/** Adds a key. Without an access it is refused. @param now milliseconds since 1970 */
-export async function addKey(file: string, wanted: WantedKey, now: number): Promise<KeyWithText> {
+/**
+ * Adds a key. Without an access it is refused.
+ *
+ * @param now milliseconds since 1970
+ * @param limits of the policy, of which the key may carry some; not checked if absent
+ */
+export async function addKey(
+  storage: KeyStorage,
+  wanted: WantedKey,
+  now: number,
+  limits?: readonly { readonly id: string }[],
+): Promise<KeyWithText> {
   const { chosen, id: wantedId, ...fields } = wanted;
   // An id of another kind is refused below; until then a text is needed.
   const id = wantedId === undefined ? newKeyId() : wantedId;
@@ -46,9 +59,12 @@ export async function addKey(file: string, wanted: WantedKey, now: number): Prom
     // Of a chosen secret every character counts.
     ...(chosen === undefined && { postfix: text.slice(-POSTFIX_LENGTH) }),
     ...{ access: fields.access, state: 'active', expires_at: fields.expires_at },
-    ...{ ...given('not_before', fields.not_before), ...given('networks', fields.networks), created_at: isoTime(now) },
+    ...{ ...given('not_before', fields.not_before), ...given('networks', fields.networks) },
+    ...{ ...given('limits', fields.limits), created_at: isoTime(now) },
   });
-  await editKeys(file, (entries) => {
+  const gone = limits ? limitsGone(entry.limits, limits) : [];
+  if (gone.length > 0) throw new KeyFault('invalid', gone);
+  await storage.edit((entries) => {
     if (entries.some((one) => one.id === entry.id)) {
       throw new KeyFault('exists', [`a key has the id \`${entry.id}\` already`]);
     }
@@ -62,9 +78,9 @@ export async function addKey(file: string, wanted: WantedKey, now: number): Prom
  *
  * @param until the former text is accepted until then, in milliseconds since 1970; `undefined` = it ends at once
  */
-export async function rotateText(file: string, id: string, until: number | undefined): Promise<KeyWithText> {
+export async function rotateText(storage: KeyStorage, id: string, until: number | undefined): Promise<KeyWithText> {
   const text = newKeyText(id);
-  const entries = await editKeys(file, (before) => {
+  const entries = await storage.edit((before) => {
     const { hash, postfix } = findKey(before, id);
     const previous = until === undefined ? null : { hash, ...(postfix && { postfix }), until: isoTime(until) };
     return { kind: 'set', id, fields: { hash: sha256Text(text), postfix: text.slice(-POSTFIX_LENGTH), previous } };
@@ -74,11 +90,11 @@ export async function rotateText(file: string, id: string, until: number | undef
 
 /** Sets fields of a key, in the form of the file. Resolves to the key after that. */
 export async function setFields(
-  file: string,
+  storage: KeyStorage,
   id: string,
   fields: Partial<Pick<KeyEntry, 'state' | 'expires_at'>>,
 ): Promise<KeyEntry> {
-  const entries = await editKeys(file, (before) => {
+  const entries = await storage.edit((before) => {
     findKey(before, id);
     return { kind: 'set', id, fields };
   });
@@ -86,9 +102,9 @@ export async function setFields(
 }
 
 /** Removes a key. Resolves to what it was. */
-export async function removeKey(file: string, id: string): Promise<KeyEntry> {
+export async function removeKey(storage: KeyStorage, id: string): Promise<KeyEntry> {
   const removed: KeyEntry[] = [];
-  await editKeys(file, (before) => {
+  await storage.edit((before) => {
     removed.splice(0, 1, findKey(before, id));
     return { kind: 'remove', id };
   });

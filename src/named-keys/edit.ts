@@ -11,11 +11,28 @@ import { ConfigError, reason } from '../config/problem.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
 import { KeyFault } from './fault.ts';
 
-/** One change of the file of named keys. An absent field stays; `null` removes it. */
+/** One change of the named keys. An absent field stays; `null` removes it. */
 export type KeyChange =
   | { readonly kind: 'add'; readonly entry: KeyEntry }
   | { readonly kind: 'set'; readonly id: string; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: 'remove'; readonly id: string };
+
+/** Where named keys are kept. Methods reject with `KeyFault` or `ConfigError`, and change nothing then. */
+export interface KeyStorage {
+  /** All entries as they are now. */
+  readonly read: () => Promise<readonly KeyEntry[]>;
+  /**
+   * Makes one change, or none, also with concurrent writers. Resolves to the entries after the change.
+   *
+   * @param decide gets the entries in force; it may be called again when another writer came first
+   */
+  readonly edit: (decide: (entries: readonly KeyEntry[]) => KeyChange) => Promise<readonly KeyEntry[]>;
+}
+
+/** The storage in a file. */
+export function fileStorage(file: string): KeyStorage {
+  return { read: async () => readKeys(file), edit: (decide) => editKeys(file, decide) };
+}
 
 /** The valid entries of the file. Throws `ConfigError` with its problems, `KeyFault` if it cannot be read. */
 export function readKeys(file: string): readonly KeyEntry[] {

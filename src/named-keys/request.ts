@@ -17,7 +17,7 @@ const AT_FORM = `now, ${END_FORM}`;
 const anything = z.unknown().optional();
 /** Values are checked with the entry; only their names are checked here. */
 const createSchema = z.strictObject({
-  ...{ id: anything, name: anything, owner: anything, access: anything, networks: anything },
+  ...{ id: anything, name: anything, owner: anything, access: anything, networks: anything, limits: anything },
   expires_at: moment(END_FORM).default(DEFAULT_LIFE),
   not_before: moment(MOMENT_FORM).optional(),
 });
@@ -30,7 +30,8 @@ export function readCreate(body: unknown, now: number): WantedKey {
   const fields = read(createSchema, body);
   const begin = fields.not_before;
   return {
-    ...{ id: fields.id, name: fields.name, owner: fields.owner, access: fields.access, networks: fields.networks },
+    ...{ id: fields.id, name: fields.name, owner: fields.owner, access: fields.access },
+    ...{ networks: fields.networks, limits: fields.limits },
     expires_at: endIn('expires_at', fields.expires_at, now, END_FORM),
     not_before: begin === undefined ? undefined : isoTime(secondsIn('not_before', begin, now, MOMENT_FORM) * 1000),
   };

@@ -3,6 +3,7 @@ import { settingsOf } from '../config/keys/file.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { NamedKeySettings } from '../policy/named-key.ts';
 import { addKey, type KeyWithText, removeKey, rotateText, setFields } from './changes.ts';
+import type { KeyStorage } from './edit.ts';
 import { KeyFault, type KeyFaultKind } from './fault.ts';
 import { readCreate, readEnd, readNothing, readOverlap } from './request.ts';
 
@@ -32,17 +33,26 @@ export type KeyChanged =
   /** Nothing was changed. Texts name fields, files and ids in use, never what was given. */
   | { readonly ok: false; readonly why: KeyFaultKind; readonly problems: readonly string[] };
 
-/** Changes the file of named keys for a running gateway. */
+/** Changes the named keys of a running gateway. */
 export interface KeyStore {
   /** See `Operator.changeKey`. */
   readonly change: (request: KeyRequest) => Promise<KeyChanged>;
 }
 
+/** Where the named keys of a running gateway are kept. */
+export interface KeyPlace {
+  /** The file, or the kind of store. */
+  readonly name: string;
+  readonly storage: KeyStorage;
+  /** Reads the storage and puts it in force. Never rejects. */
+  readonly apply: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly problems: readonly string[] }>;
+}
+
 export interface KeyStoreOptions {
-  /** The file in force; `null` = there is none. */
-  readonly file: () => string | null;
-  /** Reads all files and puts them in force. Never rejects. */
-  readonly reload: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly problems: readonly string[] }>;
+  /** The place in force; `null` = there is none. */
+  readonly place: () => KeyPlace | null;
+  /** The limits of the policy in force. */
+  readonly limits: () => readonly { readonly id: string }[];
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly clock: Clock;
@@ -50,24 +60,24 @@ export interface KeyStoreOptions {
 
 /** Longest wait for a change to be in force, in milliseconds; then it is answered that it is not yet. */
 const IN_FORCE_MS = 4_000;
-const NO_FILE = 'no file of named keys is configured: set `gateway.keys_file`';
-const NOT_YET = 'the gateway has not read its files yet';
+const NO_PLACE = 'no store of named keys is configured: set `gateway.keys_file`';
+const NOT_YET = 'the gateway has not read its named keys yet';
 
-/** A store over the configured file, written as `qdrant-gateway key` writes it. */
-export function createKeyStore({ file: configured, reload, now, clock }: KeyStoreOptions): KeyStore {
-  const inForce = async (file: string): Promise<readonly string[]> => {
-    const reloaded = await Promise.race([reload(), clock.idle(IN_FORCE_MS)]);
-    if (!reloaded) return [NOT_YET];
-    if (!reloaded.ok) return reloaded.problems;
-    return configured() === file ? [] : ['`gateway.keys_file` names another file by now'];
+/** A store over the configured place, written as `qdrant-gateway key` writes it. */
+export function createKeyStore({ place: configured, limits, now, clock }: KeyStoreOptions): KeyStore {
+  const inForce = async ({ name, apply }: KeyPlace): Promise<readonly string[]> => {
+    const applied = await Promise.race([apply(), clock.idle(IN_FORCE_MS)]);
+    if (!applied) return [NOT_YET];
+    if (!applied.ok) return applied.problems;
+    return configured()?.name === name ? [] : ['`gateway.keys_file` names another file by now'];
   };
   return {
     async change(request) {
-      const file = configured();
-      if (file === null) return { ok: false, why: 'file', problems: [NO_FILE] };
+      const place = configured();
+      if (place === null) return { ok: false, why: 'file', problems: [NO_PLACE] };
       try {
-        const { entry, text } = await changeFile(file, request, now());
-        const problems = await inForce(file);
+        const { entry, text } = await change(place.storage, request, { now: now(), limits: limits() });
+        const problems = await inForce(place);
         return { ok: true, key: settingsOf(entry), text, inForce: problems.length === 0, problems };
       } catch (error) {
         return refusalOf(error);
@@ -78,22 +88,28 @@ export function createKeyStore({ file: configured, reload, now, clock }: KeyStor
 
 type Changed = Pick<KeyWithText, 'entry'> & { readonly text?: string };
 
-async function changeFile(file: string, request: KeyRequest, now: number): Promise<Changed> {
-  const { change, body } = request;
-  switch (change) {
+async function change(
+  storage: KeyStorage,
+  request: KeyRequest,
+  { now, limits }: { readonly now: number; readonly limits: readonly { readonly id: string }[] },
+): Promise<Changed> {
+  const { body } = request;
+  switch (request.change) {
     case 'create':
-      return await addKey(file, readCreate(body, now), now);
+      return await addKey(storage, readCreate(body, now), now, limits);
     case 'rotate':
-      return await rotateText(file, request.id, readOverlap(body, now));
+      return await rotateText(storage, request.id, readOverlap(body, now));
     case 'expire':
-      return { entry: await setFields(file, request.id, { expires_at: readEnd(body, now) }) };
+      return { entry: await setFields(storage, request.id, { expires_at: readEnd(body, now) }) };
     case 'disable':
     case 'enable':
       readNothing(body);
-      return { entry: await setFields(file, request.id, { state: change === 'enable' ? 'active' : 'disabled' }) };
+      return {
+        entry: await setFields(storage, request.id, { state: request.change === 'enable' ? 'active' : 'disabled' }),
+      };
     case 'delete':
       readNothing(body);
-      return { entry: await removeKey(file, request.id) };
+      return { entry: await removeKey(storage, request.id) };
   }
 }
 

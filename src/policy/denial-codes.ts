@@ -69,6 +69,11 @@ export const DENIAL_CODES = {
   ),
   key_expired: row('authentication', 'The named key is past its `expires_at`.', 'Ask the operator for a new key.'),
   key_not_yet_valid: row('authentication', 'The named key is before its `not_before`.', 'Wait, or ask the operator.'),
+  key_limit_gone: row(
+    'authentication',
+    'The named key carries a limit that the policy does not have.',
+    'Add the limit to the policy, or take it out of `limits` of the key.',
+  ),
   token_without_exp: row('authentication', 'The rules for tokens require `exp`, and the token has none.', RENEW),
   token_too_long: row('authentication', 'The token lives longer than the rules for tokens allow.', RENEW),
   token_without_access: row('authentication', 'The rules for tokens require `access`, and the token has none.', RENEW),

@@ -101,6 +101,13 @@ export const KEY_NOT_YET_VALID = denial(
   GrpcCode.permissionDenied,
   'The API key is not valid yet',
 );
+/** The gateway's own. The key carries a limit that the policy does not have: without it the key would be unlimited. */
+export const KEY_LIMIT_GONE = denial(
+  'key_limit_gone',
+  403,
+  GrpcCode.permissionDenied,
+  'The API key has a limit that is not configured',
+);
 /** The gateway's own. Too many chosen keys wait for their verification. */
 export const KEYS_BUSY = denial('keys_busy', 503, GrpcCode.unavailable, 'too many keys are verified at the moment');
 

@@ -31,4 +31,6 @@ export interface NamedKeySettings {
   readonly disabled: boolean;
   /** Addresses and ranges that may present it; `undefined` = all. */
   readonly networks: readonly string[] | undefined;
+  /** Ids of limits of the policy that it carries; absent = none. */
+  readonly limits?: readonly string[];
 }

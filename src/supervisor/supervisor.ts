@@ -6,7 +6,8 @@ import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
 import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
-import { createKeyStore } from '../named-keys/store.ts';
+import { fileStorage } from '../named-keys/edit.ts';
+import { createKeyStore, type KeyPlace } from '../named-keys/store.ts';
 import { createLog, describeFault } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
 import { signingKeyIds } from '../revocation/check-entry.ts';
@@ -60,8 +61,8 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     log,
   });
   const keys = createKeyStore({
-    file: () => reloads.current().config.gateway.keys_file,
-    reload: () => reloads.reload('admin'),
+    place: () => keyFile(reloads),
+    limits: () => reloads.current().policy.limits ?? [],
     ...{ now, clock },
   });
   const operator: Operator = {
@@ -121,6 +122,11 @@ async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void>
   await learned.write();
   await revocations.close();
   await admin?.close();
+}
+
+function keyFile({ current, reload }: Reloader): KeyPlace | null {
+  const file = current().config.gateway.keys_file;
+  return file === null ? null : { name: file, storage: fileStorage(file), apply: () => reload('admin') };
 }
 
 function learnFile({ config }: State): string | undefined {

@@ -63,9 +63,9 @@ t.test('a key is created, shown once, and kept as its hash', async (t) => {
   t.notMatch(readFileSync(file, 'utf8'), text);
   t.equal(statSync(file).mode & 0o777, 0o600);
   t.equal(existsSync(`${file}.lock`), false);
-  listKeys(flags, context);
+  await listKeys(flags, context);
   t.match(take().out, /Team A\s+a@b\s+\.\.\.\w{4}\s+active\s+2027-02-27T12:00:00Z/);
-  showKey(entry?.id ?? '', { ...flags, json: true }, context);
+  await showKey(entry?.id ?? '', { ...flags, json: true }, context);
   t.notMatch(take().out, /sha256|hash/);
 });
 
@@ -113,7 +113,7 @@ t.test('the life of a key', async (t) => {
   await expireKey('team', { ...flags, at: 'now' }, context);
   t.match(readKeys(file), [{ state: 'active', expires_at: '2026-11-29T12:00:00Z' }]);
   take();
-  showKey('team', flags, context);
+  await showKey('team', flags, context);
   t.match(take().out, /state: expired/);
   t.match(readFileSync(file, 'utf8'), /^# kept\nkeys:\n +# and this\n/, 'comments stay');
   await deleteKey('team', flags, context);
@@ -127,7 +127,7 @@ t.test('an unknown id, with the nearest', async (t) => {
   await t.rejects(setState('teamsaerch', 'disabled', flags, context), {
     message: 'no key has the id `teamsaerch`, did you mean `teamsearch`?',
   });
-  t.throws(() => showKey('Team', flags, context), { message: /did you mean `teamsearch`/ }, 'a name leads to the id');
+  await t.rejects(showKey('Team', flags, context), { message: /did you mean `teamsearch`/ }, 'a name leads to the id');
   await t.rejects(createKey({ ...flags, name: 'Team', id: 'teamsearch', access: 'r' }, context), {
     message: 'a key has the id `teamsearch` already',
   });

@@ -324,6 +324,7 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   ],
   key_expired: [['a key of 1970', () => presented(NAMED, { named: { expiresAt: 1 } })]],
   key_not_yet_valid: [['a key of the far future', () => presented(NAMED, { named: { notBefore: 9e15 } })]],
+  key_limit_gone: [['a key with a limit that is gone', () => presented(NAMED, { named: { limits: ['gone'] } })]],
   keys_busy: [['many guesses at a chosen key', manyGuesses]],
   token_without_exp: [
     ['a token for ever', () => presented(makeToken({ access: 'r' }), { tokenRules: { requireExp: true } })],

@@ -19,7 +19,10 @@ const sha256 = (text: string) => ({ kind: 'sha256', digest: createHash('sha256')
 
 function authenticator(keys: readonly NamedKeySettings[], more: Partial<RingKeys> = {}, now = NOW) {
   const rangesOf = (entries: readonly string[]) => new AddressRanges(entries);
-  const ring = createKeyRing({ apiKey: 'native-key', namedKeys: keys, rangesOf, ...more }, 1);
+  const ring = createKeyRing(
+    { apiKey: 'native-key', namedKeys: keys, rangesOf, limitIds: new Set(['gold']), ...more },
+    1,
+  );
   return createAuthenticator({ ring, cacheEntries: 10, now: () => now });
 }
 
@@ -52,6 +55,8 @@ const CASES: readonly [name: string, key: Partial<NamedKeySettings>, answer: str
     ['an address of its IPv6 network', { networks: ['2001:db8::/32'] }, 'team', TEXT, '2001:db8::1'],
     ['another address', { networks: ['192.168.0.1'] }, 'key_network'],
     ['an unknown address', { networks: ['0.0.0.0/0'] }, 'key_network', TEXT, ''],
+    ['a limit of the policy', { limits: ['gold'] }, 'team'],
+    ['a limit that the policy has lost', { limits: ['gold', 'gone'] }, 'key_limit_gone'],
     ['the text after a rotation', { previous: { hash: sha256(FORMER), until: NOW + 1 } }, 'team'],
     ['the text before it, meanwhile', { previous: { hash: sha256(FORMER), until: NOW + 1 } }, 'team', FORMER],
     ['the text before it, later', { previous: { hash: sha256(FORMER), until: NOW } }, 'bad_credential', FORMER],

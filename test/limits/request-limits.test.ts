@@ -77,6 +77,14 @@ t.test('each key and subject, each network, each collection, or all together hav
   test.same([all.ok(), all.ok({ remote: '10.0.0.2' }, principal('x')), all.ok()], [true, true, false]);
 });
 
+t.test('a limit that keys carry holds for them alone, and others hold for them as well', async (test) => {
+  const carrier = { ...principal('team'), carries: ['l0', 'l2'] };
+  const { ok } = scene({ ...TWO, carried: true }, { requests: { per: 'minute', most: 3 } }, { ...TWO, keys: ['web'] });
+  test.same([ok({}, carrier), ok({}, carrier), ok({}, carrier)], [true, true, false]);
+  const other = principal('other');
+  test.same([ok({}, other), ok({}, other), ok({}, other), ok({}, other)], [true, true, true, false]);
+});
+
 t.test('a refused request counts on no limit, and the longest wait is told', async (test) => {
   const { ok, take, pass } = scene({ requests: { per: 'second', most: 1 } }, { requests: { per: 'day', most: 2 } });
   test.equal(ok(), true);

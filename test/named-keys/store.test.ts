@@ -2,17 +2,25 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { createKeyStore } from '../../src/named-keys/store.ts';
+import { fileStorage } from '../../src/named-keys/edit.ts';
+import { createKeyStore, type KeyPlace } from '../../src/named-keys/store.ts';
 import { heldClock } from '../support/quick-clock.ts';
 
 const NOW = Date.parse('2026-11-29T12:00:00Z');
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-key-store-'));
 const CREATE = { change: 'create', body: { name: 'Team', id: 'team', access: 'r' } } as const;
 
-/** A store over a file; `reload` is what a reload answers. */
-function storeOver(file: string | null, reload = async (): Promise<{ ok: true }> => ({ ok: true })) {
+const reloaded: KeyPlace['apply'] = async () => ({ ok: true });
+
+function placeOf(file: string, apply = reloaded): KeyPlace {
+  return { name: file, storage: fileStorage(file), apply };
+}
+
+/** A store over a file, in a policy with the limit `gold`; `apply` is what a reload answers. */
+function storeOver(file: string | null, apply = reloaded) {
   const clock = heldClock();
-  return { clock, store: createKeyStore({ file: () => file, reload, now: () => NOW, clock }) };
+  const place = () => (file === null ? null : placeOf(file, apply));
+  return { clock, store: createKeyStore({ place, limits: () => [{ id: 'gold' }], now: () => NOW, clock }) };
 }
 
 t.test('a file that is not there, or may not be written, is told, and nothing is done', async (t) => {
@@ -41,10 +49,8 @@ t.test('a key is made for 90 days unless it is said, and its text is in no file'
 
 t.test('a reload that fails, that takes too long, or that names another file, is told', async (t) => {
   const file = join(folder, 'late.yaml');
-  const refused = createKeyStore({
-    ...{ file: () => file, now: () => NOW, clock: heldClock() },
-    reload: async () => ({ ok: false, problems: ['policy.yaml:1: is nothing'] }),
-  });
+  const problems = ['policy.yaml:1: is nothing'];
+  const { store: refused } = storeOver(file, async () => ({ ok: false, problems }));
   t.match(await refused.change(CREATE), { ok: true, inForce: false, problems: ['policy.yaml:1: is nothing'] });
   const asked = Promise.withResolvers<void>();
   const { store, clock } = storeOver(file, () => {
@@ -54,11 +60,23 @@ t.test('a reload that fails, that takes too long, or that names another file, is
   const waiting = store.change({ change: 'disable', id: 'team', body: undefined });
   await asked.promise;
   await clock.pass(4_000);
-  t.match(await waiting, { ok: true, inForce: false, problems: [/not read its files yet/] });
+  t.match(await waiting, { ok: true, inForce: false, problems: [/not read its named keys yet/] });
   const files = [file, join(folder, 'other.yaml')];
   const moved = createKeyStore({
-    ...{ file: () => files.shift() ?? null, now: () => NOW, clock: heldClock() },
-    reload: async () => ({ ok: true }),
+    ...{ place: () => placeOf(files.shift() ?? ''), limits: () => [], now: () => NOW, clock: heldClock() },
   });
   t.match(await moved.change({ change: 'delete', id: 'team', body: undefined }), { ok: true, inForce: false });
+});
+
+t.test('a key carries limits that the policy has, and no other', async (t) => {
+  const file = join(folder, 'limited.yaml');
+  const { store } = storeOver(file);
+  const created = (limits: unknown) => store.change({ change: 'create', body: { ...CREATE.body, limits } });
+  t.match(await created(['golden']), {
+    ...{ ok: false, why: 'invalid' },
+    problems: ['the policy has no limit `golden`, did you mean `gold`?'],
+  });
+  t.match(await created('gold'), { ok: false, problems: ['limits must be a list of ids of limits of the policy'] });
+  t.match(await created(['gold']), { ok: true, key: { limits: ['gold'] } });
+  t.match(readFileSync(file, 'utf8'), /limits:\n\s+- gold\n/);
 });

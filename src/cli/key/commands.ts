@@ -3,7 +3,8 @@ import type { KeyEntry } from '../../config/keys/schema.ts';
 import { type Flags, previewConfig } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
 import { addKey, isoTime, removeKey, rotateText, setFields } from '../../named-keys/changes.ts';
-import { findKey, readKeys } from '../../named-keys/edit.ts';
+import { fileStorage, findKey, type KeyStorage } from '../../named-keys/edit.ts';
+import type { LimitSettings } from '../../policy/limits/limits.ts';
 import { type Output, UsageError } from '../output.ts';
 import { parseExpiry } from '../token.ts';
 import { detailsOf, shownKey, tableOf } from './describe.ts';
@@ -21,6 +22,7 @@ export type CreateFlags = KeyFlags & {
   readonly expires?: string | undefined;
   readonly notBefore?: string | undefined;
   readonly network?: readonly string[] | undefined;
+  readonly limits?: readonly string[] | undefined;
   readonly chosen?: boolean | undefined;
 };
 
@@ -38,26 +40,27 @@ const CHOSEN_LENGTH = 16;
 
 /** `key create`: adds a key and prints its text, once. Without an access it is refused. */
 export async function createKey(flags: CreateFlags, context: KeyContext): Promise<void> {
-  const { id, name, owner, network: networks } = flags;
+  const { id, name, owner, network: networks, limits } = flags;
   const wanted = {
-    ...{ id, name, owner, networks, access: accessIn(flags) },
+    ...{ id, name, owner, networks, limits, access: accessIn(flags) },
     expires_at: expiryIn(flags.expires ?? DEFAULT_LIFE, context.now),
     not_before: flags.notBefore === undefined ? undefined : momentIn(flags.notBefore, '--not-before', context.now),
     chosen: flags.chosen ? await readChosen(context) : undefined,
   };
-  const { entry, text } = await addKey(fileOf(flags), wanted, context.now);
+  const { storage, limits: known } = placeOf(flags);
+  const { entry, text } = await addKey(storage, wanted, context.now, known);
   tellSecret(entry, text, 'created', flags, context);
 }
 
 /** `key list`. */
-export function listKeys(flags: KeyFlags, { output, now }: KeyContext): void {
-  const keys = readKeys(fileOf(flags)).map((entry) => shownKey(entry, now));
+export async function listKeys(flags: KeyFlags, { output, now }: KeyContext): Promise<void> {
+  const keys = (await placeOf(flags).storage.read()).map((entry) => shownKey(entry, now));
   output.out(flags.json ? `${JSON.stringify(keys, undefined, 2)}\n` : tableOf(keys));
 }
 
 /** `key show`. */
-export function showKey(id: string, flags: KeyFlags, { output, now }: KeyContext): void {
-  const key = shownKey(findKey(readKeys(fileOf(flags)), id), now);
+export async function showKey(id: string, flags: KeyFlags, { output, now }: KeyContext): Promise<void> {
+  const key = shownKey(findKey(await placeOf(flags).storage.read(), id), now);
   output.out(flags.json ? `${JSON.stringify(key, undefined, 2)}\n` : detailsOf(key));
 }
 
@@ -69,7 +72,7 @@ export async function rotateKey(
 ): Promise<void> {
   const { overlap } = flags;
   const until = isNoTime(overlap) ? undefined : parseExpiry(overlap, context.now, '--overlap') * 1000;
-  const { entry, text } = await rotateText(fileOf(flags), id, until);
+  const { entry, text } = await rotateText(placeOf(flags).storage, id, until);
   tellSecret(entry, text, 'rotated', flags, context);
 }
 
@@ -80,7 +83,7 @@ export async function setState(
   flags: KeyFlags,
   context: KeyContext,
 ): Promise<void> {
-  const entry = await setFields(fileOf(flags), id, { state });
+  const entry = await setFields(placeOf(flags).storage, id, { state });
   tell(entry, state === 'active' ? 'enabled' : 'disabled', flags, context);
 }
 
@@ -91,13 +94,13 @@ export async function expireKey(
   context: KeyContext,
 ): Promise<void> {
   const end = flags.at === 'now' ? isoTime(context.now) : expiryIn(flags.at, context.now);
-  const entry = await setFields(fileOf(flags), id, { expires_at: end });
+  const entry = await setFields(placeOf(flags).storage, id, { expires_at: end });
   tell(entry, `set to expire (${end})`, flags, context);
 }
 
 /** `key delete`. */
 export async function deleteKey(id: string, flags: KeyFlags, context: KeyContext): Promise<void> {
-  tell(await removeKey(fileOf(flags), id), 'deleted', flags, context);
+  tell(await removeKey(placeOf(flags).storage, id), 'deleted', flags, context);
 }
 
 function tell(entry: KeyEntry, done: string, flags: KeyFlags, { output, now }: KeyContext): void {
@@ -114,12 +117,18 @@ function tellSecret(entry: KeyEntry, text: string, done: string, flags: KeyFlags
   );
 }
 
-function fileOf(flags: KeyFlags): string {
-  if (flags.file !== undefined) return flags.file;
-  const { config, problems } = previewConfig({ argv: flags });
-  const file = config?.gateway.keys_file;
-  if (file) return file;
+interface KeyPlace {
+  readonly storage: KeyStorage;
+  /** Of the policy; `undefined` = unknown. */
+  readonly limits: readonly LimitSettings[] | undefined;
+}
+
+function placeOf(flags: KeyFlags): KeyPlace {
+  if (flags.file !== undefined) return { storage: fileStorage(flags.file), limits: undefined };
+  const { config, policy, problems } = previewConfig({ argv: flags });
   if (config === null) throw new ConfigError(problems);
+  const { keys_file: file } = config.gateway;
+  if (file) return { storage: fileStorage(file), limits: policy.limits ?? [] };
   throw new UsageError('no file of named keys is configured: set `gateway.keys_file`, or name one with --file');
 }
 

@@ -11,6 +11,7 @@ export interface ShownKey {
   readonly not_before: string | null;
   readonly created_at: string | null;
   readonly networks: readonly string[] | null;
+  readonly limits: readonly string[] | null;
   readonly access: KeyEntry['access'];
   /** End of the former text after a rotation, while it is accepted. */
   readonly former_until: string | null;
@@ -22,7 +23,8 @@ export function shownKey(entry: KeyEntry, now: number): ShownKey {
   return {
     ...{ id: entry.id, name: entry.name, owner: entry.owner ?? null, postfix: entry.postfix ?? null },
     ...{ state: stateOf(entry, now), expires_at: entry.expires_at, not_before: entry.not_before ?? null },
-    ...{ created_at: entry.created_at ?? null, networks: entry.networks ?? null, access: entry.access },
+    ...{ created_at: entry.created_at ?? null, networks: entry.networks ?? null },
+    ...{ limits: entry.limits ?? null, access: entry.access },
     former_until: previous && Date.parse(previous.until) > now ? previous.until : null,
   };
 }

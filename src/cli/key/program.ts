@@ -25,6 +25,7 @@ export function addKeyCommands(
     .option('--expires <when>', 'end: 90d, 12h, an ISO date, or never', '90d')
     .option('--not-before <when>', 'begin: 12h, 7d or an ISO date (default: at once)')
     .option('--network <address>', 'address or range that may present it; may be repeated (default: all)', collect)
+    .option('--limits <id>', 'limit of the policy that the key carries; may be repeated', collect)
     .option('--chosen', 'read the secret from standard input instead of drawing one')
     .action(async (flags: CreateFlags) => (await load()).createKey(flags, context()));
   command('list', 'list the keys').action(async (flags: KeyFlags) => (await load()).listKeys(flags, context()));

@@ -150,6 +150,7 @@ export function settingsOf(entry: KeyEntry): NamedKeySettings {
     expires_at: expires,
     not_before: begins,
     state,
+    limits,
   } = entry;
   return Object.freeze({
     ...{ id, name, owner, postfix, access, networks },
@@ -158,6 +159,7 @@ export function settingsOf(entry: KeyEntry): NamedKeySettings {
     expiresAt: expires === 'never' ? undefined : Date.parse(expires),
     notBefore: begins === undefined ? undefined : Date.parse(begins),
     disabled: state === 'disabled',
+    ...(limits && { limits }),
   });
 }
 

@@ -32,6 +32,7 @@ const previous = z
   )
   .meta({ description: 'the text before a rotation' });
 
+const LIMITS_FORM = 'must be a list of ids of limits of the policy';
 const OWNER_FORM = 'must be text of one line, at most 255 characters';
 
 /** One entry of `keys`. */
@@ -72,6 +73,12 @@ export const namedKeySchema = z.strictObject(
       .min(1, 'must name a network; leave it out to accept all')
       .optional()
       .meta({ description: 'client addresses and ranges that may present the key; unset: all' }),
+    limits: z
+      .array(z.string({ error: LIMITS_FORM }).regex(/^[A-Za-z0-9._-]{1,64}$/, LIMITS_FORM), { error: LIMITS_FORM })
+      .min(1, 'must name a limit; leave it out for none')
+      .max(16, 'must name at most 16 limits')
+      .optional()
+      .meta({ description: 'ids of limits of the policy that the key carries, beside those that apply to it anyway' }),
     created_at: time(TIME_FORM).optional().meta({ description: 'time of creation' }),
   },
   { error: 'must have `id`, `name`, `hash`, `access` and `expires_at`' },

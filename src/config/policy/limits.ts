@@ -32,6 +32,9 @@ function problemsOf(checks: LimitChecks, { entry, id, at }: PolicyEntry<LimitSet
   if ([entry.requests, entry.bytes, entry.concurrent].every((amount) => amount === undefined)) {
     report([], `the limit \`${entry.id}\` limits nothing: set \`requests\`, \`bytes\` or \`concurrent\``);
   }
+  if (entry.carried && (entry.keys ?? entry.subjects)) {
+    report(['carried'], '`carried` goes without `keys` and `subjects`: the keys name the limit');
+  }
   for (const field of ['keys', 'subjects', 'collections', 'operations'] as const) {
     if (entry[field]?.length === 0)
       report([field], `\`${field}\` is empty, so the limit applies to nothing: add one or remove the list`);

@@ -173,6 +173,10 @@ export const limitSchema = z.strictObject(
       'texts',
       "`subject` claims the limit applies to; '' stands for callers without one, including keys; unset: all",
     ),
+    carried: z
+      .boolean({ error: 'must be true or false' })
+      .optional()
+      .meta({ description: 'true: only for the named keys that name it in `limits`; unset: false' }),
     collections: z.array(collectionName, { error: 'must be a list of collections' }).optional().meta({
       description:
         'only requests on these collections, by the name in the request; a `*` at the end makes a name a prefix; unset: all requests',

@@ -38,6 +38,8 @@ export interface LimitSettings {
   readonly mode: 'enforce' | 'shadow';
   readonly keys?: readonly string[] | undefined;
   readonly subjects?: readonly string[] | undefined;
+  /** True = applies to the named keys that carry it, and to no other caller. */
+  readonly carried?: boolean | undefined;
   /** Names; a trailing `*` makes one a prefix. */
   readonly collections?: readonly string[] | undefined;
   /** Names of operations and of ready groups. */
@@ -56,6 +58,7 @@ export interface Limit {
   /** `undefined` = all, here and below. */
   readonly keys: ReadonlySet<string> | undefined;
   readonly subjects: ReadonlySet<string> | undefined;
+  readonly carried: boolean;
   readonly collections: { readonly names: ReadonlySet<string>; readonly prefixes: readonly string[] } | undefined;
   readonly operations: ReadonlySet<string> | undefined;
   readonly each: Sharing;
@@ -68,13 +71,14 @@ export function limitsOf(settings: readonly LimitSettings[]): readonly Limit[] {
   return Object.freeze(settings.map(limitOf).sort((a, b) => (a.id < b.id ? -1 : 1)));
 }
 
-function limitOf({ id, mode, keys, subjects, collections, operations, ...counted }: LimitSettings): Limit {
+function limitOf({ id, mode, keys, subjects, carried, collections, operations, ...counted }: LimitSettings): Limit {
   const { each, requests, bytes, concurrent } = counted;
   return Object.freeze({
     id,
     mode,
     keys: keys && new Set(keys),
     subjects: subjects && new Set(subjects),
+    carried: carried === true,
     collections: collections && {
       names: new Set(collections.filter((name) => !name.endsWith('*'))),
       prefixes: collections.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1)),
@@ -90,11 +94,15 @@ function limitOf({ id, mode, keys, subjects, collections, operations, ...counted
 export interface LimitedCaller {
   readonly keyId: string;
   readonly subject: string | undefined;
+  /** Ids of limits that the key carries; absent = none. */
+  readonly carries?: readonly string[] | undefined;
 }
 
 /** The limits that apply to some request of this caller. */
-export function limitsFor(limits: readonly Limit[], { keyId, subject }: LimitedCaller): readonly Limit[] {
-  return limits.filter(({ keys, subjects }) => {
+export function limitsFor(limits: readonly Limit[], { keyId, subject, carries }: LimitedCaller): readonly Limit[] {
+  return limits.filter(({ id, carried, keys, subjects }) => {
+    if (carries?.includes(id)) return true;
+    if (carried) return false;
     if (keys && !keys.has(keyId)) return false;
     return !subjects || subjects.has(subject ?? '');
   });

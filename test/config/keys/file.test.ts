@@ -159,3 +159,17 @@ t.test('a change that may be half a file is noticed, and told by id', async (t) 
   t.same(describeChanges(one, two), ['named key team changed']);
   t.same(describeChanges(one, none), ['named key team removed']);
 });
+
+t.test('a key carries only limits that the policy has', async (t) => {
+  const env = { ...ENV, QDRANT_GATEWAY__POLICY_FILE: 'policy.yaml' };
+  const policy = 'limits: [{ id: gold, carried: true, concurrent: 2 }]';
+  const files = (limits: string) => ({ 'keys.yaml': `keys:\n${good(`, limits: ${limits}`)}`, 'policy.yaml': policy });
+  t.match(load(files('[gold]'), env).policy.namedKeys, [{ limits: ['gold'] }]);
+  t.same(problemsOf(files('[golf]'), env), [
+    'keys.yaml: the key `team`: the policy has no limit `golf`, did you mean `gold`?',
+  ]);
+  t.same(problemsOf({ 'keys.yaml': files('[gold]')['keys.yaml'] }), [
+    'keys.yaml: the key `team`: the policy has no limit `gold`',
+  ]);
+  t.match(problemsOf(files('[]'), env), [/must name a limit; leave it out for none/]);
+});

@@ -90,6 +90,11 @@ const REFUSED: readonly [name: string, limits: string, problems: readonly string
     `[{ id: a, ${AMOUNT}, collections: [] }]`,
     ['`collections` is empty, so the limit applies to nothing: add one or remove the list'],
   ],
+  [
+    'one for keys that name it, and for others',
+    `[{ id: a, ${AMOUNT}, carried: true, keys: [api_key] }]`,
+    ['`carried` goes without `keys` and `subjects`: the keys name the limit'],
+  ],
   ['an id given twice', `[{ id: a, ${AMOUNT} }, { id: a, ${AMOUNT} }]`, ['the id `a` is given twice']],
   ['the id of the whole policy', `[{ id: policy, ${AMOUNT} }]`, ['`policy` is reserved: choose another id']],
   ['no list', '7', ['1:9: `limits` must be a list']],

@@ -120,6 +120,18 @@ export function toClientHeaders(raw: readonly string[], drop: (name: string) => 
   return kept;
 }
 
+/** The headers of an answer of upstream's with its own body. A 204 has no length (RFC 9110 section 8.6), whatever upstream says. */
+export function answerHeaders(status: number, raw: readonly string[]): string[] {
+  return status === NO_CONTENT ? toClientHeaders(raw, isLength) : toClientHeaders(raw);
+}
+
+/** Status of an answer that has no body and no length. */
+export const NO_CONTENT = 204;
+
+function isLength(name: string): boolean {
+  return name === 'content-length';
+}
+
 /**
  * Writes the head of an answer with exactly these headers; the transport adds `date` and what its connection needs. A name may
  * come several times. Throws, with nothing written, when the status or a header cannot be sent.

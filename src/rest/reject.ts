@@ -2,7 +2,7 @@ import { requestIdOf } from '../exchange/request-id.ts';
 import type { Denial, QuotaReached } from '../policy/denial.ts';
 import { type Cors, corsHeaders } from './cors.ts';
 import type { RestExchange } from './exchange.ts';
-import { writeHead } from './headers.ts';
+import { NO_CONTENT, writeHead } from './headers.ts';
 import { closesConnection, endAfterBody, isUnread } from './http1/swallow.ts';
 
 /** Status, headers and body of a refusal. */
@@ -78,12 +78,8 @@ export function answerWhole(exchange: RestExchange, status: number, headers: rea
   exchange.response.statusCode = status;
   const unread = isUnread(exchange);
   const close = closesConnection(exchange, status) ? ['connection', 'close'] : [];
-  writeHead(
-    exchange,
-    status,
-    [...headers, 'content-length', String(body.length), ...close],
-    exchange.method === 'HEAD' ? 0 : body.length,
-  );
+  const length = status === NO_CONTENT ? [] : ['content-length', String(body.length)];
+  writeHead(exchange, status, [...headers, ...length, ...close], exchange.method === 'HEAD' ? 0 : body.length);
   if (exchange.method !== 'HEAD') {
     exchange.sent += body.length;
     if (body.length > 0) exchange.response.write(body);

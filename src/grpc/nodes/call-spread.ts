@@ -1,11 +1,11 @@
-import { dataOf, ErrorCode, Flag, type Frame, frameOf, Http2Fault, type Setting } from '../../http2/frames.ts';
+import { dataOf, ErrorCode, Flag, type Frame, Http2Fault, type Setting } from '../../http2/frames.ts';
 import { StreamMap } from '../../http2/stream-map.ts';
 import { type Denial, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
 import type { Node, NodeAddress } from '../../upstream/nodes/node.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { GrpcRelayOptions } from '../relay/options.ts';
 import type { RelayCore } from '../relay/relay-core.ts';
-import type { UpstreamSide } from '../relay/upstream-side.ts';
+import { passHeld, type UpstreamSide } from '../relay/upstream-side.ts';
 import { AnswerTurns } from './answer-turns.ts';
 import type { GrpcNodes } from './node-choice.ts';
 import { type Failure, NodeLink, type SeatedCalls } from './node-link.ts';
@@ -69,7 +69,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
     exchange.opened = true;
     const refusal = this.#place(seat);
     if (refusal) this.#core.calls.reject(exchange, refusal);
-    else this.passHeld(exchange);
+    else passHeld(this, exchange);
   }
 
   /** Gives a call to a node. Returns why there is none for it. */
@@ -119,14 +119,6 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
     if (seat.unsent.bytes > REQUEST_WINDOW + seat.mostOffset - seat.offset)
       throw new Http2Fault(ErrorCode.FLOW_CONTROL_ERROR, exchange.id, 'window exceeded');
     link.wait(seat);
-  }
-
-  passHeld(exchange: GrpcExchange): void {
-    const { held } = exchange;
-    if (held.isEmpty) return;
-    if (held.lent) this.pass(exchange, held.lent);
-    else for (const raw of held.frames) this.pass(exchange, frameOf(raw));
-    held.clear();
   }
 
   cancel(exchange: GrpcExchange, code: number): void {

@@ -9,13 +9,20 @@ export const REQUEST_WINDOW = 262_144;
 /** The same of all requests of a connection. */
 export const CONNECTION_WINDOW = 1_048_576;
 /**
+ * From this much request DATA (bytes) of one client connection that waits for its nodes on, the window of each request is
+ * `INITIAL_WINDOW`: many uploads to a node that takes nothing then hold little each. The window is whole again at the second figure.
+ */
+const NARROW_AT = 1_048_576;
+const WIDE_AT = 262_144;
+/**
  * Most request DATA (bytes) of one client connection that waits for its nodes, while the client gets its connection window
- * back at once. It is more than the windows of a dozen requests, so that the uploads to a node that takes nothing do not stop
+ * back at once. It is more than the narrow windows of 200 requests, so that the uploads to a node that takes nothing do not stop
  * those to others.
  */
-const MOST_WAITING = 4_194_304;
-/** Bytes per WINDOW_UPDATE. */
+export const MOST_WAITING = 16_777_216;
+/** Bytes per WINDOW_UPDATE of the connection, and of a stream: no stream waits for credit below its narrow window. */
 const GRANT_BYTES = 65_536;
+const STREAM_GRANT_BYTES = 16_384;
 
 /**
  * The windows that the gateway grants a client for its request DATA when there are several nodes. A stream gets its credit
@@ -24,6 +31,7 @@ const GRANT_BYTES = 65_536;
 export class RequestCredit {
   readonly #core: RelayCore;
   #greeted = false;
+  #isNarrow = false;
   /** Received bytes whose connection credit has not been returned. */
   #due = 0;
   /** Bytes that wait for their nodes. */
@@ -37,10 +45,13 @@ export class RequestCredit {
   greet(): void {
     if (this.#greeted) return;
     this.#greeted = true;
-    const { client, streamWindows, window } = this.#core;
-    streamWindows.setByUpstream(REQUEST_WINDOW, []);
-    client.sendSettings([[SettingId.INITIAL_WINDOW_SIZE, REQUEST_WINDOW]]);
-    window.swallowed(CONNECTION_WINDOW - INITIAL_WINDOW);
+    this.#setWindow(REQUEST_WINDOW);
+    this.#core.window.swallowed(CONNECTION_WINDOW - INITIAL_WINDOW);
+  }
+
+  #setWindow(bytes: number): void {
+    this.#core.streamWindows.setByUpstream(bytes, []);
+    this.#core.client.sendSettings([[SettingId.INITIAL_WINDOW_SIZE, bytes]]);
   }
 
   /** A DATA frame of a call has come. @param bytes with padding */
@@ -49,14 +60,24 @@ export class RequestCredit {
     this.#settle();
   }
 
-  /** Request DATA waits. */
+  /**
+   * Request DATA waits. The client is told of narrow windows before it gets any more credit, so that it sends no more than its
+   * connection window within the wide ones.
+   */
   waits(bytes: number): void {
     this.#waiting += bytes;
+    if (this.#isNarrow || this.#waiting < NARROW_AT) return;
+    this.#isNarrow = true;
+    this.#setWindow(INITIAL_WINDOW);
   }
 
   /** Request DATA waits no longer: it was sent, or it is dropped. */
   left(bytes: number): void {
     this.#waiting -= bytes;
+    if (this.#isNarrow && this.#waiting <= WIDE_AT) {
+      this.#isNarrow = false;
+      this.#setWindow(REQUEST_WINDOW);
+    }
     this.#settle();
   }
 
@@ -64,7 +85,7 @@ export class RequestCredit {
   sent(seat: Seat, bytes: number): void {
     const { exchange } = seat;
     seat.credit += bytes;
-    if (seat.credit < GRANT_BYTES || exchange.clientEnded) return;
+    if (seat.credit < STREAM_GRANT_BYTES || exchange.clientEnded) return;
     this.#core.client.outbox.bytes(writeWindowUpdate(exchange.id, seat.credit));
     seat.credit = 0;
   }

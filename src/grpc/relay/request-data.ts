@@ -8,7 +8,7 @@ import { type InspectionStep, type MeasureStep, MessageChecks } from '../message
 import { isUnary } from '../resolve.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
-import type { UpstreamSide } from './upstream-side.ts';
+import { passHeld, type UpstreamSide } from './upstream-side.ts';
 
 /** The request DATA of a connection's calls: held, inspected, discarded or forwarded, by the state of each call. */
 export class RequestData {
@@ -122,7 +122,7 @@ export class RequestData {
   #proceed(exchange: GrpcExchange, standing: MeasureStep): void {
     if (standing === 'hold') return;
     if (standing !== 'pass') this.#core.calls.reject(exchange, standing);
-    else if (exchange.opened) this.#upstream.passHeld(exchange);
+    else if (exchange.opened) passHeld(this.#upstream, exchange);
     else if (this.inBurst) this.#openWithBurst(exchange);
     else this.#upstream.open(exchange);
     this.#core.calls.settleEnd(exchange);
@@ -167,7 +167,7 @@ export class RequestData {
     if (judgement === 'hold') return;
     if (judgement === 'stream') {
       if (!exchange.opened) this.#upstream.open(exchange);
-      else this.#upstream.passHeld(exchange);
+      else passHeld(this.#upstream, exchange);
     } else if (exchange.conditional) {
       this.#core.calls.bodyChecked(exchange, exchange.conditional, judgement);
     }

@@ -4,7 +4,6 @@ import {
   FRAME_HEADER_BYTES,
   type Frame,
   FrameType,
-  frameOf,
   Http2Fault,
   MAX_WINDOW,
   type Setting,
@@ -19,7 +18,7 @@ import { forwardedHead } from './forwarded-head.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
 import { UpstreamLink } from './upstream-link.ts';
-import type { UpstreamSide } from './upstream-side.ts';
+import { passHeld, type UpstreamSide } from './upstream-side.ts';
 
 /** Most DATA of one call that is held for its decision, if the client's window permits it. */
 const HOLD_BYTES = 49_152;
@@ -107,7 +106,7 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
     const ends = exchange.clientEnded && exchange.held.isEmpty;
     this.#sendHead(link, exchange, id, ends);
     if (exchange.windowGain > 0) link.outbox.bytes(writeWindowUpdate(id, exchange.windowGain));
-    this.passHeld(exchange);
+    passHeld(this, exchange);
   }
 
   /** The head of equal requests of this connection is encoded once, unless each carries its own span. */
@@ -153,14 +152,6 @@ export class UpstreamHalf implements AnsweringSide, UpstreamSide {
     // The bytes of a compressed message may still be inflated.
     this.#link.outbox.frame(frame, exchange.head.encoding !== 'gzip');
     if (frame.type === FrameType.DATA) this.#link.moved(frame.length);
-  }
-
-  passHeld(exchange: GrpcExchange): void {
-    const { held } = exchange;
-    if (held.isEmpty) return;
-    if (held.lent) this.pass(exchange, held.lent);
-    else for (const raw of held.frames) this.pass(exchange, frameOf(raw));
-    held.clear();
   }
 
   /** Cancels a call at upstream. */

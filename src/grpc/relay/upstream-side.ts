@@ -1,4 +1,4 @@
-import type { Frame, Setting } from '../../http2/frames.ts';
+import { type Frame, frameOf, type Setting } from '../../http2/frames.ts';
 import type { GrpcExchange } from '../exchange.ts';
 
 /**
@@ -18,8 +18,6 @@ export interface UpstreamSide {
   open(exchange: GrpcExchange): void;
   /** Sends a DATA frame of an opened call. */
   pass(exchange: GrpcExchange, frame: Frame): void;
-  /** Sends the held DATA of an opened call. */
-  passHeld(exchange: GrpcExchange): void;
   /** Cancels a call at upstream, if it was opened. */
   cancel(exchange: GrpcExchange, code: number): void;
   /** A call has left the table of streams. */
@@ -46,4 +44,13 @@ export interface UpstreamSide {
   tick(now: number): void;
   /** The client has ended. */
   close(): void;
+}
+
+/** Sends the held DATA of an opened call. */
+export function passHeld(side: Pick<UpstreamSide, 'pass'>, exchange: GrpcExchange): void {
+  const { held } = exchange;
+  if (held.isEmpty) return;
+  if (held.lent) side.pass(exchange, held.lent);
+  else for (const raw of held.frames) side.pass(exchange, frameOf(raw));
+  held.clear();
 }

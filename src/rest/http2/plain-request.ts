@@ -10,7 +10,7 @@ import { BODY_TIMEOUT } from '../body/denials.ts';
 import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
 import { settleCors } from '../cors.ts';
 import { headerValues } from '../exchange.ts';
-import { toClientHeaders } from '../headers.ts';
+import { answerHeaders } from '../headers.ts';
 import { Intake } from '../http1/intake.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { upstreamHead } from '../relay/answer.ts';
@@ -257,7 +257,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     const last = link.written;
     if (last?.from === from && last.origin === origin && last.allowed === allowed && last.date === date)
       return last.bytes;
-    const headers = settleCors(exchange, toClientHeaders(from.headers), cors);
+    const headers = settleCors(exchange, answerHeaders(from.status, from.headers), cors);
     const bytes = encodeAnswerHead(from.status, headers, date);
     link.written = { from, headers: exchange.headers, origin, allowed, date, close: false, bytes };
     return bytes;

@@ -3,7 +3,7 @@ import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { type Cors, corsHeaders, settleCors } from '../cors.ts';
-import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
+import { answerHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { renderRefusal } from '../reject.ts';
 import type { RelayExchange } from './exchange.ts';
@@ -37,7 +37,7 @@ export interface AnswerEnding {
 
 /** An answer of upstream's for this client, as the other lane would write it. */
 export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: Cors, ending: AnswerEnding): Buffer {
-  const headers = settleCors(exchange, toClientHeaders(answer.headers), cors);
+  const headers = settleCors(exchange, answerHeaders(answer.status, answer.headers), cors);
   const chunked = answer.framing === 'chunked' || answer.framing === 'close';
   return writeHead(answer.status, headers, chunked, ending);
 }

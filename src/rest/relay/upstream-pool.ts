@@ -4,6 +4,7 @@ import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { AllowedOrigins } from '../allowed-origins.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import type { RelayExchange } from './exchange.ts';
+import { GatheredWrites } from './gathered-writes.ts';
 import { type AnswerSink, type RelayUpstream, UpstreamConnection, type UpstreamLink } from './upstream.ts';
 
 /** An answer head as it was written last, and the parts it was made of. */
@@ -130,13 +131,13 @@ export class PooledUpstream implements AnswerSink, ClientUpstream {
  * INVARIANT: a connection passes to another client only when every byte of its last request has left, its answer has come
  * whole, and nothing came behind it. So no byte of an answer reaches another client.
  */
-export class UpstreamPool implements RelayPool {
+export class UpstreamPool extends GatheredWrites implements RelayPool {
   readonly #options: PoolOptions;
   readonly #all = new Set<PooledUpstream>();
   #idle: PooledUpstream[] = [];
-  readonly #held: ClientUpstream[] = [];
 
   constructor(options: PoolOptions) {
+    super();
     this.#options = options;
   }
 
@@ -155,22 +156,6 @@ export class UpstreamPool implements RelayPool {
     taken ??= this.#open();
     taken.use(user);
     return taken;
-  }
-
-  /** Something was gathered since `flush`. */
-  get held(): boolean {
-    return this.#held.length > 0;
-  }
-
-  /** Gathers what is written to `one` until `flush`. */
-  hold(one: ClientUpstream): void {
-    if (one.link.hold()) this.#held.push(one);
-  }
-
-  /** Writes what was gathered. */
-  flush(): void {
-    for (const { link } of this.#held) link.letGo();
-    this.#held.length = 0;
   }
 
   /**

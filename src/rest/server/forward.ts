@@ -15,7 +15,7 @@ import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
 import { settleCors } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
-import { sendsBody, toClientHeaders, writeHead } from '../headers.ts';
+import { answerHeaders, sendsBody, writeHead } from '../headers.ts';
 import { HEALTHY } from '../health-routes.ts';
 import { failExchange, refuseOrBreak } from '../http1/break-off.ts';
 import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
@@ -244,7 +244,7 @@ export class StreamedAnswer extends UpstreamAnswer {
       controller.abort(new Error('answered already'));
       return;
     }
-    const answer = settleCors(exchange, toClientHeaders(headers), options.cors);
+    const answer = settleCors(exchange, answerHeaders(status, headers), options.cors);
     if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(answer);
     if (closesConnection(exchange, status)) answer.push('connection', 'close');
     writeHead(exchange, status, answer);

@@ -24,6 +24,8 @@ export const ODD_ANSWERS: readonly (readonly [name: string, ...bytes: string[]])
   ['until the end, empty', 'HTTP/1.1 200 OK\r\n\r\n', 'END'],
   ['HTTP/1.0', 'HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc'],
   ['204', 'HTTP/1.1 204 No Content\r\n\r\n'],
+  ['204 with a length', 'HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n'],
+  ['204 with the length of no body', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nx-a: 1\r\n\r\n'],
   ['304', 'HTTP/1.1 304 Not Modified\r\netag: "x"\r\n\r\n'],
   [
     'informational answers before it',

@@ -1,5 +1,6 @@
 import type { Node } from '../../../upstream/nodes/node.ts';
 import type { NodeSet } from '../../../upstream/nodes/node-set.ts';
+import { GatheredWrites } from '../gathered-writes.ts';
 import type { RelayUpstream } from '../upstream.ts';
 import {
   type ClientUpstream,
@@ -35,15 +36,15 @@ class RoutedUpstream implements ClientUpstream {
 }
 
 /** The upstream connections of one listener and protocol to several nodes: a pool for each node. */
-export class NodePool implements RelayPool {
+export class NodePool extends GatheredWrites implements RelayPool {
   readonly #options: Omit<PoolOptions, 'upstream'>;
   readonly #upstream: RelayNodes;
   readonly #pools = new Map<Node, UpstreamPool>();
   readonly #clients = new Set<ClientUpstream>();
-  readonly #held: ClientUpstream[] = [];
   readonly #access: NodePools;
 
   constructor(upstream: RelayNodes, options: Omit<PoolOptions, 'upstream'>) {
+    super();
     this.#options = options;
     this.#upstream = upstream;
     this.#access = { nodes: upstream.nodes, of: (node) => this.#of(node) };
@@ -59,19 +60,6 @@ export class NodePool implements RelayPool {
     const taken = new RoutedUpstream(this.#access, user);
     this.#clients.add(taken);
     return taken;
-  }
-
-  get held(): boolean {
-    return this.#held.length > 0;
-  }
-
-  hold(one: ClientUpstream): void {
-    if (one.link.hold()) this.#held.push(one);
-  }
-
-  flush(): void {
-    for (const { link } of this.#held) link.letGo();
-    this.#held.length = 0;
   }
 
   release(one: ClientUpstream, whole: boolean): void {

@@ -1,5 +1,5 @@
 import { entryId, isOver, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
-import { MARKER, type RedisReading } from './redis-link.ts';
+import { MARKER, type RedisReading } from './redis-hash.ts';
 import { StoreFault } from './source.ts';
 
 /** A local copy of the hash. */

@@ -1,14 +1,14 @@
-import { entryId, isEntry, MAX_ENTRIES, type RevocationEntry, readEntry } from './entry.ts';
-import { describeRedisFault, MARKER, RedisFault, type RedisLink, type RedisReading } from './redis-link.ts';
-import { type RedisLoop, startRedisLoop } from './redis-loop.ts';
+import type { RedisConnection, RedisSeat } from '../redis/connection.ts';
+import { describeRedisFault, RedisFault, type RedisLink } from '../redis/link.ts';
+import { createReach, type Reach } from '../redis/reach.ts';
+import type { RevocationEntry } from './entry.ts';
+import { CHANNEL, fieldsOf, HASH, MARKER, type RedisReading, readFields, readHash, writeFields } from './redis-hash.ts';
 import { createShadow, type HashShadow } from './redis-shadow.ts';
 import type { RedisSettings } from './settings.ts';
 import { type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
 /** Longest wait for the first read at the start, in milliseconds; then the gateway starts without it. */
 const START_WAIT_MS = 2000;
-const MAX_DEADLINE_MS = 2000;
-const MAX_HEARTBEAT_MS = 1000;
 /** Expired entries are removed after this time in seconds, since clocks differ. */
 const PRUNE_AFTER_SECONDS = 3600;
 
@@ -29,8 +29,12 @@ export interface RedisSourceOptions {
  * Revocations in a Redis hash, one field each, read as a whole: at each connection, at each notification, and
  * periodically. The field is the id of an entry, so concurrent writers never overwrite each other's entries.
  */
-export function openRedisSource(settings: RedisSettings, options: RedisSourceOptions): RedisSource {
-  return new RedisEntries(settings, options);
+export function openRedisSource(
+  settings: RedisSettings,
+  connection: RedisConnection,
+  options: RedisSourceOptions,
+): RedisSource {
+  return new RedisEntries(settings, connection, options);
 }
 
 class RedisEntries implements RedisSource {
@@ -39,24 +43,21 @@ class RedisEntries implements RedisSource {
   readonly #shadow: HashShadow;
   readonly #reach: Reach;
   readonly #first = Promise.withResolvers<void>();
-  #loop: RedisLoop | undefined;
+  readonly #connection: RedisConnection;
+  readonly #seat: RedisSeat;
   #readAt = 0;
   #problem: string | undefined;
 
-  constructor(settings: RedisSettings, options: RedisSourceOptions) {
+  constructor(settings: RedisSettings, connection: RedisConnection, options: RedisSourceOptions) {
     this.#settings = settings;
+    this.#connection = connection;
     this.#options = options;
     this.#shadow = createShadow(options.now);
     this.#reach = createReach(settings.unavailableAfterMs, (available) => this.#turned(available));
-  }
-
-  async start(): Promise<void> {
-    const { address, refreshMs, unavailableAfterMs } = this.#settings;
-    this.#loop = startRedisLoop({
-      address,
-      deadlineMs: Math.min(MAX_DEADLINE_MS, unavailableAfterMs),
-      refreshMs,
-      heartbeatMs: Math.min(MAX_HEARTBEAT_MS, refreshMs, Math.ceil(unavailableAfterMs / 4)),
+    this.#seat = connection.join({
+      channel: CHANNEL,
+      refreshMs: settings.refreshMs,
+      unavailableAfterMs: settings.unavailableAfterMs,
       read: (link) => this.#read(link),
       confirmed: () => {
         this.#problem = undefined;
@@ -65,6 +66,10 @@ class RedisEntries implements RedisSource {
       },
       failed: (reason) => this.#failed(reason),
     });
+  }
+
+  async start(): Promise<void> {
+    this.#connection.start();
     const timer = setTimeout(this.#first.resolve, START_WAIT_MS);
     await this.#first.promise;
     clearTimeout(timer);
@@ -82,11 +87,11 @@ class RedisEntries implements RedisSource {
   async add(entry: RevocationEntry): Promise<void> {
     if (!this.#shadow.add(entry)) return;
     try {
-      const link = this.#loop?.link();
+      const link = this.#seat.link();
       if (!link) throw new RedisFault(this.#problem ?? 'not connected');
-      await link.write(fieldsOf([entry]));
+      await this.#write(link, [entry]);
     } catch (error) {
-      this.#loop?.refresh();
+      this.#seat.refresh();
       throw new StoreFault(
         `redis could not be written (${describeRedisFault(error)}): in force on this gateway, and written when redis answers; lost if this gateway ends before`,
       );
@@ -105,7 +110,7 @@ class RedisEntries implements RedisSource {
 
   async close(): Promise<void> {
     this.#reach.close();
-    await this.#loop?.close();
+    await this.#connection.close();
   }
 
   #turned(available: boolean): void {
@@ -120,7 +125,7 @@ class RedisEntries implements RedisSource {
   }
 
   async #read(link: RedisLink): Promise<void> {
-    const reading = await link.read(MAX_ENTRIES);
+    const reading = await readHash(link, this.#connection.address.prefix);
     const { differs, lost } = this.#shadow.take(reading, readFields(reading.fields));
     this.#readAt = this.#options.now();
     if (differs) this.#options.changed();
@@ -131,13 +136,18 @@ class RedisEntries implements RedisSource {
   async #mend(link: RedisLink, { fields }: RedisReading, lost: number): Promise<void> {
     const missing = this.#shadow.pending();
     if (missing.length > 0 || !fields.has(MARKER)) {
-      const written = await this.#attempt('write', () => link.write(fieldsOf(missing)));
+      const written = await this.#attempt('write', () => this.#write(link, missing));
       if (written && lost > 0) {
         this.#options.log.warn({ entries: lost }, 'redis had lost revocations; the gateway wrote them again');
       }
     }
     const over = this.#shadow.overSince(PRUNE_AFTER_SECONDS);
-    if (over.length > 0) await this.#attempt('take out what is over', () => link.remove(over));
+    if (over.length > 0)
+      await this.#attempt('take out what is over', () => link.remove(this.#connection.address.prefix + HASH, over));
+  }
+
+  #write(link: RedisLink, entries: readonly RevocationEntry[]): Promise<void> {
+    return writeFields(link, this.#connection.address.prefix, fieldsOf(entries));
   }
 
   /** Runs a command that a gateway with read-only permissions may not be allowed to use. */
@@ -162,51 +172,3 @@ const MEANING = {
   closed: 'redis cannot be reached: every token is refused until it answers',
   open: 'redis cannot be reached: the last known revocations stay in force',
 } as const;
-
-type Reach = ReturnType<typeof createReach>;
-
-/** Availability of Redis: from a confirmation until `afterMs` without one. */
-function createReach(afterMs: number, turned: (available: boolean) => void) {
-  let available = false;
-  let timer: NodeJS.Timeout | undefined;
-  const turn = (next: boolean): void => {
-    if (available === next) return;
-    available = next;
-    turned(next);
-  };
-  return {
-    available: () => available,
-    confirm: () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => turn(false), afterMs).unref();
-      turn(true);
-    },
-    close: () => clearTimeout(timer),
-  };
-}
-
-/** Entries as fields of the hash. */
-export function fieldsOf(entries: readonly RevocationEntry[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(entries.map((entry) => [entryId(entry), JSON.stringify(entry)]));
-}
-
-/** The entries of the hash. Throws for an unknown form: it may be a revocation. */
-function readFields(fields: ReadonlyMap<string, string>): Map<string, RevocationEntry> {
-  const entries = new Map<string, RevocationEntry>();
-  for (const [field, text] of fields) {
-    if (field === MARKER) continue;
-    const read = readText(text);
-    if (read === undefined) throw new RedisFault('a field of the hash is not a revocation');
-    entries.set(entryId(read), read);
-  }
-  return entries;
-}
-
-function readText(text: string): RevocationEntry | undefined {
-  try {
-    const read = readEntry(JSON.parse(text));
-    return isEntry(read) ? read : undefined;
-  } catch {
-    return undefined;
-  }
-}

@@ -1,5 +1,6 @@
 import type { Clock } from '../config/files/clock.ts';
 import type { Revocations } from '../identity/revocations.ts';
+import { createRedisConnection, type RedisConnection } from '../redis/connection.ts';
 import { checkEntry } from './check-entry.ts';
 import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
@@ -11,6 +12,8 @@ import { type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
 export interface RevocationStoreOptions {
   readonly settings: RevocationSettings;
+  /** The connection of the gateway to Redis. Default: one of its own, if Redis is configured. */
+  readonly connection?: RedisConnection | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: RevocationLog;
@@ -56,11 +59,12 @@ class Store implements RevocationStore {
   #publishing: Promise<void> = Promise.resolve();
 
   constructor(options: RevocationStoreOptions) {
-    const { settings, now, log, clock } = options;
+    const { settings, connection, now, log, clock } = options;
     this.#options = options;
     const changed = (): void => void this.#publish().catch(() => undefined);
     const sourceOptions = { now, log, changed, clock };
-    this.#redis = settings.redis ? openRedisSource(settings.redis, sourceOptions) : undefined;
+    const { redis } = settings;
+    this.#redis = redis && openRedisSource(redis, connection ?? createRedisConnection(redis.address), sourceOptions);
     this.#file = settings.file === undefined ? undefined : openFileSource(settings.file, sourceOptions);
     this.#sources = [this.#redis ?? [], this.#file ?? []].flat();
   }

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { type Clock, machineClock } from '../config/files/clock.ts';
 import { fileProbe } from '../config/files/file-reads.ts';
+import type { RedisAddress } from '../redis/address.ts';
+import { describeRedisFault, withRedisLink } from '../redis/link.ts';
 import { MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
 import { appendToFile } from './file-append.ts';
-import { describeRedisFault, openRedisLink } from './redis-link.ts';
-import { fieldsOf } from './redis-source.ts';
-import type { RedisAddress, RevocationSettings } from './settings.ts';
+import { fieldsOf, HASH, writeFields } from './redis-hash.ts';
+import type { RevocationSettings } from './settings.ts';
 import { BEING_WRITTEN, StoreFault } from './source.ts';
 
 const DEADLINE_MS = 5000;
@@ -48,13 +49,10 @@ async function standsStill(path: string, clock: Clock): Promise<void> {
 
 async function writeToRedis(address: RedisAddress, entry: RevocationEntry): Promise<void> {
   try {
-    const link = await openRedisLink(address, { deadlineMs: DEADLINE_MS });
-    try {
-      if ((await link.count()) > MAX_ENTRIES) throw new StoreFault(TOO_MANY);
-      await link.write(fieldsOf([entry]));
-    } finally {
-      link.close();
-    }
+    await withRedisLink(address, DEADLINE_MS, async (link) => {
+      if ((await link.count(address.prefix + HASH)) > MAX_ENTRIES) throw new StoreFault(TOO_MANY);
+      await writeFields(link, address.prefix, fieldsOf([entry]));
+    });
   } catch (error) {
     if (error instanceof StoreFault) throw error;
     throw new StoreFault(`redis could not be written (${describeRedisFault(error)}): nothing was revoked`);

@@ -6,16 +6,18 @@ import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
+import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
 
 /** The data behind the pages, and the actions. */
-export interface AdminSource extends KeySource {
+export interface AdminSource extends KeySource, NodeSource {
   readonly metrics: (format: 'prometheus' | 'openmetrics') => Promise<MetricsPage>;
   readonly ready: () => Promise<Readiness>;
   readonly status: () => Promise<object>;
   readonly principals: () => Promise<object>;
   readonly connections: () => Promise<object>;
   readonly keys: () => Promise<object>;
+  readonly nodes: () => Promise<object>;
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
   readonly revoke: (request: unknown) => Promise<Revoked>;
   readonly revocations: () => RevocationReport;
@@ -58,6 +60,7 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   addPages(app, options.source);
   addActs(app, options.source);
   addKeyRoutes(app, options.source);
+  addNodeRoutes(app, options.source);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the admin port has no network address');
@@ -132,6 +135,7 @@ const PAGES = [
   ...['GET /-/revocations', 'GET /-/keys', 'GET /-/keys/{id}', 'POST /-/reload', 'POST /-/revoke', 'POST /-/keys'],
   ...['POST /-/keys/{id}/rotate', 'POST /-/keys/{id}/disable', 'POST /-/keys/{id}/enable'],
   ...['POST /-/keys/{id}/expire', 'DELETE /-/keys/{id}'],
+  ...['GET /-/nodes', 'POST /-/nodes/drain', 'POST /-/nodes/undrain'],
 ].join(', ');
 
 async function notFound(_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -182,6 +186,7 @@ function addPages(app: FastifyInstance, source: AdminSource): void {
   page('/-/connections', source.connections);
   page('/-/revocations', source.revocations);
   page('/-/keys', source.keys);
+  page('/-/nodes', source.nodes);
 }
 
 function addActs(app: FastifyInstance, source: AdminSource): void {

@@ -1,8 +1,8 @@
 import type { Facts } from '../observability/facts.ts';
 import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts';
-import { nodesOf } from '../observability/nodes-of.ts';
+import { nodesOf, stateOfAll } from '../observability/nodes-of.ts';
 import type { Reload } from '../observability/operator.ts';
-import { type ConnectionList, NODE_STATES, type NodeFigures } from '../observability/snapshot.ts';
+import type { ConnectionList, GatewaySnapshot, NodeFigures } from '../observability/snapshot.ts';
 
 /** A listener's address and purpose. */
 export interface ListenerState {
@@ -86,13 +86,27 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
   };
 }
 
+/** All nodes with what each process sees of them. @param drained names, also of nodes that are not in the list now */
+export function nodesPage(snapshots: readonly GatewaySnapshot[], drained: readonly string[]): object {
+  const nodes = nodesOf(snapshots);
+  const known = new Set(nodes.map(([name]) => name));
+  return {
+    nodes: nodes.map(([name, figures]) => ({
+      ...nodeOf(name, figures),
+      processes: snapshots.flatMap(({ pid, nodes: own }) =>
+        (own ?? []).filter((node) => node.name === name).map(({ state, open }) => ({ pid, state, open })),
+      ),
+    })),
+    drained_and_absent: drained.filter((name) => !known.has(name)),
+  };
+}
+
 /** A node: sums over all processes, and the worst state that one of them sees. */
 function nodeOf(name: string, nodes: readonly NodeFigures[]): object {
   const sum = (of: (node: NodeFigures) => number): number => nodes.reduce((all, node) => all + of(node), 0);
-  const worst = Math.max(...nodes.map(({ state }) => NODE_STATES.indexOf(state)));
   return {
     name,
-    state: NODE_STATES[worst],
+    state: stateOfAll(nodes),
     weight: nodes[0]?.weight ?? null,
     version: nodes.find(({ release }) => release !== undefined)?.release ?? null,
     open: sum(({ open }) => open),

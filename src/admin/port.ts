@@ -16,7 +16,15 @@ import { createProbe, type Reachability } from '../upstream/probe.ts';
 import { gatewayVersion } from '../version.ts';
 import { keyOf, keysOf } from './key-pages.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
-import { connectionsOf, type ListenerState, principalsOf, type Readiness, reloadOf, statusOf } from './pages.ts';
+import {
+  connectionsOf,
+  type ListenerState,
+  nodesPage,
+  principalsOf,
+  type Readiness,
+  reloadOf,
+  statusOf,
+} from './pages.ts';
 
 /** The admin port of a running gateway, of one process or several. */
 export interface AdminPort {
@@ -143,6 +151,8 @@ class Port implements AdminPort {
         return keysOf(this.#state.policy.namedKeys ?? [], snapshots, now());
       },
       key: async (id) => keyOf(this.#state.policy.namedKeys ?? [], id, await fleet.snapshots(['keys']), now()),
+      nodes: async () => nodesPage(await fleet.snapshots(), operator.drainedNodes()),
+      drainNode: (request, out) => operator.drainNode(request, out),
       changeKey: (request) => operator.changeKey(request),
       now,
       reload: async () => {

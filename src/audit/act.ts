@@ -11,6 +11,8 @@ const EVENTS = {
   gateway_key_enable: 'key_enabled',
   gateway_key_expire: 'key_expiry_set',
   gateway_key_delete: 'key_deleted',
+  gateway_node_drain: 'node_drained',
+  gateway_node_undrain: 'node_undrained',
 } as const;
 
 /** Stable codes of changes. */
@@ -24,6 +26,8 @@ export interface AdminAct {
   readonly result: 'ok' | 'not in force' | 'failed' | 'denied';
   /** The named key that was changed. */
   readonly target?: { readonly id: string; readonly name: string };
+  /** The node that was drained, or taken in again. */
+  readonly node?: string;
   /** End of the action in milliseconds since 1970, and its duration. */
   readonly at: number;
   readonly durationMs: number;
@@ -37,7 +41,7 @@ const ERRORS = {
 };
 
 /** The audit event of an administrative action. */
-export function actEvent({ method, remote, result, target, at, durationMs }: AdminAct): AuditEvent {
+export function actEvent({ method, remote, result, target, node, at, durationMs }: AdminAct): AuditEvent {
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
   const error = ERRORS[result];
@@ -54,6 +58,7 @@ export function actEvent({ method, remote, result, target, at, durationMs }: Adm
     operation: method.replace('_', '.'),
     ...(done ? { event: EVENTS[method] } : {}),
     ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),
+    ...(node === undefined ? {} : { target_node: bounded(node) }),
     upstream_status: null,
     duration_ms: Math.round(durationMs * 1000) / 1000,
     bytes_in: 0,

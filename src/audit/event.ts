@@ -46,6 +46,8 @@ export interface AuditEvent {
   /** Id and name of the named key that was changed. */
   readonly target_key?: string | undefined;
   readonly target_key_name?: string | undefined;
+  /** Name of the node that was drained, or taken in again. */
+  readonly target_node?: string | undefined;
   /** Collections of the decision: the target first, then those named in the body. */
   readonly collections?: readonly string[] | undefined;
   /** Number of collections beyond the listed ones. */

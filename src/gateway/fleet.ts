@@ -11,6 +11,8 @@ export interface Fleet {
   /** All or nothing, for every process. Rejects with `ConfigError`. */
   apply(state: State): Promise<Applied>;
   setRevocations(revocations: Revocations): Promise<void>;
+  /** The nodes that are out from now on, in every process. @param names all of them */
+  drainNodes(names: readonly string[]): Promise<void>;
   /** One per serving process. @param details optional parts of the snapshots */
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
   /** Records an administrative action once, if there is an audit log. */

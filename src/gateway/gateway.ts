@@ -69,6 +69,8 @@ export interface Gateway {
   apply(state: State, generation?: number): Applied;
   /** Replaces the revocations in force. */
   setRevocations(revocations: Revocations): void;
+  /** The nodes that are out from now on. @param names all of them */
+  drainNodes(names: readonly string[]): void;
   /** The figures of this process. @param details optional parts of the snapshot */
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Records an administrative action, if there is an audit log. */
@@ -219,6 +221,10 @@ class ServingProcess implements Gateway {
 
   setRevocations(revocations: Revocations): void {
     this.#parts.inForce.revocations = revocations;
+  }
+
+  drainNodes(names: readonly string[]): void {
+    this.#parts.nodes?.nodes.drain(new Set(names));
   }
 
   snapshot(details: readonly SnapshotDetail[] = []): GatewaySnapshot {

@@ -1,4 +1,4 @@
-import type { GatewaySnapshot, NodeFigures } from './snapshot.ts';
+import { type GatewaySnapshot, NODE_STATES, type NodeFigures } from './snapshot.ts';
 
 /** The nodes of all processes by name, in the order of the list: each with what every process says of it. */
 export function nodesOf(snapshots: readonly GatewaySnapshot[]): readonly (readonly [string, readonly NodeFigures[]])[] {
@@ -9,4 +9,10 @@ export function nodesOf(snapshots: readonly GatewaySnapshot[]): readonly (readon
     else byName.set(node.name, [node]);
   }
   return [...byName];
+}
+
+/** The state of a node for all processes: the worst that one of them sees. */
+export function stateOfAll(nodes: readonly NodeFigures[]): NodeFigures['state'] {
+  const worst = Math.max(0, ...nodes.map(({ state }) => NODE_STATES.indexOf(state)));
+  return NODE_STATES[worst] ?? 'up';
 }

@@ -18,6 +18,11 @@ export type Reload =
     }
   | { readonly ok: false; readonly cause: ReloadCause; readonly at: number; readonly problems: readonly string[] };
 
+/** The result of a request to drain a node, or to take it in again. */
+export type NodeDrained =
+  | { readonly ok: true; readonly node: string; readonly drained: boolean }
+  | { readonly ok: false; readonly why: 'invalid' | 'unknown' | 'last'; readonly problems: readonly string[] };
+
 /** Operations on a running gateway, of one process or several, for signals, file watches and the admin port. */
 export interface Operator {
   /** Reads all files and applies them; an invalid state changes nothing. Never rejects. */
@@ -34,4 +39,11 @@ export interface Operator {
    * gateway; nothing is changed then.
    */
   changeKey(request: KeyRequest): Promise<KeyChanged>;
+  /**
+   * Takes a node out, or in again, in every serving process. `request` is unchecked JSON; it is validated here. The last node that
+   * takes requests is not taken out. Rejects only for a fault of the gateway.
+   */
+  drainNode(request: unknown, out: boolean): Promise<NodeDrained>;
+  /** Names of the nodes that are out, also of those that are not in the list now. */
+  drainedNodes(): readonly string[];
 }

@@ -13,6 +13,7 @@ import type { Operator } from '../observability/operator.ts';
 import { signingKeyIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
+import { createDrainer } from './drain.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
 
 /** A running gateway with its operation: reloads, revocations, admin port. */
@@ -70,6 +71,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     revoke: (request) => revocations.revoke(request),
     revocations: () => revocations.report(),
     changeKey: keys.change,
+    ...createDrainer(fleet),
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const parts = { fleet, revocations, reloads, learned, admin };

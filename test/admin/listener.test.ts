@@ -294,6 +294,8 @@ t.test('revocations and changes of keys go to who keeps them, as they came, and 
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       ready: async () => ({ ready: true, listeners: 'up', keys: 'loaded', upstream: { rest: 'off', grpc: 'off' } }),
       ...{ status: nothing, principals: nothing, connections: nothing, keys: nothing, key: nothing, now: Date.now },
+      nodes: nothing,
+      drainNode: async () => ({ ok: false, why: 'unknown', problems: ['no'] }),
       changeKey: async ({ change }) => ({ ok: false, why: change === 'delete' ? 'locked' : 'file', problems: ['no'] }),
       reload: async () => ({ ok: true, body: {} }),
       revoke: async (request) => {

@@ -12,6 +12,7 @@ const nodes = await Promise.all([
 ] as const);
 const [one, two] = nodes;
 const gateway = await startSupervised({
+  audit: true,
   settings: {
     'gateway.admin.token': ADMIN_TOKEN,
     'gateway.upstream.rest_url': null,
@@ -68,6 +69,87 @@ t.test('the metrics have a series for each node', async (t) => {
     t.ok((series.get(`upstream_node_requests_total{upstream_node="${name}"}`) ?? 0) > 0);
   }
   t.equal(series.get(`upstream_node_info{upstream_node="${two.name}",version="1.18.3"}`), 1);
+});
+
+interface Page {
+  readonly nodes: readonly (Shown & { readonly processes: readonly { readonly state: string }[] })[];
+  readonly drained_and_absent: readonly string[];
+}
+
+async function page(): Promise<Page> {
+  return JSON.parse((await askAdmin(gateway.admin, '/-/nodes', { token: ADMIN_TOKEN })).text) as Page;
+}
+
+const change = (what: 'drain' | 'undrain', body: unknown, token = ADMIN_TOKEN) =>
+  askAdmin(gateway.admin, `/-/nodes/${what}`, {
+    ...{ method: 'POST', token, body: JSON.stringify(body) },
+    headers: { 'content-type': 'application/json' },
+  });
+
+t.test('a node is drained and taken in again, but never the last one', async (t) => {
+  const states = async () =>
+    (await page()).nodes.map(({ state, processes }) => [state, processes.map((one) => one.state)]);
+  await until(async () => (await states()).every(([state]) => state === 'up'), 'all are up');
+  const drained = await change('drain', { node: one.name });
+  t.strictSame([drained.status, JSON.parse(drained.text)], [200, { ok: true, node: one.name, drained: true }]);
+  t.equal((await change('drain', { node: one.name })).status, 200, 'twice is the same');
+  t.strictSame(await states(), [
+    ['drained', ['drained']],
+    ['up', ['up']],
+  ]);
+  const series = async (name: string): Promise<(number | undefined)[]> => {
+    const all = seriesOf((await askAdmin(gateway.admin, '/metrics')).text);
+    return [
+      all.get(`upstream_node_drained{upstream_node="${name}"}`),
+      all.get(`upstream_node_up{upstream_node="${name}"}`),
+    ];
+  };
+  t.strictSame(await series(one.name), [1, 0]);
+  t.strictSame(await series(two.name), [0, 1]);
+  one.fake.recorder.clear();
+  for (let i = 0; i < 10; i++) {
+    const answer = await fetch(`${gateway.rest.url}/collections`, { headers: { 'api-key': KEYS.admin } });
+    t.equal(answer.status, 200);
+    await answer.text();
+  }
+  t.strictSame(one.seen, []);
+
+  const last = await change('drain', { node: two.name });
+  t.match(last, { status: 409, text: /is the last node that takes requests/ });
+  t.match(await change('drain', { node: 'localhost:1' }), {
+    status: 404,
+    text: new RegExp(`no node has this name.*${one.name}`),
+  });
+  for (const body of [{}, { node: 1 }, { node: one.name, all: true }, [one.name], 'x'])
+    t.match(await change('drain', body), { status: 400 }, JSON.stringify(body));
+  t.equal((await change('undrain', { node: one.name }, 'wrong')).status, 401);
+  t.equal((await askAdmin(gateway.admin, '/-/nodes')).status, 401);
+  t.strictSame((await states())[1], ['up', ['up']], 'nothing has changed');
+
+  t.equal((await gateway.supervisor.reload('admin')).ok, true);
+  t.strictSame((await states())[0], ['drained', ['drained']], 'a reload changes nothing');
+  t.match(await change('undrain', { node: one.name }), { status: 200, text: /"drained":false/ });
+  t.match((await states())[0], [/up|rising/]);
+  t.equal((await change('drain', { node: two.name })).status, 200);
+  t.equal((await change('undrain', { node: two.name })).status, 200);
+  const key = 'admin_token';
+  const failed = 'not carried out';
+  await until(() => gateway.acts().length >= 13, 'all are recorded');
+  t.strictSame(
+    gateway.acts().filter(([, , , , error]) => error === undefined),
+    ['drain', 'drain', 'undrain', 'drain', 'undrain'].map((what) => [
+      `gateway_node_${what}`,
+      'ApiKey',
+      key,
+      'ok',
+      undefined,
+    ]),
+  );
+  t.equal(gateway.acts().filter(([, , , result, error]) => result === 'ok' && error === failed).length, 7);
+  t.equal(
+    gateway.acts().filter(([method, , , result]) => method === 'gateway_node_undrain' && result === 'denied').length,
+    1,
+  );
 });
 
 t.test('it is ready as long as one node is', async (t) => {

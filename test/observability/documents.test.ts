@@ -115,7 +115,10 @@ t.test('the alerts ask only for what there is', async (t) => {
   const { groups } = parse(text) as { groups: { rules: { alert: string; expr: string }[] }[] };
   const rules = groups.flatMap((group) => group.rules);
   for (const { alert, expr } of rules) t.strictSame(wrongIn(expr), [], alert);
-  const watched = ['certificate_expires_in_seconds', 'audit_dropped_total', 'protecting', 'last_reload_ok'];
+  const watched = [
+    ...['certificate_expires_in_seconds', 'audit_dropped_total', 'protecting', 'last_reload_ok'],
+    ...['upstream_node_up', 'upstream_key_accepted', 'limit_reached_total'],
+  ];
   for (const name of watched)
     t.ok(
       rules.some(({ expr }) => expr.includes(`${PREFIX}${name}`)),
@@ -124,12 +127,60 @@ t.test('the alerts ask only for what there is', async (t) => {
   checkRules(t, text);
 });
 
+/** The alerts about upstream and limits, by what the metrics of half an hour are: one value a minute. */
+const FIRING: readonly {
+  readonly alert: string;
+  readonly series: Readonly<Record<string, string>>;
+  readonly fires: boolean;
+}[] = [
+  { alert: 'UpstreamKeyRefused', series: { upstream_key_accepted: '0x30' }, fires: true },
+  { alert: 'UpstreamKeyRefused', series: { upstream_key_accepted: '1x30' }, fires: false },
+  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_drained{N}': '0x30' }, fires: true },
+  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_drained{N}': '1x30' }, fires: false },
+  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '1x30', 'upstream_node_drained{N}': '0x30' }, fires: false },
+  { alert: 'NoNodeHealthy', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_up{M}': '0x30' }, fires: true },
+  { alert: 'NoNodeHealthy', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_up{M}': '1x30' }, fires: false },
+  { alert: 'NodeUnsteady', series: { 'upstream_node_ejections_total{N}': '0+1x30' }, fires: true },
+  { alert: 'NodeUnsteady', series: { 'upstream_node_ejections_total{N}': '7x30' }, fires: false },
+  { alert: 'LimitReached', series: { 'limit_reached_total{L, decision="denied"}': '0+120x30' }, fires: true },
+  { alert: 'LimitReached', series: { 'limit_reached_total{L, decision="would_deny"}': '0+120x30' }, fires: false },
+];
+
+t.test('the alerts about nodes, the key of upstream and limits fire when they should', (t) => {
+  const labels = (series: string): string =>
+    `${PREFIX}${series.includes('{') ? series : `${series}{}`}`
+      .replace('{', '{instance="i", ')
+      .replace('N}', 'upstream_node="n:6333"}')
+      .replace('M}', 'upstream_node="m:6333"}')
+      .replace('L,', 'limit="team",')
+      .replace(', }', '}');
+  const tests = FIRING.map(({ alert, series, fires }) => ({
+    name: `${alert} ${fires ? 'fires' : 'does not fire'} with ${JSON.stringify(series)}`,
+    interval: '1m',
+    input_series: Object.entries(series).map(([name, values]) => ({ series: labels(name), values })),
+    promql_expr_test: [
+      {
+        expr: `count(ALERTS{alertname="QdrantGateway${alert}", alertstate="firing"}) or vector(0)`,
+        eval_time: '25m',
+        exp_samples: [{ labels: '{}', value: fires ? 1 : 0 }],
+      },
+    ],
+  }));
+  const rules = fileURLToPath(new URL('../../docker/prometheus-alerts.yaml', import.meta.url));
+  runPromtool(t, 'test', JSON.stringify({ rule_files: [rules], evaluation_interval: '1m', tests }));
+  t.end();
+});
+
 function checkRules(t: Test, rules: string): void {
+  runPromtool(t, 'check', rules);
+}
+
+function runPromtool(t: Test, command: 'check' | 'test', rules: string): void {
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-rules-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'rules.yaml');
   writeFileSync(file, rules);
-  const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', file], { encoding: 'utf8' });
+  const { error, status, stdout, stderr } = spawnSync('promtool', [command, 'rules', file], { encoding: 'utf8' });
   if (error) t.comment('promtool is not installed');
   else t.equal(status, 0, `promtool: ${stdout}${stderr}`);
 }

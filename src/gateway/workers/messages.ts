@@ -7,9 +7,10 @@ import type { Applied, Listening } from '../gateway.ts';
 /** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */
 export interface WorkerCalls {
   /** `index`: number of the worker; a replacement has the same index. */
-  start: { given: InForce & { index: number; revocations: Revocations | undefined }; answer: Listeners };
+  start: { given: InForce & { index: number } & Beside; answer: Listeners };
   apply: { given: InForce; answer: Applied };
   revocations: { given: Revocations; answer: null };
+  drain: { given: readonly string[]; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
   depart: { given: null; answer: null };
@@ -20,6 +21,13 @@ export interface WorkerCalls {
 export interface InForce {
   readonly state: State;
   readonly generation: number;
+}
+
+/** Revocations and drained nodes, which are no part of a state. */
+export interface Beside {
+  readonly revocations: Revocations | undefined;
+  /** Names of the drained nodes. */
+  readonly drained: readonly string[];
 }
 
 /** Addresses of the listeners. */

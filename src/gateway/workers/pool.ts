@@ -9,7 +9,7 @@ import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapsh
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
 import { clearUnixPaths } from '../unix-listeners.ts';
-import type { InForce, Listeners } from './messages.ts';
+import type { Beside, InForce, Listeners } from './messages.ts';
 import { shareOf } from './share.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -67,7 +67,7 @@ class Pool implements Fleet {
    * INVARIANT: workers report the generation of their state, not a count of states: a worker may have started later.
    */
   #inForce: InForce;
-  #revocations: Revocations | undefined;
+  #beside: Beside = { revocations: undefined, drained: [] };
   #ticketKeys = randomBytes(TICKET_KEY_BYTES);
   #stopping = false;
   #restarts = 0;
@@ -114,12 +114,18 @@ class Pool implements Fleet {
   }
 
   async setRevocations(revocations: Revocations): Promise<void> {
-    this.#revocations = revocations;
-    await Promise.all(
-      [...this.#serving].map((worker) =>
-        worker.call('revocations', revocations, CALL_LIMIT).catch(() => worker.kill()),
-      ),
-    );
+    this.#beside = { ...this.#beside, revocations };
+    await this.#tell((worker) => worker.call('revocations', revocations, CALL_LIMIT));
+  }
+
+  async drainNodes(names: readonly string[]): Promise<void> {
+    this.#beside = { ...this.#beside, drained: names };
+    await this.#tell((worker) => worker.call('drain', names, CALL_LIMIT));
+  }
+
+  /** A worker that does not hear it is replaced: its replacement knows. */
+  async #tell(tell: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {
+    await Promise.all([...this.#serving].map((worker) => tell(worker).catch(() => worker.kill())));
   }
 
   async snapshots(details: readonly SnapshotDetail[] = []): Promise<readonly GatewaySnapshot[]> {
@@ -165,15 +171,16 @@ class Pool implements Fleet {
       const served = this.#serving.delete(worker);
       if (served && !this.#stopping) this.#replace(index, worker.pid, performance.now() - begun);
     });
-    let [inForce, revocations] = [this.#inForce, this.#revocations];
+    let [inForce, beside] = [this.#inForce, this.#beside];
     try {
-      const given = { index, ...this.#share(inForce), revocations };
+      const given = { index, ...this.#share(inForce), ...beside };
       const listeners = await worker.call('start', given, START_LIMIT);
       // Applies changes made while it started. INVARIANT: no await between the last check and joining the others.
-      while (this.#inForce !== inForce || this.#revocations !== revocations) {
-        [inForce, revocations] = [this.#inForce, this.#revocations];
+      while (this.#inForce !== inForce || this.#beside !== beside) {
+        [inForce, beside] = [this.#inForce, this.#beside];
         await worker.call('apply', this.#share(inForce), CALL_LIMIT);
-        if (revocations) await worker.call('revocations', revocations, CALL_LIMIT);
+        if (beside.revocations) await worker.call('revocations', beside.revocations, CALL_LIMIT);
+        await worker.call('drain', beside.drained, CALL_LIMIT);
       }
       this.#serving.add(worker);
       return listeners;

@@ -9,6 +9,7 @@ export async function createSingle(state: State): Promise<Fleet> {
     start: () => gateway.start(),
     apply: async (next) => gateway.apply(next),
     setRevocations: async (revocations) => gateway.setRevocations(revocations),
+    drainNodes: async (names) => gateway.drainNodes(names),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),
     depart: async () => gateway.depart(),

@@ -14,14 +14,19 @@ let gateway: Gateway | undefined;
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ index, state, generation, revocations }) {
+  async start({ index, state, generation, revocations, drained }) {
     gateway = await createGateway(state, [], index, generation);
     if (revocations) gateway.setRevocations(revocations);
+    gateway.drainNodes(drained);
     return await gateway.start();
   },
   apply: async ({ state, generation }) => serving().apply(state, generation),
   async revocations(revocations) {
     serving().setRevocations(revocations);
+    return null;
+  },
+  async drain(names) {
+    serving().drainNodes(names);
     return null;
   },
   snapshot: async (details) => serving().snapshot(details),

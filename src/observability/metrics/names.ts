@@ -148,6 +148,11 @@ export const METRICS = {
     help: 'Whether every process sends requests to the node; only with several nodes',
     labels: ['upstream_node'],
   },
+  upstream_node_drained: {
+    type: 'gauge',
+    help: 'Whether an operator has taken the node out through the admin port',
+    labels: ['upstream_node'],
+  },
   upstream_node_open: { type: 'gauge', help: 'Requests that are open on the node', labels: ['upstream_node'] },
   upstream_node_weight: { type: 'gauge', help: 'Configured weight of the node', labels: ['upstream_node'] },
   upstream_node_info: {

@@ -195,6 +195,7 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     ),
   upstream_node_up: (facts) =>
     byNode(facts, (nodes) => flag(nodes.every(({ state }) => state === 'up' || state === 'rising'))),
+  upstream_node_drained: (facts) => byNode(facts, (nodes) => flag(nodes.some(({ state }) => state === 'drained'))),
   upstream_node_open: (facts) => byNode(facts, (nodes) => nodes.reduce((sum, { open }) => sum + open, 0)),
   upstream_node_weight: (facts) => byNode(facts, ([node]) => node?.weight ?? 0),
   upstream_node_info: ({ snapshots }) =>

@@ -40,6 +40,8 @@ export class NodeSet {
   #usable: readonly Node[] = NONE;
   #only: Node | undefined;
   #isList = false;
+  /** Names of the nodes that operators have taken out, also of those that are not in the list now. */
+  #drained: ReadonlySet<string> = new Set();
   /** All requests of one caller have one node, not only those about a node. */
   pinsCallers = false;
 
@@ -143,16 +145,21 @@ export class NodeSet {
     this.#settle();
   }
 
-  /** Takes a node out, or back in; its requests end on it. `false` = there is no such node. */
-  drain(name: string, out: boolean): boolean {
-    const node = this.named(name);
-    if (!node) return false;
-    if (out === (node.state === 'drained')) return true;
-    if (out) node.state = 'drained';
-    else this.#rise(node);
-    this.#tell(node, out ? 'drained' : 'resumed');
+  /**
+   * The nodes that are out from now on: their requests end on them. A node that joins under one of these names is out, too.
+   *
+   * @param names all of them
+   */
+  drain(names: ReadonlySet<string>): void {
+    this.#drained = names;
+    for (const node of this.#nodes) {
+      const out = names.has(node.name);
+      if (out === (node.state === 'drained')) continue;
+      if (out) node.state = 'drained';
+      else this.#rise(node);
+      this.#tell(node, out ? 'drained' : 'resumed');
+    }
     this.#settle();
-    return true;
   }
 
   /** Moves weights of rising nodes; to be called a few times each second. */
@@ -178,7 +185,8 @@ export class NodeSet {
   /** @param rises others are there to take its part at first */
   #added(settings: NodeSettings, rises: boolean): Node {
     const node = new Node(settings);
-    if (rises) this.#rise(node);
+    if (this.#drained.has(node.name)) node.state = 'drained';
+    else if (rises) this.#rise(node);
     this.#tell(node, 'joined');
     return node;
   }

@@ -211,7 +211,7 @@ const WAYS_OUT: readonly {
   readonly name: string;
   readonly out: (nodes: NodeSet, first: Node, second: Node) => void;
 }[] = [
-  { name: 'a drained node', out: (nodes, first) => void nodes.drain(first.name, true) },
+  { name: 'a drained node', out: (nodes, first) => nodes.drain(new Set([first.name])) },
   { name: 'a node that left the list', out: (nodes, _, second) => nodes.configure([second], true) },
 ];
 

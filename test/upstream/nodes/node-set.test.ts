@@ -167,12 +167,18 @@ t.test('a node that is back takes a tenth at first, and all of its part after te
 t.test('a drained node takes no request until it is back, and keeps its own', async (t) => {
   const { nodes, named, spread, told } = scene(['a', 'b']);
   named('a').begun();
-  t.ok(nodes.drain('a', true));
+  nodes.drain(new Set(['a', 'c']));
   t.strictSame(spread(20), { b: 20 });
   t.equal(named('a').open, 1);
-  t.ok(nodes.drain('a', false));
-  t.notOk(nodes.drain('x', true), 'no such node');
-  t.strictSame(told, ['a drained', 'a resumed']);
+  nodes.drain(new Set(['a', 'c']));
+  t.strictSame(told, ['a drained'], 'once');
+  nodes.configure([settings('a'), settings('b'), settings('c')], true);
+  t.equal(named('c').state, 'drained', 'it joins as it is meant to be');
+  named('a').ended();
+  nodes.configure([settings('a'), settings('c')], true);
+  t.equal(Object.keys(spread(20)).length, 2, 'when no other is left, drained ones are used');
+  nodes.drain(new Set());
+  t.strictSame(told, ['a drained', 'c joined', 'b left', 'a resumed', 'c resumed']);
 });
 
 t.test('a list that changes keeps the nodes that stay, with their state and new weight', async (t) => {

@@ -8,16 +8,17 @@ import {
   decidePublic,
   type Permit,
   type References,
-  settle,
 } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { dotNameRefused } from '../policy/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
-import { askedFor, existingOr, withExisting } from './create-existing.ts';
+import { askedFor, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
-import { refusedByRails, withinRails } from './guard-rails.ts';
+import { withinRails } from './guard-rails.ts';
 import { counted as countedOn, limited } from './limited.ts';
+import { settledBy } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
+import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, withinTenancy } from './tenants.ts';
 
 /**
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
@@ -81,6 +82,7 @@ function whenKnown<X extends Exchange, T>(
  * The end of step 5b. The only way from a body that needs checks to `forward`.
  *
  * @param found the names in the body, its denial, or `undefined` = no objection, and no names were requested
+ * @param tenant what was found for the caller's tenancy, if that was requested
  */
 export function bodyChecked<X extends Exchange>(
   parts: ExchangeParts,
@@ -88,14 +90,18 @@ export function bodyChecked<X extends Exchange>(
   exchange: X,
   decision: Permit | Conditional,
   found: References | Denial | undefined,
+  tenant?: TenantFinding,
 ): void {
   try {
+    const names = found && 'kind' in found ? undefined : found;
     if (decision.kind === 'permit') {
-      if (found && 'kind' in found) protocol.reject(exchange, found);
-      else send(parts, protocol, exchange, decision);
+      const final = found && 'kind' in found ? found : settledWithinTenancy(exchange, decision, names, tenant);
+      if (final.kind === 'permit') send(parts, protocol, exchange, final);
+      else protocol.reject(exchange, final);
       return;
     }
-    const settled = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
+    const free = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
+    const settled = free.kind === 'permit' ? settledWithinTenancy(exchange, free, names, tenant) : free;
     const inMode = inForce(parts, exchange, settled);
     const final = inMode.kind === 'permit' ? countedOn(parts, exchange, inMode) : inMode;
     if (final.kind === 'permit') send(parts, protocol, exchange, final);
@@ -103,34 +109,6 @@ export function bodyChecked<X extends Exchange>(
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }
-}
-
-function settledBy(
-  parts: ExchangeParts,
-  exchange: Exchange,
-  conditional: Conditional,
-  read: References | Denial,
-): Permit | Denial {
-  if ('kind' in read) return read;
-  const found = conditional.counted ? counted(parts, conditional, read) : read;
-  exchange.references = found;
-  const decision = conditional.sure ?? settle(conditional, found);
-  if (decision.kind === 'denial' && parts.createExisting)
-    return existingOr(exchange, decision, { existing: conditional.existing ?? [], ...found });
-  if (decision.kind === 'permit') {
-    const refused = conditional.rails && refusedByRails(exchange, conditional, found);
-    if (refused) return refused;
-    noteShadow(exchange, conditional.operation, found);
-    const created = conditional.counted && (conditional.target ?? found.target);
-    if (created !== undefined) parts.creations.begin(exchange, created);
-  }
-  return decision;
-}
-
-/** The names in a body, with all collections there are now. */
-function counted({ creations }: ExchangeParts, { existing: asked }: Conditional, found: References): References {
-  const existing = creations.current(asked);
-  return existing ? { ...found, existing } : found;
 }
 
 /** Step 8: records the exchange; later calls do nothing. Pending waits of the exchange are void from then on. */
@@ -189,16 +167,18 @@ function decideOn<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,
-  { access, bounds }: Principal,
+  principal: Principal,
 ): void {
+  const { access, bounds } = principal;
   const { operation, target, refusal, lateRefusal } = resolutionOf(exchange);
   const decided =
     refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
   const permitted = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
   const { rails } = parts.policy.current;
-  const decision = rails ? withinRails(exchange, rails, permitted) : permitted;
+  const guarded = rails ? withinRails(exchange, rails, permitted) : permitted;
+  const decision = principal.tenancy === undefined ? guarded : withinTenancy(exchange, principal, guarded);
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
-  const asked = parts.createExisting && askedFor(exchange, decision);
+  const asked = parts.createExisting && principal.tenancy === undefined && askedFor(exchange, decision);
   if (asked) {
     whenKnown(parts, protocol, exchange, parts.creations.existing(), (existing) =>
       dispatch(parts, protocol, exchange, withExisting(exchange, asked, existing)),
@@ -237,7 +217,9 @@ function carryOut<X extends Exchange>(
   }
   const dotName = exchange.resolution?.dotName;
   // Only for what goes upstream anyway: refused callers cause no question.
-  const needsRelease = decision.kind === 'permit' && (dotName !== undefined || decision.operation.pathNames === true);
+  const needsRelease =
+    (decision.kind === 'permit' && (dotName !== undefined || decision.operation.pathNames === true)) ||
+    needsFeatures(exchange, decision);
   const asked = needsRelease ? parts.bodyRules.releaseSettled() : undefined;
   if (asked) {
     whenKnown(parts, protocol, exchange, asked, () => resumeWith(parts, protocol, exchange, decision));
@@ -256,6 +238,11 @@ function carryOut<X extends Exchange>(
 }
 
 function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X, permit: Permit): void {
+  // INVARIANT: nothing of a principal with a tenancy goes upstream that the tenancy has not judged.
+  if (lacksTenant(exchange, permit)) {
+    protocol.reject(exchange, INTERNAL_FAULT);
+    return;
+  }
   exchange.forwardedAt = parts.now();
   protocol.forward(exchange, permit);
 }

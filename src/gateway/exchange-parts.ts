@@ -12,7 +12,7 @@ import type { Observation } from '../observability/observation.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { BodyRules } from '../policy/body-checks.ts';
 import type { Learner } from '../policy/learn.ts';
-import { type KnownRelease, takesDotNames } from '../upstream/release-watch.ts';
+import { featuresOf, type KnownRelease, takesDotNames } from '../upstream/release-watch.ts';
 
 /** Most log lines about faults per second. */
 const FAULT_LINES_PER_SECOND = 10;
@@ -107,5 +107,9 @@ export function bodyRulesOf({ gateway, service }: Config, release: KnownRelease)
       return takesDotNames(release);
     },
     releaseSettled: () => release.settled(),
+    features() {
+      release.refresh();
+      return featuresOf(release);
+    },
   };
 }

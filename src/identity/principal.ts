@@ -1,5 +1,6 @@
 import type { Access } from '../policy/access.ts';
 import type { Bounds } from '../policy/rules.ts';
+import type { Tenancy } from '../policy/tenants/tenancy.ts';
 
 /** The kind of credential, in the words of upstream's audit log (Qdrant v1.17.0). */
 export type AuthType = 'None' | 'ApiKey' | 'Jwt';
@@ -11,6 +12,8 @@ export interface Principal {
   readonly access: Access;
   /** Further restrictions by the rules; `undefined` = no rule applies to this principal. */
   readonly bounds: Bounds | undefined;
+  /** Conditions on every point it reads or writes; `undefined` = none. */
+  readonly tenancy?: Tenancy | undefined;
   readonly authType: AuthType;
   /**
    * The configured key that authenticated it or signed its token: `api_key`, `alt_api_key`, `read_only_api_key`, the id

@@ -2,6 +2,9 @@ import { type Access, isTrusted } from './access.ts';
 import type { Conditional, Permit } from './decide.ts';
 import { type Denial, URL_RECOVERY_DISABLED } from './denial.ts';
 import type { Operation, RestOperation } from './operation.ts';
+import { tenantUse } from './tenants/operations.ts';
+import type { ReleaseFeatures } from './tenants/rewriting.ts';
+import type { Tenancy } from './tenants/tenancy.ts';
 
 /** Callers whose bodies have a nesting limit: those without global manage, or all. */
 export type NestingGuard = 'below_manage' | 'all';
@@ -19,6 +22,8 @@ export interface BodyRules {
   readonly refusesDotNames: (permitted: boolean) => boolean;
   /** Ends once upstream's release is known, or cannot be known for now; `undefined` = at once. Does not reject. */
   readonly releaseSettled: () => Promise<void> | undefined;
+  /** The features of upstream's release that tenants need. May change while the gateway runs. */
+  readonly features: () => ReleaseFeatures;
 }
 
 /**
@@ -28,12 +33,14 @@ export interface BodyRules {
  *   so this check alone may run while the body streams, as long as its last byte waits for the result
  * - `location`: rejects snapshot recovery from a URL
  * - `dotNames`: rejects `.` and `..` as the name of a collection, an alias, a vector or a snapshot, for every caller
+ * - `tenant`: makes the request anew for the tenancy of the principal, whether it has a body or not
  */
 export interface BodyNeeds {
   readonly names?: true;
   readonly depth?: true;
   readonly location?: true;
   readonly dotNames?: true;
+  readonly tenant?: true;
 }
 
 /** The facts of a request that `bodyNeeds` reads beside the decision. An exchange has them. */
@@ -41,7 +48,7 @@ export interface BodyFacts {
   /** True = the request has, or may have, a body. */
   readonly hasBody: boolean;
   /** The caller; `undefined` = the operation is public. */
-  readonly principal: { readonly access: Access } | undefined;
+  readonly principal: { readonly access: Access; readonly tenancy?: Tenancy | undefined } | undefined;
 }
 
 /** Rows whose body names the location of a snapshot. */
@@ -53,16 +60,18 @@ const NAMES: BodyNeeds = Object.freeze({ names: true });
 const DEPTH: BodyNeeds = Object.freeze({ depth: true });
 const LOCATION: BodyNeeds = Object.freeze({ location: true });
 const DOT_NAMES: BodyNeeds = Object.freeze({ dotNames: true });
+const TENANT: BodyNeeds = Object.freeze({ tenant: true });
 
 /**
  * The checks the body of a request needs. The only place that decides this. Pure. `undefined` = none; a `Denial` = no
  * body could pass.
  */
 export function bodyNeeds(
-  { kind, operation }: Permit | Conditional,
+  decision: Permit | Conditional,
   { hasBody, principal }: BodyFacts,
   rules: BodyRules,
 ): BodyNeeds | Denial | undefined {
+  const { kind, operation } = decision;
   let needs: BodyNeeds | undefined;
   if (kind === 'conditional') needs = NAMES;
   else if (hasBody && isParsed(operation) && isMeasured(principal?.access, rules)) needs = DEPTH;
@@ -71,7 +80,14 @@ export function bodyNeeds(
     if (BY_LOCATION.has(operation.name)) needs = { ...needs, ...LOCATION };
   }
   if (operation.pathNames && hasBody && rules.refusesDotNames(kind === 'permit')) needs = { ...needs, ...DOT_NAMES };
+  if (principal?.tenancy !== undefined && isRewritten(decision)) needs = { ...needs, ...TENANT };
   return needs;
+}
+
+/** True = for a principal with a tenancy the request must be made anew. */
+export function isRewritten(decision: Permit | Conditional): boolean {
+  const permit = decision.kind === 'permit' ? decision : decision.sure;
+  return permit?.tenant === undefined && tenantUse(decision.operation.name) === 'rewrite';
 }
 
 /** True = every needed check is in `known`. A reader must deny or hand over a check that it does not know. */

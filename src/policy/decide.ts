@@ -4,6 +4,7 @@ import type { GuardRail } from './guard-rail.ts';
 import { countsCollections, mayManage, meetsManaging } from './manage.ts';
 import type { Managed, Operation, Target } from './operation.ts';
 import { meetsGlobally, meetsOnCollection, meetsOnReferences } from './requirements.ts';
+import type { Rewriting } from './tenants/rewriting.ts';
 
 /** Proof of a permit. `forward` requires one, and only this file creates one. */
 class PermitProof {
@@ -12,10 +13,13 @@ class PermitProof {
   readonly operation: Operation;
   /** The access that the answer must be filtered by; `undefined` = unfiltered. */
   readonly visible: ScopedAccess | undefined;
+  /** The request that is sent for a principal with a tenancy, which sends none without it; `undefined` for all others. */
+  readonly tenant: TenantOutcome | undefined;
 
-  constructor(operation: Operation, visible: ScopedAccess | undefined) {
+  constructor(operation: Operation, visible: ScopedAccess | undefined, tenant?: TenantOutcome) {
     this.operation = operation;
     this.visible = visible;
+    this.tenant = tenant;
   }
 
   /** True = a real proof: a look-alike object has no private field. */
@@ -25,6 +29,9 @@ class PermitProof {
 }
 
 export type Permit = PermitProof;
+
+/** The request in the place of the client's; `as-it-is` = the client's own, judged by the tenancy. */
+export type TenantOutcome = Rewriting | 'as-it-is';
 
 /** Not decided by headers and path: the body names the target, other collections, or both. */
 export interface Conditional {
@@ -184,7 +191,17 @@ const NO_ACCESS: ListAccess = Object.freeze({ kind: 'list', modes: new Map() });
 
 /** The same permit without a response filter, for a policy in shadow. */
 export function unfiltered(permit: Permit): Permit {
-  return permit.visible ? new PermitProof(permit.operation, undefined) : permit;
+  return permit.visible ? new PermitProof(permit.operation, undefined, permit.tenant) : permit;
+}
+
+/** The same permit for a principal with a tenancy: another request is sent, or the client's own was judged. */
+export function replaced({ operation, visible }: Permit, tenant: TenantOutcome): Permit {
+  return new PermitProof(operation, visible, tenant);
+}
+
+/** The same permit for a request that needs no rewriting. @param visible as in a permit */
+export function permitForTenant({ operation }: Permit, visible: ScopedAccess | undefined): Permit {
+  return new PermitProof(operation, visible, 'as-it-is');
 }
 
 /** True = a permit made by this module. Forwarders check it again at run time against forged objects. */

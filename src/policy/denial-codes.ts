@@ -116,6 +116,31 @@ export const DENIAL_CODES = {
     'A guard of the policy protects a collection of the request.',
     'If you mean it, name the collection in the header `x-qdrant-gateway-confirm`.',
   ),
+  tenant_value: row(
+    'access',
+    'The key or token has no value for the condition of the tenant that the policy sets on the collection.',
+    'Ask the operator for a key or token that names its tenant.',
+  ),
+  tenant_operation: row(
+    'access',
+    'The policy binds the caller to a tenant, and the operation cannot be bound to one.',
+    'Ask the operator to do it.',
+  ),
+  tenant_field: row(
+    'access',
+    'The payload sets, removes or reaches the field that tells tenants apart, or has it with another value.',
+    'Leave the field out; with several values, write one of them.',
+  ),
+  tenant_lookup: row(
+    'access',
+    '`with_lookup` names a collection that is bound to a tenant.',
+    'Ask for its points in a request of their own.',
+  ),
+  tenant_release: row(
+    'access',
+    'The operation can be bound to a tenant only on a newer Qdrant.',
+    'Ask the operator to update Qdrant; the text names the release.',
+  ),
   url_recovery_disabled: row(
     'access',
     'Recovery of a snapshot from a URL is turned off.',
@@ -168,6 +193,12 @@ export const DENIAL_CODES = {
   nesting: row('request', 'The body nests too deeply.', 'Flatten the body.', 'nesting'),
   too_many_names: row('request', 'The body names too many collections.', 'Split the request.'),
   ambiguous_name: row('request', 'A name is given more than once with different values.', REPAIR),
+  tenant_form: row(
+    'request',
+    'The request of a tenant has a field, or a form, that the gateway does not know, or one twice.',
+    'Leave the field out; the text names it.',
+  ),
+  tenant_point: row('request', 'A point of the request does not exist, or belongs to another tenant.', 'Check the id.'),
   unknown_node: row(
     'request',
     'The header `x-qdrant-gateway-node` names no node of the gateway.',

@@ -200,6 +200,39 @@ function limited(code: CodeOf<'limit'>, message: string, reached: QuotaReached):
   return Object.freeze({ ...denial(code, 429, GrpcCode.resourceExhausted, text), reached: Object.freeze(reached) });
 }
 
+/* The gateway's own: conditions of tenants. A text names nothing that belongs to another tenant. */
+export function tenantOperation(operation: string): Denial {
+  return forbidden('tenant_operation', `Operation ${operation} is not allowed to tenants`);
+}
+
+export function tenantValueMissing(collection: string): Denial {
+  return forbidden('tenant_value', `Collection ${collection} needs a key or token that names its tenant`);
+}
+
+/** @param why what the request would do, without subject, for example `would remove the field of the tenant` */
+export function tenantField(why: string): Denial {
+  return forbidden('tenant_field', `The request ${why}`);
+}
+
+export function tenantLookup(collection: string): Denial {
+  return forbidden('tenant_lookup', `Points of collection ${collection} can not be looked up for tenants`);
+}
+
+/** @param what for example `upserts of tenants` @param release the first one that can, for example `1.15.4` */
+export function tenantRelease(what: string, release: string): Denial {
+  return forbidden('tenant_release', `${what} need Qdrant ${release} or later`);
+}
+
+/** Upstream: the text of a point that a request uses and that does not exist (Qdrant v1.19.0). */
+export function pointNotFound(id: bigint | string): Denial {
+  return denial('tenant_point', 404, GrpcCode.notFound, `Not found: No point with id ${id} found`);
+}
+
+/** Upstream: the text of retrieving one point that does not exist (Qdrant v1.19.0). */
+export function pointDoesNotExist(id: bigint | string): Denial {
+  return denial('tenant_point', 404, GrpcCode.notFound, `Not found: Point with id ${id} does not exists!`);
+}
+
 export const UNKNOWN_OPERATION = denial('unknown_operation', 404, GrpcCode.unimplemented, '');
 
 /** The gateway's own. The request cannot be parsed or forwarded. `message` names the place and the allowed values. */

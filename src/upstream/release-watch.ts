@@ -1,3 +1,4 @@
+import { NO_FEATURES, type ReleaseFeatures } from '../policy/tenants/rewriting.ts';
 import type { UpstreamLookup } from './lookup.ts';
 import { compareReleases, type NodeSet } from './nodes/node-set.ts';
 
@@ -98,4 +99,15 @@ const CHECKS_DOT_NAMES = '1.19.1';
 /** True = upstream may take `.` and `..` for names: it is older, or its release is not known. */
 export function takesDotNames({ current }: Pick<KnownRelease, 'current'>): boolean {
   return current === undefined || compareReleases(current, CHECKS_DOT_NAMES) < 0;
+}
+
+/** The releases that bring what tenants need. */
+const UPDATE_FILTER = '1.15.4';
+const IDF_CORPUS = '1.19.0';
+
+/** The features of the known release that tenants need; none of an unknown one. */
+export function featuresOf({ current }: Pick<KnownRelease, 'current'>): ReleaseFeatures {
+  if (current === undefined) return NO_FEATURES;
+  const has = (release: string) => compareReleases(current, release) >= 0;
+  return { updateFilter: has(UPDATE_FILTER), idfCorpus: has(IDF_CORPUS) };
 }

@@ -15,7 +15,18 @@ import { createValueExists, type Scroll } from '../../src/identity/value-exists.
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { decide, settle } from '../../src/policy/decide.ts';
-import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
+import {
+  AUDIT_UNAVAILABLE,
+  badRequest,
+  type Denial,
+  pointDoesNotExist,
+  pointNotFound,
+  tenantField,
+  tenantLookup,
+  tenantOperation,
+  tenantRelease,
+  tenantValueMissing,
+} from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
 import { type Limit, tooManyOpen } from '../../src/policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
@@ -389,6 +400,11 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   collection_protected: [
     ['a protected collection that is deleted', () => rest('DELETE', '/collections/kept', KEYS.admin)],
   ],
+  tenant_value: [['a tenant without a value', () => codeOf(tenantValueMissing('docs'))]],
+  tenant_operation: [['a tenant that makes a snapshot', () => codeOf(tenantOperation('snapshots.create'))]],
+  tenant_field: [['a payload of another tenant', () => codeOf(tenantField('sets another tenant'))]],
+  tenant_lookup: [['points of a bound collection in an answer', () => codeOf(tenantLookup('docs'))]],
+  tenant_release: [['an upsert before Qdrant 1.15.4', () => codeOf(tenantRelease('upserts', '1.15.4'))]],
   url_recovery_disabled: [
     [
       'a snapshot from a URL',
@@ -461,6 +477,11 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       'a call with two places to look up',
       () => grpc('/qdrant.Points/Recommend', Buffer.concat([message({ 1: 'docs' }), ...lookups]), BOTH),
     ],
+  ],
+  tenant_form: [['a field of no release', () => codeOf(badRequest('tenant_form', 'unknown field `x`'))]],
+  tenant_point: [
+    ['a point of another tenant', () => codeOf(pointNotFound(1n))],
+    ['the same, retrieved by its path', () => codeOf(pointDoesNotExist(1n))],
   ],
   unknown_node: [['a node that is not in the list', unknownNode]],
   upstream_refused: [

@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { type Exchange, type ExchangeParts, type Protocol, unbegun } from '../../src/exchange/exchange.ts';
 import { begin, bodyChecked, finish } from '../../src/exchange/steps.ts';
-import { createKeyRing, digestOf } from '../../src/identity/key-ring.ts';
+import type { TenantFinding } from '../../src/exchange/tenants.ts';
+import { createKeyRing, digestOf, OPEN_PRINCIPAL } from '../../src/identity/key-ring.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { CredentialGuessing } from '../../src/limits/credential-guessing.ts';
+import { type Access, GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import type { References } from '../../src/policy/decide.ts';
 import {
   AUDIT_UNAVAILABLE,
@@ -13,10 +15,13 @@ import {
   INTERNAL_FAULT,
   INVALID_CREDENTIAL,
   MISSING_CREDENTIAL,
+  tenantField,
 } from '../../src/policy/denial.ts';
 import { NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
 import { PLAIN_POLICY, type PolicyMode } from '../../src/policy/rules.ts';
 import { policyOf, type RuleSettings } from '../../src/policy/settings.ts';
+import type { Rewriting } from '../../src/policy/tenants/rewriting.ts';
+import type { Tenancy } from '../../src/policy/tenants/tenancy.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 
 /** The way of a request with a protocol that has no socket: what is done with it, step by step. */
@@ -40,6 +45,7 @@ const WRITE: Operation = {
   requires: { scope: 'collection', level: 'write', extras: false },
 };
 const QUERY: Operation = { ...READ, name: 'toy.query', inspect: 'query' };
+const QUERY_ROW: Operation = { ...QUERY, name: 'points.query' };
 const LIST: Operation = {
   name: 'toy.list',
   audit: null,
@@ -408,4 +414,70 @@ t.test('wrong credentials of one connection are answered later and later, good o
   t.same(run({ ...wrong, mode: 'shadow' }).steps, ['forward'], 'and in shadow no request does');
   for (let look = 0; look < 200 && late.steps.length === 0; look += 1) await sleep(5);
   t.same(late.steps, ['reject 401'], 'it is refused all the same');
+});
+
+t.test('nothing of a tenant goes upstream that the tenancy has not judged', async (test) => {
+  const condition = { id: 'shop', field: ['t'], values: ['a'], hides: false, sharedStatistics: false };
+  const tenancy: Tenancy = { scopes: [{ names: new Set(['books']), prefixes: [], holds: condition }] };
+  const SCROLL: Operation = { ...READ, name: 'points.scroll' };
+  const rewriting: Rewriting = { request: 'another', checks: [], answer: undefined };
+  const cases: readonly (readonly [
+    sentence: string,
+    given: Given,
+    found: readonly [names: References | Denial | undefined, tenant?: TenantFinding],
+    steps: readonly string[],
+  ])[] = [
+    ['a request that is made anew', { operation: SCROLL }, [undefined, rewriting], ['check tenant', 'forward another']],
+    [
+      'one whose names are read, too',
+      { operation: QUERY_ROW },
+      [NOTHING, rewriting],
+      ['check names,tenant', 'forward another'],
+    ],
+    ['one that the lane has not made anew', { operation: SCROLL }, [undefined], ['check tenant', 'reject 500']],
+    ['one that the lane let through', { operation: SCROLL }, [undefined, 'as-it-is'], ['check tenant', 'reject 500']],
+    [
+      'one that the tenancy refuses',
+      { operation: SCROLL },
+      [undefined, tenantField('x')],
+      ['check tenant', 'reject 403'],
+    ],
+    [
+      'one that cannot be read',
+      { operation: SCROLL },
+      [badRequest('tenant_form', 'x'), rewriting],
+      ['check tenant', 'reject 400'],
+    ],
+    [
+      'names that the access refuses',
+      { operation: QUERY_ROW },
+      [elsewhere, rewriting],
+      ['check names,tenant', 'reject 403'],
+    ],
+    ['an operation that no tenant has', { operation: WRITE }, [undefined, rewriting], ['reject 403']],
+    ['a collection without an entry', { operation: SCROLL, target: SECRET }, [undefined, rewriting], ['reject 403']],
+  ];
+  for (const mode of ['enforce', 'shadow'] as const) {
+    for (const [sentence, given, found, steps] of cases) {
+      const lane: Protocol<Toy> = {
+        ...protocol,
+        checkBody: (exchange, decision, needs) => {
+          exchange.steps.push(`check ${Object.keys(needs)}`);
+          bodyChecked(parts, lane, exchange, decision, ...found);
+        },
+        forward: ({ steps }, { tenant }) =>
+          steps.push(`forward ${typeof tenant === 'object' ? tenant.request : tenant}`),
+      };
+      const list: Access = { kind: 'list', modes: new Map([['books', 'rw']]) };
+      const access = given.operation.inspect ? list : GLOBAL_MANAGE;
+      const authenticate = (): Principal => ({ ...OPEN_PRINCIPAL, access, tenancy });
+      const { steps: taken } = run({ target: BOOKS, ...given, mode, parts: { authenticate } }, lane);
+      if (mode === 'enforce') test.strictSame(taken, steps, sentence);
+      else
+        test.notOk(
+          taken.some((step) => /forward (undefined|as-it-is)/.test(step)),
+          `in shadow, too: ${sentence}`,
+        );
+    }
+  }
 });

@@ -5,7 +5,10 @@ import { type Access, GLOBAL_MANAGE, GLOBAL_READ, type ListAccess } from '../../
 import { type BodyNeeds, type BodyRules, bodyNeeds } from '../../src/policy/body-checks.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { URL_RECOVERY_DISABLED } from '../../src/policy/denial.ts';
-import type { Operation } from '../../src/policy/operation.ts';
+import { IN_MESSAGE, type Operation } from '../../src/policy/operation.ts';
+import { NO_FEATURES } from '../../src/policy/tenants/rewriting.ts';
+import type { Tenancy } from '../../src/policy/tenants/tenancy.ts';
+import { decideWithinTenancy } from '../../src/policy/tenants/within.ts';
 
 /** Which checks a body needs: the operation, the principal, the settings, and what has to be known of the body. */
 
@@ -15,6 +18,7 @@ const USUAL: BodyRules = {
   snapshotUrlRecovery: true,
   refusesDotNames: () => false,
   releaseSettled: () => undefined,
+  features: () => NO_FEATURES,
 };
 const ALL: BodyRules = { ...USUAL, nestingGuard: 'all' };
 const NO_DOTS: BodyRules = { ...USUAL, refusesDotNames: () => true };
@@ -94,5 +98,39 @@ for (const [sentence, operation, access, expected, rules = USUAL, hasBody = true
     const needs = bodyNeeds(decision, { hasBody, principal: { access } }, rules);
     if (expected === 'refused') t.equal(needs, URL_RECOVERY_DISABLED);
     else t.strictSame(needs, expected === 'none' ? undefined : expected);
+  });
+}
+
+const HOLDS = { id: 'shop', field: ['t'], values: ['a'], hides: false, sharedStatistics: false };
+const TENANCY: Tenancy = {
+  scopes: [
+    { names: new Set(['books']), prefixes: [], holds: HOLDS },
+    { names: new Set(['free']), prefixes: [], holds: 'free' },
+  ],
+};
+const TENANT: BodyNeeds = { tenant: true };
+
+const OF_TENANTS: readonly [sentence: string, operation: Operation, on: string, access: Access, expected: Expected][] =
+  [
+    ['an upsert of a tenant', row('points.upsert'), 'books', GLOBAL_MANAGE, TENANT],
+    ['an upsert of a tenant with a list', row('points.upsert'), 'books', WRITE_BOOKS, { depth: true, tenant: true }],
+    ['a query of a tenant with a list', row('points.query'), 'books', WRITE_BOOKS, { names: true, tenant: true }],
+    ['an upsert into a free collection', row('points.upsert'), 'free', GLOBAL_MANAGE, 'none'],
+    ['a query of a free collection, for its names', row('points.query'), 'free', GLOBAL_MANAGE, TENANT],
+    ['whether a collection exists', row('collections.exists'), 'books', GLOBAL_MANAGE, 'none'],
+    ['a call of a tenant', call('qdrant.Points/Query'), 'books', GLOBAL_MANAGE, TENANT],
+    ['a call whether a collection exists', call('qdrant.Collections/CollectionExists'), 'books', GLOBAL_MANAGE, NAMES],
+  ];
+
+for (const [sentence, operation, on, access, expected] of OF_TENANTS) {
+  t.test(sentence, async (t) => {
+    const target = 'body' in operation ? ({ kind: 'collection', name: on } as const) : IN_MESSAGE;
+    const given = { tenancy: TENANCY, access };
+    const decision = decideWithinTenancy(given, decide(access, operation, target), target);
+    if (decision.kind === 'denial') throw new Error(decision.message);
+    for (const hasBody of expected === TENANT ? [true, false] : [true]) {
+      const needs = bodyNeeds(decision, { hasBody, principal: { access, tenancy: TENANCY } }, USUAL);
+      t.strictSame(needs, expected === 'none' ? undefined : expected, `body: ${hasBody}`);
+    }
   });
 }

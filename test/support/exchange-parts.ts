@@ -1,5 +1,6 @@
 import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
+import { NO_FEATURES } from '../../src/policy/tenants/rewriting.ts';
 
 /** The parts a test has nothing to say about: no rules, always room in the audit, no pacing, the real clock. */
 export const PLAIN_PARTS: Pick<
@@ -11,6 +12,7 @@ export const PLAIN_PARTS: Pick<
     snapshotUrlRecovery: true,
     refusesDotNames: () => false,
     releaseSettled: () => undefined,
+    features: () => NO_FEATURES,
   },
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { UPSTREAM_UNREACHABLE } from '../../src/policy/denial.ts';
 import type { UpstreamLookup } from '../../src/upstream/lookup.ts';
-import { ReleaseWatch, releaseOfNodes, takesDotNames } from '../../src/upstream/release-watch.ts';
+import { featuresOf, ReleaseWatch, releaseOfNodes, takesDotNames } from '../../src/upstream/release-watch.ts';
 import { until } from '../support/until.ts';
 
 function watchOver() {
@@ -95,4 +95,19 @@ t.test('releases that take dot names', async (t) => {
     t.ok(takesDotNames({ current }), `${current}`);
   for (const current of ['1.19.1', '1.19.2', '1.20.0', '2.0.0', '1.19.1-dev'])
     t.notOk(takesDotNames({ current }), `${current}`);
+});
+
+t.test('a release has what it brought, and an unknown one has nothing', async (t) => {
+  const cases: readonly (readonly [release: string | undefined, updateFilter: boolean, idfCorpus: boolean])[] = [
+    [undefined, false, false],
+    ['1.15.3', false, false],
+    ['1.15.4', true, false],
+    ['1.18.9', true, false],
+    ['1.19.0', true, true],
+    ['2.0.0', true, true],
+    ['unreadable', false, false],
+  ];
+  for (const [current, updateFilter, idfCorpus] of cases) {
+    t.strictSame(featuresOf({ current }), { updateFilter, idfCorpus }, `${current}`);
+  }
 });

@@ -17,6 +17,11 @@ export interface TenantCondition {
   readonly values: readonly TenantValue[];
   /** True = the field does not appear in answers. */
   readonly hides: boolean;
+  /**
+   * True = sparse and text queries are allowed although their statistics are those of all tenants. Where several conditions
+   * hold, each must allow it.
+   */
+  readonly sharedStatistics: boolean;
 }
 
 /** The collections of one entry and what holds there. */
@@ -32,8 +37,6 @@ export interface TenantScope {
 /** All scopes of one principal. A principal without an entry has no tenancy, and pays nothing. */
 export interface Tenancy {
   readonly scopes: readonly TenantScope[];
-  /** True = sparse and text queries are allowed although their statistics are those of all tenants. */
-  readonly sharedStatistics: boolean;
 }
 
 /**

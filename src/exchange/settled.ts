@@ -1,0 +1,35 @@
+import { type Conditional, type Permit, type References, settle } from '../policy/decide.ts';
+import type { Denial } from '../policy/denial.ts';
+import { existingOr } from './create-existing.ts';
+import type { Exchange, ExchangeParts } from './exchange.ts';
+import { refusedByRails } from './guard-rails.ts';
+import { noteShadow } from './shadow.ts';
+
+/** Settles a conditional with what its body names: access first, then guard rails. */
+export function settledBy(
+  parts: ExchangeParts,
+  exchange: Exchange,
+  conditional: Conditional,
+  read: References | Denial,
+): Permit | Denial {
+  if ('kind' in read) return read;
+  const found = conditional.counted ? counted(parts, conditional, read) : read;
+  exchange.references = found;
+  const decision = conditional.sure ?? settle(conditional, found);
+  if (decision.kind === 'denial' && parts.createExisting)
+    return existingOr(exchange, decision, { existing: conditional.existing ?? [], ...found });
+  if (decision.kind === 'permit') {
+    const refused = conditional.rails && refusedByRails(exchange, conditional, found);
+    if (refused) return refused;
+    noteShadow(exchange, conditional.operation, found);
+    const created = conditional.counted && (conditional.target ?? found.target);
+    if (created !== undefined) parts.creations.begin(exchange, created);
+  }
+  return decision;
+}
+
+/** The names in a body, with all collections there are now. */
+function counted({ creations }: ExchangeParts, { existing: asked }: Conditional, found: References): References {
+  const existing = creations.current(asked);
+  return existing ? { ...found, existing } : found;
+}

@@ -42,6 +42,7 @@ function rowOf(key: NamedKey, now: number): object {
   return {
     ...{ id: key.id, name: key.name, owner: key.owner ?? null, postfix: key.postfix ?? null },
     ...{ state: stateOf(key, now), expires_at: iso(key.expiresAt), networks: key.networks ?? null },
+    ...(key.breakGlass && { break_glass: true }),
   };
 }
 

@@ -54,8 +54,10 @@ export interface AuditEvent {
   readonly collections_left_out?: number | undefined;
   /** The code of the refusal, or of a failure after a permit. */
   readonly code?: DenialCode | undefined;
-  /** The policy rule, or the limit, that refused. */
+  /** The policy rule, guard or limit that refused; the guard that a break-glass key passed. */
   readonly rule?: string | undefined;
+  /** The reason of a request with a break-glass key, cleaned. */
+  readonly reason?: string | undefined;
   /** The refusal that shadow mode did not apply. */
   readonly would_deny?: { readonly rule: string; readonly code: DenialCode; readonly error: string } | undefined;
   /** Status of the answer: HTTP status or gRPC code. Absent if the client left before, or if it is unknown. */

@@ -1,3 +1,4 @@
+import { reasonIn } from '../exchange/break-glass.ts';
 import type { Exchange, Outcome, Resolution } from '../exchange/exchange.ts';
 import { refusedKeyOf } from '../exchange/refused-key.ts';
 import { tracingIdOf } from '../exchange/request-id.ts';
@@ -67,7 +68,9 @@ export function recordOf(
     code: verdict.code,
     rule:
       exchange.refusal?.reached?.limit ??
-      (resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined),
+      (resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined) ??
+      exchange.passedRail,
+    reason: principal?.breakGlass ? reasonIn(exchange.headers) : undefined,
     would_deny: shadowed && {
       ...{ rule: shadowed.rule, code: shadowed.denial.code },
       error: boundedLong(textOf(shadowed.denial)),

@@ -54,6 +54,8 @@ export interface Exchange {
   shadowed: Shadowed | undefined;
   /** The guard rail that refused it, by id. */
   rail: string | undefined;
+  /** The guard rail that its break-glass key passed, by id. */
+  passedRail: string | undefined;
   /** True = upstream refused the caller's own credential. Only known if that is forwarded (`gateway.upstream.compare`). */
   refusedThere: boolean;
   /** The reason why it was delayed before its decision; `undefined` = it was not. */
@@ -84,6 +86,7 @@ export function unbegun(): Pick<
   | 'references'
   | 'shadowed'
   | 'rail'
+  | 'passedRail'
   | 'refusedThere'
   | 'slowed'
   | 'callCredit'
@@ -101,6 +104,7 @@ export function unbegun(): Pick<
     references: undefined,
     shadowed: undefined,
     rail: undefined,
+    passedRail: undefined,
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,

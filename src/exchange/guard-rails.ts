@@ -1,7 +1,7 @@
 import type { Conditional, Decision, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { GuardRail } from '../policy/guard-rail.ts';
-import { concern, concerned, railRefusal, waitForNames } from '../policy/guard-rails.ts';
+import { concern, concerned, frozenBy, railRefusal, waitForNames } from '../policy/guard-rails.ts';
 import type { Operation } from '../policy/operation.ts';
 import type { Exchange } from './exchange.ts';
 import { resolutionOf } from './shadow.ts';
@@ -9,7 +9,8 @@ import { resolutionOf } from './shadow.ts';
 /* The guard rails on one exchange: after its access, before anything of it goes upstream. */
 
 /** The decision within the rails. If they depend on names in a body that is not read yet, it waits for them. */
-export function withinRails(exchange: Exchange, rails: readonly GuardRail[], decision: Decision): Decision {
+export function withinRails(exchange: Exchange, rails: readonly GuardRail[] | undefined, decision: Decision): Decision {
+  if (!rails) return decision;
   const { operation, target } = resolutionOf(exchange);
   if (decision.kind === 'denial' || !concern(rails, operation)) return decision;
   const names = concerned(operation, target, undefined);
@@ -32,9 +33,11 @@ function refusal(
   operation: Operation,
   names: readonly string[] | 'unread' | undefined,
 ): Denial | undefined {
-  const facts = { names, headers: exchange.headers };
+  const passesFreeze = exchange.principal?.breakGlass === true;
+  const facts = { names, headers: exchange.headers, passesFreeze };
   exchange.shadowed ??= railRefusal(rails, 'shadow', operation, facts);
   const refused = railRefusal(rails, 'enforce', operation, facts);
   exchange.rail = refused?.rule;
+  if (passesFreeze && !refused) exchange.passedRail = frozenBy(rails, 'enforce', operation, names)?.rule;
   return refused?.denial;
 }

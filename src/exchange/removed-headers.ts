@@ -1,5 +1,6 @@
 import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
 import { CONFIRM_HEADER } from '../policy/guard-rails.ts';
+import { REASON_HEADER } from './break-glass.ts';
 
 /**
  * Headers of a client that never reach upstream, in either protocol: credentials, statements about the client that only the
@@ -24,4 +25,5 @@ export const REMOVED_HEADERS: readonly string[] = [
   // For the gateway itself.
   'x-qdrant-gateway-node',
   CONFIRM_HEADER,
+  REASON_HEADER,
 ];

@@ -12,6 +12,7 @@ import {
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { dotNameRefused } from '../policy/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
+import { withoutReason } from './break-glass.ts';
 import { askedFor, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { withinRails } from './guard-rails.ts';
@@ -169,13 +170,14 @@ function decideOn<X extends Exchange>(
   exchange: X,
   principal: Principal,
 ): void {
-  const { access, bounds } = principal;
+  const { access, bounds, breakGlass } = principal;
   const { operation, target, refusal, lateRefusal } = resolutionOf(exchange);
   const decided =
-    refusal ?? (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
+    refusal ??
+    (breakGlass && withoutReason(exchange)) ??
+    (bounds ? decideWithin(access, bounds, operation, target) : decide(access, operation, target));
   const permitted = decided.kind === 'denial' ? decided : (lateRefusal ?? decided);
-  const { rails } = parts.policy.current;
-  const guarded = rails ? withinRails(exchange, rails, permitted) : permitted;
+  const guarded = withinRails(exchange, parts.policy.current.rails, permitted);
   const decision = principal.tenancy === undefined ? guarded : withinTenancy(exchange, principal, guarded);
   if (bounds && decision.kind === 'permit') noteShadow(exchange, operation, undefined);
   const asked = parts.createExisting && principal.tenancy === undefined && askedFor(exchange, decision);

@@ -42,6 +42,7 @@ export class GrpcExchange implements Exchange {
   references: References | undefined;
   shadowed: Shadowed | undefined;
   rail: string | undefined;
+  passedRail: string | undefined;
   refusedThere = false;
   slowed: Slowed | undefined;
   callCredit: CallCredit | undefined;

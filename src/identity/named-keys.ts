@@ -140,8 +140,8 @@ function accepted(key: NamedKey, { now, remote }: Presented): Principal | Denial
 }
 
 /** Only the holder of the secret is refused by name; any other caller has used no key. */
-function refused({ settings: { id, name, owner } }: NamedKey, denial: Denial): Denial {
-  return { ...denial, key: { id, name, owner } };
+function refused({ settings: { id, name, owner, breakGlass } }: NamedKey, denial: Denial): Denial {
+  return { ...denial, key: { id, name, owner, ...(breakGlass && { breakGlass }) } };
 }
 
 function ready(settings: NamedKeySettings, { rules, rangesOf, limitIds }: KeySurroundings): NamedKey {
@@ -151,6 +151,7 @@ function ready(settings: NamedKeySettings, { rules, rangesOf, limitIds }: KeySur
     ...{ kind: 'principal', ...left, authType: 'ApiKey', keyId: id, subject: undefined },
     key: Object.freeze({ name, owner }),
     ...(limits && { carries: limits }),
+    ...(settings.breakGlass && { breakGlass: true }),
   } as const);
   const hashes = [{ hash: readyHash(hash), until: Number.POSITIVE_INFINITY }];
   if (previous) hashes.push({ hash: readyHash(previous.hash), until: previous.until });

@@ -26,4 +26,6 @@ export interface Principal {
   readonly key?: { readonly name: string; readonly owner: string | undefined };
   /** Ids of limits that a named key carries; absent = none. */
   readonly carries?: readonly string[];
+  /** Set for a break-glass key. */
+  readonly breakGlass?: true;
 }

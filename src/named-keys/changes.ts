@@ -25,6 +25,7 @@ export interface WantedKey {
   readonly networks?: unknown;
   /** Ids of limits of the policy. */
   readonly limits?: unknown;
+  readonly break_glass?: unknown;
   /** A secret that the caller chose; default: one is drawn. */
   readonly chosen?: string | undefined;
 }
@@ -60,7 +61,7 @@ export async function addKey(
     ...(chosen === undefined && { postfix: text.slice(-POSTFIX_LENGTH) }),
     ...{ access: fields.access, state: 'active', expires_at: fields.expires_at },
     ...{ ...given('not_before', fields.not_before), ...given('networks', fields.networks) },
-    ...{ ...given('limits', fields.limits), created_at: isoTime(now) },
+    ...{ ...given('limits', fields.limits), ...given('break_glass', fields.break_glass), created_at: isoTime(now) },
   });
   const gone = limits ? limitsGone(entry.limits, limits) : [];
   if (gone.length > 0) throw new KeyFault('invalid', gone);
@@ -95,7 +96,7 @@ export async function setFields(
   fields: Partial<Pick<KeyEntry, 'state' | 'expires_at'>>,
 ): Promise<KeyEntry> {
   const entries = await storage.edit((before) => {
-    findKey(before, id);
+    checked({ ...findKey(before, id), ...fields });
     return { kind: 'set', id, fields };
   });
   return findKey(entries, id);

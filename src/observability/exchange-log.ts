@@ -1,13 +1,18 @@
+import { isBreakGlass, reasonIn } from '../exchange/break-glass.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import { refusedKeyOf } from '../exchange/refused-key.ts';
 import type { ClientFault } from '../net/connections.ts';
 import { createThrottle, type Log } from './log.ts';
 
-/** Logs each refused exchange at level debug, and every exchange at level trace. An observer of exchanges. */
+/**
+ * Logs each exchange with a break-glass key at level warn, other refused ones at level debug, and every exchange at level
+ * trace. An observer of exchanges.
+ */
 export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outcome) => void {
   return (exchange, { status }) => {
     const refused = exchange.refusal ?? exchange.shadowed?.denial;
-    const level = refused ? 'debug' : 'trace';
+    const reason = isBreakGlass(exchange) ? (reasonIn(exchange.headers) ?? null) : undefined;
+    const level = reason !== undefined ? 'warn' : refused ? 'debug' : 'trace';
     if (!log.isLevelEnabled(level)) return;
     const { protocol, requestId, shadowed } = exchange;
     const operation = exchange.resolution?.operation.name;
@@ -22,8 +27,9 @@ export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outco
       status,
       reason: refused?.why,
       code: refused?.code,
-      rule: shadowed?.rule,
+      rule: shadowed?.rule ?? exchange.rail ?? exchange.passedRail,
       requestId,
+      ...(reason !== undefined && { breakGlass: reason }),
     };
     log[level](what, refused ? (exchange.refusal ? 'refused' : 'would be refused') : 'passed');
   };

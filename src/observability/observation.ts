@@ -1,3 +1,4 @@
+import { isBreakGlass } from '../exchange/break-glass.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { Place } from '../lifetime/places.ts';
 import type { Connections } from '../net/connections.ts';
@@ -8,7 +9,7 @@ import { createPrincipalsSeen } from './metrics/principals-seen.ts';
 import { createProcessFigures } from './metrics/process-figures.ts';
 import { createTally } from './metrics/tally.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS, type Observed, type SnapshotDetail } from './snapshot.ts';
-import { createVerdict, VERDICTS, type VerdictOptions } from './verdict.ts';
+import { createVerdict, type DecisionLabel, VERDICTS, type VerdictOptions } from './verdict.ts';
 
 export interface ObservationOptions extends VerdictOptions {
   /** Most keys and subjects with counts of their own; `undefined` = not counted. */
@@ -45,6 +46,7 @@ export function createObservation(options: ObservationOptions): Observation {
   };
   const compared: Partial<Record<Agreement, number>> = {};
   const limited = new Map<string, { denied: number; shadowed: number }>();
+  const breakGlass: Partial<Record<DecisionLabel, number>> = {};
   const { connections } = options;
   const figures = createProcessFigures();
   return {
@@ -53,6 +55,7 @@ export function createObservation(options: ObservationOptions): Observation {
       const now = performance.now();
       tally.count(exchange, outcome, verdict, now);
       countLimit(limited, exchange);
+      if (isBreakGlass(exchange)) countVerdict(breakGlass, verdict);
       perKey?.count(exchange.principal, verdict);
       seen.count(exchange, ALLOWED[verdict] === true, performance.timeOrigin + now);
     },
@@ -67,6 +70,7 @@ export function createObservation(options: ObservationOptions): Observation {
       tokens,
       perKey: perKey?.snapshot() ?? [],
       limited: Object.fromEntries([...limited].map(([limit, counts]) => [limit, { ...counts }])),
+      breakGlass: { ...breakGlass },
       process: figures.read(),
       internalFaults: { ...internalFaults },
       compared: { ...compared },
@@ -89,6 +93,11 @@ function countLimit(counts: Map<string, { denied: number; shadowed: number }>, {
   counts.set(limit, count);
   if (denied === undefined) count.shadowed += 1;
   else count.denied += 1;
+}
+
+function countVerdict(counts: Partial<Record<DecisionLabel, number>>, verdict: number): void {
+  const decision = VERDICTS[verdict]?.decision;
+  if (decision) counts[decision] = (counts[decision] ?? 0) + 1;
 }
 
 function listed({ rest, grpc }: ObservationOptions['connections']): NonNullable<Observed['connections']> {

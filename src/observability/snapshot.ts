@@ -9,6 +9,7 @@ import type { SeenPrincipal } from './metrics/principals-seen.ts';
 import type { ProcessFigures } from './metrics/process-figures.ts';
 import type { TallySnapshot } from './metrics/tally.ts';
 import type { TracingSnapshot } from './tracing.ts';
+import type { DecisionLabel } from './verdict.ts';
 
 /**
  * State and counters of one serving process: plain data that can be sent between processes, summed and shown. New
@@ -67,6 +68,8 @@ export interface Observed {
   readonly perKey: readonly PrincipalCount[];
   /** Requests over limits of the policy, by the id of the limit. */
   readonly limited: LimitCounts;
+  /** Requests with break-glass keys. */
+  readonly breakGlass: Readonly<Partial<Record<DecisionLabel, number>>>;
   readonly process: ProcessFigures;
   /** Exceptions that ended a connection or an exchange. */
   readonly internalFaults: Readonly<Partial<Record<Place, number>>>;

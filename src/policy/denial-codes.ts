@@ -96,6 +96,11 @@ export const DENIAL_CODES = {
     'A rule of the policy, or the operations of the access, do not allow the operation.',
     'Ask the operator about the rule.',
   ),
+  reason_required: row(
+    'access',
+    'The key is a break-glass key, and the request does not say why it is used.',
+    'Say why in one header `x-qdrant-gateway-reason`.',
+  ),
   too_many_collections: row(
     'access',
     'The access permits creating collections up to a number, and there are as many.',

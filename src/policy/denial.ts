@@ -47,6 +47,7 @@ export interface RefusedKey {
   readonly id: string;
   readonly name: string;
   readonly owner: string | undefined;
+  readonly breakGlass?: true;
 }
 
 /** A limit of the policy that a request found used up. */
@@ -153,6 +154,12 @@ export function writeRequired(collection: string): Denial {
 export function operationNotAllowed(operation: string): Denial {
   return forbidden('operation_not_allowed', `Operation ${operation} is not allowed`);
 }
+
+/** The gateway's own. A request with a break-glass key has no reason. */
+export const REASON_REQUIRED = forbidden(
+  'reason_required',
+  'A request with this key needs its reason in one header `x-qdrant-gateway-reason`',
+);
 
 /** The gateway's own. A grant permits creating up to `limit` collections, and there are as many. */
 export function tooManyCollections(limit: number): Denial {

@@ -97,28 +97,44 @@ export function waitForNames(decision: Exclude<Decision, Denial>, rails: readonl
   return { ...(decision.kind === 'permit' ? askForNamesOf(decision) : decision), rails };
 }
 
-/**
- * The refusal of the rails of one mode, and the rail. `undefined` = no objection. The same for any order of the rails.
- *
- * @param names as `concerned` tells
- * @param headers of the request: name, value, name, value, one character per byte
- */
+/** Facts about a request that guard rails depend on. */
+export interface RailFacts {
+  /** As `concerned` tells. */
+  readonly names: readonly string[] | 'unread' | undefined;
+  /** Of the request: name, value, name, value, one character per byte. */
+  readonly headers: readonly string[];
+  /** True = what is frozen is open to the caller, who has a break-glass key. Default: false. */
+  readonly passesFreeze?: boolean;
+}
+
+/** The refusal of the rails of one mode, and the rail. `undefined` = no objection. The same for any order of the rails. */
 export function railRefusal(
   rails: readonly GuardRail[],
   mode: GuardRail['mode'],
   operation: Operation,
-  { names, headers }: { readonly names: readonly string[] | 'unread' | undefined; readonly headers: readonly string[] },
+  { names, headers, passesFreeze }: RailFacts,
 ): Shadowed | undefined {
-  const own = rails.filter((rail) => rail.mode === mode);
-  if (isWrite(operation)) {
-    const frozen = own.find(({ freezes }) => freezes === 'all');
-    if (frozen) return { rule: frozen.id, denial: WRITES_FROZEN };
-  }
-  if (names === 'unread') return undefined;
-  return (
-    (isWrite(operation) ? freeze(own, names) : undefined) ??
-    (isLossy(operation) ? protect(own, names, headers) : undefined)
+  const frozen = passesFreeze ? undefined : frozenBy(rails, mode, operation, names);
+  if (frozen || names === 'unread' || !isLossy(operation)) return frozen;
+  return protect(
+    rails.filter((rail) => rail.mode === mode),
+    names,
+    headers,
   );
+}
+
+/** The refusal of what is frozen, in one mode. `undefined` = none, as far as the names are known. */
+export function frozenBy(
+  rails: readonly GuardRail[],
+  mode: GuardRail['mode'],
+  operation: Operation,
+  names: RailFacts['names'],
+): Shadowed | undefined {
+  if (!isWrite(operation)) return undefined;
+  const own = rails.filter((rail) => rail.mode === mode);
+  const frozen = own.find(({ freezes }) => freezes === 'all');
+  if (frozen) return { rule: frozen.id, denial: WRITES_FROZEN };
+  return names === 'unread' ? undefined : freeze(own, names);
 }
 
 function freeze(rails: readonly GuardRail[], names: readonly string[] | undefined): Shadowed | undefined {

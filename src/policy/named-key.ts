@@ -33,4 +33,6 @@ export interface NamedKeySettings {
   readonly networks: readonly string[] | undefined;
   /** Ids of limits of the policy that it carries; absent = none. */
   readonly limits?: readonly string[];
+  /** Set = each request with it needs a reason, and it lives for hours. */
+  readonly breakGlass?: true;
 }

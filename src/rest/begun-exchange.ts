@@ -56,6 +56,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.references = begun.references;
   exchange.shadowed = begun.shadowed;
   exchange.rail = begun.rail;
+  exchange.passedRail = begun.passedRail;
   exchange.slowed = begun.slowed;
   exchange.callCredit = begun.callCredit;
   exchange.limitHold = begun.limitHold;

@@ -92,6 +92,42 @@ t.test('no access, no end and no name by accident', async (t) => {
   t.equal(existsSync(file), false, 'nothing was written');
 });
 
+t.test('a break-glass key is made for hours, and stays one', async (t) => {
+  const { file, flags, context, take } = scene();
+  const bad: readonly [message: RegExp, flags: object][] = [
+    [/needs its end: give --for, at most 24h/, {}],
+    [/at most 24 hours after its `created_at`/, { for: '25h' }],
+    [/at most 24 hours after its `created_at`/, { expires: 'never' }],
+    [/--expires or --for, not both/, { for: '2h', expires: '2h' }],
+    [/--for must be a time such as 2h/, { for: '2026-11-30' }],
+    [/give either --access/, { access: undefined, for: '2h' }],
+  ];
+  for (const [message, more] of bad) {
+    await t.rejects(createKey({ ...flags, name: 'Glass', access: 'm', breakGlass: true, ...more }, context), {
+      message,
+    });
+  }
+  t.equal(existsSync(file), false, 'nothing was written');
+  const made = { ...flags, name: 'Glass', id: 'glass', access: 'm', breakGlass: true };
+  await createKey({ ...made, for: '2h', notBefore: '12h' }, context);
+  t.match(readKeys(file), [
+    { break_glass: true, not_before: '2026-11-30T00:00:00Z', expires_at: '2026-11-30T02:00:00Z' },
+  ]);
+  await createKey({ ...made, id: 'now1', for: '24h' }, context);
+  await createKey({ ...flags, name: 'Plain', access: 'r', for: '2h' }, context);
+  t.equal(readKeys(file)[2]?.expires_at, '2026-11-29T14:00:00Z', 'another key may end as soon');
+  take();
+  await listKeys(flags, context);
+  t.match(take().out, /glass .*not yet valid, break-glass.*\nnow1 .*active, break-glass.*\n.*Plain .*active {2}/s);
+  const before = readFileSync(file, 'utf8');
+  for (const at of ['never', '48h']) {
+    await t.rejects(expireKey('now1', { ...flags, at }, context), { message: /at most 24 hours after/ });
+  }
+  t.equal(readFileSync(file, 'utf8'), before, 'a longer life is not given');
+  await expireKey('now1', { ...flags, at: '1h' }, context);
+  t.equal(readKeys(file)[1]?.expires_at, '2026-11-29T13:00:00Z');
+});
+
 t.test('the life of a key', async (t) => {
   const { file, flags, context, take } = scene('# kept\nkeys: # and this\n  []\n');
   await createKey({ ...flags, name: 'Team', id: 'team', collection: ['docs=rw'], expires: 'never' }, context);

@@ -58,6 +58,7 @@ import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
 const MIB = 1 << 20;
 const ONE_TEAM: AccessSettings = [{ collections: ['team-*'], manage: ['create'], max_collections: 1 }];
 const NAMED = 'qgw_test_secret';
+const GLASS = 'qgw_glass_secret';
 const codes = new RefusalCodes();
 /** The list of collections; `undefined` = one that is too large. */
 let listed: string | undefined;
@@ -76,6 +77,7 @@ const gateway = await startGateway({
     { id: 'make', mode: 'enforce', subjects: ['maker'], access: ONE_TEAM },
   ],
   guards: [{ id: 'kept', mode: 'enforce', protected: ['kept'], freeze: ['ice'] }],
+  namedKeys: [namedKey('glass', GLASS, { breakGlass: true })],
   limits: [{ id: 'small', mode: 'enforce', subjects: ['small'], each: 'principal', bytes: { per: 'day', most: 1 } }],
   upstream: {
     onRest: ({ url }, response) => {
@@ -336,6 +338,7 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   key_expired: [['a key of 1970', () => presented(NAMED, { named: { expiresAt: 1 } })]],
   key_not_yet_valid: [['a key of the far future', () => presented(NAMED, { named: { notBefore: 9e15 } })]],
   key_limit_gone: [['a key with a limit that is gone', () => presented(NAMED, { named: { limits: ['gone'] } })]],
+  reason_required: [['a break-glass key without a reason', () => rest('GET', '/collections', GLASS)]],
   keys_busy: [['many guesses at a chosen key', manyGuesses]],
   token_without_exp: [
     ['a token for ever', () => presented(makeToken({ access: 'r' }), { tokenRules: { requireExp: true } })],

@@ -34,8 +34,8 @@ const QUERY: Request = {
   grpc: ['/qdrant.Points/Query', message({ 1: 'docs' })],
 };
 const INVALID = 'Invalid API key or JWT';
-async function heard(key: string): Promise<string> {
-  const all = await Promise.all(lanes.map((one) => one.ask(QUERY, { 'api-key': key })));
+async function heard(key: string, more: Readonly<Record<string, string>> = {}): Promise<string> {
+  const all = await Promise.all(lanes.map((one) => one.ask(QUERY, { 'api-key': key, ...more })));
   return [...new Set(all.flat())].join(' | ');
 }
 
@@ -205,6 +205,26 @@ t.test('a key that may not be used is refused and audited by its name, a wrong s
     ],
     'over every lane',
   );
+});
+
+t.test('a break-glass key is made, says why, and ends in time', async (test) => {
+  const glass = { name: 'Glass', id: 'glass', access: 'm', break_glass: true };
+  const soon = /^expires_at `expires_at` of a break-glass key must be at most 24 hours/;
+  for (const more of [{}, { expires_at: '25h' }, { expires_at: 'never' }]) {
+    const refused = await change('POST', '/-/keys', { ...glass, ...more });
+    test.equal(refused.status, 400);
+    test.match(refused.body.problems?.[0], soon);
+  }
+  const wrong = await change('POST', '/-/keys', { ...glass, break_glass: 'yes', expires_at: '2h' });
+  test.match(wrong, { status: 400, body: { problems: [/^break_glass must be true or false/] } });
+  const made = await change('POST', '/-/keys', { ...glass, expires_at: '2h' });
+  test.match(made, { status: 201, body: { in_force: true, key: { break_glass: true, state: 'active' } } });
+  test.match(await heard(made.body.text ?? ''), /needs its reason in one header `x-qdrant-gateway-reason`$/);
+  test.equal(await heard(made.body.text ?? '', { 'x-qdrant-gateway-reason': 'ticket 4711' }), 'ok');
+  const longer = await change('POST', '/-/keys/glass/expire', { at: '48h' });
+  test.equal(longer.status, 400);
+  test.match(longer.body.problems?.[0], soon);
+  await until(() => events().some(({ reason }) => reason === 'ticket 4711'), 'the audit is told why');
 });
 
 t.test('nothing is changed without the token, and every attempt is audited', async (test) => {

@@ -78,6 +78,7 @@ t.test('the dashboard asks only for what there is, and for everything that matte
     missing,
     [
       'limit_reached_total',
+      'break_glass_requests_total',
       ...['token_cache_entries', 'last_reload_success_timestamp_seconds', 'generation', 'rules_in_shadow'],
       'upstream_outages_total',
       ...Object.keys(METRICS).filter((name) => name.startsWith('upstream_node_')),
@@ -117,7 +118,7 @@ t.test('the alerts ask only for what there is', async (t) => {
   for (const { alert, expr } of rules) t.strictSame(wrongIn(expr), [], alert);
   const watched = [
     ...['certificate_expires_in_seconds', 'audit_dropped_total', 'protecting', 'last_reload_ok'],
-    ...['upstream_node_up', 'upstream_key_accepted', 'limit_reached_total'],
+    ...['upstream_node_up', 'upstream_key_accepted', 'limit_reached_total', 'break_glass_requests_total'],
   ];
   for (const name of watched)
     t.ok(

@@ -7,6 +7,7 @@ import { loadSecrets } from '../../src/config/secrets.ts';
 import type { Observer } from '../../src/gateway/exchange-parts.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import type { LimitSettings } from '../../src/policy/limits/limits.ts';
+import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import type { GuardSettings, RuleSettings } from '../../src/policy/settings.ts';
 import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
@@ -27,6 +28,7 @@ export interface TestGatewayOptions {
   readonly rules?: readonly RuleSettings[];
   readonly guards?: readonly GuardSettings[];
   readonly limits?: readonly LimitSettings[];
+  readonly namedKeys?: readonly NamedKeySettings[];
   readonly observers?: readonly Observer[];
   /** Stands before this one instead of one of its own, and leaves it running. */
   readonly before?: FakeQdrant;
@@ -79,6 +81,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     rules: options.rules ?? [],
     ...(options.guards && { guards: options.guards }),
     ...(options.limits && { limits: options.limits }),
+    ...(options.namedKeys && { namedKeys: options.namedKeys }),
   };
   const gateway = await createGateway({ config, secrets, policy }, options.observers);
   const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {

@@ -1,4 +1,4 @@
-import { isNoTime } from '../../config/keys/moment.ts';
+import { BREAK_GLASS_HOURS, isNoTime } from '../../config/keys/moment.ts';
 import type { KeyEntry } from '../../config/keys/schema.ts';
 import { type Flags, previewConfig } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
@@ -20,6 +20,8 @@ export type CreateFlags = KeyFlags & {
   readonly access?: string | undefined;
   readonly collection?: readonly string[] | undefined;
   readonly expires?: string | undefined;
+  readonly for?: string | undefined;
+  readonly breakGlass?: boolean | undefined;
   readonly notBefore?: string | undefined;
   readonly network?: readonly string[] | undefined;
   readonly limits?: readonly string[] | undefined;
@@ -43,8 +45,9 @@ export async function createKey(flags: CreateFlags, context: KeyContext): Promis
   const { id, name, owner, network: networks, limits } = flags;
   const wanted = {
     ...{ id, name, owner, networks, limits, access: accessIn(flags) },
-    expires_at: expiryIn(flags.expires ?? DEFAULT_LIFE, context.now),
+    expires_at: endIn(flags, context.now),
     not_before: flags.notBefore === undefined ? undefined : momentIn(flags.notBefore, '--not-before', context.now),
+    ...(flags.breakGlass && { break_glass: true }),
     chosen: flags.chosen ? await readChosen(context) : undefined,
   };
   const { storage, limits: known } = placeOf(flags);
@@ -156,6 +159,20 @@ async function readChosen({ readStdin }: KeyContext): Promise<string> {
     throw new UsageError(`the secret on standard input must have ${CHOSEN_LENGTH} or more printable ASCII characters`);
   }
   return secret;
+}
+
+/** The end of a new key: after a time from its begin, at a moment, or after 90 days. A break-glass key has none by default. */
+function endIn({ expires, for: life, notBefore, breakGlass }: CreateFlags, now: number): string {
+  if (expires !== undefined && life !== undefined) throw new UsageError('give --expires or --for, not both');
+  if (life !== undefined) {
+    const begin = notBefore === undefined ? now : parseExpiry(notBefore, now, '--not-before') * 1000;
+    if (!/^[0-9]+[smhdw]$/.test(life)) throw new UsageError('--for must be a time such as 2h or 90m');
+    return isoTime(parseExpiry(life, begin, '--for') * 1000);
+  }
+  if (breakGlass && expires === undefined) {
+    throw new UsageError(`a break-glass key needs its end: give --for, at most ${BREAK_GLASS_HOURS}h`);
+  }
+  return expiryIn(expires ?? DEFAULT_LIFE, now);
 }
 
 function expiryIn(text: string, now: number): string {

@@ -13,6 +13,8 @@ export interface ShownKey {
   readonly networks: readonly string[] | null;
   readonly limits: readonly string[] | null;
   readonly access: KeyEntry['access'];
+  /** `true` = each request needs a reason. */
+  readonly break_glass: true | null;
   /** End of the former text after a rotation, while it is accepted. */
   readonly former_until: string | null;
 }
@@ -24,22 +26,27 @@ export function shownKey(entry: KeyEntry, now: number): ShownKey {
     ...{ id: entry.id, name: entry.name, owner: entry.owner ?? null, postfix: entry.postfix ?? null },
     ...{ state: stateOf(entry, now), expires_at: entry.expires_at, not_before: entry.not_before ?? null },
     ...{ created_at: entry.created_at ?? null, networks: entry.networks ?? null },
-    ...{ limits: entry.limits ?? null, access: entry.access },
+    ...{ limits: entry.limits ?? null, access: entry.access, break_glass: entry.break_glass ? true : null },
     former_until: previous && Date.parse(previous.until) > now ? previous.until : null,
   };
 }
 
-function stateOf({ state, expires_at: expires, not_before: begins }: KeyEntry, now: number): ShownKey['state'] {
+function stateOf(
+  { state, expires_at: expires, not_before: notBefore, ...entry }: KeyEntry,
+  now: number,
+): ShownKey['state'] {
   if (state === 'disabled') return 'disabled';
   if (expires !== 'never' && Date.parse(expires) <= now) return 'expired';
+  const begins = notBefore ?? (entry.break_glass ? entry.created_at : undefined);
   return begins !== undefined && Date.parse(begins) > now ? 'not yet valid' : 'active';
 }
 
 /** A table of keys with a heading; one line without any. */
 export function tableOf(keys: readonly ShownKey[]): string {
   if (keys.length === 0) return 'no keys\n';
-  const rows = keys.map(({ id, name, owner, postfix, state, expires_at: expires }) => {
-    return [id, name, owner ?? '-', postfix === null ? '-' : `...${postfix}`, state, expires];
+  const rows = keys.map(({ id, name, owner, postfix, state, expires_at: expires, break_glass: glass }) => {
+    const told = glass ? `${state}, break-glass` : state;
+    return [id, name, owner ?? '-', postfix === null ? '-' : `...${postfix}`, told, expires];
   });
   const all = [['ID', 'NAME', 'OWNER', 'POSTFIX', 'STATE', 'EXPIRES'], ...rows];
   const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];

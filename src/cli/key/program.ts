@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { BREAK_GLASS_HOURS } from '../../config/keys/moment.ts';
 import type { Output } from '../output.ts';
 import type { CreateFlags, KeyContext, KeyFlags } from './commands.ts';
 
@@ -22,7 +23,12 @@ export function addKeyCommands(
     .option('--owner <text>', 'person or team')
     .option('--access <access>', 'r, m, or entries as JSON, as in the policy file')
     .option('--collection <name=access>', 'access to one collection: r, rw or prw; may be repeated', collect)
-    .option('--expires <when>', 'end: 90d, 12h, an ISO date, or never', '90d')
+    .option('--expires <when>', 'end: 90d, 12h, an ISO date, or never (default: 90d)')
+    .option('--for <time>', 'end, counted from the begin: 2h, 90m')
+    .option(
+      '--break-glass',
+      `a key for an emergency: each request needs a reason, and it ends within ${BREAK_GLASS_HOURS} h`,
+    )
     .option('--not-before <when>', 'begin: 12h, 7d or an ISO date (default: at once)')
     .option('--network <address>', 'address or range that may present it; may be repeated (default: all)', collect)
     .option('--limits <id>', 'limit of the policy that the key carries; may be repeated', collect)

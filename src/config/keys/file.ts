@@ -8,6 +8,7 @@ import { rangeFault } from '../proxy-rules.ts';
 import type { Config } from '../schema.ts';
 import type { ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
+import { BREAK_GLASS_HOURS } from './moment.ts';
 import { type KeyEntry, keysSchema, namedKeySchema } from './schema.ts';
 
 /** Inputs for reading the file of named keys. */
@@ -105,9 +106,20 @@ export function entryFaults(entry: KeyEntry, operations: KnownOperations | undef
     const fault = rangeFault(network);
     if (fault !== undefined) faults.push([['networks', at], fault]);
   }
+  if (entry.break_glass) faults.push(...breakGlassFaults(entry));
   if (entry.id === 'none') faults.push([['id'], '`none` is reserved: choose another id']);
   if (!isBearable(entry.hash)) faults.push([['hash'], '`hash` takes too much memory, or its cost is no power of two']);
   return faults;
+}
+
+/** A break-glass key ends soon after its begin, whatever its file says later. */
+function breakGlassFaults({ expires_at: end, not_before: notBefore, created_at: created }: KeyEntry): KeyEntryFault[] {
+  const begin = notBefore ?? created;
+  if (begin === undefined) return [[['break_glass'], '`break_glass` needs `created_at` or `not_before`']];
+  const from = notBefore === undefined ? 'created_at' : 'not_before';
+  const fault = `\`expires_at\` of a break-glass key must be at most ${BREAK_GLASS_HOURS} hours after its \`${from}\``;
+  const isSoon = end !== 'never' && Date.parse(end) - Date.parse(begin) <= BREAK_GLASS_HOURS * 3_600_000;
+  return isSoon ? [] : [[['expires_at'], fault]];
 }
 
 function entryProblems(tree: YamlTree, { entry, at }: PolicyEntry<KeyEntry>, operations?: KnownOperations): Problem[] {
@@ -149,17 +161,22 @@ export function settingsOf(entry: KeyEntry): NamedKeySettings {
     previous,
     expires_at: expires,
     not_before: begins,
+    break_glass: breakGlass,
+    created_at: created,
     state,
     limits,
   } = entry;
+  // The life of a break-glass key is counted from there.
+  const begin = begins ?? (breakGlass ? created : undefined);
   return Object.freeze({
     ...{ id, name, owner, postfix, access, networks },
     hash: hashOf(entry.hash),
     previous: previous && { hash: hashOf(previous.hash), until: Date.parse(previous.until) },
     expiresAt: expires === 'never' ? undefined : Date.parse(expires),
-    notBefore: begins === undefined ? undefined : Date.parse(begins),
+    notBefore: begin === undefined ? undefined : Date.parse(begin),
     disabled: state === 'disabled',
     ...(limits && { limits }),
+    ...(breakGlass && { breakGlass }),
   });
 }
 

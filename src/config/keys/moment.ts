@@ -2,6 +2,9 @@
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
+/** Longest life of a break-glass key, in hours. */
+export const BREAK_GLASS_HOURS = 24;
+
 /** The form of a moment, for texts: `must be like ...`. */
 export const MOMENT_FORM = '30d, 12h, 90m or an ISO date';
 

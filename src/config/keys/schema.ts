@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessSchema } from '../policy/schema.ts';
+import { BREAK_GLASS_HOURS } from './moment.ts';
 
 /*
  * The only declaration of the file of named keys: names, types and one line of documentation each. Words of Qdrant Cloud
@@ -79,6 +80,10 @@ export const namedKeySchema = z.strictObject(
       .max(16, 'must name at most 16 limits')
       .optional()
       .meta({ description: 'ids of limits of the policy that the key carries, beside those that apply to it anyway' }),
+    break_glass: z
+      .boolean({ error: 'must be true or false' })
+      .optional()
+      .meta({ description: `each request needs a reason, and the key ends within ${BREAK_GLASS_HOURS} hours` }),
     created_at: time(TIME_FORM).optional().meta({ description: 'time of creation' }),
   },
   { error: 'must have `id`, `name`, `hash`, `access` and `expires_at`' },

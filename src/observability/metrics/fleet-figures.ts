@@ -4,6 +4,7 @@ import type { ClientFault, ConnectionCounts } from '../../net/connections.ts';
 import type { Agreement } from '../comparison.ts';
 import type { GatewaySnapshot, LimitCounts, NodeFigures, Observed } from '../snapshot.ts';
 import type { TracingSnapshot } from '../tracing.ts';
+import type { DecisionLabel } from '../verdict.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
 import type { Distribution, TallySnapshot } from './tally.ts';
 
@@ -17,6 +18,7 @@ export interface FleetFigures {
   readonly compared: Observed['compared'];
   readonly lostLines: number;
   readonly limited: LimitCounts;
+  readonly breakGlass: Observed['breakGlass'];
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
   readonly spans: TracingSnapshot;
   /** Counters of nodes by name, also of those that are gone. */
@@ -41,6 +43,7 @@ const NOTHING: FleetFigures = {
   compared: {},
   lostLines: 0,
   limited: {},
+  breakGlass: {},
   audit: { refused: 0, sinks: [] },
   spans: { exported: 0, failed: 0 },
   nodes: {},
@@ -74,7 +77,7 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
 }
 
 function countedOf(
-  { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, limited }: Observed,
+  { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, limited, breakGlass }: Observed,
   audit: FleetFigures['audit'] = NOTHING.audit,
   spans: FleetFigures['spans'] = NOTHING.spans,
   nodes: readonly NodeFigures[] = [],
@@ -91,6 +94,7 @@ function countedOf(
     compared,
     lostLines,
     limited,
+    breakGlass,
     audit,
     spans,
     nodes: counts,
@@ -116,6 +120,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     internalFaults: addCounts<Place>(all.map(({ internalFaults }) => internalFaults)),
     compared: addCounts<Agreement>(all.map(({ compared }) => compared)),
     lostLines: total(({ lostLines }) => lostLines),
+    breakGlass: addCounts<DecisionLabel>(all.map(({ breakGlass }) => breakGlass)),
     limited: addLimited(all.map(({ limited }) => limited)),
     audit: {
       refused: total(({ audit }) => audit.refused),

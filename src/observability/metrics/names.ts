@@ -85,6 +85,11 @@ export const METRICS = {
     help: 'Requests over a limit of the policy, refused or, in shadow, let pass',
     labels: ['limit', 'decision'],
   },
+  break_glass_requests_total: {
+    type: 'counter',
+    help: 'Requests with break-glass keys, also with those that may not be used',
+    labels: ['decision'],
+  },
   principal_requests_total: {
     type: 'counter',
     help: 'Requests by key id and subject; only with gateway.metrics.per_key',

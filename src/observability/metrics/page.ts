@@ -156,6 +156,8 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
       one(denied, { limit, decision: 'denied' }),
       one(shadowed, { limit, decision: 'would_deny' }),
     ]),
+  break_glass_requests_total: ({ figures }) =>
+    DECISIONS.map((decision) => one(figures.breakGlass[decision] ?? 0, { decision })),
   principal_requests_total: ({ figures }) =>
     figures.perKey.flatMap(({ key, subject, counts }) =>
       DECISIONS.map((decision, at) => one(counts[at] ?? 0, { key, subject, decision })),

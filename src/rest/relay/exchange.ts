@@ -60,6 +60,7 @@ export function newRelayExchange(
     references: undefined,
     shadowed: undefined,
     rail: undefined,
+    passedRail: undefined,
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,

@@ -47,6 +47,7 @@ t.test('the examples load, and a gateway can be made of them', async (t) => {
     [
       ['teamsearch', 0],
       ['nightlyfeed', 2],
+      ['rebuild', 0],
       ['scraper', 0],
     ],
   );
@@ -68,6 +69,8 @@ t.test('an entry is read as plain data', async (t) => {
 });
 
 const at = (text: string): string => `keys.yaml:${text}`;
+const glass = (end: string, more: string): string =>
+  `${good().trimEnd().replace('never', `'${end}'`).slice(0, -2)}, break_glass: true, ${more} }\n`;
 const entry = (fields: string): string => `keys:\n  - { ${fields} }\n`;
 const REFUSED: readonly (readonly [name: string, text: string, problems: readonly string[]])[] = [
   [
@@ -116,6 +119,24 @@ const REFUSED: readonly (readonly [name: string, text: string, problems: readonl
       ),
     ],
   ],
+  [
+    'a break-glass key without an end, with a late one, and without a begin',
+    `keys:\n${[
+      glass('never', 'created_at: 2026-12-01T00:00:00Z'),
+      glass('2026-12-02T00:00:01Z', 'created_at: 2026-12-01T00:00:00Z').replace('team', 'tea2'),
+      glass('2026-12-04T00:00:00Z', 'created_at: 2026-12-01T00:00:00Z, not_before: 2026-12-02T00:00:00Z').replace(
+        'team',
+        'tea3',
+      ),
+      glass('2026-12-02T00:00:00Z', 'owner: A').replace('team', 'tea4'),
+    ].join('')}`,
+    [
+      at('2:133: `expires_at` of a break-glass key must be at most 24 hours after its `created_at`'),
+      at('3:133: `expires_at` of a break-glass key must be at most 24 hours after its `created_at`'),
+      at('4:133: `expires_at` of a break-glass key must be at most 24 hours after its `not_before`'),
+      at('5:170: `break_glass` needs `created_at` or `not_before`'),
+    ],
+  ],
   ['no list', 'keys: {}', [at('1:7: `keys` must be a list')]],
   ['another member', 'keys: []\nrules: []\n', [at('2:1: unknown field, allowed here: `keys`')]],
   ['an empty file', '', [at('1:1: the file must have `keys`: write `keys: []` for none')]],
@@ -127,6 +148,15 @@ t.test('what is wrong is told with its place, and never with a hash', async (t) 
     t.notMatch(problemsOf({ 'keys.yaml': text }).join(), /aaaa|qgw_team_secret/, `${name}: no hash`);
   }
   t.match(problemsOf({}), [/keys_file: cannot read the file of named keys `keys.yaml`/i]);
+});
+
+t.test('a break-glass key ends within 24 hours of its begin, which is that of its creation', async (t) => {
+  const [key] = load({
+    'keys.yaml': `keys:\n${glass('2026-12-02T00:00:00Z', 'created_at: 2026-12-01T00:00:00Z')}`,
+  }).policy.namedKeys ?? [undefined];
+  t.match(key, { breakGlass: true, notBefore: Date.UTC(2026, 11, 1), expiresAt: Date.UTC(2026, 11, 2) });
+  const [other] = load({ 'keys.yaml': `keys:\n${good(', break_glass: false')}` }).policy.namedKeys ?? [];
+  t.notHas(other, { breakGlass: true });
 });
 
 t.test('JSON is read as YAML is, and its faults have places', async (t) => {

@@ -141,6 +141,63 @@ t.test('what guards forbid', async (test) => {
   for (const [name, guard, asked, answer] of ROWS) test.equal(told([guard], asked), answer, name);
 });
 
+/**
+ * Class of every row above the level `read`: what a freeze lets pass, what it refuses, and what a protection refuses as well, since
+ * a collection, an index or a vector of it, or the meaning of its name is lost.
+ */
+const CLASSES: Readonly<Record<'reads' | 'writes' | 'loses', string>> = {
+  reads: `
+  service.stacktrace debugger.get profiler.slow_requests profiler.consensus_lag audit.logs snapshots.create
+  snapshots.full.create shard_snapshots.create shard_snapshots.stream partial_snapshots.create staging.shard_wal
+  staging.recovery_point qdrant.Snapshots/Create qdrant.Snapshots/CreateFull`,
+  writes: `
+  service.logger.update issues.clear debugger.update quotas.update cluster.recover cluster.remove_peer
+  cluster.metadata.put cluster.metadata.delete collections.create collections.update shard_keys.create
+  vectors.create_name snapshots.delete snapshots.full.delete shard_snapshots.delete points.upsert points.delete
+  points.update_vectors points.delete_vectors points.set_payload points.overwrite_payload points.delete_payload
+  points.clear_payload points.batch index.create local_shard.cleanup staging.debug legacy.locks.set
+  legacy.local_shard.delete legacy.staging.points qdrant.Collections/Create qdrant.Collections/Update
+  qdrant.Collections/CreateShardKey qdrant.Points/Upsert qdrant.Points/Delete qdrant.Points/UpdateVectors
+  qdrant.Points/DeleteVectors qdrant.Points/SetPayload qdrant.Points/OverwritePayload
+  qdrant.Points/DeletePayload qdrant.Points/ClearPayload qdrant.Points/UpdateBatch
+  qdrant.Points/CreateFieldIndex qdrant.Points/CreateVectorName qdrant.Snapshots/Delete
+  qdrant.Snapshots/DeleteFull`,
+  loses: `
+  collection.truncate_wal aliases.update collections.delete collections.cluster.update shard_keys.delete
+  vectors.delete_name snapshots.upload snapshots.recover shard_snapshots.recover shard_snapshots.upload
+  partial_snapshots.recover partial_snapshots.recover_from index.delete legacy.collections.change
+  legacy.points.change qdrant.Collections/Delete qdrant.Collections/UpdateAliases
+  qdrant.Collections/UpdateCollectionClusterSetup qdrant.Collections/DeleteShardKey
+  qdrant.Points/DeleteFieldIndex qdrant.Points/DeleteVectorName`,
+};
+
+t.test('every operation above the level `read` has a class', async (test) => {
+  const classed = new Map(
+    Object.entries(CLASSES).flatMap(([one, names]) =>
+      names
+        .trim()
+        .split(/\s+/)
+        .map((name) => [name, one] as const),
+    ),
+  );
+  const rows = [...REST_OPERATIONS, ...GRPC_OPERATIONS].filter(({ requires }) => requires.level !== 'read');
+  for (const row of rows) {
+    const found = isLossy(row) ? 'loses' : isWrite(row) ? 'writes' : 'reads';
+    test.equal(
+      found,
+      classed.get(row.name),
+      `${row.name} is in the list of its class, and src/policy/guard-rails.ts agrees`,
+    );
+  }
+  const known = new Set(rows.map(({ name }) => name));
+  test.same(
+    [...classed.keys()].filter((name) => !known.has(name)),
+    [],
+    'no name is left over',
+  );
+  test.ok(ALL.filter(({ requires }) => requires.level === 'read').every((row) => !isWrite(row) && !isLossy(row)));
+});
+
 t.test('no row that reads points or makes them is taken for one that loses a collection', async (test) => {
   const lossy = ALL.filter(isLossy).map(({ name }) => name);
   test.same(

@@ -10,6 +10,7 @@ import type { Conditional, Decision, Permit, References } from '../policy/decide
 import type { Denial } from '../policy/denial.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Policy, Shadowed } from '../policy/rules.ts';
+import type { Facts } from '../policy/search/facts.ts';
 
 /* One request and its response, for both protocols: its state, and the interfaces of the steps in `steps.ts`. */
 
@@ -62,6 +63,10 @@ export interface Exchange {
   slowed: Slowed | undefined;
   /** The credit that the call uses or waits for; set only if its caller has run out of credit. */
   callCredit: CallCredit | undefined;
+  /** True = its body is read for its numbers, on which limits or bounds depend. */
+  wantsFacts: boolean;
+  /** Its numbers, once they are known. */
+  facts: Facts | undefined;
   /** Its places and bytes on the limits of the policy; set once it has been counted, and only if there are limits. */
   limitHold: LimitHold | undefined;
   /** Created on first use by `requestIdOf`. */
@@ -90,6 +95,8 @@ export function unbegun(): Pick<
   | 'refusedThere'
   | 'slowed'
   | 'callCredit'
+  | 'wantsFacts'
+  | 'facts'
   | 'limitHold'
   | 'requestId'
   | 'trace'
@@ -108,6 +115,8 @@ export function unbegun(): Pick<
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
+    wantsFacts: false,
+    facts: undefined,
     limitHold: undefined,
     requestId: undefined,
     trace: undefined,
@@ -173,7 +182,7 @@ export interface ExchangeParts {
   /** Delays callers that cancelled too many calls. */
   readonly pace: Pace;
   /** Counts permitted requests, where the policy has limits. */
-  readonly limits: Pick<RequestLimits, 'asksForCollection' | 'take' | 'end'>;
+  readonly limits: Pick<RequestLimits, 'asksForCollection' | 'asksForCost' | 'early' | 'take' | 'end'>;
   /** Counts collections, where a grant limits their number. */
   readonly creations: Pick<Creations, 'existing' | 'current' | 'begin' | 'end'>;
   /** Set = a creation that is refused is told that the collection exists, if the caller may write it. */

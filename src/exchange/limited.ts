@@ -1,23 +1,42 @@
-import { askForNames, type Decision, type Permit } from '../policy/decide.ts';
+import { askForNames, type Conditional, type Decision, type Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
+import type { Target } from '../policy/operation.ts';
+import { fixedFacts, hasFacts } from '../policy/search/operations.ts';
 import type { Exchange, ExchangeParts } from './exchange.ts';
 import { resolutionOf } from './shadow.ts';
 
 /* The limits of the policy. Only permitted requests of known callers count, each once, whichever lanes it passes. */
 
 /**
- * Counts a permitted request before its body is read, or makes it wait for the collection in its message where that decides
- * which limits it counts on. What is still conditional is counted when it is settled.
+ * Counts a permitted request before its body is read, or makes it wait for what the limits depend on: the collection in its
+ * message, or the cost that its body tells. What waits is counted when its body has been read, and refused at once where a
+ * limit that applies to it in any case has no room.
  */
 export function limited(parts: ExchangeParts, exchange: Exchange, decision: Decision): Decision {
-  const { limits } = parts.policy.current;
-  if (limits === undefined || decision.kind !== 'permit' || !exchange.principal) return decision;
+  const { limits, mode } = parts.policy.current;
+  const { principal } = exchange;
+  if (decision.kind === 'denial' || !principal) return decision;
   const { operation, target } = resolutionOf(exchange);
-  if (target.kind === 'in-message' && parts.limits.asksForCollection(limits, exchange.principal, operation)) {
-    const waiting = askForNames(decision, target);
-    if (waiting.kind === 'conditional') return waiting;
+  if (limits !== undefined && parts.limits.asksForCost(limits, principal, operation, nameOf(target))) {
+    if (hasFacts(operation)) exchange.wantsFacts = true;
+    else exchange.facts ??= fixedFacts(operation);
   }
-  return counted(parts, exchange, decision);
+  const waiting = waitingFor(parts, exchange, decision);
+  if (limits === undefined || exchange.limitHold) return waiting;
+  if (waiting.kind === 'permit' && !exchange.wantsFacts) return counted(parts, exchange, waiting);
+  const hopeless = waiting.kind === 'conditional' && waiting.refusal !== undefined;
+  if (mode !== 'enforce' || hopeless) return waiting;
+  const denial = parts.limits.early(limits, exchange, principal, exchange.wantsFacts ? 1 : 0);
+  return denial ? refused(exchange, denial) : waiting;
+}
+
+/** A call whose message tells its collection or its numbers waits for it, although it is permitted. */
+function waitingFor(parts: ExchangeParts, exchange: Exchange, decision: Permit | Conditional): Permit | Conditional {
+  const { operation, target } = resolutionOf(exchange);
+  if (decision.kind !== 'permit' || target.kind !== 'in-message' || !exchange.principal) return decision;
+  const { limits } = parts.policy.current;
+  const forLimits = limits && parts.limits.asksForCollection(limits, exchange.principal, operation);
+  return exchange.wantsFacts || forLimits ? askForNames(decision, target) : decision;
 }
 
 /** Counts a permitted request on every limit that it meets, or refuses it and counts it on none. */
@@ -25,7 +44,14 @@ export function counted(parts: ExchangeParts, exchange: Exchange, permit: Permit
   const { limits, mode } = parts.policy.current;
   if (limits === undefined || exchange.limitHold || !exchange.principal) return permit;
   const denial = parts.limits.take(limits, exchange, exchange.principal, mode === 'enforce');
-  if (!denial) return permit;
+  return denial ? refused(exchange, denial) : permit;
+}
+
+function refused(exchange: Exchange, denial: Denial): Denial {
   exchange.decision = denial;
   return denial;
+}
+
+function nameOf(target: Target): string | undefined {
+  return target.kind === 'collection' ? target.name : undefined;
 }

@@ -12,12 +12,13 @@ import {
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { dotNameRefused } from '../policy/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
+import { withinBounds } from './bounds.ts';
 import { withoutReason } from './break-glass.ts';
 import { askedFor, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { withinRails } from './guard-rails.ts';
 import { counted as countedOn, limited } from './limited.ts';
-import { settledBy } from './settled.ts';
+import { settledBy, settledPermit } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
 import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, withinTenancy } from './tenants.ts';
 
@@ -96,7 +97,9 @@ export function bodyChecked<X extends Exchange>(
   try {
     const names = found && 'kind' in found ? undefined : found;
     if (decision.kind === 'permit') {
-      const final = found && 'kind' in found ? found : settledWithinTenancy(exchange, decision, names, tenant);
+      const bounded = found && 'kind' in found ? found : settledPermit(parts, exchange, decision, names);
+      const judged = bounded.kind === 'permit' ? settledWithinTenancy(exchange, bounded, names, tenant) : bounded;
+      const final = judged.kind === 'permit' && exchange.wantsFacts ? countedOn(parts, exchange, judged) : judged;
       if (final.kind === 'permit') send(parts, protocol, exchange, final);
       else protocol.reject(exchange, final);
       return;
@@ -201,7 +204,8 @@ function dispatch<X extends Exchange>(
   decision: Decision,
 ): void {
   try {
-    carryOut(parts, protocol, exchange, limited(parts, exchange, inForce(parts, exchange, decision)));
+    const bounded = withinBounds(parts, exchange, decision);
+    carryOut(parts, protocol, exchange, limited(parts, exchange, inForce(parts, exchange, bounded)));
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }

@@ -8,6 +8,7 @@ import type { BodyNeeds } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Shadowed } from '../policy/rules.ts';
+import type { Facts } from '../policy/search/facts.ts';
 import type { RequestHead } from './headers/request-head.ts';
 import type { MessageInspector } from './message/inspect.ts';
 import { HeldFrames } from './relay/held-frames.ts';
@@ -46,6 +47,8 @@ export class GrpcExchange implements Exchange {
   refusedThere = false;
   slowed: Slowed | undefined;
   callCredit: CallCredit | undefined;
+  wantsFacts = false;
+  facts: Facts | undefined;
   limitHold: LimitHold | undefined;
   requestId: string | undefined;
   trace: readonly string[] | undefined;

@@ -4,6 +4,7 @@ import type { Principal } from '../identity/principal.ts';
 import type { Denial } from '../policy/denial.ts';
 import {
   asksForCollection,
+  asksForCost,
   countsOn,
   DIMENSIONS,
   type Dimension,
@@ -44,8 +45,16 @@ export interface LimitedExchange {
   readonly headers: readonly string[];
   readonly resolution: { readonly operation: Operation; readonly target: Target } | undefined;
   readonly references: { readonly target?: string } | undefined;
+  /** Its numbers, once they are known. */
+  readonly facts: { readonly cost: number } | undefined;
   limitHold: LimitHold | undefined;
   shadowed: Shadowed | undefined;
+}
+
+/** The amounts that a request needs of each quota. Bytes are `undefined` = unknown before the end of the body. */
+interface Needed {
+  readonly bytes: number | undefined;
+  readonly cost: number;
 }
 
 /** A request on one limit. */
@@ -83,6 +92,29 @@ export class RequestLimits {
     return this.#ownOf(limits, principal).some((limit) => asksForCollection(limit, operation));
   }
 
+  /** True = the request cannot be counted without its cost. @param collection `undefined` = not known yet */
+  asksForCost(
+    limits: readonly Limit[],
+    principal: Principal,
+    operation: Operation,
+    collection: string | undefined,
+  ): boolean {
+    return this.#ownOf(limits, principal).some((limit) => asksForCost(limit, operation, collection));
+  }
+
+  /**
+   * The refusal that no body could change: an enforced limit that applies to the request, whatever its body says, has no room
+   * for the least that it needs. Counts nothing.
+   *
+   * @param cost the least that it costs
+   */
+  early(limits: readonly Limit[], exchange: LimitedExchange, principal: Principal, cost: number): Denial | undefined {
+    const own = this.#ownOf(limits, principal).filter(({ mode }) => mode === 'enforce');
+    if (own.length === 0) return undefined;
+    const now = this.#now();
+    return worst(this.#claims(own, exchange, principal, now), { bytes: lengthOf(exchange), cost }, now);
+  }
+
   /**
    * Counts the request on every limit that it meets, or refuses it and counts it on none of those that are enforced. Limits in
    * shadow count apart; the first that would refuse is noted on the exchange.
@@ -99,7 +131,7 @@ export class RequestLimits {
     const own = this.#ownOf(limits, principal);
     if (own.length === 0) return undefined;
     const now = this.#now();
-    const bytes = lengthOf(exchange);
+    const needed: Needed = { bytes: lengthOf(exchange), cost: exchange.facts?.cost ?? 0 };
     const claims = this.#claims(own, exchange, principal, now);
     const taken: Account[] = [];
     const enforced: Claim[] = [];
@@ -108,20 +140,21 @@ export class RequestLimits {
         enforced.push(claim);
         continue;
       }
-      const over = overrun(claim, bytes, now)?.denial;
+      const over = overrun(claim, needed, now)?.denial;
       if (over) exchange.shadowed ??= { rule: claim.limit.id, denial: over };
       else taken.push(claim.account);
     }
-    const refused = worst(enforced, bytes, now);
+    const refused = worst(enforced, needed, now);
     if (refused) return refused;
     for (const { account } of enforced) taken.push(account);
     for (const account of taken) {
       account.open += 1;
       account.tokens.requests?.take(1);
-      account.tokens.bytes?.take(bytes ?? 0);
+      account.tokens.bytes?.take(needed.bytes ?? 0);
+      account.tokens.cost?.take(needed.cost);
       this.#keep(account, now);
     }
-    if (taken.length > 0) exchange.limitHold = { accounts: taken, bytes: bytes ?? 0 };
+    if (taken.length > 0) exchange.limitHold = { accounts: taken, bytes: needed.bytes ?? 0 };
     return undefined;
   }
 
@@ -206,10 +239,10 @@ function shortened(name: string): string {
 }
 
 /** The refusal with the longest wait, so that the order of limits does not matter. */
-function worst(claims: readonly Claim[], bytes: number | undefined, now: number): Denial | undefined {
+function worst(claims: readonly Claim[], needed: Needed, now: number): Denial | undefined {
   let found: Overrun | undefined;
   for (const claim of claims) {
-    const over = overrun(claim, bytes, now);
+    const over = overrun(claim, needed, now);
     if (over && (!found || over.waitMs > found.waitMs)) found = over;
   }
   return found?.denial;
@@ -223,20 +256,25 @@ interface Overrun {
 /** Milliseconds after which to ask again for a place: the end of an open request is unknown. */
 const OPEN_MS = 1000;
 
-function overrun({ limit, account }: Claim, bytes: number | undefined, now: number): Overrun | undefined {
+function overrun({ limit, account }: Claim, needed: Needed, now: number): Overrun | undefined {
   let found: Overrun | undefined;
   if (limit.concurrent !== undefined && account.open >= limit.concurrent) {
     found = { waitMs: OPEN_MS, denial: tooManyOpen(limit) };
   }
   for (const dimension of DIMENSIONS) {
     const tokens = account.tokens[dimension];
-    // A body of unknown length needs a quota without debt.
-    const amount = dimension === 'requests' ? 1 : (bytes ?? 1);
+    const amount = amountOf(dimension, needed);
     const waitMs = tokens && amount > 0 ? tokens.wait(amount, now) : 0;
     if (!tokens || waitMs === 0 || (found && found.waitMs >= waitMs)) continue;
     found = { waitMs, denial: quotaUsedUp(limit, dimension, tokens.quota, { amount, left: tokens.left(now), waitMs }) };
   }
   return found;
+}
+
+function amountOf(dimension: Dimension, { bytes, cost }: Needed): number {
+  if (dimension === 'requests') return 1;
+  // A body of unknown length needs a quota without debt.
+  return dimension === 'bytes' ? (bytes ?? 1) : cost;
 }
 
 /** Bytes of the body; `undefined` = unknown before its end. */

@@ -34,6 +34,7 @@ export interface BodyRules {
  * - `location`: rejects snapshot recovery from a URL
  * - `dotNames`: rejects `.` and `..` as the name of a collection, an alias, a vector or a snapshot, for every caller
  * - `tenant`: makes the request anew for the tenancy of the principal, whether it has a body or not
+ * - `facts`: finds the numbers that limits on cost, or bounds on searches, depend on
  */
 export interface BodyNeeds {
   readonly names?: true;
@@ -41,6 +42,7 @@ export interface BodyNeeds {
   readonly location?: true;
   readonly dotNames?: true;
   readonly tenant?: true;
+  readonly facts?: true;
 }
 
 /** The facts of a request that `bodyNeeds` reads beside the decision. An exchange has them. */
@@ -49,6 +51,8 @@ export interface BodyFacts {
   readonly hasBody: boolean;
   /** The caller; `undefined` = the operation is public. */
   readonly principal: { readonly access: Access; readonly tenancy?: Tenancy | undefined } | undefined;
+  /** True = limits or bounds depend on the numbers in the body. */
+  readonly wantsFacts?: boolean;
 }
 
 /** Rows whose body names the location of a snapshot. */
@@ -61,6 +65,7 @@ const DEPTH: BodyNeeds = Object.freeze({ depth: true });
 const LOCATION: BodyNeeds = Object.freeze({ location: true });
 const DOT_NAMES: BodyNeeds = Object.freeze({ dotNames: true });
 const TENANT: BodyNeeds = Object.freeze({ tenant: true });
+const FACTS: BodyNeeds = Object.freeze({ facts: true });
 
 /**
  * The checks the body of a request needs. The only place that decides this. Pure. `undefined` = none; a `Denial` = no
@@ -68,7 +73,7 @@ const TENANT: BodyNeeds = Object.freeze({ tenant: true });
  */
 export function bodyNeeds(
   decision: Permit | Conditional,
-  { hasBody, principal }: BodyFacts,
+  { hasBody, principal, wantsFacts }: BodyFacts,
   rules: BodyRules,
 ): BodyNeeds | Denial | undefined {
   const { kind, operation } = decision;
@@ -81,7 +86,7 @@ export function bodyNeeds(
   }
   if (operation.pathNames && hasBody && rules.refusesDotNames(kind === 'permit')) needs = { ...needs, ...DOT_NAMES };
   if (principal?.tenancy !== undefined && isRewritten(decision)) needs = { ...needs, ...TENANT };
-  return needs;
+  return wantsFacts ? { ...needs, ...FACTS } : needs;
 }
 
 /** True = for a principal with a tenancy the request must be made anew. */

@@ -4,6 +4,7 @@ import type { GuardRail } from './guard-rail.ts';
 import { countsCollections, mayManage, meetsManaging } from './manage.ts';
 import type { Managed, Operation, Target } from './operation.ts';
 import { meetsGlobally, meetsOnCollection, meetsOnReferences } from './requirements.ts';
+import type { Facts } from './search/facts.ts';
 import type { Rewriting } from './tenants/rewriting.ts';
 
 /** Proof of a permit. `forward` requires one, and only this file creates one. */
@@ -63,6 +64,8 @@ export interface References {
   readonly others: readonly string[];
   /** All collections there are, if their number decides and they are known. */
   readonly existing?: readonly string[];
+  /** The numbers of the body, if they were asked for. */
+  readonly facts?: Facts;
 }
 
 /** The permit of a public operation, before credentials are read. `undefined` = not public. */

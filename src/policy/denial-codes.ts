@@ -116,6 +116,11 @@ export const DENIAL_CODES = {
     'A guard of the policy freezes the collection, or all of them.',
     'Try again when the operator has ended the freeze.',
   ),
+  bound_exceeded: row(
+    'access',
+    'A number of the request (`limit`, `hnsw_ef`, a filter, a batch) is over the bounds of a guard of the policy.',
+    'Ask for less, as the text says.',
+  ),
   collection_protected: row(
     'access',
     'A guard of the policy protects a collection of the request.',
@@ -153,7 +158,7 @@ export const DENIAL_CODES = {
   ),
   rate_limited: row(
     'limit',
-    'A limit of the policy on requests or bytes per time is used up.',
+    'A limit of the policy on requests, bytes or cost per time is used up.',
     'Try again after the seconds of `retry-after`; without it, send a smaller body.',
   ),
   too_many_at_once: row(

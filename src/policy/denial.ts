@@ -191,6 +191,26 @@ export function collectionProtected(collection: string): Denial {
   );
 }
 
+/* Bounds of the operator's policy on searches. Upstream: status, code and texts of its strict mode (Qdrant v1.20.0). */
+function overBounds(what: string, help: string): Denial {
+  return denial('bound_exceeded', 400, GrpcCode.invalidArgument, `Bad request: ${what}. Help: ${help}`);
+}
+
+/** @param name of the parameter */
+export function overBound(name: string, value: number, most: number): Denial {
+  const help = `Reduce the "${name}" parameter to or below ${most}.`;
+  return overBounds(`Limit exceeded ${value} > ${most} for "${name}"`, help);
+}
+
+export function filterTooLarge(what: 'condition' | 'depth', value: number, most: number): Denial {
+  const help = `Reduce the ${what === 'depth' ? 'depth' : 'amount of conditions'} of your filter.`;
+  return overBounds(`Filter ${what} limit reached (${value} > ${most})`, help);
+}
+
+export const EXACT_DISABLED = overBounds('Exact search disabled!', 'Set exact=false.');
+/** The gateway's own. The numbers of the request are not read. */
+export const BOUNDS_UNREAD = overBounds('Operation without readable bounds', 'Use a current operation on points.');
+
 /** The gateway's own text; upstream refuses the same with its own text since Qdrant v1.18.0. */
 export const URL_RECOVERY_DISABLED = forbidden('url_recovery_disabled', 'Snapshot recovery from a URL is disabled');
 

@@ -6,6 +6,7 @@ import type { GuardRail } from './guard-rail.ts';
 import type { Limit } from './limits/limits.ts';
 import { narrow } from './narrow.ts';
 import type { Operation, Target } from './operation.ts';
+import type { Bound } from './search/bounds.ts';
 
 /**
  * The operator's policy, applied on top of keys and tokens. Rules only narrow: under any rules a caller has at most the
@@ -45,6 +46,8 @@ export interface Policy {
   readonly rules: readonly Rule[];
   /** In the order of their ids; absent without any, so that the common case costs nothing. */
   readonly rails?: readonly GuardRail[];
+  /** Bounds on searches, in the order of their ids; absent = none. */
+  readonly bounds?: readonly Bound[];
   /** Limits on permitted requests; absent = none. */
   readonly limits?: readonly Limit[];
 }

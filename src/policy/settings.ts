@@ -11,6 +11,7 @@ import type { GuardRail, RailedNames } from './guard-rail.ts';
 import { type LimitSettings, limitsOf } from './limits/limits.ts';
 import { expandGroups, NO_SNAPSHOTS } from './operation-groups.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
+import type { Bound, BoundSettings } from './search/bounds.ts';
 
 /** A rule of the policy file: plain data that can be written to a file and sent to another process. */
 export interface RuleSettings {
@@ -47,6 +48,7 @@ export interface GuardSettings {
   readonly protected?: readonly string[] | undefined;
   /** True = everything; a trailing `*` makes a name a prefix. */
   readonly freeze?: boolean | readonly string[] | undefined;
+  readonly bounds?: BoundSettings | undefined;
 }
 
 /** Builds the policy of these rules, guards and limits. */
@@ -58,9 +60,11 @@ export function policyOf(
 ): Policy {
   const rails = guards.map(railOf).filter(({ protects, freezes }) => protects ?? freezes);
   rails.sort((left, right) => (left.id < right.id ? -1 : 1));
+  const bounds = guards.flatMap(boundOf).sort((left, right) => (left.id < right.id ? -1 : 1));
   return Object.freeze({
     ...{ mode, rules: Object.freeze(rules.map(ruleOf)) },
     ...(rails.length > 0 && { rails: Object.freeze(rails) }),
+    ...(bounds.length > 0 && { bounds: Object.freeze(bounds) }),
     ...(limits.length > 0 && { limits: limitsOf(limits) }),
   });
 }
@@ -68,6 +72,15 @@ export function policyOf(
 function railOf({ id, mode, protected: names, freeze }: GuardSettings): GuardRail {
   const freezes = typeof freeze === 'object' ? railedNames(freeze) : freeze === true ? ('all' as const) : undefined;
   return Object.freeze({ id, mode, protects: names && railedNames(names), freezes });
+}
+
+function boundOf({ id, mode, bounds: most }: GuardSettings): Bound | [] {
+  if (!most) return [];
+  const { keys, subjects, collections } = most;
+  return Object.freeze({
+    ...{ id, mode, keys: keys && new Set(keys), subjects: subjects && new Set(subjects) },
+    ...{ collections: collections && railedNames(collections), most },
+  });
 }
 
 function railedNames(collections: readonly string[]): RailedNames {

@@ -59,6 +59,8 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.passedRail = begun.passedRail;
   exchange.slowed = begun.slowed;
   exchange.callCredit = begun.callCredit;
+  exchange.wantsFacts = begun.wantsFacts;
+  exchange.facts = begun.facts;
   exchange.limitHold = begun.limitHold;
   exchange.requestId = begun.requestId;
   exchange.trace = begun.trace;

@@ -76,8 +76,11 @@ const gateway = await startGateway({
     { id: 'count', mode: 'enforce', subjects: ['counter'], access: 'm', operations: ['points.count'] },
     { id: 'make', mode: 'enforce', subjects: ['maker'], access: ONE_TEAM },
   ],
-  guards: [{ id: 'kept', mode: 'enforce', protected: ['kept'], freeze: ['ice'] }],
   namedKeys: [namedKey('glass', GLASS, { breakGlass: true })],
+  guards: [
+    { id: 'kept', mode: 'enforce', protected: ['kept'], freeze: ['ice'] },
+    { id: 'bounded', mode: 'enforce', bounds: { subjects: ['bounded'], max_query_limit: 10 } },
+  ],
   limits: [{ id: 'small', mode: 'enforce', subjects: ['small'], each: 'principal', bytes: { per: 'day', most: 1 } }],
   upstream: {
     onRest: ({ url }, response) => {
@@ -408,6 +411,16 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   tenant_field: [['a payload of another tenant', () => codeOf(tenantField('sets another tenant'))]],
   tenant_lookup: [['points of a bound collection in an answer', () => codeOf(tenantLookup('docs'))]],
   tenant_release: [['an upsert before Qdrant 1.15.4', () => codeOf(tenantRelease('upserts', '1.15.4'))]],
+  bound_exceeded: [
+    [
+      'a search over the bounds of a guard',
+      () =>
+        rest('POST', '/collections/docs/points/query', makeToken({ access: 'm', subject: 'bounded' }), {
+          body: '{"limit":11}',
+          headers: json,
+        }),
+    ],
+  ],
   url_recovery_disabled: [
     [
       'a snapshot from a URL',

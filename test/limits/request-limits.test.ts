@@ -26,7 +26,7 @@ function request({ remote = '10.0.0.1', length = 0, collection = 'docs' }: Asked
     ...{ remote, hasBody: length !== 0, resolution: { operation: QUERY, target: IN_MESSAGE } },
     headers: typeof length === 'number' ? ['Content-Length', String(length)] : [],
     references: { target: collection },
-    ...{ limitHold: undefined, shadowed: undefined },
+    ...{ facts: undefined, limitHold: undefined, shadowed: undefined },
   };
 }
 

@@ -17,7 +17,13 @@ export const PLAIN_PARTS: Pick<
   policy: { current: PLAIN_POLICY },
   admit: () => undefined,
   pace: { mustWait: () => false, wait: () => undefined },
-  limits: { asksForCollection: () => false, take: () => undefined, end: () => undefined },
+  limits: {
+    asksForCollection: () => false,
+    asksForCost: () => false,
+    early: () => undefined,
+    take: () => undefined,
+    end: () => undefined,
+  },
   creations: {
     existing: async () => undefined,
     current: () => undefined,

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { nearest } from '../nearest.ts';
 import type { Problem } from '../problem.ts';
 import type { YamlTree } from '../yaml/tree.ts';
+import { boundsSchema } from './bounds-schema.ts';
 import { accessEntrySchema, type PolicyEntry, QUOTA_FIELDS } from './schema.ts';
 
 /* Lists of entries in a YAML file, each checked with a schema; shared by the policy file and the file of named keys. */
@@ -35,6 +36,7 @@ function textAt(value: unknown, name: string): string | undefined {
 }
 
 const ENTRY_FIELDS = Object.keys(accessEntrySchema.shape);
+const BOUND_FIELDS = Object.keys(boundsSchema.shape);
 
 type Path = readonly (string | number)[];
 
@@ -47,8 +49,8 @@ export function issueProblems(
 ): readonly Problem[] {
   const path = [...base, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
   if (issue.code === 'unrecognized_keys') {
-    const allowed =
-      path.length === base.length ? Object.keys(schema.shape) : path[0] === 'limits' ? QUOTA_FIELDS : ENTRY_FIELDS;
+    const inner = path[0] === 'limits' ? QUOTA_FIELDS : path[0] === 'guards' ? BOUND_FIELDS : ENTRY_FIELDS;
+    const allowed = path.length === base.length ? Object.keys(schema.shape) : inner;
     return issue.keys.map((key) => ({
       place: tree.placeOfKey([...path, key]),
       message: unknownField(key, allowed, path[0] === 'signing_keys'),

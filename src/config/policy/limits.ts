@@ -29,8 +29,8 @@ function problemsOf(checks: LimitChecks, { entry, id, at }: PolicyEntry<LimitSet
   };
   if (id !== undefined && ruleIds.has(id)) report(['id'], `a rule or guard has the id \`${id}\``);
   if (!entry) return problems;
-  if ([entry.requests, entry.bytes, entry.concurrent].every((amount) => amount === undefined)) {
-    report([], `the limit \`${entry.id}\` limits nothing: set \`requests\`, \`bytes\` or \`concurrent\``);
+  if ([entry.requests, entry.bytes, entry.cost, entry.concurrent].every((amount) => amount === undefined)) {
+    report([], `the limit \`${entry.id}\` limits nothing: set \`requests\`, \`bytes\`, \`cost\` or \`concurrent\``);
   }
   if (entry.carried && (entry.keys ?? entry.subjects)) {
     report(['carried'], '`carried` goes without `keys` and `subjects`: the keys name the limit');

@@ -56,13 +56,14 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   const signingKeys = secrets.flatMap((one) => one ?? []);
   problems.push(...sameSecrets(checks, signingKeys));
   for (const rule of checks.rules) problems.push(...ruleProblems(checks, rule));
-  for (const guard of checks.guards) problems.push(...guardProblems(checks.tree, guard));
   const ids = idsOf(checks);
+  const keyProblemOf = (id: string): string | undefined => keyProblem(checks, ids, id);
+  for (const guard of checks.guards) problems.push(...guardProblems(checks.tree, guard, keyProblemOf));
   problems.push(
     ...limitProblems({
       ...{ tree: checks.tree, limits: checks.limits, operations: checks.operations },
       ruleIds: new Set([...checks.rules, ...checks.guards].flatMap(({ id }) => id ?? [])),
-      keyProblem: (id) => keyProblem(checks, ids, id),
+      keyProblem: keyProblemOf,
     }),
   );
   const warnings = signingKeys

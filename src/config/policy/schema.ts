@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boundsSchema } from './bounds-schema.ts';
 
 /*
  * The only declaration of the policy file: names, types and one line of documentation each. The JSON schema is
@@ -128,8 +129,9 @@ export const guardSchema = z.strictObject(
       .union([z.boolean(), z.array(collectionName, { error: 'must be a list of collections' })], { error: FREEZE_FORM })
       .optional()
       .meta({ description: 'true: nothing is written; or collections that are not written to' }),
+    bounds: boundsSchema.optional(),
   },
-  { error: 'must have `id`, and `protected` or `freeze`' },
+  { error: 'must have `id`, and `protected`, `freeze` or `bounds`' },
 );
 
 const flag = (doc: string) => z.boolean({ error: 'must be true or false' }).default(false).meta({ description: doc });
@@ -194,13 +196,14 @@ export const limitSchema = z.strictObject(
       }),
     requests: quota('requests'),
     bytes: quota('bytes of request bodies'),
+    cost: quota('cost of searches and points in vector terms'),
     concurrent: z
       .int({ error: 'must be a whole number from 1' })
       .min(1, 'must be a whole number from 1')
       .optional()
       .meta({ description: 'most requests at once' }),
   },
-  { error: 'must have `id`, and `requests`, `bytes` or `concurrent`' },
+  { error: 'must have `id`, and `requests`, `bytes`, `cost` or `concurrent`' },
 );
 
 /** The section `tokens`. */
@@ -229,10 +232,9 @@ export const policySchema = z.strictObject({
     .optional()
     .meta({ description: 'further secrets that sign tokens; they are not accepted as keys' }),
   rules: z.array(ruleSchema).optional().meta({ description: 'limits on keys and tokens; a rule never adds access' }),
-  guards: z
-    .array(guardSchema)
-    .optional()
-    .meta({ description: 'restrictions for every caller, the admin key included; a guard only forbids' }),
+  guards: z.array(guardSchema).optional().meta({
+    description: 'restrictions for every caller, the admin key included, or bounds for some; a guard only forbids',
+  }),
   limits: z
     .array(limitSchema)
     .optional()

@@ -1,6 +1,8 @@
 import { isDotName } from '../../policy/dot-names.ts';
+import type { Facts, PartKind } from '../../policy/search/facts.ts';
 import { CheckingOrder, type Lookups } from './inspect-order.ts';
 import type { Rule } from './inspect-shapes.ts';
+import { MessageFacts } from './message-facts.ts';
 import { tooManyNames } from './wire.ts';
 
 /** Most distinct names in one message. */
@@ -18,9 +20,11 @@ export interface ScannedNames {
   readonly disagreeing: string | undefined;
   /** A name, of any kind, that upstream could take for a way out of a folder. */
   readonly dotted: string | undefined;
+  /** Its numbers, if they were asked for. */
+  readonly facts?: Facts | undefined;
 }
 
-/** Collects the names of one message. */
+/** Collects the names of one message, and its numbers. */
 export class FoundNames {
   #target = '';
   /** All names, and their checking order; most messages have none. */
@@ -29,6 +33,13 @@ export class FoundNames {
   /** Names beside the look-ups. A message has either of them. */
   #mentions: string[] | undefined;
   #dotted: string | undefined;
+  /** Its numbers, if they are asked for. */
+  facts: MessageFacts | undefined;
+
+  /** @param part the part that the message is; `undefined` = its numbers are not read */
+  constructor(part: PartKind | undefined) {
+    this.facts = part && new MessageFacts(part);
+  }
 
   /** The last main name; empty if absent. */
   get target(): string {
@@ -47,10 +58,12 @@ export class FoundNames {
       others: this.#mentions ?? this.#order?.names ?? NO_NAMES,
       disagreeing: this.#order?.disagreeing,
       dotted: this.#dotted,
+      facts: this.facts?.finish(),
     };
   }
 
-  restart(): void {
+  restart(part: PartKind | undefined): void {
+    this.facts = part && new MessageFacts(part);
     this.#target = '';
     this.#met = undefined;
     this.#order = undefined;

@@ -1,6 +1,7 @@
 import { badRequest } from '../../policy/denial.ts';
 import { FoundNames, type ScannedNames } from './found-names.ts';
 import type { Rule, Shape } from './inspect-shapes.ts';
+import type { Tells } from './message-facts.ts';
 import { isSound } from './name-free.ts';
 import { OpenMessages } from './open-messages.ts';
 import {
@@ -41,7 +42,7 @@ export class MessageScanner {
   #pending: Buffer | undefined;
   /** Messages up to this offset are scanned even if they cannot contain a name. */
   #doubted = 0;
-  readonly #names = new FoundNames();
+  readonly #names: FoundNames;
 
   /** The last main name read so far; `undefined` = none yet. */
   get targetSoFar(): string | undefined {
@@ -50,6 +51,7 @@ export class MessageScanner {
 
   /** @param length size of the message from its prefix, in bytes; infinite = known at `finish` */
   constructor(shape: Shape, length: number) {
+    this.#names = new FoundNames(shape.part);
     this.#messages = new OpenMessages(this.#names, shape, length);
   }
 
@@ -65,7 +67,7 @@ export class MessageScanner {
     this.#rule = undefined;
     this.#pending = undefined;
     this.#doubted = 0;
-    this.#names.restart();
+    this.#names.restart(shape.part);
   }
 
   /** Reads `bytes[from, to)`; never more than the message has. */
@@ -124,13 +126,16 @@ export class MessageScanner {
     if (size < 0 || length > end - at) return -1;
     if (rule?.kind === 'message') {
       const offset = this.#offset + at - start;
-      if (length <= to - at && this.#isSound(rule.shape, bytes, at, length, offset)) return at + length;
+      if (length <= to - at && this.#isSound(rule.shape, bytes, at, length, offset)) {
+        if (rule.tells) this.#passed(rule.tells);
+        return at + length;
+      }
       this.#messages.enter(rule.shape, rule, offset + length, 0);
       return at;
     }
     if (length > to - at) return -1;
     if (rule !== undefined) {
-      if (length === 0 || length > MAX_NAME_BYTES) return -1;
+      if (length === 0 || length > MAX_NAME_BYTES || isNumber(rule)) return -1;
       this.#names.add(rule, readTextAt(bytes, at, at + length), this.#messages.top);
     }
     return at + length;
@@ -155,6 +160,12 @@ export class MessageScanner {
     // Its parts are not checked in this way again: a client could cause a check per level.
     this.#doubted = offset + length;
     return false;
+  }
+
+  /** A message that tells something was skipped. */
+  #passed(tells: Tells): void {
+    this.#names.facts?.enter(tells);
+    this.#names.facts?.close(tells);
   }
 
   #readVarint(bytes: Buffer, from: number, to: number): number {
@@ -190,7 +201,11 @@ export class MessageScanner {
   #completeVarint(value: number): void {
     if (this.#phase === 'tag') this.#startField(checkKey(value));
     else if (this.#phase === 'length') this.#startContent(value);
-    else this.#nextField();
+    else {
+      if (this.#rule?.kind === 'number') this.#names.facts?.number(this.#rule.slot, value);
+      else if (this.#rule?.kind === 'exact') this.#names.facts?.exact(value !== 0);
+      this.#nextField();
+    }
   }
 
   #startField(key: number): void {
@@ -198,7 +213,7 @@ export class MessageScanner {
     const type = key & 7;
     const rules = this.#messages.top.shape.rules;
     this.#rule = number < rules.length ? rules[number] : undefined;
-    if (this.#rule && type !== WireType.bytes) throw malformed('wrong wire type of a known field');
+    if (this.#rule && type !== wireTypeOf(this.#rule)) throw malformed('wrong wire type of a known field');
     switch (type) {
       case WireType.varint:
         this.#phase = 'varint';
@@ -215,8 +230,16 @@ export class MessageScanner {
         this.#nextField();
         break;
       default:
-        this.#skip(type === WireType.fixed64 ? 8 : 4);
+        if (this.#rule) this.#expect(8);
+        else this.#skip(type === WireType.fixed64 ? 8 : 4);
     }
+  }
+
+  /** Bytes of a value that is read. */
+  #expect(length: number): void {
+    if (length > this.#messages.top.end - this.#offset) throw malformed('length beyond the end');
+    this.#phase = 'name';
+    this.#left = length;
   }
 
   #startContent(length: number): void {
@@ -260,7 +283,8 @@ export class MessageScanner {
     }
     const whole = this.#pending ? Buffer.concat([this.#pending, part]) : part;
     this.#pending = undefined;
-    if (this.#rule) this.#names.add(this.#rule, readText(whole), this.#messages.top);
+    if (this.#rule?.kind === 'double') this.#names.facts?.number(this.#rule.slot, whole.readDoubleLE(0));
+    else if (this.#rule) this.#names.add(this.#rule, readText(whole), this.#messages.top);
     this.#nextField();
     return end;
   }
@@ -278,6 +302,15 @@ export class MessageScanner {
     this.#messages.enter(shape, rule, end, group);
     this.#nextField();
   }
+}
+
+function isNumber({ kind }: Rule): boolean {
+  return kind === 'number' || kind === 'exact' || kind === 'double';
+}
+
+function wireTypeOf(rule: Rule): number {
+  if (rule.kind === 'double') return WireType.fixed64;
+  return isNumber(rule) ? WireType.varint : WireType.bytes;
 }
 
 const UNKNOWN_GROUP: Shape = { rules: [], nameFree: 0 };

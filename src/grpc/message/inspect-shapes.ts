@@ -1,5 +1,7 @@
 import { GRPC_OPERATIONS } from '../../operations/grpc.ts';
 import type { GrpcOperation, InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
+import type { PartKind, Slot } from '../../policy/search/facts.ts';
+import type { Tells } from './message-facts.ts';
 import { type Fields, MESSAGES, type MessageName, REQUESTS } from './request-messages.ts';
 
 /** The scanner's rule for a field. */
@@ -12,7 +14,16 @@ export type Rule =
   | { readonly kind: 'mention' }
   /** The name of a vector or a snapshot: no collection, and checked for dots alone. */
   | { readonly kind: 'label' }
-  | { readonly kind: 'message'; readonly role: Role; readonly shape: Shape };
+  | {
+      readonly kind: 'message';
+      readonly role: Role;
+      readonly shape: Shape;
+      /** The meaning of its presence, where numbers are read. */
+      readonly tells?: Tells | undefined;
+    }
+  /** A number: a varint, a varint that is true or false, and a double. */
+  | { readonly kind: 'number' | 'double'; readonly slot: Slot }
+  | { readonly kind: 'exact' };
 
 /** Role of a message's names in its parent; `plain` = without names. */
 export type Role = 'plain' | 'carrier' | 'lookupFrom' | 'withLookup';
@@ -22,6 +33,8 @@ export interface Shape {
   readonly rules: readonly (Rule | undefined)[];
   /** Its index in `NAME_FREE_FIELDS`; 0 = absent, because it may contain a name. */
   readonly nameFree: number;
+  /** The part that a whole request is, where its numbers are read. */
+  readonly part?: PartKind;
 }
 
 /** The request messages that can name other collections. */
@@ -113,12 +126,17 @@ function shapeOf(name: string): { readonly rules: (Rule | undefined)[]; readonly
   return shape;
 }
 
-function rulesOf(name: string, fields: Fields): (Rule | undefined)[] {
+/** The rules of a message type. @param shapeFor a type's shape, made before its rules */
+export function rulesOf(
+  name: string,
+  fields: Fields,
+  shapeFor: (type: string) => Shape = shapeOf,
+): (Rule | undefined)[] {
   const numbers = Object.keys(fields).map(Number);
   const rules: (Rule | undefined)[] = new Array(Math.max(1, ...numbers) + 1).fill(undefined);
   for (const number of numbers) {
     const type = fields[number] ?? '';
-    rules[number] = { kind: 'message', role: ROLES[type] ?? 'plain', shape: shapeOf(type) };
+    rules[number] = { kind: 'message', role: ROLES[type] ?? 'plain', shape: shapeFor(type) };
   }
   if (ROLES[name] === 'lookupFrom' || ROLES[name] === 'withLookup') rules[1] = NAME;
   const label = LABELLED[name];
@@ -169,7 +187,7 @@ export function requestShape(operation: GrpcOperation): Shape {
   const known = requests.get(operation);
   if (known) return known;
   const managed = isReadForNames(operation) ? operation.manages?.inspect : undefined;
-  const message = operation.inspect ? INSPECTED[operation.inspect] : REQUESTS[operation.path];
+  const message = messageOf(operation);
   const rules = managed ? MANAGED[managed]() : rulesOfMessage(message);
   const label = LABELLED_REQUESTS[operation.path];
   if (label !== undefined) {
@@ -180,6 +198,16 @@ export function requestShape(operation: GrpcOperation): Shape {
   const shape: Shape = { rules, nameFree: 0 };
   requests.set(operation, shape);
   return shape;
+}
+
+/** The request message, if it contains another one. */
+export function messageOf({ inspect, path }: GrpcOperation): MessageName | undefined {
+  return inspect ? INSPECTED[inspect] : REQUESTS[path];
+}
+
+/** The index of a type in `NAME_FREE_FIELDS`; 0 = it may contain a name. */
+export function nameFreeOf(name: string): number {
+  return Math.max(0, NAME_FREE_TYPES.indexOf(name));
 }
 
 function rulesOfMessage(message: MessageName | undefined): (Rule | undefined)[] {

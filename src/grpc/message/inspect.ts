@@ -4,9 +4,10 @@ import { badRequest, type Denial } from '../../policy/denial.ts';
 import { dotNameRefused } from '../../policy/dot-names.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
 import { isUnary } from '../resolve.ts';
+import { factShape } from './fact-shapes.ts';
 import type { ScannedNames } from './found-names.ts';
 import { MessageScanner } from './inspect-scan.ts';
-import { requestShape } from './inspect-shapes.ts';
+import { requestShape, type Shape } from './inspect-shapes.ts';
 import {
   DEFAULT_MESSAGE_LIMITS,
   isCarried,
@@ -64,6 +65,8 @@ export interface InspectorOptions {
   readonly limits?: MessageLimits;
   /** True = a name that upstream could take for a way out of a folder is refused. Default: false. */
   readonly refusesDotNames?: boolean;
+  /** True = its numbers are read, too. Default: false. */
+  readonly facts?: boolean;
   /**
    * Called when it is no longer busy or has been refused, never from within `push` or `end`; `fault` is an internal
    * error.
@@ -92,13 +95,13 @@ export function inspectWhole(
   bytes: Buffer,
   from: number,
   to: number,
-  refusesDotNames = false,
+  { refusesDotNames = false, facts = false }: Pick<InspectorOptions, 'refusesDotNames' | 'facts'> = {},
 ): ScannedNames | Denial | undefined {
   const start = from + PREFIX_BYTES;
   if (to < start || bytes[from] !== 0 || bytes.readUInt32BE(from + 1) !== to - start) return undefined;
   if (!isCarried(encoding) || !isUnary(operation)) return undefined;
   try {
-    wholes.restart(requestShape(operation), to - start);
+    wholes.restart(shapeOf(operation, facts), to - start);
     wholes.push(bytes, start, to);
     return checkedNames(operation, wholes.finish(), refusesDotNames);
   } catch (error) {
@@ -116,9 +119,15 @@ export function referencesOf(operation: GrpcOperation, names: ScannedNames, acce
   return namesOf(operation, names);
 }
 
-/** The names of a complete message, undecided. */
-export function namesOf(operation: GrpcOperation, { target, others }: ScannedNames): References {
-  return operation.collectionField === undefined ? { others } : { target, others };
+/** The names of a complete message, undecided, and its numbers. */
+export function namesOf(operation: GrpcOperation, { target, others, facts }: ScannedNames): References {
+  const named = operation.collectionField === undefined ? { others } : { target, others };
+  return facts ? { ...named, facts } : named;
+}
+
+/** @param facts numbers are asked for. INVARIANT: a request that has none is not read as one without a cost. */
+function shapeOf(operation: GrpcOperation, facts: boolean): Shape {
+  return (facts ? factShape(operation) : undefined) ?? requestShape(operation);
 }
 
 const NAMES_NOTHING: ScannedNames = Object.freeze({
@@ -130,6 +139,7 @@ class StreamInspector implements MessageInspector, MessageSink {
   refusal: Denial | undefined;
   readonly #operation: GrpcOperation;
   readonly #refusesDotNames: boolean;
+  readonly #facts: boolean;
   readonly #reader: MessageReader | undefined;
   #scanner: MessageScanner | undefined;
   /** True = the current message is too short to nest too deeply, and no names are read. */
@@ -140,6 +150,7 @@ class StreamInspector implements MessageInspector, MessageSink {
     this.#operation = operation;
     const { encoding, limits = DEFAULT_MESSAGE_LIMITS, moved } = options;
     this.#refusesDotNames = options.refusesDotNames === true;
+    this.#facts = options.facts === true;
     const later = (step: () => void): void => this.#continue(step, moved);
     this.#reader = this.#attempt(
       () => new MessageReader({ encoding, limits, single: isUnary(operation), later }, this),
@@ -184,7 +195,7 @@ class StreamInspector implements MessageInspector, MessageSink {
     // Upstream (tonic-reflection): a message that cannot be decoded ends the call with OK, so upstream answers it.
     this.#harmless = !isUnary(this.#operation) && length <= MAX_NESTING;
     if (this.#harmless) return;
-    this.#scanner = new MessageScanner(requestShape(this.#operation), length);
+    this.#scanner = new MessageScanner(shapeOf(this.#operation, this.#facts), length);
   }
 
   payload(bytes: Buffer): void {

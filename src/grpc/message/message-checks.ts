@@ -163,16 +163,19 @@ export class MessageChecks {
     if (frame.rest || frame.has(Flag.PADDED)) return undefined;
     const from = frame.start + FRAME_HEADER_BYTES;
     const to = from + frame.length;
-    return inspectWhole(rowOf(exchange), exchange.head.encoding, frame.source, from, to, exchange.refusesDotNames);
+    return inspectWhole(rowOf(exchange), exchange.head.encoding, frame.source, from, to, checksOf(exchange));
   }
 
   #open(exchange: GrpcExchange): MessageInspector {
     const { limits, moved } = this.#options;
     const { encoding } = exchange.head;
-    const { refusesDotNames } = exchange;
     const continued = (fault?: unknown): void => moved(exchange, fault);
-    return createInspector(rowOf(exchange), { encoding, limits, refusesDotNames, moved: continued });
+    return createInspector(rowOf(exchange), { encoding, limits, ...checksOf(exchange), moved: continued });
   }
+}
+
+function checksOf({ refusesDotNames, wantsFacts }: GrpcExchange) {
+  return { refusesDotNames, facts: wantsFacts };
 }
 
 function pushData(inspector: MessageInspector, frame: Frame): void {

@@ -49,6 +49,7 @@ export class OpenMessages {
       this.top = openMessage(shape, rule, end, group, start);
       this.#messages.push(this.top);
     }
+    if (rule?.kind === 'message' && rule.tells) this.#names.facts?.enter(rule.tells);
   }
 
   /** Passes the names of an ended message to its parent, at their place in the checking order. */
@@ -59,7 +60,9 @@ export class OpenMessages {
     if (!parent) throw new TypeError('the outermost message was closed');
     this.top = parent;
     const rule = closed.rule;
-    if (rule?.kind !== 'message' || rule.role === 'plain') return;
+    if (rule?.kind !== 'message') return;
+    if (rule.tells) this.#names.facts?.close(rule.tells);
+    if (rule.role === 'plain') return;
     if (rule.role === 'carrier') {
       this.#names.place(closed);
       return;

@@ -17,7 +17,7 @@ import { lengthFault, type RequestData } from './request-data.ts';
 import type { UpstreamSide } from './upstream-side.ts';
 
 /** Checks of messages that the relay runs. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts']);
 
 /**
  * The calls of one client connection, from the head to the record: the steps of the protocol, the gateway's own answers, and
@@ -89,6 +89,8 @@ export class Calls implements GrpcSteps, OpenCalls {
     exchange.refusesDotNames = needs.dotNames === true;
     if (!needsOnly(needs, CHECKS)) this.reject(exchange, INTERNAL_FAULT);
     else if (needs.names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
+    // INVARIANT: a call whose numbers are wanted waits for its names, too.
+    else if (needs.facts) this.reject(exchange, INTERNAL_FAULT);
     else {
       // Measured while it passes; its end is held back.
       exchange.measures = needs.depth === true || exchange.refusesDotNames;

@@ -25,8 +25,8 @@ export const PERIOD_MS: Readonly<Record<Period, number>> = Object.freeze({
   day: 86_400_000,
 });
 
-/** Amounts per time: requests, or bytes of request bodies. */
-export const DIMENSIONS = ['requests', 'bytes'] as const;
+/** Amounts per time: requests, bytes of request bodies, or their cost in vector terms. */
+export const DIMENSIONS = ['requests', 'bytes', 'cost'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
 /** The requests that share a limit: those of one key and subject, of one client network, on one collection, or all that it applies to. */
@@ -47,6 +47,8 @@ export interface LimitSettings {
   readonly each: Sharing;
   readonly requests?: Quota | undefined;
   readonly bytes?: Quota | undefined;
+  /** In vector terms. */
+  readonly cost?: Quota | undefined;
   /** Most requests at once. */
   readonly concurrent?: number | undefined;
 }
@@ -72,7 +74,7 @@ export function limitsOf(settings: readonly LimitSettings[]): readonly Limit[] {
 }
 
 function limitOf({ id, mode, keys, subjects, carried, collections, operations, ...counted }: LimitSettings): Limit {
-  const { each, requests, bytes, concurrent } = counted;
+  const { each, requests, bytes, cost, concurrent } = counted;
   return Object.freeze({
     id,
     mode,
@@ -85,7 +87,7 @@ function limitOf({ id, mode, keys, subjects, carried, collections, operations, .
     },
     operations: operations && new Set(expandGroups(operations)),
     each,
-    quotas: Object.freeze({ ...(requests && { requests }), ...(bytes && { bytes }) }),
+    quotas: Object.freeze({ ...(requests && { requests }), ...(bytes && { bytes }), ...(cost && { cost }) }),
     concurrent,
   });
 }
@@ -123,6 +125,13 @@ export function countsOn(limit: Limit, operation: Operation, collection: string 
   return exact.has(collection) || prefixes.some((prefix) => collection.startsWith(prefix));
 }
 
+/** True = the limit is on the cost of a request, or may be, depending on the collection that its message names. */
+export function asksForCost(limit: Limit, operation: Operation, collection: string | undefined): boolean {
+  if (limit.quotas.cost === undefined) return false;
+  if (collection !== undefined) return countsOn(limit, operation, collection);
+  return !limit.operations || names(limit.operations, operation);
+}
+
 /** True = whether a request with its collection in the message counts on the limit, depends on that collection. */
 export function asksForCollection(limit: Limit, operation: Operation): boolean {
   if (!isByCollection(limit) || operation.requires.scope !== 'collection') return false;
@@ -141,11 +150,12 @@ function isOfCollection({ manages, unlisted }: Operation): boolean {
 /** A share of one limit in one of several processes. Never below 1. */
 export function shareOfLimit(limit: LimitSettings, count: number): LimitSettings {
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
-  const { requests, bytes, concurrent } = limit;
+  const { requests, bytes, cost, concurrent } = limit;
   return {
     ...limit,
     ...(requests && { requests: { ...requests, most: share(requests.most) } }),
     ...(bytes && { bytes: { ...bytes, most: share(bytes.most) } }),
+    ...(cost && { cost: { ...cost, most: share(cost.most) } }),
     ...(concurrent !== undefined && { concurrent: share(concurrent) }),
   };
 }

@@ -3,13 +3,14 @@ import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
-import { badRequest, type Denial, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
+import { badRequest, type Denial, INTERNAL_FAULT, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
 import type { InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
 import { refuseDotNames } from './dot-names.ts';
+import { readFacts } from './facts/read.ts';
 import { canNameNothing, type InspectionLimits, inspectBody, isManaged } from './inspect.ts';
 
 /** Checks that a task can hold. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location', 'dotNames']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location', 'dotNames', 'facts']);
 
 /** The checks of one whole, decoded body. Plain data: they may run in another thread. */
 export interface BodyTask {
@@ -22,6 +23,8 @@ export interface BodyTask {
   readonly location: boolean;
   /** Refuses `.` and `..` as a name. */
   readonly dotNames: boolean;
+  /** The row by which its numbers are read; measures its nesting, too. `undefined` = they are not. */
+  readonly facts: string | undefined;
   readonly limits: InspectionLimits;
 }
 
@@ -33,12 +36,12 @@ export function bodyTask(
   needs: BodyNeeds,
   limits: InspectionLimits,
 ): BodyTask | undefined {
-  const { names, depth, location, dotNames } = needs;
+  const { names, depth, location, dotNames, facts } = needs;
   const inspector = names && (operation.inspect ?? operation.manages?.inspect);
   if (!needsOnly(needs, CHECKS) || (names && !inspector)) return undefined;
   return {
     ...{ kind: 'body', names: inspector, depth: depth === true, location: location === true },
-    ...{ dotNames: dotNames === true, limits },
+    ...{ dotNames: dotNames === true, facts: facts && operation.name, limits },
   };
 }
 
@@ -54,7 +57,14 @@ const TOO_MANY_NAMES = badRequest('too_many_names', `the body names more than ${
 const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
 /** Pure. All checks run; the first refusal in upstream's order counts. May throw on a fault of ours. */
-export function runBodyTask({ names, depth, location, dotNames, limits }: BodyTask, body: Buffer): BodyFinding {
+export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
+  const found = runChecks(task, body);
+  if (task.facts === undefined || (found && 'kind' in found)) return found;
+  const facts = readFacts(task.facts, body, task.limits) ?? INTERNAL_FAULT;
+  return 'kind' in facts ? facts : { ...(found ?? NOTHING_NAMED), facts };
+}
+
+function runChecks({ names, depth, location, dotNames, limits }: BodyTask, body: Buffer): BodyFinding {
   const refused = (location ? checkLocation(body) : undefined) ?? (dotNames ? refuseDotNames(body, limits) : undefined);
   if (refused) return refused;
   if (names) return findNames(names, body, limits);

@@ -64,6 +64,8 @@ export function newRelayExchange(
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
+    wantsFacts: false,
+    facts: undefined,
     limitHold: undefined,
     requestId: undefined,
     trace: undefined,

@@ -156,12 +156,12 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'rules:\n  - { id: a, access: r }\nguards:\n  - { id: a, freeze: true }\n  - id: b\n  - { id: c, protected: [], freeze: ["x*y"] }\n  - { id: d, freeze: yes please }\n  - { id: policy, freeze: true, keys: [api_key] }\n',
     [
       at('4:11: a rule has the id `a`'),
-      at('5:5: the guard `b` forbids nothing: set `protected` or `freeze`'),
+      at('5:5: the guard `b` forbids nothing: set `protected`, `freeze` or `bounds`'),
       at('6:25: `protected` is empty, so it forbids nothing: add one or remove the list'),
       at('6:38: `x*y`: a `*` is allowed at the end only'),
       at('7:22: `freeze` must be true, false, or a list of collections, not `yes please`'),
       at('8:11: `policy` is reserved: choose another id'),
-      at('8:33: unknown field `keys`, allowed here: `id`, `mode`, `protected`, `freeze`'),
+      at('8:33: unknown field `keys`, allowed here: `id`, `mode`, `protected`, `freeze`, `bounds`'),
     ],
   ],
   [

@@ -62,7 +62,7 @@ const REFUSED: readonly [name: string, limits: string, problems: readonly string
   [
     'one that limits nothing',
     '[{ id: a }]',
-    ['1:10: the limit `a` limits nothing: set `requests`, `bytes` or `concurrent`'],
+    ['1:10: the limit `a` limits nothing: set `requests`, `bytes`, `cost` or `concurrent`'],
   ],
   ['an amount of 0', '[{ id: a, concurrent: 0 }]', ['1:31: `concurrent` must be a whole number from 1, not `0`']],
   [

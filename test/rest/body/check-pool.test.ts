@@ -12,7 +12,7 @@ import { endedLife, looseGuard, openLife } from '../../support/guards.ts';
 import { timesDearer } from '../../support/reference.ts';
 
 const LIMITS = { maxDepth: 64 };
-const NOTHING = { names: undefined, depth: false, location: false, dotNames: false };
+const NOTHING = { names: undefined, depth: false, location: false, dotNames: false, facts: undefined };
 const NO_CHECK: BodyTask = { kind: 'body', ...NOTHING, limits: LIMITS };
 const QUERY: BodyTask = { ...NO_CHECK, names: 'query' };
 const BATCH: BodyTask = { ...NO_CHECK, names: 'query-batch' };

@@ -1,0 +1,38 @@
+import type { JsonReader } from '../../../json/reader.ts';
+import { ShapeFault } from '../inspect-references.ts';
+
+/** Upstream: `usize`, `u64`. */
+const MOST = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * A whole number from 0 of at most 64 bits, written without a fraction or an exponent. Beyond 2^53 it is rounded, which keeps
+ * the order. Throws a `ShapeFault` in upstream's words (serde) for anything else.
+ */
+export function readWhole(reader: JsonReader): number {
+  const text = numberAt(reader, 'usize');
+  if (/^-[1-9]\d*$/.test(text))
+    throw new ShapeFault(`invalid value: integer \`${text}\`, expected usize`, reader.position);
+  if (!/^\d{1,20}$/.test(text) || BigInt(text) > MOST)
+    throw new ShapeFault(`invalid type: floating point \`${text}\`, expected usize`, reader.position);
+  return Number(text);
+}
+
+/** Any number; one that is too large for 64 bits is refused, as upstream does. */
+export function readFloat(reader: JsonReader): number {
+  const value = Number(numberAt(reader, 'f64'));
+  if (!Number.isFinite(value)) throw new ShapeFault('number out of range', reader.position);
+  return value;
+}
+
+export function readFlag(reader: JsonReader): boolean {
+  const kind = reader.peek();
+  if (kind !== 'true' && kind !== 'false')
+    throw new ShapeFault(`invalid type: ${kind}, expected a boolean`, reader.position);
+  return reader.readBoolean();
+}
+
+function numberAt(reader: JsonReader, expected: string): string {
+  const kind = reader.peek();
+  if (kind !== 'number') throw new ShapeFault(`invalid type: ${kind}, expected ${expected}`, reader.position);
+  return reader.readNumberText();
+}

@@ -42,6 +42,8 @@ export type Secrets = {
   readonly tls: TlsMaterial | null;
   /** CA bundle for https upstreams; null = the CAs of the runtime. */
   readonly upstreamCa: Buffer | null;
+  /** Shown to https upstreams that ask their clients for a certificate. Default: nothing is. */
+  readonly upstreamIdentity?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 };
 
 type Files = {
@@ -133,35 +135,40 @@ function readUpstreamKey(config: Config, files: Files): string | null {
   return null;
 }
 
-function checkPair(
-  cert: Buffer,
-  key: Buffer,
-  config: Config,
-  now: number,
-): { problems: Problem[]; warnings: string[] } {
+/** A certificate with its key, and the names of both files; `place` is that of the options. */
+type Pair = {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly place: readonly [cert: string, key: string];
+  readonly file: readonly [cert: string, key: string];
+};
+
+function checkPair({ cert, key, place, file }: Pair, now: number): { problems: Problem[]; warnings: string[] } {
+  const [certPlace, keyPlace] = place;
+  const [certFile, keyFile] = file;
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(cert);
   } catch {
     return {
-      problems: [{ place: 'tls.cert', message: `\`${config.tls.cert}\` contains no PEM certificate` }],
+      problems: [{ place: certPlace, message: `\`${certFile}\` contains no PEM certificate` }],
       warnings: [],
     };
   }
   try {
     if (!certificate.checkPrivateKey(createPrivateKey(key))) {
-      const message = `the private key \`${config.tls.key}\` does not belong to the certificate \`${config.tls.cert}\``;
-      return { problems: [{ place: 'tls.key', message }], warnings: [] };
+      const message = `the private key \`${keyFile}\` does not belong to the certificate \`${certFile}\``;
+      return { problems: [{ place: keyPlace, message }], warnings: [] };
     }
   } catch {
-    const message = `\`${config.tls.key}\` contains no usable PEM private key (keys with a passphrase are not supported)`;
-    return { problems: [{ place: 'tls.key', message }], warnings: [] };
+    const message = `\`${keyFile}\` contains no usable PEM private key (keys with a passphrase are not supported)`;
+    return { problems: [{ place: keyPlace, message }], warnings: [] };
   }
   const warnings: string[] = [];
   if (Date.parse(certificate.validTo) < now) {
-    warnings.push(`tls.cert: the certificate \`${config.tls.cert}\` expired on ${certificate.validTo}`);
+    warnings.push(`${certPlace}: the certificate \`${certFile}\` expired on ${certificate.validTo}`);
   } else if (Date.parse(certificate.validFrom) > now) {
-    warnings.push(`tls.cert: the certificate \`${config.tls.cert}\` is not valid before ${certificate.validFrom}`);
+    warnings.push(`${certPlace}: the certificate \`${certFile}\` is not valid before ${certificate.validFrom}`);
   }
   return { problems: [], warnings };
 }
@@ -193,12 +200,30 @@ export function readTls(
   const ca = ofRest || ofGrpc ? files.read(config.tls.ca_cert, 'tls.ca_cert', 'the client CA') : null;
   const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert)];
   if (cert === null || key === null) throw new ConfigError(problems);
-  const pair = checkPair(cert, key, config, (sources.now ?? Date.now)());
+  const names = { place: ['tls.cert', 'tls.key'], file: [config.tls.cert, config.tls.key] } as const;
+  const pair = checkPair({ cert, key, ...names }, (sources.now ?? Date.now)());
   if (problems.length + pair.problems.length > 0) throw new ConfigError([...problems, ...pair.problems]);
   return {
     tls: { cert, key, clientCa: ofRest ? ca : null, ...(ofGrpc && ca ? { grpcClientCa: ca } : {}) },
     warnings: pair.warnings,
   };
+}
+
+/** The identity for https upstreams; null = it is invalid. */
+function readIdentity(
+  { gateway: { upstream } }: Config,
+  files: Files,
+  now: number,
+): { readonly identity: Secrets['upstreamIdentity'] | null; readonly warnings: readonly string[] } {
+  const { tls_cert: certFile, tls_key: keyFile } = upstream;
+  if (certFile === null || keyFile === null) return { identity: undefined, warnings: [] };
+  const place = ['gateway.upstream.tls_cert', 'gateway.upstream.tls_key'] as const;
+  const cert = files.read(certFile, place[0], 'the certificate for upstream');
+  const key = files.read(keyFile, place[1], 'the private key for upstream');
+  if (cert === null || key === null) return { identity: null, warnings: [] };
+  const { problems, warnings } = checkPair({ cert, key, place, file: [certFile, keyFile] }, now);
+  files.problems.push(...problems);
+  return { identity: { cert, key }, warnings };
 }
 
 function attempt<T>(problems: Problem[], run: () => T): T | null {
@@ -233,6 +258,7 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
   const upstreamCa = caFile === null ? null : files.read(caFile, place, 'the upstream CA');
   const adminToken = readAdminToken(config, files);
   const upstreamKey = readUpstreamKey(config, files);
+  const { identity, warnings } = readIdentity(config, files, (sources.now ?? Date.now)());
   problems.push(...files.problems, ...checkCa(upstreamCa, place, caFile ?? ''));
   if (keyProblems.length + problems.length > 0 || tls === null) {
     return { secrets: null, keyProblems, problems, warnings: [] };
@@ -245,8 +271,9 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
     upstreamKey,
     tls: tls.tls,
     upstreamCa,
+    ...(identity ? { upstreamIdentity: identity } : {}),
   });
-  return { secrets, keyProblems, problems, warnings: tls.warnings };
+  return { secrets, keyProblems, problems, warnings: [...tls.warnings, ...warnings] };
 }
 
 /** The same, or a `ConfigError` with all problems. */

@@ -4,8 +4,16 @@ export const UNIX_ADDRESS = /^unix:(\/[!-~]{1,106})$/;
 /** An upstream URL; the port is checked by `parseUpstreamUrl`. */
 export const UPSTREAM_URL = /^((https?):\/\/(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):([0-9]{1,5})\/?|unix:\/[!-~]{1,106})$/;
 
-/** Host and port of an upstream. `host` has no brackets around an IPv6 address. */
-export type NetworkAddress = { readonly tls: boolean; readonly host: string; readonly port: number };
+/**
+ * Host and port of an upstream. `host` has no brackets around an IPv6 address. `serverName`: the name that its certificate has to
+ * be for, where `host` is not it.
+ */
+export type NetworkAddress = {
+  readonly tls: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly serverName?: string;
+};
 
 /** A unix socket, without TLS. `path` is absolute. */
 export type UnixAddress = { readonly tls: false; readonly path: string };

@@ -234,7 +234,7 @@ class ServingProcess implements Gateway {
       generation: inForce.generation,
       protecting: policy.current.mode === 'enforce' && !authenticator.isOpen(),
       rulesInShadow: policy.current.rules.filter(({ mode }) => mode === 'shadow').length,
-      certificates: certificateExpiries({ tls: inForce.tls, upstreamCa: inForce.state.secrets.upstreamCa }),
+      certificates: certificateExpiries({ ...inForce.state.secrets, tls: inForce.tls }),
       observed: observation?.snapshot(authenticator.remembered(), details),
       audit: audit?.snapshot(),
       learned: policy.current.mode === 'learn' ? learner.snapshot() : undefined,

@@ -27,7 +27,7 @@ import { liveCredential, type UpstreamCredential } from '../upstream/credential.
 import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { NodeSet } from '../upstream/nodes/node-set.ts';
-import type { SocketOptions } from '../upstream/sockets.ts';
+import type { ClientIdentity, SocketOptions } from '../upstream/sockets.ts';
 import { unixSocketOf } from './unix-listeners.ts';
 
 /* Options of listeners and upstream connections, derived from one configuration. */
@@ -41,6 +41,7 @@ const MAX_FILTERED_BYTES = 64 * 1_048_576;
 type Current = () => State;
 
 const caOf = (current: Current): Buffer | undefined => current().secrets.upstreamCa ?? undefined;
+const identityOf = (current: Current): ClientIdentity | undefined => current().secrets.upstreamIdentity;
 
 /** The one REST address; throws when none is configured. */
 function restAddress({ gateway: { upstream } }: Config): UpstreamAddress {
@@ -72,6 +73,8 @@ export function restUpstreamOptions(
     headersTimeoutMs: upstream.response_header_timeout_ms,
     bodyTimeoutMs: limits.stream_idle_timeout_ms,
     ca: () => caOf(current),
+    identity: () => identityOf(current),
+    serverName: 'path' in address ? undefined : address.serverName,
   };
 }
 
@@ -157,12 +160,15 @@ function telemetryAudit({ audit }: Config): TelemetryAudit | undefined {
   return { dir, rotation, max_log_files, trust_forwarded_headers, log_api };
 }
 
-/** Socket options of both relays to upstream. A reload may change the CA. */
+/** Socket options of both relays to upstream. A reload may change CA and identity. */
 export function upstreamSocket(current: Current, protocol: 'http/1.1' | 'h2'): SocketOptions {
   return {
     connectTimeoutMs: current().config.gateway.upstream.connect_timeout_ms,
     get ca() {
       return caOf(current);
+    },
+    get identity() {
+      return identityOf(current);
     },
     alpn: [protocol],
   };

@@ -80,6 +80,8 @@ function describeFiles({ secrets: before }: State, { secrets: after }: State): s
   const cas = [before, after].map(({ tls }) => tls?.clientCa ?? tls?.grpcClientCa);
   if (differ(cas[0], cas[1])) told.push('client ca');
   if (differ(before.upstreamCa, after.upstreamCa)) told.push('upstream ca');
+  const shown = [before, after].map(({ upstreamIdentity }) => upstreamIdentity?.cert);
+  if (differ(shown[0], shown[1])) told.push(`certificate for upstream, ${expiryOf(shown[1])}`);
   return told;
 }
 

@@ -46,7 +46,7 @@ export function prepareState(running: Config, inForce: StateInForce, next: State
   const policy = policyOf(next.config.gateway.mode, rules, guards, limits);
   const tls = listenerTls(running, inForce.tls, next);
   const changedTls = tls && !sameTls(tls, inForce.tls) ? tls : null;
-  tryContexts(next.config, changedTls, next.secrets.upstreamCa);
+  tryContexts(next.config, changedTls, next.secrets);
   return { ring, policy, tls, changedTls, restartNeeded: restartNeeded(running, next.config) };
 }
 

@@ -2,7 +2,7 @@ import { reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
 import { nodeName } from '../config/upstream/node-list.ts';
-import { hasNodes, listedNodes } from '../config/upstream/rules.ts';
+import { discoveredAddress, hasNodes, listedNodes } from '../config/upstream/rules.ts';
 import { authorityOf, type NetworkAddress, type UpstreamAddress } from '../config/upstream-url.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import type { Log } from '../observability/log.ts';
@@ -145,7 +145,7 @@ class WatchedNodes implements UpstreamNodes {
 
   #nodeOf({ host, restPort, weight }: FoundNode): NodeSettings {
     const { discovery } = this.#config.gateway.upstream;
-    const at = (port: number): NetworkAddress => ({ tls: false, host, port });
+    const at = (port: number): NetworkAddress => discoveredAddress(discovery, host, port);
     return settingsOf(at(restPort), this.#config.service.grpc_port === null ? null : at(discovery.grpc_port), weight);
   }
 

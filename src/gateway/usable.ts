@@ -4,7 +4,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { isAudited } from '../audit/audit.ts';
 import { ConfigError, type Problem, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import type { TlsMaterial } from '../config/secrets.ts';
+import type { Secrets, TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
 import { createKeyRing, type KeyRing } from '../identity/key-ring.ts';
@@ -75,15 +75,15 @@ export function checkUsable(state: State): void {
   attempt('configuration', () => ringOf(state, 1));
   const { rules, guards, limits } = state.policy;
   attempt('gateway.policy_file', () => policyOf(config.gateway.mode, rules, guards, limits));
-  problems.push(...contextProblems(config, secrets.tls, secrets.upstreamCa));
+  problems.push(...contextProblems(config, secrets.tls, secrets));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
   problems.push(...auditProblems(config), ...hostProblems(config), ...unixProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Throws `ConfigError`, with option and file, if TLS contexts cannot be created from these. */
-export function tryContexts(config: Config, tls: TlsMaterial | null, upstreamCa: Buffer | null): void {
-  const problems = contextProblems(config, tls, upstreamCa);
+export function tryContexts(config: Config, tls: TlsMaterial | null, secrets: UpstreamSecrets): void {
+  const problems = contextProblems(config, tls, secrets);
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
@@ -113,7 +113,13 @@ function collector() {
   return { problems, attempt };
 }
 
-function contextProblems(config: Config, tls: TlsMaterial | null, upstreamCa: Buffer | null): Problem[] {
+type UpstreamSecrets = Pick<Secrets, 'upstreamCa' | 'upstreamIdentity'>;
+
+function contextProblems(
+  config: Config,
+  tls: TlsMaterial | null,
+  { upstreamCa, upstreamIdentity }: UpstreamSecrets,
+): Problem[] {
   const problems: (Problem | undefined)[] = [];
   if (tls) {
     const { cert, key, ca_cert: ca } = config.tls;
@@ -131,6 +137,10 @@ function contextProblems(config: Config, tls: TlsMaterial | null, upstreamCa: Bu
   if (upstreamCa) {
     const place = 'gateway.upstream.tls_ca';
     problems.push(contextProblem(place, `the upstream CA \`${config.gateway.upstream.tls_ca}\``, { ca: upstreamCa }));
+  }
+  if (upstreamIdentity) {
+    const what = `the certificate \`${config.gateway.upstream.tls_cert}\` with its key`;
+    problems.push(contextProblem('gateway.upstream.tls_cert', what, upstreamIdentity));
   }
   return problems.filter((problem) => problem !== undefined);
 }

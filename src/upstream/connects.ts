@@ -13,7 +13,12 @@ export function connects(
     const owner = { fail: () => resolve('unreachable'), cut: () => undefined };
     openSocket(
       address,
-      { ...options, ca: options.ca, connectTimeoutMs: Math.min(PATIENCE_MS, options.connectTimeoutMs) },
+      {
+        ...options,
+        ca: options.ca,
+        identity: options.identity,
+        connectTimeoutMs: Math.min(PATIENCE_MS, options.connectTimeoutMs),
+      },
       {
         guard: new Guard(owner, 'rest_upstream', () => undefined),
         opened: (socket) => {

@@ -14,6 +14,7 @@ import type { NodeFailure } from './nodes/node.ts';
 import type { NodeRoute } from './nodes/route.ts';
 import { readOnWhenClosed } from './read-on.ts';
 import { type Share, Shares } from './shares.ts';
+import type { ClientIdentity } from './sockets.ts';
 
 /** Address and limits of the unsecured Qdrant on REST. Times in milliseconds. */
 export interface RestUpstreamOptions {
@@ -34,6 +35,10 @@ export interface RestUpstreamOptions {
   readonly bodyTimeoutMs: number;
   /** CA certificates for an `https` upstream, read for each new connection. */
   readonly ca?: () => Buffer | undefined;
+  /** Shown to an `https` upstream that asks for it, read for each new connection. Default: none. */
+  readonly identity?: () => ClientIdentity | undefined;
+  /** The name that the certificate of an `https` upstream has to be for. Default: the host of `origin`. */
+  readonly serverName?: string | undefined;
 }
 
 /** An outgoing request. `path` is sent unchanged: no URL is built from it. */
@@ -120,20 +125,30 @@ function atLeast(ms: number, least: number): number {
   return ms === 0 ? 0 : Math.max(ms, least);
 }
 
-/** Connects with the CA in force at that time. A changed CA also discards the TLS sessions of the previous one. */
-function connector({ ca: current, connectTimeoutMs, socketPath }: RestUpstreamOptions): connectors.connector {
-  const build = (ca: Buffer | undefined) => ({
-    ca,
+/**
+ * Connects with the CA and the identity in force at that time. A change of them also discards the TLS sessions that were made with
+ * the former ones.
+ */
+function connector(options: RestUpstreamOptions): connectors.connector {
+  const { connectTimeoutMs, socketPath, serverName } = options;
+  const build = (ca: Buffer | undefined, identity: ClientIdentity | undefined) => ({
+    ...{ ca, identity },
     connect: buildConnector({
       ...{ timeout: connectTimeoutMs, allowH2: false, socketPath: socketPath ?? null },
       ...(ca ? { ca } : {}),
+      ...identity,
     }),
   });
-  let built = build(current?.());
-  return (options, callback) => {
-    const ca = current?.();
-    if (!sameBytes(built.ca, ca)) built = build(ca);
-    built.connect(options, (...connected) => {
+  let built = build(options.ca?.(), options.identity?.());
+  return (wanted, callback) => {
+    const [ca, identity] = [options.ca?.(), options.identity?.()];
+    const isSame =
+      sameBytes(built.ca, ca) &&
+      sameBytes(built.identity?.cert, identity?.cert) &&
+      sameBytes(built.identity?.key, identity?.key);
+    if (!isSame) built = build(ca, identity);
+    const named = serverName === undefined ? wanted : { ...wanted, servername: serverName };
+    built.connect(named, (...connected) => {
       if (connected[1]) readOnWhenClosed(connected[1]);
       callback(...connected);
     });

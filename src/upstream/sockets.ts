@@ -2,16 +2,27 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 
-/** Address of an upstream: `host` is a name or an address without brackets; `path` is that of a unix socket. */
+/**
+ * Address of an upstream: `host` is a name or an address without brackets; `path` is that of a unix socket. `serverName`: the
+ * name that the certificate has to be for, where `host` is not it.
+ */
 export type SocketAddress =
-  | { readonly tls: boolean; readonly host: string; readonly port: number }
+  | { readonly tls: boolean; readonly host: string; readonly port: number; readonly serverName?: string }
   | { readonly tls: false; readonly path: string };
+
+/** Certificate and key, PEM, for an upstream that asks its clients for them. */
+export interface ClientIdentity {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
 
 export interface SocketOptions {
   /** Milliseconds to connect, TLS handshake included. */
   readonly connectTimeoutMs: number;
   /** CA to trust for a TLS upstream, PEM; `undefined` = the CAs of the runtime. */
   readonly ca: Buffer | undefined;
+  /** Shown to a TLS upstream that asks for it. Default: none. */
+  readonly identity?: ClientIdentity | undefined;
   /** ALPN protocols offered to a TLS upstream. */
   readonly alpn: readonly string[];
 }
@@ -52,12 +63,12 @@ export function openSocket(address: SocketAddress, options: SocketOptions, event
   return socket;
 }
 
-function connectTo(address: SocketAddress, { alpn, ca }: SocketOptions): Socket {
+function connectTo(address: SocketAddress, { alpn, ca, identity }: SocketOptions): Socket {
   if ('path' in address) return connectTcp({ path: address.path });
-  const { host, port } = address;
+  const { host, port, serverName = host } = address;
   if (!address.tls) return connectTcp({ host, port });
-  const named = isIP(host) ? {} : { servername: host };
-  return connectTls({ host, port, ALPNProtocols: [...alpn], ...(ca ? { ca } : {}), ...named });
+  const named = isIP(serverName) ? {} : { servername: serverName };
+  return connectTls({ host, port, ALPNProtocols: [...alpn], ...(ca ? { ca } : {}), ...identity, ...named });
 }
 
 function ignore(): void {}

@@ -111,6 +111,7 @@ export interface NodesScene {
   readonly gateway: Gateway;
   readonly nodes: readonly StandInNode[];
   readonly port: number;
+  readonly grpcPort: number;
   /** One request on a connection of the scene, with the admin key. */
   readonly ask: (method: string, path: string, options?: AskOptions) => Promise<Asked>;
   /** The state with these settings over those of the start. */
@@ -160,12 +161,13 @@ export async function startNodes({ lane, count = 3, settings = {}, upstream = {}
     return { config, secrets: loadSecrets(config).secrets, policy: NO_POLICY };
   };
   const gateway = await createGateway(stateWith({}));
-  const { rest } = await gateway.start();
+  const { rest, grpc } = await gateway.start();
   for (const { fake } of nodes) fake.recorder.clear();
   const client = lane.http2 ? http2Client(rest.port, readFileSync(made.ca)) : http1Client(rest.port);
   return {
     ...{ gateway, nodes, stateWith },
     port: rest.port,
+    grpcPort: grpc?.port ?? 0,
     ask: (method, path, { body = '', headers = {} } = {}) =>
       client.ask(method, path, body, { 'api-key': KEYS.admin, 'content-type': 'application/json', ...headers }),
     close: async () => {

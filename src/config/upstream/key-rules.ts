@@ -1,7 +1,7 @@
 import type { Problem } from '../problem.ts';
 import type { Config } from '../schema.ts';
 import { parseUpstreamUrl, type UpstreamAddress } from '../upstream-url.ts';
-import { listedNodes } from './rules.ts';
+import { discoveredAddress, listedNodes } from './rules.ts';
 
 /* Rules for the key that upstream requires, `gateway.upstream.api_key`. */
 
@@ -50,7 +50,7 @@ function addressesOf(config: Config): readonly (readonly [place: string, address
     ...nodes.map((address) => ['gateway.upstream.nodes', address] as const),
     [
       'gateway.upstream.discovery.dns',
-      discovery.dns === null ? null : { tls: false, host: discovery.dns, port: discovery.rest_port },
+      discovery.dns === null ? null : discoveredAddress(discovery, discovery.dns, discovery.rest_port),
     ],
   ];
 }

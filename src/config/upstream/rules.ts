@@ -1,7 +1,7 @@
 import { envName } from '../options.ts';
 import type { Problem } from '../problem.ts';
 import type { Config } from '../schema.ts';
-import { parseUpstreamUrl, type UpstreamAddress } from '../upstream-url.ts';
+import { type NetworkAddress, parseUpstreamUrl, type UpstreamAddress } from '../upstream-url.ts';
 import { type NodeEntry, nodeName, parseNodeList } from './node-list.ts';
 
 /** True = several nodes, by a list or by DNS; false = one address. */
@@ -21,11 +21,50 @@ export function anyRestAddress(config: Config): UpstreamAddress | null {
   const [node] = listedNodes(config);
   if (node) return node.rest;
   if (discovery.dns === null || discovery.srv) return null;
-  return { tls: false, host: discovery.dns, port: discovery.rest_port };
+  return discoveredAddress(discovery, discovery.dns, discovery.rest_port);
+}
+
+type Discovery = Config['gateway']['upstream']['discovery'];
+
+/** The address of one node that DNS gives, or of any of them. */
+export function discoveredAddress(
+  { dns, tls, server_name: serverName }: Discovery,
+  host: string,
+  port: number,
+): NetworkAddress {
+  if (!tls) return { tls, host, port };
+  // INVARIANT: the name that was asked for, not one of the answer: DNS is not authenticated (RFC 6125 section 6.2.1).
+  return { tls, host, port, serverName: serverName ?? domainOf(dns ?? host) };
+}
+
+/** The domain of a name of services, which has them as its first labels (RFC 2782). */
+function domainOf(name: string): string {
+  return name.replace(/^(_[^.]+\.)+/, '').replace(/\.$/, '');
 }
 
 /** A missing upstream, one that is given twice, and nodes that cannot be used. */
 export function upstreamProblems(config: Config): Problem[] {
+  return [...tlsProblems(config), ...addressProblems(config)];
+}
+
+/** Half of a certificate with its key, and a name that nothing is verified against. */
+function tlsProblems({ gateway: { upstream } }: Config): Problem[] {
+  const { tls_cert: cert, tls_key: key, discovery } = upstream;
+  const problems: Problem[] = [];
+  if ((cert === null) !== (key === null)) {
+    const [given, missing] = cert === null ? ['tls_key', 'tls_cert'] : ['tls_cert', 'tls_key'];
+    problems.push({ place: `gateway.upstream.${given}`, message: `needs \`gateway.upstream.${missing}\`` });
+  }
+  if (discovery.server_name !== null && !discovery.tls) {
+    problems.push({
+      place: 'gateway.upstream.discovery.server_name',
+      message: 'needs `gateway.upstream.discovery.tls: true`',
+    });
+  }
+  return problems;
+}
+
+function addressProblems(config: Config): Problem[] {
   if (hasNodes(config)) return [...conflicts(config), ...nodeProblems(config)];
   const { rest_url: rest, grpc_url: grpc } = config.gateway.upstream;
   const problems: Problem[] = [];

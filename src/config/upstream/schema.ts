@@ -20,6 +20,20 @@ const discovery = z.strictObject({
   srv: live(flag(false, 'the name has SRV records: they give hosts and REST ports, in place of addresses')),
   rest_port: live(whole([1, 65_535], 6333, 'REST port of the nodes')),
   grpc_port: live(whole([1, 65_535], 6334, 'gRPC port of the nodes')),
+  tls: live(flag(false, 'the nodes are reached with TLS, on both ports')),
+  server_name: live(
+    z
+      .string()
+      .regex(/^(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*$/)
+      .refine((name) => !/^[0-9.]+$/.test(name))
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          'with TLS: name that the certificates of the nodes have to be for; unset: `dns`, without the labels of a service (`_http._tcp`)',
+        'x-allowed': 'a host name',
+      }),
+  ),
   server: live(
     z
       .string()
@@ -49,6 +63,8 @@ export const upstream = z.strictObject({
   keep_alive_ms: whole(MILLISECONDS, 4000, 'idle connections are closed after this; Qdrant closes its own after 5 s'),
   max_connections: whole([1, 65_535], 256, 'pooled REST connections, with several nodes to each'),
   tls_ca: live(optionalText('CA to trust for https upstreams, PEM; unset: the CAs of the runtime')),
+  tls_cert: live(optionalText('certificate chain shown to https upstreams that ask for one, PEM; needs `tls_key`')),
+  tls_key: live(optionalText('private key of `tls_cert`, PEM')),
   api_key: live(key('key that Qdrant requires; sent upstream instead of the credential of the caller')),
   api_key_file: live(optionalText('file with the key that Qdrant requires')),
   compare: live(

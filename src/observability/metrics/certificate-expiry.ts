@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Secrets } from '../../config/secrets.ts';
 
-export const CERTIFICATES = ['listener', 'client_ca', 'upstream_ca'] as const;
+export const CERTIFICATES = ['listener', 'client_ca', 'upstream_ca', 'upstream_client'] as const;
 
 /** Expiry of a certificate in force, in milliseconds since 1970. Of a bundle, the earliest. */
 export interface CertificateExpiry {
@@ -17,11 +17,13 @@ const known = new WeakMap<Buffer, number | undefined>();
 export function certificateExpiries({
   tls,
   upstreamCa,
-}: Pick<Secrets, 'tls' | 'upstreamCa'>): readonly CertificateExpiry[] {
+  upstreamIdentity,
+}: Pick<Secrets, 'tls' | 'upstreamCa' | 'upstreamIdentity'>): readonly CertificateExpiry[] {
   const found = [
     ['listener', tls?.cert],
     ['client_ca', tls?.clientCa],
     ['upstream_ca', upstreamCa],
+    ['upstream_client', upstreamIdentity?.cert],
   ] as const;
   return found.flatMap(([certificate, pem]) => {
     const expiresAt = pem ? expiryOf(pem) : undefined;

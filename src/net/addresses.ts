@@ -4,6 +4,16 @@ import { plainAddress } from '../limits/peer-address.ts';
 /** The address of a peer on a unix socket, which has none of its own; also the entry of `AddressRanges` for these peers. */
 export const UNIX_PEER = 'unix:';
 
+/** False = a peer on a unix socket, or one that has left. */
+export function hasAddress(remote: string): boolean {
+  return remote !== UNIX_PEER && remote !== '';
+}
+
+/** The node of a client in `x-forwarded-for`: its address, or `unknown` where it has none (RFC 7239 section 6.2). */
+export function forwardedNode(remote: string): string {
+  return hasAddress(remote) ? remote : 'unknown';
+}
+
 /**
  * An address in the one text that it has here: IPv6 in its shortest form without a zone, an IPv4 address within IPv6 as IPv4.
  * `undefined` = the text is no address.

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { REMOVED_HEADERS } from '../exchange/removed-headers.ts';
 import { isReplaced } from '../exchange/request-id.ts';
 import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
+import { forwardedNode, hasAddress } from '../net/addresses.ts';
 import type { UpstreamCredential } from '../upstream/credential.ts';
 import { headerValues, type RestExchange } from './exchange.ts';
 
@@ -101,7 +102,8 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
     sent.push(name, headers[i + 1] ?? '');
   }
   if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));
-  sent.push('x-forwarded-for', remote, 'x-forwarded-proto', peer.scheme, 'x-real-ip', remote);
+  sent.push('x-forwarded-for', forwardedNode(remote), 'x-forwarded-proto', peer.scheme);
+  if (hasAddress(remote)) sent.push('x-real-ip', remote);
   if (host !== '') sent.push('x-forwarded-host', host);
   sent.push(...added, ...credential.forwarded);
   return sent;

@@ -33,6 +33,12 @@ async function get(path: string, headers: Readonly<Record<string, string>> = ADM
   return answer.statusCode;
 }
 
+/** What upstream is told of the client. */
+function told(rawHeaders: readonly string[]): string {
+  const value = (name: string): string => rawHeaders[rawHeaders.indexOf(name) + 1] ?? '';
+  return `${value('x-forwarded-for')}, ${rawHeaders.includes('x-real-ip') ? value('x-real-ip') : 'no x-real-ip'}`;
+}
+
 /** The gRPC status of one call. */
 async function call(headers: Readonly<Record<string, string>> = ADMIN): Promise<string> {
   const session = connectHttp2('http://localhost', { createConnection: () => connect(grpc) });
@@ -58,6 +64,12 @@ t.test('both listeners take requests on unix sockets, whose peers are named as s
   t.equal(await get('/collections', { 'api-key': 'wrong' }), 401);
   t.equal(await call(), '0');
   t.strictSame([...new Set(seen)], ['unix:']);
+  // `unix:` is no node of RFC 7239.
+  const requests = gateway.upstream.recorder.forwarded;
+  t.ok(requests.length > 0);
+  t.strictSame([...new Set(requests.map(({ rawHeaders }) => told(rawHeaders)))], ['unknown, no x-real-ip']);
+  const calls = gateway.upstream.recorder.grpc.map(({ metadata }) => told(metadata));
+  t.strictSame([...new Set(calls)], ['unknown, no x-real-ip']);
   await gateway.close();
   t.strictSame([existsSync(rest), existsSync(grpc)], [false, false], 'they are gone with the gateway');
 });

@@ -3,6 +3,7 @@ import { isReplaced } from '../../exchange/request-id.ts';
 import { fieldFault, isFieldValue, lengthIn, trailersFault } from '../../http2/field-syntax.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 import { CREDENTIAL_HEADERS } from '../../identity/credential.ts';
+import { forwardedNode } from '../../net/addresses.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 
 /** The head of one request, decoded and checked. Strings hold one character per byte. */
@@ -144,7 +145,7 @@ export function upstreamFields(head: RequestHead, own: OwnFields): HeaderField[]
     if (keepsOwn && CREDENTIALS.has(name)) fields.push(field);
     else if (!NOT_SENT_ON.has(dashed(name)) && !isReplaced(added, name)) fields.push(field);
   }
-  fields.push(['x-forwarded-for', own.remote], ['x-forwarded-proto', own.tls ? 'https' : 'http']);
+  fields.push(['x-forwarded-for', forwardedNode(own.remote)], ['x-forwarded-proto', own.tls ? 'https' : 'http']);
   addFields(fields, added);
   addFields(fields, credential.forwarded);
   return fields;

@@ -137,7 +137,7 @@ const gateway = z.strictObject({
     'off',
     'PROXY protocol (v1, v2) on the REST and gRPC ports, from trusted proxies: off reads none, accept reads one if it comes, require closes connections without one',
   ),
-  policy_file: live(optionalText('file with signing keys and rules (YAML)')),
+  policy_file: live(optionalText('policy file (YAML): signing keys, rules, guards, limits and requirements on tokens')),
   keys_file: live(optionalText('file with named keys (YAML or JSON), written by `qdrant-gateway key`')),
   mode: live(
     choice(
@@ -212,7 +212,12 @@ const gateway = z.strictObject({
     })
     .prefault({}),
   rest: z
-    .strictObject({ relay: flag(true, 'relay plain REST requests as bytes; off: Fastify serves all requests') })
+    .strictObject({
+      relay: flag(
+        true,
+        'pass plain REST requests as bytes, over HTTP/1.1 and HTTP/2; off: the server takes all requests',
+      ),
+    })
     .prefault({}),
   limits: limits.prefault({}),
   value_exists: z

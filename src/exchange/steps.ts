@@ -26,7 +26,9 @@ import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, w
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
  *
  * ```
- * resolve -> admit -> authenticate -> [pace] -> decide -> [check body -> settle] -> [count] -> forward | reject -> finish
+ * resolve -> admit -> authenticate -> [pace] -> decide -> [guard] -> [tenancy] -> [list] -> [count]
+ *         -> [check body -> settle -> tenancy -> count] -> forward -> finish
+ *             before forward, each step may end in: reject -> finish
  * ```
  *
  * Everything runs synchronously unless a credential or a body has to be waited for, so that the steady state costs no

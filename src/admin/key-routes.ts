@@ -64,8 +64,10 @@ async function answer(
     if (changed.why === 'locked') reply.header('retry-after', LOCKED_AGAIN);
     return await reply.code(REFUSALS[changed.why]).send({ ok: false, problems: changed.problems });
   }
-  const { id, name } = changed.key;
-  source.acted({ ...act, target: { id, name }, result: changed.inForce ? 'ok' : 'not in force', durationMs });
+  const { id, name, expiresAt } = changed.key;
+  const ended = wanted.change === 'expire' && expiresAt !== undefined && expiresAt <= source.now();
+  const result = changed.inForce ? 'ok' : 'not in force';
+  source.acted({ ...act, target: { id, name }, ...(ended && { ended }), result, durationMs });
   const done = wanted.change === 'create' ? 201 : 200;
   return await reply.code(changed.inForce ? done : 202).send(changedKeyOf(changed, source.now()));
 }

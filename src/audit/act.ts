@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AuditEvent, bounded } from './event.ts';
+import type { AuditEventCode } from './event-codes.ts';
 
 /** The change that an action makes. */
 const EVENTS = {
@@ -13,10 +14,7 @@ const EVENTS = {
   gateway_key_delete: 'key_deleted',
   gateway_node_drain: 'node_drained',
   gateway_node_undrain: 'node_undrained',
-} as const;
-
-/** Stable codes of changes. */
-export type ActEvent = (typeof EVENTS)[keyof typeof EVENTS];
+} as const satisfies Readonly<Record<string, AuditEventCode>>;
 
 /** An administrative action through the admin port: done, failed, or refused for lack of the token. Plain data. */
 export interface AdminAct {
@@ -26,6 +24,9 @@ export interface AdminAct {
   readonly result: 'ok' | 'not in force' | 'failed' | 'denied';
   /** The named key that was changed. */
   readonly target?: { readonly id: string; readonly name: string };
+  /** True = the key has ended with the change. */
+  readonly ended?: boolean;
+  readonly revoked?: AuditEvent['revoked'];
   /** The node that was drained, or taken in again. */
   readonly node?: string;
   /** End of the action in milliseconds since 1970, and its duration. */
@@ -41,7 +42,8 @@ const ERRORS = {
 };
 
 /** The audit event of an administrative action. */
-export function actEvent({ method, remote, result, target, node, at, durationMs }: AdminAct): AuditEvent {
+export function actEvent(act: AdminAct): AuditEvent {
+  const { method, remote, result, target, node, revoked, at, durationMs } = act;
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
   const error = ERRORS[result];
@@ -56,8 +58,9 @@ export function actEvent({ method, remote, result, target, node, at, durationMs 
     id: randomUUID(),
     ...(known ? { key: 'admin_token' } : {}),
     operation: method.replace('_', '.'),
-    ...(done ? { event: EVENTS[method] } : {}),
+    ...(done ? { event: act.ended ? 'key_expired' : EVENTS[method] } : {}),
     ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),
+    ...(revoked ? { revoked } : {}),
     ...(node === undefined ? {} : { target_node: bounded(node) }),
     upstream_status: null,
     duration_ms: Math.round(durationMs * 1000) / 1000,

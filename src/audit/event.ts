@@ -1,4 +1,5 @@
 import type { DenialCode } from '../policy/denial-codes.ts';
+import type { AuditEventCode } from './event-codes.ts';
 
 /** The audit event of one request. */
 
@@ -41,11 +42,13 @@ export interface AuditEvent {
   /** The gateway's name of the row of the access matrix. */
   readonly operation: string;
   readonly protocol?: 'rest' | 'grpc' | undefined;
-  /** Stable code of a change through the admin port. Absent for requests. */
-  readonly event?: string | undefined;
+  /** Stable code of a change, or of what a request met. */
+  readonly event?: AuditEventCode | undefined;
   /** Id and name of the named key that was changed. */
   readonly target_key?: string | undefined;
   readonly target_key_name?: string | undefined;
+  /** The revoked token, subject, key or time. `value` of the kind `before` is a time; with `subject`, for that subject alone. */
+  readonly revoked?: { readonly kind: string; readonly value: string; readonly subject?: string } | undefined;
   /** Name of the node that was drained, or taken in again. */
   readonly target_node?: string | undefined;
   /** Collections of the decision: the target first, then those named in the body. */

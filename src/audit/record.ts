@@ -9,6 +9,7 @@ import type { Operation, Target } from '../policy/operation.ts';
 import type { Rule, Shadowed } from '../policy/rules.ts';
 import { type AuditEvent, bounded, boundedLong, boundedNames } from './event.ts';
 import { type RemoteTrust, remoteOf } from './remote.ts';
+import { requestEvent } from './request-event.ts';
 
 /** Parameters of an event beside the exchange. */
 export interface RecordOptions {
@@ -47,6 +48,10 @@ export function recordOf(
   const names = collection === undefined ? [] : [collection];
   const verdict = verdictOf(exchange);
   const refusedKey = refusedKeyOf(exchange);
+  const rule =
+    exchange.refusal?.reached?.limit ??
+    (resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined) ??
+    exchange.passedRail;
   return {
     timestamp: new Date(moment.at).toISOString(),
     method: verdict.authenticating ? undefined : (operation?.audit ?? operation?.name ?? 'unresolved'),
@@ -66,10 +71,8 @@ export function recordOf(
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
     code: verdict.code,
-    rule:
-      exchange.refusal?.reached?.limit ??
-      (resolution && verdict.judged ? ruleOf(exchange, resolution, options) : undefined) ??
-      exchange.passedRail,
+    rule,
+    event: requestEvent(exchange, verdict.denial, rule),
     reason: principal?.breakGlass ? reasonIn(exchange.headers) : undefined,
     would_deny: shadowed && {
       ...{ rule: shadowed.rule, code: shadowed.denial.code },
@@ -94,6 +97,8 @@ interface Verdict {
   readonly result: AuditEvent['result'];
   readonly error: string | undefined;
   readonly code: DenialCode | undefined;
+  /** The refusal, if it was one of the gateway before upstream was asked. */
+  readonly denial: Denial | undefined;
   /** True = the credential was refused. */
   readonly authenticating: boolean;
   /** True = the access was refused. */
@@ -102,10 +107,13 @@ interface Verdict {
 
 /** `denied` = refused before upstream was asked. A failure after a permit is `ok` with an error. */
 function verdictOf({ decision, refusal }: Exchange): Verdict {
-  const plain = { authenticating: false, judged: false };
+  const plain = { authenticating: false, judged: false, denial: undefined };
   if (decision?.kind === 'permit') {
     if (!refusal) return { result: 'ok', error: undefined, code: undefined, ...plain };
-    return { result: refusal.why === 'fault' ? 'ok' : 'denied', error: textOf(refusal), code: refusal.code, ...plain };
+    const told = { error: textOf(refusal), code: refusal.code };
+    return refusal.why === 'fault'
+      ? { result: 'ok', ...told, ...plain }
+      : { result: 'denied', ...told, ...plain, denial: refusal };
   }
   const denial = decision?.kind === 'denial' ? decision : refusal;
   if (!denial) return { result: 'denied', error: 'the client left before a decision', code: undefined, ...plain };
@@ -115,7 +123,9 @@ function verdictOf({ decision, refusal }: Exchange): Verdict {
     error: textOf(denial),
     code: denial.code,
     authenticating: why === 'authentication',
-    judged: why === 'access',
+    // A reason that is missing is no matter of rules.
+    judged: why === 'access' && denial.code !== 'reason_required',
+    denial,
   };
 }
 

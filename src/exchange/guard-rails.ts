@@ -35,7 +35,8 @@ function refusal(
 ): Denial | undefined {
   const passesFreeze = exchange.principal?.breakGlass === true;
   const facts = { names, headers: exchange.headers, passesFreeze };
-  exchange.shadowed ??= railRefusal(rails, 'shadow', operation, facts);
+  const passed = railRefusal(rails, 'shadow', operation, facts);
+  if (passed) exchange.shadowed ??= { ...passed, guard: true };
   const refused = railRefusal(rails, 'enforce', operation, facts);
   exchange.rail = refused?.rule;
   if (passesFreeze && !refused) exchange.passedRail = frozenBy(rails, 'enforce', operation, names)?.rule;

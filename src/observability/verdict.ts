@@ -62,7 +62,10 @@ export function createVerdict({ firstRefusal }: VerdictOptions): (exchange: Exch
   return (exchange) => {
     const { refusal, shadowed } = exchange;
     if (refusal) {
-      const ofRule = refusal.why === 'access' && byRule(exchange) ? refusedByRuleAt[refusal.code] : undefined;
+      const ofRule =
+        refusal.why === 'access' && refusal.code !== 'reason_required' && byRule(exchange)
+          ? refusedByRuleAt[refusal.code]
+          : undefined;
       return ofRule ?? refusedAt[refusal.code];
     }
     if (!shadowed) return PERMIT;

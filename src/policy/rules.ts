@@ -68,6 +68,8 @@ export const WHOLE_POLICY = 'policy';
 export interface Shadowed {
   readonly rule: string;
   readonly denial: Denial;
+  /** Set = a guard rail in shadow. */
+  readonly guard?: true;
 }
 
 /** The access of a principal under the rules, and the rules that must be checked on each request. */

@@ -121,6 +121,7 @@ const CASES: readonly Case[] = [
       ...REFUSED,
       ...{ status: 401, auth_type: 'None', subject: undefined, method: undefined },
       ...{ key: 'team', key_name: 'Team', key_owner: 'a@b', code: 'key_disabled' },
+      event: 'key_used_while_disabled',
       error: 'Unauthorized: Invalid API key or JWT',
     },
   ],
@@ -166,6 +167,7 @@ const CASES: readonly Case[] = [
       code: 'operation_not_allowed',
       error: 'Forbidden: Operation points.query is not allowed',
       rule: 'only-scroll',
+      event: 'rule_hit',
     },
   ],
   [
@@ -210,6 +212,7 @@ const CASES: readonly Case[] = [
     { shadowed: { rule: 'r', denial: notListed('a') } },
     SERVED,
     {
+      event: 'rule_hit_in_shadow',
       would_deny: { rule: 'r', code: 'collection_not_listed', error: 'Forbidden: Access to collection a is required' },
     },
   ],

@@ -101,7 +101,7 @@ t.test('a key is created, rotated, disabled, enabled, expired and deleted, in fo
   const team = { key: 'admin_token', target_key: 'team', target_key_name: 'Team', result: 'ok', remote: '127.0.0.1' };
   test.match(
     acts(),
-    ['created', 'rotated', 'rotated', 'disabled', 'enabled', 'expiry_set', 'expiry_set', 'deleted'].map((done) => ({
+    ['created', 'rotated', 'rotated', 'disabled', 'enabled', 'expired', 'expiry_set', 'deleted'].map((done) => ({
       ...{ ...team, event: `key_${done}` },
     })),
     'one event each, with who and what',

@@ -29,6 +29,8 @@ export interface Supervised {
   readonly stateWith: (settings: Readonly<Record<string, unknown>>) => LoadedState;
   /** What the audit log has of the admin port: method, kind of credential, result and error. */
   readonly acts: () => readonly (readonly unknown[])[];
+  /** The whole audit log. */
+  readonly events: () => readonly Readonly<Record<string, unknown>>[];
   readonly close: () => Promise<void>;
 }
 
@@ -102,6 +104,7 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
     admin: admin?.port ?? 0,
     ca: readFileSync(made.ca),
     acts: () => actsIn(dir),
+    events: () => eventsIn(dir),
     close: async () => {
       await supervisor.stop(0);
       await upstream.close();
@@ -110,10 +113,14 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
   });
 }
 
-function actsIn(dir: string): (readonly unknown[])[] {
+/** The entries of all files of an audit log. */
+export function eventsIn(dir: string): readonly Readonly<Record<string, unknown>>[] {
   const lines = readdirSync(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'));
-  return lines.filter(Boolean).flatMap((line) => {
-    const { method, auth_type, result, error, key } = JSON.parse(line) as Record<string, unknown>;
+  return lines.filter(Boolean).map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+}
+
+function actsIn(dir: string): (readonly unknown[])[] {
+  return eventsIn(dir).flatMap(({ method, auth_type, result, error, key }) => {
     return String(method).startsWith('gateway_') ? [[method, auth_type, key, result, error]] : [];
   });
 }

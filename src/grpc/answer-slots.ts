@@ -8,6 +8,11 @@ const SLOTS_PER_OWNER = 8;
 /** Bounds the answers held in memory per owner: further ones are requested later. */
 export class AnswerSlots {
   readonly #owners = new Map<unknown, FairQueue>();
+  readonly #perOwner: number;
+
+  constructor(perOwner = SLOTS_PER_OWNER) {
+    this.#perOwner = perOwner;
+  }
 
   /** Number of owners with a slot or in the queue. */
   get size(): number {
@@ -18,7 +23,7 @@ export class AnswerSlots {
   wait(owner: unknown, caller: Caller): Promise<boolean> {
     const { signal } = caller;
     if (signal.aborted) return Promise.resolve(false);
-    const slots = this.#owners.get(owner) ?? new FairQueue(SLOTS_PER_OWNER);
+    const slots = this.#owners.get(owner) ?? new FairQueue(this.#perOwner);
     this.#owners.set(owner, slots);
     return new Promise((resolve, reject) => {
       const guard = new Guard({ fail: reject, cut: ignore }, 'grpc_upstream', ignore);

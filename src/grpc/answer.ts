@@ -81,7 +81,7 @@ function pathOf(exchange: GrpcExchange): string {
 }
 
 /** The credential fields of a caller, as they came: name, value, ... */
-function credentialFields(headers: readonly string[]): readonly string[] {
+export function credentialFields(headers: readonly string[]): readonly string[] {
   const fields: string[] = [];
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] ?? '';

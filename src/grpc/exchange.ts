@@ -27,10 +27,11 @@ export interface GrpcSteps {
 /**
  * - `waiting`: for the identity; DATA is held
  * - `inspecting`: the message is being checked; DATA is held, or sent on beyond a limit
+ * - `collecting`: the message is held whole, to be made anew
  * - `relayed`: frames pass verbatim
  * - `local`: the gateway answers; DATA is discarded
  */
-export type StreamState = 'waiting' | 'inspecting' | 'relayed' | 'local';
+export type StreamState = 'waiting' | 'inspecting' | 'collecting' | 'relayed' | 'local';
 
 /** One gRPC call: a stream of a client connection and, once permitted, a stream of the upstream connection. */
 export class GrpcExchange implements Exchange {

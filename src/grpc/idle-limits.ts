@@ -19,7 +19,8 @@ const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 10
 export function callLimit(exchange: GrpcExchange, limits: CallLimits): number {
   const operation = exchange.resolution?.operation;
   const isComing = !exchange.clientEnded && (!operation || isUnary(operation));
-  if (isComing || exchange.state === 'waiting' || exchange.state === 'inspecting') return limits.body_idle_timeout_ms;
+  if (isComing || exchange.state === 'waiting' || exchange.state === 'inspecting' || exchange.state === 'collecting')
+    return limits.body_idle_timeout_ms;
   if (operation?.long) return Number.POSITIVE_INFINITY;
   return Math.max(limits.stream_idle_timeout_ms, grpcTimeoutOf(exchange.headers) ?? 0);
 }

@@ -1,5 +1,6 @@
 import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
-import { DEFAULT_MAX_FRAME_SIZE, ErrorCode } from '../../http2/frames.ts';
+import type { TenantFinding } from '../../exchange/tenants.ts';
+import { DEFAULT_MAX_FRAME_SIZE, ErrorCode, type Frame } from '../../http2/frames.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
@@ -10,6 +11,8 @@ import { answerFor, type Question } from '../answer.ts';
 import { GrpcExchange, type GrpcSteps } from '../exchange.ts';
 import type { RequestHead } from '../headers/request-head.ts';
 import { GRPC } from '../protocol.ts';
+import type { TenantLane } from '../tenants/lane.ts';
+import { loadedTenants, loadTenants } from '../tenants/load.ts';
 import { LocalAnswers } from './local-answers.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { OpenCalls, RelayCore } from './relay-core.ts';
@@ -17,7 +20,7 @@ import { lengthFault, type RequestData } from './request-data.ts';
 import type { UpstreamSide } from './upstream-side.ts';
 
 /** Checks of messages that the relay runs. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts', 'tenant']);
 
 /**
  * The calls of one client connection, from the head to the record: the steps of the protocol, the gateway's own answers, and
@@ -43,6 +46,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   /** Answered calls whose clients have not ended their sides; reset with the next frames sent. */
   readonly #toReset: GrpcExchange[] = [];
   #endedAt: number;
+  #tenants: TenantLane | undefined;
 
   /** @param guard of the client connection */
   constructor(core: RelayCore, upstream: UpstreamSide, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
@@ -88,6 +92,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     if (!this.#core.streams.has(exchange) || exchange.answered) return;
     exchange.refusesDotNames = needs.dotNames === true;
     if (!needsOnly(needs, CHECKS)) this.reject(exchange, INTERNAL_FAULT);
+    else if (needs.tenant) this.#collect(exchange, decision);
     else if (needs.names && decision.kind === 'conditional') this.#data.inspect(exchange, decision);
     // INVARIANT: a call whose numbers are wanted waits for its names, too.
     else if (needs.facts) this.reject(exchange, INTERNAL_FAULT);
@@ -98,15 +103,45 @@ export class Calls implements GrpcSteps, OpenCalls {
     }
   }
 
-  bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial | undefined): void {
-    bodyChecked(this.#core.parts, GRPC, exchange, decision, found);
+  bodyChecked(
+    exchange: GrpcExchange,
+    decision: Permit | Conditional,
+    found: References | Denial | undefined,
+    tenant?: TenantFinding,
+  ): void {
+    bodyChecked(this.#core.parts, GRPC, exchange, decision, found, tenant);
+  }
+
+  /** Holds the call whole, to make it anew for a tenant. What that takes is loaded for the first such call. */
+  #collect(exchange: GrpcExchange, decision: Permit | Conditional): void {
+    this.#tenants ??= loadedTenants()?.(this.#core, this.#guard, this.#options, (...checked) =>
+      this.bodyChecked(...checked),
+    );
+    if (this.#tenants) {
+      this.#tenants.begin(exchange, decision);
+      return;
+    }
+    this.#guard.settled(loadTenants(), () => {
+      if (this.#core.streams.has(exchange) && !exchange.answered) this.#collect(exchange, decision);
+      if (!this.#core.client.inBurst) this.#core.burstEnded();
+    });
+  }
+
+  collect(exchange: GrpcExchange, frame: Frame): void {
+    this.#tenants?.take(exchange, frame);
   }
 
   forward(exchange: GrpcExchange, permit: Permit): void {
     // The client left while its credential was checked, or was refused after a time limit.
     if (!this.#core.streams.has(exchange) || exchange.answered) return;
     if (exchange.principal) this.#core.client.known();
-    const question = answerFor(exchange, permit, this.#options.upstream.credential());
+    const { tenant } = permit;
+    const question =
+      typeof tenant === 'object'
+        ? this.#tenants?.answer(exchange, permit, tenant)
+        : answerFor(exchange, permit, this.#options.upstream.credential());
+    // INVARIANT: the message of the client is not sent where another one was made for it.
+    if (typeof tenant === 'object' && !question) throw new TypeError('a call was made anew, and nothing sends it');
     if (question) {
       this.#answer(exchange, question, permit);
       return;
@@ -126,6 +161,7 @@ export class Calls implements GrpcSteps, OpenCalls {
 
   #reject(exchange: GrpcExchange, denial: Denial): void {
     exchange.stopReading();
+    this.#tenants?.forget(exchange);
     if (!this.#core.streams.has(exchange)) return; // the client left while its credential was looked at
     if (exchange.answered) {
       this.#cutShort(exchange);
@@ -209,6 +245,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     this.#upstream.ended(exchange);
     this.#core.client.heads.give(exchange.headBytes);
     exchange.stopReading();
+    this.#tenants?.forget(exchange);
     exchange.asking?.abort();
     this.#answers.forget(exchange);
     this.#swallowHeld(exchange);

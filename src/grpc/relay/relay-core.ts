@@ -1,6 +1,7 @@
 import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { ClientHeads } from '../../http2/client-heads.ts';
 import type { ClientLink } from '../../http2/client-link.ts';
+import type { Frame } from '../../http2/frames.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
@@ -14,6 +15,8 @@ import type { StreamWindows } from './stream-windows.ts';
 export interface OpenCalls {
   /** A call has been inspected: continues with the result. */
   bodyChecked(exchange: GrpcExchange, decision: Permit | Conditional, found: References | Denial): void;
+  /** DATA of a call that is held whole. */
+  collect(exchange: GrpcExchange, frame: Frame): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
   /** Called when both sides may have ended: removes the call if so. */
   settleEnd(exchange: GrpcExchange): void;

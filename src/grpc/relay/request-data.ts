@@ -88,6 +88,9 @@ export class RequestData {
         this.#core.window.swallowed(frame.length);
         this.#core.calls.settleEnd(exchange);
         break;
+      case 'collecting':
+        this.#core.calls.collect(exchange, frame);
+        break;
       case 'inspecting':
         this.#takeInspected(exchange, frame);
         break;

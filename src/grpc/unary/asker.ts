@@ -19,6 +19,10 @@ export interface Caller {
   readonly leastMs: number;
   /** Name, value, ...: the credential of the caller. Default: the gateway's own. */
   readonly shown?: readonly string[] | undefined;
+  /** Further headers: name, value, ... Default: none. */
+  readonly added?: readonly string[] | undefined;
+  /** True = it changes something: it goes to one node, and to no other one. */
+  readonly once?: boolean;
   /** Aborted when the caller has left or needs no answer. */
   readonly signal: AbortSignal;
   /** The call that is answered: it decides the node if there are several. Default: any node. */
@@ -69,7 +73,7 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
   };
   const ask = async (by: UnaryConnection, path: string, message: Buffer, caller?: Partial<Caller>): Promise<Answer> => {
     const end = clock() + longestOf(caller);
-    const question = { path, message, shown: caller?.shown, signal: caller?.signal };
+    const question = { path, message, shown: caller?.shown, added: caller?.added, signal: caller?.signal };
     const first = await by.call({ ...question, leftMs: end - clock() });
     if (first !== 'refused') return first;
     // Upstream has not processed it: retried once.

@@ -16,7 +16,7 @@ const FAILURES: ReadonlyMap<Answer, NodeFailure> = new Map<Denial, NodeFailure>(
 
 /**
  * The gateway's own calls when there are several nodes: each goes to one of them, and to another one if that does not answer.
- * All of them only read.
+ * Those that change something go to one node only.
  */
 export function createNodesAsker(nodes: GrpcNodes, clock: () => number = () => performance.now()): GrpcAsker {
   const askers = new Map<Node, GrpcAsker>();
@@ -50,6 +50,7 @@ export function createNodesAsker(nodes: GrpcNodes, clock: () => number = () => p
       const { exchange, signal } = caller;
       const first = nodes.choose(exchange, []);
       if ('kind' in first) return first;
+      if (caller.once) return await asked(first, (asker) => asker.ask(path, message, caller));
       const answer = await asked(first, (asker) => asker.ask(path, message, { ...caller, mostMs: FIRST_MS }));
       if (!FAILURES.has(answer) || signal.aborted) return answer;
       const second = nodes.choose(exchange, [first]);

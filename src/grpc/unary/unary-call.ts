@@ -25,6 +25,8 @@ export interface Question {
   readonly leftMs: number;
   /** Name, value, ... shown to upstream; `undefined` = the gateway's own credential. */
   readonly shown: readonly string[] | undefined;
+  /** Name, value, ... beside them; `undefined` = nothing. */
+  readonly added?: readonly string[] | undefined;
   /** Aborted when the caller has left; `undefined` = never. */
   readonly signal: AbortSignal | undefined;
 }
@@ -90,7 +92,7 @@ export function widened(window: number, bytes: number, faultOn: number): number 
 }
 
 /** The header list of a call (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Requests"). */
-export function headOf(upstream: GrpcUpstream, { path, leftMs, shown }: Question): readonly HeaderField[] {
+export function headOf(upstream: GrpcUpstream, { path, leftMs, shown, added }: Question): readonly HeaderField[] {
   const { address, authority } = upstream;
   const fields: HeaderField[] = [
     [':method', 'POST'],
@@ -103,6 +105,7 @@ export function headOf(upstream: GrpcUpstream, { path, leftMs, shown }: Question
     ['grpc-timeout', `${Math.ceil(leftMs)}m`],
   ];
   addFields(fields, shown ?? upstream.credential().own);
+  if (added) addFields(fields, added);
   return fields;
 }
 

@@ -1,0 +1,65 @@
+import {
+  type AnswerChange,
+  type IdCheck,
+  MAX_CHECKED_IDS,
+  type PointId,
+  type ReleaseFeatures,
+} from '../../policy/tenants/rewriting.ts';
+import type { Tenancy, TenantCondition } from '../../policy/tenants/tenancy.ts';
+import { badForm } from './ids.ts';
+
+/** The facts by which a message is rewritten. */
+export interface TenantContext {
+  readonly tenancy: Tenancy;
+  readonly collection: string;
+  /** Of the collection; none = it is free. */
+  readonly conditions: readonly TenantCondition[];
+  readonly features: ReleaseFeatures;
+  /** The sparse vectors whose scores need statistics of other points; `unknown` = upstream does not say, `unasked` = not asked yet. */
+  readonly idfVectors: ReadonlySet<string> | 'unknown' | 'unasked';
+}
+
+/** A call to upstream. The message has no prefix. */
+export interface GrpcRequest {
+  readonly path: string;
+  readonly message: Buffer;
+}
+
+/** Thrown inside the rewriting where facts of the collection decide that have not been asked for. */
+export class NeedsFacts extends Error {
+  readonly code = 'ERR_TENANT_FACTS';
+}
+
+/** A rewritten message, not yet encoded. */
+export interface Rewritten {
+  readonly type: string;
+  readonly message: object;
+  /** Default: that of the call. */
+  readonly method?: string;
+  readonly answer?: AnswerChange | undefined;
+}
+
+/** Ids that must be the tenant's, by collection. */
+export class Checks {
+  readonly #byCollection = new Map<string, Check>();
+
+  /** Adds ids. Throws a refusal if there are too many. */
+  add(collection: string, conditions: readonly TenantCondition[], ids: readonly PointId[]): void {
+    if (ids.length === 0) return;
+    const known = this.#byCollection.get(collection) ?? { ids: new Set<PointId>(), conditions };
+    this.#byCollection.set(collection, known);
+    for (const id of ids) known.ids.add(id);
+    if (known.ids.size > MAX_CHECKED_IDS) throw badForm('ids', `are more than ${MAX_CHECKED_IDS}`);
+  }
+
+  get all(): readonly IdCheck[] {
+    return [...this.#byCollection].map(([collection, { ids, conditions }]) => ({
+      ...{ collection, ids: [...ids], conditions },
+    }));
+  }
+}
+
+interface Check {
+  readonly ids: Set<PointId>;
+  readonly conditions: readonly TenantCondition[];
+}

@@ -1,0 +1,36 @@
+import type { MessageTable } from './table.ts';
+
+/** Answers, as far as they are changed. Other fields of theirs are kept as they came. */
+export const ANSWERS: MessageTable = {
+  SearchResponse: '1 result ScoredPoint*',
+  SearchBatchResponse: '1 result BatchResult*',
+  BatchResult: '1 result ScoredPoint*',
+  SearchGroupsResponse: '1 result GroupsResult',
+  GroupsResult: '1 groups PointGroup*',
+  PointGroup: '2 hits ScoredPoint*, 3 lookup ~RetrievedPoint',
+  ScoredPoint: '2 payload ValueEntry*',
+  RetrievedPoint: '1 id PointId, 2 payload ValueEntry*',
+  ScrollResponse: '2 result RetrievedPoint*, 3 time double, 4 usage ~Usage?',
+  GetResponse: '1 result RetrievedPoint*, 2 time double, 3 usage ~Usage?',
+  Usage: '',
+  CountResponse: '1 result CountResult',
+  CountResult: '1 count uint64',
+  CollectionInfoRequest: '1 collection_name string',
+  CollectionInfoResponse: '1 result CollectionInfo, 2 time double',
+  CollectionInfo: [
+    '1 status enum, 2 optimizer_status OptimizerStatus, 4 segments_count uint64, 7 config ~CollectionConfig',
+    '8 payload_schema SchemaEntry*, 9 points_count uint64?',
+  ],
+  OptimizerStatus: '1 ok bool',
+  CollectionConfig: '',
+  SchemaEntry: '1 key string, 2 value SchemaInfo',
+  SchemaInfo: '1 data_type enum, 2 params ~IndexParams?',
+  IndexParams: '',
+  SettingsResponse: '1 result SettingsInfo',
+  SettingsInfo: '7 config SettingsConfig',
+  SettingsConfig: '1 params SettingsParams',
+  SettingsParams: '10 sparse_vectors_config SparseVectorsConfig?',
+  SparseVectorsConfig: '1 map SparseVectorEntry*',
+  SparseVectorEntry: '1 key string, 2 value SparseVectorSettings',
+  SparseVectorSettings: '2 modifier enum?',
+};

@@ -1,0 +1,171 @@
+import { COLLECTIONS_UNKNOWN, tenantRelease } from '../../policy/denial.ts';
+import { hiddenFields, hiding } from '../../policy/tenants/rewriting.ts';
+import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
+import { type Checks, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
+import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filters.ts';
+import { badForm, idOf, Refused } from './ids.ts';
+import { make } from './messages/codec.ts';
+import { type Inputs, inputsFrom, inputsOf, type Query, type VectorInput } from './query-inputs.ts';
+
+/** A request, or a prefetch, that searches: the fields that any of them has. */
+interface Level {
+  filter?: Filter | undefined;
+  params?: { idf?: { corpus?: Filter } } | undefined;
+  readonly prefetch?: readonly Level[];
+  readonly query?: Query;
+  readonly using?: string;
+  readonly vectorName?: string;
+  readonly sparseIndices?: unknown;
+  readonly positive?: readonly IdMessage[];
+  readonly negative?: readonly IdMessage[];
+  readonly positiveVectors?: readonly Vector[];
+  readonly negativeVectors?: readonly Vector[];
+  readonly target?: { readonly target: { readonly case: string | undefined; readonly value?: Example } };
+  readonly context?: readonly { readonly positive?: Example; readonly negative?: Example }[];
+  readonly lookupFrom?: { readonly collectionName: string };
+  readonly withLookup?: { readonly collection: string };
+}
+
+interface Vector {
+  readonly indices?: unknown;
+  readonly vector: { readonly case: string | undefined };
+}
+
+interface Example {
+  readonly example: { readonly case: string | undefined; readonly value?: unknown };
+}
+
+/** Rewrites the searching requests of one message. */
+export class Searches {
+  readonly #context: TenantContext;
+  readonly #checks: Checks;
+  readonly #own: readonly Buffer[];
+
+  constructor(context: TenantContext, checks: Checks) {
+    this.#context = context;
+    this.#checks = checks;
+    this.#own = conditionsOf(context.conditions);
+  }
+
+  /** The rewritten request of a type. @param levels the requests in it: itself, or those of a batch */
+  rewrite(type: string, message: object, levels: readonly object[]): Rewritten {
+    for (const level of levels) this.#level(level as Level);
+    return { type, message, answer: hiding(this.#context.conditions) };
+  }
+
+  /** A request without vectors: only its filter, and an exact count. */
+  filtered(type: string, message: object, exact: boolean): Rewritten {
+    const request = message as { filter?: Filter; exact?: boolean };
+    if (this.#own.length === 0) return { type, message };
+    request.filter = within(this.#own, request.filter);
+    // An estimate comes from the statistics of all points.
+    if (exact) request.exact = true;
+    return { type, message, answer: hiding(this.#context.conditions) };
+  }
+
+  /** Upstream looks up all ids of a query first, prefetches included. */
+  #level(level: Level): void {
+    if (level.withLookup) {
+      const refused = lookupRefused(this.#context.tenancy, level.withLookup.collection);
+      if (refused) throw new Refused(refused);
+    }
+    const inputs = inputsAt(level);
+    this.#checkIds(level, inputs);
+    if (this.#own.length > 0) level.filter = within(this.#own, level.filter);
+    this.#statistics(level, inputs);
+    for (const prefetch of level.prefetch ?? []) this.#level(prefetch);
+  }
+
+  #checkIds({ lookupFrom }: Level, { ids }: Inputs): void {
+    const { collection, conditions, tenancy } = this.#context;
+    const from = lookupFrom?.collectionName ?? collection;
+    const there = lookupFrom ? conditionsOn(tenancy, from) : conditions;
+    if ('kind' in there) throw new Refused(there);
+    if (there.length === 0) return;
+    this.#checks.add(
+      from,
+      there,
+      ids.map((id) => idOf(id, 'id')),
+    );
+  }
+
+  /** The statistics of terms are those of the tenant's points. */
+  #statistics(level: Level, { maybeSparse, text }: Inputs): void {
+    const { features, idfVectors, conditions } = this.#context;
+    if (conditions.length === 0) return;
+    const asked = level.params?.idf !== undefined;
+    const vector = level.using ?? level.vectorName ?? '';
+    // The unnamed vector is dense.
+    const named = maybeSparse && vector !== '';
+    if (named && idfVectors === 'unasked') throw new NeedsFacts();
+    const isKnown = typeof idfVectors === 'object';
+    const usesTerms = named && (!isKnown || idfVectors.has(vector));
+    if (!(text || asked || usesTerms)) return;
+    if (features.idfCorpus && (text || asked || isKnown)) {
+      const params = level.params ?? make<NonNullable<Level['params']>>('SearchParams', {});
+      params.idf = make('IdfParams', { corpus: within(this.#own, params.idf?.corpus) });
+      level.params = params;
+    } else if (!conditions.every(({ sharedStatistics }) => sharedStatistics)) {
+      throw new Refused(
+        features.idfCorpus ? COLLECTIONS_UNKNOWN : tenantRelease('Sparse and text queries of tenants', '1.19.0'),
+      );
+    }
+  }
+}
+
+function inputsAt(level: Level): Inputs {
+  if (level.query) return inputsOf(level.query);
+  const vectors = [...(level.positiveVectors ?? []), ...(level.negativeVectors ?? [])];
+  const examples = [
+    level.target?.target.value,
+    ...(level.context ?? []).flatMap((pair) => [pair.positive, pair.negative]),
+  ];
+  const found = inputsFrom(examples.flatMap((example) => (example ? [inputOf(example)] : [])));
+  const ids = [...(level.positive ?? []), ...(level.negative ?? []), ...found.ids];
+  const sparse = level.sparseIndices !== undefined || vectors.some(isSparse) || found.maybeSparse;
+  return { ids, maybeSparse: sparse || ids.length > 0, text: false };
+}
+
+function inputOf({ example }: Example): VectorInput {
+  if (example.case === 'id') return { variant: { case: 'id', value: example.value } };
+  if (example.case !== 'vector') throw badForm('example', 'has neither an id nor a vector');
+  return { variant: { case: isSparse(example.value as Vector) ? 'sparse' : 'dense' } };
+}
+
+function isSparse({ indices, vector }: Vector): boolean {
+  return (
+    indices !== undefined || !(vector.case === undefined || vector.case === 'dense' || vector.case === 'multiDense')
+  );
+}
+
+/** `Points/Get` as a scroll over the same ids. */
+export function retrieve(message: object, { collection, conditions }: TenantContext): Rewritten {
+  if (conditions.length === 0) return { type: 'GetPoints', message };
+  const request = message as GetPoints;
+  const ids = [...new Set(request.ids.map((id, index) => idOf(id, `ids.${index}`)))];
+  const { withVectors, readConsistency, shardKeySelector, timeout } = request;
+  const scroll = make('ScrollPoints', {
+    collectionName: collection,
+    filter: within([...conditionsOf(conditions), hasId(ids)], undefined),
+    limit: Math.max(1, ids.length),
+    // Upstream: none unless asked for, unlike a scroll.
+    withPayload: request.withPayload ?? NO_PAYLOAD,
+    ...{ withVectors, readConsistency, shardKeySelector, timeout },
+  });
+  return {
+    ...{ type: 'ScrollPoints', message: scroll, method: '/qdrant.Points/Scroll' },
+    answer: { kind: 'retrieved', ids, one: false, fields: hiddenFields(conditions) },
+  };
+}
+
+interface GetPoints {
+  readonly ids: readonly IdMessage[];
+  readonly withPayload?: Uint8Array;
+  readonly withVectors?: Uint8Array;
+  readonly readConsistency?: Uint8Array;
+  readonly shardKeySelector?: Uint8Array;
+  readonly timeout?: bigint;
+}
+
+/** `WithPayloadSelector{enable: false}`. */
+const NO_PAYLOAD = Buffer.from([0x08, 0x00]);

@@ -1,0 +1,131 @@
+import { type Denial, tenantOperation } from '../../policy/denial.ts';
+import type { Rewriting } from '../../policy/tenants/rewriting.ts';
+import { type BatchOperation, rewriteOperation } from './batch.ts';
+import { Checks, type GrpcRequest, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
+import { formDenial, Refused } from './ids.ts';
+import { decode, encode, FIELDS, make } from './messages/codec.ts';
+import { FormCheck } from './messages/form.ts';
+import { retrieve, Searches } from './read-requests.ts';
+import { type Write, Writes } from './write-requests.ts';
+
+const forms = new FormCheck(FIELDS);
+
+/** A decoded request: the fields that decide how it is rewritten. */
+interface Request extends Write {
+  readonly wait?: boolean;
+  readonly searchPoints?: readonly object[];
+  readonly recommendPoints?: readonly object[];
+  readonly discoverPoints?: readonly object[];
+  readonly queryPoints?: readonly object[];
+  readonly operations?: readonly BatchOperation[];
+  readonly ordering?: Uint8Array;
+  readonly shardKeySelector?: Uint8Array;
+  readonly timeout?: bigint;
+}
+
+type Rewriter = (request: Request, context: TenantContext, checks: Checks) => Rewritten;
+
+interface Method {
+  readonly type: string;
+  readonly rewrite: Rewriter;
+}
+
+/** The methods that are rewritten, by name. */
+const METHODS: Readonly<Record<string, Method>> = {
+  'qdrant.Points/Search': searching('SearchPoints', (request) => [request]),
+  'qdrant.Points/SearchBatch': searching('SearchBatchPoints', ({ searchPoints = [] }) => searchPoints),
+  'qdrant.Points/SearchGroups': searching('SearchPointGroups', (request) => [request]),
+  'qdrant.Points/Recommend': searching('RecommendPoints', (request) => [request]),
+  'qdrant.Points/RecommendBatch': searching('RecommendBatchPoints', ({ recommendPoints = [] }) => recommendPoints),
+  'qdrant.Points/RecommendGroups': searching('RecommendPointGroups', (request) => [request]),
+  'qdrant.Points/Discover': searching('DiscoverPoints', (request) => [request]),
+  'qdrant.Points/DiscoverBatch': searching('DiscoverBatchPoints', ({ discoverPoints = [] }) => discoverPoints),
+  'qdrant.Points/Query': searching('QueryPoints', (request) => [request]),
+  'qdrant.Points/QueryBatch': searching('QueryBatchPoints', ({ queryPoints = [] }) => queryPoints),
+  'qdrant.Points/QueryGroups': searching('QueryPointGroups', (request) => [request]),
+  'qdrant.Points/Scroll': filtered('ScrollPoints', false),
+  'qdrant.Points/Count': filtered('CountPoints', true),
+  'qdrant.Points/Facet': filtered('FacetCounts', true),
+  'qdrant.Points/SearchMatrixPairs': filtered('SearchMatrixPoints', false),
+  'qdrant.Points/SearchMatrixOffsets': filtered('SearchMatrixPoints', false),
+  'qdrant.Points/Get': { type: 'GetPoints', rewrite: retrieve },
+  'qdrant.Points/Upsert': writing('UpsertPoints', (writes, request) => writes.upsert(request)),
+  'qdrant.Points/UpdateVectors': writing('UpdatePointVectors', (writes, request) => writes.updateVectors(request)),
+  'qdrant.Points/Delete': writing('DeletePoints', (writes, request) => writes.deletePoints(request)),
+  'qdrant.Points/DeleteVectors': writing('DeletePointVectors', (writes, request) => writes.deleteVectors(request)),
+  'qdrant.Points/SetPayload': writing('SetPayloadPoints', (writes, request) => writes.setPayload(request)),
+  'qdrant.Points/OverwritePayload': writing('SetPayloadPoints', (writes, request) => writes.overwritePayload(request)),
+  'qdrant.Points/DeletePayload': writing('DeletePayloadPoints', (writes, request) => writes.deletePayload(request)),
+  'qdrant.Points/ClearPayload': { type: 'ClearPayloadPoints', rewrite: clearing },
+  'qdrant.Points/UpdateBatch': writing('UpdateBatchPoints', (writes, { operations = [] }) => {
+    for (const operation of operations) rewriteOperation(writes, operation);
+  }),
+  'qdrant.Collections/Get': { type: 'CollectionInfoRequest', rewrite: informing },
+};
+
+/** The names of all methods that can be rewritten. */
+export const REWRITTEN_METHODS: readonly string[] = Object.keys(METHODS);
+
+function searching(type: string, levels: (request: Request) => readonly object[]): Method {
+  return {
+    type,
+    rewrite: (request, context, checks) => new Searches(context, checks).rewrite(type, request, levels(request)),
+  };
+}
+
+function filtered(type: string, exact: boolean): Method {
+  return { type, rewrite: (request, context, checks) => new Searches(context, checks).filtered(type, request, exact) };
+}
+
+function writing(type: string, write: (writes: Writes, request: Request) => void): Method {
+  return {
+    type,
+    rewrite(request, context, checks) {
+      // A free collection is written as asked.
+      if (context.conditions.length > 0) write(new Writes(context, checks, request.wait === true), request);
+      return { type, message: request };
+    },
+  };
+}
+
+function clearing(request: Request, context: TenantContext, checks: Checks): Rewritten {
+  if (context.conditions.length === 0) return { type: 'ClearPayloadPoints', message: request };
+  const { wait, ordering, shardKeySelector, timeout } = request;
+  const cleared = new Writes(context, checks, wait === true).clearPayload(request.points);
+  const message = make('SetPayloadPoints', {
+    ...{ collectionName: context.collection, wait, ordering, shardKeySelector, timeout, ...cleared },
+  });
+  return { type: 'SetPayloadPoints', message, method: '/qdrant.Points/OverwritePayload' };
+}
+
+function informing(request: Request, { collection, conditions }: TenantContext): Rewritten {
+  if (conditions.length === 0) return { type: 'CollectionInfoRequest', message: request };
+  return { type: 'CollectionInfoRequest', message: request, answer: { kind: 'collection', collection, conditions } };
+}
+
+/**
+ * Makes the message of a call anew for a tenant. Pure; throws only on a fault of ours. `needs-facts` = to be called again with
+ * `idfVectors`.
+ *
+ * @param method name of the row @param bytes the message without prefix, decompressed
+ */
+export function rewriteMessage(
+  method: string,
+  bytes: Buffer,
+  context: TenantContext,
+): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+  const known = METHODS[method];
+  if (!known) return tenantOperation(method);
+  const fault = forms.faultOf(known.type, bytes);
+  if (fault) return formDenial(fault.place, fault.what);
+  const checks = new Checks();
+  try {
+    const request = decode<Request>(known.type, bytes);
+    const { type, message, method: path = `/${method}`, answer } = known.rewrite(request, context, checks);
+    return { request: { path, message: encode(type, message) }, checks: checks.all, answer };
+  } catch (error) {
+    if (error instanceof Refused) return error.denial;
+    if (error instanceof NeedsFacts) return 'needs-facts';
+    throw error;
+  }
+}

@@ -1,0 +1,112 @@
+import { addedHeaders } from '../../exchange/request-id.ts';
+import type { Permit } from '../../policy/decide.ts';
+import { ANSWERS_BUSY, type Denial, pointNotFound, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import type { IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
+import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
+import type { UpstreamCredential } from '../../upstream/credential.ts';
+import { AFFINITY_HEADER } from '../../upstream/nodes/pick.ts';
+import { type AskUpstream, credentialFields, type Question } from '../answer.ts';
+import { AnswerSlots } from '../answer-slots.ts';
+import type { GrpcExchange } from '../exchange.ts';
+import { grpcTimeoutOf } from '../idle-limits.ts';
+import type { Caller } from '../unary/asker.ts';
+import type { Answer } from '../unary/unary-answer.ts';
+import { countOf, hideFields, idsOf, information, retrieved } from './change-answer.ts';
+import type { GrpcRequest } from './context.ts';
+import { conditionsOf, hasId, within } from './filters.ts';
+import { encode, make } from './messages/codec.ts';
+
+const SCROLL = '/qdrant.Points/Scroll';
+const COUNT = '/qdrant.Points/Count';
+/** Most calls of one principal that are under way; further ones wait. */
+const SLOTS_PER_PRINCIPAL = 64;
+/** Milliseconds for a call that may wait for other work, without a time limit of its caller's. */
+const LONG_MS = 3_600_000;
+
+/** One per process. */
+const slots = new AnswerSlots(SLOTS_PER_PRINCIPAL);
+
+/**
+ * The answer to a call that was made anew for a tenant: the ids it uses are checked, then it is sent, then the answer is changed.
+ *
+ * @param credential what upstream is shown
+ */
+export function tenantAnswer(
+  exchange: GrpcExchange,
+  { operation }: Permit,
+  rewriting: Rewriting<GrpcRequest>,
+  credential: UpstreamCredential,
+): Question {
+  const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
+  const least = operation.long ? LONG_MS : 0;
+  const leastMs = grpcTimeoutOf(exchange.headers) ?? least;
+  return async (upstream, _permit, signal) => {
+    if (!(await slots.wait(exchange.principal, { leastMs, signal }))) return ANSWERS_BUSY;
+    const caller: Caller = { leastMs, shown, signal, exchange, added: addedFields(exchange) };
+    for (const check of rewriting.checks) {
+      const refused = await missing(upstream, check, caller);
+      if (refused) return refused;
+    }
+    const { path, message } = rewriting.request;
+    const answer = await upstream.ask(path, message, { ...caller, once: operation.long === true });
+    if (answer.kind === 'denial') return answer;
+    return changed(upstream, rewriting, answer.message, caller);
+  };
+}
+
+/** Headers that upstream reads, as a relayed call has them: name, value, ... */
+function addedFields(exchange: GrpcExchange): readonly string[] {
+  const { headers } = exchange;
+  const fields = [...addedHeaders(exchange)];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at] === AFFINITY_HEADER) fields.push(AFFINITY_HEADER, headers[at + 1] ?? '');
+  }
+  return fields;
+}
+
+/** The refusal of the first id that is not the tenant's; `undefined` = all are. */
+async function missing(upstream: AskUpstream, check: IdCheck, caller: Caller): Promise<Denial | undefined> {
+  const { collection, ids, conditions } = check;
+  const filter = within([...conditionsOf(conditions), hasId(ids)], undefined);
+  const scroll = make('ScrollPoints', { collectionName: collection, filter, limit: ids.length, withPayload: NOTHING });
+  const answer = await upstream.ask(SCROLL, encode('ScrollPoints', scroll), caller);
+  if (answer.kind === 'denial') return answer;
+  const there = idsOf(answer.message);
+  const absent = ids.find((id) => !there.has(id));
+  return absent === undefined ? undefined : pointNotFound(absent);
+}
+
+/** `WithPayloadSelector{enable: false}`. */
+const NOTHING = Buffer.from([0x08, 0x00]);
+
+async function changed(
+  upstream: AskUpstream,
+  { request, answer }: Rewriting<GrpcRequest>,
+  message: Buffer,
+  caller: Caller,
+): Promise<Answer> {
+  if (answer?.kind === 'collection') {
+    const count = await tenantsCount(upstream, answer.collection, answer.conditions, caller);
+    return typeof count === 'bigint' ? { kind: 'message', message: information(message, count) } : count;
+  }
+  try {
+    if (answer?.kind === 'hide') return { kind: 'message', message: hideFields(request.path, message, answer.fields) };
+    return { kind: 'message', message: answer ? retrieved(message, answer) : message };
+  } catch {
+    // Not what upstream answers: nothing of it is passed on.
+    return UPSTREAM_BROKEN;
+  }
+}
+
+async function tenantsCount(
+  upstream: AskUpstream,
+  collectionName: string,
+  conditions: readonly TenantCondition[],
+  caller: Caller,
+): Promise<bigint | Denial> {
+  const filter = within(conditionsOf(conditions), undefined);
+  const question = make('CountPoints', { collectionName, filter, exact: true });
+  const answer = await upstream.ask(COUNT, encode('CountPoints', question), caller);
+  if (answer.kind === 'denial') return answer;
+  return countOf(answer.message) ?? UPSTREAM_BROKEN;
+}

@@ -1,0 +1,240 @@
+import type { TenantFinding } from '../../exchange/tenants.ts';
+import { dataOf, Flag, type Frame, frameOf, leadingDataOf } from '../../http2/frames.ts';
+import { writeWindowUpdate } from '../../http2/write-frames.ts';
+import type { Guard } from '../../lifetime/guard.ts';
+import { type Conditional, type Permit, type References, settle } from '../../policy/decide.ts';
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import type { Rewriting } from '../../policy/tenants/rewriting.ts';
+import type { Tenancy } from '../../policy/tenants/tenancy.ts';
+import { conditionsOn } from '../../policy/tenants/within.ts';
+import { FactsOfCollections } from '../../upstream/collection-facts.ts';
+import type { Question } from '../answer.ts';
+import type { GrpcExchange } from '../exchange.ts';
+import { inspectWhole, namesOf, referencesOf } from '../message/inspect.ts';
+import { rowForNames } from '../message/inspect-shapes.ts';
+import { PREFIX_BYTES } from '../message/message.ts';
+import { WireFault } from '../message/wire.ts';
+import type { GrpcRelayOptions } from '../relay/options.ts';
+import type { RelayCore } from '../relay/relay-core.ts';
+import { resolveGrpc } from '../resolve.ts';
+import { CollectedMessage } from './collected-message.ts';
+import { askSettings } from './collection-settings.ts';
+import type { GrpcRequest } from './context.ts';
+import type { CallChecked, TenantLane } from './lane.ts';
+import { MessageRoom } from './message-room.ts';
+import { rewriteMessage } from './rewrite.ts';
+import { tenantAnswer } from './tenant-answer.ts';
+
+/** Credit of a stream is returned in steps of this many bytes. */
+const GRANT_BYTES = 16_384;
+
+/** The parts that all calls of tenants in a process share. */
+interface TenantParts {
+  readonly room: MessageRoom;
+  readonly facts: FactsOfCollections;
+}
+
+interface Collected {
+  readonly decision: Permit | Conditional;
+  readonly message: CollectedMessage;
+  /** DATA whose credit the stream has not got back. */
+  owed: number;
+}
+
+/**
+ * The calls of one client connection whose messages are made anew for a tenant: each is held whole, read and rewritten. Nothing of
+ * it goes upstream in the form of the client.
+ */
+export class TenantCalls implements TenantLane {
+  readonly #core: RelayCore;
+  readonly #guard: Guard;
+  readonly #options: GrpcRelayOptions;
+  readonly #parts: TenantParts;
+  readonly #checked: CallChecked;
+  readonly #calls = new Map<GrpcExchange, Collected>();
+
+  /** @param checked receives the result of each call, once */
+  constructor(core: RelayCore, guard: Guard, options: GrpcRelayOptions, checked: CallChecked) {
+    this.#core = core;
+    this.#guard = guard;
+    this.#options = options;
+    this.#parts = partsOf(options);
+    this.#checked = checked;
+  }
+
+  /** Begins to hold a call, with the DATA that has come. */
+  begin(exchange: GrpcExchange, decision: Permit | Conditional): void {
+    exchange.state = 'collecting';
+    const { limits, messageLimits } = this.#options;
+    this.#within(exchange, () => {
+      const message = new CollectedMessage({
+        ...{ encoding: exchange.head.encoding, mostBytes: limits.inspected_body_bytes, room: this.#parts.room },
+        limits: { ...messageLimits, inflatedBytes: Math.min(messageLimits.inflatedBytes, limits.inspected_body_bytes) },
+        owner: exchange.principal,
+        later: (step) => this.#guard.run(() => this.#later(exchange, step)),
+      });
+      this.#calls.set(exchange, { decision, message, owed: 0 });
+      const { held } = exchange;
+      const frames = held.lent ? [held.lent] : held.frames.map(frameOf);
+      for (const frame of frames) this.#push(exchange, frame);
+      held.clear();
+      this.#proceed(exchange);
+    });
+  }
+
+  /** The next DATA frame of a call. */
+  take(exchange: GrpcExchange, frame: Frame): void {
+    this.#within(exchange, () => {
+      this.#push(exchange, frame);
+      this.#proceed(exchange);
+    });
+  }
+
+  /** The answer to a permitted call. Its permit has the rewriting that was made here. */
+  answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question {
+    return tenantAnswer(exchange, permit, rewriting as Rewriting<GrpcRequest>, this.#options.upstream.credential());
+  }
+
+  /** A call has ended, or is refused. Idempotent. */
+  forget(exchange: GrpcExchange): void {
+    const call = this.#calls.get(exchange);
+    if (!call) return;
+    this.#calls.delete(exchange);
+    call.message.release();
+  }
+
+  #push(exchange: GrpcExchange, frame: Frame): void {
+    const call = this.#calls.get(exchange);
+    this.#core.window.swallowed(frame.length);
+    if (!call) return;
+    this.#grant(exchange, call, frame);
+    const trailing = frame.trailingData;
+    // The reader may keep the bytes of a compressed message while it inflates them.
+    call.message.push(Buffer.from(frame.rest ? leadingDataOf(frame) : dataOf(frame)));
+    if (trailing) call.message.push(Buffer.from(trailing));
+  }
+
+  #grant(exchange: GrpcExchange, call: Collected, frame: Frame): void {
+    call.owed += frame.length;
+    if (call.owed < GRANT_BYTES || exchange.clientEnded || frame.has(Flag.END_STREAM)) return;
+    if (!this.#core.streamWindows.grantedByUpstream(exchange, call.owed)) return;
+    this.#core.client.outbox.bytes(writeWindowUpdate(exchange.id, call.owed));
+    call.owed = 0;
+  }
+
+  #proceed(exchange: GrpcExchange): void {
+    const call = this.#calls.get(exchange);
+    if (!call || !exchange.clientEnded) return;
+    const { message } = call;
+    message.end();
+    if (message.isComplete) this.#read(exchange, call);
+  }
+
+  /** A wait for inflating has ended. */
+  #later(exchange: GrpcExchange, step: () => void): void {
+    if (!this.#calls.has(exchange)) return;
+    this.#within(exchange, () => {
+      step();
+      const call = this.#calls.get(exchange);
+      if (call && exchange.clientEnded && call.message.isComplete) this.#read(exchange, call);
+    });
+    if (!this.#core.client.inBurst) this.#core.burstEnded();
+  }
+
+  /** Faults of the message refuse the call; any other is a fault of ours, and refuses it, too. */
+  #within(exchange: GrpcExchange, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof WireFault)) this.#core.parts.fault(error, exchange);
+      this.forget(exchange);
+      this.#core.calls.reject(exchange, error instanceof WireFault ? error.denial : INTERNAL_FAULT);
+    }
+  }
+
+  /** The message is whole: what it names, and then what it becomes. */
+  #read(exchange: GrpcExchange, { decision, message }: Collected): void {
+    const { framed } = message;
+    const found = this.#names(exchange, decision, framed);
+    const target = 'kind' in found ? undefined : found.target;
+    const refused =
+      'kind' in found ||
+      (decision.kind === 'conditional' && !decision.sure && settle(decision, found).kind === 'denial');
+    if (refused || target === undefined) this.#done(exchange, decision, found, undefined);
+    else this.#rewrite(exchange, { decision, found, target }, framed.subarray(PREFIX_BYTES), 'unasked');
+  }
+
+  #names(exchange: GrpcExchange, decision: Permit | Conditional, framed: Buffer): References | Denial {
+    const row = rowForNames((exchange.resolution ?? resolveGrpc(exchange.head.path)).operation);
+    const names = inspectWhole(row, undefined, framed, 0, framed.length, {
+      ...{ refusesDotNames: exchange.refusesDotNames, facts: exchange.wantsFacts },
+    });
+    if (!names) return INTERNAL_FAULT;
+    if ('kind' in names) return names;
+    return decision.kind === 'conditional' ? referencesOf(row, names, decision.access) : namesOf(row, names);
+  }
+
+  #rewrite(
+    exchange: GrpcExchange,
+    read: ReadCall,
+    bytes: Buffer,
+    idfVectors: ReadonlySet<string> | 'unknown' | 'unasked',
+  ): void {
+    const tenant = this.#rewritten(exchange, read.target, bytes, idfVectors);
+    if (tenant !== 'needs-facts') {
+      this.#done(exchange, read.decision, read.found, tenant);
+      return;
+    }
+    this.#guard.settled(Promise.resolve(this.#parts.facts.of(read.target)), (facts) => {
+      if (!this.#calls.has(exchange)) return;
+      this.#within(exchange, () => this.#rewrite(exchange, read, bytes, facts?.idfVectors ?? 'unknown'));
+      if (!this.#core.client.inBurst) this.#core.burstEnded();
+    });
+  }
+
+  #rewritten(
+    exchange: GrpcExchange,
+    collection: string,
+    bytes: Buffer,
+    idfVectors: ReadonlySet<string> | 'unknown' | 'unasked',
+  ): TenantFinding | 'needs-facts' {
+    const tenancy: Tenancy | undefined = exchange.principal?.tenancy;
+    const operation = exchange.resolution?.operation;
+    if (!tenancy || !operation) return INTERNAL_FAULT;
+    const conditions = conditionsOn(tenancy, collection);
+    if ('kind' in conditions) return conditions;
+    const features = this.#core.parts.bodyRules.features();
+    return rewriteMessage(operation.name, bytes, { tenancy, collection, conditions, features, idfVectors });
+  }
+
+  #done(
+    exchange: GrpcExchange,
+    decision: Permit | Conditional,
+    found: References | Denial,
+    tenant: TenantFinding,
+  ): void {
+    this.forget(exchange);
+    if (!('kind' in found)) exchange.target = found.target;
+    this.#checked(exchange, decision, found, tenant);
+  }
+}
+
+interface ReadCall {
+  readonly decision: Permit | Conditional;
+  readonly found: References;
+  readonly target: string;
+}
+
+const parts = new WeakMap<object, TenantParts>();
+
+function partsOf({ ask, limits, clock }: GrpcRelayOptions): TenantParts {
+  const known = parts.get(ask);
+  if (known) return known;
+  const facts = new FactsOfCollections((collection) => askSettings(ask, collection), clock);
+  const made = { room: new MessageRoom(ROOM * limits.inspected_body_bytes), facts };
+  parts.set(ask, made);
+  return made;
+}
+
+/** Of the largest message: what all that are held may have. */
+const ROOM = 4;

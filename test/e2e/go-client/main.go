@@ -184,6 +184,14 @@ func others(ctx context.Context, c *qdrant.Client) {
 
 func main() {
 	port, _ := strconv.Atoi(os.Args[2])
+	if len(os.Args) > 3 && os.Args[3] == "load" {
+		parallel, _ := strconv.Atoi(os.Args[6])
+		if err := load(os.Args[1], port, os.Args[4], os.Args[5], parallel); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	// This client is two releases behind what the stand-in names, about which it would print a warning.
 	client, err := qdrant.NewClient(&qdrant.Config{Host: os.Args[1], Port: port, SkipCompatibilityCheck: true})
 	say("connects", err)

@@ -12,12 +12,23 @@ const PROGRAM = join(import.meta.dirname, '../process/grpc-node.ts');
 export class NodeProcess {
   readonly writes: string[] = [];
   #child: ChildProcess | undefined;
-  #ports: readonly number[] = [0, 0];
+  readonly #host: string;
+  #ports: readonly number[];
   #said = '';
+
+  /** @param host of loopback @param ports of REST and gRPC; 0 = any */
+  constructor(host = '127.0.0.1', ports: readonly number[] = [0, 0]) {
+    this.#host = host;
+    this.#ports = ports;
+  }
+
+  get ports(): readonly number[] {
+    return this.#ports;
+  }
 
   async start(delayMs = 0): Promise<void> {
     const before = this.#ports;
-    const child = spawn(process.execPath, [PROGRAM, ...before.map(String), String(delayMs)], {
+    const child = spawn(process.execPath, [PROGRAM, ...before.map(String), String(delayMs), this.#host], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#child = child;
@@ -38,12 +49,12 @@ export class NodeProcess {
 
   /** Its name in the gateway. */
   get name(): string {
-    return `127.0.0.1:${this.#ports[0]}`;
+    return `${this.#host}:${this.#ports[0]}`;
   }
 
   /** Its entry in `gateway.upstream.nodes`. */
   get entry(): string {
-    return `rest_url=http://${this.name} grpc_url=http://127.0.0.1:${this.#ports[1]}`;
+    return `rest_url=http://${this.name} grpc_url=http://${this.#host}:${this.#ports[1]}`;
   }
 
   signal(signal: NodeJS.Signals): void {

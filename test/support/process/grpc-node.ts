@@ -23,13 +23,14 @@ import {
 } from '../../../src/http2/write-frames.ts';
 
 /*
- * A node in a process of its own: `grpc-node.ts REST_PORT GRPC_PORT [DELAY_MS]`. It prints its ports, and then the `x-call` of
+ * A node in a process of its own: `grpc-node.ts REST_PORT GRPC_PORT [DELAY_MS [HOST]]`. It prints its ports, and then the `x-call` of
  * each write that it runs, before it answers. An answer is the `x-call`; with `x-down`, the SHA-256 of the request and so many
  * bytes of 7. A small answer is sent as a whole or not at all, also when the process is killed. Over
  * REST a call is a number: the id of the point that is written (`rest NUMBER` is printed), or that is counted by its id.
  */
 
-const [restPort = 0, grpcPort = 0, delayMs = 0] = process.argv.slice(2).map(Number);
+const [restPort = 0, grpcPort = 0, delayMs = 0] = process.argv.slice(2, 5).map(Number);
+const host = process.argv[5] ?? '127.0.0.1';
 
 const HEAD = encodeHeaders([
   [':status', '200'],
@@ -164,8 +165,8 @@ const rest = createRest(async (request, response) => {
 });
 const grpc = createServer({ noDelay: true }, (socket) => new Connection(socket));
 
-rest.listen(restPort, '127.0.0.1', () => {
-  grpc.listen(grpcPort, '127.0.0.1', () => {
+rest.listen(restPort, host, () => {
+  grpc.listen(grpcPort, host, () => {
     const ports = [rest, grpc].map((server) => (server.address() as AddressInfo).port);
     process.stdout.write(`ports ${ports.join(' ')}\n`);
   });

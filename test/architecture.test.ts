@@ -61,7 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
-    ...['rest', 'grpc', 'named-keys', 'version.ts'],
+    ...['rest', 'grpc', 'named-keys', 'redis', 'version.ts'],
   ],
 };
 

@@ -4,15 +4,20 @@ import type { KeyChanged } from '../named-keys/store.ts';
 import type { GatewaySnapshot } from '../observability/snapshot.ts';
 
 type NamedKey = NonNullable<PolicySettings['namedKeys']>[number];
-type Used = readonly Pick<GatewaySnapshot, 'usedKeys'>[];
+/** Uses of this gateway's processes, and of all gateways. */
+export interface KeyUses {
+  readonly snapshots: readonly Pick<GatewaySnapshot, 'usedKeys'>[];
+  /** Minutes since 1970 by id. */
+  readonly shared: ReadonlyMap<string, number> | undefined;
+}
 
 const MINUTE = 60_000;
 /** Most keys on the page. */
 const MAX_KEYS = 10_000;
 
 /** Named keys with the minute of their last use; never a hash. @param now milliseconds since 1970 */
-export function keysOf(keys: readonly NamedKey[], snapshots: Used, now: number): object {
-  const used = usedOf(snapshots);
+export function keysOf(keys: readonly NamedKey[], uses: KeyUses, now: number): object {
+  const used = usedOf(uses);
   return {
     total: keys.length,
     keys: keys.slice(0, MAX_KEYS).map((key) => ({ ...rowOf(key, now), last_used: lastUsed(used, key) })),
@@ -20,9 +25,9 @@ export function keysOf(keys: readonly NamedKey[], snapshots: Used, now: number):
 }
 
 /** One key with all that may be shown; a text if none has this id. @param now milliseconds since 1970 */
-export function keyOf(keys: readonly NamedKey[], id: string, snapshots: Used, now: number): object | string {
+export function keyOf(keys: readonly NamedKey[], id: string, uses: KeyUses, now: number): object | string {
   const key = keys.find((one) => one.id === id);
-  if (key) return { ...detailsOf(key, now), last_used: lastUsed(usedOf(snapshots), key) };
+  if (key) return { ...detailsOf(key, now), last_used: lastUsed(usedOf(uses), key) };
   const ids = keys.map((one) => one.id);
   const meant = keys.find(({ name }) => name === id)?.id ?? nearest(id, ids);
   return `no key has this id${meant === undefined ? '' : `, did you mean \`${meant}\`?`}`;
@@ -61,8 +66,8 @@ function stateOf({ disabled, expiresAt, notBefore }: NamedKey, now: number): str
   return notBefore !== undefined && notBefore > now ? 'not yet valid' : 'active';
 }
 
-function usedOf(snapshots: Used): ReadonlyMap<string, number> {
-  const used = new Map<string, number>();
+function usedOf({ snapshots, shared }: KeyUses): ReadonlyMap<string, number> {
+  const used = new Map(shared);
   for (const [id, minute] of snapshots.flatMap(({ usedKeys = [] }) => usedKeys)) {
     used.set(id, Math.max(minute, used.get(id) ?? 0));
   }

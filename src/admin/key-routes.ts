@@ -15,7 +15,7 @@ export interface KeySource {
 }
 
 const CHANGES = ['rotate', 'disable', 'enable', 'expire'] as const;
-const REFUSALS = { invalid: 400, unknown: 404, exists: 409, file: 409, locked: 503 } as const;
+const REFUSALS = { invalid: 400, unknown: 404, exists: 409, file: 409, locked: 503, redis: 503 } as const;
 const NO_PARAMETERS = 'query: unknown parameter; none is known here';
 /** Seconds after which a locked file is worth another try. */
 const LOCKED_AGAIN = 5;
@@ -61,7 +61,7 @@ async function answer(
   const { elapsedTime: durationMs } = reply;
   if (!changed.ok) {
     source.acted({ ...act, result: 'failed', durationMs });
-    if (changed.why === 'locked') reply.header('retry-after', LOCKED_AGAIN);
+    if (changed.why === 'locked' || changed.why === 'redis') reply.header('retry-after', LOCKED_AGAIN);
     return await reply.code(REFUSALS[changed.why]).send({ ok: false, problems: changed.problems });
   }
   const { id, name, expiresAt } = changed.key;

@@ -1,3 +1,4 @@
+import type { SharedKeysReport } from '../named-keys/redis/report.ts';
 import type { Facts } from '../observability/facts.ts';
 import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts';
 import { nodesOf, stateOfAll } from '../observability/nodes-of.ts';
@@ -17,6 +18,8 @@ export interface Readiness {
   readonly ready: boolean;
   readonly listeners: 'up' | 'starting' | 'draining';
   readonly keys: 'loaded' | 'missing';
+  /** Only with named keys in Redis; readiness does not depend on it. */
+  readonly shared_keys?: 'known' | 'last known' | 'unknown';
   /** `key`: only with a key for upstream. */
   readonly upstream: { readonly rest: Reach; readonly grpc: Reach; readonly key?: 'accepted' | 'refused' };
 }
@@ -70,6 +73,7 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
         ...{ place, available, read_at: iso(readAt), entries, problem: problem ?? null },
       })),
     },
+    ...(facts.sharedKeys && { shared_keys: sharedKeysOf(facts.sharedKeys) }),
     workers: {
       wanted: workers,
       serving: snapshots.length,
@@ -99,6 +103,14 @@ export function nodesPage(snapshots: readonly GatewaySnapshot[], drained: readon
     })),
     drained_and_absent: drained.filter((name) => !known.has(name)),
   };
+}
+
+/** Ids of damaged records that are listed. */
+const MAX_DAMAGED = 20;
+
+function sharedKeysOf({ readAt, damaged, problem, ...rest }: SharedKeysReport): object {
+  const shown = damaged.slice(0, MAX_DAMAGED);
+  return { ...rest, read_at: iso(readAt), damaged: damaged.length, damaged_ids: shown, problem: problem ?? null };
 }
 
 /** A node: sums over all processes, and the worst state that one of them sees. */

@@ -14,7 +14,7 @@ import type { Operator, Reload } from '../observability/operator.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
 import { createProbe, type Reachability } from '../upstream/probe.ts';
 import { gatewayVersion } from '../version.ts';
-import { keyOf, keysOf } from './key-pages.ts';
+import { type KeyUses, keyOf, keysOf } from './key-pages.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
 import {
   connectionsOf,
@@ -147,10 +147,9 @@ class Port implements AdminPort {
         );
       },
       keys: async () => {
-        const snapshots = await fleet.snapshots(['keys']);
-        return keysOf(this.#state.policy.namedKeys ?? [], snapshots, now());
+        return keysOf(this.#namedKeys(), await this.#keyUses(), now());
       },
-      key: async (id) => keyOf(this.#state.policy.namedKeys ?? [], id, await fleet.snapshots(['keys']), now()),
+      key: async (id) => keyOf(this.#namedKeys(), id, await this.#keyUses(), now()),
       nodes: async () => nodesPage(await fleet.snapshots(), operator.drainedNodes()),
       drainNode: (request, out) => operator.drainNode(request, out),
       changeKey: (request) => operator.changeKey(request),
@@ -175,6 +174,16 @@ class Port implements AdminPort {
     };
   }
 
+  #namedKeys() {
+    return this.#options.operator.sharedKeys?.keys() ?? this.#state.policy.namedKeys ?? [];
+  }
+
+  async #keyUses(): Promise<KeyUses> {
+    const { fleet, operator } = this.#options;
+    const [snapshots, shared] = await Promise.all([fleet.snapshots(['keys']), operator.sharedKeys?.uses()]);
+    return { snapshots, shared };
+  }
+
   #parts() {
     return {
       mode: this.#state.config.gateway.mode,
@@ -196,12 +205,14 @@ class Port implements AdminPort {
       reloads: this.#reloads,
       upstream,
       revocations: operator.revocations(),
+      sharedKeys: operator.sharedKeys?.report(),
       adminRefused: this.#refused,
     };
   }
 
   async #ready(): Promise<Readiness> {
     const { rest, grpc, key } = await this.#probe.ask();
+    const shared = this.#options.operator.sharedKeys?.report();
     const up = this.#listeners.length > 0;
     const reach = (reachable: boolean | undefined) =>
       reachable === undefined ? 'off' : reachable ? 'reachable' : 'unreachable';
@@ -210,6 +221,7 @@ class Port implements AdminPort {
       listeners: this.#draining ? 'draining' : up ? 'up' : 'starting',
       // Listeners are opened only with a key ring.
       keys: up ? 'loaded' : 'missing',
+      ...(shared && { shared_keys: shared.unknown ? 'unknown' : shared.available ? 'known' : 'last known' }),
       upstream: { rest: reach(rest), grpc: reach(grpc), ...(key ? { key } : {}) },
     };
   }

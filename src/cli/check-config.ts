@@ -1,8 +1,12 @@
 import { effectiveSettings } from '../config/document.ts';
+import { limitsGone } from '../config/keys/carried.ts';
 import type { Flags } from '../config/load.ts';
 import { loadState, type State } from '../config/state.ts';
 import { checkUsable, openLookups } from '../gateway/usable.ts';
+import { readKeyHash } from '../named-keys/redis/storage.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
+import { redisAddressOf } from '../redis/address.ts';
+import { describeRedisFault, withRedisLink } from '../redis/link.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
@@ -19,7 +23,7 @@ export async function checkConfig(flags: Flags, output: Output): Promise<void> {
   checkUsable(state);
   const { file } = state.config.gateway.revocation;
   if (file !== null) readRevocationFile(file);
-  writeWarnings(output, [...state.warnings, ...(await keyWarnings(state))]);
+  writeWarnings(output, [...state.warnings, ...(await keyWarnings(state)), ...(await sharedKeyWarnings(state))]);
   warnUnprotected(output, state.config.gateway);
   output.out(`OK\n${effectiveSettings(state.config)}${effectivePolicy(state)}`);
 }
@@ -36,6 +40,23 @@ async function keyWarnings(state: State): Promise<readonly string[]> {
       : [`gateway.upstream.api_key: the key was not tried: ${verdict.message}`];
   } finally {
     await lookups.close();
+  }
+}
+
+/** `serve` starts all the same, and refuses named keys until Redis answers. */
+async function sharedKeyWarnings({ config, policy }: State): Promise<readonly string[]> {
+  const address = config.gateway.shared.keys ? redisAddressOf(config) : undefined;
+  if (!address) return [];
+  const place = 'gateway.shared.keys';
+  try {
+    const { records } = await withRedisLink(address, PATIENCE_MS, (link) => readKeyHash(link, address.prefix));
+    return [...records].flatMap(([id, { entry }]) => {
+      if (!entry) return `${place}: the record \`${id}\` in redis is damaged: this key is refused`;
+      const gone = limitsGone(entry.limits, policy.limits ?? []);
+      return gone.map((problem) => `${place}: the key \`${id}\` is refused: ${problem}`);
+    });
+  } catch (error) {
+    return [`${place}: not read (${describeRedisFault(error)}): named keys are refused until redis can be read`];
   }
 }
 

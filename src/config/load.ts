@@ -3,6 +3,7 @@ import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environme
 import { readBounded } from './files/bounded-read.ts';
 import { carriedProblems } from './keys/carried.ts';
 import { readNamedKeys } from './keys/file.ts';
+import { sharedProblems } from './keys/shared-rules.ts';
 import { type Layer, LayerBuilder, type Setting } from './layer.ts';
 import { isLevelFilter } from './log-level.ts';
 import { allowedValues, type Option, optionAt } from './options.ts';
@@ -216,10 +217,12 @@ export function previewConfig(sources: Sources = {}): Preview {
       ...keyProblems(config, keys.keys, placeOf),
       ...proxyProblems(config, placeOf),
       ...originProblems(config, placeOf),
+      ...sharedProblems(config, placeOf),
     );
     warnings.push(...proxyWarnings(config, placeOf), ...originWarnings(config, placeOf));
     const named = readNamedKeys(config, { cwd, readFile, operations, place: placeOf('gateway.keys_file') });
-    const namedKeys = named.keys?.map(({ id }) => id);
+    // Ids in Redis are not known here.
+    const namedKeys = named.keys?.map(({ id }) => id) ?? (config.gateway.shared.keys ? [] : undefined);
     const place = placeOf('gateway.policy_file');
     const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place, namedKeys });
     policy = named.keys ? { ...read.policy, namedKeys: named.keys } : read.policy;

@@ -61,6 +61,12 @@ const GROUPS: readonly Group[] = [
     paths: ['gateway.revocation'],
   },
   {
+    title: 'Shared between gateways',
+    about:
+      'What several gateways share through the Redis server of `gateway.revocation.redis_url`, beside revocations.',
+    paths: ['gateway.shared'],
+  },
+  {
     title: 'Limits',
     about: 'Limits of size, number and time. Names that end in `_ms` are milliseconds, in `_sec` seconds.',
     paths: [

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { hasNamedKeys } from './keys/shared-rules.ts';
 import { envName } from './options.ts';
 import type { Problem } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -61,7 +62,7 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signin
   }
   if (
     config.gateway.insecure_allow_no_key &&
-    config.gateway.keys_file === null &&
+    !hasNamedKeys(config) &&
     Object.values(keys).every((one) => one === null)
   ) {
     warnings.push(`${placeOf('gateway.insecure_allow_no_key')}: no key is set, every caller has full access`);
@@ -73,7 +74,7 @@ function missingKey(config: Config, signingKeys: boolean): Problem[] {
   const { service, gateway } = config;
   // A signing key is only of use with tokens.
   if (signingKeys && service.jwt_rbac === true) return [];
-  if (gateway.keys_file !== null) return [];
+  if (hasNamedKeys(config)) return [];
   const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   if (set || gateway.insecure_allow_no_key) return [];
   const names = `\`${envName('service.api_key')}\` (or \`service.api_key\` in the file, or \`${envName('service.api_key_file')}\`)`;

@@ -18,7 +18,7 @@ import {
   unixAddress,
   whole,
 } from './option-kinds.ts';
-import { admin, audit, auditMore, revocation, tracing } from './sections/operation.ts';
+import { admin, audit, auditMore, revocation, shared, tracing } from './sections/operation.ts';
 import { listText } from './text-list.ts';
 import { settleUpstream, upstream } from './upstream/schema.ts';
 
@@ -180,6 +180,7 @@ const gateway = z.strictObject({
     .prefault({}),
   tracing: tracing.prefault({}),
   revocation: revocation.prefault({}),
+  shared: shared.prefault({}),
   grpc_client_certificates: flag(false, 'also require a certificate signed by `tls.ca_cert` from gRPC clients'),
   insecure_allow_no_key: live(flag(false, 'start without any key: every caller has full access')),
   listen: z

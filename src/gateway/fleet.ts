@@ -2,6 +2,7 @@ import type { AdminAct } from '../audit/act.ts';
 import type { State } from '../config/state.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
+import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Applied, Listening } from './gateway.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
@@ -13,6 +14,8 @@ export interface Fleet {
   setRevocations(revocations: Revocations): Promise<void>;
   /** The nodes that are out from now on, in every process. @param names all of them */
   drainNodes(names: readonly string[]): Promise<void>;
+  /** Replaces the named keys of Redis. */
+  setNamedKeys(keys: NamedKeysInForce): Promise<void>;
   /** One per serving process. @param details optional parts of the snapshots */
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
   /** Records an administrative action once, if there is an audit log. */

@@ -3,13 +3,12 @@ import type { Audit } from '../audit/audit.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
-import { createGrpcListener, type GrpcListener } from '../grpc/listener.ts';
+import type { GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
-import type { Connections } from '../net/connections.ts';
 import { createExchangeLog } from '../observability/exchange-log.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { certificateExpiries } from '../observability/metrics/certificate-expiry.ts';
@@ -17,28 +16,23 @@ import type { Observation } from '../observability/observation.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import { createTracing, type Tracing } from '../observability/tracing.ts';
 import { Learner } from '../policy/learn.ts';
+import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
 import { checkKeyAtStart, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
-import {
-  type GrpcShared,
-  grpcAsker,
-  grpcListenerOptions,
-  grpcTls,
-  proxiesInFront,
-  restListenerOptions,
-  restTls,
-} from './listener-options.ts';
+import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
 import { authenticatorOf } from './open-authenticator.ts';
+import { type ListenersShare, openGrpc } from './open-grpc.ts';
 import { type Clients, clientsOf, comparisonOf, observationOf } from './open-observation.ts';
 import { type OutageLog, outageLogOf } from './outage-log.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
 import { clearUnixPaths } from './unix-listeners.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
+import { namedKeysIn } from './usable.ts';
 
 /** Least time for the audit to write pending entries at the stop, in milliseconds. */
 const LAST_WRITES_MS = 1000;
@@ -71,6 +65,8 @@ export interface Gateway {
   setRevocations(revocations: Revocations): void;
   /** The nodes that are out from now on. @param names all of them */
   drainNodes(names: readonly string[]): void;
+  /** Replaces the named keys of Redis. */
+  setNamedKeys(keys: NamedKeysInForce): void;
   /** The figures of this process. @param details optional parts of the snapshot */
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Records an administrative action, if there is an audit log. */
@@ -227,6 +223,11 @@ class ServingProcess implements Gateway {
     this.#parts.nodes?.nodes.drain(new Set(names));
   }
 
+  setNamedKeys(keys: NamedKeysInForce): void {
+    this.#parts.authenticator.replaceNamed(keys, () => namedKeysIn(this.#current(), keys));
+    this.#parts.inForce.sharedKeys = keys;
+  }
+
   snapshot(details: readonly SnapshotDetail[] = []): GatewaySnapshot {
     const { inForce, authenticator, policy, observation, audit, learner, tracing, nodes } = this.#parts;
     return {
@@ -266,31 +267,5 @@ class ServingProcess implements Gateway {
     const left = Math.max(LAST_WRITES_MS, end - performance.now());
     await Promise.all([audit && closeAudit(audit, left, log), tracing?.close(left)]);
     observation?.close();
-  }
-}
-
-/** State that both listeners share. */
-interface ListenersShare {
-  readonly scheduler: WorkScheduler;
-  readonly proxies: ReturnType<typeof proxiesInFront>;
-  /** The ports belong to several processes. */
-  readonly shared: boolean;
-}
-
-async function openGrpc(
-  current: () => State,
-  parts: ExchangeParts,
-  listenersShare: ListenersShare & Pick<GrpcShared, 'nodes'>,
-  connections: Connections,
-): Promise<{ listener: GrpcListener; asker: GrpcAsker } | undefined> {
-  const { config } = current();
-  if (config.service.grpc_port === null) return undefined;
-  const asker = grpcAsker(current, listenersShare.nodes);
-  try {
-    const options = grpcListenerOptions(current, parts, { ...listenersShare, ask: asker });
-    return { listener: await createGrpcListener({ ...options, connections }), asker };
-  } catch (error) {
-    asker.close();
-    throw error;
   }
 }

@@ -3,6 +3,7 @@ import type { TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import type { KeyRing } from '../identity/key-ring.ts';
 import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
+import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { restartNeeded } from './live-options.ts';
@@ -13,13 +14,15 @@ export interface StateInForce {
   state: State;
   generation: number;
   revocations: Revocations;
+  /** The named keys of Redis; `undefined` = not known yet, or not kept there. */
+  sharedKeys: NamedKeysInForce | undefined;
   /** TLS material of the listeners; null without TLS. */
   tls: TlsMaterial | null;
 }
 
 /** The state of the start. @param generation its number */
 export function stateOfStart(state: State, generation: number): StateInForce {
-  return { state, generation, revocations: NO_REVOCATIONS, tls: state.secrets.tls };
+  return { state, generation, revocations: NO_REVOCATIONS, sharedKeys: undefined, tls: state.secrets.tls };
 }
 
 /** All that a next state needs before it is in force. */
@@ -41,7 +44,7 @@ export interface NextState {
  * @param generation the number of the next state
  */
 export function prepareState(running: Config, inForce: StateInForce, next: State, generation: number): NextState {
-  const ring = ringOf(next, generation);
+  const ring = ringOf(next, generation, inForce.sharedKeys);
   const { rules, guards, limits } = next.policy;
   const policy = policyOf(next.config.gateway.mode, rules, guards, limits);
   const tls = listenerTls(running, inForce.tls, next);

@@ -7,10 +7,12 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets, TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
-import { createKeyRing, type KeyRing } from '../identity/key-ring.ts';
+import { createKeyRing, type KeyRing, namedKeysOf } from '../identity/key-ring.ts';
+import type { NamedKeys } from '../identity/named-keys.ts';
 import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
 import { clientNetworkOf } from '../limits/peer-address.ts';
 import { AddressRanges } from '../net/addresses.ts';
+import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { policyOf } from '../policy/settings.ts';
 import { secureContext, tryContext } from '../rest/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
@@ -23,21 +25,36 @@ import { unixProblems } from './unix-listeners.ts';
  * The parts of a state that can fail, built before it is in force. A state that `check-config` accepts can be served.
  */
 
-/** The key ring of a state, with its rules. @param generation number of the state */
-export function ringOf({ config, secrets, policy }: State, generation: number): KeyRing {
-  const { signingKeys, rules, tokenRules, namedKeys } = policy;
-  const applied = policyOf(config.gateway.mode, rules).rules;
-  const own = {
+/**
+ * The key ring of a state, with its rules.
+ *
+ * @param generation number of the state
+ * @param shared the named keys of Redis; `undefined` = not known yet, if they are kept there
+ */
+export function ringOf(state: State, generation: number, shared?: NamedKeysInForce): KeyRing {
+  return createKeyRing(ringKeys(state, shared), generation);
+}
+
+/** The named keys of a state, for a ring that stays otherwise. */
+export function namedKeysIn(state: State, shared: NamedKeysInForce): NamedKeys | undefined {
+  const keys = ringKeys(state, shared);
+  return namedKeysOf(keys, keys.rules);
+}
+
+const NOT_READ: NamedKeysInForce = { keys: [], unknown: true };
+
+function ringKeys({ config, secrets, policy }: State, shared: NamedKeysInForce = NOT_READ) {
+  const { signingKeys, rules, tokenRules, limits } = policy;
+  const inRedis = config.gateway.shared.keys;
+  return {
+    ...secrets,
     jwtRbac: config.service.jwt_rbac,
-    signingKeys,
-    rules: applied,
-    tokenRules,
-    namedKeys,
-    limitIds: new Set(policy.limits?.map(({ id }) => id)),
-    rangesOf,
-    clientOf: clientNetworkOf,
+    ...{ signingKeys, rules: policyOf(config.gateway.mode, rules).rules, tokenRules },
+    namedKeys: inRedis ? shared.keys : policy.namedKeys,
+    namedKeysUnknown: inRedis && shared.unknown,
+    limitIds: new Set(limits?.map(({ id }) => id)),
+    ...{ rangesOf, clientOf: clientNetworkOf },
   };
-  return createKeyRing({ ...secrets, ...own }, generation);
 }
 
 function rangesOf(entries: readonly string[]): AddressRanges {

@@ -8,6 +8,7 @@ import {
   REVOCATION_UNKNOWN,
   REVOKED,
 } from '../policy/denial.ts';
+import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { type AcceptedToken, acceptToken, isExpired } from './accept-token.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
@@ -48,6 +49,12 @@ export interface Authenticator {
   ) => Identity | Promise<Identity>;
   /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
+  /**
+   * Replaces the named keys alone: the cache of accepted tokens stays.
+   *
+   * @param first builds them if the ring has none
+   */
+  readonly replaceNamed: (keys: NamedKeysInForce, first: () => NamedKeys | undefined) => void;
   /** True = no key is set, so every request is permitted. */
   readonly isOpen: () => boolean;
   /** Minutes since 1970 of the last use of named keys, by id. */
@@ -79,6 +86,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     authenticate: (rawHeaders, memo, remote) =>
       identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo, remote),
     replaceRing: (next) => identification.replaceRing(next),
+    replaceNamed: (keys, first) => identification.replaceNamed(keys, first),
     isOpen: () => identification.isOpen,
     remembered: () => identification.remembered(),
     used: () => identification.used(),
@@ -105,6 +113,12 @@ class Identification {
     const former = this.#generation.ring.named;
     if (former) next.named?.inherit(former);
     this.#generation = this.#begin(next);
+  }
+
+  replaceNamed(keys: NamedKeysInForce, first: () => NamedKeys | undefined): void {
+    const { ring, accepted, underWay } = this.#generation;
+    const named = ring.named ? ring.named.with(keys) : first();
+    this.#generation = { ring: { ...ring, named }, accepted, underWay };
   }
 
   used(): ReturnType<Authenticator['used']> {

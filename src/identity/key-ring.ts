@@ -19,6 +19,8 @@ export interface RingKeys {
   readonly rules?: readonly Rule[];
   /** Named keys; `undefined` = there is no file of them. With a file, even an empty one, the ring is not open. */
   readonly namedKeys?: readonly NamedKeySettings[] | undefined;
+  /** True = the named keys cannot be known: each text of their form is refused. */
+  readonly namedKeysUnknown?: boolean;
   /** Ids of the limits of the policy; a key that carries another one is refused. Default: there are none. */
   readonly limitIds?: ReadonlySet<string>;
   /** Builds the networks of named keys. Default: no address is in any. */
@@ -132,8 +134,11 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   });
 }
 
-function namedKeysOf({ namedKeys, rangesOf = noRanges, clientOf = same, limitIds }: RingKeys, rules: readonly Rule[]) {
-  return namedKeys?.length ? new NamedKeys(namedKeys, { rules, rangesOf, clientOf, limitIds }) : undefined;
+/** The named keys of a ring; `undefined` = none. */
+export function namedKeysOf(keys: RingKeys, rules: readonly Rule[]): NamedKeys | undefined {
+  const { namedKeys = [], namedKeysUnknown: unknown = false, rangesOf = noRanges, clientOf = same, limitIds } = keys;
+  if (namedKeys.length === 0 && !unknown) return undefined;
+  return new NamedKeys(namedKeys, { rules, rangesOf, clientOf, limitIds, unknown });
 }
 
 function same(address: string): string {

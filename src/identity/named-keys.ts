@@ -8,8 +8,9 @@ import {
   KEY_NETWORK,
   KEY_NOT_YET_VALID,
   KEYS_BUSY,
+  KEYS_UNKNOWN,
 } from '../policy/denial.ts';
-import type { KeyHash, NamedKeySettings } from '../policy/named-key.ts';
+import type { KeyHash, NamedKeySettings, NamedKeysInForce } from '../policy/named-key.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
 import { accessOf } from '../policy/settings.ts';
 import { keyIdIn } from './key-text.ts';
@@ -44,6 +45,8 @@ export interface KeySurroundings {
   readonly clientOf: (address: string) => string;
   /** Ids of the limits of the policy; `undefined` = none. */
   readonly limitIds: ReadonlySet<string> | undefined;
+  /** True = the keys cannot be known: each text of their form is refused. */
+  readonly unknown: boolean;
 }
 
 /** A presented key. */
@@ -69,20 +72,31 @@ export class NamedKeys {
   readonly #slow = new SlowHashes();
   readonly #presented = Buffer.alloc(DIGEST_BYTES); // filled anew by each call, which runs to its end
 
-  readonly #clientOf: (address: string) => string;
+  readonly #around: KeySurroundings;
 
-  constructor(keys: readonly NamedKeySettings[], around: KeySurroundings) {
-    this.#clientOf = around.clientOf;
-    this.#keys = new Map(keys.map((settings) => [settings.id, ready(settings, around)]));
+  constructor(keys: readonly NamedKeySettings[], around: KeySurroundings, former?: NamedKeys) {
+    this.#around = around;
+    const made = (settings: NamedKeySettings): NamedKey => {
+      const old = former ? former.#keys.get(settings.id) : undefined;
+      return old?.settings === settings ? old : ready(settings, around);
+    };
+    this.#keys = new Map(keys.map((settings) => [settings.id, made(settings)]));
+    if (former) this.inherit(former);
+  }
+
+  /** Other keys in the same surroundings; unchanged settings cost nothing. */
+  with({ keys, unknown }: NamedKeysInForce): NamedKeys {
+    return new NamedKeys(keys, { ...this.#around, unknown }, this);
   }
 
   /** True = the text names a key of the file. */
   names(text: string): boolean {
-    return this.#find(text) !== undefined;
+    return this.#around.unknown ? keyIdIn(text) !== undefined : this.#find(text) !== undefined;
   }
 
   /** The principal of a text that names a key, or its refusal. A promise for a chosen key that is not remembered. */
   identify(presented: Presented): Principal | Denial | Promise<Principal | Denial> {
+    if (this.#around.unknown) return KEYS_UNKNOWN;
     const key = this.#find(presented.text);
     if (!key) return INVALID_CREDENTIAL;
     this.#presented.write(presented.digest, 'latin1');
@@ -114,7 +128,12 @@ export class NamedKeys {
 
   async #verify(key: NamedKey, presented: Presented, hashes: readonly SlowHash[]): Promise<Principal | Denial> {
     for (const hash of hashes) {
-      const verification = this.#slow.verify(presented.text, presented.digest, hash, this.#clientOf(presented.remote));
+      const verification = this.#slow.verify(
+        presented.text,
+        presented.digest,
+        hash,
+        this.#around.clientOf(presented.remote),
+      );
       if (!verification) return KEYS_BUSY;
       if (await verification) return accepted(key, presented);
     }

@@ -8,10 +8,12 @@ export type KeyFaultKind =
   | 'exists'
   /** There is no file, or it cannot be read or written. */
   | 'file'
+  /** Redis cannot be reached, or holds something else. */
+  | 'redis'
   /** Another program keeps the lock. */
   | 'locked';
 
-/** A change of the named keys that was not made: the file is as it was. No text contains a credential. */
+/** A change of the named keys that was not made: all is as it was, unless Redis did not answer. No text contains a credential. */
 export class KeyFault extends Error {
   readonly code = 'ERR_KEY';
   readonly kind: KeyFaultKind;

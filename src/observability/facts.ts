@@ -1,3 +1,4 @@
+import type { SharedKeysReport } from '../named-keys/redis/report.ts';
 import type { RevocationReport } from '../revocation/report.ts';
 import type { FleetFigures } from './metrics/fleet-figures.ts';
 import type { Reload } from './operator.ts';
@@ -35,6 +36,8 @@ export interface Facts {
   readonly reloads: ReloadFigures;
   readonly upstream: UpstreamState;
   readonly revocations: RevocationReport;
+  /** Absent = no named keys are kept in Redis. */
+  readonly sharedKeys?: SharedKeysReport | undefined;
   /** Requests refused by the admin port. */
   readonly adminRefused: number;
 }

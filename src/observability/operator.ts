@@ -1,3 +1,4 @@
+import type { SharedKeys } from '../named-keys/redis/source.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 
@@ -35,8 +36,8 @@ export interface Operator {
   /** Revocations in force and the state of their sources. Contains claims: for the operator, never for a log. */
   revocations(): RevocationReport;
   /**
-   * Changes the file of named keys, and puts it in force in every serving process. Rejects only for a fault of the
-   * gateway; nothing is changed then.
+   * Changes the named keys in their file or in Redis, and puts them in force in every serving process. Rejects only for a
+   * fault of the gateway; nothing is changed then.
    */
   changeKey(request: KeyRequest): Promise<KeyChanged>;
   /**
@@ -46,4 +47,6 @@ export interface Operator {
   drainNode(request: unknown, out: boolean): Promise<NodeDrained>;
   /** Names of the nodes that are out, also of those that are not in the list now. */
   drainedNodes(): readonly string[];
+  /** The named keys in Redis; `undefined` = none are kept there. */
+  readonly sharedKeys?: Pick<SharedKeys, 'keys' | 'report' | 'uses'> | undefined;
 }

@@ -235,6 +235,7 @@ export const DENIAL_CODES = {
   bodies_busy: row('fault', 'Too many large bodies are inspected at the moment.', AGAIN),
   audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),
   keys_busy: row('fault', 'Too many chosen keys wait for their verification.', AGAIN),
+  keys_unknown: row('fault', 'Named keys cannot be checked.', 'Look at the Redis server of named keys.'),
   collections_unknown: row(
     'fault',
     'The access limits the number of collections, and Qdrant does not list them.',

@@ -112,6 +112,9 @@ export const KEY_LIMIT_GONE = denial(
 /** The gateway's own. Too many chosen keys wait for their verification. */
 export const KEYS_BUSY = denial('keys_busy', 503, GrpcCode.unavailable, 'too many keys are verified at the moment');
 
+/** The gateway's own. The store of named keys cannot be read for too long. */
+export const KEYS_UNKNOWN = denial('keys_unknown', 503, GrpcCode.unavailable, 'named keys cannot be checked');
+
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** The collection of `value_exists` does not exist. */
 export const VALUE_EXISTS_NO_COLLECTION = denial(

@@ -36,3 +36,10 @@ export interface NamedKeySettings {
   /** Set = each request with it needs a reason, and it lives for hours. */
   readonly breakGlass?: true;
 }
+
+/** The named keys of a store beside the files, as a serving process gets them. */
+export interface NamedKeysInForce {
+  readonly keys: readonly NamedKeySettings[];
+  /** True = they cannot be known, so every named key is refused. */
+  readonly unknown: boolean;
+}

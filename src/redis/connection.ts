@@ -14,6 +14,17 @@ const LAST_PAUSE_MS = 1000;
 const MAX_DEADLINE_MS = 2000;
 const MAX_HEARTBEAT_MS = 1000;
 
+/** The scope of a read. */
+export interface RedisAsked {
+  /** True = everything: the connection is new, or a change was told without saying of what. */
+  readonly whole: boolean;
+  /** Messages of the channel since the last read; the content of others is unchanged. */
+  readonly told: ReadonlySet<string>;
+}
+
+/** Message of a change that does not say of what. */
+export const ANY_CHANGE = '1';
+
 /** A part of the gateway that keeps something in Redis. */
 export interface RedisMember {
   /** Names without the configured prefix; a notification on it makes a read due. */
@@ -22,8 +33,8 @@ export interface RedisMember {
   readonly refreshMs: number;
   /** Milliseconds that Redis may be unreachable before it counts as unavailable. */
   readonly unavailableAfterMs: number;
-  /** Reads everything. A fault of the content, or a refusal by Redis, is that of this member alone. */
-  readonly read: (link: RedisLink) => Promise<void>;
+  /** Reads what changed. A fault of the content, or a refusal by Redis, is that of this member alone. */
+  readonly read: (link: RedisLink, asked: RedisAsked) => Promise<void>;
   /** Redis has answered on a connection with a completed read. */
   readonly confirmed: () => void;
   /**
@@ -39,6 +50,8 @@ export interface RedisSeat {
   readonly link: () => RedisLink | undefined;
   /** Requests a full read now. */
   readonly refresh: () => void;
+  /** Requests a read as after this message of the channel. */
+  readonly tell: (message: string) => void;
 }
 
 /** The one connection of a gateway to Redis, for all its members. */
@@ -72,8 +85,11 @@ export function createRedisConnection(address: RedisAddress): RedisConnection {
 class Seat implements RedisSeat {
   readonly member: RedisMember;
   readonly #wake: () => void;
-  /** A full read is due. */
-  stale = true;
+  /** A read is due. */
+  due = true;
+  /** The next read is of everything. */
+  whole = true;
+  told = new Set<string>();
   nextReading = 0;
   ready: RedisLink | undefined;
 
@@ -85,9 +101,27 @@ class Seat implements RedisSeat {
   readonly link = (): RedisLink | undefined => this.ready;
 
   readonly refresh = (): void => {
-    this.stale = true;
+    this.due = true;
+    this.whole = true;
     this.#wake();
   };
+
+  readonly tell = (message: string): void => {
+    this.due = true;
+    if (message === ANY_CHANGE) this.whole = true;
+    else this.told.add(message);
+    this.#wake();
+  };
+
+  /** The next read, which begins now. */
+  asked(): RedisAsked {
+    const { whole, told } = this;
+    this.due = false;
+    this.whole = false;
+    this.told = new Set();
+    this.nextReading = performance.now() + this.member.refreshMs;
+    return { whole, told };
+  }
 }
 
 class RedisSessions {
@@ -149,17 +183,17 @@ class RedisSessions {
     const opened = await openRedisLink(this.#address, {
       deadlineMs: this.#deadlineMs(),
       channels: [...named.keys()],
-      changed: (channel) => named.get(channel)?.refresh(),
+      changed: (channel, message) => named.get(channel)?.tell(message),
       lost,
     });
     this.#link = opened;
     try {
-      for (const seat of this.#seats) seat.stale = true;
+      for (const seat of this.#seats) seat.refresh();
       while (!this.#closed && !gone) {
         await this.#turn(opened);
         if (gone) break;
         for (const { ready, member } of this.#seats) if (ready) member.confirmed();
-        if (!this.#seats.some(({ stale }) => stale)) await this.#nap(this.#heartbeatMs());
+        if (!this.#seats.some(({ due }) => due)) await this.#nap(this.#heartbeatMs());
       }
       if (!this.#closed) throw new RedisFault('connection lost');
     } finally {
@@ -171,21 +205,21 @@ class RedisSessions {
 
   /** Every read that is due, or a sign of life. */
   async #turn(link: RedisLink): Promise<void> {
-    const due = this.#seats.filter(({ stale, nextReading }) => stale || performance.now() >= nextReading);
+    const due = this.#seats.filter(({ due: told, nextReading }) => told || performance.now() >= nextReading);
     if (due.length === 0) await link.ping();
     for (const seat of due) await this.#read(seat, link);
   }
 
   async #read(seat: Seat, link: RedisLink): Promise<void> {
-    seat.nextReading = performance.now() + seat.member.refreshMs;
-    seat.stale = false;
+    const asked = seat.asked();
     try {
-      await seat.member.read(link);
+      await seat.member.read(link, asked);
       seat.ready = link;
     } catch (error) {
       if (!(error instanceof RedisContentFault) && redisErrorWord(error) === undefined) throw error;
       // Again with the next sign of life.
       seat.nextReading = 0;
+      seat.whole = true;
       seat.ready = undefined;
       seat.member.failed(describeRedisFault(error));
     }

@@ -20,6 +20,8 @@ export interface RedisLink {
   run(): Promise<string | undefined>;
   /** Reads a whole hash. Rejects if it has more than `most` fields. @param what for that text, in the plural */
   read(hash: string, most: number, what: string): Promise<ReadonlyMap<string, string>>;
+  /** Some fields of a hash; those that there are. */
+  pick(hash: string, fields: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Number of fields in a hash. */
   count(hash: string): Promise<number>;
   /** Sets fields of a hash, and notifies all subscribers of a channel. */
@@ -38,7 +40,7 @@ export interface RedisLinkOptions {
   /** Channels that are subscribed before this resolves. */
   readonly channels?: readonly string[];
   /** Called for each notification. */
-  readonly changed?: (channel: string) => void;
+  readonly changed?: (channel: string, message: string) => void;
   /** Called when the connection is lost. */
   readonly lost?: () => void;
 }
@@ -71,7 +73,8 @@ export async function openRedisLink(address: RedisAddress, options: RedisLinkOpt
 
   try {
     await within(client.connect());
-    if (channels.length > 0) await within(client.subscribe([...channels], (_, channel) => changed?.(channel)));
+    if (channels.length > 0)
+      await within(client.subscribe([...channels], (message, channel) => changed?.(channel, message)));
   } catch (error) {
     close();
     throw error;
@@ -85,6 +88,10 @@ export async function openRedisLink(address: RedisAddress, options: RedisLinkOpt
       const count = await within(client.hLen(hash));
       if (count > most) throw new RedisContentFault(`more than ${most - 1} ${what}`);
       return new Map(Object.entries(await deadline(client.hGetAll(hash), deadlineMs * READING_TIMES)));
+    },
+    async pick(hash, fields) {
+      const values = await within(client.hmGet(hash, [...fields]));
+      return new Map(fields.flatMap((field, at) => (values[at] == null ? [] : [[field, values[at]]])));
     },
     count: (hash) => within(client.hLen(hash)),
     async write(hash, fields, channel) {

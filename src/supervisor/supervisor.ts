@@ -7,9 +7,12 @@ import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
 import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
 import { fileStorage } from '../named-keys/edit.ts';
+import { openSharedKeys, type SharedKeys } from '../named-keys/redis/source.ts';
 import { createKeyStore, type KeyPlace } from '../named-keys/store.ts';
-import { createLog, describeFault } from '../observability/log.ts';
+import { createLog, describeFault, type Log } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
+import { redisAddressOf } from '../redis/address.ts';
+import { createRedisConnection, type RedisConnection } from '../redis/connection.ts';
 import { signingKeyIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
@@ -44,8 +47,11 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
     failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
   });
+  const address = redisAddressOf(state.config);
+  const connection = address && createRedisConnection(address);
+  const sharedKeys = connection && sharedKeysOf(state, connection, { fleet, log, now });
   const revocations = createRevocationStore({
-    settings: revocationSettings(state.config),
+    ...{ settings: revocationSettings(state.config), connection },
     ...{ now, log, clock },
     changed: (next) => fleet.setRevocations(next),
     knownKeys: () => keyIds(reloads.current()),
@@ -62,7 +68,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     log,
   });
   const keys = createKeyStore({
-    place: () => keyFile(reloads),
+    place: () => sharedKeys?.place ?? keyFile(reloads),
     limits: () => reloads.current().policy.limits ?? [],
     ...{ now, clock },
   });
@@ -72,9 +78,10 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     revocations: () => revocations.report(),
     changeKey: keys.change,
     ...createDrainer(fleet),
+    sharedKeys,
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
-  const parts = { fleet, revocations, reloads, learned, admin };
+  const parts = { fleet, revocations, sharedKeys, reloads, learned, admin };
   return {
     ...operator,
     async start() {
@@ -92,15 +99,22 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
 interface SupervisorParts {
   readonly fleet: Fleet;
   readonly revocations: RevocationStore;
+  readonly sharedKeys: SharedKeys | undefined;
   readonly reloads: Reloader;
   readonly learned: LearnedWriter;
   readonly admin: AdminPort | undefined;
 }
 
-async function startParts({ fleet, revocations, reloads, admin }: SupervisorParts): ReturnType<Supervisor['start']> {
+async function startParts({
+  fleet,
+  revocations,
+  sharedKeys,
+  reloads,
+  admin,
+}: SupervisorParts): ReturnType<Supervisor['start']> {
   try {
-    // INVARIANT: revocations are loaded, or marked as unknown, before the first request.
-    await revocations.start();
+    // INVARIANT: revocations and named keys are loaded, or marked as unknown, before the first request.
+    await Promise.all([revocations.start(), sharedKeys?.start()]);
     const port = await admin?.open();
     const listening = await fleet.start();
     reloads.begin();
@@ -108,22 +122,40 @@ async function startParts({ fleet, revocations, reloads, admin }: SupervisorPart
     return { ...listening, admin: port ?? null };
   } catch (error) {
     await admin?.close();
+    sharedKeys?.close();
     await revocations.close();
     throw error;
   }
 }
 
 async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void> {
-  const { fleet, revocations, reloads, learned, admin } = parts;
+  const { fleet, revocations, sharedKeys, reloads, learned, admin } = parts;
   admin?.drain();
   reloads.stop();
   learned.stop();
   // Before and after the stop: ended workers cannot be asked, and the last requests arrive during the stop.
-  await learned.write();
+  await Promise.all([learned.write(), sharedKeys?.writeUses()]);
   await fleet.stop(graceMs);
   await learned.write();
+  sharedKeys?.close();
   await revocations.close();
   await admin?.close();
+}
+
+/** The named keys in Redis, if they are kept there. */
+function sharedKeysOf(
+  { config: { gateway } }: State,
+  connection: RedisConnection,
+  { fleet, log, now }: { readonly fleet: Fleet; readonly log: Log; readonly now: () => number },
+): SharedKeys | undefined {
+  if (!gateway.shared.keys) return undefined;
+  return openSharedKeys({
+    ...{ connection, now, log },
+    refreshMs: gateway.revocation.refresh_ms,
+    unavailableAfterMs: gateway.shared.keys_unavailable_after_ms,
+    changed: (keys) => fleet.setNamedKeys(keys),
+    used: async () => (await fleet.snapshots(['keys'])).flatMap(({ usedKeys = [] }) => usedKeys),
+  });
 }
 
 function keyFile({ current, reload }: Reloader): KeyPlace | null {

@@ -218,7 +218,7 @@ t.test('the program: JSON, exit codes, and the file of the configuration', async
   t.equal(unknown.code, 2);
   t.match(unknown.err, `did you mean \`${id}\``);
   const nowhere = await runScript(['src/cli/main.ts', 'key', 'list']);
-  t.match(nowhere, { code: 2, err: /no file of named keys is configured/ });
+  t.match(nowhere, { code: 2, err: /no store of named keys is configured/ });
 });
 
 t.test('the loss of a key on standard output is told in one line', async (t) => {

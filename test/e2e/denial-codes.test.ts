@@ -136,18 +136,19 @@ interface Presented {
   readonly tokenRules?: Partial<TokenRules>;
   readonly revocations?: Partial<Revocations>;
   readonly scroll?: Scroll;
+  readonly unknown?: boolean;
 }
 
 /** The code with which a credential is refused. */
 async function presented(
   credential: string,
-  { named, tokenRules, revocations, scroll }: Presented = {},
+  { named, tokenRules, revocations, scroll, unknown = false }: Presented = {},
 ): Promise<DenialCode | undefined> {
   const { authenticate } = createAuthenticator({
     ring: createKeyRing(
       {
         ...{ apiKey: KEYS.admin, jwtRbac: true, tokenRules: { ...NO_TOKEN_RULES, ...tokenRules } },
-        namedKeys: [namedKey('test', NAMED, named)],
+        ...{ namedKeys: [namedKey('test', NAMED, named)], namedKeysUnknown: unknown },
       },
       1,
     ),
@@ -342,6 +343,7 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   key_not_yet_valid: [['a key of the far future', () => presented(NAMED, { named: { notBefore: 9e15 } })]],
   key_limit_gone: [['a key with a limit that is gone', () => presented(NAMED, { named: { limits: ['gone'] } })]],
   reason_required: [['a break-glass key without a reason', () => rest('GET', '/collections', GLASS)]],
+  keys_unknown: [['a named key before Redis was read', () => presented(NAMED, { unknown: true })]],
   keys_busy: [['many guesses at a chosen key', manyGuesses]],
   token_without_exp: [
     ['a token for ever', () => presented(makeToken({ access: 'r' }), { tokenRules: { requireExp: true } })],

@@ -85,6 +85,7 @@ t.test('the dashboard asks only for what there is, and for everything that matte
       ...['upstream_key_accepted', 'compared_total'],
       ...[
         'revocation_source_read_timestamp_seconds',
+        ...['shared_keys_up', 'shared_keys_unknown', 'shared_keys_damaged'],
         'spans_exported_total',
         'spans_lost_total',
         'admin_refused_total',

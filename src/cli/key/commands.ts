@@ -4,7 +4,9 @@ import { type Flags, previewConfig } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
 import { addKey, isoTime, removeKey, rotateText, setFields } from '../../named-keys/changes.ts';
 import { fileStorage, findKey, type KeyStorage } from '../../named-keys/edit.ts';
+import { onRedisAt, readUses, redisKeyStorage } from '../../named-keys/redis/storage.ts';
 import type { LimitSettings } from '../../policy/limits/limits.ts';
+import { redisAddressOf } from '../../redis/address.ts';
 import { type Output, UsageError } from '../output.ts';
 import { parseExpiry } from '../token.ts';
 import { detailsOf, shownKey, tableOf } from './describe.ts';
@@ -57,13 +59,16 @@ export async function createKey(flags: CreateFlags, context: KeyContext): Promis
 
 /** `key list`. */
 export async function listKeys(flags: KeyFlags, { output, now }: KeyContext): Promise<void> {
-  const keys = (await placeOf(flags).storage.read()).map((entry) => shownKey(entry, now));
+  const { storage, uses } = placeOf(flags);
+  const [entries, used] = [await storage.read(), await uses?.()];
+  const keys = entries.map((entry) => shownKey(entry, now, used));
   output.out(flags.json ? `${JSON.stringify(keys, undefined, 2)}\n` : tableOf(keys));
 }
 
 /** `key show`. */
 export async function showKey(id: string, flags: KeyFlags, { output, now }: KeyContext): Promise<void> {
-  const key = shownKey(findKey(await placeOf(flags).storage.read(), id), now);
+  const { storage, uses } = placeOf(flags);
+  const key = shownKey(findKey(await storage.read(), id), now, await uses?.());
   output.out(flags.json ? `${JSON.stringify(key, undefined, 2)}\n` : detailsOf(key));
 }
 
@@ -124,6 +129,8 @@ interface KeyPlace {
   readonly storage: KeyStorage;
   /** Of the policy; `undefined` = unknown. */
   readonly limits: readonly LimitSettings[] | undefined;
+  /** Minutes of last use, by id; absent = they are not shared. */
+  readonly uses?: () => Promise<ReadonlyMap<string, number>>;
 }
 
 function placeOf(flags: KeyFlags): KeyPlace {
@@ -131,8 +138,20 @@ function placeOf(flags: KeyFlags): KeyPlace {
   const { config, policy, problems } = previewConfig({ argv: flags });
   if (config === null) throw new ConfigError(problems);
   const { keys_file: file } = config.gateway;
-  if (file) return { storage: fileStorage(file), limits: policy.limits ?? [] };
-  throw new UsageError('no file of named keys is configured: set `gateway.keys_file`, or name one with --file');
+  const limits = policy.limits ?? [];
+  if (file) return { storage: fileStorage(file), limits };
+  const address = config.gateway.shared.keys ? redisAddressOf(config) : undefined;
+  if (address) {
+    const on = onRedisAt(address);
+    return {
+      storage: redisKeyStorage(address.prefix, on),
+      limits,
+      uses: () => on((link) => readUses(link, address.prefix)),
+    };
+  }
+  throw new UsageError(
+    'no store of named keys is configured: set `gateway.keys_file` or `gateway.shared.keys`, or name a file with --file',
+  );
 }
 
 function accessIn({ access, collection = [] }: CreateFlags): unknown {

@@ -17,10 +17,19 @@ export interface ShownKey {
   readonly break_glass: true | null;
   /** End of the former text after a rotation, while it is accepted. */
   readonly former_until: string | null;
+  /** To the minute; absent = this store does not keep it. */
+  readonly last_used?: string | null;
 }
 
-/** The key as lists show it. @param now milliseconds since 1970 */
-export function shownKey(entry: KeyEntry, now: number): ShownKey {
+const MINUTE = 60_000;
+
+/**
+ * The key as lists show it.
+ *
+ * @param now milliseconds since 1970
+ * @param used minutes of last use by id, where they are kept
+ */
+export function shownKey(entry: KeyEntry, now: number, used?: ReadonlyMap<string, number>): ShownKey {
   const { previous } = entry;
   return {
     ...{ id: entry.id, name: entry.name, owner: entry.owner ?? null, postfix: entry.postfix ?? null },
@@ -28,7 +37,12 @@ export function shownKey(entry: KeyEntry, now: number): ShownKey {
     ...{ created_at: entry.created_at ?? null, networks: entry.networks ?? null },
     ...{ limits: entry.limits ?? null, access: entry.access, break_glass: entry.break_glass ? true : null },
     former_until: previous && Date.parse(previous.until) > now ? previous.until : null,
+    ...(used && { last_used: usedAt(used.get(entry.id)) }),
   };
+}
+
+function usedAt(minute: number | undefined): string | null {
+  return minute === undefined ? null : new Date(minute * MINUTE).toISOString();
 }
 
 function stateOf(
@@ -44,11 +58,13 @@ function stateOf(
 /** A table of keys with a heading; one line without any. */
 export function tableOf(keys: readonly ShownKey[]): string {
   if (keys.length === 0) return 'no keys\n';
-  const rows = keys.map(({ id, name, owner, postfix, state, expires_at: expires, break_glass: glass }) => {
+  const withUse = keys.some(({ last_used: used }) => used !== undefined);
+  const rows = keys.map(({ id, name, owner, postfix, state, expires_at: expires, break_glass: glass, ...more }) => {
     const told = glass ? `${state}, break-glass` : state;
-    return [id, name, owner ?? '-', postfix === null ? '-' : `...${postfix}`, told, expires];
+    const first = [id, name, owner ?? '-', postfix === null ? '-' : `...${postfix}`, told, expires];
+    return withUse ? [...first, more.last_used ?? '-'] : first;
   });
-  const all = [['ID', 'NAME', 'OWNER', 'POSTFIX', 'STATE', 'EXPIRES'], ...rows];
+  const all = [['ID', 'NAME', 'OWNER', 'POSTFIX', 'STATE', 'EXPIRES', ...(withUse ? ['LAST USED'] : [])], ...rows];
   const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
   return all
     .map(

@@ -9,7 +9,9 @@ export function addKeyCommands(
   output: Output,
   { withFlags, readStdin }: { withFlags: (command: Command) => Command; readStdin: () => Promise<string> },
 ): void {
-  const key = program.command('key').description('named keys in the file `gateway.keys_file`');
+  const key = program
+    .command('key')
+    .description('named keys in the file `gateway.keys_file`, or in Redis with `gateway.shared.keys`');
   const load = () => import('./commands.ts');
   const context = (): KeyContext => ({ output, now: Date.now(), readStdin });
   const command = (usage: string, text: string): Command =>

@@ -86,6 +86,16 @@ export const revocation = z.strictObject({
   ),
 });
 
+/** `gateway.shared`. */
+export const shared = z.strictObject({
+  keys: flag(false, 'keep named keys in the Redis server of `gateway.revocation.redis_url`, shared by all gateways'),
+  keys_unavailable_after_ms: whole(
+    [100, DAY_MS],
+    300_000,
+    'time without Redis during which named keys keep their last known state; then they are refused until Redis answers',
+  ),
+});
+
 /** `gateway.tracing`. */
 export const tracing = z.strictObject({
   otlp_url: optionalUrl(

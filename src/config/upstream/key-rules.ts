@@ -1,3 +1,4 @@
+import { hasNamedKeys } from '../keys/shared-rules.ts';
 import type { Problem } from '../problem.ts';
 import type { Config } from '../schema.ts';
 import { parseUpstreamUrl, type UpstreamAddress } from '../upstream-url.ts';
@@ -22,10 +23,11 @@ export function compareProblems(config: Config): Problem[] {
     const options = '`gateway.upstream.api_key` or `gateway.upstream.api_key_file`';
     problems.push({ place, message: `needs ${options}: the gateway has questions of its own to qdrant` });
   }
-  if (config.gateway.keys_file !== null) {
+  if (hasNamedKeys(config)) {
     problems.push({
       place,
-      message: 'does not go with `gateway.keys_file`: qdrant knows no named keys to compare with',
+      message:
+        'does not go with `gateway.keys_file` or `gateway.shared.keys`: qdrant knows no named keys to compare with',
     });
   }
   return problems;

@@ -2,7 +2,9 @@ import type { AdminAct } from '../../audit/act.ts';
 import type { State } from '../../config/state.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
+import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Applied, Listening } from '../gateway.ts';
+import type { NamedKeysChange } from './named-keys-change.ts';
 
 /** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */
 export interface WorkerCalls {
@@ -11,6 +13,7 @@ export interface WorkerCalls {
   apply: { given: InForce; answer: Applied };
   revocations: { given: Revocations; answer: null };
   drain: { given: readonly string[]; answer: null };
+  namedKeys: { given: NamedKeysChange; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
   depart: { given: null; answer: null };
@@ -23,11 +26,13 @@ export interface InForce {
   readonly generation: number;
 }
 
-/** Revocations and drained nodes, which are no part of a state. */
+/** Revocations, drained nodes and named keys of Redis, which are no part of a state. */
 export interface Beside {
   readonly revocations: Revocations | undefined;
   /** Names of the drained nodes. */
   readonly drained: readonly string[];
+  /** `undefined` = not read yet, or not kept there. */
+  readonly namedKeys: NamedKeysInForce | undefined;
 }
 
 /** Addresses of the listeners. */

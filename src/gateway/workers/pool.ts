@@ -6,10 +6,12 @@ import { ConfigError } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
+import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
 import { clearUnixPaths } from '../unix-listeners.ts';
 import type { Beside, InForce, Listeners } from './messages.ts';
+import { changeOf } from './named-keys-change.ts';
 import { shareOf } from './share.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -67,7 +69,7 @@ class Pool implements Fleet {
    * INVARIANT: workers report the generation of their state, not a count of states: a worker may have started later.
    */
   #inForce: InForce;
-  #beside: Beside = { revocations: undefined, drained: [] };
+  #beside: Beside = { revocations: undefined, drained: [], namedKeys: undefined };
   #ticketKeys = randomBytes(TICKET_KEY_BYTES);
   #stopping = false;
   #restarts = 0;
@@ -121,6 +123,12 @@ class Pool implements Fleet {
   async drainNodes(names: readonly string[]): Promise<void> {
     this.#beside = { ...this.#beside, drained: names };
     await this.#tell((worker) => worker.call('drain', names, CALL_LIMIT));
+  }
+
+  async setNamedKeys(namedKeys: NamedKeysInForce): Promise<void> {
+    const change = changeOf(this.#beside.namedKeys, namedKeys);
+    this.#beside = { ...this.#beside, namedKeys };
+    await this.#tell((worker) => worker.call('namedKeys', change, CALL_LIMIT));
   }
 
   /** A worker that does not hear it is replaced: its replacement knows. */
@@ -177,10 +185,12 @@ class Pool implements Fleet {
       const listeners = await worker.call('start', given, START_LIMIT);
       // Applies changes made while it started. INVARIANT: no await between the last check and joining the others.
       while (this.#inForce !== inForce || this.#beside !== beside) {
+        const change = this.#beside.namedKeys && changeOf(beside.namedKeys, this.#beside.namedKeys);
         [inForce, beside] = [this.#inForce, this.#beside];
         await worker.call('apply', this.#share(inForce), CALL_LIMIT);
         if (beside.revocations) await worker.call('revocations', beside.revocations, CALL_LIMIT);
         await worker.call('drain', beside.drained, CALL_LIMIT);
+        if (change) await worker.call('namedKeys', change, CALL_LIMIT);
       }
       this.#serving.add(worker);
       return listeners;

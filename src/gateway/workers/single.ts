@@ -10,6 +10,7 @@ export async function createSingle(state: State): Promise<Fleet> {
     apply: async (next) => gateway.apply(next),
     setRevocations: async (revocations) => gateway.setRevocations(revocations),
     drainNodes: async (names) => gateway.drainNodes(names),
+    setNamedKeys: async (keys) => gateway.setNamedKeys(keys),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),
     depart: async () => gateway.depart(),

@@ -1,7 +1,9 @@
+import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { setRuntimeFlags } from '../runtime-flags.ts';
 import { faultOf } from './fault.ts';
 import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
+import { changedBy } from './named-keys-change.ts';
 
 /* A serving process: one gateway, controlled by the supervisor. It reads no file, no variable and no argument. */
 
@@ -10,14 +12,18 @@ const LONE_GRACE_MS = 30_000;
 
 setRuntimeFlags();
 let gateway: Gateway | undefined;
+/** The keys of Redis, as they were last told. */
+let namedKeys: NamedKeysInForce | undefined;
 
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ index, state, generation, revocations, drained }) {
+  async start({ index, state, generation, revocations, drained, namedKeys: keys }) {
     gateway = await createGateway(state, [], index, generation);
     if (revocations) gateway.setRevocations(revocations);
     gateway.drainNodes(drained);
+    namedKeys = keys;
+    if (namedKeys) gateway.setNamedKeys(namedKeys);
     return await gateway.start();
   },
   apply: async ({ state, generation }) => serving().apply(state, generation),
@@ -27,6 +33,11 @@ const HANDLERS: Handlers = {
   },
   async drain(names) {
     serving().drainNodes(names);
+    return null;
+  },
+  async namedKeys(change) {
+    namedKeys = changedBy(namedKeys, change);
+    serving().setNamedKeys(namedKeys);
     return null;
   },
   snapshot: async (details) => serving().snapshot(details),

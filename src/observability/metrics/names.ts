@@ -202,6 +202,17 @@ export const METRICS = {
     help: 'When a source of revocations was last read as a whole, seconds since 1970',
     labels: ['source'],
   },
+  shared_keys_up: {
+    type: 'gauge',
+    help: 'Whether the named keys in Redis can be read; only with gateway.shared.keys',
+    labels: [],
+  },
+  shared_keys_unknown: {
+    type: 'gauge',
+    help: 'Whether the named keys in Redis are unknown, so that every named key is refused',
+    labels: [],
+  },
+  shared_keys_damaged: { type: 'gauge', help: 'Records of named keys in Redis that cannot be read', labels: [] },
   audit_written_total: { type: 'counter', help: 'Audit entries that were written', labels: ['sink'] },
   audit_dropped_total: { type: 'counter', help: 'Audit entries that were lost', labels: ['sink'] },
   audit_queued: { type: 'gauge', help: 'Audit entries that wait to be written', labels: ['sink'] },

@@ -217,6 +217,9 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     revocations.sources.map(({ place, available }) => one(flag(available), { source: place })),
   revocation_source_read_timestamp_seconds: ({ revocations }) =>
     revocations.sources.map(({ place, readAt }) => one(seconds(readAt), { source: place })),
+  shared_keys_up: ({ sharedKeys: shared }) => (shared ? [one(flag(shared.available))] : []),
+  shared_keys_unknown: ({ sharedKeys: shared }) => (shared ? [one(flag(shared.unknown))] : []),
+  shared_keys_damaged: ({ sharedKeys: shared }) => (shared ? [one(shared.damaged.length)] : []),
   audit_written_total: ({ figures }) => figures.audit.sinks.map(({ name, written }) => one(written, { sink: name })),
   audit_dropped_total: ({ figures }) => figures.audit.sinks.map(({ name, dropped }) => one(dropped, { sink: name })),
   audit_queued: ({ snapshots }) => queued(snapshots),

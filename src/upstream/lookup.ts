@@ -35,7 +35,8 @@ export interface UpstreamLookup {
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
 }
 
-interface Answer {
+/** An answer to a question of the gateway's own. */
+export interface Answer {
   readonly status: number;
   readonly body: unknown;
 }
@@ -53,14 +54,14 @@ export function createUpstreamLookup(
   upstream: RestUpstream,
   credential: () => UpstreamCredential = () => NO_CREDENTIAL,
 ): UpstreamLookup {
-  const ask = (method: string, path: string, body: string | undefined, signal: AbortSignal, read = readJson) =>
-    send(upstream, { method, path, body, shown: credential().own }, signal, read);
+  const question = (method: string, path: string, body: string | undefined, signal: AbortSignal, read = readJson) =>
+    ask(upstream, { method, path, body, shown: credential().own }, signal, read);
   return {
     async scroll(collection, filter, signal) {
       if (!isName(collection)) return 'no-collection';
       const body = JSON.stringify({ limit: 1, with_payload: false, with_vector: false, filter });
       const path = `/collections/${encodeURIComponent(collection)}/points/scroll`;
-      const answer = await ask('POST', path, body, signal);
+      const answer = await question('POST', path, body, signal);
       if (isDenial(answer)) return answer;
       if (isSuspect(answer.status)) return UPSTREAM_KEY_REFUSED;
       if (answer.status === 404) return 'no-collection';
@@ -69,7 +70,7 @@ export function createUpstreamLookup(
       return points.length > 0 ? 'match' : 'no-match';
     },
     async listCollections(signal) {
-      const answer = await ask('GET', '/collections', undefined, signal);
+      const answer = await question('GET', '/collections', undefined, signal);
       if (isDenial(answer)) return answer;
       if (isSuspect(answer.status)) return UPSTREAM_KEY_REFUSED;
       const listed = answer.status === 200 ? at(at(answer.body, 'result'), 'collections') : undefined;
@@ -78,27 +79,27 @@ export function createUpstreamLookup(
       return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
     },
     async checkKey(signal) {
-      const managed = await ask('GET', MANAGED, undefined, signal, statusAndText);
+      const managed = await question('GET', MANAGED, undefined, signal, statusAndText);
       if (isDenial(managed) || managed.status !== 403) return keyVerdictOf(managed);
       if (refusesAccess(String(managed.body))) return 'refused';
       // A proxy may keep this route to itself; the list of collections is open to every key.
-      return keyVerdictOf(await ask('GET', '/collections', undefined, signal, statusOnly));
+      return keyVerdictOf(await question('GET', '/collections', undefined, signal, statusOnly));
     },
     async servesWebUi(signal) {
-      const answer = await ask('HEAD', '/dashboard', undefined, signal);
+      const answer = await question('HEAD', '/dashboard', undefined, signal);
       if (isDenial(answer)) return answer;
       return answer.status < 500 ? answer.status !== 404 : UPSTREAM_BROKEN;
     },
     async ready(signal) {
-      const answer = await ask('GET', '/readyz', undefined, signal, statusOnly);
+      const answer = await question('GET', '/readyz', undefined, signal, statusOnly);
       return isDenial(answer) ? answer : answer.status < 500;
     },
     async answers(signal) {
-      const answer = await ask('GET', '/', undefined, signal, statusOnly);
+      const answer = await question('GET', '/', undefined, signal, statusOnly);
       return isDenial(answer) ? answer : !OF_A_PROXY.has(answer.status);
     },
     async version(signal) {
-      const answer = await ask('GET', '/', undefined, signal);
+      const answer = await question('GET', '/', undefined, signal);
       if (isDenial(answer)) return answer;
       const version = answer.status === 200 ? at(answer.body, 'version') : undefined;
       return typeof version === 'string' ? version : UPSTREAM_BROKEN;
@@ -107,14 +108,14 @@ export function createUpstreamLookup(
 }
 
 /** False = cannot be a collection name; it is not sent, because it could change the path. */
-function isName(collection: string): boolean {
+export function isName(collection: string): boolean {
   if (collection === '' || collection === '.' || collection === '..') return false;
   if (/[/\0]/.test(collection) || !collection.isWellFormed()) return false;
   return [...collection].length <= MAX_NAME;
 }
 
 /** A request of the gateway's own. */
-interface OwnRequest {
+export interface OwnRequest {
   readonly method: string;
   readonly path: string;
   readonly body: string | undefined;
@@ -122,11 +123,12 @@ interface OwnRequest {
   readonly shown: readonly string[];
 }
 
-function send(
+/** Asks upstream. The whole answer goes through `read`; default: the JSON of a 200. */
+export function ask(
   upstream: RestUpstream,
   { method, path, body, shown }: OwnRequest,
   signal: AbortSignal,
-  read: typeof readJson,
+  read: (status: number, bytes: Buffer) => Answer | Denial = readJson,
 ): Promise<Answer | Denial> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -206,12 +208,13 @@ function readJson(status: number, bytes: Buffer): Answer | Denial {
   }
 }
 
-function isDenial(answer: Answer | Denial): answer is Denial {
+/** True = there is no answer. */
+export function isDenial(answer: Answer | Denial): answer is Denial {
   return 'kind' in answer;
 }
 
 /** An own member of a parsed JSON object. */
-function at(value: unknown, key: string): unknown {
+export function at(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
   return Reflect.get(value, key);
 }

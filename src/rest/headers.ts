@@ -56,6 +56,12 @@ const SELECTING = new Set([
   'if-unmodified-since',
 ]);
 
+/** Say something of a body that is not sent. */
+const ABOUT_THE_BODY = new Set([
+  ...['content-type', 'content-encoding', 'content-language', 'content-location', 'content-md5'],
+  ...['digest', 'content-digest', 'repr-digest'],
+]);
+
 /** The fields of an exchange from which its upstream headers are built. */
 export type HeaderSource = Pick<RestExchange, 'headers' | 'peer' | 'remote' | 'host' | 'hasBody' | 'resolution'>;
 
@@ -74,6 +80,8 @@ export interface RequestHeaderOptions {
   readonly credential: UpstreamCredential;
   /** Headers of ours beside the usual ones; what the client says under these names is not sent. */
   readonly added: readonly string[];
+  /** The body is another one than the client's: JSON, without a content coding. Default: the client's. */
+  readonly anew?: true;
 }
 
 /**
@@ -97,10 +105,12 @@ export function toUpstreamHeaders(exchange: HeaderSource, options: RequestHeader
     if (NOT_FORWARDED.has(name) || (name.includes('_') && NOT_FORWARDED.has(name.replaceAll('_', '-')))) continue;
     if (listed?.has(name) && !NEVER_LISTED.has(name)) continue;
     if (name === 'content-length' && (options.contentLength !== undefined || !sendsBody(exchange))) continue;
+    if (options.anew && ABOUT_THE_BODY.has(name)) continue;
     if (options.readable && SELECTING.has(name)) continue;
     if (isReplaced(added, name)) continue;
     sent.push(name, headers[i + 1] ?? '');
   }
+  if (options.anew && options.contentLength) sent.push('content-type', 'application/json');
   if (options.contentLength !== undefined) sent.push('content-length', String(options.contentLength));
   sent.push('x-forwarded-for', forwardedNode(remote), 'x-forwarded-proto', peer.scheme);
   if (hasAddress(remote)) sent.push('x-real-ip', remote);

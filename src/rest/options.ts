@@ -2,10 +2,12 @@ import type { Limits } from '../config/schema.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
+import type { FactsOfCollections } from '../upstream/collection-facts.ts';
 import type { UpstreamCredential } from '../upstream/credential.ts';
 import type { RestUpstream } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { NodeSet } from '../upstream/nodes/node-set.ts';
+import type { TenantQuestions } from '../upstream/tenant-questions.ts';
 import type { AnswerChanger, BodyCheckPool } from './body/check-pool.ts';
 import type { BodyDecoder } from './body/decoder.ts';
 import type { InspectionLimits } from './body/inspect.ts';
@@ -49,6 +51,9 @@ export interface LaneContext extends LaneOptions {
   readonly budget: BodyMemoryBudget;
   readonly answers: AnswerBudget;
   readonly changer: AnswerChanger;
+  /** Facts of collections, and questions, for tenants. */
+  readonly facts: FactsOfCollections;
+  readonly questions: TenantQuestions;
 }
 
 /** Limits of nesting for an inspection. */

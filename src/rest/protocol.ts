@@ -3,9 +3,11 @@ import type { BodyNeeds } from '../policy/body-checks.ts';
 import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { RestOperation } from '../policy/operation.ts';
+import type { Rewriting } from '../policy/tenants/rewriting.ts';
 import { HEALTHY } from './health-routes.ts';
 import type { RestResolution } from './resolve.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
+import { isTenantRequest, type TenantRequest } from './tenants/request.ts';
 
 /** A REST request as the protocol sees it, the same for both transports. */
 export interface RestRequest extends Exchange {
@@ -34,6 +36,8 @@ export interface RestTransport<X extends RestRequest> {
   readonly pass: (exchange: X, permit: Permit, resolution: RestResolution) => void;
   /** Sends the request and changes its answer on the way. */
   readonly change: (exchange: X, permit: Permit, plan: Exclude<AnswerPlan, 'pass'>) => void;
+  /** Sends the request that was made anew for a tenant, and nothing of the client's body. */
+  readonly sendAnew: (exchange: X, rewriting: Rewriting<TenantRequest>) => void;
   /** Answers the request here. */
   readonly reject: (exchange: X, denial: Denial) => void;
   /** Destroys what carries the exchange. */
@@ -45,7 +49,7 @@ export function restProtocol<X extends RestRequest>(
   transport: RestTransport<X>,
   options: { readonly telemetry: TelemetrySettings },
 ): Protocol<X> {
-  const { resolve, checkBody, pass, change, reject, cut } = transport;
+  const { resolve, checkBody, pass, change, sendAnew, reject, cut } = transport;
   return {
     resolve,
     checkBody,
@@ -53,6 +57,10 @@ export function restProtocol<X extends RestRequest>(
       if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
       const { resolution } = exchange;
       if (!resolution) throw new TypeError('a request was forwarded before it was resolved');
+      if (permit.tenant !== undefined && permit.tenant !== 'as-it-is') {
+        sendAnew(exchange, restRewriting(permit.tenant));
+        return;
+      }
       const plan = answerPlan(permit, resolution.operation, options.telemetry);
       if (plan === 'pass') pass(exchange, permit, resolution);
       else change(exchange, permit, plan);
@@ -60,6 +68,13 @@ export function restProtocol<X extends RestRequest>(
     reject,
     cut,
   };
+}
+
+/** INVARIANT: what is sent in the place of the client's request was made by the body step of REST. */
+function restRewriting(rewriting: Rewriting): Rewriting<TenantRequest> {
+  const { request } = rewriting;
+  if (!isTenantRequest(request)) throw new TypeError('a request was made anew for another protocol');
+  return { ...rewriting, request };
 }
 
 /** INVARIANT: with a list access an answer that names collections is either filtered or not given at all. */

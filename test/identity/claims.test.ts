@@ -13,7 +13,6 @@ const NOTHING = {
   jti: undefined,
   issuedAt: undefined,
   valueExists: undefined,
-  tenants: new Map(),
   faults: '',
 };
 const list = (...entries: readonly [string, string][]) => ({ kind: 'list', modes: new Map(entries) });

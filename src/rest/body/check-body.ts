@@ -4,6 +4,8 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { headerValues, type RestExchange } from '../exchange.ts';
 import { inspectionOf, type LaneContext } from '../options.ts';
+import type { TenantTask } from '../tenants/rewrite.ts';
+import { withTenantTask } from '../tenants/task.ts';
 import { withDecodedBody } from './decoded-body.ts';
 import { WHOLE_BYTES } from './nesting-guard.ts';
 import { type BodyFinding, bodyTask } from './task.ts';
@@ -25,14 +27,18 @@ export function checkBody(
     done(undefined);
     return;
   }
-  const task = bodyTask(decision, needs, inspectionOf(options.limits));
-  if (!task) {
-    done(INTERNAL_FAULT);
-    return;
-  }
-  withDecodedBody(exchange, options, task, (found) => {
-    if (!exchange.life.ended) done(found);
-  });
+  const run = (tenant?: TenantTask): void => {
+    const task = bodyTask(decision, needs, inspectionOf(options.limits), tenant);
+    if (!task) {
+      done(INTERNAL_FAULT);
+      return;
+    }
+    withDecodedBody(exchange, options, task, (found) => {
+      if (!exchange.life.ended) done(found);
+    });
+  };
+  if (needs.tenant) withTenantTask(exchange, options, run);
+  else run();
 }
 
 /** The meter for a body that streams. Upstream parses nothing before the body is whole, and its end never comes. */

@@ -59,6 +59,14 @@ export class HeldBody {
     return this.#sending;
   }
 
+  /** The body that is sent in the place of this one, whose memory is freed. It takes over the reservation. */
+  replacedBy(bytes: Buffer): HeldBody {
+    const reservation = this.#reservation;
+    this.#reservation = undefined;
+    this.release();
+    return new HeldBody(bytes, reservation);
+  }
+
   /** Frees the body and ends the stream that sends it. Idempotent. */
   release(): void {
     this.#released = true;

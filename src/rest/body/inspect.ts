@@ -93,7 +93,11 @@ function batch(shape: BodyShape): Inspector {
 }
 
 /** Upstream: `Format error in JSON body: ... at line 1 column 12`, lines and bytes counted from one. */
-export function badBody(body: Buffer, fault: Pick<JsonFault | ShapeFault, 'message' | 'offset'>): Denial {
+export function badBody(
+  body: Buffer,
+  fault: Pick<JsonFault | ShapeFault, 'message' | 'offset'>,
+  code: 'malformed_body' | 'tenant_form' = 'malformed_body',
+): Denial {
   const before = body.subarray(0, fault.offset);
   let line = 1;
   let start = 0;
@@ -102,7 +106,7 @@ export function badBody(body: Buffer, fault: Pick<JsonFault | ShapeFault, 'messa
     start = at + 1;
   }
   return badRequest(
-    'malformed_body',
+    code,
     `Format error in JSON body: ${fault.message} at line ${line} column ${fault.offset - start + 1}`,
   );
 }

@@ -5,12 +5,17 @@ import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { badRequest, type Denial, INTERNAL_FAULT, URL_RECOVERY_DISABLED } from '../../policy/denial.ts';
 import type { InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
+import type { Rewriting } from '../../policy/tenants/rewriting.ts';
+import type { TenantRequest } from '../tenants/request.ts';
+import { rewriteRequest, type TenantTask } from '../tenants/rewrite.ts';
 import { refuseDotNames } from './dot-names.ts';
 import { readFacts } from './facts/read.ts';
 import { canNameNothing, type InspectionLimits, inspectBody, isManaged } from './inspect.ts';
 
 /** Checks that a task can hold. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'location', 'dotNames', 'facts']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>([
+  ...(['names', 'depth', 'location', 'dotNames', 'facts', 'tenant'] as const),
+]);
 
 /** The checks of one whole, decoded body. Plain data: they may run in another thread. */
 export interface BodyTask {
@@ -25,28 +30,47 @@ export interface BodyTask {
   readonly dotNames: boolean;
   /** The row by which its numbers are read; measures its nesting, too. `undefined` = they are not. */
   readonly facts: string | undefined;
+  /** Makes the request anew for a tenant. */
+  readonly tenant?: TenantTask | undefined;
   readonly limits: InspectionLimits;
 }
 
 /**
  * The task for these needs. `undefined` = one of them is not known here, or the operation has no inspector: to be denied.
+ *
+ * @param tenant for needs that have `tenant`
  */
 export function bodyTask(
   { operation }: Permit | Conditional,
   needs: BodyNeeds,
   limits: InspectionLimits,
+  tenant?: TenantTask,
 ): BodyTask | undefined {
   const { names, depth, location, dotNames, facts } = needs;
   const inspector = names && (operation.inspect ?? operation.manages?.inspect);
-  if (!needsOnly(needs, CHECKS) || (names && !inspector)) return undefined;
+  if (!needsOnly(needs, CHECKS) || (names && !inspector) || (needs.tenant && !tenant)) return undefined;
   return {
     ...{ kind: 'body', names: inspector, depth: depth === true, location: location === true },
-    ...{ dotNames: dotNames === true, facts: facts && operation.name, limits },
+    ...{ dotNames: dotNames === true, facts: facts && operation.name, tenant, limits },
   };
 }
 
 /** The result: names, a refusal, or nothing against it. */
-export type BodyFinding = References | Denial | undefined;
+export type Found = References | Denial | undefined;
+
+/** The same, and the request that was made anew for a tenant. */
+export interface TenantFound {
+  readonly kind: 'tenant';
+  readonly names: References | undefined;
+  readonly tenant: Rewriting<TenantRequest> | Denial;
+}
+
+export type BodyFinding = Found | TenantFound;
+
+/** True = the request was made anew for a tenant. */
+export function isTenantFound(found: BodyFinding): found is TenantFound {
+  return found !== undefined && 'kind' in found && found.kind === 'tenant';
+}
 
 /** Ours. Upstream would not bear it. */
 export const TOO_DEEP = badRequest('nesting', 'the body nests too deeply');
@@ -58,13 +82,19 @@ const NOTHING_NAMED: References = Object.freeze({ others: Object.freeze([]) });
 
 /** Pure. All checks run; the first refusal in upstream's order counts. May throw on a fault of ours. */
 export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
+  const found = withFacts(task, body);
+  if (!task.tenant || (found && 'kind' in found)) return found;
+  return { kind: 'tenant', names: found, tenant: rewriteRequest(task.tenant, body) };
+}
+
+function withFacts(task: BodyTask, body: Buffer): Found {
   const found = runChecks(task, body);
   if (task.facts === undefined || (found && 'kind' in found)) return found;
   const facts = readFacts(task.facts, body, task.limits) ?? INTERNAL_FAULT;
   return 'kind' in facts ? facts : { ...(found ?? NOTHING_NAMED), facts };
 }
 
-function runChecks({ names, depth, location, dotNames, limits }: BodyTask, body: Buffer): BodyFinding {
+function runChecks({ names, depth, location, dotNames, limits }: BodyTask, body: Buffer): Found {
   const refused = (location ? checkLocation(body) : undefined) ?? (dotNames ? refuseDotNames(body, limits) : undefined);
   if (refused) return refused;
   if (names) return findNames(names, body, limits);

@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { type AnswerTask, runAnswerTask } from '../response/task.ts';
-import { type BodyFinding, type BodyTask, runBodyTask } from './task.ts';
+import { type BodyFinding, type BodyTask, isTenantFound, runBodyTask } from './task.ts';
 
 /** A message to the thread. The bytes are transferred both ways, not copied. */
 export interface ThreadTask {
@@ -28,6 +28,14 @@ function stepBack(): void {
   }
 }
 
+/** The memory of a request that was made anew goes with it. */
+function memoryOf(result: ThreadFinding): ArrayBuffer[] {
+  const found = 'finding' in result ? result.finding : undefined;
+  if (found === undefined || found instanceof Uint8Array || !isTenantFound(found)) return [];
+  const body = 'kind' in found.tenant ? undefined : found.tenant.request.body;
+  return body?.buffer instanceof ArrayBuffer ? [body.buffer] : [];
+}
+
 function run(task: ThreadTask['task'], body: Buffer): BodyFinding | Uint8Array {
   // A copy of the changed one: it may be a part of the body, whose memory goes back as it came.
   return task.kind === 'answer' ? new Uint8Array(runAnswerTask(task, body)) : runBodyTask(task, body);
@@ -41,5 +49,5 @@ parentPort?.on('message', ({ task, bytes }: ThreadTask) => {
   } catch (error) {
     result = { bytes, fault: error instanceof Error ? error.name : 'unknown' };
   }
-  parentPort?.postMessage(result, [bytes.buffer]);
+  parentPort?.postMessage(result, [bytes.buffer, ...memoryOf(result)]);
 });

@@ -7,7 +7,7 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
-import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
+import { type Found, TOO_DEEP } from '../body/task.ts';
 import { settleCors } from '../cors.ts';
 import { headerValues } from '../exchange.ts';
 import { answerHeaders } from '../headers.ts';
@@ -124,7 +124,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     this.#deadline = bodyDeadline(exchange, this.#context);
   }
 
-  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: BodyFinding): void {
+  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: Found): void {
     bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
   }
 

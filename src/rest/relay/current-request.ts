@@ -4,7 +4,7 @@ import { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
-import { type BodyFinding, TOO_DEEP } from '../body/task.ts';
+import { type Found, TOO_DEEP } from '../body/task.ts';
 import { isSwallowed, TIMED_OUT } from '../http1/linger.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
@@ -85,7 +85,7 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
     }
   }
 
-  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: BodyFinding): void {
+  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: Found): void {
     bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
   }
 

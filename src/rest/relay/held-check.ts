@@ -4,7 +4,7 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { INLINE_BYTES } from '../body/check-pool.ts';
 import { heldNestsWithin, WHOLE_BYTES } from '../body/nesting-guard.ts';
-import { type BodyFinding, bodyTask, runBodyTask, TOO_DEEP } from '../body/task.ts';
+import { bodyTask, type Found, isTenantFound, runBodyTask, TOO_DEEP } from '../body/task.ts';
 import type { Intake } from '../http1/intake.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import { inspectionOf } from '../options.ts';
@@ -35,14 +35,11 @@ export function placeOfCheck(
 }
 
 /** Runs the checks on a body that lies whole behind its head. */
-export function checkHeld(
-  intake: Intake,
-  head: PlainHead,
-  { decision, needs }: HeldDecision,
-  limits: Limits,
-): BodyFinding {
+export function checkHeld(intake: Intake, head: PlainHead, { decision, needs }: HeldDecision, limits: Limits): Found {
   if (isDepthOnly(needs)) return heldNestsWithin(intake, head, limits.json_depth) ? undefined : TOO_DEEP;
   const task = bodyTask(decision, needs, inspectionOf(limits));
   const { length, contentLength } = head;
-  return task ? runBodyTask(task, intake.bytes.subarray(length, length + contentLength)) : INTERNAL_FAULT;
+  const found = task ? runBodyTask(task, intake.bytes.subarray(length, length + contentLength)) : INTERNAL_FAULT;
+  // INVARIANT: a request that is made anew goes through the server, which sends it.
+  return isTenantFound(found) ? INTERNAL_FAULT : found;
 }

@@ -7,6 +7,10 @@ export const RELAY_STEPS: RestTransport<RelayExchange> = {
   checkBody: (exchange, decision, needs) => exchange.connection.checkBody(exchange, decision, needs),
   pass: (exchange, permit) => exchange.connection.pass(exchange, permit),
   change: (exchange, permit) => exchange.connection.giveOver(exchange, permit),
+  // INVARIANT: `takes.ts` has handed a request of a tenant over before.
+  sendAnew: () => {
+    throw new TypeError('a request of a tenant was not handed over');
+  },
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
   cut: (exchange) => exchange.connection.cut(),
 };

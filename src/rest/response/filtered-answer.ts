@@ -30,7 +30,7 @@ export function forwardChanged(
     const path = exchange.resolution?.pathToSend ?? '/';
     const credential = options.credential();
     const headers = toUpstreamHeaders(exchange, { readable: false, contentLength: undefined, credential, added: [] });
-    sendUpstream(exchange, options, path, headers, new HealthAnswer(exchange, options));
+    sendUpstream(exchange, options, { path, headers }, new HealthAnswer(exchange, options));
     return;
   }
   const busy = (): void => reject(exchange, ANSWERS_BUSY, options.cors);
@@ -79,10 +79,14 @@ function withNames(exchange: RestExchange, options: LaneOptions, start: (names: 
   });
 }
 
-interface Changed {
+export interface Changed {
   readonly task: AnswerTask;
   /** An answer that cannot be changed is not given; else it passes as it is. */
   readonly strict: boolean;
+  /** Upstream's refusals pass although the answer is strict. Default: they say only what names nothing. */
+  readonly errorsPass?: true;
+  /** The denial in the place of an empty changed answer. */
+  readonly absent?: Denial;
   readonly place: AnswerReservation;
 }
 
@@ -94,13 +98,8 @@ function send(exchange: RestExchange, options: LaneContext, query: string, chang
     credential: options.credential(),
     added: addedHeaders(exchange),
   });
-  sendUpstream(
-    exchange,
-    options,
-    query === '' ? path : `${path}?${query}`,
-    headers,
-    new WholeAnswer(exchange, options, change),
-  );
+  const sent = { path: query === '' ? path : `${path}?${query}`, headers };
+  sendUpstream(exchange, options, sent, new WholeAnswer(exchange, options, change));
 }
 
 function queryOf(exchange: RestExchange): string {
@@ -124,7 +123,7 @@ const ABOUT_THE_BYTES = new Set([
 ]);
 
 /** Holds the answer back until it is whole, up to the limit, and gives the changed one. */
-class WholeAnswer extends UpstreamAnswer {
+export class WholeAnswer extends UpstreamAnswer {
   readonly #change: Changed;
   readonly #bytes = new AnswerBytes();
   #size = 0;
@@ -187,7 +186,7 @@ class WholeAnswer extends UpstreamAnswer {
       this.#answer(settled);
       return;
     }
-    const { task, strict } = this.#change;
+    const { task, strict, absent } = this.#change;
     this.#changer.change({
       task,
       body,
@@ -196,7 +195,7 @@ class WholeAnswer extends UpstreamAnswer {
       guard: this.guard,
       done: ({ buffer, byteOffset, byteLength }) => {
         over();
-        this.#answer(Buffer.from(buffer, byteOffset, byteLength));
+        this.#answer(byteLength === 0 && absent ? absent : Buffer.from(buffer, byteOffset, byteLength));
       },
       fail: (_error, back) => {
         over();
@@ -230,10 +229,10 @@ class WholeAnswer extends UpstreamAnswer {
 
   /** An answer that is not one to be changed. `undefined` = it is. */
   #unchanged(body: Buffer): Buffer | Denial | undefined {
-    const { strict } = this.#change;
+    const { strict, errorsPass } = this.#change;
     const readable = !this.#headers.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-encoding');
     if (!readable) return UPSTREAM_BROKEN;
-    if (this.#status >= 400) return strict ? this.#errorFor(body) : body;
+    if (this.#status >= 400) return strict && !errorsPass ? this.#errorFor(body) : body;
     if (this.#status !== 200) return strict ? UPSTREAM_BROKEN : body;
     return undefined;
   }

@@ -1,5 +1,6 @@
 import type { ScopedAccess } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
+import { changeForTenant, type TenantAnswer } from '../tenants/answers.ts';
 import { type FilterContext, RESPONSE_FILTERS } from './filter.ts';
 import { patchTelemetry } from './filter-patch.ts';
 import type { TelemetrySettings } from './telemetry-settings.ts';
@@ -13,12 +14,15 @@ export interface AnswerTask {
     readonly visible: ScopedAccess;
     readonly context: FilterContext;
   };
+  /** The answer to a request that was made anew for a tenant. */
+  readonly tenant?: TenantAnswer;
   /** The gateway's own settings as telemetry shows them. */
   readonly telemetry?: TelemetrySettings;
 }
 
 /** Pure. Throws where the answer is not what was expected. */
-export function runAnswerTask({ filter, telemetry }: AnswerTask, body: Buffer): Buffer {
+export function runAnswerTask({ filter, tenant, telemetry }: AnswerTask, body: Buffer): Buffer {
+  if (tenant) return changeForTenant(tenant, body);
   const kept = filter ? RESPONSE_FILTERS[filter.name](body, filter.visible, filter.context) : body;
   return telemetry ? patchTelemetry(kept, telemetry) : kept;
 }

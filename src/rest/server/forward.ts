@@ -29,18 +29,25 @@ import { bodyIdleOf, leastAnswerMs } from '../time-limits.ts';
 const MAX_INFORMATIONAL = 8;
 const UNAUTHORIZED = 401;
 
+/** The head of a request as it is sent. */
+export interface SentHead {
+  /** Default: the client's. */
+  readonly method?: string;
+  readonly path: string;
+  readonly headers: string[];
+}
+
 /** Sends an authorized request upstream, to the path that was resolved, and hands the answer to `handler`. Refuses when there is no room. */
 export function sendUpstream(
   exchange: RestExchange,
   options: LaneOptions,
-  path: string,
-  headers: string[],
+  { method = exchange.method, path, headers }: SentHead,
   handler: UpstreamAnswer,
 ): void {
   const route = options.nodes && routeOf(options.nodes, exchange);
   const body = bodyOf(exchange, options);
   const request: UpstreamRequest = {
-    method: exchange.method,
+    method,
     path,
     headers,
     body,

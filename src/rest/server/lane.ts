@@ -4,11 +4,14 @@ import type { Protocol } from '../../exchange/exchange.ts';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import { begin, bodyChecked, finish, resumeWith } from '../../exchange/steps.ts';
 import type { FaultReport } from '../../lifetime/guard.ts';
+import { FactsOfCollections } from '../../upstream/collection-facts.ts';
+import { createTenantQuestions } from '../../upstream/tenant-questions.ts';
 import { type BegunExchange, continueBegun, takeBegun } from '../begun-exchange.ts';
 import { checkBody } from '../body/check-body.ts';
 import { AnswerChanger, BodyCheckPool } from '../body/check-pool.ts';
 import { BodyDecoder } from '../body/decoder.ts';
 import { BodyMemoryBudget } from '../body/memory-budget.ts';
+import { isTenantFound } from '../body/task.ts';
 import { answerPreflight } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
 import { toUpstreamHeaders } from '../headers.ts';
@@ -20,6 +23,7 @@ import { answerWhole, reject } from '../reject.ts';
 import { createLiveResolver } from '../resolve.ts';
 import { AnswerBudget } from '../response/answer-budget.ts';
 import { forwardChanged } from '../response/filtered-answer.ts';
+import { forwardAnew } from '../tenants/forward.ts';
 import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
@@ -66,7 +70,10 @@ export function createRestLane(options: LaneOptions): RestLane {
   const decoder = new BodyDecoder(options.limits.inspected_body_bytes);
   const budget = createBodyMemoryBudget(options);
   const answers = createAnswerBudget(options);
-  const lane = new Lane(options, createProtocol({ ...options, checkPool, decoder, budget, answers, changer }));
+  const questions = createTenantQuestions(options.upstream, options.credential);
+  const facts = new FactsOfCollections(questions.facts, () => performance.now());
+  const context = { ...options, checkPool, decoder, budget, answers, changer, questions, facts };
+  const lane = new Lane(options, createProtocol(context));
   return {
     takeHttp1: (request, response, target) => lane.takeHttp1(request, response, target),
     refuse: (request, response, status, text) =>
@@ -186,16 +193,20 @@ function createProtocol(options: LaneContext): Protocol<RestExchange> {
         return exchange.resolution;
       },
       checkBody: (exchange, decision, needs) =>
-        checkBody(known(exchange), options, { decision, needs }, (found) =>
-          bodyChecked(options.parts, protocol, exchange, decision, found),
-        ),
+        checkBody(known(exchange), options, { decision, needs }, (found) => {
+          if (isTenantFound(found)) bodyChecked(options.parts, protocol, exchange, decision, found.names, found.tenant);
+          else bodyChecked(options.parts, protocol, exchange, decision, found);
+        }),
       pass(exchange, _permit, { pathToSend }) {
         if (known(exchange).life.ended) return;
         const contentLength = exchange.body?.length;
         const added = addedHeaders(exchange);
         const credential = options.credential();
         const headers = toUpstreamHeaders(exchange, { readable: false, contentLength, credential, added });
-        sendUpstream(exchange, options, pathToSend, headers, new StreamedAnswer(exchange, options));
+        sendUpstream(exchange, options, { path: pathToSend, headers }, new StreamedAnswer(exchange, options));
+      },
+      sendAnew(exchange, rewriting) {
+        if (!known(exchange).life.ended) forwardAnew(exchange, rewriting, options);
       },
       change(exchange, permit, plan) {
         if (!known(exchange).life.ended) forwardChanged(exchange, permit, plan, options);

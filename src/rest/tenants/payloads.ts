@@ -1,0 +1,119 @@
+import { type JsonNode, JsonObject, objectNode, textNode } from '../../json/tree.ts';
+import { tenantField } from '../../policy/denial.ts';
+import { type PathStep, type PayloadField, parsePath, reaches } from '../../policy/tenants/payload-path.ts';
+import { onlyValue, type PayloadReader, settingStanding, standing } from '../../policy/tenants/payload-rules.ts';
+import type { TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
+import { type TenantReading, TenantRefusal, valueText } from './reading.ts';
+import { type Action, keep, text } from './shapes.ts';
+
+/* Payloads that are written. Only the way to the fields of the tenant is looked at; the rest stays as it came. */
+
+/** Each key takes memory beside its bytes. */
+const MAX_KEYS = 10_000;
+
+/** A payload, read as far as one of `fields` leads into it. Each key once. */
+export function payloadAt(fields: readonly PayloadField[]): Action {
+  return (reading) => readPayload(reading, fields, 0);
+}
+
+function readPayload(reading: TenantReading, fields: readonly PayloadField[], depth: number): JsonNode {
+  const { reader } = reading;
+  const node = new JsonObject();
+  reader.readObject((key) => {
+    if (node.has(key)) throw reading.fault(`duplicate key ${JSON.stringify(key)} in a payload`);
+    if (node.keys.length === MAX_KEYS) throw reading.fault(`more than ${MAX_KEYS} keys in a payload`);
+    const inside = fields.filter((field) => field[depth] === key && field.length > depth + 1);
+    const goesOn = inside.length > 0 && reader.peek() === 'object';
+    node.set(key, goesOn ? readPayload(reading, inside, depth + 1) : keep(reading));
+  });
+  return node;
+}
+
+const INTEGER = /^(?:0|-?[1-9]\d*)$/;
+
+/** Reads payloads of `payloadAt` for the rules of payloads. */
+function readerOf(reading: TenantReading): PayloadReader<JsonNode> {
+  return {
+    member: (value, key) => (value.kind === 'object' ? value.get(key) : 'no-object'),
+    scalar: (value) => scalarOf(reading, value),
+  };
+}
+
+function scalarOf(reading: TenantReading, value: JsonNode): TenantValue | undefined {
+  if (value.kind !== 'source') return undefined;
+  const string = reading.stringOf(value);
+  if (string !== undefined) return string;
+  const written = reading.source.toString('latin1', value.start, value.end);
+  if (written === 'true' || written === 'false') return written === 'true';
+  return INTEGER.test(written) ? BigInt(written) : undefined;
+}
+
+const OTHER_VALUE = tenantField('would give the field of the tenant another value');
+const NO_VALUE = tenantField('must give the field of the tenant one of its values');
+
+/** A whole payload, or null: that of an upsert, or one that overwrites. Null and a missing field get the value of the tenant. */
+export function ownPayload(reading: TenantReading): JsonNode {
+  const { conditions } = reading.context;
+  if (reading.reader.peek() === 'null') {
+    if (reading.isFree) return keep(reading);
+    reading.reader.readNull();
+    return newPayload(reading);
+  }
+  const node = payloadAt(conditions.map(({ field }) => field))(reading);
+  return own(reading, node);
+}
+
+/** The payload of a point that has none: the fields of the tenant. */
+export function newPayload(reading: TenantReading): JsonNode {
+  return own(reading, new JsonObject());
+}
+
+function own(reading: TenantReading, node: JsonNode): JsonNode {
+  for (const condition of reading.context.conditions) {
+    const stands = standing(readerOf(reading), node, condition);
+    if (stands === 'other') throw new TenantRefusal(OTHER_VALUE);
+    if (stands === 'absent') add(node, condition, 0);
+  }
+  return node;
+}
+
+/** Adds the field from `depth` of its path on. */
+function add(node: JsonNode, condition: TenantCondition, depth: number): void {
+  const value = onlyValue(condition);
+  if (value === undefined) throw new TenantRefusal(NO_VALUE);
+  let at = node;
+  for (const [index, key] of condition.field.entries()) {
+    if (index < depth) continue;
+    // INVARIANT: `absent` means that everything on the way is an object, or is not there.
+    if (at.kind !== 'object') throw new TypeError('a payload is no object');
+    const last = index === condition.field.length - 1;
+    const next = at.get(key) ?? (last ? textNode(valueText(value)) : objectNode({}));
+    at.set(key, next);
+    at = next;
+  }
+}
+
+/** Judges a payload that is set at `key`; a payload that replaces what is above a field gets the field. */
+export function judgeSetting(reading: TenantReading, payload: JsonNode, key: JsonNode | undefined): void {
+  const at = reading.isNull(key) ? [] : pathOf(reading, reading.stringOf(key));
+  for (const condition of reading.context.conditions) {
+    const stands = settingStanding(readerOf(reading), payload, at, condition);
+    if (stands === 'other') throw new TenantRefusal(OTHER_VALUE);
+    if (stands === 'absent') add(payload, condition, at.length);
+  }
+}
+
+function pathOf(reading: TenantReading, path: string | undefined): readonly PathStep[] {
+  const steps = path === undefined ? undefined : parsePath(path);
+  if (!steps) throw reading.fault('expected a path into the payload');
+  return steps;
+}
+
+/** A key that is deleted. */
+export const deletedKey: Action = (reading) => {
+  const node = text(reading);
+  const path = pathOf(reading, reading.stringOf(node));
+  if (reading.context.conditions.some(({ field }) => reaches(path, field))) throw new TenantRefusal(REMOVES);
+  return node;
+};
+const REMOVES = tenantField('would remove the field of the tenant');

@@ -1,0 +1,79 @@
+import { CONDITION_VARIANTS } from './filters.ts';
+import { orderBy } from './hidden.ts';
+import {
+  type Action,
+  type Fields,
+  keep,
+  list,
+  object,
+  oneOf,
+  oneOrMany,
+  orNull,
+  plain,
+  text,
+  type Variant,
+} from './shapes.ts';
+import { VECTOR_FIELDS, VECTOR_OBJECTS, vectorInput, vectorOr } from './vectors.ts';
+
+/* The `query` of a request. Upstream: `QueryInterface` (Qdrant v1.19.0, `lib/api/src/rest/schema.rs`; v1.20.0 adds `text`). */
+
+const pairs = oneOrMany(object({ positive: vectorInput, negative: vectorInput }));
+const examples = orNull(list(vectorInput));
+const expression: Action = (reading) => {
+  const kind = reading.reader.peek();
+  return kind === 'number' || kind === 'string' ? keep(reading) : EXPRESSION(reading);
+};
+const decay = object({ x: expression, target: orNull(expression), scale: plain, midpoint: plain });
+
+/** Expressions by their only field. `max`, `min` and `acosh` since Qdrant v1.20.0. */
+export const EXPRESSIONS: Fields = {
+  geo_distance: object({ origin: object({ lon: plain, lat: plain }), to: text }),
+  ...{ datetime: text, datetime_key: text },
+  ...{ mult: list(expression), sum: list(expression), max: list(expression), min: list(expression) },
+  ...{ neg: expression, abs: expression, sqrt: expression, exp: expression },
+  ...{ log10: expression, ln: expression, acosh: expression },
+  div: object({ left: expression, right: expression, by_zero_default: plain }),
+  pow: object({ base: expression, exponent: expression }),
+  ...{ lin_decay: decay, exp_decay: decay, gauss_decay: decay },
+};
+
+/** A condition is an expression, too. */
+const EXPRESSION = oneOf(
+  [
+    ...Object.entries(EXPRESSIONS).map(([first, action]): Variant => ({ first, fields: { [first]: action } })),
+    ...CONDITION_VARIANTS,
+  ],
+  'an expression',
+);
+
+/** Tables by the names of upstream's schemas. */
+export const QUERY_FIELDS = {
+  NearestQuery: { nearest: vectorInput, mmr: orNull(object({ diversity: plain, candidates_limit: plain })) },
+  RecommendQuery: { recommend: object({ positive: examples, negative: examples, strategy: text }) },
+  DiscoverQuery: { discover: object({ target: vectorInput, context: pairs }) },
+  ContextQuery: { context: pairs },
+  OrderByQuery: { order_by: orderBy },
+  FusionQuery: { fusion: text },
+  RrfQuery: { rrf: object({ k: plain, weights: keep }) },
+  FormulaQuery: { formula: expression, defaults: keep },
+  SampleQuery: { sample: text },
+  RelevanceFeedbackQuery: {
+    relevance_feedback: object({
+      target: vectorInput,
+      feedback: list(object({ example: vectorInput, score: plain })),
+      strategy: object({ naive: object({ a: plain, b: plain, c: plain }) }),
+    }),
+  },
+  TextQuery: { text: VECTOR_FIELDS.Document.text },
+} as const satisfies Readonly<Record<string, Fields>>;
+
+const OBJECT = oneOf(
+  [
+    ...VECTOR_OBJECTS,
+    ...Object.values(QUERY_FIELDS).map((fields): Variant => ({ first: Object.keys(fields)[0], fields })),
+  ],
+  'a query',
+);
+
+/** A vector, the id of a point, or a query. */
+export const queryInput: Action = (reading) => vectorOr(reading, OBJECT);

@@ -1,0 +1,189 @@
+import type { JsonReader } from '../../json/reader.ts';
+import { decodeString } from '../../json/scan.ts';
+import {
+  type JsonNode,
+  type JsonObject,
+  type JsonText,
+  JsonWriter,
+  listNode,
+  objectNode,
+  textNode,
+} from '../../json/tree.ts';
+import { badRequest, type Denial } from '../../policy/denial.ts';
+import { pathText } from '../../policy/tenants/payload-path.ts';
+import { valuesByType } from '../../policy/tenants/payload-rules.ts';
+import { type IdCheck, MAX_CHECKED_IDS, type PointId, type ReleaseFeatures } from '../../policy/tenants/rewriting.ts';
+import type { Tenancy, TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
+import { conditionsOn } from '../../policy/tenants/within.ts';
+import { ShapeFault } from '../body/inspect-references.ts';
+
+/** The request is refused for what stands in its body. */
+export class TenantRefusal extends Error {
+  override readonly name = 'TenantRefusal';
+  readonly denial: Denial;
+
+  constructor(denial: Denial) {
+    super(denial.message);
+    this.denial = denial;
+  }
+}
+
+/** The facts with which a body is read. */
+export interface ReadingContext {
+  readonly collection: string;
+  /** On the collection; none = it is free, and only its references are judged. */
+  readonly conditions: readonly TenantCondition[];
+  readonly tenancy: Tenancy;
+  readonly features: ReleaseFeatures;
+  /** Vectors of the collection whose scores depend on statistics of terms; `undefined` = not known. */
+  readonly idfVectors: ReadonlySet<string> | undefined;
+  /** Most bytes of the request that is made. */
+  readonly maxBytes: number;
+  /** The client waits for the result of its write, and so hears of missing points. */
+  readonly waits: boolean;
+}
+
+/** Vectors that are named by points: those of one level of a query. */
+export interface Level {
+  /** As many as can be checked, and one more. */
+  readonly ids: PointId[];
+  /** The collection of the points, if it is another one. */
+  lookup: string | undefined;
+}
+
+/** One body on its way through the shapes. */
+export class TenantReading {
+  readonly reader: JsonReader;
+  readonly source: Buffer;
+  readonly context: ReadingContext;
+  /** The conditions as conditions of a filter. */
+  readonly must: readonly JsonText[];
+  /** The levels that are open, innermost last. */
+  readonly levels: Level[] = [];
+  /** All levels of queries, outer before inner: the order in which upstream resolves their ids (Qdrant v1.19.0). */
+  readonly #queries: Level[] = [];
+  /** Prefetches that may still be nested. */
+  prefetches = MAX_PREFETCHES;
+  /** Ids that earlier operations of the same batch write. */
+  readonly written = new Set<PointId>();
+  readonly #checks = new Map<string, { readonly conditions: readonly TenantCondition[]; readonly ids: Set<PointId> }>();
+  #checked = 0;
+
+  constructor(reader: JsonReader, source: Buffer, context: ReadingContext) {
+    this.reader = reader;
+    this.source = source;
+    this.context = context;
+    this.must = context.conditions.map(conditionNode);
+  }
+
+  get isFree(): boolean {
+    return this.must.length === 0;
+  }
+
+  /** Opens the level of a query, whose ids are checked when the whole body has been read. */
+  openQuery(): void {
+    const level: Level = { ids: [], lookup: undefined };
+    this.levels.push(level);
+    this.#queries.push(level);
+  }
+
+  /** The checks that the body asks for, once it has been read. */
+  checks(): IdCheck[] {
+    for (const { ids, lookup } of this.#queries) this.check(ids, lookup);
+    return Array.from(this.#checks, ([collection, { conditions, ids }]) => ({ collection, conditions, ids: [...ids] }));
+  }
+
+  /** The points have to exist for the tenant. @param lookup their collection, if it is not the request's */
+  check(ids: readonly PointId[], lookup?: string): void {
+    const { collection: own, conditions: ownConditions, tenancy } = this.context;
+    const collection = lookup ?? own;
+    const conditions = lookup === undefined ? ownConditions : conditionsOn(tenancy, lookup);
+    if ('kind' in conditions) throw new TenantRefusal(conditions);
+    if (conditions.length === 0 || ids.length === 0) return;
+    const check = this.#checks.get(collection) ?? { conditions, ids: new Set() };
+    this.#checks.set(collection, check);
+    const before = check.ids.size;
+    for (const id of ids) check.ids.add(id);
+    this.#checked += check.ids.size - before;
+    if (this.#checked > MAX_CHECKED_IDS) throw new TenantRefusal(TOO_MANY_IDS);
+  }
+
+  /** The text of a string of the source; `undefined` = another value, or none. */
+  stringOf(node: JsonNode | undefined): string | undefined {
+    if (node?.kind === 'text') return parsedString(node.text);
+    if (node?.kind !== 'source' || this.source[node.start] !== QUOTE) return undefined;
+    return decodeString(this.source, node.start + 1, node.end - 1);
+  }
+
+  /** True = there is no such member, or it is null. */
+  isNull(node: JsonNode | undefined): boolean {
+    if (node === undefined) return true;
+    return node.kind === 'source' ? this.source[node.start] === LETTER_N : node.kind === 'text' && node.text === 'null';
+  }
+
+  /** Notes the id of a point in the level at hand. */
+  note(id: PointId, most = MAX_CHECKED_IDS): void {
+    const ids = this.levels.at(-1)?.ids;
+    if (ids && ids.length <= most) ids.push(id);
+  }
+
+  writer(expected?: number): JsonWriter {
+    return new JsonWriter(this.source, this.context.maxBytes, expected);
+  }
+
+  fault(message: string): ShapeFault {
+    return new ShapeFault(message, this.reader.position);
+  }
+}
+
+const QUOTE = 0x22;
+const LETTER_N = 0x6e;
+/** Upstream's process ends at some 50 levels (Qdrant v1.18.3). */
+const MAX_PREFETCHES = 32;
+export const TOO_MANY_IDS = badRequest('tenant_form', `the request names more than ${MAX_CHECKED_IDS} points`);
+
+function parsedString(text: string): string | undefined {
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A condition as a condition of upstream's filters. */
+function conditionNode(condition: TenantCondition): JsonText {
+  return textNode(conditionText(condition));
+}
+
+/** The JSON text of a condition. */
+export function conditionText(condition: TenantCondition): string {
+  const key = JSON.stringify(pathText(condition.field));
+  const { texts, integers, booleans } = valuesByType(condition);
+  const match = (form: string): string => `{"key":${key},"match":${form}}`;
+  const forms = [
+    ...matchesOf(texts).map(match),
+    ...matchesOf(integers).map(match),
+    ...booleans.map((value) => match(`{"value":${value}}`)),
+  ];
+  return forms.length === 1 ? (forms[0] ?? '') : `{"should":[${forms.join(',')}]}`;
+}
+
+function matchesOf(values: readonly TenantValue[]): string[] {
+  if (values.length === 0) return [];
+  const texts = values.map(valueText);
+  return [texts.length === 1 ? `{"value":${texts[0]}}` : `{"any":[${texts.join(',')}]}`];
+}
+
+/** The JSON text of a value. */
+export function valueText(value: TenantValue): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+/** The JSON text of an id. */
+export function idText(id: PointId): string {
+  return typeof id === 'bigint' ? String(id) : `"${id}"`;
+}
+
+/** A filter of the tenant's points, and of a list of ids if it is given. */
+export function tenantFilter(reading: TenantReading, ids?: JsonNode): JsonObject {
+  const must: JsonNode[] = [...reading.must];
+  if (ids) must.push(objectNode({ has_id: ids }));
+  return objectNode({ must: listNode(must) });
+}

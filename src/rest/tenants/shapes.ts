@@ -1,0 +1,176 @@
+import { type JsonNode, JsonObject, listNode, NULL_NODE, textNode } from '../../json/tree.ts';
+import type { PointId } from '../../policy/tenants/rewriting.ts';
+import { parsePointId } from './point-id.ts';
+import { idText, type TenantReading } from './reading.ts';
+
+/*
+ * The forms of request bodies: tables from field to action. A field without an action is refused, so one of a later release is not
+ * sent until it has got one.
+ */
+
+/** Reads the next value and gives the one to be sent in its place. */
+export type Action = (reading: TenantReading) => JsonNode;
+
+/** Fields by name. `as` = another name of a field. */
+export type Fields = Readonly<Record<string, Action | { readonly as: string }>>;
+
+/** Looks at an object whose members have been read, and changes it. */
+export type Finish = (reading: TenantReading, node: JsonObject) => void;
+
+interface Field {
+  readonly name: string;
+  readonly action: Action;
+}
+
+/** The value as it stands: nothing in it can name a point, a collection or a field of a tenant. */
+export const keep: Action = ({ reader }) => {
+  const { start, end } = reader.skipValue();
+  return { kind: 'source', start, end };
+};
+
+/** An object with these fields, each at most once. Upstream takes a struct as an array of its fields, too; that is refused here. */
+export function object(fields: Fields, finish?: Finish): Action {
+  const known = compile(fields);
+  return (reading) => {
+    const node = readMembers(reading, known);
+    finish?.(reading, node);
+    return node;
+  };
+}
+
+/** Fields of several forms that exclude each other, told by their first field. */
+export interface Variant {
+  /** Must be there; `undefined` = none of its fields must. */
+  readonly first: string | undefined;
+  readonly fields: Fields;
+}
+
+/** An object in exactly one of several forms. Upstream takes the first form that fits and passes over what is left. */
+export function oneOf(variants: readonly Variant[], what: string, finish?: Finish): Action {
+  const known = compile(Object.assign({}, ...variants.map(({ fields }) => fields)));
+  const forms = variants.map(({ first, fields }) => ({ first, names: compile(fields) }));
+  return (reading) => {
+    const node = readMembers(reading, known);
+    const form = forms.find(
+      ({ first, names }) => (first === undefined || node.has(first)) && node.keys.every((key) => names.has(key)),
+    );
+    if (!form) throw reading.fault(`expected one form of ${what}`);
+    finish?.(reading, node);
+    return node;
+  };
+}
+
+function compile(fields: Fields): ReadonlyMap<string, Field> {
+  const known = new Map<string, Field>();
+  for (const [name, action] of Object.entries(fields)) {
+    if (typeof action === 'function') known.set(name, { name, action });
+  }
+  for (const [name, other] of Object.entries(fields)) {
+    const meant = typeof other === 'function' ? undefined : known.get(other.as);
+    if (meant) known.set(name, meant);
+  }
+  return known;
+}
+
+function readMembers(reading: TenantReading, known: ReadonlyMap<string, Field>): JsonObject {
+  const { reader } = reading;
+  const kind = reader.peek();
+  if (kind !== 'object') throw reading.fault(`invalid type: ${kind}, expected an object`);
+  const node = new JsonObject();
+  reader.readObject((key) => {
+    const field = known.get(key);
+    if (!field) throw reading.fault(`unknown field \`${key}\``);
+    if (node.has(field.name)) throw reading.fault(`duplicate field \`${field.name}\``);
+    node.set(field.name, field.action(reading));
+  });
+  return node;
+}
+
+/** Null, or what `action` reads. */
+export function orNull(action: Action): Action {
+  return (reading) => {
+    if (reading.reader.peek() !== 'null') return action(reading);
+    reading.reader.readNull();
+    return NULL_NODE;
+  };
+}
+
+/** Each item is written as soon as it has been read, so that a body of many small ones takes no more memory than its bytes. */
+export function list(item: Action): Action {
+  return (reading) => {
+    const writer = reading.writer();
+    reading.reader.readArray(() => writer.item(item(reading)));
+    return listNode([], writer.written());
+  };
+}
+
+/** Null, one, or a list. */
+export function oneOrMany(item: Action): Action {
+  const many = list(item);
+  return orNull((reading) => (reading.reader.peek() === 'array' ? many(reading) : item(reading)));
+}
+
+/** A string, or what `action` reads. */
+export function orString(action: Action): Action {
+  return (reading) => (reading.reader.peek() === 'string' ? keep(reading) : action(reading));
+}
+
+/** A number, true, false or null: no string, array or object. */
+export const plain: Action = (reading) => {
+  const kind = reading.reader.peek();
+  if (kind === 'object' || kind === 'array' || kind === 'string') throw reading.fault(`invalid type: ${kind}`);
+  return keep(reading);
+};
+
+/** A string or null. */
+export const text: Action = (reading) => {
+  const kind = reading.reader.peek();
+  if (kind !== 'string' && kind !== 'null') throw reading.fault(`invalid type: ${kind}, expected a string`);
+  return keep(reading);
+};
+
+/** A point id, which is told to `use`. Written in one form. */
+export function pointId(use: (reading: TenantReading, id: PointId) => void): Action {
+  return (reading) => {
+    const id = parsePointId(reading);
+    use(reading, id);
+    return textNode(idText(id));
+  };
+}
+
+/** A list of numbers, or of lists of numbers: other arrays can be read as a struct. */
+export const numbers: Action = (reading) => {
+  const kind = reading.reader.peek();
+  if (kind !== 'array') throw reading.fault(`invalid type: ${kind}, expected a vector`);
+  const { start, end } = reading.reader.skipValue();
+  if (!isNumbers(reading.source, start, end))
+    throw reading.fault('invalid type: expected numbers, or lists of numbers');
+  return { kind: 'source', start, end };
+};
+
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+/** 1 for the bytes of numbers, 2 for what stands between them. */
+const KINDS = new Uint8Array(256);
+for (const char of '0123456789+-.eE') KINDS[char.charCodeAt(0)] = 1;
+for (const char of ', \t\r\n') KINDS[char.charCodeAt(0)] = 2;
+
+/** Of a checked array. */
+function isNumbers(source: Buffer, start: number, end: number): boolean {
+  let depth = 0;
+  let hasNumber = false;
+  let hasList = false;
+  for (let at = start; at < end; at += 1) {
+    const byte = source[at] as number;
+    const kind = KINDS[byte];
+    if (kind === 1) {
+      if (depth === 1) hasNumber = true;
+    } else if (byte === OPEN) {
+      depth += 1;
+      if (depth === 2) hasList = true;
+      else if (depth > 2) return false;
+    } else if (byte === CLOSE) depth -= 1;
+    else if (kind !== 2) return false;
+  }
+  return !(hasNumber && hasList);
+}

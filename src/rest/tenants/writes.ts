@@ -1,0 +1,194 @@
+import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode } from '../../json/tree.ts';
+import { badRequest, tenantField, tenantRelease } from '../../policy/denial.ts';
+import { onlyValue } from '../../policy/tenants/payload-rules.ts';
+import type { PointId } from '../../policy/tenants/rewriting.ts';
+import { bindMissing, boundFilter } from './filters.ts';
+import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
+import { type Level, type TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
+import { type Action, type Fields, type Finish, keep, list, object, oneOf, orNull, pointId, text } from './shapes.ts';
+
+/* Requests that write points. Upstream: Qdrant v1.19.0, `lib/api/src/rest/schema.rs`, `src/common/update.rs`. */
+
+const SHARD: Fields = { shard_key: keep };
+const VECTOR: Fields = { vector: keep, vectors: { as: 'vector' } };
+
+/** Ids of one upsert that a later operation of its batch may name. */
+const MAX_WRITTEN_IDS = 100_000;
+
+function selected(reading: TenantReading, id: PointId): void {
+  reading.note(id);
+}
+function written(reading: TenantReading, id: PointId): void {
+  reading.note(id, MAX_WRITTEN_IDS);
+}
+const ids = orNull(list(pointId(selected)));
+
+/** Null selects nothing: it does not become a filter. */
+const selectedFilter = orNull(boundFilter);
+
+/* INVARIANT: a point of another tenant stays as it is. */
+const UPDATE: Fields = { update_filter: boundFilter };
+const SINCE = '1.15.4';
+
+function bindUpdate(what: string): Finish {
+  return (reading, node) => {
+    if (!reading.context.features.updateFilter) throw new TenantRefusal(tenantRelease(what, SINCE));
+    bindMissing(reading, node, 'update_filter');
+  };
+}
+
+const point = object({ id: pointId(written), ...VECTOR, payload: ownPayload }, (reading, node) => {
+  if (!node.has('payload')) node.set('payload', newPayload(reading));
+});
+const payloads = orNull(list(ownPayload));
+const batchOfPoints = object({ ids: list(pointId(written)), vectors: keep, payloads }, (reading, node) => {
+  const count = countOf(node.get('ids'));
+  const own = node.get('payloads');
+  if (own?.kind !== 'list') node.set('payloads', listNode([], copies(reading, count)));
+  else if (countOf(own) !== count) throw reading.fault('expected as many payloads as ids');
+});
+function countOf(node: JsonNode | undefined): number {
+  return node?.kind === 'list' ? node.items.length + (node.rest?.count ?? 0) : 0;
+}
+
+/** So many payloads of the tenant's own. */
+function copies(reading: TenantReading, count: number): JsonWritten {
+  const writer = reading.writer();
+  const one = newPayload(reading);
+  for (let i = 0; i < count; i += 1) writer.item(one);
+  return writer.written();
+}
+
+const UPSERT: Fields = { ...SHARD, ...UPDATE, update_mode: text };
+
+/** Tables by the names of upstream's schemas. */
+export const WRITE_FIELDS = {
+  PointsList: { points: list(point), ...UPSERT },
+  PointsBatch: { batch: batchOfPoints, ...UPSERT },
+  UpdateVectors: { points: list(object({ id: pointId(selected), ...VECTOR })), ...SHARD, ...UPDATE },
+  PointsSelector: { points: ids, filter: selectedFilter, ...SHARD },
+  SetPayload: { payload: setting, points: ids, filter: selectedFilter, ...SHARD, key: text },
+  OverwritePayload: { payload: ownPayload, points: ids, filter: selectedFilter, ...SHARD, key: text },
+  DeletePayload: { keys: list(deletedKey), points: ids, filter: selectedFilter, ...SHARD },
+  DeleteVectors: { points: ids, filter: boundFilter, vector: keep, vectors: { as: 'vector' }, ...SHARD },
+} as const satisfies Readonly<Record<string, Fields>>;
+
+function setting(reading: TenantReading): JsonNode {
+  return payloadAt(reading.context.conditions.map(({ field }) => field))(reading);
+}
+
+/** Reads a request that names points to write. Upstream loses the fault of a missing one if the client does not wait for the write. */
+function writing(shape: Action, missing: 'is a fault' | 'is none'): Action {
+  return (reading) => {
+    const { node, ids: named } = withIds(reading, shape);
+    if (missing === 'is a fault' && reading.context.waits) {
+      reading.check(named.filter((id) => !reading.written.has(id)));
+    }
+    return node;
+  };
+}
+
+function withIds(reading: TenantReading, shape: Action): { readonly node: JsonNode; readonly ids: readonly PointId[] } {
+  const own: Level = { ids: [], lookup: undefined };
+  reading.levels.push(own);
+  const node = shape(reading);
+  reading.levels.pop();
+  return { node, ids: own.ids };
+}
+
+const NO_SELECTOR = badRequest('tenant_form', 'Either list of point ids or filter must be provided');
+
+/**
+ * Ids become a filter of the tenant's points among them. Upstream: with both, the ids count (Qdrant v1.19.0); an empty list of ids
+ * stays, for upstream to refuse.
+ *
+ * INVARIANT: a request that selects nothing does not become one that selects all points of the tenant.
+ */
+function select(reading: TenantReading, node: JsonObject): void {
+  const hasIds = !reading.isNull(node.get('points'));
+  const hasFilter = !reading.isNull(node.get('filter'));
+  if (!hasIds && !hasFilter) throw new TenantRefusal(NO_SELECTOR);
+  if (!hasIds) {
+    node.remove('points');
+    return;
+  }
+  node.remove('filter');
+  const points = node.get('points');
+  if (countOf(points) === 0) return;
+  node.remove('points');
+  node.set('filter', tenantFilter(reading, points));
+}
+
+const upsertOne = oneOf(
+  [
+    { first: 'batch', fields: WRITE_FIELDS.PointsBatch },
+    { first: 'points', fields: WRITE_FIELDS.PointsList },
+  ],
+  'an upsert',
+  bindUpdate('Upserts of tenants'),
+);
+const upsert: Action = (reading) => {
+  const { node, ids: named } = withIds(reading, upsertOne);
+  for (const id of named) reading.written.add(id);
+  return node;
+};
+
+const updateVectors = object(WRITE_FIELDS.UpdateVectors, bindUpdate('Changes of vectors of tenants'));
+const deletePoints = object(WRITE_FIELDS.PointsSelector, select);
+const clearPayload = object(WRITE_FIELDS.PointsSelector, (reading, node) => {
+  select(reading, node);
+  if (reading.context.conditions.some((condition) => onlyValue(condition) === undefined)) {
+    throw new TenantRefusal(tenantField('would remove the field of the tenant'));
+  }
+  // The field stays: all other keys are cleared by overwriting.
+  node.set('payload', newPayload(reading));
+});
+const setPayload = object(WRITE_FIELDS.SetPayload, (reading, node) => {
+  const payload = node.get('payload');
+  if (!payload) throw reading.fault('missing field `payload`');
+  judgeSetting(reading, payload, node.get('key'));
+  select(reading, node);
+});
+const overwritePayload = object(WRITE_FIELDS.OverwritePayload, (reading, node) => {
+  if (reading.isNull(node.get('payload'))) throw reading.fault('missing field `payload`');
+  // Upstream passes over it (Qdrant v1.19.0).
+  node.remove('key');
+  select(reading, node);
+});
+const deletePayload = object(WRITE_FIELDS.DeletePayload, select);
+const deleteVectors = object(WRITE_FIELDS.DeleteVectors, (reading, node) => {
+  // Upstream would carry out both.
+  if (!reading.isNull(node.get('points')) && !reading.isNull(node.get('filter'))) {
+    throw reading.fault('expected either `points` or `filter`');
+  }
+  select(reading, node);
+});
+
+/** The operations of a batch by their field. */
+const BATCHED: Readonly<Record<string, Action>> = {
+  upsert,
+  delete: writing(deletePoints, 'is none'),
+  set_payload: writing(setPayload, 'is a fault'),
+  overwrite_payload: writing(overwritePayload, 'is a fault'),
+  delete_payload: writing(deletePayload, 'is a fault'),
+  clear_payload: writing(clearPayload, 'is a fault'),
+  update_vectors: writing(updateVectors, 'is a fault'),
+  delete_vectors: writing(deleteVectors, 'is a fault'),
+};
+
+const operation = oneOf(
+  Object.entries(BATCHED).map(([first, action]) => ({ first, fields: { [first]: action } })),
+  'an operation',
+);
+
+const batched: Action = (reading) => {
+  const node = operation(reading);
+  const cleared = node.kind === 'object' ? node.get('clear_payload') : undefined;
+  return cleared ? objectNode({ overwrite_payload: cleared }) : node;
+};
+
+/** The bodies of writes by the names of their rows. */
+export const WRITES: Readonly<Record<string, Action>> = {
+  ...Object.fromEntries(Object.entries(BATCHED).map(([name, action]) => [`points.${name}`, action])),
+  'points.batch': object({ operations: list(batched) }),
+};

@@ -1,0 +1,224 @@
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import t from 'tap';
+import type { Principal } from '../../../src/identity/principal.ts';
+import { GLOBAL_MANAGE } from '../../../src/policy/access.ts';
+import { PLAIN_PARTS } from '../../support/exchange-parts.ts';
+import { until } from '../../support/until.ts';
+import { type Answer, exchangeRaw, readAnswer, recordingUpstream, restFixture, startGateway } from '../lane-fixture.ts';
+import { condition, FILTER, T, tenancyOf } from './made.ts';
+
+/** Ids of the tenant's points. */
+const OWN = new Set(['1', '2', '18446744073709551615']);
+const RECORD = (id: string) => `{"id":${id},"payload":{"tenant":"acme","a":1.50,"in":{"tenant":"x"}},"vector":[0.10]}`;
+
+/** An upstream that knows the tenant's points, and says what it knows. */
+const answer: Answer = (_request, response, { target, body, method }) => {
+  const sent = body.toString();
+  const say = (result: string, status = 200): void => {
+    const text = `{"result":${result},"status":"ok","time":0.5}`;
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+    response.end(text);
+  };
+  const asked = /"has_id":\[([^\]]*)\]/.exec(sent)?.[1]?.split(',') ?? [];
+  if (target.includes('gone')) say('null', 404);
+  else if (target.includes('broken')) say('null', 500);
+  else if (method === 'GET') say(INFO);
+  else if (target.includes('/points/count')) say('{"count":2}');
+  else if (target.includes('/points/scroll')) {
+    // Not in the order asked.
+    const found = asked.filter((id) => OWN.has(id)).reverse();
+    say(`{"points":[${found.map(RECORD).join(',')}],"next_page_offset":null}`);
+  } else say(`{"points":[${RECORD('1')}]}`);
+};
+const INFO =
+  '{"status":"green","optimizer_status":{"error":"x"},"indexed_vectors_count":9,"points_count":9,"segments_count":4,"config":{"params":{"sparse_vectors":{"sparse":{"modifier":"idf"}}}},"payload_schema":{"tenant":{"data_type":"keyword","points":9}},"update_queue":{"length":3}}';
+
+const upstream = await recordingUpstream(answer);
+let tenancy = tenancyOf(condition());
+const principal = (): Principal => ({
+  ...{ kind: 'principal', access: GLOBAL_MANAGE, bounds: undefined, authType: 'ApiKey', keyId: 'acme' },
+  ...{ subject: undefined, tenancy },
+});
+const { parts } = restFixture(upstream.port).options;
+const events: unknown[] = [];
+const gateway = await startGateway(upstream.port, {
+  parts: {
+    ...parts,
+    authenticate: principal,
+    bodyRules: { ...PLAIN_PARTS.bodyRules, features: () => ({ updateFilter: true, idfCorpus: true }) },
+    fault: (error) => events.push(error),
+    record: ({ resolution }, { status, received }) => events.push([resolution?.operation.name, status, received]),
+  },
+});
+t.teardown(async () => {
+  await gateway.close();
+  await upstream.close();
+});
+t.beforeEach(() => {
+  upstream.received.length = 0;
+  events.length = 0;
+  tenancy = tenancyOf(condition());
+});
+
+interface Sent {
+  readonly headers?: readonly string[];
+  readonly body?: string | Buffer;
+}
+
+async function ask(method: string, path: string, { headers = [], body }: Sent = {}) {
+  const bytes = Buffer.from(body ?? '');
+  const length = body === undefined ? [] : [`content-length: ${bytes.length}`];
+  const head = [`${method} ${path} HTTP/1.1`, 'host: x', 'connection: close', ...length, ...headers, '', ''].join(
+    '\r\n',
+  );
+  const { text } = await exchangeRaw(gateway.port, Buffer.concat([Buffer.from(head), bytes]));
+  const { status, body: said } = readAnswer(text);
+  return [status, said] as const;
+}
+
+/** What upstream got, without the questions about the collection. */
+const got = () =>
+  upstream.received
+    .filter(({ method, target }) => method !== 'GET' || target !== '/collections/shop')
+    .map(({ method, target, body }) => `${method} ${target} ${body}`);
+
+const POINTS = '/collections/shop/points';
+const CHECK = (ids: string, most: number) =>
+  `POST ${POINTS}/scroll {"limit":${most},"with_payload":false,"with_vector":false,"filter":{"must":[${T},{"has_id":[${ids}]}]}}`;
+const missing = (id: string) => `{"status":{"error":"Not found: No point with id ${id} found"},"time":0.0}`;
+
+t.test('a query goes upstream anew, and its answer comes as it is', async (t) => {
+  const [status, said] = await ask('POST', `${POINTS}/query?timeout=3&other=1`, {
+    body: '{"limit":1}',
+    headers: ['content-type: application/x-json', 'content-md5: x', 'x-other: 1'],
+  });
+  t.equal(status, 200);
+  t.equal(said, `{"result":{"points":[${RECORD('1')}]},"status":"ok","time":0.5}`);
+  t.strictSame(got(), [`POST ${POINTS}/query?timeout=3 {"limit":1,${FILTER}}`]);
+  const headers = upstream.received.at(-1)?.headers.join('\n').toLowerCase() ?? '';
+  t.match(headers, /content-type\napplication\/json\n/);
+  t.match(headers, /content-length\n73$/);
+  t.match(headers, /x-other\n1\n/);
+  t.notMatch(headers, /content-md5|x-json/);
+  t.strictSame(events, [['points.query', 200, 11]], 'it is recorded as the client sent it');
+});
+
+t.test('compressed bodies, and a client that waits to be asked', async (t) => {
+  const body = '{"limit":1}';
+  const codings = { gzip: gzipSync(body), br: brotliCompressSync(body), zstd: zstdCompressSync(body) };
+  for (const [coding, bytes] of Object.entries(codings)) {
+    const [status] = await ask('POST', `${POINTS}/query`, { body: bytes, headers: [`content-encoding: ${coding}`] });
+    t.equal(status, 200, coding);
+    t.notMatch(upstream.received.at(-1)?.headers.join('\n').toLowerCase(), /content-encoding/);
+  }
+  t.strictSame(new Set(got()), new Set([`POST ${POINTS}/query {"limit":1,${FILTER}}`]));
+  const waiting = `POST ${POINTS}/query HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{"limit":1}`;
+  const { text } = await exchangeRaw(gateway.port, waiting);
+  t.match(text, /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200/);
+  t.equal((await ask('POST', `${POINTS}/query`, { body: '' }))[0], 400, 'an empty body');
+  t.equal((await ask('POST', `${POINTS}/query`))[0], 400, 'no body');
+  t.equal(got().length, 4);
+});
+
+t.test('points that are named have to be the tenant’s', async (t) => {
+  t.equal((await ask('POST', `${POINTS}/query`, { body: '{"query":1,"prefetch":{"query":2}}' }))[0], 200);
+  t.strictSame(got(), [CHECK('1,2', 2), `POST ${POINTS}/query {"query":1,"prefetch":{"query":2,${FILTER}},${FILTER}}`]);
+  upstream.received.length = 0;
+  t.strictSame(await ask('POST', `${POINTS}/query`, { body: '{"query":2,"prefetch":[{"query":7},{"query":8}]}' }), [
+    404,
+    missing('7'),
+  ]);
+  t.strictSame(got(), [CHECK('2,7,8', 3)], 'nothing goes on');
+  t.strictSame(
+    await ask('POST', `${POINTS}/query`, { body: '{"query":18446744073709551615}' }),
+    [200, `{"result":{"points":[${RECORD('1')}]},"status":"ok","time":0.5}`],
+    'every digit counts',
+  );
+  t.strictSame(await ask('POST', `${POINTS}/query`, { body: '{"query":18446744073709551614}' }), [
+    404,
+    missing('18446744073709551614'),
+  ]);
+  const docs = '{"query":1,"lookup_from":{"collection":"docs"}}';
+  tenancy = tenancyOf(condition());
+  upstream.received.length = 0;
+  t.equal((await ask('POST', `${POINTS}/query`, { body: docs }))[0], 200);
+  t.match(got()[0], /^POST \/collections\/docs\/points\/scroll .*"key":"owner","match":\{"value":7\}/);
+});
+
+t.test('a write by ids that is waited for tells of missing points, another one does not', async (t) => {
+  const body = '{"payload":{"a":1},"points":[1,7]}';
+  t.strictSame(await ask('POST', `${POINTS}/payload?wait=true`, { body }), [404, missing('7')]);
+  t.equal((await ask('POST', `${POINTS}/payload`, { body }))[0], 200);
+  t.strictSame(got(), [
+    CHECK('1,7', 2),
+    `POST ${POINTS}/payload {"payload":{"a":1},"filter":{"must":[${T},{"has_id":[1,7]}]}}`,
+  ]);
+});
+
+t.test('retrieving points, many and one', async (t) => {
+  const bare = (ids: string[]) => `{"result":[${ids.map(RECORD).join(',')}],"status":"ok","time":0.5}`;
+  t.strictSame(await ask('POST', POINTS, { body: '{"ids":[2,7,1,2]}' }), [200, bare(['2', '1'])]);
+  t.strictSame(await ask('POST', POINTS, { body: '{"ids":[]}' }), [200, bare([])]);
+  t.strictSame(await ask('GET', `${POINTS}/1`), [200, bare(['1']).replace('[', '').replace('],"status', ',"status')]);
+  t.strictSame(await ask('GET', `${POINTS}/7`), [
+    404,
+    '{"status":{"error":"Not found: Point with id 7 does not exists!"},"time":0.0}',
+  ]);
+  t.equal((await ask('GET', `${POINTS}/x`))[0], 400);
+  t.equal(got().length, 4);
+});
+
+t.test('a hidden field is in no answer', async (t) => {
+  tenancy = tenancyOf(condition({ hides: true }));
+  const shown = '{"id":1,"payload":{"a":1.50,"in":{"tenant":"x"}},"vector":[0.10]}';
+  t.strictSame(await ask('POST', `${POINTS}/query`, { body: '{"limit":1}' }), [
+    200,
+    `{"result":{"points":[${shown}]},"status":"ok","time":0.5}`,
+  ]);
+  t.strictSame(await ask('POST', POINTS, { body: '{"ids":[1]}' }), [
+    200,
+    `{"result":[${shown}],"status":"ok","time":0.5}`,
+  ]);
+  t.strictSame(await ask('GET', `${POINTS}/1`), [200, `{"result":${shown},"status":"ok","time":0.5}`]);
+});
+
+t.test('the information on a collection counts the tenant’s points', async (t) => {
+  const [status, said] = await ask('GET', '/collections/shop');
+  t.equal(status, 200);
+  t.strictSame(JSON.parse(said).result, {
+    ...{ status: 'green', optimizer_status: 'ok', indexed_vectors_count: null, points_count: 2, segments_count: 1 },
+    config: { params: { sparse_vectors: { sparse: { modifier: 'idf' } } } },
+    payload_schema: { tenant: { data_type: 'keyword', points: 0 } },
+  });
+  t.match(got(), [`POST ${POINTS}/count {"exact":true,"filter":{"must":[${T}]}}`]);
+});
+
+t.test('upstream’s own refusals pass; what cannot be asked is refused', async (t) => {
+  tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition({ hides: true }) }] };
+  const error = '{"result":null,"status":"ok","time":0.5}';
+  t.strictSame(await ask('POST', '/collections/gone/points/scroll', { body: '{}' }), [404, error]);
+  t.strictSame(await ask('POST', '/collections/gone/points/query', { body: '{"query":1}' }), [404, error]);
+  t.strictSame(await ask('GET', '/collections/gone'), [404, error]);
+  t.equal((await ask('POST', '/collections/broken/points/query', { body: '{"query":1}' }))[0], 502, 'the check');
+  t.equal((await ask('POST', '/collections/shop/snapshots'))[0], 403);
+  t.equal((await ask('POST', '/collections/shop/shards/1/points/scroll', { body: '{}' }))[0], 403);
+  t.equal((await ask('DELETE', '/collections/shop'))[0], 403);
+});
+
+t.test('a large upsert is made anew in a thread, and its memory is given back', async (t) => {
+  const points = Array.from(
+    { length: 4000 },
+    (_, id) => `{"id":${id},"vector":[0.123456,1e-7,3],"payload":{"text":"${'x'.repeat(20)}"}}`,
+  );
+  const body = `{"points":[${points.join(',')}]}`;
+  const [status] = await ask('PUT', `${POINTS}?wait=true`, { body });
+  t.equal(status, 200);
+  const sent = upstream.received[0]?.body.toString() ?? '';
+  const expected = points.map((point) => point.replace('"}}', '","tenant":"acme"}}'));
+  t.ok(sent === `{"points":[${expected.join(',')}],"update_filter":{"must":[${T}]}}`);
+  const [denied] = await ask('PUT', POINTS, { body: body.replace('"id":3999', '"odd":1,"id":3999') });
+  t.equal(denied, 400);
+  await until(() => gateway.listener.figures().exchanges === 0, 'all is over');
+  t.match(gateway.listener.figures(), { bodies: 0, bodyBytes: 0, judging: 0, changing: 0, answers: 0, answerBytes: 0 });
+  t.strictSame(gateway.faults, []);
+});

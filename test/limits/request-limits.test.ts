@@ -18,15 +18,16 @@ interface Asked {
   readonly remote?: string;
   readonly length?: number | 'unknown';
   readonly collection?: string;
+  readonly cost?: number;
 }
 
-function request({ remote = '10.0.0.1', length = 0, collection = 'docs' }: Asked = {}): LimitedExchange {
+function request({ remote = '10.0.0.1', length = 0, collection = 'docs', cost }: Asked = {}): LimitedExchange {
   if (!QUERY) throw new TypeError('no such operation');
   return {
     ...{ remote, hasBody: length !== 0, resolution: { operation: QUERY, target: IN_MESSAGE } },
     headers: typeof length === 'number' ? ['Content-Length', String(length)] : [],
     references: { target: collection },
-    ...{ facts: undefined, limitHold: undefined, shadowed: undefined },
+    ...{ facts: cost === undefined ? undefined : { cost }, limitHold: undefined, shadowed: undefined },
   };
 }
 
@@ -44,6 +45,7 @@ function scene(...settings: Partial<LimitSettings>[]) {
   return {
     requests,
     take,
+    early: (asked: Asked, cost: number) => requests.early(limits, request(asked), alice, cost),
     ok: (asked?: Asked, who?: Principal) => take(asked, who).denial === undefined,
     end: ({ limitHold }: LimitedExchange, received = 0) => limitHold && requests.end(limitHold, received),
     pass: (ms: number) => {
@@ -175,4 +177,29 @@ t.test('a request on another collection does not count', async (test) => {
     [1, 2, 3].map(() => ok({ collection: 'team-a' })),
     [true, true, false],
   );
+});
+
+t.test('cost is taken as it is known, and what is dearer than the quota never fits', async (test) => {
+  const { ok, take, pass } = scene({ cost: { per: 'second', most: 1000 }, requests: { per: 'second', most: 10 } });
+  test.equal(ok({ cost: 700 }), true);
+  test.match(take({ cost: 400 }).denial, { reached: { left: 300, retryAfter: 1 }, message: /of 1000 cost per second/ });
+  test.equal(ok({ cost: 300 }), true, 'a refused request took nothing');
+  test.equal(ok(), true, 'a request without a cost needs none');
+  test.match(take({ cost: 1001 }).denial, { reached: { left: 0, retryAfter: undefined } }, 'it never fits');
+  test.match(take({ cost: Number.POSITIVE_INFINITY }).denial, { reached: { retryAfter: undefined } });
+  pass(500);
+  test.equal(ok({ cost: 500 }), true);
+});
+
+t.test('what waits for its body is refused at once where nothing is left, and counts nothing', async (test) => {
+  const { ok, early, take } = scene({ cost: { per: 'day', most: 10 }, collections: ['docs'] }, TWO);
+  test.equal(early({}, 1), undefined);
+  test.equal(ok({ cost: 10 }), true);
+  test.match(early({}, 1), { reached: { limit: 'l0', left: 0 } });
+  test.equal(early({ collection: 'other' }, 1), undefined, 'another collection');
+  test.equal(ok({ cost: 5, collection: 'other' }), true);
+  test.match(early({ collection: 'other' }, 1), { reached: { limit: 'l1' } });
+  test.match(take({ cost: 5, collection: 'other' }).denial, { reached: { limit: 'l1' } });
+  const shadow = scene({ ...TWO, mode: 'shadow' });
+  test.same([shadow.ok(), shadow.ok(), shadow.ok(), shadow.early({}, 1)], [true, true, true, undefined]);
 });

@@ -17,7 +17,7 @@ export function ask(
   method: string,
   path: string,
   headers: Readonly<Record<string, string | string[]>> = {},
-  body?: string,
+  body?: string | Uint8Array,
 ): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
   const again = { port: gateway.rest.port, ca: gateway.ca, ALPNProtocols: ['http/1.1'] };

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, IncomingHttpStatusHeader, ServerHttp2Stream } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
 import { QdrantClientResourceExhaustedError } from '@qdrant/js-client-rest';
 import t from 'tap';
@@ -11,7 +11,7 @@ import { firstRefusal } from '../../src/policy/rules.ts';
 import { grpcClient, restClient, trust } from '../support/clients/official.ts';
 import { ask } from '../support/clients/raw-rest.ts';
 import { openHttp2 } from '../support/clients/sockets.ts';
-import { message, metadataOf, rawClient, same } from '../support/clients/unary.ts';
+import { message, metadataOf, rawClient, same, unary } from '../support/clients/unary.ts';
 import { startGateway } from '../support/gateway.ts';
 import { startOperated } from '../support/operated.ts';
 import { makeToken } from '../support/tokens.ts';
@@ -32,6 +32,8 @@ const upsert = (name: string): Request => ({
   grpc: ['/qdrant.Points/Upsert', message({ 1: name })],
 });
 
+const GRPC = { 'content-type': 'application/grpc', te: 'trailers' };
+
 const limit = (id: string, more: Partial<LimitSettings>): LimitSettings => ({
   ...{ id, mode: 'enforce', each: 'principal', subjects: [id] },
   ...more,
@@ -45,6 +47,7 @@ const LIMITS: readonly LimitSettings[] = [
   limit('passing', { requests: DAY }),
   limit('shadow', { requests: DAY, mode: 'shadow' }),
   limit('bytes', { bytes: { per: 'day', most: 60 }, operations: ['search'] }),
+  limit('debt', { bytes: { per: 'day', most: 60 } }),
   limit('one', { concurrent: 1 }),
   limit('client', { requests: { per: 'day', most: 1 } }),
   limit('snapshots', {
@@ -216,6 +219,61 @@ t.test('requests at once: one is open, the next is refused, and each end gives i
       'its place is free',
     );
   }
+});
+
+t.test(
+  'requests at once over HTTP/2: one is open, the next is refused, and the end of the first gives it back',
+  async (test) => {
+    const session = await openHttp2(gateway.rest.port, gateway.ca);
+    test.teardown(() => session.close());
+    const post = (name: string, more: Readonly<Record<string, string>>) => {
+      const path = `/collections/${name}/points/query`;
+      const stream = session.request({ ':method': 'POST', ':path': path, ...caller('one'), ...more });
+      stream.end(BODY);
+      return once(stream, 'response').then(([head]) => {
+        stream.resume();
+        return head as IncomingHttpHeaders & IncomingHttpStatusHeader;
+      });
+    };
+    for (const more of [{ 'content-length': String(BODY.length) }, { 'content-encoding': 'identity' }]) {
+      const first = post('slow', more);
+      await until(() => held.length === 1, 'upstream has it');
+      test.match(await post('docs', more), { ':status': 429, 'retry-after': '1', 'ratelimit-limit': '1' });
+      for (const release of held.splice(0)) release();
+      test.match(await first, { ':status': 200 });
+      await until(async () => (await post('docs', more))[':status'] === 200, 'its place is free');
+    }
+  },
+);
+
+t.test('bytes over HTTP/2: a body that never fits is refused before it comes', async (test) => {
+  const session = await openHttp2(gateway.rest.port, gateway.ca);
+  test.teardown(() => session.destroy());
+  for (const more of [{}, { 'content-encoding': 'identity' }]) {
+    const head = { ':method': 'POST', ':path': query('docs').rest[1], 'content-length': '61' };
+    const stream = session.request({ ...head, ...caller('bytes'), ...more });
+    stream.on('error', () => undefined);
+    const [answer] = await once(stream, 'response');
+    test.match(answer, { ':status': 429, 'ratelimit-limit': '60', 'ratelimit-remaining': '60' });
+    test.notHas(answer, { 'retry-after': '' });
+    stream.close();
+  }
+});
+
+t.test('bytes over gRPC: a message of unknown size is let through, and the next waits for the debt', async (test) => {
+  const client = rawClient(gateway);
+  test.teardown(() => client.close());
+  const large = message({ 1: 'docs', 4: 'x'.repeat(200) });
+  test.match(await unary(client, '/qdrant.Points/Query', large, caller('debt')), { code: 0 });
+  const refused = /limit debt of 60 bytes per day exceeded. Retry after/;
+  test.match(await unary(client, '/qdrant.Points/Query', message({ 1: 'docs' }), caller('debt')), { message: refused });
+  const session = await openHttp2(gateway.grpc.port, gateway.ca);
+  test.teardown(() => session.destroy());
+  // The message is never sent.
+  const stream = session.request({ ':method': 'POST', ':path': '/qdrant.Points/Query', ...GRPC, ...caller('debt') });
+  stream.on('error', () => undefined);
+  const [answer] = await once(stream, 'response');
+  test.match(answer, { ':status': 200, 'grpc-status': '8', 'retry-after': /^\d+$/ });
 });
 
 t.test('a client that leaves gives its place back', async (test) => {

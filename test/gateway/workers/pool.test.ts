@@ -12,6 +12,7 @@ import { loadSecrets } from '../../../src/config/secrets.ts';
 import type { State } from '../../../src/config/state.ts';
 import { createPool } from '../../../src/gateway/workers/pool.ts';
 import { NO_REVOCATIONS } from '../../../src/identity/revocations.ts';
+import type { LimitSettings } from '../../../src/policy/limits/limits.ts';
 import { ask } from '../../support/clients/raw-rest.ts';
 import { openTls } from '../../support/clients/sockets.ts';
 import { rawClient, unary } from '../../support/clients/unary.ts';
@@ -118,6 +119,24 @@ t.test('a worker that dies is replaced, counted, and its replacement runs by wha
   test.same(await statuses(token), [401, 401, 401, 401], 'a revoked token');
   test.same(await statuses(makeToken({ jti: 'here' }, 'second-key-0123456789')), [200, 200, 200, 200], 'another token');
   test.same(await codes('second-key-0123456789'), [0, 0, 0, 0]);
+});
+
+t.test('the amounts of a limit are shared out among the workers', async (test) => {
+  const { upstream, pool, gateway, statuses, codes } = await started(test);
+  const day = (most: number) => ({ per: 'day', most }) as const;
+  const shared = { mode: 'enforce', each: 'all' } as const;
+  const limits: readonly LimitSettings[] = [
+    { ...shared, id: 'lists', operations: ['list_collections'], requests: day(8) },
+    { ...shared, id: 'searches', operations: ['search'], cost: day(4000) },
+  ];
+  await pool.apply({ ...stateOf(upstream), policy: { ...NO_POLICY, limits } });
+  test.same(await statuses(KEYS.admin, 12), [...Array(8).fill(200), ...Array(4).fill(429)]);
+  test.same(await codes(KEYS.admin), [8, 8, 8, 8], 'what REST has used is used for gRPC');
+  const body = JSON.stringify({ query: [0.1, 0.2, 0.3, 0.4] });
+  const headers = { 'api-key': KEYS.admin, 'content-length': String(body.length) };
+  const search = () => ask(gateway, 'POST', '/collections/none/points/query', headers, body);
+  const told = await Promise.all(Array.from({ length: 8 }, search));
+  test.equal(told.filter(({ status }) => status === 429).length, 4, 'four searches of a thousand');
 });
 
 t.test('a replacement tells the generation in force, also after all have been replaced', async (test) => {

@@ -67,6 +67,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** The table of denial codes decides nothing: metrics take their labels from it. */
 const CODES = 'policy/denial-codes.ts';
+/** The grammar of payload paths decides nothing, either: fields of the policy file are checked with it. */
+const PATHS = 'policy/tenants/payload-path.ts';
 const DECIDING = ['policy/', 'identity/', 'operations/', 'exchange/steps.ts', 'exchange/shadow.ts', 'rest/', 'grpc/'];
 
 const areaOf = (path: string): string => path.split('/')[0] ?? path;
@@ -181,7 +183,7 @@ const RULES: readonly Rule[] = [
     find: (tree) =>
       imports(tree, ({ path, typeOnly }, file) => {
         if (path === undefined || !within(path, DECIDING)) return false;
-        if (areaOf(file.path) === 'config') return !typeOnly || areaOf(path) !== 'policy';
+        if (areaOf(file.path) === 'config') return (!typeOnly && path !== PATHS) || areaOf(path) !== 'policy';
         return ['audit', 'observability', 'revocation'].includes(areaOf(file.path)) && !typeOnly && path !== CODES;
       }),
     broken: {

@@ -56,6 +56,7 @@ function detailsOf(key: NamedKey, now: number): object {
   return {
     ...rowOf(key, now),
     ...{ not_before: iso(key.notBefore), access: key.access, limits: key.limits ?? null },
+    tenant: key.tenant ?? null,
     former_until: previous && previous.until > now ? iso(previous.until) : null,
   };
 }

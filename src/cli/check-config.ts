@@ -60,10 +60,11 @@ async function sharedKeyWarnings({ config, policy }: State): Promise<readonly st
   }
 }
 
-/** Signing keys and rules by id, and the number of named keys; empty without any. */
-function effectivePolicy({ policy: { signingKeys, rules, namedKeys } }: State): string {
+/** Signing keys, rules and entries of tenants by id, and the number of named keys; empty without any. */
+function effectivePolicy({ policy: { signingKeys, rules, namedKeys, tenants = [] } }: State): string {
   const keys = signingKeys.map(({ id }) => `signing key: ${id}\n`);
   const shown = rules.map(({ id, mode }) => `rule: ${id} (${mode})\n`);
   const named = namedKeys === undefined ? [] : [`named keys: ${namedKeys.length}\n`];
-  return [...keys, ...named, ...shown].join('');
+  const bound = tenants.map(({ id }) => `tenants: ${id}\n`);
+  return [...keys, ...named, ...shown, ...bound].join('');
 }

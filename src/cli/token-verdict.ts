@@ -13,6 +13,7 @@ import { type Denial, EXPIRED_SIGNATURE, INVALID_CREDENTIAL, INVALID_SIGNATURE, 
 import type { DenialCode } from '../policy/denial-codes.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore } from '../revocation/store.ts';
+import { tenancyLines } from './tenancy-text.ts';
 
 /** The answer of a gateway with this state to a token. */
 export interface Verdict {
@@ -21,6 +22,8 @@ export interface Verdict {
   readonly text: string;
   /** Of a refusal. */
   readonly code?: DenialCode;
+  /** Of an accepted token with tenants: a line for each entry. */
+  readonly tenants?: readonly string[];
 }
 
 /** The parts of the state that decide about a token. */
@@ -44,7 +47,7 @@ export async function verdictOf(token: string, state: State, now: number): Promi
     };
     const verdict = await presentToken(token, asked, now);
     if (!verdict.accepted || upstream || !claimsOf(token)?.valueExists) return verdict;
-    return { accepted: true, text: `${verdict.text}; \`value_exists\` was not checked: no upstream is configured` };
+    return { ...verdict, text: `${verdict.text}; \`value_exists\` was not checked: no upstream is configured` };
   } finally {
     await upstream?.close();
   }
@@ -68,9 +71,11 @@ export async function presentToken(token: string, asked: Asked, now: number): Pr
   if (identity.kind === 'denial') {
     return { accepted: false, text: `refused: ${await whyRefused(token, identity, asked)}`, code: identity.code };
   }
-  const { authType, keyId } = identity;
-  if (authType === 'None') return { accepted: true, text: 'accepted: no key is set, every caller has full access' };
-  return { accepted: true, text: `accepted: signed with the key \`${keyId}\`` };
+  const { authType, keyId, tenancy } = identity;
+  const tenants = tenancy && { tenants: tenancyLines(tenancy) };
+  if (authType === 'None')
+    return { accepted: true, text: 'accepted: no key is set, every caller has full access', ...tenants };
+  return { accepted: true, text: `accepted: signed with the key \`${keyId}\``, ...tenants };
 }
 
 /** The reason of a refusal, in more detail than the denial's text, which many reasons share. */

@@ -231,8 +231,8 @@ export async function inspect(text: string, flags: Flags, output: Output, nowMs:
   const { verdictOf } = await import('./token-verdict.ts');
   const found = previewSecrets(config);
   const state = { config, policy, secrets: found.secrets ?? bareSecrets(config) };
-  const { accepted, text: verdict, code } = await verdictOf(token, state, nowMs);
-  output.out(`verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}`);
+  const { accepted, text: verdict, code, tenants = [] } = await verdictOf(token, state, nowMs);
+  output.out(`verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}${tenants.join('')}`);
   if (!accepted) throw new TokenRefused('a gateway with this configuration refuses the token');
 }
 

@@ -10,6 +10,7 @@ import { allowedValues, type Option, optionAt } from './options.ts';
 import { originProblems, originWarnings } from './origin-rules.ts';
 import type { KnownOperations } from './policy/access-problems.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy/file.ts';
+import { keysWithoutTenant } from './policy/tenants.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
@@ -229,7 +230,7 @@ export function previewConfig(sources: Sources = {}): Preview {
     rules.push(...named.problems, ...read.problems);
     if (read.problems.length === 0) rules.push(...carriedProblems(config, policy));
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy.signingKeys.length > 0), ...read.warnings);
-    warnings.push(...upstreamKeyWarnings(config));
+    warnings.push(...upstreamKeyWarnings(config), ...keysWithoutTenant(policy.tenants, policy.namedKeys));
   }
   return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
 }

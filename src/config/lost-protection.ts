@@ -12,6 +12,7 @@ export function lostProtection(before: State, after: State): readonly string[] {
     ...entriesLost('rule', before.policy.rules, after.policy.rules),
     ...entriesLost('guard', before.policy.guards, after.policy.guards),
     ...entriesLost('limit', before.policy.limits, after.policy.limits),
+    ...entriesLost('tenant', before.policy.tenants, after.policy.tenants),
     ...tokenRulesLost(before, after),
     ...namedKeysLost(before, after),
     ...keysLost(before, after),

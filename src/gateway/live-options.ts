@@ -31,6 +31,7 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('rule', entriesOf(before.policy.rules), entriesOf(after.policy.rules)),
     ...describeEntries('guard', entriesOf(before.policy.guards), entriesOf(after.policy.guards)),
     ...describeEntries('limit', entriesOf(before.policy.limits), entriesOf(after.policy.limits)),
+    ...describeEntries('tenant', entriesOf(before.policy.tenants), entriesOf(after.policy.tenants)),
     ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
     ...describeFiles(before, after),
   ];

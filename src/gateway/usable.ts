@@ -14,6 +14,7 @@ import { clientNetworkOf } from '../limits/peer-address.ts';
 import { AddressRanges } from '../net/addresses.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { policyOf } from '../policy/settings.ts';
+import { tenantsOf } from '../policy/tenants/settings.ts';
 import { secureContext, tryContext } from '../rest/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
 import { createRestUpstream } from '../upstream/http.ts';
@@ -50,6 +51,7 @@ function ringKeys({ config, secrets, policy }: State, shared: NamedKeysInForce =
     ...secrets,
     jwtRbac: config.service.jwt_rbac,
     ...{ signingKeys, rules: policyOf(config.gateway.mode, rules).rules, tokenRules },
+    tenants: tenantsOf(policy.tenants),
     namedKeys: inRedis ? shared.keys : policy.namedKeys,
     namedKeysUnknown: inRedis && shared.unknown,
     limitIds: new Set(limits?.map(({ id }) => id)),

@@ -5,8 +5,9 @@ import {
   INVALID_SIGNATURE,
   invalidClaims,
 } from '../policy/denial.ts';
-import { applyRules, type Rule } from '../policy/rules.ts';
+import { applyRules } from '../policy/rules.ts';
 import { withPatterns } from '../policy/settings.ts';
+import { tenancyOf } from '../policy/tenants/settings.ts';
 import { checkTokenRules } from './check-token-rules.ts';
 import { type Claims, readClaims } from './claims.ts';
 import type { JwtSecret, KeyRing } from './key-ring.ts';
@@ -15,6 +16,9 @@ import type { RevocableToken } from './revocations.ts';
 import { verifyToken } from './token.ts';
 import type { TokenShape } from './token-shape.ts';
 import type { ValueExists } from './value-exists-claim.ts';
+
+/** The parts of a ring that decide about tokens. */
+export type TokenRing = Pick<KeyRing, 'jwtSecrets' | 'rules' | 'tokenRules' | 'tenants'>;
 
 /** An accepted token, and the claims that are checked again on each request. */
 export interface AcceptedToken {
@@ -42,11 +46,7 @@ export function isExpired(exp: number | undefined, now: number): boolean {
  *
  * @param now milliseconds since 1970
  */
-export async function acceptToken(
-  shape: TokenShape,
-  ring: Pick<KeyRing, 'jwtSecrets' | 'rules' | 'tokenRules'>,
-  now: number,
-): Promise<AcceptedToken | Denial> {
+export async function acceptToken(shape: TokenShape, ring: TokenRing, now: number): Promise<AcceptedToken | Denial> {
   let answer: Denial | undefined;
   for (const secret of ring.jwtSecrets) {
     const verified = await acceptWith(shape, secret, ring, now);
@@ -60,26 +60,31 @@ export async function acceptToken(
 async function acceptWith(
   shape: TokenShape,
   secret: JwtSecret,
-  { rules, tokenRules }: Pick<KeyRing, 'rules' | 'tokenRules'>,
+  ring: TokenRing,
   now: number,
 ): Promise<AcceptedToken | Denial | undefined> {
   const verified = await verifyToken(shape, secret.bytes);
   if (verified.kind === 'invalid-signature') return INVALID_SIGNATURE;
   if (verified.kind === 'undecodable') return undefined;
-  const claims = readClaims(verified.claims);
+  const { tokenRules } = ring;
+  const claims = readClaims(verified.claims, undefined, ring.tenants?.claims);
   if (!claims) return undefined;
   if (isExpired(claims.exp, now)) return EXPIRED_SIGNATURE;
   if (claims.faults !== '') return invalidClaims(claims.faults);
   const refused = checkTokenRules(tokenRules, claims, secret.bytes.length, now);
   if (refused) return refused;
   const read = tokenRules.patterns ? { ...claims, access: withPatterns(claims.access) } : claims;
-  return accept(read, secret.keyId, rules);
+  return accept(read, secret.keyId, ring);
 }
 
-function accept(claims: Claims, keyId: string, rules: readonly Rule[]): AcceptedToken {
+function accept(claims: Claims, keyId: string, { rules, tenants }: TokenRing): AcceptedToken {
   const { subject, exp, valueExists, jti, sub, issuedAt } = claims;
   const left = applyRules(rules, { access: claims.access, keyId, subject });
-  const principal: Principal = Object.freeze({ kind: 'principal', ...left, authType: 'Jwt', keyId, subject });
+  const valuesFrom = (claim: string) => claims.tenants.get(claim);
+  const tenancy = tenancyOf(tenants, { keyId, subject, credential: 'tokens', valuesFrom });
+  const principal: Principal = Object.freeze({
+    ...{ kind: 'principal', ...left, tenancy, authType: 'Jwt', keyId, subject },
+  } as const);
   const revocable = Object.freeze({ jti, sub, subject, issuedAt, keyId });
   return Object.freeze({ kind: 'accepted', principal, exp, valueExists, revocable });
 }

@@ -1,5 +1,6 @@
 import { JsonReader } from '../json/reader.ts';
 import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from '../policy/access.ts';
+import type { TenantValue } from '../policy/tenants/tenancy.ts';
 import {
   decoded,
   type Explain,
@@ -11,6 +12,7 @@ import {
   required,
   UndecodableFault,
 } from './struct.ts';
+import { TenantClaims } from './tenant-claims.ts';
 import { readOptionalValueExists, type ValueExists } from './value-exists-claim.ts';
 
 /** The claims of a token whose signature is valid. */
@@ -27,6 +29,8 @@ export interface Claims {
   /** Seconds since 1970. */
   readonly issuedAt: number | undefined;
   readonly valueExists: ValueExists | undefined;
+  /** Values of the claims that were asked for, exact in their types; a claim of another form is absent. */
+  readonly tenants: ReadonlyMap<string, readonly TenantValue[]>;
   /** Faults of well-formed claims, in upstream's words, joined without separator; empty = none. */
   readonly faults: string;
 }
@@ -40,6 +44,7 @@ const CHECKED_CLAIMS = ['aud', 'iss', 'nbf'];
 const KNOWN_CLAIMS = new Set(['exp', 'access', 'sub', 'subject', 'value_exists', ...CHECKED_CLAIMS]);
 /** May repeat and be of any type; the last one of the right type counts. */
 const LENIENT_CLAIMS = new Set(['jti', 'iat']);
+const NO_CLAIMS: ReadonlySet<string> = new Set();
 
 /**
  * Decodes the claims of a token. `undefined` = undecodable.
@@ -49,12 +54,18 @@ const LENIENT_CLAIMS = new Set(['jti', 'iat']);
  * `["name","r"]`) are refused.
  *
  * @param explain called with the reason if they are undecodable
+ * @param wanted claims that name tenants. Default: none
  */
-export function readClaims(bytes: Uint8Array, explain?: Explain): Claims | undefined {
+export function readClaims(
+  bytes: Uint8Array,
+  explain?: Explain,
+  wanted: ReadonlySet<string> = NO_CLAIMS,
+): Claims | undefined {
   let at = '';
   const told = explain && ((reason: string) => explain(at === '' ? reason : `\`${at}\`: ${reason}`));
   return decoded(() => {
-    const known = splitClaims(bytes);
+    const tenants = new TenantClaims(wanted);
+    const known = splitClaims(bytes, tenants);
     const read = <T>(claim: string, reads: (reader: JsonReader) => T): T | undefined => {
       const value = known.get(claim);
       at = claim;
@@ -73,17 +84,19 @@ export function readClaims(bytes: Uint8Array, explain?: Explain): Claims | undef
       jti: lenient(known.get('jti'), (reader) => reader.readString()),
       issuedAt: lenient(known.get('iat'), (reader) => Number(reader.readNumberText())),
       valueExists: read('value_exists', readOptionalValueExists),
+      tenants: tenants.read(),
       faults,
     };
   }, told);
 }
 
 /** The JSON text of each known claim. */
-function splitClaims(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
+function splitClaims(bytes: Uint8Array, tenants: TenantClaims): ReadonlyMap<string, Uint8Array> {
   const known = new Map<string, Uint8Array>();
   const reader = new JsonReader(bytes, { maxDepth: Number.POSITIVE_INFINITY, lenientStrings: true });
   reader.readObject((claim) => {
     const { start, end } = reader.skipValue();
+    tenants.note(claim, bytes.subarray(start, end));
     if (LENIENT_CLAIMS.has(claim)) known.set(claim, bytes.subarray(start, end));
     if (!KNOWN_CLAIMS.has(claim)) return;
     if (known.has(claim)) throw new UndecodableFault('a claim is given twice');

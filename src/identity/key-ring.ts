@@ -2,6 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { GLOBAL_MANAGE, GLOBAL_READ, type GlobalAccess } from '../policy/access.ts';
 import type { NamedKeySettings } from '../policy/named-key.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
+import { type Tenants, tenancyOf } from '../policy/tenants/settings.ts';
 import { NO_TOKEN_RULES, type TokenRules } from '../policy/token-rules.ts';
 import { type AddressSet, NamedKeys } from './named-keys.ts';
 import type { Principal } from './principal.ts';
@@ -17,6 +18,8 @@ export interface RingKeys {
   readonly signingKeys?: readonly SigningKey[];
   /** The rules of the policy, applied to every principal. */
   readonly rules?: readonly Rule[];
+  /** The tenants of the policy. Default: none. */
+  readonly tenants?: Tenants | undefined;
   /** Named keys; `undefined` = there is no file of them. With a file, even an empty one, the ring is not open. */
   readonly namedKeys?: readonly NamedKeySettings[] | undefined;
   /** True = the named keys cannot be known: each text of their form is refused. */
@@ -56,6 +59,8 @@ export interface KeyRing {
   readonly jwtSecrets: readonly JwtSecret[];
   /** The rules applied to principals of this ring. */
   readonly rules: readonly Rule[];
+  /** Conditions for principals of this ring; absent = none. */
+  readonly tenants?: Tenants | undefined;
   readonly tokenRules: TokenRules;
   /** `undefined` = no named key. */
   readonly named: NamedKeys | undefined;
@@ -74,6 +79,7 @@ export const OPEN_PRINCIPAL: Principal = Object.freeze({
   kind: 'principal',
   access: GLOBAL_MANAGE,
   bounds: undefined,
+  tenancy: undefined,
   authType: 'None',
   keyId: 'none',
   subject: undefined,
@@ -104,21 +110,24 @@ export function sha256Hex(text: string): string {
  * @throws RangeError for an empty key: Qdrant v1.18.3 accepts an empty header with it
  */
 export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBytes = timingSafeEqual): KeyRing {
+  const { tenants } = keys;
   const rules = Object.freeze([...(keys.rules ?? [])]);
+  const around = { rules, tenants };
   const admin = [
-    ...entry('api_key', keys.apiKey, GLOBAL_MANAGE, rules),
-    ...entry('alt_api_key', keys.altApiKey, GLOBAL_MANAGE, rules),
+    ...entry('api_key', keys.apiKey, GLOBAL_MANAGE, around),
+    ...entry('alt_api_key', keys.altApiKey, GLOBAL_MANAGE, around),
   ];
-  const all = [...admin, ...entry('read_only_api_key', keys.readOnlyApiKey, GLOBAL_READ, rules)];
+  const all = [...admin, ...entry('read_only_api_key', keys.readOnlyApiKey, GLOBAL_READ, around)];
   const secrets = [...admin.map(({ secret }) => secret), ...(keys.signingKeys ?? []).map(secretOf)];
   const lastFirst = all.toReversed();
   const presented = Buffer.alloc(DIGEST_LENGTH); // filled anew by each call, which runs to its end
   return Object.freeze({
     generation,
     open: all.length === 0 && secrets.length === 0 && keys.namedKeys === undefined,
-    openPrincipal: openPrincipalUnder(rules),
+    openPrincipal: openPrincipalUnder(around),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     rules,
+    tenants,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,
     named: namedKeysOf(keys, rules),
     match: (digest: string) => {
@@ -138,7 +147,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
 export function namedKeysOf(keys: RingKeys, rules: readonly Rule[]): NamedKeys | undefined {
   const { namedKeys = [], namedKeysUnknown: unknown = false, rangesOf = noRanges, clientOf = same, limitIds } = keys;
   if (namedKeys.length === 0 && !unknown) return undefined;
-  return new NamedKeys(namedKeys, { rules, rangesOf, clientOf, limitIds, unknown });
+  return new NamedKeys(namedKeys, { rules, tenants: keys.tenants, rangesOf, clientOf, limitIds, unknown });
 }
 
 function same(address: string): string {
@@ -149,10 +158,22 @@ function noRanges(): AddressSet {
   return { has: () => false };
 }
 
-function openPrincipalUnder(rules: readonly Rule[]): Principal {
+/** Restrictions of the policy on one principal. */
+interface Around {
+  readonly rules: readonly Rule[];
+  readonly tenants: Tenants | undefined;
+}
+
+/** The tenancy of a configured key, which has no value of its own. */
+function tenancyOfKey(tenants: Tenants | undefined, keyId: string) {
+  return tenancyOf(tenants, { keyId, subject: undefined, credential: 'keys', valuesFrom: () => undefined });
+}
+
+function openPrincipalUnder({ rules, tenants }: Around): Principal {
   const { access, keyId, subject } = OPEN_PRINCIPAL;
   const left = applyRules(rules, { access, keyId, subject });
-  return left.bounds ? Object.freeze({ ...OPEN_PRINCIPAL, ...left }) : OPEN_PRINCIPAL;
+  const tenancy = tenancyOfKey(tenants, keyId);
+  return left.bounds || tenancy ? Object.freeze({ ...OPEN_PRINCIPAL, ...left, tenancy }) : OPEN_PRINCIPAL;
 }
 
 interface RingEntry {
@@ -170,13 +191,14 @@ function entry(
   keyId: string,
   key: string | null | undefined,
   access: GlobalAccess,
-  rules: readonly Rule[],
+  { rules, tenants }: Around,
 ): readonly RingEntry[] {
   if (key === undefined || key === null) return [];
   if (key === '') throw new RangeError(`\`${keyId}\` must not be empty`);
   const principal: Principal = Object.freeze({
     kind: 'principal',
     ...applyRules(rules, { access, keyId, subject: undefined }),
+    tenancy: tenancyOfKey(tenants, keyId),
     authType: 'ApiKey',
     keyId,
     subject: undefined,

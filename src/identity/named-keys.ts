@@ -13,6 +13,7 @@ import {
 import type { KeyHash, NamedKeySettings, NamedKeysInForce } from '../policy/named-key.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
 import { accessOf } from '../policy/settings.ts';
+import { type Tenants, tenancyOf, valuesOf } from '../policy/tenants/settings.ts';
 import { keyIdIn } from './key-text.ts';
 import type { Principal } from './principal.ts';
 import { type SlowHash, SlowHashes } from './slow-hash.ts';
@@ -39,6 +40,7 @@ type ReadyHash = { readonly kind: 'sha256'; readonly digest: Buffer } | SlowHash
 /** Parts of a state that named keys depend on. */
 export interface KeySurroundings {
   readonly rules: readonly Rule[];
+  readonly tenants: Tenants | undefined;
   /** Builds the set of a key's networks. */
   readonly rangesOf: (entries: readonly string[]) => AddressSet;
   /** One name for all addresses that count as one client. */
@@ -163,11 +165,13 @@ function refused({ settings: { id, name, owner, breakGlass } }: NamedKey, denial
   return { ...denial, key: { id, name, owner, ...(breakGlass && { breakGlass }) } };
 }
 
-function ready(settings: NamedKeySettings, { rules, rangesOf, limitIds }: KeySurroundings): NamedKey {
-  const { id, name, owner, access, hash, previous, networks, limits } = settings;
+function ready(settings: NamedKeySettings, { rules, tenants, rangesOf, limitIds }: KeySurroundings): NamedKey {
+  const { id, name, owner, access, hash, previous, networks, limits, tenant } = settings;
   const left = applyRules(rules, { access: accessOf(access), keyId: id, subject: undefined });
+  const valuesFrom = () => tenant && valuesOf(tenant);
+  const tenancy = tenancyOf(tenants, { keyId: id, subject: undefined, credential: 'keys', valuesFrom });
   const principal: Principal = Object.freeze({
-    ...{ kind: 'principal', ...left, authType: 'ApiKey', keyId: id, subject: undefined },
+    ...{ kind: 'principal', ...left, tenancy, authType: 'ApiKey', keyId: id, subject: undefined },
     key: Object.freeze({ name, owner }),
     ...(limits && { carries: limits }),
     ...(settings.breakGlass && { breakGlass: true }),

@@ -25,6 +25,8 @@ export interface WantedKey {
   readonly networks?: unknown;
   /** Ids of limits of the policy. */
   readonly limits?: unknown;
+  /** A tenant, or a list of them. */
+  readonly tenant?: unknown;
   readonly break_glass?: unknown;
   /** A secret that the caller chose; default: one is drawn. */
   readonly chosen?: string | undefined;
@@ -61,7 +63,8 @@ export async function addKey(
     ...(chosen === undefined && { postfix: text.slice(-POSTFIX_LENGTH) }),
     ...{ access: fields.access, state: 'active', expires_at: fields.expires_at },
     ...{ ...given('not_before', fields.not_before), ...given('networks', fields.networks) },
-    ...{ ...given('limits', fields.limits), ...given('break_glass', fields.break_glass), created_at: isoTime(now) },
+    ...{ ...given('limits', fields.limits), ...given('tenant', fields.tenant) },
+    ...{ ...given('break_glass', fields.break_glass), created_at: isoTime(now) },
   });
   const gone = limits ? limitsGone(entry.limits, limits) : [];
   if (gone.length > 0) throw new KeyFault('invalid', gone);

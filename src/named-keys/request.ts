@@ -18,6 +18,7 @@ const anything = z.unknown().optional();
 /** Values are checked with the entry; only their names are checked here. */
 const createSchema = z.strictObject({
   ...{ id: anything, name: anything, owner: anything, access: anything, networks: anything, limits: anything },
+  tenant: anything,
   break_glass: anything,
   expires_at: moment(END_FORM).default(DEFAULT_LIFE),
   not_before: moment(MOMENT_FORM).optional(),
@@ -32,7 +33,7 @@ export function readCreate(body: unknown, now: number): WantedKey {
   const begin = fields.not_before;
   return {
     ...{ id: fields.id, name: fields.name, owner: fields.owner, access: fields.access },
-    ...{ networks: fields.networks, limits: fields.limits },
+    ...{ networks: fields.networks, limits: fields.limits, tenant: fields.tenant },
     ...(fields.break_glass === undefined ? {} : { break_glass: fields.break_glass }),
     expires_at: endIn('expires_at', fields.expires_at, now, END_FORM),
     not_before: begin === undefined ? undefined : isoTime(secondsIn('not_before', begin, now, MOMENT_FORM) * 1000),

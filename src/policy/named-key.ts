@@ -1,4 +1,5 @@
 import type { AccessSettings } from './settings.ts';
+import type { TenantScalar } from './tenants/settings.ts';
 
 /** The stored form of a key's text: one way only. */
 export type KeyHash =
@@ -33,6 +34,8 @@ export interface NamedKeySettings {
   readonly networks: readonly string[] | undefined;
   /** Ids of limits of the policy that it carries; absent = none. */
   readonly limits?: readonly string[];
+  /** Its tenants, for entries of the policy that ask for them; absent = none. */
+  readonly tenant?: readonly TenantScalar[];
   /** Set = each request with it needs a reason, and it lives for hours. */
   readonly breakGlass?: true;
 }

@@ -83,7 +83,8 @@ function boundOf({ id, mode, bounds: most }: GuardSettings): Bound | [] {
   });
 }
 
-function railedNames(collections: readonly string[]): RailedNames {
+/** Names of a file, apart from prefixes: names with a trailing `*`. */
+export function railedNames(collections: readonly string[]): RailedNames {
   return Object.freeze({
     names: new Set(collections.filter((name) => !isPattern(name))),
     prefixes: Object.freeze(collections.filter(isPattern).map((name) => name.slice(0, -1))),

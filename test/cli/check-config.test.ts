@@ -80,6 +80,7 @@ t.test('signing keys and rules are named, and a mode that protects nothing is sh
   const folder = t.testdir();
   const secret = 'x'.repeat(40);
   const policy = `signing_keys: [{ id: web, secret: ${secret} }]\nrules: [{ id: a, mode: shadow, access: r }]\n`;
+  const tenants = 'tenants: [{ id: b, collections: [docs], field: t, value: x }]\n';
   writeFileSync(join(folder, 'policy.yaml'), policy);
   const env = {
     ...GOOD,
@@ -91,6 +92,9 @@ t.test('signing keys and rules are named, and a mode that protects nothing is sh
   t.strictSame([enforced.code, enforced.err], [0, '']);
   t.match(enforced.out, /\nsigning key: web\nrule: a \(shadow\)\n$/);
   t.notMatch(enforced.out, secret);
+  writeFileSync(join(folder, 'policy.yaml'), `${policy}${tenants}`);
+  t.match((await runScript([MAIN, 'check-config'], { env, cwd: folder })).out, /\nrule: a \(shadow\)\ntenants: b\n$/);
+  writeFileSync(join(folder, 'policy.yaml'), policy);
   const shadow = await runScript([MAIN, 'check-config'], {
     env: { ...env, QDRANT_GATEWAY__MODE: 'shadow' },
     cwd: folder,

@@ -80,6 +80,9 @@ t.test('no access, no end and no name by accident', async (t) => {
     [/id must be 4 to 32/, { access: 'r', id: 'A_B' }],
     [/--expires must be like 30d/, { access: 'r', expires: 'soon' }],
     [/--not-before/, { access: 'r', notBefore: 'soon' }],
+    [/either --tenant or --tenant-json/, { access: 'r', tenant: ['a'], tenantJson: '1' }],
+    [/--tenant-json is not valid JSON/, { access: 'r', tenantJson: 'acme' }],
+    [/tenant must be text that is not empty/, { access: 'r', tenantJson: '1.5' }],
   ];
   for (const [message, more] of bad) {
     await t.rejects(createKey({ ...flags, name: 'Team', ...more }, context), { message });
@@ -90,6 +93,24 @@ t.test('no access, no end and no name by accident', async (t) => {
     message: /must be an address/,
   });
   t.equal(existsSync(file), false, 'nothing was written');
+});
+
+t.test('a key has its tenant, whose type is kept', async (t) => {
+  const { file, flags, context, take } = scene();
+  const tenants: readonly (readonly [flags: object, tenant: unknown])[] = [
+    [{ tenant: ['acme'] }, 'acme'],
+    [{ tenant: ['7', 'b'] }, ['7', 'b']],
+    [{ tenantJson: '7' }, 7],
+    [{ tenantJson: '["7",7,true]' }, ['7', 7, true]],
+  ];
+  for (const [more] of tenants) await createKey({ ...flags, name: 'Team', access: 'r', ...more }, context);
+  t.strictSame(
+    readKeys(file).map(({ tenant }) => tenant),
+    tenants.map(([, tenant]) => tenant),
+  );
+  take();
+  await showKey(readKeys(file)[3]?.id ?? '', flags, context);
+  t.match(take().out, 'tenant: ["7",7,true]\n');
 });
 
 t.test('a break-glass key is made for hours, and stays one', async (t) => {

@@ -163,6 +163,27 @@ t.test('inspect shows what a token says and who signed it', async (t) => {
     err: '',
     out: /signature: by `service.api_key`\nverdict: accepted: signed with the key `api_key`\n$/,
   });
+  const folder = t.testdir({
+    'policy.yaml': [
+      'tenants:',
+      '  - { id: a, collections: [docs, "shop-*"], field: "owner.\\"the id\\"", values: [x, 7] }',
+      '  - { id: b, collections: [books], field: t, from: tenant }',
+      '  - { id: c, collections: [news], free: true }',
+    ].join('\n'),
+  });
+  const bound = await runScript([MAIN, 'token', 'inspect'], {
+    ...{ env: { ...ENV, QDRANT_GATEWAY__POLICY_FILE: join(folder, 'policy.yaml') }, input: token },
+  });
+  t.match(
+    bound.out,
+    [
+      'verdict: accepted: signed with the key `api_key`',
+      'tenant: docs, shop-*: owner."the id" = "x" or 7',
+      'tenant: books: refused, it carries no tenant',
+      'tenant: news: without a condition',
+      '',
+    ].join('\n'),
+  );
   const theirs = await runScript([MAIN, 'token', 'inspect'], { env: { QDRANT__SERVICE__API_KEY: 'x' }, input: token });
   t.match(theirs, {
     code: 1,

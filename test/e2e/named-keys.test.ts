@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { createKey, deleteKey, rotateKey, setState } from '../../src/cli/key/commands.ts';
 import { newKeyText } from '../../src/identity/key-text.ts';
@@ -111,6 +115,34 @@ t.test('changes of other keys, and a rotation, refuse no request of a key in use
   const { served, wrong } = await load.stop();
   test.same(wrong, [], 'no wrong verdict');
   for (const count of Object.values(served)) test.ok(count > 10, 'every lane was asked');
+});
+
+t.test('a rotation lets a running upload end, and refuses the next request of its connection', async (test) => {
+  const key = await textOf(createKey({ file, name: 'Upload', id: 'upload', access: 'm' }, context));
+  await inForce(key, 'ok');
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: gateway.ca });
+  test.teardown(() => agent.destroy());
+  const body = '{"points":[]}';
+  const put = (): ClientRequest =>
+    request(`${gateway.rest.url}/collections/docs/points`, {
+      ...{ agent, method: 'PUT' },
+      headers: { 'api-key': key, 'content-type': 'application/json', 'content-length': body.length },
+    });
+  const statusOf = async (sent: ClientRequest): Promise<number | undefined> => {
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    await text(response);
+    return response.statusCode;
+  };
+  gateway.upstream.recorder.clear();
+  const sent = put();
+  sent.write(body.slice(0, 5));
+  await until(() => gateway.upstream.recorder.rest.some(({ method }) => method === 'PUT'), 'upstream has its head');
+  const next = await textOf(rotateKey('upload', { file, overlap: '0' }, context));
+  await inForce(next, 'ok');
+  test.equal(await heard(key), INVALID);
+  sent.end(body.slice(5));
+  test.equal(await statusOf(sent), 200);
+  test.equal(await statusOf(put().end(body)), 401);
 });
 
 t.test('a deleted key is refused, and a faulty file changes nothing', async (test) => {

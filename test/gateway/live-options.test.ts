@@ -72,6 +72,12 @@ const CASES: readonly [name: string, before: Given, after: Given, changes: reado
     ['guard a changed'],
   ],
   [
+    'tenants, by id',
+    { policy: { tenants: [{ id: 'a', collections: ['b'], field: 't', value: 'x' }] } },
+    { policy: { tenants: [{ id: 'a', collections: ['b'], field: 't', value: 'y' }] } },
+    ['tenant a changed'],
+  ],
+  [
     'the order of keys, which decides who signed',
     { policy: { signingKeys: [key('a'), key('b', 'x')] } },
     { policy: { signingKeys: [key('b', 'x'), key('a')] } },

@@ -13,6 +13,7 @@ const NOTHING = {
   jti: undefined,
   issuedAt: undefined,
   valueExists: undefined,
+  tenants: new Map(),
   faults: '',
 };
 const list = (...entries: readonly [string, string][]) => ({ kind: 'list', modes: new Map(entries) });

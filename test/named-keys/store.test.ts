@@ -68,6 +68,21 @@ t.test('a reload that fails, that takes too long, or that names another file, is
   t.match(await moved.change({ change: 'delete', id: 'team', body: undefined }), { ok: true, inForce: false });
 });
 
+t.test('a key has a tenant of an exact form, or a list of them', async (t) => {
+  const file = join(folder, 'tenants.yaml');
+  const { store } = storeOver(file);
+  const created = (tenant: unknown, id: string) =>
+    store.change({ change: 'create', body: { ...CREATE.body, id, tenant } });
+  t.match(await created('acme', 'acme'), { ok: true, key: { tenant: ['acme'] } });
+  t.match(await created([7, true], 'seven'), { ok: true, key: { tenant: [7, true] } });
+  t.match(await created(1.5, 'bad1'), {
+    ok: false,
+    problems: [/^tenant must be text that is not empty, a whole number/],
+  });
+  t.match(await created([], 'bad2'), { ok: false, problems: [/^tenant must be text/] });
+  t.match(readFileSync(file, 'utf8'), /tenant: acme\n[\s\S]*tenant:\n\s+- 7\n\s+- true\n/);
+});
+
 t.test('a key carries limits that the policy has, and no other', async (t) => {
   const file = join(folder, 'limited.yaml');
   const { store } = storeOver(file);

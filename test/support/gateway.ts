@@ -9,6 +9,7 @@ import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import type { LimitSettings } from '../../src/policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import type { GuardSettings, RuleSettings } from '../../src/policy/settings.ts';
+import type { TenantSettings } from '../../src/policy/tenants/settings.ts';
 import { runCerts } from './certs.ts';
 import { type FakeQdrant, type FakeQdrantOptions, startFakeQdrant } from './fake-qdrant/main.ts';
 
@@ -28,6 +29,7 @@ export interface TestGatewayOptions {
   readonly rules?: readonly RuleSettings[];
   readonly guards?: readonly GuardSettings[];
   readonly limits?: readonly LimitSettings[];
+  readonly tenants?: readonly TenantSettings[];
   readonly namedKeys?: readonly NamedKeySettings[];
   readonly observers?: readonly Observer[];
   /** Stands before this one instead of one of its own, and leaves it running. */
@@ -81,6 +83,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     rules: options.rules ?? [],
     ...(options.guards && { guards: options.guards }),
     ...(options.limits && { limits: options.limits }),
+    ...(options.tenants && { tenants: options.tenants }),
     ...(options.namedKeys && { namedKeys: options.namedKeys }),
   };
   const gateway = await createGateway({ config, secrets, policy }, options.observers);

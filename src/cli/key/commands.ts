@@ -27,6 +27,8 @@ export type CreateFlags = KeyFlags & {
   readonly notBefore?: string | undefined;
   readonly network?: readonly string[] | undefined;
   readonly limits?: readonly string[] | undefined;
+  readonly tenant?: readonly string[] | undefined;
+  readonly tenantJson?: string | undefined;
   readonly chosen?: boolean | undefined;
 };
 
@@ -46,7 +48,7 @@ const CHOSEN_LENGTH = 16;
 export async function createKey(flags: CreateFlags, context: KeyContext): Promise<void> {
   const { id, name, owner, network: networks, limits } = flags;
   const wanted = {
-    ...{ id, name, owner, networks, limits, access: accessIn(flags) },
+    ...{ id, name, owner, networks, limits, access: accessIn(flags), tenant: tenantIn(flags) },
     expires_at: endIn(flags, context.now),
     not_before: flags.notBefore === undefined ? undefined : momentIn(flags.notBefore, '--not-before', context.now),
     ...(flags.breakGlass && { break_glass: true }),
@@ -169,6 +171,17 @@ function accessIn({ access, collection = [] }: CreateFlags): unknown {
     return JSON.parse(access);
   } catch {
     throw new UsageError('--access is not valid JSON');
+  }
+}
+
+/** One text stands for itself, so that the file stays plain. */
+function tenantIn({ tenant, tenantJson }: CreateFlags): unknown {
+  if (tenantJson === undefined) return tenant?.length === 1 ? tenant[0] : tenant;
+  if (tenant !== undefined) throw new UsageError('give either --tenant or --tenant-json');
+  try {
+    return JSON.parse(tenantJson);
+  } catch {
+    throw new UsageError('--tenant-json is not valid JSON');
   }
 }
 

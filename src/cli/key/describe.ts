@@ -12,6 +12,7 @@ export interface ShownKey {
   readonly created_at: string | null;
   readonly networks: readonly string[] | null;
   readonly limits: readonly string[] | null;
+  readonly tenant: KeyEntry['tenant'] | null;
   readonly access: KeyEntry['access'];
   /** `true` = each request needs a reason. */
   readonly break_glass: true | null;
@@ -35,7 +36,8 @@ export function shownKey(entry: KeyEntry, now: number, used?: ReadonlyMap<string
     ...{ id: entry.id, name: entry.name, owner: entry.owner ?? null, postfix: entry.postfix ?? null },
     ...{ state: stateOf(entry, now), expires_at: entry.expires_at, not_before: entry.not_before ?? null },
     ...{ created_at: entry.created_at ?? null, networks: entry.networks ?? null },
-    ...{ limits: entry.limits ?? null, access: entry.access, break_glass: entry.break_glass ? true : null },
+    ...{ limits: entry.limits ?? null, tenant: entry.tenant ?? null },
+    ...{ access: entry.access, break_glass: entry.break_glass ? true : null },
     former_until: previous && Date.parse(previous.until) > now ? previous.until : null,
     ...(used && { last_used: usedAt(used.get(entry.id)) }),
   };

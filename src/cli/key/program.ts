@@ -34,6 +34,8 @@ export function addKeyCommands(
     .option('--not-before <when>', 'begin: 12h, 7d or an ISO date (default: at once)')
     .option('--network <address>', 'address or range that may present it; may be repeated (default: all)', collect)
     .option('--limits <id>', 'limit of the policy that the key carries; may be repeated', collect)
+    .option('--tenant <text>', 'tenant of the key, for the policy; may be repeated', collect)
+    .option('--tenant-json <value>', 'the same as JSON, for integers and booleans: 7, true, or a list')
     .option('--chosen', 'read the secret from standard input instead of drawing one')
     .action(async (flags: CreateFlags) => (await load()).createKey(flags, context()));
   command('list', 'list the keys').action(async (flags: KeyFlags) => (await load()).listKeys(flags, context()));

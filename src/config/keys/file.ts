@@ -165,6 +165,7 @@ export function settingsOf(entry: KeyEntry): NamedKeySettings {
     created_at: created,
     state,
     limits,
+    tenant,
   } = entry;
   // The life of a break-glass key is counted from there.
   const begin = begins ?? (breakGlass ? created : undefined);
@@ -176,6 +177,7 @@ export function settingsOf(entry: KeyEntry): NamedKeySettings {
     notBefore: begin === undefined ? undefined : Date.parse(begin),
     disabled: state === 'disabled',
     ...(limits && { limits }),
+    ...(tenant !== undefined && { tenant: Array.isArray(tenant) ? tenant : [tenant] }),
     ...(breakGlass && { breakGlass }),
   });
 }

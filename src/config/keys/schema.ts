@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TENANT_VALUE_FORM, tenantScalar } from '../policy/fields.ts';
 import { accessSchema } from '../policy/schema.ts';
 import { BREAK_GLASS_HOURS } from './moment.ts';
 
@@ -33,6 +34,7 @@ const previous = z
   )
   .meta({ description: 'the text before a rotation' });
 
+const TENANT_FORM = `must be ${TENANT_VALUE_FORM}, or a list of them`;
 const LIMITS_FORM = 'must be a list of ids of limits of the policy';
 const OWNER_FORM = 'must be text of one line, at most 255 characters';
 
@@ -84,6 +86,10 @@ export const namedKeySchema = z.strictObject(
       .boolean({ error: 'must be true or false' })
       .optional()
       .meta({ description: `each request needs a reason, and the key ends within ${BREAK_GLASS_HOURS} hours` }),
+    tenant: z
+      .union([tenantScalar, z.array(tenantScalar).min(1, TENANT_FORM)], { error: TENANT_FORM })
+      .optional()
+      .meta({ description: 'tenant, or list of them, for entries of `tenants` in the policy with `from`' }),
     created_at: time(TIME_FORM).optional().meta({ description: 'time of creation' }),
   },
   { error: 'must have `id`, `name`, `hash`, `access` and `expires_at`' },

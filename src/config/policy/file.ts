@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { LimitSettings } from '../../policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../policy/named-key.ts';
 import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
+import type { TenantSettings } from '../../policy/tenants/settings.ts';
 import type { TokenRules } from '../../policy/token-rules.ts';
 import { type Problem, reason } from '../problem.ts';
 import type { Config } from '../schema.ts';
@@ -19,6 +20,7 @@ import {
   signingKeySchema,
   tokensSchema,
 } from './schema.ts';
+import { tenantSchema } from './tenant-schema.ts';
 
 /** The policy file as plain data. */
 export interface PolicySettings {
@@ -30,6 +32,8 @@ export interface PolicySettings {
   readonly guards?: readonly GuardSettings[];
   /** Valid limits, as plain data; absent = none. */
   readonly limits?: readonly LimitSettings[];
+  /** Valid entries of tenants, as plain data; absent = none. */
+  readonly tenants?: readonly TenantSettings[];
   readonly tokenRules: TokenRules;
   /** The named keys of `gateway.keys_file`; absent = there is no such file. */
   readonly namedKeys?: readonly NamedKeySettings[];
@@ -101,14 +105,18 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const rules: readonly PolicyEntry<RuleSettings>[] = entriesOf(read, 'rules', sections.rules, ruleSchema);
   const guards: readonly PolicyEntry<GuardSettings>[] = entriesOf(read, 'guards', sections.guards, guardSchema);
   const limits: readonly PolicyEntry<LimitSettings>[] = entriesOf(read, 'limits', sections.limits, limitSchema);
+  const tenants: readonly PolicyEntry<TenantSettings>[] = entriesOf(read, 'tenants', sections.tenants, tenantSchema);
   const jwtRbac = config.service.jwt_rbac === true;
-  const found = checkPolicy({ ...sources, tree, signingKeys, rules, guards, limits, jwtRbac });
+  const enforced = config.gateway.mode === 'enforce';
+  const lists = { signingKeys, rules, guards, limits, tenants };
+  const found = checkPolicy({ ...sources, tree, ...lists, jwtRbac, enforced });
   return {
     policy: Object.freeze({
       signingKeys: found.signingKeys,
       rules: rules.flatMap(({ entry }) => entry ?? []),
       ...(guards.length > 0 && { guards: guards.flatMap(({ entry }) => entry ?? []) }),
       ...(limits.length > 0 && { limits: limits.flatMap(({ entry }) => entry ?? []) }),
+      ...(tenants.length > 0 && { tenants: tenants.flatMap(({ entry }) => entry ?? []) }),
       tokenRules: tokenRulesOf(read, sections),
     }),
     problems: [...problems, ...found.problems].sort(byPlace),
@@ -121,6 +129,7 @@ interface Sections {
   readonly rules?: readonly unknown[];
   readonly guards?: readonly unknown[];
   readonly limits?: readonly unknown[];
+  readonly tenants?: readonly unknown[];
   readonly token_patterns?: unknown;
   readonly tokens?: unknown;
 }
@@ -146,7 +155,7 @@ function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
   return sections;
 }
 
-const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards', 'limits']);
+const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards', 'limits', 'tenants']);
 
 function tokenRulesOf({ tree, problems }: Reading, { token_patterns: patterns, tokens }: Sections): TokenRules {
   if (patterns !== undefined && typeof patterns !== 'boolean') {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { LimitSettings } from '../../policy/limits/limits.ts';
 import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
+import type { TenantSettings } from '../../policy/tenants/settings.ts';
 import { nearest } from '../nearest.ts';
 import { type Problem, reason } from '../problem.ts';
 import { HS256_KEY_BYTES } from '../rules.ts';
@@ -10,6 +11,7 @@ import { checkAccess, type KnownOperations, unknownOperation } from './access-pr
 import { guardProblems } from './guard-problems.ts';
 import { limitProblems } from './limits.ts';
 import type { PolicyEntry, RawSigningKey } from './schema.ts';
+import { tenantProblems } from './tenants.ts';
 
 /** The well-formed entries of a policy file, and the data to check them against. */
 export interface PolicyChecks {
@@ -18,12 +20,15 @@ export interface PolicyChecks {
   readonly rules: readonly PolicyEntry<RuleSettings>[];
   readonly guards: readonly PolicyEntry<GuardSettings>[];
   readonly limits: readonly PolicyEntry<LimitSettings>[];
+  readonly tenants: readonly PolicyEntry<TenantSettings>[];
   readonly cwd: string;
   readonly readFile: ReadFile;
   /** The configured keys. */
   readonly keys: Keys;
   /** True = tokens are accepted. */
   readonly jwtRbac: boolean;
+  /** True = refusals are carried out (`gateway.mode`). */
+  readonly enforced: boolean;
   /** Operation names that rules may use; not checked if absent. */
   readonly operations?: KnownOperations | undefined;
   /** Ids of named keys; `undefined` = there is no file of them. */
@@ -50,6 +55,7 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
     ...idProblems(checks.tree, 'guards', checks.guards, [WHOLE_POLICY]),
     ...guardsLikeRules(checks),
     ...idProblems(checks.tree, 'limits', checks.limits, [WHOLE_POLICY]),
+    ...idProblems(checks.tree, 'tenants', checks.tenants, [WHOLE_POLICY]),
     ...sameIds(checks),
   ];
   const secrets = checks.signingKeys.map((entry) => readSigningKey(checks, entry, problems));
@@ -64,6 +70,14 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
       ...{ tree: checks.tree, limits: checks.limits, operations: checks.operations },
       ruleIds: new Set([...checks.rules, ...checks.guards].flatMap(({ id }) => id ?? [])),
       keyProblem: keyProblemOf,
+    }),
+  );
+  problems.push(
+    ...tenantProblems({
+      ...{ tree: checks.tree, tenants: checks.tenants, jwtRbac: checks.jwtRbac, enforced: checks.enforced },
+      keyProblem: (id) => keyProblem(checks, ids, id),
+      signers: new Set(['api_key', 'alt_api_key', ...checks.signingKeys.flatMap(({ id }) => id ?? [])]),
+      hasNamedKeys: checks.namedKeys !== undefined,
     }),
   );
   const warnings = signingKeys

@@ -1,24 +1,13 @@
 import { z } from 'zod';
 import { boundsSchema } from './bounds-schema.ts';
+import { collectionName, name, names, text } from './fields.ts';
+import { tenantSchema } from './tenant-schema.ts';
 
 /*
  * The only declaration of the policy file: names, types and one line of documentation each. The JSON schema is
  * generated from it, and every entry is validated with it. Unknown members are errors: a misspelt restriction would
  * restrict nothing.
  */
-
-const NAME = /^[A-Za-z0-9._-]{1,64}$/;
-const NAME_FORM = 'must be 1 to 64 letters, digits, dots, dashes or underscores';
-
-const name = (doc: string) => z.string({ error: NAME_FORM }).regex(NAME, NAME_FORM).meta({ description: doc });
-
-const text = (what: string) => z.string({ error: `must be ${what}` });
-
-const names = (what: string, doc: string) =>
-  z
-    .array(text(`a list of ${what}`), { error: `must be a list of ${what}` })
-    .optional()
-    .meta({ description: doc });
 
 /** One entry of `signing_keys`. */
 export const signingKeySchema = z.strictObject(
@@ -36,10 +25,7 @@ export const signingKeySchema = z.strictObject(
   { error: 'must have `id`, and `secret` or `secret_file`' },
 );
 
-const COLLECTION_FORM = 'must be the name of a collection';
 const ACCESS_FORM = 'must be r, m, or a list of entries with `collection` or `collections`';
-
-const collectionName = z.string({ error: COLLECTION_FORM }).min(1, COLLECTION_FORM);
 
 /** One entry of an access: `collection` and `access` as in a token, or the gateway's own form with `collections`. */
 export const accessEntrySchema = z.strictObject(
@@ -239,6 +225,10 @@ export const policySchema = z.strictObject({
     .array(limitSchema)
     .optional()
     .meta({ description: 'limits on permitted requests per caller, operation and collection' }),
+  tenants: z
+    .array(tenantSchema)
+    .optional()
+    .meta({ description: 'conditions on every point that keys and tokens read or write; an entry only narrows' }),
   token_patterns: tokenPatternsSchema.optional(),
   tokens: tokensSchema.optional(),
 });

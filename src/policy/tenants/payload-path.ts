@@ -46,6 +46,12 @@ export function parsePath(text: string): readonly PathStep[] | undefined {
   return steps;
 }
 
+/** The keys of a field's path; `undefined` = it is none, or has steps into arrays or empty keys. */
+export function fieldOf(text: string): PayloadField | undefined {
+  const keys = parsePath(text)?.flatMap((step) => (typeof step === 'object' && 'key' in step ? step.key : ''));
+  return keys?.every((key) => key !== '') ? Object.freeze(keys) : undefined;
+}
+
 /**
  * True = a change at `path` may change `field`, or what is above or below it: one begins with the other. Steps into arrays
  * count as any key, so that nothing reaches the field in another form.

@@ -47,6 +47,7 @@ t.test('the examples load, and a gateway can be made of them', async (t) => {
     [
       ['teamsearch', 0],
       ['nightlyfeed', 2],
+      ['acmeshop', 0],
       ['rebuild', 0],
       ['scraper', 0],
     ],

@@ -12,14 +12,21 @@ const EVENTS = {
   gateway_key_enable: 'key_enabled',
   gateway_key_expire: 'key_expiry_set',
   gateway_key_delete: 'key_deleted',
+  gateway_key_change: 'key_changed',
   gateway_node_drain: 'node_drained',
   gateway_node_undrain: 'node_undrained',
 } as const satisfies Readonly<Record<string, AuditEventCode>>;
 
-/** An administrative action through the admin port: done, failed, or refused for lack of the token. Plain data. */
+/**
+ * An administrative action through the admin port: done, failed, or refused for lack of the token; or a change of named keys
+ * that came in force from elsewhere. Plain data.
+ */
 export interface AdminAct {
   readonly method: keyof typeof EVENTS;
+  /** Empty = unknown. */
   readonly remote: string;
+  /** The store that a change was found in; `undefined` = it was asked for through the admin port. */
+  readonly by?: 'keys_file' | 'keys_redis';
   /** `not in force`: it was written, but this gateway does not decide by it. */
   readonly result: 'ok' | 'not in force' | 'failed' | 'denied';
   /** The named key that was changed. */
@@ -50,13 +57,13 @@ export function actEvent(act: AdminAct): AuditEvent {
   return {
     timestamp: new Date(at).toISOString(),
     method,
-    auth_type: known ? 'ApiKey' : 'None',
-    remote,
+    auth_type: known && !act.by ? 'ApiKey' : 'None',
+    ...(remote === '' ? {} : { remote }),
     tracing_id: randomUUID(),
     result: known ? 'ok' : 'denied',
     ...(error === undefined ? {} : { error }),
     id: randomUUID(),
-    ...(known ? { key: 'admin_token' } : {}),
+    ...(known ? { key: act.by ?? 'admin_token' } : {}),
     operation: method.replace('_', '.'),
     ...(done ? { event: act.ended ? 'key_expired' : EVENTS[method] } : {}),
     ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),

@@ -17,7 +17,10 @@ import { signingKeyIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
 import { createDrainer } from './drain.ts';
+import { KeyActs } from './key-acts.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
+
+const NOT_AUDITED = 'a change of named keys was not audited';
 
 /** A running gateway with its operation: reloads, revocations, admin port. */
 export interface Supervisor extends Operator {
@@ -47,9 +50,13 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
     failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
   });
+  const keyActs = new KeyActs({
+    act: (act) => void fleet.act(act).catch((error: unknown) => log.error(describeFault(error), NOT_AUDITED)),
+    now,
+  });
   const address = redisAddressOf(state.config);
   const connection = address && createRedisConnection(address);
-  const sharedKeys = connection && sharedKeysOf(state, connection, { fleet, log, now });
+  const sharedKeys = connection && sharedKeysOf(state, connection, { fleet, keyActs, log, now });
   const revocations = createRevocationStore({
     ...{ settings: revocationSettings(state.config), connection },
     ...{ now, log, clock },
@@ -60,8 +67,12 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     ...{ state, load, log, now, clock },
     prepare: () => revocations.prepare(),
     apply: (next) => fleet.apply(next),
-    done: (reload) => admin?.reloaded(reload, reloads.current()),
+    done: (reload) => {
+      if (reload.ok && !sharedKeys) keyActs.inForce(reloads.current().policy.namedKeys ?? [], 'keys_file');
+      admin?.reloaded(reload, reloads.current());
+    },
   });
+  if (!sharedKeys) keyActs.inForce(state.policy.namedKeys ?? [], 'keys_file');
   const learned = createLearnedWriter({
     file: () => learnFile(reloads.current()),
     snapshots: () => fleet.snapshots(),
@@ -76,7 +87,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     reload: reloads.reload,
     revoke: (request) => revocations.revoke(request),
     revocations: () => revocations.report(),
-    changeKey: keys.change,
+    changeKey: keyActs.through(keys.change),
     ...createDrainer(fleet),
     sharedKeys,
   };
@@ -142,18 +153,28 @@ async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void>
   await admin?.close();
 }
 
+interface SharedKeysParts {
+  readonly fleet: Fleet;
+  readonly keyActs: KeyActs;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
 /** The named keys in Redis, if they are kept there. */
 function sharedKeysOf(
   { config: { gateway } }: State,
   connection: RedisConnection,
-  { fleet, log, now }: { readonly fleet: Fleet; readonly log: Log; readonly now: () => number },
+  { fleet, keyActs, log, now }: SharedKeysParts,
 ): SharedKeys | undefined {
   if (!gateway.shared.keys) return undefined;
   return openSharedKeys({
     ...{ connection, now, log },
     refreshMs: gateway.revocation.refresh_ms,
     unavailableAfterMs: gateway.shared.keys_unavailable_after_ms,
-    changed: (keys) => fleet.setNamedKeys(keys),
+    changed: async (keys) => {
+      await fleet.setNamedKeys(keys);
+      if (!keys.unknown) keyActs.inForce(keys.keys, 'keys_redis');
+    },
     used: async () => (await fleet.snapshots(['keys'])).flatMap(({ usedKeys = [] }) => usedKeys),
   });
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { AUDIT_EVENTS, type AuditEventCode } from '../../src/audit/event-codes.ts';
+import { createKey, deleteKey, expireKey, rotateKey, setState } from '../../src/cli/key/commands.ts';
 import { newKeyText } from '../../src/identity/key-text.ts';
 import { ADMIN_TOKEN, askAdmin, eventsIn, startSupervised } from '../support/admin-gateway.ts';
 import { auditEventsPage, PAGE } from '../support/audit-events-page.ts';
@@ -12,6 +13,7 @@ import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
 import { listOf, StandInNode } from '../support/nodes.ts';
 import { startOperated } from '../support/operated.ts';
+import { replaceFile } from '../support/replace-file.ts';
 import { makeToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 import { AGREEABLE } from '../support/verdicts/lanes.ts';
@@ -31,7 +33,14 @@ const glass = { break_glass: true, not_before: at(Date.now() - HOUR), expires_at
 const keys = [
   ...[entry('disabled', { state: 'disabled' }), entry('elsewhere', { networks: ['10.0.0.0/8'] })],
   ...[entry('later', { not_before: at(Date.now() + HOUR) }), entry('ended', { expires_at: at(Date.now() - HOUR) })],
-  ...[entry('glass', glass), entry('narrow', {}), entry('shadow', {}), entry('full', {}), entry('full2', {})],
+  ...[
+    entry('glass', glass),
+    entry('narrow', {}),
+    entry('shadow', {}),
+    entry('full', {}),
+    entry('full2', {}),
+    entry('spare', {}),
+  ],
 ];
 const policy = {
   rules: [
@@ -85,6 +94,20 @@ const key = (change: string, body?: object) => admin('POST', `/-/keys/team/${cha
 type Case = readonly [event: AuditEventCode, cause: () => Promise<unknown>, members: Event];
 const TEAM = { target_key: 'team', target_key_name: 'Team', key: 'admin_token', remote: '127.0.0.1' };
 
+const file = join(folder, 'keys.json');
+const context = {
+  output: { out: () => undefined, err: () => undefined },
+  now: Date.now(),
+  readStdin: async () => '',
+};
+/** Of another network, as an editor would write it. */
+async function editKey(id: string): Promise<void> {
+  const { keys: all } = JSON.parse(readFileSync(file, 'utf8')) as { keys: { id: string }[] };
+  const edited = all.map((one) => (one.id === id ? { ...one, networks: ['10.0.0.0/8'] } : one));
+  replaceFile(file, JSON.stringify({ keys: edited }));
+}
+const ELSEWHERE = { key: 'keys_file', auth_type: 'None', target_key: 'spare', target_key_name: 'Key spare' };
+
 const CASES: readonly Case[] = [
   ['key_created', () => admin('POST', '/-/keys', { id: 'team', name: 'Team', access: 'r' }), TEAM],
   ['key_rotated', () => key('rotate'), TEAM],
@@ -93,6 +116,17 @@ const CASES: readonly Case[] = [
   ['key_expiry_set', () => key('expire', { at: '1h' }), TEAM],
   ['key_expired', () => key('expire'), TEAM],
   ['key_deleted', () => admin('DELETE', '/-/keys/team'), TEAM],
+  ['key_disabled', () => setState('spare', 'disabled', { file }, context), ELSEWHERE],
+  ['key_enabled', () => setState('spare', 'active', { file }, context), ELSEWHERE],
+  ['key_rotated', () => rotateKey('spare', { file, overlap: '1h' }, context), ELSEWHERE],
+  ['key_expiry_set', () => expireKey('spare', { file, at: '1h' }, context), ELSEWHERE],
+  ['key_changed', () => editKey('spare'), ELSEWHERE],
+  ['key_deleted', () => deleteKey('spare', { file }, context), ELSEWHERE],
+  [
+    'key_created',
+    () => createKey({ file, id: 'spare', name: 'Key spare', access: 'r' }, context),
+    { ...ELSEWHERE, method: 'gateway_key_create' },
+  ],
   ['reloaded', () => admin('POST', '/-/reload'), { method: 'gateway_reload' }],
   [
     'revoked',

@@ -9,7 +9,8 @@ const HEAD: Readonly<Record<'change' | 'request', readonly string[]>> = {
   change: [
     '## Changes',
     '',
-    'A change through the admin port. `remote` is the address that asked for it, `key` is `admin_token`.',
+    'A change through the admin port: `remote` is the address that asked for it, `key` is `admin_token`. Or a change of named keys that',
+    'came in force from elsewhere (the command line, another gateway): `key` is `keys_file` or `keys_redis`.',
   ],
   request: [
     '## Requests',

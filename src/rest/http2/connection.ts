@@ -286,7 +286,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     this.#counted?.ended();
     const { unused } = stream.window;
     stream.close(whole);
-    this.#bodies.dropped(unused);
+    this.#bodies.closed(stream, unused);
     if (this.#departure.isLeaving && this.#streams.size === 0) this.#writer.flushSoon();
   }
 

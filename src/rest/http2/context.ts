@@ -8,7 +8,7 @@ import type { WindowBudget } from './window-budget.ts';
 
 /** The shared state of one listener's HTTP/2 connections. */
 export interface Http2Context {
-  readonly options: Pick<LaneOptions, 'parts' | 'limits' | 'connections'>;
+  readonly options: Pick<LaneOptions, 'parts' | 'limits' | 'connections' | 'nodes'>;
   /** Of the thread, shared by all connections. */
   readonly scheduler: WorkScheduler;
   /** Moves in ticks. Milliseconds. */

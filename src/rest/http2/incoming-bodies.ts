@@ -14,6 +14,15 @@ import type { Http2Stream } from './stream.ts';
 /** Bytes that a client whose credential is known may send before they are used: on all its streams, and on one. */
 const CONNECTION_WINDOW = 4_194_304;
 const STREAM_WINDOW = 1_048_576;
+/**
+ * With several nodes a stream begins with `INITIAL_WINDOW` and gets more as its bytes are used, all streams together so much: some 40
+ * uploads to a node that takes nothing leave the connection's window to the others.
+ */
+const MOST_GROWTH = 1_048_576;
+
+type BodyContext = Pick<Http2Context, 'clock' | 'scheduler' | 'windows'> & {
+  readonly options: Pick<Http2Context['options'], 'nodes'>;
+};
 
 /**
  * The request bodies of one connection on their way in: the windows of the client, the price of small frames, and frames of
@@ -24,21 +33,22 @@ const STREAM_WINDOW = 1_048_576;
 export class IncomingBodies {
   readonly #client: ClientLink<unknown>;
   readonly #ended: EndedStreams;
-  readonly #context: Pick<Http2Context, 'clock' | 'scheduler' | 'windows'>;
+  readonly #context: BodyContext;
+  /** A node that takes nothing must not hold up uploads to others. */
+  readonly #hasNodes: boolean;
   readonly #window = new ReceiveWindow(0, INITIAL_WINDOW);
   readonly #pieces: PieceBudget;
   #streamWindow = INITIAL_WINDOW;
+  /** Bytes by which streams may still grow. */
+  #growth = 0;
   /** Bytes of the window budget that the connection has. */
   #wider = 0;
 
-  constructor(
-    client: ClientLink<unknown>,
-    ended: EndedStreams,
-    context: Pick<Http2Context, 'clock' | 'scheduler' | 'windows'>,
-  ) {
+  constructor(client: ClientLink<unknown>, ended: EndedStreams, context: BodyContext) {
     this.#client = client;
     this.#ended = ended;
     this.#context = context;
+    this.#hasNodes = context.options.nodes !== undefined;
     this.#pieces = new PieceBudget(context.clock.now);
   }
 
@@ -62,6 +72,7 @@ export class IncomingBodies {
     const rest = frame.trailingData;
     const bytes = leadingDataOf(frame);
     this.#window.received(frame.length);
+    if (this.#hasNodes) this.#return(this.#window.urgent());
     if (!stream || stream.clientEnded) {
       this.#grant(frame.length);
       if (stream) throw new Http2Fault(ErrorCode.STREAM_CLOSED, frame.streamId, 'data after the end');
@@ -114,23 +125,37 @@ export class IncomingBodies {
 
   /** Bytes of an open stream are used, or thrown away. */
   used(stream: Http2Stream, bytes: number): void {
-    const increment = stream.window.consumed(bytes);
+    let increment = stream.window.consumed(bytes);
+    if (increment > 0 && this.#growth > 0) increment += this.#grow(stream);
     if (increment > 0 && !stream.clientEnded) this.#client.outbox.bytes(writeWindowUpdate(stream.id, increment));
     this.#grant(bytes);
   }
 
-  /** A stream has closed with so many bytes unused. */
-  dropped(bytes: number): void {
-    if (bytes > 0) this.#grant(bytes);
+  /** A stream that is used gets a wider window. Returns the increment to send. */
+  #grow({ window }: Http2Stream): number {
+    const more = window.grow(Math.min(STREAM_WINDOW, window.size + this.#growth));
+    this.#growth -= more;
+    return more;
+  }
+
+  /** A stream has closed, with `unused` bytes of its window. */
+  closed({ window }: Http2Stream, unused: number): void {
+    this.#growth += window.size - this.#streamWindow;
+    if (unused > 0) this.#grant(unused);
   }
 
   /** The client is known: it gets wider windows, as far as the budget goes. @param open streams, which get them as well */
   widen(open: readonly Http2Stream[]): void {
     const wider = this.#context.windows.take(CONNECTION_WINDOW - this.#window.size);
     this.#wider = wider;
-    // A stream may be granted as much as its connection.
-    this.#streamWindow = Math.min(STREAM_WINDOW, this.#window.size + wider);
-    this.#client.known([[SettingId.INITIAL_WINDOW_SIZE, this.#streamWindow]]);
+    if (this.#hasNodes) {
+      this.#growth = Math.min(MOST_GROWTH, wider >> 1);
+      this.#client.known();
+    } else {
+      // A stream may be granted as much as its connection.
+      this.#streamWindow = Math.min(STREAM_WINDOW, this.#window.size + wider);
+      this.#client.known([[SettingId.INITIAL_WINDOW_SIZE, this.#streamWindow]]);
+    }
     for (const stream of open) stream.window.grow(this.#streamWindow);
     if (wider > 0) this.#client.outbox.bytes(writeWindowUpdate(0, this.#window.grow(this.#window.size + wider)));
   }
@@ -143,6 +168,10 @@ export class IncomingBodies {
 
   #grant(bytes: number): void {
     const increment = this.#window.consumed(bytes);
+    this.#return(increment === 0 && this.#hasNodes ? this.#window.urgent() : increment);
+  }
+
+  #return(increment: number): void {
     if (increment > 0) this.#client.outbox.bytes(writeWindowUpdate(0, increment));
   }
 }

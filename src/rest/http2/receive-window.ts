@@ -2,6 +2,8 @@ import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
 
 /** The part of a window after which its credit is returned in one WINDOW_UPDATE. */
 const RETURN_PART = 4;
+/** Where less than such a part is left, so many bytes are enough. */
+const LITTLE = 16_384;
 
 /**
  * One flow-control window of what a client sends: of a stream, or of the connection (RFC 9113 section 5.2). Sizes in bytes.
@@ -53,7 +55,15 @@ export class ReceiveWindow {
   consumed(bytes: number): number {
     this.#consumed += bytes;
     this.#unused -= bytes;
-    if (this.#consumed * RETURN_PART < this.#size) return 0;
+    return this.#consumed * RETURN_PART < this.#size ? 0 : this.#granted();
+  }
+
+  /** The increment to send now where little is left: bytes that stay unused would hold up the others. 0 = none. */
+  urgent(): number {
+    return this.#consumed < LITTLE || this.#left * RETURN_PART >= this.#size ? 0 : this.#granted();
+  }
+
+  #granted(): number {
     const increment = this.#consumed;
     this.#consumed = 0;
     this.#left += increment;

@@ -12,6 +12,14 @@ t.test('a window takes what it granted and not a byte more', async (t) => {
   t.equal(window.consumed(100), 0, 'little is gathered');
   t.equal(window.consumed(200), 300, 'a quarter is returned at once');
   t.equal(window.unused, 700);
+  t.equal(window.urgent(), 0, 'little that is used');
+  const large = new ReceiveWindow(0, 100_000);
+  large.received(70_000);
+  t.equal(large.consumed(20_000), 0, 'less than a quarter');
+  t.equal(large.urgent(), 0, 'enough is left');
+  large.received(10_000);
+  t.equal(large.urgent(), 20_000, 'little is left');
+  t.equal(large.urgent(), 0, 'once');
   t.equal(window.grow(2000), 1000);
   t.equal(window.grow(1500), 0, 'it never becomes smaller');
 });

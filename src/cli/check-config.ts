@@ -2,6 +2,7 @@ import { effectiveSettings } from '../config/document.ts';
 import { limitsGone } from '../config/keys/carried.ts';
 import type { Flags } from '../config/load.ts';
 import { loadState, type State } from '../config/state.ts';
+import { tenantWarnings } from '../gateway/tenant-warnings.ts';
 import { checkUsable, openLookups } from '../gateway/usable.ts';
 import { readKeyHash } from '../named-keys/redis/storage.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
@@ -23,7 +24,8 @@ export async function checkConfig(flags: Flags, output: Output): Promise<void> {
   checkUsable(state);
   const { file } = state.config.gateway.revocation;
   if (file !== null) readRevocationFile(file);
-  writeWarnings(output, [...state.warnings, ...(await keyWarnings(state)), ...(await sharedKeyWarnings(state))]);
+  const asked = [...(await keyWarnings(state)), ...(await sharedKeyWarnings(state)), ...(await tenantsAsked(state))];
+  writeWarnings(output, [...state.warnings, ...asked]);
   warnUnprotected(output, state.config.gateway);
   output.out(`OK\n${effectiveSettings(state.config)}${effectivePolicy(state)}`);
 }
@@ -33,11 +35,23 @@ async function keyWarnings(state: State): Promise<readonly string[]> {
   const lookups = state.secrets.upstreamKey === null ? undefined : openLookups(state);
   if (!lookups) return [];
   try {
-    const verdict = await lookups.checkKey(AbortSignal.timeout(PATIENCE_MS));
+    const verdict = await lookups.lookup.checkKey(AbortSignal.timeout(PATIENCE_MS));
     if (verdict === 'accepted') return [];
     return verdict === 'refused'
       ? ['gateway.upstream.api_key: upstream refuses the key: it must be one of its keys that manage everything']
       : [`gateway.upstream.api_key: the key was not tried: ${verdict.message}`];
+  } finally {
+    await lookups.close();
+  }
+}
+
+/** Releases and indexes that the tenants of the policy need. */
+async function tenantsAsked(state: State): Promise<readonly string[]> {
+  const { tenants = [] } = state.policy;
+  const lookups = tenants.length === 0 ? undefined : openLookups(state);
+  if (!lookups) return [];
+  try {
+    return await tenantWarnings(tenants, lookups.lookup, AbortSignal.timeout(PATIENCE_MS));
   } finally {
     await lookups.close();
   }

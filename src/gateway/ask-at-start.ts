@@ -1,9 +1,11 @@
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { Log } from '../observability/log.ts';
+import type { TenantSettings } from '../policy/tenants/settings.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import { WebUi } from '../upstream/web-ui.ts';
 import type { KeyWatch } from './key-watch.ts';
+import { tenantWarnings } from './tenant-warnings.ts';
 
 /* Questions to upstream before the gateway serves. */
 
@@ -39,4 +41,15 @@ export async function sayVersion(lookup: UpstreamLookup, log: Log): Promise<bool
   if (typeof version === 'string') log.info({ version }, 'upstream answers');
   else log.warn({ reason: version.message }, 'upstream does not answer yet; requests are refused until it does');
   return typeof version === 'string' || version.code === 'upstream_key_refused';
+}
+
+/** Logs what upstream lacks for the tenants of the policy. */
+export async function sayTenants(
+  tenants: readonly TenantSettings[] | undefined,
+  lookup: UpstreamLookup,
+  log: Pick<Log, 'warn'>,
+): Promise<void> {
+  if (!tenants || tenants.length === 0) return;
+  const warnings = await tenantWarnings(tenants, lookup, AbortSignal.timeout(VERSION_TIMEOUT_MS));
+  for (const warning of warnings) log.warn(warning);
 }

@@ -20,7 +20,7 @@ import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
-import { checkKeyAtStart, sayVersion, webUiOf } from './ask-at-start.ts';
+import { checkKeyAtStart, sayTenants, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
 import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listener-options.ts';
@@ -136,6 +136,7 @@ export async function createGateway(
       outageLog,
     },
     ...upstreams,
+    isFirst: (worker ?? 0) === 0,
     listenersShare: { ...limits, shared: worker !== undefined, proxies: proxiesInFront(config) },
   });
 }
@@ -154,6 +155,8 @@ interface ServingParts extends Upstreams {
   readonly outageLog: OutageLog | undefined;
   readonly exchangeParts: ExchangeParts;
   readonly listenersShare: ListenersShare;
+  /** True = the one of several processes that asks and watches upstream for all. */
+  readonly isFirst: boolean;
 }
 
 /** Listeners are opened by `start`; everything else is there before. */
@@ -192,7 +195,9 @@ class ServingProcess implements Gateway {
       observation?.close();
       throw error;
     }
-    this.#parts.outageLog?.begin(await sayVersion(lookup, log), this.#grpc?.asker);
+    const answers = await sayVersion(lookup, log);
+    this.#parts.outageLog?.begin(answers, this.#grpc?.asker);
+    if (answers && this.#parts.isFirst) await sayTenants(this.#current().policy.tenants, lookup, log);
     return { rest: this.#rest.address, grpc: this.#grpc?.listener.address ?? null };
   }
 

@@ -66,7 +66,7 @@ function rangesOf(entries: readonly string[]): AddressRanges {
 /** Questions to upstream for one command. */
 export interface Lookups {
   readonly valueExists: CheckValueExists;
-  readonly checkKey: UpstreamLookup['checkKey'];
+  readonly lookup: UpstreamLookup;
   readonly close: () => Promise<void>;
 }
 
@@ -76,13 +76,13 @@ export function openLookups(state: State): Lookups | undefined {
   const address = anyRestAddress(state.config);
   if (address === null) return undefined;
   const rest = createRestUpstream(restUpstreamOptions(() => state, 1, address));
-  const { scroll, checkKey } = createUpstreamLookup(
+  const lookup = createUpstreamLookup(
     rest,
     credentialOf(() => state),
   );
   return {
-    valueExists: createValueExists({ scroll, timeoutMs: valueExists.timeout_ms }),
-    checkKey,
+    valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: valueExists.timeout_ms }),
+    lookup,
     close: () => rest.destroy(),
   };
 }

@@ -20,6 +20,11 @@ export interface UpstreamLookup {
   readonly scroll: (collection: string, filter: object, signal: AbortSignal) => Promise<Existence | Denial>;
   /** The names of all collections. */
   readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
+  /** The payload indexes of `collection`, by the field's path as it was created; `undefined` = no such collection. */
+  readonly payloadIndexes: (
+    collection: string,
+    signal: AbortSignal,
+  ) => Promise<ReadonlyMap<string, PayloadIndex> | undefined | Denial>;
   /**
    * Whether upstream accepts the gateway's credential, or none where it sends none: asked on a route that needs full
    * access. A release without that route tells at least a wrong key.
@@ -33,6 +38,14 @@ export interface UpstreamLookup {
   readonly answers: (signal: AbortSignal) => Promise<boolean | Denial>;
   /** Upstream's release, for example `1.19.0`. */
   readonly version: (signal: AbortSignal) => Promise<string | Denial>;
+}
+
+/** An index on a payload field. Upstream: `PayloadIndexInfo` (Qdrant v1.19.0). */
+export interface PayloadIndex {
+  /** For example `keyword`. */
+  readonly type: string;
+  /** True = made with `is_tenant`, which groups the points of each value. */
+  readonly isTenant: boolean;
 }
 
 /** An answer to a question of the gateway's own. */
@@ -77,6 +90,16 @@ export function createUpstreamLookup(
       if (!Array.isArray(listed)) return UPSTREAM_BROKEN;
       const names = listed.map((entry: unknown) => at(entry, 'name'));
       return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
+    },
+    async payloadIndexes(collection, signal) {
+      if (!isName(collection)) return undefined;
+      const answer = await question('GET', `/collections/${encodeURIComponent(collection)}`, undefined, signal);
+      if (isDenial(answer)) return answer;
+      if (isSuspect(answer.status)) return UPSTREAM_KEY_REFUSED;
+      if (answer.status === 404) return undefined;
+      const schema = at(at(answer.body, 'result'), 'payload_schema');
+      if (answer.status !== 200 || typeof schema !== 'object' || schema === null) return UPSTREAM_BROKEN;
+      return new Map(Object.entries(schema).map(([field, info]) => [field, indexOf(info)]));
     },
     async checkKey(signal) {
       const managed = await question('GET', MANAGED, undefined, signal, statusAndText);
@@ -206,6 +229,10 @@ function readJson(status: number, bytes: Buffer): Answer | Denial {
   } catch {
     return UPSTREAM_BROKEN;
   }
+}
+
+function indexOf(info: unknown): PayloadIndex {
+  return { type: String(at(info, 'data_type')), isTenant: at(at(info, 'params'), 'is_tenant') === true };
 }
 
 /** True = there is no answer. */

@@ -66,6 +66,22 @@ t.test('questions and what upstream\u2019s answers mean', async (t) => {
   t.strictSame(await lookup.listCollections(NEVER), ['a', 'b']);
   reply = [200, '{"result":{"collections":[{"name":1}]}}'];
   t.strictSame(await lookup.listCollections(NEVER), UPSTREAM_BROKEN);
+  const schema =
+    '{"t":{"data_type":"keyword","params":{"type":"keyword","is_tenant":true}},"n":{"data_type":"integer","points":3}}';
+  reply = [200, `{"result":{"payload_schema":${schema}}}`];
+  t.strictSame(
+    await lookup.payloadIndexes('a b', NEVER),
+    new Map([
+      ['t', { type: 'keyword', isTenant: true }],
+      ['n', { type: 'integer', isTenant: false }],
+    ]),
+  );
+  t.equal(server.received.at(-1)?.target, '/collections/a%20b');
+  reply = [200, '{"result":{}}'];
+  t.strictSame(await lookup.payloadIndexes('a', NEVER), UPSTREAM_BROKEN);
+  reply = [404, '{}'];
+  t.equal(await lookup.payloadIndexes('a', NEVER), undefined);
+  t.equal(await lookup.payloadIndexes('a/b', NEVER), undefined);
   reply = [200, '{"title":"qdrant","version":"1.19.0"}'];
   t.equal(await lookup.version(NEVER), '1.19.0');
 

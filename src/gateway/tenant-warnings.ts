@@ -1,0 +1,99 @@
+import type { Denial } from '../policy/denial.ts';
+import { fieldOf, parsePath } from '../policy/tenants/payload-path.ts';
+import type { TenantSettings } from '../policy/tenants/settings.ts';
+import type { PayloadIndex, UpstreamLookup } from '../upstream/lookup.ts';
+import { featuresOf } from '../upstream/release-watch.ts';
+
+/* Warnings about what upstream lacks for the tenants of a policy. */
+
+/** Most collections that are looked at. */
+const MOST_COLLECTIONS = 100;
+
+/** The indexes that serve a value of this type; the first is the usual one. */
+const INDEXES: Readonly<Record<string, readonly string[]>> = {
+  string: ['keyword', 'uuid'],
+  number: ['integer'],
+  boolean: ['bool'],
+};
+/** Indexes that can be made with `is_tenant`. Upstream: Qdrant v1.19.0. */
+const GROUPING: ReadonlySet<string> = new Set(INDEXES.string);
+
+type Asked = Pick<UpstreamLookup, 'version' | 'listCollections' | 'payloadIndexes'>;
+
+/** The warnings, each with its entry. One that upstream cannot be asked about says so. Rejects on a fault only. */
+export async function tenantWarnings(
+  tenants: readonly TenantSettings[],
+  lookup: Asked,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const bound = tenants.filter(({ free }) => !free);
+  if (bound.length === 0) return [];
+  const release = await lookup.version(signal);
+  if (typeof release !== 'string') return notAsked(release);
+  const names = await lookup.listCollections(signal);
+  if (isDenial(names)) return notAsked(names);
+  const warnings = releaseWarnings(bound, release);
+  const used = names.filter((name) => bound.some((entry) => covers(entry, name))).slice(0, MOST_COLLECTIONS);
+  for (const name of used) {
+    const indexes = await lookup.payloadIndexes(name, signal);
+    if (indexes === undefined) continue;
+    if (isDenial(indexes)) return [...warnings, ...notAsked(indexes)];
+    for (const entry of bound) {
+      const warning = covers(entry, name) ? indexWarning(entry, indexes) : undefined;
+      if (warning !== undefined) warnings.push(`tenants: on the collection \`${name}\` ${warning}`);
+    }
+  }
+  return warnings;
+}
+
+function notAsked({ message }: Denial): string[] {
+  return [`tenants: indexes and release were not checked: ${message}`];
+}
+
+function isDenial(answer: object): answer is Denial {
+  return 'kind' in answer;
+}
+
+function releaseWarnings(bound: readonly TenantSettings[], release: string): string[] {
+  const { updateFilter, idfCorpus } = featuresOf({ current: release });
+  const warnings: string[] = [];
+  if (!updateFilter)
+    warnings.push(`tenants: Qdrant ${release} is older than 1.15.4: upserts and vectors of tenants are refused`);
+  if (idfCorpus) return warnings;
+  const shared = bound.filter((entry) => entry.shared_statistics).map(({ id }) => `\`${id}\``);
+  const older = `tenants: Qdrant ${release} is older than 1.19.0`;
+  if (shared.length < bound.length)
+    warnings.push(`${older}: queries of sparse vectors with IDF are refused to tenants`);
+  if (shared.length > 0)
+    warnings.push(
+      `${older}: with \`shared_statistics\` (${shared.join(', ')}) scores tell about the points of other tenants`,
+    );
+  return warnings;
+}
+
+function indexWarning(
+  { id, field = '', value, values }: TenantSettings,
+  indexes: ReadonlyMap<string, PayloadIndex>,
+): string | undefined {
+  const path = fieldOf(field);
+  const own = [...indexes].find(([name]) => samePath(name, path))?.[1];
+  const constants = value === undefined ? values : [value];
+  const wanted = [...new Set((constants ?? ['', 0, true]).flatMap((one) => INDEXES[typeof one] ?? []))];
+  const why = `(\`${id}\`): its requests read all points`;
+  if (!own) return `the field \`${field}\` has no ${wanted[0]} index ${why}`;
+  if (!wanted.includes(own.type))
+    return `the index on \`${field}\` is of type ${own.type}, not ${wanted.join(' or ')} ${why}`;
+  if (GROUPING.has(own.type) && !own.isTenant)
+    return `the index on \`${field}\` is made without \`is_tenant\` (\`${id}\`): points of one tenant are not stored together`;
+  return undefined;
+}
+
+function samePath(name: string, field: readonly string[] | undefined): boolean {
+  const steps = parsePath(name);
+  if (!steps || !field || steps.length !== field.length) return false;
+  return steps.every((step, at) => typeof step === 'object' && 'key' in step && step.key === field[at]);
+}
+
+function covers({ collections }: TenantSettings, name: string): boolean {
+  return collections.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : one === name));
+}

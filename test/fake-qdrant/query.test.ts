@@ -28,6 +28,8 @@ await ask('PUT', 'docs/points?wait=true', {
     { id: 4, vector: { '': [0.1, 0.9] }, payload: { kind: 'b', tags: ['x', 'y'] } },
   ],
 });
+await ask('PUT', 'docs/index', { field_name: 'kind', field_schema: 'keyword' });
+await ask('PUT', 'docs/index', { field_name: 'rank', field_schema: 'integer' });
 await ask('PUT', 'kinds', {
   vectors: { image: { size: 2, distance: 'Cosine' }, text: { size: 1, distance: 'Euclid' } },
 });
@@ -175,13 +177,13 @@ t.test('pages follow one another by the offset', async (test) => {
   test.match(first.result, { points: [{ id: 1, payload: { rank: 3 } }, { id: 2 }, { id: 3 }], next_page_offset: 4 });
   const last = await ask('POST', 'docs/points/scroll', { limit: 3, offset: 4, with_payload: { exclude: ['tags'] } });
   test.same(last.result, { points: [{ id: 4, payload: { kind: 'b' } }], next_page_offset: null });
-  const cosine = await ask('POST', 'kinds/points', { ids: [10], with_vector: ['image'] });
+  const cosine = await ask('POST', 'kinds/points', { ids: [10], with_payload: true, with_vector: ['image'] });
   test.same(cosine.result, [{ id: 10, payload: {}, vector: { image: [0.6, 0.8] } }]);
 });
 
 t.test('payloads and vectors are changed one by one and in a batch', async (test) => {
   const one = async (): Promise<unknown> => {
-    const { result } = await ask('POST', 'docs/points', { ids: [1], with_vector: true });
+    const { result } = await ask('POST', 'docs/points', { ids: [1], with_payload: true, with_vector: true });
     return (result as unknown[])[0];
   };
   await ask('POST', 'docs/points/payload', { payload: { x: 1 }, key: 'deep', points: [1] });
@@ -198,7 +200,6 @@ t.test('payloads and vectors are changed one by one and in a batch', async (test
   test.match(result, Array(4).fill({ operation_id: Number, status: 'completed' }));
   test.same(await one(), { id: 1, payload: { b: 2 }, vector: [0, 2] });
   test.same((await ask('POST', 'docs/points/count', {})).result, { count: 2 });
-  await ask('PUT', 'docs/index', { field_name: 'kind', field_schema: 'keyword' });
   const info = await fetch(`${fake.restUrl}/collections/docs`);
   test.match(await info.json(), { result: { payload_schema: { kind: { data_type: 'keyword', points: 1 } } } });
 });

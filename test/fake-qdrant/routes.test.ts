@@ -52,6 +52,7 @@ async function freshState(): Promise<void> {
   const vectors = { size: 4, distance: 'Dot' };
   await json('PUT', '/collections/docs', { vectors, sparse_vectors: { words: {} } });
   await json('PUT', '/collections/docs/points', bodies['points.upsert']);
+  await json('PUT', '/collections/docs/index', { field_name: 'kind', field_schema: 'keyword' });
 }
 
 const values: Record<string, string> = {

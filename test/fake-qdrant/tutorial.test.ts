@@ -95,7 +95,7 @@ t.test('ids up to 2^64-1 come back exactly on both protocols', async (test) => {
   const got = await fetch(`${fake.restUrl}/collections/cities/points`, {
     method: 'POST',
     headers: json,
-    body: `{"ids":[${ids.join(',')}]}`,
+    body: `{"ids":[${ids.join(',')}],"with_payload":true}`,
   });
   test.match(await got.text(), `"result":[${ids.map((id) => `{"id":${id},"payload":{"big":${id}}}`).join(',')}]`);
   const one = await fetch(`${fake.restUrl}/collections/cities/points/18446744073709551615`);

@@ -1,4 +1,5 @@
 import { Fault, wrongInput } from './fault.ts';
+import { isEmptyAt } from './field-condition.ts';
 import { isObject, type Json, type JsonObject, listOf, numberOf, objectOf, textOf } from './json.ts';
 import { type Collection, denseParams, type Store } from './store.ts';
 
@@ -111,7 +112,7 @@ export function collectionInfo(store: Store, name: string): JsonObject {
   const schema: JsonObject = {};
   for (const [field, params] of collection.indexes) {
     const type = isObject(params) ? params.type : params;
-    const count = [...collection.points.values()].filter((point) => point.payload[field] !== undefined).length;
+    const count = [...collection.points.values()].filter((point) => !isEmptyAt(point.payload, field)).length;
     schema[field] = { data_type: type, params: isObject(params) ? params : undefined, points: count };
   }
   return {

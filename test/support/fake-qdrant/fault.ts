@@ -11,6 +11,19 @@ export class Fault extends Error {
   }
 }
 
+/** A fault that upstream finds only while it applies a write: a caller who does not wait is not told. */
+export class LateFault extends Fault {}
+
+/** The fault of points that a request names and that are not there. */
+export function missingPoint(id: number | bigint | string): LateFault {
+  return new LateFault('not-found', `Not found: No point with id ${id} found`);
+}
+
+/** A request that can be read, and that upstream refuses before it looks at any point (400, INVALID_ARGUMENT). */
+export function badRequest(message: string): Fault {
+  return new Fault('bad-input', `Bad request: ${message}`);
+}
+
 /** The fault of a collection that is neither a collection nor an alias. */
 export function missingCollection(name: string): Fault {
   return new Fault('not-found', `Not found: Collection \`${name}\` doesn't exist!`);

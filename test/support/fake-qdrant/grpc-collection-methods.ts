@@ -36,6 +36,22 @@ function vectorsConfigJson(config: q.VectorsConfig | undefined): JsonObject {
   return option?.case === 'params' ? paramsJson(option.value) : {};
 }
 
+function sparseConfigJson(config: q.SparseVectorConfig | undefined): JsonObject | undefined {
+  const named = Object.entries(config?.map ?? {}).map(([name, { modifier }]) => [
+    name,
+    modifier === q.Modifier.Idf ? { modifier: 'idf' } : {},
+  ]);
+  return named.length === 0 ? undefined : Object.fromEntries(named);
+}
+
+function sparseConfigMessage(sparse: JsonObject) {
+  const named = Object.entries(sparse).map(([name, params]) => [
+    name,
+    isObject(params) && params.modifier === 'idf' ? { modifier: q.Modifier.Idf } : {},
+  ]);
+  return { map: Object.fromEntries(named) };
+}
+
 function paramsMessage(params: JsonObject): MessageInitShape<typeof q.VectorParamsSchema> {
   const distance = q.DistanceSchema.values.find(({ name }) => name === params.distance)?.number ?? 0;
   return {
@@ -74,7 +90,6 @@ function schemaMessage(schema: Json | undefined): [string, MessageInitShape<type
 function infoMessage(info: JsonObject): MessageInitShape<typeof q.CollectionInfoSchema> {
   const config = objectOf(info.config);
   const params = objectOf(config.params);
-  const sparse = isObject(params.sparse_vectors) ? Object.keys(params.sparse_vectors) : [];
   return {
     status: q.CollectionStatus.Green,
     optimizerStatus: { ok: true },
@@ -89,9 +104,7 @@ function infoMessage(info: JsonObject): MessageInitShape<typeof q.CollectionInfo
         vectorsConfig: vectorsConfigMessage(params.vectors),
         replicationFactor: numberOf(params.replication_factor, 1),
         writeConsistencyFactor: numberOf(params.write_consistency_factor, 1),
-        ...(sparse.length === 0
-          ? {}
-          : { sparseVectorsConfig: { map: Object.fromEntries(sparse.map((name) => [name, {}])) } }),
+        ...(isObject(params.sparse_vectors) ? { sparseVectorsConfig: sparseConfigMessage(params.sparse_vectors) } : {}),
       },
       hnswConfig: settingsMessage(q.HnswConfigDiffSchema, config.hnsw_config),
       optimizerConfig: settingsMessage(q.OptimizersConfigDiffSchema, config.optimizer_config),
@@ -143,10 +156,9 @@ export const collectionMethods: GrpcMethod[] = [
     time,
   })),
   unary(`${collections}/Create`, q.CreateCollectionSchema, done, (request, { store }) => {
-    const sparse = Object.keys(request.sparseVectorsConfig?.map ?? {});
     const body: JsonObject = {
       vectors: vectorsConfigJson(request.vectorsConfig),
-      sparse_vectors: sparse.length === 0 ? undefined : Object.fromEntries(sparse.map((name) => [name, {}])),
+      sparse_vectors: sparseConfigJson(request.sparseVectorsConfig),
       shard_number: request.shardNumber,
       replication_factor: request.replicationFactor,
       write_consistency_factor: request.writeConsistencyFactor,

@@ -14,14 +14,20 @@ export function filterJson(filter: FilterMessage | undefined): JsonObject | unde
   }
   const { must, should, mustNot, minShould } = filter;
   return {
-    must: must.map(conditionJson),
-    should: should.map(conditionJson),
-    must_not: mustNot.map(conditionJson),
+    must: conditionsJson(must),
+    should: conditionsJson(should),
+    must_not: conditionsJson(mustNot),
     min_should:
       minShould === undefined
         ? undefined
-        : { conditions: minShould.conditions.map(conditionJson), min_count: integerJson(minShould.minCount) },
+        : { conditions: conditionsJson(minShould.conditions) ?? [], min_count: integerJson(minShould.minCount) },
   };
+}
+
+// Upstream: conditions without a kind are left out, and so is a list without conditions.
+function conditionsJson(conditions: Condition[]): Json[] | undefined {
+  const kinds = conditions.filter(({ conditionOneOf }) => conditionOneOf.case !== undefined).map(conditionJson);
+  return kinds.length === 0 ? undefined : kinds;
 }
 
 /** A condition message in REST form. */
@@ -42,13 +48,15 @@ export function conditionJson(condition: Condition): JsonObject {
       return { nested: { key: option.value.key, filter: filterJson(option.value.filter) ?? {} } };
     case 'filter':
       return filterJson(option.value) ?? {};
+    case 'slice':
+      return { slice: {} };
     default:
       return {};
   }
 }
 
 function fieldJson(field: Field): JsonObject {
-  const { range, datetimeRange, valuesCount, geoBoundingBox, geoRadius } = field;
+  const { range, datetimeRange, valuesCount, geoBoundingBox, geoRadius, geoPolygon } = field;
   return {
     key: field.key,
     match: field.match === undefined ? undefined : matchJson(field.match.matchValue),
@@ -60,6 +68,7 @@ function fieldJson(field: Field): JsonObject {
       geoBoundingBox === undefined
         ? undefined
         : { top_left: geoJson(geoBoundingBox.topLeft), bottom_right: geoJson(geoBoundingBox.bottomRight) },
+    geo_polygon: geoPolygon === undefined ? undefined : {},
     geo_radius: geoRadius === undefined ? undefined : { center: geoJson(geoRadius.center), radius: geoRadius.radius },
   };
 }

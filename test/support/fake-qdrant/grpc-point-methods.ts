@@ -12,12 +12,24 @@ import { createIndex, deleteIndex, write } from './points.ts';
 const time = 0.00001;
 const service = '/qdrant.Points';
 
-function selectorJson(selector: q.PointsSelector | undefined): JsonObject {
-  const option = selector?.pointsSelectorOneOf;
-  if (option?.case === 'points') {
-    return { points: option.value.ids.map(idJson) };
+function selectorJson(selector: q.PointsSelector | undefined, missing = 'points_selector is expected'): JsonObject {
+  if (selector === undefined) {
+    throw new GrpcFault(3, missing);
   }
-  return option?.case === 'filter' ? { filter: filterJson(option.value) } : {};
+  const option = selector.pointsSelectorOneOf;
+  switch (option.case) {
+    case 'points':
+      return { points: option.value.ids.map(idJson) };
+    case 'filter':
+      return { filter: filterJson(option.value) ?? {} };
+    default:
+      throw new GrpcFault(3, 'Malformed PointsSelector type');
+  }
+}
+
+// Upstream: the two operations that need nothing but a selector call it otherwise.
+function onlySelectorJson(selector: q.PointsSelector | undefined): JsonObject {
+  return selectorJson(selector, 'PointSelector is missing');
 }
 
 function structs(points: q.PointStruct[]): Json[] {
@@ -28,8 +40,22 @@ function structs(points: q.PointStruct[]): Json[] {
   }));
 }
 
-function vectorPoints(points: q.PointVectors[]): Json[] {
-  return points.map(({ id, vectors }) => ({ id: idJson(id), vector: vectorsJson(vectors) ?? {} }));
+function updateVectorsBody(request: q.UpdatePointVectors | q.PointsUpdateOperation_UpdateVectors): JsonObject {
+  const points = request.points.map(({ id, vectors }) => {
+    if (id === undefined || vectors === undefined) {
+      throw new GrpcFault(3, `${id === undefined ? 'id' : 'vectors'} is expected`);
+    }
+    return { id: idJson(id), vector: vectorsJson(vectors) ?? {} };
+  });
+  return { points, update_filter: filterJson(request.updateFilter) };
+}
+
+function deleteVectorsBody(request: q.DeletePointVectors | q.PointsUpdateOperation_DeleteVectors): JsonObject {
+  const selector = selectorJson(request.pointsSelector);
+  if (request.vectors === undefined) {
+    throw new GrpcFault(3, 'vectors is expected');
+  }
+  return { ...selector, vector: request.vectors.names };
 }
 
 const updateModes = ['upsert', 'insert_only', 'update_only'];
@@ -53,9 +79,9 @@ function batchOperation(operation: q.PointsUpdateOperation['operation']): Operat
     case 'upsert':
       return ['upsert', upsertBody(operation.value)];
     case 'deletePoints':
-      return ['delete', selectorJson(operation.value.points)];
+      return ['delete', onlySelectorJson(operation.value.points)];
     case 'deleteDeprecated':
-      return ['delete', selectorJson(operation.value)];
+      return ['delete', onlySelectorJson(operation.value)];
     case 'setPayload':
       return ['set_payload', payloadBody(operation.value)];
     case 'overwritePayload':
@@ -63,15 +89,13 @@ function batchOperation(operation: q.PointsUpdateOperation['operation']): Operat
     case 'deletePayload':
       return ['delete_payload', { ...selectorJson(operation.value.pointsSelector), keys: operation.value.keys }];
     case 'clearPayload':
-      return ['clear_payload', selectorJson(operation.value.points)];
+      return ['clear_payload', onlySelectorJson(operation.value.points)];
     case 'clearPayloadDeprecated':
-      return ['clear_payload', selectorJson(operation.value)];
+      return ['clear_payload', onlySelectorJson(operation.value)];
     case 'updateVectors':
-      return ['update_vectors', { points: vectorPoints(operation.value.points) }];
-    case 'deleteVectors': {
-      const { pointsSelector, vectors } = operation.value;
-      return ['delete_vectors', { ...selectorJson(pointsSelector), vector: vectors?.names ?? [] }];
-    }
+      return ['update_vectors', updateVectorsBody(operation.value)];
+    case 'deleteVectors':
+      return ['delete_vectors', deleteVectorsBody(operation.value)];
     default:
       throw new GrpcFault(3, 'Operation is missing');
   }
@@ -107,16 +131,13 @@ export const pointWriteMethods: GrpcMethod[] = [
     written(store, request, 'upsert', upsertBody(request)),
   ),
   unary(`${service}/Delete`, q.DeletePointsSchema, response, (request, { store }) =>
-    written(store, request, 'delete', selectorJson(request.points)),
+    written(store, request, 'delete', onlySelectorJson(request.points)),
   ),
   unary(`${service}/UpdateVectors`, q.UpdatePointVectorsSchema, response, (request, { store }) =>
-    written(store, request, 'update_vectors', { points: vectorPoints(request.points) }),
+    written(store, request, 'update_vectors', updateVectorsBody(request)),
   ),
   unary(`${service}/DeleteVectors`, q.DeletePointVectorsSchema, response, (request, { store }) =>
-    written(store, request, 'delete_vectors', {
-      ...selectorJson(request.pointsSelector),
-      vector: request.vectors?.names ?? [],
-    }),
+    written(store, request, 'delete_vectors', deleteVectorsBody(request)),
   ),
   unary(`${service}/SetPayload`, q.SetPayloadPointsSchema, response, (request, { store }) =>
     written(store, request, 'set_payload', payloadBody(request)),
@@ -128,7 +149,7 @@ export const pointWriteMethods: GrpcMethod[] = [
     written(store, request, 'delete_payload', { ...selectorJson(request.pointsSelector), keys: request.keys }),
   ),
   unary(`${service}/ClearPayload`, q.ClearPayloadPointsSchema, response, (request, { store }) =>
-    written(store, request, 'clear_payload', selectorJson(request.points)),
+    written(store, request, 'clear_payload', onlySelectorJson(request.points)),
   ),
   unary(`${service}/UpdateBatch`, q.UpdateBatchPointsSchema, q.UpdateBatchResponseSchema, (request, { store }) => {
     if (request.operations.length === 0) {

@@ -9,6 +9,8 @@ import {
   type Query,
   type RecommendPointGroups,
   type RecommendPoints,
+  RecommendStrategy,
+  type SearchParams,
   type SearchPointGroups,
   type SearchPoints,
   type WithLookup,
@@ -43,6 +45,7 @@ type ReadFields = {
   groupSize?: number | bigint | undefined;
   prefetch?: PrefetchQuery[];
   query?: Query | undefined;
+  params?: SearchParams | undefined;
 };
 
 function count(value: number | bigint | undefined): Json | undefined {
@@ -65,7 +68,18 @@ export function readBody(request: ReadFields): JsonObject {
     group_size: count(request.groupSize),
     prefetch: request.prefetch?.map(readBody),
     query: queryJson(request.query),
+    params: paramsJson(request.params),
   };
+}
+
+// Of the parameters, only what changes the answers of the stand-in.
+function paramsJson(params: SearchParams | undefined): Json | undefined {
+  return params?.idf === undefined ? undefined : { idf: { corpus: filterJson(params.idf.corpus) } };
+}
+
+function strategyJson(strategy: RecommendStrategy | undefined): Json | undefined {
+  const name = strategy === undefined ? undefined : RecommendStrategy[strategy];
+  return name?.replaceAll(/(?<!^)[A-Z]/g, '_$&').toLowerCase();
 }
 
 function lookupFromJson(lookup: LookupLocation | undefined): Json | undefined {
@@ -95,6 +109,7 @@ export function recommendBody(request: RecommendPoints | RecommendPointGroups): 
     ...readBody(request),
     positive: [...request.positive.map(idJson), ...request.positiveVectors.map(vectorJson)],
     negative: [...request.negative.map(idJson), ...request.negativeVectors.map(vectorJson)],
+    strategy: strategyJson(request.strategy),
   };
 }
 
@@ -135,7 +150,11 @@ function queryJson(query: Query | undefined): Json | undefined {
       return { nearest: inputJson(variant.value.nearest) };
     case 'recommend':
       return {
-        recommend: { positive: variant.value.positive.map(inputJson), negative: variant.value.negative.map(inputJson) },
+        recommend: {
+          positive: variant.value.positive.map(inputJson),
+          negative: variant.value.negative.map(inputJson),
+          strategy: strategyJson(variant.value.strategy),
+        },
       };
     case 'discover': {
       const { target, context } = variant.value;
@@ -148,7 +167,7 @@ function queryJson(query: Query | undefined): Json | undefined {
     case 'fusion':
       return { fusion: Fusion[variant.value]?.toLowerCase() ?? 'rrf' };
     case 'rrf':
-      return { rrf: { k: variant.value.k } };
+      return { rrf: { k: variant.value.k, weights: variant.value.weights } };
     case 'sample':
       return { sample: 'random' };
     case 'formula': {
@@ -156,7 +175,12 @@ function queryJson(query: Query | undefined): Json | undefined {
       return { formula: {}, defaults: Object.fromEntries(defaults) };
     }
     case 'relevanceFeedback':
-      return { relevance_feedback: { target: inputJson(variant.value.target) } };
+      return {
+        relevance_feedback: {
+          target: inputJson(variant.value.target),
+          feedback: variant.value.feedback.map(({ example, score }) => ({ example: inputJson(example), score })),
+        },
+      };
     default:
       return undefined;
   }

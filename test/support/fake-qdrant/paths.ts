@@ -1,42 +1,43 @@
+import { Fault } from './fault.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 
-type Step = { key: string; each: boolean; index: number | undefined };
+/** One step of a payload path: a member, an element, or (`null`) every element of an array. */
+type Step = string | number | null;
 
-function stepsOf(path: string): Step[] {
+const FIRST = /"([^"\\]*)"|([\p{Alphabetic}\p{N}_-]+)/uy;
+const NEXT = /\.(?:"([^"\\]*)"|([\p{Alphabetic}\p{N}_-]+))|\[(\d*)\]/uy;
+
+/** Reads a payload path: `a.b`, `a[].b`, `a[0]`, `"a.b".c`; refuses any other text. Upstream: json_path/parse.rs of v1.19.0. */
+export function pathOf(text: string): Step[] {
   const steps: Step[] = [];
-  for (const part of path.matchAll(/(?:"([^"]*)"|([^.[]+))(\[(\d*)\])?\.?/g)) {
-    const index = part[4];
-    const hasIndex = index !== undefined && index !== '';
-    steps.push({
-      key: part[1] ?? part[2] ?? '',
-      each: index === '',
-      index: hasIndex ? Number(index) : undefined,
-    });
+  let at = 0;
+  for (let pattern = FIRST; at < text.length || steps.length === 0; pattern = NEXT) {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text);
+    if (found === null) {
+      throw new Fault('bad-input', `Format error in JSON body: Invalid json path: '${text}'`);
+    }
+    const index = found[3];
+    steps.push(index === undefined ? (found[1] ?? found[2] ?? '') : index === '' ? null : Number(index));
+    at = pattern.lastIndex;
   }
   return steps;
 }
 
-/** All values below a payload path such as `a.b`, `a[].b` or `a[0].b`; arrays at the end are kept whole. */
-export function valuesAt(payload: Json, path: string): Json[] {
-  let current: Json[] = [payload];
-  for (const step of stepsOf(path)) {
-    const next: Json[] = [];
-    for (const value of current) {
-      const member = isObject(value) ? value[step.key] : undefined;
-      if (member === undefined) {
-        continue;
-      }
-      if (step.each) {
-        next.push(...(Array.isArray(member) ? member : []));
-      } else if (step.index !== undefined) {
-        next.push(...(Array.isArray(member) ? member.slice(step.index, step.index + 1) : []));
-      } else {
-        next.push(member);
-      }
-    }
-    current = next;
+function next(value: Json, step: Step): Json[] {
+  if (typeof step === 'string') {
+    const member = isObject(value) && Object.hasOwn(value, step) ? value[step] : undefined;
+    return member === undefined ? [] : [member];
   }
-  return current;
+  if (!Array.isArray(value)) {
+    return [];
+  }
+  return step === null ? value : value.slice(step, step + 1);
+}
+
+/** All values at a payload path; arrays are entered only where the path says so, and kept whole at its end. */
+export function valuesAt(payload: Json, path: string): Json[] {
+  return pathOf(path).reduce<Json[]>((values, step) => values.flatMap((value) => next(value, step)), [payload]);
 }
 
 /** The values a condition looks at: as valuesAt, with arrays at the end opened. */
@@ -44,38 +45,82 @@ export function leavesAt(payload: Json, path: string): Json[] {
   return valuesAt(payload, path).flatMap((value) => (Array.isArray(value) ? value : [value]));
 }
 
-/** A copy of the payload without what is below the path. */
-export function withoutPath(payload: JsonObject, path: string): JsonObject {
-  const [head, ...rest] = path.split('.');
-  if (head === undefined || payload[head] === undefined) {
-    return payload;
-  }
-  const member = payload[head];
-  const copy: JsonObject = { ...payload };
-  if (rest.length === 0) {
-    delete copy[head];
-  } else if (isObject(member)) {
-    copy[head] = withoutPath(member, rest.join('.'));
-  }
-  return copy;
+/** The members of both, those of `change` first; `null` there removes one. */
+export function merged(payload: JsonObject, change: JsonObject): JsonObject {
+  const kept = Object.entries({ ...payload, ...change }).filter(
+    ([key, value]) => !(value === null && Object.hasOwn(change, key)),
+  );
+  return Object.fromEntries(kept);
 }
 
-/** A copy of the payload holding only what is below the paths. */
-export function onlyPaths(payload: JsonObject, paths: string[]): JsonObject {
-  let chosen: JsonObject = {};
-  for (const path of paths) {
-    const [head, ...rest] = path.replaceAll('[]', '').split('.');
-    const member = head === undefined ? undefined : payload[head];
-    if (head === undefined || member === undefined) {
-      continue;
-    }
-    if (rest.length === 0 || !isObject(member)) {
-      chosen = { ...chosen, [head]: member };
-    } else {
-      const before = chosen[head];
-      const inner = onlyPaths(member, [rest.join('.')]);
-      chosen = { ...chosen, [head]: { ...(isObject(before) ? before : {}), ...inner } };
-    }
+/** A copy of the payload with `change` merged in at the path; what is in the way is replaced. Upstream: `value_set`. */
+export function withMerged(payload: JsonObject, path: string, change: JsonObject): JsonObject {
+  const changed = set(payload, pathOf(path), change);
+  return isObject(changed) ? changed : payload;
+}
+
+function set(value: Json, [step, ...rest]: Step[], change: JsonObject): Json {
+  if (step === undefined) {
+    return merged(isObject(value) ? value : {}, change);
   }
-  return chosen;
+  if (typeof step === 'string') {
+    const object = isObject(value) ? value : {};
+    const before = Object.hasOwn(object, step) ? object[step] : undefined;
+    return { ...object, [step]: set(before ?? null, rest, change) };
+  }
+  const list = Array.isArray(value) ? value : [];
+  return list.map((item, at) => (step === null || step === at ? set(item, rest, change) : item));
+}
+
+/** A copy of the payload without what is at the path. Upstream: `value_remove`: an element of an array is never removed. */
+export function withoutPath(payload: JsonObject, path: string): JsonObject {
+  const changed = removed(payload, pathOf(path));
+  return isObject(changed) ? changed : payload;
+}
+
+function removed(value: Json, [step, ...rest]: Step[]): Json {
+  if (typeof step === 'string') {
+    if (!isObject(value) || !Object.hasOwn(value, step)) {
+      return value;
+    }
+    const { [step]: member, ...others } = value;
+    return rest.length === 0 ? others : { ...value, [step]: removed(member ?? null, rest) };
+  }
+  if (!Array.isArray(value) || step === undefined) {
+    return value;
+  }
+  if (rest.length === 0) {
+    return step === null ? [] : value;
+  }
+  return value.map((item, at) => (step === null || step === at ? removed(item, rest) : item));
+}
+
+type Keeps = (place: readonly Step[]) => boolean;
+
+function kept(value: Json, place: readonly Step[], keeps: Keeps): Json {
+  if (Array.isArray(value)) {
+    const within = [...place, null];
+    return value.filter(() => keeps(within)).map((item) => kept(item, within, keeps));
+  }
+  if (!isObject(value)) {
+    return value;
+  }
+  const members = Object.entries(value).filter(([key]) => keeps([...place, key]));
+  return Object.fromEntries(members.map(([key, member]) => [key, kept(member ?? null, [...place, key], keeps)]));
+}
+
+/** A copy of the payload holding only what is at the paths, or on the way there. */
+export function onlyPaths(payload: JsonObject, paths: string[]): Json {
+  const patterns = paths.map(pathOf);
+  return kept(payload, [], (place) =>
+    patterns.some((pattern) => place.every((step, at) => at >= pattern.length || pattern[at] === step)),
+  );
+}
+
+/** A copy of the payload without what is at the paths. */
+export function withoutPaths(payload: JsonObject, paths: string[]): Json {
+  const patterns = paths.map(pathOf);
+  return kept(payload, [], (place) =>
+    patterns.every((pattern) => pattern.length > place.length || pattern.some((step, at) => place[at] !== step)),
+  );
 }

@@ -3,8 +3,8 @@ import { isObject, type Json, type JsonObject, listOf, numberOf, objectOf, short
 import { leavesAt } from './paths.ts';
 import { type Hit, runQuery } from './query.ts';
 import { positive, recordJson, type Selection, selectionOf } from './retrieval.ts';
-import { comparePointIds, denseParams, pointIdOf, type Store } from './store.ts';
-import { similarity } from './vectors.ts';
+import { comparePointIds, denseParams, hasSparse, pointIdOf, type Store, unknownVectorName } from './store.ts';
+import { lowerIsBetter, similarity } from './vectors.ts';
 
 /** The forms of a search: universal query and its forerunners. Each is brought into the form of points/query. */
 export type SearchForm = 'query' | 'search' | 'recommend' | 'discover';
@@ -14,7 +14,7 @@ export function search(store: Store, name: string, form: SearchForm, body: JsonO
   const collection = store.find(name);
   const limit = positive(body.limit, 10, 'limit');
   const offset = numberOf(body.offset, 0);
-  const hits = runQuery(store, collection, universal(form, body));
+  const hits = runQuery(store, collection, universal(form, body), limit + offset);
   const selection = selectionOf(body, false);
   return hits.slice(offset, offset + limit).map((hit) => hitJson(hit, selection));
 }
@@ -94,23 +94,31 @@ function usingName(using: Json | undefined): Json | undefined {
 
 type Pair = { a: number; b: number; score: number };
 
+// Upstream: only points that have the vector, by id; with fewer than two of them there is no matrix.
 function matrix(store: Store, name: string, body: JsonObject): { ids: Json[]; pairs: Pair[] } {
   const collection = store.find(name);
   const using = textOf(body.using) ?? '';
   const sample = positive(body.sample, 10, 'sample');
   const limit = positive(body.limit, 3, 'limit');
   const distance = denseParams(collection, using)?.distance ?? 'Dot';
+  if (denseParams(collection, using) === undefined && !hasSparse(collection, using)) {
+    throw unknownVectorName(using);
+  }
   const points = [...collection.points.values()]
-    .filter((point) => point.vectors.has(using) && passes(point, body.filter))
+    .filter((point) => point.vectors.has(using) && passes(point, body.filter, collection.indexes))
     .sort((a, b) => comparePointIds(a.id, b.id))
     .slice(0, sample);
+  if (points.length < 2) {
+    return { ids: [], pairs: [] };
+  }
+  const sign = lowerIsBetter(distance) ? -1 : 1;
   const pairs = points.flatMap((point, a) => {
     const vector = point.vectors.get(using) ?? [];
     const row = points.flatMap((other, b) => {
       const score = a === b ? undefined : similarity(distance, vector, other.vectors.get(using) ?? []);
       return score === undefined ? [] : [{ a, b, score }];
     });
-    return row.sort((x, y) => y.score - x.score).slice(0, limit);
+    return row.sort((x, y) => (y.score - x.score) * sign).slice(0, limit);
   });
   return { ids: points.map((point) => point.id), pairs };
 }

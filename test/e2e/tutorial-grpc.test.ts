@@ -102,7 +102,9 @@ t.test('a name in the body is judged as one in the path', async (test) => {
     { name: 'a prefetch', request: { prefetch: [{ query: nearest, lookupFrom: { collectionName: 'private' } }] } },
     {
       name: 'a nested prefetch',
-      request: { prefetch: [{ prefetch: [{ query: nearest, lookupFrom: { collectionName: 'private' } }] }] },
+      request: {
+        prefetch: [{ query: nearest, prefetch: [{ query: nearest, lookupFrom: { collectionName: 'private' } }] }],
+      },
     },
   ];
   for (const compression of [true, false]) {

@@ -137,7 +137,11 @@ const refused: [string, JsonObject, string][] = [
 ];
 
 for (const [name, filter, text] of refused) {
-  t.throws(() => passes(point, filter), { message: new RegExp(text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')) }, `${name} is refused`);
+  t.throws(
+    () => passes(point, filter),
+    { message: new RegExp(text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')) },
+    `${name} is refused`,
+  );
 }
 
 const index = new Map<string, Json>([['text', { type: 'text' }]]);

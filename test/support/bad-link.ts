@@ -105,7 +105,8 @@ export async function writeGrpc(test: Test, link: BadLink, count: number, perCli
     return code;
   });
   for (const client of clients) client.close();
-  const answered = codes.filter((code) => code === 5).length;
+  // Upstream refuses a deletion that selects no points before it looks for the collection.
+  const answered = codes.filter((code) => code === 3).length;
   const failed = codes.filter((code) => [1, 2, 4, 8, 13, 14].includes(code)).length;
   test.equal(answered + failed, count, `gRPC: each is answered by upstream or an error: ${[...new Set(codes)]}`);
   const names = recorder.grpc.flatMap(({ messages }) =>

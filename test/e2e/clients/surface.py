@@ -157,11 +157,11 @@ def writes(call):
     call("upload_points", "docs", points=POINTS, wait=True)
     call("upload_collection", "plain", vectors=[[1.0, 0.0], [0.0, 1.0]], payload=[{"of": 1}, {"of": 2}], ids=[1, 2], wait=True)
     for name, schema in SCHEMAS.items():
-        call("create_payload_index", "docs", f"f {name}", field_schema=schema, note=name)
+        call("create_payload_index", "docs", "f-" + name.replace(" ", "-"), field_schema=schema, note=name)
     for field in ("kind", "rank"):
         call("create_payload_index", "docs", field, field_schema=SCHEMAS["keyword" if field == "kind" else "integer"], note=field)
     call("get_collection", "docs", note="with indexes")
-    call("delete_payload_index", "docs", "f text")
+    call("delete_payload_index", "docs", "f-text")
     call("set_payload", "docs", payload={"x": 1}, points=[1], key="deep")
     call("set_payload", "docs", payload={"y": 1.5}, points=FILTER, note="by filter")
     call("overwrite_payload", "docs", payload={"kind": "b", "rank": 5}, points=[2])

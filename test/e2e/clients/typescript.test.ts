@@ -120,7 +120,10 @@ const GRPC: Readonly<Record<string, object>> = {
   'Points/OverwritePayload': { pointsSelector: some },
   'Points/DeletePayload': { pointsSelector: some },
   'Points/ClearPayload': { points: some },
-  'Points/DeleteVectors': { pointsSelector: some },
+  'Points/UpdateVectors': {
+    points: [{ id: num(1n), vectors: { vectorsOptions: { case: 'vector', value: { data: query } } } }],
+  },
+  'Points/DeleteVectors': { pointsSelector: some, vectors: { names: ['image'] } },
   'Points/CreateFieldIndex': { fieldName: 'kind', fieldType: 0 },
   'Points/CreateVectorName': {
     vectorName: 'v',
@@ -161,6 +164,7 @@ t.test('everything the gRPC client offers', async (t) => {
         },
       ],
     });
+    await client.api('points').createFieldIndex({ collectionName: DOCS, fieldName: 'kind', fieldType: 0 });
     const full = await client.api('snapshots').createFull({});
     const { snapshotDescription } = await client.api('snapshots').create({ collectionName: DOCS });
     return JSON.stringify([snapshotDescription?.name, full.snapshotDescription?.name]);

@@ -45,20 +45,22 @@ function joinedLeast(one: Json | undefined, other: Json | undefined): Json | und
 
 function filterHolds(scope: Scope, filter: JsonObject): boolean {
   checkMembers(filter);
-  const holds = (condition: Json): boolean => conditionHolds(scope, objectOf(condition));
+  const holds: Holds = (condition) => conditionHolds(scope, objectOf(condition));
   const should = listOf(filter.should);
   // Upstream: an empty list is no constraint, but below `nested` it holds for nothing.
   const asks = should.length > 0 || (scope.point === undefined && Array.isArray(filter.should));
   if (asks && !should.some(holds)) {
     return false;
   }
-  if (isObject(filter.min_should)) {
-    const count = listOf(filter.min_should.conditions).filter(holds).length;
-    if (count < numberOf(filter.min_should.min_count, 0)) {
-      return false;
-    }
-  }
-  return listOf(filter.must).every(holds) && !listOf(filter.must_not).some(holds);
+  return (
+    hasEnough(filter.min_should, holds) && listOf(filter.must).every(holds) && !listOf(filter.must_not).some(holds)
+  );
+}
+
+type Holds = (condition: Json) => boolean;
+
+function hasEnough(least: Json | undefined, holds: Holds): boolean {
+  return !isObject(least) || listOf(least.conditions).filter(holds).length >= numberOf(least.min_count, 0);
 }
 
 function checkMembers(filter: JsonObject): void {

@@ -1,5 +1,6 @@
 import { Fault, LateFault, wrongInput } from './fault.ts';
 import { type Json, type JsonObject, listOf, objectOf, textOf } from './json.ts';
+import { pathOf } from './paths.ts';
 import type { Store } from './store.ts';
 import { writes } from './writes.ts';
 
@@ -39,6 +40,7 @@ export function createIndex(store: Store, name: string, body: JsonObject): JsonO
   if (field === undefined) {
     throw new Fault('bad-input', 'Format error in JSON body: missing field `field_name`');
   }
+  pathOf(field);
   const schema = body.field_schema ?? body.field_type;
   if (schema === undefined || schema === null) {
     throw wrongInput('Cannot detect the field type from the data, specify it explicitly');

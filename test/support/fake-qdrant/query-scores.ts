@@ -33,9 +33,11 @@ function nearest(distance: string, target: Vector): Scorer {
 
 type Likeness = (one: Vector, other: Vector) => number;
 
+// Upstream: inside, the Euclidean distance is squared.
 function likeness(distance: string): Likeness {
   const sign = lowerIsBetter(distance) ? -1 : 1;
-  return (one, other) => sign * (similarity(distance, one, other) ?? 0);
+  const power = distance === 'Euclid' ? 2 : 1;
+  return (one, other) => sign * (similarity(distance, one, other) ?? 0) ** power;
 }
 
 function sigmoid(x: number): number {

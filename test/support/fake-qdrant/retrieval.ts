@@ -105,7 +105,7 @@ export function orderedBy(collection: Collection, points: Point[], orderBy: Json
   }
   const sign = textOf(order.direction)?.toLowerCase() === 'desc' ? -1 : 1;
   const from = order.start_from;
-  const start = from === undefined || from === null ? undefined : sortable(from, type);
+  const start = from === undefined || from === null ? undefined : sortable(from, type === 'integer' ? 'float' : type);
   return points
     .flatMap((point) =>
       leavesAt(point.payload, key).flatMap((leaf) => {

@@ -47,12 +47,18 @@ export function vectorOf(value: Json): Vector {
     if (!Array.isArray(value.indices)) {
       throw wrongInput('Inference service is not initialized, check the inference configuration');
     }
-    return { indices: numbersOf(value.indices), values: numbersOf(value.values) };
+    return sortedSparse(numbersOf(value.indices), numbersOf(value.values));
   }
   if (Array.isArray(value) && Array.isArray(value[0])) {
     return listOf(value).map((row) => numbersOf(row));
   }
   return numbersOf(value);
+}
+
+// Upstream: kept by ascending index.
+function sortedSparse(indices: number[], values: number[]): Vector {
+  const order = indices.map((_index, at) => at).sort((a, b) => (indices[a] ?? 0) - (indices[b] ?? 0));
+  return { indices: order.map((at) => indices[at] ?? 0), values: order.map((at) => values[at] ?? 0) };
 }
 
 /** The stored vectors in REST form: the bare vector where only the default one is there. */

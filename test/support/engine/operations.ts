@@ -1,0 +1,156 @@
+import type { Json, JsonObject } from '../fake-qdrant/json.ts';
+import type { Draw } from '../generators/arbitraries.ts';
+import { filter, maybeFilter, path } from './filters.ts';
+import { asked, chosen, IDS, payload, point, VECTOR_NAMES, vectors } from './points.ts';
+
+/** One operation, its body in REST form; `update` is one of the writes of an update batch. */
+export type Operation = { readonly op: string; readonly body: JsonObject };
+
+function selector(draw: Draw): JsonObject {
+  return draw.oneIn(2) ? { points: someIds(draw) } : { filter: filter(draw) };
+}
+
+function someIds(draw: Draw): Json[] {
+  return [draw.of(IDS), ...chosen(draw, IDS, 3)];
+}
+
+function conditional(draw: Draw): JsonObject {
+  const mode = draw.of([undefined, 'upsert', 'insert_only', 'update_only']);
+  return { update_filter: maybeFilter(draw), update_mode: mode };
+}
+
+const WRITES: readonly ((draw: Draw) => Operation)[] = [
+  (draw) => ({
+    op: 'upsert',
+    body: { points: [point(draw), ...draw.some(3, () => point(draw))], ...conditional(draw) },
+  }),
+  (draw) => {
+    const points = [point(draw), ...draw.some(2, () => point(draw))];
+    const far = points.map(() => asked(draw, 'far'));
+    const batch = {
+      ids: points.map(({ id }) => id ?? 1),
+      vectors: { far },
+      payloads: points.map((one) => one.payload ?? null),
+    };
+    return { op: 'upsert', body: { batch, ...conditional(draw) } };
+  },
+  (draw) => {
+    const points = someIds(draw).map((id) => ({ id, vector: vectors(draw) }));
+    return { op: 'update_vectors', body: { points, update_filter: maybeFilter(draw) } };
+  },
+  (draw) => ({ op: 'delete', body: draw.oneIn(2) ? { points: someIds(draw) } : { filter: narrow(draw) } }),
+  (draw) => ({ op: 'delete_vectors', body: { ...selector(draw), vector: [draw.of(VECTOR_NAMES)] } }),
+  (draw) => {
+    const key = draw.oneIn(2) ? path(draw) : undefined;
+    return {
+      op: 'set_payload',
+      body: { ...selector(draw), payload: key === undefined ? change(draw) : { x: draw.below(3), y: null }, key },
+    };
+  },
+  (draw) => ({ op: 'overwrite_payload', body: { ...selector(draw), payload: payload(draw) } }),
+  (draw) => ({ op: 'delete_payload', body: { ...selector(draw), keys: draw.some(3, () => path(draw)) } }),
+  (draw) => ({ op: 'clear_payload', body: selector(draw) }),
+];
+
+// Deleting what a random filter finds would soon leave nothing.
+function narrow(draw: Draw): JsonObject {
+  return { must: [{ has_id: someIds(draw) }, filter(draw)] };
+}
+
+function change(draw: Draw): JsonObject {
+  const made = payload(draw);
+  return draw.oneIn(3) ? { ...made, any: null } : made;
+}
+
+function withPayload(draw: Draw): Json {
+  const paths = (): string[] => draw.some(3, () => path(draw));
+  return draw.of<() => Json>([() => true, () => ({ include: paths() }), () => ({ exclude: paths() })])();
+}
+
+function orderBy(draw: Draw): JsonObject {
+  const order = { key: draw.of(['number', 'share', 'word']), direction: draw.of(['asc', 'desc']) };
+  return draw.oneIn(3) ? { ...order, start_from: draw.of([0, 1, 0.5]) } : order;
+}
+
+function query(draw: Draw, using: string): Json | undefined {
+  const vector = (): Json => asked(draw, using);
+  const pairs = (): Json[] => [{ positive: vector(), negative: vector() }];
+  switch (draw.below(9)) {
+    case 0:
+      return undefined;
+    case 1:
+      return { order_by: { key: 'number' } };
+    case 2:
+      return { discover: { target: vector(), context: pairs() } };
+    case 3:
+      return { context: pairs() };
+    case 4:
+      return {
+        recommend: {
+          positive: [vector()],
+          negative: draw.some(2, vector),
+          strategy: draw.of(['best_score', 'sum_scores']),
+        },
+      };
+    default:
+      return { nearest: vector() };
+  }
+}
+
+function idf(draw: Draw, using: string): JsonObject | undefined {
+  return using === 'words' && draw.oneIn(2) ? { idf: draw.oneIn(4) ? {} : { corpus: filter(draw, 1) } } : undefined;
+}
+
+function level(draw: Draw, depth: number): JsonObject {
+  const using = draw.of(VECTOR_NAMES);
+  const wide = { limit: 40 + draw.below(4), filter: maybeFilter(draw) };
+  if (depth === 0 || draw.oneIn(3)) {
+    return { ...wide, using, query: query(draw, using), params: idf(draw, using) };
+  }
+  const prefetch = [level(draw, depth - 1), ...draw.some(2, () => level(draw, depth - 1))];
+  if (draw.oneIn(2)) {
+    const fusion = draw.of<Json>([{ fusion: 'rrf' }, { fusion: 'dbsf' }, { rrf: { k: 3 } }]);
+    return { ...wide, prefetch, query: fusion };
+  }
+  return { ...wide, prefetch, using, query: { nearest: asked(draw, using) }, params: idf(draw, using) };
+}
+
+const READS: readonly ((draw: Draw) => Operation)[] = [
+  (draw) => ({ op: 'count', body: { filter: filter(draw), exact: true } }),
+  (draw) => ({ op: 'count', body: { filter: filter(draw, 3) } }),
+  (draw) => {
+    const limit = 1 + draw.below(20);
+    const offset = draw.oneIn(3) ? draw.of(IDS) : undefined;
+    return {
+      op: 'scroll',
+      body: { filter: maybeFilter(draw), limit, offset, with_payload: withPayload(draw), with_vector: draw.oneIn(2) },
+    };
+  },
+  (draw) => ({
+    op: 'scroll',
+    body: { filter: maybeFilter(draw), limit: 40, order_by: orderBy(draw), with_payload: false },
+  }),
+  (draw) => {
+    const vector = draw.oneIn(2) ? draw.oneIn(2) : chosen(draw, VECTOR_NAMES, 2);
+    return {
+      op: 'retrieve',
+      body: { ids: draw.some(6, () => draw.of(IDS)), with_payload: withPayload(draw), with_vector: vector },
+    };
+  },
+  (draw) => ({
+    op: 'facet',
+    body: { key: draw.of(['word', 'number', 'flag', 'any']), limit: 1 + draw.below(6), filter: maybeFilter(draw) },
+  }),
+  (draw) => ({ op: 'query', body: level(draw, 2) }),
+  (draw) => ({ op: 'query', body: level(draw, 0) }),
+];
+
+/** A random operation, more often a read. */
+export function operation(draw: Draw): Operation {
+  return draw.of(draw.oneIn(3) ? WRITES : READS)(draw);
+}
+
+/** What every sequence begins with: points, most of them with vectors and payloads. */
+export function beginning(draw: Draw): Operation {
+  return { op: 'upsert', body: { points: IDS.slice(0, 4 + draw.below(12)).map((id) => ({ ...point(draw), id })) } };
+}

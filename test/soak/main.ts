@@ -13,6 +13,7 @@ const RUNS: Readonly<Record<string, string>> = {
   certificates: '100 certificate changes under 500 requests a second; 2 minutes',
   connections: 'clients that leave, slow sockets, 15 000 idle TLS connections',
   distance: 'bodies over a link of 50 ms, against nginx; [MiB]; 5 minutes',
+  engine: "the stand-in beside Qdrant's own engine, random operations; [sequences [first seed]]; 2 minutes",
   floods: 'calls that are reset at once, with reconnects; wrong keys',
   frameworks: 'frameworks from PyPI with a token for one collection that exists; PYTHON',
   'head-fuzz': 'mutated requests to every lane; [requests [seed]]',

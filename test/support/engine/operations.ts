@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../fake-qdrant/json.ts';
+import { isObject, type Json, type JsonObject } from '../fake-qdrant/json.ts';
 import type { Draw } from '../generators/arbitraries.ts';
 import { filter, maybeFilter, path } from './filters.ts';
 import { asked, chosen, IDS, payload, point, VECTOR_NAMES, vectors } from './points.ts';
@@ -57,9 +57,9 @@ function narrow(draw: Draw): JsonObject {
   return { must: [{ has_id: someIds(draw) }, filter(draw)] };
 }
 
+// A member that is null removes one, but where a payload was cleared before the engine keeps it (see `judge.ts`).
 function change(draw: Draw): JsonObject {
-  const made = payload(draw);
-  return draw.oneIn(3) ? { ...made, any: null } : made;
+  return Object.fromEntries(Object.entries(payload(draw)).filter(([, value]) => value !== null));
 }
 
 function withPayload(draw: Draw): Json {
@@ -70,6 +70,11 @@ function withPayload(draw: Draw): Json {
 function orderBy(draw: Draw): JsonObject {
   const order = { key: draw.of(['number', 'share', 'word']), direction: draw.of(['asc', 'desc']) };
   return draw.oneIn(3) ? { ...order, start_from: draw.of([0, 1, 0.5]) } : order;
+}
+
+// Ranks among the same scores are left to chance, and a fusion makes scores of ranks: there, no two may be the same.
+function steadyQuery(draw: Draw, using: string): Json | undefined {
+  return draw.oneIn(5) ? undefined : { nearest: asked(draw, using) };
 }
 
 function query(draw: Draw, using: string): Json | undefined {
@@ -97,18 +102,26 @@ function query(draw: Draw, using: string): Json | undefined {
   }
 }
 
+// Without a corpus the engine counts deleted vectors as well, until it next optimises.
 function idf(draw: Draw, using: string): JsonObject | undefined {
-  return using === 'words' && draw.oneIn(2) ? { idf: draw.oneIn(4) ? {} : { corpus: filter(draw, 1) } } : undefined;
+  return using === 'words' ? { idf: { corpus: draw.oneIn(4) ? {} : filter(draw, 1) } } : undefined;
 }
 
-function level(draw: Draw, depth: number): JsonObject {
+function level(draw: Draw, depth: number, ask = query): JsonObject {
   const using = draw.of(VECTOR_NAMES);
   const wide = { limit: 40 + draw.below(4), filter: maybeFilter(draw) };
   if (depth === 0 || draw.oneIn(3)) {
-    return { ...wide, using, query: query(draw, using), params: idf(draw, using) };
+    const asks = ask(draw, using);
+    return {
+      ...wide,
+      using,
+      query: asks,
+      params: isObject(asks) && !('order_by' in asks) ? idf(draw, using) : undefined,
+    };
   }
-  const prefetch = [level(draw, depth - 1), ...draw.some(2, () => level(draw, depth - 1))];
-  if (draw.oneIn(2)) {
+  const inner = (): JsonObject => level(draw, depth - 1, steadyQuery);
+  const prefetch = [inner(), ...draw.some(2, inner)];
+  if (ask === query && draw.oneIn(2)) {
     const fusion = draw.of<Json>([{ fusion: 'rrf' }, { fusion: 'dbsf' }, { rrf: { k: 3 } }]);
     return { ...wide, prefetch, query: fusion };
   }
@@ -139,7 +152,7 @@ const READS: readonly ((draw: Draw) => Operation)[] = [
   },
   (draw) => ({
     op: 'facet',
-    body: { key: draw.of(['word', 'number', 'flag', 'any']), limit: 1 + draw.below(6), filter: maybeFilter(draw) },
+    body: { key: draw.of(['word', 'number', 'flag', 'any']), limit: 1 + draw.below(3) * 9, filter: maybeFilter(draw) },
   }),
   (draw) => ({ op: 'query', body: level(draw, 2) }),
   (draw) => ({ op: 'query', body: level(draw, 0) }),

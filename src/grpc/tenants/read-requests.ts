@@ -1,4 +1,5 @@
-import { COLLECTIONS_UNKNOWN, tenantRelease } from '../../policy/denial.ts';
+import { COLLECTIONS_UNKNOWN, tenantField, tenantRelease } from '../../policy/denial.ts';
+import { parsePath, reaches } from '../../policy/tenants/payload-path.ts';
 import { hiddenFields, hiding } from '../../policy/tenants/rewriting.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
 import { type Checks, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
@@ -24,6 +25,16 @@ interface Level {
   readonly context?: readonly { readonly positive?: Example; readonly negative?: Example }[];
   readonly lookupFrom?: { readonly collectionName: string };
   readonly withLookup?: { readonly collection: string };
+  readonly groupBy?: string;
+}
+
+/** A request with a filter and no vectors. */
+interface Filtered {
+  filter?: Filter;
+  exact?: boolean;
+  readonly key?: string;
+  readonly using?: string;
+  readonly orderBy?: { readonly key: string };
 }
 
 interface Vector {
@@ -55,12 +66,34 @@ export class Searches {
 
   /** A request without vectors: only its filter, and an exact count. */
   filtered(type: string, message: object, exact: boolean): Rewritten {
-    const request = message as { filter?: Filter; exact?: boolean };
+    const request = message as Filtered;
     if (this.#own.length === 0) return { type, message };
     request.filter = within(this.#own, request.filter);
+    this.#shown(request.key, 'key');
+    this.#shown(request.orderBy?.key, 'order_by.key');
+    if (request.using !== undefined) this.#matrix(request.using);
     // An estimate comes from the statistics of all points.
     if (exact) request.exact = true;
     return { type, message, answer: hiding(this.#context.conditions) };
+  }
+
+  /** The path of a field whose values stand in the answer is not a hidden one. */
+  #shown(key: string | undefined, place: string): void {
+    const path = key === undefined ? undefined : parsePath(key);
+    for (const { field, hides } of this.#context.conditions) {
+      if (hides && path && reaches(path, field)) {
+        throw new Refused(tenantField(`would read the field of the tenant in \`${place}\``));
+      }
+    }
+  }
+
+  /** Distances between sparse points have no place for a corpus. */
+  #matrix(vector: string): void {
+    const { conditions, idfVectors } = this.#context;
+    if (vector === '' || conditions.every(({ sharedStatistics }) => sharedStatistics)) return;
+    if (idfVectors === 'unasked') throw new NeedsFacts();
+    if (idfVectors === 'unknown') throw new Refused(COLLECTIONS_UNKNOWN);
+    if (idfVectors.has(vector)) throw new Refused(tenantRelease('Matrices of sparse vectors of tenants', '1.19.0'));
   }
 
   /** Upstream looks up all ids of a query first, prefetches included. */
@@ -69,6 +102,7 @@ export class Searches {
       const refused = lookupRefused(this.#context.tenancy, level.withLookup.collection);
       if (refused) throw new Refused(refused);
     }
+    this.#shown(level.groupBy, 'group_by');
     const inputs = inputsAt(level);
     this.#checkIds(level, inputs);
     if (this.#own.length > 0) level.filter = within(this.#own, level.filter);

@@ -31,6 +31,8 @@ export class Writes {
   readonly #own: readonly Buffer[];
   /** True = upstream says that a point is missing. It does so only if the client waits for the result. */
   readonly #tellsMissing: boolean;
+  /** Ids that earlier operations of the same batch write. */
+  readonly #written = new Set<PointId>();
 
   constructor(context: TenantContext, checks: Checks, waits: boolean) {
     this.#context = context;
@@ -41,8 +43,9 @@ export class Writes {
 
   upsert(write: Write): void {
     this.#needsUpdateFilter();
-    const points = write.points as readonly { payload: Entry[] }[];
+    const points = write.points as readonly { readonly id?: IdMessage; payload: Entry[] }[];
     for (const [index, point] of points.entries()) {
+      this.#written.add(idOf(point.id, `points.${index}.id`));
       point.payload = entries(ownPayload(point.payload, this.#context.conditions, `points.${index}.payload`));
     }
     write.updateFilter = within(this.#own, write.updateFilter);
@@ -104,6 +107,8 @@ export class Writes {
     if (chosen?.case === 'filter') return byFilter(within(this.#own, chosen.value));
     if (chosen?.case !== 'points') throw badForm('points', 'must be selected by ids or by a filter');
     const ids = [...new Set(chosen.value.ids.map((id, index) => idOf(id, `ids.${index}`)))];
+    // Upstream refuses it.
+    if (ids.length === 0) return selector as Selector;
     if (missingIsFault) this.#mustExist(ids);
     return byFilter(within([...this.#own, hasId(ids)], undefined));
   }
@@ -111,7 +116,11 @@ export class Writes {
   #mustExist(ids: readonly PointId[]): void {
     if (!this.#tellsMissing) return;
     const { collection, conditions } = this.#context;
-    this.#checks.add(collection, conditions, ids);
+    this.#checks.add(
+      collection,
+      conditions,
+      ids.filter((id) => !this.#written.has(id)),
+    );
   }
 
   #needsUpdateFilter(): void {

@@ -443,6 +443,58 @@ t.test('groups are not looked up in a collection of tenants', (t) => {
   t.end();
 });
 
+t.test('a hidden field is neither counted, nor grouped or ordered by', (t) => {
+  const hidden = contextOf({ ...ACME, hides: true });
+  const facet = (key: string) => rewritten('Facet', q.FacetCountsSchema, { collectionName: 'docs', key }, hidden);
+  t.match(facet('tenant'), /^tenant_field/);
+  t.type(json(facet('colour')), 'object');
+  const groups = { collectionName: 'docs', groupBy: '"tenant"' };
+  t.match(rewritten('QueryGroups', q.QueryPointGroupsSchema, groups, hidden), /^tenant_field/);
+  const ordered = { collectionName: 'docs', orderBy: { key: 'tenant' } };
+  t.match(rewritten('Scroll', q.ScrollPointsSchema, ordered, hidden), /^tenant_field/);
+  t.type(json(rewritten('Scroll', q.ScrollPointsSchema, ordered, contextOf(ACME))), 'object', 'a field that is shown');
+  t.end();
+});
+
+t.test('a batch may use the points that it has written, and selects nothing where ids are empty', (t) => {
+  const upsert = create(q.PointsUpdateOperationSchema, {
+    operation: { case: 'upsert', value: { points: [{ id: num(1n) }] } },
+  });
+  const set = (...values: bigint[]) =>
+    create(q.PointsUpdateOperationSchema, {
+      operation: {
+        case: 'setPayload',
+        value: {
+          payload: { a: text('b') },
+          pointsSelector: { pointsSelectorOneOf: { case: 'points', value: { ids: values.map(num) } } },
+        },
+      },
+    });
+  const batch = (...operations: q.PointsUpdateOperation[]) =>
+    rewritten(
+      'UpdateBatch',
+      q.UpdateBatchPointsSchema,
+      { collectionName: 'docs', wait: true, operations },
+      contextOf(ACME),
+    );
+  t.match(batch(upsert, set(1n, 2n)), { checks: [{ collection: 'docs', ids: ['2'] }] });
+  t.match(batch(set(1n), upsert), { checks: [{ collection: 'docs', ids: ['1'] }] }, 'in their order');
+  t.strictSame(
+    (json(batch(set())) as { operations: { setPayload: object }[] }).operations[0]?.setPayload,
+    { payload: { a: { stringValue: 'b' } }, pointsSelector: { points: {} } },
+    'upstream refuses an empty list',
+  );
+  t.end();
+});
+
+t.test('a matrix of sparse vectors has no place for a corpus', (t) => {
+  const matrix = (using: string) =>
+    rewritten('SearchMatrixPairs', q.SearchMatrixPointsSchema, { collectionName: 'docs', using }, contextOf(ACME));
+  t.match(matrix('words'), /^tenant_release/);
+  t.type(json(matrix('plain')), 'object');
+  t.end();
+});
+
 t.test('a message of another form is refused with its place', (t) => {
   const cases: [string, number[], RegExp][] = [
     ['an unknown field', [0xf8, 0x07, 1], /`127` is not a known field/],

@@ -33,9 +33,9 @@ export const READS: MessageTable = {
   ScrollPoints: [
     '1 collection_name string, 2 filter Filter, 3 offset ~PointId?, 4 limit uint32?',
     '6 with_payload ~WithPayloadSelector, 7 with_vectors ~WithVectorsSelector?, 8 read_consistency ~ReadConsistency?',
-    '9 shard_key_selector ~ShardKeySelector?, 10 order_by ~OrderBy?, 11 timeout uint64?',
+    '9 shard_key_selector ~ShardKeySelector?, 10 order_by OrderBy?, 11 timeout uint64?',
   ],
-  OrderBy: '1 key string, 2 direction enum?, 3 start_from StartFrom?',
+  OrderBy: '1 key string, 2 direction enum?, 3 start_from ~StartFrom?',
   StartFrom: '1 float double value, 2 integer int64 value, 3 timestamp Timestamp value, 4 datetime string value',
   RecommendPoints: [
     '1 collection_name string, 2 positive PointId*, 3 negative PointId*, 4 filter Filter, 5 limit uint64',

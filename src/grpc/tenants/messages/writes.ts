@@ -6,7 +6,7 @@ export const WRITES: MessageTable = {
     '1 collection_name string, 2 wait bool?, 3 points PointStruct*, 4 ordering ~WriteOrdering?',
     '5 shard_key_selector ~ShardKeySelector?, 6 update_filter Filter?, 7 timeout uint64?, 8 update_mode enum?',
   ],
-  PointStruct: '1 id ~PointId, 3 payload ValueEntry*, 4 vectors ~Vectors?',
+  PointStruct: '1 id PointId, 3 payload ValueEntry*, 4 vectors ~Vectors?',
   DeletePoints: [
     '1 collection_name string, 2 wait bool?, 3 points PointsSelector, 4 ordering ~WriteOrdering?',
     '5 shard_key_selector ~ShardKeySelector?, 6 timeout uint64?',

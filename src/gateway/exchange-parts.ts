@@ -4,6 +4,7 @@ import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
 import { requestIdOf } from '../exchange/request-id.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
 import { seenIn } from '../learning/observe.ts';
+import { turnClock } from '../lifetime/turn-clock.ts';
 import { AbandonedCalls } from '../limits/abandoned-calls.ts';
 import { Creations, type ListCollections } from '../limits/creations.ts';
 import { RequestLimits } from '../limits/request-limits.ts';
@@ -68,7 +69,7 @@ export function createParts(
     limits: new RequestLimits(() => performance.now()),
     creations: new Creations(listCollections, () => performance.now()),
     ...(createExisting && { createExisting: true as const }),
-    now: () => performance.now(),
+    now: turnClock.monotonic,
     record: (exchange, outcome) => {
       // A gRPC answer that no recorder reads has no status.
       abandoned.ended(exchange, outcome.status !== undefined || exchange.answeredAt > 0);

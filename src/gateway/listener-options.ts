@@ -13,6 +13,7 @@ import { createGrpcNodes, type GrpcNodes } from '../grpc/nodes/node-choice.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
 import { createNodesAsker } from '../grpc/unary/nodes-asker.ts';
 import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
+import { turnClock } from '../lifetime/turn-clock.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ProxiesInFront } from '../net/identify-client.ts';
 import { trustedProxies } from '../net/trusted-proxies.ts';
@@ -247,7 +248,7 @@ export function grpcListenerOptions(
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
       scheduler,
-      clock: Date.now,
+      clock: turnClock.wall,
     },
   };
 }

@@ -1,5 +1,6 @@
 import { type Authenticator, createAuthenticator } from '../identity/authenticate.ts';
 import { createValueExists } from '../identity/value-exists.ts';
+import { turnClock } from '../lifetime/turn-clock.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { StateInForce } from './state-in-force.ts';
 import { ringOf } from './usable.ts';
@@ -10,7 +11,7 @@ export function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup): 
   return createAuthenticator({
     ring: ringOf(inForce.state, inForce.generation),
     cacheEntries: limits.token_cache_entries,
-    now: Date.now,
+    now: turnClock.wall,
     valueExists: createValueExists({ scroll: lookup.scroll, timeoutMs: valueExists.timeout_ms }),
     revocations: () => inForce.revocations,
   });

@@ -1,4 +1,5 @@
 import type { Place } from './places.ts';
+import { turnClock } from './turn-clock.ts';
 
 /** Counts an unexpected exception and writes one line about it. Must not throw. */
 export type FaultReport = (error: unknown, place: Place) => void;
@@ -38,6 +39,7 @@ export class Guard {
   /** An event listener or callback that runs `work` under the guard. Two arguments at most are passed on. */
   entry<A = void, B = void>(work: (first: A, second: B) => void): (first: A, second: B) => void {
     return (first, second) => {
+      turnClock.begin();
       try {
         work(first, second);
       } catch (error) {
@@ -48,6 +50,7 @@ export class Guard {
 
   /** Runs `work` now. */
   run(work: () => void): void {
+    turnClock.begin();
     try {
       work();
     } catch (error) {

@@ -1,6 +1,7 @@
 import { isBreakGlass } from '../exchange/break-glass.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import type { Place } from '../lifetime/places.ts';
+import { turnClock } from '../lifetime/turn-clock.ts';
 import type { Connections } from '../net/connections.ts';
 import type { Agreement } from './comparison.ts';
 import { stderrDestination } from './destination.ts';
@@ -52,7 +53,7 @@ export function createObservation(options: ObservationOptions): Observation {
   return {
     observe(exchange, outcome) {
       const verdict = verdictOf(exchange);
-      const now = performance.now();
+      const now = turnClock.monotonic();
       tally.count(exchange, outcome, verdict, now);
       countLimit(limited, exchange);
       if (isBreakGlass(exchange)) countVerdict(breakGlass, verdict);

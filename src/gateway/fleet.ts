@@ -16,6 +16,8 @@ export interface Fleet {
   drainNodes(names: readonly string[]): Promise<void>;
   /** Replaces the named keys of Redis. */
   setNamedKeys(keys: NamedKeysInForce): Promise<void>;
+  /** Replaces the keys of TLS session tickets, in all processes at once. Never rejects. */
+  renewTicketKeys(): Promise<void>;
   /** One per serving process. @param details optional parts of the snapshots */
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
   /** Records an administrative action once, if there is an audit log. */

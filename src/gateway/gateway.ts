@@ -67,6 +67,8 @@ export interface Gateway {
   drainNodes(names: readonly string[]): void;
   /** Replaces the named keys of Redis. */
   setNamedKeys(keys: NamedKeysInForce): void;
+  /** Replaces the keys of TLS session tickets on both ports. @param keys 48 bytes */
+  setTicketKeys(keys: Buffer): void;
   /** The figures of this process. @param details optional parts of the snapshot */
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Records an administrative action, if there is an audit log. */
@@ -231,6 +233,14 @@ class ServingProcess implements Gateway {
   setNamedKeys(keys: NamedKeysInForce): void {
     this.#parts.authenticator.replaceNamed(keys, () => namedKeysIn(this.#current(), keys));
     this.#parts.inForce.sharedKeys = keys;
+  }
+
+  setTicketKeys(ticketKeys: Buffer): void {
+    const { inForce } = this.#parts;
+    if (!inForce.tls) return;
+    inForce.tls = { ...inForce.tls, ticketKeys };
+    this.#rest?.setTicketKeys(ticketKeys);
+    this.#grpc?.listener.setTicketKeys(ticketKeys);
   }
 
   snapshot(details: readonly SnapshotDetail[] = []): GatewaySnapshot {

@@ -34,6 +34,8 @@ export interface GrpcListener {
   readonly address: { readonly host: string; readonly port: number };
   /** Replaces the certificates for new connections. Throws and keeps the old ones if they cannot be used. */
   setSecureContext(options: TlsOptions): void;
+  /** Replaces the keys of session tickets. Without TLS it does nothing. @param keys 48 bytes */
+  setTicketKeys(keys: Buffer): void;
   /** Goes on as before, and asks the connections that are open to move, by GOAWAY. */
   depart(): void;
   /** Stops accepting connections and calls; open calls have `graceMs` to finish. */
@@ -94,6 +96,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   return {
     address,
     setSecureContext: (context) => tls?.setSecureContext(context),
+    setTicketKeys: (keys) => tls?.setTicketKeys(keys),
     depart() {
       for (const one of [...relays]) one.drain();
     },

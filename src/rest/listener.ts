@@ -43,6 +43,8 @@ export interface RestListener {
   readonly address: { readonly host: string; readonly port: number };
   /** New connections get this certificate; the ones there are keep theirs. Throws when it cannot be used. */
   readonly setSecureContext: (tls: ListenerTls) => void;
+  /** Replaces the keys of session tickets. Without TLS it does nothing. @param keys 48 bytes */
+  readonly setTicketKeys: (keys: Buffer) => void;
   readonly figures: () => ListenerFigures;
   /** Goes on as before, and asks clients to move: answers of HTTP/1.1 end their connections, those of HTTP/2 get GOAWAY. */
   readonly depart: () => void;
@@ -89,6 +91,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     address,
     figures: () => ({ ...transports.figures(), sockets: sockets.size }),
     setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
+    setTicketKeys: (keys) => tls?.setTicketKeys(keys),
     depart: transports.depart,
     async close(graceMs) {
       transports.drain();

@@ -19,6 +19,7 @@ import { createRevocationStore, type RevocationStore } from '../revocation/store
 import { createDrainer } from './drain.ts';
 import { KeyActs } from './key-acts.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
+import { rotateTicketKeys } from './ticket-rotation.ts';
 
 const NOT_AUDITED = 'a change of named keys was not audited';
 
@@ -92,7 +93,8 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     sharedKeys,
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
-  const parts = { fleet, revocations, sharedKeys, reloads, learned, admin };
+  const stopRotation = rotateTicketKeys(fleet);
+  const parts = { fleet, revocations, sharedKeys, reloads, learned, admin, stopRotation };
   return {
     ...operator,
     async start() {
@@ -114,6 +116,7 @@ interface SupervisorParts {
   readonly reloads: Reloader;
   readonly learned: LearnedWriter;
   readonly admin: AdminPort | undefined;
+  readonly stopRotation: () => void;
 }
 
 async function startParts({
@@ -140,7 +143,8 @@ async function startParts({
 }
 
 async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void> {
-  const { fleet, revocations, sharedKeys, reloads, learned, admin } = parts;
+  const { fleet, revocations, sharedKeys, reloads, learned, admin, stopRotation } = parts;
+  stopRotation();
   admin?.drain();
   reloads.stop();
   learned.stop();

@@ -9,10 +9,11 @@ import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { State } from '../../src/config/state.ts';
 import type { Fleet } from '../../src/gateway/fleet.ts';
-import { createGateway } from '../../src/gateway/gateway.ts';
 import { createPool } from '../../src/gateway/workers/pool.ts';
+import { createSingle } from '../../src/gateway/workers/single.ts';
 import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
 import { writeSettings } from '../../src/http2/write-frames.ts';
+import { rotateTicketKeys } from '../../src/supervisor/ticket-rotation.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 
@@ -79,25 +80,23 @@ async function visit(port: number, protocol: Port, options: ConnectionOptions = 
 
 /** One process, and two behind the same ports. */
 const FLEETS: Readonly<Record<string, (test: Test, state: State) => Promise<Serving>>> = {
-  'one process': async (test, state) => {
-    const gateway = await createGateway(state);
-    const { rest, grpc } = await gateway.start();
-    test.teardown(() => gateway.stop(0));
-    return { rest: rest.port, grpc: grpc?.port ?? 0, apply: async (next) => gateway.apply(next), processes: 1 };
-  },
+  'one process': async (test, state) => serving(test, await createSingle(state), 1),
   'two workers': async (test, state) => {
     const events = { replaced: () => test.fail('a worker died'), failed: (error: unknown) => test.fail(String(error)) };
-    const pool: Fleet = createPool({ state, count: 2, withheld: [], events });
-    const { rest, grpc } = await pool.start();
-    test.teardown(() => pool.stop(0));
-    return { rest: rest.port, grpc: grpc?.port ?? 0, apply: (next) => pool.apply(next), processes: 2 };
+    return serving(test, createPool({ state, count: 2, withheld: [], events }), 2);
   },
 };
+
+async function serving(test: Test, fleet: Fleet, processes: number): Promise<Serving> {
+  const { rest, grpc } = await fleet.start();
+  test.teardown(() => fleet.stop(0));
+  return { rest: rest.port, grpc: grpc?.port ?? 0, fleet, processes };
+}
 
 interface Serving {
   readonly rest: number;
   readonly grpc: number;
-  readonly apply: (state: State) => Promise<unknown>;
+  readonly fleet: Fleet;
   readonly processes: number;
 }
 
@@ -120,7 +119,7 @@ for (const [name, serve] of Object.entries(FLEETS)) {
         }
       }
     }
-    await serving.apply(stateOf({ ...BOTH_ASK, 'tls.ca_cert': first.ca }));
+    await serving.fleet.apply(stateOf({ ...BOTH_ASK, 'tls.ca_cert': first.ca }));
     for (const { protocol, maxVersion, session } of begun) {
       for (let i = 0; i <= serving.processes; i++) {
         const bare = await visit(serving[protocol], protocol, { maxVersion, session });
@@ -145,3 +144,44 @@ for (const [name, serve] of Object.entries(FLEETS)) {
     }
   });
 }
+
+for (const [name, serve] of Object.entries(FLEETS)) {
+  t.test(
+    `${name}: a session of the keys before leads to a full handshake, and the next one resumes in every process`,
+    async (t) => {
+      const serving = await serve(t, stateOf({}));
+      for (const protocol of PORTS) {
+        for (const maxVersion of VERSIONS) {
+          const before = await visit(serving[protocol], protocol, { maxVersion });
+          await serving.fleet.renewTicketKeys();
+          await serving.fleet.apply(stateOf({}));
+          const full = await visit(serving[protocol], protocol, { maxVersion, session: before.session });
+          t.match(full, { answered: true, reused: false }, `${protocol} ${maxVersion}, a session of the keys before`);
+          for (let i = 0; i <= serving.processes; i++) {
+            const again = await visit(serving[protocol], protocol, { maxVersion, session: full.session });
+            t.match(again, { answered: true, reused: true }, `${protocol} ${maxVersion}, a session of the new keys`);
+          }
+        }
+      }
+    },
+  );
+}
+
+t.test('the keys of session tickets are renewed again and again, until that is stopped', async (t) => {
+  let renewals = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = rotateTicketKeys(
+    {
+      renewTicketKeys: async () => {
+        renewals += 1;
+        if (renewals === 3) resolve();
+      },
+    },
+    1,
+  );
+  const held = setInterval(() => undefined, 1000);
+  await promise;
+  clearInterval(held);
+  stop();
+  t.ok(renewals >= 3);
+});

@@ -14,6 +14,8 @@ export interface WorkerCalls {
   revocations: { given: Revocations; answer: null };
   drain: { given: readonly string[]; answer: null };
   namedKeys: { given: NamedKeysChange; answer: null };
+  /** 48 bytes. */
+  ticketKeys: { given: Buffer; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
   depart: { given: null; answer: null };

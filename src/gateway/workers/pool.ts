@@ -1,5 +1,4 @@
 import cluster from 'node:cluster';
-import { randomBytes } from 'node:crypto';
 import { extname, join } from 'node:path';
 import type { AdminAct } from '../../audit/act.ts';
 import { ConfigError } from '../../config/problem.ts';
@@ -9,6 +8,7 @@ import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapsh
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
+import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 import { clearUnixPaths } from '../unix-listeners.ts';
 import type { Beside, InForce, Listeners } from './messages.ts';
 import { changeOf } from './named-keys-change.ts';
@@ -23,8 +23,6 @@ const SNAPSHOT_LIMIT = 2_000;
 const STOP_MARGIN = 2_000;
 /** Lifetime below which a replacement waits as long, in milliseconds. */
 const SHORT_LIFE = 1_000;
-/** Size required by `node:tls`. */
-const TICKET_KEY_BYTES = 48;
 
 /** Events of the workers for the supervisor. */
 export interface PoolEvents {
@@ -70,7 +68,7 @@ class Pool implements Fleet {
    */
   #inForce: InForce;
   #beside: Beside = { revocations: undefined, drained: [], namedKeys: undefined };
-  #ticketKeys = randomBytes(TICKET_KEY_BYTES);
+  readonly #ticketKeys = new TicketKeys();
   #stopping = false;
   #restarts = 0;
 
@@ -93,8 +91,7 @@ class Pool implements Fleet {
   }
 
   async apply(state: State): Promise<Applied> {
-    // INVARIANT: a session ticket is void after a change of the client CA: resumed sessions carry no certificate.
-    if (!sameCa(this.#inForce.state, state)) this.#ticketKeys = randomBytes(TICKET_KEY_BYTES);
+    this.#ticketKeys.changing(this.#inForce.state, state);
     const workers = [...this.#serving];
     const before = this.#inForce;
     // First: a starting worker compares this with the state it was started with.
@@ -136,6 +133,12 @@ class Pool implements Fleet {
     await Promise.all([...this.#serving].map((worker) => tell(worker).catch(() => worker.kill())));
   }
 
+  async renewTicketKeys(): Promise<void> {
+    const keys = this.#ticketKeys.renew();
+    // A worker that does not answer keeps its keys until the next time: its tickets are then good in itself only.
+    await Promise.allSettled([...this.#serving].map((worker) => worker.call('ticketKeys', keys, CALL_LIMIT)));
+  }
+
   async snapshots(details: readonly SnapshotDetail[] = []): Promise<readonly GatewaySnapshot[]> {
     const outcomes = await Promise.allSettled(
       [...this.#serving].map((worker) => worker.call('snapshot', details, SNAPSHOT_LIMIT)),
@@ -166,7 +169,7 @@ class Pool implements Fleet {
   }
 
   #share({ state, generation }: InForce): InForce {
-    return { state: shareOf(state, this.#options.count, this.#ticketKeys), generation };
+    return { state: withTicketKeys(shareOf(state, this.#options.count), this.#ticketKeys), generation };
   }
 
   /** Rejects if the worker does not start; it has then been removed. */
@@ -179,14 +182,14 @@ class Pool implements Fleet {
       const served = this.#serving.delete(worker);
       if (served && !this.#stopping) this.#replace(index, worker.pid, performance.now() - begun);
     });
-    let [inForce, beside] = [this.#inForce, this.#beside];
+    let [inForce, beside, tickets] = [this.#inForce, this.#beside, this.#ticketKeys.current];
     try {
       const given = { index, ...this.#share(inForce), ...beside };
       const listeners = await worker.call('start', given, START_LIMIT);
       // Applies changes made while it started. INVARIANT: no await between the last check and joining the others.
-      while (this.#inForce !== inForce || this.#beside !== beside) {
+      while (this.#inForce !== inForce || this.#beside !== beside || this.#ticketKeys.current !== tickets) {
         const change = this.#beside.namedKeys && changeOf(beside.namedKeys, this.#beside.namedKeys);
-        [inForce, beside] = [this.#inForce, this.#beside];
+        [inForce, beside, tickets] = [this.#inForce, this.#beside, this.#ticketKeys.current];
         await worker.call('apply', this.#share(inForce), CALL_LIMIT);
         if (beside.revocations) await worker.call('revocations', beside.revocations, CALL_LIMIT);
         await worker.call('drain', beside.drained, CALL_LIMIT);
@@ -214,10 +217,4 @@ class Pool implements Fleet {
     if (livedMs < SHORT_LIFE) setTimeout(again, SHORT_LIFE).unref();
     else again();
   }
-}
-
-function sameCa({ secrets: left }: State, { secrets: right }: State): boolean {
-  const caOf = ({ tls }: typeof left): Buffer | null | undefined => tls?.clientCa ?? tls?.grpcClientCa;
-  const [before, after] = [caOf(left), caOf(right)];
-  return before === after || Boolean(before && after?.equals(before));
 }

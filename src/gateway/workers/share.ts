@@ -1,12 +1,9 @@
 import type { State } from '../../config/state.ts';
 import { shareOfLimit } from '../../policy/limits/limits.ts';
 
-/**
- * The state of one of `count` workers: limits of the whole gateway are divided, and all workers use the same keys for
- * TLS session tickets.
- */
-export function shareOf(state: State, count: number, ticketKeys: Buffer): State {
-  const { config, secrets } = state;
+/** The state of one of `count` workers: limits of the whole gateway are divided. */
+export function shareOf(state: State, count: number): State {
+  const { config } = state;
   const { limits, upstream } = config.gateway;
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
   return {
@@ -15,7 +12,6 @@ export function shareOf(state: State, count: number, ticketKeys: Buffer): State 
       ...state.policy,
       ...(state.policy.limits && { limits: state.policy.limits.map((limit) => shareOfLimit(limit, count)) }),
     },
-    secrets: { ...secrets, tls: secrets.tls && { ...secrets.tls, ticketKeys } },
     config: {
       ...config,
       gateway: {

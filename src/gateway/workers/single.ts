@@ -1,16 +1,25 @@
 import type { State } from '../../config/state.ts';
 import type { Fleet } from '../fleet.ts';
 import { createGateway } from '../gateway.ts';
+import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 
 /** A fleet of one process, this one. */
 export async function createSingle(state: State): Promise<Fleet> {
-  const gateway = await createGateway(state);
+  const tickets = new TicketKeys();
+  let inForce = state;
+  const gateway = await createGateway(withTicketKeys(state, tickets));
   return {
     start: () => gateway.start(),
-    apply: async (next) => gateway.apply(next),
+    async apply(next) {
+      tickets.changing(inForce, next);
+      const applied = gateway.apply(withTicketKeys(next, tickets));
+      inForce = next;
+      return applied;
+    },
     setRevocations: async (revocations) => gateway.setRevocations(revocations),
     drainNodes: async (names) => gateway.drainNodes(names),
     setNamedKeys: async (keys) => gateway.setNamedKeys(keys),
+    renewTicketKeys: async () => gateway.setTicketKeys(tickets.renew()),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),
     depart: async () => gateway.depart(),

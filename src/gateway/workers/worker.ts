@@ -40,6 +40,11 @@ const HANDLERS: Handlers = {
     serving().setNamedKeys(namedKeys);
     return null;
   },
+  async ticketKeys(keys) {
+    // Structured cloning makes a `Uint8Array` of it.
+    serving().setTicketKeys(Buffer.from(keys));
+    return null;
+  },
   snapshot: async (details) => serving().snapshot(details),
   async act(act) {
     serving().act(act);

@@ -15,7 +15,7 @@ import { resolutionOf } from './shadow.ts';
 export function limited(parts: ExchangeParts, exchange: Exchange, decision: Decision): Decision {
   const { limits, mode } = parts.policy.current;
   const { principal } = exchange;
-  if (decision.kind === 'denial' || !principal) return decision;
+  if (decision.kind === 'denial' || !principal || (limits === undefined && !exchange.wantsFacts)) return decision;
   const { operation, target } = resolutionOf(exchange);
   if (limits !== undefined && parts.limits.asksForCost(limits, principal, operation, nameOf(target))) {
     if (hasFacts(operation)) exchange.wantsFacts = true;

@@ -1,4 +1,7 @@
+import { mkdtempSync } from 'node:fs';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { recordOf } from '../../src/audit/record.ts';
@@ -7,7 +10,9 @@ import type { LimitSettings } from '../../src/policy/limits/limits.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
 import type { GuardSettings } from '../../src/policy/settings.ts';
 import { grpcClient, restClient, trust } from '../support/clients/official.ts';
+import { framed } from '../support/clients/raw-grpc.ts';
 import { ask } from '../support/clients/raw-rest.ts';
+import { rawClient, unary } from '../support/clients/unary.ts';
 import { type Field, fields } from '../support/fields.ts';
 import { startGateway } from '../support/gateway.ts';
 import { makeToken } from '../support/tokens.ts';
@@ -90,11 +95,25 @@ const observe = (exchange: Exchange, outcome: Outcome): void => {
   if (event) events.push(event);
 };
 
+/** Upserts whose whole message has come to upstream. */
+let executed = 0;
+
 const gateway = await startGateway({
   ...{ limits: LIMITS, guards: GUARDS, observers: [observe] },
   upstream: {
     ...AGREEABLE,
-    onGrpc: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => AGREEABLE.onGrpc?.(stream, headers) ?? false,
+    onGrpc: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      if (headers[':path'] !== '/qdrant.Points/Upsert') return AGREEABLE.onGrpc?.(stream, headers) ?? false;
+      stream.on('error', () => undefined).resume();
+      stream.once('end', () => {
+        if (stream.destroyed) return;
+        executed += 1;
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+        stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+        stream.end(framed(Buffer.alloc(0)));
+      });
+      return true;
+    },
   },
   settings: { 'gateway.admin.port': 0, 'gateway.admin.token': 'admin-token-0123456789' },
 });
@@ -288,6 +307,54 @@ t.test('a bound answers 400', async (test) => {
   test.equal(answer.status, 400);
   test.match(JSON.parse(answer.body), { status: { error: bad('limit', 101, 100).replaceAll('\\"', '"') }, time: 0 });
 });
+
+t.test('an operation whose numbers are not read is refused where bounds may hold', async (test) => {
+  const { status, body } = await ask(gateway, 'POST', '/collections/docs/no/such', caller('bounded'), '{}');
+  test.equal(status, 400);
+  test.match(body, /Operation without readable bounds/);
+});
+
+t.test('a message that is larger than what is held is refused before its end', async (test) => {
+  const before = gateway.upstream.recorder.grpc.length;
+  executed = 0;
+  const large = fields([1, 'x'], [2, fields([4, 'x'.repeat(3 << 20)])]);
+  const six = Array.from({ length: 6 }, (): Field => [3, fields([3, large])]);
+  const client = rawClient(gateway);
+  test.teardown(() => client.close());
+  const path = '/qdrant.Points/Upsert';
+  const told = await unary(client, path, fields([1, 'docs'], ...six), caller('bounded'));
+  test.match(told, { code: 3, message: bad('points', 6, 5).replaceAll('\\"', '"') });
+  const five = await unary(client, path, fields([1, 'docs'], ...six.slice(1)), caller('bounded'));
+  test.equal(five.code, 0, 'as many as may be');
+  await until(() => gateway.upstream.recorder.grpc.length > before, 'it has come');
+  test.equal(executed, 1, 'upstream has executed one');
+});
+
+for (const mode of ['shadow', 'learn'] as const) {
+  t.test(`with the whole policy in ${mode} nothing is refused, and refusals are noted`, async (test) => {
+    const noted: (string | undefined)[] = [];
+    const loose = await startGateway({
+      ...{ limits: LIMITS, guards: GUARDS, upstream: AGREEABLE },
+      observers: [({ shadowed }) => noted.push(shadowed?.denial.code)],
+      settings: { 'gateway.mode': mode, 'gateway.learn_file': join(mkdtempSync(join(tmpdir(), 'learnt-')), 'l.yaml') },
+    });
+    const asking = await openVerdictLanes(loose);
+    test.teardown(async () => {
+      asking.close();
+      await loose.close();
+    });
+    const told = async (request: Request, who: string) => {
+      noted.length = 0;
+      test.same(await asking.ask(request, caller(who)), fromAll('ok'), who);
+      await until(() => noted.length === VERDICT_LANES, 'all are recorded');
+      return new Set(noted);
+    };
+    test.same(await told(limited(101), 'bounded'), new Set(['bound_exceeded']));
+    test.same(await told(limited(1), 'bounded'), new Set([undefined]));
+    test.same(await told(limited(6), 'small'), new Set(['rate_limited']));
+    test.same(await told(upsert(3), 'points'), new Set([undefined]));
+  });
+}
 
 t.test('a compressed body is read like any other', async (test) => {
   const [, path, body = ''] = limited(101).rest;

@@ -42,7 +42,8 @@ function refusal(
   const { bounds } = parts.policy.current;
   if (!bounds || !exchange.principal) return undefined;
   const own = boundsFor(bounds, exchange.principal, resolutionOf(exchange).operation, collection);
-  exchange.shadowed ??= boundRefusal(own, 'shadow', facts);
+  const passed = boundRefusal(own, 'shadow', facts);
+  if (passed) exchange.shadowed ??= { ...passed, guard: true };
   const refused = boundRefusal(own, 'enforce', facts);
   if (refused) exchange.rail = refused.rule;
   return refused?.denial;

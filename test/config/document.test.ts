@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { effectiveSettings, jsonSchemaText, policySchemaText } from '../../src/config/document.ts';
@@ -40,6 +40,16 @@ t.test('the effective settings show every option and no key', async (t) => {
   t.match(text, 'service.api_key: (set, not shown)\nservice.api_key_file: null\n');
   t.match(text, 'service.grpc_port: null\n');
   t.notMatch(text, 'never-to-be-seen');
+});
+
+t.test('each example file is loaded by a test', async (t) => {
+  const loaded = ['development.yaml', 'nodes.yaml', 'sidecar.yaml', 'keys.yaml', 'policy.yaml'];
+  const there = readdirSync(CONFIG).filter((file) => file.endsWith('.yaml'));
+  t.strictSame(
+    there.filter((file) => !loaded.includes(file)),
+    [],
+    'here, in policy/file.test.ts or in keys/file.test.ts',
+  );
 });
 
 t.test('the example files load', async (t) => {

@@ -50,6 +50,8 @@ const policy = {
   guards: [
     { id: 'ice', freeze: ['ice'] },
     { id: 'slush', freeze: ['slush'], mode: 'shadow' },
+    { id: 'few', bounds: { collections: ['small'], max_query_limit: 10 } },
+    { id: 'fewer', bounds: { collections: ['tiny'], max_query_limit: 10 }, mode: 'shadow' },
   ],
   limits: [
     { id: 'once', keys: ['full'], requests: { per: 'day', most: 1 } },
@@ -81,6 +83,10 @@ const produced = new Set<unknown>();
 const query = (key: string) => ask(gateway, 'GET', '/collections/docs/points/1', { 'api-key': key });
 function write(key: string, name: string, more: Readonly<Record<string, string>> = {}) {
   return unary(client, '/qdrant.Points/Upsert', message({ 1: name }), { 'api-key': key, ...more });
+}
+function scroll(name: string) {
+  const headers = { 'api-key': KEYS.admin, 'content-type': 'application/json' };
+  return ask(gateway, 'POST', `/collections/${name}/points/scroll`, headers, '{"limit":100}');
 }
 const named = (id: string): string => texts[id] ?? '';
 const REASON = { 'x-qdrant-gateway-reason': 'ticket 4711' };
@@ -154,6 +160,8 @@ const CASES: readonly Case[] = [
     () => write(KEYS.admin, 'slush'),
     { result: 'ok', would_deny: { rule: 'slush', code: 'writes_frozen' } },
   ],
+  ['guard_hit', () => scroll('small'), { rule: 'few', code: 'bound_exceeded' }],
+  ['guard_hit_in_shadow', () => scroll('tiny'), { result: 'ok', would_deny: { rule: 'fewer' } }],
   ['rule_hit', () => write(named('narrow'), 'docs'), { rule: 'narrow-reads', key: 'narrow' }],
   ['rule_hit_in_shadow', () => write(named('shadow'), 'docs'), { result: 'ok', would_deny: { rule: 'shadow-reads' } }],
   [

@@ -242,14 +242,6 @@ t.test('a plain list stays a list, and a token has patterns only by the switch',
   test.equal(withPatterns({ kind: 'list', modes: new Map([['a', 'rw']]) }).kind, 'list', 'nothing to do');
 });
 
-t.test('a million names against patterns take time in proportion', async (test) => {
-  const entries = Array.from({ length: 1000 }, (_, at): AccessEntry => ({ collection: `team-${at}-*`, access: 'r' }));
-  const access = accessOf(entries);
-  let covered = 0;
-  for (let at = 0; at < 1_000_000; at += 1) if (lists(access, `team-${at % 2000}-${at}`)) covered += 1;
-  test.equal(covered, 500_000);
-});
-
 const NAMES = ['', 'a', 'a-1', 'a-2', 'ab', 'b', 'b-1', '*', 'A-1'];
 const PATTERNS = ['a-*', 'a*', 'b-*', '*', 'a-1', 'b', 'ab*'];
 const OPERATIONS = ['search', 'read', 'ingest', 'snapshot', 'upsert_points', 'scroll', 'points.query'];

@@ -129,7 +129,10 @@ function checked(fields: object): KeyEntry {
   return data;
 }
 
-const problemOf = (path: readonly PropertyKey[], message: string): string => `${path.join('.')} ${message}`;
+function problemOf(path: readonly PropertyKey[], message: string): string {
+  const field = path.join('.');
+  return message.startsWith(`\`${field}\``) ? message : `${field} ${message}`;
+}
 
 function given(name: string, value: unknown): Readonly<Record<string, unknown>> {
   return value === undefined ? {} : { [name]: value };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { stringify } from 'yaml';
 import { keysSchemaText } from '../../../src/config/document.ts';
 import { hashText, readKeyEntries } from '../../../src/config/keys/file.ts';
 import { lostProtection } from '../../../src/config/lost-protection.ts';
@@ -178,6 +179,33 @@ t.test('rules may name a named key, and still load when it is gone', async (t) =
   t.same(problemsOf({ 'keys.yaml': `keys:\n${good()}`, 'policy.yaml': signing }, env), [
     'policy.yaml:1:22: a named key has the id `team`',
   ]);
+});
+
+t.test('a file that is cut off anywhere never widens a key without a sign of it', async (t) => {
+  const keys = [
+    { id: 'team', name: 'Team', hash: HASH, access: 'r', expires_at: '2027-01-01T00:00:00Z', networks: ['10.0.0.0/8'] },
+    { id: 'off1', name: 'Off1', hash: HASH, access: 'm', expires_at: 'never', state: 'disabled' },
+    {
+      ...{ id: 'glas', name: 'Glas', hash: HASH, access: 'm', created_at: '2026-12-01T00:00:00Z' },
+      ...{ expires_at: '2026-12-01T02:00:00Z', break_glass: true },
+    },
+    { id: 'last', name: 'Last', hash: HASH, access: [{ collections: ['a-*'], access: 'r' }], expires_at: 'never' },
+  ];
+  for (const whole of [stringify({ keys }), JSON.stringify({ keys }, undefined, 2)]) {
+    const before = load({ 'keys.yaml': whole });
+    const known = new Map(before.policy.namedKeys?.map((key) => [key.id, JSON.stringify(key)]));
+    let read = 0;
+    for (let length = 0; length < whole.length; length += 1) {
+      const text = whole.slice(0, length);
+      if (problemsOf({ 'keys.yaml': text }).length > 0) continue;
+      read += 1;
+      const after = load({ 'keys.yaml': text });
+      const changed = (after.policy.namedKeys ?? []).filter((key) => known.get(key.id) !== JSON.stringify(key));
+      if (changed.length > 0 && lostProtection(before, after).length === 0)
+        t.fail(`cut at ${length}: ${changed[0]?.id}`);
+    }
+    t.ok(whole.startsWith('{') ? read <= 1 : read > 10, `${read} cuts can be read`);
+  }
 });
 
 t.test('a change that may be half a file is noticed, and told by id', async (t) => {

@@ -121,10 +121,14 @@ export function isExact({ kind, exact }: Part): boolean {
   return exact ?? kind === 'count';
 }
 
-/** The cost of one part. Never less for a larger number. */
+/** Large enough for every quota. INVARIANT: no cost is infinite or no number, which an account could not take. */
+const MOST = Number.MAX_SAFE_INTEGER;
+
+/** The cost of one part, at most `MOST`. Never less for a larger number. */
 export function costOf(part: Part): number {
   const amount = part.kind === 'count' ? 1 : limitOf(part) + (part.offset ?? 0);
-  return amount * factorOf(part) + part.points + part.filters * WHOLE;
+  const searched = amount === 0 ? 0 : amount * factorOf(part);
+  return Math.min(MOST, searched + part.points + part.filters * WHOLE);
 }
 
 function factorOf(part: Part): number {
@@ -169,7 +173,12 @@ export class FactTally {
 
   get facts(): Facts {
     return {
-      ...{ cost: Math.max(1, Math.ceil(this.#cost)), limit: this.#limit, offset: this.#offset, ef: this.#ef },
+      ...{
+        cost: Math.min(MOST, Math.max(1, Math.ceil(this.#cost))),
+        limit: this.#limit,
+        offset: this.#offset,
+        ef: this.#ef,
+      },
       ...{ oversampling: this.#oversampling, exact: this.#exact, searches: this.#searches, points: this.#points },
       ...{ conditions: this.#conditions, filterDepth: this.#filterDepth },
     };

@@ -18,6 +18,8 @@ function told(body: string, fact: 'cost' | 'limit' | 'ef' | 'points' | 'conditio
 }
 
 const usize = (what: string): string => `invalid type: ${what}, expected usize`;
+const NO_VECTOR = 'expected some form of vector, id, or a type of query';
+const NO_EXPRESSION = 'invalid type: array, expected an expression as an object';
 const twice = (name: string): string => `duplicate field \`${name}\``;
 
 const LIMIT: readonly [name: string, limit: string, answer: unknown][] = [
@@ -93,6 +95,29 @@ const BODIES: readonly [name: string, body: string, fact: Parameters<typeof told
     ['a sparse vector', '{"query":{"indices":[1],"values":[1]}}', 'cost', 1000],
     ['a document', '{"query":{"text":"x","model":"y","options":{"limit":5}}}', 'cost', 1000],
     ['a named vector', '{"vector":{"name":"a","vector":[1]},"limit":2}', 'cost', 200, 'points.search'],
+    ['the other name of a limit', '{"vector":[1],"top":500}', 'limit', 500, 'points.search'],
+    ['of a recommendation', '{"positive":[1],"top":500}', 'cost', 50_000, 'points.recommend'],
+    ['of a discovery in a batch', '{"searches":[{"target":1,"top":500}]}', 'limit', 500, 'points.discover_batch'],
+    ['both names of a limit', '{"limit":1,"top":500}', 'limit', twice('limit'), 'points.search'],
+    ['a query has no other name', '{"query":1,"top":500}', 'limit', 10],
+    ['a query as the array of its members', '{"query":[[1],{"candidates_limit":5}]}', 'limit', NO_VECTOR],
+    ['of numbers alone', '{"query":[7,[0.5,16384]]}', 'limit', NO_VECTOR],
+    ['of a recommendation', '{"query":[[[1,2,3],[4],null]]}', 'cost', NO_VECTOR],
+    ['of arrays alone', '{"query":[[[1,2,3],[4]]]}', 'cost', NO_VECTOR],
+    ['of a formula', '{"query":["x",{}]}', 'cost', NO_VECTOR],
+    ['a vector and a number', '{"query":[[1],2]}', 'cost', NO_VECTOR],
+    ['a vector of nothing', '{"query":[]}', 'cost', 1000],
+    ['vectors with blanks', '{"query":[ [1e-3, -2] ,\n[ ] ]}', 'cost', 1000],
+    ['a formula as an array', '{"query":{"formula":[{"must":[]}]}}', 'conditions', NO_EXPRESSION],
+    ['an array in a formula', '{"query":{"formula":{"neg":[{"must":[]}]}}}', 'conditions', NO_EXPRESSION],
+    ['an array in a sum', '{"query":{"formula":{"sum":[[{"must":[]}]]}}}', 'conditions', NO_EXPRESSION],
+    ['a corpus by its name', '{"params":{"idf":"global"}}', 'conditions', 0],
+    [
+      'a corpus as an array',
+      '{"params":{"idf":[{"must":[]}]}}',
+      'conditions',
+      'invalid type: array, expected a request as an object',
+    ],
     ['a batch that is none, which upstream refuses', '{"searches":{}}', 'cost', 10, 'points.query_batch'],
     ['an empty batch', '{"searches":[]}', 'cost', 1, 'points.query_batch'],
     ['no body', '', 'cost', 'the text ends too early'],
@@ -121,6 +146,9 @@ t.test('a known number of the wrong type in a message is refused, and of two the
   test.match(read([8, 2n ** 64n - 1n]), { limit: 2 ** 64 });
   test.match(read([6, fields([3, fields([3, Number.NaN, 'double'])])]), { oversampling: 1 });
   test.match(read([6, fields([3, fields([3, Infinity, 'double'])])]), { oversampling: Infinity });
+  const infinite = fields([3, fields([3, Infinity, 'double'])]);
+  test.match(read([3, fields()], [6, infinite], [8, 0]), { cost: 1 }, 'nothing, however often');
+  test.match(read([3, fields()], [6, infinite], [8, 1]), { cost: Number.MAX_SAFE_INTEGER });
   test.match(read([5, fields([2, fields()], [2, fields()])], [5, fields([2, fields()])]), { conditions: 3 });
 });
 

@@ -89,10 +89,10 @@ function readConditionMember(
   });
 }
 
-/** Expressions with one expression, or an array of them. */
-const NESTED: ReadonlySet<string> = new Set([
-  ...['mult', 'sum', 'max', 'min', 'neg', 'abs', 'sqrt', 'exp', 'log10', 'ln', 'acosh'],
-]);
+/** Expressions with an array of expressions. */
+const LISTS: ReadonlySet<string> = new Set(['mult', 'sum', 'max', 'min']);
+/** Expressions with one expression. */
+const SINGLES: ReadonlySet<string> = new Set(['neg', 'abs', 'sqrt', 'exp', 'log10', 'ln', 'acosh']);
 /** Expressions with members that are expressions. */
 const MEMBERS: Readonly<Record<string, ReadonlySet<string>>> = {
   div: new Set(['left', 'right']),
@@ -107,6 +107,8 @@ const LEAVES: ReadonlySet<string> = new Set(['geo_distance', 'datetime', 'dateti
 /** Counts the conditions in a formula. */
 export function readFormula(reader: JsonReader, part: Part): void {
   const kind = reader.peek();
+  // Upstream takes an array for the members of an expression.
+  if (kind === 'array') expectObject(reader, 'an expression');
   if (kind !== 'object') {
     reader.skipValue();
     return;
@@ -116,7 +118,8 @@ export function readFormula(reader: JsonReader, part: Part): void {
   const once = new Once(reader);
   reader.readObject((key) => {
     const members = Object.hasOwn(MEMBERS, key) ? MEMBERS[key] : undefined;
-    if (NESTED.has(key)) readFormulas(reader, part);
+    if (LISTS.has(key)) reader.readArray(() => readFormula(reader, part));
+    else if (SINGLES.has(key)) readFormula(reader, part);
     else if (members) readMembers(reader, part, members);
     else if (LEAVES.has(key)) reader.skipValue();
     else {
@@ -125,11 +128,6 @@ export function readFormula(reader: JsonReader, part: Part): void {
     }
   });
   if (isCondition && part.conditions === before) part.conditions += 1;
-}
-
-function readFormulas(reader: JsonReader, part: Part): void {
-  if (reader.peek() === 'array') reader.readArray(() => readFormula(reader, part));
-  else readFormula(reader, part);
 }
 
 function readMembers(reader: JsonReader, part: Part, members: ReadonlySet<string>): void {

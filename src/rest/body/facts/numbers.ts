@@ -1,4 +1,4 @@
-import type { JsonReader } from '../../../json/reader.ts';
+import { JsonReader } from '../../../json/reader.ts';
 import { ShapeFault } from '../inspect-references.ts';
 
 /** Upstream: `usize`, `u64`. */
@@ -35,4 +35,26 @@ function numberAt(reader: JsonReader, expected: string): string {
   const kind = reader.peek();
   if (kind !== 'number') throw new ShapeFault(`invalid type: ${kind}, expected ${expected}`, reader.position);
   return reader.readNumberText();
+}
+
+/** Bytes that no vector of numbers has: of objects, texts, null, true and false. */
+const FOREIGN = ['{', '"', 'n', 't', 'f'].map((byte) => byte.charCodeAt(0));
+const OPEN_ARRAY = '['.charCodeAt(0);
+
+/**
+ * Passes over an array of numbers, or of such arrays. Any other array is refused: upstream takes one for the members of a query,
+ * such as `[7, [0.5, 16384]]` for a nearest one with 16 384 candidates.
+ */
+export function skipVector(reader: JsonReader, body: Buffer): void {
+  const { start, end } = reader.skipValue();
+  const text = body.subarray(start, end);
+  const none = (): ShapeFault => new ShapeFault('expected some form of vector, id, or a type of query', start);
+  if (FOREIGN.some((byte) => text.includes(byte))) throw none();
+  if (text.indexOf(OPEN_ARRAY, 1) < 0) return;
+  const rows = new JsonReader(text);
+  rows.readArray(() => {
+    if (rows.peek() !== 'array') throw none();
+    const row = rows.skipValue();
+    if (text.subarray(row.start + 1, row.end).includes(OPEN_ARRAY)) throw none();
+  });
 }

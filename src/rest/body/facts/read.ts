@@ -5,7 +5,7 @@ import { type Facts, FactTally, newPart, type Part, type PartKind } from '../../
 import { badBody, type InspectionLimits } from '../inspect.ts';
 import { expectObject, ShapeFault } from '../inspect-references.ts';
 import { readFilter, readFormula } from './filter.ts';
-import { readFlag, readFloat, readWhole } from './numbers.ts';
+import { readFlag, readFloat, readWhole, skipVector } from './numbers.ts';
 import { BODY_FORMS, type Rule, type Shape } from './shapes.ts';
 
 /**
@@ -22,7 +22,7 @@ export function readFacts(name: string, body: Buffer, { maxDepth }: InspectionLi
   if (!form) return undefined;
   try {
     const reader = new JsonReader(body, { maxDepth });
-    const facts = new FactReader(reader);
+    const facts = new FactReader(reader, body);
     facts.part(form.part, form.shape);
     reader.end();
     return facts.tally.facts;
@@ -35,9 +35,11 @@ export function readFacts(name: string, body: Buffer, { maxDepth }: InspectionLi
 class FactReader {
   readonly tally = new FactTally();
   readonly #reader: JsonReader;
+  readonly #body: Buffer;
 
-  constructor(reader: JsonReader) {
+  constructor(reader: JsonReader, body: Buffer) {
     this.#reader = reader;
+    this.#body = body;
   }
 
   part(kind: PartKind, shape: Shape): void {
@@ -56,8 +58,9 @@ class FactReader {
         reader.skipValue();
         return;
       }
-      if (seen.has(key)) throw new ShapeFault(`duplicate field \`${key}\``, reader.position);
-      seen.add(key);
+      const field = (rule.kind === 'number' && rule.field) || key;
+      if (seen.has(field)) throw new ShapeFault(`duplicate field \`${field}\``, reader.position);
+      seen.add(field);
       if (reader.peek() === 'null') reader.readNull();
       else this.#member(part, rule);
     });
@@ -88,12 +91,12 @@ class FactReader {
         reader.skipValue();
         break;
       case 'inside':
-        if (rule.loose) this.#loosely(part, rule.shape);
+        if (rule.named && reader.peek() === 'string') reader.readString();
         else this.#members(part, rule.shape);
         break;
       case 'query':
         part.queried = true;
-        this.#loosely(part, rule.shape);
+        this.#query(part, rule.shape);
         break;
       case 'formula':
         readFormula(reader, part);
@@ -106,9 +109,12 @@ class FactReader {
     }
   }
 
-  #loosely(part: Part, shape: Shape): void {
-    if (this.#reader.peek() === 'object') this.#members(part, shape);
-    else this.#reader.skipValue();
+  #query(part: Part, shape: Shape): void {
+    const reader = this.#reader;
+    const kind = reader.peek();
+    if (kind === 'object') this.#members(part, shape);
+    else if (kind === 'array') skipVector(reader, this.#body);
+    else reader.skipValue();
   }
 
   #items(part: Part, { counter, loose }: Extract<Rule, { kind: 'items' }>): void {

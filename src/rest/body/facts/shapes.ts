@@ -2,8 +2,8 @@ import type { Counter, PartKind, Slot } from '../../../policy/search/facts.ts';
 
 /** The meaning of a member of a request body. Members without a rule have none here. */
 export type Rule =
-  /** A whole number. */
-  | { readonly kind: 'number'; readonly slot: Slot }
+  /** A whole number; `field`: the member that this is another name of. */
+  | { readonly kind: 'number'; readonly slot: Slot; readonly field?: string }
   /** Any number. */
   | { readonly kind: 'float'; readonly slot: Slot }
   | { readonly kind: 'exact' }
@@ -13,9 +13,9 @@ export type Rule =
   | { readonly kind: 'filter'; readonly selects: boolean }
   /** Counts as one, whatever it is. */
   | { readonly kind: 'one'; readonly counter: Counter }
-  /** An object with members of the same part; `loose`: or anything else, which tells nothing. */
-  | { readonly kind: 'inside'; readonly shape: Shape; readonly loose: boolean }
-  /** The same, and the part has a query. */
+  /** An object with members of the same part; `named`: or a text. */
+  | { readonly kind: 'inside'; readonly shape: Shape; readonly named: boolean }
+  /** The same, or a vector or an id. The part has a query. */
   | { readonly kind: 'query'; readonly shape: Shape }
   | { readonly kind: 'formula' }
   /** One object, or an array of objects, each of which is a part. */
@@ -33,8 +33,8 @@ const number = (slot: Slot): Rule => ({ kind: 'number', slot });
 const items = (counter: Counter): Rule => ({ kind: 'items', counter, loose: false });
 const some = (counter: Counter): Rule => ({ kind: 'items', counter, loose: true });
 const one = (counter: Counter): Rule => ({ kind: 'one', counter });
-const inside = (members: Readonly<Record<string, Rule>>, loose = false): Rule => ({
-  ...{ kind: 'inside', shape: shapeOf(members), loose },
+const inside = (members: Readonly<Record<string, Rule>>, named = false): Rule => ({
+  ...{ kind: 'inside', shape: shapeOf(members), named },
 });
 const batch = (member: string, { part, shape }: BodyForm): BodyForm => ({
   part: 'points',
@@ -61,6 +61,8 @@ const COMMON = {
 
 const LIMITED = { ...COMMON, limit: number('limit'), offset: number('offset') } as const;
 const GROUPED = { ...COMMON, limit: number('limit'), group_size: number('groupSize') } as const;
+/** Upstream: searches, recommendations and discoveries take `top` for `limit` (Qdrant v1.20.0). */
+const TOP = { ...LIMITED, top: { kind: 'number', slot: 'limit', field: 'limit' } } as const;
 const EXAMPLES = { positive: items('examples'), negative: items('examples') } as const;
 
 const QUERY: Rule = {
@@ -82,11 +84,11 @@ const PREFETCHED = shapeOf({ ...LIMITED, ...QUERIED });
 const UPSERT = { points: items('points'), batch: inside({ ids: items('points') }), update_filter: FILTER } as const;
 const VECTORS = { points: items('points'), update_filter: FILTER } as const;
 
-const SEARCH: BodyForm = { part: 'search', shape: shapeOf(LIMITED) };
-const RECOMMEND: BodyForm = { part: 'search', shape: shapeOf({ ...LIMITED, ...EXAMPLES }) };
+const SEARCH: BodyForm = { part: 'search', shape: shapeOf(TOP) };
+const RECOMMEND: BodyForm = { part: 'search', shape: shapeOf({ ...TOP, ...EXAMPLES }) };
 const DISCOVER: BodyForm = {
   part: 'search',
-  shape: shapeOf({ ...LIMITED, target: one('examples'), context: some('examples') }),
+  shape: shapeOf({ ...TOP, target: one('examples'), context: some('examples') }),
 };
 const QUERY_POINTS: BodyForm = { part: 'query', shape: PREFETCHED };
 const MATRIX: BodyForm = {

@@ -1,3 +1,4 @@
+import { KnownKeys } from './keys.ts';
 import {
   byteAt,
   CLOSE_ARRAY,
@@ -20,7 +21,7 @@ import {
   skipWhite,
   syntax,
 } from './scan.ts';
-import { scanColon, scanSeparator, skipValue, tooDeep } from './skip.ts';
+import { flatEnd, scanColon, scanSeparator, skipValue, tooDeep } from './skip.ts';
 
 /** The kind of a value, from its first byte. */
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null';
@@ -39,6 +40,8 @@ export interface JsonSpan {
 }
 
 const DEFAULT_MAX_DEPTH = 64;
+/** Of the thread. */
+const KEYS = new KnownKeys();
 
 /**
  * A strict pull reader of RFC 8259 over UTF-8 bytes. It builds no objects, so that no key can collide, shadow or reach
@@ -113,7 +116,7 @@ export class JsonReader {
       at = skipWhite(this.#bytes, at);
       if (byteAt(this.#bytes, at) !== QUOTE) throw syntax(this.#bytes, 'key must be a string', at);
       this.#position = at;
-      const key = this.#string();
+      const key = this.#string(KEYS);
       this.#position = scanColon(this.#bytes, this.#position);
       onMember(key);
       at = scanSeparator(this.#bytes, this.#position, CLOSE_OBJECT);
@@ -146,19 +149,31 @@ export class JsonReader {
     return { start, end: this.#position };
   }
 
+  /**
+   * The same for vectors, of which the most bytes of a body are. The scalars of a long array are not read, for whoever gets the
+   * bytes to read strictly: only that it ends where it ends.
+   */
+  skipVectors(): JsonSpan {
+    const start = skipWhite(this.#bytes, this.#position);
+    const flat = (position: number): number => flatEnd(this.#bytes, position);
+    this.#position = skipValue(this.#bytes, start, this.#maxDepth - this.#depth, this.#lenient, flat);
+    return { start, end: this.#position };
+  }
+
   /** Throws unless only white space is left. */
   end(): void {
     this.#position = skipWhite(this.#bytes, this.#position);
     if (this.#position < this.#bytes.length) throw syntax(this.#bytes, 'trailing characters', this.#position);
   }
 
-  #string(): string {
+  /** @param keys where the string is looked up, if it is a key */
+  #string(keys?: KnownKeys): string {
     const bytes = this.#bytes;
     const start = this.#position + 1;
     const plain = scanPlain(bytes, start);
     if (byteAt(bytes, plain) === QUOTE) {
       this.#position = plain + 1;
-      return bytes.toString('latin1', start, plain);
+      return keys ? keys.of(bytes, start, plain) : bytes.toString('latin1', start, plain);
     }
     this.#position = scanString(bytes, start - 1, false);
     return decodeString(bytes, start, this.#position - 1);

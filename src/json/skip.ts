@@ -55,8 +55,15 @@ function scanKey(bytes: Uint8Array, position: number, lenient: boolean): number 
  *
  * @param budget most levels of the value itself
  * @param lenient as for `scanString`
+ * @param flat where it is given, the end of an array of scalars at a position, or -1: see `flatEnd`
  */
-export function skipValue(bytes: Uint8Array, start: number, budget: number, lenient: boolean): number {
+export function skipValue(
+  bytes: Uint8Array,
+  start: number,
+  budget: number,
+  lenient: boolean,
+  flat?: (position: number) => number,
+): number {
   const closings: number[] = []; // the bytes that close what is open, innermost last
   let at = start;
   for (;;) {
@@ -65,13 +72,14 @@ export function skipValue(bytes: Uint8Array, start: number, budget: number, leni
     if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
       if (closings.length >= budget) throw tooDeep(at);
       const closing = byte + 2; // `[` and `{` lie two before their partners
-      at = skipWhite(bytes, at + 1);
-      if (byteAt(bytes, at) !== closing) {
+      const end = flat && byte === OPEN_ARRAY ? flat(at) : -1;
+      at = end < 0 ? skipWhite(bytes, at + 1) : end;
+      if (end < 0 && byteAt(bytes, at) !== closing) {
         closings.push(closing);
         if (closing === CLOSE_OBJECT) at = scanKey(bytes, at, lenient);
         continue;
       }
-      at += 1;
+      if (end < 0) at += 1;
     } else {
       at = scanScalar(bytes, at, byte, lenient);
     }
@@ -86,6 +94,23 @@ export function skipValue(bytes: Uint8Array, start: number, budget: number, leni
     if (closing === CLOSE_OBJECT) at = scanKey(bytes, at, lenient);
   }
 }
+
+/** Shorter arrays are faster to read. */
+const LEAST_FLAT_BYTES = 128;
+
+/**
+ * The position after the array at `start`, if it is long, and has neither strings nor arrays nor objects in it; else -1. Its
+ * scalars are not read: to every strict reader it ends here, or is no JSON.
+ */
+export function flatEnd(bytes: Buffer, start: number): number {
+  const end = bytes.indexOf(CLOSE_ARRAY, start + 1);
+  if (end - start < LEAST_FLAT_BYTES) return -1;
+  const inside = bytes.subarray(start + 1, end);
+  for (const byte of STRUCTURE) if (inside.includes(byte)) return -1;
+  return end + 1;
+}
+
+const STRUCTURE = [QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE_OBJECT];
 
 function scanScalar(bytes: Uint8Array, at: number, byte: number, lenient: boolean): number {
   if (byte === MINUS || (byte >= DIGIT_0 && byte <= DIGIT_9)) return scanNumber(bytes, at);

@@ -132,8 +132,7 @@ export class JsonWriter {
   constructor(source: Buffer, most: number, expected = LEAST_BYTES) {
     this.#source = source;
     this.#most = most;
-    // Memory of its own, where it may go to another thread.
-    this.#out = expected > LEAST_BYTES ? Buffer.allocUnsafeSlow(expected) : Buffer.allocUnsafe(LEAST_BYTES);
+    this.#out = Buffer.allocUnsafe(Math.max(LEAST_BYTES, expected));
   }
 
   /** Writes one item of a list. */

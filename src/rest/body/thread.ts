@@ -28,12 +28,15 @@ function stepBack(): void {
   }
 }
 
+/** Up to this size a buffer may share its memory with others. */
+const POOLED_BYTES = 65_536;
+
 /** The memory of a request that was made anew goes with it. */
 function memoryOf(result: ThreadFinding): ArrayBuffer[] {
   const found = 'finding' in result ? result.finding : undefined;
   if (found === undefined || found instanceof Uint8Array || !isTenantFound(found)) return [];
   const body = 'kind' in found.tenant ? undefined : found.tenant.request.body;
-  return body?.buffer instanceof ArrayBuffer ? [body.buffer] : [];
+  return body?.buffer instanceof ArrayBuffer && body.byteLength > POOLED_BYTES ? [body.buffer] : [];
 }
 
 function run(task: ThreadTask['task'], body: Buffer): BodyFinding | Uint8Array {

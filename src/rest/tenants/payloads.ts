@@ -1,9 +1,9 @@
 import { type JsonNode, JsonObject, objectNode, textNode } from '../../json/tree.ts';
 import { tenantField } from '../../policy/denial.ts';
 import { type PathStep, type PayloadField, parsePath, reaches } from '../../policy/tenants/payload-path.ts';
-import { onlyValue, type PayloadReader, settingStanding, standing } from '../../policy/tenants/payload-rules.ts';
+import { type PayloadReader, settingStanding, standing } from '../../policy/tenants/payload-rules.ts';
 import type { TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
-import { type TenantReading, TenantRefusal, valueText } from './reading.ts';
+import { type TenantReading, TenantRefusal } from './reading.ts';
 import { type Action, keep, text } from './shapes.ts';
 
 /* Payloads that are written. Only the way to the fields of the tenant is looked at; the rest stays as it came. */
@@ -11,10 +11,8 @@ import { type Action, keep, text } from './shapes.ts';
 /** Each key takes memory beside its bytes. */
 const MAX_KEYS = 10_000;
 
-/** A payload, read as far as one of `fields` leads into it. Each key once. */
-export function payloadAt(fields: readonly PayloadField[]): Action {
-  return (reading) => readPayload(reading, fields, 0);
-}
+/** A payload, read as far as the fields of the tenant lead into it. Each key once. */
+export const payloadAt: Action = (reading) => readPayload(reading, reading.fields, 0);
 
 function readPayload(reading: TenantReading, fields: readonly PayloadField[], depth: number): JsonNode {
   const { reader } = reading;
@@ -22,9 +20,12 @@ function readPayload(reading: TenantReading, fields: readonly PayloadField[], de
   reader.readObject((key) => {
     if (node.has(key)) throw reading.fault(`duplicate key ${JSON.stringify(key)} in a payload`);
     if (node.keys.length === MAX_KEYS) throw reading.fault(`more than ${MAX_KEYS} keys in a payload`);
-    const inside = fields.filter((field) => field[depth] === key && field.length > depth + 1);
-    const goesOn = inside.length > 0 && reader.peek() === 'object';
-    node.set(key, goesOn ? readPayload(reading, inside, depth + 1) : keep(reading));
+    const leads = fields.some((field) => field[depth] === key && field.length > depth + 1);
+    if (!leads || reader.peek() !== 'object') node.set(key, keep(reading));
+    else {
+      const inside = fields.filter((field) => field[depth] === key);
+      node.set(key, readPayload(reading, inside, depth + 1));
+    }
   });
   return node;
 }
@@ -53,14 +54,12 @@ const NO_VALUE = tenantField('must give the field of the tenant one of its value
 
 /** A whole payload, or null: that of an upsert, or one that overwrites. Null and a missing field get the value of the tenant. */
 export function ownPayload(reading: TenantReading): JsonNode {
-  const { conditions } = reading.context;
   if (reading.reader.peek() === 'null') {
     if (reading.isFree) return keep(reading);
     reading.reader.readNull();
     return newPayload(reading);
   }
-  const node = payloadAt(conditions.map(({ field }) => field))(reading);
-  return own(reading, node);
+  return own(reading, readPayload(reading, reading.fields, 0));
 }
 
 /** The payload of a point that has none: the fields of the tenant. */
@@ -72,14 +71,14 @@ function own(reading: TenantReading, node: JsonNode): JsonNode {
   for (const condition of reading.context.conditions) {
     const stands = standing(readerOf(reading), node, condition);
     if (stands === 'other') throw new TenantRefusal(OTHER_VALUE);
-    if (stands === 'absent') add(node, condition, 0);
+    if (stands === 'absent') add(reading, node, condition, 0);
   }
   return node;
 }
 
 /** Adds the field from `depth` of its path on. */
-function add(node: JsonNode, condition: TenantCondition, depth: number): void {
-  const value = onlyValue(condition);
+function add(reading: TenantReading, node: JsonNode, condition: TenantCondition, depth: number): void {
+  const value = reading.onlyText(condition);
   if (value === undefined) throw new TenantRefusal(NO_VALUE);
   let at = node;
   for (const [index, key] of condition.field.entries()) {
@@ -87,7 +86,7 @@ function add(node: JsonNode, condition: TenantCondition, depth: number): void {
     // INVARIANT: `absent` means that everything on the way is an object, or is not there.
     if (at.kind !== 'object') throw new TypeError('a payload is no object');
     const last = index === condition.field.length - 1;
-    const next = at.get(key) ?? (last ? textNode(valueText(value)) : objectNode({}));
+    const next = at.get(key) ?? (last ? textNode(value) : objectNode({}));
     at.set(key, next);
     at = next;
   }
@@ -99,7 +98,7 @@ export function judgeSetting(reading: TenantReading, payload: JsonNode, key: Jso
   for (const condition of reading.context.conditions) {
     const stands = settingStanding(readerOf(reading), payload, at, condition);
     if (stands === 'other') throw new TenantRefusal(OTHER_VALUE);
-    if (stands === 'absent') add(payload, condition, at.length);
+    if (stands === 'absent') add(reading, payload, condition, at.length);
   }
 }
 

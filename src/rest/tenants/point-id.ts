@@ -2,19 +2,31 @@ import type { PointId } from '../../policy/tenants/rewriting.ts';
 import type { TenantReading } from './reading.ts';
 
 const NUMBER = /^(?:0|[1-9]\d*)$/;
-const MOST = 2n ** 64n - 1n;
+/** 2^64 - 1: numbers of the same length compare like their texts. */
+const MOST = '18446744073709551615';
 const HEX = /^[0-9a-f]{32}$/i;
 const HYPHENATED = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Reads a point id. Upstream: an unsigned integer of 64 bits, or a UUID in one of four forms (Qdrant v1.19.0, uuid 1.x). */
-export function parsePointId(reading: TenantReading): PointId {
+/**
+ * Reads a point id; the result is its JSON text in one form. Upstream: an unsigned integer of 64 bits, or a UUID in one of four
+ * forms (Qdrant v1.19.0, uuid 1.x).
+ */
+export function readPointId(reading: TenantReading): string {
   const { reader } = reading;
   const kind = reader.peek();
-  const read = kind === 'string' ? uuidOf(reader.readString()) : kind === 'number' && numberOf(reader.readNumberText());
-  if (read === undefined || read === false) {
-    throw reading.fault('value is not a valid point ID, valid values are either an unsigned integer or a UUID');
+  if (kind === 'number') {
+    const text = reader.readNumberText();
+    if (isNumber(text)) return text;
+  } else if (kind === 'string') {
+    const uuid = uuidOf(reader.readString());
+    if (uuid !== undefined) return `"${uuid}"`;
   }
-  return read;
+  throw reading.fault('value is not a valid point ID, valid values are either an unsigned integer or a UUID');
+}
+
+/** The id of a text of `readPointId`. */
+export function idOfText(text: string): PointId {
+  return text.startsWith('"') ? text.slice(1, -1) : BigInt(text);
 }
 
 /** An id as it stands in a path. `undefined` = it is none. */
@@ -26,9 +38,11 @@ export function pointIdOf(text: string): PointId | undefined {
 }
 
 function numberOf(text: string): bigint | undefined {
-  if (!NUMBER.test(text)) return undefined;
-  const id = BigInt(text);
-  return id <= MOST ? id : undefined;
+  return isNumber(text) ? BigInt(text) : undefined;
+}
+
+function isNumber(text: string): boolean {
+  return NUMBER.test(text) && (text.length < MOST.length || (text.length === MOST.length && text <= MOST));
 }
 
 /** In small letters with hyphens. */

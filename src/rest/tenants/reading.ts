@@ -10,8 +10,8 @@ import {
   textNode,
 } from '../../json/tree.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
-import { pathText } from '../../policy/tenants/payload-path.ts';
-import { valuesByType } from '../../policy/tenants/payload-rules.ts';
+import { type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
+import { onlyValue, valuesByType } from '../../policy/tenants/payload-rules.ts';
 import { type IdCheck, MAX_CHECKED_IDS, type PointId, type ReleaseFeatures } from '../../policy/tenants/rewriting.ts';
 import type { Tenancy, TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
 import { conditionsOn } from '../../policy/tenants/within.ts';
@@ -58,15 +58,19 @@ export class TenantReading {
   readonly context: ReadingContext;
   /** The conditions as conditions of a filter. */
   readonly must: readonly JsonText[];
+  readonly fields: readonly PayloadField[];
   /** The levels that are open, innermost last. */
   readonly levels: Level[] = [];
   /** All levels of queries, outer before inner: the order in which upstream resolves their ids (Qdrant v1.19.0). */
   readonly #queries: Level[] = [];
   /** Prefetches that may still be nested. */
   prefetches = MAX_PREFETCHES;
+  /** The body holds several operations, one after the other. */
+  isBatch = false;
   /** Ids that earlier operations of the same batch write. */
   readonly written = new Set<PointId>();
   readonly #checks = new Map<string, { readonly conditions: readonly TenantCondition[]; readonly ids: Set<PointId> }>();
+  readonly #only = new Map<TenantCondition, string>();
   #checked = 0;
 
   constructor(reader: JsonReader, source: Buffer, context: ReadingContext) {
@@ -74,6 +78,7 @@ export class TenantReading {
     this.source = source;
     this.context = context;
     this.must = context.conditions.map(conditionNode);
+    this.fields = context.conditions.map(({ field }) => field);
   }
 
   get isFree(): boolean {
@@ -106,6 +111,16 @@ export class TenantReading {
     for (const id of ids) check.ids.add(id);
     this.#checked += check.ids.size - before;
     if (this.#checked > MAX_CHECKED_IDS) throw new TenantRefusal(TOO_MANY_IDS);
+  }
+
+  /** The value that is set where a payload has none, as JSON text; `undefined` = it has to say itself which one. */
+  onlyText(condition: TenantCondition): string | undefined {
+    const known = this.#only.get(condition);
+    if (known !== undefined) return known;
+    const value = onlyValue(condition);
+    const text = value === undefined ? undefined : valueText(value);
+    if (text !== undefined) this.#only.set(condition, text);
+    return text;
   }
 
   /** The text of a string of the source; `undefined` = another value, or none. */

@@ -1,7 +1,7 @@
 import { type JsonNode, JsonObject, listNode, NULL_NODE, textNode } from '../../json/tree.ts';
 import type { PointId } from '../../policy/tenants/rewriting.ts';
-import { parsePointId } from './point-id.ts';
-import { idText, type TenantReading } from './reading.ts';
+import { idOfText, readPointId } from './point-id.ts';
+import type { TenantReading } from './reading.ts';
 
 /*
  * The forms of request bodies: tables from field to action. A field without an action is refused, so one of a later release is not
@@ -25,6 +25,12 @@ interface Field {
 /** The value as it stands: nothing in it can name a point, a collection or a field of a tenant. */
 export const keep: Action = ({ reader }) => {
   const { start, end } = reader.skipValue();
+  return { kind: 'source', start, end };
+};
+
+/** The same of vectors, whose numbers are left to upstream to read. */
+export const keepVectors: Action = ({ reader }) => {
+  const { start, end } = reader.skipVectors();
   return { kind: 'source', start, end };
 };
 
@@ -132,9 +138,9 @@ export const text: Action = (reading) => {
 /** A point id, which is told to `use`. Written in one form. */
 export function pointId(use: (reading: TenantReading, id: PointId) => void): Action {
   return (reading) => {
-    const id = parsePointId(reading);
-    use(reading, id);
-    return textNode(idText(id));
+    const id = readPointId(reading);
+    use(reading, idOfText(id));
+    return textNode(id);
   };
 }
 

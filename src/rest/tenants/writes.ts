@@ -1,16 +1,29 @@
-import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode } from '../../json/tree.ts';
+import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { badRequest, tenantField, tenantRelease } from '../../policy/denial.ts';
 import { onlyValue } from '../../policy/tenants/payload-rules.ts';
 import type { PointId } from '../../policy/tenants/rewriting.ts';
 import { bindMissing, boundFilter } from './filters.ts';
 import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
+import { idOfText, readPointId } from './point-id.ts';
 import { type Level, type TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
-import { type Action, type Fields, type Finish, keep, list, object, oneOf, orNull, pointId, text } from './shapes.ts';
+import {
+  type Action,
+  type Fields,
+  type Finish,
+  keep,
+  keepVectors,
+  list,
+  object,
+  oneOf,
+  orNull,
+  pointId,
+  text,
+} from './shapes.ts';
 
 /* Requests that write points. Upstream: Qdrant v1.19.0, `lib/api/src/rest/schema.rs`, `src/common/update.rs`. */
 
 const SHARD: Fields = { shard_key: keep };
-const VECTOR: Fields = { vector: keep, vectors: { as: 'vector' } };
+const VECTOR: Fields = { vector: keepVectors, vectors: { as: 'vector' } };
 
 /** Ids of one upsert that a later operation of its batch may name. */
 const MAX_WRITTEN_IDS = 100_000;
@@ -18,9 +31,12 @@ const MAX_WRITTEN_IDS = 100_000;
 function selected(reading: TenantReading, id: PointId): void {
   reading.note(id);
 }
-function written(reading: TenantReading, id: PointId): void {
-  reading.note(id, MAX_WRITTEN_IDS);
-}
+/** A point that is written; noted where later operations may name it. */
+const written: Action = (reading) => {
+  const id = readPointId(reading);
+  if (reading.isBatch) reading.note(idOfText(id), MAX_WRITTEN_IDS);
+  return textNode(id);
+};
 const ids = orNull(list(pointId(selected)));
 
 /** Null selects nothing: it does not become a filter. */
@@ -37,11 +53,11 @@ function bindUpdate(what: string): Finish {
   };
 }
 
-const point = object({ id: pointId(written), ...VECTOR, payload: ownPayload }, (reading, node) => {
+const point = object({ id: written, ...VECTOR, payload: ownPayload }, (reading, node) => {
   if (!node.has('payload')) node.set('payload', newPayload(reading));
 });
 const payloads = orNull(list(ownPayload));
-const batchOfPoints = object({ ids: list(pointId(written)), vectors: keep, payloads }, (reading, node) => {
+const batchOfPoints = object({ ids: list(written), vectors: keepVectors, payloads }, (reading, node) => {
   const count = countOf(node.get('ids'));
   const own = node.get('payloads');
   if (own?.kind !== 'list') node.set('payloads', listNode([], copies(reading, count)));
@@ -67,15 +83,11 @@ export const WRITE_FIELDS = {
   PointsBatch: { batch: batchOfPoints, ...UPSERT },
   UpdateVectors: { points: list(object({ id: pointId(selected), ...VECTOR })), ...SHARD, ...UPDATE },
   PointsSelector: { points: ids, filter: selectedFilter, ...SHARD },
-  SetPayload: { payload: setting, points: ids, filter: selectedFilter, ...SHARD, key: text },
+  SetPayload: { payload: payloadAt, points: ids, filter: selectedFilter, ...SHARD, key: text },
   OverwritePayload: { payload: ownPayload, points: ids, filter: selectedFilter, ...SHARD, key: text },
   DeletePayload: { keys: list(deletedKey), points: ids, filter: selectedFilter, ...SHARD },
   DeleteVectors: { points: ids, filter: boundFilter, vector: keep, vectors: { as: 'vector' }, ...SHARD },
 } as const satisfies Readonly<Record<string, Fields>>;
-
-function setting(reading: TenantReading): JsonNode {
-  return payloadAt(reading.context.conditions.map(({ field }) => field))(reading);
-}
 
 /** Reads a request that names points to write. Upstream loses the fault of a missing one if the client does not wait for the write. */
 function writing(shape: Action, missing: 'is a fault' | 'is none'): Action {
@@ -182,6 +194,7 @@ const operation = oneOf(
 );
 
 const batched: Action = (reading) => {
+  reading.isBatch = true;
   const node = operation(reading);
   const cleared = node.kind === 'object' ? node.get('clear_payload') : undefined;
   return cleared ? objectNode({ overwrite_payload: cleared }) : node;

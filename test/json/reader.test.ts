@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import { JsonFault, type JsonFaultReason } from '../../src/json/fault.ts';
@@ -355,4 +356,50 @@ t.test('random bytes never throw anything but a JsonFault', async (t) => {
     { numRuns: runs(3000) },
   );
   t.pass('held for every case');
+});
+
+/** Vectors in all forms, long ones among them. */
+const numberTexts = fc.constantFrom('1', '-0.25', '1e-7', '18446744073709551615', ' 3 ', 'null');
+const vectorTexts = fc.letrec<{ any: string }>((tie) => ({
+  any: fc.oneof(
+    { maxDepth: 3 },
+    fc.tuple(fc.array(numberTexts, { maxLength: 5 }), fc.constantFrom(1, 2, 90)).map(
+      ([items, times]) =>
+        `[${Array.from({ length: times }, () => items.join())
+          .filter(Boolean)
+          .join(', ')}]`,
+    ),
+    fc.array(tie('any'), { maxLength: 3 }).map((items) => `[${items.join()}]`),
+    fc.array(tie('any'), { maxLength: 3 }).map((items) => `{${items.map((text, at) => `"v]${at}":${text}`).join()}}`),
+    fc.constantFrom('"]"', '{"text":"a]","model":"m"}'),
+  ),
+})).any;
+
+t.test('vectors end where they end: skipped, or read to the last digit', async (t) => {
+  let flat = 0;
+  await fc.assert(
+    fc.property(vectorTexts, fc.nat(), fc.constantFrom('', ']', '[', '"', '{', '}', 'x', ','), (text, place, odd) => {
+      const at = place % (text.length + 1);
+      const bytes = Buffer.from(`{"v":${text.slice(0, at)}${odd}${text.slice(at)},"after":1}`);
+      const keys: string[] = [];
+      const reader = new JsonReader(bytes);
+      const fault = faultOf(() => {
+        reader.readObject((key) => {
+          keys.push(key);
+          const { start, end } = reader.skipVectors();
+          if (end - start > 400) flat += 1;
+        });
+        reader.end();
+      });
+      let parsed: unknown;
+      try {
+        parsed = JSON.parse(bytes.toString());
+      } catch {
+        // A strict reader refuses the whole text: nothing of it counts.
+        return true;
+      }
+      return fault === undefined && isDeepStrictEqual(keys, Object.keys(parsed ?? {}));
+    }),
+  );
+  t.ok(flat > 0, 'some were long');
 });

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import { JsonReader } from '../../src/json/reader.ts';
-import { type JsonNode, JsonObject, JsonTooLong, JsonWriter, listNode, textNode } from '../../src/json/tree.ts';
+import { type JsonNode, JsonObject, listNode, objectNode, textNode } from '../../src/json/tree.ts';
+import { JsonTooLong, JsonWriter, writeJson } from '../../src/json/writer.ts';
 
 /** Takes everything apart: the more is taken apart, the more is written anew. */
 function readAll(reader: JsonReader, source: Buffer, depth = 0): JsonNode {
@@ -100,4 +101,20 @@ t.test('no more is written than allowed', async (t) => {
     for (let at = 0; at < 10_000; at += 1) writer.item(textNode('"12345678"'));
   }, JsonTooLong);
   t.ok(writer.bytes().length < 20_000);
+});
+
+t.test('a large list is written once, with all that stands around it', async (t) => {
+  const items = Array.from({ length: 9000 }, (_, at) => `"item ${at}"`);
+  const source = Buffer.from(items.join());
+  for (const headroom of [0, 64]) {
+    const writer = new JsonWriter(source, MOST, source.length, headroom);
+    for (const item of items) writer.item(textNode(item));
+    const node = objectNode({ 'a"': textNode('1'), list: listNode([], writer.written()), z: textNode('{}') });
+    const expected = `{"a\\"":1,"list":[${items.join()}],"z":{}}`;
+    t.equal(writeJson(node, source, MOST).toString(), expected, `headroom of ${headroom}`);
+  }
+  const alone = new JsonWriter(source, MOST, source.length, 64);
+  for (const item of items) alone.item(textNode(item));
+  const node = objectNode({ list: listNode([], alone.written()) });
+  t.equal(writeJson(node, source, MOST).toString(), `{"list":[${items.join()}]}`);
 });

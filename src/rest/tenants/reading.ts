@@ -1,14 +1,7 @@
 import type { JsonReader } from '../../json/reader.ts';
 import { decodeString } from '../../json/scan.ts';
-import {
-  type JsonNode,
-  type JsonObject,
-  type JsonText,
-  JsonWriter,
-  listNode,
-  objectNode,
-  textNode,
-} from '../../json/tree.ts';
+import { type JsonNode, type JsonObject, type JsonText, listNode, objectNode, textNode } from '../../json/tree.ts';
+import { JsonWriter } from '../../json/writer.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
 import { type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
 import { onlyValue, valuesByType } from '../../policy/tenants/payload-rules.ts';
@@ -142,8 +135,14 @@ export class TenantReading {
     if (ids && ids.length <= most) ids.push(id);
   }
 
-  writer(expected?: number): JsonWriter {
-    return new JsonWriter(this.source, this.context.maxBytes, expected);
+  writer(): JsonWriter {
+    return new JsonWriter(this.source, this.context.maxBytes);
+  }
+
+  /** For a list that is most of the body. */
+  largeWriter(): JsonWriter {
+    const left = this.source.length - this.reader.position;
+    return new JsonWriter(this.source, this.context.maxBytes, left + (left >>> 3) + MORE_BYTES, MORE_BYTES);
   }
 
   fault(message: string): ShapeFault {
@@ -151,6 +150,8 @@ export class TenantReading {
   }
 }
 
+/** Bytes by which a request becomes longer, and those around its list. */
+const MORE_BYTES = 2048;
 const QUOTE = 0x22;
 const LETTER_N = 0x6e;
 /** Upstream's process ends at some 50 levels (Qdrant v1.18.3). */

@@ -1,6 +1,7 @@
 import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
-import { type JsonNode, JsonObject, JsonTooLong, listNode, textNode } from '../../json/tree.ts';
+import { type JsonNode, JsonObject, listNode, textNode } from '../../json/tree.ts';
+import { JsonTooLong, writeJson } from '../../json/writer.ts';
 import { badRequest, type Denial, tooLarge } from '../../policy/denial.ts';
 import {
   type AnswerChange,
@@ -116,13 +117,8 @@ function readBody(reading: TenantReading, action: Action): Buffer {
 }
 
 function written(reading: TenantReading, node: JsonNode): Buffer {
-  const writer = reading.writer(reading.source.length + EXPECTED_MORE);
-  writer.node(node);
-  return writer.bytes();
+  return writeJson(node, reading.source, reading.context.maxBytes);
 }
-
-/** Bytes by which a request becomes longer, mostly. */
-const EXPECTED_MORE = 512;
 
 /** Ids each once, in the order asked. */
 const RETRIEVE = object({

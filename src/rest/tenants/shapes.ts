@@ -102,9 +102,9 @@ export function orNull(action: Action): Action {
 }
 
 /** Each item is written as soon as it has been read, so that a body of many small ones takes no more memory than its bytes. */
-export function list(item: Action): Action {
+export function list(item: Action, size?: 'large'): Action {
   return (reading) => {
-    const writer = reading.writer();
+    const writer = size ? reading.largeWriter() : reading.writer();
     reading.reader.readArray(() => writer.item(item(reading)));
     return listNode([], writer.written());
   };

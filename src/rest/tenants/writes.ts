@@ -79,9 +79,9 @@ const UPSERT: Fields = { ...SHARD, ...UPDATE, update_mode: text };
 
 /** Tables by the names of upstream's schemas. */
 export const WRITE_FIELDS = {
-  PointsList: { points: list(point), ...UPSERT },
+  PointsList: { points: list(point, 'large'), ...UPSERT },
   PointsBatch: { batch: batchOfPoints, ...UPSERT },
-  UpdateVectors: { points: list(object({ id: pointId(selected), ...VECTOR })), ...SHARD, ...UPDATE },
+  UpdateVectors: { points: list(object({ id: pointId(selected), ...VECTOR }), 'large'), ...SHARD, ...UPDATE },
   PointsSelector: { points: ids, filter: selectedFilter, ...SHARD },
   SetPayload: { payload: payloadAt, points: ids, filter: selectedFilter, ...SHARD, key: text },
   OverwritePayload: { payload: ownPayload, points: ids, filter: selectedFilter, ...SHARD, key: text },
@@ -203,5 +203,5 @@ const batched: Action = (reading) => {
 /** The bodies of writes by the names of their rows. */
 export const WRITES: Readonly<Record<string, Action>> = {
   ...Object.fromEntries(Object.entries(BATCHED).map(([name, action]) => [`points.${name}`, action])),
-  'points.batch': object({ operations: list(batched) }),
+  'points.batch': object({ operations: list(batched, 'large') }),
 };

@@ -375,31 +375,48 @@ const vectorTexts = fc.letrec<{ any: string }>((tie) => ({
   ),
 })).any;
 
+t.test('a long array with strings, arrays or objects in it is read', async (t) => {
+  const long = '0.123456789,'.repeat(20);
+  for (const inside of ['"]"', '[1]', '{"a":[1]}', '"\\"]"', '[[1],[2]]']) {
+    for (const text of [`[${inside},${long}1]`, `[${long}${inside}]`, `[[${long}1],${inside}]`]) {
+      const reader = new JsonReader(Buffer.from(`${text} `));
+      t.same(reader.skipVectors(), { start: 0, end: text.length }, text);
+    }
+  }
+  const deep = new JsonReader(Buffer.from(`[[${long}1]]`), { maxDepth: 1 });
+  t.equal(faultOf(() => deep.skipVectors())?.reason, 'depth');
+});
+
 t.test('vectors end where they end: skipped, or read to the last digit', async (t) => {
   let flat = 0;
   await fc.assert(
-    fc.property(vectorTexts, fc.nat(), fc.constantFrom('', ']', '[', '"', '{', '}', 'x', ','), (text, place, odd) => {
-      const at = place % (text.length + 1);
-      const bytes = Buffer.from(`{"v":${text.slice(0, at)}${odd}${text.slice(at)},"after":1}`);
-      const keys: string[] = [];
-      const reader = new JsonReader(bytes);
-      const fault = faultOf(() => {
-        reader.readObject((key) => {
-          keys.push(key);
-          const { start, end } = reader.skipVectors();
-          if (end - start > 400) flat += 1;
+    fc.property(
+      vectorTexts,
+      fc.nat(),
+      fc.constantFrom('', '', '', '', ' ', ']', '[', '"', '{', '}', 'x', ','),
+      (text, place, odd) => {
+        const at = place % (text.length + 1);
+        const bytes = Buffer.from(`{"v":${text.slice(0, at)}${odd}${text.slice(at)},"after":1}`);
+        const keys: string[] = [];
+        const reader = new JsonReader(bytes);
+        const fault = faultOf(() => {
+          reader.readObject((key) => {
+            keys.push(key);
+            const { start, end } = reader.skipVectors();
+            if (end - start > 400) flat += 1;
+          });
+          reader.end();
         });
-        reader.end();
-      });
-      let parsed: unknown;
-      try {
-        parsed = JSON.parse(bytes.toString());
-      } catch {
-        // A strict reader refuses the whole text: nothing of it counts.
-        return true;
-      }
-      return fault === undefined && isDeepStrictEqual(keys, Object.keys(parsed ?? {}));
-    }),
+        let parsed: unknown;
+        try {
+          parsed = JSON.parse(bytes.toString());
+        } catch {
+          // A strict reader refuses the whole text: nothing of it counts.
+          return true;
+        }
+        return fault === undefined && isDeepStrictEqual(keys, Object.keys(parsed ?? {}));
+      },
+    ),
   );
   t.ok(flat > 0, 'some were long');
 });

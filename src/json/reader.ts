@@ -150,8 +150,8 @@ export class JsonReader {
   }
 
   /**
-   * The same for vectors, of which the most bytes of a body are. The scalars of a long array are not read, for whoever gets the
-   * bytes to read strictly: only that it ends where it ends.
+   * The same for vectors, which are most of a large body. Scalars of a long array are left to the strict reader that gets the
+   * bytes: here the array only ends where it ends for that reader, too.
    */
   skipVectors(): JsonSpan {
     const start = skipWhite(this.#bytes, this.#position);

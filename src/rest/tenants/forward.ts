@@ -1,7 +1,9 @@
+import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
 import { ANSWERS_BUSY, type Denial, pointDoesNotExist, pointNotFound } from '../../policy/denial.ts';
 import type { AnswerChange, IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
 import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { HeldBody } from '../body/held-body.ts';
 import { ownerOf, type RestExchange } from '../exchange.ts';
 import { toUpstreamHeaders } from '../headers.ts';
@@ -19,15 +21,34 @@ export function forwardAnew(exchange: RestExchange, rewriting: Rewriting<TenantR
   hold(exchange, rewriting.request);
   const { checks, answer, request } = rewriting;
   if (checks.length === 0 && answer === undefined) {
-    send(exchange, request, options, new StreamedAnswer(exchange, options), false);
+    send(exchange, request, options, new AnewAnswer(exchange, options), false);
     return;
   }
   exchange.guard.settled(prepare(exchange, options, checks, answer), (prepared) => {
     if (exchange.life.ended) return;
     if (prepared && prepared.kind === 'denial') reject(exchange, prepared, options.cors);
-    else if (!prepared) send(exchange, request, options, new StreamedAnswer(exchange, options), false);
+    else if (!prepared) send(exchange, request, options, new AnewAnswer(exchange, options), false);
     else sendForChange(exchange, request, options, prepared);
   });
+}
+
+const BAD_REQUEST = 400;
+
+/** Streams the answer as it comes. */
+class AnewAnswer extends StreamedAnswer {
+  readonly #facts: FactsOfCollections;
+
+  constructor(exchange: RestExchange, options: LaneContext) {
+    super(exchange, options);
+    this.#facts = options.facts;
+  }
+
+  protected override head(controller: Dispatcher.DispatchController, status: number, headers: string[]): void {
+    const { target } = this.exchange.resolution ?? {};
+    // Perhaps `params.idf` was set for a vector that was made anew without the modifier.
+    if (status === BAD_REQUEST && target?.kind === 'collection') this.#facts.forget(target.name);
+    super.head(controller, status, headers);
+  }
 }
 
 /** INVARIANT: nothing of the client's body is sent from now on. */

@@ -20,7 +20,8 @@ const answer: Answer = (_request, response, { target, body, method }) => {
     response.end(text);
   };
   const asked = /"has_id":\[([^\]]*)\]/.exec(sent)?.[1]?.split(',') ?? [];
-  if (target.includes('gone')) say('null', 404);
+  if (target.includes('odd')) say('null', method === 'GET' ? 200 : 400);
+  else if (target.includes('gone')) say('null', 404);
   else if (target.includes('broken')) say('null', 500);
   else if (method === 'GET') say(INFO);
   else if (target.includes('/points/count')) say('{"count":2}');
@@ -204,6 +205,29 @@ t.test('upstream’s own refusals pass; what cannot be asked is refused', async 
   t.equal((await ask('POST', '/collections/shop/shards/1/points/scroll', { body: '{}' }))[0], 403);
   t.equal((await ask('DELETE', '/collections/shop'))[0], 403);
 });
+
+t.test(
+  'a collection is asked for its vectors once, and again when upstream refuses what was made of that',
+  async (t) => {
+    tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition() }] };
+    const asked = () => upstream.received.filter(({ target }) => target === '/collections/fine').length;
+    const query = { body: '{"using":"sparse","query":[1]}' };
+    await ask('POST', '/collections/fine/points/query', query);
+    t.match(got().at(-1), /"params":\{"idf":\{"corpus":/);
+    await ask('POST', '/collections/fine/points/query', query);
+    t.equal(asked(), 1);
+    await ask('POST', '/collections/fine/points/query', { body: '{"query":[1],"using":"odd","limit":1}' });
+    t.equal(asked(), 1);
+    const odd = () => upstream.received.filter(({ method }) => method === 'GET').length;
+    await ask('POST', '/collections/odd/points/query', { body: '{}' });
+    await ask('POST', '/collections/odd/points/query', { body: '{}' });
+    t.equal(odd(), 3);
+    t.strictSame(await ask('POST', '/collections/odd/points/query', query), [
+      502,
+      '{"status":{"error":"upstream gave no valid answer"},"time":0.0}',
+    ]);
+  },
+);
 
 t.test('a large upsert is made anew in a thread, and its memory is given back', async (t) => {
   const points = Array.from(

@@ -54,8 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   admin: ['config', 'gateway', 'observability', 'audit', 'revocation', 'named-keys', 'upstream', 'version.ts'],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
-    'named-keys',
-    'redis',
+    ...['named-keys', 'redis', 'limits'],
   ],
   'index.ts': ['gateway', 'config'],
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.

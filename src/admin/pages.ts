@@ -74,6 +74,9 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
       })),
     },
     ...(facts.sharedKeys && { shared_keys: sharedKeysOf(facts.sharedKeys) }),
+    ...(facts.sharedLimits && {
+      shared_limits: { ...facts.sharedLimits, problem: facts.sharedLimits.problem ?? null },
+    }),
     workers: {
       wanted: workers,
       serving: snapshots.length,

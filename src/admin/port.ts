@@ -206,6 +206,7 @@ class Port implements AdminPort {
       upstream,
       revocations: operator.revocations(),
       sharedKeys: operator.sharedKeys?.report(),
+      sharedLimits: operator.sharedLimits?.(),
       adminRefused: this.#refused,
     };
   }

@@ -7,6 +7,8 @@ import { seenIn } from '../learning/observe.ts';
 import { turnClock } from '../lifetime/turn-clock.ts';
 import { AbandonedCalls } from '../limits/abandoned-calls.ts';
 import { Creations, type ListCollections } from '../limits/creations.ts';
+import { LeaseLedger } from '../limits/lease-ledger.ts';
+import type { Leases } from '../limits/leases.ts';
 import { RequestLimits } from '../limits/request-limits.ts';
 import { createThrottle, describeFault, type Log } from '../observability/log.ts';
 import type { Observation } from '../observability/observation.ts';
@@ -29,13 +31,21 @@ export interface PartsOptions {
   readonly observation: Observation | undefined;
   readonly listCollections: ListCollections;
   readonly createExisting: boolean;
+  /** Limits are counted with other processes; `undefined` = this process counts alone. */
+  readonly leases: Leases | undefined;
+}
+
+const monotonic = (): number => performance.now();
+
+function ledgerOf(leases: Leases): LeaseLedger {
+  return new LeaseLedger({ ...leases, now: monotonic, later: (ms, work) => void setTimeout(work, ms).unref() });
 }
 
 export function createParts(
   { authenticate }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
-  { admit, log, observation, bodyRules, listCollections, createExisting }: PartsOptions,
+  { admit, log, observation, bodyRules, listCollections, createExisting, leases }: PartsOptions,
 ): ExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
@@ -66,7 +76,7 @@ export function createParts(
     policy,
     admit,
     pace: abandoned,
-    limits: new RequestLimits(() => performance.now()),
+    limits: new RequestLimits(monotonic, leases && ledgerOf(leases)),
     creations: new Creations(listCollections, () => performance.now()),
     ...(createExisting && { createExisting: true as const }),
     now: turnClock.monotonic,

@@ -8,6 +8,7 @@ import type { GrpcAsker } from '../grpc/unary/asker.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
+import type { Leases } from '../limits/leases.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
 import { createExchangeLog } from '../observability/exchange-log.ts';
 import { createLog, type Log } from '../observability/log.ts';
@@ -84,12 +85,14 @@ export interface Gateway {
  *
  * @param worker number of this process, from 0; each has audit files of its own
  * @param generation number of `state`
+ * @param leases limits are counted with other processes; default: this process counts alone
  */
 export async function createGateway(
   state: State,
   observers: readonly Observer[] = [],
   worker?: number,
   generation = 1,
+  leases?: Leases,
 ): Promise<Gateway> {
   const { config } = state;
   const inForce = stateOfStart(state, generation);
@@ -120,6 +123,7 @@ export async function createGateway(
     listCollections: upstreams.lookup.listCollections,
     bodyRules: bodyRulesOf(config, upstreams.release),
     createExisting: config.gateway.compatibility.create_existing,
+    leases,
   });
   const limits = { scheduler: new WorkScheduler(report) };
   return new ServingProcess({

@@ -15,8 +15,9 @@ import {
 } from '../policy/limits/limits.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Shadowed } from '../policy/rules.ts';
+import type { LeaseLedger } from './lease-ledger.ts';
 import { clientNetworkOf } from './peer-address.ts';
-import { Tokens } from './tokens.ts';
+import { type Bucket, Tokens } from './tokens.ts';
 
 /** Accounts remembered; the one that was not used for longest is forgotten first, and begins anew. */
 const REMEMBERED = 20_000;
@@ -28,7 +29,7 @@ interface Account {
   readonly name: string;
   /** Requests that are open. */
   open: number;
-  readonly tokens: Partial<Record<Dimension, Tokens>>;
+  readonly tokens: Partial<Record<Dimension, Bucket>>;
 }
 
 /** The places and bytes of one exchange: given back, or settled, once at its end. */
@@ -74,12 +75,14 @@ const NOTHING: LimitHold = Object.freeze({ accounts: [], bytes: 0 });
  */
 export class RequestLimits {
   readonly #now: () => number;
+  readonly #ledger: LeaseLedger | undefined;
   readonly #accounts = new LRUCache<string, Account>({ max: REMEMBERED });
   readonly #applying = new WeakMap<Principal, { readonly of: readonly Limit[]; readonly own: readonly Limit[] }>();
 
-  /** @param now monotonic milliseconds */
-  constructor(now: () => number) {
+  /** @param now monotonic milliseconds @param ledger amounts are shared through it; default: this process counts alone */
+  constructor(now: () => number, ledger?: LeaseLedger) {
     this.#now = now;
+    this.#ledger = ledger;
   }
 
   /** Accounts that are remembered. */
@@ -149,9 +152,9 @@ export class RequestLimits {
     for (const { account } of enforced) taken.push(account);
     for (const account of taken) {
       account.open += 1;
-      account.tokens.requests?.take(1);
-      account.tokens.bytes?.take(needed.bytes ?? 0);
-      account.tokens.cost?.take(needed.cost);
+      account.tokens.requests?.take(1, now);
+      account.tokens.bytes?.take(needed.bytes ?? 0, now);
+      account.tokens.cost?.take(needed.cost, now);
       this.#keep(account, now);
     }
     if (taken.length > 0) exchange.limitHold = { accounts: taken, bytes: needed.bytes ?? 0 };
@@ -196,7 +199,9 @@ export class RequestLimits {
       const quota = limit.quotas[dimension];
       const old = account.tokens[dimension]?.quota;
       if (!quota) delete account.tokens[dimension];
-      else if (old?.most !== quota.most || old.per !== quota.per) account.tokens[dimension] = new Tokens(quota, now);
+      else if (old?.most !== quota.most || old.per !== quota.per) {
+        account.tokens[dimension] = this.#ledger?.open(name, dimension, quota) ?? new Tokens(quota, now);
+      }
     }
     return account;
   }

@@ -3,11 +3,25 @@ import { PERIOD_MS, type Quota } from '../policy/limits/limits.ts';
 /** Sums of fractions miss whole numbers by less than this. */
 const ROUNDING = 1e-6;
 
+/** The amount of a quota: a bucket of this process alone, or its part of a common one. Times in monotonic milliseconds. */
+export interface Bucket {
+  readonly quota: Quota;
+  /** Whole tokens that are left; 0 in debt. */
+  readonly left: (now: number) => number;
+  /** Milliseconds until `amount` is there; 0 = now, infinite = never. */
+  readonly wait: (amount: number, now: number) => number;
+  readonly take: (amount: number, now: number) => void;
+  /** Takes what was used beyond `taken`, or gives back what was not used. */
+  readonly settle: (taken: number, used: number, now: number) => void;
+  /** True = a new one would be the same. */
+  readonly isFull: (now: number) => boolean;
+}
+
 /**
  * A token bucket: holds up to `most`, fills at `most` per period, full at first. In any span of time no more is taken than
  * `most`, and what flows in during it; a debt (see `settle`) is paid before anything else is taken.
  */
-export class Tokens {
+export class Tokens implements Bucket {
   readonly quota: Quota;
   readonly #perMs: number;
   #level: number;

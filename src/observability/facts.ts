@@ -2,6 +2,7 @@ import type { SharedKeysReport } from '../named-keys/redis/report.ts';
 import type { RevocationReport } from '../revocation/report.ts';
 import type { FleetFigures } from './metrics/fleet-figures.ts';
 import type { Reload } from './operator.ts';
+import type { SharedLimitsState } from './shared-limits-state.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
 /** Result of the gateway's own requests to upstream. `undefined` = that protocol is off. */
@@ -38,6 +39,8 @@ export interface Facts {
   readonly revocations: RevocationReport;
   /** Absent = no named keys are kept in Redis. */
   readonly sharedKeys?: SharedKeysReport | undefined;
+  /** Absent = limits are not shared. */
+  readonly sharedLimits?: SharedLimitsState | undefined;
   /** Requests refused by the admin port. */
   readonly adminRefused: number;
 }

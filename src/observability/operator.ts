@@ -1,6 +1,7 @@
 import type { SharedKeys } from '../named-keys/redis/source.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
+import type { SharedLimitsState } from './shared-limits-state.ts';
 
 /** Trigger of a reload. */
 export type ReloadCause = 'start' | 'files' | 'signal' | 'admin' | 'interval';
@@ -49,4 +50,6 @@ export interface Operator {
   drainedNodes(): readonly string[];
   /** The named keys in Redis; `undefined` = none are kept there. */
   readonly sharedKeys?: Pick<SharedKeys, 'keys' | 'report' | 'uses'> | undefined;
+  /** State of the limits that are counted in Redis; `undefined` = none are. */
+  readonly sharedLimits?: (() => SharedLimitsState) | undefined;
 }

@@ -19,6 +19,7 @@ import { createRevocationStore, type RevocationStore } from '../revocation/store
 import { createDrainer } from './drain.ts';
 import { KeyActs } from './key-acts.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
+import { openSharedLimits, type SharedLimits } from './shared-limits.ts';
 import { rotateTicketKeys } from './ticket-rotation.ts';
 
 const NOT_AUDITED = 'a change of named keys was not audited';
@@ -47,16 +48,21 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const { state, load, now = Date.now, clock = machineClock } = options;
   checkUsable(state);
   const log = createLog(state.config.log_level);
-  const fleet: Fleet = await openFleet(state, {
-    replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
-    failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
-  });
+  const address = redisAddressOf(state.config);
+  const connection = address && createRedisConnection(address);
+  const sharedLimits = connection && sharedLimitsOf(state, connection, log);
+  const fleet: Fleet = await openFleet(
+    state,
+    {
+      replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
+      failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
+    },
+    sharedLimits,
+  );
   const keyActs = new KeyActs({
     act: (act) => void fleet.act(act).catch((error: unknown) => log.error(describeFault(error), NOT_AUDITED)),
     now,
   });
-  const address = redisAddressOf(state.config);
-  const connection = address && createRedisConnection(address);
   const sharedKeys = connection && sharedKeysOf(state, connection, { fleet, keyActs, log, now });
   const revocations = createRevocationStore({
     ...{ settings: revocationSettings(state.config), connection },
@@ -91,10 +97,11 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     changeKey: keyActs.through(keys.change),
     ...createDrainer(fleet),
     sharedKeys,
+    sharedLimits: sharedLimits?.report,
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const stopRotation = rotateTicketKeys(fleet);
-  const parts = { fleet, revocations, sharedKeys, reloads, learned, admin, stopRotation };
+  const parts = { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, stopRotation };
   return {
     ...operator,
     async start() {
@@ -113,19 +120,15 @@ interface SupervisorParts {
   readonly fleet: Fleet;
   readonly revocations: RevocationStore;
   readonly sharedKeys: SharedKeys | undefined;
+  readonly sharedLimits: SharedLimits | undefined;
   readonly reloads: Reloader;
   readonly learned: LearnedWriter;
   readonly admin: AdminPort | undefined;
   readonly stopRotation: () => void;
 }
 
-async function startParts({
-  fleet,
-  revocations,
-  sharedKeys,
-  reloads,
-  admin,
-}: SupervisorParts): ReturnType<Supervisor['start']> {
+async function startParts(parts: SupervisorParts): ReturnType<Supervisor['start']> {
+  const { fleet, revocations, sharedKeys, sharedLimits, reloads, admin } = parts;
   try {
     // INVARIANT: revocations and named keys are loaded, or marked as unknown, before the first request.
     await Promise.all([revocations.start(), sharedKeys?.start()]);
@@ -137,13 +140,14 @@ async function startParts({
   } catch (error) {
     await admin?.close();
     sharedKeys?.close();
+    await sharedLimits?.close();
     await revocations.close();
     throw error;
   }
 }
 
 async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void> {
-  const { fleet, revocations, sharedKeys, reloads, learned, admin, stopRotation } = parts;
+  const { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, stopRotation } = parts;
   stopRotation();
   admin?.drain();
   reloads.stop();
@@ -153,8 +157,15 @@ async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void>
   await fleet.stop(graceMs);
   await learned.write();
   sharedKeys?.close();
+  await sharedLimits?.close();
   await revocations.close();
   await admin?.close();
+}
+
+/** The limits that are counted in Redis, if they are. */
+function sharedLimitsOf(state: State, connection: RedisConnection, log: Log): SharedLimits | undefined {
+  if (!state.config.gateway.shared.limits) return undefined;
+  return openSharedLimits({ connection, processes: workersOf(state.config), log });
 }
 
 interface SharedKeysParts {

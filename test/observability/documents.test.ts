@@ -86,6 +86,7 @@ t.test('the dashboard asks only for what there is, and for everything that matte
       ...[
         'revocation_source_read_timestamp_seconds',
         ...['shared_keys_up', 'shared_keys_unknown', 'shared_keys_damaged'],
+        ...['shared_limits_up', 'shared_limits_gateways'],
         'spans_exported_total',
         'spans_lost_total',
         'admin_refused_total',

@@ -94,6 +94,7 @@ export const shared = z.strictObject({
     300_000,
     'time without Redis during which named keys keep their last known state; then they are refused until Redis answers',
   ),
+  limits: flag(false, 'count the limits of the policy for all gateways together, through the same Redis server'),
 });
 
 /** `gateway.tracing`. */

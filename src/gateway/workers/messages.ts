@@ -1,6 +1,7 @@
 import type { AdminAct } from '../../audit/act.ts';
 import type { State } from '../../config/state.ts';
 import type { Revocations } from '../../identity/revocations.ts';
+import type { LeaseAnswer, LeaseAsk } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Applied, Listening } from '../gateway.ts';
@@ -8,8 +9,11 @@ import type { NamedKeysChange } from './named-keys-change.ts';
 
 /** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */
 export interface WorkerCalls {
-  /** `index`: number of the worker; a replacement has the same index. */
-  start: { given: InForce & { index: number } & Beside; answer: Listeners };
+  /**
+   * `index`: number of the worker; a replacement has the same index. `holders`: processes that share limits; `undefined` = this one
+   * counts alone.
+   */
+  start: { given: InForce & { index: number; holders: number | undefined } & Beside; answer: Listeners };
   apply: { given: InForce; answer: Applied };
   revocations: { given: Revocations; answer: null };
   drain: { given: readonly string[]; answer: null };
@@ -56,6 +60,18 @@ export interface Call<C extends WorkerCall = WorkerCall> {
 export type Answer =
   | { readonly id: number; readonly ok: true; readonly answer: unknown }
   | { readonly id: number; readonly ok: false; readonly fault: Fault };
+
+/** From a worker that counts limits with others, beside the calls. */
+export interface LeaseCall {
+  readonly lease: number;
+  readonly asks: readonly LeaseAsk[];
+}
+
+/** To the worker, with the same number; `undefined` = the common buckets cannot be reached. */
+export interface LeaseReply {
+  readonly lease: number;
+  readonly answer: LeaseAnswer | undefined;
+}
 
 /** An error in a form that crosses processes. */
 export interface Fault {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { configuringVariables } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import type { State } from '../../config/state.ts';
+import type { Leases } from '../../limits/leases.ts';
 import type { Fleet } from '../fleet.ts';
 import { createPool, type PoolEvents } from './pool.ts';
 import { createSingle } from './single.ts';
@@ -11,10 +12,14 @@ export function workersOf({ gateway }: Config): number {
   return gateway.workers === 'auto' ? availableParallelism() : gateway.workers;
 }
 
-/** The fleet of a configuration: a gateway in this process, or several workers. */
-export async function openFleet(state: State, events: PoolEvents): Promise<Fleet> {
+/**
+ * The fleet of a configuration: a gateway in this process, or several workers.
+ *
+ * @param leases limits are counted with other gateways
+ */
+export async function openFleet(state: State, events: PoolEvents, leases?: Leases): Promise<Fleet> {
   const count = workersOf(state.config);
   return count === 1
-    ? await createSingle(state)
-    : createPool({ state, count, withheld: configuringVariables(), events });
+    ? await createSingle(state, leases)
+    : createPool({ state, count, withheld: configuringVariables(), events, leases });
 }

@@ -4,6 +4,7 @@ import type { AdminAct } from '../../audit/act.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
 import type { Revocations } from '../../identity/revocations.ts';
+import type { Leases } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Fleet } from '../fleet.ts';
@@ -41,6 +42,8 @@ export interface PoolOptions {
    */
   readonly withheld: readonly string[];
   readonly events: PoolEvents;
+  /** Limits are counted with other gateways; default: each worker counts its share. */
+  readonly leases?: Leases | undefined;
 }
 
 /**
@@ -169,12 +172,13 @@ class Pool implements Fleet {
   }
 
   #share({ state, generation }: InForce): InForce {
-    return { state: withTicketKeys(shareOf(state, this.#options.count), this.#ticketKeys), generation };
+    const { count, leases } = this.#options;
+    return { state: withTicketKeys(shareOf(state, count, leases !== undefined), this.#ticketKeys), generation };
   }
 
   /** Rejects if the worker does not start; it has then been removed. */
   async #add(index: number): Promise<Listeners> {
-    const worker = new WorkerProcess(this.#options.withheld);
+    const worker = new WorkerProcess(this.#options.withheld, this.#options.leases?.exchange);
     const begun = performance.now();
     this.#workers.add(worker);
     void worker.ended.then(() => {
@@ -184,7 +188,8 @@ class Pool implements Fleet {
     });
     let [inForce, beside, tickets] = [this.#inForce, this.#beside, this.#ticketKeys.current];
     try {
-      const given = { index, ...this.#share(inForce), ...beside };
+      const holders = this.#options.leases?.holders();
+      const given = { index, holders, ...this.#share(inForce), ...beside };
       const listeners = await worker.call('start', given, START_LIMIT);
       // Applies changes made while it started. INVARIANT: no await between the last check and joining the others.
       while (this.#inForce !== inForce || this.#beside !== beside || this.#ticketKeys.current !== tickets) {

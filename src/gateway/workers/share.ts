@@ -1,8 +1,12 @@
 import type { State } from '../../config/state.ts';
 import { shareOfLimit } from '../../policy/limits/limits.ts';
 
-/** The state of one of `count` workers: limits of the whole gateway are divided. */
-export function shareOf(state: State, count: number): State {
+/**
+ * The state of one of `count` workers: limits of the whole gateway are divided.
+ *
+ * @param leased amounts per time are counted together, and so are not divided
+ */
+export function shareOf(state: State, count: number, leased = false): State {
   const { config } = state;
   const { limits, upstream } = config.gateway;
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
@@ -10,7 +14,9 @@ export function shareOf(state: State, count: number): State {
     ...state,
     policy: {
       ...state.policy,
-      ...(state.policy.limits && { limits: state.policy.limits.map((limit) => shareOfLimit(limit, count)) }),
+      ...(state.policy.limits && {
+        limits: state.policy.limits.map((limit) => shareOfLimit(limit, count, leased)),
+      }),
     },
     config: {
       ...config,

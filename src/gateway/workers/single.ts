@@ -1,13 +1,14 @@
 import type { State } from '../../config/state.ts';
+import type { Leases } from '../../limits/leases.ts';
 import type { Fleet } from '../fleet.ts';
 import { createGateway } from '../gateway.ts';
 import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 
 /** A fleet of one process, this one. */
-export async function createSingle(state: State): Promise<Fleet> {
+export async function createSingle(state: State, leases?: Leases): Promise<Fleet> {
   const tickets = new TicketKeys();
   let inForce = state;
-  const gateway = await createGateway(withTicketKeys(state, tickets));
+  const gateway = await createGateway(withTicketKeys(state, tickets), [], undefined, 1, leases);
   return {
     start: () => gateway.start(),
     async apply(next) {

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
+import type { ExchangeLeases } from '../../limits/leases.ts';
 import { errorOf } from './fault.ts';
-import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
+import type { Answer, Call, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
@@ -16,12 +17,20 @@ export class WorkerProcess {
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
 
-  /** Forks. @param without variables that the process does not inherit */
-  constructor(without: readonly string[]) {
+  /**
+   * Forks.
+   *
+   * @param without variables that the process does not inherit
+   * @param leases serves its asks for leases
+   */
+  constructor(without: readonly string[], leases?: ExchangeLeases) {
     // An undefined variable is not passed to the child.
     this.#worker = cluster.fork(Object.fromEntries(without.map((name) => [name, undefined])));
     this.pid = this.#worker.process.pid ?? 0;
-    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
+    this.#worker.on('message', (sent: Answer | LeaseCall) => {
+      if ('lease' in sent) void this.#lease(sent, leases);
+      else this.#settle(sent);
+    });
     this.#worker.on('error', () => undefined);
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', () => {
@@ -63,6 +72,13 @@ export class WorkerProcess {
   /** Kills the process. */
   kill(): void {
     this.#worker.process.kill('SIGKILL');
+  }
+
+  async #lease({ lease, asks }: LeaseCall, exchange: ExchangeLeases | undefined): Promise<void> {
+    const answer = await exchange?.(asks).catch(() => undefined);
+    const reply: LeaseReply = { lease, answer };
+    // The worker may have ended.
+    if (this.#worker.isConnected()) this.#worker.send(reply, () => undefined);
   }
 
   #settle(answer: Answer): void {

@@ -2,8 +2,9 @@ import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { setRuntimeFlags } from '../runtime-flags.ts';
 import { faultOf } from './fault.ts';
-import type { Answer, Call, WorkerCall, WorkerCalls } from './messages.ts';
+import type { Answer, Call, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
 import { changedBy } from './named-keys-change.ts';
+import { WorkerLeases } from './worker-leases.ts';
 
 /* A serving process: one gateway, controlled by the supervisor. It reads no file, no variable and no argument. */
 
@@ -11,6 +12,7 @@ import { changedBy } from './named-keys-change.ts';
 const LONE_GRACE_MS = 30_000;
 
 setRuntimeFlags();
+const leases = new WorkerLeases((call) => answer(call));
 let gateway: Gateway | undefined;
 /** The keys of Redis, as they were last told. */
 let namedKeys: NamedKeysInForce | undefined;
@@ -18,8 +20,10 @@ let namedKeys: NamedKeysInForce | undefined;
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ index, state, generation, revocations, drained, namedKeys: keys }) {
-    gateway = await createGateway(state, [], index, generation);
+  async start({ index, holders, state, generation, revocations, drained, namedKeys: keys }) {
+    if (holders !== undefined) leases.begin(holders);
+    const leased = holders === undefined ? undefined : leases;
+    gateway = await createGateway(state, [], index, generation, leased);
     if (revocations) gateway.setRevocations(revocations);
     gateway.drainNodes(drained);
     namedKeys = keys;
@@ -70,12 +74,17 @@ function handle<C extends WorkerCall>({ call, given }: Call<C>): Promise<WorkerC
   return handler(given);
 }
 
-function answer(message: Answer): void {
+function answer(message: Answer | LeaseCall): void {
   // The supervisor may have ended; then `disconnect` ends this process.
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
-process.on('message', (call: Call) => {
+process.on('message', (sent: Call | LeaseReply) => {
+  if ('lease' in sent) leases.replied(sent);
+  else serve(sent);
+});
+
+function serve(call: Call): void {
   handle(call).then(
     (result) => {
       answer({ id: call.id, ok: true, answer: result });
@@ -83,7 +92,7 @@ process.on('message', (call: Call) => {
     },
     (error: unknown) => answer({ id: call.id, ok: false, fault: faultOf(error) }),
   );
-});
+}
 
 // The supervisor handles them; a terminal sends these to every process of the group.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);

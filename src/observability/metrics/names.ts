@@ -213,6 +213,12 @@ export const METRICS = {
     labels: [],
   },
   shared_keys_damaged: { type: 'gauge', help: 'Records of named keys in Redis that cannot be read', labels: [] },
+  shared_limits_up: {
+    type: 'gauge',
+    help: 'Whether limits are counted for all gateways together; 0: each process counts its share; only with gateway.shared.limits',
+    labels: [],
+  },
+  shared_limits_gateways: { type: 'gauge', help: 'Gateways that count limits together, as last known', labels: [] },
   audit_written_total: { type: 'counter', help: 'Audit entries that were written', labels: ['sink'] },
   audit_dropped_total: { type: 'counter', help: 'Audit entries that were lost', labels: ['sink'] },
   audit_queued: { type: 'gauge', help: 'Audit entries that wait to be written', labels: ['sink'] },

@@ -220,6 +220,8 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
   shared_keys_up: ({ sharedKeys: shared }) => (shared ? [one(flag(shared.available))] : []),
   shared_keys_unknown: ({ sharedKeys: shared }) => (shared ? [one(flag(shared.unknown))] : []),
   shared_keys_damaged: ({ sharedKeys: shared }) => (shared ? [one(shared.damaged.length)] : []),
+  shared_limits_up: ({ sharedLimits: shared }) => (shared ? [one(flag(shared.available))] : []),
+  shared_limits_gateways: ({ sharedLimits: shared }) => (shared ? [one(shared.gateways)] : []),
   audit_written_total: ({ figures }) => figures.audit.sinks.map(({ name, written }) => one(written, { sink: name })),
   audit_dropped_total: ({ figures }) => figures.audit.sinks.map(({ name, dropped }) => one(dropped, { sink: name })),
   audit_queued: ({ snapshots }) => queued(snapshots),

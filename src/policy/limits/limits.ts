@@ -147,16 +147,22 @@ function isOfCollection({ manages, unlisted }: Operation): boolean {
   return manages === undefined && !unlisted;
 }
 
-/** A share of one limit in one of several processes. Never below 1. */
-export function shareOfLimit(limit: LimitSettings, count: number): LimitSettings {
+/**
+ * A share of one limit in one of several processes. Never below 1.
+ *
+ * @param leased the processes share amounts per time, and only places are divided
+ */
+export function shareOfLimit(limit: LimitSettings, count: number, leased = false): LimitSettings {
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
   const { requests, bytes, cost, concurrent } = limit;
+  const places = concurrent === undefined ? {} : { concurrent: share(concurrent) };
+  if (leased) return { ...limit, ...places };
   return {
     ...limit,
     ...(requests && { requests: { ...requests, most: share(requests.most) } }),
     ...(bytes && { bytes: { ...bytes, most: share(bytes.most) } }),
     ...(cost && { cost: { ...cost, most: share(cost.most) } }),
-    ...(concurrent !== undefined && { concurrent: share(concurrent) }),
+    ...places,
   };
 }
 

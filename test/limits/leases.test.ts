@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { LeaseLedger } from '../../src/limits/lease-ledger.ts';
+import type { LeaseAnswer, LeaseAsk, LeasedTokens } from '../../src/limits/leases.ts';
+import { PERIOD_MS, type Quota } from '../../src/policy/limits/limits.ts';
+import { runs } from '../support/generators/runs.ts';
+
+/* Amounts that several processes share, on a clock of the test: how far they overshoot, and what they do without the bucket. */
+
+const FOR_ALL_MS = 2;
+
+/** Several processes over one bucket, which behaves as the script in Redis does. */
+function scene(holders: number, quota: Quota) {
+  let now = 0;
+  let away = false;
+  let exchanges = 0;
+  const timers: { readonly at: number; readonly work: () => void }[] = [];
+  const later = (ms: number, work: () => void): void => void timers.push({ at: now + ms, work });
+  const bucket = { level: quota.most, at: 0 };
+  const serve = ({ used, back, want, need }: LeaseAsk) => {
+    const filled = bucket.level + ((now - bucket.at) * quota.most) / PERIOD_MS[quota.per];
+    bucket.at = now;
+    bucket.level = Math.min(quota.most, Math.min(quota.most, filled) + back) - used;
+    const granted = want > 0 && bucket.level >= need ? Math.min(want, Math.max(need, Math.floor(bucket.level / 2))) : 0;
+    bucket.level -= granted;
+    return { granted, level: bucket.level };
+  };
+  const exchange = async (asks: readonly LeaseAsk[]): Promise<LeaseAnswer> => {
+    exchanges += 1;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    later(FOR_ALL_MS, () => (away ? reject(new Error('away')) : resolve()));
+    await promise;
+    return { grants: asks.map(serve), holders };
+  };
+  const processes: LeasedTokens[] = Array.from({ length: holders }, () =>
+    new LeaseLedger({ exchange, holders: () => holders, now: () => now, later }).open('a', 'requests', quota),
+  );
+  const taken: { readonly at: number; readonly amount: number }[] = [];
+  return {
+    taken,
+    bucket,
+    exchanges: () => exchanges,
+    go: (gone: boolean) => {
+      away = gone;
+    },
+    /** True = let pass. */
+    take: (at: number, amount = 1): boolean => {
+      const tokens = processes[at % holders];
+      if (!tokens || tokens.wait(amount, now) > 0) return false;
+      tokens.take(amount, now);
+      taken.push({ at: now, amount });
+      return true;
+    },
+    waitOf: (at: number, amount = 1) => processes[at]?.wait(amount, now),
+    left: (at: number) => processes[at]?.left(now),
+    settle: (at: number, before: number, after: number) => processes[at]?.settle(before, after, now),
+    isFull: (at: number) => processes[at]?.isFull(now),
+    pass: async (ms: number): Promise<void> => {
+      for (const end = now + ms; now < end; ) {
+        now += 1;
+        const due = timers.filter(({ at }) => at <= now);
+        for (const timer of due) timers.splice(timers.indexOf(timer), 1);
+        for (const { work } of due) work();
+        // What follows an exchange takes some turns of promises.
+        if (due.length > 0) for (let turns = 0; turns < 6; turns += 1) await Promise.resolve();
+      }
+    },
+  };
+}
+
+const sum = (taken: readonly { readonly amount: number }[]): number =>
+  taken.reduce((all, { amount }) => all + amount, 0);
+
+/** The most that may pass in a span: the quota, what flows in, and once the share (or the largest request) of each process. */
+function overshoots(taken: readonly { at: number; amount: number }[], quota: Quota, holders: number): boolean {
+  const largest = Math.max(1, ...taken.map(({ amount }) => amount));
+  const extra = holders * Math.max(quota.most / holders, largest);
+  return taken.some(({ at: from }, first) => {
+    let all = 0;
+    return taken.slice(first).some(({ at, amount }) => {
+      all += amount;
+      return all > quota.most + extra + ((at - from) * quota.most) / PERIOD_MS[quota.per] + 0.01;
+    });
+  });
+}
+
+const step = fc.record({
+  after: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(3000)),
+  at: fc.nat(2),
+  amount: fc.integer({ min: 1, max: 6 }),
+  burst: fc.integer({ min: 1, max: 12 }),
+  away: fc.option(fc.boolean(), { nil: undefined, freq: 6 }),
+});
+
+t.test('no span of time has more than is stated, with and without the bucket', async () => {
+  const periods = fc.constantFrom<Quota['per']>('second', 'minute');
+  await fc.assert(
+    fc.asyncProperty(
+      ...([periods, fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 3 })] as const),
+      fc.array(step, { maxLength: 30 }),
+      async (per, most, holders, steps) => {
+        const one = scene(holders, { per, most });
+        for (const { after, at, amount, burst, away } of steps) {
+          await one.pass(after);
+          if (away !== undefined) one.go(away);
+          for (let times = 0; times < burst; times += 1) one.take(at, amount);
+        }
+        return !overshoots(one.taken, { per, most }, holders);
+      },
+    ),
+    { numRuns: runs(200) },
+  );
+});
+
+t.test('under steady load the sum is the quota, however it is spread, and few exchanges carry it', async (t) => {
+  for (const [name, spread] of [
+    ['evenly', (tick: number) => tick],
+    ['to one process', () => 0],
+    ['nine of ten to one', (tick: number) => (tick % 10 === 0 ? 1 : 0)],
+  ] as const) {
+    const quota = { per: 'second', most: 100 } as const;
+    const one = scene(2, quota);
+    // Five times what is permitted.
+    for (let tick = 0; tick < 10_000; tick += 1) {
+      if (tick % 2 === 0) one.take(spread(tick / 2));
+      await one.pass(1);
+    }
+    const passed = sum(one.taken);
+    t.ok(passed >= 1000 && passed <= 1200, `${name}: ${passed} of 1000 and a first 100`);
+    t.ok(one.exchanges() < 1100, `${name}: ${one.exchanges()} exchanges for 5000 requests`);
+  }
+  const light = scene(2, { per: 'second', most: 1000 });
+  for (let tick = 0; tick < 5000; tick += 1) {
+    light.take(tick);
+    await light.pass(2);
+  }
+  t.equal(sum(light.taken), 5000, 'half of the quota is never refused');
+  t.ok(light.exchanges() < 500, `${light.exchanges()} exchanges for 5000 requests`);
+});
+
+t.test('what a burst of one process uses, the other does not have; and back after a rest', async (t) => {
+  const one = scene(2, { per: 'minute', most: 60 });
+  for (let times = 0; times < 500; times += 1) {
+    one.take(0);
+    await one.pass(times % 10 === 0 ? 1 : 0);
+  }
+  await one.pass(50);
+  const first = sum(one.taken);
+  t.ok(first >= 58 && first <= 60, `${first} of 60 by one process`);
+  while (one.take(1));
+  await one.pass(30);
+  t.ok(sum(one.taken) <= 60 + 30 + 1, `${sum(one.taken)}: its share at most, before it knows`);
+  t.equal(one.take(1), false);
+  const wait = one.waitOf(1) ?? 0;
+  t.ok(wait > 20_000, `the wait is that of the common debt: ${wait} ms`);
+  t.equal(one.left(1), 0);
+  await one.pass(130_000);
+  t.equal(one.take(1), true);
+});
+
+t.test('leases that are not used are given back', async (t) => {
+  const one = scene(2, { per: 'minute', most: 600 });
+  for (let times = 0; times < 100; times += 1) {
+    one.take(0);
+    await one.pass(10);
+  }
+  const held = 600 + 10 - sum(one.taken) - one.bucket.level;
+  t.ok(held > 5, `${held} are leased`);
+  await one.pass(90_000);
+  t.ok(one.bucket.level > 600 - sum(one.taken) - 1, 'none is');
+  t.equal(one.isFull(0), true);
+  const before = one.exchanges();
+  await one.pass(60_000);
+  t.equal(one.exchanges(), before, 'and nothing is asked while nothing is used');
+});
+
+t.test(
+  'without the bucket each process has its share: never nothing, never everything, and no debt for it later',
+  async (t) => {
+    const one = scene(2, { per: 'second', most: 10 });
+    one.go(true);
+    const passed = [0, 0];
+    for (let tick = 0; tick < 20_000; tick += 1) {
+      for (const at of [0, 1]) if (one.take(at)) passed[at] = (passed[at] ?? 0) + 1;
+      await one.pass(1);
+    }
+    for (const each of passed) t.ok(each >= 95 && each <= 110, `${each} of 10 seconds at 5 and a first 5`);
+    one.go(false);
+    const from = one.taken.length;
+    for (let tick = 0; tick < 5000; tick += 1) {
+      for (const at of [0, 1]) one.take(at);
+      await one.pass(1);
+    }
+    const after = one.taken.length - from;
+    t.ok(after >= 35 && after <= 70, `${after} in the five seconds after it`);
+  },
+);
+
+t.test('a request larger than the share passes, and is paid for', async (t) => {
+  const one = scene(4, { per: 'minute', most: 100 });
+  t.equal(one.waitOf(0, 101), Number.POSITIVE_INFINITY);
+  t.equal(one.take(0, 90), true);
+  await one.pass(10);
+  t.equal(one.take(1, 25), true, 'a process that does not know yet');
+  await one.pass(30);
+  t.ok(one.bucket.level < -14, 'a debt');
+  t.equal(one.take(1, 1), false);
+  one.settle(0, 90, 10);
+  await one.pass(1500);
+  t.ok(one.bucket.level > 60, 'what did not come is given back');
+});

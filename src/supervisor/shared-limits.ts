@@ -34,13 +34,20 @@ export function openSharedLimits(options: SharedLimitsOptions): SharedLimits {
   return new LimitsInRedis(options);
 }
 
+/** Gateways and processes that share limits. */
+interface Known {
+  readonly gateways: number;
+  readonly processes: number;
+}
+
 class LimitsInRedis implements SharedLimits {
   readonly #options: SharedLimitsOptions;
   readonly #prefix: string;
   readonly #id = randomUUID();
   readonly #seat: RedisSeat;
   readonly #reach: Reach;
-  #known: { readonly gateways: number; readonly processes: number };
+  #known: Known;
+  #knownAt = 0;
   #problem: string | undefined;
 
   constructor(options: SharedLimitsOptions) {
@@ -91,9 +98,17 @@ class LimitsInRedis implements SharedLimits {
     const answer = await link.eval(LEASE, keys, [...head, ...asks.flatMap(argumentsOf)]);
     const figures = numbersIn(answer, 2 + 2 * asks.length);
     const [gateways = 1, processes = 1, ...rest] = figures;
-    this.#known = { gateways: Math.max(1, gateways), processes: Math.max(1, processes) };
+    this.#count({ gateways: Math.max(1, gateways), processes: Math.max(1, processes) });
     const grants = asks.map((_, at) => ({ granted: rest[2 * at] ?? 0, level: rest[2 * at + 1] ?? 0 }));
     return { grants, holders: this.#known.processes };
+  }
+
+  /** INVARIANT: a Redis that has lost its data makes no share larger: fewer processes count when more were not seen for a time. */
+  #count(found: Known): void {
+    const now = performance.now();
+    if (found.processes < this.#known.processes && now - this.#knownAt < GONE_MS) return;
+    this.#known = found;
+    this.#knownAt = now;
   }
 
   #turned(available: boolean): void {

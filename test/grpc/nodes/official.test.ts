@@ -82,3 +82,31 @@ t.test("the gateway's own calls go on while a node is away", async (t) => {
   }
   await first?.start();
 });
+
+t.test('uploads that wait at a node which stands still hold up none to the others', async (t) => {
+  const [stopped, other] = scene.nodes;
+  if (!stopped || !other) throw new Error('two nodes');
+  const client = rawClient(scene.gateway);
+  const large = message({ 1: 'docs', 15: Buffer.alloc(1 << 20, 'u') });
+  const upload = (node: string) => {
+    const headers = { 'api-key': KEYS.admin, 'x-call': 'stuck', 'x-qdrant-gateway-node': node };
+    return unary(client, '/qdrant.Points/Upsert', large, headers, 60_000);
+  };
+  t.match(await upload(stopped.name), { code: 0 }, 'it is there');
+  stopped.signal('SIGSTOP');
+  const waiting = Array.from({ length: 30 }, () => upload(stopped.name));
+  for (let round = 0; round < 3; round += 1) {
+    const done = await Promise.all(Array.from({ length: 5 }, () => upload(other.name)));
+    t.ok(
+      done.every(({ code }) => code === 0),
+      'uploads of one connection to another node go on',
+    );
+  }
+  stopped.signal('SIGCONT');
+  const codes = (await Promise.all(waiting)).map(({ code }) => code);
+  t.ok(
+    codes.every((code) => code === 0),
+    `those that waited end on it: ${codes.join()}`,
+  );
+  client.close();
+});

@@ -18,6 +18,7 @@ const NAMES = [
   'pipelines',
   'early-answers',
   'node-frames',
+  'broken-node',
   'spread-calls',
 ] as const;
 

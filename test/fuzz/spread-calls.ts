@@ -42,12 +42,22 @@ function call(choices: Choices, sizes: readonly number[]): CallScript {
   return { isWrite: choices.chance(0.5), up, down, frame };
 }
 
+/** More uploads at once than a client may send at wide windows. */
+function crowd(choices: Choices): CallScript[] {
+  const upload = () => ({ isWrite: true, up: choices.of([70_000, 300_000]), down: choices.below(800), frame: 16_384 });
+  return Array.from({ length: choices.between(8, 40) }, upload);
+}
+
 function make(choices: Choices): Script {
-  const isTiny = choices.chance(0.3);
+  const isCrowd = choices.chance(0.1);
+  const isTiny = !isCrowd && choices.chance(0.3);
   const windows = isTiny ? TINY_WINDOWS : WINDOWS;
   return {
     nodes: Array.from({ length: NODES }, () => node(choices, windows)),
-    calls: Array.from({ length: choices.between(1, 18) }, () => call(choices, isTiny ? TINY_SIZES : SIZES)),
+    calls: [
+      ...Array.from({ length: choices.between(1, 18) }, () => call(choices, isTiny ? TINY_SIZES : SIZES)),
+      ...(isCrowd ? crowd(choices) : []),
+    ],
     taking: {
       initial: choices.of(windows),
       connection: choices.of([0, 0, 100_000, 10_000_000]),

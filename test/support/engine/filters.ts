@@ -1,6 +1,5 @@
 import type { Json, JsonObject } from '../fake-qdrant/json.ts';
-import type { Draw } from '../generators/arbitraries.ts';
-import { chosen, IDS, NUMBERS, VECTOR_NAMES, WORDS } from './points.ts';
+import { chosen, NUMBERS, type PointDraw, VECTOR_NAMES, WORDS } from './points.ts';
 
 const PATHS = [
   'word',
@@ -32,7 +31,7 @@ const PATHS = [
 const INDEXED: ReadonlySet<string> = new Set(['word', 'number', 'flag', 'share']);
 const TYPED = { word: WORDS, number: NUMBERS } as const;
 
-function match(draw: Draw): JsonObject {
+function match(draw: PointDraw): JsonObject {
   switch (draw.below(8)) {
     case 0:
       return { any: draw.oneIn(2) ? some(draw, WORDS) : some(draw, NUMBERS) };
@@ -49,21 +48,21 @@ function match(draw: Draw): JsonObject {
   }
 }
 
-function some<T extends Json>(draw: Draw, from: readonly T[]): T[] {
+function some<T extends Json>(draw: PointDraw, from: readonly T[]): T[] {
   return [draw.of(from), ...chosen(draw, from, 2)];
 }
 
-function range(draw: Draw): JsonObject {
+function range(draw: PointDraw): JsonObject {
   const bounds = chosen(draw, ['gt', 'gte', 'lt', 'lte'], 2);
   return Object.fromEntries(bounds.map((bound) => [bound, draw.of([0, 1, 2, 0.5])]));
 }
 
-function counts(draw: Draw): JsonObject {
+function counts(draw: PointDraw): JsonObject {
   const bounds = ['gte', ...chosen(draw, ['gt', 'lt', 'lte'], 1)];
   return Object.fromEntries(bounds.map((bound) => [bound, draw.below(4)]));
 }
 
-function field(draw: Draw, key: string): JsonObject {
+function field(draw: PointDraw, key: string): JsonObject {
   if (key in TYPED && !draw.oneIn(3)) {
     return { key, match: { value: draw.of<Json>(TYPED[key as keyof typeof TYPED]) } };
   }
@@ -82,10 +81,10 @@ function field(draw: Draw, key: string): JsonObject {
   }
 }
 
-function condition(draw: Draw, depth: number): Json {
+function condition(draw: PointDraw, depth: number): Json {
   switch (draw.below(depth > 0 ? 12 : 8)) {
     case 0:
-      return { has_id: chosen(draw, IDS, 6) };
+      return { has_id: chosen(draw, draw.ids, 6) };
     case 1:
       return { is_empty: { key: draw.of(PATHS) } };
     case 2:
@@ -105,12 +104,12 @@ function condition(draw: Draw, depth: number): Json {
 }
 
 // Below `nested`, paths begin at the element.
-function inner(draw: Draw, depth: number): JsonObject {
+function inner(draw: PointDraw, depth: number): JsonObject {
   const keys = ['x', 'y', 'list', 'list[]', '"a.b"', 'x.y'] as const;
   return lists(draw, () => (draw.oneIn(4) && depth > 0 ? inner(draw, depth - 1) : field(draw, draw.of(keys))));
 }
 
-function lists(draw: Draw, make: () => Json): JsonObject {
+function lists(draw: PointDraw, make: () => Json): JsonObject {
   const made: JsonObject = {};
   for (const name of ['must', 'should', 'must_not'] as const) {
     if (!draw.oneIn(2)) continue;
@@ -126,16 +125,16 @@ function lists(draw: Draw, make: () => Json): JsonObject {
 }
 
 /** A filter of every kind of condition, nested up to `depth` times. */
-export function filter(draw: Draw, depth = 2): JsonObject {
+export function filter(draw: PointDraw, depth = 2): JsonObject {
   return lists(draw, () => condition(draw, depth));
 }
 
 /** A filter, or none. */
-export function maybeFilter(draw: Draw): JsonObject | undefined {
+export function maybeFilter(draw: PointDraw): JsonObject | undefined {
   return draw.oneIn(3) ? undefined : filter(draw);
 }
 
 /** Paths of payloads, as writes and selections name them. */
-export function path(draw: Draw): string {
+export function path(draw: PointDraw): string {
   return draw.of(PATHS);
 }

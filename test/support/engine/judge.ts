@@ -6,10 +6,9 @@ import { createIndex, write } from '../fake-qdrant/points.ts';
 import { count, facet, retrieve, scroll } from '../fake-qdrant/retrieval.ts';
 import { search } from '../fake-qdrant/search.ts';
 import { Store } from '../fake-qdrant/store.ts';
-import { Draw } from '../generators/arbitraries.ts';
 import type { Answer, Engine } from './engine.ts';
 import { beginning, type Operation, operation } from './operations.ts';
-import { COLLECTION, INDEXES } from './points.ts';
+import { COLLECTION, INDEXES, PointDraw } from './points.ts';
 
 /*
  * What is left out of the comparison, and why:
@@ -38,7 +37,7 @@ const EVERYTHING: Operation = { op: 'scroll', body: { limit: 100, with_payload: 
 
 /** Asks `length` random operations of an empty stand-in and of the engine; throws the first Difference. */
 export async function compareSequence(engine: Engine, seed: number, length: number, tally: Tally): Promise<void> {
-  const draw = new Draw({ seed, length: Number.POSITIVE_INFINITY });
+  const draw = new PointDraw({ seed, length: Number.POSITIVE_INFINITY });
   const store = new Store();
   createCollection(store, NAME, COLLECTION);
   const past: Operation[] = [];

@@ -1,25 +1,26 @@
 import { isObject, type Json, type JsonObject } from '../fake-qdrant/json.ts';
-import type { Draw } from '../generators/arbitraries.ts';
 import { filter, maybeFilter, path } from './filters.ts';
-import { asked, chosen, IDS, payload, point, VECTOR_NAMES, vectors } from './points.ts';
+import { asked, chosen, type PointDraw, payload, point, VECTOR_NAMES, vectors } from './points.ts';
 
 /** One operation, its body in REST form; `update` is one of the writes of an update batch. */
 export type Operation = { readonly op: string; readonly body: JsonObject };
 
-function selector(draw: Draw): JsonObject {
+function selector(draw: PointDraw): JsonObject {
   return draw.oneIn(2) ? { points: someIds(draw) } : { filter: filter(draw) };
 }
 
-function someIds(draw: Draw): Json[] {
-  return [draw.of(IDS), ...chosen(draw, IDS, 3)];
+/** One to four ids. */
+export function someIds(draw: PointDraw): Json[] {
+  return [draw.of(draw.ids), ...chosen(draw, draw.ids, 3)];
 }
 
-function conditional(draw: Draw): JsonObject {
+function conditional(draw: PointDraw): JsonObject {
   const mode = draw.of([undefined, 'upsert', 'insert_only', 'update_only']);
   return { update_filter: maybeFilter(draw), update_mode: mode };
 }
 
-const WRITES: readonly ((draw: Draw) => Operation)[] = [
+/** The writes of an update batch. */
+export const WRITES: readonly ((draw: PointDraw) => Operation)[] = [
   (draw) => ({
     op: 'upsert',
     body: { points: [point(draw), ...draw.some(3, () => point(draw))], ...conditional(draw) },
@@ -53,31 +54,31 @@ const WRITES: readonly ((draw: Draw) => Operation)[] = [
 ];
 
 // Deleting what a random filter finds would soon leave nothing.
-function narrow(draw: Draw): JsonObject {
+function narrow(draw: PointDraw): JsonObject {
   return { must: [{ has_id: someIds(draw) }, filter(draw)] };
 }
 
 // A member that is null removes one, but where a payload was cleared before the engine keeps it (see `judge.ts`).
-function change(draw: Draw): JsonObject {
+function change(draw: PointDraw): JsonObject {
   return Object.fromEntries(Object.entries(payload(draw)).filter(([, value]) => value !== null));
 }
 
-function withPayload(draw: Draw): Json {
+function withPayload(draw: PointDraw): Json {
   const paths = (): string[] => draw.some(3, () => path(draw));
   return draw.of<() => Json>([() => true, () => ({ include: paths() }), () => ({ exclude: paths() })])();
 }
 
-function orderBy(draw: Draw): JsonObject {
+function orderBy(draw: PointDraw): JsonObject {
   const order = { key: draw.of(['number', 'share', 'word']), direction: draw.of(['asc', 'desc']) };
   return draw.oneIn(3) ? { ...order, start_from: draw.of([0, 1, 0.5]) } : order;
 }
 
 // Ranks among the same scores are left to chance, and a fusion makes scores of ranks: there, no two may be the same.
-function steadyQuery(draw: Draw, using: string): Json | undefined {
+function steadyQuery(draw: PointDraw, using: string): Json | undefined {
   return draw.oneIn(5) ? undefined : { nearest: asked(draw, using) };
 }
 
-function query(draw: Draw, using: string): Json | undefined {
+function query(draw: PointDraw, using: string): Json | undefined {
   const vector = (): Json => asked(draw, using);
   const pairs = (): Json[] => [{ positive: vector(), negative: vector() }];
   switch (draw.below(9)) {
@@ -103,11 +104,12 @@ function query(draw: Draw, using: string): Json | undefined {
 }
 
 // Without a corpus the engine counts deleted vectors as well, until it next optimises.
-function idf(draw: Draw, using: string): JsonObject | undefined {
+function idf(draw: PointDraw, using: string): JsonObject | undefined {
   return using === 'words' ? { idf: { corpus: draw.oneIn(4) ? {} : filter(draw, 1) } } : undefined;
 }
 
-function level(draw: Draw, depth: number, ask = query): JsonObject {
+/** A query with prefetches up to `depth` levels deep. */
+export function level(draw: PointDraw, depth: number, ask = query): JsonObject {
   const using = draw.of(VECTOR_NAMES);
   const wide = { limit: 40 + draw.below(4), filter: maybeFilter(draw) };
   if (depth === 0 || draw.oneIn(3)) {
@@ -128,12 +130,13 @@ function level(draw: Draw, depth: number, ask = query): JsonObject {
   return { ...wide, prefetch, using, query: { nearest: asked(draw, using) }, params: idf(draw, using) };
 }
 
-const READS: readonly ((draw: Draw) => Operation)[] = [
+/** The reads the engine has. */
+export const READS: readonly ((draw: PointDraw) => Operation)[] = [
   (draw) => ({ op: 'count', body: { filter: filter(draw), exact: true } }),
   (draw) => ({ op: 'count', body: { filter: filter(draw, 3) } }),
   (draw) => {
     const limit = 1 + draw.below(20);
-    const offset = draw.oneIn(3) ? draw.of(IDS) : undefined;
+    const offset = draw.oneIn(3) ? draw.of(draw.ids) : undefined;
     return {
       op: 'scroll',
       body: { filter: maybeFilter(draw), limit, offset, with_payload: withPayload(draw), with_vector: draw.oneIn(2) },
@@ -147,7 +150,7 @@ const READS: readonly ((draw: Draw) => Operation)[] = [
     const vector = draw.oneIn(2) ? draw.oneIn(2) : chosen(draw, VECTOR_NAMES, 2);
     return {
       op: 'retrieve',
-      body: { ids: draw.some(6, () => draw.of(IDS)), with_payload: withPayload(draw), with_vector: vector },
+      body: { ids: draw.some(6, () => draw.of(draw.ids)), with_payload: withPayload(draw), with_vector: vector },
     };
   },
   (draw) => ({
@@ -159,11 +162,14 @@ const READS: readonly ((draw: Draw) => Operation)[] = [
 ];
 
 /** A random operation, more often a read. */
-export function operation(draw: Draw): Operation {
+export function operation(draw: PointDraw): Operation {
   return draw.of(draw.oneIn(3) ? WRITES : READS)(draw);
 }
 
 /** What every sequence begins with: points, most of them with vectors and payloads. */
-export function beginning(draw: Draw): Operation {
-  return { op: 'upsert', body: { points: IDS.slice(0, 4 + draw.below(12)).map((id) => ({ ...point(draw), id })) } };
+export function beginning(draw: PointDraw): Operation {
+  return {
+    op: 'upsert',
+    body: { points: draw.ids.slice(0, 4 + draw.below(12)).map((id) => ({ ...point(draw), id })) },
+  };
 }

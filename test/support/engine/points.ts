@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../fake-qdrant/json.ts';
-import type { Draw } from '../generators/arbitraries.ts';
+import { Draw, type Tape } from '../generators/arbitraries.ts';
 
 /** The collection of the comparison: vectors of sixty-fourths, so that sums of products are exact. */
 export const COLLECTION: JsonObject = {
@@ -23,6 +23,16 @@ export const IDS: readonly Json[] = [
   '00000000-0000-4000-8000-000000000001',
 ];
 
+/** A tape of decisions about points, and the ids they may have. */
+export class PointDraw extends Draw {
+  readonly ids: readonly Json[];
+
+  constructor(tape: Tape, ids: readonly Json[] = IDS) {
+    super(tape);
+    this.ids = ids;
+  }
+}
+
 export const WORDS = ['a', 'b', 'ab', '1', 'true', ''] as const;
 export const NUMBERS = [0, 1, 2, 3, -1, 7] as const;
 
@@ -31,11 +41,11 @@ export function chosen<T>(draw: Draw, from: readonly T[], most: number): T[] {
   return draw.shuffled(from).slice(0, draw.below(most + 1));
 }
 
-function oneOrMore(draw: Draw, from: readonly Json[]): Json {
+function oneOrMore(draw: PointDraw, from: readonly Json[]): Json {
   return draw.oneIn(3) ? chosen(draw, from, 3) : draw.of(from);
 }
 
-function anything(draw: Draw, depth: number): Json {
+function anything(draw: PointDraw, depth: number): Json {
   const kinds = depth > 0 ? 9 : 6;
   switch (draw.below(kinds)) {
     case 0:
@@ -57,12 +67,12 @@ function anything(draw: Draw, depth: number): Json {
   }
 }
 
-function objectOfAnything(draw: Draw, depth: number): JsonObject {
+function objectOfAnything(draw: PointDraw, depth: number): JsonObject {
   const names = chosen(draw, ['x', 'y', 'list', 'a.b'], 3);
   return Object.fromEntries(names.map((name) => [name, anything(draw, depth)]));
 }
 
-function elements(draw: Draw): Json {
+function elements(draw: PointDraw): Json {
   return draw.some(3, () => (draw.oneIn(5) ? withoutNull(anything(draw, 1)) : objectOfAnything(draw, 1)));
 }
 
@@ -72,7 +82,7 @@ function withoutNull(value: Json): Json {
 }
 
 /** A payload: indexed fields of one type each, and others with anything in them. */
-export function payload(draw: Draw): JsonObject {
+export function payload(draw: PointDraw): JsonObject {
   const fields: [string, () => Json][] = [
     ['word', () => oneOrMore(draw, WORDS)],
     ['number', () => oneOrMore(draw, NUMBERS)],
@@ -88,22 +98,22 @@ export function payload(draw: Draw): JsonObject {
   return Object.fromEntries(chosen(draw, fields, 7).map(([name, make]) => [name, make()]));
 }
 
-function part(draw: Draw): number {
+function part(draw: PointDraw): number {
   return (draw.below(256) - 128) / 64;
 }
 
 /** A dense vector of so many dimensions. */
-export function dense(draw: Draw, size: number): number[] {
+export function dense(draw: PointDraw, size: number): number[] {
   return Array.from({ length: size }, () => part(draw));
 }
 
 /** A sparse vector with one to four of eight indices. */
-export function sparse(draw: Draw): JsonObject {
+export function sparse(draw: PointDraw): JsonObject {
   const indices = draw.shuffled([0, 1, 2, 3, 4, 5, 6, 7]).slice(0, 1 + draw.below(4));
   return { indices, values: indices.map(() => 0.25 + draw.below(64) / 16) };
 }
 
-const VECTORS: readonly [string, (draw: Draw) => Json][] = [
+const VECTORS: readonly [string, (draw: PointDraw) => Json][] = [
   ['', (draw) => dense(draw, 3)],
   ['far', (draw) => dense(draw, 2)],
   ['words', sparse],
@@ -111,7 +121,7 @@ const VECTORS: readonly [string, (draw: Draw) => Json][] = [
 ];
 
 /** The vectors of a point, mostly the default one among them. */
-export function vectors(draw: Draw): JsonObject {
+export function vectors(draw: PointDraw): JsonObject {
   const names = draw.oneIn(6)
     ? chosen(draw, VECTORS, 2)
     : [...VECTORS.slice(0, 1), ...chosen(draw, VECTORS.slice(1), 3)];
@@ -122,11 +132,11 @@ export function vectors(draw: Draw): JsonObject {
 export const VECTOR_NAMES = VECTORS.map(([name]) => name);
 
 /** A vector to ask with. */
-export function asked(draw: Draw, name: string): Json {
+export function asked(draw: PointDraw, name: string): Json {
   return (VECTORS.find(([one]) => one === name)?.[1] ?? sparse)(draw);
 }
 
 /** A point with an id of the few. */
-export function point(draw: Draw): JsonObject {
-  return { id: draw.of(IDS), vector: vectors(draw), payload: payload(draw) };
+export function point(draw: PointDraw): JsonObject {
+  return { id: draw.of(draw.ids), vector: vectors(draw), payload: payload(draw) };
 }

@@ -1,0 +1,57 @@
+import t from 'tap';
+import { COLLECTION, INDEXES } from '../support/engine/points.ts';
+import { createCollection } from '../support/fake-qdrant/collections.ts';
+import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
+import { createIndex } from '../support/fake-qdrant/points.ts';
+import { runs } from '../support/generators/runs.ts';
+import { ModelDifference, type ModelOptions, runSequence, type Tenant } from '../support/tenants/model.ts';
+import { wayTo } from '../support/tenants/ways.ts';
+
+/*
+ * The driver of the model of tenants, on the stand-in alone: where every tenant has a second collection of its own, it finds no
+ * difference; where two write into one that nothing divides, it does.
+ */
+
+const fake = await startFakeQdrant({ record: false });
+t.teardown(() => fake.close());
+
+const OPTIONS: ModelOptions = { field: 'tenant', missing: 'fault', colliding: false, operations: 24 };
+
+function tenants(sharing: (name: string) => string): readonly Tenant[] {
+  fake.store.clear();
+  const way = (collection: string): Tenant['own'] => {
+    if (!fake.store.has(collection)) {
+      createCollection(fake.store, collection, COLLECTION);
+      for (const index of INDEXES) createIndex(fake.store, collection, index);
+    }
+    return wayTo({ restUrl: fake.restUrl, grpcUrl: fake.grpcUrl, collection, headers: {} });
+  };
+  return ['one', 'two'].map((name) => ({ name, shared: way(sharing(name)), own: way(`own-${name}`) }));
+}
+
+t.test('collections of their own are like collections of their own', async (t) => {
+  const first = Math.floor(Math.random() * 1_000_000);
+  let refused = 0;
+  for (let seed = first; seed < first + runs(60); seed += 1) {
+    refused += await runSequence(
+      tenants((name) => `shared-${name}`),
+      seed,
+      OPTIONS,
+    );
+  }
+  t.ok(refused > 0, `some operations are refused: ${refused}`);
+});
+
+t.test('a collection that nothing divides is not', async (t) => {
+  for (const colliding of [false, true]) {
+    for (let seed = 0; seed < 3; seed += 1) {
+      const run = runSequence(
+        tenants(() => 'shared'),
+        seed,
+        { ...OPTIONS, colliding },
+      );
+      const found = await run.catch((error: unknown) => error);
+      t.ok(found instanceof ModelDifference, `ids meet: ${colliding}, seed ${seed}`);
+    }
+  }
+});

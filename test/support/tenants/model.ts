@@ -1,0 +1,169 @@
+import { isDeepStrictEqual } from 'node:util';
+import { IDS, PointDraw } from '../engine/points.ts';
+import { isObject, type Json, type JsonObject, listOf, objectOf, writeJson } from '../fake-qdrant/json.ts';
+import { firstPoints, type TenantOperation, tenantOperation, WRITE_NAMES } from './operations.ts';
+import { comparable, type Reply, type Way } from './ways.ts';
+
+/*
+ * The model of tenants that share a collection: for each of them, the same operations on a collection of its own. The two ways are
+ * given: `shared` is what is under test, `own` a collection that nobody else has.
+ *
+ * Ids of two tenants may meet. Whoever has a point keeps it: for the others it is not there, and an upsert of its id changes nothing
+ * and is `completed`, as upstream answers a condition that does not hold. The own collection of the others must not get it, so that
+ * these points are left out of what is asked there.
+ */
+
+/** One tenant: its two ways. */
+export interface Tenant {
+  readonly name: string;
+  readonly shared: Way;
+  readonly own: Way;
+}
+
+/** How to run the model. */
+export interface ModelOptions {
+  /** The payload field of the tenants; answers of `shared` may show it. */
+  readonly field: string;
+  /**
+   * What `shared` makes of points that are named in a write and are not there: `fault` = upstream's 404, `quiet` = they are passed
+   * over. A deletion of points passes over them in any case.
+   */
+  readonly missing: 'fault' | 'quiet';
+  /** Whether the tenants draw their ids from the same few. */
+  readonly colliding: boolean;
+  readonly operations: number;
+}
+
+/** Where a tenant's answers differ. */
+export class ModelDifference extends Error {}
+
+/** An id that no tenant has: deleting it is completed, and changes nothing. */
+const NOBODYS = 4_000_000_007;
+const NOTHING: TenantOperation['body'] = { points: [NOBODYS] };
+
+/** Runs one random sequence for all tenants, in turns; throws the first difference. Answers how many operations were refused. */
+export async function runSequence(tenants: readonly Tenant[], seed: number, options: ModelOptions): Promise<number> {
+  const tape = { seed, length: Number.POSITIVE_INFINITY };
+  const turns = new PointDraw(tape);
+  const draws = new Map(
+    tenants.map((tenant, at) => [tenant, new PointDraw({ ...tape, seed: seed * 7 + at }, idsOf(at, options))]),
+  );
+  const past: string[] = [];
+  let refused = 0;
+  for (let at = 0; at < options.operations; at += 1) {
+    const tenant = at < tenants.length ? tenants[at] : turns.of(tenants);
+    const draw = tenant === undefined ? undefined : draws.get(tenant);
+    if (tenant === undefined || draw === undefined) break;
+    const operation = at < tenants.length ? firstPoints(draw) : tenantOperation(draw);
+    past.push(`${tenant.name}: ${writeJson(operation)}`);
+    const wanted = await modelled(tenants, tenant, operation, options);
+    const [shared, own] = [await tenant.shared(operation), await tenant.own(wanted)];
+    check(seed, past, options, shared, own);
+    if (own.code >= 400 || (own.code > 0 && own.code < 200)) refused += 1;
+    if (at % 8 === 7 || at === options.operations - 1) await checkContents(tenants, seed, past, options);
+  }
+  return refused;
+}
+
+// Ids that no other tenant has: those of the pool, moved.
+function idsOf(at: number, { colliding }: ModelOptions): readonly Json[] {
+  if (colliding || at === 0) return IDS.slice(0, colliding ? 10 : IDS.length);
+  return IDS.map((id) =>
+    typeof id === 'string' ? `${at}${id.slice(1)}` : Number(BigInt(id as number) % 1000n) + at * 1000,
+  );
+}
+
+const EVERYTHING: TenantOperation = {
+  op: 'scroll',
+  body: { limit: 1000, with_payload: true, with_vector: true },
+  protocol: 'rest',
+};
+
+async function checkContents(
+  tenants: readonly Tenant[],
+  seed: number,
+  past: string[],
+  options: ModelOptions,
+): Promise<void> {
+  for (const tenant of tenants) {
+    const after = [...past, `${tenant.name}: ${writeJson(EVERYTHING)}`];
+    check(seed, after, options, await tenant.shared(EVERYTHING), await tenant.own(EVERYTHING));
+  }
+}
+
+function check(seed: number, past: readonly string[], { field }: ModelOptions, shared: Reply, own: Reply): void {
+  const seen = { code: shared.code, answer: comparable(shared.answer, field) };
+  const wanted = { code: own.code, answer: comparable(own.answer, field) };
+  if (isDeepStrictEqual(seen, wanted)) return;
+  const lines = [`seed ${seed}: shared ${writeJson(seen)}`, `own ${writeJson(wanted)}`, 'after:', ...past];
+  throw new ModelDifference(lines.join('\n'));
+}
+
+/** What the operation is on the collection of the tenant alone. */
+async function modelled(
+  tenants: readonly Tenant[],
+  tenant: Tenant,
+  operation: TenantOperation,
+  { missing }: ModelOptions,
+): Promise<TenantOperation> {
+  if (!WRITE_NAMES.has(operation.op)) {
+    return operation;
+  }
+  const others = tenants.filter((one) => one !== tenant);
+  const foreign = new Set((await Promise.all(others.map(heldBy))).flat());
+  const held = missing === 'quiet' ? new Set(await heldBy(tenant)) : undefined;
+  if (operation.op !== 'batch') {
+    const [op, body] = alone(operation.op, operation.body, foreign, held);
+    return { ...operation, op, body };
+  }
+  // Upstream carries the operations of a batch out one by one, so that a point of the first may be there for the second.
+  const operations: Json[] = [];
+  for (const [op, body] of listOf(operation.body.operations).flatMap((one) => Object.entries(objectOf(one)))) {
+    const [name, inner] = alone(op, objectOf(body), foreign, held);
+    operations.push({ [name]: inner });
+    for (const id of name === 'upsert' ? idsIn(inner) : []) held?.add(id);
+  }
+  return { ...operation, body: { operations } };
+}
+
+async function heldBy(tenant: Tenant): Promise<string[]> {
+  const { answer } = await tenant.own({ op: 'scroll', body: { limit: 1000, with_payload: false }, protocol: 'rest' });
+  return listOf(isObject(answer) ? answer.points : []).map((point) => String(objectOf(point).id));
+}
+
+function idsIn(body: JsonObject): string[] {
+  return (
+    isObject(body.batch) ? listOf(body.batch.ids) : listOf(body.points).map((one) => objectOf(one).id ?? null)
+  ).map(String);
+}
+
+type Ids = ReadonlySet<string>;
+
+function alone(op: string, body: JsonObject, foreign: Ids, held: Ids | undefined): [op: string, body: JsonObject] {
+  if (op === 'upsert') {
+    return emptied(op, isObject(body.batch) ? withoutColumns(body, body.batch, foreign) : withoutPoints(body, foreign));
+  }
+  if (held === undefined || op === 'delete' || body.points === undefined) {
+    return [op, body];
+  }
+  const points = listOf(body.points).filter((one) => held.has(String(isObject(one) ? one.id : one)));
+  return emptied(op, { ...body, points });
+}
+
+function withoutPoints(body: JsonObject, foreign: Ids): JsonObject {
+  return { ...body, points: listOf(body.points).filter((one) => !foreign.has(String(objectOf(one).id))) };
+}
+
+function withoutColumns(body: JsonObject, batch: JsonObject, foreign: Ids): JsonObject {
+  const keeps = listOf(batch.ids).map((id) => !foreign.has(String(id)));
+  const kept = (column: Json | undefined): Json[] => listOf(column).filter((_value, at) => keeps[at]);
+  const vectors = Object.entries(objectOf(batch.vectors)).map(([name, column]) => [name, kept(column)]);
+  const rest = { ids: kept(batch.ids), vectors: Object.fromEntries(vectors), payloads: kept(batch.payloads) };
+  return { ...body, batch: rest };
+}
+
+// Where nothing is left, what is asked instead has the same answer.
+function emptied(op: string, body: JsonObject): [op: string, body: JsonObject] {
+  const left = isObject(body.batch) ? listOf(body.batch.ids) : listOf(body.points);
+  return left.length === 0 ? ['delete', NOTHING] : [op, body];
+}

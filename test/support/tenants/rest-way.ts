@@ -1,0 +1,42 @@
+import { type Json, type JsonObject, parseJson, writeJson } from '../fake-qdrant/json.ts';
+import type { Reply, Target } from './ways.ts';
+
+const ROUTES: Readonly<Record<string, readonly [method: string, path: string]>> = {
+  upsert: ['PUT', 'points'],
+  update_vectors: ['PUT', 'points/vectors'],
+  delete: ['POST', 'points/delete'],
+  delete_vectors: ['POST', 'points/vectors/delete'],
+  set_payload: ['POST', 'points/payload'],
+  overwrite_payload: ['PUT', 'points/payload'],
+  delete_payload: ['POST', 'points/payload/delete'],
+  clear_payload: ['POST', 'points/payload/clear'],
+  batch: ['POST', 'points/batch'],
+  retrieve: ['POST', 'points'],
+  scroll: ['POST', 'points/scroll'],
+  count: ['POST', 'points/count'],
+  facet: ['POST', 'facet'],
+  query: ['POST', 'points/query'],
+  query_batch: ['POST', 'points/query/batch'],
+  query_groups: ['POST', 'points/query/groups'],
+  search: ['POST', 'points/search'],
+  recommend: ['POST', 'points/recommend'],
+  discover: ['POST', 'points/discover'],
+  matrix_pairs: ['POST', 'points/search/matrix/pairs'],
+  matrix_offsets: ['POST', 'points/search/matrix/offsets'],
+};
+
+/** Asks an operation over REST; a refusal is a reply, too. */
+export async function askRest(target: Target, op: string, body: JsonObject): Promise<Reply> {
+  const at = `${target.restUrl}/collections/${target.collection}`;
+  const one = op === 'retrieve_one';
+  const [method, path] = one ? ['GET', `points/${String(body.id)}`] : (ROUTES[op] ?? ['POST', op]);
+  const response = await fetch(`${at}/${path}?wait=true`, {
+    method,
+    headers: { 'content-type': 'application/json', ...target.headers },
+    ...(one ? {} : { body: writeJson(body) }),
+  });
+  const answer = parseJson(await response.text()) as { result?: Json; status?: Json };
+  return response.ok
+    ? { code: 200, answer: answer.result ?? null }
+    : { code: response.status, answer: answer.status ?? null };
+}

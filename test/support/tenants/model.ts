@@ -5,12 +5,12 @@ import { firstPoints, type TenantOperation, tenantOperation, WRITE_NAMES } from 
 import { comparable, type Reply, type Way } from './ways.ts';
 
 /*
- * The model of tenants that share a collection: for each of them, the same operations on a collection of its own. The two ways are
- * given: `shared` is what is under test, `own` a collection that nobody else has.
+ * The model of tenants that share a collection: for each of them, the same operations on a collection of its own. Each tenant has
+ * two ways: `shared` is under test, `own` leads to a collection that no other tenant has.
  *
- * Ids of two tenants may meet. Whoever has a point keeps it: for the others it is not there, and an upsert of its id changes nothing
- * and is `completed`, as upstream answers a condition that does not hold. The own collection of the others must not get it, so that
- * these points are left out of what is asked there.
+ * Ids of two tenants may meet. The tenant that has a point keeps it. For the others the point is not there, and an upsert of its id
+ * changes nothing and is `completed`, as upstream answers a condition that does not hold. The own collection of the others must not
+ * get the point, so that it is left out of what is asked there.
  */
 
 /** One tenant: its two ways. */

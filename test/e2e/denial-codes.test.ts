@@ -15,18 +15,7 @@ import { createValueExists, type Scroll } from '../../src/identity/value-exists.
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { decide, settle } from '../../src/policy/decide.ts';
-import {
-  AUDIT_UNAVAILABLE,
-  badRequest,
-  type Denial,
-  pointDoesNotExist,
-  pointNotFound,
-  tenantField,
-  tenantLookup,
-  tenantOperation,
-  tenantRelease,
-  tenantValueMissing,
-} from '../../src/policy/denial.ts';
+import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
 import { type Limit, tooManyOpen } from '../../src/policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
@@ -56,6 +45,7 @@ import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
  */
 
 const MIB = 1 << 20;
+const JSON_TYPE = { 'content-type': 'application/json' };
 const ONE_TEAM: AccessSettings = [{ collections: ['team-*'], manage: ['create'], max_collections: 1 }];
 const NAMED = 'qgw_test_secret';
 const GLASS = 'qgw_glass_secret';
@@ -93,8 +83,26 @@ const gateway = await startGateway({
   },
 });
 const client = rawClient(gateway);
+/** Before a Qdrant that cannot bind upserts. */
+const bound = await startGateway({
+  tls: false,
+  observers: [codes.observe],
+  upstream: { version: '1.15.3' },
+  tenants: [{ id: 'docs', collections: ['docs'], field: 'tenant', from: 'tenant' }],
+});
+for (const [path, body] of [
+  ['', '{"vectors":{"size":1,"distance":"Dot"}}'],
+  ['/points?wait=true', '{"points":[{"id":1,"vector":[1],"payload":{"tenant":"umbrella"}}]}'],
+]) {
+  await fetch(`${bound.upstream.restUrl}/collections/docs${path}`, {
+    method: 'PUT',
+    body: body ?? '',
+    headers: JSON_TYPE,
+  });
+}
 t.teardown(async () => {
   client.close();
+  await bound.close();
   await gateway.close();
 });
 
@@ -124,6 +132,16 @@ function rest(method: string, path: string, key?: string, { body, headers }: Sen
     // A body that is announced and does not come.
     if (headers?.['content-length']) sent.flushHeaders();
     else sent.end(body);
+  });
+}
+
+/** Of a caller of the tenant `acme`, on the collection `docs`. */
+function asTenant(method: string, path: string, body: object | undefined, claims: object = { tenant: 'acme' }) {
+  return refused((mark) => {
+    const token = makeToken({ access: [{ collection: 'docs', access: 'rw' }], ...claims });
+    const headers = { ...mark, ...JSON_TYPE, 'api-key': token };
+    const sent = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+    void fetch(`${bound.rest.url}/collections/docs${path}`, sent).then((answer) => answer.text());
   });
 }
 
@@ -408,11 +426,23 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   collection_protected: [
     ['a protected collection that is deleted', () => rest('DELETE', '/collections/kept', KEYS.admin)],
   ],
-  tenant_value: [['a tenant without a value', () => codeOf(tenantValueMissing('docs'))]],
-  tenant_operation: [['a tenant that makes a snapshot', () => codeOf(tenantOperation('snapshots.create'))]],
-  tenant_field: [['a payload of another tenant', () => codeOf(tenantField('sets another tenant'))]],
-  tenant_lookup: [['points of a bound collection in an answer', () => codeOf(tenantLookup('docs'))]],
-  tenant_release: [['an upsert before Qdrant 1.15.4', () => codeOf(tenantRelease('upserts', '1.15.4'))]],
+  tenant_value: [['a token without a tenant', () => asTenant('POST', '/points/scroll', {}, {})]],
+  tenant_operation: [['a tenant that makes a snapshot', () => asTenant('POST', '/snapshots', undefined)]],
+  tenant_field: [
+    [
+      'a payload of another tenant',
+      () => asTenant('POST', '/points/payload', { payload: { tenant: 'umbrella' }, filter: {} }),
+    ],
+  ],
+  tenant_lookup: [
+    [
+      'points of a bound collection in an answer',
+      () => asTenant('POST', '/points/query/groups', { query: [1], group_by: 'x', with_lookup: 'docs' }),
+    ],
+  ],
+  tenant_release: [
+    ['an upsert before Qdrant 1.15.4', () => asTenant('PUT', '/points', { points: [{ id: 1, vector: [1] }] })],
+  ],
   bound_exceeded: [
     [
       'a search over the bounds of a guard',
@@ -496,10 +526,10 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       () => grpc('/qdrant.Points/Recommend', Buffer.concat([message({ 1: 'docs' }), ...lookups]), BOTH),
     ],
   ],
-  tenant_form: [['a field of no release', () => codeOf(badRequest('tenant_form', 'unknown field `x`'))]],
+  tenant_form: [['a field of no release', () => asTenant('POST', '/points/scroll', { x: 1 })]],
   tenant_point: [
-    ['a point of another tenant', () => codeOf(pointNotFound(1n))],
-    ['the same, retrieved by its path', () => codeOf(pointDoesNotExist(1n))],
+    ['a point of another tenant', () => asTenant('POST', '/points/query', { query: 1 })],
+    ['the same, retrieved by its path', () => asTenant('GET', '/points/1', undefined)],
   ],
   unknown_node: [['a node that is not in the list', unknownNode]],
   upstream_refused: [

@@ -35,7 +35,7 @@ function boundProblems(
   report: (field: readonly (string | number)[], message: string) => void,
 ): void {
   if (BOUNDS.every((name) => bounds[name] === undefined || bounds[name] === true))
-    report([], `\`bounds\` bounds nothing: set one of ${BOUNDS.map((name) => `\`${name}\``).join(', ')}`);
+    report([], `\`bounds\` has no bound: set one of ${BOUNDS.map((name) => `\`${name}\``).join(', ')}`);
   for (const field of ['keys', 'subjects', 'collections'] as const) {
     if (bounds[field]?.length === 0)
       report([field], `\`${field}\` is empty, so the bounds hold for nothing: add one or remove the list`);

@@ -83,6 +83,14 @@ t.test('a policy is read as plain data, secrets from files without their newline
 const at = (text: string): string => `policy.yaml:${text}`;
 const NAME = 'must be 1 to 64 letters, digits, dots, dashes or underscores';
 
+/** The members of `bounds` that bound something, as texts have them. */
+const BOUNDS = [
+  ...['max_query_limit', 'max_offset', 'search_max_hnsw_ef', 'search_max_oversampling', 'search_max_batchsize'],
+  ...['max_points', 'filter_max_conditions', 'filter_max_depth', 'search_allow_exact'],
+]
+  .map((name) => `\`${name}\``)
+  .join(', ');
+
 const REFUSED: readonly [name: string, policy: string, problems: readonly string[]][] = [
   ['no YAML', 'rules: [', [at('1:9: not valid yaml (bad indent)')]],
   ['an empty file', '', [at('1:1: the file is empty: write `rules: []` for a policy without rules')]],
@@ -162,6 +170,19 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       at('7:22: `freeze` must be true, false, or a list of collections, not `yes please`'),
       at('8:11: `policy` is reserved: choose another id'),
       at('8:33: unknown field `keys`, allowed here: `id`, `mode`, `protected`, `freeze`, `bounds`'),
+    ],
+  ],
+  [
+    'bounds of nothing, for nothing, or in other forms',
+    'guards:\n  - { id: a, bounds: {} }\n  - { id: b, bounds: { search_allow_exact: true } }\n  - { id: c, bounds: { keys: [], collections: ["x*y"], max_offset: 1 } }\n  - { id: d, bounds: { keys: [nobody], max_query_limit: -1 } }\n  - { id: e, bounds: { max_limit: 1 } }\n  - { id: f, bounds: { max_points: "5" } }\n',
+    [
+      at(`2:22: \`bounds\` has no bound: set one of ${BOUNDS}`),
+      at(`3:22: \`bounds\` has no bound: set one of ${BOUNDS}`),
+      at('4:30: `keys` is empty, so the bounds hold for nothing: add one or remove the list'),
+      at('4:48: `x*y`: a `*` is allowed at the end only'),
+      at('5:57: `max_query_limit` must be a whole number from 0, not `-1`'),
+      at(`6:24: unknown field \`max_limit\`, allowed here: \`keys\`, \`subjects\`, \`collections\`, ${BOUNDS}`),
+      at('7:36: `max_points` must be a whole number from 0, not `5`'),
     ],
   ],
   [

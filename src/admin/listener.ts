@@ -1,9 +1,7 @@
 import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
-import { bounded } from '../audit/event.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
-import type { RevocationEntry } from '../revocation/entry.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
@@ -206,17 +204,8 @@ function addActs(app: FastifyInstance, source: AdminSource): void {
     if (hasQuery(request)) return await say(reply, 400, 'query: unknown parameter; what to revoke stands in the body');
     const revoked = await revoke(request.body ?? {});
     const result = revoked.ok ? 'ok' : 'failed';
-    const what = revoked.ok ? { revoked: told(revoked.entry) } : {};
+    const what = revoked.ok ? { revoked: revoked.entry } : {};
     source.acted({ method: 'gateway_revoke', remote: request.ip, ...what, result, durationMs: reply.elapsedTime });
     return await reply.code(revoked.ok ? 200 : 400).send(revoked);
   });
-}
-
-/** A revocation, for the audit log. */
-function told(entry: RevocationEntry): NonNullable<AdminAct['revoked']> {
-  const { kind, value } = entry;
-  if (kind !== 'before') return { kind, value: bounded(value) };
-  const { subject } = entry;
-  const time = new Date(value * 1000).toISOString();
-  return { kind, value: time, ...(subject !== undefined && { subject: bounded(subject) }) };
 }

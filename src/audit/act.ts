@@ -19,21 +19,22 @@ const EVENTS = {
 
 /**
  * An administrative action through the admin port: done, failed, or refused for lack of the token; or a change of named keys
- * that came in force from elsewhere. Plain data.
+ * or a revocation that came in force from elsewhere. Plain data.
  */
 export interface AdminAct {
   readonly method: keyof typeof EVENTS;
   /** Empty = unknown. */
   readonly remote: string;
   /** The store that a change was found in; `undefined` = it was asked for through the admin port. */
-  readonly by?: 'keys_file' | 'keys_redis';
+  readonly by?: 'keys_file' | 'keys_redis' | 'revocations';
   /** `not in force`: it was written, but this gateway does not decide by it. */
   readonly result: 'ok' | 'not in force' | 'failed' | 'denied';
   /** The named key that was changed. */
   readonly target?: { readonly id: string; readonly name: string };
   /** True = the key has ended with the change. */
   readonly ended?: boolean;
-  readonly revoked?: AuditEvent['revoked'];
+  /** The revoked token, subject or key, or the time in seconds since 1970. `more`: the number of further ones. */
+  readonly revoked?: { readonly kind: string; readonly value: string | number; readonly subject?: string | undefined };
   /** The node that was drained, or taken in again. */
   readonly node?: string;
   /** End of the action in milliseconds since 1970, and its duration. */
@@ -67,11 +68,16 @@ export function actEvent(act: AdminAct): AuditEvent {
     operation: method.replace('_', '.'),
     ...(done ? { event: act.ended ? 'key_expired' : EVENTS[method] } : {}),
     ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),
-    ...(revoked ? { revoked } : {}),
+    ...(revoked ? { revoked: toldOf(revoked) } : {}),
     ...(node === undefined ? {} : { target_node: bounded(node) }),
     upstream_status: null,
     duration_ms: Math.round(durationMs * 1000) / 1000,
     bytes_in: 0,
     bytes_out: 0,
   };
+}
+
+function toldOf({ kind, value, subject }: NonNullable<AdminAct['revoked']>): NonNullable<AuditEvent['revoked']> {
+  const told = typeof value === 'number' ? new Date(value * 1000).toISOString() : bounded(value);
+  return { kind, value: told, ...(subject !== undefined && { subject: bounded(subject) }) };
 }

@@ -37,6 +37,8 @@ export interface RevocationStore {
   revoke(request: unknown): Promise<Revoked>;
   /** See `Operator.revocations`. */
   report(): RevocationReport;
+  /** All entries; `undefined` = they are unknown. */
+  entries(): Iterable<RevocationEntry> | undefined;
   close(): Promise<void>;
 }
 
@@ -105,6 +107,10 @@ class Store implements RevocationStore {
       unknown: this.#unknown(),
       sources: this.#sources.map((source) => source.report()),
     };
+  }
+
+  entries(): Iterable<RevocationEntry> | undefined {
+    return this.#unknown() ? undefined : this.#all();
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@ import type { NamedKeySettings } from '../policy/named-key.ts';
 type AdminAct = Parameters<Fleet['act']>[0];
 
 /** Where changes of named keys come from, if not through the admin port of this gateway. */
-export type KeySource = NonNullable<AdminAct['by']>;
+export type KeySource = 'keys_file' | 'keys_redis';
 
 export interface KeyActsOptions {
   /** Records a change. Must not throw. */

@@ -19,10 +19,11 @@ import { createRevocationStore, type RevocationStore } from '../revocation/store
 import { createDrainer } from './drain.ts';
 import { KeyActs } from './key-acts.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
+import { RevocationActs } from './revocation-acts.ts';
 import { openSharedLimits, type SharedLimits } from './shared-limits.ts';
 import { rotateTicketKeys } from './ticket-rotation.ts';
 
-const NOT_AUDITED = 'a change of named keys was not audited';
+const NOT_AUDITED = 'a change was not audited';
 
 /** A running gateway with its operation: reloads, revocations, admin port. */
 export interface Supervisor extends Operator {
@@ -59,15 +60,19 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     },
     sharedLimits,
   );
-  const keyActs = new KeyActs({
-    act: (act) => void fleet.act(act).catch((error: unknown) => log.error(describeFault(error), NOT_AUDITED)),
-    now,
-  });
+  const act = (made: Parameters<Fleet['act']>[0]): void =>
+    void fleet.act(made).catch((error: unknown) => log.error(describeFault(error), NOT_AUDITED));
+  const keyActs = new KeyActs({ act, now });
+  const revocationActs = new RevocationActs({ act, now });
   const sharedKeys = connection && sharedKeysOf(state, connection, { fleet, keyActs, log, now });
   const revocations = createRevocationStore({
     ...{ settings: revocationSettings(state.config), connection },
     ...{ now, log, clock },
-    changed: (next) => fleet.setRevocations(next),
+    changed: async (next) => {
+      await fleet.setRevocations(next);
+      const entries = revocations.entries();
+      if (entries) revocationActs.inForce(entries);
+    },
     knownKeys: () => keyIds(reloads.current()),
   });
   const reloads = createReloader({
@@ -92,7 +97,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   });
   const operator: Operator = {
     reload: reloads.reload,
-    revoke: (request) => revocations.revoke(request),
+    revoke: revocationActs.through((request) => revocations.revoke(request)),
     revocations: () => revocations.report(),
     changeKey: keyActs.through(keys.change),
     ...createDrainer(fleet),

@@ -6,6 +6,8 @@ import t from 'tap';
 import { AUDIT_EVENTS, type AuditEventCode } from '../../src/audit/event-codes.ts';
 import { createKey, deleteKey, expireKey, rotateKey, setState } from '../../src/cli/key/commands.ts';
 import { newKeyText } from '../../src/identity/key-text.ts';
+import type { RevocationSettings } from '../../src/revocation/settings.ts';
+import { writeEntry } from '../../src/revocation/write.ts';
 import { ADMIN_TOKEN, askAdmin, eventsIn, startSupervised } from '../support/admin-gateway.ts';
 import { auditEventsPage, PAGE } from '../support/audit-events-page.ts';
 import { ask } from '../support/clients/raw-rest.ts';
@@ -13,6 +15,7 @@ import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
 import { listOf, StandInNode } from '../support/nodes.ts';
 import { startOperated } from '../support/operated.ts';
+import { quickClock } from '../support/quick-clock.ts';
 import { replaceFile } from '../support/replace-file.ts';
 import { makeToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
@@ -61,12 +64,15 @@ const policy = {
 
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-events-'));
 writeFileSync(join(folder, 'keys.json'), JSON.stringify({ keys }));
+const revocationFile = join(folder, 'revocations.yaml');
+writeFileSync(revocationFile, 'revocations: []\n');
 const gateway = await startOperated({
   upstream: AGREEABLE,
   files: { 'policy.yaml': JSON.stringify(policy) },
   settings: {
     ...{ 'gateway.keys_file': join(folder, 'keys.json'), 'gateway.admin.port': 0, 'gateway.admin.token': ADMIN_TOKEN },
     ...{ 'audit.enabled': true, 'audit.dir': join(folder, 'log') },
+    'gateway.revocation.file': revocationFile,
   },
 });
 const client = rawClient(gateway);
@@ -143,6 +149,11 @@ const CASES: readonly Case[] = [
     'revoked',
     () => admin('POST', '/-/revoke', { kind: 'before', value: 1_700_000_000, subject: 'ben' }),
     { revoked: { kind: 'before', value: '2023-11-14T22:13:20.000Z', subject: 'ben' } },
+  ],
+  [
+    'revoked',
+    () => writeEntry({ file: revocationFile } as RevocationSettings, { kind: 'subject', value: 'cid' }, quickClock()),
+    { key: 'revocations', auth_type: 'None', revoked: { kind: 'subject', value: 'cid' } },
   ],
   [
     'revoked_token_used',

@@ -9,8 +9,9 @@ const HEAD: Readonly<Record<'change' | 'request', readonly string[]>> = {
   change: [
     '## Changes',
     '',
-    'A change through the admin port: `remote` is the address that asked for it, `key` is `admin_token`. Or a change of named keys that',
-    'came in force from elsewhere (the command line, another gateway): `key` is `keys_file` or `keys_redis`.',
+    'A change through the admin port: `remote` is the address that asked for it, `key` is `admin_token`. Or a change of named keys or a',
+    'revocation that came in force from elsewhere (the command line, another gateway): `key` is `keys_file`, `keys_redis` or',
+    '`revocations`.',
   ],
   request: [
     '## Requests',

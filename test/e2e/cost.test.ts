@@ -356,6 +356,30 @@ for (const mode of ['shadow', 'learn'] as const) {
   });
 }
 
+t.test('the requests of a tenant are counted and bounded by their own numbers', async (test) => {
+  const shared = await startGateway({
+    guards: [guard('tenant', { max_query_limit: 50, filter_max_conditions: 1 })],
+    limits: [limit('tenant', { cost: day(VERDICT_LANES * 3000) })],
+    tenants: [{ id: 'shop', credentials: 'tokens', collections: ['shop'], field: 'tenant', from: 'tenant' }],
+    upstream: AGREEABLE,
+  });
+  const asking = await openVerdictLanes(shared);
+  test.teardown(async () => {
+    asking.close();
+    await shared.close();
+  });
+  const access = [{ collection: 'shop', access: 'r' }];
+  const headers = { 'api-key': makeToken({ access, subject: 'tenant', tenant: 'acme' }) };
+  const heardOf = async (request: Request) =>
+    (await asking.ask(request, headers)).map((text) => text.replace(/ \d+s$|".*$/, ''));
+  const filter = { filter: { must: [MATCH] } };
+  test.same(await heardOf(query('shop', filter, [5, fields([2, leaf])])), fromAll('ok'), 'with its own condition');
+  const told = await heardOf(query('shop', { limit: 51 }, [8, 51]));
+  for (const text of told) test.match(text, /^Bad request: Limit exceeded 51 > 50 for/);
+  test.same(await heardOf(query('shop', { limit: 20 }, [8, 20])), fromAll('ok'));
+  test.same(await heardOf(query('shop', { limit: 1 }, [8, 1])), fromAll(over('tenant', VERDICT_LANES * 3000)));
+});
+
 t.test('a compressed body is read like any other', async (test) => {
   const [, path, body = ''] = limited(101).rest;
   const coded = gzipSync(body);

@@ -8,6 +8,8 @@ import type { ThreadFinding, ThreadTask } from './thread.ts';
 
 /** Bodies up to this size are checked on the main thread: some milliseconds at worst. */
 export const INLINE_BYTES = 131_072;
+/** The same of requests that are made anew, which takes longer: each small part of a body may become a large one. */
+const INLINE_TENANT_BYTES = 32_768;
 /** Bodies above this size have a thread of their own, so that smaller ones do not wait for them. */
 export const MEDIUM_BYTES = 2_097_152;
 
@@ -34,7 +36,7 @@ export interface BodyJob<T = BodyTask, F = BodyFinding> {
 
 /** The work of one pool, and the size up to which it is done on the main thread. */
 interface Work<T, F> {
-  readonly inlineBytes: number;
+  readonly inlineBytes: (task: T) => number;
   /** Pure. May throw on a fault of ours. */
   readonly run: (task: T, body: Buffer) => F;
 }
@@ -67,7 +69,7 @@ class JobPool<T extends ThreadTask['task'], F> {
 
   protected take(job: BodyJob<T, F>): void {
     if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
-    else if (job.body.length > this.#work.inlineBytes) this.#medium.take(job);
+    else if (job.body.length > this.#work.inlineBytes(job.task)) this.#medium.take(job);
     else this.#atOnce(job);
   }
 
@@ -86,7 +88,8 @@ class JobPool<T extends ThreadTask['task'], F> {
 /** Checks bodies. */
 export class BodyCheckPool extends JobPool<BodyTask, BodyFinding> {
   constructor(report: FaultReport, file = THREAD) {
-    super(report, file, { inlineBytes: INLINE_BYTES, run: runBodyTask });
+    const inlineBytes = ({ tenant }: BodyTask): number => (tenant ? INLINE_TENANT_BYTES : INLINE_BYTES);
+    super(report, file, { inlineBytes, run: runBodyTask });
   }
 
   check(job: BodyJob): void {
@@ -100,7 +103,7 @@ export const INLINE_ANSWER_BYTES = 16_384;
 /** Filters answers, in threads of its own: bodies and answers do not wait for each other. */
 export class AnswerChanger extends JobPool<AnswerTask, Uint8Array> {
   constructor(report: FaultReport, file = THREAD) {
-    super(report, file, { inlineBytes: INLINE_ANSWER_BYTES, run: runAnswerTask });
+    super(report, file, { inlineBytes: () => INLINE_ANSWER_BYTES, run: runAnswerTask });
   }
 
   change(job: BodyJob<AnswerTask, Uint8Array>): void {

@@ -38,7 +38,6 @@ export interface ReadingContext {
 
 /** Vectors that are named by points: those of one level of a query. */
 export interface Level {
-  /** As many as can be checked, and one more. */
   readonly ids: PointId[];
   /** The collection of the points, if it is another one. */
   lookup: string | undefined;
@@ -129,10 +128,11 @@ export class TenantReading {
     return node.kind === 'source' ? this.source[node.start] === LETTER_N : node.kind === 'text' && node.text === 'null';
   }
 
-  /** Notes the id of a point in the level at hand. */
-  note(id: PointId, most = MAX_CHECKED_IDS): void {
+  /** Notes the id of a point in the level at hand. INVARIANT: a request with more ids than can be checked is refused. */
+  note(id: PointId): void {
     const ids = this.levels.at(-1)?.ids;
-    if (ids && ids.length <= most) ids.push(id);
+    if (ids?.length === MAX_CHECKED_IDS) throw new TenantRefusal(TOO_MANY_IDS);
+    ids?.push(id);
   }
 
   writer(): JsonWriter {

@@ -7,7 +7,6 @@ import {
   type AnswerChange,
   hiddenFields,
   hiding,
-  MAX_CHECKED_IDS,
   type PointId,
   type ReleaseFeatures,
   type Rewriting,
@@ -19,7 +18,7 @@ import { ShapeFault } from '../body/inspect-references.ts';
 import { writePath } from '../request-target.ts';
 import { pointIdOf } from './point-id.ts';
 import { readQuery } from './query-string.ts';
-import { idText, type ReadingContext, TenantReading, TenantRefusal, TOO_MANY_IDS, tenantFilter } from './reading.ts';
+import { idText, type ReadingContext, TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
 import { READS } from './reads.ts';
 import type { TenantRequest } from './request.ts';
 import { type Action, keep, list, object, pointId } from './shapes.ts';
@@ -132,7 +131,6 @@ function retrieve(reading: TenantReading, query: string): Made {
   reading.levels.push(level);
   const node = RETRIEVE(reading);
   reading.reader.end();
-  if (level.ids.length > MAX_CHECKED_IDS) throw new TenantRefusal(TOO_MANY_IDS);
   const ids = [...new Set(level.ids)];
   if (node.kind !== 'object' || !node.has('ids')) throw reading.fault('missing field `ids`');
   return scroll(reading, { node, ids, one: false, query });

@@ -1,7 +1,6 @@
 import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { badRequest, tenantField, tenantRelease } from '../../policy/denial.ts';
 import { onlyValue } from '../../policy/tenants/payload-rules.ts';
-import type { PointId } from '../../policy/tenants/rewriting.ts';
 import { bindMissing, boundFilter } from './filters.ts';
 import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
 import { idOfText, readPointId } from './point-id.ts';
@@ -16,7 +15,6 @@ import {
   object,
   oneOf,
   orNull,
-  pointId,
   text,
 } from './shapes.ts';
 
@@ -25,19 +23,23 @@ import {
 const SHARD: Fields = { shard_key: keep };
 const VECTOR: Fields = { vector: keepVectors, vectors: { as: 'vector' } };
 
-/** Ids of one upsert that a later operation of its batch may name. */
+/** Ids of a batch that its later operations may name. */
 const MAX_WRITTEN_IDS = 100_000;
 
-function selected(reading: TenantReading, id: PointId): void {
-  reading.note(id);
-}
+/** A point that is named; noted where the client hears of it if it does not exist. */
+const selected: Action = (reading) => {
+  const id = readPointId(reading);
+  if (reading.levels.length > 0) reading.note(idOfText(id));
+  return textNode(id);
+};
+
 /** A point that is written; noted where later operations may name it. */
 const written: Action = (reading) => {
   const id = readPointId(reading);
-  if (reading.isBatch) reading.note(idOfText(id), MAX_WRITTEN_IDS);
+  if (reading.isBatch && reading.written.size < MAX_WRITTEN_IDS) reading.written.add(idOfText(id));
   return textNode(id);
 };
-const ids = orNull(list(pointId(selected)));
+const ids = orNull(list(selected));
 
 /** Null selects nothing: it does not become a filter. */
 const selectedFilter = orNull(boundFilter);
@@ -81,7 +83,7 @@ const UPSERT: Fields = { ...SHARD, ...UPDATE, update_mode: text };
 export const WRITE_FIELDS = {
   PointsList: { points: list(point, 'large'), ...UPSERT },
   PointsBatch: { batch: batchOfPoints, ...UPSERT },
-  UpdateVectors: { points: list(object({ id: pointId(selected), ...VECTOR }), 'large'), ...SHARD, ...UPDATE },
+  UpdateVectors: { points: list(object({ id: selected, ...VECTOR }), 'large'), ...SHARD, ...UPDATE },
   PointsSelector: { points: ids, filter: selectedFilter, ...SHARD },
   SetPayload: { payload: payloadAt, points: ids, filter: selectedFilter, ...SHARD, key: text },
   OverwritePayload: { payload: ownPayload, points: ids, filter: selectedFilter, ...SHARD, key: text },
@@ -89,23 +91,17 @@ export const WRITE_FIELDS = {
   DeleteVectors: { points: ids, filter: boundFilter, vector: keep, vectors: { as: 'vector' }, ...SHARD },
 } as const satisfies Readonly<Record<string, Fields>>;
 
-/** Reads a request that names points to write. Upstream loses the fault of a missing one if the client does not wait for the write. */
-function writing(shape: Action, missing: 'is a fault' | 'is none'): Action {
+/** A request that names points to write, all of which have to exist. Upstream loses that fault if the client does not wait. */
+function existing(shape: Action): Action {
   return (reading) => {
-    const { node, ids: named } = withIds(reading, shape);
-    if (missing === 'is a fault' && reading.context.waits) {
-      reading.check(named.filter((id) => !reading.written.has(id)));
-    }
+    if (!reading.context.waits) return shape(reading);
+    const own: Level = { ids: [], lookup: undefined };
+    reading.levels.push(own);
+    const node = shape(reading);
+    reading.levels.pop();
+    reading.check(own.ids.filter((id) => !reading.written.has(id)));
     return node;
   };
-}
-
-function withIds(reading: TenantReading, shape: Action): { readonly node: JsonNode; readonly ids: readonly PointId[] } {
-  const own: Level = { ids: [], lookup: undefined };
-  reading.levels.push(own);
-  const node = shape(reading);
-  reading.levels.pop();
-  return { node, ids: own.ids };
 }
 
 const NO_SELECTOR = badRequest('tenant_form', 'Either list of point ids or filter must be provided');
@@ -131,7 +127,7 @@ function select(reading: TenantReading, node: JsonObject): void {
   node.set('filter', tenantFilter(reading, points));
 }
 
-const upsertOne = oneOf(
+const upsert = oneOf(
   [
     { first: 'batch', fields: WRITE_FIELDS.PointsBatch },
     { first: 'points', fields: WRITE_FIELDS.PointsList },
@@ -139,11 +135,6 @@ const upsertOne = oneOf(
   'an upsert',
   bindUpdate('Upserts of tenants'),
 );
-const upsert: Action = (reading) => {
-  const { node, ids: named } = withIds(reading, upsertOne);
-  for (const id of named) reading.written.add(id);
-  return node;
-};
 
 const updateVectors = object(WRITE_FIELDS.UpdateVectors, bindUpdate('Changes of vectors of tenants'));
 const deletePoints = object(WRITE_FIELDS.PointsSelector, select);
@@ -179,13 +170,13 @@ const deleteVectors = object(WRITE_FIELDS.DeleteVectors, (reading, node) => {
 /** The operations of a batch by their field. */
 const BATCHED: Readonly<Record<string, Action>> = {
   upsert,
-  delete: writing(deletePoints, 'is none'),
-  set_payload: writing(setPayload, 'is a fault'),
-  overwrite_payload: writing(overwritePayload, 'is a fault'),
-  delete_payload: writing(deletePayload, 'is a fault'),
-  clear_payload: writing(clearPayload, 'is a fault'),
-  update_vectors: writing(updateVectors, 'is a fault'),
-  delete_vectors: writing(deleteVectors, 'is a fault'),
+  delete: deletePoints,
+  set_payload: existing(setPayload),
+  overwrite_payload: existing(overwritePayload),
+  delete_payload: existing(deletePayload),
+  clear_payload: existing(clearPayload),
+  update_vectors: existing(updateVectors),
+  delete_vectors: existing(deleteVectors),
 };
 
 const operation = oneOf(

@@ -159,7 +159,7 @@ export const DENIAL_CODES = {
   rate_limited: row(
     'limit',
     'A limit of the policy on requests, bytes or cost per time is used up.',
-    'Try again after the seconds of `retry-after`; without it, send a smaller body.',
+    'Try again after the seconds of `retry-after`; without it, ask for less.',
   ),
   too_many_at_once: row(
     'limit',

@@ -203,7 +203,7 @@ const CASES: readonly Case[] = [
     name: 'a route that is not known',
     as: MANAGER,
     ask: ['POST', '/collections/shop/odd', '{}'],
-    status: 403,
+    status: 404,
     sent: [],
   },
   {

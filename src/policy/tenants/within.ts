@@ -15,6 +15,7 @@ import {
   tenantLookup,
   tenantOperation,
   tenantValueMissing,
+  UNKNOWN_OPERATION,
 } from '../denial.ts';
 import { narrow } from '../narrow.ts';
 import type { Target } from '../operation.ts';
@@ -51,6 +52,8 @@ export function decideWithinTenancy(
 ): Decision {
   if (decision.kind === 'denial') return decision;
   const { operation } = decision;
+  // As a secured Qdrant answers what it does not know.
+  if (operation.unlisted) return UNKNOWN_OPERATION;
   const use = tenantUse(operation.name);
   if (use === undefined) return tenantOperation(operation.name);
   if (target.kind === 'collection') {

@@ -131,7 +131,7 @@ const CASES: readonly (readonly [sentence: string, row: string, asked: Asked, ve
   ['shard keys are refused', 'shard_keys.list', { on: 'products' }, 'tenant_operation'],
   ['telemetry is refused', 'service.telemetry', {}, 'tenant_operation'],
   ['metrics are refused', 'service.metrics', { access: GLOBAL_MANAGE }, 'tenant_operation'],
-  ['a route of no table is refused, also to the admin key', 'unlisted', { access: GLOBAL_MANAGE }, 'tenant_operation'],
+  ['a route of no table is refused, also to the admin key', 'unlisted', { access: GLOBAL_MANAGE }, 'unknown_operation'],
   ['the list of collections passes', 'collections.list', {}, 'as it is'],
   ['whether a collection exists passes', 'collections.exists', { on: 'products' }, 'as it is'],
   ['whether another one exists does not', 'collections.exists', { on: 'other' }, 'collection_not_listed'],

@@ -2,18 +2,21 @@ import t from 'tap';
 import { pythonWithEngine, startEngine } from '../support/engine/engine.ts';
 import { compareSequence, Difference, type Tally } from '../support/engine/judge.ts';
 import { runs } from '../support/generators/runs.ts';
+import { FILE_MS } from '../support/patience.ts';
 
 /*
  * The stand-in is not its own judge: the same random points, writes and filters are given to Qdrant's engine, and both have to
  * answer alike. `npm run soak -- engine` does it at length.
  */
 
+t.setTimeout(FILE_MS);
+
 const OPERATIONS = 24;
 const python = pythonWithEngine();
 
 t.test(
   'the stand-in answers as the engine does',
-  { skip: python ? false : 'no python with qdrant-edge-py' },
+  { skip: python ? false : 'no python with qdrant-edge-py', timeout: FILE_MS },
   async (t) => {
     const engine = startEngine(python ?? '');
     t.teardown(() => engine.close());

@@ -4,8 +4,10 @@ import { createCollection } from '../support/fake-qdrant/collections.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { createIndex } from '../support/fake-qdrant/points.ts';
 import { runs } from '../support/generators/runs.ts';
+import { FILE_MS } from '../support/patience.ts';
+import { divided } from '../support/tenants/divided.ts';
 import { ModelDifference, type ModelOptions, runSequence, type Tenant } from '../support/tenants/model.ts';
-import { wayTo } from '../support/tenants/ways.ts';
+import { type Way, wayTo } from '../support/tenants/ways.ts';
 
 /*
  * The driver of the model of tenants, on the stand-in alone: where every tenant has a second collection of its own, it finds no
@@ -14,10 +16,13 @@ import { wayTo } from '../support/tenants/ways.ts';
 
 const fake = await startFakeQdrant({ record: false });
 t.teardown(() => fake.close());
+t.setTimeout(FILE_MS);
 
 const OPTIONS: ModelOptions = { field: 'tenant', missing: 'fault', colliding: false, operations: 24 };
 
-function tenants(sharing: (name: string) => string): readonly Tenant[] {
+type Between = (way: Way, name: string) => Way;
+
+function tenants(sharing: (name: string) => string, between: Between = (way) => way): readonly Tenant[] {
   fake.store.clear();
   const way = (collection: string): Tenant['own'] => {
     if (!fake.store.has(collection)) {
@@ -26,10 +31,10 @@ function tenants(sharing: (name: string) => string): readonly Tenant[] {
     }
     return wayTo({ restUrl: fake.restUrl, grpcUrl: fake.grpcUrl, collection, headers: {} });
   };
-  return ['one', 'two'].map((name) => ({ name, shared: way(sharing(name)), own: way(`own-${name}`) }));
+  return ['one', 'two'].map((name) => ({ name, shared: between(way(sharing(name)), name), own: way(`own-${name}`) }));
 }
 
-t.test('collections of their own are like collections of their own', async (t) => {
+t.test('collections of their own are like collections of their own', { timeout: FILE_MS }, async (t) => {
   const first = Math.floor(Math.random() * 1_000_000);
   let refused = 0;
   for (let seed = first; seed < first + runs(60); seed += 1) {
@@ -40,6 +45,22 @@ t.test('collections of their own are like collections of their own', async (t) =
     );
   }
   t.ok(refused > 0, `some operations are refused: ${refused}`);
+});
+
+t.test('a collection that conditions divide is, too', { timeout: FILE_MS }, async (t) => {
+  const first = Math.floor(Math.random() * 1_000_000);
+  for (const colliding of [false, true]) {
+    for (let seed = first; seed < first + runs(40); seed += 1) {
+      const division = { field: 'tenant', store: fake.store, collection: 'shared' };
+      const between: Between = (way, name) => divided(way, { ...division, value: name });
+      await runSequence(
+        tenants(() => 'shared', between),
+        seed,
+        { ...OPTIONS, colliding },
+      );
+    }
+  }
+  t.pass(`from seed ${first}`);
 });
 
 t.test('a collection that nothing divides is not', async (t) => {

@@ -6,7 +6,7 @@ import { groupsMessage, retrievedMessage, scoredMessage } from './grpc-results.t
 import { idJson, idMessage, integerJson } from './grpc-values.ts';
 import { type Json, type JsonObject, listOf, numberOf, objectOf } from './json.ts';
 import { count, facet, retrieve, scroll } from './retrieval.ts';
-import { matrixOffsets, matrixPairs, type SearchForm, search, searchGroups } from './search.ts';
+import { matrixOffsets, matrixPairs, type SearchForm, search, searchBatch, searchGroups } from './search.ts';
 import type { Store } from './store.ts';
 
 const time = 0.00001;
@@ -18,8 +18,8 @@ function scored(store: Store, name: string, form: SearchForm, body: JsonObject) 
 
 // Upstream: the collection names inside a batch are ignored, the outer one counts.
 function batch(store: Store, name: string, form: SearchForm, bodies: JsonObject[]) {
-  store.find(name);
-  return { result: bodies.map((body) => ({ result: search(store, name, form, body).map(scoredMessage) })), time };
+  const results = searchBatch(store, name, form, { searches: bodies });
+  return { result: results.map((hits) => ({ result: hits.map(scoredMessage) })), time };
 }
 
 function groups(store: Store, name: string, form: SearchForm, body: JsonObject) {

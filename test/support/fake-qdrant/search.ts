@@ -2,6 +2,7 @@ import { passes } from './filter.ts';
 import { isObject, type Json, type JsonObject, listOf, numberOf, objectOf, shortFloat, textOf } from './json.ts';
 import { leavesAt } from './paths.ts';
 import { type Hit, runQuery } from './query.ts';
+import { checkIds, levelOf, levelsOf } from './query-inputs.ts';
 import { positive, recordJson, type Selection, selectionOf } from './retrieval.ts';
 import { comparePointIds, denseParams, hasSparse, pointIdOf, type Store, unknownVectorName } from './store.ts';
 import { lowerIsBetter, similarity } from './vectors.ts';
@@ -21,8 +22,13 @@ export function search(store: Store, name: string, form: SearchForm, body: JsonO
 
 /** The answers of a batch, one list per request of `searches`. */
 export function searchBatch(store: Store, name: string, form: SearchForm, body: JsonObject): Json[][] {
-  store.find(name);
-  return listOf(body.searches).map((item) => search(store, name, form, objectOf(item)));
+  const collection = store.find(name);
+  const searches = listOf(body.searches).map(objectOf);
+  // Upstream: the ids of all queries of a batch are looked up before any of them runs.
+  if (form === 'query') {
+    checkIds(searches.flatMap((one) => levelsOf(levelOf(store, collection, one))));
+  }
+  return searches.map((one) => search(store, name, form, one));
 }
 
 /** Hits in groups by a payload key, best group first, with looked-up points where `with_lookup` asks for them. */
@@ -68,7 +74,8 @@ function hitJson(hit: Hit, selection: Selection): JsonObject {
   return { id, version: hit.point.version, score: shortFloat(hit.score), ...rest, order_value: hit.orderValue };
 }
 
-function universal(form: SearchForm, body: JsonObject): JsonObject {
+/** A search of any form in the form of points/query. */
+export function universal(form: SearchForm, body: JsonObject): JsonObject {
   const { vector, positive: good, negative: bad, target, context, strategy, using, ...rest } = body;
   if (form === 'query') {
     return body;

@@ -181,8 +181,10 @@ function exampleInit(example: Json | undefined): Fields {
 
 function searchInit(body: JsonObject): Fields {
   const { name, vector } = objectOf(body.vector);
+  const { params } = levelInit({ params: body.params });
   const sparse = isObject(vector) ? vector : undefined;
   return {
+    ...(params === undefined ? {} : { params }),
     vectorName: textOf(name) ?? '',
     vector: numbersOf(sparse === undefined ? (vector ?? null) : sparse.values),
     ...(sparse === undefined ? {} : { sparseIndices: { data: numbersOf(sparse.indices) } }),

@@ -58,7 +58,7 @@ export async function runSequence(tenants: readonly Tenant[], seed: number, opti
     past.push(`${tenant.name}: ${writeJson(operation)}`);
     const wanted = await modelled(tenants, tenant, operation, options);
     const [shared, own] = [await tenant.shared(operation), await tenant.own(wanted)];
-    check(seed, past, options, shared, own);
+    check(seed, past, options, operation.protocol, shared, own);
     if (own.code >= 400 || (own.code > 0 && own.code < 200)) refused += 1;
     if (at % 8 === 7 || at === options.operations - 1) await checkContents(tenants, seed, past, options);
   }
@@ -87,13 +87,21 @@ async function checkContents(
 ): Promise<void> {
   for (const tenant of tenants) {
     const after = [...past, `${tenant.name}: ${writeJson(EVERYTHING)}`];
-    check(seed, after, options, await tenant.shared(EVERYTHING), await tenant.own(EVERYTHING));
+    const [shared, own] = [await tenant.shared(EVERYTHING), await tenant.own(EVERYTHING)];
+    check(seed, after, options, EVERYTHING.protocol, shared, own);
   }
 }
 
-function check(seed: number, past: readonly string[], { field }: ModelOptions, shared: Reply, own: Reply): void {
-  const seen = { code: shared.code, answer: comparable(shared.answer, field) };
-  const wanted = { code: own.code, answer: comparable(own.answer, field) };
+function check(
+  seed: number,
+  past: readonly string[],
+  { field }: ModelOptions,
+  protocol: TenantOperation['protocol'],
+  shared: Reply,
+  own: Reply,
+): void {
+  const seen = { code: shared.code, answer: comparable(shared.answer, field, protocol) };
+  const wanted = { code: own.code, answer: comparable(own.answer, field, protocol) };
   if (isDeepStrictEqual(seen, wanted)) return;
   const lines = [`seed ${seed}: shared ${writeJson(seen)}`, `own ${writeJson(wanted)}`, 'after:', ...past];
   throw new ModelDifference(lines.join('\n'));

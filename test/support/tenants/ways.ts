@@ -33,16 +33,18 @@ const ASIDE = new Set(['operation_id', 'operationId', 'time', 'usage', 'version'
  * An answer without what two collections may have otherwise: numbers of operations, versions, times, the tenants' own field, and
  * the order of hits with the same score.
  */
-export function comparable(value: Json, field: string): Json {
-  if (Array.isArray(value)) return evened(value.map((item) => comparable(item, field)));
+export function comparable(value: Json, field: string, protocol: 'rest' | 'grpc'): Json {
+  if (Array.isArray(value)) return evened(value.map((item) => comparable(item, field, protocol)));
   if (value === null || typeof value !== 'object') return value;
-  const members = Object.entries(value).filter(([name, member]) => member !== undefined && !ASIDE.has(name));
-  return Object.fromEntries(
-    members.map(([name, member]) => {
-      const shown = comparable(member ?? null, field);
-      return [name, name === 'payload' ? withoutField(shown, field) : shown];
-    }),
-  );
+  const shown: JsonObject = {};
+  for (const [name, member] of Object.entries(value)) {
+    if (member === undefined || ASIDE.has(name)) continue;
+    const inner = comparable(member, field, protocol);
+    const kept = name === 'payload' ? withoutField(inner, field) : inner;
+    // A message shows no map that is empty.
+    if (name !== 'payload' || protocol === 'rest' || Object.keys(kept as JsonObject).length > 0) shown[name] = kept;
+  }
+  return shown;
 }
 
 function withoutField(payload: Json, field: string): Json {

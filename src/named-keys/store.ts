@@ -60,7 +60,7 @@ export interface KeyStoreOptions {
 
 /** Longest wait for a change to be in force, in milliseconds; then it is answered that it is not yet. */
 const IN_FORCE_MS = 4_000;
-const NO_PLACE = 'no store of named keys is configured: set `gateway.keys_file`';
+const NO_PLACE = 'no store of named keys is configured: set `gateway.keys_file` or `gateway.shared.keys`';
 const NOT_YET = 'the gateway has not read its named keys yet';
 
 /** A store over the configured place, written as `qdrant-gateway key` writes it. */

@@ -201,6 +201,19 @@ t.test('named keys shared through a Redis server', { skip: NO_REDIS }, async (t)
     t.strictSame(await foreign.lines.ask(await create(foreign)), SERVED);
   });
 
+  t.test('a change without a message is read at the next interval', async (t) => {
+    const redis = await redisOf(t);
+    const one = await gatewayOn(t, redis, { ...RARE, 'gateway.revocation.refresh_ms': 100 });
+    const [key, gone] = [await create(one), await create(one, 'gone')];
+    const [mark, record] = [redis.cli('hget', KEYS, '@'), redis.cli('hget', KEYS, 'team')];
+    const version = Number(mark.split(' ')[1]) + 1;
+    const disabled = record.replace(/^\d+/, String(version)).replace('"active"', '"disabled"');
+    redis.cli('hset', KEYS, 'team', disabled, '@', mark.replace(/ \d+ /, ` ${version} `));
+    await one.becomes(key, REFUSED);
+    redis.cli('hdel', KEYS, 'gone');
+    await one.becomes(gone, REFUSED);
+  });
+
   t.test('a damaged record is refused alone', async (t) => {
     const redis = await redisOf(t);
     const gateway = await gatewayOn(t, redis);

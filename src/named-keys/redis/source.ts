@@ -3,7 +3,16 @@ import type { RedisAsked, RedisConnection, RedisSeat } from '../../redis/connect
 import { describeRedisFault, RedisFault, type RedisLink } from '../../redis/link.ts';
 import { createReach, type Reach } from '../../redis/reach.ts';
 import type { KeyPlace } from '../store.ts';
-import { CHANNEL, HASH, type KeyMark, type KeysMerged, type KnownKeys, mergeKeys, NOTHING_KNOWN } from './records.ts';
+import {
+  CHANNEL,
+  HASH,
+  type KeyMark,
+  type KeysMerged,
+  type KnownKeys,
+  MARK,
+  mergeKeys,
+  NOTHING_KNOWN,
+} from './records.ts';
 import type { SharedKeysReport } from './report.ts';
 import { REPAIR } from './scripts.ts';
 import { type OnRedis, readKeyChanges, readKeyHash, readUses, redisKeyStorage } from './storage.ts';
@@ -146,7 +155,7 @@ class KeysInRedis implements SharedKeys {
   #nextRead(): Promise<readonly string[]> {
     const { promise, resolve } = Promise.withResolvers<readonly string[]>();
     this.#waiting.push(resolve);
-    this.#seat.refresh();
+    this.#seat.tell(MARK);
     return promise;
   }
 

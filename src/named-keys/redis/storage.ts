@@ -51,10 +51,12 @@ export async function readKeyChanges(
   const mark = markIn(fields);
   const next = new Map(records);
   for (const id of ids) next.delete(id);
-  for (const [id, record] of recordsIn(fields, records)) next.set(id, record);
-  // Otherwise something was not told, and everything is read.
-  if (!mark || count !== next.size + 1) return await readKeyHash(link, prefix, records);
-  return ids.size === 0 && mark.version === version ? undefined : { mark, records: next };
+  const picked = recordsIn(fields, records);
+  for (const [id, record] of picked) next.set(id, record);
+  const newest = Math.max(version, ...[...picked.values()].map((record) => record.version));
+  // INVARIANT: these records are all that changed, or everything is read. A deletion has no record, and so is read with everything.
+  if (mark?.version !== newest || count !== next.size + 1) return await readKeyHash(link, prefix, records);
+  return picked.size === 0 ? undefined : { mark, records: next };
 }
 
 /** Minutes since 1970 of the last use on any gateway, by id. */

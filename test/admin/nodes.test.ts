@@ -132,12 +132,15 @@ t.test('a node is drained and taken in again, but never the last one', async (t)
   t.match((await states())[0], [/up|rising/]);
   t.equal((await change('drain', { node: two.name })).status, 200);
   t.equal((await change('undrain', { node: two.name })).status, 200);
+  const both = await Promise.all([change('drain', { node: one.name }), change('drain', { node: two.name })]);
+  t.strictSame(both.map(({ status }) => status).sort(), [200, 409], 'not both at once');
+  for (const { name } of nodes) t.equal((await change('undrain', { node: name })).status, 200);
   const key = 'admin_token';
   const failed = 'not carried out';
-  await until(() => gateway.acts().length >= 13, 'all are recorded');
+  await until(() => gateway.acts().length >= 17, 'all are recorded');
   t.strictSame(
     gateway.acts().filter(([, , , , error]) => error === undefined),
-    ['drain', 'drain', 'undrain', 'drain', 'undrain'].map((what) => [
+    ['drain', 'drain', 'undrain', 'drain', 'undrain', 'drain', 'undrain', 'undrain'].map((what) => [
       `gateway_node_${what}`,
       'ApiKey',
       key,
@@ -145,7 +148,7 @@ t.test('a node is drained and taken in again, but never the last one', async (t)
       undefined,
     ]),
   );
-  t.equal(gateway.acts().filter(([, , , result, error]) => result === 'ok' && error === failed).length, 7);
+  t.equal(gateway.acts().filter(([, , , result, error]) => result === 'ok' && error === failed).length, 8);
   t.equal(
     gateway.acts().filter(([method, , , result]) => method === 'gateway_node_undrain' && result === 'denied').length,
     1,

@@ -27,6 +27,12 @@ import { framed } from '../support/clients/h2-client.ts';
 
 const INITIAL_WINDOW = 65_535;
 
+/** A mutated script may ask for any text. */
+function sizeIn(text: string | undefined): number {
+  const bytes = Number(text ?? 0);
+  return Number.isSafeInteger(bytes) && bytes >= 0 ? Math.min(bytes, 1_048_576) : 0;
+}
+
 /** How a call says in `x-u` that it wants to be answered: the form, and the bytes of its message. */
 export const ANSWERS = ['whole', 'none', 'reset', 'early', 'trailers', 'table', 'head'] as const;
 
@@ -129,7 +135,7 @@ export class KeptUpstream {
     if (fields.has('api-key')) throw new Error('a credential was sent on');
     const [answer = 'whole', bytes] = (fields.get('x-u') ?? '').split('-');
     const call: Call = {
-      ...{ answer, fields, bytes: Number(bytes ?? 0), window: this.#initial },
+      ...{ answer, fields, bytes: sizeIn(bytes), window: this.#initial },
       ...{ left: undefined, begun: false, ended: false },
     };
     this.#calls.set(id, call);

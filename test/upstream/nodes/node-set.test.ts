@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import t from 'tap';
 import type { NodeFailure, NodeSettings } from '../../../src/upstream/nodes/node.ts';
 import { compareReleases, NodeSet } from '../../../src/upstream/nodes/node-set.ts';
@@ -227,4 +228,44 @@ t.test('the lowest release counts', async (t) => {
   nodes.probed(named('b'), undefined, '1.20.0-rc1');
   t.equal(nodes.release, '1.19.1');
   t.ok(compareReleases('1.19.10', '1.19.9') > 0);
+});
+
+t.test('whatever happens, a request goes to the best there is, and what is drained stays so', async (t) => {
+  const NAMES = ['a', 'b', 'c', 'd'];
+  const name = fc.constantFrom(...NAMES);
+  const some = fc.subarray(NAMES);
+  const step = fc.oneof(
+    fc.record({ what: fc.constant('list' as const), names: some }),
+    fc.record({ what: fc.constant('drain' as const), names: some }),
+    fc.record({ what: fc.constant('fail' as const), name }),
+    fc.record({ what: fc.constant('probe' as const), name, good: fc.boolean() }),
+    fc.record({ what: fc.constant('pass' as const), ms: fc.nat(70_000) }),
+  );
+  type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+  const order = [/^(up|rising)$/, /^ejected$/, /^drained$/];
+  const holds = (steps: readonly Step[]): boolean => {
+    const { nodes, pass } = scene(NAMES);
+    let drained: readonly string[] = [];
+    return steps.every((one) => {
+      const node = 'name' in one ? nodes.named(one.name) : undefined;
+      if (one.what === 'list')
+        nodes.configure(
+          one.names.map((each) => settings(each)),
+          true,
+        );
+      else if (one.what === 'pass') pass(one.ms);
+      else if (one.what === 'drain') {
+        drained = one.names;
+        nodes.drain(new Set(drained));
+      } else if (node && one.what === 'fail') nodes.failed(node, 'unreachable');
+      else if (node && one.what === 'probe') nodes.probed(node, one.good ? undefined : 'not-ready');
+      const best = order.find((state) => nodes.all.some((each) => state.test(each.state)));
+      const chosen = [nodes.choose(), nodes.choose('key')];
+      const isOut = nodes.all.every((each) => (each.state === 'drained') === drained.includes(each.name));
+      return (
+        isOut && chosen.every((each) => (best ? each && nodes.all.includes(each) && best.test(each.state) : !each))
+      );
+    });
+  };
+  t.doesNotThrow(() => fc.assert(fc.property(fc.array(step, { maxLength: 30 }), holds), { numRuns: 500 }));
 });

@@ -140,7 +140,7 @@ function wireQuery({ query, amount }: Search): Uint8Array | undefined {
     case 'vector':
       return fields([1, ID]);
     case 'mmr':
-      return fields([9, fields([1, ID], [2, fields([2, amount])])]);
+      return fields([9, fields([1, ID], [2, fields([3, amount])])]);
     case 'recommend':
       return fields([2, fields(...examples(1, ID), [2, ID])]);
     case 'discover':

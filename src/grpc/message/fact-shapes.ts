@@ -24,7 +24,8 @@ const grouped = (limit: number, size: number) => ({ [limit]: number('limit'), [s
 
 type Numbers = Readonly<Record<number, Rule>>;
 
-const NUMBERS: Readonly<Partial<Record<MessageName, Numbers>>> = {
+/** Numbers by message and field. */
+export const NUMBERS: Readonly<Partial<Record<MessageName, Numbers>>> = {
   SearchPoints: limited(4, 9),
   RecommendPoints: limited(5, 10),
   DiscoverPoints: limited(5, 8),
@@ -39,7 +40,7 @@ const NUMBERS: Readonly<Partial<Record<MessageName, Numbers>>> = {
   SearchMatrixPoints: { 3: number('sample'), 4: number('limit') },
   SearchParams: { 1: number('ef'), 2: EXACT },
   QuantizationSearchParams: { 3: { kind: 'double', slot: 'oversampling' } },
-  Mmr: { 2: number('candidates') },
+  Mmr: { 3: number('candidates') },
 };
 
 const opens = (part: PartKind): Tells => ({ kind: 'opens', part });

@@ -18,6 +18,21 @@ t.test('the official Python client reads every answer of the stand-in, without a
   for (const { call, error } of calls) t.equal(error, null, call);
 });
 
+t.test('everything it sends is read for its cost and its bounds', { skip }, async (t) => {
+  const wide = { max_query_limit: 1000, max_points: 1000, search_max_batchsize: 100, filter_max_conditions: 100 };
+  const gateway = await startGateway({
+    tls: false,
+    guards: [{ id: 'wide', mode: 'enforce', bounds: { collections: ['docs', 'plain'], ...wide } }],
+    limits: [{ id: 'generous', mode: 'enforce', each: 'all', cost: { per: 'second', most: 1_000_000_000 } }],
+  });
+  t.teardown(() => gateway.close());
+  const script = join(import.meta.dirname, 'surface.py');
+  const ports = [`${gateway.rest.port}`, `${gateway.grpc.port}`];
+  const calls = await clientCalls(python ?? '', ['-W', 'ignore', script, ...ports, KEYS.admin]);
+  t.ok(calls.length > 100, `${calls.length} calls`);
+  for (const { call, error } of calls) t.equal(error, null, call);
+});
+
 t.test('the official Python client tells a limit of the policy as one of a strict mode', { skip }, async (t) => {
   const gateway = await startGateway({
     tls: false,

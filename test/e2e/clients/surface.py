@@ -1,6 +1,6 @@
 """Drives everything the official Python client offers against one server, and writes one JSON line for each call.
 
-surface.py REST_PORT GRPC_PORT
+surface.py REST_PORT GRPC_PORT [KEY]
 
 A line is {"call": name, "error": text or null}. Methods of the client that no call here stands for are errors, too, so that
 another release of the client cannot bring one that is not looked at.
@@ -18,6 +18,8 @@ from qdrant_client.http.models import models as m
 
 HOST = "127.0.0.1"
 REST, GRPC = int(sys.argv[1]), int(sys.argv[2])
+# A key alone would turn TLS on.
+SECURED = {"api_key": sys.argv[3], "https": False} if len(sys.argv) > 3 else {}
 
 # Local work, clients of other services and accessors: nothing of them reaches a server.
 LOCAL = {
@@ -34,6 +36,8 @@ def say(call, error=None):
 def attempt(call, work):
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
+        # The stand-ins of this test are without TLS, on loopback.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         try:
             result = work()
         except UnexpectedResponse as error:
@@ -283,8 +287,8 @@ def stubs(client):
 
 def main():
     clients = {
-        "REST": lambda: QdrantClient(host=HOST, port=REST, grpc_port=GRPC, timeout=20),
-        "gRPC": lambda: QdrantClient(host=HOST, port=REST, grpc_port=GRPC, prefer_grpc=True, timeout=20),
+        "REST": lambda: QdrantClient(host=HOST, port=REST, grpc_port=GRPC, timeout=20, **SECURED),
+        "gRPC": lambda: QdrantClient(host=HOST, port=REST, grpc_port=GRPC, prefer_grpc=True, timeout=20, **SECURED),
     }
     for name, make in clients.items():
         client = attempt(f"{name} connects", make)

@@ -1,5 +1,9 @@
+import type { DescMessage } from '@bufbuild/protobuf';
+import * as client from '@qdrant/js-client-grpc';
 import t from 'tap';
+import { NUMBERS } from '../../../src/grpc/message/fact-shapes.ts';
 import { inspectWhole } from '../../../src/grpc/message/inspect.ts';
+import { MESSAGES, type MessageName } from '../../../src/grpc/message/request-messages.ts';
 import { GRPC_OPERATIONS } from '../../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../../src/operations/rest.ts';
 import type { Facts } from '../../../src/policy/search/facts.ts';
@@ -151,7 +155,7 @@ const ROWS: readonly Row[] = [
   [
     'candidates of maximal marginal relevance are searched',
     ['points.query', { query: { nearest: VECTOR, mmr: { diversity: 0.5, candidates_limit: 500 } }, limit: 10 }],
-    ['Query', [3, fields([9, fields([1, fields()], [2, fields([2, 500])])])], [8, 10]],
+    ['Query', [3, fields([9, fields([1, fields()], [2, fields([3, 500])])])], [8, 10]],
     { ...ONE, limit: 500, cost: 50_000 },
   ],
   [
@@ -417,3 +421,36 @@ t.test('every operation on points has a cost', async (test) => {
     ['legacy.points.change', 10_000],
   ]);
 });
+
+t.test('numbers in messages have the fields of the official client, and none is left out', async (test) => {
+  const named = fieldNames();
+  /** Fields of requests that bound a search, and the slots they fill. */
+  const slots: Readonly<Record<string, string>> = {
+    ...{ limit: 'limit', offset: 'offset', group_size: 'groupSize', sample: 'sample', hnsw_ef: 'ef', exact: 'exact' },
+    ...{ oversampling: 'oversampling', candidates_limit: 'candidates' },
+  };
+  for (const [name, numbers] of Object.entries(NUMBERS)) {
+    for (const [field, rule] of Object.entries(numbers ?? {})) {
+      const known = named.get(name)?.get(Number(field)) ?? '';
+      test.equal('slot' in rule ? rule.slot : rule.kind, slots[known], `${name}.${known}`);
+    }
+  }
+  for (const name of Object.keys(MESSAGES)) {
+    for (const [number, field] of named.get(name) ?? []) {
+      // The point that a scroll begins at, and what a query is drawn by.
+      if (!(field in slots) || (name === 'ScrollPoints' && field === 'offset') || name === 'Query') continue;
+      test.ok(NUMBERS[name as MessageName]?.[number], `${name}.${field} is read`);
+    }
+  }
+});
+
+/** The names of the fields of each message of the official client, by number. */
+function fieldNames(): ReadonlyMap<string, ReadonlyMap<number, string>> {
+  const all = new Map<string, ReadonlyMap<number, string>>();
+  for (const schema of Object.values<unknown>(client)) {
+    const { kind, name, fields: known } = (schema ?? {}) as Partial<DescMessage>;
+    if (kind !== 'message' || name === undefined || !known) continue;
+    all.set(name, new Map(known.map((field) => [field.number, field.name])));
+  }
+  return all;
+}

@@ -13,10 +13,10 @@ import { COLLECTION, INDEXES, PointDraw } from './points.ts';
 /*
  * What is left out of the comparison, and why:
  *
- * - `match: {value: true}`: the engine's Python binding makes the integer 1 of it.
+ * - `match: {value: true}`: the engine's Python binding makes the integer 1 of it. The client's local mode judges it (`local.ts`).
  * - counts that are not exact: estimates from the statistics of all points.
  * - ranks among the same scores, and so a fusion of such lists; `average_vector`, ids in queries, groups and matrices: the server's
- *   part, which the engine does not have.
+ *   part, which the engine does not have. The local mode judges ids and averages.
  * - IDF without a corpus: deleted vectors count until the next optimisation.
  * - a list that holds `null` (is it null?) and texts without a text index (by words or as they are): the engine is of a later state
  *   than the release the stand-in follows, whose source decides.

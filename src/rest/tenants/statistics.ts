@@ -24,7 +24,9 @@ export const PARAM_FIELDS: Fields = {
 };
 
 export const params = orNull(object(PARAM_FIELDS));
-const CORPUS = object({ corpus: boundFilter });
+const CORPUS = object({ corpus: boundFilter }, (reading, node) => {
+  if (!node.has('corpus')) throw reading.fault('missing field `corpus`');
+});
 
 /** A corpus that the client gives is bound, whatever the vector is. */
 function corpus(reading: TenantReading): JsonNode {

@@ -20,7 +20,7 @@ const BODIES: readonly (readonly [operation: string, body: string])[] = [
   ],
   [
     'points.query',
-    '{"query":{"relevance_feedback":{"target":1,"feedback":[{"example":2,"score":1}],"strategy":{"naive":{"a":1,"b":1,"c":1}}}}}',
+    '{"query":{"relevance_feedback":{"target":1,"feedback":[{"example":2,"score":1}],"strategy":{"naive":{"a":1,"b":1,"c":1}}}},"lookup_from":{"collection":"docs"}}',
   ],
   [
     'points.query',

@@ -219,6 +219,8 @@ t.test('an array or a scalar where upstream could read a struct is refused', asy
     ['points.query', '{"prefetch":[[]]}'],
     ['points.query', '{"params":[]}'],
     ['points.query', '{"params":{"idf":["x"]}}'],
+    ['points.query', '{"params":{"idf":{}}}'],
+    ['points.query', '{"params":{"idf":"x"}}'],
     ['points.query', '{"lookup_from":["docs"]}'],
     ['points.query_batch', '{"searches":{}}'],
     ['points.query_groups', '{"with_lookup":["docs"]}'],

@@ -43,7 +43,15 @@ t.test('the effective settings show every option and no key', async (t) => {
 });
 
 t.test('each example file is loaded by a test', async (t) => {
-  const loaded = ['development.yaml', 'nodes.yaml', 'sidecar.yaml', 'keys.yaml', 'policy.yaml', 'tenants.yaml'];
+  const loaded = [
+    'development.yaml',
+    'nodes.yaml',
+    'sidecar.yaml',
+    'several.yaml',
+    'keys.yaml',
+    'policy.yaml',
+    'tenants.yaml',
+  ];
   const there = readdirSync(CONFIG).filter((file) => file.endsWith('.yaml'));
   t.strictSame(
     there.filter((file) => !loaded.includes(file)),
@@ -53,7 +61,7 @@ t.test('each example file is loaded by a test', async (t) => {
 });
 
 t.test('the example files load', async (t) => {
-  for (const file of ['sidecar.yaml', 'nodes.yaml', 'development.yaml']) {
+  for (const file of ['sidecar.yaml', 'nodes.yaml', 'several.yaml', 'development.yaml']) {
     const keys = new Map([
       ['api', 'a'.repeat(32)],
       ['read', 'r'.repeat(32)],

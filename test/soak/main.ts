@@ -25,6 +25,7 @@ const RUNS: Readonly<Record<string, string>> = {
   resolve: 'a million requests through resolvers and body readers; [requests [seed]]',
   revocation: 'the cost of 10 000 revocations',
   'stopped-upstream': 'an upstream that accepts and never answers',
+  tenants: 'two tenants on one collection beside collections of their own; [sequences [first seed]]; an hour',
   timing: 'whether the comparison of keys takes a time that tells them apart; [samples]; 10 seconds',
   'strict-clients': 'strict HTTP clients and bodies of 0 to 60 MB; [part of a name]; 10 minutes',
   'tls-scan': 'testssl on both ports; [path of testssl.sh]; 1 to 4 minutes',

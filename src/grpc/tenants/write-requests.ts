@@ -15,7 +15,11 @@ export interface Write {
   key?: string | undefined;
   keys?: readonly string[];
   updateFilter?: Filter | undefined;
+  readonly updateMode?: number | undefined;
 }
+
+/** `UpdateMode.UpdateOnly`. */
+const UPDATE_ONLY = 2;
 
 interface Selector {
   pointsSelectorOneOf:
@@ -45,7 +49,9 @@ export class Writes {
     this.#needsUpdateFilter();
     const points = write.points as readonly { readonly id?: IdMessage; payload: Entry[] }[];
     for (const [index, point] of points.entries()) {
-      this.#written.add(idOf(point.id, `points.${index}.id`));
+      const id = idOf(point.id, `points.${index}.id`);
+      // A point that is only updated may not be there.
+      if (write.updateMode !== UPDATE_ONLY) this.#written.add(id);
       point.payload = entries(ownPayload(point.payload, this.#context.conditions, `points.${index}.payload`));
     }
     write.updateFilter = within(this.#own, write.updateFilter);

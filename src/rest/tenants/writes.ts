@@ -127,7 +127,7 @@ function select(reading: TenantReading, node: JsonObject): void {
   node.set('filter', tenantFilter(reading, points));
 }
 
-const upsert = oneOf(
+const anyUpsert = oneOf(
   [
     { first: 'batch', fields: WRITE_FIELDS.PointsBatch },
     { first: 'points', fields: WRITE_FIELDS.PointsList },
@@ -135,6 +135,15 @@ const upsert = oneOf(
   'an upsert',
   bindUpdate('Upserts of tenants'),
 );
+
+const upsert: Action = (reading) => {
+  const before = reading.written.size;
+  const node = anyUpsert(reading);
+  const mode = node.kind === 'object' ? reading.stringOf(node.get('update_mode')) : undefined;
+  // Points that are only updated may not be there.
+  if (mode === 'update_only') for (const id of [...reading.written].slice(before)) reading.written.delete(id);
+  return node;
+};
 
 const updateVectors = object(WRITE_FIELDS.UpdateVectors, bindUpdate('Changes of vectors of tenants'));
 const deletePoints = object(WRITE_FIELDS.PointsSelector, select);

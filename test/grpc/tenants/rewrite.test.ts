@@ -479,6 +479,14 @@ t.test('a batch may use the points that it has written, and selects nothing wher
     );
   t.match(batch(upsert, set(1n, 2n)), { checks: [{ collection: 'docs', ids: ['2'] }] });
   t.match(batch(set(1n), upsert), { checks: [{ collection: 'docs', ids: ['1'] }] }, 'in their order');
+  const update = create(q.PointsUpdateOperationSchema, {
+    operation: { case: 'upsert', value: { points: [{ id: num(1n) }], updateMode: q.UpdateMode.UpdateOnly } },
+  });
+  t.match(
+    batch(update, set(1n)),
+    { checks: [{ collection: 'docs', ids: ['1'] }] },
+    'what is only updated may be missing',
+  );
   t.strictSame(
     (json(batch(set())) as { operations: { setPayload: object }[] }).operations[0]?.setPayload,
     { payload: { a: { stringValue: 'b' } }, pointsSelector: { points: {} } },

@@ -102,6 +102,12 @@ sends('points.batch', [
     `{"operations":[{"upsert":{"points":[{"id":1,"vector":[1],"payload":{"tenant":"acme"}}],${UPDATE}}},{"set_payload":{"payload":{"a":1},"filter":{"must":[${T},{"has_id":[1,3]}]}}},{"delete":{"filter":{"must":[${T},{"has_id":[9]}]}}},{"overwrite_payload":{${FILTER},"payload":{"tenant":"acme"}}},{"delete_vectors":{${FILTER},"vector":["v"]}}]}`,
     ['shop: 3'],
   ],
+  [
+    'an id that is only updated may be missing',
+    '{"operations":[{"upsert":{"points":[{"id":1,"vector":[1]}],"update_mode":"update_only"}},{"set_payload":{"payload":{"a":1},"points":[1]}}]}',
+    `{"operations":[{"upsert":{"points":[{"id":1,"vector":[1],"payload":{"tenant":"acme"}}],"update_mode":"update_only",${UPDATE}}},{"set_payload":{"payload":{"a":1},"filter":{"must":[${T},{"has_id":[1]}]}}}]}`,
+    ['shop: 1'],
+  ],
 ]);
 
 t.test('requests that change their kind', async (t) => {

@@ -71,7 +71,7 @@ function pairsOf(context: Json | undefined): Json[] {
 /** The ids a level names, and the collection they are looked up in. */
 export function idsOf(level: Level): { ids: PointId[]; collection: Collection } {
   const { target, positive, negative, pairs } = inputsOf(level.body.query);
-  const ids = [...pairs, ...target, ...positive, ...negative].filter(isId).map(pointIdOf);
+  const ids = [...target, ...pairs, ...positive, ...negative].filter(isId).map(pointIdOf);
   return { ids, collection: lookupOf(level).collection };
 }
 

@@ -29,6 +29,8 @@ export interface Arena {
   /** Calls that were recorded more than once. */
   readonly recordedTwice: number;
   readonly recorded: number;
+  /** Request bytes that wait for nodes, over all connections. */
+  readonly waiting: number;
   /** Relays whose connection is there. */
   readonly open: number;
   /** Waits until no client connection is left. Rejects after a bound. */
@@ -92,6 +94,7 @@ export async function openArena(accept: Accept, nodes = 0): Promise<Arena> {
   const ports = await Promise.all(servers.map(listen));
   const [upstreamPort = 0] = ports;
   let list = nodesAt(ports);
+  const spread = spreadOver(() => list);
   const relays = new Set<GrpcRelay>();
   let faults: unknown[] = [];
   let twice = 0;
@@ -111,6 +114,9 @@ export async function openArena(accept: Accept, nodes = 0): Promise<Arena> {
     },
     get recorded() {
       return recorded;
+    },
+    get waiting() {
+      return spread.waiting.bytes;
     },
     get open() {
       return relays.size;
@@ -162,7 +168,7 @@ export async function openArena(accept: Accept, nodes = 0): Promise<Arena> {
     },
     upstream:
       nodes > 0
-        ? spreadOver(() => list)
+        ? spread
         : {
             address: { tls: false, host: '127.0.0.1', port: upstreamPort },
             authority: 'upstream',
@@ -193,6 +199,7 @@ export async function openArena(accept: Accept, nodes = 0): Promise<Arena> {
 export function checkGone(relay: GrpcRelay, recordedBefore: number, arena: Arena): void {
   const { streams } = relay;
   if (streams.size > 0) throw new Error(`${streams.size} calls are still open`);
+  if (arena.open === 0 && arena.waiting !== 0) throw new Error(`${arena.waiting} bytes still wait for nodes`);
   if (arena.recordedTwice > 0) throw new Error('a call was recorded twice');
   if (arena.recorded - recordedBefore !== streams.added) {
     throw new Error(`${streams.added} calls were begun, ${arena.recorded - recordedBefore} recorded`);

@@ -22,6 +22,7 @@ export function nodesAt(ports: readonly number[]): NodeSet {
 /** The calls of a relay take any of the nodes; those without `Upsert` in their path may be sent again. */
 export function spreadOver(nodes: () => NodeSet): GrpcNodes {
   return {
+    waiting: { bytes: 0 },
     credential: () => NO_CREDENTIAL,
     socket: { connectTimeoutMs: 10_000, ca: undefined, alpn: ['h2'] },
     choose: (_, tried) => nodes().choose(undefined, tried) ?? UPSTREAM_UNREACHABLE,

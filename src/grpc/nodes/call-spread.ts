@@ -47,7 +47,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
     this.#core = core;
     this.#nodes = nodes;
     this.#options = options;
-    this.#credit = new RequestCredit(core);
+    this.#credit = new RequestCredit(core, nodes.waiting);
     this.#turns = new AnswerTurns(core, options.clock);
   }
 
@@ -174,6 +174,7 @@ export class CallSpread implements UpstreamSide, SeatedCalls {
   }
 
   tick(): void {
+    this.#credit.tick();
     for (const link of [...this.#links]) {
       const { state } = link.node;
       if (this.#nodes.leavesOut(link.node)) this.#leave(link);

@@ -7,11 +7,14 @@ import type { NodeSet } from '../../upstream/nodes/node-set.ts';
 import { AFFINITY_HEADER, clientOf, NODE_HEADER, pickNode } from '../../upstream/nodes/pick.ts';
 import type { SocketOptions } from '../../upstream/sockets.ts';
 import type { GrpcExchange } from '../exchange.ts';
+import type { WaitingData } from './request-credit.ts';
 
 /** The nodes behind a gRPC listener, as its calls need them. */
 export interface GrpcNodes {
   /** Of the connections to nodes. */
   readonly socket: SocketOptions;
+  /** Request DATA that waits for nodes. */
+  readonly waiting: WaitingData;
   /** The credential in force, the same for all nodes. */
   readonly credential: () => UpstreamCredential;
   /**
@@ -37,6 +40,7 @@ export interface GrpcNodes {
 export function createGrpcNodes(nodes: NodeSet, shown: Pick<GrpcNodes, 'socket' | 'credential'>): GrpcNodes {
   return {
     ...shown,
+    waiting: { bytes: 0 },
     choose(exchange, tried) {
       const node = exchange ? pickNode(nodes, wishOf(exchange), tried) : nodes.choose(undefined, tried);
       return node ?? UPSTREAM_UNREACHABLE;

@@ -20,16 +20,25 @@ const WIDE_AT = 262_144;
  * those to others.
  */
 export const MOST_WAITING = 16_777_216;
+/** The same of all connections of a listener: above it, a connection has `NARROW_AT` of its own. */
+const MOST_OF_ALL = 268_435_456;
 /** Bytes per WINDOW_UPDATE of the connection, and of a stream: no stream waits for credit below its narrow window. */
 const GRANT_BYTES = 65_536;
 const STREAM_GRANT_BYTES = 16_384;
 
+/** Request DATA that waits for nodes, of all client connections of a listener. */
+export interface WaitingData {
+  bytes: number;
+}
+
 /**
  * The windows that the gateway grants a client for its request DATA when there are several nodes. A stream gets its credit
- * back when its node has taken the DATA; the connection gets it back at once, up to `MOST_WAITING` bytes.
+ * back when its node has taken the DATA; the connection gets it back at once, up to `MOST_WAITING` bytes, as long as all
+ * connections have room.
  */
 export class RequestCredit {
   readonly #core: RelayCore;
+  readonly #all: WaitingData;
   #greeted = false;
   #isNarrow = false;
   /** Received bytes whose connection credit has not been returned. */
@@ -37,8 +46,10 @@ export class RequestCredit {
   /** Bytes that wait for their nodes. */
   #waiting = 0;
 
-  constructor(core: RelayCore) {
+  /** @param all to which this adds what waits */
+  constructor(core: RelayCore, all: WaitingData) {
     this.#core = core;
+    this.#all = all;
   }
 
   /** Raises the windows of the client, at its first permitted call. */
@@ -66,6 +77,7 @@ export class RequestCredit {
    */
   waits(bytes: number): void {
     this.#waiting += bytes;
+    this.#all.bytes += bytes;
     if (this.#isNarrow || this.#waiting < NARROW_AT) return;
     this.#isNarrow = true;
     this.#setWindow(INITIAL_WINDOW);
@@ -74,6 +86,7 @@ export class RequestCredit {
   /** Request DATA waits no longer: it was sent, or it is dropped. */
   left(bytes: number): void {
     this.#waiting -= bytes;
+    this.#all.bytes -= bytes;
     if (this.#isNarrow && this.#waiting <= WIDE_AT) {
       this.#isNarrow = false;
       this.#setWindow(REQUEST_WINDOW);
@@ -90,8 +103,14 @@ export class RequestCredit {
     seat.credit = 0;
   }
 
+  /** To be called now and then: other connections may have made room. */
+  tick(): void {
+    if (this.#due >= GRANT_BYTES) this.#settle();
+  }
+
   #settle(): void {
-    const free = this.#due - Math.max(0, this.#waiting - MOST_WAITING);
+    const most = this.#all.bytes > MOST_OF_ALL ? NARROW_AT : MOST_WAITING;
+    const free = this.#due - Math.max(0, this.#waiting - most);
     if (free < GRANT_BYTES) return;
     this.#due -= free;
     this.#core.window.swallowed(free);

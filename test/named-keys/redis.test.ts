@@ -212,6 +212,7 @@ t.test('named keys shared through a Redis server', { skip: NO_REDIS }, async (t)
     await one.becomes(key, REFUSED);
     redis.cli('hdel', KEYS, 'gone');
     await one.becomes(gone, REFUSED);
+    t.match(one.operator.sharedKeys?.report(), { keys: 1, damaged: [], problem: undefined });
   });
 
   t.test('a damaged record is refused alone', async (t) => {

@@ -203,3 +203,14 @@ t.test('payloads and vectors are changed one by one and in a batch', async (test
   const info = await fetch(`${fake.restUrl}/collections/docs`);
   test.match(await info.json(), { result: { payload_schema: { kind: { data_type: 'keyword', points: 1 } } } });
 });
+
+t.test('an unreadable path is refused in the words of each protocol', async (test) => {
+  const filter = { must: [{ key: 'a b', match: { value: 1 } }] };
+  const text = "Invalid json path: 'a b'";
+  const refused = await ask('POST', 'docs/points/scroll', { filter });
+  test.same(refused, { status: 400, result: { error: `Format error in JSON body: ${text}` } });
+  const match = { matchValue: { case: 'integer' as const, value: 1n } };
+  const condition = { conditionOneOf: { case: 'field' as const, value: { key: 'a b', match } } };
+  const asked = grpc.scroll({ collectionName: 'docs', filter: { must: [condition] } });
+  await test.rejects(asked, { code: 3, rawMessage: text });
+});

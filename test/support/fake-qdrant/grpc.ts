@@ -176,7 +176,8 @@ class Answer {
 
   #fail(error: unknown): void {
     const code = error instanceof GrpcFault ? error.code : error instanceof Fault ? faultCode(error) : 13;
-    const message = error instanceof Error ? error.message : String(error);
+    // The words about a JSON body belong to REST alone.
+    const message = (error instanceof Error ? error.message : String(error)).replace('Format error in JSON body: ', '');
     if (this.#started) {
       this.#stream.removeAllListeners('wantTrailers');
       this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(status(code, message)));

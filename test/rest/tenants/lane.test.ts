@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t from 'tap';
 import type { Principal } from '../../../src/identity/principal.ts';
@@ -20,6 +21,7 @@ const answer: Answer = (_request, response, { target, body, method }) => {
     response.end(text);
   };
   const asked = /"has_id":\[([^\]]*)\]/.exec(sent)?.[1]?.split(',') ?? [];
+  if (target.includes('slow')) return;
   if (target.includes('odd')) say('null', method === 'GET' ? 200 : 400);
   else if (target.includes('gone')) say('null', 404);
   else if (target.includes('broken')) say('null', 500);
@@ -228,6 +230,23 @@ t.test(
     ]);
   },
 );
+
+t.test('a client that leaves while its points are asked for ends the question', async (t) => {
+  tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition() }] };
+  const head = 'POST /collections/slow/points/payload?wait=true HTTP/1.1\r\nhost: x\r\ncontent-length: 29\r\n\r\n';
+  const socket = connect({ port: gateway.port, host: '127.0.0.1' });
+  socket.write(`${head}{"payload":{},"points":[1,2]}`);
+  await until(() => upstream.received.length === 1, 'the question has been asked');
+  t.match(got()[0], /^POST \/collections\/slow\/points\/scroll/);
+  const open = () =>
+    new Promise<number>((resolve) => upstream.server.getConnections((_error, count) => resolve(count)));
+  const before = await open();
+  // Over HTTP/1 a half that is closed still gets its answer.
+  socket.resetAndDestroy();
+  await until(() => gateway.listener.figures().exchanges === 0, 'the exchange is over');
+  await until(async () => (await open()) < before, 'the question is over');
+  t.strictSame(events, [['points.set_payload', undefined, 29]], 'it is recorded, and no fault');
+});
 
 t.test('a large upsert is made anew in a thread, and its memory is given back', async (t) => {
   const points = Array.from(

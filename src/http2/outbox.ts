@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { fillMemory, freeMemory } from '../net/written-bytes.ts';
+import { fillsMemory, freeMemory } from '../net/written-bytes.ts';
 import { type CopyArea, copyAreas } from './copy-areas.ts';
 import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 
@@ -55,8 +55,15 @@ export class Outbox {
 
   /** Queues a part of `source`. @param once as with `frame` */
   range(source: Buffer, from: number, to: number, once = false): void {
-    if (this.#source === source && this.#to === from) {
+    const begun = this.#source;
+    if (begun === source && this.#to === from) {
       this.#to = to;
+      this.#once &&= once;
+      return;
+    }
+    // Node cuts what it reads over TLS from pieces of memory: neighbours in one leave as one.
+    if (begun && begun.byteOffset + this.#to === source.byteOffset + from && begun.buffer === source.buffer) {
+      this.#to += to - from;
       this.#once &&= once;
       return;
     }
@@ -67,11 +74,16 @@ export class Outbox {
     this.#once = once;
   }
 
-  /** Frees the memory of `bytes` once all that is queued is written. No other code may use them. */
+  /** Frees the memory of `bytes`, if they are all there is in it, once all that is queued is written. No other code may use them. */
   free(bytes: Buffer): void {
-    if (!fillMemory(bytes)) return;
+    this.#freeFilled(bytes, 0, bytes.length);
+  }
+
+  /** The same for `source[from, to)`, with what was queued before of the same memory. */
+  #freeFilled(source: Buffer, from: number, to: number): void {
+    if (!fillsMemory(this, source, from, to)) return;
     this.#freed ??= [];
-    this.#freed.push(bytes);
+    this.#freed.push(source);
   }
 
   /** Queues bytes of the gateway. */
@@ -146,8 +158,10 @@ export class Outbox {
     const [from, to] = [this.#from, this.#to];
     this.#source = undefined;
     this.#from = this.#to = 0;
-    this.#put(source, from, to);
-    if (this.#once && from === 0 && to === source.length) this.free(source);
+    const { length } = source;
+    if (to <= length) this.#put(source, from, to);
+    else this.#put(Buffer.from(source.buffer, source.byteOffset + from, to - from), 0, to - from);
+    if (this.#once) this.#freeFilled(source, from, to);
   }
 
   #put(source: Buffer, from: number, to: number): void {

@@ -3,10 +3,31 @@ import type { Guard } from '../lifetime/guard.ts';
 
 /** Smaller memory is left to the garbage collector. */
 const FREED_BYTES = 8_192;
+const LEAST_BYTES = 2_048;
 
-/** True = `bytes` are all there is in their memory, and enough to be worth `freeMemory`. */
-export function fillMemory(bytes: Buffer): boolean {
-  return bytes.length >= FREED_BYTES && bytes.length === bytes.buffer.byteLength;
+const NO_OWNER: object = Object.freeze({});
+
+/**
+ * The memory of which the first part was written last. One for all connections of the thread, since an idle one keeps no memory.
+ */
+const partly = { owner: NO_OWNER, memory: undefined as ArrayBufferLike | undefined, to: 0 };
+
+/**
+ * True = with `source[from, to)`, which no other code uses, `owner` has written everything in its memory, in order. The memory may
+ * be freed once that is written. Node cuts what it reads over TLS from pieces of memory, which one upload soon fills alone.
+ */
+export function fillsMemory(owner: object, source: Buffer, from: number, to: number): boolean {
+  // A small part seldom fills its memory.
+  if (to - from < LEAST_BYTES && partly.owner !== owner) return false;
+  const { buffer, byteOffset } = source;
+  if (buffer.byteLength < FREED_BYTES) return false;
+  const begun = byteOffset + from;
+  if (begun !== 0 && (partly.owner !== owner || partly.memory !== buffer || partly.to !== begun)) return false;
+  const isFull = byteOffset + to === buffer.byteLength;
+  partly.owner = isFull ? NO_OWNER : owner;
+  partly.memory = isFull ? undefined : buffer;
+  partly.to = byteOffset + to;
+  return isFull;
 }
 
 /**
@@ -34,7 +55,7 @@ export function writeAll(socket: Socket, outgoing: readonly Outgoing[], guard: G
   let more = true;
   if (last > 0) socket.cork();
   for (const [at, { bytes, once }] of outgoing.entries()) {
-    if (once && fillMemory(bytes)) {
+    if (once && fillsMemory(socket, bytes, 0, bytes.length)) {
       freed ??= [];
       freed.push(bytes);
     }
@@ -50,3 +71,6 @@ function freeing(freed: readonly Buffer[], guard: Guard): (error: Error | null |
     if (!error) for (const bytes of freed) freeMemory(bytes);
   });
 }
+
+// V8 compiles again what reads bytes once the first memory is freed like this: before anything is hot it costs nothing.
+freeMemory(Buffer.from(new ArrayBuffer(1)));

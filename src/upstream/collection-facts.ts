@@ -2,9 +2,14 @@
 export interface CollectionFacts {
   /** Names of sparse vectors whose scores come from the statistics of terms (modifier `idf`). */
   readonly idfVectors: ReadonlySet<string>;
+  /** True = there is no such collection. That is not remembered. */
+  readonly isAbsent?: true;
 }
 
-/** Asks upstream; `undefined` = not known, the collection may not be there. Must not reject. */
+/** Of a collection that is not there: upstream says so itself. */
+export const NO_COLLECTION: CollectionFacts = Object.freeze({ idfVectors: new Set<string>(), isAbsent: true });
+
+/** Asks upstream; `undefined` = not known. Must not reject. */
 export type AskFacts = (collection: string) => Promise<CollectionFacts | undefined>;
 
 /** Milliseconds for which an answer is used. A vector that is made anew in another form is seen that much later. */
@@ -52,7 +57,7 @@ export class FactsOfCollections {
     try {
       const facts = await this.#ask(collection);
       this.#known.delete(collection);
-      if (facts) this.#keep(collection, { facts, at });
+      if (facts && !facts.isAbsent) this.#keep(collection, { facts, at });
       return facts;
     } finally {
       this.#asked.delete(collection);

@@ -1,5 +1,5 @@
 import { type Denial, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED } from '../policy/denial.ts';
-import type { CollectionFacts } from './collection-facts.ts';
+import { type CollectionFacts, NO_COLLECTION } from './collection-facts.ts';
 import type { UpstreamCredential } from './credential.ts';
 import type { RestUpstream } from './http.ts';
 import { type Answer, ask, at, isDenial, isName } from './lookup.ts';
@@ -11,7 +11,7 @@ export interface TenantQuestions {
   readonly ids: (filter: string, most: number, about: Question) => Promise<ReadonlySet<string> | Refused>;
   /** The exact number of points that match. */
   readonly count: (filter: string, about: Question) => Promise<number | Refused>;
-  /** `undefined` = not known: the collection may not be there. */
+  /** `undefined` = not known. */
   readonly facts: (collection: string) => Promise<CollectionFacts | undefined>;
 }
 
@@ -53,7 +53,9 @@ export function createTenantQuestions(upstream: RestUpstream, credential: () => 
       const path = `/collections/${encodeURIComponent(collection)}`;
       const request = { method: 'GET', path, body: undefined, shown: credential().own };
       const answer = await ask(upstream, request, AbortSignal.timeout(FACTS_TIMEOUT_MS));
-      if (isDenial(answer) || answer.status !== 200) return undefined;
+      if (isDenial(answer)) return undefined;
+      if (answer.status === 404) return NO_COLLECTION;
+      if (answer.status !== 200) return undefined;
       const params = at(at(at(answer.body, 'result'), 'config'), 'params');
       return params === undefined ? undefined : { idfVectors: idfVectorsOf(at(params, 'sparse_vectors')) };
     },

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import * as q from '@qdrant/js-client-grpc';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
-import { grpcClient, grpcOutcome, trust } from '../support/clients/official.ts';
+import { grpcClient, grpcOutcome, restClient, restOutcome, trust } from '../support/clients/official.ts';
 import { startGateway } from '../support/gateway.ts';
 import { makeToken } from '../support/tokens.ts';
 
@@ -162,6 +162,19 @@ t.test('a collection without an entry, and a caller without a tenant, are refuse
     ),
     'ok',
   );
+});
+
+t.test('a query of a collection that is not there is told so', async (t) => {
+  await prepare();
+  await direct.deleteCollection('docs');
+  const query = create(q.QuerySchema, {
+    variant: { case: 'nearest', value: { variant: { case: 'sparse', value: { values: [1], indices: [1] } } } },
+  });
+  const asked = clientOf('acme').api('points').query({ collectionName: 'docs', query, using: 'words' });
+  t.match(await grpcOutcome(asked), [NOT_FOUND, /doesn't exist/]);
+  const client = restClient(gateway, tokenOf('acme'));
+  const sparse = { query: { indices: [1], values: [1] }, using: 'words' };
+  t.match(await restOutcome(client.query('docs', sparse)), [404, /doesn't exist/], 'over REST as well');
 });
 
 t.test("the information on a collection has the tenant's number of points", async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { type CollectionFacts, FactsOfCollections } from '../../src/upstream/collection-facts.ts';
+import { type CollectionFacts, FactsOfCollections, NO_COLLECTION } from '../../src/upstream/collection-facts.ts';
 
 const IDF: CollectionFacts = { idfVectors: new Set(['words']) };
 
@@ -43,6 +43,14 @@ t.test('what could not be known is asked again', async (t) => {
   found = IDF;
   t.equal(await facts.of('docs'), IDF);
   t.equal(asked.length, 2);
+});
+
+t.test('a collection that is not there is asked for again', async (t) => {
+  let found = NO_COLLECTION;
+  const { facts } = factsOver(async () => found);
+  t.equal(await facts.of('docs'), NO_COLLECTION);
+  found = IDF;
+  t.equal(await facts.of('docs'), IDF, 'once it has been made');
 });
 
 t.test('a question that throws leaves nothing behind', async (t) => {

@@ -1,4 +1,5 @@
-import type { CollectionFacts } from '../../upstream/collection-facts.ts';
+import { GrpcCode } from '../../policy/denial.ts';
+import { type CollectionFacts, NO_COLLECTION } from '../../upstream/collection-facts.ts';
 import type { AskUpstream } from '../answer.ts';
 import { decode, encode, make } from './messages/codec.ts';
 
@@ -22,7 +23,7 @@ export async function askSettings(ask: AskUpstream, collectionName: string): Pro
   try {
     const signal = AbortSignal.timeout(PATIENCE_MS);
     const answer = await ask.ask(GET, message, { leastMs: 0, mostMs: PATIENCE_MS, signal });
-    if (answer.kind === 'denial') return undefined;
+    if (answer.kind === 'denial') return answer.grpc === GrpcCode.notFound ? NO_COLLECTION : undefined;
     const { result } = decode<Settings>('SettingsResponse', answer.message);
     if (!result) return undefined;
     const sparse = result.config?.params?.sparseVectorsConfig?.map ?? [];

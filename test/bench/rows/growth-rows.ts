@@ -1,6 +1,7 @@
 import type { Target } from '../load/clients.ts';
+import { openGrpcClients } from '../load/http2-clients.ts';
 import { closedLoop, type Load, sendOnEach } from '../load/load.ts';
-import { SMALL_ANSWER } from '../load/messages.ts';
+import { COLLECTION, SMALL_ANSWER } from '../load/messages.ts';
 import { cycle, openRestClients, restRequest } from '../load/rest-clients.ts';
 import { type Window, watchLoad } from '../load/window.ts';
 import { type Gateway, ownGateway } from '../peers/gateways.ts';
@@ -8,6 +9,7 @@ import type { ColumnPlan, RowPlan } from '../plan.ts';
 import { API_KEY, type Protocol, type Stage } from '../stage.ts';
 import { costSample } from './cost-rows.ts';
 import { namedKeysFile } from './named-keys.ts';
+import { plainQuery, plainQueryCall, tenantsFile, tenantTokens } from './tenants.ts';
 import { manyTokens, tokenOfCollections } from './tokens.ts';
 import { openSmall, SMALL_LINE } from './workloads.ts';
 
@@ -16,6 +18,8 @@ const COLLECTIONS = [1, 100, 10_000];
 const COLLECTION_CONNECTIONS = 8;
 const TOKEN_CONNECTIONS = 32;
 const NAMED_KEYS = [1, 100, 10_000];
+const TENANT_CONNECTIONS = 8;
+const TENANT_STREAMS = 16;
 /** Request heads that differ, before they come again. */
 const DIFFERENT_HEADS = 4096;
 const FIRST_ANSWERS_MS = 20_000;
@@ -155,6 +159,28 @@ function namedKeyRow(): Row {
   };
 }
 
+/** The same query by a token for the collection, and by one that is bound to a tenant of it. */
+function tenantRow(protocol: Protocol): Row {
+  const { list, tenant } = tenantTokens(API_KEY);
+  const settings = { QDRANT_GATEWAY__POLICY_FILE: tenantsFile() };
+  const line = `POST /collections/${COLLECTION}/points/query`;
+  const start = async (target: Target): Promise<Load> => {
+    if (protocol === 'rest') {
+      return restLoad(target, TOKEN_CONNECTIONS, cycle([restRequest(target, line, { body: plainQuery() })]));
+    }
+    const clients = await openGrpcClients(target, TENANT_CONNECTIONS, TENANT_STREAMS, plainQueryCall());
+    return closedLoop(clients, TENANT_CONNECTIONS * TENANT_STREAMS);
+  };
+  return {
+    id: protocol === 'rest' ? 'tenants' : 'tenants-grpc',
+    title: `${protocol === 'rest' ? 'REST' : 'gRPC'}, a query of 1 KiB`,
+    columns: [
+      { label: 'token for the collection', settings, protocol, credential: list, start },
+      { label: 'token of a tenant', settings, protocol, credential: tenant, start },
+    ],
+  };
+}
+
 /** How dear a request becomes with more of something: this gateway only, each column against the first. */
 export function growthRows(stage: Stage, window: Window, nodeFlags: readonly string[], mostTokens: number): RowPlan[] {
   const rows: readonly Row[] = [
@@ -165,6 +191,8 @@ export function growthRows(stage: Stage, window: Window, nodeFlags: readonly str
     collectionRow(),
     tokenRow(mostTokens),
     namedKeyRow(),
+    tenantRow('rest'),
+    tenantRow('grpc'),
   ];
   const columnOf = ({ id }: Row, column: Column): ColumnPlan => {
     const settings = { ...column.settings };

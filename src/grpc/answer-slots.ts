@@ -33,11 +33,12 @@ export class AnswerSlots {
         if (slots.size === 0 && this.#owners.get(owner) === slots) this.#owners.delete(owner);
         resolve(false);
       });
-      const late = guard.after(longestOf(caller), leave).unref();
+      let late: NodeJS.Timeout | undefined;
       const slot = slots.take(owner, guard, () => {
         clearTimeout(late);
         resolve(true);
       });
+      if (!slot.running) late = guard.after(longestOf(caller), leave).unref();
       signal.addEventListener(
         'abort',
         guard.entry(() => leave()),

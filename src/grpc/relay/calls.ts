@@ -22,6 +22,11 @@ import type { UpstreamSide } from './upstream-side.ts';
 /** Checks of messages that the relay runs. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts', 'tenant']);
 
+/** Settled: what follows it runs behind all that has been settled before. */
+const NOW = Promise.resolve();
+/** Without a reason, an exception with a stack would be made for each call. */
+const CALL_ENDED = 'the call has ended';
+
 /**
  * The calls of one client connection, from the head to the record: the steps of the protocol, the gateway's own answers, and
  * the end.
@@ -47,6 +52,8 @@ export class Calls implements GrpcSteps, OpenCalls {
   readonly #toReset: GrpcExchange[] = [];
   #endedAt: number;
   #tenants: TenantLane | undefined;
+  /** True = pending answers will be sent. */
+  #flushes = false;
 
   /** @param guard of the client connection */
   constructor(core: RelayCore, upstream: UpstreamSide, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
@@ -198,14 +205,24 @@ export class Calls implements GrpcSteps, OpenCalls {
         }
         this.#answers.deliver(exchange, answer.message);
         this.#pump(exchange);
-        this.#core.flush();
-        this.#core.pauseIfCongested();
+        this.#flushSoon();
       },
       (error: unknown) => {
         this.#core.parts.fault(error, exchange);
         this.reject(exchange, UPSTREAM_BROKEN);
       },
     );
+  }
+
+  /** Sends the answers of one moment in one write. */
+  #flushSoon(): void {
+    if (this.#flushes) return;
+    this.#flushes = true;
+    this.#guard.settled(NOW, () => {
+      this.#flushes = false;
+      this.#core.flush();
+      this.#core.pauseIfCongested();
+    });
   }
 
   /** Continues the local answers that wait for the client's windows. */
@@ -246,7 +263,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     this.#core.client.heads.give(exchange.headBytes);
     exchange.stopReading();
     this.#tenants?.forget(exchange);
-    exchange.asking?.abort();
+    exchange.asking?.abort(CALL_ENDED);
     this.#answers.forget(exchange);
     this.#swallowHeld(exchange);
     this.#endedAt = this.#options.clock();

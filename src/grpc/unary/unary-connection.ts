@@ -47,6 +47,8 @@ export class UnaryConnection implements LinkEvents {
   readonly #link: UpstreamLink;
   readonly #budget: FrameBudget;
   readonly #streams: UnaryStreams;
+  /** True = pending frames will be sent. */
+  #flushes = false;
   /** Oldest first. */
   readonly #calls = new Set<UnaryCall>();
   readonly #window = new ReceiveWindow();
@@ -282,10 +284,18 @@ export class UnaryConnection implements LinkEvents {
     this.#link.outbox.bytes(writeWindowUpdate(streamId, bytes));
   }
 
-  /** Sends pending frames; within a burst `upstreamBurst` does. */
+  /** Sends pending frames, those of all calls of one moment in one write; within a burst `upstreamBurst` does. */
   #flush(): void {
-    if (!this.#link.reading) this.#link.outbox.flush();
+    if (this.#link.reading || this.#flushes) return;
+    this.#flushes = true;
+    this.#guard.settled(NOW, () => {
+      this.#flushes = false;
+      if (!this.#link.reading) this.#link.outbox.flush();
+    });
   }
 }
+
+/** Settled: what follows it runs behind all that has been settled before. */
+const NOW = Promise.resolve();
 
 function ignore(): void {}

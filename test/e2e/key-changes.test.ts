@@ -229,7 +229,8 @@ t.test('a break-glass key is made, says why, and ends in time', async (test) => 
 
 t.test('nothing is changed without the token, and every attempt is audited', async (test) => {
   const before = readFileSync(file, 'utf8');
-  const known = acts().length;
+  const refusals = () => acts().filter(({ result }) => result === 'denied');
+  const known = refusals().length;
   const routes = [
     ['POST', ''],
     ...['rotate', 'disable', 'enable', 'expire'].map((name) => ['POST', `/teamsearch/${name}`]),
@@ -242,9 +243,9 @@ t.test('nothing is changed without the token, and every attempt is audited', asy
   }
   test.equal((await change('GET', '/-/keys/teamsearch', undefined, 'wrong-token')).status, 401);
   test.equal(readFileSync(file, 'utf8'), before);
-  await until(() => acts().length >= known + 12, 'the audit is told');
-  for (const act of acts().slice(known)) {
-    test.match(act, { result: 'denied', error: 'the bearer token of the admin port is needed' });
+  await until(() => refusals().length >= known + 12, 'the audit is told');
+  for (const act of refusals().slice(known)) {
+    test.match(act, { error: 'the bearer token of the admin port is needed' });
     test.notOk('event' in act || 'target_key' in act || 'key' in act);
   }
 });

@@ -108,10 +108,10 @@ t.test('limits shared through a Redis server', { skip: NO_REDIS }, async (t) => 
     t.test(`while Redis is ${how} each has its share: never nothing, never everything`, async (t) => {
       const redis = await redisOf(t);
       const both = await bothOf(t, redis, 'requests: { per: day, most: 60 }');
-      const five = async (what: string): Promise<void> => {
+      const five = async (what: string, least = 5): Promise<void> => {
         for (const one of both) {
           const before = one.passed();
-          await until(async () => (await one.rest()) && one.passed() >= before + 5, what);
+          await until(async () => (await one.rest()) && one.passed() >= before + least, what);
         }
       };
       const drain = async (): Promise<void> => {
@@ -122,7 +122,8 @@ t.test('limits shared through a Redis server', { skip: NO_REDIS }, async (t) => 
       await five('they pass without it, at once');
       const isAway = () => both.every((one) => one.report()?.available === false);
       await until(isAway, 'it is seen to be away', 20_000);
-      await five('and later');
+      // A lease that is on its way back is lost with the answer.
+      await five('and later', 1);
       await drain();
       t.ok(total(both) >= 30 && total(both) <= 120, `${total(both)} of 60 without it`);
       await back(redis);

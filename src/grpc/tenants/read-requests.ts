@@ -10,6 +10,7 @@ import { type Inputs, inputsFrom, inputsOf, type Query, type VectorInput } from 
 
 /** A request, or a prefetch, that searches: the fields that any of them has. */
 interface Level {
+  collectionName?: string;
   filter?: Filter | undefined;
   params?: { idf?: { corpus?: Filter } } | undefined;
   readonly prefetch?: readonly Level[];
@@ -60,7 +61,11 @@ export class Searches {
 
   /** The rewritten request of a type. @param levels the requests in it: itself, or those of a batch */
   rewrite(type: string, message: object, levels: readonly object[]): Rewritten {
-    for (const level of levels) this.#level(level as Level);
+    for (const level of levels as readonly Level[]) {
+      // Upstream goes by the name of the batch; that of an entry must not lead elsewhere in any release.
+      if (level.collectionName !== undefined) level.collectionName = this.#context.collection;
+      this.#level(level);
+    }
     return { type, message, answer: hiding(this.#context.conditions) };
   }
 

@@ -189,6 +189,21 @@ t.test('every level of a query has the condition, and ids anywhere in it are che
   t.end();
 });
 
+t.test('entries of a batch name the collection of the batch', (t) => {
+  const searchPoints = [
+    { collectionName: 'secret', vector: [1], limit: 1n },
+    { vector: [1], limit: 1n },
+  ];
+  const found = rewritten(
+    'SearchBatch',
+    q.SearchBatchPointsSchema,
+    { collectionName: 'docs', searchPoints },
+    contextOf(ACME),
+  );
+  t.match(json(found), { searchPoints: [{ collectionName: 'docs' }, { collectionName: 'docs' }] });
+  t.end();
+});
+
 t.test('estimates are made exact', (t) => {
   t.match(json(rewritten('Count', q.CountPointsSchema, { collectionName: 'docs', exact: false }, contextOf(ACME))), {
     exact: true,

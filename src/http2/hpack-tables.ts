@@ -46,6 +46,9 @@ function indexStaticTable(): Map<string, StaticMatch> {
   return byName;
 }
 
+/** Slots of a dynamic table with its first entry: those of a client with one credential. */
+const FIRST_SLOTS = 8;
+
 /**
  * The decoder's dynamic table (RFC 7541 sections 2.3.2 and 4): a ring of string pairs addressed by plain integers.
  * Position 1 is the newest entry. Sizes are in bytes as section 4.1 counts them.
@@ -90,6 +93,7 @@ export class DynamicTable {
     this.version++;
     this.#evict(this.#capacity - size);
     if (size > this.#capacity) return;
+    if (this.count === this.#names.length) this.#grow();
     const slot = this.#inserted & this.#mask;
     this.#names[slot] = name;
     this.#values[slot] = value;
@@ -100,12 +104,10 @@ export class DynamicTable {
 
   /** Changes the capacity in bytes and evicts what no longer fits. */
   resize(capacity: number): void {
-    if (capacity === this.#capacity && this.#names.length > 0) return;
+    if (capacity === this.#capacity) return;
     this.version++;
     this.#capacity = capacity;
     this.#evict(capacity);
-    if (Math.floor(capacity / ENTRY_OVERHEAD) > this.#names.length) this.#grow(capacity);
-    if (this.#names.length === 0) this.#grow(ENTRY_OVERHEAD);
   }
 
   #evict(target: number): void {
@@ -119,10 +121,9 @@ export class DynamicTable {
     }
   }
 
-  // INVARIANT: the ring has a power of two slots, at least as many as entries of the smallest size fit the capacity.
-  #grow(capacity: number): void {
-    let slots = 1;
-    while (slots < capacity / ENTRY_OVERHEAD) slots *= 2;
+  /** INVARIANT: the ring has a power of two slots. A table that is full would have 128: most hold few entries. */
+  #grow(): void {
+    const slots = Math.max(FIRST_SLOTS, this.#names.length * 2);
     const names: string[] = new Array<string>(slots).fill('');
     const values: string[] = new Array<string>(slots).fill('');
     for (let position = this.count; position > 0; position--) {

@@ -1,5 +1,5 @@
 /** Initial number of slots; a power of two. */
-const FIRST_SLOTS = 32;
+const FIRST_SLOTS = 8;
 
 /**
  * Values by stream id (1 to 2^31-1), for tables whose entries come and go with every call: an open-addressing hash table

@@ -9,6 +9,7 @@ import { REST_READS } from '../cases/tenant-leaks/rest-reads.ts';
 import { REST_WRITES } from '../cases/tenant-leaks/rest-writes.ts';
 import { rawClient, unary } from '../support/clients/unary.ts';
 import { startGateway } from '../support/gateway.ts';
+import { FILE_MS } from '../support/patience.ts';
 import { isolationPage, PAGE } from '../support/tenants/isolation-page.ts';
 import { ALONE, FREE, SHARED, TENANT, TENANT_ENTRIES, Worlds } from '../support/tenants/worlds.ts';
 import { makeToken } from '../support/tokens.ts';
@@ -28,6 +29,7 @@ const gateway = await startGateway({
   observers: [({ refusal }: Exchange) => void codes.push(refusal?.code)],
 });
 t.teardown(() => gateway.close());
+t.setTimeout(FILE_MS);
 const worlds = new Worlds(real ? { restUrl: real } : gateway.upstream);
 await worlds.others();
 const access = [SHARED, ALONE, FREE].map((collection) => ({ collection, access: 'rw' }));

@@ -9,7 +9,7 @@ const ids = (...points: number[]) => ({ points: { ids: points.map(num) } });
 const match = (key: string, keyword: string) => ({ field: { key, match: { keyword } } });
 const others = { must: [match('tenant', 'umbrella')] };
 const red = match('colour', 'red');
-const dense = { nearest: { dense: { data: [9, 9] } } };
+const dense = { nearest: { dense: { data: [9, 8] } } };
 const sparse = { nearest: { sparse: { values: [1, 1], indices: [1, 9] } } };
 const byId = (id: object) => ({ nearest: { id } });
 const withPayload = { enable: true };
@@ -59,12 +59,12 @@ const filtered = filters.flatMap(([name, filter]) => {
 const REACHING = ['tenant', '"tenant"', 'tenant[]', 'tenant[0]', 'tenant.a', 'tenant[].b', '"tenant".a'];
 
 const reads: readonly GrpcLeak[] = [
-  grpc('hits', 'search', ['Search', { vector: [9, 9], limit: '20', withPayload }]),
+  grpc('hits', 'search', ['Search', { vector: [9, 8], limit: '20', withPayload }]),
   grpc('hits', 'several searches', [
     'SearchBatch',
     {
       searchPoints: [
-        { collectionName: 'secret', vector: [9, 9], limit: '20' },
+        { collectionName: 'secret', vector: [9, 8], limit: '20' },
         { vector: [1, 0], limit: '2', filter: others },
       ],
     },
@@ -261,7 +261,7 @@ const reads: readonly GrpcLeak[] = [
     'QueryGroups',
     { query: dense, groupBy: 'tenant', groupSize: '5', limit: '20' },
   ]),
-  grpc('groups', 'of old', ['SearchGroups', { vector: [9, 9], groupBy: 'colour', groupSize: 5, limit: 20 }]),
+  grpc('groups', 'of old', ['SearchGroups', { vector: [9, 8], groupBy: 'colour', groupSize: 5, limit: 20 }]),
   grpc('groups', 'by examples of old', [
     'RecommendGroups',
     { positive: [num(1)], negative: [num(101)], groupBy: 'colour', groupSize: 5, limit: 20 },
@@ -277,7 +277,7 @@ const reads: readonly GrpcLeak[] = [
     'looked up elsewhere',
     [
       'SearchGroups',
-      { vector: [9, 9], groupBy: 'partner', groupSize: 5, limit: 20, withLookup: { collection: 'secret' } },
+      { vector: [9, 8], groupBy: 'partner', groupSize: 5, limit: 20, withLookup: { collection: 'secret' } },
     ],
     'collection_not_listed',
   ),

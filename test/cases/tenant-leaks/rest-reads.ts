@@ -7,7 +7,7 @@ const any = { must: [] };
 const others = { must: [{ key: 'tenant', match: { value: 'umbrella' } }] };
 const red = { key: 'colour', match: { value: 'red' } };
 const post = (path: string, body: object | string) => ['POST', `/points${path}`, body] as const;
-const near = { query: [9, 9], limit: 20, with_payload: true };
+const near = { query: [9, 8], limit: 20, with_payload: true };
 const words = { indices: [1, 9], values: [1, 1] };
 
 const filters: readonly (readonly [string, unknown])[] = [
@@ -47,18 +47,18 @@ const filtered = filters.flatMap(([name, filter]) => {
   ];
 });
 
-const inPrefetch = { prefetch: { query: [9, 9], limit: 20 }, query: [1, 1], limit: 20 };
+const inPrefetch = { prefetch: { query: [9, 8], limit: 20 }, query: [1, 1], limit: 20 };
 
 export const REST_READS: readonly RestLeak[] = [
   ...filtered,
-  rest('hits', 'search', post('/search', { vector: [9, 9], limit: 20, with_payload: true })),
-  rest('hits', 'search by the old name of the limit', post('/search', { vector: [9, 9], top: 20 })),
+  rest('hits', 'search', post('/search', { vector: [9, 8], limit: 20, with_payload: true })),
+  rest('hits', 'search by the old name of the limit', post('/search', { vector: [9, 8], top: 20 })),
   rest(
     'hits',
     'several searches',
     post('/search/batch', {
       searches: [
-        { vector: [9, 9], limit: 20 },
+        { vector: [9, 8], limit: 20 },
         { vector: [1, 0], limit: 2, filter: others },
       ],
     }),
@@ -74,7 +74,7 @@ export const REST_READS: readonly RestLeak[] = [
     'scores',
     'a formula over scores and conditions',
     post('/query', {
-      prefetch: { query: [9, 9], limit: 20 },
+      prefetch: { query: [9, 8], limit: 20 },
       query: { formula: { sum: ['$score', { mult: [5, { key: 'tenant', match: { value: 'umbrella' } }] }] } },
       limit: 20,
     }),
@@ -119,7 +119,7 @@ export const REST_READS: readonly RestLeak[] = [
     post('/query', {
       ...inPrefetch,
       prefetch: [
-        { query: [9, 9], limit: 20 },
+        { query: [9, 8], limit: 20 },
         { query: [0, 1], limit: 20, filter: others },
       ],
     }),
@@ -129,7 +129,7 @@ export const REST_READS: readonly RestLeak[] = [
     'three levels',
     post('/query', {
       prefetch: {
-        prefetch: { prefetch: { query: [9, 9], limit: 20 }, query: [8, 8], limit: 20 },
+        prefetch: { prefetch: { query: [9, 8], limit: 20 }, query: [8, 8], limit: 20 },
         query: [7, 7],
         limit: 20,
         filter: others,
@@ -143,7 +143,7 @@ export const REST_READS: readonly RestLeak[] = [
     'fusion',
     post('/query', {
       prefetch: [
-        { query: [9, 9], limit: 20 },
+        { query: [9, 8], limit: 20 },
         { query: [0, 9], limit: 20 },
       ],
       query: { fusion: 'rrf' },
@@ -154,7 +154,7 @@ export const REST_READS: readonly RestLeak[] = [
     'prefetch',
     'should at both levels',
     post('/query', {
-      prefetch: { query: [9, 9], limit: 20, filter: { should: [red] } },
+      prefetch: { query: [9, 8], limit: 20, filter: { should: [red] } },
       query: [1, 1],
       filter: { should: [{ has_id: [101, 102] }] },
       limit: 20,
@@ -164,7 +164,7 @@ export const REST_READS: readonly RestLeak[] = [
     'prefetch',
     'at least some at both levels',
     post('/query', {
-      prefetch: { query: [9, 9], limit: 20, filter: { min_should: { conditions: [red], min_count: 1 } } },
+      prefetch: { query: [9, 8], limit: 20, filter: { min_should: { conditions: [red], min_count: 1 } } },
       query: [1, 1],
       filter: { min_should: { conditions: others.must, min_count: 1 } },
       limit: 20,
@@ -261,14 +261,14 @@ export const REST_READS: readonly RestLeak[] = [
   rest(
     'groups',
     'by a field',
-    post('/query/groups', { query: [9, 9], group_by: 'colour', group_size: 5, limit: 20, with_payload: true }),
+    post('/query/groups', { query: [9, 8], group_by: 'colour', group_size: 5, limit: 20, with_payload: true }),
   ),
   rest(
     'groups',
     'by the field of the tenant',
-    post('/query/groups', { query: [9, 9], group_by: 'tenant', group_size: 5, limit: 20 }),
+    post('/query/groups', { query: [9, 8], group_by: 'tenant', group_size: 5, limit: 20 }),
   ),
-  rest('groups', 'of old', post('/search/groups', { vector: [9, 9], group_by: 'colour', group_size: 5, limit: 20 })),
+  rest('groups', 'of old', post('/search/groups', { vector: [9, 8], group_by: 'colour', group_size: 5, limit: 20 })),
   rest(
     'groups',
     'by examples of old',
@@ -277,19 +277,19 @@ export const REST_READS: readonly RestLeak[] = [
   rest(
     'groups',
     'looked up in the collection itself',
-    post('/query/groups', { query: [9, 9], group_by: 'partner', with_lookup: 'docs', limit: 20 }),
+    post('/query/groups', { query: [9, 8], group_by: 'partner', with_lookup: 'docs', limit: 20 }),
     'tenant_lookup',
   ),
   rest(
     'groups',
     'looked up elsewhere, as an object',
-    post('/query/groups', { query: [9, 9], group_by: 'partner', with_lookup: { collection: 'secret' }, limit: 20 }),
+    post('/query/groups', { query: [9, 8], group_by: 'partner', with_lookup: { collection: 'secret' }, limit: 20 }),
     'collection_not_listed',
   ),
   rest(
     'groups',
     'looked up in a free collection',
-    post('/query/groups', { query: [9, 9], group_by: 'partner', with_lookup: { collection: 'open' }, limit: 20 }),
+    post('/query/groups', { query: [9, 8], group_by: 'partner', with_lookup: { collection: 'open' }, limit: 20 }),
   ),
   rest('order', 'by a number', post('/scroll', { order_by: 'price', limit: 20, with_payload: true })),
   rest(

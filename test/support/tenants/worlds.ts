@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import type { FakeQdrant } from '../fake-qdrant/main.ts';
 
@@ -43,24 +44,24 @@ const words = (...indices: number[]) => ({ indices, values: indices.map((index) 
 const OWN: readonly Point[] = [
   {
     id: 1,
-    vector: { '': [1, 0], words: words(1, 2) },
+    vector: { '': [1, 0.1], words: words(1, 2) },
     payload: { tenant: TENANT, colour: 'red', price: 1, parts: [{ size: 1 }], partner: 7 },
   },
   {
     id: 2,
-    vector: { '': [0, 1], words: words(2, 3) },
+    vector: { '': [0.2, 1.1], words: words(2, 3) },
     payload: { tenant: TENANT, colour: 'blue', price: 2, partner: 8 },
   },
-  { id: 3, vector: { '': [1, 1] }, payload: { tenant: TENANT, colour: 'red', price: 3, parts: [] } },
+  { id: 3, vector: { '': [1.1, 1.3] }, payload: { tenant: TENANT, colour: 'red', price: 3, parts: [] } },
   {
     id: 4,
-    vector: { '': [2, 1], words: words(1) },
+    vector: { '': [2, 1.07], words: { indices: [1], values: [0.8] } },
     payload: { tenant: TENANT, colour: null, price: 4, deep: { er: { a: 1 } } },
   },
-  { id: 5, vector: { '': [0.5, 0.5] }, payload: { tenant: TENANT } },
+  { id: 5, vector: { '': [0.53, 0.51] }, payload: { tenant: TENANT } },
   {
     id: 'a1000000-0000-4000-8000-000000000001',
-    vector: { '': [3, 3] },
+    vector: { '': [3, 3.2] },
     payload: { tenant: TENANT, colour: 'green', price: 5 },
   },
 ];
@@ -133,17 +134,13 @@ export class Worlds {
     const harm: string[] = [];
     for (const { id } of OTHERS) {
       const key = String(id);
-      if (!same(shared.get(key), before.get(key))) harm.push(`${key} of others has changed`);
+      if (!isDeepStrictEqual(shared.get(key), before.get(key))) harm.push(`${key} of others has changed`);
       shared.delete(key);
       alone.delete(key);
     }
     for (const key of new Set([...shared.keys(), ...alone.keys()])) {
-      if (!same(shared.get(key), alone.get(key))) harm.push(`${key} is not as it is alone`);
+      if (!isDeepStrictEqual(shared.get(key), alone.get(key))) harm.push(`${key} is not as it is alone`);
     }
     return harm;
   }
-}
-
-function same(left: unknown, right: unknown): boolean {
-  return JSON.stringify(left) === JSON.stringify(right);
 }

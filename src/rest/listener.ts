@@ -168,6 +168,7 @@ async function createTransports(options: RestListenerOptions): Promise<Transport
     ? createRelay({
         options,
         upstream: options.relay,
+        facts: lane.facts,
         scheduler: options.scheduler,
         handOver: handOverTo(http1.take),
       })

@@ -108,6 +108,12 @@ const IDF_CORPUS = '1.19.0';
 /** The features of the known release that tenants need; none of an unknown one. */
 export function featuresOf({ current }: Pick<KnownRelease, 'current'>): ReleaseFeatures {
   if (current === undefined) return NO_FEATURES;
-  const has = (release: string) => compareReleases(current, release) >= 0;
-  return { updateFilter: has(UPDATE_FILTER), idfCorpus: has(IDF_CORPUS) };
+  if (current !== last.release) {
+    const has = (release: string) => compareReleases(current, release) >= 0;
+    last = { release: current, features: { updateFilter: has(UPDATE_FILTER), idfCorpus: has(IDF_CORPUS) } };
+  }
+  return last.features;
 }
+
+/** Each request of a tenant asks, and the release hardly ever changes. */
+let last: { readonly release: string; readonly features: ReleaseFeatures } = { release: '', features: NO_FEATURES };

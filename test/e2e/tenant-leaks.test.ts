@@ -22,13 +22,25 @@ import { makeToken } from '../support/tokens.ts';
 const codes: (string | undefined)[] = [];
 /** A real Qdrant in the place of the stand-in: its collections `docs`, `alone`, `open` and `secret` are made anew. */
 const { QDRANT_URL: real, QDRANT_GRPC_URL: realGrpc = real?.replace(/\d+$/, '6334') } = process.env;
-const gateway = await startGateway({
-  tls: false,
-  settings: real ? { 'gateway.upstream.rest_url': real, 'gateway.upstream.grpc_url': realGrpc } : {},
-  tenants: TENANT_ENTRIES,
-  observers: [({ refusal }: Exchange) => void codes.push(refusal?.code)],
+const settings = real ? { 'gateway.upstream.rest_url': real, 'gateway.upstream.grpc_url': realGrpc } : {};
+/** Requests over REST that passed as bytes. */
+let relayed = 0;
+const observe = (exchange: Exchange): void => {
+  codes.push(exchange.refusal?.code);
+  if ('connection' in exchange) relayed += 1;
+};
+const shown = { tls: false, tenants: TENANT_ENTRIES, observers: [observe] };
+const gateway = await startGateway({ ...shown, settings });
+/** The same without the byte relay. */
+const serving = await startGateway({
+  ...shown,
+  settings: { ...settings, 'gateway.rest.relay': false },
+  before: gateway.upstream,
 });
-t.teardown(() => gateway.close());
+t.teardown(async () => {
+  await serving.close();
+  await gateway.close();
+});
 t.setTimeout(FILE_MS);
 const worlds = new Worlds(real ? { restUrl: real } : gateway.upstream);
 await worlds.others();
@@ -53,9 +65,11 @@ function plain(value: unknown, name: string): unknown {
   return Object.fromEntries(members.map(([key, item]) => [key, plain(item, name)]));
 }
 
-async function askRest({ method, path, body }: RestLeak, collection: string): Promise<Told> {
-  const target = `${gateway.rest.url}/collections/${collection}${path}`;
-  const headers = { 'api-key': token, ...(body !== '' && { 'content-type': 'application/json' }) };
+/** On a connection of its own: what the relay hands over takes its connection along. */
+async function askRest(url: string, { method, path, body }: RestLeak, collection: string): Promise<Told> {
+  const target = `${url}/collections/${collection}${path}`;
+  const type = body !== '' && { 'content-type': 'application/json' };
+  const headers = { 'api-key': token, connection: 'close', ...type };
   const answer = await fetch(target, {
     method,
     headers,
@@ -148,8 +162,16 @@ const CHANGES: ReadonlySet<string> = new Set([
   ...['write', 'steal', 'overwrite', 'vectors', 'delete', 'payload', 'batch', 'forms', 'routes'],
 ]);
 
-t.test('reads over REST', (t) => attack(t, REST_READS, askRest));
-t.test('writes over REST', (t) => attack(t, REST_WRITES, askRest));
+for (const [way, { rest }] of Object.entries({ relay: gateway, server: serving })) {
+  const ask = (leak: RestLeak, collection: string): Promise<Told> => askRest(rest.url, leak, collection);
+  t.test(`reads over REST (${way})`, async (t) => {
+    relayed = 0;
+    await attack(t, REST_READS, ask);
+    if (way === 'relay') t.ok(relayed > REST_READS.length / 2, `${relayed} passed as bytes`);
+    else t.equal(relayed, 0);
+  });
+  t.test(`writes over REST (${way})`, (t) => attack(t, REST_WRITES, ask));
+}
 t.test('over gRPC', (t) => attack(t, GRPC_LEAKS, askGrpc));
 
 t.test('each protocol is attacked in at least 150 ways', async (t) => {

@@ -5,12 +5,14 @@ import { KEYS } from '../support/gateway.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { makeToken } from '../support/tokens.ts';
 import { onEveryTransport, type Seen, Witness } from '../support/transports/alike.ts';
+import { Http1Link } from '../support/transports/http1-link.ts';
+import { Http2Link } from '../support/transports/http2-link.ts';
 import type { SentRequest } from '../support/transports/request.ts';
 import { openTransports } from '../support/transports/transports.ts';
 
 /*
- * Requests of a tenant on every transport of REST: they are made anew by the server, whatever took them first, and answer, audit
- * event and metric do not differ.
+ * Requests of a tenant on every transport of REST: they are made anew where they came, or by the server, and answer, audit event and
+ * metric do not differ.
  */
 
 t.setTimeout(FILE_MS);
@@ -41,9 +43,14 @@ const upstream: FakeQdrantOptions = {
 };
 
 const witness = new Witness();
+/** Whether the last exchange passed as bytes. */
+let relayed = false;
+const note = (exchange: object): void => {
+  relayed = 'connection' in exchange;
+};
 const transports = await openTransports({
   upstream,
-  observers: [witness.observe],
+  observers: [witness.observe, note],
   tenants: [
     { id: 'shop', credentials: 'tokens', collections: ['shop', 'shop-*'], field: 'tenant', from: 'tenant' },
     { id: 'shown', credentials: 'tokens', collections: ['shown'], field: 'tenant', from: 'tenant', hide_field: true },
@@ -73,11 +80,14 @@ interface Case {
   readonly sent?: readonly string[];
   /** What the answer holds. */
   readonly says?: string;
+  /** The byte transports carry it; else the server does. */
+  readonly bytes?: true;
 }
 
 const CASES: readonly Case[] = [
   {
     name: 'a query',
+    bytes: true,
     as: ACME,
     ask: ['POST', `${SHOP}/query`, '{"limit":1}'],
     status: 200,
@@ -86,6 +96,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'a query with an escaped path',
+    bytes: true,
     as: ACME,
     ask: ['POST', '/collections/sh%6fp/points/query', '{}'],
     status: 200,
@@ -124,6 +135,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'an upsert',
+    bytes: true,
     as: ACME,
     ask: ['PUT', `${SHOP}?wait=true`, '{"points":[{"id":1,"vector":[1]}]}'],
     status: 200,
@@ -148,6 +160,7 @@ const CASES: readonly Case[] = [
   { name: 'the information', as: ACME, ask: ['GET', '/collections/shop'], status: 200, says: '"points_count":2' },
   {
     name: 'a free collection',
+    bytes: true,
     as: ACME,
     ask: ['POST', '/collections/free/points/scroll', '{"odd":1}'],
     status: 200,
@@ -161,6 +174,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'another value',
+    bytes: true,
     as: ACME,
     ask: ['PUT', SHOP, '{"points":[{"id":1,"vector":[1],"payload":{"tenant":"b"}}]}'],
     status: 403,
@@ -169,13 +183,14 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'an unknown field',
+    bytes: true,
     as: ACME,
     ask: ['POST', `${SHOP}/query`, '{"odd":1}'],
     status: 400,
     sent: [],
     says: 'unknown field `odd`',
   },
-  { name: 'no body', as: ACME, ask: ['POST', `${SHOP}/query`], status: 400, sent: [] },
+  { name: 'no body', bytes: true, as: ACME, ask: ['POST', `${SHOP}/query`], status: 400, sent: [] },
   {
     name: 'no tenant',
     as: NOBODY,
@@ -216,6 +231,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'the key itself has no tenancy',
+    bytes: true,
     as: ADMIN,
     ask: ['POST', `${SHOP}/query`, '{"odd":1}'],
     status: 200,
@@ -250,3 +266,16 @@ t.test('a tenant’s request is the same on every transport', async (t) => {
     if (name === 'clearing payloads') t.match(event, /"clear_payload"/, 'recorded as asked');
   }
 });
+
+for (const [name, link] of Object.entries({ 'HTTP/1.1': Http1Link, 'HTTP/2': Http2Link })) {
+  t.test(`what passes as bytes over ${name}`, async (t) => {
+    const { ca, rest } = transports.relaying;
+    for (const one of CASES.filter(({ status, bytes }) => bytes || status === 200)) {
+      // What is handed over takes its connection along.
+      const opened = await link.open(rest.port, ca);
+      await opened.send(requestOf(one));
+      opened.close();
+      t.equal(relayed, one.bytes === true, one.name);
+    }
+  });
+}

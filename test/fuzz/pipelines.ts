@@ -56,6 +56,7 @@ const KINDS = {
   unlisted: ask('GET', '/nowhere', 'main', 200, true),
   list: ask('GET', '/collections', 'listA', 200, true),
   health: ask('GET', '/healthz', undefined, 200, true),
+  tenant: ask('POST', '/collections/a/points/query', 'tenant', 200, true, '{"limit":1'),
   elsewhere: ask('POST', '/collections/a/points/query', 'listA', 403, false, '{"lookup_from":{"collection":"secret"}'),
   forbidden: ask('PUT', '/collections/a/points', 'listA', 403, false, '{"points":[]'),
   unknown: ask('GET', '/nowhere', 'listA', 404, false),
@@ -81,15 +82,28 @@ const ODD = ['authorization: Basic eDp5', 'connection: keep-alive, x-none'];
 const SHORT_BODY = 65_536;
 const LIST = '{"result":{"collections":[{"name":"a"},{"name":"secret"}]},"status":"ok","time":0.0}';
 
+const TAG = /(?:tag|consistency)=([\d-]+)/;
+const BOUND = '{"limit":1,"filter":{"must":[{"key":"tenant","match":{"value":"acme"}},{"key":"pad",';
+
+/** A tenant's query has its condition; no other request has. */
+function bound(target: string, body: Buffer): void {
+  if ((body.toString('latin1', 0, BOUND.length) === BOUND) !== target.includes('consistency'))
+    throw new Error(`${target}: ${body.toString('latin1', 0, 200)}`);
+}
+
 function bytesOf(sent: Sent, tag: string, index: number): Buffer {
   const { method, target, key, hasBody, text } = KINDS[sent.kind];
-  const lines = [`${method} ${target}?tag=${tag} HTTP/1.1`, 'host: x'];
+  // Of a tenant's query only what upstream knows is sent.
+  const name = sent.kind === 'tenant' ? 'consistency' : 'tag';
+  const lines = [`${method} ${target}?${name}=${tag} HTTP/1.1`, 'host: x'];
   if (key !== undefined) lines.push(`api-key: ${key}`);
   if (sent.kind === 'preflight') lines.push('access-control-request-method: GET', 'origin: http://x');
   if (sent.odd && !sent.close) lines.push(ODD[index % ODD.length] ?? '');
   if (sent.close) lines.push('connection: close');
   if (!hasBody || sent.body === 'none') return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
-  const plain = Buffer.from(`${text},"pad":"${'x'.repeat(sent.size)}"}`);
+  const pad = 'x'.repeat(sent.size);
+  const rest = sent.kind === 'tenant' ? `"filter":{"must":{"key":"pad","match":{"value":"${pad}"}}}` : `"pad":"${pad}"`;
+  const plain = Buffer.from(`${text},${rest}}`);
   const body = sent.body === 'gzip' ? gzipSync(plain) : plain;
   if (sent.body === 'gzip') lines.push('content-encoding: gzip');
   if (sent.body === 'expected') lines.push('expect: 100-continue');
@@ -156,7 +170,10 @@ class Pipelines implements FuzzSession<Script> {
     await atRest(() => connections.inFlight() === 0 && connections.counts().open === 0);
     const permitted = tags.filter((_, index) => KINDS[script.requests[index]?.kind ?? 'get'].permitted);
     const expected = permitted.filter((tag) => tags.indexOf(tag) < answers.length);
-    const came = received.map(({ target }) => /tag=([\d-]+)/.exec(target)?.[1] ?? target);
+    // Questions of the gateway's own have no tag.
+    const sent = received.filter(({ target }) => target !== '/collections/a');
+    for (const { target, body } of sent) bound(target, body);
+    const came = sent.map(({ target }) => TAG.exec(target)?.[1] ?? target);
     same('what reached upstream', came, lossy ? permitted.slice(0, Math.max(expected.length, came.length)) : expected);
     if (gateway.faults.length > 0) throw new Error(`a fault: ${String(gateway.faults.splice(0)[0])}`);
   }
@@ -281,7 +298,7 @@ export const fuzzer: Fuzzer<Script> = {
   async open() {
     let turns = 0;
     const upstream = await recordingUpstream((request, response) => {
-      const tag = /tag=([\d-]+)/.exec(request.url ?? '')?.[1];
+      const tag = TAG.exec(request.url ?? '')?.[1];
       const list = request.url?.startsWith('/collections?') === true;
       const answer = (left: number): void => {
         if (left > 0) setImmediate(answer, left - 1);
@@ -313,6 +330,7 @@ function request(choices: Choices): Sent {
     [6, 'get'],
     [6, 'put'],
     [5, 'query'],
+    [5, 'tenant'],
     [2, 'unlisted'],
     [4, 'list'],
     [4, 'health'],

@@ -11,6 +11,7 @@ import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import type { BodyRules } from '../../src/policy/body-checks.ts';
 import { INVALID_CREDENTIAL, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
+import type { Tenancy } from '../../src/policy/tenants/tenancy.ts';
 import { allowedOrigins } from '../../src/rest/allowed-origins.ts';
 import { createRestListener, type RestListener, type RestListenerOptions } from '../../src/rest/listener.ts';
 import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
@@ -87,9 +88,20 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   listA: { kind: 'list', modes: new Map([['a', 'r']]) },
   writeA: { kind: 'list', modes: new Map([['a', 'rw']]) },
   listNone: { kind: 'list', modes: new Map() },
+  tenant: { kind: 'list', modes: new Map([['a', 'rw']]) },
 };
 
-/** `api-key: <name in ACCESS>` is that principal; every other value is wrong. */
+/** Points of `a` whose `tenant` is `acme`. */
+const TENANT: Tenancy = {
+  scopes: [
+    {
+      ...{ names: new Set(['a']), prefixes: [] },
+      holds: { id: 'a', field: ['tenant'], values: ['acme'], hides: false, sharedStatistics: false },
+    },
+  ],
+};
+
+/** `api-key: <name in ACCESS>` is that principal, `tenant` with a tenancy; every other value is wrong. */
 export function authenticate(rawHeaders: readonly string[]): ReturnType<ExchangeParts['authenticate']> {
   const at = rawHeaders.findIndex((part, index) => index % 2 === 0 && part.toLowerCase() === 'api-key');
   if (at === -1) return MISSING_CREDENTIAL;
@@ -103,7 +115,7 @@ export function authenticate(rawHeaders: readonly string[]): ReturnType<Exchange
     keyId: 'test',
     subject: undefined,
   };
-  return principal;
+  return access === ACCESS.tenant ? { ...principal, tenancy: TENANT } : principal;
 }
 
 export interface TestGateway {

@@ -124,6 +124,7 @@ export interface NodesOptions {
   readonly count?: number;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly upstream?: FakeQdrantOptions;
+  readonly tenants?: State['policy']['tenants'];
 }
 
 /** The option `gateway.upstream.nodes` for these stand-ins. */
@@ -134,7 +135,13 @@ export function listOf(nodes: readonly StandInNode[]): string {
 let certs: ReturnType<typeof runCerts> | undefined;
 
 /** Starts stand-ins and a gateway before them, with TLS for HTTP/2, on free ports of loopback. */
-export async function startNodes({ lane, count = 3, settings = {}, upstream = {} }: NodesOptions): Promise<NodesScene> {
+export async function startNodes({
+  lane,
+  count = 3,
+  settings = {},
+  upstream = {},
+  tenants,
+}: NodesOptions): Promise<NodesScene> {
   const nodes = await Promise.all(Array.from({ length: count }, () => StandInNode.start(upstream)));
   certs ??= runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const made = await certs;
@@ -158,7 +165,7 @@ export async function startNodes({ lane, count = 3, settings = {}, upstream = {}
         ...more,
       },
     });
-    return { config, secrets: loadSecrets(config).secrets, policy: NO_POLICY };
+    return { config, secrets: loadSecrets(config).secrets, policy: tenants ? { ...NO_POLICY, tenants } : NO_POLICY };
   };
   const gateway = await createGateway(stateWith({}));
   const { rest, grpc } = await gateway.start();

@@ -5,7 +5,7 @@ import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { headerValues, type RestExchange } from '../exchange.ts';
 import { inspectionOf, type LaneContext } from '../options.ts';
 import type { TenantTask } from '../tenants/rewrite.ts';
-import { withTenantTask } from '../tenants/task.ts';
+import { tenantTask } from '../tenants/task.ts';
 import { withDecodedBody } from './decoded-body.ts';
 import { WHOLE_BYTES } from './nesting-guard.ts';
 import { type BodyFinding, bodyTask } from './task.ts';
@@ -37,8 +37,13 @@ export function checkBody(
       if (!exchange.life.ended) done(found);
     });
   };
-  if (needs.tenant) withTenantTask(exchange, options, run);
-  else run();
+  const tenant = needs.tenant && tenantTask(exchange, options);
+  if (!(tenant instanceof Promise)) run(tenant);
+  else {
+    exchange.guard.settled(tenant, (task) => {
+      if (!exchange.life.ended) run(task);
+    });
+  }
 }
 
 /** The meter for a body that streams. Upstream parses nothing before the body is whole, and its end never comes. */

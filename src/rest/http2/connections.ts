@@ -39,7 +39,7 @@ export interface Http2Figures {
 export interface Http2Options {
   readonly options: LaneOptions;
   /** Takes every request that is not plain. */
-  readonly lane: Pick<RestLane, 'takeHttp2'>;
+  readonly lane: Pick<RestLane, 'takeHttp2' | 'facts'>;
   /**
    * Plain requests pass as bytes to it, so many of one client connection at once; without it the server transport takes them
    * all.
@@ -68,6 +68,7 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
       options: options.options,
       clock,
       upstream: relay.upstream,
+      facts: lane.facts,
       takeOver: (stream, socket, begun, early) => lane.takeHttp2(stream, socket, begun, early),
     });
   const { scheduler } = options.options;

@@ -1,4 +1,5 @@
 import type { Protocol } from '../../exchange/exchange.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { BegunExchange } from '../begun-exchange.ts';
 import type { LaneOptions } from '../options.ts';
 import type { RelayContext } from '../relay/context.ts';
@@ -14,6 +15,8 @@ export interface PlainContext {
   /** Moves in ticks. */
   readonly clock: { readonly now: number; readonly date: string };
   readonly pool: RelayPool;
+  /** Of collections, for tenants. */
+  readonly facts: FactsOfCollections;
   /** Of the request's connection. */
   readonly places: UpstreamPlaces;
   /** Gives a request to the server transport. @param early bytes of its body that have come */

@@ -7,17 +7,18 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
-import { type Found, TOO_DEEP } from '../body/task.ts';
+import { TOO_DEEP } from '../body/task.ts';
 import { settleCors } from '../cors.ts';
 import { headerValues } from '../exchange.ts';
 import { answerHeaders } from '../headers.ts';
 import { Intake } from '../http1/intake.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
-import { upstreamHead } from '../relay/answer.ts';
+import { AnewHeads, upstreamHead } from '../relay/answer.ts';
 import type { RelayExchange, RelaySteps } from '../relay/exchange.ts';
 import { checkHeld, placeOfCheck } from '../relay/held-check.ts';
 import type { SentHeads } from '../relay/upstream.ts';
 import type { ClientUpstream, UpstreamUser } from '../relay/upstream-pool.ts';
+import { heardForTenant } from '../tenants/task.ts';
 import { bodyDeadline } from '../time-limits.ts';
 import { encodeAnswerHead, encodeRefusal } from './answer-head.ts';
 import type { PlainContext } from './plain-context.ts';
@@ -27,7 +28,7 @@ import type { PlaceWaiter } from './upstream-places.ts';
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * - `deciding`: its credential is being looked up; bytes of its body are kept
+ * - `deciding`: what its decision depends on is being looked up; bytes of its body are kept
  * - `holding`: its body is waited for, to be checked before anything is sent
  * - `waiting`: its connection has as many requests under way upstream as it may have
  * - `relaying`: it is upstream's; its body and the answer pass
@@ -49,6 +50,8 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
   readonly #intake = new Intake();
   #meter: DepthMeter | undefined;
   #link: ClientUpstream | undefined;
+  /** Sent in the place of the client's body. */
+  #anew: Buffer | undefined;
   /** Bytes that upstream was given and does not take for now: their credit waits. */
   #untaken = 0;
   /** Bytes of the intake whose credit has gone back. */
@@ -105,12 +108,13 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
         if (this.#stream.clientEnded) {
           exchange.whole = true;
           exchange.received = exchange.head.contentLength;
-          this.#checked(exchange, decision, checkHeld(this.#intake, exchange.head, { decision, needs }, limits));
+          this.#phase = 'deciding';
+          checkHeld(this.#context, exchange, this.#intake, { decision, needs });
         } else this.#hold(exchange, decision, needs);
         break;
       case 'passing':
         this.#meter = new DepthMeter(limits.json_depth);
-        this.#checked(exchange, decision, undefined);
+        bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, undefined);
         break;
       default:
         this.giveOver(exchange, decision);
@@ -124,14 +128,18 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     this.#deadline = bodyDeadline(exchange, this.#context);
   }
 
-  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: Found): void {
-    bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
-  }
-
   /** Bytes of the intake may be sent again, although they are not used yet: the body is waited for. */
   #credit(bytes: number): void {
     this.#credited += bytes;
     this.#stream.consumed(bytes);
+  }
+
+  sendAnew(exchange: RelayExchange, body: Buffer): void {
+    if (exchange !== this.#exchange) return;
+    // INVARIANT: nothing of the client's body is to come that could go behind it.
+    if (!this.#stream.clientEnded) throw new TypeError('a body was made anew before it was whole');
+    this.#anew = body;
+    this.pass(exchange);
   }
 
   pass(exchange: RelayExchange): void {
@@ -171,7 +179,9 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
       return;
     }
     if (this.#stream.inBurst) this.#context.pool.hold(link);
-    this.#passed(exchange, link.link.send(exchange, this, body), owed);
+    const anew = this.#anew;
+    const heads = anew ? new AnewHeads(anew.length, this.#stream.head.known) : this;
+    this.#passed(exchange, link.link.send(exchange, heads, anew ?? body), owed);
   }
 
   /** Bytes of the intake whose credit has not gone back. */
@@ -234,6 +244,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
       this.#early = exchange.received < exchange.head.contentLength;
       exchange.status = head.status;
       exchange.answeredAt = this.#context.options.parts.now();
+      heardForTenant(exchange, head.status, this.#context.facts);
       this.#stream.respondFramed(this.#encoded(exchange, head, link), ended && data === 0);
     }
     let more = true;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { begin } from '../../exchange/steps.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { BegunExchange } from '../begun-exchange.ts';
 import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
@@ -36,6 +37,7 @@ export interface PlainRequestOptions {
   readonly options: LaneOptions;
   readonly clock: Http2Clock;
   readonly upstream: RelayUpstream | RelayNodes;
+  readonly facts: FactsOfCollections;
   /** Gives a request to the server transport; see `PlainContext.takeOver`. */
   readonly takeOver: (stream: Http2Stream, socket: Socket, begun: BegunExchange, early: Buffer | undefined) => void;
 }
@@ -44,7 +46,7 @@ export interface PlainRequestOptions {
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']);
 
 /** Opens nothing yet: upstream connections are made with the requests. */
-export function createPlainRequests({ options, clock, upstream, takeOver }: PlainRequestOptions): PlainRequests {
+export function createPlainRequests({ options, clock, upstream, facts, takeOver }: PlainRequestOptions): PlainRequests {
   const resolve = createLiveResolver(options.webUi);
   const pool = createRelayPool(upstream, { now: () => clock.now, framed: false, fault: options.parts.fault });
   const protocol = restProtocol(RELAY_STEPS, options);
@@ -54,7 +56,7 @@ export function createPlainRequests({ options, clock, upstream, takeOver }: Plai
     if (head.known?.webUi === webUi) return head.known;
     const resolution = resolve(head.method, head.target);
     const plain = isPlain(head, options.limits.header_count) && takesRequest(head, resolution);
-    head.known = { resolution, webUi, plain, sent: undefined, sentTo: '', credential: undefined };
+    head.known = { resolution, webUi, plain, sent: undefined, sentTo: '', credential: undefined, anew: undefined };
     return head.known;
   }
 
@@ -66,7 +68,7 @@ export function createPlainRequests({ options, clock, upstream, takeOver }: Plai
       const { plain, resolution } = known(head);
       if (!plain) return false;
       const context: PlainContext = {
-        ...{ options, protocol, clock, pool, places },
+        ...{ options, protocol, clock, pool, facts, places },
         takeOver: (taken, begun, early) => takeOver(taken, socket, begun, early),
       };
       const request = new PlainRequest(stream, memo, context);

@@ -2,6 +2,7 @@ import { fieldFault, isFieldValue, trailersFault } from '../../http2/field-synta
 import type { HeaderField } from '../../http2/hpack.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import type { PlainHead } from '../http1/request-head.ts';
+import type { AnewHead } from '../relay/answer.ts';
 import type { RestResolution } from '../resolve.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface KnownRequest {
   /** The authority in it. */
   sentTo: string;
   credential: UpstreamCredential | undefined;
+  /** The same for a body that is made anew. */
+  anew: AnewHead | undefined;
 }
 
 const PSEUDO = new Set([':method', ':scheme', ':path', ':authority']);

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Protocol } from '../../exchange/exchange.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { LaneOptions } from '../options.ts';
 import type { Resolve } from '../resolve.ts';
 import type { RelayExchange } from './exchange.ts';
@@ -10,6 +11,8 @@ import type { RelayPool } from './upstream-pool.ts';
 export interface RelayContext {
   readonly options: Pick<LaneOptions, 'parts' | 'cors' | 'webUi' | 'limits' | 'telemetry' | 'connections'>;
   readonly pool: RelayPool;
+  /** Of collections, for tenants. */
+  readonly facts: FactsOfCollections;
   readonly scheduler: WorkScheduler;
   readonly resolve: Resolve;
   readonly protocol: Protocol<RelayExchange>;

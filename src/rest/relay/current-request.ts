@@ -4,11 +4,12 @@ import { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
-import { type Found, TOO_DEEP } from '../body/task.ts';
+import { TOO_DEEP } from '../body/task.ts';
 import { isSwallowed, TIMED_OUT } from '../http1/linger.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import type { RestResolution } from '../resolve.ts';
+import { heardForTenant } from '../tenants/task.ts';
 import { RelayBody } from './body.ts';
 import type { RelayContext } from './context.ts';
 import type { RelayCore } from './core.ts';
@@ -70,27 +71,27 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
     switch (placeOfCheck(needs, exchange.head, limits.inspected_body_bytes)) {
       case 'held':
         if (!this.#holds(exchange, { decision, needs })) return;
-        this.#checked(
-          exchange,
-          decision,
-          checkHeld(this.#core.requests.intake, exchange.head, { decision, needs }, limits),
-        );
+        this.#phase = 'deciding';
+        checkHeld(this.#context, exchange, this.#core.requests.intake, { decision, needs });
         break;
       case 'passing':
         this.body.measure(limits.json_depth);
-        this.#checked(exchange, decision, undefined);
+        bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, undefined);
         break;
       default:
         this.giveOver(exchange, decision);
     }
   }
 
-  #checked(exchange: RelayExchange, decision: Permit | Conditional, found: Found): void {
-    bodyChecked(this.#context.options.parts, this.#context.protocol, exchange, decision, found);
-  }
-
   pass(exchange: RelayExchange): void {
     if (exchange === this.#exchange) this.#send(exchange);
+  }
+
+  sendAnew(exchange: RelayExchange, body: Buffer): void {
+    if (exchange !== this.#exchange) return;
+    // INVARIANT: nothing of the client's body is to come that could go behind it.
+    if (!this.#core.requests.isWhole(exchange.head)) throw new TypeError('a body was made anew before it was whole');
+    this.#send(exchange, body);
   }
 
   giveOver(exchange: RelayExchange, decision: Permit | Conditional): void {
@@ -124,7 +125,9 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
     return true;
   }
 
-  #send(exchange: RelayExchange): void {
+  /** @param anew what is sent in the place of the client's body */
+  #send(exchange: RelayExchange, anew?: Buffer): void {
+    const { requests } = this.#core;
     const body = this.#takeBody(exchange);
     exchange.received = body?.length ?? 0;
     this.#phase = 'relaying';
@@ -133,7 +136,8 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
       this.reject(exchange, TOO_DEEP);
       return;
     }
-    this.#waitFor(exchange, this.kept.take().link.send(exchange, this.#core.requests, body));
+    const heads = anew ? requests.headsAnew(exchange, anew.length) : requests;
+    this.#waitFor(exchange, this.kept.take().link.send(exchange, heads, anew ?? body));
   }
 
   /** Takes the head, and of the body what is there. */
@@ -190,6 +194,7 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
       exchange.status = head.status;
       exchange.answeredAt = this.#context.options.parts.now();
       this.#close = exchange.head.close || this.#context.clock.draining || !isSwallowed(this.body.left);
+      heardForTenant(exchange, head.status, this.#context.facts);
       this.#core.client.answer(exchange, link, { head, parts, close: this.#close });
     } else {
       this.#core.client.write(parts);

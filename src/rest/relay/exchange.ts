@@ -17,6 +17,8 @@ export interface RelaySteps {
   readonly guesses: CredentialGuessing | undefined;
   readonly checkBody: (exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds) => void;
   readonly pass: (exchange: RelayExchange, permit: Permit) => void;
+  /** Sends this body in the place of the client's, of which nothing goes upstream. */
+  readonly sendAnew: (exchange: RelayExchange, body: Buffer) => void;
   /** Gives the request to the other lane, which has every step. */
   readonly giveOver: (exchange: RelayExchange, decision: Permit | Conditional) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;

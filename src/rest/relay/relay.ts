@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Guard } from '../../lifetime/guard.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { peerOn } from '../exchange.ts';
 import type { LaneOptions } from '../options.ts';
 import { restProtocol } from '../protocol.ts';
@@ -16,6 +17,7 @@ import type { RelayUpstream } from './upstream.ts';
 export interface RestRelayOptions {
   readonly options: RelayContext['options'] & Pick<LaneOptions, 'webUi'>;
   readonly upstream: RelayUpstream | RelayNodes;
+  readonly facts: FactsOfCollections;
   readonly scheduler: WorkScheduler;
   /** Gives a socket to the other lane, for good. */
   readonly handOver: HandOver;
@@ -39,13 +41,14 @@ export interface RestRelay {
 const TICK_MS = 250;
 
 /** Opens nothing yet: upstream connections are made with permitted requests. */
-export function createRelay({ options, upstream, scheduler, handOver }: RestRelayOptions): RestRelay {
+export function createRelay({ options, upstream, facts, scheduler, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
   const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
   const pool = createRelayPool(upstream, { now: () => clock.now, framed: true, fault: options.parts.fault });
   const context: RelayContext = {
     options,
     pool,
+    facts,
     scheduler,
     resolve: createLiveResolver(options.webUi),
     protocol: restProtocol(RELAY_STEPS, options),

@@ -2,10 +2,11 @@ import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { Intake } from '../http1/intake.ts';
 import { type HeadReading, type PlainHead, readRequestHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
-import { upstreamHead } from './answer.ts';
+import { type AnewHead, AnewHeads, upstreamHead } from './answer.ts';
 import type { RelayContext } from './context.ts';
 import type { RelayExchange } from './exchange.ts';
 import { takesRequest } from './takes.ts';
+import type { SentHeads } from './upstream.ts';
 
 const LF = 0x0a;
 
@@ -21,6 +22,8 @@ interface KnownHead {
   /** The authority in it. */
   sentTo: string;
   credential: UpstreamCredential | undefined;
+  /** The same for a body that is made anew. */
+  anew: AnewHead | undefined;
 }
 
 /** Bytes received from a client and not consumed yet, parsed into requests. */
@@ -52,7 +55,8 @@ export class RelayRequests {
     const resolution = resolve(head.method, head.target);
     if (!takesRequest(head, resolution)) return 'odd';
     const own = Buffer.from(bytes.subarray(0, head.length));
-    this.#known = { bytes: own, head, resolution, webUi, sent: undefined, sentTo: '', credential: undefined };
+    const sent = { sent: undefined, sentTo: '', credential: undefined, anew: undefined };
+    this.#known = { bytes: own, head, resolution, webUi, ...sent };
     return this.#known;
   }
 
@@ -66,6 +70,11 @@ export class RelayRequests {
     known.credential = credential;
     known.sent = upstreamHead(exchange, authority, credential);
     return known.sent;
+  }
+
+  /** The heads for a body that is sent in the place of the client's. */
+  headsAnew({ head }: RelayExchange, bytes: number): SentHeads {
+    return new AnewHeads(bytes, this.#known?.head === head ? this.#known : undefined);
   }
 
   /** Has everything of this request come? */

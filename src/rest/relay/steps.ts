@@ -1,5 +1,6 @@
 import type { RestTransport } from '../protocol.ts';
 import type { RelayExchange } from './exchange.ts';
+import { takenBody } from './takes.ts';
 
 /** The steps of every exchange are its connection's or stream's; it is resolved before it begins. */
 export const RELAY_STEPS: RestTransport<RelayExchange> = {
@@ -7,10 +8,7 @@ export const RELAY_STEPS: RestTransport<RelayExchange> = {
   checkBody: (exchange, decision, needs) => exchange.connection.checkBody(exchange, decision, needs),
   pass: (exchange, permit) => exchange.connection.pass(exchange, permit),
   change: (exchange, permit) => exchange.connection.giveOver(exchange, permit),
-  // INVARIANT: `takes.ts` has handed a request of a tenant over before.
-  sendAnew: () => {
-    throw new TypeError('a request of a tenant was not handed over');
-  },
+  sendAnew: (exchange, rewriting) => exchange.connection.sendAnew(exchange, takenBody(exchange, rewriting)),
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
   cut: (exchange) => exchange.connection.cut(),
 };

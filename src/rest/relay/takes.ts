@@ -1,7 +1,11 @@
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { RestOperation } from '../../policy/operation.ts';
+import type { Rewriting } from '../../policy/tenants/rewriting.ts';
+import { INLINE_BYTES } from '../body/check-pool.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import type { RestResolution } from '../resolve.ts';
+import type { TenantRequest } from '../tenants/request.ts';
+import type { RelayExchange } from './exchange.ts';
 
 /*
  * The requests that the relay takes: an allowlist. A request, row or body that asks for anything else goes to the server
@@ -25,7 +29,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>([
 ]);
 
 /** Checks of bodies that the relay runs itself. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts', 'tenant']);
 
 /**
  * A path that differs from the one that is sent in its escapes at most: some clients escape every parameter, or more of it
@@ -46,6 +50,28 @@ export function takesRequest(
 
 function takesRow(operation: RestOperation): boolean {
   return Object.keys(operation).every((column) => COLUMNS.has(column));
+}
+
+/**
+ * Does the relay send what was made of this request of a tenant? Only another body to the same place, whose answer passes as it
+ * is. INVARIANT: nothing has been sent, and the other lane makes it anew once more.
+ */
+export function takesRewriting(
+  { method, resolution }: Pick<RelayExchange, 'method' | 'resolution'>,
+  { request, checks, answer }: Rewriting<TenantRequest>,
+): boolean {
+  if (checks.length > 0 || answer !== undefined || request.body === undefined) return false;
+  if (request.body.byteLength > INLINE_BYTES) return false;
+  return request.method === method && request.path === resolution.pathToSend;
+}
+
+/** The body that is sent. INVARIANT: a rewriting that the relay does not take is never sent by it. */
+export function takenBody(exchange: RelayExchange, rewriting: Rewriting<TenantRequest>): Buffer {
+  const { body } = rewriting.request;
+  if (body === undefined || !takesRewriting(exchange, rewriting)) {
+    throw new TypeError('a request of a tenant was not handed over');
+  }
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
 /** Does the relay run all of these checks? */

@@ -43,6 +43,8 @@ export interface RestLane {
   readonly takeHttp2: (stream: Http2Stream, socket: Socket, begun?: BegunExchange, early?: Buffer) => void;
   /** From now on every answer of HTTP/1 is the last on its connection and says so. */
   readonly drain: () => void;
+  /** Facts of collections, shared by all transports of the listener. */
+  readonly facts: FactsOfCollections;
   readonly figures: () => LaneFigures;
   readonly close: () => Promise<void>;
 }
@@ -80,6 +82,7 @@ export function createRestLane(options: LaneOptions): RestLane {
       answerWhole(http1Exchange(options, request, response, '/'), status, [], Buffer.from(text)),
     takeHttp2: (stream, socket, begun, early) => lane.takeHttp2(http2Exchange(options, stream, socket, early), begun),
     drain: () => lane.drain(),
+    facts,
     figures: () => ({
       exchanges: lane.running.size,
       bodies: budget.size,

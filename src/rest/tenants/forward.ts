@@ -15,6 +15,7 @@ import { StreamedAnswer, sendUpstream, type UpstreamAnswer } from '../server/for
 import type { TenantAnswer } from './answers.ts';
 import { conditionText, idText } from './reading.ts';
 import type { TenantRequest } from './request.ts';
+import { heardForTenant } from './task.ts';
 
 /** Sends the request that was made anew for a tenant, once its points are known to exist, and changes the answer on its way. */
 export function forwardAnew(exchange: RestExchange, rewriting: Rewriting<TenantRequest>, options: LaneContext): void {
@@ -32,8 +33,6 @@ export function forwardAnew(exchange: RestExchange, rewriting: Rewriting<TenantR
   });
 }
 
-const BAD_REQUEST = 400;
-
 /** Streams the answer as it comes. */
 class AnewAnswer extends StreamedAnswer {
   readonly #facts: FactsOfCollections;
@@ -44,9 +43,7 @@ class AnewAnswer extends StreamedAnswer {
   }
 
   protected override head(controller: Dispatcher.DispatchController, status: number, headers: string[]): void {
-    const { target } = this.exchange.resolution ?? {};
-    // Perhaps `params.idf` was set for a vector that was made anew without the modifier.
-    if (status === BAD_REQUEST && target?.kind === 'collection') this.#facts.forget(target.name);
+    heardForTenant(this.exchange, status, this.#facts);
     super.head(controller, status, headers);
   }
 }

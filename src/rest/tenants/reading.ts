@@ -165,8 +165,15 @@ function parsedString(text: string): string | undefined {
 
 /** A condition as a condition of upstream's filters. */
 function conditionNode(condition: TenantCondition): JsonText {
-  return textNode(conditionText(condition));
+  const known = NODES.get(condition);
+  if (known) return known;
+  const node = textNode(conditionText(condition));
+  NODES.set(condition, node);
+  return node;
 }
+
+/** A caller's conditions last as long as its tenancy. */
+const NODES = new WeakMap<TenantCondition, JsonText>();
 
 /** The JSON text of a condition. */
 export function conditionText(condition: TenantCondition): string {

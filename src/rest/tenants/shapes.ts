@@ -144,11 +144,14 @@ export function pointId(use: (reading: TenantReading, id: PointId) => void): Act
   };
 }
 
-/** A list of numbers, or of lists of numbers: other arrays can be read as a struct. */
+/**
+ * A list of numbers, or of lists of numbers: other arrays can be read as a struct. Of a long one upstream reads the numbers, as of
+ * `keepVectors`; here it has nothing but what numbers are made of.
+ */
 export const numbers: Action = (reading) => {
   const kind = reading.reader.peek();
   if (kind !== 'array') throw reading.fault(`invalid type: ${kind}, expected a vector`);
-  const { start, end } = reading.reader.skipValue();
+  const { start, end } = reading.reader.skipVectors();
   if (!isNumbers(reading.source, start, end))
     throw reading.fault('invalid type: expected numbers, or lists of numbers');
   return { kind: 'source', start, end };
@@ -161,7 +164,7 @@ const KINDS = new Uint8Array(256);
 for (const char of '0123456789+-.eE') KINDS[char.charCodeAt(0)] = 1;
 for (const char of ', \t\r\n') KINDS[char.charCodeAt(0)] = 2;
 
-/** Of a checked array. */
+/** Of an array whose end is known. */
 function isNumbers(source: Buffer, start: number, end: number): boolean {
   let depth = 0;
   let hasNumber = false;

@@ -1,43 +1,64 @@
-import type { RestExchange } from '../exchange.ts';
-import { inspectionOf, type LaneContext } from '../options.ts';
+import type { Limits } from '../../config/schema.ts';
+import type { ExchangeParts } from '../../exchange/exchange.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
+import { inspectionOf } from '../options.ts';
+import type { RestRequest } from '../protocol.ts';
 import type { TenantTask } from './rewrite.ts';
 
 /** Rows of which a vector may score by the statistics of terms. */
 const SCORING = /^points\.(?:query|search|recommend|discover)/;
 
+/** The parts of a transport that a task is made of. */
+export interface TaskSources {
+  readonly parts: Pick<ExchangeParts, 'bodyRules'>;
+  readonly limits: Limits;
+  readonly facts: FactsOfCollections;
+}
+
+/** A request of a tenant. */
+type TenantsRequest = Pick<RestRequest, 'principal' | 'resolution'> & { readonly method: string };
+
 /**
- * Makes the task for the tenancy of the caller, once the facts are known on which it depends. Without a tenancy there is none,
- * and the request is denied. Does not call `run` when the client has left.
+ * The task for the tenancy of the caller: at once, or when the facts are known on which it depends. `undefined` = there is no
+ * tenancy, and the request is to be denied.
  */
-export function withTenantTask(
-  exchange: RestExchange,
-  options: LaneContext,
-  run: (task: TenantTask | undefined) => void,
-): void {
-  const { principal, resolution, method } = exchange;
+export function tenantTask(
+  { principal, resolution, method }: TenantsRequest,
+  { parts, limits, facts }: TaskSources,
+): TenantTask | undefined | Promise<TenantTask> {
   const tenancy = principal?.tenancy;
   const [collection] = resolution?.params ?? [];
-  if (!tenancy || !resolution || collection === undefined) {
-    run(undefined);
-    return;
-  }
+  if (!tenancy || !resolution || collection === undefined) return undefined;
   const { operation, pathToSend, params } = resolution;
   const task = (idfVectors: ReadonlySet<string> | undefined): TenantTask => ({
     ...{ operation: operation.name, method, pathToSend, params, tenancy, idfVectors },
-    features: options.parts.bodyRules.features(),
-    maxBytes: options.limits.inspected_body_bytes,
-    maxDepth: inspectionOf(options.limits).maxDepth,
+    features: parts.bodyRules.features(),
+    maxBytes: limits.inspected_body_bytes,
+    maxDepth: inspectionOf(limits).maxDepth,
   });
-  if (!SCORING.test(operation.name)) {
-    run(task(undefined));
-    return;
-  }
-  const facts = options.facts.of(collection);
-  if (!(facts instanceof Promise)) {
-    run(task(facts.idfVectors));
-    return;
-  }
-  exchange.guard.settled(facts, (known) => {
-    if (!exchange.life.ended) run(task(known?.idfVectors));
-  });
+  if (!SCORING.test(operation.name)) return task(undefined);
+  const known = facts.of(collection);
+  return known instanceof Promise ? whenKnown(known, task) : task(known.idfVectors);
+}
+
+async function whenKnown(
+  facts: Exclude<ReturnType<FactsOfCollections['of']>, { readonly idfVectors: unknown }>,
+  task: (idfVectors: ReadonlySet<string> | undefined) => TenantTask,
+): Promise<TenantTask> {
+  return task((await facts)?.idfVectors);
+}
+
+const BAD_REQUEST = 400;
+
+/**
+ * Upstream has answered a request of a tenant. With 400 perhaps because `params.idf` was set for a vector that has been made anew
+ * without the modifier: the collection is asked again.
+ */
+export function heardForTenant(
+  { principal, resolution }: Pick<RestRequest, 'principal' | 'resolution'>,
+  status: number,
+  facts: FactsOfCollections,
+): void {
+  if (status !== BAD_REQUEST || principal?.tenancy === undefined) return;
+  if (resolution?.target.kind === 'collection') facts.forget(resolution.target.name);
 }

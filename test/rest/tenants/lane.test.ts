@@ -1,11 +1,19 @@
 import { connect } from 'node:net';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Principal } from '../../../src/identity/principal.ts';
 import { GLOBAL_MANAGE } from '../../../src/policy/access.ts';
 import { PLAIN_PARTS } from '../../support/exchange-parts.ts';
 import { until } from '../../support/until.ts';
-import { type Answer, exchangeRaw, readAnswer, recordingUpstream, restFixture, startGateway } from '../lane-fixture.ts';
+import {
+  type Answer,
+  exchangeRaw,
+  type GatewayOverrides,
+  readAnswer,
+  recordingUpstream,
+  restFixture,
+  startGateway,
+} from '../lane-fixture.ts';
 import { condition, FILTER, T, tenancyOf } from './made.ts';
 
 /** Ids of the tenant's points. */
@@ -44,19 +52,35 @@ const principal = (): Principal => ({
 });
 const { parts } = restFixture(upstream.port).options;
 const events: unknown[] = [];
-const gateway = await startGateway(upstream.port, {
+const options = {
   parts: {
     ...parts,
     authenticate: principal,
     bodyRules: { ...PLAIN_PARTS.bodyRules, features: () => ({ updateFilter: true, idfCorpus: true }) },
     fault: (error) => events.push(error),
-    record: ({ resolution }, { status, received }) => events.push([resolution?.operation.name, status, received]),
+    record: (exchange, { status, received }) =>
+      events.push([exchange.resolution?.operation.name, status, received, 'connection' in exchange]),
   },
-});
+} satisfies GatewayOverrides;
+const gateways = {
+  relay: await startGateway(upstream.port, { ...options, relayed: true }),
+  server: await startGateway(upstream.port, { ...options, relayed: false }),
+};
+let gateway = gateways.relay;
 t.teardown(async () => {
-  await gateway.close();
+  for (const one of Object.values(gateways)) await one.close();
   await upstream.close();
 });
+
+/** The same through the relay, which hands over what it does not carry, and through the server. */
+function test(name: string, run: (t: Test) => Promise<void>): void {
+  for (const [way, one] of Object.entries(gateways)) {
+    t.test(`${name} (${way})`, (t) => {
+      gateway = one;
+      return run(t);
+    });
+  }
+}
 t.beforeEach(() => {
   upstream.received.length = 0;
   events.length = 0;
@@ -90,7 +114,7 @@ const CHECK = (ids: string, most: number) =>
   `POST ${POINTS}/scroll {"limit":${most},"with_payload":false,"with_vector":false,"filter":{"must":[${T},{"has_id":[${ids}]}]}}`;
 const missing = (id: string) => `{"status":{"error":"Not found: No point with id ${id} found"},"time":0.0}`;
 
-t.test('a query goes upstream anew, and its answer comes as it is', async (t) => {
+test('a query goes upstream anew, and its answer comes as it is', async (t) => {
   const [status, said] = await ask('POST', `${POINTS}/query?timeout=3&other=1`, {
     body: '{"limit":1}',
     headers: ['content-type: application/x-json', 'content-md5: x', 'x-other: 1'],
@@ -103,10 +127,11 @@ t.test('a query goes upstream anew, and its answer comes as it is', async (t) =>
   t.match(headers, /content-length\n73$/);
   t.match(headers, /x-other\n1\n/);
   t.notMatch(headers, /content-md5|x-json/);
-  t.strictSame(events, [['points.query', 200, 11]], 'it is recorded as the client sent it');
+  // The target changes, which only the server does.
+  t.strictSame(events, [['points.query', 200, 11, false]], 'it is recorded as the client sent it');
 });
 
-t.test('compressed bodies, and a client that waits to be asked', async (t) => {
+test('compressed bodies, and a client that waits to be asked', async (t) => {
   const body = '{"limit":1}';
   const codings = { gzip: gzipSync(body), br: brotliCompressSync(body), zstd: zstdCompressSync(body) };
   for (const [coding, bytes] of Object.entries(codings)) {
@@ -123,7 +148,7 @@ t.test('compressed bodies, and a client that waits to be asked', async (t) => {
   t.equal(got().length, 4);
 });
 
-t.test('points that are named have to be the tenant’s', async (t) => {
+test('points that are named have to be the tenant’s', async (t) => {
   t.equal((await ask('POST', `${POINTS}/query`, { body: '{"query":1,"prefetch":{"query":2}}' }))[0], 200);
   t.strictSame(got(), [CHECK('1,2', 2), `POST ${POINTS}/query {"query":1,"prefetch":{"query":2,${FILTER}},${FILTER}}`]);
   upstream.received.length = 0;
@@ -148,7 +173,7 @@ t.test('points that are named have to be the tenant’s', async (t) => {
   t.match(got()[0], /^POST \/collections\/docs\/points\/scroll .*"key":"owner","match":\{"value":7\}/);
 });
 
-t.test('a write by ids that is waited for tells of missing points, another one does not', async (t) => {
+test('a write by ids that is waited for tells of missing points, another one does not', async (t) => {
   const body = '{"payload":{"a":1},"points":[1,7]}';
   t.strictSame(await ask('POST', `${POINTS}/payload?wait=true`, { body }), [404, missing('7')]);
   t.equal((await ask('POST', `${POINTS}/payload`, { body }))[0], 200);
@@ -158,7 +183,7 @@ t.test('a write by ids that is waited for tells of missing points, another one d
   ]);
 });
 
-t.test('retrieving points, many and one', async (t) => {
+test('retrieving points, many and one', async (t) => {
   const bare = (ids: string[]) => `{"result":[${ids.map(RECORD).join(',')}],"status":"ok","time":0.5}`;
   t.strictSame(await ask('POST', POINTS, { body: '{"ids":[2,7,1,2]}' }), [200, bare(['2', '1'])]);
   t.strictSame(await ask('POST', POINTS, { body: '{"ids":[]}' }), [200, bare([])]);
@@ -171,7 +196,7 @@ t.test('retrieving points, many and one', async (t) => {
   t.equal(got().length, 4);
 });
 
-t.test('a hidden field is in no answer', async (t) => {
+test('a hidden field is in no answer', async (t) => {
   tenancy = tenancyOf(condition({ hides: true }));
   const shown = '{"id":1,"payload":{"a":1.50,"in":{"tenant":"x"}},"vector":[0.10]}';
   t.strictSame(await ask('POST', `${POINTS}/query`, { body: '{"limit":1}' }), [
@@ -185,7 +210,7 @@ t.test('a hidden field is in no answer', async (t) => {
   t.strictSame(await ask('GET', `${POINTS}/1`), [200, `{"result":${shown},"status":"ok","time":0.5}`]);
 });
 
-t.test('the information on a collection counts the tenant’s points', async (t) => {
+test('the information on a collection counts the tenant’s points', async (t) => {
   const [status, said] = await ask('GET', '/collections/shop');
   t.equal(status, 200);
   t.strictSame(JSON.parse(said).result, {
@@ -196,7 +221,7 @@ t.test('the information on a collection counts the tenant’s points', async (t)
   t.match(got(), [`POST ${POINTS}/count {"exact":true,"filter":{"must":[${T}]}}`]);
 });
 
-t.test('upstream’s own refusals pass; what cannot be asked is refused', async (t) => {
+test('upstream’s own refusals pass; what cannot be asked is refused', async (t) => {
   tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition({ hides: true }) }] };
   const error = '{"result":null,"status":"ok","time":0.5}';
   t.strictSame(await ask('POST', '/collections/gone/points/scroll', { body: '{}' }), [404, error]);
@@ -208,30 +233,27 @@ t.test('upstream’s own refusals pass; what cannot be asked is refused', async 
   t.equal((await ask('DELETE', '/collections/shop'))[0], 403);
 });
 
-t.test(
-  'a collection is asked for its vectors once, and again when upstream refuses what was made of that',
-  async (t) => {
-    tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition() }] };
-    const asked = () => upstream.received.filter(({ target }) => target === '/collections/fine').length;
-    const query = { body: '{"using":"sparse","query":[1]}' };
-    await ask('POST', '/collections/fine/points/query', query);
-    t.match(got().at(-1), /"params":\{"idf":\{"corpus":/);
-    await ask('POST', '/collections/fine/points/query', query);
-    t.equal(asked(), 1);
-    await ask('POST', '/collections/fine/points/query', { body: '{"query":[1],"using":"odd","limit":1}' });
-    t.equal(asked(), 1);
-    const odd = () => upstream.received.filter(({ method }) => method === 'GET').length;
-    await ask('POST', '/collections/odd/points/query', { body: '{}' });
-    await ask('POST', '/collections/odd/points/query', { body: '{}' });
-    t.equal(odd(), 3);
-    t.strictSame(await ask('POST', '/collections/odd/points/query', query), [
-      502,
-      '{"status":{"error":"upstream gave no valid answer"},"time":0.0}',
-    ]);
-  },
-);
+test('a collection is asked for its vectors once, and again when upstream refuses what was made of that', async (t) => {
+  tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition() }] };
+  const asked = () => upstream.received.filter(({ target }) => target === '/collections/fine').length;
+  const query = { body: '{"using":"sparse","query":[1]}' };
+  await ask('POST', '/collections/fine/points/query', query);
+  t.match(got().at(-1), /"params":\{"idf":\{"corpus":/);
+  await ask('POST', '/collections/fine/points/query', query);
+  t.equal(asked(), 1);
+  await ask('POST', '/collections/fine/points/query', { body: '{"query":[1],"using":"odd","limit":1}' });
+  t.equal(asked(), 1);
+  const odd = () => upstream.received.filter(({ method }) => method === 'GET').length;
+  await ask('POST', '/collections/odd/points/query', { body: '{}' });
+  await ask('POST', '/collections/odd/points/query', { body: '{}' });
+  t.equal(odd(), 3);
+  t.strictSame(await ask('POST', '/collections/odd/points/query', query), [
+    502,
+    '{"status":{"error":"upstream gave no valid answer"},"time":0.0}',
+  ]);
+});
 
-t.test('a client that leaves while its points are asked for ends the question', async (t) => {
+test('a client that leaves while its points are asked for ends the question', async (t) => {
   tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition() }] };
   const head = 'POST /collections/slow/points/payload?wait=true HTTP/1.1\r\nhost: x\r\ncontent-length: 29\r\n\r\n';
   const socket = connect({ port: gateway.port, host: '127.0.0.1' });
@@ -245,10 +267,10 @@ t.test('a client that leaves while its points are asked for ends the question', 
   socket.resetAndDestroy();
   await until(() => gateway.listener.figures().exchanges === 0, 'the exchange is over');
   await until(async () => (await open()) < before, 'the question is over');
-  t.strictSame(events, [['points.set_payload', undefined, 29]], 'it is recorded, and no fault');
+  t.strictSame(events, [['points.set_payload', undefined, 29, false]], 'it is recorded, and no fault');
 });
 
-t.test('a large upsert is made anew in a thread, and its memory is given back', async (t) => {
+test('a large upsert is made anew in a thread, and its memory is given back', async (t) => {
   const points = Array.from(
     { length: 4000 },
     (_, id) => `{"id":${id},"vector":[0.123456,1e-7,3],"payload":{"text":"${'x'.repeat(20)}"}}`,

@@ -25,14 +25,17 @@ const ROUTES: Readonly<Record<string, readonly [method: string, path: string]>> 
   matrix_offsets: ['POST', 'points/search/matrix/offsets'],
 };
 
-/** Asks an operation over REST; a refusal is a reply, too. */
+/**
+ * Asks an operation over REST; a refusal is a reply, too. On a connection of its own: what the relay hands over takes its
+ * connection along.
+ */
 export async function askRest(target: Target, op: string, body: JsonObject): Promise<Reply> {
   const at = `${target.restUrl}/collections/${target.collection}`;
   const one = op === 'retrieve_one';
   const [method, path] = one ? ['GET', `points/${String(body.id)}`] : (ROUTES[op] ?? ['POST', op]);
   const response = await fetch(`${at}/${path}?wait=true`, {
     method,
-    headers: { 'content-type': 'application/json', ...target.headers },
+    headers: { 'content-type': 'application/json', connection: 'close', ...target.headers },
     ...(one ? {} : { body: writeJson(body) }),
   });
   const answer = parseJson(await response.text()) as { result?: Json; status?: Json };

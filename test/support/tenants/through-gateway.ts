@@ -20,10 +20,11 @@ export interface TenantModel {
   readonly close: () => Promise<void>;
 }
 
-/** Starts a gateway before a stand-in. */
-export async function openTenantModel(): Promise<TenantModel> {
+/** Starts a gateway before a stand-in. @param relay REST passes as bytes where it can */
+export async function openTenantModel(relay = true): Promise<TenantModel> {
   const gateway = await startGateway({
     tls: false,
+    settings: { 'gateway.rest.relay': relay },
     tenants: [
       { id: 'shared', keys: ['api_key'], credentials: 'tokens', collections: [SHARED], field: FIELD, from: FIELD },
     ],

@@ -20,6 +20,7 @@ const INFO = '{"result":{"config":{"params":{"sparse_vectors":{"sparse":{"modifi
 let questions: (() => void)[] | undefined;
 const upstream = await recordingUpstream((_request, response, { method, target, body }) => {
   const say = (text: string): void => void response.setHeader('content-type', 'application/json').end(text);
+  if (`${body}`.includes('"limit":400')) response.statusCode = 400;
   if (method !== 'GET') say(target.includes('scroll') ? '{"result":{"points":[{"id":1}]}}' : JSON.stringify(`${body}`));
   else if (questions) questions.push(() => say(INFO));
   else say(INFO);
@@ -235,6 +236,21 @@ for (const [way, relayed] of Object.entries({ relay: true, server: false })) {
     t.strictSame(events[0], [undefined, relayed ? 30 : 0, relayed]);
     await until(() => gateway.listener.figures().sockets === 0, 'the other one has left');
     t.match(gateway.listener.figures(), { exchanges: 0, relayed: 0 });
+  });
+}
+
+for (const [way, relayed] of Object.entries({ relay: true, server: false })) {
+  t.test(`after a refusal of upstream's a collection is asked for again (${way})`, async (t) => {
+    const { gateway } = await open(t, relayed);
+    const asked = (): number => upstream.received.filter(({ method }) => method === 'GET').length;
+    const sparse = (limit: number): string =>
+      ask('acme', 'POST', '/query', `{"query":[1],"using":"sparse","limit":${limit}}`);
+    await talk(gateway.port, sparse(1) + sparse(2), 1e5, 2);
+    t.equal(asked(), 1);
+    await talk(gateway.port, ask('main', 'POST', '/query', '{"limit":400}') + sparse(400), 1e5, 2);
+    t.equal(asked(), 1, 'not after that of another caller');
+    await talk(gateway.port, sparse(1), 1e5, 1);
+    t.equal(asked(), 2);
   });
 }
 

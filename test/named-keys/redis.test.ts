@@ -105,6 +105,40 @@ t.test('named keys shared through a Redis server', { skip: NO_REDIS }, async (t)
     t.equal(made.filter(({ status }) => status === 'fulfilled').length, 1, 'one of them has the id');
   });
 
+  t.test('a record that is ahead of the mark is changed, and the change is not undone', async (t) => {
+    const redis = await redisOf(t);
+    const [one, two] = [await gatewayOn(t, redis), await gatewayOn(t, redis)];
+    const key = await create(one);
+    await two.becomes(key, SERVED);
+    const ahead = (by: number): void => {
+      const json = redis.cli('hget', KEYS, 'team').replace(/^\d+ /, '');
+      redis.cli('hset', KEYS, 'team', `${Date.now() + by} ${json}`);
+      redis.cli('publish', `${KEYS}:changed`, 'team');
+    };
+    const versions = () => [redis.cli('hget', KEYS, '@').split(' ')[1], redis.cli('hget', KEYS, 'team').split(' ')[0]];
+    ahead(3_600_000);
+    t.match(await change(two, on('team', 'disable')), { inForce: true });
+    t.equal(versions()[0], versions()[1], 'the mark is that of the record');
+    await one.becomes(key, REFUSED, 1000);
+    t.strictSame(await two.lines.ask(key), REFUSED);
+    t.match(redis.cli('hget', KEYS, 'team'), /"state":"disabled"/);
+    ahead(7_200_000);
+    t.match(await change(one, on('team', 'enable')), { inForce: true });
+    ahead(10_800_000);
+    const { text = '' } = await change(one, on('team', 'rotate', { overlap: '0' }));
+    await two.becomes(text, SERVED, 1000);
+    t.strictSame(await two.lines.ask(key), REFUSED, 'the former text');
+    ahead(14_400_000);
+    await change(one, on('team', 'delete'));
+    await two.becomes(text, REFUSED, 1000);
+    t.equal(redis.cli('hget', KEYS, 'team'), '');
+    const { storage } = storageOn(redis);
+    await addKey(storage, { id: 'far1', name: 'Team', access: 'r', expires_at: 'never' }, NOW);
+    const json = redis.cli('hget', KEYS, 'far1').replace(/^\d+ /, '');
+    redis.cli('hset', KEYS, 'far1', `9007199254740992 ${json}`);
+    await t.rejects(setFields(storage, 'far1', { state: 'disabled' }), { message: /is not of this gateway/ });
+  });
+
   for (const [how, gone, back] of [
     ['killed', (redis: RedisServer) => redis.kill(), (redis: RedisServer) => redis.restart()],
     ['hung', async (redis: RedisServer) => redis.hang(), async (redis: RedisServer) => redis.wake()],

@@ -20,6 +20,9 @@ elseif redis.call('EXISTS', KEYS[1]) == 1 then
 end
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if now ~= ARGV[2] then return 'conflict' end
+-- A record that another client wrote may be ahead of the mark: a change that does not pass it would be undone.
+version = math.max(version, tonumber(string.match(now, '^(%d+) ')) or 0)
+if version >= 9007199254740991 then return 'foreign' end
 if now == '' and redis.call('HLEN', KEYS[1]) > tonumber(ARGV[5]) then return 'full' end
 local time = redis.call('TIME')
 local next = math.max(version + 1, time[1] * 1000 + math.floor(time[2] / 1000))

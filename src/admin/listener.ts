@@ -5,6 +5,7 @@ import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
+import { REPEATED_MEMBER, readBodies } from './body.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
@@ -54,6 +55,7 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   const app = createApp(options);
   app.server.maxConnections = MAX_CONNECTIONS;
   app.server.headersTimeout = REQUEST_TIMEOUT_MS;
+  readBodies(app);
   protect(app, options);
   answerFaults(app, options.source);
   addOpenPages(app, options);
@@ -151,6 +153,8 @@ function answerFaults(app: FastifyInstance, source: AdminSource): void {
         return await say(reply, 413, `body: at most ${MAX_BODY} bytes`);
       case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
         return await say(reply, 415, 'content-type: must be application/json');
+      case REPEATED_MEMBER:
+        return await say(reply, 400, 'body: a member is given more than once; give each member once');
       default:
         break;
     }

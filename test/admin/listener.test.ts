@@ -137,6 +137,28 @@ t.test('requests that make no sense are told what does, and nothing of them is r
   const cases = [
     ['an unknown member', '/-/reload', { headers: json, body: '{"secret":"s3cr3t"}' }, 400, /^body: unknown member/],
     ['a broken body', '/-/reload', { headers: json, body: '{"s3cr3t' }, 400, /^body: must be one JSON object/],
+    [
+      'a member twice',
+      '/-/reload',
+      { headers: json, body: '{"s3cr3t":1,"s3cr3t":1}' },
+      400,
+      /^body: a member is given mo/,
+    ],
+    [
+      'a member twice, once escaped',
+      '/-/reload',
+      { headers: json, body: '{"as":1,"a\\u0073":1}' },
+      400,
+      /more than once/,
+    ],
+    ['a member twice, inside', '/-/reload', { headers: json, body: '{"a":[{"b":1,"b":1}]}' }, 400, /more than once/],
+    [
+      'a name in two objects',
+      '/-/reload',
+      { headers: json, body: '{"a":[{"b":1},{"b":1}]}' },
+      400,
+      /^body: unknown member/,
+    ],
     ['a large body', '/-/reload', { headers: json, body: `{"a":"${'s3cr3t'.repeat(4000)}"}` }, 413, /^body: at most/],
     ['another type', '/-/reload', { headers: { 'content-type': 'text/s3cr3t' }, body: 's3cr3t' }, 415, /^content-type/],
     ['an unknown parameter', '/-/status?s3cr3t=1', { method: 'GET' }, 400, /^query: unknown parameter/],

@@ -13,11 +13,11 @@ export const REASON_HEADER = 'x-qdrant-gateway-reason';
 const MAX_REASON = 255;
 
 /** Characters that end a line, change the direction of text or cannot be seen. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\s]+/gu;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}\s]+/gu;
 
 /**
  * The reason in the headers of a request, cleaned: one line, at most 255 characters. `undefined` = there is none, or it
- * is given more than once, or it has neither a letter nor a digit.
+ * is given more than once, or what is kept of it has neither a letter nor a digit.
  *
  * @param headers name, value, name, value, one character per byte
  */
@@ -33,9 +33,9 @@ export function reasonIn(headers: readonly string[]): string | undefined {
 
 function cleaned(bytes: string): string | undefined {
   const text = Buffer.from(bytes, 'latin1').toString('utf8').replace(UNSEEN, ' ').trim();
-  if (!/[\p{L}\p{N}]/u.test(text)) return undefined;
   const characters = Array.from(text);
-  return characters.length <= MAX_REASON ? text : `${characters.slice(0, MAX_REASON - 1).join('')}…`;
+  const kept = characters.length <= MAX_REASON ? text : `${characters.slice(0, MAX_REASON - 1).join('')}…`;
+  return /[\p{L}\p{N}]/u.test(kept) ? kept : undefined;
 }
 
 /** The refusal of a request with a break-glass key that does not say why. `undefined` = it does. */

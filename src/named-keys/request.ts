@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isNoTime, MOMENT_FORM, readMoment } from '../config/keys/moment.ts';
+import { isLongOverlap, isNoTime, MOMENT_FORM, OVERLAP_FORM, readMoment } from '../config/keys/moment.ts';
 import { isoTime, type WantedKey } from './changes.ts';
 import { KeyFault } from './fault.ts';
 
@@ -11,7 +11,6 @@ const DEFAULT_OVERLAP = '24h';
 
 const moment = (form: string) => z.string({ error: `must be like ${form}` });
 const END_FORM = `${MOMENT_FORM}, or never`;
-const OVERLAP_FORM = '24h, 7d, an ISO date, or 0';
 const AT_FORM = `now, ${END_FORM}`;
 
 const anything = z.unknown().optional();
@@ -43,7 +42,10 @@ export function readCreate(body: unknown, now: number): WantedKey {
 /** End of the former text in milliseconds since 1970; `undefined` = at once. Throws `KeyFault`. */
 export function readOverlap(body: unknown, now: number): number | undefined {
   const { overlap } = read(rotateSchema, body);
-  return isNoTime(overlap) ? undefined : secondsIn('overlap', overlap, now, OVERLAP_FORM) * 1000;
+  if (isNoTime(overlap)) return undefined;
+  const seconds = secondsIn('overlap', overlap, now, OVERLAP_FORM);
+  if (isLongOverlap(seconds, now)) throw new KeyFault('invalid', [`overlap is too long; it is like ${OVERLAP_FORM}`]);
+  return seconds * 1000;
 }
 
 /** The end of a key, in the form of the file. Throws `KeyFault`. */

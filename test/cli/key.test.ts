@@ -164,6 +164,11 @@ t.test('the life of a key', async (t) => {
   ]);
   await rotateKey('team', { ...flags, overlap: '0' }, context);
   t.equal(readKeys(file)[0]?.previous, undefined, 'no overlap');
+  for (const overlap of ['367d', '100000d', '2027-12-01']) {
+    await t.rejects(rotateKey('team', { ...flags, overlap }, context), { message: /^--overlap .* too long; .* 366d$/ });
+  }
+  t.equal(readKeys(file)[0]?.previous, undefined, 'a long overlap rotates nothing');
+  await rotateKey('team', { ...flags, overlap: '366d' }, context);
   await setState('team', 'disabled', flags, context);
   t.equal(readKeys(file)[0]?.state, 'disabled');
   await setState('team', 'active', flags, context);

@@ -147,6 +147,14 @@ t.test(
       ['a list', 'POST', '', [], 400, /^body: must be one JSON object/],
       ['an id in use', 'POST', '', { ...named, id: 'teamsearch' }, 409, /^a key has the id `teamsearch` already/],
       ['an overlap', 'POST', '/teamsearch/rotate', { overlap: 's3cr3t' }, 400, /^overlap must be like 24h/],
+      [
+        'a long overlap',
+        'POST',
+        '/teamsearch/rotate',
+        { overlap: '367d' },
+        400,
+        /^overlap is too long; .* at most 366d/,
+      ],
       ['a field to disable', 'POST', '/teamsearch/disable', { s3cr3t: 1 }, 400, /unknown field; none is known here/],
       ['an end to set', 'POST', '/teamsearch/expire', { at: 's3cr3t' }, 400, /^at must be like now, 30d/],
       [

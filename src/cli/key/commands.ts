@@ -1,4 +1,4 @@
-import { BREAK_GLASS_HOURS, isNoTime } from '../../config/keys/moment.ts';
+import { BREAK_GLASS_HOURS, isLongOverlap, isNoTime, OVERLAP_FORM } from '../../config/keys/moment.ts';
 import type { KeyEntry } from '../../config/keys/schema.ts';
 import { type Flags, previewConfig } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
@@ -80,10 +80,17 @@ export async function rotateKey(
   flags: KeyFlags & { readonly overlap: string },
   context: KeyContext,
 ): Promise<void> {
-  const { overlap } = flags;
-  const until = isNoTime(overlap) ? undefined : parseExpiry(overlap, context.now, '--overlap') * 1000;
+  const until = overlapIn(flags.overlap, context.now);
   const { entry, text } = await rotateText(placeOf(flags).storage, id, until);
   tellSecret(entry, text, 'rotated', flags, context);
+}
+
+function overlapIn(text: string, now: number): number | undefined {
+  if (isNoTime(text)) return undefined;
+  const seconds = parseExpiry(text, now, '--overlap');
+  if (isLongOverlap(seconds, now))
+    throw new UsageError(`--overlap \`${text}\` is too long; it is like ${OVERLAP_FORM}`);
+  return seconds * 1000;
 }
 
 /** `key disable`, `key enable`. */

@@ -5,6 +5,17 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d
 /** Longest life of a break-glass key, in hours. */
 export const BREAK_GLASS_HOURS = 24;
 
+/** Longest time for which the former text of a rotated key is accepted, in days. */
+const OVERLAP_DAYS = 366;
+
+/** The form of the end of an overlap, for texts: `must be like ...`. */
+export const OVERLAP_FORM = `24h, 7d, an ISO date, or 0; at most ${OVERLAP_DAYS}d`;
+
+/** True = the former text of a key would be accepted for too long. @param seconds its end, @param nowMs both since 1970 */
+export function isLongOverlap(seconds: number, nowMs: number): boolean {
+  return seconds - Math.floor(nowMs / 1000) > OVERLAP_DAYS * 86_400;
+}
+
 /** The form of a moment, for texts: `must be like ...`. */
 export const MOMENT_FORM = '30d, 12h, 90m or an ISO date';
 

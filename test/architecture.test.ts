@@ -51,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   grpc: ENFORCEMENT,
   // The composition root: one serving process, or several.
   gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation'],
-  admin: ['config', 'gateway', 'observability', 'audit', 'revocation', 'named-keys', 'upstream', 'version.ts'],
+  admin: ['json', 'config', 'gateway', 'observability', 'audit', 'revocation', 'named-keys', 'upstream', 'version.ts'],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
     ...['named-keys', 'redis', 'limits'],

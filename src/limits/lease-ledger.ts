@@ -92,7 +92,10 @@ export class LeaseLedger {
     } catch {
       this.#failed = true;
       // INVARIANT: use is told until it is answered. A lease that was given back is gone, whether that arrived or not.
-      for (const { tokens, ask } of asked) if (ask.used > 0) this.#asking.add(tokens);
+      for (const { tokens, ask } of asked) {
+        tokens.failed();
+        if (ask.used > 0) this.#asking.add(tokens);
+      }
     }
   }
 }

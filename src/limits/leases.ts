@@ -49,6 +49,8 @@ export interface Leases {
 const FRESH_MS = 1000;
 /** Milliseconds of use that a lease is meant to last; unused that long it is given back. */
 const LEASE_MS = 1000;
+/** Milliseconds that a lease for a refused request is kept, and asked for with each exchange, so that the next attempt finds it. */
+const KEPT_MS = 5000;
 /** Part of the target below which the next lease is asked for. */
 const LOW = 0.5;
 /** Sums of fractions miss whole numbers by less than this. */
@@ -89,6 +91,11 @@ export class LeasedTokens implements Bucket {
   #level = 0;
   /** The largest amount that the lease did not cover. */
   #need = 0;
+  /** The largest amount that was refused and not used since, and the time of the last one. */
+  #refused = 0;
+  #refusedAt = Number.NEGATIVE_INFINITY;
+  /** The last ask failed: there is only the share. */
+  #away = false;
   #usedAt: number;
   #usedSince = 0;
   #measuredAt: number;
@@ -120,15 +127,18 @@ export class LeasedTokens implements Bucket {
     this.#common.asks(this);
     const missing = Math.min(beyond, this.#share()) - this.#fill(now);
     if (missing <= ROUNDING) return 0;
-    const ms = this.#isFresh(now)
-      ? (beyond - this.#levelAt(now)) / this.#perMs
-      : (missing / this.#perMs) * this.#common.holders();
+    this.#refused = Math.max(this.#kept(now), amount);
+    this.#refusedAt = now;
+    // An older level is wrong by what others used since; the next answer tells.
+    const isKnown = !this.#away && this.#answeredAt > Number.NEGATIVE_INFINITY;
+    const ms = isKnown ? (beyond - this.#levelAt(now)) / this.#perMs : (missing / this.#perMs) * this.#common.holders();
     return Math.max(1, ms);
   }
 
   take(amount: number, now: number): void {
     this.#usedAt = now;
     this.#usedSince += amount;
+    if (amount >= this.#refused) this.#refused = 0;
     const leased = Math.min(amount, this.#lease);
     const beyond = amount - leased;
     this.#lease -= leased;
@@ -162,12 +172,13 @@ export class LeasedTokens implements Bucket {
   ask(now: number): LeaseAsk | undefined {
     this.#measure(now);
     const idle = now - this.#usedAt >= LEASE_MS;
-    const wanted = idle ? 0 : Math.max(this.#target(), this.#need);
-    const most = idle ? 0 : 2 * this.#target();
+    const kept = this.#kept(now);
+    const wanted = Math.max(kept, idle ? 0 : Math.max(this.#target(), this.#need));
+    const most = Math.max(kept, idle ? 0 : 2 * this.#target());
     const back = this.#need === 0 && this.#lease > most ? this.#lease - wanted : 0;
     const want = Math.max(0, Math.ceil(wanted - this.#lease));
     const used = this.#fade(now);
-    const need = Math.max(1, Math.ceil(this.#need - this.#lease));
+    const need = Math.max(1, Math.ceil(Math.max(kept, this.#need) - this.#lease));
     this.#need = 0;
     if (used <= ROUNDING && back <= 0 && want === 0) return undefined;
     this.#lease -= back;
@@ -178,10 +189,21 @@ export class LeasedTokens implements Bucket {
   given({ used }: LeaseAsk, { granted, level }: LeaseGrant, now: number): void {
     this.#untold = Math.max(0, this.#fade(now) - used);
     this.#lease += granted;
+    this.#away = false;
     this.#answeredAt = now;
     this.#level = level;
     this.#allowance = Math.min(this.#share(), (level - this.#untold) / this.#common.holders());
     this.#filledAt = now;
+  }
+
+  /** Takes that there was no answer. */
+  failed(): void {
+    this.#away = true;
+  }
+
+  /** Amount of refused requests that may come again. */
+  #kept(now: number): number {
+    return now - this.#refusedAt < KEPT_MS ? this.#refused : 0;
   }
 
   #isFresh(now: number): boolean {

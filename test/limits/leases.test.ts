@@ -209,3 +209,43 @@ t.test('a request larger than the share passes, and is paid for', async (t) => {
   await one.pass(1500);
   t.ok(one.bucket.level > 60, 'what did not come is given back');
 });
+
+t.test('a refused caller is served once the bucket has it, however slowly it comes again', async (t) => {
+  for (const [name, everyMs, amount, level] of [
+    ['each 20 ms', 20, 1, 2],
+    ['each 1.5 seconds', 1500, 1, 2],
+    ['each 3 seconds', 3000, 1, 2],
+    ['with much at once', 1500, 40, 45],
+  ] as const) {
+    const one = scene(4, { per: 'day', most: 100 });
+    // Another process has taken all.
+    for (let times = 0; times < 40; times += 1) {
+      one.bucket.level = 0;
+      one.take(0);
+      await one.pass(100);
+    }
+    for (let times = 0; times < 5; times += 1) {
+      t.equal(one.take(0, amount), false, `${name}: nothing is there`);
+      await one.pass(3000);
+    }
+    t.equal(one.take(0, amount), false);
+    const alone = (amount / 100) * PERIOD_MS.day;
+    const wait = one.waitOf(0, amount) ?? 0;
+    t.ok(wait > alone * 0.9 && wait <= alone, `${name}: the wait is that of the whole bucket: ${wait} ms`);
+    // Another process gives back.
+    one.bucket.level = level;
+    let refused = 0;
+    while (!one.take(0, amount) && refused < 10) {
+      refused += 1;
+      await one.pass(everyMs);
+    }
+    t.ok(refused <= 3, `${name}: refused ${refused} times`);
+    const before = one.bucket.level;
+    while (one.take(0, amount));
+    await one.pass(20_000);
+    t.ok(one.bucket.level > before - amount, `${name}: nothing is kept for a caller that went away`);
+    const asked = one.exchanges();
+    await one.pass(60_000);
+    t.equal(one.exchanges(), asked, `${name}: nor asked`);
+  }
+});

@@ -45,12 +45,14 @@ export interface Http2Options {
    * all.
    */
   readonly relay?: { readonly upstream: RelayUpstream | RelayNodes; readonly connections: number } | undefined;
-  /** Milliseconds since 1970. Default: the machine's clock. */
+  /** Monotonic milliseconds, for time limits: none ends because the clock of the machine was set. Default: `performance.now`. */
   readonly now?: () => number;
 }
 
 /** Milliseconds between looks at the time limits. */
 const TICK_MS = 250;
+
+const monotonic = (): number => performance.now();
 
 /** Makes the HTTP/2 side of a listener. */
 export function createHttp2Connections(options: Http2Options): Http2Connections {
@@ -60,8 +62,8 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
   const guard = new Guard(owner, 'rest_listener', (error, place) =>
     options.options.parts.fault(error, undefined, place),
   );
-  const { lane, relay, now = Date.now } = options;
-  const clock = { now: now(), date: new Date(now()).toUTCString() };
+  const { lane, relay, now = monotonic } = options;
+  const clock = { now: now(), date: new Date().toUTCString() };
   const plain =
     relay &&
     createPlainRequests({
@@ -100,7 +102,7 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
   };
   const tick = (): void => {
     clock.now = now();
-    clock.date = new Date(clock.now).toUTCString();
+    clock.date = new Date().toUTCString();
     plain?.tick(clock.now);
     for (const connection of connections) connection.tick(clock.now);
   };

@@ -43,7 +43,7 @@ const TICK_MS = 250;
 /** Opens nothing yet: upstream connections are made with permitted requests. */
 export function createRelay({ options, upstream, facts, scheduler, handOver }: RestRelayOptions): RestRelay {
   const connections = new Set<RelayConnection>();
-  const clock = { now: Date.now(), date: new Date().toUTCString(), draining: false };
+  const clock = { now: performance.now(), date: new Date().toUTCString(), draining: false };
   const pool = createRelayPool(upstream, { now: () => clock.now, framed: true, fault: options.parts.fault });
   const context: RelayContext = {
     options,
@@ -62,8 +62,9 @@ export function createRelay({ options, upstream, facts, scheduler, handOver }: R
   const owner = { fail: () => undefined, cut: () => undefined };
   const guard = new Guard(owner, 'rest_listener', (error, place) => options.parts.fault(error, undefined, place));
   const ticker = guard.every(TICK_MS, () => {
-    clock.now = Date.now();
-    clock.date = new Date(clock.now).toUTCString();
+    // Monotonic: no time limit ends because the clock of the machine was set.
+    clock.now = performance.now();
+    clock.date = new Date().toUTCString();
     pool.tick(clock.now);
     for (const connection of connections) connection.tick(clock.now);
   });

@@ -47,6 +47,36 @@ export function counted(parts: ExchangeParts, exchange: Exchange, permit: Permit
   return denial ? refused(exchange, denial) : permit;
 }
 
+/**
+ * Counts a request whose body is refused for its form, which access, rules and guards have not refused: its bytes and itself,
+ * and no cost. Returns the refusal for the client: the same, or that of a limit without room.
+ */
+export function countedRefusal(
+  parts: ExchangeParts,
+  exchange: Exchange,
+  decision: Permit | Conditional,
+  refusal: Denial,
+): Denial {
+  const hopeless = decision.kind === 'conditional' && decision.refusal !== undefined;
+  if (refusal.why !== 'request' || hopeless) return refusal;
+  const denial = takeUnread(parts, exchange);
+  return denial ? refused(exchange, denial) : refusal;
+}
+
+/** At the end of an exchange: counts what waited for its body, and ended without it or in its middle. */
+export function countUnread(parts: ExchangeParts, exchange: Exchange): void {
+  const { decision, refusal } = exchange;
+  if (parts.policy.current.limits === undefined || !decision || decision.kind === 'denial') return;
+  const hopeless = decision.kind === 'conditional' && decision.refusal !== undefined;
+  if (!hopeless && (refusal === undefined || refusal.why === 'request')) takeUnread(parts, exchange);
+}
+
+function takeUnread(parts: ExchangeParts, exchange: Exchange): Denial | undefined {
+  const { limits, mode } = parts.policy.current;
+  if (limits === undefined || exchange.limitHold || !exchange.principal) return undefined;
+  return parts.limits.take(limits, exchange, exchange.principal, mode === 'enforce', 0);
+}
+
 function refused(exchange: Exchange, denial: Denial): Denial {
   exchange.decision = denial;
   return denial;

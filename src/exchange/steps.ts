@@ -17,7 +17,7 @@ import { withoutReason } from './break-glass.ts';
 import { askedFor, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { withinRails } from './guard-rails.ts';
-import { counted as countedOn, limited } from './limited.ts';
+import { counted as countedOn, countedRefusal, countUnread, limited } from './limited.ts';
 import { settledBy, settledPermit } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
 import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, withinTenancy } from './tenants.ts';
@@ -103,7 +103,7 @@ export function bodyChecked<X extends Exchange>(
       const judged = bounded.kind === 'permit' ? settledWithinTenancy(exchange, bounded, names, tenant) : bounded;
       const final = judged.kind === 'permit' && exchange.wantsFacts ? countedOn(parts, exchange, judged) : judged;
       if (final.kind === 'permit') send(parts, protocol, exchange, final);
-      else protocol.reject(exchange, final);
+      else protocol.reject(exchange, countedRefusal(parts, exchange, decision, final));
       return;
     }
     const free = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
@@ -111,7 +111,8 @@ export function bodyChecked<X extends Exchange>(
     const inMode = inForce(parts, exchange, settled);
     const final = inMode.kind === 'permit' ? countedOn(parts, exchange, inMode) : inMode;
     if (final.kind === 'permit') send(parts, protocol, exchange, final);
-    else protocol.reject(exchange, final.kind === 'denial' ? final : INTERNAL_FAULT);
+    else if (final.kind === 'denial') protocol.reject(exchange, countedRefusal(parts, exchange, decision, final));
+    else protocol.reject(exchange, INTERNAL_FAULT);
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
   }
@@ -122,6 +123,7 @@ export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcom
   if (exchange.ended) return;
   exchange.ended = true;
   parts.creations.end(exchange);
+  countUnread(parts, exchange);
   if (exchange.limitHold) parts.limits.end(exchange.limitHold, outcome.received);
   parts.record(exchange, outcome);
 }

@@ -123,18 +123,20 @@ export class RequestLimits {
    * shadow count apart; the first that would refuse is noted on the exchange.
    *
    * @param enforce false = no limit refuses
+   * @param cost default: what its numbers tell
    */
   take(
     limits: readonly Limit[],
     exchange: LimitedExchange,
     principal: Principal,
     enforce: boolean,
+    cost = exchange.facts?.cost ?? 0,
   ): Denial | undefined {
     exchange.limitHold = NOTHING;
     const own = this.#ownOf(limits, principal);
     if (own.length === 0) return undefined;
     const now = this.#now();
-    const needed: Needed = { bytes: lengthOf(exchange), cost: exchange.facts?.cost ?? 0 };
+    const needed: Needed = { bytes: lengthOf(exchange), cost };
     const claims = this.#claims(own, exchange, principal, now);
     const taken: Account[] = [];
     const enforced: Claim[] = [];

@@ -1,5 +1,6 @@
 import { mkdtempSync } from 'node:fs';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -64,6 +65,12 @@ const LIMITS: readonly LimitSettings[] = [
   limit('reader', { cost: day(VERDICT_LANES * 1000) }),
   limit('early', { requests: day(1), operations: ['query_batch'] }),
   limit('client', { cost: day(1000) }),
+  limit('unread', { requests: day(2 * VERDICT_LANES), cost: day(1_000_000) }),
+  limit('unread-names', { requests: day(2 * VERDICT_LANES) }),
+  limit('unread-bounds', { requests: day(2 * VERDICT_LANES) }),
+  limit('unread-bytes', { bytes: day(9000), cost: day(1_000_000) }),
+  limit('named', { requests: day(2 * VERDICT_LANES) }),
+  limit('left', { requests: day(1), cost: day(1_000_000) }),
 ];
 
 const guard = (id: string, bounds: NonNullable<GuardSettings['bounds']>, more = {}): GuardSettings => ({
@@ -82,6 +89,7 @@ const GUARDS: readonly GuardSettings[] = [
     },
   }),
   guard('team-bounds', { collections: ['team-*'], max_query_limit: 5 }),
+  guard('unread-bounds', { max_query_limit: 5 }),
   guard('noted', { max_query_limit: 5 }, { mode: 'shadow' }),
 ];
 
@@ -205,6 +213,63 @@ t.test('a request whose body decides is refused before its body comes, once noth
     const { status } = await ask(gateway, 'POST', path, { ...announced, ...more, 'content-length': '100000' }, '');
     test.equal(status, 429);
   }
+});
+
+/** Not to be read. */
+const UNREAD: readonly Request[] = [
+  {
+    rest: ['POST', '/collections/docs/points/query', '{"lookup_from":'],
+    grpc: [plain.grpc[0], Buffer.from([0x0a, 0xff])],
+  },
+  { rest: ['POST', '/collections/docs/points/query', '{"lookup_from":1'], grpc: [plain.grpc[0], Buffer.from([0x0b])] },
+];
+const most = (id: string, requests = 2 * VERDICT_LANES): string =>
+  `Rate limiting exceeded: limit ${id} of ${requests} requests per day exceeded. Retry after`;
+const listed = (subject: string) => ({
+  'api-key': makeToken({ access: [{ collection: 'docs', access: 'r' }], subject }),
+});
+
+for (const [name, headers, id] of [
+  ['a limit on cost', caller('unread'), 'unread'],
+  ['bounds', caller('unread-bounds'), 'unread-bounds'],
+  ['an access list', listed('unread-names'), 'unread-names'],
+] as const) {
+  t.test(`a body that is read for ${name}, and cannot be read, counts once on every lane`, async (test) => {
+    for (const request of UNREAD) {
+      for (const text of await heard(request, headers)) test.notMatch(text, /^(ok|Rate)/);
+    }
+    test.same(await heard(plain, headers), fromAll(most(id)));
+  });
+}
+
+t.test('a body that names what the access refuses does not count', async (test) => {
+  const other = 'Forbidden: Access to collection other is required';
+  for (let round = 0; round < 3; round += 1) {
+    test.same(await heard(query('other', {}), listed('named')), fromAll(other));
+  }
+  test.same(await heard(plain, listed('named')), fromAll('ok'));
+});
+
+t.test('the bytes of a body that cannot be read count', async (test) => {
+  const headers = { ...caller('unread-bytes'), 'content-length': '4000' };
+  const told: number[] = [];
+  for (const more of [{}, { 'content-encoding': 'identity' }, {}, { 'content-encoding': 'identity' }]) {
+    told.push((await ask(gateway, 'POST', plain.rest[1], { ...headers, ...more }, '{'.padEnd(4000))).status);
+  }
+  test.same(told, [400, 400, 429, 429]);
+});
+
+t.test('a body that its client leaves unfinished counts', async (test) => {
+  const headers = { ...caller('left'), 'content-length': '100', 'content-type': 'application/json' };
+  events.length = 0;
+  const { rest, ca } = gateway;
+  const to = { host: 'localhost', port: rest.port, ca, agent: false, path: plain.rest[1] } as const;
+  const asked = httpsRequest({ ...to, method: 'POST', headers });
+  asked.on('error', () => undefined).write('{"query":');
+  await until(() => gateway.snapshot().observed?.inFlight.rest === 1, 'it is open');
+  asked.destroy();
+  await until(() => events.length === 1, 'it is recorded');
+  test.same(await heard(plain, caller('left')), fromAll(most('left', 1)));
 });
 
 t.test('metrics count by limit', async (test) => {
@@ -356,10 +421,15 @@ for (const mode of ['shadow', 'learn'] as const) {
   });
 }
 
+const shopOf = ({ rest: [method, path, body = ''], grpc }: Request): Request => ({
+  rest: [method, path.replace('docs', 'shop'), body],
+  grpc,
+});
+
 t.test('the requests of a tenant are counted and bounded by their own numbers', async (test) => {
   const shared = await startGateway({
     guards: [guard('tenant', { max_query_limit: 50, filter_max_conditions: 1 })],
-    limits: [limit('tenant', { cost: day(VERDICT_LANES * 3000) })],
+    limits: [limit('tenant', { cost: day(VERDICT_LANES * 3000) }), limit('form', { requests: day(2 * VERDICT_LANES) })],
     tenants: [{ id: 'shop', credentials: 'tokens', collections: ['shop'], field: 'tenant', from: 'tenant' }],
     upstream: AGREEABLE,
   });
@@ -378,6 +448,13 @@ t.test('the requests of a tenant are counted and bounded by their own numbers', 
   for (const text of told) test.match(text, /^Bad request: Limit exceeded 51 > 50 for/);
   test.same(await heardOf(query('shop', { limit: 20 }, [8, 20])), fromAll('ok'));
   test.same(await heardOf(query('shop', { limit: 1 }, [8, 1])), fromAll(over('tenant', VERDICT_LANES * 3000)));
+  const form = { 'api-key': makeToken({ access, subject: 'form', tenant: 'acme' }) };
+  for (const [unread] of [[query('shop', { unheard: 1 }, [99, 1])], UNREAD]) {
+    const refused = unread && (await asking.ask(shopOf(unread), form));
+    for (const text of refused ?? []) test.notMatch(text, /^(ok|Rate)/, 'a form that is not known');
+  }
+  const full = (await asking.ask(query('shop', {}), form)).map((text) => text.replace(/ \d+s$/, ''));
+  test.same(full, fromAll(most('form')), 'its refused forms count');
 });
 
 t.test('a compressed body is read like any other', async (test) => {

@@ -61,6 +61,10 @@ export class TenantReading {
   isBatch = false;
   /** Ids that earlier operations of the same batch write. */
   readonly written = new Set<PointId>();
+  /** The same in their order. */
+  readonly #writtenInOrder: PointId[] = [];
+  #operations = 0;
+  #hasLarge = false;
   readonly #checks = new Map<string, { readonly conditions: readonly TenantCondition[]; readonly ids: Set<PointId> }>();
   readonly #only = new Map<TenantCondition, string>();
   #checked = 0;
@@ -79,9 +83,28 @@ export class TenantReading {
 
   /** Opens the level of a query, whose ids are checked when the whole body has been read. */
   openQuery(): void {
+    if (this.#queries.length === MAX_PARTS) throw new TenantRefusal(TOO_MANY_QUERIES);
     const level: Level = { ids: [], lookup: undefined };
     this.levels.push(level);
     this.#queries.push(level);
+  }
+
+  /** Notes an id that an operation of a batch writes. */
+  noteWritten(id: PointId): void {
+    if (this.written.size === MAX_WRITTEN_IDS || this.written.has(id)) return;
+    this.written.add(id);
+    this.#writtenInOrder.push(id);
+  }
+
+  /** Forgets the ids that were noted last, down to this number. */
+  forgetWritten(size: number): void {
+    for (const id of this.#writtenInOrder.splice(size)) this.written.delete(id);
+  }
+
+  /** Counts an operation of a batch. */
+  openOperation(): void {
+    if (this.#operations === MAX_PARTS) throw new TenantRefusal(TOO_MANY_OPERATIONS);
+    this.#operations += 1;
   }
 
   /** The checks that the body asks for, once it has been read. */
@@ -139,8 +162,10 @@ export class TenantReading {
     return new JsonWriter(this.source, this.context.maxBytes);
   }
 
-  /** For a list that is most of the body. */
+  /** For a list that is most of the body. Only the first one gets memory for all of it: those inside grow as they are written. */
   largeWriter(): JsonWriter {
+    if (this.#hasLarge) return this.writer();
+    this.#hasLarge = true;
     const left = this.source.length - this.reader.position;
     return new JsonWriter(this.source, this.context.maxBytes, left + (left >>> 3) + MORE_BYTES, MORE_BYTES);
   }
@@ -156,6 +181,12 @@ const QUOTE = 0x22;
 const LETTER_N = 0x6e;
 /** Upstream's process ends at some 50 levels (Qdrant v1.18.3). */
 const MAX_PREFETCHES = 32;
+/** Ids of a batch that its later operations may name. */
+const MAX_WRITTEN_IDS = 100_000;
+/** Operations of one batch, and queries and prefetches of one request. */
+const MAX_PARTS = 10_000;
+const TOO_MANY_OPERATIONS = badRequest('tenant_form', `the batch has more than ${MAX_PARTS} operations`);
+const TOO_MANY_QUERIES = badRequest('tenant_form', `the request has more than ${MAX_PARTS} queries and prefetches`);
 export const TOO_MANY_IDS = badRequest('tenant_form', `the request names more than ${MAX_CHECKED_IDS} points`);
 
 function parsedString(text: string): string | undefined {

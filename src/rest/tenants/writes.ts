@@ -23,9 +23,6 @@ import {
 const SHARD: Fields = { shard_key: keep };
 const VECTOR: Fields = { vector: keepVectors, vectors: { as: 'vector' } };
 
-/** Ids of a batch that its later operations may name. */
-const MAX_WRITTEN_IDS = 100_000;
-
 /** A point that is named; noted where the client hears of it if it does not exist. */
 const selected: Action = (reading) => {
   const id = readPointId(reading);
@@ -36,7 +33,7 @@ const selected: Action = (reading) => {
 /** A point that is written; noted where later operations may name it. */
 const written: Action = (reading) => {
   const id = readPointId(reading);
-  if (reading.isBatch && reading.written.size < MAX_WRITTEN_IDS) reading.written.add(idOfText(id));
+  if (reading.isBatch) reading.noteWritten(idOfText(id));
   return textNode(id);
 };
 const ids = orNull(list(selected));
@@ -141,7 +138,7 @@ const upsert: Action = (reading) => {
   const node = anyUpsert(reading);
   const mode = node.kind === 'object' ? reading.stringOf(node.get('update_mode')) : undefined;
   // Points that are only updated may not be there.
-  if (mode === 'update_only') for (const id of [...reading.written].slice(before)) reading.written.delete(id);
+  if (mode === 'update_only') reading.forgetWritten(before);
   return node;
 };
 
@@ -195,6 +192,7 @@ const operation = oneOf(
 
 const batched: Action = (reading) => {
   reading.isBatch = true;
+  reading.openOperation();
   const node = operation(reading);
   const cleared = node.kind === 'object' ? node.get('clear_payload') : undefined;
   return cleared ? objectNode({ overwrite_payload: cleared }) : node;

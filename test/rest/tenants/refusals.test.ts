@@ -231,3 +231,37 @@ t.test('an array or a scalar where upstream could read a struct is refused', asy
   ];
   for (const [operation, body] of bodies) t.match(made(operation, body), /^400 /, `${operation} ${body}`);
 });
+
+t.test('the parts of one request are bounded', async (t) => {
+  const many = (part: string, count: number) => Array(count).fill(part).join(',');
+  const [operations, queries] = [
+    /^400 tenant_form: the batch has more than 10000 operations/,
+    /^400 tenant_form: the request has more than 10000 queries/,
+  ];
+  const cases: readonly (readonly [operation: string, body: (count: number) => string, refused: RegExp])[] = [
+    ['points.batch', (count) => `{"operations":[${many('{"update_vectors":{"points":[]}}', count)}]}`, operations],
+    ['points.query_batch', (count) => `{"searches":[${many('{}', count)}]}`, queries],
+    ['points.search_batch', (count) => `{"searches":[${many('{"vector":[1],"limit":1}', count)}]}`, queries],
+    ['points.query', (count) => `{"prefetch":[${many('{}', count - 1)}]}`, queries],
+  ];
+  for (const [operation, body, refused] of cases) {
+    t.type(made(operation, body(10_000), { maxBytes: 8_000_000 }), 'object', operation);
+    t.match(made(operation, body(10_001), { maxBytes: 8_000_000 }), refused, operation);
+  }
+});
+
+t.test('a batch of many small operations takes memory for each by its own length', async (t) => {
+  const taken: number[] = [];
+  const allocate = Buffer.allocUnsafe;
+  Buffer.allocUnsafe = (size) => {
+    taken.push(size);
+    return allocate(size);
+  };
+  t.teardown(() => {
+    Buffer.allocUnsafe = allocate;
+  });
+  const body = `{"operations":[${Array(1000).fill('{"update_vectors":{"points":[]}}').join(',')}]}`;
+  t.type(made('points.batch', body), 'object');
+  t.ok(taken.length > 1000);
+  t.equal(taken.filter((size) => size > 4096).length, 1, 'only the list of operations');
+});

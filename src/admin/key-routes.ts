@@ -54,6 +54,8 @@ async function answer(
 ): Promise<FastifyReply> {
   if (hasQuery(request)) return await say(reply, 400, NO_PARAMETERS);
   const act = { method: actOf(wanted.change), remote: request.ip };
+  // The text of a key is told once: no time without traffic may end the connection before the answer.
+  request.socket.setTimeout(0);
   const changed = await source.changeKey(wanted).catch((error: unknown) => {
     source.acted({ ...act, result: 'failed', durationMs: reply.elapsedTime });
     throw error;

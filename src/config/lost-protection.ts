@@ -1,5 +1,6 @@
 import { effectiveValues } from './document.ts';
 import type { Readings } from './files/file-reads.ts';
+import { comparedText } from './keys/compared-text.ts';
 import { options } from './options.ts';
 import type { State } from './state.ts';
 
@@ -42,9 +43,9 @@ function tokenRulesLost({ policy: before }: State, { policy: after }: State): st
 function namedKeysLost({ policy: { namedKeys: before } }: State, { policy: { namedKeys: after } }: State): string[] {
   if (before === undefined || before.length === 0) return [];
   if (after === undefined || after.length === 0) return ['every named key removed'];
-  const old = new Map(before.map((key) => [key.id, JSON.stringify(key)]));
+  const old = new Map(before.map((key) => [key.id, comparedText(key)]));
   const isChanged = (id: string, text: string): boolean => old.has(id) && old.get(id) !== text;
-  return after.flatMap((key) => (isChanged(key.id, JSON.stringify(key)) ? `named key ${key.id} changed` : []));
+  return after.flatMap((key) => (isChanged(key.id, comparedText(key)) ? `named key ${key.id} changed` : []));
 }
 
 /** A removed key permits nothing, unless it was the last one; a shorter key may be the first part of a key. */

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { effectiveValues } from '../config/document.ts';
+import { comparedText } from '../config/keys/compared-text.ts';
 import { optionAt } from '../config/options.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
@@ -57,7 +58,7 @@ function signingKeysOf({ policy }: State): Entries {
 }
 
 function namedKeysOf({ policy }: State): Entries {
-  return new Map((policy.namedKeys ?? []).map((key) => [key.id, JSON.stringify(key)] as const));
+  return new Map((policy.namedKeys ?? []).map((key) => [key.id, comparedText(key)] as const));
 }
 
 function entriesOf(list: readonly { readonly id: string }[] = []): Entries {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isMap, isSeq, parseDocument } from 'yaml';
 import { readBounded } from '../config/files/bounded-read.ts';
 import { isSame, syncFolder, withLock, writeDurably } from '../config/files/locked-file.ts';
 import { readKeyEntries } from '../config/keys/file.ts';
@@ -9,13 +8,8 @@ import type { KeyEntry } from '../config/keys/schema.ts';
 import { nearest } from '../config/nearest.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
+import { changedText, type KeyChange } from './edit-text.ts';
 import { KeyFault } from './fault.ts';
-
-/** One change of the named keys. An absent field stays; `null` removes it. */
-export type KeyChange =
-  | { readonly kind: 'add'; readonly entry: KeyEntry }
-  | { readonly kind: 'set'; readonly id: string; readonly fields: Readonly<Record<string, unknown>> }
-  | { readonly kind: 'remove'; readonly id: string };
 
 /** Where named keys are kept. Methods reject with `KeyFault` or `ConfigError`, and change nothing then. */
 export interface KeyStorage {
@@ -88,7 +82,8 @@ async function replace(
   for (;;) {
     const before = await stat(path).catch(() => undefined);
     const text = before ? textOf(path) : '';
-    const next = changed(path, text, decide(entriesIn(file, text)));
+    const known = entriesIn(file, text);
+    const next = changedText(path, text, decide(known), known);
     const entries = entriesIn(file, next);
     const temporary = `${path}.${randomUUID()}`;
     try {
@@ -121,32 +116,4 @@ function entriesIn(file: string, text: string): readonly KeyEntry[] {
   const { entries, problems } = readKeyEntries(file, text, OPERATION_NAMES);
   if (problems.length > 0) throw new ConfigError(problems);
   return entries;
-}
-
-/** The text after the change: JSON for a file of JSON, else YAML with its comments. */
-function changed(path: string, text: string, change: KeyChange): string {
-  const isJson = text.trim() === '' ? path.endsWith('.json') : text.startsWith('{');
-  const document = parseDocument(text.trim() === '' ? 'keys: []' : text);
-  apply(document, change);
-  if (isJson) return `${JSON.stringify(document.toJS(), undefined, 2)}\n`;
-  return document.toString({ lineWidth: 0 });
-}
-
-function apply(document: ReturnType<typeof parseDocument>, change: KeyChange): void {
-  const list = document.get('keys');
-  if (!isSeq(list)) throw new KeyFault('file', ['the file has no list `keys`']);
-  list.flow = false;
-  if (change.kind === 'add') {
-    list.items.push(document.createNode(change.entry));
-    return;
-  }
-  const at = list.items.findIndex((item) => isMap(item) && item.get('id') === change.id);
-  if (change.kind === 'remove') {
-    list.items.splice(at, 1);
-    return;
-  }
-  for (const [field, value] of Object.entries(change.fields)) {
-    if (value === null) document.deleteIn(['keys', at, field]);
-    else document.setIn(['keys', at, field], document.createNode(value));
-  }
 }

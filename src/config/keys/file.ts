@@ -9,7 +9,8 @@ import type { Config } from '../schema.ts';
 import type { ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import { BREAK_GLASS_HOURS } from './moment.ts';
-import { type KeyEntry, keysSchema, namedKeySchema } from './schema.ts';
+import { readQuickly } from './quick-read.ts';
+import { type KeyEntry, namedKeySchema } from './schema.ts';
 
 /** Inputs for reading the file of named keys. */
 export interface NamedKeySources {
@@ -50,7 +51,11 @@ export function readKeyEntries(
   text: string,
   operations?: KnownOperations,
 ): { readonly entries: readonly KeyEntry[]; readonly problems: readonly Problem[] } {
-  const quick = readJson(text);
+  const check = (value: unknown): KeyEntry | undefined => {
+    const { data } = namedKeySchema.safeParse(value);
+    return data && entryFaults(data, operations).length === 0 ? data : undefined;
+  };
+  const quick = readQuickly(text, { check, operations, most: MAX_KEYS });
   if (quick) return { entries: quick, problems: [] };
   const tree = readYamlTree(file, text);
   if (tree.problems.length > 0) return { entries: [], problems: tree.problems };
@@ -60,22 +65,6 @@ export function readKeyEntries(
   for (const one of read) problems.push(...entryProblems(tree, one, operations));
   problems.push(...twice(tree, read));
   return { entries: read.flatMap(({ entry }) => entry ?? []), problems: problems.sort(byPlace) };
-
-  /** A large file without a fault is read by JSON's own parser: YAML's would take seconds. */
-  function readJson(json: string): readonly KeyEntry[] | undefined {
-    if (!json.startsWith('{')) return undefined;
-    try {
-      const parsed = keysSchema.safeParse(JSON.parse(json));
-      const entries = parsed.data?.keys;
-      if (!entries || entries.length > MAX_KEYS) return undefined;
-      const ids = new Set(entries.map(({ id }) => id));
-      return ids.size === entries.length && entries.every((entry) => entryFaults(entry, operations).length === 0)
-        ? entries
-        : undefined;
-    } catch {
-      return undefined;
-    }
-  }
 }
 
 function listIn(tree: YamlTree, problems: Problem[]): readonly unknown[] {
@@ -149,8 +138,18 @@ function isBearable(text: string): boolean {
   return isPower && blockSize > 0 && parallelization > 0 && 128 * cost * blockSize <= 128 * 1_048_576;
 }
 
-/** The settings of a valid entry. */
+const settingsByEntry = new WeakMap<KeyEntry, NamedKeySettings>();
+
+/** The settings of a valid entry: the same object for the same entry, so that what has not changed is seen at once. */
 export function settingsOf(entry: KeyEntry): NamedKeySettings {
+  const known = settingsByEntry.get(entry);
+  if (known) return known;
+  const settings = newSettingsOf(entry);
+  settingsByEntry.set(entry, settings);
+  return settings;
+}
+
+function newSettingsOf(entry: KeyEntry): NamedKeySettings {
   const {
     id,
     name,

@@ -4,7 +4,8 @@ import { type KeyEntry, namedKeySchema } from '../../config/keys/schema.ts';
 import { OPERATION_NAMES } from '../../operations/names.ts';
 import type { RedisAddress } from '../../redis/address.ts';
 import { describeRedisFault, type RedisLink, withRedisLink } from '../../redis/link.ts';
-import type { KeyChange, KeyStorage } from '../edit.ts';
+import type { KeyStorage } from '../edit.ts';
+import type { KeyChange } from '../edit-text.ts';
 import { KeyFault } from '../fault.ts';
 import {
   CHANNEL,

@@ -20,7 +20,7 @@ export function rejectHeaders(
   ];
   if (denial.message !== '') headers.push(['grpc-message', encodeGrpcMessage(denial.message)]);
   // Upstream: strict mode says so in whole seconds.
-  const retryAfter = denial.reached?.retryAfter;
+  const retryAfter = denial.reached?.retryAfter ?? denial.retryAfter;
   if (retryAfter !== undefined) headers.push(['retry-after', String(retryAfter)]);
   headers.push(['x-request-id', requestId]);
   if (date !== undefined) headers.push(['date', date]);

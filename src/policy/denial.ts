@@ -40,6 +40,8 @@ export interface Denial {
   readonly key?: RefusedKey;
   /** Set where a limit of the policy refuses. */
   readonly reached?: QuotaReached;
+  /** Whole seconds after which upstream lets the client try again. */
+  readonly retryAfter?: number;
 }
 
 /** A named key that may not be used. */
@@ -268,6 +270,17 @@ export const UNKNOWN_OPERATION = denial('unknown_operation', 404, GrpcCode.unimp
 /** The gateway's own. The request cannot be parsed or forwarded. `message` names the place and the allowed values. */
 export function badRequest(code: CodeOf<'request'>, message: string): Denial {
   return denial(code, 400, GrpcCode.invalidArgument, message);
+}
+
+/**
+ * Upstream refused a question that was asked for the caller, as it would have refused the request: the words are its own.
+ *
+ * @param status 400 to 499 @param retryAfter whole seconds
+ */
+export function upstreamRefused(status: number, message: string, retryAfter: number | undefined): Denial {
+  const code = status === 429 ? GrpcCode.resourceExhausted : GrpcCode.invalidArgument;
+  const refused = denial('upstream_refused', status, code, message);
+  return retryAfter === undefined ? refused : Object.freeze({ ...refused, retryAfter });
 }
 
 /** The gateway's own. A body that must be inspected exceeds a limit. */

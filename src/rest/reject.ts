@@ -22,10 +22,10 @@ function envelope(message: string): string {
  * else in the row's format. Ours is one header more: every refusal says the id of its request.
  */
 export function renderRefusal(denial: Denial, format: 'json' | 'text', requestId: string): Refusal {
-  const { status, message } = denial;
-  const id = denial.reached
-    ? [...quotaHeaders(denial.reached), 'x-request-id', requestId]
-    : ['x-request-id', requestId];
+  const { status, message, retryAfter } = denial;
+  const id = ['x-request-id', requestId];
+  if (denial.reached) id.unshift(...quotaHeaders(denial.reached));
+  else if (retryAfter !== undefined) id.unshift('retry-after', String(retryAfter));
   switch (denial.why) {
     case 'authentication':
       return { status, headers: id, body: message };

@@ -146,12 +146,19 @@ export interface OwnRequest {
   readonly shown: readonly string[];
 }
 
+/**
+ * Reads a whole answer.
+ *
+ * @param retryAfter the header's text
+ */
+export type ReadAnswer = (status: number, bytes: Buffer, retryAfter: string | undefined) => Answer | Denial;
+
 /** Asks upstream. The whole answer goes through `read`; default: the JSON of a 200. */
 export function ask(
   upstream: RestUpstream,
   { method, path, body, shown }: OwnRequest,
   signal: AbortSignal,
-  read: (status: number, bytes: Buffer) => Answer | Denial = readJson,
+  read: ReadAnswer = readJson,
 ): Promise<Answer | Denial> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -160,6 +167,7 @@ export function ask(
     }
     const chunks: Buffer[] = [];
     let status = 0;
+    let retryAfter: string | undefined;
     let size = 0;
     let cancel = ignore;
     // An exception rejects, and is reported where the answer is awaited; a partial result is discarded.
@@ -193,16 +201,21 @@ export function ask(
       { method, path, headers, body: body ?? null },
       {
         onRequestStart: guard.entry(started),
-        onResponseStart: guard.entry((_controller: Controller, code: number) => {
+        onResponseStart: (_controller, code, fields) => {
           status = code;
-        }),
+          retryAfter = textOf(fields['retry-after']);
+        },
         onResponseData: guard.entry(take),
-        onResponseEnd: guard.entry(() => end(read(status, Buffer.concat(chunks)))),
+        onResponseEnd: guard.entry(() => end(read(status, Buffer.concat(chunks), retryAfter))),
         onResponseError: guard.entry((_controller: Controller, error: Error) => end(toUpstreamDenial(error))),
       },
     );
     if (refused) end(refused);
   });
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 type Controller = Dispatcher.DispatchController;
@@ -222,7 +235,7 @@ function statusOnly(status: number): Answer {
   return { status, body: undefined };
 }
 
-function readJson(status: number, bytes: Buffer): Answer | Denial {
+export function readJson(status: number, bytes: Buffer): Answer | Denial {
   if (status !== 200 || bytes.length === 0) return { status, body: undefined };
   try {
     return { status, body: JSON.parse(bytes.toString('utf8')) };

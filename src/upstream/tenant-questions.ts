@@ -1,8 +1,8 @@
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED } from '../policy/denial.ts';
+import { type Denial, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, upstreamRefused } from '../policy/denial.ts';
 import { type CollectionFacts, NO_COLLECTION } from './collection-facts.ts';
 import type { UpstreamCredential } from './credential.ts';
 import type { RestUpstream } from './http.ts';
-import { type Answer, ask, at, isDenial, isName } from './lookup.ts';
+import { type Answer, ask, at, isDenial, isName, type ReadAnswer, readJson } from './lookup.ts';
 import { isSuspect } from './refused-key.ts';
 
 /** The gateway's own questions for a tenant. A filter is the JSON text of one. */
@@ -27,9 +27,9 @@ const FACTS_TIMEOUT_MS = 10_000;
 
 /** @param credential what upstream is shown */
 export function createTenantQuestions(upstream: RestUpstream, credential: () => UpstreamCredential): TenantQuestions {
-  const post = ({ collection, signal }: Question, route: string, body: string, read?: typeof readIds) => {
+  const post = ({ collection, signal }: Question, route: string, body: string, read: ReadAnswer) => {
     const path = `/collections/${encodeURIComponent(collection)}/points/${route}`;
-    return ask(upstream, { method: 'POST', path, body, shown: credential().own }, signal, read);
+    return ask(upstream, { method: 'POST', path, body, shown: credential().own }, signal, orRefusal(read));
   };
   return {
     async ids(filter, most, about) {
@@ -42,7 +42,7 @@ export function createTenantQuestions(upstream: RestUpstream, credential: () => 
     },
     async count(filter, about) {
       if (!isName(about.collection)) return 'no-collection';
-      const answer = await post(about, 'count', `{"exact":true,"filter":${filter}}`);
+      const answer = await post(about, 'count', `{"exact":true,"filter":${filter}}`, readJson);
       const refused = refusedBy(answer);
       if (refused || isDenial(answer)) return refused ?? UPSTREAM_BROKEN;
       const count = at(at(answer.body, 'result'), 'count');
@@ -60,6 +60,29 @@ export function createTenantQuestions(upstream: RestUpstream, credential: () => 
       return params === undefined ? undefined : { idfVectors: idfVectorsOf(at(params, 'sparse_vectors')) };
     },
   };
+}
+
+/** Upstream's strict mode refuses a question where it would refuse the request: the refusal is the client's. */
+function orRefusal(read: ReadAnswer): ReadAnswer {
+  return (status, bytes, retryAfter) => {
+    const isRefusal = status >= 400 && status < 500 && status !== 404 && !isSuspect(status);
+    if (!isRefusal) return read(status, bytes, retryAfter);
+    const message = errorOf(bytes);
+    if (message === undefined) return UPSTREAM_BROKEN;
+    const seconds = retryAfter !== undefined && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+    return upstreamRefused(status, message, seconds);
+  };
+}
+
+/** The text of an error. `undefined` = upstream does not answer so. */
+function errorOf(bytes: Buffer): string | undefined {
+  try {
+    const answer: unknown = JSON.parse(bytes.toString('utf8'));
+    const error = at(at(answer, 'status'), 'error');
+    return typeof error === 'string' ? error : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function refusedBy(answer: Answer | Denial): Refused | undefined {

@@ -33,6 +33,7 @@ const answer: Answer = (_request, response, { target, body, method }) => {
   if (target.includes('odd')) say('null', method === 'GET' ? 200 : 400);
   else if (target.includes('gone')) say('null', 404);
   else if (target.includes('broken')) say('null', 500);
+  else if (target.includes('strict') && /(?:scroll|count)$/.test(target)) refuse(response, target.includes('busy'));
   else if (method === 'GET') say(INFO);
   else if (target.includes('/points/count')) say('{"count":2}');
   else if (target.includes('/points/scroll')) {
@@ -41,6 +42,13 @@ const answer: Answer = (_request, response, { target, body, method }) => {
     say(`{"points":[${found.map(RECORD).join(',')}],"next_page_offset":null}`);
   } else say(`{"points":[${RECORD('1')}]}`);
 };
+/** As strict mode does. */
+function refuse(response: Parameters<Answer>[1], busy: boolean): void {
+  const head = { 'content-type': 'application/json', ...(busy && { 'retry-after': '13' }) };
+  response.writeHead(busy ? 429 : 400, head);
+  response.end(`{"status":{"error":"${STRICT}"},"time":0.5}`);
+}
+const STRICT = 'Bad request: Limit exceeded 2 > 1 for \\"limit\\".';
 const INFO =
   '{"status":"green","optimizer_status":{"error":"x"},"indexed_vectors_count":9,"points_count":9,"segments_count":4,"config":{"params":{"sparse_vectors":{"sparse":{"modifier":"idf"}}}},"payload_schema":{"tenant":{"data_type":"keyword","points":9}},"update_queue":{"length":3}}';
 
@@ -231,6 +239,23 @@ test('upstream’s own refusals pass; what cannot be asked is refused', async (t
   t.equal((await ask('POST', '/collections/shop/snapshots'))[0], 403);
   t.equal((await ask('POST', '/collections/shop/shards/1/points/scroll', { body: '{}' }))[0], 403);
   t.equal((await ask('DELETE', '/collections/shop'))[0], 403);
+});
+
+test('a question that strict mode refuses is answered in its words', async (t) => {
+  tenancy = { scopes: [{ names: new Set(), prefixes: [''], holds: condition() }] };
+  const said = `{"status":{"error":"${STRICT}"},"time":0.0}`;
+  const asked: readonly (readonly [method: string, path: string, body?: string])[] = [
+    ['POST', '/points/query', '{"query":1}'],
+    ['POST', '/points/payload?wait=true', '{"payload":{},"points":[1]}'],
+    ['GET', ''],
+  ];
+  for (const [method, path, body] of asked) {
+    const sent = body === undefined ? {} : { body };
+    t.strictSame(await ask(method, `/collections/strict${path}`, sent), [400, said], path);
+    t.strictSame(await ask(method, `/collections/strict-busy${path}`, sent), [429, said], path);
+  }
+  const head = 'GET /collections/strict-busy HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+  t.match((await exchangeRaw(gateway.port, head)).text, /\r\nretry-after: 13\r\n/i);
 });
 
 test('a collection is asked for its vectors once, and again when upstream refuses what was made of that', async (t) => {

@@ -86,7 +86,9 @@ export class LeaseLedger {
       for (const [at, { tokens, ask }] of asked.entries()) {
         const grant = grants[at];
         if (grant) tokens.given(ask, grant, this.#options.now());
-        if (tokens.isLeased()) this.#leased.add(tokens);
+        else tokens.failed();
+        // A bucket that failed is asked again at the next look.
+        if (!grant || tokens.isLeased()) this.#leased.add(tokens);
         else this.#leased.delete(tokens);
       }
     } catch {

@@ -28,9 +28,9 @@ export interface LeaseGrant {
   readonly level: number;
 }
 
-/** The answer to several asks, in their order. */
+/** The answer to several asks, in their order; `undefined` for a bucket that failed, and that is as it was. */
 export interface LeaseAnswer {
-  readonly grants: readonly LeaseGrant[];
+  readonly grants: readonly (LeaseGrant | undefined)[];
   /** Processes that share the buckets, the asking one included. */
   readonly holders: number;
 }
@@ -196,7 +196,7 @@ export class LeasedTokens implements Bucket {
     this.#filledAt = now;
   }
 
-  /** Takes that there was no answer. */
+  /** Takes that there was no answer, or that the bucket failed. */
   failed(): void {
     this.#away = true;
   }

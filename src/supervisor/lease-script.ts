@@ -2,43 +2,49 @@ import { redisScript } from '../redis/link.ts';
 
 /*
  * Buckets that several gateways share. A bucket is a hash: `level`, and `at`, the time of that level in milliseconds of the server;
- * without one it is full. The hash of gateways has `TIME PROCESSES` for each.
+ * without one it is full, and with what is no number it is empty. The hash of gateways has `TIME PROCESSES` for each.
  */
 
 /**
- * Keeps this gateway known, and serves asks. Redis runs it as a whole.
+ * Keeps this gateway known, and serves asks. Redis runs it as a whole. A field of a gateway whose time is not within the time limit of now, on
+ * either side, or whose count is not from 1 to 1024, is removed.
+ *
+ * INVARIANT: a bucket is served or left as it is. So what may fail comes before the one command that changes its level.
  *
  * Keys: hash of gateways; then a bucket for each ask. Arguments: id and processes of this gateway, milliseconds after which a silent
  * gateway is gone; then for each ask: most, period in milliseconds, used, back, want, need. Answers gateways, processes, then for each ask
- * the grant and the level, as texts.
+ * the grant and the level, as texts; for a bucket that failed an empty text and the error.
  */
 export const LEASE = redisScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
+local gone = tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %s', now, ARGV[2]))
 local gateways, processes = 0, 0
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local at, count = string.match(all[i + 1], '^(%d+) (%d+)$')
-  if at and now - tonumber(at) <= tonumber(ARGV[3]) then
-    gateways, processes = gateways + 1, processes + tonumber(count)
+  at, count = tonumber(at or ''), tonumber(count or '')
+  if at and math.abs(now - at) <= gone and count >= 1 and count <= 1024 then
+    gateways, processes = gateways + 1, processes + count
   else
-    redis.call('HDEL', KEYS[1], all[i])
+    redis.pcall('HDEL', KEYS[1], all[i])
   end
 end
-local answer = { tostring(gateways), tostring(processes) }
-for i = 2, #KEYS do
-  local base = 4 + (i - 2) * 6
+local function within(figure, bound)
+  return figure and figure >= -bound and figure <= bound
+end
+local function serve(key, base)
   local most, period = tonumber(ARGV[base]), tonumber(ARGV[base + 1])
   local used, back = tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3])
   local want, need = tonumber(ARGV[base + 4]), tonumber(ARGV[base + 5])
-  local known = redis.call('HMGET', KEYS[i], 'level', 'at')
-  local level, at = tonumber(known[1] or ''), tonumber(known[2] or '')
-  if level and at then
-    level = math.min(most, level + math.max(0, now - at) * most / period)
-  else
-    level = most
+  local known = redis.call('HMGET', key, 'level', 'at')
+  local level, at = most, now
+  if known[1] or known[2] then
+    level, at = tonumber(known[1] or ''), tonumber(known[2] or '')
+    if not (within(level, 1e15) and within(at, 1e15)) then level, at = 0, now end
   end
+  level = math.min(most, level + math.max(0, now - at) * most / period)
   level = math.min(most, level + back) - used
   local granted = 0
   if want > 0 and level >= need then
@@ -46,13 +52,26 @@ for i = 2, #KEYS do
     level = level - granted
   end
   if level >= most then
-    redis.call('DEL', KEYS[i])
+    redis.call('DEL', key)
   else
-    redis.call('HSET', KEYS[i], 'level', string.format('%.6f', level), 'at', string.format('%.3f', now))
-    redis.call('PEXPIRE', KEYS[i], math.ceil((most - level) * period / most) + 1000)
+    local life = string.format('%.0f', math.min(1e12, math.ceil((most - level) * period / most) + 1000))
+    -- Also where there is no bucket yet: it is refused before anything is written.
+    local is_there = redis.call('PEXPIRE', key, life)
+    redis.call('HSET', key, 'level', string.format('%.6f', level), 'at', string.format('%.3f', now))
+    if is_there == 0 then redis.call('PEXPIRE', key, life) end
   end
-  answer[#answer + 1] = string.format('%.0f', granted)
-  answer[#answer + 1] = string.format('%.6f', level)
+  return granted, level
+end
+local answer = { tostring(gateways), tostring(processes) }
+for i = 2, #KEYS do
+  local ok, granted, level = pcall(serve, KEYS[i], 4 + (i - 2) * 6)
+  if ok then
+    answer[#answer + 1] = string.format('%.0f', granted)
+    answer[#answer + 1] = string.format('%.6f', level)
+  else
+    answer[#answer + 1] = ''
+    answer[#answer + 1] = type(granted) == 'table' and granted.err or tostring(granted)
+  end
 end
 return answer
 `);

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { ExchangeLeases, LeaseAnswer, LeaseAsk, Leases } from '../limits/leases.ts';
+import type { ExchangeLeases, LeaseAnswer, LeaseAsk, LeaseGrant, Leases } from '../limits/leases.ts';
 import type { Log } from '../observability/log.ts';
 import type { SharedLimitsState } from '../observability/shared-limits-state.ts';
 import { PERIOD_MS } from '../policy/limits/limits.ts';
 import type { RedisConnection, RedisSeat } from '../redis/connection.ts';
-import { RedisFault, type RedisLink } from '../redis/link.ts';
+import { describeRedisFault, RedisContentFault, RedisFault, type RedisLink, redisErrorWord } from '../redis/link.ts';
 import { createReach, type Reach } from '../redis/reach.ts';
 import { LEASE } from './lease-script.ts';
 
@@ -13,9 +13,12 @@ const TELL_MS = 1000;
 const GONE_MS = 10_000;
 /** Milliseconds without Redis after which it is told. */
 const AWAY_MS = 2500;
+/** Milliseconds after the last failure of a bucket in which it is told. */
+const FAILING_MS = 5000;
 
 const GATEWAYS = 'limits:gateways';
 const BUCKET = 'limits:bucket:';
+const NOT_UNDERSTOOD = 'an answer of redis is not understood';
 
 export interface SharedLimitsOptions {
   readonly connection: RedisConnection;
@@ -46,6 +49,11 @@ class LimitsInRedis implements SharedLimits {
   readonly #id = randomUUID();
   readonly #seat: RedisSeat;
   readonly #reach: Reach;
+  /** Available = some bucket failed lately. */
+  readonly #failing: Reach;
+  #failure = '';
+  /** The connection on which an exchange had no answer; not used for another one before its next read. */
+  #silent: RedisLink | undefined;
   #known: Known;
   #knownAt = 0;
   #problem: string | undefined;
@@ -56,9 +64,13 @@ class LimitsInRedis implements SharedLimits {
     this.#prefix = connection.address.prefix;
     this.#known = { gateways: 1, processes };
     this.#reach = createReach(AWAY_MS, (available) => this.#turned(available));
+    this.#failing = createReach(FAILING_MS, (failing) => this.#failed(failing));
     this.#seat = connection.join({
       ...{ channel: 'limits:changed', refreshMs: TELL_MS, unavailableAfterMs: AWAY_MS },
-      read: async (link) => void (await this.#run(link, [])),
+      read: async (link) => {
+        await this.#run(link, []);
+        this.#silent = undefined;
+      },
       confirmed: () => {
         this.#problem = undefined;
         this.#reach.confirm();
@@ -72,20 +84,28 @@ class LimitsInRedis implements SharedLimits {
   readonly exchange: ExchangeLeases = async (asks) => {
     if (asks.length === 0) return { grants: [], holders: this.#known.processes };
     const link = this.#seat.link();
-    if (!link) throw new RedisFault(this.#problem ?? 'not connected');
-    return await this.#run(link, asks);
+    if (!link || link === this.#silent) throw new RedisFault(this.#problem ?? 'not connected');
+    try {
+      return await this.#run(link, asks);
+    } catch (error) {
+      if (error instanceof RedisContentFault || redisErrorWord(error) !== undefined)
+        this.#fail(describeRedisFault(error));
+      else this.#silent = link;
+      throw error;
+    }
   };
 
   readonly holders = (): number => this.#known.processes;
 
   readonly report = (): SharedLimitsState => ({
-    available: this.#reach.available(),
+    available: this.#reach.available() && !this.#failing.available(),
     ...this.#known,
-    problem: this.#problem,
+    problem: this.#problem ?? (this.#failing.available() ? this.#failure : undefined),
   });
 
   readonly close = async (): Promise<void> => {
     this.#reach.close();
+    this.#failing.close();
     await this.#seat
       .link()
       ?.remove(this.#prefix + GATEWAYS, [this.#id])
@@ -96,11 +116,31 @@ class LimitsInRedis implements SharedLimits {
     const keys = [this.#prefix + GATEWAYS, ...asks.map(({ name }) => this.#prefix + BUCKET + digestOf(name))];
     const head = [this.#id, String(this.#options.processes), String(GONE_MS)];
     const answer = await link.eval(LEASE, keys, [...head, ...asks.flatMap(argumentsOf)]);
-    const figures = numbersIn(answer, 2 + 2 * asks.length);
-    const [gateways = 1, processes = 1, ...rest] = figures;
-    this.#count({ gateways: Math.max(1, gateways), processes: Math.max(1, processes) });
-    const grants = asks.map((_, at) => ({ granted: rest[2 * at] ?? 0, level: rest[2 * at + 1] ?? 0 }));
+    const texts = textsIn(answer, 2 + 2 * asks.length);
+    const [gateways, processes] = texts.map(Number);
+    if (!gateways || !processes) throw new RedisContentFault(NOT_UNDERSTOOD);
+    this.#count({ gateways, processes });
+    const grants = asks.map((_, at) => this.#grantOf(texts[2 + 2 * at], texts[3 + 2 * at]));
     return { grants, holders: this.#known.processes };
+  }
+
+  #grantOf(granted = '', level = ''): LeaseGrant | undefined {
+    const grant = { granted: Number(granted), level: Number(level) };
+    if (granted !== '' && Number.isFinite(grant.granted) && Number.isFinite(grant.level)) return grant;
+    this.#fail(granted === '' ? wordOf(level) : NOT_UNDERSTOOD);
+    return undefined;
+  }
+
+  #fail(problem: string): void {
+    this.#failure = problem;
+    this.#failing.confirm();
+  }
+
+  #failed(failing: boolean): void {
+    const { log } = this.#options;
+    if (failing)
+      log.warn({ reason: this.#failure }, 'redis fails for some limits: each process counts its share of them');
+    else log.info('redis has failed for no limit lately');
   }
 
   /** INVARIANT: a Redis that has lost its data makes no share larger: fewer processes count when more were not seen for a time. */
@@ -131,8 +171,13 @@ function digestOf(name: string): string {
   return createHash('sha256').update(name).digest('base64url');
 }
 
-function numbersIn(answer: unknown, count: number): readonly number[] {
-  const figures = Array.isArray(answer) ? answer.map(Number) : [];
-  if (figures.length === count && figures.every(Number.isFinite)) return figures;
-  throw new RedisFault('an answer of redis is not understood');
+/** The kind of an error inside a script: its text may name a key, and begins with `ERR` or a place in some releases. */
+function wordOf(error: string): string {
+  if (error.includes("can't run this command")) return 'NOPERM';
+  return /\b(?!ERR\b)[A-Z]{3,}\b/.exec(error)?.[0] ?? 'ERR';
+}
+
+function textsIn(answer: unknown, count: number): readonly string[] {
+  if (Array.isArray(answer) && answer.length === count) return answer.map(String);
+  throw new RedisContentFault(NOT_UNDERSTOOD);
 }

@@ -152,6 +152,49 @@ t.test('limits shared through a Redis server', { skip: NO_REDIS }, async (t) => 
     t.equal(await reader.rest(), true);
   });
 
+  for (const [name, damage, repair, reason] of [
+    [
+      'a key of another type',
+      (redis: RedisServer, key: string) => {
+        redis.cli('del', key);
+        redis.cli('set', key, 'x');
+      },
+      (redis: RedisServer, key: string) => redis.cli('del', key),
+      'WRONGTYPE',
+    ],
+    [
+      'a user who may not set an expiry',
+      (redis: RedisServer) => redis.cli('acl', 'setuser', 'default', '-pexpire'),
+      (redis: RedisServer) => redis.cli('acl', 'setuser', 'default', '+@all'),
+      'NOPERM',
+    ],
+  ] as const) {
+    t.test(`${name} charges no caller twice, is told, and ends`, async (t) => {
+      const redis = await redisOf(t);
+      const one = await gatewayOn(t, redis, 'requests: { per: day, most: 40 }');
+      await until(() => one.report()?.available === true, 'Redis answers');
+      const keys = () => redis.cli('keys', `${BUCKETS}bucket:*`).split('\n').filter(Boolean);
+      const levelOf = (key: string): number => Number(redis.cli('hget', key, 'level'));
+      t.equal(await one.rest(), true);
+      await until(() => keys().length === 1, 'the bucket of requests');
+      const [key = ''] = keys();
+      // A lease goes back.
+      await until(() => levelOf(key) >= 39, 'one is used');
+      damage(redis, key);
+      t.equal(await one.rest(), true, 'its share');
+      await until(() => one.report()?.problem !== undefined, 'it is told');
+      t.match(one.report(), { available: false, problem: reason });
+      const calls = () => Number(/calls=(\d+)/.exec(redis.cli('info', 'commandstats').split('evalsha')[1] ?? '')?.[1]);
+      const from = calls();
+      await until(() => calls() >= from + 5, 'it is asked again');
+      repair(redis, key);
+      await until(() => one.report()?.available === true, 'it is told to be over', 20_000);
+      t.equal(one.report()?.problem, undefined);
+      await one.rest();
+      await until(() => keys().length === 1 && levelOf(key) >= 36, 'nothing was charged but what passed');
+    });
+  }
+
   t.test('one connection may use the amount of all workers', async (t) => {
     const redis = await redisOf(t);
     const settings = settingsOf(t, redis, 'requests: { per: day, most: 40 }');

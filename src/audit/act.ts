@@ -13,6 +13,7 @@ const EVENTS = {
   gateway_key_expire: 'key_expiry_set',
   gateway_key_delete: 'key_deleted',
   gateway_key_change: 'key_changed',
+  gateway_keys_change: 'keys_changed',
   gateway_node_drain: 'node_drained',
   gateway_node_undrain: 'node_undrained',
 } as const satisfies Readonly<Record<string, AuditEventCode>>;
@@ -31,6 +32,8 @@ export interface AdminAct {
   readonly result: 'ok' | 'not in force' | 'failed' | 'denied';
   /** The named key that was changed. */
   readonly target?: { readonly id: string; readonly name: string };
+  /** Numbers of changes of named keys that have no act of their own. */
+  readonly changedKeys?: readonly (Pick<AdminAct, 'method' | 'ended'> & { readonly count: number })[];
   /** True = the key has ended with the change. */
   readonly ended?: boolean;
   /** The revoked token, subject or key, or the time in seconds since 1970. `more`: the number of further ones. */
@@ -51,7 +54,7 @@ const ERRORS = {
 
 /** The audit event of an administrative action. */
 export function actEvent(act: AdminAct): AuditEvent {
-  const { method, remote, result, target, node, revoked, at, durationMs } = act;
+  const { method, remote, result, target, changedKeys, node, revoked, at, durationMs } = act;
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
   const error = ERRORS[result];
@@ -66,8 +69,9 @@ export function actEvent(act: AdminAct): AuditEvent {
     id: randomUUID(),
     ...(known ? { key: act.by ?? 'admin_token' } : {}),
     operation: method.replace('_', '.'),
-    ...(done ? { event: act.ended ? 'key_expired' : EVENTS[method] } : {}),
+    ...(done ? { event: eventOf(act) } : {}),
     ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),
+    ...(changedKeys ? { changed_keys: numbersOf(changedKeys) } : {}),
     ...(revoked ? { revoked: toldOf(revoked) } : {}),
     ...(node === undefined ? {} : { target_node: bounded(node) }),
     upstream_status: null,
@@ -75,6 +79,14 @@ export function actEvent(act: AdminAct): AuditEvent {
     bytes_in: 0,
     bytes_out: 0,
   };
+}
+
+function eventOf({ method, ended }: Pick<AdminAct, 'method' | 'ended'>): AuditEventCode {
+  return ended ? 'key_expired' : EVENTS[method];
+}
+
+function numbersOf(changes: NonNullable<AdminAct['changedKeys']>): NonNullable<AuditEvent['changed_keys']> {
+  return Object.fromEntries(changes.map((change) => [eventOf(change), change.count]));
 }
 
 function toldOf({ kind, value, subject }: NonNullable<AdminAct['revoked']>): NonNullable<AuditEvent['revoked']> {

@@ -25,6 +25,9 @@ export const AUDIT_EVENTS = {
   key_expiry_set: row('change', 'A named key has another end, which lies ahead.', TARGET),
   key_deleted: row('change', 'A named key was removed.', TARGET),
   key_changed: row('change', 'Another field of a named key was changed, such as its access.', TARGET),
+  keys_changed: row('change', 'More named keys were changed at once than are told alone: how many, by event.', [
+    'changed_keys',
+  ]),
   revoked: row('change', 'A token, a subject, a signing key or a time was revoked.', ['revoked']),
   reloaded: row('change', 'The files were read again.', []),
   node_drained: row('change', 'A node gets no new requests.', ['target_node']),

@@ -47,6 +47,8 @@ export interface AuditEvent {
   /** Id and name of the named key that was changed. */
   readonly target_key?: string | undefined;
   readonly target_key_name?: string | undefined;
+  /** Numbers of further changes of named keys, by the event of each. */
+  readonly changed_keys?: Readonly<Partial<Record<AuditEventCode, number>>> | undefined;
   /** The revoked token, subject, key or time. `value` of the kind `before` is a time; with `subject`, for that subject alone. */
   readonly revoked?: { readonly kind: string; readonly value: string; readonly subject?: string } | undefined;
   /** Name of the node that was drained, or taken in again. */

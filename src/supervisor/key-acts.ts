@@ -14,7 +14,12 @@ export interface KeyActsOptions {
   readonly now: () => number;
 }
 
+/** Most changes of one moment with an entry of their own: more would take the place of other entries in the queue. */
+const TOLD_ALONE = 100;
+
 type Change = (request: KeyRequest) => Promise<KeyChanged>;
+type Counted = NonNullable<AdminAct['changedKeys']>[number];
+type KeyChange = Pick<AdminAct, 'method' | 'ended' | 'target'>;
 type Known = ReadonlyMap<string, NamedKeySettings>;
 
 /**
@@ -62,7 +67,13 @@ export class KeyActs {
     const before = this.#known;
     this.#known = keys;
     this.#next = undefined;
-    if (!before) return;
+    if (before) this.#record(this.#changes(before, keys), by);
+  }
+
+  /** Changes from elsewhere that make the one set the other. */
+  #changes(before: Known, keys: Known): readonly KeyChange[] {
+    const at = this.#options.now();
+    const found: KeyChange[] = [];
     for (const id of new Set([...before.keys(), ...keys.keys()])) {
       const [old, next] = [before.get(id), keys.get(id)];
       if (old === next) continue;
@@ -72,12 +83,23 @@ export class KeyActs {
         continue;
       }
       if (old && text === JSON.stringify(old)) continue;
-      const at = this.#options.now();
-      for (const made of changesOf(old, next, at)) {
-        const target = { id, name: (next ?? old)?.name ?? '' };
-        this.#options.act({ ...made, by, remote: '', target, result: 'ok', at, durationMs: 0 });
-      }
+      const target = { id, name: (next ?? old)?.name ?? '' };
+      for (const made of changesOf(old, next, at)) found.push({ ...made, target });
     }
+    return found;
+  }
+
+  #record(changes: readonly KeyChange[], by: KeySource): void {
+    const rest = { by, remote: '', result: 'ok', at: this.#options.now(), durationMs: 0 } as const;
+    for (const change of changes.slice(0, TOLD_ALONE)) this.#options.act({ ...change, ...rest });
+    if (changes.length <= TOLD_ALONE) return;
+    const counts = new Map<string, Counted>();
+    for (const { method, ended } of changes.slice(TOLD_ALONE)) {
+      const kind = `${method} ${ended}`;
+      counts.set(kind, { method, ...(ended && { ended }), count: (counts.get(kind)?.count ?? 0) + 1 });
+    }
+    const changedKeys = [...counts.values()];
+    this.#options.act({ method: 'gateway_keys_change', changedKeys, ...rest });
   }
 }
 

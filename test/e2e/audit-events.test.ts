@@ -118,6 +118,12 @@ async function editKey(id: string): Promise<void> {
   const edited = all.map((one) => (one.id === id ? { ...one, networks: ['10.0.0.0/8'] } : one));
   replaceFile(file, JSON.stringify({ keys: edited }));
 }
+/** More keys at once, as a program would write them. */
+async function addKeys(count: number): Promise<void> {
+  const { keys: all } = JSON.parse(readFileSync(file, 'utf8')) as { keys: object[] };
+  const added = Array.from({ length: count }, (_, at) => entry(`more${at}`, {}));
+  replaceFile(file, JSON.stringify({ keys: [...all, ...added] }));
+}
 const ELSEWHERE = { key: 'keys_file', auth_type: 'None', target_key: 'spare', target_key_name: 'Key spare' };
 
 const CASES: readonly Case[] = [
@@ -139,6 +145,7 @@ const CASES: readonly Case[] = [
     () => createKey({ file, id: 'spare', name: 'Key spare', access: 'r' }, context),
     { ...ELSEWHERE, method: 'gateway_key_create' },
   ],
+  ['keys_changed', () => addKeys(101), { key: 'keys_file', changed_keys: { key_created: 1 } }],
   ['reloaded', () => admin('POST', '/-/reload'), { method: 'gateway_reload' }],
   [
     'revoked',

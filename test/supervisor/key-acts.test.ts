@@ -36,6 +36,41 @@ t.test('what made one key the other', async (test) => {
   test.same(changesOf({ ...KEY, disabled: true }, KEY, NOW).map(told), ['enable']);
 });
 
+t.test(
+  'of many at once the first are recorded alone, the others by their numbers, and a change through the admin port by itself',
+  async (test) => {
+    const acts: AdminAct[] = [];
+    const record = new KeyActs({ act: (act) => acts.push(act), now: () => NOW });
+    const keys = Array.from({ length: 300 }, (_, at) => namedKey(`key${at}`, 'one', { expiresAt: undefined }));
+    record.inForce(keys, 'keys_file');
+    const own = namedKey('own1', 'x');
+    const made = { ok: true, key: own, text: 'x', inForce: true, problems: [] } as const;
+    const ended = keys.slice(0, 120).map((key) => ({ ...key, disabled: true, expiresAt: NOW }));
+    const change = record.through(async () => {
+      record.inForce([...ended, own, namedKey('new1', 'y')], 'keys_file');
+      return made;
+    });
+    await change({ change: 'create', body: undefined });
+    test.equal(acts.length, 101);
+    test.notOk(
+      acts.some(({ target }) => target?.id === 'own1'),
+      'it is recorded where it was asked for',
+    );
+    test.match(acts.at(-1), { method: 'gateway_keys_change', by: 'keys_file', result: 'ok' });
+    test.same(
+      acts.at(-1)?.changedKeys?.map((one) => `${told(one)}: ${one.count}`),
+      ['disable: 70', 'expire, ended: 70', 'delete: 180', 'create: 1'],
+    );
+    acts.length = 0;
+    record.inForce([...ended.slice(100), own, namedKey('new1', 'y')], 'keys_file');
+    test.same(
+      acts.map(told),
+      Array.from({ length: 100 }, () => 'delete'),
+      'a hundred are recorded alone',
+    );
+  },
+);
+
 t.test('changes through the admin port are left out, others beside them are not', async (test) => {
   const acts: string[] = [];
   const record = new KeyActs({ act: (act) => acts.push(`${act.target?.id} ${told(act)} ${act.by}`), now: () => NOW });

@@ -1,15 +1,33 @@
+import { JsonObject } from '../../json/tree.ts';
 import { tenantField } from '../../policy/denial.ts';
 import { parsePath, reaches } from '../../policy/tenants/payload-path.ts';
-import { TenantRefusal } from './reading.ts';
+import { type TenantReading, TenantRefusal } from './reading.ts';
 import { type Action, keep, object, text } from './shapes.ts';
 
 /** The path of a field whose values stand in the answer: not a hidden one. */
 export const shownKey: Action = (reading) => {
   const node = text(reading);
-  const key = reading.stringOf(node);
-  const path = key === undefined ? undefined : parsePath(key);
-  const hidden = path && reading.context.conditions.some(({ hides, field }) => hides && reaches(path, field));
-  if (hidden) throw new TenantRefusal(tenantField('would read the field of the tenant'));
+  judgeShown(reading, reading.stringOf(node));
+  return node;
+};
+
+function judgeShown({ context }: TenantReading, key: string | undefined): void {
+  const hidden = context.conditions.filter(({ hides }) => hides);
+  if (key === undefined || hidden.length === 0) return;
+  const path = parsePath(key);
+  if (path && hidden.some(({ field }) => reaches(path, field)))
+    throw new TenantRefusal(tenantField('would read the field of the tenant'));
+}
+
+/** The values of variables that points do not have, by the paths of the variables. Upstream: `defaults` of a formula. */
+export const shownKeys: Action = (reading) => {
+  if (reading.reader.peek() !== 'object') return keep(reading);
+  const node = new JsonObject();
+  reading.reader.readObject((key) => {
+    if (node.has(key)) throw reading.fault(`duplicate field \`${key}\``);
+    judgeShown(reading, key);
+    node.set(key, keep(reading));
+  });
   return node;
 };
 

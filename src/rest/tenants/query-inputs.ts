@@ -1,5 +1,5 @@
 import { CONDITION_VARIANTS } from './filters.ts';
-import { orderBy } from './hidden.ts';
+import { orderBy, shownKey, shownKeys } from './hidden.ts';
 import {
   type Action,
   type Fields,
@@ -21,14 +21,16 @@ const pairs = oneOrMany(object({ positive: vectorInput, negative: vectorInput })
 const examples = orNull(list(vectorInput));
 const expression: Action = (reading) => {
   const kind = reading.reader.peek();
-  return kind === 'number' || kind === 'string' ? keep(reading) : EXPRESSION(reading);
+  if (kind === 'number') return keep(reading);
+  // The variables of a formula become scores, which stand in the answer.
+  return kind === 'string' ? shownKey(reading) : EXPRESSION(reading);
 };
 const decay = object({ x: expression, target: orNull(expression), scale: plain, midpoint: plain });
 
 /** Expressions by their only field. `max`, `min` and `acosh` since Qdrant v1.20.0. */
 export const EXPRESSIONS: Fields = {
-  geo_distance: object({ origin: object({ lon: plain, lat: plain }), to: text }),
-  ...{ datetime: text, datetime_key: text },
+  geo_distance: object({ origin: object({ lon: plain, lat: plain }), to: shownKey }),
+  ...{ datetime: text, datetime_key: shownKey },
   ...{ mult: list(expression), sum: list(expression), max: list(expression), min: list(expression) },
   ...{ neg: expression, abs: expression, sqrt: expression, exp: expression },
   ...{ log10: expression, ln: expression, acosh: expression },
@@ -55,7 +57,7 @@ export const QUERY_FIELDS = {
   OrderByQuery: { order_by: orderBy },
   FusionQuery: { fusion: text },
   RrfQuery: { rrf: object({ k: plain, weights: keep }) },
-  FormulaQuery: { formula: expression, defaults: keep },
+  FormulaQuery: { formula: expression, defaults: shownKeys },
   SampleQuery: { sample: text },
   RelevanceFeedbackQuery: {
     relevance_feedback: object({

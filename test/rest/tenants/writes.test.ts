@@ -222,11 +222,21 @@ t.test('a hidden field, shared statistics, and a free collection', async (t) => 
     ['points.query_groups', '{"group_by":"tenant"}'],
     ['points.scroll', '{"order_by":{"key":"tenant"}}'],
     ['points.query', '{"query":{"order_by":"tenant"}}'],
+    ['points.query', '{"query":{"formula":"tenant"}}'],
+    ['points.query', '{"prefetch":{"query":{"formula":{"sum":["$score",{"mult":[2,"\\"tenant\\"[0]"]}]}}}}'],
+    ['points.query', '{"query":{"formula":{"geo_distance":{"origin":{"lon":1,"lat":2},"to":"tenant"}}}}'],
+    ['points.query', '{"query":{"formula":{"neg":{"datetime_key":"t\\u0065nant"}}}}'],
+    ['points.query', '{"query":{"formula":{"exp_decay":{"x":"tenant.a","scale":1}}}}'],
+    ['points.query', '{"query":{"formula":{"lin_decay":{"x":"$score","target":"tenant"}}}}'],
+    ['points.query', '{"query":{"formula":{"div":{"left":1,"right":"tenant"}}}}'],
+    ['points.query', '{"query":{"formula":"a","defaults":{"tenant":1}}}'],
   ];
   for (const [operation, body] of reading) {
     t.match(made(operation, body, hidden), /^403 tenant_field: .*would read/, `${operation} ${body}`);
     t.type(made(operation, body), 'object', `${operation} ${body}`);
   }
+  const formula = '{"query":{"formula":{"sum":["$score[0]","a.tenant","b"]},"defaults":{"b":1.50,"$score":0}}';
+  t.match(made('points.query', `${formula}}`, hidden), { body: `${formula},${FILTER}}` });
   const old = { features: { updateFilter: true, idfCorpus: false } };
   const shared = { tenancy: tenancyOf(condition({ sharedStatistics: true })) };
   const free = made('points.query', '{"using":"sparse"}', { ...old, ...shared });

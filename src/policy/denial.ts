@@ -255,6 +255,12 @@ export function tenantRelease(what: string, release: string): Denial {
   return forbidden('tenant_release', `${what} need Qdrant ${release} or later`);
 }
 
+/** Upstream has no `params.idf` for matrices (Qdrant v1.20.0). */
+export const TENANT_MATRIX = forbidden(
+  'tenant_operation',
+  'Matrices of sparse vectors with the `idf` modifier can not be bound to a tenant in any release of Qdrant',
+);
+
 /** Upstream: the text of a point that a request uses and that does not exist (Qdrant v1.19.0). */
 export function pointNotFound(id: bigint | string): Denial {
   return denial('tenant_point', 404, GrpcCode.notFound, `Not found: No point with id ${id} found`);

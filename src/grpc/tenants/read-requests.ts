@@ -1,4 +1,4 @@
-import { COLLECTIONS_UNKNOWN, tenantField, tenantRelease } from '../../policy/denial.ts';
+import { COLLECTIONS_UNKNOWN, TENANT_MATRIX, tenantField, tenantRelease } from '../../policy/denial.ts';
 import { parsePath, reaches } from '../../policy/tenants/payload-path.ts';
 import { hiddenFields, hiding } from '../../policy/tenants/rewriting.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
@@ -98,7 +98,7 @@ export class Searches {
     if (vector === '' || conditions.every(({ sharedStatistics }) => sharedStatistics)) return;
     if (idfVectors === 'unasked') throw new NeedsFacts();
     if (idfVectors === 'unknown') throw new Refused(COLLECTIONS_UNKNOWN);
-    if (idfVectors.has(vector)) throw new Refused(tenantRelease('Matrices of sparse vectors of tenants', '1.19.0'));
+    if (idfVectors.has(vector)) throw new Refused(TENANT_MATRIX);
   }
 
   /** Upstream looks up all ids of a query first, prefetches included. */

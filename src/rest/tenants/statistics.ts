@@ -1,5 +1,5 @@
 import { type JsonNode, JsonObject, objectNode } from '../../json/tree.ts';
-import { tenantRelease, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import { type Denial, TENANT_MATRIX, tenantRelease, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import { boundFilter } from './filters.ts';
 import { type TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
 import { type Fields, keep, object, orNull, plain } from './shapes.ts';
@@ -56,7 +56,7 @@ export function bindStatistics(
 ): void {
   if (reading.isFree || !isScored(reading, vector)) return;
   if (!reading.context.features.idfCorpus) {
-    refuseShared(reading, 'Sparse and text queries of tenants');
+    refuseShared(reading, tenantRelease('Sparse and text queries of tenants', SINCE));
     return;
   }
   const given = node.get('params');
@@ -68,7 +68,7 @@ export function bindStatistics(
 
 /** Refuses a request whose statistics nothing can bind. @param vector as in `bindStatistics` */
 export function refuseStatistics(reading: TenantReading, vector: string): void {
-  if (!reading.isFree && isScored(reading, vector)) refuseShared(reading, 'Matrices of sparse vectors of tenants');
+  if (!reading.isFree && isScored(reading, vector)) refuseShared(reading, TENANT_MATRIX);
 }
 
 function isScored({ context }: TenantReading, vector: string | { readonly text: true }): boolean {
@@ -78,7 +78,7 @@ function isScored({ context }: TenantReading, vector: string | { readonly text: 
   return context.idfVectors.has(vector);
 }
 
-function refuseShared({ context }: TenantReading, what: string): void {
+function refuseShared({ context }: TenantReading, denial: Denial): void {
   if (context.conditions.every(({ sharedStatistics }) => sharedStatistics)) return;
-  throw new TenantRefusal(tenantRelease(what, SINCE));
+  throw new TenantRefusal(denial);
 }

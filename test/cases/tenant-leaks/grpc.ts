@@ -116,7 +116,7 @@ const reads: readonly GrpcLeak[] = [
     'statistics',
     'distances of sparse points',
     ['SearchMatrixPairs', { using: 'words', sample: '20' }],
-    'tenant_release',
+    'tenant_operation',
   ),
   grpc('prefetch', 'three levels', [
     'Query',

@@ -110,7 +110,7 @@ export const REST_READS: readonly RestLeak[] = [
     'statistics',
     'distances of sparse points',
     post('/search/matrix/pairs', { using: 'words', sample: 20 }),
-    'tenant_release',
+    'tenant_operation',
   ),
   rest('prefetch', 'one', post('/query', inPrefetch)),
   rest(

@@ -104,7 +104,7 @@ t.test('what a tenant may not do', async (t) => {
       '403 tenant_release',
       { features: { updateFilter: true, idfCorpus: false } },
     ],
-    ['a matrix of a sparse vector', 'points.search_matrix_pairs', '{"using":"sparse"}', '403 tenant_release'],
+    ['a matrix of a sparse vector', 'points.search_matrix_pairs', '{"using":"sparse"}', '403 tenant_operation'],
     [
       'vectors that are not known',
       'points.query',

@@ -74,7 +74,11 @@ class Port implements AdminPort {
     this.#startedAt = now();
     this.#reloads.takenAt = now();
     this.#figures = createFleetFigures(state.config.gateway.metrics.max_labels);
-    this.#probe = openProbe(() => this.#state, now);
+    this.#probe = openProbe(
+      () => this.#state,
+      now,
+      () => options.operator.drainedNodes(),
+    );
   }
 
   async open(): Promise<Listening> {
@@ -249,21 +253,29 @@ interface Probe {
   readonly close: () => Promise<void>;
 }
 
-/** Probes upstream from this process; workers have connections of their own. */
-function openProbe(current: () => State, now: () => number): Probe {
+/**
+ * Probes upstream from this process; workers have connections of their own.
+ *
+ * @param drained names of nodes: they are asked only where requests would go to them, too
+ */
+function openProbe(current: () => State, now: () => number, drained: () => readonly string[]): Probe {
   const { config } = current();
   // A fault of a probe is no answer.
   const { nodes, own, upstream, lookup } = openUpstreams(current, undefined, () => undefined);
   const grpc = config.service.grpc_port === null ? undefined : grpcAsker(current, nodes?.nodes);
+  const ask = createProbe({
+    lookup,
+    lowest: () => nodes?.nodes.release,
+    hasKey: () => current().secrets.upstreamKey !== null,
+    ...{ asker: grpc, now },
+  });
   return {
     begin: async () => await nodes?.begin(),
     reloaded: () => nodes?.apply(),
-    ask: createProbe({
-      lookup,
-      lowest: () => nodes?.nodes.release,
-      hasKey: () => current().secrets.upstreamKey !== null,
-      ...{ asker: grpc, now },
-    }),
+    ask: async () => {
+      nodes?.nodes.drain(new Set(drained()));
+      return await ask();
+    },
     async close() {
       grpc?.close();
       nodes?.close();

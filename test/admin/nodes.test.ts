@@ -164,8 +164,23 @@ t.test('it is ready as long as one node is', async (t) => {
   t.equal(series.get(`upstream_node_up{upstream_node="${two.name}"}`), 0);
   t.equal(series.get(`upstream_node_ejections_total{upstream_node="${two.name}"}`), 1);
   t.ok((series.get(`upstream_node_failures_total{upstream_node="${two.name}"}`) ?? 0) > 0);
+  t.equal((await change('drain', { node: two.name })).status, 200);
+  t.equal((await change('undrain', { node: two.name })).status, 200);
+  t.equal((await upstreamShown()).nodes[1]?.state, 'ejected', 'it is left out until a probe finds it good');
+  t.match(await change('drain', { node: one.name }), { status: 409 }, 'the last one that works stays');
   await one.stop();
   await until(async () => (await ready()) === 503, 'not ready without any');
   await Promise.all([one.again(), two.again()]);
   await until(async () => (await ready()) === 200, 'ready again');
+});
+
+t.test('it is not ready when the only node that works is drained', async (t) => {
+  await until(async () => (await page()).nodes.every(({ state }) => state !== 'ejected'), 'all take requests');
+  t.equal((await change('drain', { node: one.name })).status, 200);
+  t.equal(await ready(), 200, 'the other one is there');
+  await two.stop();
+  await until(async () => (await ready()) === 503, 'the drained one does not count');
+  t.equal((await change('undrain', { node: one.name })).status, 200);
+  await until(async () => (await ready()) === 200, 'it is back');
+  await two.again();
 });

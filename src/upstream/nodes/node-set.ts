@@ -130,6 +130,7 @@ export class NodeSet {
   /** Result of a probe. Only a probe brings an ejected node back, and not before its pause is over. */
   probed(node: Node, failure: NodeFailure | undefined, release?: string): void {
     if (release !== undefined) node.release = release;
+    node.proven = failure === undefined;
     if (failure !== undefined) {
       if (node.state === 'ejected' && this.#options.now() >= node.since) this.#eject(node, failure);
       else {
@@ -147,6 +148,7 @@ export class NodeSet {
 
   /**
    * The nodes that are out from now on: their requests end on them. A node that joins under one of these names is out, too.
+   * INVARIANT: a node that is taken in again takes requests only once a probe has found it good.
    *
    * @param names all of them
    */
@@ -156,7 +158,8 @@ export class NodeSet {
       const out = names.has(node.name);
       if (out === (node.state === 'drained')) continue;
       if (out) node.state = 'drained';
-      else this.#rise(node);
+      else if (node.proven) this.#rise(node);
+      else this.#awaitProbe(node);
       this.#tell(node, out ? 'drained' : 'resumed');
     }
     this.#settle();
@@ -198,6 +201,13 @@ export class NodeSet {
     node.strain = 0;
   }
 
+  /** As an ejected one whose pause is over: its next probe decides. */
+  #awaitProbe(node: Node): void {
+    node.state = 'ejected';
+    node.since = this.#options.now();
+    node.strain = 0;
+  }
+
   #strain(node: Node, failure: NodeFailure): void {
     if (!this.#isList || !this.#takesNew(node)) return;
     node.strain += STRAIN[failure];
@@ -208,6 +218,7 @@ export class NodeSet {
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** node.setbacks);
     const known = node.state === 'ejected';
     node.state = 'ejected';
+    node.proven = false;
     node.strain = 0;
     node.setbacks += 1;
     node.since = this.#options.now() + pause * (0.8 + 0.4 * this.#random());

@@ -49,6 +49,8 @@ export class Node {
   /** Weight in force, lower than `weight` while the node rises. */
   share: number;
   state: NodeState = 'up';
+  /** Its last probe was good, and it has not been ejected since. */
+  proven = false;
   /** Requests and calls under way on it. */
   open = 0;
   /** Requests and calls since the start. */

@@ -182,6 +182,37 @@ t.test('a drained node takes no request until it is back, and keeps its own', as
   t.strictSame(told, ['a drained', 'c joined', 'b left', 'a resumed', 'c resumed']);
 });
 
+type Scene = ReturnType<typeof scene>;
+const taken: readonly [name: string, meet: (of: Scene) => void, state: string][] = [
+  ['with good probes', ({ nodes, named }) => nodes.probed(named('a'), undefined), 'rising'],
+  ['never probed', () => undefined, 'ejected'],
+  [
+    'ejected before',
+    ({ nodes, named, fail }) => {
+      nodes.probed(named('a'), undefined);
+      fail('a', 'unreachable');
+    },
+    'ejected',
+  ],
+];
+for (const [name, meet, state] of taken) {
+  t.test(`a node that is taken in again takes requests once a probe has found it good: ${name}`, async (t) => {
+    const made = scene(['a', 'b']);
+    const { nodes, named, states, spread } = made;
+    meet(made);
+    nodes.drain(new Set(['a']));
+    nodes.drain(new Set());
+    t.strictSame(states(), { a: state, b: 'up' });
+    if (state === 'ejected') t.strictSame(spread(50), { b: 50 });
+    nodes.probed(named('a'), undefined);
+    t.strictSame(states(), { a: 'rising', b: 'up' }, 'at its next probe');
+    nodes.drain(new Set(['a']));
+    nodes.probed(named('a'), 'not-ready');
+    nodes.drain(new Set());
+    t.strictSame(states(), { a: 'ejected', b: 'up' }, 'it has failed while it was out');
+  });
+}
+
 t.test('a list that changes keeps the nodes that stay, with their state and new weight', async (t) => {
   const { nodes, named, told, states } = scene(['a', 'b']);
   const [a, b] = [named('a'), named('b')];

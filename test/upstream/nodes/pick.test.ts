@@ -30,6 +30,7 @@ t.test('a request goes to any node, a sticky one to one, affinity and a name hav
 });
 
 t.test('a node that was asked for is taken in any state, and no other in its place', async (t) => {
+  for (const node of nodes.all) nodes.probed(node, undefined);
   nodes.drain(new Set(['two:6333']));
   t.strictSame(names({ ...PLAIN, asked: 'two:6333' }), ['two:6333']);
   const two = nodes.named('two:6333');

@@ -31,12 +31,18 @@ const reader: PayloadReader<Node> = {
     const entry = entries.find((each) => each.key === key);
     return entry && decoded(entry);
   },
+  isNull,
   scalar(node) {
     const kind = 'kind' in node ? node.kind : undefined;
     const known = kind?.case === 'stringValue' || kind?.case === 'integerValue' || kind?.case === 'boolValue';
     return known ? (kind.value as TenantValue) : undefined;
   },
 };
+
+/** Upstream: a value without a kind is null, too (Qdrant v1.19.0, `proto_to_json`). */
+function isNull(node: Node): boolean {
+  return 'kind' in node && (node.kind.case === undefined || node.kind.case === 'nullValue');
+}
 
 function decoded({ value }: Entry): ValueMessage {
   return decode<ValueMessage>('Value', value ?? EMPTY);
@@ -86,7 +92,8 @@ function withField(entries: Entry[], field: PayloadField, value: TenantValue): E
   const [first = '', ...more] = field;
   if (more.length === 0) return [...entries, { key: first, value: encodeScalar(value) }];
   const entry = entries.find(({ key }) => key === first);
-  const inner = entry ? entriesOf(decoded(entry)) : [];
+  const above = entry && decoded(entry);
+  const inner = above && !isNull(above) ? entriesOf(above) : [];
   if (!inner) throw badForm('payload', 'has no object above the field');
   const fields = withField([...inner], more, value).map((each) => make('ValueEntry', each));
   const struct = encode('Value', make('Value', { kind: { case: 'structValue', value: { fields } } }));

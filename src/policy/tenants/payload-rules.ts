@@ -5,6 +5,8 @@ import type { TenantCondition, TenantValue } from './tenancy.ts';
 export interface PayloadReader<V> {
   /** The member of an object; `undefined` = it has none; `no-object` = the value is no object. */
   readonly member: (value: V, key: string) => V | undefined | 'no-object';
+  /** True = the value is null: in the place of an object above a field it is as if it were not there. */
+  readonly isNull: (value: V) => boolean;
   /** The text, boolean or integer of 64 bits; `undefined` = anything else, a float included. */
   readonly scalar: (value: V) => TenantValue | undefined;
 }
@@ -12,7 +14,7 @@ export interface PayloadReader<V> {
 /**
  * The field of a condition in a written payload.
  * - `holds`: it has an allowed value
- * - `absent`: it is not there, and can be added without replacing anything
+ * - `absent`: it is not there, and can be added without replacing anything but a null above it
  * - `other`: another value, another type, or something on the way to it that is no object
  */
 export type Standing = 'holds' | 'absent' | 'other';
@@ -26,7 +28,7 @@ export function standing<V>(
 ): Standing {
   let value = payload;
   for (const key of field.slice(from)) {
-    const member = reader.member(value, key);
+    const member = reader.isNull(value) ? undefined : reader.member(value, key);
     if (member === undefined) return 'absent';
     if (member === 'no-object') return 'other';
     value = member;

@@ -36,6 +36,7 @@ const INTEGER = /^(?:0|-?[1-9]\d*)$/;
 function readerOf(reading: TenantReading): PayloadReader<JsonNode> {
   return {
     member: (value, key) => (value.kind === 'object' ? value.get(key) : 'no-object'),
+    isNull: (value) => reading.isNull(value),
     scalar: (value) => scalarOf(reading, value),
   };
 }
@@ -83,10 +84,11 @@ function add(reading: TenantReading, node: JsonNode, condition: TenantCondition,
   let at = node;
   for (const [index, key] of condition.field.entries()) {
     if (index < depth) continue;
-    // INVARIANT: `absent` means that everything on the way is an object, or is not there.
+    // INVARIANT: `absent` means that everything on the way is an object or null, or is not there.
     if (at.kind !== 'object') throw new TypeError('a payload is no object');
     const last = index === condition.field.length - 1;
-    const next = at.get(key) ?? (last ? textNode(value) : objectNode({}));
+    const there = at.get(key);
+    const next = there && !reading.isNull(there) ? there : last ? textNode(value) : objectNode({});
     at.set(key, next);
     at = next;
   }

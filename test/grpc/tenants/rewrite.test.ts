@@ -250,7 +250,7 @@ t.test("statistics of terms are the tenant's", (t) => {
 });
 
 t.test('points are written with the field', (t) => {
-  const upsert = (payload: Record<string, ReturnType<typeof text> | ReturnType<typeof int>>, context: TenantContext) =>
+  const upsert = (payload: Record<string, MessageInitShape<typeof q.ValueSchema>>, context: TenantContext) =>
     rewritten(
       'Upsert',
       q.UpsertPointsSchema,
@@ -287,6 +287,14 @@ t.test('points are written with the field', (t) => {
     { points: [{ payload: { meta: { structValue: { fields: { tenant: { stringValue: 'acme' } } } } } }] },
     'a nested field',
   );
+  for (const meta of [{ kind: { case: 'nullValue', value: 0 } } as const, {}]) {
+    t.strictSame(
+      (json(upsert({ meta, a: text('b') }, contextOf(NESTED))) as { points: { payload: unknown }[] }).points[0]
+        ?.payload,
+      { a: { stringValue: 'b' }, meta: { structValue: { fields: { tenant: { stringValue: 'acme' } } } } },
+      'null above the field',
+    );
+  }
   t.match(upsert({ meta: text('x') }, contextOf(NESTED)), /^tenant_field/, 'no object above the field');
   t.match(upsert({}, contextOf(EITHER)), /^tenant_field/, 'several values and none given');
   t.match(

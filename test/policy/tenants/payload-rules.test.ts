@@ -18,6 +18,7 @@ const READER: PayloadReader<unknown> = {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'no-object';
     return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
   },
+  isNull: (value) => value === null,
   scalar: (value) => (['string', 'bigint', 'boolean'].includes(typeof value) ? (value as TenantValue) : undefined),
 };
 const FLAT = { field: ['t'], values: ['a', 1n, true] };
@@ -41,7 +42,8 @@ const WHOLE: readonly (readonly [sentence: string, payload: unknown, condition: 
   ['the object without it', { x: {} }, DEEP, 'absent'],
   ['no object where one must be', { x: 5n }, DEEP, 'other'],
   ['a list of objects', { x: [{ t: 'a' }] }, DEEP, 'other'],
-  ['null where an object must be', { x: null }, DEEP, 'other'],
+  ['null where an object must be', { x: null }, DEEP, 'absent'],
+  ['a null field in an object', { x: { t: null } }, DEEP, 'other'],
 ];
 for (const [sentence, payload, condition, expected] of WHOLE) {
   t.test(`a payload with ${sentence}: ${expected}`, async (t) =>
@@ -58,7 +60,8 @@ const SET: readonly (readonly [at: string, payload: unknown, condition: typeof F
   ['', { x: { y: 'z' } }, DEEP, 'absent'],
   ['', { x: { t: 'a' } }, DEEP, 'holds'],
   ['', { x: { t: 'b' } }, DEEP, 'other'],
-  ['', { x: null }, DEEP, 'other'],
+  ['', { x: null }, DEEP, 'absent'],
+  ['x', { t: null }, DEEP, 'other'],
   ['', { x: 'z' }, DEEP, 'other'],
   ['', { 'x.t': 'b' }, DEEP, 'untouched'],
   ['x', { y: 'z' }, DEEP, 'untouched'],

@@ -45,6 +45,26 @@ sends('points.upsert', [
     `{"points":[{"id":1,"vector":{"text":"x","model":"m"},"payload":{"tenant":"acme"}}],${UPDATE}}`,
   ],
 ]);
+const deep = { tenancy: tenancyOf(condition({ field: ['metadata', 'in', 'tenant'] })) };
+const DEEP = '"in":{"tenant":"acme"}';
+const DEEP_UPDATE = UPDATE.replace('"tenant"', '"metadata.in.tenant"');
+sends(
+  'points.upsert',
+  [
+    [
+      'null above the field',
+      '{"points":[{"id":1,"vector":[1],"payload":{"metadata":null,"a":1}},{"id":2,"vector":[1],"payload":{"metadata":{"b":null,"in":null}}}]}',
+      `{"points":[{"id":1,"vector":[1],"payload":{"metadata":{${DEEP}},"a":1}},{"id":2,"vector":[1],"payload":{"metadata":{"b":null,${DEEP}}}}],${DEEP_UPDATE}}`,
+    ],
+  ],
+  deep,
+);
+t.test('null is not the field itself, and other values above it stay refused', async (t) => {
+  for (const metadata of ['{"in":{"tenant":null}}', '[null]', '"null"', '0']) {
+    const body = `{"points":[{"id":1,"vector":[1],"payload":{"metadata":${metadata}}}]}`;
+    t.match(made('points.upsert', body, deep), /^403 tenant_field/, metadata);
+  }
+});
 sends('points.update_vectors', [
   [
     'ids that are waited for',

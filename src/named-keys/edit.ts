@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { readBounded } from '../config/files/bounded-read.ts';
+import { readBounded, readBoundedLater } from '../config/files/bounded-read.ts';
 import { isSame, syncFolder, withLock, writeDurably } from '../config/files/locked-file.ts';
-import { readKeyEntries } from '../config/keys/file.ts';
+import { readKeyEntries, readKeysAhead } from '../config/keys/file.ts';
 import type { KeyEntry } from '../config/keys/schema.ts';
 import { nearest } from '../config/nearest.ts';
 import { ConfigError, reason } from '../config/problem.ts';
@@ -31,6 +31,12 @@ export function fileStorage(file: string): KeyStorage {
 /** The valid entries of the file. Throws `ConfigError` with its problems, `KeyFault` if it cannot be read. */
 export function readKeys(file: string): readonly KeyEntry[] {
   return entriesIn(file, textOf(file));
+}
+
+/** Reads the file some at a time while requests are served, so that the reload that follows is short. Never rejects. */
+export async function readFileAhead(file: string): Promise<void> {
+  const text = await readBoundedLater(resolve(file)).catch(() => undefined);
+  if (text) await readKeysAhead(text.toString('utf8'), OPERATION_NAMES);
 }
 
 /** The entry with this id. Throws `KeyFault` with the nearest one. */
@@ -82,6 +88,7 @@ async function replace(
   for (;;) {
     const before = await stat(path).catch(() => undefined);
     const text = before ? textOf(path) : '';
+    await readKeysAhead(text, OPERATION_NAMES);
     const known = entriesIn(file, text);
     const next = changedText(path, text, decide(known), known);
     const entries = entriesIn(file, next);

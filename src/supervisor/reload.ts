@@ -33,6 +33,8 @@ export interface ReloaderOptions {
   readonly state: LoadedState;
   /** Reads all files; throws `ConfigError`. */
   readonly load: () => LoadedState;
+  /** Reads what is long ahead of `load`, while requests are served. Never rejects. */
+  readonly ahead?: (state: State) => Promise<void>;
   /**
    * Reads stores beside the state that are not watched here, for a requested reload. Resolves to the function that
    * applies them. Rejects with `ConfigError` and changes nothing.
@@ -149,7 +151,8 @@ class ReloadQueue implements Reloader {
 
   /** `later` = a file may be incomplete. */
   async #read(cause: ReloadCause, still: Stillness | 'asked'): Promise<Reload | 'later'> {
-    const { load, prepare, apply, log, now } = this.#options;
+    const { load, ahead, prepare, apply, log, now } = this.#options;
+    if (cause !== 'interval') await ahead?.(this.#state);
     if (this.#stopped) return { ok: false, cause, at: now(), problems: ['the gateway is stopping'] };
     let next: LoadedState | undefined;
     try {

@@ -6,7 +6,7 @@ import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
 import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
-import { fileStorage } from '../named-keys/edit.ts';
+import { fileStorage, readFileAhead } from '../named-keys/edit.ts';
 import { openSharedKeys, type SharedKeys } from '../named-keys/redis/source.ts';
 import { createKeyStore, type KeyPlace } from '../named-keys/store.ts';
 import { createLog, describeFault, type Log } from '../observability/log.ts';
@@ -77,6 +77,9 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   });
   const reloads = createReloader({
     ...{ state, load, log, now, clock },
+    ahead: async ({ config: { gateway } }) => {
+      if (gateway.keys_file !== null) await readFileAhead(gateway.keys_file);
+    },
     prepare: () => revocations.prepare(),
     apply: (next) => fleet.apply(next),
     done: (reload) => {

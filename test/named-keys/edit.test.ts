@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import { stringify } from 'yaml';
 import { cutKeys, joinKeys } from '../../src/config/keys/chunks.ts';
-import { readKeyEntries } from '../../src/config/keys/file.ts';
+import { readKeyEntries, readKeysAhead } from '../../src/config/keys/file.ts';
+import { readAhead, readQuickly } from '../../src/config/keys/quick-read.ts';
 import type { KeyEntry } from '../../src/config/keys/schema.ts';
 import { editKeys, readKeys } from '../../src/named-keys/edit.ts';
 import type { KeyChange } from '../../src/named-keys/edit-text.ts';
+import { OPERATION_NAMES } from '../../src/operations/names.ts';
 
 /* A file that is read and changed entry by entry is what it is as a whole. */
 
@@ -146,6 +148,35 @@ t.test('JSON is changed as YAML is, whatever its form', async (t) => {
       t.strictSame(await editKeys(file, () => change), entries, what);
     }
   }
+});
+
+t.test('a long file is read ahead in parts, while other work goes on', async (t) => {
+  const list = Array.from({ length: 1500 }, (_, at) => entry(`ahead${at}`, { owner: 'someone at a desk' }));
+  for (const textOf of [(keys: object) => stringify({ keys }), (keys: object) => JSON.stringify({ keys })]) {
+    const text = textOf(list);
+    const { entries } = readKeyEntries('k.yaml', whole(text), OPERATION_NAMES);
+    readKeyEntries('k.yaml', textOf([]), OPERATION_NAMES);
+    let turns = 0;
+    const count = setInterval(() => (turns += 1));
+    await readKeysAhead(text, OPERATION_NAMES);
+    clearInterval(count);
+    t.ok(turns > 0 || text.startsWith('{'), `${turns} turns of other work`);
+    const read = readKeyEntries('k.yaml', text, OPERATION_NAMES);
+    t.strictSame(read, { entries, problems: [] });
+    const wrong = textOf([...list, entry('ahead7')]);
+    await readKeysAhead(wrong, OPERATION_NAMES);
+    t.match(readKeyEntries('k.yaml', wrong, OPERATION_NAMES).problems, [{ message: /given twice/ }]);
+  }
+  let checks = 0;
+  const check = (value: unknown) => {
+    checks += 1;
+    return value as KeyEntry;
+  };
+  const options = { check, operations: new Map(), most: 2000 };
+  await readAhead(stringify({ keys: list }), options);
+  t.equal(readQuickly(stringify({ keys: list }), options)?.length, 1500);
+  t.equal(checks, 1500, 'each entry is read once');
+  t.match(readKeyEntries('k.yaml', '').problems, [{ message: /must have `keys`/ }], 'nothing is no file');
 });
 
 t.test('what has not changed is the same object, and what has is read', async (t) => {

@@ -9,7 +9,7 @@ import type { Config } from '../schema.ts';
 import type { ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import { BREAK_GLASS_HOURS } from './moment.ts';
-import { readQuickly } from './quick-read.ts';
+import { type QuickRead, readAhead, readQuickly } from './quick-read.ts';
 import { type KeyEntry, namedKeySchema } from './schema.ts';
 
 /** Inputs for reading the file of named keys. */
@@ -51,11 +51,7 @@ export function readKeyEntries(
   text: string,
   operations?: KnownOperations,
 ): { readonly entries: readonly KeyEntry[]; readonly problems: readonly Problem[] } {
-  const check = (value: unknown): KeyEntry | undefined => {
-    const { data } = namedKeySchema.safeParse(value);
-    return data && entryFaults(data, operations).length === 0 ? data : undefined;
-  };
-  const quick = readQuickly(text, { check, operations, most: MAX_KEYS });
+  const quick = readQuickly(text, quickRead(operations));
   if (quick) return { entries: quick, problems: [] };
   const tree = readYamlTree(file, text);
   if (tree.problems.length > 0) return { entries: [], problems: tree.problems };
@@ -65,6 +61,19 @@ export function readKeyEntries(
   for (const one of read) problems.push(...entryProblems(tree, one, operations));
   problems.push(...twice(tree, read));
   return { entries: read.flatMap(({ entry }) => entry ?? []), problems: problems.sort(byPlace) };
+}
+
+/** Reads a long text some at a time, so that `readKeyEntries` of it is short. Never rejects. */
+export function readKeysAhead(text: string, operations: KnownOperations): Promise<void> {
+  return readAhead(text, quickRead(operations));
+}
+
+function quickRead(operations: KnownOperations | undefined): QuickRead {
+  const check = (value: unknown): KeyEntry | undefined => {
+    const { data } = namedKeySchema.safeParse(value);
+    return data && entryFaults(data, operations).length === 0 ? data : undefined;
+  };
+  return { check, operations, most: MAX_KEYS };
 }
 
 function listIn(tree: YamlTree, problems: Problem[]): readonly unknown[] {

@@ -1,3 +1,4 @@
+import { setImmediate as pause } from 'node:timers/promises';
 import { isSeq, parseDocument } from 'yaml';
 import type { KnownOperations } from '../policy/access-problems.ts';
 import { cutKeys } from './chunks.ts';
@@ -11,7 +12,8 @@ import type { KeyEntry } from './schema.ts';
 /** The entries of the latest text. */
 interface Known {
   readonly operations: KnownOperations | undefined;
-  readonly text: string;
+  /** `undefined` = entries were read ahead of their text. */
+  readonly text: string | undefined;
   readonly entries: readonly KeyEntry[];
   /** Entries by their text in the file. */
   readonly byText: ReadonlyMap<string, KeyEntry>;
@@ -47,6 +49,34 @@ export function readQuickly(text: string, options: QuickRead): readonly KeyEntry
   }
   known = { operations, text, entries: Object.freeze(entries), byText };
   return entries;
+}
+
+/** Shorter texts are read at once, in characters. */
+const SHORT = 100_000;
+/** Longest time without a pause, in milliseconds. */
+const SLICE_MS = 10;
+
+/**
+ * Reads what is new in a text, some at a time, so that requests are served meanwhile; the next `readQuickly` of the text finds it
+ * read. Never rejects.
+ */
+export async function readAhead(text: string, { check, operations, most }: QuickRead): Promise<void> {
+  const last = known?.operations === operations ? known : undefined;
+  if (text.length < SHORT || last?.text === text) return;
+  const parts = text.startsWith('{') ? partsOfJson(text) : partsOfYaml(text);
+  if (!parts || parts.length > most) return;
+  const byText = new Map<string, KeyEntry>();
+  let end = performance.now() + SLICE_MS;
+  for (const { own, value } of parts) {
+    const entry = last?.byText.get(own) ?? check(value());
+    if (!entry) return;
+    byText.set(own, entry);
+    if (performance.now() < end) continue;
+    await pause();
+    end = performance.now() + SLICE_MS;
+  }
+  const now = known && known.operations === operations ? known : { text: undefined, entries: [], byText: NOTHING };
+  known = { ...now, operations, byText: new Map([...now.byText, ...byText]) };
 }
 
 interface Part {

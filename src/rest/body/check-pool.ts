@@ -2,6 +2,7 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
+import { FairQueue, type Turn } from '../../limits/fair-queue.ts';
 import { type AnswerTask, runAnswerTask } from '../response/task.ts';
 import { type BodyFinding, type BodyTask, runBodyTask } from './task.ts';
 import type { ThreadFinding, ThreadTask } from './thread.ts';
@@ -23,6 +24,8 @@ export interface BodyJob<T = BodyTask, F = BodyFinding> {
   readonly body: Buffer;
   /** The body owns its memory, which can be transferred to a thread. A view into other memory is copied. */
   readonly own: boolean;
+  /** Jobs of different owners take turns. Unset: one owner. */
+  readonly owner?: unknown;
   /** Of the exchange: at its end the job is dropped, unless it is under way. */
   readonly life: Lifetime;
   /** Of the exchange: under it the callbacks run. */
@@ -114,18 +117,16 @@ export class AnswerChanger extends JobPool<AnswerTask, Uint8Array> {
 /** Young generation of a thread in megabytes: its objects are short-lived, and the body lies outside of the heap. */
 const YOUNG_MEGABYTES = 4;
 
-/** A job that waits, and how to keep it from being dropped at the end of its exchange. */
-interface Waiting<T, F> {
-  readonly job: BodyJob<T, F>;
-  takeBack: () => void;
-}
-
-/** One thread with the jobs that wait for it. INVARIANT: a job whose thread ends without a word has failed. */
+/**
+ * One thread with the jobs that wait for it, which it takes from their owners in turn.
+ *
+ * INVARIANT: a job whose thread ends without a word has failed.
+ */
 class CheckThread<T extends ThreadTask['task'], F> {
   readonly #file: string;
   readonly #guard: Guard;
-  readonly #waiting = new Set<Waiting<T, F>>();
-  #running: BodyJob<T, F> | undefined;
+  readonly #queue = new FairQueue(1);
+  #running: { readonly job: BodyJob<T, F>; readonly turn: Turn } | undefined;
   #worker: Worker | undefined;
   #closed = false;
 
@@ -139,16 +140,24 @@ class CheckThread<T extends ThreadTask['task'], F> {
   }
 
   get size(): number {
-    return this.#waiting.size + (this.#running ? 1 : 0);
+    return this.#queue.size;
   }
 
   take(job: BodyJob<T, F>): void {
-    const waiting: Waiting<T, F> = { job, takeBack: () => undefined };
-    this.#waiting.add(waiting);
-    waiting.takeBack = job.life.onEnd(() => {
-      if (this.#waiting.delete(waiting)) job.dropped(job.body);
+    let begun = false;
+    let stay = (): void => undefined;
+    const taken = this.#queue.take(job.owner, this.#guard, (turn) => {
+      begun = true;
+      stay();
+      this.#begin(job, turn);
     });
-    this.#next();
+    if (begun) return;
+    stay = job.life.onEnd(() => {
+      // With the slot it is dropped where it begins.
+      if (taken.running) return;
+      taken.end();
+      job.dropped(job.body);
+    });
   }
 
   async close(): Promise<void> {
@@ -156,14 +165,13 @@ class CheckThread<T extends ThreadTask['task'], F> {
     await this.#worker?.terminate();
   }
 
-  #next(): void {
-    if (this.#running) return;
-    const [first] = this.#waiting;
-    if (!first) return;
-    this.#waiting.delete(first);
-    first.takeBack();
-    const { job } = first;
-    this.#running = job;
+  #begin(job: BodyJob<T, F>, turn: Turn): void {
+    if (job.life.ended) {
+      job.guard.run(() => job.dropped(job.body));
+      turn.end();
+      return;
+    }
+    this.#running = { job, turn };
     try {
       this.#worker ??= this.#start();
       const message: ThreadTask = { task: job.task, bytes: movable(job) };
@@ -205,10 +213,12 @@ class CheckThread<T extends ThreadTask['task'], F> {
   }
 
   #end(tell: (job: BodyJob<T, F>) => void): void {
-    const job = this.#running;
+    const running = this.#running;
     this.#running = undefined;
-    job?.guard.run(() => tell(job));
-    this.#next();
+    if (!running) return;
+    const { job, turn } = running;
+    job.guard.run(() => tell(job));
+    turn.end();
   }
 }
 

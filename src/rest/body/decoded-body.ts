@@ -95,6 +95,7 @@ class BodyCheck {
       task: this.#checked.task,
       body,
       own: body.length > INLINE_BYTES,
+      owner: ownerOf(this.#exchange),
       life: this.#exchange.life,
       guard: this.#guard,
       done: (found, back) => {

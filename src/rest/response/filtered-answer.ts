@@ -191,6 +191,7 @@ export class WholeAnswer extends UpstreamAnswer {
       task,
       body,
       own: body.buffer.byteLength === body.length,
+      owner: ownerOf(this.exchange),
       life: this.exchange.life,
       guard: this.guard,
       done: ({ buffer, byteOffset, byteLength }) => {

@@ -140,6 +140,44 @@ t.test('a job whose client has left is dropped, and the next one is done', async
   t.strictSame(given, [unwanted], 'with its body given back');
 });
 
+t.test('bodies of several owners are judged in turn', async (t) => {
+  const told: string[] = [];
+  const judged = ['a1', 'a2', 'a3', 'a4', 'b1', 'c1', 'b2'].map(
+    (name) =>
+      new Promise<void>((resolve, reject) => {
+        checkPool.check({
+          ...waiting(),
+          ...{ task: QUERY, body: padded('{}'), own: true, owner: name[0], fail: reject, dropped: reject },
+          done: () => {
+            told.push(name);
+            resolve();
+          },
+        });
+      }),
+  );
+  t.equal(checkPool.size, 7);
+  await Promise.all(judged);
+  t.strictSame(told, ['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4']);
+  t.equal(checkPool.size, 0);
+});
+
+t.test('a job whose client left before, or that cannot begin, ends once', async (t) => {
+  const own = new BodyCheckPool(report);
+  const told: string[] = [];
+  const life = openLife();
+  const job = {
+    ...{ task: QUERY, body: padded('{}'), own: false, guard: looseGuard(), done: () => told.push('done') },
+    ...{ fail: () => told.push('failed'), dropped: () => told.push('dropped') },
+  };
+  own.check({ ...job, life: endedLife() });
+  t.strictSame(told, ['dropped']);
+  await own.close();
+  own.check({ ...job, life });
+  life.end();
+  t.strictSame(told, ['dropped', 'failed']);
+  t.equal(own.size, 0);
+});
+
 t.test('a thread that ends fails its job, and behind the end of the lane nothing is judged', async (t) => {
   const own = new BodyCheckPool(report);
   const failed = new Promise<unknown>((resolve, reject) => {

@@ -146,7 +146,7 @@ export const REST_READS: readonly RestLeak[] = [
         { query: [9, 8], limit: 20 },
         { query: [0, 9], limit: 20 },
       ],
-      query: { fusion: 'rrf' },
+      query: { rrf: { weights: [3, 1] } },
       limit: 20,
     }),
   ),

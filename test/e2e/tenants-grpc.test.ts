@@ -3,6 +3,7 @@ import * as q from '@qdrant/js-client-grpc';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import t from 'tap';
 import { grpcClient, grpcOutcome, restClient, restOutcome, trust } from '../support/clients/official.ts';
+import { rawClient, unary } from '../support/clients/unary.ts';
 import { startGateway } from '../support/gateway.ts';
 import { makeToken } from '../support/tokens.ts';
 
@@ -208,4 +209,23 @@ t.test('a large upsert is written whole', async (t) => {
     1502,
     'and read',
   );
+});
+
+t.test('other tenants do not wait for a message of many small parts', async (t) => {
+  await prepare();
+  const name = Buffer.from([0x0a, 4, ...Buffer.from('docs')]);
+  // `PointStruct{id: {num: 1}}`, so many that they take a second or so.
+  const point = Buffer.from([0x1a, 4, 0x0a, 2, 0x08, 1]);
+  const message = Buffer.concat([name, Buffer.alloc(point.length * 200_000, point)]);
+  const client = rawClient(gateway);
+  t.teardown(() => client.close());
+  const ended: string[] = [];
+  const large = unary(client, '/qdrant.Points/Upsert', message, { 'api-key': tokenOf('acme') }, 60_000).then(() =>
+    ended.push('large'),
+  );
+  const umbrella = clientOf('umbrella').api('points');
+  for (let i = 0; i < 20; i++) t.equal((await umbrella.count({ collectionName: 'docs' })).result?.count, 1n);
+  ended.push('small');
+  await large;
+  t.strictSame(ended, ['small', 'large']);
 });

@@ -24,6 +24,7 @@ export class CollectedMessage implements MessageSink {
   readonly #reader: MessageReader;
   #buffer = Buffer.allocUnsafe(PREFIX_BYTES + FIRST_BYTES);
   #used = PREFIX_BYTES;
+  #most = Number.POSITIVE_INFINITY;
   /** Bytes of the room that it has. */
   #taken = 0;
   #isOpen = true;
@@ -60,6 +61,7 @@ export class CollectedMessage implements MessageSink {
   }
 
   open(length: number): void {
+    this.#most = PREFIX_BYTES + length;
     // The reader limits a message whose length is only known at its end.
     const { mostBytes } = this.#options;
     if (Number.isFinite(length) && length > mostBytes) throw overLimit(`a message may be at most ${mostBytes} bytes`);
@@ -68,7 +70,8 @@ export class CollectedMessage implements MessageSink {
   payload(bytes: Buffer): void {
     const needed = this.#used + bytes.length;
     if (needed > this.#buffer.length) {
-      const wider = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length));
+      // An announced length is not exceeded, and memory grows with what has come.
+      const wider = Buffer.allocUnsafeSlow(Math.min(this.#most, Math.max(needed, 2 * this.#buffer.length)));
       this.#take(wider.length);
       this.#buffer.copy(wider, 0, 0, this.#used);
       this.#buffer = wider;

@@ -7,6 +7,7 @@ import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filt
 import { badForm, idOf, Refused } from './ids.ts';
 import { make } from './messages/codec.ts';
 import { type Inputs, inputsFrom, inputsOf, type Query, type VectorInput } from './query-inputs.ts';
+import { shownBy } from './shown-keys.ts';
 
 /** A request, or a prefetch, that searches: the fields that any of them has. */
 interface Level {
@@ -47,16 +48,22 @@ interface Example {
   readonly example: { readonly case: string | undefined; readonly value?: unknown };
 }
 
+/** Most queries and prefetches of one message: each is sent with the conditions. */
+const MAX_LEVELS = 10_000;
+
 /** Rewrites the searching requests of one message. */
 export class Searches {
   readonly #context: TenantContext;
   readonly #checks: Checks;
   readonly #own: readonly Buffer[];
+  readonly #hides: boolean;
+  #levels = 0;
 
   constructor(context: TenantContext, checks: Checks) {
     this.#context = context;
     this.#checks = checks;
     this.#own = conditionsOf(context.conditions);
+    this.#hides = context.conditions.some(({ hides }) => hides);
   }
 
   /** The rewritten request of a type. @param levels the requests in it: itself, or those of a batch */
@@ -103,11 +110,14 @@ export class Searches {
 
   /** Upstream looks up all ids of a query first, prefetches included. */
   #level(level: Level): void {
+    this.#levels += 1;
+    if (this.#levels > MAX_LEVELS) throw badForm('query', `has more than ${MAX_LEVELS} queries and prefetches`);
     if (level.withLookup) {
       const refused = lookupRefused(this.#context.tenancy, level.withLookup.collection);
       if (refused) throw new Refused(refused);
     }
     this.#shown(level.groupBy, 'group_by');
+    if (level.query && this.#hides) for (const key of shownBy(level.query)) this.#shown(key, 'query');
     const inputs = inputsAt(level);
     this.#checkIds(level, inputs);
     if (this.#own.length > 0) level.filter = within(this.#own, level.filter);

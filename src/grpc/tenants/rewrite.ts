@@ -2,13 +2,15 @@ import { type Denial, tenantOperation } from '../../policy/denial.ts';
 import type { Rewriting } from '../../policy/tenants/rewriting.ts';
 import { type BatchOperation, rewriteOperation } from './batch.ts';
 import { Checks, type GrpcRequest, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
-import { formDenial, Refused } from './ids.ts';
+import { badForm, formDenial, Refused } from './ids.ts';
 import { decode, encode, FIELDS, make } from './messages/codec.ts';
 import { FormCheck } from './messages/form.ts';
 import { retrieve, Searches } from './read-requests.ts';
 import { type Write, Writes } from './write-requests.ts';
 
 const forms = new FormCheck(FIELDS);
+/** Most operations of one batch: each is sent with the conditions. */
+const MAX_OPERATIONS = 10_000;
 
 /** A decoded request: the fields that decide how it is rewritten. */
 interface Request extends Write {
@@ -58,6 +60,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   'qdrant.Points/DeletePayload': writing('DeletePayloadPoints', (writes, request) => writes.deletePayload(request)),
   'qdrant.Points/ClearPayload': { type: 'ClearPayloadPoints', rewrite: clearing },
   'qdrant.Points/UpdateBatch': writing('UpdateBatchPoints', (writes, { operations = [] }) => {
+    if (operations.length > MAX_OPERATIONS) throw badForm('operations', `are more than ${MAX_OPERATIONS}`);
     for (const operation of operations) rewriteOperation(writes, operation);
   }),
   'qdrant.Collections/Get': { type: 'CollectionInfoRequest', rewrite: informing },

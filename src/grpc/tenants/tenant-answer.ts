@@ -19,8 +19,8 @@ import { encode, make } from './messages/codec.ts';
 const SCROLL = '/qdrant.Points/Scroll';
 const COUNT = '/qdrant.Points/Count';
 /** Most calls of one principal that are under way; further ones wait. */
-const SLOTS_PER_PRINCIPAL = 64;
-/** Milliseconds for a call that may wait for other work, without a time limit of its caller's. */
+const SLOTS_PER_PRINCIPAL = 32;
+/** Milliseconds for a call without a time limit of its caller's, who may leave. */
 const LONG_MS = 3_600_000;
 
 /** One per process. */
@@ -38,8 +38,7 @@ export function tenantAnswer(
   credential: UpstreamCredential,
 ): Question {
   const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
-  const least = operation.long ? LONG_MS : 0;
-  const leastMs = grpcTimeoutOf(exchange.headers) ?? least;
+  const leastMs = grpcTimeoutOf(exchange.headers) ?? LONG_MS;
   return async (upstream, _permit, signal) => {
     if (!(await slots.wait(exchange.principal, { leastMs, signal }))) return ANSWERS_BUSY;
     const caller: Caller = { leastMs, shown, signal, exchange, added: addedFields(exchange) };

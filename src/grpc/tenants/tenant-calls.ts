@@ -6,13 +6,11 @@ import { type Conditional, type Permit, type References, settle } from '../../po
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { Rewriting } from '../../policy/tenants/rewriting.ts';
 import type { Tenancy } from '../../policy/tenants/tenancy.ts';
-import { conditionsOn } from '../../policy/tenants/within.ts';
 import { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { Question } from '../answer.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import { inspectWhole, namesOf, referencesOf } from '../message/inspect.ts';
+import { namesOf, referencesOf } from '../message/inspect.ts';
 import { rowForNames } from '../message/inspect-shapes.ts';
-import { PREFIX_BYTES } from '../message/message.ts';
 import { WireFault } from '../message/wire.ts';
 import type { GrpcRelayOptions } from '../relay/options.ts';
 import type { RelayCore } from '../relay/relay-core.ts';
@@ -22,14 +20,16 @@ import { askSettings } from './collection-settings.ts';
 import type { GrpcRequest } from './context.ts';
 import type { CallChecked, TenantLane } from './lane.ts';
 import { MessageRoom } from './message-room.ts';
-import { rewriteMessage } from './rewrite.ts';
 import { tenantAnswer } from './tenant-answer.ts';
+import type { RewriteFinding, RewriteTask } from './thread/rewrite-task.ts';
+import { Rewriter } from './thread/rewriter.ts';
 
 /** Credit of a stream is returned in steps of this many bytes. */
 const GRANT_BYTES = 16_384;
 
 /** The parts that all calls of tenants in a process share. */
 interface TenantParts {
+  readonly rewriter: Rewriter;
   readonly room: MessageRoom;
   readonly facts: FactsOfCollections;
 }
@@ -39,6 +39,8 @@ interface Collected {
   readonly message: CollectedMessage;
   /** DATA whose credit the stream has not got back. */
   owed: number;
+  /** Leaves the queue of messages that wait to be rewritten. */
+  giveUp?: () => void;
 }
 
 /**
@@ -70,7 +72,7 @@ export class TenantCalls implements TenantLane {
       const message = new CollectedMessage({
         ...{ encoding: exchange.head.encoding, mostBytes: limits.inspected_body_bytes, room: this.#parts.room },
         limits: { ...messageLimits, inflatedBytes: Math.min(messageLimits.inflatedBytes, limits.inspected_body_bytes) },
-        owner: exchange.principal,
+        owner: exchange.principal?.tenancy && ownerOf(exchange.principal.tenancy),
         later: (step) => this.#guard.run(() => this.#later(exchange, step)),
       });
       this.#calls.set(exchange, { decision, message, owed: 0 });
@@ -100,6 +102,7 @@ export class TenantCalls implements TenantLane {
     const call = this.#calls.get(exchange);
     if (!call) return;
     this.#calls.delete(exchange);
+    call.giveUp?.();
     call.message.release();
   }
 
@@ -152,59 +155,59 @@ export class TenantCalls implements TenantLane {
     }
   }
 
-  /** The message is whole: what it names, and then what it becomes. */
-  #read(exchange: GrpcExchange, { decision, message }: Collected): void {
-    const { framed } = message;
-    const found = this.#names(exchange, decision, framed);
-    const target = 'kind' in found ? undefined : found.target;
+  /** The message is whole: what it names, and what it becomes. */
+  #read(exchange: GrpcExchange, call: Collected): void {
+    this.#rewrite(exchange, call, call.message.framed, 'unasked');
+  }
+
+  #rewrite(exchange: GrpcExchange, call: Collected, framed: Buffer, idfVectors: RewriteTask['idfVectors']): void {
+    const tenancy = exchange.principal?.tenancy;
+    const operation = exchange.resolution?.operation;
+    if (!tenancy || !operation) throw new TypeError('a call of a tenant has no tenancy');
+    const features = this.#core.parts.bodyRules.features();
+    const { refusesDotNames, wantsFacts: facts } = exchange;
+    call.giveUp = this.#parts.rewriter.take({
+      ...{ task: { path: operation.path, tenancy, features, idfVectors, refusesDotNames, facts }, framed },
+      ...{ owner: ownerOf(tenancy), guard: this.#guard },
+      done: (finding, back) => this.#ifOpen(exchange, () => this.#found(exchange, call, finding, back)),
+      fail: (error) =>
+        this.#ifOpen(exchange, () => {
+          throw error;
+        }),
+    });
+  }
+
+  /** Continues a call after a wait; small messages do not wait. */
+  #ifOpen(exchange: GrpcExchange, step: () => void): void {
+    if (!this.#calls.has(exchange)) return;
+    this.#within(exchange, step);
+    if (!this.#core.client.inBurst) this.#core.burstEnded();
+  }
+
+  #found(exchange: GrpcExchange, call: Collected, { names, tenant }: RewriteFinding, framed: Buffer): void {
+    const { decision } = call;
+    const found = this.#references(exchange, decision, names);
     const refused =
       'kind' in found ||
       (decision.kind === 'conditional' && !decision.sure && settle(decision, found).kind === 'denial');
-    if (refused || target === undefined) this.#done(exchange, decision, found, undefined);
-    else this.#rewrite(exchange, { decision, found, target }, framed.subarray(PREFIX_BYTES), 'unasked');
+    if (refused || found.target === undefined || tenant !== 'needs-facts') {
+      this.#done(exchange, decision, found, refused || tenant === 'needs-facts' ? undefined : tenant);
+      return;
+    }
+    this.#guard.settled(Promise.resolve(this.#parts.facts.of(found.target)), (facts) =>
+      this.#ifOpen(exchange, () => this.#rewrite(exchange, call, framed, facts?.idfVectors ?? 'unknown')),
+    );
   }
 
-  #names(exchange: GrpcExchange, decision: Permit | Conditional, framed: Buffer): References | Denial {
+  #references(
+    exchange: GrpcExchange,
+    decision: Permit | Conditional,
+    names: RewriteFinding['names'],
+  ): References | Denial {
     const row = rowForNames((exchange.resolution ?? resolveGrpc(exchange.head.path)).operation);
-    const names = inspectWhole(row, undefined, framed, 0, framed.length, {
-      ...{ refusesDotNames: exchange.refusesDotNames, facts: exchange.wantsFacts },
-    });
     if (!names) return INTERNAL_FAULT;
     if ('kind' in names) return names;
     return decision.kind === 'conditional' ? referencesOf(row, names, decision.access) : namesOf(row, names);
-  }
-
-  #rewrite(
-    exchange: GrpcExchange,
-    read: ReadCall,
-    bytes: Buffer,
-    idfVectors: ReadonlySet<string> | 'unknown' | 'unasked',
-  ): void {
-    const tenant = this.#rewritten(exchange, read.target, bytes, idfVectors);
-    if (tenant !== 'needs-facts') {
-      this.#done(exchange, read.decision, read.found, tenant);
-      return;
-    }
-    this.#guard.settled(Promise.resolve(this.#parts.facts.of(read.target)), (facts) => {
-      if (!this.#calls.has(exchange)) return;
-      this.#within(exchange, () => this.#rewrite(exchange, read, bytes, facts?.idfVectors ?? 'unknown'));
-      if (!this.#core.client.inBurst) this.#core.burstEnded();
-    });
-  }
-
-  #rewritten(
-    exchange: GrpcExchange,
-    collection: string,
-    bytes: Buffer,
-    idfVectors: ReadonlySet<string> | 'unknown' | 'unasked',
-  ): TenantFinding | 'needs-facts' {
-    const tenancy: Tenancy | undefined = exchange.principal?.tenancy;
-    const operation = exchange.resolution?.operation;
-    if (!tenancy || !operation) return INTERNAL_FAULT;
-    const conditions = conditionsOn(tenancy, collection);
-    if ('kind' in conditions) return conditions;
-    const features = this.#core.parts.bodyRules.features();
-    return rewriteMessage(operation.name, bytes, { tenancy, collection, conditions, features, idfVectors });
   }
 
   #done(
@@ -219,22 +222,33 @@ export class TenantCalls implements TenantLane {
   }
 }
 
-interface ReadCall {
-  readonly decision: Permit | Conditional;
-  readonly found: References;
-  readonly target: string;
-}
-
 const parts = new WeakMap<object, TenantParts>();
 
-function partsOf({ ask, limits, clock }: GrpcRelayOptions): TenantParts {
+function partsOf({ ask, limits, clock, parts: relay }: GrpcRelayOptions): TenantParts {
   const known = parts.get(ask);
   if (known) return known;
   const facts = new FactsOfCollections((collection) => askSettings(ask, collection), clock);
-  const made = { room: new MessageRoom(ROOM * limits.inspected_body_bytes), facts };
+  const room = new MessageRoom(ROOM * limits.inspected_body_bytes);
+  const made = { room, facts, rewriter: new Rewriter((error, place) => relay.fault(error, undefined, place)) };
   parts.set(ask, made);
   return made;
 }
 
 /** Of the largest message: what all that are held may have. */
 const ROOM = 4;
+
+const owners = new WeakMap<Tenancy, string>();
+
+/** The tenant of a caller, whatever key or token it shows: the owner of its share of room and turns. */
+function ownerOf(tenancy: Tenancy): string {
+  const known = owners.get(tenancy);
+  if (known !== undefined) return known;
+  const conditions = tenancy.scopes.map(({ holds }) =>
+    typeof holds === 'object'
+      ? [holds.id, holds.field, holds.values.map((value) => [typeof value, String(value)])]
+      : holds,
+  );
+  const owner = JSON.stringify(conditions);
+  owners.set(tenancy, owner);
+  return owner;
+}

@@ -476,6 +476,24 @@ t.test('a hidden field is neither counted, nor grouped or ordered by', (t) => {
   const ordered = { collectionName: 'docs', orderBy: { key: 'tenant' } };
   t.match(rewritten('Scroll', q.ScrollPointsSchema, ordered, hidden), /^tenant_field/);
   t.type(json(rewritten('Scroll', q.ScrollPointsSchema, ordered, contextOf(ACME))), 'object', 'a field that is shown');
+  const asks = (query: MessageInitShape<typeof q.QuerySchema>) =>
+    rewritten('Query', q.QueryPointsSchema, { collectionName: 'docs', query: create(q.QuerySchema, query) }, hidden);
+  const variable = (value: string) => ({ variant: { case: 'variable', value } }) as const;
+  const formula = (expression: MessageInitShape<typeof q.ExpressionSchema>) =>
+    asks({ variant: { case: 'formula', value: { expression: create(q.ExpressionSchema, expression) } } });
+  t.match(asks({ variant: { case: 'orderBy', value: { key: '"tenant"' } } }), /^tenant_field/);
+  t.match(formula(variable('tenant')), /^tenant_field/);
+  t.match(formula({ variant: { case: 'datetimeKey', value: 'tenant' } }), /^tenant_field/);
+  t.match(formula({ variant: { case: 'geoDistance', value: { origin: {}, to: 'tenant' } } }), /^tenant_field/);
+  const sum = { variant: { case: 'sum', value: { sum: [variable('$score'), variable('tenant[0]')] } } } as const;
+  t.match(formula(sum as never), /^tenant_field/, 'in a sum');
+  t.match(formula({ variant: { case: 'neg', value: variable('tenant') } }), /^tenant_field/, 'negated');
+  t.match(
+    formula({ variant: { case: 'div', value: { left: variable('a'), right: variable('tenant') } } }),
+    /^tenant_field/,
+  );
+  t.match(formula({ variant: { case: 'expDecay', value: { x: variable('tenant') } } }), /^tenant_field/);
+  t.type(json(formula(variable('colour'))), 'object');
   t.end();
 });
 
@@ -523,6 +541,16 @@ t.test('a matrix of sparse vectors has no place for a corpus', (t) => {
     rewritten('SearchMatrixPairs', q.SearchMatrixPointsSchema, { collectionName: 'docs', using }, contextOf(ACME));
   t.match(matrix('words'), /^tenant_operation/);
   t.type(json(matrix('plain')), 'object');
+  t.end();
+});
+
+t.test('a message of too many parts is refused', (t) => {
+  const many = { collectionName: 'docs', queryPoints: Array.from({ length: 10_001 }, () => ({})) };
+  t.match(rewritten('QueryBatch', q.QueryBatchPointsSchema, many, contextOf(ACME)), /^tenant_form.*10000 queries/);
+  const parts = Buffer.alloc(2 * 1_000_001);
+  for (let i = 0; i < parts.length; i += 2) parts[i] = 0x12;
+  const found = rewriteMessage('qdrant.Points/QueryBatch', parts, contextOf(ACME));
+  t.match(typeof found === 'object' && 'kind' in found && found.message, /more than 1000000 parts/);
   t.end();
 });
 

@@ -2,6 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { MAX_NESTING, WireType } from '../../message/wire.ts';
 import type { FieldRow } from './table.ts';
 
+/** Most messages within one: some hundred thousand points. Each takes time and memory beside its bytes. */
+export const MAX_PARTS = 1_000_000;
+
 /** The first place at which a message has not the form of its row. */
 export interface FormFault {
   /** Names and numbers from the message down, with dots. */
@@ -31,6 +34,8 @@ interface FieldForm {
  */
 export class FormCheck {
   readonly #forms = new Map<string, Form>();
+  /** Messages in the one that is checked. */
+  #parts = 0;
 
   constructor(table: ReadonlyMap<string, readonly FieldRow[]>) {
     const fields = new Map<string, Map<number, FieldForm>>();
@@ -55,7 +60,35 @@ export class FormCheck {
   faultOf(type: string, bytes: Buffer): FormFault | undefined {
     const form = this.#forms.get(type);
     if (!form) return { place: type, what: 'is not known' };
-    return check(form, { bytes, end: bytes.length, at: 0 }, 0);
+    this.#parts = 0;
+    return this.#check(form, { bytes, end: bytes.length, at: 0 }, 0);
+  }
+
+  #check({ fields }: Form, cursor: Cursor, depth: number): FormFault | undefined {
+    this.#parts += 1;
+    if (this.#parts > MAX_PARTS) return { place: '', what: `has more than ${MAX_PARTS} parts` };
+    const { bytes, end } = cursor;
+    let seen = 0;
+    while (cursor.at < end) {
+      const tag = varint(cursor);
+      if (tag < 0) return { place: '', what: 'has a tag that cannot be read' };
+      const number = Math.floor(tag / 8);
+      const field = fields.get(number);
+      if (!field) return { place: String(number), what: 'is not a known field' };
+      const what = ownFault(field, tag % 8, seen, cursor);
+      if (typeof what === 'string') return { place: field.name, what };
+      seen |= field.bit;
+      const behind = cursor.at + what;
+      if (field.message) {
+        if (depth >= MAX_NESTING) return { place: field.name, what: 'nests too deeply' };
+        const fault = this.#check(field.message, { bytes, end: behind, at: cursor.at }, depth + 1);
+        if (fault) return { ...fault, place: below(field.name, fault.place) };
+      } else if (field.isText && !isUtf8(bytes.subarray(cursor.at, behind))) {
+        return { place: field.name, what: 'is not UTF-8' };
+      }
+      cursor.at = behind;
+    }
+    return undefined;
   }
 }
 
@@ -79,31 +112,6 @@ interface Cursor {
   readonly bytes: Buffer;
   readonly end: number;
   at: number;
-}
-
-function check({ fields }: Form, cursor: Cursor, depth: number): FormFault | undefined {
-  const { bytes, end } = cursor;
-  let seen = 0;
-  while (cursor.at < end) {
-    const tag = varint(cursor);
-    if (tag < 0) return { place: '', what: 'has a tag that cannot be read' };
-    const number = Math.floor(tag / 8);
-    const field = fields.get(number);
-    if (!field) return { place: String(number), what: 'is not a known field' };
-    const what = ownFault(field, tag % 8, seen, cursor);
-    if (typeof what === 'string') return { place: field.name, what };
-    seen |= field.bit;
-    const behind = cursor.at + what;
-    if (field.message) {
-      if (depth >= MAX_NESTING) return { place: field.name, what: 'nests too deeply' };
-      const fault = check(field.message, { bytes, end: behind, at: cursor.at }, depth + 1);
-      if (fault) return { ...fault, place: below(field.name, fault.place) };
-    } else if (field.isText && !isUtf8(bytes.subarray(cursor.at, behind))) {
-      return { place: field.name, what: 'is not UTF-8' };
-    }
-    cursor.at = behind;
-  }
-  return undefined;
 }
 
 /** The fault of a field, or the bytes of its value. Moves the cursor to the value. */

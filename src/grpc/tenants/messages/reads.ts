@@ -87,7 +87,7 @@ export const READS: MessageTable = {
   ],
   Query: [
     '1 nearest VectorInput variant, 2 recommend RecommendInput variant, 3 discover DiscoverInput variant',
-    '4 context ContextInput variant, 5 order_by ~OrderBy variant, 6 fusion enum variant, 7 sample enum variant',
+    '4 context ContextInput variant, 5 order_by OrderBy variant, 6 fusion enum variant, 7 sample enum variant',
     '8 formula ~Formula variant, 9 nearest_with_mmr NearestInputWithMmr variant, 10 rrf ~Rrf variant',
     '11 relevance_feedback RelevanceFeedbackInput variant, 12 text ~TextQuery variant',
   ],

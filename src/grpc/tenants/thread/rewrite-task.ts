@@ -1,0 +1,44 @@
+import type { Denial } from '../../../policy/denial.ts';
+import type { ReleaseFeatures, Rewriting } from '../../../policy/tenants/rewriting.ts';
+import type { Tenancy } from '../../../policy/tenants/tenancy.ts';
+import { conditionsOn } from '../../../policy/tenants/within.ts';
+import type { ScannedNames } from '../../message/found-names.ts';
+import { inspectWhole } from '../../message/inspect.ts';
+import { rowForNames } from '../../message/inspect-shapes.ts';
+import { PREFIX_BYTES } from '../../message/message.ts';
+import { resolveGrpc } from '../../resolve.ts';
+import type { GrpcRequest } from '../context.ts';
+import { rewriteMessage } from '../rewrite.ts';
+
+/** A whole message of a tenant. Plain data: it may be worked on in another thread. */
+export interface RewriteTask {
+  /** `:path` of the call. */
+  readonly path: string;
+  readonly tenancy: Tenancy;
+  readonly features: ReleaseFeatures;
+  readonly idfVectors: ReadonlySet<string> | 'unknown' | 'unasked';
+  readonly refusesDotNames: boolean;
+  /** The numbers of the message are wanted, too. */
+  readonly facts: boolean;
+}
+
+/** The outcome for a message: what it names, and what it becomes. `tenant` is `undefined` if the names were refused. */
+export interface RewriteFinding {
+  /** `undefined` = the message cannot be read in one piece. */
+  readonly names: ScannedNames | Denial | undefined;
+  readonly tenant: Rewriting<GrpcRequest> | Denial | 'needs-facts' | undefined;
+}
+
+/** Reads and rewrites a message. Pure; throws only on a fault of ours. @param framed with an uncompressed prefix */
+export function runRewriteTask(task: RewriteTask, framed: Buffer): RewriteFinding {
+  const { operation } = resolveGrpc(task.path);
+  const checks = { refusesDotNames: task.refusesDotNames, facts: task.facts };
+  const names = inspectWhole(rowForNames(operation), undefined, framed, 0, framed.length, checks);
+  if (!names || 'kind' in names) return { names, tenant: undefined };
+  const { tenancy, features, idfVectors } = task;
+  const collection = names.target;
+  const conditions = conditionsOn(tenancy, collection);
+  if ('kind' in conditions) return { names, tenant: conditions };
+  const context = { tenancy, collection, conditions, features, idfVectors };
+  return { names, tenant: rewriteMessage(operation.name, framed.subarray(PREFIX_BYTES), context) };
+}

@@ -1,0 +1,133 @@
+import { extname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type FaultReport, Guard } from '../../../lifetime/guard.ts';
+import { FairQueue, type Turn } from '../../../limits/fair-queue.ts';
+import { type RewriteFinding, type RewriteTask, runRewriteTask } from './rewrite-task.ts';
+import type { ThreadFinding, ThreadTask } from './rewrite-thread.ts';
+
+/** Messages up to this size are rewritten at once: a few milliseconds at worst. */
+export const INLINE_BYTES = 16_384;
+
+/** Runs as a source file and as a built one. */
+const THREAD = join(import.meta.dirname, `rewrite-thread${extname(import.meta.filename)}`);
+
+/** Young generation of the thread in megabytes: its objects are short-lived, and the message lies outside of the heap. */
+const YOUNG_MEGABYTES = 8;
+
+/** A message to rewrite. */
+export interface RewriteJob {
+  readonly task: RewriteTask;
+  /** Owns its memory, and is not to be used until it is given back. */
+  readonly framed: Buffer;
+  /** The tenants take turns. */
+  readonly owner: unknown;
+  /** Of the connection: under it the callbacks run. */
+  readonly guard: Guard;
+  /** One of these is called, once. */
+  readonly done: (finding: RewriteFinding, framed: Buffer) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * Rewrites messages: small ones at once, others in a thread that is started on first use, one at a time and by turns of the
+ * tenants, so that no message holds up the event loop.
+ *
+ * INVARIANT: a job whose thread ends without a word has failed.
+ */
+export class Rewriter {
+  readonly #turns = new FairQueue(1);
+  readonly #guard: Guard;
+  #worker: Worker | undefined;
+  #running: { readonly job: RewriteJob; readonly turn: Turn } | undefined;
+
+  constructor(report: FaultReport) {
+    const owner = {
+      fail: (error: unknown) => this.#gone(this.#worker, error),
+      cut: () => void this.#worker?.terminate(),
+    };
+    this.#guard = new Guard(owner, 'grpc_client', report);
+  }
+
+  /** Takes a message. Returns how to give it up; a message under way is finished, and its result is dropped by the caller. */
+  take(job: RewriteJob): () => void {
+    if (job.framed.length <= INLINE_BYTES) {
+      job.done(runRewriteTask(job.task, job.framed), job.framed);
+      return ignore;
+    }
+    const turn = this.#turns.take(job.owner, this.#guard, (own) => this.#begin(job, own));
+    return () => {
+      if (this.#running?.turn !== turn) turn.end();
+    };
+  }
+
+  #begin(job: RewriteJob, turn: Turn): void {
+    this.#running = { job, turn };
+    try {
+      this.#worker ??= this.#start();
+      const framed = movable(job.framed);
+      const message: ThreadTask = { task: job.task, framed };
+      this.#worker.postMessage(message, [framed.buffer]);
+    } catch (error) {
+      this.#end((failed) => failed.fail(error));
+    }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(THREAD, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
+    const gone = this.#guard.entry((reason: unknown) => this.#gone(worker, reason));
+    const ended = this.#guard.entry(() => this.#gone(worker, new TypeError('the thread that rewrites messages ended')));
+    worker.on(
+      'message',
+      this.#guard.entry((result: ThreadFinding) => this.#found(result)),
+    );
+    worker.on('error', gone).on('exit', ended);
+    // A thread that waits keeps no process from ending.
+    worker.unref();
+    return worker;
+  }
+
+  #found(result: ThreadFinding): void {
+    const framed = bufferOf(result.framed);
+    if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault)));
+    else this.#end((job) => job.done(received(result.finding), framed));
+  }
+
+  #gone(worker: Worker | undefined, reason: unknown): void {
+    if (!worker || this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#end((job) => job.fail(reason));
+    void worker.terminate();
+  }
+
+  #end(tell: (job: RewriteJob) => void): void {
+    const running = this.#running;
+    this.#running = undefined;
+    if (!running) return;
+    running.turn.end();
+    running.job.guard.run(() => tell(running.job));
+  }
+}
+
+/** A copy where the memory is more than the message: what is transferred is gone for every other use. */
+function movable({ buffer, byteOffset, byteLength }: Buffer): Uint8Array<ArrayBuffer> {
+  const whole = buffer instanceof ArrayBuffer && byteOffset === 0 && buffer.byteLength >= byteLength;
+  if (whole && buffer.byteLength > POOLED_BYTES) return new Uint8Array(buffer, 0, byteLength);
+  return new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/** Up to this size a buffer may share its memory with others. */
+const POOLED_BYTES = 65_536;
+
+/** The message of a rewriting came as plain bytes. */
+function received(finding: RewriteFinding): RewriteFinding {
+  const { names, tenant } = finding;
+  if (typeof tenant !== 'object' || 'kind' in tenant) return finding;
+  const { path, message } = tenant.request;
+  return { names, tenant: { ...tenant, request: { path, message: bufferOf(message) } } };
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function ignore(): void {}

@@ -281,12 +281,12 @@ export function badRequest(code: CodeOf<'request'>, message: string): Denial {
 /**
  * Upstream refused a question that was asked for the caller, as it would have refused the request: the words are its own.
  *
- * @param status 400 to 499 @param retryAfter whole seconds
+ * @param retryAfter the text of its header: whole seconds, or it is left out
  */
-export function upstreamRefused(status: number, message: string, retryAfter: number | undefined): Denial {
-  const code = status === 429 ? GrpcCode.resourceExhausted : GrpcCode.invalidArgument;
-  const refused = denial('upstream_refused', status, code, message);
-  return retryAfter === undefined ? refused : Object.freeze({ ...refused, retryAfter });
+export function upstreamRefused(status: number, grpc: GrpcCode, message: string, retryAfter?: string): Denial {
+  const refused = denial('upstream_refused', status, grpc, message);
+  if (retryAfter === undefined || !/^\d{1,9}$/.test(retryAfter)) return refused;
+  return Object.freeze({ ...refused, retryAfter: Number(retryAfter) });
 }
 
 /** The gateway's own. A body that must be inspected exceeds a limit. */

@@ -1,4 +1,4 @@
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, upstreamRefused } from '../policy/denial.ts';
+import { type Denial, GrpcCode, UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, upstreamRefused } from '../policy/denial.ts';
 import { type CollectionFacts, NO_COLLECTION } from './collection-facts.ts';
 import type { UpstreamCredential } from './credential.ts';
 import type { RestUpstream } from './http.ts';
@@ -69,8 +69,8 @@ function orRefusal(read: ReadAnswer): ReadAnswer {
     if (!isRefusal) return read(status, bytes, retryAfter);
     const message = errorOf(bytes);
     if (message === undefined) return UPSTREAM_BROKEN;
-    const seconds = retryAfter !== undefined && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : undefined;
-    return upstreamRefused(status, message, seconds);
+    const code = status === 429 ? GrpcCode.resourceExhausted : GrpcCode.invalidArgument;
+    return upstreamRefused(status, code, message, retryAfter);
   };
 }
 

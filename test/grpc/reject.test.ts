@@ -1,6 +1,12 @@
 import t from 'tap';
 import { encodeGrpcMessage, rejectHeaders } from '../../src/grpc/reject.ts';
-import { MISSING_CREDENTIAL, notListed, UNKNOWN_OPERATION } from '../../src/policy/denial.ts';
+import {
+  GrpcCode,
+  MISSING_CREDENTIAL,
+  notListed,
+  UNKNOWN_OPERATION,
+  upstreamRefused,
+} from '../../src/policy/denial.ts';
 
 t.test('a denial is a trailers-only answer', async (t) => {
   t.same(rejectHeaders(MISSING_CREDENTIAL, 'r-1'), [
@@ -10,6 +16,21 @@ t.test('a denial is a trailers-only answer', async (t) => {
     ['grpc-message', 'Must%20provide%20an%20API%20key%20or%20an%20Authorization%20bearer%20token'],
     ['x-request-id', 'r-1'],
   ]);
+});
+
+t.test('a refusal of upstream’s says after how many seconds to try again', async (t) => {
+  const refused = (after?: string) =>
+    rejectHeaders(upstreamRefused(429, GrpcCode.resourceExhausted, 'x', after), 'r-1');
+  const bare = [
+    [':status', '200'],
+    ['content-type', 'application/grpc'],
+    ['grpc-status', '8'],
+    ['grpc-message', 'x'],
+  ];
+  t.same(refused('20'), [...bare, ['retry-after', '20'], ['x-request-id', 'r-1']]);
+  for (const odd of [undefined, '', '-1', '1.5', 'soon', '20\r\nx: y']) {
+    t.same(refused(odd), [...bare, ['x-request-id', 'r-1']], `${odd}`);
+  }
 });
 
 t.test('an unknown method has no message', async (t) => {

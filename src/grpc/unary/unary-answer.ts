@@ -2,12 +2,12 @@ import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
 import {
   ANSWER_TOO_LARGE,
   type Denial,
-  denial,
   GrpcCode,
   UPSTREAM_BROKEN,
   UPSTREAM_KEY_REFUSED,
   UPSTREAM_TIMEOUT,
   UPSTREAM_UNREACHABLE,
+  upstreamRefused,
 } from '../../policy/denial.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import { type AnswerProgress, blockFault, dataFault, MOST_INTERIM } from '../headers/answer-order.ts';
@@ -120,7 +120,7 @@ export class UnaryAnswer implements AnswerProgress {
     } else if (status === undefined || (status === GrpcCode.ok && !reader)) {
       this.#settle(UPSTREAM_BROKEN);
     } else if (status !== GrpcCode.ok) {
-      this.#settle(refusalOf(status, fieldOf(fields, 'grpc-message') ?? ''));
+      this.#settle(refusalOf(status, fieldOf(fields, 'grpc-message') ?? '', fieldOf(fields, 'retry-after')));
     } else {
       this.#isComplete = true;
       this.#read(() => reader?.end());
@@ -179,9 +179,9 @@ function fieldOf(fields: AnswerBlock['fields'], name: string): string | undefine
 
 const CODES: ReadonlySet<number> = new Set(Object.values(GrpcCode));
 
-function refusalOf(status: number, message: string): Denial {
+function refusalOf(status: number, message: string, retryAfter: string | undefined): Denial {
   if (status === GrpcCode.unavailable) return UPSTREAM_UNREACHABLE;
   if (status === GrpcCode.deadlineExceeded) return UPSTREAM_TIMEOUT;
   if (!CODES.has(status)) return UPSTREAM_BROKEN;
-  return denial('upstream_refused', 502, status as GrpcCode, decodeGrpcMessage(message));
+  return upstreamRefused(502, status as GrpcCode, decodeGrpcMessage(message), retryAfter);
 }

@@ -201,10 +201,10 @@ export function ask(
       { method, path, headers, body: body ?? null },
       {
         onRequestStart: guard.entry(started),
-        onResponseStart: (_controller, code, fields) => {
+        onResponseStart: guard.entry((controller: Controller, code: number) => {
           status = code;
-          retryAfter = textOf(fields['retry-after']);
-        },
+          retryAfter = rawField(controller, 'retry-after');
+        }),
         onResponseData: guard.entry(take),
         onResponseEnd: guard.entry(() => end(read(status, Buffer.concat(chunks), retryAfter))),
         onResponseError: guard.entry((_controller: Controller, error: Error) => end(toUpstreamDenial(error))),
@@ -214,8 +214,11 @@ export function ask(
   });
 }
 
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
+/** The value of a header of the answer; `undefined` = it has none. @param name in lower case */
+function rawField({ rawHeaders }: Controller, name: string): string | undefined {
+  if (!Array.isArray(rawHeaders)) return undefined;
+  const at = rawHeaders.findIndex((part, index) => index % 2 === 0 && String(part).toLowerCase() === name);
+  return at < 0 ? undefined : String(rawHeaders[at + 1]);
 }
 
 type Controller = Dispatcher.DispatchController;

@@ -1,3 +1,4 @@
+import { collectionNames, covers } from '../policy/collection-names.ts';
 import type { Denial } from '../policy/denial.ts';
 import { fieldOf, parsePath } from '../policy/tenants/payload-path.ts';
 import type { TenantSettings } from '../policy/tenants/settings.ts';
@@ -33,13 +34,14 @@ export async function tenantWarnings(
   const names = await lookup.listCollections(signal);
   if (isDenial(names)) return notAsked(names);
   const warnings = releaseWarnings(bound, release);
-  const used = names.filter((name) => bound.some((entry) => covers(entry, name))).slice(0, MOST_COLLECTIONS);
+  const scoped = bound.map((entry) => ({ entry, on: collectionNames(entry.collections) }));
+  const used = names.filter((name) => scoped.some(({ on }) => covers(on, name))).slice(0, MOST_COLLECTIONS);
   for (const name of used) {
     const indexes = await lookup.payloadIndexes(name, signal);
     if (indexes === undefined) continue;
     if (isDenial(indexes)) return [...warnings, ...notAsked(indexes)];
-    for (const entry of bound) {
-      const warning = covers(entry, name) ? indexWarning(entry, indexes) : undefined;
+    for (const { entry, on } of scoped) {
+      const warning = covers(on, name) ? indexWarning(entry, indexes) : undefined;
       if (warning !== undefined) warnings.push(`tenants: on the collection \`${name}\` ${warning}`);
     }
   }
@@ -92,8 +94,4 @@ function samePath(name: string, field: readonly string[] | undefined): boolean {
   const steps = parsePath(name);
   if (!steps || !field || steps.length !== field.length) return false;
   return steps.every((step, at) => typeof step === 'object' && 'key' in step && step.key === field[at]);
-}
-
-function covers({ collections }: TenantSettings, name: string): boolean {
-  return collections.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : one === name));
 }

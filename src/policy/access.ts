@@ -1,3 +1,4 @@
+import type { CollectionNames } from './collection-names.ts';
 /**
  * The access of a principal.
  *
@@ -29,11 +30,7 @@ export interface ListAccess {
 export type ManageRight = 'create' | 'update' | 'delete' | 'aliases';
 
 /** One grant: everything it permits, it permits alone. Plain data. */
-export interface Grant {
-  /** Collections by name, byte for byte. */
-  readonly names: ReadonlySet<string>;
-  /** Collections whose names start with one of these; the empty one = all. */
-  readonly prefixes: readonly string[];
+export interface Grant extends CollectionNames {
   /** Upper bound of the operations on a collection; `undefined` = `operations` alone decides. */
   readonly mode: CollectionMode | undefined;
   /**
@@ -109,11 +106,6 @@ export function grantsOn({ byName, byPrefix }: GrantAccess, name: string): reado
     if (more) found = found.length === 0 ? more : [...found, ...more];
   }
   return found;
-}
-
-/** True = the grant covers `name`. */
-export function covers({ names, prefixes }: Grant, name: string): boolean {
-  return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
 }
 
 /** Builds the access of these grants. */

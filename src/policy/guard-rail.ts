@@ -1,9 +1,4 @@
-/** Collections by name and by prefix, byte for byte. */
-export interface RailedNames {
-  readonly names: ReadonlySet<string>;
-  /** The empty one = all. */
-  readonly prefixes: readonly string[];
-}
+import type { CollectionNames } from './collection-names.ts';
 
 /** One entry of `guards`. Plain data. */
 export interface GuardRail {
@@ -11,7 +6,7 @@ export interface GuardRail {
   readonly id: string;
   readonly mode: 'enforce' | 'shadow';
   /** Collections that are not lost by mistake; `undefined` = none. */
-  readonly protects: RailedNames | undefined;
+  readonly protects: CollectionNames | undefined;
   /** Collections that are not written to, or `all`: nothing is written anywhere. `undefined` = none. */
-  readonly freezes: RailedNames | 'all' | undefined;
+  readonly freezes: CollectionNames | 'all' | undefined;
 }

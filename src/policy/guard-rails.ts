@@ -1,7 +1,8 @@
+import { covers } from './collection-names.ts';
 import type { Decision, References } from './decide.ts';
 import { askForNamesOf } from './decide.ts';
 import { collectionFrozen, collectionProtected, type Denial, PROTECTED_UNNAMED, WRITES_FROZEN } from './denial.ts';
-import type { GuardRail, RailedNames } from './guard-rail.ts';
+import type { GuardRail } from './guard-rail.ts';
 import type { Operation, Target } from './operation.ts';
 import type { Shadowed } from './rules.ts';
 
@@ -143,7 +144,7 @@ function freeze(rails: readonly GuardRail[], names: readonly string[] | undefine
     return first && { rule: first.id, denial: WRITES_FROZEN };
   }
   for (const name of names) {
-    const first = rails.find(({ freezes }) => freezes !== undefined && freezes !== 'all' && holds(freezes, name));
+    const first = rails.find(({ freezes }) => freezes !== undefined && freezes !== 'all' && covers(freezes, name));
     if (first) return { rule: first.id, denial: collectionFrozen(name) };
   }
   return undefined;
@@ -159,14 +160,10 @@ function protect(
     return first && { rule: first.id, denial: PROTECTED_UNNAMED };
   }
   for (const name of names) {
-    const first = rails.find(({ protects }) => protects !== undefined && holds(protects, name));
+    const first = rails.find(({ protects }) => protects !== undefined && covers(protects, name));
     if (first && !isConfirmed(headers, name)) return { rule: first.id, denial: collectionProtected(name) };
   }
   return undefined;
-}
-
-function holds({ names, prefixes }: RailedNames, name: string): boolean {
-  return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
 }
 
 /** Byte for byte: the value is UTF-8, as the name is. */

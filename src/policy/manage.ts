@@ -1,4 +1,5 @@
-import { type Access, covers, type Grant, type GrantAccess, grantsOn, isTrusted, type ManageRight } from './access.ts';
+import { type Access, type Grant, type GrantAccess, grantsOn, isTrusted, type ManageRight } from './access.ts';
+import { covers } from './collection-names.ts';
 import {
   COLLECTIONS_UNKNOWN,
   type Denial,

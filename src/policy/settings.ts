@@ -7,7 +7,8 @@ import {
   grantAccess,
   type ManageRight,
 } from './access.ts';
-import type { GuardRail, RailedNames } from './guard-rail.ts';
+import { collectionNames, isPattern } from './collection-names.ts';
+import type { GuardRail } from './guard-rail.ts';
 import { type LimitSettings, limitsOf } from './limits/limits.ts';
 import { expandGroups, NO_SNAPSHOTS } from './operation-groups.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
@@ -70,8 +71,8 @@ export function policyOf(
 }
 
 function railOf({ id, mode, protected: names, freeze }: GuardSettings): GuardRail {
-  const freezes = typeof freeze === 'object' ? railedNames(freeze) : freeze === true ? ('all' as const) : undefined;
-  return Object.freeze({ id, mode, protects: names && railedNames(names), freezes });
+  const freezes = typeof freeze === 'object' ? collectionNames(freeze) : freeze === true ? ('all' as const) : undefined;
+  return Object.freeze({ id, mode, protects: names && collectionNames(names), freezes });
 }
 
 function boundOf({ id, mode, bounds: most }: GuardSettings): Bound | [] {
@@ -79,15 +80,7 @@ function boundOf({ id, mode, bounds: most }: GuardSettings): Bound | [] {
   const { keys, subjects, collections } = most;
   return Object.freeze({
     ...{ id, mode, keys: keys && new Set(keys), subjects: subjects && new Set(subjects) },
-    ...{ collections: collections && railedNames(collections), most },
-  });
-}
-
-/** Names of a file, apart from prefixes: names with a trailing `*`. */
-export function railedNames(collections: readonly string[]): RailedNames {
-  return Object.freeze({
-    names: new Set(collections.filter((name) => !isPattern(name))),
-    prefixes: Object.freeze(collections.filter(isPattern).map((name) => name.slice(0, -1))),
+    ...{ collections: collections && collectionNames(collections), most },
   });
 }
 
@@ -129,17 +122,11 @@ export function withPatterns(access: Access): Access {
   return accessOf([...access.modes].map(([collection, mode]) => ({ collection, access: mode === 'pr' ? 'r' : mode })));
 }
 
-/** True = the name is a prefix: it ends with `*`. Elsewhere a `*` is an ordinary character. */
-function isPattern(name: string): boolean {
-  return name.endsWith('*');
-}
-
 function grantOf(entry: AccessEntry): Grant {
   const { collection, access: mode, operations, manage = [], max_collections: maxCollections } = entry;
   const collections = [...(entry.collections ?? []), ...(collection === undefined ? [] : [collection])];
   return Object.freeze({
-    names: new Set(collections.filter((name) => !isPattern(name))),
-    prefixes: Object.freeze(collections.filter(isPattern).map((name) => name.slice(0, -1))),
+    ...collectionNames(collections),
     mode,
     operations: operations && new Set(expandGroups(operations)),
     manage: new Set(manage),

@@ -1,3 +1,4 @@
+import { type CollectionNames, collectionNames, covers } from '../collection-names.ts';
 import { type Denial, type QuotaReached, rateLimited, tooManyAtOnce } from '../denial.ts';
 import { names } from '../grants.ts';
 import type { Operation } from '../operation.ts';
@@ -61,7 +62,7 @@ export interface Limit {
   readonly keys: ReadonlySet<string> | undefined;
   readonly subjects: ReadonlySet<string> | undefined;
   readonly carried: boolean;
-  readonly collections: { readonly names: ReadonlySet<string>; readonly prefixes: readonly string[] } | undefined;
+  readonly collections: CollectionNames | undefined;
   readonly operations: ReadonlySet<string> | undefined;
   readonly each: Sharing;
   readonly quotas: Readonly<Partial<Record<Dimension, Quota>>>;
@@ -81,10 +82,7 @@ function limitOf({ id, mode, keys, subjects, carried, collections, operations, .
     keys: keys && new Set(keys),
     subjects: subjects && new Set(subjects),
     carried: carried === true,
-    collections: collections && {
-      names: new Set(collections.filter((name) => !name.endsWith('*'))),
-      prefixes: collections.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1)),
-    },
+    collections: collections && collectionNames(collections),
     operations: operations && new Set(expandGroups(operations)),
     each,
     quotas: Object.freeze({ ...(requests && { requests }), ...(bytes && { bytes }), ...(cost && { cost }) }),
@@ -120,9 +118,7 @@ export function countsOn(limit: Limit, operation: Operation, collection: string 
   if (limit.operations && !names(limit.operations, operation)) return false;
   if (!isByCollection(limit)) return true;
   if (collection === undefined || !isOfCollection(operation)) return false;
-  if (!limit.collections) return true;
-  const { names: exact, prefixes } = limit.collections;
-  return exact.has(collection) || prefixes.some((prefix) => collection.startsWith(prefix));
+  return !limit.collections || covers(limit.collections, collection);
 }
 
 /** True = the limit is on the cost of a request, or may be, depending on the collection that its message names. */

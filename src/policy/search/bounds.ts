@@ -1,5 +1,5 @@
+import { type CollectionNames, covers } from '../collection-names.ts';
 import { BOUNDS_UNREAD, type Denial, EXACT_DISABLED, filterTooLarge, overBound } from '../denial.ts';
-import type { RailedNames } from '../guard-rail.ts';
 import type { Operation } from '../operation.ts';
 import type { Facts } from './facts.ts';
 import { hasFacts, isUnread } from './operations.ts';
@@ -33,7 +33,7 @@ export interface Bound {
   /** `undefined` = all, here and below. */
   readonly keys: ReadonlySet<string> | undefined;
   readonly subjects: ReadonlySet<string> | undefined;
-  readonly collections: RailedNames | undefined;
+  readonly collections: CollectionNames | undefined;
   readonly most: BoundSettings;
 }
 
@@ -47,8 +47,7 @@ export function boundsFor(
   if (!hasFacts(operation) && !isUnread(operation)) return [];
   return bounds.filter(({ keys, subjects, collections }) => {
     if ((keys && !keys.has(keyId)) || (subjects && !subjects.has(subject ?? ''))) return false;
-    if (!collections || collection === undefined) return true;
-    return collections.names.has(collection) || collections.prefixes.some((prefix) => collection.startsWith(prefix));
+    return !collections || collection === undefined || covers(collections, collection);
   });
 }
 

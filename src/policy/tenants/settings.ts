@@ -1,4 +1,4 @@
-import { railedNames } from '../settings.ts';
+import { type CollectionNames, collectionNames } from '../collection-names.ts';
 import { fieldOf, type PayloadField } from './payload-path.ts';
 import type { Tenancy, TenantScope, TenantValue } from './tenancy.ts';
 
@@ -23,12 +23,10 @@ export interface TenantSettings {
 }
 
 /** An entry, ready to be applied. */
-interface TenantEntry {
+interface TenantEntry extends CollectionNames {
   readonly keys: ReadonlySet<string> | undefined;
   readonly subjects: ReadonlySet<string> | undefined;
   readonly credentials: 'tokens' | 'keys' | undefined;
-  readonly names: ReadonlySet<string>;
-  readonly prefixes: readonly string[];
   readonly holds: EntryCondition | 'free';
 }
 
@@ -70,7 +68,7 @@ function entryOf(settings: TenantSettings): TenantEntry {
     keys: keys && new Set(keys),
     subjects: subjects && new Set(subjects),
     credentials,
-    ...railedNames(collections),
+    ...collectionNames(collections),
     holds: settings.free ? 'free' : conditionOf(settings),
   });
 }

@@ -1,3 +1,4 @@
+import { type CollectionNames, covers } from '../collection-names.ts';
 import type { PayloadField } from './payload-path.ts';
 
 /**
@@ -25,11 +26,7 @@ export interface TenantCondition {
 }
 
 /** The collections of one entry and what holds there. */
-export interface TenantScope {
-  /** Collections by name, byte for byte. */
-  readonly names: ReadonlySet<string>;
-  /** Collections whose names start with one of these; the empty one = all. */
-  readonly prefixes: readonly string[];
+export interface TenantScope extends CollectionNames {
   /** `free` = used without a condition, by explicit entry; `missing` = the caller has no value: refused. */
   readonly holds: TenantCondition | 'free' | 'missing';
 }
@@ -52,8 +49,9 @@ export type TenantRuling = readonly TenantCondition[] | 'free' | 'missing' | 'no
 export function rulingOn({ scopes }: Tenancy, collection: string): TenantRuling {
   const conditions: TenantCondition[] = [];
   let free = false;
-  for (const { names, prefixes, holds } of scopes) {
-    if (!names.has(collection) && !prefixes.some((prefix) => collection.startsWith(prefix))) continue;
+  for (const scope of scopes) {
+    if (!covers(scope, collection)) continue;
+    const { holds } = scope;
     if (holds === 'missing') return 'missing';
     if (holds === 'free') free = true;
     else conditions.push(holds);

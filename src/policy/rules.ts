@@ -1,4 +1,5 @@
 import type { Access } from './access.ts';
+import { type Caller, type Callers, isFor } from './callers.ts';
 import { type Conditional, type Decision, decide, type References, settle } from './decide.ts';
 import { type Denial, operationNotAllowed } from './denial.ts';
 import { names } from './grants.ts';
@@ -20,18 +21,11 @@ import type { Bound } from './search/bounds.ts';
  */
 export type PolicyMode = 'enforce' | 'shadow' | 'learn';
 
-/** One rule. Applies to a principal if key id and subject both match. */
-export interface Rule {
+/** One rule, for the principals that `isFor` names. */
+export interface Rule extends Callers {
   /** The name in audit and metrics. */
   readonly id: string;
   readonly mode: 'enforce' | 'shadow';
-  /** Key ids it applies to; `undefined` = all. */
-  readonly keys: ReadonlySet<string> | undefined;
-  /**
-   * `subject` claims it applies to; the empty text stands for callers without a subject, including keys. `undefined` =
-   * all.
-   */
-  readonly subjects: ReadonlySet<string> | undefined;
   /** Upper bound of the access; `undefined` = no bound. */
   readonly access: Access | undefined;
   /** The permitted operations, by row name or audit name; `undefined` = all. */
@@ -75,7 +69,7 @@ export interface Shadowed {
 /** The access of a principal under the rules, and the rules that must be checked on each request. */
 export function applyRules(
   rules: readonly Rule[],
-  credential: { readonly access: Access; readonly keyId: string; readonly subject: string | undefined },
+  credential: Caller & { readonly access: Access },
 ): { readonly access: Access; readonly bounds: Bounds | undefined } {
   const matching = rules.filter((rule) => isFor(rule, credential));
   if (matching.length === 0) return { access: credential.access, bounds: undefined };
@@ -84,11 +78,6 @@ export function applyRules(
   for (const rule of enforced) if (rule.access) access = narrow(access, rule.access);
   const shadow = matching.filter(({ mode }) => mode === 'shadow');
   return { access, bounds: Object.freeze({ enforced, shadow }) };
-}
-
-function isFor({ keys, subjects }: Rule, { keyId, subject }: { keyId: string; subject: string | undefined }): boolean {
-  if (keys && !keys.has(keyId)) return false;
-  return !subjects || subjects.has(subject ?? '');
 }
 
 function allows({ operations, denied }: Rule, operation: Operation): boolean {

@@ -1,3 +1,4 @@
+import { type Caller, type Callers, isFor } from '../callers.ts';
 import { type CollectionNames, collectionNames, covers } from '../collection-names.ts';
 import { type Denial, type QuotaReached, rateLimited, tooManyAtOnce } from '../denial.ts';
 import { names } from '../grants.ts';
@@ -55,13 +56,11 @@ export interface LimitSettings {
 }
 
 /** A limit, as requests are compared with it. */
-export interface Limit {
+export interface Limit extends Callers {
   readonly id: string;
   readonly mode: 'enforce' | 'shadow';
-  /** `undefined` = all, here and below. */
-  readonly keys: ReadonlySet<string> | undefined;
-  readonly subjects: ReadonlySet<string> | undefined;
   readonly carried: boolean;
+  /** `undefined` = all, here and below. */
   readonly collections: CollectionNames | undefined;
   readonly operations: ReadonlySet<string> | undefined;
   readonly each: Sharing;
@@ -91,21 +90,14 @@ function limitOf({ id, mode, keys, subjects, carried, collections, operations, .
 }
 
 /** The caller as a limit compares it. */
-export interface LimitedCaller {
-  readonly keyId: string;
-  readonly subject: string | undefined;
+export interface LimitedCaller extends Caller {
   /** Ids of limits that the key carries; absent = none. */
   readonly carries?: readonly string[] | undefined;
 }
 
 /** The limits that apply to some request of this caller. */
-export function limitsFor(limits: readonly Limit[], { keyId, subject, carries }: LimitedCaller): readonly Limit[] {
-  return limits.filter(({ id, carried, keys, subjects }) => {
-    if (carries?.includes(id)) return true;
-    if (carried) return false;
-    if (keys && !keys.has(keyId)) return false;
-    return !subjects || subjects.has(subject ?? '');
-  });
+export function limitsFor(limits: readonly Limit[], caller: LimitedCaller): readonly Limit[] {
+  return limits.filter((limit) => caller.carries?.includes(limit.id) || (!limit.carried && isFor(limit, caller)));
 }
 
 /**

@@ -1,3 +1,4 @@
+import { type Caller, type Callers, isFor } from '../callers.ts';
 import { type CollectionNames, covers } from '../collection-names.ts';
 import { BOUNDS_UNREAD, type Denial, EXACT_DISABLED, filterTooLarge, overBound } from '../denial.ts';
 import type { Operation } from '../operation.ts';
@@ -27,12 +28,10 @@ export interface BoundSettings {
 }
 
 /** Bounds, as requests are compared with them. */
-export interface Bound {
+export interface Bound extends Callers {
   readonly id: string;
   readonly mode: 'enforce' | 'shadow';
-  /** `undefined` = all, here and below. */
-  readonly keys: ReadonlySet<string> | undefined;
-  readonly subjects: ReadonlySet<string> | undefined;
+  /** `undefined` = all. */
   readonly collections: CollectionNames | undefined;
   readonly most: BoundSettings;
 }
@@ -40,14 +39,14 @@ export interface Bound {
 /** The bounds that may hold for the request. @param collection `undefined` = none, or not known yet: all hold */
 export function boundsFor(
   bounds: readonly Bound[],
-  { keyId, subject }: { readonly keyId: string; readonly subject: string | undefined },
+  caller: Caller,
   operation: Operation,
   collection: string | undefined,
 ): readonly Bound[] {
   if (!hasFacts(operation) && !isUnread(operation)) return [];
-  return bounds.filter(({ keys, subjects, collections }) => {
-    if ((keys && !keys.has(keyId)) || (subjects && !subjects.has(subject ?? ''))) return false;
-    return !collections || collection === undefined || covers(collections, collection);
+  return bounds.filter((bound) => {
+    const { collections } = bound;
+    return isFor(bound, caller) && (!collections || collection === undefined || covers(collections, collection));
   });
 }
 

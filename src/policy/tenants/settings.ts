@@ -1,3 +1,4 @@
+import { type Caller, type Callers, isFor } from '../callers.ts';
 import { type CollectionNames, collectionNames } from '../collection-names.ts';
 import { fieldOf, type PayloadField } from './payload-path.ts';
 import type { Tenancy, TenantScope, TenantValue } from './tenancy.ts';
@@ -23,9 +24,7 @@ export interface TenantSettings {
 }
 
 /** An entry, ready to be applied. */
-interface TenantEntry extends CollectionNames {
-  readonly keys: ReadonlySet<string> | undefined;
-  readonly subjects: ReadonlySet<string> | undefined;
+interface TenantEntry extends Callers, CollectionNames {
   readonly credentials: 'tokens' | 'keys' | undefined;
   readonly holds: EntryCondition | 'free';
 }
@@ -47,9 +46,7 @@ export interface Tenants {
 }
 
 /** A caller, as far as entries ask. */
-export interface TenantCaller {
-  readonly keyId: string;
-  readonly subject: string | undefined;
+export interface TenantCaller extends Caller {
   readonly credential: 'tokens' | 'keys';
   /** The values of the claim of this name in a token, or those of a named key whatever the name; `undefined` = none. */
   readonly valuesFrom: (claim: string) => readonly TenantValue[] | undefined;
@@ -92,15 +89,11 @@ export function valuesOf(scalars: readonly TenantScalar[]): readonly TenantValue
 /** The tenancy of a caller; `undefined` = no entry is for it. */
 export function tenancyOf(tenants: Tenants | undefined, caller: TenantCaller): Tenancy | undefined {
   if (tenants === undefined) return undefined;
-  const matching = tenants.entries.filter((entry) => isFor(entry, caller));
+  const matching = tenants.entries.filter(
+    (entry) => (!entry.credentials || entry.credentials === caller.credential) && isFor(entry, caller),
+  );
   if (matching.length === 0) return undefined;
   return Object.freeze({ scopes: Object.freeze(matching.map((entry) => scopeOf(entry, caller))) });
-}
-
-function isFor({ keys, subjects, credentials }: TenantEntry, { keyId, subject, credential }: TenantCaller): boolean {
-  if (keys && !keys.has(keyId)) return false;
-  if (credentials && credentials !== credential) return false;
-  return !subjects || subjects.has(subject ?? '');
 }
 
 function scopeOf({ names, prefixes, holds }: TenantEntry, { valuesFrom }: TenantCaller): TenantScope {

@@ -1,10 +1,10 @@
 import { COLLECTIONS_UNKNOWN, TENANT_MATRIX, tenantField, tenantRelease } from '../../policy/denial.ts';
-import { parsePath, reaches } from '../../policy/tenants/payload-path.ts';
-import { hiddenFields, hiding } from '../../policy/tenants/rewriting.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { hiddenFields, hiding, MAX_PARTS, showsHidden } from '../../policy/tenants/rewriting.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
 import { type Checks, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
 import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filters.ts';
-import { badForm, idOf, Refused } from './ids.ts';
+import { badForm, idOf } from './ids.ts';
 import { make } from './messages/codec.ts';
 import { type Inputs, inputsFrom, inputsOf, type Query, type VectorInput } from './query-inputs.ts';
 import { shownBy } from './shown-keys.ts';
@@ -48,9 +48,6 @@ interface Example {
   readonly example: { readonly case: string | undefined; readonly value?: unknown };
 }
 
-/** Most queries and prefetches of one message: each is sent with the conditions. */
-const MAX_LEVELS = 10_000;
-
 /** Rewrites the searching requests of one message. */
 export class Searches {
   readonly #context: TenantContext;
@@ -91,12 +88,8 @@ export class Searches {
 
   /** The path of a field whose values stand in the answer is not a hidden one. */
   #shown(key: string | undefined, place: string): void {
-    const path = key === undefined ? undefined : parsePath(key);
-    for (const { field, hides } of this.#context.conditions) {
-      if (hides && path && reaches(path, field)) {
-        throw new Refused(tenantField(`would read the field of the tenant in \`${place}\``));
-      }
-    }
+    if (key !== undefined && showsHidden(this.#context.conditions, key))
+      throw new TenantRefusal(tenantField(`would read the field of the tenant in \`${place}\``));
   }
 
   /** Distances between sparse points have no place for a corpus. */
@@ -104,17 +97,17 @@ export class Searches {
     const { conditions, idfVectors } = this.#context;
     if (vector === '' || conditions.every(({ sharedStatistics }) => sharedStatistics)) return;
     if (idfVectors === 'unasked') throw new NeedsFacts();
-    if (idfVectors === 'unknown') throw new Refused(COLLECTIONS_UNKNOWN);
-    if (idfVectors.has(vector)) throw new Refused(TENANT_MATRIX);
+    if (idfVectors === 'unknown') throw new TenantRefusal(COLLECTIONS_UNKNOWN);
+    if (idfVectors.has(vector)) throw new TenantRefusal(TENANT_MATRIX);
   }
 
   /** Upstream looks up all ids of a query first, prefetches included. */
   #level(level: Level): void {
     this.#levels += 1;
-    if (this.#levels > MAX_LEVELS) throw badForm('query', `has more than ${MAX_LEVELS} queries and prefetches`);
+    if (this.#levels > MAX_PARTS) throw badForm('query', `has more than ${MAX_PARTS} queries and prefetches`);
     if (level.withLookup) {
       const refused = lookupRefused(this.#context.tenancy, level.withLookup.collection);
-      if (refused) throw new Refused(refused);
+      if (refused) throw new TenantRefusal(refused);
     }
     this.#shown(level.groupBy, 'group_by');
     if (level.query && this.#hides) for (const key of shownBy(level.query)) this.#shown(key, 'query');
@@ -129,7 +122,7 @@ export class Searches {
     const { collection, conditions, tenancy } = this.#context;
     const from = lookupFrom?.collectionName ?? collection;
     const there = lookupFrom ? conditionsOn(tenancy, from) : conditions;
-    if ('kind' in there) throw new Refused(there);
+    if ('kind' in there) throw new TenantRefusal(there);
     if (there.length === 0) return;
     this.#checks.add(
       from,
@@ -155,7 +148,7 @@ export class Searches {
       params.idf = make('IdfParams', { corpus: within(this.#own, params.idf?.corpus) });
       level.params = params;
     } else if (!conditions.every(({ sharedStatistics }) => sharedStatistics)) {
-      throw new Refused(
+      throw new TenantRefusal(
         features.idfCorpus ? COLLECTIONS_UNKNOWN : tenantRelease('Sparse and text queries of tenants', '1.19.0'),
       );
     }

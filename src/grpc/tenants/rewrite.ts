@@ -1,16 +1,15 @@
 import { type Denial, tenantOperation } from '../../policy/denial.ts';
-import type { Rewriting } from '../../policy/tenants/rewriting.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { MAX_PARTS, type Rewriting } from '../../policy/tenants/rewriting.ts';
 import { type BatchOperation, rewriteOperation } from './batch.ts';
 import { Checks, type GrpcRequest, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
-import { badForm, formDenial, Refused } from './ids.ts';
+import { badForm, formDenial } from './ids.ts';
 import { decode, encode, FIELDS, make } from './messages/codec.ts';
 import { FormCheck } from './messages/form.ts';
 import { retrieve, Searches } from './read-requests.ts';
 import { type Write, Writes } from './write-requests.ts';
 
 const forms = new FormCheck(FIELDS);
-/** Most operations of one batch: each is sent with the conditions. */
-const MAX_OPERATIONS = 10_000;
 
 /** A decoded request: the fields that decide how it is rewritten. */
 interface Request extends Write {
@@ -60,7 +59,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   'qdrant.Points/DeletePayload': writing('DeletePayloadPoints', (writes, request) => writes.deletePayload(request)),
   'qdrant.Points/ClearPayload': { type: 'ClearPayloadPoints', rewrite: clearing },
   'qdrant.Points/UpdateBatch': writing('UpdateBatchPoints', (writes, { operations = [] }) => {
-    if (operations.length > MAX_OPERATIONS) throw badForm('operations', `are more than ${MAX_OPERATIONS}`);
+    if (operations.length > MAX_PARTS) throw badForm('operations', `are more than ${MAX_PARTS}`);
     for (const operation of operations) rewriteOperation(writes, operation);
   }),
   'qdrant.Collections/Get': { type: 'CollectionInfoRequest', rewrite: informing },
@@ -127,7 +126,7 @@ export function rewriteMessage(
     const { type, message, method: path = `/${method}`, answer } = known.rewrite(request, context, checks);
     return { request: { path, message: encode(type, message) }, checks: checks.all, answer };
   } catch (error) {
-    if (error instanceof Refused) return error.denial;
+    if (error instanceof TenantRefusal) return error.denial;
     if (error instanceof NeedsFacts) return 'needs-facts';
     throw error;
   }

@@ -7,8 +7,9 @@ import {
   settingStanding,
   standing,
 } from '../../policy/tenants/payload-rules.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import type { TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
-import { badForm, Refused } from './ids.ts';
+import { badForm } from './ids.ts';
 import { decode, encode, make } from './messages/codec.ts';
 
 /** A member of a payload; its value is an encoded `Value`. */
@@ -81,8 +82,8 @@ function added(entries: Entry[], condition: TenantCondition, stands: Standing, p
   return withField(entries, condition.field, value);
 }
 
-function otherField({ field }: TenantCondition, place: string): Refused {
-  return new Refused(
+function otherField({ field }: TenantCondition, place: string): TenantRefusal {
+  return new TenantRefusal(
     tenantField(`has another value, or none, for the field \`${pathText(field)}\` of the tenant in \`${place}\``),
   );
 }

@@ -1,9 +1,10 @@
 import { tenantField, tenantRelease } from '../../policy/denial.ts';
 import { parsePath, pathText, reaches } from '../../policy/tenants/payload-path.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import type { PointId } from '../../policy/tenants/rewriting.ts';
 import type { Checks, TenantContext } from './context.ts';
 import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filters.ts';
-import { badForm, idOf, Refused } from './ids.ts';
+import { badForm, idOf } from './ids.ts';
 import { make } from './messages/codec.ts';
 import { type Entry, ownPayload, ownSetting } from './values.ts';
 
@@ -91,7 +92,7 @@ export class Writes {
       const path = pathAt(key, `keys.${index}`);
       for (const { field } of this.#context.conditions) {
         if (reaches(path, field)) {
-          throw new Refused(
+          throw new TenantRefusal(
             tenantField(`would remove the field \`${pathText(field)}\` of the tenant in \`keys.${index}\``),
           );
         }
@@ -130,7 +131,8 @@ export class Writes {
   }
 
   #needsUpdateFilter(): void {
-    if (!this.#context.features.updateFilter) throw new Refused(tenantRelease('Writes of points of tenants', '1.15.4'));
+    if (!this.#context.features.updateFilter)
+      throw new TenantRefusal(tenantRelease('Writes of points of tenants', '1.15.4'));
   }
 }
 

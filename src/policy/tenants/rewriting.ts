@@ -1,4 +1,4 @@
-import type { PayloadField } from './payload-path.ts';
+import { type PayloadField, parsePath, reaches } from './payload-path.ts';
 import type { TenantCondition } from './tenancy.ts';
 
 /** A request that has been made anew for a tenant, in plain data: it may come from another thread. */
@@ -29,6 +29,9 @@ export interface IdCheck {
 /** Different ids that one request may need checked. */
 export const MAX_CHECKED_IDS = 10_000;
 
+/** Most operations of one batch, and most queries and prefetches of one request: each is sent with the conditions. */
+export const MAX_PARTS = 10_000;
+
 /**
  * - `hide`: the payloads of the answer lose `fields`
  * - `retrieved`: the answer of a scroll becomes that of retrieving `ids`, in the order in which upstream gives them; with `one`,
@@ -54,6 +57,13 @@ export function hiding(conditions: readonly TenantCondition[]): AnswerChange | u
 /** The fields that answers must not show. */
 export function hiddenFields(conditions: readonly TenantCondition[]): readonly PayloadField[] {
   return conditions.filter(({ hides }) => hides).map(({ field }) => field);
+}
+
+/** True = an answer with the values at this path would show a hidden field. */
+export function showsHidden(conditions: readonly TenantCondition[], key: string): boolean {
+  const hidden = hiddenFields(conditions);
+  const path = hidden.length === 0 ? undefined : parsePath(key);
+  return path !== undefined && hidden.some((field) => reaches(path, field));
 }
 
 /** The features of upstream's release that tenants need. */

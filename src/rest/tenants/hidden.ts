@@ -1,7 +1,8 @@
 import { JsonObject } from '../../json/tree.ts';
 import { tenantField } from '../../policy/denial.ts';
-import { parsePath, reaches } from '../../policy/tenants/payload-path.ts';
-import { type TenantReading, TenantRefusal } from './reading.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { showsHidden } from '../../policy/tenants/rewriting.ts';
+import type { TenantReading } from './reading.ts';
 import { type Action, keep, object, text } from './shapes.ts';
 
 /** The path of a field whose values stand in the answer: not a hidden one. */
@@ -12,10 +13,7 @@ export const shownKey: Action = (reading) => {
 };
 
 function judgeShown({ context }: TenantReading, key: string | undefined): void {
-  const hidden = context.conditions.filter(({ hides }) => hides);
-  if (key === undefined || hidden.length === 0) return;
-  const path = parsePath(key);
-  if (path && hidden.some(({ field }) => reaches(path, field)))
+  if (key !== undefined && showsHidden(context.conditions, key))
     throw new TenantRefusal(tenantField('would read the field of the tenant'));
 }
 

@@ -2,8 +2,9 @@ import { type JsonNode, JsonObject, objectNode, textNode } from '../../json/tree
 import { tenantField } from '../../policy/denial.ts';
 import { type PathStep, type PayloadField, parsePath, reaches } from '../../policy/tenants/payload-path.ts';
 import { type PayloadReader, settingStanding, standing } from '../../policy/tenants/payload-rules.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import type { TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
-import { type TenantReading, TenantRefusal } from './reading.ts';
+import type { TenantReading } from './reading.ts';
 import { type Action, keep, text } from './shapes.ts';
 
 /* Payloads that are written. Only the way to the fields of the tenant is looked at; the rest stays as it came. */

@@ -1,11 +1,10 @@
 import type { PointId } from '../../policy/tenants/rewriting.ts';
+import { uuidOf } from '../../policy/tenants/uuid.ts';
 import type { TenantReading } from './reading.ts';
 
 const NUMBER = /^(?:0|[1-9]\d*)$/;
 /** 2^64 - 1: numbers of the same length compare like their texts. */
 const MOST = '18446744073709551615';
-const HEX = /^[0-9a-f]{32}$/i;
-const HYPHENATED = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  * Reads a point id; the result is its JSON text in one form. Upstream: an unsigned integer of 64 bits, or a UUID in one of four
@@ -43,19 +42,4 @@ function numberOf(text: string): bigint | undefined {
 
 function isNumber(text: string): boolean {
   return NUMBER.test(text) && (text.length < MOST.length || (text.length === MOST.length && text <= MOST));
-}
-
-/** In small letters with hyphens. */
-function uuidOf(text: string): string | undefined {
-  if (HEX.test(text)) {
-    const all = text.toLowerCase();
-    return [all.slice(0, 8), all.slice(8, 12), all.slice(12, 16), all.slice(16, 20), all.slice(20)].join('-');
-  }
-  const bare = unwrapped(text);
-  return HYPHENATED.test(bare) ? bare.toLowerCase() : undefined;
-}
-
-function unwrapped(text: string): string {
-  if (text.startsWith('urn:uuid:')) return text.slice(9);
-  return text.startsWith('{') && text.endsWith('}') ? text.slice(1, -1) : text;
 }

@@ -2,24 +2,20 @@ import type { JsonReader } from '../../json/reader.ts';
 import { decodeString } from '../../json/scan.ts';
 import { type JsonNode, type JsonObject, type JsonText, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { JsonWriter } from '../../json/writer.ts';
-import { badRequest, type Denial } from '../../policy/denial.ts';
+import { badRequest } from '../../policy/denial.ts';
 import { type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
 import { onlyValue, valuesByType } from '../../policy/tenants/payload-rules.ts';
-import { type IdCheck, MAX_CHECKED_IDS, type PointId, type ReleaseFeatures } from '../../policy/tenants/rewriting.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import {
+  type IdCheck,
+  MAX_CHECKED_IDS,
+  MAX_PARTS,
+  type PointId,
+  type ReleaseFeatures,
+} from '../../policy/tenants/rewriting.ts';
 import type { Tenancy, TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
 import { conditionsOn } from '../../policy/tenants/within.ts';
 import { ShapeFault } from '../body/inspect-references.ts';
-
-/** The request is refused for what stands in its body. */
-export class TenantRefusal extends Error {
-  override readonly name = 'TenantRefusal';
-  readonly denial: Denial;
-
-  constructor(denial: Denial) {
-    super(denial.message);
-    this.denial = denial;
-  }
-}
 
 /** The facts with which a body is read. */
 export interface ReadingContext {
@@ -183,8 +179,6 @@ const LETTER_N = 0x6e;
 const MAX_PREFETCHES = 32;
 /** Ids of a batch that its later operations may name. */
 const MAX_WRITTEN_IDS = 100_000;
-/** Operations of one batch, and queries and prefetches of one request. */
-const MAX_PARTS = 10_000;
 const TOO_MANY_OPERATIONS = badRequest('tenant_form', `the batch has more than ${MAX_PARTS} operations`);
 const TOO_MANY_QUERIES = badRequest('tenant_form', `the request has more than ${MAX_PARTS} queries and prefetches`);
 export const TOO_MANY_IDS = badRequest('tenant_form', `the request names more than ${MAX_CHECKED_IDS} points`);

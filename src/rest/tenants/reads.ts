@@ -1,9 +1,10 @@
 import { type JsonNode, type JsonObject, textNode } from '../../json/tree.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { lookupRefused } from '../../policy/tenants/within.ts';
 import { bindMissing, boundFilter } from './filters.ts';
 import { orderBy, shownKey } from './hidden.ts';
 import { queryInput } from './query-inputs.ts';
-import { type TenantReading, TenantRefusal } from './reading.ts';
+import type { TenantReading } from './reading.ts';
 import {
   type Action,
   type Fields,

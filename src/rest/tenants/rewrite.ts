@@ -3,6 +3,7 @@ import { JsonReader } from '../../json/reader.ts';
 import { type JsonNode, JsonObject, listNode, textNode } from '../../json/tree.ts';
 import { JsonTooLong, writeJson } from '../../json/writer.ts';
 import { badRequest, type Denial, tooLarge } from '../../policy/denial.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import {
   type AnswerChange,
   hiddenFields,
@@ -18,7 +19,7 @@ import { ShapeFault } from '../body/inspect-references.ts';
 import { writePath } from '../request-target.ts';
 import { pointIdOf } from './point-id.ts';
 import { readQuery } from './query-string.ts';
-import { idText, type ReadingContext, TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
+import { idText, type ReadingContext, TenantReading, tenantFilter } from './reading.ts';
 import { READS } from './reads.ts';
 import type { TenantRequest } from './request.ts';
 import { type Action, keep, list, object, pointId } from './shapes.ts';

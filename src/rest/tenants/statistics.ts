@@ -1,7 +1,8 @@
 import { type JsonNode, JsonObject, objectNode } from '../../json/tree.ts';
 import { type Denial, TENANT_MATRIX, tenantRelease, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { boundFilter } from './filters.ts';
-import { type TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
+import { type TenantReading, tenantFilter } from './reading.ts';
 import { type Fields, keep, object, orNull, plain } from './shapes.ts';
 
 /*

@@ -1,10 +1,11 @@
 import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { badRequest, tenantField, tenantRelease } from '../../policy/denial.ts';
 import { onlyValue } from '../../policy/tenants/payload-rules.ts';
+import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { bindMissing, boundFilter } from './filters.ts';
 import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
 import { idOfText, readPointId } from './point-id.ts';
-import { type Level, type TenantReading, TenantRefusal, tenantFilter } from './reading.ts';
+import { type Level, type TenantReading, tenantFilter } from './reading.ts';
 import {
   type Action,
   type Fields,

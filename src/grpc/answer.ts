@@ -1,3 +1,4 @@
+import { shareOwner } from '../exchange/share-owner.ts';
 import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
 import type { Permit } from '../policy/decide.ts';
 import { ANSWERS_BUSY, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
@@ -42,7 +43,7 @@ export function answerFor(
   const { filter } = operation;
   if (!filter || !visible) return undefined;
   const message = exchange.target === undefined ? EMPTY : nameField(exchange.target);
-  const owner = exchange.principal ?? exchange.remote;
+  const owner = shareOwner(exchange);
   const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
   return async (upstream, _permit, signal) => {
     if (!(await slots.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;

@@ -71,11 +71,6 @@ export function headerValues(headers: readonly string[], name: string): string[]
   return values;
 }
 
-/** The owner for fair shares of memory and slots: the principal, or the client's address before it is known. */
-export function ownerOf({ principal, remote }: RestExchange): unknown {
-  return principal ?? remote;
-}
-
 /** Is this exchange carried by HTTP/2? */
 export function isHttp2(exchange: RestExchange): boolean {
   return exchange.stream !== undefined;

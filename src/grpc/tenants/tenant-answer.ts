@@ -1,4 +1,5 @@
 import { addedHeaders } from '../../exchange/request-id.ts';
+import { shareOwner } from '../../exchange/share-owner.ts';
 import type { Permit } from '../../policy/decide.ts';
 import { ANSWERS_BUSY, type Denial, pointNotFound, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import type { IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
@@ -18,13 +19,13 @@ import { encode, make } from './messages/codec.ts';
 
 const SCROLL = '/qdrant.Points/Scroll';
 const COUNT = '/qdrant.Points/Count';
-/** Most calls of one principal that are under way; further ones wait. */
-const SLOTS_PER_PRINCIPAL = 32;
+/** Most calls of one tenant that are under way; further ones wait. */
+const SLOTS_PER_TENANT = 32;
 /** Milliseconds for a call without a time limit of its caller's, who may leave. */
 const LONG_MS = 3_600_000;
 
 /** One per process. */
-const slots = new AnswerSlots(SLOTS_PER_PRINCIPAL);
+const slots = new AnswerSlots(SLOTS_PER_TENANT);
 
 /**
  * The answer to a call that was made anew for a tenant: the ids it uses are checked, then it is sent, then the answer is changed.
@@ -40,7 +41,7 @@ export function tenantAnswer(
   const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? LONG_MS;
   return async (upstream, _permit, signal) => {
-    if (!(await slots.wait(exchange.principal, { leastMs, signal }))) return ANSWERS_BUSY;
+    if (!(await slots.wait(shareOwner(exchange), { leastMs, signal }))) return ANSWERS_BUSY;
     const caller: Caller = { leastMs, shown, signal, exchange, added: addedFields(exchange) };
     for (const check of rewriting.checks) {
       const refused = await missing(upstream, check, caller);

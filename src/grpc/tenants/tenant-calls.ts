@@ -1,3 +1,4 @@
+import { shareOwner } from '../../exchange/share-owner.ts';
 import type { TenantFinding } from '../../exchange/tenants.ts';
 import { dataOf, Flag, type Frame, frameOf, leadingDataOf } from '../../http2/frames.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
@@ -5,7 +6,6 @@ import type { Guard } from '../../lifetime/guard.ts';
 import { type Conditional, type Permit, type References, settle } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { Rewriting } from '../../policy/tenants/rewriting.ts';
-import type { Tenancy } from '../../policy/tenants/tenancy.ts';
 import { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { Question } from '../answer.ts';
 import type { GrpcExchange } from '../exchange.ts';
@@ -72,7 +72,7 @@ export class TenantCalls implements TenantLane {
       const message = new CollectedMessage({
         ...{ encoding: exchange.head.encoding, mostBytes: limits.inspected_body_bytes, room: this.#parts.room },
         limits: { ...messageLimits, inflatedBytes: Math.min(messageLimits.inflatedBytes, limits.inspected_body_bytes) },
-        owner: exchange.principal?.tenancy && ownerOf(exchange.principal.tenancy),
+        owner: shareOwner(exchange),
         later: (step) => this.#guard.run(() => this.#later(exchange, step)),
       });
       this.#calls.set(exchange, { decision, message, owed: 0 });
@@ -168,7 +168,7 @@ export class TenantCalls implements TenantLane {
     const { refusesDotNames, wantsFacts: facts } = exchange;
     call.giveUp = this.#parts.rewriter.take({
       ...{ task: { path: operation.path, tenancy, features, idfVectors, refusesDotNames, facts }, framed },
-      ...{ owner: ownerOf(tenancy), guard: this.#guard },
+      ...{ owner: shareOwner(exchange), guard: this.#guard },
       done: (finding, back) => this.#ifOpen(exchange, () => this.#found(exchange, call, finding, back)),
       fail: (error) =>
         this.#ifOpen(exchange, () => {
@@ -236,19 +236,3 @@ function partsOf({ ask, limits, clock, parts: relay }: GrpcRelayOptions): Tenant
 
 /** Of the largest message: what all that are held may have. */
 const ROOM = 4;
-
-const owners = new WeakMap<Tenancy, string>();
-
-/** The tenant of a caller, whatever key or token it shows: the owner of its share of room and turns. */
-function ownerOf(tenancy: Tenancy): string {
-  const known = owners.get(tenancy);
-  if (known !== undefined) return known;
-  const conditions = tenancy.scopes.map(({ holds }) =>
-    typeof holds === 'object'
-      ? [holds.id, holds.field, holds.values.map((value) => [typeof value, String(value)])]
-      : holds,
-  );
-  const owner = JSON.stringify(conditions);
-  owners.set(tenancy, owner);
-  return owner;
-}

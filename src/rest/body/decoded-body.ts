@@ -1,7 +1,8 @@
+import { shareOwner } from '../../exchange/share-owner.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Turn } from '../../limits/fair-queue.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
-import { headerValues, ownerOf, type RestExchange } from '../exchange.ts';
+import { headerValues, type RestExchange } from '../exchange.ts';
 import type { LaneContext } from '../options.ts';
 import { bodyIdleOf } from '../time-limits.ts';
 import { freeMemory } from './bytes.ts';
@@ -67,7 +68,7 @@ class BodyCheck {
     const { life } = this.#exchange;
     const body = held.lend();
     this.#options.decoder.decode({
-      owner: ownerOf(this.#exchange),
+      owner: shareOwner(this.#exchange),
       body,
       codings: headerValues(this.#exchange.headers, 'content-encoding'),
       life,
@@ -95,7 +96,7 @@ class BodyCheck {
       task: this.#checked.task,
       body,
       own: body.length > INLINE_BYTES,
-      owner: ownerOf(this.#exchange),
+      owner: shareOwner(this.#exchange),
       life: this.#exchange.life,
       guard: this.#guard,
       done: (found, back) => {

@@ -1,7 +1,8 @@
+import { shareOwner } from '../../exchange/share-owner.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { type Denial, tooLarge } from '../../policy/denial.ts';
-import { ownerOf, type RestExchange } from '../exchange.ts';
+import type { RestExchange } from '../exchange.ts';
 import { BodyBytes } from './bytes.ts';
 import { BODY_TIMEOUT, CUT_OFF, NO_ROOM } from './denials.ts';
 import { HeldBody } from './held-body.ts';
@@ -60,7 +61,7 @@ class BodyReader {
   ) {
     this.#limits = limits;
     this.#announced = announced;
-    this.#owner = ownerOf(exchange);
+    this.#owner = shareOwner(exchange);
     this.#done = done;
     this.#bytes = new BodyBytes(announced);
     this.#body = new RequestBody(exchange, limits.idleMs);

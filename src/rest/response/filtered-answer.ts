@@ -1,10 +1,11 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
+import { shareOwner } from '../../exchange/share-owner.ts';
 import type { Permit } from '../../policy/decide.ts';
 import { ANSWER_TOO_LARGE, ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import type { AnswerChanger } from '../body/check-pool.ts';
 import { settleCors } from '../cors.ts';
-import { ownerOf, type RestExchange } from '../exchange.ts';
+import type { RestExchange } from '../exchange.ts';
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
 import { type AnswerPlan, isPatched } from '../protocol.ts';
@@ -38,7 +39,7 @@ export function forwardChanged(
     if (plan === 'filter') filterFor(exchange, permit, options, place);
     else patch(exchange, options, place);
   };
-  options.answers.take(ownerOf(exchange), exchange, go, busy);
+  options.answers.take(shareOwner(exchange), exchange, go, busy);
 }
 
 function patch(exchange: RestExchange, options: LaneContext, place: AnswerReservation): void {
@@ -191,7 +192,7 @@ export class WholeAnswer extends UpstreamAnswer {
       task,
       body,
       own: body.buffer.byteLength === body.length,
-      owner: ownerOf(this.exchange),
+      owner: shareOwner(this.exchange),
       life: this.exchange.life,
       guard: this.guard,
       done: ({ buffer, byteOffset, byteLength }) => {

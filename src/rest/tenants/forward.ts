@@ -1,11 +1,12 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
+import { shareOwner } from '../../exchange/share-owner.ts';
 import { ANSWERS_BUSY, type Denial, pointDoesNotExist, pointNotFound } from '../../policy/denial.ts';
 import type { AnswerChange, IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
 import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
 import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { HeldBody } from '../body/held-body.ts';
-import { ownerOf, type RestExchange } from '../exchange.ts';
+import type { RestExchange } from '../exchange.ts';
 import { toUpstreamHeaders } from '../headers.ts';
 import type { LaneContext } from '../options.ts';
 import { reject } from '../reject.ts';
@@ -108,7 +109,7 @@ function sendForChange(
     );
     send(exchange, request, options, handler, true);
   };
-  options.answers.take(ownerOf(exchange), exchange, go, () => reject(exchange, ANSWERS_BUSY, options.cors));
+  options.answers.take(shareOwner(exchange), exchange, go, () => reject(exchange, ANSWERS_BUSY, options.cors));
 }
 
 function send(

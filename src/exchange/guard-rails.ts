@@ -1,7 +1,7 @@
 import type { Conditional, Decision, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
-import type { GuardRail } from '../policy/guard-rail.ts';
-import { concern, concerned, frozenBy, railRefusal, waitForNames } from '../policy/guard-rails.ts';
+import type { GuardRail } from '../policy/guards/guard-rail.ts';
+import { concern, concerned, frozenBy, railRefusal, waitForNames } from '../policy/guards/guard-rails.ts';
 import type { Operation } from '../policy/operation.ts';
 import type { Exchange } from './exchange.ts';
 import { resolutionOf } from './shadow.ts';

@@ -1,5 +1,5 @@
 import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
-import { CONFIRM_HEADER } from '../policy/guard-rails.ts';
+import { CONFIRM_HEADER } from '../policy/guards/guard-rails.ts';
 import { REASON_HEADER } from './break-glass.ts';
 
 /**

@@ -10,7 +10,7 @@ import {
   type References,
 } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
-import { dotNameRefused } from '../policy/dot-names.ts';
+import { dotNameRefused } from '../policy/names/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
 import { withinBounds } from './bounds.ts';
 import { withoutReason } from './break-glass.ts';

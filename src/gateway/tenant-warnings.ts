@@ -1,5 +1,5 @@
-import { collectionNames, covers } from '../policy/collection-names.ts';
 import type { Denial } from '../policy/denial.ts';
+import { collectionNames, covers } from '../policy/names/collection-names.ts';
 import { fieldOf, parsePath } from '../policy/tenants/payload-path.ts';
 import type { TenantSettings } from '../policy/tenants/settings.ts';
 import type { PayloadIndex, UpstreamLookup } from '../upstream/lookup.ts';

@@ -1,6 +1,6 @@
 import type { Access, ListAccess, ScopedAccess } from './access.ts';
 import { type Denial, UNKNOWN_OPERATION } from './denial.ts';
-import type { GuardRail } from './guard-rail.ts';
+import type { GuardRail } from './guards/guard-rail.ts';
 import { countsCollections, mayManage, meetsManaging } from './manage.ts';
 import type { Managed, Operation, Target } from './operation.ts';
 import { meetsGlobally, meetsOnCollection, meetsOnReferences } from './requirements.ts';

@@ -1,5 +1,4 @@
 import { type Access, type Grant, type GrantAccess, grantsOn, isTrusted, type ManageRight } from './access.ts';
-import { covers } from './collection-names.ts';
 import {
   COLLECTIONS_UNKNOWN,
   type Denial,
@@ -8,6 +7,7 @@ import {
   notListed,
   tooManyCollections,
 } from './denial.ts';
+import { covers } from './names/collection-names.ts';
 import { firstOf } from './requirements.ts';
 
 /*

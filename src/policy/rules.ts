@@ -3,7 +3,7 @@ import { type Caller, type Callers, isFor } from './callers.ts';
 import { type Conditional, type Decision, decide, type References, settle } from './decide.ts';
 import { type Denial, operationNotAllowed } from './denial.ts';
 import { names } from './grants.ts';
-import type { GuardRail } from './guard-rail.ts';
+import type { GuardRail } from './guards/guard-rail.ts';
 import type { Limit } from './limits/limits.ts';
 import { narrow } from './narrow.ts';
 import type { Operation, Target } from './operation.ts';

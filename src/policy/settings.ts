@@ -7,9 +7,9 @@ import {
   grantAccess,
   type ManageRight,
 } from './access.ts';
-import { collectionNames, isPattern } from './collection-names.ts';
-import type { GuardRail } from './guard-rail.ts';
+import type { GuardRail } from './guards/guard-rail.ts';
 import { type LimitSettings, limitsOf } from './limits/limits.ts';
+import { collectionNames, isPattern } from './names/collection-names.ts';
 import { expandGroups, NO_SNAPSHOTS } from './operation-groups.ts';
 import type { Policy, PolicyMode, Rule } from './rules.ts';
 import type { Bound, BoundSettings } from './search/bounds.ts';

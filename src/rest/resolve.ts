@@ -2,7 +2,7 @@ import type { Resolution } from '../exchange/exchange.ts';
 import { REST_OPERATIONS, UNLISTED_REST } from '../operations/rest.ts';
 import { badRequest, type Denial, denial, GrpcCode, UNKNOWN_OPERATION } from '../policy/denial.ts';
 import type { CodeOf } from '../policy/denial-codes.ts';
-import { isDotName } from '../policy/dot-names.ts';
+import { isDotName } from '../policy/names/dot-names.ts';
 import { NO_TARGET, type RestOperation, type Target } from '../policy/operation.ts';
 import { decodeSegment, isDotSegment, readTarget, splitPath, toOriginForm, writePath } from './request-target.ts';
 import { type Route, RouteTable } from './route-table.ts';

@@ -4,7 +4,7 @@ import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { lists } from '../../src/policy/access.ts';
 import { decide } from '../../src/policy/decide.ts';
-import { frozenBy, railRefusal } from '../../src/policy/guard-rails.ts';
+import { frozenBy, railRefusal } from '../../src/policy/guards/guard-rails.ts';
 import { countsOn, limitsOf } from '../../src/policy/limits/limits.ts';
 import { narrow } from '../../src/policy/narrow.ts';
 import type { Operation } from '../../src/policy/operation.ts';

@@ -1,4 +1,4 @@
-import { isDotName } from '../../policy/dot-names.ts';
+import { isDotName } from '../../policy/names/dot-names.ts';
 import type { Facts, PartKind } from '../../policy/search/facts.ts';
 import { CheckingOrder, type Lookups } from './inspect-order.ts';
 import type { Rule } from './inspect-shapes.ts';

@@ -1,7 +1,7 @@
 import { lists, type ScopedAccess } from '../../policy/access.ts';
 import type { References } from '../../policy/decide.ts';
 import { badRequest, type Denial } from '../../policy/denial.ts';
-import { dotNameRefused } from '../../policy/dot-names.ts';
+import { dotNameRefused } from '../../policy/names/dot-names.ts';
 import type { GrpcOperation } from '../../policy/operation.ts';
 import { isUnary } from '../resolve.ts';
 import { factShape } from './fact-shapes.ts';

@@ -1,7 +1,7 @@
 import { type Caller, type Callers, isFor } from '../callers.ts';
-import { type CollectionNames, collectionNames, covers } from '../collection-names.ts';
 import { type Denial, type QuotaReached, rateLimited, tooManyAtOnce } from '../denial.ts';
 import { names } from '../grants.ts';
+import { type CollectionNames, collectionNames, covers } from '../names/collection-names.ts';
 import type { Operation } from '../operation.ts';
 import { expandGroups } from '../operation-groups.ts';
 

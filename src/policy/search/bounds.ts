@@ -1,6 +1,6 @@
 import { type Caller, type Callers, isFor } from '../callers.ts';
-import { type CollectionNames, covers } from '../collection-names.ts';
 import { BOUNDS_UNREAD, type Denial, EXACT_DISABLED, filterTooLarge, overBound } from '../denial.ts';
+import { type CollectionNames, covers } from '../names/collection-names.ts';
 import type { Operation } from '../operation.ts';
 import type { Facts } from './facts.ts';
 import { hasFacts, isUnread } from './operations.ts';

@@ -1,5 +1,5 @@
 import { type Caller, type Callers, isFor } from '../callers.ts';
-import { type CollectionNames, collectionNames } from '../collection-names.ts';
+import { type CollectionNames, collectionNames } from '../names/collection-names.ts';
 import { fieldOf, type PayloadField } from './payload-path.ts';
 import type { Tenancy, TenantScope, TenantValue } from './tenancy.ts';
 

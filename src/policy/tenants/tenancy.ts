@@ -1,4 +1,4 @@
-import { type CollectionNames, covers } from '../collection-names.ts';
+import { type CollectionNames, covers } from '../names/collection-names.ts';
 import type { PayloadField } from './payload-path.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
 import type { Denial } from '../../policy/denial.ts';
-import { dotNameRefused, isDotName } from '../../policy/dot-names.ts';
+import { dotNameRefused, isDotName } from '../../policy/names/dot-names.ts';
 import { badBody, type InspectionLimits } from './inspect.ts';
 
 /** The member of a new collection that holds what the caller likes. */

@@ -1,10 +1,10 @@
-import { covers } from './collection-names.ts';
-import type { Decision, References } from './decide.ts';
-import { askForNamesOf } from './decide.ts';
-import { collectionFrozen, collectionProtected, type Denial, PROTECTED_UNNAMED, WRITES_FROZEN } from './denial.ts';
+import type { Decision, References } from '../decide.ts';
+import { askForNamesOf } from '../decide.ts';
+import { collectionFrozen, collectionProtected, type Denial, PROTECTED_UNNAMED, WRITES_FROZEN } from '../denial.ts';
+import { covers } from '../names/collection-names.ts';
+import type { Operation, Target } from '../operation.ts';
+import type { Shadowed } from '../rules.ts';
 import type { GuardRail } from './guard-rail.ts';
-import type { Operation, Target } from './operation.ts';
-import type { Shadowed } from './rules.ts';
 
 /*
  * Guard rails of the operator's policy: they hold for every caller. They are asked after the access, and only ever forbid.

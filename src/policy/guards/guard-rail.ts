@@ -1,4 +1,4 @@
-import type { CollectionNames } from './collection-names.ts';
+import type { CollectionNames } from '../names/collection-names.ts';
 
 /** One entry of `guards`. Plain data. */
 export interface GuardRail {

@@ -1,4 +1,4 @@
-import { badRequest, type Denial } from './denial.ts';
+import { badRequest, type Denial } from '../denial.ts';
 
 /**
  * A component of dots and blanks alone: `.` and `..`, and what Windows takes for them. Slashes, backslashes and NUL end a

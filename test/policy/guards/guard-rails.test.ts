@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { GRPC_OPERATIONS, UNLISTED_GRPC } from '../../src/operations/grpc.ts';
-import { REST_OPERATIONS, UNLISTED_REST } from '../../src/operations/rest.ts';
-import type { References } from '../../src/policy/decide.ts';
-import { concern, concerned, isLossy, isWrite, railRefusal } from '../../src/policy/guard-rails.ts';
-import { IN_MESSAGE, NO_TARGET, type Operation, type Target } from '../../src/policy/operation.ts';
-import { type GuardSettings, policyOf } from '../../src/policy/settings.ts';
-import { runs } from '../support/generators/runs.ts';
+import { GRPC_OPERATIONS, UNLISTED_GRPC } from '../../../src/operations/grpc.ts';
+import { REST_OPERATIONS, UNLISTED_REST } from '../../../src/operations/rest.ts';
+import type { References } from '../../../src/policy/decide.ts';
+import { concern, concerned, isLossy, isWrite, railRefusal } from '../../../src/policy/guards/guard-rails.ts';
+import { IN_MESSAGE, NO_TARGET, type Operation, type Target } from '../../../src/policy/operation.ts';
+import { type GuardSettings, policyOf } from '../../../src/policy/settings.ts';
+import { runs } from '../../support/generators/runs.ts';
 
 const ALL: readonly Operation[] = [...REST_OPERATIONS, UNLISTED_REST, ...GRPC_OPERATIONS, UNLISTED_GRPC];
 const CONFIRM = 'X-Qdrant-Gateway-Confirm';
@@ -186,7 +186,7 @@ t.test('every operation above the level `read` has a class', async (test) => {
     test.equal(
       found,
       classed.get(row.name),
-      `${row.name} is in the list of its class, and src/policy/guard-rails.ts agrees`,
+      `${row.name} is in the list of its class, and src/policy/guards/guard-rails.ts agrees`,
     );
   }
   const known = new Set(rows.map(({ name }) => name));

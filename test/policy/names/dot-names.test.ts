@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isDotName } from '../../src/policy/dot-names.ts';
+import { isDotName } from '../../../src/policy/names/dot-names.ts';
 
 const DOTTED = [
   '.',

@@ -4,6 +4,7 @@ import { collectionFrozen, collectionProtected, type Denial, PROTECTED_UNNAMED, 
 import { covers } from '../names/collection-names.ts';
 import type { Operation, Target } from '../operation.ts';
 import type { Shadowed } from '../rules.ts';
+import { effectOf } from './effects.ts';
 import type { GuardRail } from './guard-rail.ts';
 
 /*
@@ -13,60 +14,17 @@ import type { GuardRail } from './guard-rail.ts';
 /** The header, or metadata, with the name of a protected collection that is meant. One name each. Never sent upstream. */
 export const CONFIRM_HEADER = 'x-qdrant-gateway-confirm';
 
-/** Rows after which a collection, an index or a vector of it, or what its name stands for, is not what it was. */
-const LOSSY: ReadonlySet<string> = new Set([
-  'collections.delete',
-  'collections.cluster.update',
-  'collection.truncate_wal',
-  'shard_keys.delete',
-  'aliases.update',
-  'vectors.delete_name',
-  'index.delete',
-  'snapshots.upload',
-  'snapshots.recover',
-  'shard_snapshots.upload',
-  'shard_snapshots.recover',
-  'partial_snapshots.recover',
-  'partial_snapshots.recover_from',
-  'legacy.points.change',
-  'legacy.collections.change',
-  'qdrant.Collections/Delete',
-  'qdrant.Collections/UpdateAliases',
-  'qdrant.Collections/UpdateCollectionClusterSetup',
-  'qdrant.Collections/DeleteShardKey',
-  'qdrant.Points/DeleteFieldIndex',
-  'qdrant.Points/DeleteVectorName',
-]);
-
-/** Rows above the level `read` that write nothing of a collection: they read, or make a snapshot. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  'service.stacktrace',
-  'debugger.get',
-  'profiler.slow_requests',
-  'profiler.consensus_lag',
-  'audit.logs',
-  'staging.shard_wal',
-  'staging.recovery_point',
-  'snapshots.create',
-  'snapshots.full.create',
-  'shard_snapshots.create',
-  'shard_snapshots.stream',
-  'partial_snapshots.create',
-  'qdrant.Snapshots/Create',
-  'qdrant.Snapshots/CreateFull',
-]);
-
 /** A row whose body names collections in a form of old releases, which is not read. */
 const UNREAD = 'legacy.collections.change';
 
 /** True = a frozen collection refuses it. An unknown operation writes. */
-export function isWrite({ requires, name, unlisted }: Operation): boolean {
-  return unlisted === true || (requires.level !== 'read' && !HARMLESS.has(name));
+export function isWrite(operation: Operation): boolean {
+  return effectOf(operation) !== 'reads';
 }
 
 /** True = a protected collection refuses it unless it is confirmed. An unknown operation may do anything. */
-export function isLossy({ name, unlisted }: Operation): boolean {
-  return unlisted === true || LOSSY.has(name);
+export function isLossy(operation: Operation): boolean {
+  return effectOf(operation) === 'loses';
 }
 
 /** True = the rails may refuse the operation, depending on its names. */

@@ -74,6 +74,22 @@ export const DENIAL_CODES = {
     'The named key carries a limit that the policy does not have.',
     'Add the limit to the policy, or take it out of `limits` of the key.',
   ),
+  no_mapping: row(
+    'authentication',
+    'The identity is valid, and no mapping of its issuer matches its claims.',
+    'Ask the operator for a mapping, or for membership in a group that has one.',
+  ),
+  mappings_conflict: row(
+    'authentication',
+    'Mappings that match together name different tenants.',
+    'Ask the operator to change the mappings.',
+  ),
+  claim_missing: row('authentication', 'A mapping matches and needs a claim that is missing.', 'Ask the operator.'),
+  claim_unfit: row(
+    'authentication',
+    'A claim has another type than its mapping needs, or a value that fits into no name.',
+    'Ask the operator.',
+  ),
   token_without_exp: row('authentication', 'The rules for tokens require `exp`, and the token has none.', RENEW),
   token_too_long: row('authentication', 'The token lives longer than the rules for tokens allow.', RENEW),
   token_without_access: row('authentication', 'The rules for tokens require `access`, and the token has none.', RENEW),

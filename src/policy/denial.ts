@@ -117,6 +117,31 @@ export const KEYS_BUSY = denial('keys_busy', 503, GrpcCode.unavailable, 'too man
 /** The gateway's own. The store of named keys cannot be read for too long. */
 export const KEYS_UNKNOWN = denial('keys_unknown', 503, GrpcCode.unavailable, 'named keys cannot be checked');
 
+/* The gateway's own: claims of tokens of identity providers, and of client certificates. No text holds a value of a claim. */
+export const NO_MAPPING = denial(
+  'no_mapping',
+  403,
+  GrpcCode.permissionDenied,
+  'Forbidden: no mapping of the policy gives access to this identity',
+);
+export const MAPPINGS_CONFLICT = denial(
+  'mappings_conflict',
+  403,
+  GrpcCode.permissionDenied,
+  'Forbidden: mappings of the policy name different tenants for this identity',
+);
+
+/** @param claim its path, as the policy has it */
+export function claimMissing(claim: string): Denial {
+  return denial('claim_missing', 403, GrpcCode.permissionDenied, `Forbidden: the claim \`${claim}\` is missing`);
+}
+
+/** @param claim its path, as the policy has it */
+export function claimUnfit(claim: string): Denial {
+  const text = `Forbidden: the claim \`${claim}\` has a type or a value that is not allowed`;
+  return denial('claim_unfit', 403, GrpcCode.permissionDenied, text);
+}
+
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** The collection of `value_exists` does not exist. */
 export const VALUE_EXISTS_NO_COLLECTION = denial(

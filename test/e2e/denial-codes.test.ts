@@ -18,6 +18,7 @@ import { decide, settle } from '../../src/policy/decide.ts';
 import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
 import { type Limit, tooManyOpen } from '../../src/policy/limits/limits.ts';
+import { createMapper, type MappingSettings } from '../../src/policy/mapping/mapper.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
@@ -293,6 +294,17 @@ async function openAtTheEnd(): Promise<DenialCode | undefined> {
   return (await code).x;
 }
 
+/** What mappings say of an identity of team `a`, tenant 1 and the group `x`. */
+function mapped(...mappings: readonly MappingSettings[]): DenialCode | undefined {
+  const claims = new Map<string, string | bigint>([
+    ['team', 'a'],
+    ['tenant', 1n],
+    ['group', 'x'],
+  ]);
+  const found = createMapper(mappings).map(claims);
+  return found.kind === 'denial' ? found.code : undefined;
+}
+
 /** A token that writes creates what is there. */
 async function createdAgain(): Promise<DenialCode | undefined> {
   listed = '{"result":{"collections":[{"name":"docs"}]}}';
@@ -375,6 +387,24 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   ],
   token_secret_short: [
     ['a secret under the limit', () => presented(makeToken({}), { tokenRules: { minSecretBytes: 1000 } })],
+  ],
+  no_mapping: [
+    ['an identity of no mapped group', () => mapped({ id: 'a', claim: 'group', values: ['y'], access: 'r' })],
+  ],
+  mappings_conflict: [
+    [
+      'an identity of two tenants',
+      () => mapped({ id: 'a', access: 'r', tenant: ['t'] }, { id: 'b', access: 'r', tenant: ['u'] }),
+    ],
+  ],
+  claim_missing: [
+    ['a name of a claim that is missing', () => mapped({ id: 'a', access: [{ collection: '${gone}', access: 'r' }] })],
+  ],
+  claim_unfit: [
+    [
+      'a name of a claim that is a number',
+      () => mapped({ id: 'a', access: [{ collection: '${tenant}', access: 'r' }] }),
+    ],
   ],
   value_exists_no_collection: [
     ['a token about a collection that is gone', () => presented(EXISTS, { scroll: async () => 'no-collection' })],

@@ -56,11 +56,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
     ...['named-keys', 'redis', 'limits'],
   ],
+  // Questions about the decision, answered by the steps of the gateway without its listeners.
+  explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit'],
   'index.ts': ['gateway', 'config'],
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
-    ...['rest', 'grpc', 'named-keys', 'redis', 'version.ts'],
+    ...['rest', 'grpc', 'explain', 'named-keys', 'redis', 'version.ts'],
   ],
 };
 

@@ -114,6 +114,13 @@ export class NamedKeys {
     return unknown.length === 0 ? INVALID_CREDENTIAL : this.#verify(key, presented, unknown);
   }
 
+  /** The principal of a key whose secret is taken as right, or its refusal, for questions about it. `undefined` = no such key. */
+  holder(id: string, presented: Pick<Presented, 'remote' | 'now'>): Principal | Denial | undefined {
+    if (this.#around.unknown) return KEYS_UNKNOWN;
+    const key = this.#keys.get(id);
+    return key && judged(key, presented);
+  }
+
   /** Minutes of last use by id, of the keys that were used. */
   used(): readonly (readonly [id: string, minute: number])[] {
     return [...this.#keys].flatMap(([id, { usedAt }]) => (usedAt > 0 ? [[id, usedAt] as const] : []));
@@ -149,14 +156,19 @@ export class NamedKeys {
 }
 
 /** The secret is right: whether the key may be used now, from here. */
-function accepted(key: NamedKey, { now, remote }: Presented): Principal | Denial {
+function accepted(key: NamedKey, presented: Presented): Principal | Denial {
+  const identity = judged(key, presented);
+  if (identity.kind === 'principal') key.usedAt = Math.floor(presented.now / MINUTE);
+  return identity;
+}
+
+function judged(key: NamedKey, { now, remote }: Pick<Presented, 'now' | 'remote'>): Principal | Denial {
   const { disabled, expiresAt, notBefore } = key.settings;
   if (disabled) return refused(key, KEY_DISABLED);
   if (key.networks && (remote === '' || !key.networks.has(remote))) return refused(key, KEY_NETWORK);
   if (notBefore !== undefined && now < notBefore) return refused(key, KEY_NOT_YET_VALID);
   if (expiresAt !== undefined && now >= expiresAt) return refused(key, KEY_EXPIRED);
   if (key.limitGone) return refused(key, KEY_LIMIT_GONE);
-  key.usedAt = Math.floor(now / MINUTE);
   return key.principal;
 }
 

@@ -85,6 +85,11 @@ export function modeOn(access: ListAccess, name: string): CollectionMode | undef
   return access.modes.get(name);
 }
 
+/** A list, entry by entry: what each of them permits alone. */
+export function entriesOf({ modes }: ListAccess): readonly ListAccess[] {
+  return [...modes].map((entry) => ({ kind: 'list', modes: new Map([entry]) }));
+}
+
 /** True = global access, which sees everything. `undefined` (no principal) does not. */
 export function seesAll(access: Access | undefined): boolean {
   return access?.kind === 'global';

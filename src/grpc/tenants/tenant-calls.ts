@@ -3,14 +3,12 @@ import type { TenantFinding } from '../../exchange/tenants.ts';
 import { dataOf, Flag, type Frame, frameOf, leadingDataOf } from '../../http2/frames.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
-import { type Conditional, type Permit, type References, settle } from '../../policy/decide.ts';
+import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { Rewriting } from '../../policy/tenants/rewriting.ts';
 import { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { Question } from '../answer.ts';
 import type { GrpcExchange } from '../exchange.ts';
-import { namesOf, referencesOf } from '../message/inspect.ts';
-import { rowForNames } from '../message/inspect-shapes.ts';
 import { WireFault } from '../message/wire.ts';
 import type { GrpcRelayOptions } from '../relay/options.ts';
 import type { RelayCore } from '../relay/relay-core.ts';
@@ -18,6 +16,7 @@ import { resolveGrpc } from '../resolve.ts';
 import { CollectedMessage } from './collected-message.ts';
 import { askSettings } from './collection-settings.ts';
 import type { GrpcRequest } from './context.ts';
+import { callFinding } from './finding.ts';
 import type { CallChecked, TenantLane } from './lane.ts';
 import { MessageRoom } from './message-room.ts';
 import { tenantAnswer } from './tenant-answer.ts';
@@ -184,30 +183,16 @@ export class TenantCalls implements TenantLane {
     if (!this.#core.client.inBurst) this.#core.burstEnded();
   }
 
-  #found(exchange: GrpcExchange, call: Collected, { names, tenant }: RewriteFinding, framed: Buffer): void {
-    const { decision } = call;
-    const found = this.#references(exchange, decision, names);
-    const refused =
-      'kind' in found ||
-      (decision.kind === 'conditional' && !decision.sure && settle(decision, found).kind === 'denial');
-    if (refused || found.target === undefined || tenant !== 'needs-facts') {
-      this.#done(exchange, decision, found, refused || tenant === 'needs-facts' ? undefined : tenant);
+  #found(exchange: GrpcExchange, call: Collected, finding: RewriteFinding, framed: Buffer): void {
+    const { operation } = exchange.resolution ?? resolveGrpc(exchange.head.path);
+    const { found, tenant, needsFactsOf } = callFinding(operation, call.decision, finding);
+    if (needsFactsOf === undefined) {
+      this.#done(exchange, call.decision, found, tenant);
       return;
     }
-    this.#guard.settled(Promise.resolve(this.#parts.facts.of(found.target)), (facts) =>
+    this.#guard.settled(Promise.resolve(this.#parts.facts.of(needsFactsOf)), (facts) =>
       this.#ifOpen(exchange, () => this.#rewrite(exchange, call, framed, facts?.idfVectors ?? 'unknown')),
     );
-  }
-
-  #references(
-    exchange: GrpcExchange,
-    decision: Permit | Conditional,
-    names: RewriteFinding['names'],
-  ): References | Denial {
-    const row = rowForNames((exchange.resolution ?? resolveGrpc(exchange.head.path)).operation);
-    if (!names) return INTERNAL_FAULT;
-    if ('kind' in names) return names;
-    return decision.kind === 'conditional' ? referencesOf(row, names, decision.access) : namesOf(row, names);
   }
 
   #done(

@@ -1,0 +1,42 @@
+import { seesAll } from '../policy/access.ts';
+import type { Judged } from './judge.ts';
+import type { OfflineParts } from './parts.ts';
+
+/** A fact on which an answer depends, and that was not asked of the running system. */
+export type AssumedText = string;
+
+/** The assumptions that may have changed this answer, as sentences. */
+export function assumptionTexts(
+  { exchange, headers }: Judged,
+  { state, assumptions, policy }: OfflineParts,
+): AssumedText[] {
+  const { resolution, principal } = exchange;
+  const operation = resolution?.operation;
+  const texts: AssumedText[] = [];
+  const release = assumptions.release;
+  if (operation?.pathNames || resolution?.dotName !== undefined || principal?.tenancy) {
+    texts.push(release === undefined ? 'the release of Qdrant is not known' : `Qdrant is ${release}`);
+  }
+  const creates = operation?.manages?.right === 'create' && !seesAll(principal?.access);
+  if (creates) {
+    const { collections } = assumptions;
+    texts.push(
+      collections
+        ? `the collections are: ${collections.join(', ') || 'none'}`
+        : 'the existing collections are not known',
+    );
+  }
+  if (principal?.authType === 'Jwt') {
+    texts.push(
+      'no token is revoked',
+      `what \`value_exists\` asks for ${assumptions.valueExists ? 'is' : 'is not'} there`,
+    );
+  }
+  if (principal?.tenancy && assumptions.idfVectors === undefined)
+    texts.push('vectors with the modifier idf are not known');
+  if (policy.limits) texts.push('no limit has been used before this request');
+  if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read');
+  texts.push(`the client's address is ${assumptions.remote || 'not known'}`, 'aliases are not resolved');
+  void headers;
+  return texts;
+}

@@ -1,0 +1,68 @@
+import type { State } from '../config/state.ts';
+import type { ExchangeParts } from '../exchange/exchange.ts';
+import { bodyRulesOf } from '../gateway/exchange-parts.ts';
+import { ringOf } from '../gateway/usable.ts';
+import { createAuthenticator } from '../identity/authenticate.ts';
+import type { KeyRing } from '../identity/key-ring.ts';
+import { Creations } from '../limits/creations.ts';
+import { RequestLimits } from '../limits/request-limits.ts';
+import { UPSTREAM_UNREACHABLE, VALUE_EXISTS_NO_POINT } from '../policy/denial.ts';
+import type { Policy } from '../policy/rules.ts';
+import { policyOf } from '../policy/settings.ts';
+import type { KnownRelease } from '../upstream/release-watch.ts';
+import type { Assumptions } from './assumptions.ts';
+
+/** The parts of `exchange/steps.ts` for one state, without socket, upstream, audit or pace. */
+export interface OfflineParts {
+  readonly state: State;
+  readonly assumptions: Assumptions;
+  readonly ring: KeyRing;
+  readonly policy: Policy;
+  /** Parts for one request: its limits begin unused. */
+  readonly forOne: (own?: Partial<ExchangeParts>) => ExchangeParts;
+}
+
+const NO_LIMITS: ExchangeParts['limits'] = {
+  asksForCollection: () => false,
+  asksForCost: () => false,
+  early: () => undefined,
+  take: () => undefined,
+  end: () => undefined,
+};
+
+/** Builds the parts. Throws what building a key ring throws. */
+export function offlineParts(state: State, assumptions: Assumptions): OfflineParts {
+  const { config } = state;
+  const { rules, guards, limits } = state.policy;
+  const ring = ringOf(state, 1);
+  const policy = policyOf(config.gateway.mode, rules, guards, limits);
+  const { authenticate } = createAuthenticator({
+    ...{ ring, cacheEntries: 0, now: () => assumptions.now },
+    valueExists: async () => (assumptions.valueExists ? undefined : VALUE_EXISTS_NO_POINT),
+    revocations: () => assumptions.revocations,
+  });
+  const { release, collections } = assumptions;
+  const known: KnownRelease = { current: release, refresh: () => undefined, settled: () => undefined };
+  const clock = (): number => 0;
+  const shared: Omit<ExchangeParts, 'limits' | 'creations'> = {
+    authenticate,
+    bodyRules: bodyRulesOf(config, known),
+    policy: { current: policy },
+    admit: () => undefined,
+    pace: { mustWait: () => false, wait: () => undefined },
+    ...(config.gateway.compatibility.create_existing && { createExisting: true as const }),
+    now: clock,
+    record: () => undefined,
+    fault: () => undefined,
+  };
+  return {
+    ...{ state, assumptions, ring, policy },
+    forOne: (own) => ({
+      ...shared,
+      // Without limits none of its methods is called; each instance holds room for many accounts.
+      limits: policy.limits ? new RequestLimits(clock) : NO_LIMITS,
+      creations: new Creations(async () => collections ?? UPSTREAM_UNREACHABLE, clock),
+      ...own,
+    }),
+  };
+}

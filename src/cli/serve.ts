@@ -1,5 +1,5 @@
 import { loadSettled } from '../config/files/at-start.ts';
-import type { Flags } from '../config/load.ts';
+import { type Flags, serviceVariables } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
 import { nodeName } from '../config/upstream/node-list.ts';
@@ -11,6 +11,7 @@ import { createSupervisor, type Supervisor } from '../supervisor/supervisor.ts';
 import { processLifecycle, reloadOnSignal, stopOnSignal } from './lifecycle.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { namingPort } from './port-failure.ts';
+import { serviceManagerOf } from './service-manager.ts';
 import { warnUnprotected } from './unprotected.ts';
 
 /** `https://host:port` (or http without TLS) of a listener. */
@@ -40,12 +41,19 @@ export async function run(
   const listening = await gateway.start().catch((error: unknown) => {
     throw namingPort(error, state.config);
   });
+  const manager = serviceManagerOf(serviceVariables(), output);
+  manager.ready(`rest listens on ${listenUrl(state.config, listening.rest)}`);
   const stop = async (graceMs: number) => {
+    manager.stopping();
     await gateway.stop(graceMs);
     await after();
   };
   const { drain_delay_ms: delayMs, shutdown_grace_ms: graceMs } = state.config.gateway;
-  stopOnSignal({ depart: () => gateway.depart(), stop }, { delayMs, graceMs }, output, processLifecycle);
+  const depart = () => {
+    manager.stopping();
+    return gateway.depart();
+  };
+  stopOnSignal({ depart, stop }, { delayMs, graceMs }, output, processLifecycle);
   return listening;
 }
 

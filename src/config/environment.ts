@@ -49,3 +49,20 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   }
   return layer.build();
 }
+
+/** What a service manager hands to its services: sd_notify(3), sd_watchdog_enabled(3). */
+export interface ServiceVariables {
+  readonly socket: string | undefined;
+  /** Microseconds, as text. */
+  readonly watchdogUsec: string | undefined;
+  readonly watchdogPid: string | undefined;
+}
+
+/** Reads the variables of a service manager; an empty one counts as unset. */
+export function readServiceVariables(env: Readonly<Record<string, string | undefined>>): ServiceVariables {
+  return {
+    socket: env.NOTIFY_SOCKET || undefined,
+    watchdogUsec: env.WATCHDOG_USEC || undefined,
+    watchdogPid: env.WATCHDOG_PID || undefined,
+  };
+}

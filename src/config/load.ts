@@ -1,5 +1,11 @@
 import { resolve } from 'node:path';
-import { CONFIG_FILE_VARIABLE, readEnvironment, readVariable } from './environment.ts';
+import {
+  CONFIG_FILE_VARIABLE,
+  readEnvironment,
+  readServiceVariables,
+  readVariable,
+  type ServiceVariables,
+} from './environment.ts';
 import { readBounded } from './files/bounded-read.ts';
 import { carriedProblems } from './keys/carried.ts';
 import { readNamedKeys } from './keys/file.ts';
@@ -243,6 +249,11 @@ export function missingIn({ config, policy }: Preview): readonly Problem[] {
 /** Names of set variables that configure a gateway. Default: the environment of the process. */
 export function configuringVariables(env: Readonly<Record<string, string | undefined>> = process.env): string[] {
   return Object.keys(env).filter((name) => /^QDRANT_/i.test(name));
+}
+
+/** What the service manager handed over. Default: the environment of the process. */
+export function serviceVariables(env: Readonly<Record<string, string | undefined>> = process.env): ServiceVariables {
+  return readServiceVariables(env);
 }
 
 /**

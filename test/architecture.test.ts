@@ -27,6 +27,7 @@ const ENFORCEMENT: readonly string[] = [
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   json: [],
+  text: [],
   lifetime: [],
   'version.ts': [],
   operations: ['policy'],
@@ -40,18 +41,29 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http2: ['limits', 'net', 'lifetime'],
   upstream: ['policy', 'config', 'lifetime'],
   exchange: ['policy', 'identity', 'operations', 'limits', 'lifetime'],
-  audit: ['policy', 'identity', 'operations', 'config', 'exchange'],
+  audit: ['policy', 'identity', 'operations', 'config', 'exchange', 'text'],
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
-    'named-keys',
+    ...['named-keys', 'text'],
   ],
   learning: ['policy', 'identity', 'config', 'exchange', 'observability'],
   rest: ENFORCEMENT,
   grpc: ENFORCEMENT,
   // The composition root: one serving process, or several.
-  gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation'],
-  admin: ['json', 'config', 'gateway', 'observability', 'audit', 'revocation', 'named-keys', 'upstream', 'version.ts'],
+  gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation', 'text'],
+  admin: [
+    'json',
+    'config',
+    'gateway',
+    'observability',
+    'audit',
+    'revocation',
+    'named-keys',
+    'upstream',
+    'text',
+    'version.ts',
+  ],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
     ...['named-keys', 'redis', 'limits'],
@@ -62,7 +74,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
-    ...['rest', 'grpc', 'explain', 'named-keys', 'redis', 'version.ts'],
+    ...['rest', 'grpc', 'explain', 'named-keys', 'redis', 'upstream', 'text', 'version.ts'],
   ],
 };
 

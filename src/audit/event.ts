@@ -1,4 +1,5 @@
 import type { DenialCode } from '../policy/denial-codes.ts';
+import { jsonLine } from '../text/printable.ts';
 import type { AuditEventCode } from './event-codes.ts';
 
 /** The audit event of one request. */
@@ -96,10 +97,7 @@ export function boundedNames(names: readonly string[]): Pick<AuditEvent, 'collec
   return left === 0 ? { collections } : { collections, collections_left_out: left };
 }
 
-// Characters beyond those JSON escapes: line ends of some readers, and control characters of terminals.
-const UNSAFE = /[\u007f-\u009f\u2028\u2029]/g;
-
 /** An event as one line of JSON without a line break at its end. No value can add a line break. */
 export function toLine(event: AuditEvent): string {
-  return JSON.stringify(event).replace(UNSAFE, (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return jsonLine(event);
 }

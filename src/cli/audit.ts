@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { GENESIS } from '../audit/chain/hash-chain.ts';
 import { orderFiles, type Verified, verifyChain } from '../audit/chain/verify.ts';
 import { parseFileName } from '../audit/sinks/file-name.ts';
+import { exitCode } from './exit-code.ts';
+import type { Report } from './frame/declare.ts';
 import { type Output, Unproven, UsageError } from './output.ts';
 
 const MIB = 1_048_576;
@@ -26,9 +28,15 @@ type Held = Extract<Verified, { readonly ok: true }>;
  * of `paths`, and compares its ends with hashes that were stored elsewhere. Throws `BrokenChain` for a broken chain,
  * `Unproven` when the beginning or end of a chain is not anchored, `UsageError` for a path that is not a file.
  */
-export async function verifyAudit(paths: readonly string[], flags: VerifyFlags, output: Output): Promise<void> {
+export async function verifyAudit(
+  paths: readonly string[],
+  flags: VerifyFlags,
+  output: Output,
+  json = false,
+): Promise<Report | undefined> {
   const anchors = { from: anchorsOf('--from', flags.from), to: anchorsOf('--to', flags.to) };
   const loose: string[] = [];
+  const chains: object[] = [];
   const found = new Set<string>();
   for (const { files, chain } of await readChains(paths, output, new Set([...anchors.from, ...anchors.to]))) {
     for (const hash of [...chain.found, chain.before]) found.add(hash);
@@ -38,18 +46,24 @@ export async function verifyAudit(paths: readonly string[], flags: VerifyFlags, 
     if (anchors.to.size > 0 && chain.behind > 0) {
       output.err(`note: ${chain.behind} lines follow the last hash given with \`--to\`: nothing anchors them\n`);
     }
-    output.out(`ok: ${chain.lines} lines in ${files.length} files, last hash ${chain.last}\n`);
+    chains.push({ files, lines: chain.lines, torn: chain.torn, last: chain.last });
+    if (!json) output.out(`ok: ${chain.lines} lines in ${files.length} files, last hash ${chain.last}\n`);
   }
   const missing = [...anchors.from, ...anchors.to].filter((hash) => !found.has(hash) && hash !== GENESIS);
   if (missing.length > 0) throw new BrokenChain(`no line has the hash ${missing[0]}: lines or whole files are missing`);
+  if (json) {
+    const code = loose.length === 0 ? exitCode.ok : exitCode.unproven;
+    return { text: '', json: { proven: loose.length === 0, chains, unproven: loose }, code };
+  }
   if (loose.length > 0) throw new Unproven(loose.join('; '));
+  return undefined;
 }
 
 /** `audit head`: the hash of the newest line of each chain, and its file. Throws as `audit verify` does. */
-export async function showHeads(paths: readonly string[], output: Output): Promise<void> {
-  for (const { files, chain } of await readChains(paths, output, new Set())) {
-    output.out(`${chain.last}  ${files.at(-1)}\n`);
-  }
+export async function showHeads(paths: readonly string[], output: Output): Promise<Report> {
+  const chains = await readChains(paths, output, new Set());
+  const heads = chains.map(({ files, chain }) => ({ hash: chain.last, file: files.at(-1) ?? '' }));
+  return { text: heads.map(({ hash, file }) => `${hash}  ${file}\n`).join(''), json: heads };
 }
 
 function checkBegin(

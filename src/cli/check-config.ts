@@ -9,6 +9,7 @@ import { OPERATION_NAMES } from '../operations/names.ts';
 import { redisAddressOf } from '../redis/address.ts';
 import { describeRedisFault, withRedisLink } from '../redis/link.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
+import type { Report } from './frame/declare.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
 
@@ -19,15 +20,30 @@ const PATIENCE_MS = 2000;
  * `check-config`: loads and checks all files as `serve` does before it listens, and tries the key for upstream if there is
  * one. Prints `OK` and the effective settings without secrets. Rejects with `ConfigError` with every problem.
  */
-export async function checkConfig(flags: Flags, output: Output): Promise<void> {
+export async function checkConfig(flags: Flags, output: Output): Promise<Report> {
   const state = loadState({ argv: flags, operations: OPERATION_NAMES });
   checkUsable(state);
   const { file } = state.config.gateway.revocation;
   if (file !== null) readRevocationFile(file);
   const asked = [...(await keyWarnings(state)), ...(await sharedKeyWarnings(state)), ...(await tenantsAsked(state))];
-  writeWarnings(output, [...state.warnings, ...asked]);
+  const warnings = [...state.warnings, ...asked];
+  writeWarnings(output, warnings);
   warnUnprotected(output, state.config.gateway);
-  output.out(`OK\n${effectiveSettings(state.config)}${effectivePolicy(state)}`);
+  const settings = effectiveSettings(state.config);
+  return {
+    text: `OK\n${settings}${effectivePolicy(state)}`,
+    json: { ok: true, warnings, settings: shownValues(settings) },
+  };
+}
+
+/** The effective settings by path. */
+function shownValues(settings: string): object {
+  return Object.fromEntries(
+    settings
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/: (.*)/s, 2)),
+  );
 }
 
 /** `serve` starts all the same: the key may be right by then, and can be replaced while the gateway runs. */

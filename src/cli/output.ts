@@ -1,33 +1,10 @@
 import { ConfigError } from '../config/problem.ts';
 import { KeyFault } from '../named-keys/fault.ts';
-import { stderrDestination } from '../observability/destination.ts';
-import { exitCode } from './exit-code.ts';
+import { type ExitCode, exitCode } from './exit-code.ts';
 import { PortFailure } from './port-failure.ts';
 
 /** Output of a command: results go to `out`, texts for a person to `err`. */
 export type Output = { readonly out: (text: string) => void; readonly err: (text: string) => void };
-
-/** The streams of the process. */
-export const processOutput: Output = {
-  out: (text) => {
-    if (process.stdout.listenerCount('error', explainLoss) === 0) process.stdout.on('error', explainLoss);
-    process.stdout.write(text);
-  },
-  // The log's own destination: keeps the order with log lines, and a stalled reader does not block it.
-  err: (text) => stderrDestination().write(text),
-};
-
-let isLost = false;
-
-/** The reader is gone, or the disk is full. Said once; a key whose text went there has to be replaced or deleted. */
-function explainLoss({ code = 'unknown error' }: NodeJS.ErrnoException): void {
-  process.exitCode = exitCode.failure;
-  if (isLost) return;
-  isLost = true;
-  stderrDestination().write(
-    `error: standard output takes nothing (${code}): what the command has changed stays changed\n`,
-  );
-}
 
 /** A mistake in the arguments. Only its text is shown, without a stack. */
 export class UsageError extends Error {
@@ -52,7 +29,7 @@ function explainPort({ code, port, option }: PortFailure): string {
 }
 
 /** Writes an error for a person and returns its exit code. */
-export function explainFailure(output: Output, error: unknown): number {
+export function explainFailure(output: Output, error: unknown): ExitCode {
   if (error instanceof ConfigError) {
     const noun = error.problems.length === 1 ? 'problem' : 'problems';
     output.err(`configuration: ${error.problems.length} ${noun}\n`);
@@ -70,4 +47,13 @@ export function explainFailure(output: Output, error: unknown): number {
   if (error instanceof PortFailure) output.err(explainPort(error));
   else output.err(`error: ${error instanceof Error ? error.message : 'unknown error'}\n`);
   return exitCode.failure;
+}
+
+/** The same error as `--json` shows it: `{ "error": { "code", "message" } }`, with the problems of a configuration. */
+export function failureValue(error: unknown): object {
+  const { code } = Object(error) as { code?: unknown };
+  const stable = typeof code === 'string' ? code : 'ERR_FAILED';
+  const message = error instanceof Error ? error.message : 'unknown error';
+  const problems = error instanceof ConfigError ? { problems: error.problems } : {};
+  return { error: { code: stable, message, ...problems } };
 }

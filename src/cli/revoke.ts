@@ -5,6 +5,7 @@ import { checkEntry, signingKeyIds } from '../revocation/check-entry.ts';
 import { isEntry, type RevocationEntry, readEntry } from '../revocation/entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { writeEntry } from '../revocation/write.ts';
+import type { Report } from './frame/declare.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
 import { parseExpiry } from './token.ts';
 
@@ -85,7 +86,7 @@ function iso(seconds: number): string {
 }
 
 /** `revoke`: writes a revocation to the configured store, which running gateways read, and reports it. */
-export async function revoke(flags: RevokeFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
+export async function revoke(flags: RevokeFlags, output: Output, nowMs: number): Promise<Report> {
   const entry = buildEntry(flags, nowMs);
   const { config, policy, problems, warnings } = previewConfig({ argv: flags });
   if (config === null || problems.length > 0) throw new ConfigError(problems);
@@ -103,5 +104,5 @@ export async function revoke(flags: RevokeFlags, output: Output, nowMs: number =
     );
   }
   const where = stored === 'file' ? `the file \`${settings.file}\`` : 'redis';
-  output.out(`revoked ${describe(entry)}; written to ${where}\n`);
+  return { text: `revoked ${describe(entry)}; written to ${where}\n`, json: { revoked: entry, stored } };
 }

@@ -3,10 +3,12 @@ import { readBounded } from '../config/files/bounded-read.ts';
 import { MOMENT_FORM, readMoment } from '../config/keys/moment.ts';
 import { type Flags, previewConfig } from '../config/load.ts';
 import type { PolicySettings } from '../config/policy/file.ts';
-import { ConfigError } from '../config/problem.ts';
+import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { previewSecrets, readKeys, type Secrets, withoutNewline } from '../config/secrets.ts';
 import { mintToken } from '../identity/token.ts';
+import { exitCode } from './exit-code.ts';
+import type { Report } from './frame/declare.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
 
 /** Options of `token`, as commander hands them over. */
@@ -149,11 +151,12 @@ function secretFrom(flags: TokenFlags, output: Output): { readonly secret: strin
   throw new UsageError('no secret: set QDRANT__SERVICE__API_KEY or use --secret-file; a secret is never an argument');
 }
 
-/** `token`: prints a signed token, and nothing else, on standard output. */
-export async function mint(flags: TokenFlags, output: Output, nowMs: number = Date.now()): Promise<void> {
+/** `token mint`: a signed token, and as text nothing else. */
+export async function mint(flags: TokenFlags, output: Output, nowMs: number): Promise<Report> {
   const claims = buildClaims(flags, nowMs);
   const { secret, keyId } = secretFrom(flags, output);
-  output.out(`${await mintToken(claims, secret, keyId)}\n`);
+  const token = await mintToken(claims, secret, keyId);
+  return { text: `${token}\n`, json: { token, claims } };
 }
 
 /** A part of a token as JSON text, or a note if it is not JSON. */
@@ -206,34 +209,76 @@ function describeSignature(token: string, secrets: readonly NamedSecret[], polic
     : `by \`service.${found.id}\``;
 }
 
-/** The gateway would refuse the token. The reason has been printed before. */
-export class TokenRefused extends Error {
-  readonly code = 'ERR_TOKEN_REFUSED';
+/**
+ * A token as a caller has it: given as an argument, in a file or on standard input, with or without `Bearer`. Throws
+ * `UsageError` if it has no three parts. An argument gets a warning.
+ */
+export async function presentedToken(
+  {
+    argument,
+    file,
+    readStdin,
+  }: {
+    readonly argument: string | undefined;
+    readonly file: string | undefined;
+    readonly readStdin: () => Promise<string>;
+  },
+  output: Output,
+): Promise<string> {
+  if (argument !== undefined && file !== undefined) throw new UsageError('give a token or --file, not both');
+  if (argument !== undefined) {
+    writeWarnings(output, ['other users see arguments: give the token on standard input, or with --file']);
+  }
+  const text = argument ?? (file === undefined ? await readStdin() : tokenFile(file));
+  const token = text.trim().replace(/^(?:authorization:[ \t]*)?bearer[ \t]+/i, '');
+  if (token.split('.').length !== 3) throw new UsageError('a token has three parts, separated by dots');
+  return token;
+}
+
+function tokenFile(file: string): string {
+  try {
+    return readBounded(file).toString('utf8');
+  } catch (error) {
+    throw new UsageError(`cannot read --file \`${file}\`: ${reason(error)}`);
+  }
 }
 
 /**
- * `token inspect`: prints header, claims, id, issue time and expiry of a token. If a key is configured, also prints the
- * verdict of a gateway with this configuration, and rejects with `TokenRefused` if that is a refusal.
+ * `token inspect`: header, claims, id, issue time and expiry of a token. If a key is configured, also the verdict of a
+ * gateway with this configuration; a refusal has exit code 1. Rejects with `ConfigError`, after the text of what the token says.
  */
-export async function inspect(text: string, flags: Flags, output: Output, nowMs: number = Date.now()): Promise<void> {
-  const token = text.trim();
+export async function inspect(token: string, flags: Flags, output: Output, nowMs: number): Promise<Report> {
   const parts = token.split('.');
-  if (parts.length !== 3) throw new UsageError('a token has three parts, separated by dots');
   const [header, claims] = [shownPart(parts[0]), shownPart(parts[1])];
-  output.out(`header: ${header.text}\nclaims: ${claims.text}\n`);
-  output.out(`id: ${describeId(claims.value)}\nissued: ${describeIssue(claims.value)}\n`);
   const { config, policy, problems } = previewConfig({ argv: flags });
   const secrets = config === null ? [] : secretsOf(config, policy);
-  output.out(`expiry: ${describeExpiry(claims.value, nowMs)}\n`);
-  output.out(`signature: ${describeSignature(token, secrets, policy)}\n`);
-  if (config === null || problems.length > 0) throw new ConfigError(problems);
-  if (secrets.length === 0 && readKeys(config).keys.read_only_api_key === null) return;
+  const says = {
+    ...{ id: describeId(claims.value), issued: describeIssue(claims.value) },
+    ...{ expiry: describeExpiry(claims.value, nowMs), signature: describeSignature(token, secrets, policy) },
+  };
+  const lines = Object.entries(says).map(([name, text]) => `${name}: ${text}\n`);
+  const text = `header: ${header.text}\nclaims: ${claims.text}\n${lines.join('')}`;
+  if (config === null || problems.length > 0) {
+    output.err(text);
+    throw new ConfigError(problems);
+  }
+  const json = { header: header.value ?? null, claims: claims.value ?? null, ...says };
+  if (secrets.length === 0 && readKeys(config).keys.read_only_api_key === null) {
+    return { text, json: { ...json, verdict: null } };
+  }
   const { verdictOf } = await import('./token-verdict.ts');
   const found = previewSecrets(config);
   const state = { config, policy, secrets: found.secrets ?? bareSecrets(config) };
   const { accepted, text: verdict, code, tenants = [] } = await verdictOf(token, state, nowMs);
-  output.out(`verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}${tenants.join('')}`);
-  if (!accepted) throw new TokenRefused('a gateway with this configuration refuses the token');
+  if (!accepted) output.err('error: a gateway with this configuration refuses the token\n');
+  return {
+    text: `${text}verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}${tenants.join('')}`,
+    json: {
+      ...json,
+      verdict: { accepted, text: verdict, code: code ?? null, tenants: tenants.map((one) => one.trim()) },
+    },
+    code: accepted ? exitCode.ok : exitCode.failure,
+  };
 }
 
 /** The keys alone, if certificates cannot be read: tokens do not depend on certificates. */

@@ -122,13 +122,8 @@ t.test(
       await writeDays(dir);
       await writeDays(other);
       save(join(other, FIRST), linesOf(join(other, FIRST)).slice(0, 2));
-      let to = '';
-      await showHeads([dir], {
-        out: (text) => {
-          to = text.slice(0, 64);
-        },
-        err: () => undefined,
-      });
+      const heads = await showHeads([dir], { out: () => undefined, err: () => undefined });
+      const to = heads.text.slice(0, 64);
       const flags = { from: ['start'], to: [to] };
       test.same([await verdict(dir, flags), await verdict(dir, {})], ['ok', 'unproven'], `${name}: before`);
       tamper((file) => join(dir, file));

@@ -1,4 +1,5 @@
 import type { KeyEntry } from '../../config/keys/schema.ts';
+import { textTable } from '../frame/table.ts';
 
 /** A key for lists: never its hash. */
 export interface ShownKey {
@@ -66,17 +67,7 @@ export function tableOf(keys: readonly ShownKey[]): string {
     const first = [id, name, owner ?? '-', postfix === null ? '-' : `...${postfix}`, told, expires];
     return withUse ? [...first, more.last_used ?? '-'] : first;
   });
-  const all = [['ID', 'NAME', 'OWNER', 'POSTFIX', 'STATE', 'EXPIRES', ...(withUse ? ['LAST USED'] : [])], ...rows];
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return textTable(['ID', 'NAME', 'OWNER', 'POSTFIX', 'STATE', 'EXPIRES', ...(withUse ? ['LAST USED'] : [])], rows);
 }
 
 /** One key, a line for each field. */

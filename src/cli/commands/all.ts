@@ -1,0 +1,28 @@
+import type { Groups } from '../frame/build.ts';
+import type { AnyCommand } from '../frame/declare.ts';
+import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
+import { checkConfigCommand } from './check-config.ts';
+import { keyCommands } from './key.ts';
+import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
+import { revokeCommand } from './revoke.ts';
+import { serveCommand } from './serve.ts';
+import { tokenInspectCommand, tokenMintCommand } from './token.ts';
+
+/** The subject of each group of commands. */
+export const GROUPS: Groups = {
+  token: 'mint and inspect tokens; without a command: mint',
+  revoke: 'revoke tokens; without a command: add',
+  key: 'named keys in the file `gateway.keys_file`, or in Redis with `gateway.shared.keys`',
+  audit: 'verify audit files',
+};
+
+/** Every command, in the order of help and of the reference page. */
+export const COMMANDS: readonly AnyCommand[] = [
+  serveCommand,
+  checkConfigCommand,
+  ...[tokenMintCommand, tokenInspectCommand],
+  revokeCommand,
+  ...keyCommands,
+  ...[auditVerifyCommand, auditHeadCommand],
+  ...[schemaCommand, optionsCommand, completionCommand],
+];

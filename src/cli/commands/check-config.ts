@@ -1,0 +1,14 @@
+import { declareCommand } from '../frame/declare.ts';
+
+/** Finds every problem of the configuration before `serve` does. */
+export const checkConfigCommand = declareCommand({
+  name: 'check-config',
+  group: 'Check:',
+  summary: 'check the configuration: print the effective settings, or all problems',
+  config: true,
+  examples: [['qdrant-gateway check-config --config gateway.yaml', 'check a file before it is used']],
+  async run({ flags, output }) {
+    const { checkConfig } = await import('../check-config.ts');
+    return checkConfig(flags, output);
+  },
+});

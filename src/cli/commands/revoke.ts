@@ -1,0 +1,40 @@
+import { declareCommand } from '../frame/declare.ts';
+
+/** `revoke`, `revoke add`. */
+export const revokeCommand = declareCommand({
+  name: 'revoke add',
+  group: 'Keys and tokens:',
+  summary: 'revoke tokens: adds an entry to the configured file or Redis',
+  options: {
+    tokenId: { kind: 'value', value: 'id', text: 'revoke the token with this `jti`' },
+    subject: { kind: 'value', value: 'text', text: 'revoke all tokens with this `sub` or `subject`' },
+    key: {
+      kind: 'value',
+      value: 'id',
+      text: 'revoke all tokens signed with this key: api_key, alt_api_key or the id of a signing key',
+    },
+    before: {
+      kind: 'value',
+      value: 'time',
+      text: 'revoke all tokens issued (`iat`) before this time: now, an ISO time, or seconds since 1970',
+    },
+    forSubject: { kind: 'value', value: 'text', text: 'with --before: only tokens with this `sub` or `subject`' },
+    until: {
+      kind: 'value',
+      value: 'when',
+      text: 'expiry of the entry: 30d, 12h, 90m or an ISO date (default: never)',
+    },
+    reason: { kind: 'value', value: 'text', text: 'note that is stored with the entry' },
+  },
+  config: true,
+  isDefault: true,
+  changes: true,
+  examples: [
+    ['qdrant-gateway revoke --token-id 5f0c --reason "laptop lost"', 'revoke one token'],
+    ['qdrant-gateway revoke --before now --for-subject alice', 'revoke what alice holds, but not what she gets later'],
+  ],
+  async run({ flags, output, now }) {
+    const { revoke } = await import('../revoke.ts');
+    return revoke(flags, output, now);
+  },
+});

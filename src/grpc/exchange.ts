@@ -89,6 +89,10 @@ export class GrpcExchange implements Exchange {
    * on.
    */
   guard: MessageInspector | undefined;
+  /** Bytes of DATA of a `collecting` call whose credit the connection of the client has not got back. */
+  owedCredit = 0;
+  /** True = the DATA for upstream was made by the gateway. It is whole, and the client has ended its side. */
+  isRemade = false;
   /** Reads the names of a message for the audit only; the decision does not depend on them. */
   follower: MessageInspector | undefined;
   /** True = `.` and `..` are refused as names in the message. */

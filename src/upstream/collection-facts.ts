@@ -40,11 +40,17 @@ export class FactsOfCollections {
 
   /** The facts: at once if they are known, or once upstream has answered; `undefined` = not known. */
   of(collection: string): CollectionFacts | Promise<CollectionFacts | undefined> {
-    const known = this.#known.get(collection);
-    if (known && this.#now() - known.at < FRESH_MS) return known.facts;
+    const known = this.known(collection);
+    if (known) return known;
     const asked = this.#asked.get(collection) ?? this.#learn(collection);
     this.#asked.set(collection, asked);
     return asked;
+  }
+
+  /** The facts as far as they are known; nothing is asked. */
+  known(collection: string): CollectionFacts | undefined {
+    const known = this.#known.get(collection);
+    return known && this.#now() - known.at < FRESH_MS ? known.facts : undefined;
   }
 
   /** Upstream has contradicted them: they are asked for again. */

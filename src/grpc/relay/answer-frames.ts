@@ -124,12 +124,14 @@ export class AnswerFrames implements LinkEvents {
   upstreamGrant(streamId: number, increment: number, frame: Frame): void {
     const { client, streams, streamWindows, window } = this.#core;
     if (streamId === 0) {
-      window.grantedByUpstream(increment);
-      client.outbox.frame(frame);
+      const passed = window.grantedByUpstream(increment);
+      if (passed === increment) client.outbox.frame(frame);
+      else if (passed > 0) client.outbox.bytes(writeWindowUpdate(0, passed));
       return;
     }
     const exchange = streams.fromUpstream(streamId);
-    if (!exchange) return;
+    // The window of a message that the gateway made is not the client's.
+    if (!exchange || exchange.isRemade) return;
     if (!streamWindows.grantedByUpstream(exchange, increment)) {
       this.#giveUp(exchange, ErrorCode.FLOW_CONTROL_ERROR);
       return;

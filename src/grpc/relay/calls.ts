@@ -35,6 +35,7 @@ const CALL_ENDED = 'the call has ended';
  * waiting -> inspecting -> relayed        frames pass verbatim, only the stream id is rewritten
  *    \            \-----> local           the gateway answers; DATA is discarded, its credit returned
  *     \--> relayed | local
+ *      \-> collecting -> relayed | local   the message is made anew; the answer passes if it needs no change
  * ```
  *
  * INVARIANT: each call is recorded once, when it leaves the table of streams.
@@ -148,7 +149,8 @@ export class Calls implements GrpcSteps, OpenCalls {
         ? this.#tenants?.answer(exchange, permit, tenant)
         : answerFor(exchange, permit, this.#options.upstream.credential());
     // INVARIANT: the message of the client is not sent where another one was made for it.
-    if (typeof tenant === 'object' && !question) throw new TypeError('a call was made anew, and nothing sends it');
+    if (typeof tenant === 'object' && !question && !exchange.isRemade)
+      throw new TypeError('a call was made anew, and nothing sends it');
     if (question) {
       this.#answer(exchange, question, permit);
       return;
@@ -242,7 +244,8 @@ export class Calls implements GrpcSteps, OpenCalls {
   }
 
   #swallowHeld(exchange: GrpcExchange): void {
-    this.#core.window.swallowed(exchange.held.clear());
+    this.#core.window.swallowed(exchange.held.clear() + exchange.owedCredit);
+    exchange.owedCredit = 0;
   }
 
   resetClient(streamId: number, code: number): void {

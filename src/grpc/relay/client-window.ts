@@ -4,6 +4,9 @@ import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
 export const INITIAL_WINDOW = 65_535;
 /** Below the largest frame: a client may wait for the window of a whole frame. */
 const LITTLE = 16_384;
+/** Credit that is kept spare, in bytes: at least this, and of a larger window a quarter of what is above the initial one, up to this. */
+const LEAST_SPARE = 4096;
+const MOST_SPARE = 262_144;
 
 /**
  * The connection windows of one client connection, in bytes.
@@ -12,6 +15,9 @@ const LITTLE = 16_384;
  * settled here. DATA that the gateway discards never reached upstream, so the gateway returns its credit. DATA that the
  * gateway sends itself uses credit that upstream counts as its own, so the same amount is withheld from the next
  * grants; until then upstream may overdraw, and its DATA waits here.
+ *
+ * A call that is made anew and relayed may have more bytes for upstream than came from the client. The difference is taken from
+ * spare credit, which upstream has granted and the client is not told of.
  *
  * INVARIANT: no window is ever below 0 or above `MAX_WINDOW`: a sum is checked before it is stored.
  */
@@ -24,6 +30,9 @@ export class ClientWindow {
   #owed = 0;
   /** Credit to return to the client at the end of the burst. */
   #toReturn = 0;
+  #spare = 0;
+  /** True = credit is kept spare. */
+  #keeps = false;
 
   /** True = the client can send almost nothing before it is granted more. */
   get exhausted(): boolean {
@@ -38,13 +47,39 @@ export class ClientWindow {
 
   /** Counts received DATA that does not go upstream. */
   swallowed(bytes: number): void {
-    this.#toReturn += bytes;
+    this.#toReturn += bytes - this.#keep(bytes);
   }
 
-  /** Upstream grants more to the client. Throws if the window exceeds its maximum. */
-  grantedByUpstream(bytes: number): void {
-    if (this.#fromClient + bytes > MAX_WINDOW) throw overflow('connection window overflow');
-    this.#fromClient += bytes;
+  /** Upstream grants more. Returns the client's part of it. Throws if the window exceeds its maximum. */
+  grantedByUpstream(bytes: number): number {
+    const passed = bytes - this.#keep(bytes);
+    if (this.#fromClient + passed > MAX_WINDOW) throw overflow('connection window overflow');
+    this.#fromClient += passed;
+    return passed;
+  }
+
+  /**
+   * Counts DATA of which other DATA goes upstream. `false` = there is not enough spare credit for it yet; nothing is counted.
+   *
+   * @param came bytes whose credit was not returned @param sent bytes for upstream
+   */
+  replaced(came: number, sent: number): boolean {
+    this.#keeps = true;
+    const more = sent - came;
+    if (more > this.#spare) return false;
+    if (more > 0) this.#spare -= more;
+    else this.swallowed(-more);
+    return true;
+  }
+
+  /** The part of new credit that becomes spare. */
+  #keep(bytes: number): number {
+    if (!this.#keeps) return 0;
+    const above = this.#fromClient + this.#toReturn + this.#spare + bytes - INITIAL_WINDOW;
+    const wanted = Math.max(LEAST_SPARE, Math.min(MOST_SPARE, Math.floor(above / 4)));
+    const kept = Math.max(0, Math.min(bytes, wanted - this.#spare));
+    this.#spare += kept;
+    return kept;
   }
 
   /** Takes the credit to return now; the caller sends it. */

@@ -153,10 +153,13 @@ export class RequestData {
 
   /**
    * Calls that wait for the rest of their message use up the window common to all calls of the client. Without more
-   * window none of them could be completed, so their held DATA goes upstream, which grants more.
+   * window none of them could be completed, so their held DATA goes upstream, which grants more. Those that are held whole give
+   * back what they have taken.
    */
   #release(): void {
     for (const exchange of this.#core.streams.all()) {
+      this.#core.window.swallowed(exchange.owedCredit);
+      exchange.owedCredit = 0;
       if (exchange.state !== 'inspecting' || exchange.held.bytes === 0) continue;
       this.#judged(exchange, this.#checks.proceed(exchange, true));
     }

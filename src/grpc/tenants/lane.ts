@@ -15,8 +15,11 @@ export interface TenantLane {
   begin(exchange: GrpcExchange, decision: Permit | Conditional): void;
   /** The next DATA frame of a call. */
   take(exchange: GrpcExchange, frame: Frame): void;
-  /** The answer to a permitted call. Its permit has the rewriting that was made here. */
-  answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question;
+  /**
+   * The answer to a permitted call, whose permit has the rewriting that was made here. `undefined` = the call holds what it was made
+   * into (`isRemade`) and is to be relayed: no ids are to be checked, the answer passes as it is, and the windows fit.
+   */
+  answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question | undefined;
   /** A call has ended, or is refused. Idempotent. */
   forget(exchange: GrpcExchange): void;
 }

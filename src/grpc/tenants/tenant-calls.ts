@@ -9,9 +9,11 @@ import type { Rewriting } from '../../policy/tenants/rewriting.ts';
 import { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { Question } from '../answer.ts';
 import type { GrpcExchange } from '../exchange.ts';
+import { isCarried, PREFIX_BYTES } from '../message/message.ts';
 import { WireFault } from '../message/wire.ts';
 import type { GrpcRelayOptions } from '../relay/options.ts';
 import type { RelayCore } from '../relay/relay-core.ts';
+import { holdRemade } from '../relay/remade-data.ts';
 import { resolveGrpc } from '../resolve.ts';
 import { CollectedMessage } from './collected-message.ts';
 import { askSettings } from './collection-settings.ts';
@@ -20,22 +22,26 @@ import { callFinding } from './finding.ts';
 import type { CallChecked, TenantLane } from './lane.ts';
 import { MessageRoom } from './message-room.ts';
 import { tenantAnswer } from './tenant-answer.ts';
-import type { RewriteFinding, RewriteTask } from './thread/rewrite-task.ts';
-import { Rewriter } from './thread/rewriter.ts';
+import { type KnownVectors, type RewriteFinding, type RewriteTask, runRewriteTask } from './thread/rewrite-task.ts';
+import { INLINE_BYTES, Rewriter } from './thread/rewriter.ts';
 
 /** Credit of a stream is returned in steps of this many bytes. */
 const GRANT_BYTES = 16_384;
+/** Most bytes of a call for which the connection's credit is kept until it is known what goes upstream. */
+const MOST_OWED = 49_152;
 
 /** The parts that all calls of tenants in a process share. */
 interface TenantParts {
   readonly rewriter: Rewriter;
   readonly room: MessageRoom;
   readonly facts: FactsOfCollections;
+  readonly known: KnownVectors;
 }
 
 interface Collected {
   readonly decision: Permit | Conditional;
-  readonly message: CollectedMessage;
+  /** `undefined` = none has come, or all in one frame. */
+  message: CollectedMessage | undefined;
   /** DATA whose credit the stream has not got back. */
   owed: number;
   /** Leaves the queue of messages that wait to be rewritten. */
@@ -66,16 +72,10 @@ export class TenantCalls implements TenantLane {
   /** Begins to hold a call, with the DATA that has come. */
   begin(exchange: GrpcExchange, decision: Permit | Conditional): void {
     exchange.state = 'collecting';
-    const { limits, messageLimits } = this.#options;
+    this.#calls.set(exchange, { decision, message: undefined, owed: 0 });
+    const { held } = exchange;
+    if (held.isEmpty && !exchange.clientEnded) return;
     this.#within(exchange, () => {
-      const message = new CollectedMessage({
-        ...{ encoding: exchange.head.encoding, mostBytes: limits.inspected_body_bytes, room: this.#parts.room },
-        limits: { ...messageLimits, inflatedBytes: Math.min(messageLimits.inflatedBytes, limits.inspected_body_bytes) },
-        owner: shareOwner(exchange),
-        later: (step) => this.#guard.run(() => this.#later(exchange, step)),
-      });
-      this.#calls.set(exchange, { decision, message, owed: 0 });
-      const { held } = exchange;
       const frames = held.lent ? [held.lent] : held.frames.map(frameOf);
       for (const frame of frames) this.#push(exchange, frame);
       held.clear();
@@ -85,15 +85,21 @@ export class TenantCalls implements TenantLane {
 
   /** The next DATA frame of a call. */
   take(exchange: GrpcExchange, frame: Frame): void {
-    this.#within(exchange, () => {
+    try {
+      if (this.#takeWhole(exchange, frame)) return;
       this.#push(exchange, frame);
       this.#proceed(exchange);
-    });
+    } catch (error) {
+      this.#failed(exchange, error);
+    }
   }
 
-  /** The answer to a permitted call. Its permit has the rewriting that was made here. */
-  answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question {
-    return tenantAnswer(exchange, permit, rewriting as Rewriting<GrpcRequest>, this.#options.upstream.credential());
+  answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question | undefined {
+    const made = rewriting as Rewriting<GrpcRequest>;
+    const { request, checks } = made;
+    const passes = !made.answer && checks.length === 0 && request.path === exchange.head.path;
+    if (passes && holdRemade(this.#core, exchange, request.message)) return undefined;
+    return tenantAnswer(exchange, permit, made, this.#options.upstream.credential());
   }
 
   /** A call has ended, or is refused. Idempotent. */
@@ -102,18 +108,48 @@ export class TenantCalls implements TenantLane {
     if (!call) return;
     this.#calls.delete(exchange);
     call.giveUp?.();
-    call.message.release();
+    call.message?.release();
+  }
+
+  /** A small message in one frame is read where it is. `false` = it is not one. */
+  #takeWhole(exchange: GrpcExchange, frame: Frame): boolean {
+    const call = this.#calls.get(exchange);
+    const { encoding } = exchange.head;
+    const isOne = call !== undefined && !call.message && exchange.clientEnded && frame.rest === undefined;
+    if (!isOne || frame.length > INLINE_BYTES || !isCarried(encoding)) return false;
+    const framed = dataOf(frame);
+    const length = framed.length - PREFIX_BYTES;
+    if (length < 0 || framed[0] !== 0 || framed.readUInt32BE(1) !== length) return false;
+    if (length > this.#options.limits.inspected_body_bytes) return false;
+    exchange.owedCredit += frame.length;
+    this.#rewrite(exchange, call, framed, 'unasked');
+    return true;
   }
 
   #push(exchange: GrpcExchange, frame: Frame): void {
     const call = this.#calls.get(exchange);
-    this.#core.window.swallowed(frame.length);
+    exchange.owedCredit += frame.length;
+    if (!call || exchange.owedCredit > MOST_OWED) {
+      this.#core.window.swallowed(exchange.owedCredit);
+      exchange.owedCredit = 0;
+    }
     if (!call) return;
     this.#grant(exchange, call, frame);
     const trailing = frame.trailingData;
+    call.message ??= this.#open(exchange);
     // The reader may keep the bytes of a compressed message while it inflates them.
     call.message.push(Buffer.from(frame.rest ? leadingDataOf(frame) : dataOf(frame)));
     if (trailing) call.message.push(Buffer.from(trailing));
+  }
+
+  #open(exchange: GrpcExchange): CollectedMessage {
+    const { limits, messageLimits } = this.#options;
+    return new CollectedMessage({
+      ...{ encoding: exchange.head.encoding, mostBytes: limits.inspected_body_bytes, room: this.#parts.room },
+      limits: { ...messageLimits, inflatedBytes: Math.min(messageLimits.inflatedBytes, limits.inspected_body_bytes) },
+      owner: shareOwner(exchange),
+      later: (step) => this.#guard.run(() => this.#later(exchange, step)),
+    });
   }
 
   #grant(exchange: GrpcExchange, call: Collected, frame: Frame): void {
@@ -127,9 +163,9 @@ export class TenantCalls implements TenantLane {
   #proceed(exchange: GrpcExchange): void {
     const call = this.#calls.get(exchange);
     if (!call || !exchange.clientEnded) return;
-    const { message } = call;
-    message.end();
-    if (message.isComplete) this.#read(exchange, call);
+    call.message ??= this.#open(exchange);
+    call.message.end();
+    if (call.message.isComplete) this.#rewrite(exchange, call, call.message.framed, 'unasked');
   }
 
   /** A wait for inflating has ended. */
@@ -138,7 +174,8 @@ export class TenantCalls implements TenantLane {
     this.#within(exchange, () => {
       step();
       const call = this.#calls.get(exchange);
-      if (call && exchange.clientEnded && call.message.isComplete) this.#read(exchange, call);
+      if (!call?.message?.isComplete || !exchange.clientEnded) return;
+      this.#rewrite(exchange, call, call.message.framed, 'unasked');
     });
     if (!this.#core.client.inBurst) this.#core.burstEnded();
   }
@@ -148,26 +185,29 @@ export class TenantCalls implements TenantLane {
     try {
       step();
     } catch (error) {
-      if (!(error instanceof WireFault)) this.#core.parts.fault(error, exchange);
-      this.forget(exchange);
-      this.#core.calls.reject(exchange, error instanceof WireFault ? error.denial : INTERNAL_FAULT);
+      this.#failed(exchange, error);
     }
   }
 
-  /** The message is whole: what it names, and what it becomes. */
-  #read(exchange: GrpcExchange, call: Collected): void {
-    this.#rewrite(exchange, call, call.message.framed, 'unasked');
+  #failed(exchange: GrpcExchange, error: unknown): void {
+    if (!(error instanceof WireFault)) this.#core.parts.fault(error, exchange);
+    this.forget(exchange);
+    this.#core.calls.reject(exchange, error instanceof WireFault ? error.denial : INTERNAL_FAULT);
   }
 
+  /**
+   * The message is whole: what it names, and what it becomes. A small one is done at once, and its bytes are not used afterwards.
+   *
+   * @param idfVectors of the collection, once they have been asked for
+   */
   #rewrite(exchange: GrpcExchange, call: Collected, framed: Buffer, idfVectors: RewriteTask['idfVectors']): void {
-    const tenancy = exchange.principal?.tenancy;
-    const operation = exchange.resolution?.operation;
-    if (!tenancy || !operation) throw new TypeError('a call of a tenant has no tenancy');
-    const features = this.#core.parts.bodyRules.features();
-    const { refusesDotNames, wantsFacts: facts } = exchange;
+    const task = this.#taskOf(exchange, idfVectors);
+    if (framed.length <= INLINE_BYTES) {
+      this.#found(exchange, call, runRewriteTask(task, framed, this.#parts.known), framed);
+      return;
+    }
     call.giveUp = this.#parts.rewriter.take({
-      ...{ task: { path: operation.path, tenancy, features, idfVectors, refusesDotNames, facts }, framed },
-      ...{ owner: shareOwner(exchange), guard: this.#guard },
+      ...{ task, framed, owner: shareOwner(exchange), guard: this.#guard },
       done: (finding, back) => this.#ifOpen(exchange, () => this.#found(exchange, call, finding, back)),
       fail: (error) =>
         this.#ifOpen(exchange, () => {
@@ -176,7 +216,16 @@ export class TenantCalls implements TenantLane {
     });
   }
 
-  /** Continues a call after a wait; small messages do not wait. */
+  #taskOf(exchange: GrpcExchange, idfVectors: RewriteTask['idfVectors']): RewriteTask {
+    const tenancy = exchange.principal?.tenancy;
+    const operation = exchange.resolution?.operation;
+    if (!tenancy || !operation) throw new TypeError('a call of a tenant has no tenancy');
+    const { refusesDotNames, wantsFacts: facts } = exchange;
+    const features = this.#core.parts.bodyRules.features();
+    return { path: operation.path, tenancy, features, idfVectors, refusesDotNames, facts };
+  }
+
+  /** Continues a call after a wait. */
   #ifOpen(exchange: GrpcExchange, step: () => void): void {
     if (!this.#calls.has(exchange)) return;
     this.#within(exchange, step);
@@ -190,8 +239,9 @@ export class TenantCalls implements TenantLane {
       this.#done(exchange, call.decision, found, tenant);
       return;
     }
+    const kept = call.message ? framed : Buffer.from(framed);
     this.#guard.settled(Promise.resolve(this.#parts.facts.of(needsFactsOf)), (facts) =>
-      this.#ifOpen(exchange, () => this.#rewrite(exchange, call, framed, facts?.idfVectors ?? 'unknown')),
+      this.#ifOpen(exchange, () => this.#rewrite(exchange, call, kept, facts?.idfVectors ?? 'unknown')),
     );
   }
 
@@ -210,11 +260,12 @@ export class TenantCalls implements TenantLane {
 const parts = new WeakMap<object, TenantParts>();
 
 function partsOf({ ask, limits, clock, parts: relay }: GrpcRelayOptions): TenantParts {
-  const known = parts.get(ask);
-  if (known) return known;
+  const begun = parts.get(ask);
+  if (begun) return begun;
   const facts = new FactsOfCollections((collection) => askSettings(ask, collection), clock);
   const room = new MessageRoom(ROOM * limits.inspected_body_bytes);
-  const made = { room, facts, rewriter: new Rewriter((error, place) => relay.fault(error, undefined, place)) };
+  const known: KnownVectors = (collection) => facts.known(collection)?.idfVectors;
+  const made = { room, facts, known, rewriter: new Rewriter((error, place) => relay.fault(error, undefined, place)) };
   parts.set(ask, made);
   return made;
 }

@@ -10,12 +10,16 @@ import { resolveGrpc } from '../../resolve.ts';
 import type { GrpcRequest } from '../context.ts';
 import { rewriteMessage } from '../rewrite.ts';
 
+/** The `idfVectors` of collections that are known without asking. */
+export type KnownVectors = (collection: string) => ReadonlySet<string> | undefined;
+
 /** A whole message of a tenant. Plain data: it may be worked on in another thread. */
 export interface RewriteTask {
   /** `:path` of the call. */
   readonly path: string;
   readonly tenancy: Tenancy;
   readonly features: ReleaseFeatures;
+  /** `unasked` = they are asked for only if the message needs them, and it is read again then. */
   readonly idfVectors: ReadonlySet<string> | 'unknown' | 'unasked';
   readonly refusesDotNames: boolean;
   /** The numbers of the message are wanted, too. */
@@ -29,14 +33,19 @@ export interface RewriteFinding {
   readonly tenant: Rewriting<GrpcRequest> | Denial | 'needs-facts' | undefined;
 }
 
-/** Reads and rewrites a message. Pure; throws only on a fault of ours. @param framed with an uncompressed prefix */
-export function runRewriteTask(task: RewriteTask, framed: Buffer): RewriteFinding {
+/**
+ * Reads and rewrites a message. Pure; throws only on a fault of ours.
+ *
+ * @param framed with an uncompressed prefix @param known used where the task says `unasked`
+ */
+export function runRewriteTask(task: RewriteTask, framed: Buffer, known?: KnownVectors): RewriteFinding {
   const { operation } = resolveGrpc(task.path);
   const checks = { refusesDotNames: task.refusesDotNames, facts: task.facts };
   const names = inspectWhole(rowForNames(operation), undefined, framed, 0, framed.length, checks);
   if (!names || 'kind' in names) return { names, tenant: undefined };
-  const { tenancy, features, idfVectors } = task;
+  const { tenancy, features } = task;
   const collection = names.target;
+  const idfVectors = (task.idfVectors === 'unasked' && known?.(collection)) || task.idfVectors;
   const conditions = conditionsOn(tenancy, collection);
   if ('kind' in conditions) return { names, tenant: conditions };
   const context = { tenancy, collection, conditions, features, idfVectors };

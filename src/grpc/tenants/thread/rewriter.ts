@@ -2,10 +2,10 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type FaultReport, Guard } from '../../../lifetime/guard.ts';
 import { FairQueue, type Turn } from '../../../limits/fair-queue.ts';
-import { type RewriteFinding, type RewriteTask, runRewriteTask } from './rewrite-task.ts';
+import type { RewriteFinding, RewriteTask } from './rewrite-task.ts';
 import type { ThreadFinding, ThreadTask } from './rewrite-thread.ts';
 
-/** Messages up to this size are rewritten at once: a few milliseconds at worst. */
+/** Messages up to this size need no thread: a few milliseconds at worst. */
 export const INLINE_BYTES = 16_384;
 
 /** Runs as a source file and as a built one. */
@@ -29,8 +29,8 @@ export interface RewriteJob {
 }
 
 /**
- * Rewrites messages: small ones at once, others in a thread that is started on first use, one at a time and by turns of the
- * tenants, so that no message holds up the event loop.
+ * Rewrites large messages in a thread that is started on first use, one at a time and by turns of the tenants, so that no message
+ * holds up the event loop.
  *
  * INVARIANT: a job whose thread ends without a word has failed.
  */
@@ -50,10 +50,6 @@ export class Rewriter {
 
   /** Takes a message. Returns how to give it up; a message under way is finished, and its result is dropped by the caller. */
   take(job: RewriteJob): () => void {
-    if (job.framed.length <= INLINE_BYTES) {
-      job.done(runRewriteTask(job.task, job.framed), job.framed);
-      return ignore;
-    }
     const turn = this.#turns.take(job.owner, this.#guard, (own) => this.#begin(job, own));
     return () => {
       if (this.#running?.turn !== turn) turn.end();
@@ -129,5 +125,3 @@ function received(finding: RewriteFinding): RewriteFinding {
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
-
-function ignore(): void {}

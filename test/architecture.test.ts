@@ -20,7 +20,7 @@ interface Rule {
 /** What the two enforcement points may import: the same, and not each other. */
 const ENFORCEMENT: readonly string[] = [
   ...['policy', 'operations', 'identity', 'exchange', 'limits', 'net', 'http2', 'json', 'upstream', 'lifetime'],
-  'config',
+  ...['config', 'x509'],
 ];
 
 /** Which folders of `src` a folder (or a file beside them) may import. What is not named here does not belong there. */
@@ -28,11 +28,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   json: [],
   text: [],
+  x509: [],
   lifetime: [],
   'version.ts': [],
   operations: ['policy'],
-  config: ['policy'],
-  identity: ['policy', 'json'],
+  config: ['policy', 'x509'],
+  identity: ['policy', 'json', 'x509'],
   redis: ['config'],
   revocation: ['policy', 'identity', 'config', 'redis'],
   'named-keys': ['policy', 'identity', 'operations', 'config', 'redis'],
@@ -329,6 +330,19 @@ const RULES: readonly Rule[] = [
       'rest/response/health-answer.ts': `import { request } from 'undici';`,
     },
     found: ['rest/response/health-answer.ts: undici'],
+  },
+  {
+    name: 'modules are loaded by require in x509/der.ts only, which loads asn1js: no certificates, no library for them',
+    find: (tree) => [
+      ...lines(tree, /\bcreateRequire\b/, (path) => path === 'x509/der.ts'),
+      ...owned(/^asn1js$/, [], 'types too')(tree.filter(({ path }) => path !== 'x509/der.ts')),
+    ],
+    broken: {
+      'x509/der.ts': `const asn1 = createRequire(import.meta.url)('asn1js');`,
+      'x509/names.ts': `import { fromBER } from 'asn1js';`,
+      'identity/a.ts': `const asn1 = createRequire(import.meta.url)('asn1js');`,
+    },
+    found: [`identity/a.ts: const asn1 = createRequire(import.meta.url)('');`, 'x509/names.ts: asn1js'],
   },
   {
     name: '@redis/client is imported by redis/link.ts only',

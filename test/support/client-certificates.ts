@@ -1,0 +1,151 @@
+import { webcrypto } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+
+/* CAs, client certificates and revocation lists of tests, also ones that no careful CA would sign. */
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const HOUR_MS = 3_600_000;
+const fromNow = (hours: number): Date => new Date(Date.now() + hours * HOUR_MS);
+
+type Keys = webcrypto.CryptoKeyPair;
+const newKeys = (): Promise<Keys> => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+
+/** A certificate with its key, PEM. */
+export interface Pair {
+  readonly cert: string;
+  readonly key: string;
+  /** As Node writes it. */
+  readonly serial: string;
+  /** The bytes of the certificate. */
+  readonly der: Buffer;
+}
+
+export interface IssueOptions {
+  /** Default: `CN=client`. A name in JSON of @peculiar/x509. */
+  readonly subject?: x509.JsonName | string;
+  /** Alternative names by tag of `GeneralName`: 1 email, 2 DNS, 6 URI, 7 address. Default: none. */
+  readonly san?: readonly (readonly [tag: number, value: string | Buffer])[];
+  /** Hours from now. Default: -1 and 1. */
+  readonly from?: number;
+  readonly until?: number;
+  /** Default: clientAuth. */
+  readonly usages?: readonly string[];
+  readonly extensions?: readonly x509.Extension[];
+}
+
+export interface RevocationOptions {
+  /** Serial numbers. Default: none. */
+  readonly revoked?: readonly string[];
+  /** Hours from now. Default: -1 and 1. */
+  readonly from?: number;
+  readonly until?: number;
+  readonly extensions?: readonly x509.Extension[];
+  /** Signs in place of the CA. */
+  readonly signer?: ClientCa;
+  /** Default: SHA-256. */
+  readonly hash?: string;
+}
+
+/** A CA that signs whatever it is asked to. */
+export interface ClientCa {
+  /** Its certificate, PEM. */
+  readonly cert: string;
+  readonly name: string;
+  readonly keys: Keys;
+  readonly issue: (options?: IssueOptions) => Promise<Pair>;
+  /** A CA below this one. */
+  readonly below: (name: string) => Promise<ClientCa>;
+  /** A revocation list, PEM. */
+  readonly list: (options?: RevocationOptions) => Promise<string>;
+  /** A certificate of its own name and key, signed by itself. Default: hours -1 and 1. */
+  readonly again: (from?: number, until?: number) => Promise<string>;
+}
+
+export async function newCa(name: string): Promise<ClientCa> {
+  const keys = await newKeys();
+  const again = (from = -1, until = 1): Promise<x509.X509Certificate> =>
+    x509.X509CertificateGenerator.createSelfSigned({
+      ...{ keys, name: `CN=${name}`, notBefore: fromNow(from), notAfter: fromNow(until), signingAlgorithm: ALGORITHM },
+      extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+    });
+  return caOf(name, keys, (await again()).toString('pem'), async (from, until) =>
+    (await again(from, until)).toString('pem'),
+  );
+}
+
+function caOf(name: string, keys: Keys, cert: string, again: ClientCa['again']): ClientCa {
+  const sign = async (publicKey: CryptoKey, options: IssueOptions, extensions: readonly x509.Extension[]) =>
+    x509.X509CertificateGenerator.create({
+      ...{ issuer: `CN=${name}`, subject: options.subject ?? 'CN=client', signingAlgorithm: ALGORITHM },
+      ...{ notBefore: fromNow(options.from ?? -1), notAfter: fromNow(options.until ?? 1) },
+      ...{ publicKey, signingKey: keys.privateKey, extensions: [...extensions] },
+    });
+  const ca: ClientCa = {
+    ...{ name, keys, cert, again },
+    async issue(options = {}) {
+      const own = await newKeys();
+      const certificate = await sign(own.publicKey, options, [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.ExtendedKeyUsageExtension([...(options.usages ?? [x509.ExtendedKeyUsage.clientAuth])]),
+        ...(options.san ? [sanOf(options.san)] : []),
+        ...(options.extensions ?? []),
+      ]);
+      return pairOf(certificate, own);
+    },
+    async below(subject) {
+      const own = await newKeys();
+      const constraints = [new x509.BasicConstraintsExtension(true, undefined, true)];
+      const certificate = await sign(own.publicKey, { subject: `CN=${subject}` }, constraints);
+      return caOf(subject, own, certificate.toString('pem'), () => Promise.reject(new TypeError('it is no root')));
+    },
+    async list({ revoked = [], from = -1, until = 1, extensions = [], signer = ca, hash = 'SHA-256' } = {}) {
+      const made = await x509.X509CrlGenerator.create({
+        ...{ issuer: `CN=${name}`, thisUpdate: fromNow(from), nextUpdate: fromNow(until), extensions: [...extensions] },
+        entries: revoked.map((serialNumber) => ({ serialNumber })),
+        ...{ signingAlgorithm: { ...ALGORITHM, hash }, signingKey: signer.keys.privateKey },
+      });
+      return listPem(Buffer.from(made.rawData));
+    },
+  };
+  return ca;
+}
+
+/** A revocation list as PEM, as OpenSSL writes it. */
+export function listPem(der: Buffer): string {
+  return `-----BEGIN X509 CRL-----\n${der.toString('base64')}\n-----END X509 CRL-----\n`;
+}
+
+/** A certificate that signs itself and is no CA. */
+export async function selfSigned(): Promise<Pair> {
+  const keys = await newKeys();
+  const extensions = [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])];
+  const times = { notBefore: fromNow(-1), notAfter: fromNow(1) };
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    ...{ keys, name: 'CN=self', signingAlgorithm: ALGORITHM, extensions, ...times },
+  });
+  return pairOf(certificate, keys);
+}
+
+async function pairOf(certificate: x509.X509Certificate, keys: Keys): Promise<Pair> {
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  return {
+    cert: certificate.toString('pem'),
+    key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n`,
+    serial: certificate.serialNumber.toUpperCase(),
+    der: Buffer.from(certificate.rawData),
+  };
+}
+
+/** The extension with these names, byte for byte. */
+export function sanOf(names: readonly (readonly [tag: number, value: string | Buffer])[]): x509.Extension {
+  const list = names.map(([tag, value]) => derOf(0x80 | tag, Buffer.from(value as string)));
+  return new x509.Extension('2.5.29.17', false, derOf(0x30, Buffer.concat(list)));
+}
+
+/** An element: tag, length, content. */
+export function derOf(tag: number, content: Buffer): Buffer {
+  const { length } = content;
+  const head =
+    length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from(head), content]);
+}

@@ -246,6 +246,14 @@ export function missingIn({ config, policy }: Preview): readonly Problem[] {
   return config === null ? [] : completenessProblems(config, policy.signingKeys.length > 0);
 }
 
+/** The value of a variable that a command was told to read; `undefined` = not set. Default: the environment of the process. */
+export function environmentVariable(
+  name: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined {
+  return env[name];
+}
+
 /** Names of set variables that configure a gateway. Default: the environment of the process. */
 export function configuringVariables(env: Readonly<Record<string, string | undefined>> = process.env): string[] {
   return Object.keys(env).filter((name) => /^QDRANT_/i.test(name));

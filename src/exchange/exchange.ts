@@ -184,7 +184,9 @@ export interface ExchangeParts {
   /** Counts permitted requests, where the policy has limits. */
   readonly limits: Pick<RequestLimits, 'asksForCollection' | 'asksForCost' | 'early' | 'take' | 'end'>;
   /** Counts collections, where a grant limits their number. */
-  readonly creations: Pick<Creations, 'existing' | 'current' | 'begin' | 'end'>;
+  readonly creations: Pick<Creations, 'current' | 'begin' | 'end'> & {
+    readonly existing: () => ReturnType<Creations['existing']> | readonly string[] | undefined;
+  };
   /** Set = a creation that is refused is told that the collection exists, if the caller may write it. */
   readonly createExisting?: true;
   /** Monotonic milliseconds. */

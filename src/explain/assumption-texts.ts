@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts';
 import { seesAll } from '../policy/access.ts';
 import type { Judged } from './judge.ts';
 import type { OfflineParts } from './parts.ts';
@@ -6,10 +7,7 @@ import type { OfflineParts } from './parts.ts';
 export type AssumedText = string;
 
 /** The assumptions that may have changed this answer, as sentences. */
-export function assumptionTexts(
-  { exchange, headers }: Judged,
-  { state, assumptions, policy }: OfflineParts,
-): AssumedText[] {
+export function assumptionTexts({ exchange }: Judged, { state, assumptions, policy }: OfflineParts): AssumedText[] {
   const { resolution, principal } = exchange;
   const operation = resolution?.operation;
   const texts: AssumedText[] = [];
@@ -28,7 +26,7 @@ export function assumptionTexts(
   }
   if (principal?.authType === 'Jwt') {
     texts.push(
-      'no token is revoked',
+      revocationText(state.config),
       `what \`value_exists\` asks for ${assumptions.valueExists ? 'is' : 'is not'} there`,
     );
   }
@@ -36,7 +34,12 @@ export function assumptionTexts(
     texts.push('vectors with the modifier idf are not known');
   if (policy.limits) texts.push('no limit has been used before this request');
   if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read');
-  texts.push(`the client's address is ${assumptions.remote || 'not known'}`, 'aliases are not resolved');
-  void headers;
+  if (principal?.key || policy.limits) texts.push(`the client's address is ${assumptions.remote || 'not known'}`);
+  if (resolution && resolution.target.kind !== 'none') texts.push('aliases are not resolved');
   return texts;
+}
+
+function revocationText({ gateway: { revocation } }: Config): string {
+  if (revocation.file !== null) return 'revoked tokens are those of the file';
+  return 'no token is revoked';
 }

@@ -35,6 +35,7 @@ export function decidedBy({ exchange, ending, headers }: Judged, parts: OfflineP
   if (denial && rail !== undefined) return { kind: 'guard', id: rail };
   if (denial?.reached) return { kind: 'limit', id: denial.reached.limit };
   if (denial && isOfTenant(denial)) return byTenant(principal, exchange.references?.target ?? targetName(exchange));
+  if (denial?.why === 'unknown' && resolution?.operation.withheld) return { kind: 'request' };
   if (denial && denial.why !== 'access' && denial.why !== 'unknown')
     return { kind: denial.why === 'request' ? 'request' : 'gateway' };
   return byAccess(exchange, principal, headers, denial, parts);

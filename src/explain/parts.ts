@@ -22,7 +22,8 @@ export interface OfflineParts {
   readonly forOne: (own?: Partial<ExchangeParts>) => ExchangeParts;
 }
 
-const NO_LIMITS: ExchangeParts['limits'] = {
+/** No request is counted. */
+export const NO_LIMITS: ExchangeParts['limits'] = {
   asksForCollection: () => false,
   asksForCost: () => false,
   early: () => undefined,

@@ -85,6 +85,12 @@ export function modeOn(access: ListAccess, name: string): CollectionMode | undef
   return access.modes.get(name);
 }
 
+/** The sets of grants that an access is made of: each of them must permit. */
+export function grantsIn(access: Access): readonly GrantAccess[] {
+  if (access.kind === 'grants') return [access];
+  return access.kind === 'joint' ? access.parts.filter((part) => part.kind === 'grants') : [];
+}
+
 /** A list, entry by entry: what each of them permits alone. */
 export function entriesOf({ modes }: ListAccess): readonly ListAccess[] {
   return [...modes].map((entry) => ({ kind: 'list', modes: new Map([entry]) }));

@@ -68,6 +68,11 @@ const METHODS: Readonly<Record<string, Method>> = {
 /** The names of all methods that can be rewritten. */
 export const REWRITTEN_METHODS: readonly string[] = Object.keys(METHODS);
 
+/** The type of the request of a method that can be rewritten. */
+export function requestTypeOf(method: string): string | undefined {
+  return METHODS[method]?.type;
+}
+
 function searching(type: string, levels: (request: Request) => readonly object[]): Method {
   return {
     type,

@@ -1,0 +1,60 @@
+import { declareCommand, type OptionSpec } from '../frame/declare.ts';
+
+/** Facts that a running gateway asks of Qdrant and of its clock. */
+const ASSUMED = {
+  release: { kind: 'value', value: 'release', text: 'release of Qdrant, for example 1.19.2 (default: not known)' },
+  exists: {
+    kind: 'list',
+    value: 'collection',
+    text: 'a collection that exists; may be repeated (default: not known)',
+  },
+  noCollections: { kind: 'switch', text: 'no collection exists' },
+  idf: { kind: 'list', value: 'vector', text: 'a sparse vector with the modifier idf; may be repeated' },
+  from: { kind: 'value', value: 'address', text: "the client's address (default: 127.0.0.1)" },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+/** `can-i`. */
+export const canICommand = declareCommand({
+  name: 'can-i',
+  group: 'Ask the policy:',
+  summary: 'tell whether a request is allowed, why, and what the client would hear',
+  details:
+    'The steps of the gateway decide, without a socket and without Qdrant. Facts of the running system are options or assumptions, which are listed.',
+  args: [
+    { name: 'method', text: 'method of HTTP: GET, POST, ...', optional: true },
+    { name: 'path', text: 'path and query, encoded as they are sent', optional: true },
+  ],
+  options: {
+    grpc: { kind: 'value', value: 'method', text: 'a gRPC method instead: Points/Search' },
+    data: {
+      kind: 'value',
+      value: 'body',
+      short: 'd',
+      text: 'body or, over gRPC, message as JSON; @file or @- reads it',
+    },
+    header: { kind: 'list', value: 'line', text: 'a header `name: value`; may be repeated' },
+    as: {
+      kind: 'value',
+      value: 'who',
+      text: 'id of a key, anonymous, or the claims of a token as JSON; no secret is needed',
+    },
+    signingKey: { kind: 'value', value: 'id', text: 'the key that signs these claims (default: the first that signs)' },
+    credentialFile: { kind: 'value', value: 'file', text: 'a file with a key or token; - is standard input' },
+    credentialEnv: { kind: 'value', value: 'name', text: 'a variable with a key or token' },
+    ...ASSUMED,
+  },
+  config: true,
+  examples: [
+    ['qdrant-gateway can-i DELETE /collections/docs --as read_only_api_key', 'a configured key'],
+    [
+      `qdrant-gateway can-i POST /collections/docs/points/query -d '{"limit":5}' --as '{"access":"r","subject":"alice"}'`,
+      'a token with these claims',
+    ],
+    [`qdrant-gateway can-i --grpc Points/Get -d '{"collection_name":"docs"}' --credential-file key.txt`, 'over gRPC'],
+  ],
+  exits: { 4: 'the request is denied' },
+  async run({ args, flags, now, readStdin }) {
+    const { canI } = await import('../ask/can-i.ts');
+    return canI(args, flags, { now, readStdin });
+  },
+});

@@ -1,0 +1,71 @@
+import type { State } from '../../config/state.ts';
+import type { AccessSettings } from '../../policy/settings.ts';
+
+/**
+ * The classes of collections under some policies and keys. All that a policy says of a collection, it says by a name or by a
+ * prefix: two names that no policy mentions, and whose longest mentioned prefix is the same, meet the same entries. So one name
+ * per class stands for all.
+ */
+export interface CollectionClass {
+  /** A name, `docs-*` for the others with this prefix, or `*` for all others. */
+  readonly label: string;
+  /** A name of the class. */
+  readonly name: string;
+}
+
+/** Label of the names that nothing mentions. */
+export const REST_LABEL = '*';
+
+/** The names and patterns that these states mention, in rules, guards, limits, tenants and named keys. */
+export function mentionedIn(states: readonly Pick<State, 'policy'>[]): readonly string[] {
+  const mentioned = states.flatMap(({ policy }) => [
+    ...policy.rules.flatMap(({ access }) => namesIn(access)),
+    ...(policy.guards ?? []).flatMap(({ protected: kept = [], freeze, bounds }) => [
+      ...kept,
+      ...(Array.isArray(freeze) ? freeze : []),
+      ...(bounds?.collections ?? []),
+    ]),
+    ...(policy.limits ?? []).flatMap(({ collections = [] }) => collections),
+    ...(policy.tenants ?? []).flatMap(({ collections }) => collections),
+    ...(policy.namedKeys ?? []).flatMap(({ access }) => namesIn(access)),
+  ]);
+  return [...new Set(mentioned)];
+}
+
+function namesIn(access: AccessSettings | undefined): readonly string[] {
+  if (access === undefined || typeof access === 'string') return [];
+  return access.flatMap(({ collection, collections = [] }) =>
+    collection === undefined ? collections : [collection, ...collections],
+  );
+}
+
+/** The classes, one for each mentioned name, each mentioned prefix, and all others. @param more further names or patterns */
+export function collectionClasses(
+  mentioned: readonly string[],
+  more: readonly string[] = [],
+): readonly CollectionClass[] {
+  const all = [...new Set([...mentioned, ...more])];
+  const names = all.filter((one) => !one.endsWith('*')).sort();
+  const prefixes = [...new Set(['', ...all.filter((one) => one.endsWith('*')).map((one) => one.slice(0, -1))])].sort();
+  const taken = new Set(names);
+  return [
+    ...names.map((name) => ({ label: name, name })),
+    ...prefixes.map((prefix) => ({ label: `${prefix}*`, name: freshName(prefix, prefixes, taken) })),
+  ];
+}
+
+/** A name whose longest mentioned prefix is this one, and that is not mentioned itself. */
+function freshName(prefix: string, prefixes: readonly string[], taken: ReadonlySet<string>): string {
+  const longer = prefixes.filter((one) => one.length > prefix.length && one.startsWith(prefix));
+  const isFree = (name: string): boolean => !taken.has(name) && longer.every((one) => !name.startsWith(one));
+  for (let count = 0; ; count += 1) {
+    const name = `${prefix}${suffix(count)}`;
+    if (isFree(name)) return name;
+  }
+}
+
+/** `other`, `other1`, ... then digits first, so that some suffix begins as no mentioned prefix goes on. */
+function suffix(count: number): string {
+  if (count === 0) return 'other';
+  return count % 2 === 0 ? `${count}-other` : `other${count}`;
+}

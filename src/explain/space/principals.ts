@@ -1,0 +1,167 @@
+import type { Principal } from '../../identity/principal.ts';
+import { mintToken } from '../../identity/token.ts';
+import type { Denial } from '../../policy/denial.ts';
+import { ANONYMOUS, configuredKeys, present, signingSecrets } from '../caller.ts';
+import type { OfflineParts } from '../parts.ts';
+
+/** A caller, or a class of callers that no policy tells apart. */
+export interface PrincipalClass {
+  /** The same under every policy: `key k7f3`, `token api_key: docs rw, subject alice`. */
+  readonly label: string;
+  readonly kind: 'anonymous' | 'key' | 'named_key' | 'token';
+  /** The id of the key, or of the key that signs the token. */
+  readonly key: string;
+  readonly name?: string;
+  /** @param target another collection that the credential lists with `rw` */
+  readonly identify: (parts: OfflineParts, collection: string, target?: string) => Promise<Principal | Denial>;
+  /** True = its credential depends on the collection: its access lists it. */
+  readonly byCollection: boolean;
+}
+
+/** Accesses of tokens, as far as one collection can tell them apart. Absent `mode` = global or none. */
+export const TOKEN_ACCESS = ['m', 'r', 'rw', 'prw', 'r only', 'another collection'] as const;
+export type TokenAccess = (typeof TOKEN_ACCESS)[number];
+
+const ACCESS_LABELS: Readonly<Record<TokenAccess, string>> = {
+  m: 'access m',
+  r: 'access r',
+  rw: 'it with rw',
+  prw: 'it with prw',
+  'r only': 'it with r',
+  'another collection': 'other collections',
+};
+
+/** The classes of these states: keys by id, tokens by signing key, subject, tenant and access. */
+export function principalClasses(states: readonly OfflineParts[]): readonly PrincipalClass[] {
+  const [first] = states;
+  if (!first) return [];
+  if (states.every(({ ring }) => ring.open)) return [openClass()];
+  const ids = [
+    ...new Set(
+      states.flatMap(({ state }) => Object.entries(configuredKeys(state)).flatMap(([id, text]) => (text ? [id] : []))),
+    ),
+  ];
+  const named = new Map(
+    states.flatMap(({ state }) => (state.policy.namedKeys ?? []).map((key) => [key.id, key] as const)),
+  );
+  return [
+    keyClass('anonymous', ANONYMOUS),
+    ...ids.map((id) => keyClass('key', id)),
+    ...[...named.values()].map(({ id, name }) => keyClass('named_key', id, name)),
+    ...tokenClasses(states),
+  ];
+}
+
+function openClass(): PrincipalClass {
+  return { ...keyClass('anonymous', ANONYMOUS), label: 'any caller: no key is set' };
+}
+
+function keyClass(kind: PrincipalClass['kind'], key: string, name?: string): PrincipalClass {
+  const label = kind === 'anonymous' ? 'no credential' : `key ${key}${name === undefined ? '' : ` (${name})`}`;
+  return {
+    ...{ label, kind, key, byCollection: false },
+    ...(name !== undefined && { name }),
+    identify: (parts) => identityOf(parts, { kind: 'key', id: key }),
+  };
+}
+
+async function identityOf(parts: OfflineParts, caller: Parameters<typeof present>[0]): Promise<Principal | Denial> {
+  const presented = await present(caller, parts);
+  return presented.kind === 'identity' ? presented.identity : authenticated(parts, presented.headers);
+}
+
+async function authenticated(parts: OfflineParts, headers: readonly string[]): Promise<Principal | Denial> {
+  return parts.forOne().authenticate(headers, undefined, parts.assumptions.remote);
+}
+
+/** Every signing key that one of the states has, with the subjects and claims of tenants that one of them mentions. */
+function tokenClasses(states: readonly OfflineParts[]): readonly PrincipalClass[] {
+  const signing = [
+    ...new Set(
+      states.flatMap(({ state, ring }) =>
+        ring.jwtSecrets.length > 0 ? signingSecrets(state).map(({ id }) => id) : [],
+      ),
+    ),
+  ];
+  const subjects = subjectsOf(states);
+  const claims = [...new Set(states.flatMap(({ ring }) => [...(ring.tenants?.claims ?? [])]))];
+  const lives = states.some(({ ring: { tokenRules: rules } }) => rules.requireExp || rules.maxLifetime !== undefined)
+    ? [true, false]
+    : [true];
+  return signing.flatMap((key) =>
+    subjects.flatMap((subject) =>
+      (claims.length > 0 ? [claims, []] : [[]]).flatMap((tenants) =>
+        lives.flatMap((ends) =>
+          TOKEN_ACCESS.map((access) => tokenClass({ key, subject, tenants, ends, access, told: { claims, lives } })),
+        ),
+      ),
+    ),
+  );
+}
+
+interface TokenForm {
+  readonly key: string;
+  readonly subject: string | undefined;
+  /** Claims that it has, of those that name tenants. */
+  readonly tenants: readonly string[];
+  readonly ends: boolean;
+  readonly access: TokenAccess;
+  /** The differences between tokens that have to be told. */
+  readonly told: { readonly claims: readonly string[]; readonly lives: readonly boolean[] };
+}
+
+/** Longest life of such a token, in seconds: within every limit. */
+const LIFE = 1;
+
+function tokenClass(form: TokenForm): PrincipalClass {
+  const { key, subject, tenants, ends, access, told } = form;
+  const parts = [
+    ACCESS_LABELS[access],
+    ...(subject === undefined ? [] : [`subject ${subject}`]),
+    ...(told.claims.length === 0
+      ? []
+      : [tenants.length > 0 ? `with ${tenants.join(', ')}` : `without ${told.claims.join(', ')}`]),
+    ...(told.lives.length > 1 && !ends ? ['without exp'] : []),
+  ];
+  return {
+    ...{ label: `token of ${key}: ${parts.join(', ')}`, kind: 'token', key },
+    byCollection: access !== 'm' && access !== 'r',
+    async identify(state, collection, target) {
+      const secret = signingSecrets(state.state).find(({ id }) => id === key)?.secret ?? NO_SECRET;
+      const claims = claimsOf(form, claimOf(access, collection, target), state.assumptions.now);
+      return authenticated(state, ['api-key', await mintToken(claims, secret)]);
+    },
+  };
+}
+
+/** Of a key that a state does not have: its tokens are refused as those of any other. */
+const NO_SECRET = 'not a key of this gateway';
+
+function claimsOf({ subject, tenants, ends }: TokenForm, access: unknown, now: number): object {
+  const at = Math.floor(now / 1000);
+  return {
+    ...{ iat: at, access },
+    ...(ends && { exp: at + LIFE }),
+    ...(subject !== undefined && { subject }),
+    ...Object.fromEntries(tenants.map((claim) => [claim, 'the tenant'])),
+  };
+}
+
+function claimOf(access: TokenAccess, collection: string, target: string | undefined): unknown {
+  if (access === 'm' || access === 'r') return access;
+  const own = access === 'another collection' ? [] : [{ collection, access: access === 'r only' ? 'r' : access }];
+  return target === undefined || target === collection ? own : [{ collection: target, access: 'rw' }, ...own];
+}
+
+/** The label of a subject that nothing mentions. */
+const OTHER_SUBJECT = 'any other';
+
+/** No subject, each that some entry mentions, and another one if any is mentioned. */
+function subjectsOf(states: readonly OfflineParts[]): readonly (string | undefined)[] {
+  const lists = states.flatMap(({ state: { policy } }) => {
+    const bounds = (policy.guards ?? []).flatMap((guard) => guard.bounds ?? []);
+    return [...policy.rules, ...(policy.limits ?? []), ...(policy.tenants ?? []), ...bounds];
+  });
+  const mentioned = new Set(lists.flatMap(({ subjects = [] }) => subjects));
+  return mentioned.size === 0 ? [undefined] : [undefined, ...[...mentioned].filter((one) => one !== ''), OTHER_SUBJECT];
+}

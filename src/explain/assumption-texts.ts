@@ -30,8 +30,10 @@ export function assumptionTexts({ exchange }: Judged, { state, assumptions, poli
       `what \`value_exists\` asks for ${assumptions.valueExists ? 'is' : 'is not'} there`,
     );
   }
-  if (principal?.tenancy && assumptions.idfVectors === undefined)
-    texts.push('vectors with the modifier idf are not known');
+  if (principal?.tenancy) {
+    texts.push('no collection has shard keys');
+    if (assumptions.idfVectors === undefined) texts.push('vectors with the modifier idf are not known');
+  }
   if (policy.limits) texts.push('no limit has been used before this request');
   if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read');
   if (principal?.key || policy.limits) texts.push(`the client's address is ${assumptions.remote || 'not known'}`);

@@ -90,7 +90,7 @@ function tenantTold(
   if (!tenancy || tenantUse(operation.name) !== 'rewrite') return undefined;
   if (cell.collection === undefined) return INTERNAL_FAULT;
   const conditions = conditionsOn(tenancy, cell.collection);
-  return 'kind' in conditions ? conditions : { request: cell, checks: [], answer: undefined };
+  return 'kind' in conditions ? conditions : { request: cell, checks: [], answer: undefined, byIdAlone: [] };
 }
 
 const NO_COLLECTIONS: ExchangeParts['creations'] = {

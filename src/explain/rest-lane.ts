@@ -38,7 +38,7 @@ interface Lane {
 export function restLane(parts: ExchangeParts, config: Config, assumptions: Assumptions): Protocol<OfflineRest> {
   const resolve = createResolver({ staticContent: assumptions.webUi });
   const { idfVectors } = assumptions;
-  const facts = new FactsOfCollections(async () => idfVectors && { idfVectors }, parts.now);
+  const facts = new FactsOfCollections(async () => ({ idfVectors, hasShardKeys: false }), parts.now);
   const protocol: Protocol<OfflineRest> = {
     resolve(exchange) {
       exchange.resolution = resolve(exchange.method, exchange.requestTarget);

@@ -154,8 +154,13 @@ export const DENIAL_CODES = {
   ),
   tenant_field: row(
     'access',
-    'The payload sets, removes or reaches the field that tells tenants apart, or has it with another value.',
-    'Leave the field out; with several values, write one of them.',
+    'The request sets, removes or reaches the field that tells tenants apart, or reads or changes one that the policy keeps from the caller.',
+    'Leave the field out; with several values of the tenant, write one of them.',
+  ),
+  tenant_shard_key: row(
+    'access',
+    'The policy gives the tenant a shard key, and the request names another one.',
+    'Leave `shard_key` out: the gateway sets it.',
   ),
   tenant_lookup: row(
     'access',

@@ -271,6 +271,18 @@ export function tenantField(why: string): Denial {
   return forbidden('tenant_field', `The request ${why}`);
 }
 
+/** The tenant has a shard key of its own, and the request names another one. */
+export const TENANT_SHARD_KEY = forbidden(
+  'tenant_shard_key',
+  'The request names another shard key than that of the tenant',
+);
+
+/** Upstream fetches vectors and payloads by id from all shards, and each shard key has ids of its own (Qdrant v1.19.0). */
+export const TENANT_SHARDED = forbidden(
+  'tenant_operation',
+  'A collection with shard keys can not be searched by tenants that have no shard key of their own',
+);
+
 export function tenantLookup(collection: string): Denial {
   return forbidden('tenant_lookup', `Points of collection ${collection} can not be looked up for tenants`);
 }

@@ -1,13 +1,17 @@
 /** Facts of a collection on which queries of a tenant depend. */
 export interface CollectionFacts {
-  /** Names of sparse vectors whose scores come from the statistics of terms (modifier `idf`). */
-  readonly idfVectors: ReadonlySet<string>;
+  /** Names of sparse vectors whose scores come from the statistics of terms (modifier `idf`); `undefined` = not known. */
+  readonly idfVectors: ReadonlySet<string> | undefined;
+  /** True = its points are spread by shard keys (`sharding_method: custom`), each of which has ids of its own. */
+  readonly hasShardKeys: boolean;
   /** True = there is no such collection. That is not remembered. */
   readonly isAbsent?: true;
 }
 
 /** Of a collection that is not there: upstream says so itself. */
-export const NO_COLLECTION: CollectionFacts = Object.freeze({ idfVectors: new Set<string>(), isAbsent: true });
+export const NO_COLLECTION: CollectionFacts = Object.freeze({
+  ...{ idfVectors: new Set<string>(), hasShardKeys: false, isAbsent: true as const },
+});
 
 /** Asks upstream; `undefined` = not known. Must not reject. */
 export type AskFacts = (collection: string) => Promise<CollectionFacts | undefined>;

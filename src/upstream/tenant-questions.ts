@@ -18,6 +18,8 @@ export interface TenantQuestions {
 export interface Question {
   readonly collection: string;
   readonly signal: AbortSignal;
+  /** JSON text of a shard key selector; `undefined` = all shards. */
+  readonly shardKey?: string | undefined;
 }
 
 /** `no-collection` = there is none of this name. */
@@ -34,7 +36,8 @@ export function createTenantQuestions(upstream: RestUpstream, credential: () => 
   return {
     async ids(filter, most, about) {
       if (!isName(about.collection)) return 'no-collection';
-      const body = `{"limit":${most},"with_payload":false,"with_vector":false,"filter":${filter}}`;
+      const shard = about.shardKey === undefined ? '' : `,"shard_key":${about.shardKey}`;
+      const body = `{"limit":${most},"with_payload":false,"with_vector":false,"filter":${filter}${shard}}`;
       const answer = await post(about, 'scroll', body, readIds);
       const refused = refusedBy(answer);
       if (refused || isDenial(answer)) return refused ?? UPSTREAM_BROKEN;
@@ -57,7 +60,9 @@ export function createTenantQuestions(upstream: RestUpstream, credential: () => 
       if (answer.status === 404) return NO_COLLECTION;
       if (answer.status !== 200) return undefined;
       const params = at(at(at(answer.body, 'result'), 'config'), 'params');
-      return params === undefined ? undefined : { idfVectors: idfVectorsOf(at(params, 'sparse_vectors')) };
+      if (params === undefined) return undefined;
+      const hasShardKeys = at(params, 'sharding_method') === 'custom';
+      return { idfVectors: idfVectorsOf(at(params, 'sparse_vectors')), hasShardKeys };
     },
   };
 }

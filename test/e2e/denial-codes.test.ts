@@ -89,7 +89,10 @@ const bound = await startGateway({
   tls: false,
   observers: [codes.observe],
   upstream: { version: '1.15.3' },
-  tenants: [{ id: 'docs', collections: ['docs'], field: 'tenant', from: 'tenant' }],
+  tenants: [
+    { id: 'docs', collections: ['docs'], field: 'tenant', from: 'tenant' },
+    { id: 'keyed', collections: ['keyed'], field: 'tenant', from: 'tenant', shard_key: true },
+  ],
 });
 for (const [path, body] of [
   ['', '{"vectors":{"size":1,"distance":"Dot"}}'],
@@ -137,12 +140,17 @@ function rest(method: string, path: string, key?: string, { body, headers }: Sen
 }
 
 /** Of a caller of the tenant `acme`, on the collection `docs`. */
-function asTenant(method: string, path: string, body: object | undefined, claims: object = { tenant: 'acme' }) {
+function asTenant(
+  method: string,
+  path: string,
+  body: object | undefined,
+  { collection = 'docs', ...claims }: { readonly collection?: string; readonly tenant?: string } = { tenant: 'acme' },
+) {
   return refused((mark) => {
-    const token = makeToken({ access: [{ collection: 'docs', access: 'rw' }], ...claims });
+    const token = makeToken({ access: [{ collection, access: 'rw' }], ...claims });
     const headers = { ...mark, ...JSON_TYPE, 'api-key': token };
     const sent = { method, headers, ...(body && { body: JSON.stringify(body) }) };
-    void fetch(`${bound.rest.url}/collections/docs${path}`, sent).then((answer) => answer.text());
+    void fetch(`${bound.rest.url}/collections/${collection}${path}`, sent).then((answer) => answer.text());
   });
 }
 
@@ -462,6 +470,12 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
     [
       'a payload of another tenant',
       () => asTenant('POST', '/points/payload', { payload: { tenant: 'umbrella' }, filter: {} }),
+    ],
+  ],
+  tenant_shard_key: [
+    [
+      'a shard key of another tenant',
+      () => asTenant('POST', '/points/scroll', { shard_key: 'umbrella' }, { tenant: 'acme', collection: 'keyed' }),
     ],
   ],
   tenant_lookup: [

@@ -420,7 +420,7 @@ t.test('nothing of a tenant goes upstream that the tenancy has not judged', asyn
   const condition = { id: 'shop', field: ['t'], values: ['a'], hides: false, sharedStatistics: false };
   const tenancy: Tenancy = { scopes: [{ names: new Set(['books']), prefixes: [], holds: condition }] };
   const SCROLL: Operation = { ...READ, name: 'points.scroll' };
-  const rewriting: Rewriting = { request: 'another', checks: [], answer: undefined };
+  const rewriting: Rewriting = { request: 'another', checks: [], answer: undefined, byIdAlone: [] };
   const cases: readonly (readonly [
     sentence: string,
     given: Given,

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { type CollectionFacts, FactsOfCollections, NO_COLLECTION } from '../../src/upstream/collection-facts.ts';
 
-const IDF: CollectionFacts = { idfVectors: new Set(['words']) };
+const IDF: CollectionFacts = { idfVectors: new Set(['words']), hasShardKeys: false };
 
 function factsOver(answer: () => Promise<CollectionFacts | undefined>) {
   const clock = { now: 0 };

@@ -22,7 +22,10 @@ export interface TenantChecks {
   readonly enforced: boolean;
 }
 
-const CONDITION_FIELDS = ['field', 'value', 'values', 'from', 'hide_field', 'shared_statistics'] as const;
+const CONDITION_FIELDS = [
+  ...(['field', 'value', 'values', 'from', 'hide_field', 'hidden_fields', 'read_only_fields'] as const),
+  ...(['shared_statistics', 'shard_key', 'shard_key_fallback'] as const),
+] as const;
 const SOURCES = ['value', 'values', 'from'] as const;
 
 type Report = (field: readonly (string | number)[], message: string) => void;
@@ -42,6 +45,8 @@ export function tenantProblems(checks: TenantChecks): Problem[] {
     checkCallers(checks, entry, report);
     checkCollections(entry, report);
     checkCondition(checks, entry, report);
+    checkKeptFields(entry, report);
+    checkShardKey(entry, report);
     for (const { entry: other } of tenants.slice(0, index)) if (other) checkPair(other, entry, report);
   }
   return problems;
@@ -67,6 +72,9 @@ function checkCollections({ collections }: TenantSettings, report: Report): void
   }
 }
 
+const PATH_FORM =
+  'keys with dots between, such as `tenant_id` or `owner.id`, in double quotes if they hold other signs; steps into arrays are not allowed';
+
 function checkCondition(checks: TenantChecks, entry: TenantSettings, report: Report): void {
   const { id, field, values, free } = entry;
   if (free) {
@@ -78,8 +86,7 @@ function checkCondition(checks: TenantChecks, entry: TenantSettings, report: Rep
   if (field === undefined) {
     report([], `the entry \`${id}\` sets no condition: set \`field\` with ${namesOf(SOURCES)}, or \`free: true\``);
   } else if (!fieldOf(field)) {
-    const form = 'keys with dots between, such as `tenant_id` or `owner.id`, in double quotes if they hold other signs';
-    report(['field'], `\`${field}\` is no path of ${form}; steps into arrays are not allowed`);
+    report(['field'], `\`${field}\` is no path of ${PATH_FORM}`);
   }
   const sources = SOURCES.filter((source) => entry[source] !== undefined);
   const [first, second] = sources;
@@ -95,6 +102,42 @@ function checkCondition(checks: TenantChecks, entry: TenantSettings, report: Rep
       '`from` has no source: it needs tokens (`service.jwt_rbac`) or named keys (`gateway.keys_file`) among the keys of the entry',
     );
   }
+}
+
+function checkKeptFields(entry: TenantSettings, report: Report): void {
+  const own = fieldOf(entry.field ?? '');
+  for (const name of ['hidden_fields', 'read_only_fields'] as const) {
+    const paths = entry[name] ?? [];
+    if (entry[name] && paths.length === 0) report([name], `\`${name}\` is empty: add a field or remove the list`);
+    for (const [index, path] of paths.entries()) {
+      const field = fieldOf(path);
+      if (!field) report([name, index], `\`${path}\` is no path of ${PATH_FORM}`);
+      else if (name === 'read_only_fields' && own && overlaps(own, field))
+        report(
+          [name, index],
+          `\`${path}\` overlaps with \`field\`, which no caller of the entry changes anyway: remove it`,
+        );
+      if (paths.indexOf(path) !== index) report([name, index], `the field \`${path}\` is given twice`);
+    }
+  }
+}
+
+function overlaps(one: readonly string[], other: readonly string[]): boolean {
+  const shared = Math.min(one.length, other.length);
+  return one.slice(0, shared).every((key, at) => key === other[at]);
+}
+
+function checkShardKey(entry: TenantSettings, report: Report): void {
+  const { shard_key: sharded, shard_key_fallback: fallback, from, free } = entry;
+  if (fallback !== undefined && !sharded && !free)
+    report(['shard_key_fallback'], '`shard_key_fallback` needs `shard_key: true`');
+  const constants = constantsOf(entry);
+  if (!sharded || from !== undefined || !constants || constants.length === 0) return;
+  if (shardKeyIn(entry) === undefined)
+    report(
+      ['shard_key'],
+      'a shard key is one text or one whole number from 0 on: give such a `value`, or remove `shard_key`',
+    );
 }
 
 /** Can any caller of the entry have a value? */
@@ -115,6 +158,9 @@ function checkPair(first: TenantSettings, second: TenantSettings, report: Report
   if (!one || !other || !sameCallers(first, second)) return;
   const on = sharedCollection(first.collections, second.collections);
   if (on === undefined) return;
+  const [key, before] = [shardKeyIn(second), shardKeyIn(first)];
+  if (key !== undefined && before !== undefined && key !== before)
+    report(['shard_key'], `on \`${on}\` the entry \`${first.id}\` forces another shard key: no request can have both`);
   const shared = Math.min(one.length, other.length);
   if (one.slice(0, shared).some((key, at) => key !== other[at])) return;
   const together = `on \`${on}\` it holds together with the entry \`${first.id}\``;
@@ -131,6 +177,13 @@ function checkPair(first: TenantSettings, second: TenantSettings, report: Report
 function constantsOf({ value, values, from }: TenantSettings): readonly TenantScalar[] | undefined {
   if (from !== undefined) return undefined;
   return value === undefined ? values : [value];
+}
+
+/** The shard key of all callers of an entry; `undefined` = none, not one of the file, or a value that cannot be one. */
+function shardKeyIn(entry: TenantSettings): string | number | undefined {
+  const [only, ...more] = entry.shard_key ? (constantsOf(entry) ?? []) : [];
+  if (more.length > 0 || typeof only === 'boolean') return undefined;
+  return typeof only === 'number' && only < 0 ? undefined : only;
 }
 
 function sameCallers(one: TenantSettings, other: TenantSettings): boolean {

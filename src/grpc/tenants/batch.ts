@@ -37,7 +37,7 @@ export function rewriteOperation(writes: Writes, item: BatchOperation): void {
       writes.deletePayload(write);
       break;
     case 'clearPayload':
-      item.operation = { case: 'overwritePayload', value: cleared(writes, operation.value as Clear) };
+      item.operation = { case: 'overwritePayload', value: cleared(writes, write) };
       break;
     case 'clearPayloadDeprecated':
       item.operation = { case: 'overwritePayload', value: cleared(writes, { points: operation.value }) };
@@ -47,11 +47,6 @@ export function rewriteOperation(writes: Writes, item: BatchOperation): void {
   }
 }
 
-interface Clear {
-  readonly points?: unknown;
-  readonly shardKeySelector?: Uint8Array;
-}
-
 /** The old form of deleting points: the selector alone. */
 function deleted(writes: Writes, selector: unknown): object {
   const write: Write = { points: selector };
@@ -59,6 +54,6 @@ function deleted(writes: Writes, selector: unknown): object {
   return make('BatchDeletePoints', write);
 }
 
-function cleared(writes: Writes, { points, shardKeySelector }: Clear): object {
-  return make('BatchOverwritePayload', { ...writes.clearPayload(points), shardKeySelector });
+function cleared(writes: Writes, write: Write): object {
+  return make('BatchOverwritePayload', writes.clearPayload(write));
 }

@@ -8,9 +8,16 @@ const GET = '/qdrant.Collections/Get';
 const PATIENCE_MS = 5000;
 /** `Modifier.Idf`. */
 const IDF = 1;
+/** `ShardingMethod.Custom`. */
+const CUSTOM = 1;
 
 interface Settings {
-  readonly result?: { readonly config?: { readonly params?: { readonly sparseVectorsConfig?: SparseConfig } } };
+  readonly result?: { readonly config?: { readonly params?: Params } };
+}
+
+interface Params {
+  readonly shardingMethod?: number;
+  readonly sparseVectorsConfig?: SparseConfig;
 }
 
 interface SparseConfig {
@@ -26,8 +33,13 @@ export async function askSettings(ask: AskUpstream, collectionName: string): Pro
     if (answer.kind === 'denial') return answer.grpc === GrpcCode.notFound ? NO_COLLECTION : undefined;
     const { result } = decode<Settings>('SettingsResponse', answer.message);
     if (!result) return undefined;
-    const sparse = result.config?.params?.sparseVectorsConfig?.map ?? [];
-    return { idfVectors: new Set(sparse.filter(({ value }) => value?.modifier === IDF).map(({ key }) => key)) };
+    const { params } = result.config ?? {};
+    const sparse = params?.sparseVectorsConfig?.map ?? [];
+    const hasShardKeys = params?.shardingMethod === CUSTOM;
+    return {
+      hasShardKeys,
+      idfVectors: new Set(sparse.filter(({ value }) => value?.modifier === IDF).map(({ key }) => key)),
+    };
   } catch {
     return undefined;
   }

@@ -42,6 +42,17 @@ export interface Rewritten {
 /** Ids that must be the tenant's, by collection. */
 export class Checks {
   readonly #byCollection = new Map<string, Check>();
+  readonly #byIdAlone = new Set<string>();
+
+  /** The points of this collection are told apart by their ids alone. */
+  byIdAlone(collection: string): void {
+    this.#byIdAlone.add(collection);
+  }
+
+  /** All such collections. */
+  get allByIdAlone(): readonly string[] {
+    return [...this.#byIdAlone];
+  }
 
   /** Adds ids. Throws a refusal if there are too many. */
   add(collection: string, conditions: readonly TenantCondition[], ids: readonly PointId[]): void {

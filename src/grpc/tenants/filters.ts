@@ -1,4 +1,4 @@
-import { pathText } from '../../policy/tenants/payload-path.ts';
+import { type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
 import { valuesByType } from '../../policy/tenants/payload-rules.ts';
 import type { PointId } from '../../policy/tenants/rewriting.ts';
 import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
@@ -38,6 +38,12 @@ export function conditionsOf(conditions: readonly TenantCondition[]): readonly B
 export function hasId(ids: readonly PointId[]): Buffer {
   const condition = make('Condition', { conditionOneOf: { case: 'hasId', value: { hasId: ids.map(idMessage) } } });
   return encode('Condition', condition);
+}
+
+/** A `Condition` that holds for points without a value in the field. */
+export function isEmpty(field: PayloadField): Buffer {
+  const condition = { conditionOneOf: { case: 'isEmpty', value: { key: pathText(field) } } };
+  return encode('Condition', make('Condition', condition));
 }
 
 /** An id as a message. */

@@ -17,7 +17,7 @@ export interface TenantLane {
   take(exchange: GrpcExchange, frame: Frame): void;
   /**
    * The answer to a permitted call, whose permit has the rewriting that was made here. `undefined` = the call holds what it was made
-   * into (`isRemade`) and is to be relayed: no ids are to be checked, the answer passes as it is, and the windows fit.
+   * into (`isRemade`) and is to be relayed: nothing is to be checked, the answer passes as it is, and the windows fit.
    */
   answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question | undefined;
   /** A call has ended, or is refused. Idempotent. */

@@ -1,16 +1,21 @@
-import { COLLECTIONS_UNKNOWN, TENANT_MATRIX, tenantField, tenantRelease } from '../../policy/denial.ts';
+import { COLLECTIONS_UNKNOWN, TENANT_MATRIX, tenantRelease } from '../../policy/denial.ts';
+import { hiddenFields, judgeShown, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
+import type { PayloadField } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { hiddenFields, hiding, MAX_PARTS, showsHidden } from '../../policy/tenants/rewriting.ts';
+import { hiding, MAX_PARTS } from '../../policy/tenants/rewriting.ts';
+import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
 import { type Checks, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
 import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filters.ts';
 import { badForm, idOf } from './ids.ts';
+import { judgeCondition, judgeFilter } from './keys/filter-keys.ts';
+import { conditionsIn, shownBy } from './keys/shown-keys.ts';
 import { make } from './messages/codec.ts';
 import { type Inputs, inputsFrom, inputsOf, type Query, type VectorInput } from './query-inputs.ts';
-import { shownBy } from './shown-keys.ts';
+import { type Placed, place, selectorOf } from './shard-key.ts';
 
 /** A request, or a prefetch, that searches: the fields that any of them has. */
-interface Level {
+interface Level extends Placed {
   collectionName?: string;
   filter?: Filter | undefined;
   params?: { idf?: { corpus?: Filter } } | undefined;
@@ -25,13 +30,17 @@ interface Level {
   readonly negativeVectors?: readonly Vector[];
   readonly target?: { readonly target: { readonly case: string | undefined; readonly value?: Example } };
   readonly context?: readonly { readonly positive?: Example; readonly negative?: Example }[];
-  readonly lookupFrom?: { readonly collectionName: string };
+  lookupFrom?: Lookup;
   readonly withLookup?: { readonly collection: string };
   readonly groupBy?: string;
 }
 
+interface Lookup extends Placed {
+  readonly collectionName: string;
+}
+
 /** A request with a filter and no vectors. */
-interface Filtered {
+interface Filtered extends Placed {
   filter?: Filter;
   exact?: boolean;
   readonly key?: string;
@@ -53,14 +62,18 @@ export class Searches {
   readonly #context: TenantContext;
   readonly #checks: Checks;
   readonly #own: readonly Buffer[];
-  readonly #hides: boolean;
+  readonly #hidden: readonly PayloadField[];
+  readonly #unfiltered: readonly PayloadField[];
+  readonly #shard: TenantShard | undefined;
   #levels = 0;
 
   constructor(context: TenantContext, checks: Checks) {
     this.#context = context;
     this.#checks = checks;
     this.#own = conditionsOf(context.conditions);
-    this.#hides = context.conditions.some(({ hides }) => hides);
+    this.#hidden = hiddenFields(context.conditions);
+    this.#unfiltered = unfilteredFields(context.conditions);
+    this.#shard = shardOf(context.conditions);
   }
 
   /** The rewritten request of a type. @param levels the requests in it: itself, or those of a batch */
@@ -69,7 +82,9 @@ export class Searches {
       // Upstream goes by the name of the batch; that of an entry must not lead elsewhere in any release.
       if (level.collectionName !== undefined) level.collectionName = this.#context.collection;
       this.#level(level);
+      place(level, this.#shard);
     }
+    this.#byIdAlone();
     return { type, message, answer: hiding(this.#context.conditions) };
   }
 
@@ -77,19 +92,26 @@ export class Searches {
   filtered(type: string, message: object, exact: boolean): Rewritten {
     const request = message as Filtered;
     if (this.#own.length === 0) return { type, message };
-    request.filter = within(this.#own, request.filter);
-    this.#shown(request.key, 'key');
-    this.#shown(request.orderBy?.key, 'order_by.key');
+    request.filter = this.#within(request.filter);
+    judgeShown(this.#hidden, request.key);
+    judgeShown(this.#hidden, request.orderBy?.key);
+    if (type === 'SearchMatrixPoints') this.#byIdAlone();
     if (request.using !== undefined) this.#matrix(request.using);
+    place(request, this.#shard);
     // An estimate comes from the statistics of all points.
     if (exact) request.exact = true;
     return { type, message, answer: hiding(this.#context.conditions) };
   }
 
-  /** The path of a field whose values stand in the answer is not a hidden one. */
-  #shown(key: string | undefined, place: string): void {
-    if (key !== undefined && showsHidden(this.#context.conditions, key))
-      throw new TenantRefusal(tenantField(`would read the field of the tenant in \`${place}\``));
+  /** The client's filter within the conditions. */
+  #within(filter: Filter | undefined): Filter {
+    judgeFilter(this.#unfiltered, filter);
+    return within(this.#own, filter);
+  }
+
+  /** Upstream fetches what belongs to a hit by its id, from every shard that was asked (Qdrant v1.19.0). */
+  #byIdAlone(): void {
+    if (this.#own.length > 0 && !this.#shard) this.#checks.byIdAlone(this.#context.collection);
   }
 
   /** Distances between sparse points have no place for a corpus. */
@@ -109,21 +131,38 @@ export class Searches {
       const refused = lookupRefused(this.#context.tenancy, level.withLookup.collection);
       if (refused) throw new TenantRefusal(refused);
     }
-    this.#shown(level.groupBy, 'group_by');
-    if (level.query && this.#hides) for (const key of shownBy(level.query)) this.#shown(key, 'query');
+    judgeShown(this.#hidden, level.groupBy);
+    if (level.query && this.#hidden.length > 0) this.#judgeQuery(level.query, level.using);
     const inputs = inputsAt(level);
     this.#checkIds(level, inputs);
-    if (this.#own.length > 0) level.filter = within(this.#own, level.filter);
+    if (this.#own.length > 0) level.filter = this.#within(level.filter);
     this.#statistics(level, inputs);
     for (const prefetch of level.prefetch ?? []) this.#level(prefetch);
   }
 
-  #checkIds({ lookupFrom }: Level, { ids }: Inputs): void {
+  #judgeQuery(query: Query, using: string | undefined): void {
+    // Upstream: a query of texts names the field that it scores by (Qdrant v1.20.0).
+    if (query.variant.case === 'text') judgeShown(this.#hidden, using);
+    for (const key of shownBy(query)) judgeShown(this.#hidden, key);
+    for (const condition of conditionsIn(query)) judgeCondition(this.#unfiltered, condition);
+  }
+
+  #checkIds(level: Level, { ids }: Inputs): void {
     const { collection, conditions, tenancy } = this.#context;
+    const { lookupFrom } = level;
     const from = lookupFrom?.collectionName ?? collection;
     const there = lookupFrom ? conditionsOn(tenancy, from) : conditions;
     if ('kind' in there) throw new TenantRefusal(there);
-    if (there.length === 0) return;
+    const shard = shardOf(there);
+    if (lookupFrom) place(lookupFrom, shard);
+    if (there.length === 0 || ids.length === 0) return;
+    if (!shard) this.#checks.byIdAlone(from);
+    // Upstream takes the vectors of points from all shards of the collection if nothing is said (Qdrant v1.19.0).
+    else if (!lookupFrom) {
+      level.lookupFrom = make<Lookup>('LookupLocation', {
+        ...{ collectionName: collection, shardKeySelector: selectorOf(shard) },
+      });
+    }
     this.#checks.add(
       from,
       there,
@@ -145,7 +184,7 @@ export class Searches {
     if (!(text || asked || usesTerms)) return;
     if (features.idfCorpus && (text || asked || isKnown)) {
       const params = level.params ?? make<NonNullable<Level['params']>>('SearchParams', {});
-      params.idf = make('IdfParams', { corpus: within(this.#own, params.idf?.corpus) });
+      params.idf = make('IdfParams', { corpus: this.#within(params.idf?.corpus) });
       level.params = params;
     } else if (!conditions.every(({ sharedStatistics }) => sharedStatistics)) {
       throw new TenantRefusal(
@@ -185,7 +224,9 @@ export function retrieve(message: object, { collection, conditions }: TenantCont
   if (conditions.length === 0) return { type: 'GetPoints', message };
   const request = message as GetPoints;
   const ids = [...new Set(request.ids.map((id, index) => idOf(id, `ids.${index}`)))];
-  const { withVectors, readConsistency, shardKeySelector, timeout } = request;
+  const { withVectors, readConsistency, timeout } = request;
+  place(request, shardOf(conditions));
+  const { shardKeySelector } = request;
   const scroll = make('ScrollPoints', {
     collectionName: collection,
     filter: within([...conditionsOf(conditions), hasId(ids)], undefined),
@@ -200,12 +241,11 @@ export function retrieve(message: object, { collection, conditions }: TenantCont
   };
 }
 
-interface GetPoints {
+interface GetPoints extends Placed {
   readonly ids: readonly IdMessage[];
   readonly withPayload?: Uint8Array;
   readonly withVectors?: Uint8Array;
   readonly readConsistency?: Uint8Array;
-  readonly shardKeySelector?: Uint8Array;
   readonly timeout?: bigint;
 }
 

@@ -20,7 +20,6 @@ interface Request extends Write {
   readonly queryPoints?: readonly object[];
   readonly operations?: readonly BatchOperation[];
   readonly ordering?: Uint8Array;
-  readonly shardKeySelector?: Uint8Array;
   readonly timeout?: bigint;
 }
 
@@ -97,10 +96,10 @@ function writing(type: string, write: (writes: Writes, request: Request) => void
 
 function clearing(request: Request, context: TenantContext, checks: Checks): Rewritten {
   if (context.conditions.length === 0) return { type: 'ClearPayloadPoints', message: request };
-  const { wait, ordering, shardKeySelector, timeout } = request;
-  const cleared = new Writes(context, checks, wait === true).clearPayload(request.points);
+  const { wait, ordering, timeout } = request;
+  const cleared = new Writes(context, checks, wait === true).clearPayload(request);
   const message = make('SetPayloadPoints', {
-    ...{ collectionName: context.collection, wait, ordering, shardKeySelector, timeout, ...cleared },
+    ...{ collectionName: context.collection, wait, ordering, timeout, ...cleared },
   });
   return { type: 'SetPayloadPoints', message, method: '/qdrant.Points/OverwritePayload' };
 }
@@ -129,7 +128,10 @@ export function rewriteMessage(
   try {
     const request = decode<Request>(known.type, bytes);
     const { type, message, method: path = `/${method}`, answer } = known.rewrite(request, context, checks);
-    return { request: { path, message: encode(type, message) }, checks: checks.all, answer };
+    return {
+      ...{ request: { path, message: encode(type, message) }, checks: checks.all, answer },
+      byIdAlone: checks.allByIdAlone,
+    };
   } catch (error) {
     if (error instanceof TenantRefusal) return error.denial;
     if (error instanceof NeedsFacts) return 'needs-facts';

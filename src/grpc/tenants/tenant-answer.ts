@@ -1,9 +1,18 @@
 import { addedHeaders } from '../../exchange/request-id.ts';
 import { shareOwner } from '../../exchange/share-owner.ts';
 import type { Permit } from '../../policy/decide.ts';
-import { ANSWERS_BUSY, type Denial, pointNotFound, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import {
+  ANSWERS_BUSY,
+  COLLECTIONS_UNKNOWN,
+  type Denial,
+  pointNotFound,
+  TENANT_SHARDED,
+  UPSTREAM_BROKEN,
+} from '../../policy/denial.ts';
 import type { IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
+import { shardOf } from '../../policy/tenants/shard.ts';
 import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
+import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { AFFINITY_HEADER } from '../../upstream/nodes/pick.ts';
 import { type AskUpstream, credentialFields, type Question } from '../answer.ts';
@@ -16,6 +25,7 @@ import { countOf, hideFields, idsOf, information, retrieved } from './change-ans
 import type { GrpcRequest } from './context.ts';
 import { conditionsOf, hasId, within } from './filters.ts';
 import { encode, make } from './messages/codec.ts';
+import { selectorOf } from './shard-key.ts';
 
 const SCROLL = '/qdrant.Points/Scroll';
 const COUNT = '/qdrant.Points/Count';
@@ -27,22 +37,30 @@ const LONG_MS = 3_600_000;
 /** One per process. */
 const slots = new AnswerSlots(SLOTS_PER_TENANT);
 
-/**
- * The answer to a call that was made anew for a tenant: the ids it uses are checked, then it is sent, then the answer is changed.
- *
- * @param credential what upstream is shown
- */
+/** The parts of a process that answers take. */
+interface AnswerParts {
+  /** Shown to upstream. */
+  readonly credential: UpstreamCredential;
+  /** Of collections that must not have shard keys. */
+  readonly facts: FactsOfCollections;
+}
+
+/** The answer to a call that was made anew for a tenant: the ids it uses are checked, then it is sent, then the answer is changed. */
 export function tenantAnswer(
   exchange: GrpcExchange,
   { operation }: Permit,
   rewriting: Rewriting<GrpcRequest>,
-  credential: UpstreamCredential,
+  { credential, facts }: AnswerParts,
 ): Question {
   const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? LONG_MS;
   return async (upstream, _permit, signal) => {
     if (!(await slots.wait(shareOwner(exchange), { leastMs, signal }))) return ANSWERS_BUSY;
     const caller: Caller = { leastMs, shown, signal, exchange, added: addedFields(exchange) };
+    for (const collection of rewriting.byIdAlone) {
+      const sharded = await refusedByShards(facts, collection);
+      if (sharded) return sharded;
+    }
     for (const check of rewriting.checks) {
       const refused = await missing(upstream, check, caller);
       if (refused) return refused;
@@ -52,6 +70,13 @@ export function tenantAnswer(
     if (answer.kind === 'denial') return answer;
     return changed(upstream, rewriting, answer.message, caller);
   };
+}
+
+/** The refusal of a collection that has, or may have, shard keys. */
+async function refusedByShards(facts: FactsOfCollections, collection: string): Promise<Denial | undefined> {
+  const known = await facts.of(collection);
+  if (!known) return COLLECTIONS_UNKNOWN;
+  return known.hasShardKeys ? TENANT_SHARDED : undefined;
 }
 
 /** Headers that upstream reads, as a relayed call has them: name, value, ... */
@@ -68,7 +93,11 @@ function addedFields(exchange: GrpcExchange): readonly string[] {
 async function missing(upstream: AskUpstream, check: IdCheck, caller: Caller): Promise<Denial | undefined> {
   const { collection, ids, conditions } = check;
   const filter = within([...conditionsOf(conditions), hasId(ids)], undefined);
-  const scroll = make('ScrollPoints', { collectionName: collection, filter, limit: ids.length, withPayload: NOTHING });
+  const shard = shardOf(conditions);
+  const scroll = make('ScrollPoints', {
+    ...{ collectionName: collection, filter, limit: ids.length, withPayload: NOTHING },
+    ...(shard && { shardKeySelector: selectorOf(shard) }),
+  });
   const answer = await upstream.ask(SCROLL, encode('ScrollPoints', scroll), caller);
   if (answer.kind === 'denial') return answer;
   const there = idsOf(answer.message);

@@ -96,10 +96,12 @@ export class TenantCalls implements TenantLane {
 
   answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question | undefined {
     const made = rewriting as Rewriting<GrpcRequest>;
-    const { request, checks } = made;
+    const { request, checks, byIdAlone } = made;
+    const { facts } = this.#parts;
     const passes = !made.answer && checks.length === 0 && request.path === exchange.head.path;
-    if (passes && holdRemade(this.#core, exchange, request.message)) return undefined;
-    return tenantAnswer(exchange, permit, made, this.#options.upstream.credential());
+    const isSure = byIdAlone.every((collection) => facts.known(collection)?.hasShardKeys === false);
+    if (passes && isSure && holdRemade(this.#core, exchange, request.message)) return undefined;
+    return tenantAnswer(exchange, permit, made, { credential: this.#options.upstream.credential(), facts });
   }
 
   /** A call has ended, or is refused. Idempotent. */

@@ -1,9 +1,12 @@
 import { tenantField } from '../../policy/denial.ts';
+import { writesField } from '../../policy/tenants/kept-fields.ts';
 import { type PathStep, type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
 import {
+  hasField,
   onlyValue,
   type PayloadReader,
   type Standing,
+  setsField,
   settingStanding,
   standing,
 } from '../../policy/tenants/payload-rules.ts';
@@ -125,17 +128,43 @@ export function ownSetting(
   return owned;
 }
 
-/** Removes the field from a payload in an answer. */
+/** Throws a refusal if a whole payload has one of these fields. */
+export function judgeWhole(entries: readonly Entry[], fields: readonly PayloadField[]): void {
+  const written = fields.find((field) => hasField(reader, entries, field));
+  if (written) throw writesField(written);
+}
+
+/** Throws a refusal if setting a payload at `at` changes one of these fields. */
+export function judgeSetting(
+  entries: readonly Entry[],
+  at: readonly PathStep[],
+  fields: readonly PayloadField[],
+): void {
+  const changed = fields.find((field) => setsField(reader, entries, at, field));
+  if (changed) throw writesField(changed);
+}
+
+/** Removes the field from a payload in an answer. Objects in arrays are objects like others. */
 export function withoutField(entries: readonly Entry[], field: PayloadField): Entry[] {
   const [first = '', ...more] = field;
   if (more.length === 0) return entries.filter(({ key }) => key !== first);
   return entries.map((entry) => {
     if (entry.key !== first) return entry;
     const value = decoded(entry);
-    if (value.kind.case !== 'structValue') return entry;
-    const { fields } = value.kind.value as { fields: readonly Entry[] };
-    const left = withoutField(fields, more).map((each) => make('ValueEntry', each));
-    const struct = make('Value', { kind: { case: 'structValue', value: { fields: left } } });
-    return { ...entry, value: encode('Value', struct) };
+    const left = valueWithout(value, more);
+    return left === value ? entry : { ...entry, value: encode('Value', left) };
   });
+}
+
+function valueWithout(value: ValueMessage, field: PayloadField): ValueMessage {
+  const { kind } = value;
+  if (kind.case === 'structValue') {
+    const { fields } = kind.value as { fields: readonly Entry[] };
+    const left = withoutField(fields, field).map((each) => make('ValueEntry', each));
+    return make<ValueMessage>('Value', { kind: { case: 'structValue', value: { fields: left } } });
+  }
+  if (kind.case !== 'listValue') return value;
+  const { values } = kind.value as { values: readonly ValueMessage[] };
+  const left = values.map((each) => valueWithout(each, field));
+  return make<ValueMessage>('Value', { kind: { case: 'listValue', value: { values: left } } });
 }

@@ -1,15 +1,19 @@
 import { tenantField, tenantRelease } from '../../policy/denial.ts';
-import { parsePath, pathText, reaches } from '../../policy/tenants/payload-path.ts';
+import { judgeChanged, readOnlyFields, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
+import { type PayloadField, parsePath, pathText, reaches } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import type { PointId } from '../../policy/tenants/rewriting.ts';
+import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import type { Checks, TenantContext } from './context.ts';
-import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filters.ts';
+import { conditionsOf, type Filter, hasId, type IdMessage, isEmpty, within } from './filters.ts';
 import { badForm, idOf } from './ids.ts';
+import { judgeFilter } from './keys/filter-keys.ts';
 import { make } from './messages/codec.ts';
-import { type Entry, ownPayload, ownSetting } from './values.ts';
+import { type Placed, place } from './shard-key.ts';
+import { type Entry, judgeSetting, judgeWhole, ownPayload, ownSetting } from './values.ts';
 
 /** The fields that any write has. */
-export interface Write {
+export interface Write extends Placed {
   points?: unknown;
   pointsSelector?: Selector | undefined;
   payload?: Entry[];
@@ -34,6 +38,9 @@ export class Writes {
   readonly #context: TenantContext;
   readonly #checks: Checks;
   readonly #own: readonly Buffer[];
+  readonly #shard: TenantShard | undefined;
+  readonly #unfiltered: readonly PayloadField[];
+  readonly #readOnly: readonly PayloadField[];
   /** True = upstream says that a point is missing. It does so only if the client waits for the result. */
   readonly #tellsMissing: boolean;
   /** Ids that earlier operations of the same batch write. */
@@ -43,6 +50,9 @@ export class Writes {
     this.#context = context;
     this.#checks = checks;
     this.#own = conditionsOf(context.conditions);
+    this.#shard = shardOf(context.conditions);
+    this.#unfiltered = unfilteredFields(context.conditions);
+    this.#readOnly = readOnlyFields(context.conditions);
     this.#tellsMissing = waits;
   }
 
@@ -53,43 +63,53 @@ export class Writes {
       const id = idOf(point.id, `points.${index}.id`);
       // A point that is only updated may not be there.
       if (write.updateMode !== UPDATE_ONLY) this.#written.add(id);
+      judgeWhole(point.payload, this.#readOnly);
       point.payload = entries(ownPayload(point.payload, this.#context.conditions, `points.${index}.payload`));
     }
-    write.updateFilter = within(this.#own, write.updateFilter);
+    write.updateFilter = this.#within(write.updateFilter, true);
+    place(write, this.#shard);
   }
 
   updateVectors(write: Write): void {
     this.#needsUpdateFilter();
     const points = write.points as readonly { readonly id?: IdMessage }[];
     this.#mustExist(points.map(({ id }, index) => idOf(id, `points.${index}.id`)));
-    write.updateFilter = within(this.#own, write.updateFilter);
+    write.updateFilter = this.#within(write.updateFilter, false);
+    place(write, this.#shard);
   }
 
   /** Deletes points: missing ones are no fault. */
   deletePoints(write: Write): void {
     write.points = this.#selected(write.points as Selector | undefined, false);
+    place(write, this.#shard);
   }
 
   deleteVectors(write: Write): void {
     write.pointsSelector = this.#selected(write.pointsSelector, true);
+    place(write, this.#shard);
   }
 
   setPayload(write: Write): void {
     const at = write.key === undefined ? [] : pathAt(write.key, 'key');
+    judgeSetting(write.payload ?? [], at, this.#readOnly);
     write.payload = entries(ownSetting(write.payload ?? [], at, this.#context.conditions, 'payload'));
     write.pointsSelector = this.#selected(write.pointsSelector, true);
+    place(write, this.#shard);
   }
 
   /** Upstream ignores a `key` here. */
   overwritePayload(write: Write): void {
     write.key = undefined;
+    judgeWhole(write.payload ?? [], this.#readOnly);
     write.payload = entries(ownPayload(write.payload ?? [], this.#context.conditions, 'payload'));
-    write.pointsSelector = this.#selected(write.pointsSelector, true);
+    write.pointsSelector = this.#selected(write.pointsSelector, true, true);
+    place(write, this.#shard);
   }
 
   deletePayload(write: Write): void {
     for (const [index, key] of (write.keys ?? []).entries()) {
       const path = pathAt(key, `keys.${index}`);
+      judgeChanged(this.#readOnly, path);
       for (const { field } of this.#context.conditions) {
         if (reaches(path, field)) {
           throw new TenantRefusal(
@@ -99,25 +119,43 @@ export class Writes {
       }
     }
     write.pointsSelector = this.#selected(write.pointsSelector, true);
+    place(write, this.#shard);
   }
 
   /** A payload without anything but the field overwrites the old one. */
-  clearPayload(selector: unknown): { payload: Entry[]; pointsSelector: Selector } {
+  clearPayload(write: Write): Placed & { payload: Entry[]; pointsSelector: Selector } {
+    place(write, this.#shard);
     return {
       payload: entries(ownPayload([], this.#context.conditions, 'points')),
-      pointsSelector: this.#selected(selector as Selector | undefined, true),
+      pointsSelector: this.#selected(write.points as Selector | undefined, true, true),
+      shardKeySelector: write.shardKeySelector,
     };
   }
 
-  #selected(selector: Selector | undefined, missingIsFault: boolean): Selector {
+  /** The client's filter within the conditions. @param replaces as in `#guards` */
+  #within(filter: Filter | undefined, replaces: boolean): Filter {
+    judgeFilter(this.#unfiltered, filter);
+    return within([...this.#own, ...this.#guards(replaces)], filter);
+  }
+
+  /**
+   * INVARIANT: a point with a value in a field that the tenant does not write keeps its payload: a write that would replace it passes
+   * the point over.
+   */
+  #guards(replaces: boolean): readonly Buffer[] {
+    return replaces ? this.#readOnly.map(isEmpty) : [];
+  }
+
+  /** @param replaces the write replaces whole payloads */
+  #selected(selector: Selector | undefined, missingIsFault: boolean, replaces = false): Selector {
     const chosen = selector?.pointsSelectorOneOf;
-    if (chosen?.case === 'filter') return byFilter(within(this.#own, chosen.value));
+    if (chosen?.case === 'filter') return byFilter(this.#within(chosen.value, replaces));
     if (chosen?.case !== 'points') throw badForm('points', 'must be selected by ids or by a filter');
     const ids = [...new Set(chosen.value.ids.map((id, index) => idOf(id, `ids.${index}`)))];
     // Upstream refuses it.
     if (ids.length === 0) return selector as Selector;
     if (missingIsFault) this.#mustExist(ids);
-    return byFilter(within([...this.#own, hasId(ids)], undefined));
+    return byFilter(within([...this.#own, ...this.#guards(replaces), hasId(ids)], undefined));
   }
 
   #mustExist(ids: readonly PointId[]): void {

@@ -65,6 +65,21 @@ export function reaches(path: readonly PathStep[], field: PayloadField): boolean
   return true;
 }
 
+/**
+ * True = what is at `path` lies on the way to `field`, is it, or lies within it, where objects in arrays are objects like others:
+ * steps into arrays do not count.
+ */
+export function reachesThroughArrays(path: readonly PathStep[], field: PayloadField): boolean {
+  const keys = path.filter((step) => typeof step === 'object' && 'key' in step);
+  return reaches(keys, field);
+}
+
+/** The same without what lies on the way to `field`. */
+export function liesWithin(path: readonly PathStep[], field: PayloadField): boolean {
+  const keys = path.filter((step) => typeof step === 'object' && 'key' in step);
+  return keys.length >= field.length && reaches(keys, field);
+}
+
 /** The path of a field in the text that upstream parses: every key in quotes if it needs them. */
 export function pathText(field: PayloadField): string {
   return field.map((key) => (PLAIN.test(key) ? key : `"${key}"`)).join('.');

@@ -1,4 +1,4 @@
-import { type PathStep, reaches } from './payload-path.ts';
+import { type PathStep, type PayloadField, reaches } from './payload-path.ts';
 import type { TenantCondition, TenantValue } from './tenancy.ts';
 
 /** A reader of one protocol's payloads. `V` = any of their values; a request with duplicate members is refused before. */
@@ -61,6 +61,30 @@ export function settingStanding<V>(
   const member = reader.member(payload, first);
   if (member === undefined) return 'untouched';
   return member === 'no-object' ? 'other' : standing(reader, member, condition, at.length + 1);
+}
+
+/** True = a whole payload has the field. Objects within arrays are not looked at. */
+export function hasField<V>(reader: PayloadReader<V>, payload: V, field: PayloadField): boolean {
+  let value = payload;
+  for (const key of field) {
+    const member = reader.isNull(value) ? undefined : reader.member(value, key);
+    if (member === undefined || member === 'no-object') return false;
+    value = member;
+  }
+  return true;
+}
+
+/** True = setting `payload` at `at` changes the field, or replaces what is above it, or might. @param at as in `settingStanding` */
+export function setsField<V>(
+  reader: PayloadReader<V>,
+  payload: V,
+  at: readonly PathStep[],
+  field: PayloadField,
+): boolean {
+  if (!reaches(at, field)) return false;
+  const first = field[at.length];
+  const plain = at.every((step) => typeof step === 'object' && 'key' in step);
+  return first === undefined || !plain || reader.member(payload, first) !== undefined;
 }
 
 /** The values of a condition by type, each once, in their order: the forms of a match. */

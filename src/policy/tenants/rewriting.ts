@@ -1,4 +1,5 @@
-import { type PayloadField, parsePath, reaches } from './payload-path.ts';
+import { hiddenFields } from './kept-fields.ts';
+import type { PayloadField } from './payload-path.ts';
 import type { TenantCondition } from './tenancy.ts';
 
 /** A request that has been made anew for a tenant, in plain data: it may come from another thread. */
@@ -9,6 +10,11 @@ export interface Rewriting<Request = unknown> {
   readonly checks: readonly IdCheck[];
   /** The change that makes upstream's answer the client's; `undefined` = it passes. Answers that tell a fault always pass. */
   readonly answer: AnswerChange | undefined;
+  /**
+   * Collections whose points the request tells apart by their ids alone. It is refused with `TENANT_SHARDED` if one of them has shard
+   * keys: there two tenants may have points with the same id.
+   */
+  readonly byIdAlone: readonly string[];
 }
 
 /** The id of a point: a number of 64 bits, or a UUID in small letters with hyphens. */
@@ -52,18 +58,6 @@ export type AnswerChange =
 export function hiding(conditions: readonly TenantCondition[]): AnswerChange | undefined {
   const fields = hiddenFields(conditions);
   return fields.length > 0 ? { kind: 'hide', fields } : undefined;
-}
-
-/** The fields that answers must not show. */
-export function hiddenFields(conditions: readonly TenantCondition[]): readonly PayloadField[] {
-  return conditions.filter(({ hides }) => hides).map(({ field }) => field);
-}
-
-/** True = an answer with the values at this path would show a hidden field. */
-export function showsHidden(conditions: readonly TenantCondition[], key: string): boolean {
-  const hidden = hiddenFields(conditions);
-  const path = hidden.length === 0 ? undefined : parsePath(key);
-  return path !== undefined && hidden.some((field) => reaches(path, field));
 }
 
 /** The features of upstream's release that tenants need. */

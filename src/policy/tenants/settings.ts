@@ -1,6 +1,7 @@
 import { type Caller, type Callers, isFor } from '../callers.ts';
 import { type CollectionNames, collectionNames } from '../names/collection-names.ts';
 import { fieldOf, type PayloadField } from './payload-path.ts';
+import { type ShardKey, shardKeyOf, type TenantShard } from './shard.ts';
 import type { Tenancy, TenantScope, TenantValue } from './tenancy.ts';
 
 /** A value in a file: text, a whole number up to 2^53 - 1 in size, or a boolean. */
@@ -19,7 +20,11 @@ export interface TenantSettings {
   readonly values?: readonly TenantScalar[] | undefined;
   readonly from?: string | undefined;
   readonly hide_field?: boolean | undefined;
+  readonly hidden_fields?: readonly string[] | undefined;
+  readonly read_only_fields?: readonly string[] | undefined;
   readonly shared_statistics?: boolean | undefined;
+  readonly shard_key?: boolean | undefined;
+  readonly shard_key_fallback?: string | number | undefined;
   readonly free?: true | undefined;
 }
 
@@ -34,6 +39,11 @@ interface EntryCondition {
   readonly field: PayloadField;
   readonly hides: boolean;
   readonly sharedStatistics: boolean;
+  readonly hiddenFields: readonly PayloadField[] | undefined;
+  readonly readOnlyFields: readonly PayloadField[] | undefined;
+  /** True = the value is the shard key, too. */
+  readonly sharded: boolean;
+  readonly fallback: ShardKey | undefined;
   /** The values, or the name of the claim that has them. */
   readonly source: readonly TenantValue[] | { readonly claim: string };
 }
@@ -75,9 +85,20 @@ function conditionOf({ id, field, value, values, from, ...more }: TenantSettings
   if (!path) throw new RangeError(`the tenant \`${id}\` has no field`);
   const own = value === undefined ? (values ?? []) : [value];
   if (from === undefined && own.length === 0) throw new RangeError(`the tenant \`${id}\` has no value`);
+  const fallback = more.shard_key_fallback;
   return Object.freeze({
     ...{ id, field: path, hides: more.hide_field === true, sharedStatistics: more.shared_statistics === true },
+    ...{ hiddenFields: fieldsOf(id, more.hidden_fields), readOnlyFields: fieldsOf(id, more.read_only_fields) },
+    ...{ sharded: more.shard_key === true, fallback: typeof fallback === 'number' ? BigInt(fallback) : fallback },
     source: from === undefined ? valuesOf(own) : { claim: from },
+  });
+}
+
+function fieldsOf(id: string, paths: readonly string[] | undefined): readonly PayloadField[] | undefined {
+  return paths?.map((path) => {
+    const field = fieldOf(path);
+    if (!field) throw new RangeError(`the tenant \`${id}\` has a field that is no path`);
+    return field;
   });
 }
 
@@ -98,10 +119,23 @@ export function tenancyOf(tenants: Tenants | undefined, caller: TenantCaller): T
 
 function scopeOf({ names, prefixes, holds }: TenantEntry, { valuesFrom }: TenantCaller): TenantScope {
   if (holds === 'free') return Object.freeze({ names, prefixes, holds });
-  const { id, field, hides, sharedStatistics, source } = holds;
+  const { id, field, hides, sharedStatistics, hiddenFields, readOnlyFields, source } = holds;
   const values = 'claim' in source ? valuesFrom(source.claim) : source;
   // INVARIANT: without a value nothing is allowed.
   if (values === undefined || values.length === 0) return Object.freeze({ names, prefixes, holds: 'missing' });
-  const condition = Object.freeze({ id, field, values, hides, sharedStatistics });
+  const shard = holds.sharded ? shardWith(values, holds.fallback) : undefined;
+  // INVARIANT: nor without the shard key that the entry forces.
+  if (holds.sharded && shard === undefined) return Object.freeze({ names, prefixes, holds: 'missing' });
+  const condition = Object.freeze({
+    ...{ id, field, values, hides, sharedStatistics },
+    ...(hiddenFields && { hiddenFields }),
+    ...(readOnlyFields && { readOnlyFields }),
+    ...(shard && { shard }),
+  });
   return Object.freeze({ names, prefixes, holds: condition });
+}
+
+function shardWith(values: readonly TenantValue[], fallback: ShardKey | undefined): TenantShard | undefined {
+  const key = shardKeyOf(values);
+  return key === undefined ? undefined : Object.freeze({ key, fallback });
 }

@@ -1,5 +1,6 @@
 import { type CollectionNames, covers } from '../names/collection-names.ts';
 import type { PayloadField } from './payload-path.ts';
+import { agree, type TenantShard } from './shard.ts';
 
 /**
  * The tenants of a principal: conditions that hold for every point it reads or writes. The model is row-level security: a
@@ -23,6 +24,12 @@ export interface TenantCondition {
    * hold, each must allow it.
    */
   readonly sharedStatistics: boolean;
+  /** Fields that the caller does not read: not in answers, and not by a condition or an order. Beside `field`. */
+  readonly hiddenFields?: readonly PayloadField[] | undefined;
+  /** Fields that the caller does not write. */
+  readonly readOnlyFields?: readonly PayloadField[] | undefined;
+  /** The shard key with which every request is sent; `undefined` = the client's own, if it gives one. */
+  readonly shard?: TenantShard | undefined;
 }
 
 /** The collections of one entry and what holds there. */
@@ -40,7 +47,7 @@ export interface Tenancy {
  * The conditions on a collection. Conditions of several entries hold together, so the order of a file changes nothing.
  * - conditions: at least one
  * - `free`: no condition, by an explicit entry
- * - `missing`: a condition has no value for this caller
+ * - `missing`: a condition has no value for this caller, or two of them have different shard keys
  * - `none`: no entry covers it: refused
  */
 export type TenantRuling = readonly TenantCondition[] | 'free' | 'missing' | 'none';
@@ -56,6 +63,6 @@ export function rulingOn({ scopes }: Tenancy, collection: string): TenantRuling 
     if (holds === 'free') free = true;
     else conditions.push(holds);
   }
-  if (conditions.length > 0) return conditions;
+  if (conditions.length > 0) return agree(conditions.map(({ shard }) => shard)) ? conditions : 'missing';
   return free ? 'free' : 'none';
 }

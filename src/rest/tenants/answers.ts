@@ -54,6 +54,7 @@ function hideIn(fields: readonly PayloadField[]): Rule {
   return each;
 }
 
+/** Objects in arrays are objects like others. */
 function withoutFields(fields: readonly PayloadField[], depth: number): Rule {
   const rules = new Map<string, Rule>();
   for (const key of new Set(fields.map((field) => field[depth] ?? ''))) {
@@ -61,10 +62,17 @@ function withoutFields(fields: readonly PayloadField[], depth: number): Rule {
     const ends = inside.some((field) => field.length === depth + 1);
     rules.set(key, ends ? drop : withoutFields(inside, depth + 1));
   }
-  return (source) => {
-    if (source.reader.peek() !== 'object') return copy(source);
-    return objectOf(membersOf(source, (key) => rules.get(key) ?? copy));
+  const rule: Rule = (source) => {
+    switch (source.reader.peek()) {
+      case 'object':
+        return objectOf(membersOf(source, (key) => rules.get(key) ?? copy));
+      case 'array':
+        return arrayOf(itemsOf(source, rule));
+      default:
+        return copy(source);
+    }
   };
+  return rule;
 }
 
 function itemsOf(source: Source, rule: Rule): Buffer[] {

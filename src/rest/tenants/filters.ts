@@ -1,4 +1,5 @@
 import { type JsonNode, type JsonObject, listNode, NULL_NODE } from '../../json/tree.ts';
+import { filteredKey, withinArray } from './hidden.ts';
 import { type TenantReading, tenantFilter } from './reading.ts';
 import {
   type Action,
@@ -27,7 +28,7 @@ export const FILTER_FIELDS = {
   Filter: { should: conditions, min_should: (reading) => MIN_SHOULD(reading), must: conditions, must_not: conditions },
   MinShould: { conditions: list((reading) => CONDITION(reading)), min_count: plain },
   FieldCondition: {
-    key: text,
+    key: filteredKey,
     match: (reading) => MATCH(reading),
     range: orNull(object({ lt: keep, gt: keep, gte: keep, lte: keep })),
     geo_bounding_box: orNull(object({ top_left: geoPoint, bottom_right: geoPoint })),
@@ -42,7 +43,7 @@ export const FILTER_FIELDS = {
   HasIdCondition: { has_id: keep },
   HasVectorCondition: { has_vector: text },
   SliceCondition: { slice: object({ total: plain, index: plain }) },
-  NestedCondition: { nested: object({ key: text, filter: nestedFilter }) },
+  NestedCondition: { nested: withinArray(object({ key: text, filter: nestedFilter })) },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** The forms of a match; `substring` since Qdrant v1.20.0. */
@@ -76,7 +77,7 @@ const CONDITIONS = oneOrMany(CONDITION);
 function keyOrFlag(reading: TenantReading): JsonNode {
   return reading.reader.peek() === 'object' ? KEY(reading) : plain(reading);
 }
-const KEY = object({ key: text });
+const KEY = object({ key: filteredKey });
 
 /** The client's filter, or null, with the conditions of the tenant in front of its `must`. */
 export const boundFilter: Action = (reading) => {
@@ -97,6 +98,14 @@ function bind(reading: TenantReading, node: JsonObject): void {
   const own = node.get('must');
   if (own?.kind === 'list') node.set('must', listNode([...reading.must, ...own.items], own.rest));
   else node.set('must', listNode(own === undefined || reading.isNull(own) ? reading.must : [...reading.must, own]));
+}
+
+/** Adds conditions to a filter that is bound. */
+export function addConditions(node: JsonNode | undefined, conditions: readonly JsonNode[]): void {
+  const own = node?.kind === 'object' ? node.get('must') : undefined;
+  // INVARIANT: a filter that is bound has a list there.
+  if (node?.kind !== 'object' || own?.kind !== 'list') throw new TypeError('a filter is not bound');
+  node.set('must', listNode([...conditions, ...own.items], own.rest));
 }
 
 /** Adds the filter of the tenant where the client has none. */

@@ -1,8 +1,16 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
 import { shareOwner } from '../../exchange/share-owner.ts';
-import { ANSWERS_BUSY, type Denial, pointDoesNotExist, pointNotFound } from '../../policy/denial.ts';
-import type { AnswerChange, IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
+import {
+  ANSWERS_BUSY,
+  type Denial,
+  pointDoesNotExist,
+  pointNotFound,
+  TENANT_SHARDED,
+  UPSTREAM_BROKEN,
+} from '../../policy/denial.ts';
+import type { Rewriting } from '../../policy/tenants/rewriting.ts';
+import { shardOf } from '../../policy/tenants/shard.ts';
 import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
 import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { HeldBody } from '../body/held-body.ts';
@@ -16,17 +24,19 @@ import { StreamedAnswer, sendUpstream, type UpstreamAnswer } from '../server/for
 import type { TenantAnswer } from './answers.ts';
 import { conditionText, idText } from './reading.ts';
 import type { TenantRequest } from './request.ts';
+import { shardText } from './shard-key.ts';
 import { heardForTenant } from './task.ts';
 
 /** Sends the request that was made anew for a tenant, once its points are known to exist, and changes the answer on its way. */
 export function forwardAnew(exchange: RestExchange, rewriting: Rewriting<TenantRequest>, options: LaneContext): void {
   hold(exchange, rewriting.request);
   const { checks, answer, request } = rewriting;
+  // A collection that must not have shard keys is one whose points are checked, too.
   if (checks.length === 0 && answer === undefined) {
     send(exchange, request, options, new AnewAnswer(exchange, options), false);
     return;
   }
-  exchange.guard.settled(prepare(exchange, options, checks, answer), (prepared) => {
+  exchange.guard.settled(prepare(exchange, options, rewriting), (prepared) => {
     if (exchange.life.ended) return;
     if (prepared && prepared.kind === 'denial') reject(exchange, prepared, options.cors);
     else if (!prepared) send(exchange, request, options, new AnewAnswer(exchange, options), false);
@@ -61,16 +71,21 @@ function hold(exchange: RestExchange, { body }: TenantRequest): void {
 async function prepare(
   exchange: RestExchange,
   options: LaneContext,
-  checks: readonly IdCheck[],
-  answer: AnswerChange | undefined,
+  { checks, answer, byIdAlone }: Rewriting<TenantRequest>,
 ): Promise<TenantAnswer | Denial | undefined> {
   const left = new AbortController();
   exchange.life.onEnd(() => left.abort());
   const { signal } = left;
+  for (const collection of byIdAlone) {
+    const facts = await options.facts.of(collection);
+    if (facts?.hasShardKeys !== false) return facts ? TENANT_SHARDED : UPSTREAM_BROKEN;
+  }
   for (const { collection, conditions, ids } of checks) {
     const wanted = ids.map(idText);
     const filter = filterText(conditions, wanted);
-    const found = await options.questions.ids(filter, ids.length, { collection, signal });
+    const shard = shardOf(conditions);
+    const about = { collection, signal, shardKey: shard && shardText(shard) };
+    const found = await options.questions.ids(filter, ids.length, about);
     // Upstream says itself that a collection is not there.
     if (found === 'no-collection') continue;
     if ('kind' in found) return found;

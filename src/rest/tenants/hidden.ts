@@ -1,20 +1,50 @@
 import { JsonObject } from '../../json/tree.ts';
-import { tenantField } from '../../policy/denial.ts';
-import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { showsHidden } from '../../policy/tenants/rewriting.ts';
-import type { TenantReading } from './reading.ts';
+import { judgeArray, judgeRead, judgeShown } from '../../policy/tenants/kept-fields.ts';
+import { parsePath } from '../../policy/tenants/payload-path.ts';
+import type { NestedPaths, TenantReading } from './reading.ts';
 import { type Action, keep, object, text } from './shapes.ts';
 
 /** The path of a field whose values stand in the answer: not a hidden one. */
 export const shownKey: Action = (reading) => {
   const node = text(reading);
-  judgeShown(reading, reading.stringOf(node));
+  judgeShown(reading.hidden, reading.stringOf(node));
   return node;
 };
 
-function judgeShown({ context }: TenantReading, key: string | undefined): void {
-  if (key !== undefined && showsHidden(context.conditions, key))
-    throw new TenantRefusal(tenantField('would read the field of the tenant'));
+/** The path of a field on which a condition is set. */
+export const filteredKey: Action = (reading) => {
+  const node = text(reading);
+  if (reading.unfiltered.length === 0) return node;
+  judgeFiltered(reading, reading.stringOf(node), false);
+  return node;
+};
+
+/** Within a nested filter a path is judged when that of its array is known. A path that upstream refuses passes. */
+function judgeFiltered(
+  reading: TenantReading,
+  key: string | undefined,
+  isArray: boolean,
+  inside: NestedPaths = [],
+): void {
+  const path = key === undefined ? undefined : parsePath(key);
+  if (!path) return;
+  const { nested, unfiltered } = reading;
+  const found = [{ path, isArray }, ...inside.map((one) => ({ ...one, path: [...path, ...one.path] }))];
+  const open = nested.at(-1);
+  if (open) open.push(...found);
+  else for (const one of found) (one.isArray ? judgeArray : judgeRead)(unfiltered, one.path);
+}
+
+/** A nested filter, whose paths begin at the objects of an array. @param shape with `key` and `filter` */
+export function withinArray(shape: Action): Action {
+  return (reading) => {
+    if (reading.unfiltered.length === 0) return shape(reading);
+    reading.nested.push([]);
+    const node = shape(reading);
+    const inside = reading.nested.pop();
+    if (node.kind === 'object') judgeFiltered(reading, reading.stringOf(node.get('key')), true, inside);
+    return node;
+  };
 }
 
 /** The values of variables that points do not have, by the paths of the variables. Upstream: `defaults` of a formula. */
@@ -23,7 +53,7 @@ export const shownKeys: Action = (reading) => {
   const node = new JsonObject();
   reading.reader.readObject((key) => {
     if (node.has(key)) throw reading.fault(`duplicate field \`${key}\``);
-    judgeShown(reading, key);
+    judgeShown(reading.hidden, key);
     node.set(key, keep(reading));
   });
   return node;

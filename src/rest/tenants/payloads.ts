@@ -1,7 +1,14 @@
 import { type JsonNode, JsonObject, objectNode, textNode } from '../../json/tree.ts';
 import { tenantField } from '../../policy/denial.ts';
+import { judgeChanged, writesField } from '../../policy/tenants/kept-fields.ts';
 import { type PathStep, type PayloadField, parsePath, reaches } from '../../policy/tenants/payload-path.ts';
-import { type PayloadReader, settingStanding, standing } from '../../policy/tenants/payload-rules.ts';
+import {
+  hasField,
+  type PayloadReader,
+  setsField,
+  settingStanding,
+  standing,
+} from '../../policy/tenants/payload-rules.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import type { TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
 import type { TenantReading } from './reading.ts';
@@ -13,7 +20,12 @@ import { type Action, keep, text } from './shapes.ts';
 const MAX_KEYS = 10_000;
 
 /** A payload, read as far as the fields of the tenant lead into it. Each key once. */
-export const payloadAt: Action = (reading) => readPayload(reading, reading.fields, 0);
+export const payloadAt: Action = (reading) => readPayload(reading, looked(reading), 0);
+
+/** The fields that are looked at. */
+function looked({ fields, readOnly }: TenantReading): readonly PayloadField[] {
+  return readOnly.length === 0 ? fields : [...fields, ...readOnly];
+}
 
 function readPayload(reading: TenantReading, fields: readonly PayloadField[], depth: number): JsonNode {
   const { reader } = reading;
@@ -61,7 +73,10 @@ export function ownPayload(reading: TenantReading): JsonNode {
     reading.reader.readNull();
     return newPayload(reading);
   }
-  return own(reading, readPayload(reading, reading.fields, 0));
+  const node = readPayload(reading, looked(reading), 0);
+  const written = reading.readOnly.find((field) => hasField(readerOf(reading), node, field));
+  if (written) throw writesField(written);
+  return own(reading, node);
 }
 
 /** The payload of a point that has none: the fields of the tenant. */
@@ -103,6 +118,8 @@ export function judgeSetting(reading: TenantReading, payload: JsonNode, key: Jso
     if (stands === 'other') throw new TenantRefusal(OTHER_VALUE);
     if (stands === 'absent') add(reading, payload, condition, at.length);
   }
+  const changed = reading.readOnly.find((field) => setsField(readerOf(reading), payload, at, field));
+  if (changed) throw writesField(changed);
 }
 
 function pathOf(reading: TenantReading, path: string | undefined): readonly PathStep[] {
@@ -116,6 +133,7 @@ export const deletedKey: Action = (reading) => {
   const node = text(reading);
   const path = pathOf(reading, reading.stringOf(node));
   if (reading.context.conditions.some(({ field }) => reaches(path, field))) throw new TenantRefusal(REMOVES);
+  judgeChanged(reading.readOnly, path);
   return node;
 };
 const REMOVES = tenantField('would remove the field of the tenant');

@@ -3,7 +3,8 @@ import { decodeString } from '../../json/scan.ts';
 import { type JsonNode, type JsonObject, type JsonText, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { JsonWriter } from '../../json/writer.ts';
 import { badRequest } from '../../policy/denial.ts';
-import { type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
+import { hiddenFields, readOnlyFields, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
+import { type PathStep, type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
 import { onlyValue, valuesByType } from '../../policy/tenants/payload-rules.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type PointId,
   type ReleaseFeatures,
 } from '../../policy/tenants/rewriting.ts';
+import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import type { Tenancy, TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
 import { conditionsOn } from '../../policy/tenants/within.ts';
 import { ShapeFault } from '../body/inspect-references.ts';
@@ -39,6 +41,15 @@ export interface Level {
   lookup: string | undefined;
 }
 
+/** A path within a nested filter, from the objects of its array on. */
+export interface NestedPath {
+  readonly path: readonly PathStep[];
+  /** True = of a nested filter in it. */
+  readonly isArray: boolean;
+}
+
+export type NestedPaths = readonly NestedPath[];
+
 /** One body on its way through the shapes. */
 export class TenantReading {
   readonly reader: JsonReader;
@@ -47,6 +58,14 @@ export class TenantReading {
   /** The conditions as conditions of a filter. */
   readonly must: readonly JsonText[];
   readonly fields: readonly PayloadField[];
+  /** Fields whose values no answer shows, those on which no condition is set, and those that are not written. */
+  readonly hidden: readonly PayloadField[];
+  readonly unfiltered: readonly PayloadField[];
+  readonly readOnly: readonly PayloadField[];
+  /** The shard key of the tenant; `undefined` = the client's own stays. */
+  readonly shard: TenantShard | undefined;
+  /** The paths of conditions on objects in arrays that are open, until the path of the array is known; innermost last. */
+  readonly nested: NestedPath[][] = [];
   /** The levels that are open, innermost last. */
   readonly levels: Level[] = [];
   /** All levels of queries, outer before inner: the order in which upstream resolves their ids (Qdrant v1.19.0). */
@@ -61,6 +80,8 @@ export class TenantReading {
   readonly #writtenInOrder: PointId[] = [];
   #operations = 0;
   #hasLarge = false;
+  /** Other collections whose points are used by their ids alone. */
+  readonly #byIdAlone = new Set<string>();
   readonly #checks = new Map<string, { readonly conditions: readonly TenantCondition[]; readonly ids: Set<PointId> }>();
   readonly #only = new Map<TenantCondition, string>();
   #checked = 0;
@@ -71,6 +92,10 @@ export class TenantReading {
     this.context = context;
     this.must = context.conditions.map(conditionNode);
     this.fields = context.conditions.map(({ field }) => field);
+    this.hidden = hiddenFields(context.conditions);
+    this.unfiltered = unfilteredFields(context.conditions);
+    this.readOnly = readOnlyFields(context.conditions);
+    this.shard = shardOf(context.conditions);
   }
 
   get isFree(): boolean {
@@ -109,6 +134,11 @@ export class TenantReading {
     return Array.from(this.#checks, ([collection, { conditions, ids }]) => ({ collection, conditions, ids: [...ids] }));
   }
 
+  /** The collections that must have no shard keys, once the body has been read. */
+  get byIdAlone(): readonly string[] {
+    return [...this.#byIdAlone];
+  }
+
   /** The points have to exist for the tenant. @param lookup their collection, if it is not the request's */
   check(ids: readonly PointId[], lookup?: string): void {
     const { collection: own, conditions: ownConditions, tenancy } = this.context;
@@ -116,6 +146,7 @@ export class TenantReading {
     const conditions = lookup === undefined ? ownConditions : conditionsOn(tenancy, lookup);
     if ('kind' in conditions) throw new TenantRefusal(conditions);
     if (conditions.length === 0 || ids.length === 0) return;
+    if (lookup !== undefined && !shardOf(conditions)) this.#byIdAlone.add(lookup);
     const check = this.#checks.get(collection) ?? { conditions, ids: new Set() };
     this.#checks.set(collection, check);
     const before = check.ids.size;

@@ -1,6 +1,8 @@
 import { type JsonNode, type JsonObject, textNode } from '../../json/tree.ts';
+import { judgeShown } from '../../policy/tenants/kept-fields.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { lookupRefused } from '../../policy/tenants/within.ts';
+import { shardOf } from '../../policy/tenants/shard.ts';
+import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
 import { bindMissing, boundFilter } from './filters.ts';
 import { orderBy, shownKey } from './hidden.ts';
 import { queryInput } from './query-inputs.ts';
@@ -18,6 +20,7 @@ import {
   plain,
   text,
 } from './shapes.ts';
+import { ownPlace, placed, placeIn } from './shard-key.ts';
 import { bindStatistics, params, refuseStatistics } from './statistics.ts';
 import { VECTOR_FIELDS, vectorInput, vectorOr } from './vectors.ts';
 
@@ -35,6 +38,8 @@ const LOOKUP = object({ collection: text, vector: text, shard_key: keep }, (read
   if (level) level.lookup = collection;
   // Judged even if no point is taken from it.
   reading.check([], collection);
+  const conditions = conditionsOn(reading.context.tenancy, collection);
+  if (!('kind' in conditions)) placeIn(reading, node, shardOf(conditions));
 });
 
 const WITH_LOOKUP = object(
@@ -114,7 +119,10 @@ function level(fields: Fields, finish: Finish = finishQuery): Action {
   return (reading) => {
     reading.openQuery();
     const node = shape(reading);
-    reading.levels.pop();
+    const own = reading.levels.pop();
+    const { shard } = reading;
+    const byId = own !== undefined && own.ids.length > 0 && own.lookup === undefined;
+    if (shard && byId && node.kind === 'object') node.set('lookup_from', ownPlace(reading, shard));
     return node;
   };
 }
@@ -123,6 +131,8 @@ function finishQuery(reading: TenantReading, node: JsonObject): void {
   bindMissing(reading, node, 'filter');
   const query = node.get('query');
   const isText = query?.kind === 'object' && query.has('text') && !query.has('model');
+  // Upstream: a query of texts names the field that it scores by (Qdrant v1.20.0).
+  if (isText) judgeShown(reading.hidden, reading.stringOf(node.get('using')));
   bindStatistics(reading, node, isText ? { text: true } : vectorOf(reading, node.get('using')));
 }
 
@@ -161,28 +171,28 @@ function batch(request: Action): Action {
   return object({ searches: list(request) });
 }
 
-const query = level(READ_FIELDS.QueryRequest);
-const search = level(READ_FIELDS.SearchRequest, finishSearch);
-const recommend = level(READ_FIELDS.RecommendRequest);
-const discover = level(READ_FIELDS.DiscoverRequest);
-const matrix = object(READ_FIELDS.SearchMatrixRequest, finishMatrix);
+const query = placed(level(READ_FIELDS.QueryRequest));
+const search = placed(level(READ_FIELDS.SearchRequest, finishSearch));
+const recommend = placed(level(READ_FIELDS.RecommendRequest));
+const discover = placed(level(READ_FIELDS.DiscoverRequest));
+const matrix = placed(object(READ_FIELDS.SearchMatrixRequest, finishMatrix));
 
 /** The bodies of reads by the names of their rows. */
 export const READS: Readonly<Record<string, Action>> = {
   'points.query': query,
   'points.query_batch': batch(query),
-  'points.query_groups': level(READ_FIELDS.QueryGroupsRequest),
+  'points.query_groups': placed(level(READ_FIELDS.QueryGroupsRequest)),
   'points.search': search,
   'points.search_batch': batch(search),
-  'points.search_groups': level(READ_FIELDS.SearchGroupsRequest, finishSearch),
+  'points.search_groups': placed(level(READ_FIELDS.SearchGroupsRequest, finishSearch)),
   'points.search_matrix_pairs': matrix,
   'points.search_matrix_offsets': matrix,
   'points.recommend': recommend,
   'points.recommend_batch': batch(recommend),
-  'points.recommend_groups': level(READ_FIELDS.RecommendGroupsRequest),
+  'points.recommend_groups': placed(level(READ_FIELDS.RecommendGroupsRequest)),
   'points.discover': discover,
   'points.discover_batch': batch(discover),
-  'points.scroll': object(READ_FIELDS.ScrollRequest, (reading, node) => bindMissing(reading, node, 'filter')),
-  'points.count': object(READ_FIELDS.CountRequest, finishCounted),
-  'points.facet': object(READ_FIELDS.FacetRequest, finishCounted),
+  'points.scroll': placed(object(READ_FIELDS.ScrollRequest, (reading, node) => bindMissing(reading, node, 'filter'))),
+  'points.count': placed(object(READ_FIELDS.CountRequest, finishCounted)),
+  'points.facet': placed(object(READ_FIELDS.FacetRequest, finishCounted)),
 };

@@ -2,11 +2,11 @@ import { JsonFault } from '../../json/fault.ts';
 import { JsonReader } from '../../json/reader.ts';
 import { type JsonNode, JsonObject, listNode, textNode } from '../../json/tree.ts';
 import { JsonTooLong, writeJson } from '../../json/writer.ts';
-import { badRequest, type Denial, tooLarge } from '../../policy/denial.ts';
+import { badRequest, type Denial, TENANT_SHARDED, tooLarge, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import { hiddenFields } from '../../policy/tenants/kept-fields.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import {
   type AnswerChange,
-  hiddenFields,
   hiding,
   type PointId,
   type ReleaseFeatures,
@@ -23,6 +23,7 @@ import { idText, type ReadingContext, TenantReading, tenantFilter } from './read
 import { READS } from './reads.ts';
 import type { TenantRequest } from './request.ts';
 import { type Action, keep, list, object, pointId } from './shapes.ts';
+import { placeIn } from './shard-key.ts';
 import { WRITES } from './writes.ts';
 
 /** A request to be made anew for a tenant. Plain data: it may be done in another thread. */
@@ -38,6 +39,8 @@ export interface TenantTask {
   readonly features: ReleaseFeatures;
   /** Vectors of the collection that score by the statistics of terms; `undefined` = not known. */
   readonly idfVectors: ReadonlySet<string> | undefined;
+  /** True = the collection has shard keys; `undefined` = not known, or the request is not one that searches. */
+  readonly hasShardKeys: boolean | undefined;
   /** Levels of objects and arrays. */
   readonly maxDepth: number;
   /** Most bytes of the request that is made. */
@@ -61,8 +64,9 @@ export function rewriteRequest(task: TenantTask, body: Buffer): Rewriting<Tenant
   const reader = new JsonReader(body, { maxDepth: task.maxDepth });
   const reading = new TenantReading(reader, body, context);
   try {
+    if (conditions.length > 0 && SEARCHING.test(task.operation)) judgeShards(task, reading);
     const made = make(task, reading, kept);
-    return { ...made, checks: reading.checks() };
+    return { ...made, checks: reading.checks(), byIdAlone: reading.byIdAlone };
   } catch (error) {
     if (error instanceof TenantRefusal) return error.denial;
     if (error instanceof ShapeFault) return badBody(body, error, 'tenant_form');
@@ -71,6 +75,16 @@ export function rewriteRequest(task: TenantTask, body: Buffer): Rewriting<Tenant
       return tooLarge(`the request is made longer than ${maxBytes} bytes for its tenant`);
     throw error;
   }
+}
+
+/**
+ * Upstream fetches what belongs to a hit by its id, from every shard that was asked; with shard keys two tenants may have points with
+ * the same id (Qdrant v1.19.0, `fill_search_result_with_payload`, `search_points_matrix`).
+ */
+function judgeShards({ hasShardKeys }: TenantTask, { shard }: TenantReading): void {
+  if (shard) return;
+  if (hasShardKeys === undefined) throw new TenantRefusal(UPSTREAM_BROKEN);
+  if (hasShardKeys) throw new TenantRefusal(TENANT_SHARDED);
 }
 
 function queryOf(pathToSend: string): string {
@@ -120,6 +134,9 @@ function written(reading: TenantReading, node: JsonNode): Buffer {
   return writeJson(node, reading.source, reading.context.maxBytes);
 }
 
+/** Rows that fetch what belongs to a hit by its id. */
+export const SEARCHING = /^points\.(?:query|search|recommend|discover)/;
+
 /** Ids each once, in the order asked. */
 const RETRIEVE = object({
   ids: list(pointId((reading, id) => reading.note(id))),
@@ -157,6 +174,7 @@ interface Retrieval {
 
 function scroll(reading: TenantReading, { node, ids, one, query }: Retrieval): Made {
   const { collection, conditions } = reading.context;
+  placeIn(reading, node, reading.shard);
   node.remove('ids');
   node.set('filter', tenantFilter(reading, listNode(ids.map((id) => textNode(idText(id))))));
   // Upstream refuses 0.

@@ -1,12 +1,9 @@
 import type { Limits } from '../../config/schema.ts';
 import type { ExchangeParts } from '../../exchange/exchange.ts';
-import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
+import type { CollectionFacts, FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { inspectionOf } from '../options.ts';
 import type { RestRequest } from '../protocol.ts';
-import type { TenantTask } from './rewrite.ts';
-
-/** Rows of which a vector may score by the statistics of terms. */
-const SCORING = /^points\.(?:query|search|recommend|discover)/;
+import { SEARCHING, type TenantTask } from './rewrite.ts';
 
 /** The parts of a transport that a task is made of. */
 export interface TaskSources {
@@ -30,22 +27,23 @@ export function tenantTask(
   const [collection] = resolution?.params ?? [];
   if (!tenancy || !resolution || collection === undefined) return undefined;
   const { operation, pathToSend, params } = resolution;
-  const task = (idfVectors: ReadonlySet<string> | undefined): TenantTask => ({
-    ...{ operation: operation.name, method, pathToSend, params, tenancy, idfVectors },
+  const task = (known: CollectionFacts | undefined): TenantTask => ({
+    ...{ operation: operation.name, method, pathToSend, params, tenancy },
+    ...{ idfVectors: known?.idfVectors, hasShardKeys: known?.hasShardKeys },
     features: parts.bodyRules.features(),
     maxBytes: limits.inspected_body_bytes,
     maxDepth: inspectionOf(limits).maxDepth,
   });
-  if (!SCORING.test(operation.name)) return task(undefined);
+  if (!SEARCHING.test(operation.name)) return task(undefined);
   const known = facts.of(collection);
-  return known instanceof Promise ? whenKnown(known, task) : task(known.idfVectors);
+  return known instanceof Promise ? whenKnown(known, task) : task(known);
 }
 
 async function whenKnown(
-  facts: Exclude<ReturnType<FactsOfCollections['of']>, { readonly idfVectors: unknown }>,
-  task: (idfVectors: ReadonlySet<string> | undefined) => TenantTask,
+  facts: Promise<CollectionFacts | undefined>,
+  task: (known: CollectionFacts | undefined) => TenantTask,
 ): Promise<TenantTask> {
-  return task((await facts)?.idfVectors);
+  return task(await facts);
 }
 
 const BAD_REQUEST = 400;

@@ -1,8 +1,9 @@
 import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { badRequest, tenantField, tenantRelease } from '../../policy/denial.ts';
+import { pathText } from '../../policy/tenants/payload-path.ts';
 import { onlyValue } from '../../policy/tenants/payload-rules.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { bindMissing, boundFilter } from './filters.ts';
+import { addConditions, bindMissing, boundFilter } from './filters.ts';
 import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
 import { idOfText, readPointId } from './point-id.ts';
 import { type Level, type TenantReading, tenantFilter } from './reading.ts';
@@ -18,6 +19,7 @@ import {
   orNull,
   text,
 } from './shapes.ts';
+import { placed } from './shard-key.ts';
 
 /* Requests that write points. Upstream: Qdrant v1.19.0, `lib/api/src/rest/schema.rs`, `src/common/update.rs`. */
 
@@ -52,6 +54,21 @@ function bindUpdate(what: string): Finish {
     bindMissing(reading, node, 'update_filter');
   };
 }
+
+/**
+ * INVARIANT: a point with a value in a field that the tenant does not write keeps its payload: the write that would replace it
+ * passes the point over.
+ */
+function guardReadOnly(reading: TenantReading, node: JsonObject, filter: string): void {
+  if (reading.readOnly.length === 0 || !node.has(filter)) return;
+  const empty = reading.readOnly.map((field) => textNode(`{"is_empty":{"key":${JSON.stringify(pathText(field))}}}`));
+  addConditions(node.get(filter), empty);
+}
+
+const bindUpsert: Finish = (reading, node) => {
+  bindUpdate('Upserts of tenants')(reading, node);
+  guardReadOnly(reading, node, 'update_filter');
+};
 
 const point = object({ id: written, ...VECTOR, payload: ownPayload }, (reading, node) => {
   if (!node.has('payload')) node.set('payload', newPayload(reading));
@@ -131,7 +148,7 @@ const anyUpsert = oneOf(
     { first: 'points', fields: WRITE_FIELDS.PointsList },
   ],
   'an upsert',
-  bindUpdate('Upserts of tenants'),
+  bindUpsert,
 );
 
 const upsert: Action = (reading) => {
@@ -150,6 +167,7 @@ const clearPayload = object(WRITE_FIELDS.PointsSelector, (reading, node) => {
   if (reading.context.conditions.some((condition) => onlyValue(condition) === undefined)) {
     throw new TenantRefusal(tenantField('would remove the field of the tenant'));
   }
+  guardReadOnly(reading, node, 'filter');
   // The field stays: all other keys are cleared by overwriting.
   node.set('payload', newPayload(reading));
 });
@@ -164,6 +182,7 @@ const overwritePayload = object(WRITE_FIELDS.OverwritePayload, (reading, node) =
   // Upstream passes over it (Qdrant v1.19.0).
   node.remove('key');
   select(reading, node);
+  guardReadOnly(reading, node, 'filter');
 });
 const deletePayload = object(WRITE_FIELDS.DeletePayload, select);
 const deleteVectors = object(WRITE_FIELDS.DeleteVectors, (reading, node) => {
@@ -176,14 +195,14 @@ const deleteVectors = object(WRITE_FIELDS.DeleteVectors, (reading, node) => {
 
 /** The operations of a batch by their field. */
 const BATCHED: Readonly<Record<string, Action>> = {
-  upsert,
-  delete: deletePoints,
-  set_payload: existing(setPayload),
-  overwrite_payload: existing(overwritePayload),
-  delete_payload: existing(deletePayload),
-  clear_payload: existing(clearPayload),
-  update_vectors: existing(updateVectors),
-  delete_vectors: existing(deleteVectors),
+  upsert: placed(upsert),
+  delete: placed(deletePoints),
+  set_payload: placed(existing(setPayload)),
+  overwrite_payload: placed(existing(overwritePayload)),
+  delete_payload: placed(existing(deletePayload)),
+  clear_payload: placed(existing(clearPayload)),
+  update_vectors: placed(existing(updateVectors)),
+  delete_vectors: placed(existing(deleteVectors)),
 };
 
 const operation = oneOf(

@@ -43,6 +43,8 @@ t.test('tenants are read as plain data', async (test) => {
       '  - { id: b, keys: [api_key], subjects: [""], credentials: tokens, collections: [a], field: t, values: [a, 7, true] }',
       '  - { id: c, collections: [b], field: "owner.\\"the id\\"", from: tenant, shared_statistics: true }',
       '  - { id: d, collections: ["*"], free: true }',
+      '  - { id: e, collections: [e], field: t, from: tenant, shard_key: true, shard_key_fallback: 0,',
+      '      hidden_fields: [cost, internal.notes], read_only_fields: [plan] }',
     ].join('\n'),
   );
   test.same(policy.tenants, [
@@ -53,6 +55,10 @@ t.test('tenants are read as plain data', async (test) => {
     },
     { id: 'c', collections: ['b'], field: 'owner."the id"', from: 'tenant', shared_statistics: true },
     { id: 'd', collections: ['*'], free: true },
+    {
+      ...{ id: 'e', collections: ['e'], field: 't', from: 'tenant', shard_key: true, shard_key_fallback: 0 },
+      ...{ hidden_fields: ['cost', 'internal.notes'], read_only_fields: ['plan'] },
+    },
   ]);
   test.equal(load('rules: []').policy.tenants, undefined);
 });
@@ -109,6 +115,59 @@ const REFUSED: readonly [
     'a step into an array',
     entry('field: "t[]", value: x'),
     ['`t[]` is no path of keys with dots between, such as `tenant_id` or `owner.id`'],
+  ],
+  [
+    'a free one with a shard key and hidden fields',
+    entry('free: true, shard_key: true, hidden_fields: [a]'),
+    ['`hidden_fields` contradicts `free`: remove one of them', '`shard_key` contradicts `free`: remove one of them'],
+  ],
+  [
+    'a hidden field in an array',
+    entry('field: t, value: x, hidden_fields: ["a[].b"]'),
+    ['`a[].b` is no path of keys with dots between'],
+  ],
+  [
+    'no hidden field, and one twice',
+    entry('field: t, value: x, hidden_fields: [], read_only_fields: [a, b, a]'),
+    ['`hidden_fields` is empty: add a field or remove the list', 'the field `a` is given twice'],
+  ],
+  [
+    'a read-only field above that of the tenant',
+    entry('field: t.u, value: x, read_only_fields: [t]'),
+    ['`t` overlaps with `field`, which no caller of the entry changes anyway: remove it'],
+  ],
+  [
+    'a shard key of two values',
+    entry('field: t, values: [x, y], shard_key: true'),
+    ['a shard key is one text or one whole number from 0 on'],
+  ],
+  [
+    'a shard key that is no text and no number',
+    entry('field: t, value: true, shard_key: true'),
+    ['a shard key is one text or one whole number from 0 on'],
+  ],
+  [
+    'a negative shard key',
+    entry('field: t, value: -1, shard_key: true'),
+    ['a shard key is one text or one whole number from 0 on'],
+  ],
+  [
+    'a fallback without a shard key',
+    entry('field: t, value: x, shard_key_fallback: default'),
+    ['`shard_key_fallback` needs `shard_key: true`'],
+  ],
+  [
+    'a fallback that is no key',
+    entry('field: t, value: x, shard_key: true, shard_key_fallback: true'),
+    ['`shard_key_fallback` must be a text or a whole number from 0 to 2^53 - 1'],
+  ],
+  [
+    'two shard keys for one request',
+    two(
+      'collections: [c], field: t, value: x, shard_key: true',
+      'collections: ["*"], field: u, value: y, shard_key: true',
+    ),
+    ['on `c` the entry `a` forces another shard key: no request can have both'],
   ],
   ['a field with a blank', entry('field: the tenant, value: x'), ['`the tenant` is no path of keys']],
   ['an empty field', entry('field: "", value: x'), ['`` is no path of keys']],

@@ -37,7 +37,7 @@ const LISTED: ListAccess = {
   modes: new Map(['products', 'articles', 'lost', 'other'].map((name) => [name, 'rw'] as const)),
 };
 const READS: ListAccess = { kind: 'list', modes: new Map([['products', 'r']]) };
-const REWRITING: Rewriting = { request: {}, checks: [], answer: undefined };
+const REWRITING: Rewriting = { request: {}, checks: [], answer: undefined, byIdAlone: [] };
 
 /** In words: what goes upstream. */
 type Verdict = 'as it is' | 'made anew' | Denial['code'];

@@ -29,6 +29,7 @@ const TASK: Omit<TenantTask, 'operation' | 'tenancy'> = {
   params: ['shop'],
   features: { updateFilter: true, idfCorpus: true },
   idfVectors: new Set(['sparse']),
+  hasShardKeys: false,
   maxDepth: 64,
   maxBytes: 1_000_000,
 };

@@ -29,7 +29,7 @@ export const ANSWERS: MessageTable = {
   SettingsResponse: '1 result SettingsInfo',
   SettingsInfo: '7 config SettingsConfig',
   SettingsConfig: '1 params SettingsParams',
-  SettingsParams: '10 sparse_vectors_config SparseVectorsConfig?',
+  SettingsParams: '9 sharding_method enum?, 10 sparse_vectors_config SparseVectorsConfig?',
   SparseVectorsConfig: '1 map SparseVectorEntry*',
   SparseVectorEntry: '1 key string, 2 value SparseVectorSettings',
   SparseVectorSettings: '2 modifier enum?',

@@ -1,5 +1,5 @@
-import { decode } from './messages/codec.ts';
-import type { Query } from './query-inputs.ts';
+import { decode } from '../messages/codec.ts';
+import type { Query } from '../query-inputs.ts';
 
 /** An expression, as far as it reads payload fields. */
 interface Expression {
@@ -14,6 +14,21 @@ export function shownBy({ variant }: Query): string[] {
   if (variant.case !== 'formula') return [];
   const { expression } = decode<{ readonly expression?: Expression }>('Formula', variant.value as Uint8Array);
   return keysOf(expression);
+}
+
+/** The encoded conditions of a query's formula, each of which becomes a number in a score. */
+export function conditionsIn({ variant }: Query): readonly Uint8Array[] {
+  if (variant.case !== 'formula') return [];
+  const { expression } = decode<{ readonly expression?: Expression }>('Formula', variant.value as Uint8Array);
+  return conditionsOf(expression);
+}
+
+function conditionsOf(expression: Expression | undefined): readonly Uint8Array[] {
+  const kind = expression?.variant.case;
+  const value = expression?.variant.value;
+  if (value instanceof Uint8Array) return [value];
+  if (kind === undefined || typeof value !== 'object' || value === null) return [];
+  return expressionsIn(kind, value as Inner).flatMap(conditionsOf);
 }
 
 function keysOf(expression: Expression | undefined): string[] {

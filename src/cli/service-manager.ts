@@ -15,7 +15,7 @@ export interface ServiceManager {
   readonly stopping: () => void;
 }
 
-/** What it needs of the process; a parameter, so that tests can replace it. */
+/** The parts of the process that it needs; a parameter, so that tests can replace it. */
 export interface ServiceProcess {
   readonly pid: number;
   /** Sends these assignments; `done` gets what went wrong, if anything did. */

@@ -50,7 +50,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return layer.build();
 }
 
-/** What a service manager hands to its services: sd_notify(3), sd_watchdog_enabled(3). */
+/** The variables that a service manager hands to its services: sd_notify(3), sd_watchdog_enabled(3). */
 export interface ServiceVariables {
   readonly socket: string | undefined;
   /** Microseconds, as text. */

@@ -259,7 +259,7 @@ export function configuringVariables(env: Readonly<Record<string, string | undef
   return Object.keys(env).filter((name) => /^QDRANT_/i.test(name));
 }
 
-/** What the service manager handed over. Default: the environment of the process. */
+/** The variables of the service manager. Default: the environment of the process. */
 export function serviceVariables(env: Readonly<Record<string, string | undefined>> = process.env): ServiceVariables {
   return readServiceVariables(env);
 }

@@ -72,7 +72,7 @@ function plain(text: string): string | undefined {
 
 /**
  * The values of each type of attribute, in their order. INVARIANT: a type with a value that is no plain text is left out whole:
- * what cannot be read is not taken for absent beside what can.
+ * a value that cannot be read is not taken for absent beside others that can.
  */
 export function attributesOf(name: DistinguishedName): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, string[]>();

@@ -71,7 +71,7 @@ function serialText(content: Buffer): string {
     .replace(/^(?:00)+(?=..)/, '');
 }
 
-/** What a critical extension says would have to be held to (RFC 5280, sections 5.2 and 5.3). */
+/** A rule of a critical extension would have to be held to (RFC 5280, sections 5.2 and 5.3). */
 function refuseCritical(extensions: readonly Element[]): void {
   const critical = extensions.map(extensionOf).find(({ critical }) => critical);
   if (critical)

@@ -66,7 +66,7 @@ const WITHOUT_SIGNS: [name: string, variables: Partial<ServiceVariables>][] = [
   ['a WATCHDOG_USEC that is no number', { watchdogUsec: 'soon' }],
 ];
 
-t.test('no signs of life are sent that nobody waits for', async (t) => {
+t.test('no signs of life are sent without a reader', async (t) => {
   for (const [name, variables] of WITHOUT_SIGNS) {
     const { manager, timers } = stage(variables);
     manager.ready('listens');

@@ -1,7 +1,7 @@
 import type { Operation } from '../operation.ts';
 
 /**
- * What an operation does to what a collection is.
+ * The effect of an operation on a collection.
  * - `reads`: nothing, or it makes a snapshot
  * - `writes`: it changes points, settings or what belongs to no collection
  * - `loses`: after it a collection, an index or a vector of it, or what its name stands for, may not be what it was
@@ -50,7 +50,7 @@ function are(effect: Effect, rows: string): [string, Effect][] {
 /** The rows for which an effect was decided. */
 export const DECIDED: readonly string[] = Object.freeze([...EFFECTS.keys()]);
 
-/** The effect of an operation. What nobody has decided on, and what is in no table, loses: it is in the hands of the rails. */
+/** The effect of an operation. A row without a decision, and one that is in no table, loses: it is in the hands of the rails. */
 export function effectOf({ name, requires, unlisted }: Pick<Operation, 'name' | 'requires' | 'unlisted'>): Effect {
   if (unlisted) return 'loses';
   return EFFECTS.get(name) ?? (requires.level === 'read' ? 'reads' : 'loses');

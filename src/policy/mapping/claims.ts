@@ -2,7 +2,7 @@ import { fieldOf } from '../tenants/payload-path.ts';
 import type { TenantValue } from '../tenants/tenancy.ts';
 
 /*
- * What a verified credential says of its holder: the claims of a token of an identity provider, or the same made of a client
+ * The attributes that a verified credential gives its holder: the claims of a token of an identity provider, or the same made of a client
  * certificate.
  */
 

@@ -21,7 +21,7 @@ export interface MappingSettings {
   readonly tenant_from?: string | undefined;
 }
 
-/** What the claims give. */
+/** The access that the claims give. */
 export interface Mapped {
   readonly kind: 'mapped';
   /** All that the mappings give together, before rules. */

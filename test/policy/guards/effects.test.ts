@@ -12,7 +12,7 @@ t.test('each row above the level read has a decision on what it does, and nothin
   t.strictSame([...DECIDED].sort(), above.sort());
 });
 
-t.test('a row that nobody has decided on loses', async (t) => {
+t.test('a row without a decision loses', async (t) => {
   for (const row of ROWS) {
     const tomorrow = { ...row, name: `${row.name}.tomorrow` };
     t.equal(effectOf(tomorrow), row.requires.level === 'read' ? 'reads' : 'loses', tomorrow.name);

@@ -36,6 +36,8 @@ export type Flags = {
   readonly tls?: boolean | undefined;
   readonly cert?: string | undefined;
   readonly keyFile?: string | undefined;
+  /** Of commands that ask about a policy: another policy file. */
+  readonly policyFile?: string | undefined;
 };
 
 /** Sources of the configuration. Default: those of the process. */
@@ -74,6 +76,7 @@ const FLAG_PATHS: Readonly<Record<Exclude<keyof Flags, 'config'>, readonly [flag
   tls: ['--tls', 'service.enable_tls'],
   cert: ['--cert', 'tls.cert'],
   keyFile: ['--key-file', 'tls.key'],
+  policyFile: ['--policy', 'gateway.policy_file'],
 };
 
 function readFlags(flags: Flags): Layer {

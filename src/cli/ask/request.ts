@@ -1,9 +1,8 @@
 import { readBounded } from '../../config/files/bounded-read.ts';
-import { suggest } from '../../config/nearest.ts';
 import { reason } from '../../config/problem.ts';
 import type { AskedRequest } from '../../explain/judge.ts';
-import { MessageFault, messageFromJson } from '../../explain/message/from-json.ts';
-import { GRPC_OPERATIONS } from '../../operations/grpc.ts';
+import { callOf } from '../../explain/message/call.ts';
+import { MessageFault } from '../../explain/message/from-json.ts';
 import { isPlainTarget } from '../../rest/server/head.ts';
 import { UsageError } from '../output.ts';
 
@@ -32,7 +31,7 @@ export async function requestOf(
   const data = flags.data === undefined ? undefined : await readData(flags.data, readStdin);
   if (flags.grpc !== undefined) {
     if (args.length > 0) throw new UsageError('give either METHOD PATH, or --grpc Service/Method');
-    return { protocol: 'grpc', ...callOf(flags.grpc, data), headers };
+    return { protocol: 'grpc', ...grpcCall(flags.grpc, data), headers };
   }
   const [method, target] = args;
   if (method === undefined || target === undefined) throw new UsageError('give METHOD PATH, or --grpc Service/Method');
@@ -60,25 +59,15 @@ async function readData(data: string, readStdin: ReadAll): Promise<Buffer> {
   }
 }
 
-/** The call of `Points/Search`, `qdrant.Points/Search` or `/qdrant.Points/Search`, whose message is JSON. */
-function callOf(text: string, data: Buffer | undefined): { readonly path: string; readonly message: Buffer } {
-  const bare = text.replace(/^\//, '');
-  const names = [bare, `qdrant.${bare}`];
-  const operation = GRPC_OPERATIONS.find(({ name }) => names.includes(name));
-  if (!operation) {
-    const known = GRPC_OPERATIONS.map(({ name }) => name.replace(/^qdrant\./, ''));
-    const similar = suggest(bare, known);
-    throw new UsageError(`unknown gRPC method, ${/^did you mean [^?]*\?/.exec(similar)?.[0] ?? 'as Points/Search'}`);
-  }
-  if (!data) return { path: operation.path, message: Buffer.alloc(0) };
+function grpcCall(method: string, data: Buffer | undefined): ReturnType<typeof callOf> {
   let json: unknown;
   try {
-    json = JSON.parse(data.toString('utf8'));
+    json = data && JSON.parse(data.toString('utf8'));
   } catch {
     throw new UsageError('the message must be JSON');
   }
   try {
-    return { path: operation.path, message: messageFromJson(operation, json) };
+    return callOf(method, json);
   } catch (error) {
     if (error instanceof MessageFault) throw new UsageError(error.message);
     throw error;

@@ -8,9 +8,12 @@ import { OPERATION_NAMES } from '../../operations/names.ts';
 /**
  * The state that questions are answered by: keys and policy as `serve` reads them. An upstream need not be configured, and
  * certificates need not be readable: no answer depends on them. Throws `ConfigError` with all other problems.
+ *
+ * @param policy a policy file in the place of the configured one
  */
-export function stateToAsk(flags: Flags): State {
-  const { config, policy, problems } = previewConfig({ argv: flags, operations: OPERATION_NAMES });
+export function stateToAsk(flags: Flags, policyFile?: string): State {
+  const argv = policyFile === undefined ? flags : { ...flags, policyFile };
+  const { config, policy, problems } = previewConfig({ argv, operations: OPERATION_NAMES });
   if (config === null || problems.length > 0) throw new ConfigError(problems);
   return { config, policy, secrets: previewSecrets(config).secrets ?? keysAlone(config) };
 }

@@ -4,6 +4,7 @@ import { canICommand } from './ask.ts';
 import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { keyCommands } from './key.ts';
+import { policyTestCommand } from './policy.ts';
 import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
 import { revokeCommand } from './revoke.ts';
 import { serveCommand } from './serve.ts';
@@ -14,6 +15,7 @@ export const GROUPS: Groups = {
   token: 'mint and inspect tokens; without a command: mint',
   revoke: 'revoke tokens; without a command: add',
   key: 'named keys in the file `gateway.keys_file`, or in Redis with `gateway.shared.keys`',
+  policy: 'test a policy and compare policies',
   audit: 'verify audit files',
 };
 
@@ -25,6 +27,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   revokeCommand,
   ...keyCommands,
   canICommand,
+  policyTestCommand,
   ...[auditVerifyCommand, auditHeadCommand],
   ...[schemaCommand, optionsCommand, completionCommand],
 ];

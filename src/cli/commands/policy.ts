@@ -1,0 +1,37 @@
+import { declareCommand } from '../frame/declare.ts';
+
+const POLICY = {
+  kind: 'value',
+  value: 'file',
+  text: 'a policy file in the place of the configured one',
+} as const;
+
+/** `policy test`. */
+export const policyTestCommand = declareCommand({
+  name: 'policy test',
+  group: 'Ask the policy:',
+  summary: 'run cases: a caller, a request and the expected verdict each',
+  details: 'The guide explaining.md shows the form of a file. The steps of the gateway decide, without Qdrant.',
+  args: [{ name: 'files', text: 'YAML files with `cases`', variadic: true }],
+  options: {
+    policy: POLICY,
+    format: {
+      kind: 'value',
+      value: 'form',
+      choices: ['text', 'tap', 'junit'],
+      fallback: 'text',
+      text: 'form of the results',
+    },
+    coverage: { kind: 'switch', text: 'tell which rules, grants, guards, limits and tenants decided a case' },
+  },
+  config: true,
+  examples: [
+    ['qdrant-gateway policy test cases.yaml --coverage', 'what is tested, and what is not'],
+    ['qdrant-gateway policy test cases.yaml --policy next.yaml --format junit > results.xml', 'for a CI system'],
+  ],
+  exits: { 4: 'a case has failed' },
+  async run({ args, flags, now }) {
+    const { testPolicy } = await import('../ask/policy-test.ts');
+    return testPolicy(args, flags, now);
+  },
+});

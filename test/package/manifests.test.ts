@@ -1,0 +1,295 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { parseAllDocuments, stringify } from 'yaml';
+import { loadConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+import { findProgram, runProgram } from '../support/process/programs.ts';
+
+/*
+ * The manifests, judged by the programs that would take them: the chart over a table of values, and each configuration file that it
+ * makes by the gateway itself.
+ */
+const ROOT = join(import.meta.dirname, '../..');
+const CHART = join(ROOT, 'docker/helm/qdrant-gateway');
+const FOLDERS = ['.runtime/manifests/bin'];
+
+const helm = findProgram('helm', FOLDERS);
+const validate = findProgram('kubernetes-validate', FOLDERS);
+const hadolint = findProgram('hadolint', FOLDERS);
+const checkSchema = findProgram('check-jsonschema', FOLDERS);
+const skipWithout = (name: string, program: string | undefined) => (program ? false : `not here: ${name}`);
+
+const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-manifests-'));
+t.teardown(() => rmSync(folder, { recursive: true }));
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** What every use of the chart has to say. */
+const BASE: Values = {
+  upstream: { restUrl: 'http://qdrant:6333', grpcUrl: 'http://qdrant:6334' },
+  keys: { existingSecret: 'qdrant-keys' },
+  tls: { existingSecret: 'qdrant-tls' },
+};
+
+let made = 0;
+
+async function render(values: Values) {
+  made += 1;
+  const file = join(folder, `values-${made}.yaml`);
+  writeFileSync(file, stringify(values));
+  const args = ['template', 'gw', CHART, '-f', file, '--api-versions', 'monitoring.coreos.com/v1'];
+  return await runProgram(helm ?? '', args);
+}
+
+interface Resource {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+const resourcesIn = (text: string): readonly Resource[] =>
+  parseAllDocuments(text)
+    .map((document) => document.toJS() as Resource | null)
+    .filter((resource) => resource !== null);
+
+/** The configuration that the gateway would read in its pod, or its problems. */
+function configIn(resources: readonly Resource[], env: Readonly<Record<string, string>>) {
+  const map = resources.find(({ kind }) => kind === 'ConfigMap');
+  const mounted: Record<string, string> = {
+    '/etc/qdrant-gateway/gateway.yaml': map?.data?.['gateway.yaml'] ?? '',
+    '/etc/qdrant-gateway/policy.yaml': map?.data?.['policy.yaml'] ?? '',
+    '/run/keys/api-key': 'a'.repeat(32),
+    '/run/keys/read-only-api-key': 'b'.repeat(32),
+    '/run/upstream/api-key': 'c'.repeat(32),
+    '/run/admin/token': 'd'.repeat(32),
+    '/run/secrets/signing/key': 'e'.repeat(32),
+  };
+  const readFile = (path: string) => {
+    const text = mounted[path];
+    if (text === undefined) throw Object.assign(new Error(`no such file: ${path}`), { code: 'ENOENT' });
+    return Buffer.from(text);
+  };
+  try {
+    return loadConfig({ argv: { config: '/etc/qdrant-gateway/gateway.yaml' }, env, cwd: '/app', readFile }).config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message;
+  }
+}
+
+const POLICY = 'signing_keys:\n  - id: app\n    secret_file: /run/secrets/signing/key\n';
+
+type Case = [name: string, values: Values, kinds: readonly string[], config: Readonly<Record<string, unknown>>];
+
+const OFTEN = [
+  'ConfigMap',
+  'Deployment',
+  'NetworkPolicy',
+  'NetworkPolicy',
+  'PodDisruptionBudget',
+  'Service',
+  'Service',
+];
+
+const CASES: readonly Case[] = [
+  ['two addresses and a certificate', {}, OFTEN, { service: { enable_tls: true, http_port: 6333 } }],
+  [
+    'nodes by DNS, a Qdrant with a key',
+    { upstream: { discovery: { dns: 'qdrant-headless' }, existingSecret: 'qdrant-own' } },
+    OFTEN,
+    { gateway: { upstream: { discovery: { dns: 'qdrant-headless' }, api_key_file: '/run/upstream/api-key' } } },
+  ],
+  [
+    'cleartext without a read-only key and without network policies',
+    { tls: { enabled: false }, keys: { existingSecret: 'k', readOnly: false }, networkPolicy: { enabled: false } },
+    ['ConfigMap', 'Deployment', 'PodDisruptionBudget', 'Service', 'Service'],
+    { service: { enable_tls: false, read_only_api_key_file: null } },
+  ],
+  [
+    'a certificate by cert-manager, replicas by load, a ServiceMonitor',
+    {
+      tls: { certManager: { enabled: true, issuerRef: { name: 'ca' }, dnsNames: ['qdrant.example.com'] } },
+      autoscaling: { enabled: true },
+      metrics: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' } } },
+      admin: { port: 9999, existingSecret: 'admin-token' },
+    },
+    [...OFTEN, 'Certificate', 'HorizontalPodAutoscaler', 'ServiceMonitor'].sort(),
+    { gateway: { admin: { port: 9999, token_file: '/run/admin/token' } } },
+  ],
+  [
+    'a policy with a signing key in a Secret, shared by Redis, with more of the configuration',
+    {
+      policy: POLICY,
+      secrets: ['signing'],
+      redis: { existingSecret: 'redis', sharedKeys: true, sharedLimits: true },
+      config: { service: { jwt_rbac: true }, gateway: { limits: { max_connections: 100 } } },
+    },
+    OFTEN,
+    {
+      service: { jwt_rbac: true },
+      gateway: { shared: { keys: true, limits: true }, limits: { max_connections: 100 } },
+    },
+  ],
+  [
+    'times of the end',
+    { drainSeconds: 20, graceSeconds: 100 },
+    OFTEN,
+    { gateway: { drain_delay_ms: 20_000, shutdown_grace_ms: 100_000 } },
+  ],
+  [
+    'other selectors of the network policies',
+    { networkPolicy: { clients: [{ podSelector: {} }], monitoring: [] } },
+    OFTEN,
+    {},
+  ],
+];
+
+/** `values` over the base, section by section; a section that says where something is replaces the base's. */
+function over(values: Values): Values {
+  return { ...BASE, ...values };
+}
+
+t.test('the chart over a table of values', { skip: skipWithout('helm', helm) }, async (t) => {
+  const all: string[] = [];
+  for (const [name, values, kinds, config] of CASES) {
+    const { code, out, err } = await render(over(values));
+    t.equal(code, 0, `${name}: it is made${err}`);
+    const resources = resourcesIn(out);
+    t.strictSame(resources.map(({ kind }) => kind).sort(), kinds, `${name}: kinds`);
+    const redis = { QDRANT_GATEWAY__REVOCATION__REDIS_URL: 'rediss://redis:6379' };
+    t.match(
+      configIn(resources, 'redis' in values ? redis : {}),
+      config,
+      `${name}: the gateway takes its configuration`,
+    );
+    const ofKubernetes = resources.filter(({ kind }) => kind !== 'Certificate' && kind !== 'ServiceMonitor');
+    all.push(...ofKubernetes.map((resource) => stringify(resource)));
+  }
+  const file = join(folder, 'all.yaml');
+  writeFileSync(file, all.join('---\n'));
+  if (!validate) return t.comment('not here: kubernetes-validate');
+  const judged = await runProgram(validate, ['--strict', file]);
+  t.equal(judged.code, 0, `Kubernetes takes all of them: ${judged.code === 0 ? '' : judged.out + judged.err}`);
+});
+
+const REFUSED: [name: string, values: Values, within: RegExp][] = [
+  ['no Qdrant', { upstream: {} }, /upstream\.restUrl .* has to name Qdrant/],
+  [
+    'two ways to Qdrant',
+    { upstream: { restUrl: 'http://q:6333', grpcUrl: 'http://q:6334', discovery: { dns: 'q' } } },
+    /exclude each other/,
+  ],
+  ['no gRPC address', { upstream: { restUrl: 'http://q:6333' } }, /upstream\.grpcUrl has to be set/],
+  ['no keys', { keys: {} }, /keys\.existingSecret has to name the Secret/],
+  ['no certificate', { tls: {} }, /has to give a certificate/],
+  [
+    'two certificates',
+    { tls: { existingSecret: 't', certManager: { enabled: true } } },
+    /tls\.existingSecret and tls\.certManager\.enabled exclude/,
+  ],
+  ['a certificate without names', { tls: { certManager: { enabled: true } } }, /needs issuerRef\.name and dnsNames/],
+  ['shared without Redis', { redis: { sharedKeys: true } }, /need redis\.existingSecret/],
+  [
+    'a configuration that another value sets',
+    { config: { gateway: { admin: { host: '::' } } } },
+    /config\.gateway\.admin is set by other values/,
+  ],
+  ['an unknown value', { replica: 3 }, /replica/],
+  ['a value of another type', { replicas: 'three' }, /replicas/],
+  ['an address with a path', { upstream: { restUrl: 'http://q/a', grpcUrl: 'http://q' } }, /restUrl/],
+];
+
+t.test(
+  'values that cannot be used together are refused with their names',
+  { skip: skipWithout('helm', helm) },
+  async (t) => {
+    for (const [name, values, within] of REFUSED) {
+      const { code, err } = await render(over(values));
+      t.not(code, 0, `${name}: nothing is made`);
+      t.match(err, within, name);
+    }
+  },
+);
+
+t.test('the chart opens Qdrant to the gateway alone, and its pods have no rights they can do without', async (t) => {
+  if (!helm) return t.comment('not here: helm');
+  const { out } = await render(BASE);
+  const resources = resourcesIn(out);
+  const policy = resources.find(({ metadata }) => metadata.name === 'gw-qdrant-gateway-qdrant');
+  const gateway = { 'app.kubernetes.io/name': 'qdrant-gateway', 'app.kubernetes.io/instance': 'gw' };
+  const qdrant = { matchLabels: { 'app.kubernetes.io/name': 'qdrant' } };
+  t.strictSame(policy?.spec, {
+    podSelector: qdrant,
+    policyTypes: ['Ingress'],
+    ingress: [
+      {
+        ports: [
+          { port: 6333, protocol: 'TCP' },
+          { port: 6334, protocol: 'TCP' },
+        ],
+        from: [{ podSelector: { matchLabels: gateway } }],
+      },
+      { ports: [{ port: 6335, protocol: 'TCP' }], from: [{ podSelector: qdrant }] },
+    ],
+  });
+  const deployment = resources.find(({ kind }) => kind === 'Deployment');
+  t.match(deployment?.spec, {
+    template: {
+      spec: {
+        automountServiceAccountToken: false,
+        terminationGracePeriodSeconds: 45,
+        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+        containers: [
+          {
+            securityContext: {
+              readOnlyRootFilesystem: true,
+              allowPrivilegeEscalation: false,
+              capabilities: { drop: ['ALL'] },
+            },
+          },
+        ],
+      },
+    },
+  });
+});
+
+t.test('helm and Kubernetes take what stands beside the chart', { skip: skipWithout('helm', helm) }, async (t) => {
+  const sets =
+    'upstream.restUrl=http://q:6333,upstream.grpcUrl=http://q:6334,keys.existingSecret=k,tls.existingSecret=t';
+  const lint = await runProgram(helm ?? '', ['lint', '--strict', CHART, '--set', sets]);
+  t.equal(lint.code, 0, `helm lint: ${lint.code === 0 ? '' : lint.out + lint.err}`);
+  if (!validate) return t.comment('not here: kubernetes-validate');
+  const files = ['docker/kubernetes.yaml', 'docker/helm/qdrant-sidecar-policy.yaml'].map((name) => join(ROOT, name));
+  const judged = await runProgram(validate, ['--strict', ...files]);
+  t.equal(judged.code, 0, `manifests: ${judged.code === 0 ? '' : judged.out + judged.err}`);
+});
+
+t.test('the gateway takes the configuration of the sidecar', async (t) => {
+  const text = readFileSync(join(ROOT, 'docker/helm/qdrant-sidecar-values.yaml'), 'utf8');
+  const [document] = parseAllDocuments(text);
+  const values = document?.toJS() as {
+    readonly sidecarContainers: readonly {
+      readonly env: readonly { readonly name: string; readonly value: string }[];
+    }[];
+  };
+  const env = Object.fromEntries(values.sidecarContainers[0]?.env.map(({ name, value }) => [name, value]) ?? []);
+  const readFile = (path: string) => Buffer.from(path.padEnd(32, '-'));
+  t.match(loadConfig({ env, cwd: '/app', readFile }).config, {
+    service: { enable_tls: true, http_port: 6333, grpc_port: 6334 },
+    gateway: { upstream: { rest_url: 'http://127.0.0.1:16333', api_key_file: '/run/keys/upstream-api-key' } },
+  });
+});
+
+t.test('hadolint finds nothing in the Dockerfile', { skip: skipWithout('hadolint', hadolint) }, async (t) => {
+  const { code, out } = await runProgram(hadolint ?? '', [join(ROOT, 'docker/Dockerfile')]);
+  t.strictSame([code, out], [0, '']);
+});
+
+t.test('the compose file is one', { skip: skipWithout('check-jsonschema', checkSchema) }, async (t) => {
+  const args = ['--builtin-schema', 'vendor.compose-spec', join(ROOT, 'docker/compose.yaml')];
+  const { code, out } = await runProgram(checkSchema ?? '', args);
+  t.equal(code, 0, code === 0 ? 'compose-spec' : out);
+});

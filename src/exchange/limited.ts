@@ -42,7 +42,7 @@ function waitingFor(parts: ExchangeParts, exchange: Exchange, decision: Permit |
 /** Counts a permitted request on every limit that it meets, or refuses it and counts it on none. */
 export function counted(parts: ExchangeParts, exchange: Exchange, permit: Permit): Permit | Denial {
   const { limits, mode } = parts.policy.current;
-  if (limits === undefined || exchange.limitHold || !exchange.principal) return permit;
+  if (limits === undefined || exchange.limitHold?.counted || !exchange.principal) return permit;
   const denial = parts.limits.take(limits, exchange, exchange.principal, mode === 'enforce');
   return denial ? refused(exchange, denial) : permit;
 }
@@ -63,8 +63,30 @@ export function countedRefusal(
   return denial ? refused(exchange, denial) : refusal;
 }
 
-/** At the end of an exchange: counts what waited for its body, and ended without it or in its middle. */
-export function countUnread(parts: ExchangeParts, exchange: Exchange): void {
+/** Milliseconds for which a request keeps its places after its client has left. */
+const LEAST_LINGER_MS = 1000;
+const MOST_LINGER_MS = 60_000;
+
+/** The end of an exchange on the limits: what it did not use is given back, and its places, as soon as upstream is done with it. */
+export function endOnLimits(parts: ExchangeParts, exchange: Exchange, received: number): void {
+  countUnread(parts, exchange);
+  const { limitHold } = exchange;
+  if (limitHold) parts.limits.end(limitHold, received, limitHold.bytes > received ? 0 : lingerMs(parts, exchange));
+}
+
+/**
+ * Upstream ends a call over gRPC when its stream is reset. A request over REST it may finish, although its connection has closed:
+ * its places stay taken for as long again as it was there, from one second to one minute. Without its whole body it does nothing.
+ */
+function lingerMs(parts: ExchangeParts, { protocol, refusal, forwardedAt, answeredAt }: Exchange): number {
+  if (protocol === 'grpc' || forwardedAt === 0 || answeredAt > 0) return 0;
+  // Upstream that cannot be reached does no work.
+  if (refusal !== undefined && refusal.code !== 'upstream_timeout') return 0;
+  return Math.min(MOST_LINGER_MS, Math.max(LEAST_LINGER_MS, parts.now() - forwardedAt));
+}
+
+/** Counts what waited for its body, and ended without it or in its middle. */
+function countUnread(parts: ExchangeParts, exchange: Exchange): void {
   const { decision, refusal } = exchange;
   if (parts.policy.current.limits === undefined || !decision || decision.kind === 'denial') return;
   const hopeless = decision.kind === 'conditional' && decision.refusal !== undefined;
@@ -73,7 +95,7 @@ export function countUnread(parts: ExchangeParts, exchange: Exchange): void {
 
 function takeUnread(parts: ExchangeParts, exchange: Exchange): Denial | undefined {
   const { limits, mode } = parts.policy.current;
-  if (limits === undefined || exchange.limitHold || !exchange.principal) return undefined;
+  if (limits === undefined || exchange.limitHold?.counted || !exchange.principal) return undefined;
   return parts.limits.take(limits, exchange, exchange.principal, mode === 'enforce', 0);
 }
 

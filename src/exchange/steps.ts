@@ -17,7 +17,7 @@ import { withoutReason } from './break-glass.ts';
 import { askedFor, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { withinRails } from './guard-rails.ts';
-import { counted as countedOn, countedRefusal, countUnread, limited } from './limited.ts';
+import { counted as countedOn, countedRefusal, endOnLimits, limited } from './limited.ts';
 import { settledBy, settledPermit } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
 import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, withinTenancy } from './tenants.ts';
@@ -123,8 +123,7 @@ export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcom
   if (exchange.ended) return;
   exchange.ended = true;
   parts.creations.end(exchange);
-  countUnread(parts, exchange);
-  if (exchange.limitHold) parts.limits.end(exchange.limitHold, outcome.received);
+  endOnLimits(parts, exchange, outcome.received);
   parts.record(exchange, outcome);
 }
 

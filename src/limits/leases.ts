@@ -86,6 +86,8 @@ export class LeasedTokens implements Bucket {
   /** Used without a lease and not told, less what the share has filled since answers ended. */
   #untold = 0;
   #fadedAt: number;
+  /** Told, and to be given back. */
+  #returned = 0;
   /** The last answer. */
   #answeredAt = Number.NEGATIVE_INFINITY;
   #level = 0;
@@ -117,6 +119,14 @@ export class LeasedTokens implements Bucket {
   left(now: number): number {
     const beyond = this.#isFresh(now) ? this.#levelAt(now) : this.#fill(now);
     return Math.max(0, Math.floor(this.#lease + Math.max(0, beyond) + ROUNDING));
+  }
+
+  get perMs(): number {
+    return this.#perMs / this.#common.holders();
+  }
+
+  level(now: number): number {
+    return this.#lease + this.#fill(now);
   }
 
   wait(amount: number, now: number): number {
@@ -159,6 +169,22 @@ export class LeasedTokens implements Bucket {
     }
   }
 
+  /** A debt that has not been told is not told; one that has been is given back. */
+  forgive(amount: number, now: number): void {
+    const untold = Math.min(amount, this.#fade(now));
+    this.#untold -= untold;
+    this.#returned += amount - untold;
+    this.#allowance += amount;
+    if (this.#returned > 0) this.#common.asks(this);
+  }
+
+  pay(amount: number, now: number): void {
+    this.#fade(now);
+    this.#allowance -= amount;
+    this.#untold += amount;
+    this.#common.asks(this);
+  }
+
   isFull(now: number): boolean {
     return this.#lease <= ROUNDING && this.#fade(now) <= ROUNDING && this.#fill(now) >= this.#share() - ROUNDING;
   }
@@ -175,13 +201,15 @@ export class LeasedTokens implements Bucket {
     const kept = this.#kept(now);
     const wanted = Math.max(kept, idle ? 0 : Math.max(this.#target(), this.#need));
     const most = Math.max(kept, idle ? 0 : 2 * this.#target());
-    const back = this.#need === 0 && this.#lease > most ? this.#lease - wanted : 0;
+    const unused = this.#need === 0 && this.#lease > most ? this.#lease - wanted : 0;
+    const back = unused + this.#returned;
     const want = Math.max(0, Math.ceil(wanted - this.#lease));
     const used = this.#fade(now);
     const need = Math.max(1, Math.ceil(Math.max(kept, this.#need) - this.#lease));
     this.#need = 0;
     if (used <= ROUNDING && back <= 0 && want === 0) return undefined;
-    this.#lease -= back;
+    this.#lease -= unused;
+    this.#returned = 0;
     return { name: this.name, quota: this.quota, used, back, want, need };
   }
 

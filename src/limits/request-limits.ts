@@ -1,42 +1,23 @@
-import { LRUCache } from 'lru-cache';
 import { sha256Hex } from '../identity/key-ring.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Denial } from '../policy/denial.ts';
-import {
-  asksForCollection,
-  asksForCost,
-  countsOn,
-  DIMENSIONS,
-  type Dimension,
-  type Limit,
-  limitsFor,
-  quotaUsedUp,
-  tooManyOpen,
-} from '../policy/limits/limits.ts';
+import { asksForCollection, asksForCost, countsOn, type Limit, limitsFor } from '../policy/limits/limits.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Shadowed } from '../policy/rules.ts';
+import { type Account, Accounts, giveBack, linger, type Sharer, takePlace } from './accounts.ts';
+import { type Claim, type Needed, overrun, worst } from './claims.ts';
 import type { LeaseLedger } from './lease-ledger.ts';
 import { clientNetworkOf } from './peer-address.ts';
-import { type Bucket, Tokens } from './tokens.ts';
-
-/** Accounts remembered; the one that was not used for longest is forgotten first, and begins anew. */
-const REMEMBERED = 20_000;
-/** Accounts that may be forgotten for each new one. */
-const FORGOTTEN = 2;
-
-/** The usage of the requests that share a limit. */
-interface Account {
-  readonly name: string;
-  /** Requests that are open. */
-  open: number;
-  readonly tokens: Partial<Record<Dimension, Bucket>>;
-}
 
 /** The places and bytes of one exchange: given back, or settled, once at its end. */
 export interface LimitHold {
-  readonly accounts: readonly Account[];
+  readonly caller: string;
+  /** The accounts that it has a place on. */
+  readonly places: Account[];
+  /** The accounts that it has been counted on; `undefined` = it waits for its body, and only has places. */
+  counted: readonly Account[] | undefined;
   /** Bytes of its body that were taken in advance. */
-  readonly bytes: number;
+  bytes: number;
 }
 
 /** The fields of an exchange that limits read and set. */
@@ -52,20 +33,6 @@ export interface LimitedExchange {
   shadowed: Shadowed | undefined;
 }
 
-/** The amounts that a request needs of each quota. Bytes are `undefined` = unknown before the end of the body. */
-interface Needed {
-  readonly bytes: number | undefined;
-  readonly cost: number;
-}
-
-/** A request on one limit. */
-interface Claim {
-  readonly limit: Limit;
-  readonly account: Account;
-}
-
-const NOTHING: LimitHold = Object.freeze({ accounts: [], bytes: 0 });
-
 /**
  * Counts permitted requests on the limits of the policy. Everything is synchronous; nothing is counted for a refused
  * request. Accounts outlive a reload: a limit that did not change goes on where it was.
@@ -75,14 +42,13 @@ const NOTHING: LimitHold = Object.freeze({ accounts: [], bytes: 0 });
  */
 export class RequestLimits {
   readonly #now: () => number;
-  readonly #ledger: LeaseLedger | undefined;
-  readonly #accounts = new LRUCache<string, Account>({ max: REMEMBERED });
+  readonly #accounts: Accounts;
   readonly #applying = new WeakMap<Principal, { readonly of: readonly Limit[]; readonly own: readonly Limit[] }>();
 
   /** @param now monotonic milliseconds @param ledger amounts are shared through it; default: this process counts alone */
   constructor(now: () => number, ledger?: LeaseLedger) {
     this.#now = now;
-    this.#ledger = ledger;
+    this.#accounts = new Accounts(ledger);
   }
 
   /** Accounts that are remembered. */
@@ -107,7 +73,7 @@ export class RequestLimits {
 
   /**
    * The refusal that no body could change: an enforced limit that applies to the request, whatever its body says, has no room
-   * for the least that it needs. Counts nothing.
+   * for the least that it needs. Else the request has its places on those limits from now on, and is counted by `take`.
    *
    * @param cost the least that it costs
    */
@@ -115,7 +81,14 @@ export class RequestLimits {
     const own = this.#ownOf(limits, principal).filter(({ mode }) => mode === 'enforce');
     if (own.length === 0) return undefined;
     const now = this.#now();
-    return worst(this.#claims(own, exchange, principal, now), { bytes: lengthOf(exchange), cost }, now);
+    const claims = this.#claims(own, exchange, principal, now);
+    const refused = worst(claims, { bytes: lengthOf(exchange), cost }, now);
+    if (refused) return refused;
+    const bounded = claims.filter(({ limit }) => limit.concurrent !== undefined);
+    if (bounded.length === 0) return undefined;
+    exchange.limitHold = holdOf(principal);
+    for (const claim of bounded) this.#place(claim, exchange.limitHold, now);
+    return undefined;
   }
 
   /**
@@ -132,13 +105,15 @@ export class RequestLimits {
     enforce: boolean,
     cost = exchange.facts?.cost ?? 0,
   ): Denial | undefined {
-    exchange.limitHold = NOTHING;
+    const hold = exchange.limitHold ?? holdOf(principal);
+    exchange.limitHold = hold;
+    hold.counted = [];
     const own = this.#ownOf(limits, principal);
     if (own.length === 0) return undefined;
     const now = this.#now();
     const needed: Needed = { bytes: lengthOf(exchange), cost };
     const claims = this.#claims(own, exchange, principal, now);
-    const taken: Account[] = [];
+    const taken: Claim[] = [];
     const enforced: Claim[] = [];
     for (const claim of claims) {
       if (enforce && claim.limit.mode === 'enforce') {
@@ -147,30 +122,48 @@ export class RequestLimits {
       }
       const over = overrun(claim, needed, now)?.denial;
       if (over) exchange.shadowed ??= { rule: claim.limit.id, denial: over };
-      else taken.push(claim.account);
+      else taken.push(claim);
     }
     const refused = worst(enforced, needed, now);
     if (refused) return refused;
-    for (const { account } of enforced) taken.push(account);
-    for (const account of taken) {
-      account.open += 1;
+    taken.push(...enforced);
+    hold.bytes = needed.bytes ?? 0;
+    hold.counted = taken.map(({ account }) => account);
+    for (const claim of taken) {
+      const { account } = claim;
+      if (!claim.isPlaced) this.#place(claim, hold, now);
       account.tokens.requests?.take(1, now);
-      account.tokens.bytes?.take(needed.bytes ?? 0, now);
+      account.tokens.bytes?.take(hold.bytes, now);
+      if (account.tokens.bytes) account.shares?.announce(hold.caller, hold.bytes);
       account.tokens.cost?.take(needed.cost, now);
-      this.#keep(account, now);
     }
-    if (taken.length > 0) exchange.limitHold = { accounts: taken, bytes: needed.bytes ?? 0 };
     return undefined;
   }
 
-  /** The exchange has ended. Called once for each hold. @param received bytes of its body */
-  end({ accounts, bytes }: LimitHold, received: number): void {
-    if (accounts.length === 0) return;
+  /**
+   * The exchange has ended. Called once for each hold.
+   *
+   * @param received bytes of its body
+   * @param lingerMs milliseconds for which its places stay taken, because upstream may still work on it
+   */
+  end({ caller, places, counted = [], bytes }: LimitHold, received: number, lingerMs = 0): void {
+    if (places.length === 0) return;
     const now = this.#now();
-    for (const account of accounts) {
-      account.open -= 1;
-      account.tokens.bytes?.settle(bytes, received, now);
+    for (const account of counted) {
+      const bucket = account.tokens.bytes;
+      if (bucket && account.shares) account.shares.settle(caller, bucket, { taken: bytes, used: received }, now);
+      else bucket?.settle(bytes, received, now);
     }
+    for (const account of places) {
+      if (lingerMs > 0) linger(account, caller, now + lingerMs);
+      else giveBack(account, caller);
+    }
+  }
+
+  #place({ account }: Claim, hold: LimitHold, now: number): void {
+    hold.places.push(account);
+    takePlace(account, hold.caller);
+    this.#accounts.keep(account, now);
   }
 
   #ownOf(limits: readonly Limit[], principal: Principal): readonly Limit[] {
@@ -182,106 +175,42 @@ export class RequestLimits {
   }
 
   #claims(own: readonly Limit[], exchange: LimitedExchange, principal: Principal, now: number): readonly Claim[] {
-    const { resolution, references } = exchange;
+    const { resolution, references, limitHold } = exchange;
     if (!resolution) return [];
     const { operation, target } = resolution;
     const collection = target.kind === 'collection' ? target.name : references?.target;
     return own
       .filter((limit) => countsOn(limit, operation, collection))
-      .map((limit) => ({
-        limit,
-        account: this.#accountOf(limit, sharerOf(limit, exchange, principal, collection), now),
-      }));
+      .map((limit) => {
+        const shared = sharerOf(limit, exchange, principal, collection);
+        const account = this.#accounts.of(limit, shared, now);
+        return { limit, account, caller: shared.caller, isPlaced: limitHold?.places.includes(account) === true };
+      });
   }
-
-  #accountOf(limit: Limit, sharer: string, now: number): Account {
-    const name = `${limit.id} ${limit.each} ${sharer}`;
-    const account = this.#accounts.get(name) ?? { name, open: 0, tokens: {} };
-    for (const dimension of DIMENSIONS) {
-      const quota = limit.quotas[dimension];
-      const old = account.tokens[dimension]?.quota;
-      if (!quota) delete account.tokens[dimension];
-      else if (old?.most !== quota.most || old.per !== quota.per) {
-        account.tokens[dimension] = this.#ledger?.open(name, dimension, quota) ?? new Tokens(quota, now);
-      }
-    }
-    return account;
-  }
-
-  /** Keeps the account of a counted request. For a new one others may be forgotten: those that a new one would equal. */
-  #keep(account: Account, now: number): void {
-    if (this.#accounts.peek(account.name) === account) return;
-    for (let forgotten = 0; forgotten < FORGOTTEN; forgotten += 1) {
-      const oldest = this.#accounts.rvalues().next().value;
-      if (!oldest || !isIdle(oldest, now)) break;
-      this.#accounts.delete(oldest.name);
-    }
-    this.#accounts.set(account.name, account);
-  }
-}
-
-function isIdle({ open, tokens }: Account, now: number): boolean {
-  return open === 0 && DIMENSIONS.every((dimension) => tokens[dimension]?.isFull(now) ?? true);
 }
 
 /** Longest subject or collection kept as it is, in characters. */
 const LONG_NAME = 64;
 
-function sharerOf(
-  { each }: Limit,
-  { remote }: LimitedExchange,
-  { keyId, subject }: Principal,
-  collection = '',
-): string {
-  if (each === 'all') return '';
-  if (each === 'network') return clientNetworkOf(remote);
-  if (each === 'collection') return shortened(collection);
-  if (subject === undefined) return keyId;
-  return `${keyId} ${shortened(subject)}`;
+function sharerOf({ each }: Limit, { remote }: LimitedExchange, principal: Principal, collection = ''): Sharer {
+  const caller = callerOf(principal);
+  if (each === 'all') return { caller, sharer: '' };
+  if (each === 'network') return { caller, sharer: clientNetworkOf(remote) };
+  if (each === 'collection') return { caller, sharer: shortened(collection) };
+  return { caller, sharer: caller };
+}
+
+function callerOf({ keyId, subject }: Principal): string {
+  return subject === undefined ? keyId : `${keyId} ${shortened(subject)}`;
+}
+
+function holdOf(principal: Principal): LimitHold {
+  return { caller: callerOf(principal), places: [], counted: undefined, bytes: 0 };
 }
 
 /** A name from a client may be as long as a head. */
 function shortened(name: string): string {
   return name.length > LONG_NAME ? sha256Hex(name) : name;
-}
-
-/** The refusal with the longest wait, so that the order of limits does not matter. */
-function worst(claims: readonly Claim[], needed: Needed, now: number): Denial | undefined {
-  let found: Overrun | undefined;
-  for (const claim of claims) {
-    const over = overrun(claim, needed, now);
-    if (over && (!found || over.waitMs > found.waitMs)) found = over;
-  }
-  return found?.denial;
-}
-
-interface Overrun {
-  readonly waitMs: number;
-  readonly denial: Denial;
-}
-
-/** Milliseconds after which to ask again for a place: the end of an open request is unknown. */
-const OPEN_MS = 1000;
-
-function overrun({ limit, account }: Claim, needed: Needed, now: number): Overrun | undefined {
-  let found: Overrun | undefined;
-  if (limit.concurrent !== undefined && account.open >= limit.concurrent) {
-    found = { waitMs: OPEN_MS, denial: tooManyOpen(limit) };
-  }
-  for (const dimension of DIMENSIONS) {
-    const tokens = account.tokens[dimension];
-    const amount = amountOf(dimension, needed);
-    const waitMs = tokens && amount > 0 ? tokens.wait(amount, now) : 0;
-    if (!tokens || waitMs === 0 || (found && found.waitMs >= waitMs)) continue;
-    found = { waitMs, denial: quotaUsedUp(limit, dimension, tokens.quota, { amount, left: tokens.left(now), waitMs }) };
-  }
-  return found;
-}
-
-function amountOf(dimension: Dimension, { bytes, cost }: Needed): number {
-  if (dimension === 'requests') return 1;
-  // A body of unknown length needs a quota without debt.
-  return dimension === 'bytes' ? (bytes ?? 1) : cost;
 }
 
 /** Bytes of the body; `undefined` = unknown before its end. */

@@ -55,6 +55,9 @@ function scene(holders: number, quota: Quota) {
     left: (at: number) => processes[at]?.left(now),
     settle: (at: number, before: number, after: number) => processes[at]?.settle(before, after, now),
     isFull: (at: number) => processes[at]?.isFull(now),
+    level: (at: number) => processes[at]?.level(now) ?? Number.NaN,
+    forgive: (at: number, amount: number) => processes[at]?.forgive(amount, now),
+    pay: (at: number, amount: number) => processes[at]?.pay(amount, now),
     pass: async (ms: number): Promise<void> => {
       for (const end = now + ms; now < end; ) {
         now += 1;
@@ -247,5 +250,26 @@ t.test('a refused caller is served once the bucket has it, however slowly it com
     const asked = one.exchanges();
     await one.pass(60_000);
     t.equal(one.exchanges(), asked, `${name}: nor asked`);
+  }
+});
+
+t.test('a debt that is forgiven is not in the bucket, and one that is paid is', async (t) => {
+  for (const [name, told] of [
+    ['before it was told', 0],
+    ['after', 10],
+  ] as const) {
+    const one = scene(1, { per: 'second', most: 100 });
+    one.settle(0, 0, 1100);
+    await one.pass(told);
+    one.forgive(0, 1000);
+    t.ok(one.level(0) > -1 && one.level(0) <= 1, `${name}: ${one.level(0)} here`);
+    await one.pass(100);
+    t.ok(one.bucket.level > 0 && one.bucket.level <= 12, `${name}: ${one.bucket.level} there`);
+    t.equal(one.take(0, 5), true, name);
+    one.pay(0, 5);
+    await one.pass(30);
+    t.ok(one.bucket.level < 6, `${name}: ${one.bucket.level} when it was paid`);
+    await one.pass(2000);
+    t.equal(one.isFull(0), true, name);
   }
 });

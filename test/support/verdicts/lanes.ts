@@ -30,7 +30,9 @@ export const AGREEABLE: FakeQdrantOptions = {
   onGrpc: (stream: ServerHttp2Stream, headers) => {
     if (!/^\/qdrant\.(Points|Snapshots)\//.test(headers[':path'] ?? '')) return false;
     stream.resume();
+    stream.on('error', () => undefined);
     stream.once('end', () => {
+      if (stream.destroyed) return;
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
       stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
       stream.end(framed(Buffer.alloc(0)));

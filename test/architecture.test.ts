@@ -46,9 +46,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
-    ...['named-keys', 'text'],
+    ...['named-keys', 'text', 'limits'],
   ],
-  learning: ['policy', 'identity', 'config', 'exchange', 'observability'],
+  learning: ['policy', 'identity', 'config', 'exchange', 'observability', 'text'],
   rest: ENFORCEMENT,
   grpc: ENFORCEMENT,
   // The composition root: one serving process, or several.

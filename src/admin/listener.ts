@@ -3,6 +3,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { AdminAct } from '../audit/act.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
+import { jsonLine } from '../text/printable.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
 import { REPEATED_MEMBER, readBodies } from './body.ts';
@@ -87,12 +88,17 @@ function createApp({ tls }: AdminListenerOptions): FastifyInstance {
     forceCloseConnections: true,
     exposeHeadRoutes: false,
   } as const;
-  if (!tls) return fastify({ ...settings, http: { maxHeaderSize: MAX_HEAD } });
+  if (!tls) return writing(fastify({ ...settings, http: { maxHeaderSize: MAX_HEAD } }));
   const app: unknown = fastify({
     ...settings,
     https: { ...tls, maxHeaderSize: MAX_HEAD, ALPNProtocols: ['http/1.1'] },
   });
-  return app as FastifyInstance; // the same methods, over a TLS server
+  return writing(app as FastifyInstance); // the same methods, over a TLS server
+}
+
+/** INVARIANT: pages of JSON are written here, so that names that callers choose are printable on each of them. */
+function writing(app: FastifyInstance): FastifyInstance {
+  return app.setReplySerializer((page) => jsonLine(page));
 }
 
 /** The route of a page, and whether it needs the token. */

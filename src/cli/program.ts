@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { printableLines } from '../text/printable.ts';
 import { COMMANDS, GROUPS } from './commands/all.ts';
 import { exitCode } from './exit-code.ts';
 import { buildProgram } from './frame/build.ts';
@@ -7,7 +8,12 @@ import { checkWords, parseErrorText } from './frame/words.ts';
 import { explainFailure, failureValue, type Output, UsageError } from './output.ts';
 
 /** Runs one command. Returns the exit code; a running gateway keeps the process alive after 0. */
-export async function main(args: readonly string[], output: Output = processOutput): Promise<number> {
+export async function main(args: readonly string[], streams: Output = processOutput): Promise<number> {
+  // INVARIANT: all texts of commands pass here, so that no text of a token or a file moves the cursor of a terminal.
+  const output: Output = {
+    out: (text) => streams.out(printableLines(text)),
+    err: (text) => streams.err(printableLines(text)),
+  };
   let code: number = exitCode.ok;
   try {
     checkWords(COMMANDS, args);

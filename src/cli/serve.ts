@@ -6,13 +6,16 @@ import { nodeName } from '../config/upstream/node-list.ts';
 import { listedNodes } from '../config/upstream/rules.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { setRuntimeFlags } from '../gateway/runtime-flags.ts';
+import { type Log, logOf } from '../observability/log.ts';
+import { isPretty } from '../observability/log-format.ts';
 import { OPERATION_NAMES } from '../operations/names.ts';
 import { createSupervisor, type Supervisor } from '../supervisor/supervisor.ts';
+import { gatewayVersion } from '../version.ts';
 import { processLifecycle, reloadOnSignal, stopOnSignal } from './lifecycle.ts';
-import { type Output, writeWarnings } from './output.ts';
+import type { Output } from './output.ts';
 import { namingPort } from './port-failure.ts';
 import { serviceManagerOf } from './service-manager.ts';
-import { warnUnprotected } from './unprotected.ts';
+import { unprotectedText, warnUnprotected } from './unprotected.ts';
 
 /** `https://host:port` (or http without TLS) of a listener. */
 export function listenUrl(config: Config, listening: Listening): string {
@@ -62,12 +65,27 @@ export async function serve(flags: Flags, output: Output): Promise<void> {
   const load = () => loadState({ argv: flags, operations: OPERATION_NAMES });
   const state = await loadSettled(load);
   const { config } = state;
-  writeWarnings(output, state.warnings);
-  warnUnprotected(output, config.gateway);
-  const { rest, grpc, admin } = await run(state, load, output);
-  if (admin !== null) output.err(`admin listens on ${urlOf(config.gateway.admin.enable_tls, admin)}\n`);
-  output.err(`rest listens on ${listenUrl(config, rest)}, upstream ${upstreamOf(config, 'rest')}\n`);
-  if (grpc !== null) output.err(`grpc listens on ${listenUrl(config, grpc)}, upstream ${upstreamOf(config, 'grpc')}\n`);
+  const log = logOf(config);
+  const { mode } = config.gateway;
+  const more = { release: gatewayVersion(), node: process.version, pid: process.pid, mode, config: flags.config };
+  log.announce(more, 'qdrant-gateway starts');
+  for (const warning of state.warnings) log.warn(warning);
+  if (isPretty(config.gateway.log.format)) warnUnprotected(output, config.gateway);
+  else if (mode !== 'enforce') log.announce({ mode }, unprotectedText(config.gateway));
+  const { rest, grpc, admin } = await run(state, load, announcing(log, output));
+  if (admin !== null) log.announce({}, `admin listens on ${urlOf(config.gateway.admin.enable_tls, admin)}`);
+  const listens = (protocol: 'rest' | 'grpc', listening: Listening) =>
+    log.announce(
+      {},
+      `${protocol} listens on ${listenUrl(config, listening)}, upstream ${upstreamOf(config, protocol)}`,
+    );
+  listens('rest', rest);
+  if (grpc !== null) listens('grpc', grpc);
+}
+
+/** An output whose texts for a person are lines of the log. */
+function announcing(log: Log, { out }: Output): Output {
+  return { out, err: (text) => log.announce({}, text.trimEnd()) };
 }
 
 /** The upstream of a protocol in words: an address, the nodes of a list, or the name that DNS is asked for. */

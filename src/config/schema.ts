@@ -18,7 +18,7 @@ import {
   unixAddress,
   whole,
 } from './option-kinds.ts';
-import { admin, audit, auditMore, revocation, shared, tracing } from './sections/operation.ts';
+import { admin, audit, auditMore, log, revocation, shared, tracing } from './sections/operation.ts';
 import { listText } from './text-list.ts';
 import { settleUpstream, upstream } from './upstream/schema.ts';
 
@@ -166,6 +166,7 @@ const gateway = z.strictObject({
     30_000,
     'time limit for open exchanges after SIGTERM, counted from the end of `gateway.drain_delay_ms`',
   ),
+  log: log.prefault({}),
   audit: auditMore.prefault({}),
   admin: admin.prefault({}),
   metrics: z

@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Config } from '../config/schema.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../exchange/exchange.ts';
-import { requestIdOf } from '../exchange/request-id.ts';
+import { tracingIdOf } from '../exchange/request-id.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
 import { seenIn } from '../learning/observe.ts';
 import { turnClock } from '../lifetime/turn-clock.ts';
@@ -53,14 +53,14 @@ export function createParts(
     const missed = mayLog();
     if (missed === undefined) return;
     const operation = exchange?.resolution?.operation.name;
-    const request = exchange && requestIdOf(exchange);
+    const id = exchange && tracingIdOf(exchange);
     log.error(
       {
         ...describeFault(error),
         place,
         protocol: exchange?.protocol,
         operation,
-        request,
+        tracing_id: id,
         ...(missed > 0 ? { missed } : {}),
       },
       exchange ? 'a request failed closed' : 'a connection failed closed',

@@ -10,8 +10,7 @@ import type { Revocations } from '../identity/revocations.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import type { Leases } from '../limits/leases.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
-import { createExchangeLog } from '../observability/exchange-log.ts';
-import { createLog, type Log } from '../observability/log.ts';
+import { type Log, logOf } from '../observability/log.ts';
 import { certificateExpiries } from '../observability/metrics/certificate-expiry.ts';
 import type { Observation } from '../observability/observation.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
@@ -28,7 +27,7 @@ import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listene
 import { closeAudit, openAudit } from './open-audit.ts';
 import { authenticatorOf } from './open-authenticator.ts';
 import { type ListenersShare, openGrpc } from './open-grpc.ts';
-import { type Clients, clientsOf, comparisonOf, observationOf } from './open-observation.ts';
+import { type Clients, clientsOf, comparisonOf, exchangeLogsOf, observationOf } from './open-observation.ts';
 import { type OutageLog, outageLogOf } from './outage-log.ts';
 import { prepareState, type StateInForce, stateOfStart } from './state-in-force.ts';
 import { clearUnixPaths } from './unix-listeners.ts';
@@ -96,7 +95,7 @@ export async function createGateway(
 ): Promise<Gateway> {
   const { config } = state;
   const inForce = stateOfStart(state, generation);
-  const log = createLog(config.log_level);
+  const log = logOf(config);
   const tracing = await createTracing(config);
   const audit = await openAudit(state, log, worker);
   const report: FaultReport = (error, place) => exchangeParts.fault(error, undefined, place);
@@ -114,7 +113,7 @@ export async function createGateway(
   const keyWatch = new KeyWatch({ lookup: upstreams.lookup, log, report });
   const recorders = [observation, audit, tracing].flatMap((recorder) => (recorder ? [recorder.observe] : []));
   const watches = outageLog ? [outageLog.observe, keyWatch.observe] : [keyWatch.observe];
-  const logged = [createExchangeLog(log), comparisonOf(inForce, log, observation), ...watches];
+  const logged = [...exchangeLogsOf(config, log), comparisonOf(inForce, log, observation), ...watches];
   const watching = [...observers, ...logged, learnWith(learner, policy), ...recorders];
   const exchangeParts = createParts(authenticator, policy, watching, {
     admit: admitting(audit, tracing),

@@ -2,7 +2,12 @@ import type { Config } from '../config/schema.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import { Connections } from '../net/connections.ts';
 import { createComparison } from '../observability/comparison.ts';
-import { createClientFaultLog } from '../observability/exchange-log.ts';
+import {
+  createAccessLog,
+  createClientFaultLog,
+  createExchangeLog,
+  createSlowLog,
+} from '../observability/exchange-log.ts';
 import type { Log } from '../observability/log.ts';
 import { createObservation, type Observation, type ObservationOptions } from '../observability/observation.ts';
 import { firstRefusal } from '../policy/rules.ts';
@@ -18,6 +23,13 @@ export function clientsOf(log: Log, report: FaultReport): Clients {
     rest: new Connections(report, createClientFaultLog(log, 'rest')),
     grpc: new Connections(report, createClientFaultLog(log, 'grpc')),
   };
+}
+
+/** The observers that write log lines about requests. With a line for every request there is none for refusals alone. */
+export function exchangeLogsOf({ gateway }: Config, log: Log): readonly Observer[] {
+  const { access, slow_request_ms: slow } = gateway.log;
+  const all = access ? createAccessLog(log) : createExchangeLog(log);
+  return slow === null ? [all] : [all, createSlowLog(log, slow)];
 }
 
 /** Metrics are off when no endpoint serves them. */

@@ -1,5 +1,6 @@
 import { Document, isMap, isScalar, isSeq, type Node } from 'yaml';
 import { accessOf, type Learned, type LearnedCaller, ruleFrom } from '../policy/learn.ts';
+import { printableLines } from '../text/printable.ts';
 
 const HEAD = [
   ' A policy that qdrant-gateway learned: what callers were seen to do, and nothing else. Read it before you use it.',
@@ -22,7 +23,9 @@ export function renderLearned(learned: Learned): string {
   if (learned.missed > 0)
     rest.push(` ${learned.missed} requests of further callers are not covered: there were too many callers.`);
   if (rest.length > 0) document.comment = rest.join('\n');
-  return document.toString({ lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
+  // Values are in double quotes, where YAML reads the escapes back; elsewhere are comments.
+  const text = document.toString({ lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
+  return printableLines(text);
 }
 
 function annotate(node: unknown, learned: LearnedCaller): void {

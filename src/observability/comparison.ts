@@ -1,5 +1,5 @@
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
-import { requestIdOf } from '../exchange/request-id.ts';
+import { tracingIdOf } from '../exchange/request-id.ts';
 import type { Log } from './log.ts';
 
 /**
@@ -65,6 +65,6 @@ function describe(exchange: Exchange, { status }: Outcome): object {
     gateway: shadowed?.denial.code ?? 'permit',
     qdrant: refusedThere ? 'refused' : 'permit',
     status: refusal?.grpc ?? status,
-    request: requestIdOf(exchange),
+    tracing_id: tracingIdOf(exchange),
   };
 }

@@ -121,7 +121,8 @@ class LineBuffer {
   /** INVARIANT: all dropped lines are reported in one line, once the descriptor accepts bytes again. */
   #tell(): void {
     if (this.#untold === 0) return;
-    const text = `${JSON.stringify({ level: 40, time: Date.now(), lines: this.#untold, msg: 'log lines were lost' })}\n`;
+    const line = { level: 'warn', time: new Date().toISOString(), lines: this.#untold, msg: 'log lines were lost' };
+    const text = `${JSON.stringify(line)}\n`;
     this.#untold = 0;
     this.#add(Buffer.from(text));
   }

@@ -1,38 +1,68 @@
-import { isBreakGlass, reasonIn } from '../exchange/break-glass.ts';
+import { isBreakGlass } from '../exchange/break-glass.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
-import { refusedKeyOf } from '../exchange/refused-key.ts';
+import { turnClock } from '../lifetime/turn-clock.ts';
+import { clientNetworkOf } from '../limits/peer-address.ts';
 import type { ClientFault } from '../net/connections.ts';
+import { exchangeFields } from './exchange-fields.ts';
+import { FoldedRefusals } from './folded-refusals.ts';
 import { createThrottle, type Log } from './log.ts';
 
+type ObserveExchange = (exchange: Exchange, outcome: Outcome) => void;
+
+/** Calls `work` once, after so many milliseconds. */
+export type Later = (ms: number, work: () => void) => void;
+
+const laterHere: Later = (ms, work) => void setTimeout(work, ms).unref();
+
 /**
- * Logs each exchange with a break-glass key at level warn, other refused ones at level debug, and every exchange at level
- * trace. An observer of exchanges.
+ * Logs each exchange with a break-glass key at level warn, and each refusal: at level info folded by kind and minute, at level
+ * debug each one. At level trace every exchange has a line. An observer of exchanges, which does next to nothing for an allowed one.
  */
-export function createExchangeLog(log: Log): (exchange: Exchange, outcome: Outcome) => void {
-  return (exchange, { status }) => {
+export function createExchangeLog(log: Log, later: Later = laterHere): ObserveExchange {
+  const folded = new FoldedRefusals({ write: (fields, message) => log.info(fields, message), later });
+  return (exchange, outcome) => {
     const refused = exchange.refusal ?? exchange.shadowed?.denial;
-    const reason = isBreakGlass(exchange) ? (reasonIn(exchange.headers) ?? null) : undefined;
-    const level = reason !== undefined ? 'warn' : refused ? 'debug' : 'trace';
+    const isGlass = isBreakGlass(exchange);
+    const level = isGlass ? 'warn' : refused ? 'info' : 'trace';
     if (!log.isLevelEnabled(level)) return;
-    const { protocol, requestId, shadowed } = exchange;
-    const operation = exchange.resolution?.operation.name;
-    const refusedKey = refusedKeyOf(exchange);
-    const key = exchange.principal?.keyId ?? refusedKey?.id;
-    const keyName = (exchange.principal?.key ?? refusedKey)?.name;
-    const what = {
-      protocol,
-      operation,
-      key,
-      keyName,
-      status,
-      reason: refused?.why,
-      code: refused?.code,
-      rule: shadowed?.rule ?? exchange.rail ?? exchange.passedRail,
-      requestId,
-      ...(reason !== undefined && { breakGlass: reason }),
-    };
-    log[level](what, refused ? (exchange.refusal ? 'refused' : 'would be refused') : 'passed');
+    const message = refused ? (exchange.refusal ? 'refused' : 'would be refused') : 'passed';
+    const fields = exchangeFields(exchange, outcome);
+    if (level !== 'info') log[level](fields, message);
+    else if (log.isLevelEnabled('debug')) log.debug(fields, message);
+    else folded.add(message, fields, clientNetworkOf(exchange.remote));
   };
+}
+
+/** A line for every exchange, at level warn with a break-glass key, else at info: `gateway.log.access`. */
+export function createAccessLog(log: Log): ObserveExchange {
+  return (exchange, outcome) => {
+    const level = isBreakGlass(exchange) ? 'warn' : 'info';
+    if (!log.isLevelEnabled(level)) return;
+    const { received, sent } = outcome;
+    const more = { duration_ms: durationOf(exchange), bytes_in: received, bytes_out: sent };
+    log[level]({ ...exchangeFields(exchange, outcome), ...more }, 'request');
+  };
+}
+
+/** Most lines about slow requests, per second. */
+const SLOW_LINES_PER_SECOND = 10;
+
+/** A line at level info for each exchange that takes longer than `limitMs`: `gateway.log.slow_request_ms`. Not each, if there are many. */
+export function createSlowLog(log: Log, limitMs: number): ObserveExchange {
+  const mayLog = createThrottle(SLOW_LINES_PER_SECOND, Date.now);
+  return (exchange, outcome) => {
+    const duration = durationOf(exchange);
+    if (duration < limitMs || !log.isLevelEnabled('info')) return;
+    const missed = mayLog();
+    if (missed === undefined) return;
+    const more = { duration_ms: duration, ...(missed > 0 && { missed }) };
+    log.info({ ...exchangeFields(exchange, outcome), ...more }, 'slow request');
+  };
+}
+
+/** Milliseconds since the head of the request. */
+function durationOf({ startedAt }: Exchange): number {
+  return Math.max(0, Math.round((turnClock.monotonic() - startedAt) * 1000) / 1000);
 }
 
 /** Most log lines about PROXY headers, per second. */

@@ -1,10 +1,14 @@
 import { type Logger, pino } from 'pino';
+import type { Config } from '../config/schema.ts';
 import { type Destination, stderrDestination } from './destination.ts';
+import { type FormatLine, lineFormat, safeJson } from './log-format.ts';
 
-/** Operational log: faults, starts, reloads. Requests belong to the audit log. One JSON line each, on stderr. */
+/** Operational log: faults, starts, reloads, refusals. One line each, on stderr. */
 export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'isLevelEnabled'> & {
   /** Takes effect for the next line. */
   readonly setLevel: (level: LogLevel) => void;
+  /** A line at level info that every level lets through: the start and the end of the gateway. */
+  readonly announce: (fields: object, message: string) => void;
 };
 
 /** Members that are redacted at any depth of a logged object. */
@@ -12,24 +16,43 @@ const REDACTED = ['headers', 'rawHeaders', 'credential', 'token', 'authorization
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off';
 
-/** A log on stderr; stdout is left to the command's own output. A stalled reader blocks nothing. */
-export function createLog(level: LogLevel, destination: Pick<Destination, 'write'> = stderrDestination()): Log {
+/** Places of the log. Default: JSON on stderr. */
+export interface LogPlace {
+  readonly format?: FormatLine | undefined;
+  readonly destination?: Pick<Destination, 'write'> | undefined;
+}
+
+/**
+ * A log on stderr; stdout is left to the command's own output. A stalled reader blocks nothing. INVARIANT: every line passes a
+ * `FormatLine`, so that no text of a caller holds a control or bidi character.
+ */
+export function createLog(level: LogLevel, { format = safeJson, destination }: LogPlace = {}): Log {
+  const { write } = destination ?? stderrDestination();
   const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,
       base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
       redact: {
         paths: REDACTED.flatMap((name) => (name.startsWith('[') ? [name] : [name, `*.${name}`])),
         remove: true,
       },
     },
-    { write: destination.write },
+    { write: (line: string) => write(format(line)) },
   );
+  const always = logger.child({}, { level: 'info' });
   return Object.assign(logger, {
     setLevel: (next: LogLevel) => {
       logger.level = next === 'off' ? 'silent' : next;
     },
+    announce: (fields: object, message: string) => always.info(fields, message),
   });
+}
+
+/** The log of a configuration. */
+export function logOf(config: Pick<Config, 'log_level' | 'gateway'>): Log {
+  return createLog(config.log_level, { format: lineFormat(config.gateway.log.format) });
 }
 
 /**

@@ -9,13 +9,14 @@ import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
 import { fileStorage, readFileAhead } from '../named-keys/edit.ts';
 import { openSharedKeys, type SharedKeys } from '../named-keys/redis/source.ts';
 import { createKeyStore, type KeyPlace } from '../named-keys/store.ts';
-import { createLog, describeFault, type Log } from '../observability/log.ts';
+import { describeFault, type Log, logOf } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
 import { redisAddressOf } from '../redis/address.ts';
 import { createRedisConnection, type RedisConnection } from '../redis/connection.ts';
 import { signingKeyIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import { createDrainer } from './drain.ts';
 import { KeyActs } from './key-acts.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
@@ -48,7 +49,7 @@ export interface SupervisorOptions {
 export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { state, load, now = Date.now, clock = machineClock } = options;
   checkUsable(state);
-  const log = createLog(state.config.log_level);
+  const log = logOf(state.config);
   const address = redisAddressOf(state.config);
   const connection = address && createRedisConnection(address);
   const sharedLimits = connection && sharedLimitsOf(state, connection, log);
@@ -85,8 +86,10 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     done: (reload) => {
       if (reload.ok && !sharedKeys) keyActs.inForce(reloads.current().policy.namedKeys ?? [], 'keys_file');
       admin?.reloaded(reload, reloads.current());
+      if (reload.ok) certificates.look();
     },
   });
+  const certificates = new CertificateWatch({ secrets: () => reloads.current().secrets, log, now });
   if (!sharedKeys) keyActs.inForce(state.policy.namedKeys ?? [], 'keys_file');
   const learned = createLearnedWriter({
     file: () => learnFile(reloads.current()),
@@ -109,11 +112,12 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const stopRotation = rotateTicketKeys(fleet);
-  const parts = { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, stopRotation };
+  const parts = { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, certificates, stopRotation };
   return {
     ...operator,
     async start() {
       warnOfMode(log, state.config.gateway);
+      certificates.begin();
       return await startParts(parts);
     },
     async depart() {
@@ -132,6 +136,7 @@ interface SupervisorParts {
   readonly reloads: Reloader;
   readonly learned: LearnedWriter;
   readonly admin: AdminPort | undefined;
+  readonly certificates: CertificateWatch;
   readonly stopRotation: () => void;
 }
 
@@ -155,8 +160,9 @@ async function startParts(parts: SupervisorParts): ReturnType<Supervisor['start'
 }
 
 async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void> {
-  const { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, stopRotation } = parts;
+  const { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, certificates, stopRotation } = parts;
   stopRotation();
+  certificates.stop();
   admin?.drain();
   reloads.stop();
   learned.stop();

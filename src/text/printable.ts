@@ -24,3 +24,8 @@ export function jsonLine(value: unknown): string {
   // JSON has no such character outside of its texts.
   return printable(JSON.stringify(value));
 }
+
+/** Text of several lines, each of them printable; its line breaks (LF) stay. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}

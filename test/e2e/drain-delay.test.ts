@@ -30,7 +30,7 @@ async function started(test: Test, workers: string): Promise<{ gateway: GatewayP
     await gateway.close();
     await upstream.close();
   });
-  return { gateway, admin: Number(/^admin listens on \S+:(\d+)/m.exec(gateway.errors())?.[1]) };
+  return { gateway, admin: Number(/admin listens on \S+?:(\d+)"/.exec(gateway.errors())?.[1]) };
 }
 
 function ready(admin: number): Promise<number | undefined> {

@@ -18,7 +18,7 @@ t.teardown(async () => {
 });
 const { nodes, gateway } = scene;
 await until(() => /admin listens on/.test(gateway.errors()), 'the admin port');
-const [, port] = /admin listens on \S+:(\d+)/.exec(gateway.errors()) ?? [];
+const [, port] = /admin listens on \S+?:(\d+)"/.exec(gateway.errors()) ?? [];
 
 interface Shown {
   readonly name: string;

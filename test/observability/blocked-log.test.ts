@@ -71,7 +71,7 @@ async function startBlocked(
     throw new Error(`not said: ${pattern} in ${said.slice(-500)}`);
   };
   const [, admin, port] = await until(
-    /^admin listens on \S+:(\d+)\nrest listens on \S+:(\d+)[\s\S]*^grpc listens on .*\n/m,
+    /admin listens on \S+?:(\d+)"[\s\S]*?rest listens on \S+?:(\d+),[\s\S]*grpc listens on .*\n/,
   );
   const resident = () => Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1]) / 256;
   return { child, admin: Number(admin), port: Number(port), until, resident, closePipe: pipe.close };

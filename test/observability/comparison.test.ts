@@ -65,8 +65,8 @@ t.test('each difference is one line, with both verdicts and without the credenti
   compare(exchangeOf({ shadowed }), { ...end, status: 200 });
   const what = { protocol: 'rest', operation: 'points.query', collection: 'books', key: 'api_key', subject: 'ann' };
   t.same(lines, [
-    { ...what, gateway: 'permit', qdrant: 'refused', status: 403, request: 'r-1' },
-    { ...what, gateway: 'collection_not_listed', qdrant: 'permit', status: 200, request: 'r-1' },
+    { ...what, gateway: 'permit', qdrant: 'refused', status: 403, tracing_id: 'r-1' },
+    { ...what, gateway: 'collection_not_listed', qdrant: 'permit', status: 200, tracing_id: 'r-1' },
   ]);
   t.notOk(JSON.stringify(lines).includes(SECRET));
   t.same(counts, ['same', 'upstream_refuses', 'upstream_permits']);

@@ -23,7 +23,7 @@ t.test('of an error only its class, code and place are logged, never its message
   t.same(describeFault('eyJ'), { fault: 'string' });
 });
 
-t.test('at debug each refused exchange has a line, at trace each one; none names a credential', async (t) => {
+t.test('each refused exchange has a line, at trace each one; none names a credential', async (t) => {
   const principal = { ...OPEN_PRINCIPAL, keyId: 'api_key' };
   const resolution = { operation: REST_OPERATIONS[0] as Operation, target: NO_TARGET };
   const exchange = (more: Partial<Exchange>): Exchange => ({
@@ -46,47 +46,42 @@ t.test('at debug each refused exchange has a line, at trace each one; none names
   ] as const;
   const linesAt = (level: LogLevel) => {
     let text = '';
-    const observe = createExchangeLog(createLog(level, { write: (line) => (text += line) }));
+    const observe = createExchangeLog(createLog(level, { destination: { write: (line) => (text += line) } }), () => {});
     for (const [, one, status] of cases) observe(one, { status, received: 0, sent: 0 });
     t.notMatch(text, /secret/);
     return text
       .split('\n')
       .slice(0, -1)
-      .map((line) => ({ ...JSON.parse(line), time: 0 }));
+      .map((line) => ({ ...JSON.parse(line), time: 0, tracing_id: '' }));
   };
-  const [passed, refused, expired, shadowed] = [
-    { level: 10, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200, msg: 'passed' },
+  const common = { time: 0, protocol: 'rest', operation: 'service.root', remote: '10.0.0.1', tracing_id: '' };
+  const lines = (level: string) => [
+    { ...common, level, code: 'missing_credential', status: 401, msg: 'refused' },
+    { ...common, level, code: 'key_expired', key: 'team', key_name: 'Team', status: 403, msg: 'refused' },
     {
-      level: 20,
-      time: 0,
-      protocol: 'rest',
-      operation: 'service.root',
-      status: 401,
-      reason: 'authentication',
-      code: 'missing_credential',
-      msg: 'refused',
-    },
-    {
-      ...{ level: 20, time: 0, protocol: 'rest', operation: 'service.root', key: 'team', keyName: 'Team', status: 403 },
-      ...{ reason: 'authentication', code: 'key_expired', msg: 'refused' },
-    },
-    {
-      ...{ level: 20, time: 0, protocol: 'rest', operation: 'service.root', key: 'api_key', status: 200 },
-      ...{ reason: 'access', code: 'global_required', rule: 'no-writes', msg: 'would be refused' },
+      ...common,
+      level,
+      code: 'global_required',
+      rule: 'no-writes',
+      key: 'api_key',
+      status: 200,
+      msg: 'would be refused',
     },
   ];
-  t.strictSame(linesAt('trace'), [passed, refused, expired, shadowed]);
-  t.strictSame(linesAt('debug'), [refused, expired, shadowed]);
-  t.strictSame(linesAt('info'), []);
+  const passed = { ...common, level: 'trace', key: 'api_key', status: 200, msg: 'passed' };
+  t.same(linesAt('trace'), [passed, ...lines('debug')]);
+  t.same(linesAt('debug'), lines('debug'));
+  t.same(linesAt('info'), lines('info'));
+  t.same(linesAt('warn'), []);
 });
 
 t.test('a client fault is a line with its code at debug, and none above', async (t) => {
   let text = '';
   const at = (level: LogLevel): void => {
-    createClientFaultLog(createLog(level, { write: (line) => (text += line) }), 'grpc')('not_http2');
+    createClientFaultLog(createLog(level, { destination: { write: (line) => (text += line) } }), 'grpc')('not_http2');
   };
   at('info');
   t.equal(text, '');
   at('debug');
-  t.match(JSON.parse(text), { level: 20, protocol: 'grpc', code: 'not_http2', msg: 'client fault' });
+  t.match(JSON.parse(text), { level: 'debug', protocol: 'grpc', code: 'not_http2', msg: 'client fault' });
 });

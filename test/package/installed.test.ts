@@ -172,7 +172,7 @@ t.test('serve answers, in this process and from workers, and judges large bodies
     const url = await new Promise<string>((resolve, reject) => {
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         said += text;
-        const found = /^rest listens on (http:\S+),/m.exec(said)?.[1];
+        const found = /rest listens on (http:\S+),/.exec(said)?.[1];
         if (found !== undefined) resolve(found);
       });
       child.once('close', () => reject(new Error(`serve ended: ${said}`)));

@@ -13,7 +13,7 @@ export function denialCodesPage(): string {
     '',
     'Generated from `src/policy/denial-codes.ts` by `npm run docs:denials`; do not edit.',
     '',
-    'Each refusal has one code. It stands as `code` in audit events, in the log at level debug, in `qdrant_gateway_requests_total`',
+    'Each refusal has one code. It stands as `code` in audit events, in the log at level info, in `qdrant_gateway_requests_total`',
     'and in the output of `token inspect`; `reason` is the coarser label of that metric. Clients read the texts and statuses of',
     'Qdrant, which do not name the code. What never becomes a request has a `fault` instead, see [metrics](metrics.md).',
     '',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { textTable } from '../../src/cli/frame/table.ts';
-import { jsonLine, printable } from '../../src/text/printable.ts';
+import { jsonLine, printable, printableLines } from '../../src/text/printable.ts';
 
 const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
@@ -28,6 +28,10 @@ t.test('any text becomes printable, and a line of JSON reads back unchanged', as
     }),
   );
   t.pass();
+});
+
+t.test('line breaks of a text stay', async (t) => {
+  t.equal(printableLines('a\r\nb\u202e\n'), 'a\\u000d\nb\\u202e\n');
 });
 
 t.test('a table has one line for each row, whatever its cells hold', async (t) => {

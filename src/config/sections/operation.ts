@@ -5,6 +5,7 @@ import {
   flag,
   key,
   live,
+  MILLISECONDS,
   optionalText,
   optionalUrl,
   optionalWhole,
@@ -26,6 +27,17 @@ export const audit = z.object({
     'take `remote` from `forwarded` or `x-forwarded-for` without a check, unless `gateway.trusted_proxies` is set, which is preferred',
   ),
   log_api: flag(true, 'name the REST path or gRPC method in each entry; entries of refused credentials always name it'),
+});
+
+/** `gateway.log`. */
+export const log = z.strictObject({
+  format: choice(
+    ['auto', 'pretty', 'json'],
+    'auto',
+    'form of the log: auto is pretty on a terminal, and one JSON object a line elsewhere',
+  ),
+  access: flag(false, 'also write a line for every request'),
+  slow_request_ms: optionalWhole(MILLISECONDS, 'write a line for each request that takes longer; unset: none'),
 });
 
 /** `gateway.audit`. */

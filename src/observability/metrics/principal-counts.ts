@@ -1,4 +1,5 @@
 import type { Principal } from '../../identity/principal.ts';
+import { printable } from '../../text/printable.ts';
 import { DECISIONS, VERDICTS } from '../verdict.ts';
 
 /** Requests of one key and subject, indexed as `DECISIONS`. */
@@ -52,7 +53,7 @@ export function createPrincipalCounts(max: number): PrincipalCounts {
 }
 
 function cut(text: string): string {
-  return text.slice(0, MAX_TEXT);
+  return printable(text.slice(0, MAX_TEXT));
 }
 
 /** Sums the counts of several processes, again with at most `max` entries. */

@@ -75,13 +75,13 @@ export async function startGatewayProcess(
   let listens = false;
   child.stderr?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
-    listens ||= /^grpc listens on .*\n/m.test(said);
+    listens ||= /grpc listens on .*\n/.test(said);
     if (listens) ready.resolve();
   });
   void gone.then(() => ready.reject(new Error(`the gateway ended: ${said}`)));
   await ready.promise;
   const listening = (protocol: string) => {
-    const port = Number(new RegExp(`^${protocol} listens on \\S+:(\\d+)`, 'm').exec(said)?.[1]);
+    const port = Number(new RegExp(`${protocol} listens on \\S+?:(\\d+)[",]`).exec(said)?.[1]);
     return { port, url: `https://localhost:${port}` };
   };
   return {

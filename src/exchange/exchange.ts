@@ -46,6 +46,8 @@ export interface Exchange {
   readonly guesses?: CredentialGuessing | undefined;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
+  /** The keys and policy by which the principal was identified; `undefined` = it is not known yet. */
+  identifiedBy: object | undefined;
   decision: Decision | undefined;
   /** The refusal sent to the client, also after a permit (upstream unreachable, body nested too deep). */
   refusal: Denial | undefined;
@@ -86,6 +88,7 @@ export interface Exchange {
 /** The initial values of an exchange. */
 export function unbegun(): Pick<
   Exchange,
+  | 'identifiedBy'
   | 'decision'
   | 'refusal'
   | 'references'
@@ -106,6 +109,7 @@ export function unbegun(): Pick<
   | 'ended'
 > {
   return {
+    identifiedBy: undefined,
     decision: undefined,
     refusal: undefined,
     references: undefined,
@@ -170,6 +174,8 @@ export interface ExchangeParts {
     memo?: CredentialMemo,
     remote?: string,
   ) => Principal | Denial | Promise<Principal | Denial>;
+  /** The keys and the policy that `authenticate` goes by: another object after each change. */
+  readonly identifying: () => object;
   /** Settings that decide which bodies are checked. */
   readonly bodyRules: BodyRules;
   /** The policy in force. A reload replaces it as a whole; every exchange reads it. */

@@ -20,7 +20,14 @@ import { withinRails } from './guard-rails.ts';
 import { counted as countedOn, countedRefusal, endOnLimits, limited } from './limited.ts';
 import { settledBy, settledPermit } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
-import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, withinTenancy } from './tenants.ts';
+import {
+  identifiedAgain,
+  lacksTenant,
+  needsFeatures,
+  settledWithinTenancy,
+  type TenantFinding,
+  withinTenancy,
+} from './tenants.ts';
 
 /**
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
@@ -138,6 +145,7 @@ function identified<X extends Exchange>(
     return;
   }
   exchange.principal = identity;
+  exchange.identifiedBy = parts.identifying();
   if (!parts.pace.mustWait(exchange)) {
     decideOn(parts, protocol, exchange, identity);
     return;
@@ -250,6 +258,16 @@ function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, e
   // INVARIANT: nothing of a principal with a tenancy goes upstream that the tenancy has not judged.
   if (lacksTenant(exchange, permit)) {
     protocol.reject(exchange, INTERNAL_FAULT);
+    return;
+  }
+  const again = identifiedAgain(parts, exchange);
+  if (again) {
+    whenKnown(parts, protocol, exchange, again, (refused) => {
+      if (refused) {
+        exchange.decision = refused;
+        protocol.reject(exchange, refused);
+      } else send(parts, protocol, exchange, permit);
+    });
     return;
   }
   exchange.forwardedAt = parts.now();

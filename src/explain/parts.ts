@@ -37,7 +37,7 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
   const { rules, guards, limits } = state.policy;
   const ring = ringOf(state, 1);
   const policy = policyOf(config.gateway.mode, rules, guards, limits);
-  const { authenticate } = createAuthenticator({
+  const { authenticate, inForce: identifying } = createAuthenticator({
     ...{ ring, cacheEntries: 0, now: () => assumptions.now },
     valueExists: async () => (assumptions.valueExists ? undefined : VALUE_EXISTS_NO_POINT),
     revocations: () => assumptions.revocations,
@@ -47,6 +47,7 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
   const clock = (): number => 0;
   const shared: Omit<ExchangeParts, 'limits' | 'creations'> = {
     authenticate,
+    identifying,
     bodyRules: bodyRulesOf(config, known),
     policy: { current: policy },
     admit: () => undefined,

@@ -42,7 +42,7 @@ function ledgerOf(leases: Leases): LeaseLedger {
 }
 
 export function createParts(
-  { authenticate }: Authenticator,
+  { authenticate, inForce: identifying }: Authenticator,
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
   { admit, log, observation, bodyRules, listCollections, createExisting, leases }: PartsOptions,
@@ -72,6 +72,7 @@ export function createParts(
   );
   return {
     authenticate,
+    identifying,
     bodyRules,
     policy,
     admit,

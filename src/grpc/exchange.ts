@@ -39,6 +39,7 @@ export class GrpcExchange implements Exchange {
   readonly hasBody = true;
   resolution: GrpcResolution | undefined;
   principal: Principal | undefined;
+  identifiedBy: object | undefined;
   decision: Decision | undefined;
   refusal: Denial | undefined;
   references: References | undefined;

@@ -47,6 +47,8 @@ export interface Authenticator {
     memo?: CredentialMemo,
     remote?: string,
   ) => Identity | Promise<Identity>;
+  /** Another object after each change of keys and of the policy that is applied to them: what callers are identified by. */
+  readonly inForce: () => object;
   /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
   /**
@@ -85,6 +87,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   return {
     authenticate: (rawHeaders, memo, remote) =>
       identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo, remote),
+    inForce: () => identification.inForce,
     replaceRing: (next) => identification.replaceRing(next),
     replaceNamed: (keys, first) => identification.replaceNamed(keys, first),
     isOpen: () => identification.isOpen,
@@ -103,6 +106,10 @@ class Identification {
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
     this.#generation = this.#begin(options.ring);
+  }
+
+  get inForce(): object {
+    return this.#generation;
   }
 
   get isOpen(): boolean {

@@ -252,6 +252,11 @@ export const DENIAL_CODES = {
     'An answer that has to be filtered is larger than 64 MiB.',
     'Ask with a credential that sees everything.',
   ),
+  tenant_changed: row(
+    'fault',
+    'The policy was changed while the request was received, and binds its caller otherwise now.',
+    AGAIN,
+  ),
   answers_busy: row('fault', 'Too many answers are filtered at the moment.', AGAIN),
   bodies_busy: row('fault', 'Too many large bodies are inspected at the moment.', AGAIN),
   audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),

@@ -52,6 +52,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   begun.ended = true;
   exchange.resolution = begun.resolution;
   exchange.principal = begun.principal;
+  exchange.identifiedBy = begun.identifiedBy;
   exchange.decision = decision;
   exchange.references = begun.references;
   exchange.shadowed = begun.shadowed;

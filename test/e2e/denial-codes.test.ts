@@ -4,12 +4,14 @@ import t from 'tap';
 import { errors } from 'undici';
 import { createAudit } from '../../src/audit/audit.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { identifiedAgain } from '../../src/exchange/tenants.ts';
 import { answerFor } from '../../src/grpc/answer.ts';
 import type { GrpcExchange } from '../../src/grpc/exchange.ts';
 import { MessageReader } from '../../src/grpc/message/message.ts';
 import { WireFault } from '../../src/grpc/message/wire.ts';
 import { createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
+import type { Principal } from '../../src/identity/principal.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
@@ -33,6 +35,7 @@ import { NodeSet } from '../../src/upstream/nodes/node-set.ts';
 import { pickNode } from '../../src/upstream/nodes/pick.ts';
 import { exchangeOf } from '../audit/fixture.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
+import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { looseGuard, openLife } from '../support/guards.ts';
 import { namedKey } from '../support/named-keys.ts';
@@ -351,6 +354,11 @@ const BOTH = makeToken({ access: ['docs', 'more'].map((collection) => ({ collect
 const EXISTS = makeToken({ access: 'm', value_exists: { collection: 'c', matches: [] } });
 const json = { 'content-type': 'application/json' };
 
+const FREE_PRINCIPAL: Principal = {
+  ...{ kind: 'principal', access: accessOf('m'), bounds: undefined, authType: 'ApiKey', keyId: 'api_key' },
+  subject: undefined,
+};
+
 type Case = readonly [name: string, produce: () => DenialCode | undefined | Promise<DenialCode | undefined>];
 
 const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
@@ -476,6 +484,17 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
     [
       'a shard key of another tenant',
       () => asTenant('POST', '/points/scroll', { shard_key: 'umbrella' }, { tenant: 'acme', collection: 'keyed' }),
+    ],
+  ],
+  tenant_changed: [
+    [
+      'a caller that is bound while its request waits',
+      async () => {
+        const principal = { ...FREE_PRINCIPAL, tenancy: { scopes: [] } };
+        const parts = { ...PLAIN_PARTS, identifying: () => ({}), authenticate: () => principal };
+        const waiting = { principal: FREE_PRINCIPAL, identifiedBy: {}, headers: [], remote: '' };
+        return (await identifiedAgain(parts, waiting))?.code;
+      },
     ],
   ],
   tenant_lookup: [

@@ -105,6 +105,7 @@ function run(
 ): Toy {
   parts = {
     authenticate: principals(rules),
+    identifying: PLAIN_PARTS.identifying,
     policy: { current: { ...PLAIN_POLICY, mode } },
     admit: () => undefined,
     pace: PLAIN_PARTS.pace,

@@ -2,11 +2,15 @@ import type { ExchangeParts } from '../../src/exchange/exchange.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 import { NO_FEATURES } from '../../src/policy/tenants/rewriting.ts';
 
+/** Keys that never change. */
+const KEYS = {};
+
 /** The parts a test has nothing to say about: no rules, always room in the audit, no pacing, the real clock. */
 export const PLAIN_PARTS: Pick<
   ExchangeParts,
-  'bodyRules' | 'policy' | 'admit' | 'pace' | 'limits' | 'creations' | 'now'
+  'identifying' | 'bodyRules' | 'policy' | 'admit' | 'pace' | 'limits' | 'creations' | 'now'
 > = {
+  identifying: () => KEYS,
   bodyRules: {
     nestingGuard: 'below_manage',
     snapshotUrlRecovery: true,

@@ -50,6 +50,8 @@ export interface TestGateway {
 export interface RunningGateway extends TestGateway {
   /** What it knows of itself. */
   readonly snapshot: Gateway['snapshot'];
+  /** Puts other tenants in force, as a reload does. */
+  readonly setTenants: (tenants: readonly TenantSettings[]) => void;
 }
 
 let certs: ReturnType<typeof runCerts> | undefined;
@@ -101,6 +103,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     ca: readFileSync(made.ca),
     caFile: made.ca,
     snapshot: (details) => gateway.snapshot(details),
+    setTenants: (tenants) => void gateway.apply({ config, secrets, policy: { ...policy, tenants } }),
     close: async () => {
       await gateway.stop(0);
       if (!options.before) await upstream.close();

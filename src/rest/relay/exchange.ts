@@ -56,6 +56,7 @@ export function newRelayExchange(
     protocol: 'rest',
     resolution,
     principal: undefined,
+    identifiedBy: undefined,
     // One by one: a spread of `unbegun` costs more than everything else here.
     decision: undefined,
     refusal: undefined,

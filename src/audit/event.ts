@@ -40,6 +40,8 @@ export interface AuditEvent {
   /** Name and owner of a named key. */
   readonly key_name?: string | undefined;
   readonly key_owner?: string | undefined;
+  /** Ids of the mappings of an issuer that gave the access. */
+  readonly mappings?: readonly string[] | undefined;
   /** The gateway's name of the row of the access matrix. */
   readonly operation: string;
   readonly protocol?: 'rest' | 'grpc' | undefined;

@@ -67,6 +67,7 @@ export function recordOf(
     key: principal?.keyId ?? refusedKey?.id,
     key_name: (principal?.key ?? refusedKey)?.name,
     key_owner: (principal?.key ?? refusedKey)?.owner,
+    mappings: principal?.mappings,
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),

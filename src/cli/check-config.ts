@@ -90,11 +90,12 @@ async function sharedKeyWarnings({ config, policy }: State): Promise<readonly st
   }
 }
 
-/** Signing keys, rules and entries of tenants by id, and the number of named keys; empty without any. */
-function effectivePolicy({ policy: { signingKeys, rules, namedKeys, tenants = [] } }: State): string {
+/** Signing keys, issuers, rules and entries of tenants by id, and the number of named keys; empty without any. */
+function effectivePolicy({ policy: { signingKeys, issuers = [], rules, namedKeys, tenants = [] } }: State): string {
   const keys = signingKeys.map(({ id }) => `signing key: ${id}\n`);
+  const providers = issuers.map(({ id, mappings }) => `issuer: ${id} (${mappings.length} mappings)\n`);
   const shown = rules.map(({ id, mode }) => `rule: ${id} (${mode})\n`);
   const named = namedKeys === undefined ? [] : [`named keys: ${namedKeys.length}\n`];
   const bound = tenants.map(({ id }) => `tenants: ${id}\n`);
-  return [...keys, ...named, ...shown, ...bound].join('');
+  return [...keys, ...providers, ...named, ...shown, ...bound].join('');
 }

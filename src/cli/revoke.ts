@@ -92,7 +92,7 @@ export async function revoke(flags: RevokeFlags, output: Output, nowMs: number):
   if (config === null || problems.length > 0) throw new ConfigError(problems);
   writeWarnings(output, warnings);
   const { api_key: apiKey, alt_api_key: altApiKey } = readKeys(config).keys;
-  const ids = signingKeyIds(apiKey, altApiKey, policy.signingKeys);
+  const ids = signingKeyIds(apiKey, altApiKey, [...policy.signingKeys, ...(policy.issuers ?? [])]);
   const judged = checkEntry(entry, Math.floor(nowMs / 1000), ids);
   if (judged.problems.length > 0) throw new UsageError(judged.problems.join('; '));
   writeWarnings(output, judged.warnings);

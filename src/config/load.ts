@@ -238,7 +238,7 @@ export function previewConfig(sources: Sources = {}): Preview {
     policy = named.keys ? { ...read.policy, namedKeys: named.keys } : read.policy;
     rules.push(...named.problems, ...read.problems);
     if (read.problems.length === 0) rules.push(...carriedProblems(config, policy));
-    warnings.push(...keyWarnings(config, keys.keys, placeOf, policy.signingKeys.length > 0), ...read.warnings);
+    warnings.push(...keyWarnings(config, keys.keys, placeOf, policy), ...read.warnings);
     warnings.push(...upstreamKeyWarnings(config), ...keysWithoutTenant(policy.tenants, policy.namedKeys));
   }
   return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
@@ -246,7 +246,7 @@ export function previewConfig(sources: Sources = {}): Preview {
 
 /** Required options that a preview lacks. */
 export function missingIn({ config, policy }: Preview): readonly Problem[] {
-  return config === null ? [] : completenessProblems(config, policy.signingKeys.length > 0);
+  return config === null ? [] : completenessProblems(config, policy);
 }
 
 /** The value of a variable that a command was told to read; `undefined` = not set. Default: the environment of the process. */

@@ -37,12 +37,12 @@ export function keyProblems(config: Config, keys: Keys, placeOf: PlaceOf): Probl
   return problems;
 }
 
-/** Warnings for valid but unusual settings. @param signingKeys the policy file has keys that sign tokens */
-export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signingKeys: boolean): string[] {
+/** Warnings for valid but unusual settings. @param policy of the file */
+export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, policy: TokenSources): string[] {
   const warnings: string[] = [];
   const jwt = config.service.jwt_rbac === true;
   // Upstream: without an admin key JWTs stay off, with a warning (Qdrant 1.19).
-  if (jwt && keys.api_key === null && keys.alt_api_key === null && !signingKeys) {
+  if (jwt && keys.api_key === null && keys.alt_api_key === null && policy.signingKeys.length === 0) {
     warnings.push(
       `${placeOf('service.jwt_rbac')}: needs \`service.api_key\` or \`service.alt_api_key\`, tokens stay off`,
     );
@@ -63,6 +63,7 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signin
   if (
     config.gateway.insecure_allow_no_key &&
     !hasNamedKeys(config) &&
+    !policy.issuers &&
     Object.values(keys).every((one) => one === null)
   ) {
     warnings.push(`${placeOf('gateway.insecure_allow_no_key')}: no key is set, every caller has full access`);
@@ -70,10 +71,17 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, signin
   return warnings;
 }
 
-function missingKey(config: Config, signingKeys: boolean): Problem[] {
+/** The sources of tokens in a policy file. */
+interface TokenSources {
+  readonly signingKeys: readonly unknown[];
+  readonly issuers?: readonly unknown[];
+}
+
+function missingKey(config: Config, { signingKeys, issuers = [] }: TokenSources): Problem[] {
   const { service, gateway } = config;
   // A signing key is only of use with tokens.
-  if (signingKeys && service.jwt_rbac === true) return [];
+  if (signingKeys.length > 0 && service.jwt_rbac === true) return [];
+  if (issuers.length > 0) return [];
   if (hasNamedKeys(config)) return [];
   const set = KEY_NAMES.some((name) => service[name] !== null || service[`${name}_file`] !== null);
   if (set || gateway.insecure_allow_no_key) return [];
@@ -118,10 +126,10 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
   return problems;
 }
 
-/** Required options that are missing. @param signingKeys the policy file has keys that sign tokens */
-export function completenessProblems(config: Config, signingKeys: boolean): Problem[] {
+/** Required options that are missing. */
+export function completenessProblems(config: Config, policy: TokenSources): Problem[] {
   return [
-    ...missingKey(config, signingKeys),
+    ...missingKey(config, policy),
     ...[...upstreamProblems(config), ...compareProblems(config), ...clashes(config), ...adminProblems(config)],
   ];
 }

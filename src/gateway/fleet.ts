@@ -2,6 +2,7 @@ import type { AdminAct } from '../audit/act.ts';
 import type { State } from '../config/state.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
+import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Applied, Listening } from './gateway.ts';
 
@@ -16,6 +17,8 @@ export interface Fleet {
   drainNodes(names: readonly string[]): Promise<void>;
   /** Replaces the named keys of Redis. */
   setNamedKeys(keys: NamedKeysInForce): Promise<void>;
+  /** Replaces the fetched key sets of issuers. @param sets all of them */
+  setKeySets(sets: readonly KeySetInForce[]): Promise<void>;
   /** Replaces the keys of TLS session tickets, in all processes at once. Never rejects. */
   renewTicketKeys(): Promise<void>;
   /** One per serving process. @param details optional parts of the snapshots */

@@ -6,6 +6,7 @@ import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
+import type { AskForKeys } from '../identity/issuers/key-sets.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
 import type { Leases } from '../limits/leases.ts';
@@ -16,6 +17,7 @@ import type { Observation } from '../observability/observation.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import { createTracing, type Tracing } from '../observability/tracing.ts';
 import { Learner } from '../policy/learn.ts';
+import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
@@ -67,6 +69,8 @@ export interface Gateway {
   drainNodes(names: readonly string[]): void;
   /** Replaces the named keys of Redis. */
   setNamedKeys(keys: NamedKeysInForce): void;
+  /** Replaces the fetched key sets of issuers. @param sets all of them */
+  setKeySets(sets: readonly KeySetInForce[]): void;
   /** Replaces the keys of TLS session tickets on both ports. @param keys 48 bytes */
   setTicketKeys(keys: Buffer): void;
   /** The figures of this process. @param details optional parts of the snapshot */
@@ -85,6 +89,7 @@ export interface Gateway {
  * @param worker number of this process, from 0; each has audit files of its own
  * @param generation number of `state`
  * @param leases limits are counted with other processes; default: this process counts alone
+ * @param askForKeys for fetched keys of issuers; default: there are none
  */
 export async function createGateway(
   state: State,
@@ -92,6 +97,7 @@ export async function createGateway(
   worker?: number,
   generation = 1,
   leases?: Leases,
+  askForKeys?: AskForKeys,
 ): Promise<Gateway> {
   const { config } = state;
   const inForce = stateOfStart(state, generation);
@@ -101,7 +107,7 @@ export async function createGateway(
   const report: FaultReport = (error, place) => exchangeParts.fault(error, undefined, place);
   // INVARIANT: nothing is asked before `start`.
   const upstreams = openUpstreams(() => inForce.state, log, report);
-  const authenticator = authenticatorOf(inForce, upstreams.lookup);
+  const authenticator = authenticatorOf(inForce, upstreams.lookup, askForKeys);
   const policy = {
     current: policyOf(config.gateway.mode, state.policy.rules, state.policy.guards, state.policy.limits),
   };
@@ -236,6 +242,10 @@ class ServingProcess implements Gateway {
   setNamedKeys(keys: NamedKeysInForce): void {
     this.#parts.authenticator.replaceNamed(keys, () => namedKeysIn(this.#current(), keys));
     this.#parts.inForce.sharedKeys = keys;
+  }
+
+  setKeySets(sets: readonly KeySetInForce[]): void {
+    this.#parts.authenticator.setKeySets(sets);
   }
 
   setTicketKeys(ticketKeys: Buffer): void {

@@ -30,6 +30,7 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('signing key', signingKeysOf(before), signingKeysOf(after)),
     ...describeEntries('named key', namedKeysOf(before), namedKeysOf(after)),
     ...describeEntries('rule', entriesOf(before.policy.rules), entriesOf(after.policy.rules)),
+    ...describeEntries('issuer', entriesOf(before.policy.issuers), entriesOf(after.policy.issuers)),
     ...describeEntries('guard', entriesOf(before.policy.guards), entriesOf(after.policy.guards)),
     ...describeEntries('limit', entriesOf(before.policy.limits), entriesOf(after.policy.limits)),
     ...describeEntries('tenant', entriesOf(before.policy.tenants), entriesOf(after.policy.tenants)),

@@ -7,7 +7,7 @@ import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { restartNeeded } from './live-options.ts';
-import { ringOf, tryContexts } from './usable.ts';
+import { checkIssuers, ringOf, tryContexts } from './usable.ts';
 
 /** The state in force in one process; replaced as a whole by a reload. */
 export interface StateInForce {
@@ -44,6 +44,7 @@ export interface NextState {
  * @param generation the number of the next state
  */
 export function prepareState(running: Config, inForce: StateInForce, next: State, generation: number): NextState {
+  checkIssuers(next);
   const ring = ringOf(next, generation, inForce.sharedKeys);
   const { rules, guards, limits } = next.policy;
   const policy = policyOf(next.config.gateway.mode, rules, guards, limits);

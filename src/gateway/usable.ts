@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets, TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
+import { exampleProblems } from '../identity/issuers/examples.ts';
 import { createKeyRing, type KeyRing, namedKeysOf } from '../identity/key-ring.ts';
 import type { NamedKeys } from '../identity/named-keys.ts';
 import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
@@ -45,12 +46,12 @@ export function namedKeysIn(state: State, shared: NamedKeysInForce): NamedKeys |
 const NOT_READ: NamedKeysInForce = { keys: [], unknown: true };
 
 function ringKeys({ config, secrets, policy }: State, shared: NamedKeysInForce = NOT_READ) {
-  const { signingKeys, rules, tokenRules, limits } = policy;
+  const { signingKeys, rules, tokenRules, limits, issuers } = policy;
   const inRedis = config.gateway.shared.keys;
   return {
     ...secrets,
     jwtRbac: config.service.jwt_rbac,
-    ...{ signingKeys, rules: policyOf(config.gateway.mode, rules).rules, tokenRules },
+    ...{ signingKeys, issuers, rules: policyOf(config.gateway.mode, rules).rules, tokenRules },
     tenants: tenantsOf(policy.tenants),
     namedKeys: inRedis ? shared.keys : policy.namedKeys,
     namedKeysUnknown: inRedis && shared.unknown,
@@ -93,10 +94,23 @@ export function checkUsable(state: State): void {
   const { problems, attempt } = collector();
   attempt('configuration', () => ringOf(state, 1));
   const { rules, guards, limits } = state.policy;
+  attempt('gateway.policy_file', () => checkIssuers(state));
   attempt('gateway.policy_file', () => policyOf(config.gateway.mode, rules, guards, limits));
   problems.push(...contextProblems(config, secrets.tls, secrets));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
   problems.push(...auditProblems(config), ...hostProblems(config), ...unixProblems(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Throws `ConfigError`, with the place in the policy file, if an issuer cannot be used or an example is not met. */
+export function checkIssuers({ policy: { issuers = [] } }: State): void {
+  const problems = issuers.flatMap((issuer) => {
+    const { id, source } = issuer;
+    const ca = source.from === 'file' ? undefined : source.ca;
+    const place = 'gateway.policy_file';
+    const unfit = ca === undefined ? undefined : contextProblem(place, `the CA of the issuer \`${id}\``, { ca });
+    return [...exampleProblems(issuer), ...(unfit ? [unfit] : [])];
+  });
   if (problems.length > 0) throw new ConfigError(problems);
 }
 

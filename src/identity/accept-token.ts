@@ -28,6 +28,8 @@ export interface AcceptedToken {
   readonly exp: number | undefined;
   readonly valueExists: ValueExists | undefined;
   readonly revocable: RevocableToken;
+  /** False = the token must be verified again, though it may not be expired; absent = it stands. @param now milliseconds since 1970 */
+  readonly stands?: (now: number) => boolean;
 }
 
 /** Upstream: leeway after `exp`, in seconds. */

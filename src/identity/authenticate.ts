@@ -8,15 +8,20 @@ import {
   REVOCATION_UNKNOWN,
   REVOKED,
 } from '../policy/denial.ts';
+import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { type AcceptedToken, acceptToken, isExpired } from './accept-token.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
+import { acceptIssued } from './issuers/accept-issued.ts';
+import { type IssuedToken, readIssuedToken } from './issuers/issued-token.ts';
+import type { Issuers } from './issuers/issuer.ts';
+import { type AskForKeys, KeySets } from './issuers/key-sets.ts';
 import { digestOf, type KeyRing } from './key-ring.ts';
 import type { NamedKeys, Presented } from './named-keys.ts';
 import type { Principal } from './principal.ts';
 import { isRevoked, type Revocations } from './revocations.ts';
-import { readTokenShape, type TokenShape } from './token-shape.ts';
+import { readTokenShape } from './token-shape.ts';
 import type { CheckValueExists } from './value-exists.ts';
 
 export interface AuthenticatorOptions {
@@ -27,6 +32,8 @@ export interface AuthenticatorOptions {
   readonly now: () => number;
   /** Without it, tokens with a `value_exists` claim are refused. */
   readonly valueExists?: CheckValueExists;
+  /** Asks for the fetched keys of an issuer. Default: there are none. */
+  readonly askForKeys?: AskForKeys | undefined;
   /** The current revocations, read on every request with a token. Default: none. */
   readonly revocations?: () => Revocations;
 }
@@ -57,6 +64,8 @@ export interface Authenticator {
    * @param first builds them if the ring has none
    */
   readonly replaceNamed: (keys: NamedKeysInForce, first: () => NamedKeys | undefined) => void;
+  /** Replaces fetched key sets of issuers; tokens that they still verify stay remembered. */
+  readonly setKeySets: (sets: readonly KeySetInForce[]) => void;
   /** True = no key is set, so every request is permitted. */
   readonly isOpen: () => boolean;
   /** Minutes since 1970 of the last use of named keys, by id. */
@@ -90,6 +99,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     inForce: () => identification.inForce,
     replaceRing: (next) => identification.replaceRing(next),
     replaceNamed: (keys, first) => identification.replaceNamed(keys, first),
+    setKeySets: (sets) => identification.keySets.set(sets),
     isOpen: () => identification.isOpen,
     remembered: () => identification.remembered(),
     used: () => identification.used(),
@@ -99,12 +109,14 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 /** Identifies credentials by the ring in force. */
 class Identification {
   readonly #options: AuthenticatorOptions;
+  readonly keySets: KeySets;
   #generation: KeyGeneration;
   #hits = 0;
   #misses = 0;
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
+    this.keySets = new KeySets(options.now, options.askForKeys);
     this.#generation = this.#begin(options.ring);
   }
 
@@ -153,22 +165,32 @@ class Identification {
         now: now(),
       });
     }
-    if (generation.ring.jwtSecrets.length === 0) return INVALID_CREDENTIAL;
+    if (generation.ring.jwtSecrets.length === 0 && !generation.ring.issuers) return INVALID_CREDENTIAL;
     const known = generation.accepted?.get(digest);
-    if (known && !isExpired(known.exp, now())) {
+    if (known && !isExpired(known.exp, now()) && (known.stands?.(now()) ?? true)) {
       this.#hits += 1;
       if (known.valueExists) return this.#identifyByToken(credential, generation, known, remote);
       return this.#revocationOf(known) ?? known.principal;
     }
     this.#misses += 1;
-    const shape = readTokenShape(credential.text);
-    return shape
-      ? this.#identifyByToken(credential, generation, verifyOnce(generation, digest, shape, now), remote)
+    const accept = this.#acceptorOf(generation.ring, credential.text);
+    return accept
+      ? this.#identifyByToken(credential, generation, verifyOnce(generation, digest, accept), remote)
       : INVALID_CREDENTIAL;
+  }
+
+  /** The verification of a text; `undefined` = it is no token. */
+  #acceptorOf(ring: KeyRing, text: string): Accept | undefined {
+    const { now } = this.#options;
+    const issued = ring.issuers && issuedBy(ring.issuers, text);
+    if (issued) return () => acceptIssued(issued.token, issued.issuer, { ring, sets: this.keySets, now });
+    const shape = ring.jwtSecrets.length > 0 ? readTokenShape(text) : undefined;
+    return shape && (() => acceptToken(shape, ring, now()));
   }
 
   #begin(ring: KeyRing): KeyGeneration {
     const { cacheEntries } = this.#options;
+    this.keySets.configure([...(ring.issuers?.values() ?? [])].map(({ settings }) => settings));
     return {
       ring,
       accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
@@ -219,17 +241,21 @@ class Identification {
   }
 }
 
+type Accept = () => Promise<AcceptedToken | Denial>;
+
+/** The issuer that an unverified token names, if its algorithm has no shared secret. Any number of issuers costs one look-up. */
+function issuedBy(issuers: Issuers, text: string) {
+  const token: IssuedToken | undefined = readIssuedToken(text);
+  const issuer = token?.issuer === undefined ? undefined : issuers.get(token.issuer);
+  return token && issuer && { token, issuer };
+}
+
 /** Requests that present the same token at the same time share one verification. */
-function verifyOnce(
-  generation: KeyGeneration,
-  digest: string,
-  shape: TokenShape,
-  now: () => number,
-): Promise<AcceptedToken | Denial> {
+function verifyOnce(generation: KeyGeneration, digest: string, accept: Accept): Promise<AcceptedToken | Denial> {
   const shared = generation.underWay.get(digest);
   if (shared) return shared;
   generation.accepted?.delete(digest);
-  const verification = acceptToken(shape, generation.ring, now())
+  const verification = accept()
     .then((verified) => {
       if (verified.kind === 'accepted') generation.accepted?.set(digest, verified);
       return verified;

@@ -1,9 +1,11 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { GLOBAL_MANAGE, GLOBAL_READ, type GlobalAccess } from '../policy/access.ts';
+import type { IssuerSettings } from '../policy/mapping/issuer.ts';
 import type { NamedKeySettings } from '../policy/named-key.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
 import { type Tenants, tenancyOf } from '../policy/tenants/settings.ts';
 import { NO_TOKEN_RULES, type TokenRules } from '../policy/token-rules.ts';
+import { type Issuers, issuersOf } from './issuers/issuer.ts';
 import { type AddressSet, NamedKeys } from './named-keys.ts';
 import type { Principal } from './principal.ts';
 
@@ -16,6 +18,8 @@ export interface RingKeys {
   readonly jwtRbac?: boolean | null;
   /** Further token secrets, tried after the admin keys in this order. They are not accepted as keys. */
   readonly signingKeys?: readonly SigningKey[];
+  /** Issuers of the policy. With any, the ring is not open. */
+  readonly issuers?: readonly IssuerSettings[] | undefined;
   /** The rules of the policy, applied to every principal. */
   readonly rules?: readonly Rule[];
   /** The tenants of the policy. Default: none. */
@@ -57,6 +61,8 @@ export interface KeyRing {
   readonly openPrincipal: Principal;
   /** In the order they are tried; empty = every token is refused. */
   readonly jwtSecrets: readonly JwtSecret[];
+  /** Identity providers whose tokens are accepted; absent = none. */
+  readonly issuers?: Issuers | undefined;
   /** The rules applied to principals of this ring. */
   readonly rules: readonly Rule[];
   /** Conditions for principals of this ring; absent = none. */
@@ -119,13 +125,15 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   ];
   const all = [...admin, ...entry('read_only_api_key', keys.readOnlyApiKey, GLOBAL_READ, around)];
   const secrets = [...admin.map(({ secret }) => secret), ...(keys.signingKeys ?? []).map(secretOf)];
+  const issuers = issuersOf(keys.issuers);
   const lastFirst = all.toReversed();
   const presented = Buffer.alloc(DIGEST_LENGTH); // filled anew by each call, which runs to its end
   return Object.freeze({
     generation,
-    open: all.length === 0 && secrets.length === 0 && keys.namedKeys === undefined,
+    open: all.length === 0 && secrets.length === 0 && keys.namedKeys === undefined && !issuers,
     openPrincipal: openPrincipalUnder(around),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
+    issuers,
     rules,
     tenants,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,

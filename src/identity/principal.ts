@@ -17,15 +17,17 @@ export interface Principal {
   readonly authType: AuthType;
   /**
    * The configured key that authenticated it or signed its token: `api_key`, `alt_api_key`, `read_only_api_key`, the id
-   * of a signing key or of a named key; `none` without keys.
+   * of a signing key, of a named key or of an issuer; `none` without keys.
    */
   readonly keyId: string;
-  /** The `subject` claim, for the audit log. No decision depends on it. */
+  /** The `subject` claim, or that of the issuer's entry. Rules, limits and tenants may be for it. */
   readonly subject: string | undefined;
   /** Set for a named key, for the audit log. */
   readonly key?: { readonly name: string; readonly owner: string | undefined };
   /** Ids of limits that a named key carries; absent = none. */
   readonly carries?: readonly string[];
+  /** Ids of the mappings that gave its access, for the audit log; absent = it was not mapped. */
+  readonly mappings?: readonly string[];
   /** Set for a break-glass key. */
   readonly breakGlass?: true;
 }

@@ -74,6 +74,31 @@ export const DENIAL_CODES = {
     'The named key carries a limit that the policy does not have.',
     'Add the limit to the policy, or take it out of `limits` of the key.',
   ),
+  wrong_audience: row(
+    'authentication',
+    'The token of an identity provider is for another audience.',
+    'Ask the provider for a token with an audience of `audiences` of the issuer.',
+  ),
+  token_not_yet_valid: row(
+    'authentication',
+    'The token is before its `nbf`, or issued in the future.',
+    'Check clocks.',
+  ),
+  issuer_key_unknown: row(
+    'authentication',
+    'No key of the issuer fits the `kid` and `alg` of the token.',
+    'Get a new token; look at the key set of the issuer.',
+  ),
+  issuer_token_unfit: row(
+    'authentication',
+    'Header or claims of the token are not what its issuer in the policy asks for.',
+    'Look at the token with `qdrant-gateway token inspect`.',
+  ),
+  groups_overage: row(
+    'authentication',
+    'Entra ID left the groups out of the token, because there are too many.',
+    'Use app roles, or assign fewer groups to the application.',
+  ),
   no_mapping: row(
     'authentication',
     'The identity is valid, and no mapping of its issuer matches its claims.',
@@ -262,6 +287,11 @@ export const DENIAL_CODES = {
   audit_unavailable: row('fault', 'The audit log takes no more entries.', 'Make room for the audit log.', 'audit'),
   keys_busy: row('fault', 'Too many chosen keys wait for their verification.', AGAIN),
   keys_unknown: row('fault', 'Named keys cannot be checked.', 'Look at the Redis server of named keys.'),
+  issuer_keys_unknown: row(
+    'fault',
+    'The keys of the issuer of the token cannot be had.',
+    'Look at the connection to the identity provider.',
+  ),
   collections_unknown: row(
     'fault',
     'The access limits the number of collections, and Qdrant does not list them.',

@@ -117,6 +117,31 @@ export const KEYS_BUSY = denial('keys_busy', 503, GrpcCode.unavailable, 'too man
 /** The gateway's own. The store of named keys cannot be read for too long. */
 export const KEYS_UNKNOWN = denial('keys_unknown', 503, GrpcCode.unavailable, 'named keys cannot be checked');
 
+/* The gateway's own: tokens of identity providers. Texts in the words of upstream's token library where it has the case. */
+export const WRONG_AUDIENCE = denial('wrong_audience', 403, GrpcCode.permissionDenied, 'InvalidAudience');
+export const TOKEN_NOT_YET_VALID = denial('token_not_yet_valid', 403, GrpcCode.permissionDenied, 'ImmatureSignature');
+export const ISSUER_KEY_UNKNOWN = denial('issuer_key_unknown', 403, GrpcCode.permissionDenied, 'InvalidSignature');
+/** Header or registered claims of a token are not what its issuer's entry asks for. */
+export const ISSUER_TOKEN_UNFIT = denial(
+  'issuer_token_unfit',
+  401,
+  GrpcCode.unauthenticated,
+  INVALID_CREDENTIAL.message,
+);
+/** The keys of the issuer cannot be had, or are too old. */
+export const ISSUER_KEYS_UNKNOWN = denial(
+  'issuer_keys_unknown',
+  503,
+  GrpcCode.unavailable,
+  'the keys of the token issuer cannot be checked',
+);
+export const GROUPS_OVERAGE = denial(
+  'groups_overage',
+  403,
+  GrpcCode.permissionDenied,
+  'The token leaves out its groups because there are too many: use app roles, or assign fewer groups to the application',
+);
+
 /* The gateway's own: claims of tokens of identity providers, and of client certificates. No text holds a value of a claim. */
 export const NO_MAPPING = denial(
   'no_mapping',

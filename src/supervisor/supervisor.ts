@@ -5,6 +5,7 @@ import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
+import { createKeySource, type KeySource } from '../issuers/key-source.ts';
 import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
 import { fileStorage, readFileAhead } from '../named-keys/edit.ts';
 import { openSharedKeys, type SharedKeys } from '../named-keys/redis/source.ts';
@@ -60,7 +61,12 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
       failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
     },
     sharedLimits,
+    (issuer) => keySource.ask(issuer),
   );
+  const keySource = createKeySource({
+    ...{ issuers: state.policy.issuers ?? [], now, log },
+    changed: (sets) => fleet.setKeySets(sets),
+  });
   const act = (made: Parameters<Fleet['act']>[0]): void =>
     void fleet.act(made).catch((error: unknown) => log.error(describeFault(error), NOT_AUDITED));
   const keyActs = new KeyActs({ act, now });
@@ -82,7 +88,11 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
       if (gateway.keys_file !== null) await readFileAhead(gateway.keys_file);
     },
     prepare: () => revocations.prepare(),
-    apply: (next) => fleet.apply(next),
+    apply: async (next) => {
+      const applied = await fleet.apply(next);
+      keySource.configure(next.policy.issuers ?? []);
+      return applied;
+    },
     done: (reload) => {
       if (reload.ok && !sharedKeys) keyActs.inForce(reloads.current().policy.namedKeys ?? [], 'keys_file');
       admin?.reloaded(reload, reloads.current());
@@ -112,7 +122,18 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const stopRotation = rotateTicketKeys(fleet);
-  const parts = { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, certificates, stopRotation };
+  const parts = {
+    fleet,
+    keySource,
+    revocations,
+    sharedKeys,
+    sharedLimits,
+    reloads,
+    learned,
+    admin,
+    certificates,
+    stopRotation,
+  };
   return {
     ...operator,
     async start() {
@@ -130,6 +151,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
 
 interface SupervisorParts {
   readonly fleet: Fleet;
+  readonly keySource: KeySource;
   readonly revocations: RevocationStore;
   readonly sharedKeys: SharedKeys | undefined;
   readonly sharedLimits: SharedLimits | undefined;
@@ -141,10 +163,10 @@ interface SupervisorParts {
 }
 
 async function startParts(parts: SupervisorParts): ReturnType<Supervisor['start']> {
-  const { fleet, revocations, sharedKeys, sharedLimits, reloads, admin } = parts;
+  const { fleet, keySource, revocations, sharedKeys, sharedLimits, reloads, admin } = parts;
   try {
     // INVARIANT: revocations and named keys are loaded, or marked as unknown, before the first request.
-    await Promise.all([revocations.start(), sharedKeys?.start()]);
+    await Promise.all([revocations.start(), sharedKeys?.start(), keySource.start()]);
     const port = await admin?.open();
     const listening = await fleet.start();
     reloads.begin();
@@ -152,6 +174,7 @@ async function startParts(parts: SupervisorParts): ReturnType<Supervisor['start'
     return { ...listening, admin: port ?? null };
   } catch (error) {
     await admin?.close();
+    keySource.close();
     sharedKeys?.close();
     await sharedLimits?.close();
     await revocations.close();
@@ -160,9 +183,21 @@ async function startParts(parts: SupervisorParts): ReturnType<Supervisor['start'
 }
 
 async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void> {
-  const { fleet, revocations, sharedKeys, sharedLimits, reloads, learned, admin, certificates, stopRotation } = parts;
+  const {
+    fleet,
+    keySource,
+    revocations,
+    sharedKeys,
+    sharedLimits,
+    reloads,
+    learned,
+    admin,
+    certificates,
+    stopRotation,
+  } = parts;
   stopRotation();
   certificates.stop();
+  keySource.close();
   admin?.drain();
   reloads.stop();
   learned.stop();
@@ -226,5 +261,5 @@ async function adminPortOf(options: AdminPortOptions): Promise<AdminPort | undef
 }
 
 function keyIds({ secrets, policy }: State): readonly string[] {
-  return signingKeyIds(secrets.apiKey, secrets.altApiKey, policy.signingKeys);
+  return signingKeyIds(secrets.apiKey, secrets.altApiKey, [...policy.signingKeys, ...(policy.issuers ?? [])]);
 }

@@ -20,6 +20,7 @@ import { decide, settle } from '../../src/policy/decide.ts';
 import { AUDIT_UNAVAILABLE, type Denial } from '../../src/policy/denial.ts';
 import { DENIAL_CODES, type DenialCode } from '../../src/policy/denial-codes.ts';
 import { type Limit, tooManyOpen } from '../../src/policy/limits/limits.ts';
+import type { IssuerSettings } from '../../src/policy/mapping/issuer.ts';
 import { createMapper, type MappingSettings } from '../../src/policy/mapping/mapper.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
@@ -38,6 +39,7 @@ import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { looseGuard, openLife } from '../support/guards.ts';
+import { goodClaims, issuerWith, providerKey, signToken } from '../support/issuers/keys.ts';
 import { namedKey } from '../support/named-keys.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
 import { accessOf } from '../support/verdicts/principals.ts';
@@ -305,6 +307,17 @@ async function openAtTheEnd(): Promise<DenialCode | undefined> {
   return (await code).x;
 }
 
+const ISSUER_KEY = providerKey('ES256', 'k');
+
+/** What a token of an identity provider gets. */
+async function issued(more: object, header: object = {}, issuer: Partial<IssuerSettings> = {}) {
+  const ring = createKeyRing({ issuers: [issuerWith([ISSUER_KEY], issuer)] }, 1);
+  const authenticator = createAuthenticator({ ring, cacheEntries: 0, now: () => 1e9 });
+  const token = signToken(ISSUER_KEY, goodClaims(1e6, more), header);
+  const found = await authenticator.authenticate(['api-key', token]);
+  return found.kind === 'denial' ? found.code : undefined;
+}
+
 /** What mappings say of an identity of team `a`, tenant 1 and the group `x`. */
 function mapped(...mappings: readonly MappingSettings[]): DenialCode | undefined {
   const claims = new Map<string, string | bigint>([
@@ -403,6 +416,25 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   ],
   token_secret_short: [
     ['a secret under the limit', () => presented(makeToken({}), { tokenRules: { minSecretBytes: 1000 } })],
+  ],
+  wrong_audience: [['a token for another service', () => issued({ aud: 'other' })]],
+  token_not_yet_valid: [['a token of the future', () => issued({ nbf: 2e6 })]],
+  issuer_key_unknown: [['a token with another `kid`', () => issued({}, { kid: 'x' })]],
+  issuer_token_unfit: [['a token of another type', () => issued({}, { typ: 'x' })]],
+  issuer_keys_unknown: [
+    [
+      'a token of an issuer whose keys were never fetched',
+      () => {
+        const never = { url: 'https://x', ca: undefined, bearerTokenFile: undefined, refreshMs: 1, coolDownMs: 1 };
+        return issued({}, {}, { source: { from: 'url', ...never, maxStaleMs: 1 } });
+      },
+    ],
+  ],
+  groups_overage: [
+    [
+      'a token without its many groups',
+      () => issued({ hasgroups: true }, {}, { mappings: [{ id: 'a', claim: 'groups', access: 'r' }] }),
+    ],
   ],
   no_mapping: [
     ['an identity of no mapped group', () => mapped({ id: 'a', claim: 'group', values: ['y'], access: 'r' })],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { accessSchema } from '../policy/access-schema.ts';
 import { TENANT_VALUE_FORM, tenantScalar } from '../policy/fields.ts';
-import { accessSchema } from '../policy/schema.ts';
 import { BREAK_GLASS_HOURS } from './moment.ts';
 
 /*

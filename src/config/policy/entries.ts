@@ -2,8 +2,10 @@ import type { z } from 'zod';
 import { nearest } from '../nearest.ts';
 import type { Problem } from '../problem.ts';
 import type { YamlTree } from '../yaml/tree.ts';
+import { accessEntrySchema } from './access-schema.ts';
 import { boundsSchema } from './bounds-schema.ts';
-import { accessEntrySchema, type PolicyEntry, QUOTA_FIELDS } from './schema.ts';
+import { exampleSchema, mappingSchema } from './issuers/schema.ts';
+import { type PolicyEntry, QUOTA_FIELDS } from './schema.ts';
 
 /* Lists of entries in a YAML file, each checked with a schema; shared by the policy file and the file of named keys. */
 
@@ -36,6 +38,8 @@ function textAt(value: unknown, name: string): string | undefined {
 }
 
 const ENTRY_FIELDS = Object.keys(accessEntrySchema.shape);
+const MAPPING_FIELDS = Object.keys(mappingSchema.shape);
+const EXAMPLE_FIELDS = Object.keys(exampleSchema.shape);
 const BOUND_FIELDS = Object.keys(boundsSchema.shape);
 
 type Path = readonly (string | number)[];
@@ -49,8 +53,7 @@ export function issueProblems(
 ): readonly Problem[] {
   const path = [...base, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
   if (issue.code === 'unrecognized_keys') {
-    const inner = path[0] === 'limits' ? QUOTA_FIELDS : path[0] === 'guards' ? BOUND_FIELDS : ENTRY_FIELDS;
-    const allowed = path.length === base.length ? Object.keys(schema.shape) : inner;
+    const allowed = path.length === base.length ? Object.keys(schema.shape) : innerFields(path);
     return issue.keys.map((key) => ({
       place: tree.placeOfKey([...path, key]),
       message: unknownField(key, allowed, path[0] === 'signing_keys'),
@@ -62,6 +65,15 @@ export function issueProblems(
   const field = path.findLast((part) => typeof part === 'string') ?? '';
   const what = path.length === base.length && base.length > 1 ? `an entry of \`${field}\`` : `\`${field}\``;
   return [{ place: tree.placeOf(path), message: `${what} ${issue.message}${shown(tree, path)}` }];
+}
+
+/** The fields of a section inside an entry. */
+function innerFields(path: Path): readonly string[] {
+  const list = path.at(-2);
+  if (path[0] === 'limits') return QUOTA_FIELDS;
+  if (path[0] === 'guards') return BOUND_FIELDS;
+  if (list === 'mappings') return MAPPING_FIELDS;
+  return list === 'examples' ? EXAMPLE_FIELDS : ENTRY_FIELDS;
 }
 
 /** The invalid value, quoted for an error text, unless it could be a secret. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { LimitSettings } from '../../policy/limits/limits.ts';
+import type { IssuerSettings } from '../../policy/mapping/issuer.ts';
 import type { NamedKeySettings } from '../../policy/named-key.ts';
 import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
 import type { TenantSettings } from '../../policy/tenants/settings.ts';
@@ -10,6 +11,8 @@ import type { Keys, ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import type { KnownOperations } from './access-problems.ts';
 import { byPlace, entriesOf, issueProblems, type Reading, unknownField } from './entries.ts';
+import { readIssuers } from './issuers/read.ts';
+import { issuerSchema } from './issuers/schema.ts';
 import { checkPolicy } from './rules.ts';
 import {
   guardSchema,
@@ -34,6 +37,8 @@ export interface PolicySettings {
   readonly limits?: readonly LimitSettings[];
   /** Valid entries of tenants, as plain data; absent = none. */
   readonly tenants?: readonly TenantSettings[];
+  /** Identity providers; absent = none. */
+  readonly issuers?: readonly IssuerSettings[];
   readonly tokenRules: TokenRules;
   /** The named keys of `gateway.keys_file`; absent = there is no such file. */
   readonly namedKeys?: readonly NamedKeySettings[];
@@ -106,9 +111,12 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const guards: readonly PolicyEntry<GuardSettings>[] = entriesOf(read, 'guards', sections.guards, guardSchema);
   const limits: readonly PolicyEntry<LimitSettings>[] = entriesOf(read, 'limits', sections.limits, limitSchema);
   const tenants: readonly PolicyEntry<TenantSettings>[] = entriesOf(read, 'tenants', sections.tenants, tenantSchema);
+  const rawIssuers = entriesOf(read, 'issuers', sections.issuers, issuerSchema);
+  const { issuers, problems: unread } = readIssuers(rawIssuers, { ...sources, tree });
+  problems.push(...unread);
   const jwtRbac = config.service.jwt_rbac === true;
   const enforced = config.gateway.mode === 'enforce';
-  const lists = { signingKeys, rules, guards, limits, tenants };
+  const lists = { signingKeys, rules, guards, limits, tenants, issuers: rawIssuers };
   const found = checkPolicy({ ...sources, tree, ...lists, jwtRbac, enforced });
   return {
     policy: Object.freeze({
@@ -116,6 +124,7 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
       rules: rules.flatMap(({ entry }) => entry ?? []),
       ...(guards.length > 0 && { guards: guards.flatMap(({ entry }) => entry ?? []) }),
       ...(limits.length > 0 && { limits: limits.flatMap(({ entry }) => entry ?? []) }),
+      ...(issuers.length > 0 && { issuers: Object.freeze(issuers) }),
       ...(tenants.length > 0 && { tenants: tenants.flatMap(({ entry }) => entry ?? []) }),
       tokenRules: tokenRulesOf(read, sections),
     }),
@@ -130,6 +139,7 @@ interface Sections {
   readonly guards?: readonly unknown[];
   readonly limits?: readonly unknown[];
   readonly tenants?: readonly unknown[];
+  readonly issuers?: readonly unknown[];
   readonly token_patterns?: unknown;
   readonly tokens?: unknown;
 }
@@ -155,7 +165,7 @@ function sectionsOf(tree: YamlTree, problems: Problem[]): Sections {
   return sections;
 }
 
-const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards', 'limits', 'tenants']);
+const LISTS: ReadonlySet<string> = new Set(['signing_keys', 'rules', 'guards', 'limits', 'tenants', 'issuers']);
 
 function tokenRulesOf({ tree, problems }: Reading, { token_patterns: patterns, tokens }: Sections): TokenRules {
   if (patterns !== undefined && typeof patterns !== 'boolean') {

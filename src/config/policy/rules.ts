@@ -9,6 +9,7 @@ import { KEY_NAMES, type Keys, type ReadFile, withoutNewline } from '../secrets.
 import type { YamlTree } from '../yaml/tree.ts';
 import { checkAccess, type KnownOperations, unknownOperation } from './access-problems.ts';
 import { guardProblems } from './guard-problems.ts';
+import type { RawIssuer } from './issuers/schema.ts';
 import { limitProblems } from './limits.ts';
 import type { PolicyEntry, RawSigningKey } from './schema.ts';
 import { tenantProblems } from './tenants.ts';
@@ -21,6 +22,7 @@ export interface PolicyChecks {
   readonly guards: readonly PolicyEntry<GuardSettings>[];
   readonly limits: readonly PolicyEntry<LimitSettings>[];
   readonly tenants: readonly PolicyEntry<TenantSettings>[];
+  readonly issuers: readonly PolicyEntry<RawIssuer>[];
   readonly cwd: string;
   readonly readFile: ReadFile;
   /** The configured keys. */
@@ -56,6 +58,7 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
     ...guardsLikeRules(checks),
     ...idProblems(checks.tree, 'limits', checks.limits, [WHOLE_POLICY]),
     ...idProblems(checks.tree, 'tenants', checks.tenants, [WHOLE_POLICY]),
+    ...idProblems(checks.tree, 'issuers', checks.issuers, [...KEY_NAMES, NO_KEY]),
     ...sameIds(checks),
   ];
   const secrets = checks.signingKeys.map((entry) => readSigningKey(checks, entry, problems));
@@ -74,9 +77,14 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   );
   problems.push(
     ...tenantProblems({
-      ...{ tree: checks.tree, tenants: checks.tenants, jwtRbac: checks.jwtRbac, enforced: checks.enforced },
+      ...{ tree: checks.tree, tenants: checks.tenants, enforced: checks.enforced },
+      jwtRbac: checks.jwtRbac || checks.issuers.length > 0,
       keyProblem: (id) => keyProblem(checks, ids, id),
-      signers: new Set(['api_key', 'alt_api_key', ...checks.signingKeys.flatMap(({ id }) => id ?? [])]),
+      signers: new Set([
+        'api_key',
+        'alt_api_key',
+        ...[...checks.signingKeys, ...checks.issuers].flatMap(({ id }) => id ?? []),
+      ]),
       hasNamedKeys: checks.namedKeys !== undefined,
     }),
   );
@@ -118,15 +126,21 @@ function guardsLikeRules({ tree, rules, guards }: PolicyChecks): Problem[] {
     .map(({ id, at }) => ({ place: tree.placeOf(['guards', at, 'id']), message: `a rule has the id \`${id}\`` }));
 }
 
-/** A signing key and a named key with one id could not be told apart in rules and audit. */
-function sameIds({ tree, signingKeys, namedKeys }: PolicyChecks): Problem[] {
-  const taken = new Set(namedKeys);
-  return signingKeys
-    .filter(({ id }) => id !== undefined && taken.has(id))
-    .map(({ id, at }) => ({
-      place: tree.placeOf(['signing_keys', at, 'id']),
-      message: `a named key has the id \`${id}\``,
-    }));
+/** A signing key, an issuer and a named key with one id could not be told apart in rules and audit. */
+function sameIds({ tree, signingKeys, issuers, namedKeys }: PolicyChecks): Problem[] {
+  const named = new Set(namedKeys);
+  const signing = new Set(signingKeys.flatMap(({ id }) => id ?? []));
+  const clash = (section: string, what: string, taken: ReadonlySet<string>) => {
+    const entries = section === 'issuers' ? issuers : signingKeys;
+    return entries
+      .filter(({ id }) => id !== undefined && taken.has(id))
+      .map(({ id, at }) => ({ place: tree.placeOf([section, at, 'id']), message: `${what} has the id \`${id}\`` }));
+  };
+  return [
+    ...clash('signing_keys', 'a named key', named),
+    ...clash('issuers', 'a named key', named),
+    ...clash('issuers', 'a signing key', signing),
+  ];
 }
 
 interface PlacedKey {
@@ -221,8 +235,8 @@ function keyProblem({ namedKeys }: PolicyChecks, ids: readonly string[], id: str
 /** The form of a named key's id. */
 const NAMED_ID = /^[a-z0-9]{4,32}$/;
 
-function idsOf({ signingKeys, namedKeys = [] }: PolicyChecks): readonly string[] {
-  return [...KEY_NAMES, NO_KEY, ...signingKeys.flatMap(({ id }) => id ?? []), ...namedKeys];
+function idsOf({ signingKeys, issuers, namedKeys = [] }: PolicyChecks): readonly string[] {
+  return [...KEY_NAMES, NO_KEY, ...[...signingKeys, ...issuers].flatMap(({ id }) => id ?? []), ...namedKeys];
 }
 
 function didYouMean(id: string, ids: readonly string[]): string {

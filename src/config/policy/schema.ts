@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { accessSchema } from './access-schema.ts';
 import { boundsSchema } from './bounds-schema.ts';
 import { collectionName, name, names, text } from './fields.ts';
+import { issuerSchema } from './issuers/schema.ts';
 import { tenantSchema } from './tenant-schema.ts';
 
 /*
@@ -24,44 +26,6 @@ export const signingKeySchema = z.strictObject(
   },
   { error: 'must have `id`, and `secret` or `secret_file`' },
 );
-
-const ACCESS_FORM = 'must be r, m, or a list of entries with `collection` or `collections`';
-
-/** One entry of an access: `collection` and `access` as in a token, or the gateway's own form with `collections`. */
-export const accessEntrySchema = z.strictObject(
-  {
-    collection: collectionName
-      .optional()
-      .meta({ description: 'one collection, as in a token; a `*` at the end makes it a prefix' }),
-    collections: z
-      .array(collectionName, { error: 'must be a list of collections' })
-      .optional()
-      .meta({ description: 'collections; a `*` at the end of a name makes it a prefix, and `*` alone is all' }),
-    access: z
-      .enum(['r', 'rw', 'prw'], { error: 'must be r, rw or prw' })
-      .optional()
-      .meta({ description: 'upper bound of the operations on them, in the letters of a token' }),
-    operations: names('operation names', 'the only permitted operations: names as in the audit log, and ready groups'),
-    manage: z
-      .array(
-        z.enum(['create', 'update', 'delete', 'aliases'], { error: 'must be create, update, delete or aliases' }),
-        {
-          error: 'must be a list of create, update, delete and aliases',
-        },
-      )
-      .optional()
-      .meta({ description: 'rights over the collections as a whole; of an alias, both ends must lie in the entry' }),
-    max_collections: z
-      .int({ error: 'must be a whole number from 1' })
-      .min(1, 'must be a whole number from 1')
-      .optional()
-      .meta({ description: 'most collections of this entry that may exist after `create`; unset: no limit' }),
-  },
-  { error: 'must have `collection` and `access`, or `collections` and `access`, `operations` or `manage`' },
-);
-
-/** An access, in rules and in named keys. */
-export const accessSchema = z.union([z.enum(['r', 'm']), z.array(accessEntrySchema)], { error: ACCESS_FORM });
 
 const access = accessSchema
   .optional()
@@ -229,6 +193,10 @@ export const policySchema = z.strictObject({
     .array(tenantSchema)
     .optional()
     .meta({ description: 'conditions on every point that keys and tokens read or write; an entry only narrows' }),
+  issuers: z
+    .array(issuerSchema)
+    .optional()
+    .meta({ description: 'identity providers whose tokens are accepted, and what their claims give' }),
   token_patterns: tokenPatternsSchema.optional(),
   tokens: tokensSchema.optional(),
 });

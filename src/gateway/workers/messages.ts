@@ -3,6 +3,7 @@ import type { State } from '../../config/state.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { LeaseAnswer, LeaseAsk } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
+import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Applied, Listening } from '../gateway.ts';
 import type { NamedKeysChange } from './named-keys-change.ts';
@@ -18,6 +19,7 @@ export interface WorkerCalls {
   revocations: { given: Revocations; answer: null };
   drain: { given: readonly string[]; answer: null };
   namedKeys: { given: NamedKeysChange; answer: null };
+  keySets: { given: readonly KeySetInForce[]; answer: null };
   /** 48 bytes. */
   ticketKeys: { given: Buffer; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
@@ -32,13 +34,15 @@ export interface InForce {
   readonly generation: number;
 }
 
-/** Revocations, drained nodes and named keys of Redis, which are no part of a state. */
+/** Revocations, drained nodes, named keys of Redis and fetched keys, which are no part of a state. */
 export interface Beside {
   readonly revocations: Revocations | undefined;
   /** Names of the drained nodes. */
   readonly drained: readonly string[];
   /** `undefined` = not read yet, or not kept there. */
   readonly namedKeys: NamedKeysInForce | undefined;
+  /** Fetched key sets of issuers. */
+  readonly keySets: readonly KeySetInForce[];
 }
 
 /** Addresses of the listeners. */
@@ -71,6 +75,17 @@ export interface LeaseCall {
 export interface LeaseReply {
   readonly lease: number;
   readonly answer: LeaseAnswer | undefined;
+}
+
+/** From a worker that needs fresh keys of an issuer, beside the calls. */
+export interface KeysCall {
+  readonly keys: number;
+  readonly issuer: string;
+}
+
+/** To the worker, with the same number, once the keys have been sent or cannot be had. */
+export interface KeysReply {
+  readonly keys: number;
 }
 
 /** An error in a form that crosses processes. */

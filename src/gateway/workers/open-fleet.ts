@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { configuringVariables } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import type { State } from '../../config/state.ts';
+import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { Leases } from '../../limits/leases.ts';
 import type { Fleet } from '../fleet.ts';
 import { createPool, type PoolEvents } from './pool.ts';
@@ -16,10 +17,16 @@ export function workersOf({ gateway }: Config): number {
  * The fleet of a configuration: a gateway in this process, or several workers.
  *
  * @param leases limits are counted with other gateways
+ * @param askForKeys for fetched keys of issuers
  */
-export async function openFleet(state: State, events: PoolEvents, leases?: Leases): Promise<Fleet> {
+export async function openFleet(
+  state: State,
+  events: PoolEvents,
+  leases?: Leases,
+  askForKeys?: AskForKeys,
+): Promise<Fleet> {
   const count = workersOf(state.config);
   return count === 1
-    ? await createSingle(state, leases)
-    : createPool({ state, count, withheld: configuringVariables(), events, leases });
+    ? await createSingle(state, leases, askForKeys)
+    : createPool({ state, count, withheld: configuringVariables(), events, leases, askForKeys });
 }

@@ -3,9 +3,11 @@ import { extname, join } from 'node:path';
 import type { AdminAct } from '../../audit/act.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
+import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { Leases } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
+import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
@@ -44,6 +46,8 @@ export interface PoolOptions {
   readonly events: PoolEvents;
   /** Limits are counted with other gateways; default: each worker counts its share. */
   readonly leases?: Leases | undefined;
+  /** For fetched keys of issuers; default: there are none. */
+  readonly askForKeys?: AskForKeys | undefined;
 }
 
 /**
@@ -70,7 +74,7 @@ class Pool implements Fleet {
    * INVARIANT: workers report the generation of their state, not a count of states: a worker may have started later.
    */
   #inForce: InForce;
-  #beside: Beside = { revocations: undefined, drained: [], namedKeys: undefined };
+  #beside: Beside = { revocations: undefined, drained: [], namedKeys: undefined, keySets: [] };
   readonly #ticketKeys = new TicketKeys();
   #stopping = false;
   #restarts = 0;
@@ -131,6 +135,11 @@ class Pool implements Fleet {
     await this.#tell((worker) => worker.call('namedKeys', change, CALL_LIMIT));
   }
 
+  async setKeySets(keySets: readonly KeySetInForce[]): Promise<void> {
+    this.#beside = { ...this.#beside, keySets };
+    await this.#tell((worker) => worker.call('keySets', keySets, CALL_LIMIT));
+  }
+
   /** A worker that does not hear it is replaced: its replacement knows. */
   async #tell(tell: (worker: WorkerProcess) => Promise<unknown>): Promise<void> {
     await Promise.all([...this.#serving].map((worker) => tell(worker).catch(() => worker.kill())));
@@ -178,7 +187,10 @@ class Pool implements Fleet {
 
   /** Rejects if the worker does not start; it has then been removed. */
   async #add(index: number): Promise<Listeners> {
-    const worker = new WorkerProcess(this.#options.withheld, this.#options.leases?.exchange);
+    const worker = new WorkerProcess(this.#options.withheld, {
+      leases: this.#options.leases?.exchange,
+      askForKeys: this.#options.askForKeys,
+    });
     const begun = performance.now();
     this.#workers.add(worker);
     void worker.ended.then(() => {
@@ -198,6 +210,7 @@ class Pool implements Fleet {
         await worker.call('apply', this.#share(inForce), CALL_LIMIT);
         if (beside.revocations) await worker.call('revocations', beside.revocations, CALL_LIMIT);
         await worker.call('drain', beside.drained, CALL_LIMIT);
+        await worker.call('keySets', beside.keySets, CALL_LIMIT);
         if (change) await worker.call('namedKeys', change, CALL_LIMIT);
       }
       this.#serving.add(worker);

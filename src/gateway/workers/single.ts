@@ -1,14 +1,15 @@
 import type { State } from '../../config/state.ts';
+import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { Leases } from '../../limits/leases.ts';
 import type { Fleet } from '../fleet.ts';
 import { createGateway } from '../gateway.ts';
 import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 
 /** A fleet of one process, this one. */
-export async function createSingle(state: State, leases?: Leases): Promise<Fleet> {
+export async function createSingle(state: State, leases?: Leases, askForKeys?: AskForKeys): Promise<Fleet> {
   const tickets = new TicketKeys();
   let inForce = state;
-  const gateway = await createGateway(withTicketKeys(state, tickets), [], undefined, 1, leases);
+  const gateway = await createGateway(withTicketKeys(state, tickets), [], undefined, 1, leases, askForKeys);
   return {
     start: () => gateway.start(),
     async apply(next) {
@@ -20,6 +21,7 @@ export async function createSingle(state: State, leases?: Leases): Promise<Fleet
     setRevocations: async (revocations) => gateway.setRevocations(revocations),
     drainNodes: async (names) => gateway.drainNodes(names),
     setNamedKeys: async (keys) => gateway.setNamedKeys(keys),
+    setKeySets: async (sets) => gateway.setKeySets(sets),
     renewTicketKeys: async () => gateway.setTicketKeys(tickets.renew()),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),

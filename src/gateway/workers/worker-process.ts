@@ -1,11 +1,18 @@
 import cluster, { type Worker } from 'node:cluster';
+import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { ExchangeLeases } from '../../limits/leases.ts';
 import { errorOf } from './fault.ts';
-import type { Answer, Call, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
+import type { Answer, Call, KeysCall, KeysReply, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
+}
+
+/** Services of the supervisor for a worker that asks. */
+export interface WorkerServices {
+  readonly leases?: ExchangeLeases | undefined;
+  readonly askForKeys?: AskForKeys | undefined;
 }
 
 /** A worker process from the supervisor's side: calls with answers over the channel between the processes. */
@@ -21,14 +28,15 @@ export class WorkerProcess {
    * Forks.
    *
    * @param without variables that the process does not inherit
-   * @param leases serves its asks for leases
+   * @param serves its asks for leases, and for keys of issuers
    */
-  constructor(without: readonly string[], leases?: ExchangeLeases) {
+  constructor(without: readonly string[], serves: WorkerServices = {}) {
     // An undefined variable is not passed to the child.
     this.#worker = cluster.fork(Object.fromEntries(without.map((name) => [name, undefined])));
     this.pid = this.#worker.process.pid ?? 0;
-    this.#worker.on('message', (sent: Answer | LeaseCall) => {
-      if ('lease' in sent) void this.#lease(sent, leases);
+    this.#worker.on('message', (sent: Answer | LeaseCall | KeysCall) => {
+      if ('lease' in sent) void this.#lease(sent, serves.leases);
+      else if ('keys' in sent) void this.#keys(sent, serves.askForKeys);
       else this.#settle(sent);
     });
     this.#worker.on('error', () => undefined);
@@ -78,6 +86,12 @@ export class WorkerProcess {
     const answer = await exchange?.(asks).catch(() => undefined);
     const reply: LeaseReply = { lease, answer };
     // The worker may have ended.
+    if (this.#worker.isConnected()) this.#worker.send(reply, () => undefined);
+  }
+
+  async #keys({ keys, issuer }: KeysCall, ask: AskForKeys | undefined): Promise<void> {
+    await ask?.(issuer).catch(() => undefined);
+    const reply: KeysReply = { keys };
     if (this.#worker.isConnected()) this.#worker.send(reply, () => undefined);
   }
 

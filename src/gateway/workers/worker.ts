@@ -2,8 +2,9 @@ import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { setRuntimeFlags } from '../runtime-flags.ts';
 import { faultOf } from './fault.ts';
-import type { Answer, Call, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
+import type { Answer, Call, KeysCall, KeysReply, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
 import { changedBy } from './named-keys-change.ts';
+import { WorkerKeys } from './worker-keys.ts';
 import { WorkerLeases } from './worker-leases.ts';
 
 /* A serving process: one gateway, controlled by the supervisor. It reads no file, no variable and no argument. */
@@ -13,6 +14,7 @@ const LONE_GRACE_MS = 30_000;
 
 setRuntimeFlags();
 const leases = new WorkerLeases((call) => answer(call));
+const keys = new WorkerKeys((call) => answer(call));
 let gateway: Gateway | undefined;
 /** The keys of Redis, as they were last told. */
 let namedKeys: NamedKeysInForce | undefined;
@@ -20,13 +22,14 @@ let namedKeys: NamedKeysInForce | undefined;
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ index, holders, state, generation, revocations, drained, namedKeys: keys }) {
+  async start({ index, holders, state, generation, revocations, drained, namedKeys: shared, keySets }) {
     if (holders !== undefined) leases.begin(holders);
     const leased = holders === undefined ? undefined : leases;
-    gateway = await createGateway(state, [], index, generation, leased);
+    gateway = await createGateway(state, [], index, generation, leased, keys.ask);
+    gateway.setKeySets(keySets);
     if (revocations) gateway.setRevocations(revocations);
     gateway.drainNodes(drained);
-    namedKeys = keys;
+    namedKeys = shared;
     if (namedKeys) gateway.setNamedKeys(namedKeys);
     return await gateway.start();
   },
@@ -44,9 +47,13 @@ const HANDLERS: Handlers = {
     serving().setNamedKeys(namedKeys);
     return null;
   },
-  async ticketKeys(keys) {
+  async keySets(sets) {
+    serving().setKeySets(sets);
+    return null;
+  },
+  async ticketKeys(tickets) {
     // Structured cloning makes a `Uint8Array` of it.
-    serving().setTicketKeys(Buffer.from(keys));
+    serving().setTicketKeys(Buffer.from(tickets));
     return null;
   },
   snapshot: async (details) => serving().snapshot(details),
@@ -74,13 +81,14 @@ function handle<C extends WorkerCall>({ call, given }: Call<C>): Promise<WorkerC
   return handler(given);
 }
 
-function answer(message: Answer | LeaseCall): void {
+function answer(message: Answer | LeaseCall | KeysCall): void {
   // The supervisor may have ended; then `disconnect` ends this process.
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
-process.on('message', (sent: Call | LeaseReply) => {
+process.on('message', (sent: Call | LeaseReply | KeysReply) => {
   if ('lease' in sent) leases.replied(sent);
+  else if ('keys' in sent) keys.replied(sent);
   else serve(sent);
 });
 

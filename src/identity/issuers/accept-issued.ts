@@ -1,0 +1,115 @@
+import { isTrusted } from '../../policy/access.ts';
+import {
+  type Denial,
+  GROUPS_OVERAGE,
+  INVALID_SIGNATURE,
+  ISSUER_KEY_UNKNOWN,
+  ISSUER_KEYS_UNKNOWN,
+  TOKEN_MANAGES,
+} from '../../policy/denial.ts';
+import { type Claims, comparedValues } from '../../policy/mapping/claims.ts';
+import type { Mapped } from '../../policy/mapping/mapper.ts';
+import type { TenantValue } from '../../policy/tenants/tenancy.ts';
+import type { AcceptedToken, TokenRing } from '../accept-token.ts';
+import { verifySignature } from '../jwks.ts';
+import type { IssuedToken } from './issued-token.ts';
+import type { Issuer } from './issuer.ts';
+import { type IssuerKey, type KeySets, keyObjectOf } from './key-sets.ts';
+import { mappedPrincipal } from './mapped-principal.ts';
+import { checkRegistered, isPast, type RegisteredClaims } from './registered-claims.ts';
+
+/** Ring, key sets and clock for the verification of a token. */
+export interface IssuedSurroundings {
+  readonly ring: TokenRing;
+  readonly sets: KeySets;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Verifies a token of the issuer and maps its claims. Waits for a fresh key set at most once. */
+export async function acceptIssued(
+  token: IssuedToken,
+  issuer: Issuer,
+  around: IssuedSurroundings,
+): Promise<AcceptedToken | Denial> {
+  const { settings } = issuer;
+  const { tokenRules } = around.ring;
+  if (!settings.algorithms.includes(token.alg)) return ISSUER_KEY_UNKNOWN;
+  const lifetimes = [settings.maxLifetime, tokenRules.maxLifetime].filter((one) => one !== undefined);
+  const rules = { ...settings, maxLifetime: lifetimes.length > 0 ? Math.min(...lifetimes) : undefined };
+  // First, so that a token that is refused anyway asks for no keys.
+  const registered = checkRegistered(token, rules, issuer.subjectPath, around.now());
+  if (registered.kind === 'denial') return registered;
+  const key = await signerOf(token, issuer, around);
+  if ('code' in key) return key;
+  return mapToken(token.claims ?? NO_CLAIMS, { registered, key, issuer }, around);
+}
+
+const NO_CLAIMS: Claims = new Map();
+
+/** The key that signed the token. */
+async function signerOf(token: IssuedToken, { settings: { id } }: Issuer, { sets }: IssuedSurroundings) {
+  let found = sets.find(id, token.kid, token.alg);
+  if (found === 'unusable' || found.length === 0) {
+    await sets.refresh(id);
+    found = sets.find(id, token.kid, token.alg);
+  }
+  if (found === 'unusable') return ISSUER_KEYS_UNKNOWN;
+  if (found.length === 0) return ISSUER_KEY_UNKNOWN;
+  for (const key of found) {
+    const object = keyObjectOf(key);
+    if (object && (await verifySignature(token.token, object, token.alg))) return key;
+  }
+  return INVALID_SIGNATURE;
+}
+
+interface VerifiedToken {
+  readonly registered: RegisteredClaims;
+  readonly key: IssuerKey;
+  readonly issuer: Issuer;
+}
+
+function mapToken(
+  claims: Claims,
+  { registered, key, issuer }: VerifiedToken,
+  { ring, sets }: IssuedSurroundings,
+): AcceptedToken | Denial {
+  const { id, clockSkew } = issuer.settings;
+  const mapped = mapIssued(issuer, claims);
+  // Only a token that its issuer has signed is refused by name.
+  const refused = (denial: Denial): Denial => ({ ...denial, key: { id, name: id, owner: undefined } });
+  if (mapped.kind === 'denial') return refused(mapped);
+  if (ring.tokenRules.refuseManage && isTrusted(mapped.access)) return refused(TOKEN_MANAGES);
+  const { subject, exp, jti, sub, issuedAt } = registered;
+  const principal = mappedPrincipal(
+    { authType: 'Jwt', keyId: id, subject, mapped, valuesFrom: (claim) => tenantValues(claims, claim) },
+    ring,
+  );
+  return Object.freeze({
+    ...{ kind: 'accepted', principal, exp: undefined, valueExists: undefined },
+    revocable: Object.freeze({ jti, sub, subject, issuedAt, keyId: id }),
+    stands: (now: number) => !isPast(exp, clockSkew, now) && sets.holds(id, key),
+  } as const);
+}
+
+/** The access that the claims of a token give, or why they give none. Pure. */
+export function mapIssued({ mapper }: Pick<Issuer, 'mapper'>, claims: Claims): Mapped | Denial {
+  const mapped = mapper.map(claims);
+  return mapped.kind === 'denial' && leftOut(claims) ? GROUPS_OVERAGE : mapped;
+}
+
+/**
+ * True = the provider left the groups out of the token (Entra ID: more than 200; "groups overage claim"). They are not asked for:
+ * that would need a right to read the directory.
+ */
+function leftOut(claims: Claims): boolean {
+  const names = claims.get('_claim_names');
+  if (claims.has('groups')) return false;
+  return claims.get('hasgroups') === true || (names instanceof Map && names.has('groups'));
+}
+
+function tenantValues(claims: Claims, claim: string): readonly TenantValue[] | undefined {
+  const value = claims.get(claim);
+  const values = value === undefined ? undefined : comparedValues(value);
+  return values && values.length > 0 && !values.includes('') ? values : undefined;
+}

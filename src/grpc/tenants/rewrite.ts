@@ -7,6 +7,7 @@ import { badForm, formDenial } from './ids.ts';
 import { decode, encode, FIELDS, make } from './messages/codec.ts';
 import { FormCheck } from './messages/form.ts';
 import { retrieve, Searches } from './read-requests.ts';
+import { spliced } from './splice/splice.ts';
 import { type Write, Writes } from './write-requests.ts';
 
 const forms = new FormCheck(FIELDS);
@@ -124,6 +125,20 @@ export function rewriteMessage(
   if (!known) return tenantOperation(method);
   const fault = forms.faultOf(known.type, bytes);
   if (fault) return formDenial(fault.place, fault.what);
+  const made = spliced(known.type, bytes, context);
+  if (!made) return rewriteDecoded(method, bytes, context);
+  const { message, byIdAlone } = made;
+  return { request: { path: `/${method}`, message }, checks: [], answer: undefined, byIdAlone };
+}
+
+/** The same by decoding, for a message whose form has been checked. What is put into bytes must be equal to it. */
+export function rewriteDecoded(
+  method: string,
+  bytes: Buffer,
+  context: TenantContext,
+): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+  const known = METHODS[method];
+  if (!known) return tenantOperation(method);
   const checks = new Checks();
   try {
     const request = decode<Request>(known.type, bytes);

@@ -104,7 +104,8 @@ function withField(entries: Entry[], field: PayloadField, value: TenantValue): E
   return [...entries.filter(({ key }) => key !== first), { key: first, value: struct }];
 }
 
-function encodeScalar(value: TenantValue): Buffer {
+/** A value as an encoded `Value`. */
+export function encodeScalar(value: TenantValue): Buffer {
   const form = typeof value === 'string' ? 'stringValue' : typeof value === 'bigint' ? 'integerValue' : 'boolValue';
   return encode('Value', make('Value', { kind: { case: form, value } }));
 }

@@ -561,6 +561,11 @@ t.test('a message of another form is refused with its place', (t) => {
     ['a filter twice', [0x12, 0, 0x12, 0], /`filter` is given more than once/],
     ['a wrong wire type', [0x10, 1], /`filter` has a wrong wire type/],
     ['cut off', [0x12, 9, 1], /`filter` is cut off/],
+    [
+      'a run of integers whose last is cut off',
+      [0x12, 11, 0x12, 9, 0x0a, 7, 0x12, 5, 0x32, 3, 0x0a, 1, 0x80],
+      /`filter.must.*cut off/,
+    ],
     ['two kinds of one condition', [0x12, 8, 0x12, 6, 0x12, 0, 0x2a, 2, 0x0a, 0], /more than once/],
   ];
   for (const [name, bytes, expected] of cases) {

@@ -37,6 +37,7 @@ const TYPES: Readonly<Record<string, Type>> = {
   // An open enum is a number, whatever its names are.
   enum: Type.INT32,
   // One entry per run of packed numbers.
+  floats: Type.BYTES,
   packed: Type.BYTES,
   message: Type.MESSAGE,
 };

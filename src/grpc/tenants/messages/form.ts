@@ -24,6 +24,8 @@ interface FieldForm {
   readonly isText: boolean;
   /** True = packed numbers may come in runs of bytes, too. */
   readonly packs: boolean;
+  /** Bytes of each number in a run; 0 = varints, -1 = its bytes are no run. */
+  readonly run: number;
   /** Bit of a single field, common to the fields of a oneof; 0 = repeated. */
   readonly bit: number;
 }
@@ -94,7 +96,19 @@ export class FormCheck {
 
 function formOf({ name, type, repeated }: FieldRow, message: Form | undefined, bit: number): FieldForm {
   const wire = WIRE[type] ?? WireType.bytes;
-  return { name, message, bit, wire, isText: type === 'string', packs: repeated && wire !== WireType.bytes };
+  const packs = repeated && wire !== WireType.bytes;
+  return { name, message, bit, wire, isText: type === 'string', packs, run: packs ? (RUN[wire] ?? -1) : runOf(type) };
+}
+
+const RUN: Readonly<Record<number, number>> = {
+  [WireType.varint]: 0,
+  [WireType.fixed64]: 8,
+  [WireType.fixed32]: 4,
+};
+
+function runOf(type: string): number {
+  if (type === 'floats') return 4;
+  return type === 'packed' ? 0 : -1;
 }
 
 const WIRE: Readonly<Record<string, number>> = {
@@ -119,7 +133,14 @@ function ownFault(field: FieldForm, wire: number, seen: number, cursor: Cursor):
   if (wire !== field.wire && !(field.packs && wire === WireType.bytes)) return 'has a wrong wire type';
   if ((seen & field.bit) !== 0) return 'is given more than once';
   const length = lengthOf(wire, cursor);
-  return length < 0 || length > cursor.end - cursor.at ? 'is cut off' : length;
+  if (length < 0 || length > cursor.end - cursor.at) return 'is cut off';
+  const isRun = wire === WireType.bytes && field.run >= 0 && length > 0;
+  return isRun && !isWhole(field.run, length, cursor) ? 'is cut off' : length;
+}
+
+/** True = a run of numbers ends with a whole one. Beyond it some decoders read what follows. */
+function isWhole(run: number, length: number, { bytes, at }: Cursor): boolean {
+  return run > 0 ? length % run === 0 : (bytes[at + length - 1] ?? 0x80) < 0x80;
 }
 
 /** Bytes of the value behind the tag. Moves the cursor behind a length. -1 = it cannot be read. */

@@ -8,7 +8,7 @@ export const READS: MessageTable = {
     '7 shard_key_selector ~ShardKeySelector?, 8 timeout uint64?',
   ],
   SearchPoints: [
-    '1 collection_name string, 2 vector packed*, 3 filter Filter, 4 limit uint64, 6 with_payload ~WithPayloadSelector',
+    '1 collection_name string, 2 vector floats*, 3 filter Filter, 4 limit uint64, 6 with_payload ~WithPayloadSelector',
     '7 params SearchParams, 8 score_threshold float?, 9 offset uint64?, 10 vector_name string?',
     '11 with_vectors ~WithVectorsSelector?, 12 read_consistency ~ReadConsistency?, 13 timeout uint64?',
     '14 shard_key_selector ~ShardKeySelector?, 15 sparse_indices ~SparseIndices?',
@@ -24,7 +24,7 @@ export const READS: MessageTable = {
     '1 collection_name string, 2 search_points SearchPoints*, 3 read_consistency ~ReadConsistency?, 4 timeout uint64?',
   ],
   SearchPointGroups: [
-    '1 collection_name string, 2 vector packed*, 3 filter Filter, 4 limit uint32, 5 with_payload ~WithPayloadSelector',
+    '1 collection_name string, 2 vector floats*, 3 filter Filter, 4 limit uint32, 5 with_payload ~WithPayloadSelector',
     '6 params SearchParams, 7 score_threshold float?, 8 vector_name string?, 9 with_vectors ~WithVectorsSelector?',
     '10 group_by string, 11 group_size uint32, 12 read_consistency ~ReadConsistency?, 13 with_lookup WithLookup?',
     '14 timeout uint64?, 15 shard_key_selector ~ShardKeySelector?, 16 sparse_indices ~SparseIndices?',
@@ -121,7 +121,7 @@ export const READS: MessageTable = {
   MinExpression: '1 min Expression*',
   NearestInputWithMmr: '1 nearest VectorInput, 2 mmr ~Mmr',
   Mmr: '2 diversity float?, 3 candidates_limit uint32?',
-  Rrf: '1 k uint32?, 2 weights packed*',
+  Rrf: '1 k uint32?, 2 weights floats*',
   RelevanceFeedbackInput: '1 target VectorInput, 2 feedback FeedbackItem*, 3 strategy ~FeedbackStrategy',
   FeedbackItem: '1 example VectorInput, 2 score float',
   FeedbackStrategy: '1 naive NaiveFeedbackStrategy variant',

@@ -1,7 +1,7 @@
 /**
  * Messages of upstream, one per row: fields as `number name type`, separated by commas. Behind the type `*` = repeated, `?` =
- * with presence, and a further word = the oneof it belongs to. A type is a scalar, `enum`, `packed` (numbers that are not
- * read) or a message; `~` before a message: its form is checked, and its bytes are kept as they came.
+ * with presence, and a further word = the oneof it belongs to. A type is a scalar, `enum`, `floats` or `packed` (runs of
+ * floats or of varints, which are not read) or a message; `~` before a message: its form is checked, and its bytes are kept as they came.
  *
  * Read from the interface of Qdrant v1.20.0. An `Entry` is that of a map.
  */
@@ -11,7 +11,7 @@ export type MessageTable = Readonly<Record<string, string | readonly string[]>>;
 export interface FieldRow {
   readonly number: number;
   readonly name: string;
-  /** A scalar, `enum`, `packed`, or `message`. */
+  /** A scalar, `enum`, `floats`, `packed`, or `message`. */
   readonly type: string;
   /** The message, if it is one. */
   readonly message: string | undefined;
@@ -23,7 +23,7 @@ export interface FieldRow {
 }
 
 const SCALARS: ReadonlySet<string> = new Set([
-  ...['string', 'bytes', 'bool', 'int32', 'int64', 'uint32', 'uint64', 'double', 'float', 'enum', 'packed'],
+  ...['string', 'bytes', 'bool', 'int32', 'int64', 'uint32', 'uint64', 'double', 'float', 'enum', 'floats', 'packed'],
 ]);
 
 const FIELD = /^(\d+) (\w+) (~?)(\w+)([*?]?)(?: (\w+))?$/;

@@ -77,7 +77,8 @@ function typeOf(field: DescField): string {
   if (field.fieldKind === 'scalar') return WIDTHS[field.scalar] ?? '?';
   if (field.fieldKind === 'list' && field.listKind === 'scalar') {
     const width = WIDTHS[field.scalar] ?? '?';
-    return width === 'float' || width === 'uint32' ? 'packed' : width;
+    if (width === 'float') return 'floats';
+    return width === 'uint32' ? 'packed' : width;
   }
   return 'message';
 }

@@ -55,6 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The composition root: one serving process, or several.
   gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation', 'text'],
   admin: [
+    'limits',
     'json',
     'config',
     'gateway',

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
@@ -5,6 +6,7 @@ import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { jsonLine } from '../text/printable.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
+import { AdmittedConnections } from './admitted.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
 import { REPEATED_MEMBER, readBodies } from './body.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
@@ -47,17 +49,21 @@ export interface AdminListener {
 
 const MAX_BODY = 16_384;
 const MAX_HEAD = 16_384;
-const MAX_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 256;
+const HEAD_TIMEOUT_MS = 3000;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Milliseconds between looks for heads and requests that are out of time. */
+const LOOK_MS = 1000;
 const KEEP_ALIVE_MS = 5_000;
 
 /** Opens the admin port. Rejects if the port is not available. */
 export async function createAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
   const app = createApp(options);
-  app.server.maxConnections = MAX_CONNECTIONS;
-  app.server.headersTimeout = REQUEST_TIMEOUT_MS;
+  const connections = new AdmittedConnections(MAX_CONNECTIONS);
+  app.server.on('connection', (socket: Socket) => connections.admit(socket));
+  app.server.headersTimeout = HEAD_TIMEOUT_MS;
   readBodies(app);
-  protect(app, options);
+  protect(app, options, connections);
   answerFaults(app, options.source);
   addOpenPages(app, options);
   addPages(app, options.source);
@@ -88,10 +94,11 @@ function createApp({ tls }: AdminListenerOptions): FastifyInstance {
     forceCloseConnections: true,
     exposeHeadRoutes: false,
   } as const;
-  if (!tls) return writing(fastify({ ...settings, http: { maxHeaderSize: MAX_HEAD } }));
+  const http = { maxHeaderSize: MAX_HEAD, connectionsCheckingInterval: LOOK_MS };
+  if (!tls) return writing(fastify({ ...settings, http }));
   const app: unknown = fastify({
     ...settings,
-    https: { ...tls, maxHeaderSize: MAX_HEAD, ALPNProtocols: ['http/1.1'] },
+    https: { ...tls, ...http, handshakeTimeout: HEAD_TIMEOUT_MS, ALPNProtocols: ['http/1.1'] },
   });
   return writing(app as FastifyInstance); // the same methods, over a TLS server
 }
@@ -114,9 +121,12 @@ declare module 'fastify' {
 }
 
 /** Checks before every page: the host name, then the token. */
-function protect(app: FastifyInstance, { host, token, protectMetrics, source }: AdminListenerOptions): void {
+function protect(app: FastifyInstance, options: AdminListenerOptions, connections: AdmittedConnections): void {
+  const { host, token, protectMetrics, source } = options;
   const local = isLoopback(host);
   app.addHook('onRequest', async (request, reply) => {
+    const { socket } = request.raw;
+    connections.began(socket);
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
     const hosts = request.raw.headersDistinct.host;
     if (local && (hosts?.length !== 1 || !isOwnHost(hosts[0], host))) {
@@ -129,7 +139,10 @@ function protect(app: FastifyInstance, { host, token, protectMetrics, source }: 
     if (guard.token === 'for metrics' && !protectMetrics() && (local || expected === null)) return;
     // INVARIANT: without a configured token, pages that need it answer 404.
     if (expected === null && guard.token === 'needed') return await notFound(request, reply);
-    if (expected !== null && bearsToken(request.headers.authorization, expected)) return;
+    if (expected !== null && bearsToken(request.headers.authorization, expected)) {
+      reply.raw.once('close', connections.trust(socket));
+      return;
+    }
     source.refused();
     if (guard.act)
       source.acted({ method: guard.act, remote: request.ip, result: 'denied', durationMs: reply.elapsedTime });

@@ -25,7 +25,7 @@ const issuerOf = (id: string, { issuer, ca }: typeof provider) => `
       - { id: readers, claim: groups, value: readers, access: r }
 `;
 const policy = `issuers:${issuerOf('corp', provider)}${issuerOf('near', neighbour)}`;
-const gateway = await startOperated({ files: { 'policy.yaml': policy } });
+const gateway = await startOperated({ files: { 'policy.yaml': policy }, settings: { 'gateway.workers': 2 } });
 t.teardown(() => gateway.close());
 const lines = openLines(gateway);
 t.teardown(() => lines.close());

@@ -1,7 +1,9 @@
 import { effectiveSettings } from '../config/document.ts';
 import { limitsGone } from '../config/keys/carried.ts';
-import type { Flags } from '../config/load.ts';
-import { loadState, type State } from '../config/state.ts';
+import { type Flags, missingIn, previewConfig } from '../config/load.ts';
+import { ConfigError, type Problem } from '../config/problem.ts';
+import { previewSecrets } from '../config/secrets.ts';
+import type { State } from '../config/state.ts';
 import { tenantWarnings } from '../gateway/tenant-warnings.ts';
 import { checkUsable, openLookups } from '../gateway/usable.ts';
 import { readKeyHash } from '../named-keys/redis/storage.ts';
@@ -9,6 +11,10 @@ import { OPERATION_NAMES } from '../operations/names.ts';
 import { redisAddressOf } from '../redis/address.ts';
 import { describeRedisFault, withRedisLink } from '../redis/link.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
+import { certificateFindings, usedCertificates } from './check/certificates.ts';
+import { looseFiles, watchedFiles } from './check/file-modes.ts';
+import { endlessCredentials, placedSecrets, weakKeys } from './check/weak-keys.ts';
+import { exitCode } from './exit-code.ts';
 import type { Report } from './frame/declare.ts';
 import { type Output, writeWarnings } from './output.ts';
 import { warnUnprotected } from './unprotected.ts';
@@ -16,24 +22,69 @@ import { warnUnprotected } from './unprotected.ts';
 /** Time limit of the question to upstream, in milliseconds. */
 const PATIENCE_MS = 2000;
 
+/** Everything that can be said about a configuration without asking upstream or Redis. */
+interface Gathered {
+  readonly state: State | undefined;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+}
+
 /**
- * `check-config`: loads and checks all files as `serve` does before it listens, and tries the key for upstream if there is
- * one. Prints `OK` and the effective settings without secrets. Rejects with `ConfigError` with every problem.
+ * `check-config`: loads and checks all files as `serve` does before it listens, tells what is weak, and tries the key for upstream if
+ * there is one. Shows `OK` and the effective settings without secrets. With problems it writes the warnings and rejects with
+ * `ConfigError`, or with `json` reports both.
  */
-export async function checkConfig(flags: Flags, output: Output): Promise<Report> {
-  const state = loadState({ argv: flags, operations: OPERATION_NAMES });
-  checkUsable(state);
-  const { file } = state.config.gateway.revocation;
-  if (file !== null) readRevocationFile(file);
+export async function checkConfig(flags: Flags, output: Output, now: number, json: boolean): Promise<Report> {
+  const { state, problems, warnings: found } = gather(flags, now);
+  if (!state || problems.length > 0) {
+    if (json) return { text: '', json: { ok: false, problems, warnings: found }, code: exitCode.usage };
+    writeWarnings(output, found);
+    throw new ConfigError(problems);
+  }
   const asked = [...(await keyWarnings(state)), ...(await sharedKeyWarnings(state)), ...(await tenantsAsked(state))];
-  const warnings = [...state.warnings, ...asked];
+  const warnings = [...found, ...asked];
   writeWarnings(output, warnings);
   warnUnprotected(output, state.config.gateway);
   const settings = effectiveSettings(state.config);
   return {
     text: `OK\n${settings}${effectivePolicy(state)}`,
-    json: { ok: true, warnings, settings: shownValues(settings) },
+    json: { ok: true, problems: [], warnings, settings: shownValues(settings) },
   };
+}
+
+/** INVARIANT: whatever fails, the other parts are looked at, so that one run tells everything. */
+function gather(flags: Flags, now: number): Gathered {
+  const preview = previewConfig({ argv: flags, operations: OPERATION_NAMES });
+  const { config, policy } = preview;
+  const found = config === null ? undefined : previewSecrets(config);
+  const problems = [...preview.problems, ...missingIn(preview), ...(found?.problems ?? [])];
+  const warnings = [...preview.warnings, ...(found?.warnings ?? [])];
+  const secrets = found?.secrets;
+  if (config === null) return { state: undefined, problems, warnings };
+  const weak = [
+    ...looseFiles(watchedFiles(config, preview.file)),
+    ...endlessCredentials(config, policy, preview.placeOf),
+  ];
+  if (secrets) {
+    weak.push(...weakKeys(placedSecrets(config, policy, secrets, preview.placeOf)));
+    weak.push(...usedCertificates(config, secrets).flatMap((one) => certificateFindings(one, now)));
+  }
+  warnings.push(...weak.map(({ place, message }) => `${place}: ${message}`));
+  const state = secrets ? { config, policy, secrets } : undefined;
+  const { file } = config.gateway.revocation;
+  if (state) problems.push(...problemsOf(() => checkUsable(state)));
+  if (file !== null) problems.push(...problemsOf(() => readRevocationFile(file)));
+  return { state, problems, warnings: [...new Set(warnings)] };
+}
+
+function problemsOf(check: () => unknown): readonly Problem[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
 }
 
 /** The effective settings by path. */

@@ -65,6 +65,10 @@ export type Preview = {
   readonly policy: PolicySettings;
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
+  /** The place where an option was set: `file:line:column`, a variable or a flag; its path if it was not. */
+  readonly placeOf: (path: string) => string;
+  /** The configuration file; `undefined` = none. */
+  readonly file: string | undefined;
 };
 
 const FLAG_PATHS: Readonly<Record<Exclude<keyof Flags, 'config'>, readonly [flag: string, path: string]>> = {
@@ -241,7 +245,8 @@ export function previewConfig(sources: Sources = {}): Preview {
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy), ...read.warnings);
     warnings.push(...upstreamKeyWarnings(config), ...keysWithoutTenant(policy.tenants, policy.namedKeys));
   }
-  return { config, policy, problems: [...layers.flatMap((layer) => layer.problems), ...problems, ...rules], warnings };
+  const found = [...layers.flatMap((layer) => layer.problems), ...problems, ...rules];
+  return { config, policy, problems: found, warnings, placeOf, file: file === '' ? undefined : file };
 }
 
 /** Required options that a preview lacks. */

@@ -7,7 +7,10 @@ import type { OfflineParts } from './parts.ts';
 export type AssumedText = string;
 
 /** The assumptions that may have changed this answer, as sentences. */
-export function assumptionTexts({ exchange }: Judged, { state, assumptions, policy }: OfflineParts): AssumedText[] {
+export function assumptionTexts(
+  { exchange, ending }: Judged,
+  { state, assumptions, policy }: OfflineParts,
+): AssumedText[] {
   const { resolution, principal } = exchange;
   const operation = resolution?.operation;
   const texts: AssumedText[] = [];
@@ -34,6 +37,8 @@ export function assumptionTexts({ exchange }: Judged, { state, assumptions, poli
     texts.push('no collection has shard keys');
     if (assumptions.idfVectors === undefined) texts.push('vectors with the modifier idf are not known');
   }
+  if (ending.kind === 'forwarded' && ending.rewriting && ending.rewriting.byIdAlone.length > 0)
+    texts.push('the collection has no shard keys');
   if (policy.limits) texts.push('no limit has been used before this request');
   if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read');
   if (principal?.key || policy.limits) texts.push(`the client's address is ${assumptions.remote || 'not known'}`);

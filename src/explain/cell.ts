@@ -6,10 +6,11 @@ import type { Principal } from '../identity/principal.ts';
 import type { BodyNeeds } from '../policy/body-checks.ts';
 import type { Conditional, Permit, References, TenantOutcome } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
-import { NO_TARGET } from '../policy/operation.ts';
+import { NO_TARGET, type Operation } from '../policy/operation.ts';
 import { type Facts, FactTally } from '../policy/search/facts.ts';
 import { tenantUse } from '../policy/tenants/operations.ts';
-import { conditionsOn } from '../policy/tenants/within.ts';
+import type { Tenancy } from '../policy/tenants/tenancy.ts';
+import { conditionsOn, lookupRefused } from '../policy/tenants/within.ts';
 import { endAs, type OfflineExchange, offlineState, rewritingOf } from './exchange.ts';
 import { NO_LIMITS, type OfflineParts } from './parts.ts';
 import type { Row } from './space/operations.ts';
@@ -90,7 +91,16 @@ function tenantTold(
   if (!tenancy || tenantUse(operation.name) !== 'rewrite') return undefined;
   if (cell.collection === undefined) return INTERNAL_FAULT;
   const conditions = conditionsOn(tenancy, cell.collection);
-  return 'kind' in conditions ? conditions : { request: cell, checks: [], answer: undefined, byIdAlone: [] };
+  if ('kind' in conditions) return conditions;
+  const refused = cell.others.map((name) => lookupDenial(operation, tenancy, name)).find((one) => one !== undefined);
+  return refused ?? { request: cell, checks: [], answer: undefined, byIdAlone: [] };
+}
+
+/** Where it can be, the other collection is one to look vectors up in; in groups it is one whose points are shown. */
+function lookupDenial({ inspect }: Operation, tenancy: Tenancy, name: string): Denial | undefined {
+  if (inspect === 'search-groups') return lookupRefused(tenancy, name);
+  const conditions = conditionsOn(tenancy, name);
+  return 'kind' in conditions ? conditions : undefined;
 }
 
 const NO_COLLECTIONS: ExchangeParts['creations'] = {

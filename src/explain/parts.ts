@@ -18,6 +18,7 @@ export interface OfflineParts {
   readonly assumptions: Assumptions;
   readonly ring: KeyRing;
   readonly policy: Policy;
+  readonly authenticate: ExchangeParts['authenticate'];
   /** Parts for one request: its limits begin unused. */
   readonly forOne: (own?: Partial<ExchangeParts>) => ExchangeParts;
 }
@@ -58,11 +59,11 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
     fault: () => undefined,
   };
   return {
-    ...{ state, assumptions, ring, policy },
+    ...{ state, assumptions, ring, policy, authenticate },
     forOne: (own) => ({
       ...shared,
-      // Without limits none of its methods is called; each instance holds room for many accounts.
-      limits: policy.limits ? new RequestLimits(clock) : NO_LIMITS,
+      // Each instance holds room for many accounts: made only where one is needed.
+      limits: own?.limits ?? (policy.limits ? new RequestLimits(clock) : NO_LIMITS),
       creations: new Creations(async () => collections ?? UPSTREAM_UNREACHABLE, clock),
       ...own,
     }),

@@ -4,7 +4,7 @@ import { canICommand } from './ask.ts';
 import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { keyCommands } from './key.ts';
-import { policyTestCommand } from './policy.ts';
+import { policyDiffCommand, policyTestCommand } from './policy.ts';
 import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
 import { revokeCommand } from './revoke.ts';
 import { serveCommand } from './serve.ts';
@@ -27,7 +27,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   revokeCommand,
   ...keyCommands,
   canICommand,
-  policyTestCommand,
+  ...[policyTestCommand, policyDiffCommand],
   ...[auditVerifyCommand, auditHeadCommand],
   ...[schemaCommand, optionsCommand, completionCommand],
 ];

@@ -35,3 +35,35 @@ export const policyTestCommand = declareCommand({
     return testPolicy(args, flags, now);
   },
 });
+
+/** `policy diff`. */
+export const policyDiffCommand = declareCommand({
+  name: 'policy diff',
+  group: 'Ask the policy:',
+  summary: 'tell every verdict that changes from one policy to another',
+  details:
+    'Exhaustive: all callers, operations and classes of collections are asked. Keys and options are those of the configuration.',
+  args: [
+    { name: 'old', text: 'policy file' },
+    { name: 'new', text: 'policy file' },
+  ],
+  options: {
+    format: {
+      kind: 'value',
+      value: 'form',
+      choices: ['text', 'markdown'],
+      fallback: 'text',
+      text: 'markdown is for the description of a pull request',
+    },
+  },
+  config: true,
+  examples: [
+    ['qdrant-gateway policy diff policy.yaml next.yaml', 'what will this change do?'],
+    ['qdrant-gateway policy diff old.yaml new.yaml --format markdown > diff.md', 'for a pull request'],
+  ],
+  exits: { 4: 'a verdict changes' },
+  async run({ args, flags, now }) {
+    const { diffPolicies } = await import('../ask/policy-diff.ts');
+    return diffPolicies(args, flags, now);
+  },
+});

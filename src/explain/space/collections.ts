@@ -11,6 +11,8 @@ export interface CollectionClass {
   readonly label: string;
   /** A name of the class. */
   readonly name: string;
+  /** Another one; absent = the class has one name. */
+  readonly second?: string;
 }
 
 /** Label of the names that nothing mentions. */
@@ -50,7 +52,10 @@ export function collectionClasses(
   const taken = new Set(names);
   return [
     ...names.map((name) => ({ label: name, name })),
-    ...prefixes.map((prefix) => ({ label: `${prefix}*`, name: freshName(prefix, prefixes, taken) })),
+    ...prefixes.map((prefix) => {
+      const name = freshName(prefix, prefixes, taken);
+      return { label: `${prefix}*`, name, second: freshName(prefix, prefixes, new Set([...taken, name])) };
+    }),
   ];
 }
 

@@ -29,11 +29,25 @@ export function rowsNamed(name: string): readonly Row[] {
 }
 
 /** True = the operation is about one collection: in path, message or body. */
-export function isOnCollection({ operation: { requires, manages, unlisted } }: Row): boolean {
-  return !unlisted && (requires.scope === 'collection' || manages !== undefined);
+export function isOnCollection({ operation }: Row): boolean {
+  const { requires, manages, unlisted } = operation;
+  const inPath = 'method' in operation && operation.path.includes('{collection}');
+  return (
+    !unlisted && (inPath || requires.scope === 'collection' || (manages !== undefined && manages.right !== 'aliases'))
+  );
+}
+
+/** True = the operation changes aliases: every name in its body counts. */
+export function isOnAliases({ operation }: Row): boolean {
+  return operation.manages?.right === 'aliases';
 }
 
 /** True = the body can name collections beside the main one. */
 export function canNameOthers({ operation: { inspect, manages } }: Row): boolean {
-  return inspect !== undefined || manages?.inspect !== undefined;
+  return inspect !== undefined || manages?.inspect === 'create-collection';
+}
+
+/** True = the answer lists collections of all kinds, as far as the caller may see them. */
+export function isListing({ operation: { requires, filter } }: Row): boolean {
+  return requires.scope === 'list' && filter !== undefined;
 }

@@ -1,7 +1,7 @@
+import { acceptClaims } from '../../identity/accept-token.ts';
 import type { Principal } from '../../identity/principal.ts';
-import { mintToken } from '../../identity/token.ts';
-import type { Denial } from '../../policy/denial.ts';
-import { ANONYMOUS, configuredKeys, present, signingSecrets } from '../caller.ts';
+import { type Denial, INVALID_CREDENTIAL, INVALID_SIGNATURE } from '../../policy/denial.ts';
+import { ANONYMOUS, callerIds, configuredKeys, present, signingSecrets } from '../caller.ts';
 import type { OfflineParts } from '../parts.ts';
 
 /** A caller, or a class of callers that no policy tells apart. */
@@ -25,10 +25,10 @@ export type TokenAccess = (typeof TOKEN_ACCESS)[number];
 const ACCESS_LABELS: Readonly<Record<TokenAccess, string>> = {
   m: 'access m',
   r: 'access r',
-  rw: 'it with rw',
-  prw: 'it with prw',
-  'r only': 'it with r',
-  'another collection': 'other collections',
+  rw: 'rw on it',
+  prw: 'prw on it',
+  'r only': 'r on it',
+  'another collection': 'nothing on it',
 };
 
 /** The classes of these states: keys by id, tokens by signing key, subject, tenant and access. */
@@ -61,17 +61,18 @@ function keyClass(kind: PrincipalClass['kind'], key: string, name?: string): Pri
   return {
     ...{ label, kind, key, byCollection: false },
     ...(name !== undefined && { name }),
-    identify: (parts) => identityOf(parts, { kind: 'key', id: key }),
+    identify: (parts) => identityOf(parts, key),
   };
 }
 
-async function identityOf(parts: OfflineParts, caller: Parameters<typeof present>[0]): Promise<Principal | Denial> {
-  const presented = await present(caller, parts);
-  return presented.kind === 'identity' ? presented.identity : authenticated(parts, presented.headers);
-}
-
-async function authenticated(parts: OfflineParts, headers: readonly string[]): Promise<Principal | Denial> {
-  return parts.forOne().authenticate(headers, undefined, parts.assumptions.remote);
+/** A key that a state does not have is refused as any text. */
+async function identityOf(parts: OfflineParts, id: string): Promise<Principal | Denial> {
+  const isThere = callerIds(parts.state).includes(id);
+  if (!isThere) return INVALID_CREDENTIAL;
+  const presented = await present({ kind: 'key', id }, parts);
+  return presented.kind === 'identity'
+    ? presented.identity
+    : parts.authenticate(presented.headers, undefined, parts.assumptions.remote);
 }
 
 /** Every signing key that one of the states has, with the subjects and claims of tenants that one of them mentions. */
@@ -126,16 +127,15 @@ function tokenClass(form: TokenForm): PrincipalClass {
   return {
     ...{ label: `token of ${key}: ${parts.join(', ')}`, kind: 'token', key },
     byCollection: access !== 'm' && access !== 'r',
-    async identify(state, collection, target) {
-      const secret = signingSecrets(state.state).find(({ id }) => id === key)?.secret ?? NO_SECRET;
-      const claims = claimsOf(form, claimOf(access, collection, target), state.assumptions.now);
-      return authenticated(state, ['api-key', await mintToken(claims, secret)]);
+    async identify({ ring, assumptions: { now } }, collection, target) {
+      const secret = ring.jwtSecrets.find(({ keyId }) => keyId === key);
+      if (!secret) return ring.jwtSecrets.length === 0 ? INVALID_CREDENTIAL : INVALID_SIGNATURE;
+      const claims = claimsOf(form, claimOf(access, collection, target), now);
+      const accepted = acceptClaims(Buffer.from(JSON.stringify(claims)), secret, ring, now);
+      return accepted?.kind === 'accepted' ? accepted.principal : (accepted ?? INVALID_CREDENTIAL);
     },
   };
 }
-
-/** Of a key that a state does not have: its tokens are refused as those of any other. */
-const NO_SECRET = 'not a key of this gateway';
 
 function claimsOf({ subject, tenants, ends }: TokenForm, access: unknown, now: number): object {
   const at = Math.floor(now / 1000);

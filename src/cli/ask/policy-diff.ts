@@ -1,0 +1,55 @@
+import type { Flags } from '../../config/load.ts';
+import { ConfigError } from '../../config/problem.ts';
+import type { State } from '../../config/state.ts';
+import { assumed } from '../../explain/assumptions.ts';
+import { changesBetween } from '../../explain/diff/changes.ts';
+import { groupChanges } from '../../explain/diff/groups.ts';
+import { type OfflineParts, offlineParts } from '../../explain/parts.ts';
+import { QDRANT_VERSION } from '../../operations/qdrant-version.ts';
+import { exitCode } from '../exit-code.ts';
+import type { Report } from '../frame/declare.ts';
+import { UsageError } from '../output.ts';
+import { diffMarkdown, diffText } from './diff-formats.ts';
+import { stateToAsk } from './state.ts';
+
+/** `policy diff`: every class of requests whose verdict changes from one policy file to another. Code 4 = there is one. */
+export async function diffPolicies(
+  files: readonly string[],
+  flags: Flags & { readonly format?: string | undefined },
+  now: number,
+): Promise<Report> {
+  const [oldFile, newFile] = files;
+  if (oldFile === undefined || newFile === undefined) throw new UsageError('give two policy files: OLD NEW');
+  const [old, next] = statesOf(flags, [oldFile, newFile]).map((state) => partsToSurvey(state, now));
+  if (!old || !next) throw new TypeError('a state is missing');
+  const changes = await changesBetween(old, next);
+  const groups = groupChanges(changes);
+  const count = changes.reduce((sum, { rows }) => sum + rows.rows.length, 0);
+  return {
+    json: { changes: count, groups },
+    text: flags.format === 'markdown' ? diffMarkdown(groups, count) : diffText(groups, count),
+    code: changes.length > 0 ? exitCode.negative : exitCode.ok,
+  };
+}
+
+/** The states of these policy files, or the problems of all of them. */
+function statesOf(flags: Flags, files: readonly string[]): readonly State[] {
+  const problems: ConfigError['problems'][number][] = [];
+  const states = files.flatMap((file) => {
+    try {
+      return stateToAsk(flags, file);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const { place, message } of error.problems)
+        problems.push({ place: place === '--policy' ? file : place, message });
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return states;
+}
+
+/** Parts for questions about classes of requests, before the newest Qdrant that is known. */
+export function partsToSurvey(state: State, now: number): OfflineParts {
+  return offlineParts(state, assumed({ now, release: QDRANT_VERSION.replace(/^v/, '') }));
+}

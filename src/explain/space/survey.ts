@@ -1,0 +1,169 @@
+import type { Principal } from '../../identity/principal.ts';
+import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import type { OfflineParts } from '../parts.ts';
+import type { CollectionClass } from './collections.ts';
+import { canNameOthers, isListing, isOnAliases, isOnCollection } from './operations.ts';
+import type { PrincipalClass } from './principals.ts';
+import type { RowClass } from './row-classes.ts';
+import { type CellVerdict, verdictOf } from './verdict.ts';
+
+/*
+ * Every class of requests, asked under one or more states. Names are independent of each other where a decision asks for each
+ * alone: the main collection, and the others in a body. The names of an alias change are asked in pairs, since one grant must
+ * cover both.
+ */
+
+/**
+ * - `on`: an operation on the collection
+ * - `names`: its body names the collection beside one that it may use
+ * - `listed`: its answer shows the collection
+ * - `aliases`: it changes an alias of two names
+ * - `global`: an operation that is on no collection
+ */
+export type Role = 'on' | 'names' | 'listed' | 'aliases' | 'global';
+
+/** A class of requests with its verdict under each state, in their order. */
+export interface Surveyed {
+  readonly principal: PrincipalClass;
+  readonly role: Role;
+  /** Label of the class of collections, `a -> b` for a pair; empty = none. */
+  readonly place: string;
+  readonly rows: RowClass;
+  readonly verdicts: readonly CellVerdict[];
+}
+
+/** The classes that are asked. */
+export interface Space {
+  readonly principals: readonly PrincipalClass[];
+  readonly collections: readonly CollectionClass[];
+  readonly rows: readonly RowClass[];
+}
+
+type Identity = Principal | Denial;
+
+/** Identities under each state, by label of a class, or by two names. */
+type Known = ReadonlyMap<string, readonly Identity[]>;
+
+/** Asks all classes and hands each over. */
+export async function survey(
+  states: readonly OfflineParts[],
+  space: Space,
+  visit: (one: Surveyed) => void,
+): Promise<void> {
+  for (const principal of space.principals) {
+    await surveyOne({ states, space, visit, principal });
+  }
+}
+
+interface Surveying {
+  readonly states: readonly OfflineParts[];
+  readonly space: Space;
+  readonly visit: (one: Surveyed) => void;
+  readonly principal: PrincipalClass;
+}
+
+async function surveyOne(own: Surveying): Promise<void> {
+  const { states, space, visit, principal } = own;
+  const known = new Map<string, readonly Identity[]>();
+  for (const { label, name } of space.collections) {
+    const identities = await identitiesOf(own, name);
+    known.set(label, identities);
+    for (const rows of space.rows) {
+      const { row } = rows;
+      const told = { principal, place: label, rows };
+      if (isOnCollection(row)) {
+        const verdicts = verdictsOf(states, identities, { row, collection: name, others: [] });
+        visit({ ...told, role: 'on', verdicts });
+      }
+      if (isListing(row)) {
+        const verdicts = verdictsOf(states, identities, { row, collection: undefined, others: [] }, name);
+        visit({ ...told, role: 'listed', verdicts: verdicts.map(withoutConditions) });
+      }
+    }
+  }
+  const [first] = known.values();
+  const beside = principal.byCollection ? await identitiesBeside(own) : undefined;
+  for (const rows of space.rows) {
+    const { row } = rows;
+    if (first && !isOnCollection(row) && !isOnAliases(row)) {
+      const cell = { row, collection: undefined, others: [] };
+      visit({ principal, role: 'global', place: '', rows, verdicts: verdictsOf(states, first, cell) });
+    }
+    if (isOnAliases(row)) surveyAliases(own, rows, known);
+    if (canNameOthers(row)) surveyNames(own, rows, known, beside);
+  }
+}
+
+function identitiesOf({ states, principal }: Surveying, name: string, target?: string): Promise<readonly Identity[]> {
+  return Promise.all(states.map((state) => principal.identify(state, name, target)));
+}
+
+/** Credentials that list a second collection, by both names. */
+async function identitiesBeside(own: Surveying): Promise<Known> {
+  const found = new Map<string, readonly Identity[]>();
+  for (const { name } of own.space.collections) {
+    for (const target of targetsOf(own.space)) found.set(`${name} ${target}`, await identitiesOf(own, name, target));
+  }
+  return found;
+}
+
+function targetsOf({ collections }: Space): readonly string[] {
+  return collections.flatMap(({ name, second }) => (second === undefined ? [name] : [name, second]));
+}
+
+function verdictsOf(
+  states: readonly OfflineParts[],
+  identities: readonly Identity[],
+  cell: Parameters<typeof verdictOf>[2],
+  shown?: string,
+): readonly CellVerdict[] {
+  return states.map((state, at) => verdictOf(state, identities[at] ?? NEVER, cell, shown));
+}
+
+function surveyAliases(own: Surveying, rows: RowClass, known: Known): void {
+  const { states, space, visit, principal } = own;
+  for (const one of space.collections) {
+    for (const other of space.collections) {
+      const cell = { row: rows.row, collection: undefined, others: [one.name, other.name] };
+      const verdicts = verdictsOf(states, known.get(one.label) ?? [], cell);
+      visit({ principal, role: 'aliases', place: `${one.label} -> ${other.label}`, rows, verdicts });
+    }
+  }
+}
+
+/** The verdict on another name is asked beside a collection that the caller may use; without one it is a refusal. */
+function surveyNames(own: Surveying, rows: RowClass, known: Known, beside: Known | undefined): void {
+  const { states, space, visit, principal } = own;
+  const targets = targetsOf(space);
+  for (const { label, name } of space.collections) {
+    const verdicts = states.map((state, at) => {
+      const identityBeside = (target: string): Identity =>
+        (beside?.get(`${name} ${target}`) ?? known.get(label))?.[at] ?? NEVER;
+      return verdictBeside(state, rows, name, targets, identityBeside);
+    });
+    visit({ principal, role: 'names', place: label, rows, verdicts });
+  }
+}
+
+/** The restrictions of the request are those of its main collection, or of the request as a whole. */
+function withoutConditions({ allowed, code }: CellVerdict): CellVerdict {
+  return { allowed, ...(code !== undefined && { code }), conditions: [] };
+}
+
+function verdictBeside(
+  state: OfflineParts,
+  { row }: RowClass,
+  name: string,
+  targets: readonly string[],
+  identityBeside: (target: string) => Identity,
+): CellVerdict {
+  for (const target of targets) {
+    const identity = identityBeside(target);
+    if (!verdictOf(state, identity, { row, collection: target, others: [] }).allowed) continue;
+    return withoutConditions(verdictOf(state, identity, { row, collection: target, others: [name] }));
+  }
+  return NOWHERE;
+}
+
+const NOWHERE: CellVerdict = Object.freeze({ allowed: false, conditions: Object.freeze([]) });
+const NEVER = INTERNAL_FAULT;

@@ -1,0 +1,245 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { type Change, changesBetween, kindOf } from '../../../src/explain/diff/changes.ts';
+import type { OfflineParts } from '../../../src/explain/parts.ts';
+import { ROWS, type Row } from '../../../src/explain/space/operations.ts';
+import type { Role } from '../../../src/explain/space/survey.ts';
+import { type CellVerdict, verdictOf } from '../../../src/explain/space/verdict.ts';
+import type { Principal } from '../../../src/identity/principal.ts';
+import { mintToken } from '../../../src/identity/token.ts';
+import type { Denial } from '../../../src/policy/denial.ts';
+import { KEYS } from '../../support/gateway.ts';
+import { runs } from '../../support/generators/runs.ts';
+import { NOW, partsOf } from '../fixture.ts';
+import { NAMES, policies } from '../policies.ts';
+
+/*
+ * The diff against brute force: whole tokens and keys, every row of both protocols and names of all kinds are asked under both
+ * policies. A change there is reported for its class, and a change that is reported for a class is there.
+ */
+
+/** Names inside and outside of every pattern. */
+const CONCRETE = ['a', 'aa', 'ab', 'abb', 'abc', 'abcd', 'abcother', 'b', 'bb', 'bother', 'c', 'other', 'other1', 'zz'];
+
+/** Accesses of tokens: global, and lists of several names. */
+const ACCESSES: readonly (string | Readonly<Record<string, string>>)[] = [
+  'm',
+  'r',
+  { a: 'rw', abcd: 'r', b: 'prw', zz: 'rw', other: 'r' },
+  {},
+];
+const MODES: Readonly<Record<string, string>> = { r: 'r on it', rw: 'rw on it', prw: 'prw on it' };
+
+/** A caller, and the label of its class for a request about this collection. */
+interface Caller {
+  readonly headers: readonly string[];
+  readonly isList: boolean;
+  readonly label: (collection: string) => string;
+}
+
+const KEY_CALLERS: readonly Caller[] = [
+  { headers: [], isList: false, label: () => 'no credential' },
+  { headers: ['api-key', KEYS.admin], isList: false, label: () => 'key api_key' },
+  { headers: ['api-key', KEYS.readOnly], isList: false, label: () => 'key read_only_api_key' },
+];
+
+async function callersOf({ names, text }: Mentioned): Promise<readonly Caller[]> {
+  const subjects = /"subjects"/.test(text) ? [undefined, 's', 'whoever'] : [undefined];
+  const tenants = /"from":"tenant"/.test(text) ? ['acme', undefined] : [];
+  const tokens: Caller[] = [];
+  for (const access of ACCESSES) {
+    for (const subject of subjects) {
+      for (const tenant of tenants.length > 0 ? tenants : [undefined]) {
+        const entries = typeof access === 'string' ? access : Object.entries(access);
+        const claim =
+          typeof entries === 'string' ? entries : entries.map(([collection, mode]) => ({ collection, access: mode }));
+        const known = subject === undefined || names.has(`subject ${subject}`) ? subject : 'any other';
+        const more = [
+          ...(known === undefined ? [] : [`subject ${known}`]),
+          ...(tenants.length === 0 ? [] : [tenant === undefined ? 'without tenant' : 'with tenant']),
+        ];
+        const own = (collection: string): string =>
+          typeof access === 'string' ? `access ${access}` : (MODES[access[collection] ?? ''] ?? 'nothing on it');
+        const iat = Math.floor(NOW / 1000);
+        tokens.push({
+          headers: ['api-key', await mintToken({ iat, exp: iat + 1, access: claim, subject, tenant }, KEYS.admin)],
+          isList: typeof access !== 'string',
+          label: (collection) => `token of api_key: ${[own(collection), ...more].join(', ')}`,
+        });
+      }
+    }
+  }
+  return [...tokens, ...KEY_CALLERS];
+}
+
+/** Names, patterns and subjects of two policies. */
+interface Mentioned {
+  readonly names: ReadonlySet<string>;
+  readonly text: string;
+}
+
+function mentionedIn(...all: readonly unknown[]): Mentioned {
+  const names = new Set<string>();
+  const walk = (value: unknown, key: string): void => {
+    if (typeof value === 'string' && key === 'subjects' && value !== '') names.add(`subject ${value}`);
+    else if (typeof value === 'string' && (NAMES as readonly string[]).includes(value)) names.add(value);
+    else if (Array.isArray(value)) for (const one of value) walk(one, key);
+    else if (typeof value === 'object' && value !== null)
+      for (const [name, one] of Object.entries(value)) walk(one, name);
+  };
+  for (const one of all) walk(one, '');
+  return { names, text: JSON.stringify(all) };
+}
+
+/** The label of the class of a name: itself if it is mentioned, else its longest mentioned prefix. */
+function placeOf(name: string, { names }: Mentioned): string {
+  if (names.has(name)) return name;
+  let found = '*';
+  for (const pattern of names) {
+    if (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1)) && pattern.length > found.length)
+      found = pattern;
+  }
+  return found;
+}
+
+function keyOf(label: string, role: Role, place: string, { protocol, operation }: Row): string {
+  return [label, role, place, protocol, operation.name].join(' | ');
+}
+
+function reportedIn(changes: readonly Change[]): ReadonlyMap<string, string> {
+  const all = changes.flatMap(({ principal, role, place, rows, kind }) =>
+    rows.rows.map((row) => [keyOf(principal.label, role, place, row), kind] as const),
+  );
+  return new Map(all);
+}
+
+/** The forms in which an operation meets collections. */
+function formOf({ operation }: Row): 'on' | 'aliases' | 'global' {
+  const { manages, requires, unlisted } = operation;
+  if (manages?.right === 'aliases') return 'aliases';
+  const inPath = 'method' in operation && operation.path.includes('{collection}');
+  return !unlisted && (inPath || manages !== undefined || requires.scope === 'collection') ? 'on' : 'global';
+}
+
+const namesOthers = ({ operation: { inspect, manages } }: Row): boolean =>
+  inspect !== undefined || manages?.inspect === 'create-collection';
+
+/** Two states that are compared, and what was reported of them. */
+interface Compared {
+  readonly states: readonly [OfflineParts, OfflineParts];
+  readonly reported: ReadonlyMap<string, string>;
+  readonly mentioned: Mentioned;
+  readonly seen: { compared: number; changed: number };
+}
+
+/** Without the restrictions of the request, which are told elsewhere. */
+function bare({ allowed, code }: CellVerdict): CellVerdict {
+  return { allowed, ...(code !== undefined && { code }), conditions: [] };
+}
+
+class Comparison {
+  readonly #own: Compared;
+  readonly #caller: Caller;
+  readonly #identities: readonly (Principal | Denial)[];
+
+  constructor(own: Compared, caller: Caller, identities: readonly (Principal | Denial)[]) {
+    this.#own = own;
+    this.#caller = caller;
+    this.#identities = identities;
+  }
+
+  /** Compares all classes that these names touch. Throws for the first difference. */
+  all(names: readonly string[]): void {
+    for (const row of ROWS) {
+      const form = formOf(row);
+      if (form === 'global' && !this.#caller.isList)
+        this.#check(row, 'global', '', '', this.#verdicts(row, undefined, []));
+      if (form === 'global' && row.operation.filter !== undefined && row.operation.requires.scope === 'list') {
+        for (const name of names)
+          this.#check(row, 'listed', name, name, this.#verdicts(row, undefined, [], name).map(bare));
+      }
+      if (form === 'on') for (const name of names) this.#check(row, 'on', name, name, this.#verdicts(row, name, []));
+      if (form === 'aliases' || namesOthers(row)) this.#pairs(row, form, names);
+    }
+  }
+
+  #pairs(row: Row, form: string, names: readonly string[]): void {
+    for (const one of names) {
+      for (const other of names) {
+        if (one === other) continue;
+        if (form === 'aliases') {
+          if (this.#caller.isList) continue;
+          const place = `${this.#place(one)} -> ${this.#place(other)}`;
+          this.#compare(row, 'aliases', place, one, this.#verdicts(row, undefined, [one, other]));
+          continue;
+        }
+        const alone = this.#verdicts(row, one, []);
+        // Where the main collection is refused, it alone decides.
+        if (!alone.every(({ allowed }) => allowed)) continue;
+        const beside = this.#verdicts(row, one, [other]).map(bare);
+        this.#check(row, 'names', other, other, beside);
+      }
+    }
+  }
+
+  #verdicts(
+    row: Row,
+    collection: string | undefined,
+    others: readonly string[],
+    shown?: string,
+  ): readonly CellVerdict[] {
+    return this.#own.states.map((parts, at) => {
+      const identity = this.#identities[at];
+      if (!identity) throw new TypeError('no identity');
+      return verdictOf(parts, identity, { row, collection, others }, shown);
+    });
+  }
+
+  #place(name: string): string {
+    return placeOf(name, this.#own.mentioned);
+  }
+
+  #check(row: Row, role: Role, name: string, labelled: string, verdicts: readonly CellVerdict[]): void {
+    this.#compare(row, role, name === '' ? '' : this.#place(name), labelled, verdicts);
+  }
+
+  #compare(row: Row, role: Role, place: string, labelled: string, [from, to]: readonly CellVerdict[]): void {
+    if (!from || !to) throw new TypeError('no verdicts');
+    const { reported, seen } = this.#own;
+    const expected = kindOf(from, to);
+    const key = keyOf(this.#caller.label(labelled), role, place, row);
+    seen.compared += 1;
+    if (expected) seen.changed += 1;
+    const found = reported.get(key);
+    if (found !== expected)
+      throw new Error(`${key}, asked of ${labelled}: ${expected ?? 'no change'}, reported: ${found ?? 'none'}`);
+  }
+}
+
+t.test('no change is missed, and none is invented', async (t) => {
+  const seen = { compared: 0, changed: 0 };
+  const some = fc.shuffledSubarray(CONCRETE, { minLength: 4, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(policies, policies, some, async (before, after, names) => {
+      const states = [partsOf(before), partsOf(after)] as const;
+      const mentioned = mentionedIn(before, after);
+      const own: Compared = { states, reported: reportedIn(await changesBetween(...states)), mentioned, seen };
+      for (const caller of await callersOf(mentioned)) {
+        const identities = await Promise.all(states.map((parts) => parts.authenticate(caller.headers)));
+        new Comparison(own, caller, identities).all(names);
+      }
+    }),
+    { numRuns: runs(24) },
+  );
+  t.ok(seen.compared > 0 && seen.changed > 0, 'some requests were compared, and some change');
+  t.comment(`${seen.compared} requests compared, ${seen.changed} of them change`);
+});
+
+t.test('a policy does not differ from itself', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(policies, async (policy) => {
+      t.strictSame(await changesBetween(partsOf(policy), partsOf(structuredClone(policy))), []);
+    }),
+    { numRuns: runs(8) },
+  );
+});

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { type DescMessage, fromBinary, fromJson, type JsonValue, toBinary, toJson } from '@bufbuild/protobuf';
+import type { Client } from '@grpc/grpc-js';
 import * as q from '@qdrant/js-client-grpc';
 import t, { type Test } from 'tap';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import { GRPC_LEAKS } from '../cases/tenant-leaks/grpc.ts';
+import { GRPC_KEPT, REST_KEPT } from '../cases/tenant-leaks/kept.ts';
 import { AS_ALONE, type GrpcLeak, type RestLeak } from '../cases/tenant-leaks/leak.ts';
 import { REST_READS } from '../cases/tenant-leaks/rest-reads.ts';
 import { REST_WRITES } from '../cases/tenant-leaks/rest-writes.ts';
@@ -11,7 +13,7 @@ import { rawClient, unary } from '../support/clients/unary.ts';
 import { startGateway } from '../support/gateway.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { isolationPage, PAGE } from '../support/tenants/isolation-page.ts';
-import { ALONE, FREE, SHARED, TENANT, TENANT_ENTRIES, Worlds } from '../support/tenants/worlds.ts';
+import { ALONE, FREE, KEPT_ENTRIES, SHARED, TENANT, TENANT_ENTRIES, Worlds } from '../support/tenants/worlds.ts';
 import { makeToken } from '../support/tokens.ts';
 
 /**
@@ -37,7 +39,15 @@ const serving = await startGateway({
   settings: { ...settings, 'gateway.rest.relay': false },
   before: gateway.upstream,
 });
+/** Fields are kept from the tenant, and its shard key is forced. */
+const keeping = await startGateway({
+  ...shown,
+  tenants: KEPT_ENTRIES,
+  settings,
+  before: gateway.upstream,
+});
 t.teardown(async () => {
+  await keeping.close();
   await serving.close();
   await gateway.close();
 });
@@ -112,10 +122,12 @@ const TYPES: Readonly<Record<string, readonly [DescMessage, DescMessage]>> = {
   DeleteFieldIndex: [q.DeleteFieldIndexCollectionSchema, q.PointsOperationResponseSchema],
 };
 
-const client = rawClient(gateway);
-t.teardown(() => client.close());
+const clients = { plain: rawClient(gateway), kept: rawClient(keeping) };
+t.teardown(() => {
+  for (const client of Object.values(clients)) client.close();
+});
 
-async function askGrpc({ method, message }: GrpcLeak, collectionName: string): Promise<Told> {
+async function askGrpc(client: Client, { method, message }: GrpcLeak, collectionName: string): Promise<Told> {
   const [asked, answered] = TYPES[method] ?? [];
   if (!asked || !answered) throw new TypeError(`no types for ${method}`);
   const json = JSON.parse(
@@ -134,8 +146,9 @@ async function attack<L extends RestLeak | GrpcLeak>(
   t: Test,
   leaks: readonly L[],
   ask: (leak: L, collection: string) => Promise<Told>,
+  kept = false,
 ) {
-  await worlds.reset();
+  await worlds.reset(kept);
   const before = await worlds.stored(SHARED);
   for (const leak of leaks) {
     codes.length = 0;
@@ -147,19 +160,27 @@ async function attack<L extends RestLeak | GrpcLeak>(
     else t.equal(shared.code, leak.result, `${name}: is refused`);
     t.strictSame(shared, alone, `${name}: cannot tell the collections apart`);
     t.strictSame(await worlds.harm(before), [], `${name}: changes nothing of others`);
-    if (CHANGES.has(leak.channel)) await worlds.reset();
+    if (CHANGES.has(leak.channel)) await worlds.reset(kept);
   }
 }
 
 /** Refusals that an attack must name as its result. */
 const OURS: ReadonlySet<string> = new Set([
-  ...['tenant_value', 'tenant_operation', 'tenant_field', 'tenant_lookup', 'tenant_release', 'tenant_form'],
+  ...[
+    'tenant_value',
+    'tenant_operation',
+    'tenant_field',
+    'tenant_lookup',
+    'tenant_release',
+    'tenant_form',
+    'tenant_shard_key',
+  ],
   ...['collection_not_listed', 'malformed_body', 'internal_fault', 'upstream_broken', 'collections_unknown'],
 ]);
 
 /** Channels that write. */
 const CHANGES: ReadonlySet<string> = new Set([
-  ...['write', 'steal', 'overwrite', 'vectors', 'delete', 'payload', 'batch', 'forms', 'routes'],
+  ...['write', 'steal', 'overwrite', 'vectors', 'delete', 'payload', 'batch', 'forms', 'routes', 'read-only'],
 ]);
 
 for (const [way, { rest }] of Object.entries({ relay: gateway, server: serving })) {
@@ -172,7 +193,15 @@ for (const [way, { rest }] of Object.entries({ relay: gateway, server: serving }
   });
   t.test(`writes over REST (${way})`, (t) => attack(t, REST_WRITES, ask));
 }
-t.test('over gRPC', (t) => attack(t, GRPC_LEAKS, askGrpc));
+const overGrpc =
+  (client: Client) =>
+  (leak: GrpcLeak, collection: string): Promise<Told> =>
+    askGrpc(client, leak, collection);
+t.test('over gRPC', (t) => attack(t, GRPC_LEAKS, overGrpc(clients.plain)));
+t.test('kept fields and shard keys over REST', (t) =>
+  attack(t, REST_KEPT, (leak, collection) => askRest(keeping.rest.url, leak, collection), true),
+);
+t.test('kept fields and shard keys over gRPC', (t) => attack(t, GRPC_KEPT, overGrpc(clients.kept), true));
 
 t.test('each protocol is attacked in at least 150 ways', async (t) => {
   t.ok(REST_READS.length + REST_WRITES.length >= 150, `${REST_READS.length + REST_WRITES.length} over REST`);

@@ -46,6 +46,8 @@ export function createCollection(store: Store, name: string, body: JsonObject): 
       write_consistency_factor: body.write_consistency_factor ?? 1,
       on_disk_payload: body.on_disk_payload ?? true,
       sparse_vectors: body.sparse_vectors ?? undefined,
+      // Shard keys are not looked at: there is one shard.
+      sharding_method: body.sharding_method ?? undefined,
     },
     config: mergedConfig(defaultConfig, body),
     points: new Map(),

@@ -104,6 +104,7 @@ function infoMessage(info: JsonObject): MessageInitShape<typeof q.CollectionInfo
         vectorsConfig: vectorsConfigMessage(params.vectors),
         replicationFactor: numberOf(params.replication_factor, 1),
         writeConsistencyFactor: numberOf(params.write_consistency_factor, 1),
+        ...(params.sharding_method === 'custom' && { shardingMethod: q.ShardingMethod.Custom }),
         ...(isObject(params.sparse_vectors) ? { sparseVectorsConfig: sparseConfigMessage(params.sparse_vectors) } : {}),
       },
       hnswConfig: settingsMessage(q.HnswConfigDiffSchema, config.hnsw_config),

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { GRPC_LEAKS } from '../../cases/tenant-leaks/grpc.ts';
+import { GRPC_KEPT, REST_KEPT } from '../../cases/tenant-leaks/kept.ts';
 import { AS_ALONE, type Leak } from '../../cases/tenant-leaks/leak.ts';
 import { REST_READS } from '../../cases/tenant-leaks/rest-reads.ts';
 import { REST_WRITES } from '../../cases/tenant-leaks/rest-writes.ts';
@@ -13,7 +14,8 @@ const written = (text: string): string => text.replaceAll('|', '\\|');
 
 /** The reference page of the attacks on the isolation of tenants, as Markdown. */
 export function isolationPage(): string {
-  const rest = [...REST_READS, ...REST_WRITES];
+  const rest = [...REST_READS, ...REST_WRITES, ...REST_KEPT];
+  const overGrpc = [...GRPC_LEAKS, ...GRPC_KEPT];
   const restRows = rest.map((leak) => row(leak, `${leak.method} \`…${leak.path.replace('?wait=true', '')}\``));
   return [
     '# Isolation of tenants',
@@ -23,15 +25,16 @@ export function isolationPage(): string {
     'Each attack is sent by one tenant to a collection that it shares with another one, and to a collection that holds its own points',
     'only. `as alone`: status, answer and stored points are the same in both, and nothing of the others has changed. Otherwise the',
     'gateway refuses it in both, with this [code](denial-codes.md). `test/e2e/tenant-leaks.test.ts` runs all of them. Times, usage,',
-    'versions and numbers of operations are not compared: Qdrant counts them for the whole collection.',
+    'versions and numbers of operations are not compared: Qdrant counts them for the whole collection. Cases of the channels `hidden`,',
+    '`read-only` and `shard keys` are sent under an entry with such fields and a shard key, and hidden values differ between the collections.',
     '',
     `## REST (${rest.length})`,
     '',
     ...table(restRows),
     '',
-    `## gRPC (${GRPC_LEAKS.length})`,
+    `## gRPC (${overGrpc.length})`,
     '',
-    ...table(GRPC_LEAKS.map((leak) => row(leak, `\`${leak.method}\``))),
+    ...table(overGrpc.map((leak) => row(leak, `\`${leak.method}\``))),
     '',
   ].join('\n');
 }

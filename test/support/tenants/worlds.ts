@@ -30,6 +30,13 @@ export const TENANT_ENTRIES = [
   { id: 'open', keys: ['api_key'], credentials: 'tokens', collections: [FREE], free: true },
 ] as const;
 
+/** The same with fields that are kept from the tenant, and a shard key. */
+export const KEPT_ENTRIES = TENANT_ENTRIES.map((entry) =>
+  entry.id === 'docs'
+    ? { ...entry, hidden_fields: ['secret', 'parts.code'], read_only_fields: ['plan'], shard_key: true }
+    : entry,
+);
+
 interface Point {
   readonly id: number | string;
   readonly vector: {
@@ -82,6 +89,23 @@ const OTHERS: readonly Point[] = [
   { id: 203, vector: { '': [9, 4] }, payload: { tenant: { [TENANT]: true }, colour: 'red' } },
 ];
 
+/** A point of the tenant with a read-only field. */
+const KEPT: Point = { id: 9, vector: { '': [0.7, 0.2] }, payload: { tenant: TENANT, colour: 'red', plan: 'gold' } };
+
+/** The hidden fields of a point, beside an object in an array that shows one. */
+function withSecret(point: Point, secret: string): Point {
+  const parts = [{ size: secret.length, code: secret }];
+  return { ...point, payload: { ...point.payload, secret, parts } };
+}
+
+/** A stored point without its hidden fields. */
+function withoutSecret(stored: unknown): unknown {
+  const text = JSON.stringify(stored, (name, value: unknown) =>
+    name === 'secret' || name === 'code' ? undefined : value,
+  );
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
 const INDEXES = { tenant: 'keyword', colour: 'keyword', price: 'float', partner: 'integer' } as const;
 
 /** Both collections, made anew by `reset`, and their points as they are. */
@@ -92,9 +116,11 @@ export class Worlds {
     this.#direct = new QdrantClient({ url: upstream.restUrl, checkCompatibility: false });
   }
 
-  async reset(): Promise<void> {
-    await this.#make(SHARED, [...OWN, ...OTHERS]);
-    await this.#make(ALONE, OWN);
+  /** @param kept with fields that are kept from the tenant; the values of the hidden ones differ between the collections */
+  async reset(kept = false): Promise<void> {
+    const own = (salt: string) => (kept ? [...OWN, KEPT].map((point, at) => withSecret(point, `${salt}${at}`)) : OWN);
+    await this.#make(SHARED, [...own('s'), ...OTHERS]);
+    await this.#make(ALONE, own('t'));
   }
 
   /** The collections beside the two. */
@@ -139,7 +165,8 @@ export class Worlds {
       alone.delete(key);
     }
     for (const key of new Set([...shared.keys(), ...alone.keys()])) {
-      if (!isDeepStrictEqual(shared.get(key), alone.get(key))) harm.push(`${key} is not as it is alone`);
+      if (!isDeepStrictEqual(withoutSecret(shared.get(key)), withoutSecret(alone.get(key))))
+        harm.push(`${key} is not as it is alone`);
     }
     return harm;
   }

@@ -47,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
-    ...['named-keys', 'text', 'limits'],
+    ...['named-keys', 'issuers', 'text', 'limits'],
   ],
   learning: ['policy', 'identity', 'config', 'exchange', 'observability', 'text'],
   rest: ENFORCEMENT,

@@ -20,6 +20,8 @@ export interface Readiness {
   readonly keys: 'loaded' | 'missing';
   /** Only with named keys in Redis; readiness does not depend on it. */
   readonly shared_keys?: 'known' | 'last known' | 'unknown';
+  /** Only with issuers whose keys are fetched; readiness does not depend on it: other credentials work. */
+  readonly issuer_keys?: 'known' | 'missing';
   /** `key`: only with a key for upstream. */
   readonly upstream: { readonly rest: Reach; readonly grpc: Reach; readonly key?: 'accepted' | 'refused' };
 }
@@ -74,6 +76,12 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
       })),
     },
     ...(facts.sharedKeys && { shared_keys: sharedKeysOf(facts.sharedKeys) }),
+    ...(facts.issuerKeys &&
+      facts.issuerKeys.length > 0 && {
+        issuers: facts.issuerKeys.map(({ fetchedAt, problem, ...rest }) => ({
+          ...{ ...rest, fetched_at: iso(fetchedAt), problem: problem ?? null },
+        })),
+      }),
     ...(facts.sharedLimits && {
       shared_limits: { ...facts.sharedLimits, problem: facts.sharedLimits.problem ?? null },
     }),

@@ -210,6 +210,7 @@ class Port implements AdminPort {
       upstream,
       revocations: operator.revocations(),
       sharedKeys: operator.sharedKeys?.report(),
+      issuerKeys: operator.issuerKeys(),
       sharedLimits: operator.sharedLimits?.(),
       adminRefused: this.#refused,
     };
@@ -218,6 +219,7 @@ class Port implements AdminPort {
   async #ready(): Promise<Readiness> {
     const { rest, grpc, key } = await this.#probe.ask();
     const shared = this.#options.operator.sharedKeys?.report();
+    const issuers = this.#options.operator.issuerKeys();
     const up = this.#listeners.length > 0;
     const reach = (reachable: boolean | undefined) =>
       reachable === undefined ? 'off' : reachable ? 'reachable' : 'unreachable';
@@ -227,6 +229,7 @@ class Port implements AdminPort {
       // Listeners are opened only with a key ring.
       keys: up ? 'loaded' : 'missing',
       ...(shared && { shared_keys: shared.unknown ? 'unknown' : shared.available ? 'known' : 'last known' }),
+      ...(issuers.length > 0 && { issuer_keys: issuers.every(({ usable }) => usable) ? 'known' : 'missing' }),
       upstream: { rest: reach(rest), grpc: reach(grpc), ...(key ? { key } : {}) },
     };
   }

@@ -1,3 +1,4 @@
+import type { KeySetReport } from '../issuers/key-source.ts';
 import type { SharedKeysReport } from '../named-keys/redis/report.ts';
 import type { RevocationReport } from '../revocation/report.ts';
 import type { FleetFigures } from './metrics/fleet-figures.ts';
@@ -37,6 +38,8 @@ export interface Facts {
   readonly reloads: ReloadFigures;
   readonly upstream: UpstreamState;
   readonly revocations: RevocationReport;
+  /** Key sets of issuers that are fetched; absent = none are. */
+  readonly issuerKeys?: readonly KeySetReport[] | undefined;
   /** Absent = no named keys are kept in Redis. */
   readonly sharedKeys?: SharedKeysReport | undefined;
   /** Absent = limits are not shared. */

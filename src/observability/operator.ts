@@ -1,3 +1,4 @@
+import type { KeySetReport } from '../issuers/key-source.ts';
 import type { SharedKeys } from '../named-keys/redis/source.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
@@ -50,6 +51,8 @@ export interface Operator {
   drainedNodes(): readonly string[];
   /** The named keys in Redis; `undefined` = none are kept there. */
   readonly sharedKeys?: Pick<SharedKeys, 'keys' | 'report' | 'uses'> | undefined;
+  /** State of the fetched key sets of issuers; empty = none are fetched. */
+  readonly issuerKeys: () => readonly KeySetReport[];
   /** State of the limits that are counted in Redis; `undefined` = none are. */
   readonly sharedLimits?: (() => SharedLimitsState) | undefined;
 }

@@ -118,6 +118,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     changeKey: keyActs.through(keys.change),
     ...createDrainer(fleet),
     sharedKeys,
+    issuerKeys: keySource.report,
     sharedLimits: sharedLimits?.report,
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });

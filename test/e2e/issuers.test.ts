@@ -25,11 +25,15 @@ const issuerOf = (id: string, { issuer, ca }: typeof provider) => `
       - { id: readers, claim: groups, value: readers, access: r }
 `;
 const policy = `issuers:${issuerOf('corp', provider)}${issuerOf('near', neighbour)}`;
-const gateway = await startOperated({ files: { 'policy.yaml': policy }, settings: { 'gateway.workers': 2 } });
+const gateway = await startOperated({
+  files: { 'policy.yaml': policy },
+  settings: { 'gateway.workers': 2, 'gateway.admin.port': 0 },
+});
 t.teardown(() => gateway.close());
 const lines = openLines(gateway);
 t.teardown(() => lines.close());
 
+const page = async (path: string) => await (await fetch(`http://127.0.0.1:${gateway.admin}${path}`)).text();
 const FORBIDDEN = [403, 403, 7] as const;
 const REFUSED = [401, 401, 16] as const;
 const now = () => Math.floor(Date.now() / 1000);
@@ -96,7 +100,13 @@ t.test('an outage of one provider stops neither its known keys, nor the other, n
   t.strictSame(await lines.ask(fresh), SERVED, 'a new one of a known key');
   t.strictSame(await lines.ask(await neighbour.token()), SERVED, 'the other provider');
   t.strictSame(await lines.ask('admin-key-0123456789'), SERVED, 'a key');
+  t.match(await page('/-/ready'), /"issuer_keys":"known"/);
   await provider.start();
+});
+
+t.test('readiness, status and metrics tell the state of the fetched keys', async (t) => {
+  t.match(await page('/-/ready'), /"issuer_keys":"known"/);
+  t.match(await page('/metrics'), /issuer_keys_usable\{issuer="corp"\} 1\n[\s\S]*issuer_keys\{issuer="near"\} 1\n/);
 });
 
 t.test(

@@ -85,6 +85,8 @@ t.test('the dashboard asks only for what there is, and for everything that matte
       ...['upstream_key_accepted', 'compared_total'],
       ...[
         'revocation_source_read_timestamp_seconds',
+        ...['issuer_keys_up', 'issuer_keys_usable', 'issuer_keys', 'issuer_keys_fetched_timestamp_seconds'],
+        'issuer_keys_fetches_total',
         ...['shared_keys_up', 'shared_keys_unknown', 'shared_keys_damaged'],
         ...['shared_limits_up', 'shared_limits_gateways'],
         'spans_exported_total',

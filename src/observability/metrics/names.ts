@@ -33,6 +33,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   settled: SETTLEMENTS,
   outcome: ['hit', 'miss'],
   result: ['ok', 'failed'],
+  issuer: undefined,
   certificate: CERTIFICATES,
   statistic: ['p50', 'p99', 'max'],
   mode: ['user', 'system'],
@@ -201,6 +202,27 @@ export const METRICS = {
     type: 'gauge',
     help: 'When a source of revocations was last read as a whole, seconds since 1970',
     labels: ['source'],
+  },
+  issuer_keys_up: {
+    type: 'gauge',
+    help: 'Whether the last fetch of the key set of an issuer succeeded; only for key sets that are fetched',
+    labels: ['issuer'],
+  },
+  issuer_keys_usable: {
+    type: 'gauge',
+    help: 'Whether there is a key set of an issuer that is not too old; 0: its tokens are refused',
+    labels: ['issuer'],
+  },
+  issuer_keys: { type: 'gauge', help: 'Keys in the fetched set of an issuer', labels: ['issuer'] },
+  issuer_keys_fetched_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the key set of an issuer was last fetched, seconds since 1970; 0: never',
+    labels: ['issuer'],
+  },
+  issuer_keys_fetches_total: {
+    type: 'counter',
+    help: 'Fetches of the key set of an issuer, by result',
+    labels: ['issuer', 'result'],
   },
   shared_keys_up: {
     type: 'gauge',

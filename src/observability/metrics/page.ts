@@ -7,6 +7,7 @@ import {
   Registry,
   type RegistryContentType,
 } from 'prom-client';
+import type { KeySetReport } from '../../issuers/key-source.ts';
 import { PLACES } from '../../lifetime/places.ts';
 import { CLIENT_FAULTS } from '../../net/connections.ts';
 import { AGREEMENTS } from '../comparison.ts';
@@ -101,6 +102,10 @@ function histogramSeries(
 const one = (value: number, labels: Labels = {}): Sample => ({ labels, value });
 const seconds = (milliseconds: number): number => milliseconds / 1000;
 const flag = (value: boolean): number => (value ? 1 : 0);
+
+function byIssuer({ issuerKeys = [] }: Facts, value: (report: KeySetReport) => number): Sample[] {
+  return issuerKeys.map((report) => one(value(report), { issuer: report.issuer }));
+}
 
 function byProtocol(value: (protocol: 'rest' | 'grpc', at: number) => number): Sample[] {
   return PROTOCOLS.map((protocol, at) => one(value(protocol, at), { protocol }));
@@ -217,6 +222,15 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     revocations.sources.map(({ place, available }) => one(flag(available), { source: place })),
   revocation_source_read_timestamp_seconds: ({ revocations }) =>
     revocations.sources.map(({ place, readAt }) => one(seconds(readAt), { source: place })),
+  issuer_keys_up: (facts) => byIssuer(facts, ({ problem, fetchedAt }) => flag(problem === undefined && fetchedAt > 0)),
+  issuer_keys_usable: (facts) => byIssuer(facts, ({ usable }) => flag(usable)),
+  issuer_keys: (facts) => byIssuer(facts, ({ keys }) => keys),
+  issuer_keys_fetched_timestamp_seconds: (facts) => byIssuer(facts, ({ fetchedAt }) => seconds(fetchedAt)),
+  issuer_keys_fetches_total: ({ issuerKeys = [] }) =>
+    issuerKeys.flatMap(({ issuer, fetches, failures }) => [
+      one(fetches - failures, { issuer, result: 'ok' }),
+      one(failures, { issuer, result: 'failed' }),
+    ]),
   shared_keys_up: ({ sharedKeys: shared }) => (shared ? [one(flag(shared.available))] : []),
   shared_keys_unknown: ({ sharedKeys: shared }) => (shared ? [one(flag(shared.unknown))] : []),
   shared_keys_damaged: ({ sharedKeys: shared }) => (shared ? [one(shared.damaged.length)] : []),

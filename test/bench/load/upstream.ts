@@ -10,7 +10,7 @@ import {
   writeSettingsAck,
   writeWindowUpdate,
 } from '../../../src/http2/write-frames.ts';
-import { HUGE_ANSWER, LARGE_ANSWER, SMALL_ANSWER } from './messages.ts';
+import { field, HUGE_ANSWER, LARGE_ANSWER, SMALL_ANSWER } from './messages.ts';
 
 /*
  * The upstream of every gateway under measurement: two listeners that answer every request with the same prepared bytes.
@@ -23,16 +23,26 @@ const HEAD_END = '\r\n\r\n';
 const LARGE_WINDOW = 0x3fff_ffff;
 const CREDIT_STEP = 0x0fff_ffff;
 const FIRST_WINDOW = 65_535;
+/** Bytes of the gRPC answer that are not padding. */
+const PADDING_FROM = 8;
+
+/** It says what tenants need of a collection: that it has no shard keys. */
+const COLLECTION_INFO =
+  '{"result":{"status":"green","optimizer_status":"ok","config":{"params":{}},"pad":""},"status":"ok","time":0.0001}';
 
 function restAnswer(bytes: number): Buffer {
-  const empty = '{"result":{"status":"green","optimizer_status":"ok","pad":""},"status":"ok","time":0.0001}';
-  const body = empty.replace('"pad":""', `"pad":"${'x'.repeat(bytes - empty.length)}"`);
+  return withHead(COLLECTION_INFO.replace('"pad":""', `"pad":"${'x'.repeat(bytes - COLLECTION_INFO.length)}"`));
+}
+
+function withHead(body: string): Buffer {
   const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
   return Buffer.from(`${head}${HEAD_END}${body}`, 'latin1');
 }
 
 const SMALL = restAnswer(SMALL_ANSWER);
+const ROOT = { line: 'GET / ', answer: withHead('{"title":"qdrant - vector search engine","version":"1.20.0"}') };
 const LARGE = [LARGE_ANSWER, HUGE_ANSWER].map(({ line, bytes }) => ({ line: `${line} `, answer: restAnswer(bytes) }));
+const OTHERS = [...LARGE, ROOT];
 
 /** Answers HTTP/1.1 requests with or without `content-length`; knows no chunked bodies. */
 function serveRest(): Server {
@@ -49,7 +59,7 @@ function serveRest(): Server {
       head += chunk.toString('latin1', skipped);
       for (let end = head.indexOf(HEAD_END); end !== -1; end = head.indexOf(HEAD_END)) {
         const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head.slice(0, end))?.[1] ?? 0);
-        answer = LARGE.find(({ line }) => head.startsWith(line))?.answer ?? SMALL;
+        answer = OTHERS.find(({ line }) => head.startsWith(line))?.answer ?? SMALL;
         const after = head.length - end - HEAD_END.length;
         head = head.slice(end + HEAD_END.length + Math.min(length, after));
         bodyLeft = length - Math.min(length, after);
@@ -61,8 +71,12 @@ function serveRest(): Server {
 
 /** HEADERS, DATA and trailers of one answer as one piece, and where its three stream ids stand. */
 function grpcAnswer(): { readonly bytes: Buffer; readonly streamIdsAt: readonly number[] } {
-  const message = Buffer.alloc(5 + SMALL_ANSWER, 0x0a);
-  message.writeUInt8(0, 0);
+  // As `CollectionInfoResponse`: `result { config {}, 15: <padding> }`, so no shard keys.
+  const config = field(7, Buffer.alloc(0));
+  const padding = field(15, Buffer.alloc(SMALL_ANSWER - PADDING_FROM));
+  const result = field(1, Buffer.concat([config, padding]));
+  if (result.length !== SMALL_ANSWER) throw new RangeError('the answer has another size');
+  const message = Buffer.concat([Buffer.alloc(5), result]);
   message.writeUInt32BE(SMALL_ANSWER, 1);
   const head = encodeHeaders([
     [':status', '200'],

@@ -9,7 +9,7 @@ import type { ColumnPlan, RowPlan } from '../plan.ts';
 import { API_KEY, type Protocol, type Stage } from '../stage.ts';
 import { costSample } from './cost-rows.ts';
 import { namedKeysFile } from './named-keys.ts';
-import { plainQuery, plainQueryCall, tenantsFile, tenantTokens } from './tenants.ts';
+import { plainQuery, plainQueryCall, plainUpsert, plainUpsertCall, tenantsFile, tenantTokens } from './tenants.ts';
 import { manyTokens, tokenOfCollections } from './tokens.ts';
 import { openSmall, SMALL_LINE } from './workloads.ts';
 
@@ -159,25 +159,39 @@ function namedKeyRow(): Row {
   };
 }
 
-/** The same query by a token for the collection, and by one that is bound to a tenant of it. */
-function tenantRow(protocol: Protocol): Row {
+/** The same request by a token for the collection, and by one that is bound to a tenant of it. */
+function tenantRow(protocol: Protocol, what: 'query' | 'upsert'): Row {
   const { list, tenant } = tenantTokens(API_KEY);
   const settings = { QDRANT_GATEWAY__POLICY_FILE: tenantsFile() };
-  const line = `POST /collections/${COLLECTION}/points/query`;
-  const start = async (target: Target): Promise<Load> => {
-    if (protocol === 'rest') {
-      return restLoad(target, TOKEN_CONNECTIONS, cycle([restRequest(target, line, { body: plainQuery() })]));
-    }
-    const clients = await openGrpcClients(target, TENANT_CONNECTIONS, TENANT_STREAMS, plainQueryCall());
-    return closedLoop(clients, TENANT_CONNECTIONS * TENANT_STREAMS);
-  };
+  const isQuery = what === 'query';
+  const start = isQuery ? startQueries(protocol) : startUpserts(protocol);
+  const id = protocol === 'rest' ? 'tenants' : 'tenants-grpc';
   return {
-    id: protocol === 'rest' ? 'tenants' : 'tenants-grpc',
-    title: `${protocol === 'rest' ? 'REST' : 'gRPC'}, a query of 1 KiB`,
+    id: isQuery ? id : `${id}-upsert`,
+    title: `${protocol === 'rest' ? 'REST' : 'gRPC'}, ${isQuery ? 'a query of 1 KiB' : 'an upsert of 100 points'}`,
     columns: [
       { label: 'token for the collection', settings, protocol, credential: list, start },
       { label: 'token of a tenant', settings, protocol, credential: tenant, start },
     ],
+  };
+}
+
+function startQueries(protocol: Protocol): Column['start'] {
+  return async (target) => {
+    const line = `POST /collections/${COLLECTION}/points/query`;
+    if (protocol === 'rest')
+      return restLoad(target, TOKEN_CONNECTIONS, cycle([restRequest(target, line, { body: plainQuery() })]));
+    const clients = await openGrpcClients(target, TENANT_CONNECTIONS, TENANT_STREAMS, plainQueryCall());
+    return closedLoop(clients, TENANT_CONNECTIONS * TENANT_STREAMS);
+  };
+}
+
+function startUpserts(protocol: Protocol): Column['start'] {
+  return async (target) => {
+    const line = `PUT /collections/${COLLECTION}/points`;
+    if (protocol === 'rest')
+      return restLoad(target, TENANT_CONNECTIONS, cycle([restRequest(target, line, { body: plainUpsert() })]));
+    return closedLoop(await openGrpcClients(target, TENANT_CONNECTIONS, 1, plainUpsertCall()), TENANT_CONNECTIONS);
   };
 }
 
@@ -191,8 +205,10 @@ export function growthRows(stage: Stage, window: Window, nodeFlags: readonly str
     collectionRow(),
     tokenRow(mostTokens),
     namedKeyRow(),
-    tenantRow('rest'),
-    tenantRow('grpc'),
+    tenantRow('rest', 'query'),
+    tenantRow('rest', 'upsert'),
+    tenantRow('grpc', 'query'),
+    tenantRow('grpc', 'upsert'),
   ];
   const columnOf = ({ id }: Row, column: Column): ColumnPlan => {
     const settings = { ...column.settings };

@@ -49,3 +49,30 @@ export function plainQueryCall(): { readonly path: string; readonly message: Buf
   const message = Buffer.concat([field(1, Buffer.from(COLLECTION)), field(3, nearest), limit]);
   return { path: '/qdrant.Points/Query', message, answerBytes: SMALL_ANSWER };
 }
+
+const POINTS = 100;
+const DIMENSIONS = 96;
+const CITY = 'Berlin';
+
+/** The body of an upsert of 100 points of 96 dimensions with a small payload. */
+export function plainUpsert(): Buffer {
+  const points = Array.from({ length: POINTS }, (_, id) => {
+    const vector = Array.from({ length: DIMENSIONS }, (_one, index) => Number(numberAt(id + index).toFixed(6)));
+    return { id, vector, payload: { city: CITY, price: id } };
+  });
+  return Buffer.from(JSON.stringify({ points }), 'latin1');
+}
+
+/** The call of the same upsert. */
+export function plainUpsertCall(): { readonly path: string; readonly message: Buffer; readonly answerBytes: number } {
+  const entry = (key: string, value: Buffer): Buffer =>
+    field(3, Buffer.concat([field(1, Buffer.from(key)), field(2, value)]));
+  const points = Array.from({ length: POINTS }, (_, id) => {
+    const data = Buffer.alloc(4 * DIMENSIONS);
+    for (let i = 0; i < DIMENSIONS; i++) data.writeFloatLE(numberAt(id + i), 4 * i);
+    const payload = [entry('city', field(4, Buffer.from(CITY))), entry('price', Buffer.from([3 << 3, id]))];
+    return field(3, Buffer.concat([field(1, Buffer.from([8, id])), ...payload, field(4, field(1, field(1, data)))]));
+  });
+  const message = Buffer.concat([field(1, Buffer.from(COLLECTION)), ...points]);
+  return { path: '/qdrant.Points/Upsert', message, answerBytes: SMALL_ANSWER };
+}

@@ -22,8 +22,14 @@ import { callFinding } from './finding.ts';
 import type { CallChecked, TenantLane } from './lane.ts';
 import { MessageRoom } from './message-room.ts';
 import { tenantAnswer } from './tenant-answer.ts';
-import { type KnownVectors, type RewriteFinding, type RewriteTask, runRewriteTask } from './thread/rewrite-task.ts';
-import { INLINE_BYTES, Rewriter } from './thread/rewriter.ts';
+import {
+  type KnownVectors,
+  type RewriteFinding,
+  type RewriteTask,
+  runRewriteTask,
+  runSoon,
+} from './thread/rewrite-task.ts';
+import { INLINE_BYTES, Rewriter, SOON_BYTES } from './thread/rewriter.ts';
 
 /** Credit of a stream is returned in steps of this many bytes. */
 const GRANT_BYTES = 16_384;
@@ -204,8 +210,9 @@ export class TenantCalls implements TenantLane {
    */
   #rewrite(exchange: GrpcExchange, call: Collected, framed: Buffer, idfVectors: RewriteTask['idfVectors']): void {
     const task = this.#taskOf(exchange, idfVectors);
-    if (framed.length <= INLINE_BYTES) {
-      this.#found(exchange, call, runRewriteTask(task, framed, this.#parts.known), framed);
+    const finding = this.#atOnce(task, framed);
+    if (finding) {
+      this.#found(exchange, call, finding, framed);
       return;
     }
     call.giveUp = this.#parts.rewriter.take({
@@ -216,6 +223,13 @@ export class TenantCalls implements TenantLane {
           throw error;
         }),
     });
+  }
+
+  /** `undefined` = it takes too long for the event loop. */
+  #atOnce(task: RewriteTask, framed: Buffer): RewriteFinding | undefined {
+    const { known } = this.#parts;
+    if (framed.length <= INLINE_BYTES) return runRewriteTask(task, framed, known);
+    return framed.length <= SOON_BYTES ? runSoon(task, framed, known) : undefined;
   }
 
   #taskOf(exchange: GrpcExchange, idfVectors: RewriteTask['idfVectors']): RewriteTask {

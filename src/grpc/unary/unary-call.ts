@@ -111,7 +111,8 @@ export function headOf(upstream: GrpcUpstream, { path, leftMs, shown, added }: Q
 
 /** An uncompressed message with its prefix. */
 export function prefixed(message: Buffer): Buffer {
-  const framed = Buffer.alloc(PREFIX_BYTES + message.length);
+  const framed = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
+  framed[0] = 0;
   framed.writeUInt32BE(message.length, 1);
   message.copy(framed, PREFIX_BYTES);
   return framed;

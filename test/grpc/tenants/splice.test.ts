@@ -5,7 +5,7 @@ import t from 'tap';
 import type { TenantContext } from '../../../src/grpc/tenants/context.ts';
 import { decode, encode, FIELDS } from '../../../src/grpc/tenants/messages/codec.ts';
 import { FormCheck } from '../../../src/grpc/tenants/messages/form.ts';
-import { rewriteDecoded, rewriteMessage } from '../../../src/grpc/tenants/rewrite.ts';
+import { rewriteDecoded, rewriteMessage, rewriteSoon } from '../../../src/grpc/tenants/rewrite.ts';
 import { spliced } from '../../../src/grpc/tenants/splice/splice.ts';
 import type { TenantCondition, TenantValue } from '../../../src/policy/tenants/tenancy.ts';
 import { runs } from '../../support/generators/runs.ts';
@@ -123,4 +123,17 @@ t.test('what the tenancy may be asked for later is decoded', async (t) => {
   const [first] = context.tenancy.scopes;
   const scopes = [{ ...first, holds: { ...ACME, masked: true } }] as unknown as typeof context.tenancy.scopes;
   t.equal(spliced('ScrollPoints', scroll, { ...context, tenancy: { scopes } }), undefined);
+});
+
+t.test('what takes little time is told apart from what takes more', async (t) => {
+  const [context] = CONTEXTS;
+  if (!context) throw new Error('there is a context');
+  const name = Buffer.from('0a04646f6373', 'hex');
+  const point = Buffer.from('1a040a020801', 'hex');
+  const upsert = (points: number) => Buffer.concat([name, ...Array.from({ length: points }, () => point)]);
+  const soon = (bytes: Buffer) => rewriteSoon('qdrant.Points/Upsert', bytes, context);
+  t.strictSame(soon(upsert(1000)), rewriteMessage('qdrant.Points/Upsert', upsert(1000), context));
+  t.equal(soon(upsert(3000)), undefined, 'many small points');
+  t.equal(soon(Buffer.concat([name, Buffer.from('1a020a00', 'hex')])), undefined, 'a point without an id is decoded');
+  t.match(soon(Buffer.from([0x78, 1])), { kind: 'denial', code: 'tenant_form' });
 });

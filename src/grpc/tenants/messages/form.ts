@@ -36,7 +36,6 @@ interface FieldForm {
  */
 export class FormCheck {
   readonly #forms = new Map<string, Form>();
-  /** Messages in the one that is checked. */
   #parts = 0;
 
   constructor(table: ReadonlyMap<string, readonly FieldRow[]>) {
@@ -56,6 +55,11 @@ export class FormCheck {
         fields.get(name)?.set(row.number, formOf(row, message, bit));
       }
     }
+  }
+
+  /** Messages in the one that was checked last, itself included. */
+  get parts(): number {
+    return this.#parts;
   }
 
   /** The first fault of a message; `undefined` = it has the form of its type. */

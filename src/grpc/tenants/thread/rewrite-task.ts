@@ -7,8 +7,11 @@ import { inspectWhole } from '../../message/inspect.ts';
 import { rowForNames } from '../../message/inspect-shapes.ts';
 import { PREFIX_BYTES } from '../../message/message.ts';
 import { resolveGrpc } from '../../resolve.ts';
-import type { GrpcRequest } from '../context.ts';
-import { rewriteMessage } from '../rewrite.ts';
+import type { GrpcRequest, TenantContext } from '../context.ts';
+import { rewriteMessage, rewriteSoon } from '../rewrite.ts';
+
+/** Up to this size, in bytes, a buffer may share its memory with others. */
+export const POOLED_BYTES = 65_536;
 
 /** The `idfVectors` of collections that are known without asking. */
 export type KnownVectors = (collection: string) => ReadonlySet<string> | undefined;
@@ -39,15 +42,35 @@ export interface RewriteFinding {
  * @param framed with an uncompressed prefix @param known used where the task says `unasked`
  */
 export function runRewriteTask(task: RewriteTask, framed: Buffer, known?: KnownVectors): RewriteFinding {
+  const { names, tenant } = readTask(task, framed, known, rewriteMessage);
+  return { names, tenant };
+}
+
+/** The same as far as it takes little time (`rewriteSoon`). `undefined` = it is a task for the thread. */
+export function runSoon(task: RewriteTask, framed: Buffer, known: KnownVectors): RewriteFinding | undefined {
+  const { names, tenant, isRead } = readTask(task, framed, known, rewriteSoon);
+  return isRead && tenant === undefined ? undefined : { names, tenant };
+}
+
+type Rewrite<T> = (method: string, bytes: Buffer, context: TenantContext) => T;
+
+interface Read<T> {
+  readonly names: RewriteFinding['names'];
+  readonly tenant: T | Denial | undefined;
+  /** True = `tenant` came from the rewriting. */
+  readonly isRead: boolean;
+}
+
+function readTask<T>(task: RewriteTask, framed: Buffer, known: KnownVectors | undefined, rewrite: Rewrite<T>): Read<T> {
   const { operation } = resolveGrpc(task.path);
   const checks = { refusesDotNames: task.refusesDotNames, facts: task.facts };
   const names = inspectWhole(rowForNames(operation), undefined, framed, 0, framed.length, checks);
-  if (!names || 'kind' in names) return { names, tenant: undefined };
+  if (!names || 'kind' in names) return { names, tenant: undefined, isRead: false };
   const { tenancy, features } = task;
   const collection = names.target;
   const idfVectors = (task.idfVectors === 'unasked' && known?.(collection)) || task.idfVectors;
   const conditions = conditionsOn(tenancy, collection);
-  if ('kind' in conditions) return { names, tenant: conditions };
+  if ('kind' in conditions) return { names, tenant: conditions, isRead: false };
   const context = { tenancy, collection, conditions, features, idfVectors };
-  return { names, tenant: rewriteMessage(operation.name, framed.subarray(PREFIX_BYTES), context) };
+  return { names, tenant: rewrite(operation.name, framed.subarray(PREFIX_BYTES), context), isRead: true };
 }

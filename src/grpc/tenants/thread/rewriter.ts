@@ -2,11 +2,14 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type FaultReport, Guard } from '../../../lifetime/guard.ts';
 import { FairQueue, type Turn } from '../../../limits/fair-queue.ts';
-import type { RewriteFinding, RewriteTask } from './rewrite-task.ts';
+import { POOLED_BYTES, type RewriteFinding, type RewriteTask } from './rewrite-task.ts';
 import type { ThreadFinding, ThreadTask } from './rewrite-thread.ts';
 
 /** Messages up to this size need no thread: a few milliseconds at worst. */
 export const INLINE_BYTES = 16_384;
+
+/** Up to this size a message needs none if it takes little time (`runSoon`). */
+export const SOON_BYTES = 65_536;
 
 /** Runs as a source file and as a built one. */
 const THREAD = join(import.meta.dirname, `rewrite-thread${extname(import.meta.filename)}`);
@@ -110,9 +113,6 @@ function movable({ buffer, byteOffset, byteLength }: Buffer): Uint8Array<ArrayBu
   if (whole && buffer.byteLength > POOLED_BYTES) return new Uint8Array(buffer, 0, byteLength);
   return new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength));
 }
-
-/** Up to this size a buffer may share its memory with others. */
-const POOLED_BYTES = 65_536;
 
 /** The message of a rewriting came as plain bytes. */
 function received(finding: RewriteFinding): RewriteFinding {

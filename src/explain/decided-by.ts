@@ -25,8 +25,11 @@ export interface DecidedBy {
   readonly path?: string;
 }
 
+/** A request that has been judged, whole or as a cell, with the headers of its credential. */
+export type Decided = Pick<Judged, 'exchange' | 'ending' | 'headers'>;
+
 /** The part that decided a judged request. For a permit: the entry of the credential that gives the access. */
-export function decidedBy({ exchange, ending, headers }: Judged, parts: OfflineParts): DecidedBy {
+export function decidedBy({ exchange, ending, headers }: Decided, parts: OfflineParts): DecidedBy {
   const { principal, resolution, rail, shadowed } = exchange;
   const denial = ending.kind === 'refused' ? ending.denial : undefined;
   if (!denial && resolution?.operation.requires.scope === 'public') return { kind: 'public' };

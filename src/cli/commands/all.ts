@@ -1,6 +1,6 @@
 import type { Groups } from '../frame/build.ts';
 import type { AnyCommand } from '../frame/declare.ts';
-import { canICommand } from './ask.ts';
+import { canICommand, matrixCommand, whoCanCommand } from './ask.ts';
 import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { keyCommands } from './key.ts';
@@ -26,7 +26,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...[tokenMintCommand, tokenInspectCommand],
   revokeCommand,
   ...keyCommands,
-  canICommand,
+  ...[canICommand, whoCanCommand, matrixCommand],
   ...[policyTestCommand, policyDiffCommand],
   ...[auditVerifyCommand, auditHeadCommand],
   ...[schemaCommand, optionsCommand, completionCommand],

@@ -13,6 +13,12 @@ const ASSUMED = {
   from: { kind: 'value', value: 'address', text: "the client's address (default: 127.0.0.1)" },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
+const POLICY = {
+  kind: 'value',
+  value: 'file',
+  text: 'a policy file in the place of the configured one',
+} as const;
+
 /** `can-i`. */
 export const canICommand = declareCommand({
   name: 'can-i',
@@ -56,5 +62,55 @@ export const canICommand = declareCommand({
   async run({ args, flags, now, readStdin }) {
     const { canI } = await import('../ask/can-i.ts');
     return canI(args, flags, { now, readStdin });
+  },
+});
+
+/** `who-can`. */
+export const whoCanCommand = declareCommand({
+  name: 'who-can',
+  group: 'Ask the policy:',
+  summary: 'tell which callers may do an operation, and why',
+  details: 'Asked are all keys of the configuration, and tokens by signing key, subject and access.',
+  args: [
+    { name: 'operation', text: 'its name in the audit log, or of a row of the access matrix' },
+    { name: 'collection', text: 'the collection, unless the operation is on none', optional: true },
+  ],
+  options: { policy: POLICY, allowed: { kind: 'switch', text: 'only callers that are allowed' } },
+  config: true,
+  examples: [
+    ['qdrant-gateway who-can delete_collection docs', 'who could lose this collection?'],
+    ['qdrant-gateway who-can list_collections --allowed --json', 'for a program'],
+  ],
+  async run({ args, flags, now }) {
+    const { whoCanDo } = await import('../ask/who-can.ts');
+    return whoCanDo(args, flags, now);
+  },
+});
+
+/** `matrix`. */
+export const matrixCommand = declareCommand({
+  name: 'matrix',
+  group: 'Ask the policy:',
+  summary: 'show the access matrix: callers, operations, and the collections where each is allowed',
+  options: {
+    policy: POLICY,
+    format: {
+      kind: 'value',
+      value: 'form',
+      choices: ['text', 'markdown', 'html'],
+      fallback: 'text',
+      text: 'form of the matrix; html is a page of its own',
+    },
+    collection: { kind: 'list', value: 'name', text: 'a further collection, or a prefix with `*`; may be repeated' },
+    caller: { kind: 'list', value: 'text', text: 'only callers whose name holds this text; may be repeated' },
+  },
+  config: true,
+  examples: [
+    ['qdrant-gateway matrix --caller key', 'what each key may do'],
+    ['qdrant-gateway matrix --format html > matrix.html', 'a page to look at'],
+  ],
+  async run({ flags, now }) {
+    const { showMatrix } = await import('../ask/matrix.ts');
+    return showMatrix(flags, now);
   },
 });

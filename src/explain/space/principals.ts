@@ -1,5 +1,6 @@
 import { acceptClaims } from '../../identity/accept-token.ts';
 import type { Principal } from '../../identity/principal.ts';
+import { mintToken } from '../../identity/token.ts';
 import { type Denial, INVALID_CREDENTIAL, INVALID_SIGNATURE } from '../../policy/denial.ts';
 import { ANONYMOUS, callerIds, configuredKeys, present, signingSecrets } from '../caller.ts';
 import type { OfflineParts } from '../parts.ts';
@@ -14,6 +15,8 @@ export interface PrincipalClass {
   readonly name?: string;
   /** @param target another collection that the credential lists with `rw` */
   readonly identify: (parts: OfflineParts, collection: string, target?: string) => Promise<Principal | Denial>;
+  /** Headers of a credential of the class, as far as one can be made: that of a token. */
+  readonly headersFor: (parts: OfflineParts, collection: string) => Promise<readonly string[]>;
   /** True = its credential depends on the collection: its access lists it. */
   readonly byCollection: boolean;
 }
@@ -62,6 +65,7 @@ function keyClass(kind: PrincipalClass['kind'], key: string, name?: string): Pri
     ...{ label, kind, key, byCollection: false },
     ...(name !== undefined && { name }),
     identify: (parts) => identityOf(parts, key),
+    headersFor: async () => [],
   };
 }
 
@@ -127,6 +131,11 @@ function tokenClass(form: TokenForm): PrincipalClass {
   return {
     ...{ label: `token of ${key}: ${parts.join(', ')}`, kind: 'token', key },
     byCollection: access !== 'm' && access !== 'r',
+    async headersFor({ state, assumptions: { now } }, collection) {
+      const secret = signingSecrets(state).find(({ id }) => id === key)?.secret;
+      const claims = claimsOf(form, claimOf(access, collection, undefined), now);
+      return secret === undefined ? [] : ['api-key', await mintToken(claims, secret)];
+    },
     async identify({ ring, assumptions: { now } }, collection, target) {
       const secret = ring.jwtSecrets.find(({ keyId }) => keyId === key);
       if (!secret) return ring.jwtSecrets.length === 0 ? INVALID_CREDENTIAL : INVALID_SIGNATURE;

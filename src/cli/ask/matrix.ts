@@ -1,0 +1,39 @@
+import type { Flags } from '../../config/load.ts';
+import { spaceOf } from '../../explain/diff/changes.ts';
+import { type AccessMatrix, accessMatrix } from '../../explain/matrix.ts';
+import type { Report } from '../frame/declare.ts';
+import { UsageError } from '../output.ts';
+import { matrixHtml, matrixMarkdown, matrixText } from './matrix-formats.ts';
+import { partsToSurvey } from './policy-diff.ts';
+import { stateToAsk } from './state.ts';
+
+/** Flags of `matrix`. */
+export interface MatrixFlags {
+  readonly policy?: string | undefined;
+  readonly format?: string | undefined;
+  readonly collection?: readonly string[] | undefined;
+  readonly caller?: readonly string[] | undefined;
+}
+
+const FORMATS: Readonly<Record<string, (matrix: AccessMatrix) => string>> = {
+  text: matrixText,
+  markdown: matrixMarkdown,
+  html: matrixHtml,
+};
+
+/** `matrix`: callers, operations, and where each is allowed. */
+export async function showMatrix(flags: Flags & MatrixFlags, now: number): Promise<Report> {
+  const parts = partsToSurvey(stateToAsk(flags, flags.policy), now);
+  const space = spaceOf([parts], flags.collection);
+  const wanted = flags.caller ?? [];
+  const principals = space.principals.filter(
+    ({ label }) => wanted.length === 0 || wanted.some((part) => label.includes(part)),
+  );
+  if (principals.length === 0) {
+    throw new UsageError(
+      `no caller has such a name; there are ${space.principals.map(({ label }) => label).join('; ')}`,
+    );
+  }
+  const matrix = await accessMatrix(parts, { ...space, principals });
+  return { json: matrix, text: (FORMATS[flags.format ?? 'text'] ?? matrixText)(matrix) };
+}

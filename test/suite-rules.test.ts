@@ -40,6 +40,7 @@ const RULES: readonly Rule[] = [
       ],
       'hardening/tls.test.ts': [2, 'handshakes are compared with those in quiet'],
       'hardening/operation.test.ts': [2, 'a share of the time that passed'],
+      'limits/shared-under-load.test.ts': [1, 'what flows in over the time that passed'],
       'rest/http1/request-head.test.ts': [2, 'a bound of a loop'],
       'rest/listener.test.ts': [2, 'a bound of a loop'],
       'rest/relay/relay.test.ts': [2, 'a bound of a loop'],

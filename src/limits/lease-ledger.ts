@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { Dimension, Quota } from '../policy/limits/limits.ts';
-import { type ExchangeLeases, type LeaseAsk, LeasedTokens, type Leases } from './leases.ts';
+import { type LeaseAsk, LeasedTokens, type Leases } from './leases.ts';
 
 /** Milliseconds between two exchanges, at least; after a failed one, and between looks at leases that are not used. */
 const PAUSE_MS = 20;
@@ -15,6 +16,12 @@ export interface LedgerOptions extends Leases {
   readonly later: (ms: number, work: () => void) => void;
 }
 
+/** The asks of one exchange, with the tokens that they are for. */
+interface Asked {
+  readonly turn: number;
+  readonly asks: readonly { readonly tokens: LeasedTokens; readonly ask: LeaseAsk }[];
+}
+
 /** The exchanges of one process with the common buckets: many accounts in one, one after the other, none while nothing is used. */
 export class LeaseLedger {
   readonly #options: LedgerOptions;
@@ -24,6 +31,10 @@ export class LeaseLedger {
   /** When the next exchange begins, and which call of `later` is for it. */
   #due = Number.POSITIVE_INFINITY;
   #turn = 0;
+  readonly #asker = randomUUID();
+  #turns = 0;
+  /** The exchange without an answer: it is asked again as it is, so that it is served once. */
+  #unanswered: Asked | undefined;
   #endedAt = Number.NEGATIVE_INFINITY;
   #failed = false;
 
@@ -57,35 +68,45 @@ export class LeaseLedger {
 
   /** Never rejects. */
   async #exchange(): Promise<void> {
-    const { exchange, now } = this.#options;
+    const { now } = this.#options;
     this.#running = true;
     this.#due = Number.POSITIVE_INFINITY;
-    for (const tokens of this.#leased) this.#asking.add(tokens);
-    const asked: { readonly tokens: LeasedTokens; readonly ask: LeaseAsk }[] = [];
-    for (const tokens of this.#asking) {
-      if (asked.length === AT_ONCE) break;
-      this.#asking.delete(tokens);
-      const ask = tokens.ask(now());
-      if (ask) asked.push({ tokens, ask });
-      else if (!tokens.isLeased()) this.#leased.delete(tokens);
-    }
-    if (asked.length > 0) await this.#ask(asked, exchange);
+    const asked = this.#unanswered ?? this.#collect();
+    if (asked.asks.length > 0) await this.#ask(asked);
     this.#endedAt = now();
     this.#running = false;
-    if (this.#asking.size > 0) this.#plan(this.#failed ? FAILED_MS : PAUSE_MS);
+    if (this.#asking.size > 0 || this.#unanswered) this.#plan(this.#failed ? FAILED_MS : PAUSE_MS);
     else if (this.#leased.size > 0) this.#plan(LOOK_MS);
   }
 
-  async #ask(
-    asked: readonly { readonly tokens: LeasedTokens; readonly ask: LeaseAsk }[],
-    exchange: ExchangeLeases,
-  ): Promise<void> {
+  #collect(): Asked {
+    const now = this.#options.now();
+    for (const tokens of this.#leased) this.#asking.add(tokens);
+    const asks: { readonly tokens: LeasedTokens; readonly ask: LeaseAsk }[] = [];
+    for (const tokens of this.#asking) {
+      if (asks.length === AT_ONCE) break;
+      this.#asking.delete(tokens);
+      const ask = tokens.ask(now);
+      if (ask) asks.push({ tokens, ask });
+      else if (!tokens.isLeased()) this.#leased.delete(tokens);
+    }
+    this.#turns += 1;
+    return { turn: this.#turns, asks };
+  }
+
+  async #ask(asked: Asked): Promise<void> {
+    const { exchange, now } = this.#options;
+    const { turn, asks } = asked;
     try {
-      const { grants } = await exchange(asked.map(({ ask }) => ask));
+      const answer = await exchange(
+        asks.map(({ ask }) => ask),
+        { asker: this.#asker, turn },
+      );
       this.#failed = false;
-      for (const [at, { tokens, ask }] of asked.entries()) {
-        const grant = grants[at];
-        if (grant) tokens.given(ask, grant, this.#options.now());
+      this.#unanswered = undefined;
+      for (const [at, { tokens, ask }] of asks.entries()) {
+        const grant = answer.grants[at];
+        if (grant) tokens.given(ask, grant, now());
         else tokens.failed();
         // A bucket that failed is asked again at the next look.
         if (!grant || tokens.isLeased()) this.#leased.add(tokens);
@@ -93,11 +114,9 @@ export class LeaseLedger {
       }
     } catch {
       this.#failed = true;
-      // INVARIANT: use is told until it is answered. A lease that was given back is gone, whether that arrived or not.
-      for (const { tokens, ask } of asked) {
-        tokens.failed();
-        if (ask.used > 0) this.#asking.add(tokens);
-      }
+      // INVARIANT: use is told until it is answered, and charged once.
+      this.#unanswered = asked;
+      for (const { tokens } of asks) tokens.failed();
     }
   }
 }

@@ -35,8 +35,19 @@ export interface LeaseAnswer {
   readonly holders: number;
 }
 
-/** Asks the common buckets. Rejects if they cannot be reached; what was asked may have been done all the same. */
-export type ExchangeLeases = (asks: readonly LeaseAsk[]) => Promise<LeaseAnswer>;
+/** The place of an exchange among those of one process: asked again with the same one, it is done once. */
+export interface LeaseTurn {
+  /** The process: a random id. */
+  readonly asker: string;
+  /** Greater than that of the exchange before. */
+  readonly turn: number;
+}
+
+/**
+ * Asks the common buckets. Rejects if they cannot be reached. The asks may have been served all the same: the same asks in the same
+ * turn tell, and are not served twice. `undefined` = nothing is asked.
+ */
+export type ExchangeLeases = (asks: readonly LeaseAsk[], turn?: LeaseTurn) => Promise<LeaseAnswer>;
 
 /** The common buckets, for one process. */
 export interface Leases {

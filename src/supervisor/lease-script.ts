@@ -11,8 +11,11 @@ import { redisScript } from '../redis/link.ts';
  *
  * INVARIANT: a bucket is served or left as it is. So what may fail comes before the one command that changes its level.
  *
- * Keys: hash of gateways; then a bucket for each ask. Arguments: id and processes of this gateway, milliseconds after which a silent
- * gateway is gone; then for each ask: most, period in milliseconds, used, back, want, need. Answers gateways, processes, then for each ask
+ * An exchange with the turn of the last one of its process is not served again, but gets the same answer; one with an earlier turn, which
+ * a hung server finds on an old connection, is not served either. So a process may ask again where no answer came.
+ *
+ * Keys: hash of gateways; hash of the last exchange of the process; then a bucket for each ask. Arguments: id and processes of this
+ * gateway, milliseconds after which a silent gateway is gone, number of the turn, empty without asks; then for each ask: most, period in milliseconds, used, back, want, need. Answers gateways, processes, then for each ask
  * the grant and the level, as texts; for a bucket that failed an empty text and the error.
  */
 export const LEASE = redisScript(`
@@ -63,15 +66,45 @@ local function serve(key, base)
   return granted, level
 end
 local answer = { tostring(gateways), tostring(processes) }
-for i = 2, #KEYS do
-  local ok, granted, level = pcall(serve, KEYS[i], 4 + (i - 2) * 6)
+local function told(problem)
+  local text = type(problem) == 'table' and problem.err or tostring(problem)
+  return (string.gsub(text, '%c', ' '))
+end
+-- Without an answer for a bucket it counts as failed.
+local function for_all(problem)
+  for i = #answer + 1, 2 + 2 * (#KEYS - 2) do answer[i] = i % 2 == 1 and '' or problem end
+  return answer
+end
+local turn = tonumber(ARGV[4])
+if turn then
+  local ok, last = pcall(function()
+    -- Also where there is no hash yet: it is refused before anything is written.
+    redis.call('PEXPIRE', KEYS[2], 600000)
+    return redis.call('HMGET', KEYS[2], 'turn', 'answer')
+  end)
+  if not ok then return for_all(told(last)) end
+  local known = tonumber(last[1] or '')
+  -- A number far ahead is not of this process.
+  if known and turn <= known and known - turn < 1000 then
+    if turn == known then
+      for text in string.gmatch(last[2] or '', '([^\\n]*)\\n') do answer[#answer + 1] = text end
+    end
+    return for_all('LOST')
+  end
+  -- Before anything is served: what fails here is served by the next attempt. Until the end there is no answer.
+  redis.call('HSET', KEYS[2], 'turn', ARGV[4], 'answer', '')
+  redis.call('PEXPIRE', KEYS[2], 600000)
+end
+for i = 3, #KEYS do
+  local ok, granted, level = pcall(serve, KEYS[i], 5 + (i - 3) * 6)
   if ok then
     answer[#answer + 1] = string.format('%.0f', granted)
     answer[#answer + 1] = string.format('%.6f', level)
   else
     answer[#answer + 1] = ''
-    answer[#answer + 1] = type(granted) == 'table' and granted.err or tostring(granted)
+    answer[#answer + 1] = told(granted)
   end
 end
+if turn then redis.pcall('HSET', KEYS[2], 'answer', table.concat(answer, '\\n', 3) .. '\\n') end
 return answer
 `);

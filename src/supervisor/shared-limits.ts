@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { ExchangeLeases, LeaseAnswer, LeaseAsk, LeaseGrant, Leases } from '../limits/leases.ts';
+import type { ExchangeLeases, LeaseAnswer, LeaseAsk, LeaseGrant, Leases, LeaseTurn } from '../limits/leases.ts';
 import type { Log } from '../observability/log.ts';
 import type { SharedLimitsState } from '../observability/shared-limits-state.ts';
 import { PERIOD_MS } from '../policy/limits/limits.ts';
@@ -18,6 +18,8 @@ const FAILING_MS = 5000;
 
 const GATEWAYS = 'limits:gateways';
 const BUCKET = 'limits:bucket:';
+/** The last exchange of a process. */
+const LAST = 'limits:last:';
 const NOT_UNDERSTOOD = 'an answer of redis is not understood';
 
 export interface SharedLimitsOptions {
@@ -81,12 +83,12 @@ class LimitsInRedis implements SharedLimits {
     });
   }
 
-  readonly exchange: ExchangeLeases = async (asks) => {
+  readonly exchange: ExchangeLeases = async (asks, turn) => {
     if (asks.length === 0) return { grants: [], holders: this.#known.processes };
     const link = this.#seat.link();
     if (!link || link === this.#silent) throw new RedisFault(this.#problem ?? 'not connected');
     try {
-      return await this.#run(link, asks);
+      return await this.#run(link, asks, turn);
     } catch (error) {
       if (error instanceof RedisContentFault || redisErrorWord(error) !== undefined)
         this.#fail(describeRedisFault(error));
@@ -112,9 +114,10 @@ class LimitsInRedis implements SharedLimits {
       .catch(() => undefined);
   };
 
-  async #run(link: RedisLink, asks: readonly LeaseAsk[]): Promise<LeaseAnswer> {
-    const keys = [this.#prefix + GATEWAYS, ...asks.map(({ name }) => this.#prefix + BUCKET + digestOf(name))];
-    const head = [this.#id, String(this.#options.processes), String(GONE_MS)];
+  async #run(link: RedisLink, asks: readonly LeaseAsk[], turn?: LeaseTurn): Promise<LeaseAnswer> {
+    const buckets = asks.map(({ name }) => this.#prefix + BUCKET + digestOf(name));
+    const keys = [this.#prefix + GATEWAYS, this.#prefix + LAST + (turn?.asker ?? ''), ...buckets];
+    const head = [this.#id, String(this.#options.processes), String(GONE_MS), String(turn?.turn ?? '')];
     const answer = await link.eval(LEASE, keys, [...head, ...asks.flatMap(argumentsOf)]);
     const texts = textsIn(answer, 2 + 2 * asks.length);
     const [gateways, processes] = texts.map(Number);

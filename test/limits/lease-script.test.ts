@@ -62,7 +62,7 @@ t.test('a bucket that fails leaves the others as they are', { skip: NO_REDIS }, 
   t.teardown(() => link.close());
   const ask = ['60', '86400000', '2', '0', '3', '1'];
   const all = (gateway = '1'): Promise<unknown> =>
-    link.eval(LEASE, ['gateways', 'a', 'b', 'c'], ['me', gateway, '10000', ...ask, ...ask, ...ask]);
+    link.eval(LEASE, ['gateways', 'last', 'a', 'b', 'c'], ['me', gateway, '10000', '', ...ask, ...ask, ...ask]);
   redis.cli('set', 'b', 'x');
   const [gateways, processes, ...buckets] = (await all()) as readonly string[];
   t.strictSame([gateways, processes], ['1', '1']);
@@ -99,4 +99,46 @@ t.test('a bucket that fails leaves the others as they are', { skip: NO_REDIS }, 
     t.strictSame([count, sum], stays ? ['2', '1025'] : ['1', '1'], field.slice(0, 40));
     t.equal(redis.cli('hexists', 'gateways', 'other').trim(), stays ? '1' : '0');
   }
+});
+
+t.test('an exchange that is asked again is served once, and gets the same answer', { skip: NO_REDIS }, async (t) => {
+  const redis = await redisOf(t);
+  const none = { ca: undefined, username: undefined, password: undefined };
+  const address = { host: '127.0.0.1', port: redis.port, tls: false, database: 0, prefix: '', ...none };
+  const link = await openRedisLink(address, { deadlineMs: 5000 });
+  t.teardown(() => link.close());
+  const ask = ['60', '86400000', '2', '0', '3', '1'];
+  const turn = (number: string, who = 'last', asks = 2): Promise<unknown> => {
+    const buckets = ['a', 'b'].slice(0, asks);
+    return link.eval(LEASE, ['gateways', who, ...buckets], ['me', '1', '10000', number, ...buckets.flatMap(() => ask)]);
+  };
+  const level = (): number => Number(redis.cli('hget', 'a', 'level'));
+  const first = await turn('1');
+  t.strictSame(first, ['1', '1', '3', '55.000000', '3', '55.000000']);
+  t.strictSame([await turn('1'), await turn('1')], [first, first]);
+  t.equal(Math.round(level()), 55);
+  t.match(await turn('2'), ['1', '1', '3', /^50\./, '3', /^50\./]);
+  t.strictSame(await turn('1'), ['1', '1', '', 'LOST', '', 'LOST'], 'an earlier one');
+  t.equal(Math.round(level()), 50);
+  t.match(await turn('1', 'other'), ['1', '1', '3', /^45\./], 'another process');
+  redis.cli('set', 'b', 'x');
+  const failed = await turn('3');
+  t.match(failed, ['1', '1', '3', /^40\./, '', /WRONGTYPE/]);
+  t.strictSame(await turn('3'), failed, 'a failed bucket');
+  for (const [name, damage, expected] of [
+    ['the answer is gone', ['hdel', 'last', 'answer'], 'LOST'],
+    ['the answer was never told', ['hset', 'last', 'answer', ''], 'LOST'],
+  ] as const) {
+    redis.cli(...damage);
+    t.match(await turn('3'), ['1', '1', '', expected, '', expected], name);
+    t.equal(Math.round(level()), 40, name);
+  }
+  for (const damaged of ['nan', 'inf', '-inf', 'x', '1e300', '-5']) {
+    redis.cli('hset', 'last', 'turn', damaged);
+    t.match(await turn('4', 'last', 1), ['1', '1', /^\d$/, /^[\d.-]+$/], `a turn of ${damaged} does not stop it`);
+  }
+  t.ok(Number(redis.cli('pttl', 'last')) > 500_000, 'it expires');
+  redis.cli('del', 'last');
+  redis.cli('set', 'last', 'x');
+  t.match(await turn('5', 'last', 1), ['1', '1', '', /WRONGTYPE/], 'a key of another type: nothing is served');
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { LeaseLedger } from '../../src/limits/lease-ledger.ts';
-import type { LeaseAnswer, LeaseAsk, LeasedTokens } from '../../src/limits/leases.ts';
+import type { LeaseAnswer, LeaseAsk, LeasedTokens, LeaseTurn } from '../../src/limits/leases.ts';
 import { PERIOD_MS, type Quota } from '../../src/policy/limits/limits.ts';
 import { runs } from '../support/generators/runs.ts';
 
@@ -13,6 +13,8 @@ const FOR_ALL_MS = 2;
 function scene(holders: number, quota: Quota) {
   let now = 0;
   let away = false;
+  let losing = false;
+  const last = new Map<string, { readonly turn: number; readonly answer: LeaseAnswer }>();
   let exchanges = 0;
   const timers: { readonly at: number; readonly work: () => void }[] = [];
   const later = (ms: number, work: () => void): void => void timers.push({ at: now + ms, work });
@@ -25,12 +27,21 @@ function scene(holders: number, quota: Quota) {
     bucket.level -= granted;
     return { granted, level: bucket.level };
   };
-  const exchange = async (asks: readonly LeaseAsk[]): Promise<LeaseAnswer> => {
+  const once = (asks: readonly LeaseAsk[], { asker, turn }: LeaseTurn): LeaseAnswer => {
+    const known = last.get(asker);
+    const answer = known?.turn === turn ? known.answer : { grants: asks.map(serve), holders };
+    last.set(asker, { turn, answer });
+    return answer;
+  };
+  const exchange = async (asks: readonly LeaseAsk[], turn?: LeaseTurn): Promise<LeaseAnswer> => {
     exchanges += 1;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     later(FOR_ALL_MS, () => (away ? reject(new Error('away')) : resolve()));
     await promise;
-    return { grants: asks.map(serve), holders };
+    if (!turn) throw new TypeError('an exchange without a turn');
+    const answer = once(asks, turn);
+    if (losing) throw new Error('the answer is lost');
+    return answer;
   };
   const processes: LeasedTokens[] = Array.from({ length: holders }, () =>
     new LeaseLedger({ exchange, holders: () => holders, now: () => now, later }).open('a', 'requests', quota),
@@ -42,6 +53,10 @@ function scene(holders: number, quota: Quota) {
     exchanges: () => exchanges,
     go: (gone: boolean) => {
       away = gone;
+    },
+    /** Exchanges are served, and their answers are lost. */
+    lose: (lost: boolean) => {
+      losing = lost;
     },
     /** True = let pass. */
     take: (at: number, amount = 1): boolean => {
@@ -272,4 +287,17 @@ t.test('a debt that is forgiven is not in the bucket, and one that is paid is', 
     await one.pass(2000);
     t.equal(one.isFull(0), true, name);
   }
+});
+
+t.test('what is asked again after an answer was lost is charged once, and its lease is not lost', async (t) => {
+  const one = scene(1, { per: 'day', most: 1000 });
+  for (let round = 0; round < 20; round += 1) {
+    one.lose(round % 3 !== 2);
+    for (let at = 0; at < 5; at += 1) t.ok(one.take(0, 3));
+    await one.pass(round % 2 ? 40 : 600);
+  }
+  one.lose(false);
+  await one.pass(5000);
+  t.equal(sum(one.taken), 300);
+  t.ok(Math.abs(one.bucket.level - 700) < 0.2, `${one.bucket.level} left of 1000 when 300 were taken`);
 });

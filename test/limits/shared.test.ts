@@ -83,7 +83,11 @@ t.test('limits shared through a Redis server', { skip: NO_REDIS }, async (t) => 
     }, 'the rest of it comes as it is asked for');
     t.ok(total(both) <= 60, `${total(both)} in all`);
     t.notMatch(redis.cli('keys', '*'), /admin|127\.0/, 'no name of a caller is in Redis');
-    t.match(redis.cli('keys', `${BUCKETS}*`).split('\n').length, 2, 'one bucket, and the gateways');
+    t.match(
+      redis.cli('keys', `${BUCKETS}*`).split('\n').length,
+      4,
+      'one bucket, the gateways, and the last exchange of each',
+    );
   });
 
   t.test('all at once they overshoot by their shares at most', async (t) => {

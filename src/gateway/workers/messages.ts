@@ -1,7 +1,7 @@
 import type { AdminAct } from '../../audit/act.ts';
 import type { State } from '../../config/state.ts';
 import type { Revocations } from '../../identity/revocations.ts';
-import type { LeaseAnswer, LeaseAsk } from '../../limits/leases.ts';
+import type { LeaseAnswer, LeaseAsk, LeaseTurn } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
@@ -69,6 +69,7 @@ export type Answer =
 export interface LeaseCall {
   readonly lease: number;
   readonly asks: readonly LeaseAsk[];
+  readonly turn: LeaseTurn | undefined;
 }
 
 /** To the worker, with the same number; `undefined` = the common buckets cannot be reached. */

@@ -27,13 +27,13 @@ export class WorkerLeases implements Leases {
 
   readonly holders = (): number => this.#holders;
 
-  readonly exchange: ExchangeLeases = async (asks) => {
+  readonly exchange: ExchangeLeases = async (asks, turn) => {
     this.#calls += 1;
     const lease = this.#calls;
     const { promise, resolve } = Promise.withResolvers<LeaseAnswer | undefined>();
     const timer = setTimeout(resolve, LIMIT_MS, undefined).unref();
     this.#waiting.set(lease, resolve);
-    this.#send({ lease, asks });
+    this.#send({ lease, asks, turn });
     const answer = await promise;
     clearTimeout(timer);
     this.#waiting.delete(lease);

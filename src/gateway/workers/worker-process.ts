@@ -82,8 +82,8 @@ export class WorkerProcess {
     this.#worker.process.kill('SIGKILL');
   }
 
-  async #lease({ lease, asks }: LeaseCall, exchange: ExchangeLeases | undefined): Promise<void> {
-    const answer = await exchange?.(asks).catch(() => undefined);
+  async #lease({ lease, asks, turn }: LeaseCall, exchange: ExchangeLeases | undefined): Promise<void> {
+    const answer = await exchange?.(asks, turn).catch(() => undefined);
     const reply: LeaseReply = { lease, answer };
     // The worker may have ended.
     if (this.#worker.isConnected()) this.#worker.send(reply, () => undefined);

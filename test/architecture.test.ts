@@ -43,18 +43,30 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http2: ['limits', 'net', 'lifetime'],
   upstream: ['policy', 'config', 'lifetime'],
   exchange: ['policy', 'identity', 'operations', 'limits', 'lifetime'],
-  audit: ['policy', 'identity', 'operations', 'config', 'exchange', 'text'],
+  'token-endpoint': ['policy', 'identity', 'limits'],
+  audit: ['policy', 'identity', 'operations', 'config', 'exchange', 'text', 'token-endpoint'],
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
     ...['named-keys', 'issuers', 'text', 'limits'],
   ],
   learning: ['policy', 'identity', 'config', 'exchange', 'observability', 'text'],
-  rest: ENFORCEMENT,
+  rest: [...ENFORCEMENT, 'token-endpoint'],
   grpc: ENFORCEMENT,
   // The composition root: one serving process, or several.
-  gateway: [...ENFORCEMENT, 'rest', 'grpc', 'audit', 'observability', 'learning', 'revocation', 'text'],
+  gateway: [
+    ...ENFORCEMENT,
+    'rest',
+    'grpc',
+    'audit',
+    'observability',
+    'learning',
+    'revocation',
+    'text',
+    'token-endpoint',
+  ],
   admin: [
+    'token-endpoint',
     'limits',
     'json',
     'config',

@@ -12,9 +12,10 @@ import { REPEATED_MEMBER, readBodies } from './body.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
+import { addTokenRoute, type TokenSource } from './token-route.ts';
 
 /** The data behind the pages, and the actions. */
-export interface AdminSource extends KeySource, NodeSource {
+export interface AdminSource extends KeySource, NodeSource, TokenSource {
   readonly metrics: (format: 'prometheus' | 'openmetrics') => Promise<MetricsPage>;
   readonly ready: () => Promise<Readiness>;
   readonly status: () => Promise<object>;
@@ -70,6 +71,7 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   addActs(app, options.source);
   addKeyRoutes(app, options.source);
   addNodeRoutes(app, options.source);
+  addTokenRoute(app, options.source, notFound);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the admin port has no network address');
@@ -156,7 +158,7 @@ const PAGES = [
   ...['GET /-/revocations', 'GET /-/keys', 'GET /-/keys/{id}', 'POST /-/reload', 'POST /-/revoke', 'POST /-/keys'],
   ...['POST /-/keys/{id}/rotate', 'POST /-/keys/{id}/disable', 'POST /-/keys/{id}/enable'],
   ...['POST /-/keys/{id}/expire', 'DELETE /-/keys/{id}'],
-  ...['GET /-/nodes', 'POST /-/nodes/drain', 'POST /-/nodes/undrain'],
+  ...['GET /-/nodes', 'POST /-/nodes/drain', 'POST /-/nodes/undrain', 'POST /-/token'],
 ].join(', ');
 
 async function notFound(_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

@@ -41,7 +41,7 @@ export interface AdminPort {
 
 export interface AdminPortOptions {
   readonly state: State;
-  readonly fleet: Pick<Fleet, 'snapshots' | 'act'>;
+  readonly fleet: Pick<Fleet, 'snapshots' | 'act' | 'exchangeToken'>;
   readonly operator: Operator;
   /** Number of configured processes. */
   readonly workers: number;
@@ -164,6 +164,8 @@ class Port implements AdminPort {
       },
       revoke: (request) => operator.revoke(request),
       revocations: () => operator.revocations(),
+      exchangesTokens: () => this.#state.policy.tokenExchange !== undefined,
+      exchangeToken: (request) => fleet.exchangeToken(request),
       acted: (act) => {
         const level = act.result === 'ok' ? 'info' : 'warn';
         log[level]({ ...act }, 'the admin port was asked for a change');

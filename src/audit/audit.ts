@@ -17,6 +17,8 @@ export interface Audit {
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
   /** Step "admit": checks for queue space for the event of this exchange. */
   readonly admit: ExchangeParts['admit'];
+  /** The same for an event that is not an exchange. */
+  readonly room: () => undefined | Denial | Promise<undefined | Denial>;
   /** Records an event that is not an exchange, such as an administrative action. */
   readonly append: (event: AuditEvent) => void;
   readonly snapshot: () => AuditSnapshot;
@@ -141,6 +143,10 @@ class AuditLog implements Audit {
   readonly admit = (exchange: Exchange): undefined | Denial | Promise<undefined | Denial> => {
     // Fixes the id before forwarding, so that upstream and the event carry the same one.
     requestIdOf(exchange);
+    return this.room();
+  };
+
+  readonly room = (): undefined | Denial | Promise<undefined | Denial> => {
     if (this.#whenFull === 'drop' || this.#hasSpace()) return undefined;
     return this.#whenFull === 'block' ? this.#awaitSpace() : this.#refuse();
   };

@@ -68,6 +68,7 @@ export function recordOf(
     key_name: (principal?.key ?? refusedKey)?.name,
     key_owner: (principal?.key ?? refusedKey)?.owner,
     mappings: principal?.mappings,
+    token_id: principal?.minted === undefined ? undefined : bounded(principal.minted.id),
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),

@@ -100,7 +100,7 @@ export function buildClaims(flags: TokenFlags, nowMs: number, id: string = rando
 }
 
 /** A secret that signs tokens, with its key id. */
-type NamedSecret = { readonly id: string; readonly secret: string };
+type NamedSecret = { readonly id: string; readonly secret: string; readonly exchange?: true };
 
 /** Every configured secret, in the order in which tokens are verified. */
 function configuredSecrets(flags: Flags): { secrets: readonly NamedSecret[]; warnings: readonly string[] } {
@@ -141,6 +141,7 @@ function secretFrom(flags: TokenFlags, output: Output): { readonly secret: strin
   writeWarnings(output, warnings);
   if (signingKey !== undefined) {
     const found = secrets.find(({ id }) => id === signingKey);
+    if (found?.exchange) throw new UsageError(`the key \`${signingKey}\` signs only tokens that the gateway mints`);
     if (found) return { secret: found.secret, keyId: found.id };
     const ids = secrets.map(({ id }) => `\`${id}\``).join(', ');
     throw new UsageError(`no signing key has the id \`${signingKey}\`${ids === '' ? '' : `, there are ${ids}`}`);

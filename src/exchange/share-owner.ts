@@ -1,3 +1,4 @@
+import { sharerOf } from '../identity/principal.ts';
 import type { Tenancy } from '../policy/tenants/tenancy.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -6,7 +7,7 @@ import type { Exchange } from './exchange.ts';
  * the principal; before that is known, the client's address.
  */
 export function shareOwner({ principal, remote }: Pick<Exchange, 'principal' | 'remote'>): unknown {
-  return (principal?.tenancy && tenantOf(principal.tenancy)) ?? principal ?? remote;
+  return (principal?.tenancy && tenantOf(principal.tenancy)) ?? (principal ? sharerOf(principal) : remote);
 }
 
 const tenants = new WeakMap<Tenancy, { readonly name: string | undefined }>();

@@ -95,7 +95,8 @@ export function signingSecrets({
     { id: 'api_key', secret: secrets.apiKey },
     { id: 'alt_api_key', secret: secrets.altApiKey },
   ].flatMap(({ id, secret }) => (secret === null ? [] : [{ id, secret }]));
-  return [...admin, ...policy.signingKeys];
+  // Keys for exchange sign no token of a client.
+  return [...admin, ...policy.signingKeys.filter(({ exchange }) => !exchange)];
 }
 
 /** The ids of all keys that can be asked about. */

@@ -4,6 +4,8 @@ import type { Revocations } from '../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
+import type { TokenAnswer } from '../token-endpoint/answers.ts';
+import type { TokenRequest } from '../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from './gateway.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
@@ -25,6 +27,8 @@ export interface Fleet {
   snapshots(details?: readonly SnapshotDetail[]): Promise<readonly GatewaySnapshot[]>;
   /** Records an administrative action once, if there is an audit log. */
   act(act: AdminAct): Promise<void>;
+  /** Exchanges a credential for a token, in one of the processes. Rejects if it does not answer. */
+  exchangeToken(request: TokenRequest): Promise<TokenAnswer>;
   /** Asks the clients of every process to move; `stop` follows. */
   depart(): Promise<void>;
   stop(graceMs: number): Promise<void>;

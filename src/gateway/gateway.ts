@@ -22,12 +22,14 @@ import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
+import type { TokenAnswer } from '../token-endpoint/answers.ts';
+import type { TokenEndpoint, TokenRequest } from '../token-endpoint/endpoint.ts';
 import { checkKeyAtStart, sayTenants, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
 import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
-import { authenticatorOf } from './open-authenticator.ts';
+import { authenticatorOf, tokenEndpointOf } from './open-authenticator.ts';
 import { type ListenersShare, openGrpc } from './open-grpc.ts';
 import { type Clients, clientsOf, comparisonOf, exchangeLogsOf, observationOf } from './open-observation.ts';
 import { type OutageLog, outageLogOf } from './outage-log.ts';
@@ -77,6 +79,8 @@ export interface Gateway {
   snapshot(details?: readonly SnapshotDetail[]): GatewaySnapshot;
   /** Records an administrative action, if there is an audit log. */
   act(act: AdminAct): void;
+  /** Exchanges a credential for a token. Never rejects. */
+  exchangeToken(request: TokenRequest): Promise<TokenAnswer>;
   /** Goes on as before, and asks clients to move; `stop` follows. */
   depart(): void;
   /** Stops accepting requests, lets open ones finish within `graceMs`, then aborts the rest. */
@@ -130,6 +134,7 @@ export async function createGateway(
     createExisting: config.gateway.compatibility.create_existing,
     leases,
   });
+  const tokens = tokenEndpointOf({ inForce, authenticator, audit, observation, report });
   const limits = { scheduler: new WorkScheduler(report) };
   return new ServingProcess({
     ...{
@@ -145,6 +150,7 @@ export async function createGateway(
       exchangeParts,
       keyWatch,
       outageLog,
+      tokens,
     },
     ...upstreams,
     isFirst: (worker ?? 0) === 0,
@@ -165,6 +171,7 @@ interface ServingParts extends Upstreams {
   readonly keyWatch: KeyWatch;
   readonly outageLog: OutageLog | undefined;
   readonly exchangeParts: ExchangeParts;
+  readonly tokens: TokenEndpoint;
   readonly listenersShare: ListenersShare;
   /** True = the one of several processes that asks and watches upstream for all. */
   readonly isFirst: boolean;
@@ -185,13 +192,14 @@ class ServingProcess implements Gateway {
   }
 
   async start(): ReturnType<Gateway['start']> {
-    const { nodes, upstream, own, lookup, connections, exchangeParts, listenersShare, log, keyWatch } = this.#parts;
+    const { nodes, upstream, own, lookup, connections, exchangeParts, listenersShare, log, keyWatch, tokens } =
+      this.#parts;
     try {
       if (!listenersShare.shared) await clearUnixPaths(this.#running);
       await nodes?.begin();
       await checkKeyAtStart(this.#current().secrets.upstreamKey !== null, lookup, keyWatch);
       const options = restListenerOptions(this.#current, exchangeParts, {
-        ...{ upstream, nodes: nodes?.nodes, lookup, ...listenersShare },
+        ...{ upstream, nodes: nodes?.nodes, lookup, tokens, ...listenersShare },
         webUi: await webUiOf(this.#running, lookup),
       });
       this.#rest = await createRestListener({ ...options, connections: connections.rest });
@@ -276,6 +284,10 @@ class ServingProcess implements Gateway {
 
   act(act: AdminAct): void {
     this.#parts.audit?.append(actEvent(act));
+  }
+
+  exchangeToken(request: TokenRequest): Promise<TokenAnswer> {
+    return this.#parts.tokens.answer(request);
   }
 
   depart(): void {

@@ -24,6 +24,7 @@ import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayNodes } from '../rest/relay/nodes/pool.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
 import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
+import type { TokenEndpoint } from '../token-endpoint/endpoint.ts';
 import { liveCredential, type UpstreamCredential } from '../upstream/credential.ts';
 import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
@@ -85,6 +86,7 @@ export interface RestShared {
   /** Several nodes; `undefined` = one address. */
   readonly nodes: NodeSet | undefined;
   readonly lookup: UpstreamLookup;
+  readonly tokens: TokenEndpoint;
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
   readonly scheduler: WorkScheduler;
@@ -97,7 +99,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, nodes, lookup, webUi, scheduler, shared, proxies }: RestShared,
+  { upstream, nodes, lookup, tokens, webUi, scheduler, shared, proxies }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -115,6 +117,7 @@ export function restListenerOptions(
     nodes,
     credential: credentialOf(current),
     lookup,
+    tokens,
     scheduler,
     shared,
     proxies,

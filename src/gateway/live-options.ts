@@ -35,6 +35,7 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('limit', entriesOf(before.policy.limits), entriesOf(after.policy.limits)),
     ...describeEntries('tenant', entriesOf(before.policy.tenants), entriesOf(after.policy.tenants)),
     ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
+    ...(isEqual({ of: before.policy.tokenExchange }, { of: after.policy.tokenExchange }) ? [] : ['token exchange']),
     ...describeFiles(before, after),
   ];
 }
@@ -55,7 +56,7 @@ function keysOf({ secrets: { apiKey, altApiKey, readOnlyApiKey, adminToken, upst
 }
 
 function signingKeysOf({ policy }: State): Entries {
-  return new Map(policy.signingKeys.map(({ id, secret }) => [id, secret] as const));
+  return new Map(policy.signingKeys.map(({ id, secret, exchange }) => [id, `${exchange === true} ${secret}`] as const));
 }
 
 function namedKeysOf({ policy }: State): Entries {

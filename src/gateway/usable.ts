@@ -53,6 +53,7 @@ function ringKeys({ config, secrets, policy }: State, shared: NamedKeysInForce =
     jwtRbac: config.service.jwt_rbac,
     ...{ signingKeys, issuers, rules: policyOf(config.gateway.mode, rules).rules, tokenRules },
     tenants: tenantsOf(policy.tenants),
+    exchangedKeys: policy.tokenExchange?.keys,
     namedKeys: inRedis ? shared.keys : policy.namedKeys,
     namedKeysUnknown: inRedis && shared.unknown,
     limitIds: new Set(limits?.map(({ id }) => id)),

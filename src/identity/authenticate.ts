@@ -10,7 +10,8 @@ import {
 } from '../policy/denial.ts';
 import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
-import { type AcceptedToken, acceptToken, isExpired } from './accept-token.ts';
+import { type AcceptedToken, isExpired } from './accept-claims.ts';
+import { acceptToken } from './accept-token.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
 import { acceptIssued } from './issuers/accept-issued.ts';
@@ -18,6 +19,8 @@ import { type IssuedToken, readIssuedToken } from './issuers/issued-token.ts';
 import type { Issuers } from './issuers/issuer.ts';
 import { type AskForKeys, KeySets } from './issuers/key-sets.ts';
 import { digestOf, type KeyRing } from './key-ring.ts';
+import type { SourceMemo } from './minted/accept.ts';
+import { type ExchangeSource, findSource, type NotExchanged } from './minted/source.ts';
 import type { NamedKeys, Presented } from './named-keys.ts';
 import type { Principal } from './principal.ts';
 import { isRevoked, type Revocations } from './revocations.ts';
@@ -56,6 +59,12 @@ export interface Authenticator {
   ) => Identity | Promise<Identity>;
   /** Another object after each change of keys and of the policy that is applied to them: what callers are identified by. */
   readonly inForce: () => object;
+  /**
+   * The source of a minted token. The credential is authenticated whole, as in a request.
+   *
+   * @param text the credential @param remote the client's address
+   */
+  readonly sourceOf: (text: string, remote: string) => Promise<ExchangeSource | Denial | NotExchanged>;
   /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
   /**
@@ -83,7 +92,12 @@ interface KeyGeneration {
   /** Keyed by SHA-256 of the whole token, signature included, so that no token is kept in memory. */
   readonly accepted: LRUCache<string, AcceptedToken> | undefined;
   readonly underWay: Map<string, Promise<AcceptedToken | Denial>>;
+  /** Sources of minted tokens; `undefined` = no key mints. */
+  readonly sources: SourceMemo | undefined;
 }
+
+/** Sources of minted tokens that are remembered. */
+const MAX_SOURCES = 1000;
 
 /**
  * The authenticator over a ring.
@@ -97,6 +111,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     authenticate: (rawHeaders, memo, remote) =>
       identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo, remote),
     inForce: () => identification.inForce,
+    sourceOf: (text, remote) => identification.sourceOf(text, remote),
     replaceRing: (next) => identification.replaceRing(next),
     replaceNamed: (keys, first) => identification.replaceNamed(keys, first),
     setKeySets: (sets) => identification.keySets.set(sets),
@@ -135,9 +150,9 @@ class Identification {
   }
 
   replaceNamed(keys: NamedKeysInForce, first: () => NamedKeys | undefined): void {
-    const { ring, accepted, underWay } = this.#generation;
+    const { ring, ...remembered } = this.#generation;
     const named = ring.named ? ring.named.with(keys) : first();
-    this.#generation = { ring: { ...ring, named }, accepted, underWay };
+    this.#generation = { ring: { ...ring, named }, ...remembered };
   }
 
   used(): ReturnType<Authenticator['used']> {
@@ -170,22 +185,34 @@ class Identification {
     if (known && !isExpired(known.exp, now()) && (known.stands?.(now()) ?? true)) {
       this.#hits += 1;
       if (known.valueExists) return this.#identifyByToken(credential, generation, known, remote);
-      return this.#revocationOf(known) ?? known.principal;
+      return this.#revocationOf(known) ?? this.#principalOf(known, remote);
     }
     this.#misses += 1;
-    const accept = this.#acceptorOf(generation.ring, credential.text);
+    const accept = this.#acceptorOf(generation, credential.text);
     return accept
       ? this.#identifyByToken(credential, generation, verifyOnce(generation, digest, accept), remote)
       : INVALID_CREDENTIAL;
   }
 
   /** The verification of a text; `undefined` = it is no token. */
-  #acceptorOf(ring: KeyRing, text: string): Accept | undefined {
+  #acceptorOf({ ring, sources }: KeyGeneration, text: string): Accept | undefined {
     const { now } = this.#options;
     const issued = ring.issuers && issuedBy(ring.issuers, text);
     if (issued) return () => acceptIssued(issued.token, issued.issuer, { ring, sets: this.keySets, now });
     const shape = ring.jwtSecrets.length > 0 ? readTokenShape(text) : undefined;
-    return shape && (() => acceptToken(shape, ring, now()));
+    return shape && (() => acceptToken(shape, ring, now(), sources));
+  }
+
+  async sourceOf(text: string, remote: string): Promise<ExchangeSource | Denial | NotExchanged> {
+    for (;;) {
+      const started = this.#generation;
+      const identity = await this.identify(readCredential(['api-key', text]), undefined, remote);
+      if (identity.kind === 'denial') return identity;
+      const presented = { text, digest: digestOf(text), remote, now: this.#options.now() };
+      const source = await findSource(identity, presented, started.ring);
+      // INVARIANT: both are of the ring in force when it is returned.
+      if (started === this.#generation) return source;
+    }
   }
 
   #begin(ring: KeyRing): KeyGeneration {
@@ -195,6 +222,7 @@ class Identification {
       ring,
       accepted: cacheEntries > 0 ? new LRUCache({ max: cacheEntries }) : undefined,
       underWay: new Map(),
+      sources: ring.jwtSecrets.some(({ mints }) => mints) ? new LRUCache({ max: MAX_SOURCES }) : undefined,
     };
   }
 
@@ -218,7 +246,7 @@ class Identification {
   ): Promise<Identity> {
     const { valueExists } = this.#options;
     const verified = await verification;
-    let identity: Identity = verified.kind === 'accepted' ? verified.principal : verified;
+    let identity: Identity = verified.kind === 'accepted' ? INTERNAL_FAULT : verified;
     if (verified.kind === 'accepted') {
       let denial = this.#revocationOf(verified);
       if (!denial && verified.valueExists) {
@@ -226,10 +254,16 @@ class Identification {
         // INVARIANT: a token revoked during the look-up is refused.
         denial ??= this.#revocationOf(verified);
       }
-      if (denial) identity = denial;
+      identity = denial ?? this.#principalOf(verified, remote);
     }
     // INVARIANT: the result is that of the ring in force when it is returned.
     return started === this.#generation ? identity : this.identify(credential, undefined, remote);
+  }
+
+  /** The principal of an accepted token. A named key that it stands for is asked now. */
+  #principalOf({ principal }: AcceptedToken, remote: string): Identity {
+    if (principal.kind === 'principal') return principal;
+    return principal.principal(this.#generation.ring.named, { remote, now: this.#options.now() });
   }
 
   /** The denial of an accepted token that has been revoked. */
@@ -237,7 +271,9 @@ class Identification {
     const current = this.#options.revocations?.();
     if (!current) return undefined;
     if (current.unknown) return REVOCATION_UNKNOWN;
-    return isRevoked(current, token.revocable) ? REVOKED : undefined;
+    if (isRevoked(current, token.revocable)) return REVOKED;
+    // INVARIANT: a minted token is revoked with the token it was exchanged for.
+    return token.source && isRevoked(current, token.source) ? REVOKED : undefined;
   }
 }
 

@@ -29,6 +29,8 @@ export interface Claims {
   /** Seconds since 1970. */
   readonly issuedAt: number | undefined;
   readonly valueExists: ValueExists | undefined;
+  /** JSON text of the claim with the source of a minted token; `undefined` = absent. */
+  readonly source: Uint8Array | undefined;
   /** Values of the claims that were asked for, exact in their types; a claim of another form is absent. */
   readonly tenants: ReadonlyMap<string, readonly TenantValue[]>;
   /** Faults of well-formed claims, in upstream's words, joined without separator; empty = none. */
@@ -41,7 +43,9 @@ const MAX_EXP = 2n ** 64n - 1n;
 const COLLECTION_MODES: readonly CollectionMode[] = ['r', 'rw', 'prw'];
 /** Claims that have no effect, but must be well-formed. */
 const CHECKED_CLAIMS = ['aud', 'iss', 'nbf'];
-const KNOWN_CLAIMS = new Set(['exp', 'access', 'sub', 'subject', 'value_exists', ...CHECKED_CLAIMS]);
+/** The claim of minted tokens that names their source. No client may sign it. */
+export const SOURCE_CLAIM = 'qdrant_gateway_source';
+const KNOWN_CLAIMS = new Set(['exp', 'access', 'sub', 'subject', 'value_exists', ...CHECKED_CLAIMS, SOURCE_CLAIM]);
 /** May repeat and be of any type; the last one of the right type counts. */
 const LENIENT_CLAIMS = new Set(['jti', 'iat']);
 const NO_CLAIMS: ReadonlySet<string> = new Set();
@@ -84,10 +88,52 @@ export function readClaims(
       jti: lenient(known.get('jti'), (reader) => reader.readString()),
       issuedAt: lenient(known.get('iat'), (reader) => Number(reader.readNumberText())),
       valueExists: read('value_exists', readOptionalValueExists),
+      source: known.get(SOURCE_CLAIM),
       tenants: tenants.read(),
       faults,
     };
   }, told);
+}
+
+/** Claims that say nothing about what a token may do. */
+const NOT_CARRIED: ReadonlySet<string> = new Set([...CHECKED_CLAIMS, SOURCE_CLAIM]);
+
+/**
+ * The claims of a token that decide, as a JSON object that `readClaims` reads as it reads the whole. Each value is copied byte for
+ * byte. Throws if the claims are undecodable.
+ *
+ * @param wanted claims that name tenants
+ */
+export function decidingClaims(bytes: Uint8Array, wanted: ReadonlySet<string> = NO_CLAIMS): Uint8Array {
+  const tenants = new TenantClaims(wanted);
+  const members = new Map(splitClaims(bytes, tenants));
+  for (const claim of NOT_CARRIED) members.delete(claim);
+  const texts = [...members].map(([claim, value]) => memberOf(claim, value));
+  for (const [claim, value] of tenants.texts()) {
+    // INVARIANT: what is given twice has no value, and has none in the copy.
+    if (value === 'twice') texts.push(...repeated(claim, members.get(claim)));
+    else if (!members.has(claim)) texts.push(memberOf(claim, value));
+  }
+  return Buffer.concat([
+    Buffer.from('{'),
+    ...texts.flatMap((text, at) => (at === 0 ? [text] : [COMMA, text])),
+    Buffer.from('}'),
+  ]);
+}
+
+/** The JSON text of one claim; `undefined` = absent. @param bytes as `decidingClaims` made them */
+export function claimText(bytes: Uint8Array, claim: string): Uint8Array | undefined {
+  return splitClaims(bytes, new TenantClaims(NO_CLAIMS)).get(claim);
+}
+
+const COMMA = Buffer.from(',');
+
+function memberOf(claim: string, value: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(claim)}:`), value]);
+}
+
+function repeated(claim: string, last: Uint8Array | undefined): readonly Uint8Array[] {
+  return last ? [memberOf(claim, last)] : [];
 }
 
 /** The JSON text of each known claim. */

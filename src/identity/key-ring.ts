@@ -36,6 +36,8 @@ export interface RingKeys {
   readonly clientOf?: (address: string) => string;
   /** Requirements on tokens; default: none beyond Qdrant. */
   readonly tokenRules?: TokenRules;
+  /** Ids of the configured keys that may be exchanged for a token. Default: none. */
+  readonly exchangedKeys?: readonly string[] | undefined;
 }
 
 /** A secret that only signs tokens. */
@@ -43,12 +45,16 @@ export interface SigningKey {
   /** The key's name in `kid`, audit and revocations. */
   readonly id: string;
   readonly secret: string;
+  /** True = it signs the tokens that the gateway mints in exchange, and no others. */
+  readonly exchange?: boolean | undefined;
 }
 
 /** A key in its second use: the HMAC secret of tokens. */
 export interface JwtSecret {
   readonly keyId: string;
   readonly bytes: Uint8Array;
+  /** Set = it signs the tokens that the gateway mints, and no others. */
+  readonly mints?: true;
 }
 
 /** The accepted keys and token secrets, one immutable value. Rotation replaces the ring. */
@@ -68,6 +74,8 @@ export interface KeyRing {
   /** Conditions for principals of this ring; absent = none. */
   readonly tenants?: Tenants | undefined;
   readonly tokenRules: TokenRules;
+  /** The configured keys that may be exchanged, by id. */
+  readonly exchanged: ReadonlyMap<string, StaticKey>;
   /** `undefined` = no named key. */
   readonly named: NamedKeys | undefined;
   /**
@@ -75,6 +83,12 @@ export interface KeyRing {
    * matching bytes.
    */
   readonly match: (digest: string) => Principal | undefined;
+}
+
+/** A configured key: SHA-256 of its text, see `digestOf`, and its principal. */
+export interface StaticKey {
+  readonly digest: string;
+  readonly principal: Principal;
 }
 
 /** Compares two buffers of the same length in constant time. */
@@ -137,6 +151,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
     rules,
     tenants,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,
+    exchanged: exchangedOf(all, keys.exchangedKeys),
     named: namedKeysOf(keys, rules),
     match: (digest: string) => {
       if (digest.length !== DIGEST_LENGTH) return undefined;
@@ -149,6 +164,16 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
       return found;
     },
   });
+}
+
+function exchangedOf(all: readonly RingEntry[], ids: readonly string[] = []): ReadonlyMap<string, StaticKey> {
+  return new Map(
+    all.flatMap(({ digest, principal }) =>
+      ids.includes(principal.keyId)
+        ? [[principal.keyId, { digest: digest.toString('latin1'), principal }] as const]
+        : [],
+    ),
+  );
 }
 
 /** The named keys of a ring; `undefined` = none. */
@@ -190,9 +215,9 @@ interface RingEntry {
   readonly secret: JwtSecret;
 }
 
-function secretOf({ id, secret }: SigningKey): JwtSecret {
+function secretOf({ id, secret, exchange }: SigningKey): JwtSecret {
   if (secret === '') throw new RangeError(`the signing key \`${id}\` must not be empty`);
-  return Object.freeze({ keyId: id, bytes: new TextEncoder().encode(secret) });
+  return Object.freeze({ keyId: id, bytes: new TextEncoder().encode(secret), ...(exchange && { mints: true }) });
 }
 
 function entry(

@@ -28,11 +28,19 @@ interface NamedKey {
   readonly settings: NamedKeySettings;
   readonly principal: Principal;
   readonly networks: AddressSet | undefined;
-  readonly hashes: readonly { readonly hash: ReadyHash; readonly until: number }[];
+  readonly hashes: readonly OwnHash[];
   /** True = it carries a limit that the policy does not have. */
   readonly limitGone: boolean;
   /** Minute of the last accepted request, since 1970; 0 = none. */
   usedAt: number;
+}
+
+/** A hash of a key's text, as it is stored and as it is compared. */
+interface OwnHash {
+  readonly stored: KeyHash;
+  readonly hash: ReadyHash;
+  /** Milliseconds since 1970. */
+  readonly until: number;
 }
 
 type ReadyHash = { readonly kind: 'sha256'; readonly digest: Buffer } | SlowHash;
@@ -49,6 +57,14 @@ export interface KeySurroundings {
   readonly limitIds: ReadonlySet<string> | undefined;
   /** True = the keys cannot be known: each text of their form is refused. */
   readonly unknown: boolean;
+}
+
+/** A key as the text of it was recognised. */
+export interface Recognised {
+  readonly settings: NamedKeySettings;
+  readonly stored: KeyHash;
+  /** Milliseconds since 1970: the end of this text, after a rotation. */
+  readonly until: number;
 }
 
 /** A presented key. */
@@ -121,6 +137,36 @@ export class NamedKeys {
     return key && judged(key, presented);
   }
 
+  /** The key of an accepted text, which `identify` has just accepted; `undefined` = it is none. */
+  recognise({ text, digest, now }: Presented): Recognised | undefined {
+    const key = this.#find(text);
+    if (!key) return undefined;
+    this.#presented.write(digest, 'latin1');
+    const own = key.hashes.find(({ hash, until }) => {
+      if (now >= until) return false;
+      if (hash.kind === 'sha256') return timingSafeEqual(hash.digest, this.#presented);
+      return this.#slow.known(digest, hash) === true;
+    });
+    return own && { settings: key.settings, stored: own.stored, until: own.until };
+  }
+
+  /**
+   * The principal of a key for a token that stands for it, or its refusal: state, times and networks hold as for its text.
+   * `undefined` = there is no such key, or its text is another one.
+   *
+   * @param isIts whether the token was minted for this text
+   */
+  standsFor(
+    id: string,
+    isIts: (stored: KeyHash) => boolean,
+    by: Pick<Presented, 'remote' | 'now'>,
+  ): Principal | Denial | undefined {
+    if (this.#around.unknown) return KEYS_UNKNOWN;
+    const key = this.#keys.get(id);
+    if (!key?.hashes.some(({ stored, until }) => by.now < until && isIts(stored))) return undefined;
+    return accepted(key, by);
+  }
+
   /** Minutes of last use by id, of the keys that were used. */
   used(): readonly (readonly [id: string, minute: number])[] {
     return [...this.#keys].flatMap(([id, { usedAt }]) => (usedAt > 0 ? [[id, usedAt] as const] : []));
@@ -156,7 +202,7 @@ export class NamedKeys {
 }
 
 /** The secret is right: whether the key may be used now, from here. */
-function accepted(key: NamedKey, presented: Presented): Principal | Denial {
+function accepted(key: NamedKey, presented: Pick<Presented, 'now' | 'remote'>): Principal | Denial {
   const identity = judged(key, presented);
   if (identity.kind === 'principal') key.usedAt = Math.floor(presented.now / MINUTE);
   return identity;
@@ -188,8 +234,8 @@ function ready(settings: NamedKeySettings, { rules, tenants, rangesOf, limitIds 
     ...(limits && { carries: limits }),
     ...(settings.breakGlass && { breakGlass: true }),
   } as const);
-  const hashes = [{ hash: readyHash(hash), until: Number.POSITIVE_INFINITY }];
-  if (previous) hashes.push({ hash: readyHash(previous.hash), until: previous.until });
+  const hashes = [{ stored: hash, hash: readyHash(hash), until: Number.POSITIVE_INFINITY }];
+  if (previous) hashes.push({ stored: previous.hash, hash: readyHash(previous.hash), until: previous.until });
   const limitGone = limits?.some((limit) => !limitIds?.has(limit)) ?? false;
   return { settings, principal, networks: networks && rangesOf(networks), hashes, limitGone, usedAt: 0 };
 }

@@ -30,4 +30,11 @@ export interface Principal {
   readonly mappings?: readonly string[];
   /** Set for a break-glass key. */
   readonly breakGlass?: true;
+  /** Set for a token that the gateway has minted: its id (`jti`), and the principal of the credential it stands for. */
+  readonly minted?: { readonly id: string; readonly source: Principal };
+}
+
+/** The principal that shares of memory, places and turns are counted for: tokens that were minted for one credential have one share. */
+export function sharerOf(principal: Principal): Principal {
+  return principal.minted?.source ?? principal;
 }

@@ -23,6 +23,11 @@ export class TenantClaims {
     if (this.#wanted.has(claim)) this.#found.set(claim, this.#found.has(claim) ? 'twice' : value);
   }
 
+  /** The JSON text of each claim that was noted. */
+  texts(): ReadonlyMap<string, Uint8Array | 'twice'> {
+    return this.#found;
+  }
+
   /** The values of each claim that has any. */
   read(): ReadonlyMap<string, readonly TenantValue[]> {
     const read = new Map<string, readonly TenantValue[]>();

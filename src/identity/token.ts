@@ -39,9 +39,14 @@ export async function verifyToken(shape: TokenShape, secret: Uint8Array): Promis
  * @throws RangeError if the secret is empty
  */
 export async function mintToken(claims: object, secret: string, keyId?: string): Promise<string> {
-  if (secret === '') throw new RangeError('secret must not be empty');
   const utf8 = new TextEncoder();
-  return await new CompactSign(utf8.encode(JSON.stringify(claims)))
+  return await signClaims(utf8.encode(JSON.stringify(claims)), utf8.encode(secret), keyId);
+}
+
+/** The same for claims that are JSON text already. */
+export async function signClaims(claims: Uint8Array, secret: Uint8Array, keyId?: string): Promise<string> {
+  if (secret.length === 0) throw new RangeError('secret must not be empty');
+  return await new CompactSign(claims)
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) })
-    .sign(utf8.encode(secret));
+    .sign(secret);
 }

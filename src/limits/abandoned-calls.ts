@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Principal } from '../identity/principal.ts';
+import { type Principal, sharerOf } from '../identity/principal.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { clientNetworkOf } from './peer-address.ts';
 
@@ -125,11 +125,12 @@ export class AbandonedCalls {
   }
 
   #nameOf({ remote }: Call, principal: Principal): string {
-    let number = this.#names.get(principal);
+    const sharer = sharerOf(principal);
+    let number = this.#names.get(sharer);
     if (number === undefined) {
       this.#named += 1;
       number = this.#named;
-      this.#names.set(principal, number);
+      this.#names.set(sharer, number);
     }
     return `${number} ${clientNetworkOf(remote)}`;
   }

@@ -9,7 +9,13 @@ import { createPrincipalCounts } from './metrics/principal-counts.ts';
 import { createPrincipalsSeen } from './metrics/principals-seen.ts';
 import { createProcessFigures } from './metrics/process-figures.ts';
 import { createTally } from './metrics/tally.ts';
-import { MAX_CONNECTIONS, MAX_PRINCIPALS, type Observed, type SnapshotDetail } from './snapshot.ts';
+import {
+  type ExchangeResult,
+  MAX_CONNECTIONS,
+  MAX_PRINCIPALS,
+  type Observed,
+  type SnapshotDetail,
+} from './snapshot.ts';
 import { createVerdict, type DecisionLabel, VERDICTS, type VerdictOptions } from './verdict.ts';
 
 export interface ObservationOptions extends VerdictOptions {
@@ -25,6 +31,8 @@ export interface Observation {
   readonly observe: (exchange: Exchange, outcome: Outcome) => void;
   /** Counts a comparison of verdicts. */
   readonly compared: (agreement: Agreement) => void;
+  /** Counts an exchange of a credential for a token. */
+  readonly exchangedToken: (result: ExchangeResult) => void;
   /** Counts an internal fault. */
   readonly fault: (place: Place) => void;
   readonly snapshot: (tokens: Observed['tokens'], details: readonly SnapshotDetail[]) => Observed;
@@ -48,6 +56,7 @@ export function createObservation(options: ObservationOptions): Observation {
   const compared: Partial<Record<Agreement, number>> = {};
   const limited = new Map<string, { denied: number; shadowed: number }>();
   const breakGlass: Partial<Record<DecisionLabel, number>> = {};
+  const tokenExchanges: Partial<Record<ExchangeResult, number>> = {};
   const { connections } = options;
   const figures = createProcessFigures();
   return {
@@ -63,6 +72,9 @@ export function createObservation(options: ObservationOptions): Observation {
     compared(agreement) {
       compared[agreement] = (compared[agreement] ?? 0) + 1;
     },
+    exchangedToken(result) {
+      tokenExchanges[result] = (tokenExchanges[result] ?? 0) + 1;
+    },
     fault,
     snapshot: (tokens, details) => ({
       tally: tally.snapshot(),
@@ -72,6 +84,7 @@ export function createObservation(options: ObservationOptions): Observation {
       perKey: perKey?.snapshot() ?? [],
       limited: Object.fromEntries([...limited].map(([limit, counts]) => [limit, { ...counts }])),
       breakGlass: { ...breakGlass },
+      tokenExchanges: { ...tokenExchanges },
       process: figures.read(),
       internalFaults: { ...internalFaults },
       compared: { ...compared },

@@ -57,6 +57,10 @@ export interface NodeFigures {
   readonly release: string | undefined;
 }
 
+/** Results of an exchange of a credential for a token. */
+export const EXCHANGE_RESULTS = ['minted', 'refused', 'limited', 'failed'] as const;
+export type ExchangeResult = (typeof EXCHANGE_RESULTS)[number];
+
 /** Measurements for the admin port. */
 export interface Observed {
   readonly tally: TallySnapshot;
@@ -70,6 +74,8 @@ export interface Observed {
   readonly limited: LimitCounts;
   /** Requests with break-glass keys. */
   readonly breakGlass: Readonly<Partial<Record<DecisionLabel, number>>>;
+  /** Requests for a token, by result. */
+  readonly tokenExchanges: Readonly<Partial<Record<ExchangeResult, number>>>;
   readonly process: ProcessFigures;
   /** Exceptions that ended a connection or an exchange. */
   readonly internalFaults: Readonly<Partial<Record<Place, number>>>;

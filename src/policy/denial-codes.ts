@@ -124,6 +124,16 @@ export const DENIAL_CODES = {
     'The secret that signed the token is shorter than the rules for tokens require.',
     'Ask the operator to sign with a longer secret.',
   ),
+  token_source_gone: row(
+    'authentication',
+    'The credential that the token was exchanged for is not accepted any more, or is another one now.',
+    'Exchange a credential that is in force.',
+  ),
+  token_wrong_signer: row(
+    'authentication',
+    'The token names a source and its key is not for exchange, or its key is for exchange and it names none.',
+    RENEW,
+  ),
   value_exists_no_collection: row('authentication', '`value_exists` names a collection that is not there.', RENEW),
   value_exists_no_point: row('authentication', '`value_exists` holds on no point.', RENEW),
   global_required: row('access', 'The operation needs global access, and the token lists collections.', ASK),

@@ -93,6 +93,15 @@ export const TOKEN_WITHOUT_ACCESS = strictToken('token_without_access', 'The tok
 export const TOKEN_MANAGES = strictToken('token_manages', 'Tokens with manage access are not allowed');
 export const TOKEN_SECRET_SHORT = strictToken('token_secret_short', 'The token is signed with too short a secret');
 
+/* The gateway's own: tokens that the gateway has minted in exchange for a credential. The answers equal that of an invalid one. */
+export const TOKEN_SOURCE_GONE = denial('token_source_gone', 401, GrpcCode.unauthenticated, INVALID_CREDENTIAL.message);
+export const TOKEN_WRONG_SIGNER = denial(
+  'token_wrong_signer',
+  401,
+  GrpcCode.unauthenticated,
+  INVALID_CREDENTIAL.message,
+);
+
 /* The gateway's own: named keys. Only a caller with the right secret gets these; a disabled key, or one from a network that
 it is not for, is answered like a wrong one, since its holder may be a thief. */
 export const KEY_DISABLED = denial('key_disabled', 401, GrpcCode.unauthenticated, INVALID_CREDENTIAL.message);

@@ -2,6 +2,7 @@ import type { Limits } from '../config/schema.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
+import type { TokenEndpoint } from '../token-endpoint/endpoint.ts';
 import type { FactsOfCollections } from '../upstream/collection-facts.ts';
 import type { UpstreamCredential } from '../upstream/credential.ts';
 import type { RestUpstream } from '../upstream/http.ts';
@@ -28,6 +29,8 @@ export interface LaneOptions {
   readonly credential: () => UpstreamCredential;
   /** The gateway's own questions to the same upstream. */
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
+  /** Exchanges credentials for tokens at a path of the gateway's own, if that is on. Default: nothing is at that path. */
+  readonly tokens?: TokenEndpoint;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
   readonly cors: Cors;
   /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */

@@ -329,6 +329,7 @@ t.test('revocations and changes of keys go to who keeps them, as they came, and 
       revocations: () => ({ entries: [{ kind: 'subject', value: 'ada' }], unknown: false, sources: [] }),
       acted: (act) => acts.push(act),
       ...{ refused: () => undefined, fault: () => undefined },
+      ...{ exchangesTokens: () => false, exchangeToken: () => Promise.reject(new Error('it is off')) },
     },
   });
   t.teardown(listener.close);

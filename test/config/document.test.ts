@@ -51,6 +51,8 @@ t.test('each example file is loaded by a test', async (t) => {
     'keys.yaml',
     'policy.yaml',
     'tenants.yaml',
+    'issuers.yaml',
+    'token-exchange.yaml',
   ];
   const there = readdirSync(CONFIG).filter((file) => file.endsWith('.yaml'));
   t.strictSame(

@@ -13,6 +13,7 @@ import { auditEventsPage, PAGE } from '../support/audit-events-page.ts';
 import { ask } from '../support/clients/raw-rest.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
+import { formOf, MINTING_SECRET } from '../support/minting.ts';
 import { listOf, StandInNode } from '../support/nodes.ts';
 import { startOperated } from '../support/operated.ts';
 import { quickClock } from '../support/quick-clock.ts';
@@ -46,6 +47,8 @@ const keys = [
   ],
 ];
 const policy = {
+  signing_keys: [{ id: 'minting', secret: MINTING_SECRET, exchange: true }],
+  token_exchange: {},
   rules: [
     { id: 'narrow-reads', keys: ['narrow'], access: 'r' },
     { id: 'shadow-reads', keys: ['shadow'], access: 'r', mode: 'shadow' },
@@ -126,7 +129,16 @@ async function addKeys(count: number): Promise<void> {
 }
 const ELSEWHERE = { key: 'keys_file', auth_type: 'None', target_key: 'spare', target_key_name: 'Key spare' };
 
+function exchange(credential: string) {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const body = formOf({ subject_token: credential, scope: 'docs=r' });
+  return askAdmin(gateway.admin, '/-/token', { method: 'POST', headers, body });
+}
+const DISABLED = { result: 'denied', key: 'disabled', key_name: 'Key disabled', code: 'key_disabled', status: 400 };
+
 const CASES: readonly Case[] = [
+  ['token_minted', () => exchange(named('spare')), { key: 'spare', minted: { lifetime: 300, scope: 'docs=r' } }],
+  ['token_refused', () => exchange(named('disabled')), DISABLED],
   ['key_created', () => admin('POST', '/-/keys', { id: 'team', name: 'Team', access: 'r' }), TEAM],
   ['key_rotated', () => key('rotate'), TEAM],
   ['key_disabled', () => key('disable'), TEAM],

@@ -55,6 +55,11 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const ONE_TEAM: AccessSettings = [{ collections: ['team-*'], manage: ['create'], max_collections: 1 }];
 const NAMED = 'qgw_test_secret';
 const GLASS = 'qgw_glass_secret';
+const MINTING = 'a-secret-for-minted-tokens-0123456789';
+const MINTED = {
+  ...{ jti: 'x', iat: 1, exp: 9e9, access: 'm' },
+  qdrant_gateway_source: { kind: 'key', key: 'gone', print: 'x', bound: 'claim' },
+};
 const codes = new RefusalCodes();
 /** The list of collections; `undefined` = one that is too large. */
 let listed: string | undefined;
@@ -181,6 +186,7 @@ async function presented(
       {
         ...{ apiKey: KEYS.admin, jwtRbac: true, tokenRules: { ...NO_TOKEN_RULES, ...tokenRules } },
         ...{ namedKeys: [namedKey('test', NAMED, named)], namedKeysUnknown: unknown },
+        signingKeys: [{ id: 'minting', secret: MINTING, exchange: true }],
       },
       1,
     ),
@@ -453,6 +459,11 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       'a name of a claim that is a number',
       () => mapped({ id: 'a', access: [{ collection: '${tenant}', access: 'r' }] }),
     ],
+  ],
+  token_source_gone: [['a minted token for a key that is gone', () => presented(makeToken(MINTED, MINTING))]],
+  token_wrong_signer: [
+    ['a token of a client under a key for exchange', () => presented(makeToken({ access: 'r' }, MINTING))],
+    ['a token of a client that names a source', () => presented(makeToken(MINTED))],
   ],
   value_exists_no_collection: [
     ['a token about a collection that is gone', () => presented(EXISTS, { scroll: async () => 'no-collection' })],

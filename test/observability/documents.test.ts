@@ -79,6 +79,7 @@ t.test('the dashboard asks only for what there is, and for everything that matte
     [
       'limit_reached_total',
       'break_glass_requests_total',
+      'token_exchanges_total',
       ...['token_cache_entries', 'last_reload_success_timestamp_seconds', 'generation', 'rules_in_shadow'],
       'upstream_outages_total',
       ...Object.keys(METRICS).filter((name) => name.startsWith('upstream_node_')),

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
-import { NO_POLICY } from '../../src/config/policy/file.ts';
+import { NO_POLICY, type PolicySettings } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import type { Observer } from '../../src/gateway/exchange-parts.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
@@ -31,6 +31,8 @@ export interface TestGatewayOptions {
   readonly limits?: readonly LimitSettings[];
   readonly tenants?: readonly TenantSettings[];
   readonly namedKeys?: readonly NamedKeySettings[];
+  /** Further parts of the policy. */
+  readonly policy?: Partial<PolicySettings>;
   readonly observers?: readonly Observer[];
   /** Stands before this one instead of one of its own, and leaves it running. */
   readonly before?: FakeQdrant;
@@ -87,6 +89,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     ...(options.limits && { limits: options.limits }),
     ...(options.tenants && { tenants: options.tenants }),
     ...(options.namedKeys && { namedKeys: options.namedKeys }),
+    ...options.policy,
   };
   const gateway = await createGateway({ config, secrets, policy }, options.observers);
   const { rest, grpc } = await gateway.start().catch(async (error: unknown) => {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { LimitSettings } from '../../policy/limits/limits.ts';
 import type { IssuerSettings } from '../../policy/mapping/issuer.ts';
+import type { TokenExchangeSettings } from '../../policy/minting/settings.ts';
 import type { NamedKeySettings } from '../../policy/named-key.ts';
 import type { GuardSettings, RuleSettings } from '../../policy/settings.ts';
 import type { TenantSettings } from '../../policy/tenants/settings.ts';
@@ -24,11 +25,12 @@ import {
   tokensSchema,
 } from './schema.ts';
 import { tenantSchema } from './tenant-schema.ts';
+import { exchangeProblems, readTokenExchange } from './token-exchange.ts';
 
 /** The policy file as plain data. */
 export interface PolicySettings {
   /** Further token secrets, in the order they are tried. */
-  readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
+  readonly signingKeys: readonly { readonly id: string; readonly secret: string; readonly exchange?: true }[];
   /** Valid rules, as plain data. */
   readonly rules: readonly RuleSettings[];
   /** Valid guards, as plain data; absent = there are none. */
@@ -40,6 +42,8 @@ export interface PolicySettings {
   /** Identity providers; absent = none. */
   readonly issuers?: readonly IssuerSettings[];
   readonly tokenRules: TokenRules;
+  /** The exchange of tokens; absent = off. */
+  readonly tokenExchange?: TokenExchangeSettings;
   /** The named keys of `gateway.keys_file`; absent = there is no such file. */
   readonly namedKeys?: readonly NamedKeySettings[];
 }
@@ -118,6 +122,12 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const enforced = config.gateway.mode === 'enforce';
   const lists = { signingKeys, rules, guards, limits, tenants, issuers: rawIssuers };
   const found = checkPolicy({ ...sources, tree, ...lists, jwtRbac, enforced });
+  const tokenRules = tokenRulesOf(read, sections);
+  const settings = readTokenExchange(read, sections.token_exchange);
+  const { minSecretBytes } = tokenRules;
+  exchangeProblems(read, {
+    ...{ settings, signingKeys, secrets: found.signingKeys, keys: sources.keys, config, minSecretBytes },
+  });
   return {
     policy: Object.freeze({
       signingKeys: found.signingKeys,
@@ -126,7 +136,8 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
       ...(limits.length > 0 && { limits: limits.flatMap(({ entry }) => entry ?? []) }),
       ...(issuers.length > 0 && { issuers: Object.freeze(issuers) }),
       ...(tenants.length > 0 && { tenants: tenants.flatMap(({ entry }) => entry ?? []) }),
-      tokenRules: tokenRulesOf(read, sections),
+      tokenRules,
+      ...(settings && { tokenExchange: settings }),
     }),
     problems: [...problems, ...found.problems].sort(byPlace),
     warnings: found.warnings,
@@ -142,6 +153,7 @@ interface Sections {
   readonly issuers?: readonly unknown[];
   readonly token_patterns?: unknown;
   readonly tokens?: unknown;
+  readonly token_exchange?: unknown;
 }
 
 /** The members, unchecked but for lists being lists; any other member is a problem. */

@@ -39,7 +39,7 @@ export interface PolicyChecks {
 
 /** Errors and warnings about the rules. */
 export interface PolicyFindings {
-  readonly signingKeys: readonly { readonly id: string; readonly secret: string }[];
+  readonly signingKeys: readonly { readonly id: string; readonly secret: string; readonly exchange?: true }[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
 }
@@ -98,7 +98,10 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
     const place = checks.tree.placeOf(['signing_keys']);
     warnings.push(`${place}: signing keys need \`service.jwt_rbac\`, tokens stay off`);
   }
-  return { signingKeys: signingKeys.map(({ id, secret }) => Object.freeze({ id, secret })), problems, warnings };
+  const read = signingKeys.map(({ id, secret, exchange }) =>
+    Object.freeze({ id, secret, ...(exchange && { exchange }) }),
+  );
+  return { signingKeys: read, problems, warnings };
 }
 
 function idProblems(
@@ -145,6 +148,7 @@ function sameIds({ tree, signingKeys, issuers, namedKeys }: PolicyChecks): Probl
 
 interface PlacedKey {
   readonly id: string;
+  readonly exchange?: true;
   readonly secret: string;
   readonly place: string;
 }
@@ -163,7 +167,7 @@ function readSigningKey(
   const secret = inline ?? readSecretFile(resolve(cwd, file ?? ''), file ?? '', readFile);
   if (typeof secret !== 'string') return fail(secret.message);
   if (secret === '') return fail(`the secret file \`${file ?? ''}\` is empty`);
-  if (secret === secret.trim()) return { id, secret, place };
+  if (secret === secret.trim()) return { id, secret, place, ...(entry.exchange && { exchange: true as const }) };
   return fail('the secret has leading or trailing whitespace (one newline at the end of a file is allowed)');
 }
 

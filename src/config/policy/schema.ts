@@ -4,6 +4,7 @@ import { boundsSchema } from './bounds-schema.ts';
 import { collectionName, name, names, text } from './fields.ts';
 import { issuerSchema } from './issuers/schema.ts';
 import { tenantSchema } from './tenant-schema.ts';
+import { tokenExchangeSchema } from './token-exchange-schema.ts';
 
 /*
  * The only declaration of the policy file: names, types and one line of documentation each. The JSON schema is
@@ -23,6 +24,10 @@ export const signingKeySchema = z.strictObject(
       .min(1, 'must be the path of a file')
       .optional()
       .meta({ description: 'file with the secret; one newline at its end is ignored' }),
+    exchange: z.boolean({ error: 'must be true or false' }).optional().meta({
+      description:
+        'true: the key signs the tokens that the gateway mints (`token_exchange`), and no others; the first one mints',
+    }),
   },
   { error: 'must have `id`, and `secret` or `secret_file`' },
 );
@@ -199,6 +204,7 @@ export const policySchema = z.strictObject({
     .meta({ description: 'identity providers whose tokens are accepted, and what their claims give' }),
   token_patterns: tokenPatternsSchema.optional(),
   tokens: tokensSchema.optional(),
+  token_exchange: tokenExchangeSchema.optional(),
 });
 
 /** A signing key in the form of the file. */

@@ -141,7 +141,8 @@ function tokenClass(form: TokenForm): PrincipalClass {
       if (!secret) return ring.jwtSecrets.length === 0 ? INVALID_CREDENTIAL : INVALID_SIGNATURE;
       const claims = claimsOf(form, claimOf(access, collection, target), now);
       const accepted = acceptClaims(Buffer.from(JSON.stringify(claims)), secret, ring, now);
-      return accepted?.kind === 'accepted' ? accepted.principal : (accepted ?? INVALID_CREDENTIAL);
+      if (accepted?.kind !== 'accepted') return accepted ?? INVALID_CREDENTIAL;
+      return accepted.principal.kind === 'principal' ? accepted.principal : INVALID_CREDENTIAL;
     },
   };
 }

@@ -5,6 +5,8 @@ import type { LeaseAnswer, LeaseAsk, LeaseTurn } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
+import type { TokenAnswer } from '../../token-endpoint/answers.ts';
+import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from '../gateway.ts';
 import type { NamedKeysChange } from './named-keys-change.ts';
 
@@ -24,6 +26,7 @@ export interface WorkerCalls {
   ticketKeys: { given: Buffer; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
+  token: { given: TokenRequest; answer: TokenAnswer };
   depart: { given: null; answer: null };
   stop: { given: number; answer: null };
 }

@@ -9,6 +9,8 @@ import type { Leases } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
+import type { TokenAnswer } from '../../token-endpoint/answers.ts';
+import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
 import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
@@ -78,6 +80,7 @@ class Pool implements Fleet {
   readonly #ticketKeys = new TicketKeys();
   #stopping = false;
   #restarts = 0;
+  #turn = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -161,6 +164,15 @@ class Pool implements Fleet {
   async act(act: AdminAct): Promise<void> {
     const [first] = this.#serving;
     await first?.call('act', act, CALL_LIMIT);
+  }
+
+  async exchangeToken(request: TokenRequest): Promise<TokenAnswer> {
+    // In turn: each process has its share of the rate.
+    this.#turn += 1;
+    const workers = [...this.#serving];
+    const worker = workers[this.#turn % workers.length];
+    if (!worker) throw new Error('no worker is serving');
+    return await worker.call('token', request, CALL_LIMIT);
   }
 
   async depart(): Promise<void> {

@@ -14,6 +14,9 @@ export function shareOf(state: State, count: number, leased = false): State {
     ...state,
     policy: {
       ...state.policy,
+      ...(state.policy.tokenExchange && {
+        tokenExchange: { ...state.policy.tokenExchange, perMinute: share(state.policy.tokenExchange.perMinute) },
+      }),
       ...(state.policy.limits && {
         limits: state.policy.limits.map((limit) => shareOfLimit(limit, count, leased)),
       }),

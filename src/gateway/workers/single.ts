@@ -25,6 +25,7 @@ export async function createSingle(state: State, leases?: Leases, askForKeys?: A
     renewTicketKeys: async () => gateway.setTicketKeys(tickets.renew()),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),
+    exchangeToken: (request) => gateway.exchangeToken(request),
     depart: async () => gateway.depart(),
     stop: (graceMs) => gateway.stop(graceMs),
   };

@@ -61,6 +61,7 @@ const HANDLERS: Handlers = {
     serving().act(act);
     return null;
   },
+  token: async (request) => serving().exchangeToken(request),
   async depart() {
     gateway?.depart();
     return null;

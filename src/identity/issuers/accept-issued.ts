@@ -10,7 +10,7 @@ import {
 import { type Claims, comparedValues } from '../../policy/mapping/claims.ts';
 import type { Mapped } from '../../policy/mapping/mapper.ts';
 import type { TenantValue } from '../../policy/tenants/tenancy.ts';
-import type { AcceptedToken, TokenRing } from '../accept-token.ts';
+import type { AcceptedToken, ClaimRing } from '../accept-claims.ts';
 import { verifySignature } from '../jwks.ts';
 import type { IssuedToken } from './issued-token.ts';
 import type { Issuer } from './issuer.ts';
@@ -20,7 +20,7 @@ import { checkRegistered, isPast, type RegisteredClaims } from './registered-cla
 
 /** Ring, key sets and clock for the verification of a token. */
 export interface IssuedSurroundings {
-  readonly ring: TokenRing;
+  readonly ring: ClaimRing;
   readonly sets: KeySets;
   /** Milliseconds since 1970. */
   readonly now: () => number;

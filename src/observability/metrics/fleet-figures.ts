@@ -2,7 +2,7 @@ import type { AuditSnapshot } from '../../audit/audit.ts';
 import type { Place } from '../../lifetime/places.ts';
 import type { ClientFault, ConnectionCounts } from '../../net/connections.ts';
 import type { Agreement } from '../comparison.ts';
-import type { GatewaySnapshot, LimitCounts, NodeFigures, Observed } from '../snapshot.ts';
+import type { ExchangeResult, GatewaySnapshot, LimitCounts, NodeFigures, Observed } from '../snapshot.ts';
 import type { TracingSnapshot } from '../tracing.ts';
 import type { DecisionLabel } from '../verdict.ts';
 import { addPrincipalCounts, type PrincipalCount } from './principal-counts.ts';
@@ -19,6 +19,7 @@ export interface FleetFigures {
   readonly lostLines: number;
   readonly limited: LimitCounts;
   readonly breakGlass: Observed['breakGlass'];
+  readonly tokenExchanges: Observed['tokenExchanges'];
   readonly audit: Pick<AuditSnapshot, 'refused' | 'sinks'>;
   readonly spans: TracingSnapshot;
   /** Counters of nodes by name, also of those that are gone. */
@@ -44,6 +45,7 @@ const NOTHING: FleetFigures = {
   lostLines: 0,
   limited: {},
   breakGlass: {},
+  tokenExchanges: {},
   audit: { refused: 0, sinks: [] },
   spans: { exported: 0, failed: 0 },
   nodes: {},
@@ -77,7 +79,18 @@ export function createFleetFigures(maxNames: number): (snapshots: readonly Gatew
 }
 
 function countedOf(
-  { tally, perKey, listeners, tokens, internalFaults, compared, lostLines, limited, breakGlass }: Observed,
+  {
+    tally,
+    perKey,
+    listeners,
+    tokens,
+    internalFaults,
+    compared,
+    lostLines,
+    limited,
+    breakGlass,
+    tokenExchanges,
+  }: Observed,
   audit: FleetFigures['audit'] = NOTHING.audit,
   spans: FleetFigures['spans'] = NOTHING.spans,
   nodes: readonly NodeFigures[] = [],
@@ -95,6 +108,7 @@ function countedOf(
     lostLines,
     limited,
     breakGlass,
+    tokenExchanges,
     audit,
     spans,
     nodes: counts,
@@ -121,6 +135,7 @@ function add(all: readonly FleetFigures[], maxNames: number): FleetFigures {
     compared: addCounts<Agreement>(all.map(({ compared }) => compared)),
     lostLines: total(({ lostLines }) => lostLines),
     breakGlass: addCounts<DecisionLabel>(all.map(({ breakGlass }) => breakGlass)),
+    tokenExchanges: addCounts<ExchangeResult>(all.map(({ tokenExchanges }) => tokenExchanges)),
     limited: addLimited(all.map(({ limited }) => limited)),
     audit: {
       refused: total(({ audit }) => audit.refused),

@@ -1,6 +1,7 @@
 import { PLACES } from '../../lifetime/places.ts';
 import { CLIENT_FAULTS } from '../../net/connections.ts';
 import { AGREEMENTS } from '../comparison.ts';
+import { EXCHANGE_RESULTS } from '../snapshot.ts';
 import { DECISIONS, VERDICTS } from '../verdict.ts';
 import { CERTIFICATES } from './certificate-expiry.ts';
 import { GROUPS } from './operation-group.ts';
@@ -34,6 +35,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   outcome: ['hit', 'miss'],
   result: ['ok', 'failed'],
   issuer: undefined,
+  exchange: EXCHANGE_RESULTS,
   certificate: CERTIFICATES,
   statistic: ['p50', 'p99', 'max'],
   mode: ['user', 'system'],
@@ -90,6 +92,11 @@ export const METRICS = {
     type: 'counter',
     help: 'Requests with break-glass keys, also with those that may not be used',
     labels: ['decision'],
+  },
+  token_exchanges_total: {
+    type: 'counter',
+    help: 'Requests to exchange a credential for a token',
+    labels: ['exchange'],
   },
   principal_requests_total: {
     type: 'counter',

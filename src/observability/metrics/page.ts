@@ -13,7 +13,7 @@ import { CLIENT_FAULTS } from '../../net/connections.ts';
 import { AGREEMENTS } from '../comparison.ts';
 import type { Facts } from '../facts.ts';
 import { nodesOf } from '../nodes-of.ts';
-import type { GatewaySnapshot, NodeFigures, Observed } from '../snapshot.ts';
+import { EXCHANGE_RESULTS, type GatewaySnapshot, type NodeFigures, type Observed } from '../snapshot.ts';
 import { DECISIONS } from '../verdict.ts';
 import { METRICS, type MetricName, type MetricRow, PREFIX } from './names.ts';
 import { type Distribution, gatewayAt, PROTOCOLS, requestAt, rowAt, SLOWED } from './tally.ts';
@@ -163,6 +163,8 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
     ]),
   break_glass_requests_total: ({ figures }) =>
     DECISIONS.map((decision) => one(figures.breakGlass[decision] ?? 0, { decision })),
+  token_exchanges_total: ({ figures }) =>
+    EXCHANGE_RESULTS.map((exchange) => one(figures.tokenExchanges[exchange] ?? 0, { exchange })),
   principal_requests_total: ({ figures }) =>
     figures.perKey.flatMap(({ key, subject, counts }) =>
       DECISIONS.map((decision, at) => one(counts[at] ?? 0, { key, subject, decision })),

@@ -28,6 +28,7 @@ import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
 import { http1Exchange, http2Exchange } from './new-exchange.ts';
+import { answerTokenRequest, isTokenRequest } from './token-request.ts';
 
 /** The complete REST lane: it has every step. */
 export interface RestLane {
@@ -75,7 +76,7 @@ export function createRestLane(options: LaneOptions): RestLane {
   const questions = createTenantQuestions(options.upstream, options.credential);
   const facts = new FactsOfCollections(questions.facts, () => performance.now());
   const context = { ...options, checkPool, decoder, budget, answers, changer, questions, facts };
-  const lane = new Lane(options, createProtocol(context));
+  const lane = new Lane(context, createProtocol(context));
   return {
     takeHttp1: (request, response, target) => lane.takeHttp1(request, response, target),
     refuse: (request, response, status, text) =>
@@ -103,10 +104,12 @@ class Lane {
   readonly running = new Set<ClientResponse>();
   readonly #options: LaneOptions;
   readonly #protocol: Protocol<RestExchange>;
+  readonly #context: LaneContext;
   #draining = false;
 
-  constructor(options: LaneOptions, protocol: Protocol<RestExchange>) {
-    this.#options = options;
+  constructor(context: LaneContext, protocol: Protocol<RestExchange>) {
+    this.#options = context;
+    this.#context = context;
     this.#protocol = protocol;
   }
 
@@ -147,6 +150,10 @@ class Lane {
       answerWhole(exchange, preflight.status, preflight.headers, Buffer.from(preflight.body));
       return;
     }
+    if (!begun && isTokenRequest(exchange, this.#options)) {
+      this.#mint(exchange);
+      return;
+    }
     const { response, life } = exchange;
     const same = !begun || continueBegun(exchange, begun);
     this.running.add(response);
@@ -160,6 +167,17 @@ class Lane {
     if (!begun) begin(parts, this.#protocol, exchange);
     else if (same) resumeWith(parts, this.#protocol, exchange, begun.decision);
     else exchange.guard.failed(new TypeError('two lanes read a head differently'));
+  }
+
+  /** A request for a token is answered here: it has no operation, and nothing of it goes upstream. */
+  #mint(exchange: RestExchange): void {
+    const { response, life } = exchange;
+    this.running.add(response);
+    life.onEnd(() => {
+      this.running.delete(response);
+      exchange.answered = true;
+    });
+    if (!life.ended) exchange.guard.run(() => answerTokenRequest(exchange, this.#context));
   }
 
   drain(): void {

@@ -102,10 +102,10 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'rule: []\nkeys: []\n',
     [
       at(
-        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `token_patterns`, `tokens`',
+        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `token_patterns`, `tokens`, `token_exchange`',
       ),
       at(
-        '2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `token_patterns`, `tokens`',
+        '2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `token_patterns`, `tokens`, `token_exchange`',
       ),
     ],
   ],
@@ -277,7 +277,7 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
       at('10:22: the same secret as the key `api_key`'),
       at(`11:5: \`id\` ${NAME}`),
       at('11:15: `secret` must be text that is not empty'),
-      at('12:14: unknown field, did you mean `secret`? allowed here: `id`, `secret`, `secret_file`'),
+      at('12:14: unknown field, did you mean `secret`? allowed here: `id`, `secret`, `secret_file`, `exchange`'),
       at('13:5: an entry of `signing_keys` must have `id`, and `secret` or `secret_file`'),
     ],
   ],

@@ -42,6 +42,7 @@ function processOf(pid: number, count: number, startedAt = 1): GatewaySnapshot {
       listeners: { rest: listener, grpc: listener },
       tokens: { size: 1, hits: count, misses: count },
       breakGlass: { permit: count },
+      tokenExchanges: { minted: count },
       perKey: [{ key: 'k', subject: 's', counts: [count, 0, 0, 0] }],
       process: { pid, startedAt, cpuUser: 0, cpuSystem: 0, resident: 0, heapUsed: 0, delay, busy: 0, idle: 0 },
       internalFaults: { exchange: count },

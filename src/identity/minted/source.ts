@@ -1,0 +1,109 @@
+import { type Denial, INVALID_CREDENTIAL } from '../../policy/denial.ts';
+import type { TokenRules } from '../../policy/token-rules.ts';
+import { claimText, decidingClaims, readClaims } from '../claims.ts';
+import type { JwtSecret, KeyRing } from '../key-ring.ts';
+import type { Presented } from '../named-keys.ts';
+import type { Principal } from '../principal.ts';
+import { verifyToken } from '../token.ts';
+import { readTokenShape } from '../token-shape.ts';
+import { namedPrint, signerPrint, staticPrint } from './print.ts';
+import type { SourceReference } from './reference.ts';
+
+/** A credential that may be exchanged, and all that a token for it is made of. */
+export interface ExchangeSource {
+  readonly kind: 'source';
+  readonly principal: Principal;
+  readonly reference: Omit<SourceReference, 'bound'>;
+  /** The key that signs the token. */
+  readonly signer: JwtSecret;
+  /** The end of the source, in seconds since 1970; `undefined` = none. */
+  readonly exp: number | undefined;
+  /** `sub` of the token: that of a source token, or the id of the key. */
+  readonly sub: string;
+  /** True = a condition of the source that no native claim can express: rules, tenants, networks. */
+  readonly isConditional: boolean;
+  /** JSON text of the claim `value_exists` of the source. */
+  readonly valueExists: Uint8Array | undefined;
+  readonly tokenRules: TokenRules;
+}
+
+/**
+ * Why a valid credential is not exchanged.
+ * - `off`: no key signs minted tokens
+ * - `minted`: it has been minted itself
+ * - `configured`: a configured key that the policy does not name
+ * - `break_glass`: a break-glass key
+ * - `kind`: nothing is known of its kind
+ */
+export type NotExchanged = 'off' | 'minted' | 'configured' | 'break_glass' | 'kind';
+
+/** The source in a credential that the ring has accepted. */
+export async function findSource(
+  principal: Principal,
+  presented: Presented,
+  ring: KeyRing,
+): Promise<ExchangeSource | Denial | NotExchanged> {
+  const signer = ring.jwtSecrets.find(({ mints }) => mints);
+  if (!signer || ring.open) return 'off';
+  if (principal.minted) return 'minted';
+  if (principal.breakGlass) return 'break_glass';
+  const common: Common = {
+    ...{ kind: 'source', principal, signer, tokenRules: ring.tokenRules },
+    isConditional: isConditional(principal),
+    valueExists: undefined,
+  };
+  if (ring.match(presented.digest)) {
+    const key = ring.exchanged.get(principal.keyId);
+    if (!key) return 'configured';
+    const reference = referenceTo('key', principal.keyId, staticPrint(signer.bytes, key.digest));
+    return { ...common, reference, exp: undefined, sub: principal.keyId };
+  }
+  const named = ring.named?.recognise(presented);
+  if (named) {
+    const { id, expiresAt = Number.POSITIVE_INFINITY, networks } = named.settings;
+    const end = Math.floor(Math.min(expiresAt, named.until) / 1000);
+    return {
+      ...common,
+      reference: referenceTo('key', id, namedPrint(signer.bytes, named.stored)),
+      exp: Number.isFinite(end) ? end : undefined,
+      sub: id,
+      isConditional: common.isConditional || networks !== undefined,
+    };
+  }
+  return await ofToken(common, presented, ring);
+}
+
+type Common = Omit<ExchangeSource, 'reference' | 'exp' | 'sub'>;
+
+async function ofToken(
+  common: Common,
+  { text }: Presented,
+  ring: KeyRing,
+): Promise<ExchangeSource | Denial | NotExchanged> {
+  const { principal, signer } = common;
+  const own = ring.jwtSecrets.find(({ keyId, mints }) => keyId === principal.keyId && !mints);
+  const shape = readTokenShape(text);
+  if (!own || !shape) return 'kind';
+  const verified = await verifyToken(shape, own.bytes);
+  if (verified.kind !== 'verified') return INVALID_CREDENTIAL;
+  const carried = decidingClaims(verified.claims, ring.tenants?.claims);
+  const claims = readClaims(carried);
+  if (!claims) return INVALID_CREDENTIAL;
+  return {
+    ...common,
+    reference: { ...referenceTo('token', own.keyId, signerPrint(signer.bytes, own.bytes)), claims: carried },
+    exp: claims.exp,
+    sub: claims.sub ?? claims.subject ?? own.keyId,
+    valueExists: claimText(carried, 'value_exists'),
+  };
+}
+
+function referenceTo(kind: SourceReference['kind'], key: string, print: string): ExchangeSource['reference'] {
+  return { kind, key, print, claims: undefined };
+}
+
+/** Rules by operation, tenants and limits of the policy hold for its tokens here, and would not natively. */
+function isConditional({ bounds, tenancy, carries }: Principal): boolean {
+  const narrowed = bounds?.enforced.some(({ operations, denied }) => operations ?? denied) ?? false;
+  return narrowed || tenancy !== undefined || carries !== undefined;
+}

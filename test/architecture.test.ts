@@ -323,6 +323,8 @@ const RULES: readonly Rule[] = [
       [
         ...['upstream/sockets.ts', 'audit/sinks/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts'],
         ...['grpc/listener.ts', 'net/addresses.ts', 'net/unix-path.ts', 'config/proxy-rules.ts'],
+        // `doctor` asks as a stranger does.
+        'cli/doctor/stranger.ts',
       ],
       'types are free',
     ),

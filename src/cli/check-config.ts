@@ -23,8 +23,11 @@ import { warnUnprotected } from './unprotected.ts';
 const PATIENCE_MS = 2000;
 
 /** Everything that can be said about a configuration without asking upstream or Redis. */
-interface Gathered {
+export interface Gathered {
+  /** `undefined` = it cannot be loaded. */
   readonly state: State | undefined;
+  /** The configuration file; `undefined` = none. */
+  readonly file: string | undefined;
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
 }
@@ -52,15 +55,15 @@ export async function checkConfig(flags: Flags, output: Output, now: number, jso
   };
 }
 
-/** INVARIANT: whatever fails, the other parts are looked at, so that one run tells everything. */
-function gather(flags: Flags, now: number): Gathered {
+/** INVARIANT: whatever fails, the other parts are looked at, so that one run tells everything. @param now milliseconds since 1970 */
+export function gather(flags: Flags, now: number): Gathered {
   const preview = previewConfig({ argv: flags, operations: OPERATION_NAMES });
   const { config, policy } = preview;
   const found = config === null ? undefined : previewSecrets(config);
   const problems = [...preview.problems, ...missingIn(preview), ...(found?.problems ?? [])];
   const warnings = [...preview.warnings, ...(found?.warnings ?? [])];
   const secrets = found?.secrets;
-  if (config === null) return { state: undefined, problems, warnings };
+  if (config === null) return { state: undefined, file: preview.file, problems, warnings };
   const weak = [
     ...looseFiles(watchedFiles(config, preview.file)),
     ...endlessCredentials(config, policy, preview.placeOf),
@@ -74,7 +77,7 @@ function gather(flags: Flags, now: number): Gathered {
   const { file } = config.gateway.revocation;
   if (state) problems.push(...problemsOf(() => checkUsable(state)));
   if (file !== null) problems.push(...problemsOf(() => readRevocationFile(file)));
-  return { state, problems, warnings: [...new Set(warnings)] };
+  return { state, file: preview.file, problems, warnings: [...new Set(warnings)] };
 }
 
 function problemsOf(check: () => unknown): readonly Problem[] {

@@ -3,6 +3,7 @@ import type { AnyCommand } from '../frame/declare.ts';
 import { canICommand, matrixCommand, whoCanCommand } from './ask.ts';
 import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
+import { doctorCommand } from './doctor.ts';
 import { keyCommands } from './key.ts';
 import { policyDiffCommand, policyTestCommand } from './policy.ts';
 import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
@@ -23,6 +24,7 @@ export const GROUPS: Groups = {
 export const COMMANDS: readonly AnyCommand[] = [
   serveCommand,
   checkConfigCommand,
+  doctorCommand,
   ...[tokenMintCommand, tokenInspectCommand],
   revokeCommand,
   ...keyCommands,

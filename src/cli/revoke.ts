@@ -58,13 +58,13 @@ export function buildEntry(flags: RevokeFlags, nowMs: number): RevocationEntry {
 }
 
 /** `now` includes the current second. Digits are seconds since 1970; other texts are returned unchanged. */
-function parseMoment(text: string | undefined, nowMs: number): number | string | undefined {
+export function parseMoment(text: string | undefined, nowMs: number): number | string | undefined {
   if (text === 'now') return Math.floor(nowMs / 1000) + 1;
   return text !== undefined && /^[0-9]{1,12}$/.test(text) ? Number(text) : text;
 }
 
 function describe(entry: RevocationEntry): string {
-  const until = entry.until === undefined ? '' : ` until ${iso(entry.until)}`;
+  const until = entry.until === undefined ? '' : ` until ${isoSeconds(entry.until)}`;
   switch (entry.kind) {
     case 'token':
       return `the token with the id \`${entry.value}\`${until}`;
@@ -74,14 +74,15 @@ function describe(entry: RevocationEntry): string {
       return `every token signed with the key \`${entry.value}\`${until}`;
     case 'before': {
       const whose = entry.subject === undefined ? '' : ` of the subject \`${entry.subject}\``;
-      return `every token${whose} issued before ${iso(entry.value)}, or without an issue time${until}`;
+      return `every token${whose} issued before ${isoSeconds(entry.value)}, or without an issue time${until}`;
     }
     default:
       return entry satisfies never;
   }
 }
 
-function iso(seconds: number): string {
+/** `2030-01-01T00:00:00Z` of seconds since 1970. */
+export function isoSeconds(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }
 

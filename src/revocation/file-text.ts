@@ -145,3 +145,36 @@ function addFirst(text: string, entry: RevocationEntry): string {
   list.add(stand);
   return document.toString({ lineWidth: 0 }).replace(`  - ${stand}`, () => ownLine(entry));
 }
+
+/**
+ * The text of the file without some entries. Comments and formatting of the others are kept.
+ *
+ * @throws ConfigError if the text is not in the form of a revocation file
+ */
+export function removeEntries(file: string, text: string, isOut: (entry: RevocationEntry) => boolean): string {
+  const left = readRevocations(file, text).filter((entry) => !isOut(entry)).length;
+  const lines = text.split('\n').filter((line) => {
+    const entry = readOwnLine(line);
+    return entry === undefined || !isOut(entry);
+  });
+  const document = parseDocument(lines.join('\n'));
+  const list = document.get('revocations');
+  const before = isSeq(list) ? list.items.length : 0;
+  if (isSeq(list)) list.items = list.items.filter((item) => !isOutItem(item, document, isOut));
+  const isEmpty = !isSeq(list) || list.items.length === 0;
+  if (isEmpty) document.set('revocations', document.createNode([], { flow: true }));
+  // INVARIANT: the written text contains the other entries, and no other.
+  const same = isSeq(list) && list.items.length === before && !isEmpty;
+  const next = same ? lines.join('\n') : document.toString({ lineWidth: 0 });
+  if (readRevocations(file, next).length === left) return next;
+  throw new ConfigError([{ place: file, message: 'an entry cannot be taken out of a file of this form' }]);
+}
+
+function isOutItem(
+  item: unknown,
+  document: ReturnType<typeof parseDocument>,
+  isOut: (entry: RevocationEntry) => boolean,
+): boolean {
+  const read = readEntry(isMap(item) ? item.toJS(document) : undefined);
+  return isEntry(read) && isOut(read);
+}

@@ -3,9 +3,10 @@ import { type Clock, machineClock } from '../config/files/clock.ts';
 import { fileProbe } from '../config/files/file-reads.ts';
 import type { RedisAddress } from '../redis/address.ts';
 import { describeRedisFault, withRedisLink } from '../redis/link.ts';
-import { MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
-import { appendToFile } from './file-append.ts';
-import { fieldsOf, HASH, writeFields } from './redis-hash.ts';
+import { entryId, MAX_ENTRIES, type RevocationEntry, TOO_MANY } from './entry.ts';
+import { appendToFile, takeOutOfFile } from './file-append.ts';
+import { readRevocationFile } from './file-source.ts';
+import { fieldsOf, HASH, readFields, readHash, writeFields } from './redis-hash.ts';
 import type { RevocationSettings } from './settings.ts';
 import { BEING_WRITTEN, StoreFault } from './source.ts';
 
@@ -29,6 +30,48 @@ export async function writeEntry(
   await standsStill(resolve(file), clock);
   await appendToFile(file, entry);
   return 'file';
+}
+
+/** Entries of the configured store; `undefined` = no store is configured. Rejects with a `StoreFault` or `ConfigError`. */
+export async function storedEntries({
+  redis,
+  file,
+}: RevocationSettings): Promise<
+  { readonly place: 'redis' | 'file'; readonly entries: readonly RevocationEntry[] } | undefined
+> {
+  if (!redis) return file === undefined ? undefined : { place: 'file', entries: readRevocationFile(file) };
+  const { address } = redis;
+  try {
+    const { fields } = await withRedisLink(address, DEADLINE_MS, (link) => readHash(link, address.prefix));
+    return { place: 'redis', entries: [...readFields(fields).values()] };
+  } catch (error) {
+    throw new StoreFault(`redis could not be read (${describeRedisFault(error)})`);
+  }
+}
+
+/** Takes entries out of the configured store; running gateways read it. Rejects with a `StoreFault`. */
+export async function takeOut(
+  { redis, file }: RevocationSettings,
+  entries: readonly RevocationEntry[],
+  clock: Clock = machineClock,
+): Promise<void> {
+  const ids = new Set(entries.map(entryId));
+  if (!redis) {
+    if (file === undefined) return;
+    await standsStill(resolve(file), clock);
+    await takeOutOfFile(file, (entry) => ids.has(entryId(entry)));
+    return;
+  }
+  const { address } = redis;
+  try {
+    await withRedisLink(address, DEADLINE_MS, async (link) => {
+      await link.remove(address.prefix + HASH, [...ids]);
+      // Tells the gateways.
+      await writeFields(link, address.prefix, {});
+    });
+  } catch (error) {
+    throw new StoreFault(`redis could not be written (${describeRedisFault(error)}): nothing was lifted`);
+  }
 }
 
 /** A file written in place within this time (milliseconds) may be incomplete. */

@@ -4,7 +4,7 @@ import t from 'tap';
 import { hasEndMark } from '../../src/config/files/file-reads.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { MAX_ENTRIES, type RevocationEntry } from '../../src/revocation/entry.ts';
-import { addEntry, readRevocations } from '../../src/revocation/file-text.ts';
+import { addEntry, readRevocations, removeEntries } from '../../src/revocation/file-text.ts';
 
 const SECRET = 'never-to-be-seen';
 const HAND = `# who left
@@ -147,4 +147,22 @@ t.test('an end mark stays the last line when an entry is added', async (t) => {
       );
     }
   }
+});
+
+t.test('an entry that is taken out leaves the rest as it was', async (t) => {
+  const isAlice = (entry: RevocationEntry) => entry.value === 'alice';
+  const cases: readonly (readonly [before: string, after: string])[] = [
+    [
+      '# note\nrevocations:\n  - { "kind": "subject", "value": "alice" }\n  - { "kind": "subject", "value": "bob" } \n# end\n',
+      '# note\nrevocations:\n  - { "kind": "subject", "value": "bob" } \n# end\n',
+    ],
+    [
+      '# note\nrevocations:\n  - kind: subject\n    value: alice\n  - kind: subject # why\n    value: bob\n',
+      '# note\nrevocations:\n  - kind: subject # why\n    value: bob\n',
+    ],
+    ['# note\nrevocations:\n  - { "kind": "subject", "value": "alice" }\n', '# note\nrevocations: []\n'],
+    ['revocations: [{ kind: subject, value: alice }]\n', 'revocations: []\n'],
+  ];
+  for (const [before, after] of cases) t.equal(removeEntries('r.yaml', before, isAlice), after);
+  t.throws(() => removeEntries('r.yaml', 'other: []\n', isAlice), { code: 'ERR_CONFIG' });
 });

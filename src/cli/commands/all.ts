@@ -7,14 +7,14 @@ import { doctorCommand } from './doctor.ts';
 import { keyCommands } from './key.ts';
 import { policyDiffCommand, policyTestCommand } from './policy.ts';
 import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
-import { revokeCommand } from './revoke.ts';
+import { revokeCommand, revokeLiftCommand, revokeListCommand } from './revoke.ts';
 import { serveCommand } from './serve.ts';
-import { tokenInspectCommand, tokenMintCommand } from './token.ts';
+import { tokenInspectCommand, tokenMintCommand, tokenRevokeCommand } from './token.ts';
 
 /** The subject of each group of commands. */
 export const GROUPS: Groups = {
-  token: 'mint and inspect tokens; without a command: mint',
-  revoke: 'revoke tokens; without a command: add',
+  token: 'mint, inspect and revoke tokens; without a command: mint',
+  revoke: 'revoke tokens, list and lift revocations; without a command: add',
   key: 'named keys in the file `gateway.keys_file`, or in Redis with `gateway.shared.keys`',
   policy: 'test a policy and compare policies',
   audit: 'verify audit files',
@@ -25,8 +25,8 @@ export const COMMANDS: readonly AnyCommand[] = [
   serveCommand,
   checkConfigCommand,
   doctorCommand,
-  ...[tokenMintCommand, tokenInspectCommand],
-  revokeCommand,
+  ...[tokenMintCommand, tokenInspectCommand, tokenRevokeCommand],
+  ...[revokeCommand, revokeListCommand, revokeLiftCommand],
   ...keyCommands,
   ...[canICommand, whoCanCommand, matrixCommand],
   ...[policyTestCommand, policyDiffCommand],

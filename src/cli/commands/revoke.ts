@@ -38,3 +38,38 @@ export const revokeCommand = declareCommand({
     return revoke(flags, output, now);
   },
 });
+
+/** `revoke list`. */
+export const revokeListCommand = declareCommand({
+  name: 'revoke list',
+  group: 'Keys and tokens:',
+  summary: 'list the revocations in the configured file or Redis',
+  options: { all: { kind: 'switch', text: 'also those that are over' } },
+  config: true,
+  examples: [['qdrant-gateway revoke list', 'the revocations in force']],
+  async run({ flags, now }) {
+    const { listRevocations } = await import('../revocations.ts');
+    return listRevocations(flags, flags.all === true, now);
+  },
+});
+
+/** `revoke lift`. */
+export const revokeLiftCommand = declareCommand({
+  name: 'revoke lift',
+  group: 'Keys and tokens:',
+  summary: 'take a revocation out again: its tokens are accepted as before',
+  options: {
+    tokenId: { kind: 'value', value: 'id', text: 'of the token with this `jti`' },
+    subject: { kind: 'value', value: 'text', text: 'of this `sub` or `subject`' },
+    key: { kind: 'value', value: 'id', text: 'of this key' },
+    before: { kind: 'value', value: 'time', text: 'of tokens issued before this time, as `revoke list` shows it' },
+    forSubject: { kind: 'value', value: 'text', text: 'with --before: of this `sub` or `subject`' },
+  },
+  config: true,
+  changes: true,
+  examples: [['qdrant-gateway revoke lift --subject alice', 'alice may come again']],
+  async run({ flags, now }) {
+    const { liftRevocations } = await import('../revocations.ts');
+    return liftRevocations(flags, now);
+  },
+});

@@ -55,3 +55,25 @@ export const tokenInspectCommand = declareCommand({
     return inspect(token, flags, output, now);
   },
 });
+
+/** `token revoke`. */
+export const tokenRevokeCommand = declareCommand({
+  name: 'token revoke',
+  group: 'Keys and tokens:',
+  summary: 'revoke a token by its id (`jti`)',
+  details: 'The token is read from standard input, with or without `Bearer`.',
+  options: {
+    file: { kind: 'value', value: 'file', text: 'read the token from this file' },
+    until: { kind: 'value', value: 'when', text: 'expiry of the entry: 30d, 12h, 90m or an ISO date (default: never)' },
+    reason: { kind: 'value', value: 'text', text: 'note that is stored with the entry' },
+  },
+  config: true,
+  changes: true,
+  examples: [['qdrant-gateway token revoke --reason "laptop lost" < token.txt', 'revoke the token of a file']],
+  async run({ flags, output, now, readStdin }) {
+    const { presentedToken } = await import('../token.ts');
+    const { revokeToken } = await import('../revocations.ts');
+    const token = await presentedToken({ argument: undefined, file: flags.file, readStdin }, output);
+    return revokeToken(token, flags, output, now);
+  },
+});

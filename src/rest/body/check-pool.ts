@@ -10,7 +10,7 @@ import type { ThreadFinding, ThreadTask } from './thread.ts';
 /** Bodies up to this size are checked on the main thread: some milliseconds at worst. */
 export const INLINE_BYTES = 131_072;
 /** The same of requests that are made anew, which takes longer: each small part of a body may become a large one. */
-export const INLINE_TENANT_BYTES = 32_768;
+export const INLINE_TENANT_BYTES = 98_304;
 /** Bodies above this size have a thread of their own, so that smaller ones do not wait for them. */
 export const MEDIUM_BYTES = 2_097_152;
 

@@ -60,7 +60,9 @@ function releaseWarnings(bound: readonly TenantSettings[], release: string): str
   const { updateFilter, idfCorpus } = featuresOf({ current: release });
   const warnings: string[] = [];
   if (!updateFilter)
-    warnings.push(`tenants: Qdrant ${release} is older than 1.15.4: upserts and vectors of tenants are refused`);
+    warnings.push(
+      `tenants: Qdrant ${release} is older than 1.15.4: upserts and vectors of tenants are refused until it is upgraded`,
+    );
   if (idfCorpus) return warnings;
   const shared = bound.filter((entry) => entry.shared_statistics).map(({ id }) => `\`${id}\``);
   const older = `tenants: Qdrant ${release} is older than 1.19.0`;

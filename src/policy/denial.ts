@@ -323,7 +323,7 @@ export function tenantLookup(collection: string): Denial {
 
 /** @param what for example `upserts of tenants` @param release the first one that can, for example `1.15.4` */
 export function tenantRelease(what: string, release: string): Denial {
-  return forbidden('tenant_release', `${what} need Qdrant ${release} or later`);
+  return forbidden('tenant_release', `${what} need Qdrant ${release} or later: ask the operator to upgrade it`);
 }
 
 /** Upstream has no `params.idf` for matrices (Qdrant v1.20.0). */

@@ -96,7 +96,7 @@ const CASES: readonly (readonly [
     [ENTRY],
     { release: '1.15.3' },
     [
-      'tenants: Qdrant 1.15.3 is older than 1.15.4: upserts and vectors of tenants are refused',
+      'tenants: Qdrant 1.15.3 is older than 1.15.4: upserts and vectors of tenants are refused until it is upgraded',
       'tenants: Qdrant 1.15.3 is older than 1.19.0: queries of sparse vectors with IDF are refused to tenants',
     ],
   ],

@@ -11,7 +11,7 @@ for (const relay of [true, false]) {
     const name = `${colliding ? 'with' : 'without'} ids that meet, by the ${relay ? 'relay' : 'server'}`;
     t.test(`two tenants see a collection of their own, ${name}`, async (t) => {
       const first = Math.floor(Math.random() * 1_000_000);
-      const most = runs(80);
+      const most = runs(40);
       for (let seed = first; seed < first + most; seed += 1) await model.run(seed, colliding);
       t.pass(`${most} sequences from seed ${first}`);
     });

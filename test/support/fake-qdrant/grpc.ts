@@ -26,6 +26,22 @@ export type GrpcOptions = {
   onGrpc: OnGrpc | undefined;
 };
 
+/** Answers a unary call without a socket: the message, or how it is refused. */
+export function callInProcess(
+  path: string,
+  message: Buffer,
+  context: GrpcContext,
+): Uint8Array | { readonly code: number; readonly message: string } {
+  const method = methodAt(path);
+  if (!method) return { code: 12, message: '' };
+  try {
+    const [answer = new Uint8Array()] = method.answer(message, context);
+    return answer;
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
 const windowBytes = 4 << 20;
 
 /** A cleartext HTTP/2 server with the gRPC surface of an unsecured Qdrant; not listening yet. */
@@ -175,9 +191,7 @@ class Answer {
   }
 
   #fail(error: unknown): void {
-    const code = error instanceof GrpcFault ? error.code : error instanceof Fault ? faultCode(error) : 13;
-    // The words about a JSON body belong to REST alone.
-    const message = (error instanceof Error ? error.message : String(error)).replace('Format error in JSON body: ', '');
+    const { code, message } = refusalOf(error);
     if (this.#started) {
       this.#stream.removeAllListeners('wantTrailers');
       this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(status(code, message)));
@@ -186,6 +200,13 @@ class Answer {
       refuse(this.#stream, code, message);
     }
   }
+}
+
+function refusalOf(error: unknown): { readonly code: number; readonly message: string } {
+  const code = error instanceof GrpcFault ? error.code : error instanceof Fault ? faultCode(error) : 13;
+  // The words about a JSON body belong to REST alone.
+  const message = (error instanceof Error ? error.message : String(error)).replace('Format error in JSON body: ', '');
+  return { code, message };
 }
 
 function status(code: number, message: string): Record<string, string> {

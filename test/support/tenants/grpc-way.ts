@@ -1,4 +1,11 @@
-import { type DescMessage, type MessageInitShape, type MessageShape, toJson } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+  toJson,
+} from '@bufbuild/protobuf';
 import * as q from '@qdrant/js-client-grpc';
 import { idMessage, payloadMessage } from '../fake-qdrant/grpc-values.ts';
 import {
@@ -48,6 +55,40 @@ export async function askGrpc(target: Target, op: string, body: JsonObject): Pro
     return { code: error.code, answer: error.rawMessage };
   }
 }
+
+/** A call as its message: the name of the method, the bytes, and the form of the answer. */
+export function messageOf(op: string, body: JsonObject, collectionName: string) {
+  const { method, schema, fields } = callOf(op, body);
+  const name = `${method.slice(0, 1).toUpperCase()}${method.slice(1)}`;
+  const request = REQUESTS[name];
+  if (!request) throw new TypeError(`no message for ${name}`);
+  const bytes = Buffer.from(toBinary(request, create(request, { collectionName, ...fields } as never)));
+  return { name, bytes, schema };
+}
+
+const REQUESTS: Readonly<Record<string, DescMessage>> = {
+  Upsert: q.UpsertPointsSchema,
+  UpdateVectors: q.UpdatePointVectorsSchema,
+  Delete: q.DeletePointsSchema,
+  DeleteVectors: q.DeletePointVectorsSchema,
+  SetPayload: q.SetPayloadPointsSchema,
+  OverwritePayload: q.SetPayloadPointsSchema,
+  DeletePayload: q.DeletePayloadPointsSchema,
+  ClearPayload: q.ClearPayloadPointsSchema,
+  UpdateBatch: q.UpdateBatchPointsSchema,
+  Get: q.GetPointsSchema,
+  Scroll: q.ScrollPointsSchema,
+  Count: q.CountPointsSchema,
+  Facet: q.FacetCountsSchema,
+  Query: q.QueryPointsSchema,
+  QueryBatch: q.QueryBatchPointsSchema,
+  QueryGroups: q.QueryPointGroupsSchema,
+  Search: q.SearchPointsSchema,
+  Recommend: q.RecommendPointsSchema,
+  Discover: q.DiscoverPointsSchema,
+  SearchMatrixPairs: q.SearchMatrixPointsSchema,
+  SearchMatrixOffsets: q.SearchMatrixPointsSchema,
+};
 
 function callOf(op: string, body: JsonObject): Call {
   const read = READS[op];

@@ -30,16 +30,24 @@ const ROUTES: Readonly<Record<string, readonly [method: string, path: string]>> 
  * connection along.
  */
 export async function askRest(target: Target, op: string, body: JsonObject): Promise<Reply> {
-  const at = `${target.restUrl}/collections/${target.collection}`;
-  const one = op === 'retrieve_one';
-  const [method, path] = one ? ['GET', `points/${String(body.id)}`] : (ROUTES[op] ?? ['POST', op]);
-  const response = await fetch(`${at}/${path}?wait=true`, {
+  const { method, path, text } = requestOf(op, body, target.collection);
+  const response = await fetch(`${target.restUrl}${path}`, {
     method,
     headers: { 'content-type': 'application/json', connection: 'close', ...target.headers },
-    ...(one ? {} : { body: writeJson(body) }),
+    ...(text === '' ? {} : { body: text }),
   });
-  const answer = parseJson(await response.text()) as { result?: Json; status?: Json };
-  return response.ok
-    ? { code: 200, answer: answer.result ?? null }
-    : { code: response.status, answer: answer.status ?? null };
+  return replyOf(response.status, await response.text());
+}
+
+/** An operation as a request. @returns `text` empty = it has no body */
+export function requestOf(op: string, body: JsonObject, collection: string) {
+  const one = op === 'retrieve_one';
+  const [method, path] = one ? ['GET', `points/${String(body.id)}`] : (ROUTES[op] ?? ['POST', op]);
+  return { method, path: `/collections/${collection}/${path}?wait=true`, text: one ? '' : writeJson(body) };
+}
+
+/** An answer as a reply. */
+export function replyOf(status: number, text: string): Reply {
+  const answer = parseJson(text) as { result?: Json; status?: Json };
+  return status < 300 ? { code: 200, answer: answer.result ?? null } : { code: status, answer: answer.status ?? null };
 }

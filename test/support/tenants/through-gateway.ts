@@ -40,7 +40,6 @@ export async function openTenantModel(relay = true): Promise<TenantModel> {
 
 function tenantsOf({ rest, grpc, upstream }: RunningGateway, colliding: boolean): readonly Tenant[] {
   const { store, restUrl, grpcUrl } = upstream;
-  const ends = endsOf(colliding);
   store.clear();
   const make = (collection: string): void => {
     createCollection(store, collection, COLLECTION);
@@ -54,15 +53,19 @@ function tenantsOf({ rest, grpc, upstream }: RunningGateway, colliding: boolean)
     const token = makeToken({ access: [{ collection: SHARED, access: 'rw' }], [FIELD]: name });
     const behind = { restUrl: rest.url, grpcUrl: grpc.url, collection: SHARED, headers: { 'api-key': token } };
     const direct = wayTo({ restUrl, grpcUrl, collection: own, headers: {} });
-    return {
-      name,
-      shared: untilOpen(wayTo(behind), ends),
-      own: untilOpen(
-        wholly(direct, () => store.find(own).points),
-        ends,
-      ),
-    };
+    return { name, ...comparedAsOnce(wayTo(behind), direct, () => store.find(own).points, colliding) };
   });
+}
+
+/** Both ways of a tenant, without what the gateway refuses earlier than upstream. @param pointsOf those of the own collection */
+export function comparedAsOnce<K, V>(
+  shared: Way,
+  own: Way,
+  pointsOf: () => Map<K, V>,
+  colliding: boolean,
+): { readonly shared: Way; readonly own: Way } {
+  const ends = endsOf(colliding);
+  return { shared: untilOpen(shared, ends), own: untilOpen(wholly(own, pointsOf), ends) };
 }
 
 /**

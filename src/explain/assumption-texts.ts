@@ -40,6 +40,7 @@ export function assumptionTexts(
   if (ending.kind === 'forwarded' && ending.rewriting && ending.rewriting.byIdAlone.length > 0)
     texts.push('the collection has no shard keys');
   if (policy.limits) texts.push('no limit has been used before this request');
+  if (!principal && (state.policy.issuers ?? []).length > 0) texts.push('keys that issuers publish are not fetched');
   if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read');
   if (principal?.key || policy.limits) texts.push(`the client's address is ${assumptions.remote || 'not known'}`);
   if (resolution && resolution.target.kind !== 'none') texts.push('aliases are not resolved');

@@ -34,10 +34,12 @@ export function sourcesOf(principal: Principal, headers: readonly string[], part
 }
 
 function credentialSource(
-  { authType, keyId }: Principal,
+  { authType, keyId, access: held }: Principal,
   headers: readonly string[],
   parts: OfflineParts,
 ): AccessSource {
+  const issuer = parts.state.policy.issuers?.some(({ id }) => id === keyId);
+  if (issuer) return { place: `issuer ${keyId}`, access: held, entries: [] };
   if (authType === 'Jwt') return claimSource(headers, parts.state.policy.tokenRules.patterns);
   const named = parts.state.policy.namedKeys?.find(({ id }) => id === keyId);
   if (named) return sourceOf(`key ${keyId}`, named.access);

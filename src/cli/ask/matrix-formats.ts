@@ -2,6 +2,12 @@ import type { AccessMatrix, MatrixCell } from '../../explain/matrix.ts';
 import { printable } from '../../text/printable.ts';
 import { xmlText } from './case-formats.ts';
 import { markdownText } from './diff-formats.ts';
+import { notesText } from './policy-diff.ts';
+
+/** A matrix, and the callers that it leaves out, as sentences. */
+export interface NotedMatrix extends AccessMatrix {
+  readonly notes: readonly string[];
+}
 
 /** Where a caller is allowed, in words. */
 function whereText({ allowed }: MatrixCell): string {
@@ -10,7 +16,7 @@ function whereText({ allowed }: MatrixCell): string {
 }
 
 /** One block for each caller: where it is allowed, and the operations there. */
-export function matrixText({ callers, rows }: AccessMatrix): string {
+export function matrixText({ callers, rows, notes }: NotedMatrix): string {
   const blocks = callers.map((caller) => {
     const own = rows.flatMap(({ operations, cells }) => {
       const cell = cells.find((one) => one.caller === caller);
@@ -26,11 +32,11 @@ export function matrixText({ callers, rows }: AccessMatrix): string {
     });
     return `${printable(caller)}\n${lines.length === 0 ? '  nothing\n' : lines.join('')}`;
   });
-  return blocks.join('');
+  return `${blocks.join('')}${notesText(notes)}`;
 }
 
 /** A table: operations in rows, callers in columns. */
-export function matrixMarkdown({ callers, rows }: AccessMatrix): string {
+export function matrixMarkdown({ callers, rows, notes }: NotedMatrix): string {
   const heading = `| operations | ${callers.map(markdownText).join(' | ')} |\n|---|${callers.map(() => '---|').join('')}\n`;
   const lines = rows.map(({ operations, cells }) => {
     const shown = cells.map((cell) => {
@@ -39,7 +45,7 @@ export function matrixMarkdown({ callers, rows }: AccessMatrix): string {
     });
     return `| ${operations.map((one) => `\`${one}\``).join(', ')} | ${shown.join(' | ')} |\n`;
   });
-  return `${heading}${lines.join('')}`;
+  return `${heading}${lines.join('')}${notesText(notes)}`;
 }
 
 const STYLE = `
@@ -52,7 +58,7 @@ small { display: block; }
 `;
 
 /** A page of its own, without script and without anything from elsewhere. */
-export function matrixHtml({ callers, collections, rows }: AccessMatrix): string {
+export function matrixHtml({ callers, collections, rows, notes }: NotedMatrix): string {
   const heads = callers.map((caller) => `<th scope="col" class="caller">${xmlText(caller)}</th>`).join('');
   const lines = rows.map(({ operations, cells }) => {
     const shown = cells.map((cell) => {
@@ -67,7 +73,7 @@ export function matrixHtml({ callers, collections, rows }: AccessMatrix): string
 <head><meta charset="utf-8"><title>Access matrix</title><style>${STYLE}</style></head>
 <body>
 <h1>Access matrix</h1>
-<p>Classes of collections: ${xmlText(collections.join(', '))}. <b>*</b> stands for all others.</p>
+<p>Classes of collections: ${xmlText(collections.join(', '))}. <b>*</b> stands for all others.${notes.map((note) => ` Note: ${xmlText(note)}.`).join('')}</p>
 <table>
 <thead><tr><th scope="col">operations</th>${heads}</tr></thead>
 <tbody>

@@ -1,9 +1,10 @@
 import type { Flags } from '../../config/load.ts';
 import { spaceOf } from '../../explain/diff/changes.ts';
-import { type AccessMatrix, accessMatrix } from '../../explain/matrix.ts';
+import { accessMatrix } from '../../explain/matrix.ts';
+import { leftOut } from '../../explain/space/left-out.ts';
 import type { Report } from '../frame/declare.ts';
 import { UsageError } from '../output.ts';
-import { matrixHtml, matrixMarkdown, matrixText } from './matrix-formats.ts';
+import { matrixHtml, matrixMarkdown, matrixText, type NotedMatrix } from './matrix-formats.ts';
 import { partsToSurvey } from './policy-diff.ts';
 import { stateToAsk } from './state.ts';
 
@@ -15,7 +16,7 @@ export interface MatrixFlags {
   readonly caller?: readonly string[] | undefined;
 }
 
-const FORMATS: Readonly<Record<string, (matrix: AccessMatrix) => string>> = {
+const FORMATS: Readonly<Record<string, (matrix: NotedMatrix) => string>> = {
   text: matrixText,
   markdown: matrixMarkdown,
   html: matrixHtml,
@@ -23,7 +24,8 @@ const FORMATS: Readonly<Record<string, (matrix: AccessMatrix) => string>> = {
 
 /** `matrix`: callers, operations, and where each is allowed. */
 export async function showMatrix(flags: Flags & MatrixFlags, now: number): Promise<Report> {
-  const parts = partsToSurvey(stateToAsk(flags, flags.policy), now);
+  const state = stateToAsk(flags, flags.policy);
+  const parts = partsToSurvey(state, now);
   const space = spaceOf([parts], flags.collection);
   const wanted = flags.caller ?? [];
   const principals = space.principals.filter(
@@ -35,5 +37,7 @@ export async function showMatrix(flags: Flags & MatrixFlags, now: number): Promi
     );
   }
   const matrix = await accessMatrix(parts, { ...space, principals });
-  return { json: matrix, text: (FORMATS[flags.format ?? 'text'] ?? matrixText)(matrix) };
+  const notes = leftOut([state]);
+  const text = (FORMATS[flags.format ?? 'text'] ?? matrixText)({ ...matrix, notes });
+  return { json: { ...matrix, ...(notes.length > 0 && { notes }) }, text };
 }

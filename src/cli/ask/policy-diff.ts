@@ -5,6 +5,7 @@ import { assumed } from '../../explain/assumptions.ts';
 import { changesBetween } from '../../explain/diff/changes.ts';
 import { groupChanges } from '../../explain/diff/groups.ts';
 import { type OfflineParts, offlineParts } from '../../explain/parts.ts';
+import { leftOut } from '../../explain/space/left-out.ts';
 import { QDRANT_VERSION } from '../../operations/qdrant-version.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
@@ -20,14 +21,16 @@ export async function diffPolicies(
 ): Promise<Report> {
   const [oldFile, newFile] = files;
   if (oldFile === undefined || newFile === undefined) throw new UsageError('give two policy files: OLD NEW');
-  const [old, next] = statesOf(flags, [oldFile, newFile]).map((state) => partsToSurvey(state, now));
+  const states = statesOf(flags, [oldFile, newFile]);
+  const notes = leftOut(states);
+  const [old, next] = states.map((state) => partsToSurvey(state, now));
   if (!old || !next) throw new TypeError('a state is missing');
   const changes = await changesBetween(old, next);
   const groups = groupChanges(changes);
   const count = changes.reduce((sum, { rows }) => sum + rows.rows.length, 0);
   return {
-    json: { changes: count, groups },
-    text: flags.format === 'markdown' ? diffMarkdown(groups, count) : diffText(groups, count),
+    json: { changes: count, groups, ...(notes.length > 0 && { notes }) },
+    text: `${flags.format === 'markdown' ? diffMarkdown(groups, count) : diffText(groups, count)}${notesText(notes)}`,
     code: changes.length > 0 ? exitCode.negative : exitCode.ok,
   };
 }
@@ -47,6 +50,11 @@ function statesOf(flags: Flags, files: readonly string[]): readonly State[] {
   });
   if (problems.length > 0) throw new ConfigError(problems);
   return states;
+}
+
+/** Callers that were not asked, one a line. */
+export function notesText(notes: readonly string[]): string {
+  return notes.map((note) => `\nnote: ${note}\n`).join('');
 }
 
 /** Parts for questions about classes of requests, before the newest Qdrant that is known. */

@@ -1,5 +1,6 @@
 import type { Flags } from '../../config/load.ts';
 import { nearest } from '../../config/nearest.ts';
+import { leftOut } from '../../explain/space/left-out.ts';
 import { isOnAliases, isOnCollection, ROWS, type Row, rowsNamed } from '../../explain/space/operations.ts';
 import { type WhoCan, whoCan } from '../../explain/who-can.ts';
 import { OPERATION_GROUPS } from '../../policy/operation-groups.ts';
@@ -7,7 +8,7 @@ import type { Report } from '../frame/declare.ts';
 import { textTable } from '../frame/table.ts';
 import { UsageError } from '../output.ts';
 import { decidedText } from './answer-text.ts';
-import { partsToSurvey } from './policy-diff.ts';
+import { notesText, partsToSurvey } from './policy-diff.ts';
 import { stateToAsk } from './state.ts';
 
 /** Flags of `who-can`. */
@@ -23,10 +24,17 @@ export async function whoCanDo(args: readonly string[], flags: Flags & WhoCanFla
   const needs = rows.some((row) => isOnCollection(row) || isOnAliases(row));
   if (needs && collection === undefined) throw new UsageError(`name the collection: \`${operation}\` is on one`);
   if (!needs && collection !== undefined) throw new UsageError(`\`${operation}\` is on no collection: leave it out`);
-  const all = await whoCan(partsToSurvey(stateToAsk(flags, flags.policy), now), rows, collection);
+  const state = stateToAsk(flags, flags.policy);
+  const notes = leftOut([state]);
+  const all = await whoCan(partsToSurvey(state, now), rows, collection);
   const callers = flags.allowed ? all.filter(({ verdict }) => verdict === 'allowed') : all;
-  const json = { operation, ...(collection !== undefined && { collection }), callers };
-  return { json, text: textOf(callers) };
+  const json = {
+    operation,
+    ...(collection !== undefined && { collection }),
+    callers,
+    ...(notes.length > 0 && { notes }),
+  };
+  return { json, text: `${textOf(callers)}${notesText(notes)}` };
 }
 
 function rowsOf(operation: string): readonly Row[] {

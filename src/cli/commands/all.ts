@@ -1,11 +1,11 @@
 import type { Groups } from '../frame/build.ts';
 import type { AnyCommand } from '../frame/declare.ts';
-import { canICommand, matrixCommand, whoCanCommand } from './ask.ts';
+import { canICommand, explainCommand, matrixCommand, whoCanCommand } from './ask.ts';
 import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { doctorCommand } from './doctor.ts';
 import { keyCommands } from './key.ts';
-import { policyDiffCommand, policyTestCommand } from './policy.ts';
+import { policyDiffCommand, policyReplayCommand, policyTestCommand } from './policy.ts';
 import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
 import { revokeCommand, revokeLiftCommand, revokeListCommand } from './revoke.ts';
 import { serveCommand } from './serve.ts';
@@ -28,8 +28,8 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...[tokenMintCommand, tokenInspectCommand, tokenRevokeCommand],
   ...[revokeCommand, revokeListCommand, revokeLiftCommand],
   ...keyCommands,
-  ...[canICommand, whoCanCommand, matrixCommand],
-  ...[policyTestCommand, policyDiffCommand],
+  ...[canICommand, whoCanCommand, matrixCommand, explainCommand],
+  ...[policyTestCommand, policyDiffCommand, policyReplayCommand],
   ...[auditVerifyCommand, auditHeadCommand],
   ...[schemaCommand, optionsCommand, completionCommand],
 ];

@@ -114,3 +114,27 @@ export const matrixCommand = declareCommand({
     return showMatrix(flags, now);
   },
 });
+
+/** `explain`. */
+export const explainCommand = declareCommand({
+  name: 'explain',
+  group: 'Ask the policy:',
+  summary: 'show the audit event of a request, and the decision today',
+  details: 'Each answer carries the id in the header `x-request-id`.',
+  args: [{ name: 'id', text: 'request id, or the id of the event' }],
+  options: {
+    audit: {
+      kind: 'list',
+      value: 'file',
+      text: 'audit file or folder; may be repeated (default: the configured folder)',
+    },
+    policy: POLICY,
+  },
+  config: true,
+  examples: [['qdrant-gateway explain 5f0c7a52-6a1e-4c3c-9d6f-0d6c1d2f4a11', 'why was this refused?']],
+  exits: { 4: 'there is no such event' },
+  async run({ args: [id = ''], flags, now }) {
+    const { explainDecision } = await import('../ask/explain.ts');
+    return explainDecision(id, flags, now);
+  },
+});

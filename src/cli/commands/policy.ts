@@ -67,3 +67,21 @@ export const policyDiffCommand = declareCommand({
     return diffPolicies(args, flags, now);
   },
 });
+
+/** `policy replay`. */
+export const policyReplayCommand = declareCommand({
+  name: 'policy replay',
+  group: 'Ask the policy:',
+  summary: 'tell which past requests of the audit log another policy would change',
+  details:
+    'Compared are the configured policy and the new one. The log does not tell the access of a token: where that matters, a change is marked with "perhaps".',
+  args: [{ name: 'audit', text: 'audit files; a folder stands for all audit files in it', variadic: true }],
+  options: { policy: { ...POLICY, required: true, text: 'the new policy file' } },
+  config: true,
+  examples: [['qdrant-gateway policy replay storage/audit --policy next.yaml', 'who would notice this change?']],
+  exits: { 4: 'the verdict on a past request changes' },
+  async run({ args, flags, now }) {
+    const { replayPolicy } = await import('../ask/policy-replay.ts');
+    return replayPolicy(args, flags, now);
+  },
+});

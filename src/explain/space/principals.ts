@@ -13,6 +13,8 @@ export interface PrincipalClass {
   /** The id of the key, or of the key that signs the token. */
   readonly key: string;
   readonly name?: string;
+  /** Of a token. `any other` stands for subjects that nothing mentions. */
+  readonly subject?: string | undefined;
   /** @param target another collection that the credential lists with `rw` */
   readonly identify: (parts: OfflineParts, collection: string, target?: string) => Promise<Principal | Denial>;
   /** Headers of a credential of the class, as far as one can be made: that of a token. */
@@ -129,7 +131,7 @@ function tokenClass(form: TokenForm): PrincipalClass {
     ...(told.lives.length > 1 && !ends ? ['without exp'] : []),
   ];
   return {
-    ...{ label: `token of ${key}: ${parts.join(', ')}`, kind: 'token', key },
+    ...{ label: `token of ${key}: ${parts.join(', ')}`, kind: 'token', key, subject },
     byCollection: access !== 'm' && access !== 'r',
     async headersFor({ state, assumptions: { now } }, collection) {
       const secret = signingSecrets(state).find(({ id }) => id === key)?.secret;

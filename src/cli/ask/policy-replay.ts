@@ -1,0 +1,46 @@
+import type { Flags } from '../../config/load.ts';
+import { PastEvents } from '../../explain/past/events.ts';
+import { type Replay, replay } from '../../explain/past/replay.ts';
+import { leftOut } from '../../explain/space/left-out.ts';
+import { printable } from '../../text/printable.ts';
+import { exitCode } from '../exit-code.ts';
+import type { Report } from '../frame/declare.ts';
+import { auditPaths } from './audit-paths.ts';
+import { partsToSurvey } from './policy-diff.ts';
+import { stateToAsk } from './state.ts';
+
+/** `policy replay`: the past requests whose verdict another policy changes. Code 4 = there is one. */
+export async function replayPolicy(
+  paths: readonly string[],
+  flags: Flags & { readonly policy: string },
+  now: number,
+): Promise<Report> {
+  const [old, next] = [stateToAsk(flags), stateToAsk(flags, flags.policy)];
+  const events = new PastEvents(auditPaths(paths));
+  const result = await replay(events, partsToSurvey(old, now), partsToSurvey(next, now));
+  const notes = leftOut([old, next]);
+  return {
+    json: { ...result, ...(notes.length > 0 && { notes }) },
+    text: `${replayText(result)}${notes.map((note) => `note: ${note}\n`).join('')}`,
+    code: result.changed > 0 ? exitCode.negative : exitCode.ok,
+  };
+}
+
+function replayText({ requests, changed, strangers, unknown, unread, groups }: Replay): string {
+  const blocks = groups.map(({ kind, sure, key, subject, operation, collections, from, to, ...times }) => {
+    const lines = [
+      `${kind}${sure ? '' : ', perhaps'}: ${from} -> ${to}`,
+      `  caller      key ${key}${subject === undefined ? '' : `, subject ${subject}`}`,
+      `  operation   ${operation}${collections.length === 0 ? '' : ` on ${collections.join(', ')}`}`,
+      `  requests    ${times.requests}, from ${times.first} to ${times.last}, the last is ${times.request_id}`,
+    ];
+    return lines.map((line) => `${printable(line)}\n`).join('');
+  });
+  const more = [
+    ...(strangers > 0 ? [`${strangers} of callers whose credential was refused`] : []),
+    ...(unknown > 0 ? [`${unknown} of keys or operations that are not known any more`] : []),
+  ];
+  const rest = more.length === 0 ? '' : `not asked again: ${more.join(', ')}\n`;
+  const lines = unread === 0 ? '' : `${unread} lines are no requests\n`;
+  return `${blocks.join('')}${changed} of ${requests} requests change\n${rest}${lines}`;
+}

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { mintToken } from '../../src/identity/token.ts';
 import type { Target } from './load/clients.ts';
 import { COLLECTION } from './load/messages.ts';

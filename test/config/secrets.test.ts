@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import t from 'tap';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';

@@ -10,7 +10,14 @@ t.test('every path of the source that tests, scripts and examples name is that o
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' });
   const files = [
     ...tests.filter((name) => name.endsWith('.ts') && !name.startsWith('documents/')).map((name) => join('test', name)),
-    ...['.ci/run', 'package.json', 'setup.mjs', 'docker/Dockerfile', 'tsconfig.build.json', 'certs/make-dev-certs.ts'],
+    ...[
+      '.ci/run',
+      'package.json',
+      'setup.mjs',
+      'docker/Dockerfile',
+      'tsconfig.build.json',
+      'src/cli/init/dev-certs.ts',
+    ],
   ].filter((path) => existsSync(join(ROOT, path)));
   const named = files.flatMap((file) => (read(file).match(PATH) ?? []).map((path) => ({ file, path })));
   t.ok(named.length > 200, `${named.length} paths are found`);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect } from 'node:tls';
 import t, { type Test } from 'tap';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_POLICY } from '../../src/config/policy/file.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';

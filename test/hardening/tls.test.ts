@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { CLIENT_PREFACE } from '../../src/http2/frames.ts';
 import { writeSettings } from '../../src/http2/write-frames.ts';
 import { H2Client } from '../support/clients/h2-client.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { type FakeQdrant, startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { startGatewayProcess } from '../support/process/gateway-process.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { loadSettled } from '../../src/config/files/at-start.ts';
 import type { Clock } from '../../src/config/files/clock.ts';
 import { type FileProbe, readingOf, statFile } from '../../src/config/files/file-reads.ts';

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange/exchange.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';

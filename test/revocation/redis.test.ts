@@ -1,5 +1,5 @@
 import t from 'tap';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { NO_REDIS, startRedis } from '../support/process/redis.ts';
 import { HASH, redisOf, startBefore, tokenOf } from '../support/redis-gateway.ts';

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DevCerts } from '../../certs/make-dev-certs.ts';
+import type { DevCerts } from '../../src/cli/init/dev-certs.ts';
 
 /** The environment variable that names the folder with the certificates of a run (`run.ts`). */
 export const CERTS_DIR = 'TEST_CERTS_DIR';
@@ -14,7 +14,7 @@ export async function runCerts(folder: string): Promise<DevCerts> {
     ({ ca: join(place, 'ca.pem'), cert: join(place, 'cert.pem'), key: join(place, 'key.pem') }) as const;
   const shared = process.env[CERTS_DIR];
   if (shared === undefined || !existsSync(of(shared).ca)) {
-    const { makeDevCerts } = await import('../../certs/make-dev-certs.ts');
+    const { makeDevCerts } = await import('../../src/cli/init/dev-certs.ts');
     return await makeDevCerts(folder);
   }
   const [from, to] = [of(shared), of(folder)];

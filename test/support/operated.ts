@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { type LoadedState, loadState } from '../../src/config/state.ts';
 import { OPERATION_NAMES } from '../../src/operations/names.ts';
 import { createSupervisor, type Supervisor } from '../../src/supervisor/supervisor.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { makeDevCerts } from '../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { CERTS_DIR } from './certs.ts';
 import { type Outcome, runFile } from './process/run-file.ts';
 import { measurePace, readDurations, recordDurations, slowestFirst, slownessNow } from './process/run-pace.ts';

@@ -4,6 +4,7 @@ import { canICommand, explainCommand, matrixCommand, whoCanCommand } from './ask
 import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { doctorCommand } from './doctor.ts';
+import { initCommand } from './init.ts';
 import { keyCommands } from './key.ts';
 import { policyDiffCommand, policyReplayCommand, policyTestCommand } from './policy.ts';
 import { completionCommand, optionsCommand, schemaCommand } from './reference.ts';
@@ -23,6 +24,7 @@ export const GROUPS: Groups = {
 /** Every command, in the order of help and of the reference page. */
 export const COMMANDS: readonly AnyCommand[] = [
   serveCommand,
+  initCommand,
   checkConfigCommand,
   doctorCommand,
   ...[tokenMintCommand, tokenInspectCommand, tokenRevokeCommand],

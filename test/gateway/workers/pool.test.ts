@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { makeDevCerts } from '../../../certs/make-dev-certs.ts';
+import { makeDevCerts } from '../../../src/cli/init/dev-certs.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { NO_POLICY } from '../../../src/config/policy/file.ts';
 import { ConfigError } from '../../../src/config/problem.ts';

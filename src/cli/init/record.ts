@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { UsageError } from '../output.ts';
+import { readEnvFile } from './compose-service.ts';
+import type { EnvEdit, Plan, PlannedFile } from './plan.ts';
+
+/** The record of what `init` wrote, in the folder of the plan. It is written before the first file, so that a run that broke off can be undone. */
+export const RECORD = '.qdrant-gateway-init.json';
+
+interface Recorded {
+  readonly files: readonly { readonly path: string; readonly sha256: string }[];
+  /** Folders that were made, the innermost first. */
+  readonly folders: readonly string[];
+  readonly env: { readonly name: string; readonly before: string | null; readonly after: string } | null;
+}
+
+/** The differences between a plan and its folder. */
+export interface Changes {
+  readonly added: readonly PlannedFile[];
+  readonly changed: readonly { readonly file: PlannedFile; readonly before: string }[];
+  readonly env: { readonly name: string; readonly before: string | undefined; readonly after: string } | undefined;
+}
+
+const NODE_USER = 1000;
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+function textAt(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}
+
+/**
+ * Compares a plan with its folder. Throws `UsageError` if a file is in the way that `init` did not write, or that has been changed
+ * since.
+ */
+export function changesOf(plan: Plan): Changes {
+  const recorded = recordIn(plan.folder);
+  const added: PlannedFile[] = [];
+  const changed: { file: PlannedFile; before: string }[] = [];
+  for (const file of plan.files) {
+    const before = textAt(join(plan.folder, file.path));
+    if (before === undefined) added.push(file);
+    else if (before !== file.text) {
+      const own = recorded?.files.find(({ path }) => path === file.path);
+      if (own?.sha256 !== hashOf(before)) {
+        throw new UsageError(
+          `\`${file.path}\` is there and not as \`init\` wrote it: move it away, or keep it and change it by hand`,
+        );
+      }
+      changed.push({ file, before });
+    }
+  }
+  return { added, changed, env: plan.env && envChange(plan.folder, plan.env) };
+}
+
+function envChange(folder: string, edit: EnvEdit): Changes['env'] {
+  const before = readEnvFile(textAt(join(folder, '.env')) ?? '').get(edit.name);
+  const after = edit.value(before);
+  return after === before ? undefined : { name: edit.name, before, after };
+}
+
+/** True = the folder is as the plan wants it. */
+export function isDone({ added, changed, env }: Changes): boolean {
+  return added.length === 0 && changed.length === 0 && env === undefined;
+}
+
+/** Writes what is different. Every file is written whole and renamed into its place. */
+export function apply(plan: Plan, changes: Changes): void {
+  const recorded = recordIn(plan.folder);
+  const folders = [...new Set([...(recorded?.folders ?? []), ...newFolders(plan)])];
+  const env = changes.env
+    ? {
+        name: changes.env.name,
+        before: recorded?.env ? recorded.env.before : (changes.env.before ?? null),
+        after: changes.env.after,
+      }
+    : (recorded?.env ?? null);
+  const files = plan.files.map(({ path, text }) => ({ path, sha256: hashOf(text) }));
+  const gone = (recorded?.files ?? []).filter(({ path }) => !files.some((file) => file.path === path));
+  write(plan.folder, RECORD, `${JSON.stringify({ files: [...files, ...gone], folders, env }, null, 2)}\n`, 0o600);
+  for (const file of [...changes.added, ...changes.changed.map(({ file }) => file)]) {
+    mkdirSync(dirname(join(plan.folder, file.path)), { recursive: true });
+    write(plan.folder, file.path, file.text, file.mode);
+  }
+  if (changes.env) writeEnv(plan.folder, changes.env.name, changes.env.after);
+}
+
+/** Folders that are missing, the innermost first. */
+function newFolders({ folder, files }: Plan): readonly string[] {
+  const all = new Set<string>();
+  for (const { path } of files) {
+    for (let up = dirname(path); up !== '.'; up = dirname(up)) if (!existsSync(join(folder, up))) all.add(up);
+  }
+  return [...all].sort((a, b) => b.length - a.length);
+}
+
+function write(folder: string, path: string, text: string, mode: number): void {
+  const target = join(folder, path);
+  const fresh = `${target}.new`;
+  writeFileSync(fresh, text, { mode });
+  chmodSync(fresh, mode);
+  // Of root the files would be readable for a gateway that runs as root only.
+  if (process.getuid?.() === 0 && path !== RECORD) chownSync(fresh, NODE_USER, NODE_USER);
+  renameSync(fresh, target);
+}
+
+function writeEnv(folder: string, name: string, value: string | null): void {
+  const before = textAt(join(folder, '.env')) ?? '';
+  const line = new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=.*(?:\\n|$)`, 'm');
+  const next = value === null ? '' : `${name}=${value}\n`;
+  const start = before === '' || before.endsWith('\n') ? before : `${before}\n`;
+  const after = line.test(before) ? before.replace(line, next) : start + next;
+  if (after === '') rmSync(join(folder, '.env'), { force: true });
+  else writeFileSync(join(folder, '.env'), after);
+}
+
+function recordIn(folder: string): Recorded | undefined {
+  const text = textAt(join(folder, RECORD));
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as Recorded;
+  } catch {
+    throw new UsageError(`\`${RECORD}\` cannot be read: remove it, and what \`init\` wrote, by hand`);
+  }
+}
+
+/** Files that were removed, and those that were left because they have been changed since. */
+export interface Undone {
+  readonly removed: readonly string[];
+  readonly left: readonly string[];
+  readonly env: string | undefined;
+}
+
+/** Removes what `init` wrote in a folder and nothing else. Throws `UsageError` without a record. */
+export function undo(folder: string): Undone {
+  const recorded = recordIn(folder);
+  if (!recorded) throw new UsageError(`there is nothing to undo: no \`${RECORD}\` in \`${folder}\``);
+  const removed: string[] = [];
+  const left: string[] = [];
+  for (const { path, sha256 } of recorded.files) {
+    const text = textAt(join(folder, path));
+    if (text === undefined) continue;
+    if (hashOf(text) === sha256) {
+      rmSync(join(folder, path));
+      removed.push(path);
+    } else left.push(path);
+  }
+  const { env } = recorded;
+  const isOurs = env && readEnvFile(textAt(join(folder, '.env')) ?? '').get(env.name) === env.after;
+  if (env && isOurs) writeEnv(folder, env.name, env.before);
+  for (const made of recorded.folders) removeEmpty(join(folder, made));
+  rmSync(join(folder, RECORD));
+  return { removed, left, env: isOurs ? env.name : undefined };
+}
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Other files are in it, or it is gone.
+  }
+}

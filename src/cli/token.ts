@@ -6,6 +6,7 @@ import type { PolicySettings } from '../config/policy/file.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { previewSecrets, readKeys, type Secrets, withoutNewline } from '../config/secrets.ts';
+import { readIssuedToken } from '../identity/issuers/issued-token.ts';
 import { mintToken } from '../identity/token.ts';
 import { exitCode } from './exit-code.ts';
 import type { Report } from './frame/declare.ts';
@@ -202,6 +203,7 @@ function signedBy(token: string, secret: string): boolean {
 }
 
 function describeSignature(token: string, secrets: readonly NamedSecret[], policy: PolicySettings): string {
+  if (readIssuedToken(token)) return 'by a private key: the verdict tells whether its issuer is known';
   if (secrets.length === 0) return 'not checked, no key is configured';
   const found = secrets.find(({ secret }) => signedBy(token, secret));
   if (!found) return 'by none of the configured keys';
@@ -248,7 +250,13 @@ function tokenFile(file: string): string {
  * `token inspect`: header, claims, id, issue time and expiry of a token. If a key is configured, also the verdict of a
  * gateway with this configuration; a refusal has exit code 1. Rejects with `ConfigError`, after the text of what the token says.
  */
-export async function inspect(token: string, flags: Flags, output: Output, nowMs: number): Promise<Report> {
+export async function inspect(
+  token: string,
+  flags: Flags,
+  output: Output,
+  nowMs: number,
+  fetchesKeys = false,
+): Promise<Report> {
   const parts = token.split('.');
   const [header, claims] = [shownPart(parts[0]), shownPart(parts[1])];
   const { config, policy, problems } = previewConfig({ argv: flags });
@@ -264,19 +272,20 @@ export async function inspect(token: string, flags: Flags, output: Output, nowMs
     throw new ConfigError(problems);
   }
   const json = { header: header.value ?? null, claims: claims.value ?? null, ...says };
-  if (secrets.length === 0 && readKeys(config).keys.read_only_api_key === null) {
+  if (secrets.length === 0 && !policy.issuers && readKeys(config).keys.read_only_api_key === null) {
     return { text, json: { ...json, verdict: null } };
   }
   const { verdictOf } = await import('./token-verdict.ts');
   const found = previewSecrets(config);
   const state = { config, policy, secrets: found.secrets ?? bareSecrets(config) };
-  const { accepted, text: verdict, code, tenants = [] } = await verdictOf(token, state, nowMs);
+  const { accepted, text: verdict, code, mapped, tenants = [] } = await verdictOf(token, state, nowMs, fetchesKeys);
+  const given = mapped ? `mappings: ${mapped.mappings.join(', ')}\naccess: ${mapped.access}\n` : '';
   if (!accepted) output.err('error: a gateway with this configuration refuses the token\n');
   return {
-    text: `${text}verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}${tenants.join('')}`,
+    text: `${text}verdict: ${verdict}\n${code ? `code: ${code}\n` : ''}${given}${tenants.join('')}`,
     json: {
       ...json,
-      verdict: { accepted, text: verdict, code: code ?? null, tenants: tenants.map((one) => one.trim()) },
+      verdict: { accepted, text: verdict, code: code ?? null, ...mapped, tenants: tenants.map((one) => one.trim()) },
     },
     code: accepted ? exitCode.ok : exitCode.failure,
   };

@@ -15,8 +15,7 @@ import { acceptToken } from './accept-token.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
 import { acceptIssued } from './issuers/accept-issued.ts';
-import { type IssuedToken, readIssuedToken } from './issuers/issued-token.ts';
-import type { Issuers } from './issuers/issuer.ts';
+import { issuedBy } from './issuers/issuer.ts';
 import { type AskForKeys, KeySets } from './issuers/key-sets.ts';
 import { digestOf, type KeyRing } from './key-ring.ts';
 import type { SourceMemo } from './minted/accept.ts';
@@ -278,13 +277,6 @@ class Identification {
 }
 
 type Accept = () => Promise<AcceptedToken | Denial>;
-
-/** The issuer that an unverified token names, if its algorithm has no shared secret. Any number of issuers costs one look-up. */
-function issuedBy(issuers: Issuers, text: string) {
-  const token: IssuedToken | undefined = readIssuedToken(text);
-  const issuer = token?.issuer === undefined ? undefined : issuers.get(token.issuer);
-  return token && issuer && { token, issuer };
-}
 
 /** Requests that present the same token at the same time share one verification. */
 function verifyOnce(generation: KeyGeneration, digest: string, accept: Accept): Promise<AcceptedToken | Denial> {

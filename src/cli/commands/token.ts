@@ -45,6 +45,7 @@ export const tokenInspectCommand = declareCommand({
   args: [{ name: 'token', text: 'the token; better not: other users see arguments', optional: true }],
   options: {
     file: { kind: 'value', value: 'file', text: 'read the token from this file' },
+    fetchKeys: { kind: 'switch', text: 'fetch the keys of the identity provider that the token names' },
   },
   config: true,
   examples: [['qdrant-gateway token inspect < token.txt', 'show a token']],
@@ -52,7 +53,7 @@ export const tokenInspectCommand = declareCommand({
   async run({ args, flags, output, now, readStdin }) {
     const { inspect, presentedToken } = await import('../token.ts');
     const token = await presentedToken({ argument: args[0], file: flags.file, readStdin }, output);
-    return inspect(token, flags, output, now);
+    return inspect(token, flags, output, now, flags.fetchKeys === true);
   },
 });
 

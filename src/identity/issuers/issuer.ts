@@ -1,6 +1,7 @@
 import { type ClaimPath, claimPath } from '../../policy/mapping/claims.ts';
 import type { IssuerSettings } from '../../policy/mapping/issuer.ts';
 import { createMapper, type Mapper } from '../../policy/mapping/mapper.ts';
+import { type IssuedToken, readIssuedToken } from './issued-token.ts';
 
 /** An issuer, ready to judge tokens. */
 export interface Issuer {
@@ -23,4 +24,14 @@ export function issuerOf(settings: IssuerSettings): Issuer {
   const subjectPath = claimPath(settings.subject);
   if (!subjectPath) throw new RangeError(`\`${settings.subject}\` is no path of a claim`);
   return Object.freeze({ settings, subjectPath, mapper: createMapper(settings.mappings) });
+}
+
+/** The issuer that an unverified token names, if its algorithm has no shared secret. Any number of issuers costs one look-up. */
+export function issuedBy(
+  issuers: Issuers,
+  text: string,
+): { readonly token: IssuedToken; readonly issuer: Issuer } | undefined {
+  const token = readIssuedToken(text);
+  const issuer = token?.issuer === undefined ? undefined : issuers.get(token.issuer);
+  return token && issuer && { token, issuer };
 }

@@ -1,0 +1,50 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import { goodClaims, ISSUER, providerKey, signToken } from '../support/issuers/keys.ts';
+import { runScript } from '../support/process/run-script.ts';
+
+/* `token inspect` with a token of an identity provider: with its keys in a file, and fetched. */
+
+const key = providerKey('ES256', 'one');
+const server = createServer((_request, response) => void response.end(JSON.stringify({ keys: [key.jwk] })));
+await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+t.teardown(() => server.close());
+const { port } = server.address() as AddressInfo;
+const entry = (keys: string) =>
+  `issuers: [{ id: corp, issuer: "${ISSUER}", audiences: [qdrant], ${keys}, mappings: [{ id: m, claim: groups, value: a, access: r }] }]\n`;
+const folder = t.testdir({
+  'keys.json': JSON.stringify({ keys: [key.jwk] }),
+  'fetched.yaml': entry(`jwks_url: "http://127.0.0.1:${port}/keys"`),
+  'gone.yaml': entry('jwks_url: "http://127.0.0.1:1/keys"'),
+});
+const { writeFileSync } = await import('node:fs');
+writeFileSync(`${folder}/file.yaml`, entry(`jwks_file: ${folder}/keys.json`));
+
+const now = Math.floor(Date.now() / 1000);
+const token = signToken(key, goodClaims(now, { groups: ['a'] }));
+const inspect = (policy: string, input: string, ...more: readonly string[]) =>
+  runScript(['src/cli/main.ts', 'token', 'inspect', ...more], {
+    env: { QDRANT_GATEWAY__POLICY_FILE: `${folder}/${policy}` },
+    input,
+  });
+
+t.test('with keys in a file: the issuer, the mappings and the access', async (t) => {
+  t.match(await inspect('file.yaml', token), {
+    code: 0,
+    out: /by a private key: .*\nverdict: accepted: signed by the issuer `corp`\nmappings: m\naccess: r\n$/,
+  });
+  t.match(await inspect('file.yaml', signToken(key, goodClaims(now, { groups: ['b'] }))), {
+    code: 1,
+    out: /refused: the issuer is `corp`: the identity is valid, and no mapping .*\ncode: no_mapping\n$/,
+  });
+});
+
+t.test('without keys it says how to fetch them, and with the flag it does', async (t) => {
+  t.match(await inspect('fetched.yaml', token), { code: 1, out: /--fetch-keys\ncode: issuer_keys_unknown\n$/ });
+  t.match(await inspect('fetched.yaml', token, '--fetch-keys'), {
+    code: 0,
+    out: /accepted: signed by the issuer `corp`/,
+  });
+  t.match(await inspect('gone.yaml', token, '--fetch-keys'), { code: 1, err: /ECONNREFUSED/ });
+});

@@ -15,6 +15,7 @@ export function lostProtection(before: State, after: State): readonly string[] {
     ...entriesLost('limit', before.policy.limits, after.policy.limits),
     ...entriesLost('tenant', before.policy.tenants, after.policy.tenants),
     ...tokenRulesLost(before, after),
+    ...issuersLost(before, after),
     ...namedKeysLost(before, after),
     ...keysLost(before, after),
     ...optionsLost(before, after),
@@ -37,6 +38,17 @@ function tokenRulesLost({ policy: before }: State, { policy: after }: State): st
   return JSON.stringify(before.tokenRules) === JSON.stringify(after.tokenRules)
     ? []
     : ['requirements on tokens changed'];
+}
+
+/** A changed issuer may lack its last lines, which say for whom a mapping is. A removed one permits nothing. */
+function issuersLost(
+  { policy: { issuers: before = [] } }: State,
+  { policy: { issuers: after = [] } }: State,
+): string[] {
+  const textOf = (issuer: object): string => JSON.stringify({ ...issuer, examples: [] });
+  const old = new Map(before.map((issuer) => [issuer.id, textOf(issuer)]));
+  const isChanged = (id: string, text: string): boolean => old.has(id) && old.get(id) !== text;
+  return after.flatMap((issuer) => (isChanged(issuer.id, textOf(issuer)) ? `issuer ${issuer.id} changed` : []));
 }
 
 /** A changed named key may lack its last lines, which limit it. A removed one permits nothing, unless all are gone. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { lostProtection } from '../../../src/config/lost-protection.ts';
 import { ConfigError } from '../../../src/config/problem.ts';
 import { loadState } from '../../../src/config/state.ts';
 import { checkUsable } from '../../../src/gateway/usable.ts';
@@ -192,4 +193,11 @@ t.test('rules, limits and tenants may name an issuer, and tenants take claims of
   ];
   t.strictSame(problemsOf(issuer('') + more.join('\n')), []);
   t.match(problemsOf(issuer('') + more[0]?.replace('corp', 'crop')), [/no key has the id `crop`.*`corp`/]);
+});
+
+t.test('an issuer that lost a line may be the first part of a file that is being written', async (t) => {
+  const whole = load(mapping('access: m, claim: groups, value: admins'));
+  const cut = load(mapping('access: m'));
+  t.strictSame(lostProtection(whole, cut), ['issuer corp changed']);
+  t.strictSame(lostProtection(whole, whole), []);
 });

@@ -44,7 +44,12 @@ export async function checkConfig(flags: Flags, output: Output, now: number, jso
     writeWarnings(output, found);
     throw new ConfigError(problems);
   }
-  const asked = [...(await keyWarnings(state)), ...(await sharedKeyWarnings(state)), ...(await tenantsAsked(state))];
+  const asked = [
+    ...(await keyWarnings(state)),
+    ...(await sharedKeyWarnings(state)),
+    ...(await tenantsAsked(state)),
+    ...(await issuersAsked(state)),
+  ];
   const warnings = [...found, ...asked];
   writeWarnings(output, warnings);
   warnUnprotected(output, state.config.gateway);
@@ -127,6 +132,22 @@ async function tenantsAsked(state: State): Promise<readonly string[]> {
   }
 }
 
+/** Fetches the key sets of issuers once. `serve` starts all the same, and refuses tokens of an issuer until it has its keys. */
+async function issuersAsked({ policy: { issuers = [] } }: State): Promise<readonly string[]> {
+  const asked = issuers.map(async ({ id, issuer, source }) => {
+    if (source.from === 'file') return [];
+    const { fetchKeys } = await import('../issuers/fetch-keys.ts');
+    const fault = await fetchKeys(source, issuer).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : 'no reason'),
+    );
+    return fault === undefined
+      ? []
+      : [`the keys of the issuer \`${id}\` were not fetched from ${source.url}: ${fault}`];
+  });
+  return (await Promise.all(asked)).flat();
+}
+
 /** `serve` starts all the same, and refuses named keys until Redis answers. */
 async function sharedKeyWarnings({ config, policy }: State): Promise<readonly string[]> {
   const address = config.gateway.shared.keys ? redisAddressOf(config) : undefined;
@@ -147,7 +168,7 @@ async function sharedKeyWarnings({ config, policy }: State): Promise<readonly st
 /** Signing keys, issuers, rules and entries of tenants by id, and the number of named keys; empty without any. */
 function effectivePolicy({ policy: { signingKeys, issuers = [], rules, namedKeys, tenants = [] } }: State): string {
   const keys = signingKeys.map(({ id }) => `signing key: ${id}\n`);
-  const providers = issuers.map(({ id, mappings }) => `issuer: ${id} (${mappings.length} mappings)\n`);
+  const providers = issuers.map(({ id, mappings }) => `issuer: ${id} (mappings: ${mappings.length})\n`);
   const shown = rules.map(({ id, mode }) => `rule: ${id} (${mode})\n`);
   const named = namedKeys === undefined ? [] : [`named keys: ${namedKeys.length}\n`];
   const bound = tenants.map(({ id }) => `tenants: ${id}\n`);

@@ -40,6 +40,25 @@ t.test('with keys in a file: the issuer, the mappings and the access', async (t)
   });
 });
 
+t.test('check-config fetches the keys once, and warns if it cannot', async (t) => {
+  const check = (policy: string) =>
+    runScript(['src/cli/main.ts', 'check-config'], {
+      env: {
+        QDRANT_GATEWAY__POLICY_FILE: `${folder}/${policy}`,
+        QDRANT__SERVICE__GRPC_PORT: '',
+        QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://127.0.0.1:1',
+      },
+    });
+  t.match(await check('gone.yaml'), {
+    code: 0,
+    out: /issuer: corp \(mappings: 1\)/,
+    err: /the keys of the issuer `corp` were not fetched from http:.*ECONNREFUSED/,
+  });
+  const fetched = await check('fetched.yaml');
+  t.equal(fetched.code, 0);
+  t.notMatch(fetched.err, /were not fetched/);
+});
+
 t.test('without keys it says how to fetch them, and with the flag it does', async (t) => {
   t.match(await inspect('fetched.yaml', token), { code: 1, out: /--fetch-keys\ncode: issuer_keys_unknown\n$/ });
   t.match(await inspect('fetched.yaml', token, '--fetch-keys'), {

@@ -56,7 +56,7 @@ t.test('integers of 64 bits are exact, others are numbers', async (t) => {
   const of = (text: string) => readClaimTree(Buffer.from(`{"n":${text}}`))?.get('n');
   t.equal(of('9223372036854775807'), 9223372036854775807n);
   t.equal(of('-9223372036854775808'), -9223372036854775808n);
-  t.equal(of('9223372036854775808'), 9223372036854775808);
+  t.equal(of('9223372036854775808'), 2 ** 63);
   t.equal(of('1.0'), 1);
   t.equal(of('1e3'), 1000);
   t.equal(of('-0'), -0);

@@ -52,8 +52,18 @@ export interface Tenancy {
  */
 export type TenantRuling = readonly TenantCondition[] | 'free' | 'missing' | 'none';
 
-/** The ruling on this collection. Pure. */
-export function rulingOn({ scopes }: Tenancy, collection: string): TenantRuling {
+/** The ruling on this collection. Pure; the last one of each tenancy is kept, since each request asks several times. */
+export function rulingOn(tenancy: Tenancy, collection: string): TenantRuling {
+  const last = rulings.get(tenancy);
+  if (last?.collection === collection) return last.ruling;
+  const ruling = freshRuling(tenancy, collection);
+  rulings.set(tenancy, { collection, ruling });
+  return ruling;
+}
+
+const rulings = new WeakMap<Tenancy, { readonly collection: string; readonly ruling: TenantRuling }>();
+
+function freshRuling({ scopes }: Tenancy, collection: string): TenantRuling {
   const conditions: TenantCondition[] = [];
   let free = false;
   for (const scope of scopes) {

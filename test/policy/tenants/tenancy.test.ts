@@ -127,3 +127,13 @@ t.test('an entry that says nothing throws, and does not allow everything', async
   t.throws(() => tenantsOf([{ id: 'e', collections: ['a'], field: 't' }]), /has no value/);
   t.throws(() => tenantsOf([{ id: 'e', collections: ['a'], field: 't[]', value: 'x' }]), /has no field/);
 });
+
+t.test('a tenancy that is asked for several collections in turn gives each its own ruling', async (t) => {
+  const free: Tenancy = { scopes: [{ names: new Set(['a']), prefixes: [], holds: 'free' }] };
+  const missing: Tenancy = { scopes: [{ names: new Set(['a']), prefixes: [], holds: 'missing' }] };
+  for (let turn = 0; turn < 2; turn++) {
+    t.equal(rulingOn(free, 'a'), 'free');
+    t.equal(rulingOn(free, 'b'), 'none');
+    t.equal(rulingOn(missing, 'a'), 'missing');
+  }
+});

@@ -37,7 +37,8 @@ export class Edits {
     const target = Buffer.allocUnsafe(source.length + this.#growth);
     let read = 0;
     let at = 0;
-    for (const [index, put] of this.#put.entries()) {
+    for (let index = 0; index < this.#put.length; index++) {
+      const put = this.#put[index] ?? 0;
       const from = this.#from[index] ?? 0;
       at += source.copy(target, at, read, from);
       if (typeof put === 'number') at = writeVarint(target, at, put);

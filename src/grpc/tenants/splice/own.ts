@@ -45,8 +45,8 @@ function ownBytes(condition: TenantCondition): OwnBytes {
 
 /** The conditions in the field `must` of a filter, as bytes to be put before what is there. */
 export function mustOf(conditions: readonly TenantCondition[]): Buffer {
-  const [first, ...more] = conditions;
-  if (first && more.length === 0) return ownOf(first).must;
+  const first = conditions[0];
+  if (first && conditions.length === 1) return ownOf(first).must;
   return Buffer.concat(conditions.map((condition) => ownOf(condition).must));
 }
 

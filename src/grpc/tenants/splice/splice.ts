@@ -117,7 +117,7 @@ class Splice {
         hasFilter = true;
       } else if (role !== 'pass' && !this.#takes(role, shape, fields)) return false;
     }
-    if (!hasFilter) this.edits.replace(to, to, bytesField(shape.filter, this.#must));
+    if (!hasFilter) this.edits.replace(to, to, filterOf(shape.filter, this.#must));
     if (shape.exact !== 0) this.edits.replace(to, to, Buffer.from([shape.exact * 8, 1]));
     return isNamed;
   }
@@ -158,6 +158,17 @@ class Splice {
     }
     return length === to - from;
   }
+}
+
+const filters = new WeakMap<Buffer, { readonly number: number; readonly bytes: Buffer }>();
+
+/** A filter of nothing but the conditions. The last of each is kept: a tenant's queries have it in one place. */
+function filterOf(number: number, must: Buffer): Buffer {
+  const last = filters.get(must);
+  if (last?.number === number) return last.bytes;
+  const bytes = bytesField(number, must);
+  filters.set(must, { number, bytes });
+  return bytes;
 }
 
 /** True = a query by a dense vector, or by none. */

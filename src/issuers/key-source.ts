@@ -44,7 +44,7 @@ export interface KeySource {
   readonly start: () => Promise<void>;
   /** The issuers of another state. Unchanged sources keep their keys. */
   readonly configure: (issuers: readonly IssuerSettings[]) => void;
-  /** Fetches now, unless that was done within the cool-down; resolves when the keys are in force. Never rejects. */
+  /** Fetches now, unless a token asked for it within the cool-down; resolves when the keys are in force. Never rejects. */
   readonly ask: (issuer: string) => Promise<void>;
   readonly report: () => readonly KeySetReport[];
   readonly close: () => void;
@@ -59,8 +59,8 @@ interface Remote {
   readonly settings: IssuerSettings;
   readonly source: RemoteSource;
   set: KeySetInForce | undefined;
-  /** Begin of the last fetch; `undefined` = none. */
-  begunAt: number | undefined;
+  /** Begin of the last fetch that a token asked for; `undefined` = none. */
+  askedAt: number | undefined;
   under: Promise<void> | undefined;
   timer: NodeJS.Timeout | undefined;
   failures: number;
@@ -109,9 +109,10 @@ class Fetching implements KeySource {
     const remote = this.#remotes.get(issuer);
     if (!remote || this.#closed) return;
     if (remote.under) return await remote.under;
-    const { begunAt, source } = remote;
-    // INVARIANT: no token causes a fetch sooner than the cool-down after the last one.
-    if (begunAt !== undefined && this.#options.now() - begunAt < source.coolDownMs) return;
+    const { askedAt, source } = remote;
+    // INVARIANT: tokens cause at most one fetch per cool-down. One may follow a fetch by time at once: a key is often replaced then.
+    if (askedAt !== undefined && this.#options.now() - askedAt < source.coolDownMs) return;
+    remote.askedAt = this.#options.now();
     await this.#fetch(remote);
   };
 
@@ -146,7 +147,6 @@ class Fetching implements KeySource {
     const { now, fetch = fetchKeys, changed } = this.#options;
     const { settings, source } = remote;
     clearTimeout(remote.timer);
-    remote.begunAt = now();
     remote.fetches += 1;
     try {
       const keys = await fetch(source, settings.issuer);
@@ -203,7 +203,7 @@ class Fetching implements KeySource {
 
 function newRemote(settings: IssuerSettings, source: RemoteSource): Remote {
   return {
-    ...{ settings, source, set: undefined, begunAt: undefined, under: undefined, timer: undefined },
+    ...{ settings, source, set: undefined, askedAt: undefined, under: undefined, timer: undefined },
     ...{ failures: 0, fetches: 0, inARow: 0, problem: undefined, toldUnusable: false },
   };
 }

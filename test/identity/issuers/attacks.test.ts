@@ -4,6 +4,8 @@ import { createKeyRing, type RingKeys } from '../../../src/identity/key-ring.ts'
 import { NO_REVOCATIONS } from '../../../src/identity/revocations.ts';
 import { accessText } from '../../../src/policy/mapping/access-text.ts';
 import { accessOf } from '../../../src/policy/settings.ts';
+import { tenantsOf } from '../../../src/policy/tenants/settings.ts';
+import { rulingOn } from '../../../src/policy/tenants/tenancy.ts';
 import { NO_TOKEN_RULES } from '../../../src/policy/token-rules.ts';
 import { goodClaims, hmacToken, ISSUER, issuerWith, providerKey, signToken } from '../../support/issuers/keys.ts';
 import { makeToken } from '../../support/tokens.ts';
@@ -200,6 +202,32 @@ t.test('rules, tenants and revocations are for these principals by issuer and su
   t.equal(await revoked({ issuedBefore: NOW }), 'accepted');
   t.equal(await revoked({ issuedBefore: NOW + 1 }), 'token_revoked');
   t.equal(await revoked({ unknown: true }), 'revocation_unknown');
+});
+
+t.test('the tenant is that of the mapping, else of the claim; without one nothing is allowed', async (t) => {
+  const tenants = tenantsOf([
+    { id: 't', keys: ['corp'], credentials: 'tokens', collections: ['*'], field: 't', from: 'tid' },
+  ]);
+  const valuesOf = async (more: object, mapping: object) => {
+    const issuers = [issuerWith([rsa], { mappings: [{ id: 'all', access: 'r', ...mapping }] })];
+    const authenticator = createAuthenticator({
+      ring: ring({ issuers, tenants }),
+      cacheEntries: 8,
+      now: () => NOW * 1000,
+    });
+    const found = await authenticator.authenticate(['api-key', signToken(rsa, { ...claims, ...more })]);
+    if (found.kind === 'denial') return found.code;
+    const ruling = found.tenancy && rulingOn(found.tenancy, 'docs');
+    return typeof ruling === 'object' ? ruling[0]?.values : ruling;
+  };
+  t.strictSame(await valuesOf({ tid: 'a' }, {}), ['a'], 'the claim of that name');
+  t.strictSame(await valuesOf({ tid: [1, 'b'] }, {}), [1n, 'b']);
+  t.equal(await valuesOf({}, {}), 'missing');
+  t.equal(await valuesOf({ tid: '' }, {}), 'missing');
+  t.equal(await valuesOf({ tid: { a: 1 } }, {}), 'missing');
+  t.strictSame(await valuesOf({ tid: 'a' }, { tenant: ['b'] }), ['b'], 'that of the mapping counts');
+  t.strictSame(await valuesOf({ tid: 'a', org: 7 }, { tenant_from: 'org' }), [7n]);
+  t.equal(await valuesOf({ tid: 'a' }, { tenant_from: 'org' }), 'claim_missing');
 });
 
 t.test('Entra ID leaves out many groups: the refusal says so, unless another claim maps', async (t) => {

@@ -10,6 +10,7 @@ import { growthRows } from './rows/growth-rows.ts';
 import { latencyRows } from './rows/latency-rows.ts';
 import { memoryRows } from './rows/memory-rows.ts';
 import { nestingRows } from './rows/nesting-rows.ts';
+import { closeRedis } from './rows/shared.ts';
 import { runRows } from './run.ts';
 import { inScratchFolder, say } from './scratch.ts';
 import { prepareStage } from './stage.ts';
@@ -50,4 +51,4 @@ async function bench(options: Options, folder: string): Promise<void> {
   if (options.svg !== undefined) writeFileSync(options.svg, chartSvg(results, caption));
 }
 
-await inScratchFolder('bench', (folder) => bench(readOptions(process.argv.slice(2)), folder));
+await inScratchFolder('bench', (folder) => bench(readOptions(process.argv.slice(2)), folder).finally(closeRedis));

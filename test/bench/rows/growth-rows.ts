@@ -9,6 +9,7 @@ import type { ColumnPlan, RowPlan } from '../plan.ts';
 import { API_KEY, type Protocol, type Stage } from '../stage.ts';
 import { costSample } from './cost-rows.ts';
 import { namedKeysFile } from './named-keys.ts';
+import { localLimit, sharedKeys, sharedLimit, WITHOUT_REDIS } from './shared.ts';
 import { plainQuery, plainQueryCall, plainUpsert, plainUpsertCall, tenantsFile, tenantTokens } from './tenants.ts';
 import { manyTokens, tokenOfCollections } from './tokens.ts';
 import { openSmall, SMALL_LINE } from './workloads.ts';
@@ -29,6 +30,10 @@ const FILL_LIMIT_MS = 120_000;
 type Column = {
   readonly label: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** Settings that are known once other programs run. */
+  readonly later?: () => Promise<Readonly<Record<string, string>>>;
+  /** Why it cannot be measured here. Default: it can. */
+  readonly without?: string | null;
   readonly protocol?: Protocol;
   readonly credential?: string;
   readonly start: (target: Target) => Promise<Load>;
@@ -159,6 +164,48 @@ function namedKeyRow(): Row {
   };
 }
 
+/** The same number of named keys in the file and in Redis. */
+function sharedKeyRow(): Row {
+  const start = (target: Target): Promise<Load> =>
+    restLoad(target, TOKEN_CONNECTIONS, cycle([restRequest(target, SMALL_LINE)]));
+  const inFile = namedKeysFile(1);
+  return {
+    id: 'shared-keys',
+    title: 'REST, named keys in Redis',
+    columns: [
+      {
+        label: '1 in the file',
+        settings: { QDRANT_GATEWAY__KEYS_FILE: inFile.file },
+        credential: inFile.credential,
+        start,
+      },
+      ...[1, 10_000].map((keys): Column => {
+        const { settings, credential } = sharedKeys(keys);
+        const label = `${count(keys)} in Redis`;
+        return { label, settings: {}, later: settings, without: WITHOUT_REDIS, credential, start };
+      }),
+    ],
+  };
+}
+
+/** The same request without a limit, and with one of requests and places that is never reached. */
+function limitRow(protocol: Protocol): Row {
+  const start = async (target: Target): Promise<Load> => {
+    const clients = await openSmall(protocol, target, TOKEN_CONNECTIONS);
+    return closedLoop(clients, TOKEN_CONNECTIONS);
+  };
+  return {
+    id: protocol === 'rest' ? 'limits' : 'limits-grpc',
+    title: `${protocol === 'rest' ? 'REST' : 'gRPC'}, a limit of requests`,
+    columns: [
+      // A process of its own, as the others are.
+      { label: 'none', settings: { BENCH_COLUMN: 'none' }, protocol, start },
+      { label: 'local', settings: localLimit(), protocol, start },
+      { label: 'shared', settings: {}, later: sharedLimit, without: WITHOUT_REDIS, protocol, start },
+    ],
+  };
+}
+
 /** The same request by a token for the collection, and by one that is bound to a tenant of it. */
 function tenantRow(protocol: Protocol, what: 'query' | 'upsert'): Row {
   const { list, tenant } = tenantTokens(API_KEY);
@@ -205,6 +252,9 @@ export function growthRows(stage: Stage, window: Window, nodeFlags: readonly str
     collectionRow(),
     tokenRow(mostTokens),
     namedKeyRow(),
+    sharedKeyRow(),
+    limitRow('rest'),
+    limitRow('grpc'),
     tenantRow('rest', 'query'),
     tenantRow('rest', 'upsert'),
     tenantRow('grpc', 'query'),
@@ -213,21 +263,20 @@ export function growthRows(stage: Stage, window: Window, nodeFlags: readonly str
   const columnOf = ({ id }: Row, column: Column): ColumnPlan => {
     const settings = { ...column.settings };
     delete settings.BENCH_COLUMN;
-    const kind = JSON.stringify(column.settings);
-    const gateway: Gateway = ownGateway({
-      name: kind === '{}' ? undefined : `ours ${id} ${kind}`,
-      nodeFlags,
-      settings,
-    });
+    const kind = column.later ? column.label : JSON.stringify(column.settings);
+    const name = kind === '{}' ? undefined : `ours ${id} ${kind}`;
+    let gateway: Promise<Gateway> | undefined;
+    const open = async () => ownGateway({ name, nodeFlags, settings: { ...settings, ...(await column.later?.()) } });
     const aim = async () => {
-      const started = await stage.shared(gateway);
+      gateway ??= open();
+      const started = await stage.shared(await gateway);
       const target = started.target(column.protocol ?? 'rest', column.credential ?? stage.collectionToken);
       return { started, target };
     };
     return {
       id: column.label,
       label: column.label,
-      without: null,
+      without: column.without ?? null,
       seconds: window.warmUp + window.seconds + (column.connecting ?? 0.1),
       prepareSeconds: column.prepareSeconds ?? 0.3,
       warmUpRound: true,

@@ -33,21 +33,39 @@ t.test('everything it sends is read for its cost and its bounds', { skip }, asyn
   for (const { call, error } of calls) t.equal(error, null, call);
 });
 
-t.test('the official Python client tells a limit of the policy as one of a strict mode', { skip }, async (t) => {
-  const gateway = await startGateway({
-    tls: false,
-    limits: [{ id: 'daily', mode: 'enforce', each: 'all', requests: { per: 'day', most: 1 } }],
-  });
-  t.teardown(() => gateway.close());
-  await fetch(`${gateway.rest.url}/collections`, { headers: { 'api-key': KEYS.admin } });
-  const script = join(import.meta.dirname, 'limits.py');
-  const calls = await clientCalls(python ?? '', [script, `${gateway.rest.port}`, `${gateway.grpc.port}`, KEYS.admin]);
-  t.same(
-    calls.map(({ call, error }) => [call, error]),
-    [
-      ['rest', null],
-      ['grpc', null],
-      ['end', null],
-    ],
-  );
-});
+/** The asks of `limits.py` that are told, in the names of both protocols. */
+const READS = ['count', 'list_collections'];
+
+t.test(
+  'the official Python client tells a limit of the policy as one of a strict mode, and backs off',
+  { skip },
+  async (t) => {
+    const gateway = await startGateway({
+      tls: false,
+      settings: { 'gateway.admin.port': 0 },
+      limits: [
+        { id: 'daily', mode: 'enforce', each: 'all', operations: READS, requests: { per: 'day', most: 1 } },
+        { id: 'uploads', mode: 'enforce', each: 'all', operations: ['ingest'], requests: { per: 'second', most: 2 } },
+      ],
+    });
+    t.teardown(() => gateway.close());
+    const headers = { 'api-key': KEYS.admin, 'content-type': 'application/json' };
+    await fetch(`${gateway.rest.url}/collections`, { headers });
+    const body = JSON.stringify({ vectors: { size: 4, distance: 'Cosine' } });
+    await fetch(`${gateway.rest.url}/collections/docs`, { method: 'PUT', headers, body });
+    const script = join(import.meta.dirname, 'limits.py');
+    const calls = await clientCalls(python ?? '', [script, `${gateway.rest.port}`, `${gateway.grpc.port}`, KEYS.admin]);
+    t.same(
+      calls.map(({ call, error }) => [call, error]),
+      [
+        ['rest', null],
+        ['grpc', null],
+        ['rest upload', null],
+        ['grpc upload', null],
+        ['end', null],
+      ],
+      'an upload waits as long as it is told, and ends',
+    );
+    t.ok((gateway.snapshot().observed?.limited.uploads?.denied ?? 0) > 0, 'it was refused on its way');
+  },
+);

@@ -4,7 +4,7 @@ import { type DecidedBy, decidedBy } from './decided-by.ts';
 import type { OfflineParts } from './parts.ts';
 import { collectionClasses } from './space/collections.ts';
 import { isOnAliases, isOnCollection, type Row } from './space/operations.ts';
-import { principalClasses } from './space/principals.ts';
+import { type PrincipalClass, principalClasses } from './space/principals.ts';
 import { verdictOf } from './space/verdict.ts';
 
 /** The verdict on one caller, or one class of callers. Plain data: the form of `--json`. */
@@ -27,11 +27,16 @@ export interface WhoCan {
  *
  * @param collection `undefined` = the operation is on none
  */
-export async function whoCan(parts: OfflineParts, rows: readonly Row[], collection: string | undefined) {
+export async function whoCan(
+  parts: OfflineParts,
+  rows: readonly Row[],
+  collection: string | undefined,
+): Promise<{ readonly callers: readonly WhoCan[]; readonly classes: readonly PrincipalClass[] }> {
   const found: WhoCan[] = [];
+  const classes = principalClasses([parts]);
   const [anywhere] = collectionClasses([]);
   const name = collection ?? anywhere?.name ?? '';
-  for (const { label, kind, key, identify, headersFor } of principalClasses([parts])) {
+  for (const { label, kind, key, identify, headersFor } of classes) {
     const identity = await identify(parts, name);
     const headers = await headersFor(parts, name);
     for (const row of rows) {
@@ -49,7 +54,7 @@ export async function whoCan(parts: OfflineParts, rows: readonly Row[], collecti
       });
     }
   }
-  return found;
+  return { callers: found, classes };
 }
 
 /** Of a change of aliases, both names are the collection. */

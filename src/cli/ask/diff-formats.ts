@@ -14,7 +14,7 @@ const ROLES: Readonly<Record<Role, string>> = {
 /** Groups of changes for a person. */
 export function diffText(groups: readonly ChangeGroup[], changes: number): string {
   if (groups.length === 0) return 'no verdict changes\n';
-  const parts = groups.map(({ kind, role, from, to, callers, collections, operations }) => {
+  const parts = groups.map(({ kind, role, from, to, merged_callers: callers, collections, operations }) => {
     const lines: readonly (readonly [string, readonly string[]])[] = [
       ...callers.map((one, at) => [at === 0 ? 'callers' : '', [one]] as const),
       [ROLES[role], collections],
@@ -37,7 +37,7 @@ function countText(groups: readonly ChangeGroup[], changes: number): string {
 /** The same as a table for the description of a pull request. */
 export function diffMarkdown(groups: readonly ChangeGroup[], changes: number): string {
   if (groups.length === 0) return '**Policy:** no verdict changes.\n';
-  const rows = groups.map(({ kind, role, from, to, callers, collections, operations }) => {
+  const rows = groups.map(({ kind, role, from, to, merged_callers: callers, collections, operations }) => {
     const where = collections.length === 0 ? 'no collection' : codes(collections);
     const what = role === 'on' || role === 'global' ? where : `${ROLES[role]}: ${where}`;
     return `| **${kind}** | ${markdownText(from)} → ${markdownText(to)} | ${callers.map(markdownText).join('<br>')} | ${what} | ${codes(operations)} |\n`;

@@ -2,7 +2,7 @@ import type { Flags } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
 import { assumed } from '../../explain/assumptions.ts';
-import { changesBetween } from '../../explain/diff/changes.ts';
+import { changesBetween, spaceOf } from '../../explain/diff/changes.ts';
 import { groupChanges } from '../../explain/diff/groups.ts';
 import { type OfflineParts, offlineParts } from '../../explain/parts.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
@@ -25,8 +25,9 @@ export async function diffPolicies(
   const notes = leftOut(states);
   const [old, next] = states.map((state) => partsToSurvey(state, now));
   if (!old || !next) throw new TypeError('a state is missing');
-  const changes = await changesBetween(old, next);
-  const groups = groupChanges(changes);
+  const space = spaceOf([old, next]);
+  const changes = await changesBetween(old, next, space);
+  const groups = groupChanges(changes, space.principals);
   const count = changes.reduce((sum, { rows }) => sum + rows.rows.length, 0);
   return {
     json: { changes: count, groups, ...(notes.length > 0 && { notes }) },

@@ -1,7 +1,9 @@
 import type { Flags } from '../../config/load.ts';
 import { nearest } from '../../config/nearest.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
+import { mergedLabels } from '../../explain/space/merged-labels.ts';
 import { isOnAliases, isOnCollection, ROWS, type Row, rowsNamed } from '../../explain/space/operations.ts';
+import type { PrincipalClass } from '../../explain/space/principals.ts';
 import { type WhoCan, whoCan } from '../../explain/who-can.ts';
 import { OPERATION_GROUPS } from '../../policy/operation-groups.ts';
 import type { Report } from '../frame/declare.ts';
@@ -26,7 +28,7 @@ export async function whoCanDo(args: readonly string[], flags: Flags & WhoCanFla
   if (!needs && collection !== undefined) throw new UsageError(`\`${operation}\` is on no collection: leave it out`);
   const state = stateToAsk(flags, flags.policy);
   const notes = leftOut([state]);
-  const all = await whoCan(partsToSurvey(state, now), rows, collection);
+  const { callers: all, classes } = await whoCan(partsToSurvey(state, now), rows, collection);
   const callers = flags.allowed ? all.filter(({ verdict }) => verdict === 'allowed') : all;
   const json = {
     operation,
@@ -34,7 +36,7 @@ export async function whoCanDo(args: readonly string[], flags: Flags & WhoCanFla
     callers,
     ...(notes.length > 0 && { notes }),
   };
-  return { json, text: `${textOf(callers)}${notesText(notes)}` };
+  return { json, text: `${textOf(callers, classes)}${notesText(notes)}` };
 }
 
 function rowsOf(operation: string): readonly Row[] {
@@ -47,17 +49,36 @@ function rowsOf(operation: string): readonly Row[] {
   throw new UsageError(`unknown operation${meant === undefined ? '' : `, did you mean \`${meant}\`?`}`);
 }
 
-/** One line for each caller; a protocol is named where the other one decides otherwise. */
-function textOf(callers: readonly WhoCan[]): string {
-  const lines = [...Map.groupBy(callers, ({ caller }) => caller).values()].flatMap((all) => {
+/** One line for callers that are alike; a protocol is named where the other one decides otherwise. */
+function textOf(callers: readonly WhoCan[], classes: readonly PrincipalClass[]): string {
+  const byCaller = Map.groupBy(callers, ({ caller }) => caller);
+  const told = [...byCaller].flatMap(([caller, all]) => {
     const alike = Map.groupBy(all, (one) => JSON.stringify([one.verdict, one.code, one.decided_by, one.conditions]));
     return [...alike.values()].flatMap((same) => {
       const [one] = same;
-      if (!one) return [];
-      const where = alike.size === 1 ? '' : ` (${[...new Set(same.map(({ operation }) => operation))].join(', ')})`;
-      const verdict = one.code === undefined ? one.verdict : `${one.verdict}: ${one.code}`;
-      return [[`${one.caller}${where}`, verdict, decidedText(one.decided_by), one.conditions.join('; ')]];
+      const rows = alike.size === 1 ? [] : [...new Set(same.map(({ operation }) => operation))];
+      return one ? [{ caller, one, rows }] : [];
     });
   });
-  return textTable(['caller', 'verdict', 'decided by', 'restrictions'], lines);
+  const lines = [
+    ...Map.groupBy(told, ({ one, rows }) =>
+      JSON.stringify([one.verdict, one.code, one.decided_by, one.conditions, rows]),
+    ).values(),
+  ];
+  const shown = lines.flatMap((same) => {
+    const [first] = same;
+    if (!first) return [];
+    const { one, rows } = first;
+    const names = new Set(same.map(({ caller }) => caller));
+    const verdict = one.code === undefined ? one.verdict : `${one.verdict}: ${one.code}`;
+    const where = rows.length === 0 ? '' : ` (${rows.join(', ')})`;
+    const own = classes.filter(({ label }) => names.has(label));
+    return mergedLabels(own, classes).map((label) => [
+      `${label}${where}`,
+      verdict,
+      decidedText(one.decided_by),
+      one.conditions.join('; '),
+    ]);
+  });
+  return textTable(['caller', 'verdict', 'decided by', 'restrictions'], shown);
 }

@@ -1,4 +1,6 @@
+import { mergedLabels } from '../space/merged-labels.ts';
 import { operationName, type Row, rowsNamed } from '../space/operations.ts';
+import type { PrincipalClass } from '../space/principals.ts';
 import type { Role } from '../space/survey.ts';
 import type { CellVerdict } from '../space/verdict.ts';
 import type { Change, ChangeKind } from './changes.ts';
@@ -11,6 +13,8 @@ export interface ChangeGroup {
   readonly from: string;
   readonly to: string;
   readonly callers: readonly string[];
+  /** The same in fewer words: traits of tokens that do not matter are left out. */
+  readonly merged_callers: readonly string[];
   /** Empty = the operations are on no collection. */
   readonly collections: readonly string[];
   readonly operations: readonly string[];
@@ -18,25 +22,34 @@ export interface ChangeGroup {
 
 const ORDER: readonly ChangeKind[] = ['gains', 'loses', 'changes', 'refused otherwise'];
 
-/** Groups changes. Every change is in one group, and a group holds nothing else. */
-export function groupChanges(changes: readonly Change[]): readonly ChangeGroup[] {
+/** Groups changes. Every change is in one group, and a group holds nothing else. @param all every caller that was asked */
+export function groupChanges(changes: readonly Change[], all: readonly PrincipalClass[]): readonly ChangeGroup[] {
   const byPlace = [...Map.groupBy(changes, placeKey).values()].map((all) => ({
     one: all[0] as Change,
     operations: operationNames(all.flatMap(({ rows }) => rows.rows)),
   }));
   const byCaller = Map.groupBy(byPlace, ({ one, operations }) => JSON.stringify([shape(one), one.place, operations]));
-  const withCallers = [...byCaller.values()].map((all) => {
-    const { one, operations } = all[0] as (typeof all)[number];
-    return { one, operations, callers: [...new Set(all.map((each) => each.one.principal.label))] };
+  const withCallers = [...byCaller.values()].map((same) => {
+    const { one, operations } = same[0] as (typeof same)[number];
+    return { one, operations, callers: [...new Set(same.map((each) => each.one.principal))] };
   });
   const byAll = Map.groupBy(withCallers, ({ one, operations, callers }) =>
-    JSON.stringify([shape(one), operations, callers]),
+    JSON.stringify([shape(one), operations, callers.map(({ label }) => label)]),
   );
-  const groups = [...byAll.values()].map((all): ChangeGroup => {
-    const { one, operations, callers } = all[0] as (typeof all)[number];
-    const collections = all.map((each) => each.one.place).filter((place) => place !== '');
+  const groups = [...byAll.values()].map((same): ChangeGroup => {
+    const { one, operations, callers } = same[0] as (typeof same)[number];
+    const collections = same.map((each) => each.one.place).filter((place) => place !== '');
     const { kind, role } = one;
-    return { kind, role, from: verdictText(one.from), to: verdictText(one.to), callers, collections, operations };
+    return {
+      kind,
+      role,
+      from: verdictText(one.from),
+      to: verdictText(one.to),
+      callers: callers.map(({ label }) => label),
+      merged_callers: mergedLabels(callers, all),
+      collections,
+      operations,
+    };
   });
   return groups.sort((left, right) => ORDER.indexOf(left.kind) - ORDER.indexOf(right.kind));
 }

@@ -13,6 +13,8 @@ export interface PrincipalClass {
   /** The id of the key, or of the key that signs the token. */
   readonly key: string;
   readonly name?: string;
+  /** Traits of the tokens of one key, in words: access, subject, tenant, life. Empty ones are not said. Of tokens only. */
+  readonly traits?: readonly string[];
   /** Of a token. `any other` stands for subjects that nothing mentions. */
   readonly subject?: string | undefined;
   /** @param target another collection that the credential lists with `rw` */
@@ -99,7 +101,9 @@ function tokenClasses(states: readonly OfflineParts[]): readonly PrincipalClass[
     subjects.flatMap((subject) =>
       (claims.length > 0 ? [claims, []] : [[]]).flatMap((tenants) =>
         lives.flatMap((ends) =>
-          TOKEN_ACCESS.map((access) => tokenClass({ key, subject, tenants, ends, access, told: { claims, lives } })),
+          TOKEN_ACCESS.map((access) =>
+            tokenClass({ key, subject, tenants, ends, access, told: { subjects: subjects.length > 1, claims, lives } }),
+          ),
         ),
       ),
     ),
@@ -114,7 +118,13 @@ interface TokenForm {
   readonly ends: boolean;
   readonly access: TokenAccess;
   /** The differences between tokens that have to be told. */
-  readonly told: { readonly claims: readonly string[]; readonly lives: readonly boolean[] };
+  readonly told: { readonly subjects: boolean; readonly claims: readonly string[]; readonly lives: readonly boolean[] };
+}
+
+/** The label of tokens with these traits; those that are not told may be any. */
+export function tokenLabel(key: string, traits: readonly (string | undefined)[]): string {
+  const told = traits.filter((one) => one !== undefined && one !== '');
+  return told.length === 0 ? `any token of ${key}` : `token of ${key}: ${told.join(', ')}`;
 }
 
 /** Longest life of such a token, in seconds: within every limit. */
@@ -122,16 +132,18 @@ const LIFE = 1;
 
 function tokenClass(form: TokenForm): PrincipalClass {
   const { key, subject, tenants, ends, access, told } = form;
-  const parts = [
+  const traits = [
     ACCESS_LABELS[access],
-    ...(subject === undefined ? [] : [`subject ${subject}`]),
-    ...(told.claims.length === 0
-      ? []
-      : [tenants.length > 0 ? `with ${tenants.join(', ')}` : `without ${told.claims.join(', ')}`]),
-    ...(told.lives.length > 1 && !ends ? ['without exp'] : []),
+    subject === undefined ? (told.subjects ? 'without subject' : '') : `subject ${subject}`,
+    told.claims.length === 0
+      ? ''
+      : tenants.length > 0
+        ? `with ${tenants.join(', ')}`
+        : `without ${told.claims.join(', ')}`,
+    told.lives.length > 1 && !ends ? 'without exp' : '',
   ];
   return {
-    ...{ label: `token of ${key}: ${parts.join(', ')}`, kind: 'token', key, subject },
+    ...{ label: tokenLabel(key, traits), kind: 'token', key, subject, traits },
     byCollection: access !== 'm' && access !== 'r',
     async headersFor({ state, assumptions: { now } }, collection) {
       const secret = signingSecrets(state).find(({ id }) => id === key)?.secret;

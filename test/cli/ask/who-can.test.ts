@@ -68,7 +68,11 @@ const CASES: readonly Case[] = [
     },
   },
   { args: ['count', 'other'], caller: 'no credential', says: { verdict: 'denied', code: 'missing_credential' } },
-  { args: ['list_collections'], caller: 'token of api_key: nothing on it', says: { verdict: 'allowed' } },
+  {
+    args: ['list_collections'],
+    caller: 'token of api_key: nothing on it, without subject',
+    says: { verdict: 'allowed' },
+  },
   { args: ['change_aliases', 'docs-main'], caller: 'key api_key', says: { code: 'collection_protected' } },
 ];
 

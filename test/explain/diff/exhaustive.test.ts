@@ -55,7 +55,7 @@ async function callersOf({ names, text }: Mentioned): Promise<readonly Caller[]>
           typeof entries === 'string' ? entries : entries.map(([collection, mode]) => ({ collection, access: mode }));
         const known = subject === undefined || names.has(`subject ${subject}`) ? subject : 'any other';
         const more = [
-          ...(known === undefined ? [] : [`subject ${known}`]),
+          ...(subjects.length === 1 ? [] : [known === undefined ? 'without subject' : `subject ${known}`]),
           ...(tenants.length === 0 ? [] : [tenant === undefined ? 'without tenant' : 'with tenant']),
         ];
         const own = (collection: string): string =>

@@ -89,7 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
-    ...['rest', 'grpc', 'explain', 'named-keys', 'issuers', 'redis', 'upstream', 'text', 'version.ts'],
+    ...['rest', 'grpc', 'explain', 'named-keys', 'issuers', 'redis', 'upstream', 'learning', 'text', 'version.ts'],
   ],
 };
 

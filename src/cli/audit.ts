@@ -113,7 +113,7 @@ async function readChains(
   output: Output,
   anchors: ReadonlySet<string>,
 ): Promise<readonly { readonly files: readonly string[]; readonly chain: Held }[]> {
-  const all = paths.flatMap(filesIn);
+  const all = paths.flatMap(auditFiles);
   const total = all.reduce((sum, path) => sum + sizeOf(path), 0);
   const chains: { readonly files: readonly string[]; readonly chain: Held }[] = [];
   let before = 0;
@@ -135,8 +135,8 @@ async function readChains(
   return chains;
 }
 
-/** A file, or every audit file of a folder. */
-function filesIn(path: string): readonly string[] {
+/** A file, or every audit file of a folder. Throws `UsageError` for a folder without any. */
+export function auditFiles(path: string): readonly string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
     const names = readdirSync(path).filter((name) => parseFileName(name));

@@ -1,7 +1,14 @@
 import type { Groups } from '../frame/build.ts';
 import type { AnyCommand } from '../frame/declare.ts';
 import { canICommand, explainCommand, matrixCommand, whoCanCommand } from './ask.ts';
-import { auditHeadCommand, auditVerifyCommand } from './audit.ts';
+import {
+  auditHeadCommand,
+  auditQueryCommand,
+  auditStatsCommand,
+  auditTailCommand,
+  auditVerifyCommand,
+  learnCommand,
+} from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { doctorCommand } from './doctor.ts';
 import { initCommand } from './init.ts';
@@ -18,7 +25,7 @@ export const GROUPS: Groups = {
   revoke: 'revoke tokens, list and lift revocations; without a command: add',
   key: 'named keys in the file `gateway.keys_file`, or in Redis with `gateway.shared.keys`',
   policy: 'test a policy and compare policies',
-  audit: 'verify audit files',
+  audit: 'read, count and verify audit files',
 };
 
 /** Every command, in the order of help and of the reference page. */
@@ -32,6 +39,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...keyCommands,
   ...[canICommand, whoCanCommand, matrixCommand, explainCommand],
   ...[policyTestCommand, policyDiffCommand, policyReplayCommand],
-  ...[auditVerifyCommand, auditHeadCommand],
+  learnCommand,
+  ...[auditTailCommand, auditQueryCommand, auditStatsCommand, auditVerifyCommand, auditHeadCommand],
   ...[schemaCommand, optionsCommand, completionCommand],
 ];

@@ -17,6 +17,7 @@ const RUNS: Readonly<Record<string, string>> = {
   floods: 'calls that are reset at once, with reconnects; wrong keys',
   frameworks: 'frameworks from PyPI with a token for one collection that exists; PYTHON',
   'head-fuzz': 'mutated requests to every lane; [requests [seed]]',
+  limited: 'the wait of a caller beside one over its limit; [seconds]; half a minute',
   mixed: 'both protocols with faults and restarts of upstream; [--seconds 600] [--faults 5]',
   nodes: 'three nodes killed, stopped and slowed in turn under gRPC load; [seconds of a step]; 2 minutes',
   operating: 'every operation under load, with one worker and with two; 2 minutes',

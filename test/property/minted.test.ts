@@ -109,6 +109,7 @@ function* verdictsOf(principal: Principal, row: Operation): Generator<readonly [
     const within = tenancy ? decideWithinTenancy({ tenancy, access: own }, first, target) : first;
     const at = `${row.name} on ${target.kind === 'collection' ? target.name : 'none'}`;
     if (within.kind !== 'conditional') yield [at, within];
+    else if (within.sure) yield [at, within.sure];
     else for (const others of BODIES) yield [`${at} with ${others}`, settle(within, { others, existing: NAMES })];
   }
 }
@@ -117,6 +118,8 @@ const sees = (decision: Decision, one: string): boolean => {
   const visible: Access | undefined = decision.kind === 'permit' ? decision.visible : undefined;
   return visible === undefined || lists(visible, one);
 };
+
+const isOf = (withBody: string, without: string): boolean => withBody.startsWith(`${without} with `);
 
 /** The first thing that the child may and its source may not; `undefined` = nothing. */
 function wider(child: Principal, source: Principal, rows: readonly Operation[], permits: { count: number }) {
@@ -129,11 +132,13 @@ function wider(child: Principal, source: Principal, rows: readonly Operation[], 
     for (const [at, verdict] of own) {
       if (verdict.kind === 'denial') continue;
       permits.count += 1;
-      // What the source is refused or permitted before its body is read, it is with every body.
-      const other = theirs.get(at) ?? theirs.get(at.replace(/ with .*/, ''));
-      if (!other) return `${at}: not compared`;
-      if (other.kind === 'denial') return at;
-      if (NAMES.some((one) => sees(verdict, one) && !sees(other, one))) return `${at}: shows more`;
+      // Each verdict of the source that is about the same request: one without a body counts for every body.
+      const others = [...theirs].filter(([one]) => one === at || isOf(one, at) || isOf(at, one));
+      if (others.length === 0) return `${at}: not compared`;
+      for (const [, other] of others) {
+        if (other.kind === 'denial') return at;
+        if (NAMES.some((one) => sees(verdict, one) && !sees(other, one))) return `${at}: shows more`;
+      }
     }
   }
   return undefined;

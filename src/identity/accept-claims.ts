@@ -38,6 +38,9 @@ export interface AcceptedToken {
   readonly source?: RevocableToken;
 }
 
+/** An accepted token that a minted one may stand for. */
+export type AcceptedSource = AcceptedToken & { readonly principal: Principal };
+
 /** Upstream: leeway after `exp`, in seconds. */
 const LEEWAY_SECONDS = 30;
 
@@ -47,12 +50,7 @@ export function isExpired(exp: number | undefined, now: number): boolean {
 }
 
 /** The verdict on the claims of a token with a valid signature. @param now milliseconds since 1970 */
-export function acceptRead(
-  claims: Claims,
-  secret: JwtSecret,
-  ring: ClaimRing,
-  now: number,
-): (AcceptedToken & { readonly principal: Principal }) | Denial {
+export function acceptRead(claims: Claims, secret: JwtSecret, ring: ClaimRing, now: number): AcceptedSource | Denial {
   const { tokenRules } = ring;
   if (isExpired(claims.exp, now)) return EXPIRED_SIGNATURE;
   if (claims.faults !== '') return invalidClaims(claims.faults);

@@ -2,7 +2,7 @@ import { type Denial, INVALID_CREDENTIAL, INVALID_SIGNATURE, TOKEN_WRONG_SIGNER 
 import { type AcceptedToken, acceptRead } from './accept-claims.ts';
 import { readClaims } from './claims.ts';
 import type { JwtSecret } from './key-ring.ts';
-import { acceptMinted, type MintingRing, type SourceMemo } from './minted/accept.ts';
+import { acceptMinted, type BesideRing, type MintingRing } from './minted/accept.ts';
 import { verifyToken } from './token.ts';
 import type { TokenShape } from './token-shape.ts';
 
@@ -13,17 +13,17 @@ import type { TokenShape } from './token-shape.ts';
  * not a result. So with two secrets, undecodable claims signed with the first are "InvalidSignature".
  *
  * @param now milliseconds since 1970
- * @param sources remembers what tokens stand for that the gateway has minted
+ * @param beside for tokens that the gateway has minted
  */
 export async function acceptToken(
   shape: TokenShape,
   ring: MintingRing,
   now: number,
-  sources?: SourceMemo,
+  beside?: BesideRing,
 ): Promise<AcceptedToken | Denial> {
   let answer: Denial | undefined;
   for (const secret of ring.jwtSecrets) {
-    const verified = await acceptWith(shape, secret, { ring, now, sources });
+    const verified = await acceptWith(shape, secret, { ring, now, beside });
     if (verified?.kind === 'accepted') return verified;
     // The gateway's own: no other key has signed it.
     if (verified && verified !== INVALID_SIGNATURE && (secret.mints || verified === TOKEN_WRONG_SIGNER))
@@ -37,13 +37,13 @@ export async function acceptToken(
 async function acceptWith(
   shape: TokenShape,
   secret: JwtSecret,
-  around: { readonly ring: MintingRing; readonly now: number; readonly sources: SourceMemo | undefined },
+  around: { readonly ring: MintingRing; readonly now: number; readonly beside: BesideRing | undefined },
 ): Promise<AcceptedToken | Denial | undefined> {
   const verified = await verifyToken(shape, secret.bytes);
   if (verified.kind === 'invalid-signature') return INVALID_SIGNATURE;
   if (verified.kind === 'undecodable') return undefined;
-  const { ring, now, sources } = around;
-  return acceptClaims(verified.claims, secret, ring, now, sources);
+  const { ring, now, beside } = around;
+  return acceptClaims(verified.claims, secret, ring, now, beside);
 }
 
 /** Accepts the claims of a token whose signature is right, or taken as right. `undefined` = undecodable. */
@@ -52,11 +52,11 @@ export function acceptClaims(
   secret: JwtSecret,
   ring: MintingRing,
   now: number,
-  sources?: SourceMemo,
+  beside?: BesideRing,
 ): AcceptedToken | Denial | undefined {
   const claims = readClaims(bytes, undefined, ring.tenants?.claims);
   if (!claims) return undefined;
   // INVARIANT: a source is believed under a key for exchange alone, and such a key signs nothing else.
-  if (secret.mints) return acceptMinted(claims, secret, { ring, now, sources });
+  if (secret.mints) return acceptMinted(claims, secret, { ring, now, ...beside });
   return claims.source ? TOKEN_WRONG_SIGNER : acceptRead(claims, secret, ring, now);
 }

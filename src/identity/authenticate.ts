@@ -199,7 +199,7 @@ class Identification {
     const issued = ring.issuers && issuedBy(ring.issuers, text);
     if (issued) return () => acceptIssued(issued.token, issued.issuer, { ring, sets: this.keySets, now });
     const shape = ring.jwtSecrets.length > 0 ? readTokenShape(text) : undefined;
-    return shape && (() => acceptToken(shape, ring, now(), sources));
+    return shape && (() => acceptToken(shape, ring, now(), { sets: this.keySets, sources }));
   }
 
   async sourceOf(text: string, remote: string): Promise<ExchangeSource | Denial | NotExchanged> {
@@ -208,7 +208,7 @@ class Identification {
       const identity = await this.identify(readCredential(['api-key', text]), undefined, remote);
       if (identity.kind === 'denial') return identity;
       const presented = { text, digest: digestOf(text), remote, now: this.#options.now() };
-      const source = await findSource(identity, presented, started.ring);
+      const source = await findSource(identity, presented, started.ring, this.keySets);
       // INVARIANT: both are of the ring in force when it is returned.
       if (started === this.#generation) return source;
     }

@@ -8,9 +8,10 @@ import {
   TOKEN_MANAGES,
 } from '../../policy/denial.ts';
 import { type Claims, comparedValues } from '../../policy/mapping/claims.ts';
+import type { PublishedKey } from '../../policy/mapping/issuer.ts';
 import type { Mapped } from '../../policy/mapping/mapper.ts';
 import type { TenantValue } from '../../policy/tenants/tenancy.ts';
-import type { AcceptedToken, ClaimRing } from '../accept-claims.ts';
+import type { AcceptedSource, AcceptedToken, ClaimRing } from '../accept-claims.ts';
 import { verifySignature } from '../jwks.ts';
 import type { IssuedToken } from './issued-token.ts';
 import type { Issuer } from './issuer.ts';
@@ -33,22 +34,52 @@ export async function acceptIssued(
   around: IssuedSurroundings,
 ): Promise<AcceptedToken | Denial> {
   const { settings } = issuer;
-  const { tokenRules } = around.ring;
   if (!settings.algorithms.includes(token.alg)) return ISSUER_KEY_UNKNOWN;
-  const lifetimes = [settings.maxLifetime, tokenRules.maxLifetime].filter((one) => one !== undefined);
-  const rules = { ...settings, maxLifetime: lifetimes.length > 0 ? Math.min(...lifetimes) : undefined };
   // First, so that a token that is refused anyway asks for no keys.
-  const registered = checkRegistered(token, rules, issuer.subjectPath, around.now());
+  const registered = registeredIn(token, issuer, around);
   if (registered.kind === 'denial') return registered;
   const key = await signerOf(token, issuer, around);
   if ('code' in key) return key;
   return mapToken(token.claims ?? NO_CLAIMS, { registered, key, issuer }, around);
 }
 
+/** The registered claims of a token, or its refusal by them. */
+export function registeredIn(
+  token: IssuedToken,
+  { settings, subjectPath }: Issuer,
+  { ring: { tokenRules }, now }: Pick<IssuedSurroundings, 'ring' | 'now'>,
+): RegisteredClaims | Denial {
+  const lifetimes = [settings.maxLifetime, tokenRules.maxLifetime].filter((one) => one !== undefined);
+  const rules = { ...settings, maxLifetime: lifetimes.length > 0 ? Math.min(...lifetimes) : undefined };
+  return checkRegistered(token, rules, subjectPath, now());
+}
+
+/**
+ * Judges a token again that was verified before, without its signature: by the claims that it had, under the issuer and the keys
+ * in force. `undefined` = the key that signed it is not published any more.
+ *
+ * @param signedIt whether this key signed it
+ */
+export function acceptAgain(
+  token: IssuedToken,
+  issuer: Issuer,
+  signedIt: (key: PublishedKey) => boolean,
+  around: IssuedSurroundings,
+): AcceptedSource | Denial | undefined {
+  const { algorithms, id } = issuer.settings;
+  if (!algorithms.includes(token.alg)) return ISSUER_KEY_UNKNOWN;
+  const registered = registeredIn(token, issuer, around);
+  if (registered.kind === 'denial') return registered;
+  const found = around.sets.find(id, token.kid, token.alg);
+  if (found === 'unusable') return ISSUER_KEYS_UNKNOWN;
+  const key = found.find(({ published }) => signedIt(published));
+  return key && mapToken(token.claims ?? NO_CLAIMS, { registered, key, issuer }, around);
+}
+
 const NO_CLAIMS: Claims = new Map();
 
 /** The key that signed the token. */
-async function signerOf(token: IssuedToken, { settings: { id } }: Issuer, { sets }: IssuedSurroundings) {
+export async function signerOf(token: IssuedToken, { settings: { id } }: Issuer, { sets }: IssuedSurroundings) {
   let found = sets.find(id, token.kid, token.alg);
   if (found === 'unusable' || found.length === 0) {
     await sets.refresh(id);
@@ -73,7 +104,7 @@ function mapToken(
   claims: Claims,
   { registered, key, issuer }: VerifiedToken,
   { ring, sets }: IssuedSurroundings,
-): AcceptedToken | Denial {
+): AcceptedSource | Denial {
   const { id, clockSkew } = issuer.settings;
   const mapped = mapIssued(issuer, claims);
   // Only a token that its issuer has signed is refused by name.

@@ -7,12 +7,22 @@ import {
   TOKEN_SOURCE_GONE,
   TOKEN_WRONG_SIGNER,
 } from '../../policy/denial.ts';
-import { type AcceptedToken, acceptRead, type ClaimRing, checkTokenRules, isExpired } from '../accept-claims.ts';
+import {
+  type AcceptedSource,
+  type AcceptedToken,
+  acceptRead,
+  type ClaimRing,
+  checkTokenRules,
+  isExpired,
+} from '../accept-claims.ts';
 import { type Claims, readClaims } from '../claims.ts';
+import { acceptAgain } from '../issuers/accept-issued.ts';
+import { readIssuedToken } from '../issuers/issued-token.ts';
+import type { KeySets } from '../issuers/key-sets.ts';
 import { digestOf, type JwtSecret, type KeyRing } from '../key-ring.ts';
 import { boundOf, childOf } from './child.ts';
 import { KeySource } from './key-source.ts';
-import { signerPrint, staticPrint } from './print.ts';
+import { publishedPrint, signerPrint, staticPrint } from './print.ts';
 import { readReference, type SourceReference } from './reference.ts';
 
 /*
@@ -21,18 +31,21 @@ import { readReference, type SourceReference } from './reference.ts';
  */
 
 /** The parts of a ring that decide about minted tokens. */
-export type MintingRing = ClaimRing & Pick<KeyRing, 'jwtSecrets' | 'exchanged'>;
+export type MintingRing = ClaimRing & Pick<KeyRing, 'jwtSecrets' | 'exchanged' | 'issuers'>;
 
 /** Accepted tokens of clients that minted ones stand for, by the digest of what they say. */
 export type SourceMemo = LRUCache<string, AcceptedSource>;
 
-type AcceptedSource = Exclude<ReturnType<typeof acceptRead>, Denial>;
+/** Beside the ring: key sets of issuers, and remembered sources. Without key sets no issuer is known. */
+export interface BesideRing {
+  readonly sets?: KeySets | undefined;
+  readonly sources?: SourceMemo | undefined;
+}
 
-interface Around {
+interface Around extends BesideRing {
   readonly ring: MintingRing;
   /** Milliseconds since 1970. */
   readonly now: number;
-  readonly sources: SourceMemo | undefined;
 }
 
 /** The parts of a minted token that do not depend on its source. */
@@ -64,7 +77,7 @@ export function acceptMinted(claims: Claims, secret: JwtSecret, around: Around):
   if (refused) return refused;
   const refuses = (access: Access) => (ring.tokenRules.refuseManage && isTrusted(access) ? TOKEN_MANAGES : undefined);
   const minted = { secret, bound, id, exp, refuses };
-  const accepted = reference.kind === 'token' ? ofToken(reference, minted, around) : ofKey(reference, minted, ring);
+  const accepted = reference.kind === 'key' ? ofKey(reference, minted, ring) : ofToken(reference, minted, around);
   if (accepted.kind === 'denial') return accepted;
   return Object.freeze({
     ...accepted,
@@ -90,31 +103,52 @@ function ofKey(reference: SourceReference, minted: Minted, { exchanged }: Mintin
 }
 
 function ofToken(reference: SourceReference, minted: Minted, around: Around): AcceptedParts | Denial {
-  const signer = around.ring.jwtSecrets.find(({ keyId, mints }) => keyId === reference.key && !mints);
-  if (!signer || signerPrint(minted.secret.bytes, signer.bytes) !== reference.print) return TOKEN_SOURCE_GONE;
-  const source = sourceOf(reference, signer, around);
+  const source = remembered(reference, minted, around);
   if (source.kind === 'denial') return source;
+  const { stands, valueExists } = source;
   const principal = childOf(source.principal, minted.bound, minted.id);
   const refused = minted.refuses(principal.access);
   if (refused) return refused;
   const exp = Math.min(minted.exp, source.exp ?? minted.exp);
-  return { kind: 'accepted', principal, exp, valueExists: source.valueExists, source: source.revocable };
+  return { kind: 'accepted', principal, exp, valueExists, source: source.revocable, ...(stands && { stands }) };
 }
 
-/** The token of a client, judged as if it were presented. Tokens that stand for one token share its principal. */
-function sourceOf(
-  { claims: carried = EMPTY }: SourceReference,
-  signer: JwtSecret,
-  { ring, now, sources }: Around,
-): AcceptedSource | Denial {
-  const name = `${signer.keyId} ${digestOf(Buffer.from(carried).toString('latin1'))}`;
+/** The source of a minted token, judged as if it were presented. Tokens that stand for one source share its principal. */
+function remembered(reference: SourceReference, { secret }: Minted, around: Around): AcceptedSource | Denial {
+  const { sources, now } = around;
+  const { kind, key, print, claims = EMPTY, unsigned = '' } = reference;
+  const name = [kind, key, print, digestOf(`${Buffer.from(claims).toString('latin1')} ${unsigned}`)].join(' ');
   const known = sources?.get(name);
-  if (known) return isExpired(known.exp, now) ? EXPIRED_SIGNATURE : known;
-  const claims = readClaims(carried, undefined, ring.tenants?.claims);
-  if (!claims) return TOKEN_SOURCE_GONE;
-  const accepted = acceptRead(claims, signer, ring, now);
+  if (known && !isExpired(known.exp, now) && (known.stands?.(now) ?? true)) return known;
+  const judge = kind === 'token' ? signedSource : issuedSource;
+  const accepted = judge(reference, secret.bytes, around);
   if (accepted.kind === 'accepted') sources?.set(name, accepted);
   return accepted;
+}
+
+/** A token of a client. */
+function signedSource(
+  { key, print, claims: carried = EMPTY }: SourceReference,
+  secret: Uint8Array,
+  { ring, now }: Around,
+): AcceptedSource | Denial {
+  const signer = ring.jwtSecrets.find(({ keyId, mints }) => keyId === key && !mints);
+  if (!signer || signerPrint(secret, signer.bytes) !== print) return TOKEN_SOURCE_GONE;
+  const claims = readClaims(carried, undefined, ring.tenants?.claims);
+  return claims ? acceptRead(claims, signer, ring, now) : TOKEN_SOURCE_GONE;
+}
+
+/** A token of an issuer. The key that signed it must still be published. */
+function issuedSource(
+  { key, print, unsigned = '' }: SourceReference,
+  secret: Uint8Array,
+  { ring, now, sets }: Around,
+): AcceptedSource | Denial {
+  const issuer = [...(ring.issuers?.values() ?? [])].find(({ settings }) => settings.id === key);
+  const token = readIssuedToken(`${unsigned}.`);
+  if (!issuer || !sets || !token || token.issuer !== issuer.settings.issuer) return TOKEN_SOURCE_GONE;
+  const around = { ring, sets, now: () => now };
+  return acceptAgain(token, issuer, (one) => publishedPrint(secret, one) === print, around) ?? TOKEN_SOURCE_GONE;
 }
 
 const EMPTY = new Uint8Array();

@@ -1,4 +1,5 @@
 import { createHmac, hash } from 'node:crypto';
+import type { PublishedKey } from '../../policy/mapping/issuer.ts';
 import type { KeyHash } from '../../policy/named-key.ts';
 
 /*
@@ -33,4 +34,10 @@ export function namedPrint(secret: Uint8Array, stored: KeyHash): string {
 /** The print of a key that signs tokens. */
 export function signerPrint(secret: Uint8Array, signer: Uint8Array): string {
   return printOf(secret, 'signer', hash('sha256', signer, 'hex'));
+}
+
+/** The print of a key that an issuer publishes. */
+export function publishedPrint(secret: Uint8Array, { kty, members }: PublishedKey): string {
+  const told = Object.entries(members).sort(([one], [other]) => (one < other ? -1 : 1));
+  return printOf(secret, 'published', JSON.stringify([kty, told]));
 }

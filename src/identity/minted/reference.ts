@@ -9,14 +9,19 @@ import { decoded, ignore, oneOf, readString, readStruct, required } from '../str
 
 /** The source of a minted token. */
 export interface SourceReference {
-  /** `key`: a configured or named key. `token`: a token of a client, whose claims are carried. */
-  readonly kind: 'key' | 'token';
-  /** Id of the key, or of the key that signed the token. */
+  /**
+   * `key`: a configured or named key. `token`: a token of a client, whose claims are carried. `issued`: a token of an issuer of the
+   * policy, which is carried without its signature.
+   */
+  readonly kind: 'key' | 'token' | 'issued';
+  /** Id of the key, of the key that signed the token, or of the issuer. */
   readonly key: string;
   /** Ties it to the text of that key, see `print.ts`. */
   readonly print: string;
   /** Of a token: a JSON object with the claims that decide. */
   readonly claims: Uint8Array | undefined;
+  /** Of a token of an issuer: header and claims, base64url with a dot between. */
+  readonly unsigned?: string | undefined;
   /** Upper bound of the access: the claim `access`, this one, or only what the source has. */
   readonly bound: 'claim' | 'source' | NamedAccess;
 }
@@ -25,8 +30,8 @@ const BOUNDS = ['claim', 'source', 'r', 'm'] as const;
 const MODES: readonly CollectionMode[] = ['r', 'rw', 'prw', 'pr'];
 
 /** The JSON text of a reference. */
-export function writeReference({ kind, key, print, claims, bound }: SourceReference): Buffer {
-  const told = JSON.stringify({ kind, key, print, bound });
+export function writeReference({ kind, key, print, claims, unsigned, bound }: SourceReference): Buffer {
+  const told = JSON.stringify({ kind, key, print, bound, unsigned });
   if (!claims) return Buffer.from(told);
   return Buffer.concat([Buffer.from(`${told.slice(0, -1)},"claims":`), claims, Buffer.from('}')]);
 }
@@ -36,19 +41,22 @@ export function readReference(json: Uint8Array): SourceReference | undefined {
   return decoded(() => {
     const reader = new JsonReader(json, { maxDepth: Number.POSITIVE_INFINITY, lenientStrings: true });
     const fields = {
-      kind: () => oneOf(['key', 'token'] as const, reader.readString()),
+      kind: () => oneOf(['key', 'token', 'issued'] as const, reader.readString()),
       key: readString,
       print: readString,
       bound: () => readBound(reader),
+      unsigned: readString,
       claims: () => {
         const { start, end } = reader.skipValue();
         return json.subarray(start, end);
       },
     };
-    const { kind, key, print, bound, claims } = readStruct(reader, fields, ignore);
+    const { kind, key, print, bound, claims, unsigned } = readStruct(reader, fields, ignore);
     reader.end();
     if (kind === 'token') required(claims);
-    return { kind: required(kind), key: required(key), print: required(print), bound: required(bound), claims };
+    if (kind === 'issued') required(unsigned);
+    const told = { kind: required(kind), key: required(key), print: required(print), bound: required(bound) };
+    return { ...told, claims, unsigned };
   });
 }
 

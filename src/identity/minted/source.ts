@@ -1,12 +1,15 @@
 import { type Denial, INVALID_CREDENTIAL } from '../../policy/denial.ts';
 import type { TokenRules } from '../../policy/token-rules.ts';
 import { claimText, decidingClaims, readClaims } from '../claims.ts';
+import { registeredIn, signerOf } from '../issuers/accept-issued.ts';
+import { readIssuedToken } from '../issuers/issued-token.ts';
+import type { KeySets } from '../issuers/key-sets.ts';
 import type { JwtSecret, KeyRing } from '../key-ring.ts';
 import type { Presented } from '../named-keys.ts';
 import type { Principal } from '../principal.ts';
 import { verifyToken } from '../token.ts';
 import { readTokenShape } from '../token-shape.ts';
-import { namedPrint, signerPrint, staticPrint } from './print.ts';
+import { namedPrint, publishedPrint, signerPrint, staticPrint } from './print.ts';
 import type { SourceReference } from './reference.ts';
 
 /** A credential that may be exchanged, and all that a token for it is made of. */
@@ -42,6 +45,7 @@ export async function findSource(
   principal: Principal,
   presented: Presented,
   ring: KeyRing,
+  sets: KeySets,
 ): Promise<ExchangeSource | Denial | NotExchanged> {
   const signer = ring.jwtSecrets.find(({ mints }) => mints);
   if (!signer || ring.open) return 'off';
@@ -70,7 +74,7 @@ export async function findSource(
       isConditional: common.isConditional || networks !== undefined,
     };
   }
-  return await ofToken(common, presented, ring);
+  return (await ofIssued(common, presented, { ring, sets })) ?? (await ofToken(common, presented, ring));
 }
 
 type Common = Omit<ExchangeSource, 'reference' | 'exp' | 'sub'>;
@@ -95,6 +99,30 @@ async function ofToken(
     exp: claims.exp,
     sub: claims.sub ?? claims.subject ?? own.keyId,
     valueExists: claimText(carried, 'value_exists'),
+  };
+}
+
+/** `undefined` = it is no token of an issuer. */
+async function ofIssued(
+  common: Common,
+  { text, now }: Presented,
+  around: { readonly ring: KeyRing; readonly sets: KeySets },
+): Promise<ExchangeSource | Denial | undefined> {
+  const token = readIssuedToken(text);
+  const issuer = token?.issuer === undefined ? undefined : around.ring.issuers?.get(token.issuer);
+  if (!token || issuer?.settings.id !== common.principal.keyId) return undefined;
+  const surroundings = { ...around, now: () => now };
+  const registered = registeredIn(token, issuer, surroundings);
+  if (registered.kind === 'denial') return registered;
+  const key = await signerOf(token, issuer, surroundings);
+  if ('code' in key) return key;
+  const { id } = issuer.settings;
+  const reference = referenceTo('issued', id, publishedPrint(common.signer.bytes, key.published));
+  return {
+    ...common,
+    reference: { ...reference, unsigned: text.slice(0, text.lastIndexOf('.')) },
+    exp: Math.floor(registered.exp),
+    sub: registered.sub ?? registered.subject,
   };
 }
 

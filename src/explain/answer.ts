@@ -51,6 +51,8 @@ export interface AnsweredPrincipal {
   readonly key: string;
   readonly key_name?: string;
   readonly subject?: string;
+  /** Ids of the mappings of an issuer that gave the access. */
+  readonly mappings?: readonly string[];
 }
 
 /** The id that stands for the one of a request. */
@@ -101,11 +103,13 @@ function principalOf({
   keyId,
   key,
   subject,
+  mappings,
 }: NonNullable<Judged['exchange']['principal']>): AnsweredPrincipal {
   return {
     ...{ auth_type: authType, key: keyId },
     ...(key && { key_name: key.name }),
     ...(subject !== undefined && { subject }),
+    ...(mappings && { mappings }),
   };
 }
 

@@ -67,3 +67,16 @@ t.test('without keys it says how to fetch them, and with the flag it does', asyn
   });
   t.match(await inspect('gone.yaml', token, '--fetch-keys'), { code: 1, err: /ECONNREFUSED/ });
 });
+
+t.test('can-i tells the issuer and the mappings of a token', async (t) => {
+  const asked = (policy: string) =>
+    runScript(['src/cli/main.ts', 'can-i', '--credential-file', '-', 'GET', '/collections'], {
+      env: {
+        QDRANT_GATEWAY__POLICY_FILE: `${folder}/${policy}`,
+        QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://127.0.0.1:1',
+      },
+      input: token,
+    });
+  t.match(await asked('file.yaml'), { code: 0, out: /token of the issuer corp, subject alice, by the mappings m/ });
+  t.match(await asked('fetched.yaml'), { out: /issuer_keys_unknown[\s\S]*keys that issuers publish are not fetched/ });
+});

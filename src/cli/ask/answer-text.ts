@@ -34,10 +34,11 @@ export function answerText(answer: Answer, asked: string): string {
 
 function callerText({ principal }: Answer): string | undefined {
   if (!principal) return undefined;
-  const { auth_type: type, key, key_name: name, subject } = principal;
+  const { auth_type: type, key, key_name: name, subject, mappings } = principal;
   if (type === 'None') return 'any caller: no key is set';
   const named = name === undefined ? key : `${key} (${name})`;
   if (type === 'ApiKey') return `key ${named}`;
+  if (mappings) return `token of the issuer ${key}, subject ${subject}, by the mappings ${mappings.join(', ')}`;
   return `token signed with ${key}${subject === undefined ? '' : `, subject ${subject}`}`;
 }
 

@@ -11,7 +11,7 @@ export const revokeCommand = declareCommand({
     key: {
       kind: 'value',
       value: 'id',
-      text: 'revoke all tokens signed with this key: api_key, alt_api_key or the id of a signing key',
+      text: 'revoke all tokens signed with this key: api_key, alt_api_key or the id of a signing key or an issuer',
     },
     before: {
       kind: 'value',

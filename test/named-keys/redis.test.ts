@@ -184,32 +184,44 @@ t.test('named keys shared through a Redis server', { skip: NO_REDIS }, async (t)
     t.notMatch(redis.cli('hkeys', KEYS), 'left');
   });
 
-  t.test('no verdict is wrong while Redis is restarted under load', async (t) => {
+  t.test('no verdict of two gateways is wrong while Redis is killed, emptied and stopped under load', async (t) => {
     const redis = await redisOf(t, ['--appendonly', 'yes', '--appendfsync', 'always']);
-    const gateway = await gatewayOn(t, redis);
-    const [good, bad] = [await create(gateway), await create(gateway, 'bad1')];
-    await change(gateway, on('bad1', 'disable'));
+    const gateways = [await gatewayOn(t, redis), await gatewayOn(t, redis)] as const;
+    const [one, two] = gateways;
+    const [good, bad] = [await create(one), await create(one, 'bad1')];
+    await change(one, on('bad1', 'disable'));
+    await two.becomes(good, SERVED);
+    await two.becomes(bad, REFUSED);
     let going = true;
     const wrong: string[] = [];
     let asked = 0;
-    const load = async (): Promise<void> => {
+    const load = async ({ lines }: (typeof gateways)[number]): Promise<void> => {
       while (going) {
-        const verdicts = [await gateway.lines.ask(good), await gateway.lines.ask(bad)];
+        const verdicts = [await lines.ask(good), await lines.ask(bad)];
         asked += 1;
         if (String(verdicts) !== String([SERVED, REFUSED])) wrong.push(String(verdicts));
       }
     };
-    const done = load();
+    const done = Promise.all(gateways.map(load));
+    const settled = async (): Promise<void> => {
+      for (const { operator } of gateways)
+        await until(async () => (await operator.changeKey(on('bad1', 'disable'))).ok, 'it takes changes again');
+    };
     for (let round = 0; round < 3; round += 1) {
       await redis.kill();
       await redis.restart();
       if (round === 1) redis.cli('flushall');
-      await until(async () => (await gateway.operator.changeKey(on('bad1', 'disable'))).ok, 'it takes changes again');
+      await settled();
     }
+    redis.hang();
+    const isAway = () => gateways.every(({ operator }) => operator.sharedKeys?.report().available === false);
+    await until(isAway, 'it is seen to hang', 20_000);
+    redis.wake();
+    await settled();
     going = false;
     await done;
     t.strictSame(wrong, []);
-    t.ok(asked > 3, `${asked} rounds of requests`);
+    t.ok(asked > 6, `${asked} rounds of requests`);
   });
 
   t.test('a start without Redis, with a wrong password, or before a hash of something else', async (t) => {

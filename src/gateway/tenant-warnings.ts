@@ -2,7 +2,8 @@ import type { Denial } from '../policy/denial.ts';
 import { collectionNames, covers } from '../policy/names/collection-names.ts';
 import { fieldOf, parsePath } from '../policy/tenants/payload-path.ts';
 import type { TenantSettings } from '../policy/tenants/settings.ts';
-import type { PayloadIndex, UpstreamLookup } from '../upstream/lookup.ts';
+import type { CollectionSettings, PayloadIndex, UpstreamLookup } from '../upstream/lookup.ts';
+import { compareReleases } from '../upstream/nodes/node-set.ts';
 import { featuresOf } from '../upstream/release-watch.ts';
 
 /* Warnings about what upstream lacks for the tenants of a policy. */
@@ -19,7 +20,10 @@ const INDEXES: Readonly<Record<string, readonly string[]>> = {
 /** Indexes that can be made with `is_tenant`. Upstream: Qdrant v1.19.0. */
 const GROUPING: ReadonlySet<string> = new Set(INDEXES.string);
 
-type Asked = Pick<UpstreamLookup, 'version' | 'listCollections' | 'payloadIndexes'>;
+/** The release that takes a fallback of a shard key. */
+const FALLBACK = '1.16.0';
+
+type Asked = Pick<UpstreamLookup, 'version' | 'listCollections' | 'collectionSettings'>;
 
 /** The warnings, each with its entry. One that upstream cannot be asked about says so. Rejects on a fault only. */
 export async function tenantWarnings(
@@ -37,13 +41,13 @@ export async function tenantWarnings(
   const scoped = bound.map((entry) => ({ entry, on: collectionNames(entry.collections) }));
   const used = names.filter((name) => scoped.some(({ on }) => covers(on, name))).slice(0, MOST_COLLECTIONS);
   for (const name of used) {
-    const indexes = await lookup.payloadIndexes(name, signal);
-    if (indexes === undefined) continue;
-    if (isDenial(indexes)) return [...warnings, ...notAsked(indexes)];
-    for (const { entry, on } of scoped) {
-      const warning = covers(on, name) ? indexWarning(entry, indexes) : undefined;
-      if (warning !== undefined) warnings.push(`tenants: on the collection \`${name}\` ${warning}`);
-    }
+    const settings = await lookup.collectionSettings(name, signal);
+    if (settings === undefined) continue;
+    if (isDenial(settings)) return [...warnings, ...notAsked(settings)];
+    const entries = scoped.flatMap(({ entry, on }) => (covers(on, name) ? entry : []));
+    const found = entries.flatMap((entry) => indexWarning(entry, settings.indexes) ?? []);
+    for (const warning of [...found, ...shardWarnings(entries, settings)])
+      warnings.push(`tenants: on the collection \`${name}\` ${warning}`);
   }
   return warnings;
 }
@@ -59,6 +63,11 @@ function isDenial(answer: object): answer is Denial {
 function releaseWarnings(bound: readonly TenantSettings[], release: string): string[] {
   const { updateFilter, idfCorpus } = featuresOf({ current: release });
   const warnings: string[] = [];
+  const fallback = bound.filter((entry) => entry.shard_key_fallback !== undefined).map(({ id }) => `\`${id}\``);
+  if (fallback.length > 0 && compareReleases(release, FALLBACK) < 0)
+    warnings.push(
+      `tenants: Qdrant ${release} is older than ${FALLBACK}: it knows no \`shard_key_fallback\` (${fallback.join(', ')})`,
+    );
   if (!updateFilter)
     warnings.push(
       `tenants: Qdrant ${release} is older than 1.15.4: upserts and vectors of tenants are refused until it is upgraded`,
@@ -73,6 +82,17 @@ function releaseWarnings(bound: readonly TenantSettings[], release: string): str
       `${older}: with \`shared_statistics\` (${shared.join(', ')}) scores tell about the points of other tenants`,
     );
   return warnings;
+}
+
+/** Entries hold together, so one that forces a shard key is enough. */
+function shardWarnings(entries: readonly TenantSettings[], { hasShardKeys }: CollectionSettings): string[] {
+  const keyed = entries.filter((entry) => entry.shard_key);
+  if (hasShardKeys && keyed.length === 0)
+    return ['points are spread by shard keys, and no entry sets `shard_key`: searches of tenants are refused'];
+  if (hasShardKeys) return [];
+  return keyed.map(
+    ({ id }) => `there are no shard keys: with \`shard_key\` (\`${id}\`) every request is refused by Qdrant`,
+  );
 }
 
 function indexWarning(

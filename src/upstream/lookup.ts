@@ -20,11 +20,11 @@ export interface UpstreamLookup {
   readonly scroll: (collection: string, filter: object, signal: AbortSignal) => Promise<Existence | Denial>;
   /** The names of all collections. */
   readonly listCollections: (signal: AbortSignal) => Promise<readonly string[] | Denial>;
-  /** The payload indexes of `collection`, by the field's path as it was created; `undefined` = no such collection. */
-  readonly payloadIndexes: (
+  /** The settings of `collection` on which tenants depend; `undefined` = no such collection. */
+  readonly collectionSettings: (
     collection: string,
     signal: AbortSignal,
-  ) => Promise<ReadonlyMap<string, PayloadIndex> | undefined | Denial>;
+  ) => Promise<CollectionSettings | undefined | Denial>;
   /**
    * Whether upstream accepts the gateway's credential, or none where it sends none: asked on a route that needs full
    * access. A release without that route tells at least a wrong key.
@@ -46,6 +46,14 @@ export interface PayloadIndex {
   readonly type: string;
   /** True = made with `is_tenant`, which groups the points of each value. */
   readonly isTenant: boolean;
+}
+
+/** Settings of a collection. */
+export interface CollectionSettings {
+  /** By the field's path as it was created. */
+  readonly indexes: ReadonlyMap<string, PayloadIndex>;
+  /** True = its points are spread by shard keys. */
+  readonly hasShardKeys: boolean;
 }
 
 /** An answer to a question of the gateway's own. */
@@ -91,15 +99,18 @@ export function createUpstreamLookup(
       const names = listed.map((entry: unknown) => at(entry, 'name'));
       return names.every((name) => typeof name === 'string') ? names : UPSTREAM_BROKEN;
     },
-    async payloadIndexes(collection, signal) {
+    async collectionSettings(collection, signal) {
       if (!isName(collection)) return undefined;
       const answer = await question('GET', `/collections/${encodeURIComponent(collection)}`, undefined, signal);
       if (isDenial(answer)) return answer;
       if (isSuspect(answer.status)) return UPSTREAM_KEY_REFUSED;
       if (answer.status === 404) return undefined;
-      const schema = at(at(answer.body, 'result'), 'payload_schema');
+      const result = at(answer.body, 'result');
+      const schema = at(result, 'payload_schema');
       if (answer.status !== 200 || typeof schema !== 'object' || schema === null) return UPSTREAM_BROKEN;
-      return new Map(Object.entries(schema).map(([field, info]) => [field, indexOf(info)]));
+      const indexes = new Map(Object.entries(schema).map(([field, info]) => [field, indexOf(info)]));
+      const sharding = at(at(at(result, 'config'), 'params'), 'sharding_method');
+      return { indexes, hasShardKeys: sharding === 'custom' };
     },
     async checkKey(signal) {
       const managed = await question('GET', MANAGED, undefined, signal, statusAndText);

@@ -12,15 +12,19 @@ const KEYWORD: PayloadIndex = { type: 'keyword', isTenant: true };
 interface Upstream {
   readonly release?: string;
   readonly collections?: Readonly<Record<string, Readonly<Record<string, PayloadIndex>>>>;
+  readonly hasShardKeys?: boolean;
 }
 
-function told(entries: readonly TenantSettings[], { release = '1.19.0', collections = {} }: Upstream) {
+function told(
+  entries: readonly TenantSettings[],
+  { release = '1.19.0', collections = {}, hasShardKeys = false }: Upstream,
+) {
   const lookup = {
     version: async () => release,
     listCollections: async () => [...Object.keys(collections), 'gone'],
-    payloadIndexes: async (name: string) => {
+    collectionSettings: async (name: string) => {
       const indexes = collections[name];
-      return indexes && new Map(Object.entries(indexes));
+      return indexes && { indexes: new Map(Object.entries(indexes)), hasShardKeys };
     },
   };
   return tenantWarnings(entries, lookup, AbortSignal.timeout(1_000));
@@ -92,6 +96,38 @@ const CASES: readonly (readonly [
   ],
   ['other collections', [ENTRY], { collections: { articles: {}, shop: {} } }, []],
   [
+    'shard keys without one of the tenant',
+    [ENTRY],
+    { ...on(KEYWORD), hasShardKeys: true },
+    [
+      'tenants: on the collection `products` points are spread by shard keys, and no entry sets `shard_key`: searches of tenants are refused',
+    ],
+  ],
+  ['shard keys with one of the tenant', [{ ...ENTRY, shard_key: true }], { ...on(KEYWORD), hasShardKeys: true }, []],
+  [
+    'shard keys by another entry',
+    [ENTRY, { ...ENTRY, id: 'keyed', shard_key: true }],
+    { ...on(KEYWORD), hasShardKeys: true },
+    [],
+  ],
+  [
+    'a shard key of the tenant where there are none',
+    [{ ...ENTRY, shard_key: true }],
+    on(KEYWORD),
+    [
+      'tenants: on the collection `products` there are no shard keys: with `shard_key` (`shop`) every request is refused by Qdrant',
+    ],
+  ],
+  [
+    'a fallback of the shard key before its release',
+    [{ ...ENTRY, shard_key: true, shard_key_fallback: 'shared', shared_statistics: true }],
+    { release: '1.15.4' },
+    [
+      'tenants: Qdrant 1.15.4 is older than 1.16.0: it knows no `shard_key_fallback` (`shop`)',
+      'tenants: Qdrant 1.15.4 is older than 1.19.0: with `shared_statistics` (`shop`) scores tell about the points of other tenants',
+    ],
+  ],
+  [
     'an old release',
     [ENTRY],
     { release: '1.15.3' },
@@ -122,7 +158,11 @@ for (const [sentence, entries, upstream, warnings] of CASES) {
 
 t.test('an upstream that cannot be asked is told once', async (t) => {
   const refused = async () => UPSTREAM_UNREACHABLE;
-  const lookup = { version: async () => '1.19.0', listCollections: async () => ['products'], payloadIndexes: refused };
+  const lookup = {
+    version: async () => '1.19.0',
+    listCollections: async () => ['products'],
+    collectionSettings: refused,
+  };
   const message = 'tenants: indexes and release were not checked: upstream is not reachable';
   const asked = (part: object) => tenantWarnings([ENTRY], { ...lookup, ...part }, AbortSignal.timeout(1_000));
   t.strictSame(await asked({ version: refused }), [message]);

@@ -69,19 +69,21 @@ t.test('questions and what upstream\u2019s answers mean', async (t) => {
   const schema =
     '{"t":{"data_type":"keyword","params":{"type":"keyword","is_tenant":true}},"n":{"data_type":"integer","points":3}}';
   reply = [200, `{"result":{"payload_schema":${schema}}}`];
-  t.strictSame(
-    await lookup.payloadIndexes('a b', NEVER),
-    new Map([
+  t.strictSame(await lookup.collectionSettings('a b', NEVER), {
+    indexes: new Map([
       ['t', { type: 'keyword', isTenant: true }],
       ['n', { type: 'integer', isTenant: false }],
     ]),
-  );
+    hasShardKeys: false,
+  });
+  reply = [200, '{"result":{"payload_schema":{},"config":{"params":{"sharding_method":"custom"}}}}'];
+  t.strictSame(await lookup.collectionSettings('a b', NEVER), { indexes: new Map(), hasShardKeys: true });
   t.equal(server.received.at(-1)?.target, '/collections/a%20b');
   reply = [200, '{"result":{}}'];
-  t.strictSame(await lookup.payloadIndexes('a', NEVER), UPSTREAM_BROKEN);
+  t.strictSame(await lookup.collectionSettings('a', NEVER), UPSTREAM_BROKEN);
   reply = [404, '{}'];
-  t.equal(await lookup.payloadIndexes('a', NEVER), undefined);
-  t.equal(await lookup.payloadIndexes('a/b', NEVER), undefined);
+  t.equal(await lookup.collectionSettings('a', NEVER), undefined);
+  t.equal(await lookup.collectionSettings('a/b', NEVER), undefined);
   reply = [200, '{"title":"qdrant","version":"1.19.0"}'];
   t.equal(await lookup.version(NEVER), '1.19.0');
 

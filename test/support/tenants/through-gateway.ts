@@ -1,10 +1,9 @@
-import { COLLECTION, INDEXES } from '../engine/points.ts';
-import { createCollection } from '../fake-qdrant/collections.ts';
 import { listOf, objectOf, writeJson } from '../fake-qdrant/json.ts';
-import { createIndex } from '../fake-qdrant/points.ts';
 import { type RunningGateway, startGateway } from '../gateway.ts';
 import { makeToken } from '../tokens.ts';
+import { type Behind, behindFake, behindReal } from './behind.ts';
 import { runSequence, type Tenant } from './model.ts';
+import { WRITE_NAMES } from './operations.ts';
 import { type Way, wayTo } from './ways.ts';
 
 /* The model of tenants through a running gateway: the shared collection is behind it, those of their own are not. */
@@ -20,66 +19,81 @@ export interface TenantModel {
   readonly close: () => Promise<void>;
 }
 
-/** Starts a gateway before a stand-in. @param relay REST passes as bytes where it can */
-export async function openTenantModel(relay = true): Promise<TenantModel> {
+/** A real Qdrant in the place of the stand-in: its collections `shared`, `own-one` and `own-two` are made anew for each sequence. */
+const { QDRANT_URL, QDRANT_GRPC_URL } = process.env;
+
+/** Starts a gateway before a stand-in, or before the Qdrant that `QDRANT_URL` names. @param relay REST passes as bytes where it can */
+export async function openTenantModel(
+  relay = true,
+  real = QDRANT_URL,
+  realGrpc = QDRANT_GRPC_URL,
+): Promise<TenantModel> {
+  const there = real && { restUrl: real, grpcUrl: realGrpc ?? real.replace(/\d+$/, '6334') };
   const gateway = await startGateway({
     tls: false,
-    settings: { 'gateway.rest.relay': relay },
+    settings: {
+      'gateway.rest.relay': relay,
+      ...(there && { 'gateway.upstream.rest_url': there.restUrl, 'gateway.upstream.grpc_url': there.grpcUrl }),
+    },
     tenants: [
       { id: 'shared', keys: ['api_key'], credentials: 'tokens', collections: [SHARED], field: FIELD, from: FIELD },
     ],
   });
+  const addresses = there || gateway.upstream;
+  const behind = there ? behindReal(there.restUrl) : behindFake(gateway.upstream.store);
   return {
     async run(seed, colliding) {
+      for (const collection of [SHARED, ...NAMES.map(ownOf)]) await behind.make(collection, FIELD);
       const options = { field: FIELD, missing: 'fault', operations: OPERATIONS, colliding } as const;
-      await runSequence(tenantsOf(gateway, colliding), seed, options);
+      await runSequence(tenantsOf(gateway, addresses, behind, colliding), seed, options);
     },
     close: gateway.close,
   };
 }
 
-function tenantsOf({ rest, grpc, upstream }: RunningGateway, colliding: boolean): readonly Tenant[] {
-  const { store, restUrl, grpcUrl } = upstream;
-  store.clear();
-  const make = (collection: string): void => {
-    createCollection(store, collection, COLLECTION);
-    for (const index of [...INDEXES, { field_name: FIELD, field_schema: 'keyword' }])
-      createIndex(store, collection, index);
-  };
-  make(SHARED);
-  return ['one', 'two'].map((name) => {
-    const own = `own-${name}`;
-    make(own);
+const NAMES = ['one', 'two'] as const;
+const ownOf = (name: string): string => `own-${name}`;
+
+function tenantsOf(
+  { rest, grpc }: RunningGateway,
+  { restUrl, grpcUrl }: Pick<RunningGateway['upstream'], 'restUrl' | 'grpcUrl'>,
+  collections: Behind,
+  colliding: boolean,
+): readonly Tenant[] {
+  return NAMES.map((name) => {
+    const own = ownOf(name);
     const token = makeToken({ access: [{ collection: SHARED, access: 'rw' }], [FIELD]: name });
     const behind = { restUrl: rest.url, grpcUrl: grpc.url, collection: SHARED, headers: { 'api-key': token } };
     const direct = wayTo({ restUrl, grpcUrl, collection: own, headers: {} });
-    return { name, ...comparedAsOnce(wayTo(behind), direct, () => store.find(own).points, colliding) };
+    return { name, ...comparedAsOnce(wayTo(behind), direct, () => collections.keep(own), colliding) };
   });
 }
 
-/** Both ways of a tenant, without what the gateway refuses earlier than upstream. @param pointsOf those of the own collection */
-export function comparedAsOnce<K, V>(
+/**
+ * Both ways of a tenant, without what the gateway refuses earlier than upstream.
+ *
+ * @param keep keeps the points of the own collection; its result puts them back
+ */
+export function comparedAsOnce(
   shared: Way,
   own: Way,
-  pointsOf: () => Map<K, V>,
+  keep: () => Promise<() => Promise<void>>,
   colliding: boolean,
 ): { readonly shared: Way; readonly own: Way } {
   const ends = endsOf(colliding);
-  return { shared: untilOpen(shared, ends), own: untilOpen(wholly(own, pointsOf), ends) };
+  return { shared: untilOpen(shared, ends), own: untilOpen(wholly(own, keep), ends) };
 }
 
 /**
  * A write that names a missing point is refused before any of it is carried out (`docs/reference/differences.md`); upstream changes the
  * other points, and what stands before it in a batch.
  */
-function wholly<K, V>(way: Way, pointsOf: () => Map<K, V>): Way {
+function wholly(way: Way, keep: () => Promise<() => Promise<void>>): Way {
   return async (operation) => {
-    const points = pointsOf();
-    const before = structuredClone(points);
+    if (!WRITE_NAMES.has(operation.op)) return way(operation);
+    const putBack = await keep();
     const reply = await way(operation);
-    if (!writeJson(reply.answer).includes('No point with id')) return reply;
-    points.clear();
-    for (const [id, point] of before) points.set(id, point);
+    if (writeJson(reply.answer).includes('No point with id')) await putBack();
     return reply;
   };
 }

@@ -48,7 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
-    ...['named-keys', 'issuers', 'text', 'limits'],
+    ...['named-keys', 'issuers', 'text', 'x509', 'limits'],
   ],
   learning: ['policy', 'identity', 'config', 'exchange', 'observability', 'text'],
   rest: [...ENFORCEMENT, 'token-endpoint'],

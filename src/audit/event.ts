@@ -25,7 +25,7 @@ export interface AuditEvent {
   readonly method?: string | undefined;
   /** REST: the request path as received, without query. gRPC: the full method name. */
   readonly api?: string | undefined;
-  readonly auth_type: 'None' | 'ApiKey' | 'Jwt';
+  readonly auth_type: 'None' | 'ApiKey' | 'Jwt' | 'Certificate';
   readonly subject?: string | undefined;
   readonly remote?: string | undefined;
   readonly collection?: string | undefined;
@@ -42,6 +42,8 @@ export interface AuditEvent {
   readonly key_owner?: string | undefined;
   /** Ids of the mappings of an issuer that gave the access. */
   readonly mappings?: readonly string[] | undefined;
+  /** The verified client certificate of the connection, whether or not it counted: its holder, and SHA-256 of it in hexadecimal digits. */
+  readonly certificate?: { readonly subject?: string | undefined; readonly fingerprint: string } | undefined;
   /** The gateway's name of the row of the access matrix. */
   readonly operation: string;
   readonly protocol?: 'rest' | 'grpc' | undefined;

@@ -69,6 +69,7 @@ export function recordOf(
     key_owner: (principal?.key ?? refusedKey)?.owner,
     mappings: principal?.mappings,
     token_id: principal?.minted === undefined ? undefined : bounded(principal.minted.id),
+    certificate: certificateOf(exchange),
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
@@ -86,6 +87,12 @@ export function recordOf(
     bytes_in: outcome.received,
     bytes_out: outcome.sent,
   };
+}
+
+function certificateOf({ certificate }: Exchange): AuditEvent['certificate'] {
+  if (certificate?.kind !== 'certificate') return undefined;
+  const { subject, fingerprint } = certificate;
+  return { subject: subject === undefined ? undefined : bounded(subject), fingerprint };
 }
 
 /** The path as received, without query, and without the authority of an absolute target. */

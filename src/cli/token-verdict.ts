@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
-import { openLookups, ringOf } from '../gateway/usable.ts';
+import { openLookups, ringOffline } from '../gateway/usable.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
 import { decodeBase64url } from '../identity/base64url.ts';
 import { readClaims } from '../identity/claims.ts';
@@ -52,7 +52,7 @@ export async function verdictOf(token: string, state: State, now: number, fetche
   const upstream = openLookups(state);
   try {
     const asked: Asked = {
-      ring: ringOf(state, 1),
+      ring: ringOffline(state),
       revocations: await readRevocations(state.config, now),
       valueExists: upstream?.valueExists ?? (async () => undefined),
       ...(fetchesKeys && { fetchSet: (issuer: string) => fetchSetOf(state, issuer, now) }),

@@ -22,6 +22,7 @@ import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
+import { certificateProblems, mappingProblems, mappingWarnings } from './sections/client-certificates.ts';
 import { upstreamKeyWarnings } from './upstream/key-rules.ts';
 import { readYaml } from './yaml/file.ts';
 
@@ -231,6 +232,7 @@ export function previewConfig(sources: Sources = {}): Preview {
       ...keyProblems(config, keys.keys, placeOf),
       ...proxyProblems(config, placeOf),
       ...originProblems(config, placeOf),
+      ...certificateProblems(config, placeOf),
       ...sharedProblems(config, placeOf),
     );
     warnings.push(...proxyWarnings(config, placeOf), ...originWarnings(config, placeOf));
@@ -241,7 +243,10 @@ export function previewConfig(sources: Sources = {}): Preview {
     const read = readPolicy(config, { cwd, readFile, keys: keys.keys, operations, place, namedKeys });
     policy = named.keys ? { ...read.policy, namedKeys: named.keys } : read.policy;
     rules.push(...named.problems, ...read.problems);
-    if (read.problems.length === 0) rules.push(...carriedProblems(config, policy));
+    if (read.problems.length === 0) {
+      rules.push(...carriedProblems(config, policy), ...mappingProblems(config, policy, placeOf));
+      warnings.push(...mappingWarnings(config, policy, placeOf));
+    }
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy), ...read.warnings);
     warnings.push(...upstreamKeyWarnings(config), ...keysWithoutTenant(policy.tenants, policy.namedKeys));
   }

@@ -16,6 +16,7 @@ export function lostProtection(before: State, after: State): readonly string[] {
     ...entriesLost('tenant', before.policy.tenants, after.policy.tenants),
     ...tokenRulesLost(before, after),
     ...issuersLost(before, after),
+    ...mappingsLost(before, after),
     ...namedKeysLost(before, after),
     ...keysLost(before, after),
     ...optionsLost(before, after),
@@ -32,6 +33,14 @@ function entriesLost(what: string, before: Entries = [], after: Entries = []): s
     if (next === undefined) return `${what} ${entry.id} removed`;
     return next === JSON.stringify(entry) ? [] : `${what} ${entry.id} changed`;
   });
+}
+
+/** Beside keys they narrow: without them certificates narrow nothing. */
+function mappingsLost({ policy: { clientCertificates: before } }: State, { policy: after }: State): string[] {
+  if (before === undefined) return [];
+  return JSON.stringify(before) === JSON.stringify(after.clientCertificates)
+    ? []
+    : ['mappings of client certificates changed'];
 }
 
 function tokenRulesLost({ policy: before }: State, { policy: after }: State): string[] {

@@ -33,7 +33,10 @@ const GROUPS: readonly Group[] = [
   {
     title: 'TLS',
     about: 'TLS between clients and the gateway. TLS to Qdrant is set by an `https` address of the upstream.',
-    paths: ['tls', 'service.enable_tls', 'service.verify_https_client_certificate', 'gateway.grpc_client_certificates'],
+    paths: [
+      ...['tls', 'service.enable_tls', 'service.verify_https_client_certificate'],
+      ...['gateway.grpc_client_certificates', 'gateway.client_certificates'],
+    ],
   },
   {
     title: 'Policy',

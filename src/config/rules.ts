@@ -75,10 +75,12 @@ export function keyWarnings(config: Config, keys: Keys, placeOf: PlaceOf, policy
 interface TokenSources {
   readonly signingKeys: readonly unknown[];
   readonly issuers?: readonly unknown[];
+  readonly clientCertificates?: unknown;
 }
 
-function missingKey(config: Config, { signingKeys, issuers = [] }: TokenSources): Problem[] {
+function missingKey(config: Config, { signingKeys, issuers = [], clientCertificates }: TokenSources): Problem[] {
   const { service, gateway } = config;
+  if (gateway.client_certificates.mode === 'identity' && clientCertificates !== undefined) return [];
   // A signing key is only of use with tokens.
   if (signingKeys.length > 0 && service.jwt_rbac === true) return [];
   if (issuers.length > 0) return [];

@@ -121,6 +121,19 @@ const limits = z.strictObject({
   token_cache_entries: whole([0, 1_000_000], 10_000, 'size of the cache of verified tokens; 0: no cache'),
 });
 
+const clientCertificates = z.strictObject({
+  mode: choice(
+    ['off', 'identity', 'beside_key'],
+    'off',
+    'client certificates of CAs in `tls.ca_cert` on both ports: identity takes one where a request has no key or token, beside_key requires both; off leaves them to `service.verify_https_client_certificate` and `gateway.grpc_client_certificates`',
+  ),
+  crl: live(
+    optionalText(
+      'revocation lists for certificates as identities, PEM: one of each CA in `tls.ca_cert`; a reload counts on open connections, too',
+    ),
+  ),
+});
+
 const gateway = z.strictObject({
   upstream: upstream.prefault({}),
   trusted_proxies: texts(
@@ -183,6 +196,7 @@ const gateway = z.strictObject({
   revocation: revocation.prefault({}),
   shared: shared.prefault({}),
   grpc_client_certificates: flag(false, 'also require a certificate signed by `tls.ca_cert` from gRPC clients'),
+  client_certificates: clientCertificates.prefault({}),
   insecure_allow_no_key: live(flag(false, 'start without any key: every caller has full access')),
   listen: z
     .strictObject({

@@ -1,5 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
+import { UnreadableDer } from '../x509/der.ts';
+import { type RevocationList, readLists } from '../x509/revocation-list.ts';
 import { readBounded } from './files/bounded-read.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -26,6 +28,8 @@ export type TlsMaterial = {
   readonly key: Buffer;
   readonly clientCa: Buffer | null;
   readonly grpcClientCa?: Buffer | undefined;
+  /** Set if client certificates are identities, on both ports: their CAs and revocation lists, null = none. */
+  readonly identities?: { readonly ca: Buffer; readonly crl: Buffer | null } | undefined;
   readonly ticketKeys?: Buffer;
 };
 
@@ -183,6 +187,29 @@ function checkCa(ca: Buffer | null, place: string, file: string): Problem[] {
   }
 }
 
+const CRL = 'gateway.client_certificates.crl';
+
+/** Whether the lists can be read. Whether the CAs have signed them is looked at where a state is made usable. */
+function checkLists(crl: Buffer | null, file: string, now: number): { problems: Problem[]; warnings: string[] } {
+  if (crl === null) return { problems: [], warnings: [] };
+  try {
+    return { problems: [], warnings: readLists(crl).flatMap((list) => listWarning(list, file, now) ?? []) };
+  } catch (error) {
+    if (!(error instanceof UnreadableDer)) throw error;
+    return { problems: [{ place: CRL, message: `\`${file}\` cannot be used: ${error.message}` }], warnings: [] };
+  }
+}
+
+/** A list past its time refuses every certificate of its CA: said before, in the last quarter of its time. */
+function listWarning({ issuer, thisUpdate, nextUpdate }: RevocationList, file: string, now: number) {
+  const which = `${CRL}: the list of \`${issuer}\` in \`${file}\``;
+  const end = new Date(nextUpdate).toISOString();
+  if (now >= nextUpdate) return `${which} ended on ${end}: every client certificate of this CA is refused`;
+  if (now < thisUpdate) return `${which} begins later: every client certificate of this CA is refused until then`;
+  if (nextUpdate - now > (nextUpdate - thisUpdate) / 4) return undefined;
+  return `${which} ends on ${end}: renew it before, or every client certificate of this CA is refused`;
+}
+
 /**
  * Reads the TLS files of the listeners and checks that they match. Null material = TLS is off. Throws `ConfigError`.
  * Reads the files on each call.
@@ -197,15 +224,24 @@ export function readTls(
   const key = files.read(config.tls.key, 'tls.key', 'the private key');
   const { verify_https_client_certificate: ofRest } = config.service;
   const { grpc_client_certificates: ofGrpc } = config.gateway;
-  const ca = ofRest || ofGrpc ? files.read(config.tls.ca_cert, 'tls.ca_cert', 'the client CA') : null;
-  const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert)];
+  const { mode, crl: crlFile } = config.gateway.client_certificates;
+  const identities = mode !== 'off';
+  const ca = ofRest || ofGrpc || identities ? files.read(config.tls.ca_cert, 'tls.ca_cert', 'the client CA') : null;
+  const crl = identities && crlFile !== null ? files.read(crlFile, CRL, 'the revocation lists') : null;
+  const now = (sources.now ?? Date.now)();
+  const lists = checkLists(crl, crlFile ?? '', now);
+  const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert), ...lists.problems];
   if (cert === null || key === null) throw new ConfigError(problems);
   const names = { place: ['tls.cert', 'tls.key'], file: [config.tls.cert, config.tls.key] } as const;
-  const pair = checkPair({ cert, key, ...names }, (sources.now ?? Date.now)());
+  const pair = checkPair({ cert, key, ...names }, now);
   if (problems.length + pair.problems.length > 0) throw new ConfigError([...problems, ...pair.problems]);
   return {
-    tls: { cert, key, clientCa: ofRest ? ca : null, ...(ofGrpc && ca ? { grpcClientCa: ca } : {}) },
-    warnings: pair.warnings,
+    tls: {
+      ...{ cert, key, clientCa: ofRest ? ca : null },
+      ...(ofGrpc && ca && { grpcClientCa: ca }),
+      ...(identities && ca && { identities: { ca, crl } }),
+    },
+    warnings: [...pair.warnings, ...lists.warnings],
   };
 }
 

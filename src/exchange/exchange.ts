@@ -1,3 +1,4 @@
+import type { PresentedCertificate } from '../identity/certificates/presented.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Place } from '../lifetime/places.ts';
@@ -38,6 +39,8 @@ export interface Exchange {
   readonly headers: readonly string[];
   /** The client's address: from the socket, or from a trusted proxy. */
   readonly remote: string;
+  /** The client certificate of its connection, if the listener asks for one as an identity. */
+  readonly certificate?: PresentedCertificate | undefined;
   /** True = the request has, or may have, a body. */
   readonly hasBody: boolean;
   /** The memo of its connection, if requests of one connection follow each other. */
@@ -173,6 +176,7 @@ export interface ExchangeParts {
     rawHeaders: readonly string[],
     memo?: CredentialMemo,
     remote?: string,
+    certificate?: PresentedCertificate,
   ) => Principal | Denial | Promise<Principal | Denial>;
   /** The keys and the policy that `authenticate` goes by: another object after each change. */
   readonly identifying: () => object;

@@ -67,7 +67,7 @@ function identify<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X
     parts,
     protocol,
     exchange,
-    parts.authenticate(exchange.headers, exchange.memo, exchange.remote),
+    parts.authenticate(exchange.headers, exchange.memo, exchange.remote, exchange.certificate),
     (identity) => identified(parts, protocol, exchange, identity),
   );
 }

@@ -46,7 +46,7 @@ export function needsFeatures({ principal }: Exchange, decision: Permit | Condit
 }
 
 /** An exchange, as far as its caller goes. */
-type Identified = Pick<Exchange, 'principal' | 'identifiedBy' | 'headers' | 'remote'>;
+type Identified = Pick<Exchange, 'principal' | 'identifiedBy' | 'headers' | 'remote' | 'certificate'>;
 
 /**
  * Identifies a caller again whose request has waited while keys or policy changed, before anything of it goes upstream. `undefined` =
@@ -70,7 +70,7 @@ async function judgedAgain(
   exchange: Identified,
   { tenancy }: Principal,
 ): Promise<Denial | undefined> {
-  const identity = await parts.authenticate(exchange.headers, undefined, exchange.remote);
+  const identity = await parts.authenticate(exchange.headers, undefined, exchange.remote, exchange.certificate);
   if (identity.kind === 'denial') return identity;
   // A change during the wait is seen by the next call.
   exchange.identifiedBy = parts.identifying();

@@ -47,7 +47,7 @@ export interface Answer {
 
 /** The caller, as the answer names it. */
 export interface AnsweredPrincipal {
-  readonly auth_type: 'None' | 'ApiKey' | 'Jwt';
+  readonly auth_type: 'None' | 'ApiKey' | 'Jwt' | 'Certificate';
   readonly key: string;
   readonly key_name?: string;
   readonly subject?: string;

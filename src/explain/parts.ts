@@ -1,7 +1,7 @@
 import type { State } from '../config/state.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import { bodyRulesOf } from '../gateway/exchange-parts.ts';
-import { ringOf } from '../gateway/usable.ts';
+import { ringOffline } from '../gateway/usable.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
 import type { KeyRing } from '../identity/key-ring.ts';
 import { Creations } from '../limits/creations.ts';
@@ -36,7 +36,7 @@ export const NO_LIMITS: ExchangeParts['limits'] = {
 export function offlineParts(state: State, assumptions: Assumptions): OfflineParts {
   const { config } = state;
   const { rules, guards, limits } = state.policy;
-  const ring = ringOf(state, 1);
+  const ring = ringOffline(state);
   const policy = policyOf(config.gateway.mode, rules, guards, limits);
   const { authenticate, inForce: identifying } = createAuthenticator({
     ...{ ring, cacheEntries: 0, now: () => assumptions.now },

@@ -136,6 +136,10 @@ export async function createGateway(
   });
   const tokens = tokenEndpointOf({ inForce, authenticator, audit, observation, report });
   const limits = { scheduler: new WorkScheduler(report) };
+  const inFront = {
+    proxies: proxiesInFront(config),
+    clientTrust: config.gateway.client_certificates.mode === 'off' ? undefined : () => inForce.trust,
+  };
   return new ServingProcess({
     ...{
       inForce,
@@ -154,7 +158,7 @@ export async function createGateway(
     },
     ...upstreams,
     isFirst: (worker ?? 0) === 0,
-    listenersShare: { ...limits, shared: worker !== undefined, proxies: proxiesInFront(config) },
+    listenersShare: { ...limits, shared: worker !== undefined, ...inFront },
   });
 }
 
@@ -227,6 +231,8 @@ class ServingProcess implements Gateway {
     inForce.state = next;
     inForce.generation = generation;
     inForce.tls = prepared.tls;
+    // INVARIANT: trust, keys and certificates of the listeners change in one turn, between two handshakes.
+    inForce.trust = prepared.trust;
     authenticator.replaceRing(prepared.ring);
     policy.current = prepared.policy;
     if (prepared.changedTls) {

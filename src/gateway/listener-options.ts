@@ -13,6 +13,7 @@ import { createGrpcNodes, type GrpcNodes } from '../grpc/nodes/node-choice.ts';
 import { createGrpcAsker, type GrpcAsker } from '../grpc/unary/asker.ts';
 import { createNodesAsker } from '../grpc/unary/nodes-asker.ts';
 import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
+import type { ClientTrust } from '../identity/certificates/handshakes.ts';
 import { turnClock } from '../lifetime/turn-clock.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ProxiesInFront } from '../net/identify-client.ts';
@@ -30,6 +31,7 @@ import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
 import type { UpstreamLookup } from '../upstream/lookup.ts';
 import type { NodeSet } from '../upstream/nodes/node-set.ts';
 import type { ClientIdentity, SocketOptions } from '../upstream/sockets.ts';
+import { listBlocks } from '../x509/revocation-list.ts';
 import { unixSocketOf } from './unix-listeners.ts';
 
 /* Options of listeners and upstream connections, derived from one configuration. */
@@ -93,13 +95,15 @@ export interface RestShared {
   readonly proxies: ProxiesInFront | undefined;
   /** True = several processes listen on the ports. */
   readonly shared: boolean;
+  /** The trust in client certificates; `undefined` = they are no identities. */
+  readonly clientTrust: ClientTrust | undefined;
 }
 
 /** Options of the REST listener. */
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, nodes, lookup, tokens, webUi, scheduler, shared, proxies }: RestShared,
+  { upstream, nodes, lookup, tokens, webUi, scheduler, shared, proxies, clientTrust }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -119,8 +123,7 @@ export function restListenerOptions(
     lookup,
     tokens,
     scheduler,
-    shared,
-    proxies,
+    ...{ shared, proxies, clientTrust },
     cors: corsOf(current),
     webUi,
     maxFilteredBytes: MAX_FILTERED_BYTES,
@@ -225,20 +228,21 @@ function grpcNodes(current: Current, nodes: NodeSet): GrpcNodes {
 }
 
 /** The parts of the process that the gRPC listener shares. */
-export type GrpcShared = Pick<RestShared, 'scheduler' | 'shared' | 'proxies' | 'nodes'> & { readonly ask: GrpcAsker };
+export type GrpcShared = Pick<RestShared, 'scheduler' | 'shared' | 'proxies' | 'nodes' | 'clientTrust'> & {
+  readonly ask: GrpcAsker;
+};
 
 /** Options of the gRPC listener. */
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, nodes, scheduler, shared, proxies }: GrpcShared,
+  { ask, nodes, scheduler, shared, proxies, clientTrust }: GrpcShared,
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
   const { limits } = config.gateway;
   return {
-    shared,
-    proxies,
+    ...{ shared, proxies, clientTrust },
     host: service.host,
     port: service.grpc_port ?? 0,
     unix: unixSocketOf(config, 'grpc'),
@@ -257,25 +261,33 @@ export function grpcListenerOptions(
 }
 
 /** Certificate, key and client CA as the REST listener takes them. */
-export function restTls({ cert, key, clientCa, ticketKeys }: TlsMaterial): ListenerTls {
+export function restTls({ cert, key, clientCa, identities, ticketKeys }: TlsMaterial): ListenerTls {
   return {
     cert,
     key,
     ...(ticketKeys ? { ticketKeys } : {}),
-    ...(clientCa ? { ca: clientCa, requestClientCert: true } : {}),
+    ...(identities && identityTls(identities)),
+    ...(clientCa ? { ca: clientCa, clientCert: 'required' } : identities ? { clientCert: 'asked' } : {}),
   };
 }
 
 /** Certificate, key and client CA as the gRPC listener takes them. Its sessions resume on this listener only. */
-export function grpcTls({ cert, key, grpcClientCa, ticketKeys }: TlsMaterial): TlsOptions {
+export function grpcTls({ cert, key, grpcClientCa, identities, ticketKeys }: TlsMaterial): TlsOptions {
   return {
     ...TLS_PROFILE,
     sessionIdContext: 'grpc',
     cert,
     key,
     ...(ticketKeys ? { ticketKeys } : {}),
+    // INVARIANT: where a handshake lets others in, their certificates are no identities: `VerifiedCertificate` looks.
+    ...(identities && { ...identityTls(identities), requestCert: true, rejectUnauthorized: false }),
     ...(grpcClientCa ? { ca: grpcClientCa, requestCert: true, rejectUnauthorized: true } : {}),
   };
+}
+
+/** CAs and revocation lists for OpenSSL. */
+function identityTls({ ca, crl }: NonNullable<TlsMaterial['identities']>): Pick<ListenerTls, 'ca' | 'crl'> {
+  return { ca, ...(crl && { crl: [...listBlocks(crl)] }) };
 }
 
 function addressOf(url: string | null, option: string): UpstreamAddress {

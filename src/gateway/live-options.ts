@@ -34,6 +34,9 @@ export function describeChanges(before: State, after: State): readonly string[] 
     ...describeEntries('guard', entriesOf(before.policy.guards), entriesOf(after.policy.guards)),
     ...describeEntries('limit', entriesOf(before.policy.limits), entriesOf(after.policy.limits)),
     ...describeEntries('tenant', entriesOf(before.policy.tenants), entriesOf(after.policy.tenants)),
+    ...(isEqual(before.policy.clientCertificates ?? {}, after.policy.clientCertificates ?? {})
+      ? []
+      : ['client certificates']),
     ...(isEqual(before.policy.tokenRules, after.policy.tokenRules) ? [] : ['requirements on tokens']),
     ...(isEqual({ of: before.policy.tokenExchange }, { of: after.policy.tokenExchange }) ? [] : ['token exchange']),
     ...describeFiles(before, after),
@@ -81,8 +84,9 @@ function describeFiles({ secrets: before }: State, { secrets: after }: State): s
   const told: string[] = [];
   if (differ(before.tls?.cert, after.tls?.cert)) told.push(`certificate, ${expiryOf(after.tls?.cert)}`);
   if (differ(before.tls?.key, after.tls?.key)) told.push('private key');
-  const cas = [before, after].map(({ tls }) => tls?.clientCa ?? tls?.grpcClientCa);
+  const cas = [before, after].map(({ tls }) => tls?.clientCa ?? tls?.grpcClientCa ?? tls?.identities?.ca);
   if (differ(cas[0], cas[1])) told.push('client ca');
+  if (differ(before.tls?.identities?.crl, after.tls?.identities?.crl)) told.push('revocation lists of clients');
   if (differ(before.upstreamCa, after.upstreamCa)) told.push('upstream ca');
   const shown = [before, after].map(({ upstreamIdentity }) => upstreamIdentity?.cert);
   if (differ(shown[0], shown[1])) told.push(`certificate for upstream, ${expiryOf(shown[1])}`);

@@ -13,9 +13,10 @@ import { ringOf } from './usable.ts';
 
 /** The authenticator of a process, with the keys of the state in force. */
 export function authenticatorOf(inForce: StateInForce, lookup: UpstreamLookup, askForKeys?: AskForKeys): Authenticator {
-  const { limits, value_exists: valueExists } = inForce.state.config.gateway;
+  const { limits, value_exists: valueExists, client_certificates: certificates } = inForce.state.config.gateway;
+  const { mode } = certificates;
   return createAuthenticator({
-    ring: ringOf(inForce.state, inForce.generation),
+    ring: ringOf(inForce.state, inForce.generation, { certificates: { mode, trust: inForce.trust } }),
     cacheEntries: limits.token_cache_entries,
     now: turnClock.wall,
     askForKeys,

@@ -12,6 +12,7 @@ export interface ListenersShare {
   readonly proxies: ReturnType<typeof proxiesInFront>;
   /** The ports belong to several processes. */
   readonly shared: boolean;
+  readonly clientTrust: GrpcShared['clientTrust'];
 }
 
 /** The gRPC listener, and the gateway's own calls; `undefined` = gRPC is off. */

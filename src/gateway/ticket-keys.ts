@@ -22,9 +22,12 @@ export class TicketKeys {
     return this.#current;
   }
 
-  /** Another state is to be in force. INVARIANT: tickets are void after a change of the client CA: resumed sessions carry no certificate. */
+  /**
+   * Another state is to be in force. INVARIANT: tickets are void after a change of the client CA or of revocation lists: a resumed
+   * session shows no certificate again, and the one in its ticket was verified under those before.
+   */
   changing(before: State, after: State): void {
-    if (!sameCa(before, after)) this.renew();
+    if (!sameTrust(before, after)) this.renew();
   }
 }
 
@@ -34,8 +37,12 @@ export function withTicketKeys(state: State, { current }: TicketKeys): State {
   return secrets.tls ? { ...state, secrets: { ...secrets, tls: { ...secrets.tls, ticketKeys: current } } } : state;
 }
 
-function sameCa({ secrets: left }: State, { secrets: right }: State): boolean {
-  const caOf = ({ tls }: typeof left): Buffer | null | undefined => tls?.clientCa ?? tls?.grpcClientCa;
-  const [before, after] = [caOf(left), caOf(right)];
-  return before === after || Boolean(before && after?.equals(before));
+function sameTrust({ secrets: left }: State, { secrets: right }: State): boolean {
+  const caOf = ({ tls }: typeof left) => tls?.clientCa ?? tls?.grpcClientCa ?? tls?.identities?.ca;
+  const listsOf = ({ tls }: typeof left) => tls?.identities?.crl;
+  return sameBytes(caOf(left), caOf(right)) && sameBytes(listsOf(left), listsOf(right));
+}
+
+function sameBytes(before: Buffer | null | undefined, after: Buffer | null | undefined): boolean {
+  return before && after ? before.equals(after) : !before && !after;
 }

@@ -7,12 +7,15 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets, TlsMaterial } from '../config/secrets.ts';
 import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
-import { exampleProblems } from '../identity/issuers/examples.ts';
+import { CertificateTrust } from '../identity/certificates/trust.ts';
+import { certificateExampleProblems, exampleProblems } from '../identity/issuers/examples.ts';
 import { createKeyRing, type KeyRing, namedKeysOf } from '../identity/key-ring.ts';
 import type { NamedKeys } from '../identity/named-keys.ts';
 import { type CheckValueExists, createValueExists } from '../identity/value-exists.ts';
 import { clientNetworkOf } from '../limits/peer-address.ts';
 import { AddressRanges } from '../net/addresses.ts';
+import type { CertificateUse } from '../policy/mapping/certificates.ts';
+import type { MappingSettings } from '../policy/mapping/mapper.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { policyOf } from '../policy/settings.ts';
 import { tenantsOf } from '../policy/tenants/settings.ts';
@@ -20,6 +23,7 @@ import { secureContext, tryContext } from '../rest/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
 import { createRestUpstream } from '../upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
+import { UnreadableDer } from '../x509/der.ts';
 import { credentialOf, grpcTls, restTls, restUpstreamOptions } from './listener-options.ts';
 import { unixProblems } from './unix-listeners.ts';
 
@@ -27,14 +31,54 @@ import { unixProblems } from './unix-listeners.ts';
  * The parts of a state that can fail, built before it is in force. A state that `check-config` accepts can be served.
  */
 
-/**
- * The key ring of a state, with its rules.
- *
- * @param generation number of the state
- * @param shared the named keys of Redis; `undefined` = not known yet, if they are kept there
- */
-export function ringOf(state: State, generation: number, shared?: NamedKeysInForce): KeyRing {
-  return createKeyRing(ringKeys(state, shared), generation);
+/** The parts of a ring beside a state. */
+export interface RingSources {
+  /** The named keys of Redis; `undefined` = not known yet, if they are kept there. */
+  readonly shared?: NamedKeysInForce | undefined;
+  /** Client certificates as the listeners take them. Default: those of the state. */
+  readonly certificates?: {
+    readonly mode: Config['gateway']['client_certificates']['mode'];
+    readonly trust: CertificateTrust | undefined;
+  };
+}
+
+/** The key ring of a state, with its rules. @param generation number of the state */
+export function ringOf(state: State, generation: number, { shared, certificates }: RingSources = {}): KeyRing {
+  const { mode } = state.config.gateway.client_certificates;
+  const taken = certificates ?? { mode, trust: trustOf(state.config, state.secrets.tls) };
+  const sources =
+    taken.mode === 'off' || !taken.trust
+      ? undefined
+      : { use: certificateUse(taken.mode, state.policy), trust: taken.trust };
+  return createKeyRing({ ...ringKeys(state, shared), certificates: sources }, generation);
+}
+
+/** The key ring for questions without a connection: keys and tokens count as beside a certificate that narrows nothing. */
+export function ringOffline(state: State): KeyRing {
+  return { ...ringOf(state, 1), certificates: undefined };
+}
+
+/** The trust in client certificates; `undefined` = they are no identities. Throws `ConfigError` with the place. */
+export function trustOf(config: Config, tls: TlsMaterial | null): CertificateTrust | undefined {
+  if (!tls?.identities) return undefined;
+  try {
+    return new CertificateTrust(tls.identities);
+  } catch (error) {
+    const { crl } = config.gateway.client_certificates;
+    const [place, file] = crl === null ? ['tls.ca_cert', config.tls.ca_cert] : ['gateway.client_certificates.crl', crl];
+    const why = error instanceof UnreadableDer ? error.message : opensslReason(error);
+    throw new ConfigError([{ place, message: `\`${file}\` cannot be used: ${why}` }]);
+  }
+}
+
+/** Id of the holders where the policy does not say. */
+const CERTIFICATE_ID = 'client_certificate';
+/** Without mappings a certificate beside a key narrows nothing. */
+const NARROWS_NOTHING: readonly MappingSettings[] = Object.freeze([Object.freeze({ id: 'any', access: 'm' })]);
+
+function certificateUse(mode: CertificateUse['mode'], { clientCertificates }: State['policy']): CertificateUse {
+  const settings = clientCertificates ?? { id: CERTIFICATE_ID, mappings: mode === 'beside_key' ? NARROWS_NOTHING : [] };
+  return { ...settings, mode };
 }
 
 /** The named keys of a state, for a ring that stays otherwise. */
@@ -104,7 +148,7 @@ export function checkUsable(state: State): void {
 }
 
 /** Throws `ConfigError`, with the place in the policy file, if an issuer cannot be used or an example is not met. */
-export function checkIssuers({ policy: { issuers = [] } }: State): void {
+export function checkIssuers({ policy: { issuers = [], clientCertificates } }: State): void {
   const problems = issuers.flatMap((issuer) => {
     const { id, source } = issuer;
     const ca = source.from === 'file' ? undefined : source.ca;
@@ -112,6 +156,7 @@ export function checkIssuers({ policy: { issuers = [] } }: State): void {
     const unfit = ca === undefined ? undefined : contextProblem(place, `the CA of the issuer \`${id}\``, { ca });
     return [...exampleProblems(issuer), ...(unfit ? [unfit] : [])];
   });
+  if (clientCertificates) problems.push(...certificateExampleProblems(clientCertificates));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 

@@ -1,4 +1,5 @@
 import type { Exchange, Slowed } from '../exchange/exchange.ts';
+import type { PresentedCertificate } from '../identity/certificates/presented.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
@@ -19,6 +20,8 @@ export interface GrpcSteps {
   /** The client of the connection. */
   readonly peer: ClientAddress;
   readonly memo: CredentialMemo;
+  /** The client certificate of the connection, if the listener asks for one as an identity. */
+  readonly certificate: PresentedCertificate | undefined;
   checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void;
   forward(exchange: GrpcExchange, permit: Permit): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
@@ -61,6 +64,7 @@ export class GrpcExchange implements Exchange {
   readonly headers: readonly string[];
   readonly remote: string;
   readonly memo: CredentialMemo;
+  readonly certificate: PresentedCertificate | undefined;
 
   /** Stream id on the client connection. */
   readonly id: number;
@@ -139,6 +143,7 @@ export class GrpcExchange implements Exchange {
     this.headers = head.rawHeaders;
     this.remote = clientOf(steps.peer, head.rawHeaders);
     this.memo = steps.memo;
+    this.certificate = steps.certificate;
     this.steps = steps;
     this.begunAt = now;
     this.activeAt = now;

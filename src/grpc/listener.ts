@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
 import { Guard } from '../lifetime/guard.ts';
-import { inheritClient } from '../net/client-address.ts';
+import { carrierOf, inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
@@ -26,6 +27,8 @@ export interface GrpcListenerOptions {
   readonly relay: Omit<GrpcRelayOptions, 'tls'>;
   /** The trusted proxies. Default: none is. */
   readonly proxies?: ProxiesInFront | undefined;
+  /** Set if client certificates are identities. */
+  readonly clientTrust?: ClientTrust | undefined;
   /** The observer of connections; optional. */
   readonly connections?: Connections;
 }
@@ -133,10 +136,16 @@ function openTls(
     ALPNProtocols: ['h2'],
     handshakeTimeout: options.relay.limits.tls_handshake_timeout_ms,
   });
+  const handshakes = options.clientTrust && new Handshakes(options.clientTrust);
+  server.on(
+    'connection',
+    guard.entry((carrier: Socket) => handshakes?.begun(carrier)),
+  );
   server.on(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {
       socket.disableRenegotiation();
+      handshakes?.done(socket, carrierOf(socket));
       if (options.proxies || options.unix) inheritClient(socket);
       accept(socket);
     }),

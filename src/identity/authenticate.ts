@@ -12,6 +12,8 @@ import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { type AcceptedToken, isExpired } from './accept-claims.ts';
 import { acceptToken } from './accept-token.ts';
+import type { CertificateIdentities } from './certificates/identities.ts';
+import type { PresentedCertificate } from './certificates/presented.ts';
 import { type Credential, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
 import { acceptIssued } from './issuers/accept-issued.ts';
@@ -50,11 +52,13 @@ export interface Authenticator {
    *
    * @param memo of the connection, if there is one: saves work, and does not change the result
    * @param remote the client's address; a key for some networks needs it
+   * @param certificate that of the connection
    */
   readonly authenticate: (
     rawHeaders: readonly string[],
     memo?: CredentialMemo,
     remote?: string,
+    certificate?: PresentedCertificate,
   ) => Identity | Promise<Identity>;
   /** Another object after each change of keys and of the policy that is applied to them: what callers are identified by. */
   readonly inForce: () => object;
@@ -107,8 +111,13 @@ const MAX_SOURCES = 1000;
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const identification = new Identification(options);
   return {
-    authenticate: (rawHeaders, memo, remote) =>
-      identification.identify(memo ? memo.read(rawHeaders) : readCredential(rawHeaders), memo, remote),
+    authenticate: (rawHeaders, memo, remote, certificate) => {
+      const credential = memo ? memo.read(rawHeaders) : readCredential(rawHeaders);
+      const { certificates } = identification;
+      return certificates
+        ? identification.identifyWith(certificates, certificate, credential, memo, remote)
+        : identification.identify(credential, memo, remote);
+    },
     inForce: () => identification.inForce,
     sourceOf: (text, remote) => identification.sourceOf(text, remote),
     replaceRing: (next) => identification.replaceRing(next),
@@ -140,6 +149,43 @@ class Identification {
 
   get isOpen(): boolean {
     return this.#generation.ring.open;
+  }
+
+  get certificates(): CertificateIdentities | undefined {
+    return this.#generation.ring.certificates;
+  }
+
+  /**
+   * Identifies a request where certificates count. As an identity, a certificate counts only without a key or token: a wrong one
+   * is refused, whatever certificate it comes with. Beside a key, the certificate is looked at first.
+   */
+  identifyWith(
+    certificates: CertificateIdentities,
+    certificate: PresentedCertificate | undefined,
+    credential: Credential | undefined,
+    memo?: CredentialMemo,
+    remote?: string,
+  ): Identity | Promise<Identity> {
+    const now = this.#options.now();
+    const revocations = this.#options.revocations?.();
+    if (certificates.mode === 'identity') {
+      if (credential || !certificate) return this.identify(credential, memo, remote);
+      return certificates.identify(certificate, now, revocations);
+    }
+    const holder = certificates.identify(certificate, now, revocations);
+    if (holder.kind === 'denial') return holder;
+    const identity = this.identify(credential, memo, remote);
+    return identity instanceof Promise
+      ? identity.then((known) => this.#beside(known, certificate))
+      : this.#beside(identity, certificate);
+  }
+
+  /** INVARIANT: the certificate is looked at again, by the ring in force, after a wait. */
+  #beside(identity: Identity, certificate: PresentedCertificate | undefined): Identity {
+    const { certificates } = this;
+    if (identity.kind === 'denial') return identity;
+    if (!certificates) return INTERNAL_FAULT;
+    return certificates.beside(identity, certificate, this.#options.now(), this.#options.revocations?.());
   }
 
   replaceRing(next: KeyRing): void {

@@ -5,6 +5,7 @@ import type { NamedKeySettings } from '../policy/named-key.ts';
 import { applyRules, type Rule } from '../policy/rules.ts';
 import { type Tenants, tenancyOf } from '../policy/tenants/settings.ts';
 import { NO_TOKEN_RULES, type TokenRules } from '../policy/token-rules.ts';
+import { CertificateIdentities, type CertificateSources } from './certificates/identities.ts';
 import { type Issuers, issuersOf } from './issuers/issuer.ts';
 import { type AddressSet, NamedKeys } from './named-keys.ts';
 import type { Principal } from './principal.ts';
@@ -20,6 +21,8 @@ export interface RingKeys {
   readonly signingKeys?: readonly SigningKey[];
   /** Issuers of the policy. With any, the ring is not open. */
   readonly issuers?: readonly IssuerSettings[] | undefined;
+  /** Client certificates as identities. With them the ring is not open. Default: they are none. */
+  readonly certificates?: CertificateSources | undefined;
   /** The rules of the policy, applied to every principal. */
   readonly rules?: readonly Rule[];
   /** The tenants of the policy. Default: none. */
@@ -69,6 +72,8 @@ export interface KeyRing {
   readonly jwtSecrets: readonly JwtSecret[];
   /** Identity providers whose tokens are accepted; absent = none. */
   readonly issuers?: Issuers | undefined;
+  /** Client certificates as identities; absent = they are none. */
+  readonly certificates?: CertificateIdentities | undefined;
   /** The rules applied to principals of this ring. */
   readonly rules: readonly Rule[];
   /** Conditions for principals of this ring; absent = none. */
@@ -144,10 +149,12 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   const presented = Buffer.alloc(DIGEST_LENGTH); // filled anew by each call, which runs to its end
   return Object.freeze({
     generation,
-    open: all.length === 0 && secrets.length === 0 && keys.namedKeys === undefined && !issuers,
+    open:
+      [...all, ...secrets].length === 0 && keys.namedKeys === undefined && !issuers && keys.certificates === undefined,
     openPrincipal: openPrincipalUnder(around),
     jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
     issuers,
+    certificates: keys.certificates && new CertificateIdentities(keys.certificates, around),
     rules,
     tenants,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,

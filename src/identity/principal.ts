@@ -2,8 +2,8 @@ import type { Access } from '../policy/access.ts';
 import type { Bounds } from '../policy/rules.ts';
 import type { Tenancy } from '../policy/tenants/tenancy.ts';
 
-/** The kind of credential, in the words of upstream's audit log (Qdrant v1.17.0). */
-export type AuthType = 'None' | 'ApiKey' | 'Jwt';
+/** The kind of credential, in the words of upstream's audit log (Qdrant v1.17.0). `Certificate` is the gateway's own. */
+export type AuthType = 'None' | 'ApiKey' | 'Jwt' | 'Certificate';
 
 /** The authenticated caller and its access. Immutable; shared by every exchange that presents the same credential. */
 export interface Principal {

@@ -53,7 +53,7 @@ export function guessesFor(
 }
 
 /** The socket below TLS. Node keeps it under this name only (`lib/_tls_wrap.js`); a test holds that it still does. */
-function carrierOf(socket: object): object | undefined {
+export function carrierOf(socket: object): object | undefined {
   const parent: unknown = '_parent' in socket ? socket._parent : undefined;
   return typeof parent === 'object' && parent !== null ? parent : undefined;
 }

@@ -176,6 +176,30 @@ export function claimUnfit(claim: string): Denial {
   return denial('claim_unfit', 403, GrpcCode.permissionDenied, text);
 }
 
+function certificateRefused(code: CodeOf<'authentication'>, message: string): Denial {
+  return denial(code, 401, GrpcCode.unauthenticated, message);
+}
+
+/* The gateway's own: client certificates. Only a holder of the private key gets all but the first. */
+export const CERTIFICATE_MISSING = certificateRefused('certificate_missing', 'Must provide a client certificate');
+export const CERTIFICATE_UNVERIFIED = certificateRefused(
+  'certificate_unverified',
+  'The client certificate is not trusted',
+);
+export const CERTIFICATE_EXPIRED = certificateRefused('certificate_expired', 'The client certificate is not valid now');
+export const CERTIFICATE_REVOKED = certificateRefused('certificate_revoked', 'The client certificate is revoked');
+export const CERTIFICATE_UNFIT = certificateRefused(
+  'certificate_unfit',
+  'The names of the client certificate are not allowed',
+);
+/** The gateway's own. Without a revocation list in force every certificate of its CA is refused, as OpenSSL does. */
+export const CERTIFICATE_STATUS_UNKNOWN = denial(
+  'certificate_status_unknown',
+  503,
+  GrpcCode.unavailable,
+  'revocation of the client certificate cannot be checked',
+);
+
 const STATEFUL = 'Invalid JWT, stateful validation failed';
 /** The collection of `value_exists` does not exist. */
 export const VALUE_EXISTS_NO_COLLECTION = denial(

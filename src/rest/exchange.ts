@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { certificateOn, type PresentedCertificate } from '../identity/certificates/presented.ts';
 import type { Guard } from '../lifetime/guard.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { type ClientAddress, clientAddressOf } from '../net/client-address.ts';
@@ -10,6 +11,8 @@ import type { RestRequest } from './protocol.ts';
 export interface Peer extends ClientAddress {
   /** `https` where the listener ended TLS. */
   readonly scheme: 'http' | 'https';
+  /** The client certificate, if the listener asks for one as an identity. */
+  readonly certificate?: PresentedCertificate | undefined;
 }
 
 const peers = new WeakMap<Socket, Peer>();
@@ -25,7 +28,7 @@ export function peerOn(socket: Socket): Peer {
 
 function newPeer(socket: Socket): Peer {
   const { address, proxies } = clientAddressOf(socket);
-  return { address, proxies, scheme: 'encrypted' in socket ? 'https' : 'http' };
+  return { address, proxies, scheme: 'encrypted' in socket ? 'https' : 'http', certificate: certificateOn(socket) };
 }
 
 /** One REST request and its response, carried by the server transport. */

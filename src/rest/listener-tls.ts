@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import {
   createSecureContext,
   createServer as createTlsServer,
@@ -6,7 +7,9 @@ import {
   type Server as TlsServer,
 } from 'node:tls';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
+import type { Handshakes } from '../identity/certificates/handshakes.ts';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
+import { carrierOf } from '../net/client-address.ts';
 
 /** Certificate and key as PEM. */
 export interface ListenerTls {
@@ -17,27 +20,31 @@ export interface ListenerTls {
   readonly ticketKeys?: Buffer;
   /** CA of the client certificates. */
   readonly ca?: string | Buffer;
-  /** A client certificate that `ca` signed is required. */
-  readonly requestClientCert?: boolean;
+  /** Revocation lists, one PEM text each. */
+  readonly crl?: string[];
+  /** A client certificate that `ca` signed is `required`; `asked` = clients without one, or with another, are let in. Default: none is asked for. */
+  readonly clientCert?: 'required' | 'asked';
 }
 
 /**
  * A TLS server that is given its sockets and hands on the ones whose handshake is done.
  *
  * @param report told of faults of ours, which end the connection
+ * @param handshakes reads client certificates; default: none are identities
  */
 export function createTls(
   tls: ListenerTls,
   handshakeTimeoutMs: number,
   toLane: (socket: TLSSocket) => void,
   report: FaultReport,
+  handshakes?: Handshakes,
 ): TlsServer {
   const server = createTlsServer({
     ...secureContext(tls),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeTimeoutMs,
-    requestCert: tls.requestClientCert === true,
-    rejectUnauthorized: tls.requestClientCert === true,
+    requestCert: tls.clientCert !== undefined,
+    rejectUnauthorized: tls.clientCert === 'required',
   });
   const guardOf = (socket: TLSSocket): Guard => {
     const cut = (): void => void socket.destroy();
@@ -49,9 +56,14 @@ export function createTls(
       guard.entry(() => void socket.destroy()),
     );
     socket.disableRenegotiation();
+    handshakes?.done(socket, carrierOf(socket));
     toLane(socket);
   };
   const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  server.on(
+    'connection',
+    own.entry((carrier: Socket) => handshakes?.begun(carrier)),
+  );
   server.on(
     'secureConnection',
     own.entry((socket: TLSSocket) => {
@@ -81,6 +93,7 @@ export function secureContext(tls: ListenerTls): SecureContextOptions & { ticket
     key: tls.key,
     ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.crl === undefined ? {} : { crl: tls.crl }),
     ...(tls.ticketKeys === undefined ? {} : { ticketKeys: tls.ticketKeys }),
     ...TLS_PROFILE,
     sessionIdContext: 'rest',

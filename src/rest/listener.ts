@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { type Server, TLSSocket } from 'node:tls';
+import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
 import { Guard } from '../lifetime/guard.ts';
 import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
@@ -35,6 +36,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly shared: boolean;
   /** The trusted proxies. Default: none is. */
   readonly proxies?: ProxiesInFront | undefined;
+  /** Set if client certificates are identities. */
+  readonly clientTrust?: ClientTrust | undefined;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream | RelayNodes;
 }
@@ -70,7 +73,10 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const guard = listenerGuard(options);
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
   const tls = options.tls
-    ? createTls(options.tls, options.limits.tls_handshake_timeout_ms, transports.take, reportTo(options))
+    ? createTls(
+        ...([options.tls, options.limits.tls_handshake_timeout_ms, transports.take, reportTo(options)] as const),
+        options.clientTrust && new Handshakes(options.clientTrust),
+      )
     : undefined;
   const take = createAcceptor(options, { sockets, tls, toTransport: transports.take });
   tcp.on(

@@ -53,6 +53,7 @@ t.test('each example file is loaded by a test', async (t) => {
     'tenants.yaml',
     'issuers.yaml',
     'token-exchange.yaml',
+    'client-certificates.yaml',
   ];
   const there = readdirSync(CONFIG).filter((file) => file.endsWith('.yaml'));
   t.strictSame(

@@ -35,12 +35,14 @@ import { toUpstreamDenial } from '../../src/upstream/http.ts';
 import { NodeSet } from '../../src/upstream/nodes/node-set.ts';
 import { pickNode } from '../../src/upstream/nodes/pick.ts';
 import { exchangeOf } from '../audit/fixture.ts';
+import { newCa, type Pair } from '../support/client-certificates.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
 import { looseGuard, openLife } from '../support/guards.ts';
 import { goodClaims, issuerWith, providerKey, signToken } from '../support/issuers/keys.ts';
 import { namedKey } from '../support/named-keys.ts';
+import { shownTo, trustIn } from '../support/shown-certificate.ts';
 import { collectionToken, makeToken } from '../support/tokens.ts';
 import { accessOf } from '../support/verdicts/principals.ts';
 import { RefusalCodes } from '../support/verdicts/refusal-codes.ts';
@@ -324,6 +326,21 @@ async function issued(more: object, header: object = {}, issuer: Partial<IssuerS
   return found.kind === 'denial' ? found.code : undefined;
 }
 
+const [clientCa, otherCa] = await Promise.all([newCa('clients'), newCa('others')]);
+
+/** A key beside a certificate, shown in a handshake. */
+async function beside(
+  client: Partial<Pair>,
+  { ca = [clientCa.cert], crl }: { readonly ca?: readonly string[]; readonly crl?: readonly string[] } = {},
+): Promise<DenialCode | undefined> {
+  const trusted = { ca, ...(crl && { crl }) };
+  const trust = trustIn(trusted);
+  const use = { mode: 'beside_key', id: 'clients', mappings: [{ id: 'any', access: 'm' }] } as const;
+  const ring = createKeyRing({ apiKey: KEYS.admin, certificates: { use, trust } }, 1);
+  const { authenticate } = createAuthenticator({ ring, cacheEntries: 0, now: Date.now });
+  return codeOf(await authenticate(['api-key', KEYS.admin], undefined, '', await shownTo(trusted, client, trust)));
+}
+
 /** What mappings say of an identity of team `a`, tenant 1 and the group `x`. */
 function mapped(...mappings: readonly MappingSettings[]): DenialCode | undefined {
   const claims = new Map<string, string | bigint>([
@@ -464,6 +481,40 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   token_wrong_signer: [
     ['a token of a client under a key for exchange', () => presented(makeToken({ access: 'r' }, MINTING))],
     ['a token of a client that names a source', () => presented(makeToken(MINTED))],
+  ],
+  certificate_missing: [['a key without the certificate that has to be beside it', () => beside({})]],
+  certificate_unverified: [['a certificate of another CA', async () => beside(await otherCa.issue())]],
+  certificate_expired: [
+    ['a certificate of yesterday', async () => beside(await clientCa.issue({ from: -2, until: -1 }))],
+  ],
+  certificate_revoked: [
+    [
+      'a certificate in a revocation list',
+      async () => {
+        const client = await clientCa.issue();
+        return beside(client, { crl: [await clientCa.list({ revoked: [client.serial] })] });
+      },
+    ],
+  ],
+  certificate_unfit: [
+    [
+      'a certificate with two SPIFFE ids',
+      async () =>
+        beside(
+          await clientCa.issue({
+            san: [
+              [6, 'spiffe://a/b'],
+              [6, 'spiffe://a/c'],
+            ],
+          }),
+        ),
+    ],
+  ],
+  certificate_status_unknown: [
+    [
+      'a revocation list past its time',
+      async () => beside(await clientCa.issue(), { crl: [await clientCa.list({ from: -2, until: -1 })] }),
+    ],
   ],
   value_exists_no_collection: [
     ['a token about a collection that is gone', () => presented(EXISTS, { scroll: async () => 'no-collection' })],

@@ -70,7 +70,7 @@ t.test('a new certificate is for new connections; one that cannot be used change
 });
 
 t.test('client certificates, where they are asked for', async (t) => {
-  const gateway = await startGateway(upstream.port, { tls: { ...first, ca: second.issuer, requestClientCert: true } });
+  const gateway = await startGateway(upstream.port, { tls: { ...first, ca: second.issuer, clientCert: 'required' } });
   t.teardown(() => gateway.close());
   const ask = (options: ConnectionOptions) =>
     new Promise<number>((resolve) => {

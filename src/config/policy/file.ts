@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { LimitSettings } from '../../policy/limits/limits.ts';
+import type { CertificateSettings } from '../../policy/mapping/certificates.ts';
 import type { IssuerSettings } from '../../policy/mapping/issuer.ts';
 import type { TokenExchangeSettings } from '../../policy/minting/settings.ts';
 import type { NamedKeySettings } from '../../policy/named-key.ts';
@@ -12,6 +13,7 @@ import type { Keys, ReadFile } from '../secrets.ts';
 import { readYamlTree, type YamlTree } from '../yaml/tree.ts';
 import type { KnownOperations } from './access-problems.ts';
 import { byPlace, entriesOf, issueProblems, type Reading, unknownField } from './entries.ts';
+import { readCertificates } from './issuers/certificates.ts';
 import { readIssuers } from './issuers/read.ts';
 import { issuerSchema } from './issuers/schema.ts';
 import { checkPolicy } from './rules.ts';
@@ -41,6 +43,8 @@ export interface PolicySettings {
   readonly tenants?: readonly TenantSettings[];
   /** Identity providers; absent = none. */
   readonly issuers?: readonly IssuerSettings[];
+  /** The mappings of client certificates; absent = there is no such section. */
+  readonly clientCertificates?: CertificateSettings;
   readonly tokenRules: TokenRules;
   /** The exchange of tokens; absent = off. */
   readonly tokenExchange?: TokenExchangeSettings;
@@ -118,10 +122,11 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
   const rawIssuers = entriesOf(read, 'issuers', sections.issuers, issuerSchema);
   const { issuers, problems: unread } = readIssuers(rawIssuers, { ...sources, tree });
   problems.push(...unread);
+  const clientCertificates = readCertificates(read, sections.client_certificates, sources.operations);
   const jwtRbac = config.service.jwt_rbac === true;
   const enforced = config.gateway.mode === 'enforce';
   const lists = { signingKeys, rules, guards, limits, tenants, issuers: rawIssuers };
-  const found = checkPolicy({ ...sources, tree, ...lists, jwtRbac, enforced });
+  const found = checkPolicy({ ...sources, tree, ...lists, certificates: clientCertificates?.id, jwtRbac, enforced });
   const tokenRules = tokenRulesOf(read, sections);
   const settings = readTokenExchange(read, sections.token_exchange);
   const { minSecretBytes } = tokenRules;
@@ -135,6 +140,7 @@ function readPolicyText(file: string, text: string, config: Config, sources: Pol
       ...(guards.length > 0 && { guards: guards.flatMap(({ entry }) => entry ?? []) }),
       ...(limits.length > 0 && { limits: limits.flatMap(({ entry }) => entry ?? []) }),
       ...(issuers.length > 0 && { issuers: Object.freeze(issuers) }),
+      ...(clientCertificates && { clientCertificates }),
       ...(tenants.length > 0 && { tenants: tenants.flatMap(({ entry }) => entry ?? []) }),
       tokenRules,
       ...(settings && { tokenExchange: settings }),
@@ -151,6 +157,7 @@ interface Sections {
   readonly limits?: readonly unknown[];
   readonly tenants?: readonly unknown[];
   readonly issuers?: readonly unknown[];
+  readonly client_certificates?: unknown;
   readonly token_patterns?: unknown;
   readonly tokens?: unknown;
   readonly token_exchange?: unknown;

@@ -23,6 +23,8 @@ export interface PolicyChecks {
   readonly limits: readonly PolicyEntry<LimitSettings>[];
   readonly tenants: readonly PolicyEntry<TenantSettings>[];
   readonly issuers: readonly PolicyEntry<RawIssuer>[];
+  /** Id of the holders of client certificates; `undefined` = the file says nothing of them. */
+  readonly certificates: string | undefined;
   readonly cwd: string;
   readonly readFile: ReadFile;
   /** The configured keys. */
@@ -78,12 +80,13 @@ export function checkPolicy(checks: PolicyChecks): PolicyFindings {
   problems.push(
     ...tenantProblems({
       ...{ tree: checks.tree, tenants: checks.tenants, enforced: checks.enforced },
-      jwtRbac: checks.jwtRbac || checks.issuers.length > 0,
+      jwtRbac: checks.jwtRbac || checks.issuers.length > 0 || checks.certificates !== undefined,
       keyProblem: (id) => keyProblem(checks, ids, id),
       signers: new Set([
         'api_key',
         'alt_api_key',
         ...[...checks.signingKeys, ...checks.issuers].flatMap(({ id }) => id ?? []),
+        ...certificateIds(checks),
       ]),
       hasNamedKeys: checks.namedKeys !== undefined,
     }),
@@ -130,7 +133,7 @@ function guardsLikeRules({ tree, rules, guards }: PolicyChecks): Problem[] {
 }
 
 /** A signing key, an issuer and a named key with one id could not be told apart in rules and audit. */
-function sameIds({ tree, signingKeys, issuers, namedKeys }: PolicyChecks): Problem[] {
+function sameIds({ tree, signingKeys, issuers, namedKeys, certificates }: PolicyChecks): Problem[] {
   const named = new Set(namedKeys);
   const signing = new Set(signingKeys.flatMap(({ id }) => id ?? []));
   const clash = (section: string, what: string, taken: ReadonlySet<string>) => {
@@ -143,7 +146,22 @@ function sameIds({ tree, signingKeys, issuers, namedKeys }: PolicyChecks): Probl
     ...clash('signing_keys', 'a named key', named),
     ...clash('issuers', 'a named key', named),
     ...clash('issuers', 'a signing key', signing),
+    ...takenBy(certificates, [
+      ['a named key', named],
+      ['a signing key', signing],
+      ['an issuer', new Set(issuers.flatMap(({ id }) => id ?? []))],
+      ['a configured key', new Set([...KEY_NAMES, NO_KEY])],
+    ]).map((message) => ({ place: tree.placeOf(['client_certificates', 'id']), message })),
   ];
+}
+
+/** Whose id the holders of client certificates have. */
+function takenBy(id: string | undefined, others: readonly (readonly [what: string, ids: ReadonlySet<string>])[]) {
+  return others.flatMap(([what, ids]) => (id !== undefined && ids.has(id) ? `${what} has the id \`${id}\`` : []));
+}
+
+function certificateIds({ certificates }: PolicyChecks): readonly string[] {
+  return certificates === undefined ? [] : [certificates];
 }
 
 interface PlacedKey {
@@ -239,8 +257,10 @@ function keyProblem({ namedKeys }: PolicyChecks, ids: readonly string[], id: str
 /** The form of a named key's id. */
 const NAMED_ID = /^[a-z0-9]{4,32}$/;
 
-function idsOf({ signingKeys, issuers, namedKeys = [] }: PolicyChecks): readonly string[] {
-  return [...KEY_NAMES, NO_KEY, ...[...signingKeys, ...issuers].flatMap(({ id }) => id ?? []), ...namedKeys];
+function idsOf(checks: PolicyChecks): readonly string[] {
+  const { signingKeys, issuers, namedKeys = [] } = checks;
+  const ids = [...signingKeys, ...issuers].flatMap(({ id }) => id ?? []);
+  return [...KEY_NAMES, NO_KEY, ...ids, ...certificateIds(checks), ...namedKeys];
 }
 
 function didYouMean(id: string, ids: readonly string[]): string {

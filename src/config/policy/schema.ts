@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { accessSchema } from './access-schema.ts';
 import { boundsSchema } from './bounds-schema.ts';
 import { collectionName, name, names, text } from './fields.ts';
-import { issuerSchema } from './issuers/schema.ts';
+import { certificatesSchema, issuerSchema } from './issuers/schema.ts';
 import { tenantSchema } from './tenant-schema.ts';
 import { tokenExchangeSchema } from './token-exchange-schema.ts';
 
@@ -202,6 +202,7 @@ export const policySchema = z.strictObject({
     .array(issuerSchema)
     .optional()
     .meta({ description: 'identity providers whose tokens are accepted, and what their claims give' }),
+  client_certificates: certificatesSchema.optional(),
   token_patterns: tokenPatternsSchema.optional(),
   tokens: tokensSchema.optional(),
   token_exchange: tokenExchangeSchema.optional(),

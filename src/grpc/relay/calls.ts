@@ -1,6 +1,7 @@
 import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
 import type { TenantFinding } from '../../exchange/tenants.ts';
 import { DEFAULT_MAX_FRAME_SIZE, ErrorCode, type Frame } from '../../http2/frames.ts';
+import type { PresentedCertificate } from '../../identity/certificates/presented.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
@@ -42,6 +43,7 @@ const CALL_ENDED = 'the call has ended';
  */
 export class Calls implements GrpcSteps, OpenCalls {
   readonly peer: ClientAddress;
+  readonly certificate: PresentedCertificate | undefined;
   readonly memo = new CredentialMemo();
   readonly #core: RelayCore;
   readonly #upstream: UpstreamSide;
@@ -59,6 +61,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   /** @param guard of the client connection */
   constructor(core: RelayCore, upstream: UpstreamSide, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
     this.peer = core.peer;
+    this.certificate = core.certificate;
     this.#core = core;
     this.#upstream = upstream;
     this.#data = data;

@@ -2,6 +2,7 @@ import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { ClientHeads } from '../../http2/client-heads.ts';
 import type { ClientLink } from '../../http2/client-link.ts';
 import type { Frame } from '../../http2/frames.ts';
+import type { PresentedCertificate } from '../../identity/certificates/presented.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
@@ -36,6 +37,7 @@ export interface RelayCore {
   readonly streams: StreamTable;
   readonly calls: OpenCalls;
   readonly peer: ClientAddress;
+  readonly certificate: PresentedCertificate | undefined;
   drainAtOnce(): void;
   /** Sends pending frames. */
   flush(): void;

@@ -6,6 +6,7 @@ import { Departure } from '../../http2/departure.ts';
 import { ErrorCode, Http2Fault } from '../../http2/frames.ts';
 import { Pause } from '../../http2/paced-reading.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
+import { certificateOn, type PresentedCertificate } from '../../identity/certificates/presented.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import { type ClientAddress, clientAddressOf } from '../../net/client-address.ts';
@@ -50,6 +51,7 @@ export class GrpcRelay implements RequestCore {
   readonly streamWindows = new StreamWindows();
   readonly streams = new StreamTable();
   readonly peer: ClientAddress;
+  readonly certificate: PresentedCertificate | undefined;
   readonly parts: ExchangeParts;
   readonly upstream: UpstreamSide;
   readonly data: RequestData;
@@ -65,6 +67,7 @@ export class GrpcRelay implements RequestCore {
     this.parts = options.parts;
     this.#onClosed = onClosed;
     this.peer = clientAddressOf(socket);
+    this.certificate = certificateOn(socket);
     const report = (error: unknown): void => {
       if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_client');
     };

@@ -1,5 +1,9 @@
+import type { Denial } from '../../policy/denial.ts';
 import { accessText } from '../../policy/mapping/access-text.ts';
-import type { IssuerSettings } from '../../policy/mapping/issuer.ts';
+import type { CertificateSettings } from '../../policy/mapping/certificates.ts';
+import type { Claims } from '../../policy/mapping/claims.ts';
+import type { ExampleSettings, IssuerSettings } from '../../policy/mapping/issuer.ts';
+import { createMapper, type Mapped } from '../../policy/mapping/mapper.ts';
 import { accessOf } from '../../policy/settings.ts';
 import { mapIssued } from './accept-issued.ts';
 import { readClaimTree } from './claim-tree.ts';
@@ -15,10 +19,26 @@ export interface ExampleProblem {
 export function exampleProblems(settings: IssuerSettings): readonly ExampleProblem[] {
   if (settings.examples.length === 0) return [];
   const issuer = issuerOf(settings);
-  return settings.examples.flatMap(({ place, claims, access, refused }) => {
+  return differing(settings.examples, (claims) => mapIssued(issuer, claims));
+}
+
+/** The same of example names of client certificates. */
+export function certificateExampleProblems({
+  mappings,
+  examples = [],
+}: CertificateSettings): readonly ExampleProblem[] {
+  const { map } = createMapper(mappings);
+  return differing(examples, map);
+}
+
+function differing(
+  examples: readonly ExampleSettings[],
+  map: (claims: Claims) => Mapped | Denial,
+): readonly ExampleProblem[] {
+  return examples.flatMap(({ place, claims, access, refused }) => {
     const tree = readClaimTree(Buffer.from(claims));
     if (!tree) return { place, message: 'the claims of the example cannot be those of a token' };
-    const mapped = mapIssued(issuer, tree);
+    const mapped = map(tree);
     const given = mapped.kind === 'denial' ? `refused: ${mapped.code}` : accessText(mapped.access);
     const expected = access === undefined ? `refused: ${refused}` : accessText(accessOf(access));
     if (given === expected) return [];

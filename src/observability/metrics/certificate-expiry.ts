@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { Secrets } from '../../config/secrets.ts';
+import { listBlocks, readLists } from '../../x509/revocation-list.ts';
 
-export const CERTIFICATES = ['listener', 'client_ca', 'upstream_ca', 'upstream_client'] as const;
+export const CERTIFICATES = ['listener', 'client_ca', 'client_crl', 'upstream_ca', 'upstream_client'] as const;
 
-/** Expiry of a certificate in force, in milliseconds since 1970. Of a bundle, the earliest. */
+/** Expiry of a certificate, or of a revocation list, in force, in milliseconds since 1970. Of a bundle, the earliest. */
 export interface CertificateExpiry {
   readonly certificate: (typeof CERTIFICATES)[number];
   readonly expiresAt: number;
@@ -21,7 +22,8 @@ export function certificateExpiries({
 }: Pick<Secrets, 'tls' | 'upstreamCa' | 'upstreamIdentity'>): readonly CertificateExpiry[] {
   const found = [
     ['listener', tls?.cert],
-    ['client_ca', tls?.clientCa],
+    ['client_ca', tls?.clientCa ?? tls?.identities?.ca],
+    ['client_crl', tls?.identities?.crl],
     ['upstream_ca', upstreamCa],
     ['upstream_client', upstreamIdentity?.cert],
   ] as const;
@@ -40,6 +42,7 @@ function expiryOf(pem: Buffer): number | undefined {
       return [];
     }
   });
+  if (listBlocks(pem).length > 0) times.push(...readLists(pem).map(({ nextUpdate }) => nextUpdate));
   const earliest = times.length > 0 ? Math.min(...times) : undefined;
   known.set(pem, earliest);
   return earliest;

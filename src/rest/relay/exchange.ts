@@ -86,6 +86,7 @@ export function newRelayExchange(
     host: head.host,
     peer,
     remote,
+    certificate: peer.certificate,
     hasBody: head.contentLength > 0,
     whole: false,
     received: 0,

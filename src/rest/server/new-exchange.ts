@@ -97,6 +97,7 @@ function newExchange(options: LaneOptions, carried: Carried): RestExchange {
     guard: new Guard(owner, 'exchange', report),
     peer,
     remote,
+    certificate: peer.certificate,
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
     upload: undefined,

@@ -102,10 +102,10 @@ const REFUSED: readonly [name: string, policy: string, problems: readonly string
     'rule: []\nkeys: []\n',
     [
       at(
-        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `token_patterns`, `tokens`, `token_exchange`',
+        '1:1: unknown field `rule`, did you mean `rules`? allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `client_certificates`, `token_patterns`, `tokens`, `token_exchange`',
       ),
       at(
-        '2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `token_patterns`, `tokens`, `token_exchange`',
+        '2:1: unknown field `keys`, allowed here: `signing_keys`, `rules`, `guards`, `limits`, `tenants`, `issuers`, `client_certificates`, `token_patterns`, `tokens`, `token_exchange`',
       ),
     ],
   ],

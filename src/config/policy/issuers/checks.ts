@@ -55,7 +55,7 @@ function checkNames(entries: readonly AccessEntry[], report: Report): void {
 
 /** Reports examples that say nothing, or two things. */
 export function checkExamples(
-  { examples = [] }: RawIssuer,
+  { examples = [] }: Pick<RawIssuer, 'examples'>,
   operations: KnownOperations | undefined,
   report: Report,
 ): void {

@@ -122,6 +122,25 @@ export const issuerSchema = z.strictObject(
   { error: 'must have `id`, `audiences` and `mappings`' },
 );
 
+/** The section `client_certificates` of the policy file. */
+export const certificatesSchema = z
+  .strictObject(
+    {
+      id: name('name of their holders in rules, limits, tenants, revocations and the audit log'),
+      subject: issuerSchema.shape.subject.meta({
+        description: 'claim with the subject; unset: the SPIFFE id, or else the subject of the certificate',
+      }),
+      mappings: issuerSchema.shape.mappings.meta({
+        description: 'what names give; several that match add up, and without one a certificate is refused',
+      }),
+      examples: issuerSchema.shape.examples,
+    },
+    { error: 'must have `id` and `mappings`' },
+  )
+  .meta({
+    description: 'client certificates as identities (`gateway.client_certificates.mode`), and what their names give',
+  });
+
 /** An issuer in the form of the file. */
 export type RawIssuer = z.output<typeof issuerSchema>;
 /** A mapping in the form of the file. */

@@ -59,8 +59,9 @@ function problemsOf(...given: Parameters<typeof load>): readonly string[] {
 }
 
 t.test('certificates alone are enough to start, and nothing warns', async (t) => {
-  const { policy, secrets, warnings } = load({ [CRL]: 'lists.pem' });
+  const { policy, secrets, warnings, files } = load({ [CRL]: 'lists.pem' });
   t.same(warnings, []);
+  for (const file of ['/etc/ca.pem', '/etc/lists.pem']) t.ok(files.includes(file), `a change of ${file} is a reload`);
   t.match(policy.clientCertificates, { id: 'mesh', mappings: [{ id: 'all', access: 'r' }], examples: [] });
   t.equal(secrets.tls?.clientCa, null, 'the handshake itself asks as before');
   t.same(secrets.tls?.identities, { ca: Buffer.from(root.cert), crl: Buffer.from(FILES['lists.pem']) });

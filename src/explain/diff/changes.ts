@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { OfflineParts } from '../parts.ts';
 import { type CollectionClass, collectionClasses, mentionedIn } from '../space/collections.ts';
 import { principalClasses } from '../space/principals.ts';
@@ -36,12 +37,24 @@ export async function changesBetween(
   space: Space = spaceOf([old, next]),
 ): Promise<readonly Change[]> {
   const changes: Change[] = [];
-  await survey([old, next], space, ({ verdicts, ...where }) => {
+  const note = ({ verdicts, ...where }: Surveyed): void => {
     const [from, to] = verdicts;
     const kind = from && to && kindOf(from, to);
     if (kind) changes.push({ ...where, kind, from, to });
-  });
+  };
+  const alike = isAlike(old, next);
+  // The same caller under the same guards, bounds and limits is decided alike.
+  await survey([old, next], space, note, ([from, to]) => alike && isDeepStrictEqual(from, to));
   return changes;
+}
+
+/** True = all that decides beside the caller is the same: options, guards, bounds and limits. */
+function isAlike(old: OfflineParts, next: OfflineParts): boolean {
+  return isDeepStrictEqual(surroundings(old), surroundings(next));
+}
+
+function surroundings({ state: { config }, policy: { rules: _rules, ...policy }, assumptions }: OfflineParts): object {
+  return { config: { ...config, gateway: { ...config.gateway, policy_file: null } }, policy, assumptions };
 }
 
 /** The kind of a difference; `undefined` = there is none. */

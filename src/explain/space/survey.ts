@@ -39,19 +39,25 @@ export interface Space {
   readonly rows: readonly RowClass[];
 }
 
-type Identity = Principal | Denial;
+/** A caller under one state, or the refusal of its credential. */
+export type Identity = Principal | Denial;
 
 /** Identities under each state, by label of a class, or by two names. */
 type Known = ReadonlyMap<string, readonly Identity[]>;
 
-/** Asks all classes and hands each over. */
+/**
+ * Asks all classes and hands each over.
+ *
+ * @param isKnown true = the verdicts of a caller with these identities under each state are of no interest. Default: never
+ */
 export async function survey(
   states: readonly OfflineParts[],
   space: Space,
   visit: (one: Surveyed) => void,
+  isKnown: (identities: readonly Identity[]) => boolean = () => false,
 ): Promise<void> {
   for (const principal of space.principals) {
-    await surveyOne({ states, space, visit, principal });
+    await surveyOne({ states, space, visit, principal, isKnown });
   }
 }
 
@@ -60,14 +66,18 @@ interface Surveying {
   readonly space: Space;
   readonly visit: (one: Surveyed) => void;
   readonly principal: PrincipalClass;
+  readonly isKnown: (identities: readonly Identity[]) => boolean;
 }
 
 async function surveyOne(own: Surveying): Promise<void> {
   const { states, space, visit, principal } = own;
   const known = new Map<string, readonly Identity[]>();
+  let asked = false;
   for (const { label, name } of space.collections) {
     const identities = await identitiesOf(own, name);
     known.set(label, identities);
+    if (own.isKnown(identities)) continue;
+    asked = true;
     for (const rows of space.rows) {
       const { row } = rows;
       const told = { principal, place: label, rows };
@@ -81,6 +91,7 @@ async function surveyOne(own: Surveying): Promise<void> {
       }
     }
   }
+  if (!asked) return;
   const [first] = known.values();
   const beside = principal.byCollection ? await identitiesBeside(own) : undefined;
   for (const rows of space.rows) {
@@ -132,17 +143,30 @@ function surveyAliases(own: Surveying, rows: RowClass, known: Known): void {
 }
 
 /** The verdict on another name is asked beside a collection that the caller may use; without one it is a refusal. */
-function surveyNames(own: Surveying, rows: RowClass, known: Known, beside: Known | undefined): void {
-  const { states, space, visit, principal } = own;
-  const targets = targetsOf(space);
+function surveyNames(
+  { states, space, visit, principal }: Surveying,
+  rows: RowClass,
+  known: Known,
+  beside: Known | undefined,
+): void {
+  const all = targetsOf(space);
+  const [any = []] = known.values();
+  // A credential that does not depend on the collection may use the same one beside every other.
+  const own = states.map((state, at) =>
+    beside ? [...all] : [all.find((target) => mayUse(state, any[at] ?? NEVER, rows, target)) ?? []].flat(),
+  );
   for (const { label, name } of space.collections) {
     const verdicts = states.map((state, at) => {
       const identityBeside = (target: string): Identity =>
         (beside?.get(`${name} ${target}`) ?? known.get(label))?.[at] ?? NEVER;
-      return verdictBeside(state, rows, name, targets, identityBeside);
+      return verdictBeside(state, rows, name, own[at] ?? [], identityBeside);
     });
     visit({ principal, role: 'names', place: label, rows, verdicts });
   }
+}
+
+function mayUse(state: OfflineParts, identity: Identity, { row }: Pick<RowClass, 'row'>, target: string): boolean {
+  return verdictOf(state, identity, { row, collection: target, others: [] }).allowed;
 }
 
 /** The restrictions of the request are those of its main collection, or of the request as a whole. */
@@ -154,12 +178,15 @@ function verdictBeside(
   state: OfflineParts,
   { row }: RowClass,
   name: string,
-  targets: readonly string[],
+  targets: string[],
   identityBeside: (target: string) => Identity,
 ): CellVerdict {
-  for (const target of targets) {
+  for (const [at, target] of targets.entries()) {
     const identity = identityBeside(target);
-    if (!verdictOf(state, identity, { row, collection: target, others: [] }).allowed) continue;
+    if (!mayUse(state, identity, { row }, target)) continue;
+    // The next name is likely to find the same one: it is tried first.
+    targets[at] = targets[0] ?? target;
+    targets[0] = target;
     return withoutConditions(verdictOf(state, identity, { row, collection: target, others: [name] }));
   }
   return NOWHERE;

@@ -1,22 +1,22 @@
-"""Exchanges a named key for a token in the callable of the official Python client, over REST and over gRPC, and writes one JSON line
-for each call.
+"""Exchanges a credential for a token in the callable of the official Python client, over REST and over gRPC with TLS, and writes one
+JSON line for each call.
 
-exchange.py REST_PORT GRPC_PORT KEY
+exchange.py REST_PORT GRPC_PORT CA_FILE CREDENTIAL COLLECTION
 
-A line is {"call": name, "error": text or null}.
+The credential has the collection, and another with the suffix `-other`. A line is {"call": name, "error": text or null}.
 """
 
 import json
+import ssl
 import sys
 import time
 import urllib.parse
 import urllib.request
-import warnings
 
 from qdrant_client import QdrantClient, models
 
-warnings.simplefilter("ignore")
-REST, GRPC, KEY = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+REST, GRPC, CA, CREDENTIAL, DOCS = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:6]
+CONTEXT = ssl.create_default_context(cafile=CA)
 held = {"until": 0.0}
 exchanged = 0
 
@@ -32,31 +32,33 @@ def token():
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
             "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
-            "subject_token": KEY,
-            "scope": "team-docs=rw",
+            "subject_token": CREDENTIAL,
+            "scope": f"{DOCS}=rw",
         }
         body = urllib.parse.urlencode(form).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{REST}/-/token", body) as answer:
+        with urllib.request.urlopen(f"https://localhost:{REST}/-/token", body, context=CONTEXT) as answer:
             said = json.load(answer)
         held.update(text=said["access_token"], until=time.time() + said["expires_in"] - 30)
     return held["text"]
 
 
+with open(CA, "rb") as file:
+    roots = file.read()
 for name, over_grpc in (("rest", False), ("grpc", True)):
     client = QdrantClient(
-        host="127.0.0.1",
-        port=REST,
+        url=f"https://localhost:{REST}",
         grpc_port=GRPC,
         prefer_grpc=over_grpc,
         auth_token_provider=token,
-        https=False,
+        verify=CONTEXT,
+        grpc_options={"root_certificates": roots},
         check_compatibility=False,
     )
     points = [models.PointStruct(id=1, vector=[1.0, 0.0], payload={"a": 1})]
     steps = [
-        ("upsert", lambda: client.upsert("team-docs", points, wait=True)),
-        ("query", lambda: client.query_points("team-docs", query=[1.0, 0.0], limit=1)),
-        ("count", lambda: client.count("team-docs")),
+        ("upsert", lambda: client.upsert(DOCS, points, wait=True)),
+        ("query", lambda: client.query_points(DOCS, query=[1.0, 0.0], limit=1)),
+        ("count", lambda: client.count(DOCS)),
     ]
     for step, run in steps:
         try:
@@ -65,10 +67,10 @@ for name, over_grpc in (("rest", False), ("grpc", True)):
         except Exception as error:  # noqa: BLE001 whatever it is, it is told
             say(f"{name} {step}", repr(error))
     try:
-        client.count("team-other")
+        client.count(f"{DOCS}-other")
         say(f"{name} other", "it was let pass")
     except Exception as error:  # noqa: BLE001
-        say(f"{name} other", None if "team-other" in str(error) else repr(error))
+        say(f"{name} other", None if f"{DOCS}-other is required" in str(error) else repr(error))
 
 say("exchanged", None if exchanged == 1 else f"{exchanged} times")
 say("end")

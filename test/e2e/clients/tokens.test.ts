@@ -1,40 +1,29 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { clientCalls } from '../../support/clients/calls.ts';
 import { pythonWithClient } from '../../support/clients/python.ts';
-import { KEYS } from '../../support/gateway.ts';
-import { startProvider } from '../../support/issuers/provider.ts';
+import { makeCollection, openTeams } from '../../support/issuers/teams.ts';
 import { MINTING_SECRET } from '../../support/minting.ts';
-import { startOperated } from '../../support/operated.ts';
+import { type Operated, startOperated } from '../../support/operated.ts';
 
-/** The official Python client with a function that fetches tokens from a real provider: writes and reads the collections of its team. */
+/** The official Python client with a function that fetches tokens from a real provider, or exchanges what it has. */
 const python = pythonWithClient();
 const skip = python === undefined ? 'no Python with qdrant-client is here (.ci/programs installs it)' : false;
 
-t.test('the official Python client fetches its tokens from an identity provider', { skip }, async (t) => {
-  const provider = await startProvider(t.testdir());
-  t.teardown(() => provider.stop());
-  const policy = `
-issuers:
-  - id: corp
-    issuer: ${provider.issuer}
-    audiences: [qdrant]
-    ca_file: ${provider.ca}
-    subject: client_id
-    mappings:
-      - id: teams
-        claim: team
-        access: [{ collections: ['\${team}-*'], access: rw, manage: [create, delete] }]
-`;
-  const settings = { 'service.enable_tls': false };
-  const gateway = await startOperated({ files: { 'policy.yaml': policy }, settings });
-  t.teardown(() => gateway.close());
+t.test('the official Python client goes through the tutorial with tokens of a provider', { skip }, async (t) => {
+  const { provider, gateway, url } = await openTeams(t);
   const script = join(import.meta.dirname, 'tokens.py');
   const ports = [`${gateway.rest.port}`, `${gateway.grpc.port}`];
-  const calls = await clientCalls(python ?? '', [script, ...ports, `${provider.issuer}/token`, provider.ca]);
-  t.equal(calls.length, 14);
+  const calls = await clientCalls(python ?? '', [script, ...ports, gateway.caFile, url, provider.ca]);
+  t.equal(calls.length, 2 * 27 + 2);
   for (const { call, error } of calls) t.equal(error, null, call);
+});
+
+t.test('the official Python client exchanges a token of a provider, once for all its calls', { skip }, async (t) => {
+  const { provider, gateway } = await openTeams(t);
+  await makeCollection(gateway, 'search-docs');
+  await checkExchange(t, gateway, await provider.token(), 'search-docs');
 });
 
 t.test('the official Python client exchanges a key for a token, once for all its calls', { skip }, async (t) => {
@@ -49,17 +38,17 @@ t.test('the official Python client exchanges a key for a token, once for all its
         token_exchange: { rest_port: true },
       }),
     },
-    settings: { 'service.enable_tls': false, 'gateway.keys_file': 'keys.yaml' },
+    settings: { 'gateway.keys_file': 'keys.yaml' },
   });
   t.teardown(() => gateway.close());
-  const made = await fetch(`${gateway.rest.url}/collections/team-docs`, {
-    method: 'PUT',
-    headers: { 'api-key': KEYS.admin, 'content-type': 'application/json' },
-    body: JSON.stringify({ vectors: { size: 2, distance: 'Dot' } }),
-  });
-  t.equal(made.status, 200);
+  await makeCollection(gateway, 'team-docs');
+  await checkExchange(t, gateway, key, 'team-docs');
+});
+
+async function checkExchange(t: Test, gateway: Operated, credential: string, collection: string): Promise<void> {
   const script = join(import.meta.dirname, 'exchange.py');
-  const calls = await clientCalls(python ?? '', [script, `${gateway.rest.port}`, `${gateway.grpc.port}`, key]);
+  const ports = [`${gateway.rest.port}`, `${gateway.grpc.port}`];
+  const calls = await clientCalls(python ?? '', [script, ...ports, gateway.caFile, credential, collection]);
   t.equal(calls.length, 10);
   for (const { call, error } of calls) t.equal(error, null, call);
-});
+}

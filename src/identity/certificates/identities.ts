@@ -7,7 +7,7 @@ import {
   REVOCATION_UNKNOWN,
 } from '../../policy/denial.ts';
 import type { CertificateUse } from '../../policy/mapping/certificates.ts';
-import { type ClaimPath, claimAt, claimPath, comparedValues } from '../../policy/mapping/claims.ts';
+import { type ClaimPath, claimAt, claimPath, comparedValues, tenantValuesIn } from '../../policy/mapping/claims.ts';
 import { createMapper, type Mapper } from '../../policy/mapping/mapper.ts';
 import type { Rule } from '../../policy/rules.ts';
 import type { Tenants } from '../../policy/tenants/settings.ts';
@@ -135,9 +135,7 @@ export class CertificateIdentities {
     if (mapped.kind === 'denial') return mapped;
     const valuesFrom = (claim: string) => {
       const path = claimPath(claim);
-      const value = path && claimAt(claims, path);
-      const values = value === undefined ? undefined : comparedValues(value);
-      return values?.includes('') ? undefined : values;
+      return path && tenantValuesIn(claimAt(claims, path));
     };
     return mappedPrincipal({ authType: 'Certificate', keyId: this.#id, subject, mapped, valuesFrom }, this.#around);
   }

@@ -7,10 +7,9 @@ import {
   ISSUER_KEYS_UNKNOWN,
   TOKEN_MANAGES,
 } from '../../policy/denial.ts';
-import { type Claims, comparedValues } from '../../policy/mapping/claims.ts';
+import { type Claims, tenantValuesIn } from '../../policy/mapping/claims.ts';
 import type { PublishedKey } from '../../policy/mapping/issuer.ts';
 import type { Mapped } from '../../policy/mapping/mapper.ts';
-import type { TenantValue } from '../../policy/tenants/tenancy.ts';
 import type { AcceptedSource, AcceptedToken, ClaimRing } from '../accept-claims.ts';
 import { verifySignature } from '../jwks.ts';
 import type { IssuedToken } from './issued-token.ts';
@@ -113,7 +112,7 @@ function mapToken(
   if (ring.tokenRules.refuseManage && isTrusted(mapped.access)) return refused(TOKEN_MANAGES);
   const { subject, exp, jti, sub, issuedAt } = registered;
   const principal = mappedPrincipal(
-    { authType: 'Jwt', keyId: id, subject, mapped, valuesFrom: (claim) => tenantValues(claims, claim) },
+    { authType: 'Jwt', keyId: id, subject, mapped, valuesFrom: (claim) => tenantValuesIn(claims.get(claim)) },
     ring,
   );
   return Object.freeze({
@@ -137,10 +136,4 @@ function leftOut(claims: Claims): boolean {
   const names = claims.get('_claim_names');
   if (claims.has('groups')) return false;
   return claims.get('hasgroups') === true || (names instanceof Map && names.has('groups'));
-}
-
-function tenantValues(claims: Claims, claim: string): readonly TenantValue[] | undefined {
-  const value = claims.get(claim);
-  const values = value === undefined ? undefined : comparedValues(value);
-  return values && values.length > 0 && !values.includes('') ? values : undefined;
 }

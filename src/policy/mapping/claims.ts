@@ -49,6 +49,12 @@ export function comparedValues(value: ClaimValue): readonly TenantValue[] | unde
   return values.every(isCompared) ? values : undefined;
 }
 
+/** The values of a claim that names tenants: at least one, and no empty text. `undefined` = the claim names none. */
+export function tenantValuesIn(value: ClaimValue | undefined): readonly TenantValue[] | undefined {
+  const values = value === undefined ? undefined : comparedValues(value);
+  return values && values.length > 0 && !values.includes('') ? values : undefined;
+}
+
 function isCompared(value: ClaimValue): value is TenantValue {
   return typeof value === 'string' || typeof value === 'bigint' || typeof value === 'boolean';
 }

@@ -3,7 +3,7 @@ import { claimMissing, claimUnfit, type Denial, MAPPINGS_CONFLICT, NO_MAPPING } 
 import { type AccessEntry, type AccessSettings, accessOf } from '../settings.ts';
 import { type TenantScalar, valuesOf } from '../tenants/settings.ts';
 import type { TenantValue } from '../tenants/tenancy.ts';
-import { type ClaimPath, type Claims, claimAt, claimPath, comparedValues } from './claims.ts';
+import { type ClaimPath, type Claims, claimAt, claimPath, comparedValues, tenantValuesIn } from './claims.ts';
 import { fillTemplate, type NameTemplate, readTemplate } from './name-template.ts';
 
 /** A mapping of the policy file: plain data that can be written to a file and sent to another process. */
@@ -135,8 +135,7 @@ function tenantFrom({ settings, tenantPath }: Mapping, claims: Claims): readonly
   const value = claimAt(claims, tenantPath);
   const text = settings.tenant_from ?? '';
   if (value === undefined) return claimMissing(text);
-  const found = comparedValues(value);
-  return found && found.length > 0 && !found.includes('') ? found : claimUnfit(text);
+  return tenantValuesIn(value) ?? claimUnfit(text);
 }
 
 function sameValues(one: readonly TenantValue[] | undefined, other: readonly TenantValue[] | undefined): boolean {

@@ -12,6 +12,7 @@ import { REPEATED_MEMBER, readBodies } from './body.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
+import { slowed } from './slowed.ts';
 import { addTokenRoute, type TokenSource } from './token-route.ts';
 
 /** The data behind the pages, and the actions. */
@@ -148,6 +149,7 @@ function protect(app: FastifyInstance, options: AdminListenerOptions, connection
     source.refused();
     if (guard.act)
       source.acted({ method: guard.act, remote: request.ip, result: 'denied', durationMs: reply.elapsedTime });
+    await slowed(socket);
     reply.header('www-authenticate', 'Bearer');
     return await say(reply, 401, 'the bearer token of the admin port is needed');
   });

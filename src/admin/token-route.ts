@@ -9,6 +9,7 @@ import {
 } from '../token-endpoint/answers.ts';
 import { TOKEN_PATH, type TokenRequest } from '../token-endpoint/endpoint.ts';
 import { checkHead, type TokenHead } from '../token-endpoint/request.ts';
+import { slowed } from './slowed.ts';
 
 /** Parts of the source that the token endpoint uses. */
 export interface TokenSource {
@@ -45,7 +46,9 @@ export function addTokenRoute(app: FastifyInstance, source: TokenSource, missing
       handler: async (request, reply) => {
         const body = request.body instanceof Uint8Array ? request.body : new Uint8Array();
         const asked = { ...headOf(request), body, remote: request.ip, tracingId: randomUUID(), port: 'admin' } as const;
-        return await send(reply, await source.exchangeToken(asked));
+        const answer = await source.exchangeToken(asked);
+        if (answer.status >= 400) await slowed(request.raw.socket);
+        return await send(reply, answer);
       },
     });
   });

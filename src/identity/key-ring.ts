@@ -187,7 +187,22 @@ function exchangedOf(all: readonly RingEntry[], ids: readonly string[] = []): Re
 export function namedKeysOf(keys: RingKeys, rules: readonly Rule[]): NamedKeys | undefined {
   const { namedKeys = [], namedKeysUnknown: unknown = false, rangesOf = noRanges, clientOf = same, limitIds } = keys;
   if (namedKeys.length === 0 && !unknown) return undefined;
-  return new NamedKeys(namedKeys, { rules, tenants: keys.tenants, rangesOf, clientOf, limitIds, unknown });
+  const taken = takenIds({ ...keys, certificates: keys.certificates?.use.id });
+  return new NamedKeys(namedKeys, { rules, tenants: keys.tenants, rangesOf, clientOf, limitIds, taken, unknown });
+}
+
+/** The sections of a policy whose ids are those of callers. */
+export interface CallerIds {
+  readonly signingKeys?: readonly { readonly id: string }[] | undefined;
+  readonly issuers?: readonly { readonly id: string }[] | undefined;
+  /** Id of the client certificates. */
+  readonly certificates?: string | undefined;
+}
+
+/** Ids that a named key may not have: callers of other kinds are told by them in rules, limits, tenants, revocations and the audit. */
+export function takenIds({ signingKeys = [], issuers = [], certificates }: CallerIds): ReadonlySet<string> {
+  const ids = [...signingKeys, ...issuers].map(({ id }) => id);
+  return new Set(certificates === undefined ? ids : [...ids, certificates]);
 }
 
 function same(address: string): string {

@@ -55,6 +55,8 @@ export interface KeySurroundings {
   readonly clientOf: (address: string) => string;
   /** Ids of the limits of the policy; `undefined` = none. */
   readonly limitIds: ReadonlySet<string> | undefined;
+  /** Ids of issuers, signing keys and certificates: a named key with one of them would be taken for it, and is no key. */
+  readonly taken: ReadonlySet<string>;
   /** True = the keys cannot be known: each text of their form is refused. */
   readonly unknown: boolean;
 }
@@ -98,7 +100,9 @@ export class NamedKeys {
       const old = former ? former.#keys.get(settings.id) : undefined;
       return old?.settings === settings ? old : ready(settings, around);
     };
-    this.#keys = new Map(keys.map((settings) => [settings.id, made(settings)]));
+    // Keys of a shared store come after the policy was checked.
+    const own = keys.filter(({ id }) => !around.taken.has(id));
+    this.#keys = new Map(own.map((settings) => [settings.id, made(settings)]));
     if (former) this.inherit(former);
   }
 

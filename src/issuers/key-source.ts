@@ -1,3 +1,4 @@
+import { NO_KEY } from '../config/policy/issuers/key-set.ts';
 import type { IssuerSettings, KeySetInForce, RemoteSource } from '../policy/mapping/issuer.ts';
 import { type FetchKeys, fetchKeys } from './fetch-keys.ts';
 import { KeyFetchFault } from './get.ts';
@@ -152,7 +153,8 @@ class Fetching implements KeySource {
       const keys = await fetch(source, settings.issuer);
       if (this.#remotes.get(settings.id) !== remote || this.#closed) return;
       remote.set = { id: settings.id, url: source.url, keys, fetchedAt: now() };
-      this.#recovered(remote);
+      if (keys.length > 0) this.#recovered(remote);
+      else this.#emptied(remote);
       await changed(this.#sets());
     } catch (error) {
       this.#failed(remote, error instanceof KeyFetchFault ? error.message : 'internal error');
@@ -161,6 +163,15 @@ class Fetching implements KeySource {
 
   #sets(): readonly KeySetInForce[] {
     return [...this.#remotes.values()].flatMap(({ set }) => set ?? []);
+  }
+
+  /** The provider has answered that it trusts no key: its tokens are refused from now on, and the former keys are gone. */
+  #emptied(remote: Remote): void {
+    if (remote.problem !== NO_KEY) {
+      this.#options.log.error({ issuer: remote.settings.id }, 'the issuer publishes no key: its tokens are refused');
+    }
+    remote.problem = NO_KEY;
+    remote.inARow = 0;
   }
 
   #recovered(remote: Remote): void {

@@ -51,6 +51,7 @@ export async function addKey(
   wanted: WantedKey,
   now: number,
   limits?: readonly { readonly id: string }[],
+  taken?: ReadonlySet<string>,
 ): Promise<KeyWithText> {
   const { chosen, id: wantedId, ...fields } = wanted;
   // An id of another kind is refused below; until then a text is needed.
@@ -68,6 +69,9 @@ export async function addKey(
   });
   const gone = limits ? limitsGone(entry.limits, limits) : [];
   if (gone.length > 0) throw new KeyFault('invalid', gone);
+  if (taken?.has(entry.id)) {
+    throw new KeyFault('exists', [`\`${entry.id}\` is the id of an issuer, a signing key or the client certificates`]);
+  }
   await storage.edit((entries) => {
     if (entries.some((one) => one.id === entry.id)) {
       throw new KeyFault('exists', [`a key has the id \`${entry.id}\` already`]);

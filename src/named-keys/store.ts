@@ -53,6 +53,8 @@ export interface KeyStoreOptions {
   readonly place: () => KeyPlace | null;
   /** The limits of the policy in force. */
   readonly limits: () => readonly { readonly id: string }[];
+  /** Ids of callers of other kinds in the policy in force. */
+  readonly taken: () => ReadonlySet<string>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly clock: Clock;
@@ -64,7 +66,7 @@ const NO_PLACE = 'no store of named keys is configured: set `gateway.keys_file` 
 const NOT_YET = 'the gateway has not read its named keys yet';
 
 /** A store over the configured place, written as `qdrant-gateway key` writes it. */
-export function createKeyStore({ place: configured, limits, now, clock }: KeyStoreOptions): KeyStore {
+export function createKeyStore({ place: configured, limits, taken, now, clock }: KeyStoreOptions): KeyStore {
   const inForce = async ({ name, apply }: KeyPlace): Promise<readonly string[]> => {
     const applied = await Promise.race([apply(), clock.idle(IN_FORCE_MS)]);
     if (!applied) return [NOT_YET];
@@ -76,7 +78,7 @@ export function createKeyStore({ place: configured, limits, now, clock }: KeySto
       const place = configured();
       if (place === null) return { ok: false, why: 'file', problems: [NO_PLACE] };
       try {
-        const { entry, text } = await change(place.storage, request, { now: now(), limits: limits() });
+        const { entry, text } = await change(place.storage, request, { now: now(), limits: limits(), taken: taken() });
         const problems = await inForce(place);
         return { ok: true, key: settingsOf(entry), text, inForce: problems.length === 0, problems };
       } catch (error) {
@@ -88,15 +90,18 @@ export function createKeyStore({ place: configured, limits, now, clock }: KeySto
 
 type Changed = Pick<KeyWithText, 'entry'> & { readonly text?: string };
 
-async function change(
-  storage: KeyStorage,
-  request: KeyRequest,
-  { now, limits }: { readonly now: number; readonly limits: readonly { readonly id: string }[] },
-): Promise<Changed> {
+/** The time, and the limits and ids that a new key is compared with. */
+interface Around {
+  readonly now: number;
+  readonly limits: readonly { readonly id: string }[];
+  readonly taken: ReadonlySet<string>;
+}
+
+async function change(storage: KeyStorage, request: KeyRequest, { now, limits, taken }: Around): Promise<Changed> {
   const { body } = request;
   switch (request.change) {
     case 'create':
-      return await addKey(storage, readCreate(body, now), now, limits);
+      return await addKey(storage, readCreate(body, now), now, limits, taken);
     case 'rotate':
       return await rotateText(storage, request.id, readOverlap(body, now));
     case 'expire':

@@ -5,6 +5,7 @@ import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
 import { openFleet, workersOf } from '../gateway/workers/open-fleet.ts';
+import { takenIds } from '../identity/key-ring.ts';
 import { createKeySource, type KeySource } from '../issuers/key-source.ts';
 import { createLearnedWriter, type LearnedWriter } from '../learning/write.ts';
 import { fileStorage, readFileAhead } from '../named-keys/edit.ts';
@@ -109,6 +110,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const keys = createKeyStore({
     place: () => sharedKeys?.place ?? keyFile(reloads),
     limits: () => reloads.current().policy.limits ?? [],
+    taken: () => takenBy(reloads.current()),
     ...{ now, clock },
   });
   const operator: Operator = {
@@ -259,6 +261,10 @@ async function adminPortOf(options: AdminPortOptions): Promise<AdminPort | undef
   if (options.state.config.gateway.admin.port === null) return undefined;
   const { createAdminPort } = await import('../admin/port.ts');
   return createAdminPort(options);
+}
+
+function takenBy({ policy }: State): ReadonlySet<string> {
+  return takenIds({ ...policy, certificates: policy.clientCertificates?.id });
 }
 
 function keyIds({ secrets, policy }: State): readonly string[] {

@@ -78,7 +78,10 @@ export function refusedToken({ status, message, why }: Denial): OAuthError {
   if (why === 'fault') {
     return status === 500 ? INTERNAL_ERROR : { error: 'temporarily_unavailable', description: message, status: 503 };
   }
-  return { error: 'invalid_request', description: `the subject token is refused: ${message}` };
+  return {
+    error: 'invalid_request',
+    description: `the subject token is refused: ${message === '' ? 'it has a character that no credential has' : message}`,
+  };
 }
 
 /** The characters of RFC 6749 section 5.2. */

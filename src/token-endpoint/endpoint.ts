@@ -80,6 +80,9 @@ export interface TokenEndpoint {
 /** Longest token that is handed out, in characters: what clients and proxies take in one header. */
 const MAX_TOKEN = 16_000;
 
+const TOO_LONG =
+  'the token would be too long for a header: it carries the claims of its source; a shorter source, or fewer collections in `scope`, makes a shorter one';
+
 const NOT_EXCHANGED: Readonly<Record<NotExchanged, string>> = {
   off: 'no key signs tokens at the moment',
   minted: 'a token that was minted in exchange is not exchanged again: exchange its source',
@@ -198,8 +201,7 @@ async function mint(source: ExchangeSource, asked: Asked, options: EndpointOptio
   const id = randomUUID();
   const token = await mintFor(source, { id, now: options.now(), lifetime, scope });
   if (!token) return { ...refusal('the subject token ends now'), principal };
-  if (token.text.length > MAX_TOKEN)
-    return { ...refusal('the token would be too long for a header: ask for fewer collections in `scope`'), principal };
+  if (token.text.length > MAX_TOKEN) return { ...refusal(TOO_LONG), principal };
   // INVARIANT: what is handed out is accepted here, under the rules for tokens.
   const checked = await options.authenticator.authenticate(['api-key', token.text], undefined, request.remote);
   if (checked.kind === 'denial') return { ...denied(checked), principal };

@@ -360,3 +360,20 @@ t.test('revocations and changes of keys go to who keeps them, as they came, and 
     ],
   );
 });
+
+t.test('guessing the token on one connection is slowed, and other connections do not wait', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  const guesses = 80;
+  const one = 'GET /-/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n';
+  const socket = connect(gateway.admin, '127.0.0.1');
+  t.teardown(() => socket.destroy());
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+  const refused = () => text.split('HTTP/1.1 401').length - 1;
+  socket.write(one.repeat(guesses));
+  await until(() => refused() >= 50, 'the first 50 come at once');
+  t.equal((await askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN })).status, 200);
+  t.ok(refused() < guesses, 'the right token is answered before the last wrong ones');
+  await until(() => refused() === guesses, 'all are answered');
+});

@@ -172,3 +172,14 @@ t.test('texts of keys', async (test) => {
   const body = `qgw_team_${'0'.repeat(43)}`;
   test.ok(isGeneratedKey(`${body}_415sFr`), 'the checksum of a known text');
 });
+
+t.test('a key with the id of a signing key or of an issuer is none: it would be taken for it', async (t) => {
+  const ask = async (more: Partial<RingKeys>) => {
+    const found = await authenticator([namedKey('team', TEXT, {})], more).authenticate(['api-key', TEXT]);
+    return found.kind === 'denial' ? found.code : found.keyId;
+  };
+  const signing = (id: string) => ({ signingKeys: [{ id, secret: 's'.repeat(32) }] });
+  t.equal(await ask(signing('other')), 'team');
+  t.equal(await ask({ ...signing('team'), jwtRbac: true }), 'bad_credential');
+  t.equal(await ask(signing('team')), 'bad_credential', 'also while tokens are off');
+});

@@ -162,3 +162,26 @@ t.test('a set of 1000 keys is looked up by `kid`', async (t) => {
   t.strictSame(kids(sets.find('corp', 'k999', 'ES256')), ['k999']);
   t.strictSame(kids(sets.find('corp', undefined, 'ES256')), [], 'without `kid` there is nothing to choose by');
 });
+
+t.test('a provider that withdraws all its keys: its tokens are refused at once, and told once', async (t) => {
+  const { source, first, clock, said, serve } = sourceOf([remote('corp')]);
+  await source.start();
+  const [key] = first.find('corp', 'one', 'ES256');
+  if (typeof key !== 'object') throw new TypeError('no key');
+  serve([]);
+  for (let round = 0; round < 2; round += 1) {
+    clock.now += 60_000;
+    await source.ask('corp');
+  }
+  t.notOk(first.holds('corp', key), 'a remembered token falls');
+  t.strictSame(kids(first.find('corp', 'one', 'ES256')), []);
+  t.strictSame(
+    said.filter((line) => line.includes('publishes no key')),
+    ['error: corp: the issuer publishes no key: its tokens are refused'],
+  );
+  serve(published(one));
+  clock.now += 60_000;
+  await source.ask('corp');
+  t.strictSame(kids(first.find('corp', 'one', 'ES256')), ['one'], 'and accepted again with its keys');
+  source.close();
+});

@@ -20,7 +20,16 @@ function placeOf(file: string, apply = reloaded): KeyPlace {
 function storeOver(file: string | null, apply = reloaded) {
   const clock = heldClock();
   const place = () => (file === null ? null : placeOf(file, apply));
-  return { clock, store: createKeyStore({ place, limits: () => [{ id: 'gold' }], now: () => NOW, clock }) };
+  return {
+    clock,
+    store: createKeyStore({
+      place,
+      limits: () => [{ id: 'gold' }],
+      taken: () => new Set(['corp']),
+      now: () => NOW,
+      clock,
+    }),
+  };
 }
 
 t.test('a file that is not there, or may not be written, is told, and nothing is done', async (t) => {
@@ -63,7 +72,13 @@ t.test('a reload that fails, that takes too long, or that names another file, is
   t.match(await waiting, { ok: true, inForce: false, problems: [/not read its named keys yet/] });
   const files = [file, join(folder, 'other.yaml')];
   const moved = createKeyStore({
-    ...{ place: () => placeOf(files.shift() ?? ''), limits: () => [], now: () => NOW, clock: heldClock() },
+    ...{
+      place: () => placeOf(files.shift() ?? ''),
+      limits: () => [],
+      taken: () => new Set<string>(),
+      now: () => NOW,
+      clock: heldClock(),
+    },
   });
   t.match(await moved.change({ change: 'delete', id: 'team', body: undefined }), { ok: true, inForce: false });
 });
@@ -94,4 +109,12 @@ t.test('a key carries limits that the policy has, and no other', async (t) => {
   t.match(await created('gold'), { ok: false, problems: ['limits must be a list of ids of limits of the policy'] });
   t.match(await created(['gold']), { ok: true, key: { limits: ['gold'] } });
   t.match(readFileSync(file, 'utf8'), /limits:\n\s+- gold\n/);
+});
+
+t.test('a key gets no id of an issuer, a signing key or the client certificates', async (t) => {
+  const file = join(folder, 'taken.yaml');
+  const body = { name: 'Team', id: 'corp', access: 'r' };
+  const refused = await storeOver(file).store.change({ change: 'create', body });
+  t.match(refused, { ok: false, why: 'exists', problems: [/`corp` is the id of an issuer/] });
+  t.match(await storeOver(file).store.change({ change: 'create', body: { ...body, id: 'corps' } }), { ok: true });
 });

@@ -2,6 +2,7 @@ import { BREAK_GLASS_HOURS, isLongOverlap, isNoTime, OVERLAP_FORM } from '../../
 import type { KeyEntry } from '../../config/keys/schema.ts';
 import { type Flags, previewConfig } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
+import { takenIds } from '../../identity/key-ring.ts';
 import { addKey, isoTime, removeKey, rotateText, setFields } from '../../named-keys/changes.ts';
 import { fileStorage, findKey, type KeyStorage } from '../../named-keys/edit.ts';
 import { onRedisAt, readUses, redisKeyStorage } from '../../named-keys/redis/storage.ts';
@@ -54,8 +55,8 @@ export async function createKey(flags: CreateFlags, context: KeyContext): Promis
     ...(flags.breakGlass && { break_glass: true }),
     chosen: flags.chosen ? await readChosen(context) : undefined,
   };
-  const { storage, limits: known } = placeOf(flags);
-  const { entry, text } = await addKey(storage, wanted, context.now, known);
+  const { storage, limits: known, taken } = placeOf(flags);
+  const { entry, text } = await addKey(storage, wanted, context.now, known, taken);
   tellSecret(entry, text, 'created', flags, context);
 }
 
@@ -138,6 +139,8 @@ interface KeyPlace {
   readonly storage: KeyStorage;
   /** Of the policy; `undefined` = unknown. */
   readonly limits: readonly LimitSettings[] | undefined;
+  /** Ids of callers of other kinds in the policy; absent = not known. */
+  readonly taken?: ReadonlySet<string>;
   /** Minutes of last use, by id; absent = they are not shared. */
   readonly uses?: () => Promise<ReadonlyMap<string, number>>;
 }
@@ -148,13 +151,15 @@ function placeOf(flags: KeyFlags): KeyPlace {
   if (config === null) throw new ConfigError(problems);
   const { keys_file: file } = config.gateway;
   const limits = policy.limits ?? [];
-  if (file) return { storage: fileStorage(file), limits };
+  const taken = takenIds({ ...policy, certificates: policy.clientCertificates?.id });
+  if (file) return { storage: fileStorage(file), limits, taken };
   const address = config.gateway.shared.keys ? redisAddressOf(config) : undefined;
   if (address) {
     const on = onRedisAt(address);
     return {
       storage: redisKeyStorage(address.prefix, on),
       limits,
+      taken,
       uses: () => on((link) => readUses(link, address.prefix)),
     };
   }

@@ -14,7 +14,7 @@ import type { AcceptedSource, AcceptedToken, ClaimRing } from '../accept-claims.
 import { verifySignature } from '../jwks.ts';
 import type { IssuedToken } from './issued-token.ts';
 import type { Issuer } from './issuer.ts';
-import { type IssuerKey, type KeySets, keyObjectOf } from './key-sets.ts';
+import { type Found, type IssuerKey, type KeySets, keyObjectOf } from './key-sets.ts';
 import { mappedPrincipal } from './mapped-principal.ts';
 import { checkRegistered, isPast, type RegisteredClaims } from './registered-claims.ts';
 
@@ -80,17 +80,31 @@ const NO_CLAIMS: Claims = new Map();
 /** The key that signed the token. */
 export async function signerOf(token: IssuedToken, { settings: { id } }: Issuer, { sets }: IssuedSurroundings) {
   let found = sets.find(id, token.kid, token.alg);
-  if (found === 'unusable' || found.length === 0) {
+  let signer = await signerAmong(found, token);
+  if (!signer) {
+    // Also where a key of this name is known: a provider may have given the name to another key.
     await sets.refresh(id);
-    found = sets.find(id, token.kid, token.alg);
+    const fresh = sets.find(id, token.kid, token.alg);
+    signer = isSame(found, fresh) ? undefined : await signerAmong(fresh, token);
+    found = fresh;
   }
+  if (signer) return signer;
   if (found === 'unusable') return ISSUER_KEYS_UNKNOWN;
-  if (found.length === 0) return ISSUER_KEY_UNKNOWN;
+  return found.length === 0 ? ISSUER_KEY_UNKNOWN : INVALID_SIGNATURE;
+}
+
+async function signerAmong(found: Found, token: IssuedToken): Promise<IssuerKey | undefined> {
+  if (found === 'unusable') return undefined;
   for (const key of found) {
     const object = keyObjectOf(key);
     if (object && (await verifySignature(token.token, object, token.alg))) return key;
   }
-  return INVALID_SIGNATURE;
+  return undefined;
+}
+
+function isSame(one: Found, other: Found): boolean {
+  if (one === 'unusable' || other === 'unusable') return one === other;
+  return one.length === other.length && one.every((key, at) => key === other[at]);
 }
 
 interface VerifiedToken {

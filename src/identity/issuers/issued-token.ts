@@ -55,6 +55,12 @@ const FIELDS = {
   crit: ignore,
 };
 
+/** `none` stands for a header without a type: a header that says so has another one. */
+function givenType(typ: string): string {
+  const given = typ.toLowerCase().replace(/^application\//, '');
+  return given === 'none' ? '' : given;
+}
+
 function readHeader(bytes: Uint8Array) {
   const reader = new JsonReader(bytes);
   let hasCrit = false;
@@ -62,6 +68,6 @@ function readHeader(bytes: Uint8Array) {
     hasCrit ||= field === 'crit';
   });
   reader.end();
-  const typ = header.typ?.toLowerCase().replace(/^application\//, '') ?? 'none';
+  const typ = header.typ === undefined ? 'none' : givenType(header.typ);
   return { alg: header.alg, kid: header.kid, typ, hasCrit };
 }

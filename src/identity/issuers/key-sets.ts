@@ -150,7 +150,7 @@ function isEd(alg: string): boolean {
 
 /** The key for verification; null = it is malformed, too short or too long. */
 export function keyObjectOf(key: IssuerKey): KeyObject | null {
-  key.object ??= importKey(key.published);
+  if (key.object === undefined) key.object = importKey(key.published);
   return key.object;
 }
 

@@ -9,7 +9,7 @@ import { fillTemplate, type NameTemplate, readTemplate } from './name-template.t
 /** A mapping of the policy file: plain data that can be written to a file and sent to another process. */
 export interface MappingSettings {
   readonly id: string;
-  /** Path of a claim; unset = the mapping is for every credential of its issuer. */
+  /** Path of a claim; unset = the mapping is for every credential of its issuer. Without `values` the claim must not be `false`, 0 or empty. */
   readonly claim?: string | undefined;
   /** The claim equals one of these, or is a list that holds one; the type counts. */
   readonly values?: readonly TenantScalar[] | undefined;
@@ -41,7 +41,7 @@ export interface Mapper {
 interface Mapping {
   readonly settings: MappingSettings;
   readonly path: ClaimPath | undefined;
-  /** `undefined` = any value. */
+  /** `undefined` = any value but `false`, 0 and an empty text. */
   readonly values: ReadonlySet<TenantValue> | undefined;
   readonly tenantPath: ClaimPath | undefined;
   readonly entries: readonly TemplateEntry[] | 'r' | 'm';
@@ -126,7 +126,12 @@ function matches({ settings, path, values }: Mapping, claims: Claims): boolean |
   if (value === undefined) return false;
   const found = comparedValues(value);
   if (!found) return claimUnfit(settings.claim ?? '');
-  return values ? found.some((one) => values.has(one)) : found.length > 0;
+  return values ? found.some((one) => values.has(one)) : found.some(affirms);
+}
+
+/** A flag that is off, zero and an empty text say no, whatever the claim. */
+function affirms(value: TenantValue): boolean {
+  return value !== false && value !== '' && value !== 0n;
 }
 
 function tenantFrom({ settings, tenantPath }: Mapping, claims: Claims): readonly TenantValue[] | undefined | Denial {

@@ -16,7 +16,7 @@ export interface TemplateClaim {
   readonly text: string;
   /** True = the claim is a list of texts, each of which makes a name (`${groups[]}`); false = it is one text. */
   readonly each: boolean;
-  /** Literal text behind it that its value must not contain; empty = the value ends the name. */
+  /** Literal text behind it, which must not begin inside the value; empty = the value ends the name. */
   readonly until: string;
 }
 
@@ -135,5 +135,7 @@ function valuesOf({ path, text, each, until }: TemplateClaim, claims: Claims): r
 
 function fits(value: string, until: string): boolean {
   if (value === '' || value.length > MOST_LENGTH || UNFIT.test(value)) return false;
-  return until === '' || !value.includes(until);
+  // INVARIANT: the text behind a claim begins where the value ends and nowhere before, also across both: of `a-` and `--` it would
+  // begin one character earlier, and the name would be that of `a`.
+  return until === '' || (value + until).indexOf(until) === value.length;
 }

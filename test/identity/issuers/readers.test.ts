@@ -115,3 +115,9 @@ t.test('a set has at most 1024 keys', async (t) => {
   t.type(set(MAX_KEYS_IN_SET), 'object');
   t.match(set(MAX_KEYS_IN_SET + 1), /more than 1024/);
 });
+
+t.test('a set without a usable key is one: its provider trusts no key', async (t) => {
+  t.match(readKeySet('{"keys":[]}'), { keys: [], ignored: 0 });
+  t.match(readKeySet(JSON.stringify({ keys: [{ ...jwk, use: 'enc' }] })), { keys: [], ignored: 1 });
+  t.equal(readKeySet('{}'), 'it has no list `keys`', 'another answer is none');
+});

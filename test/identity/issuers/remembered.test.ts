@@ -93,3 +93,26 @@ t.test('it is judged anew when its issuer changes', async (t) => {
   reload([remote]);
   t.equal(await ask(), 'principal, verified');
 });
+
+t.test('a name that goes to another key: the keys are asked for, once per cool-down', async (t) => {
+  const next = providerKey('ES256', 'one');
+  const clock = { now: NOW * 1000 };
+  let asked = 0;
+  const ring = createKeyRing({ issuers: [remote] }, 1);
+  const authenticator = createAuthenticator({
+    ...{ ring, cacheEntries: 8, now: () => clock.now },
+    askForKeys: async () => {
+      asked += 1;
+      authenticator.setKeySets([{ id: 'corp', url, keys: published(next), fetchedAt: clock.now }]);
+    },
+  });
+  authenticator.setKeySets([{ id: 'corp', url, keys: published(one), fetchedAt: clock.now }]);
+  const hear = async (text: string) => {
+    const found = await authenticator.authenticate(['api-key', text]);
+    return found.kind === 'denial' ? found.code : found.kind;
+  };
+  t.equal(await hear(signToken(next, goodClaims(NOW))), 'principal', 'the new key is fetched');
+  t.equal(await hear(token), 'invalid_signature', 'the former key is gone');
+  for (let again = 0; again < 5; again += 1) await hear(token);
+  t.equal(asked, 1);
+});

@@ -83,6 +83,28 @@ const MATCHES: readonly MatchCase[] = [
   { name: 'no tenant', mapping: { tenant_from: 'tid' }, claims: {}, result: 'claim_missing' },
   { name: 'an empty tenant', mapping: { tenant_from: 'tid' }, claims: { tid: '' }, result: 'claim_unfit' },
   { name: 'an empty list of tenants', mapping: { tenant_from: 'tid' }, claims: { tid: [] }, result: 'claim_unfit' },
+  { name: 'any value: a flag that is on', mapping: { claim: 'admin' }, claims: { admin: true }, result: 'mapped' },
+  {
+    name: 'any value: a flag that is off',
+    mapping: { claim: 'admin' },
+    claims: { admin: false },
+    result: 'no_mapping',
+  },
+  { name: 'any value: an empty text', mapping: { claim: 'admin' }, claims: { admin: '' }, result: 'no_mapping' },
+  { name: 'any value: zero', mapping: { claim: 'admin' }, claims: { admin: 0 }, result: 'no_mapping' },
+  {
+    name: 'any value: a list of empty texts',
+    mapping: { claim: 'admin' },
+    claims: { admin: ['', false] },
+    result: 'no_mapping',
+  },
+  { name: 'any value: a list with one', mapping: { claim: 'admin' }, claims: { admin: ['', 'x'] }, result: 'mapped' },
+  {
+    name: 'a flag that is off, by its value',
+    mapping: { claim: 'admin', values: [false] },
+    claims: { admin: false },
+    result: 'mapped',
+  },
   { name: 'a tenant that is null', mapping: { tenant_from: 'tid' }, claims: { tid: null }, result: 'claim_unfit' },
 ];
 

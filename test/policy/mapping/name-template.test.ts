@@ -92,3 +92,68 @@ t.test('two different values never cover one collection, where text ends them', 
   );
   t.ok(compared > 20, 'many were compared');
 });
+
+const BORDERS: readonly (readonly [name: string, value: string, fits: boolean])[] = [
+  ['${b}--*', 'a', true],
+  ['${b}--*', 'a-', false],
+  ['${b}--*', '-a', true],
+  ['${b}__*', 'a_', false],
+  ['${b}_docs_*', 'a_docs', false],
+  ['${b}_docs_*', 'a_doc', true],
+  ['${b}-prod-*', 'search-prod', false],
+  ['${b}-*', 'a-b', false],
+  ['x-${b}--docs', 'a-', true],
+];
+for (const [name, b, fits] of BORDERS) {
+  t.test(`\`${b}\` ${fits ? 'fits' : 'does not fit'} into \`${name}\``, async (t) => {
+    const template = readTemplate(name);
+    if (typeof template === 'string') throw new TypeError(template);
+    t.equal(Array.isArray(fillTemplate(template, new Map([['b', b]]))), fits);
+  });
+}
+
+const LITTLE = { unit: fc.constantFrom('a', '-', '_'), minLength: 1, maxLength: 4 } as const;
+
+t.test('the names of one value are never those of another, whatever text stands behind its place', async (t) => {
+  let compared = 0;
+  fc.assert(
+    fc.property(
+      fc.string(LITTLE),
+      fc.string(LITTLE),
+      fc.string(LITTLE),
+      fc.string(LITTLE),
+      (until, one, other, rest) => {
+        const template = readTemplate(`${PLACE}${until}*`);
+        if (typeof template === 'string') throw new TypeError(template);
+        const [mine, theirs] = [one, other].map((b) => fillTemplate(template, new Map([['b', b]])));
+        if (!Array.isArray(mine) || !Array.isArray(theirs) || one === other) return true;
+        compared += 1;
+        // A collection of the other value, which the prefix of this one must not cover.
+        return !`${other}${until}${rest}`.startsWith(`${mine[0]}`.slice(0, -1));
+      },
+    ),
+    { numRuns: runs(4000) },
+  );
+  t.ok(compared > 0, `${compared} pairs of values that fit`);
+});
+
+t.test('two values never make the name of two others', async (t) => {
+  let compared = 0;
+  fc.assert(
+    fc.property(
+      fc.string(LITTLE),
+      fc.array(fc.string(LITTLE), { minLength: 4, maxLength: 4 }),
+      (until, [a = '', b = '', c = '', d = '']) => {
+        const template = readTemplate(`\${a}${until}\${b}`);
+        if (typeof template === 'string') throw new TypeError(template);
+        const fill = (one: string, two: string) => fillTemplate(template, new Map(Object.entries({ a: one, b: two })));
+        const [mine, theirs] = [fill(a, b), fill(c, d)];
+        if (!Array.isArray(mine) || !Array.isArray(theirs)) return true;
+        compared += 1;
+        return mine[0] !== theirs[0] || (a === c && b === d);
+      },
+    ),
+    { numRuns: runs(4000) },
+  );
+  t.ok(compared > 0, `${compared} pairs of names`);
+});

@@ -22,7 +22,13 @@ const CURVES: ReadonlySet<string> = new Set(['P-256', 'P-384', 'P-521', 'Ed25519
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 const MAX_TEXT = 4096;
 
-/** Reads a key set (RFC 7517 section 5). A text instead of it says why it is none, and holds nothing of it. */
+/** The fault of a set without a usable key, where one is needed. */
+export const NO_KEY = 'it has no public key that verifies signatures';
+
+/**
+ * Reads a key set (RFC 7517 section 5). A text instead of it says why it is none, and holds nothing of it. A set without a usable key is
+ * one: its provider trusts no key.
+ */
 export function readKeySet(text: string): KeySetText | string {
   let parsed: unknown;
   try {
@@ -35,7 +41,6 @@ export function readKeySet(text: string): KeySetText | string {
   if (list.length > MAX_KEYS_IN_SET) return `it has more than ${MAX_KEYS_IN_SET} keys`;
   const secret = list.filter((key) => memberOf(key, 'd') !== undefined || memberOf(key, 'k') !== undefined).length;
   const keys = list.flatMap((key) => publishedKey(key) ?? []);
-  if (keys.length === 0) return 'it has no public key that verifies signatures';
   return { keys, ignored: list.length - keys.length, secret };
 }
 

@@ -9,7 +9,7 @@ import type { KnownOperations, Report } from '../access-problems.ts';
 import type { PolicyEntry } from '../schema.ts';
 import { ALGORITHM_NAMES } from './algorithms.ts';
 import { checkExamples, checkMappings, checkPath } from './checks.ts';
-import { MAX_KEY_SET_BYTES, readKeySet } from './key-set.ts';
+import { MAX_KEY_SET_BYTES, NO_KEY, readKeySet } from './key-set.ts';
 import { metadataUrl, readKeyUrl } from './key-url.ts';
 import { PLAIN, PRESETS, type Preset } from './presets.ts';
 import type { RawIssuer, RawMapping } from './schema.ts';
@@ -138,6 +138,7 @@ function fileSource(entry: RawIssuer, file: string, sources: IssuerSources, repo
   if (Buffer.byteLength(text) > MAX_KEY_SET_BYTES) return said(`the key set \`${file}\` is larger than 1 MiB`);
   const set = readKeySet(text);
   if (typeof set === 'string') return said(`the key set \`${file}\` cannot be used: ${set}`);
+  if (set.keys.length === 0) return said(`the key set \`${file}\` cannot be used: ${NO_KEY}`);
   if (set.secret > 0) return said(`the key set \`${file}\` holds a secret key: keep the public members only`);
   return Object.freeze({ from: 'file', keys: set.keys });
 }

@@ -25,11 +25,10 @@ export const mappingSchema = z.strictObject(
     value: tenantScalar
       .optional()
       .meta({ description: 'the claim equals it, or is a list that holds it; its type counts' }),
-    values: z
-      .array(tenantScalar, { error: VALUES_FORM })
-      .min(1, 'must name a value')
-      .optional()
-      .meta({ description: 'several values, each of which is enough; unset like `value`: any value' }),
+    values: z.array(tenantScalar, { error: VALUES_FORM }).min(1, 'must name a value').optional().meta({
+      description:
+        'several values, each of which is enough; unset like `value`: any value but false, 0 and an empty text',
+    }),
     access: accessSchema.meta({
       description: 'the access, as of a named key; names of collections may hold claims in braces after a dollar sign',
     }),

@@ -82,6 +82,10 @@ const ODD = ['authorization: Basic eDp5', 'connection: keep-alive, x-none'];
 const SHORT_BODY = 65_536;
 const LIST = '{"result":{"collections":[{"name":"a"},{"name":"secret"}]},"status":"ok","time":0.0}';
 
+/** The gateway asks whether the collection has shard keys. */
+const OWN_QUESTION = '/collections/a';
+const INFO = '{"result":{"status":"green","config":{"params":{}}},"status":"ok","time":0.0}';
+
 const TAG = /(?:tag|consistency)=([\d-]+)/;
 const BOUND = '{"limit":1,"filter":{"must":[{"key":"tenant","match":{"value":"acme"}},{"key":"pad",';
 
@@ -171,7 +175,7 @@ class Pipelines implements FuzzSession<Script> {
     const permitted = tags.filter((_, index) => KINDS[script.requests[index]?.kind ?? 'get'].permitted);
     const expected = permitted.filter((tag) => tags.indexOf(tag) < answers.length);
     // Questions of the gateway's own have no tag.
-    const sent = received.filter(({ target }) => target !== '/collections/a');
+    const sent = received.filter(({ target }) => target !== OWN_QUESTION);
     for (const { target, body } of sent) bound(target, body);
     const came = sent.map(({ target }) => TAG.exec(target)?.[1] ?? target);
     same('what reached upstream', came, lossy ? permitted.slice(0, Math.max(expected.length, came.length)) : expected);
@@ -300,9 +304,10 @@ export const fuzzer: Fuzzer<Script> = {
     const upstream = await recordingUpstream((request, response) => {
       const tag = TAG.exec(request.url ?? '')?.[1];
       const list = request.url?.startsWith('/collections?') === true;
+      const body = list ? LIST : request.url === OWN_QUESTION ? INFO : `{"tag":"${tag}"}`;
       const answer = (left: number): void => {
         if (left > 0) setImmediate(answer, left - 1);
-        else response.setHeader('content-type', 'application/json').end(list ? LIST : `{"tag":"${tag}"}`);
+        else response.setHeader('content-type', 'application/json').end(body);
       };
       answer(turns);
     });

@@ -1,7 +1,7 @@
 import { type Flags, previewConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import { readKeys } from '../config/secrets.ts';
-import { checkEntry, signingKeyIds } from '../revocation/check-entry.ts';
+import { checkEntry, revocableIds } from '../revocation/check-entry.ts';
 import { isEntry, type RevocationEntry, readEntry } from '../revocation/entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { writeEntry } from '../revocation/write.ts';
@@ -93,7 +93,7 @@ export async function revoke(flags: RevokeFlags, output: Output, nowMs: number):
   if (config === null || problems.length > 0) throw new ConfigError(problems);
   writeWarnings(output, warnings);
   const { api_key: apiKey, alt_api_key: altApiKey } = readKeys(config).keys;
-  const ids = signingKeyIds(apiKey, altApiKey, [...policy.signingKeys, ...(policy.issuers ?? [])]);
+  const ids = revocableIds(apiKey, altApiKey, policy);
   const judged = checkEntry(entry, Math.floor(nowMs / 1000), ids);
   if (judged.problems.length > 0) throw new UsageError(judged.problems.join('; '));
   writeWarnings(output, judged.warnings);

@@ -12,7 +12,7 @@ export interface EntryCheck {
  * Checks a well-formed revocation.
  *
  * @param now seconds since 1970
- * @param knownKeys ids of the keys that tokens are verified with
+ * @param knownKeys see `revocableIds`
  */
 export function checkEntry(entry: RevocationEntry, now: number, knownKeys: readonly string[]): EntryCheck {
   const problems: string[] = [];
@@ -30,12 +30,22 @@ function unknownKey(knownKeys: readonly string[]): string {
   return `no key that signs tokens has this id; there are ${knownKeys.map((id) => `\`${id}\``).join(', ')}`;
 }
 
-/** Ids of the keys that tokens are verified with. */
-export function signingKeyIds(
+/** The parts of a policy whose ids can be revoked. */
+interface Revocable {
+  readonly signingKeys: readonly { readonly id: string }[];
+  readonly issuers?: readonly { readonly id: string }[];
+  readonly clientCertificates?: { readonly id: string };
+}
+
+/** Ids of all that tokens and client certificates are verified with: keys, signing keys, issuers and the entry of certificates. */
+export function revocableIds(
   apiKey: string | null,
   altApiKey: string | null,
-  signingKeys: readonly { readonly id: string }[],
+  { signingKeys, issuers = [], clientCertificates }: Revocable,
 ): readonly string[] {
-  const admin = [apiKey === null ? [] : 'api_key', altApiKey === null ? [] : 'alt_api_key'];
-  return [...admin.flat(), ...signingKeys.map(({ id }) => id)];
+  const admin = [apiKey === null ? [] : 'api_key', altApiKey === null ? [] : 'alt_api_key'].flat();
+  return [
+    ...admin,
+    ...[...signingKeys, ...issuers, ...(clientCertificates ? [clientCertificates] : [])].map(({ id }) => id),
+  ];
 }

@@ -15,7 +15,7 @@ import { describeFault, type Log, logOf } from '../observability/log.ts';
 import type { Operator } from '../observability/operator.ts';
 import { redisAddressOf } from '../redis/address.ts';
 import { createRedisConnection, type RedisConnection } from '../redis/connection.ts';
-import { signingKeyIds } from '../revocation/check-entry.ts';
+import { revocableIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
 import { CertificateWatch } from './certificate-watch.ts';
@@ -268,5 +268,5 @@ function takenBy({ policy }: State): ReadonlySet<string> {
 }
 
 function keyIds({ secrets, policy }: State): readonly string[] {
-  return signingKeyIds(secrets.apiKey, secrets.altApiKey, [...policy.signingKeys, ...(policy.issuers ?? [])]);
+  return revocableIds(secrets.apiKey, secrets.altApiKey, policy);
 }

@@ -56,6 +56,27 @@ t.test('flags that make no sense are refused', async (t) => {
   }
 });
 
+t.test('a key is also an issuer, a signing key and the entry of client certificates', async (t) => {
+  const folder = t.testdir({ 'r.yaml': 'revocations: []\n', 'policy.yaml': POLICY });
+  const env = {
+    QDRANT_GATEWAY__REVOCATION__FILE: join(folder, 'r.yaml'),
+    QDRANT_GATEWAY__POLICY_FILE: join(folder, 'policy.yaml'),
+    QDRANT__SERVICE__API_KEY: 'an-admin-key-of-thirty-two-bytes!',
+    QDRANT__SERVICE__JWT_RBAC: 'true',
+  };
+  t.match(await runScript([MAIN, 'revoke', '--key', 'mesh'], { env }), { code: 0, out: /the key `mesh`/ });
+  t.match(await runScript([MAIN, 'revoke', '--key', 'other'], { env }), {
+    ...{ code: 2, err: /there are `api_key`, `web`, `corp`, `mesh`/ },
+  });
+});
+
+const POLICY = `
+signing_keys: [{ id: web, secret: a-secret-for-clients-0123456789-0123456789 }]
+issuers:
+  - { id: corp, issuer: 'https://login.example.com', audiences: [qdrant], mappings: [{ id: all, access: r }] }
+client_certificates: { id: mesh, mappings: [{ id: all, access: r }] }
+`;
+
 t.test('it writes to the configured file and says so', async (t) => {
   const file = join(t.testdir(), 'r.yaml');
   writeFileSync(file, '# ours\nrevocations: []\n');

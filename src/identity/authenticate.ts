@@ -66,8 +66,13 @@ export interface Authenticator {
    * The source of a minted token. The credential is authenticated whole, as in a request.
    *
    * @param text the credential @param remote the client's address
+   * @param certificate that of the connection: where one is needed beside a key, it is needed here
    */
-  readonly sourceOf: (text: string, remote: string) => Promise<ExchangeSource | Denial | NotExchanged>;
+  readonly sourceOf: (
+    text: string,
+    remote: string,
+    certificate?: PresentedCertificate,
+  ) => Promise<ExchangeSource | Denial | NotExchanged>;
   /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
   /**
@@ -119,7 +124,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         : identification.identify(credential, memo, remote);
     },
     inForce: () => identification.inForce,
-    sourceOf: (text, remote) => identification.sourceOf(text, remote),
+    sourceOf: (text, remote, certificate) => identification.sourceOf(text, remote, certificate),
     replaceRing: (next) => identification.replaceRing(next),
     replaceNamed: (keys, first) => identification.replaceNamed(keys, first),
     setKeySets: (sets) => identification.keySets.set(sets),
@@ -248,16 +253,31 @@ class Identification {
     return shape && (() => acceptToken(shape, ring, now(), { sets: this.keySets, sources }));
   }
 
-  async sourceOf(text: string, remote: string): Promise<ExchangeSource | Denial | NotExchanged> {
+  async sourceOf(
+    text: string,
+    remote: string,
+    certificate: PresentedCertificate | undefined,
+  ): Promise<ExchangeSource | Denial | NotExchanged> {
+    const credential = readCredential(['api-key', text]);
     for (;;) {
       const started = this.#generation;
-      const identity = await this.identify(readCredential(['api-key', text]), undefined, remote);
+      const holder = this.#holderBeside(certificate);
+      if (holder?.kind === 'denial') return holder;
+      // INVARIANT: a certificate is never exchanged, nor is what it takes: it takes that again from each request with the token.
+      const identity = await this.identify(credential, undefined, remote);
       if (identity.kind === 'denial') return identity;
       const presented = { text, digest: digestOf(text), remote, now: this.#options.now() };
       const source = await findSource(identity, presented, started.ring, this.keySets);
       // INVARIANT: both are of the ring in force when it is returned.
       if (started === this.#generation) return source;
     }
+  }
+
+  /** The holder of a certificate that is needed beside a key; `undefined` = none is. */
+  #holderBeside(certificate: PresentedCertificate | undefined): Identity | undefined {
+    const { certificates } = this;
+    if (certificates?.mode !== 'beside_key') return undefined;
+    return certificates.identify(certificate, this.#options.now(), this.#options.revocations?.());
   }
 
   #begin(ring: KeyRing): KeyGeneration {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Authenticator } from '../identity/authenticate.ts';
+import type { PresentedCertificate } from '../identity/certificates/presented.ts';
 import { type MintedToken, mintFor } from '../identity/minted/mint.ts';
 import type { ExchangeSource, NotExchanged } from '../identity/minted/source.ts';
 import type { Principal } from '../identity/principal.ts';
@@ -73,8 +74,8 @@ export interface TokenEndpoint {
   readonly isOn: (port: TokenRequest['port']) => boolean;
   /** The answer that a head has already; `undefined` = the body is to be read. */
   readonly early: (head: TokenHead) => TokenAnswer | undefined;
-  /** Never rejects. */
-  readonly answer: (request: TokenRequest) => Promise<TokenAnswer>;
+  /** Never rejects. @param certificate that of the connection, on a port that takes certificates as identities */
+  readonly answer: (request: TokenRequest, certificate?: PresentedCertificate) => Promise<TokenAnswer>;
 }
 
 /** Longest token that is handed out, in characters: what clients and proxies take in one header. */
@@ -119,9 +120,9 @@ export function createTokenEndpoint(options: EndpointOptions): TokenEndpoint {
       const wrong = checkHead(head);
       return wrong && errorAnswer(wrong);
     },
-    async answer(request) {
+    async answer(request, certificate) {
       const begun = options.monotonic();
-      const ended = await exchange(request, options, rate).catch((error: unknown): Refusal => {
+      const ended = await exchange({ request, certificate }, options, rate).catch((error: unknown): Refusal => {
         options.fault(error);
         return { kind: 'refusal', error: INTERNAL_ERROR, result: 'failed' };
       });
@@ -160,7 +161,7 @@ function outcomeOf(
 
 /** The whole way of one exchange. */
 async function exchange(
-  request: TokenRequest,
+  { request, certificate }: Pick<Asked, 'request' | 'certificate'>,
   options: EndpointOptions,
   rate: MintingRate,
 ): Promise<Success | Refusal> {
@@ -174,7 +175,7 @@ async function exchange(
     return refusal('subject_token: it is no JWT; its type is access_token');
   const full = await options.admit();
   if (full) return { kind: 'refusal', error: refusedToken(full), result: 'failed', denial: full };
-  const source = await options.authenticator.sourceOf(wanted.subjectToken, request.remote);
+  const source = await options.authenticator.sourceOf(wanted.subjectToken, request.remote, certificate);
   if (typeof source === 'string') return refusal(NOT_EXCHANGED[source]);
   if (source.kind === 'denial') return denied(source);
   const { principal } = source;
@@ -185,11 +186,12 @@ async function exchange(
   const wait = rate.take(principal, settings.perMinute, options.monotonic());
   if (wait > 0) return limited(principal, wait);
   const scope = asked && !isProblem(asked) ? asked : undefined;
-  return await mint(source, { request, wanted, scope, lifetime: settings.lifetime }, options);
+  return await mint(source, { request, certificate, wanted, scope, lifetime: settings.lifetime }, options);
 }
 
 interface Asked {
   readonly request: TokenRequest;
+  readonly certificate: PresentedCertificate | undefined;
   readonly wanted: Wanted;
   readonly scope: NamedAccess | undefined;
   readonly lifetime: number;
@@ -197,13 +199,14 @@ interface Asked {
 
 async function mint(source: ExchangeSource, asked: Asked, options: EndpointOptions): Promise<Success | Refusal> {
   const { principal } = source;
-  const { wanted, scope, lifetime, request } = asked;
+  const { wanted, scope, lifetime, request, certificate } = asked;
   const id = randomUUID();
   const token = await mintFor(source, { id, now: options.now(), lifetime, scope });
   if (!token) return { ...refusal('the subject token ends now'), principal };
   if (token.text.length > MAX_TOKEN) return { ...refusal(TOO_LONG), principal };
   // INVARIANT: what is handed out is accepted here, under the rules for tokens.
-  const checked = await options.authenticator.authenticate(['api-key', token.text], undefined, request.remote);
+  const { authenticator } = options;
+  const checked = await authenticator.authenticate(['api-key', token.text], undefined, request.remote, certificate);
   if (checked.kind === 'denial') return { ...denied(checked), principal };
   return { kind: 'success', principal, id, token, wanted };
 }

@@ -23,7 +23,7 @@ export interface ExchangeSource {
   readonly exp: number | undefined;
   /** `sub` of the token: that of a source token, or the id of the key. */
   readonly sub: string;
-  /** True = a condition of the source that no native claim can express: rules, tenants, networks. */
+  /** True = a condition of the source that no native claim can express: rules, tenants, networks, a certificate beside it. */
   readonly isConditional: boolean;
   /** JSON text of the claim `value_exists` of the source. */
   readonly valueExists: Uint8Array | undefined;
@@ -53,7 +53,7 @@ export async function findSource(
   if (principal.breakGlass) return 'break_glass';
   const common: Common = {
     ...{ kind: 'source', principal, signer, tokenRules: ring.tokenRules },
-    isConditional: isConditional(principal),
+    isConditional: isConditional(principal) || ring.certificates?.mode === 'beside_key',
     valueExists: undefined,
   };
   if (ring.match(presented.digest)) {

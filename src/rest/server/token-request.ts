@@ -41,7 +41,7 @@ export function answerTokenRequest(exchange: RestExchange, context: LaneContext)
     body.giveBack(lent);
     body.release();
     const request = { ...head, remote, tracingId: requestIdOf(exchange), port: 'rest', body: whole } as const;
-    exchange.guard.settled(tokens.answer(request), (answer) => {
+    exchange.guard.settled(tokens.answer(request, exchange.certificate), (answer) => {
       // Guessing is as slow as with requests.
       const wait = answer.status === 400 ? exchange.guesses?.refused(parts.now()) : 0;
       if (wait) exchange.guard.after(wait, () => send(exchange, context, answer));

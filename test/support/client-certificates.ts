@@ -7,6 +7,8 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const HOUR_MS = 3_600_000;
 const fromNow = (hours: number): Date => new Date(Date.now() + hours * HOUR_MS);
 
+const OF_A_CA = new x509.BasicConstraintsExtension(true, undefined, true);
+
 type Keys = webcrypto.CryptoKeyPair;
 const newKeys = (): Promise<Keys> => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 
@@ -53,8 +55,10 @@ export interface ClientCa {
   readonly name: string;
   readonly keys: Keys;
   readonly issue: (options?: IssueOptions) => Promise<Pair>;
-  /** A CA below this one. */
-  readonly below: (name: string) => Promise<ClientCa>;
+  /** A CA below this one. @param until hours from now, default 1 */
+  readonly below: (name: string, until?: number) => Promise<ClientCa>;
+  /** Another certificate for a CA, PEM. @param until hours from now */
+  readonly sign: (other: ClientCa, until: number) => Promise<string>;
   /** A revocation list, PEM. */
   readonly list: (options?: RevocationOptions) => Promise<string>;
   /** A certificate of its own name and key, signed by itself. Default: hours -1 and 1. */
@@ -92,10 +96,12 @@ function caOf(name: string, keys: Keys, cert: string, again: ClientCa['again']):
       ]);
       return pairOf(certificate, own);
     },
-    async below(subject) {
+    async sign(other, until) {
+      return (await sign(other.keys.publicKey, { subject: `CN=${other.name}`, until }, [OF_A_CA])).toString('pem');
+    },
+    async below(subject, until = 1) {
       const own = await newKeys();
-      const constraints = [new x509.BasicConstraintsExtension(true, undefined, true)];
-      const certificate = await sign(own.publicKey, { subject: `CN=${subject}` }, constraints);
+      const certificate = await sign(own.publicKey, { subject: `CN=${subject}`, until }, [OF_A_CA]);
       return caOf(subject, own, certificate.toString('pem'), () => Promise.reject(new TypeError('it is no root')));
     },
     async list({ revoked = [], from = -1, until = 1, extensions = [], signer = ca, hash = 'SHA-256' } = {}) {

@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto';
-import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import {
   CERTIFICATE_EXPIRED,
   CERTIFICATE_REVOKED,
@@ -10,8 +10,9 @@ import {
 } from '../../policy/denial.ts';
 import type { Claims } from '../../policy/mapping/claims.ts';
 import { UnreadableDer } from '../../x509/der.ts';
+import { timesOf } from './chain.ts';
 import { certificateClaims, fingerprintOf } from './claims.ts';
-import { type CertificateTrust, refusalAt, type Standing } from './trust.ts';
+import { type CertificateTrust, type ChainStanding, refusalAt, type Standing } from './trust.ts';
 
 /** A certificate that a client has shown and that is no identity: its refusal. */
 export interface RefusedCertificate {
@@ -22,8 +23,10 @@ export interface RefusedCertificate {
 /** The certificate of a connection. `undefined` where it is used = the client has shown none. */
 export type PresentedCertificate = VerifiedCertificate | RefusedCertificate;
 
-/** Most certificates above one that are looked at; OpenSSL takes 100. */
-const MOST_ABOVE = 10;
+/** Most certificates beside its own that are taken from a client. */
+const MOST_SENT = 10;
+/** Milliseconds for which a resumed session counts whose CA is not known: as long as a ticket holds. */
+const UNKNOWN_CA_MS = 3_600_000;
 
 /**
  * A certificate that OpenSSL has verified.
@@ -40,20 +43,24 @@ export class VerifiedCertificate {
   readonly fingerprint: string;
   /** Begin of its validity, seconds since 1970. */
   readonly issuedAt: number;
-  readonly #chain: readonly X509Certificate[];
-  /** The trust of its handshake. */
-  readonly #origin: CertificateTrust;
-  #seen: CertificateTrust | undefined;
-  #standing: Standing | undefined;
+  /** Its own, then others: of the chains of its handshake, or what the client has sent. */
+  readonly #leaf: X509Certificate;
+  readonly #above: readonly X509Certificate[];
+  #seen: CertificateTrust;
+  #standing: Standing;
+  /** True = no CA of a resumed session is known, and no request has come yet. */
+  #isAlone = false;
 
-  private constructor(chain: readonly X509Certificate[], leaf: X509Certificate, origin: CertificateTrust) {
+  private constructor(leaf: X509Certificate, above: readonly X509Certificate[], origin: CertificateTrust) {
     const { claims, subject } = certificateClaims(leaf);
     this.claims = claims;
     this.subject = subject;
     this.fingerprint = fingerprintOf(leaf);
     this.issuedAt = Math.floor(leaf.validFromDate.getTime() / 1000);
-    this.#chain = chain;
-    this.#origin = origin;
+    this.#leaf = leaf;
+    this.#above = above;
+    this.#seen = origin;
+    this.#standing = [];
   }
 
   /**
@@ -66,7 +73,12 @@ export class VerifiedCertificate {
     if (leaf === undefined) return undefined;
     if (socket.authorized !== true) return refused(denialOf(socket.authorizationError, leaf));
     try {
-      return new VerifiedCertificate(chainOf(socket.getPeerCertificate(true), leaf), leaf, origin);
+      if (Number.isNaN(leaf.validFromDate.getTime())) return refused(CERTIFICATE_UNFIT);
+      const chains = origin.chainsOf(leaf, sentWith(leaf), true);
+      const made = new VerifiedCertificate(leaf, [...new Set(chains.flatMap((chain) => chain.slice(1)))], origin);
+      if (chains.length > 0) made.#standing = origin.standingOf(chains);
+      else made.#isAlone = socket.isSessionReused() && !origin.hasLists;
+      return made;
     } catch (error) {
       // Fails closed: a certificate that cannot be read is none.
       if (error instanceof UnreadableDer) return refused(CERTIFICATE_UNFIT);
@@ -76,12 +88,25 @@ export class VerifiedCertificate {
 
   /** Its refusal under the trust in force, at this time in milliseconds since 1970. */
   refusal(trust: CertificateTrust, now: number): Denial | undefined {
-    if (this.#seen !== trust || !this.#standing) {
-      this.#standing = trust.standingOf(this.#chain, trust === this.#origin);
+    if (this.#isAlone) this.#standing = [standingAlone(this.#leaf, now)];
+    this.#isAlone = false;
+    if (this.#seen !== trust) {
+      this.#standing = trust.standingOf(trust.chainsOf(this.#leaf, this.#above, false));
       this.#seen = trust;
     }
     return refusalAt(this.#standing, now);
   }
+}
+
+/**
+ * The standing of a certificate without a chain that can be checked. A resumed session has no CAs of the client any more: OpenSSL has
+ * checked them when it began, so that it counts for an hour. With lists all CAs are in the file. In a whole handshake the client has sent them,
+ * unless it has hidden them behind others: then it is refused.
+ */
+function standingAlone(leaf: X509Certificate, now: number): ChainStanding {
+  const { notBefore, notAfter } = timesOf([leaf]);
+  const until = Math.min(notAfter, now + UNKNOWN_CA_MS);
+  return { denial: undefined, notBefore, notAfter: until, listsFrom: -Infinity, listsUntil: Infinity };
 }
 
 /** For a handshake whose trust is not known: a certificate is none. */
@@ -112,18 +137,19 @@ function denialOf(fault: unknown, leaf: X509Certificate): Denial {
   return (typeof name === 'string' ? FAULTS[name] : undefined) ?? CERTIFICATE_UNVERIFIED;
 }
 
-/** The certificate and those above it that OpenSSL has, from the client or from the CA file. */
-function chainOf(peer: PeerCertificate, leaf: X509Certificate): readonly X509Certificate[] {
-  const chain = [leaf];
-  let above: PeerCertificate | undefined = peer;
-  while (chain.length <= MOST_ABOVE) {
-    const issuer: PeerCertificate | undefined =
-      'issuerCertificate' in above ? (above.issuerCertificate as PeerCertificate) : undefined;
-    if (!issuer?.raw || issuer === above || chain.at(-1)?.raw.equals(issuer.raw)) return chain;
-    chain.push(new X509Certificate(issuer.raw));
-    above = issuer;
+/**
+ * The certificates that a client has sent beside its own. None of them is verified.
+ *
+ * @param leaf of the connection
+ */
+function sentWith(leaf: X509Certificate): readonly X509Certificate[] {
+  const sent: X509Certificate[] = [];
+  let { issuerCertificate: above } = leaf;
+  while (above && sent.length < MOST_SENT) {
+    sent.push(above);
+    above = above.issuerCertificate;
   }
-  return chain;
+  return sent;
 }
 
 const carried = new WeakMap<object, PresentedCertificate>();

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import {
   CERTIFICATE_EXPIRED,
   CERTIFICATE_REVOKED,
@@ -8,6 +9,7 @@ import {
 } from '../../policy/denial.ts';
 import { UnreadableDer } from '../../x509/der.ts';
 import { type RevocationList, readLists } from '../../x509/revocation-list.ts';
+import { type Anchors, type Chain, chainsTo, timesOf } from './chain.ts';
 
 /** PEM files that client certificates are verified with. */
 export interface TrustMaterial {
@@ -18,8 +20,8 @@ export interface TrustMaterial {
 
 const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g;
 
-/** The worth of a certificate under one trust. Times in milliseconds since 1970. */
-export interface Standing {
+/** The worth of a certificate over one chain. Times in milliseconds since 1970. */
+export interface ChainStanding {
   /** Set = refused whatever the time. */
   readonly denial: Denial | undefined;
   readonly notBefore: number;
@@ -29,55 +31,56 @@ export interface Standing {
   readonly listsFrom: number;
 }
 
+/** The worth of a certificate under one trust, over each chain that there is; without a chain it is refused. */
+export type Standing = readonly ChainStanding[];
+
 /**
  * The CAs and revocation lists in force, one immutable value. OpenSSL verifies a certificate in the handshake. This looks at what a
- * reload can take from it later: it only ever refuses, and what it cannot tell is refused.
+ * reload or the time can take from it later: it only ever refuses, and what it cannot tell is refused.
  */
 export class CertificateTrust {
-  /** CAs that sign themselves: only they end a chain, as in OpenSSL. */
-  readonly #roots: readonly X509Certificate[];
+  readonly #anchors: Anchors;
   /** The lists of each CA, by its public key; `undefined` = no lists are held to. */
   readonly #lists: ReadonlyMap<string, readonly RevocationList[]> | undefined;
+  /** CAs below those of the file that clients have sent, by fingerprint: a resumed session has none. */
+  readonly #met = new LRUCache<string, X509Certificate>({ max: MOST_MET });
 
   /** @throws UnreadableDer for lists that cannot be read, or that no CA of the file has signed */
   constructor({ ca, crl }: TrustMaterial) {
     const all = (ca.toString('latin1').match(BLOCK) ?? []).map((block) => new X509Certificate(block));
     if (all.length === 0) throw new UnreadableDer('it contains no PEM certificate');
-    this.#roots = all.filter((one) => one.checkIssued(one));
+    this.#anchors = { all, roots: all.filter((one) => one.checkIssued(one)) };
     this.#lists = crl === null ? undefined : listsByKey(readLists(crl), all);
   }
 
+  /** True = revocation lists are held to. */
+  get hasLists(): boolean {
+    return this.#lists !== undefined;
+  }
+
   /**
-   * @param chain the certificate and those above it, as the connection has them
-   * @param own true = the handshake was under this very trust: OpenSSL has built the chain, and only revocation is looked at
+   * The chains of a certificate to CAs of the file. INVARIANT: every link is a signature that was checked.
+   *
+   * @param sent certificates that the client says are above it
+   * @param own true = the handshake was under this very trust: OpenSSL has found its CA fit to be one
    */
-  standingOf(chain: readonly X509Certificate[], own: boolean): Standing {
-    const path = this.#anchored(chain) ?? (own ? chain : undefined);
-    const times = { notBefore: latest(path ?? chain), notAfter: earliest(path ?? chain) };
-    if (!path) return { denial: CERTIFICATE_UNVERIFIED, ...times, listsFrom: -Infinity, listsUntil: Infinity };
-    return { ...times, ...this.#revocation(path) };
+  chainsOf(leaf: X509Certificate, sent: readonly X509Certificate[], own: boolean): readonly Chain[] {
+    const chains = chainsTo(this.#anchors, leaf, [...sent, ...this.#met.values()], own);
+    for (const one of chains.flatMap((chain) => chain.slice(1, -1))) this.#met.set(one.fingerprint256, one);
+    return chains;
   }
 
-  /** The part of the chain up to the first CA of the file that signs itself, with that CA. Every link is a signature. */
-  #anchored(chain: readonly X509Certificate[]): readonly X509Certificate[] | undefined {
-    for (const [at, certificate] of chain.entries()) {
-      const root = this.#roots.find((one) => isIssuedBy(certificate, one));
-      if (root)
-        return at > 0 && certificate.raw.equals(root.raw) ? chain.slice(0, at + 1) : [...chain.slice(0, at + 1), root];
-      const issuer = chain[at + 1];
-      if (!issuer || !isIssuedBy(certificate, issuer)) return undefined;
-    }
-    return undefined;
+  /** The standing over these chains of a certificate. */
+  standingOf(chains: readonly Chain[]): Standing {
+    return chains.map((chain) => ({ ...timesOf(chain), ...this.#revocation(chain) }));
   }
 
-  #revocation(path: readonly X509Certificate[]): Pick<Standing, 'denial' | 'listsFrom' | 'listsUntil'> {
+  #revocation(chain: Chain): Pick<ChainStanding, 'denial' | 'listsFrom' | 'listsUntil'> {
     let [listsFrom, listsUntil] = [-Infinity, Infinity];
     if (!this.#lists) return { denial: undefined, listsFrom, listsUntil };
-    for (const [at, certificate] of path.entries()) {
-      // A root has signed itself. The end of a chain that is not known further is not looked at here: OpenSSL has.
-      const issuer = path[at + 1] ?? (certificate.checkIssued(certificate) ? certificate : undefined);
-      if (!issuer) break;
-      const lists = this.#lists.get(keyOf(issuer));
+    for (const [at, certificate] of chain.entries()) {
+      // The last one has signed itself.
+      const lists = this.#lists.get(keyOf(chain[at + 1] ?? certificate));
       if (!lists) return { denial: CERTIFICATE_STATUS_UNKNOWN, listsFrom, listsUntil };
       if (lists.some(({ serials }) => serials.has(certificate.serialNumber))) {
         return { denial: CERTIFICATE_REVOKED, listsFrom, listsUntil };
@@ -90,25 +93,28 @@ export class CertificateTrust {
   }
 }
 
-/** The refusal of a certificate at this time; `undefined` = none. */
+/** The refusal of a certificate at this time; `undefined` = one of its chains holds. */
 export function refusalAt(standing: Standing, now: number): Denial | undefined {
+  let first: Denial | undefined;
+  for (const one of standing) {
+    const refusal = chainRefusalAt(one, now);
+    if (!refusal) return undefined;
+    first ??= refusal;
+  }
+  return first ?? CERTIFICATE_UNVERIFIED;
+}
+
+function chainRefusalAt(standing: ChainStanding, now: number): Denial | undefined {
   const { denial, notBefore, notAfter, listsFrom, listsUntil } = standing;
   if (denial) return denial;
-  // OpenSSL: both ends of a certificate's validity belong to it.
-  if (now < notBefore || now >= notAfter + SECOND) return CERTIFICATE_EXPIRED;
-  return now < listsFrom || now >= listsUntil ? CERTIFICATE_STATUS_UNKNOWN : undefined;
+  // Both ends of a certificate's validity belong to it, as in OpenSSL. A time that is no number is not met.
+  if (!(now >= notBefore && now < notAfter + SECOND)) return CERTIFICATE_EXPIRED;
+  return now >= listsFrom && now < listsUntil ? undefined : CERTIFICATE_STATUS_UNKNOWN;
 }
 
 const SECOND = 1000;
-
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  try {
-    return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-  } catch {
-    return false;
-  }
-}
-
+/** Most CAs below those of the file that are remembered. */
+const MOST_MET = 100;
 function listsByKey(
   lists: readonly RevocationList[],
   all: readonly X509Certificate[],
@@ -126,12 +132,4 @@ function listsByKey(
 
 function keyOf({ publicKey }: X509Certificate): string {
   return publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
-}
-
-function latest(path: readonly X509Certificate[]): number {
-  return Math.max(...path.map(({ validFromDate }) => validFromDate.getTime()));
-}
-
-function earliest(path: readonly X509Certificate[]): number {
-  return Math.min(...path.map(({ validToDate }) => validToDate.getTime()));
 }

@@ -37,7 +37,8 @@ function expiryOf(pem: Buffer): number | undefined {
   if (known.has(pem)) return known.get(pem);
   const times = (pem.toString('latin1').match(BLOCK) ?? []).flatMap((block) => {
     try {
-      return [Date.parse(new X509Certificate(block).validTo)];
+      const time = Date.parse(new X509Certificate(block).validTo);
+      return Number.isNaN(time) ? [] : [time];
     } catch {
       return [];
     }

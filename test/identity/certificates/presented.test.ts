@@ -160,6 +160,58 @@ for (const [name, trusted, client, more, expected] of [
   t.test(`on an open connection: ${name}`, async (t) => t.equal(await verdict(trusted, client, more), expected));
 }
 
+/* What a client sends beside its own certificate is a claim: only what a CA of the file has signed counts. */
+
+const ending = await root.below('ending', 0.5);
+const endingLater = await ending.issue({ until: 2 });
+const endingSoon = await middle.issue({ until: 0.5 });
+const [fakeOfEnding, fakeOfMiddle] = [(await newCa('ending')).cert, (await newCa('middle')).cert];
+
+/** Only OpenSSL reads it so late that a client can send it. */
+function unreadableTime(pem: string): string {
+  const { raw } = new X509Certificate(pem);
+  const der = Buffer.from(raw.toString('latin1').replaceAll(/\r\d{12}Z/g, '\rABCDEFGHIJKLZ'), 'latin1');
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
+}
+
+const ends = { ca: [root.cert, ending.cert] };
+const below = { ca: [root.cert, middle.cert] };
+const [noTimeOfEnding, noTimeOfMiddle] = [unreadableTime(fakeOfEnding), unreadableTime(fakeOfMiddle)];
+
+for (const [name, trusted, pair, sent, expected] of [
+  ['of the name of its CA, which the file has', ends, endingLater, [fakeOfEnding], 'good'],
+  ['of that name, without a time', ends, endingLater, [noTimeOfEnding], 'good'],
+  ['of that name before its CA', CA, endingLater, [fakeOfEnding, ending.cert], 'certificate_unverified'],
+  ['of that name after its CA', CA, endingLater, [ending.cert, fakeOfEnding], 'good'],
+  ['of that name, without a time, before its CA', CA, endingLater, [noTimeOfEnding, ending.cert], 'good'],
+  ['of that name, without a time, and it ends itself', below, endingSoon, [noTimeOfMiddle], 'good'],
+  ['without a time before its CA, and it ends itself', CA, endingSoon, [noTimeOfMiddle, middle.cert], 'good'],
+] as const) {
+  t.test(`the real end counts with a certificate sent beside it ${name}`, async (t) => {
+    const client = { ...pair, cert: [pair.cert, ...sent].join('\n') };
+    t.equal(await verdict(trusted, client), expected);
+    const later = expected === 'good' ? 'certificate_expired' : expected;
+    t.equal(await verdict(trusted, client, { at: now + 0.6 * HOUR_MS }), later);
+  });
+}
+
+t.test('the end of a list is that of the CA that has signed, whatever is sent', async (t) => {
+  const crl = [await root.list({ until: 2 }), await ending.list({ until: 0.25 })];
+  const trusted = { ca: [root.cert, ending.cert], crl };
+  const client = { ...endingLater, cert: `${endingLater.cert}\n${fakeOfEnding}` };
+  t.equal(await verdict(trusted, client), 'good');
+  t.equal(await verdict(trusted, client, { at: now + 0.3 * HOUR_MS }), 'certificate_status_unknown');
+});
+
+t.test('a CA that two CAs have signed is good as long as one of the two is', async (t) => {
+  const short = await newCa('short');
+  const crossed = await short.sign(middle, 0.5);
+  const client = await middle.issue();
+  const ca = [short.cert, root.cert, crossed, middle.cert];
+  t.equal(await verdict({ ca }, client), 'good');
+  t.equal(await verdict({ ca }, client, { at: now + 0.6 * HOUR_MS }), 'good');
+});
+
 function serialOf({ cert }: ClientCa): string {
   return new X509Certificate(cert).serialNumber;
 }

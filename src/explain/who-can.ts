@@ -4,13 +4,14 @@ import { type DecidedBy, decidedBy } from './decided-by.ts';
 import type { OfflineParts } from './parts.ts';
 import { collectionClasses } from './space/collections.ts';
 import { isOnAliases, isOnCollection, type Row } from './space/operations.ts';
-import { type PrincipalClass, principalClasses } from './space/principals.ts';
+import type { PrincipalClass } from './space/principal-class.ts';
+import { principalClasses } from './space/principals.ts';
 import { verdictOf } from './space/verdict.ts';
 
 /** The verdict on one caller, or one class of callers. Plain data: the form of `--json`. */
 export interface WhoCan {
   readonly caller: string;
-  readonly kind: 'anonymous' | 'key' | 'named_key' | 'token';
+  readonly kind: PrincipalClass['kind'];
   readonly key: string;
   /** The name of the row of the access matrix, and its protocol. */
   readonly operation: string;

@@ -33,18 +33,38 @@ export function sourcesOf(principal: Principal, headers: readonly string[], part
   return [credentialSource(principal, headers, parts), ...rules];
 }
 
-function credentialSource(
-  { authType, keyId, access: held }: Principal,
-  headers: readonly string[],
-  parts: OfflineParts,
-): AccessSource {
-  const issuer = parts.state.policy.issuers?.some(({ id }) => id === keyId);
-  if (issuer) return { place: `issuer ${keyId}`, access: held, entries: [] };
+function credentialSource(principal: Principal, headers: readonly string[], parts: OfflineParts): AccessSource {
+  const { authType, keyId } = principal;
+  const mapped = mappedSource(principal, parts);
+  if (mapped) return mapped;
   if (authType === 'Jwt') return claimSource(headers, parts.state.policy.tokenRules.patterns);
   const named = parts.state.policy.namedKeys?.find(({ id }) => id === keyId);
   if (named) return sourceOf(`key ${keyId}`, named.access);
   const access = keyId === 'read_only_api_key' ? GLOBAL_READ : GLOBAL_MANAGE;
   return { place: authType === 'None' ? 'no key is set' : `key ${keyId}`, access, entries: [] };
+}
+
+/** The mappings of an issuer or of client certificates that gave the access; `undefined` = no mapping did. */
+function mappedSource({ authType, keyId, access: held, mappings = [] }: Principal, { state }: OfflineParts) {
+  const issuer = state.policy.issuers?.find(({ id }) => id === keyId);
+  const settings = issuer ?? (authType === 'Certificate' ? state.policy.clientCertificates : undefined);
+  if (!settings) return undefined;
+  const own = settings.mappings.filter(({ id }) => mappings.includes(id));
+  const ids = own.map(({ id }) => id).join(', ');
+  const of = issuer ? `issuer ${keyId}` : 'client certificate';
+  const place = own.length === 0 ? of : `${of}, ${own.length > 1 ? 'mappings' : 'mapping'} ${ids}`;
+  const [only] = own;
+  // Names with claims inside are told by the access that they gave, after rules.
+  if (!only || own.length > 1 || hasClaimNames(only.access)) return { place, access: held, entries: [] };
+  return sourceOf(place, only.access);
+}
+
+/** True = a name may hold claims, or the characters that begin one. */
+function hasClaimNames(access: AccessSettings): boolean {
+  if (typeof access === 'string') return false;
+  return access.some(({ collection, collections = [] }) =>
+    [...collections, ...(collection === undefined ? [] : [collection])].some((name) => name.includes('${')),
+  );
 }
 
 function claimSource(headers: readonly string[], patterns: boolean): AccessSource {

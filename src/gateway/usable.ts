@@ -55,7 +55,13 @@ export function ringOf(state: State, generation: number, { shared, certificates 
 
 /** The key ring for questions without a connection: keys and tokens count as beside a certificate that narrows nothing. */
 export function ringOffline(state: State): KeyRing {
-  return { ...ringOf(state, 1), certificates: undefined };
+  const ring = ringOf(state, 1);
+  // Without the files of TLS there is no trust, and the ring does not know of certificates.
+  return {
+    ...ring,
+    certificates: undefined,
+    open: ring.open && state.config.gateway.client_certificates.mode === 'off',
+  };
 }
 
 /** The trust in client certificates; `undefined` = they are no identities. Throws `ConfigError` with the place. */
@@ -76,7 +82,8 @@ const CERTIFICATE_ID = 'client_certificate';
 /** Without mappings a certificate beside a key narrows nothing. */
 const NARROWS_NOTHING: readonly MappingSettings[] = Object.freeze([Object.freeze({ id: 'any', access: 'm' })]);
 
-function certificateUse(mode: CertificateUse['mode'], { clientCertificates }: State['policy']): CertificateUse {
+/** The use of client certificates by a state whose mode is not `off`. */
+export function certificateUse(mode: CertificateUse['mode'], { clientCertificates }: State['policy']): CertificateUse {
   const settings = clientCertificates ?? { id: CERTIFICATE_ID, mappings: mode === 'beside_key' ? NARROWS_NOTHING : [] };
   return { ...settings, mode };
 }

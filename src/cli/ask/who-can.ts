@@ -3,7 +3,7 @@ import { nearest } from '../../config/nearest.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import { mergedLabels } from '../../explain/space/merged-labels.ts';
 import { isOnAliases, isOnCollection, ROWS, type Row, rowsNamed } from '../../explain/space/operations.ts';
-import type { PrincipalClass } from '../../explain/space/principals.ts';
+import type { PrincipalClass } from '../../explain/space/principal-class.ts';
 import { type WhoCan, whoCan } from '../../explain/who-can.ts';
 import { OPERATION_GROUPS } from '../../policy/operation-groups.ts';
 import type { Report } from '../frame/declare.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { OfflineParts } from '../parts.ts';
-import { type CollectionClass, collectionClasses, mentionedIn } from '../space/collections.ts';
+import { type CollectionClass, claimedIn, collectionClasses, mentionedIn } from '../space/collections.ts';
 import { principalClasses } from '../space/principals.ts';
 import { rowClasses } from '../space/row-classes.ts';
 import { type Space, type Surveyed, survey } from '../space/survey.ts';
@@ -23,10 +23,8 @@ export interface Change extends Omit<Surveyed, 'verdicts'> {
 
 /** The classes that two states tell apart. @param more further names or patterns of collections */
 export function spaceOf(states: readonly OfflineParts[], more: readonly string[] = []): Space {
-  const collections: readonly CollectionClass[] = collectionClasses(
-    mentionedIn(states.map(({ state }) => state)),
-    more,
-  );
+  const own = states.map(({ state }) => state);
+  const collections: readonly CollectionClass[] = collectionClasses(mentionedIn(own), more, claimedIn(own));
   return { principals: principalClasses(states), collections, rows: rowClasses(states) };
 }
 

@@ -1,6 +1,6 @@
 import { mergedLabels } from '../space/merged-labels.ts';
 import { operationName, type Row, rowsNamed } from '../space/operations.ts';
-import type { PrincipalClass } from '../space/principals.ts';
+import type { PrincipalClass } from '../space/principal-class.ts';
 import type { Role } from '../space/survey.ts';
 import type { CellVerdict } from '../space/verdict.ts';
 import type { Change, ChangeKind } from './changes.ts';

@@ -2,7 +2,8 @@ import { DENIAL_CODES } from '../../policy/denial-codes.ts';
 import type { Cell } from '../cell.ts';
 import type { OfflineParts } from '../parts.ts';
 import { isOnAliases, ROWS } from '../space/operations.ts';
-import { type PrincipalClass, principalClasses } from '../space/principals.ts';
+import type { PrincipalClass } from '../space/principal-class.ts';
+import { principalClasses } from '../space/principals.ts';
 import { type CellVerdict, verdictOf } from '../space/verdict.ts';
 import type { PastEvent } from './events.ts';
 

@@ -17,6 +17,7 @@ export type PastEvent = Pick<
   | 'error'
   | 'id'
   | 'key'
+  | 'mappings'
   | 'operation'
   | 'protocol'
   | 'collections'
@@ -65,8 +66,11 @@ function eventOf(line: string): PastEvent | undefined {
 
 function isEvent(value: unknown): value is PastEvent {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, operation, result, protocol, auth_type: type, timestamp, collections = [] } = value as Partial<PastEvent>;
+  const { id, operation, result, protocol, auth_type: type, timestamp } = value as Partial<PastEvent>;
+  const { collections = [], mappings = [] } = value as Partial<PastEvent>;
   const texts = [id, operation, type, timestamp].every((one) => typeof one === 'string');
-  const names = Array.isArray(collections) && collections.every((one) => typeof one === 'string');
-  return texts && names && (result === 'ok' || result === 'denied') && (protocol === 'rest' || protocol === 'grpc');
+  const lists = [collections, mappings].every(
+    (all) => Array.isArray(all) && all.every((one) => typeof one === 'string'),
+  );
+  return texts && lists && (result === 'ok' || result === 'denied') && (protocol === 'rest' || protocol === 'grpc');
 }

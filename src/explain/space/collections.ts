@@ -1,5 +1,8 @@
 import type { State } from '../../config/state.ts';
+import type { MappingSettings } from '../../policy/mapping/mapper.ts';
 import type { AccessSettings } from '../../policy/settings.ts';
+import { namesMade } from '../mapped/claims.ts';
+import { type ClaimName, namesOf } from '../mapped/templates.ts';
 
 /**
  * The classes of collections under some policies and keys. All that a policy says of a collection, it says by a name or by a
@@ -7,7 +10,7 @@ import type { AccessSettings } from '../../policy/settings.ts';
  * per class stands for all.
  */
 export interface CollectionClass {
-  /** A name, `docs-*` for the others with this prefix, or `*` for all others. */
+  /** A name, `docs-*` for the others with this prefix, `${team}-*` for those that a claim names, or `*` for all others. */
   readonly label: string;
   /** A name of the class. */
   readonly name: string;
@@ -30,8 +33,19 @@ export function mentionedIn(states: readonly Pick<State, 'policy'>[]): readonly 
     ...(policy.limits ?? []).flatMap(({ collections = [] }) => collections),
     ...(policy.tenants ?? []).flatMap(({ collections }) => collections),
     ...(policy.namedKeys ?? []).flatMap(({ access }) => namesIn(access)),
+    ...namesOf(mappingsIn(policy)).literal,
   ]);
   return [...new Set(mentioned)];
+}
+
+/** The names that claims make under these states. */
+export function claimedIn(states: readonly Pick<State, 'policy'>[]): readonly ClaimName[] {
+  return states.flatMap(({ policy }) => namesOf(mappingsIn(policy)).claimed);
+}
+
+/** All mappings of a policy: those of issuers and of client certificates. */
+export function mappingsIn({ issuers = [], clientCertificates }: State['policy']): readonly MappingSettings[] {
+  return [...issuers.flatMap(({ mappings }) => mappings), ...(clientCertificates?.mappings ?? [])];
 }
 
 function namesIn(access: AccessSettings | undefined): readonly string[] {
@@ -41,20 +55,28 @@ function namesIn(access: AccessSettings | undefined): readonly string[] {
   );
 }
 
-/** The classes, one for each mentioned name, each mentioned prefix, and all others. @param more further names or patterns */
+/**
+ * The classes, one for each mentioned name, each mentioned prefix, each name that claims make, and all others.
+ *
+ * @param more further names or patterns
+ */
 export function collectionClasses(
   mentioned: readonly string[],
   more: readonly string[] = [],
+  claimed: readonly ClaimName[] = [],
 ): readonly CollectionClass[] {
-  const all = [...new Set([...mentioned, ...more])];
+  const own = [...new Set([...mentioned, ...more])];
+  const made = namesMade(claimed, own);
+  const all = [...own, ...made.keys()];
+  const labelOf = (text: string): string => made.get(text) ?? text;
   const names = all.filter((one) => !one.endsWith('*')).sort();
   const prefixes = [...new Set(['', ...all.filter((one) => one.endsWith('*')).map((one) => one.slice(0, -1))])].sort();
   const taken = new Set(names);
   return [
-    ...names.map((name) => ({ label: name, name })),
+    ...names.map((name) => ({ label: labelOf(name), name })),
     ...prefixes.map((prefix) => {
       const name = freshName(prefix, prefixes, taken);
-      return { label: `${prefix}*`, name, second: freshName(prefix, prefixes, new Set([...taken, name])) };
+      return { label: labelOf(`${prefix}*`), name, second: freshName(prefix, prefixes, new Set([...taken, name])) };
     }),
   ];
 }

@@ -1,8 +1,9 @@
-import { type PrincipalClass, tokenLabel } from './principals.ts';
+import { tokenLabel } from './labels.ts';
+import type { PrincipalClass } from './principal-class.ts';
 
-/** Tokens of one key, some of whose traits may be any. */
+/** Callers of one family, some of whose traits may be any. */
 interface Tokens {
-  readonly key: string;
+  readonly family: string;
   /** `undefined` = any. */
   readonly traits: readonly (string | undefined)[];
 }
@@ -15,26 +16,26 @@ interface Tokens {
 export function mergedLabels(own: readonly PrincipalClass[], all: readonly PrincipalClass[]): readonly string[] {
   let tokens: readonly Tokens[] = tokensOf(own);
   const universe = tokensOf(all);
-  const count = universe[0]?.traits.length ?? 0;
+  const count = Math.max(0, ...universe.map(({ traits }) => traits.length));
   for (let at = count - 1; at >= 0; at -= 1) tokens = mergedBy(tokens, universe, at);
-  const others = own.filter(({ kind }) => kind !== 'token').map(({ label }) => label);
-  return [...others, ...tokens.map(({ key, traits }) => tokenLabel(key, traits))];
+  const others = own.filter(({ traits }) => traits === undefined).map(({ label }) => label);
+  return [...others, ...tokens.map(({ family, traits }) => tokenLabel(family, traits))];
 }
 
 function tokensOf(classes: readonly PrincipalClass[]): readonly Tokens[] {
-  return classes.flatMap(({ key, traits }) => (traits ? [{ key, traits }] : []));
+  return classes.flatMap(({ family, traits }) => (family !== undefined && traits ? [{ family, traits }] : []));
 }
 
 function mergedBy(tokens: readonly Tokens[], universe: readonly Tokens[], at: number): readonly Tokens[] {
-  const alike = Map.groupBy(tokens, ({ key, traits }) =>
-    JSON.stringify([key, traits.map((one, i) => (i === at ? 0 : (one ?? null)))]),
+  const alike = Map.groupBy(tokens, ({ family, traits }) =>
+    JSON.stringify([family, traits.map((one, i) => (i === at ? 0 : (one ?? null)))]),
   );
   return [...alike.values()].flatMap((group) => {
     const [first] = group;
     if (!first) return [];
-    const values = new Set(universe.filter(({ key }) => key === first.key).map(({ traits }) => traits[at]));
+    const values = new Set(universe.filter(({ family }) => family === first.family).map(({ traits }) => traits[at]));
     const own = new Set(group.map(({ traits }) => traits[at]));
     if (own.size < values.size) return group;
-    return [{ key: first.key, traits: first.traits.map((one, i) => (i === at ? undefined : one)) }];
+    return [{ family: first.family, traits: first.traits.map((one, i) => (i === at ? undefined : one)) }];
   });
 }

@@ -3,27 +3,11 @@ import type { Principal } from '../../identity/principal.ts';
 import { mintToken } from '../../identity/token.ts';
 import { type Denial, INVALID_CREDENTIAL, INVALID_SIGNATURE } from '../../policy/denial.ts';
 import { ANONYMOUS, callerIds, configuredKeys, present, signingSecrets } from '../caller.ts';
+import { mappedClasses } from '../mapped/classes.ts';
 import type { OfflineParts } from '../parts.ts';
-
-/** A caller, or a class of callers that no policy tells apart. */
-export interface PrincipalClass {
-  /** The same under every policy: `key k7f3`, `token api_key: docs rw, subject alice`. */
-  readonly label: string;
-  readonly kind: 'anonymous' | 'key' | 'named_key' | 'token';
-  /** The id of the key, or of the key that signs the token. */
-  readonly key: string;
-  readonly name?: string;
-  /** Traits of the tokens of one key, in words: access, subject, tenant, life. Empty ones are not said. Of tokens only. */
-  readonly traits?: readonly string[];
-  /** Of a token. `any other` stands for subjects that nothing mentions. */
-  readonly subject?: string | undefined;
-  /** @param target another collection that the credential lists with `rw` */
-  readonly identify: (parts: OfflineParts, collection: string, target?: string) => Promise<Principal | Denial>;
-  /** Headers of a credential of the class, as far as one can be made: that of a token. */
-  readonly headersFor: (parts: OfflineParts, collection: string) => Promise<readonly string[]>;
-  /** True = its credential depends on the collection: its access lists it. */
-  readonly byCollection: boolean;
-}
+import { tokenLabel } from './labels.ts';
+import type { PrincipalClass } from './principal-class.ts';
+import { subjectsOf } from './subjects.ts';
 
 /** Accesses of tokens, as far as one collection can tell them apart. Absent `mode` = global or none. */
 export const TOKEN_ACCESS = ['m', 'r', 'rw', 'prw', 'r only', 'another collection'] as const;
@@ -56,6 +40,7 @@ export function principalClasses(states: readonly OfflineParts[]): readonly Prin
     ...ids.map((id) => keyClass('key', id)),
     ...[...named.values()].map(({ id, name }) => keyClass('named_key', id, name)),
     ...tokenClasses(states),
+    ...mappedClasses(states),
   ];
 }
 
@@ -121,17 +106,12 @@ interface TokenForm {
   readonly told: { readonly subjects: boolean; readonly claims: readonly string[]; readonly lives: readonly boolean[] };
 }
 
-/** The label of tokens with these traits; those that are not told may be any. */
-export function tokenLabel(key: string, traits: readonly (string | undefined)[]): string {
-  const told = traits.filter((one) => one !== undefined && one !== '');
-  return told.length === 0 ? `any token of ${key}` : `token of ${key}: ${told.join(', ')}`;
-}
-
 /** Longest life of such a token, in seconds: within every limit. */
 const LIFE = 1;
 
 function tokenClass(form: TokenForm): PrincipalClass {
   const { key, subject, tenants, ends, access, told } = form;
+  const family = `token of ${key}`;
   const traits = [
     ACCESS_LABELS[access],
     subject === undefined ? (told.subjects ? 'without subject' : '') : `subject ${subject}`,
@@ -143,7 +123,7 @@ function tokenClass(form: TokenForm): PrincipalClass {
     told.lives.length > 1 && !ends ? 'without exp' : '',
   ];
   return {
-    ...{ label: tokenLabel(key, traits), kind: 'token', key, subject, traits },
+    ...{ label: tokenLabel(family, traits), kind: 'token', key, family, subject, traits },
     byCollection: access !== 'm' && access !== 'r',
     async headersFor({ state, assumptions: { now } }, collection) {
       const secret = signingSecrets(state).find(({ id }) => id === key)?.secret;
@@ -175,17 +155,4 @@ function claimOf(access: TokenAccess, collection: string, target: string | undef
   if (access === 'm' || access === 'r') return access;
   const own = access === 'another collection' ? [] : [{ collection, access: access === 'r only' ? 'r' : access }];
   return target === undefined || target === collection ? own : [{ collection: target, access: 'rw' }, ...own];
-}
-
-/** The label of a subject that nothing mentions. */
-const OTHER_SUBJECT = 'any other';
-
-/** No subject, each that some entry mentions, and another one if any is mentioned. */
-function subjectsOf(states: readonly OfflineParts[]): readonly (string | undefined)[] {
-  const lists = states.flatMap(({ state: { policy } }) => {
-    const bounds = (policy.guards ?? []).flatMap((guard) => guard.bounds ?? []);
-    return [...policy.rules, ...(policy.limits ?? []), ...(policy.tenants ?? []), ...bounds];
-  });
-  const mentioned = new Set(lists.flatMap(({ subjects = [] }) => subjects));
-  return mentioned.size === 0 ? [undefined] : [undefined, ...[...mentioned].filter((one) => one !== ''), OTHER_SUBJECT];
 }

@@ -4,6 +4,7 @@ import { fixedFacts, hasFacts, isUnread } from '../../policy/search/operations.t
 import type { AccessSettings } from '../../policy/settings.ts';
 import { tenantUse } from '../../policy/tenants/operations.ts';
 import type { OfflineParts } from '../parts.ts';
+import { mappingsIn } from './collections.ts';
 import { ROWS, type Row } from './operations.ts';
 
 /** Rows that no part of a decision tells apart. */
@@ -50,7 +51,7 @@ function mentionedOperations(policy: OfflineParts['state']['policy']): readonly 
       ...(ready === undefined ? [] : NO_SNAPSHOTS),
     ]),
     ...(policy.limits ?? []).flatMap(({ operations = [] }) => operations),
-    ...(policy.namedKeys ?? []).flatMap(({ access }) => inAccess(access)),
+    ...[...(policy.namedKeys ?? []), ...mappingsIn(policy)].flatMap(({ access }) => inAccess(access)),
   ];
   return expandGroups(lists);
 }

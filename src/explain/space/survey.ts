@@ -3,7 +3,7 @@ import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { OfflineParts } from '../parts.ts';
 import type { CollectionClass } from './collections.ts';
 import { canNameOthers, isListing, isOnAliases, isOnCollection } from './operations.ts';
-import type { PrincipalClass } from './principals.ts';
+import type { PrincipalClass } from './principal-class.ts';
 import type { RowClass } from './row-classes.ts';
 import { type CellVerdict, verdictOf } from './verdict.ts';
 

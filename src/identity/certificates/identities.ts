@@ -7,7 +7,14 @@ import {
   REVOCATION_UNKNOWN,
 } from '../../policy/denial.ts';
 import type { CertificateUse } from '../../policy/mapping/certificates.ts';
-import { type ClaimPath, claimAt, claimPath, comparedValues, tenantValuesIn } from '../../policy/mapping/claims.ts';
+import {
+  type ClaimPath,
+  type Claims,
+  claimAt,
+  claimPath,
+  comparedValues,
+  tenantValuesIn,
+} from '../../policy/mapping/claims.ts';
 import { createMapper, type Mapper } from '../../policy/mapping/mapper.ts';
 import type { Rule } from '../../policy/rules.ts';
 import type { Tenants } from '../../policy/tenants/settings.ts';
@@ -27,7 +34,7 @@ export interface CertificateSources {
 /** Restrictions of the policy. */
 interface Around {
   readonly rules: readonly Rule[];
-  readonly tenants: Tenants | undefined;
+  readonly tenants?: Tenants | undefined;
 }
 
 /** Principals that are remembered, by fingerprint. */
@@ -131,13 +138,7 @@ export class CertificateIdentities {
     const { claims } = certificate;
     const subject = this.#subjectOf(certificate);
     if (typeof subject !== 'string') return subject;
-    const mapped = this.#mapper.map(claims);
-    if (mapped.kind === 'denial') return mapped;
-    const valuesFrom = (claim: string) => {
-      const path = claimPath(claim);
-      return path && tenantValuesIn(claimAt(claims, path));
-    };
-    return mappedPrincipal({ authType: 'Certificate', keyId: this.#id, subject, mapped, valuesFrom }, this.#around);
+    return certifiedPrincipal({ id: this.#id, mapper: this.#mapper }, claims, subject, this.#around);
   }
 
   #subjectOf({ claims, subject, fingerprint }: VerifiedCertificate): string | Denial {
@@ -146,4 +147,20 @@ export class CertificateIdentities {
     const [one, ...more] = (value !== undefined && comparedValues(value)) || [];
     return typeof one === 'string' && one !== '' && more.length === 0 ? one : claimUnfit(this.#subjectText);
   }
+}
+
+/** The holder of a certificate with these claims under rules and tenants, or why they give no access. Pure. */
+export function certifiedPrincipal(
+  { id, mapper }: { readonly id: string; readonly mapper: Mapper },
+  claims: Claims,
+  subject: string,
+  around: Around,
+): Principal | Denial {
+  const mapped = mapper.map(claims);
+  if (mapped.kind === 'denial') return mapped;
+  const valuesFrom = (claim: string) => {
+    const path = claimPath(claim);
+    return path && tenantValuesIn(claimAt(claims, path));
+  };
+  return mappedPrincipal({ authType: 'Certificate', keyId: id, subject, mapped, valuesFrom }, around);
 }

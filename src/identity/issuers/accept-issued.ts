@@ -12,6 +12,7 @@ import type { PublishedKey } from '../../policy/mapping/issuer.ts';
 import type { Mapped } from '../../policy/mapping/mapper.ts';
 import type { AcceptedSource, AcceptedToken, ClaimRing } from '../accept-claims.ts';
 import { verifySignature } from '../jwks.ts';
+import type { Principal } from '../principal.ts';
 import type { IssuedToken } from './issued-token.ts';
 import type { Issuer } from './issuer.ts';
 import { type Found, type IssuerKey, type KeySets, keyObjectOf } from './key-sets.ts';
@@ -119,21 +120,30 @@ function mapToken(
   { ring, sets }: IssuedSurroundings,
 ): AcceptedSource | Denial {
   const { id, clockSkew } = issuer.settings;
-  const mapped = mapIssued(issuer, claims);
-  // Only a token that its issuer has signed is refused by name.
-  const refused = (denial: Denial): Denial => ({ ...denial, key: { id, name: id, owner: undefined } });
-  if (mapped.kind === 'denial') return refused(mapped);
-  if (ring.tokenRules.refuseManage && isTrusted(mapped.access)) return refused(TOKEN_MANAGES);
   const { subject, exp, jti, sub, issuedAt } = registered;
-  const principal = mappedPrincipal(
-    { authType: 'Jwt', keyId: id, subject, mapped, valuesFrom: (claim) => tenantValuesIn(claims.get(claim)) },
-    ring,
-  );
+  const principal = issuedPrincipal(issuer, claims, subject, ring);
+  if (principal.kind === 'denial') return principal;
   return Object.freeze({
     ...{ kind: 'accepted', principal, exp: undefined, valueExists: undefined },
     revocable: Object.freeze({ jti, sub, subject, issuedAt, keyId: id }),
     stands: (now: number) => !isPast(exp, clockSkew, now) && sets.holds(id, key),
   } as const);
+}
+
+/** The principal of verified claims under rules and tenants, or why they give no access. Pure. */
+export function issuedPrincipal(
+  { mapper, settings: { id } }: Pick<Issuer, 'mapper' | 'settings'>,
+  claims: Claims,
+  subject: string,
+  ring: ClaimRing,
+): Principal | Denial {
+  const mapped = mapIssued({ mapper }, claims);
+  // Only a token that its issuer has signed is refused by name.
+  const refused = (denial: Denial): Denial => ({ ...denial, key: { id, name: id, owner: undefined } });
+  if (mapped.kind === 'denial') return refused(mapped);
+  if (ring.tokenRules.refuseManage && isTrusted(mapped.access)) return refused(TOKEN_MANAGES);
+  const valuesFrom = (claim: string) => tenantValuesIn(claims.get(claim));
+  return mappedPrincipal({ authType: 'Jwt', keyId: id, subject, mapped, valuesFrom }, ring);
 }
 
 /** The access that the claims of a token give, or why they give none. Pure. */

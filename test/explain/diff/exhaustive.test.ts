@@ -5,12 +5,17 @@ import type { OfflineParts } from '../../../src/explain/parts.ts';
 import { ROWS, type Row } from '../../../src/explain/space/operations.ts';
 import type { Role } from '../../../src/explain/space/survey.ts';
 import { type CellVerdict, verdictOf } from '../../../src/explain/space/verdict.ts';
+import { mappedPrincipal } from '../../../src/identity/issuers/mapped-principal.ts';
 import type { Principal } from '../../../src/identity/principal.ts';
 import { mintToken } from '../../../src/identity/token.ts';
-import type { Denial } from '../../../src/policy/denial.ts';
+import { type Denial, NO_MAPPING } from '../../../src/policy/denial.ts';
+import type { MappingSettings } from '../../../src/policy/mapping/mapper.ts';
+import { accessOf } from '../../../src/policy/settings.ts';
+import { valuesOf } from '../../../src/policy/tenants/settings.ts';
 import { KEYS } from '../../support/gateway.ts';
 import { runs } from '../../support/generators/runs.ts';
 import { NOW, partsOf } from '../fixture.ts';
+import { literalIssuers } from '../mappings.ts';
 import { NAMES, policies } from '../policies.ts';
 
 /*
@@ -32,15 +37,19 @@ const MODES: Readonly<Record<string, string>> = { r: 'r on it', rw: 'rw on it', 
 
 /** A caller, and the label of its class for a request about this collection. */
 interface Caller {
-  readonly headers: readonly string[];
+  readonly identify: (parts: OfflineParts) => Principal | Denial | Promise<Principal | Denial>;
   readonly isList: boolean;
   readonly label: (collection: string) => string;
 }
 
+function withHeaders(...headers: readonly string[]): Caller['identify'] {
+  return (parts) => parts.authenticate(headers);
+}
+
 const KEY_CALLERS: readonly Caller[] = [
-  { headers: [], isList: false, label: () => 'no credential' },
-  { headers: ['api-key', KEYS.admin], isList: false, label: () => 'key api_key' },
-  { headers: ['api-key', KEYS.readOnly], isList: false, label: () => 'key read_only_api_key' },
+  { identify: withHeaders(), isList: false, label: () => 'no credential' },
+  { identify: withHeaders('api-key', KEYS.admin), isList: false, label: () => 'key api_key' },
+  { identify: withHeaders('api-key', KEYS.readOnly), isList: false, label: () => 'key read_only_api_key' },
 ];
 
 async function callersOf({ names, text }: Mentioned): Promise<readonly Caller[]> {
@@ -61,8 +70,9 @@ async function callersOf({ names, text }: Mentioned): Promise<readonly Caller[]>
         const own = (collection: string): string =>
           typeof access === 'string' ? `access ${access}` : (MODES[access[collection] ?? ''] ?? 'nothing on it');
         const iat = Math.floor(NOW / 1000);
+        const token = await mintToken({ iat, exp: iat + 1, access: claim, subject, tenant }, KEYS.admin);
         tokens.push({
-          headers: ['api-key', await mintToken({ iat, exp: iat + 1, access: claim, subject, tenant }, KEYS.admin)],
+          identify: withHeaders('api-key', token),
           isList: typeof access !== 'string',
           label: (collection) => `token of api_key: ${[own(collection), ...more].join(', ')}`,
         });
@@ -70,6 +80,59 @@ async function callersOf({ names, text }: Mentioned): Promise<readonly Caller[]>
     }
   }
   return [...tokens, ...KEY_CALLERS];
+}
+
+/** A token of an issuer that a state does not have. */
+const OF_NOBODY = `${btoa('{"alg":"RS256"}')}.${btoa('{"iss":""}')}.AA`.replaceAll('=', '');
+
+/** The holders of each mapping alone, made of its settings. */
+function holdersOf(states: readonly OfflineParts[], { names, text }: Mentioned): readonly Caller[] {
+  const subjects = [...names].flatMap((one) => (one.startsWith('subject ') ? [one.slice('subject '.length)] : []));
+  const hasSubjects = /"subjects"/.test(text);
+  const mappingIn = ({ state: { policy } }: OfflineParts, issuer: string, id: string) => {
+    const found = policy.issuers?.find((one) => one.id === issuer);
+    return { found, mapping: found?.mappings.find((one) => one.id === id) };
+  };
+  const ids = states.flatMap(({ state }) =>
+    (state.policy.issuers ?? []).flatMap(({ id, mappings }) => mappings.map((one) => `${id} ${one.id}`)),
+  );
+  return [...new Set(ids)].flatMap((pair) => {
+    const [issuer = '', id = ''] = pair.split(' ');
+    const isBound = states.some((parts) => {
+      const { mapping } = mappingIn(parts, issuer, id);
+      return mapping && !mapping.tenant && !mapping.tenant_from;
+    });
+    const tenants = isBound && /"from":"tenant"/.test(text) ? [true, false] : [undefined];
+    return (hasSubjects ? [...subjects, 'any other'] : ['any other']).flatMap((subject) =>
+      tenants.map((tenant): Caller => {
+        const traits = [
+          ...(hasSubjects ? [`subject ${subject}`] : []),
+          ...(tenant === undefined ? [] : [tenant ? 'with tenant' : 'without tenant']),
+        ];
+        const family = `token of the issuer ${issuer}, mapping ${id}`;
+        return {
+          isList: false,
+          label: () => (traits.length === 0 ? family : `${family}: ${traits.join(', ')}`),
+          identify(parts) {
+            const { found, mapping } = mappingIn(parts, issuer, id);
+            if (!found) return parts.authenticate(['api-key', OF_NOBODY]);
+            return mapping ? holderOf(mapping, { issuer, subject, tenant }, parts) : NO_MAPPING;
+          },
+        };
+      }),
+    );
+  });
+}
+
+function holderOf(
+  { id, access, tenant, tenant_from: from }: MappingSettings,
+  own: { readonly issuer: string; readonly subject: string; readonly tenant: boolean | undefined },
+  { ring }: OfflineParts,
+): Principal {
+  const values = tenant ? valuesOf(tenant) : from ? ['the tenant'] : undefined;
+  const mapped = { kind: 'mapped', access: accessOf(access), mappings: [id], tenant: values } as const;
+  const valuesFrom = () => (own.tenant ? ['the tenant'] : undefined);
+  return mappedPrincipal({ authType: 'Jwt', keyId: own.issuer, subject: own.subject, mapped, valuesFrom }, ring);
 }
 
 /** Names, patterns and subjects of two policies. */
@@ -216,16 +279,18 @@ class Comparison {
   }
 }
 
+const withIssuers = fc.tuple(policies, literalIssuers).map(([policy, issuers]) => ({ ...policy, issuers }));
+
 t.test('no change is missed, and none is invented', async (t) => {
   const seen = { compared: 0, changed: 0 };
   const some = fc.shuffledSubarray(CONCRETE, { minLength: 4, maxLength: 4 });
   await fc.assert(
-    fc.asyncProperty(policies, policies, some, async (before, after, names) => {
+    fc.asyncProperty(withIssuers, withIssuers, some, async (before, after, names) => {
       const states = [partsOf(before), partsOf(after)] as const;
       const mentioned = mentionedIn(before, after);
       const own: Compared = { states, reported: reportedIn(await changesBetween(...states)), mentioned, seen };
-      for (const caller of await callersOf(mentioned)) {
-        const identities = await Promise.all(states.map((parts) => parts.authenticate(caller.headers)));
+      for (const caller of [...(await callersOf(mentioned)), ...holdersOf(states, mentioned)]) {
+        const identities = await Promise.all(states.map(caller.identify));
         new Comparison(own, caller, identities).all(names);
       }
     }),
@@ -237,7 +302,7 @@ t.test('no change is missed, and none is invented', async (t) => {
 
 t.test('a policy does not differ from itself', async (t) => {
   await fc.assert(
-    fc.asyncProperty(policies, async (policy) => {
+    fc.asyncProperty(withIssuers, async (policy) => {
       t.strictSame(await changesBetween(partsOf(policy), partsOf(structuredClone(policy))), []);
     }),
     { numRuns: runs(8) },

@@ -5,6 +5,7 @@ import { checkEntry, revocableIds } from '../revocation/check-entry.ts';
 import { isEntry, type RevocationEntry, readEntry } from '../revocation/entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { writeEntry } from '../revocation/write.ts';
+import { printable } from '../text/printable.ts';
 import type { Report } from './frame/declare.ts';
 import { type Output, UsageError, writeWarnings } from './output.ts';
 import { parseExpiry } from './token.ts';
@@ -105,5 +106,5 @@ export async function revoke(flags: RevokeFlags, output: Output, nowMs: number):
     );
   }
   const where = stored === 'file' ? `the file \`${settings.file}\`` : 'redis';
-  return { text: `revoked ${describe(entry)}; written to ${where}\n`, json: { revoked: entry, stored } };
+  return { text: `revoked ${printable(describe(entry))}; written to ${where}\n`, json: { revoked: entry, stored } };
 }

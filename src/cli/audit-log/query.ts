@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { orderFiles } from '../../audit/chain/verify.ts';
-import { jsonLine } from '../../text/printable.ts';
+import { jsonLine, printable } from '../../text/printable.ts';
 import { auditFiles } from '../audit.ts';
 import type { Report } from '../frame/declare.ts';
 import { textTable } from '../frame/table.ts';
@@ -85,7 +85,7 @@ export async function tailAudit(
 ): Promise<undefined> {
   const fits = filterOf(flags, now);
   const write = (entry: Entry) => {
-    if (fits(entry)) output.out(`${json ? jsonLine(entry) : rowOf(entry).join('  ')}\n`);
+    if (fits(entry)) output.out(`${json ? jsonLine(entry) : rowOf(entry).map(printable).join('  ')}\n`);
   };
   const growing = new Map(filesOf(paths).map((path) => [path, new GrowingFile(path)]));
   const newest = new Newest(limitIn(flags.limit));

@@ -18,6 +18,14 @@ export interface ComposeQdrant {
   /** Networks with further names of the service in them. */
   readonly networks: ReadonlyMap<string, readonly string[]>;
   /** Volumes as they stand in the file, with the folder or file in the container. */
+  /** Profiles that start it; empty = always. */
+  readonly profiles: readonly string[];
+  /** True = it has labels, which a proxy may read. */
+  readonly hasLabels: boolean;
+  /** Further services with the image of Qdrant. */
+  readonly others: readonly string[];
+  /** True = the project has a network `INNER` of its own. */
+  readonly inner: boolean;
   readonly volumes: readonly { readonly written: unknown; readonly target: string; readonly source: string }[];
 }
 
@@ -31,6 +39,8 @@ export interface PublishedPort {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** The network of Qdrant and the gateway. */
+export const INNER = 'qdrant-inner';
 const IMAGE = /(^|\/)qdrant(\/qdrant)?([:@]|$)/;
 
 const isFields = (value: unknown): value is Fields =>
@@ -59,22 +69,58 @@ export function findQdrant(file: string, text: string, wanted: string | undefine
     const names = found.map(([name]) => name).join(', ');
     throw new UsageError(`\`${file}\`: several services are Qdrant (${names}); name one with --name`);
   }
-  return readService(file, one[0], one[1], readText);
+  refuseSharedNetwork(file, one[0], services);
+  return { ...readService(file, one[0], one[1], readText), others: othersIn(services, one[0]), inner: innerIn(text) };
 }
 
 function servicesOf(file: string, text: string): Fields {
   let content: unknown;
   try {
-    content = parse(text);
+    content = parse(text, { merge: true });
   } catch (error) {
     throw new UsageError(`\`${file}\`: ${error instanceof Error ? error.message.split('\n')[0] : 'not readable'}`);
+  }
+  if (isFields(content) && content.include !== undefined) {
+    throw new UsageError(`\`${file}\` includes other files, which are not read: name the one with Qdrant`);
   }
   const services = isFields(content) ? content.services : undefined;
   if (!isFields(services)) throw new UsageError(`\`${file}\` is no compose file: it has no \`services\``);
   return services;
 }
 
-function readService(file: string, name: string, service: Fields, readText: ReadText): ComposeQdrant {
+/** Services that reach another one's ports as their own would go around the gateway. */
+function refuseSharedNetwork(file: string, name: string, services: Fields): void {
+  for (const [other, service] of Object.entries(services)) {
+    if (isFields(service) && service.network_mode === `service:${name}`) {
+      throw new UsageError(
+        `\`${file}\`: service \`${other}\` shares the network of \`${name}\` and would go around the gateway`,
+      );
+    }
+  }
+}
+
+/** Further services with the image of Qdrant. */
+function othersIn(services: Fields, name: string): readonly string[] {
+  return Object.entries(services).flatMap(([other, service]) =>
+    other !== name && isFields(service) && IMAGE.test(String(service.image ?? '')) ? [other] : [],
+  );
+}
+
+/** True = the project has a network of the name that is meant for Qdrant alone. */
+function innerIn(text: string): boolean {
+  const content: unknown = parse(text, { merge: true });
+  return isFields(content) && isFields(content.networks) && Object.hasOwn(content.networks, INNER);
+}
+
+function readService(
+  file: string,
+  name: string,
+  service: Fields,
+  readText: ReadText,
+): Omit<ComposeQdrant, 'others' | 'inner'> {
+  if (service.extends !== undefined) {
+    throw new UsageError(`\`${file}\`: service \`${name}\` has \`extends\`, and what it extends is not read`);
+  }
   if (service.network_mode !== undefined) {
     throw new UsageError(
       `\`${file}\`: service \`${name}\` has \`network_mode\`, so its ports cannot be closed; give it networks first`,
@@ -90,6 +136,8 @@ function readService(file: string, name: string, service: Fields, readText: Read
     ports: listOf(service.ports).flatMap((port) => portsOf(file, name, port)),
     networks: networksOf(service.networks),
     volumes,
+    profiles: listOf(service.profiles).map(String),
+    hasLabels: service.labels !== undefined,
   };
 }
 
@@ -147,7 +195,7 @@ function configOf(volumes: readonly { readonly target: string; readonly source: 
       : ['config.yaml', 'production.yaml', 'local.yaml'].map((one) => `${source}/${one}`);
     for (const path of files) {
       const text = readText(path);
-      if (text !== undefined) collect(found, '', parse(text));
+      if (text !== undefined) collect(found, '', parse(text, { merge: true }));
     }
   }
   return found;

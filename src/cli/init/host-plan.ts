@@ -15,6 +15,8 @@ import {
 
 const [OWN_REST, OWN_GRPC] = [16_333, 16_334];
 const LIMIT_MS = 5_000;
+const MOST_BYTES = 65_536;
+const RELEASE = /^\d+\.\d+\.\d+[\w.+-]{0,40}$/;
 
 /** A running Qdrant, as a stranger sees it. */
 export interface RunningQdrant {
@@ -29,8 +31,8 @@ export async function askQdrant(url: string): Promise<RunningQdrant> {
   const signal = AbortSignal.timeout(LIMIT_MS);
   try {
     const answer = await fetch(`${base}/`, { signal, redirect: 'error' });
-    const { version } = Object(await answer.json()) as { version?: unknown };
-    if (typeof version !== 'string') throw new TypeError('it names no release');
+    const { version } = Object(JSON.parse(await boundedText(answer))) as { version?: unknown };
+    if (typeof version !== 'string' || !RELEASE.test(version)) throw new TypeError('it names no release');
     const listed = await fetch(`${base}/collections`, { signal, redirect: 'error' });
     await listed.body?.cancel();
     return { version, open: listed.ok };
@@ -39,6 +41,18 @@ export async function askQdrant(url: string): Promise<RunningQdrant> {
       error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : 'no answer';
     throw new UsageError(`\`${url}\` does not answer like a Qdrant: ${why}`);
   }
+}
+
+/** The text of a small answer. Throws for a larger one. */
+async function boundedText({ body }: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body ?? []) {
+    size += part.length;
+    if (size > MOST_BYTES) throw new TypeError(`its answer is larger than ${MOST_BYTES} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
 }
 
 /** Where the files of a host go. */

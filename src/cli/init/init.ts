@@ -7,6 +7,7 @@ import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { UsageError } from '../output.ts';
 import { planCompose } from './compose-plan.ts';
+import { readEnvFile } from './compose-service.ts';
 import { newDevCerts } from './dev-certs.ts';
 import { planHelm } from './helm-plan.ts';
 import { askQdrant, planHost } from './host-plan.ts';
@@ -89,13 +90,30 @@ async function planOf(file: string | undefined, flags: InitFlags, now: number, c
   const text = readText(basename(path));
   if (text === undefined) throw new UsageError(`there is no file \`${path}\``);
   const place = { folder, file: basename(path), text, readText };
-  return isCompose(path, text) ? planCompose(place, choices, drawn) : planHelm(place, choices, drawn);
+  if (!isCompose(path, text)) return planHelm(place, choices, drawn);
+  refuseFilesElsewhere(folder);
+  return planCompose(place, choices, drawn);
+}
+
+/** `COMPOSE_FILE` with files of other folders, here or above: compose would be started elsewhere, and would not read the second file. */
+function refuseFilesElsewhere(folder: string): void {
+  for (let up = folder; ; up = dirname(up)) {
+    const text = reader(up)('.env');
+    const files = readEnvFile(text ?? '').get('COMPOSE_FILE');
+    if (files?.includes('/')) {
+      throw new UsageError(
+        `COMPOSE_FILE in \`${join(up, '.env')}\` names files of other folders: put the gateway there by hand, or move the files beside it`,
+      );
+    }
+    if (up === dirname(up)) return;
+  }
 }
 
 /** A compose file has services; other YAML is taken for Helm values. Throws `UsageError` for what is no YAML. */
 function isCompose(path: string, text: string): boolean {
   try {
-    return Object.hasOwn(Object(parse(text)), 'services');
+    const content = Object(parse(text, { merge: true }));
+    return Object.hasOwn(content, 'services') || Object.hasOwn(content, 'include');
   } catch (error) {
     throw new UsageError(
       `\`${path}\` is no YAML: ${error instanceof Error ? error.message.split('\n')[0] : 'not readable'}`,

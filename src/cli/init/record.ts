@@ -5,12 +5,13 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, sep } from 'node:path';
 import { UsageError } from '../output.ts';
 import { readEnvFile } from './compose-service.ts';
 import type { EnvEdit, Plan, PlannedFile } from './plan.ts';
@@ -33,6 +34,7 @@ export interface Changes {
 }
 
 const NODE_USER = 1000;
+const ENV_NAME = /^COMPOSE_FILE$/;
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function textAt(path: string): string | undefined {
@@ -48,6 +50,7 @@ export function changesOf(plan: Plan): Changes {
   const added: PlannedFile[] = [];
   const changed: { file: PlannedFile; before: string }[] = [];
   for (const file of plan.files) {
+    confined(plan.folder, file.path);
     const before = textAt(join(plan.folder, file.path));
     if (before === undefined) added.push(file);
     else if (before !== file.text) {
@@ -127,10 +130,37 @@ function writeEnv(folder: string, name: string, value: string | null): void {
 function recordIn(folder: string): Recorded | undefined {
   const text = textAt(join(folder, RECORD));
   if (text === undefined) return undefined;
+  const recorded = readRecord(text);
+  if (!recorded) throw new UsageError(`\`${RECORD}\` cannot be read: remove it, and what \`init\` wrote, by hand`);
+  for (const path of [...recorded.files.map((file) => file.path), ...recorded.folders]) confined(folder, path);
+  return recorded;
+}
+
+/** `undefined` = of another form. The record may come from elsewhere, with a repository. */
+function readRecord(text: string): Recorded | undefined {
   try {
-    return JSON.parse(text) as Recorded;
+    const { files, folders, env } = Object(JSON.parse(text)) as Partial<Recorded>;
+    const isText = (value: unknown): value is string => typeof value === 'string';
+    if (!Array.isArray(files) || !files.every((file) => isText(Object(file).path) && isText(Object(file).sha256)))
+      return undefined;
+    if (!Array.isArray(folders) || !folders.every(isText)) return undefined;
+    if (env && !(isText(env.name) && ENV_NAME.test(env.name) && isText(env.after))) return undefined;
+    return { files, folders, env: env ?? null };
   } catch {
-    throw new UsageError(`\`${RECORD}\` cannot be read: remove it, and what \`init\` wrote, by hand`);
+    return undefined;
+  }
+}
+
+/** Throws `UsageError` for a path that leads out of the folder, also through a link. */
+function confined(folder: string, path: string): void {
+  const parts = path.split('/');
+  const leads = isAbsolute(path) || parts.includes('..') || path.includes('\\');
+  let above = dirname(join(folder, path));
+  while (!existsSync(above)) above = dirname(above);
+  const root = realpathSync(folder);
+  const real = realpathSync(above);
+  if (leads || (real !== root && !real.startsWith(`${root}${sep}`))) {
+    throw new UsageError(`\`${path}\` leads out of \`${folder}\`: nothing is changed`);
   }
 }
 

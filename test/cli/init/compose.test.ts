@@ -54,7 +54,7 @@ function listAsMap(value: unknown): unknown {
 /** The project as `docker compose` would read it. */
 function projectIn(folder: string, file: string, second: string): Fields {
   const over = parseDocument(readFileSync(join(folder, second), 'utf8'), { logLevel: 'error' });
-  return fieldsOf(merged(parse(readFileSync(join(folder, file), 'utf8')), over.contents));
+  return fieldsOf(merged(parse(readFileSync(join(folder, file), 'utf8'), { merge: true }), over.contents));
 }
 
 /** The configuration of the gateway's service. `${NAME}` is put in from `shell`. */
@@ -170,6 +170,26 @@ const CASES: readonly Case[] = [
     upstreamKey: KEY,
   },
   {
+    name: 'an override file of another name: compose takes the first one that is there',
+    files: { 'docker-compose.yml': SERVICE(PORTS), 'compose.override.yaml': 'services: {}\n' },
+    second: 'docker-compose.gateway.yml',
+    gateway: {},
+  },
+  {
+    name: 'COMPOSE_FILE with blanks around it',
+    files: { 'compose.yaml': SERVICE(PORTS), '.env': 'COMPOSE_FILE = compose.yaml\n' },
+    second: 'compose.gateway.yaml',
+    gateway: {},
+  },
+  {
+    name: 'settings behind a merge key, and a profile',
+    files: {
+      'compose.yaml': `x-q: &q\n  image: qdrant/qdrant\n  profiles: [db]\n  ports: ["6333:6333"]\nservices:\n  db:\n    <<: *q\n`,
+    },
+    ports: ['6333:6333'],
+    gateway: { profiles: ['db'] },
+  },
+  {
     name: 'cleartext where it is asked for',
     files: { 'compose.yaml': SERVICE(PORTS) },
     cleartext: true,
@@ -283,6 +303,15 @@ const REFUSED: [name: string, text: string, flags: object, within: RegExp][] = [
     {},
     /no volume holds \/qdrant\/tls\/cert\.pem/,
   ],
+  ['a network of that name', `${SERVICE(PORTS)}networks: { qdrant-inner: {} }\n`, {}, /has a network `qdrant-inner`/],
+  [
+    'another service in its network',
+    `${SERVICE(PORTS)}  app: { image: app, network_mode: "service:db" }\n`,
+    {},
+    /`app` shares the network of `db`/,
+  ],
+  ['settings of another file', SERVICE('extends: { file: a.yaml, service: q }'), {}, /service `db` has `extends`/],
+  ['included files', 'include: [q.yaml]\n', {}, /includes other files/],
   ['no YAML', 'services: [', {}, /is no YAML/],
 ];
 
@@ -299,4 +328,43 @@ t.test('what cannot be put behind a gateway is refused, and nothing is written',
     'a folder without a compose file',
   );
   await t.rejects(init('gone.yaml', {}, NOW, empty), /there is no file/, 'a file that is not there');
+});
+
+t.test('another Qdrant that stays open is named first, and labels are told', async (t) => {
+  const text = `${SERVICE(`${PORTS}\nlabels: { traefik.enable: "true" }`)}  more: { image: qdrant/qdrant, ports: ["7333:6333"] }\n`;
+  const { json } = await init(undefined, { name: 'db' }, NOW, folderOf(t, { 'compose.yaml': text }));
+  const { notes } = json as { readonly notes: readonly string[] };
+  t.match(notes[0], /WARNING: service `more` is Qdrant as well/);
+  t.ok(notes.some((note) => note.startsWith('labels of `db`')));
+});
+
+t.test('COMPOSE_FILE with files of other folders is refused, also above', async (t) => {
+  const folder = folderOf(t, {
+    'infra/compose.yaml': SERVICE(PORTS),
+    '.env': 'export COMPOSE_FILE=infra/compose.yaml\n',
+  });
+  await t.rejects(init('infra/compose.yaml', { yes: true }, NOW, folder), /names files of other folders/);
+  t.notOk(existsSync(join(folder, 'infra/compose.override.yaml')));
+});
+
+t.test('a separator of its own, and a file that COMPOSE_FILE does not name', async (t) => {
+  const files = {
+    'compose.yaml': SERVICE(PORTS),
+    '.env': 'COMPOSE_PATH_SEPARATOR=,\nCOMPOSE_FILE=compose.yaml,b.yaml\n',
+  };
+  const folder = folderOf(t, files);
+  await init(undefined, { yes: true }, NOW, folder);
+  t.match(readFileSync(join(folder, '.env'), 'utf8'), 'COMPOSE_FILE=compose.yaml,b.yaml,compose.gateway.yaml\n');
+  const other = folderOf(t, { 'compose.yaml': SERVICE(PORTS), '.env': 'COMPOSE_FILE=b.yaml\n' });
+  await t.rejects(init(undefined, { yes: true }, NOW, other), /does not name `compose.yaml`/);
+});
+
+t.test('a key that stands in the compose file is neither shown nor copied into a file that others read', async (t) => {
+  const folder = folderOf(t, {
+    'compose.yaml': SERVICE(`${PORTS}\nenvironment: { QDRANT__SERVICE__API_KEY: ${KEY} }`),
+  });
+  const { text } = await init(undefined, { yes: true }, NOW, folder);
+  t.notMatch(text, KEY);
+  t.notMatch(readFileSync(join(folder, 'compose.override.yaml'), 'utf8'), KEY);
+  t.equal(readFileSync(join(folder, 'qdrant-gateway/secrets/api-key'), 'utf8'), `${KEY}\n`);
 });

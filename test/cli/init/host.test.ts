@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { init } from '../../../src/cli/init/init.ts';
@@ -56,4 +59,23 @@ t.test('an address that is no Qdrant is refused with the reason', async (t) => {
   );
   await t.rejects(init(undefined, { qdrant: 'no address' }, NOW, folder), /does not answer like a Qdrant/);
   await t.rejects(init('compose.yaml', { qdrant: 'http://127.0.0.1:1' }, NOW, folder), /not both/);
+});
+
+t.test('an endless answer, and a release that is none, are refused', async (t) => {
+  const answers: [name: string, body: string][] = [
+    ['too large', JSON.stringify({ version: '1.19.0', pad: 'x'.repeat(70_000) })],
+    ['an escape in the release', JSON.stringify({ version: '1.19.0\u001b[2J\n' })],
+  ];
+  for (const [name, body] of answers) {
+    const server = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const folder = t.testdir();
+    await t.rejects(
+      init(undefined, { qdrant: `http://127.0.0.1:${port}` }, NOW, folder),
+      /does not answer like a Qdrant/,
+      name,
+    );
+    server.close();
+  }
 });

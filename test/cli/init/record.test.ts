@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, relative } from 'node:path';
 import t, { type Test } from 'tap';
 import { init } from '../../../src/cli/init/init.ts';
@@ -108,4 +119,28 @@ t.test('other choices change what was written', async (t) => {
   chmodSync(join(folder, 'compose.override.yaml'), 0o644);
   await init(undefined, { undo: true }, NOW, folder);
   t.strictSame(Object.keys(filesIn(folder)).sort(), ['compose.yaml', 'other.txt']);
+});
+
+t.test('a record that leads out of its folder is refused: it may come with a repository', async (t) => {
+  const root = t.testdir({ 'precious.txt': 'x', project: { 'compose.yaml': COMPOSE } });
+  const folder = join(root, 'project');
+  const sha256 = createHash('sha256').update('x').digest('hex');
+  symlinkSync(root, join(folder, 'up'));
+  for (const path of ['../precious.txt', join(root, 'precious.txt'), 'up/precious.txt']) {
+    writeFileSync(
+      join(folder, '.qdrant-gateway-init.json'),
+      JSON.stringify({ files: [{ path, sha256 }], folders: [], env: null }),
+    );
+    await t.rejects(init(undefined, { undo: true }, NOW, folder), /leads out of/, path);
+    t.ok(existsSync(join(root, 'precious.txt')), `${path}: it is there`);
+  }
+  for (const text of [
+    '{',
+    '{}',
+    '{"files":[{"path":1}],"folders":[]}',
+    '{"files":[],"folders":[],"env":{"name":"PATH","after":"x"}}',
+  ]) {
+    writeFileSync(join(folder, '.qdrant-gateway-init.json'), text);
+    await t.rejects(init(undefined, { undo: true }, NOW, folder), /cannot be read/, text);
+  }
 });

@@ -149,5 +149,5 @@ function dueStatus(fields: ReadonlyMap<string, string>, expected: string): numbe
 }
 
 function isFiltered(request: ReadonlyMap<string, string>): boolean {
-  return request.get(':path') === '/collections' && request.get('api-key') === 'listA';
+  return request.get(':path')?.split('?')[0] === '/collections' && request.get('api-key') === 'listA';
 }

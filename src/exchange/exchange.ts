@@ -144,6 +144,11 @@ export interface Protocol<X extends Exchange> {
    * needs `depth` (see `BodyNeeds`), and a message too large to hold; in both cases the end waits.
    */
   readonly checkBody: (exchange: X, decision: Permit | Conditional, needs: BodyNeeds) => void;
+  /**
+   * True = a page of another origin may have made its browser send the request, which adds a client certificate by itself. Asked
+   * only of requests whose sole credential is a certificate.
+   */
+  readonly isCrossSite: (exchange: X) => boolean;
   /** Sends the request upstream and streams the answer back, filtered if `permit.visible` is set. Called once. */
   readonly forward: (exchange: X, permit: Permit) => void;
   /** Answers the request with the denial. Nothing of it has gone upstream, and nothing will. */

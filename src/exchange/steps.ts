@@ -9,7 +9,7 @@ import {
   type Permit,
   type References,
 } from '../policy/decide.ts';
-import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
+import { CERTIFICATE_CROSS_SITE, type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import { dotNameRefused } from '../policy/names/dot-names.ts';
 import { decideWithin } from '../policy/rules.ts';
 import { withinBounds } from './bounds.ts';
@@ -146,6 +146,10 @@ function identified<X extends Exchange>(
   }
   exchange.principal = identity;
   exchange.identifiedBy = parts.identifying();
+  if (identity.authType === 'Certificate' && protocol.isCrossSite(exchange)) {
+    dispatch(parts, protocol, exchange, CERTIFICATE_CROSS_SITE);
+    return;
+  }
   if (!parts.pace.mustWait(exchange)) {
     decideOn(parts, protocol, exchange, identity);
     return;

@@ -42,6 +42,7 @@ export function grpcLane(parts: ExchangeParts, config: Config, assumptions: Assu
     resolve: ({ requestTarget }) => resolveGrpc(requestTarget),
     checkBody: (exchange, decision, needs) =>
       checkBody({ parts, config, assumptions, protocol }, exchange, decision, needs),
+    isCrossSite: () => false,
     forward: (exchange, permit) => endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit) }),
     reject(exchange, denial) {
       exchange.refusal = denial;

@@ -8,7 +8,7 @@ import { decodeBody } from '../rest/body/content-coding.ts';
 import { type BodyFinding, bodyTask, isTenantFound, runBodyTask } from '../rest/body/task.ts';
 import { headerValues } from '../rest/exchange.ts';
 import { inspectionOf } from '../rest/options.ts';
-import type { RestRequest } from '../rest/protocol.ts';
+import type { RestRequest } from '../rest/request.ts';
 import { createResolver } from '../rest/resolve.ts';
 import type { TenantTask } from '../rest/tenants/rewrite.ts';
 import { tenantTask } from '../rest/tenants/task.ts';
@@ -24,7 +24,7 @@ export interface OfflineRest extends RestRequest, Pick<OfflineExchange, 'ending'
 
 /** A new REST exchange. @param done called when it has ended */
 export function restExchange(method: string, head: OfflineHead, body: Buffer, done: () => void): OfflineRest {
-  return { protocol: 'rest', method, body, ...offlineState(head, done) };
+  return { protocol: 'rest', method, body, host: '', peer: { scheme: 'https' }, ...offlineState(head, done) };
 }
 
 interface Lane {
@@ -45,6 +45,7 @@ export function restLane(parts: ExchangeParts, config: Config, assumptions: Assu
       return exchange.resolution;
     },
     checkBody: (exchange, decision, needs) => checkBody({ parts, config, facts, protocol }, exchange, decision, needs),
+    isCrossSite: () => false,
     forward(exchange, permit) {
       const path = exchange.resolution?.pathToSend;
       endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit), path });

@@ -14,7 +14,7 @@ import { type AcceptedToken, isExpired } from './accept-claims.ts';
 import { acceptToken } from './accept-token.ts';
 import type { CertificateIdentities } from './certificates/identities.ts';
 import type { PresentedCertificate } from './certificates/presented.ts';
-import { type Credential, readCredential } from './credential.ts';
+import { type Credential, hasCredentialHeader, readCredential } from './credential.ts';
 import type { CredentialMemo } from './credential-memo.ts';
 import { acceptIssued } from './issuers/accept-issued.ts';
 import { issuedBy } from './issuers/issuer.ts';
@@ -120,7 +120,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const credential = memo ? memo.read(rawHeaders) : readCredential(rawHeaders);
       const { certificates } = identification;
       return certificates
-        ? identification.identifyWith(certificates, certificate, credential, memo, remote)
+        ? identification.identifyWith(certificates, { certificate, rawHeaders }, credential, memo, remote)
         : identification.identify(credential, memo, remote);
     },
     inForce: () => identification.inForce,
@@ -132,6 +132,12 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     remembered: () => identification.remembered(),
     used: () => identification.used(),
   };
+}
+
+/** The certificate and the headers of a request. */
+interface Shown {
+  readonly certificate: PresentedCertificate | undefined;
+  readonly rawHeaders: readonly string[];
 }
 
 /** Identifies credentials by the ring in force. */
@@ -161,12 +167,13 @@ class Identification {
   }
 
   /**
-   * Identifies a request where certificates count. As an identity, a certificate counts only without a key or token: a wrong one
-   * is refused, whatever certificate it comes with. Beside a key, the certificate is looked at first.
+   * Identifies a request where certificates count. As an identity, a certificate counts only without a header of a key or token: a
+   * wrong one is refused, whatever certificate it comes with, and one that counts as none natively too. Beside a key, the
+   * certificate is looked at first.
    */
   identifyWith(
     certificates: CertificateIdentities,
-    certificate: PresentedCertificate | undefined,
+    { certificate, rawHeaders }: Shown,
     credential: Credential | undefined,
     memo?: CredentialMemo,
     remote?: string,
@@ -174,7 +181,7 @@ class Identification {
     const now = this.#options.now();
     const revocations = this.#options.revocations?.();
     if (certificates.mode === 'identity') {
-      if (credential || !certificate) return this.identify(credential, memo, remote);
+      if (credential || !certificate || hasCredentialHeader(rawHeaders)) return this.identify(credential, memo, remote);
       return certificates.identify(certificate, now, revocations);
     }
     const holder = certificates.identify(certificate, now, revocations);

@@ -42,6 +42,15 @@ export function readCredential(rawHeaders: readonly string[]): Credential | unde
   return value.text.startsWith(BEARER) ? { kind: 'given', text: value.text.slice(BEARER.length) } : undefined;
 }
 
+/** Is there a header that a credential is read from, also one that counts as none natively, as `Basic`, or `bearer` in lower case? */
+export function hasCredentialHeader(rawHeaders: readonly string[]): boolean {
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if ((name.length === 7 || name.length === 13) && CREDENTIAL_HEADERS.includes(name.toLowerCase())) return true;
+  }
+  return false;
+}
+
 /** `undefined` = contains a byte of 0x80 or more. */
 function readValue(value: string): Credential | undefined {
   if (PLAIN.test(value)) return { kind: 'given', text: value };

@@ -159,6 +159,11 @@ export const DENIAL_CODES = {
     'The names of the client certificate cannot be read, or break the rules for SPIFFE ids.',
     'Get a certificate with one SPIFFE id, or with names in visible ASCII.',
   ),
+  certificate_cross_site: row(
+    'authentication',
+    'A browser has sent the request for a page of another origin, with its client certificate alone; over gRPC: without the content type `application/grpc`.',
+    'Send a key or token; or the operator lists the origin in `gateway.cors.allowed_origins`.',
+  ),
   value_exists_no_collection: row('authentication', '`value_exists` names a collection that is not there.', RENEW),
   value_exists_no_point: row('authentication', '`value_exists` holds on no point.', RENEW),
   global_required: row('access', 'The operation needs global access, and the token lists collections.', ASK),

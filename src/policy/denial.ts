@@ -192,6 +192,13 @@ export const CERTIFICATE_UNFIT = certificateRefused(
   'certificate_unfit',
   'The names of the client certificate are not allowed',
 );
+/** The gateway's own. A browser adds its certificate to requests of every page. */
+export const CERTIFICATE_CROSS_SITE = denial(
+  'certificate_cross_site',
+  403,
+  GrpcCode.permissionDenied,
+  'Forbidden: a client certificate alone does not count for requests of other sites',
+);
 /** The gateway's own. Without a revocation list in force every certificate of its CA is refused, as OpenSSL does. */
 export const CERTIFICATE_STATUS_UNKNOWN = denial(
   'certificate_status_unknown',

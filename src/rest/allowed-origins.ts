@@ -2,10 +2,12 @@
 export interface AllowedOrigins {
   /** @param origin the value of an `Origin` header, as it came */
   readonly allows: (origin: string) => boolean;
+  /** As `allows`, and false for every origin if there is no list. */
+  readonly lists: (origin: string) => boolean;
 }
 
 /** Upstream: its `enable_cors` lets every origin read (Qdrant v1.18.3). */
-const EVERY: AllowedOrigins = { allows: () => true };
+const EVERY: AllowedOrigins = { allows: () => true, lists: () => false };
 
 /** One label, or several of them, of a host. */
 const LABELS = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
@@ -21,12 +23,11 @@ export function allowedOrigins(entries: readonly string[]): AllowedOrigins {
     const [scheme, host] = entry.split('*', 2);
     return scheme === undefined || host === undefined ? [] : [{ scheme, host }];
   });
-  return {
-    allows: (origin) =>
-      exact.has(origin) ||
-      wild.some(({ scheme, host }) => {
-        if (!origin.startsWith(scheme) || !origin.endsWith(host)) return false;
-        return LABELS.test(origin.slice(scheme.length, origin.length - host.length));
-      }),
-  };
+  const lists = (origin: string): boolean =>
+    exact.has(origin) ||
+    wild.some(({ scheme, host }) => {
+      if (!origin.startsWith(scheme) || !origin.endsWith(host)) return false;
+      return LABELS.test(origin.slice(scheme.length, origin.length - host.length));
+    });
+  return { allows: lists, lists };
 }

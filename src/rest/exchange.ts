@@ -5,7 +5,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import { type ClientAddress, clientAddressOf } from '../net/client-address.ts';
 import type { HeldBody } from './body/held-body.ts';
 import type { ClientRequest, ClientResponse, ClientStream } from './message.ts';
-import type { RestRequest } from './protocol.ts';
+import type { RestRequest } from './request.ts';
 
 /** The connection a request came on: its client, and how it came. */
 export interface Peer extends ClientAddress {

@@ -4,7 +4,7 @@ import type { NodeSet } from '../upstream/nodes/node-set.ts';
 import { AFFINITY_HEADER, clientOf, NODE_HEADER } from '../upstream/nodes/pick.ts';
 import { NodeRoute } from '../upstream/nodes/route.ts';
 import { headerValues } from './exchange.ts';
-import type { RestRequest } from './protocol.ts';
+import type { RestRequest } from './request.ts';
 
 /** The way of a REST request among several nodes. */
 export function routeOf(nodes: NodeSet, exchange: RestRequest & { readonly headers: readonly string[] }): NodeRoute {

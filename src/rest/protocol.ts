@@ -1,19 +1,16 @@
-import type { Exchange, Protocol } from '../exchange/exchange.ts';
+import type { Protocol } from '../exchange/exchange.ts';
 import type { BodyNeeds } from '../policy/body-checks.ts';
 import { type Conditional, isPermit, type Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { RestOperation } from '../policy/operation.ts';
 import type { Rewriting } from '../policy/tenants/rewriting.ts';
+import type { Cors } from './cors.ts';
+import { isCrossSite } from './cross-site.ts';
 import { HEALTHY } from './health-routes.ts';
+import type { RestRequest } from './request.ts';
 import type { RestResolution } from './resolve.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
 import { isTenantRequest, type TenantRequest } from './tenants/request.ts';
-
-/** A REST request as the protocol sees it, the same for both transports. */
-export interface RestRequest extends Exchange {
-  readonly protocol: 'rest';
-  resolution: RestResolution | undefined;
-}
 
 /**
  * The source of the answer to a permitted request.
@@ -47,12 +44,13 @@ export interface RestTransport<X extends RestRequest> {
 /** The steps of REST over one transport. Everything that decides how a request is treated is here, once. */
 export function restProtocol<X extends RestRequest>(
   transport: RestTransport<X>,
-  options: { readonly telemetry: TelemetrySettings },
+  options: { readonly telemetry: TelemetrySettings; readonly cors: Cors },
 ): Protocol<X> {
   const { resolve, checkBody, pass, change, sendAnew, reject, cut } = transport;
   return {
     resolve,
     checkBody,
+    isCrossSite: (exchange) => isCrossSite(exchange, options.cors),
     forward(exchange, permit) {
       if (!isPermit(permit)) throw new TypeError('a request was forwarded without a permit');
       const { resolution } = exchange;

@@ -4,6 +4,7 @@ import t from 'tap';
 import { errors } from 'undici';
 import { createAudit } from '../../src/audit/audit.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { begin } from '../../src/exchange/steps.ts';
 import { identifiedAgain } from '../../src/exchange/tenants.ts';
 import { answerFor } from '../../src/grpc/answer.ts';
 import type { GrpcExchange } from '../../src/grpc/exchange.ts';
@@ -224,6 +225,32 @@ function noRoom(): Promise<DenialCode> {
     budget.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
   }
   return promise;
+}
+
+/** A request of a browser whose only credential is its certificate. */
+async function ofAnotherPage(): Promise<DenialCode | undefined> {
+  const operation = GRPC_OPERATIONS.find(({ name }) => name === 'qdrant.Collections/List');
+  if (!operation) throw new TypeError('no such operation');
+  const { promise, resolve } = Promise.withResolvers<DenialCode | undefined>();
+  const holder: Principal = { ...FREE_PRINCIPAL, authType: 'Certificate' };
+  const parts = {
+    ...PLAIN_PARTS,
+    authenticate: () => holder,
+    record: () => undefined,
+    fault: () => resolve(undefined),
+  };
+  begin(
+    parts,
+    {
+      resolve: () => ({ operation, target: NO_TARGET }),
+      checkBody: () => undefined,
+      isCrossSite: () => true,
+      forward: () => resolve(undefined),
+      reject: (_, denial) => resolve(denial.code),
+    },
+    exchangeOf({}),
+  );
+  return await promise;
 }
 
 /** A list of collections for a caller that has left before there was a place. */
@@ -516,6 +543,7 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       async () => beside(await clientCa.issue(), { crl: [await clientCa.list({ from: -2, until: -1 })] }),
     ],
   ],
+  certificate_cross_site: [['a browser that adds its certificate to the request of another page', ofAnotherPage]],
   value_exists_no_collection: [
     ['a token about a collection that is gone', () => presented(EXISTS, { scroll: async () => 'no-collection' })],
   ],

@@ -70,6 +70,7 @@ const protocol: Protocol<Toy> = {
     exchange.steps.push(needs.names ? 'inspect' : `check ${Object.keys(needs)}`);
     bodyChecked(parts, protocol, exchange, decision, exchange.body);
   },
+  isCrossSite: () => false,
   forward: (exchange, permit) => exchange.steps.push(permit.visible ? 'forward filtered' : 'forward'),
   reject: (exchange, denial) => exchange.steps.push(`reject ${denial.status}`),
 };

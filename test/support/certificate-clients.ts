@@ -23,10 +23,12 @@ export const LANES = {
 export type Lane = keyof typeof LANES;
 export const LANE_NAMES = Object.keys(LANES) as readonly Lane[];
 
+type Headers = Readonly<Record<string, string>>;
+
 /** A kept connection of one client. */
 export interface Line {
-  /** Lists collections. */
-  readonly ask: (key?: string) => Promise<string>;
+  /** Lists collections. @param more other headers, by name in lower case */
+  readonly ask: (key?: string, more?: Headers) => Promise<string>;
   /** True = its handshake resumed a session. */
   readonly reused: boolean;
   /** The last session it was given, for another connection; set once a request was answered. */
@@ -49,16 +51,17 @@ export async function openLine(lane: Lane, port: number, tls: ConnectionOptions)
   await once(socket, 'secureConnect');
   if (socket.getProtocol() === 'TLSv1.2') session = socket.getSession();
   const shared = { reused: socket.isSessionReused(), session: () => session, close: () => void socket.destroy() };
-  if (isHttp1) return { ...shared, ask: (key) => askHttp1(socket, key) };
+  if (isHttp1) return { ...shared, ask: (key, more) => askHttp1(socket, key, more) };
   const opened = connectHttp2('https://localhost', { createConnection: () => socket });
   opened.on('error', () => undefined);
   const ask = lane === 'gRPC' ? askGrpc : askRest;
-  return { ...shared, ask: (key) => ask(opened, key) };
+  return { ...shared, ask: (key, more) => ask(opened, key, more) };
 }
 
-async function askHttp1(socket: TLSSocket, key: string | undefined): Promise<string> {
+async function askHttp1(socket: TLSSocket, key: string | undefined, more: Headers = {}): Promise<string> {
   const credential = key === undefined ? '' : `api-key: ${key}\r\n`;
-  socket.write(`GET /collections HTTP/1.1\r\nhost: localhost\r\n${credential}\r\n`);
+  const others = Object.entries(more).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`GET /collections HTTP/1.1\r\nhost: localhost\r\n${credential}${others.join('')}\r\n`, 'latin1');
   let text = '';
   for (;;) {
     const [chunk] = (await once(socket, 'data')) as [Buffer];
@@ -69,18 +72,19 @@ async function askHttp1(socket: TLSSocket, key: string | undefined): Promise<str
   }
 }
 
-async function askRest(session: ClientHttp2Session, key: string | undefined): Promise<string> {
-  const stream = session.request({ ':path': '/collections', ...(key !== undefined && { 'api-key': key }) });
+async function askRest(session: ClientHttp2Session, key: string | undefined, more: Headers = {}): Promise<string> {
+  const stream = session.request({ ':path': '/collections', ...(key !== undefined && { 'api-key': key }), ...more });
   const [head] = (await once(stream, 'response')) as [{ ':status'?: number }];
   let body = '';
   for await (const chunk of stream) body += String(chunk);
   return said(head[':status'] ?? 0, body);
 }
 
-async function askGrpc(session: ClientHttp2Session, key: string | undefined): Promise<string> {
+async function askGrpc(session: ClientHttp2Session, key: string | undefined, more: Headers = {}): Promise<string> {
   const stream = session.request({
     ...{ ':method': 'POST', ':path': '/qdrant.Collections/List', te: 'trailers', 'content-type': 'application/grpc' },
     ...(key !== undefined && { 'api-key': key }),
+    ...more,
   });
   let status: unknown;
   let message: unknown;

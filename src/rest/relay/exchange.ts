@@ -6,7 +6,7 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { Peer } from '../exchange.ts';
 import type { PlainHead } from '../http1/request-head.ts';
-import type { RestRequest } from '../protocol.ts';
+import type { RestRequest } from '../request.ts';
 import type { RestResolution } from '../resolve.ts';
 
 /** The protocol's steps as the connection of an exchange takes them; see `RestTransport`. */

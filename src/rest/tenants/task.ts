@@ -2,7 +2,7 @@ import type { Limits } from '../../config/schema.ts';
 import type { ExchangeParts } from '../../exchange/exchange.ts';
 import type { CollectionFacts, FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { inspectionOf } from '../options.ts';
-import type { RestRequest } from '../protocol.ts';
+import type { RestRequest } from '../request.ts';
 import { SEARCHING, type TenantTask } from './rewrite.ts';
 
 /** The parts of a transport that a task is made of. */

@@ -135,8 +135,9 @@ const IDLE = {
   },
 };
 
-function settled<X extends Judging>(): Pick<Protocol<X>, 'forward' | 'reject'> {
+function settled<X extends Judging>(): Pick<Protocol<X>, 'isCrossSite' | 'forward' | 'reject'> {
   return {
+    isCrossSite: () => false,
     forward: (one) => {
       one.verdict = SERVED;
     },

@@ -50,7 +50,7 @@ async function todayOf(again: AskedAgain, event: PastEvent): Promise<Today> {
 }
 
 function eventText({ event, place, today }: { event: PastEvent; place: string; today: Today }, state: State): string {
-  const { key, subject, remote, collections, code, rule, error } = event;
+  const { key, subject, mappings, remote, collections, code, rule, error } = event;
   const row = code === undefined ? undefined : DENIAL_CODES[code];
   const lines: readonly (readonly [string, string | undefined])[] = [
     ['request', `${event.tracing_id} at ${event.timestamp}`],
@@ -61,6 +61,7 @@ function eventText({ event, place, today }: { event: PastEvent; place: string; t
     ['next', row?.remedy],
     ['decided by', rule],
     ['caller', key === undefined ? 'not known' : `key ${key}${subject === undefined ? '' : `, subject ${subject}`}`],
+    ['mappings', mappings?.join(', ')],
     ['client', remote],
     ['operation', `${event.operation}${event.method === undefined ? '' : ` (${event.method})`}, ${event.protocol}`],
     ['path', event.api],
@@ -82,7 +83,7 @@ function todayLines(today: Today, event: PastEvent, state: State): readonly (rea
       [
         'today',
         issuer
-          ? 'not asked again: the token is of an identity provider'
+          ? 'not asked again: the log does not tell what the mappings of the token are'
           : 'the key or the operation is not known any more',
       ],
     ];

@@ -26,11 +26,11 @@ export async function replayPolicy(
   };
 }
 
-function replayText({ requests, changed, strangers, unknown, unread, groups }: Replay): string {
-  const blocks = groups.map(({ kind, sure, key, subject, operation, collections, from, to, ...times }) => {
+function replayText({ requests, changed, strangers, unknown, uncertain, unread, groups }: Replay): string {
+  const blocks = groups.map(({ kind, sure, key, subject, mappings, operation, collections, from, to, ...times }) => {
     const lines = [
       `${kind}${sure ? '' : ', perhaps'}: ${from} -> ${to}`,
-      `  caller      key ${key}${subject === undefined ? '' : `, subject ${subject}`}`,
+      `  caller      key ${key}${subject === undefined ? '' : `, subject ${subject}`}${mappings ? `, mappings ${mappings.join(', ')}` : ''}`,
       `  operation   ${operation}${collections.length === 0 ? '' : ` on ${collections.join(', ')}`}`,
       `  requests    ${times.requests}, from ${times.first} to ${times.last}, the last is ${times.request_id}`,
     ];
@@ -38,9 +38,10 @@ function replayText({ requests, changed, strangers, unknown, unread, groups }: R
   });
   const more = [
     ...(strangers > 0 ? [`${strangers} of callers whose credential was refused`] : []),
-    ...(unknown > 0 ? [`${unknown} of keys or operations that are not known any more`] : []),
+    ...(unknown > 0 ? [`${unknown} of keys, mappings or operations that are not known`] : []),
   ];
   const rest = more.length === 0 ? '' : `not asked again: ${more.join(', ')}\n`;
+  const may = uncertain === 0 ? '' : `${uncertain} others may change: their issuer or its mappings differ\n`;
   const lines = unread === 0 ? '' : `${unread} lines are no requests\n`;
-  return `${blocks.join('')}${changed} of ${requests} requests change\n${rest}${lines}`;
+  return `${blocks.join('')}${changed} of ${requests} requests change\n${may}${rest}${lines}`;
 }

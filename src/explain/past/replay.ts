@@ -7,10 +7,15 @@ import type { PastEvents } from './events.ts';
 /** Past requests that change alike. Plain data. */
 export interface ReplayGroup {
   readonly kind: ChangeKind;
-  /** False = the log does not tell the access of the token, and not every access that it may have changes. */
+  /**
+   * False = the log does not tell the access of the token, and not every access that it may have changes; or its issuer or mappings
+   * differ, so that it may have another one.
+   */
   readonly sure: boolean;
   readonly key: string;
   readonly subject?: string;
+  /** Of a caller whose claims were mapped, or of the certificate beside its key. */
+  readonly mappings?: readonly string[];
   readonly operation: string;
   readonly collections: readonly string[];
   /** Verdicts in words. */
@@ -31,6 +36,8 @@ export interface Replay {
   readonly strangers: number;
   /** Requests of keys or operations that are not known any more. */
   readonly unknown: number;
+  /** Requests that do not change by the mappings that the log names, while their issuer or its mappings differ. */
+  readonly uncertain: number;
   /** Lines that are no events of requests. */
   readonly unread: number;
   readonly groups: readonly ReplayGroup[];
@@ -40,7 +47,7 @@ export interface Replay {
 export async function replay(events: PastEvents, old: OfflineParts, next: OfflineParts): Promise<Replay> {
   const again = new AskedAgain([old, next]);
   const groups = new Map<string, ReplayGroup>();
-  const counts = { requests: 0, changed: 0, strangers: 0, unknown: 0 };
+  const counts = { requests: 0, changed: 0, strangers: 0, unknown: 0, uncertain: 0 };
   for await (const { event } of events.all()) {
     counts.requests += 1;
     const asked = await again.ask(event);
@@ -52,14 +59,24 @@ export async function replay(events: PastEvents, old: OfflineParts, next: Offlin
       return kind ? [{ kind, from: verdictText(from), to: verdictText(to) }] : [];
     });
     const [change] = changes;
+    const uncertain = asked.some((one) => one.uncertain);
+    if (!change && uncertain) counts.uncertain += 1;
     if (!change) continue;
     counts.changed += 1;
-    const { key = 'none', subject, operation, collections = [], timestamp, tracing_id: requestId } = event;
-    const sure = changes.length === asked.length && changes.every(({ kind }) => kind === change.kind);
-    const id = JSON.stringify([change, sure, key, subject, operation, collections]);
+    const { key = 'none', subject, mappings, operation, collections = [], timestamp, tracing_id: requestId } = event;
+    const sure = !uncertain && changes.length === asked.length && changes.every(({ kind }) => kind === change.kind);
+    const id = JSON.stringify([change, sure, key, subject, mappings, operation, collections]);
     const before = groups.get(id);
     groups.set(id, {
-      ...{ ...change, sure, key, ...(subject !== undefined && { subject }), operation, collections },
+      ...{
+        ...change,
+        sure,
+        key,
+        ...(subject !== undefined && { subject }),
+        ...(mappings && { mappings }),
+        operation,
+        collections,
+      },
       ...{ requests: (before?.requests ?? 0) + 1, first: before?.first ?? timestamp, last: timestamp },
       request_id: requestId,
     });

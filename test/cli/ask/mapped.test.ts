@@ -316,3 +316,44 @@ t.test('a policy diff tells changes of client certificates, of issuers as text a
     /\n\| \*\*changed\*\* \| issuer corp \| audiences: `\["qdrant"\] -> \["qdrant","other"\]` \|\n$/,
   );
 });
+
+/** An event as the gateway writes it, of a write to this collection that it permitted. */
+function eventLine(collection: string, mappings: readonly string[]): string {
+  const who = { auth_type: 'Jwt', subject: 'alice', key: 'corp', mappings };
+  const what = {
+    operation: 'points.upsert',
+    method: 'upsert_points',
+    protocol: 'rest',
+    collection,
+    collections: [collection],
+  };
+  return JSON.stringify({
+    timestamp: '2026-11-29T10:00:00.000Z',
+    tracing_id: collection,
+    id: 'e',
+    result: 'ok',
+    ...who,
+    ...what,
+  });
+}
+
+t.test('policy replay and explain name the mappings of past callers', async (t) => {
+  const place = configured(ISSUER, {
+    'next.yaml': ISSUER.replace("'${team}-*'], access: rw", "'${team}-*'], access: r").replace(
+      'value: reader',
+      'value: viewer',
+    ),
+    'audit.log': `${eventLine('ads-a', ['teams'])}\n${eventLine('products', ['shops'])}\n`,
+  });
+  const config = ['--config', place('gateway.yaml')];
+  const { code, out } = await run('policy', 'replay', place('audit.log'), '--policy', place('next.yaml'), ...config);
+  t.equal(code, 4);
+  t.match(
+    out,
+    /^loses, perhaps: allowed -> denied \(write_required\)\n {2}caller {6}key corp, subject alice, mappings teams\n/,
+  );
+  t.match(out, /\n1 of 2 requests change\n1 others may change: their issuer or its mappings differ\n$/);
+  const explained = await run('explain', 'ads-a', '--audit', place('audit.log'), ...config);
+  t.match(explained.out, /^mappings +teams$/m);
+  t.match(explained.out, /^today +allowed$/m);
+});

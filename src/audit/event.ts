@@ -107,6 +107,13 @@ export function boundedNames(names: readonly string[]): Pick<AuditEvent, 'collec
   return left === 0 ? { collections } : { collections, collections_left_out: left };
 }
 
+/** The names of a verified certificate; `undefined` = the connection has none. */
+export function certificateNames(certificate: AuditEvent['certificate']): AuditEvent['certificate'] {
+  if (!certificate) return undefined;
+  const { subject, fingerprint } = certificate;
+  return { subject: subject === undefined ? undefined : bounded(subject), fingerprint };
+}
+
 /** An event as one line of JSON without a line break at its end. No value can add a line break. */
 export function toLine(event: AuditEvent): string {
   return jsonLine(event);

@@ -7,7 +7,7 @@ import type { Denial } from '../policy/denial.ts';
 import type { DenialCode } from '../policy/denial-codes.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Rule, Shadowed } from '../policy/rules.ts';
-import { type AuditEvent, bounded, boundedLong, boundedNames } from './event.ts';
+import { type AuditEvent, bounded, boundedLong, boundedNames, certificateNames } from './event.ts';
 import { type RemoteTrust, remoteOf } from './remote.ts';
 import { requestEvent } from './request-event.ts';
 
@@ -69,7 +69,7 @@ export function recordOf(
     key_owner: (principal?.key ?? refusedKey)?.owner,
     mappings: principal?.mappings,
     token_id: principal?.minted === undefined ? undefined : bounded(principal.minted.id),
-    certificate: certificateOf(exchange),
+    certificate: certificateNames(exchange.certificate?.kind === 'certificate' ? exchange.certificate : undefined),
     operation: operation?.name ?? 'unresolved',
     protocol: exchange.protocol,
     ...boundedNames([...names, ...(exchange.references?.others ?? [])]),
@@ -87,12 +87,6 @@ export function recordOf(
     bytes_in: outcome.received,
     bytes_out: outcome.sent,
   };
-}
-
-function certificateOf({ certificate }: Exchange): AuditEvent['certificate'] {
-  if (certificate?.kind !== 'certificate') return undefined;
-  const { subject, fingerprint } = certificate;
-  return { subject: subject === undefined ? undefined : bounded(subject), fingerprint };
 }
 
 /** The path as received, without query, and without the authority of an absolute target. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ExchangeOutcome } from '../token-endpoint/endpoint.ts';
-import { type AuditEvent, bounded, boundedLong } from './event.ts';
+import { type AuditEvent, bounded, boundedLong, certificateNames } from './event.ts';
 
 /** An exchange that has ended, and when. */
 export type TokenAct = ExchangeOutcome & {
@@ -15,6 +15,7 @@ export function tokenEvent({
   status,
   principal,
   minted,
+  certificate,
   error,
   denial,
   received,
@@ -37,6 +38,7 @@ export function tokenEvent({
     key: principal?.keyId ?? denial?.key?.id,
     key_name: key?.name,
     key_owner: key?.owner,
+    certificate: certificateNames(certificate),
     operation: 'gateway.token_exchange',
     protocol: port === 'rest' ? 'rest' : undefined,
     event: result === 'minted' ? 'token_minted' : 'token_refused',

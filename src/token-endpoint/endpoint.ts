@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Authenticator } from '../identity/authenticate.ts';
-import type { PresentedCertificate } from '../identity/certificates/presented.ts';
+import type { PresentedCertificate, VerifiedCertificate } from '../identity/certificates/presented.ts';
 import { type MintedToken, mintFor } from '../identity/minted/mint.ts';
 import type { ExchangeSource, NotExchanged } from '../identity/minted/source.ts';
 import type { Principal } from '../identity/principal.ts';
@@ -42,6 +42,8 @@ export interface ExchangeOutcome {
   /** The source, once it is known. */
   readonly principal: Principal | undefined;
   readonly minted?: { readonly id: string; readonly exp: number; readonly lifetime: number; readonly scope?: string };
+  /** The verified certificate of the connection. */
+  readonly certificate?: Pick<VerifiedCertificate, 'subject' | 'fingerprint'>;
   /** Text of the refusal. */
   readonly error?: string;
   /** The refusal of the credential. */
@@ -132,6 +134,7 @@ export function createTokenEndpoint(options: EndpointOptions): TokenEndpoint {
       options.record({
         ...{ request: { remote, tracingId, port }, status: answer.status, durationMs },
         ...{ received: request.body.length, sent: Buffer.byteLength(answer.body) },
+        ...(certificate?.kind === 'certificate' && { certificate }),
         ...outcomeOf(ended),
       });
       return answer;

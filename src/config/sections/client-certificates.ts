@@ -30,15 +30,23 @@ export function mappingProblems(
   return [{ place: placeOf('gateway.client_certificates.mode'), message }];
 }
 
-/** Mappings that nothing uses. */
+/** Sections of the policy that nothing uses: mappings without a mode, an exchange at the one port that sees no certificate. */
 export function mappingWarnings(
   { gateway }: Config,
-  policy: Pick<PolicySettings, 'clientCertificates'>,
+  policy: Pick<PolicySettings, 'clientCertificates' | 'tokenExchange'>,
   placeOf: PlaceOf,
 ): string[] {
-  if (gateway.client_certificates.mode !== 'off' || !policy.clientCertificates) return [];
+  const { mode } = gateway.client_certificates;
   const place = placeOf('gateway.policy_file');
-  return [
-    `${place}: \`client_certificates\` need \`gateway.client_certificates.mode\`, certificates are no identities`,
-  ];
+  const warnings: string[] = [];
+  if (mode === 'off' && policy.clientCertificates) {
+    const text = '`client_certificates` need `gateway.client_certificates.mode`, certificates are no identities';
+    warnings.push(`${place}: ${text}`);
+  }
+  if (mode === 'beside_key' && policy.tokenExchange?.restPort === false) {
+    const text =
+      '`token_exchange` needs `rest_port`: each exchange needs a client certificate, and the admin port asks for none';
+    warnings.push(`${place}: ${text}`);
+  }
+  return warnings;
 }

@@ -195,3 +195,25 @@ t.test('a reload says what has changed', async (t) => {
   );
   t.same(lostProtection(before, lists), []);
 });
+
+t.test('sections that the mode leaves without a use are warned about', (t) => {
+  const exchanging = (restPort: boolean) =>
+    `signing_keys: [{ id: minting, secret: ${'s'.repeat(32)}, exchange: true }]\ntoken_exchange: { rest_port: ${restPort} }\n${SECTION}`;
+  const MODE = 'QDRANT_GATEWAY__CLIENT_CERTIFICATES__MODE';
+  const given = { ...KEY, QDRANT__SERVICE__JWT_RBAC: 'true', QDRANT_GATEWAY__ADMIN__PORT: '9' };
+  const warningsOf = (mode: string, restPort: boolean) =>
+    load({ ...given, [MODE]: mode }, { 'policy.yaml': exchanging(restPort) }).warnings.filter((one) =>
+      /certificate/.test(one),
+    );
+  const unused = /`client_certificates` need `gateway.client_certificates.mode`/;
+  const port = /`token_exchange` needs `rest_port`: each exchange needs a client certificate/;
+  t.match(warningsOf('off', false), [unused]);
+  t.match(warningsOf('beside_key', false), [port]);
+  for (const [mode, restPort] of [
+    ['beside_key', true],
+    ['identity', false],
+    ['identity', true],
+  ] as const)
+    t.strictSame(warningsOf(mode, restPort), [], `${mode} ${restPort}`);
+  t.end();
+});

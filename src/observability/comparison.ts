@@ -1,5 +1,9 @@
+import { bounded } from '../audit/event.ts';
 import type { Exchange, Outcome } from '../exchange/exchange.ts';
 import { tracingIdOf } from '../exchange/request-id.ts';
+import { clientNetworkOf } from '../limits/peer-address.ts';
+import { type Later, laterHere } from './exchange-log.ts';
+import { type FoldedFields, FoldedRefusals, type WriteRefusal } from './folded-refusals.ts';
 import type { Log } from './log.ts';
 
 /**
@@ -38,30 +42,46 @@ export interface ComparisonOptions {
   readonly isOn: () => boolean;
   readonly log: Pick<Log, 'warn'>;
   readonly count: (agreement: Agreement) => void;
+  /** Calls `work` once, after so many milliseconds. Default: by a timer that keeps no process alive. */
+  readonly later?: Later;
 }
 
-/** An observer that compares the verdicts and logs one line for each difference. It changes no decision. */
-export function createComparison({ isOn, log, count }: ComparisonOptions): (exchange: Exchange, end: Outcome) => void {
+const TEXTS = {
+  ofCaller: 'the gateway and qdrant differ on further requests of this caller',
+  ofOthers: 'the gateway and qdrant differ on requests of further callers',
+};
+
+/** An observer that compares the verdicts and logs differences, folded as refusals are. It changes no decision. */
+export function createComparison({
+  isOn,
+  log,
+  count,
+  later = laterHere,
+}: ComparisonOptions): (exchange: Exchange, end: Outcome) => void {
+  const write: WriteRefusal = (fields, message) => log.warn(fields, message);
+  const folded = new FoldedRefusals({ write, later, texts: TEXTS });
   return (exchange, outcome) => {
     if (!isOn()) return;
     const agreement = agreementOf(exchange, outcome);
     if (agreement === undefined) return;
     count(agreement);
     if (agreement !== 'upstream_refuses' && agreement !== 'upstream_permits') return;
-    log.warn(describe(exchange, outcome), 'the gateway and qdrant differ');
+    folded.add('the gateway and qdrant differ', describe(exchange, outcome), clientNetworkOf(exchange.remote));
   };
 }
 
 /** Names and verdicts, never a credential. */
-function describe(exchange: Exchange, { status }: Outcome): object {
+function describe(exchange: Exchange, { status }: Outcome): FoldedFields {
   const { protocol, resolution, principal, shadowed, refusal, refusedThere } = exchange;
   const target = resolution?.target;
+  const collection = target?.kind === 'collection' ? target.name : exchange.references?.target;
+  const subject = principal?.subject;
   return {
     protocol,
     operation: resolution?.operation.name,
-    collection: target?.kind === 'collection' ? target.name : exchange.references?.target,
+    collection: collection === undefined ? undefined : bounded(collection),
     key: principal?.keyId,
-    subject: principal?.subject,
+    subject: subject === undefined ? undefined : bounded(subject),
     gateway: shadowed?.denial.code ?? 'permit',
     qdrant: refusedThere ? 'refused' : 'permit',
     status: refusal?.grpc ?? status,

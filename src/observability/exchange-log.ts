@@ -12,7 +12,8 @@ type ObserveExchange = (exchange: Exchange, outcome: Outcome) => void;
 /** Calls `work` once, after so many milliseconds. */
 export type Later = (ms: number, work: () => void) => void;
 
-const laterHere: Later = (ms, work) => void setTimeout(work, ms).unref();
+/** By a timer that keeps no process alive. */
+export const laterHere: Later = (ms, work) => void setTimeout(work, ms).unref();
 
 /**
  * Logs each exchange with a break-glass key at level warn, and each refusal: at level info folded by kind and minute, at level

@@ -1,5 +1,12 @@
 import type { ExchangeFields } from './exchange-fields.ts';
 
+/** The fields of a line, with those that tell its kind and its caller. */
+export interface FoldedFields extends Partial<ExchangeFields> {
+  /** Of a comparison: the verdicts of both sides. */
+  readonly gateway?: string;
+  readonly qdrant?: string;
+}
+
 /** Writes one line. */
 export type WriteRefusal = (fields: object, message: string) => void;
 
@@ -7,7 +14,11 @@ export interface FoldOptions {
   readonly write: WriteRefusal;
   /** Calls `work` once, after so many milliseconds, without keeping the process alive. */
   readonly later: (ms: number, work: () => void) => void;
+  /** Messages of what has no line of its own. Default: those of refusals. */
+  readonly texts?: { readonly ofCaller: string; readonly ofOthers: string };
 }
+
+const REFUSALS = { ofCaller: 'further refusals of this caller', ofOthers: 'refusals of further callers' };
 
 /** Bounds of one class of callers, within a minute. */
 interface Bounds {
@@ -34,7 +45,7 @@ interface Caller {
 }
 
 /**
- * Log lines of refusals: the first of a kind at once, its repetitions as one line with a `count` at the end of the minute. The number of
+ * Log lines of refusals, or of other verdicts: the first of a kind at once, its repetitions as one line with a `count` at the end of the minute. The number of
  * lines and the memory are bounded, whatever callers send.
  */
 export class FoldedRefusals {
@@ -54,12 +65,12 @@ export class FoldedRefusals {
    *
    * @param network the caller's address, or the network that counts as one client
    */
-  add(message: string, fields: ExchangeFields, network: string): void {
+  add(message: string, fields: FoldedFields, network: string): void {
     if (!this.#begun) {
       this.#begun = true;
       this.#options.later(MINUTE_MS, () => this.flush());
     }
-    const { key, subject, code = '' } = fields;
+    const { key, subject, code = fields.gateway ?? '' } = fields;
     const isKnown = key !== undefined;
     const { bounds, callers, others } = this.#classes[isKnown ? 'known' : 'unknown'];
     const name = isKnown ? `${key}\n${subject ?? ''}` : network;
@@ -72,14 +83,15 @@ export class FoldedRefusals {
   /** Writes the counts of the minute, and forgets. */
   flush(): void {
     this.#begun = false;
+    const { write, texts = REFUSALS } = this.#options;
     for (const { callers, others } of Object.values(this.#classes)) {
       for (const { lines, first, more } of callers.values()) {
         for (const { fields, message, count } of lines.values()) {
-          if (count > 0) this.#options.write({ ...fields, count }, `${message} again`);
+          if (count > 0) write({ ...fields, count }, `${message} again`);
         }
-        if (more > 0) this.#options.write({ ...first, count: more }, 'further refusals of this caller');
+        if (more > 0) write({ ...first, count: more }, texts.ofCaller);
       }
-      for (const [code, count] of others) this.#options.write({ code, count }, 'refusals of further callers');
+      for (const [code, count] of others) write({ code, count }, texts.ofOthers);
       callers.clear();
       others.clear();
     }
@@ -92,9 +104,10 @@ export class FoldedRefusals {
     return caller;
   }
 
-  #tell(caller: Caller, bounds: Bounds, message: string, fields: ExchangeFields): void {
+  #tell(caller: Caller, bounds: Bounds, message: string, fields: FoldedFields): void {
     const { tracing_id: _, ...kind } = fields;
-    const name = [message, kind.code, kind.rule, kind.operation, kind.collection, kind.remote].join('\n');
+    const { code, rule, operation, collection, remote, gateway, qdrant } = kind;
+    const name = [message, code, rule, operation, collection, remote, gateway, qdrant].join('\n');
     const line = caller.lines.get(name);
     if (line) {
       line.count += 1;

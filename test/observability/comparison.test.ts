@@ -15,7 +15,7 @@ function exchangeOf(more: object = {}): Exchange {
       target: { kind: 'collection', name: 'books' },
     },
     principal: { keyId: 'api_key', subject: 'ann' },
-    forwardedAt: 1,
+    ...{ remote: '10.0.0.1', forwardedAt: 1 },
     refusedThere: false,
     ...more,
   } as unknown as Exchange;
@@ -56,6 +56,7 @@ t.test('each difference is one line, with both verdicts and without the credenti
     isOn: () => isOn,
     log: { warn: (what: object) => void lines.push(what) } as unknown as Parameters<typeof createComparison>[0]['log'],
     count: (agreement) => void counts.push(agreement),
+    later: () => undefined,
   });
   const end = { received: 0, sent: 0 };
   compare(exchangeOf(), { ...end, status: 200 });
@@ -70,4 +71,40 @@ t.test('each difference is one line, with both verdicts and without the credenti
   ]);
   t.notOk(JSON.stringify(lines).includes(SECRET));
   t.same(counts, ['same', 'upstream_refuses', 'upstream_permits']);
+});
+
+t.test('differences of one kind are one line, and a count at the end of the minute', async (t) => {
+  const lines: object[] = [];
+  const ends: (() => void)[] = [];
+  const warn = (fields: object, msg: string) => void lines.push({ ...fields, msg });
+  const compare = createComparison({
+    isOn: () => true,
+    log: { warn } as unknown as Parameters<typeof createComparison>[0]['log'],
+    count: () => undefined,
+    later: (_ms, work) => void ends.push(work),
+  });
+  const end = { received: 0, sent: 0, status: 403 };
+  const resolutionOn = (name: string) => ({
+    operation: { name: 'points.query', requires: { scope: 'collection' } },
+    target: { kind: 'collection', name },
+  });
+  for (let count = 0; count < 5; count += 1) compare(exchangeOf({ refusedThere: true }), end);
+  t.equal(lines.length, 1);
+  for (let count = 0; count < 40; count += 1) {
+    compare(exchangeOf({ refusedThere: true, resolution: resolutionOn(`c${count}`) }), end);
+  }
+  t.equal(lines.length, 16, 'the lines of one caller are bounded');
+  compare(exchangeOf({ refusedThere: true, principal: { keyId: 'other' } }), end);
+  t.equal(lines.length, 17, 'another caller has lines of its own');
+  t.equal(ends.length, 1);
+  for (const flush of ends) flush();
+  t.match(lines.slice(17), [
+    { collection: 'books', count: 4, msg: 'the gateway and qdrant differ again' },
+    {
+      key: 'api_key',
+      subject: 'ann',
+      count: 25,
+      msg: 'the gateway and qdrant differ on further requests of this caller',
+    },
+  ]);
 });

@@ -4,6 +4,7 @@ import type { LimitSettings } from '../../src/policy/limits/limits.ts';
 import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import type { AccessEntry, AccessSettings, GuardSettings, RuleSettings } from '../../src/policy/settings.ts';
 import type { TenantSettings } from '../../src/policy/tenants/settings.ts';
+import { NO_TOKEN_RULES } from '../../src/policy/token-rules.ts';
 
 /* Random policies over few names and prefixes, so that entries meet. */
 
@@ -91,11 +92,22 @@ const tenant = fc
     holds: fc.constantFrom(
       { field: 'g', value: 'x' },
       { field: 'g', from: 'tenant' },
+      { field: 'g', from: 'org', read_only_fields: ['price'] },
       { free: true as const },
       { field: 'h', value: 1, hide_field: true },
     ),
   })
   .map(({ callers: who, holds, ...one }) => withoutUnset({ ...who, ...one, ...holds }));
+
+/** Requirements on tokens; half of all policies have none. */
+const tokenRules = fc.oneof(
+  fc.constant(NO_TOKEN_RULES),
+  fc.record({
+    ...{ patterns: fc.boolean(), requireExp: fc.boolean(), requireAccess: fc.boolean(), refuseManage: fc.boolean() },
+    maxLifetime: fc.constantFrom(undefined, 60, 600),
+    minSecretBytes: fc.constantFrom(0, 64),
+  }),
+);
 
 /** Some named keys, the same under every policy but for their access. */
 const namedKeys = fc.array(access, { maxLength: 2 }).map((all) =>
@@ -121,6 +133,7 @@ export const policies: fc.Arbitrary<Partial<PolicySettings>> = fc.record({
   limits: fc.array(limit, { maxLength: 2 }).map((all) => withIds<LimitSettings>('l', all)),
   tenants: fc.array(tenant, { maxLength: 1 }).map((all) => withIds<TenantSettings>('t', all)),
   namedKeys,
+  tokenRules,
 });
 
 function withIds<T extends object>(prefix: string, all: readonly object[]): T[] {

@@ -19,7 +19,7 @@ export function diffText(
   sources: readonly SourceChange[] = [],
 ): string {
   const first = sources.map(sourceText).join('');
-  if (groups.length === 0) return `${first}no verdict changes${sources.length > 0 ? ' by the mappings alone' : ''}\n`;
+  if (groups.length === 0) return `${first}${unchanged(sources)}\n`;
   const parts = groups.map(({ kind, role, from, to, merged_callers: callers, collections, operations }) => {
     const lines: readonly (readonly [string, readonly string[]])[] = [
       ...callers.map((one, at) => [at === 0 ? 'callers' : '', [one]] as const),
@@ -32,7 +32,11 @@ export function diffText(
   return `${first}${parts.join('')}${countText(groups, changes)}\n`;
 }
 
-/** One block for an issuer, the certificates or a mapping. */
+function unchanged(sources: readonly SourceChange[]): string {
+  return sources.length === 0 ? 'no verdict changes' : 'no verdict on the asked callers changes';
+}
+
+/** One block for a part of the file whose settings differ. */
 function sourceText({ kind, part, settings }: SourceChange): string {
   const lines = settings.map((one) => `  ${one.setting.padEnd(17)} ${printable(settingText(kind, one))}\n`);
   return `${kind}: ${printable(part)}\n${lines.join('')}`;
@@ -58,8 +62,7 @@ export function diffMarkdown(
   sources: readonly SourceChange[] = [],
 ): string {
   const more = sources.length === 0 ? '' : `\n${sourcesMarkdown(sources)}`;
-  if (groups.length === 0)
-    return `**Policy:** no verdict changes${sources.length > 0 ? ' by the mappings alone' : ''}.\n${more}`;
+  if (groups.length === 0) return `**Policy:** ${unchanged(sources)}.\n${more}`;
   const rows = groups.map(({ kind, role, from, to, merged_callers: callers, collections, operations }) => {
     const where = collections.length === 0 ? 'no collection' : codes(collections);
     const what = role === 'on' || role === 'global' ? where : `${ROLES[role]}: ${where}`;

@@ -4,7 +4,7 @@ import type { State } from '../../config/state.ts';
 import { assumed } from '../../explain/assumptions.ts';
 import { changesBetween, spaceOf } from '../../explain/diff/changes.ts';
 import { groupChanges } from '../../explain/diff/groups.ts';
-import { sourceChanges } from '../../explain/diff/sources.ts';
+import { changedSettings } from '../../explain/diff/settings.ts';
 import { type OfflineParts, offlineParts } from '../../explain/parts.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import { QDRANT_VERSION } from '../../operations/qdrant-version.ts';
@@ -15,8 +15,8 @@ import { diffMarkdown, diffText } from './diff-formats.ts';
 import { stateToAsk } from './state.ts';
 
 /**
- * `policy diff`: every class of requests whose verdict changes from one policy file to another, and every changed setting of issuers
- * and client certificates. Code 4 = there is one.
+ * `policy diff`: every class of requests whose verdict changes from one policy file to another, and every changed setting of
+ * tokens, signing keys, the exchange, issuers and client certificates. Code 4 = there is one.
  */
 export async function diffPolicies(
   files: readonly string[],
@@ -32,12 +32,12 @@ export async function diffPolicies(
   const space = spaceOf([old, next]);
   const changes = await changesBetween(old, next, space);
   const groups = groupChanges(changes, space.principals);
-  const sources = sourceChanges(old.state.policy, next.state.policy);
+  const settings = changedSettings(old.state.policy, next.state.policy);
   const count = changes.reduce((sum, { rows }) => sum + rows.rows.length, 0);
   return {
-    json: { changes: count, groups, ...(sources.length > 0 && { sources }), ...(notes.length > 0 && { notes }) },
-    text: `${(flags.format === 'markdown' ? diffMarkdown : diffText)(groups, count, sources)}${notesText(notes)}`,
-    code: changes.length > 0 || sources.length > 0 ? exitCode.negative : exitCode.ok,
+    json: { changes: count, groups, ...(settings.length > 0 && { settings }), ...(notes.length > 0 && { notes }) },
+    text: `${(flags.format === 'markdown' ? diffMarkdown : diffText)(groups, count, settings)}${notesText(notes)}`,
+    code: changes.length > 0 || settings.length > 0 ? exitCode.negative : exitCode.ok,
   };
 }
 

@@ -10,10 +10,10 @@ import type { MappingSettings } from '../../policy/mapping/mapper.ts';
  * gives; these tell each setting, whatever it is. Nothing here is secret: keys are public, and long texts are told by their digest.
  */
 
-/** A source of claims, or one of its mappings, that another policy has differently. Plain data. */
+/** A source of claims, one of its mappings, or another part of the file that another policy has differently. Plain data. */
 export interface SourceChange {
   readonly kind: 'added' | 'removed' | 'changed';
-  /** `issuer corp`, `issuer corp, mapping readers`, `client certificates`. */
+  /** `issuer corp`, `issuer corp, mapping readers`, `client certificates`, `tokens`, `signing key app`. */
   readonly part: string;
   /** The settings that differ, or all of an added or removed part. */
   readonly settings: readonly SettingChange[];
@@ -27,15 +27,19 @@ export interface SettingChange {
 }
 
 /** A part of the file, as a record of settings. */
-type Part = Readonly<Record<string, unknown>>;
-type Parts = ReadonlyMap<string, Part>;
+export type Part = Readonly<Record<string, unknown>>;
+export type Parts = ReadonlyMap<string, Part>;
 
 /** Every difference between the sources of two policies, but for examples, which give nothing. */
 export function sourceChanges(
   old: Pick<PolicySettings, 'issuers' | 'clientCertificates'>,
   next: Pick<PolicySettings, 'issuers' | 'clientCertificates'>,
 ): readonly SourceChange[] {
-  const [before, after] = [partsOf(old), partsOf(next)];
+  return changedParts(partsOf(old), partsOf(next));
+}
+
+/** Every difference between these parts. */
+export function changedParts(before: Parts, after: Parts): readonly SourceChange[] {
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((part): SourceChange | [] => {
     const [from, to] = [before.get(part), after.get(part)];
     const settings = settingChanges(from ?? NOTHING, to ?? NOTHING);
@@ -81,15 +85,17 @@ function settingChanges(from: Part, to: Part): readonly SettingChange[] {
   });
 }
 
-/** True = mappings were added or removed, which are told on their own, and the others stand in the same order. */
+/** True = entries were added or removed, which are told on their own, and the others stand in the same order. */
 function isReorderedAlone(name: string, from: unknown, to: unknown): boolean {
-  if (name !== 'order of mappings') return false;
+  if (!name.startsWith(ORDER)) return false;
   if (!Array.isArray(from) || !Array.isArray(to)) return true;
   return isDeepStrictEqual(
     from.filter((id) => to.includes(id)),
     to.filter((id) => from.includes(id)),
   );
 }
+
+const ORDER = 'order of ';
 
 /** Names of settings in the policy file, where they differ. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -109,7 +115,7 @@ function shown(name: string, value: unknown): string | undefined {
   if (name === 'ca') return `sha256 ${digestOf(value)}`;
   if (name === 'keys' && Array.isArray(value)) return keysText(value);
   if (name.endsWith('Ms') && typeof value === 'number') return `${value / 1000} s`;
-  if (name === 'order of mappings' && Array.isArray(value)) return value.join(', ');
+  if (name.startsWith(ORDER) && Array.isArray(value)) return value.join(', ');
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 

@@ -1,6 +1,7 @@
 import { type Claims, type ClaimValue, claimPath } from '../../policy/mapping/claims.ts';
 import type { MappingSettings } from '../../policy/mapping/mapper.ts';
 import type { TemplateClaim } from '../../policy/mapping/name-template.ts';
+import { tenantNamed } from '../space/tenant-forms.ts';
 import { type ClaimName, claimsIn, claimTree, fillTemplateOrNone, namesOf, valuesMaking } from './templates.ts';
 
 /** The claims of a holder of some mappings, as far as names and tenants depend on them. */
@@ -13,8 +14,6 @@ export interface WantedClaims {
   /** Paths of further claims, each with a tenant. */
   readonly tenants: readonly (readonly string[])[];
 }
-
-const TENANT = 'the tenant';
 
 /** Such claims. Where one value cannot name all collections, it names the first. */
 export function claimsOfHolder({ mappings, named, avoided, tenants }: WantedClaims): Claims {
@@ -32,7 +31,7 @@ export function claimsOfHolder({ mappings, named, avoided, tenants }: WantedClai
     const isTenant = paths.some((path) => path.join('\0') === claim.path.join('\0'));
     return [claim.path, own.length > 0 || !isTenant ? own : [elsewhere()]];
   });
-  return claimTree([...inNames, ...paths.map((path) => [path, TENANT] as const)]);
+  return claimTree([...inNames, ...paths.map((path) => [path, tenantNamed(path.join('.'))] as const)]);
 }
 
 function tenantPath({ tenant_from: text }: MappingSettings): readonly (readonly string[])[] {

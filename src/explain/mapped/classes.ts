@@ -2,6 +2,7 @@ import type { OfflineParts } from '../parts.ts';
 import { tokenLabel } from '../space/labels.ts';
 import type { PrincipalClass } from '../space/principal-class.ts';
 import { OTHER_SUBJECT, subjectsOf } from '../space/subjects.ts';
+import { NO_TENANTS, tenantForms } from '../space/tenant-forms.ts';
 import { type ClaimSource, type Holder, identifyHolder, mappingsOf } from './holder.ts';
 import { claimsIn, namesOf } from './templates.ts';
 
@@ -52,17 +53,17 @@ export function classesOf(
   );
   const inNames = [...claimsIn(namesOf(settings).claimed).keys()];
   const isBound = settings.some(({ tenant, tenant_from: from }) => tenant === undefined && from === undefined);
-  const claims = isBound ? [...new Set(states.flatMap(({ ring }) => [...(ring.tenants?.claims ?? [])]))] : [];
+  const tenantsTold = isBound ? tenantForms(states) : [NO_TENANTS];
   const family = familyOf(source, mappings, states);
   return (inNames.length > 0 ? [true, false] : [false]).flatMap((names) =>
     subjects.flatMap((subject) =>
-      (claims.length > 0 ? [claims, []] : [[]]).map((tenants) => {
+      tenantsTold.map((tenants) => {
         const traits = [
           inNames.length === 0 ? '' : `${inNames.join(', ')} names ${names ? 'it' : 'another'}`,
           subject === undefined || subjects.length === 1 ? '' : `subject ${subject}`,
-          claims.length === 0 ? '' : `${tenants.length > 0 ? 'with' : 'without'} ${claims.join(', ')}`,
+          tenants.label,
         ];
-        const form = { source, mappings, subject: subject ?? OTHER_SUBJECT, tenants };
+        const form = { source, mappings, subject: subject ?? OTHER_SUBJECT, tenants: tenants.claims };
         return classOf(form, { family, traits, names, dependsOn: inNames.length > 0 });
       }),
     ),

@@ -57,11 +57,22 @@ function restrictions({ policy }: OfflineParts, principal: Principal, cell: Cell
   ].sort();
 }
 
-function tenantText({ field, values, hides, sharedStatistics }: TenantCondition): string {
-  const wanted = values
-    .map((value) => (typeof value === 'string' ? JSON.stringify(value) : String(value)))
-    .join(' or ');
-  return `tenant: ${pathText(field)} = ${wanted}${hides ? ', hidden' : ''}${sharedStatistics ? ', shared statistics' : ''}`;
+function tenantText({ field, values, hides, sharedStatistics, ...more }: TenantCondition): string {
+  const { hiddenFields = [], readOnlyFields = [], shard } = more;
+  const wanted = values.map(valueText).join(' or ');
+  const fallback = shard?.fallback === undefined ? '' : ` or ${valueText(shard.fallback)}`;
+  return [
+    `tenant: ${pathText(field)} = ${wanted}`,
+    ...(hides ? ['hidden'] : []),
+    ...(hiddenFields.length > 0 ? [`without reading ${hiddenFields.map(pathText).join(' and ')}`] : []),
+    ...(readOnlyFields.length > 0 ? [`without writing ${readOnlyFields.map(pathText).join(' and ')}`] : []),
+    ...(sharedStatistics ? ['shared statistics'] : []),
+    ...(shard ? [`shard key ${valueText(shard.key)}${fallback}`] : []),
+  ].join(', ');
+}
+
+function valueText(value: string | bigint | boolean): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
 function limitText({ mode, each, quotas, concurrent }: Limit): string {

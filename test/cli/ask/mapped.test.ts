@@ -103,7 +103,7 @@ const CASES: readonly Case[] = [
     ...{ place: issuers, args: ['upsert_points', 'products'] },
     caller: 'token of the issuer corp, mapping shops: subject any other',
     says: {
-      ...{ verdict: 'allowed', conditions: ['tenant: customer = "the tenant"'] },
+      ...{ verdict: 'allowed', conditions: ['tenant: customer = "the shop.id"'] },
       decided_by: { kind: 'access', id: 'issuer corp, mapping shops', path: 'access[0]' },
     },
   },
@@ -189,7 +189,7 @@ t.test('names that claims make are classes of collections of their own', async (
 
 interface Diff {
   readonly changes: number;
-  readonly sources?: readonly SourceChange[];
+  readonly settings?: readonly SourceChange[];
   readonly groups: readonly {
     readonly kind: string;
     readonly callers: readonly string[];
@@ -273,7 +273,7 @@ t.test('a policy diff tells each change of issuers', async (t) => {
     const place = configured(ISSUER, { 'next.yaml': edit(ISSUER) });
     const files = [place('policy.yaml'), place('next.yaml'), '--config', place('gateway.yaml')];
     const { code, out } = await run('policy', 'diff', ...files, '--json');
-    const { sources = [], groups, changes } = JSON.parse(out) as Diff;
+    const { settings: sources = [], groups, changes } = JSON.parse(out) as Diff;
     t.strictSame(
       sources.map(({ kind, part }) => `${kind}: ${part}`),
       parts,
@@ -308,7 +308,7 @@ t.test('a policy diff tells changes of client certificates, of issuers as text a
   const both = [audience('policy.yaml'), audience('next.yaml'), '--config', audience('gateway.yaml')];
   const text = await run('policy', 'diff', ...both);
   const told =
-    'changed: issuer corp\n  audiences         ["qdrant"] -> ["qdrant","other"]\nno verdict changes by the mappings alone\n';
+    'changed: issuer corp\n  audiences         ["qdrant"] -> ["qdrant","other"]\nno verdict on the asked callers changes\n';
   t.strictSame([text.code, text.out], [4, told]);
   const markdown = await run('policy', 'diff', ...both, '--format', 'markdown');
   t.match(

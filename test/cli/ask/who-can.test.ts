@@ -41,7 +41,7 @@ const CASES: readonly Case[] = [
   },
   {
     args: ['upsert_points', 'docs-main'],
-    caller: 'token of api_key: access m, subject alice',
+    caller: 'token of api_key: access m or none, subject alice',
     says: { verdict: 'denied', code: 'write_required', decided_by: { kind: 'rule', id: 'team-a' } },
   },
   {
@@ -51,12 +51,12 @@ const CASES: readonly Case[] = [
   },
   {
     args: ['points.query', 'docs-main'],
-    caller: 'token of api_key: access m, subject bob',
+    caller: 'token of api_key: access m or none, subject bob',
     says: { verdict: 'allowed', conditions: ['limit: 9 requests per day, each all', 'tenant: group = "<b>acme</b>"'] },
   },
   {
     args: ['points.query', 'other'],
-    caller: 'token of api_key: access m, subject bob',
+    caller: 'token of api_key: access m or none, subject bob',
     says: { verdict: 'denied', code: 'collection_not_listed', decided_by: { kind: 'tenant' } },
   },
   {
@@ -129,7 +129,7 @@ t.test('the access matrix as text, Markdown and HTML', async (t) => {
   );
   t.notMatch(text.out, /api_key: access/);
   const markdown = await run('matrix', ...CONFIG, '--format', 'markdown', '--caller', 'subject bob');
-  t.match(markdown.out, /^\| operations \| token of api\\_key: access m, subject bob \|/);
+  t.match(markdown.out, /^\| operations \| token of api\\_key: access m or none, subject bob \|/);
   t.match(markdown.out, /tenant: group = "\\<b\\>acme/);
   const html = await run('matrix', ...CONFIG, '--format', 'html', '--collection', '<i>x</i>');
   t.match(html.out, /^<!doctype html>\n[\s\S]*<\/html>\n$/);

@@ -8,7 +8,7 @@ import { type CellVerdict, verdictOf } from '../../../src/explain/space/verdict.
 import { mappedPrincipal } from '../../../src/identity/issuers/mapped-principal.ts';
 import type { Principal } from '../../../src/identity/principal.ts';
 import { mintToken } from '../../../src/identity/token.ts';
-import { type Denial, NO_MAPPING } from '../../../src/policy/denial.ts';
+import { type Denial, NO_MAPPING, TOKEN_MANAGES } from '../../../src/policy/denial.ts';
 import type { MappingSettings } from '../../../src/policy/mapping/mapper.ts';
 import { accessOf } from '../../../src/policy/settings.ts';
 import { valuesOf } from '../../../src/policy/tenants/settings.ts';
@@ -26,11 +26,13 @@ import { NAMES, policies } from '../policies.ts';
 /** Names inside and outside of every pattern. */
 const CONCRETE = ['a', 'aa', 'ab', 'abb', 'abc', 'abcd', 'abcother', 'b', 'bb', 'bother', 'c', 'other', 'other1', 'zz'];
 
-/** Accesses of tokens: global, and lists of several names. */
-const ACCESSES: readonly (string | Readonly<Record<string, string>>)[] = [
+/** Accesses of tokens: global, none, and lists of several names. */
+const ACCESSES: readonly (string | undefined | Readonly<Record<string, string>>)[] = [
   'm',
+  undefined,
   'r',
   { a: 'rw', abcd: 'r', b: 'prw', zz: 'rw', other: 'r' },
+  { 'ab*': 'rw', 'b*': 'prw', c: 'r' },
   {},
 ];
 const MODES: Readonly<Record<string, string>> = { r: 'r on it', rw: 'rw on it', prw: 'prw on it' };
@@ -52,29 +54,81 @@ const KEY_CALLERS: readonly Caller[] = [
   { identify: withHeaders('api-key', KEYS.readOnly), isList: false, label: () => 'key read_only_api_key' },
 ];
 
-async function callersOf({ names, text }: Mentioned): Promise<readonly Caller[]> {
+/** What two policies tell apart of tokens. */
+interface ToldOfTokens {
+  readonly access: boolean;
+  readonly patterns: boolean;
+  readonly lives: readonly number[];
+  readonly ends: boolean;
+}
+
+function toldOfTokens(states: readonly OfflineParts[]): ToldOfTokens {
+  const rules = states.map(({ ring }) => ring.tokenRules);
+  const lives = [...new Set(rules.flatMap(({ maxLifetime }) => maxLifetime ?? []))].sort((left, right) => left - right);
+  return {
+    access: rules.some(({ requireAccess }) => requireAccess),
+    patterns: rules.some(({ patterns }) => patterns),
+    lives,
+    ends: lives.length > 0 || rules.some(({ requireExp }) => requireExp),
+  };
+}
+
+function accessLabel(access: (typeof ACCESSES)[number], collection: string, told: ToldOfTokens): string {
+  if (access === undefined) return told.access ? 'without access' : 'access m or none';
+  if (typeof access === 'string') return access === 'm' && !told.access ? 'access m or none' : `access ${access}`;
+  const literal = MODES[access[collection] ?? ''];
+  if (literal !== undefined || !told.patterns) return literal ?? 'nothing on it';
+  const pattern = Object.keys(access).find((one) => one.endsWith('*') && collection.startsWith(one.slice(0, -1)));
+  return pattern === undefined ? 'nothing on it' : `${access[pattern]} on it by a pattern`;
+}
+
+function lifeLabel(seconds: number | undefined, { lives, ends }: ToldOfTokens): readonly string[] {
+  if (seconds === undefined) return ends ? ['without exp'] : [];
+  const over = lives.filter((one) => seconds > one).at(-1);
+  return over === undefined ? [] : [`living over ${over} s`];
+}
+
+function tenantLabel(own: Readonly<Record<string, string>>, claims: readonly string[]): readonly string[] {
+  const given = claims.filter((one) => own[one] !== undefined);
+  const absent = claims.filter((one) => own[one] === undefined);
+  const parts = [...(given.length > 0 ? [`with ${given.join(', ')}`] : [])];
+  if (absent.length > 0) parts.push(`without ${absent.join(', ')}`);
+  return parts.length === 0 ? [] : [parts.join(' and ')];
+}
+
+/** Claims that name tenants, in the order of the file. */
+function claimsOf(states: readonly OfflineParts[]): readonly string[] {
+  return [...new Set(states.flatMap(({ ring }) => [...(ring.tenants?.claims ?? [])]))];
+}
+
+async function callersOf(states: readonly OfflineParts[], { names, text }: Mentioned): Promise<readonly Caller[]> {
   const subjects = /"subjects"/.test(text) ? [undefined, 's', 'whoever'] : [undefined];
-  const tenants = /"from":"tenant"/.test(text) ? ['acme', undefined] : [];
+  const claims = claimsOf(states);
+  const tenants = claims.length === 0 ? [{}] : [{ tenant: 'acme', org: 'org' }, { tenant: 'acme' }, { org: 'org' }, {}];
+  const told = toldOfTokens(states);
+  // Not every life with every access: the ends of tokens are asked before all else.
+  const lives = (access: (typeof ACCESSES)[number]) => (access === 'r' ? [1, 61, 601, undefined] : [1]);
   const tokens: Caller[] = [];
   for (const access of ACCESSES) {
-    for (const subject of subjects) {
-      for (const tenant of tenants.length > 0 ? tenants : [undefined]) {
-        const entries = typeof access === 'string' ? access : Object.entries(access);
+    for (const [subject, tenant] of subjects.flatMap((one) => tenants.map((other) => [one, other] as const))) {
+      for (const seconds of lives(access)) {
         const claim =
-          typeof entries === 'string' ? entries : entries.map(([collection, mode]) => ({ collection, access: mode }));
+          typeof access === 'object'
+            ? Object.entries(access).map(([collection, mode]) => ({ collection, access: mode }))
+            : access;
         const known = subject === undefined || names.has(`subject ${subject}`) ? subject : 'any other';
         const more = [
           ...(subjects.length === 1 ? [] : [known === undefined ? 'without subject' : `subject ${known}`]),
-          ...(tenants.length === 0 ? [] : [tenant === undefined ? 'without tenant' : 'with tenant']),
+          ...tenantLabel(tenant, claims),
+          ...lifeLabel(seconds, told),
         ];
-        const own = (collection: string): string =>
-          typeof access === 'string' ? `access ${access}` : (MODES[access[collection] ?? ''] ?? 'nothing on it');
         const iat = Math.floor(NOW / 1000);
-        const token = await mintToken({ iat, exp: iat + 1, access: claim, subject, tenant }, KEYS.admin);
+        const exp = seconds === undefined ? {} : { exp: iat + seconds };
+        const token = await mintToken({ iat, ...exp, access: claim, subject, ...tenant }, KEYS.admin);
         tokens.push({
           identify: withHeaders('api-key', token),
-          isList: typeof access !== 'string',
-          label: (collection) => `token of api_key: ${[own(collection), ...more].join(', ')}`,
+          isList: typeof access === 'object',
+          label: (collection) => `token of api_key: ${[accessLabel(access, collection, told), ...more].join(', ')}`,
         });
       }
     }
@@ -102,12 +156,13 @@ function holdersOf(states: readonly OfflineParts[], { names, text }: Mentioned):
       const { mapping } = mappingIn(parts, issuer, id);
       return mapping && !mapping.tenant && !mapping.tenant_from;
     });
-    const tenants = isBound && /"from":"tenant"/.test(text) ? [true, false] : [undefined];
+    const claims = isBound ? claimsOf(states) : [];
+    const tenants = claims.length > 0 ? [true, false] : [undefined];
     return (hasSubjects ? [...subjects, 'any other'] : ['any other']).flatMap((subject) =>
       tenants.map((tenant): Caller => {
         const traits = [
           ...(hasSubjects ? [`subject ${subject}`] : []),
-          ...(tenant === undefined ? [] : [tenant ? 'with tenant' : 'without tenant']),
+          ...(tenant === undefined ? [] : [`${tenant ? 'with' : 'without'} ${claims.join(', ')}`]),
         ];
         const family = `token of the issuer ${issuer}, mapping ${id}`;
         return {
@@ -128,10 +183,11 @@ function holderOf(
   { id, access, tenant, tenant_from: from }: MappingSettings,
   own: { readonly issuer: string; readonly subject: string; readonly tenant: boolean | undefined },
   { ring }: OfflineParts,
-): Principal {
-  const values = tenant ? valuesOf(tenant) : from ? ['the tenant'] : undefined;
+): Principal | Denial {
+  if (ring.tokenRules.refuseManage && access === 'm') return TOKEN_MANAGES;
+  const values = tenant ? valuesOf(tenant) : from ? [`the ${from}`] : undefined;
   const mapped = { kind: 'mapped', access: accessOf(access), mappings: [id], tenant: values } as const;
-  const valuesFrom = () => (own.tenant ? ['the tenant'] : undefined);
+  const valuesFrom = (claim: string) => (own.tenant ? [`the ${claim}`] : undefined);
   return mappedPrincipal({ authType: 'Jwt', keyId: own.issuer, subject: own.subject, mapped, valuesFrom }, ring);
 }
 
@@ -289,7 +345,7 @@ t.test('no change is missed, and none is invented', async (t) => {
       const states = [partsOf(before), partsOf(after)] as const;
       const mentioned = mentionedIn(before, after);
       const own: Compared = { states, reported: reportedIn(await changesBetween(...states)), mentioned, seen };
-      for (const caller of [...(await callersOf(mentioned)), ...holdersOf(states, mentioned)]) {
+      for (const caller of [...(await callersOf(states, mentioned)), ...holdersOf(states, mentioned)]) {
         const identities = await Promise.all(states.map(caller.identify));
         new Comparison(own, caller, identities).all(names);
       }

@@ -22,6 +22,7 @@ import type { Claims } from '../../src/policy/mapping/claims.ts';
 import type { IssuerSettings } from '../../src/policy/mapping/issuer.ts';
 import { createMapper, type MappingSettings } from '../../src/policy/mapping/mapper.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
+import { NO_TOKEN_RULES } from '../../src/policy/token-rules.ts';
 import { KEYS } from '../support/gateway.ts';
 import { NOW, partsOf } from './fixture.ts';
 
@@ -98,6 +99,11 @@ const CASES: readonly Case[] = [
   {
     name: 'another audience',
     ...{ claims: { roles: 'writer' }, to: { issuers: [{ ...CORP, audiences: ['other'] }] } },
+    told: { ...none, uncertain: 1 },
+  },
+  {
+    name: 'another longest life of tokens',
+    ...{ claims: { roles: 'writer' }, to: { ...WHOLE, tokenRules: { ...NO_TOKEN_RULES, maxLifetime: 60 } } },
     told: { ...none, uncertain: 1 },
   },
   {

@@ -80,6 +80,7 @@ function mayDiffer(source: ClaimSource, held: readonly string[], old: State, nex
   // Its tokens are refused, unless another entry takes them.
   if (after.length === 0) return source.from === 'issuer' && isTaken(source.id, old, next);
   const part = source.from === 'issuer' ? `issuer ${source.id}` : 'client certificates';
+  if (old.policy.tokenRules.maxLifetime !== next.policy.tokenRules.maxLifetime) return true;
   const own = sourceChanges(old.policy, next.policy).find((one) => one.part === part && one.kind === 'changed');
   if (own?.settings.some(({ setting }) => setting !== 'order of mappings')) return true;
   return after.some((mapping) => {

@@ -43,6 +43,8 @@ export interface Exchange {
   readonly certificate?: PresentedCertificate | undefined;
   /** True = the request has, or may have, a body. */
   readonly hasBody: boolean;
+  /** Bytes of the body that have come. */
+  received: number;
   /** The memo of its connection, if requests of one connection follow each other. */
   readonly memo?: CredentialMemo | undefined;
   /** Wrong credentials of its connection or client, if the connection has one open request at a time. */
@@ -70,6 +72,8 @@ export interface Exchange {
   callCredit: CallCredit | undefined;
   /** True = its body is read for its numbers, on which limits or bounds depend. */
   wantsFacts: boolean;
+  /** True = it is sent once its body is there whole, since a limit counts the length. */
+  wantsWhole: boolean;
   /** Its numbers, once they are known. */
   facts: Facts | undefined;
   /** Its places and bytes on the limits of the policy; set once it has been counted, and only if there are limits. */
@@ -101,7 +105,9 @@ export function unbegun(): Pick<
   | 'refusedThere'
   | 'slowed'
   | 'callCredit'
+  | 'received'
   | 'wantsFacts'
+  | 'wantsWhole'
   | 'facts'
   | 'limitHold'
   | 'requestId'
@@ -122,7 +128,9 @@ export function unbegun(): Pick<
     refusedThere: false,
     slowed: undefined,
     callCredit: undefined,
+    received: 0,
     wantsFacts: false,
+    wantsWhole: false,
     facts: undefined,
     limitHold: undefined,
     requestId: undefined,
@@ -162,7 +170,7 @@ export interface Outcome {
   /** HTTP status, or gRPC code. `undefined` = the client left before the answer began. */
   readonly status: number | undefined;
   /** Body sizes of request and answer, in bytes. */
-  readonly received: number;
+  received: number;
   readonly sent: number;
 }
 
@@ -197,7 +205,10 @@ export interface ExchangeParts {
   /** Delays callers that cancelled too many calls. */
   readonly pace: Pace;
   /** Counts permitted requests, where the policy has limits. */
-  readonly limits: Pick<RequestLimits, 'asksForCollection' | 'asksForCost' | 'early' | 'take' | 'end'>;
+  readonly limits: Pick<
+    RequestLimits,
+    'asksForCollection' | 'asksForCost' | 'asksForLength' | 'early' | 'take' | 'end'
+  >;
   /** Counts collections, where a grant limits their number. */
   readonly creations: Pick<Creations, 'current' | 'begin' | 'end'> & {
     readonly existing: () => ReturnType<Creations['existing']> | readonly string[] | undefined;

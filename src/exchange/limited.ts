@@ -1,4 +1,5 @@
-import { askForNames, type Conditional, type Decision, type Permit } from '../policy/decide.ts';
+import { isParsed } from '../policy/body-checks.ts';
+import { askForNames, askForNamesOf, type Conditional, type Decision, type Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Target } from '../policy/operation.ts';
 import { fixedFacts, hasFacts } from '../policy/search/operations.ts';
@@ -9,7 +10,7 @@ import { resolutionOf } from './shadow.ts';
 
 /**
  * Counts a permitted request before its body is read, or makes it wait for what the limits depend on: the collection in its
- * message, or the cost that its body tells. What waits is counted when its body has been read, and refused at once where a
+ * message, the cost that its body tells, or its length. What waits is counted when its body has been read, and refused at once where a
  * limit that applies to it in any case has no room.
  */
 export function limited(parts: ExchangeParts, exchange: Exchange, decision: Decision): Decision {
@@ -21,29 +22,37 @@ export function limited(parts: ExchangeParts, exchange: Exchange, decision: Deci
     if (hasFacts(operation)) exchange.wantsFacts = true;
     else exchange.facts ??= fixedFacts(operation);
   }
+  if (limits !== undefined && (exchange.protocol === 'grpc' || isParsed(operation)))
+    exchange.wantsWhole = parts.limits.asksForLength(limits, exchange, principal);
   const waiting = waitingFor(parts, exchange, decision);
   if (limits === undefined || exchange.limitHold) return waiting;
-  if (waiting.kind === 'permit' && !exchange.wantsFacts) return counted(parts, exchange, waiting);
+  if (waiting.kind === 'permit' && !exchange.wantsFacts && !exchange.wantsWhole)
+    return counted(parts, exchange, waiting);
   const hopeless = waiting.kind === 'conditional' && waiting.refusal !== undefined;
   if (mode !== 'enforce' || hopeless) return waiting;
   const denial = parts.limits.early(limits, exchange, principal, exchange.wantsFacts ? 1 : 0);
   return denial ? refused(exchange, denial) : waiting;
 }
 
-/** A call whose message tells its collection or its numbers waits for it, although it is permitted. */
+/** A call whose message tells its collection, its numbers or its length waits for it, although it is permitted. */
 function waitingFor(parts: ExchangeParts, exchange: Exchange, decision: Permit | Conditional): Permit | Conditional {
   const { operation, target } = resolutionOf(exchange);
+  if (exchange.protocol === 'grpc' && exchange.wantsWhole && decision.kind === 'permit') return askForNamesOf(decision);
   if (decision.kind !== 'permit' || target.kind !== 'in-message' || !exchange.principal) return decision;
   const { limits } = parts.policy.current;
   const forLimits = limits && parts.limits.asksForCollection(limits, exchange.principal, operation);
   return exchange.wantsFacts || forLimits ? askForNames(decision, target) : decision;
 }
 
-/** Counts a permitted request on every limit that it meets, or refuses it and counts it on none. */
-export function counted(parts: ExchangeParts, exchange: Exchange, permit: Permit): Permit | Denial {
+/**
+ * Counts a permitted request on every limit that it meets, or refuses it and counts it on none.
+ *
+ * @param isWhole true = its body has come
+ */
+export function counted(parts: ExchangeParts, exchange: Exchange, permit: Permit, isWhole = false): Permit | Denial {
   const { limits, mode } = parts.policy.current;
   if (limits === undefined || exchange.limitHold?.counted || !exchange.principal) return permit;
-  const denial = parts.limits.take(limits, exchange, exchange.principal, mode === 'enforce');
+  const denial = parts.limits.take(limits, exchange, exchange.principal, { enforce: mode === 'enforce', isWhole });
   return denial ? refused(exchange, denial) : permit;
 }
 
@@ -96,7 +105,11 @@ function countUnread(parts: ExchangeParts, exchange: Exchange): void {
 function takeUnread(parts: ExchangeParts, exchange: Exchange): Denial | undefined {
   const { limits, mode } = parts.policy.current;
   if (limits === undefined || exchange.limitHold?.counted || !exchange.principal) return undefined;
-  return parts.limits.take(limits, exchange, exchange.principal, mode === 'enforce', 0);
+  return parts.limits.take(limits, exchange, exchange.principal, {
+    enforce: mode === 'enforce',
+    isWhole: true,
+    cost: 0,
+  });
 }
 
 function refused(exchange: Exchange, denial: Denial): Denial {

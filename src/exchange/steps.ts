@@ -108,7 +108,8 @@ export function bodyChecked<X extends Exchange>(
     if (decision.kind === 'permit') {
       const bounded = found && 'kind' in found ? found : settledPermit(parts, exchange, decision, names);
       const judged = bounded.kind === 'permit' ? settledWithinTenancy(exchange, bounded, names, tenant) : bounded;
-      const final = judged.kind === 'permit' && exchange.wantsFacts ? countedOn(parts, exchange, judged) : judged;
+      const waits = exchange.wantsFacts || exchange.wantsWhole;
+      const final = judged.kind === 'permit' && waits ? countedOn(parts, exchange, judged, true) : judged;
       if (final.kind === 'permit') send(parts, protocol, exchange, final);
       else protocol.reject(exchange, countedRefusal(parts, exchange, decision, final));
       return;
@@ -116,7 +117,7 @@ export function bodyChecked<X extends Exchange>(
     const free = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
     const settled = free.kind === 'permit' ? settledWithinTenancy(exchange, free, names, tenant) : free;
     const inMode = inForce(parts, exchange, settled);
-    const final = inMode.kind === 'permit' ? countedOn(parts, exchange, inMode) : inMode;
+    const final = inMode.kind === 'permit' ? countedOn(parts, exchange, inMode, true) : inMode;
     if (final.kind === 'permit') send(parts, protocol, exchange, final);
     else if (final.kind === 'denial') protocol.reject(exchange, countedRefusal(parts, exchange, decision, final));
     else protocol.reject(exchange, INTERNAL_FAULT);

@@ -27,6 +27,7 @@ export interface OfflineParts {
 export const NO_LIMITS: ExchangeParts['limits'] = {
   asksForCollection: () => false,
   asksForCost: () => false,
+  asksForLength: () => false,
   early: () => undefined,
   take: () => undefined,
   end: () => undefined,

@@ -53,6 +53,7 @@ export class GrpcExchange implements Exchange {
   slowed: Slowed | undefined;
   callCredit: CallCredit | undefined;
   wantsFacts = false;
+  wantsWhole = false;
   facts: Facts | undefined;
   limitHold: LimitHold | undefined;
   requestId: string | undefined;

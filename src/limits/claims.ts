@@ -1,11 +1,18 @@
 import type { Denial } from '../policy/denial.ts';
-import { DIMENSIONS, type Dimension, type Limit, quotaUsedUp, tooManyOpen } from '../policy/limits/limits.ts';
+import {
+  DIMENSIONS,
+  type Dimension,
+  type Limit,
+  lengthUnknown,
+  quotaUsedUp,
+  tooManyOpen,
+} from '../policy/limits/limits.ts';
 import type { Account } from './accounts.ts';
 import type { Bucket } from './tokens.ts';
 
 /* Whether a request has room on the limits that it meets. */
 
-/** The amounts that a request needs of each quota. Bytes are `undefined` = unknown before the end of the body. */
+/** The amounts that a request needs of each quota. Bytes are `undefined` = unknown, and the body is not waited for. */
 export interface Needed {
   readonly bytes: number | undefined;
   readonly cost: number;
@@ -45,6 +52,8 @@ export function overrun(claim: Claim, needed: Needed, now: number): Overrun | un
   const { limit, account } = claim;
   let found: Overrun | undefined;
   if (isWithoutPlace(claim)) found = { waitMs: OPEN_MS, denial: tooManyOpen(limit) };
+  if (needed.bytes === undefined && account.shares && account.tokens.bytes)
+    return { waitMs: Number.POSITIVE_INFINITY, denial: lengthUnknown(limit, account.tokens.bytes.quota) };
   for (const dimension of DIMENSIONS) {
     const tokens = account.tokens[dimension];
     const amount = amountOf(dimension, needed);
@@ -74,6 +83,6 @@ function isWithoutPlace({ limit, account, caller, isPlaced }: Claim): boolean {
 
 function amountOf(dimension: Dimension, { bytes, cost }: Needed): number {
   if (dimension === 'requests') return 1;
-  // A body of unknown length needs a quota without debt.
+  // A body of unknown length needs a quota without debt. One of an amount that callers share has been read, or is refused.
   return dimension === 'bytes' ? (bytes ?? 1) : cost;
 }

@@ -1,7 +1,14 @@
 import { sha256Hex } from '../identity/key-ring.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Denial } from '../policy/denial.ts';
-import { asksForCollection, asksForCost, countsOn, type Limit, limitsFor } from '../policy/limits/limits.ts';
+import {
+  asksForCollection,
+  asksForCost,
+  asksForLength,
+  countsOn,
+  type Limit,
+  limitsFor,
+} from '../policy/limits/limits.ts';
 import type { Operation, Target } from '../policy/operation.ts';
 import type { Shadowed } from '../policy/rules.ts';
 import { type Account, Accounts, giveBack, linger, type Sharer, takePlace } from './accounts.ts';
@@ -16,14 +23,28 @@ export interface LimitHold {
   readonly places: Account[];
   /** The accounts that it has been counted on; `undefined` = it waits for its body, and only has places. */
   counted: readonly Account[] | undefined;
-  /** Bytes of its body that were taken in advance. */
+  /** Bytes of its body that were taken. */
   bytes: number;
+  /** True = they had come by then. */
+  wasHere: boolean;
+}
+
+/** How a request is counted. */
+export interface Counting {
+  /** False = no limit refuses. */
+  readonly enforce: boolean;
+  /** True = its body has come, as far as it will. */
+  readonly isWhole: boolean;
+  /** Default: what its numbers tell. */
+  readonly cost?: number;
 }
 
 /** The fields of an exchange that limits read and set. */
 export interface LimitedExchange {
   readonly remote: string;
   readonly hasBody: boolean;
+  /** Bytes of the body that have come. */
+  readonly received: number;
   readonly headers: readonly string[];
   readonly resolution: { readonly operation: Operation; readonly target: Target } | undefined;
   readonly references: { readonly target?: string } | undefined;
@@ -37,8 +58,9 @@ export interface LimitedExchange {
  * Counts permitted requests on the limits of the policy. Everything is synchronous; nothing is counted for a refused
  * request. Accounts outlive a reload: a limit that did not change goes on where it was.
  *
- * Requests and bytes of known length are taken in advance. A body of unknown length is taken when it has passed, so a
- * quota of bytes can run into debt by the bodies that are open.
+ * Requests and bytes of known length are taken in advance. A body of unknown length is taken when it has passed, so the
+ * quota of one caller can run into debt by its open bodies. An amount that callers share has no debt: a body that cannot be taken
+ * in advance waits until it is there (see `asksForLength`).
  */
 export class RequestLimits {
   readonly #now: () => number;
@@ -72,6 +94,24 @@ export class RequestLimits {
   }
 
   /**
+   * True = the request is counted once its body is there: an enforced amount of bytes, which callers share, may apply to it, and its length is unknown,
+   * or too much that was announced is still to come.
+   */
+  asksForLength(limits: readonly Limit[], exchange: LimitedExchange, principal: Principal): boolean {
+    const length = lengthOf(exchange);
+    const { resolution } = exchange;
+    if (length === 0 || !resolution) return false;
+    const { operation, target } = resolution;
+    const collection = target.kind === 'collection' ? target.name : undefined;
+    const own = this.#ownOf(limits, principal).filter((limit) => asksForLength(limit, operation, collection));
+    if (own.length === 0 || length === undefined) return own.length > 0;
+    const now = this.#now();
+    return this.#claims(own, exchange, principal, now).some(({ account: { tokens, shares } }) => {
+      return tokens.bytes && shares ? !shares.mayAnnounce(tokens.bytes, length) : false;
+    });
+  }
+
+  /**
    * The refusal that no body could change: an enforced limit that applies to the request, whatever its body says, has no room
    * for the least that it needs. Else the request has its places on those limits from now on, and is counted by `take`.
    *
@@ -82,7 +122,7 @@ export class RequestLimits {
     if (own.length === 0) return undefined;
     const now = this.#now();
     const claims = this.#claims(own, exchange, principal, now);
-    const refused = worst(claims, { bytes: lengthOf(exchange), cost }, now);
+    const refused = worst(claims, { bytes: lengthOf(exchange) ?? 1, cost }, now);
     if (refused) return refused;
     const bounded = claims.filter(({ limit }) => limit.concurrent !== undefined);
     if (bounded.length === 0) return undefined;
@@ -95,15 +135,13 @@ export class RequestLimits {
    * Counts the request on every limit that it meets, or refuses it and counts it on none of those that are enforced. Limits in
    * shadow count apart; the first that would refuse is noted on the exchange.
    *
-   * @param enforce false = no limit refuses
-   * @param cost default: what its numbers tell
+   * @param counting how it is counted
    */
   take(
     limits: readonly Limit[],
     exchange: LimitedExchange,
     principal: Principal,
-    enforce: boolean,
-    cost = exchange.facts?.cost ?? 0,
+    { enforce, isWhole, cost = exchange.facts?.cost ?? 0 }: Counting,
   ): Denial | undefined {
     const hold = exchange.limitHold ?? holdOf(principal);
     exchange.limitHold = hold;
@@ -111,7 +149,7 @@ export class RequestLimits {
     const own = this.#ownOf(limits, principal);
     if (own.length === 0) return undefined;
     const now = this.#now();
-    const needed: Needed = { bytes: lengthOf(exchange), cost };
+    const needed: Needed = { bytes: lengthOf(exchange) ?? (isWhole ? exchange.received : undefined), cost };
     const claims = this.#claims(own, exchange, principal, now);
     const taken: Claim[] = [];
     const enforced: Claim[] = [];
@@ -128,13 +166,15 @@ export class RequestLimits {
     if (refused) return refused;
     taken.push(...enforced);
     hold.bytes = needed.bytes ?? 0;
+    hold.wasHere = isWhole;
     hold.counted = taken.map(({ account }) => account);
     for (const claim of taken) {
       const { account } = claim;
       if (!claim.isPlaced) this.#place(claim, hold, now);
       account.tokens.requests?.take(1, now);
-      account.tokens.bytes?.take(hold.bytes, now);
-      if (account.tokens.bytes) account.shares?.announce(hold.caller, hold.bytes);
+      const { bytes } = account.tokens;
+      if (bytes && account.shares) account.shares.take(hold.caller, bytes, hold.bytes, isWhole, now);
+      else bytes?.take(hold.bytes, now);
       account.tokens.cost?.take(needed.cost, now);
     }
     return undefined;
@@ -146,12 +186,13 @@ export class RequestLimits {
    * @param received bytes of its body
    * @param lingerMs milliseconds for which its places stay taken, because upstream may still work on it
    */
-  end({ caller, places, counted = [], bytes }: LimitHold, received: number, lingerMs = 0): void {
+  end({ caller, places, counted = [], bytes, wasHere }: LimitHold, received: number, lingerMs = 0): void {
     if (places.length === 0) return;
     const now = this.#now();
     for (const account of counted) {
       const bucket = account.tokens.bytes;
-      if (bucket && account.shares) account.shares.settle(caller, bucket, { taken: bytes, used: received }, now);
+      if (bucket && account.shares)
+        account.shares.settle(caller, bucket, { taken: bytes, used: received, wasHere }, now);
       else bucket?.settle(bytes, received, now);
     }
     for (const account of places) {
@@ -205,7 +246,7 @@ function callerOf({ keyId, subject }: Principal): string {
 }
 
 function holdOf(principal: Principal): LimitHold {
-  return { caller: callerOf(principal), places: [], counted: undefined, bytes: 0 };
+  return { caller: callerOf(principal), places: [], counted: undefined, bytes: 0, wasHere: false };
 }
 
 /** A name from a client may be as long as a head. */

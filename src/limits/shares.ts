@@ -1,158 +1,110 @@
+import { PERIOD_MS } from '../policy/limits/limits.ts';
 import type { Bucket } from './tokens.ts';
 
-/** Part of the places of an account that callers with places leave to callers without. */
-const LEFT_PLACES = 1 / 4;
-/** Part of what is there that announced bodies of others can hold back, and part of the inflow that pays debts. */
-const HALF = 0.5;
+/** Part of the places, and of the bytes, of an account that a caller leaves to others. */
+const LEFT = 1 / 4;
+/** Part of the bytes of an account that may be announced and not here; and part of the inflow that one caller has of the last quarter. */
+const HALF = 1 / 2;
+/** Callers whose use of the last quarter is remembered; of more the one that was there first begins anew. */
+const REMEMBERED = 64;
 
-/** Sums of fractions miss whole numbers by less than this. */
-const ROUNDING = 1e-6;
-
-/** The part of an account that one caller holds. */
-interface Held {
-  /** Requests that are open. */
-  open: number;
-  /** Announced bytes of their bodies: taken, and perhaps never to come. */
-  announced: number;
+/** What one caller took of the last quarter. */
+interface Taken {
+  readonly amount: number;
+  readonly at: number;
 }
 
 /**
- * The parts of an account that its single callers hold and owe, where several share it. A used amount is gone for all of them: it is first
- * come, first served. An amount that one caller holds or owes must not stop the others:
+ * The parts of an account that its single callers hold, where several share it:
  *
- * - Announced bytes hold back at most half of what is there. So bodies may come that are more than what is there.
- * - Bytes beyond what is there are a debt of the caller whose request ends then. Debts are paid first come, first served, from half
- *   of what flows in, and from what is there beyond half of the amount. Until its debt is paid a caller sends no bodies.
  * - A caller with places leaves a quarter of all, rounded up, to callers without.
+ * - Of the bytes in the last quarter of the amount a caller has a quarter of the amount at once, and after that half of what flows in. So the
+ *   last quarter fills again within one period, whatever one caller does.
+ * - Bodies that are announced and not here hold at most half of the amount. Any other body is counted when it is there.
  *
- * INVARIANT: a debt is paid from the bucket, so in the long run no more passes than flows in.
+ * INVARIANT: no byte passes that the bucket did not have. There is no debt.
  */
 export class Shares {
-  readonly #held = new Map<string, Held>();
-  readonly #debts = new Map<string, number>();
+  /** Open requests of each caller. */
+  readonly #open = new Map<string, number>();
+  readonly #low = new Map<string, Taken>();
   #announced = 0;
-  #paidAt = 0;
 
-  /** True = a new one would be the same. */
+  /** True = a new one would be the same, once the bucket is full. */
   get isIdle(): boolean {
-    return this.#held.size === 0 && this.#debts.size === 0;
+    return this.#open.size === 0 && this.#announced === 0;
+  }
+
+  /** Callers that are remembered. */
+  get size(): number {
+    return this.#open.size + this.#low.size;
   }
 
   /** True = the caller has so many places that it leaves the free ones to others. */
   leaves(caller: string, places: number, free: number): boolean {
-    return (this.#held.get(caller)?.open ?? 0) > 0 && free <= Math.ceil(places * LEFT_PLACES);
+    return this.#open.has(caller) && free <= Math.ceil(places * LEFT);
   }
 
   opened(caller: string): void {
-    this.#of(caller).open += 1;
+    this.#open.set(caller, (this.#open.get(caller) ?? 0) + 1);
   }
 
   closed(caller: string): void {
-    this.#of(caller).open -= 1;
-    this.#drop(caller);
+    const left = (this.#open.get(caller) ?? 0) - 1;
+    if (left > 0) this.#open.set(caller, left);
+    else this.#open.delete(caller);
   }
 
-  /** Bytes were taken from the bucket that are still to come. */
-  announce(caller: string, bytes: number): void {
-    if (bytes === 0) return;
-    this.#of(caller).announced += bytes;
-    this.#announced += bytes;
+  /** True = so many bytes may be taken before they are here. */
+  mayAnnounce(bucket: Bucket, bytes: number): boolean {
+    return this.#announced + bytes <= sizeOf(bucket) * HALF;
   }
 
   /** Milliseconds until a body of so many bytes may come; 0 = now, infinite = never. @param amount at least 1 */
   wait(caller: string, bucket: Bucket, amount: number, now: number): number {
-    this.#pay(bucket, now);
-    const wait = this.#waitBeside(caller, bucket, amount, now);
-    return Math.max(wait, this.#owedAhead(caller) / (bucket.perMs * HALF));
+    const { most } = bucket.quota;
+    if (amount > most) return bucket.wait(amount, now);
+    return bucket.wait(Math.min(most, amount + this.#takenLow(caller, bucket, now)), now);
   }
 
-  #waitBeside(caller: string, bucket: Bucket, amount: number, now: number): number {
-    const free = this.#heldBack(caller, bucket, now);
-    const missing = amount - free - bucket.level(now);
-    // Asked in any case where there is not enough: the bucket may be one of several processes, and asks them.
-    if (free === 0 || amount > bucket.quota.most) return bucket.wait(amount, now);
-    if (missing <= ROUNDING) return 0;
-    return Math.min(bucket.wait(amount, now), missing / bucket.perMs);
+  /** Takes the bytes of a body. @param isHere false = they are announced */
+  take(caller: string, bucket: Bucket, bytes: number, isHere: boolean, now: number): void {
+    if (bytes === 0) return;
+    bucket.take(bytes, now);
+    if (!isHere) this.#announced += bytes;
+    const low = Math.min(bytes, sizeOf(bucket) * LEFT - bucket.level(now));
+    if (low <= 0) return;
+    const amount = this.#takenLow(caller, bucket, now) + low;
+    this.#low.delete(caller);
+    this.#low.set(caller, { amount, at: now });
+    const [oldest] = this.#low.keys();
+    if (oldest !== undefined && this.#low.size > REMEMBERED) this.#low.delete(oldest);
   }
 
-  /** The body has ended: settles what was taken for it. What is not there becomes a debt of its caller, as far as it used it. */
+  /** The body has ended: gives back what was taken and did not come. */
   settle(
     caller: string,
     bucket: Bucket,
-    { taken, used }: { readonly taken: number; readonly used: number },
+    { taken, used, wasHere }: { readonly taken: number; readonly used: number; readonly wasHere: boolean },
     now: number,
   ): void {
-    this.#pay(bucket, now);
-    if (taken > 0) {
-      this.#of(caller).announced -= taken;
-      this.#announced -= taken;
-      this.#drop(caller);
-    }
+    if (!wasHere) this.#announced -= taken;
     bucket.settle(taken, used, now);
-    const missing = Math.min(used, -(bucket.level(now) + this.#announced));
-    if (missing <= 0) return;
-    bucket.forgive(missing, now);
-    this.#debts.set(caller, (this.#debts.get(caller) ?? 0) + missing);
+    const back = taken - used;
+    const low = this.#low.get(caller);
+    if (back > 0 && low) this.#low.set(caller, { ...low, amount: Math.max(0, low.amount - back) });
+    // Only where no limit refuses more comes than was taken: the account is not spoilt for the time when it does.
+    const beyond = -(bucket.level(now) + sizeOf(bucket));
+    if (beyond > 0) bucket.forgive(beyond, now);
   }
 
-  /** Announced bytes of others beyond half of what is there. */
-  #heldBack(caller: string, bucket: Bucket, now: number): number {
-    const own = this.#held.get(caller)?.announced ?? 0;
-    const others = this.#announced - own;
-    if (others <= 0) return 0;
-    const unused = Math.max(0, bucket.level(now) + this.#announced);
-    return others - Math.min(others, unused * HALF);
+  #takenLow(caller: string, bucket: Bucket, now: number): number {
+    const taken = this.#low.get(caller);
+    return taken ? Math.max(0, taken.amount - (now - taken.at) * bucket.perMs * HALF) : 0;
   }
+}
 
-  #pay(bucket: Bucket, now: number): void {
-    const passed = now - this.#paidAt;
-    this.#paidAt = now;
-    if (this.#debts.size === 0) return;
-    // INVARIANT: before the bucket is filled, or it would lose what is more than it holds, and pay out of the rest.
-    const fromInflow = this.#repay(passed * bucket.perMs * HALF);
-    if (fromInflow > 0) bucket.pay(fromInflow, now);
-    const spare = bucket.level(now) - bucket.quota.most * HALF;
-    const fromSpare = spare > 0 ? this.#repay(spare) : 0;
-    if (fromSpare > 0) bucket.take(fromSpare, now);
-  }
-
-  /** Pays debts, the oldest first. Returns what was paid. */
-  #repay(most: number): number {
-    let left = most;
-    for (const [caller, owed] of this.#debts) {
-      const part = Math.min(owed, left);
-      left -= part;
-      if (owed - part > ROUNDING) {
-        this.#debts.set(caller, owed - part);
-        break;
-      }
-      this.#debts.delete(caller);
-    }
-    return most - left;
-  }
-
-  /** The debts that are paid before the caller may go on. */
-  #owedAhead(caller: string): number {
-    if (!this.#debts.has(caller)) return 0;
-    let ahead = 0;
-    for (const [debtor, owed] of this.#debts) {
-      ahead += owed;
-      if (debtor === caller) break;
-    }
-    return ahead;
-  }
-
-  #of(caller: string): Held {
-    let held = this.#held.get(caller);
-    if (!held) {
-      held = { open: 0, announced: 0 };
-      this.#held.set(caller, held);
-    }
-    return held;
-  }
-
-  #drop(caller: string): void {
-    const held = this.#held.get(caller);
-    if (held && held.open <= 0 && held.announced <= 0) this.#held.delete(caller);
-  }
+/** The amount that this process has of a quota. */
+function sizeOf({ perMs, quota }: Bucket): number {
+  return perMs * PERIOD_MS[quota.per];
 }

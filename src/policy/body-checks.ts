@@ -35,6 +35,7 @@ export interface BodyRules {
  * - `dotNames`: rejects `.` and `..` as the name of a collection, an alias, a vector or a snapshot, for every caller
  * - `tenant`: makes the request anew for the tenancy of the principal, whether it has a body or not
  * - `facts`: finds the numbers that limits on cost, or bounds on searches, depend on
+ * - `whole`: waits for the end of the body, by whose length a limit counts it
  */
 export interface BodyNeeds {
   readonly names?: true;
@@ -43,6 +44,7 @@ export interface BodyNeeds {
   readonly dotNames?: true;
   readonly tenant?: true;
   readonly facts?: true;
+  readonly whole?: true;
 }
 
 /** The facts of a request that `bodyNeeds` reads beside the decision. An exchange has them. */
@@ -53,6 +55,8 @@ export interface BodyFacts {
   readonly principal: { readonly access: Access; readonly tenancy?: Tenancy | undefined } | undefined;
   /** True = limits or bounds depend on the numbers in the body. */
   readonly wantsFacts?: boolean;
+  /** True = a limit counts the length of the body, once it is there. */
+  readonly wantsWhole?: boolean;
 }
 
 /** Rows whose body names the location of a snapshot. */
@@ -66,6 +70,7 @@ const LOCATION: BodyNeeds = Object.freeze({ location: true });
 const DOT_NAMES: BodyNeeds = Object.freeze({ dotNames: true });
 const TENANT: BodyNeeds = Object.freeze({ tenant: true });
 const FACTS: BodyNeeds = Object.freeze({ facts: true });
+const WHOLE: BodyNeeds = Object.freeze({ whole: true });
 
 /**
  * The checks the body of a request needs. The only place that decides this. Pure. `undefined` = none; a `Denial` = no
@@ -73,7 +78,7 @@ const FACTS: BodyNeeds = Object.freeze({ facts: true });
  */
 export function bodyNeeds(
   decision: Permit | Conditional,
-  { hasBody, principal, wantsFacts }: BodyFacts,
+  { hasBody, principal, wantsFacts, wantsWhole }: BodyFacts,
   rules: BodyRules,
 ): BodyNeeds | Denial | undefined {
   const { kind, operation } = decision;
@@ -86,6 +91,8 @@ export function bodyNeeds(
   }
   if (operation.pathNames && hasBody && rules.refusesDotNames(kind === 'permit')) needs = { ...needs, ...DOT_NAMES };
   if (principal?.tenancy !== undefined && isRewritten(decision)) needs = { ...needs, ...TENANT };
+  // What a decision waits for is read whole in any case.
+  if (wantsWhole && kind === 'permit') needs = { ...needs, ...WHOLE };
   return wantsFacts ? { ...needs, ...FACTS } : needs;
 }
 
@@ -111,7 +118,7 @@ export function isDepthOnly(needs: BodyNeeds): boolean {
 }
 
 /** True = upstream parses the body of this operation. Unknown operations count as parsed; a gRPC message always is. */
-function isParsed(operation: Operation | RestOperation): boolean {
+export function isParsed(operation: Operation | RestOperation): boolean {
   if (operation.unlisted || !('body' in operation)) return true;
   return operation.body === 'json' || operation.body === 'json-strict';
 }

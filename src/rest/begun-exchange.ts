@@ -61,6 +61,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.slowed = begun.slowed;
   exchange.callCredit = begun.callCredit;
   exchange.wantsFacts = begun.wantsFacts;
+  exchange.wantsWhole = begun.wantsWhole;
   exchange.facts = begun.facts;
   exchange.limitHold = begun.limitHold;
   exchange.requestId = begun.requestId;

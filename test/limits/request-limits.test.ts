@@ -24,7 +24,7 @@ interface Asked {
 function request({ remote = '10.0.0.1', length = 0, collection = 'docs', cost }: Asked = {}): LimitedExchange {
   if (!QUERY) throw new TypeError('no such operation');
   return {
-    ...{ remote, hasBody: length !== 0, resolution: { operation: QUERY, target: IN_MESSAGE } },
+    ...{ remote, hasBody: length !== 0, received: 0, resolution: { operation: QUERY, target: IN_MESSAGE } },
     headers: typeof length === 'number' ? ['Content-Length', String(length)] : [],
     references: { target: collection },
     ...{ facts: cost === undefined ? undefined : { cost }, limitHold: undefined, shadowed: undefined },
@@ -40,7 +40,7 @@ function scene(...settings: Partial<LimitSettings>[]) {
   const alice = principal('web', 'alice');
   const take = (asked: Asked = {}, who = alice, enforce = true) => {
     const exchange = request(asked);
-    return { exchange, denial: requests.take(limits, exchange, who, enforce) };
+    return { exchange, denial: requests.take(limits, exchange, who, { enforce, isWhole: false }) };
   };
   return {
     requests,

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Principal } from '../../src/identity/principal.ts';
 import { type LimitedExchange, RequestLimits } from '../../src/limits/request-limits.ts';
+import { Shares } from '../../src/limits/shares.ts';
+import { Tokens } from '../../src/limits/tokens.ts';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { type LimitSettings, limitsOf } from '../../src/policy/limits/limits.ts';
@@ -16,6 +18,8 @@ interface Asked {
   readonly length?: number | 'unknown';
   readonly collection?: string;
   readonly remote?: string;
+  /** Bytes that have come, where it waits for them. */
+  readonly came?: number;
 }
 
 function scene(...settings: Partial<LimitSettings>[]) {
@@ -37,10 +41,10 @@ function scene(...settings: Partial<LimitSettings>[]) {
     callers.set(keyId, known);
     return known;
   };
-  const request = ({ length = 0, collection = 'docs', remote = '10.0.0.1' }: Asked): LimitedExchange => {
+  const request = ({ length = 0, collection = 'docs', remote = '10.0.0.1', came = 0 }: Asked): LimitedExchange => {
     if (!UPSERT) throw new TypeError('no such operation');
     return {
-      ...{ remote, hasBody: length !== 0, resolution: { operation: UPSERT, target: IN_MESSAGE } },
+      ...{ remote, hasBody: length !== 0, received: came, resolution: { operation: UPSERT, target: IN_MESSAGE } },
       headers: typeof length === 'number' ? ['Content-Length', String(length)] : [],
       references: { target: collection },
       ...{ facts: undefined, limitHold: undefined, shadowed: undefined },
@@ -48,15 +52,20 @@ function scene(...settings: Partial<LimitSettings>[]) {
   };
   const take = (caller: string, asked: Asked = {}) => {
     const exchange = request(asked);
-    return { exchange, denial: requests.take(limits, exchange, principal(caller), true) };
+    return {
+      exchange,
+      denial: requests.take(limits, exchange, principal(caller), { enforce: true, isWhole: asked.came !== undefined }),
+    };
   };
   return {
     ...{ requests, take },
+    waits: (caller: string, asked: Asked) => requests.asksForLength(limits, request(asked), principal(caller)),
     early: (caller: string, asked: Asked = {}) => {
       const exchange = request(asked);
       return { exchange, denial: requests.early(limits, exchange, principal(caller), 1) };
     },
-    goOn: (caller: string, exchange: LimitedExchange) => requests.take(limits, exchange, principal(caller), true),
+    goOn: (caller: string, exchange: LimitedExchange) =>
+      requests.take(limits, exchange, principal(caller), { enforce: true, isWhole: true }),
     ok: (caller: string, asked?: Asked) => take(caller, asked).denial === undefined,
     end: ({ limitHold }: LimitedExchange, received = 0, lingerMs = 0) =>
       limitHold && requests.end(limitHold, received, lingerMs),
@@ -70,51 +79,43 @@ const HUNDRED = { bytes: { per: 'second', most: 100 } } as const;
 
 for (const each of ['all', 'network', 'collection'] as const) {
   t.test(`of an amount for each: ${each}`, async (t) => {
-    t.test('a debt is of the caller that made it, and others go on', async (t) => {
-      const { ok, take, end, pass } = scene({ ...HUNDRED, each });
-      const long = take('hog', { length: 'unknown' });
-      end(long.exchange, 1100);
-      t.match(take('other', { length: 10 }).denial, { reached: { left: 0, retryAfter: 1 } }, 'it is used up for now');
-      pass(200);
-      // 20 have come in, 10 of them for the debt of 1000.
-      t.equal(ok('other', { length: 11 }), false);
-      t.equal(ok('other', { length: 10 }), true);
-      t.match(take('hog', { length: 1 }).denial, { reached: { retryAfter: 20 } });
-      t.equal(ok('hog'), true, 'a request without a body needs no bytes');
-      pass(17_000);
-      t.equal(ok('hog', { length: 1 }), false);
-      pass(2800);
-      t.equal(ok('hog', { length: 1 }), true, 'paid from half of what came in');
+    t.test('a body of unknown length waits until it is there, and counts as any other', async (t) => {
+      const { waits, take, ok, end, pass } = scene({ ...HUNDRED, each });
+      const unknown = { length: 'unknown' } as const;
+      t.equal(waits('hog', unknown), true);
+      t.match(take('hog', unknown).denial, { reached: { retryAfter: undefined } }, 'one that nobody waits for');
+      t.match(take('hog', { ...unknown, came: 101 }).denial, { reached: { left: 100, retryAfter: undefined } });
+      const whole = take('hog', { ...unknown, came: 60 });
+      t.equal(whole.denial, undefined);
+      end(whole.exchange, 60);
+      t.match(take('hog', { ...unknown, came: 60 }).denial, { reached: { left: 40, retryAfter: 1 } });
+      t.equal(ok('other', { ...unknown, came: 40 }), true, 'nothing is owed');
+      pass(100);
+      t.equal(ok('third', { length: 10 }), true);
     });
 
-    t.test('what is announced and does not come holds back half of the amount at most', async (t) => {
-      const { ok, take, end } = scene({ ...HUNDRED, each });
-      const held = ['hog', 'pig', 'cow'].map((one) => take(one, { length: one === 'hog' ? 100 : 50 }));
+    t.test('no more than half of the amount is announced, and what is more waits', async (t) => {
+      const { waits, take, ok, end } = scene({ ...HUNDRED, each });
+      t.same([waits('hog', { length: 51 }), waits('hog', { length: 50 })], [true, false]);
+      const held = [take('hog', { length: 25 }), take('pig', { length: 25 })];
       t.ok(held.every(({ denial }) => denial === undefined));
-      t.equal(ok('hog', { length: 1 }), false, 'nothing is left to who holds all');
-      const other = take('other', { length: 50 });
-      t.equal(other.denial, undefined);
-      t.equal(ok('other', { length: 1 }), false, 'it has its half');
-      t.equal(ok('another', { length: 51 }), false);
-      end(other.exchange, 50);
-      // 50 of 100 are used, and the half of the rest is free.
-      t.equal(ok('another', { length: 26 }), false);
-      t.equal(ok('another', { length: 25 }), true);
-      for (const { exchange } of held) end(exchange);
-      t.equal(ok('other', { length: 25 }), true, 'what did not come is there again');
+      t.equal(ok('other', { length: 51, came: 51 }), false, 'they have it until they end');
+      for (const { exchange } of held) end(exchange, 5);
+      t.equal(ok('other', { length: 90, came: 90 }), true, 'what did not come is there again');
     });
 
-    t.test('what all announce and send beyond the amount is owed by those who send it', async (t) => {
-      const { ok, take, end, pass } = scene({ ...HUNDRED, each });
-      const [hog, pig] = [take('hog', { length: 100 }), take('pig', { length: 50 })];
-      t.same([hog.denial, pig.denial], [undefined, undefined]);
-      end(pig.exchange, 50);
-      end(hog.exchange, 100);
-      pass(10);
-      t.equal(ok('other', { length: 1 }), false);
-      pass(10);
-      t.equal(ok('other', { length: 1 }), true);
-      t.match(take('hog', { length: 1 }).denial, { reached: { retryAfter: 1 } });
+    t.test('of the last quarter a caller has half of what flows in', async (t) => {
+      const { ok, pass } = scene({ ...HUNDRED, each });
+      t.equal(ok('hog', { length: 100, came: 100 }), true, 'all of it, after a rest');
+      pass(100);
+      t.same([ok('hog', { length: 1, came: 1 }), ok('other', { length: 10, came: 10 })], [false, true]);
+      let taken = 0;
+      for (let at = 0; at < 1000; at += 1) {
+        pass(1);
+        if (ok('hog', { length: 1, came: 1 })) taken += 1;
+      }
+      t.ok(taken < 80, `${taken} of 100`);
+      t.equal(ok('other', { length: 25, came: 25 }), true, 'the last quarter is there within a second');
     });
 
     t.test('one caller leaves a quarter of the places to those without', async (t) => {
@@ -203,67 +204,93 @@ t.test(
   },
 );
 
-t.test('whatever callers announce, send and leave, what they owe is paid from what flows in', async () => {
-  const step = fc.record({
-    caller: fc.constantFrom('a', 'b', 'c'),
-    length: fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant('unknown' as const)),
-    sent: fc.integer({ min: 0, max: 300 }),
-    open: fc.integer({ min: 0, max: 3 }),
-    pass: fc.integer({ min: 0, max: 400 }),
-  });
+/** What callers do: each asks, sends what it likes, and stays as long as it likes. */
+const STEP = fc.record({
+  caller: fc.oneof(fc.constantFrom('a', 'b', 'c'), fc.nat({ max: 1000 }).map(String)),
+  length: fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant('unknown' as const)),
+  sent: fc.integer({ min: 0, max: 300 }),
+  stays: fc.integer({ min: 0, max: 5 }),
+  pass: fc.integer({ min: 0, max: 400 }),
+});
+
+/** Does one step as an exchange does: what waits for its body is counted when that has come. */
+function play({ take, waits, end }: ReturnType<typeof scene>, open: Left[], one: Step): number {
+  const { caller, length, sent: most } = one;
+  const sent = length === 'unknown' ? most : Math.min(most, length);
+  const asked = { length, ...(waits(caller, { length }) && { came: sent }) };
+  const { denial, exchange } = take(caller, asked);
+  if (!denial) open.push({ exchange, bytes: sent, left: one.stays });
+  for (const each of open) each.left -= 1;
+  for (const each of open.filter(({ left }) => left < 0)) end(each.exchange, each.bytes);
+  open.splice(0, open.length, ...open.filter(({ left }) => left >= 0));
+  return denial ? 0 : sent;
+}
+
+type Step = typeof STEP extends fc.Arbitrary<infer T> ? T : never;
+interface Left {
+  readonly exchange: LimitedExchange;
+  readonly bytes: number;
+  left: number;
+}
+
+t.test('whoever callers are, no more passes than the amount, what flows in, and half of the amount', async () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
-      const { take, end, pass, ok } = scene(HUNDRED);
+    fc.property(fc.array(STEP, { maxLength: 60 }), fc.nat({ max: 40 }), (steps, from) => {
+      const all = scene(HUNDRED);
+      const open: Left[] = [];
       let [sent, now] = [0, 0];
-      const open: { readonly exchange: LimitedExchange; readonly bytes: number; left: number }[] = [];
-      for (const one of steps) {
-        const { denial, exchange } = take(one.caller, { length: one.length });
-        if (!denial) {
-          const bytes = one.length === 'unknown' ? one.sent : Math.min(one.sent, one.length);
-          open.push({ exchange, bytes, left: one.open });
-          sent += bytes;
-        }
-        for (const each of open) each.left -= 1;
-        for (const each of open.filter(({ left }) => left < 0)) end(each.exchange, each.bytes);
-        open.splice(0, open.length, ...open.filter(({ left }) => left >= 0));
+      for (const [at, one] of steps.entries()) {
+        // In any span: here from one step to the end.
+        if (at === from) [sent, now] = [0, 0];
+        sent += play(all, open, one);
+        if (sent > 150 + now / 10 + 1e-6) return false;
         now += one.pass;
-        pass(one.pass);
+        all.pass(one.pass);
       }
-      for (const each of open) end(each.exchange, each.bytes);
-      // One that takes all it can get, until every debt is paid.
-      const until = now + sent * 20 + 1000;
-      for (; now < until; now += 100) {
-        pass(100);
-        const last = take('greedy', { length: 10 });
-        if (last.denial) continue;
-        sent += 10;
-        end(last.exchange, 10);
-      }
-      if (sent > 100 + now / 10) return false;
-      pass(1000);
-      return ok('a') && ok('b', { length: 1 }) && ok('c', { length: 1 });
+      return true;
     }),
     { numRuns: runs(400) },
   );
 });
 
-t.test('a caller that keeps to a quarter of the amount is served within a second, whatever others do', async () => {
-  const step = fc.record({
-    caller: fc.constantFrom('a', 'b', 'c'),
-    length: fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant('unknown' as const)),
-    sent: fc.integer({ min: 0, max: 100_000 }),
-    open: fc.boolean(),
-  });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const { take, end, pass, ok } = scene(HUNDRED);
-      for (const one of steps) {
-        const { denial, exchange } = take(one.caller, { length: one.length });
-        if (!denial && !one.open) end(exchange, one.length === 'unknown' ? one.sent : Math.min(one.sent, one.length));
-      }
-      pass(1000);
-      return ok('good', { length: 25 });
-    }),
-    { numRuns: runs(400) },
-  );
+t.test(
+  'a caller that asks for a quarter of the amount is served within a second, whatever one other does',
+  async () => {
+    fc.assert(
+      fc.property(
+        fc.array(STEP, { maxLength: 60 }),
+        fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
+        (steps, asks) => {
+          const all = scene(HUNDRED);
+          const open: Left[] = [];
+          for (const one of steps) {
+            play(all, open, { ...one, caller: 'hog' });
+            all.pass(one.pass);
+          }
+          // From now on it takes whatever it can get, and the other asks again and again.
+          for (let at = 0; at <= 1000; at += 10) {
+            if (all.ok('good', { length: 25, came: 25 })) return true;
+            for (const length of asks) play(all, open, { caller: 'hog', length, sent: length, stays: 1, pass: 0 });
+            all.pass(10);
+          }
+          return all.ok('good', { length: 25, came: 25 });
+        },
+      ),
+      { numRuns: runs(400) },
+    );
+  },
+);
+
+t.test('what is remembered of callers is bounded', async (t) => {
+  const { ok, pass, requests } = scene(HUNDRED);
+  for (let at = 0; at < 10_000; at += 1) {
+    ok(`c${at}`, { length: 'unknown', came: 1 });
+    pass(10);
+  }
+  t.equal(requests.size, 1);
+  const shares = new Shares();
+  const bucket = new Tokens({ per: 'second', most: 100 }, 0);
+  bucket.take(90);
+  for (let at = 0; at < 10_000; at += 1) shares.take(`c${at}`, bucket, 1, true, 0);
+  t.equal(shares.size, 64);
 });

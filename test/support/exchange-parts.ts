@@ -24,6 +24,7 @@ export const PLAIN_PARTS: Pick<
   limits: {
     asksForCollection: () => false,
     asksForCost: () => false,
+    asksForLength: () => false,
     early: () => undefined,
     take: () => undefined,
     end: () => undefined,

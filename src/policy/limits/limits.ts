@@ -120,6 +120,13 @@ export function asksForCost(limit: Limit, operation: Operation, collection: stri
   return !limit.operations || names(limit.operations, operation);
 }
 
+/** True = an enforced amount of bytes that callers share, and that may apply to the request. @param collection as in `asksForCost` */
+export function asksForLength(limit: Limit, operation: Operation, collection: string | undefined): boolean {
+  if (limit.quotas.bytes === undefined || limit.each === 'principal' || limit.mode !== 'enforce') return false;
+  if (collection !== undefined) return countsOn(limit, operation, collection);
+  return !limit.operations || names(limit.operations, operation);
+}
+
 /** True = whether a request with its collection in the message counts on the limit, depends on that collection. */
 export function asksForCollection(limit: Limit, operation: Operation): boolean {
   if (!isByCollection(limit) || operation.requires.scope !== 'collection') return false;
@@ -177,6 +184,15 @@ export function quotaUsedUp(
   }
   const retryAfter = Math.max(1, Math.ceil(waitMs / 1000));
   return rateLimited(`${quota} exceeded. Retry after ${retryAfter}s`, { ...reached, retryAfter });
+}
+
+/** The refusal of a body of unknown length that is too large to be waited for. */
+export function lengthUnknown({ id }: Limit, { per, most }: Quota): Denial {
+  const reached = { limit: id, most, left: 0, retryAfter: undefined };
+  return rateLimited(
+    `limit ${id} of ${most} bytes per ${per} counts this body by its content-length, send one`,
+    reached,
+  );
 }
 
 /** The refusal of a request beside too many open ones. */

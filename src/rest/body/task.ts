@@ -14,7 +14,7 @@ import { canNameNothing, type InspectionLimits, inspectBody, isManaged } from '.
 
 /** Checks that a task can hold. */
 const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>([
-  ...(['names', 'depth', 'location', 'dotNames', 'facts', 'tenant'] as const),
+  ...(['names', 'depth', 'location', 'dotNames', 'facts', 'tenant', 'whole'] as const),
 ]);
 
 /** The checks of one whole, decoded body. Plain data: they may run in another thread. */

@@ -68,6 +68,7 @@ export function newRelayExchange(
     slowed: undefined,
     callCredit: undefined,
     wantsFacts: false,
+    wantsWhole: false,
     facts: undefined,
     limitHold: undefined,
     requestId: undefined,

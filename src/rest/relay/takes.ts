@@ -29,7 +29,9 @@ const FIELDS: ReadonlySet<string> = new Set<keyof RestResolution>([
 ]);
 
 /** Checks of bodies that the relay runs itself. */
-const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>(['names', 'depth', 'dotNames', 'facts', 'tenant']);
+const CHECKS: ReadonlySet<string> = new Set<keyof BodyNeeds>([
+  ...(['names', 'depth', 'dotNames', 'facts', 'tenant', 'whole'] as const),
+]);
 
 /**
  * A path that differs from the one that is sent in its escapes at most: some clients escape every parameter, or more of it

@@ -8,6 +8,8 @@ const FAILED_MS = 250;
 const LOOK_MS = 500;
 /** Most asks of one exchange. */
 const AT_ONCE = 200;
+/** Tokens with something to ask, and tokens with a lease, at most each: as many as accounts are remembered. */
+const MOST = 20_000;
 
 export interface LedgerOptions extends Leases {
   /** Monotonic milliseconds. */
@@ -42,6 +44,11 @@ export class LeaseLedger {
     this.#options = options;
   }
 
+  /** Tokens that it holds, also those of accounts that are forgotten. */
+  get size(): number {
+    return this.#asking.size + this.#leased.size;
+  }
+
   /** Tokens of an account. */
   open(name: string, dimension: Dimension, quota: Quota): LeasedTokens {
     const { holders, now } = this.#options;
@@ -50,7 +57,7 @@ export class LeaseLedger {
   }
 
   #want(tokens: LeasedTokens): void {
-    this.#asking.add(tokens);
+    hold(this.#asking, tokens);
     const pause = this.#failed ? FAILED_MS : PAUSE_MS;
     this.#plan(Math.max(0, this.#endedAt + pause - this.#options.now()));
   }
@@ -81,7 +88,7 @@ export class LeaseLedger {
 
   #collect(): Asked {
     const now = this.#options.now();
-    for (const tokens of this.#leased) this.#asking.add(tokens);
+    for (const tokens of this.#leased) hold(this.#asking, tokens);
     const asks: { readonly tokens: LeasedTokens; readonly ask: LeaseAsk }[] = [];
     for (const tokens of this.#asking) {
       if (asks.length === AT_ONCE) break;
@@ -109,7 +116,7 @@ export class LeaseLedger {
         if (grant) tokens.given(ask, grant, now());
         else tokens.failed();
         // A bucket that failed is asked again at the next look.
-        if (!grant || tokens.isLeased()) this.#leased.add(tokens);
+        if (!grant || tokens.isLeased()) hold(this.#leased, tokens);
         else this.#leased.delete(tokens);
       }
     } catch {
@@ -118,5 +125,15 @@ export class LeaseLedger {
       this.#unanswered = asked;
       for (const { tokens } of asks) tokens.failed();
     }
+  }
+}
+
+/** Adds the tokens. Beyond the bound those that came first are left out, as an account that is forgotten: their use is not told. */
+function hold(held: Set<LeasedTokens>, tokens: LeasedTokens): void {
+  held.add(tokens);
+  if (held.size <= MOST) return;
+  for (const oldest of held) {
+    held.delete(oldest);
+    break;
   }
 }

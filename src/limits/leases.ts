@@ -189,13 +189,6 @@ export class LeasedTokens implements Bucket {
     if (this.#returned > 0) this.#common.asks(this);
   }
 
-  pay(amount: number, now: number): void {
-    this.#fade(now);
-    this.#allowance -= amount;
-    this.#untold += amount;
-    this.#common.asks(this);
-  }
-
   isFull(now: number): boolean {
     return this.#lease <= ROUNDING && this.#fade(now) <= ROUNDING && this.#fill(now) >= this.#share() - ROUNDING;
   }

@@ -29,7 +29,7 @@ export interface LimitHold {
   wasHere: boolean;
 }
 
-/** How a request is counted. */
+/** The way in which a request is counted. */
 export interface Counting {
   /** False = no limit refuses. */
   readonly enforce: boolean;

@@ -8,7 +8,7 @@ const HALF = 1 / 2;
 /** Callers whose use of the last quarter is remembered; of more the one that was there first begins anew. */
 const REMEMBERED = 64;
 
-/** What one caller took of the last quarter. */
+/** The bytes that one caller took of the last quarter. */
 interface Taken {
   readonly amount: number;
   readonly at: number;

@@ -17,10 +17,8 @@ export interface Bucket {
   readonly take: (amount: number, now: number) => void;
   /** Takes what was used beyond `taken`, or gives back what was not used. */
   readonly settle: (taken: number, used: number, now: number) => void;
-  /** Takes back a debt, which is taken again when it is paid. */
+  /** Takes back a debt. */
   readonly forgive: (amount: number, now: number) => void;
-  /** Takes a part of what has flowed in since the last call of any method: not out of what was there. */
-  readonly pay: (amount: number, now: number) => void;
   /** True = a new one would be the same. */
   readonly isFull: (now: number) => boolean;
 }
@@ -70,10 +68,6 @@ export class Tokens implements Bucket {
 
   forgive(amount: number): void {
     this.#level += amount;
-  }
-
-  pay(amount: number): void {
-    this.#level -= amount;
   }
 
   isFull(now: number): boolean {

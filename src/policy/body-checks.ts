@@ -91,7 +91,7 @@ export function bodyNeeds(
   }
   if (operation.pathNames && hasBody && rules.refusesDotNames(kind === 'permit')) needs = { ...needs, ...DOT_NAMES };
   if (principal?.tenancy !== undefined && isRewritten(decision)) needs = { ...needs, ...TENANT };
-  // What a decision waits for is read whole in any case.
+  // A body that the decision depends on is read whole in any case.
   if (wantsWhole && kind === 'permit') needs = { ...needs, ...WHOLE };
   return wantsFacts ? { ...needs, ...FACTS } : needs;
 }

@@ -233,7 +233,7 @@ interface Left {
   left: number;
 }
 
-t.test('whoever callers are, no more passes than the amount, what flows in, and half of the amount', async () => {
+t.test('callers of any number pass no more than the amount, what flows in, and half of the amount', async () => {
   fc.assert(
     fc.property(fc.array(STEP, { maxLength: 60 }), fc.nat({ max: 40 }), (steps, from) => {
       const all = scene(HUNDRED);

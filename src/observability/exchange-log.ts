@@ -30,8 +30,13 @@ export function createExchangeLog(log: Log, later: Later = laterHere): ObserveEx
     const fields = exchangeFields(exchange, outcome);
     if (level !== 'info') log[level](fields, message);
     else if (log.isLevelEnabled('debug')) log.debug(fields, message);
-    else folded.add(message, fields, clientNetworkOf(exchange.remote));
+    else folded.add(message, fields, clientNetworkOf(exchange.remote), isGrave(exchange));
   };
+}
+
+/** True = the request was for more than to read. */
+function isGrave({ resolution }: Exchange): boolean {
+  return resolution !== undefined && resolution.operation.requires.level !== 'read';
 }
 
 /** A line for every exchange, at level warn with a break-glass key, else at info: `gateway.log.access`. */

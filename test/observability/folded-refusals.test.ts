@@ -15,7 +15,7 @@ function scene() {
       waiting.push(work);
     },
   });
-  const refuse = (more: Partial<ExchangeFields> = {}, network = String(more.remote ?? '10.0.0.1')) =>
+  const refuse = (more: Partial<ExchangeFields> = {}, network = String(more.remote ?? '10.0.0.1'), isGrave = false) =>
     folded.add(
       'refused',
       {
@@ -37,6 +37,7 @@ function scene() {
         ...more,
       },
       network,
+      isGrave,
     );
   const take = () => lines.splice(0);
   const minute = () => {
@@ -106,4 +107,23 @@ t.test('addresses of one network count as one caller', async (t) => {
   const { refuse, take } = scene();
   for (let i = 0; i < 1_000; i += 1) refuse({ remote: `2001:db8::${i.toString(16)}` }, '2001:db8:0:0');
   t.equal(take().length, 8);
+});
+
+t.test('the subjects of one key leave lines to other keys, and share those of one', async (t) => {
+  const { refuse, take, minute } = scene();
+  for (let i = 0; i < 1_000; i += 1) refuse({ key: 'a', subject: `s${i}`, collection: `docs-${i}` });
+  t.equal(take().length, 32 + 16);
+  refuse({ key: 'b', operation: 'collections.delete' });
+  t.match(take(), [{ key: 'b', operation: 'collections.delete' }]);
+  t.match(minute(), [{ msg: 'further refusals of this caller', key: 'a', count: 952 }]);
+});
+
+t.test('refused reads of a caller hide no refused write of it', async (t) => {
+  const { refuse, take } = scene();
+  for (let i = 0; i < 1_000; i += 1) refuse({ key: 'a', collection: `docs-${i}` });
+  take();
+  refuse({ key: 'a', operation: 'collections.delete' }, undefined, true);
+  t.match(take(), [{ key: 'a', operation: 'collections.delete' }]);
+  for (let i = 0; i < 1_000; i += 1) refuse({ key: 'a', operation: `x${i}` }, undefined, true);
+  t.equal(take().length, 15);
 });

@@ -13,6 +13,7 @@ import { describeRedisFault, withRedisLink } from '../redis/link.ts';
 import { readRevocationFile } from '../revocation/file-source.ts';
 import { certificateFindings, usedCertificates } from './check/certificates.ts';
 import { looseFiles, watchedFiles } from './check/file-modes.ts';
+import { idleLimits } from './check/idle-limits.ts';
 import { endlessCredentials, placedSecrets, weakKeys } from './check/weak-keys.ts';
 import { exitCode } from './exit-code.ts';
 import type { Report } from './frame/declare.ts';
@@ -72,6 +73,7 @@ export function gather(flags: Flags, now: number): Gathered {
   const weak = [
     ...looseFiles(watchedFiles(config, preview.file)),
     ...endlessCredentials(config, policy, preview.placeOf),
+    ...idleLimits(policy.limits ?? [], preview.placeOf('gateway.policy_file')),
   ];
   if (secrets) {
     weak.push(...weakKeys(placedSecrets(config, policy, secrets, preview.placeOf)));

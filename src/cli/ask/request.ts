@@ -3,6 +3,7 @@ import { reason } from '../../config/problem.ts';
 import type { AskedRequest } from '../../explain/judge.ts';
 import { callOf } from '../../explain/message/call.ts';
 import { MessageFault } from '../../explain/message/from-json.ts';
+import { CREDENTIAL_HEADERS } from '../../identity/credential.ts';
 import { isPlainTarget } from '../../rest/server/head.ts';
 import { UsageError } from '../output.ts';
 
@@ -45,6 +46,9 @@ function headerOf(line: string): readonly string[] {
   if (at < 1) throw new UsageError('-H must be `name: value`');
   const value = line.slice(at + 1).trim();
   if (/[\r\n\0]/.test(line)) throw new UsageError('-H must be one line');
+  // Of two credentials one would be left out unsaid, and other users of the machine see arguments.
+  if (CREDENTIAL_HEADERS.includes(line.slice(0, at).toLowerCase()))
+    throw new UsageError('-H holds no credential: name the caller with --as, --credential-file or --credential-env');
   return [line.slice(0, at), Buffer.from(value, 'utf8').toString('latin1')];
 }
 

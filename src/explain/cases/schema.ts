@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CREDENTIAL_HEADERS } from '../../identity/credential.ts';
 import { DENIAL_CODES, type DenialCode } from '../../policy/denial-codes.ts';
 
 /*
@@ -50,7 +51,13 @@ export const caseSchema = z.strictObject(
       .regex(REQUEST, 'must be like `GET /collections`')
       .optional(),
     grpc: text('a gRPC method, like Points/Search').optional(),
-    headers: z.record(z.string(), z.string({ error: 'must be text' }), { error: SECTION }).optional(),
+    headers: z
+      .record(z.string(), z.string({ error: 'must be text' }), { error: SECTION })
+      // Beside the caller one of the two would not count.
+      .refine((all) => !Object.keys(all).some((one) => CREDENTIAL_HEADERS.includes(one.toLowerCase())), {
+        error: 'must hold no credential: `as` names the caller',
+      })
+      .optional(),
     body: z.unknown().optional(),
     expect: z.union([z.string({ error: EXPECTED_FORM }).refine(isExpected, { error: EXPECTED_FORM }), expectation], {
       error: EXPECTED_FORM,

@@ -181,6 +181,8 @@ const WRONG: readonly (readonly [name: string, args: readonly string[], says: Re
   ],
   ['a body that is not there', ['GET', '/', '-d', '@/no/such', '--as', 'api_key'], /no such file/],
   ['a header without a colon', ['GET', '/', '--header', 'x', '--as', 'api_key'], /name: value/],
+  ['a key in a header', ['GET', '/', '--header', 'Api-Key: x', '--as', 'api_key'], /-H holds no credential/],
+  ['a token in a header', ['GET', '/', '--header', 'authorization: Bearer x', '--as', 'api_key'], /no credential/],
   ['an empty credential', ['GET', '/', '--credential-file', place('empty.txt')], /holds no key/],
   ['a variable that is not set', ['GET', '/', '--credential-env', 'NO_SUCH_VARIABLE'], /is not set/],
   ['a release that is none', ['GET', '/', '--as', 'api_key', '--release', 'new'], /like 1\.19\.2/],

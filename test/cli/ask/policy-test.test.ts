@@ -157,6 +157,11 @@ const WRONG: readonly (readonly [name: string, text: string, says: readonly RegE
     [/either `request` or `grpc`/],
   ],
   [
+    'a key in a header, which is not shown',
+    'cases:\n  - { as: api_key, request: GET /, headers: { API-Key: a-secret }, expect: allowed }\n',
+    [/:2:\d+: `headers` must hold no credential: `as` names the caller\n/],
+  ],
+  [
     'a request without a method',
     'cases:\n  - { as: a, request: /x, expect: allowed }',
     [/`request` must be like `GET \/collections`/],

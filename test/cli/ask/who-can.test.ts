@@ -90,6 +90,29 @@ t.test('verdicts on every caller', async (t) => {
   t.notMatch(out, /denied/);
 });
 
+/** Requirements on tokens, a class of tokens, and the verdict on writing a collection. */
+const FORMS: readonly (readonly [tokens: string, trait: string, verdict: string])[] = [
+  ['rules: []', 'access m or none', 'allowed'],
+  ['tokens: { require_access: true }', 'access m', 'allowed'],
+  ['tokens: { require_access: true }', 'without access', 'token_without_access'],
+  ['tokens: { refuse_manage: true }', 'access m or none', 'token_manages'],
+  ['token_patterns: true', 'rw on it by a pattern', 'allowed'],
+  ['token_patterns: true', 'r on it by a pattern', 'write_required'],
+  ['tokens: { require_exp: true }', 'rw on it, without exp', 'token_without_exp'],
+  ['tokens: { max_lifetime: 60 }', 'rw on it', 'allowed'],
+  ['tokens: { max_lifetime: 60 }', 'rw on it, living over 60 s', 'token_too_long'],
+];
+
+t.test('tokens that requirements tell apart', async (t) => {
+  for (const [tokens, trait, verdict] of FORMS) {
+    const other = configured(tokens);
+    const { out } = await run('who-can', 'upsert_points', 'docs', '--config', other('gateway.yaml'), '--json');
+    const { callers } = JSON.parse(out) as { callers: readonly WhoCan[] };
+    const found = callers.filter(({ caller }) => caller === `token of api_key: ${trait}`);
+    t.strictSame([...new Set(found.map(({ code, verdict: own }) => code ?? own))], [verdict], `${tokens}: ${trait}`);
+  }
+});
+
 const WRONG: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [['delete_colection', 'x'], /did you mean `delete_collection`/],
   [['search', 'x'], /is a group: ask for one of core_search_batch/],

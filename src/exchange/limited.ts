@@ -1,4 +1,4 @@
-import { isParsed } from '../policy/body-checks.ts';
+import { isHeldWhole } from '../policy/body-checks.ts';
 import { askForNames, askForNamesOf, type Conditional, type Decision, type Permit } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { Target } from '../policy/operation.ts';
@@ -22,7 +22,7 @@ export function limited(parts: ExchangeParts, exchange: Exchange, decision: Deci
     if (hasFacts(operation)) exchange.wantsFacts = true;
     else exchange.facts ??= fixedFacts(operation);
   }
-  if (limits !== undefined && (exchange.protocol === 'grpc' || isParsed(operation)))
+  if (limits !== undefined && isHeldWhole(operation))
     exchange.wantsWhole = parts.limits.asksForLength(limits, exchange, principal);
   const waiting = waitingFor(parts, exchange, decision);
   if (limits === undefined || exchange.limitHold) return waiting;

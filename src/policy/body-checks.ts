@@ -117,8 +117,13 @@ export function isDepthOnly(needs: BodyNeeds): boolean {
   return needs.depth === true && needsOnly(needs, DEPTH_ALONE);
 }
 
+/** False = the body is a snapshot, which is too large to be waited for. */
+export function isHeldWhole(operation: Operation | RestOperation): boolean {
+  return !('body' in operation) || operation.body !== 'multipart';
+}
+
 /** True = upstream parses the body of this operation. Unknown operations count as parsed; a gRPC message always is. */
-export function isParsed(operation: Operation | RestOperation): boolean {
+function isParsed(operation: Operation | RestOperation): boolean {
   if (operation.unlisted || !('body' in operation)) return true;
   return operation.body === 'json' || operation.body === 'json-strict';
 }

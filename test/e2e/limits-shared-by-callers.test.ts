@@ -21,6 +21,7 @@ const limit = (id: string, subjects: readonly string[], more: Partial<LimitSetti
 const LANES = ['relayed', 'server', 'http2', 'http2 server', 'grpc'] as const;
 type Lane = (typeof LANES)[number];
 
+const UPLOADS = limit('uploads', ['uploads'], { bytes: { per: 'day', most: 1000 } });
 /** A limit for each lane, so that none sees what another left. */
 const LIMITS = LANES.flatMap((lane) => [
   limit(`placed ${lane}`, [`placed ${lane}`], { concurrent: 1, cost: { per: 'day', most: 1_000_000 } }),
@@ -33,7 +34,7 @@ const LIMITS = LANES.flatMap((lane) => [
 /** Connections of requests on the collection `slow`, which are not answered. */
 const held: IncomingMessage[] = [];
 const gateway = await startGateway({
-  limits: LIMITS,
+  limits: [...LIMITS, UPLOADS],
   upstream: {
     ...AGREEABLE,
     onRest: (incoming: IncomingMessage, response: ServerResponse) => {
@@ -203,3 +204,36 @@ for (const lane of LANES) {
     });
   });
 }
+
+t.test(
+  'bodies in pieces are waited for whatever their operation is, but for snapshots, which need a length',
+  async (t) => {
+    const send = async (method: string, path: string, length: number | undefined): Promise<number> => {
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      const headers = {
+        'api-key': makeToken({ access: 'm', subject: 'uploads' }),
+        ...(length === undefined ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(length) }),
+      };
+      const below = connect(gateway.rest.port, '127.0.0.1').on('error', reject);
+      const createConnection = () => connectTls({ socket: below, ca: gateway.ca, servername: 'localhost' });
+      const sent = request({ createConnection, method, path, headers }, (response) => {
+        response.resume().on('end', () => resolve(response.statusCode ?? 0));
+      });
+      sent.on('error', reject).end('{}');
+      const status = await promise;
+      below.destroy();
+      return status;
+    };
+    const upload = '/collections/docs/snapshots/upload';
+    t.equal(await send('POST', upload, undefined), 429);
+    t.not(await send('POST', upload, 2), 429);
+    for (const [method, path] of [
+      ['GET', '/collections/docs'],
+      ['PUT', '/collections/docs'],
+      ['POST', '/collections/aliases'],
+      ['POST', '/collections/docs/points/query'],
+      ['DELETE', '/collections/docs/snapshots/a'],
+    ] as const)
+      t.not(await send(method, path, undefined), 429, `${method} ${path}`);
+  },
+);

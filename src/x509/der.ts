@@ -54,18 +54,22 @@ export class UnreadableDer extends Error {
   override readonly name = 'UnreadableDer';
 }
 
-/** The one element that the bytes are. Throws `UnreadableDer`, also for bytes after its end. */
-export function readDer(bytes: Uint8Array): Element {
-  const block = blockOf(bytes);
+/**
+ * The one element that the bytes are. Throws `UnreadableDer`, also for bytes after its end.
+ *
+ * @param most elements in it. Default: as many as the bytes can hold
+ */
+export function readDer(bytes: Uint8Array, most = bytes.length): Element {
+  const block = blockOf(bytes, most);
   if (!block) throw new UnreadableDer('it is not DER');
   return elementOf(block);
 }
 
-function blockOf(bytes: Uint8Array): Block | undefined {
+function blockOf(bytes: Uint8Array, most: number): Block | undefined {
   const { fromBER } = asn1();
   try {
-    // Each element has two bytes at least, so that this is no limit beside the size of the bytes.
-    const { offset, result } = fromBER(bytes, { maxNodes: bytes.length, maxContentLength: bytes.length });
+    // Each element has two bytes at least, so that the default is no limit beside the size of the bytes.
+    const { offset, result } = fromBER(bytes, { maxNodes: most, maxContentLength: bytes.length });
     return offset === bytes.length ? (result as unknown as Block) : undefined;
   } catch {
     // Some values it reads at once, and throws for: times, for example.

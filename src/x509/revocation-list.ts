@@ -2,6 +2,8 @@ import { type KeyObject, verify } from 'node:crypto';
 import { extensionOf } from './certificate.ts';
 import { type Element, expect, isA, oidOf, readDer, Tag, timeOf, UnreadableDer } from './der.ts';
 import { nameOf, nameText } from './names.ts';
+import { pemBlocks, wholePemBlocks } from './pem.ts';
+import { serialText } from './serial.ts';
 
 /** A revocation list (CRL, RFC 5280, section 5). */
 export interface RevocationList {
@@ -10,7 +12,7 @@ export interface RevocationList {
   /** Milliseconds since 1970. */
   readonly thisUpdate: number;
   readonly nextUpdate: number;
-  /** Serial numbers in hexadecimal digits, upper case, as Node writes those of certificates. */
+  /** Serial numbers as `serialText` writes them. */
   readonly serials: ReadonlySet<string>;
   /** Was it signed with this key? */
   readonly isSignedBy: (key: KeyObject) => boolean;
@@ -18,11 +20,10 @@ export interface RevocationList {
 
 /** Most entries of a list: reading 1 000 takes about 20 ms. */
 const MAX_ENTRIES = 20_000;
-const BLOCK = /-----BEGIN X509 CRL-----([\s\S]*?)-----END X509 CRL-----/g;
 
 /** The lists in a PEM file, as PEM texts: Node takes one list from each text only. */
 export function listBlocks(pem: Buffer): readonly string[] {
-  return pem.toString('latin1').match(BLOCK) ?? [];
+  return pemBlocks(pem, 'revocation list');
 }
 
 /**
@@ -39,9 +40,9 @@ export function readLists(pem: Buffer): readonly RevocationList[] {
 const known = new WeakMap<Buffer, readonly RevocationList[]>();
 
 function readAll(pem: Buffer): readonly RevocationList[] {
-  const blocks = listBlocks(pem);
-  if (blocks.length === 0) throw new UnreadableDer('it contains no PEM revocation list (`BEGIN X509 CRL`)');
-  return blocks.map((block) => readList(Buffer.from(block.replace(/-----[^-]*-----/g, ''), 'base64')));
+  return wholePemBlocks(pem, 'revocation list').map((block) =>
+    readList(Buffer.from(block.replace(/-----[^-]*-----/g, ''), 'base64')),
+  );
 }
 
 function readList(der: Buffer): RevocationList {
@@ -70,14 +71,6 @@ function serialOf(entry: Element): string {
   const [serial, , extensions] = expect(entry, Tag.SEQUENCE, 'entries').children;
   refuseCritical(extensions?.children ?? []);
   return serialText(expect(serial, Tag.INTEGER, 'serial number').content);
-}
-
-/** INVARIANT: as Node writes `serialNumber`: no leading zeroes but for a whole byte. */
-function serialText(content: Buffer): string {
-  return content
-    .toString('hex')
-    .toUpperCase()
-    .replace(/^(?:00)+(?=..)/, '');
 }
 
 /** A rule of a critical extension would have to be held to (RFC 5280, sections 5.2 and 5.3). */

@@ -1,5 +1,7 @@
-import { webcrypto } from 'node:crypto';
+import { KeyObject, sign as signBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { readDer } from '../../src/x509/der.ts';
+import { serialOf } from '../../src/x509/serial.ts';
 
 /* CAs, client certificates and revocation lists of tests, also ones that no careful CA would sign. */
 
@@ -16,7 +18,7 @@ const newKeys = (): Promise<Keys> => webcrypto.subtle.generateKey(ALGORITHM, tru
 export interface Pair {
   readonly cert: string;
   readonly key: string;
-  /** As Node writes it. */
+  /** The bytes of its INTEGER, in hexadecimal digits. */
   readonly serial: string;
   /** The bytes of the certificate. */
   readonly der: Buffer;
@@ -33,6 +35,8 @@ export interface IssueOptions {
   /** Default: clientAuth. */
   readonly usages?: readonly string[];
   readonly extensions?: readonly x509.Extension[];
+  /** Hexadecimal digits. Default: any. */
+  readonly serial?: string;
 }
 
 export interface RevocationOptions {
@@ -82,6 +86,7 @@ function caOf(name: string, keys: Keys, cert: string, again: ClientCa['again']):
     x509.X509CertificateGenerator.create({
       ...{ issuer: `CN=${name}`, subject: options.subject ?? 'CN=client', signingAlgorithm: ALGORITHM },
       ...{ notBefore: fromNow(options.from ?? -1), notAfter: fromNow(options.until ?? 1) },
+      ...(options.serial !== undefined && { serialNumber: options.serial.replace(/^../, '01') }),
       ...{ publicKey, signingKey: keys.privateKey, extensions: [...extensions] },
     });
   const ca: ClientCa = {
@@ -94,7 +99,8 @@ function caOf(name: string, keys: Keys, cert: string, again: ClientCa['again']):
         ...(options.san ? [sanOf(options.san)] : []),
         ...(options.extensions ?? []),
       ]);
-      return pairOf(certificate, own);
+      const bytes = Buffer.from(certificate.rawData);
+      return pairOf(options.serial === undefined ? bytes : withSerial(bytes, options.serial, keys), own);
     },
     async sign(other, until) {
       return (await sign(other.keys.publicKey, { subject: `CN=${other.name}`, until }, [OF_A_CA])).toString('pem');
@@ -129,16 +135,33 @@ export async function selfSigned(): Promise<Pair> {
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     ...{ keys, name: 'CN=self', signingAlgorithm: ALGORITHM, extensions, ...times },
   });
-  return pairOf(certificate, keys);
+  return pairOf(Buffer.from(certificate.rawData), keys);
 }
 
-async function pairOf(certificate: x509.X509Certificate, keys: Keys): Promise<Pair> {
+/** The certificate with another serial number of the same length, which the library would not write, signed again. */
+function withSerial(der: Buffer, serial: string, { privateKey }: Keys): Buffer {
+  const patched = Buffer.from(der);
+  const at = patched.indexOf(Buffer.from('a003020102', 'hex')) + 7;
+  Buffer.from(serial, 'hex').copy(patched, at);
+  const content = readDer(patched).children[0]?.whole ?? Buffer.alloc(0);
+  const signature = signBytes('sha256', content, { key: KeyObject.from(privateKey), dsaEncoding: 'der' });
+  const scheme = Buffer.from('300a06082a8648ce3d040302', 'hex');
+  return derOf(0x30, Buffer.concat([content, scheme, derOf(0x03, Buffer.concat([Buffer.of(0), signature]))]));
+}
+
+/** PEM of a certificate. */
+function certificatePem(der: Buffer): string {
+  const lines = der.toString('base64').replace(/.{64}/g, '$&\n').trimEnd();
+  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----`;
+}
+
+async function pairOf(der: Buffer, keys: Keys): Promise<Pair> {
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
   return {
-    cert: certificate.toString('pem'),
+    cert: certificatePem(der),
     key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n`,
-    serial: certificate.serialNumber.toUpperCase(),
-    der: Buffer.from(certificate.rawData),
+    serial: serialOf(der),
+    der,
   };
 }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { UnreadableDer } from '../../src/x509/der.ts';
 import { readLists } from '../../src/x509/revocation-list.ts';
+import { serialOf, serialText } from '../../src/x509/serial.ts';
 import { listPem, newCa } from '../support/client-certificates.ts';
 
 const ca = await newCa('lists');
@@ -11,7 +12,7 @@ const other = await newCa('other');
 const keyOf = ({ cert }: { readonly cert: string }) => new X509Certificate(cert).publicKey;
 const read = (...pems: readonly string[]) => readLists(Buffer.from(pems.join('\n')));
 
-t.test('the lists of a file, with serial numbers as Node writes those of certificates', async (t) => {
+t.test('the lists of a file, with serial numbers of certificates', async (t) => {
   const pairs = await Promise.all([ca.issue(), ca.issue(), ca.issue()]);
   const revoked = pairs.slice(1).map(({ serial }) => serial);
   const [one, two] = read(await ca.list({ revoked }), 'text between', await other.list());
@@ -20,27 +21,43 @@ t.test('the lists of a file, with serial numbers as Node writes those of certifi
     [...(one?.serials ?? [])].sort(),
     pairs
       .slice(1)
-      .map(({ cert }) => new X509Certificate(cert).serialNumber)
+      .map(({ der }) => serialOf(der))
       .sort(),
   );
   t.same([...(two?.serials ?? [])], [], 'an empty one');
   t.equal((one?.nextUpdate ?? 0) - (one?.thisUpdate ?? 0), 7_200_000, 'two hours');
 });
 
-t.test('serial numbers of every form are those that Node writes', async (t) => {
-  for (const serialNumber of ['01', '7f', '80', '0080', '00ff01', '0102030405060708090a0b0c0d0e0f1011121314']) {
-    const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
-    const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
-    const made = await x509.X509CertificateGenerator.createSelfSigned({
-      keys,
-      name: 'CN=a',
-      serialNumber,
-      signingAlgorithm,
-    });
-    const { serialNumber: written } = new X509Certificate(Buffer.from(made.rawData));
-    const [list] = read(await ca.list({ revoked: [serialNumber] }));
-    t.ok(list?.serials.has(written), `${serialNumber}, written ${written}`);
+t.test('serial numbers of every form, zero and negative ones too, are those of certificates', async (t) => {
+  for (const serial of [
+    '00',
+    '01',
+    '7f',
+    '80',
+    'ff7f',
+    '0080',
+    '00ff01',
+    'fb02',
+    '0102030405060708090a0b0c0d0e0f1011121314',
+  ]) {
+    const { der } = await ca.issue({ serial });
+    t.equal(serialOf(der), serial);
+    const [list] = read(await ca.list({ revoked: [serial] }));
+    t.ok(list?.serials.has(serial), serial);
   }
+});
+
+t.test('a serial number of more bytes than it needs is the same number', (t) => {
+  for (const [long, short] of [
+    ['0001', '01'],
+    ['000080', '0080'],
+    ['ffff80', '80'],
+    ['0000', '00'],
+    ['ffff', 'ff'],
+  ] as const) {
+    t.equal(serialText(Buffer.from(long, 'hex')), short, long);
+  }
+  t.end();
 });
 
 t.test('a list belongs to the key that signed it, whatever its hash, and to no other', async (t) => {
@@ -90,4 +107,17 @@ t.test('changed bytes are read, or refused as unreadable, and never keep their s
     { numRuns: 300 },
   );
   t.pass('in every case');
+});
+
+t.test('a file with a block that is cut or has another label is refused as a whole', async (t) => {
+  const list = await ca.list();
+  for (const [name, second] of Object.entries({
+    'without its end': list.slice(0, 150),
+    'a label of its own': list.replaceAll('X509 CRL', 'X.509 CRL'),
+    'its end has another label': list.replace('END X509 CRL', 'END CRL'),
+  })) {
+    t.throws(() => read(list, second), { message: /is cut, or does not begin/ }, name);
+    t.throws(() => read(second, list), { message: /is cut, or does not begin/ }, `${name}, first`);
+  }
+  t.equal(read(list, ca.cert).length, 1, 'blocks of other kinds are none of them');
 });

@@ -22,8 +22,9 @@ export interface CertificateClaims {
 export function certificateClaims(certificate: X509Certificate): CertificateClaims {
   const names = readNames(certificate.raw);
   const spiffe = spiffeIdIn(names);
-  // X.509-SVID, section 4.1: the id of a signing certificate is no identity of a workload.
+  // X.509-SVID, sections 4.1 and 5.2: the id of a signing certificate is no identity of a workload.
   if (spiffe && certificate.ca) throw new UnreadableDer('it has a SPIFFE id and is a CA');
+  if (spiffe && names.signs) throw new UnreadableDer('it has a SPIFFE id, and signs certificates or lists');
   const subjectDn = names.subject.length > 0 ? nameText(names.subject) : undefined;
   const claims = new Map<string, ClaimValue>([
     ['subject', attributes(names.subject)],

@@ -8,7 +8,9 @@ import {
   type Denial,
 } from '../../policy/denial.ts';
 import { UnreadableDer } from '../../x509/der.ts';
+import { wholePemBlocks } from '../../x509/pem.ts';
 import { type RevocationList, readLists } from '../../x509/revocation-list.ts';
+import { serialOf } from '../../x509/serial.ts';
 import { type Anchors, type Chain, chainsTo, timesOf } from './chain.ts';
 
 /** PEM files that client certificates are verified with. */
@@ -17,8 +19,6 @@ export interface TrustMaterial {
   /** Revocation lists; null = none are held to. */
   readonly crl: Buffer | null;
 }
-
-const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g;
 
 /** The worth of a certificate over one chain. Times in milliseconds since 1970. */
 export interface ChainStanding {
@@ -45,10 +45,9 @@ export class CertificateTrust {
   /** CAs below those of the file that clients have sent, by fingerprint: a resumed session has none. */
   readonly #met = new LRUCache<string, X509Certificate>({ max: MOST_MET });
 
-  /** @throws UnreadableDer for lists that cannot be read, or that no CA of the file has signed */
+  /** @throws UnreadableDer for files with a cut block, for lists that cannot be read, or that no CA of the file has signed */
   constructor({ ca, crl }: TrustMaterial) {
-    const all = (ca.toString('latin1').match(BLOCK) ?? []).map((block) => new X509Certificate(block));
-    if (all.length === 0) throw new UnreadableDer('it contains no PEM certificate');
+    const all = wholePemBlocks(ca, 'certificate').map((block) => new X509Certificate(block));
     this.#anchors = { all, roots: all.filter((one) => one.checkIssued(one)) };
     this.#lists = crl === null ? undefined : listsByKey(readLists(crl), all);
   }
@@ -82,7 +81,7 @@ export class CertificateTrust {
       // The last one has signed itself.
       const lists = this.#lists.get(keyOf(chain[at + 1] ?? certificate));
       if (!lists) return { denial: CERTIFICATE_STATUS_UNKNOWN, listsFrom, listsUntil };
-      if (lists.some(({ serials }) => serials.has(certificate.serialNumber))) {
+      if (lists.some(({ serials }) => serials.has(serialOf(certificate.raw)))) {
         return { denial: CERTIFICATE_REVOKED, listsFrom, listsUntil };
       }
       // Of several lists of one CA, the one that holds longest.

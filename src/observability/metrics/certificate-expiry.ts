@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { Secrets } from '../../config/secrets.ts';
+import { pemBlocks } from '../../x509/pem.ts';
 import { listBlocks, readLists } from '../../x509/revocation-list.ts';
 
 export const CERTIFICATES = ['listener', 'client_ca', 'client_crl', 'upstream_ca', 'upstream_client'] as const;
@@ -10,7 +11,6 @@ export interface CertificateExpiry {
   readonly expiresAt: number;
 }
 
-const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g;
 /** Parsed once per file content. */
 const known = new WeakMap<Buffer, number | undefined>();
 
@@ -35,7 +35,7 @@ export function certificateExpiries({
 
 function expiryOf(pem: Buffer): number | undefined {
   if (known.has(pem)) return known.get(pem);
-  const times = (pem.toString('latin1').match(BLOCK) ?? []).flatMap((block) => {
+  const times = pemBlocks(pem, 'certificate').flatMap((block) => {
     try {
       const time = Date.parse(new X509Certificate(block).validTo);
       return Number.isNaN(time) ? [] : [time];

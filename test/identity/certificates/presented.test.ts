@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
 import t from 'tap';
 import { VerifiedCertificate } from '../../../src/identity/certificates/presented.ts';
+import { serialOf } from '../../../src/x509/serial.ts';
 import { type ClientCa, newCa, type Pair, selfSigned } from '../../support/client-certificates.ts';
 import { shownTo, type Trusted, trustIn } from '../../support/shown-certificate.ts';
 
@@ -12,6 +14,19 @@ const middle = await root.below('middle');
 const good = await root.issue({ san: [[6, 'spiffe://example.org/ns/a/sa/b']] });
 const deep = await withChain(middle, 'CN=deep');
 const now = Date.now();
+
+function svid(usage: number): Promise<Pair> {
+  const value = Buffer.of(0x03, 0x02, 0x00, usage);
+  return root.issue({ san: [[6, 'spiffe://a/b']], extensions: [new x509.Extension('2.5.29.15', true, value)] });
+}
+
+function names(count: number): (readonly [number, string])[] {
+  return Array.from({ length: count }, (_, at) => [2, `a${at}`]);
+}
+
+function attributes(count: number): x509.JsonName {
+  return Array.from({ length: count }, (_, at) => ({ OU: [`a${at}`] }));
+}
 
 async function withChain(ca: ClientCa, subject: string): Promise<Pair> {
   const pair = await ca.issue({ subject });
@@ -70,6 +85,14 @@ for (const [name, trusted, client, expected] of [
   ['a SPIFFE id in capitals', CA, await root.issue({ san: [[6, 'SPIFFE://a/b']] }), 'certificate_unfit'],
   ['a SPIFFE id with `..`', CA, await root.issue({ san: [[6, 'spiffe://a/b/../c']] }), 'certificate_unfit'],
   ['a SPIFFE id without path', CA, await root.issue({ san: [[6, 'spiffe://a']] }), 'certificate_unfit'],
+  ['a SPIFFE id and the right to sign certificates', CA, await svid(0x84), 'certificate_unfit'],
+  ['a SPIFFE id and the right to sign lists', CA, await svid(0x82), 'certificate_unfit'],
+  ['a SPIFFE id and a signature of its own', CA, await svid(0x80), 'good'],
+  ['256 names', CA, await root.issue({ san: names(256) }), 'good'],
+  ['257 names', CA, await root.issue({ san: names(257) }), 'certificate_unfit'],
+  ['64 attributes', CA, await root.issue({ subject: attributes(64) }), 'good'],
+  ['65 attributes', CA, await root.issue({ subject: attributes(65) }), 'certificate_unfit'],
+  ['a name of 17 KB', CA, await root.issue({ san: [[6, `https://${'a'.repeat(17_000)}`]] }), 'certificate_unfit'],
   ['a NUL in a name', CA, await root.issue({ san: [[2, 'a.example\0']] }), 'certificate_unfit'],
   [
     'two other URIs',
@@ -139,7 +162,7 @@ for (const [name, trusted, client, more, expected] of [
     'the CA above it is revoked',
     lists,
     deep,
-    { later: { ...lists, crl: [await root.list({ revoked: [serialOf(middle)] }), await middle.list()] } },
+    { later: { ...lists, crl: [await root.list({ revoked: [serialOfCa(middle)] }), await middle.list()] } },
     'certificate_revoked',
   ],
   [
@@ -158,6 +181,25 @@ for (const [name, trusted, client, more, expected] of [
   ],
 ] as const) {
   t.test(`on an open connection: ${name}`, async (t) => t.equal(await verdict(trusted, client, more), expected));
+}
+
+for (const [name, pem] of Object.entries({
+  'a certificate that is cut': other.cert.slice(0, 200),
+  'a certificate of another label': other.cert.replaceAll('CERTIFICATE', 'X509 CERTIFICATE'),
+})) {
+  t.test(`a CA file with ${name} is refused as a whole`, async (t) => {
+    t.throws(() => trustIn({ ca: [root.cert, pem] }), { message: /is cut, or does not begin/ });
+    t.throws(() => trustIn({ ca: [pem, root.cert] }), { message: /is cut, or does not begin/ });
+  });
+}
+
+for (const serial of ['00', 'fb', '80', '0080', '8000000001']) {
+  t.test(`the serial number ${serial} in a list revokes the certificate`, async (t) => {
+    const client = await root.issue({ serial });
+    const revoked = (list: string) => verdict(CA, client, { later: { ...CA, crl: [list] } });
+    t.equal(await revoked(await root.list({ revoked: [serial] })), 'certificate_revoked');
+    t.equal(await revoked(await root.list({ revoked: ['05', '7f'] })), 'good');
+  });
 }
 
 /* What a client sends beside its own certificate is a claim: only what a CA of the file has signed counts. */
@@ -212,8 +254,8 @@ t.test('a CA that two CAs have signed is good as long as one of the two is', asy
   t.equal(await verdict({ ca }, client, { at: now + 0.6 * HOUR_MS }), 'good');
 });
 
-function serialOf({ cert }: ClientCa): string {
-  return new X509Certificate(cert).serialNumber;
+function serialOfCa({ cert }: ClientCa): string {
+  return serialOf(new X509Certificate(cert).raw);
 }
 
 t.test('lists that no CA of the file has signed are refused as a whole', async (t) => {

@@ -1,74 +1,108 @@
 import type { PayloadField } from '../../policy/tenants/payload-path.ts';
 import type { AnswerChange, PointId } from '../../policy/tenants/rewriting.ts';
-import type { IdMessage } from './filters.ts';
-import { idOf } from './ids.ts';
-import { decode, encode, make } from './messages/codec.ts';
-import { type Entry, withoutField } from './values.ts';
+import { uuidOf } from '../../policy/tenants/uuid.ts';
+import { type Field, malformed, readFields, readText, WireType } from '../message/wire.ts';
+import { answerWithout, pointWithout } from './hide/shapes.ts';
+import { WireCopy } from './hide/wire-copy.ts';
+import { decode, encode } from './messages/codec.ts';
 
-interface Point {
-  readonly id?: IdMessage;
-  payload: Entry[];
+/** A change of an answer that holds points. Plain data: it may be made in another thread. */
+export interface AnswerTask {
+  /** Of the request that was sent. */
+  readonly path: string;
+  readonly change: Exclude<AnswerChange, { readonly kind: 'collection' }>;
 }
 
-interface PointsAnswer {
-  readonly result: readonly Point[];
+/** Makes the change. Throws a `WireFault` if the message is not such an answer. */
+export function runAnswerTask({ path, change }: AnswerTask, message: Buffer): Buffer {
+  return change.kind === 'hide' ? hideFields(path, message, change.fields) : retrieved(message, change);
 }
 
-/** The answers whose points have payloads, by the path of the request, and their points. */
-const POINTS: Readonly<Record<string, readonly [type: string, points: (answer: object) => readonly Point[]]>> = {
-  '/qdrant.Points/Search': ['SearchResponse', single],
-  '/qdrant.Points/Recommend': ['SearchResponse', single],
-  '/qdrant.Points/Discover': ['SearchResponse', single],
-  '/qdrant.Points/Query': ['SearchResponse', single],
-  '/qdrant.Points/Scroll': ['ScrollResponse', single],
-  '/qdrant.Points/SearchBatch': ['SearchBatchResponse', batch],
-  '/qdrant.Points/RecommendBatch': ['SearchBatchResponse', batch],
-  '/qdrant.Points/DiscoverBatch': ['SearchBatchResponse', batch],
-  '/qdrant.Points/QueryBatch': ['SearchBatchResponse', batch],
-  '/qdrant.Points/SearchGroups': ['SearchGroupsResponse', groups],
-  '/qdrant.Points/RecommendGroups': ['SearchGroupsResponse', groups],
-  '/qdrant.Points/QueryGroups': ['SearchGroupsResponse', groups],
-};
-
-function single(answer: object): readonly Point[] {
-  return (answer as PointsAnswer).result;
-}
-
-function batch(answer: object): readonly Point[] {
-  return (answer as { result: readonly PointsAnswer[] }).result.flatMap(({ result }) => result);
-}
-
-function groups(answer: object): readonly Point[] {
-  const found = (answer as { result?: { groups: readonly { hits: readonly Point[] }[] } }).result;
-  return (found?.groups ?? []).flatMap(({ hits }) => hits);
-}
-
-/** Removes fields from all payloads of an answer. Answers without payloads stay. */
+/**
+ * Removes fields from all payloads of an answer, and copies everything else byte for byte. Answers without payloads stay. On the way to a
+ * hidden field, values of a form that is not known are left out.
+ */
 export function hideFields(path: string, message: Buffer, fields: readonly PayloadField[]): Buffer {
-  const known = POINTS[path];
-  if (!known) return message;
-  const [type, pointsOf] = known;
-  const answer = decode<object>(type, message);
-  for (const point of pointsOf(answer)) hide(point, fields);
-  return encode(type, answer);
+  const shape = answerWithout(path, fields);
+  if (!shape) return message;
+  const copy = new WireCopy(message);
+  copy.content(0, message.length, shape);
+  return copy.written;
 }
 
-function hide(point: Point, fields: readonly PayloadField[]): void {
-  for (const field of fields) {
-    point.payload = withoutField(point.payload, field).map((entry) => make<Entry>('ValueEntry', entry));
-  }
-}
+/** Tags of one byte: fields of `GetResponse`. */
+const GET = { result: 0x0a, time: 0x11, usage: 0x1a } as const;
 
 /** The answer of a scroll as that of retrieving ids: in the order asked, each point once, missing ones left out. */
 export function retrieved(message: Buffer, change: Extract<AnswerChange, { kind: 'retrieved' }>): Buffer {
-  const { result, time, usage } = decode<PointsAnswer & { time: number; usage?: Uint8Array }>(
-    'ScrollResponse',
-    message,
-  );
-  const byId = new Map<PointId, Point>(result.map((point) => [idOf(point.id, 'id'), point]));
-  const found = change.ids.flatMap((id) => byId.get(id) ?? []);
-  for (const point of found) hide(point, change.fields);
-  return encode('GetResponse', make('GetResponse', { result: found, time, usage }));
+  const { points, time, usage } = scrollOf(message);
+  const shape = pointWithout(change.fields);
+  const copy = new WireCopy(message);
+  for (const id of change.ids) {
+    const field = points.get(id);
+    if (!field) continue;
+    points.delete(id);
+    copy.field(GET.result, field.raw.byteOffset - message.byteOffset + TAG_BYTES, shape);
+  }
+  for (const [tag, field] of [
+    [GET.time, time],
+    [GET.usage, usage],
+  ] as const) {
+    if (!field) continue;
+    const start = field.raw.byteOffset - message.byteOffset;
+    copy.value(tag, start + TAG_BYTES, start + field.raw.length);
+  }
+  return copy.written;
+}
+
+/** Of the tags of `ScrollResponse`. A longer form of the same number is refused. */
+const TAG_BYTES = 1;
+
+interface ScrollFields {
+  readonly points: Map<PointId, Field>;
+  readonly time: Field | undefined;
+  readonly usage: Field | undefined;
+}
+
+/** Upstream: `ScrollResponse{next_page_offset = 1, result = 2, time = 3, usage = 4}` (Qdrant v1.19.0). */
+function scrollOf(message: Buffer): ScrollFields {
+  const points = new Map<PointId, Field>();
+  let time: Field | undefined;
+  let usage: Field | undefined;
+  for (const field of readFields(message)) {
+    const { number, type, raw } = field;
+    if (number < 2 || number > 4) continue;
+    const wanted = number === 3 ? WireType.fixed64 : WireType.bytes;
+    if (type !== wanted || (raw[0] ?? 0) >= 0x80) throw malformed('wrong form of a known field');
+    if (number === 2) points.set(pointId(field.value), field);
+    else if (number === 3) time = field;
+    else usage = field;
+  }
+  return { points, time, usage };
+}
+
+/** The id of a point: `RetrievedPoint{id = 1}`, `PointId{num = 1, uuid = 2}`. */
+function pointId(point: Buffer): PointId {
+  let id: PointId | undefined;
+  for (const field of readFields(point)) {
+    if (field.number !== 1) continue;
+    if (field.type !== WireType.bytes) throw malformed('wrong wire type of a known field');
+    for (const part of readFields(field.value)) id = idPart(part) ?? id;
+    break;
+  }
+  if (id === undefined) throw malformed('a point has no id');
+  return id;
+}
+
+function idPart({ number, type, value }: Field): PointId | undefined {
+  if (number === 1 && type === WireType.varint) {
+    let id = 0n;
+    for (let at = value.length - 1; at >= 0; at--) id = (id << 7n) | BigInt((value[at] ?? 0) & 0x7f);
+    return BigInt.asUintN(64, id);
+  }
+  const uuid = number === 2 && type === WireType.bytes ? uuidOf(readText(value)) : undefined;
+  if (uuid === undefined) throw malformed('the id of a point has another form');
+  return uuid;
 }
 
 /** Fields that the table does not have are those of all tenants, or of a later release: they go. */
@@ -103,6 +137,6 @@ export function countOf(message: Buffer): bigint | undefined {
 }
 
 /** The ids in the answer of a scroll. */
-export function idsOf(message: Buffer): ReadonlySet<PointId> {
-  return new Set(decode<PointsAnswer>('ScrollResponse', message).result.map(({ id }) => idOf(id, 'id')));
+export function idsOf(message: Buffer): ReadonlyMap<PointId, unknown> {
+  return scrollOf(message).points;
 }

@@ -9,7 +9,7 @@ import {
   TENANT_SHARDED,
   UPSTREAM_BROKEN,
 } from '../../policy/denial.ts';
-import type { IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
+import type { AnswerChange, IdCheck, Rewriting } from '../../policy/tenants/rewriting.ts';
 import { shardOf } from '../../policy/tenants/shard.ts';
 import type { TenantCondition } from '../../policy/tenants/tenancy.ts';
 import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
@@ -21,11 +21,13 @@ import type { GrpcExchange } from '../exchange.ts';
 import { grpcTimeoutOf } from '../idle-limits.ts';
 import type { Caller } from '../unary/asker.ts';
 import type { Answer } from '../unary/unary-answer.ts';
-import { countOf, hideFields, idsOf, information, retrieved } from './change-answer.ts';
+import { countOf, idsOf, information } from './change-answer.ts';
 import type { GrpcRequest } from './context.ts';
 import { conditionsOf, hasId, within } from './filters.ts';
 import { encode, make } from './messages/codec.ts';
 import { selectorOf } from './shard-key.ts';
+import { changeSoon } from './thread/change-soon.ts';
+import type { Rewriter } from './thread/rewriter.ts';
 
 const SCROLL = '/qdrant.Points/Scroll';
 const COUNT = '/qdrant.Points/Count';
@@ -43,6 +45,8 @@ interface AnswerParts {
   readonly credential: UpstreamCredential;
   /** Of collections that must not have shard keys. */
   readonly facts: FactsOfCollections;
+  /** Changes large answers. */
+  readonly rewriter: Rewriter;
 }
 
 /** The answer to a call that was made anew for a tenant: the ids it uses are checked, then it is sent, then the answer is changed. */
@@ -50,7 +54,7 @@ export function tenantAnswer(
   exchange: GrpcExchange,
   { operation }: Permit,
   rewriting: Rewriting<GrpcRequest>,
-  { credential, facts }: AnswerParts,
+  { credential, facts, rewriter }: AnswerParts,
 ): Question {
   const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? LONG_MS;
@@ -68,7 +72,10 @@ export function tenantAnswer(
     const { path, message } = rewriting.request;
     const answer = await upstream.ask(path, message, { ...caller, once: operation.long === true });
     if (answer.kind === 'denial') return answer;
-    return changed(upstream, rewriting, answer.message, caller);
+    const { answer: change } = rewriting;
+    if (!change) return answer;
+    if (change.kind === 'collection') return informed(upstream, change, answer.message, caller);
+    return changeSoon(rewriter, { path, change }, answer.message, { owner: shareOwner(exchange), signal });
   };
 }
 
@@ -108,23 +115,14 @@ async function missing(upstream: AskUpstream, check: IdCheck, caller: Caller): P
 /** `WithPayloadSelector{enable: false}`. */
 const NOTHING = Buffer.from([0x08, 0x00]);
 
-async function changed(
+async function informed(
   upstream: AskUpstream,
-  { request, answer }: Rewriting<GrpcRequest>,
+  { collection, conditions }: Extract<AnswerChange, { kind: 'collection' }>,
   message: Buffer,
   caller: Caller,
 ): Promise<Answer> {
-  if (answer?.kind === 'collection') {
-    const count = await tenantsCount(upstream, answer.collection, answer.conditions, caller);
-    return typeof count === 'bigint' ? { kind: 'message', message: information(message, count) } : count;
-  }
-  try {
-    if (answer?.kind === 'hide') return { kind: 'message', message: hideFields(request.path, message, answer.fields) };
-    return { kind: 'message', message: answer ? retrieved(message, answer) : message };
-  } catch {
-    // Not what upstream answers: nothing of it is passed on.
-    return UPSTREAM_BROKEN;
-  }
+  const count = await tenantsCount(upstream, collection, conditions, caller);
+  return typeof count === 'bigint' ? { kind: 'message', message: information(message, count) } : count;
 }
 
 async function tenantsCount(

@@ -103,11 +103,12 @@ export class TenantCalls implements TenantLane {
   answer(exchange: GrpcExchange, permit: Permit, rewriting: Rewriting): Question | undefined {
     const made = rewriting as Rewriting<GrpcRequest>;
     const { request, checks, byIdAlone } = made;
-    const { facts } = this.#parts;
+    const { facts, rewriter } = this.#parts;
     const passes = !made.answer && checks.length === 0 && request.path === exchange.head.path;
     const isSure = byIdAlone.every((collection) => facts.known(collection)?.hasShardKeys === false);
     if (passes && isSure && holdRemade(this.#core, exchange, request.message)) return undefined;
-    return tenantAnswer(exchange, permit, made, { credential: this.#options.upstream.credential(), facts });
+    const credential = this.#options.upstream.credential();
+    return tenantAnswer(exchange, permit, made, { credential, facts, rewriter });
   }
 
   /** A call has ended, or is refused. Idempotent. */

@@ -144,28 +144,3 @@ export function judgeSetting(
   const changed = fields.find((field) => setsField(reader, entries, at, field));
   if (changed) throw writesField(changed);
 }
-
-/** Removes the field from a payload in an answer. Objects in arrays are objects like others. */
-export function withoutField(entries: readonly Entry[], field: PayloadField): Entry[] {
-  const [first = '', ...more] = field;
-  if (more.length === 0) return entries.filter(({ key }) => key !== first);
-  return entries.map((entry) => {
-    if (entry.key !== first) return entry;
-    const value = decoded(entry);
-    const left = valueWithout(value, more);
-    return left === value ? entry : { ...entry, value: encode('Value', left) };
-  });
-}
-
-function valueWithout(value: ValueMessage, field: PayloadField): ValueMessage {
-  const { kind } = value;
-  if (kind.case === 'structValue') {
-    const { fields } = kind.value as { fields: readonly Entry[] };
-    const left = withoutField(fields, field).map((each) => make('ValueEntry', each));
-    return make<ValueMessage>('Value', { kind: { case: 'structValue', value: { fields: left } } });
-  }
-  if (kind.case !== 'listValue') return value;
-  const { values } = kind.value as { values: readonly ValueMessage[] };
-  const left = values.map((each) => valueWithout(each, field));
-  return make<ValueMessage>('Value', { kind: { case: 'listValue', value: { values: left } } });
-}

@@ -2,8 +2,9 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type FaultReport, Guard } from '../../../lifetime/guard.ts';
 import { FairQueue, type Turn } from '../../../limits/fair-queue.ts';
+import type { AnswerTask } from '../change-answer.ts';
 import { POOLED_BYTES, type RewriteFinding, type RewriteTask } from './rewrite-task.ts';
-import type { ThreadFinding, ThreadTask } from './rewrite-thread.ts';
+import type { ThreadAnswer, ThreadAnswerTask, ThreadFinding, ThreadTask } from './rewrite-thread.ts';
 
 /** Messages up to this size need no thread: a few milliseconds at worst. */
 export const INLINE_BYTES = 16_384;
@@ -17,22 +18,34 @@ const THREAD = join(import.meta.dirname, `rewrite-thread${extname(import.meta.fi
 /** Young generation of the thread in megabytes: its objects are short-lived, and the message lies outside of the heap. */
 const YOUNG_MEGABYTES = 8;
 
-/** A message to rewrite. */
-export interface RewriteJob {
-  readonly task: RewriteTask;
-  /** Owns its memory, and is not to be used until it is given back. */
-  readonly framed: Buffer;
+interface Job {
   /** The tenants take turns. */
   readonly owner: unknown;
   /** Of the connection: under it the callbacks run. */
   readonly guard: Guard;
-  /** One of these is called, once. */
-  readonly done: (finding: RewriteFinding, framed: Buffer) => void;
+  /** This or the other callback is called, once. */
   readonly fail: (error: unknown) => void;
 }
 
+/** A message to rewrite. */
+export interface RewriteJob extends Job {
+  readonly task: RewriteTask;
+  /** Owns its memory, and is not to be used until it is given back. */
+  readonly framed: Buffer;
+  readonly done: (finding: RewriteFinding, framed: Buffer) => void;
+}
+
+/** An answer to change. */
+export interface AnswerJob extends Job {
+  readonly answer: AnswerTask;
+  /** Owns its memory, and is gone afterwards. */
+  readonly message: Buffer;
+  /** @param changed `undefined` = the message is no such answer */
+  readonly changed: (changed: Buffer | undefined) => void;
+}
+
 /**
- * Rewrites large messages in a thread that is started on first use, one at a time and by turns of the tenants, so that no message
+ * Rewrites large messages, and changes large answers, in a thread that is started on first use, one at a time and by turns of the tenants, so that no message
  * holds up the event loop.
  *
  * INVARIANT: a job whose thread ends without a word has failed.
@@ -41,7 +54,7 @@ export class Rewriter {
   readonly #turns = new FairQueue(1);
   readonly #guard: Guard;
   #worker: Worker | undefined;
-  #running: { readonly job: RewriteJob; readonly turn: Turn } | undefined;
+  #running: { readonly job: RewriteJob | AnswerJob; readonly turn: Turn } | undefined;
 
   constructor(report: FaultReport) {
     const owner = {
@@ -52,20 +65,21 @@ export class Rewriter {
   }
 
   /** Takes a message. Returns how to give it up; a message under way is finished, and its result is dropped by the caller. */
-  take(job: RewriteJob): () => void {
+  take(job: RewriteJob | AnswerJob): () => void {
     const turn = this.#turns.take(job.owner, this.#guard, (own) => this.#begin(job, own));
     return () => {
       if (this.#running?.turn !== turn) turn.end();
     };
   }
 
-  #begin(job: RewriteJob, turn: Turn): void {
+  #begin(job: RewriteJob | AnswerJob, turn: Turn): void {
     this.#running = { job, turn };
     try {
       this.#worker ??= this.#start();
-      const framed = movable(job.framed);
-      const message: ThreadTask = { task: job.task, framed };
-      this.#worker.postMessage(message, [framed.buffer]);
+      const bytes = movable('task' in job ? job.framed : job.message);
+      const work: ThreadTask | ThreadAnswerTask =
+        'task' in job ? { task: job.task, framed: bytes } : { answer: job.answer, message: bytes };
+      this.#worker.postMessage(work, [bytes.buffer]);
     } catch (error) {
       this.#end((failed) => failed.fail(error));
     }
@@ -77,7 +91,7 @@ export class Rewriter {
     const ended = this.#guard.entry(() => this.#gone(worker, new TypeError('the thread that rewrites messages ended')));
     worker.on(
       'message',
-      this.#guard.entry((result: ThreadFinding) => this.#found(result)),
+      this.#guard.entry((result: ThreadFinding | ThreadAnswer) => this.#found(result)),
     );
     worker.on('error', gone).on('exit', ended);
     // A thread that waits keeps no process from ending.
@@ -85,10 +99,13 @@ export class Rewriter {
     return worker;
   }
 
-  #found(result: ThreadFinding): void {
-    const framed = bufferOf(result.framed);
-    if ('fault' in result) this.#end((job) => job.fail(new TypeError(result.fault)));
-    else this.#end((job) => job.done(received(result.finding), framed));
+  #found(result: ThreadFinding | ThreadAnswer): void {
+    this.#end((job) => {
+      if ('fault' in result) job.fail(new TypeError(result.fault));
+      else if ('changed' in result && 'answer' in job) job.changed(result.changed && bufferOf(result.changed));
+      else if ('finding' in result && 'task' in job) job.done(received(result.finding), bufferOf(result.framed));
+      else job.fail(new TypeError('the thread that rewrites messages answered another job'));
+    });
   }
 
   #gone(worker: Worker | undefined, reason: unknown): void {
@@ -98,7 +115,7 @@ export class Rewriter {
     void worker.terminate();
   }
 
-  #end(tell: (job: RewriteJob) => void): void {
+  #end(tell: (job: RewriteJob | AnswerJob) => void): void {
     const running = this.#running;
     this.#running = undefined;
     if (!running) return;

@@ -213,23 +213,29 @@ const STEP = fc.record({
   pass: fc.integer({ min: 0, max: 400 }),
 });
 
-/** Does one step as an exchange does: what waits for its body is counted when that has come. */
+/** Does one step as an exchange does: what waits for its body is counted when that has come. Returns the bytes that pass with it. */
 function play({ take, waits, end }: ReturnType<typeof scene>, open: Left[], one: Step): number {
   const { caller, length, sent: most } = one;
   const sent = length === 'unknown' ? most : Math.min(most, length);
-  const asked = { length, ...(waits(caller, { length }) && { came: sent }) };
-  const { denial, exchange } = take(caller, asked);
-  if (!denial) open.push({ exchange, bytes: sent, left: one.stays });
+  const isHere = waits(caller, { length });
+  const { denial, exchange } = take(caller, { length, ...(isHere && { came: sent }) });
+  if (!denial) open.push({ exchange, bytes: sent, late: isHere ? 0 : sent, left: one.stays });
   for (const each of open) each.left -= 1;
-  for (const each of open.filter(({ left }) => left < 0)) end(each.exchange, each.bytes);
+  let passed = denial || !isHere ? 0 : sent;
+  for (const each of open.filter(({ left }) => left < 0)) {
+    passed += each.late;
+    end(each.exchange, each.bytes);
+  }
   open.splice(0, open.length, ...open.filter(({ left }) => left >= 0));
-  return denial ? 0 : sent;
+  return passed;
 }
 
 type Step = typeof STEP extends fc.Arbitrary<infer T> ? T : never;
 interface Left {
   readonly exchange: LimitedExchange;
   readonly bytes: number;
+  /** Those that come at its end. */
+  readonly late: number;
   left: number;
 }
 

@@ -53,6 +53,8 @@ export interface Exchange {
   principal: Principal | undefined;
   /** The keys and policy by which the principal was identified; `undefined` = it is not known yet. */
   identifiedBy: object | undefined;
+  /** Monotonic milliseconds of that. */
+  identifiedAt: number;
   decision: Decision | undefined;
   /** The refusal sent to the client, also after a permit (upstream unreachable, body nested too deep). */
   refusal: Denial | undefined;
@@ -96,6 +98,7 @@ export interface Exchange {
 export function unbegun(): Pick<
   Exchange,
   | 'identifiedBy'
+  | 'identifiedAt'
   | 'decision'
   | 'refusal'
   | 'references'
@@ -119,6 +122,7 @@ export function unbegun(): Pick<
 > {
   return {
     identifiedBy: undefined,
+    identifiedAt: 0,
     decision: undefined,
     refusal: undefined,
     references: undefined,

@@ -20,14 +20,8 @@ import { withinRails } from './guard-rails.ts';
 import { counted as countedOn, countedRefusal, endOnLimits, limited } from './limited.ts';
 import { settledBy, settledPermit } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
-import {
-  identifiedAgain,
-  lacksTenant,
-  needsFeatures,
-  settledWithinTenancy,
-  type TenantFinding,
-  withinTenancy,
-} from './tenants.ts';
+import { stillStands } from './still-stands.ts';
+import { lacksTenant, needsFeatures, settledWithinTenancy, type TenantFinding, withinTenancy } from './tenants.ts';
 
 /**
  * One request and its response, whatever the protocol: the whole way of a request on one screen.
@@ -147,6 +141,7 @@ function identified<X extends Exchange>(
   }
   exchange.principal = identity;
   exchange.identifiedBy = parts.identifying();
+  exchange.identifiedAt = parts.now();
   if (identity.authType === 'Certificate' && protocol.isCrossSite(exchange)) {
     dispatch(parts, protocol, exchange, CERTIFICATE_CROSS_SITE);
     return;
@@ -265,7 +260,7 @@ function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, e
     protocol.reject(exchange, INTERNAL_FAULT);
     return;
   }
-  const again = identifiedAgain(parts, exchange);
+  const again = stillStands(parts, exchange);
   if (again) {
     whenKnown(parts, protocol, exchange, again, (refused) => {
       if (refused) {

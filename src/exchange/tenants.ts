@@ -1,10 +1,9 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Principal } from '../identity/principal.ts';
 import { isRewritten } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References, TenantOutcome } from '../policy/decide.ts';
-import { type Denial, TENANT_CHANGED } from '../policy/denial.ts';
+import type { Denial } from '../policy/denial.ts';
 import { decideWithinTenancy, settledWithin } from '../policy/tenants/within.ts';
-import type { Exchange, ExchangeParts } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { resolutionOf } from './shadow.ts';
 
 /* The tenancy of a principal on one exchange: after access, rules and guards, before anything of it goes upstream. */
@@ -43,36 +42,4 @@ export function lacksTenant({ principal }: Exchange, permit: Permit): boolean {
 /** True = upstream's release decides how the request is made anew. */
 export function needsFeatures({ principal }: Exchange, decision: Permit | Conditional): boolean {
   return principal?.tenancy !== undefined && isRewritten(decision);
-}
-
-/** An exchange, as far as its caller goes. */
-type Identified = Pick<Exchange, 'principal' | 'identifiedBy' | 'headers' | 'remote' | 'certificate'>;
-
-/**
- * Identifies a caller again whose request has waited while keys or policy changed, before anything of it goes upstream. `undefined` =
- * nothing has changed; resolves to a refusal if the caller is no longer known, or bound to other tenants than those that have judged
- * the request.
- */
-export function identifiedAgain(
-  parts: Pick<ExchangeParts, 'authenticate' | 'identifying' | 'policy'>,
-  exchange: Identified,
-): Promise<Denial | undefined> | undefined {
-  const { principal, identifiedBy } = exchange;
-  // An open operation has no principal.
-  if (principal === undefined || identifiedBy === parts.identifying()) return undefined;
-  // In shadow and learn mode a refusal is not carried out, and there are no tenants.
-  if (parts.policy.current.mode !== 'enforce') return undefined;
-  return judgedAgain(parts, exchange, principal);
-}
-
-async function judgedAgain(
-  parts: Pick<ExchangeParts, 'authenticate' | 'identifying'>,
-  exchange: Identified,
-  { tenancy }: Principal,
-): Promise<Denial | undefined> {
-  const identity = await parts.authenticate(exchange.headers, undefined, exchange.remote, exchange.certificate);
-  if (identity.kind === 'denial') return identity;
-  // A change during the wait is seen by the next call.
-  exchange.identifiedBy = parts.identifying();
-  return isDeepStrictEqual(identity.tenancy, tenancy) ? undefined : TENANT_CHANGED;
 }

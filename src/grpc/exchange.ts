@@ -43,6 +43,7 @@ export class GrpcExchange implements Exchange {
   resolution: GrpcResolution | undefined;
   principal: Principal | undefined;
   identifiedBy: object | undefined;
+  identifiedAt = 0;
   decision: Decision | undefined;
   refusal: Denial | undefined;
   references: References | undefined;

@@ -319,7 +319,7 @@ export const DENIAL_CODES = {
   ),
   tenant_changed: row(
     'fault',
-    'The policy was changed while the request was received, and binds its caller otherwise now.',
+    'The policy was changed while the request waited, and gives its caller another access or binds it otherwise now.',
     AGAIN,
   ),
   answers_busy: row('fault', 'Too many answers are filtered at the moment.', AGAIN),

@@ -454,12 +454,12 @@ export const ANSWERS_BUSY = denial(
   GrpcCode.unavailable,
   'too many answers are filtered at the moment',
 );
-/** The gateway's own. The request has waited, and a tenancy that is no longer in force has judged it. The client may retry. */
+/** The gateway's own. The request has waited, and an access or tenancy that is no longer in force has judged it. The client may retry. */
 export const TENANT_CHANGED = denial(
   'tenant_changed',
   503,
   GrpcCode.unavailable,
-  'the tenant of the caller has changed while the request was received',
+  'the access or tenant of the caller has changed while the request waited',
 );
 /** The gateway's own. A request that cannot be audited is not forwarded. */
 export const AUDIT_UNAVAILABLE = denial(

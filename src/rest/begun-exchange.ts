@@ -53,6 +53,7 @@ export function continueBegun(exchange: RestExchange, { exchange: begun, decisio
   exchange.resolution = begun.resolution;
   exchange.principal = begun.principal;
   exchange.identifiedBy = begun.identifiedBy;
+  exchange.identifiedAt = begun.identifiedAt;
   exchange.decision = decision;
   exchange.references = begun.references;
   exchange.shadowed = begun.shadowed;

@@ -5,7 +5,7 @@ import { errors } from 'undici';
 import { createAudit } from '../../src/audit/audit.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { begin } from '../../src/exchange/steps.ts';
-import { identifiedAgain } from '../../src/exchange/tenants.ts';
+import { stillStands } from '../../src/exchange/still-stands.ts';
 import { answerFor } from '../../src/grpc/answer.ts';
 import type { GrpcExchange } from '../../src/grpc/exchange.ts';
 import { MessageReader } from '../../src/grpc/message/message.ts';
@@ -614,8 +614,8 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       async () => {
         const principal = { ...FREE_PRINCIPAL, tenancy: { scopes: [] } };
         const parts = { ...PLAIN_PARTS, identifying: () => ({}), authenticate: () => principal };
-        const waiting = { principal: FREE_PRINCIPAL, identifiedBy: {}, headers: [], remote: '' };
-        return (await identifiedAgain(parts, waiting))?.code;
+        const waiting = { principal: FREE_PRINCIPAL, identifiedBy: {}, identifiedAt: 0, headers: [], remote: '' };
+        return (await stillStands(parts, waiting))?.code;
       },
     ],
   ],

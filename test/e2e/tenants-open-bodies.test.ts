@@ -140,7 +140,7 @@ const FREE: readonly TenantSettings[] = [{ id: 'books', credentials: 'tokens', c
 
 /** The tenants of whose points an answer tells. */
 const told = (answer: string): string => ['acme', 'umbrella'].filter((name) => answer.includes(name)).join(' ');
-const CHANGED = /the tenant of the caller has changed while the request was received/;
+const CHANGED = /the access or tenant of the caller has changed while the request waited/;
 
 const CASES: readonly [
   name: string,

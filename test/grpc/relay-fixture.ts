@@ -71,14 +71,14 @@ export function answer(socket: Socket, streamId: number): void {
 }
 
 /** An upstream that speaks frames and keeps what it saw. */
-export async function startUpstream(t: Test): Promise<Upstream> {
+export async function startUpstream(t: Test, streamWindow = 1_048_576): Promise<Upstream> {
   const sockets: Socket[] = [];
   let changed: (() => void) | undefined;
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.push(socket);
     const reader = new FrameReader(16_384, true);
     socket.write(
-      Buffer.concat([writeSettings([[SettingId.INITIAL_WINDOW_SIZE, 1_048_576]]), writeWindowUpdate(0, 1_000_000)]),
+      Buffer.concat([writeSettings([[SettingId.INITIAL_WINDOW_SIZE, streamWindow]]), writeWindowUpdate(0, 1_000_000)]),
     );
     socket.on('error', () => undefined);
     socket.on('close', () => changed?.());
@@ -126,6 +126,9 @@ export async function startUpstream(t: Test): Promise<Upstream> {
 export interface Options {
   readonly authenticate?: ExchangeParts['authenticate'];
   readonly record?: ExchangeParts['record'];
+  readonly parts?: Partial<Pick<ExchangeParts, 'identifying' | 'now'>>;
+  /** First stream window of upstream in bytes; default 1 MiB. */
+  readonly streamWindow?: number;
   readonly ask?: (path: string, message: Buffer, caller?: Caller) => Promise<{ kind: 'message'; message: Buffer }>;
   readonly port?: number;
   readonly connections?: Connections;
@@ -157,6 +160,7 @@ export async function startRelay(
     relay: {
       parts: {
         ...PLAIN_PARTS,
+        ...options.parts,
         authenticate: options.authenticate ?? who,
         record: options.record ?? (() => undefined),
         fault: (error) => t.fail('a fault of ours', { error }),
@@ -191,7 +195,7 @@ export async function setUp(
   t: Test,
   options: Options = {},
 ): Promise<{ upstream: Upstream; client: H2Client; listener: GrpcListener }> {
-  const upstream = await startUpstream(t);
+  const upstream = await startUpstream(t, options.streamWindow);
   const listener = await startRelay(t, upstream, options);
   const client = await H2Client.connect(listener.address.port);
   t.teardown(() => client.close());

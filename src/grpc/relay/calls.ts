@@ -1,4 +1,5 @@
 import { begin, bodyChecked, finish } from '../../exchange/steps.ts';
+import { stillStands } from '../../exchange/still-stands.ts';
 import type { TenantFinding } from '../../exchange/tenants.ts';
 import { DEFAULT_MAX_FRAME_SIZE, ErrorCode, type Frame } from '../../http2/frames.ts';
 import type { PresentedCertificate } from '../../identity/certificates/presented.ts';
@@ -8,7 +9,7 @@ import type { ClientAddress } from '../../net/client-address.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
-import { answerFor, type Question } from '../answer.ts';
+import { type AskUpstream, answerFor, type Question } from '../answer.ts';
 import { GrpcExchange, type GrpcSteps } from '../exchange.ts';
 import type { RequestHead } from '../headers/request-head.ts';
 import { GRPC } from '../protocol.ts';
@@ -201,7 +202,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     exchange.state = 'local';
     exchange.asking = new AbortController();
     this.#guard.settled(
-      question(this.#options.ask, permit, exchange.asking.signal),
+      question(this.#askFor(exchange), permit, exchange.asking.signal),
       (answer) => {
         if (!this.#core.streams.has(exchange) || exchange.answered) return;
         if (answer.kind === 'denial') {
@@ -217,6 +218,16 @@ export class Calls implements GrpcSteps, OpenCalls {
         this.reject(exchange, UPSTREAM_BROKEN);
       },
     );
+  }
+
+  /** INVARIANT: nothing is asked for a call, after whatever wait, whose permit no longer stands. */
+  #askFor(exchange: GrpcExchange): AskUpstream {
+    const { ask } = this.#options;
+    return {
+      askOpen: (path, mostMs) => ask.askOpen(path, mostMs),
+      ask: async (path, message, caller) =>
+        (await stillStands(this.#core.parts, exchange)) ?? (await ask.ask(path, message, caller)),
+    };
   }
 
   /** Sends the answers of one moment in one write. */

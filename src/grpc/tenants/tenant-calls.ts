@@ -31,7 +31,7 @@ import {
 } from './thread/rewrite-task.ts';
 import { INLINE_BYTES, Rewriter, SOON_BYTES } from './thread/rewriter.ts';
 
-/** Credit of a stream is returned in steps of this many bytes. */
+/** Credit of a stream is returned in steps of this many bytes, or of half its first window if that is less. */
 const GRANT_BYTES = 16_384;
 /** Most bytes of a call for which the connection's credit is kept until it is known what goes upstream. */
 const MOST_OWED = 49_152;
@@ -163,7 +163,8 @@ export class TenantCalls implements TenantLane {
 
   #grant(exchange: GrpcExchange, call: Collected, frame: Frame): void {
     call.owed += frame.length;
-    if (call.owed < GRANT_BYTES || exchange.clientEnded || frame.has(Flag.END_STREAM)) return;
+    const step = Math.min(GRANT_BYTES, this.#core.streamWindows.fromClient / 2);
+    if (call.owed < step || exchange.clientEnded || frame.has(Flag.END_STREAM)) return;
     if (!this.#core.streamWindows.grantedByUpstream(exchange, call.owed)) return;
     this.#core.client.outbox.bytes(writeWindowUpdate(exchange.id, call.owed));
     call.owed = 0;

@@ -1,4 +1,5 @@
 import { bodyChecked, finish } from '../../exchange/steps.ts';
+import { stillStands } from '../../exchange/still-stands.ts';
 import { ErrorCode } from '../../http2/frames.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import { DepthMeter } from '../../json/depth.ts';
@@ -162,7 +163,21 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
   placed(): void {
     this.#hasPlace = true;
     this.#stream.guard.soon(() => {
-      if (this.#exchange && this.isWaiting) this.#send(this.#exchange);
+      if (this.#exchange && this.isWaiting) this.#sendWaited(this.#exchange);
+    });
+  }
+
+  /** Its permit may have fallen while it waited for its place. */
+  #sendWaited(exchange: RelayExchange): void {
+    const again = stillStands(this.#context.options.parts, exchange);
+    if (!again) {
+      this.#send(exchange);
+      return;
+    }
+    this.#stream.guard.settled(again, (refused) => {
+      if (exchange !== this.#exchange || !this.isWaiting) return;
+      if (refused) this.reject(exchange, refused);
+      else this.#send(exchange);
     });
   }
 

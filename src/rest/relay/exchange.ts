@@ -57,6 +57,7 @@ export function newRelayExchange(
     resolution,
     principal: undefined,
     identifiedBy: undefined,
+    identifiedAt: 0,
     // One by one: a spread of `unbegun` costs more than everything else here.
     decision: undefined,
     refusal: undefined,

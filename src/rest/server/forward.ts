@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { stillStands } from '../../exchange/still-stands.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import {
   type Denial,
@@ -37,8 +38,30 @@ export interface SentHead {
   readonly headers: string[];
 }
 
-/** Sends an authorized request upstream, to the path that was resolved, and hands the answer to `handler`. Refuses when there is no room. */
+/**
+ * Sends an authorized request upstream, to the path that was resolved, and hands the answer to `handler`. Refuses when there is no room, and
+ * when its permit no longer stands: it may have waited for a place, or for questions about it.
+ */
 export function sendUpstream(
+  exchange: RestExchange,
+  options: LaneOptions,
+  head: SentHead,
+  handler: UpstreamAnswer,
+): void {
+  exchange.life.onEnd(() => handler.ended());
+  const again = stillStands(options.parts, exchange);
+  if (!again) {
+    sendNow(exchange, options, head, handler);
+    return;
+  }
+  exchange.guard.settled(again, (refused) => {
+    if (exchange.life.ended) return;
+    if (refused) reject(exchange, refused, options.cors);
+    else sendNow(exchange, options, head, handler);
+  });
+}
+
+function sendNow(
   exchange: RestExchange,
   options: LaneOptions,
   { method = exchange.method, path, headers }: SentHead,
@@ -56,7 +79,6 @@ export function sendUpstream(
     route,
     ...(route?.isRepeatable && body instanceof RequestBody ? { again: keptOf(body) } : {}),
   };
-  exchange.life.onEnd(() => handler.ended());
   const refused = options.upstream.send(request, handler);
   if (refused) {
     if (request.body instanceof Readable) request.body.destroy();

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
 import { shareOwner } from '../../exchange/share-owner.ts';
+import { stillStands } from '../../exchange/still-stands.ts';
 import {
   ANSWERS_BUSY,
   type Denial,
@@ -84,6 +85,8 @@ async function prepare(
     const wanted = ids.map(idText);
     const filter = filterText(conditions, wanted);
     const shard = shardOf(conditions);
+    const fallen = await stillStands(options.parts, exchange);
+    if (fallen) return fallen;
     const about = { collection, signal, shardKey: shard && shardText(shard) };
     const found = await options.questions.ids(filter, ids.length, about);
     // Upstream says itself that a collection is not there.
@@ -94,6 +97,8 @@ async function prepare(
   }
   if (answer?.kind !== 'collection') return answer;
   const { collection, conditions } = answer;
+  const fallen = await stillStands(options.parts, exchange);
+  if (fallen) return fallen;
   const points = await options.questions.count(filterText(conditions, undefined), { collection, signal });
   if (points === 'no-collection') return { kind: 'collection', points: 0 };
   return typeof points === 'number' ? { kind: 'collection', points } : points;

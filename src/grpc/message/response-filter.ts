@@ -1,6 +1,6 @@
 import { lists, type ScopedAccess } from '../../policy/access.ts';
 import type { ResponseFilterName } from '../../policy/operation.ts';
-import { type Field, malformed, readFields, readText, WireType } from './wire.ts';
+import { type Field, malformed, readFields, readText, readTextAt, shortVarint, WireType } from './wire.ts';
 
 /** Field numbers of both list answers: `collections` or `aliases`, and `time`. */
 const ENTRIES = 1;
@@ -30,16 +30,59 @@ export function filterMessage(name: ResponseFilterName, message: Buffer, access:
 
 function keepEntries(message: Buffer, access: ScopedAccess, nameFields: readonly number[]): Buffer {
   const kept: Buffer[] = [];
-  for (const field of readFields(message)) {
-    if (field.number === ENTRIES) {
-      expectType(field, WireType.bytes);
-      if (isListed(field.value, access, nameFields)) kept.push(field.raw);
-    } else if (field.number === TIME) {
-      expectType(field, WireType.fixed64);
-      kept.push(field.raw);
+  for (let at = 0; at < message.length; ) {
+    const end = plainEnd(message, at, message.length, ENTRIES);
+    const listed = end < 0 ? undefined : plainListed(message, at, end, access, nameFields);
+    if (listed !== undefined) {
+      if (listed) kept.push(message.subarray(at, end));
+      at = end;
+      continue;
     }
+    const [field] = readFields(message.subarray(at));
+    if (!field) break;
+    at += field.raw.length;
+    if (isKept(field, access, nameFields)) kept.push(field.raw);
   }
   return Buffer.concat(kept);
+}
+
+function isKept(field: Field, access: ScopedAccess, nameFields: readonly number[]): boolean {
+  if (field.number === TIME) expectType(field, WireType.fixed64);
+  if (field.number !== ENTRIES) return field.number === TIME;
+  expectType(field, WireType.bytes);
+  return isListed(field.value, access, nameFields);
+}
+
+/** The end of a field of bytes at `at` whose tag is one byte and whose length is short; -1 = it has another form. */
+function plainEnd(bytes: Buffer, at: number, end: number, number: number): number {
+  if (at >= end || bytes[at] !== ((number << 3) | WireType.bytes)) return -1;
+  const length = shortVarint(bytes, at + 1, end);
+  const behind = at + 1 + (length & 3) + (length >>> 2);
+  return length >= 0 && behind <= end ? behind : -1;
+}
+
+/** `isListed` of an entry at `start`, tag included, that has each name once, in order, and nothing else; `undefined` = another form. */
+function plainListed(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  access: ScopedAccess,
+  nameFields: readonly number[],
+): boolean | undefined {
+  let at = contentOf(bytes, start, end);
+  let listed = true;
+  for (const number of nameFields) {
+    const behind = plainEnd(bytes, at, end, number);
+    if (behind < 0) return undefined;
+    listed &&= lists(access, readTextAt(bytes, contentOf(bytes, at, behind), behind));
+    at = behind;
+  }
+  return at === end ? listed : undefined;
+}
+
+/** Where the content of a field begins that `plainEnd` has found. */
+function contentOf(bytes: Buffer, at: number, end: number): number {
+  return at + 1 + (shortVarint(bytes, at + 1, end) & 3);
 }
 
 /** True = every occurrence of every name is listed; an absent name is empty. */

@@ -133,3 +133,26 @@ function namesIn(message: Buffer, fields: number): string[] {
   }
   return names;
 }
+
+t.test('entries in other forms are shown as those in the usual one', async (t) => {
+  const hex = (text: string) => Buffer.from(text, 'hex');
+  const cases: readonly (readonly [string, ResponseFilterName, Buffer, boolean])[] = [
+    ['usual', 'collections-list', hex('0a030a0161'), true],
+    ['another name', 'collections-list', hex('0a030a0162'), false],
+    ['a longer length of the entry', 'collections-list', hex('0a83000a0161'), true],
+    ['a length of five bytes', 'collections-list', hex('0a83808080000a0161'), true],
+    ['a longer length of the name', 'collections-list', hex('0a040a810061'), true],
+    ['a longer tag', 'collections-list', hex('8a00030a0161'), true],
+    ['a field behind the name', 'collections-list', hex('0a050a01611001'), true],
+    ['a field before another name', 'collections-list', hex('0a0510010a0162'), false],
+    ['an alias in another order', 'aliases-list', hex('0a0612016b0a0161'), false],
+    ['an alias of a listed collection', 'aliases-list', hex('0a060a0161120161'), true],
+  ];
+  for (const [name, filter, entry, isShown] of cases) {
+    const message = Buffer.concat([entry, hex('0a030a0163'), entry]);
+    const shown = filterMessage(filter, message, list('a'));
+    t.same(shown, isShown ? Buffer.concat([entry, entry]) : Buffer.alloc(0), name);
+  }
+  for (const cut of ['0a', '0a03', '0a040a0161', '0a030a0261', '0a030a01ff'])
+    t.throws(() => filterMessage('collections-list', hex(cut), list('a')), WireFault, `${cut} is cut off, or no text`);
+});

@@ -140,9 +140,10 @@ async function callersOf(states: readonly OfflineParts[], { names, text }: Menti
 const OF_NOBODY = `${btoa('{"alg":"RS256"}')}.${btoa('{"iss":""}')}.AA`.replaceAll('=', '');
 
 /** The holders of each mapping alone, made of its settings. */
-function holdersOf(states: readonly OfflineParts[], { names, text }: Mentioned): readonly Caller[] {
+function holdersOf(states: readonly OfflineParts[], { names }: Mentioned): readonly Caller[] {
   const subjects = [...names].flatMap((one) => (one.startsWith('subject ') ? [one.slice('subject '.length)] : []));
-  const hasSubjects = /"subjects"/.test(text);
+  // One subject alone is not said.
+  const hasSubjects = subjects.length > 0;
   const mappingIn = ({ state: { policy } }: OfflineParts, issuer: string, id: string) => {
     const found = policy.issuers?.find((one) => one.id === issuer);
     return { found, mapping: found?.mappings.find((one) => one.id === id) };

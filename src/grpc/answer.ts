@@ -46,7 +46,7 @@ export function answerFor(
   const owner = shareOwner(exchange);
   const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
   return async (upstream, _permit, signal) => {
-    if (!(await slots.wait(owner, { leastMs, signal }))) return ANSWERS_BUSY;
+    if (!(await slots.wait(owner, { leastMs, signal, exchange }))) return ANSWERS_BUSY;
     const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
     const answer = await upstream.ask(pathOf(exchange), message, { leastMs, shown, signal, exchange });
     if (answer.kind === 'denial') {

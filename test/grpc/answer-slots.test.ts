@@ -1,5 +1,6 @@
 import t from 'tap';
 import { AnswerSlots } from '../../src/grpc/answer-slots.ts';
+import type { GrpcExchange } from '../../src/grpc/exchange.ts';
 
 /* A filtered list over gRPC is held until its client takes it: one owner has some of them, and the others are not asked for. */
 
@@ -31,3 +32,29 @@ t.test('one owner has some slots, the next call has one when an answer has been 
   t.equal(await slots.wait('a', { leastMs: 0, signal: AbortSignal.abort() }), false, 'a call that has ended gets none');
   t.equal(slots.size, 1);
 });
+
+t.test(
+  'an answer of which nothing is taken ends while others of its owner wait, one that is taken does not',
+  async (t) => {
+    const slots = new AnswerSlots(2, 20);
+    const ended: string[] = [];
+    // The timers of the slots keep no process alive.
+    const alive = setInterval(() => undefined, 1000);
+    t.teardown(() => clearInterval(alive));
+    const call = (name: string, outgoing: Buffer | undefined, activeAt: number) => {
+      const control = new AbortController();
+      const steps = {
+        reject: () => {
+          ended.push(name);
+          control.abort();
+        },
+      };
+      const exchange = { outgoing, activeAt, steps } as unknown as GrpcExchange;
+      return slots.wait('a', { leastMs: 0, signal: control.signal, exchange });
+    };
+    t.equal(await call('untaken', Buffer.alloc(9), 0), true);
+    t.equal(await call('taken', Buffer.alloc(9), Number.MAX_SAFE_INTEGER), true);
+    t.equal(await call('waits', undefined, 0), true, 'it has the slot of the one that ended');
+    t.strictSame(ended, ['untaken']);
+  },
+);

@@ -210,6 +210,7 @@ export class Calls implements GrpcSteps, OpenCalls {
           return;
         }
         this.#answers.deliver(exchange, answer.message);
+        exchange.activeAt = this.#options.clock();
         this.#pump(exchange);
         this.#flushSoon();
       },

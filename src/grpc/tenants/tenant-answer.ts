@@ -59,7 +59,7 @@ export function tenantAnswer(
   const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? LONG_MS;
   return async (upstream, _permit, signal) => {
-    if (!(await slots.wait(shareOwner(exchange), { leastMs, signal }))) return ANSWERS_BUSY;
+    if (!(await slots.wait(shareOwner(exchange), { leastMs, signal, exchange }))) return ANSWERS_BUSY;
     const caller: Caller = { leastMs, shown, signal, exchange, added: addedFields(exchange) };
     for (const collection of rewriting.byIdAlone) {
       const sharded = await refusedByShards(facts, collection);

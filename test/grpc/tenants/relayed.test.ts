@@ -30,13 +30,17 @@ const scroll = Buffer.from(
 const KEY = [['api-key', 'tenant']] as const;
 
 /** A client of a tenant. What is not relayed is asked: `asked` has the paths. */
-async function open(t: Test) {
+async function open(t: Test, streamWindow?: number) {
   const asked: string[] = [];
   const ask = async (path: string) => {
     asked.push(path);
     return { kind: 'message' as const, message: Buffer.alloc(0) };
   };
-  const found = await setUp(t, { ask, authenticate: () => TENANT });
+  const found = await setUp(t, {
+    ask,
+    authenticate: () => TENANT,
+    ...(streamWindow !== undefined && { streamWindow }),
+  });
   return { ...found, asked };
 }
 
@@ -111,6 +115,33 @@ t.test('a message in parts, and one of several frames, are relayed whole', async
   t.equal(sent.length, 3);
   const large = fromBinary(q.ScrollPointsSchema, sent[1]?.subarray(5) ?? Buffer.alloc(0));
   t.equal(large.filter?.must.length, 41);
+});
+
+const windowSetting = (bytes: number): Buffer => {
+  const setting = Buffer.from([0, 4, 0, 0, 0, 0]);
+  setting.writeUInt32BE(bytes, 2);
+  return setting;
+};
+
+t.test('a message larger than the first stream window of upstream comes whole', async (t) => {
+  const must = Array.from({ length: 40 }, () => isNull(1000));
+  const wide = create(q.ScrollPointsSchema, { collectionName: 'docs', filter: { must } });
+  const data = framed(Buffer.from(toBinary(q.ScrollPointsSchema, wide)));
+  for (const streamWindow of [1, 5000, 16_000]) {
+    const { client } = await open(t, streamWindow);
+    for (const id of [1, 3]) {
+      client.call(id, SCROLL, scroll, KEY);
+      t.equal(await client.status(id), '0');
+    }
+    await client.until((frames) =>
+      frames.find(({ type, payload }) => type === FrameType.SETTINGS && payload.includes(windowSetting(streamWindow))),
+    );
+    const message = streamWindow < 100 ? framed(count) : data;
+    client.send(client.headers(5, streamWindow < 100 ? COUNT : SCROLL, KEY));
+    const waits = await client.stream(5, message, true, streamWindow);
+    t.equal(await client.status(5), '0', `a window of ${streamWindow}`);
+    t.ok(waits > 0, 'and it has waited for more');
+  }
 });
 
 /** Upstream's windows, as it counts them. Grants half a window at a time, as Qdrant does. */

@@ -61,7 +61,8 @@ export class AnswerSlots {
           })
           .unref();
       };
-      const slot = slots.take(owner, guard, () => {
+      // The connections of an owner take turns.
+      const slot = slots.take(exchange?.steps ?? owner, guard, () => {
         clearTimeout(late);
         clearTimeout(stall);
         if (exchange) held.add(exchange);

@@ -58,3 +58,18 @@ t.test(
     t.strictSame(ended, ['untaken']);
   },
 );
+
+t.test('the connections of one owner take turns', async (t) => {
+  const slots = new AnswerSlots(1);
+  const order: string[] = [];
+  const call = async (name: string, steps: object) => {
+    const control = new AbortController();
+    const exchange = { steps } as unknown as GrpcExchange;
+    await slots.wait('a', { leastMs: 0, signal: control.signal, exchange });
+    order.push(name);
+    control.abort();
+  };
+  const [one, other] = [{}, {}];
+  await Promise.all([call('1', one), call('2', one), call('3', one), call('4', one), call('other', other)]);
+  t.strictSame(order, ['1', '2', 'other', '3', '4']);
+});

@@ -37,7 +37,8 @@ type Asn1 = typeof import('asn1js');
 interface Block {
   readonly idBlock: { readonly tagClass: number; readonly tagNumber: number; readonly blockLength: number };
   readonly lenBlock: { readonly blockLength: number; readonly length: number; readonly isIndefiniteForm: boolean };
-  readonly valueBlock: { readonly value?: unknown };
+  /** `undefined` = it has not read the element, and says so nowhere else. */
+  readonly valueBlock: { readonly value?: unknown } | undefined;
   readonly valueBeforeDecodeView: Uint8Array;
 }
 
@@ -83,8 +84,9 @@ const CLASSES = new Map([
 ] as const);
 
 function elementOf(block: Block): Element {
-  const { idBlock, lenBlock, valueBeforeDecodeView } = block;
-  const { value } = block.valueBlock;
+  const { idBlock, lenBlock, valueBlock, valueBeforeDecodeView } = block;
+  if (!valueBlock) throw new UnreadableDer('it is not DER');
+  const { value } = valueBlock;
   const whole = Buffer.from(
     valueBeforeDecodeView.buffer,
     valueBeforeDecodeView.byteOffset,

@@ -12,8 +12,11 @@ import { progressLine, report } from './process/run-report.ts';
  *   node test/support/run.ts [part of a path | test file]...
  */
 
-/** Files at a time: two also on one processor, since some wait for clocks, and no more than memory has room for. */
-const CONCURRENCY = Math.min(4, Math.max(2, availableParallelism()));
+/**
+ * Files at a time: one more than there are processors, since they wait for a third of their time, for clocks and other programs, and
+ * no more than memory has room for.
+ */
+const CONCURRENCY = Math.min(4, availableParallelism() + 1);
 /** What a file may take on the machine that `run-pace.ts` has as its reference; longer where that is slower or busy. */
 const LIMIT_MS = 120_000;
 /** What one run leaves to the next: how long the files took, and compiled modules. Nothing depends on it. */

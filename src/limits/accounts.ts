@@ -34,7 +34,7 @@ export interface Account {
   readonly shares: Shares | undefined;
 }
 
-/** Whose account a request counts on. */
+/** The caller, network or collection on whose account a request counts. */
 export interface Sharer {
   readonly caller: string;
   /** The callers, network or collection that has the amounts of the limit alone. */

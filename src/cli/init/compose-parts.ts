@@ -1,6 +1,15 @@
 import { UsageError } from '../output.ts';
 import type { ComposeQdrant } from './compose-service.ts';
-import { type Drawn, FOLDER, type InitChoices, openFile, type PlannedFile, type ReadText, secretFile } from './plan.ts';
+import { holds, inContainer } from './fields.ts';
+import {
+  certFiles,
+  type Drawn,
+  FOLDER,
+  type InitChoices,
+  type PlannedFile,
+  type ReadText,
+  secretFile,
+} from './plan.ts';
 
 /** Variables of Qdrant that say where it listens: they stay with it. */
 const PLACE = new Set(['QDRANT__SERVICE__HOST', 'QDRANT__SERVICE__HTTP_PORT', 'QDRANT__SERVICE__GRPC_PORT']);
@@ -107,23 +116,15 @@ export async function tlsOf(
   drawn: Drawn,
 ): Promise<TlsPart> {
   if (hasTls(qdrant)) return movedTls(qdrant);
-  const place = `${FOLDER}/tls`;
-  const paths = ['ca.pem', 'cert.pem', 'key.pem'].map((name) => `${place}/${name}`);
-  const [ca, cert, key] = paths.map((path) => readText(path));
-  const there = ca !== undefined && cert !== undefined && key !== undefined;
-  const made = there ? { ca, cert, key } : await drawn.certs([...hosts, qdrant.name]);
+  const names = [...hosts, qdrant.name];
   return {
-    found: `Qdrant has no TLS: a development CA signs a certificate for localhost, ${[...hosts, qdrant.name].join(', ')}`,
+    found: `Qdrant has no TLS: a development CA signs a certificate for localhost, ${names.join(', ')}`,
     environment: [
       [TLS, 'true'],
       ['QDRANT__TLS__CERT', '/run/qdrant-gateway/tls/cert.pem'],
       ['QDRANT__TLS__KEY', '/run/qdrant-gateway/tls/key.pem'],
     ],
-    files: [
-      { ...openFile(paths[0] ?? '', made.ca), secret: true },
-      { ...openFile(paths[1] ?? '', made.cert), secret: true },
-      secretFile(paths[2] ?? '', made.key),
-    ],
+    files: await certFiles(names, drawn, readText),
     volumes: [],
     made: true,
   };
@@ -138,9 +139,8 @@ function movedTls(qdrant: ComposeQdrant): TlsPart {
   const files = { CERT: './tls/cert.pem', KEY: './tls/key.pem' };
   const paths = Object.entries(files).map(([name, usual]): [string, string] => {
     const path = settingOf(qdrant, `QDRANT__TLS__${name}`) ?? usual;
-    return [`QDRANT__TLS__${name}`, path.startsWith('/') ? path : `/qdrant/${path.replace(/^\.\//, '')}`];
+    return [`QDRANT__TLS__${name}`, inContainer(path)];
   });
-  const holds = (target: string, path: string) => path === target || path.startsWith(`${target.replace(/\/$/, '')}/`);
   const volumes = qdrant.volumes.filter(({ target }) => paths.some(([, path]) => holds(target, path)));
   const missing = paths.find(([, path]) => !volumes.some(({ target }) => holds(target, path)));
   if (missing) {

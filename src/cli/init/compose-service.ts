@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { parse } from 'yaml';
 import { UsageError } from '../output.ts';
+import { type Fields, isFields } from './fields.ts';
 import type { ReadText } from './plan.ts';
 
 /** The Qdrant of a compose project, as far as `init` has to know it. */
@@ -37,14 +38,10 @@ export interface PublishedPort {
   readonly host: string;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** The network of Qdrant and the gateway. */
 export const INNER = 'qdrant-inner';
 const IMAGE = /(^|\/)qdrant(\/qdrant)?([:@]|$)/;
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : value == null ? [] : [value]);
 
 /**
@@ -52,7 +49,7 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
  * that cannot be put behind a gateway.
  */
 export function findQdrant(file: string, text: string, wanted: string | undefined, readText: ReadText): ComposeQdrant {
-  const services = servicesOf(file, text);
+  const { services, networks } = projectIn(file, text);
   const found = Object.entries(services).filter(([name, service]) =>
     wanted === undefined ? isFields(service) && IMAGE.test(String(service.image ?? '')) : name === wanted,
   );
@@ -70,10 +67,14 @@ export function findQdrant(file: string, text: string, wanted: string | undefine
     throw new UsageError(`\`${file}\`: several services are Qdrant (${names}); name one with --name`);
   }
   refuseSharedNetwork(file, one[0], services);
-  return { ...readService(file, one[0], one[1], readText), others: othersIn(services, one[0]), inner: innerIn(text) };
+  return {
+    ...readService(file, one[0], one[1], readText),
+    others: othersIn(services, one[0]),
+    inner: isFields(networks) && Object.hasOwn(networks, INNER),
+  };
 }
 
-function servicesOf(file: string, text: string): Fields {
+function projectIn(file: string, text: string): { readonly services: Fields; readonly networks: unknown } {
   let content: unknown;
   try {
     content = parse(text, { merge: true });
@@ -83,9 +84,9 @@ function servicesOf(file: string, text: string): Fields {
   if (isFields(content) && content.include !== undefined) {
     throw new UsageError(`\`${file}\` includes other files, which are not read: name the one with Qdrant`);
   }
-  const services = isFields(content) ? content.services : undefined;
+  const { services, networks } = isFields(content) ? content : {};
   if (!isFields(services)) throw new UsageError(`\`${file}\` is no compose file: it has no \`services\``);
-  return services;
+  return { services, networks };
 }
 
 /** Services that reach another one's ports as their own would go around the gateway. */
@@ -104,12 +105,6 @@ function othersIn(services: Fields, name: string): readonly string[] {
   return Object.entries(services).flatMap(([other, service]) =>
     other !== name && isFields(service) && IMAGE.test(String(service.image ?? '')) ? [other] : [],
   );
-}
-
-/** True = the project has a network of the name that is meant for Qdrant alone. */
-function innerIn(text: string): boolean {
-  const content: unknown = parse(text, { merge: true });
-  return isFields(content) && isFields(content.networks) && Object.hasOwn(content.networks, INNER);
 }
 
 function readService(

@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { UsageError } from '../output.ts';
+import { type Fields, holds, inContainer, isFields } from './fields.ts';
 import {
   type Drawn,
   type InitChoices,
@@ -12,9 +13,6 @@ import {
   WRITTEN,
 } from './plan.ts';
 
-type Fields = Readonly<Record<string, unknown>>;
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 const YAML_FORM = { lineWidth: 0, aliasDuplicateObjects: false };
@@ -122,15 +120,11 @@ function certificateOf({ config, additionalVolumeMounts }: Fields): Certificate 
   const service = isFields(config) && isFields(config.service) ? config.service : {};
   if (service.enable_tls !== true) return undefined;
   const tls = isFields(config) && isFields(config.tls) ? config.tls : {};
-  const absolute = (path: unknown, usual: string) => {
-    const text = String(path ?? usual);
-    return text.startsWith('/') ? text : `/qdrant/${text.replace(/^\.\//, '')}`;
-  };
-  const [cert, key] = [absolute(tls.cert, './tls/cert.pem'), absolute(tls.key, './tls/key.pem')];
-  const holds = (mount: unknown, path: string) =>
-    isFields(mount) && (path === mount.mountPath || path.startsWith(`${String(mount.mountPath).replace(/\/$/, '')}/`));
-  const mounts = listOf(additionalVolumeMounts).filter((mount) => holds(mount, cert) || holds(mount, key));
-  if (![cert, key].every((path) => mounts.some((mount) => holds(mount, path)))) {
+  const cert = inContainer(String(tls.cert ?? './tls/cert.pem'));
+  const key = inContainer(String(tls.key ?? './tls/key.pem'));
+  const has = (mount: unknown, path: string) => isFields(mount) && holds(String(mount.mountPath), path);
+  const mounts = listOf(additionalVolumeMounts).filter((mount) => has(mount, cert) || has(mount, key));
+  if (![cert, key].every((path) => mounts.some((mount) => has(mount, path)))) {
     throw new UsageError(
       `Qdrant has TLS, and no entry of additionalVolumeMounts holds \`${cert}\` and \`${key}\`: add one, or choose --cleartext`,
     );

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { UsageError } from '../output.ts';
 import {
+  certFiles,
   type Drawn,
   FOLDER,
   IGNORED,
@@ -72,7 +73,7 @@ export async function planHost(place: HostPlace, choices: InitChoices, drawn: Dr
       `${FOLDER}/secrets/${name}`,
       text(`secrets/${name}`, () => `${drawn.key()}\n`),
     );
-  const certs = choices.cleartext ? [] : await certFiles(choices, drawn, readText);
+  const certs = choices.cleartext ? [] : await certFiles(choices.hosts, drawn, readText);
   // Relative paths count from where the gateway is started.
   const at = (path: string) => join(place.folder, FOLDER, path);
   const config = {
@@ -122,20 +123,4 @@ export async function planHost(place: HostPlace, choices: InitChoices, drawn: Dr
         : `curl --cacert ${FOLDER}/tls/ca.pem https://localhost:6333/collections   # 401: a stranger is refused`,
     ],
   };
-}
-
-async function certFiles({ hosts }: InitChoices, drawn: Drawn, readText: ReadText) {
-  const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map((name) => `${FOLDER}/tls/${name}`) as [
-    string,
-    string,
-    string,
-  ];
-  const [oldCa, oldCert, oldKey] = [readText(ca), readText(cert), readText(key)];
-  const there = oldCa !== undefined && oldCert !== undefined && oldKey !== undefined;
-  const made = there ? { ca: oldCa, cert: oldCert, key: oldKey } : await drawn.certs(hosts);
-  return [
-    { ...openFile(ca, made.ca), secret: true },
-    { ...openFile(cert, made.cert), secret: true },
-    secretFile(key, made.key),
-  ];
 }

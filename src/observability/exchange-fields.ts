@@ -19,7 +19,7 @@ export interface ExchangeFields {
   readonly status: number | undefined;
   /** Of a request with a break-glass key; `null` = it gave none. */
   readonly reason?: string | null;
-  /** The id in the header `x-request-id` of a refusal, and in the audit log. */
+  /** The id in the header `x-request-id` of the answer, and in the audit log. */
   readonly tracing_id: string;
 }
 

@@ -1,13 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Flag, FrameType } from '../../src/http2/frames.ts';
 import { H2Client, naming } from '../support/clients/h2-client.ts';
 import { ask } from '../support/clients/raw-rest.ts';
 import { openHttp2 } from '../support/clients/sockets.ts';
 import { KEYS, type RunningGateway, startGateway } from '../support/gateway.ts';
+import { collectionToken } from '../support/tokens.ts';
 
 /*
- * Beyond what Qdrant answers, every refusal says the id of its request in one more header. Status, other headers and body
+ * Beyond what Qdrant answers, every refusal says the id of its request in one more header, and with an audit so does every answer. Status, other headers and body
  * are Qdrant's.
  */
 
@@ -30,6 +32,25 @@ async function overGrpc(gateway: RunningGateway, headers: readonly (readonly [st
   const trailers = await client.until((frames) => frames.find(({ headers }) => headers['grpc-status'] !== undefined));
   client.close();
   return trailers.headers['x-request-id'] ?? '';
+}
+
+/** The id in the first block of the answer to a call. */
+async function grpcId(
+  gateway: RunningGateway,
+  path: string,
+  message: Buffer,
+  key: string,
+): Promise<string | undefined> {
+  const client = await H2Client.connect(gateway.grpc.port, { ca: gateway.ca });
+  client.call(1, path, message, [['api-key', key]]);
+  const ids = await client.until((frames) => {
+    const blocks = frames.filter(({ type }) => type === FrameType.HEADERS);
+    return blocks.some(({ flags }) => (flags & Flag.END_STREAM) !== 0)
+      ? blocks.map(({ headers }) => headers['x-request-id'])
+      : undefined;
+  });
+  client.close();
+  return ids.filter((id) => id !== undefined).join();
 }
 
 t.test('every refusal says the id of its request', async (t) => {
@@ -86,7 +107,7 @@ t.test('every refusal says the id of its request', async (t) => {
   t.equal(await overGrpc(gateway, [['x-request-id', 'client-3']]), 'client-3');
 });
 
-t.test('answers of upstream carry none of ours', async (t) => {
+t.test('without an audit, answers of upstream carry none of ours', async (t) => {
   const gateway = await startGateway();
   t.teardown(() => gateway.close());
   const { status, headers } = await ask(gateway, 'GET', '/collections', {
@@ -94,6 +115,51 @@ t.test('answers of upstream carry none of ours', async (t) => {
     'x-request-id': 'r-1',
   });
   t.strictSame([status, headers['x-request-id']], [200, undefined]);
+});
+
+t.test('with an audit, every answer says the id that is in the log, on every way', async (t) => {
+  const dir = t.testdir();
+  const gateway = await startGateway({ settings: { 'audit.enabled': true, 'audit.dir': dir } });
+  const admin = { 'api-key': KEYS.admin };
+  const scoped = { 'api-key': collectionToken('r', 'a') };
+  const grpc = (path: string, key: string, message = naming('a')) => grpcId(gateway, path, message, key);
+  const ways: readonly (readonly [name: string, ask: () => Promise<unknown>])[] = [
+    ['HTTP/1.1', async () => (await ask(gateway, 'GET', '/collections/a', admin)).headers['x-request-id']],
+    [
+      'HTTP/1.1, the same head again',
+      async () => (await ask(gateway, 'GET', '/collections/a', admin)).headers['x-request-id'],
+    ],
+    [
+      'HTTP/1.1, by the server',
+      async () =>
+        (await ask(gateway, 'GET', '/collections/a', { ...admin, 'x-lane': '1', connection: 'close, x-lane' })).headers[
+          'x-request-id'
+        ],
+    ],
+    [
+      'HTTP/1.1, a filtered list',
+      async () => (await ask(gateway, 'GET', '/collections', scoped)).headers['x-request-id'],
+    ],
+    ['HTTP/2', () => overHttp2(gateway, admin)],
+    ['HTTP/2, by the server', () => overHttp2(gateway, { ...admin, 'content-encoding': 'identity' })],
+    ['HTTP/2, refused', () => overHttp2(gateway, {})],
+    ['gRPC', () => grpc('/qdrant.Collections/Get', KEYS.admin)],
+    ['gRPC, a filtered list', () => grpc('/qdrant.Collections/List', scoped['api-key'], Buffer.alloc(0))],
+    ['gRPC, refused', () => grpc('/qdrant.Collections/Get', 'wrong')],
+  ];
+  const told: (readonly [string, unknown])[] = [];
+  for (const [name, way] of ways) told.push([name, await way()]);
+  const own = await ask(gateway, 'GET', '/collections/a', { ...admin, 'x-request-id': 'r-1' });
+  told.push(['the id of the client', own.headers['x-request-id']]);
+  await gateway.close();
+  const [file = ''] = readdirSync(dir);
+  const events = readFileSync(join(dir, file), 'utf8').trim().split('\n');
+  const logged = events.map((line) => JSON.parse(line).tracing_id);
+  t.strictSame(
+    told,
+    told.map(([name], at) => [name, logged[at]]),
+  );
+  t.equal(new Set(logged).size, ways.length + 1, 'each request has an id of its own');
 });
 
 t.test('with an audit, an id of ours goes upstream where it costs no head of its own', async (t) => {

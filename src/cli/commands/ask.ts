@@ -120,7 +120,7 @@ export const explainCommand = declareCommand({
   name: 'explain',
   group: 'Ask the policy:',
   summary: 'show the audit event of a request, and the decision today',
-  details: 'Each answer carries the id in the header `x-request-id`.',
+  details: 'While an audit is on, each answer carries the id in the header `x-request-id`.',
   args: [{ name: 'id', text: 'request id, or the id of the event' }],
   options: {
     audit: {

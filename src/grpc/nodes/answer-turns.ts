@@ -1,6 +1,7 @@
 import { DEFAULT_MAX_FRAME_SIZE, Flag, type Frame } from '../../http2/frames.ts';
 import { rewriteStreamId, writeData } from '../../http2/write-frames.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
+import { sendBlock } from '../headers/named-answer.ts';
 import type { RelayCore } from '../relay/relay-core.ts';
 import type { Seat } from './seat.ts';
 
@@ -116,7 +117,7 @@ export class AnswerTurns {
 
   #sendBlock(seat: Seat, block: AnswerBlock, ends: boolean): void {
     const { exchange } = seat;
-    this.#core.heads.framed(exchange.id, block.framed, ends);
+    sendBlock(this.#core.heads, exchange, block, ends);
     exchange.headersSent = true;
     exchange.activeAt = this.#clock();
     if (!ends) return;

@@ -5,6 +5,7 @@ import { UPSTREAM_BROKEN, UPSTREAM_KEY_REFUSED, UPSTREAM_UNREACHABLE } from '../
 import type { GrpcExchange } from '../exchange.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import { blockFault, dataFault, MOST_INTERIM } from '../headers/answer-order.ts';
+import { sendBlock } from '../headers/named-answer.ts';
 import type { GrpcRelayOptions } from './options.ts';
 import type { RelayCore } from './relay-core.ts';
 import type { LinkEvents } from './upstream-frames.ts';
@@ -53,7 +54,7 @@ export class AnswerFrames implements LinkEvents {
     }
     if (block.refusesCredential && this.#refuses(exchange)) return true;
     if (!exchange.headersSent) exchange.announced = exchange.head.method === 'HEAD' ? -1 : block.contentLength;
-    this.#core.heads.framed(exchange.id, block.framed, endStream);
+    sendBlock(this.#core.heads, exchange, block, endStream);
     exchange.headersSent = true;
     if (endStream) exchange.status = block.status;
     if (exchange.answeredAt === 0) exchange.answeredAt = this.#options.parts.now();

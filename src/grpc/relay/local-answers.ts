@@ -1,9 +1,11 @@
 import { requestIdOf } from '../../exchange/request-id.ts';
 import type { ClientHeads } from '../../http2/client-heads.ts';
+import type { HeaderField } from '../../http2/hpack.ts';
 import type { Outbox } from '../../http2/outbox.ts';
 import { writeData } from '../../http2/write-frames.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { GrpcExchange } from '../exchange.ts';
+import { named } from '../headers/named-answer.ts';
 import { rejectHeaders } from '../reject.ts';
 import type { ClientWindow } from './client-window.ts';
 import type { StreamWindows } from './stream-windows.ts';
@@ -64,12 +66,12 @@ export class LocalAnswers {
 
   /** Begins an answer with one message; `pump` continues it. */
   deliver(exchange: GrpcExchange, message: Buffer): void {
-    const head = [
+    const head: HeaderField[] = [
       [':status', '200'],
       ['content-type', 'application/grpc'],
       ['date', this.#date()],
-    ] as const;
-    this.#heads.fields(exchange.id, head, false);
+    ];
+    this.#heads.fields(exchange.id, named(head, exchange.requestId), false);
     exchange.headersSent = true;
     const framed = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
     framed[0] = 0;

@@ -9,7 +9,6 @@ import { type Denial, INTERNAL_FAULT, UPSTREAM_TIMEOUT } from '../../policy/deni
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { BODY_TIMEOUT } from '../body/denials.ts';
 import { TOO_DEEP } from '../body/task.ts';
-import { settleCors } from '../cors.ts';
 import { headerValues } from '../exchange.ts';
 import { answerHeaders } from '../headers.ts';
 import { Intake } from '../http1/intake.ts';
@@ -19,6 +18,7 @@ import type { RelayExchange, RelaySteps } from '../relay/exchange.ts';
 import { checkHeld, placeOfCheck } from '../relay/held-check.ts';
 import type { SentHeads } from '../relay/upstream.ts';
 import type { ClientUpstream, UpstreamUser } from '../relay/upstream-pool.ts';
+import { settledHeaders } from '../response/settled-headers.ts';
 import { heardForTenant } from '../tenants/task.ts';
 import { bodyDeadline } from '../time-limits.ts';
 import { encodeAnswerHead, encodeRefusal } from './answer-head.ts';
@@ -281,10 +281,17 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     const allowed = cors.current;
     const origin = allowed ? headerValues(exchange.headers, 'origin')[0] : undefined;
     const last = link.written;
-    if (last?.from === from && last.origin === origin && last.allowed === allowed && last.date === date)
+    if (
+      exchange.requestId === undefined &&
+      last?.from === from &&
+      last.origin === origin &&
+      last.allowed === allowed &&
+      last.date === date
+    )
       return last.bytes;
-    const headers = settleCors(exchange, answerHeaders(from.status, from.headers), cors);
+    const headers = settledHeaders(exchange, answerHeaders(from.status, from.headers), cors);
     const bytes = encodeAnswerHead(from.status, headers, date);
+    if (exchange.requestId !== undefined) return bytes;
     link.written = { from, headers: exchange.headers, origin, allowed, date, close: false, bytes };
     return bytes;
   }

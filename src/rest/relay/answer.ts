@@ -2,10 +2,11 @@ import { STATUS_CODES } from 'node:http';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
-import { type Cors, corsHeaders, settleCors } from '../cors.ts';
+import { type Cors, corsHeaders } from '../cors.ts';
 import { answerHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { AnswerHead } from '../http1/response-head.ts';
 import { renderRefusal } from '../reject.ts';
+import { settledHeaders } from '../response/settled-headers.ts';
 import type { RelayExchange } from './exchange.ts';
 import type { SentHeads } from './upstream.ts';
 
@@ -88,7 +89,7 @@ export interface AnswerEnding {
 
 /** An answer of upstream's for this client, as the other lane would write it. */
 export function clientHead(exchange: RelayExchange, answer: AnswerHead, cors: Cors, ending: AnswerEnding): Buffer {
-  const headers = settleCors(exchange, answerHeaders(answer.status, answer.headers), cors);
+  const headers = settledHeaders(exchange, answerHeaders(answer.status, answer.headers), cors);
   const chunked = answer.framing === 'chunked' || answer.framing === 'close';
   return writeHead(answer.status, headers, chunked, ending);
 }

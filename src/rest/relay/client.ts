@@ -92,6 +92,8 @@ export class RelayClient {
     const { clock, options } = this.#context;
     const { headers } = exchange;
     const { date } = clock;
+    // No other answer has the same id.
+    if (exchange.requestId !== undefined) return clientHead(exchange, from, options.cors, this.#ending(close));
     const last = link.written;
     const allowed = options.cors.current;
     const alike = last?.from === from && last.date === date && last.close === close && last.allowed === allowed;

@@ -4,7 +4,6 @@ import { shareOwner } from '../../exchange/share-owner.ts';
 import type { Permit } from '../../policy/decide.ts';
 import { ANSWER_TOO_LARGE, ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import type { AnswerChanger } from '../body/check-pool.ts';
-import { settleCors } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts';
 import type { LaneContext, LaneOptions } from '../options.ts';
@@ -17,6 +16,7 @@ import { answerCodingFor } from './coding.ts';
 import { errorForList } from './error-answer.ts';
 import { planFilter } from './filter-query.ts';
 import { HealthAnswer } from './health-answer.ts';
+import { settledHeaders } from './settled-headers.ts';
 import { answerInSlices } from './slices.ts';
 import type { AnswerTask } from './task.ts';
 
@@ -215,7 +215,7 @@ export class WholeAnswer extends UpstreamAnswer {
       return;
     }
     const kept = toClientHeaders(this.#headers, (name) => ABOUT_THE_BYTES.has(name));
-    const headers = settleCors(exchange, kept, options.cors);
+    const headers = settledHeaders(exchange, kept, options.cors);
     const coding = body.length > 0 ? answerCodingFor(exchange.headers) : undefined;
     const { place } = this.#change;
     if (!coding) {

@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
-import { settleCors } from '../cors.ts';
 import { HEALTHY } from '../health-routes.ts';
 import { answerWhole, reject } from '../reject.ts';
 import { StreamedAnswer } from '../server/forward.ts';
+import { settledHeaders } from './settled-headers.ts';
 
 /**
  * Upstream's answer about its health, or ours where upstream has no such route. Then upstream is asked for its release
@@ -41,6 +41,6 @@ export class HealthAnswer extends StreamedAnswer {
     const { exchange, options } = this;
     const type = ['content-type', 'text/plain; charset=utf-8'];
     const text = HEALTHY.get(exchange.resolution?.operation.name ?? '') ?? '';
-    answerWhole(exchange, 200, settleCors(exchange, type, options.cors), Buffer.from(text));
+    answerWhole(exchange, 200, settledHeaders(exchange, type, options.cors), Buffer.from(text));
   }
 }

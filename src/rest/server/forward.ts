@@ -14,7 +14,6 @@ import { toUpstreamDenial, type UpstreamRequest } from '../../upstream/http.ts';
 import { isSuspect } from '../../upstream/refused-key.ts';
 import { streamGuard } from '../body/check-body.ts';
 import { askForBody, BodyFault, RequestBody } from '../body/request-body.ts';
-import { settleCors } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
 import { answerHeaders, sendsBody, writeHead } from '../headers.ts';
 import { HEALTHY } from '../health-routes.ts';
@@ -23,6 +22,7 @@ import { closesConnection, endAfterBody, isUnread } from '../http1/swallow.ts';
 import { routeOf } from '../node-route.ts';
 import type { LaneOptions } from '../options.ts';
 import { DASHBOARD, denyFraming, reject } from '../reject.ts';
+import { settledHeaders } from '../response/settled-headers.ts';
 import { SuspectAnswer } from '../response/suspect-answer.ts';
 import { bodyIdleOf, leastAnswerMs } from '../time-limits.ts';
 
@@ -273,7 +273,7 @@ export class StreamedAnswer extends UpstreamAnswer {
       controller.abort(new Error('answered already'));
       return;
     }
-    const answer = settleCors(exchange, answerHeaders(status, headers), options.cors);
+    const answer = settledHeaders(exchange, answerHeaders(status, headers), options.cors);
     if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(answer);
     if (closesConnection(exchange, status)) answer.push('connection', 'close');
     writeHead(exchange, status, answer);

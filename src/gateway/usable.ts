@@ -123,10 +123,9 @@ export interface Lookups {
   readonly close: () => Promise<void>;
 }
 
-/** `undefined` = no upstream is configured, or only DNS knows it. */
-export function openLookups(state: State): Lookups | undefined {
+/** @param address default: one that is configured. Returns `undefined` if there is none, or only DNS knows it. */
+export function openLookups(state: State, address = anyRestAddress(state.config)): Lookups | undefined {
   const { value_exists: valueExists } = state.config.gateway;
-  const address = anyRestAddress(state.config);
   if (address === null) return undefined;
   const rest = createRestUpstream(restUpstreamOptions(() => state, 1, address));
   const lookup = createUpstreamLookup(

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import t from 'tap';
 import { ADVISORIES, advisoriesOf } from '../../src/cli/doctor/advisories.ts';
 import type { Finding } from '../../src/cli/doctor/finding.ts';
@@ -12,6 +14,7 @@ import { previewConfig } from '../../src/config/load.ts';
 import type { Secrets } from '../../src/config/secrets.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS, startGateway } from '../support/gateway.ts';
+import { providerKey } from '../support/issuers/keys.ts';
 import { runScript } from '../support/process/run-script.ts';
 
 const GOOD = 'an-admin-key-of-thirty-two-bytes!';
@@ -94,7 +97,9 @@ t.test('a Qdrant that strangers can ask past the gateway is found', async (t) =>
   if (!config) throw new Error('no defaults');
   const state = { config, secrets: { upstreamKey: null } as Secrets };
   const around = async (host: string, port: number, outer: readonly string[]) =>
-    (await aroundFindings(state, { tls: false, host, port }, outer)).find(({ check }) => check === 'way around');
+    (await aroundFindings(state, { tls: false, host, port }, undefined, outer)).find(
+      ({ check }) => check === 'way around',
+    );
   // The address of loopback stands for one that others reach.
   t.match(await around('localhost', open.port, ['127.0.0.1']), { verdict: 'bad', text: /past the gateway/ });
   t.match(await around('localhost', keyed.port, ['127.0.0.1']), { verdict: 'ok' });
@@ -139,4 +144,54 @@ t.test('the command: a table, JSON and exit codes', async (t) => {
     code: 2,
     err: 'error: --from must be like https://host or http://host:6333\n',
   });
+});
+
+t.test('every node and every issuer is looked at', async (t) => {
+  const one = await startFakeQdrant();
+  const keys = { keys: [providerKey('ES256', 'k1').jwk] };
+  const provider = await serve((request, response) => {
+    response.statusCode = request.url === '/keys' ? 200 : 404;
+    response.end(JSON.stringify(keys));
+  });
+  t.teardown(async () => {
+    provider.close();
+    await one.close();
+  });
+  const issuer = (id: string, path: string) => ({
+    id,
+    ...{ issuer: `https://${id}.example.com`, audiences: ['qdrant'] },
+    jwks_url: `http://127.0.0.1:${provider.port}${path}`,
+    mappings: [{ id: 'all', claim: 'sub', value: 'ann', access: 'r' }],
+  });
+  const policy = join(t.testdir(), 'policy.json');
+  writeFileSync(policy, JSON.stringify({ issuers: [issuer('there', '/keys'), issuer('gone', '/nowhere')] }), {
+    mode: 0o600,
+  });
+  const { code, out } = await runScript(['src/cli/main.ts', 'doctor', '--json'], {
+    env: {
+      QDRANT__SERVICE__API_KEY: GOOD,
+      QDRANT__SERVICE__HOST: '127.0.0.1',
+      QDRANT_GATEWAY__POLICY_FILE: policy,
+      QDRANT_GATEWAY__UPSTREAM__NODES: `rest_url=${one.restUrl} grpc_url=${one.grpcUrl}, rest_url=http://127.0.0.1:1 grpc_url=http://127.0.0.1:2`,
+    },
+  });
+  const { findings } = JSON.parse(out) as { findings: Finding[] };
+  const place = one.restUrl.replace('http://', '');
+  t.match(verdicts(findings), {
+    [`upstream (${place})`]: 'ok',
+    [`upstream grpc (${place})`]: 'ok',
+    [`upstream key (${place})`]: 'ok',
+    [`way around (${place})`]: 'ok',
+    'upstream (127.0.0.1:1)': 'bad',
+    'upstream grpc (127.0.0.1:1)': 'bad',
+    'cluster port (127.0.0.1:1)': /ok|warn/,
+    releases: 'ok',
+    tenants: 'ok',
+    'issuer there': 'ok',
+    'issuer gone': 'bad',
+  });
+  const texts = Object.fromEntries(findings.map(({ check, text }) => [check, text]));
+  t.match(texts['issuer there'], /answers with 1 key$/);
+  t.match(texts['issuer gone'], /cannot be fetched from here: .*404/);
+  t.equal(code, 4);
 });

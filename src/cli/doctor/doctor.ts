@@ -6,6 +6,7 @@ import { textTable } from '../frame/table.ts';
 import { UsageError } from '../output.ts';
 import { type Finding, finding, runChecks } from './finding.ts';
 import { lookFromOutside } from './from-outside.ts';
+import { issuerChecks } from './issuer-checks.ts';
 import { placeChecks } from './place-checks.ts';
 import { parseAddress } from './stranger.ts';
 import { upstreamChecks } from './upstream-checks.ts';
@@ -38,7 +39,14 @@ async function lookInside(flags: Flags, now: number): Promise<readonly Finding[]
   ];
   if (found.length === 0) found.push(finding('configuration', 'ok', 'can be used'));
   if (!state) return [...found, finding('all other checks', 'unknown', 'they need a configuration that can be used')];
-  return [...found, ...(await runChecks({ ...upstreamChecks(state), ...placeChecks(state, file, now) }))];
+  return [
+    ...found,
+    ...(await runChecks({
+      ...(await upstreamChecks(state)),
+      ...issuerChecks(state),
+      ...placeChecks(state, file, now),
+    })),
+  ];
 }
 
 function isAboutFile(warning: string): boolean {

@@ -1,46 +1,54 @@
 import { networkInterfaces } from 'node:os';
+import { reason } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
-import { anyRestAddress } from '../../config/upstream/rules.ts';
 import type { NetworkAddress } from '../../config/upstream-url.ts';
-import { parseUpstreamUrl } from '../../config/upstream-url.ts';
 import { tenantWarnings } from '../../gateway/tenant-warnings.ts';
 import { openLookups } from '../../gateway/usable.ts';
 import type { UpstreamLookup } from '../../upstream/lookup.ts';
 import { advisoriesOf } from './advisories.ts';
 import { type Check, type Finding, finding } from './finding.ts';
 import { CLUSTER_PORT } from './from-outside.ts';
+import { checkOf, placeOf, type UpstreamNode, upstreamNodes } from './nodes.ts';
 import { askAsStranger, PATIENCE_MS, releaseIn, takesConnections } from './stranger.ts';
 
-/** Checks of the Qdrant behind a configuration, by name. */
-export function upstreamChecks(state: State): Readonly<Record<string, Check>> {
-  const address = anyRestAddress(state.config);
-  if (address === null) {
-    return { upstream: async () => [finding('upstream', 'note', 'only DNS knows its nodes: they are not looked at')] };
+/** Checks of the Qdrant behind a configuration, by name: of each node, and of all together. */
+export async function upstreamChecks(state: State): Promise<Readonly<Record<string, Check>>> {
+  let nodes: readonly UpstreamNode[];
+  try {
+    nodes = await upstreamNodes(state.config);
+  } catch (error) {
+    return { nodes: async () => [finding('nodes', 'bad', `DNS gives no nodes: ${reason(error)}`)] };
   }
-  const asked = <T>(question: (lookup: UpstreamLookup, signal: AbortSignal) => Promise<T>): Promise<T> =>
-    askUpstream(state, question);
+  const [first] = nodes;
+  if (!first) return { upstream: async () => [finding('upstream', 'bad', 'none is configured')] };
+  const several = nodes.length > 1 ? { releases: () => mixedFindings(state, nodes) } : {};
   return {
-    upstream: async () => [...releaseFindings(await asked((lookup, signal) => lookup.version(signal)))],
-    'upstream grpc': () => grpcFindings(state),
-    'upstream key': () => keyFindings(state, asked),
-    tenants: async () => {
-      const { tenants = [] } = state.policy;
-      const warnings = await asked((lookup, signal) => tenantWarnings(tenants, lookup, signal));
-      if (tenants.length === 0) return [finding('tenants', 'ok', 'the policy has none')];
-      if (warnings.length === 0) return [finding('tenants', 'ok', 'indexes and release fit')];
-      return warnings.map((text) => finding('tenants', 'warn', text));
-    },
-    ...('path' in address
-      ? {}
-      : { 'way around': () => aroundFindings(state, address), 'cluster port': () => clusterFindings(address) }),
+    ...Object.assign({}, ...nodes.map((node) => nodeChecks(state, node))),
+    ...several,
+    tenants: () => tenantFindings(state, first),
   };
 }
 
-async function askUpstream<T>(
+function nodeChecks(state: State, node: UpstreamNode): Readonly<Record<string, Check>> {
+  const { rest } = node;
+  const checks: Record<string, Check> = {
+    upstream: async () => releaseFindings(node, await askNode(state, node, (lookup, signal) => lookup.version(signal))),
+    'upstream grpc': () => grpcFindings(node),
+    'upstream key': () => keyFindings(state, node),
+  };
+  if (!('path' in rest)) {
+    checks['way around'] = () => aroundFindings(state, rest, checkOf('way around', node));
+    checks['cluster port'] = () => clusterFindings(rest, checkOf('cluster port', node));
+  }
+  return Object.fromEntries(Object.entries(checks).map(([name, check]) => [checkOf(name, node), check]));
+}
+
+async function askNode<T>(
   state: State,
+  { rest }: UpstreamNode,
   question: (lookup: UpstreamLookup, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const lookups = openLookups(state);
+  const lookups = openLookups(state, rest);
   if (!lookups) throw new Error('no upstream is configured');
   try {
     return await question(lookups.lookup, AbortSignal.timeout(PATIENCE_MS));
@@ -49,33 +57,53 @@ async function askUpstream<T>(
   }
 }
 
-function releaseFindings(release: string | { readonly message: string }): readonly Finding[] {
-  if (typeof release !== 'string') return [finding('upstream', 'bad', `Qdrant does not answer: ${release.message}`)];
+function releaseFindings(node: UpstreamNode, release: string | { readonly message: string }): readonly Finding[] {
+  const check = checkOf('upstream', node);
+  if (typeof release !== 'string') return [finding(check, 'bad', `Qdrant does not answer: ${release.message}`)];
+  const advisory = checkOf('advisory', node);
   const flaws = advisoriesOf(release).map(({ id, flaw, fixed, kept }) =>
     kept === undefined
-      ? finding('advisory', 'bad', `${id}: ${flaw}; update Qdrant to ${fixed} or later`)
-      : finding('advisory', 'note', `${id}: ${flaw}; ${kept}. Fixed in ${fixed}`),
+      ? finding(advisory, 'bad', `${id}: ${flaw}; update Qdrant to ${fixed} or later`)
+      : finding(advisory, 'note', `${id}: ${flaw}; ${kept}. Fixed in ${fixed}`),
   );
-  return [finding('upstream', 'ok', `Qdrant ${release} answers`), ...flaws];
+  return [finding(check, 'ok', `Qdrant ${release} answers`), ...flaws];
 }
 
-async function grpcFindings({ config }: State): Promise<readonly Finding[]> {
-  const check = 'upstream grpc';
-  const { grpc_url: url } = config.gateway.upstream;
-  const address = config.service.grpc_port === null || url === null ? null : parseUpstreamUrl(url);
-  if (address === null || 'path' in address) return [finding(check, 'note', 'no address of its own to look at')];
-  const isThere = await takesConnections(address.host, address.port);
-  return [isThere ? finding(check, 'ok', 'takes connections') : finding(check, 'bad', `${url} takes no connection`)];
+/** Nodes of one cluster answer alike only if their releases are. */
+async function mixedFindings(state: State, nodes: readonly UpstreamNode[]): Promise<readonly Finding[]> {
+  const releases = await Promise.all(
+    nodes.map((node) => askNode(state, node, (lookup, signal) => lookup.version(signal))),
+  );
+  const known = new Set(releases.filter((release) => typeof release === 'string'));
+  if (known.size <= 1) return [finding('releases', 'ok', 'all nodes that answer have one release')];
+  return [
+    finding('releases', 'warn', `the nodes have releases ${[...known].sort().join(', ')}: update all to the latest`),
+  ];
 }
 
-async function keyFindings(
-  { secrets }: State,
-  asked: <T>(question: (lookup: UpstreamLookup, signal: AbortSignal) => Promise<T>) => Promise<T>,
-): Promise<readonly Finding[]> {
-  const check = 'upstream key';
-  const verdict = await asked((lookup, signal) => lookup.checkKey(signal));
+async function tenantFindings(state: State, node: UpstreamNode): Promise<readonly Finding[]> {
+  const { tenants = [] } = state.policy;
+  if (tenants.length === 0) return [finding('tenants', 'ok', 'the policy has none')];
+  const warnings = await askNode(state, node, (lookup, signal) => tenantWarnings(tenants, lookup, signal));
+  if (warnings.length === 0) return [finding('tenants', 'ok', 'indexes and release fit')];
+  return warnings.map((text) => finding('tenants', 'warn', text));
+}
+
+async function grpcFindings(node: UpstreamNode): Promise<readonly Finding[]> {
+  const check = checkOf('upstream grpc', node);
+  const { grpc } = node;
+  if (grpc === null || 'path' in grpc) return [finding(check, 'note', 'no address of its own to look at')];
+  const isThere = await takesConnections(grpc.host, grpc.port);
+  return [
+    isThere ? finding(check, 'ok', 'takes connections') : finding(check, 'bad', `${placeOf(grpc)} takes no connection`),
+  ];
+}
+
+async function keyFindings(state: State, node: UpstreamNode): Promise<readonly Finding[]> {
+  const check = checkOf('upstream key', node);
+  const verdict = await askNode(state, node, (lookup, signal) => lookup.checkKey(signal));
   if (typeof verdict !== 'string') return [finding(check, 'unknown', verdict.message)];
-  if (secrets.upstreamKey === null) {
+  if (state.secrets.upstreamKey === null) {
     return verdict === 'accepted'
       ? [finding(check, 'ok', 'Qdrant asks for no key: only the network keeps others away from it')]
       : [finding(check, 'bad', 'Qdrant asks for a key: set `gateway.upstream.api_key_file`')];
@@ -98,9 +126,9 @@ const LOOPBACK = /^(?:localhost|127\.|::1$)/;
 export async function aroundFindings(
   { secrets, config }: Pick<State, 'secrets' | 'config'>,
   { tls, host, port }: NetworkAddress,
+  check = 'way around',
   outer: readonly string[] = outerAddresses(),
 ): Promise<readonly Finding[]> {
-  const check = 'way around';
   const clear = tls || LOOPBACK.test(host) ? [] : [finding('upstream tls', 'warn', `${host} is asked without TLS`)];
   const isLocal = LOOPBACK.test(host) || outer.includes(host);
   const places = isLocal ? outer : [host];
@@ -129,8 +157,7 @@ async function isOpen(address: { tls: boolean; host: string; port: number }): Pr
   return data.status === 200 && releaseIn(root.body) !== undefined;
 }
 
-async function clusterFindings({ host }: NetworkAddress): Promise<readonly Finding[]> {
-  const check = 'cluster port';
+async function clusterFindings({ host }: NetworkAddress, check: string): Promise<readonly Finding[]> {
   if (!(await takesConnections(host, CLUSTER_PORT))) return [finding(check, 'ok', `${host}:${CLUSTER_PORT} is closed`)];
   const text = `${host}:${CLUSTER_PORT} takes connections: only other nodes of the cluster may reach it (GHSA-3gph-6c29-p29v)`;
   return [finding(check, 'warn', text)];

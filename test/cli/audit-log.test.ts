@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { EntryReader } from '../../src/cli/audit-log/entries.ts';
-import { filterOf } from '../../src/cli/audit-log/filter.ts';
+import { EntryReader } from '../../src/audit/reading/entries.ts';
+import { filterFrom } from '../../src/cli/audit-log/filter.ts';
 import { learnFromAudit } from '../../src/cli/audit-log/learn.ts';
 import { queryAudit, tailAudit } from '../../src/cli/audit-log/query.ts';
 import { auditStats } from '../../src/cli/audit-log/stats.ts';
@@ -98,7 +98,8 @@ t.test('a query shows the entries that fit, in the order of time', async (t) => 
     text,
     /^TIME +RESULT +CODE.*\n2030-01-01T11:05:00\.000Z +ok +- +points\.upsert +docs +team +- +10\.0\.0\.1 +200 +4 +id-5\n$/,
   );
-  for (const flags of [{ since: 'soon' }, { until: 'x' }]) t.throws(() => filterOf(flags, NOW), { code: 'ERR_USAGE' });
+  for (const flags of [{ since: 'soon' }, { until: 'x' }])
+    t.throws(() => filterFrom(flags, NOW), { code: 'ERR_USAGE' });
   await t.rejects(queryAudit([folder], { limit: 'many' }, sink().output, NOW), { code: 'ERR_USAGE' });
 });
 

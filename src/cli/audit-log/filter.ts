@@ -1,63 +1,16 @@
+import type { Entry } from '../../audit/reading/entries.ts';
+import { type EntryFilter, FilterFault, filterOf } from '../../audit/reading/filter.ts';
 import { UsageError } from '../output.ts';
-import type { Entry } from './entries.ts';
 
 /** Options that choose entries, as commander hands them over. */
-export interface FilterFlags {
-  readonly since?: string | undefined;
-  readonly until?: string | undefined;
-  readonly result?: string | undefined;
-  readonly code?: string | undefined;
-  readonly operation?: string | undefined;
-  readonly collection?: string | undefined;
-  readonly key?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly remote?: string | undefined;
-  readonly rule?: string | undefined;
-  readonly event?: string | undefined;
-  readonly id?: string | undefined;
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
-/** Options that compare one member with a text, which may end in `*`. */
-const MEMBERS = ['result', 'code', 'operation', 'key', 'subject', 'remote', 'rule', 'event'] as const;
-
-/** Milliseconds since 1970 of `2h` (ago) or an ISO time. Throws `UsageError`. */
-function momentOf(flag: string, text: string, now: number): number {
-  const [, number, unit = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
-  if (number !== undefined) return now - Number(number) * (UNITS[unit] ?? 0) * 1000;
-  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(at)) return at;
-  throw new UsageError(`${flag} must be a time ago such as 15m, 2h or 7d, or an ISO time, not \`${text}\``);
-}
-
-function fits(value: unknown, wanted: string): boolean {
-  if (typeof value !== 'string') return false;
-  return wanted.endsWith('*') ? value.startsWith(wanted.slice(0, -1)) : value === wanted;
-}
+export type FilterFlags = EntryFilter;
 
 /** True = an entry is wanted. Throws `UsageError` for times that cannot be read. @param now milliseconds since 1970 */
-export function filterOf(flags: FilterFlags, now: number): (entry: Entry) => boolean {
-  const { since, until, collection, id } = flags;
-  const from = since === undefined ? Number.NEGATIVE_INFINITY : momentOf('--since', since, now);
-  const to = until === undefined ? Number.POSITIVE_INFINITY : momentOf('--until', until, now);
-  const isTimed = since !== undefined || until !== undefined;
-  const members = MEMBERS.flatMap((name) => {
-    const wanted = flags[name];
-    return wanted === undefined ? [] : [[name, wanted] as const];
-  });
-  return (entry) => {
-    if (isTimed) {
-      const at = Date.parse(String(entry.timestamp));
-      if (!(at >= from && at < to)) return false;
-    }
-    if (id !== undefined && entry.id !== id && entry.tracing_id !== id) return false;
-    if (collection !== undefined && !collectionsOf(entry).some((name) => fits(name, collection))) return false;
-    return members.every(([name, wanted]) => fits(entry[name], wanted));
-  };
-}
-
-/** Every collection of a request. */
-export function collectionsOf({ collection, collections }: Entry): readonly string[] {
-  const all = Array.isArray(collections) ? [collection, ...collections] : [collection];
-  return [...new Set(all.filter((name): name is string => typeof name === 'string'))];
+export function filterFrom(flags: FilterFlags, now: number): (entry: Entry) => boolean {
+  try {
+    return filterOf(flags, now);
+  } catch (error) {
+    if (error instanceof FilterFault) throw new UsageError(`--${error.member} ${error.message}`);
+    throw error;
+  }
 }

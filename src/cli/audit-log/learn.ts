@@ -1,3 +1,5 @@
+import { type Entry, readEntries } from '../../audit/reading/entries.ts';
+import { collectionsOf } from '../../audit/reading/filter.ts';
 import { renderLearned } from '../../learning/render.ts';
 import { GRPC_OPERATIONS } from '../../operations/grpc.ts';
 import { REST_OPERATIONS } from '../../operations/rest.ts';
@@ -7,8 +9,7 @@ import type { Operation } from '../../policy/operation.ts';
 import { WHOLE_POLICY } from '../../policy/rules.ts';
 import type { Report } from '../frame/declare.ts';
 import type { Output } from '../output.ts';
-import { type Entry, readEntries } from './entries.ts';
-import { collectionsOf, type FilterFlags, filterOf } from './filter.ts';
+import { type FilterFlags, filterFrom } from './filter.ts';
 import { filesOf } from './query.ts';
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
@@ -22,7 +23,7 @@ export async function learnFromAudit(
   output: Output,
   now: number,
 ): Promise<Report> {
-  const fits = filterOf(flags, now);
+  const fits = filterFrom(flags, now);
   const learner = new Learner();
   const numbers = { learned: 0, left_out: 0 };
   await readEntries(filesOf(paths), (entry) => {

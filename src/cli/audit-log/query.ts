@@ -1,12 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { orderFiles } from '../../audit/chain/verify.ts';
+import { type Entry, GrowingFile, Newest, readEntries } from '../../audit/reading/entries.ts';
+import { collectionsOf } from '../../audit/reading/filter.ts';
 import { jsonLine, printable } from '../../text/printable.ts';
 import { auditFiles } from '../audit.ts';
 import type { Report } from '../frame/declare.ts';
 import { textTable } from '../frame/table.ts';
 import { type Output, UsageError } from '../output.ts';
-import { type Entry, GrowingFile, readEntries } from './entries.ts';
-import { collectionsOf, type FilterFlags, filterOf } from './filter.ts';
+import { type FilterFlags, filterFrom } from './filter.ts';
 
 const HEADING = ['TIME', 'RESULT', 'CODE', 'OPERATION', 'COLLECTION', 'KEY', 'SUBJECT', 'REMOTE', 'STATUS', 'MS', 'ID'];
 /** Time between two looks at growing files, in milliseconds. */
@@ -30,34 +31,6 @@ function limitIn(text: string): number {
   throw new UsageError(`--limit must be a whole number up to ${MOST_SHOWN}, not \`${text}\``);
 }
 
-/** The newest entries, oldest first, in bounded memory. */
-class Newest {
-  readonly #limit: number;
-  #kept: Entry[] = [];
-  found = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  readonly add = (entry: Entry): void => {
-    this.found += 1;
-    this.#kept.push(entry);
-    if (this.#kept.length > this.#limit * 2 + 1000) this.#settle();
-  };
-
-  entries(): readonly Entry[] {
-    this.#settle();
-    return this.#kept;
-  }
-
-  /** Files of several workers follow each other, and their entries do not. */
-  #settle(): void {
-    const all = this.#kept.toSorted((left, right) => (String(left.timestamp) < String(right.timestamp) ? -1 : 1));
-    this.#kept = all.slice(Math.max(0, all.length - this.#limit));
-  }
-}
-
 /** `audit query`: entries that fit, the newest at the end. */
 export async function queryAudit(
   paths: readonly string[],
@@ -66,7 +39,7 @@ export async function queryAudit(
   now: number,
 ): Promise<Report> {
   const newest = new Newest(limitIn(flags.limit));
-  const fits = filterOf(flags, now);
+  const fits = filterFrom(flags, now);
   const unread = await readEntries(filesOf(paths), (entry) => {
     if (fits(entry)) newest.add(entry);
   });
@@ -83,7 +56,7 @@ export async function tailAudit(
   flags: FilterFlags & { readonly limit: string; readonly follow?: boolean | undefined },
   { output, now, json, ended }: { output: Output; now: number; json: boolean; ended: AbortSignal },
 ): Promise<undefined> {
-  const fits = filterOf(flags, now);
+  const fits = filterFrom(flags, now);
   const write = (entry: Entry) => {
     if (fits(entry)) output.out(`${json ? jsonLine(entry) : rowOf(entry).map(printable).join('  ')}\n`);
   };

@@ -1,7 +1,8 @@
+import { type Entry, readEntries } from '../../audit/reading/entries.ts';
+import { collectionsOf } from '../../audit/reading/filter.ts';
 import type { Report } from '../frame/declare.ts';
 import { textTable } from '../frame/table.ts';
-import { type Entry, readEntries } from './entries.ts';
-import { collectionsOf, type FilterFlags, filterOf } from './filter.ts';
+import { type FilterFlags, filterFrom } from './filter.ts';
 import { filesOf } from './query.ts';
 
 /** Values that are counted apart; further ones are counted as `other`. */
@@ -52,7 +53,7 @@ class Durations {
 
 /** `audit stats`: numbers of entries that fit, by result, code, operation, collection, key, subject and address. */
 export async function auditStats(paths: readonly string[], flags: FilterFlags, now: number): Promise<Report> {
-  const fits = filterOf(flags, now);
+  const fits = filterFrom(flags, now);
   const names = ['result', 'code', 'operation', 'collection', 'key', 'subject', 'remote', 'event'] as const;
   const counts = Object.fromEntries(names.map((name) => [name, new Counts()]));
   const durations = new Durations();

@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 
 /** One entry of an audit file, as it was written: an unknown member is kept. */
 export type Entry = Readonly<Record<string, unknown>>;
@@ -13,6 +13,12 @@ export class EntryReader {
   #rest: Buffer = Buffer.alloc(0);
   #skips = false;
   unread = 0;
+
+  /** What follows begins in the middle of a line, which is left out. */
+  jump(): void {
+    this.#rest = Buffer.alloc(0);
+    this.#skips = true;
+  }
 
   /** The entries that are complete with these bytes. */
   feed(piece: Buffer): readonly Entry[] {
@@ -67,8 +73,12 @@ export class GrowingFile {
     this.#path = path;
   }
 
-  /** Calls `take` with the entries since the last call, from the first one on; with none of a file that is gone. */
-  more(take: (entry: Entry) => void): void {
+  /**
+   * Calls `take` with the entries since the last call, from the first one on; with none of a file that is gone.
+   *
+   * @param most bytes that are read; of more, the last ones
+   */
+  more(take: (entry: Entry) => void, most = Number.POSITIVE_INFINITY): void {
     const piece = Buffer.alloc(PIECE_BYTES);
     let fd: number;
     try {
@@ -77,6 +87,11 @@ export class GrowingFile {
       return;
     }
     try {
+      const { size } = fstatSync(fd);
+      if (size - this.#at > most) {
+        this.#at = size - most;
+        this.#reader.jump();
+      }
       for (let read = readSync(fd, piece, 0, PIECE_BYTES, this.#at); read > 0; ) {
         this.#at += read;
         for (const entry of this.#reader.feed(Buffer.from(piece.subarray(0, read)))) take(entry);
@@ -85,5 +100,33 @@ export class GrowingFile {
     } finally {
       closeSync(fd);
     }
+  }
+}
+
+/** The newest entries, oldest first, in bounded memory. */
+export class Newest {
+  readonly #limit: number;
+  #kept: Entry[] = [];
+  found = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  readonly add = (entry: Entry): void => {
+    this.found += 1;
+    this.#kept.push(entry);
+    if (this.#kept.length > this.#limit * 2 + 1000) this.#settle();
+  };
+
+  entries(): readonly Entry[] {
+    this.#settle();
+    return this.#kept;
+  }
+
+  /** Files of several workers follow each other, and their entries do not. */
+  #settle(): void {
+    const all = this.#kept.toSorted((left, right) => (String(left.timestamp) < String(right.timestamp) ? -1 : 1));
+    this.#kept = all.slice(Math.max(0, all.length - this.#limit));
   }
 }

@@ -1,0 +1,59 @@
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { AuditTail } from '../../src/audit/reading/tail.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tail-'));
+t.teardown(() => rmSync(dir, { recursive: true }));
+const line = (second: number, id: string): string =>
+  `${JSON.stringify({ timestamp: `2026-11-30T10:00:${String(second).padStart(2, '0')}.000Z`, id })}\n`;
+const all = (): boolean => true;
+const idsIn = (tail: AuditTail, after = 0, most = 100) => tail.newest(after, all, most).map(({ entry }) => entry.id);
+
+t.test('entries of all workers come in the order of time, the newest first, and only once', async (t) => {
+  writeFileSync(join(dir, 'audit.2026-11-30-w1.log'), line(1, 'a') + line(3, 'c'));
+  writeFileSync(join(dir, 'audit.2026-11-30-w2.log'), line(2, 'b'));
+  writeFileSync(join(dir, 'other.log'), line(2, 'no audit file'));
+  const tail = new AuditTail(dir);
+  tail.look();
+  t.strictSame(idsIn(tail), ['c', 'b', 'a']);
+  const seen = tail.last;
+  tail.look();
+  t.strictSame(idsIn(tail, seen), [], 'nothing is new');
+  appendFileSync(join(dir, 'audit.2026-11-30-w2.log'), line(4, 'd'));
+  appendFileSync(join(dir, 'audit.2026-11-30-w1.log'), line(5, 'e').slice(0, 20));
+  tail.look();
+  t.strictSame(idsIn(tail, seen), ['d'], 'half a line is no entry yet');
+  appendFileSync(join(dir, 'audit.2026-11-30-w1.log'), line(5, 'e').slice(20));
+  tail.look();
+  t.strictSame(idsIn(tail, seen), ['e', 'd'], 'and one once it is whole');
+  t.strictSame(idsIn(tail, 0, 2), ['e', 'd'], 'bounded');
+  t.strictSame(
+    tail.newest(0, ({ id }) => id === 'b', 100).map(({ entry }) => entry.id),
+    ['b'],
+    'filtered',
+  );
+});
+
+t.test('of much that was written in between, the newest is read, and what is kept is bounded', async (t) => {
+  const file = join(dir, 'audit.2026-12-01.log');
+  const tail = new AuditTail(dir);
+  const many = Array.from({ length: 40_000 }, (_, at) => line(at % 60, `n${at}-${'x'.repeat(40)}`));
+  writeFileSync(file, many.join(''));
+  tail.look();
+  const kept = idsIn(tail, 0, 100_000);
+  t.equal(kept.length, 5000);
+  t.ok(
+    kept.some((id) => String(id).startsWith('n39999-')),
+    'the last one is there',
+  );
+  t.notOk(
+    kept.some((id) => String(id).startsWith('n0-')),
+    'the first one is not',
+  );
+});
+
+t.test('a folder that is not there is told', async (t) => {
+  t.throws(() => new AuditTail(join(dir, 'gone')).look(), { code: 'ENOENT' });
+});

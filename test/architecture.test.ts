@@ -84,7 +84,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['named-keys', 'redis', 'limits', 'issuers'],
   ],
   // Questions about the decision, answered by the steps of the gateway without its listeners.
-  explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit'],
+  explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit', 'revocation', 'issuers'],
   'index.ts': ['gateway', 'config'],
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [

@@ -1,12 +1,11 @@
-import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { readBounded } from '../config/files/bounded-read.ts';
-import { MOMENT_FORM, readMoment } from '../config/keys/moment.ts';
 import { type Flags, previewConfig } from '../config/load.ts';
 import type { PolicySettings } from '../config/policy/file.ts';
 import { ConfigError, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { previewSecrets, readKeys, type Secrets, withoutNewline } from '../config/secrets.ts';
-import { readIssuedToken } from '../identity/issuers/issued-token.ts';
+import { claimsOfWish, readExpiry, WishFault, type WishMember } from '../explain/token/claims.ts';
+import { type NamedSecret, tokenSays } from '../explain/token/says.ts';
 import { mintToken } from '../identity/token.ts';
 import { exitCode } from './exit-code.ts';
 import type { Report } from './frame/declare.ts';
@@ -26,82 +25,57 @@ export type TokenFlags = Flags & {
 
 /** `30d`, `12h`, `90m`, `3600s`, `2w` from now, or an ISO date; returns seconds since 1970. Messages name `flag`. */
 export function parseExpiry(text: string, nowMs: number, flag = '--exp'): number {
-  const moment = readMoment(text, nowMs);
-  switch (moment) {
-    case 'malformed':
-      throw new UsageError(`${flag} must be like ${MOMENT_FORM}, not \`${text}\``);
-    case 'zero':
-      throw new UsageError(`${flag} \`${text}\` must be more than 0`);
-    case 'past':
-      throw new UsageError(`${flag} \`${text}\` is in the past`);
-    default:
-      return moment;
+  return asUsage(() => readExpiry(text, nowMs), flag);
+}
+
+const FLAGS: Readonly<Record<WishMember, string>> = {
+  either: '--access',
+  access: '--access',
+  collection: '--collection',
+  exp: '--exp',
+  value_exists: '--value-exists',
+  claims: 'claims',
+};
+
+/** Runs a reading; a fault of a wish is a mistake in the arguments. */
+function asUsage<T>(read: () => T, flag?: string): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WishFault)) throw error;
+    if (error.member === 'either') {
+      throw new UsageError('give either --access r|m, or --collection name=r|rw|prw once or more');
+    }
+    throw new UsageError(`${flag ?? FLAGS[error.member]} ${error.message}`);
   }
 }
 
 function parseCollections(entries: readonly string[]): { collection: string; access: string }[] {
-  const names = new Set<string>();
   return entries.map((entry) => {
     const cut = entry.lastIndexOf('=');
-    const collection = entry.slice(0, Math.max(cut, 0));
-    const access = entry.slice(cut + 1);
-    if (cut < 1 || !['r', 'rw', 'prw'].includes(access)) {
-      throw new UsageError(`--collection must be name=r, name=rw or name=prw, not \`${entry}\``);
-    }
-    if (names.has(collection)) throw new UsageError(`--collection names \`${collection}\` twice`);
-    names.add(collection);
-    return { collection, access };
+    if (cut < 1) throw new UsageError(`--collection must be name=r, name=rw or name=prw, not \`${entry}\``);
+    return { collection: entry.slice(0, cut), access: entry.slice(cut + 1) };
   });
 }
 
-function parseValueExists(text: string): object {
-  let value: unknown;
+function parseValueExists(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw new UsageError('--value-exists must be JSON');
   }
-  const shape = '{"collection": "name", "matches": [{"key": "field", "value": "text, integer or boolean"}]}';
-  if (!isRecord(value) || typeof value.collection !== 'string' || !Array.isArray(value.matches)) {
-    throw new UsageError(`--value-exists must be like ${shape}`);
-  }
-  const matches: unknown[] = value.matches;
-  const fits = (value: unknown) => ['string', 'boolean'].includes(typeof value) || Number.isSafeInteger(value);
-  const bad = matches.some((match) => !isRecord(match) || typeof match.key !== 'string' || !fits(match.value));
-  if (bad) throw new UsageError(`--value-exists must be like ${shape}`);
-  return value;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**
  * The claims for the given flags, with `jti` and `iat`, so that the token can be revoked by either. Throws `UsageError`,
  * also without exactly one of `--access` and `--collection`: there is no default access.
  */
-export function buildClaims(flags: TokenFlags, nowMs: number, id: string = randomUUID()): object {
+export function buildClaims(flags: TokenFlags, nowMs: number, id?: string): object {
   const { access, collection = [], exp, sub, subject, valueExists } = flags;
-  if ((access === undefined) === (collection.length === 0)) {
-    throw new UsageError('give either --access r|m, or --collection name=r|rw|prw once or more');
-  }
-  if (access !== undefined && access !== 'r' && access !== 'm') {
-    throw new UsageError(`--access must be r or m, not \`${access}\``);
-  }
-  return {
-    // Upstream: Qdrant ignores both.
-    jti: id,
-    iat: Math.floor(nowMs / 1000),
-    ...(exp === undefined ? {} : { exp: parseExpiry(exp, nowMs) }),
-    access: access ?? parseCollections(collection),
-    ...(sub === undefined ? {} : { sub }),
-    ...(subject === undefined ? {} : { subject }),
-    ...(valueExists === undefined ? {} : { value_exists: parseValueExists(valueExists) }),
-  };
+  const collections = parseCollections(collection);
+  const exists = valueExists === undefined ? undefined : parseValueExists(valueExists);
+  return asUsage(() => claimsOfWish({ access, collections, exp, sub, subject, valueExists: exists }, nowMs, id));
 }
-
-/** A secret that signs tokens, with its key id. */
-type NamedSecret = { readonly id: string; readonly secret: string; readonly exchange?: true };
 
 /** Every configured secret, in the order in which tokens are verified. */
 function configuredSecrets(flags: Flags): { secrets: readonly NamedSecret[]; warnings: readonly string[] } {
@@ -161,57 +135,6 @@ export async function mint(flags: TokenFlags, output: Output, nowMs: number): Pr
   return { text: `${token}\n`, json: { token, claims } };
 }
 
-/** A part of a token as JSON text, or a note if it is not JSON. */
-function shownPart(part: string | undefined): { readonly value: unknown; readonly text: string } {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
-    return { value, text: JSON.stringify(value) };
-  } catch {
-    return { value: undefined, text: 'not base64url JSON' };
-  }
-}
-
-function describeExpiry(claims: unknown, nowMs: number): string {
-  const exp = isRecord(claims) ? claims.exp : undefined;
-  if (exp === undefined) return 'never expires';
-  if (typeof exp !== 'number') return 'expiry is not a number, the token will be refused';
-  const date = new Date(exp * 1000);
-  const shown = Number.isNaN(date.getTime()) ? `${exp}` : date.toISOString();
-  return exp * 1000 < nowMs ? `expired on ${shown}` : `expires on ${shown}`;
-}
-
-function describeId(claims: unknown): string {
-  const id = isRecord(claims) ? claims.jti : undefined;
-  return typeof id === 'string' ? id : 'none (no `jti`): the token cannot be revoked by id';
-}
-
-function describeIssue(claims: unknown): string {
-  const at = isRecord(claims) ? claims.iat : undefined;
-  // A larger number (after the year 5138) is not in seconds.
-  const date = new Date(typeof at === 'number' && at < 100_000_000_000 ? at * 1000 : Number.NaN);
-  return Number.isNaN(date.getTime())
-    ? 'unknown (no `iat`): the token counts as issued before any time'
-    : date.toISOString();
-}
-
-// Display only; requests are verified in identity/token.ts.
-function signedBy(token: string, secret: string): boolean {
-  const cut = token.lastIndexOf('.');
-  const expected = createHmac('sha256', secret).update(token.slice(0, cut)).digest();
-  const given = Buffer.from(token.slice(cut + 1), 'base64url');
-  return given.length === expected.length && timingSafeEqual(given, expected);
-}
-
-function describeSignature(token: string, secrets: readonly NamedSecret[], policy: PolicySettings): string {
-  if (readIssuedToken(token)) return 'by a private key: the verdict tells whether its issuer is known';
-  if (secrets.length === 0) return 'not checked, no key is configured';
-  const found = secrets.find(({ secret }) => signedBy(token, secret));
-  if (!found) return 'by none of the configured keys';
-  return policy.signingKeys.some(({ id }) => id === found.id)
-    ? `by the signing key \`${found.id}\``
-    : `by \`service.${found.id}\``;
-}
-
 /**
  * A token as a caller has it: given as an argument, in a file or on standard input, with or without `Bearer`. Throws
  * `UsageError` if it has no three parts. An argument gets a warning.
@@ -257,25 +180,20 @@ export async function inspect(
   nowMs: number,
   fetchesKeys = false,
 ): Promise<Report> {
-  const parts = token.split('.');
-  const [header, claims] = [shownPart(parts[0]), shownPart(parts[1])];
   const { config, policy, problems } = previewConfig({ argv: flags });
   const secrets = config === null ? [] : secretsOf(config, policy);
-  const says = {
-    ...{ id: describeId(claims.value), issued: describeIssue(claims.value) },
-    ...{ expiry: describeExpiry(claims.value, nowMs), signature: describeSignature(token, secrets, policy) },
-  };
+  const { header, claims, ...says } = tokenSays(token, secrets, policy, nowMs);
   const lines = Object.entries(says).map(([name, text]) => `${name}: ${text}\n`);
-  const text = `header: ${header.text}\nclaims: ${claims.text}\n${lines.join('')}`;
+  const text = `header: ${partText(header)}\nclaims: ${partText(claims)}\n${lines.join('')}`;
   if (config === null || problems.length > 0) {
     output.err(text);
     throw new ConfigError(problems);
   }
-  const json = { header: header.value ?? null, claims: claims.value ?? null, ...says };
+  const json = { header: header ?? null, claims: claims ?? null, ...says };
   if (secrets.length === 0 && !policy.issuers && readKeys(config).keys.read_only_api_key === null) {
     return { text, json: { ...json, verdict: null } };
   }
-  const { verdictOf } = await import('./token-verdict.ts');
+  const { verdictOf } = await import('../explain/token/verdict.ts');
   const found = previewSecrets(config);
   const state = { config, policy, secrets: found.secrets ?? bareSecrets(config) };
   const { accepted, text: verdict, code, mapped, tenants = [] } = await verdictOf(token, state, nowMs, fetchesKeys);
@@ -289,6 +207,10 @@ export async function inspect(
     },
     code: accepted ? exitCode.ok : exitCode.failure,
   };
+}
+
+function partText(part: unknown): string {
+  return part === undefined ? 'not base64url JSON' : JSON.stringify(part);
 }
 
 /** The keys alone, if certificates cannot be read: tokens do not depend on certificates. */

@@ -1,22 +1,22 @@
-import type { Config } from '../config/schema.ts';
-import type { State } from '../config/state.ts';
-import { openLookups, ringOffline } from '../gateway/usable.ts';
-import { createAuthenticator } from '../identity/authenticate.ts';
-import { decodeBase64url } from '../identity/base64url.ts';
-import { readClaims } from '../identity/claims.ts';
-import { issuedBy } from '../identity/issuers/issuer.ts';
-import type { AskForKeys } from '../identity/issuers/key-sets.ts';
-import type { JwtSecret, KeyRing } from '../identity/key-ring.ts';
-import { NO_REVOCATIONS, type Revocations, revokedBy } from '../identity/revocations.ts';
-import { verifyToken } from '../identity/token.ts';
-import { readTokenShape } from '../identity/token-shape.ts';
-import type { CheckValueExists } from '../identity/value-exists.ts';
-import { type Denial, EXPIRED_SIGNATURE, INVALID_CREDENTIAL, INVALID_SIGNATURE, REVOKED } from '../policy/denial.ts';
-import { DENIAL_CODES, type DenialCode } from '../policy/denial-codes.ts';
-import { accessText } from '../policy/mapping/access-text.ts';
-import type { KeySetInForce } from '../policy/mapping/issuer.ts';
-import { revocationSettings } from '../revocation/settings.ts';
-import { createRevocationStore } from '../revocation/store.ts';
+import type { Config } from '../../config/schema.ts';
+import type { State } from '../../config/state.ts';
+import { openLookups, ringOffline } from '../../gateway/usable.ts';
+import { createAuthenticator } from '../../identity/authenticate.ts';
+import { decodeBase64url } from '../../identity/base64url.ts';
+import { readClaims } from '../../identity/claims.ts';
+import { issuedBy } from '../../identity/issuers/issuer.ts';
+import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
+import type { JwtSecret, KeyRing } from '../../identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations, revokedBy } from '../../identity/revocations.ts';
+import { verifyToken } from '../../identity/token.ts';
+import { readTokenShape } from '../../identity/token-shape.ts';
+import type { CheckValueExists } from '../../identity/value-exists.ts';
+import { type Denial, EXPIRED_SIGNATURE, INVALID_CREDENTIAL, INVALID_SIGNATURE, REVOKED } from '../../policy/denial.ts';
+import { DENIAL_CODES, type DenialCode } from '../../policy/denial-codes.ts';
+import { accessText } from '../../policy/mapping/access-text.ts';
+import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
+import { revocationSettings } from '../../revocation/settings.ts';
+import { createRevocationStore } from '../../revocation/store.ts';
 import { tenancyLines } from './tenancy-text.ts';
 
 /** The answer of a gateway with this state to a token. */
@@ -47,13 +47,20 @@ interface Asked {
  * cannot be fetched.
  *
  * @param fetchesKeys true = the keys of the token's issuer are fetched
+ * @param inForce revocations of a running gateway; default: those of the configured store
  */
-export async function verdictOf(token: string, state: State, now: number, fetchesKeys = false): Promise<Verdict> {
+export async function verdictOf(
+  token: string,
+  state: State,
+  now: number,
+  fetchesKeys = false,
+  inForce?: Revocations,
+): Promise<Verdict> {
   const upstream = openLookups(state);
   try {
     const asked: Asked = {
       ring: ringOffline(state),
-      revocations: await readRevocations(state.config, now),
+      revocations: inForce ?? (await readRevocations(state.config, now)),
       valueExists: upstream?.valueExists ?? (async () => undefined),
       ...(fetchesKeys && { fetchSet: (issuer: string) => fetchSetOf(state, issuer, now) }),
     };
@@ -140,7 +147,7 @@ function whyIssuedRefused({ code, message }: Denial, issuer: string): string {
 async function fetchSetOf({ policy }: State, id: string, now: number): Promise<KeySetInForce | undefined> {
   const found = policy.issuers?.find((issuer) => issuer.id === id);
   if (!found || found.source.from === 'file') return undefined;
-  const { fetchKeys } = await import('../issuers/fetch-keys.ts');
+  const { fetchKeys } = await import('../../issuers/fetch-keys.ts');
   return { id, url: found.source.url, keys: await fetchKeys(found.source, found.issuer), fetchedAt: now };
 }
 

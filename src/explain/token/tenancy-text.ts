@@ -1,5 +1,5 @@
-import { pathText } from '../policy/tenants/payload-path.ts';
-import type { Tenancy, TenantScope, TenantValue } from '../policy/tenants/tenancy.ts';
+import { pathText } from '../../policy/tenants/payload-path.ts';
+import type { Tenancy, TenantScope, TenantValue } from '../../policy/tenants/tenancy.ts';
 
 /** A tenancy as lines for a person, one for each entry of the policy. */
 export function tenancyLines({ scopes }: Tenancy): readonly string[] {

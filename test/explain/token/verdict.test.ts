@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
-import { presentToken } from '../../src/cli/token-verdict.ts';
-import { createKeyRing } from '../../src/identity/key-ring.ts';
-import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
-import { UPSTREAM_UNREACHABLE, VALUE_EXISTS_NO_COLLECTION, VALUE_EXISTS_NO_POINT } from '../../src/policy/denial.ts';
-import type { DenialCode } from '../../src/policy/denial-codes.ts';
-import { runScript } from '../support/process/run-script.ts';
+import { presentToken } from '../../../src/explain/token/verdict.ts';
+import { createKeyRing } from '../../../src/identity/key-ring.ts';
+import { NO_REVOCATIONS, type Revocations } from '../../../src/identity/revocations.ts';
+import { UPSTREAM_UNREACHABLE, VALUE_EXISTS_NO_COLLECTION, VALUE_EXISTS_NO_POINT } from '../../../src/policy/denial.ts';
+import type { DenialCode } from '../../../src/policy/denial-codes.ts';
+import { runScript } from '../../support/process/run-script.ts';
 
 const KEY = 'an-admin-key-of-thirty-two-bytes!';
 const OTHER = 'another-key-of-thirty-two-bytes!!';
@@ -264,7 +264,7 @@ t.test('the command says so, and ends with 1', async (test) => {
 });
 
 t.test('a token that comes late, in pieces, is read', async (test) => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '..', '..', MAIN), 'token', 'inspect'], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '..', '..', '..', MAIN), 'token', 'inspect'], {
     env: { PATH: process.env.PATH ?? '', ...ENV },
     stdio: 'pipe',
   });

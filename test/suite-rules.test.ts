@@ -64,7 +64,7 @@ const RULES: readonly Rule[] = [
     kept: ["await until(() => seen === 2, 'both are seen');", 'const timer = setTimeout(() => done(false), limitMs);'],
     exceptions: {
       'audit/audit.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
-      'cli/token-verdict.test.ts': [1, 'the pace of a client'],
+      'explain/token/verdict.test.ts': [1, 'the pace of a client'],
       'config/files/watch.test.ts': [1, 'that a file is not looked at shows in time only'],
       'exchange/steps.test.ts': [1, 'the pace of a loop that ends with what it waits for'],
       'limits/abandoned-calls.test.ts': [2, 'timers of the machine beside an injected clock'],

@@ -14,7 +14,7 @@ export class EntryReader {
   #skips = false;
   unread = 0;
 
-  /** What follows begins in the middle of a line, which is left out. */
+  /** Leaves out the line that the next bytes begin in. */
   jump(): void {
     this.#rest = Buffer.alloc(0);
     this.#skips = true;

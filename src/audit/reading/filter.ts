@@ -1,6 +1,6 @@
 import type { Entry } from './entries.ts';
 
-/** What chooses entries. Times are an ISO time, or a time ago such as `15m`; other texts may end in `*`. */
+/** A choice of entries. Times are an ISO time, or a time ago such as `15m`; other texts may end in `*`. */
 export interface EntryFilter {
   readonly since?: string | undefined;
   readonly until?: string | undefined;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MOMENT_FORM, readMoment } from '../../config/keys/moment.ts';
 
-/** What a new token shall say, unchecked. Exactly one of `access` and `collections` is given. */
+/** Claims wished for a new token, unchecked. Exactly one of `access` and `collections` is given. */
 export interface TokenWish {
   /** `r` or `m`. */
   readonly access?: string | undefined;

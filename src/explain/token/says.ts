@@ -10,7 +10,7 @@ export interface NamedSecret {
   readonly exchange?: true;
 }
 
-/** What a token says of itself, whether or not it is accepted. Texts are for a person. */
+/** The content of a token, whether or not it is accepted. Texts are for a person. */
 export interface TokenSays {
   /** `undefined` = not JSON. */
   readonly header: unknown;

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
+import type { Console } from '../console/server/console.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import { jsonLine } from '../text/printable.ts';
@@ -9,6 +10,7 @@ import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { AdmittedConnections } from './admitted.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
 import { REPEATED_MEMBER, readBodies } from './body.ts';
+import { addConsoleRoutes } from './console-routes.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
@@ -40,6 +42,8 @@ export interface AdminListenerOptions {
   readonly token: () => string | null;
   readonly protectMetrics: () => boolean;
   readonly source: AdminSource;
+  /** The console; `undefined` = it is off. */
+  readonly console?: Console | undefined;
 }
 
 export interface AdminListener {
@@ -73,6 +77,7 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   addKeyRoutes(app, options.source);
   addNodeRoutes(app, options.source);
   addTokenRoute(app, options.source, notFound);
+  if (options.console) addConsoleRoutes(app, options.console, options.tls !== undefined);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the admin port has no network address');

@@ -1,6 +1,7 @@
 import type { TlsOptions } from 'node:tls';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
+import { type Console, createConsole } from '../console/server/console.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { grpcAsker } from '../gateway/listener-options.ts';
@@ -41,7 +42,7 @@ export interface AdminPort {
 
 export interface AdminPortOptions {
   readonly state: State;
-  readonly fleet: Pick<Fleet, 'snapshots' | 'act' | 'exchangeToken'>;
+  readonly fleet: Pick<Fleet, 'snapshots' | 'act' | 'exchangeToken' | 'identify'>;
   readonly operator: Operator;
   /** Number of configured processes. */
   readonly workers: number;
@@ -63,6 +64,7 @@ class Port implements AdminPort {
   #state: State;
   #listener: AdminListener | undefined;
   #listeners: readonly ListenerState[] = [];
+  #console: Console | undefined;
   #draining = false;
   #refused = 0;
   #reloads = { ok: 0, failed: 0, takenAt: 0, last: undefined as Reload | undefined };
@@ -83,13 +85,15 @@ class Port implements AdminPort {
 
   async open(): Promise<Listening> {
     const { host, port, enable_tls: tls } = this.#state.config.gateway.admin;
+    const source = this.#source();
     this.#listener = await createAdminListener({
       host,
       port: port ?? 0,
       tls: tls ? tlsOf(this.#state) : undefined,
       token: () => this.#state.secrets.adminToken,
       protectMetrics: () => this.#state.config.gateway.admin.protect_metrics,
-      source: this.#source(),
+      source,
+      console: this.#openConsole(source),
     });
     await this.#probe.begin();
     this.#warn();
@@ -129,6 +133,7 @@ class Port implements AdminPort {
   async close(): Promise<void> {
     this.#draining = true;
     await this.#listener?.close();
+    this.#console?.close();
     await this.#probe.close();
   }
 
@@ -178,6 +183,23 @@ class Port implements AdminPort {
       },
       fault: (error) => log.error(describeFault(error), 'a request to the admin port failed'),
     };
+  }
+
+  /** The console, if it is on. */
+  #openConsole(source: AdminSource): Console | undefined {
+    if (!this.#state.config.gateway.console.enabled) return undefined;
+    const { fleet } = this.#options;
+    this.#console = createConsole({
+      source: {
+        ...source,
+        state: () => this.#state,
+        snapshots: (details) => fleet.snapshots(details),
+        identify: (credential, remote) => fleet.identify(credential, remote),
+      },
+      version: gatewayVersion(),
+      webUi: () => null,
+    });
+    return this.#console;
   }
 
   #namedKeys() {

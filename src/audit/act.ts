@@ -16,10 +16,12 @@ const EVENTS = {
   gateway_keys_change: 'keys_changed',
   gateway_node_drain: 'node_drained',
   gateway_node_undrain: 'node_undrained',
+  gateway_console_login: 'console_login',
+  gateway_console_logout: 'console_logout',
 } as const satisfies Readonly<Record<string, AuditEventCode>>;
 
 /**
- * An administrative action through the admin port: done, failed, or refused for lack of the token; or a change of named keys
+ * An administrative action through the admin port or the console: done, failed, or refused for lack of the token; or a change of named keys
  * or a revocation that came in force from elsewhere. Plain data.
  */
 export interface AdminAct {
@@ -40,6 +42,8 @@ export interface AdminAct {
   readonly revoked?: { readonly kind: string; readonly value: string | number; readonly subject?: string | undefined };
   /** The node that was drained, or taken in again. */
   readonly node?: string;
+  /** Who made it in the console: id of the key, or `oidc` with the subject as `name`. */
+  readonly console?: { readonly keyId: string; readonly name: string };
   /** End of the action in milliseconds since 1970, and its duration. */
   readonly at: number;
   readonly durationMs: number;
@@ -54,22 +58,25 @@ const ERRORS = {
 
 /** The audit event of an administrative action. */
 export function actEvent(act: AdminAct): AuditEvent {
-  const { method, remote, result, target, changedKeys, node, revoked, at, durationMs } = act;
+  const { method, remote, result, target, changedKeys, node, revoked, at, durationMs, console: by } = act;
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
-  const error = ERRORS[result];
+  const error = refusesLogin(act) ? 'the key was not accepted' : ERRORS[result];
   return {
     timestamp: new Date(at).toISOString(),
     method,
-    auth_type: known && !act.by ? 'ApiKey' : 'None',
+    auth_type: known && !act.by ? (by?.keyId === 'oidc' ? 'Jwt' : 'ApiKey') : 'None',
+    ...(by?.keyId === 'oidc' ? { subject: bounded(by.name) } : {}),
     ...(remote === '' ? {} : { remote }),
     tracing_id: randomUUID(),
     result: known ? 'ok' : 'denied',
     ...(error === undefined ? {} : { error }),
     id: randomUUID(),
-    ...(known ? { key: act.by ?? 'admin_token' } : {}),
+    ...(known ? { key: bounded(act.by ?? by?.keyId ?? 'admin_token') } : {}),
+    ...(by && by.keyId !== 'oidc' && by.name !== by.keyId ? { key_name: bounded(by.name) } : {}),
     operation: method.replace('_', '.'),
-    ...(done ? { event: eventOf(act) } : {}),
+    ...(by || isConsole(method) ? { via: 'console' } : {}),
+    ...(done ? { event: eventOf(act) } : refusesLogin(act) ? { event: 'console_login_failed' } : {}),
     ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),
     ...(changedKeys ? { changed_keys: numbersOf(changedKeys) } : {}),
     ...(revoked ? { revoked: toldOf(revoked) } : {}),
@@ -80,6 +87,11 @@ export function actEvent(act: AdminAct): AuditEvent {
     bytes_out: 0,
   };
 }
+
+const isConsole = (method: AdminAct['method']): boolean => method.startsWith('gateway_console_');
+
+/** True = a login with a key that was refused. */
+const refusesLogin = ({ method, result }: AdminAct): boolean => isConsole(method) && result === 'denied';
 
 function eventOf({ method, ended }: Pick<AdminAct, 'method' | 'ended'>): AuditEventCode {
   return ended ? 'key_expired' : EVENTS[method];

@@ -47,6 +47,8 @@ export interface AuditEvent {
   /** The gateway's name of the row of the access matrix. */
   readonly operation: string;
   readonly protocol?: 'rest' | 'grpc' | undefined;
+  /** Set for what was done in the console. */
+  readonly via?: 'console' | undefined;
   /** Stable code of a change, or of what a request met. */
   readonly event?: AuditEventCode | undefined;
   /** Id and name of the named key that was changed. */

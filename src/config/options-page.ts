@@ -55,8 +55,8 @@ const GROUPS: readonly Group[] = [
   },
   {
     title: 'Metrics, probes and administration',
-    about: 'The admin port, the labels of the metrics, and tracing. All of it is off by default.',
-    paths: ['gateway.admin', 'gateway.metrics', 'gateway.tracing'],
+    about: 'The admin port, the console, the labels of the metrics, and tracing. All of it is off by default.',
+    paths: ['gateway.admin', 'gateway.console', 'gateway.metrics', 'gateway.tracing'],
   },
   {
     title: 'Revocation',

@@ -128,10 +128,30 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
   return problems;
 }
 
+/** Conflicts in the console's options. */
+function consoleProblems({ gateway: { admin, console: pages } }: Config): Problem[] {
+  if (pages.on_rest_port && !pages.enabled) {
+    return [{ place: 'gateway.console.on_rest_port', message: 'needs `gateway.console.enabled`' }];
+  }
+  if (!pages.enabled || admin.port !== null) return [];
+  return [
+    {
+      place: 'gateway.console.enabled',
+      message: 'needs `gateway.admin.port`: the console is a part of the admin port',
+    },
+  ];
+}
+
 /** Required options that are missing. */
 export function completenessProblems(config: Config, policy: TokenSources): Problem[] {
   return [
     ...missingKey(config, policy),
-    ...[...upstreamProblems(config), ...compareProblems(config), ...clashes(config), ...adminProblems(config)],
+    ...[
+      ...upstreamProblems(config),
+      ...compareProblems(config),
+      ...clashes(config),
+      ...adminProblems(config),
+      ...consoleProblems(config),
+    ],
   ];
 }

@@ -18,7 +18,7 @@ import {
   unixAddress,
   whole,
 } from './option-kinds.ts';
-import { admin, audit, auditMore, log, revocation, shared, tracing } from './sections/operation.ts';
+import { admin, audit, auditMore, consoleSection, log, revocation, shared, tracing } from './sections/operation.ts';
 import { listText } from './text-list.ts';
 import { settleUpstream, upstream } from './upstream/schema.ts';
 
@@ -182,6 +182,7 @@ const gateway = z.strictObject({
   log: log.prefault({}),
   audit: auditMore.prefault({}),
   admin: admin.prefault({}),
+  console: consoleSection.prefault({}),
   metrics: z
     .strictObject({
       per_key: flag(false, 'also count requests by key id and subject'),

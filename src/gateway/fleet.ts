@@ -7,6 +7,7 @@ import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenRequest } from '../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from './gateway.ts';
+import type { IdentifiedCaller } from './identify-caller.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
 export interface Fleet {
@@ -29,6 +30,8 @@ export interface Fleet {
   act(act: AdminAct): Promise<void>;
   /** Exchanges a credential for a token, in one of the processes. Rejects if it does not answer. */
   exchangeToken(request: TokenRequest): Promise<TokenAnswer>;
+  /** Identifies a credential, in one of the processes. Rejects if it does not answer. @param remote the client's address */
+  identify(credential: string, remote: string): Promise<IdentifiedCaller>;
   /** Asks the clients of every process to move; `stop` follows. */
   depart(): Promise<void>;
   stop(graceMs: number): Promise<void>;

@@ -26,6 +26,7 @@ import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenEndpoint, TokenRequest } from '../token-endpoint/endpoint.ts';
 import { checkKeyAtStart, sayTenants, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
+import { type IdentifiedCaller, identifyCaller } from './identify-caller.ts';
 import { KeyWatch } from './key-watch.ts';
 import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
@@ -81,6 +82,8 @@ export interface Gateway {
   act(act: AdminAct): void;
   /** Exchanges a credential for a token. Never rejects. */
   exchangeToken(request: TokenRequest): Promise<TokenAnswer>;
+  /** Identifies a credential. @param remote the client's address */
+  identify(credential: string, remote: string): Promise<IdentifiedCaller>;
   /** Goes on as before, and asks clients to move; `stop` follows. */
   depart(): void;
   /** Stops accepting requests, lets open ones finish within `graceMs`, then aborts the rest. */
@@ -294,6 +297,10 @@ class ServingProcess implements Gateway {
 
   exchangeToken(request: TokenRequest): Promise<TokenAnswer> {
     return this.#parts.tokens.answer(request);
+  }
+
+  identify(credential: string, remote: string): Promise<IdentifiedCaller> {
+    return identifyCaller(this.#parts.authenticator, credential, remote);
   }
 
   depart(): void {

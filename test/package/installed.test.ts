@@ -54,7 +54,16 @@ function run(file: string, args: readonly string[], cwd: string, env: Record<str
 function checkout(): string {
   const clone = join(folder, 'clone');
   mkdirSync(clone);
-  const files = ['package.json', 'package-lock.json', '.npmrc', 'setup.mjs', 'tsconfig.json', 'tsconfig.build.json'];
+  const files = [
+    'package.json',
+    'package-lock.json',
+    '.npmrc',
+    'setup.mjs',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'tsconfig.browser.json',
+    'tsconfig.browser.build.json',
+  ];
   const documents = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'ARCHITECTURE.md'];
   for (const name of [...files, ...documents, 'src', 'test/cases', 'config', 'docs', 'docker']) {
     cpSync(join(ROOT, name), join(clone, name), { recursive: true });

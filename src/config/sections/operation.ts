@@ -78,6 +78,13 @@ export const admin = z.strictObject({
   enable_tls: flag(false, 'TLS on the admin port, with the certificate of the listeners'),
 });
 
+/** `gateway.console`. */
+export const consoleSection = z.strictObject({
+  enabled: flag(false, 'serve the console at `/-/console/` of the admin port'),
+  on_rest_port: flag(false, 'serve the console at `/-/console/` of the REST port, too'),
+  session_minutes: live(whole([1, 1440], 60, 'time after which a login ends, used or not')),
+});
+
 /** `gateway.revocation`. */
 export const revocation = z.strictObject({
   file: optionalText('file of revocations (YAML); revocations made through the admin port are added to it'),

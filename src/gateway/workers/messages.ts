@@ -8,6 +8,7 @@ import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from '../gateway.ts';
+import type { IdentifiedCaller } from '../identify-caller.ts';
 import type { NamedKeysChange } from './named-keys-change.ts';
 
 /** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */
@@ -27,6 +28,7 @@ export interface WorkerCalls {
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
   act: { given: AdminAct; answer: null };
   token: { given: TokenRequest; answer: TokenAnswer };
+  identify: { given: { readonly credential: string; readonly remote: string }; answer: IdentifiedCaller };
   depart: { given: null; answer: null };
   stop: { given: number; answer: null };
 }

@@ -13,6 +13,7 @@ import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
+import type { IdentifiedCaller } from '../identify-caller.ts';
 import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 import { clearUnixPaths } from '../unix-listeners.ts';
 import type { Beside, InForce, Listeners } from './messages.ts';
@@ -167,12 +168,20 @@ class Pool implements Fleet {
   }
 
   async exchangeToken(request: TokenRequest): Promise<TokenAnswer> {
-    // In turn: each process has its share of the rate.
+    return await this.#next().call('token', request, CALL_LIMIT);
+  }
+
+  async identify(credential: string, remote: string): Promise<IdentifiedCaller> {
+    return await this.#next().call('identify', { credential, remote }, CALL_LIMIT);
+  }
+
+  /** In turn: each process has its share of a rate. Throws if none is serving. */
+  #next(): WorkerProcess {
     this.#turn += 1;
     const workers = [...this.#serving];
     const worker = workers[this.#turn % workers.length];
     if (!worker) throw new Error('no worker is serving');
-    return await worker.call('token', request, CALL_LIMIT);
+    return worker;
   }
 
   async depart(): Promise<void> {

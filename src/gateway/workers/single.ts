@@ -26,6 +26,7 @@ export async function createSingle(state: State, leases?: Leases, askForKeys?: A
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),
     exchangeToken: (request) => gateway.exchangeToken(request),
+    identify: (credential, remote) => gateway.identify(credential, remote),
     depart: async () => gateway.depart(),
     stop: (graceMs) => gateway.stop(graceMs),
   };

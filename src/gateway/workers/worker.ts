@@ -62,6 +62,7 @@ const HANDLERS: Handlers = {
     return null;
   },
   token: async (request) => serving().exchangeToken(request),
+  identify: async ({ credential, remote }) => serving().identify(credential, remote),
   async depart() {
     gateway?.depart();
     return null;

@@ -1,0 +1,53 @@
+import { JsonReader } from '../../json/reader.ts';
+import { type ConsoleRequest, oneHeader } from './request.ts';
+
+/** Deepest nesting of a body. */
+const MAX_DEPTH = 32;
+
+/**
+ * The one JSON object of a request, by RFC 8259; or a text that says what it must be. INVARIANT: a member that is given twice is
+ * refused: nobody knows which of its values is meant.
+ *
+ * @param most bytes
+ */
+export function readJsonObject(request: ConsoleRequest, most: number): Readonly<Record<string, unknown>> | string {
+  const type = oneHeader(request, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/json') return 'content-type: must be application/json';
+  if (request.body.length > most) return `body: at most ${most} bytes`;
+  try {
+    const reader = new JsonReader(Buffer.from(request.body));
+    const repeats = repeatsMember(reader, 0);
+    reader.end();
+    if (repeats) return 'body: a member is given more than once; give each member once';
+    const value: unknown = JSON.parse(Buffer.from(request.body).toString('utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // The same text.
+  }
+  return 'body: must be one JSON object';
+}
+
+/** Reads a value whole. True = an object in it has a member twice; its names count as they read without escapes. */
+function repeatsMember(reader: JsonReader, depth: number): boolean {
+  if (depth > MAX_DEPTH) throw new RangeError('too deep');
+  let repeats = false;
+  switch (reader.peek()) {
+    case 'object': {
+      const names = new Set<string>();
+      reader.readObject((name) => {
+        repeats = names.has(name) || repeats;
+        names.add(name);
+        repeats = repeatsMember(reader, depth + 1) || repeats;
+      });
+      break;
+    }
+    case 'array':
+      reader.readArray(() => {
+        repeats = repeatsMember(reader, depth + 1) || repeats;
+      });
+      break;
+    default:
+      reader.skipValue();
+  }
+  return repeats;
+}

@@ -1,0 +1,42 @@
+import { json, problem } from './answers.ts';
+import { readJsonObject } from './body.ts';
+import { type Caller, type DataCall, type DataRow, DEFAULT_BODY } from './data/row.ts';
+import type { ConsoleAnswer, ConsoleRequest } from './request.ts';
+import type { ConsoleSource } from './source.ts';
+
+/** Largest answer of a row, in characters of JSON: larger ones are a fault of the row. */
+const MAX_ANSWER = 1_048_576;
+
+export interface RowCall {
+  readonly request: ConsoleRequest;
+  readonly query: string | undefined;
+  readonly caller: Caller;
+  readonly source: ConsoleSource;
+}
+
+/** Calls a row for a caller who may. */
+export async function answerData(row: DataRow, { request, query, caller, source }: RowCall): Promise<ConsoleAnswer> {
+  const parameters = readQuery(query, row.query ?? []);
+  if (typeof parameters === 'string') return problem(400, parameters);
+  const body = row.method === 'POST' ? readJsonObject(request, row.maxBody ?? DEFAULT_BODY) : {};
+  if (typeof body === 'string') return problem(400, body);
+  const begun = performance.now();
+  const act: DataCall['act'] = (made) =>
+    source.acted({ ...made, remote: request.remote, console: caller, durationMs: performance.now() - begun });
+  const answer = await row.answer({ source, session: caller, query: parameters, body, act });
+  const sent = json(answer.status, answer.body);
+  if (sent.body.length > MAX_ANSWER) throw new RangeError(`the answer of \`${row.name}\` is too large`);
+  return sent;
+}
+
+/** The parameters of a query by name; or what is wrong with it. */
+function readQuery(query: string | undefined, known: readonly string[]): Readonly<Record<string, string>> | string {
+  const found: Record<string, string> = {};
+  if (query === undefined || query === '') return found;
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!known.includes(name)) return `query: unknown parameter; known here: ${known.join(', ') || 'none'}`;
+    if (Object.hasOwn(found, name)) return `query: \`${name}\` is given more than once`;
+    found[name] = value;
+  }
+  return found;
+}

@@ -1,0 +1,132 @@
+import type { Role, Session } from '../api.ts';
+import { problem, redirect } from './answers.ts';
+import { type Assets, loadAssets } from './assets.ts';
+import { answerData } from './call-row.ts';
+import type { Caller, DataRow } from './data/row.ts';
+import { DATA_ROWS } from './data/table.ts';
+import { Entrance } from './entrance.ts';
+import { pageOf } from './page.ts';
+import { CONSOLE_PATH, type ConsoleAnswer, type ConsoleRequest } from './request.ts';
+import { crossSite } from './same-origin.ts';
+import { Sessions } from './sessions.ts';
+import type { ConsoleSource } from './source.ts';
+import { type SignedIn, whoIs } from './who-is.ts';
+
+/** The console of a gateway: one, whatever the number of ports and workers. */
+export interface Console {
+  /** Never rejects. A request that is not the console's is 404. */
+  readonly answer: (request: ConsoleRequest) => Promise<ConsoleAnswer>;
+  /** Who is signed in by the cookie of a request; `undefined` = nobody. For what is proxied behind the login. */
+  readonly signedIn: (request: ConsoleRequest) => Promise<SignedIn | undefined>;
+  /** Bytes of the pages, compressed. */
+  readonly assetBytes: number;
+  readonly close: () => void;
+}
+
+export interface ConsoleOptions {
+  readonly source: ConsoleSource;
+  readonly version: string;
+  /** Path of the Web UI behind the login; null = it is not offered on this port. */
+  readonly webUi: (port: ConsoleRequest['port']) => string | null;
+  /** Default: those of the gateway. */
+  readonly rows?: readonly DataRow[];
+}
+
+/** Makes the console. Reads its files. */
+export function createConsole(options: ConsoleOptions): Console {
+  return new TheConsole(options);
+}
+
+/** Answers that are always the same: no path of them is read, only compared. */
+const ROOT = `${CONSOLE_PATH}/`;
+const API = `${CONSOLE_PATH}/api/`;
+
+class TheConsole implements Console {
+  readonly #options: ConsoleOptions;
+  readonly #assets: Assets = loadAssets();
+  readonly #sessions: Sessions;
+  readonly #entrance: Entrance;
+  readonly #rows: ReadonlyMap<string, DataRow>;
+
+  constructor(options: ConsoleOptions) {
+    const { source, rows = DATA_ROWS } = options;
+    this.#options = options;
+    const minutes = () => source.state().config.gateway.console.session_minutes;
+    this.#sessions = new Sessions({ now: source.now, minutes });
+    this.#entrance = new Entrance({
+      ...{ source, sessions: this.#sessions },
+      show: (request, signedIn) => this.#session(request, signedIn),
+    });
+    this.#rows = new Map(rows.map((row) => [`${row.method} ${row.name}`, row]));
+  }
+
+  get assetBytes(): number {
+    return this.#assets.compressedBytes;
+  }
+
+  async answer(request: ConsoleRequest): Promise<ConsoleAnswer> {
+    try {
+      return await this.#answer(request);
+    } catch (error) {
+      this.#options.source.fault(error);
+      return problem(500, 'internal error');
+    }
+  }
+
+  async signedIn(request: ConsoleRequest): Promise<SignedIn | undefined> {
+    const found = await whoIs(request, this.#sessions, this.#options.source);
+    return found === 'unknown' ? undefined : found;
+  }
+
+  close(): void {
+    this.#sessions.clear();
+  }
+
+  /** INVARIANT: paths are compared whole, as they were received. No other spelling of one is read. */
+  async #answer(request: ConsoleRequest): Promise<ConsoleAnswer> {
+    const [path = '', query] = splitTarget(request.target);
+    if (path.startsWith(API)) return await this.#api(request, path.slice(API.length), query);
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return problem(405, 'only GET is answered here', ['allow', 'GET, HEAD']);
+    }
+    if (path === CONSOLE_PATH) return redirect(ROOT);
+    if (path === ROOT) return pageOf(this.#assets);
+    return this.#assets.answer(request, path) ?? problem(404, 'there is no such page');
+  }
+
+  async #api(request: ConsoleRequest, name: string, query: string | undefined): Promise<ConsoleAnswer> {
+    const foreign = crossSite(request);
+    if (foreign !== undefined) return problem(403, foreign);
+    const own = this.#entrance.route(request.method, name);
+    if (own) return query === undefined ? await own(request) : problem(400, 'query: no parameter is known here');
+    const row = this.#rows.get(`${request.method} ${name}`);
+    const signedIn = await whoIs(request, this.#sessions, this.#options.source);
+    if (signedIn === 'unknown') return problem(503, 'whether the session still holds cannot be said now; try again');
+    if (!signedIn) return this.#entrance.signInAgain(request);
+    if (!row) return problem(404, 'there is no such endpoint');
+    if (!mayCall(row, signedIn.caller.role)) return problem(403, 'this session may read only');
+    return await answerData(row, { request, query, caller: signedIn.caller, source: this.#options.source });
+  }
+
+  #session({ port }: ConsoleRequest, signedIn: SignedIn | undefined): Session {
+    const oidc = false;
+    if (!signedIn) return { signed_in: false, oidc };
+    const { caller, session } = signedIn;
+    return {
+      ...{ signed_in: true, oidc, role: caller.role, name: caller.name },
+      expires_at: new Date(session.expiresAt).toISOString(),
+      web_ui: this.#options.webUi(port),
+      gateway_version: this.#options.version,
+    };
+  }
+}
+
+/** INVARIANT: a role that is not known may nothing. */
+function mayCall({ role: needed }: DataRow, role: Caller['role'] | Role): boolean {
+  return role === 'full' || (role === 'read' && needed === 'read');
+}
+
+function splitTarget(target: string): [path: string, query: string | undefined] {
+  const at = target.indexOf('?');
+  return at < 0 ? [target, undefined] : [target.slice(0, at), target.slice(at + 1)];
+}

@@ -1,0 +1,53 @@
+/** A request to the console, on either port. Plain data, so that it can be sent between processes. */
+export interface ConsoleRequest {
+  readonly port: 'admin' | 'rest';
+  readonly method: string;
+  /** Path and query as received. */
+  readonly target: string;
+  /** Names and values in turn, as received. */
+  readonly headers: readonly string[];
+  /** `Host`, or `:authority`. */
+  readonly host: string | undefined;
+  /** The client's address. */
+  readonly remote: string;
+  /** True = the connection has TLS. */
+  readonly tls: boolean;
+  readonly body: Uint8Array;
+}
+
+/** The answer. Plain data. */
+export interface ConsoleAnswer {
+  readonly status: number;
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array | string;
+  /** True = a wrong credential was presented: the answer waits as for any other guess on its connection. */
+  readonly guessed?: true;
+}
+
+/** Largest body of a request, in bytes. */
+export const MAX_CONSOLE_BODY = 262_144;
+/** The path below which the console answers. */
+export const CONSOLE_PATH = '/-/console';
+
+/** True = the request is the console's: only the plain spelling. */
+export function isConsoleTarget(target: string): boolean {
+  if (!target.startsWith(CONSOLE_PATH)) return false;
+  const next = target.charAt(CONSOLE_PATH.length);
+  return next === '' || next === '/' || next === '?';
+}
+
+/** The only value of a header; `undefined` = none, or several. @param name lower case */
+export function oneHeader({ headers }: Pick<ConsoleRequest, 'headers'>, name: string): string | undefined {
+  const values = headerValues(headers, name);
+  return values.length === 1 ? values[0] : undefined;
+}
+
+/** All values of a header. @param name lower case */
+export function headerValues(headers: readonly string[], name: string): readonly string[] {
+  const values: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at]?.toLowerCase() === name) values.push(headers[at + 1] ?? '');
+  }
+  return values;
+}

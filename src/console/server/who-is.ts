@@ -1,0 +1,51 @@
+import { readCookie } from './cookie.ts';
+import type { Caller } from './data/row.ts';
+import type { ConsoleRequest } from './request.ts';
+import type { OpenSession, Sessions } from './sessions.ts';
+import type { ConsoleSource } from './source.ts';
+
+/** A session that stands, and its caller as of now. */
+export interface SignedIn {
+  readonly session: OpenSession;
+  readonly caller: Caller;
+}
+
+/**
+ * Who is signed in; `undefined` = nobody, `unknown` = it cannot be said now.
+ *
+ * INVARIANT: the credential of a session is identified anew for each request, from the address of that request. A key that was revoked,
+ * rotated, disabled or narrowed ends its sessions at once.
+ */
+export async function whoIs(
+  request: ConsoleRequest,
+  sessions: Sessions,
+  source: Pick<ConsoleSource, 'identify'>,
+): Promise<SignedIn | undefined | 'unknown'> {
+  const session = await sessions.find(readCookie(request, 'session'));
+  if (!session) return undefined;
+  const { opener } = session;
+  if (opener.by === 'oidc') {
+    const { role, subject } = opener;
+    return { session, caller: { role, keyId: 'oidc', name: subject, remote: request.remote } };
+  }
+  const caller = await callerOf(opener.credential, request.remote, source);
+  if (caller === 'unknown') return 'unknown';
+  if (typeof caller === 'string') {
+    sessions.end(session.id);
+    return undefined;
+  }
+  return { session, caller };
+}
+
+/** The caller that a credential makes; or why it makes none. */
+export async function callerOf(
+  credential: string,
+  remote: string,
+  { identify }: Pick<ConsoleSource, 'identify'>,
+): Promise<Caller | 'open' | 'wrong' | 'unknown' | 'too little'> {
+  const identified = await identify(credential, remote);
+  if (!identified.ok) return identified.why;
+  const { role, keyId, keyName, subject } = identified;
+  if (role === 'none') return 'too little';
+  return { role, keyId, name: keyName ?? subject ?? keyId, remote };
+}

@@ -42,7 +42,7 @@ export interface AdminAct {
   readonly revoked?: { readonly kind: string; readonly value: string | number; readonly subject?: string | undefined };
   /** The node that was drained, or taken in again. */
   readonly node?: string;
-  /** Who made it in the console: id of the key, or `oidc` with the subject as `name`. */
+  /** The session of the console that made it: id of its key, or `oidc` with the subject as `name`. */
   readonly console?: { readonly keyId: string; readonly name: string };
   /** End of the action in milliseconds since 1970, and its duration. */
   readonly at: number;

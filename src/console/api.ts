@@ -1,6 +1,6 @@
 /** Shapes of JSON between the console's pages and its server. No code: both sides import types alone. */
 
-/** What a session may do: read what the admin port shows, or change it, too. */
+/** The rights of a session: to read the data of the admin port, or to change it, too. */
 export type Role = 'read' | 'full';
 
 /** `GET api/session`, and the answer to a login and a logout. */

@@ -7,7 +7,7 @@ import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenRequest } from '../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from './gateway.ts';
-import type { IdentifiedCaller } from './identify-caller.ts';
+import type { IdentifiedCaller } from './workers/identify-caller.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
 export interface Fleet {

@@ -26,7 +26,6 @@ import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenEndpoint, TokenRequest } from '../token-endpoint/endpoint.ts';
 import { checkKeyAtStart, sayTenants, sayVersion, webUiOf } from './ask-at-start.ts';
 import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
-import { type IdentifiedCaller, identifyCaller } from './identify-caller.ts';
 import { KeyWatch } from './key-watch.ts';
 import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
@@ -38,6 +37,7 @@ import { prepareState, type StateInForce, stateOfStart } from './state-in-force.
 import { clearUnixPaths } from './unix-listeners.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
 import { namedKeysIn } from './usable.ts';
+import { type IdentifiedCaller, identifyCaller } from './workers/identify-caller.ts';
 
 /** Least time for the audit to write pending entries at the stop, in milliseconds. */
 const LAST_WRITES_MS = 1000;

@@ -65,7 +65,7 @@ t.test('the cookie is for this host, for the server alone, and for no request of
   }
 });
 
-t.test('a page of the console is served to everyone, and holds nothing', async (t) => {
+t.test('a page of the console needs no session, and holds no data', async (t) => {
   const gateway = await startSupervised({ settings: ON });
   t.teardown(() => gateway.close());
   const page = await askAdmin(gateway.admin, '/-/console/');

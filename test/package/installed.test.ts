@@ -120,7 +120,8 @@ t.test('the package holds the build, its documents and nothing else', { skip }, 
     [],
     'what is needed is in it',
   );
-  const expected = /^(dist\/[\w/-]+\.(js|d\.ts)|(config|docs)\/[\w./-]+|[A-Z]+(\.md)?|package\.json)$/;
+  const expected =
+    /^(dist\/[\w/-]+\.(js|d\.ts)|dist\/console\/browser\/[\w-]+\.css|(config|docs)\/[\w./-]+|[A-Z]+(\.md)?|package\.json)$/;
   t.strictSame(
     files.filter((name) => !expected.test(name) || name.includes('gone')),
     [],

@@ -6,7 +6,7 @@ const MAX_DEPTH = 32;
 
 /**
  * The one JSON object of a request, by RFC 8259; or a text that says what it must be. INVARIANT: a member that is given twice is
- * refused: nobody knows which of its values is meant.
+ * refused: its value cannot be known.
  *
  * @param most bytes
  */

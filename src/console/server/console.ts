@@ -16,7 +16,7 @@ import { type SignedIn, whoIs } from './who-is.ts';
 export interface Console {
   /** Never rejects. A request that is not the console's is 404. */
   readonly answer: (request: ConsoleRequest) => Promise<ConsoleAnswer>;
-  /** Who is signed in by the cookie of a request; `undefined` = nobody. For what is proxied behind the login. */
+  /** The session of a request, by its cookie; `undefined` = none. For requests that are proxied behind the login. */
   readonly signedIn: (request: ConsoleRequest) => Promise<SignedIn | undefined>;
   /** Bytes of the pages, compressed. */
   readonly assetBytes: number;

@@ -12,7 +12,7 @@ export type CookieName = keyof typeof COOKIES;
 
 const HOST = '__Host-';
 
-/** Its values in a request: more than one is no session, as nobody knows which is meant. */
+/** Its value in a request; `undefined` = none, or more than one. */
 export function readCookie(request: ConsoleRequest, cookie: CookieName): string | undefined {
   const names = request.tls ? [`${HOST}${COOKIES[cookie]}`] : [`${HOST}${COOKIES[cookie]}`, COOKIES[cookie]];
   const pairs = headerValues(request.headers, 'cookie').flatMap((line) => line.split(';'));

@@ -14,7 +14,7 @@ type Route = (request: ConsoleRequest) => Promise<ConsoleAnswer>;
 export interface EntranceOptions {
   readonly source: ConsoleSource;
   readonly sessions: Sessions;
-  /** What a page may know of its session. */
+  /** The parts of a session that its page is told. */
   readonly show: (request: ConsoleRequest, signedIn: SignedIn | undefined) => Session;
 }
 
@@ -24,7 +24,7 @@ const REFUSED = {
     403,
     'this key is accepted, and neither reads nor manages everything: the console needs one that does',
   ],
-  open: [403, 'no key is configured, so that nobody can be told apart: the console needs a key'],
+  open: [403, 'no key is configured: the console needs one to tell callers apart'],
   unknown: [503, 'whether this key is accepted cannot be said now; try again'],
 } as const;
 
@@ -79,7 +79,7 @@ export class Entrance {
       const [status, text] = REFUSED[caller];
       return { ...problem(status, text), ...(caller === 'wrong' && { guessed: true }) };
     }
-    // INVARIANT: a login opens a new session, and ends the one that the browser had: nobody can prepare one for another.
+    // INVARIANT: a login opens a new session, and ends the one that the browser had: none can be prepared for another browser.
     const former = await sessions.find(readCookie(request, 'session'));
     if (former) sessions.end(former.id);
     const { cookie, seconds, session } = await sessions.open({ by: 'key', credential: key });

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
-import { openSealed, SEAL_KEY_BYTES, seal } from '../../identity/sealed.ts';
 import type { Role } from '../api.ts';
+import { openSealed, SEAL_KEY_BYTES, seal } from './seal.ts';
 
-/** Who a session was opened by: a credential, which is asked again on every request, or the claims of an identity provider. */
+/** The source of a session: a credential, which is asked again on every request, or the claims of an identity provider. */
 export type Opener =
   | { readonly by: 'key'; readonly credential: string }
   | { readonly by: 'oidc'; readonly role: Role; readonly subject: string };

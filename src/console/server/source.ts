@@ -1,6 +1,6 @@
 import type { AdminAct } from '../../audit/act.ts';
 import type { State } from '../../config/state.ts';
-import type { IdentifiedCaller } from '../../gateway/identify-caller.ts';
+import type { IdentifiedCaller } from '../../gateway/workers/identify-caller.ts';
 import type { KeyChanged, KeyRequest } from '../../named-keys/store.ts';
 import type { MetricsPage } from '../../observability/metrics/page.ts';
 import type { NodeDrained } from '../../observability/operator.ts';
@@ -30,7 +30,7 @@ export interface ConsoleSource {
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
   readonly drainNode: (request: unknown, out: boolean) => Promise<NodeDrained>;
   readonly exchangeToken: (request: TokenRequest) => Promise<TokenAnswer>;
-  /** Who presents a credential, by the keys and revocations in force. Rejects if no process answers. */
+  /** The caller of a credential, by the keys and revocations in force. Rejects if no process answers. */
   readonly identify: (credential: string, remote: string) => Promise<IdentifiedCaller>;
   /** Records an act. */
   readonly acted: (act: Omit<AdminAct, 'at'>) => void;

@@ -11,7 +11,7 @@ export interface SignedIn {
 }
 
 /**
- * Who is signed in; `undefined` = nobody, `unknown` = it cannot be said now.
+ * The session of a request and its caller; `undefined` = none, `unknown` = it cannot be said now.
  *
  * INVARIANT: the credential of a session is identified anew for each request, from the address of that request. A key that was revoked,
  * rotated, disabled or narrowed ends its sessions at once.

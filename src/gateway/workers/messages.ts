@@ -8,7 +8,7 @@ import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from '../gateway.ts';
-import type { IdentifiedCaller } from '../identify-caller.ts';
+import type { IdentifiedCaller } from './identify-caller.ts';
 import type { NamedKeysChange } from './named-keys-change.ts';
 
 /** Calls to a worker, one at a time, with their results. Structured-cloned: sets, maps and buffers keep their type. */

@@ -5,8 +5,8 @@ import { CompactEncrypt } from 'jose/jwe/compact/encrypt';
 export const SEAL_KEY_BYTES = 32;
 
 /**
- * Seals a value with a key of 32 bytes: JWE, compact, `dir` with A256GCM (RFC 7516). Nobody without the key can read it or change
- * it.
+ * Seals a value with a key of 32 bytes: JWE, compact, `dir` with A256GCM (RFC 7516). Without the key it can neither be read nor be
+ * changed.
  *
  * @param use what it is for; a value sealed for another use is not opened
  */

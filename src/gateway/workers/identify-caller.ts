@@ -1,5 +1,5 @@
-import type { Authenticator } from '../identity/authenticate.ts';
-import { isTrusted, seesAll } from '../policy/access.ts';
+import type { Authenticator } from '../../identity/authenticate.ts';
+import { isTrusted, seesAll } from '../../policy/access.ts';
 
 /** The caller that a credential names, as far as an operator's page needs it. Plain data. */
 export type IdentifiedCaller =

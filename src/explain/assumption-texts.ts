@@ -29,7 +29,7 @@ export function assumptionTexts(
   }
   if (principal?.authType === 'Jwt') {
     texts.push(
-      revocationText(state.config),
+      assumptions.asked ? 'revoked tokens are those of this moment' : revocationText(state.config),
       `what \`value_exists\` asks for ${assumptions.valueExists ? 'is' : 'is not'} there`,
     );
   }
@@ -40,8 +40,9 @@ export function assumptionTexts(
   if (ending.kind === 'forwarded' && ending.rewriting && ending.rewriting.byIdAlone.length > 0)
     texts.push('the collection has no shard keys');
   if (policy.limits) texts.push('no limit has been used before this request');
-  if (!principal && (state.policy.issuers ?? []).length > 0) texts.push('keys that issuers publish are not fetched');
-  if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read');
+  if (!assumptions.asked && !principal && (state.policy.issuers ?? []).length > 0)
+    texts.push('keys that issuers publish are not fetched without --online');
+  if (state.config.gateway.shared.keys) texts.push('named keys in Redis are not read without --online');
   if (principal?.key || policy.limits) texts.push(`the client's address is ${assumptions.remote || 'not known'}`);
   if (resolution && resolution.target.kind !== 'none') texts.push('aliases are not resolved');
   return texts;

@@ -1,4 +1,5 @@
 import { NO_REVOCATIONS, type Revocations } from '../identity/revocations.ts';
+import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 
 /** Facts that a serving gateway asks of others, or of its clock. Offline they are assumed, and told with each answer. */
 export interface Assumptions {
@@ -17,6 +18,14 @@ export interface Assumptions {
   readonly webUi: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** Facts that were asked of the running system; absent = none. */
+  readonly asked?: AskedFacts;
+}
+
+/** Facts of the running system at the time of the question. `revocations` are then those in force. */
+export interface AskedFacts {
+  /** Fetches the keys that an issuer publishes; `undefined` = it has none to fetch. */
+  readonly fetchSet: (issuer: string) => Promise<KeySetInForce | undefined>;
 }
 
 /** Loopback, a web interface, nothing revoked, `value_exists` holds; release and collections are not known. */

@@ -3,6 +3,7 @@ import type { ExchangeParts } from '../exchange/exchange.ts';
 import { bodyRulesOf } from '../gateway/exchange-parts.ts';
 import { ringOffline } from '../gateway/usable.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
+import type { AskForKeys } from '../identity/issuers/key-sets.ts';
 import type { KeyRing } from '../identity/key-ring.ts';
 import { Creations } from '../limits/creations.ts';
 import { RequestLimits } from '../limits/request-limits.ts';
@@ -19,6 +20,8 @@ export interface OfflineParts {
   readonly ring: KeyRing;
   readonly policy: Policy;
   readonly authenticate: ExchangeParts['authenticate'];
+  /** Why published keys could not be fetched; each is a `KeyFetchFault`. */
+  readonly unfetched: readonly unknown[];
   /** Parts for one request: its limits begin unused. */
   readonly forOne: (own?: Partial<ExchangeParts>) => ExchangeParts;
 }
@@ -39,11 +42,22 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
   const { rules, guards, limits } = state.policy;
   const ring = ringOffline(state);
   const policy = policyOf(config.gateway.mode, rules, guards, limits);
-  const { authenticate, inForce: identifying } = createAuthenticator({
-    ...{ ring, cacheEntries: 0, now: () => assumptions.now },
+  const fetchSet = assumptions.asked?.fetchSet;
+  const unfetched: unknown[] = [];
+  const askForKeys: AskForKeys = async (issuer) => {
+    try {
+      const set = await fetchSet?.(issuer);
+      if (set) authenticator.setKeySets([set]);
+    } catch (error) {
+      unfetched.push(error);
+    }
+  };
+  const authenticator = createAuthenticator({
+    ...{ askForKeys, ring, cacheEntries: 0, now: () => assumptions.now },
     valueExists: async () => (assumptions.valueExists ? undefined : VALUE_EXISTS_NO_POINT),
     revocations: () => assumptions.revocations,
   });
+  const { authenticate, inForce: identifying } = authenticator;
   const { release, collections } = assumptions;
   const known: KnownRelease = { current: release, refresh: () => undefined, settled: () => undefined };
   const clock = (): number => 0;
@@ -60,7 +74,7 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
     fault: () => undefined,
   };
   return {
-    ...{ state, assumptions, ring, policy, authenticate },
+    ...{ state, assumptions, ring, policy, authenticate, unfetched },
     forOne: (own) => ({
       ...shared,
       // Each instance holds room for many accounts: made only where one is needed.

@@ -5,6 +5,7 @@ import type { State } from '../../config/state.ts';
 import { answerOf } from '../../explain/answer.ts';
 import { type Caller, UnknownCaller } from '../../explain/caller.ts';
 import { type AskedRequest, judge } from '../../explain/judge.ts';
+import { askedFacts, type OnlineFlag } from '../../explain/online.ts';
 import { offlineParts } from '../../explain/parts.ts';
 import { callersText, readCaller } from '../../explain/read-caller.ts';
 import { exitCode } from '../exit-code.ts';
@@ -13,6 +14,7 @@ import { UsageError } from '../output.ts';
 import { answerText } from './answer-text.ts';
 import { type AssumeFlags, assumptionsOf } from './assume.ts';
 import { type ReadAll, type RequestFlags, requestOf } from './request.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /** Flags that name the caller: none of them holds a secret. */
@@ -26,14 +28,17 @@ export interface CallerFlags {
 /** `can-i`: the verdict of the gateway on one request. Code 4 = denied. */
 export async function canI(
   args: readonly string[],
-  flags: Flags & CallerFlags & RequestFlags & AssumeFlags,
+  flags: Flags & CallerFlags & RequestFlags & AssumeFlags & OnlineFlag,
   { now, readStdin }: { readonly now: number; readonly readStdin: ReadAll },
 ): Promise<Report> {
-  const state = stateToAsk(flags);
+  const state = await withSharedKeys(stateToAsk(flags), flags);
   const caller = await callerOf(flags, state, readStdin);
   const request = await requestOf(args, flags, readStdin);
-  const parts = offlineParts(state, assumptionsOf(flags, state, now));
+  const facts = await askedFacts(state, flags, now);
+  const parts = offlineParts(state, { ...assumptionsOf(flags, state, now), ...facts });
   const judged = await judgeOrExplain(() => judge(parts, request, caller));
+  // The verdict would be one about keys that are not known.
+  for (const fault of parts.unfetched) throw fault;
   const answer = answerOf(judged, parts, request.protocol);
   const code = answer.verdict === 'allowed' ? exitCode.ok : exitCode.negative;
   return { json: answer, text: answerText(answer, askedText(request)), code };

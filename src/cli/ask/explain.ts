@@ -1,6 +1,7 @@
 import type { Flags } from '../../config/load.ts';
 import type { State } from '../../config/state.ts';
 import { verdictText } from '../../explain/diff/groups.ts';
+import type { OnlineFlag } from '../../explain/online.ts';
 import { AskedAgain } from '../../explain/past/again.ts';
 import { type PastEvent, PastEvents } from '../../explain/past/events.ts';
 import { DENIAL_CODES } from '../../policy/denial-codes.ts';
@@ -9,6 +10,7 @@ import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { auditPaths } from './audit-paths.ts';
 import { partsToSurvey } from './policy-diff.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /** Flags of `explain`. */
@@ -18,8 +20,12 @@ export interface ExplainFlags {
 }
 
 /** `explain`: the audit event of a request id, and the decision today. Code 4 = there is no such event. */
-export async function explainDecision(id: string, flags: Flags & ExplainFlags, now: number): Promise<Report> {
-  const state = stateToAsk(flags, flags.policy);
+export async function explainDecision(
+  id: string,
+  flags: Flags & ExplainFlags & OnlineFlag,
+  now: number,
+): Promise<Report> {
+  const state = await withSharedKeys(stateToAsk(flags, flags.policy), flags);
   const paths = auditPaths(flags.audit ?? [state.config.audit.dir]);
   const found: { event: PastEvent; place: string }[] = [];
   for await (const one of new PastEvents(paths).all()) {

@@ -1,11 +1,13 @@
 import type { Flags } from '../../config/load.ts';
 import { spaceOf } from '../../explain/diff/changes.ts';
 import { accessMatrix } from '../../explain/matrix.ts';
+import type { OnlineFlag } from '../../explain/online.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import type { Report } from '../frame/declare.ts';
 import { UsageError } from '../output.ts';
 import { matrixHtml, matrixMarkdown, matrixText, type NotedMatrix } from './matrix-formats.ts';
 import { partsToSurvey } from './policy-diff.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /** Flags of `matrix`. */
@@ -23,8 +25,8 @@ const FORMATS: Readonly<Record<string, (matrix: NotedMatrix) => string>> = {
 };
 
 /** `matrix`: callers, operations, and where each is allowed. */
-export async function showMatrix(flags: Flags & MatrixFlags, now: number): Promise<Report> {
-  const state = stateToAsk(flags, flags.policy);
+export async function showMatrix(flags: Flags & MatrixFlags & OnlineFlag, now: number): Promise<Report> {
+  const state = await withSharedKeys(stateToAsk(flags, flags.policy), flags);
   const parts = partsToSurvey(state, now);
   const space = spaceOf([parts], flags.collection);
   const wanted = flags.caller ?? [];

@@ -5,6 +5,7 @@ import { assumed } from '../../explain/assumptions.ts';
 import { changesBetween, spaceOf } from '../../explain/diff/changes.ts';
 import { groupChanges } from '../../explain/diff/groups.ts';
 import { changedSettings } from '../../explain/diff/settings.ts';
+import type { OnlineFlag } from '../../explain/online.ts';
 import { type OfflineParts, offlineParts } from '../../explain/parts.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import { QDRANT_VERSION } from '../../operations/qdrant-version.ts';
@@ -12,6 +13,7 @@ import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { UsageError } from '../output.ts';
 import { diffMarkdown, diffText } from './diff-formats.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /**
@@ -20,12 +22,12 @@ import { stateToAsk } from './state.ts';
  */
 export async function diffPolicies(
   files: readonly string[],
-  flags: Flags & { readonly format?: string | undefined },
+  flags: Flags & OnlineFlag & { readonly format?: string | undefined },
   now: number,
 ): Promise<Report> {
   const [oldFile, newFile] = files;
   if (oldFile === undefined || newFile === undefined) throw new UsageError('give two policy files: OLD NEW');
-  const states = statesOf(flags, [oldFile, newFile]);
+  const states = await Promise.all(statesOf(flags, [oldFile, newFile]).map((state) => withSharedKeys(state, flags)));
   const notes = leftOut(states);
   const [old, next] = states.map((state) => partsToSurvey(state, now));
   if (!old || !next) throw new TypeError('a state is missing');

@@ -1,4 +1,5 @@
 import type { Flags } from '../../config/load.ts';
+import type { OnlineFlag } from '../../explain/online.ts';
 import { PastEvents } from '../../explain/past/events.ts';
 import { type Replay, replay } from '../../explain/past/replay.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
@@ -7,15 +8,17 @@ import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { auditPaths } from './audit-paths.ts';
 import { partsToSurvey } from './policy-diff.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /** `policy replay`: the past requests whose verdict another policy changes. Code 4 = there is one. */
 export async function replayPolicy(
   paths: readonly string[],
-  flags: Flags & { readonly policy: string },
+  flags: Flags & OnlineFlag & { readonly policy: string },
   now: number,
 ): Promise<Report> {
-  const [old, next] = [stateToAsk(flags), stateToAsk(flags, flags.policy)];
+  const old = await withSharedKeys(stateToAsk(flags), flags);
+  const next = await withSharedKeys(stateToAsk(flags, flags.policy), flags);
   const events = new PastEvents(auditPaths(paths));
   const result = await replay(events, partsToSurvey(old, now), partsToSurvey(next, now));
   const notes = leftOut([old, next]);

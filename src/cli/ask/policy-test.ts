@@ -4,9 +4,11 @@ import { ConfigError, type Problem, reason } from '../../config/problem.ts';
 import { CoverageCount } from '../../explain/cases/coverage.ts';
 import { type CaseFile, readCases } from '../../explain/cases/file.ts';
 import { type CaseResult, runCases } from '../../explain/cases/run.ts';
+import type { OnlineFlag } from '../../explain/online.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { coverageText, resultsJunit, resultsTap, resultsText } from './case-formats.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /** Flags of `policy test`. */
@@ -23,11 +25,15 @@ const FORMATS: Readonly<Record<string, (results: readonly CaseResult[]) => strin
 };
 
 /** `policy test`: runs cases of files. Code 4 = one has failed. */
-export async function testPolicy(files: readonly string[], flags: Flags & TestFlags, now: number): Promise<Report> {
+export async function testPolicy(
+  files: readonly string[],
+  flags: Flags & TestFlags & OnlineFlag,
+  now: number,
+): Promise<Report> {
   const read = files.map(fileOf);
   const problems = read.flatMap((one) => one.problems);
   if (problems.length > 0) throw new ConfigError(problems);
-  const state = stateToAsk(flags, flags.policy);
+  const state = await withSharedKeys(stateToAsk(flags, flags.policy), flags);
   const coverage = flags.coverage ? new CoverageCount(state) : undefined;
   const results: CaseResult[] = [];
   for (const { cases } of read) results.push(...(await runCases(cases, state, { now, coverage })));

@@ -1,5 +1,6 @@
 import type { Flags } from '../../config/load.ts';
 import { nearest } from '../../config/nearest.ts';
+import type { OnlineFlag } from '../../explain/online.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import { mergedLabels } from '../../explain/space/merged-labels.ts';
 import { isOnAliases, isOnCollection, ROWS, type Row, rowsNamed } from '../../explain/space/operations.ts';
@@ -11,6 +12,7 @@ import { textTable } from '../frame/table.ts';
 import { UsageError } from '../output.ts';
 import { decidedText } from './answer-text.ts';
 import { notesText, partsToSurvey } from './policy-diff.ts';
+import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
 /** Flags of `who-can`. */
@@ -20,13 +22,17 @@ export interface WhoCanFlags {
 }
 
 /** `who-can`: the verdict on every caller for one operation on one collection. */
-export async function whoCanDo(args: readonly string[], flags: Flags & WhoCanFlags, now: number): Promise<Report> {
+export async function whoCanDo(
+  args: readonly string[],
+  flags: Flags & WhoCanFlags & OnlineFlag,
+  now: number,
+): Promise<Report> {
   const [operation = '', collection] = args;
   const rows = rowsOf(operation);
   const needs = rows.some((row) => isOnCollection(row) || isOnAliases(row));
   if (needs && collection === undefined) throw new UsageError(`name the collection: \`${operation}\` is on one`);
   if (!needs && collection !== undefined) throw new UsageError(`\`${operation}\` is on no collection: leave it out`);
-  const state = stateToAsk(flags, flags.policy);
+  const state = await withSharedKeys(stateToAsk(flags, flags.policy), flags);
   const notes = leftOut([state]);
   const { callers: all, classes } = await whoCan(partsToSurvey(state, now), rows, collection);
   const callers = flags.allowed ? all.filter(({ verdict }) => verdict === 'allowed') : all;

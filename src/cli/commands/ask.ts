@@ -19,6 +19,11 @@ const POLICY = {
   text: 'a policy file in the place of the configured one',
 } as const;
 
+const ONLINE = {
+  kind: 'switch',
+  text: 'read the named keys in Redis, too',
+} as const;
+
 /** `can-i`. */
 export const canICommand = declareCommand({
   name: 'can-i',
@@ -47,6 +52,10 @@ export const canICommand = declareCommand({
     signingKey: { kind: 'value', value: 'id', text: 'the key that signs these claims (default: the first that signs)' },
     credentialFile: { kind: 'value', value: 'file', text: 'a file with a key or token; - is standard input' },
     credentialEnv: { kind: 'value', value: 'name', text: 'a variable with a key or token' },
+    online: {
+      kind: 'switch',
+      text: 'ask for named keys and revocations in Redis, and for the keys that the issuer of a token publishes',
+    },
     ...ASSUMED,
   },
   config: true,
@@ -75,7 +84,7 @@ export const whoCanCommand = declareCommand({
     { name: 'operation', text: 'its name in the audit log, or of a row of the access matrix' },
     { name: 'collection', text: 'the collection, unless the operation is on none', optional: true },
   ],
-  options: { policy: POLICY, allowed: { kind: 'switch', text: 'only callers that are allowed' } },
+  options: { policy: POLICY, online: ONLINE, allowed: { kind: 'switch', text: 'only callers that are allowed' } },
   config: true,
   examples: [
     ['qdrant-gateway who-can delete_collection docs', 'who could lose this collection?'],
@@ -94,6 +103,7 @@ export const matrixCommand = declareCommand({
   summary: 'show the access matrix: callers, operations, and the collections where each is allowed',
   options: {
     policy: POLICY,
+    online: ONLINE,
     format: {
       kind: 'value',
       value: 'form',
@@ -129,6 +139,7 @@ export const explainCommand = declareCommand({
       text: 'audit file or folder; may be repeated (default: the configured folder)',
     },
     policy: POLICY,
+    online: ONLINE,
   },
   config: true,
   examples: [['qdrant-gateway explain 5f0c7a52-6a1e-4c3c-9d6f-0d6c1d2f4a11', 'why was this refused?']],

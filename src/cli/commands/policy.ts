@@ -6,6 +6,11 @@ const POLICY = {
   text: 'a policy file in the place of the configured one',
 } as const;
 
+const ONLINE = {
+  kind: 'switch',
+  text: 'read the named keys in Redis, too',
+} as const;
+
 /** `policy test`. */
 export const policyTestCommand = declareCommand({
   name: 'policy test',
@@ -15,6 +20,7 @@ export const policyTestCommand = declareCommand({
   args: [{ name: 'files', text: 'YAML files with `cases`', variadic: true }],
   options: {
     policy: POLICY,
+    online: ONLINE,
     format: {
       kind: 'value',
       value: 'form',
@@ -48,6 +54,7 @@ export const policyDiffCommand = declareCommand({
     { name: 'new', text: 'policy file' },
   ],
   options: {
+    online: ONLINE,
     format: {
       kind: 'value',
       value: 'form',
@@ -76,7 +83,7 @@ export const policyReplayCommand = declareCommand({
   details:
     'Compared are the configured policy and the new one. The log does not tell the access of a token: where that matters, a change is marked with "perhaps".',
   args: [{ name: 'audit', text: 'audit files; a folder stands for all audit files in it', variadic: true }],
-  options: { policy: { ...POLICY, required: true, text: 'the new policy file' } },
+  options: { policy: { ...POLICY, required: true, text: 'the new policy file' }, online: ONLINE },
   config: true,
   examples: [['qdrant-gateway policy replay storage/audit --policy next.yaml', 'who would notice this change?']],
   exits: { 4: 'the verdict on a past request changes' },

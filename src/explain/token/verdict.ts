@@ -1,4 +1,3 @@
-import type { Config } from '../../config/schema.ts';
 import type { State } from '../../config/state.ts';
 import { openLookups, ringOffline } from '../../gateway/usable.ts';
 import { createAuthenticator } from '../../identity/authenticate.ts';
@@ -7,7 +6,7 @@ import { readClaims } from '../../identity/claims.ts';
 import { issuedBy } from '../../identity/issuers/issuer.ts';
 import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { JwtSecret, KeyRing } from '../../identity/key-ring.ts';
-import { NO_REVOCATIONS, type Revocations, revokedBy } from '../../identity/revocations.ts';
+import { type Revocations, revokedBy } from '../../identity/revocations.ts';
 import { verifyToken } from '../../identity/token.ts';
 import { readTokenShape } from '../../identity/token-shape.ts';
 import type { CheckValueExists } from '../../identity/value-exists.ts';
@@ -15,8 +14,8 @@ import { type Denial, EXPIRED_SIGNATURE, INVALID_CREDENTIAL, INVALID_SIGNATURE, 
 import { DENIAL_CODES, type DenialCode } from '../../policy/denial-codes.ts';
 import { accessText } from '../../policy/mapping/access-text.ts';
 import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
-import { revocationSettings } from '../../revocation/settings.ts';
-import { createRevocationStore } from '../../revocation/store.ts';
+import { fetchSetOf } from '../online.ts';
+import { readRevocations } from '../revocations-now.ts';
 import { tenancyLines } from './tenancy-text.ts';
 
 /** The answer of a gateway with this state to a token. */
@@ -144,13 +143,6 @@ function whyIssuedRefused({ code, message }: Denial, issuer: string): string {
   return message.startsWith('Forbidden: ') ? `${about} (${message.slice('Forbidden: '.length)})` : about;
 }
 
-async function fetchSetOf({ policy }: State, id: string, now: number): Promise<KeySetInForce | undefined> {
-  const found = policy.issuers?.find((issuer) => issuer.id === id);
-  if (!found || found.source.from === 'file') return undefined;
-  const { fetchKeys } = await import('../../issuers/fetch-keys.ts');
-  return { id, url: found.source.url, keys: await fetchKeys(found.source, found.issuer), fetchedAt: now };
-}
-
 async function whyRevoked(token: string, ring: KeyRing, revocations: Revocations): Promise<string> {
   const [claims, signer] = [claimsOf(token), await signerOf(token, ring.jwtSecrets)];
   const by = claims && signer && revokedBy(revocations, { ...claims, keyId: signer.keyId });
@@ -170,29 +162,4 @@ async function signerOf(token: string, secrets: readonly JwtSecret[]): Promise<J
     if ((await verifyToken(shape, secret.bytes)).kind !== 'invalid-signature') return secret;
   }
   return undefined;
-}
-
-/** The revocations in force, read as a starting gateway reads them. */
-async function readRevocations(config: Config, now: number): Promise<Revocations> {
-  const settings = revocationSettings(config);
-  if (settings.file === undefined && !settings.redis) return NO_REVOCATIONS;
-  let inForce = NO_REVOCATIONS;
-  const silent = () => undefined;
-  const store = createRevocationStore({
-    settings,
-    now: () => now,
-    log: { info: silent, warn: silent, error: silent },
-    changed: async (revocations) => {
-      inForce = revocations;
-    },
-    knownKeys: () => [],
-  });
-  try {
-    await store.start();
-    const known = store.report().sources.every(({ available, readAt }) => available && readAt > 0);
-    const open = settings.redis?.whenUnavailable === 'open';
-    return known || open ? inForce : { ...inForce, unknown: true };
-  } finally {
-    await store.close();
-  }
 }

@@ -1,10 +1,11 @@
-/** Public API of the package: build a gateway from a configuration. */
+/** Public API of the package: a gateway inside of a program. */
 
-export { loadConfig } from './config/load.ts';
-export { NO_POLICY, type PolicySettings } from './config/policy/file.ts';
-export { ConfigError } from './config/problem.ts';
-export type { Config } from './config/schema.ts';
-export { loadSecrets, type Secrets } from './config/secrets.ts';
-export { type LoadedState, loadState, type State } from './config/state.ts';
-export type { Observer } from './gateway/exchange-parts.ts';
-export { createGateway, type Gateway, type Listening } from './gateway/gateway.ts';
+export { ConfigError, type Problem } from './config/problem.ts';
+export type { Listening } from './gateway/gateway.ts';
+export type { Reload, ReloadCause } from './observability/operator.ts';
+export {
+  type Addresses,
+  type EmbeddedGateway as Gateway,
+  embedGateway as createGateway,
+  type GatewaySources,
+} from './supervisor/embedded.ts';

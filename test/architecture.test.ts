@@ -101,7 +101,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // Questions about the decision, answered by the steps of the gateway without its listeners.
   explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit', 'revocation', 'issuers'],
-  'index.ts': ['gateway', 'config'],
+  'index.ts': ['supervisor', 'gateway', 'config', 'observability'],
   // The command line asks the decision code directly (`can-i`, `token`), never the listeners.
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],

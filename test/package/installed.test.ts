@@ -1,132 +1,46 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { NEEDED_NODE, runsOn } from '../../src/cli/runtime.ts';
+import { NEEDED_NODE } from '../../src/cli/runtime.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
-import { cachedModules } from '../support/process/cached-modules.ts';
-import { startLocalRegistry } from '../support/process/local-registry.ts';
-import { findProgram } from '../support/process/programs.ts';
+import { type OtherNode, otherNodes } from '../support/process/other-nodes.ts';
+import { missingForPacking, PackedPackage } from '../support/process/packed-package.ts';
 
 /*
- * The package as it is delivered: packed from a checkout that was never built, installed elsewhere without a network,
- * and run the ways an installed program is run.
+ * The package as it is delivered: packed from a checkout that was never built, installed elsewhere without a network, and run the ways
+ * an installed program is run.
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-package-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
-const missing = ['npm', 'npx', 'tar'].filter((name) => findProgram(name) === undefined);
+const missing = missingForPacking();
 const skip = missing.length > 0 ? `not here: ${missing.join(', ')}` : false;
 
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-const blank = join(folder, 'npmrc');
-writeFileSync(blank, '');
-const variables = {
-  // The Node of this test goes first, as it would where it is the machine's.
-  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
-  HOME: folder,
-  npm_config_userconfig: blank,
-  npm_config_globalconfig: join(folder, 'no-npmrc'),
-  npm_config_cache: join(folder, 'cache'),
-  npm_config_update_notifier: 'false',
-  ...cachedModules(),
-};
-
-function run(file: string, args: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    const options = { cwd, env: { ...variables, ...env }, timeout: 100_000, maxBuffer: 1 << 24 };
-    execFile(file, args, options, (error, out, err) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, out, err });
-    });
-  });
-}
-
-/** A checkout as git has it, with the dependencies of this one. */
-function checkout(): string {
-  const clone = join(folder, 'clone');
-  mkdirSync(clone);
-  const files = [
-    'package.json',
-    'package-lock.json',
-    '.npmrc',
-    'setup.mjs',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'tsconfig.browser.json',
-    'tsconfig.browser.build.json',
-  ];
-  const documents = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'ARCHITECTURE.md'];
-  for (const name of [...files, ...documents, 'src', 'test/cases', 'config', 'docs', 'docker']) {
-    cpSync(join(ROOT, name), join(clone, name), { recursive: true });
-  }
-  for (const name of ['node_modules', '.runtime']) {
-    if (existsSync(join(ROOT, name))) symlinkSync(join(ROOT, name), join(clone, name));
-  }
-  return clone;
-}
+const delivered = new PackedPackage(folder);
+const { variables } = delivered;
+const run = delivered.run.bind(delivered);
 
 const app = join(folder, 'app');
 const bin = join(app, 'node_modules/.bin/qdrant-gateway');
 const entry = join(app, 'node_modules/qdrant-gateway/dist/cli/main.js');
 
 t.before(async () => {
-  if (skip !== false) return;
-  const clone = checkout();
-  // What an earlier release left behind is not delivered.
-  mkdirSync(join(clone, 'dist'));
-  writeFileSync(join(clone, 'dist/gone.js'), '');
-  const packed = await run('npm', ['pack', '--pack-destination', folder], clone);
-  t.equal(packed.code, 0, packed.code === 0 ? 'npm pack' : packed.err);
-  // npm says before it what it has run.
-  const tarball = packed.out.trim().split('\n').at(-1) ?? '';
-  const registry = await startLocalRegistry(ROOT);
-  mkdirSync(app);
-  writeFileSync(join(app, 'package.json'), '{"name":"app","private":true}');
-  const options = ['--no-audit', '--no-fund', '--omit=optional', `--registry=${registry.url}`];
-  const installed = await run('npm', ['install', ...options, join(folder, tarball)], app);
-  t.equal(installed.code, 0, installed.code === 0 ? 'npm install' : installed.err);
-  await registry.close();
-});
-
-t.test('the package holds the build, its documents and nothing else', { skip }, async (t) => {
-  const [tarball = ''] = (await run('sh', ['-c', 'ls *.tgz'], folder)).out.trim().split('\n');
-  const { out } = await run('tar', ['-tzf', join(folder, tarball)], folder);
-  const files = out
-    .trim()
-    .split('\n')
-    .map((name) => name.replace(/^package\//, ''));
-  const needed = [
-    ...[
-      'dist/cli/main.js',
-      'dist/cli/program.js',
-      'dist/index.js',
-      'dist/index.d.ts',
-      'dist/gateway/workers/worker.js',
-    ],
-    ...['dist/rest/body/thread.js', 'config/README.md', 'config/gateway.schema.json', 'docs/guides/operating.md'],
-    ...['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'package.json'],
-  ];
-  t.strictSame(
-    needed.filter((name) => !files.includes(name)),
-    [],
-    'what is needed is in it',
-  );
-  const expected =
-    /^(dist\/[\w/-]+\.(js|d\.ts)|dist\/console\/browser\/[\w-]+\.css|(config|docs)\/[\w./-]+|[A-Z]+(\.md)?|package\.json)$/;
-  t.strictSame(
-    files.filter((name) => !expected.test(name) || name.includes('gone')),
-    [],
-    'and nothing else is',
-  );
+  if (skip === false) await delivered.install(await delivered.pack(delivered.checkout('clone')));
 });
 
 t.test('the installed program says its release', { skip }, async (t) => {
@@ -211,14 +125,13 @@ t.test('a Node that is too old is told so, and the process fails', { skip }, asy
     const told = await run(process.execPath, ['--import', disguise, entry, ...args], app);
     t.strictSame(told, refusal('v20.20.2'), `a Node that says it is old: ${args.join(' ')}`);
   }
-  const old = await oldNodes();
-  if (old.length === 0) t.comment('no old Node is on this machine');
-  for (const [node, version] of old) {
+  const old = otherNodes().filter(({ supported }) => !supported);
+  if (old.length === 0) t.comment('no old Node is on this machine (.ci/programs installs some)');
+  for (const { path: node, version } of old) {
     for (const [file, args] of [
       [node, [entry, 'serve']],
       [bin, ['serve']],
-      [bin, ['--version']],
-      ['npx', ['--offline', 'qdrant-gateway', 'check-config']],
+      [bin, []],
     ] as const) {
       const path = { PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
       t.strictSame(await run(file, args, app, path), refusal(version), `${version}: ${args.join(' ')}`);
@@ -226,22 +139,88 @@ t.test('a Node that is too old is told so, and the process fails', { skip }, asy
   }
 });
 
-/** Nodes on the path that the gateway does not run on. */
-async function oldNodes(): Promise<(readonly [path: string, version: string])[]> {
-  const places = new Set(['/usr/local/bin', '/usr/bin', ...(process.env.PATH ?? '').split(delimiter)]);
-  const found: [string, string][] = [];
-  for (const node of [...places].map((place) => join(place, 'node')).filter((path) => existsSync(path))) {
-    const version = (await run(node, ['--version'], folder)).out.trim();
-    if (version !== '' && !runsOn(version) && !found.some(([, known]) => known === version))
-      found.push([node, version]);
-  }
-  return found;
-}
-
 t.test('a program that is incomplete fails, and says why', { skip }, async (t) => {
   const broken = join(folder, 'broken');
   cpSync(join(app, 'node_modules/qdrant-gateway'), broken, { recursive: true });
   const { code, out, err } = await run(process.execPath, [join(broken, 'dist/cli/main.js'), 'serve'], broken);
   t.strictSame([code, out], [1, '']);
   t.match(err, /^error: qdrant-gateway cannot start: .*\n$/, 'dependencies are missing');
+});
+
+/** Starts the demo in an empty folder as `npx` does, on a Node; resolves with what it has printed. */
+async function startDemo(node: OtherNode | { readonly path: string }, cwd: string) {
+  const path = { PATH: `${dirname(node.path)}${delimiter}${process.env.PATH ?? ''}` };
+  const child = spawn(bin, [], { cwd, env: { ...variables, ...path }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close');
+  let [printed, errors] = ['', ''];
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      if (printed.includes('It shows its plan first.')) resolve();
+    });
+    child.once('close', () => reject(new Error(`the demo ended: ${errors}`)));
+  });
+  const stop = async () => {
+    child.kill('SIGTERM');
+    return await ended;
+  };
+  return { printed, stop, found: (pattern: RegExp): string => pattern.exec(printed)?.[1] ?? '' };
+}
+
+/** This Node, and the one of the other supported line if it is here. */
+const supported = [
+  { path: process.execPath, version: process.version },
+  ...otherNodes().filter((one) => one.supported),
+];
+if (!supported.some(({ version }) => version.startsWith('v24.')))
+  t.comment('Node 24 is not here (.ci/programs installs it)');
+
+for (const node of supported) {
+  t.test(`nothing configured: the demo in an empty folder, on Node ${node.version}`, { skip }, async (t) => {
+    const empty = mkdtempSync(join(folder, 'empty-'));
+    const demo = await startDemo(node, empty);
+    const [url, token] = [demo.found(/REST +(https:\S+)/), demo.found(/^TOKEN=(\S+)$/m)];
+    const status = async (path: string, key?: string, body?: object) => {
+      const args = ['-s', '-o', join(empty, 'answer'), '-w', '%{http_code}', '--cacert', demo.found(/CA file +(\S+)/)];
+      const json = body ? ['-H', 'content-type: application/json', '-d', JSON.stringify(body)] : [];
+      return (await run('curl', [...args, ...json, ...(key ? ['-H', `api-key: ${key}`] : []), url + path], empty)).out;
+    };
+    t.equal(await status('/collections'), '401', 'a stranger is refused');
+    t.equal(await status('/collections/private', token), '403', 'the token is refused elsewhere');
+    const query = { query: [0.2, 0.1, 0.9, 0.7], limit: 2, with_payload: true };
+    t.equal(await status('/collections/demo/points/query', token, query), '200', 'and searches its own collection');
+    const { result } = JSON.parse(readFileSync(join(empty, 'answer'), 'utf8'));
+    t.match(result.points, [{ payload: { city: 'New York' } }, { payload: { city: 'Berlin' } }]);
+    const made = join(empty, 'qdrant-gateway-demo');
+    const modes = Object.fromEntries(readdirSync(made).map((name) => [name, statSync(join(made, name)).mode & 0o777]));
+    t.match(modes, { 'key.pem': 0o600, 'keys.json': 0o600, '.gitignore': 0o644 });
+    t.strictSame(await demo.stop(), [0, null]);
+  });
+}
+
+t.test('a program of TypeScript takes the types, and its gateway answers', { skip }, async (t) => {
+  const page = readFileSync(join(ROOT, 'docs/reference/api.md'), 'utf8');
+  const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(page) ?? [];
+  writeFileSync(join(app, 'example.ts'), example);
+  // Types of Node, and nothing else of this checkout.
+  mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
+  for (const name of ['@types/node', 'undici-types']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(app, 'node_modules', name));
+  }
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--skipLibCheck', 'false'];
+  const target = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node', '--noEmit'];
+  const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const compile = (file: string) => run(process.execPath, [compiler, ...strict, ...target, file], app);
+  t.strictSame(await compile('example.ts'), { code: 0, out: '', err: '' }, 'it compiles');
+  writeFileSync(join(app, 'wrong.ts'), `${example}\nconst port: string = (await open('', '')).warnings;\n`);
+  t.match(await compile('wrong.ts'), { code: 2, out: /TS2322/ }, 'and a wrong use does not');
+  const fake = await startFakeQdrant({ record: false });
+  t.teardown(() => fake.close());
+  for (const { path, version } of supported) {
+    const ran = await run(path, ['example.ts', fake.restUrl], app);
+    t.strictSame(ran, { code: 0, out: 'without a key: 401\n', err: '' }, `it runs on ${version}`);
+  }
 });

@@ -45,12 +45,28 @@ interface Lock {
 const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Manifest;
 const lock = JSON.parse(readFileSync(`${ROOT}package-lock.json`, 'utf8')) as Lock;
 
-t.test('the package holds the build and documents only', async (t) => {
+t.test('the package takes files by their kind, so that no key beside them is published', async (t) => {
   const surplus = (files: readonly string[]) =>
-    files.filter((name) => !/^(dist|config|docs|[A-Z]+(\.md)?)$/.test(name));
-  t.strictSame(surplus(['dist', 'src', 'README.md', 'LICENSE', '.', 'certs', 'test']), ['src', '.', 'certs', 'test']);
+    files.filter(
+      (name) =>
+        !/^((dist|dist\/console\/browser|config|docs)\/(\*\*\/)?\*\.(js|d\.ts|css|yaml|json|md|svg|txt)|[A-Z]+(\.md)?)$/.test(
+          name,
+        ),
+    );
+  const broken = [
+    'dist/**/*.js',
+    'src',
+    'README.md',
+    'LICENSE',
+    '.',
+    'certs/*.ts',
+    'config',
+    'docs/**',
+    'config/*.key',
+  ];
+  t.strictSame(surplus(broken), ['src', '.', 'certs/*.ts', 'config', 'docs/**', 'config/*.key'], 'the rule finds them');
   t.strictSame(surplus(manifest.files), []);
-  t.ok(manifest.files.includes('dist'), 'the build is in it');
+  t.ok(manifest.files.includes('dist/**/*.js'), 'the build is in it');
 });
 
 function isBelow(version: string, floor: string): boolean {

@@ -10,6 +10,7 @@ import {
   learnCommand,
 } from './audit.ts';
 import { checkConfigCommand } from './check-config.ts';
+import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { initCommand } from './init.ts';
 import { keyCommands } from './key.ts';
@@ -31,6 +32,7 @@ export const GROUPS: Groups = {
 /** Every command, in the order of help and of the reference page. */
 export const COMMANDS: readonly AnyCommand[] = [
   serveCommand,
+  demoCommand,
   initCommand,
   checkConfigCommand,
   doctorCommand,

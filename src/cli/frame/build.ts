@@ -89,7 +89,9 @@ export function buildProgram(
 ): Command {
   const codes = Object.entries(exitMeanings).map(([code, text]) => `  ${code}  ${text}`);
   const program = new Command('qdrant-gateway')
-    .description('Security gateway for self-hosted Qdrant. Without a command it serves.')
+    .description(
+      'Security gateway for self-hosted Qdrant. Without a command it serves; where nothing is configured, it shows a demo.',
+    )
     .version(gatewayVersion(), '-V, --version', 'print the release of the gateway')
     .helpOption('-h, --help', 'show this help, or after a command its own')
     .enablePositionalOptions()

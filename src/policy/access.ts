@@ -140,3 +140,12 @@ function add(map: Map<string, Grant[]>, key: string, grant: Grant): void {
   if (before) before.push(grant);
   else map.set(key, [grant]);
 }
+
+/** The names that an access mentions, and its prefixes with a `*` at the end. */
+export function textsIn(access: Access): readonly string[] {
+  if (access.kind === 'global') return [];
+  if (access.kind === 'list') return [...access.modes.keys()];
+  if (access.kind === 'joint') return access.parts.flatMap(textsIn);
+  const prefixes = access.byPrefix.flatMap(({ grants }) => [...grants.keys()].map((prefix) => `${prefix}*`));
+  return [...access.byName.keys(), ...prefixes];
+}

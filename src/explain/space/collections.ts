@@ -23,7 +23,16 @@ export const REST_LABEL = '*';
 
 /** The names and patterns that these states mention, in rules, guards, limits, tenants and named keys. */
 export function mentionedIn(states: readonly Pick<State, 'policy'>[]): readonly string[] {
-  const mentioned = states.flatMap(({ policy }) => [
+  const own = states.flatMap(({ policy }) => [
+    ...(policy.namedKeys ?? []).flatMap(({ access }) => namesIn(access)),
+    ...namesOf(mappingsIn(policy)).literal,
+  ]);
+  return [...new Set([...sharedNames(states), ...own])];
+}
+
+/** The names and patterns that concern more than one caller: those of rules, guards, limits and tenants. */
+export function sharedNames(states: readonly Pick<State, 'policy'>[]): readonly string[] {
+  return states.flatMap(({ policy }) => [
     ...policy.rules.flatMap(({ access }) => namesIn(access)),
     ...(policy.guards ?? []).flatMap(({ protected: kept = [], freeze, bounds }) => [
       ...kept,
@@ -32,10 +41,7 @@ export function mentionedIn(states: readonly Pick<State, 'policy'>[]): readonly 
     ]),
     ...(policy.limits ?? []).flatMap(({ collections = [] }) => collections),
     ...(policy.tenants ?? []).flatMap(({ collections }) => collections),
-    ...(policy.namedKeys ?? []).flatMap(({ access }) => namesIn(access)),
-    ...namesOf(mappingsIn(policy)).literal,
   ]);
-  return [...new Set(mentioned)];
 }
 
 /** The names that claims make under these states. */

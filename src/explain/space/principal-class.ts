@@ -2,6 +2,9 @@ import type { Principal } from '../../identity/principal.ts';
 import type { Denial } from '../../policy/denial.ts';
 import type { OfflineParts } from '../parts.ts';
 
+/** A caller under one state, or the refusal of its credential. */
+export type Identity = Principal | Denial;
+
 /** A caller, or a class of callers that no policy tells apart. */
 export interface PrincipalClass {
   /** The same under every policy: `key k7f3`, `token api_key: docs rw, subject alice`. */
@@ -17,7 +20,7 @@ export interface PrincipalClass {
   /** Of a token. `any other` stands for subjects that nothing mentions. */
   readonly subject?: string | undefined;
   /** @param target another collection that the credential lists with `rw` */
-  readonly identify: (parts: OfflineParts, collection: string, target?: string) => Promise<Principal | Denial>;
+  readonly identify: (parts: OfflineParts, collection: string, target?: string) => Promise<Identity>;
   /** Headers of a credential of the class, as far as one can be made: that of a token. */
   readonly headersFor: (parts: OfflineParts, collection: string) => Promise<readonly string[]>;
   /** True = its credential depends on the collection: its access lists it. */

@@ -1,9 +1,9 @@
-import type { Principal } from '../../identity/principal.ts';
-import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
+import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { OfflineParts } from '../parts.ts';
+import { AlikeNames } from './alike.ts';
 import type { CollectionClass } from './collections.ts';
 import { canNameOthers, isListing, isOnAliases, isOnCollection } from './operations.ts';
-import type { PrincipalClass } from './principal-class.ts';
+import type { Identity, PrincipalClass } from './principal-class.ts';
 import type { RowClass } from './row-classes.ts';
 import { type CellVerdict, verdictOf } from './verdict.ts';
 
@@ -39,9 +39,6 @@ export interface Space {
   readonly rows: readonly RowClass[];
 }
 
-/** A caller under one state, or the refusal of its credential. */
-export type Identity = Principal | Denial;
-
 /** Identities under each state, by label of a class, or by two names. */
 type Known = ReadonlyMap<string, readonly Identity[]>;
 
@@ -73,6 +70,8 @@ async function surveyOne(own: Surveying): Promise<void> {
   const { states, space, visit, principal } = own;
   const known = new Map<string, readonly Identity[]>();
   let asked = false;
+  const alike = await alikeOf(own);
+  const judge = judgeOf(states, alike);
   for (const { label, name } of space.collections) {
     const identities = await identitiesOf(own, name);
     known.set(label, identities);
@@ -82,11 +81,11 @@ async function surveyOne(own: Surveying): Promise<void> {
       const { row } = rows;
       const told = { principal, place: label, rows };
       if (isOnCollection(row)) {
-        const verdicts = verdictsOf(states, identities, { row, collection: name, others: [] });
+        const verdicts = judge(identities, { row, collection: name, others: [] });
         visit({ ...told, role: 'on', verdicts });
       }
       if (isListing(row)) {
-        const verdicts = verdictsOf(states, identities, { row, collection: undefined, others: [] }, name);
+        const verdicts = judge(identities, { row, collection: undefined, others: [] }, name);
         visit({ ...told, role: 'listed', verdicts: verdicts.map(withoutConditions) });
       }
     }
@@ -100,9 +99,39 @@ async function surveyOne(own: Surveying): Promise<void> {
       const cell = { row, collection: undefined, others: [] };
       visit({ principal, role: 'global', place: '', rows, verdicts: verdictsOf(states, first, cell) });
     }
-    if (isOnAliases(row)) surveyAliases(own, rows, known);
-    if (canNameOthers(row)) surveyNames(own, rows, known, beside);
+    if (isOnAliases(row)) surveyAliases(own, rows, known, judge);
+    if (canNameOthers(row)) surveyNames(own, rows, known, alike ?? beside);
   }
+}
+
+/** The verdicts under each state. @param shown the collection in a list that is asked for */
+type Judge = (identities: readonly Identity[], cell: CellAsked, shown?: string) => readonly CellVerdict[];
+
+type CellAsked = Parameters<typeof verdictOf>[2];
+
+/** The names that the caller cannot tell apart; `undefined` = its credential depends on the collection. */
+async function alikeOf(own: Surveying): Promise<AlikeNames | undefined> {
+  const { states, space, principal } = own;
+  const [first] = space.collections;
+  return principal.byCollection || !first ? undefined : new AlikeNames(states, await identitiesOf(own, first.name));
+}
+
+/** Judges requests, each kind of a caller once. */
+function judgeOf(states: readonly OfflineParts[], alike: AlikeNames | undefined): Judge {
+  const all: Judge = (identities, cell, shown) => verdictsOf(states, identities, cell, shown);
+  if (!alike) return all;
+  const judged = new Map<CellAsked['row'], Map<string, readonly CellVerdict[]>>();
+  return (identities, cell, shown) => {
+    const { row, collection, others } = cell;
+    const names = [collection, shown, ...others].map((name) => (name === undefined ? '' : alike.groupOf({ name })));
+    // An alias of a name to itself is another question.
+    const key = `${names.join(' ')}${others.length > 1 && others[0] === others[1] ? ' same' : ''}`;
+    const known = judged.get(row) ?? new Map<string, readonly CellVerdict[]>();
+    judged.set(row, known);
+    const verdicts = known.get(key) ?? all(identities, cell, shown);
+    known.set(key, verdicts);
+    return verdicts;
+  };
 }
 
 function identitiesOf({ states, principal }: Surveying, name: string, target?: string): Promise<readonly Identity[]> {
@@ -131,12 +160,11 @@ function verdictsOf(
   return states.map((state, at) => verdictOf(state, identities[at] ?? NEVER, cell, shown));
 }
 
-function surveyAliases(own: Surveying, rows: RowClass, known: Known): void {
-  const { states, space, visit, principal } = own;
+function surveyAliases({ space, visit, principal }: Surveying, rows: RowClass, known: Known, judge: Judge): void {
   for (const one of space.collections) {
     for (const other of space.collections) {
       const cell = { row: rows.row, collection: undefined, others: [one.name, other.name] };
-      const verdicts = verdictsOf(states, known.get(one.label) ?? [], cell);
+      const verdicts = judge(known.get(one.label) ?? [], cell);
       visit({ principal, role: 'aliases', place: `${one.label} -> ${other.label}`, rows, verdicts });
     }
   }
@@ -147,8 +175,10 @@ function surveyNames(
   { states, space, visit, principal }: Surveying,
   rows: RowClass,
   known: Known,
-  beside: Known | undefined,
+  apart: AlikeNames | Known | undefined,
 ): void {
+  const [alike, beside] = apart instanceof AlikeNames ? [apart, undefined] : [undefined, apart];
+  const judged = new Map<string, readonly CellVerdict[]>();
   const all = targetsOf(space);
   const [any = []] = known.values();
   // A credential that does not depend on the collection may use the same one beside every other.
@@ -156,11 +186,15 @@ function surveyNames(
     beside ? [...all] : [all.find((target) => mayUse(state, any[at] ?? NEVER, rows, target)) ?? []].flat(),
   );
   for (const { label, name } of space.collections) {
-    const verdicts = states.map((state, at) => {
-      const identityBeside = (target: string): Identity =>
-        (beside?.get(`${name} ${target}`) ?? known.get(label))?.[at] ?? NEVER;
-      return verdictBeside(state, rows, name, own[at] ?? [], identityBeside);
-    });
+    const group = alike?.groupOf({ name }) ?? name;
+    const verdicts =
+      judged.get(group) ??
+      states.map((state, at) => {
+        const identityBeside = (target: string): Identity =>
+          (beside?.get(`${name} ${target}`) ?? known.get(label))?.[at] ?? NEVER;
+        return verdictBeside(state, rows, name, own[at] ?? [], identityBeside);
+      });
+    judged.set(group, verdicts);
     visit({ principal, role: 'names', place: label, rows, verdicts });
   }
 }

@@ -78,10 +78,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'token-endpoint',
       'text',
     ],
-    ...['json', 'limits', 'policy', 'operations', 'explain'],
+    ...['json', 'limits', 'policy', 'operations', 'explain', 'exchange'],
   ],
   admin: [
     'console',
+    'exchange',
     'token-endpoint',
     'limits',
     'json',
@@ -97,7 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
-    ...['named-keys', 'redis', 'limits', 'issuers'],
+    ...['named-keys', 'redis', 'limits', 'issuers', 'exchange'],
   ],
   // Questions about the decision, answered by the steps of the gateway without its listeners.
   explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit', 'revocation', 'issuers'],

@@ -6,7 +6,7 @@ import {
   type ConsoleRequest,
   isConsoleTarget,
   MAX_CONSOLE_BODY,
-} from '../console/server/request.ts';
+} from '../exchange/console-request.ts';
 import { slowed } from './slowed.ts';
 
 /**

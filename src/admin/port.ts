@@ -2,6 +2,7 @@ import type { TlsOptions } from 'node:tls';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import { type Console, createConsole } from '../console/server/console.ts';
+import type { ConsoleAnswer, ConsoleRequest } from '../exchange/console-request.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { grpcAsker } from '../gateway/listener-options.ts';
@@ -35,6 +36,8 @@ export interface AdminPort {
   serving(listeners: { readonly rest: Listening; readonly grpc: Listening | null }): void;
   /** Reports the outcome of a reload, regardless of its trigger. @param state the state in force */
   reloaded(reload: Reload, state: State): void;
+  /** Asks the console; `undefined` = it is off. */
+  askConsole(request: ConsoleRequest): Promise<ConsoleAnswer | undefined>;
   /** Not ready from now on. */
   drain(): void;
   close(): Promise<void>;
@@ -124,6 +127,10 @@ class Port implements AdminPort {
     } catch (error) {
       this.#options.log.error(describeFault(error), 'the admin port keeps its certificate');
     }
+  }
+
+  async askConsole(request: ConsoleRequest): Promise<ConsoleAnswer | undefined> {
+    return await this.#console?.answer(request);
   }
 
   drain(): void {

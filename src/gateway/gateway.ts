@@ -2,6 +2,7 @@ import { type AdminAct, actEvent } from '../audit/act.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
+import type { ConsolePort } from '../exchange/console-request.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
@@ -97,6 +98,7 @@ export interface Gateway {
  * @param generation number of `state`
  * @param leases limits are counted with other processes; default: this process counts alone
  * @param askForKeys for fetched keys of issuers; default: there are none
+ * @param pages the console, where the REST port serves it; default: there is none
  */
 export async function createGateway(
   state: State,
@@ -105,6 +107,7 @@ export async function createGateway(
   generation = 1,
   leases?: Leases,
   askForKeys?: AskForKeys,
+  pages?: ConsolePort,
 ): Promise<Gateway> {
   const { config } = state;
   const inForce = stateOfStart(state, generation);
@@ -158,6 +161,7 @@ export async function createGateway(
       keyWatch,
       outageLog,
       tokens,
+      pages,
     },
     ...upstreams,
     isFirst: (worker ?? 0) === 0,
@@ -179,6 +183,7 @@ interface ServingParts extends Upstreams {
   readonly outageLog: OutageLog | undefined;
   readonly exchangeParts: ExchangeParts;
   readonly tokens: TokenEndpoint;
+  readonly pages: ConsolePort | undefined;
   readonly listenersShare: ListenersShare;
   /** True = the one of several processes that asks and watches upstream for all. */
   readonly isFirst: boolean;
@@ -206,7 +211,7 @@ class ServingProcess implements Gateway {
       await nodes?.begin();
       await checkKeyAtStart(this.#current().secrets.upstreamKey !== null, lookup, keyWatch);
       const options = restListenerOptions(this.#current, exchangeParts, {
-        ...{ upstream, nodes: nodes?.nodes, lookup, tokens, ...listenersShare },
+        ...{ upstream, nodes: nodes?.nodes, lookup, tokens, console: this.#parts.pages, ...listenersShare },
         webUi: await webUiOf(this.#running, lookup),
       });
       this.#rest = await createRestListener({ ...options, connections: connections.rest });

@@ -7,6 +7,7 @@ import { textList } from '../config/text-list.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import { listedNodes } from '../config/upstream/rules.ts';
 import { authorityOf, parseUpstreamUrl, type UpstreamAddress } from '../config/upstream-url.ts';
+import type { ConsolePort } from '../exchange/console-request.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListenerOptions } from '../grpc/listener.ts';
 import { createGrpcNodes, type GrpcNodes } from '../grpc/nodes/node-choice.ts';
@@ -89,6 +90,7 @@ export interface RestShared {
   readonly nodes: NodeSet | undefined;
   readonly lookup: UpstreamLookup;
   readonly tokens: TokenEndpoint;
+  readonly console: ConsolePort | undefined;
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
   readonly scheduler: WorkScheduler;
@@ -103,7 +105,7 @@ export interface RestShared {
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, nodes, lookup, tokens, webUi, scheduler, shared, proxies, clientTrust }: RestShared,
+  { upstream, nodes, lookup, tokens, console: pages, webUi, scheduler, shared, proxies, clientTrust }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -122,6 +124,7 @@ export function restListenerOptions(
     credential: credentialOf(current),
     lookup,
     tokens,
+    console: config.gateway.console.on_rest_port ? pages : undefined,
     scheduler,
     ...{ shared, proxies, clientTrust },
     cors: corsOf(current),

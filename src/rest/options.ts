@@ -1,4 +1,5 @@
 import type { Limits } from '../config/schema.ts';
+import type { ConsolePort } from '../exchange/console-request.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
@@ -31,6 +32,8 @@ export interface LaneOptions {
   readonly lookup: Pick<UpstreamLookup, 'listCollections' | 'version'>;
   /** Exchanges credentials for tokens at a path of the gateway's own, if that is on. Default: nothing is at that path. */
   readonly tokens?: TokenEndpoint;
+  /** The console, where this port serves it, too. Default: nothing is at its paths. */
+  readonly console?: ConsolePort | undefined;
   /** Answer preflights and add CORS headers, as upstream's `enable_cors`. */
   readonly cors: Cors;
   /** Is upstream's web interface to be had, without a credential? Changes while the gateway runs. */

@@ -1,6 +1,7 @@
 import type { AdminPort, AdminPortOptions } from '../admin/port.ts';
 import { type Clock, machineClock } from '../config/files/clock.ts';
 import type { LoadedState, State } from '../config/state.ts';
+import { CONSOLE_AWAY } from '../exchange/console-request.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { checkUsable } from '../gateway/usable.ts';
@@ -63,6 +64,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     },
     sharedLimits,
     (issuer) => keySource.ask(issuer),
+    { ask: async (request) => (await admin?.askConsole(request)) ?? CONSOLE_AWAY },
   );
   const keySource = createKeySource({
     ...{ issuers: state.policy.issuers ?? [], now, log },

@@ -1,5 +1,5 @@
+import type { ConsoleAnswer } from '../../exchange/console-request.ts';
 import { jsonLine } from '../../text/printable.ts';
-import type { ConsoleAnswer } from './request.ts';
 
 /**
  * Nothing is loaded from elsewhere, nothing runs that is not a file of this console, no page of another origin shows it in a frame,

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, relative, sep } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { CONSOLE_PATH, type ConsoleAnswer, type ConsoleRequest, headerValues } from '../../exchange/console-request.ts';
 import { SAFE_HEADERS } from './answers.ts';
-import { CONSOLE_PATH, type ConsoleAnswer, type ConsoleRequest, headerValues } from './request.ts';
 import { stripTypes } from './strip-types.ts';
 import { readVendor, withVendorPaths } from './vendor.ts';
 

@@ -1,5 +1,5 @@
+import { type ConsoleRequest, oneHeader } from '../../exchange/console-request.ts';
 import { JsonReader } from '../../json/reader.ts';
-import { type ConsoleRequest, oneHeader } from './request.ts';
 
 /** Deepest nesting of a body. */
 const MAX_DEPTH = 32;

@@ -1,7 +1,7 @@
+import type { ConsoleAnswer, ConsoleRequest } from '../../exchange/console-request.ts';
 import { json, problem } from './answers.ts';
 import { readJsonObject } from './body.ts';
 import { type Caller, type DataCall, type DataRow, DEFAULT_BODY } from './data/row.ts';
-import type { ConsoleAnswer, ConsoleRequest } from './request.ts';
 import type { ConsoleSource } from './source.ts';
 
 /** Largest answer of a row, in characters of JSON: larger ones are a fault of the row. */

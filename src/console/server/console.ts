@@ -1,3 +1,4 @@
+import { CONSOLE_PATH, type ConsoleAnswer, type ConsoleRequest } from '../../exchange/console-request.ts';
 import type { Role, Session } from '../api.ts';
 import { problem, redirect } from './answers.ts';
 import { type Assets, loadAssets } from './assets.ts';
@@ -6,7 +7,6 @@ import type { Caller, DataRow } from './data/row.ts';
 import { DATA_ROWS } from './data/table.ts';
 import { Entrance } from './entrance.ts';
 import { pageOf } from './page.ts';
-import { CONSOLE_PATH, type ConsoleAnswer, type ConsoleRequest } from './request.ts';
 import { crossSite } from './same-origin.ts';
 import { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';

@@ -1,4 +1,4 @@
-import { type ConsoleRequest, headerValues } from './request.ts';
+import { type ConsoleRequest, headerValues } from '../../exchange/console-request.ts';
 
 /** Longest value that is looked at, in characters; a sealed session has less than half of it. */
 const MAX_VALUE = 2048;

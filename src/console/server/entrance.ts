@@ -1,9 +1,9 @@
+import type { ConsoleAnswer, ConsoleRequest } from '../../exchange/console-request.ts';
 import type { Session } from '../api.ts';
 import { json, problem } from './answers.ts';
 import { readJsonObject } from './body.ts';
 import { clearCookie, readCookie, setCookie } from './cookie.ts';
 import { DEFAULT_BODY } from './data/row.ts';
-import type { ConsoleAnswer, ConsoleRequest } from './request.ts';
 import { isSecure } from './same-origin.ts';
 import type { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';

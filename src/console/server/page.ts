@@ -1,6 +1,6 @@
+import type { ConsoleAnswer } from '../../exchange/console-request.ts';
 import { SAFE_HEADERS } from './answers.ts';
 import type { Assets } from './assets.ts';
-import type { ConsoleAnswer } from './request.ts';
 
 /** The page: it holds no data, and needs no session. Its modules ask for both. */
 export function pageOf({ styles, main }: Pick<Assets, 'styles' | 'main'>): ConsoleAnswer {

@@ -1,4 +1,4 @@
-import { type ConsoleRequest, headerValues, oneHeader } from './request.ts';
+import { type ConsoleRequest, headerValues, oneHeader } from '../../exchange/console-request.ts';
 
 /**
  * The header of the console's own requests. A page of another origin can only send it after a preflight, which is never answered

@@ -1,6 +1,6 @@
+import type { ConsoleRequest } from '../../exchange/console-request.ts';
 import { readCookie } from './cookie.ts';
 import type { Caller } from './data/row.ts';
-import type { ConsoleRequest } from './request.ts';
 import type { OpenSession, Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
 

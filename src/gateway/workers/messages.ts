@@ -1,5 +1,6 @@
 import type { AdminAct } from '../../audit/act.ts';
 import type { State } from '../../config/state.ts';
+import type { ConsoleAnswer, ConsoleRequest } from '../../exchange/console-request.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { LeaseAnswer, LeaseAsk, LeaseTurn } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
@@ -92,6 +93,18 @@ export interface KeysCall {
 /** To the worker, with the same number, once the keys have been sent or cannot be had. */
 export interface KeysReply {
   readonly keys: number;
+}
+
+/** From a worker whose REST port was asked for the console, beside the calls. */
+export interface ConsoleCall {
+  readonly page: number;
+  readonly request: ConsoleRequest;
+}
+
+/** To the worker, with the same number. */
+export interface ConsoleReply {
+  readonly page: number;
+  readonly answer: ConsoleAnswer;
 }
 
 /** An error in a form that crosses processes. */

@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import type { AdminAct } from '../../audit/act.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
+import type { ConsolePort } from '../../exchange/console-request.ts';
 import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { Leases } from '../../limits/leases.ts';
@@ -51,6 +52,8 @@ export interface PoolOptions {
   readonly leases?: Leases | undefined;
   /** For fetched keys of issuers; default: there are none. */
   readonly askForKeys?: AskForKeys | undefined;
+  /** The console, for workers whose REST port serves it; default: there is none. */
+  readonly console?: ConsolePort | undefined;
 }
 
 /**
@@ -211,6 +214,7 @@ class Pool implements Fleet {
     const worker = new WorkerProcess(this.#options.withheld, {
       leases: this.#options.leases?.exchange,
       askForKeys: this.#options.askForKeys,
+      console: this.#options.console,
     });
     const begun = performance.now();
     this.#workers.add(worker);

@@ -1,4 +1,5 @@
 import type { State } from '../../config/state.ts';
+import type { ConsolePort } from '../../exchange/console-request.ts';
 import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { Leases } from '../../limits/leases.ts';
 import type { Fleet } from '../fleet.ts';
@@ -6,10 +7,15 @@ import { createGateway } from '../gateway.ts';
 import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 
 /** A fleet of one process, this one. */
-export async function createSingle(state: State, leases?: Leases, askForKeys?: AskForKeys): Promise<Fleet> {
+export async function createSingle(
+  state: State,
+  leases?: Leases,
+  askForKeys?: AskForKeys,
+  pages?: ConsolePort,
+): Promise<Fleet> {
   const tickets = new TicketKeys();
   let inForce = state;
-  const gateway = await createGateway(withTicketKeys(state, tickets), [], undefined, 1, leases, askForKeys);
+  const gateway = await createGateway(withTicketKeys(state, tickets), [], undefined, 1, leases, askForKeys, pages);
   return {
     start: () => gateway.start(),
     async apply(next) {

@@ -1,8 +1,20 @@
 import cluster, { type Worker } from 'node:cluster';
+import { CONSOLE_AWAY, type ConsolePort } from '../../exchange/console-request.ts';
 import type { AskForKeys } from '../../identity/issuers/key-sets.ts';
 import type { ExchangeLeases } from '../../limits/leases.ts';
 import { errorOf } from './fault.ts';
-import type { Answer, Call, KeysCall, KeysReply, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
+import type {
+  Answer,
+  Call,
+  ConsoleCall,
+  ConsoleReply,
+  KeysCall,
+  KeysReply,
+  LeaseCall,
+  LeaseReply,
+  WorkerCall,
+  WorkerCalls,
+} from './messages.ts';
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
@@ -13,6 +25,7 @@ interface Waiting {
 export interface WorkerServices {
   readonly leases?: ExchangeLeases | undefined;
   readonly askForKeys?: AskForKeys | undefined;
+  readonly console?: ConsolePort | undefined;
 }
 
 /** A worker process from the supervisor's side: calls with answers over the channel between the processes. */
@@ -28,15 +41,16 @@ export class WorkerProcess {
    * Forks.
    *
    * @param without variables that the process does not inherit
-   * @param serves its asks for leases, and for keys of issuers
+   * @param serves its asks for leases, for keys of issuers, and for pages of the console
    */
   constructor(without: readonly string[], serves: WorkerServices = {}) {
     // An undefined variable is not passed to the child.
     this.#worker = cluster.fork(Object.fromEntries(without.map((name) => [name, undefined])));
     this.pid = this.#worker.process.pid ?? 0;
-    this.#worker.on('message', (sent: Answer | LeaseCall | KeysCall) => {
+    this.#worker.on('message', (sent: Answer | LeaseCall | KeysCall | ConsoleCall) => {
       if ('lease' in sent) void this.#lease(sent, serves.leases);
       else if ('keys' in sent) void this.#keys(sent, serves.askForKeys);
+      else if ('page' in sent) void this.#page(sent, serves.console);
       else this.#settle(sent);
     });
     this.#worker.on('error', () => undefined);
@@ -92,6 +106,12 @@ export class WorkerProcess {
   async #keys({ keys, issuer }: KeysCall, ask: AskForKeys | undefined): Promise<void> {
     await ask?.(issuer).catch(() => undefined);
     const reply: KeysReply = { keys };
+    if (this.#worker.isConnected()) this.#worker.send(reply, () => undefined);
+  }
+
+  async #page({ page, request }: ConsoleCall, pages: ConsolePort | undefined): Promise<void> {
+    const answer = (await pages?.ask(request).catch(() => undefined)) ?? CONSOLE_AWAY;
+    const reply: ConsoleReply = { page, answer };
     if (this.#worker.isConnected()) this.#worker.send(reply, () => undefined);
   }
 

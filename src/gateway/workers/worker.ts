@@ -2,8 +2,20 @@ import type { NamedKeysInForce } from '../../policy/named-key.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { setRuntimeFlags } from '../runtime-flags.ts';
 import { faultOf } from './fault.ts';
-import type { Answer, Call, KeysCall, KeysReply, LeaseCall, LeaseReply, WorkerCall, WorkerCalls } from './messages.ts';
+import type {
+  Answer,
+  Call,
+  ConsoleCall,
+  ConsoleReply,
+  KeysCall,
+  KeysReply,
+  LeaseCall,
+  LeaseReply,
+  WorkerCall,
+  WorkerCalls,
+} from './messages.ts';
 import { changedBy } from './named-keys-change.ts';
+import { WorkerConsole } from './worker-console.ts';
 import { WorkerKeys } from './worker-keys.ts';
 import { WorkerLeases } from './worker-leases.ts';
 
@@ -15,6 +27,7 @@ const LONE_GRACE_MS = 30_000;
 setRuntimeFlags();
 const leases = new WorkerLeases((call) => answer(call));
 const keys = new WorkerKeys((call) => answer(call));
+const pages = new WorkerConsole((call) => answer(call));
 let gateway: Gateway | undefined;
 /** The keys of Redis, as they were last told. */
 let namedKeys: NamedKeysInForce | undefined;
@@ -25,7 +38,7 @@ const HANDLERS: Handlers = {
   async start({ index, holders, state, generation, revocations, drained, namedKeys: shared, keySets }) {
     if (holders !== undefined) leases.begin(holders);
     const leased = holders === undefined ? undefined : leases;
-    gateway = await createGateway(state, [], index, generation, leased, keys.ask);
+    gateway = await createGateway(state, [], index, generation, leased, keys.ask, pages);
     gateway.setKeySets(keySets);
     if (revocations) gateway.setRevocations(revocations);
     gateway.drainNodes(drained);
@@ -83,14 +96,15 @@ function handle<C extends WorkerCall>({ call, given }: Call<C>): Promise<WorkerC
   return handler(given);
 }
 
-function answer(message: Answer | LeaseCall | KeysCall): void {
+function answer(message: Answer | LeaseCall | KeysCall | ConsoleCall): void {
   // The supervisor may have ended; then `disconnect` ends this process.
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
-process.on('message', (sent: Call | LeaseReply | KeysReply) => {
+process.on('message', (sent: Call | LeaseReply | KeysReply | ConsoleReply) => {
   if ('lease' in sent) leases.replied(sent);
   else if ('keys' in sent) keys.replied(sent);
+  else if ('page' in sent) pages.replied(sent);
   else serve(sent);
 });
 

@@ -25,6 +25,7 @@ import { AnswerBudget } from '../response/answer-budget.ts';
 import { forwardChanged } from '../response/filtered-answer.ts';
 import { forwardAnew } from '../tenants/forward.ts';
 import { STRANGER_BODY_IDLE_MS } from '../time-limits.ts';
+import { answerConsoleRequest, isConsoleRequest } from './console-request.ts';
 import { StreamedAnswer, sendUpstream } from './forward.ts';
 import { checkHead } from './head.ts';
 import { http1Exchange, http2Exchange } from './new-exchange.ts';
@@ -144,6 +145,10 @@ class Lane {
 
   #serve(exchange: RestExchange, begun: BegunExchange | undefined): void {
     const { cors, parts, connections } = this.#options;
+    if (!begun && isConsoleRequest(exchange, this.#options)) {
+      this.#answerHere(exchange, answerConsoleRequest);
+      return;
+    }
     const preflight = begun ? undefined : answerPreflight(exchange.method, exchange.headers, cors);
     if (preflight) {
       if (preflight.fault) connections?.fault(preflight.fault);
@@ -151,7 +156,7 @@ class Lane {
       return;
     }
     if (!begun && isTokenRequest(exchange, this.#options)) {
-      this.#mint(exchange);
+      this.#answerHere(exchange, answerTokenRequest);
       return;
     }
     const { response, life } = exchange;
@@ -169,15 +174,15 @@ class Lane {
     else exchange.guard.failed(new TypeError('two lanes read a head differently'));
   }
 
-  /** A request for a token is answered here: it has no operation, and nothing of it goes upstream. */
-  #mint(exchange: RestExchange): void {
+  /** A request for a token or for the console is answered here: it has no operation, and nothing of it goes upstream. */
+  #answerHere(exchange: RestExchange, answer: (exchange: RestExchange, context: LaneContext) => void): void {
     const { response, life } = exchange;
     this.running.add(response);
     life.onEnd(() => {
       this.running.delete(response);
       exchange.answered = true;
     });
-    if (!life.ended) exchange.guard.run(() => answerTokenRequest(exchange, this.#context));
+    if (!life.ended) exchange.guard.run(() => answer(exchange, this.#context));
   }
 
   drain(): void {

@@ -51,3 +51,16 @@ export function headerValues(headers: readonly string[], name: string): readonly
   }
   return values;
 }
+
+/** The console, for a port that serves it beside other requests. */
+export interface ConsolePort {
+  /** Asks the one console of this gateway. Never rejects. */
+  readonly ask: (request: ConsoleRequest) => Promise<ConsoleAnswer>;
+}
+
+/** The answer where the console cannot be asked. */
+export const CONSOLE_AWAY: ConsoleAnswer = {
+  status: 503,
+  headers: ['content-type', 'application/json; charset=utf-8', 'cache-control', 'no-store'],
+  body: '{"error":"the console does not answer; try again"}',
+};

@@ -200,6 +200,8 @@ class Port implements AdminPort {
       source: {
         ...source,
         state: () => this.#state,
+        facts: () => this.#facts(),
+        parts: () => this.#parts(),
         snapshots: (details) => fleet.snapshots(details),
         identify: (credential, remote) => fleet.identify(credential, remote),
       },

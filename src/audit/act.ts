@@ -16,6 +16,8 @@ const EVENTS = {
   gateway_keys_change: 'keys_changed',
   gateway_node_drain: 'node_drained',
   gateway_node_undrain: 'node_undrained',
+  gateway_token_mint: 'token_made',
+  gateway_policy_write: 'policy_written',
   gateway_console_login: 'console_login',
   gateway_console_logout: 'console_logout',
 } as const satisfies Readonly<Record<string, AuditEventCode>>;
@@ -42,6 +44,8 @@ export interface AdminAct {
   readonly revoked?: { readonly kind: string; readonly value: string | number; readonly subject?: string | undefined };
   /** The node that was drained, or taken in again. */
   readonly node?: string;
+  /** The token that was made: its `jti`, and its end in seconds since 1970; absent = it never ends. */
+  readonly token?: { readonly id: string; readonly exp?: number };
   /** The session of the console that made it: id of its key, or `oidc` with the subject as `name`. */
   readonly console?: { readonly keyId: string; readonly name: string };
   /** End of the action in milliseconds since 1970, and its duration. */
@@ -58,7 +62,7 @@ const ERRORS = {
 
 /** The audit event of an administrative action. */
 export function actEvent(act: AdminAct): AuditEvent {
-  const { method, remote, result, target, changedKeys, node, revoked, at, durationMs, console: by } = act;
+  const { method, remote, result, target, changedKeys, node, revoked, token, at, durationMs, console: by } = act;
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
   const error = refusesLogin(act) ? 'the key was not accepted' : ERRORS[result];
@@ -81,6 +85,7 @@ export function actEvent(act: AdminAct): AuditEvent {
     ...(changedKeys ? { changed_keys: numbersOf(changedKeys) } : {}),
     ...(revoked ? { revoked: toldOf(revoked) } : {}),
     ...(node === undefined ? {} : { target_node: bounded(node) }),
+    ...(token ? { minted: madeOf(token, at) } : {}),
     upstream_status: null,
     duration_ms: Math.round(durationMs * 1000) / 1000,
     bytes_in: 0,
@@ -95,6 +100,11 @@ const refusesLogin = ({ method, result }: AdminAct): boolean => isConsole(method
 
 function eventOf({ method, ended }: Pick<AdminAct, 'method' | 'ended'>): AuditEventCode {
   return ended ? 'key_expired' : EVENTS[method];
+}
+
+function madeOf({ id, exp }: NonNullable<AdminAct['token']>, at: number): NonNullable<AuditEvent['minted']> {
+  if (exp === undefined) return { token_id: id, expires_at: 'never' };
+  return { token_id: id, expires_at: new Date(exp * 1000).toISOString(), lifetime: exp - Math.floor(at / 1000) };
 }
 
 function numbersOf(changes: NonNullable<AdminAct['changedKeys']>): NonNullable<AuditEvent['changed_keys']> {

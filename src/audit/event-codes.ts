@@ -31,6 +31,8 @@ export const AUDIT_EVENTS = {
   revoked: row('change', 'A token, a subject, a signing key or a time was revoked.', ['revoked']),
   reloaded: row('change', 'The files were read again.', []),
   token_minted: row('change', 'A credential was exchanged for a short token.', ['key', 'key_name', 'minted']),
+  token_made: row('change', 'A token was made on the console.', ['minted', 'via']),
+  policy_written: row('change', 'The policy file was written on the console.', ['via']),
   token_refused: row('change', 'A credential was not exchanged.', ['error', 'code']),
   node_drained: row('change', 'A node gets no new requests.', ['target_node']),
   node_undrained: row('change', 'A drained node gets requests again.', ['target_node']),

@@ -60,9 +60,12 @@ export interface AuditEvent {
   readonly revoked?: { readonly kind: string; readonly value: string; readonly subject?: string } | undefined;
   /** Name of the node that was drained, or taken in again. */
   readonly target_node?: string | undefined;
-  /** The token that was minted in exchange for a credential: its `jti`, its end, its life in seconds, and the scope asked for. */
+  /**
+   * The token that was minted, in exchange for a credential or on the console: its `jti`, its end or `never`, its life in seconds, and the
+   * scope asked for.
+   */
   readonly minted?:
-    | { readonly token_id: string; readonly expires_at: string; readonly lifetime: number; readonly scope?: string }
+    | { readonly token_id: string; readonly expires_at: string; readonly lifetime?: number; readonly scope?: string }
     | undefined;
   /** The `jti` of the minted token that the caller presented. */
   readonly token_id?: string | undefined;

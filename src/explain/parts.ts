@@ -7,11 +7,12 @@ import type { AskForKeys } from '../identity/issuers/key-sets.ts';
 import type { KeyRing } from '../identity/key-ring.ts';
 import { Creations } from '../limits/creations.ts';
 import { RequestLimits } from '../limits/request-limits.ts';
+import { QDRANT_VERSION } from '../operations/qdrant-version.ts';
 import { UPSTREAM_UNREACHABLE, VALUE_EXISTS_NO_POINT } from '../policy/denial.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import type { KnownRelease } from '../upstream/release-watch.ts';
-import type { Assumptions } from './assumptions.ts';
+import { type Assumptions, assumed } from './assumptions.ts';
 
 /** The parts of `exchange/steps.ts` for one state, without socket, upstream, audit or pace. */
 export interface OfflineParts {
@@ -83,4 +84,9 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
       ...own,
     }),
   };
+}
+
+/** Parts for questions about classes of requests, before the newest Qdrant that is known. */
+export function partsToSurvey(state: State, now: number): OfflineParts {
+  return offlineParts(state, assumed({ now, release: QDRANT_VERSION.replace(/^v/, '') }));
 }

@@ -1,15 +1,15 @@
 import type { Flags } from '../../config/load.ts';
 import type { State } from '../../config/state.ts';
-import { verdictText } from '../../explain/diff/groups.ts';
 import type { OnlineFlag } from '../../explain/online.ts';
+import { partsToSurvey } from '../../explain/parts.ts';
 import { AskedAgain } from '../../explain/past/again.ts';
 import { type PastEvent, PastEvents } from '../../explain/past/events.ts';
+import { type Today, todayOf } from '../../explain/past/today.ts';
 import { DENIAL_CODES } from '../../policy/denial-codes.ts';
 import { printable } from '../../text/printable.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { auditPaths } from './audit-paths.ts';
-import { partsToSurvey } from './policy-diff.ts';
 import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 
@@ -40,19 +40,6 @@ export async function explainDecision(
     found.map(async ({ event, place }) => ({ place, event, today: await todayOf(again, event) })),
   );
   return { json: { events }, text: events.map((one) => eventText(one, state)).join('\n') };
-}
-
-/** The verdicts of today, each with the callers that it is for. */
-type Today = readonly { readonly verdict: string; readonly callers: readonly string[] }[] | 'credential' | 'unknown';
-
-async function todayOf(again: AskedAgain, event: PastEvent): Promise<Today> {
-  const asked = await again.ask(event);
-  if (typeof asked === 'string') return asked;
-  const verdicts = asked.flatMap(({ caller, verdicts: [now] }) => (now ? [{ caller, verdict: verdictText(now) }] : []));
-  return [...Map.groupBy(verdicts, ({ verdict }) => verdict)].map(([verdict, all]) => ({
-    verdict,
-    callers: all.map(({ caller }) => caller),
-  }));
 }
 
 function eventText({ event, place, today }: { event: PastEvent; place: string; today: Today }, state: State): string {

@@ -2,11 +2,11 @@ import type { Flags } from '../../config/load.ts';
 import { spaceOf } from '../../explain/diff/changes.ts';
 import { accessMatrix } from '../../explain/matrix.ts';
 import type { OnlineFlag } from '../../explain/online.ts';
+import { partsToSurvey } from '../../explain/parts.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import type { Report } from '../frame/declare.ts';
 import { UsageError } from '../output.ts';
 import { matrixHtml, matrixMarkdown, matrixText, type NotedMatrix } from './matrix-formats.ts';
-import { partsToSurvey } from './policy-diff.ts';
 import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 

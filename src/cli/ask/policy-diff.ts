@@ -1,14 +1,8 @@
 import type { Flags } from '../../config/load.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { State } from '../../config/state.ts';
-import { assumed } from '../../explain/assumptions.ts';
-import { changesBetween, spaceOf } from '../../explain/diff/changes.ts';
-import { groupChanges } from '../../explain/diff/groups.ts';
-import { changedSettings } from '../../explain/diff/settings.ts';
+import { policyDiff } from '../../explain/diff/report.ts';
 import type { OnlineFlag } from '../../explain/online.ts';
-import { type OfflineParts, offlineParts } from '../../explain/parts.ts';
-import { leftOut } from '../../explain/space/left-out.ts';
-import { QDRANT_VERSION } from '../../operations/qdrant-version.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { UsageError } from '../output.ts';
@@ -28,18 +22,13 @@ export async function diffPolicies(
   const [oldFile, newFile] = files;
   if (oldFile === undefined || newFile === undefined) throw new UsageError('give two policy files: OLD NEW');
   const states = await Promise.all(statesOf(flags, [oldFile, newFile]).map((state) => withSharedKeys(state, flags)));
-  const notes = leftOut(states);
-  const [old, next] = states.map((state) => partsToSurvey(state, now));
+  const [old, next] = states;
   if (!old || !next) throw new TypeError('a state is missing');
-  const space = spaceOf([old, next]);
-  const changes = await changesBetween(old, next, space);
-  const groups = groupChanges(changes, space.principals);
-  const settings = changedSettings(old.state.policy, next.state.policy);
-  const count = changes.reduce((sum, { rows }) => sum + rows.rows.length, 0);
+  const { changes, groups, settings, notes } = await policyDiff(old, next, now);
   return {
-    json: { changes: count, groups, ...(settings.length > 0 && { settings }), ...(notes.length > 0 && { notes }) },
-    text: `${(flags.format === 'markdown' ? diffMarkdown : diffText)(groups, count, settings)}${notesText(notes)}`,
-    code: changes.length > 0 || settings.length > 0 ? exitCode.negative : exitCode.ok,
+    json: { changes, groups, ...(settings.length > 0 && { settings }), ...(notes.length > 0 && { notes }) },
+    text: `${(flags.format === 'markdown' ? diffMarkdown : diffText)(groups, changes, settings)}${notesText(notes)}`,
+    code: groups.length > 0 || settings.length > 0 ? exitCode.negative : exitCode.ok,
   };
 }
 
@@ -63,9 +52,4 @@ function statesOf(flags: Flags, files: readonly string[]): readonly State[] {
 /** Callers that were not asked, one a line. */
 export function notesText(notes: readonly string[]): string {
   return notes.map((note) => `\nnote: ${note}\n`).join('');
-}
-
-/** Parts for questions about classes of requests, before the newest Qdrant that is known. */
-export function partsToSurvey(state: State, now: number): OfflineParts {
-  return offlineParts(state, assumed({ now, release: QDRANT_VERSION.replace(/^v/, '') }));
 }

@@ -1,5 +1,6 @@
 import type { Flags } from '../../config/load.ts';
 import type { OnlineFlag } from '../../explain/online.ts';
+import { partsToSurvey } from '../../explain/parts.ts';
 import { PastEvents } from '../../explain/past/events.ts';
 import { type Replay, replay } from '../../explain/past/replay.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
@@ -7,7 +8,6 @@ import { printable } from '../../text/printable.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { auditPaths } from './audit-paths.ts';
-import { partsToSurvey } from './policy-diff.ts';
 import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 

@@ -1,6 +1,7 @@
 import type { Flags } from '../../config/load.ts';
 import { nearest } from '../../config/nearest.ts';
 import type { OnlineFlag } from '../../explain/online.ts';
+import { partsToSurvey } from '../../explain/parts.ts';
 import { leftOut } from '../../explain/space/left-out.ts';
 import { mergedLabels } from '../../explain/space/merged-labels.ts';
 import { isOnAliases, isOnCollection, ROWS, type Row, rowsNamed } from '../../explain/space/operations.ts';
@@ -11,7 +12,7 @@ import type { Report } from '../frame/declare.ts';
 import { textTable } from '../frame/table.ts';
 import { UsageError } from '../output.ts';
 import { decidedText } from './answer-text.ts';
-import { notesText, partsToSurvey } from './policy-diff.ts';
+import { notesText } from './policy-diff.ts';
 import { withSharedKeys } from './shared-keys.ts';
 import { stateToAsk } from './state.ts';
 

@@ -1,56 +1,73 @@
-import { h, render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { render, type VNode } from 'preact';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { Session } from '../api.ts';
+import { onSessionEnd, problemsOf } from './api.ts';
+import { frame } from './frame.ts';
+import { loginAgain, loginPage } from './login.ts';
+import { pageOf } from './routes.ts';
+import { currentSession } from './session.ts';
+import { use } from './view/dom.ts';
+import { loading, problemsBox } from './view/parts.ts';
+import { chosenTheme, setTheme } from './view/theme.ts';
 
-/** Asks the server of this console. Rejects with the text of its error. */
-async function ask<T>(name: string, body?: object): Promise<T> {
-  const own = { 'x-qdrant-console': '1' };
-  const request: RequestInit = body
-    ? { method: 'POST', headers: { ...own, 'content-type': 'application/json' }, body: JSON.stringify(body) }
-    : { headers: own };
-  const response = await fetch(`api/${name}`, request);
-  const answer = (await response.json()) as T & { readonly error?: string };
-  if (!response.ok) throw new Error(answer.error ?? String(response.status));
-  return answer;
-}
+setTheme(chosenTheme());
 
-/** Signs in and out. */
-function App() {
-  const [session, setSession] = useState<Session>();
-  const [problem, setProblem] = useState('');
-  const [key, setKey] = useState('');
-  const take = (asked: Promise<Session>): void => {
-    asked.then(
-      (next) => {
-        setSession(next);
-        setProblem('');
-        setKey('');
-      },
-      (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)),
-    );
+/** Time between two tries to reach the gateway, in milliseconds. */
+const AGAIN_MS = 3000;
+
+/**
+ * The whole page. A page stays when its session ends: the form to log in stands over it, and what it asked for waits. The login of
+ * another caller, or a log-out here, makes it anew.
+ */
+function App(): VNode | null {
+  const [session, setSession] = useState<Session | undefined>(undefined);
+  const [ended, setEnded] = useState(false);
+  const [problems, setProblems] = useState<readonly string[]>([]);
+  const [place, setPlace] = useState(location.hash);
+  const waiting = useRef<(() => void)[]>([]);
+  const begin = useCallback((next: Session): void => {
+    setSession(next);
+    setEnded(false);
+    for (const go of waiting.current.splice(0)) go();
+  }, []);
+  const look = useCallback(async (): Promise<void> => {
+    try {
+      setSession(await currentSession());
+      setProblems([]);
+    } catch (error) {
+      setProblems(problemsOf(error));
+      setTimeout(look, AGAIN_MS);
+    }
+  }, []);
+  useEffect(() => {
+    onSessionEnd(() => {
+      setEnded(true);
+      return new Promise((resolve) => {
+        waiting.current.push(resolve);
+      });
+    });
+    void look();
+    const follow = (): void => setPlace(location.hash);
+    addEventListener('hashchange', follow);
+    return () => removeEventListener('hashchange', follow);
+  }, [look]);
+  if (problems.length > 0 && !session) return problemsBox(problems);
+  if (!session) return loading('the console');
+  if (!session.signed_in) return loginPage({ oidc: session.oidc, onSession: begin });
+  const leave = (): void => {
+    waiting.current = [];
+    setSession(undefined);
+    void look();
   };
-  useEffect(() => take(ask<Session>('session')), []);
-  if (!session) return h('p', null, problem);
-  if (session.signed_in) {
-    return h('main', null, [
-      h('p', null, `Signed in: ${session.name} (${session.role})`),
-      h('button', { type: 'button', onClick: () => take(ask<Session>('logout', {})) }, 'Sign out'),
-    ]);
-  }
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    take(ask<Session>('login', { key }));
-  };
-  return h('form', { onSubmit: submit }, [
-    h('label', { for: 'key' }, 'Admin key or read-only key'),
-    h('input', {
-      ...{ id: 'key', type: 'password', autocomplete: 'off', value: key },
-      onInput: (event: Event) => setKey((event.target as HTMLInputElement).value),
-    }),
-    h('button', { type: 'submit' }, 'Sign in'),
-    h('p', { role: 'alert' }, problem),
-  ]);
+  const page = use(pageOf(place).show, { key: `${session.name} ${session.role}`, session, place });
+  return frame({
+    session,
+    place,
+    onLeave: leave,
+    page,
+    over: ended ? loginAgain({ oidc: false, onSession: begin }) : null,
+  });
 }
 
 const root = document.getElementById('app');
-if (root) render(h(App, null), root);
+if (root) render(use(App, {}), root);

@@ -37,7 +37,10 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** Names stay as they are for a year: another content has another folder. */
 const IMMUTABLE = ['cache-control', 'public, max-age=31536000, immutable', 'vary', 'accept-encoding'];
-const BROWSER = join(import.meta.dirname, '../browser');
+const SOURCE = join(import.meta.dirname, '../..');
+const BROWSER = join(SOURCE, 'console/browser');
+/** Further modules that the pages import, below `src` and without their ending: no other file of the source is served. */
+const SHARED = ['text/printable'];
 
 /** Reads and compresses all files. Takes some tens of milliseconds: once for each start. */
 export function loadAssets(): Assets {
@@ -69,10 +72,15 @@ function* modules(): Iterable<[name: string, text: string]> {
     const path = join(entry.parentPath, entry.name);
     const ending = extname(entry.name);
     if (!entry.isFile() || !(ending in TYPES) || entry.name.endsWith('.d.ts')) continue;
-    const name = `browser/${relative(BROWSER, path).split(sep).join('/')}`;
-    const text = readFileSync(path, 'utf8');
-    yield [name, ending === '.ts' ? stripTypes(text) : text];
+    yield [relative(SOURCE, path).split(sep).join('/'), moduleText(path)];
   }
+  const ending = extname(import.meta.filename);
+  for (const name of SHARED) yield [`${name}${ending}`, moduleText(join(SOURCE, `${name}${ending}`))];
+}
+
+function moduleText(path: string): string {
+  const text = readFileSync(path, 'utf8');
+  return extname(path) === '.ts' ? stripTypes(text) : text;
 }
 
 function hashOf(texts: ReadonlyMap<string, string>): string {

@@ -2,6 +2,7 @@ import type { AdminAct } from '../../audit/act.ts';
 import type { State } from '../../config/state.ts';
 import type { IdentifiedCaller } from '../../gateway/workers/identify-caller.ts';
 import type { KeyChanged, KeyRequest } from '../../named-keys/store.ts';
+import type { Facts } from '../../observability/facts.ts';
 import type { MetricsPage } from '../../observability/metrics/page.ts';
 import type { NodeDrained } from '../../observability/operator.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
@@ -9,12 +10,24 @@ import type { RevocationReport, Revoked } from '../../revocation/report.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 
+/** The parts of the gateway that no counter tells. */
+export interface GatewayParts {
+  readonly mode: string;
+  readonly draining: boolean;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly listeners: readonly { readonly protocol: 'rest' | 'grpc'; readonly port: number; readonly tls: boolean }[];
+}
+
 /** The running gateway, as the console sees and changes it: what the admin port has, and no more. */
 export interface ConsoleSource {
   /** The state in force. INVARIANT: nothing of its secrets is answered. */
   readonly state: () => State;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Counters and states of this moment. */
+  readonly facts: () => Promise<Facts>;
+  readonly parts: () => GatewayParts;
   readonly status: () => Promise<object>;
   readonly metrics: (format: 'prometheus' | 'openmetrics') => Promise<MetricsPage>;
   readonly principals: () => Promise<object>;

@@ -33,6 +33,7 @@ export async function changesBetween(
   old: OfflineParts,
   next: OfflineParts,
   space: Space = spaceOf([old, next]),
+  progress?: (done: number, all: number) => void,
 ): Promise<readonly Change[]> {
   const changes: Change[] = [];
   const note = ({ verdicts, ...where }: Surveyed): void => {
@@ -42,7 +43,7 @@ export async function changesBetween(
   };
   const alike = isAlike(old, next);
   // The same caller under the same guards, bounds and limits is decided alike.
-  await survey([old, next], space, note, ([from, to]) => alike && isDeepStrictEqual(from, to));
+  await survey([old, next], space, note, ([from, to]) => alike && isDeepStrictEqual(from, to), progress);
   return changes;
 }
 

@@ -64,7 +64,8 @@ function eventOf(line: string): PastEvent | undefined {
   }
 }
 
-function isEvent(value: unknown): value is PastEvent {
+/** True = the event of a request. */
+export function isEvent(value: unknown): value is PastEvent {
   if (typeof value !== 'object' || value === null) return false;
   const { id, operation, result, protocol, auth_type: type, timestamp } = value as Partial<PastEvent>;
   const { collections = [], mappings = [] } = value as Partial<PastEvent>;

@@ -46,14 +46,17 @@ type Known = ReadonlyMap<string, readonly Identity[]>;
  * Asks all classes and hands each over.
  *
  * @param isKnown true = the verdicts of a caller with these identities under each state are of no interest. Default: never
+ * @param progress called before each caller, with the number of those that have been asked, and of all
  */
 export async function survey(
   states: readonly OfflineParts[],
   space: Space,
   visit: (one: Surveyed) => void,
   isKnown: (identities: readonly Identity[]) => boolean = () => false,
+  progress: (done: number, all: number) => void = () => undefined,
 ): Promise<void> {
-  for (const principal of space.principals) {
+  for (const [at, principal] of space.principals.entries()) {
+    progress(at, space.principals.length);
     await surveyOne({ states, space, visit, principal, isKnown });
   }
 }

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { partsToSurvey } from '../../../src/cli/ask/policy-diff.ts';
 import { stateToAsk } from '../../../src/cli/ask/state.ts';
 import { changesBetween } from '../../../src/explain/diff/changes.ts';
 import { changedSettings } from '../../../src/explain/diff/settings.ts';
+import { partsToSurvey } from '../../../src/explain/parts.ts';
 import { folder } from '../../cli/ask/fixture.ts';
 import { makeAuthority } from '../../support/authority.ts';
 import { KEYS } from '../../support/gateway.ts';

@@ -1,5 +1,8 @@
+import { auditRows } from './audit.ts';
 import { gatewayRows } from './gateway.ts';
+import { overviewRows } from './overview.ts';
 import type { DataRow } from './row.ts';
+import { tokenRows } from './tokens.ts';
 
 /** Every endpoint for data. INVARIANT: what has no row here is 404, and each row says its role. */
-export const DATA_ROWS: readonly DataRow[] = [...gatewayRows];
+export const DATA_ROWS: readonly DataRow[] = [...gatewayRows, ...overviewRows, ...tokenRows, ...auditRows];

@@ -1,0 +1,95 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { findChromium, openBrowser } from '../clients/browser.ts';
+import { KEYS } from '../gateway.ts';
+import { logInAs, someTraffic, startConsoleScene } from './scene.ts';
+
+/*
+ * `node setup.mjs test/support/console-scene/screens.ts FOLDER [WORD…]`: pictures of each page of the console, light and dark, wide and 360
+ * pixels narrow. Words choose pages.
+ */
+
+/** A page of the console, and what is done there before the picture. */
+interface Shot {
+  readonly name: string;
+  readonly place: string;
+  readonly before?: (page: Page) => Promise<void>;
+}
+
+const SHOTS: readonly Shot[] = [
+  {
+    name: 'overview',
+    place: '#/',
+    before: async (page) => {
+      await page.locator('.chart canvas').first().waitFor({ timeout: 30_000 });
+    },
+  },
+  {
+    name: 'tokens',
+    place: '#/tokens',
+    before: async (page) => {
+      await page.getByLabel('Collection 1', { exact: true }).fill('docs');
+      await page.getByLabel('For whom').fill('search-service');
+      await page.getByRole('button', { name: 'Make the token' }).click();
+      await page.getByText('Your new token').waitFor();
+    },
+  },
+  {
+    name: 'tokens-inspect',
+    place: '#/tokens?view=inspect',
+  },
+  { name: 'audit', place: '#/audit', before: async (page) => void (await page.locator('tbody tr').first().waitFor()) },
+  {
+    name: 'audit-entry',
+    place: '#/audit',
+    before: async (page) => {
+      await page.locator('tr.refused').first().click();
+      await page.getByText('What to do').waitFor();
+    },
+  },
+];
+
+const [folder = 'screens', ...words] = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+const chromium = findChromium();
+if (!chromium) throw new Error('there is no Chromium on this machine');
+const gateway = await startConsoleScene();
+await someTraffic(gateway);
+const browser = await openBrowser(chromium);
+const page = await browser.context.newPage();
+page.on('console', (message) => process.stderr.write(`browser: ${message.text()}\n`));
+page.on('pageerror', (error) => process.stderr.write(`browser: ${error.stack ?? error.message}\n`));
+const wanted = (name: string): boolean => words.length === 0 || words.some((word) => name.includes(word));
+try {
+  await page.goto(gateway.page);
+  await page.getByLabel('API key').waitFor();
+  if (wanted('login')) await shoot(page, 'login');
+  await logInAs(page, KEYS.admin);
+  for (const { name, place, before } of SHOTS) {
+    if (!wanted(name)) continue;
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await page.goto('about:blank');
+    await page.goto(`${gateway.page}${place}`);
+    await page.locator('h1').waitFor();
+    await before?.(page);
+    await shoot(page, name);
+  }
+} finally {
+  await browser.close();
+  await gateway.close();
+}
+
+/** Light and dark, wide and narrow. */
+async function shoot(page: Page, name: string): Promise<void> {
+  for (const [size, width] of [
+    ['', 1280],
+    ['-360', 360],
+  ] as const) {
+    await page.setViewportSize({ width, height: 860 });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(folder, `${name}${size}-${colorScheme}.png`), fullPage: size !== '' });
+    }
+  }
+}

@@ -37,6 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   redis: ['config'],
   revocation: ['policy', 'identity', 'config', 'redis'],
   issuers: ['policy', 'config'],
+  acme: ['config', 'redis', 'x509', 'text'],
   'named-keys': ['policy', 'identity', 'operations', 'config', 'redis'],
   limits: ['policy', 'identity', 'lifetime'],
   net: ['limits', 'lifetime'],
@@ -48,7 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A process's figures hold those of its audit.
   observability: [
     ...['policy', 'identity', 'operations', 'config', 'net', 'exchange', 'audit', 'revocation', 'lifetime'],
-    ...['named-keys', 'issuers', 'text', 'x509', 'limits'],
+    ...['named-keys', 'issuers', 'text', 'x509', 'limits', 'acme'],
   ],
   learning: ['policy', 'identity', 'config', 'exchange', 'observability', 'text'],
   rest: [...ENFORCEMENT, 'token-endpoint'],
@@ -64,6 +65,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'revocation',
     'text',
     'token-endpoint',
+    'acme',
   ],
   // Pages for operators. It knows the admin port's data, not its listener.
   console: [
@@ -83,6 +85,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   admin: [
     'console',
     'exchange',
+    'acme',
     'token-endpoint',
     'limits',
     'json',
@@ -98,7 +101,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
-    ...['named-keys', 'redis', 'limits', 'issuers', 'exchange'],
+    ...['named-keys', 'redis', 'limits', 'issuers', 'exchange', 'acme'],
   ],
   // Questions about the decision, answered by the steps of the gateway without its listeners.
   explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit', 'revocation', 'issuers'],
@@ -315,8 +318,12 @@ const RULES: readonly Rule[] = [
     ],
   },
   {
-    name: 'jose is imported by identity/token.ts, console/server/seal.ts and identity/jwks.ts only',
-    find: owned(/^jose(\/|$)/, ['identity/token.ts', 'console/server/seal.ts', 'identity/jwks.ts'], 'types too'),
+    name: 'jose is imported by identity/token.ts, console/server/seal.ts, identity/jwks.ts and acme/jws.ts only',
+    find: owned(
+      /^jose(\/|$)/,
+      ['identity/token.ts', 'console/server/seal.ts', 'identity/jwks.ts', 'acme/jws.ts'],
+      'types too',
+    ),
     broken: {
       'identity/token.ts': `import { jwtVerify } from 'jose';`,
       'cli/token.ts': `import { SignJWT } from 'jose/jwt/sign';`,
@@ -340,12 +347,19 @@ const RULES: readonly Rule[] = [
     found: ['grpc/listener.ts: node:http2'],
   },
   {
-    name: 'raw sockets are opened in upstream/sockets.ts and audit/sinks/sockets.ts and taken in the listeners only; two files read addresses',
+    name: 'raw sockets are opened in upstream/sockets.ts and audit/sinks/sockets.ts and taken in the listeners only; some files read addresses',
     find: owned(
       /^(node:)?(net|tls|dgram|https)$/,
       [
-        ...['upstream/sockets.ts', 'audit/sinks/sockets.ts', 'rest/listener.ts', 'rest/listener-tls.ts'],
-        ...['grpc/listener.ts', 'net/addresses.ts', 'net/unix-path.ts', 'config/proxy-rules.ts'],
+        ...['upstream/sockets.ts', 'audit/sinks/sockets.ts', 'rest/listener.ts', 'rest/tls/listener-tls.ts'],
+        ...[
+          'rest/tls/validation-tls.ts',
+          'config/sections/acme-rules.ts',
+          'grpc/listener.ts',
+          'net/addresses.ts',
+          'net/unix-path.ts',
+          'config/proxy-rules.ts',
+        ],
         // `doctor` asks as a stranger does.
         'cli/doctor/stranger.ts',
       ],
@@ -366,8 +380,12 @@ const RULES: readonly Rule[] = [
     found: ['grpc/reject.ts: @grpc/grpc-js'],
   },
   {
-    name: 'undici is imported by upstream/http.ts and issuers/get.ts only, its types are free',
-    find: owned(/^undici(\/|$)/, ['upstream/http.ts', 'upstream/undici.d.ts', 'issuers/get.ts'], 'types are free'),
+    name: 'undici is imported by upstream/http.ts, issuers/get.ts and acme/transport.ts only, its types are free',
+    find: owned(
+      /^undici(\/|$)/,
+      ['upstream/http.ts', 'upstream/undici.d.ts', 'issuers/get.ts', 'acme/transport.ts'],
+      'types are free',
+    ),
     broken: {
       'rest/server/forward.ts': `import type { Dispatcher } from 'undici';`,
       'rest/response/health-answer.ts': `import { request } from 'undici';`,

@@ -1,3 +1,4 @@
+import type { AcmeReport } from '../acme/report.ts';
 import type { SharedKeysReport } from '../named-keys/redis/report.ts';
 import type { Facts } from '../observability/facts.ts';
 import type { SeenPrincipal } from '../observability/metrics/principals-seen.ts';
@@ -22,6 +23,10 @@ export interface Readiness {
   readonly shared_keys?: 'known' | 'last known' | 'unknown';
   /** Only with issuers whose keys are fetched; readiness does not depend on it: other credentials work. */
   readonly issuer_keys?: 'known' | 'missing';
+  /** Only with automatic certificates. Without one every handshake fails, and the gateway is not ready. */
+  readonly certificate?: 'in force' | 'ended' | 'missing';
+  /** Kind of the last problem of automatic certificates; the status page has its text. */
+  readonly certificate_problem?: string;
   /** `key`: only with a key for upstream. */
   readonly upstream: { readonly rest: Reach; readonly grpc: Reach; readonly key?: 'accepted' | 'refused' };
 }
@@ -68,6 +73,7 @@ export function statusOf(facts: Facts, { mode, draining, startedAt, listeners, w
       expires_at: iso(expiresAt),
       expires_in_seconds: Math.floor((expiresAt - now) / 1000),
     })),
+    ...(facts.acme && { acme: acmeOf(facts.acme) }),
     revocations: {
       entries: revocations.entries.length,
       unknown: revocations.unknown,
@@ -113,6 +119,16 @@ export function nodesPage(snapshots: readonly GatewaySnapshot[], drained: readon
       ),
     })),
     drained_and_absent: drained.filter((name) => !known.has(name)),
+  };
+}
+
+function acmeOf({ expiresAt, renewalAt, nextAttemptAt, problem, ...rest }: AcmeReport): object {
+  return {
+    ...rest,
+    expires_at: iso(expiresAt ?? 0),
+    renewal_at: iso(renewalAt ?? 0),
+    next_attempt_at: iso(nextAttemptAt),
+    problem: problem ? { kind: problem.kind, text: problem.text, at: iso(problem.at) } : null,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { TlsOptions } from 'node:tls';
+import type { AcmeReport } from '../acme/report.ts';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import { type Console, createConsole } from '../console/server/console.ts';
@@ -245,6 +246,7 @@ class Port implements AdminPort {
       sharedKeys: operator.sharedKeys?.report(),
       issuerKeys: operator.issuerKeys(),
       sharedLimits: operator.sharedLimits?.(),
+      acme: operator.acme?.(),
       adminRefused: this.#refused,
     };
   }
@@ -254,15 +256,17 @@ class Port implements AdminPort {
     const shared = this.#options.operator.sharedKeys?.report();
     const issuers = this.#options.operator.issuerKeys();
     const up = this.#listeners.length > 0;
+    const acme = this.#options.operator.acme?.();
     const reach = (reachable: boolean | undefined) =>
       reachable === undefined ? 'off' : reachable ? 'reachable' : 'unreachable';
     return {
-      ready: up && !this.#draining && rest && grpc !== false && key !== 'refused',
+      ready: up && !this.#draining && rest && grpc !== false && key !== 'refused' && hasCertificate(acme),
       listeners: this.#draining ? 'draining' : up ? 'up' : 'starting',
       // Listeners are opened only with a key ring.
       keys: up ? 'loaded' : 'missing',
       ...(shared && { shared_keys: shared.unknown ? 'unknown' : shared.available ? 'known' : 'last known' }),
       ...(issuers.length > 0 && { issuer_keys: issuers.every(({ usable }) => usable) ? 'known' : 'missing' }),
+      ...(acme && certificateOf(acme, this.#options.now())),
       upstream: { rest: reach(rest), grpc: reach(grpc), ...(key ? { key } : {}) },
     };
   }
@@ -278,6 +282,14 @@ class Port implements AdminPort {
       log.warn({ host }, 'the token of the admin port is sent without TLS');
     }
   }
+}
+
+/** A certificate of the operator is there, or the gateway would not have started. */
+const hasCertificate = (acme: AcmeReport | undefined): boolean => acme === undefined || acme.expiresAt !== undefined;
+
+function certificateOf({ expiresAt, problem }: AcmeReport, now: number) {
+  const certificate = expiresAt === undefined ? 'missing' : expiresAt <= now ? 'ended' : 'in force';
+  return { certificate, ...(problem && { certificate_problem: problem.kind }) } as const;
 }
 
 const isLocal = (address: string): boolean => address === '::1' || address.startsWith('127.');
@@ -322,5 +334,6 @@ function openProbe(current: () => State, now: () => number, drained: () => reado
 
 function tlsOf({ secrets, config }: State): TlsOptions | undefined {
   if (!config.gateway.admin.enable_tls || !secrets.tls) return undefined;
-  return { ...TLS_PROFILE, cert: secrets.tls.cert, key: secrets.tls.key };
+  const { cert, key } = secrets.tls;
+  return { ...TLS_PROFILE, ...(cert && key ? { cert, key } : {}) };
 }

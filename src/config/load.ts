@@ -22,6 +22,7 @@ import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { KEY_NAMES, type ReadFile, readKeys } from './secrets.ts';
+import { acmeProblems } from './sections/acme-rules.ts';
 import { certificateProblems, mappingProblems, mappingWarnings } from './sections/client-certificates.ts';
 import { upstreamKeyWarnings } from './upstream/key-rules.ts';
 import { readYaml } from './yaml/file.ts';
@@ -234,6 +235,7 @@ export function previewConfig(sources: Sources = {}): Preview {
       ...originProblems(config, placeOf),
       ...certificateProblems(config, placeOf),
       ...sharedProblems(config, placeOf),
+      ...acmeProblems(config, placeOf),
     );
     warnings.push(...proxyWarnings(config, placeOf), ...originWarnings(config, placeOf));
     const named = readNamedKeys(config, { cwd, readFile, operations, place: placeOf('gateway.keys_file') });

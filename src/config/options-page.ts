@@ -39,6 +39,11 @@ const GROUPS: readonly Group[] = [
     ],
   },
   {
+    title: 'Automatic certificates',
+    about: 'Certificates that the gateway gets and renews by itself: [certificates](../guides/certificates.md).',
+    paths: ['gateway.certs', 'gateway.acme', 'gateway.dev_certs'],
+  },
+  {
     title: 'Policy',
     about: 'Rules that narrow what keys and tokens may do, and the modes that only observe.',
     paths: ['gateway.policy_file', 'gateway.keys_file', 'gateway.mode', 'gateway.learn_file'],

@@ -18,6 +18,7 @@ import {
   unixAddress,
   whole,
 } from './option-kinds.ts';
+import { acme, certs, devCerts, ownFiles, settleCertificates } from './sections/certificates.ts';
 import { admin, audit, auditMore, consoleSection, log, revocation, shared, tracing } from './sections/operation.ts';
 import { listText } from './text-list.ts';
 import { settleUpstream, upstream } from './upstream/schema.ts';
@@ -198,6 +199,9 @@ const gateway = z.strictObject({
   shared: shared.prefault({}),
   grpc_client_certificates: flag(false, 'also require a certificate signed by `tls.ca_cert` from gRPC clients'),
   client_certificates: clientCertificates.prefault({}),
+  certs,
+  acme: acme.prefault({}),
+  dev_certs: devCerts.prefault({}),
   insecure_allow_no_key: live(flag(false, 'start without any key: every caller has full access')),
   listen: z
     .strictObject({
@@ -274,9 +278,15 @@ function settleLimits(settings: Settings) {
 export const configSchema = settingsSchema.transform((settings) => ({
   ...settings,
   log_level: bareLevel(settings.log_level) ?? 'info',
-  tls: { ...settings.tls, cert_ttl: settings.tls.cert_ttl ?? 0 },
+  service: {
+    ...settings.service,
+    // A certificate that the gateway gets itself is for nothing but TLS.
+    enable_tls: settings.service.enable_tls || ownFiles(settings.gateway) !== undefined,
+  },
+  tls: { ...settings.tls, ...ownFiles(settings.gateway), cert_ttl: settings.tls.cert_ttl ?? 0 },
   gateway: {
     ...settings.gateway,
+    ...settleCertificates(settings.gateway),
     trusted_proxies: listText(settings.gateway.trusted_proxies),
     cors: { allowed_origins: listText(settings.gateway.cors.allowed_origins) },
     upstream: settleUpstream(settings.gateway.upstream),

@@ -5,6 +5,7 @@ import { type RevocationList, readLists } from '../x509/revocation-list.ts';
 import { readBounded } from './files/bounded-read.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import type { Config } from './schema.ts';
+import { ownFiles } from './sections/certificates.ts';
 
 /** Reads a whole file; throws the errors of `node:fs`. */
 export type ReadFile = (path: string) => Buffer;
@@ -24,8 +25,9 @@ export type Keys = Readonly<Record<(typeof KEY_NAMES)[number], string | null>>;
  * another process.
  */
 export type TlsMaterial = {
-  readonly cert: Buffer;
-  readonly key: Buffer;
+  /** Null, as is the key = the gateway gets its certificate itself and has none yet: every handshake fails. */
+  readonly cert: Buffer | null;
+  readonly key: Buffer | null;
   readonly clientCa: Buffer | null;
   readonly grpcClientCa?: Buffer | undefined;
   /** Set if client certificates are identities, on both ports: their CAs and revocation lists, null = none. */
@@ -52,20 +54,25 @@ export type Secrets = {
 
 type Files = {
   readonly read: (path: string, place: string, what: string) => Buffer | null;
+  /** The same for a file that need not be there: null then, and no problem. */
+  readonly readIfThere: Files['read'];
   readonly problems: Problem[];
 };
 
 function openFiles({ cwd = process.cwd(), readFile = readBounded }: SecretSources): Files {
   const problems: Problem[] = [];
-  const read = (path: string, place: string, what: string) => {
-    try {
-      return readFile(resolve(cwd, path));
-    } catch (error) {
-      problems.push({ place, message: `cannot read ${what} \`${path}\`: ${reason(error)}` });
-      return null;
-    }
-  };
-  return { read, problems };
+  const reader =
+    (required: boolean): Files['read'] =>
+    (path, place, what) => {
+      try {
+        return readFile(resolve(cwd, path));
+      } catch (error) {
+        if (!required && error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+        problems.push({ place, message: `cannot read ${what} \`${path}\`: ${reason(error)}` });
+        return null;
+      }
+    };
+  return { read: reader(true), readIfThere: reader(false), problems };
 }
 
 /** An option that holds a secret, and its `_file` variant; `path` is the option's. */
@@ -177,6 +184,9 @@ function checkPair({ cert, key, place, file }: Pair, now: number): { problems: P
   return { problems: [], warnings };
 }
 
+/** Of a certificate that is not there yet. */
+const NO_PAIR = { problems: [], warnings: [] };
+
 function checkCa(ca: Buffer | null, place: string, file: string): Problem[] {
   if (ca === null) return [];
   try {
@@ -220,8 +230,11 @@ export function readTls(
 ): { readonly tls: TlsMaterial | null; readonly warnings: readonly string[] } {
   if (!config.service.enable_tls) return { tls: null, warnings: [] };
   const files = openFiles(sources);
-  const cert = files.read(config.tls.cert, 'tls.cert', 'the certificate');
-  const key = files.read(config.tls.key, 'tls.key', 'the private key');
+  // The gateway's own files appear after the first start.
+  const own = ownFiles(config.gateway) !== undefined;
+  const read = own ? files.readIfThere : files.read;
+  const cert = read(config.tls.cert, 'tls.cert', 'the certificate');
+  const key = read(config.tls.key, 'tls.key', 'the private key');
   const { verify_https_client_certificate: ofRest } = config.service;
   const { grpc_client_certificates: ofGrpc } = config.gateway;
   const { mode, crl: crlFile } = config.gateway.client_certificates;
@@ -231,13 +244,13 @@ export function readTls(
   const now = (sources.now ?? Date.now)();
   const lists = checkLists(crl, crlFile ?? '', now);
   const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert), ...lists.problems];
-  if (cert === null || key === null) throw new ConfigError(problems);
   const names = { place: ['tls.cert', 'tls.key'], file: [config.tls.cert, config.tls.key] } as const;
-  const pair = checkPair({ cert, key, ...names }, now);
+  if (!own && (cert === null || key === null)) throw new ConfigError(problems);
+  const pair = cert && key ? checkPair({ cert, key, ...names }, now) : NO_PAIR;
   if (problems.length + pair.problems.length > 0) throw new ConfigError([...problems, ...pair.problems]);
   return {
     tls: {
-      ...{ cert, key, clientCa: ofRest ? ca : null },
+      ...{ cert: key && cert, key: cert && key, clientCa: ofRest ? ca : null },
       ...(ofGrpc && ca && { grpcClientCa: ca }),
       ...(identities && ca && { identities: { ca, crl } }),
     },

@@ -4,6 +4,7 @@ import type { Revocations } from '../identity/revocations.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../observability/snapshot.ts';
 import type { KeySetInForce } from '../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
+import type { ValidationCertificate } from '../rest/tls/validation-tls.ts';
 import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenRequest } from '../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from './gateway.ts';
@@ -22,6 +23,8 @@ export interface Fleet {
   setNamedKeys(keys: NamedKeysInForce): Promise<void>;
   /** Replaces the fetched key sets of issuers. @param sets all of them */
   setKeySets(sets: readonly KeySetInForce[]): Promise<void>;
+  /** Shows these certificates to validators of the certificate authority (RFC 8737). @param validations all of them */
+  setValidations(validations: readonly ValidationCertificate[]): Promise<void>;
   /** Replaces the keys of TLS session tickets, in all processes at once. Never rejects. */
   renewTicketKeys(): Promise<void>;
   /** One per serving process. @param details optional parts of the snapshots */

@@ -23,6 +23,7 @@ import type { NamedKeysInForce } from '../policy/named-key.ts';
 import type { Policy } from '../policy/rules.ts';
 import { policyOf } from '../policy/settings.ts';
 import { createRestListener, type RestListener } from '../rest/listener.ts';
+import { type ValidationCertificate, Validations } from '../rest/tls/validation-tls.ts';
 import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenEndpoint, TokenRequest } from '../token-endpoint/endpoint.ts';
 import { checkKeyAtStart, sayTenants, sayVersion, webUiOf } from './ask-at-start.ts';
@@ -75,6 +76,8 @@ export interface Gateway {
   setNamedKeys(keys: NamedKeysInForce): void;
   /** Replaces the fetched key sets of issuers. @param sets all of them */
   setKeySets(sets: readonly KeySetInForce[]): void;
+  /** Shows these certificates to validators of the certificate authority, on the REST port. @param validations all of them */
+  setValidations(validations: readonly ValidationCertificate[]): void;
   /** Replaces the keys of TLS session tickets on both ports. @param keys 48 bytes */
   setTicketKeys(keys: Buffer): void;
   /** The figures of this process. @param details optional parts of the snapshot */
@@ -165,7 +168,7 @@ export async function createGateway(
     },
     ...upstreams,
     isFirst: (worker ?? 0) === 0,
-    listenersShare: { ...limits, shared: worker !== undefined, ...inFront },
+    listenersShare: { ...limits, shared: worker !== undefined, ...inFront, validations: new Validations() },
   });
 }
 
@@ -268,6 +271,10 @@ class ServingProcess implements Gateway {
 
   setKeySets(sets: readonly KeySetInForce[]): void {
     this.#parts.authenticator.setKeySets(sets);
+  }
+
+  setValidations(validations: readonly ValidationCertificate[]): void {
+    this.#parts.listenersShare.validations.set(validations);
   }
 
   setTicketKeys(ticketKeys: Buffer): void {

@@ -22,10 +22,11 @@ import { trustedProxies } from '../net/trusted-proxies.ts';
 import { type AllowedOrigins, allowedOrigins } from '../rest/allowed-origins.ts';
 import { type Cors, NO_CORS } from '../rest/cors.ts';
 import type { RestListenerOptions } from '../rest/listener.ts';
-import type { ListenerTls } from '../rest/listener-tls.ts';
 import type { RelayNodes } from '../rest/relay/nodes/pool.ts';
 import type { RelayUpstream } from '../rest/relay/upstream.ts';
 import type { TelemetryAudit } from '../rest/response/telemetry-settings.ts';
+import type { ListenerTls } from '../rest/tls/listener-tls.ts';
+import type { Validations } from '../rest/tls/validation-tls.ts';
 import type { TokenEndpoint } from '../token-endpoint/endpoint.ts';
 import { liveCredential, type UpstreamCredential } from '../upstream/credential.ts';
 import type { RestUpstream, RestUpstreamOptions } from '../upstream/http.ts';
@@ -99,13 +100,26 @@ export interface RestShared {
   readonly shared: boolean;
   /** The trust in client certificates; `undefined` = they are no identities. */
   readonly clientTrust: ClientTrust | undefined;
+  readonly validations: Validations;
 }
 
 /** Options of the REST listener. */
 export function restListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { upstream, nodes, lookup, tokens, console: pages, webUi, scheduler, shared, proxies, clientTrust }: RestShared,
+  {
+    upstream,
+    nodes,
+    lookup,
+    tokens,
+    console: pages,
+    webUi,
+    scheduler,
+    shared,
+    proxies,
+    clientTrust,
+    validations,
+  }: RestShared,
 ): RestListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -126,7 +140,7 @@ export function restListenerOptions(
     tokens,
     console: config.gateway.console.on_rest_port ? pages : undefined,
     scheduler,
-    ...{ shared, proxies, clientTrust },
+    ...{ shared, proxies, clientTrust, validations },
     cors: corsOf(current),
     webUi,
     maxFilteredBytes: MAX_FILTERED_BYTES,
@@ -279,8 +293,7 @@ export function grpcTls({ cert, key, grpcClientCa, identities, ticketKeys }: Tls
   return {
     ...TLS_PROFILE,
     sessionIdContext: 'grpc',
-    cert,
-    key,
+    ...(cert && key ? { cert, key } : {}),
     ...(ticketKeys ? { ticketKeys } : {}),
     // INVARIANT: where a handshake lets others in, their certificates are no identities: `VerifiedCertificate` looks.
     ...(identities && { ...identityTls(identities), requestCert: true, rejectUnauthorized: false }),

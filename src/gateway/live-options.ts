@@ -93,7 +93,7 @@ function describeFiles({ secrets: before }: State, { secrets: after }: State): s
   return told;
 }
 
-function expiryOf(cert: Buffer | undefined): string {
+function expiryOf(cert: Buffer | null | undefined): string {
   return cert ? `expires ${new Date(new X509Certificate(cert).validTo).toISOString()}` : 'none';
 }
 

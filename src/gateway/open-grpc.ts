@@ -4,6 +4,7 @@ import { createGrpcListener, type GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
+import type { Validations } from '../rest/tls/validation-tls.ts';
 import { type GrpcShared, grpcAsker, grpcListenerOptions, type proxiesInFront } from './listener-options.ts';
 
 /** State that both listeners share. */
@@ -13,6 +14,8 @@ export interface ListenersShare {
   /** The ports belong to several processes. */
   readonly shared: boolean;
   readonly clientTrust: GrpcShared['clientTrust'];
+  /** Proofs of host names; the gRPC port shows none. */
+  readonly validations: Validations;
 }
 
 /** The gRPC listener, and the gateway's own calls; `undefined` = gRPC is off. */

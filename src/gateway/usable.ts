@@ -1,10 +1,12 @@
-import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
+import { acmeSettingsOf } from '../acme/settings.ts';
 import { isAudited } from '../audit/audit.ts';
 import { ConfigError, type Problem, reason } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets, TlsMaterial } from '../config/secrets.ts';
+import { usesAcme } from '../config/sections/certificates.ts';
 import type { State } from '../config/state.ts';
 import { anyRestAddress } from '../config/upstream/rules.ts';
 import { CertificateTrust } from '../identity/certificates/trust.ts';
@@ -19,7 +21,7 @@ import type { MappingSettings } from '../policy/mapping/mapper.ts';
 import type { NamedKeysInForce } from '../policy/named-key.ts';
 import { policyOf } from '../policy/settings.ts';
 import { tenantsOf } from '../policy/tenants/settings.ts';
-import { secureContext, tryContext } from '../rest/listener-tls.ts';
+import { secureContext, tryContext } from '../rest/tls/listener-tls.ts';
 import { type RevocationSettings, revocationSettings } from '../revocation/settings.ts';
 import { createRestUpstream } from '../upstream/http.ts';
 import { createUpstreamLookup, type UpstreamLookup } from '../upstream/lookup.ts';
@@ -149,6 +151,8 @@ export function checkUsable(state: State): void {
   attempt('gateway.policy_file', () => policyOf(config.gateway.mode, rules, guards, limits));
   problems.push(...contextProblems(config, secrets.tls, secrets));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
+  attempt('gateway.acme', () => acmeSettingsOf(config));
+  problems.push(...folderProblems(config));
   problems.push(...auditProblems(config), ...hostProblems(config), ...unixProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
@@ -260,17 +264,28 @@ const OF_THE_KERNEL: ReadonlySet<number> = new Set([0x9fa0, 0x62656572, 0x27e0eb
 /** Checks that the folder of audit files exists or can be created, and is writable. */
 function auditProblems({ audit, gateway }: Config): Problem[] {
   if (!audit.enabled || !isAudited({ audit, gateway })) return [];
-  const fail = (message: string): Problem[] => [{ place: 'audit.dir', message }];
-  for (let path = resolve(audit.dir); ; path = dirname(path)) {
+  return unwritable('audit.dir', audit.dir);
+}
+
+/** The same of the folder of automatic certificates. One that holds a certificate may be read only: it is served. */
+function folderProblems(config: Config): Problem[] {
+  const { acme } = config.gateway;
+  if (!usesAcme(config) || existsSync(config.tls.cert)) return [];
+  return unwritable('gateway.acme.folder', acme.folder);
+}
+
+function unwritable(place: string, folder: string): Problem[] {
+  const fail = (message: string): Problem[] => [{ place, message }];
+  for (let path = resolve(folder); ; path = dirname(path)) {
     try {
-      if (!statSync(path).isDirectory()) return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is not a folder`);
+      if (!statSync(path).isDirectory()) return fail(`cannot write to \`${folder}\`: \`${path}\` is not a folder`);
       accessSync(path, constants.W_OK | constants.X_OK);
       if (OF_THE_KERNEL.has(statfsSync(path).type))
-        return fail(`cannot write to \`${audit.dir}\`: \`${path}\` is a file system of the kernel`);
+        return fail(`cannot write to \`${folder}\`: \`${path}\` is a file system of the kernel`);
       return [];
     } catch (error) {
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-      if (!missing || path === dirname(path)) return fail(`cannot write to \`${audit.dir}\`: ${reason(error)}`);
+      if (!missing || path === dirname(path)) return fail(`cannot write to \`${folder}\`: ${reason(error)}`);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 import { Cost, type WorkScheduler } from '../limits/work-scheduler.ts';
+import { offeredProtocols } from './client-hello.ts';
 
 const FIRST_TLS_BYTE = 0x16;
 const TEXT = 'client sent an HTTP request to an HTTPS port';
@@ -23,6 +24,8 @@ export interface SniffOptions {
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
   /** Of the connection. */
   readonly guard: Guard;
+  /** Chooses a server by the protocols that the client offers; it waits for them only if this is there. Default: `tls`. */
+  readonly choose?: ((protocols: readonly string[]) => TlsServer) | undefined;
 }
 
 /**
@@ -30,22 +33,30 @@ export interface SniffOptions {
  * Any other byte, as of plain HTTP, gets an error text. A client that sends nothing within `timeoutMs` is disconnected.
  */
 export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions): void {
-  const { timeoutMs, scheduler, faulted, guard } = options;
+  const { timeoutMs, scheduler, faulted, guard, choose } = options;
+  let server = tls;
   const shake = guard.entry(() => {
     if (socket.destroyed) return;
     scheduler.spend(Cost.HANDSHAKE);
     // A client that closes its half before the handshake is done has left.
     socket.allowHalfOpen = false;
-    tls.emit('connection', socket);
+    server.emit('connection', socket);
   });
-  const look = guard.entry(() => {
+  const begin = (bytes: Buffer): void => {
     clearTimeout(timer);
+    socket.unshift(bytes);
+    if (scheduler.crowded) scheduler.wait(shake);
+    else shake();
+  };
+  const look = guard.entry(() => {
     const first: unknown = socket.read();
     if (!(first instanceof Buffer)) {
+      clearTimeout(timer);
       socket.destroy();
       return;
     }
     if (first[0] !== FIRST_TLS_BYTE) {
+      clearTimeout(timer);
       faulted?.('not_tls');
       socket.end(
         ANSWER,
@@ -54,10 +65,30 @@ export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions):
       socket.resume();
       return;
     }
-    socket.unshift(first);
-    if (scheduler.crowded) scheduler.wait(shake);
-    else shake();
+    if (!choose) {
+      begin(first);
+      return;
+    }
+    choosing(first);
   });
+  /** Collects the first record, which is of limited size, and looks what it offers. */
+  const choosing = (bytes: Buffer): void => {
+    const offered = offeredProtocols(bytes);
+    if (offered !== 'more') {
+      if (choose && offered !== 'none') server = choose(offered);
+      begin(bytes);
+      return;
+    }
+    socket.once(
+      'readable',
+      guard.entry(() => {
+        const more: unknown = socket.read();
+        if (more instanceof Buffer) choosing(Buffer.concat([bytes, more]));
+        else if (socket.readableEnded || socket.destroyed) socket.destroy();
+        else choosing(bytes);
+      }),
+    );
+  };
   const timer = guard.after(timeoutMs, () => {
     faulted?.('timeout');
     socket.destroy();

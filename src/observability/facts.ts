@@ -1,3 +1,4 @@
+import type { AcmeReport } from '../acme/report.ts';
 import type { KeySetReport } from '../issuers/key-source.ts';
 import type { SharedKeysReport } from '../named-keys/redis/report.ts';
 import type { RevocationReport } from '../revocation/report.ts';
@@ -44,6 +45,8 @@ export interface Facts {
   readonly sharedKeys?: SharedKeysReport | undefined;
   /** Absent = limits are not shared. */
   readonly sharedLimits?: SharedLimitsState | undefined;
+  /** Absent = certificates are the operator's. */
+  readonly acme?: AcmeReport | undefined;
   /** Requests refused by the admin port. */
   readonly adminRefused: number;
 }

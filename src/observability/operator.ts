@@ -1,3 +1,4 @@
+import type { AcmeReport } from '../acme/report.ts';
 import type { KeySetReport } from '../issuers/key-source.ts';
 import type { SharedKeys } from '../named-keys/redis/source.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
@@ -5,7 +6,7 @@ import type { RevocationReport, Revoked } from '../revocation/report.ts';
 import type { SharedLimitsState } from './shared-limits-state.ts';
 
 /** Trigger of a reload. */
-export type ReloadCause = 'start' | 'files' | 'signal' | 'admin' | 'interval';
+export type ReloadCause = 'start' | 'files' | 'signal' | 'admin' | 'interval' | 'certificate';
 
 /** Result of a reload. Texts name files, places and options, never their content. */
 export type Reload =
@@ -55,4 +56,6 @@ export interface Operator {
   readonly issuerKeys: () => readonly KeySetReport[];
   /** State of the limits that are counted in Redis; `undefined` = none are. */
   readonly sharedLimits?: (() => SharedLimitsState) | undefined;
+  /** State of the automatic certificate; `undefined` = it is the operator's. */
+  readonly acme?: (() => AcmeReport) | undefined;
 }

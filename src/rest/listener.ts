@@ -11,7 +11,6 @@ import { type ListenAt, openListener } from '../net/open-listener.ts';
 import { sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
 import { createHttp2Connections, type Http2Figures } from './http2/connections.ts';
-import { createTls, type ListenerTls, secureContext } from './listener-tls.ts';
 import type { LaneOptions } from './options.ts';
 import type { HandOver } from './relay/context.ts';
 import type { RelayNodes } from './relay/nodes/pool.ts';
@@ -21,6 +20,8 @@ import { AnswerWatch } from './response/watch.ts';
 import { createFastifyLane } from './server/fastify-lane.ts';
 import { createRestLane, type LaneFigures, type RestLane } from './server/lane.ts';
 import { createHttp1, reportTo, serveWith } from './server/node-servers.ts';
+import { createTls, type ListenerTls, secureContext } from './tls/listener-tls.ts';
+import { ACME_TLS, createValidationTls, type Validations } from './tls/validation-tls.ts';
 
 export interface RestListenerOptions extends LaneOptions {
   readonly host: string;
@@ -38,6 +39,8 @@ export interface RestListenerOptions extends LaneOptions {
   readonly proxies?: ProxiesInFront | undefined;
   /** Set if client certificates are identities. */
   readonly clientTrust?: ClientTrust | undefined;
+  /** Proofs for a certificate authority. Default: there are never any. */
+  readonly validations?: Validations | undefined;
   /** Plain requests are relayed to it at socket level; without it Fastify takes them all. */
   readonly relay?: RelayUpstream | RelayNodes;
 }
@@ -78,7 +81,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
         options.clientTrust && new Handshakes(options.clientTrust),
       )
     : undefined;
-  const take = createAcceptor(options, { sockets, tls, toTransport: transports.take });
+  const choose = tls && options.validations && chooserOf(options, options.validations, tls);
+  const take = createAcceptor(options, { sockets, tls, choose, toTransport: transports.take });
   tcp.on(
     'connection',
     guard.entry((socket: Socket) => guardOf(options, () => void socket.destroy()).run(() => take(socket))),
@@ -113,19 +117,32 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   };
 }
 
+/**
+ * Chooses between the listener's TLS and that of validations, while there is one: RFC 8737 section 3 has a validator offer
+ * `acme-tls/1` alone.
+ */
+function chooserOf(options: RestListenerOptions, validations: Validations, tls: Server): Accepting['choose'] {
+  const validating = createValidationTls(validations, options.limits.tls_handshake_timeout_ms, reportTo(options));
+  const choose = (protocols: readonly string[]): Server =>
+    protocols.length === 1 && protocols[0] === ACME_TLS ? validating : tls;
+  return () => (validations.pending ? choose : undefined);
+}
+
 /** A listener's connections on their way to its transports. */
 interface Accepting {
   /** The open ones. */
   readonly sockets: Set<Socket>;
   /** Without it the listener speaks plain HTTP/1.1. */
   readonly tls: Server | undefined;
+  /** Gives the server for the protocols that a client offers; `undefined` = it is `tls`, whatever they are. */
+  readonly choose: (() => ((protocols: readonly string[]) => Server) | undefined) | undefined;
   readonly toTransport: (socket: Socket) => void;
 }
 
 /** Takes each new connection: counts it, and passes it on, through TLS if the listener has it. */
 function createAcceptor(
   options: RestListenerOptions,
-  { sockets, tls, toTransport }: Accepting,
+  { sockets, tls, choose, toTransport }: Accepting,
 ): (socket: Socket) => void {
   return (socket) => {
     const { connections, limits, scheduler } = options;
@@ -143,7 +160,7 @@ function createAcceptor(
     const timeoutMs = limits.tls_handshake_timeout_ms;
     const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };
     identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
-      if (tls) sniffTls(socket, tls, sniffing);
+      if (tls) sniffTls(socket, tls, { ...sniffing, choose: choose?.() });
       else toTransport(socket);
     });
   };

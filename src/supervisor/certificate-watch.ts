@@ -5,6 +5,8 @@ import { certificateExpiries } from '../observability/metrics/certificate-expiry
 const DAY_MS = 86_400_000;
 /** A certificate that ends within this time is told, in milliseconds. */
 const SOON_MS = 14 * DAY_MS;
+/** One that lives for a shorter time is told in this part of its life: it is renewed when a third is left. */
+const LAST_PART = 4;
 
 export interface CertificateWatchOptions {
   /** Those in force. */
@@ -33,10 +35,10 @@ export class CertificateWatch {
   /** Also for the certificates of a reload. */
   look(): void {
     const { secrets, log, now } = this.#options;
-    for (const { certificate, expiresAt } of certificateExpiries(secrets())) {
+    for (const { certificate, expiresAt, lifetime } of certificateExpiries(secrets())) {
       const name = `${certificate} ${expiresAt}`;
       const left = expiresAt - now();
-      if (left > SOON_MS || now() - (this.#told.get(name) ?? 0) < DAY_MS) continue;
+      if (left > Math.min(SOON_MS, lifetime / LAST_PART) || now() - (this.#told.get(name) ?? 0) < DAY_MS) continue;
       // A certificate that was replaced is not told again.
       for (const one of this.#told.keys()) if (one.startsWith(`${certificate} `)) this.#told.delete(one);
       this.#told.set(name, now());

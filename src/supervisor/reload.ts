@@ -123,11 +123,11 @@ class ReloadQueue implements Reloader {
 
   /** A requested reload: reads the files as soon as they are settled. */
   async #asked(cause: ReloadCause): Promise<Reload> {
-    const [need, only] = cause === 'interval' ? (['lasting', this.#tlsFiles()] as const) : (['settled'] as const);
+    const [need, only] = isOfCertificates(cause) ? (['lasting', this.#tlsFiles()] as const) : (['settled'] as const);
     for (let again = 0; again < READ_AGAIN; again += 1) {
       const moving = await this.#rest(need, only);
       if (moving.length > 0) return this.#failed(cause, moving.map(stillWritten), new Map());
-      const tried = await this.#read(cause, cause === 'interval' ? 'lasting' : 'asked');
+      const tried = await this.#read(cause, isOfCertificates(cause) ? 'lasting' : 'asked');
       if (tried !== 'later') return tried;
     }
     return this.#failed(cause, ['files change as soon as they are read: ask again'], new Map());
@@ -152,11 +152,11 @@ class ReloadQueue implements Reloader {
   /** `later` = a file may be incomplete. */
   async #read(cause: ReloadCause, still: Stillness | 'asked'): Promise<Reload | 'later'> {
     const { load, ahead, prepare, apply, log, now } = this.#options;
-    if (cause !== 'interval') await ahead?.(this.#state);
+    if (!isOfCertificates(cause)) await ahead?.(this.#state);
     if (this.#stopped) return { ok: false, cause, at: now(), problems: ['the gateway is stopping'] };
     let next: LoadedState | undefined;
     try {
-      const found = cause === 'interval' ? withCertificates(this.#state) : undefined;
+      const found = isOfCertificates(cause) ? withCertificates(this.#state) : undefined;
       next = found?.state ?? load();
       if (await this.#isEarly(next, found?.read ?? next.readings, still)) return 'later';
       const commit = still === 'asked' ? await prepare?.() : undefined;
@@ -212,6 +212,11 @@ class ReloadQueue implements Reloader {
     this.#options.log.error({ cause, problems }, 'not reloaded: the old state stays in force');
     return { ok: false, cause, at: this.#options.now(), problems };
   }
+}
+
+/** Only the files of TLS are read again. */
+function isOfCertificates(cause: ReloadCause): boolean {
+  return cause === 'interval' || cause === 'certificate';
 }
 
 /** Most reads for one request; beyond that the files change faster than they can be read. */

@@ -19,6 +19,7 @@ import { createRedisConnection, type RedisConnection } from '../redis/connection
 import { revocableIds } from '../revocation/check-entry.ts';
 import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
+import { type AutomaticCertificate, openAutomaticCertificate } from './automatic-certificate.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { createDrainer } from './drain.ts';
 import { KeyActs } from './key-acts.ts';
@@ -103,6 +104,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     },
   });
   const certificates = new CertificateWatch({ secrets: () => reloads.current().secrets, log, now });
+  const automatic = await openAutomaticCertificate({ state, connection, fleet, reload: reloads.reload, log, now });
   if (!sharedKeys) keyActs.inForce(state.policy.namedKeys ?? [], 'keys_file');
   const learned = createLearnedWriter({
     file: () => learnFile(reloads.current()),
@@ -124,6 +126,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     sharedKeys,
     issuerKeys: keySource.report,
     sharedLimits: sharedLimits?.report,
+    acme: automatic?.report,
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const stopRotation = rotateTicketKeys(fleet);
@@ -137,6 +140,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     learned,
     admin,
     certificates,
+    automatic,
     stopRotation,
   };
   return {
@@ -164,20 +168,24 @@ interface SupervisorParts {
   readonly learned: LearnedWriter;
   readonly admin: AdminPort | undefined;
   readonly certificates: CertificateWatch;
+  readonly automatic: AutomaticCertificate | undefined;
   readonly stopRotation: () => void;
 }
 
 async function startParts(parts: SupervisorParts): ReturnType<Supervisor['start']> {
-  const { fleet, keySource, revocations, sharedKeys, sharedLimits, reloads, admin } = parts;
+  const { fleet, keySource, revocations, sharedKeys, sharedLimits, reloads, admin, automatic } = parts;
   try {
     // INVARIANT: revocations and named keys are loaded, or marked as unknown, before the first request.
     await Promise.all([revocations.start(), sharedKeys?.start(), keySource.start()]);
+    await automatic?.open();
     const port = await admin?.open();
     const listening = await fleet.start();
     reloads.begin();
     admin?.serving(listening);
+    await automatic?.begin();
     return { ...listening, admin: port ?? null };
   } catch (error) {
+    await automatic?.close();
     await admin?.close();
     keySource.close();
     sharedKeys?.close();
@@ -198,10 +206,12 @@ async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void>
     learned,
     admin,
     certificates,
+    automatic,
     stopRotation,
   } = parts;
   stopRotation();
   certificates.stop();
+  await automatic?.close();
   keySource.close();
   admin?.drain();
   reloads.stop();

@@ -412,7 +412,7 @@ const BAD: [name: string, given: Given, problems: string[]][] = [
     'everything at once',
     { env: { ...ENOUGH, QDRANT__TLS__CERT_TTL: 'x' }, yaml: 'gateway: {nothing_like_it: 1}', argv: { httpPort: 'y' } },
     [
-      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `keys_file`, `mode`, `learn_file`, `reload`, `workers`, `drain_delay_ms`, `shutdown_grace_ms`, `log`, `audit`, `admin`, `console`, `metrics`, `tracing`, `revocation`, `shared`, `grpc_client_certificates`, `client_certificates`, `insecure_allow_no_key`, `listen`, `compatibility`, `cors`, `rest`, `limits`, `value_exists`',
+      'gateway.yaml:1:11: unknown option `gateway.nothing_like_it`, allowed here: `upstream`, `trusted_proxies`, `forwarded_header`, `proxy_protocol`, `policy_file`, `keys_file`, `mode`, `learn_file`, `reload`, `workers`, `drain_delay_ms`, `shutdown_grace_ms`, `log`, `audit`, `admin`, `console`, `metrics`, `tracing`, `revocation`, `shared`, `grpc_client_certificates`, `client_certificates`, `certs`, `acme`, `dev_certs`, `insecure_allow_no_key`, `listen`, `compatibility`, `cors`, `rest`, `limits`, `value_exists`',
       `--http-port: \`service.http_port\` must be ${PORTS}, not \`y\``,
       'QDRANT__TLS__CERT_TTL: `tls.cert_ttl` must be a whole number from 0 to 31536000, or null, not `x`',
     ],

@@ -15,6 +15,8 @@ import { quickClock } from './quick-clock.ts';
 /** A gateway with its supervisor, in this process. */
 export interface Supervised extends TestGateway {
   readonly operator: Supervisor;
+  /** 0 = it has no admin port. */
+  readonly adminPort: number;
 }
 
 let certs: ReturnType<typeof runCerts> | undefined;
@@ -42,10 +44,11 @@ export async function startSupervised(settings: Readonly<Record<string, unknown>
   const load = () => loadState({ env: {}, defaults });
   try {
     const operator = await createSupervisor({ state: load(), load, clock: quickClock() });
-    const { rest, grpc } = await operator.start();
+    const { rest, grpc, admin } = await operator.start();
     if (grpc === null) throw new TypeError('the test gateway has no gRPC listener');
     return {
       operator,
+      adminPort: admin?.port ?? 0,
       upstream,
       rest: { ...rest, url: `https://localhost:${rest.port}` },
       grpc: { ...grpc, url: `https://localhost:${grpc.port}` },

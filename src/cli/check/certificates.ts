@@ -31,7 +31,7 @@ export function usedCertificates(
   const ports = `rest${service.grpc_port === null ? '' : ', grpc'}${admin}`;
   const ca = tls?.clientCa ?? tls?.grpcClientCa;
   const found: readonly (UsedCertificate | undefined)[] = [
-    tls ? { place: 'tls.cert', file: files.cert, pem: tls.cert, role: 'server', users: ports } : undefined,
+    tls?.cert ? { place: 'tls.cert', file: files.cert, pem: tls.cert, role: 'server', users: ports } : undefined,
     ca ? { place: 'tls.ca_cert', file: files.ca_cert, pem: ca, role: 'ca', users: 'client certificates' } : undefined,
     upstreamCa && caFile
       ? { place: 'gateway.upstream.tls_ca', file: caFile, pem: upstreamCa, role: 'ca', users: 'upstream' }

@@ -114,6 +114,10 @@ export const shared = z.strictObject({
     'time without Redis during which named keys keep their last known state; then they are refused until Redis answers',
   ),
   limits: flag(false, 'count the limits of the policy for all gateways together, through the same Redis server'),
+  certificates: flag(
+    false,
+    'share the account and the certificate of `gateway.acme` through the same Redis server, encrypted with `gateway.acme.shared_secret_file`',
+  ),
 });
 
 /** `gateway.tracing`. */

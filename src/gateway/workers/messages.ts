@@ -6,6 +6,7 @@ import type { LeaseAnswer, LeaseAsk, LeaseTurn } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
+import type { ValidationCertificate } from '../../rest/tls/validation-tls.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from '../gateway.ts';
@@ -24,6 +25,7 @@ export interface WorkerCalls {
   drain: { given: readonly string[]; answer: null };
   namedKeys: { given: NamedKeysChange; answer: null };
   keySets: { given: readonly KeySetInForce[]; answer: null };
+  validations: { given: readonly ValidationCertificate[]; answer: null };
   /** 48 bytes. */
   ticketKeys: { given: Buffer; answer: null };
   snapshot: { given: readonly SnapshotDetail[]; answer: GatewaySnapshot };
@@ -40,7 +42,7 @@ export interface InForce {
   readonly generation: number;
 }
 
-/** Revocations, drained nodes, named keys of Redis and fetched keys, which are no part of a state. */
+/** Revocations, drained nodes, named keys of Redis, fetched keys and proofs of names, which are no part of a state. */
 export interface Beside {
   readonly revocations: Revocations | undefined;
   /** Names of the drained nodes. */
@@ -49,6 +51,8 @@ export interface Beside {
   readonly namedKeys: NamedKeysInForce | undefined;
   /** Fetched key sets of issuers. */
   readonly keySets: readonly KeySetInForce[];
+  /** Certificates for validators of the certificate authority. */
+  readonly validations: readonly ValidationCertificate[];
 }
 
 /** Addresses of the listeners. */

@@ -10,6 +10,7 @@ import type { Leases } from '../../limits/leases.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
 import type { KeySetInForce } from '../../policy/mapping/issuer.ts';
 import type { NamedKeysInForce } from '../../policy/named-key.ts';
+import type { ValidationCertificate } from '../../rest/tls/validation-tls.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Fleet } from '../fleet.ts';
@@ -80,7 +81,7 @@ class Pool implements Fleet {
    * INVARIANT: workers report the generation of their state, not a count of states: a worker may have started later.
    */
   #inForce: InForce;
-  #beside: Beside = { revocations: undefined, drained: [], namedKeys: undefined, keySets: [] };
+  #beside: Beside = { revocations: undefined, drained: [], namedKeys: undefined, keySets: [], validations: [] };
   readonly #ticketKeys = new TicketKeys();
   #stopping = false;
   #restarts = 0;
@@ -145,6 +146,11 @@ class Pool implements Fleet {
   async setKeySets(keySets: readonly KeySetInForce[]): Promise<void> {
     this.#beside = { ...this.#beside, keySets };
     await this.#tell((worker) => worker.call('keySets', keySets, CALL_LIMIT));
+  }
+
+  async setValidations(validations: readonly ValidationCertificate[]): Promise<void> {
+    this.#beside = { ...this.#beside, validations };
+    await this.#tell((worker) => worker.call('validations', validations, CALL_LIMIT));
   }
 
   /** A worker that does not hear it is replaced: its replacement knows. */
@@ -236,6 +242,7 @@ class Pool implements Fleet {
         if (beside.revocations) await worker.call('revocations', beside.revocations, CALL_LIMIT);
         await worker.call('drain', beside.drained, CALL_LIMIT);
         await worker.call('keySets', beside.keySets, CALL_LIMIT);
+        await worker.call('validations', beside.validations, CALL_LIMIT);
         if (change) await worker.call('namedKeys', change, CALL_LIMIT);
       }
       this.#serving.add(worker);

@@ -28,6 +28,7 @@ export async function createSingle(
     drainNodes: async (names) => gateway.drainNodes(names),
     setNamedKeys: async (keys) => gateway.setNamedKeys(keys),
     setKeySets: async (sets) => gateway.setKeySets(sets),
+    setValidations: async (validations) => gateway.setValidations(validations),
     renewTicketKeys: async () => gateway.setTicketKeys(tickets.renew()),
     snapshots: async (details) => [gateway.snapshot(details)],
     act: async (act) => gateway.act(act),

@@ -35,11 +35,12 @@ let namedKeys: NamedKeysInForce | undefined;
 type Handlers = { readonly [C in WorkerCall]: (given: WorkerCalls[C]['given']) => Promise<WorkerCalls[C]['answer']> };
 
 const HANDLERS: Handlers = {
-  async start({ index, holders, state, generation, revocations, drained, namedKeys: shared, keySets }) {
+  async start({ index, holders, state, generation, revocations, drained, namedKeys: shared, keySets, validations }) {
     if (holders !== undefined) leases.begin(holders);
     const leased = holders === undefined ? undefined : leases;
     gateway = await createGateway(state, [], index, generation, leased, keys.ask, pages);
     gateway.setKeySets(keySets);
+    gateway.setValidations(validations);
     if (revocations) gateway.setRevocations(revocations);
     gateway.drainNodes(drained);
     namedKeys = shared;
@@ -62,6 +63,10 @@ const HANDLERS: Handlers = {
   },
   async keySets(sets) {
     serving().setKeySets(sets);
+    return null;
+  },
+  async validations(validations) {
+    serving().setValidations(validations);
     return null;
   },
   async ticketKeys(tickets) {

@@ -9,10 +9,12 @@ export const CERTIFICATES = ['listener', 'client_ca', 'client_crl', 'upstream_ca
 export interface CertificateExpiry {
   readonly certificate: (typeof CERTIFICATES)[number];
   readonly expiresAt: number;
+  /** From its begin to its end, in milliseconds. */
+  readonly lifetime: number;
 }
 
 /** Parsed once per file content. */
-const known = new WeakMap<Buffer, number | undefined>();
+const known = new WeakMap<Buffer, Validity | undefined>();
 
 /** All certificates in force. Unreadable ones are left out. */
 export function certificateExpiries({
@@ -28,23 +30,32 @@ export function certificateExpiries({
     ['upstream_client', upstreamIdentity?.cert],
   ] as const;
   return found.flatMap(([certificate, pem]) => {
-    const expiresAt = pem ? expiryOf(pem) : undefined;
-    return expiresAt === undefined ? [] : [{ certificate, expiresAt }];
+    const validity = pem ? validityOf(pem) : undefined;
+    return validity === undefined ? [] : [{ certificate, ...validity }];
   });
 }
 
-function expiryOf(pem: Buffer): number | undefined {
+type Validity = Pick<CertificateExpiry, 'expiresAt' | 'lifetime'>;
+
+function validityOf(pem: Buffer): Validity | undefined {
   if (known.has(pem)) return known.get(pem);
-  const times = pemBlocks(pem, 'certificate').flatMap((block) => {
+  const found = pemBlocks(pem, 'certificate').flatMap((block) => {
     try {
-      const time = Date.parse(new X509Certificate(block).validTo);
-      return Number.isNaN(time) ? [] : [time];
+      const { validFrom, validTo } = new X509Certificate(block);
+      const expiresAt = Date.parse(validTo);
+      return Number.isNaN(expiresAt) ? [] : [{ expiresAt, lifetime: expiresAt - Date.parse(validFrom) }];
     } catch {
       return [];
     }
   });
-  if (listBlocks(pem).length > 0) times.push(...readLists(pem).map(({ nextUpdate }) => nextUpdate));
-  const earliest = times.length > 0 ? Math.min(...times) : undefined;
+  if (listBlocks(pem).length > 0) {
+    const lists = readLists(pem).map(({ thisUpdate, nextUpdate }) => ({
+      expiresAt: nextUpdate,
+      lifetime: nextUpdate - thisUpdate,
+    }));
+    found.push(...lists);
+  }
+  const earliest = found.toSorted((one, other) => one.expiresAt - other.expiresAt)[0];
   known.set(pem, earliest);
   return earliest;
 }

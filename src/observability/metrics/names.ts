@@ -1,3 +1,4 @@
+import { ACME_FAULTS } from '../../acme/fault.ts';
 import { PLACES } from '../../lifetime/places.ts';
 import { CLIENT_FAULTS } from '../../net/connections.ts';
 import { AGREEMENTS } from '../comparison.ts';
@@ -37,6 +38,7 @@ export const LABEL_VALUES: Readonly<Record<string, readonly string[] | undefined
   issuer: undefined,
   exchange: EXCHANGE_RESULTS,
   certificate: CERTIFICATES,
+  problem: ACME_FAULTS,
   statistic: ['p50', 'p99', 'max'],
   mode: ['user', 'system'],
   source: ['redis', 'file'],
@@ -143,6 +145,26 @@ export const METRICS = {
     type: 'gauge',
     help: 'Time until a certificate in force expires; negative once it has',
     labels: ['certificate'],
+  },
+  acme_orders_total: {
+    type: 'counter',
+    help: 'Certificates that were ordered by ACME, by result, of this gateway',
+    labels: ['result'],
+  },
+  acme_leader: {
+    type: 'gauge',
+    help: 'Whether this gateway orders certificates for all that share them',
+    labels: [],
+  },
+  acme_problem: {
+    type: 'gauge',
+    help: 'Why the last attempt to get a certificate failed; no series if it did not',
+    labels: ['problem'],
+  },
+  acme_renewal_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the certificate got by ACME is renewed, in Unix time',
+    labels: [],
   },
   protecting: {
     type: 'gauge',

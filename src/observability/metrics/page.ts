@@ -189,6 +189,11 @@ const SAMPLES: Readonly<Record<MetricName, (facts: Facts) => readonly Sample[]>>
   last_reload_success_timestamp_seconds: ({ reloads }) => [one(seconds(reloads.takenAt))],
   generation: ({ snapshots }) => [one(Math.max(0, ...snapshots.map(({ generation }) => generation)))],
   certificate_expires_in_seconds: expiries,
+  acme_orders_total: ({ acme }) =>
+    acme ? (['ok', 'failed'] as const).map((result) => one(acme.orders[result], { result })) : [],
+  acme_leader: ({ acme }) => (acme ? [one(flag(acme.leader))] : []),
+  acme_problem: ({ acme }) => (acme?.problem ? [one(1, { problem: acme.problem.kind })] : []),
+  acme_renewal_timestamp_seconds: ({ acme }) => (acme?.renewalAt === undefined ? [] : [one(seconds(acme.renewalAt))]),
   protecting: ({ snapshots }) => [one(flag(snapshots.every(({ protecting }) => protecting)))],
   rules_in_shadow: ({ snapshots }) => [one(Math.max(0, ...snapshots.map(({ rulesInShadow }) => rulesInShadow)))],
   upstream_up: ({ upstream: { rest, grpc } }) => [

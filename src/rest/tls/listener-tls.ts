@@ -6,15 +6,15 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
-import { TLS_PROFILE } from '../config/tls-profile.ts';
-import type { Handshakes } from '../identity/certificates/handshakes.ts';
-import { type FaultReport, Guard } from '../lifetime/guard.ts';
-import { carrierOf } from '../net/client-address.ts';
+import { TLS_PROFILE } from '../../config/tls-profile.ts';
+import type { Handshakes } from '../../identity/certificates/handshakes.ts';
+import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import { carrierOf } from '../../net/client-address.ts';
 
-/** Certificate and key as PEM. */
+/** Certificate and key as PEM; null = there are none yet, and every handshake fails. */
 export interface ListenerTls {
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
+  readonly cert: string | Buffer | null;
+  readonly key: string | Buffer | null;
   readonly passphrase?: string;
   /** Key of the session tickets, 48 bytes. */
   readonly ticketKeys?: Buffer;
@@ -89,8 +89,7 @@ export function tryContext(options: SecureContextOptions): void {
 /** Options of the listener's TLS context. Its sessions resume on this listener only: the gRPC port may ask for a certificate. */
 export function secureContext(tls: ListenerTls): SecureContextOptions & { ticketKeys?: Buffer } {
   return {
-    cert: tls.cert,
-    key: tls.key,
+    ...(tls.cert && tls.key ? { cert: tls.cert, key: tls.key } : {}),
     ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.crl === undefined ? {} : { crl: tls.crl }),

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { parseAllDocuments, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { findProgram, runProgram } from '../support/process/programs.ts';
@@ -288,8 +288,77 @@ t.test('hadolint finds nothing in the Dockerfile', { skip: skipWithout('hadolint
   t.strictSame([code, out], [0, '']);
 });
 
-t.test('the compose file is one', { skip: skipWithout('check-jsonschema', checkSchema) }, async (t) => {
-  const args = ['--builtin-schema', 'vendor.compose-spec', join(ROOT, 'docker/compose.yaml')];
-  const { code, out } = await runProgram(checkSchema ?? '', args);
+/** The compose files, each with those that it stands over. */
+const COMPOSE = ['compose.yaml', 'compose.legacy.yaml', 'compose.observability.yaml'];
+
+interface Compose {
+  readonly services: Readonly<
+    Record<string, { readonly secrets?: readonly string[]; readonly volumes?: readonly string[] }>
+  >;
+  readonly secrets?: Readonly<Record<string, { readonly file: string }>>;
+}
+
+const composeOf = (name: string): Compose => parse(readFileSync(join(ROOT, 'docker', name), 'utf8'));
+
+t.test('the compose files are some', { skip: skipWithout('check-jsonschema', checkSchema) }, async (t) => {
+  const files = COMPOSE.map((name) => join(ROOT, 'docker', name));
+  const { code, out } = await runProgram(checkSchema ?? '', ['--builtin-schema', 'vendor.compose-spec', ...files]);
   t.equal(code, 0, code === 0 ? 'compose-spec' : out);
+});
+
+t.test('the compose files mount files that are there, and name the secrets that they explain', async (t) => {
+  const base = composeOf('compose.yaml');
+  for (const name of COMPOSE) {
+    const { services, secrets = {} } = composeOf(name);
+    const explained = readFileSync(join(ROOT, 'docker', name), 'utf8');
+    for (const { file } of Object.values(secrets))
+      t.ok(explained.includes(`#   ${file.slice(2)} `), `${name}: ${file}`);
+    const known = { ...base.secrets, ...secrets };
+    for (const [service, { secrets: used = [], volumes = [] }] of Object.entries(services)) {
+      t.strictSame(
+        used.filter((one) => !Object.hasOwn(known, one)),
+        [],
+        `${name}: secrets of ${service}`,
+      );
+      const files = volumes.map((one) => one.split(':')[0] ?? '').filter((one) => one.startsWith('./'));
+      for (const file of files) t.ok(existsSync(join(ROOT, 'docker', file)), `${name}: ${file}`);
+    }
+  }
+});
+
+t.test('the gateway takes the environment of each compose file', async (t) => {
+  const environmentOf = (name: string) =>
+    Object.fromEntries(
+      Object.entries(Object(Object(composeOf(name).services.gateway).environment)).map(([key, value]) => [
+        key,
+        `${value}`,
+      ]),
+    );
+  const readFile = (path: string) => Buffer.from(path.padEnd(32, '-'));
+  for (const name of COMPOSE) {
+    const env = { ...environmentOf('compose.yaml'), ...environmentOf(name) };
+    const { config } = loadConfig({ env, cwd: '/app', readFile });
+    t.match(config, { service: { enable_tls: true, jwt_rbac: true }, gateway: { admin: { port: 9464 } } }, name);
+    const open = config.gateway.admin.host !== '127.0.0.1';
+    t.equal(open, config.gateway.admin.token_file !== null, `${name}: an admin port for others has a token`);
+  }
+});
+
+t.test('Prometheus takes its configuration, and Grafana finds the dashboard', async (t) => {
+  const text = readFileSync(join(ROOT, 'docker/observability/prometheus.yaml'), 'utf8');
+  const here = text.replace('/etc/prometheus/alerts.yaml', join(ROOT, 'docker/prometheus-alerts.yaml'));
+  const file = join(folder, 'prometheus.yaml');
+  writeFileSync(file, here);
+  const promtool = findProgram('promtool');
+  if (promtool === undefined) t.comment('not here: promtool');
+  else t.match(await runProgram(promtool, ['check', 'config', '--syntax-only', file]), { code: 0 });
+  const { services } = composeOf('compose.observability.yaml');
+  const mounted = (service: string) => (services[service]?.volumes ?? []).map((one) => one.split(':')[1] ?? '');
+  t.ok(mounted('prometheus').includes('/etc/prometheus/alerts.yaml'), 'the rules are where they are looked for');
+  const { providers } = parse(readFileSync(join(ROOT, 'docker/observability/grafana-dashboards.yaml'), 'utf8'));
+  const at = `${providers[0].options.path}/`;
+  t.ok(
+    mounted('grafana').some((path) => path.startsWith(at)),
+    'and the dashboard is where Grafana looks',
+  );
 });

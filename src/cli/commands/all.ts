@@ -12,6 +12,7 @@ import {
 import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
+import { healthCommand } from './health.ts';
 import { initCommand } from './init.ts';
 import { keyCommands } from './key.ts';
 import { policyDiffCommand, policyReplayCommand, policyTestCommand } from './policy.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   initCommand,
   checkConfigCommand,
   doctorCommand,
+  healthCommand,
   ...[tokenMintCommand, tokenInspectCommand, tokenRevokeCommand],
   ...[revokeCommand, revokeListCommand, revokeLiftCommand],
   ...keyCommands,

@@ -86,6 +86,11 @@ const limits = z.strictObject({
   header_bytes: whole([1024, 1_048_576], 65_536, 'largest header block, in bytes'),
   header_count: whole([8, 2000], 100, 'most headers of one request'),
   tls_handshake_timeout_ms: whole(MILLISECONDS, 10_000, 'time limit for the TLS handshake, and for a PROXY header'),
+  tls_handshake_bytes: whole(
+    [4096, 102_400],
+    16_384,
+    'most bytes of a client in a TLS handshake that asks for its certificate, certificates included',
+  ),
   header_timeout_ms: optionalWhole(
     MILLISECONDS,
     'time limit for the head of a request; unset: `service.http_client_request_timeout_sec`, else 10000',

@@ -2,12 +2,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
 import { Guard } from '../lifetime/guard.ts';
+import { HandshakeBudget } from '../limits/handshake-budget.ts';
+import { BoundedHandshakes } from '../net/bounded-handshake.ts';
 import { carrierOf, inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
 import { type ListenAt, openListener } from '../net/open-listener.ts';
-import { sniffTls } from '../net/tls-sniff.ts';
+import { type BeginHandshake, sniffTls } from '../net/tls-sniff.ts';
 import type { GrpcRelayOptions } from './relay/options.ts';
 import { GrpcRelay } from './relay/relay.ts';
 
@@ -72,7 +74,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     const guard = guarded(socket);
     const sniffing = { timeoutMs: limits.tls_handshake_timeout_ms, scheduler, faulted: connections?.fault, guard };
     identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
-      if (tls) sniffTls(socket, tls, sniffing);
+      if (tls) sniffTls(socket, tls.begin, sniffing);
       else accept(socket);
     });
   };
@@ -85,7 +87,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     'drop',
     own.entry(() => options.connections?.refused()),
   );
-  tls?.on(
+  tls?.server.on(
     'tlsClientError',
     own.entry(() => options.connections?.failedHandshake()),
   );
@@ -98,8 +100,8 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   ticker.unref();
   return {
     address,
-    setSecureContext: (context) => tls?.setSecureContext(context),
-    setTicketKeys: (keys) => tls?.setTicketKeys(keys),
+    setSecureContext: (context) => tls?.server.setSecureContext(context),
+    setTicketKeys: (keys) => tls?.server.setTicketKeys(keys),
     depart() {
       for (const one of [...relays]) one.drain();
     },
@@ -130,20 +132,25 @@ function openTls(
   tls: TlsOptions,
   guard: Guard,
   accept: (socket: Socket) => void,
-): TlsServer {
+): { readonly server: TlsServer; readonly begin: BeginHandshake } {
+  const { limits } = options.relay;
   const server = createTlsServer({
     ...tls,
     ALPNProtocols: ['h2'],
-    handshakeTimeout: options.relay.limits.tls_handshake_timeout_ms,
+    handshakeTimeout: limits.tls_handshake_timeout_ms,
   });
   const handshakes = options.clientTrust && new Handshakes(options.clientTrust);
-  server.on(
-    'connection',
-    guard.entry((carrier: Socket) => handshakes?.begun(carrier)),
-  );
+  const bounds = {
+    maxBytes: limits.tls_handshake_bytes,
+    budget: new HandshakeBudget(),
+    now: () => performance.now(),
+    faulted: options.connections?.fault,
+  };
+  const bounded = tls.requestCert === true ? new BoundedHandshakes(server, bounds) : undefined;
   server.on(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {
+      bounded?.done(socket);
       socket.disableRenegotiation();
       handshakes?.done(socket, carrierOf(socket));
       if (options.proxies || options.unix) inheritClient(socket);
@@ -157,7 +164,14 @@ function openTls(
       socket.destroy();
     }),
   );
-  return server;
+  return {
+    server,
+    begin(socket, owner) {
+      handshakes?.begun(socket);
+      if (bounded) bounded.begin(socket, owner);
+      else server.emit('connection', socket);
+    },
+  };
 }
 
 /** For sockets that are already destroyed. */

@@ -17,6 +17,7 @@ export interface ClientAddress {
 
 /** Connections whose client is another than their peer, or that requests name it on. Others have no entry. */
 const noted = new WeakMap<object, ClientAddress>();
+const carriers = new WeakMap<object, Socket>();
 
 /** Keeps the client of a connection, as it was found when the connection was accepted. */
 export function noteClient(socket: Socket, client: ClientAddress): void {
@@ -27,6 +28,12 @@ export function noteClient(socket: Socket, client: ClientAddress): void {
 export function inheritClient(socket: TLSSocket): void {
   const client = noted.get(carrierOf(socket) ?? socket);
   if (client) noted.set(socket, client);
+}
+
+/** Keeps the connection below a TLS connection whose bytes pass through JavaScript, and its client: Node knows neither. */
+export function noteCarrier(socket: TLSSocket, carrier: Socket): void {
+  carriers.set(socket, carrier);
+  noted.set(socket, clientAddressOf(carrier));
 }
 
 /** The client of a connection. */
@@ -54,6 +61,8 @@ export function guessesFor(
 
 /** The socket below TLS. Node keeps it under this name only (`lib/_tls_wrap.js`); a test holds that it still does. */
 export function carrierOf(socket: object): object | undefined {
+  const carrier = carriers.get(socket);
+  if (carrier) return carrier;
   const parent: unknown = '_parent' in socket ? socket._parent : undefined;
   return typeof parent === 'object' && parent !== null ? parent : undefined;
 }

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { Server as TlsServer } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 import { Cost, type WorkScheduler } from '../limits/work-scheduler.ts';
 import { offeredProtocols } from './client-hello.ts';
@@ -24,23 +23,26 @@ export interface SniffOptions {
   readonly faulted: ((fault: 'not_tls' | 'timeout') => void) | undefined;
   /** Of the connection. */
   readonly guard: Guard;
-  /** Chooses a server by the protocols that the client offers; it waits for them only if this is there. Default: `tls`. */
-  readonly choose?: ((protocols: readonly string[]) => TlsServer) | undefined;
+  /** Chooses a server by the protocols that the client offers; it waits for them only if this is there. Default: `usual`. */
+  readonly choose?: ((protocols: readonly string[]) => BeginHandshake) | undefined;
 }
 
+/** Begins a handshake in a TLS server without a port of its own. */
+export type BeginHandshake = (socket: Socket, guard: Guard) => void;
+
 /**
- * Looks at the first byte of a connection to a TLS port. A handshake goes on in `tls`, a server without a port of its own.
+ * Looks at the first byte of a connection to a TLS port. A handshake goes on in `usual`.
  * Any other byte, as of plain HTTP, gets an error text. A client that sends nothing within `timeoutMs` is disconnected.
  */
-export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions): void {
+export function sniffTls(socket: Socket, usual: BeginHandshake, options: SniffOptions): void {
   const { timeoutMs, scheduler, faulted, guard, choose } = options;
-  let server = tls;
+  let beginHandshake = usual;
   const shake = guard.entry(() => {
     if (socket.destroyed) return;
     scheduler.spend(Cost.HANDSHAKE);
     // A client that closes its half before the handshake is done has left.
     socket.allowHalfOpen = false;
-    server.emit('connection', socket);
+    beginHandshake(socket, guard);
   });
   const begin = (bytes: Buffer): void => {
     clearTimeout(timer);
@@ -75,7 +77,7 @@ export function sniffTls(socket: Socket, tls: TlsServer, options: SniffOptions):
   const choosing = (bytes: Buffer): void => {
     const offered = offeredProtocols(bytes);
     if (offered !== 'more') {
-      if (choose && offered !== 'none') server = choose(offered);
+      if (choose && offered !== 'none') beginHandshake = choose(offered);
       begin(bytes);
       return;
     }

@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
-import { type Server, TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
 import { Guard } from '../lifetime/guard.ts';
+import { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
 import { type ListenAt, openListener } from '../net/open-listener.ts';
-import { sniffTls } from '../net/tls-sniff.ts';
+import { type BeginHandshake, sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
 import { createHttp2Connections, type Http2Figures } from './http2/connections.ts';
 import type { LaneOptions } from './options.ts';
@@ -76,13 +77,21 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const guard = listenerGuard(options);
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
   const tls = options.tls
-    ? createTls(
-        ...([options.tls, options.limits.tls_handshake_timeout_ms, transports.take, reportTo(options)] as const),
-        options.clientTrust && new Handshakes(options.clientTrust),
-      )
+    ? createTls(options.tls, {
+        timeoutMs: options.limits.tls_handshake_timeout_ms,
+        bounds: {
+          maxBytes: options.limits.tls_handshake_bytes,
+          budget: new HandshakeBudget(),
+          now: () => performance.now(),
+          faulted: options.connections?.fault,
+        },
+        toLane: transports.take,
+        report: reportTo(options),
+        handshakes: options.clientTrust && new Handshakes(options.clientTrust),
+      })
     : undefined;
-  const choose = tls && options.validations && chooserOf(options, options.validations, tls);
-  const take = createAcceptor(options, { sockets, tls, choose, toTransport: transports.take });
+  const choose = tls && options.validations && chooserOf(options, options.validations, tls.begin);
+  const take = createAcceptor(options, { sockets, begin: tls?.begin, choose, toTransport: transports.take });
   tcp.on(
     'connection',
     guard.entry((socket: Socket) => guardOf(options, () => void socket.destroy()).run(() => take(socket))),
@@ -92,7 +101,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     'drop',
     guard.entry(() => options.connections?.refused()),
   );
-  tls?.on(
+  tls?.server.on(
     'tlsClientError',
     guard.entry(() => options.connections?.failedHandshake()),
   );
@@ -100,8 +109,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   return {
     address,
     figures: () => ({ ...transports.figures(), sockets: sockets.size }),
-    setSecureContext: (next) => tls?.setSecureContext(secureContext(next)),
-    setTicketKeys: (keys) => tls?.setTicketKeys(keys),
+    setSecureContext: (next) => tls?.server.setSecureContext(secureContext(next)),
+    setTicketKeys: (keys) => tls?.server.setTicketKeys(keys),
     depart: transports.depart,
     async close(graceMs) {
       transports.drain();
@@ -121,10 +130,11 @@ export async function createRestListener(options: RestListenerOptions): Promise<
  * Chooses between the listener's TLS and that of validations, while there is one: RFC 8737 section 3 has a validator offer
  * `acme-tls/1` alone.
  */
-function chooserOf(options: RestListenerOptions, validations: Validations, tls: Server): Accepting['choose'] {
+function chooserOf(options: RestListenerOptions, validations: Validations, begin: BeginHandshake): Accepting['choose'] {
   const validating = createValidationTls(validations, options.limits.tls_handshake_timeout_ms, reportTo(options));
-  const choose = (protocols: readonly string[]): Server =>
-    protocols.length === 1 && protocols[0] === ACME_TLS ? validating : tls;
+  const validate: BeginHandshake = (socket) => void validating.emit('connection', socket);
+  const choose = (protocols: readonly string[]): BeginHandshake =>
+    protocols.length === 1 && protocols[0] === ACME_TLS ? validate : begin;
   return () => (validations.pending ? choose : undefined);
 }
 
@@ -133,16 +143,16 @@ interface Accepting {
   /** The open ones. */
   readonly sockets: Set<Socket>;
   /** Without it the listener speaks plain HTTP/1.1. */
-  readonly tls: Server | undefined;
-  /** Gives the server for the protocols that a client offers; `undefined` = it is `tls`, whatever they are. */
-  readonly choose: (() => ((protocols: readonly string[]) => Server) | undefined) | undefined;
+  readonly begin: BeginHandshake | undefined;
+  /** Gives the server for the protocols that a client offers; `undefined` = it is `begin`, whatever they are. */
+  readonly choose: (() => ((protocols: readonly string[]) => BeginHandshake) | undefined) | undefined;
   readonly toTransport: (socket: Socket) => void;
 }
 
 /** Takes each new connection: counts it, and passes it on, through TLS if the listener has it. */
 function createAcceptor(
   options: RestListenerOptions,
-  { sockets, tls, choose, toTransport }: Accepting,
+  { sockets, begin, choose, toTransport }: Accepting,
 ): (socket: Socket) => void {
   return (socket) => {
     const { connections, limits, scheduler } = options;
@@ -160,7 +170,7 @@ function createAcceptor(
     const timeoutMs = limits.tls_handshake_timeout_ms;
     const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };
     identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
-      if (tls) sniffTls(socket, tls, { ...sniffing, choose: choose?.() });
+      if (begin) sniffTls(socket, begin, { ...sniffing, choose: choose?.() });
       else toTransport(socket);
     });
   };

@@ -1,10 +1,17 @@
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import * as x509 from '@peculiar/x509';
 import t, { type Test } from 'tap';
 import { CLIENT_PREFACE, FrameType } from '../../src/http2/frames.ts';
 import { encodeHeaders, type HeaderField } from '../../src/http2/hpack.ts';
 import { writeHeaders, writePing, writeRstStream, writeSettings } from '../../src/http2/write-frames.ts';
 import { CLIENT_FAULTS } from '../../src/net/connections.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
+import { newCa } from '../support/client-certificates.ts';
 import { H2Client } from '../support/clients/h2-client.ts';
 import { openHttp2, openPlain, openTls, talk } from '../support/clients/sockets.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
@@ -191,9 +198,35 @@ t.test('PROXY headers that are missed, and those of others than proxies', async 
   });
 });
 
+t.test('more certificates than a handshake may have', async (t) => {
+  const stranger = await newCa('stranger');
+  const caFile = join(mkdtempSync(join(tmpdir(), 'qdrant-gateway-faults-')), 'ca.pem');
+  writeFileSync(caFile, stranger.cert);
+  const asked = { 'service.verify_https_client_certificate': true, 'gateway.grpc_client_certificates': true };
+  const settings = { ...LIMITS, ...asked, 'service.enable_tls': true, 'tls.ca_cert': caFile };
+  const gateway = await startSupervised({ settings });
+  t.teardown(gateway.close);
+  const padding = (size: number) => [new x509.Extension('1.2.3.4', false, Buffer.alloc(size))];
+  for (const port of ['rest', 'grpc'] as const) {
+    for (const [size, localAddress] of [
+      [17_000, '127.0.0.1'],
+      [8000, '127.0.0.2'],
+    ] as const) {
+      const { cert, key } = await stranger.issue({ extensions: padding(size) });
+      const to = { port: gateway[port].port, host: '127.0.0.1', servername: 'localhost', localAddress };
+      const socket = connectTls({ ...to, ca: gateway.ca, cert, key, ALPNProtocols: ['h2'] });
+      socket.on('error', () => undefined).write(preface);
+      await Promise.race([once(socket, 'close'), once(socket, 'data')]);
+      socket.destroy();
+    }
+  }
+  t.strictSame(await counted(gateway), { 'rest handshake_size': 1, 'grpc handshake_size': 1 });
+});
+
 t.test('the kinds are those of the table, and each has been seen above', async (t) => {
   const seen = new Set([...PLAIN, ...SECURE].map(([, , , , fault]) => fault)).add('rest stream').add('grpc stream');
-  for (const port of ['rest', 'grpc']) seen.add(`${port} proxy_header`).add(`${port} proxy_untrusted`);
+  const others = ['proxy_header', 'proxy_untrusted', 'handshake_size'];
+  for (const port of ['rest', 'grpc']) for (const fault of others) seen.add(`${port} ${fault}`);
   const all = Object.entries(CLIENT_FAULTS).flatMap(([port, faults]) => faults.map((fault) => `${port} ${fault}`));
   t.strictSame([...seen].sort(), all.sort());
   const gateway = await startSupervised();

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import {
   createSecureContext,
   createServer as createTlsServer,
@@ -9,7 +8,9 @@ import {
 import { TLS_PROFILE } from '../../config/tls-profile.ts';
 import type { Handshakes } from '../../identity/certificates/handshakes.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import { BoundedHandshakes, type HandshakeBounds } from '../../net/bounded-handshake.ts';
 import { carrierOf } from '../../net/client-address.ts';
+import type { BeginHandshake } from '../../net/tls-sniff.ts';
 
 /** Certificate and key as PEM; null = there are none yet, and every handshake fails. */
 export interface ListenerTls {
@@ -26,26 +27,31 @@ export interface ListenerTls {
   readonly clientCert?: 'required' | 'asked';
 }
 
-/**
- * A TLS server that is given its sockets and hands on the ones whose handshake is done.
- *
- * @param report told of faults of ours, which end the connection
- * @param handshakes reads client certificates; default: none are identities
- */
+/** The parts of a listener that connections with TLS need. */
+export interface TlsAcceptor {
+  readonly timeoutMs: number;
+  /** Of handshakes that ask for certificates. */
+  readonly bounds: HandshakeBounds;
+  readonly toLane: (socket: TLSSocket) => void;
+  /** Told of faults of ours, which end the connection. */
+  readonly report: FaultReport;
+  /** Reads client certificates; `undefined` = none are identities. */
+  readonly handshakes: Handshakes | undefined;
+}
+
+/** A TLS server that is given its sockets by `begin` and hands on the ones whose handshake is done. */
 export function createTls(
   tls: ListenerTls,
-  handshakeTimeoutMs: number,
-  toLane: (socket: TLSSocket) => void,
-  report: FaultReport,
-  handshakes?: Handshakes,
-): TlsServer {
+  { timeoutMs, bounds, toLane, report, handshakes }: TlsAcceptor,
+): { readonly server: TlsServer; readonly begin: BeginHandshake } {
   const server = createTlsServer({
     ...secureContext(tls),
     ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: handshakeTimeoutMs,
+    handshakeTimeout: timeoutMs,
     requestCert: tls.clientCert !== undefined,
     rejectUnauthorized: tls.clientCert === 'required',
   });
+  const bounded = tls.clientCert && new BoundedHandshakes(server, bounds);
   const guardOf = (socket: TLSSocket): Guard => {
     const cut = (): void => void socket.destroy();
     return new Guard({ fail: cut, cut }, 'rest_listener', report);
@@ -55,15 +61,12 @@ export function createTls(
       'error',
       guard.entry(() => void socket.destroy()),
     );
+    bounded?.done(socket);
     socket.disableRenegotiation();
     handshakes?.done(socket, carrierOf(socket));
     toLane(socket);
   };
   const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
-  server.on(
-    'connection',
-    own.entry((carrier: Socket) => handshakes?.begun(carrier)),
-  );
   server.on(
     'secureConnection',
     own.entry((socket: TLSSocket) => {
@@ -78,7 +81,14 @@ export function createTls(
       socket.destroy();
     }),
   );
-  return server;
+  return {
+    server,
+    begin(socket, guard) {
+      handshakes?.begun(socket);
+      if (bounded) bounded.begin(socket, guard);
+      else server.emit('connection', socket);
+    },
+  };
 }
 
 /** Throws when the certificate or the key cannot be used; changes nothing. */

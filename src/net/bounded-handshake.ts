@@ -1,0 +1,285 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
+import type { Guard } from '../lifetime/guard.ts';
+import type { HandshakeBudget } from '../limits/handshake-budget.ts';
+import { clientNetworkOf } from '../limits/peer-address.ts';
+import { carrierOf, clientAddressOf, noteCarrier } from './client-address.ts';
+
+/** More bytes than these after a ClientHello may be certificates: without any a client sends about 100. */
+const FLIGHT_BYTES = 512;
+/** Header of a record and of the message in it (RFC 8446, sections 5.1 and 4): the length of the message is in the last three bytes. */
+const HEADERS_BYTES = 9;
+/** Shortest and longest pause before the budget is asked again, in milliseconds. */
+const LEAST_WAIT_MS = 10;
+const MOST_WAIT_MS = 500;
+
+/** The client's certificate in a handshake: one that OpenSSL verified, one that it did not, or none. */
+type Shown = 'verified' | 'unverified' | 'none';
+
+/** Bounds of the handshakes in which one listener asks for certificates. */
+export interface HandshakeBounds {
+  /** Most bytes that a client sends before its handshake is done. */
+  readonly maxBytes: number;
+  readonly budget: HandshakeBudget;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Told of a client that sends more. */
+  readonly faulted: ((fault: 'handshake_size') => void) | undefined;
+}
+
+/**
+ * The handshakes in which a TLS server asks for client certificates. OpenSSL takes 100 KB of them from any client, and checks each
+ * signature before the handshake is done, on the thread of all clients; Node gives no way to bound it. So the bytes of such a
+ * connection pass through JavaScript: those of the handshake are counted, and its certificates wait for the budget. A connection
+ * stays as it began; so one of a network that has shown a verified certificate begins natively, which makes each of its requests
+ * cheaper.
+ */
+export class BoundedHandshakes {
+  readonly #tls: TlsServer;
+  readonly #bounds: HandshakeBounds;
+  /** The one whose bytes OpenSSL has at this moment. */
+  #fed: BoundedHandshake | undefined;
+  /** Handshakes without a bound, by the connection below. */
+  readonly #native = new WeakMap<object, { readonly carrier: Socket; readonly network: string }>();
+
+  constructor(tls: TlsServer, bounds: HandshakeBounds) {
+    this.#tls = tls;
+    this.#bounds = bounds;
+  }
+
+  /** Begins a handshake. Nothing is listening to the socket but for its end. */
+  begin(socket: Socket, guard: Guard): void {
+    const network = clientNetworkOf(clientAddressOf(socket).address);
+    if (this.#bounds.budget.enter(network, this.#bounds.now())) this.#beginNative(socket, network, guard);
+    else this.#beginBounded(socket, network, guard);
+  }
+
+  #beginNative(socket: Socket, network: string, guard: Guard): void {
+    const { budget, now } = this.#bounds;
+    this.#native.set(socket, { carrier: socket, network });
+    socket.once(
+      'close',
+      guard.entry(() => {
+        if (!this.#native.delete(socket)) return;
+        budget.leave(network);
+        budget.failed(network, socket.bytesRead, now());
+      }),
+    );
+    this.#tls.emit('connection', socket);
+  }
+
+  #beginBounded(socket: Socket, network: string, guard: Guard): void {
+    const one = new BoundedHandshake(socket, { ...this.#bounds, network, guard }, (work) => {
+      const before = this.#fed;
+      this.#fed = one;
+      try {
+        work();
+      } finally {
+        this.#fed = before;
+      }
+    });
+    this.#tls.emit('connection', one);
+  }
+
+  /**
+   * To be called first on `secureConnection`, which Node emits while OpenSSL has the last bytes of the handshake. Without it the
+   * connection ends at its bound.
+   */
+  done(socket: TLSSocket): void {
+    const shown = shownBy(socket);
+    const below = carrierOf(socket);
+    const native = below && this.#native.get(below);
+    if (native) {
+      this.#doneNative(native.carrier, native.network, shown);
+      return;
+    }
+    const one = this.#fed;
+    // INVARIANT: the one that is fed is the one that is done: the bytes of no other were given to OpenSSL since.
+    if (!one || one.isDone) {
+      socket.destroy();
+      throw new TypeError('a handshake was done without bytes');
+    }
+    one.done(shown);
+    noteCarrier(socket, one.carrier);
+  }
+
+  #doneNative(carrier: Socket, network: string, shown: Shown): void {
+    const { budget, now } = this.#bounds;
+    this.#native.delete(carrier);
+    budget.leave(network);
+    if (shown === 'verified') budget.verified(network, now());
+    if (shown === 'unverified') budget.failed(network, carrier.bytesRead, now());
+  }
+}
+
+function shownBy(socket: TLSSocket): Shown {
+  if (socket.authorized) return 'verified';
+  return socket.getPeerX509Certificate() ? 'unverified' : 'none';
+}
+
+interface ConnectionBounds extends HandshakeBounds {
+  /** That of the client. */
+  readonly network: string;
+  /** Of the connection. */
+  readonly guard: Guard;
+}
+
+/**
+ * The connection below TLS, as the stream that Node asks for: its events and methods are those of the socket, without buffers of
+ * its own, so that a byte costs little once the handshake is done.
+ */
+class BoundedHandshake extends EventEmitter {
+  readonly carrier: Socket;
+  readonly readable = true;
+  readonly writable = true;
+  readonly allowHalfOpen = false;
+  readonly #bounds: ConnectionBounds;
+  /** Runs what gives bytes to OpenSSL. */
+  readonly #feeding: (work: () => void) => void;
+  #shown: Shown | undefined;
+  /** Bytes of the handshake so far. */
+  #received = 0;
+  /** Those of them after the ClientHello. */
+  #flight = 0;
+  /** Charged so far, in milliseconds of processor time. */
+  #charged = 0;
+  /** Bytes that wait for the budget. */
+  #held: Buffer | undefined;
+  #paused = false;
+
+  constructor(carrier: Socket, bounds: ConnectionBounds, feeding: (work: () => void) => void) {
+    super();
+    this.carrier = carrier;
+    this.#bounds = bounds;
+    this.#feeding = feeding;
+    const { guard } = bounds;
+    // TLS ends its own half.
+    carrier.allowHalfOpen = true;
+    carrier.on(
+      'data',
+      guard.entry((chunk: Buffer) => (this.#shown ? void this.emit('data', chunk) : this.#take(chunk))),
+    );
+    carrier.once(
+      'end',
+      guard.entry(() => void this.emit('end')),
+    );
+    carrier.once(
+      'close',
+      guard.entry(() => void this.emit('close')),
+    );
+  }
+
+  get isDone(): boolean {
+    return this.#shown !== undefined;
+  }
+
+  done(shown: Shown): void {
+    this.#shown = shown;
+  }
+
+  isPaused(): boolean {
+    return this.carrier.isPaused();
+  }
+
+  pause(): this {
+    this.#paused = true;
+    this.carrier.pause();
+    return this;
+  }
+
+  resume(): this {
+    this.#paused = false;
+    if (!this.#held) this.carrier.resume();
+    return this;
+  }
+
+  write(chunk: Buffer, written: (error?: Error | null) => void): boolean {
+    return this.carrier.write(chunk, written);
+  }
+
+  cork(): void {
+    this.carrier.cork();
+  }
+
+  uncork(): void {
+    this.carrier.uncork();
+  }
+
+  end(ended: () => void): void {
+    this.carrier.end(ended);
+  }
+
+  destroy(): void {
+    this.carrier.destroy();
+  }
+
+  /** Bytes before the handshake is done. */
+  #take(chunk: Buffer): void {
+    const isFirst = this.#received === 0;
+    const own = isFirst ? helloBytes(chunk) : chunk.length;
+    if (!isFirst && this.#waits(chunk)) return;
+    const room = this.#bounds.maxBytes - this.#received;
+    const taken = chunk.subarray(0, Math.min(own, room));
+    this.#received += taken.length;
+    if (taken.length > 0) this.#feed(taken);
+    if (taken.length === chunk.length || this.carrier.destroyed) return;
+    const rest = chunk.subarray(taken.length);
+    // The rest is what follows the handshake, if it is done.
+    if (this.#shown) this.emit('data', rest);
+    else if (own > room || taken.length === 0) this.#refuse();
+    else this.#take(rest);
+  }
+
+  /** Holds bytes that may be certificates if the budget is used up. */
+  #waits(chunk: Buffer): boolean {
+    const { maxBytes, budget, network, now } = this.#bounds;
+    this.#flight = Math.min(maxBytes, this.#flight + chunk.length);
+    const wait = this.#flight > FLIGHT_BYTES ? budget.wait(network, this.#flight, now()) : 0;
+    if (wait <= 0) return false;
+    this.#flight -= Math.min(this.#flight, chunk.length);
+    this.#hold(chunk, wait);
+    return true;
+  }
+
+  /** INVARIANT: no byte passes one that waits: the socket is paused until then. */
+  #hold(chunk: Buffer, wait: number): void {
+    this.#held = chunk;
+    this.carrier.pause();
+    const again = this.#bounds.guard.entry(() => {
+      this.#held = undefined;
+      if (this.carrier.destroyed) return;
+      this.#take(chunk);
+      if (!this.#held && !this.#paused) this.carrier.resume();
+    });
+    const timer = setTimeout(again, Math.min(Math.max(wait, LEAST_WAIT_MS), MOST_WAIT_MS));
+    timer.unref();
+  }
+
+  /** Gives bytes to OpenSSL, and charges for what it does with them unless the client has a good certificate or none. */
+  #feed(bytes: Buffer): void {
+    const { budget, network } = this.#bounds;
+    const before = process.threadCpuUsage();
+    this.#feeding(() => void this.emit('data', bytes));
+    const { user, system } = process.threadCpuUsage(before);
+    const now = this.#bounds.now();
+    const isHarmless = this.#shown === 'verified' || this.#shown === 'none';
+    const ms = isHarmless ? -this.#charged : (user + system) / 1000;
+    this.#charged += ms;
+    budget.charge(network, ms, now);
+    if (this.#shown === 'verified') budget.verified(network, now);
+  }
+
+  #refuse(): void {
+    this.#bounds.faulted?.('handshake_size');
+    this.carrier.destroy();
+  }
+}
+
+/**
+ * The number of the first bytes that are a ClientHello and no more. With TLS 1.2 a client can send certificates behind it at once, even
+ * in the same record.
+ */
+function helloBytes(chunk: Buffer): number {
+  return chunk.length < HEADERS_BYTES ? chunk.length : Math.min(chunk.length, HEADERS_BYTES + chunk.readUIntBE(6, 3));
+}

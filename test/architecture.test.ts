@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   revocation: ['policy', 'identity', 'config', 'redis'],
   issuers: ['policy', 'config'],
   acme: ['config', 'redis', 'x509', 'text'],
+  'dev-certs': ['config'],
   'named-keys': ['policy', 'identity', 'operations', 'config', 'redis'],
   limits: ['policy', 'identity', 'lifetime'],
   net: ['limits', 'lifetime'],
@@ -101,7 +102,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   supervisor: [
     ...['admin', 'gateway', 'learning', 'config', 'identity', 'observability', 'revocation', 'operations', 'policy'],
-    ...['named-keys', 'redis', 'limits', 'issuers', 'exchange', 'acme'],
+    ...['named-keys', 'redis', 'limits', 'issuers', 'exchange', 'acme', 'dev-certs'],
   ],
   // Questions about the decision, answered by the steps of the gateway without its listeners.
   explain: [...ENFORCEMENT, 'rest', 'grpc', 'gateway', 'audit', 'revocation', 'issuers'],
@@ -110,6 +111,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...['supervisor', 'gateway', 'config', 'policy', 'operations', 'identity', 'audit', 'observability', 'revocation'],
     ...['rest', 'grpc', 'explain', 'named-keys', 'issuers', 'redis', 'upstream', 'learning', 'text', 'version.ts'],
+    ...['acme', 'dev-certs'],
   ],
 };
 

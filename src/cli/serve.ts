@@ -1,9 +1,11 @@
+import { join, resolve } from 'node:path';
 import { loadSettled } from '../config/files/at-start.ts';
 import { type Flags, serviceVariables } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { type LoadedState, loadState } from '../config/state.ts';
 import { nodeName } from '../config/upstream/node-list.ts';
 import { listedNodes } from '../config/upstream/rules.ts';
+import { trustText } from '../dev-certs/trust.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { setRuntimeFlags } from '../gateway/runtime-flags.ts';
 import { type Log, logOf } from '../observability/log.ts';
@@ -80,6 +82,10 @@ export async function serve(flags: Flags, output: Output): Promise<void> {
       `${protocol} listens on ${listenUrl(config, listening)}, upstream ${upstreamOf(config, protocol)}`,
     );
   listens('rest', rest);
+  if (config.gateway.certs === 'dev' && isPretty(config.gateway.log.format)) {
+    const folder = resolve(config.gateway.dev_certs.folder);
+    output.err(`\n${trustText({ ca: join(folder, 'ca.pem'), caKey: join(folder, 'ca-key.pem') })}\n`);
+  }
   if (grpc !== null) listens('grpc', grpc);
 }
 

@@ -21,6 +21,7 @@ import { revocationSettings } from '../revocation/settings.ts';
 import { createRevocationStore, type RevocationStore } from '../revocation/store.ts';
 import { type AutomaticCertificate, openAutomaticCertificate } from './automatic-certificate.ts';
 import { CertificateWatch } from './certificate-watch.ts';
+import { renewDevCertificate, withDevCertificate } from './dev-certificate.ts';
 import { createDrainer } from './drain.ts';
 import { KeyActs } from './key-acts.ts';
 import { createReloader, type Reloader, warnOfMode } from './reload.ts';
@@ -51,7 +52,8 @@ export interface SupervisorOptions {
 
 /** Creates the fleet with reloads, revocations and the admin port. Rejects with `ConfigError`. */
 export async function createSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { state, load, now = Date.now, clock = machineClock } = options;
+  const { load, now = Date.now, clock = machineClock } = options;
+  const state = await withDevCertificate(options.state, now());
   checkUsable(state);
   const log = logOf(state.config);
   const address = redisAddressOf(state.config);
@@ -130,6 +132,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   };
   const admin = await adminPortOf({ state, fleet, operator, workers: workersOf(state.config), log, now });
   const stopRotation = rotateTicketKeys(fleet);
+  const stopDev = renewDevCertificate({ config: state.config, reload: reloads.reload, log, now });
   const parts = {
     fleet,
     keySource,
@@ -141,7 +144,10 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     admin,
     certificates,
     automatic,
-    stopRotation,
+    stopRotation() {
+      stopRotation();
+      stopDev();
+    },
   };
   return {
     ...operator,

@@ -9,6 +9,7 @@ import {
   auditVerifyCommand,
   learnCommand,
 } from './audit.ts';
+import { certsDevCommand } from './certs.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
@@ -25,6 +26,7 @@ import { tokenInspectCommand, tokenMintCommand, tokenRevokeCommand } from './tok
 export const GROUPS: Groups = {
   token: 'mint, inspect and revoke tokens; without a command: mint',
   revoke: 'revoke tokens, list and lift revocations; without a command: add',
+  certs: 'certificates for development',
   key: 'named keys in the file `gateway.keys_file`, or in Redis with `gateway.shared.keys`',
   policy: 'test a policy and compare policies',
   audit: 'read, count and verify audit files',
@@ -35,6 +37,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   serveCommand,
   demoCommand,
   initCommand,
+  certsDevCommand,
   checkConfigCommand,
   doctorCommand,
   healthCommand,

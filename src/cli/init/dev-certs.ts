@@ -1,68 +1,15 @@
-import { webcrypto, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
+import { allNames, makeCa, makeServer, newKeys, pem } from '../../dev-certs/make.ts';
 
 /** Files of a development CA and the server certificate it signed. All PEM. */
 export type DevCerts = { readonly ca: string; readonly cert: string; readonly key: string; readonly made: boolean };
-
-type KeyPair = { readonly publicKey: CryptoKey; readonly privateKey: CryptoKey };
 
 const DAY_MS = 86_400_000;
 /** Mozilla's limit for a server's certificate. */
 const LIFETIME_DAYS = 365;
 const RENEW_DAYS = 7;
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-
-async function pem(key: CryptoKey): Promise<string> {
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
-  const lines = der.toString('base64').replace(/.{64}/g, '$&\n').trimEnd();
-  return `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`;
-}
-
-function newKeys(): Promise<KeyPair> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-}
-
-async function makeCa(keys: KeyPair, notBefore: Date, notAfter: Date) {
-  const usages = x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign;
-  return x509.X509CertificateGenerator.createSelfSigned({
-    // A name of its own per CA: two development CAs in one trust store must not be taken for each other.
-    name: `CN=Development CA ${Buffer.from(webcrypto.getRandomValues(new Uint8Array(4))).toString('hex')}`,
-    notBefore,
-    notAfter,
-    signingAlgorithm: ALGORITHM,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(usages, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-}
-
-async function makeServer(ca: x509.X509Certificate, caKeys: KeyPair, keys: KeyPair, names: readonly string[]) {
-  return x509.X509CertificateGenerator.create({
-    subject: 'CN=localhost',
-    issuer: ca.subject,
-    notBefore: ca.notBefore,
-    notAfter: ca.notAfter,
-    signingAlgorithm: ALGORITHM,
-    publicKey: keys.publicKey,
-    signingKey: caKeys.privateKey,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: ADDRESS.test(value) ? 'ip' : 'dns', value }) as const),
-      ),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      // Strict verifiers (Python 3.13) refuse a certificate without it.
-      await x509.AuthorityKeyIdentifierExtension.create(caKeys.publicKey),
-    ],
-  });
-}
 
 // Renamed into place, so that a reader never meets half a file.
 function write(path: string, text: string, mode: number): void {
@@ -84,11 +31,6 @@ function stillGood(ca: string, cert: string, key: string, nowMs: number): boolea
   }
 }
 
-/** An IPv4 or IPv6 address, beside host names. */
-const ADDRESS = /^\d+\.\d+\.\d+\.\d+$|:/;
-/** Names of every server certificate. */
-const LOCAL: readonly string[] = ['localhost', '127.0.0.1', '::1'];
-
 /** A development CA and a server certificate that it signed, all PEM. */
 export interface DevCertTexts {
   readonly ca: string;
@@ -103,7 +45,7 @@ export async function newDevCerts(names: readonly string[], nowMs: number): Prom
   const caKeys = await newKeys();
   const keys = await newKeys();
   const authority = await makeCa(caKeys, notBefore, new Date(notBefore.getTime() + LIFETIME_DAYS * DAY_MS));
-  const server = await makeServer(authority, caKeys, keys, [...new Set([...LOCAL, ...names])]);
+  const server = await makeServer(authority, caKeys, keys, allNames(names));
   return {
     ca: `${authority.toString('pem')}\n`,
     cert: `${server.toString('pem')}\n`,

@@ -21,6 +21,13 @@ function domainFault(domain: string): string | undefined {
   return undefined;
 }
 
+const HOST = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
+
+/** True = a host name, in lower case, or an address, as a certificate may have it. */
+export function isCertificateName(name: string): boolean {
+  return isIP(name) !== 0 || (name.length <= 253 && HOST.test(name));
+}
+
 function domainProblems({ gateway }: Config): readonly string[] {
   const domains = textList(gateway.acme.domains);
   const faults = domains.flatMap((domain) => domainFault(domain) ?? []);
@@ -47,6 +54,10 @@ export function acmeProblems(config: Config, placeOf: (path: string) => string):
       'gateway.shared.certificates',
       'needs `gateway.acme.shared_secret_file`, which encrypts private keys in Redis',
     );
+  }
+  for (const name of textList(config.gateway.dev_certs.names)) {
+    if (isCertificateName(name)) continue;
+    fail('gateway.dev_certs.names', `\`${name}\` is neither a host name in lower case nor an address`);
   }
   if (!used) return problems;
   for (const message of domainProblems(config)) fail('gateway.acme.domains', message);

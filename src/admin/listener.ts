@@ -16,6 +16,7 @@ import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
 import { slowed } from './slowed.ts';
 import { addTokenRoute, type TokenSource } from './token-route.ts';
+import type { WebUiOptions } from './web-ui-routes.ts';
 
 /** The data behind the pages, and the actions. */
 export interface AdminSource extends KeySource, NodeSource, TokenSource {
@@ -44,6 +45,8 @@ export interface AdminListenerOptions {
   readonly source: AdminSource;
   /** The console; `undefined` = it is off. */
   readonly console?: Console | undefined;
+  /** Qdrant's Web UI behind its login. */
+  readonly webUi?: Omit<WebUiOptions, 'console' | 'tls' | 'fault'>;
 }
 
 export interface AdminListener {
@@ -77,7 +80,15 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   addKeyRoutes(app, options.source);
   addNodeRoutes(app, options.source);
   addTokenRoute(app, options.source, notFound);
-  if (options.console) addConsoleRoutes(app, options.console, options.tls !== undefined);
+  if (options.console) {
+    const tls = options.tls !== undefined;
+    addConsoleRoutes(app, options.console, tls);
+    if (options.webUi) {
+      // Loaded with the console alone.
+      const { addWebUiRoutes } = await import('./web-ui-routes.ts');
+      addWebUiRoutes(app, { ...options.webUi, console: options.console, tls, fault: options.source.fault });
+    }
+  }
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the admin port has no network address');

@@ -3,7 +3,7 @@ import type { AcmeReport } from '../acme/report.ts';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
 import { type Console, createConsole } from '../console/server/console.ts';
-import type { ConsoleAnswer, ConsoleRequest } from '../exchange/console-request.ts';
+import { type ConsoleAnswer, type ConsoleRequest, WEB_UI_PATH } from '../exchange/console-request.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { grpcAsker } from '../gateway/listener-options.ts';
@@ -17,8 +17,10 @@ import type { Operator, Reload } from '../observability/operator.ts';
 import { MAX_CONNECTIONS, MAX_PRINCIPALS } from '../observability/snapshot.ts';
 import { createProbe, type Reachability } from '../upstream/probe.ts';
 import { gatewayVersion } from '../version.ts';
+import { createConsoleTokens } from './console-tokens.ts';
 import { type KeyUses, keyOf, keysOf } from './key-pages.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
+import type { Port as RestPort } from './own-rest-port.ts';
 import {
   connectionsOf,
   type ListenerState,
@@ -46,7 +48,7 @@ export interface AdminPort {
 
 export interface AdminPortOptions {
   readonly state: State;
-  readonly fleet: Pick<Fleet, 'snapshots' | 'act' | 'exchangeToken' | 'identify'>;
+  readonly fleet: Pick<Fleet, 'snapshots' | 'act' | 'exchangeToken' | 'identify' | 'consoleToken'>;
   readonly operator: Operator;
   /** Number of configured processes. */
   readonly workers: number;
@@ -98,6 +100,7 @@ class Port implements AdminPort {
       protectMetrics: () => this.#state.config.gateway.admin.protect_metrics,
       source,
       console: this.#openConsole(source),
+      webUi: { restPort: () => this.#restPort(), tokenFor: createConsoleTokens(this.#options) },
     });
     await this.#probe.begin();
     this.#warn();
@@ -207,9 +210,17 @@ class Port implements AdminPort {
         identify: (credential, remote) => fleet.identify(credential, remote),
       },
       version: gatewayVersion(),
-      webUi: () => null,
+      webUi: (port) => (port === 'admin' && this.#state.config.service.enable_static_content ? WEB_UI_PATH : null),
     });
     return this.#console;
+  }
+
+  /** As it listens; TLS by the certificate in force. */
+  #restPort(): RestPort | undefined {
+    const { config, secrets } = this.#state;
+    const rest = this.#listeners.find(({ protocol }) => protocol === 'rest');
+    const { rest: path } = config.gateway.listen;
+    return rest && { ...rest, path: path ?? undefined, certificate: secrets.tls?.cert };
   }
 
   #namedKeys() {

@@ -50,6 +50,8 @@ export type Secrets = {
   readonly upstreamCa: Buffer | null;
   /** Shown to https upstreams that ask their clients for a certificate. Default: nothing is. */
   readonly upstreamIdentity?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  /** Signs the tokens of the console's own requests; made at the start, in memory only. Default: there is no console. */
+  readonly consoleSecret?: string | undefined;
 };
 
 type Files = {

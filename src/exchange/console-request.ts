@@ -30,6 +30,9 @@ export const MAX_CONSOLE_BODY = 262_144;
 /** The path below which the console answers. */
 export const CONSOLE_PATH = '/-/console';
 
+/** The path of Qdrant's Web UI behind the login, on the admin port. The page finds the API beside itself. */
+export const WEB_UI_PATH = `${CONSOLE_PATH}/qdrant/dashboard`;
+
 /** True = the request is the console's: only the plain spelling. */
 export function isConsoleTarget(target: string): boolean {
   if (!target.startsWith(CONSOLE_PATH)) return false;

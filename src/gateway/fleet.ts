@@ -8,6 +8,7 @@ import type { ValidationCertificate } from '../rest/tls/validation-tls.ts';
 import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenRequest } from '../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from './gateway.ts';
+import type { ConsoleTokenRequest } from './workers/console-token.ts';
 import type { IdentifiedCaller } from './workers/identify-caller.ts';
 
 /** The serving side: one gateway in this process, or one in each of several workers. */
@@ -35,6 +36,8 @@ export interface Fleet {
   exchangeToken(request: TokenRequest): Promise<TokenAnswer>;
   /** Identifies a credential, in one of the processes. Rejects if it does not answer. @param remote the client's address */
   identify(credential: string, remote: string): Promise<IdentifiedCaller>;
+  /** A token for a session of the console, from one of the processes. Rejects if it does not answer. */
+  consoleToken(request: ConsoleTokenRequest): Promise<string | undefined>;
   /** Asks the clients of every process to move; `stop` follows. */
   depart(): Promise<void>;
   stop(graceMs: number): Promise<void>;

@@ -39,6 +39,7 @@ import { prepareState, type StateInForce, stateOfStart } from './state-in-force.
 import { clearUnixPaths } from './unix-listeners.ts';
 import { openUpstreams, type Upstreams } from './upstreams.ts';
 import { namedKeysIn } from './usable.ts';
+import { type ConsoleTokenRequest, consoleTokenOf } from './workers/console-token.ts';
 import { type IdentifiedCaller, identifyCaller } from './workers/identify-caller.ts';
 
 /** Least time for the audit to write pending entries at the stop, in milliseconds. */
@@ -88,6 +89,8 @@ export interface Gateway {
   exchangeToken(request: TokenRequest): Promise<TokenAnswer>;
   /** Identifies a credential. @param remote the client's address */
   identify(credential: string, remote: string): Promise<IdentifiedCaller>;
+  /** A token for a session of the console; `undefined` = there is none. */
+  consoleToken(request: ConsoleTokenRequest): Promise<string | undefined>;
   /** Goes on as before, and asks clients to move; `stop` follows. */
   depart(): void;
   /** Stops accepting requests, lets open ones finish within `graceMs`, then aborts the rest. */
@@ -313,6 +316,10 @@ class ServingProcess implements Gateway {
 
   identify(credential: string, remote: string): Promise<IdentifiedCaller> {
     return identifyCaller(this.#parts.authenticator, credential, remote);
+  }
+
+  consoleToken(request: ConsoleTokenRequest): Promise<string | undefined> {
+    return consoleTokenOf(this.#parts.authenticator, request, Date.now());
   }
 
   depart(): void {

@@ -25,6 +25,8 @@ export async function acceptToken(
   for (const secret of ring.jwtSecrets) {
     const verified = await acceptWith(shape, secret, { ring, now, beside });
     if (verified?.kind === 'accepted') return verified;
+    // INVARIANT: the console's secret changes no answer to a token that it has not signed.
+    if (secret.console && (verified === undefined || verified === INVALID_SIGNATURE)) continue;
     // The gateway's own: no other key has signed it.
     if (verified && verified !== INVALID_SIGNATURE && (secret.mints || verified === TOKEN_WRONG_SIGNER))
       return verified;

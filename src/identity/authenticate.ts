@@ -21,7 +21,7 @@ import { issuedBy } from './issuers/issuer.ts';
 import { type AskForKeys, KeySets } from './issuers/key-sets.ts';
 import { digestOf, type KeyRing } from './key-ring.ts';
 import type { SourceMemo } from './minted/accept.ts';
-import { type ExchangeSource, findSource, type NotExchanged } from './minted/source.ts';
+import { consoleSource, type ExchangeSource, findSource, type NotExchanged, type SourceUse } from './minted/source.ts';
 import type { NamedKeys, Presented } from './named-keys.ts';
 import type { Principal } from './principal.ts';
 import { isRevoked, type Revocations } from './revocations.ts';
@@ -72,7 +72,10 @@ export interface Authenticator {
     text: string,
     remote: string,
     certificate?: PresentedCertificate,
+    use?: SourceUse,
   ) => Promise<ExchangeSource | Denial | NotExchanged>;
+  /** The source for sessions of the console that no credential has opened. */
+  readonly consoleSource: () => ExchangeSource | 'off';
   /** Replaces the keys. The cache of the old ring is dropped; pending verifications start again. */
   readonly replaceRing: (ring: KeyRing) => void;
   /**
@@ -124,7 +127,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         : identification.identify(credential, memo, remote);
     },
     inForce: () => identification.inForce,
-    sourceOf: (text, remote, certificate) => identification.sourceOf(text, remote, certificate),
+    sourceOf: (text, remote, certificate, use) => identification.sourceOf(text, remote, certificate, use),
+    consoleSource: () => consoleSource(identification.ring),
     replaceRing: (next) => identification.replaceRing(next),
     replaceNamed: (keys, first) => identification.replaceNamed(keys, first),
     setKeySets: (sets) => identification.keySets.set(sets),
@@ -156,6 +160,10 @@ class Identification {
 
   get inForce(): object {
     return this.#generation;
+  }
+
+  get ring(): KeyRing {
+    return this.#generation.ring;
   }
 
   get isOpen(): boolean {
@@ -264,6 +272,7 @@ class Identification {
     text: string,
     remote: string,
     certificate: PresentedCertificate | undefined,
+    use?: SourceUse,
   ): Promise<ExchangeSource | Denial | NotExchanged> {
     const credential = readCredential(['api-key', text]);
     for (;;) {
@@ -274,7 +283,7 @@ class Identification {
       const identity = await this.identify(credential, undefined, remote);
       if (identity.kind === 'denial') return identity;
       const presented = { text, digest: digestOf(text), remote, now: this.#options.now() };
-      const source = await findSource(identity, presented, started.ring, this.keySets);
+      const source = await findSource(identity, presented, started.ring, this.keySets, use);
       // INVARIANT: both are of the ring in force when it is returned.
       if (started === this.#generation) return source;
     }

@@ -39,6 +39,8 @@ export interface RingKeys {
   readonly clientOf?: (address: string) => string;
   /** Requirements on tokens; default: none beyond Qdrant. */
   readonly tokenRules?: TokenRules;
+  /** Secret of the tokens that the console puts into its requests. Default: there is no console. */
+  readonly consoleSecret?: string | undefined;
   /** Ids of the configured keys that may be exchanged for a token. Default: none. */
   readonly exchangedKeys?: readonly string[] | undefined;
 }
@@ -58,6 +60,8 @@ export interface JwtSecret {
   readonly bytes: Uint8Array;
   /** Set = it signs the tokens that the gateway mints, and no others. */
   readonly mints?: true;
+  /** Set = it is the console's, for sources that are its sessions: it signs no token for a client. */
+  readonly console?: true;
 }
 
 /** The accepted keys and token secrets, one immutable value. Rotation replaces the ring. */
@@ -81,6 +85,8 @@ export interface KeyRing {
   readonly tokenRules: TokenRules;
   /** The configured keys that may be exchanged, by id. */
   readonly exchanged: ReadonlyMap<string, StaticKey>;
+  /** The configured keys that a session of the console may have been opened with, by id, and `CONSOLE_ID`; empty without a console. */
+  readonly consoleKeys: ReadonlyMap<string, StaticKey>;
   /** `undefined` = no named key. */
   readonly named: NamedKeys | undefined;
   /**
@@ -109,6 +115,9 @@ export const OPEN_PRINCIPAL: Principal = Object.freeze({
   keyId: 'none',
   subject: undefined,
 });
+
+/** Id of callers that an identity provider has let into the console. */
+export const CONSOLE_ID = 'gateway_console';
 
 const DIGEST_LENGTH = 32;
 
@@ -145,6 +154,7 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
   const all = [...admin, ...entry('read_only_api_key', keys.readOnlyApiKey, GLOBAL_READ, around)];
   const secrets = [...admin.map(({ secret }) => secret), ...(keys.signingKeys ?? []).map(secretOf)];
   const issuers = issuersOf(keys.issuers);
+  const pages = consoleOf(keys.consoleSecret, all, around);
   const lastFirst = all.toReversed();
   const presented = Buffer.alloc(DIGEST_LENGTH); // filled anew by each call, which runs to its end
   return Object.freeze({
@@ -152,13 +162,14 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
     open:
       [...all, ...secrets].length === 0 && keys.namedKeys === undefined && !issuers && keys.certificates === undefined,
     openPrincipal: openPrincipalUnder(around),
-    jwtSecrets: Object.freeze(keys.jwtRbac ? secrets : []),
+    jwtSecrets: Object.freeze([...(keys.jwtRbac ? secrets : []), ...pages.secrets]),
     issuers,
     certificates: keys.certificates && new CertificateIdentities(keys.certificates, around),
     rules,
     tenants,
     tokenRules: keys.tokenRules ?? NO_TOKEN_RULES,
     exchanged: exchangedOf(all, keys.exchangedKeys),
+    consoleKeys: pages.keys,
     named: namedKeysOf(keys, rules),
     match: (digest: string) => {
       if (digest.length !== DIGEST_LENGTH) return undefined;
@@ -171,6 +182,16 @@ export function createKeyRing(keys: RingKeys, generation: number, equal: EqualBy
       return found;
     },
   });
+}
+
+/** The console's part of a ring: its secret is no key, and is tried last. */
+function consoleOf(secret: string | undefined, all: readonly RingEntry[], around: Around) {
+  if (secret === undefined) return { secrets: [], keys: new Map<string, StaticKey>() };
+  const own = entry(CONSOLE_ID, secret, GLOBAL_MANAGE, around);
+  const ids = [...all, ...own].map(({ principal }) => principal.keyId);
+  const bytes = new TextEncoder().encode(secret);
+  const signer: JwtSecret = Object.freeze({ keyId: CONSOLE_ID, bytes, mints: true, console: true });
+  return { secrets: [signer], keys: exchangedOf([...all, ...own], ids) };
 }
 
 function exchangedOf(all: readonly RingEntry[], ids: readonly string[] = []): ReadonlyMap<string, StaticKey> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { AdminPort, AdminPortOptions } from '../admin/port.ts';
 import { type Clock, machineClock } from '../config/files/clock.ts';
 import type { LoadedState, State } from '../config/state.ts';
@@ -59,8 +60,9 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const address = redisAddressOf(state.config);
   const connection = address && createRedisConnection(address);
   const sharedLimits = connection && sharedLimitsOf(state, connection, log);
+  const withSecret = consoleSecretFor(state);
   const fleet: Fleet = await openFleet(
-    state,
+    withSecret(state),
     {
       replaced: (pid, restarts) => log.error({ pid, restarts }, 'a worker ended and is replaced'),
       failed: (error) => log.error(describeFault(error), 'a worker did not start; trying again'),
@@ -95,7 +97,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     },
     prepare: () => revocations.prepare(),
     apply: async (next) => {
-      const applied = await fleet.apply(next);
+      const applied = await fleet.apply(withSecret(next));
       keySource.configure(next.policy.issuers ?? []);
       return applied;
     },
@@ -230,6 +232,13 @@ async function stopParts(parts: SupervisorParts, graceMs: number): Promise<void>
   await sharedLimits?.close();
   await revocations.close();
   await admin?.close();
+}
+
+/** Adds the secret of the console's tokens to each state, the same one for all processes until the gateway ends. */
+function consoleSecretFor({ config }: State): (state: State) => State {
+  if (!config.gateway.console.enabled) return (state) => state;
+  const consoleSecret = randomBytes(32).toString('base64url');
+  return (state) => ({ ...state, secrets: { ...state.secrets, consoleSecret } });
 }
 
 /** The limits that are counted in Redis, if they are. */

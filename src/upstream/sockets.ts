@@ -1,5 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 
 /**
@@ -61,6 +62,37 @@ export function openSocket(address: SocketAddress, options: SocketOptions, event
   // The owner adds listeners of its own; an abandoned socket has none.
   socket.on('error', ignore);
   return socket;
+}
+
+/** Longest time to connect to a port of this gateway, in milliseconds. */
+const OWN_PORT_MS = 5000;
+
+/**
+ * Opens a connection to a port of this gateway itself, which is trusted by the certificate that it was given, whatever name and CA
+ * that has. Rejects if another one is shown.
+ *
+ * @param certificate PEM, the leaf first; `undefined` = no TLS
+ */
+export function openOwnPort(
+  address: { readonly host: string; readonly port: number } | { readonly path: string },
+  certificate: Buffer | undefined,
+): Promise<Socket> {
+  const socket = certificate
+    ? connectTls({ ...address, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'], servername: 'localhost' })
+    : connectTcp(address);
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  socket.setTimeout(OWN_PORT_MS, () => socket.destroy(new Error('connect timeout')));
+  socket.once('error', reject);
+  socket.once(certificate ? 'secureConnect' : 'connect', () => {
+    const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
+    if (certificate && !(shown && new X509Certificate(certificate).raw.equals(shown))) {
+      socket.destroy(new Error('another certificate than the gateway has'));
+      return;
+    }
+    socket.setTimeout(0);
+    resolve(socket);
+  });
+  return promise;
 }
 
 function connectTo(address: SocketAddress, { alpn, ca, identity }: SocketOptions): Socket {

@@ -10,6 +10,7 @@ import type { ValidationCertificate } from '../../rest/tls/validation-tls.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 import type { Applied, Listening } from '../gateway.ts';
+import type { ConsoleTokenRequest } from './console-token.ts';
 import type { IdentifiedCaller } from './identify-caller.ts';
 import type { NamedKeysChange } from './named-keys-change.ts';
 
@@ -32,6 +33,7 @@ export interface WorkerCalls {
   act: { given: AdminAct; answer: null };
   token: { given: TokenRequest; answer: TokenAnswer };
   identify: { given: { readonly credential: string; readonly remote: string }; answer: IdentifiedCaller };
+  consoleToken: { given: ConsoleTokenRequest; answer: string | undefined };
   depart: { given: null; answer: null };
   stop: { given: number; answer: null };
 }

@@ -17,6 +17,7 @@ import type { Fleet } from '../fleet.ts';
 import type { Applied } from '../gateway.ts';
 import { TicketKeys, withTicketKeys } from '../ticket-keys.ts';
 import { clearUnixPaths } from '../unix-listeners.ts';
+import type { ConsoleTokenRequest } from './console-token.ts';
 import type { IdentifiedCaller } from './identify-caller.ts';
 import type { Beside, InForce, Listeners } from './messages.ts';
 import { changeOf } from './named-keys-change.ts';
@@ -182,6 +183,10 @@ class Pool implements Fleet {
 
   async identify(credential: string, remote: string): Promise<IdentifiedCaller> {
     return await this.#next().call('identify', { credential, remote }, CALL_LIMIT);
+  }
+
+  async consoleToken(request: ConsoleTokenRequest): Promise<string | undefined> {
+    return await this.#next().call('consoleToken', request, CALL_LIMIT);
   }
 
   /** In turn: each process has its share of a rate. Throws if none is serving. */

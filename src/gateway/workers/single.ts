@@ -34,6 +34,7 @@ export async function createSingle(
     act: async (act) => gateway.act(act),
     exchangeToken: (request) => gateway.exchangeToken(request),
     identify: (credential, remote) => gateway.identify(credential, remote),
+    consoleToken: (request) => gateway.consoleToken(request),
     depart: async () => gateway.depart(),
     stop: (graceMs) => gateway.stop(graceMs),
   };

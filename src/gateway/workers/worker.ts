@@ -81,6 +81,7 @@ const HANDLERS: Handlers = {
   },
   token: async (request) => serving().exchangeToken(request),
   identify: async ({ credential, remote }) => serving().identify(credential, remote),
+  consoleToken: async (request) => serving().consoleToken(request),
   async depart() {
     gateway?.depart();
     return null;

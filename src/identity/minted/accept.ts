@@ -7,6 +7,7 @@ import {
   TOKEN_SOURCE_GONE,
   TOKEN_WRONG_SIGNER,
 } from '../../policy/denial.ts';
+import { NO_TOKEN_RULES } from '../../policy/token-rules.ts';
 import {
   type AcceptedSource,
   type AcceptedToken,
@@ -31,7 +32,7 @@ import { readReference, type SourceReference } from './reference.ts';
  */
 
 /** The parts of a ring that decide about minted tokens. */
-export type MintingRing = ClaimRing & Pick<KeyRing, 'jwtSecrets' | 'exchanged' | 'issuers'>;
+export type MintingRing = ClaimRing & Pick<KeyRing, 'jwtSecrets' | 'exchanged' | 'consoleKeys' | 'issuers'>;
 
 /** Accepted tokens of clients that minted ones stand for, by the digest of what they say. */
 export type SourceMemo = LRUCache<string, AcceptedSource>;
@@ -68,14 +69,11 @@ export function acceptMinted(claims: Claims, secret: JwtSecret, around: Around):
   if (isExpired(exp, now)) return EXPIRED_SIGNATURE;
   const bound = boundOf(reference, claims.access);
   // Its access is that of the source, which is not known yet.
-  const refused = checkTokenRules(
-    ring.tokenRules,
-    { ...claims, access: NOTHING, hasAccess: true },
-    secret.bytes.length,
-    now,
-  );
+  // Rules for tokens are for those that clients hold; the console's never leave the gateway, and are judged as their source.
+  const rules = secret.console ? NO_TOKEN_RULES : ring.tokenRules;
+  const refused = checkTokenRules(rules, { ...claims, access: NOTHING, hasAccess: true }, secret.bytes.length, now);
   if (refused) return refused;
-  const refuses = (access: Access) => (ring.tokenRules.refuseManage && isTrusted(access) ? TOKEN_MANAGES : undefined);
+  const refuses = (access: Access) => (rules.refuseManage && isTrusted(access) ? TOKEN_MANAGES : undefined);
   const minted = { secret, bound, id, exp, refuses };
   const accepted = reference.kind === 'key' ? ofKey(reference, minted, ring) : ofToken(reference, minted, around);
   if (accepted.kind === 'denial') return accepted;
@@ -89,10 +87,14 @@ const NOTHING: Access = Object.freeze({ kind: 'list', modes: new Map() });
 
 type AcceptedParts = Omit<AcceptedToken, 'revocable'>;
 
-function ofKey(reference: SourceReference, minted: Minted, { exchanged }: MintingRing): AcceptedParts | Denial {
+function ofKey(
+  reference: SourceReference,
+  minted: Minted,
+  { exchanged, consoleKeys }: MintingRing,
+): AcceptedParts | Denial {
   const { key, print } = reference;
   const { secret, bound, id, exp, refuses } = minted;
-  const configured = exchanged.get(key);
+  const configured = (secret.console ? consoleKeys : exchanged).get(key);
   if (!configured) {
     const principal = new KeySource({ key, print, secret: secret.bytes, bound, id, refuses });
     return { kind: 'accepted', principal, exp, valueExists: undefined };

@@ -4,7 +4,7 @@ import { claimText, decidingClaims, readClaims } from '../claims.ts';
 import { registeredIn, signerOf } from '../issuers/accept-issued.ts';
 import { readIssuedToken } from '../issuers/issued-token.ts';
 import type { KeySets } from '../issuers/key-sets.ts';
-import type { JwtSecret, KeyRing } from '../key-ring.ts';
+import { CONSOLE_ID, type JwtSecret, type KeyRing } from '../key-ring.ts';
 import type { Presented } from '../named-keys.ts';
 import type { Principal } from '../principal.ts';
 import { verifyToken } from '../token.ts';
@@ -40,14 +40,39 @@ export interface ExchangeSource {
  */
 export type NotExchanged = 'off' | 'minted' | 'configured' | 'break_glass' | 'kind';
 
+/** The receiver of a token for a source: a client, or a request that the console sends for its session. */
+export type SourceUse = 'exchange' | 'console';
+
+/** The source for sessions of the console that no credential has opened; `off` = there is no console. */
+export function consoleSource(ring: KeyRing): ExchangeSource | 'off' {
+  const signer = ring.jwtSecrets.find((one) => one.console);
+  const key = ring.consoleKeys.get(CONSOLE_ID);
+  if (!signer || !key || ring.open) return 'off';
+  return {
+    ...{
+      kind: 'source',
+      principal: key.principal,
+      signer,
+      tokenRules: ring.tokenRules,
+      exp: undefined,
+      sub: CONSOLE_ID,
+    },
+    reference: referenceTo('key', CONSOLE_ID, staticPrint(signer.bytes, key.digest)),
+    isConditional: isConditional(key.principal) || ring.certificates?.mode === 'beside_key',
+    valueExists: undefined,
+  };
+}
+
 /** The source in a credential that the ring has accepted. */
 export async function findSource(
   principal: Principal,
   presented: Presented,
   ring: KeyRing,
   sets: KeySets,
+  use: SourceUse = 'exchange',
 ): Promise<ExchangeSource | Denial | NotExchanged> {
-  const signer = ring.jwtSecrets.find(({ mints }) => mints);
+  const forConsole = use === 'console';
+  const signer = ring.jwtSecrets.find((one) => one.mints && (one.console === true) === forConsole);
   if (!signer || ring.open) return 'off';
   if (principal.minted) return 'minted';
   if (principal.breakGlass) return 'break_glass';
@@ -57,7 +82,7 @@ export async function findSource(
     valueExists: undefined,
   };
   if (ring.match(presented.digest)) {
-    const key = ring.exchanged.get(principal.keyId);
+    const key = (forConsole ? ring.consoleKeys : ring.exchanged).get(principal.keyId);
     if (!key) return 'configured';
     const reference = referenceTo('key', principal.keyId, staticPrint(signer.bytes, key.digest));
     return { ...common, reference, exp: undefined, sub: principal.keyId };

@@ -220,7 +220,10 @@ class Port implements AdminPort {
     const { config, secrets } = this.#state;
     const rest = this.#listeners.find(({ protocol }) => protocol === 'rest');
     const { rest: path } = config.gateway.listen;
-    return rest && { ...rest, path: path ?? undefined, certificate: secrets.tls?.cert };
+    const certificate = secrets.tls?.cert ?? undefined;
+    return rest && rest.tls === (certificate !== undefined)
+      ? { ...rest, path: path ?? undefined, certificate }
+      : undefined;
   }
 
   #namedKeys() {

@@ -142,7 +142,7 @@ async function admit(
 /** True = a parser of URLs would read it otherwise: WHATWG URL, 4.4, path state. */
 function isOddPath(path: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return /[\\\x00-\x20\x7f-\uffff"<>^`{}#]/.test(path) || /\/(?:\.|%2e){1,2}(?:\/|$)/i.test(path);
+  return /[\\\x00-\x20\x7f-\uffff"<>^`{}#]/.test(path) || /\/(?:\/|(?:\.|%2e){1,2}(?:\/|$))/i.test(path);
 }
 
 function sentOn(request: FastifyRequest, headers: Readonly<Record<string, unknown>>): Record<string, string> {

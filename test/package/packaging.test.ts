@@ -38,8 +38,16 @@ interface Manifest {
   readonly files: readonly string[];
 }
 
+interface Locked {
+  readonly version?: string;
+  readonly license?: string;
+  readonly dev?: boolean;
+  readonly hasInstallScript?: boolean;
+  readonly integrity?: string;
+}
+
 interface Lock {
-  readonly packages: Readonly<Record<string, { readonly version?: string; readonly hasInstallScript?: boolean }>>;
+  readonly packages: Readonly<Record<string, Locked>>;
 }
 
 const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Manifest;
@@ -80,6 +88,9 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   undici: ['6.28.0', '7.29.0', '8.9.0'],
   '@grpc/grpc-js': ['1.14.4'],
   fastify: ['5.12.8'],
+  '@fastify/http-proxy': ['11.4.4'],
+  // GHSA-v574-6498-x57v and its neighbours, July 2026.
+  '@fastify/reply-from': ['12.6.2'],
 };
 
 /** Every copy in the lock below the floor of its line, or of a line without one. */
@@ -121,6 +132,58 @@ t.test('no package needs its install script', async (t) => {
   const found = Object.keys(lock.packages).filter((path) => lock.packages[path]?.hasInstallScript);
   t.strictSame(found, Object.keys(SCRIPTS_NOT_NEEDED), 'a new one needs a reason here');
   t.match(readFileSync(`${ROOT}setup.mjs`, 'utf8'), /'--ignore-scripts'/, 'the set-up runs none');
+});
+
+/** Licenses under which a package may be passed on with this one. */
+const LICENSES = ['MIT', 'Apache-2.0', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0'];
+
+/** Packages of run time, optional ones too, whose license is another. */
+function otherLicenses({ packages }: Lock): string[] {
+  const allowed = (license = '') =>
+    license
+      .replace(/[()]/g, '')
+      .split(/ (?:AND|OR) /)
+      .every((one) => LICENSES.includes(one));
+  return Object.entries(packages)
+    .filter(([path, { dev, license }]) => path !== '' && dev !== true && !allowed(license))
+    .map(([path, { license }]) => `${path}: ${license ?? 'none'}`);
+}
+
+t.test('what the package needs at run time may be passed on', async (t) => {
+  const packages = {
+    '': { license: 'Proprietary' },
+    'node_modules/a': { license: 'MIT' },
+    'node_modules/b': { license: 'GPL-3.0-only' },
+    'node_modules/c': { license: '(MIT OR AGPL-3.0-only)' },
+    'node_modules/d': { license: '(Apache-2.0 AND BSD-3-Clause)' },
+    'node_modules/e': {},
+    'node_modules/f': { license: 'GPL-3.0-only', dev: true },
+  };
+  const found = ['node_modules/b: GPL-3.0-only', 'node_modules/c: (MIT OR AGPL-3.0-only)', 'node_modules/e: none'];
+  t.strictSame(otherLicenses({ packages }), found, 'the rule finds what breaks it');
+  t.strictSame(otherLicenses(lock), []);
+});
+
+t.test('every locked package has a digest', async (t) => {
+  const without = Object.entries(lock.packages).filter(([path, { integrity }]) => path !== '' && !integrity);
+  t.strictSame(
+    without.map(([path]) => path),
+    [],
+  );
+});
+
+t.test('release, license and changelog agree', async (t) => {
+  const { version, license }: { version: string; license: string } = JSON.parse(
+    readFileSync(`${ROOT}package.json`, 'utf8'),
+  );
+  t.equal(license, 'Apache-2.0');
+  t.match(readFileSync(`${ROOT}LICENSE`, 'utf8'), /Apache License\s+Version 2\.0/);
+  t.equal(lock.packages['']?.version, version, 'the lock file');
+  t.equal(lock.packages['']?.license, license, 'and its license');
+  const chart = readFileSync(`${ROOT}docker/helm/qdrant-gateway/Chart.yaml`, 'utf8');
+  t.match(chart, new RegExp(`^version: ${version}\nappVersion: ${version}$`, 'm'), 'the chart');
+  const changelog = readFileSync(`${ROOT}CHANGELOG.md`, 'utf8');
+  t.match(changelog, /^## \[Unreleased\]\n\nAccess matrix: Qdrant \d+\.\d+\.\d+$/m, 'the changelog names a Qdrant');
 });
 
 /** Does a range of `>=`, `<` and `||` admit a version? */

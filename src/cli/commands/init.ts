@@ -10,7 +10,7 @@ export const initCommand = declareCommand({
     {
       name: 'file',
       optional: true,
-      text: 'compose file, or values of the official chart (default: the compose file of this folder)',
+      text: 'compose file, values of the official chart, or file of variables such as .env (default: the compose file of this folder)',
     },
   ],
   options: {
@@ -38,6 +38,7 @@ export const initCommand = declareCommand({
       'qdrant-gateway init values.yaml --host qdrant.example.com --yes',
       'the gateway beside Qdrant in its official chart',
     ],
+    ['qdrant-gateway init qdrant.env', 'for a Qdrant that is started with these variables'],
     ['qdrant-gateway init --undo', 'removes what was written'],
   ],
   exits: { 4: 'with --undo: a file was left, because it has been changed since' },

@@ -52,11 +52,12 @@ export async function planCompose(place: ComposePlace, choices: InitChoices, dra
     ],
     files: [openFile(second.file, override), IGNORED, ...keys.files, ...tls.files],
     env: second.env,
-    notes: notesOf(qdrant, choices),
+    notes: [...notesOf(qdrant, choices), ...forCallers(keys.files.length > 0, tls.made)],
     next: [
       'docker compose up -d',
       `docker compose port ${qdrant.name} 6333   # no port: Qdrant itself is not published`,
       firstQuestion(qdrant, choices, tls.made),
+      'docker compose exec qdrant-gateway node dist/cli/main.js doctor',
     ],
   };
 }
@@ -180,6 +181,16 @@ function notesOf(qdrant: ComposeQdrant, { cleartext, image }: InitChoices): read
   if (others.length > 0)
     notes.push(`ports that are neither REST nor gRPC are no longer published: ${others.join(', ')}`);
   return notes;
+}
+
+/** Notes for callers: places of the keys and of the CA. */
+function forCallers(hasNewFiles: boolean, madeCerts: boolean): readonly string[] {
+  return [
+    ...(hasNewFiles
+      ? [`keys are in ${FOLDER}/secrets/: callers send the one in api-key, or in read-only-api-key`]
+      : []),
+    ...(madeCerts ? [`clients trust ${FOLDER}/tls/ca.pem, a development CA`] : []),
+  ];
 }
 
 function firstQuestion(qdrant: ComposeQdrant, { cleartext }: InitChoices, made: boolean): string {

@@ -63,11 +63,16 @@ export async function planHelm(place: HelmPlace, choices: InitChoices, drawn: Dr
       `the image \`${choices.image}\` has to be where the cluster can pull it`,
       'the network policy counts only if the network of the cluster enforces it',
       `Services and clients stay as they are: 6333 and 6334 are the gateway's now${choices.cleartext ? '' : ', with TLS'}`,
+      ...(made.length > 0 ? [`${SECRETS} holds keys in cleartext: keep it out of your repository`] : []),
+      ...(choices.cleartext || tls
+        ? []
+        : ['clients trust `ca.crt` of the Secret qdrant-gateway-tls, a development CA']),
     ],
     next: [
       ...(made.length > 0 ? [`kubectl apply -f ${SECRETS}`] : []),
       'kubectl apply -f qdrant-gateway-policy.yaml',
       `helm upgrade --install ${release} qdrant/qdrant -f ${place.file} -f ${second}`,
+      `kubectl exec ${service}-0 -c gateway -- node dist/cli/main.js doctor`,
     ],
   };
 }

@@ -9,12 +9,14 @@ import {
   type InitChoices,
   openFile,
   type Plan,
+  type PlannedFile,
   type ReadText,
   secretFile,
   WRITTEN,
 } from './plan.ts';
 
-const [OWN_REST, OWN_GRPC] = [16_333, 16_334];
+/** Ports that Qdrant moves to. */
+export const [OWN_REST, OWN_GRPC] = [16_333, 16_334];
 const LIMIT_MS = 5_000;
 const MOST_BYTES = 65_536;
 const RELEASE = /^\d+\.\d+\.\d+[\w.+-]{0,40}$/;
@@ -56,71 +58,115 @@ async function boundedText({ body }: Response): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-/** Where the files of a host go. */
+/** Keys of a Qdrant that it and its callers keep. */
+export interface Kept {
+  readonly admin: string;
+  readonly second: string | undefined;
+  readonly readOnly: string | undefined;
+}
+
+/** Where the files of a host go, and what stands there. */
 export interface HostPlace {
   readonly folder: string;
-  readonly url: string;
-  readonly qdrant: RunningQdrant;
+  /** Sentences about the Qdrant that was found. */
+  readonly found: readonly string[];
+  /** False = Qdrant asks for a key of its own, also from the gateway. */
+  readonly open: boolean;
+  /** Keys that go on; `undefined` = new ones are drawn. */
+  readonly kept: Kept | undefined;
+  /** Certificate that clients know, absolute paths; `undefined` = one is made. */
+  readonly certificate: { readonly cert: string; readonly key: string } | undefined;
+  /** Instructions for Qdrant's own configuration, one sentence each. */
+  readonly move: readonly string[];
   readonly readText: ReadText;
 }
 
-/** The plan for a Qdrant that runs as a program of the host: the gateway's files, and what to change in Qdrant's own by hand. */
+/** The place of a Qdrant that was asked. */
+export function placeOfRunning(folder: string, url: string, qdrant: RunningQdrant, readText: ReadText): HostPlace {
+  return {
+    folder,
+    found: [
+      `Qdrant ${qdrant.version} at ${url}`,
+      qdrant.open
+        ? 'it is open: keys are drawn, for everything and for reading'
+        : 'it asks for a key: new ones are drawn for callers',
+    ],
+    open: qdrant.open,
+    kept: undefined,
+    certificate: undefined,
+    move: [
+      `Qdrant has to leave 6333 and 6334: in its configuration \`service.host: 127.0.0.1\`, \`http_port: ${OWN_REST}\`, \`grpc_port: ${OWN_GRPC}\``,
+    ],
+    readText,
+  };
+}
+
+/** The plan for a Qdrant of the host: the gateway's files, and what to change in Qdrant's own by hand. */
 export async function planHost(place: HostPlace, choices: InitChoices, drawn: Drawn): Promise<Plan> {
-  const { qdrant, readText } = place;
-  const text = (path: string, draw: () => string) => readText(`${FOLDER}/${path}`) ?? draw();
-  const secret = (name: string) =>
-    secretFile(
-      `${FOLDER}/secrets/${name}`,
-      text(`secrets/${name}`, () => `${drawn.key()}\n`),
-    );
-  const certs = choices.cleartext ? [] : await certFiles(choices.hosts, drawn, readText);
+  const { open, kept, certificate, readText } = place;
   // Relative paths count from where the gateway is started.
   const at = (path: string) => join(place.folder, FOLDER, path);
+  const makesCerts = !choices.cleartext && certificate === undefined;
+  const certs = makesCerts ? await certFiles(choices.hosts, drawn, readText) : [];
+  const tls = certificate ?? { cert: at('tls/cert.pem'), key: at('tls/key.pem') };
+  const keys = secretsOf(place, drawn);
+  const has = (name: string) => keys.some(({ path }) => path.endsWith(`/${name}`));
   const config = {
     service: {
       api_key_file: at('secrets/api-key'),
-      read_only_api_key_file: at('secrets/read-only-api-key'),
+      ...(has('alt-api-key') ? { alt_api_key_file: at('secrets/alt-api-key') } : {}),
+      ...(has('read-only-api-key') ? { read_only_api_key_file: at('secrets/read-only-api-key') } : {}),
       jwt_rbac: true,
       enable_tls: !choices.cleartext,
     },
-    ...(choices.cleartext ? {} : { tls: { cert: at('tls/cert.pem'), key: at('tls/key.pem') } }),
+    ...(choices.cleartext ? {} : { tls }),
     gateway: {
       upstream: {
         rest_url: `http://127.0.0.1:${OWN_REST}`,
         grpc_url: `http://127.0.0.1:${OWN_GRPC}`,
-        ...(qdrant.open ? {} : { api_key_file: at('secrets/upstream-api-key') }),
+        ...(open ? {} : { api_key_file: at('secrets/upstream-api-key') }),
       },
       admin: { port: 9464 },
     },
   };
-  const scheme = choices.cleartext ? 'http' : 'https --cacert';
+  const trust = makesCerts ? ` --cacert ${FOLDER}/tls/ca.pem` : '';
   return {
     folder: place.folder,
-    found: [
-      `Qdrant ${qdrant.version} at ${place.url}`,
-      qdrant.open
-        ? 'it is open: keys are drawn, for everything and for reading'
-        : 'it asks for a key: new ones are drawn for callers',
-      choices.cleartext ? 'no TLS is asked for' : 'a development CA signs a certificate',
-    ],
-    files: [
-      IGNORED,
-      openFile(`${FOLDER}/gateway.yaml`, WRITTEN + stringify(config)),
-      secret('api-key'),
-      secret('read-only-api-key'),
-      ...certs,
-    ],
+    found: [...place.found, certificateText(choices.cleartext, certificate !== undefined)],
+    files: [IGNORED, openFile(`${FOLDER}/gateway.yaml`, WRITTEN + stringify(config)), ...keys, ...certs],
     env: undefined,
     notes: [
-      `Qdrant has to leave 6333 and 6334: in its configuration \`service.host: 127.0.0.1\`, \`http_port: ${OWN_REST}\`, \`grpc_port: ${OWN_GRPC}\``,
-      ...(qdrant.open ? [] : [`put Qdrant's own key into ${FOLDER}/secrets/upstream-api-key (mode 0600)`]),
+      ...place.move,
+      ...(open || kept ? [] : [`put Qdrant's own key into ${FOLDER}/secrets/upstream-api-key (mode 0600)`]),
+      ...(kept ? [] : [`callers send the key in ${FOLDER}/secrets/api-key from now on`]),
+      ...(makesCerts ? [`clients trust ${FOLDER}/tls/ca.pem, a development CA`] : []),
     ],
     next: [
       'restart Qdrant with these settings',
       `qdrant-gateway serve --config ${FOLDER}/gateway.yaml`,
-      scheme === 'http'
-        ? 'curl http://localhost:6333/collections   # 401: a stranger is refused'
-        : `curl --cacert ${FOLDER}/tls/ca.pem https://localhost:6333/collections   # 401: a stranger is refused`,
+      `curl${trust} ${choices.cleartext ? 'http' : 'https'}://localhost:6333/collections   # 401: a stranger is refused`,
+      `qdrant-gateway doctor --config ${FOLDER}/gateway.yaml`,
     ],
   };
+}
+
+function certificateText(cleartext: boolean, known: boolean): string {
+  if (cleartext) return 'no TLS is asked for';
+  return known ? 'Qdrant has TLS: its certificate moves to the gateway' : 'a development CA signs a certificate';
+}
+
+/** Files of keys: those that go on, or drawn ones. What is there stays. */
+function secretsOf({ open, kept, readText }: HostPlace, drawn: Drawn): readonly PlannedFile[] {
+  const file = (name: string, draw: () => string) => {
+    const path = `${FOLDER}/secrets/${name}`;
+    return secretFile(path, readText(path) ?? `${draw()}\n`);
+  };
+  if (kept === undefined) return [file('api-key', drawn.key), file('read-only-api-key', drawn.key)];
+  const { admin, second, readOnly } = kept;
+  return [
+    file('api-key', () => admin),
+    ...(second === undefined ? [] : [file('alt-api-key', () => second)]),
+    ...(readOnly === undefined ? [] : [file('read-only-api-key', () => readOnly)]),
+    ...(open ? [] : [file('upstream-api-key', () => admin)]),
+  ];
 }

@@ -9,8 +9,9 @@ import { UsageError } from '../output.ts';
 import { planCompose } from './compose-plan.ts';
 import { readEnvFile } from './compose-service.ts';
 import { newDevCerts } from './dev-certs.ts';
+import { isEnvFile, placeOfEnv } from './env-plan.ts';
 import { planHelm } from './helm-plan.ts';
-import { askQdrant, planHost } from './host-plan.ts';
+import { askQdrant, placeOfRunning, planHost } from './host-plan.ts';
 import type { Drawn, InitChoices, Plan } from './plan.ts';
 import { apply, changesOf, isDone, undo } from './record.ts';
 import { planText } from './show.ts';
@@ -77,7 +78,7 @@ async function planOf(file: string | undefined, flags: InitFlags, now: number, c
   if (flags.qdrant !== undefined) {
     if (file !== undefined) throw new UsageError('give a file or --qdrant, not both');
     const qdrant = await askQdrant(flags.qdrant);
-    return planHost({ folder: cwd, url: flags.qdrant, qdrant, readText: reader(cwd) }, choices, drawn);
+    return planHost(placeOfRunning(cwd, flags.qdrant, qdrant, reader(cwd)), choices, drawn);
   }
   const path = resolve(cwd, file ?? COMPOSE_FILES.find((name) => existsSync(join(cwd, name))) ?? '');
   if (path === resolve(cwd)) {
@@ -90,6 +91,7 @@ async function planOf(file: string | undefined, flags: InitFlags, now: number, c
   const text = readText(basename(path));
   if (text === undefined) throw new UsageError(`there is no file \`${path}\``);
   const place = { folder, file: basename(path), text, readText };
+  if (isEnvFile(path)) return planHost(placeOfEnv(folder, basename(path), text, readText), choices, drawn);
   if (!isCompose(path, text)) return planHelm(place, choices, drawn);
   refuseFilesElsewhere(folder);
   return planCompose(place, choices, drawn);

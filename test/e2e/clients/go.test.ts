@@ -32,3 +32,16 @@ t.test(
     for (const { call, error } of calls) t.equal(error, null, call);
   },
 );
+
+t.test(
+  'the official Go client exchanges a token of a provider once, for gRPC and for REST over HTTP/2',
+  { skip },
+  async (t) => {
+    const { provider, gateway } = await openTeams(t);
+    const rest = `https://localhost:${gateway.rest.port}`;
+    const args = ['localhost', `${gateway.grpc.port}`, 'exchange', gateway.caFile, rest, await provider.token()];
+    const calls = await clientCalls(program, args);
+    t.equal(calls.length, 31);
+    for (const { call, error } of calls) t.equal(error, null, call);
+  },
+);

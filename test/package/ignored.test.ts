@@ -64,7 +64,7 @@ const places = documents().flatMap(([file, place]) =>
   secretPaths(readFileSync(join(ROOT, file), 'utf8')).map((path) => ({ file, path: `${place}${path}` })),
 );
 /** Written by commands, beside what they put their own `.gitignore` into. */
-const WRITTEN = [`${DEMO_FOLDER}/keys.json`, 'qdrant-gateway-secrets.yaml', '.env', 'docker/.env'];
+const WRITTEN = [`${DEMO_FOLDER}/keys.json`, 'qdrant-gateway-secrets.yaml', '.env', 'docker/.env', 'acme/account.json'];
 const all = [...new Set([...places.map(({ path }) => path), ...WRITTEN])];
 
 t.test('git takes none of the places that the documents name', async (t) => {

@@ -66,6 +66,7 @@ function configIn(resources: readonly Resource[], env: Readonly<Record<string, s
     '/run/upstream/api-key': 'c'.repeat(32),
     '/run/admin/token': 'd'.repeat(32),
     '/run/secrets/signing/key': 'e'.repeat(32),
+    '/run/acme/shared-secret': 'f'.repeat(32),
   };
   const readFile = (path: string) => {
     const text = mounted[path];
@@ -134,6 +135,41 @@ const CASES: readonly Case[] = [
     },
   ],
   [
+    'a certificate by ACME, proved by port 443, kept in a claim',
+    { tls: { acme: { domains: ['q.example.com'], agreeTos: true, email: 'ops@example.com', existingClaim: 'acme' } } },
+    OFTEN,
+    {
+      service: { enable_tls: true },
+      gateway: {
+        acme: { challenge: 'tls-alpn-01', agree_tos: true, folder: '/var/lib/acme' },
+        shared: { certificates: false },
+      },
+    },
+  ],
+  [
+    'a certificate by ACME, proved by port 80, kept in Redis',
+    {
+      tls: {
+        acme: {
+          domains: ['q.example.com'],
+          agreeTos: true,
+          challenge: 'http-01',
+          existingSecret: 'acme',
+          staging: true,
+        },
+      },
+      redis: { existingSecret: 'redis' },
+      networkPolicy: { clients: [{ podSelector: {} }] },
+    },
+    OFTEN,
+    {
+      gateway: {
+        acme: { challenge: 'http-01', http_port: 8080, shared_secret_file: '/run/acme/shared-secret' },
+        shared: { certificates: true },
+      },
+    },
+  ],
+  [
     'times of the end',
     { drainSeconds: 20, graceSeconds: 100 },
     OFTEN,
@@ -189,6 +225,25 @@ const REFUSED: [name: string, values: Values, within: RegExp][] = [
     'two certificates',
     { tls: { existingSecret: 't', certManager: { enabled: true } } },
     /tls\.existingSecret and tls\.certManager\.enabled exclude/,
+  ],
+  [
+    'ACME and a Secret',
+    { tls: { existingSecret: 't', acme: { domains: ['q.example.com'], agreeTos: true, existingClaim: 'c' } } },
+    /tls\.acme\.domains excludes/,
+  ],
+  ['ACME without terms', { tls: { acme: { domains: ['q.example.com'], existingClaim: 'c' } } }, /agreeTos/],
+  [
+    'ACME without a place that lasts',
+    { tls: { acme: { domains: ['q.example.com'], agreeTos: true, existingSecret: 's' } } },
+    /existingClaim, or existingSecret with redis/,
+  ],
+  [
+    'ACME by a port that the certificate authority does not reach',
+    {
+      tls: { acme: { domains: ['q.example.com'], agreeTos: true, existingClaim: 'c' } },
+      networkPolicy: { clients: [{ podSelector: {} }] },
+    },
+    /use tls\.acme\.challenge: http-01/,
   ],
   ['a certificate without names', { tls: { certManager: { enabled: true } } }, /needs issuerRef\.name and dnsNames/],
   ['shared without Redis', { redis: { sharedKeys: true } }, /need redis\.existingSecret/],
@@ -255,6 +310,60 @@ t.test('the chart opens Qdrant to the gateway alone, and its pods have no rights
     },
   });
 });
+
+/** First lines of the manifest that is made from the chart. */
+const RENDERED_BY = [
+  'helm template gateway docker/helm/qdrant-gateway --namespace default',
+  ...['upstream.restUrl=http://qdrant:6333', 'upstream.grpcUrl=http://qdrant:6334'].map((one) => `--set ${one}`),
+  ...['keys.existingSecret=qdrant-keys', 'tls.existingSecret=qdrant-tls'].map((one) => `--set ${one}`),
+].join(' ');
+
+t.test('the rendered manifest is that of the chart', { skip: skipWithout('helm', helm) }, async (t) => {
+  const [, ...args] = RENDERED_BY.split(' ');
+  const made = await runProgram(
+    helm ?? '',
+    args.map((one) => (one.startsWith('docker/') ? join(ROOT, one) : one)),
+  );
+  const there = readFileSync(join(ROOT, 'docker/kubernetes-gateway.yaml'), 'utf8');
+  const at = there.indexOf('---\n');
+  t.ok(there.slice(0, at).includes(RENDERED_BY), 'it says how it was made');
+  t.equal(there.slice(at), made.out, 'write it anew with the command in its first lines');
+  if (!validate) return t.comment('not here: kubernetes-validate');
+  t.match(await runProgram(validate, ['--strict', join(ROOT, 'docker/kubernetes-gateway.yaml')]), { code: 0 });
+});
+
+t.test('Prometheus gets the token where the metrics need one', { skip: skipWithout('helm', helm) }, async (t) => {
+  const metrics = { serviceMonitor: { enabled: true } };
+  for (const [admin, authorization] of [
+    [{}, undefined],
+    [{ existingSecret: 'admin-token' }, { credentials: { name: 'admin-token', key: 'token' } }],
+  ] as const) {
+    const resources = resourcesIn((await render(over({ metrics, admin }))).out);
+    const monitor = resources.find(({ kind }) => kind === 'ServiceMonitor');
+    t.strictSame(Object(Object(monitor?.spec).endpoints)[0].authorization, authorization);
+  }
+});
+
+t.test(
+  'the proof for a certificate reaches a pod that is not ready',
+  { skip: skipWithout('helm', helm) },
+  async (t) => {
+    for (const [challenge, port] of [
+      ['tls-alpn-01', { name: 'acme', port: 443, targetPort: 'rest', protocol: 'TCP' }],
+      ['http-01', { name: 'acme', port: 80, targetPort: 'acme', protocol: 'TCP' }],
+    ] as const) {
+      const acme = { domains: ['q.example.com'], agreeTos: true, existingClaim: 'c', challenge };
+      const resources = resourcesIn((await render(over({ tls: { acme } }))).out);
+      const service = resources.find(
+        ({ kind, metadata }) => kind === 'Service' && metadata.name === 'gw-qdrant-gateway',
+      );
+      t.match(service?.spec, { publishNotReadyAddresses: true, ports: [{}, {}, port] }, challenge);
+      const policy = resources.find(({ kind }) => kind === 'NetworkPolicy');
+      const open = JSON.stringify(policy?.spec).includes('"port":"acme"');
+      t.equal(open, challenge === 'http-01', 'only the port of http-01 is opened, and only with it');
+    }
+  },
+);
 
 t.test('helm and Kubernetes take what stands beside the chart', { skip: skipWithout('helm', helm) }, async (t) => {
   const sets =

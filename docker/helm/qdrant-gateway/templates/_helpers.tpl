@@ -41,8 +41,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not .Values.keys.existingSecret -}}
 {{- fail "keys.existingSecret has to name the Secret with `api-key`: kubectl create secret generic qdrant-keys --from-literal=api-key=\"$(openssl rand -base64 36)\"" -}}
 {{- end -}}
-{{- if and .Values.tls.enabled (not .Values.tls.existingSecret) (not .Values.tls.certManager.enabled) -}}
-{{- fail "tls.existingSecret or tls.certManager.enabled has to give a certificate; tls.enabled: false serves cleartext" -}}
+{{- $acme := .Values.tls.acme -}}
+{{- if and .Values.tls.enabled (not .Values.tls.existingSecret) (not .Values.tls.certManager.enabled) (not $acme.domains) -}}
+{{- fail "tls.existingSecret, tls.certManager.enabled or tls.acme.domains has to give a certificate; tls.enabled: false serves cleartext" -}}
+{{- end -}}
+{{- if and $acme.domains (or .Values.tls.existingSecret .Values.tls.certManager.enabled (not .Values.tls.enabled)) -}}
+{{- fail "tls.acme.domains excludes tls.existingSecret and tls.certManager.enabled, and needs tls.enabled" -}}
+{{- end -}}
+{{- if and $acme.domains (not $acme.agreeTos) -}}
+{{- fail "tls.acme.agreeTos: true has to agree to the terms of service of the certificate authority" -}}
+{{- end -}}
+{{- if and $acme.domains (not $acme.existingClaim) (not (and $acme.existingSecret .Values.redis.existingSecret)) -}}
+{{- fail "tls.acme needs a place that outlives the pods: existingClaim, or existingSecret with redis.existingSecret" -}}
+{{- end -}}
+{{- if and $acme.domains (eq $acme.challenge "tls-alpn-01") .Values.networkPolicy.enabled .Values.networkPolicy.clients -}}
+{{- fail "networkPolicy.clients keeps the certificate authority from the REST port: use tls.acme.challenge: http-01" -}}
 {{- end -}}
 {{- if and .Values.tls.existingSecret .Values.tls.certManager.enabled -}}
 {{- fail "tls.existingSecret and tls.certManager.enabled exclude each other" -}}
@@ -54,7 +67,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail "redis.sharedKeys and redis.sharedLimits need redis.existingSecret" -}}
 {{- end -}}
 {{- $given := .Values.config -}}
-{{- range $path := list "service.host" "service.http_port" "service.grpc_port" "service.api_key" "service.api_key_file" "service.read_only_api_key" "service.read_only_api_key_file" "service.enable_tls" "tls.cert" "tls.key" "gateway.upstream" "gateway.admin" "gateway.policy_file" "gateway.drain_delay_ms" "gateway.shutdown_grace_ms" "gateway.shared" "gateway.revocation.redis_url" -}}
+{{- range $path := list "service.host" "service.http_port" "service.grpc_port" "service.api_key" "service.api_key_file" "service.read_only_api_key" "service.read_only_api_key_file" "service.enable_tls" "tls.cert" "tls.key" "gateway.upstream" "gateway.admin" "gateway.policy_file" "gateway.drain_delay_ms" "gateway.shutdown_grace_ms" "gateway.shared" "gateway.revocation.redis_url" "gateway.acme" "gateway.certs" -}}
 {{- $at := $given -}}
 {{- $there := true -}}
 {{- range $key := splitList "." $path -}}
@@ -97,8 +110,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.redis.existingSecret -}}
 {{- $_ := set $gateway "shared" (dict "keys" .Values.redis.sharedKeys "limits" .Values.redis.sharedLimits) -}}
 {{- end -}}
+{{- $acme := .Values.tls.acme -}}
+{{- if $acme.domains -}}
+{{- $ordered := dict "domains" $acme.domains "agree_tos" $acme.agreeTos "staging" $acme.staging "challenge" $acme.challenge "folder" "/var/lib/acme" -}}
+{{- with $acme.email -}}{{- $_ := set $ordered "email" . -}}{{- end -}}
+{{- with $acme.directory -}}{{- $_ := set $ordered "directory" . -}}{{- end -}}
+{{- if not $acme.existingClaim -}}
+{{- $_ := set $ordered "shared_secret_file" "/run/acme/shared-secret" -}}
+{{- $_ := set $gateway.shared "certificates" true -}}
+{{- end -}}
+{{- $_ := set $gateway "acme" $ordered -}}
+{{- end -}}
 {{- $own := dict "service" $service "gateway" $gateway -}}
-{{- if .Values.tls.enabled -}}
+{{- if and .Values.tls.enabled (not $acme.domains) -}}
 {{- $_ := set $own "tls" (dict "cert" "/run/tls/tls.crt" "key" "/run/tls/tls.key") -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $own) -}}

@@ -204,7 +204,7 @@ class Renewing implements Renewer {
       const failures = this.#known()?.failures ?? 0;
       const next = afterFailure(failures, now(), Math.random(), asked);
       this.#failed(error, next.notBefore);
-      await this.#remember(lease, next).catch(() => undefined);
+      await this.#remember(lease, { ...next, problem: this.#problem?.text }).catch(() => undefined);
       this.#orders.failed += 1;
     } finally {
       clearInterval(beat);
@@ -295,7 +295,7 @@ class Renewing implements Renewer {
   /** @param issuedFor set after an order that succeeded */
   async #remember(
     lease: Lease,
-    next: { readonly failures: number; readonly notBefore: number },
+    next: { readonly failures: number; readonly notBefore: number; readonly problem?: string | undefined },
     issuedFor?: AcmeSettings,
   ): Promise<void> {
     const before = parsed(scheduleShape, this.#records.get('schedule'));

@@ -23,6 +23,8 @@ export const scheduleShape = z.object({
   /** Failures in a row. */
   failures: z.int().min(0),
   notBefore: z.number(),
+  /** Why the last attempt failed; absent = it did not. */
+  problem: z.string().optional(),
 });
 export type Schedule = z.output<typeof scheduleShape>;
 

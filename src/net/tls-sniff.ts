@@ -85,9 +85,9 @@ export function sniffTls(socket: Socket, usual: BeginHandshake, options: SniffOp
       'readable',
       guard.entry(() => {
         const more: unknown = socket.read();
+        // Nothing to read means the end.
         if (more instanceof Buffer) choosing(Buffer.concat([bytes, more]));
-        else if (socket.readableEnded || socket.destroyed) socket.destroy();
-        else choosing(bytes);
+        else socket.destroy();
       }),
     );
   };

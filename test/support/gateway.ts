@@ -52,6 +52,8 @@ export interface TestGateway {
 export interface RunningGateway extends TestGateway {
   /** What it knows of itself. */
   readonly snapshot: Gateway['snapshot'];
+  /** Shows proofs of host names, as an order of a certificate does. */
+  readonly setValidations: Gateway['setValidations'];
   /** Puts other tenants in force, as a reload does. */
   readonly setTenants: (tenants: readonly TenantSettings[]) => void;
 }
@@ -106,6 +108,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Ru
     ca: readFileSync(made.ca),
     caFile: made.ca,
     snapshot: (details) => gateway.snapshot(details),
+    setValidations: (validations) => gateway.setValidations(validations),
     setTenants: (tenants) => void gateway.apply({ config, secrets, policy: { ...policy, tenants } }),
     close: async () => {
       await gateway.stop(0);

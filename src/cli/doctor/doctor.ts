@@ -4,6 +4,7 @@ import { exitCode } from '../exit-code.ts';
 import type { Report } from '../frame/declare.ts';
 import { textTable } from '../frame/table.ts';
 import { UsageError } from '../output.ts';
+import { certificateChecks } from './certificate-checks.ts';
 import { type Finding, finding, runChecks } from './finding.ts';
 import { lookFromOutside } from './from-outside.ts';
 import { issuerChecks } from './issuer-checks.ts';
@@ -44,6 +45,7 @@ async function lookInside(flags: Flags, now: number): Promise<readonly Finding[]
     ...(await runChecks({
       ...(await upstreamChecks(state)),
       ...issuerChecks(state),
+      ...certificateChecks(state, now),
       ...placeChecks(state, file, now),
     })),
   ];

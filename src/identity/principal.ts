@@ -1,4 +1,5 @@
 import type { Access } from '../policy/access.ts';
+import type { Denial } from '../policy/denial.ts';
 import type { Bounds } from '../policy/rules.ts';
 import type { Tenancy } from '../policy/tenants/tenancy.ts';
 
@@ -38,3 +39,6 @@ export interface Principal {
 export function sharerOf(principal: Principal): Principal {
   return principal.minted?.source ?? principal;
 }
+
+/** The principal, or the refusal of its credential. */
+export type Identity = Principal | Denial;

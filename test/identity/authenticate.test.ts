@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { createAuthenticator, type Identity } from '../../src/identity/authenticate.ts';
+import { createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing, OPEN_PRINCIPAL, type RingKeys } from '../../src/identity/key-ring.ts';
+import type { Identity } from '../../src/identity/principal.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { mintToken } from '../../src/identity/token.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';

@@ -1,6 +1,7 @@
 import t from 'tap';
-import { createAuthenticator, type Identity } from '../../src/identity/authenticate.ts';
+import { createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing } from '../../src/identity/key-ring.ts';
+import type { Identity } from '../../src/identity/principal.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
 import { Deviations } from '../support/verdicts/verdicts.ts';
 import { forge } from './forge.ts';

@@ -1,5 +1,6 @@
-import { type Authenticator, createAuthenticator, type Identity } from '../../src/identity/authenticate.ts';
+import { type Authenticator, createAuthenticator } from '../../src/identity/authenticate.ts';
 import { createKeyRing, type KeyRing, type RingKeys } from '../../src/identity/key-ring.ts';
+import type { Identity } from '../../src/identity/principal.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { AddressRanges } from '../../src/net/addresses.ts';
 import type { TokenExchangeSettings } from '../../src/policy/minting/settings.ts';

@@ -1,7 +1,8 @@
 import t from 'tap';
-import { createAuthenticator, type Identity } from '../../../src/identity/authenticate.ts';
+import { createAuthenticator } from '../../../src/identity/authenticate.ts';
 import type { CertificateTrust } from '../../../src/identity/certificates/trust.ts';
 import { createKeyRing, type RingKeys } from '../../../src/identity/key-ring.ts';
+import type { Identity } from '../../../src/identity/principal.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../../src/identity/revocations.ts';
 import { lists } from '../../../src/policy/access.ts';
 import type { CertificateUse } from '../../../src/policy/mapping/certificates.ts';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { Identity } from '../../../src/identity/authenticate.ts';
 import type { RingKeys } from '../../../src/identity/key-ring.ts';
+import type { Identity } from '../../../src/identity/principal.ts';
 import { NO_REVOCATIONS } from '../../../src/identity/revocations.ts';
 import type { IssuerSettings } from '../../../src/policy/mapping/issuer.ts';
 import { tenantsOf } from '../../../src/policy/tenants/settings.ts';

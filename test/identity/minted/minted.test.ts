@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import t from 'tap';
-import type { Identity } from '../../../src/identity/authenticate.ts';
+import type { Identity } from '../../../src/identity/principal.ts';
 import { NO_REVOCATIONS } from '../../../src/identity/revocations.ts';
 import type { NamedKeySettings } from '../../../src/policy/named-key.ts';
 import { policyOf } from '../../../src/policy/settings.ts';

@@ -12,6 +12,7 @@ import { ADMIN_TOKEN, askAdmin, eventsIn, startSupervised } from '../support/adm
 import { auditEventsPage, PAGE } from '../support/audit-events-page.ts';
 import { ask } from '../support/clients/raw-rest.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
+import { consoleClient } from '../support/console.ts';
 import { KEYS } from '../support/gateway.ts';
 import { formOf, MINTING_SECRET } from '../support/minting.ts';
 import { listOf, StandInNode } from '../support/nodes.ts';
@@ -265,6 +266,26 @@ t.test('nodes are drained and taken in again', async (test) => {
   await until(() => told().length === 2, 'the audit is told');
   for (const { event } of told()) produced.add(event);
   test.match(told(), [{ target_node: nodes[0]?.name }, { target_node: nodes[0]?.name }]);
+});
+
+t.test('the console: sessions, and a token that is made', async (test) => {
+  const shown = await startSupervised({
+    audit: true,
+    settings: { 'gateway.admin.token': ADMIN_TOKEN, 'gateway.console.enabled': true },
+  });
+  test.teardown(() => shown.close());
+  const browser = consoleClient(shown.admin);
+  test.equal(await browser.login('wrong'), 401);
+  test.equal(await browser.login(KEYS.admin), 200);
+  const token = { signing_key: 'api_key', access: 'r', exp: '1h' };
+  const made = await browser.post('api/tokens/mint', token);
+  test.equal(made.status, 200, made.text);
+  test.equal((await browser.post('api/logout', {})).status, 200);
+  const told = () => shown.events().flatMap(({ event }) => (typeof event === 'string' ? [event] : []));
+  const expected = ['console_login_failed', 'console_login', 'token_made', 'console_logout'];
+  await until(() => told().length >= expected.length, 'the audit is told');
+  test.same(told(), expected);
+  for (const event of told()) produced.add(event);
 });
 
 t.test('no event is left that was not produced', async (test) => {

@@ -81,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'token-endpoint',
       'text',
     ],
-    ...['json', 'limits', 'policy', 'operations', 'explain', 'exchange'],
+    ...['json', 'limits', 'policy', 'operations', 'explain', 'exchange', 'issuers'],
   ],
   admin: [
     'console',

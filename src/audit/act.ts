@@ -65,7 +65,7 @@ export function actEvent(act: AdminAct): AuditEvent {
   const { method, remote, result, target, changedKeys, node, revoked, token, at, durationMs, console: by } = act;
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
-  const error = refusesLogin(act) ? 'the key was not accepted' : ERRORS[result];
+  const error = refusesLogin(act) ? 'the login was refused' : ERRORS[result];
   return {
     timestamp: new Date(at).toISOString(),
     method,

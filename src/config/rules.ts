@@ -128,12 +128,34 @@ function adminProblems({ gateway: { admin }, service }: Config): Problem[] {
   return problems;
 }
 
+/** Missing and unsafe options of the login through an identity provider. */
+function oidcProblems({ enabled, oidc }: Config['gateway']['console']): Problem[] {
+  const { issuer, client_id: id, public_url: url, full, read } = oidc;
+  if (issuer === null) return [];
+  const at = (name: string): string => `gateway.console.oidc.${name}`;
+  const problems: Problem[] = [];
+  if (!enabled) problems.push({ place: at('issuer'), message: 'needs `gateway.console.enabled`' });
+  if (id === null) problems.push({ place: at('client_id'), message: 'is needed with `gateway.console.oidc.issuer`' });
+  if (url === null) problems.push({ place: at('public_url'), message: 'is needed with `gateway.console.oidc.issuer`' });
+  if (full === null && read === null) {
+    problems.push({
+      place: at('full'),
+      message: 'without values here or in `gateway.console.oidc.read` nobody has a role',
+    });
+  }
+  const plain = /^http:\/\/(?!(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::|\/|$))/;
+  if (plain.test(issuer))
+    problems.push({ place: at('issuer'), message: 'must begin with https://, unless it is on loopback' });
+  return problems;
+}
+
 /** Conflicts in the console's options. */
 function consoleProblems({ gateway: { admin, console: pages } }: Config): Problem[] {
   if (pages.on_rest_port && !pages.enabled) {
     return [{ place: 'gateway.console.on_rest_port', message: 'needs `gateway.console.enabled`' }];
   }
-  if (!pages.enabled || admin.port !== null) return [];
+  const missing = oidcProblems(pages);
+  if (!pages.enabled || admin.port !== null) return missing;
   return [
     {
       place: 'gateway.console.enabled',

@@ -267,6 +267,10 @@ export const settingsSchema = z.object({
 
 type Settings = z.output<typeof settingsSchema>;
 
+function settleConsole({ oidc, ...pages }: Settings['gateway']['console']) {
+  return { ...pages, oidc: { ...oidc, full: listText(oidc.full), read: listText(oidc.read) } };
+}
+
 function settleLimits(settings: Settings) {
   const { limits: own } = settings.gateway;
   const { service: native } = settings;
@@ -293,6 +297,7 @@ export const configSchema = settingsSchema.transform((settings) => ({
     ...settings.gateway,
     ...settleCertificates(settings.gateway),
     trusted_proxies: listText(settings.gateway.trusted_proxies),
+    console: settleConsole(settings.gateway.console),
     cors: { allowed_origins: listText(settings.gateway.cors.allowed_origins) },
     upstream: settleUpstream(settings.gateway.upstream),
     limits: settleLimits(settings),

@@ -52,6 +52,8 @@ export type Secrets = {
   readonly upstreamIdentity?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Signs the tokens of the console's own requests; made at the start, in memory only. Default: there is no console. */
   readonly consoleSecret?: string | undefined;
+  /** Of the console's client at an identity provider. Default: it has no secret, and the CAs of the runtime are trusted. */
+  readonly consoleClient?: { readonly secret: string | null; readonly ca: Buffer | null } | undefined;
 };
 
 type Files = {
@@ -129,6 +131,18 @@ function readAdminToken(config: Config, files: Files): string | null {
     files.problems.push({ place, message });
   }
   return token;
+}
+
+function readConsoleClient(config: Config, files: Files): Secrets['consoleClient'] {
+  const { issuer, client_secret: inline, client_secret_file: file, ca: caFile } = config.gateway.console.oidc;
+  if (issuer === null) return undefined;
+  const path = 'gateway.console.oidc.client_secret';
+  const place = file === null ? path : `${path}_file`;
+  const secret = readSecret(files, { path, inline, file }, place, 'secret');
+  const caPlace = 'gateway.console.oidc.ca';
+  const ca = caFile === null ? null : files.read(caFile, caPlace, 'the CA of the identity provider');
+  files.problems.push(...checkCa(ca, caPlace, caFile ?? ''));
+  return { secret, ca };
 }
 
 /** Values that a header carries unchanged, over HTTP/1.1 and HTTP/2. */
@@ -309,6 +323,7 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
   const upstreamCa = caFile === null ? null : files.read(caFile, place, 'the upstream CA');
   const adminToken = readAdminToken(config, files);
   const upstreamKey = readUpstreamKey(config, files);
+  const consoleClient = readConsoleClient(config, files);
   const { identity, warnings } = readIdentity(config, files, (sources.now ?? Date.now)());
   problems.push(...files.problems, ...checkCa(upstreamCa, place, caFile ?? ''));
   if (keyProblems.length + problems.length > 0 || tls === null) {
@@ -323,6 +338,7 @@ export function previewSecrets(config: Config, sources: SecretSources = {}): Sec
     tls: tls.tls,
     upstreamCa,
     ...(identity ? { upstreamIdentity: identity } : {}),
+    ...(consoleClient ? { consoleClient } : {}),
   });
   return { secrets, keyProblems, problems, warnings: [...tls.warnings, ...warnings] };
 }

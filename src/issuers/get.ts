@@ -29,6 +29,60 @@ const MAX_HEAD = 16_384;
  * @throws KeyFetchFault for any other answer than 200 with a body of at most `maxBytes`
  */
 export function get({ url, ca, bearer, maxBytes, limitMs }: GetOptions): Promise<Buffer> {
+  const headers = [
+    'accept',
+    'application/json',
+    ...(bearer === undefined ? [] : ['authorization', `Bearer ${bearer}`]),
+  ];
+  return exchange({ url, ca, limitMs }, { method: 'GET', headers }, (resolve, reject) =>
+    collector(maxBytes, resolve, reject, notWhole),
+  );
+}
+
+/** A request of a client of an identity provider. */
+export interface AskOptions extends Omit<GetOptions, 'bearer'> {
+  readonly method: 'GET' | 'POST';
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+/** A whole answer. */
+export interface Asked {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+/**
+ * Asks once, as `get` does, and takes every status but a redirect.
+ *
+ * @throws KeyFetchFault without an answer, or for one with more than `maxBytes`
+ */
+export function ask({ method, url, ca, headers, body, maxBytes, limitMs }: AskOptions): Promise<Asked> {
+  let status = 0;
+  let contentType = '';
+  const whole = exchange(
+    { url, ca, limitMs },
+    { method, headers, ...(body !== undefined && { body }) },
+    (resolve, reject) =>
+      collector(maxBytes, resolve, reject, (code, fields) => {
+        status = code;
+        contentType = String(fields['content-type'] ?? '');
+        return code >= 300 && code < 400 ? `it answered ${code}, and redirects are not followed` : undefined;
+      }),
+  );
+  return whole.then((answer) => ({ status, contentType, body: answer }));
+}
+
+type Handler = (resolve: (body: Buffer) => void, reject: (fault: KeyFetchFault) => void) => Dispatcher.DispatchHandler;
+
+/** One request over a connection of its own, which ends with it. */
+function exchange(
+  { url, ca, limitMs }: Pick<GetOptions, 'url' | 'ca' | 'limitMs'>,
+  request: Pick<Dispatcher.DispatchOptions, 'method' | 'headers' | 'body'>,
+  handler: Handler,
+): Promise<Buffer> {
   const { origin, pathname, search } = new URL(url);
   const pool = new Pool(origin, {
     ...{ connections: 1, pipelining: 1, maxHeaderSize: MAX_HEAD, allowH2: false },
@@ -37,22 +91,24 @@ export function get({ url, ca, bearer, maxBytes, limitMs }: GetOptions): Promise
   });
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const timer = setTimeout(() => reject(new KeyFetchFault('no answer in time')), limitMs);
-  const headers = [
-    'accept',
-    'application/json',
-    ...(bearer === undefined ? [] : ['authorization', `Bearer ${bearer}`]),
-  ];
-  pool.dispatch({ method: 'GET', path: pathname + search, headers }, collector(maxBytes, resolve, reject));
+  pool.dispatch({ ...request, path: pathname + search }, handler(resolve, reject));
   return promise.finally(() => {
     clearTimeout(timer);
     pool.destroy().catch(() => undefined);
   });
 }
 
+/** Only 200 is an answer. */
+function notWhole(status: number): string | undefined {
+  if (status === 200) return undefined;
+  return `it answered ${status}${status >= 300 && status < 400 ? ', and redirects are not followed' : ''}`;
+}
+
 function collector(
   maxBytes: number,
   resolve: (body: Buffer) => void,
   reject: (fault: KeyFetchFault) => void,
+  refuses: (status: number, headers: Readonly<Record<string, unknown>>) => string | undefined,
 ): Dispatcher.DispatchHandler {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -65,11 +121,8 @@ function collector(
     onRequestStart: () => undefined,
     onResponseStart(controller, status, headers) {
       if (status < 200) return;
-      if (status !== 200)
-        refuse(
-          controller,
-          `it answered ${status}${status >= 300 && status < 400 ? ', and redirects are not followed' : ''}`,
-        );
+      const why = refuses(status, headers);
+      if (why !== undefined) refuse(controller, why);
       else if (headers['content-encoding'] !== undefined)
         refuse(controller, 'it answered with a compression that was not asked for');
     },

@@ -31,6 +31,7 @@ export function watchedFiles(
     ['gateway.upstream.api_key_file', gateway.upstream.api_key_file, true],
     ['gateway.upstream.tls_key', gateway.upstream.tls_key, true],
     ['gateway.admin.token_file', gateway.admin.token_file, true],
+    ['gateway.console.oidc.client_secret_file', gateway.console.oidc.client_secret_file, true],
     ['tls.key', service.enable_tls ? tls.key : null, true],
   ];
   return named.flatMap(([place, file, isSecret]) => (file ? [{ place, file, isSecret }] : []));

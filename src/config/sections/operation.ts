@@ -11,6 +11,7 @@ import {
   optionalWhole,
   PORT,
   text,
+  texts,
   whole,
 } from '../option-kinds.ts';
 
@@ -83,6 +84,32 @@ export const consoleSection = z.strictObject({
   enabled: flag(false, 'serve the console at `/-/console/` of the admin port'),
   on_rest_port: flag(false, 'serve the console at `/-/console/` of the REST port, too'),
   session_minutes: live(whole([1, 1440], 60, 'time after which a login ends, used or not')),
+  oidc: z
+    .strictObject({
+      issuer: live(
+        optionalUrl(
+          /^https?:\/\/HOST(\/[\w./~-]*)?$/,
+          'https://host, with a port or path; http:// only for loopback',
+          'identity provider that people sign in with (OpenID Connect); unset: with a key alone',
+        ),
+      ),
+      client_id: live(optionalText('client that is registered there')),
+      client_secret: live(key('its secret; unset: a public client')),
+      client_secret_file: live(optionalText('file with its secret')),
+      public_url: live(
+        optionalUrl(
+          /^https?:\/\/HOST$/,
+          'https://host or http://host, with a port if it is another one',
+          'origin at which browsers find the console; the redirect URI is `/-/console/oidc/callback` of it',
+        ),
+      ),
+      ca: live(optionalText('CA of the identity provider, PEM; unset: the CAs of the runtime')),
+      scope: live(text('openid', 'scopes that are asked for, with a blank between')),
+      claim: live(text('groups', 'claim of the ID token whose values give the role: a text, or a list of texts')),
+      full: live(texts('values', 'values of the claim that give every right')),
+      read: live(texts('values', 'values of the claim that give reading')),
+    })
+    .prefault({}),
 });
 
 /** `gateway.revocation`. */

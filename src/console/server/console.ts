@@ -6,11 +6,13 @@ import { answerData } from './call-row.ts';
 import type { Caller, DataRow } from './data/row.ts';
 import { DATA_ROWS } from './data/table.ts';
 import { Entrance } from './entrance.ts';
+import { OidcLogin } from './oidc.ts';
+import { OidcRoutes } from './oidc-routes.ts';
 import { pageOf } from './page.ts';
 import { crossSite } from './same-origin.ts';
 import { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
-import { type SignedIn, whoIs } from './who-is.ts';
+import { type Identifies, type SignedIn, whoIs } from './who-is.ts';
 
 /** The console of a gateway: one, whatever the number of ports and workers. */
 export interface Console {
@@ -40,12 +42,17 @@ export function createConsole(options: ConsoleOptions): Console {
 /** Answers that are always the same: no path of them is read, only compared. */
 const ROOT = `${CONSOLE_PATH}/`;
 const API = `${CONSOLE_PATH}/api/`;
+const OIDC_START = `${CONSOLE_PATH}/oidc/start`;
+const OIDC_CALLBACK = `${CONSOLE_PATH}/oidc/callback`;
 
 class TheConsole implements Console {
   readonly #options: ConsoleOptions;
   readonly #assets: Assets = loadAssets();
   readonly #sessions: Sessions;
   readonly #entrance: Entrance;
+  readonly #oidc: OidcLogin;
+  readonly #oidcRoutes: OidcRoutes;
+  readonly #identifies: Identifies;
   readonly #rows: ReadonlyMap<string, DataRow>;
 
   constructor(options: ConsoleOptions) {
@@ -53,8 +60,11 @@ class TheConsole implements Console {
     this.#options = options;
     const minutes = () => source.state().config.gateway.console.session_minutes;
     this.#sessions = new Sessions({ now: source.now, minutes });
+    this.#oidc = new OidcLogin(source);
+    this.#oidcRoutes = new OidcRoutes({ source, sessions: this.#sessions, oidc: this.#oidc });
+    this.#identifies = { identify: source.identify, roleOf: (claims) => this.#oidc.roleOf(claims) };
     this.#entrance = new Entrance({
-      ...{ source, sessions: this.#sessions },
+      ...{ source, sessions: this.#sessions, identifies: this.#identifies },
       show: (request, signedIn) => this.#session(request, signedIn),
     });
     this.#rows = new Map(rows.map((row) => [`${row.method} ${row.name}`, row]));
@@ -74,7 +84,7 @@ class TheConsole implements Console {
   }
 
   async signedIn(request: ConsoleRequest): Promise<SignedIn | undefined> {
-    const found = await whoIs(request, this.#sessions, this.#options.source);
+    const found = await whoIs(request, this.#sessions, this.#identifies);
     return found === 'unknown' ? undefined : found;
   }
 
@@ -91,6 +101,8 @@ class TheConsole implements Console {
     }
     if (path === CONSOLE_PATH) return redirect(ROOT);
     if (path === ROOT) return pageOf(this.#assets);
+    if (path === OIDC_START) return await this.#oidcRoutes.start(request);
+    if (path === OIDC_CALLBACK) return await this.#oidcRoutes.callback(request, query);
     return this.#assets.answer(request, path) ?? problem(404, 'there is no such page');
   }
 
@@ -100,7 +112,7 @@ class TheConsole implements Console {
     const own = this.#entrance.route(request.method, name);
     if (own) return query === undefined ? await own(request) : problem(400, 'query: no parameter is known here');
     const row = this.#rows.get(`${request.method} ${name}`);
-    const signedIn = await whoIs(request, this.#sessions, this.#options.source);
+    const signedIn = await whoIs(request, this.#sessions, this.#identifies);
     if (signedIn === 'unknown') return problem(503, 'whether the session still holds cannot be said now; try again');
     if (!signedIn) return this.#entrance.signInAgain(request);
     if (!row) return problem(404, 'there is no such endpoint');
@@ -109,7 +121,7 @@ class TheConsole implements Console {
   }
 
   #session({ port }: ConsoleRequest, signedIn: SignedIn | undefined): Session {
-    const oidc = false;
+    const oidc = this.#oidc.isOn;
     if (!signedIn) return { signed_in: false, oidc };
     const { caller, session } = signedIn;
     return {

@@ -7,13 +7,14 @@ import { DEFAULT_BODY } from './data/row.ts';
 import { isSecure } from './same-origin.ts';
 import type { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
-import { callerOf, type SignedIn, whoIs } from './who-is.ts';
+import { callerOf, type Identifies, type SignedIn, whoIs } from './who-is.ts';
 
 type Route = (request: ConsoleRequest) => Promise<ConsoleAnswer>;
 
 export interface EntranceOptions {
   readonly source: ConsoleSource;
   readonly sessions: Sessions;
+  readonly identifies: Identifies;
   /** The parts of a session that its page is told. */
   readonly show: (request: ConsoleRequest, signedIn: SignedIn | undefined) => Session;
 }
@@ -53,8 +54,8 @@ export class Entrance {
   }
 
   async #show(request: ConsoleRequest): Promise<ConsoleAnswer> {
-    const { source, sessions, show } = this.#options;
-    const signedIn = await whoIs(request, sessions, source);
+    const { identifies, sessions, show } = this.#options;
+    const signedIn = await whoIs(request, sessions, identifies);
     if (signedIn === 'unknown') return problem(503, 'whether the session still holds cannot be said now; try again');
     return json(200, show(request, signedIn));
   }
@@ -95,7 +96,7 @@ export class Entrance {
     if (typeof body === 'string' || Object.keys(body).length > 0) return problem(400, 'body: must be `{}`');
     const session = await sessions.find(readCookie(request, 'session'));
     if (session) {
-      const signedIn = await whoIs(request, sessions, source).catch(() => undefined);
+      const signedIn = await whoIs(request, sessions, this.#options.identifies).catch(() => undefined);
       sessions.end(session.id);
       const { remote } = request;
       const by = typeof signedIn === 'object' ? { console: signedIn.caller } : {};

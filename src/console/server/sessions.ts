@@ -1,11 +1,11 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
-import type { Role } from '../api.ts';
+import type { SignedClaims } from './oidc.ts';
 import { openSealed, SEAL_KEY_BYTES, seal } from './seal.ts';
 
 /** The source of a session: a credential, which is asked again on every request, or the claims of an identity provider. */
 export type Opener =
   | { readonly by: 'key'; readonly credential: string }
-  | { readonly by: 'oidc'; readonly role: Role; readonly subject: string };
+  | { readonly by: 'oidc'; readonly claims: SignedClaims };
 
 /** An open session. */
 export interface OpenSession {
@@ -24,6 +24,7 @@ interface Kept {
 /** Most sessions at once; the oldest one ends for a new one. Only a right credential opens one. */
 const MAX_SESSIONS = 1000;
 const USE = 'qdrant-gateway-console';
+const USE_LOGIN = 'qdrant-gateway-console-login';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -86,6 +87,16 @@ export class Sessions {
       return undefined;
     }
     return { id, opener: JSON.parse(opener) as Opener, expiresAt: kept.expiresAt };
+  }
+
+  /** Seals something for a browser to bring back. */
+  async seal(value: object): Promise<string> {
+    return await seal(value, this.#key, USE_LOGIN);
+  }
+
+  /** Opens it; `undefined` = it is none of these. */
+  async unseal(text: string | undefined): Promise<unknown> {
+    return text === undefined ? undefined : await openSealed(text, this.#key, USE_LOGIN);
   }
 
   /** Ends a session, for every copy of its cookie. */

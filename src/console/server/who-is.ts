@@ -1,6 +1,8 @@
 import type { ConsoleRequest } from '../../exchange/console-request.ts';
+import type { Role } from '../api.ts';
 import { readCookie } from './cookie.ts';
 import type { Caller } from './data/row.ts';
+import type { SignedClaims } from './oidc.ts';
 import type { OpenSession, Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
 
@@ -8,6 +10,11 @@ import type { ConsoleSource } from './source.ts';
 export interface SignedIn {
   readonly session: OpenSession;
   readonly caller: Caller;
+}
+
+/** Tells the caller of a session's credential, or of its claims, by what is in force. */
+export interface Identifies extends Pick<ConsoleSource, 'identify'> {
+  readonly roleOf: (claims: SignedClaims) => Role | undefined;
 }
 
 /**
@@ -19,13 +26,18 @@ export interface SignedIn {
 export async function whoIs(
   request: ConsoleRequest,
   sessions: Sessions,
-  source: Pick<ConsoleSource, 'identify'>,
+  source: Identifies,
 ): Promise<SignedIn | undefined | 'unknown'> {
   const session = await sessions.find(readCookie(request, 'session'));
   if (!session) return undefined;
   const { opener } = session;
   if (opener.by === 'oidc') {
-    const { role, subject } = opener;
+    const role = source.roleOf(opener.claims);
+    if (role === undefined) {
+      sessions.end(session.id);
+      return undefined;
+    }
+    const { subject } = opener.claims;
     return { session, caller: { role, keyId: 'oidc', name: subject, remote: request.remote } };
   }
   const caller = await callerOf(opener.credential, request.remote, source);

@@ -140,7 +140,7 @@ function oidcProblems({ enabled, oidc }: Config['gateway']['console']): Problem[
   if (full === null && read === null) {
     problems.push({
       place: at('full'),
-      message: 'without values here or in `gateway.console.oidc.read` nobody has a role',
+      message: 'without values here or in `gateway.console.oidc.read` no login has a role',
     });
   }
   const plain = /^http:\/\/(?!(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::|\/|$))/;

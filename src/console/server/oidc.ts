@@ -19,7 +19,7 @@ export interface PendingLogin {
   readonly until: number;
 }
 
-/** The claims that the identity provider has made about someone who signed in. */
+/** The claims of the identity provider about a person who signed in. */
 export interface SignedClaims {
   readonly subject: string;
   readonly issuer: string;

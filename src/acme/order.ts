@@ -32,6 +32,9 @@ export const orderRecordShape = z.object({
 });
 export type OrderRecord = z.output<typeof orderRecordShape>;
 
+/** The address of an order that is about to be placed. */
+const NOT_PLACED = '';
+
 export interface OrderSteps {
   readonly client: AcmeClient;
   readonly settings: AcmeSettings;
@@ -73,7 +76,7 @@ type Begun = OrderRecord & { readonly order: Order };
 
 /** The order that was begun before, if it can be finished. */
 async function resumed({ client, begun, fingerprint }: OrderSteps): Promise<Begun | undefined> {
-  if (begun?.settings !== fingerprint) return undefined;
+  if (begun?.settings !== fingerprint || begun.url === NOT_PLACED) return undefined;
   try {
     const { value } = await client.order(begun.url);
     return value.status === 'invalid' ? undefined : { ...begun, order: value };
@@ -86,9 +89,12 @@ async function resumed({ client, begun, fingerprint }: OrderSteps): Promise<Begu
 
 async function placed(steps: OrderSteps): Promise<Begun> {
   const { settings, fingerprint, keep, signal } = steps;
+  const keyPem = newKeyPem();
+  // INVARIANT: nothing is ordered that could not be kept: a full disk costs no order.
+  await keep({ settings: fingerprint, url: NOT_PLACED, keyPem });
   signal.throwIfAborted();
   const { url, order } = await newOrder(steps);
-  const record = { settings: fingerprint, url, keyPem: newKeyPem() };
+  const record = { settings: fingerprint, url, keyPem };
   await keep(record);
   if (order.authorizations.length > settings.domains.length) {
     throw new AcmeFault('directory', 'the order asks for more proofs than there are names');

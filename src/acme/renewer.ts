@@ -85,7 +85,8 @@ class Renewing implements Renewer {
   /** Remembered here, too: a full disk must not lead to orders in a row. */
   #schedule: Schedule | undefined;
   #window: { of: string; start: number; end: number } | undefined;
-  #windowAt = 0;
+  /** The certificate whose window was asked for last, and when to ask again. */
+  #windowAsked = { of: '', again: 0 };
   #orders = { ok: 0, failed: 0 };
   #problem: AcmeReport['problem'];
   #told = { text: '', at: 0 };
@@ -317,17 +318,16 @@ class Renewing implements Renewer {
     const { now, settings } = this.#options;
     const id = this.#issued?.found?.renewalId;
     const key = parsed(accountShape, this.#records.get('account'));
-    if (id === undefined || !key || (now() < this.#windowAt && this.#window?.of === id)) return;
-    if (now() < this.#windowAt) return;
-    this.#windowAt = now() + WINDOW_EVERY_MS;
+    if (id === undefined || !key || (this.#windowAsked.of === id && now() < this.#windowAsked.again)) return;
+    this.#windowAsked = { of: id, again: now() + WINDOW_EVERY_MS };
     try {
       if (key.directory !== settings.directory) return;
       const asked = await this.#client(await readAccountKey(key.keyPem)).renewalWindow(id);
       if (!asked) return;
       this.#window = { of: id, ...asked.value };
       const [least, most] = WINDOW_MS;
-      const wanted = (asked.again ?? this.#windowAt) - now();
-      this.#windowAt = now() + Math.min(most, Math.max(least, wanted));
+      const wanted = (asked.again ?? this.#windowAsked.again) - now();
+      this.#windowAsked = { of: id, again: now() + Math.min(most, Math.max(least, wanted)) };
     } catch {
       // Renewal by the life of the certificate does not depend on it.
     }

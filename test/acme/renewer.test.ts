@@ -1,37 +1,18 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { createRedisStore } from '../../src/acme/redis-store.ts';
+import t from 'tap';
+import { AcmeFault } from '../../src/acme/fault.ts';
+import { createFolderStore } from '../../src/acme/folder-store.ts';
+import { readAccountKey, signed } from '../../src/acme/jws.ts';
 import type { AcmeStore } from '../../src/acme/store.ts';
-import { createRedisConnection } from '../../src/redis/connection.ts';
-import type { LeaderOptions } from '../support/acme/leader.ts';
-import { NO_PEBBLE, type Pebble, type PebbleOptions, startPebble } from '../support/acme/pebble.ts';
-import { acmeFolder, QUICK, settingsFor, startRenewer, type TestRenewer } from '../support/acme/renewing.ts';
+import { createAsk } from '../../src/acme/transport.ts';
+import { NO_PEBBLE, type Pebble } from '../support/acme/pebble.ts';
+import { acmeFolder, authority, failed, issued, settingsFor, startRenewer } from '../support/acme/renewing.ts';
 import { FILE_MS } from '../support/patience.ts';
-import { freePort, NO_REDIS, type RedisServer, startRedis } from '../support/process/redis.ts';
 import { until } from '../support/until.ts';
 
 t.setTimeout(FILE_MS);
-
-const issued = ({ renewer }: TestRenewer): Promise<void> =>
-  until(() => {
-    const { problem, orders } = renewer.report();
-    if (problem) throw new Error(problem.text);
-    return orders.ok > 0;
-  }, 'a certificate was issued');
-const failed = async ({ renewer }: TestRenewer, times = 1) => {
-  await until(() => renewer.report().orders.failed === times, 'an order failed');
-  return renewer.report();
-};
-
-/** Pebble, and a free port at which it looks for http-01. */
-async function authority(t: Test, options: PebbleOptions = {}): Promise<{ pebble: Pebble; port: number }> {
-  const port = await freePort();
-  return { pebble: await startPebble(t, { httpPort: port, ...options }), port };
-}
 
 const skip = NO_PEBBLE;
 
@@ -57,115 +38,6 @@ t.test('a certificate authority that keeps proofs is asked for none again', { sk
   await issued(next);
   t.equal(pebble.count('POST /chalZ/'), proofs, 'without a port for http-01');
   t.equal(pebble.count('accounts in memory'), 1);
-});
-
-t.test('two gateways with one folder place one order, and both have the certificate', { skip }, async (t) => {
-  const { pebble, port } = await authority(t);
-  const settings = settingsFor(pebble);
-  const both = [await startRenewer(t, settings, { port }), await startRenewer(t, settings)];
-  await until(() => both.every(({ installs }) => installs() === 1), 'both have it');
-  t.equal(pebble.count('Added order'), 1);
-  t.same(both.map(({ renewer }) => renewer.report().leader).toSorted(), [false, true], 'one is the leader');
-});
-
-t.test('a validation may reach the gateway that is not the leader', { skip }, async (t) => {
-  const { pebble, port } = await authority(t);
-  const settings = settingsFor(pebble);
-  const leader = await startRenewer(t, settings, { times: { shownMs: 400 } });
-  t.equal(leader.renewer.report().leader, true);
-  const other = await startRenewer(t, settings, { port });
-  await until(() => other.installs() === 1 && leader.installs() === 1, 'both have it');
-  t.equal(other.renewer.report().leader, false);
-});
-
-/** Starts a leader, and ends it with SIGKILL while its order waits for the proof. */
-async function killLeader(options: LeaderOptions): Promise<void> {
-  const script = join(import.meta.dirname, '..', 'support', 'acme', 'leader.ts');
-  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let said = '';
-  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await until(() => said.includes('showing'), 'the leader shows its proofs');
-  const gone = once(child, 'close');
-  child.kill('SIGKILL');
-  await gone;
-}
-
-t.test('a leader ends within its order: another gateway of the folder finishes that order', { skip }, async (t) => {
-  const { pebble, port } = await authority(t);
-  const settings = settingsFor(pebble);
-  await killLeader({ directory: pebble.directory, ca: pebble.ca.toString(), folder: settings.folder });
-  const next = await startRenewer(t, settings, { port });
-  t.equal(next.renewer.report().leader, false, 'the lease is still in force');
-  await issued(next);
-  t.equal(pebble.count('Added order'), 1, 'no second order');
-  t.equal(pebble.count('accounts in memory'), 1, 'no second account');
-});
-
-const SECRET = randomBytes(32).toString('hex');
-
-async function redisStore(t: Test, redis: RedisServer, secret = SECRET): Promise<AcmeStore> {
-  const connection = createRedisConnection({
-    ...{ host: '127.0.0.1', port: redis.port, tls: false, ca: undefined, database: 0, prefix: 'test:' },
-    ...{ username: undefined, password: undefined },
-  });
-  const store = createRedisStore({
-    ...{ connection, secret: Buffer.from(secret), changed: () => undefined, leaseMs: QUICK.leaseMs },
-  });
-  connection.start();
-  t.teardown(() => connection.close());
-  const connected = (error: unknown) => !(error instanceof Error && error.message.startsWith('Redis cannot'));
-  await until(() => store.read(['account']).then(() => true, connected), 'connected');
-  return store;
-}
-
-t.test('gateways share through Redis', { skip: NO_PEBBLE || NO_REDIS }, async (t) => {
-  const redis = await startRedis();
-  t.teardown(() => redis.close());
-  const { pebble, port } = await authority(t);
-  await t.test(
-    'a leader ends within its order: another one finishes it, and a third one has the certificate',
-    async (t) => {
-      const given = { directory: pebble.directory, ca: pebble.ca.toString(), redis: redis.port, secret: SECRET };
-      await killLeader({ ...given, folder: acmeFolder() });
-      const [one, other] = [await redisStore(t, redis), await redisStore(t, redis)];
-      const own = [settingsFor(pebble), settingsFor(pebble)] as const;
-      const both = [
-        await startRenewer(t, own[0], { store: one, port }),
-        await startRenewer(t, own[1], { store: other, times: { shownMs: 400 } }),
-      ];
-      await until(() => both.every(({ installs }) => installs() === 1), 'both have it');
-      t.equal(pebble.count('Added order'), 1, 'no second order');
-      const [first, second] = own.map(({ folder }) => readFileSync(join(folder, 'certificate.pem'), 'utf8'));
-      t.equal(first, second, 'each in a folder of its own');
-      const stored = redis.cli('HGETALL', 'test:acme');
-      t.match(stored, /certificate/);
-      t.notMatch(stored, /BEGIN|PRIVATE|example\.com/, 'Redis holds no key and no name that can be read');
-    },
-  );
-  await t.test('one with another secret changes nothing and says why', async (t) => {
-    const before = redis.cli('HGET', 'test:acme', 'certificate');
-    const store = await redisStore(t, redis, 'y'.repeat(32));
-    const one = await startRenewer(t, settingsFor(pebble), { store });
-    t.match(one.renewer.report(), {
-      leader: false,
-      problem: { kind: 'storage', text: /was not made with this `gateway\.acme\.shared_secret_file`/ },
-    });
-    t.equal(redis.cli('HGET', 'test:acme', 'certificate'), before);
-    await one.close();
-  });
-  await t.test('without Redis nothing is ordered, and what was in force stays', async (t) => {
-    const store = await redisStore(t, redis);
-    const settings = settingsFor(pebble);
-    const one = await startRenewer(t, settings, { store });
-    t.equal(one.installs(), 1);
-    await redis.kill();
-    await until(() => one.renewer.report().problem?.kind === 'storage', 'it is told');
-    const { expiresAt, leader } = one.renewer.report();
-    t.ok((expiresAt ?? 0) > Date.now() && !leader);
-    await one.close();
-    const again = await startRenewer(t, settings, { store });
-    t.equal(again.renewer.report().expiresAt, expiresAt, 'also after a start');
-  });
 });
 
 t.test('an external account binding is required', { skip }, async (t) => {
@@ -219,20 +91,103 @@ t.test('a renewal that fails leaves the certificate in force, and waits longer e
   t.pass('other settings are tried at once');
 });
 
-t.test('the account was closed: a new one is made', { skip }, async (t) => {
+t.test('a certificate of another directory is replaced at once, with another account', { skip }, async (t) => {
   const first = await authority(t);
   const settings = settingsFor(first.pebble);
   const one = await startRenewer(t, settings, { port: first.port });
   await issued(one);
   await one.close();
-  // Another directory at the same place knows no account of the first one, and no order.
   const second = await authority(t);
   const moved = { ...settings, directory: second.pebble.directory };
   const account = readFileSync(join(settings.folder, 'account.json'), 'utf8');
   const next = await startRenewer(t, moved, { port: second.port });
   await issued(next);
-  t.not(readFileSync(join(settings.folder, 'account.json'), 'utf8'), account, 'of the other directory');
-  t.equal(second.pebble.count('Added order'), 1, 'a certificate of another directory is replaced at once');
+  t.not(readFileSync(join(settings.folder, 'account.json'), 'utf8'), account);
+  t.equal(second.pebble.count('Added order'), 1);
+});
+
+/** Closes the account of a folder (RFC 8555 section 7.3.6), as an operator does elsewhere. */
+async function closeAccount(pebble: Pebble, folder: string): Promise<void> {
+  const ask = createAsk(pebble.ca);
+  const { keyPem } = JSON.parse(readFileSync(join(folder, 'account.json'), 'utf8'));
+  const key = await readAccountKey(keyPem);
+  const directory = JSON.parse((await ask('GET', pebble.directory)).body);
+  const url: string = directory.newAccount;
+  const first = (await ask('HEAD', directory.newNonce)).header('replay-nonce') ?? '';
+  const payload = { onlyReturnExisting: true };
+  const made = await ask('POST', url, await signed(key, { jwk: key.jwk }, { url, nonce: first, payload }));
+  const kid = made.header('location') ?? '';
+  const nonce = made.header('replay-nonce') ?? '';
+  const closing = { url: kid, nonce, payload: { status: 'deactivated' } };
+  const closed = await ask('POST', kid, await signed(key, { kid }, closing));
+  if (closed.status !== 200) throw new Error(`the account was not closed: ${closed.body}`);
+}
+
+t.test('the account was closed: a new one is made, and told', { skip }, async (t) => {
+  const { pebble, port } = await authority(t);
+  const settings = settingsFor(pebble);
+  const one = await startRenewer(t, settings, { port });
+  await issued(one);
+  await one.close();
+  await closeAccount(pebble, settings.folder);
+  for (const file of ['certificate.pem', 'schedule.json']) rmSync(join(settings.folder, file));
+  const next = await startRenewer(t, settings, { port });
+  await issued(next);
+  t.equal(next.lines[0], 'the account is closed: a new one is made');
+  t.equal(pebble.count('accounts in memory'), 2);
+});
+
+t.test('an order that has failed is not gone on with', { skip }, async (t) => {
+  const { pebble, port } = await authority(t);
+  const settings = settingsFor(pebble);
+  const one = await startRenewer(t, settings);
+  t.equal((await failed(one)).problem?.kind, 'challenge');
+  await one.close();
+  rmSync(join(settings.folder, 'schedule.json'));
+  await issued(await startRenewer(t, settings, { port }));
+  t.equal(pebble.count('Added order'), 2);
+});
+
+t.test('a folder without room: nothing is ordered', { skip }, async (t) => {
+  const { pebble } = await authority(t);
+  const settings = settingsFor(pebble);
+  const store = createFolderStore({ folder: settings.folder });
+  const full: AcmeStore = {
+    ...store,
+    async write(lease, name, text) {
+      if (name === 'order') throw new AcmeFault('storage', 'the folder cannot be used: ENOSPC');
+      await store.write(lease, name, text);
+    },
+  };
+  const one = await startRenewer(t, settings, { store: full });
+  await until(() => one.lines.some((line) => line.includes('ENOSPC')), 'it is told');
+  await failed(one);
+  t.equal(pebble.count('Added order'), 0);
+});
+
+t.test('the certificate authority suggests an earlier renewal (RFC 9773)', { skip }, async (t) => {
+  const { pebble, port } = await authority(t, { validity: 86_400 });
+  const settings = settingsFor(pebble);
+  const one = await startRenewer(t, settings, { port });
+  await issued(one);
+  const asked = (): number => pebble.count('GET /draft-ietf-acme-ari-03/renewalInfo/');
+  await until(() => asked() === 1, 'it is asked');
+  await one.close();
+  const certificate = readFileSync(join(settings.folder, 'certificate.pem'), 'utf8');
+  await pebble.suggest(certificate, 'no JSON');
+  const other = await startRenewer(t, settings, { port });
+  await until(() => asked() === 2, 'it is asked again after a start');
+  t.ok((other.renewer.report().renewalAt ?? 0) > Date.now(), 'an answer that cannot be read changes nothing');
+  await other.close();
+  const past = new Date(Date.now() - 3_600_000).toISOString();
+  await pebble.suggest(certificate, JSON.stringify({ suggestedWindow: { start: past, end: past } }));
+  // As after the pause that follows each order.
+  const schedule = join(settings.folder, 'schedule.json');
+  writeFileSync(schedule, JSON.stringify({ ...JSON.parse(readFileSync(schedule, 'utf8')), notBefore: 0 }));
+  const next = await startRenewer(t, settings, { port });
+  await issued(next);
+  t.equal(pebble.count('Added order'), 2, 'it is renewed at once');
+  t.ok((next.renewer.report().nextAttemptAt ?? 0) > Date.now() + 600_000, 'and not again');
 });
 
 t.test(

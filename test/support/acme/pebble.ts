@@ -43,6 +43,8 @@ export interface Pebble {
   readonly caFile: string;
   /** The root under which it issues, PEM. */
   readonly root: () => Promise<string>;
+  /** Sets the renewal window that it suggests for a certificate, or another answer to that question. */
+  readonly suggest: (certificate: string, answer: string) => Promise<void>;
   /** Lines of its log that hold a text. */
   readonly count: (part: string) => number;
   readonly log: () => string;
@@ -118,19 +120,30 @@ export async function startPebble(t: Test, options: PebbleOptions = {}): Promise
   };
   t.teardown(kill);
   const trusted = readFileSync(ca);
-  const get = (path: string, at: number): Promise<string> =>
+  const get = (path: string, at: number, body?: string): Promise<string> =>
     new Promise((resolve, reject) => {
       const headers = { 'user-agent': 'test' };
-      const asked = { host: '127.0.0.1', servername: 'localhost', port: at, path, ca: trusted, headers };
+      const asked = {
+        host: '127.0.0.1',
+        servername: 'localhost',
+        port: at,
+        path,
+        ca: trusted,
+        headers,
+        method: body ? 'POST' : 'GET',
+      };
       request(asked, (response) => void text(response).then(resolve, reject))
         .on('error', reject)
-        .end();
+        .end(body);
     });
   await until(async () => (await get('/dir', port).catch(() => '')).includes('newOrder'), 'pebble answers');
   return {
     directory: `https://localhost:${port}/dir`,
     ...{ ca: trusted, caFile: ca, kill: pebble.kill, log: pebble.log },
     root: () => get('/roots/0', management),
+    suggest: async (certificate, answer) => {
+      await get('/set-renewal-info/', management, JSON.stringify({ Certificate: certificate, ARIResponse: answer }));
+    },
     count: (part) =>
       pebble
         .log()

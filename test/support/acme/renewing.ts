@@ -7,6 +7,9 @@ import { openHttpPort } from '../../../src/acme/http-port.ts';
 import { createRenewer, type Renewer } from '../../../src/acme/renewer.ts';
 import type { AcmeSettings } from '../../../src/acme/settings.ts';
 import type { AcmeStore } from '../../../src/acme/store.ts';
+import { freePort } from '../process/redis.ts';
+import { until } from '../until.ts';
+import { type Pebble, type PebbleOptions, startPebble } from './pebble.ts';
 
 /** Times of a renewer in a test, in milliseconds. */
 export const QUICK = { lookMs: 20, shownMs: 60, leaseMs: 1500 } as const;
@@ -87,4 +90,23 @@ export async function startRenewer(
   t.teardown(close);
   await renewer.start();
   return { renewer, lines, installs: () => installs, close };
+}
+
+/** Resolves once a certificate was issued; rejects with the reason if none was. */
+export const issued = ({ renewer }: TestRenewer): Promise<void> =>
+  until(() => {
+    const { problem, orders } = renewer.report();
+    if (problem) throw new Error(problem.text);
+    return orders.ok > 0;
+  }, 'a certificate was issued');
+/** Resolves once that many orders have failed. */
+export const failed = async ({ renewer }: TestRenewer, times = 1) => {
+  await until(() => renewer.report().orders.failed === times, 'an order failed');
+  return renewer.report();
+};
+
+/** Pebble, and a free port at which it looks for http-01. */
+export async function authority(t: Test, options: PebbleOptions = {}): Promise<{ pebble: Pebble; port: number }> {
+  const port = await freePort();
+  return { pebble: await startPebble(t, { httpPort: port, ...options }), port };
 }

@@ -3,8 +3,8 @@
  * connection: what is negotiated is up to that server.
  */
 
-/** Largest record (RFC 8446 section 5.1), with its head. */
-export const MAX_RECORD = 5 + 16_384;
+/** Largest record that is read, without its head. A validator's is far smaller, also with a key share of post-quantum cryptography. */
+const MOST_BYTES = 4096;
 const HANDSHAKE = 0x16;
 const CLIENT_HELLO = 1;
 const ALPN = 16;
@@ -42,14 +42,14 @@ class Fields {
 
 /**
  * The protocols that a client offers by ALPN (RFC 7301 section 3.1), in its order. `more` = the record is not complete; `none` = it
- * offers none, or its first record is no whole, valid ClientHello.
+ * offers none, or its first record is larger than 4096 bytes, or no whole, valid ClientHello.
  *
  * @param bytes the first bytes of a connection
  */
 export function offeredProtocols(bytes: Buffer): readonly string[] | 'more' | 'none' {
   if (bytes.length < 5) return 'more';
   const size = bytes.readUInt16BE(3);
-  if (bytes[0] !== HANDSHAKE || size > MAX_RECORD - 5) return 'none';
+  if (bytes[0] !== HANDSHAKE || size > MOST_BYTES) return 'none';
   if (bytes.length < 5 + size) return 'more';
   const record = new Fields(bytes.subarray(5, 5 + size));
   if (record.whole(1) !== CLIENT_HELLO) return 'none';

@@ -84,7 +84,7 @@ t.test('a client that sends slowly is disconnected after the time of a connectio
   t.pass('it ended');
 });
 
-t.test('strangers that keep every connection open do not keep a validator out', async (t) => {
+t.test('T15: strangers that keep every connection open do not keep a validator out', async (t) => {
   const most = 8;
   const port = await open({ mostConnections: most });
   const strangers: Socket[] = [];

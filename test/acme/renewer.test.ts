@@ -57,7 +57,7 @@ t.test('an external account binding is required', { skip }, async (t) => {
   await issued(await startRenewer(t, settingsFor(pebble, { binding: good }), { port }));
 });
 
-t.test('a certificate authority that cannot be used', { skip }, async (t) => {
+t.test('T16: a certificate authority that cannot be used', { skip }, async (t) => {
   const { pebble } = await authority(t);
   const wrongCa = await startRenewer(t, settingsFor({ directory: pebble.directory, ca: undefined }));
   t.match((await failed(wrongCa)).problem, { kind: 'directory_ca', text: /gateway\.acme\.directory_ca/ });

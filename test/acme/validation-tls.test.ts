@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect } from 'node:tls';
@@ -48,6 +48,27 @@ function ask(port: number, options: ConnectionOptions): Promise<Outcome | string
   });
   socket.on('close', () => resolve(shaken ? { ...shaken, answer } : 'closed'));
   return promise;
+}
+
+/** A port whose connections go on to another in pieces of 100 bytes. */
+async function inSmallPieces(to: number): Promise<{ readonly port: number; readonly close: () => void }> {
+  const server = createServer((client) => {
+    const onward = connectTcp({ port: to, host: '127.0.0.1', noDelay: true });
+    onward.pipe(client).on('error', () => undefined);
+    onward.on('error', () => client.destroy());
+    client.on('data', async (chunk: Buffer) => {
+      client.pause();
+      for (let at = 0; at < chunk.length; at += 100) {
+        await new Promise((resolve) => onward.write(chunk.subarray(at, at + 100), resolve));
+        // In a turn of its own, so that the pieces do not become one.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      client.resume();
+    });
+    client.on('close', () => onward.destroy());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return { port: (server.address() as AddressInfo).port, close: () => server.close() };
 }
 
 async function attacked(t: Test, gateway: RunningGateway): Promise<void> {
@@ -100,11 +121,16 @@ async function attacked(t: Test, gateway: RunningGateway): Promise<void> {
   await once(split.resume(), 'close');
   t.pass('a client that leaves within its first record is let go');
 
+  const inPieces = await inSmallPieces(rest.port);
+  const pieces = await ask(inPieces.port, alpn('acme-tls/1'));
+  t.match(pieces, { protocol: 'acme-tls/1', certificate: proofOf.get(DOMAIN) }, 'a record in pieces of 100 bytes');
+  inPieces.close();
+
   gateway.setValidations([]);
   t.equal(await ask(rest.port, alpn('acme-tls/1')), ALERT.protocol, 'after the proof nothing is shown any more');
 }
 
-t.test('a certificate authority sees its proof on the REST port, and no one else does', async (t) => {
+t.test('T14: a certificate authority sees its proof on the REST port, and no other client does', async (t) => {
   const gateway = await startGateway();
   t.teardown(() => gateway.close());
   await attacked(t, gateway);

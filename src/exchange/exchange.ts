@@ -5,6 +5,7 @@ import type { Place } from '../lifetime/places.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
 import type { Creations } from '../limits/creations.ts';
 import type { CredentialGuessing } from '../limits/credential-guessing.ts';
+import type { RefusalPacing, RefusalSlots } from '../limits/refusal-pacing.ts';
 import type { LimitHold, RequestLimits } from '../limits/request-limits.ts';
 import type { BodyNeeds, BodyRules } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
@@ -27,8 +28,12 @@ export interface Resolution {
   readonly dotName?: string;
 }
 
-/** `abandoned`: the caller cancelled too many calls; `guesses`: its connection or client presented too many wrong credentials. */
-export type Slowed = 'abandoned' | 'guesses';
+/**
+ * - `abandoned`: the caller cancelled too many calls
+ * - `guesses`: its connection or client presented too many wrong credentials
+ * - `over_limit`: the caller goes on asking over a limit of the policy
+ */
+export type Slowed = 'abandoned' | 'guesses' | 'over_limit';
 
 /** The state of one request, filled step by step. Each protocol extends it with its own fields. */
 export interface Exchange {
@@ -49,6 +54,10 @@ export interface Exchange {
   readonly memo?: CredentialMemo | undefined;
   /** Wrong credentials of its connection or client, if the connection has one open request at a time. */
   readonly guesses?: CredentialGuessing | undefined;
+  /** The refusals that wait on its connection, if the connection has several open requests at a time. */
+  readonly refusalSlots?: RefusalSlots | undefined;
+  /** Milliseconds after which its client gives up, if it says so. */
+  readonly patienceMs?: number | undefined;
   resolution: Resolution | undefined;
   principal: Principal | undefined;
   /** The keys and policy by which the principal was identified; `undefined` = it is not known yet. */
@@ -68,7 +77,7 @@ export interface Exchange {
   passedRail: string | undefined;
   /** True = upstream refused the caller's own credential. Only known if that is forwarded (`gateway.upstream.compare`). */
   refusedThere: boolean;
-  /** The reason why it was delayed before its decision; `undefined` = it was not. */
+  /** The reason why its decision or its refusal was delayed; `undefined` = it was not. */
   slowed: Slowed | undefined;
   /** The credit that the call uses or waits for; set only if its caller has run out of credit. */
   callCredit: CallCredit | undefined;
@@ -165,6 +174,11 @@ export interface Protocol<X extends Exchange> {
   readonly forward: (exchange: X, permit: Permit) => void;
   /** Answers the request with the denial. Nothing of it has gone upstream, and nothing will. */
   readonly reject: (exchange: X, denial: Denial) => void;
+  /**
+   * A refusal will follow, later: what came of the body is let go, and what still comes is thrown away or not read. Over HTTP/2 its
+   * credit goes back, so that other streams of the connection do not wait.
+   */
+  readonly abandonBody: (exchange: X) => void;
   /** The last resort if even `reject` throws: destroys the connection or stream. Default: nothing. */
   readonly cut?: (exchange: X) => void;
 }
@@ -213,6 +227,8 @@ export interface ExchangeParts {
     RequestLimits,
     'asksForCollection' | 'asksForCost' | 'asksForLength' | 'early' | 'take' | 'end'
   >;
+  /** Delays refusals of callers that go on asking over a limit. */
+  readonly refusals: Pick<RefusalPacing, 'refused' | 'hold' | 'ended'>;
   /** Counts collections, where a grant limits their number. */
   readonly creations: Pick<Creations, 'current' | 'begin' | 'end'> & {
     readonly existing: () => ReturnType<Creations['existing']> | readonly string[] | undefined;

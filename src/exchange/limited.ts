@@ -83,6 +83,14 @@ export function endOnLimits(parts: ExchangeParts, exchange: Exchange, received: 
   if (limitHold) parts.limits.end(limitHold, received, limitHold.bytes > received ? 0 : lingerMs(parts, exchange));
 }
 
+/** A refused request whose answer waits: its places and its creation are free at once. */
+export function leaveLimits(parts: ExchangeParts, exchange: Exchange): void {
+  const { limitHold } = exchange;
+  exchange.limitHold = undefined;
+  if (limitHold) parts.limits.end(limitHold, exchange.received);
+  parts.creations.end(exchange);
+}
+
 /**
  * Upstream ends a call over gRPC when its stream is reset. A request over REST it may finish, although its connection has closed:
  * its places stay taken for as long again as it was there, from one second to one minute. Without its whole body it does nothing.

@@ -17,7 +17,7 @@ import { withoutReason } from './break-glass.ts';
 import { askedFor, withExisting } from './create-existing.ts';
 import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
 import { withinRails } from './guard-rails.ts';
-import { counted as countedOn, countedRefusal, endOnLimits, limited } from './limited.ts';
+import { counted as countedOn, countedRefusal, endOnLimits, leaveLimits, limited } from './limited.ts';
 import { settledBy, settledPermit } from './settled.ts';
 import { inForce, noteShadow, resolutionOf } from './shadow.ts';
 import { stillStands } from './still-stands.ts';
@@ -105,7 +105,7 @@ export function bodyChecked<X extends Exchange>(
       const waits = exchange.wantsFacts || exchange.wantsWhole;
       const final = judged.kind === 'permit' && waits ? countedOn(parts, exchange, judged, true) : judged;
       if (final.kind === 'permit') send(parts, protocol, exchange, final);
-      else protocol.reject(exchange, countedRefusal(parts, exchange, decision, final));
+      else refuse(parts, protocol, exchange, countedRefusal(parts, exchange, decision, final));
       return;
     }
     const free = settledBy(parts, exchange, decision, found ?? INTERNAL_FAULT);
@@ -113,7 +113,8 @@ export function bodyChecked<X extends Exchange>(
     const inMode = inForce(parts, exchange, settled);
     const final = inMode.kind === 'permit' ? countedOn(parts, exchange, inMode, true) : inMode;
     if (final.kind === 'permit') send(parts, protocol, exchange, final);
-    else if (final.kind === 'denial') protocol.reject(exchange, countedRefusal(parts, exchange, decision, final));
+    else if (final.kind === 'denial')
+      refuse(parts, protocol, exchange, countedRefusal(parts, exchange, decision, final));
     else protocol.reject(exchange, INTERNAL_FAULT);
   } catch (error) {
     failClosed(parts, protocol, exchange, error);
@@ -125,6 +126,7 @@ export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcom
   if (exchange.ended) return;
   exchange.ended = true;
   parts.creations.end(exchange);
+  parts.refusals.ended(exchange);
   endOnLimits(parts, exchange, outcome.received);
   parts.record(exchange, outcome);
 }
@@ -142,6 +144,7 @@ function identified<X extends Exchange>(
   exchange.principal = identity;
   exchange.identifiedBy = parts.identifying();
   exchange.identifiedAt = parts.now();
+  exchange.refusalSlots?.seen(identity, exchange.identifiedAt);
   if (identity.authType === 'Certificate' && protocol.isCrossSite(exchange)) {
     dispatch(parts, protocol, exchange, CERTIFICATE_CROSS_SITE);
     return;
@@ -229,7 +232,7 @@ function carryOut<X extends Exchange>(
   decision: Decision,
 ): void {
   if (decision.kind === 'denial') {
-    protocol.reject(exchange, decision);
+    refuse(parts, protocol, exchange, decision);
     return;
   }
   const dotName = exchange.resolution?.dotName;
@@ -252,6 +255,22 @@ function carryOut<X extends Exchange>(
   else if (decision.kind === 'permit') send(parts, protocol, exchange, decision);
   // INVARIANT: a conditional decision has had its body read.
   else protocol.reject(exchange, INTERNAL_FAULT);
+}
+
+/** Answers with the denial. That of a limit waits where its caller goes on asking over it. */
+function refuse<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X, denial: Denial): void {
+  const delay = denial.reached === undefined ? 0 : parts.refusals.refused(exchange);
+  if (delay <= 0) {
+    protocol.reject(exchange, denial);
+    return;
+  }
+  exchange.slowed = 'over_limit';
+  leaveLimits(parts, exchange);
+  const answer = exchangeGuard(parts, protocol, exchange).entry(() => {
+    if (!exchange.ended && exchange.refusal === undefined) protocol.reject(exchange, denial);
+  });
+  parts.refusals.hold(exchange, delay, answer);
+  protocol.abandonBody(exchange);
 }
 
 function send<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>, exchange: X, permit: Permit): void {

@@ -60,6 +60,8 @@ function laneOf(parts: ExchangeParts): Protocol<CellExchange> {
     checkBody: (exchange, decision, needs) =>
       bodyChecked(parts, protocol, exchange, decision, namesTold(exchange.cell, needs), tenantTold(exchange, decision)),
     isCrossSite: () => false,
+    // Nothing waits offline.
+    abandonBody: () => undefined,
     forward: (exchange, permit) => endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit) }),
     reject(exchange, denial) {
       exchange.refusal = denial;

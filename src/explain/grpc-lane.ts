@@ -43,6 +43,8 @@ export function grpcLane(parts: ExchangeParts, config: Config, assumptions: Assu
     checkBody: (exchange, decision, needs) =>
       checkBody({ parts, config, assumptions, protocol }, exchange, decision, needs),
     isCrossSite: () => false,
+    // Nothing waits offline.
+    abandonBody: () => undefined,
     forward: (exchange, permit) => endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit) }),
     reject(exchange, denial) {
       exchange.refusal = denial;

@@ -46,6 +46,8 @@ export function restLane(parts: ExchangeParts, config: Config, assumptions: Assu
     },
     checkBody: (exchange, decision, needs) => checkBody({ parts, config, facts, protocol }, exchange, decision, needs),
     isCrossSite: () => false,
+    // Nothing waits offline.
+    abandonBody: () => undefined,
     forward(exchange, permit) {
       const path = exchange.resolution?.pathToSend;
       endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit), path });

@@ -9,6 +9,7 @@ import { AbandonedCalls } from '../limits/abandoned-calls.ts';
 import { Creations, type ListCollections } from '../limits/creations.ts';
 import { LeaseLedger } from '../limits/lease-ledger.ts';
 import type { Leases } from '../limits/leases.ts';
+import { RefusalPacing } from '../limits/refusal-pacing.ts';
 import { RequestLimits } from '../limits/request-limits.ts';
 import { createThrottle, describeFault, type Log } from '../observability/log.ts';
 import type { Observation } from '../observability/observation.ts';
@@ -35,6 +36,11 @@ export interface PartsOptions {
   readonly leases: Leases | undefined;
 }
 
+/** The parts, with what a reload and the stop of the gateway tell them. */
+export interface ServingExchangeParts extends ExchangeParts {
+  readonly refusals: RefusalPacing;
+}
+
 const monotonic = (): number => performance.now();
 
 function ledgerOf(leases: Leases): LeaseLedger {
@@ -46,7 +52,7 @@ export function createParts(
   policy: ExchangeParts['policy'],
   observers: readonly Observer[],
   { admit, log, observation, bodyRules, listCollections, createExisting, leases }: PartsOptions,
-): ExchangeParts {
+): ServingExchangeParts {
   const mayLog = createThrottle(FAULT_LINES_PER_SECOND, Date.now);
   const fault: ExchangeParts['fault'] = (error, exchange, place = 'exchange') => {
     observation?.fault(place);
@@ -77,6 +83,7 @@ export function createParts(
     policy,
     admit,
     pace: abandoned,
+    refusals: new RefusalPacing(monotonic, (ms, work) => setTimeout(work, ms)),
     limits: new RequestLimits(monotonic, leases && ledgerOf(leases)),
     creations: new Creations(listCollections, () => performance.now()),
     ...(createExisting && { createExisting: true as const }),

@@ -3,7 +3,6 @@ import type { Audit } from '../audit/audit.ts';
 import type { Config } from '../config/schema.ts';
 import type { State } from '../config/state.ts';
 import type { ConsolePort } from '../exchange/console-request.ts';
-import type { ExchangeParts } from '../exchange/exchange.ts';
 import type { GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
 import type { Authenticator } from '../identity/authenticate.ts';
@@ -27,7 +26,14 @@ import { type ValidationCertificate, Validations } from '../rest/tls/validation-
 import type { TokenAnswer } from '../token-endpoint/answers.ts';
 import type { TokenEndpoint, TokenRequest } from '../token-endpoint/endpoint.ts';
 import { checkKeyAtStart, sayTenants, sayVersion, webUiOf } from './ask-at-start.ts';
-import { admitting, bodyRulesOf, createParts, learnWith, type Observer } from './exchange-parts.ts';
+import {
+  admitting,
+  bodyRulesOf,
+  createParts,
+  learnWith,
+  type Observer,
+  type ServingExchangeParts,
+} from './exchange-parts.ts';
 import { KeyWatch } from './key-watch.ts';
 import { grpcTls, proxiesInFront, restListenerOptions, restTls } from './listener-options.ts';
 import { closeAudit, openAudit } from './open-audit.ts';
@@ -187,7 +193,7 @@ interface ServingParts extends Upstreams {
   readonly learner: Learner;
   readonly keyWatch: KeyWatch;
   readonly outageLog: OutageLog | undefined;
-  readonly exchangeParts: ExchangeParts;
+  readonly exchangeParts: ServingExchangeParts;
   readonly tokens: TokenEndpoint;
   readonly pages: ConsolePort | undefined;
   readonly listenersShare: ListenersShare;
@@ -249,6 +255,7 @@ class ServingProcess implements Gateway {
     inForce.trust = prepared.trust;
     authenticator.replaceRing(prepared.ring);
     policy.current = prepared.policy;
+    this.#parts.exchangeParts.refusals.releaseAll();
     if (prepared.changedTls) {
       this.#rest?.setSecureContext(restTls(prepared.changedTls));
       this.#grpc?.listener.setSecureContext(grpcTls(prepared.changedTls));
@@ -332,6 +339,7 @@ class ServingProcess implements Gateway {
     const end = performance.now() + graceMs;
     this.#parts.keyWatch.close();
     this.#parts.outageLog?.close();
+    this.#parts.exchangeParts.refusals.close();
     await Promise.all([this.#rest?.close(graceMs), this.#grpc?.listener.close(graceMs)]);
     this.#grpc?.asker.close();
     nodes?.close();

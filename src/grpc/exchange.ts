@@ -3,6 +3,7 @@ import type { PresentedCertificate } from '../identity/certificates/presented.ts
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
+import type { RefusalSlots } from '../limits/refusal-pacing.ts';
 import type { LimitHold } from '../limits/request-limits.ts';
 import { type ClientAddress, clientOf } from '../net/client-address.ts';
 import type { BodyNeeds } from '../policy/body-checks.ts';
@@ -10,6 +11,7 @@ import type { Conditional, Decision, Permit, References } from '../policy/decide
 import type { Denial } from '../policy/denial.ts';
 import type { Shadowed } from '../policy/rules.ts';
 import type { Facts } from '../policy/search/facts.ts';
+import { grpcTimeoutOf } from './call-timeout.ts';
 import type { RequestHead } from './headers/request-head.ts';
 import type { MessageInspector } from './message/inspect.ts';
 import { HeldFrames } from './relay/held-frames.ts';
@@ -25,6 +27,9 @@ export interface GrpcSteps {
   checkBody(exchange: GrpcExchange, decision: Permit | Conditional, needs: BodyNeeds): void;
   forward(exchange: GrpcExchange, permit: Permit): void;
   reject(exchange: GrpcExchange, denial: Denial): void;
+  /** Lets the messages of a call go whose refusal will follow; see `Protocol.abandonBody`. */
+  abandonBody(exchange: GrpcExchange): void;
+  readonly refusalSlots: RefusalSlots;
 }
 
 /**
@@ -149,6 +154,14 @@ export class GrpcExchange implements Exchange {
     this.steps = steps;
     this.begunAt = now;
     this.activeAt = now;
+  }
+
+  get refusalSlots(): RefusalSlots {
+    return this.steps.refusalSlots;
+  }
+
+  get patienceMs(): number | undefined {
+    return grpcTimeoutOf(this.headers);
   }
 
   get requestTarget(): string {

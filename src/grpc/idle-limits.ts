@@ -1,3 +1,4 @@
+import { grpcTimeoutOf } from './call-timeout.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { isUnary } from './resolve.ts';
 
@@ -8,8 +9,6 @@ export interface CallLimits {
   /** Of a call whose message is incomplete, or whose caller is unknown. */
   readonly body_idle_timeout_ms: number;
 }
-
-const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 };
 
 /**
  * Longest time without a frame for a call, in milliseconds. With an incomplete message it limits the client's pause
@@ -23,14 +22,4 @@ export function callLimit(exchange: GrpcExchange, limits: CallLimits): number {
     return limits.body_idle_timeout_ms;
   if (operation?.long) return Number.POSITIVE_INFINITY;
   return Math.max(limits.stream_idle_timeout_ms, grpcTimeoutOf(exchange.headers) ?? 0);
-}
-
-/** The `grpc-timeout` among a call's fields, in milliseconds; `undefined` = absent or malformed. */
-export function grpcTimeoutOf(fields: readonly string[]): number | undefined {
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    if (fields[at] !== 'grpc-timeout') continue;
-    const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(fields[at + 1] ?? '') ?? [];
-    return digits === undefined || unit === undefined ? undefined : Number(digits) * (UNITS[unit] ?? 0);
-  }
-  return undefined;
 }

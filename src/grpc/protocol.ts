@@ -22,5 +22,6 @@ export const GRPC: Protocol<GrpcExchange> = {
   checkBody: (exchange, decision, needs) => exchange.steps.checkBody(exchange, decision, needs),
   isCrossSite: ({ headers }) => !isSentAsGrpc(headers),
   forward: (exchange, permit) => exchange.steps.forward(exchange, permit),
+  abandonBody: (exchange) => exchange.steps.abandonBody(exchange),
   reject: (exchange, denial) => exchange.steps.reject(exchange, denial),
 };

@@ -37,6 +37,8 @@ export interface RestTransport<X extends RestRequest> {
   readonly sendAnew: (exchange: X, rewriting: Rewriting<TenantRequest>) => void;
   /** Answers the request here. */
   readonly reject: (exchange: X, denial: Denial) => void;
+  /** As `Protocol.abandonBody`. */
+  readonly abandonBody: (exchange: X) => void;
   /** Destroys what carries the exchange. */
   readonly cut: (exchange: X) => void;
 }
@@ -46,7 +48,7 @@ export function restProtocol<X extends RestRequest>(
   transport: RestTransport<X>,
   options: { readonly telemetry: TelemetrySettings; readonly cors: Cors },
 ): Protocol<X> {
-  const { resolve, checkBody, pass, change, sendAnew, reject, cut } = transport;
+  const { resolve, checkBody, pass, change, sendAnew, reject, abandonBody, cut } = transport;
   return {
     resolve,
     checkBody,
@@ -64,6 +66,7 @@ export function restProtocol<X extends RestRequest>(
       else change(exchange, permit, plan);
     },
     reject,
+    abandonBody,
     cut,
   };
 }

@@ -245,6 +245,7 @@ async function ofAnotherPage(): Promise<DenialCode | undefined> {
       resolve: () => ({ operation, target: NO_TARGET }),
       checkBody: () => undefined,
       isCrossSite: () => true,
+      abandonBody: () => undefined,
       forward: () => resolve(undefined),
       reject: (_, denial) => resolve(denial.code),
     },

@@ -71,6 +71,7 @@ const protocol: Protocol<Toy> = {
     bodyChecked(parts, protocol, exchange, decision, exchange.body);
   },
   isCrossSite: () => false,
+  abandonBody: (exchange) => exchange.steps.push('abandon body'),
   forward: (exchange, permit) => exchange.steps.push(permit.visible ? 'forward filtered' : 'forward'),
   reject: (exchange, denial) => exchange.steps.push(`reject ${denial.status}`),
 };
@@ -111,6 +112,7 @@ function run(
     admit: () => undefined,
     pace: PLAIN_PARTS.pace,
     limits: PLAIN_PARTS.limits,
+    refusals: PLAIN_PARTS.refusals,
     creations: PLAIN_PARTS.creations,
     bodyRules: PLAIN_PARTS.bodyRules,
     now: () => 5,

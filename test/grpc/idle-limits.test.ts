@@ -1,7 +1,8 @@
 import t from 'tap';
+import { grpcTimeoutOf } from '../../src/grpc/call-timeout.ts';
 import { GrpcExchange, type GrpcSteps } from '../../src/grpc/exchange.ts';
 import type { RequestHead } from '../../src/grpc/headers/request-head.ts';
-import { callLimit, grpcTimeoutOf } from '../../src/grpc/idle-limits.ts';
+import { callLimit } from '../../src/grpc/idle-limits.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { CredentialMemo } from '../../src/identity/credential-memo.ts';
 

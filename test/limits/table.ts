@@ -48,6 +48,7 @@ function row(
 }
 
 const FAIRNESS = 'test/hardening/fairness.test.ts';
+const PACED = 'test/e2e/limits-paced.test.ts';
 const HTTP2 = 'test/hardening/http2.test.ts';
 const PIPELINES = 'test/regressions/pipelines-in-one-lane.test.ts';
 const TAKES = 'test/regressions/answers-not-taken.test.ts';
@@ -221,6 +222,20 @@ export const ROWS: readonly Row[] = [
     [at(FAIRNESS, 'H8: wrong keys'), at(PIPELINES, 'a guesser waits for each answer')],
     none('requests of several callers run side by side: see limits/credential-guessing.ts'),
     none('requests of several callers run side by side: see limits/credential-guessing.ts'),
+  ),
+  row(
+    'refusals of a caller that goes on asking over its limit wait',
+    [],
+    at(PACED, 'wait on every lane, and come as they would have'),
+    at(PACED, 'wait on every lane, and come as they would have'),
+    at(PACED, 'wait on every lane, and come as they would have'),
+  ),
+  row(
+    'refusals that wait leave the streams of a connection to others',
+    [],
+    none('a connection of HTTP/1.1 has one open exchange'),
+    at(PACED, 'what waits holds up no other caller of its connection'),
+    at(PACED, 'gRPC: what waits holds up no other caller of its connection'),
   ),
   row(
     'calls given up are counted for their caller',

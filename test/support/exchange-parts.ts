@@ -8,7 +8,7 @@ const KEYS = {};
 /** The parts a test has nothing to say about: no rules, always room in the audit, no pacing, the real clock. */
 export const PLAIN_PARTS: Pick<
   ExchangeParts,
-  'identifying' | 'bodyRules' | 'policy' | 'admit' | 'pace' | 'limits' | 'creations' | 'now'
+  'identifying' | 'bodyRules' | 'policy' | 'admit' | 'pace' | 'limits' | 'refusals' | 'creations' | 'now'
 > = {
   identifying: () => KEYS,
   bodyRules: {
@@ -29,6 +29,7 @@ export const PLAIN_PARTS: Pick<
     take: () => undefined,
     end: () => undefined,
   },
+  refusals: { refused: () => 0, hold: () => undefined, ended: () => undefined },
   creations: {
     existing: async () => undefined,
     current: () => undefined,

@@ -5,6 +5,7 @@ import { DEFAULT_MAX_FRAME_SIZE, ErrorCode, type Frame } from '../../http2/frame
 import type { PresentedCertificate } from '../../identity/certificates/presented.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { Guard } from '../../lifetime/guard.ts';
+import { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
@@ -46,6 +47,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   readonly peer: ClientAddress;
   readonly certificate: PresentedCertificate | undefined;
   readonly memo = new CredentialMemo();
+  readonly refusalSlots: RefusalSlots;
   readonly #core: RelayCore;
   readonly #upstream: UpstreamSide;
   readonly #data: RequestData;
@@ -69,6 +71,10 @@ export class Calls implements GrpcSteps, OpenCalls {
     this.#guard = guard;
     this.#options = options;
     const { client, heads, window, streamWindows } = core;
+    this.refusalSlots = new RefusalSlots(
+      () => client.maxStreams,
+      () => client.slowDown(),
+    );
     this.#answers = new LocalAnswers(client.outbox, heads, window, streamWindows, options.clock);
     this.#endedAt = options.clock();
   }
@@ -186,6 +192,16 @@ export class Calls implements GrpcSteps, OpenCalls {
     exchange.refusal = denial;
     this.#answers.refuse(exchange, denial);
     this.settleEnd(exchange);
+    this.#core.flush();
+  }
+
+  abandonBody(exchange: GrpcExchange): void {
+    exchange.stopReading();
+    this.#tenants?.forget(exchange);
+    if (!this.#core.streams.has(exchange) || exchange.answered) return;
+    this.#upstream.cancel(exchange, ErrorCode.CANCEL);
+    this.#swallowHeld(exchange);
+    exchange.state = 'local';
     this.#core.flush();
   }
 

@@ -10,7 +10,7 @@ export const PROTOCOLS = ['rest', 'grpc'] as const;
  */
 export const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
 /** Causes of a delayed request, see `Exchange.slowed`. */
-export const SLOWED: readonly Slowed[] = ['abandoned', 'guesses'];
+export const SLOWED: readonly Slowed[] = ['abandoned', 'guesses', 'over_limit'];
 /** Result of the gateway's own step. */
 export const SETTLEMENTS = ['forwarded', 'refused'] as const;
 

@@ -9,6 +9,7 @@ import type { RequestBlock } from '../../http2/request-blocks.ts';
 import { StreamMap } from '../../http2/stream-map.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import { Guard } from '../../lifetime/guard.ts';
+import { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { ClientFault, CountedClient } from '../../net/connections.ts';
 import { AnswerWriter } from './answer-writer.ts';
@@ -42,6 +43,10 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   readonly #writer: AnswerWriter;
   readonly memo = new CredentialMemo();
   readonly places: UpstreamPlaces;
+  readonly refusalSlots = new RefusalSlots(
+    () => this.client.maxStreams,
+    () => this.client.slowDown(),
+  );
   readonly #departure: Departure;
   readonly #streams = new StreamMap<Http2Stream>();
   readonly #ended = new EndedStreams();

@@ -3,6 +3,7 @@ import { stillStands } from '../../exchange/still-stands.ts';
 import { ErrorCode } from '../../http2/frames.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import { DepthMeter } from '../../json/depth.ts';
+import type { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
@@ -42,6 +43,7 @@ type Phase = 'deciding' | 'holding' | 'waiting' | 'relaying' | 'answered' | 'ove
 export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, StreamUser, PlaceWaiter {
   readonly memo: CredentialMemo;
   readonly guesses = undefined;
+  readonly refusalSlots: RefusalSlots;
   readonly #stream: Http2Stream;
   readonly #context: PlainContext;
   #phase: Phase = 'deciding';
@@ -66,6 +68,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
   constructor(stream: Http2Stream, memo: CredentialMemo, context: PlainContext) {
     this.#stream = stream;
     this.memo = memo;
+    this.refusalSlots = stream.refusalSlots;
     this.#context = context;
   }
 
@@ -322,6 +325,15 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     this.#stream.respondFramed(framed, body.length === 0);
     this.#stream.write(body);
     this.#stream.finish();
+  }
+
+  abandonBody(exchange: RelayExchange): void {
+    if (exchange !== this.#exchange) return;
+    this.#deadline = NEVER;
+    this.#stream.consumed(this.#owed);
+    this.#intake.clear();
+    this.#credited = 0;
+    this.#stream.swallow(true);
   }
 
   /** INVARIANT: only while nothing of the body has been used, so that the other transport reads the very bytes that came. */

@@ -1,5 +1,6 @@
 import { ErrorCode } from '../../http2/frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
+import type { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import { Linger } from '../http1/linger.ts';
 import type { ClientStream } from '../message.ts';
 import { ReceiveWindow } from './receive-window.ts';
@@ -40,6 +41,7 @@ export interface StreamConnection {
   /** Looks whether the stream is over. */
   settle(stream: Http2Stream): void;
   known(): void;
+  readonly refusalSlots: RefusalSlots;
 }
 
 /** Bytes of an answer, from `from` on. `once`: no other code uses them, and their memory may be freed once they are written. */
@@ -151,6 +153,10 @@ export class Http2Stream implements ClientStream {
     this.finished = true;
     this.endSent = true;
     this.answered();
+  }
+
+  get refusalSlots(): RefusalSlots {
+    return this.#connection.refusalSlots;
   }
 
   get guard(): Guard {

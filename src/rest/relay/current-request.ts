@@ -26,6 +26,7 @@ import type { UpstreamUser } from './upstream-pool.ts';
 export class CurrentRequest implements RelaySteps, UpstreamUser {
   readonly memo = new CredentialMemo();
   readonly guesses = new CredentialGuessing();
+  readonly refusalSlots = undefined;
   readonly body = new RelayBody();
   readonly kept: KeptLink;
   readonly #core: RelayCore;
@@ -228,6 +229,9 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
     exchange.sent += this.#core.client.refuse(exchange, denial, this.#close);
     this.#answered();
   }
+
+  /** Its bytes stay before those of the next request: they are few, and no more are read. */
+  abandonBody(): void {}
 
   /** The answer is written: on to what the connection is good for now. */
   #answered(): void {

@@ -1,5 +1,6 @@
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import type { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import { clientOf, guessesFor } from '../../net/client-address.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
@@ -15,6 +16,8 @@ export interface RelaySteps {
   readonly memo: CredentialMemo;
   /** HTTP/1.1 only. */
   readonly guesses: CredentialGuessing | undefined;
+  /** HTTP/2 only. */
+  readonly refusalSlots: RefusalSlots | undefined;
   readonly checkBody: (exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds) => void;
   readonly pass: (exchange: RelayExchange, permit: Permit) => void;
   /** Sends this body in the place of the client's, of which nothing goes upstream. */
@@ -22,6 +25,8 @@ export interface RelaySteps {
   /** Gives the request to the other lane, which has every step. */
   readonly giveOver: (exchange: RelayExchange, decision: Permit | Conditional) => void;
   readonly reject: (exchange: RelayExchange, denial: Denial) => void;
+  /** Lets the body of a request go whose refusal will follow; see `Protocol.abandonBody`. */
+  readonly abandonBody: (exchange: RelayExchange) => void;
   /** Destroys the connection, or over HTTP/2 the stream. */
   readonly cut: () => void;
 }
@@ -80,6 +85,7 @@ export function newRelayExchange(
     ended: false,
     connection,
     memo: connection.memo,
+    refusalSlots: connection.refusalSlots,
     guesses: connection.guesses && guessesFor(peer, remote, connection.guesses),
     head,
     method: head.method,

@@ -10,5 +10,6 @@ export const RELAY_STEPS: RestTransport<RelayExchange> = {
   change: (exchange, permit) => exchange.connection.giveOver(exchange, permit),
   sendAnew: (exchange, rewriting) => exchange.connection.sendAnew(exchange, takenBody(exchange, rewriting)),
   reject: (exchange, denial) => exchange.connection.reject(exchange, denial),
+  abandonBody: (exchange) => exchange.connection.abandonBody(exchange),
   cut: (exchange) => exchange.connection.cut(),
 };

@@ -238,11 +238,20 @@ function createProtocol(options: LaneContext): Protocol<RestExchange> {
         if (!known(exchange).life.ended) forwardChanged(exchange, permit, plan, options);
       },
       reject: (exchange, denial) => reject(exchange, denial, options.cors),
+      abandonBody,
       cut: ({ response }) => void response.destroy(),
     },
     options,
   );
   return protocol;
+}
+
+/** Over HTTP/1.1 what still comes is not read before the refusal. */
+function abandonBody({ body, upload, stream, request }: RestExchange): void {
+  body?.release();
+  if (!stream) return;
+  upload?.stop();
+  request.resume();
 }
 
 /** Over HTTP/2 a connection of a known caller has wider limits. */

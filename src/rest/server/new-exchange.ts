@@ -4,6 +4,7 @@ import { unbegun } from '../../exchange/exchange.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { CredentialGuessing } from '../../limits/credential-guessing.ts';
+import type { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import { clientOf, guessesFor } from '../../net/client-address.ts';
 import { headerValues, peerOn, type RestExchange } from '../exchange.ts';
 import { tieToClient } from '../exchange-life.ts';
@@ -30,7 +31,7 @@ function guessesOf(socket: Socket): CredentialGuessing {
 type Carried = Pick<
   RestExchange,
   'request' | 'response' | 'stream' | 'sendHead' | 'method' | 'requestTarget' | 'headers' | 'host' | 'hasBody'
-> & { readonly guesses?: CredentialGuessing };
+> & { readonly guesses?: CredentialGuessing; readonly refusalSlots: RefusalSlots | undefined };
 
 /** The exchange of a request that `node:http` has read the head of. */
 export function http1Exchange(
@@ -51,6 +52,7 @@ export function http1Exchange(
     host: headerValues(headers, 'host')[0] ?? '',
     hasBody: hasFraming(request),
     guesses: guessesOf(request.socket),
+    refusalSlots: undefined,
   });
 }
 
@@ -76,6 +78,7 @@ export function http2Exchange(
     headers,
     host,
     hasBody: !stream.endsWithHead,
+    refusalSlots: stream.refusalSlots,
   });
   return exchange;
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createSecureServer, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { grpcTimeoutOf } from '../../../src/grpc/idle-limits.ts';
+import { grpcTimeoutOf } from '../../../src/grpc/call-timeout.ts';
 import { createGrpcAsker, type GrpcAsker } from '../../../src/grpc/unary/asker.ts';
 import { NO_CREDENTIAL } from '../../../src/upstream/credential.ts';
 import { testCertificate } from '../../rest/lane-fixture.ts';

@@ -135,9 +135,10 @@ const IDLE = {
   },
 };
 
-function settled<X extends Judging>(): Pick<Protocol<X>, 'isCrossSite' | 'forward' | 'reject'> {
+function settled<X extends Judging>(): Pick<Protocol<X>, 'isCrossSite' | 'forward' | 'reject' | 'abandonBody'> {
   return {
     isCrossSite: () => false,
+    abandonBody: () => undefined,
     forward: (one) => {
       one.verdict = SERVED;
     },

@@ -1,4 +1,5 @@
 import { sharerOf } from '../identity/principal.ts';
+import type { Sharer } from '../limits/fair-places.ts';
 import type { Tenancy } from '../policy/tenants/tenancy.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -8,6 +9,11 @@ import type { Exchange } from './exchange.ts';
  */
 export function shareOwner({ principal, remote }: Pick<Exchange, 'principal' | 'remote'>): unknown {
   return (principal?.tenancy && tenantOf(principal.tenancy)) ?? (principal ? sharerOf(principal) : remote);
+}
+
+/** Whose share an exchange takes. @param client its connection: any object that is the same for all exchanges of one */
+export function shareOf(exchange: Pick<Exchange, 'principal' | 'remote'>, client: unknown): Sharer {
+  return { owner: shareOwner(exchange), client };
 }
 
 const tenants = new WeakMap<Tenancy, { readonly name: string | undefined }>();

@@ -9,6 +9,7 @@ import type { Authenticator } from '../identity/authenticate.ts';
 import type { AskForKeys } from '../identity/issuers/key-sets.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { FaultReport } from '../lifetime/guard.ts';
+import { createAnswerMemory } from '../limits/answer-memory.ts';
 import type { Leases } from '../limits/leases.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
 import { type Log, logOf } from '../observability/log.ts';
@@ -153,7 +154,8 @@ export async function createGateway(
     leases,
   });
   const tokens = tokenEndpointOf({ inForce, authenticator, audit, observation, report });
-  const limits = { scheduler: new WorkScheduler(report) };
+  const { stream_idle_timeout_ms: streamIdleMs } = config.gateway.limits;
+  const limits = { scheduler: new WorkScheduler(report), answerMemory: createAnswerMemory(streamIdleMs) };
   const inFront = {
     proxies: proxiesInFront(config),
     clientTrust: config.gateway.client_certificates.mode === 'off' ? undefined : () => inForce.trust,

@@ -16,6 +16,7 @@ import { createNodesAsker } from '../grpc/unary/nodes-asker.ts';
 import type { GrpcUpstream } from '../grpc/unary/unary-call.ts';
 import type { ClientTrust } from '../identity/certificates/handshakes.ts';
 import { turnClock } from '../lifetime/turn-clock.ts';
+import type { MemoryBudget } from '../limits/memory-budget.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { ProxiesInFront } from '../net/identify-client.ts';
 import { trustedProxies } from '../net/trusted-proxies.ts';
@@ -95,6 +96,8 @@ export interface RestShared {
   /** Presence of upstream's web UI. */
   readonly webUi: { readonly present: boolean };
   readonly scheduler: WorkScheduler;
+  /** Of both listeners. */
+  readonly answerMemory: MemoryBudget;
   readonly proxies: ProxiesInFront | undefined;
   /** True = several processes listen on the ports. */
   readonly shared: boolean;
@@ -115,6 +118,7 @@ export function restListenerOptions(
     console: pages,
     webUi,
     scheduler,
+    answerMemory,
     shared,
     proxies,
     clientTrust,
@@ -140,6 +144,7 @@ export function restListenerOptions(
     tokens,
     console: config.gateway.console.on_rest_port ? pages : undefined,
     scheduler,
+    answerMemory,
     ...{ shared, proxies, clientTrust, validations },
     cors: corsOf(current),
     webUi,
@@ -245,7 +250,10 @@ function grpcNodes(current: Current, nodes: NodeSet): GrpcNodes {
 }
 
 /** The parts of the process that the gRPC listener shares. */
-export type GrpcShared = Pick<RestShared, 'scheduler' | 'shared' | 'proxies' | 'nodes' | 'clientTrust'> & {
+export type GrpcShared = Pick<
+  RestShared,
+  'scheduler' | 'answerMemory' | 'shared' | 'proxies' | 'nodes' | 'clientTrust'
+> & {
   readonly ask: GrpcAsker;
 };
 
@@ -253,7 +261,7 @@ export type GrpcShared = Pick<RestShared, 'scheduler' | 'shared' | 'proxies' | '
 export function grpcListenerOptions(
   current: Current,
   parts: ExchangeParts,
-  { ask, nodes, scheduler, shared, proxies, clientTrust }: GrpcShared,
+  { ask, nodes, scheduler, answerMemory, shared, proxies, clientTrust }: GrpcShared,
 ): GrpcListenerOptions {
   const { config, secrets } = current();
   const { service } = config;
@@ -272,6 +280,7 @@ export function grpcListenerOptions(
       messageLimits: { compressedBytes: limits.inspected_body_bytes, inflatedBytes: limits.inspected_body_bytes },
       ask,
       scheduler,
+      answerMemory,
       clock: turnClock.wall,
     },
   };

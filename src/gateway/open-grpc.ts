@@ -2,6 +2,7 @@ import type { State } from '../config/state.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
 import { createGrpcListener, type GrpcListener } from '../grpc/listener.ts';
 import type { GrpcAsker } from '../grpc/unary/asker.ts';
+import type { MemoryBudget } from '../limits/memory-budget.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
 import type { Validations } from '../rest/tls/validation-tls.ts';
@@ -10,6 +11,7 @@ import { type GrpcShared, grpcAsker, grpcListenerOptions, type proxiesInFront } 
 /** State that both listeners share. */
 export interface ListenersShare {
   readonly scheduler: WorkScheduler;
+  readonly answerMemory: MemoryBudget;
   readonly proxies: ReturnType<typeof proxiesInFront>;
   /** The ports belong to several processes. */
   readonly shared: boolean;

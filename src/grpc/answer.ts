@@ -1,9 +1,10 @@
 import { shareOwner } from '../exchange/share-owner.ts';
 import { CREDENTIAL_HEADERS } from '../identity/credential.ts';
+import type { MemoryBudget } from '../limits/memory-budget.ts';
 import type { Permit } from '../policy/decide.ts';
 import { ANSWERS_BUSY, GrpcCode, UPSTREAM_BROKEN } from '../policy/denial.ts';
 import type { UpstreamCredential } from '../upstream/credential.ts';
-import { AnswerSlots } from './answer-slots.ts';
+import { answerSlotsOf } from './answer-slots.ts';
 import { grpcTimeoutOf } from './call-timeout.ts';
 import type { GrpcExchange } from './exchange.ts';
 import { filterMessage } from './message/response-filter.ts';
@@ -21,13 +22,11 @@ const EMPTY = Buffer.alloc(0);
 /** Codes with which upstream refuses a credential. */
 const REFUSING: ReadonlySet<GrpcCode> = new Set([GrpcCode.unauthenticated, GrpcCode.permissionDenied]);
 
-/** One per process. */
-const slots = new AnswerSlots();
-
 /**
  * The gateway's own answer to a call, or `undefined` if the call is relayed.
  *
  * @param credential what upstream is shown
+ * @param memory of all answers that are held
  *
  * - Open methods need no credential, and upstream crashes when it decodes a deeply nested message; so the gateway sends
  *   a new empty message and upstream never sees the client's.
@@ -37,6 +36,7 @@ export function answerFor(
   exchange: GrpcExchange,
   permit: Permit,
   credential: UpstreamCredential,
+  memory: MemoryBudget,
 ): Question | undefined {
   const { operation, visible } = permit;
   if (operation.requires.scope === 'public') return (upstream) => askOpen(upstream, pathOf(exchange));
@@ -46,9 +46,10 @@ export function answerFor(
   const owner = shareOwner(exchange);
   const leastMs = grpcTimeoutOf(exchange.headers) ?? 0;
   return async (upstream, _permit, signal) => {
-    if (!(await slots.wait(owner, { leastMs, signal, exchange }))) return ANSWERS_BUSY;
+    const place = await answerSlotsOf(memory).lists.wait(owner, { leastMs, signal, exchange });
+    if (!place) return ANSWERS_BUSY;
     const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
-    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, shown, signal, exchange });
+    const answer = await upstream.ask(pathOf(exchange), message, { leastMs, shown, signal, exchange, place });
     if (answer.kind === 'denial') {
       exchange.refusedThere = shown !== undefined && REFUSING.has(answer.grpc);
       return answer;

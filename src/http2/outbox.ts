@@ -5,6 +5,8 @@ import { Flag, FRAME_HEADER_BYTES, type Frame } from './frames.ts';
 
 /** Queued bytes in a socket above which the other side is not read. */
 const HIGH_WATER_BYTES = 262_144;
+/** Bytes in the queues up to which an answer that is there as a whole is handed to them; more than a socket queues without a 'drain'. */
+const OWN_BYTES = 131_072;
 
 /** A piece up to this size is copied next to its neighbours, which costs less than another buffer in the write. */
 const COPIED_BYTES = 2_048;
@@ -139,6 +141,11 @@ export class Outbox {
   /** True = the peer does not accept its data: do not read its sources. */
   get congested(): boolean {
     return this.#socket !== undefined && this.#socket.writableLength > HIGH_WATER_BYTES;
+  }
+
+  /** Bytes of an answer of the gateway that may be queued now. 0, with nothing that waits for `flush` = the socket will drain. */
+  get room(): number {
+    return Math.max(0, OWN_BYTES - this.waiting - (this.#socket?.writableLength ?? 0));
   }
 
   /** Time without accepted data while some is queued, in milliseconds. To be called periodically. @param now ms */

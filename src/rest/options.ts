@@ -1,6 +1,7 @@
 import type { Limits } from '../config/schema.ts';
 import type { ConsolePort } from '../exchange/console-request.ts';
 import type { ExchangeParts } from '../exchange/exchange.ts';
+import type { MemoryBudget } from '../limits/memory-budget.ts';
 import type { WorkScheduler } from '../limits/work-scheduler.ts';
 import type { Connections } from '../net/connections.ts';
 import type { TokenEndpoint } from '../token-endpoint/endpoint.ts';
@@ -13,7 +14,6 @@ import type { TenantQuestions } from '../upstream/tenant-questions.ts';
 import type { AnswerChanger, BodyCheckPool } from './body/check-pool.ts';
 import type { BodyDecoder } from './body/decoder.ts';
 import type { InspectionLimits } from './body/inspect.ts';
-import type { BodyMemoryBudget } from './body/memory-budget.ts';
 import type { Cors } from './cors.ts';
 import type { AnswerBudget } from './response/answer-budget.ts';
 import type { TelemetrySettings } from './response/telemetry-settings.ts';
@@ -23,6 +23,8 @@ export interface LaneOptions {
   readonly parts: ExchangeParts;
   /** Of the thread, shared by all connections. */
   readonly scheduler: WorkScheduler;
+  /** Of all answers that the process holds to change them, over gRPC as well. */
+  readonly answerMemory: MemoryBudget;
   readonly upstream: RestUpstream;
   /** Several nodes to choose from; `undefined` = one address. */
   readonly nodes: NodeSet | undefined;
@@ -54,7 +56,7 @@ export interface LaneOptions {
 export interface LaneContext extends LaneOptions {
   readonly checkPool: BodyCheckPool;
   readonly decoder: BodyDecoder;
-  readonly budget: BodyMemoryBudget;
+  readonly budget: MemoryBudget;
   readonly answers: AnswerBudget;
   readonly changer: AnswerChanger;
   /** Facts of collections, and questions, for tenants. */

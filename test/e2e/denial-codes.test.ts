@@ -15,6 +15,8 @@ import { createKeyRing } from '../../src/identity/key-ring.ts';
 import type { Principal } from '../../src/identity/principal.ts';
 import { NO_REVOCATIONS, type Revocations } from '../../src/identity/revocations.ts';
 import { createValueExists, type Scroll } from '../../src/identity/value-exists.ts';
+import { createAnswerMemory } from '../../src/limits/answer-memory.ts';
+import { MemoryBudget, type NoMemory } from '../../src/limits/memory-budget.ts';
 import { GRPC_OPERATIONS } from '../../src/operations/grpc.ts';
 import { REST_OPERATIONS } from '../../src/operations/rest.ts';
 import { decide, settle } from '../../src/policy/decide.ts';
@@ -28,7 +30,7 @@ import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
 import { type AccessSettings, accessOf as grantsOf } from '../../src/policy/settings.ts';
 import { NO_TOKEN_RULES, type TokenRules } from '../../src/policy/token-rules.ts';
-import { BodyMemoryBudget } from '../../src/rest/body/memory-budget.ts';
+import { noMemory } from '../../src/rest/body/denials.ts';
 import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
 import type { RestExchange } from '../../src/rest/exchange.ts';
 import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
@@ -219,10 +221,12 @@ function bodyCut(): Promise<DenialCode | undefined> {
 
 /** Two bodies that take all the budget there is, the second of which waits too long. */
 function noRoom(): Promise<DenialCode> {
-  const budget = new BodyMemoryBudget({ capacity: MIB, priorityMs: 60_000, waitMs: 1 });
+  const budget = new MemoryBudget({ capacity: MIB, priorityMs: 60_000, waitMs: 1 });
   const { promise, resolve } = Promise.withResolvers<DenialCode>();
   for (let body = 0; body < 2; body += 1) {
-    budget.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: ({ code }) => resolve(code) }).add(4 * MIB);
+    const giveUp = (reason: NoMemory) => resolve(noMemory(reason).code);
+    const sharer = { owner: 1, client: body };
+    budget.enter(sharer, { guard: looseGuard(), resume: () => undefined, giveUp }).add(4 * MIB);
   }
   return promise;
 }
@@ -262,11 +266,12 @@ async function listUnanswered(): Promise<DenialCode | undefined> {
   if (permit.kind !== 'permit') throw new TypeError('not permitted');
   const exchange = { headers: [], remote: '', resolution: { operation } } as unknown as GrpcExchange;
   const never = () => new Promise<never>(() => undefined);
-  const answer = answerFor(exchange, permit, NO_CREDENTIAL)?.(
-    { ask: never, askOpen: never },
+  const answer = answerFor(
+    exchange,
     permit,
-    AbortSignal.abort(),
-  );
+    NO_CREDENTIAL,
+    createAnswerMemory(60_000),
+  )?.({ ask: never, askOpen: never }, permit, AbortSignal.abort());
   return codeOf(await answer);
 }
 

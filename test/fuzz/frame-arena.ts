@@ -7,6 +7,7 @@ import { GrpcRelay } from '../../src/grpc/relay/relay.ts';
 import type { Answer } from '../../src/grpc/unary/unary-answer.ts';
 import { ErrorCode } from '../../src/http2/frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
+import { createAnswerMemory } from '../../src/limits/answer-memory.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { GLOBAL_MANAGE } from '../../src/policy/access.ts';
 import { INTERNAL_FAULT, MISSING_CREDENTIAL } from '../../src/policy/denial.ts';
@@ -181,6 +182,7 @@ export async function openArena(accept: Accept, nodes = 0): Promise<Arena> {
     }),
     messageLimits: DEFAULT_MESSAGE_LIMITS,
     scheduler: new WorkScheduler((error) => faults.push(error)),
+    answerMemory: createAnswerMemory(60_000),
     ask: { ask, askOpen: ask },
     clock: () => Date.now() + arena.ahead,
     tls: false,

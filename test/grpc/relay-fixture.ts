@@ -17,6 +17,7 @@ import {
   writeWindowUpdate,
 } from '../../src/http2/write-frames.ts';
 import type { Principal } from '../../src/identity/principal.ts';
+import { createAnswerMemory } from '../../src/limits/answer-memory.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import type { Connections } from '../../src/net/connections.ts';
 import { GLOBAL_MANAGE, type ListAccess } from '../../src/policy/access.ts';
@@ -182,6 +183,7 @@ export async function startRelay(
       }),
       messageLimits: DEFAULT_MESSAGE_LIMITS,
       scheduler: new WorkScheduler((error) => t.fail('a fault of ours', { error })),
+      answerMemory: createAnswerMemory(60_000),
       ask: { ask, askOpen: (path) => ask(path, Buffer.alloc(0)) },
       clock: Date.now,
     },

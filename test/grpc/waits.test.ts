@@ -36,8 +36,8 @@ const WAITS: readonly (readonly [
   before: number,
   open: number,
 ])[] = [
-  ['a place of its tenant', '/qdrant.Points/Get', GET, TENANT, 32, 0],
-  ['a place for a list that is filtered', '/qdrant.Collections/List', Buffer.alloc(0), SCOPED, 8, 0],
+  ['a place of its tenant', '/qdrant.Points/Get', GET, TENANT, 16, 0],
+  ['a place for a list that is filtered', '/qdrant.Collections/List', Buffer.alloc(0), SCOPED, 4, 0],
   ['the first of two questions for it', '/qdrant.Collections/Get', INFO, TENANT, 0, 1],
 ];
 

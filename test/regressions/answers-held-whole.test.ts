@@ -3,6 +3,7 @@ import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import t, { type Test } from 'tap';
 import { Guard } from '../../src/lifetime/guard.ts';
 import { Lifetime } from '../../src/lifetime/lifetime.ts';
+import { createAnswerMemory } from '../../src/limits/answer-memory.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { AnswerBudget, type AnswerReservation } from '../../src/rest/response/answer-budget.ts';
 import { AnswerBytes } from '../../src/rest/response/answer-bytes.ts';
@@ -24,6 +25,7 @@ import { until } from '../support/until.ts';
  * serves: 16 connections that ask for a list of 20 000 collections kept all others waiting for a second.
  */
 const PLACES_OF_OWNER = 8;
+const PLACES_OF_CONNECTION = 4;
 const PLACES = 32;
 const certificate = await testCertificate();
 const large = (name: string) =>
@@ -118,17 +120,35 @@ for (const [what, path, key] of [
 
 t.test('an exchange that has no place in time is told to come again', async (t) => {
   const { gateway, upstream } = await start(t, { upstreamWaitMs: 200, limits: { stream_idle_timeout_ms: 600_000 } });
-  const { session, streams } = holding(gateway.port, PLACES_OF_OWNER, '/telemetry', 'main');
-  await Promise.all(streams.map((stream) => once(stream, 'response')));
+  const sessions = [1, 2].map(() => holding(gateway.port, PLACES_OF_CONNECTION, '/telemetry', 'main'));
+  await Promise.all(sessions.flatMap(({ streams }) => streams.map((stream) => once(stream, 'response'))));
   const { text } = await exchangeRaw(
     gateway.port,
     'GET /telemetry HTTP/1.1\r\nhost: x\r\napi-key: main\r\nconnection: close\r\n\r\n',
     { tls: true },
   );
   t.equal(readAnswer(text).status, 503);
-  t.match(readAnswer(text).body, /too many answers are filtered at the moment/);
+  t.match(readAnswer(text).body.slice(0, 200), /too many answers are filtered at the moment/);
   t.equal(upstream.received.length, PLACES_OF_OWNER);
-  session.destroy();
+  for (const { session } of sessions) session.destroy();
+});
+
+t.test('one connection has half of the places of its owner, and another one finds a place', async (t) => {
+  const { gateway, upstream } = await start(t, {
+    upstreamWaitMs: 600_000,
+    limits: { stream_idle_timeout_ms: 600_000 },
+  });
+  const greedy = holding(gateway.port, 3 * PLACES_OF_OWNER, '/telemetry', 'main');
+  await until(() => greedy.streams.filter((one) => begins.has(one)).length === PLACES_OF_CONNECTION, 'it has its half');
+  const { text } = await exchangeRaw(
+    gateway.port,
+    'GET /telemetry HTTP/1.1\r\nhost: x\r\napi-key: main\r\nconnection: close\r\n\r\n',
+    { tls: true },
+  );
+  t.equal(readAnswer(text).status, 200, 'another connection of the same key is answered meanwhile');
+  t.equal(upstream.received.length, PLACES_OF_CONNECTION + 1);
+  greedy.session.destroy();
+  await until(() => Object.values(gateway.listener.figures()).every((count) => count === 0), 'nothing is left');
 });
 
 t.test('an answer that is taken gives its place on to the next', async (t) => {
@@ -193,8 +213,14 @@ t.test('an answer is changed in the same way whatever its size', async (t) => {
 function roomOf(test: Test, limits: { waitMs?: number; stallMs?: number } = {}) {
   const failed = (error: unknown): void => void test.fail('a fault of ours', { error });
   const scheduler = new WorkScheduler(failed);
-  const room = new AnswerBudget({ scheduler, waitMs: limits.waitMs ?? 60_000, stallMs: limits.stallMs ?? 60_000 });
-  const enter = (key: unknown) => {
+  const memory = createAnswerMemory(60_000);
+  const room = new AnswerBudget({
+    scheduler,
+    memory,
+    waitMs: limits.waitMs ?? 60_000,
+    stallMs: limits.stallMs ?? 60_000,
+  });
+  const enter = (key: unknown, client: unknown = {}) => {
     const life = new Lifetime(failed);
     const entered: { place: AnswerReservation | undefined; refused: boolean; life: Lifetime } = {
       place: undefined,
@@ -203,7 +229,7 @@ function roomOf(test: Test, limits: { waitMs?: number; stallMs?: number } = {}) 
     };
     const guard = new Guard({ fail: failed, cut: () => undefined }, 'exchange', failed);
     room.take(
-      key,
+      { owner: key, client },
       { guard, life },
       (place) => {
         entered.place = place;

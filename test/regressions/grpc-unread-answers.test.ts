@@ -1,5 +1,5 @@
 import t from 'tap';
-import { writeData } from '../../src/http2/write-frames.ts';
+import { writeData, writeWindowUpdate } from '../../src/http2/write-frames.ts';
 import { setUp } from '../grpc/relay-fixture.ts';
 import { framed, naming } from '../support/clients/h2-client.ts';
 
@@ -36,4 +36,26 @@ t.test('who takes no answers is not read any more, and is served when it takes t
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   t.equal(recorded.calls, CALLS, 'all are answered in the end');
+});
+
+t.test('an answer whose client grants all of it and reads nothing is not handed to the socket whole', async (t) => {
+  const ended: number[] = [];
+  const size = 48 << 20;
+  const { client } = await setUp(t, {
+    ask: () => Promise.resolve({ kind: 'message', message: Buffer.alloc(size, 7) }),
+    record: (_, { sent }) => {
+      ended.push(sent);
+    },
+  });
+  client.send(writeWindowUpdate(0, 1 << 30));
+  client.socket.pause();
+  client.call(1, '/qdrant.Qdrant/HealthCheck', Buffer.alloc(0));
+  client.send(writeWindowUpdate(1, 1 << 30));
+  // The gateway goes on until the buffers of the system are full.
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.strictSame(ended, [], 'the call is open, so that its memory and its place are counted');
+  client.socket.resume();
+  await client.status(1);
+  t.equal(client.body(1).length, size + 5, 'it comes whole once it is read');
+  t.strictSame(ended, [size + 5]);
 });

@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import type { Exchange, ExchangeParts, Outcome } from '../../src/exchange/exchange.ts';
 import type { Principal } from '../../src/identity/principal.ts';
+import { createAnswerMemory } from '../../src/limits/answer-memory.ts';
 import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { type Access, GLOBAL_MANAGE, GLOBAL_READ } from '../../src/policy/access.ts';
 import type { BodyRules } from '../../src/policy/body-checks.ts';
@@ -171,6 +172,7 @@ export function restFixture(upstreamPort: number, overrides: GatewayOverrides = 
     maxFilteredBytes: 1_048_576,
     upstreamWaitMs: 5_000,
     scheduler: new WorkScheduler((error) => faults.push(error)),
+    answerMemory: createAnswerMemory(60_000),
     telemetry: { jwtRbac: undefined, hideJwtDashboard: undefined, audit: undefined },
     parts: {
       ...PLAIN_PARTS,

@@ -60,6 +60,8 @@ export class Calls implements GrpcSteps, OpenCalls {
   #tenants: TenantLane | undefined;
   /** True = pending answers will be sent. */
   #flushes = false;
+  /** True = answers go on in the next turn of the event loop. */
+  #goesOn = false;
 
   /** @param guard of the client connection */
   constructor(core: RelayCore, upstream: UpstreamSide, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
@@ -157,7 +159,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     const question =
       typeof tenant === 'object'
         ? this.#tenants?.answer(exchange, permit, tenant)
-        : answerFor(exchange, permit, this.#options.upstream.credential());
+        : answerFor(exchange, permit, this.#options.upstream.credential(), this.#options.answerMemory);
     // INVARIANT: the message of the client is not sent where another one was made for it.
     if (typeof tenant === 'object' && !question && !exchange.isRemade)
       throw new TypeError('a call was made anew, and nothing sends it');
@@ -272,6 +274,21 @@ export class Calls implements GrpcSteps, OpenCalls {
       this.#core.client.moved(sent, Math.ceil(sent / DEFAULT_MAX_FRAME_SIZE));
     }
     this.settleEnd(exchange);
+    if (this.#answers.leftBehind) this.#goOn();
+  }
+
+  /** A socket that took all at once does not drain; one that did not, does, and continues the answers then. */
+  #goOn(): void {
+    this.#answers.leftBehind = false;
+    if (this.#goesOn) return;
+    this.#goesOn = true;
+    this.#guard.soon(() => {
+      this.#goesOn = false;
+      this.#core.flush();
+      if (this.#core.client.outbox.room === 0) return;
+      this.pumpWaiting();
+      this.#core.flush();
+    });
   }
 
   #swallowHeld(exchange: GrpcExchange): void {

@@ -21,7 +21,7 @@ export class LocalAnswers {
   readonly #streamWindows: StreamWindows;
   readonly #heads: ClientHeads;
   readonly #clock: () => number;
-  /** Calls with an answer that waits for the client's windows. */
+  /** Calls with an answer that waits for the client's windows, or its socket. */
   readonly #waiting = new Set<GrpcExchange>();
 
   constructor(
@@ -37,6 +37,9 @@ export class LocalAnswers {
     this.#streamWindows = streamWindows;
     this.#clock = clock;
   }
+
+  /** True = the windows permit more than the socket was to be given at once. */
+  leftBehind = false;
 
   /** Calls with a waiting answer; `pump` continues them when the client grants more. */
   get waiting(): ReadonlySet<GrpcExchange> {
@@ -82,13 +85,14 @@ export class LocalAnswers {
   }
 
   /**
-   * Sends as much of a begun answer as the windows permit. Returns the bytes of it.
+   * Sends as much of a begun answer as the windows and the socket permit. Returns the bytes of it.
    * @param upstreamKnown upstream counts on the connection window
    */
   pump(exchange: GrpcExchange, upstreamKnown: boolean): number {
     const { outgoing } = exchange;
     if (!outgoing) return 0;
-    const room = Math.min(this.#streamWindows.room(exchange), this.#window.toClient, outgoing.length);
+    const windows = Math.min(this.#streamWindows.room(exchange), this.#window.toClient);
+    const room = Math.min(windows, this.#outbox.room, outgoing.length);
     if (room > 0) {
       this.#outbox.bytes(writeData(exchange.id, outgoing.subarray(0, room), false));
       this.#window.sentOwn(room, upstreamKnown);
@@ -96,6 +100,7 @@ export class LocalAnswers {
       exchange.sent += room;
       exchange.outgoing = outgoing.subarray(room);
     }
+    if (room < Math.min(windows, outgoing.length)) this.leftBehind = true;
     if (exchange.outgoing?.length !== 0) return Math.max(0, room);
     this.forget(exchange);
     this.#heads.fields(exchange.id, [['grpc-status', '0']], true);

@@ -1,5 +1,6 @@
 import type { Limits } from '../../config/schema.ts';
 import type { ExchangeParts } from '../../exchange/exchange.ts';
+import type { MemoryBudget } from '../../limits/memory-budget.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { Connections } from '../../net/connections.ts';
 import type { AskUpstream } from '../answer.ts';
@@ -20,6 +21,8 @@ export interface GrpcRelayOptions {
   readonly noteNames?: boolean;
   /** The gateway's own calls to upstream, for answers it gives itself. */
   readonly ask: AskUpstream;
+  /** Of all answers that the process holds to change them, over REST as well. */
+  readonly answerMemory: MemoryBudget;
   /** The scheduler of the thread, common to all connections. */
   readonly scheduler: WorkScheduler;
   /** The time in milliseconds. */

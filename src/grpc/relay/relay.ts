@@ -176,7 +176,9 @@ export class GrpcRelay implements RequestCore {
 
   #readOn(): void {
     this.client.reading.resume(Pause.OWN);
+    this.calls.pumpWaiting();
     this.upstream.clientDrained();
+    this.flush();
   }
 
   endAll(): void {

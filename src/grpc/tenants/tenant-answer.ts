@@ -16,7 +16,7 @@ import type { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import { AFFINITY_HEADER } from '../../upstream/nodes/pick.ts';
 import { type AskUpstream, credentialFields, type Question } from '../answer.ts';
-import { AnswerSlots } from '../answer-slots.ts';
+import type { AnswerSlots } from '../answer-slots.ts';
 import { grpcTimeoutOf } from '../call-timeout.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { Caller } from '../unary/asker.ts';
@@ -31,13 +31,8 @@ import type { Rewriter } from './thread/rewriter.ts';
 
 const SCROLL = '/qdrant.Points/Scroll';
 const COUNT = '/qdrant.Points/Count';
-/** Most calls of one tenant that are under way; further ones wait. */
-const SLOTS_PER_TENANT = 32;
 /** Milliseconds for a call without a time limit of its caller's, who may leave. */
 const LONG_MS = 3_600_000;
-
-/** One per process. */
-const slots = new AnswerSlots(SLOTS_PER_TENANT);
 
 /** The parts of a process that answers take. */
 interface AnswerParts {
@@ -47,6 +42,8 @@ interface AnswerParts {
   readonly facts: FactsOfCollections;
   /** Changes large answers. */
   readonly rewriter: Rewriter;
+  /** Where calls wait for their turn. */
+  readonly slots: AnswerSlots;
 }
 
 /** The answer to a call that was made anew for a tenant: the ids it uses are checked, then it is sent, then the answer is changed. */
@@ -54,13 +51,14 @@ export function tenantAnswer(
   exchange: GrpcExchange,
   { operation }: Permit,
   rewriting: Rewriting<GrpcRequest>,
-  { credential, facts, rewriter }: AnswerParts,
+  { credential, facts, rewriter, slots }: AnswerParts,
 ): Question {
   const shown = credential.kind === 'callers' ? credentialFields(exchange.headers) : undefined;
   const leastMs = grpcTimeoutOf(exchange.headers) ?? LONG_MS;
   return async (upstream, _permit, signal) => {
-    if (!(await slots.wait(shareOwner(exchange), { leastMs, signal, exchange }))) return ANSWERS_BUSY;
-    const caller: Caller = { leastMs, shown, signal, exchange, added: addedFields(exchange) };
+    const place = await slots.wait(shareOwner(exchange), { leastMs, signal, exchange });
+    if (!place) return ANSWERS_BUSY;
+    const caller: Caller = { leastMs, shown, signal, exchange, place, added: addedFields(exchange) };
     for (const collection of rewriting.byIdAlone) {
       const sharded = await refusedByShards(facts, collection);
       if (sharded) return sharded;

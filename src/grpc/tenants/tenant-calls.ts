@@ -8,6 +8,7 @@ import { type Denial, INTERNAL_FAULT } from '../../policy/denial.ts';
 import type { Rewriting } from '../../policy/tenants/rewriting.ts';
 import { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import type { Question } from '../answer.ts';
+import { answerSlotsOf } from '../answer-slots.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import { isCarried, PREFIX_BYTES } from '../message/message.ts';
 import { WireFault } from '../message/wire.ts';
@@ -108,7 +109,8 @@ export class TenantCalls implements TenantLane {
     const isSure = byIdAlone.every((collection) => facts.known(collection)?.hasShardKeys === false);
     if (passes && isSure && holdRemade(this.#core, exchange, request.message)) return undefined;
     const credential = this.#options.upstream.credential();
-    return tenantAnswer(exchange, permit, made, { credential, facts, rewriter });
+    const slots = answerSlotsOf(this.#options.answerMemory).tenants;
+    return tenantAnswer(exchange, permit, made, { credential, facts, rewriter, slots });
   }
 
   /** A call has ended, or is refused. Idempotent. */

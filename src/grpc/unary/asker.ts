@@ -1,4 +1,5 @@
 import { UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import type { AnswerPlace } from '../answer-place.ts';
 import type { GrpcExchange } from '../exchange.ts';
 import type { Answer } from './unary-answer.ts';
 import type { GrpcUpstream } from './unary-call.ts';
@@ -27,6 +28,8 @@ export interface Caller {
   readonly signal: AbortSignal;
   /** The call that is answered: it decides the node if there are several. Default: any node. */
   readonly exchange?: GrpcExchange;
+  /** The memory that its answer takes. Default: it is not counted, so it must be small. */
+  readonly place?: AnswerPlace;
   /** Upper limit of all others, in milliseconds. Default: none. */
   readonly mostMs?: number;
 }
@@ -73,7 +76,14 @@ export function createGrpcAsker(upstream: GrpcUpstream, clock: () => number = ()
   };
   const ask = async (by: UnaryConnection, path: string, message: Buffer, caller?: Partial<Caller>): Promise<Answer> => {
     const end = clock() + longestOf(caller);
-    const question = { path, message, shown: caller?.shown, added: caller?.added, signal: caller?.signal };
+    const question = {
+      path,
+      message,
+      shown: caller?.shown,
+      added: caller?.added,
+      signal: caller?.signal,
+      place: caller?.place,
+    };
     const first = await by.call({ ...question, leftMs: end - clock() });
     if (first !== 'refused') return first;
     // Upstream has not processed it: retried once.

@@ -2,6 +2,7 @@ import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
 import type { HeaderField } from '../../http2/hpack.ts';
 import type { UpstreamCredential } from '../../upstream/credential.ts';
 import type { SocketAddress, SocketOptions } from '../../upstream/sockets.ts';
+import type { AnswerPlace } from '../answer-place.ts';
 import { addFields } from '../headers/request-head.ts';
 import { PREFIX_BYTES } from '../message/message.ts';
 import type { Answer, UnaryAnswer } from './unary-answer.ts';
@@ -29,6 +30,8 @@ export interface Question {
   readonly added?: readonly string[] | undefined;
   /** Aborted when the caller has left; `undefined` = never. */
   readonly signal: AbortSignal | undefined;
+  /** The memory of its answer; `undefined` = it is not counted. */
+  readonly place?: AnswerPlace | undefined;
 }
 
 /** `refused`: upstream has not processed the call and will not, so it may be retried (RFC 9113 section 8.7). */
@@ -48,6 +51,7 @@ export interface UnaryCall {
   readonly head: readonly HeaderField[];
   readonly answer: UnaryAnswer;
   readonly window: ReceiveWindow;
+  readonly place: AnswerPlace | undefined;
   readonly end: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
   /** 0 = waits until upstream accepts another stream. */
@@ -55,6 +59,8 @@ export interface UnaryCall {
   /** Unsent DATA, and the part of it that upstream's window permits. */
   unsent: Buffer;
   sendWindow: number;
+  /** True = the answer waits for memory: upstream is granted nothing more for it. */
+  waits: boolean;
   /** True = upstream has sent any frame for it. */
   isHeard: boolean;
 }
@@ -101,7 +107,8 @@ export function headOf(upstream: GrpcUpstream, { path, leftMs, shown, added }: Q
     [':authority', authority],
     ['te', 'trailers'],
     ['content-type', 'application/grpc'],
-    ['grpc-accept-encoding', 'identity,gzip'],
+    // A compressed answer would be of any length when inflated.
+    ['grpc-accept-encoding', 'identity'],
     ['grpc-timeout', `${Math.ceil(leftMs)}m`],
   ];
   addFields(fields, shown ?? upstream.credential().own);

@@ -2,7 +2,13 @@ import { earned, FrameBudget } from '../../http2/budget.ts';
 import { dataOf, ErrorCode, Flag, type Frame, Http2Fault, type Setting } from '../../http2/frames.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
-import { type Denial, UPSTREAM_BROKEN, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE } from '../../policy/denial.ts';
+import {
+  ANSWERS_BUSY,
+  type Denial,
+  UPSTREAM_BROKEN,
+  UPSTREAM_TIMEOUT,
+  UPSTREAM_UNREACHABLE,
+} from '../../policy/denial.ts';
 import type { AnswerBlock } from '../headers/answer-blocks.ts';
 import { SMALL_BYTES } from '../relay/held-frames.ts';
 import type { LinkEvents } from '../relay/upstream-frames.ts';
@@ -86,7 +92,7 @@ export class UnaryConnection implements LinkEvents {
 
   /** Makes one call. Rejects only for internal errors. */
   call(question: Question): Promise<Outcome> {
-    const { message, leftMs, shown, signal } = question;
+    const { message, leftMs, shown, signal, place } = question;
     if (signal?.aborted) return Promise.resolve(UPSTREAM_BROKEN);
     if (!this.isOpen) return Promise.resolve('refused');
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
@@ -102,6 +108,7 @@ export class UnaryConnection implements LinkEvents {
       head: headOf(this.#upstream, question),
       answer: new UnaryAnswer((step) => this.#guard.run(() => this.#continue(call, step)), shown === undefined),
       window: new ReceiveWindow(),
+      place,
       end: (outcome) => {
         letGo();
         resolve(outcome);
@@ -110,9 +117,10 @@ export class UnaryConnection implements LinkEvents {
         letGo();
         reject(error);
       },
-      ...{ streamId: 0, unsent: prefixed(message), sendWindow: 0, isHeard: false },
+      ...{ streamId: 0, unsent: prefixed(message), sendWindow: 0, waits: false, isHeard: false },
     };
     signal?.addEventListener('abort', leave, { once: true });
+    place?.begin();
     this.#calls.add(call);
     this.#budget.called();
     this.#streams.add(call);
@@ -166,7 +174,26 @@ export class UnaryConnection implements LinkEvents {
     }
     call.answer.data(dataOf(frame), ends);
     this.#settle(call, ends);
+    if (this.#calls.has(call)) this.#reserve(call, frame.length);
     return true;
+  }
+
+  /** A call whose answer finds no memory gets no further credit: at most its window comes beyond. */
+  #reserve(call: UnaryCall, bytes: number): void {
+    const { place } = call;
+    if (!place) return;
+    const resume = (): void => {
+      call.waits = false;
+      if (!this.#calls.has(call)) return;
+      this.#grantCall(call);
+      this.#flush();
+    };
+    const giveUp = (): void => {
+      this.#end(call, ANSWERS_BUSY);
+      this.#flush();
+      this.#closeIfDone();
+    };
+    if (!place.add(bytes, { guard: this.#guard, resume, giveUp })) call.waits = true;
   }
 
   upstreamReset(streamId: number, code: number): boolean {
@@ -270,11 +297,12 @@ export class UnaryConnection implements LinkEvents {
   #end(call: UnaryCall, outcome: Outcome): void {
     if (!this.#calls.delete(call)) return;
     this.#streams.cancel(call);
+    if (outcome !== 'refused' && outcome.kind === 'message') call.place?.whole();
     call.end(outcome);
   }
 
   #grantCall(call: UnaryCall): void {
-    if (!call.answer.busy) this.#grant(call.streamId, call.window);
+    if (!call.answer.busy && !call.waits) this.#grant(call.streamId, call.window);
   }
 
   #grant(streamId: number, window: ReceiveWindow): void {

@@ -1,8 +1,8 @@
-/** Growth factor of a buffer, up to `WIDE_BYTES`. */
+import { WIDE_BYTES } from '../../limits/memory-budget.ts';
+
+/** Growth factor of a buffer, up to `WIDE_BYTES`; a larger one gets memory for its announced maximum at once. */
 const GROWTH = 4;
 const LEAST_BYTES = 8_192;
-/** A body above this size gets memory for its announced maximum at once. */
-export const WIDE_BYTES = 2_097_152;
 /**
  * The least allocation of such a body: glibc returns blocks above 32 MiB to the system as soon as they are freed, and may
  * keep smaller ones. Pages that are never written to are not resident.

@@ -8,8 +8,9 @@ import {
   type Zlib,
 } from 'node:zlib';
 import { Guard } from '../../lifetime/guard.ts';
+import { WIDE_BYTES } from '../../limits/memory-budget.ts';
 import { badRequest, type Denial, tooLarge } from '../../policy/denial.ts';
-import { BodyBytes, freeMemory, WIDE_BYTES } from './bytes.ts';
+import { BodyBytes, freeMemory } from './bytes.ts';
 
 /** Decodes a whole body; rejects when it is damaged, longer than its coding says, or decodes to more than `maxBytes`. */
 type Decoder = (body: Buffer, maxBytes: number) => Promise<Buffer>;

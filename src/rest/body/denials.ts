@@ -1,4 +1,5 @@
-import { badRequest, denial, GrpcCode } from '../../policy/denial.ts';
+import type { NoMemory } from '../../limits/memory-budget.ts';
+import { badRequest, type Denial, denial, GrpcCode } from '../../policy/denial.ts';
 
 /** Ours. No byte of the body came for longer than the limit. */
 export const BODY_TIMEOUT = denial(
@@ -18,3 +19,8 @@ export const NO_ROOM = denial(
   GrpcCode.unavailable,
   'too many large bodies are inspected at the moment',
 );
+
+/** The refusal of a body for which there is no memory. */
+export function noMemory(reason: NoMemory): Denial {
+  return reason === 'late' ? BODY_TIMEOUT : NO_ROOM;
+}

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import type { Guard } from '../../lifetime/guard.ts';
+import type { Reservation } from '../../limits/memory-budget.ts';
 import { freeMemory } from './bytes.ts';
 import { INLINE_BYTES } from './check-pool.ts';
-import type { Reservation } from './memory-budget.ts';
 
 /** Bytes given on at a time. */
 const SLICE_BYTES = 65_536;

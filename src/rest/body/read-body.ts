@@ -1,22 +1,20 @@
-import { shareOwner } from '../../exchange/share-owner.ts';
+import { shareOf } from '../../exchange/share-owner.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { Sharer } from '../../limits/fair-places.ts';
+import { FREE_BYTES, LEAST_PACE, type MemoryBudget, type Reservation } from '../../limits/memory-budget.ts';
 import { type Denial, tooLarge } from '../../policy/denial.ts';
 import type { RestExchange } from '../exchange.ts';
 import { BodyBytes } from './bytes.ts';
-import { BODY_TIMEOUT, CUT_OFF, NO_ROOM } from './denials.ts';
+import { BODY_TIMEOUT, CUT_OFF, NO_ROOM, noMemory } from './denials.ts';
 import { HeldBody } from './held-body.ts';
-import { type BodyMemoryBudget, FREE_BYTES, type Reservation } from './memory-budget.ts';
 import { askForBody, BodyFault, RequestBody } from './request-body.ts';
-
-/** A body that is held may not come more slowly, or it would be held for ever. Bytes a second. */
-const LEAST_PACE = 1024;
 
 export interface ReadLimits {
   readonly maxBytes: number;
   /** Longest pause, in milliseconds; in any such time as many bytes have to come as `LEAST_PACE` asks. */
   readonly idleMs: number;
-  readonly budget: BodyMemoryBudget;
+  readonly budget: MemoryBudget;
 }
 
 /**
@@ -43,7 +41,7 @@ class BodyReader {
   readonly #bytes: BodyBytes;
   readonly #limits: ReadLimits;
   readonly #announced: number;
-  readonly #owner: unknown;
+  readonly #sharer: Sharer;
   readonly #done: (body: HeldBody | Denial) => void;
   readonly #life: Lifetime;
   readonly #guard: Guard;
@@ -61,7 +59,7 @@ class BodyReader {
   ) {
     this.#limits = limits;
     this.#announced = announced;
-    this.#owner = shareOwner(exchange);
+    this.#sharer = shareOf(exchange, exchange.peer);
     this.#done = done;
     this.#bytes = new BodyBytes(announced);
     this.#body = new RequestBody(exchange, limits.idleMs);
@@ -101,10 +99,10 @@ class BodyReader {
     this.#bytes.push(chunk);
     if (this.#size <= FREE_BYTES) return;
     const more = this.#reservation ? chunk.length : this.#size;
-    this.#reservation ??= this.#limits.budget.enter(this.#owner, {
+    this.#reservation ??= this.#limits.budget.enter(this.#sharer, {
       guard: this.#guard,
       resume: () => this.#body.resume(),
-      giveUp: (denial) => this.#fail(denial),
+      giveUp: (reason) => this.#fail(noMemory(reason)),
     });
     const goesOn = this.#reservation.add(more);
     if (this.#reservation.hasPriority) this.#bytes.widen();

@@ -1,15 +1,13 @@
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
+import { FairPlaces, type Sharer } from '../../limits/fair-places.ts';
 import { FairQueue, type Turn } from '../../limits/fair-queue.ts';
+import type { MemoryBudget, Reservation } from '../../limits/memory-budget.ts';
 import { Cost, type WorkScheduler } from '../../limits/work-scheduler.ts';
 import { INLINE_ANSWER_BYTES, MEDIUM_BYTES } from '../body/check-pool.ts';
-import { BodyMemoryBudget, type Reservation } from '../body/memory-budget.ts';
 
-/** Answers that are changed on their way at once: of all, and of one owner. */
-const PLACES = 32;
-const PLACES_OF_OWNER = 8;
-/** Bytes of them as they came from upstream, beside one that goes on to its end and the first 128 KiB of each. */
-const CAPACITY = 32 << 20;
+/** Answers that are changed on their way at once: of all, of one owner, and of one connection. */
+const PLACES = { all: 32, ofOwner: 8, ofClient: 4 };
 /** An answer costs one unit of a turn for so many bytes: it is parsed, changed and written anew. */
 const BYTES_OF_UNIT = 64;
 
@@ -17,6 +15,8 @@ const BYTES_OF_UNIT = 64;
 export interface AnswerBudgetOptions {
   /** Of the thread. */
   readonly scheduler: WorkScheduler;
+  /** Of all answers that are held, whatever their protocol. */
+  readonly memory: MemoryBudget;
   /** Time that an exchange waits for a place at most. */
   readonly waitMs: number;
   /** Time that an answer may keep others waiting while upstream sends none of it, or its client takes none. */
@@ -29,11 +29,6 @@ interface Answering {
   readonly life: Lifetime;
 }
 
-interface Owner {
-  readonly places: FairQueue;
-  count: number;
-}
-
 /**
  * All answers that are held whole to be changed: filtered lists and telemetry.
  *
@@ -43,54 +38,40 @@ interface Owner {
  */
 export class AnswerBudget {
   readonly #options: AnswerBudgetOptions;
-  readonly #all = new FairQueue(PLACES);
-  readonly #owners = new Map<unknown, Owner>();
-  readonly #bytes: BodyMemoryBudget;
+  readonly #places = new FairPlaces(PLACES);
   /** Those that go to threads hold up no small one. */
   readonly #changes = { small: new FairQueue(1), medium: new FairQueue(1), large: new FairQueue(1) };
-  #held = 0;
-  #size = 0;
 
   constructor(options: AnswerBudgetOptions) {
     this.#options = options;
-    this.#bytes = new BodyMemoryBudget({
-      capacity: CAPACITY,
-      priorityMs: options.stallMs,
-      waitMs: 2 * options.stallMs,
-    });
   }
 
   /** Exchanges that have a place. */
   get held(): number {
-    return this.#held;
+    return this.#places.taken;
   }
 
   /** Those that have a place, and those that wait for one. */
   get size(): number {
-    return this.#size;
+    return this.#places.size;
   }
 
-  /** Bytes that are held, without the first 128 KiB of each and without the answer that goes on to its end. */
+  /** Bytes that are held, without the first 128 KiB of each and without the answer that goes on to its end; those of gRPC count, too. */
   get bytes(): number {
-    return this.#bytes.taken;
+    return this.#options.memory.taken;
   }
 
   /**
-   * @param key whose answer it is
+   * @param sharer whose answer it is
    * @param go there is a place, now or later; not called once the exchange has ended
    * @param refuse there was none in time
    */
-  take(key: unknown, { guard, life }: Answering, go: (place: AnswerReservation) => void, refuse: () => void): void {
-    const owner = this.#owners.get(key) ?? { places: new FairQueue(PLACES_OF_OWNER), count: 0 };
-    this.#owners.set(key, owner);
-    owner.count += 1;
-    this.#size += 1;
-    const place = new AnswerReservation(key, guard, {
+  take(sharer: Sharer, { guard, life }: Answering, go: (place: AnswerReservation) => void, refuse: () => void): void {
+    const places = this.#places;
+    const place = new AnswerReservation(sharer, guard, {
       ...this.#options,
-      bytes: this.#bytes,
       changes: this.#changes,
-      wanted: () => owner.places.wanted || this.#all.wanted || this.#bytes.wanted,
-      left: () => this.#left(key, owner, place),
+      wanted: () => places.wantedFrom(sharer) || this.#options.memory.wanted,
     });
     life.onEnd(() => place.leave());
     const late = guard.after(this.#options.waitMs, () => {
@@ -101,27 +82,15 @@ export class AnswerBudget {
     place.keep({ end: () => clearTimeout(late) });
     const begin = (): void => {
       clearTimeout(late);
-      place.has = true;
-      this.#held += 1;
       go(place);
     };
-    // Those of one owner wait among themselves first, so that they never fill what all wait for.
-    if (!place.over) place.keep(owner.places.take(key, guard, () => place.keep(this.#all.take(key, guard, begin))));
-  }
-
-  #left(key: unknown, owner: Owner, { has }: AnswerReservation): void {
-    if (has) this.#held -= 1;
-    this.#size -= 1;
-    owner.count -= 1;
-    if (owner.count === 0) this.#owners.delete(key);
+    if (!place.over) place.keep(places.take(sharer, guard, begin));
   }
 }
 
 interface Shared extends AnswerBudgetOptions {
-  readonly bytes: BodyMemoryBudget;
   readonly changes: Readonly<Record<'small' | 'medium' | 'large', FairQueue>>;
   readonly wanted: () => boolean;
-  readonly left: () => void;
 }
 
 /** Upstream's answer as it comes. */
@@ -133,18 +102,18 @@ export interface AnswerSource {
 
 /** The place of one answer. */
 export class AnswerReservation {
-  readonly #key: unknown;
+  readonly #sharer: Sharer;
   readonly #guard: Guard;
   readonly #shared: Shared;
   readonly #kept: Pick<Turn, 'end'>[] = [];
   #reservation: Reservation | undefined;
   #stall: NodeJS.Timeout | undefined;
-  /** It is one of those that are held. */
-  has = false;
+  /** Ends the answer that its client takes too slowly. */
+  #end: (() => void) | undefined;
   over = false;
 
-  constructor(key: unknown, guard: Guard, shared: Shared) {
-    this.#key = key;
+  constructor(sharer: Sharer, guard: Guard, shared: Shared) {
+    this.#sharer = sharer;
     this.#guard = guard;
     this.#shared = shared;
   }
@@ -158,10 +127,11 @@ export class AnswerReservation {
   /** So many bytes more have come. `false` = no more of them now, a call of `source` follows. */
   add(bytes: number, source: AnswerSource): boolean {
     if (this.over) return true;
-    this.#reservation ??= this.#shared.bytes.enter(this.#key, {
+    this.#reservation ??= this.#shared.memory.enter(this.#sharer, {
       guard: this.#guard,
       resume: source.resume,
       giveUp: source.giveUp,
+      overdue: () => this.#overdue(),
     });
     return this.#reservation.add(bytes);
   }
@@ -179,7 +149,7 @@ export class AnswerReservation {
       if (scheduler.crowded) scheduler.wait(this.#guard.entry(() => run(turn)));
       else run(turn);
     };
-    this.keep(changes[sizeOf(bytes)].take(this.#key, this.#guard, begin));
+    this.keep(changes[sizeOf(bytes)].take(this.#sharer.owner, this.#guard, begin));
   }
 
   /**
@@ -189,13 +159,10 @@ export class AnswerReservation {
    * @returns to be called when it has
    */
   untaken(giveUp: () => void): () => void {
+    this.#end = giveUp;
     const look = (): void => {
-      if (!this.#shared.wanted()) {
-        watch();
-        return;
-      }
-      this.leave();
-      giveUp();
+      if (this.#shared.wanted()) this.#overdue();
+      else watch();
     };
     const watch = (): void => {
       if (!this.over) this.#stall = this.#guard.after(this.#shared.stallMs, look).unref();
@@ -204,12 +171,19 @@ export class AnswerReservation {
     return () => clearTimeout(this.#stall);
   }
 
+  /** Others wait for what it holds. One that waits for its own turn to be changed is not to blame. */
+  #overdue(): void {
+    const end = this.#end;
+    if (!end || this.over) return;
+    this.leave();
+    end();
+  }
+
   /** Nothing of it is held any more. */
   leave(): void {
     if (this.over) return;
     this.over = true;
     clearTimeout(this.#stall);
-    this.#shared.left();
     this.#reservation?.leave();
     for (const turn of this.#kept.reverse()) turn.end();
   }

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
-import { shareOwner } from '../../exchange/share-owner.ts';
+import { shareOf, shareOwner } from '../../exchange/share-owner.ts';
 import type { Permit } from '../../policy/decide.ts';
 import { ANSWER_TOO_LARGE, ANSWERS_BUSY, type Denial, INTERNAL_FAULT, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import type { AnswerChanger } from '../body/check-pool.ts';
@@ -39,7 +39,7 @@ export function forwardChanged(
     if (plan === 'filter') filterFor(exchange, permit, options, place);
     else patch(exchange, options, place);
   };
-  options.answers.take(shareOwner(exchange), exchange, go, busy);
+  options.answers.take(shareOf(exchange, exchange.peer), exchange, go, busy);
 }
 
 function patch(exchange: RestExchange, options: LaneContext, place: AnswerReservation): void {

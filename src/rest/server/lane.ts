@@ -4,13 +4,13 @@ import type { Protocol } from '../../exchange/exchange.ts';
 import { addedHeaders, requestIdOf } from '../../exchange/request-id.ts';
 import { begin, bodyChecked, finish, resumeWith } from '../../exchange/steps.ts';
 import type { FaultReport } from '../../lifetime/guard.ts';
+import { MemoryBudget } from '../../limits/memory-budget.ts';
 import { FactsOfCollections } from '../../upstream/collection-facts.ts';
 import { createTenantQuestions } from '../../upstream/tenant-questions.ts';
 import { type BegunExchange, continueBegun, takeBegun } from '../begun-exchange.ts';
 import { checkBody } from '../body/check-body.ts';
 import { AnswerChanger, BodyCheckPool } from '../body/check-pool.ts';
 import { BodyDecoder } from '../body/decoder.ts';
-import { BodyMemoryBudget } from '../body/memory-budget.ts';
 import { isTenantFound } from '../body/task.ts';
 import { answerPreflight } from '../cors.ts';
 import type { RestExchange } from '../exchange.ts';
@@ -194,10 +194,10 @@ class Lane {
 /** Of the largest body: what all others may have beside the one that goes on to its end. */
 const ROOM_SHARE = 0.5;
 
-function createBodyMemoryBudget({ limits }: LaneOptions): BodyMemoryBudget {
+function createBodyMemoryBudget({ limits }: LaneOptions): MemoryBudget {
   // One that keeps others waiting has no more time than a stranger.
   const priorityMs = Math.min(limits.body_idle_timeout_ms, STRANGER_BODY_IDLE_MS);
-  return new BodyMemoryBudget({
+  return new MemoryBudget({
     capacity: Math.floor(limits.inspected_body_bytes * ROOM_SHARE),
     priorityMs,
     // Longer than one body may keep the others waiting.
@@ -205,9 +205,9 @@ function createBodyMemoryBudget({ limits }: LaneOptions): BodyMemoryBudget {
   });
 }
 
-function createAnswerBudget({ scheduler, upstreamWaitMs, limits }: LaneOptions): AnswerBudget {
+function createAnswerBudget({ scheduler, answerMemory, upstreamWaitMs, limits }: LaneOptions): AnswerBudget {
   const stallMs = Math.min(limits.stream_idle_timeout_ms, STRANGER_BODY_IDLE_MS);
-  return new AnswerBudget({ scheduler, waitMs: upstreamWaitMs, stallMs });
+  return new AnswerBudget({ scheduler, memory: answerMemory, waitMs: upstreamWaitMs, stallMs });
 }
 
 function createProtocol(options: LaneContext): Protocol<RestExchange> {

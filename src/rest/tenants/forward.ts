@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { addedHeaders } from '../../exchange/request-id.ts';
-import { shareOwner } from '../../exchange/share-owner.ts';
+import { shareOf } from '../../exchange/share-owner.ts';
 import { stillStands } from '../../exchange/still-stands.ts';
 import {
   ANSWERS_BUSY,
@@ -129,7 +129,9 @@ function sendForChange(
     );
     send(exchange, request, options, handler, true);
   };
-  options.answers.take(shareOwner(exchange), exchange, go, () => reject(exchange, ANSWERS_BUSY, options.cors));
+  options.answers.take(shareOf(exchange, exchange.peer), exchange, go, () =>
+    reject(exchange, ANSWERS_BUSY, options.cors),
+  );
 }
 
 function send(

@@ -2,12 +2,12 @@ import { buffer } from 'node:stream/consumers';
 import { createGzip, gzipSync } from 'node:zlib';
 import t from 'tap';
 import type { Turn } from '../../../src/limits/fair-queue.ts';
+import { MemoryBudget, type Reservation, WIDE_BYTES } from '../../../src/limits/memory-budget.ts';
 import type { Denial } from '../../../src/policy/denial.ts';
-import { BodyBytes, WIDE_BYTES } from '../../../src/rest/body/bytes.ts';
+import { BodyBytes } from '../../../src/rest/body/bytes.ts';
 import { INLINE_BYTES } from '../../../src/rest/body/check-pool.ts';
 import { BodyDecoder } from '../../../src/rest/body/decoder.ts';
 import { HeldBody } from '../../../src/rest/body/held-body.ts';
-import { BodyMemoryBudget, type Reservation } from '../../../src/rest/body/memory-budget.ts';
 import { endedLife, looseGuard, openLife } from '../../support/guards.ts';
 
 /** Bytes that differ from place to place. */
@@ -22,9 +22,11 @@ const own = (bytes: number): Buffer => {
   return memory;
 };
 
-function placed(bytes: number): { budget: BodyMemoryBudget; reservation: Reservation } {
-  const budget = new BodyMemoryBudget({ capacity: 16 << 20, priorityMs: 60_000, waitMs: 60_000 });
-  const reservation = budget.enter(1, { guard: looseGuard(), resume: () => undefined, giveUp: () => undefined });
+const SHARER = { owner: 1, client: 1 };
+
+function placed(bytes: number): { budget: MemoryBudget; reservation: Reservation } {
+  const budget = new MemoryBudget({ capacity: 16 << 20, priorityMs: 60_000, waitMs: 60_000 });
+  const reservation = budget.enter(SHARER, { guard: looseGuard(), resume: () => undefined, giveUp: () => undefined });
   reservation.add(bytes);
   reservation.whole();
   return { budget, reservation };

@@ -1,8 +1,10 @@
 import { fromBinary, toJson } from '@bufbuild/protobuf';
+import { answerSlotsOf } from '../../../src/grpc/answer-slots.ts';
 import type { GrpcExchange } from '../../../src/grpc/exchange.ts';
 import { rewriteMessage } from '../../../src/grpc/tenants/rewrite.ts';
 import { tenantAnswer } from '../../../src/grpc/tenants/tenant-answer.ts';
 import { Rewriter } from '../../../src/grpc/tenants/thread/rewriter.ts';
+import { createAnswerMemory } from '../../../src/limits/answer-memory.ts';
 import type { Permit } from '../../../src/policy/decide.ts';
 import {
   type Denial,
@@ -122,6 +124,7 @@ function missingOf(store: Store, { collection, ids, conditions }: IdCheck): IdCh
 }
 
 /** Of answers that are too large for the event loop: there are none here. */
+const SLOTS = answerSlotsOf(createAnswerMemory(60_000)).tenants;
 const REWRITER = new Rewriter((error) => {
   throw error;
 });
@@ -141,7 +144,7 @@ async function overGrpc(
     async () => FACTS,
     () => 0,
   );
-  const parts = { credential: NO_CREDENTIAL, facts, rewriter: REWRITER };
+  const parts = { credential: NO_CREDENTIAL, facts, rewriter: REWRITER, slots: SLOTS };
   const permit = { operation: {} } as unknown as Permit;
   const call = new AbortController();
   const question = tenantAnswer(exchange, permit, made, parts);

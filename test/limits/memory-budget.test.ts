@@ -1,9 +1,7 @@
 import t from 'tap';
-import type { Denial } from '../../../src/policy/denial.ts';
-import { BODY_TIMEOUT, NO_ROOM } from '../../../src/rest/body/denials.ts';
-import { BodyMemoryBudget, FREE_BYTES, type Reservation } from '../../../src/rest/body/memory-budget.ts';
-import { looseGuard } from '../../support/guards.ts';
-import { laterTurns } from '../../support/later.ts';
+import { FREE_BYTES, MemoryBudget, type NoMemory, type Reservation } from '../../src/limits/memory-budget.ts';
+import { looseGuard } from '../support/guards.ts';
+import { laterTurns } from '../support/later.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -19,21 +17,24 @@ class Body {
   readonly place: Reservation;
   taken = 0;
   waits = false;
-  denial: Denial | undefined;
-  readonly ended = Promise.withResolvers<Denial>();
+  reason: NoMemory | undefined;
+  readonly ended = Promise.withResolvers<NoMemory>();
 
-  constructor(budget: BodyMemoryBudget, owner: unknown) {
-    this.place = budget.enter(owner, {
-      guard: looseGuard(),
-      resume: () => {
-        this.waits = false;
+  constructor(budget: MemoryBudget, owner: unknown, client: unknown = {}) {
+    this.place = budget.enter(
+      { owner, client },
+      {
+        guard: looseGuard(),
+        resume: () => {
+          this.waits = false;
+        },
+        giveUp: (reason) => {
+          this.reason = reason;
+          this.place.leave();
+          this.ended.resolve(reason);
+        },
       },
-      giveUp: (denial) => {
-        this.denial = denial;
-        this.place.leave();
-        this.ended.resolve(denial);
-      },
-    });
+    );
   }
 
   /** Takes up to so many bytes in all; less when it has to wait. */
@@ -47,14 +48,14 @@ class Body {
 }
 
 t.test('small bodies never wait, whatever holds the rest', async (t) => {
-  const budget = new BodyMemoryBudget(LIMITS);
+  const budget = new MemoryBudget(LIMITS);
   for (let owner = 0; owner < 40; owner += 1) new Body(budget, owner).upTo(2 * MIB);
   const small = Array.from({ length: 1000 }, () => new Body(budget, 0).upTo(FREE_BYTES));
   t.notOk(small.some(({ waits }) => waits));
 });
 
 t.test('the sum stays within its bounds, and all bodies come to their end one after the other', async (t) => {
-  const budget = new BodyMemoryBudget(LIMITS);
+  const budget = new MemoryBudget(LIMITS);
   const size = 32 * MIB;
   const bodies = Array.from({ length: 30 }, (_, index) => new Body(budget, index % 3));
   let highest = 0;
@@ -81,15 +82,43 @@ t.test('the sum stays within its bounds, and all bodies come to their end one af
 });
 
 t.test('an owner at its limit leaves memory for another', async (t) => {
-  const budget = new BodyMemoryBudget(LIMITS);
+  const budget = new MemoryBudget(LIMITS);
   const greedy = Array.from({ length: 50 }, () => new Body(budget, 'greedy').upTo(2 * MIB));
   t.ok(greedy.filter(({ waits }) => waits).length > 40);
   const [modest, next] = [new Body(budget, 'modest').upTo(2 * MIB), new Body(budget, 'next').upTo(MIB)];
   t.strictSame([modest.waits, next.waits], [false, false]);
 });
 
+t.test('a client at its limit leaves memory for another one of its owner', async (t) => {
+  const budget = new MemoryBudget(LIMITS);
+  const bodies = (client: string) => Array.from({ length: 30 }, () => new Body(budget, 'owner', client).upTo(MIB));
+  const taken = (list: readonly Body[]) => list.filter(({ waits }) => !waits).length;
+  const [greedy, second] = [bodies('greedy'), bodies('second')];
+  t.ok(taken(greedy) <= 7, `${taken(greedy)} MiB of 16 are one client's`);
+  t.ok(taken(second) >= 1, `${taken(second)} are another one's`);
+  const other = Array.from({ length: 30 }, () => new Body(budget, 'other').upTo(MIB));
+  t.ok(taken(other) >= 2, `${taken(other)} are another owner's`);
+  for (const body of [...greedy, ...second, ...other]) body.place.leave();
+  t.equal(budget.taken, 0);
+});
+
+t.test('the clients of one owner have priority in turn', async (t) => {
+  const budget = new MemoryBudget(LIMITS);
+  const size = 8 * MIB;
+  const greedy = Array.from({ length: 10 }, () => new Body(budget, 'owner', 'greedy').upTo(size));
+  const modest = new Body(budget, 'owner', 'modest').upTo(size);
+  let before = 0;
+  for (const body of greedy) {
+    body.upTo(size).place.leave();
+    await laterTurns();
+    if (!modest.waits) break;
+    before += 1;
+  }
+  t.ok(before <= 1, `${before} before it`);
+});
+
 t.test('owners with large bodies have priority in turn', async (t) => {
-  const budget = new BodyMemoryBudget(LIMITS);
+  const budget = new MemoryBudget(LIMITS);
   const size = 8 * MIB;
   const greedy = Array.from({ length: 10 }, () => new Body(budget, 'greedy').upTo(size));
   const modest = new Body(budget, 'modest').upTo(size);
@@ -105,8 +134,22 @@ t.test('owners with large bodies have priority in turn', async (t) => {
   t.equal(modest.upTo(size).taken, size);
 });
 
+t.test('bytes that were on their way when a body began to wait are counted, and wait with it', async (t) => {
+  const budget = new MemoryBudget(LIMITS);
+  const lead = new Body(budget, 1).upTo(4 * MIB);
+  const waiting = new Body(budget, 2).upTo(4 * MIB);
+  t.ok(waiting.waits);
+  t.notOk(waiting.place.add(64 * KIB), 'it waits on');
+  lead.place.leave();
+  await laterTurns();
+  t.notOk(waiting.waits);
+  waiting.place.leave();
+  await laterTurns();
+  t.strictSame([budget.taken, budget.size], [0, 0]);
+});
+
 t.test('a complete body passes its priority on if there is memory for another', async (t) => {
-  const budget = new BodyMemoryBudget(LIMITS);
+  const budget = new MemoryBudget(LIMITS);
   const first = new Body(budget, 1).upTo(4 * MIB);
   const second = new Body(budget, 2).upTo(4 * MIB);
   t.strictSame([first.waits, second.waits], [false, true]);
@@ -121,7 +164,7 @@ t.test('a complete body passes its priority on if there is memory for another', 
 });
 
 t.test('one that leaves gives back what it took, also while it waits, and only once', async (t) => {
-  const budget = new BodyMemoryBudget(LIMITS);
+  const budget = new MemoryBudget(LIMITS);
   const lead = new Body(budget, 1).upTo(4 * MIB);
   const waiting = new Body(budget, 1).upTo(4 * MIB);
   const last = new Body(budget, 1).upTo(4 * MIB);
@@ -135,29 +178,56 @@ t.test('one that leaves gives back what it took, also while it waits, and only o
 });
 
 t.test('a body that keeps others waiting has a time to come, and one that waits, too', async (t) => {
-  const budget = new BodyMemoryBudget({ ...LIMITS, priorityMs: 20, waitMs: 10_000 });
+  const budget = new MemoryBudget({ ...LIMITS, priorityMs: 20, waitMs: 10_000 });
   const slow = new Body(budget, 1).upTo(4 * MIB);
   const second = new Body(budget, 1).upTo(4 * MIB);
-  t.strictSame(await slow.ended.promise, BODY_TIMEOUT);
+  t.strictSame(await slow.ended.promise, 'late');
   await laterTurns();
-  t.strictSame([second.waits, second.denial], [false, undefined]);
+  t.strictSame([second.waits, second.reason], [false, undefined]);
   second.upTo(4 * MIB).place.whole();
   second.place.leave();
 
-  const hurried = new BodyMemoryBudget({ ...LIMITS, priorityMs: 10_000, waitMs: 20 });
+  const hurried = new MemoryBudget({ ...LIMITS, priorityMs: 10_000, waitMs: 20 });
   const lead = new Body(hurried, 1).upTo(4 * MIB);
   const patient = new Body(hurried, 1).upTo(4 * MIB);
-  t.strictSame(await patient.ended.promise, NO_ROOM);
-  t.equal(lead.denial, undefined, 'the one that leads is not told so');
+  t.strictSame(await patient.ended.promise, 'full');
+  t.equal(lead.reason, undefined, 'the one that leads is not told so');
 });
 
 t.test('a body with priority that delays no other has no time limit', async (t) => {
-  const budget = new BodyMemoryBudget({ ...LIMITS, priorityMs: 5 });
+  const budget = new MemoryBudget({ ...LIMITS, priorityMs: 5 });
   const slow = new Body(budget, 1).upTo(4 * MIB);
   for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
-  t.equal(slow.denial, undefined);
+  t.equal(slow.reason, undefined);
   const next = new Body(budget, 2).upTo(4 * MIB);
-  t.strictSame(await Promise.race([slow.ended.promise, next.ended.promise]), BODY_TIMEOUT);
+  t.strictSame(await Promise.race([slow.ended.promise, next.ended.promise]), 'late');
   await laterTurns();
   t.equal(next.waits, false);
+});
+
+t.test('a whole body that keeps priority is overdue while others wait for it, and only then', async (t) => {
+  const budget = new MemoryBudget({ ...LIMITS, priorityMs: 5 });
+  let overdue = 0;
+  const place = budget.enter(
+    { owner: 1, client: 1 },
+    {
+      guard: looseGuard(),
+      resume: () => undefined,
+      giveUp: () => t.fail('it is whole'),
+      overdue: () => {
+        overdue += 1;
+        place.leave();
+      },
+    },
+  );
+  t.ok(place.add(20 * MIB));
+  place.whole();
+  for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.equal(overdue, 0, 'nobody waits');
+  const next = new Body(budget, 2).upTo(4 * MIB);
+  t.ok(next.waits);
+  while (next.waits) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(overdue, 1);
+  next.place.leave();
+  t.equal(budget.taken, 0);
 });

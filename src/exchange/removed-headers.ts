@@ -8,6 +8,8 @@ import { REASON_HEADER } from './break-glass.ts';
  */
 export const REMOVED_HEADERS: readonly string[] = [
   ...CREDENTIAL_HEADERS,
+  // A browser sends cookies of a host to each of its ports: the session of the console, and those of other programs. Qdrant reads none.
+  'cookie',
   'forwarded',
   'x-forwarded-for',
   'x-forwarded-proto',

@@ -5,6 +5,7 @@ import { parseAllDocuments } from 'yaml';
 import { CONFIG_FILE_VARIABLE } from '../../src/config/environment.ts';
 import { options } from '../../src/config/options.ts';
 import { optionsPage } from '../../src/config/options-page.ts';
+import { OPERATION_NAMES } from '../../src/operations/names.ts';
 import { fragmentsOf, linksOf, markdownFiles, pathsOf, ROOT, read, rowsOf, variablesOf } from './markdown.ts';
 
 /** The documents: what they refer to exists, what they repeat is right, and the first ones stay short. */
@@ -105,7 +106,9 @@ t.test('every option that a document names in backticks exists', async (t) => {
   const other = ['gateway.protocol', 'gateway.operation', 'gateway.decision', 'gateway.key'];
   other.push('audit.chain_heads', 'tls.test.ts');
   const known = (path: string): boolean =>
-    other.includes(path) || options.some((option) => `${option.path}.`.startsWith(`${path}.`));
+    other.includes(path) ||
+    OPERATION_NAMES.has(path) ||
+    options.some((option) => `${option.path}.`.startsWith(`${path}.`));
   const named = DOCUMENTS.filter((path) => path !== 'CHANGELOG.md').flatMap((from) =>
     [...read(from).matchAll(/`((?:gateway|service|tls|audit)\.[a-z0-9_.]+)(?:: [^`]*)?`/g)].map(([, path = '']) => ({
       from,

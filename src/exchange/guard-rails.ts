@@ -8,6 +8,12 @@ import { resolutionOf } from './shadow.ts';
 
 /* The guard rails on one exchange: after its access, before anything of it goes upstream. */
 
+/** The fields of an exchange that rails read and set. */
+export type RailedExchange = Pick<
+  Exchange,
+  'principal' | 'headers' | 'resolution' | 'references' | 'shadowed' | 'rail' | 'passedRail'
+>;
+
 /** The decision within the rails. If they depend on names in a body that is not read yet, it waits for them. */
 export function withinRails(exchange: Exchange, rails: readonly GuardRail[] | undefined, decision: Decision): Decision {
   if (!rails) return decision;
@@ -27,8 +33,22 @@ export function refusedByRails(exchange: Exchange, conditional: Conditional, fou
   return refusal(exchange, rails, operation, concerned(operation, resolutionOf(exchange).target, all));
 }
 
+/**
+ * The refusal of the rails in force now, for an exchange that earlier ones let pass. Names in a body that was not read for them are
+ * unknown, so that every rail holds.
+ */
+export function refusedByRailsNow(
+  exchange: RailedExchange,
+  rails: readonly GuardRail[] | undefined,
+): Denial | undefined {
+  const { resolution, references } = exchange;
+  if (!rails || !resolution || !concern(rails, resolution.operation)) return undefined;
+  const names = concerned(resolution.operation, resolution.target, references);
+  return refusal(exchange, rails, resolution.operation, names === 'unread' ? undefined : names);
+}
+
 function refusal(
-  exchange: Exchange,
+  exchange: RailedExchange,
   rails: readonly GuardRail[],
   operation: Operation,
   names: readonly string[] | 'unread' | undefined,

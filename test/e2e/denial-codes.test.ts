@@ -4,6 +4,7 @@ import t from 'tap';
 import { errors } from 'undici';
 import { createAudit } from '../../src/audit/audit.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { unbegun } from '../../src/exchange/exchange.ts';
 import { begin } from '../../src/exchange/steps.ts';
 import { stillStands } from '../../src/exchange/still-stands.ts';
 import { answerFor } from '../../src/grpc/answer.ts';
@@ -620,7 +621,8 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
       async () => {
         const principal = { ...FREE_PRINCIPAL, tenancy: { scopes: [] } };
         const parts = { ...PLAIN_PARTS, identifying: () => ({}), authenticate: () => principal };
-        const waiting = { principal: FREE_PRINCIPAL, identifiedBy: {}, identifiedAt: 0, headers: [], remote: '' };
+        const own = { principal: FREE_PRINCIPAL, identifiedBy: {}, headers: [], remote: '' };
+        const waiting = { ...unbegun(), resolution: undefined, ...own };
         return (await stillStands(parts, waiting))?.code;
       },
     ],

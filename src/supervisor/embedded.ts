@@ -31,7 +31,7 @@ export interface Addresses {
 export interface EmbeddedGateway {
   /** Warnings about the configuration, for the operator. */
   readonly warnings: readonly string[];
-  /** Listens. Rejects, and listens nowhere, if a port is not available. */
+  /** Listens. Rejects, and listens nowhere, if a port is not available or the revocations cannot be read. */
   start(): Promise<Addresses>;
   /** Reads all sources again and applies them; an invalid configuration changes nothing. Never rejects. */
   reload(): Promise<Reload>;

@@ -52,7 +52,11 @@ export async function planCompose(place: ComposePlace, choices: InitChoices, dra
     ],
     files: [openFile(second.file, override), IGNORED, ...keys.files, ...tls.files],
     env: second.env,
-    notes: [...notesOf(qdrant, choices), ...forCallers(keys.files.length > 0, tls.made)],
+    notes: [
+      ...notesOf(qdrant, choices),
+      ...forCallers(keys.files.length > 0, tls.made),
+      ...readableKey(qdrant, choices),
+    ],
     next: [
       'docker compose up -d',
       `docker compose port ${qdrant.name} 6333   # no port: Qdrant itself is not published`,
@@ -181,6 +185,12 @@ function notesOf(qdrant: ComposeQdrant, { cleartext, image }: InitChoices): read
   if (others.length > 0)
     notes.push(`ports that are neither REST nor gRPC are no longer published: ${others.join(', ')}`);
   return notes;
+}
+
+/** The private key of Qdrant is read by another user than before. */
+function readableKey(qdrant: ComposeQdrant, { cleartext, user }: InitChoices): readonly string[] {
+  if (cleartext || !hasTls(qdrant)) return [];
+  return [`the gateway runs as user ${user}, who has to be able to read Qdrant's certificate and its private key`];
 }
 
 /** Notes for callers: places of the keys and of the CA. */

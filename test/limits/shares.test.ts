@@ -216,8 +216,9 @@ const STEP = fc.record({
 /** Does one step as an exchange does: what waits for its body is counted when that has come. Returns the bytes that pass with it. */
 function play({ take, waits, end }: ReturnType<typeof scene>, open: Left[], one: Step): number {
   const { caller, length, sent: most } = one;
-  const sent = length === 'unknown' ? most : Math.min(most, length);
   const isHere = waits(caller, { length });
+  // A body that is waited for is counted when it is whole: all that its length says has come then.
+  const sent = length === 'unknown' ? most : isHere ? length : Math.min(most, length);
   const { denial, exchange } = take(caller, { length, ...(isHere && { came: sent }) });
   if (!denial) open.push({ exchange, bytes: sent, late: isHere ? 0 : sent, left: one.stays });
   for (const each of open) each.left -= 1;

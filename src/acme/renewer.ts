@@ -215,7 +215,7 @@ class Renewing implements Renewer {
   /** One order from the account to the stored certificate. */
   async #order(lease: Lease, signal: AbortSignal): Promise<string> {
     const { settings, store, now } = this.#options;
-    const { client, key } = await this.#account(lease);
+    const { client, key } = await this.#account(lease, signal);
     const replaced = this.#issued?.found;
     const bundle = await runOrder({
       ...{ client, settings, thumbprint: key.thumbprint, fingerprint: this.#fingerprint, signal, now },
@@ -235,12 +235,12 @@ class Renewing implements Renewer {
   }
 
   /** The account of the directory, made at the first time, and again if it has been closed. */
-  async #account(lease: Lease): Promise<{ client: AcmeClient; key: AccountKey }> {
+  async #account(lease: Lease, signal: AbortSignal): Promise<{ client: AcmeClient; key: AccountKey }> {
     const { settings, store } = this.#options;
     const known = parsed(accountShape, this.#records.get('account'));
     const open = async (keyPem: string) => {
       const key = await readAccountKey(keyPem);
-      const client = this.#client(key);
+      const client = this.#client(key, signal);
       await client.open(settings.email, settings.binding);
       return { client, key };
     };
@@ -262,9 +262,10 @@ class Renewing implements Renewer {
     }
   }
 
-  #client(key: AccountKey): AcmeClient {
+  #client(key: AccountKey, signal: AbortSignal): AcmeClient {
     const { settings, now } = this.#options;
-    return new AcmeClient({ ask: createAsk(settings.directoryCa), directory: settings.directory, key, now });
+    const ask = createAsk(settings.directoryCa, { signal });
+    return new AcmeClient({ ask, directory: settings.directory, key, now });
   }
 
   /** Shows proofs here and, by the record, on every other gateway. */
@@ -322,7 +323,7 @@ class Renewing implements Renewer {
     this.#windowAsked = { of: id, again: now() + WINDOW_EVERY_MS };
     try {
       if (key.directory !== settings.directory) return;
-      const asked = await this.#client(await readAccountKey(key.keyPem)).renewalWindow(id);
+      const asked = await this.#client(await readAccountKey(key.keyPem), this.#stop.signal).renewalWindow(id);
       if (!asked) return;
       this.#window = { of: id, ...asked.value };
       const [least, most] = WINDOW_MS;

@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import buildConnector from 'undici/lib/core/connect.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
@@ -23,22 +24,37 @@ export interface AcmeAnswer {
 /** Sends one request. Follows no redirect. Rejects with `AcmeFault` if there is no answer. @param body JSON, sent by POST; default: none */
 export type Ask = (method: 'GET' | 'HEAD' | 'POST', url: string, body?: string) => Promise<AcmeAnswer>;
 
+export interface AskOptions {
+  /** For one whole answer, in milliseconds. Default: 30 s. */
+  readonly limitMs?: number;
+  /** Ends what is being asked when it is aborted. Default: nothing does. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Connections to the certificate authority, over https only.
  *
  * @param ca PEM; `undefined` = the CAs of the runtime
  */
-export function createAsk(ca: Buffer | undefined, limitMs: number = LIMIT_MS): Ask {
+export function createAsk(ca: Buffer | undefined, { limitMs = LIMIT_MS, signal }: AskOptions = {}): Ask {
   return async (method, url, body) => {
     const { origin, pathname, search, protocol } = parsed(url);
     if (protocol !== 'https:')
       throw new AcmeFault('directory', 'the certificate authority named an address without TLS');
+    const connect = buildConnector({ timeout: limitMs, allowH2: false, ...(ca === undefined ? {} : { ca }) });
+    let socket: unknown;
     const pool = new Pool(origin, {
       ...{ connections: 1, pipelining: 1, maxHeaderSize: MAX_HEAD, allowH2: false },
       ...{ headersTimeout: limitMs, bodyTimeout: limitMs },
-      connect: buildConnector({ timeout: limitMs, allowH2: false, ...(ca === undefined ? {} : { ca }) }),
+      connect(options, done) {
+        // It returns the socket, which its types do not say.
+        socket = connect(options, done);
+      },
     });
     const { promise, resolve, reject } = Promise.withResolvers<AcmeAnswer>();
+    const end = (): void => reject(new AcmeFault('directory', 'the question was ended'));
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', end, { once: true });
     const timer = setTimeout(() => reject(new AcmeFault('directory', `no answer within ${limitMs} ms`)), limitMs);
     const headers = [
       'user-agent',
@@ -53,7 +69,10 @@ export function createAsk(ca: Buffer | undefined, limitMs: number = LIMIT_MS): A
       return await promise;
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
       pool.destroy().catch(() => undefined);
+      // The pool leaves alone what is still connecting.
+      if (socket instanceof Duplex) socket.destroy();
     }
   };
 }

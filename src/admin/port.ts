@@ -127,7 +127,7 @@ class Port implements AdminPort {
     this.#probe.reloaded();
     try {
       const tls = tlsOf(state);
-      if (tls) this.#listener?.setSecureContext(tls);
+      if (tls?.cert) this.#listener?.setSecureContext(tls);
     } catch (error) {
       this.#options.log.error(describeFault(error), 'the admin port keeps its certificate');
     }

@@ -74,8 +74,10 @@ export function prepareState(running: Config, inForce: StateInForce, next: State
  * opened: a state that changes either keeps the present setting.
  */
 function listenerTls(running: Config, inForce: TlsMaterial | null, next: State): TlsMaterial | null {
-  const { tls } = next.secrets;
-  if (!inForce || !tls) return inForce;
+  const { tls: given } = next.secrets;
+  if (!inForce || !given) return inForce;
+  // INVARIANT: a certificate in force is only replaced by another one, also where its file has gone or is not there yet.
+  const tls = given.cert && given.key ? given : { ...given, cert: inForce.cert, key: inForce.key };
   // INVARIANT: a listener with client certificates always has their CA.
   const asks = 'verify_https_client_certificate';
   const restCa = running.service[asks] === next.config.service[asks] ? tls.clientCa : inForce.clientCa;

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -101,6 +101,10 @@ t.test(
     t.not(typeof second === 'string' ? '' : second.serial, typeof first === 'string' ? '' : first.serial);
     t.same(await shake(grpcPort, { alpn: ['h2'] }), { ...(second as Shaken), protocol: 'h2' });
     t.equal(pebble.count('accounts in memory'), 1, 'with the same account');
+    rmSync(join(folder, 'certificate.pem'));
+    t.match(await gateway.operator.reload('admin'), { ok: true }, 'a file that has gone is no fault');
+    const kept = await shake(port, { alpn: ['h2'] });
+    t.match(kept, { protocol: 'h2', names: `DNS:${DOMAIN}` }, 'and the certificate in force stays');
     agent.destroy();
 
     const page = await (await fetch(`http://127.0.0.1:${gateway.adminPort}/metrics`)).text();

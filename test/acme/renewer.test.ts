@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { AcmeFault } from '../../src/acme/fault.ts';
@@ -55,6 +57,25 @@ t.test('an external account binding is required', { skip }, async (t) => {
     await one.close();
   }
   await issued(await startRenewer(t, settingsFor(pebble, { binding: good }), { port }));
+});
+
+t.test('a certificate authority that does not answer does not keep the gateway from stopping', async (t) => {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const one = await startRenewer(t, settingsFor({ directory: `https://localhost:${port}/dir`, ca: undefined }));
+  const [socket] = await once(server, 'connection');
+  const ended = new Promise((resolve) =>
+    socket
+      .resume()
+      .on('error', () => undefined)
+      .once('close', resolve),
+  );
+  await one.close();
+  t.pass('it has stopped, while the question was open');
+  await ended;
+  t.pass('and the connection has ended');
 });
 
 t.test('T16: a certificate authority that cannot be used', { skip }, async (t) => {

@@ -73,7 +73,7 @@ function textOf(file: string): string {
 async function authorityFindings({ directory, directoryCa }: AcmeSettings, now: number): Promise<readonly Finding[]> {
   const check = 'certificate authority';
   try {
-    const answer = await createAsk(directoryCa, PATIENCE_MS)('GET', directory);
+    const answer = await createAsk(directoryCa, { limitMs: PATIENCE_MS })('GET', directory);
     read(directoryShape, answer.body, 'directory');
     const skew = now - Date.parse(answer.header('date') ?? '');
     if (Math.abs(skew) <= MOST_SKEW_MS) return [finding(check, 'ok', `${directory} answers`)];

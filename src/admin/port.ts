@@ -295,6 +295,7 @@ class Port implements AdminPort {
     } else if (!tls) {
       log.warn({ host }, 'the token of the admin port is sent without TLS');
     }
+    if (this.#console && !tls) log.warn({ host }, 'keys and sessions of the console are sent without TLS');
   }
 }
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
-import type { Guard } from '../lifetime/guard.ts';
+import { Guard } from '../lifetime/guard.ts';
 
 /**
  * Address of an upstream: `host` is a name or an address without brackets; `path` is that of a unix socket. `serverName`: the
@@ -81,17 +81,29 @@ export function openOwnPort(
     ? connectTls({ ...address, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'], servername: 'localhost' })
     : connectTcp(address);
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  socket.setTimeout(OWN_PORT_MS, () => socket.destroy(new Error('connect timeout')));
-  socket.once('error', reject);
-  socket.once(certificate ? 'secureConnect' : 'connect', () => {
-    const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
-    if (certificate && !(shown && new X509Certificate(certificate).raw.equals(shown))) {
-      socket.destroy(new Error('another certificate than the gateway has'));
-      return;
-    }
-    socket.setTimeout(0);
-    resolve(socket);
-  });
+  const fail = (error: unknown): void => {
+    socket.destroy();
+    reject(error);
+  };
+  // The promise tells of an exception.
+  const guard = new Guard({ fail, cut: () => void socket.destroy() }, 'rest_upstream', ignore);
+  socket.setTimeout(
+    OWN_PORT_MS,
+    guard.entry(() => void socket.destroy(new Error('connect timeout'))),
+  );
+  socket.once('error', guard.entry(fail));
+  socket.once(
+    certificate ? 'secureConnect' : 'connect',
+    guard.entry(() => {
+      const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
+      if (certificate && !(shown && new X509Certificate(certificate).raw.equals(shown))) {
+        socket.destroy(new Error('another certificate than the gateway has'));
+        return;
+      }
+      socket.setTimeout(0);
+      resolve(socket);
+    }),
+  );
   return promise;
 }
 

@@ -45,14 +45,17 @@ export class Validations {
  * no request is answered with such a certificate.
  */
 export function createValidationTls(validations: Validations, handshakeTimeoutMs: number, report: FaultReport): Server {
+  const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  // A name without a proof gets no certificate: the handshake fails.
+  const proofOf = own.entry((name: string, done: (error: null, context?: SecureContext) => void) =>
+    done(null, validations.contextOf(name)),
+  );
   const server = createServer({
     ...TLS_PROFILE,
     ALPNProtocols: [ACME_TLS],
     handshakeTimeout: handshakeTimeoutMs,
-    // A name without a proof gets no certificate: the handshake fails.
-    SNICallback: (name, done) => done(null, validations.contextOf(name)),
+    SNICallback: proofOf,
   });
-  const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   const end = (socket: TLSSocket): void => {
     socket.on('error', ignore);
     socket.resume();

@@ -136,6 +136,7 @@ export async function planHost(place: HostPlace, choices: InitChoices, drawn: Dr
     files: [IGNORED, openFile(`${FOLDER}/gateway.yaml`, WRITTEN + stringify(config)), ...keys, ...certs],
     env: undefined,
     notes: [
+      ...otherKeys(place),
       ...place.move,
       ...(open || kept ? [] : [`put Qdrant's own key into ${FOLDER}/secrets/upstream-api-key (mode 0600)`]),
       ...(kept ? [] : [`callers send the key in ${FOLDER}/secrets/api-key from now on`]),
@@ -155,18 +156,35 @@ function certificateText(cleartext: boolean, known: boolean): string {
   return known ? 'Qdrant has TLS: its certificate moves to the gateway' : 'a development CA signs a certificate';
 }
 
-/** Files of keys: those that go on, or drawn ones. What is there stays. */
-function secretsOf({ open, kept, readText }: HostPlace, drawn: Drawn): readonly PlannedFile[] {
-  const file = (name: string, draw: () => string) => {
-    const path = `${FOLDER}/secrets/${name}`;
-    return secretFile(path, readText(path) ?? `${draw()}\n`);
-  };
-  if (kept === undefined) return [file('api-key', drawn.key), file('read-only-api-key', drawn.key)];
+/** Names of files with the texts of keys that go on. */
+function keptFiles({ open, kept }: HostPlace): readonly (readonly [name: string, key: string])[] {
+  if (kept === undefined) return [];
   const { admin, second, readOnly } = kept;
   return [
-    file('api-key', () => admin),
-    ...(second === undefined ? [] : [file('alt-api-key', () => second)]),
-    ...(readOnly === undefined ? [] : [file('read-only-api-key', () => readOnly)]),
-    ...(open ? [] : [file('upstream-api-key', () => admin)]),
+    ['api-key', admin],
+    ...(second === undefined ? [] : [['alt-api-key', second] as const]),
+    ...(readOnly === undefined ? [] : [['read-only-api-key', readOnly] as const]),
+    ...(open ? [] : [['upstream-api-key', admin] as const]),
   ];
+}
+
+/** Warnings of files that stay, and hold another key than the one that goes on. */
+function otherKeys(place: HostPlace): readonly string[] {
+  return keptFiles(place).flatMap(([name, key]) => {
+    const there = place.readText(`${FOLDER}/secrets/${name}`);
+    if (there === undefined || there.trimEnd() === key) return [];
+    return [
+      `WARNING: ${FOLDER}/secrets/${name} is there and stays, but it is another key than Qdrant's: remove it to take that`,
+    ];
+  });
+}
+
+/** Files of keys: those that go on, or drawn ones. What is there stays. */
+function secretsOf(place: HostPlace, drawn: Drawn): readonly PlannedFile[] {
+  const file = (name: string, draw: () => string) => {
+    const path = `${FOLDER}/secrets/${name}`;
+    return secretFile(path, place.readText(path) ?? `${draw()}\n`);
+  };
+  if (place.kept === undefined) return [file('api-key', drawn.key), file('read-only-api-key', drawn.key)];
+  return keptFiles(place).map(([name, key]) => file(name, () => key));
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { init } from '../../../src/cli/init/init.ts';
@@ -54,6 +54,15 @@ t.test('keys and certificate of the file go on, and the file stays as it is', as
     },
   });
   t.match((await init('qdrant.env', {}, NOW, folder)).json, { state: 'done' }, 'a second run finds everything');
+  writeFileSync(join(folder, 'next.env'), FILE.replace(ADMIN, `${ADMIN}-next`));
+  const { text } = await init('next.env', {}, NOW, folder);
+  t.match(
+    text,
+    /WARNING: qdrant-gateway\/secrets\/api-key is there and stays, but it is another key/,
+    'another file of variables',
+  );
+  t.match(text, /WARNING: qdrant-gateway\/secrets\/upstream-api-key/);
+  t.notMatch(text, /WARNING: qdrant-gateway\/secrets\/read-only-api-key/, 'the same key is no reason');
   t.match((await init(undefined, { undo: true }, NOW, folder)).json, { left: [] }, 'and it is undone');
 });
 

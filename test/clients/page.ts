@@ -185,6 +185,7 @@ const BOTTOM = `## What to know
   process, and most of them replace the public roots. Do not turn verification off: the key would go to any host that answers.
 - **Check of the release.** Most clients ask \`/\` or \`HealthCheck\` for Qdrant's release when they are made, which needs no key. The programs
   here turn it off.
+- **Frameworks** above these clients: [frameworks](frameworks.md).
 `;
 
 /** The whole page. */

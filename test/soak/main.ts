@@ -15,7 +15,6 @@ const RUNS: Readonly<Record<string, string>> = {
   distance: 'bodies over a link of 50 ms, against nginx; [MiB]; 5 minutes',
   engine: "the stand-in beside Qdrant's own engine, random operations; [sequences [first seed]]; 2 minutes",
   floods: 'calls that are reset at once, with reconnects; wrong keys',
-  frameworks: 'frameworks from PyPI with a token for one collection that exists; PYTHON',
   'head-fuzz': 'mutated requests to every lane; [requests [seed]]',
   limited: 'the wait of a caller beside one over its limit; [seconds]; half a minute',
   mixed: 'both protocols with faults and restarts of upstream; [--seconds 600] [--faults 5]',

@@ -80,6 +80,20 @@ def llama_index():
     QdrantVectorStore("mine", client=client()).add([TextNode(text="a", embedding=VECTOR)])
 
 
+def haystack():
+    from haystack import Document
+    from haystack.utils import Secret
+    from haystack_integrations.document_stores.qdrant import QdrantDocumentStore
+
+    # It asks whether the collection exists, and makes it if not. One that exists must have the shape that it expects.
+    store = QdrantDocumentStore(
+        url=URL, api_key=Secret.from_token(TOKEN), index="mine", embedding_dim=4, similarity="cosine", return_embedding=True,
+        wait_result_from_api=True,
+    )  # fmt: skip
+    store.write_documents([Document(content="a", embedding=VECTOR)])
+    assert store.count_documents() >= 1
+
+
 def mcp_server():
     import asyncio
 
@@ -109,5 +123,6 @@ show("langchain-qdrant, REST", lambda: langchain(False))
 show("langchain-qdrant, gRPC", lambda: langchain(True))
 show("mem0ai", mem0)
 show("llama-index", llama_index)
+show("haystack", haystack)
 show("mcp-server-qdrant", mcp_server)
 say("end", None)

@@ -17,12 +17,14 @@ export class PortFailure extends Error {
 }
 
 const ADMIN = 'gateway.admin.port';
+const ACME = 'gateway.acme.http_port';
 
 function portOptions({ service, gateway }: Config): readonly (readonly [port: number | null, option: string])[] {
   return [
     [service.http_port, '`service.http_port` (`--http-port`)'],
     [service.grpc_port, '`service.grpc_port` (`--grpc-port`)'],
     [gateway.admin.port, `\`${ADMIN}\` (\`${envName(ADMIN)}\`)`],
+    [gateway.acme.http_port, `\`${ACME}\` (\`${envName(ACME)}\`)`],
   ];
 }
 

@@ -82,11 +82,11 @@ export async function serve(flags: Flags, output: Output): Promise<void> {
       `${protocol} listens on ${listenUrl(config, listening)}, upstream ${upstreamOf(config, protocol)}`,
     );
   listens('rest', rest);
+  if (grpc !== null) listens('grpc', grpc);
   if (config.gateway.certs === 'dev' && isPretty(config.gateway.log.format)) {
     const folder = resolve(config.gateway.dev_certs.folder);
     output.err(`\n${trustText({ ca: join(folder, 'ca.pem'), caKey: join(folder, 'ca-key.pem') })}\n`);
   }
-  if (grpc !== null) listens('grpc', grpc);
 }
 
 /** An output whose texts for a person are lines of the log. */

@@ -140,6 +140,8 @@ export class GrpcExchange implements Exchange {
   received = 0;
   flowBytes = 0;
   sent = 0;
+  /** Clock reading (milliseconds) and bytes of an incomplete message at the last look at its pace; `undefined` = there was none. */
+  pace: { readonly since: number; readonly received: number } | undefined;
   /** Clock readings in milliseconds: of the call's head, and of the last frame in either direction. */
   readonly begunAt: number;
   activeAt: number;

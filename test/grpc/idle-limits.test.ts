@@ -2,7 +2,7 @@ import t from 'tap';
 import { grpcTimeoutOf } from '../../src/grpc/call-timeout.ts';
 import { GrpcExchange, type GrpcSteps } from '../../src/grpc/exchange.ts';
 import type { RequestHead } from '../../src/grpc/headers/request-head.ts';
-import { callLimit } from '../../src/grpc/idle-limits.ts';
+import { callLimit, isDripped } from '../../src/grpc/idle-limits.ts';
 import { resolveGrpc } from '../../src/grpc/resolve.ts';
 import { CredentialMemo } from '../../src/identity/credential-memo.ts';
 
@@ -44,3 +44,58 @@ t.test('grpc-timeout is read as the protocol has it', async (t) => {
   for (const text of ['', '1', 'H', '1h', '123456789S', '-1S', '1.5S'])
     t.equal(grpcTimeoutOf(['grpc-timeout', text]), undefined);
 });
+
+interface PaceCase {
+  readonly name: string;
+  readonly state: GrpcExchange['state'];
+  /** Bytes that come each second. */
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly isRead?: false;
+  readonly ended?: true;
+  readonly dripped: boolean;
+}
+
+const PACES: readonly PaceCase[] = [
+  { name: 'a message of a tenant that is dripped', state: 'collecting', perSecond: 1, seconds: 62, dripped: true },
+  {
+    name: 'a message that is dripped while it is inspected',
+    state: 'inspecting',
+    perSecond: 1,
+    seconds: 62,
+    dripped: true,
+  },
+  { name: 'one below 1 KiB a second', state: 'collecting', perSecond: 1000, seconds: 62, dripped: true },
+  { name: 'one above 1 KiB a second', state: 'collecting', perSecond: 1100, seconds: 300, dripped: false },
+  { name: 'one that has not had its time', state: 'collecting', perSecond: 1, seconds: 25, dripped: false },
+  {
+    name: 'one whose client is not read',
+    state: 'collecting',
+    perSecond: 0,
+    seconds: 300,
+    isRead: false,
+    dripped: false,
+  },
+  { name: 'one that is whole', state: 'collecting', perSecond: 0, seconds: 300, ended: true, dripped: false },
+  { name: 'one that streams to upstream', state: 'relayed', perSecond: 1, seconds: 300, dripped: false },
+];
+
+for (const { name, state, perSecond, seconds, isRead = true, ended = false, dripped } of PACES) {
+  t.test(`${dripped ? 'ended' : 'kept'}: ${name}`, async (t) => {
+    const steps = { peer: { address: '127.0.0.1', proxies: undefined }, memo: new CredentialMemo() } as GrpcSteps;
+    const exchange = new GrpcExchange(
+      1,
+      { path: '/qdrant.Points/Upsert', rawHeaders: [] } as unknown as RequestHead,
+      steps,
+      0,
+    );
+    exchange.state = state;
+    exchange.clientEnded = ended;
+    let found = false;
+    for (let second = 0; second <= seconds; second += 1) {
+      exchange.received += perSecond;
+      found ||= isDripped(exchange, LIMITS, isRead, second * 1000);
+    }
+    t.equal(found, dripped);
+  });
+}

@@ -12,7 +12,7 @@ import { Cost } from '../../limits/work-scheduler.ts';
 import { type ClientAddress, clientAddressOf } from '../../net/client-address.ts';
 import { INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
 import type { RequestHead } from '../headers/request-head.ts';
-import { callLimit } from '../idle-limits.ts';
+import { callLimit, isDripped } from '../idle-limits.ts';
 import { CallSpread } from '../nodes/call-spread.ts';
 import { Calls } from './calls.ts';
 import { ClientWindow } from './client-window.ts';
@@ -128,7 +128,9 @@ export class GrpcRelay implements RequestCore {
       this.#endIfStuck(now);
       for (const exchange of this.streams.all()) {
         const isLate = now - exchange.activeAt > callLimit(exchange, this.#options.limits);
-        if (isLate && !this.upstream.waitedTooLong(exchange, now)) this.calls.reject(exchange, UPSTREAM_TIMEOUT);
+        if (isDripped(exchange, this.#options.limits, !this.client.reading.paused, now)) {
+          this.calls.reject(exchange, UPSTREAM_TIMEOUT);
+        } else if (isLate && !this.upstream.waitedTooLong(exchange, now)) this.calls.reject(exchange, UPSTREAM_TIMEOUT);
       }
       this.upstream.tick(now);
       if (this.#departure.isDue(now)) this.leave();

@@ -79,8 +79,9 @@ export class Searches {
   /** The rewritten request of a type. @param levels the requests in it: itself, or those of a batch */
   rewrite(type: string, message: object, levels: readonly object[]): Rewritten {
     for (const level of levels as readonly Level[]) {
-      // Upstream goes by the name of the batch; that of an entry must not lead elsewhere in any release.
-      if (level.collectionName !== undefined) level.collectionName = this.#context.collection;
+      // Upstream goes by the name of the batch; that of an entry must not lead elsewhere in any release. One that is missing, which upstream
+      // refuses since v1.19, stays missing.
+      if (level.collectionName) level.collectionName = this.#context.collection;
       this.#level(level);
       place(level, this.#shard);
     }

@@ -29,6 +29,7 @@ export function unary<I extends DescMessage, O extends DescMessage>(
   const answer = (message: Buffer, context: GrpcContext): Uint8Array[] => {
     const request = decoded(input, message);
     checkName('collectionName' in request ? request.collectionName : undefined);
+    checkEntries(request);
     return [toBinary(output, create(output, handle(request, context)))];
   };
   return { path, each: false, answer };
@@ -41,6 +42,23 @@ function decoded<I extends DescMessage>(input: I, message: Buffer): MessageShape
     throw new GrpcFault(13, `failed to decode Protobuf message: ${input.name}: ${error}`);
   }
 }
+
+/** Upstream: the entries of a batch of reads have a name, too, which is checked, and not used (Qdrant v1.19.0). */
+function checkEntries(request: object): void {
+  for (const [field, entries] of Object.entries(request)) {
+    if (!BATCHES.has(field) || !Array.isArray(entries)) continue;
+    const faults = entries.flatMap(({ collectionName: name }, at) =>
+      name === ''
+        ? [`${snakeCase(field)}[${at}].collection_name: value "" invalid, must be from 1 to 255 characters`]
+        : [],
+    );
+    if (faults.length > 0) throw new GrpcFault(3, `Validation error in body: [${faults.join('; ')}]`);
+  }
+}
+
+const BATCHES = new Set(['queryPoints', 'searchPoints', 'recommendPoints', 'discoverPoints']);
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** Refuses collection names as upstream does before it looks at anything else (INVALID_ARGUMENT). */
 export function checkName(name: unknown): void {

@@ -48,12 +48,19 @@ type Call = { readonly method: string; readonly schema: DescMessage; readonly fi
 export async function askGrpc(target: Target, op: string, body: JsonObject): Promise<Reply> {
   const { method, schema, fields } = callOf(op, body);
   try {
-    const answer = await clientOf(target)[method]?.({ collectionName: target.collection, ...fields });
+    const answer = await clientOf(target)[method]?.(named(fields, target.collection));
     return { code: 0, answer: toJson(schema, answer as MessageShape<DescMessage>) as Json };
   } catch (error) {
     if (!(error instanceof q.ConnectError)) throw error;
     return { code: error.code, answer: error.rawMessage };
   }
+}
+
+/** The fields of a call with the name of its collection, in the entries of a batch of reads as well. */
+function named(fields: Fields, collectionName: string): Fields {
+  const { queryPoints } = fields;
+  const entries = Array.isArray(queryPoints) && queryPoints.map((one: Fields) => ({ collectionName, ...one }));
+  return { collectionName, ...fields, ...(entries && { queryPoints: entries }) };
 }
 
 /** A call as its message: the name of the method, the bytes, and the form of the answer. */
@@ -62,7 +69,7 @@ export function messageOf(op: string, body: JsonObject, collectionName: string) 
   const name = `${method.slice(0, 1).toUpperCase()}${method.slice(1)}`;
   const request = REQUESTS[name];
   if (!request) throw new TypeError(`no message for ${name}`);
-  const bytes = Buffer.from(toBinary(request, create(request, { collectionName, ...fields } as never)));
+  const bytes = Buffer.from(toBinary(request, create(request, named(fields, collectionName) as never)));
   return { name, bytes, schema };
 }
 

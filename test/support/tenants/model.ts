@@ -32,6 +32,11 @@ export interface ModelOptions {
   /** Whether the tenants draw their ids from the same few. */
   readonly colliding: boolean;
   readonly operations: number;
+  /**
+   * Both are a real Qdrant: of several faults of one request each may name another one, since it checks bodies before it looks for points;
+   * points with equal values or scores come in any order, matrices are of random points, and a fault of its own (500) is no difference.
+   */
+  readonly real?: boolean;
 }
 
 /** Where a tenant's answers differ. */
@@ -58,7 +63,7 @@ export async function runSequence(tenants: readonly Tenant[], seed: number, opti
     past.push(`${tenant.name}: ${writeJson(operation)}`);
     const wanted = await modelled(tenants, tenant, operation, options);
     const [shared, own] = [await tenant.shared(operation), await tenant.own(wanted)];
-    check(seed, past, options, operation.protocol, shared, own);
+    check(seed, past, options, operation, shared, own);
     if (own.code >= 400 || (own.code > 0 && own.code < 200)) refused += 1;
     if (at % 8 === 7 || at === options.operations - 1) await checkContents(tenants, seed, past, options);
   }
@@ -88,23 +93,49 @@ async function checkContents(
   for (const tenant of tenants) {
     const after = [...past, `${tenant.name}: ${writeJson(EVERYTHING)}`];
     const [shared, own] = [await tenant.shared(EVERYTHING), await tenant.own(EVERYTHING)];
-    check(seed, after, options, EVERYTHING.protocol, shared, own);
+    check(seed, after, options, EVERYTHING, shared, own);
   }
 }
 
 function check(
   seed: number,
   past: readonly string[],
-  { field }: ModelOptions,
-  protocol: TenantOperation['protocol'],
+  { field, real }: ModelOptions,
+  { op, body, protocol }: TenantOperation,
   shared: Reply,
   own: Reply,
 ): void {
   const seen = { code: shared.code, answer: comparable(shared.answer, field, protocol) };
   const wanted = { code: own.code, answer: comparable(own.answer, field, protocol) };
   if (isDeepStrictEqual(seen, wanted)) return;
+  if (real && (/matrix/.test(op) || [seen, wanted].every(isFault) || [seen, wanted].some(isOfUpstream))) return;
+  if (real && /groups/.test(op) && isDeepStrictEqual(scoresOf(seen), scoresOf(wanted))) return;
+  if (real && 'order_by' in body && isDeepStrictEqual(orderOf(seen), orderOf(wanted))) return;
   const lines = [`seed ${seed}: shared ${writeJson(seen)}`, `own ${writeJson(wanted)}`, 'after:', ...past];
   throw new ModelDifference(lines.join('\n'));
+}
+
+/** A refusal for what the request says: of its form, or of a point or vector that is not there. */
+function isFault({ code, answer }: Reply): boolean {
+  const isRefused = [400, 404, 422, 3, 5].includes(code);
+  return isRefused && /Validation error|Not found: (?:No point|Vector with name)|Wrong input/.test(writeJson(answer));
+}
+
+/** A fault of Qdrant's own: builds with debug assertions end some tasks (Qdrant v1.19.0). */
+function isOfUpstream({ code, answer }: Reply): boolean {
+  return [500, 13].includes(code) && /panicked/.test(writeJson(answer));
+}
+
+/** The scores of an answer in its order. */
+function scoresOf({ code, answer }: Reply): Json {
+  return [code, ...(writeJson(answer).match(/"score":[^,}]*/g) ?? [])];
+}
+
+/** The values by which points are in order. */
+function orderOf({ code, answer }: Reply): Json {
+  const points = listOf(isObject(answer) ? (answer.points ?? answer.result ?? null) : null);
+  const values = points.map((point) => objectOf(point).order_value ?? objectOf(point).orderValue ?? null);
+  return [code, ...values];
 }
 
 /** What the operation is on the collection of the tenant alone. */

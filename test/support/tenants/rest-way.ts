@@ -31,12 +31,19 @@ const ROUTES: Readonly<Record<string, readonly [method: string, path: string]>> 
  */
 export async function askRest(target: Target, op: string, body: JsonObject): Promise<Reply> {
   const { method, path, text } = requestOf(op, body, target.collection);
-  const response = await fetch(`${target.restUrl}${path}`, {
+  const sent = {
     method,
     headers: { 'content-type': 'application/json', connection: 'close', ...target.headers },
     ...(text === '' ? {} : { body: text }),
-  });
-  return replyOf(response.status, await response.text());
+  };
+  try {
+    const response = await fetch(`${target.restUrl}${path}`, sent);
+    return replyOf(response.status, await response.text());
+  } catch (error) {
+    // Upstream: a pair of `discover` without the vector ends the connection (Qdrant v1.19.0).
+    if (!(error instanceof TypeError)) throw error;
+    return { code: 500, answer: { error: `panicked: ${error.message}` } };
+  }
 }
 
 /** An operation as a request. @returns `text` empty = it has no body */

@@ -44,7 +44,8 @@ export async function openTenantModel(
   return {
     async run(seed, colliding) {
       for (const collection of [SHARED, ...NAMES.map(ownOf)]) await behind.make(collection, FIELD);
-      const options = { field: FIELD, missing: 'fault', operations: OPERATIONS, colliding } as const;
+      const real = typeof there === 'object';
+      const options = { field: FIELD, missing: 'fault' as const, operations: OPERATIONS, colliding, real };
       await runSequence(tenantsOf(gateway, addresses, behind, colliding), seed, options);
     },
     close: gateway.close,

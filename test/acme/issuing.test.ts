@@ -68,12 +68,21 @@ t.test(
       const refused = 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE';
       t.same(before, { rest: refused, grpc: refused }, 'and every handshake is refused: nothing is served without TLS');
     }
-    await until(() => report()?.orders.ok === 1, 'a certificate was issued');
+    await until(() => (report()?.orders.ok ?? 0) >= 1, 'a certificate was issued');
 
     const root = await pebble.root();
-    const [first, ofGrpc] = [await shake(port, { alpn: ['h2'] }), await shake(grpcPort, { alpn: ['h2'] })];
-    t.match(first, { protocol: 'h2', names: `DNS:${DOMAIN}` });
-    t.same(ofGrpc, first, 'both ports have the same certificate');
+    /** The serial number that both ports show. A certificate lives for seconds here: it may change between two looks. */
+    const shown = async (): Promise<string> => {
+      let serial = '';
+      await until(async () => {
+        const [ofRest, ofGrpc] = [await shake(port, { alpn: ['h2'] }), await shake(grpcPort, { alpn: ['h2'] })];
+        if (typeof ofRest === 'string' || typeof ofGrpc === 'string') return false;
+        serial = ofRest.serial;
+        return ofRest.names === `DNS:${DOMAIN}` && ofRest.protocol === 'h2' && ofGrpc.serial === serial;
+      }, 'both ports have the same certificate');
+      return serial;
+    };
+    const first = await shown();
 
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: root });
     const ask = async (): Promise<readonly [status: number | undefined, reused: boolean]> => {
@@ -86,7 +95,7 @@ t.test(
       await buffer(response);
       return [response.statusCode, sent.reusedSocket];
     };
-    t.same(await ask(), [200, false], 'a client that trusts the CA is served');
+    await until(async () => (await ask().catch(() => [0]))[0] === 200, 'a client that trusts the CA is served');
 
     t.equal(statSync(folder).mode & 0o777, 0o700);
     for (const file of ['certificate.pem', 'account.json', 'schedule.json', 'lease.json']) {
@@ -96,10 +105,8 @@ t.test(
 
     await until(() => (report()?.orders.ok ?? 0) >= 2, 'the certificate was renewed');
     t.same(await ask(), [200, true], 'an open connection goes on');
-    const second = await shake(port, { alpn: ['http/1.1'] });
-    t.match(second, { protocol: 'http/1.1' });
-    t.not(typeof second === 'string' ? '' : second.serial, typeof first === 'string' ? '' : first.serial);
-    t.same(await shake(grpcPort, { alpn: ['h2'] }), { ...(second as Shaken), protocol: 'h2' });
+    t.not(await shown(), first, 'new ones get the new certificate');
+    t.match(await shake(port, { alpn: ['http/1.1'] }), { protocol: 'http/1.1' });
     t.equal(pebble.count('accounts in memory'), 1, 'with the same account');
     rmSync(join(folder, 'certificate.pem'));
     t.match(await gateway.operator.reload('admin'), { ok: true }, 'a file that has gone is no fault');

@@ -47,6 +47,8 @@ function row(
   return { rule, options, cells };
 }
 
+const CHAINS = 'test/hardening/certificate-chains.test.ts';
+const PLAIN = 'without TLS there is no handshake';
 const FAIRNESS = 'test/hardening/fairness.test.ts';
 const PACED = 'test/e2e/limits-paced.test.ts';
 const HTTP2 = 'test/hardening/http2.test.ts';
@@ -58,6 +60,22 @@ const LISTENER = 'test/rest/listener.test.ts';
 const GRPC_OWN = 'gRPC passes this time on: the caller sets it with grpc-timeout, upstream keeps it';
 
 export const ROWS: readonly Row[] = [
+  {
+    rule: 'a handshake has a size where client certificates are asked for',
+    options: ['tls_handshake_bytes'],
+    cells: {
+      ...row(
+        '',
+        [],
+        none(PLAIN),
+        at(CHAINS, 'larger ones end the handshake'),
+        at(CHAINS, 'larger ones end the handshake'),
+      ).cells,
+      'relay TLS': at(CHAINS, 'larger ones end the handshake'),
+      'fastify TLS': at(CHAINS, 'larger ones end the handshake'),
+      grpc: none(PLAIN),
+    },
+  },
   // Sizes.
   row(
     'a head over the limit',

@@ -2,8 +2,8 @@ import type { TlsOptions } from 'node:tls';
 import type { AcmeReport } from '../acme/report.ts';
 import type { State } from '../config/state.ts';
 import { TLS_PROFILE } from '../config/tls-profile.ts';
-import { type Console, createConsole } from '../console/server/console.ts';
-import { type ConsoleAnswer, type ConsoleRequest, WEB_UI_PATH } from '../exchange/console-request.ts';
+import type { Console } from '../console/server/console.ts';
+import type { ConsoleAnswer, ConsoleRequest } from '../exchange/console-request.ts';
 import type { Fleet } from '../gateway/fleet.ts';
 import type { Listening } from '../gateway/gateway.ts';
 import { grpcAsker } from '../gateway/listener-options.ts';
@@ -20,7 +20,8 @@ import { gatewayVersion } from '../version.ts';
 import { createConsoleTokens } from './console-tokens.ts';
 import { type KeyUses, keyOf, keysOf } from './key-pages.ts';
 import { type AdminListener, type AdminSource, createAdminListener } from './listener.ts';
-import type { Port as RestPort } from './own-rest-port.ts';
+import { openConsole } from './open-console.ts';
+import { ownRestPort } from './own-rest-port.ts';
 import {
   connectionsOf,
   type ListenerState,
@@ -92,6 +93,11 @@ class Port implements AdminPort {
   async open(): Promise<Listening> {
     const { host, port, enable_tls: tls } = this.#state.config.gateway.admin;
     const source = this.#source();
+    const { fleet } = this.#options;
+    this.#console = openConsole({
+      source: { ...source, facts: () => this.#facts(), parts: () => this.#parts() },
+      ...{ state: () => this.#state, fleet },
+    });
     this.#listener = await createAdminListener({
       host,
       port: port ?? 0,
@@ -99,8 +105,11 @@ class Port implements AdminPort {
       token: () => this.#state.secrets.adminToken,
       protectMetrics: () => this.#state.config.gateway.admin.protect_metrics,
       source,
-      console: this.#openConsole(source),
-      webUi: { restPort: () => this.#restPort(), tokenFor: createConsoleTokens(this.#options) },
+      console: this.#console,
+      webUi: {
+        restPort: () => ownRestPort(this.#state, this.#listeners),
+        tokenFor: createConsoleTokens(this.#options),
+      },
     });
     await this.#probe.begin();
     this.#warn();
@@ -194,36 +203,6 @@ class Port implements AdminPort {
       },
       fault: (error) => log.error(describeFault(error), 'a request to the admin port failed'),
     };
-  }
-
-  /** The console, if it is on. */
-  #openConsole(source: AdminSource): Console | undefined {
-    if (!this.#state.config.gateway.console.enabled) return undefined;
-    const { fleet } = this.#options;
-    this.#console = createConsole({
-      source: {
-        ...source,
-        state: () => this.#state,
-        facts: () => this.#facts(),
-        parts: () => this.#parts(),
-        snapshots: (details) => fleet.snapshots(details),
-        identify: (credential, remote) => fleet.identify(credential, remote),
-      },
-      version: gatewayVersion(),
-      webUi: (port) => (port === 'admin' && this.#state.config.service.enable_static_content ? WEB_UI_PATH : null),
-    });
-    return this.#console;
-  }
-
-  /** As it listens; TLS by the certificate in force. */
-  #restPort(): RestPort | undefined {
-    const { config, secrets } = this.#state;
-    const rest = this.#listeners.find(({ protocol }) => protocol === 'rest');
-    const { rest: path } = config.gateway.listen;
-    const certificate = secrets.tls?.cert ?? undefined;
-    return rest && rest.tls === (certificate !== undefined)
-      ? { ...rest, path: path ?? undefined, certificate }
-      : undefined;
   }
 
   #namedKeys() {

@@ -42,7 +42,7 @@ const BROWSER = join(SOURCE, 'console/browser');
 /** Further modules that the pages import, below `src` and without their ending: no other file of the source is served. */
 const SHARED = ['text/printable'];
 
-/** Reads and compresses all files. Takes some tens of milliseconds: once for each start. */
+/** Reads and compresses all files. Takes a part of a second: once for each start with the console. */
 export function loadAssets(): Assets {
   const texts = new Map([...modules(), ...readVendor()]);
   for (const [name, text] of texts) {

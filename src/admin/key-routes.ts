@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
+import { changedKeyOf } from '../named-keys/shown.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
 import { hasQuery, say } from './answers.ts';
-import { changedKeyOf } from './key-pages.ts';
 
 /** Parts of the source that the routes of named keys use. */
 export interface KeySource {

@@ -1,7 +1,10 @@
 import type { VNode } from 'preact';
+import { Access } from './pages/access.ts';
 import { Audit } from './pages/audit.ts';
+import { Keys } from './pages/keys.ts';
 import { Overview } from './pages/overview.ts';
 import { Tokens } from './pages/tokens.ts';
+import { TryIt } from './pages/try.ts';
 import type { PageProps } from './place.ts';
 import type { IconName } from './view/icons.ts';
 
@@ -16,6 +19,9 @@ export interface Route {
 export const ROUTES: readonly [Route, ...Route[]] = [
   { path: '#/', title: 'Overview', symbol: 'overview', show: Overview },
   { path: '#/tokens', title: 'Tokens', symbol: 'tokens', show: Tokens },
+  { path: '#/keys', title: 'Keys', symbol: 'keys', show: Keys },
+  { path: '#/access', title: 'Access', symbol: 'access', show: Access },
+  { path: '#/try', title: 'Try it', symbol: 'try', show: TryIt },
   { path: '#/audit', title: 'Audit', symbol: 'audit', show: Audit },
 ];
 

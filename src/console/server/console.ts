@@ -3,6 +3,8 @@ import type { Role, Session } from '../api.ts';
 import { problem, redirect } from './answers.ts';
 import { type Assets, loadAssets } from './assets.ts';
 import { answerData } from './call-row.ts';
+import { closeAskers } from './data/askers.ts';
+import { closeOverview } from './data/overview.ts';
 import type { Caller, DataRow } from './data/row.ts';
 import { DATA_ROWS } from './data/table.ts';
 import { Entrance } from './entrance.ts';
@@ -90,6 +92,8 @@ class TheConsole implements Console {
 
   close(): void {
     this.#sessions.clear();
+    closeAskers(this.#options.source);
+    closeOverview(this.#options.source);
   }
 
   /** INVARIANT: paths are compared whole, as they were received. No other spelling of one is read. */

@@ -48,6 +48,59 @@ const SHOTS: readonly Shot[] = [
       await page.getByText('What to do').waitFor();
     },
   },
+  {
+    name: 'keys',
+    place: '#/keys',
+    before: async (page) => {
+      for (const [name, collection] of [
+        ['search-service', 'docs'],
+        ['nightly-import', 'orders'],
+      ] as const) {
+        await page
+          .getByRole('button', { name: /Make (?:a|the first) key/ })
+          .first()
+          .click();
+        await page.getByLabel('Name', { exact: true }).fill(name);
+        await page.getByLabel('Owner').fill('team-data');
+        await page.getByLabel('Collection 1', { exact: true }).fill(collection);
+        await page.getByRole('button', { name: 'Make the key' }).click();
+        await page.getByText(`The text of ${name}`).waitFor();
+      }
+      await page.locator('tbody tr').nth(1).waitFor();
+    },
+  },
+  {
+    name: 'key-details',
+    place: '#/keys',
+    before: async (page) => {
+      await page.locator('tbody tr').first().click();
+      await page.getByText('another day').first().waitFor({ state: 'attached' });
+    },
+  },
+  {
+    name: 'access',
+    place: '#/access',
+    before: async (page) => void (await page.locator('button.heat').first().waitFor()),
+  },
+  {
+    name: 'access-why',
+    place: '#/access',
+    before: async (page) => {
+      await page.locator('button.heat.some').first().click();
+      await page.getByText('Decided by').first().waitFor();
+    },
+  },
+  {
+    name: 'try',
+    place: '#/try',
+    before: async (page) => {
+      await page.getByLabel('Path').fill('/collections/orders/points/query');
+      await page.getByText('A token with these claims').click();
+      await page.getByLabel('Claims, as JSON').fill('{"access": "r", "subject": "web-app", "tenant": "acme"}');
+      await page.getByRole('button', { name: 'Ask', exact: true }).click();
+      await page.getByText('Sent to Qdrant instead').waitFor();
+    },
+  },
 ];
 
 const [folder = 'screens', ...words] = process.argv.slice(2);

@@ -2,14 +2,9 @@ import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Minted, MintRequest, TokenOptions } from '../../api/tokens.ts';
 import { el } from '../view/dom.ts';
+import { type Grant, grantFields } from '../view/grants.ts';
 import { useAct } from '../view/hooks.ts';
-import { icon } from '../view/icons.ts';
 import { button, choiceField, problemsBox, segments, textField } from '../view/parts.ts';
-
-interface Grant {
-  readonly collection: string;
-  readonly access: string;
-}
 
 interface Draft {
   readonly kind: 'collections' | 'r' | 'm';
@@ -23,11 +18,6 @@ interface Draft {
   readonly existsValue: string;
 }
 
-const MODES = [
-  ['r', 'read'],
-  ['rw', 'read and write'],
-  ['prw', 'points only: read and write'],
-] as const;
 const LIVES = [
   ['1h', '1 hour'],
   ['1d', '1 day'],
@@ -71,7 +61,13 @@ export function MintForm({ options, onMinted }: MintFormProps): VNode {
       ],
       (kind) => change({ kind: kind as Draft['kind'] }),
     ),
-    draft.kind === 'collections' && grants(draft.grants, options, (all) => change({ grants: all })),
+    draft.kind === 'collections' &&
+      grantFields({
+        label: options.patterns ? 'Collections, or beginnings of names such as team-a-*' : 'Collections',
+        grants: draft.grants,
+        onChange: (all) => change({ grants: all }),
+        names: options.collections,
+      }),
     draft.kind === 'm' &&
       el(
         'p',
@@ -109,66 +105,6 @@ export function MintForm({ options, onMinted }: MintFormProps): VNode {
         kind: 'main',
         submit: true,
         busy: minting.busy,
-      }),
-    ),
-  );
-}
-
-function grants(all: readonly Grant[], options: TokenOptions, onChange: (all: readonly Grant[]) => void): VNode {
-  const set = (at: number, part: Partial<Grant>): void =>
-    onChange(all.map((one, own) => (own === at ? { ...one, ...part } : one)));
-  return el(
-    'fieldset',
-    null,
-    el('legend', null, options.patterns ? 'Collections, or beginnings of names such as team-a-*' : 'Collections'),
-    el(
-      'datalist',
-      { id: 'collections-seen' },
-      options.collections.map((name) => el('option', { value: name })),
-    ),
-    el(
-      'div',
-      { class: 'grants' },
-      all.map(({ collection, access }, at) =>
-        el(
-          'div',
-          { class: 'grant', key: at },
-          el('input', {
-            ...{ type: 'text', value: collection, list: 'collections-seen', autocomplete: 'off', spellcheck: false },
-            ...{ placeholder: 'name of a collection', 'aria-label': `Collection ${at + 1}`, required: true },
-            onInput: (event) => set(at, { collection: event.currentTarget.value }),
-          }),
-          el(
-            'select',
-            {
-              value: access,
-              'aria-label': `Access to collection ${at + 1}`,
-              onChange: (event) => set(at, { access: event.currentTarget.value }),
-            },
-            MODES.map(([mode, text]) => el('option', { value: mode, selected: mode === access }, `${text} (${mode})`)),
-          ),
-          el(
-            'button',
-            {
-              type: 'button',
-              class: 'plain',
-              'aria-label': `Remove collection ${at + 1}`,
-              disabled: all.length === 1,
-              onClick: () => onChange(all.filter((_, own) => own !== at)),
-            },
-            icon('close'),
-          ),
-        ),
-      ),
-    ),
-    el(
-      'div',
-      { class: 'row' },
-      button({
-        text: 'Add a collection',
-        symbol: 'plus',
-        small: true,
-        onPress: () => onChange([...all, { collection: '', access: 'r' }]),
       }),
     ),
   );

@@ -51,6 +51,12 @@ function samplingOf(source: ConsoleSource, facts: Facts): Sampling {
   return known;
 }
 
+/** Ends the sampling of a gateway that stops. */
+export function closeOverview(source: ConsoleSource): void {
+  clearInterval(samplings.get(source)?.timer);
+  samplings.delete(source);
+}
+
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 /** The overview of a moment. */

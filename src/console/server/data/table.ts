@@ -1,8 +1,17 @@
+import { accessRows } from './access.ts';
 import { auditRows } from './audit.ts';
 import { gatewayRows } from './gateway.ts';
+import { keyRows } from './keys.ts';
 import { overviewRows } from './overview.ts';
 import type { DataRow } from './row.ts';
 import { tokenRows } from './tokens.ts';
 
 /** Every endpoint for data. INVARIANT: what has no row here is 404, and each row says its role. */
-export const DATA_ROWS: readonly DataRow[] = [...gatewayRows, ...overviewRows, ...tokenRows, ...auditRows];
+export const DATA_ROWS: readonly DataRow[] = [
+  ...gatewayRows,
+  ...overviewRows,
+  ...tokenRows,
+  ...keyRows,
+  ...accessRows,
+  ...auditRows,
+];

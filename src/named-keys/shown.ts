@@ -1,12 +1,11 @@
 import { nearest } from '../config/nearest.ts';
 import type { PolicySettings } from '../config/policy/file.ts';
-import type { KeyChanged } from '../named-keys/store.ts';
-import type { GatewaySnapshot } from '../observability/snapshot.ts';
+import type { KeyChanged } from './store.ts';
 
 type NamedKey = NonNullable<PolicySettings['namedKeys']>[number];
 /** Uses of this gateway's processes, and of all gateways. */
 export interface KeyUses {
-  readonly snapshots: readonly Pick<GatewaySnapshot, 'usedKeys'>[];
+  readonly snapshots: readonly { readonly usedKeys?: readonly (readonly [id: string, minute: number])[] }[];
   /** Minutes since 1970 by id. */
   readonly shared: ReadonlyMap<string, number> | undefined;
 }

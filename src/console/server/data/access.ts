@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { callerIds } from '../../../explain/caller.ts';
+import { GRPC_OPERATIONS } from '../../../operations/grpc.ts';
+import type { AccessMatrix, TryOptions } from '../../api/questions.ts';
+import { stateToAskOn } from '../questions/asker.ts';
+import type { ConsoleSource } from '../source.ts';
+import { answered, askersOf, QUICK_MS } from './askers.ts';
+import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
+import { issueText } from './tokens.ts';
+
+/** Callers of one answer. */
+const MOST_CALLERS = 24;
+const MOST_NAMES = 50;
+const MOST_TEXT = 200;
+
+const trySchema = z.strictObject({
+  protocol: z.enum(['rest', 'grpc']),
+  method: z
+    .string()
+    .regex(/^[A-Z]{1,20}$/, 'must be a method of HTTP in capital letters')
+    .optional(),
+  target: z
+    .string()
+    .max(4096)
+    .regex(/^[!-~]+$/, 'must have no blanks: encode others as %20'),
+  body: z.string().max(200_000).optional(),
+  as: z.string().max(8192).optional(),
+  credential: z
+    .string()
+    .max(16_000)
+    .regex(/^[\t -~]*$/, 'is no key and no token')
+    .optional(),
+});
+
+/** The pages Access and Try it. */
+export const accessRows: readonly DataRow[] = [
+  { method: 'GET', name: 'access', role: 'read', query: ['collection', 'caller'], answer: matrix },
+  { method: 'GET', name: 'access/why', role: 'read', query: ['operation', 'collection', 'caller'], answer: why },
+  { method: 'GET', name: 'try/options', role: 'read', answer: ({ source }) => ok(tryOptions(source)) },
+  { method: 'POST', name: 'try', role: 'read', maxBody: 262_144, answer: tryIt },
+];
+
+function askedOf(source: ConsoleSource) {
+  return { state: stateToAskOn(source.state()), now: source.now() };
+}
+
+async function matrix({ source, query }: DataCall): Promise<DataAnswer> {
+  const { collection = '', caller = '' } = query;
+  if (collection.length > MOST_TEXT || caller.length > MOST_TEXT) return problem(400, 'The filter is too long.');
+  const question = { kind: 'matrix', ...askedOf(source), collections: collection === '' ? [] : [collection] } as const;
+  const answer = await answered(askersOf(source).quick.ask(question, QUICK_MS));
+  return answer.status === 200 ? ok(filtered(answer.body as AccessMatrix, caller)) : answer;
+}
+
+/** The columns of callers whose label holds a text. */
+function filtered(whole: AccessMatrix, caller: string): AccessMatrix {
+  const fitting = whole.callers.filter((label) => label.toLowerCase().includes(caller.toLowerCase()));
+  const callers = fitting.slice(0, MOST_CALLERS);
+  const kept = new Set(callers);
+  return {
+    ...whole,
+    callers,
+    left_out: fitting.length - callers.length,
+    rows: whole.rows.map(({ operations, cells }) => ({
+      operations,
+      cells: cells
+        .filter((cell) => kept.has(cell.caller))
+        .map((cell) => ({
+          ...cell,
+          allowed: typeof cell.allowed === 'string' ? cell.allowed : cell.allowed.slice(0, MOST_NAMES),
+        })),
+    })),
+  };
+}
+
+async function why({ source, query }: DataCall): Promise<DataAnswer> {
+  const { operation = '', collection, caller = '' } = query;
+  const question = { kind: 'why', ...askedOf(source), operation, collection, caller } as const;
+  return await answered(askersOf(source).quick.ask(question, QUICK_MS));
+}
+
+function tryOptions(source: ConsoleSource): TryOptions {
+  const { policy, secrets } = source.state();
+  const names = new Map((policy.namedKeys ?? []).map(({ id, name }) => [id, name]));
+  const ids = callerIds({ policy, secrets });
+  return {
+    callers: ids.map((id) => {
+      const name = names.get(id);
+      return {
+        id,
+        text: id === 'anonymous' ? 'no key at all' : name === undefined ? `key ${id}` : `key ${id} (${name})`,
+      };
+    }),
+    grpc_methods: GRPC_OPERATIONS.map(({ name }) => name.replace(/^qdrant\./, '')),
+  };
+}
+
+async function tryIt({ source, body }: DataCall): Promise<DataAnswer> {
+  const asked = trySchema.safeParse(body);
+  if (!asked.success) return problem(400, issueText(asked.error));
+  const { as, credential, method, body: text, ...rest } = asked.data;
+  if (rest.protocol === 'rest' && !rest.target.startsWith('/')) return problem(400, 'The path must begin with `/`.');
+  const request = {
+    ...rest,
+    ...(method !== undefined && { method }),
+    ...(text !== undefined && { body: text }),
+    ...(credential === undefined ? { as: as ?? 'anonymous' } : { credential: bare(credential) }),
+  };
+  const release = (await source.facts()).upstream.version;
+  const question = { kind: 'try', ...askedOf(source), request, release } as const;
+  return await answered(askersOf(source).quick.ask(question, QUICK_MS));
+}
+
+function bare(credential: string): string {
+  return credential.trim().replace(/^bearer[ \t]+/i, '');
+}

@@ -1,0 +1,177 @@
+import { readPolicyDraft } from '../../../config/policy/draft.ts';
+import { ConfigError } from '../../../config/problem.ts';
+import type { State } from '../../../config/state.ts';
+import { answerOf } from '../../../explain/answer.ts';
+import { assumed } from '../../../explain/assumptions.ts';
+import { type Caller, UnknownCaller } from '../../../explain/caller.ts';
+import { CoverageCount } from '../../../explain/cases/coverage.ts';
+import { readCases } from '../../../explain/cases/file.ts';
+import { runCases } from '../../../explain/cases/run.ts';
+import { spaceOf } from '../../../explain/diff/changes.ts';
+import { policyDiff } from '../../../explain/diff/report.ts';
+import { type AskedRequest, judge } from '../../../explain/judge.ts';
+import { accessMatrix } from '../../../explain/matrix.ts';
+import { callOf } from '../../../explain/message/call.ts';
+import { MessageFault } from '../../../explain/message/from-json.ts';
+import { offlineParts, partsToSurvey } from '../../../explain/parts.ts';
+import { readCaller } from '../../../explain/read-caller.ts';
+import { leftOut } from '../../../explain/space/left-out.ts';
+import { isOnAliases, isOnCollection, rowsNamed } from '../../../explain/space/operations.ts';
+import { whoCan } from '../../../explain/who-can.ts';
+import { checkUsable } from '../../../gateway/usable.ts';
+import { OPERATION_NAMES } from '../../../operations/names.ts';
+import type { CaseRun, DraftCheck, TryRequest } from '../../api/questions.ts';
+
+/*
+ * Questions about the decision that take long: they are answered by the functions of the command line, on a thread of their own. Each
+ * question is plain data, and so is its answer.
+ */
+
+interface Asked {
+  /** Without its certificates: no answer depends on them. */
+  readonly state: State;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export type Question = Asked &
+  (
+    | { readonly kind: 'matrix'; readonly collections: readonly string[] }
+    | {
+        readonly kind: 'why';
+        readonly operation: string;
+        readonly collection: string | undefined;
+        readonly caller: string;
+      }
+    | { readonly kind: 'try'; readonly request: TryRequest; readonly release: string | undefined }
+    | { readonly kind: 'check'; readonly draft: string }
+    | { readonly kind: 'diff'; readonly draft: string }
+    | { readonly kind: 'tests'; readonly draft: string | undefined; readonly cases: string }
+  );
+
+export type Progress = (done: number, all: number) => void;
+
+/** A question that has no answer, with sentences for the reader. */
+export class QuestionFault extends Error {
+  readonly code = 'ERR_QUESTION';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems[0] ?? 'the question has no answer');
+    this.problems = problems;
+  }
+}
+
+/** Answers a question. Rejects with `QuestionFault`. */
+export async function answerQuestion(question: Question, progress: Progress): Promise<object> {
+  try {
+    return await answer(question, progress);
+  } catch (error) {
+    if (error instanceof UnknownCaller || error instanceof MessageFault) throw new QuestionFault([error.message]);
+    throw error;
+  }
+}
+
+async function answer(question: Question, progress: Progress): Promise<object> {
+  const { state, now } = question;
+  switch (question.kind) {
+    case 'matrix': {
+      const parts = partsToSurvey(state, now);
+      const matrix = await accessMatrix(parts, spaceOf([parts], question.collections));
+      return { ...matrix, notes: leftOut([state]) };
+    }
+    case 'why':
+      return await why(question);
+    case 'try':
+      return await tryRequest(question);
+    case 'check':
+      return checkDraft(state, question.draft);
+    case 'diff':
+      return await policyDiff(state, stateOfDraft(state, question.draft), now, progress);
+    case 'tests':
+      return await runTests(question);
+    default:
+      return question satisfies never;
+  }
+}
+
+async function why({ state, now, operation, collection, caller }: Extract<Question, { kind: 'why' }>): Promise<object> {
+  const rows = rowsNamed(operation);
+  if (rows.length === 0) throw new QuestionFault([`unknown operation \`${operation}\``]);
+  const takesName = rows.some((row) => isOnCollection(row) || isOnAliases(row));
+  const { callers } = await whoCan(partsToSurvey(state, now), rows, takesName ? collection : undefined);
+  return { callers: callers.filter((one) => one.caller === caller) };
+}
+
+async function tryRequest({ state, now, request, release }: Extract<Question, { kind: 'try' }>): Promise<object> {
+  const parts = offlineParts(state, assumed({ now, ...(release !== undefined && { release }) }));
+  const caller: Caller =
+    request.credential === undefined
+      ? readCaller(request.as ?? 'anonymous', undefined)
+      : { kind: 'credential', text: request.credential };
+  const { protocol, target, method = 'GET', body = '' } = request;
+  const asked: AskedRequest =
+    protocol === 'grpc'
+      ? { protocol, ...callOf(target, jsonOf(body)), headers: [] }
+      : { protocol, method, target, headers: [], body: Buffer.from(body) };
+  return answerOf(await judge(parts, asked, caller), parts, protocol);
+}
+
+function jsonOf(text: string | undefined): unknown {
+  if (text === undefined || text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new QuestionFault(['The message must be JSON.']);
+  }
+}
+
+function checkDraft(state: State, draft: string): DraftCheck {
+  const { policy, problems, warnings } = readPolicyDraft(state, draft, OPERATION_NAMES);
+  if (problems.length > 0) return { problems, warnings, counts: null };
+  const usable = problemsInUse({ ...state, policy });
+  const { rules, guards = [], limits = [], tenants = [], issuers = [], signingKeys } = policy;
+  const counts = {
+    ...{ rules: rules.length, guards: guards.length, limits: limits.length, tenants: tenants.length },
+    ...{ issuers: issuers.length, signing_keys: signingKeys.length },
+  };
+  return { problems: usable, warnings, counts: usable.length > 0 ? null : counts };
+}
+
+/** Problems that a reload would find beyond those of the text. */
+function problemsInUse(state: State): DraftCheck['problems'] {
+  try {
+    // Neither listeners nor files are a matter of the policy.
+    checkUsable({ ...state, config: { ...state.config, service: { ...state.config.service, enable_tls: false } } });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+/** The state with a draft in the place of its policy. Throws `QuestionFault`. */
+function stateOfDraft(state: State, draft: string): State {
+  const { policy, problems } = readPolicyDraft(state, draft, OPERATION_NAMES);
+  if (problems.length > 0) throw new QuestionFault(problems.map(({ place, message }) => `${place}: ${message}`));
+  return { ...state, policy };
+}
+
+async function runTests({ state, now, draft, cases: text }: Extract<Question, { kind: 'tests' }>): Promise<CaseRun> {
+  const { cases, problems } = readCases('cases', text);
+  if (problems.length > 0) throw new QuestionFault(problems.map(({ place, message }) => `${place}: ${message}`));
+  const own = draft === undefined ? state : stateOfDraft(state, draft);
+  const coverage = new CoverageCount(own);
+  const results = await runCases(cases, own, { now, coverage });
+  const passed = results.filter((one) => one.passed).length;
+  return {
+    ...{ passed, failed: results.length - passed },
+    cases: results.map(({ name, place, passed: isPassed, differences }) => ({
+      name,
+      place,
+      passed: isPassed,
+      differences,
+    })),
+    coverage: coverage.parts.map(({ part, cases: number }) => ({ part, cases: number })),
+  };
+}

@@ -219,3 +219,28 @@ t.test('large answers are changed on the thread', async (t) => {
   t.strictSame(await change(Buffer.alloc(8, 0xff)), UPSTREAM_BROKEN, 'a small one that is no answer');
   t.strictSame(await change(bytes, AbortSignal.abort()), UPSTREAM_BROKEN);
 });
+
+t.test('a large answer of one tenant keeps no smaller one of another waiting', async (t) => {
+  const rewriter = new Rewriter((error) => t.fail(String(error)));
+  const alive = setInterval(() => undefined, 1000);
+  t.teardown(() => clearInterval(alive));
+  const of = (count: number) =>
+    encoded(q.ScrollResponseSchema, {
+      result: Array.from({ length: count }, (_, num) => ({
+        id: { num: String(num) },
+        payload: wireFields({ cost: 'x'.repeat(20), other: 1 }),
+      })),
+    });
+  const small = of(1000);
+  const large = Buffer.concat(Array.from({ length: 600 }, () => small));
+  t.ok(small.length > INLINE_BYTES && large.length > 24 << 20);
+  const answer = { path: '/qdrant.Points/Scroll', change: { kind: 'hide', fields: [['cost']] } } as const;
+  const change = (message: Buffer, owner: string) =>
+    changeSoon(rewriter, answer, Buffer.from(message), { owner, signal: new AbortController().signal });
+  await change(small, 'umbrella');
+  const order: string[] = [];
+  const first = change(large, 'acme').then(() => order.push('large'));
+  const second = change(small, 'umbrella').then(() => order.push('small'));
+  await Promise.all([first, second]);
+  t.strictSame(order, ['small', 'large']);
+});

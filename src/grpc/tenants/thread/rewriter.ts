@@ -12,6 +12,9 @@ export const INLINE_BYTES = 16_384;
 /** Up to this size a message needs none if it takes little time (`runSoon`). */
 export const SOON_BYTES = 65_536;
 
+/** Largest message, in bytes, that waits for none larger than this. */
+const MEDIUM_BYTES = 2_097_152;
+
 /** Runs as a source file and as a built one. */
 const THREAD = join(import.meta.dirname, `rewrite-thread${extname(import.meta.filename)}`);
 
@@ -45,12 +48,31 @@ export interface AnswerJob extends Job {
 }
 
 /**
- * Rewrites large messages, and changes large answers, in a thread that is started on first use, one at a time and by turns of the tenants, so that no message
- * holds up the event loop.
+ * Rewrites large messages, and changes large answers, in two threads, so that none holds up the event loop: one for messages up to
+ * `MEDIUM_BYTES`, which never wait for a larger one, and one for those.
+ */
+export class Rewriter {
+  readonly #medium: ThreadLane;
+  readonly #large: ThreadLane;
+
+  constructor(report: FaultReport) {
+    this.#medium = new ThreadLane(report);
+    this.#large = new ThreadLane(report);
+  }
+
+  /** Takes a message. Returns how to give it up; a message under way is finished, and its result is dropped by the caller. */
+  take(job: RewriteJob | AnswerJob): () => void {
+    const { length } = 'task' in job ? job.framed : job.message;
+    return (length <= MEDIUM_BYTES ? this.#medium : this.#large).take(job);
+  }
+}
+
+/**
+ * A thread that is started on first use. It has one message at a time, by turns of the tenants.
  *
  * INVARIANT: a job whose thread ends without a word has failed.
  */
-export class Rewriter {
+class ThreadLane {
   readonly #turns = new FairQueue(1);
   readonly #guard: Guard;
   #worker: Worker | undefined;
@@ -64,7 +86,7 @@ export class Rewriter {
     this.#guard = new Guard(owner, 'grpc_client', report);
   }
 
-  /** Takes a message. Returns how to give it up; a message under way is finished, and its result is dropped by the caller. */
+  /** As `Rewriter.take`. */
   take(job: RewriteJob | AnswerJob): () => void {
     const turn = this.#turns.take(job.owner, this.#guard, (own) => this.#begin(job, own));
     return () => {

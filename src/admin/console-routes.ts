@@ -7,7 +7,6 @@ import {
   isConsoleTarget,
   MAX_CONSOLE_BODY,
 } from '../exchange/console-request.ts';
-import { slowed } from './slowed.ts';
 
 /**
  * Adds the console. Its requests reach it as they were received: Fastify matches only the prefix, and the console compares the path
@@ -25,7 +24,6 @@ export function addConsoleRoutes(app: FastifyInstance, pages: Console, tls: bool
       const answered: ConsoleAnswer = isConsoleTarget(asked.target)
         ? await pages.answer(asked)
         : { status: 404, headers: [], body: '' };
-      if (answered.guessed) await slowed(request.raw.socket);
       return await sendAnswer(reply, answered);
     };
     for (const url of [CONSOLE_PATH, `${CONSOLE_PATH}/*`]) {

@@ -21,8 +21,6 @@ export interface ConsoleAnswer {
   /** Names and values in turn. */
   readonly headers: readonly string[];
   readonly body: Uint8Array | string;
-  /** True = a wrong credential was presented: the answer waits as for any other guess on its connection. */
-  readonly guessed?: true;
 }
 
 /** Largest body of a request, in bytes. */

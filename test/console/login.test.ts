@@ -36,6 +36,14 @@ t.test('a key that reads or manages everything opens a session, and no other doe
   );
 });
 
+t.test('right keys count as no guess', async (t) => {
+  const gateway = await startSupervised({ settings: ON });
+  t.teardown(() => gateway.close());
+  const statuses: number[] = [];
+  for (let at = 0; at < 40; at += 1) statuses.push(await consoleClient(gateway.admin).login(KEYS.admin));
+  t.same(new Set(statuses), new Set([200]));
+});
+
 t.test('the cookie is for this host, for the server alone, and for no request of another site', async (t) => {
   for (const { name, settings, tls, cookie } of [
     {

@@ -4,6 +4,7 @@ import { json, problem } from './answers.ts';
 import { readJsonObject } from './body.ts';
 import { clearCookie, readCookie, setCookie } from './cookie.ts';
 import { DEFAULT_BODY } from './data/row.ts';
+import { LoginPace } from './login-pace.ts';
 import { isSecure } from './same-origin.ts';
 import type { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
@@ -32,6 +33,7 @@ const REFUSED = {
 /** Login, logout, and who is signed in. */
 export class Entrance {
   readonly #options: EntranceOptions;
+  readonly #pace = new LoginPace(() => performance.now());
   readonly #routes: Readonly<Record<string, Route>> = {
     'GET session': (request) => this.#show(request),
     'POST login': (request) => this.#login(request),
@@ -69,7 +71,15 @@ export class Entrance {
     if (typeof key !== 'string' || key === '' || Object.keys(others).length > 0) {
       return problem(400, 'body: must be `{"key": "…"}`, with a key that is not empty');
     }
+    const earlyMs = this.#pace.begin(request.remote);
+    if (earlyMs > 0) {
+      const seconds = Math.ceil(earlyMs / 1000);
+      return problem(429, `too many wrong keys came from your network: try again in ${seconds} s`, [
+        ...['retry-after', String(seconds)],
+      ]);
+    }
     const caller = await callerOf(key, request.remote, source);
+    if (caller !== 'wrong') this.#pace.right(request.remote);
     const act = {
       method: 'gateway_console_login',
       remote: request.remote,
@@ -78,7 +88,7 @@ export class Entrance {
     if (typeof caller === 'string') {
       source.acted({ ...act, result: caller === 'unknown' ? 'failed' : 'denied' });
       const [status, text] = REFUSED[caller];
-      return { ...problem(status, text), ...(caller === 'wrong' && { guessed: true }) };
+      return problem(status, text);
     }
     // INVARIANT: a login opens a new session, and ends the one that the browser had: none can be prepared for another browser.
     const former = await sessions.find(readCookie(request, 'session'));

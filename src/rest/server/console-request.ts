@@ -46,7 +46,7 @@ export function answerConsoleRequest(exchange: RestExchange, context: LaneContex
   });
 }
 
-function ask(exchange: RestExchange, { console: pages, parts }: LaneContext, body: Uint8Array): void {
+function ask(exchange: RestExchange, { console: pages }: LaneContext, body: Uint8Array): void {
   if (!pages) throw new TypeError('there is no console');
   const { method, headers, host, remote, peer, requestTarget } = exchange;
   const request: ConsoleRequest = {
@@ -56,12 +56,7 @@ function ask(exchange: RestExchange, { console: pages, parts }: LaneContext, bod
     host: host === '' ? undefined : host,
     tls: peer.scheme === 'https',
   };
-  exchange.guard.settled(pages.ask(request), (answer) => {
-    // Guessing is as slow as with requests.
-    const wait = answer.guessed ? exchange.guesses?.refused(parts.now()) : 0;
-    if (wait) exchange.guard.after(wait, () => send(exchange, answer));
-    else send(exchange, answer);
-  });
+  exchange.guard.settled(pages.ask(request), (answer) => send(exchange, answer));
 }
 
 function send(exchange: RestExchange, { status, headers, body }: ConsoleAnswer): void {

@@ -3,6 +3,7 @@ import { Access } from './pages/access.ts';
 import { Audit } from './pages/audit.ts';
 import { Keys } from './pages/keys.ts';
 import { Overview } from './pages/overview.ts';
+import { Policy } from './pages/policy.ts';
 import { Tokens } from './pages/tokens.ts';
 import { TryIt } from './pages/try.ts';
 import type { PageProps } from './place.ts';
@@ -23,6 +24,7 @@ export const ROUTES: readonly [Route, ...Route[]] = [
   { path: '#/access', title: 'Access', symbol: 'access', show: Access },
   { path: '#/try', title: 'Try it', symbol: 'try', show: TryIt },
   { path: '#/audit', title: 'Audit', symbol: 'audit', show: Audit },
+  { path: '#/policy', title: 'Policy', symbol: 'policy', show: Policy },
 ];
 
 /** The page at a place; an unknown place is the first page. */

@@ -101,6 +101,16 @@ const SHOTS: readonly Shot[] = [
       await page.getByText('Sent to Qdrant instead').waitFor();
     },
   },
+  {
+    name: 'policy',
+    place: '#/policy',
+    before: async (page) => {
+      const draft = page.getByLabel('Policy', { exact: true });
+      await draft.fill((await draft.inputValue()).replace('access: r }', 'access: rw }'));
+      await page.getByRole('button', { name: 'Compare' }).click();
+      await page.getByText('classes of requests change').waitFor({ timeout: 60_000 });
+    },
+  },
 ];
 
 const [folder = 'screens', ...words] = process.argv.slice(2);

@@ -3,6 +3,7 @@ import { auditRows } from './audit.ts';
 import { gatewayRows } from './gateway.ts';
 import { keyRows } from './keys.ts';
 import { overviewRows } from './overview.ts';
+import { policyRows } from './policy.ts';
 import type { DataRow } from './row.ts';
 import { tokenRows } from './tokens.ts';
 
@@ -13,5 +14,6 @@ export const DATA_ROWS: readonly DataRow[] = [
   ...tokenRows,
   ...keyRows,
   ...accessRows,
+  ...policyRows,
   ...auditRows,
 ];

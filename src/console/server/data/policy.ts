@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { requestAt } from '../../../observability/metrics/tally.ts';
+import type { Diff, DiffJob, DraftCheck, PolicyPage } from '../../api/questions.ts';
+import {
+  fixedBecause,
+  PolicyFileFault,
+  type PolicyText,
+  readPolicyText,
+  revisionOf,
+  writePolicyText,
+} from '../policy-file.ts';
+import { stateToAskOn } from '../questions/asker.ts';
+import type { ConsoleSource } from '../source.ts';
+import { answered, askersOf, problemsOf, QUICK_MS } from './askers.ts';
+import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
+import { issueText } from './tokens.ts';
+
+const MOST_TEXT = 200_000;
+const MAX_BODY = 262_144;
+/** Longest time for a diff, in milliseconds. */
+const DIFF_MS = 5 * 60_000;
+/** Diffs that are kept for those who ask for them, and groups of one. */
+const MOST_JOBS = 8;
+const MOST_GROUPS = 200;
+const MOST_NAMES = 60;
+
+const draft = z.string().max(MOST_TEXT);
+const draftSchema = z.strictObject({ draft });
+const testSchema = z.strictObject({ draft: draft.optional(), cases: draft });
+const writeSchema = z.strictObject({ draft, revision: z.string().max(64) });
+
+const jobs = new WeakMap<ConsoleSource, Map<string, DiffJob>>();
+
+/** The page Policy. */
+export const policyRows: readonly DataRow[] = [
+  { method: 'GET', name: 'policy', role: 'read', answer: async ({ source }) => ok(await pageOf(source)) },
+  { method: 'POST', name: 'policy/check', role: 'read', maxBody: MAX_BODY, answer: check },
+  { method: 'POST', name: 'policy/tests', role: 'read', maxBody: MAX_BODY, answer: test },
+  { method: 'POST', name: 'policy/diff', role: 'read', maxBody: MAX_BODY, answer: diff },
+  { method: 'GET', name: 'policy/job', role: 'read', query: ['id'], answer: job },
+  { method: 'POST', name: 'policy/write', role: 'full', maxBody: MAX_BODY, answer: write },
+];
+
+async function pageOf(source: ConsoleSource): Promise<PolicyPage> {
+  const { config } = source.state();
+  const file = config.gateway.policy_file;
+  const { figures, reloads } = await source.facts();
+  const shadow = new Map<string, number>();
+  for (const [at, count] of figures.tally.requests) {
+    const { decision, code } = requestAt(at);
+    if (decision === 'would_deny') shadow.set(code, (shadow.get(code) ?? 0) + count);
+  }
+  const read = file === null ? undefined : textOf(file);
+  return {
+    ...{ file, text: read?.text ?? null, revision: read?.revision ?? null },
+    in_force: reloads.last?.ok !== false,
+    fixed: file === null ? 'No policy file is configured.' : fixedBecause(file),
+    shadow: [...shadow].map(([code, requests]) => ({ code, requests })),
+    limits: Object.entries(figures.limited).map(([id, counts]) => ({ id, ...counts })),
+    mode: config.gateway.mode,
+  };
+}
+
+function textOf(file: string): PolicyText | undefined {
+  try {
+    return readPolicyText(file);
+  } catch {
+    return undefined;
+  }
+}
+
+function askedOf(source: ConsoleSource) {
+  return { state: stateToAskOn(source.state()), now: source.now() };
+}
+
+async function check({ source, body }: DataCall): Promise<DataAnswer> {
+  const asked = draftSchema.safeParse(body);
+  if (!asked.success) return problem(400, issueText(asked.error));
+  return await answered(askersOf(source).quick.ask({ kind: 'check', ...askedOf(source), ...asked.data }, QUICK_MS));
+}
+
+async function test({ source, body }: DataCall): Promise<DataAnswer> {
+  const asked = testSchema.safeParse(body);
+  if (!asked.success) return problem(400, issueText(asked.error));
+  const { draft: text, cases } = asked.data;
+  return await answered(
+    askersOf(source).quick.ask({ kind: 'tests', ...askedOf(source), draft: text, cases }, QUICK_MS),
+  );
+}
+
+/** Begins a diff against the policy in force; the page asks for its state. */
+function diff({ source, body }: DataCall): DataAnswer {
+  const asked = draftSchema.safeParse(body);
+  if (!asked.success) return problem(400, issueText(asked.error));
+  const own = jobs.get(source) ?? new Map<string, DiffJob>();
+  jobs.set(source, own);
+  const id = randomUUID();
+  own.set(id, { state: 'running', done: 0, all: 0 });
+  for (const old of [...own.keys()].slice(0, -MOST_JOBS)) own.delete(old);
+  const set = (state: DiffJob): void => void (own.has(id) && own.set(id, state));
+  askersOf(source)
+    .slow.ask({ kind: 'diff', ...askedOf(source), ...asked.data }, DIFF_MS, (done, all) =>
+      set({ state: 'running', done, all }),
+    )
+    .then(
+      (found) => set({ state: 'done', diff: bounded(found as Diff) }),
+      (error: unknown) => {
+        const told = problemsOf(error);
+        if (!told) source.fault(error);
+        set({ state: 'failed', problems: told ?? ['The diff failed; the log of the gateway tells more.'] });
+      },
+    );
+  return ok({ job: id });
+}
+
+function bounded(whole: Diff): Diff {
+  const groups = whole.groups.slice(0, MOST_GROUPS).map((group) => ({
+    ...{ kind: group.kind, role: group.role, from: group.from, to: group.to },
+    merged_callers: group.merged_callers.slice(0, MOST_NAMES),
+    collections: group.collections.slice(0, MOST_NAMES),
+    operations: group.operations.slice(0, MOST_NAMES),
+  }));
+  return { ...whole, groups, left_out: whole.groups.length - groups.length };
+}
+
+function job({ source, query }: DataCall): DataAnswer {
+  const found = jobs.get(source)?.get(query.id ?? '');
+  return found ? ok(found) : problem(404, 'This diff is not kept any more. Ask again.');
+}
+
+/** Checks, writes and reloads; a draft that the reload refuses is taken back, so that it changes nothing. */
+async function write({ source, body, act }: DataCall): Promise<DataAnswer> {
+  const asked = writeSchema.safeParse(body);
+  if (!asked.success) return problem(400, issueText(asked.error));
+  const { draft: text, revision } = asked.data;
+  const file = source.state().config.gateway.policy_file;
+  if (file === null) return problem(409, 'No policy file is configured.');
+  const checked = await answered(
+    askersOf(source).quick.ask({ kind: 'check', ...askedOf(source), draft: text }, QUICK_MS),
+  );
+  if (checked.status !== 200) return checked;
+  const { problems } = checked.body as DraftCheck;
+  if (problems.length > 0) {
+    act({ method: 'gateway_policy_write', result: 'failed' });
+    return refused(
+      422,
+      problems.map(({ place, message }) => `${place}: ${message}`),
+    );
+  }
+  try {
+    const before = readPolicyText(file);
+    await writePolicyText(file, text, revision);
+    const { ok: done, body: told } = await source.reload();
+    if (!done) {
+      await writePolicyText(file, before.text, revisionOf(text));
+      act({ method: 'gateway_policy_write', result: 'failed' });
+      const { problems: why = [] } = told as { readonly problems?: readonly string[] };
+      return refused(422, ['The reload refused it, and the file is as it was before.', ...why]);
+    }
+  } catch (error) {
+    act({ method: 'gateway_policy_write', result: 'failed' });
+    if (error instanceof PolicyFileFault) return refused(409, [error.message]);
+    throw error;
+  }
+  act({ method: 'gateway_policy_write', result: 'ok' });
+  return ok({ revision: revisionOf(text) });
+}
+
+function refused(status: number, problems: readonly string[]): DataAnswer {
+  return { status, body: { error: problems[0] ?? '', problems } };
+}

@@ -22,7 +22,11 @@ const SHOTS: readonly Shot[] = [
     name: 'overview',
     place: '#/',
     before: async (page) => {
-      await page.locator('.chart canvas').first().waitFor({ timeout: 30_000 });
+      for (let turn = 0; turn < 5; turn += 1) {
+        for (let more = 0; more <= turn * 3; more += 1) await someTraffic(gateway);
+        await page.waitForResponse(/api\/overview/);
+      }
+      await page.locator('.chart canvas').first().waitFor();
     },
   },
   {

@@ -12,6 +12,7 @@ import {
   dialog,
   empty,
   facts,
+  lines,
   loading,
   notice,
   pageHead,
@@ -223,7 +224,7 @@ function Why({ operation, cell, place }: WhyProps): VNode {
     facts([
       ['Caller', cell.caller],
       ['Allowed', where],
-      ['Conditions', cell.conditions.join('\n')],
+      ['Conditions', lines(cell.conditions)],
     ]),
     el(
       'form',
@@ -264,7 +265,7 @@ function verdict({
         ['Request', `${operation} (${protocol === 'rest' ? 'REST' : 'gRPC'})`],
         ['Verdict', [badge(isAllowed ? 'good' : 'bad', isAllowed ? 'allowed' : 'refused'), ' ', code]],
         ['Decided by', decidedText(by)],
-        ['Conditions', conditions.join('\n')],
+        ['Conditions', lines(conditions)],
       ]),
     ),
   );

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Diff, DiffJob } from '../../api/questions.ts';
 import { type Child, el, use } from '../view/dom.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
-import { badge, button, empty, facts, notice, problemsBox, type Tone } from '../view/parts.ts';
+import { badge, button, empty, facts, lines, notice, problemsBox, type Tone } from '../view/parts.ts';
 
 const EVERY_MS = 700;
 
@@ -87,7 +87,7 @@ function differences({ changes, groups, settings, notes, left_out: left }: Diff)
           null,
           el('p', null, badge(TONES[group.kind], group.kind), ' ', group.from, ' → ', el('b', null, group.to)),
           facts([
-            ['Callers', group.merged_callers.join('\n')],
+            ['Callers', lines(group.merged_callers)],
             ['Collections', group.collections.join(', ')],
             ['Operations', group.operations.join(', ')],
           ]),

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Inspected } from '../../api/tokens.ts';
 import { el, use } from '../view/dom.ts';
 import { useAct } from '../view/hooks.ts';
-import { areaField, button, card, codeBlock, empty, facts, notice, problemsBox } from '../view/parts.ts';
+import { areaField, button, card, codeBlock, empty, facts, lines, notice, problemsBox } from '../view/parts.ts';
 import { RevokeToken } from './token-revoke.ts';
 
 /** A token that is pasted: its content, and the verdict of this gateway. */
@@ -68,7 +68,7 @@ function result(token: Inspected, mayChange: boolean): VNode {
         ['Issued', token.issued],
         ['Signed', token.signature],
         ['Id', token.id],
-        ['Tenants', tenants.join('\n')],
+        ['Tenants', lines(tenants)],
       ]),
       codeBlock(JSON.stringify(token.claims, undefined, 2), 'the claims'),
       mayChange && token.token_id !== null && use(RevokeToken, { key: token.token_id, id: token.token_id }),

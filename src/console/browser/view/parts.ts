@@ -338,6 +338,11 @@ function Dialog({ title, onClose, children, drawer }: DialogProps): VNode {
   );
 }
 
+/** Texts, each on a line of its own. */
+export function lines(texts: readonly string[]): Child {
+  return texts.length === 0 ? undefined : texts.map((text) => el('div', null, text));
+}
+
 /** Names and values. */
 export function facts(rows: readonly (readonly [name: string, value: Child])[]): VNode {
   return el(

@@ -51,6 +51,9 @@ t.test('every page: light and dark, wide and narrow, whatever callers write', op
     await page.emulateMedia({ colorScheme });
     t.strictSame(await faultsOf(page), [], `login, ${colorScheme}`);
   }
+  await page.evaluate("document.body.append(document.createElement('button'))");
+  t.match(await faultsOf(page), [/^button-name: /], 'a button without a name is found');
+  await page.evaluate('document.body.lastElementChild.remove()');
   await logInAs(page, KEYS.admin);
   await page.getByText('Logged in as').waitFor();
   for (const place of PLACES) {
@@ -84,6 +87,10 @@ t.test('a policy: drafted, compared, refused, and put in force', options, async 
   const gateway = await startConsoleScene();
   t.teardown(gateway.close);
   const file = (): string => readFileSync(join(gateway.folder, 'policy.yaml'), 'utf8');
+  await someTraffic(gateway);
+  const shop = { 'api-key': tokenOf({ access: 'm', subject: 'shop' }), 'content-type': 'application/json' };
+  const points = JSON.stringify({ points: [{ id: 9, vector: [1, 0, 0, 0] }] });
+  const write = (): Promise<number> => send(gateway, 'PUT', '/collections/docs/points', shop, points);
   await browser.context.clearCookies();
   const page = await browser.context.newPage();
   t.teardown(() => page.close());
@@ -95,6 +102,7 @@ t.test('a policy: drafted, compared, refused, and put in force', options, async 
   await page.getByRole('button', { name: 'Yes, write it' }).click();
   await page.getByRole('alert').waitFor();
   t.equal(file(), POLICY, 'a draft that is refused changes nothing');
+  t.equal(await write(), 403, 'nor does it decide');
   const next = POLICY.replace('access: r }', 'access: rw }');
   await draft.fill(next);
   await page.getByRole('button', { name: 'Compare' }).click();
@@ -107,4 +115,5 @@ t.test('a policy: drafted, compared, refused, and put in force', options, async 
   await page.getByRole('button', { name: 'Yes, write it' }).click();
   await page.getByText('In force, revision').first().waitFor();
   t.equal(file(), next, 'the file is written');
+  t.equal(await write(), 200, 'and decides from then on');
 });

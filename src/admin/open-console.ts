@@ -1,5 +1,5 @@
 import type { State } from '../config/state.ts';
-import { type Console, createConsole } from '../console/server/console.ts';
+import type { Console } from '../console/server/console.ts';
 import type { ConsoleSource } from '../console/server/source.ts';
 import { WEB_UI_PATH } from '../exchange/console-request.ts';
 import type { Fleet } from '../gateway/fleet.ts';
@@ -13,9 +13,10 @@ export interface OpenConsoleOptions {
   readonly fleet: Pick<Fleet, 'snapshots' | 'identify'>;
 }
 
-/** The console of an admin port; `undefined` = it is off. */
-export function openConsole({ source, state, fleet }: OpenConsoleOptions): Console | undefined {
+/** The console of an admin port; `undefined` = it is off, and nothing of it is loaded. */
+export async function openConsole({ source, state, fleet }: OpenConsoleOptions): Promise<Console | undefined> {
   if (!state().config.gateway.console.enabled) return undefined;
+  const { createConsole } = await import('../console/server/console.ts');
   return createConsole({
     source: {
       ...source,

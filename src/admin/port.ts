@@ -94,7 +94,7 @@ class Port implements AdminPort {
     const { host, port, enable_tls: tls } = this.#state.config.gateway.admin;
     const source = this.#source();
     const { fleet } = this.#options;
-    this.#console = openConsole({
+    this.#console = await openConsole({
       source: { ...source, facts: () => this.#facts(), parts: () => this.#parts() },
       ...{ state: () => this.#state, fleet },
     });

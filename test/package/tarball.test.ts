@@ -21,6 +21,7 @@ const CONTENT: readonly (readonly [pattern: RegExp, least: number, most: number]
   [/^config\/[\w.-]+\.(ya?ml|json|md)$/, 10, 30],
   [/^docs\/(guides|reference|decisions)\/[\w.-]+\.md$/, 60, 160],
   [/^docs\/[\w.-]+\.(md|svg|json|txt)$/, 3, 15],
+  [/^docs\/guides\/[\w-]+\.png$/, 3, 8],
   [/^(README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE|package\.json)$/, 5, 5],
 ];
 /** Without any of these it would not be the product. */

@@ -17,8 +17,7 @@ const ENV: Readonly<Record<string, string>> = {
 };
 const WITH_KEYS = { ...ENV, QDRANT_GATEWAY__KEYS_FILE: 'keys.yaml' };
 const WITHOUT_TOKENS = { ...ENV, QDRANT__SERVICE__JWT_RBAC: 'false' };
-const NAMED =
-  "keys:\n  - { id: team, name: Team, hash: 'sha256:" + '0'.repeat(64) + "', access: r, expires_at: never }\n";
+const NAMED = `keys:\n  - { id: team, name: Team, hash: 'sha256:${'0'.repeat(64)}', access: r, expires_at: never }\n`;
 
 function load(policy: string, env = ENV, keys = NAMED) {
   const readFile = (path: string) => Buffer.from(path.endsWith('keys.yaml') ? keys : policy);

@@ -62,12 +62,12 @@ t.test('requests that stay open spread evenly, and by weight', async (t) => {
   const even = scene(['a', 'b', 'c']).spread(300, true);
   for (const name of ['a', 'b', 'c']) t.ok(Math.abs((even[name] ?? 0) - 100) <= 5, `${name}: ${even[name]}`);
   const weighted = scene(['a', 'b'], [3, 1]).spread(400, true);
-  t.ok(Math.abs((weighted['a'] ?? 0) - 300) <= 15, `three times the weight: ${weighted['a']} of 400`);
+  t.ok(Math.abs((weighted.a ?? 0) - 300) <= 15, `three times the weight: ${weighted.a} of 400`);
 });
 
 t.test('requests that end at once are drawn by weight', async (t) => {
   const had = scene(['a', 'b'], [3, 1]).spread(4000);
-  t.ok(Math.abs((had['a'] ?? 0) - 3000) <= 200, `${had['a']} of 4000`);
+  t.ok(Math.abs((had.a ?? 0) - 3000) <= 200, `${had.a} of 4000`);
 });
 
 t.test('a node with more requests under way is passed over', async (t) => {
@@ -103,10 +103,10 @@ for (const [failure, times] of ejecting) {
     const fail: typeof failRequest = (name, why) =>
       why === 'timeout' ? nodes.probed(named(name), why) : failRequest(name, why);
     for (let i = 1; i < times; i++) fail('a', failure);
-    t.equal(states()['a'], 'up', 'not by one less');
+    t.equal(states().a, 'up', 'not by one less');
     nodes.answered(named('a'));
     for (let i = 1; i < times; i++) fail('a', failure);
-    t.equal(states()['a'], 'up', 'an answer forgives');
+    t.equal(states().a, 'up', 'an answer forgives');
     fail('a', failure);
     t.strictSame(told, [`a ejected ${failure}`]);
     for (let i = 0; i < 20; i++) t.equal(nodes.choose()?.name, 'b');
@@ -136,21 +136,21 @@ t.test('pauses grow up to half a minute, and begin anew after a good time', asyn
   for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
     pass(seconds * 790);
     nodes.probed(node, undefined);
-    t.equal(states()['a'], 'ejected', `not back before ${seconds} s by a good probe`);
+    t.equal(states().a, 'ejected', `not back before ${seconds} s by a good probe`);
     pass(seconds * 420);
     nodes.probed(node, 'unreachable');
-    t.equal(states()['a'], 'ejected');
+    t.equal(states().a, 'ejected');
   }
   pass(40_000);
   nodes.probed(node, undefined);
-  t.equal(states()['a'], 'rising');
+  t.equal(states().a, 'rising');
   pass(10_000);
-  t.equal(states()['a'], 'up');
+  t.equal(states().a, 'up');
   pass(60_000);
   fail('a', 'unreachable');
   pass(1_300);
   nodes.probed(node, undefined);
-  t.equal(states()['a'], 'rising', 'the first pause again');
+  t.equal(states().a, 'rising', 'the first pause again');
 });
 
 t.test('a node that is back takes a tenth at first, and all of its part after ten seconds', async (t) => {
@@ -158,10 +158,10 @@ t.test('a node that is back takes a tenth at first, and all of its part after te
   fail('a', 'unreachable');
   pass(1_300);
   nodes.probed(named('a'), undefined);
-  const few = spread(1100)['a'] ?? 0;
+  const few = spread(1100).a ?? 0;
   t.ok(few > 50 && few < 200, `${few} of 1100`);
   pass(10_000);
-  const half = spread(1000)['a'] ?? 0;
+  const half = spread(1000).a ?? 0;
   t.ok(Math.abs(half - 500) < 80, `${half} of 1000`);
 });
 

@@ -28,6 +28,8 @@ interface Wait {
   readonly questions?: number;
 }
 
+/** Places of one connection. */
+const OF_CONNECTION = 4;
 const POINTS = '/collections/a/points';
 const WAITS: readonly Wait[] = [
   {
@@ -144,15 +146,24 @@ async function open(t: Test, lane: Lane, state: State) {
       fault: (error) => t.fail(String(error)),
     },
   });
-  const session = lane.http2
-    ? connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false }).on('error', () => undefined)
-    : undefined;
+  const sessions: ClientHttp2Session[] = [];
+  let asked = 0;
+  // A connection has half of the places of its caller: no more requests go over one.
+  const session = (): ClientHttp2Session => {
+    const at = Math.floor(asked / OF_CONNECTION);
+    asked += 1;
+    sessions[at] ??= connect(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false }).on(
+      'error',
+      () => undefined,
+    );
+    return sessions[at];
+  };
   t.teardown(async () => {
-    session?.destroy();
+    for (const one of sessions) one.destroy();
     answerAll();
     await gateway.close();
   });
-  return (wait: Wait) => (session ? overHttp2(session, wait) : overHttp1(gateway.port, wait));
+  return (wait: Wait) => (lane.http2 ? overHttp2(session(), wait) : overHttp1(gateway.port, wait));
 }
 
 function overHttp1(port: number, { method, path, body, key }: Wait): Promise<number> {

@@ -84,6 +84,7 @@ export function grpcCase(draw: Draw): GrpcCase {
 
 /** Taken out on the way. */
 const TAKEN: readonly (readonly [string, string])[] = [
+  ['cookie', `api-key=${KEYS.admin}`],
   ['api_key', KEYS.admin],
   ['x-forwarded-for', '10.0.0.1'],
   ['x-forwarded-proto', 'http'],
@@ -99,7 +100,6 @@ const TAKEN_NAMES = new Set([...TAKEN.map(([name]) => name), 'api-key', 'authori
 const KEPT: readonly (readonly [string, string])[] = [
   ['x-api-key', KEYS.admin],
   ['api-key-bin', 'c2VjcmV0'],
-  ['cookie', `api-key=${KEYS.admin}`],
   ['grpc-timeout', '20S'],
   ['user-agent', 'tonic/0.12'],
   ['x-twice', 'one'],

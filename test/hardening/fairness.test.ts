@@ -6,6 +6,7 @@ import { openTls } from '../support/clients/sockets.ts';
 import { KEYS } from '../support/gateway.ts';
 import { casesOf, head, only, percentile, say, startArena } from '../support/invariants.ts';
 import { framesTo, grpcFields, request, restFields } from '../support/invariants-http2.ts';
+import { unhurried } from '../support/patience.ts';
 import { holdsWithin } from '../support/until.ts';
 
 const COUNT = '/qdrant.Points/Count';
@@ -59,7 +60,13 @@ for (const [lane, ask] of Object.entries(LANES)) {
     t.same(statuses, [...wrong.map(() => 401), ...mixed.map((_, index) => (index % 2 === 0 ? 401 : 200))]);
     const [late, good] = [0, 1].map((which) => ms.slice(60).filter((_, index) => index % 2 === which));
     const [waited, served] = [percentile(late ?? [], 0.5), percentile(good ?? [], 0.5)];
-    t.ok(served < waited, `a right one takes ${served.toFixed(1)} ms, a wrong one beside it ${waited.toFixed(1)} ms`);
+    const all = ms.reduce((sum, one) => sum + one, 0);
+    // 50 of 80 come at once, the others at 50 a second: on a slow machine they are that late without a delay.
+    t.ok(all >= 580, `80 wrong ones take ${all.toFixed(0)} ms in all, 600 at least by the rate`);
+    t.ok(
+      served < Math.max(waited, unhurried(20)),
+      `a right one takes ${served.toFixed(1)} ms, a wrong one beside it ${waited.toFixed(1)} ms`,
+    );
   });
 }
 

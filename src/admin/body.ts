@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { JsonReader } from '../json/reader.ts';
+import { repeatsMember } from '../json/repeats-member.ts';
 
 /** `code` of the error for a body with a repeated member. */
 export const REPEATED_MEMBER = 'ADMIN_REPEATED_MEMBER';
@@ -30,27 +31,3 @@ function faultOf(body: Buffer): Error | undefined {
 }
 
 const refusal = (code: string): Error => Object.assign(new Error('body'), { statusCode: 400, code });
-
-/** Reads a value whole. True = an object in it has a member twice; its names count as they read without escapes. */
-function repeatsMember(reader: JsonReader): boolean {
-  let repeats = false;
-  switch (reader.peek()) {
-    case 'object': {
-      const names = new Set<string>();
-      reader.readObject((name) => {
-        repeats = names.has(name) || repeats;
-        names.add(name);
-        repeats = repeatsMember(reader) || repeats;
-      });
-      break;
-    }
-    case 'array':
-      reader.readArray(() => {
-        repeats = repeatsMember(reader) || repeats;
-      });
-      break;
-    default:
-      reader.skipValue();
-  }
-  return repeats;
-}

@@ -11,7 +11,7 @@ export function shareOwner({ principal, remote }: Pick<Exchange, 'principal' | '
   return (principal?.tenancy && tenantOf(principal.tenancy)) ?? (principal ? sharerOf(principal) : remote);
 }
 
-/** Whose share an exchange takes. @param client its connection: any object that is the same for all exchanges of one */
+/** The owner and the connection to which the share of an exchange belongs. @param client an object that is the same for all exchanges of the connection */
 export function shareOf(exchange: Pick<Exchange, 'principal' | 'remote'>, client: unknown): Sharer {
   return { owner: shareOwner(exchange), client };
 }

@@ -1,7 +1,7 @@
 import type { Guard } from '../lifetime/guard.ts';
 import { FairQueue, type Turn } from './fair-queue.ts';
 
-/** Whose share it is: an owner (a tenant, a principal, an address), and the connection of it. */
+/** The holder of a share: an owner (a tenant, a principal, an address), and one of its connections. */
 export interface Sharer {
   readonly owner: unknown;
   readonly client: unknown;

@@ -1,5 +1,6 @@
 import { type ConsoleRequest, oneHeader } from '../../exchange/console-request.ts';
 import { JsonReader } from '../../json/reader.ts';
+import { repeatsMember } from '../../json/repeats-member.ts';
 
 /** Deepest nesting of a body. */
 const MAX_DEPTH = 32;
@@ -16,7 +17,7 @@ export function readJsonObject(request: ConsoleRequest, most: number): Readonly<
   if (request.body.length > most) return `body: at most ${most} bytes`;
   try {
     const reader = new JsonReader(Buffer.from(request.body));
-    const repeats = repeatsMember(reader, 0);
+    const repeats = repeatsMember(reader, MAX_DEPTH);
     reader.end();
     if (repeats) return 'body: a member is given more than once; give each member once';
     const value: unknown = JSON.parse(Buffer.from(request.body).toString('utf8'));
@@ -25,29 +26,4 @@ export function readJsonObject(request: ConsoleRequest, most: number): Readonly<
     // The same text.
   }
   return 'body: must be one JSON object';
-}
-
-/** Reads a value whole. True = an object in it has a member twice; its names count as they read without escapes. */
-function repeatsMember(reader: JsonReader, depth: number): boolean {
-  if (depth > MAX_DEPTH) throw new RangeError('too deep');
-  let repeats = false;
-  switch (reader.peek()) {
-    case 'object': {
-      const names = new Set<string>();
-      reader.readObject((name) => {
-        repeats = names.has(name) || repeats;
-        names.add(name);
-        repeats = repeatsMember(reader, depth + 1) || repeats;
-      });
-      break;
-    }
-    case 'array':
-      reader.readArray(() => {
-        repeats = repeatsMember(reader, depth + 1) || repeats;
-      });
-      break;
-    default:
-      reader.skipValue();
-  }
-  return repeats;
 }

@@ -14,6 +14,7 @@ import {
   pageHead,
   problemsBox,
   segments,
+  tableOf,
   textField,
 } from '../view/parts.ts';
 import { duration, shortClock } from '../view/times.ts';
@@ -207,29 +208,8 @@ function entriesOf({ page, refusedFirst, isFiltered, failed, open, clear }: Entr
   const shown = refusedFirst
     ? entries.toSorted((left, right) => Number(isRefused(right)) - Number(isRefused(left)))
     : entries;
-  return el(
-    'div',
-    { class: 'table' },
-    el(
-      'table',
-      { class: 'rows' },
-      el('caption', { class: 'unseen' }, 'Requests, the newest first'),
-      el(
-        'thead',
-        null,
-        el(
-          'tr',
-          null,
-          HEADS.map((head) => el('th', { scope: 'col' }, head)),
-        ),
-      ),
-      el(
-        'tbody',
-        null,
-        shown.map((entry) => row(entry, () => open(entry))),
-      ),
-    ),
-  );
+  const rows = shown.map((entry) => row(entry, () => open(entry)));
+  return tableOf(HEADS, rows, 'Requests, the newest first');
 }
 
 function isRefused({ result }: AuditEntry): boolean {

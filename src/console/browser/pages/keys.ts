@@ -16,6 +16,7 @@ import {
   pageHead,
   problemsBox,
   type Tone,
+  tableOf,
 } from '../view/parts.ts';
 import { away, clock } from '../view/times.ts';
 import { KeyDetails } from './key-details.ts';
@@ -125,28 +126,10 @@ function listed(
     );
   }
   return [
-    el(
-      'div',
-      { class: 'table' },
-      el(
-        'table',
-        { class: 'rows' },
-        el('caption', { class: 'unseen' }, 'Named keys'),
-        el(
-          'thead',
-          null,
-          el(
-            'tr',
-            null,
-            HEADS.map((head) => el('th', { scope: 'col' }, head)),
-          ),
-        ),
-        el(
-          'tbody',
-          null,
-          list.keys.map((key) => row(key, () => open(key.id))),
-        ),
-      ),
+    tableOf(
+      HEADS,
+      list.keys.map((key) => row(key, () => open(key.id))),
+      'Named keys',
     ),
     list.total > list.keys.length &&
       el('p', { class: 'hint after' }, `The first ${list.keys.length} of ${list.total}.`),

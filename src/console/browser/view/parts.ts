@@ -356,6 +356,18 @@ export function facts(rows: readonly (readonly [name: string, value: Child])[]):
 
 /** A table; on a narrow screen each row becomes a list of names and values. */
 export function table(heads: readonly string[], rows: readonly (readonly Child[])[], caption?: string): VNode {
+  const shown = rows.map((cells) =>
+    el(
+      'tr',
+      null,
+      cells.map((cell, at) => el('td', { 'data-name': heads[at] ?? '' }, cell)),
+    ),
+  );
+  return tableOf(heads, shown, caption);
+}
+
+/** A table of rows that are made already. */
+export function tableOf(heads: readonly string[], rows: readonly VNode[], caption?: string): VNode {
   return el(
     'div',
     { class: 'table' },
@@ -372,17 +384,7 @@ export function table(heads: readonly string[], rows: readonly (readonly Child[]
           heads.map((head) => el('th', { scope: 'col' }, head)),
         ),
       ),
-      el(
-        'tbody',
-        null,
-        rows.map((cells) =>
-          el(
-            'tr',
-            null,
-            cells.map((cell, at) => el('td', { 'data-name': heads[at] ?? '' }, cell)),
-          ),
-        ),
-      ),
+      el('tbody', null, rows),
     ),
   );
 }

@@ -89,6 +89,17 @@ t.test('a call that grows is relayed once there is spare credit, and then always
   t.equal(ends.relayed, 4000);
 });
 
+t.test('calls that grow are relayed to an upstream with a large window that grants seldom', async (t) => {
+  const ends = new Ends();
+  ends.remake(1000, 1045);
+  ends.grant(1 << 30);
+  // A sixteenth of the window has come, and nothing has been granted again.
+  const calls = (1 << 26) / 1000;
+  for (let i = 0; i < calls; i++) ends.remake(1000, 1045);
+  t.equal(ends.relayed, Math.ceil(calls));
+  t.ok(ends.client > (1 << 30) * (14 / 16), 'the client has most of the window');
+});
+
 t.test('calls that pass as they are cost no credit', async (t) => {
   const ends = new Ends();
   ends.pass(1000);

@@ -4,9 +4,12 @@ import { ErrorCode, Http2Fault, MAX_WINDOW } from '../../http2/frames.ts';
 export const INITIAL_WINDOW = 65_535;
 /** Below the largest frame: a client may wait for the window of a whole frame. */
 const LITTLE = 16_384;
-/** Credit that is kept spare, in bytes: at least this, and of a larger window a quarter of what is above the initial one, up to this. */
+/**
+ * Credit that is kept spare, in bytes: at least the first figure; of a larger window a quarter of what is above the initial one, up to the
+ * second figure; of a very large one a sixteenth. An upstream with such a window grants seldom, and calls grow all the while.
+ */
 const LEAST_SPARE = 4096;
-const MOST_SPARE = 262_144;
+const MUCH_SPARE = 262_144;
 
 /**
  * The connection windows of one client connection, in bytes.
@@ -76,7 +79,7 @@ export class ClientWindow {
   #keep(bytes: number): number {
     if (!this.#keeps) return 0;
     const above = this.#fromClient + this.#toReturn + this.#spare + bytes - INITIAL_WINDOW;
-    const wanted = Math.max(LEAST_SPARE, Math.min(MOST_SPARE, Math.floor(above / 4)));
+    const wanted = Math.max(LEAST_SPARE, Math.min(MUCH_SPARE, above >> 2), above >> 4);
     const kept = Math.max(0, Math.min(bytes, wanted - this.#spare));
     this.#spare += kept;
     return kept;

@@ -1,6 +1,7 @@
 import { shareOwner } from '../../exchange/share-owner.ts';
 import type { TenantFinding } from '../../exchange/tenants.ts';
 import { dataOf, Flag, type Frame, frameOf, leadingDataOf } from '../../http2/frames.ts';
+import { StreamMap } from '../../http2/stream-map.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
 import type { Guard } from '../../lifetime/guard.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
@@ -65,7 +66,7 @@ export class TenantCalls implements TenantLane {
   readonly #options: GrpcRelayOptions;
   readonly #parts: TenantParts;
   readonly #checked: CallChecked;
-  readonly #calls = new Map<GrpcExchange, Collected>();
+  readonly #calls = new StreamMap<Collected>();
 
   /** @param checked receives the result of each call, once */
   constructor(core: RelayCore, guard: Guard, options: GrpcRelayOptions, checked: CallChecked) {
@@ -79,7 +80,7 @@ export class TenantCalls implements TenantLane {
   /** Begins to hold a call, with the DATA that has come. */
   begin(exchange: GrpcExchange, decision: Permit | Conditional): void {
     exchange.state = 'collecting';
-    this.#calls.set(exchange, { decision, message: undefined, owed: 0 });
+    this.#calls.set(exchange.id, { decision, message: undefined, owed: 0 });
     const { held } = exchange;
     if (held.isEmpty && !exchange.clientEnded) return;
     this.#within(exchange, () => {
@@ -115,16 +116,16 @@ export class TenantCalls implements TenantLane {
 
   /** A call has ended, or is refused. Idempotent. */
   forget(exchange: GrpcExchange): void {
-    const call = this.#calls.get(exchange);
+    const call = this.#calls.get(exchange.id);
     if (!call) return;
-    this.#calls.delete(exchange);
+    this.#calls.delete(exchange.id);
     call.giveUp?.();
     call.message?.release();
   }
 
   /** A small message in one frame is read where it is. `false` = it is not one. */
   #takeWhole(exchange: GrpcExchange, frame: Frame): boolean {
-    const call = this.#calls.get(exchange);
+    const call = this.#calls.get(exchange.id);
     const { encoding } = exchange.head;
     const isOne = call !== undefined && !call.message && exchange.clientEnded && frame.rest === undefined;
     if (!isOne || frame.length > INLINE_BYTES || !isCarried(encoding)) return false;
@@ -138,7 +139,7 @@ export class TenantCalls implements TenantLane {
   }
 
   #push(exchange: GrpcExchange, frame: Frame): void {
-    const call = this.#calls.get(exchange);
+    const call = this.#calls.get(exchange.id);
     exchange.owedCredit += frame.length;
     if (!call || exchange.owedCredit > MOST_OWED) {
       this.#core.window.swallowed(exchange.owedCredit);
@@ -173,7 +174,7 @@ export class TenantCalls implements TenantLane {
   }
 
   #proceed(exchange: GrpcExchange): void {
-    const call = this.#calls.get(exchange);
+    const call = this.#calls.get(exchange.id);
     if (!call || !exchange.clientEnded) return;
     call.message ??= this.#open(exchange);
     call.message.end();
@@ -182,10 +183,10 @@ export class TenantCalls implements TenantLane {
 
   /** A wait for inflating has ended. */
   #later(exchange: GrpcExchange, step: () => void): void {
-    if (!this.#calls.has(exchange)) return;
+    if (!this.#calls.has(exchange.id)) return;
     this.#within(exchange, () => {
       step();
-      const call = this.#calls.get(exchange);
+      const call = this.#calls.get(exchange.id);
       if (!call?.message?.isComplete || !exchange.clientEnded) return;
       this.#rewrite(exchange, call, call.message.framed, 'unasked');
     });
@@ -247,7 +248,7 @@ export class TenantCalls implements TenantLane {
 
   /** Continues a call after a wait. */
   #ifOpen(exchange: GrpcExchange, step: () => void): void {
-    if (!this.#calls.has(exchange)) return;
+    if (!this.#calls.has(exchange.id)) return;
     this.#within(exchange, step);
     if (!this.#core.client.inBurst) this.#core.burstEnded();
   }

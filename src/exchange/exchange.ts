@@ -52,7 +52,7 @@ export interface Exchange {
   received: number;
   /** The memo of its connection, if requests of one connection follow each other. */
   readonly memo?: CredentialMemo | undefined;
-  /** Wrong credentials of its connection or client, if the connection has one open request at a time. */
+  /** Wrong credentials of its connection or client. */
   readonly guesses?: CredentialGuessing | undefined;
   /** The refusals that wait on its connection, if the connection has several open requests at a time. */
   readonly refusalSlots?: RefusalSlots | undefined;
@@ -228,7 +228,7 @@ export interface ExchangeParts {
     'asksForCollection' | 'asksForCost' | 'asksForLength' | 'early' | 'take' | 'end'
   >;
   /** Delays refusals of callers that go on asking over a limit. */
-  readonly refusals: Pick<RefusalPacing, 'refused' | 'hold' | 'ended'>;
+  readonly refusals: Pick<RefusalPacing, 'refused' | 'guessed' | 'hold' | 'ended'>;
   /** Counts collections, where a grant limits their number. */
   readonly creations: Pick<Creations, 'current' | 'begin' | 'end'> & {
     readonly existing: () => ReturnType<Creations['existing']> | readonly string[] | undefined;

@@ -15,7 +15,7 @@ import { decideWithin } from '../policy/rules.ts';
 import { withinBounds } from './bounds.ts';
 import { withoutReason } from './break-glass.ts';
 import { askedFor, withExisting } from './create-existing.ts';
-import type { Exchange, ExchangeParts, Outcome, Protocol } from './exchange.ts';
+import type { Exchange, ExchangeParts, Outcome, Protocol, Slowed } from './exchange.ts';
 import { withinRails } from './guard-rails.ts';
 import { counted as countedOn, countedRefusal, endOnLimits, leaveLimits, limited } from './limited.ts';
 import { settledBy, settledPermit } from './settled.ts';
@@ -163,22 +163,20 @@ function identified<X extends Exchange>(
   );
 }
 
-/** Delays the refusal of a wrong credential, longer with each wrong one of the connection. */
+/** The refusal of a wrong credential waits longer with each wrong one of the connection. */
 function refuseStranger<X extends Exchange>(
   parts: ExchangeParts,
   protocol: Protocol<X>,
   exchange: X,
   denial: Denial,
 ): void {
-  const wait = parts.policy.current.mode === 'enforce' ? exchange.guesses?.refused(parts.now()) : 0;
-  if (!wait) {
+  const delay = parts.policy.current.mode === 'enforce' ? parts.refusals.guessed(exchange) : 0;
+  if (delay <= 0) {
     dispatch(parts, protocol, exchange, denial);
     return;
   }
-  exchange.slowed = 'guesses';
-  exchangeGuard(parts, protocol, exchange).after(wait, () => {
-    if (!exchange.ended) dispatch(parts, protocol, exchange, denial);
-  });
+  exchange.decision = denial;
+  refuseLater(parts, protocol, exchange, denial, { delay, why: 'guesses' });
 }
 
 function decideOn<X extends Exchange>(
@@ -264,8 +262,19 @@ function refuse<X extends Exchange>(parts: ExchangeParts, protocol: Protocol<X>,
     protocol.reject(exchange, denial);
     return;
   }
-  exchange.slowed = 'over_limit';
   leaveLimits(parts, exchange);
+  refuseLater(parts, protocol, exchange, denial, { delay, why: 'over_limit' });
+}
+
+/** INVARIANT: what waits holds nothing of its body. @param delay milliseconds */
+function refuseLater<X extends Exchange>(
+  parts: ExchangeParts,
+  protocol: Protocol<X>,
+  exchange: X,
+  denial: Denial,
+  { delay, why }: { readonly delay: number; readonly why: Slowed },
+): void {
+  exchange.slowed = why;
   const answer = exchangeGuard(parts, protocol, exchange).entry(() => {
     if (!exchange.ended && exchange.refusal === undefined) protocol.reject(exchange, denial);
   });

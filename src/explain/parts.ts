@@ -68,7 +68,7 @@ export function offlineParts(state: State, assumptions: Assumptions): OfflinePar
     bodyRules: bodyRulesOf(config, known),
     policy: { current: policy },
     admit: () => undefined,
-    refusals: { refused: () => 0, hold: () => undefined, ended: () => undefined },
+    refusals: { refused: () => 0, guessed: () => 0, hold: () => undefined, ended: () => undefined },
     pace: { mustWait: () => false, wait: () => undefined },
     ...(config.gateway.compatibility.create_existing && { createExisting: true as const }),
     now: clock,

@@ -3,9 +3,10 @@ import type { PresentedCertificate } from '../identity/certificates/presented.ts
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
+import type { CredentialGuessing } from '../limits/credential-guessing.ts';
 import type { RefusalSlots } from '../limits/refusal-pacing.ts';
 import type { LimitHold } from '../limits/request-limits.ts';
-import { type ClientAddress, clientOf } from '../net/client-address.ts';
+import { type ClientAddress, clientOf, guessesFor } from '../net/client-address.ts';
 import type { BodyNeeds } from '../policy/body-checks.ts';
 import type { Conditional, Decision, Permit, References } from '../policy/decide.ts';
 import type { Denial } from '../policy/denial.ts';
@@ -160,6 +161,10 @@ export class GrpcExchange implements Exchange {
 
   get refusalSlots(): RefusalSlots {
     return this.steps.refusalSlots;
+  }
+
+  get guesses(): CredentialGuessing {
+    return guessesFor(this.steps.peer, this.remote, this.refusalSlots.guesses);
   }
 
   get patienceMs(): number | undefined {

@@ -5,10 +5,7 @@ const RATE: Rate = { everyMs: 20, ahead: 50, longestMs: 1000 };
 
 /**
  * Delays the answers to wrong credentials of one connection, or of one client behind a trusted proxy, by up to a second, so that guessing is slow and takes little
- * processor time from other clients. A valid credential on the same connection is not delayed.
- *
- * HTTP/1.1 only, where one request at a time is open: on a multiplexed connection, which a proxy may share between its
- * clients, delayed refusals would use up the streams of other clients.
+ * processor time from other clients. A valid credential on the same connection is not delayed. `RefusalPacing.guessed` asks it.
  */
 export class CredentialGuessing {
   readonly #spacing = new Spacing(RATE);

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { CredentialGuessing } from './credential-guessing.ts';
 import { type Rate, Spacing } from './spacing.ts';
 
 /** Refusals of one caller without delay: a burst of 200, then 100 a second. */
@@ -21,10 +22,13 @@ export interface PacedCaller {
  * other callers of the connection, behind a proxy, always find one.
  */
 export class RefusalSlots {
+  /** The wrong credentials of the connection. */
+  readonly guesses = new CredentialGuessing();
   readonly #mostStreams: () => number;
   readonly #slowDown: () => void;
   #held = 0;
   #last: PacedCaller | undefined;
+  #seenAt = Number.NEGATIVE_INFINITY;
   #sharedAt = Number.NEGATIVE_INFINITY;
 
   /** @param mostStreams streams that the connection may have open @param slowDown does not read the connection for a moment */
@@ -40,16 +44,21 @@ export class RefusalSlots {
 
   /** A request of this caller came on the connection. @param now milliseconds */
   seen(caller: PacedCaller, now: number): void {
+    this.#seenAt = now;
     const last = this.#last;
     if (last?.keyId === caller.keyId && last.subject === caller.subject) return;
     if (last) this.#sharedAt = now;
     this.#last = caller;
   }
 
-  /** `false` = the refusal is to be answered at once. A connection of one caller is not read for a moment then. */
-  take(now: number): boolean {
+  /**
+   * `false` = the refusal is to be answered at once. The connection is not read for a moment then, unless other callers use it.
+   *
+   * @param isKnown the caller is known, and alone if no other one was seen; next to a stranger every caller is another one
+   */
+  take(now: number, isKnown: boolean): boolean {
     if (this.#held >= this.#mostStreams() * STREAMS_SHARE) {
-      if (now - this.#sharedAt >= SHARED_MS) this.#slowDown();
+      if (now - (isKnown ? this.#sharedAt : this.#seenAt) >= SHARED_MS) this.#slowDown();
       return false;
     }
     this.#held += 1;
@@ -66,6 +75,8 @@ export class RefusalSlots {
 export interface RefusedExchange {
   readonly principal: PacedCaller | undefined;
   readonly refusalSlots?: RefusalSlots | undefined;
+  /** Wrong credentials of its connection or client. */
+  readonly guesses?: CredentialGuessing | undefined;
   /** Most milliseconds that its client waits for an answer; `undefined` = not known. */
   readonly patienceMs?: number | undefined;
 }
@@ -78,11 +89,11 @@ interface Waiting {
 }
 
 /**
- * Delays the refusals of callers that go on asking over a limit, by up to a second, so that they take little processor time
- * from others: a refusal costs its caller nothing, and the next request would follow at once. Callers that wait for `retry-after`
- * are answered at once.
+ * Delays the refusals of callers that go on asking over a limit, and of strangers that present one wrong credential after the
+ * other, by up to a second, so that they take little processor time from others: a refusal costs its caller nothing, and the next
+ * request would follow at once. Callers that wait for `retry-after` are answered at once.
  *
- * Each caller has a pace of its own. INVARIANT: a refusal that waits holds its request alone: nothing of its body is kept, and over
+ * Each caller has a pace of its own, each connection one for wrong credentials. INVARIANT: a refusal that waits holds its request alone: nothing of its body is kept, and over
  * HTTP/2 its share of the streams is bounded (`RefusalSlots`). Over HTTP/1.1 it is the one open request of its connection.
  */
 export class RefusalPacing {
@@ -103,20 +114,25 @@ export class RefusalPacing {
     return this.#waiting.size;
   }
 
-  /** Counts a refusal. Returns the milliseconds that its answer has to wait; above 0 `hold` must follow. */
-  refused({ principal, refusalSlots, patienceMs }: RefusedExchange): number {
+  /** Counts a refusal of a limit. Returns the milliseconds that its answer has to wait; above 0 `hold` must follow. */
+  refused(exchange: RefusedExchange): number {
+    const { principal } = exchange;
     if (this.#over || !principal) return 0;
     const now = this.#now();
     const name = `${principal.keyId} ${principal.subject ?? ''}`;
     const spacing = this.#callers.get(name) ?? new Spacing(RATE);
     this.#callers.set(name, spacing);
-    const delay = spacing.next(now);
-    if (delay <= 0 || (refusalSlots && !refusalSlots.take(now))) return 0;
-    // An answer that comes when its client has given up is none.
-    return Math.max(1, Math.min(delay, (patienceMs ?? Number.POSITIVE_INFINITY) / 2));
+    return delayOf(exchange, spacing.next(now), now);
   }
 
-  /** Calls `answer` after the delay that `refused` told, unless the exchange has ended before. @param answer must not throw */
+  /** Counts a wrong credential; otherwise as `refused`. */
+  guessed(exchange: RefusedExchange): number {
+    if (this.#over || !exchange.guesses) return 0;
+    const now = this.#now();
+    return delayOf(exchange, exchange.guesses.refused(now), now);
+  }
+
+  /** Calls `answer` after the delay that `refused` or `guessed` told, unless the exchange has ended before. @param answer must not throw */
   hold(exchange: RefusedExchange, delayMs: number, answer: () => void): void {
     const timer = this.#later(delayMs, () => this.#release(exchange));
     this.#waiting.set(exchange, { answer, slots: exchange.refusalSlots, timer });
@@ -150,4 +166,11 @@ export class RefusalPacing {
     waiting.slots?.give();
     return waiting;
   }
+}
+
+/** Milliseconds for which the answer waits; 0 = there is no place for another one that waits. */
+function delayOf({ principal, refusalSlots, patienceMs }: RefusedExchange, delay: number, now: number): number {
+  if (delay <= 0 || (refusalSlots && !refusalSlots.take(now, principal !== undefined))) return 0;
+  // An answer that comes when its client has given up is none.
+  return Math.max(1, Math.min(delay, (patienceMs ?? Number.POSITIVE_INFINITY) / 2));
 }

@@ -47,7 +47,7 @@ export function clientOf({ address, proxies }: ClientAddress, headers: readonly 
 }
 
 /**
- * The wrong credentials that count for one request over HTTP/1.1: those of its connection, or of the client that a proxy named.
+ * The wrong credentials that count for one request: those of its connection, or of the client that a proxy named.
  *
  * @param remote the client of the request @param own those of the connection
  */

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 import { AGREEABLE, fromAll, openVerdictLanes, type Request } from '../support/verdicts/lanes.ts';
 
 /*
- * Refusals of a caller that goes on asking over its limit wait, over every lane. The time is out of it: a caller has used up what
+ * Refusals of a caller that goes on asking over its limit, and of one that guesses keys, wait, over every lane. The time is out of it: a caller has used up what
  * is answered at once, and what waits is answered when the test says so.
  */
 
@@ -23,7 +23,7 @@ import { AGREEABLE, fromAll, openVerdictLanes, type Request } from '../support/v
 const STREAMS = 40;
 
 const pacings = new Set<RefusalPacing>();
-const { refused, hold } = RefusalPacing.prototype;
+const { refused, guessed, hold } = RefusalPacing.prototype;
 /** Refusals are answered at once, as those of a caller that has just begun. */
 let fresh = false;
 RefusalPacing.prototype.refused = function (this: RefusalPacing, exchange) {
@@ -31,6 +31,12 @@ RefusalPacing.prototype.refused = function (this: RefusalPacing, exchange) {
   if (fresh) return 0;
   for (let used = 0; used < 300; used += 1) refused.call(this, { principal: exchange.principal });
   return refused.call(this, exchange);
+};
+RefusalPacing.prototype.guessed = function (this: RefusalPacing, exchange) {
+  pacings.add(this);
+  if (fresh) return 0;
+  for (let used = 0; used < 60; used += 1) guessed.call(this, { principal: undefined, guesses: exchange.guesses });
+  return guessed.call(this, exchange);
 };
 RefusalPacing.prototype.hold = function (this: RefusalPacing, exchange, _ms, answer) {
   hold.call(this, exchange, 3_600_000, answer);
@@ -92,11 +98,11 @@ async function usedUp(subject: string): Promise<void> {
 /** Lets each lane wait, one after the other. */
 async function heardLate(
   request: Request,
-  subject: string,
+  by: string | { readonly 'api-key': string },
 ): Promise<{ readonly heard: string[]; readonly waited: number }> {
   let waited = 0;
   let over = false;
-  const asked = lanes.ask(request, caller(subject)).finally(() => {
+  const asked = lanes.ask(request, typeof by === 'string' ? caller(by) : by).finally(() => {
     over = true;
   });
   while (!over) {
@@ -122,6 +128,24 @@ t.test('the refusals of a caller that goes on asking wait on every lane, and com
   );
   test.same(await lanes.ask(query(), caller('nobody')), fromAll('ok'), 'another caller');
 });
+
+t.test(
+  'those of wrong credentials wait on every lane, too, and a good credential beside them does not',
+  async (test) => {
+    const wrong = { 'api-key': 'wrong' };
+    exchanges.length = 0;
+    test.same(await heardLate(query(), wrong), {
+      heard: fromAll('Invalid API key or JWT'),
+      waited: fromAll('').length,
+    });
+    await until(() => exchanges.length === fromAll('').length, 'all are recorded');
+    test.same(
+      exchanges.map(({ slowed, refusal, forwardedAt }) => [slowed, refusal?.code, forwardedAt]),
+      fromAll('').map(() => ['guesses', 'bad_credential', 0]),
+    );
+    test.same(await lanes.ask(query(), caller('nobody')), fromAll('ok'), 'a good one');
+  },
+);
 
 t.test('so do those that the body decides', async (test) => {
   test.same(await heardLate(query(), 'cost'), { heard: fromAll(COST), waited: fromAll('').length });

@@ -94,6 +94,40 @@ t.test('an answer comes before its client gives up', async (t) => {
   t.equal(refuse(GOOD, { patienceMs: 60_000 }).delay, 1000);
 });
 
+t.test(
+  'wrong credentials of a connection wait in its places, and slow it down unless a known caller uses it',
+  async (t) => {
+    let slowed = 0;
+    const { clock, pacing } = arena();
+    const refusalSlots = new RefusalSlots(
+      () => 100,
+      () => {
+        slowed += 1;
+      },
+    );
+    const guess = () => {
+      const exchange = { principal: undefined, guesses: refusalSlots.guesses, refusalSlots };
+      const delay = pacing.guessed(exchange);
+      if (delay > 0) pacing.hold(exchange, delay, () => undefined);
+      return delay;
+    };
+    clock.pass(60_000);
+    const delays = many(110, guess);
+    t.same(delays.slice(0, 50), Array(50).fill(0), 'a burst is answered at once');
+    t.same(delays.slice(50, 53), [20, 40, 60], 'then 50 a second');
+    t.equal(delays.slice(100).filter((delay) => delay > 0).length, 0, 'none has more than half of the streams');
+    t.equal(slowed, 10, 'a connection of strangers alone is not read for a moment');
+    refusalSlots.seen(GOOD, clock.now);
+    t.equal(guess(), 0);
+    t.equal(slowed, 10, 'one that a known caller uses is read');
+    clock.pass(10_000);
+    t.equal(refusalSlots.held, 0);
+    t.equal(guess(), 0, 'the wrong ones are forgotten');
+    pacing.close();
+    t.same(new Set(many(200, guess)), new Set([0]), 'none waits when the process ends');
+  },
+);
+
 t.test('waiting refusals have at most half of the streams of a connection', async (t) => {
   let slowed = 0;
   const { clock, pacing, refuse } = arena();

@@ -29,7 +29,7 @@ export const PLAIN_PARTS: Pick<
     take: () => undefined,
     end: () => undefined,
   },
-  refusals: { refused: () => 0, hold: () => undefined, ended: () => undefined },
+  refusals: { refused: () => 0, guessed: () => 0, hold: () => undefined, ended: () => undefined },
   creations: {
     existing: async () => undefined,
     current: () => undefined,

@@ -3,6 +3,7 @@ import { stillStands } from '../../exchange/still-stands.ts';
 import { ErrorCode } from '../../http2/frames.ts';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
 import { DepthMeter } from '../../json/depth.ts';
+import type { CredentialGuessing } from '../../limits/credential-guessing.ts';
 import type { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import type { BodyNeeds } from '../../policy/body-checks.ts';
 import type { Conditional, Permit } from '../../policy/decide.ts';
@@ -42,7 +43,7 @@ type Phase = 'deciding' | 'holding' | 'waiting' | 'relaying' | 'answered' | 'ove
 /** A plain request over HTTP/2: its body and its answer pass as bytes, over one upstream connection of the pool. */
 export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, StreamUser, PlaceWaiter {
   readonly memo: CredentialMemo;
-  readonly guesses = undefined;
+  readonly guesses: CredentialGuessing;
   readonly refusalSlots: RefusalSlots;
   readonly #stream: Http2Stream;
   readonly #context: PlainContext;
@@ -69,6 +70,7 @@ export class PlainRequest implements RelaySteps, UpstreamUser, SentHeads, Stream
     this.#stream = stream;
     this.memo = memo;
     this.refusalSlots = stream.refusalSlots;
+    this.guesses = stream.refusalSlots.guesses;
     this.#context = context;
   }
 

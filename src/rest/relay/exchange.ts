@@ -14,8 +14,8 @@ import type { RestResolution } from '../resolve.ts';
 export interface RelaySteps {
   /** The last credential of the client's connection. */
   readonly memo: CredentialMemo;
-  /** HTTP/1.1 only. */
-  readonly guesses: CredentialGuessing | undefined;
+  /** The wrong credentials of the client's connection. */
+  readonly guesses: CredentialGuessing;
   /** HTTP/2 only. */
   readonly refusalSlots: RefusalSlots | undefined;
   readonly checkBody: (exchange: RelayExchange, decision: Permit | Conditional, needs: BodyNeeds) => void;
@@ -86,7 +86,7 @@ export function newRelayExchange(
     connection,
     memo: connection.memo,
     refusalSlots: connection.refusalSlots,
-    guesses: connection.guesses && guessesFor(peer, remote, connection.guesses),
+    guesses: guessesFor(peer, remote, connection.guesses),
     head,
     method: head.method,
     requestTarget: head.target,

@@ -31,7 +31,7 @@ function guessesOf(socket: Socket): CredentialGuessing {
 type Carried = Pick<
   RestExchange,
   'request' | 'response' | 'stream' | 'sendHead' | 'method' | 'requestTarget' | 'headers' | 'host' | 'hasBody'
-> & { readonly guesses?: CredentialGuessing; readonly refusalSlots: RefusalSlots | undefined };
+> & { readonly guesses: CredentialGuessing; readonly refusalSlots: RefusalSlots | undefined };
 
 /** The exchange of a request that `node:http` has read the head of. */
 export function http1Exchange(
@@ -78,6 +78,7 @@ export function http2Exchange(
     headers,
     host,
     hasBody: !stream.endsWithHead,
+    guesses: stream.refusalSlots.guesses,
     refusalSlots: stream.refusalSlots,
   });
   return exchange;
@@ -95,7 +96,7 @@ function newExchange(options: LaneOptions, carried: Carried): RestExchange {
     principal: undefined,
     ...unbegun(),
     ...carried,
-    guesses: carried.guesses && guessesFor(peer, remote, carried.guesses),
+    guesses: guessesFor(peer, remote, carried.guesses),
     life: new Lifetime((error) => report(error, 'clean_up')),
     guard: new Guard(owner, 'exchange', report),
     peer,

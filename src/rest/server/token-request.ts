@@ -43,9 +43,10 @@ export function answerTokenRequest(exchange: RestExchange, context: LaneContext)
     const request = { ...head, remote, tracingId: requestIdOf(exchange), port: 'rest', body: whole } as const;
     exchange.guard.settled(tokens.answer(request, exchange.certificate), (answer) => {
       // Guessing is as slow as with requests.
-      const wait = answer.status === 400 ? exchange.guesses?.refused(parts.now()) : 0;
-      if (wait) exchange.guard.after(wait, () => send(exchange, context, answer));
-      else send(exchange, context, answer);
+      const wait = answer.status === 400 ? parts.refusals.guessed(exchange) : 0;
+      const answered = exchange.guard.entry(() => send(exchange, context, answer));
+      if (wait > 0) parts.refusals.hold(exchange, wait, answered);
+      else answered();
     });
   });
 }

@@ -1,4 +1,5 @@
 import type { ExchangeParts } from '../../src/exchange/exchange.ts';
+import { RefusalPacing } from '../../src/limits/refusal-pacing.ts';
 import { PLAIN_POLICY } from '../../src/policy/rules.ts';
 import { NO_FEATURES } from '../../src/policy/tenants/rewriting.ts';
 
@@ -29,7 +30,10 @@ export const PLAIN_PARTS: Pick<
     take: () => undefined,
     end: () => undefined,
   },
-  refusals: { refused: () => 0, guessed: () => 0, hold: () => undefined, ended: () => undefined },
+  refusals: new RefusalPacing(
+    () => performance.now(),
+    (ms, work) => setTimeout(work, ms),
+  ),
   creations: {
     existing: async () => undefined,
     current: () => undefined,

@@ -152,7 +152,10 @@ t.test('one connection has half of the places of its owner, and another one find
 });
 
 t.test('an answer that is taken gives its place on to the next', async (t) => {
-  const { gateway, upstream } = await start(t);
+  const { gateway, upstream } = await start(t, {
+    upstreamWaitMs: 600_000,
+    limits: { stream_idle_timeout_ms: 600_000 },
+  });
   const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, {
     rejectUnauthorized: false,
     settings: { initialWindowSize: 1 << 20 },

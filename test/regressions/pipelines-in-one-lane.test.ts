@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
+import { RefusalPacing } from '../../src/limits/refusal-pacing.ts';
 import { authenticate, type Received, recordingUpstream, startGateway } from '../rest/lane-fixture.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
 import { until } from '../support/until.ts';
@@ -47,6 +48,10 @@ async function pipelined(test: Test, bytes: string, answers: number, relayed = t
       ...PLAIN_PARTS,
       // A clock that stands still: what has to wait never comes to be let off.
       now: () => 1,
+      refusals: new RefusalPacing(
+        () => 1,
+        (ms, work) => setTimeout(work, ms),
+      ),
       authenticate: (headers) => {
         open += 1;
         mostOpen = Math.max(mostOpen, open);

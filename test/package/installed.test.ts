@@ -14,8 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { status } from '@grpc/grpc-js';
 import t from 'tap';
 import { NEEDED_NODE } from '../../src/cli/runtime.ts';
+import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { type OtherNode, otherNodes } from '../support/process/other-nodes.ts';
 import { missingForPacking, PackedPackage } from '../support/process/packed-package.ts';
@@ -183,17 +185,29 @@ for (const node of supported) {
     const empty = mkdtempSync(join(folder, 'empty-'));
     const demo = await startDemo(node, empty);
     const [url, token] = [demo.found(/REST +(https:\S+)/), demo.found(/^TOKEN=(\S+)$/m)];
-    const status = async (path: string, key?: string, body?: object) => {
+    const ask = async (path: string, key?: string, body?: object) => {
       const args = ['-s', '-o', join(empty, 'answer'), '-w', '%{http_code}', '--cacert', demo.found(/CA file +(\S+)/)];
       const json = body ? ['-H', 'content-type: application/json', '-d', JSON.stringify(body)] : [];
       return (await run('curl', [...args, ...json, ...(key ? ['-H', `api-key: ${key}`] : []), url + path], empty)).out;
     };
-    t.equal(await status('/collections'), '401', 'a stranger is refused');
-    t.equal(await status('/collections/private', token), '403', 'the token is refused elsewhere');
+    t.equal(await ask('/collections'), '401', 'a stranger is refused');
+    t.equal(await ask('/collections/private', token), '403', 'the token is refused elsewhere');
     const query = { query: [0.2, 0.1, 0.9, 0.7], limit: 2, with_payload: true };
-    t.equal(await status('/collections/demo/points/query', token, query), '200', 'and searches its own collection');
+    t.equal(await ask('/collections/demo/points/query', token, query), '200', 'and searches its own collection');
     const { result } = JSON.parse(readFileSync(join(empty, 'answer'), 'utf8'));
     t.match(result.points, [{ payload: { city: 'New York' } }, { payload: { city: 'Berlin' } }]);
+    const grpcUrl = demo.found(/gRPC +(https:\S+)/);
+    const [, port = ''] = /:(\d+)$/.exec(grpcUrl) ?? [];
+    const ca = readFileSync(join(empty, demo.found(/CA file +(\S+)/)));
+    const client = rawClient({ ca, grpc: { port: Number(port), url: grpcUrl } });
+    t.teardown(() => client.close());
+    const count = async (collection: string, key: string) =>
+      (await unary(client, '/qdrant.Points/Count', message({ 1: collection }), { 'api-key': key })).code;
+    t.strictSame(
+      [await count('demo', token), await count('private', token), await count('demo', 'wrong')],
+      [0, status.PERMISSION_DENIED, status.UNAUTHENTICATED],
+      'gRPC decides alike',
+    );
     const made = join(empty, 'qdrant-gateway-demo');
     const modes = Object.fromEntries(readdirSync(made).map((name) => [name, statSync(join(made, name)).mode & 0o777]));
     t.match(modes, { 'key.pem': 0o600, 'keys.json': 0o600, '.gitignore': 0o644 });

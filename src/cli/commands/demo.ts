@@ -11,8 +11,8 @@ export const demoCommand = declareCommand({
   json: false,
   changes: true,
   examples: [
-    ['qdrant-gateway demo', 'REST on port 6333, or on a free one where that is in use'],
-    ['qdrant-gateway demo --http-port 7333', 'on another port'],
+    ['qdrant-gateway demo', 'REST on port 6333 and gRPC on 6334, or on free ones where these are in use'],
+    ['qdrant-gateway demo --http-port 7333 --grpc-port 7334', 'on other ports'],
   ],
   async run({ flags, output }) {
     const { demo } = await import('../demo/demo.ts');

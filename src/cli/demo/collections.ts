@@ -64,9 +64,12 @@ export class Collections {
     return this.#all.has(name);
   }
 
-  create(name: string, { vectors }: Body): true {
+  create(name: string, body: Body): true {
+    refuseUnknown(body, ['vectors']);
+    const { vectors } = body;
     if (this.#all.has(name)) throw new Refused(409, `Wrong input: Collection \`${name}\` already exists!`);
-    const { size, distance } = isObject(vectors) ? vectors : {};
+    const { size, distance, ...more } = isObject(vectors) ? vectors : {};
+    refuseUnknown(more, []);
     if (!Number.isSafeInteger(size) || typeof size !== 'number' || size < 1 || size > MOST_DIMENSIONS) {
       throw new Refused(400, `the demo takes one unnamed vector of 1 to ${MOST_DIMENSIONS} dimensions`);
     }
@@ -110,7 +113,9 @@ export class Collections {
   }
 
   /** Takes all points or none. */
-  upsert(name: string, { points }: Body): Body {
+  upsert(name: string, body: Body): Body {
+    refuseUnknown(body, ['points']);
+    const { points } = body;
     const collection = this.#find(name);
     if (!Array.isArray(points)) throw new Refused(400, 'Format error in JSON body: `points` has to be a list');
     const taken = points.map((point) => pointOf(point, collection.vectors.size));
@@ -121,7 +126,9 @@ export class Collections {
     return DONE;
   }
 
-  remove(name: string, { points }: Body): Body {
+  remove(name: string, body: Body): Body {
+    refuseUnknown(body, ['points']);
+    const { points } = body;
     const collection = this.#find(name);
     if (!Array.isArray(points)) throw new Refused(400, 'the demo deletes points by a list of ids only');
     for (const id of points) collection.points.delete(id);
@@ -129,11 +136,12 @@ export class Collections {
   }
 
   count(name: string, body: Body): number {
-    refuseFilter(body);
+    refuseUnknown(body, ['exact']);
     return this.#find(name).points.size;
   }
 
   retrieve(name: string, body: Body): readonly Body[] {
+    refuseUnknown(body, ['ids', ...SHOWN]);
     const { points } = this.#find(name);
     const ids = Array.isArray(body.ids) ? body.ids : [];
     return ids.flatMap((id) => {
@@ -143,14 +151,14 @@ export class Collections {
   }
 
   scroll(name: string, body: Body): readonly Body[] {
-    refuseFilter(body);
+    refuseUnknown(body, ['limit', ...SHOWN]);
     const points = [...this.#find(name).points.values()];
     return points.slice(0, limitOf(body)).map((point) => shown(point, body, true));
   }
 
   /** The nearest points of a vector, or of a point by its id. */
   query(name: string, body: Body): readonly Body[] {
-    refuseFilter(body);
+    refuseUnknown(body, ['query', 'limit', 'params', ...SHOWN]);
     const { points, vectors } = this.#find(name);
     const asked = isObject(body.query) && 'nearest' in body.query ? body.query.nearest : body.query;
     const target = isId(asked) ? points.get(asked)?.vector : asked;
@@ -195,6 +203,16 @@ function limitOf({ limit }: Body): number {
   return typeof limit === 'number' && limit >= 1 ? limit : 10;
 }
 
-function refuseFilter({ filter }: Body): void {
-  if (filter !== undefined && filter !== null) throw new Refused(400, 'the demo knows no filters');
+/** Members that say what of a point is shown, as true or false. */
+const SHOWN = ['with_payload', 'with_vector', 'with_vectors'];
+
+/** A member that is not known is refused, not passed over: the answer would be another one than that of Qdrant. */
+function refuseUnknown(body: Body, known: readonly string[]): void {
+  for (const [name, value] of Object.entries(body)) {
+    if (value === undefined || value === null) continue;
+    if (!known.includes(name)) throw new Refused(400, `the demo knows no \`${name}\` here`);
+    if (SHOWN.includes(name) && typeof value !== 'boolean') {
+      throw new Refused(400, `the demo takes true or false for \`${name}\``);
+    }
+  }
 }

@@ -75,7 +75,7 @@ function demoDefaults(before: Config, keys: DemoKeys, { folder, standIn, default
     'tls.cert': join(folder, 'cert.pem'),
     'tls.key': join(folder, 'key.pem'),
     'gateway.upstream.rest_url': standIn.restUrl,
-    ...(standIn.grpcUrl === null ? { 'service.grpc_port': null } : { 'gateway.upstream.grpc_url': standIn.grpcUrl }),
+    'gateway.upstream.grpc_url': standIn.grpcUrl,
     ...defaults,
   };
 }
@@ -124,15 +124,18 @@ const NEXT = [
 
 /**
  * `demo`: the gateway before a small stand-in, with keys and certificates in `qdrant-gateway-demo/` of the working directory. Where port
- * 6333 is in use and no flag sets another, it takes a free one. Throws `ConfigError` for a configuration that is not valid.
+ * 6333 or 6334 is in use and no flag sets another, it takes a free one. Throws `ConfigError` for a configuration that is not valid.
  */
 export async function demo(flags: Flags, output: Output, cwd = process.cwd()): Promise<void> {
   const folder = join(cwd, DEMO_FOLDER);
   const before = previewConfig({ argv: flags }).config;
   // With a broken configuration the load below says what is wrong with it.
-  const port = before === null ? 6333 : before.service.http_port;
+  const { http_port: rest, grpc_port: grpc } = before?.service ?? { http_port: 6333, grpc_port: 6334 };
   const own = await startOwn(folder);
-  const defaults = flags.httpPort === undefined ? { 'service.http_port': await portOrAny(port) } : {};
+  const defaults = {
+    ...(flags.httpPort === undefined ? { 'service.http_port': await portOrAny(rest) } : {}),
+    ...(flags.grpcPort === undefined && grpc !== null ? { 'service.grpc_port': await portOrAny(grpc) } : {}),
+  };
   const config = before ?? loadState({ argv: flags, operations: OPERATION_NAMES }).config;
   await showDemo(flags, config, { folder, standIn: own, next: NEXT, defaults }, output);
 }

@@ -1,15 +1,16 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo, Server as ListeningServer } from 'node:net';
 import { QDRANT_VERSION } from '../../operations/qdrant-version.ts';
 import { type Body, Collections, Refused } from './collections.ts';
+import { grpcServer } from './grpc/server.ts';
 
 /** An unsecured Qdrant in memory that the demo protects. */
 export interface StandIn {
   /** `http://127.0.0.1:port` of REST. */
   readonly restUrl: string;
-  /** `http://127.0.0.1:port` of gRPC; `null` = it has none. */
-  readonly grpcUrl: string | null;
+  /** `http://127.0.0.1:port` of gRPC. */
+  readonly grpcUrl: string;
   /** Drops what is open. */
   readonly close: () => Promise<void>;
 }
@@ -75,10 +76,10 @@ async function answerTo(all: Collections, request: IncomingMessage): Promise<rea
   }
 }
 
-/** Starts the stand-in on a free port of loopback: REST only, at most 10 000 points, gone with this process. */
+/** Starts the stand-in on two free ports of loopback, REST and gRPC: at most 10 000 points, gone with this process. */
 export async function startStandIn(): Promise<StandIn> {
   const all = new Collections();
-  const server = createServer((request, response) => {
+  const rest = createServer((request, response) => {
     if (PROBES.includes(request.url ?? '')) {
       response.setHeader('content-type', 'text/plain').end('healthz check passed');
       return;
@@ -87,16 +88,18 @@ export async function startStandIn(): Promise<StandIn> {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     });
   });
-  const port = await listen(server, 0);
+  const grpc = grpcServer(all, RELEASE);
+  const [restPort, grpcPort] = await Promise.all([listen(rest, 0), listen(grpc.server, 0)]);
   const close = async () => {
-    server.close();
-    server.closeAllConnections();
-    if (server.listening) await once(server, 'close');
+    for (const server of [rest, grpc.server]) server.close();
+    rest.closeAllConnections();
+    grpc.drop();
+    await Promise.all([rest, grpc.server].map((server) => server.listening && once(server, 'close')));
   };
-  return { restUrl: `http://127.0.0.1:${port}`, grpcUrl: null, close };
+  return { restUrl: `http://127.0.0.1:${restPort}`, grpcUrl: `http://127.0.0.1:${grpcPort}`, close };
 }
 
-async function listen(server: Server, port: number): Promise<number> {
+async function listen(server: ListeningServer, port: number): Promise<number> {
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;

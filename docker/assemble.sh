@@ -8,6 +8,12 @@ set -euo pipefail
 build=$1 node=$2 root=$3
 mkdir -p "$root"/{app,etc,proc,dev,tmp,usr/local/bin}
 chmod 1777 "$root/tmp"
+# The one folder that the user of the image may write, and where it starts: what the gateway keeps by a relative name is below it.
+# A new volume that is mounted here takes over its owner. Only root can give a folder away: the Dockerfile does.
+state=$root/var/lib/qdrant-gateway
+mkdir -p "$state"
+chmod 0700 "$state"
+if [ "$(id -u)" = 0 ]; then chown 1000:1000 "$state"; fi
 
 cp "$node" "$root/usr/local/bin/node"
 # `lib => /path (0x...)` and `/lib64/ld-linux... (0x...)`; the kernel's own has no path.
@@ -17,7 +23,7 @@ ldd "$node" | grep -o '/[^ )]*' | sort -u | while read -r library; do
 done
 
 # Names for the user of the image, and names of hosts by /etc/hosts and DNS: both are in the C library itself.
-echo 'node:x:1000:1000:node:/app:/nonexistent' >"$root/etc/passwd"
+echo 'node:x:1000:1000:node:/var/lib/qdrant-gateway:/nonexistent' >"$root/etc/passwd"
 echo 'node:x:1000:' >"$root/etc/group"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 

@@ -170,6 +170,12 @@ const CASES: readonly Case[] = [
     },
   ],
   [
+    'audit files in a claim, of one replica',
+    { replicas: 1, state: { existingClaim: 'audit' }, config: { audit: { enabled: true } } },
+    OFTEN,
+    { audit: { enabled: true, dir: './storage/audit' } },
+  ],
+  [
     'times of the end',
     { drainSeconds: 20, graceSeconds: 100 },
     OFTEN,
@@ -246,6 +252,12 @@ const REFUSED: [name: string, values: Values, within: RegExp][] = [
     /use tls\.acme\.challenge: http-01/,
   ],
   ['a certificate without names', { tls: { certManager: { enabled: true } } }, /needs issuerRef\.name and dnsNames/],
+  ['a claim for two gateways', { state: { existingClaim: 'c' } }, /state\.existingClaim is for one gateway/],
+  [
+    'a claim for gateways by load',
+    { replicas: 1, autoscaling: { enabled: true }, state: { existingClaim: 'c' } },
+    /state\.existingClaim is for one gateway/,
+  ],
   ['shared without Redis', { redis: { sharedKeys: true } }, /need redis\.existingSecret/],
   [
     'a configuration that another value sets',
@@ -309,6 +321,36 @@ t.test('the chart opens Qdrant to the gateway alone, and its pods have no rights
       },
     },
   });
+});
+
+/** Every mount of a container called `gateway`, and where the volume comes from. */
+function mountsOf(pod: unknown): readonly (readonly [path: string, readOnly: boolean, from: string])[] {
+  const { containers = [], sidecarContainers = [], volumes = [], additionalVolumes = [] } = Object(pod);
+  const gateway = [...containers, ...sidecarContainers].find(({ name }) => name === 'gateway');
+  return Object(gateway).volumeMounts.map((mount: Readonly<Record<string, unknown>>) => {
+    const volume = [...volumes, ...additionalVolumes].find(({ name }) => name === mount.name);
+    const kind = Object.keys(volume).find((key) => key !== 'name');
+    return [mount.mountPath, mount.readOnly === true, kind];
+  });
+}
+
+t.test('with a read-only root the folder where the image starts can be written, and nothing else', async (t) => {
+  const image = readFileSync(join(ROOT, 'docker/Dockerfile'), 'utf8');
+  const [, state = ''] = /^WORKDIR (\S+)$/m.exec(image.slice(image.lastIndexOf('\nFROM '))) ?? [];
+  const file = (name: string) => readFileSync(join(ROOT, 'docker', name), 'utf8');
+  const pods: [name: string, pod: unknown][] = ['kubernetes.yaml', 'kubernetes-gateway.yaml'].map((name) => {
+    const made = resourcesIn(file(name)).find(({ kind }) => ['StatefulSet', 'Deployment'].includes(kind));
+    return [name, Object(Object(made?.spec).template).spec];
+  });
+  pods.push(['helm/qdrant-sidecar-values.yaml', parse(file('helm/qdrant-sidecar-values.yaml'))]);
+  for (const [name, pod] of pods) {
+    const writable = mountsOf(pod).filter(([, readOnly]) => !readOnly);
+    t.strictSame(writable, [[state, false, 'emptyDir']], name);
+  }
+  const { services, volumes } = parse(file('compose.yaml'));
+  t.equal(services.gateway.read_only, true);
+  t.strictSame(services.gateway.volumes, [`state:${state}`], 'compose.yaml');
+  t.ok(Object.hasOwn(volumes, 'state'));
 });
 
 /** First lines of the manifest that is made from the chart. */

@@ -17,6 +17,12 @@ import {
 /** Name of Qdrant in the inner network: its own name is the gateway's elsewhere. */
 const UPSTREAM = 'qdrant-upstream';
 const [REST, GRPC, P2P] = [6333, 6334, 6335];
+/** Folder that the gateway writes. It is made with a file, so that it belongs to the caller: Docker would make it for root. */
+const STATE = `${FOLDER}/state`;
+const STATE_NOTE = openFile(
+  `${STATE}/README`,
+  'What the gateway writes: audit files, the account and certificate of ACME, named keys.\n',
+);
 /** Files of a compose project, relative to its folder. */
 export interface ComposePlace {
   readonly folder: string;
@@ -50,7 +56,7 @@ export async function planCompose(place: ComposePlace, choices: InitChoices, dra
       tls.found,
       qdrant.ports.length > 0 ? `published ports: ${qdrant.ports.map(portText).join(', ')}` : 'no published ports',
     ],
-    files: [openFile(second.file, override), IGNORED, ...keys.files, ...tls.files],
+    files: [openFile(second.file, override), IGNORED, STATE_NOTE, ...keys.files, ...tls.files],
     env: second.env,
     notes: [
       ...notesOf(qdrant, choices),
@@ -61,7 +67,7 @@ export async function planCompose(place: ComposePlace, choices: InitChoices, dra
       'docker compose up -d',
       `docker compose port ${qdrant.name} 6333   # no port: Qdrant itself is not published`,
       firstQuestion(qdrant, choices, tls.made),
-      'docker compose exec qdrant-gateway node dist/cli/main.js doctor',
+      'docker compose exec qdrant-gateway node /app/dist/cli/main.js doctor',
     ],
   };
 }
@@ -131,7 +137,7 @@ function overrideOf(
         user: choices.user,
         depends_on: [qdrant.name],
         environment: variables,
-        volumes: [`./${FOLDER}:/run/qdrant-gateway:ro`, ...volumes],
+        volumes: [`./${FOLDER}:/run/qdrant-gateway:ro`, `./${STATE}:/var/lib/qdrant-gateway`, ...volumes],
         ports: qdrant.ports.filter(({ target }) => target === REST || target === GRPC).map(portText),
         networks: {
           ...Object.fromEntries(

@@ -72,7 +72,7 @@ export async function planHelm(place: HelmPlace, choices: InitChoices, drawn: Dr
       ...(made.length > 0 ? [`kubectl apply -f ${SECRETS}`] : []),
       'kubectl apply -f qdrant-gateway-policy.yaml',
       `helm upgrade --install ${release} qdrant/qdrant -f ${place.file} -f ${second}`,
-      `kubectl exec ${service}-0 -c gateway -- node dist/cli/main.js doctor`,
+      `kubectl exec ${service}-0 -c gateway -- node /app/dist/cli/main.js doctor`,
     ],
   };
 }
@@ -166,6 +166,7 @@ function gatewayValues(values: Fields, parts: Parts): object {
     additionalVolumes: [
       ...listOf(values.additionalVolumes),
       { name: 'gateway-keys', secret: { secretName: keys.secret, defaultMode: 0o440 } },
+      { name: 'gateway-state', emptyDir: { sizeLimit: '1Gi' } },
       ...(parts.cleartext || parts.tls
         ? []
         : [{ name: 'gateway-tls', secret: { secretName: 'qdrant-gateway-tls', defaultMode: 0o440 } }]),
@@ -212,6 +213,7 @@ function container({ keys, tls, cleartext, image }: Parts): object {
     },
     volumeMounts: [
       { name: 'gateway-keys', mountPath: '/run/keys', readOnly: true },
+      { name: 'gateway-state', mountPath: '/var/lib/qdrant-gateway' },
       ...(own ? [{ name: 'gateway-tls', mountPath: '/run/tls', readOnly: true }] : []),
       ...(tls && !cleartext ? tls.mounts : []),
     ],

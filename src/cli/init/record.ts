@@ -91,11 +91,18 @@ export function apply(plan: Plan, changes: Changes): void {
   const files = plan.files.map(({ path, text }) => ({ path, sha256: hashOf(text) }));
   const gone = (recorded?.files ?? []).filter(({ path }) => !files.some((file) => file.path === path));
   write(plan.folder, RECORD, `${JSON.stringify({ files: [...files, ...gone], folders, env }, null, 2)}\n`, 0o600);
+  const made = newFolders(plan);
   for (const file of [...changes.added, ...changes.changed.map(({ file }) => file)]) {
     mkdirSync(dirname(join(plan.folder, file.path)), { recursive: true });
     write(plan.folder, file.path, file.text, file.mode);
   }
+  for (const path of made) giveAway(join(plan.folder, path));
   if (changes.env) writeEnv(plan.folder, changes.env.name, changes.env.after);
+}
+
+/** Gives a file or folder that root made to the user of the image: otherwise only a gateway that runs as root could read or write it. */
+function giveAway(path: string): void {
+  if (process.getuid?.() === 0) chownSync(path, NODE_USER, NODE_USER);
 }
 
 /** Folders that are missing, the innermost first. */
@@ -112,8 +119,7 @@ function write(folder: string, path: string, text: string, mode: number): void {
   const fresh = `${target}.new`;
   writeFileSync(fresh, text, { mode });
   chmodSync(fresh, mode);
-  // Of root the files would be readable for a gateway that runs as root only.
-  if (process.getuid?.() === 0 && path !== RECORD) chownSync(fresh, NODE_USER, NODE_USER);
+  if (path !== RECORD) giveAway(fresh);
   renameSync(fresh, target);
 }
 

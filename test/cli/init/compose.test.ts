@@ -164,7 +164,13 @@ const CASES: readonly Case[] = [
         `${PORTS}\nenvironment: { QDRANT__SERVICE__ENABLE_TLS: "true", QDRANT__SERVICE__API_KEY: ${KEY} }\nvolumes: ["./tls:/qdrant/tls:ro", "data:/qdrant/storage"]`,
       ),
     },
-    gateway: { volumes: ['./qdrant-gateway:/run/qdrant-gateway:ro', './tls:/qdrant/tls:ro'] },
+    gateway: {
+      volumes: [
+        './qdrant-gateway:/run/qdrant-gateway:ro',
+        './qdrant-gateway/state:/var/lib/qdrant-gateway',
+        './tls:/qdrant/tls:ro',
+      ],
+    },
     qdrant: { environment: { QDRANT__SERVICE__ENABLE_TLS: 'false' } },
     key: KEY,
     upstreamKey: KEY,

@@ -57,6 +57,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $acme.domains (eq $acme.challenge "tls-alpn-01") .Values.networkPolicy.enabled .Values.networkPolicy.clients -}}
 {{- fail "networkPolicy.clients keeps the certificate authority from the REST port: use tls.acme.challenge: http-01" -}}
 {{- end -}}
+{{- if and .Values.state.existingClaim (or .Values.autoscaling.enabled (ne (int .Values.replicas) 1)) -}}
+{{- fail "state.existingClaim is for one gateway: set replicas: 1, or let audit files go to syslog, OpenTelemetry or standard output" -}}
+{{- end -}}
 {{- if and .Values.tls.existingSecret .Values.tls.certManager.enabled -}}
 {{- fail "tls.existingSecret and tls.certManager.enabled exclude each other" -}}
 {{- end -}}

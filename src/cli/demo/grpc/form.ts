@@ -28,7 +28,7 @@ function tagOf(reader: BinaryReader): readonly [number, WireType] {
   return attempt(() => reader.tag());
 }
 
-/** What cannot be read is the caller's fault. */
+/** Runs a step of reading. Throws `Refused` for bytes that cannot be read: they are the caller's fault. */
 function attempt<T>(read: () => T): T {
   try {
     return read();

@@ -1,8 +1,8 @@
 import { type FieldRow, fieldsOf } from '../../../grpc/tenants/messages/table.ts';
 
 /**
- * Messages of the methods that the stand-in has. A field that is not listed is refused where a request has it; those typed as `bytes` or
- * read by nobody (`wait`, `timeout`, `params`, `exact`) change nothing here. Source: interface of Qdrant 1.20.
+ * Messages of the methods that the stand-in has. A field that is not listed is refused where a request has it. `wait`, `timeout`, `params`,
+ * `exact` and the fields typed as `bytes` are taken, and change nothing. Source: interface of Qdrant 1.20.
  */
 export const MESSAGES: ReadonlyMap<string, readonly FieldRow[]> = fieldsOf({
   Empty: '',

@@ -81,7 +81,6 @@ t.test('the dashboard asks only for what there is, and for everything that matte
       'break_glass_requests_total',
       'token_exchanges_total',
       ...['token_cache_entries', 'last_reload_success_timestamp_seconds', 'generation'],
-      ...['acme_orders_total', 'acme_leader', 'acme_problem', 'acme_renewal_timestamp_seconds'],
       'rules_in_shadow',
       'upstream_outages_total',
       ...Object.keys(METRICS).filter((name) => name.startsWith('upstream_node_')),
@@ -125,6 +124,7 @@ t.test('the alerts ask only for what there is', async (t) => {
   for (const { alert, expr } of rules) t.strictSame(wrongIn(expr), [], alert);
   const watched = [
     ...['certificate_expires_in_seconds', 'audit_dropped_total', 'protecting', 'last_reload_ok'],
+    ...['acme_problem', 'acme_renewal_timestamp_seconds', 'acme_leader'],
     ...['upstream_node_up', 'upstream_key_accepted', 'limit_reached_total', 'break_glass_requests_total'],
   ];
   for (const name of watched)
@@ -135,32 +135,67 @@ t.test('the alerts ask only for what there is', async (t) => {
   checkRules(t, text);
 });
 
-/** The alerts about upstream and limits, by what the metrics of half an hour are: one value a minute. */
+/** The alerts about upstream, limits and certificates, by what the metrics of an hour are: one value a minute, from 1970 on. */
 const FIRING: readonly {
   readonly alert: string;
   readonly series: Readonly<Record<string, string>>;
   readonly fires: boolean;
 }[] = [
-  { alert: 'UpstreamKeyRefused', series: { upstream_key_accepted: '0x30' }, fires: true },
-  { alert: 'UpstreamKeyRefused', series: { upstream_key_accepted: '1x30' }, fires: false },
-  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_drained{N}': '0x30' }, fires: true },
-  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_drained{N}': '1x30' }, fires: false },
-  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '1x30', 'upstream_node_drained{N}': '0x30' }, fires: false },
-  { alert: 'NoNodeHealthy', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_up{M}': '0x30' }, fires: true },
-  { alert: 'NoNodeHealthy', series: { 'upstream_node_up{N}': '0x30', 'upstream_node_up{M}': '1x30' }, fires: false },
-  { alert: 'NodeUnsteady', series: { 'upstream_node_ejections_total{N}': '0+1x30' }, fires: true },
-  { alert: 'NodeUnsteady', series: { 'upstream_node_ejections_total{N}': '7x30' }, fires: false },
-  { alert: 'LimitReached', series: { 'limit_reached_total{L, decision="denied"}': '0+120x30' }, fires: true },
-  { alert: 'LimitReached', series: { 'limit_reached_total{L, decision="would_deny"}': '0+120x30' }, fires: false },
+  { alert: 'UpstreamKeyRefused', series: { upstream_key_accepted: '0x60' }, fires: true },
+  { alert: 'UpstreamKeyRefused', series: { upstream_key_accepted: '1x60' }, fires: false },
+  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '0x60', 'upstream_node_drained{N}': '0x60' }, fires: true },
+  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '0x60', 'upstream_node_drained{N}': '1x60' }, fires: false },
+  { alert: 'NodeLeftOut', series: { 'upstream_node_up{N}': '1x60', 'upstream_node_drained{N}': '0x60' }, fires: false },
+  { alert: 'NoNodeHealthy', series: { 'upstream_node_up{N}': '0x60', 'upstream_node_up{M}': '0x60' }, fires: true },
+  { alert: 'NoNodeHealthy', series: { 'upstream_node_up{N}': '0x60', 'upstream_node_up{M}': '1x60' }, fires: false },
+  { alert: 'NodeUnsteady', series: { 'upstream_node_ejections_total{N}': '0+1x60' }, fires: true },
+  { alert: 'NodeUnsteady', series: { 'upstream_node_ejections_total{N}': '7x60' }, fires: false },
+  { alert: 'LimitReached', series: { 'limit_reached_total{L, decision="denied"}': '0+120x60' }, fires: true },
+  { alert: 'LimitReached', series: { 'limit_reached_total{L, decision="would_deny"}': '0+120x60' }, fires: false },
+  { alert: 'CertificateNotObtained', series: { 'acme_problem{P}': '1x60' }, fires: true },
+  // Tried again and again, with another problem each time.
+  {
+    alert: 'CertificateNotObtained',
+    series: { 'acme_problem{P}': '1x20 _x40', 'acme_problem{Q}': '_x20 1x40' },
+    fires: true,
+  },
+  { alert: 'CertificateNotObtained', series: { 'acme_problem{P}': '1x10 stale' }, fires: false },
+  { alert: 'CertificateRenewalOverdue', series: { acme_renewal_timestamp_seconds: '-22000x60' }, fires: true },
+  { alert: 'CertificateRenewalOverdue', series: { acme_renewal_timestamp_seconds: '0x60' }, fires: false },
+  { alert: 'NoAcmeLeader', series: { 'acme_leader{J}': '0x60', 'acme_leader{K}': '0x60' }, fires: true },
+  { alert: 'NoAcmeLeader', series: { 'acme_leader{J}': '0x60', 'acme_leader{K}': '1x60' }, fires: false },
+  { alert: 'CertificateExpires', series: { 'certificate_expires_in_seconds{C}': '400000x60' }, fires: true },
+  { alert: 'CertificateExpires', series: { 'certificate_expires_in_seconds{C}': '2000000x60' }, fires: false },
+  {
+    alert: 'CertificateExpires',
+    series: { 'certificate_expires_in_seconds{U}': '400000x60', acme_renewal_timestamp_seconds: '100000x60' },
+    fires: true,
+  },
+  {
+    alert: 'CertificateExpires',
+    series: { 'certificate_expires_in_seconds{C}': '400000x60', acme_renewal_timestamp_seconds: '100000x60' },
+    fires: false,
+  },
+  {
+    alert: 'CertificateExpires',
+    series: { 'certificate_expires_in_seconds{C}': '100000x60', acme_renewal_timestamp_seconds: '0x60' },
+    fires: true,
+  },
 ];
 
-t.test('the alerts about nodes, the key of upstream and limits fire when they should', (t) => {
+t.test('the alerts about nodes, the key of upstream, limits and certificates fire when they should', (t) => {
   const labels = (series: string): string =>
     `${PREFIX}${series.includes('{') ? series : `${series}{}`}`
       .replace('{', '{instance="i", ')
       .replace('N}', 'upstream_node="n:6333"}')
       .replace('M}', 'upstream_node="m:6333"}')
       .replace('L,', 'limit="team",')
+      .replace('P}', 'problem="challenge"}')
+      .replace('Q}', 'problem="rate_limited"}')
+      .replace('C}', 'certificate="listener"}')
+      .replace('U}', 'certificate="upstream_ca"}')
+      .replace('instance="i", J}', 'instance="i", job="gateways"}')
+      .replace('instance="i", K}', 'instance="k", job="gateways"}')
       .replace(', }', '}');
   const tests = FIRING.map(({ alert, series, fires }) => ({
     name: `${alert} ${fires ? 'fires' : 'does not fire'} with ${JSON.stringify(series)}`,
@@ -169,7 +204,7 @@ t.test('the alerts about nodes, the key of upstream and limits fire when they sh
     promql_expr_test: [
       {
         expr: `count(ALERTS{alertname="QdrantGateway${alert}", alertstate="firing"}) or vector(0)`,
-        eval_time: '25m',
+        eval_time: '45m',
         exp_samples: [{ labels: '{}', value: fires ? 1 : 0 }],
       },
     ],

@@ -19,6 +19,7 @@ const CONTENT: readonly (readonly [pattern: RegExp, least: number, most: number]
   [/^dist\/[\w/-]+\.d\.ts$/, 600, 1100],
   [/^dist\/console\/browser\/[\w-]+\.css$/, 1, 10],
   [/^config\/[\w.-]+\.(ya?ml|json|md)$/, 10, 30],
+  [/^config\/recipes\/[\w-]+\.yaml$/, 10, 40],
   [/^docs\/(guides|reference|decisions)\/[\w.-]+\.md$/, 60, 160],
   [/^docs\/[\w.-]+\.(md|svg|json|txt)$/, 3, 15],
   [/^docs\/guides\/[\w-]+\.png$/, 3, 8],

@@ -55,7 +55,16 @@ export class HeldFrames {
     lent.start = frame.start;
     lent.rest = frame.rest;
     lent.restEnd = frame.restEnd;
-    this.#lent = lent;
+    this.lendOwn(lent);
+  }
+
+  /** The same for a frame that no other code uses. */
+  lendOwn(frame: Frame): void {
+    if (!this.isEmpty) {
+      this.add(frame);
+      return;
+    }
+    this.#lent = frame;
     this.bytes = frame.length;
   }
 

@@ -9,12 +9,12 @@ import type { RelayCore } from './relay-core.ts';
  * and nothing is held.
  *
  * @param exchange has received all of the client's DATA, and holds none of it
- * @param message without prefix
+ * @param message without prefix @param roomy the same behind room for what a frame has in front of it, if there is any
  */
 export function holdRemade(
   { streamWindows, window }: Pick<RelayCore, 'streamWindows' | 'window'>,
   exchange: GrpcExchange,
-  message: Buffer,
+  { message, roomy }: RemadeMessage,
 ): boolean {
   const { encoding, contentLength } = exchange.head;
   if (contentLength >= 0 || !(encoding === undefined || encoding === 'identity')) return false;
@@ -25,8 +25,24 @@ export function holdRemade(
   exchange.isRemade = true;
   exchange.flowBytes = bytes;
   exchange.upstreamGrants = 0;
-  lendFrames(exchange, message);
+  if (roomy && bytes <= DEFAULT_MAX_FRAME_SIZE) lendInPlace(exchange, roomy, message.length);
+  else lendFrames(exchange, message);
   return true;
+}
+
+/** A message that was made anew. No other code uses its memory. */
+interface RemadeMessage {
+  readonly message: Buffer;
+  readonly roomy?: Buffer | undefined;
+}
+
+/** Makes one frame of the memory of the message. @param length of the message */
+function lendInPlace({ held, id }: GrpcExchange, roomy: Buffer, length: number): void {
+  if (roomy.length !== FRAME_HEADER_BYTES + PREFIX_BYTES + length) throw new RangeError('a message has other room');
+  writeFrameHeader(roomy, 0, PREFIX_BYTES + length, FrameType.DATA, Flag.END_STREAM, id);
+  roomy[FRAME_HEADER_BYTES] = 0;
+  roomy.writeUInt32BE(length, FRAME_HEADER_BYTES + 1);
+  held.lendOwn(frameOf(roomy));
 }
 
 /** One piece of memory for all frames, as they are when they are received. */
@@ -47,7 +63,7 @@ function lendFrames(exchange: GrpcExchange, message: Buffer): void {
     }
     message.copy(raw, at + FRAME_HEADER_BYTES + first, taken, taken + length);
     const end = at + FRAME_HEADER_BYTES + first + length;
-    held.lend(frameOf(frames === 1 ? raw : raw.subarray(at, end)));
+    held.lendOwn(frameOf(frames === 1 ? raw : raw.subarray(at, end)));
     taken += length;
     at = end;
   }

@@ -1,3 +1,4 @@
+import { FRAME_HEADER_BYTES } from '../../http2/frames.ts';
 import {
   type AnswerChange,
   type IdCheck,
@@ -6,6 +7,7 @@ import {
   type ReleaseFeatures,
 } from '../../policy/tenants/rewriting.ts';
 import type { Tenancy, TenantCondition } from '../../policy/tenants/tenancy.ts';
+import { PREFIX_BYTES } from '../message/message.ts';
 import { badForm } from './ids.ts';
 
 /** The facts by which a message is rewritten. */
@@ -19,10 +21,15 @@ export interface TenantContext {
   readonly idfVectors: ReadonlySet<string> | 'unknown' | 'unasked';
 }
 
+/** Bytes that stand in front of a message in its DATA frame. */
+export const FRAME_ROOM = FRAME_HEADER_BYTES + PREFIX_BYTES;
+
 /** A call to upstream. The message has no prefix. */
 export interface GrpcRequest {
   readonly path: string;
   readonly message: Buffer;
+  /** The message behind `FRAME_ROOM` bytes that are free, where it has been made so: small ones are. */
+  readonly roomy?: Buffer | undefined;
 }
 
 /** Thrown inside the rewriting where facts of the collection decide that have not been asked for. */

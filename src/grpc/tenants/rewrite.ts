@@ -1,8 +1,10 @@
+import { DEFAULT_MAX_FRAME_SIZE } from '../../http2/frames.ts';
 import { type Denial, tenantOperation } from '../../policy/denial.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { MAX_PARTS, type Rewriting } from '../../policy/tenants/rewriting.ts';
+import { type IdCheck, MAX_PARTS, type Rewriting } from '../../policy/tenants/rewriting.ts';
+import { PREFIX_BYTES } from '../message/message.ts';
 import { type BatchOperation, rewriteOperation } from './batch.ts';
-import { Checks, type GrpcRequest, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
+import { Checks, FRAME_ROOM, type GrpcRequest, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
 import { badForm, formDenial } from './ids.ts';
 import { decode, encode, FIELDS, make } from './messages/codec.ts';
 import { FormCheck } from './messages/form.ts';
@@ -152,11 +154,17 @@ function splicedRewriting(
   bytes: Buffer,
   context: TenantContext,
 ): Rewriting<GrpcRequest> | undefined {
-  const made = spliced(type, bytes, context);
+  const room = bytes.length < ROOMY_BYTES ? FRAME_ROOM : 0;
+  const made = spliced(type, bytes, context, room);
   if (!made) return undefined;
-  const { message, byIdAlone } = made;
-  return { request: { path: `/${method}`, message }, checks: [], answer: undefined, byIdAlone };
+  const { message, whole, byIdAlone } = made;
+  const request = room === 0 ? { path: `/${method}`, message } : { path: `/${method}`, message, roomy: whole };
+  return { request, checks: NO_CHECKS, answer: undefined, byIdAlone };
 }
+
+/** A message below this size will mostly fit into one frame. INVARIANT: it is not made on a thread, from which one memory would come twice. */
+const ROOMY_BYTES = DEFAULT_MAX_FRAME_SIZE - PREFIX_BYTES;
+const NO_CHECKS: readonly IdCheck[] = Object.freeze([]);
 
 /** The same by decoding, for a message whose form has been checked. What is put into bytes must be equal to it. */
 export function rewriteDecoded(

@@ -108,7 +108,7 @@ export class TenantCalls implements TenantLane {
     const { facts, rewriter } = this.#parts;
     const passes = !made.answer && checks.length === 0 && request.path === exchange.head.path;
     const isSure = byIdAlone.every((collection) => facts.known(collection)?.hasShardKeys === false);
-    if (passes && isSure && holdRemade(this.#core, exchange, request.message)) return undefined;
+    if (passes && isSure && holdRemade(this.#core, exchange, request)) return undefined;
     const credential = this.#options.upstream.credential();
     const slots = answerSlotsOf(this.#options.answerMemory).tenants;
     return tenantAnswer(exchange, permit, made, { credential, facts, rewriter, slots });

@@ -2,7 +2,7 @@ import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
 import * as q from '@qdrant/js-client-grpc';
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { TenantContext } from '../../../src/grpc/tenants/context.ts';
+import { FRAME_ROOM, type TenantContext } from '../../../src/grpc/tenants/context.ts';
 import { decode, encode, FIELDS } from '../../../src/grpc/tenants/messages/codec.ts';
 import { FormCheck } from '../../../src/grpc/tenants/messages/form.ts';
 import { rewriteDecoded, rewriteMessage, rewriteSoon } from '../../../src/grpc/tenants/rewrite.ts';
@@ -108,8 +108,8 @@ t.test('a message that is put into bytes is the outcome', async (t) => {
   if (!context) throw new Error('there is a context');
   const scroll = Buffer.from('0a04646f6373', 'hex');
   const found = rewriteMessage('qdrant.Points/Scroll', scroll, context);
-  const message = spliced('ScrollPoints', scroll, context)?.message;
-  const request = { path: '/qdrant.Points/Scroll', message };
+  const message = spliced('ScrollPoints', scroll, context)?.message ?? Buffer.alloc(0);
+  const request = { path: '/qdrant.Points/Scroll', message, roomy: Buffer.concat([Buffer.alloc(FRAME_ROOM), message]) };
   t.strictSame(found, { request, checks: [], answer: undefined, byIdAlone: [] });
 });
 

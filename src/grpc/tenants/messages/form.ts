@@ -14,7 +14,8 @@ export interface FormFault {
 
 /** A message type as the check reads it. */
 interface Form {
-  readonly fields: ReadonlyMap<number, FieldForm>;
+  /** By number. */
+  readonly fields: (FieldForm | undefined)[];
 }
 
 interface FieldForm {
@@ -37,22 +38,21 @@ interface FieldForm {
 export class FormCheck {
   readonly #forms = new Map<string, Form>();
   #parts = 0;
+  #bytes = NOTHING;
+  #at = 0;
 
   constructor(table: ReadonlyMap<string, readonly FieldRow[]>) {
-    const fields = new Map<string, Map<number, FieldForm>>();
-    for (const name of table.keys()) {
-      const own = new Map<number, FieldForm>();
-      fields.set(name, own);
-      this.#forms.set(name, { fields: own });
-    }
+    for (const name of table.keys()) this.#forms.set(name, { fields: [] });
     for (const [name, rows] of table) {
       const singles = [
         ...new Set(rows.filter(({ repeated }) => !repeated).map(({ oneof, name: own }) => oneof ?? own)),
       ];
+      const { fields } = this.#forms.get(name) ?? { fields: [] };
       for (const row of rows) {
         const message = row.message === undefined ? undefined : this.#forms.get(row.message);
         const bit = row.repeated ? 0 : 1 << singles.indexOf(row.oneof ?? row.name);
-        fields.get(name)?.set(row.number, formOf(row, message, bit));
+        while (fields.length <= row.number) fields.push(undefined);
+        fields[row.number] = formOf(row, message, bit);
       }
     }
   }
@@ -67,35 +67,101 @@ export class FormCheck {
     const form = this.#forms.get(type);
     if (!form) return { place: type, what: 'is not known' };
     this.#parts = 0;
-    return this.#check(form, { bytes, end: bytes.length, at: 0 }, 0);
+    this.#bytes = bytes;
+    this.#at = 0;
+    const fault = this.#check(form, bytes.length, 0);
+    this.#bytes = NOTHING;
+    return fault;
   }
 
-  #check({ fields }: Form, cursor: Cursor, depth: number): FormFault | undefined {
+  /** Checks the message from `#at` to `end`. */
+  #check({ fields }: Form, end: number, depth: number): FormFault | undefined {
     this.#parts += 1;
     if (this.#parts > MAX_PARTS) return { place: '', what: `has more than ${MAX_PARTS} parts` };
-    const { bytes, end } = cursor;
     let seen = 0;
-    while (cursor.at < end) {
-      const tag = varint(cursor);
+    while (this.#at < end) {
+      const tag = this.#varint(end);
       if (tag < 0) return { place: '', what: 'has a tag that cannot be read' };
-      const number = Math.floor(tag / 8);
-      const field = fields.get(number);
+      const number = tag >>> 3;
+      const field = number < fields.length ? fields[number] : undefined;
       if (!field) return { place: String(number), what: 'is not a known field' };
-      const what = ownFault(field, tag % 8, seen, cursor);
-      if (typeof what === 'string') return { place: field.name, what };
+      const length = this.#length(field, tag & 7, seen, end);
+      if (length < 0) return { place: field.name, what: FAULTS[-length] ?? '' };
       seen |= field.bit;
-      const behind = cursor.at + what;
+      const behind = this.#at + length;
       if (field.message) {
         if (depth >= MAX_NESTING) return { place: field.name, what: 'nests too deeply' };
-        const fault = this.#check(field.message, { bytes, end: behind, at: cursor.at }, depth + 1);
+        const fault = this.#check(field.message, behind, depth + 1);
         if (fault) return { ...fault, place: below(field.name, fault.place) };
-      } else if (field.isText && !isUtf8(bytes.subarray(cursor.at, behind))) {
+      } else if (field.isText && !isText(this.#bytes, this.#at, behind)) {
         return { place: field.name, what: 'is not UTF-8' };
       }
-      cursor.at = behind;
+      this.#at = behind;
     }
     return undefined;
   }
+
+  /** The bytes of the value of a field, or a `Fault`. Moves to the value. */
+  #length(field: FieldForm, wire: number, seen: number, end: number): number {
+    if (wire !== field.wire && !(field.packs && wire === WireType.bytes)) return Fault.wire;
+    if ((seen & field.bit) !== 0) return Fault.twice;
+    const length = wire === WireType.bytes ? this.#varint(end) : this.#scalar(wire, end);
+    if (length < 0 || length > end - this.#at) return Fault.cut;
+    const isRun = wire === WireType.bytes && field.run >= 0 && length > 0;
+    return isRun && !this.#isWhole(field.run, length) ? Fault.cut : length;
+  }
+
+  /** True = a run of numbers ends with a whole one. Beyond it some decoders read what follows. */
+  #isWhole(run: number, length: number): boolean {
+    return run > 0 ? length % run === 0 : (this.#bytes[this.#at + length - 1] ?? 0x80) < 0x80;
+  }
+
+  /** Bytes of a value without a length; -1 = it cannot be read. */
+  #scalar(wire: number, end: number): number {
+    if (wire === WireType.fixed64) return 8;
+    if (wire === WireType.fixed32) return 4;
+    const before = this.#at;
+    const most = Math.min(end, before + MAX_VARINT);
+    let at = before;
+    while (at < most && (this.#bytes[at] as number) >= 0x80) at += 1;
+    return at < most ? at - before + 1 : -1;
+  }
+
+  /** A tag or length; -1 = longer than 32 bits, or cut off. */
+  #varint(end: number): number {
+    const first = this.#at < end ? (this.#bytes[this.#at] as number) : 0x80;
+    if (first < 0x80) {
+      this.#at += 1;
+      return first;
+    }
+    let value = 0;
+    let scale = 1;
+    for (let i = 0; i < 5 && this.#at < end; i++) {
+      const byte = this.#bytes[this.#at] as number;
+      this.#at += 1;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value <= 0xffff_ffff ? value : -1;
+      scale *= 128;
+    }
+    return -1;
+  }
+}
+
+/** Faults of a field, below every length. */
+const Fault = { wire: -1, twice: -2, cut: -3 } as const;
+const FAULTS = ['', 'has a wrong wire type', 'is given more than once', 'is cut off'];
+
+const NOTHING: Buffer = Buffer.alloc(0);
+const MAX_VARINT = 10;
+
+/** Text up to this size is mostly ASCII, which is checked in place: a view of it costs more. */
+const SHORT_TEXT = 64;
+
+/** True = `bytes[from, to)` is UTF-8. */
+function isText(bytes: Buffer, from: number, to: number): boolean {
+  let at = from;
+  if (to - from <= SHORT_TEXT) while (at < to && (bytes[at] as number) < 0x80) at += 1;
+  return at === to || isUtf8(bytes.subarray(at, to));
 }
 
 function formOf({ name, type, repeated }: FieldRow, message: Form | undefined, bit: number): FieldForm {
@@ -125,55 +191,6 @@ const WIRE: Readonly<Record<string, number>> = {
   double: WireType.fixed64,
   float: WireType.fixed32,
 };
-
-interface Cursor {
-  readonly bytes: Buffer;
-  readonly end: number;
-  at: number;
-}
-
-/** The fault of a field, or the bytes of its value. Moves the cursor to the value. */
-function ownFault(field: FieldForm, wire: number, seen: number, cursor: Cursor): string | number {
-  if (wire !== field.wire && !(field.packs && wire === WireType.bytes)) return 'has a wrong wire type';
-  if ((seen & field.bit) !== 0) return 'is given more than once';
-  const length = lengthOf(wire, cursor);
-  if (length < 0 || length > cursor.end - cursor.at) return 'is cut off';
-  const isRun = wire === WireType.bytes && field.run >= 0 && length > 0;
-  return isRun && !isWhole(field.run, length, cursor) ? 'is cut off' : length;
-}
-
-/** True = a run of numbers ends with a whole one. Beyond it some decoders read what follows. */
-function isWhole(run: number, length: number, { bytes, at }: Cursor): boolean {
-  return run > 0 ? length % run === 0 : (bytes[at + length - 1] ?? 0x80) < 0x80;
-}
-
-/** Bytes of the value behind the tag. Moves the cursor behind a length. -1 = it cannot be read. */
-function lengthOf(wire: number, cursor: Cursor): number {
-  if (wire === WireType.bytes) return varint(cursor);
-  if (wire === WireType.fixed64) return 8;
-  if (wire === WireType.fixed32) return 4;
-  const before = cursor.at;
-  let at = before;
-  while (at < cursor.end && at - before < MAX_VARINT && (cursor.bytes[at] ?? 0) >= 0x80) at += 1;
-  return at < cursor.end && at - before < MAX_VARINT ? at - before + 1 : -1;
-}
-
-const MAX_VARINT = 10;
-
-/** A tag or length; -1 = longer than 32 bits, or cut off. */
-function varint(cursor: Cursor): number {
-  const { bytes, end } = cursor;
-  let value = 0;
-  let scale = 1;
-  for (let i = 0; i < 5 && cursor.at < end; i++) {
-    const byte = bytes[cursor.at] ?? 0;
-    cursor.at += 1;
-    value += (byte & 0x7f) * scale;
-    if (byte < 0x80) return value <= 0xffff_ffff ? value : -1;
-    scale *= 128;
-  }
-  return -1;
-}
 
 function below(place: string, name: string): string {
   return name === '' ? place : `${place}.${name}`;

@@ -1,10 +1,31 @@
-/** Changes to the bytes of a message, made from the front to the back, each behind the one before. */
+/** Places kept from message to message. */
+const KEPT = 4096;
+const FIRST = 64;
+
+/**
+ * Changes to the bytes of a message, made from the front to the back, each behind the one before. Used for one message after the other:
+ * `clear` comes before each.
+ */
 export class Edits {
-  readonly #from: number[] = [];
-  readonly #to: number[] = [];
-  /** Bytes to put there; a number is a length, written as a varint. */
-  readonly #put: (Buffer | number)[] = [];
+  #count = 0;
+  #from = new Int32Array(FIRST);
+  #to = new Int32Array(FIRST);
+  /** Length of what is put there; of a length, its value. */
+  #size = new Int32Array(FIRST);
+  /** Bytes to put there; `undefined` = a length, written as a varint. */
+  #put: (Buffer | undefined)[] = [];
   #growth = 0;
+
+  /** Forgets all changes. */
+  clear(): void {
+    this.#count = 0;
+    this.#growth = 0;
+    if (this.#from.length <= KEPT) return;
+    this.#from = new Int32Array(FIRST);
+    this.#to = new Int32Array(FIRST);
+    this.#size = new Int32Array(FIRST);
+    this.#put = [];
+  }
 
   /** Bytes by which the message has grown so far. */
   get growth(): number {
@@ -13,14 +34,14 @@ export class Edits {
 
   /** Puts bytes in the place of `[from, to)`. */
   replace(from: number, to: number, bytes: Buffer): void {
-    this.#add(from, to, bytes);
+    this.#add(from, to, bytes.length, bytes);
     this.#growth += bytes.length - (to - from);
   }
 
   /** Begins a message within, whose length stands at `[from, to)`. Returns its place for `close`. */
   open(from: number, to: number): number {
-    this.#add(from, to, 0);
-    return this.#put.length - 1;
+    this.#add(from, to, 0, undefined);
+    return this.#count - 1;
   }
 
   /** Ends a message within. @param growth of the whole before it was opened @param length it had */
@@ -28,33 +49,60 @@ export class Edits {
     const grown = length + this.#growth - growth;
     const from = this.#from[place] ?? 0;
     const to = this.#to[place] ?? 0;
-    this.#put[place] = grown;
+    this.#size[place] = grown;
     this.#growth += varintBytes(grown) - (to - from);
   }
 
-  /** The changed message, in memory of its own. */
-  applied(source: Buffer): Buffer {
-    const target = Buffer.allocUnsafe(source.length + this.#growth);
+  /** The changed message, in memory of its own. @param room bytes that are left free in front of it */
+  applied(source: Buffer, room = 0): Buffer {
+    const target = Buffer.allocUnsafe(room + source.length + this.#growth);
+    for (let free = 0; free < room; free++) target[free] = 0;
     let read = 0;
-    let at = 0;
-    for (let index = 0; index < this.#put.length; index++) {
-      const put = this.#put[index] ?? 0;
-      const from = this.#from[index] ?? 0;
-      at += source.copy(target, at, read, from);
-      if (typeof put === 'number') at = writeVarint(target, at, put);
-      else at += put.copy(target, at);
-      read = this.#to[index] ?? 0;
+    let at = room;
+    for (let index = 0; index < this.#count; index++) {
+      const put = this.#put[index];
+      at = copied(source, target, at, read, this.#from[index] as number);
+      if (put === undefined) at = writeVarint(target, at, this.#size[index] as number);
+      else at = copied(put, target, at, 0, put.length);
+      read = this.#to[index] as number;
     }
-    at += source.copy(target, at, read);
+    at = copied(source, target, at, read, source.length);
     if (at !== target.length) throw new RangeError('the changes do not fit the message');
     return target;
   }
 
-  #add(from: number, to: number, put: Buffer | number): void {
-    this.#from.push(from);
-    this.#to.push(to);
-    this.#put.push(put);
+  #add(from: number, to: number, size: number, put: Buffer | undefined): void {
+    const index = this.#count;
+    if (index === this.#from.length) this.#widen();
+    this.#from[index] = from;
+    this.#to[index] = to;
+    this.#size[index] = size;
+    this.#put[index] = put;
+    this.#count = index + 1;
   }
+
+  #widen(): void {
+    this.#from = widened(this.#from);
+    this.#to = widened(this.#to);
+    this.#size = widened(this.#size);
+  }
+}
+
+function widened(numbers: Int32Array): Int32Array<ArrayBuffer> {
+  const wider = new Int32Array(2 * numbers.length);
+  wider.set(numbers);
+  return wider;
+}
+
+/** Below this length a loop copies faster than a call into the runtime. */
+const SHORT = 48;
+
+/** Copies `source[from, to)`. Returns the place behind it. */
+function copied(source: Buffer, target: Buffer, at: number, from: number, to: number): number {
+  const length = to - from;
+  if (length > SHORT) return at + source.copy(target, at, from, to);
+  for (let i = 0; i < length; i++) target[at + i] = source[from + i] as number;
+  return at + length;
 }
 
 /** Bytes of a whole number below 2^32 as a varint. */

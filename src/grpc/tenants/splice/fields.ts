@@ -5,33 +5,45 @@ export class UncheckedForm extends Error {
   readonly code = 'ERR_UNCHECKED_FORM';
 }
 
-/** Walks over the fields of a message whose form has been checked (`FormCheck`). */
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Walks over the fields of a message whose form has been checked (`FormCheck`), and over those of one message after the other: `begin`
+ * comes before each.
+ */
 export class Fields {
-  readonly bytes: Buffer;
-  readonly end: number;
+  bytes: Buffer = NOTHING;
+  end = 0;
   /** Of the current field: its number, where it begins, and where its value is. */
   number = 0;
-  begin = 0;
+  start = 0;
   /** Where the length of a field with a length begins. */
   lengthAt = 0;
   from = 0;
-  to: number;
+  to = 0;
 
-  constructor(bytes: Buffer, from: number, to: number) {
+  /** Begins at the fields in `bytes[from, to)`. */
+  begin(bytes: Buffer, from: number, to: number): this {
     this.bytes = bytes;
     this.end = to;
     this.to = from;
+    return this;
+  }
+
+  /** Lets go of the bytes. */
+  clear(): void {
+    this.bytes = NOTHING;
   }
 
   /** Moves to the next field. `false` = there is none. */
   next(): boolean {
     if (this.to >= this.end) return false;
-    this.begin = this.to;
-    this.from = this.begin;
+    this.start = this.to;
+    this.from = this.start;
     const tag = this.#varint();
-    this.number = Math.floor(tag / 8);
+    this.number = tag >>> 3;
     this.lengthAt = this.from;
-    const wire = tag % 8;
+    const wire = tag & 7;
     if (wire === WireType.bytes) {
       const length = this.#varint();
       this.to = this.from + length;
@@ -47,6 +59,11 @@ export class Fields {
   }
 
   #varint(): number {
+    const first = this.bytes[this.from] ?? 0;
+    if (first < 0x80) {
+      this.from += 1;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let i = 0; i < 5; i++) {

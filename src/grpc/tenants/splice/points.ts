@@ -16,99 +16,160 @@ const VALUE = numberOf('ValueEntry', 'value');
 const FEW = 8;
 
 /**
- * Adds the fields of a tenant to the payload of a point. `false` = it must be decoded: it has no id, a key twice, or another value.
- *
- * @param point the field of the message that holds it
+ * Adds the fields of tenants to the payloads of points. Used for one point after the other.
  */
-export function splicePoint(edits: Edits, point: Fields, own: readonly OwnBytes[]): boolean {
-  const { bytes, from, to } = point;
-  const fields = new Fields(bytes, from, to);
-  const keys = new Keys(bytes);
-  let hasId = false;
-  /** Bits of the conditions whose field is there. */
-  let there = 0;
-  while (fields.next()) {
-    const { number } = fields;
-    if (number === ID) {
-      if (!isId(fields)) return false;
-      hasId = true;
-    } else if (number === PAYLOAD) {
-      const found = standing(fields, keys, own);
-      if (found < 0) return false;
-      there |= found;
-    } else if (number !== VECTORS) return false;
+export class PointSplice {
+  readonly #edits: Edits;
+  readonly #fields = new Fields();
+  /** Of an id, or of a member of a payload. */
+  readonly #inner = new Fields();
+  readonly #keys = new Keys();
+
+  constructor(edits: Edits) {
+    this.#edits = edits;
   }
-  if (!hasId) return false;
-  const missing = own.filter((_, index) => (there & (1 << index)) === 0);
-  if (missing.length === 0) return true;
-  const growth = edits.growth;
-  const place = edits.open(point.lengthAt, from);
-  for (const { entry } of missing) {
-    if (!entry) return false;
-    edits.replace(to, to, entry);
+
+  /**
+   * Adds the fields of a tenant to the payload of a point. `false` = it must be decoded: it has no id, a key twice, or another value.
+   *
+   * @param point the field of the message that holds it
+   */
+  take({ bytes, from, to, lengthAt }: Fields, own: readonly OwnBytes[]): boolean {
+    const fields = this.#fields.begin(bytes, from, to);
+    this.#keys.begin(bytes);
+    let hasId = false;
+    /** Bits of the conditions whose field is there. */
+    let there = 0;
+    while (fields.next()) {
+      const { number } = fields;
+      if (number === ID) {
+        if (!this.#isId()) return false;
+        hasId = true;
+      } else if (number === PAYLOAD) {
+        const found = this.#standing(own);
+        if (found < 0) return false;
+        there |= found;
+      } else if (number !== VECTORS) return false;
+    }
+    return hasId && this.#add(own, there, { from, to, lengthAt });
   }
-  edits.close(place, growth, to - from);
+
+  /** Lets go of the bytes. */
+  clear(): void {
+    this.#fields.clear();
+    this.#inner.clear();
+    this.#keys.begin(NOTHING);
+  }
+
+  /** Adds the fields that are not there. */
+  #add(
+    own: readonly OwnBytes[],
+    there: number,
+    { from, to, lengthAt }: Pick<Fields, 'from' | 'to' | 'lengthAt'>,
+  ): boolean {
+    if (there === (1 << own.length) - 1) return true;
+    const edits = this.#edits;
+    const { growth } = edits;
+    const place = edits.open(lengthAt, from);
+    for (let index = 0; index < own.length; index++) {
+      if ((there & (1 << index)) !== 0) continue;
+      const entry = own[index]?.entry;
+      if (!entry) return false;
+      edits.replace(to, to, entry);
+    }
+    edits.close(place, growth, to - from);
+    return true;
+  }
+
+  /** True = an id in one of the forms that upstream takes. */
+  #isId(): boolean {
+    const { bytes, from, to } = this.#fields;
+    const id = this.#inner.begin(bytes, from, to);
+    if (!id.next()) return false;
+    if (id.number === UUID) return uuidOf(bytes.toString('latin1', id.from, id.to)) !== undefined;
+    return id.number === NUM;
+  }
+
+  /** Bit of the condition whose field a member of the payload is; 0 = of none; -1 = it must be decoded. */
+  #standing(own: readonly OwnBytes[]): number {
+    const { bytes, from, to } = this.#fields;
+    const entry = this.#inner.begin(bytes, from, to);
+    let keyFrom = from;
+    let keyTo = from;
+    let valueFrom = -1;
+    let valueTo = -1;
+    while (entry.next()) {
+      if (entry.number === KEY) {
+        keyFrom = entry.from;
+        keyTo = entry.to;
+      } else if (entry.number === VALUE) {
+        valueFrom = entry.from;
+        valueTo = entry.to;
+      } else return -1;
+    }
+    if (!this.#keys.add(keyFrom, keyTo)) return -1;
+    for (let index = 0; index < own.length; index++) {
+      const each = own[index];
+      if (!each?.key || !isAt(bytes, keyFrom, keyTo, each.key)) continue;
+      const holds = valueFrom >= 0 && each.values.some((known) => isAt(bytes, valueFrom, valueTo, known));
+      return holds ? 1 << index : -1;
+    }
+    return 0;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function isAt(bytes: Buffer, from: number, to: number, other: Buffer): boolean {
+  if (to - from !== other.length) return false;
+  for (let at = 0; at < other.length; at++) if (bytes[from + at] !== other[at]) return false;
   return true;
 }
 
-/** True = an id in one of the forms that upstream takes. */
-function isId({ bytes, from, to }: Fields): boolean {
-  const id = new Fields(bytes, from, to);
-  if (!id.next()) return false;
-  if (id.number === UUID) return uuidOf(bytes.toString('latin1', id.from, id.to)) !== undefined;
-  return id.number === NUM;
-}
-
-/** Bit of the condition whose field a member of the payload is; 0 = of none; -1 = it must be decoded. */
-function standing({ bytes, from, to }: Fields, keys: Keys, own: readonly OwnBytes[]): number {
-  const entry = new Fields(bytes, from, to);
-  let key = [from, from] as const;
-  let value: readonly [number, number] | undefined;
-  while (entry.next()) {
-    if (entry.number === KEY) key = [entry.from, entry.to];
-    else if (entry.number === VALUE) value = [entry.from, entry.to];
-    else return -1;
-  }
-  if (!keys.add(key[0], key[1])) return -1;
-  for (const [index, each] of own.entries()) {
-    if (!each.key || !isAt(bytes, key, each.key)) continue;
-    return value && each.values.some((known) => isAt(bytes, value, known)) ? 1 << index : -1;
-  }
-  return 0;
-}
-
-function isAt(bytes: Buffer, [from, to]: readonly [number, number], other: Buffer): boolean {
-  return to - from === other.length && bytes.compare(other, 0, other.length, from, to) === 0;
-}
-
-/** The keys of one payload. */
+/** The keys of one payload after the other. */
 class Keys {
-  readonly #bytes: Buffer;
-  readonly #places: number[] = [];
+  #bytes: Buffer = NOTHING;
+  readonly #places = new Int32Array(2 * FEW);
+  #count = 0;
   #many: Set<string> | undefined;
 
-  constructor(bytes: Buffer) {
+  /** Begins without any key. */
+  begin(bytes: Buffer): void {
     this.#bytes = bytes;
+    this.#count = 0;
+    this.#many = undefined;
   }
 
   /** `false` = it is there already. */
   add(from: number, to: number): boolean {
-    const places = this.#places;
-    if (!this.#many && places.length < 2 * FEW) {
-      for (let at = 0; at < places.length; at += 2) {
-        const [begin = 0, end = 0] = [places[at], places[at + 1]];
-        if (end - begin === to - from && this.#bytes.compare(this.#bytes, begin, end, from, to) === 0) return false;
-      }
-      places.push(from, to);
-      return true;
+    this.#count += 1;
+    if (this.#count > FEW) return this.#addToMany(from, to);
+    const known = 2 * (this.#count - 1);
+    for (let at = 0; at < known; at += 2) {
+      const begin = this.#places[at] as number;
+      if (isSame(this.#bytes, begin, this.#places[at + 1] as number, from, to)) return false;
     }
-    if (!this.#many) {
-      this.#many = new Set();
-      for (let at = 0; at < places.length; at += 2)
-        this.#many.add(this.#bytes.toString('latin1', places[at] ?? 0, places[at + 1] ?? 0));
-    }
-    const { size } = this.#many.add(this.#bytes.toString('latin1', from, to));
-    places.push(0, 0);
-    return size === places.length / 2;
+    this.#places[known] = from;
+    this.#places[known + 1] = to;
+    return true;
   }
+
+  #addToMany(from: number, to: number): boolean {
+    this.#many ??= this.#few();
+    return this.#many.add(this.#bytes.toString('latin1', from, to)).size === this.#count;
+  }
+
+  #few(): Set<string> {
+    const few = new Set<string>();
+    for (let at = 0; at < 2 * FEW; at += 2)
+      few.add(this.#bytes.toString('latin1', this.#places[at], this.#places[at + 1]));
+    return few;
+  }
+}
+
+/** True = two ranges have the same bytes. */
+function isSame(bytes: Buffer, from: number, to: number, otherFrom: number, otherTo: number): boolean {
+  if (to - from !== otherTo - otherFrom) return false;
+  for (let at = from, other = otherFrom; at < to; at++, other++) if (bytes[at] !== bytes[other]) return false;
+  return true;
 }

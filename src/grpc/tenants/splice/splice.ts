@@ -4,7 +4,7 @@ import type { TenantContext } from '../context.ts';
 import { bytesField, Edits } from './edits.ts';
 import { Fields } from './fields.ts';
 import { mustOf, type OwnBytes, pointFields } from './own.ts';
-import { splicePoint } from './points.ts';
+import { PointSplice } from './points.ts';
 import { numberOf, type Role, type SpliceShape, spliceShape } from './shapes.ts';
 
 /**
@@ -15,18 +15,19 @@ import { numberOf, type Role, type SpliceShape, spliceShape } from './shapes.ts'
  * INVARIANT: the form of the message has been checked, so every decoder reads the same from its bytes. A field without a role leads to
  * `undefined`.
  *
- * @param type of the message @param bytes are not changed
+ * @param type of the message @param bytes are not changed @param room bytes that are left free in front of what is made
  */
-export function spliced(type: string, bytes: Buffer, context: TenantContext): Spliced | undefined {
+export function spliced(type: string, bytes: Buffer, context: TenantContext, room = 0): Spliced | undefined {
   const shape = spliceShape(type);
   const { conditions, features } = context;
   if (!shape || conditions.length === 0 || !isPlain(context)) return undefined;
   const isWrite = type === 'UpsertPoints';
   const own = isWrite && features.updateFilter ? pointFields(conditions) : undefined;
   if (isWrite && !own) return undefined;
-  const splice = new Splice(bytes, context, own);
-  if (!splice.level(shape, 0, bytes.length)) return undefined;
-  return { message: splice.edits.applied(bytes), byIdAlone: shape.findsPoints ? [context.collection] : NONE };
+  const whole = shared.take(shape, bytes, { context, own, room });
+  if (!whole) return undefined;
+  const message = room === 0 ? whole : whole.subarray(room);
+  return { message, whole, byIdAlone: shape.findsPoints ? [context.collection] : NONE };
 }
 
 const NONE: readonly string[] = Object.freeze([]);
@@ -34,6 +35,8 @@ const NONE: readonly string[] = Object.freeze([]);
 /** A message with the conditions in it. */
 export interface Spliced extends Pick<Rewriting, 'byIdAlone'> {
   readonly message: Buffer;
+  /** The same behind the room. */
+  readonly whole: Buffer;
 }
 
 /** The known keys of the objects that decide. With any other key a message is decoded. */
@@ -84,29 +87,58 @@ const NEAREST = numberOf('Query', 'nearest');
 /** Variants without a vector. */
 const WITHOUT = ['order_by', 'fusion', 'sample', 'formula', 'rrf'].map((name) => numberOf('Query', name));
 const DENSE = ['dense', 'multi_dense'].map((name) => numberOf('VectorInput', name));
-const NOTHING = Buffer.alloc(0);
+const NOTHING: Buffer = Buffer.alloc(0);
 
-/** One message, from the front to the back. */
+interface SpliceTask {
+  readonly context: TenantContext;
+  readonly own: readonly OwnBytes[] | undefined;
+  readonly room: number;
+}
+
+/** One message after the other, each from the front to the back. */
 class Splice {
-  readonly edits = new Edits();
-  readonly #bytes: Buffer;
-  readonly #collection: string;
-  readonly #must: Buffer;
-  readonly #points: readonly OwnBytes[] | undefined;
+  readonly #edits = new Edits();
+  readonly #points = new PointSplice(this.#edits);
+  /** By the depth of levels; the last two walk over a query. */
+  readonly #walkers: Fields[] = [];
+  readonly #query = new Fields();
+  readonly #input = new Fields();
+  #bytes = NOTHING;
+  #collection = '';
+  #must = NOTHING;
+  #own: readonly OwnBytes[] | undefined;
   #levels = 0;
+  #depth = 0;
 
-  constructor(bytes: Buffer, { collection, conditions }: TenantContext, points: readonly OwnBytes[] | undefined) {
+  /** The message in memory of its own, behind the room. `undefined` = it must be decoded. Keeps nothing of it. */
+  take(shape: SpliceShape, bytes: Buffer, { context, own, room }: SpliceTask): Buffer | undefined {
+    this.#edits.clear();
     this.#bytes = bytes;
-    this.#collection = collection;
-    this.#must = mustOf(conditions);
-    this.#points = points;
+    this.#collection = context.collection;
+    this.#must = mustOf(context.conditions);
+    this.#own = own;
+    this.#levels = 0;
+    this.#depth = 0;
+    const made = this.#level(shape, 0, bytes.length) ? this.#edits.applied(bytes, room) : undefined;
+    this.#bytes = NOTHING;
+    for (const fields of this.#walkers) fields.clear();
+    this.#query.clear();
+    this.#input.clear();
+    this.#points.clear();
+    return made;
+  }
+
+  #walker(): Fields {
+    const known = this.#walkers[this.#depth] ?? new Fields();
+    this.#walkers[this.#depth] = known;
+    return known;
   }
 
   /** The message in `[from, to)`. `false` = it must be decoded. */
-  level(shape: SpliceShape, from: number, to: number): boolean {
+  #level(shape: SpliceShape, from: number, to: number): boolean {
     this.#levels += 1;
     if (this.#levels > MAX_PARTS) return false;
-    const fields = new Fields(this.#bytes, from, to);
+    const fields = this.#walker().begin(this.#bytes, from, to);
     let isNamed = !shape.isNamed;
     let hasFilter = shape.filter === 0;
     while (fields.next()) {
@@ -117,35 +149,53 @@ class Splice {
         hasFilter = true;
       } else if (role !== 'pass' && !this.#takes(role, shape, fields)) return false;
     }
-    if (!hasFilter) this.edits.replace(to, to, filterOf(shape.filter, this.#must));
-    if (shape.exact !== 0) this.edits.replace(to, to, Buffer.from([shape.exact * 8, 1]));
+    if (!hasFilter) this.#edits.replace(to, to, filterOf(shape.filter, this.#must));
+    if (shape.exact !== 0) this.#edits.replace(to, to, Buffer.from([shape.exact * 8, 1]));
     return isNamed;
   }
 
   #takes(role: Role | undefined, { level }: SpliceShape, fields: Fields): boolean {
-    if (role === 'query') return isDense(fields);
-    if (role === 'params') return !has(fields, IDF);
-    if (role === 'points') return this.#points !== undefined && splicePoint(this.edits, fields, this.#points);
+    if (role === 'query') return this.#isDense(fields);
+    if (role === 'params') return !this.#has(fields, IDF);
+    if (role === 'points') return this.#own !== undefined && this.#points.take(fields, this.#own);
     if (role === 'level') return level !== undefined && this.#inner(level, fields);
     if (role !== 'exact') return false;
-    this.edits.replace(fields.begin, fields.to, NOTHING);
+    this.#edits.replace(fields.start, fields.to, NOTHING);
     return true;
   }
 
   #inner(shape: SpliceShape, { lengthAt, from, to }: Fields): boolean {
-    const { growth } = this.edits;
-    const place = this.edits.open(lengthAt, from);
-    const isDone = this.level(shape, from, to);
-    this.edits.close(place, growth, to - from);
+    const { growth } = this.#edits;
+    const place = this.#edits.open(lengthAt, from);
+    this.#depth += 1;
+    const isDone = this.#level(shape, from, to);
+    this.#depth -= 1;
+    this.#edits.close(place, growth, to - from);
     return isDone;
   }
 
   /** The client's filter as it is, behind the conditions: a repeated field is the list of all its occurrences. */
   #within({ lengthAt, from, to }: Fields): void {
-    const { growth } = this.edits;
-    const place = this.edits.open(lengthAt, from);
-    this.edits.replace(from, from, this.#must);
-    this.edits.close(place, growth, to - from);
+    const { growth } = this.#edits;
+    const place = this.#edits.open(lengthAt, from);
+    this.#edits.replace(from, from, this.#must);
+    this.#edits.close(place, growth, to - from);
+  }
+
+  /** True = a query by a dense vector, or by none. */
+  #isDense({ bytes, from, to }: Fields): boolean {
+    const query = this.#query.begin(bytes, from, to);
+    if (!query.next()) return false;
+    if (WITHOUT.includes(query.number)) return true;
+    if (query.number !== NEAREST) return false;
+    const input = this.#input.begin(bytes, query.from, query.to);
+    return input.next() && DENSE.includes(input.number);
+  }
+
+  #has({ bytes, from, to }: Fields, number: number): boolean {
+    const inner = this.#query.begin(bytes, from, to);
+    while (inner.next()) if (inner.number === number) return true;
+    return false;
   }
 
   /** Upstream goes by the name of the batch; that of an entry must not lead elsewhere in any release. */
@@ -171,18 +221,5 @@ function filterOf(number: number, must: Buffer): Buffer {
   return bytes;
 }
 
-/** True = a query by a dense vector, or by none. */
-function isDense({ bytes, from, to }: Fields): boolean {
-  const query = new Fields(bytes, from, to);
-  if (!query.next()) return false;
-  if (WITHOUT.includes(query.number)) return true;
-  if (query.number !== NEAREST) return false;
-  const input = new Fields(bytes, query.from, query.to);
-  return input.next() && DENSE.includes(input.number);
-}
-
-function has({ bytes, from, to }: Fields, number: number): boolean {
-  const inner = new Fields(bytes, from, to);
-  while (inner.next()) if (inner.number === number) return true;
-  return false;
-}
+/** Nothing runs between the beginning and the end of a message. */
+const shared = new Splice();

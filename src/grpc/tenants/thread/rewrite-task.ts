@@ -63,8 +63,7 @@ interface Read<T> {
 
 function readTask<T>(task: RewriteTask, framed: Buffer, known: KnownVectors | undefined, rewrite: Rewrite<T>): Read<T> {
   const { operation } = resolveGrpc(task.path);
-  const checks = { refusesDotNames: task.refusesDotNames, facts: task.facts };
-  const names = inspectWhole(rowForNames(operation), undefined, framed, 0, framed.length, checks);
+  const names = inspectWhole(rowForNames(operation), undefined, framed, 0, framed.length, task);
   if (!names || 'kind' in names) return { names, tenant: undefined, isRead: false };
   const { tenancy, features } = task;
   const collection = names.target;

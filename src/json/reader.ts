@@ -21,7 +21,7 @@ import {
   skipWhite,
   syntax,
 } from './scan.ts';
-import { flatEnd, scanColon, scanSeparator, skipValue, tooDeep } from './skip.ts';
+import { FlatArrays, scanColon, scanSeparator, skipValue, tooDeep } from './skip.ts';
 
 /** The kind of a value, from its first byte. */
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null';
@@ -49,7 +49,7 @@ const KEYS = new KnownKeys();
  *
  * Throws `JsonFault` for anything outside the grammar (byte order mark, comments, trailing commas, NaN, control
  * characters in strings), for strings that are not UTF-8 or have a lone surrogate, and for nesting beyond `maxDepth`. A
- * caller finishes with `end()`. The reader cannot be used after a fault.
+ * caller finishes with `end()`. The reader cannot be used after a fault, unless it goes back.
  */
 export class JsonReader {
   readonly #bytes: Buffer;
@@ -57,6 +57,7 @@ export class JsonReader {
   readonly #lenient: boolean;
   #position = 0;
   #depth = 0;
+  #flat: FlatArrays | undefined;
 
   constructor(bytes: Uint8Array, options: JsonReaderOptions = {}) {
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -67,6 +68,17 @@ export class JsonReader {
   /** Number of bytes read. After `peek` it is the start of the next value. */
   get position(): number {
     return this.#position;
+  }
+
+  /** Number of open objects and arrays. */
+  get depth(): number {
+    return this.#depth;
+  }
+
+  /** Goes back to a value that was read, whatever was made of it, a fault included. @param depth at that position */
+  goBack(position: number, depth: number): void {
+    this.#position = position;
+    this.#depth = depth;
   }
 
   /** The kind of the next value. Consumes white space only. */
@@ -155,8 +167,8 @@ export class JsonReader {
    */
   skipVectors(): JsonSpan {
     const start = skipWhite(this.#bytes, this.#position);
-    const flat = (position: number): number => flatEnd(this.#bytes, position);
-    this.#position = skipValue(this.#bytes, start, this.#maxDepth - this.#depth, this.#lenient, flat);
+    this.#flat ??= new FlatArrays(this.#bytes);
+    this.#position = skipValue(this.#bytes, start, this.#maxDepth - this.#depth, this.#lenient, this.#flat);
     return { start, end: this.#position };
   }
 

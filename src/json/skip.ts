@@ -55,14 +55,14 @@ function scanKey(bytes: Uint8Array, position: number, lenient: boolean): number 
  *
  * @param budget most levels of the value itself
  * @param lenient as for `scanString`
- * @param flat where it is given, the end of an array of scalars at a position, or -1: see `flatEnd`
+ * @param flat finds the ends of arrays whose scalars are not read. Default: all are read
  */
 export function skipValue(
   bytes: Uint8Array,
   start: number,
   budget: number,
   lenient: boolean,
-  flat?: (position: number) => number,
+  flat?: FlatArrays,
 ): number {
   const closings: number[] = []; // the bytes that close what is open, innermost last
   let at = start;
@@ -72,7 +72,7 @@ export function skipValue(
     if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
       if (closings.length >= budget) throw tooDeep(at);
       const closing = byte + 2; // `[` and `{` lie two before their partners
-      const end = flat && byte === OPEN_ARRAY ? flat(at) : -1;
+      const end = flat && byte === OPEN_ARRAY ? flat.endOf(at) : -1;
       at = end < 0 ? skipWhite(bytes, at + 1) : end;
       if (end < 0 && byteAt(bytes, at) !== closing) {
         closings.push(closing);
@@ -97,20 +97,45 @@ export function skipValue(
 
 /** Shorter arrays are faster to read. */
 const LEAST_FLAT_BYTES = 128;
+/** The bytes that end an array, or are not in one of scalars; the first is its end. */
+const STRUCTURE = [CLOSE_ARRAY, QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE_OBJECT];
 
 /**
- * The position after the array at `start`, if it is long, and has neither strings nor arrays nor objects in it; else -1. Its
- * scalars are not read: to every strict reader it ends here, or is no JSON.
+ * Finds the ends of long arrays of scalars in one text. The next place of each structural byte is remembered, so that the text is
+ * searched once for each, however many arrays there are.
  */
-export function flatEnd(bytes: Buffer, start: number): number {
-  const end = bytes.indexOf(CLOSE_ARRAY, start + 1);
-  if (end - start < LEAST_FLAT_BYTES) return -1;
-  const inside = bytes.subarray(start + 1, end);
-  for (const byte of STRUCTURE) if (inside.includes(byte)) return -1;
-  return end + 1;
-}
+export class FlatArrays {
+  readonly #bytes: Buffer;
+  /** By the index in `STRUCTURE`: its first place from a position on. */
+  readonly #from = STRUCTURE.map(() => 0);
+  readonly #place = STRUCTURE.map(() => -1);
 
-const STRUCTURE = [QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE_OBJECT];
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /**
+   * The position after the array at `start`, if it is long, and has neither strings nor arrays nor objects in it; else -1. Its
+   * scalars are not read: to every strict reader it ends here, or is no JSON.
+   */
+  endOf(start: number): number {
+    const end = this.#next(0, start + 1);
+    if (end - start < LEAST_FLAT_BYTES || end === this.#bytes.length) return -1;
+    for (let index = 1; index < STRUCTURE.length; index += 1) if (this.#next(index, start + 1) < end) return -1;
+    return end + 1;
+  }
+
+  /** The first place of a byte from `from` on; the length of the text = there is none. */
+  #next(index: number, from: number): number {
+    const known = this.#place[index] as number;
+    if ((this.#from[index] as number) <= from && from <= known) return known;
+    const found = this.#bytes.indexOf(STRUCTURE[index] as number, from);
+    const place = found < 0 ? this.#bytes.length : found;
+    this.#from[index] = from;
+    this.#place[index] = place;
+    return place;
+  }
+}
 
 function scanScalar(bytes: Uint8Array, at: number, byte: number, lenient: boolean): number {
   if (byte === MINUS || (byte >= DIGIT_0 && byte <= DIGIT_9)) return scanNumber(bytes, at);

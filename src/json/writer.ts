@@ -9,6 +9,8 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const COLON = 0x3a;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 const LEAST_BYTES = 512;
 /** Below this length a loop writes faster than a call into the runtime. */
 const SHORT = 48;
@@ -47,6 +49,51 @@ export class JsonWriter {
     if (this.#items > 0) this.#byte(COMMA);
     this.#items += 1;
     this.node(node);
+  }
+
+  /** Begins an item of a list that is an object, whose members follow one by one. */
+  openItem(): void {
+    if (this.#items > 0) this.#byte(COMMA);
+    this.#items += 1;
+    this.#byte(OPEN_OBJECT);
+  }
+
+  /** Begins an object in the place of a value. */
+  open(): void {
+    this.#byte(OPEN_OBJECT);
+  }
+
+  /** Writes the key of a member. @param isFirst of its object */
+  key(key: string, isFirst: boolean): void {
+    if (!isFirst) this.#byte(COMMA);
+    this.#key(key);
+    this.#byte(COLON);
+  }
+
+  /** Writes a range of the source. */
+  range(start: number, end: number): void {
+    this.#copy(this.#source, start, end);
+  }
+
+  /** Writes JSON text. */
+  text(text: string): void {
+    this.#text(text);
+  }
+
+  /** Ends an object. */
+  close(): void {
+    this.#byte(CLOSE_OBJECT);
+  }
+
+  /** The state to go back to. */
+  get size(): number {
+    return this.#at;
+  }
+
+  /** Forgets the item that was begun last. @param size before it */
+  dropItem(size: number): void {
+    this.#at = size;
+    this.#items -= 1;
   }
 
   /** The items that were written. */
@@ -104,9 +151,9 @@ export class JsonWriter {
   }
 
   #object(node: JsonObject): void {
-    this.#byte(0x7b);
+    this.#byte(OPEN_OBJECT);
     this.members(node, 0, node.keys.length);
-    this.#byte(0x7d);
+    this.#byte(CLOSE_OBJECT);
   }
 
   /** Writes some members of an object. */
@@ -158,7 +205,19 @@ export class JsonWriter {
 
   #text(text: string): void {
     this.#room(text.length * UNIT_BYTES);
-    this.#at += this.#out.write(text, this.#at, 'utf8');
+    if (text.length > SHORT || !this.#short(text)) this.#at += this.#out.write(text, this.#at, 'utf8');
+  }
+
+  /** Writes ASCII. `false` = it is other text, and nothing is written. */
+  #short(text: string): boolean {
+    const [out, at] = [this.#out, this.#at];
+    for (let i = 0; i < text.length; i += 1) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) return false;
+      out[at + i] = unit;
+    }
+    this.#at = at + text.length;
+    return true;
   }
 }
 

@@ -41,6 +41,11 @@ export class Intake {
     this.#end += chunk.length;
   }
 
+  /** So many bytes will be there, with those that are: memory for them is taken at once. */
+  expect(size: number): void {
+    if (size > this.length) this.#reserve(size - this.length, size);
+  }
+
   /** The first `size` bytes, which leave. They stay valid: nothing is ever written over bytes that were there. */
   take(size: number): Buffer {
     const taken = this.#bytes.subarray(this.#start, this.#start + size);
@@ -61,9 +66,9 @@ export class Intake {
   }
 
   /** Doubles, so that bytes which come one by one are copied twice on average. */
-  #reserve(more: number): void {
+  #reserve(more: number, capacity = 2 * (this.length + more)): void {
     if (this.#own && this.#end + more <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_CAPACITY, 2 * (this.length + more)));
+    const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_CAPACITY, capacity));
     grown.set(this.bytes, 0);
     this.#end -= this.#start;
     this.#start = 0;

@@ -111,6 +111,8 @@ export class CurrentRequest implements RelaySteps, UpstreamUser {
     }
     this.#held = held;
     this.#phase = 'holding';
+    // INVARIANT: a body is held up to some size only (`placeOfCheck`).
+    this.#core.requests.intake.expect(exchange.head.length + exchange.head.contentLength);
     this.#core.times.awaitBody(exchange);
     this.#core.settle();
     return false;

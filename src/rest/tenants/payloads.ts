@@ -54,7 +54,8 @@ function readerOf(reading: TenantReading): PayloadReader<JsonNode> {
   };
 }
 
-function scalarOf(reading: TenantReading, value: JsonNode): TenantValue | undefined {
+/** The value of a member; `undefined` = no text, integer or boolean. */
+export function scalarOf(reading: TenantReading, value: JsonNode): TenantValue | undefined {
   if (value.kind !== 'source') return undefined;
   const string = reading.stringOf(value);
   if (string !== undefined) return string;

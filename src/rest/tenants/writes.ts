@@ -6,6 +6,7 @@ import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { addConditions, bindMissing, boundFilter } from './filters.ts';
 import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
 import { idOfText, readPointId } from './point-id.ts';
+import { points } from './points.ts';
 import { type Level, type TenantReading, tenantFilter } from './reading.ts';
 import {
   type Action,
@@ -96,7 +97,7 @@ const UPSERT: Fields = { ...SHARD, ...UPDATE, update_mode: text };
 
 /** Tables by the names of upstream's schemas. */
 export const WRITE_FIELDS = {
-  PointsList: { points: list(point, 'large'), ...UPSERT },
+  PointsList: { points: points(point), ...UPSERT },
   PointsBatch: { batch: batchOfPoints, ...UPSERT },
   UpdateVectors: { points: list(object({ id: selected, ...VECTOR }), 'large'), ...SHARD, ...UPDATE },
   PointsSelector: { points: ids, filter: selectedFilter, ...SHARD },

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { syncFolder, withLock, writeDurably } from '../config/files/locked-file.ts';
+import { makeFolder } from '../config/files/make-folder.ts';
 import { reason } from '../config/problem.ts';
 import { ACME_CERTIFICATE } from '../config/sections/certificates.ts';
 import { AcmeFault, LeaseLost } from './fault.ts';
@@ -53,7 +54,7 @@ class FolderStore implements AcmeStore {
 
   readonly hold = (): Promise<Lease | undefined> =>
     this.#storage(async () => {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+      await makeFolder(this.#folder, 0o700);
       const found = await this.#lease();
       if (!this.#isOwn(found) && !this.#isFree(found)) return undefined;
       const own = this.#own;

@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { syncFolder, withLock, writeDurably } from '../config/files/locked-file.ts';
+import { makeFolder } from '../config/files/make-folder.ts';
 import { allNames, type KeyPair, keysOf, makeCa, makeServer, newKeys, pem } from './make.ts';
 
 /*
@@ -40,7 +41,7 @@ export interface KeptDevCerts {
  */
 export async function keepDevCerts(options: DevCertsOptions): Promise<KeptDevCerts> {
   const { folder } = options;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const locked = (): Error => new Error(`\`${folder}\` is locked by another program`);
   return await withLock(join(folder, 'lock'), () => keep(options), locked);
 }

@@ -30,7 +30,8 @@ export async function withDevCertificate(state: LoadedState, now: number): Promi
     return made.cert ? withCertificates(state).state : state;
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    const message = `development certificates cannot be made: ${reason(error)}`;
+    const { folder } = state.config.gateway.dev_certs;
+    const message = `development certificates cannot be made in \`${folder}\`: ${reason(error)}`;
     throw new ConfigError([{ place: 'gateway.dev_certs.folder', message }]);
   }
 }

@@ -12,12 +12,15 @@ const SECRET =
   /(?<![\w./:@$~{}*-])(?:\.\/)?((?:[\w.-]+\/)*(?:[\w.-]+\.(?:pem|crt|key|p12|pfx)|(?:secrets|tls)\/[\w.-]*[\w-]))(?![\w/])/g;
 /** Where a command writes what it has drawn: `openssl rand ... > path`. */
 const DRAWN = /openssl rand [^\n|>]*>\s*"?([\w./-]+)/g;
+/** A folder of the host that the gateway writes. */
+const STATE = /-v \.\/([\w-]+):\/var\/lib\/qdrant-gateway/g;
 /** Options and members of Secrets that look like files. */
 const NO_FILES = ['tls.cert', 'tls.key', 'tls.crt', 'ca.crt', 'gateway.key'];
 
 /** Paths that a text tells to put secrets at, relative to a folder of the project or of a user. */
 function secretPaths(text: string): readonly string[] {
   const found = [...text.matchAll(SECRET), ...text.matchAll(DRAWN)].map(([, path = '']) => path.replace(/^\.\//, ''));
+  found.push(...[...text.matchAll(STATE)].map(([, folder = '']) => `${folder}/acme/account.json`));
   // An absolute path is outside of a checkout.
   return [...new Set(found)].filter((path) => !path.startsWith('/') && !NO_FILES.includes(path));
 }
@@ -56,8 +59,12 @@ t.test('paths of secrets are found in a text', async (t) => {
     'mkdir -p secrets && openssl rand -base64 36 > secrets/api-key && chmod 600 secrets/api-key',
     '`QDRANT__TLS__KEY=tls/key.pem` and `--cert ./own/cert.crt`, not /etc/ssl/a.pem, https://x/y.pem or `tls.key`',
     'openssl rand -base64 36 > admin-token',
+    'docker run -v ./kept:/var/lib/qdrant-gateway qdrant-gateway',
   ].join('\n');
-  t.strictSame(secretPaths(text), ['secrets/api-key', 'tls/key.pem', 'own/cert.crt', 'admin-token']);
+  t.strictSame(secretPaths(text), [
+    ...['secrets/api-key', 'tls/key.pem', 'own/cert.crt', 'admin-token'],
+    'kept/acme/account.json',
+  ]);
 });
 
 const places = documents().flatMap(([file, place]) =>

@@ -354,11 +354,17 @@ t.test('what it keeps is below the volume, by the defaults of the options', { ti
   t.strictSame([...new Set(Object.values(found))], [own], 'all of it for its user alone');
 });
 
-t.test('without a volume it says what it cannot write', { timeout: restart }, async (t) => {
+t.test('without a volume it says what it cannot write', { timeout: 3 * restart }, async (t) => {
   if (why !== false) return t.comment(`skipped: ${why}`);
-  const env = await settings({ QDRANT__AUDIT__ENABLED: 'true' });
-  const { code, out } = await outputOf(jailed([...wordsOf('ENTRYPOINT'), ...wordsOf('CMD')], env, ''));
-  t.not(code, 0);
-  t.match(out, /storage\/audit/, 'the folder');
-  t.match(out, /EROFS|read-only/, 'and why');
+  const cases: readonly (readonly [name: string, env: Readonly<Record<string, string>>, folder: RegExp])[] = [
+    ['audit files', { QDRANT__AUDIT__ENABLED: 'true' }, /storage\/audit/],
+    ['a development CA', { QDRANT_GATEWAY__CERTS: 'dev' }, /certs\/dev/],
+  ];
+  for (const [name, more, folder] of cases) {
+    const env = await settings(more, !('QDRANT_GATEWAY__CERTS' in more));
+    const { code, out } = await outputOf(jailed([...wordsOf('ENTRYPOINT'), ...wordsOf('CMD')], env, ''));
+    t.not(code, 0, name);
+    t.match(out, folder, `${name}: the folder`);
+    t.match(out, /EROFS|read-only/, `${name}: and why`);
+  }
 });

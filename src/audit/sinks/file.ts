@@ -1,5 +1,6 @@
-import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder } from '../../config/files/make-folder.ts';
 import { findChainEnd } from '../chain/chain-end.ts';
 import { type ChainEnd, GENESIS, LINKS_BYTES, link } from '../chain/hash-chain.ts';
 import { Appender, faultOf } from './appender.ts';
@@ -31,28 +32,6 @@ export async function fileDestination(options: FileOptions): Promise<Destination
     if (!PASSING.has(faultOf(error))) throw error;
   });
   return destination;
-}
-
-/**
- * Creates a folder with its parents. Not `recursive`: that loops forever where the kernel always answers ENOENT, as
- * below /proc.
- */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await makeOne(path);
-  } catch (error) {
-    if (faultOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeFolder(dirname(path));
-    await makeOne(path);
-  }
-}
-
-async function makeOne(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: FOLDER_MODE });
-  } catch (error) {
-    if (faultOf(error) !== 'EEXIST') throw error;
-  }
 }
 
 /** A full disk is tried again with each write. */
@@ -88,7 +67,7 @@ class FileDestination implements Destination {
   /** Continues at the end of the newest file. */
   async begin(): Promise<void> {
     const { dir, hashChain } = this.#options;
-    await makeFolder(resolve(dir));
+    await makeFolder(dir, FOLDER_MODE);
     this.#end = { last: GENESIS, torn: undefined };
     const files = await this.#list();
     const newest = files.at(-1);

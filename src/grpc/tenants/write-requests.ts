@@ -1,7 +1,8 @@
 import { tenantField, tenantRelease } from '../../policy/denial.ts';
 import { judgeChanged, readOnlyFields, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
-import { type PayloadField, parsePath, pathText, reaches } from '../../policy/tenants/payload-path.ts';
+import { type PathStep, type PayloadField, pathText, reaches } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { requestPath } from '../../policy/tenants/request-path.ts';
 import type { PointId } from '../../policy/tenants/rewriting.ts';
 import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import type { Checks, TenantContext } from './context.ts';
@@ -182,8 +183,8 @@ function entries(payload: Entry[]): Entry[] {
   return payload.map((entry) => make<Entry>('ValueEntry', entry));
 }
 
-function pathAt(text: string, place: string): NonNullable<ReturnType<typeof parsePath>> {
-  const path = parsePath(text);
+function pathAt(text: string, place: string): readonly PathStep[] {
+  const path = requestPath(text);
   if (!path) throw badForm(place, 'is no path into a payload');
   return path;
 }

@@ -1,14 +1,7 @@
 import { tenantField } from '../denial.ts';
-import {
-  liesWithin,
-  type PathStep,
-  type PayloadField,
-  parsePath,
-  pathText,
-  reaches,
-  reachesThroughArrays,
-} from './payload-path.ts';
+import { type PathStep, type PayloadField, pathText, reaches, reachesThroughArrays } from './payload-path.ts';
 import { TenantRefusal } from './refusal.ts';
+import { requestPath } from './request-path.ts';
 import type { TenantCondition } from './tenancy.ts';
 
 /* Fields of the payload that the caller does not read, and those that it does not write. */
@@ -30,20 +23,14 @@ export function readOnlyFields(conditions: readonly TenantCondition[]): readonly
 
 /** Throws a refusal where an answer with the values at this path would show a hidden field. A path that upstream refuses passes. */
 export function judgeShown(fields: readonly PayloadField[], key: string | undefined): void {
-  const path = fields.length === 0 || key === undefined ? undefined : parsePath(key);
-  if (path) judgeRead(fields, path);
+  const path = fields.length === 0 || key === undefined ? undefined : requestPath(key);
+  const field = path && fields.find((one) => reachesThroughArrays(path, one));
+  if (field) throw readsField(field);
 }
 
-/** The same of a parsed path. */
-export function judgeRead(fields: readonly PayloadField[], path: readonly PathStep[]): void {
-  const field = fields.find((one) => reachesThroughArrays(path, one));
-  if (field) throw refused('read', field);
-}
-
-/** The same of the path to an array whose objects meet a condition: what lies above a field may have others in it. */
-export function judgeArray(fields: readonly PayloadField[], path: readonly PathStep[]): void {
-  const field = fields.find((one) => liesWithin(path, one));
-  if (field) throw refused('read', field);
+/** Why what tells the values of a field is refused. */
+export function readsField(field: PayloadField): TenantRefusal {
+  return refused('read', field);
 }
 
 /** Throws a refusal where a change at this path would change a field that the caller does not write. */

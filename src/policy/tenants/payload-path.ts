@@ -5,45 +5,64 @@ export type PayloadField = readonly string[];
 export type PathStep = { readonly key: string } | { readonly index: string } | 'each';
 
 const RAW = /[\p{Alphabetic}\p{Nd}\p{Nl}\p{No}_-]+/uy;
-const QUOTED = /"([^"\\]*)"/uy;
 const INDEX = /\[(\d+)\]/uy;
 
+/** Longest path of a request that is compared with fields, in characters. Upstream has no bound (Qdrant v1.19.0). */
+export const MAX_PATH_LENGTH = 65_536;
+
 /**
- * Parses a path into a payload. `undefined` = upstream would refuse it.
+ * Parses a path into a payload, in time and memory of the order of its length. `undefined` = upstream would refuse it.
  *
  * Upstream: `JsonPath` (Qdrant v1.19.0, `lib/segment/src/json_path/parse.rs`): a key, then keys after a dot, `[0]` or `[]`. A
  * key is letters, digits, `_` and `-`, or anything in quotes but quotes and backslashes.
  */
 export function parsePath(text: string): readonly PathStep[] | undefined {
   const steps: PathStep[] = [];
-  let at = 0;
-  const key = (): boolean => {
-    RAW.lastIndex = at;
-    QUOTED.lastIndex = at;
-    const raw = RAW.exec(text);
-    const quoted = raw ? undefined : QUOTED.exec(text);
-    const found = raw ?? quoted;
-    if (!found) return false;
-    steps.push({ key: raw ? raw[0] : (quoted?.[1] ?? '') });
-    at += found[0].length;
-    return true;
-  };
-  if (!key()) return undefined;
-  while (at < text.length) {
-    INDEX.lastIndex = at;
-    const index = INDEX.exec(text);
-    if (index) {
-      steps.push({ index: index[1] ?? '' });
-      at += index[0].length;
-    } else if (text.startsWith('[]', at)) {
+  let at = readKey(text, 0, steps);
+  while (at > 0 && at < text.length) {
+    if (text[at] === '.') at = readKey(text, at + 1, steps);
+    else if (text.startsWith('[]', at)) {
       steps.push('each');
       at += 2;
-    } else if (text[at] === '.') {
-      at += 1;
-      if (!key()) return undefined;
-    } else return undefined;
+    } else at = readIndex(text, at, steps);
   }
-  return steps;
+  return at > 0 ? steps : undefined;
+}
+
+/** Adds a key. Returns its end; -1 = there is none. */
+function readKey(text: string, at: number, steps: PathStep[]): number {
+  const end = rawEnd(text, at);
+  if (end > at) {
+    steps.push({ key: text.slice(at, end) });
+    return end;
+  }
+  const close = text[at] === '"' ? text.indexOf('"', at + 1) : -1;
+  if (close < 0) return -1;
+  const key = text.slice(at + 1, close);
+  if (key.includes('\\')) return -1;
+  steps.push({ key });
+  return close + 1;
+}
+
+/** The end of a key without quotes. */
+function rawEnd(text: string, at: number): number {
+  let end = at;
+  while (end < text.length && RAW_UNITS[text.charCodeAt(end)] === 1) end += 1;
+  if (end === text.length || text.charCodeAt(end) < RAW_UNITS.length) return end;
+  RAW.lastIndex = at;
+  return RAW.test(text) ? RAW.lastIndex : end;
+}
+
+/** 1 for the ASCII letters of a key without quotes. */
+const RAW_UNITS = Uint8Array.from({ length: 128 }, (_, unit) => (/[\w-]/.test(String.fromCharCode(unit)) ? 1 : 0));
+
+/** Adds an index. Returns its end; -1 = there is none. */
+function readIndex(text: string, at: number, steps: PathStep[]): number {
+  INDEX.lastIndex = at;
+  const found = INDEX.exec(text);
+  if (!found) return -1;
+  steps.push({ index: found[1] ?? '' });
+  return at + found[0].length;
 }
 
 /** The keys of a field's path; `undefined` = it is none, or has steps into arrays or empty keys. */
@@ -70,14 +89,22 @@ export function reaches(path: readonly PathStep[], field: PayloadField): boolean
  * steps into arrays do not count.
  */
 export function reachesThroughArrays(path: readonly PathStep[], field: PayloadField): boolean {
-  const keys = path.filter((step) => typeof step === 'object' && 'key' in step);
-  return reaches(keys, field);
+  const keys = keysOf(path);
+  return matched(keys, field, 0) === Math.min(keys.length, field.length);
 }
 
-/** The same without what lies on the way to `field`. */
-export function liesWithin(path: readonly PathStep[], field: PayloadField): boolean {
-  const keys = path.filter((step) => typeof step === 'object' && 'key' in step);
-  return keys.length >= field.length && reaches(keys, field);
+/** The keys of a path, without its steps into arrays. */
+export function keysOf(path: readonly PathStep[]): readonly string[] {
+  const keys: string[] = [];
+  for (const step of path) if (typeof step === 'object' && 'key' in step) keys.push(step.key);
+  return keys;
+}
+
+/** Keys of a path that are those of a field, from `begin` of the field on, up to the first that differs. */
+export function matched(keys: readonly string[], field: PayloadField, begin: number): number {
+  let count = 0;
+  while (count < keys.length && begin + count < field.length && keys[count] === field[begin + count]) count += 1;
+  return count;
 }
 
 /** The path of a field in the text that upstream parses: every key in quotes if it needs them. */

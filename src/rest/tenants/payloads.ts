@@ -1,7 +1,7 @@
 import { type JsonNode, JsonObject, objectNode, textNode } from '../../json/tree.ts';
 import { tenantField } from '../../policy/denial.ts';
 import { judgeChanged, writesField } from '../../policy/tenants/kept-fields.ts';
-import { type PathStep, type PayloadField, parsePath, reaches } from '../../policy/tenants/payload-path.ts';
+import { type PathStep, type PayloadField, reaches } from '../../policy/tenants/payload-path.ts';
 import {
   hasField,
   type PayloadReader,
@@ -10,6 +10,7 @@ import {
   standing,
 } from '../../policy/tenants/payload-rules.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { requestPath } from '../../policy/tenants/request-path.ts';
 import type { TenantCondition, TenantValue } from '../../policy/tenants/tenancy.ts';
 import type { TenantReading } from './reading.ts';
 import { type Action, keep, text } from './shapes.ts';
@@ -124,7 +125,7 @@ export function judgeSetting(reading: TenantReading, payload: JsonNode, key: Jso
 }
 
 function pathOf(reading: TenantReading, path: string | undefined): readonly PathStep[] {
-  const steps = path === undefined ? undefined : parsePath(path);
+  const steps = path === undefined ? undefined : requestPath(path);
   if (!steps) throw reading.fault('expected a path into the payload');
   return steps;
 }

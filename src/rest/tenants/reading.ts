@@ -3,8 +3,9 @@ import { decodeString } from '../../json/scan.ts';
 import { type JsonNode, type JsonObject, type JsonText, listNode, objectNode, textNode } from '../../json/tree.ts';
 import { JsonWriter } from '../../json/writer.ts';
 import { badRequest } from '../../policy/denial.ts';
+import { FilterKeys } from '../../policy/tenants/filter-keys.ts';
 import { hiddenFields, readOnlyFields, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
-import { type PathStep, type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
+import { type PayloadField, pathText } from '../../policy/tenants/payload-path.ts';
 import { onlyValue, valuesByType } from '../../policy/tenants/payload-rules.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import {
@@ -41,15 +42,6 @@ export interface Level {
   lookup: string | undefined;
 }
 
-/** A path within a nested filter, from the objects of its array on. */
-export interface NestedPath {
-  readonly path: readonly PathStep[];
-  /** True = of a nested filter in it. */
-  readonly isArray: boolean;
-}
-
-export type NestedPaths = readonly NestedPath[];
-
 /** One body on its way through the shapes. */
 export class TenantReading {
   readonly reader: JsonReader;
@@ -58,14 +50,13 @@ export class TenantReading {
   /** The conditions as conditions of a filter. */
   readonly must: readonly JsonText[];
   readonly fields: readonly PayloadField[];
-  /** Fields whose values no answer shows, those on which no condition is set, and those that are not written. */
+  /** Fields whose values no answer shows, and those that are not written. */
   readonly hidden: readonly PayloadField[];
-  readonly unfiltered: readonly PayloadField[];
   readonly readOnly: readonly PayloadField[];
+  /** Judges the paths of filters; `undefined` = there is no field on which no condition is set. */
+  readonly filterKeys: FilterKeys | undefined;
   /** The shard key of the tenant; `undefined` = the client's own stays. */
   readonly shard: TenantShard | undefined;
-  /** The paths of conditions on objects in arrays that are open, until the path of the array is known; innermost last. */
-  readonly nested: NestedPath[][] = [];
   /** The levels that are open, innermost last. */
   readonly levels: Level[] = [];
   /** All levels of queries, outer before inner: the order in which upstream resolves their ids (Qdrant v1.19.0). */
@@ -93,7 +84,8 @@ export class TenantReading {
     this.must = context.conditions.map(conditionNode);
     this.fields = context.conditions.map(({ field }) => field);
     this.hidden = hiddenFields(context.conditions);
-    this.unfiltered = unfilteredFields(context.conditions);
+    const unfiltered = unfilteredFields(context.conditions);
+    this.filterKeys = unfiltered.length > 0 ? new FilterKeys(unfiltered) : undefined;
     this.readOnly = readOnlyFields(context.conditions);
     this.shard = shardOf(context.conditions);
   }

@@ -2,6 +2,7 @@ import { create, fromBinary, fromJson, toBinary, toJson } from '@bufbuild/protob
 import * as q from '@qdrant/js-client-grpc';
 import t from 'tap';
 import { hideFields } from '../../../src/grpc/tenants/change-answer.ts';
+import { MAX_PATH_LENGTH } from '../../../src/policy/tenants/payload-path.ts';
 import { condition, made } from './message-case.ts';
 
 /* Fields that a tenant does not read, and fields that it does not write, over gRPC. */
@@ -30,6 +31,25 @@ const CONDITIONS: readonly [one: object, field: string | undefined][] = [
   [{ nested: { key: 'deep', filter: { must: [{ field: { key: 'er', match } }] } } }, 'deep.er'],
   [{ nested: { key: 'deep', filter: { must: [{ field: { key: 'other', match } }] } } }, undefined],
   [{ nested: { key: 'cost', filter: {} } }, 'cost'],
+  [{ nested: { key: 'deep..', filter: { must: [{ isNull: { key: 'er' } }] } } }, undefined],
+  [
+    {
+      nested: {
+        key: 'x',
+        filter: { must: [{ nested: { key: 'deep', filter: { must: [{ isNull: { key: 'er' } }] } } }] },
+      },
+    },
+    undefined,
+  ],
+  [
+    {
+      nested: {
+        key: 'deep',
+        filter: { minShould: { conditions: [{ filter: { mustNot: [{ isEmpty: { key: 'er[]' } }] } }] } },
+      },
+    },
+    'deep.er',
+  ],
   [{ hasId: { hasId: [{ num: 1 }] } }, undefined],
   [MINE, undefined],
 ];
@@ -158,5 +178,25 @@ t.test('a write that replaces payloads passes over points with a value in a read
   ] as const) {
     const result = made(method, method === 'UpdateVectors' ? { points: [{ id: { num: 1 } }] } : json, READ_ONLY);
     t.notMatch(JSON.stringify(result), /isEmpty/, `${method} replaces nothing`);
+  }
+});
+
+t.test('paths have a bound, wherever they are compared with a field', async (t) => {
+  const both = condition({ hiddenFields: [['cost']], readOnlyFields: [['plan']] });
+  const pointsSelector = { points: { ids: [{ num: 1 }] } };
+  const messages: readonly [method: string, message: (key: string) => object][] = [
+    ['Scroll', (key) => ({ filter: { must: [{ field: { key, match } }] } })],
+    ['Scroll', (key) => ({ filter: { must: [{ nested: { key, filter: {} } }] } })],
+    ['Scroll', (key) => ({ orderBy: { key } })],
+    ['Facet', (key) => ({ key })],
+    ['Query', (key) => ({ query: { formula: { expression: { variable: key } } } })],
+    ['SetPayload', (key) => ({ key, pointsSelector })],
+    ['DeletePayload', (key) => ({ keys: ['x', key], pointsSelector })],
+  ];
+  for (const [method, message] of messages) {
+    const send = (length: number) => refusedOr(made(method, message('x'.repeat(length)), both));
+    t.equal(send(MAX_PATH_LENGTH), 'sent', `${method}: the longest`);
+    const refused = 'tenant_form: a path into the payload is longer than 65536 characters';
+    t.equal(send(MAX_PATH_LENGTH + 1), refused, `${method}: a longer one`);
   }
 });

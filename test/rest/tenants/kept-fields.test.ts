@@ -1,4 +1,5 @@
 import t from 'tap';
+import { MAX_PATH_LENGTH } from '../../../src/policy/tenants/payload-path.ts';
 import type { AnswerChange } from '../../../src/policy/tenants/rewriting.ts';
 import { changeForTenant } from '../../../src/rest/tenants/answers.ts';
 import { condition, made, T, tenancyOf } from './made.ts';
@@ -38,6 +39,18 @@ const CONDITIONS: readonly [condition: object, field: string | undefined][] = [
   [{ nested: { key: 'cost', filter: { must: [{ has_id: [1] }] } } }, 'cost'],
   [{ nested: { key: 'x', filter: { must: [{ key: 'cost', match: { value: 1 } }] } } }, undefined],
   [{ nested: { filter: { must: { key: 'x', match: { value: 1 } } }, key: 'cost[]' } }, 'cost'],
+  [{ nested: { filter: { must: { key: 'er', match: { value: 1 } } }, key: 'deep' } }, 'deep.er'],
+  [
+    {
+      nested: {
+        filter: { must: { nested: { filter: { must: { is_null: { key: 'er.x' } } }, key: 'deep[]' } } },
+        key: 'x',
+      },
+    },
+    undefined,
+  ],
+  [{ nested: { filter: { must: { nested: { filter: {}, key: 'er.x' } } }, key: 'deep' } }, 'deep.er'],
+  [{ nested: { filter: { must: { key: 'er', match: { value: 1 } } }, key: 'deep..' } }, undefined],
   [{ should: [{ must_not: { key: 'cost', match: { value: 1 } } }] }, 'cost'],
   [{ min_should: { conditions: [{ key: 'cost', match: { value: 1 } }], min_count: 1 } }, 'cost'],
   [{ has_id: [1] }, undefined],
@@ -197,4 +210,33 @@ t.test('a write that replaces payloads passes over points with a value in a read
     const result = made(`points.${operation}`, body, { tenancy: READ_ONLY });
     t.notOk(typeof result === 'string' || result.body?.includes('is_empty'), `${operation} replaces nothing`);
   }
+});
+
+t.test('paths have a bound, wherever they are compared with a field', async (t) => {
+  const path = (length: number): string => 'a.'.repeat(length / 2 - 1).concat('bb');
+  const tenancy = tenancyOf(condition({ hiddenFields: [['cost']], readOnlyFields: [['plan']] }));
+  const bodies: readonly [operation: string, body: (key: string) => object][] = [
+    ['scroll', (key) => ({ filter: { must: [{ key, match: { value: 1 } }] } })],
+    ['scroll', (key) => ({ filter: { must: [{ nested: { key, filter: { must: [{ key: 'x' }] } } }] } })],
+    ['scroll', (key) => ({ order_by: key })],
+    ['query_groups', (key) => ({ group_by: key })],
+    ['query', (key) => ({ prefetch: {}, query: { formula: key } })],
+    ['facet', (key) => ({ key })],
+    ['set_payload', (key) => ({ payload: {}, points: [1], key })],
+    ['delete_payload', (key) => ({ keys: ['x', key], points: [1] })],
+  ];
+  for (const [operation, body] of bodies) {
+    const send = (length: number) =>
+      refusedOr(made(`points.${operation}`, JSON.stringify(body(path(length))), { tenancy }));
+    t.equal(send(MAX_PATH_LENGTH), 'sent', `${operation}: the longest`);
+    const refused = '400 tenant_form: a path into the payload is longer than 65536 characters';
+    t.equal(send(MAX_PATH_LENGTH + 2), refused, `${operation}: a longer one`);
+  }
+});
+
+t.test('a condition in many nested filters is held once', async (t) => {
+  const many = Array.from({ length: 40_000 }, () => '{"key":"b"}').join(',');
+  const nested = (depth: number): string =>
+    depth === 0 ? `{"must":[${many}]}` : `{"must":{"nested":{"filter":${nested(depth - 1)},"key":"k"}}}`;
+  t.equal(refusedOr(made('points.scroll', `{"filter":${nested(14)}}`, { tenancy: HIDDEN })), 'sent');
 });

@@ -1,6 +1,7 @@
-import { judgeArray, judgeRead } from '../../../policy/tenants/kept-fields.ts';
-import { type PathStep, type PayloadField, parsePath } from '../../../policy/tenants/payload-path.ts';
-import { decode } from '../messages/codec.ts';
+import { FilterKeys } from '../../../policy/tenants/filter-keys.ts';
+import type { PayloadField } from '../../../policy/tenants/payload-path.ts';
+import { Fields } from '../splice/fields.ts';
+import { numberOf } from '../splice/shapes.ts';
 
 /** The lists of a filter, whose conditions are encoded. */
 interface Lists {
@@ -10,59 +11,82 @@ interface Lists {
   readonly minShould?: Uint8Array;
 }
 
-interface Condition {
-  readonly conditionOneOf:
-    | { readonly case: 'field' | 'isEmpty' | 'isNull'; readonly value: { readonly key: string } }
-    | { readonly case: 'nested'; readonly value: { readonly key: string; readonly filter?: Lists } }
-    | { readonly case: 'filter'; readonly value: Lists }
-    | { readonly case: 'hasId' | 'hasVector' | 'slice' | undefined; readonly value?: unknown };
-}
+const NONE: readonly Uint8Array[] = [];
 
 /** Throws a refusal if a filter sets a condition on one of these fields. */
 export function judgeFilter(fields: readonly PayloadField[], filter: Lists | undefined): void {
-  if (fields.length > 0 && filter) judgeLists(fields, filter, []);
+  if (fields.length === 0 || !filter) return;
+  const keys = new FilterKeys(fields);
+  for (const list of [filter.must, filter.should ?? NONE, filter.mustNot ?? NONE]) {
+    for (const one of list) judgeOne(keys, fieldsOf(one));
+  }
+  if (filter.minShould) judgeSome(keys, fieldsOf(filter.minShould));
 }
 
 /** The same of one encoded condition. */
 export function judgeCondition(fields: readonly PayloadField[], condition: Uint8Array): void {
-  if (fields.length > 0) judgeOne(fields, condition, []);
+  if (fields.length > 0) judgeOne(new FilterKeys(fields), fieldsOf(condition));
 }
 
-/** @param above the path of the arrays around a nested filter */
-function judgeLists(fields: readonly PayloadField[], filter: Lists, above: readonly PathStep[]): void {
-  const { must, should = [], mustNot = [], minShould } = filter;
-  const some = minShould ? decode<{ conditions: readonly Uint8Array[] }>('MinShould', minShould).conditions : [];
-  for (const condition of [...must, ...should, ...mustNot, ...some]) judgeOne(fields, condition, above);
-}
+const MIN_SHOULD = numberOf('Filter', 'min_should');
+const FILTER = numberOf('Condition', 'filter');
+const NESTED = numberOf('Condition', 'nested');
+/** Conditions whose field 1 is the path of a field. */
+const ON_FIELDS = ['field', 'is_empty', 'is_null'].map((name) => numberOf('Condition', name));
+const KEY = numberOf('FieldCondition', 'key');
+const NESTED_FILTER = numberOf('NestedCondition', 'filter');
+const SOME = numberOf('MinShould', 'conditions');
 
-function judgeOne(fields: readonly PayloadField[], bytes: Uint8Array, above: readonly PathStep[]): void {
-  const { conditionOneOf: one } = decode<Condition>('Condition', bytes);
-  switch (one.case) {
-    case 'field':
-    case 'isEmpty':
-    case 'isNull':
-      judgeKey(fields, one.value.key, above);
-      break;
-    case 'filter':
-      judgeLists(fields, one.value, above);
-      break;
-    case 'nested': {
-      const path = pathOf(one.value.key, above);
-      if (path) judgeArray(fields, path);
-      if (path && one.value.filter) judgeLists(fields, one.value.filter, path);
-      break;
-    }
-    default:
+/* INVARIANT: the form of the bytes has been checked, so each is the only one of its fields. */
+
+/** A `Filter`. */
+function judgeLists(keys: FilterKeys, filter: Fields): void {
+  while (filter.next()) {
+    if (filter.number === MIN_SHOULD) judgeSome(keys, within(filter));
+    else judgeOne(keys, within(filter));
   }
 }
 
-function judgeKey(fields: readonly PayloadField[], key: string, above: readonly PathStep[]): void {
-  const path = pathOf(key, above);
-  if (path) judgeRead(fields, path);
+/** A `MinShould`. */
+function judgeSome(keys: FilterKeys, some: Fields): void {
+  while (some.next()) if (some.number === SOME) judgeOne(keys, within(some));
 }
 
-/** The whole path. `undefined` = upstream refuses it. */
-function pathOf(key: string, above: readonly PathStep[]): readonly PathStep[] | undefined {
-  const steps = parsePath(key);
-  return steps && [...above, ...steps];
+/** A `Condition`. */
+function judgeOne(keys: FilterKeys, condition: Fields): void {
+  if (!condition.next()) return;
+  const { number } = condition;
+  if (ON_FIELDS.includes(number)) keys.condition(keyOf(within(condition)));
+  else if (number === FILTER) judgeLists(keys, within(condition));
+  else if (number === NESTED) judgeNested(keys, within(condition));
+}
+
+/** A `NestedCondition`. */
+function judgeNested(keys: FilterKeys, nested: Fields): void {
+  let key = '';
+  keys.open();
+  while (nested.next()) {
+    if (nested.number === KEY) key = textOf(nested);
+    else if (nested.number === NESTED_FILTER) judgeLists(keys, within(nested));
+  }
+  keys.close(key);
+}
+
+/** The path of a condition on a field. */
+function keyOf(fields: Fields): string {
+  while (fields.next()) if (fields.number === KEY) return textOf(fields);
+  return '';
+}
+
+function textOf({ bytes, from, to }: Fields): string {
+  return bytes.toString('utf8', from, to);
+}
+
+/** The fields of the message that is the current field. */
+function within({ bytes, from, to }: Fields): Fields {
+  return new Fields(bytes, from, to);
+}
+
+function fieldsOf({ buffer, byteOffset, byteLength }: Uint8Array): Fields {
+  return new Fields(Buffer.from(buffer, byteOffset, byteLength), 0, byteLength);
 }

@@ -10,6 +10,7 @@ import { decode, encode, FIELDS, make } from './messages/codec.ts';
 import { FormCheck } from './messages/form.ts';
 import { retrieve, Searches } from './read-requests.ts';
 import { spliced } from './splice/splice.ts';
+import { batchBytes, upsertBytes } from './splice/writes.ts';
 import { type Write, Writes } from './write-requests.ts';
 
 const forms = new FormCheck(FIELDS);
@@ -65,6 +66,12 @@ const METHODS: Readonly<Record<string, Method>> = {
     for (const operation of operations) rewriteOperation(writes, operation);
   }),
   'qdrant.Collections/Get': { type: 'CollectionInfoRequest', rewrite: informing },
+};
+
+/** Methods with many points or operations in a message, which is not decoded as a whole. */
+const IN_BYTES: Readonly<Record<string, (bytes: Buffer, context: TenantContext, checks: Checks) => Buffer>> = {
+  'qdrant.Points/Upsert': upsertBytes,
+  'qdrant.Points/UpdateBatch': batchBytes,
 };
 
 /** The names of all methods that can be rewritten. */
@@ -127,7 +134,35 @@ export function rewriteMessage(
   if (!known) return tenantOperation(method);
   const fault = forms.faultOf(known.type, bytes);
   if (fault) return formDenial(fault.place, fault.what);
-  return splicedRewriting(known.type, method, bytes, context) ?? rewriteDecoded(method, bytes, context);
+  const made = splicedRewriting(known.type, method, bytes, context);
+  if (made) return made;
+  const rewrite = IN_BYTES[method];
+  return rewrite ? rewriteBytes(rewrite, method, bytes, context) : rewriteDecoded(method, bytes, context);
+}
+
+function rewriteBytes(
+  rewrite: NonNullable<(typeof IN_BYTES)[string]>,
+  method: string,
+  bytes: Buffer,
+  context: TenantContext,
+): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+  const checks = new Checks();
+  return orRefusal(() => {
+    // A free collection is written as asked. A copy: the bytes are used for other things afterwards.
+    const message = context.conditions.length === 0 ? Buffer.from(bytes) : rewrite(bytes, context, checks);
+    const request = { path: `/${method}`, message };
+    return { request, checks: checks.all, answer: undefined, byIdAlone: checks.allByIdAlone };
+  });
+}
+
+function orRefusal(rewrite: () => Rewriting<GrpcRequest>): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+  try {
+    return rewrite();
+  } catch (error) {
+    if (error instanceof TenantRefusal) return error.denial;
+    if (error instanceof NeedsFacts) return 'needs-facts';
+    throw error;
+  }
 }
 
 /**
@@ -175,16 +210,12 @@ export function rewriteDecoded(
   const known = METHODS[method];
   if (!known) return tenantOperation(method);
   const checks = new Checks();
-  try {
+  return orRefusal(() => {
     const request = decode<Request>(known.type, bytes);
     const { type, message, method: path = `/${method}`, answer } = known.rewrite(request, context, checks);
     return {
       ...{ request: { path, message: encode(type, message) }, checks: checks.all, answer },
       byIdAlone: checks.allByIdAlone,
     };
-  } catch (error) {
-    if (error instanceof TenantRefusal) return error.denial;
-    if (error instanceof NeedsFacts) return 'needs-facts';
-    throw error;
-  }
+  });
 }

@@ -24,6 +24,15 @@ export interface Write extends Placed {
   readonly updateMode?: number | undefined;
 }
 
+/** A point that is written. */
+export interface Point {
+  readonly id?: IdMessage;
+  payload: Entry[];
+}
+
+/** Ids of a batch that its later operations may name. */
+const MAX_WRITTEN_IDS = 100_000;
+
 /** `UpdateMode.UpdateOnly`. */
 const UPDATE_ONLY = 2;
 
@@ -58,21 +67,40 @@ export class Writes {
   }
 
   upsert(write: Write): void {
-    this.#needsUpdateFilter();
-    const points = write.points as readonly { readonly id?: IdMessage; payload: Entry[] }[];
-    for (const [index, point] of points.entries()) {
-      const id = idOf(point.id, `points.${index}.id`);
-      // A point that is only updated may not be there.
-      if (write.updateMode !== UPDATE_ONLY) this.#written.add(id);
-      judgeWhole(point.payload, this.#readOnly);
-      point.payload = entries(ownPayload(point.payload, this.#context.conditions, `points.${index}.payload`));
+    this.needsUpdateFilter();
+    for (const [index, point] of (write.points as readonly Point[]).entries()) {
+      const id = this.ownPoint(point, index);
+      if (this.notes(write)) this.noteWritten(id);
     }
+    this.bindUpsert(write);
+  }
+
+  /** Makes a point the tenant's. Returns its id. @param index among the points, for refusals */
+  ownPoint(point: Point, index: number): PointId {
+    const id = idOf(point.id, `points.${index}.id`);
+    judgeWhole(point.payload, this.#readOnly);
+    point.payload = entries(ownPayload(point.payload, this.#context.conditions, `points.${index}.payload`));
+    return id;
+  }
+
+  /** True = the ids of an upsert are to be noted. A point that is only updated may not be there. */
+  notes({ updateMode }: Pick<Write, 'updateMode'>): boolean {
+    return this.#tellsMissing && updateMode !== UPDATE_ONLY;
+  }
+
+  /** Notes an id that later operations of the batch may name. */
+  noteWritten(id: PointId): void {
+    if (this.#written.size < MAX_WRITTEN_IDS) this.#written.add(id);
+  }
+
+  /** Binds all of an upsert but its points. */
+  bindUpsert(write: Write): void {
     write.updateFilter = this.#within(write.updateFilter, true);
     place(write, this.#shard);
   }
 
   updateVectors(write: Write): void {
-    this.#needsUpdateFilter();
+    this.needsUpdateFilter();
     const points = write.points as readonly { readonly id?: IdMessage }[];
     this.#mustExist(points.map(({ id }, index) => idOf(id, `points.${index}.id`)));
     write.updateFilter = this.#within(write.updateFilter, false);
@@ -169,7 +197,8 @@ export class Writes {
     );
   }
 
-  #needsUpdateFilter(): void {
+  /** Throws a refusal if the release of Qdrant cannot bind writes of points. */
+  needsUpdateFilter(): void {
     if (!this.#context.features.updateFilter)
       throw new TenantRefusal(tenantRelease('Writes of points of tenants', '1.15.4'));
   }

@@ -11,7 +11,8 @@ import type { ThreadFinding, ThreadTask } from './thread.ts';
 export const INLINE_BYTES = 131_072;
 /** The same of requests that are made anew, which takes longer: each small part of a body may become a large one. */
 export const INLINE_TENANT_BYTES = 98_304;
-/** Bodies above this size have a thread of their own, so that smaller ones do not wait for them. */
+/** Bodies above these sizes have threads of their own, so that smaller ones do not wait for them. */
+const SMALL_BYTES = 262_144;
 export const MEDIUM_BYTES = 2_097_152;
 
 /** Runs as a source file and as a built one. */
@@ -45,34 +46,37 @@ interface Work<T, F> {
 }
 
 /**
- * Does jobs by size: small ones on the main thread, medium and large ones in one thread each, started on first use. No job
- * waits for one of a larger kind.
+ * Does jobs by size: the smallest on the main thread, small, medium and large ones in one thread each, started on first use. No
+ * job waits for one of a larger kind.
  */
 class JobPool<T extends ThreadTask['task'], F> {
   readonly #work: Work<T, F>;
+  readonly #small: CheckThread<T, F>;
   readonly #medium: CheckThread<T, F>;
   readonly #large: CheckThread<T, F>;
 
   /** @param file what the threads run */
   constructor(report: FaultReport, file: string, work: Work<T, F>) {
     this.#work = work;
+    this.#small = new CheckThread(report, file);
     this.#medium = new CheckThread(report, file);
     this.#large = new CheckThread(report, file);
   }
 
   /** Jobs that are in a thread, or wait for one. */
   get size(): number {
-    return this.#medium.size + this.#large.size;
+    return this.#small.size + this.#medium.size + this.#large.size;
   }
 
   /** Ends the threads. */
   async close(): Promise<void> {
-    await Promise.all([this.#medium.close(), this.#large.close()]);
+    await Promise.all([this.#small.close(), this.#medium.close(), this.#large.close()]);
   }
 
   protected take(job: BodyJob<T, F>): void {
     if (job.body.length > MEDIUM_BYTES) this.#large.take(job);
-    else if (job.body.length > this.#work.inlineBytes(job.task)) this.#medium.take(job);
+    else if (job.body.length > SMALL_BYTES) this.#medium.take(job);
+    else if (job.body.length > this.#work.inlineBytes(job.task)) this.#small.take(job);
     else this.#atOnce(job);
   }
 

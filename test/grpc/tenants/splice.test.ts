@@ -103,6 +103,41 @@ for (const [method, type, official] of TYPES) {
   });
 }
 
+const FREE = { tenancy: { scopes: [] }, collection: 'docs', conditions: [] } as const;
+const WRITTEN: readonly TenantContext[] = [
+  ...CONTEXTS,
+  { ...FREE, features: { updateFilter: true, idfCorpus: true }, idfVectors: 'unasked' },
+];
+
+for (const [method, type, official] of [
+  ['Upsert', 'UpsertPoints', q.UpsertPointsSchema],
+  ['UpdateBatch', 'UpdateBatchPoints', q.UpdateBatchPointsSchema],
+] as const) {
+  t.test(`${type}: point by point equal to what decoding the whole gives`, async (t) => {
+    let count = 0;
+    const name = `qdrant.Points/${method}`;
+    const property = fc.property(fc.nat(), fc.nat(), (seed, which) => {
+      const draw = drawing(seed);
+      const whole = wireMessage(type, draw);
+      const bytes = draw(3) === 0 ? mutated(whole, draw) : whole;
+      const context = WRITTEN[which % WRITTEN.length];
+      if (!context || forms.faultOf(type, bytes)) return;
+      const before = Buffer.from(bytes);
+      const made = rewriteMessage(name, bytes, context);
+      if (!bytes.equals(before)) throw new Error('the message of the client was changed');
+      const [found, expected] = [made, rewriteDecoded(name, bytes, context)].map((outcome) =>
+        JSON.stringify(told(type, official, outcome), (_, value) =>
+          typeof value === 'bigint' ? String(value) : value,
+        ),
+      );
+      if (found !== expected) throw new Error(`${bytes.toString('hex')} becomes ${found}, not ${expected}`);
+      if (typeof made === 'object' && !('kind' in made)) count += 1;
+    });
+    fc.assert(property, { numRuns: runs(2000) });
+    t.ok(count > 3, `${count} were made`);
+  });
+}
+
 t.test('a message that is put into bytes is the outcome', async (t) => {
   const context = CONTEXTS[0];
   if (!context) throw new Error('there is a context');

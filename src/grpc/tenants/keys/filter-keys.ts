@@ -84,9 +84,9 @@ function textOf({ bytes, from, to }: Fields): string {
 
 /** The fields of the message that is the current field. */
 function within({ bytes, from, to }: Fields): Fields {
-  return new Fields(bytes, from, to);
+  return new Fields().begin(bytes, from, to);
 }
 
 function fieldsOf({ buffer, byteOffset, byteLength }: Uint8Array): Fields {
-  return new Fields(Buffer.from(buffer, byteOffset, byteLength), 0, byteLength);
+  return new Fields().begin(Buffer.from(buffer, byteOffset, byteLength), 0, byteLength);
 }

@@ -1,4 +1,8 @@
+import type { PointId } from '../../../policy/tenants/rewriting.ts';
 import { uuidOf } from '../../../policy/tenants/uuid.ts';
+import type { IdMessage } from '../filters.ts';
+import { idOf } from '../ids.ts';
+import { decode } from '../messages/codec.ts';
 import type { Edits } from './edits.ts';
 import { Fields } from './fields.ts';
 import type { OwnBytes } from './own.ts';
@@ -30,11 +34,12 @@ export class PointSplice {
   }
 
   /**
-   * Adds the fields of a tenant to the payload of a point. `false` = it must be decoded: it has no id, a key twice, or another value.
+   * Adds the fields of a tenant to the payload of a point. `false` = it must be decoded, and nothing was changed: it has no id, a key
+   * twice, another value, or a key that is looked at.
    *
-   * @param point the field of the message that holds it
+   * @param point the field of the message that holds it @param looked first keys of fields that are not written
    */
-  take({ bytes, from, to, lengthAt }: Fields, own: readonly OwnBytes[]): boolean {
+  take({ bytes, from, to, lengthAt }: Fields, own: readonly OwnBytes[], looked: readonly Buffer[] = NO_KEYS): boolean {
     const fields = this.#fields.begin(bytes, from, to);
     this.#keys.begin(bytes);
     let hasId = false;
@@ -46,7 +51,7 @@ export class PointSplice {
         if (!this.#isId()) return false;
         hasId = true;
       } else if (number === PAYLOAD) {
-        const found = this.#standing(own);
+        const found = this.#standing(own, looked);
         if (found < 0) return false;
         there |= found;
       } else if (number !== VECTORS) return false;
@@ -68,14 +73,14 @@ export class PointSplice {
     { from, to, lengthAt }: Pick<Fields, 'from' | 'to' | 'lengthAt'>,
   ): boolean {
     if (there === (1 << own.length) - 1) return true;
+    if (own.some(({ entry }, index) => !entry && (there & (1 << index)) === 0)) return false;
     const edits = this.#edits;
     const { growth } = edits;
     const place = edits.open(lengthAt, from);
     for (let index = 0; index < own.length; index++) {
       if ((there & (1 << index)) !== 0) continue;
       const entry = own[index]?.entry;
-      if (!entry) return false;
-      edits.replace(to, to, entry);
+      if (entry) edits.replace(to, to, entry);
     }
     edits.close(place, growth, to - from);
     return true;
@@ -91,7 +96,7 @@ export class PointSplice {
   }
 
   /** Bit of the condition whose field a member of the payload is; 0 = of none; -1 = it must be decoded. */
-  #standing(own: readonly OwnBytes[]): number {
+  #standing(own: readonly OwnBytes[], looked: readonly Buffer[]): number {
     const { bytes, from, to } = this.#fields;
     const entry = this.#inner.begin(bytes, from, to);
     let keyFrom = from;
@@ -108,6 +113,7 @@ export class PointSplice {
       } else return -1;
     }
     if (!this.#keys.add(keyFrom, keyTo)) return -1;
+    for (const each of looked) if (isAt(bytes, keyFrom, keyTo, each)) return -1;
     for (let index = 0; index < own.length; index++) {
       const each = own[index];
       if (!each?.key || !isAt(bytes, keyFrom, keyTo, each.key)) continue;
@@ -119,6 +125,16 @@ export class PointSplice {
 }
 
 const NOTHING = Buffer.alloc(0);
+const NO_KEYS: readonly Buffer[] = Object.freeze([]);
+
+/** The id of a point that `PointSplice` takes. */
+export function idOfPoint({ bytes, from, to }: Fields): PointId {
+  const fields = new Fields().begin(bytes, from, to);
+  while (fields.next()) {
+    if (fields.number === ID) return idOf(decode<IdMessage>('PointId', bytes.subarray(fields.from, fields.to)), 'id');
+  }
+  throw new TypeError('a point without an id');
+}
 
 function isAt(bytes: Buffer, from: number, to: number, other: Buffer): boolean {
   if (to - from !== other.length) return false;

@@ -12,8 +12,8 @@ export const INLINE_BYTES = 16_384;
 /** Up to this size a message needs none if it takes little time (`runSoon`). */
 export const SOON_BYTES = 65_536;
 
-/** Largest message, in bytes, that waits for none larger than this. */
-const MEDIUM_BYTES = 2_097_152;
+/** Largest message, in bytes, of each thread: none waits for one that is larger. */
+const THREAD_BYTES = [262_144, 2_097_152, Number.POSITIVE_INFINITY] as const;
 
 /** Runs as a source file and as a built one. */
 const THREAD = join(import.meta.dirname, `rewrite-thread${extname(import.meta.filename)}`);
@@ -48,22 +48,22 @@ export interface AnswerJob extends Job {
 }
 
 /**
- * Rewrites large messages, and changes large answers, in two threads, so that none holds up the event loop: one for messages up to
- * `MEDIUM_BYTES`, which never wait for a larger one, and one for those.
+ * Rewrites large messages, and changes large answers, in threads, so that none holds up the event loop: one for each size of
+ * `THREAD_BYTES`, which never waits for a larger one.
  */
 export class Rewriter {
-  readonly #medium: ThreadLane;
-  readonly #large: ThreadLane;
+  readonly #threads: readonly (readonly [most: number, lane: ThreadLane])[];
 
   constructor(report: FaultReport) {
-    this.#medium = new ThreadLane(report);
-    this.#large = new ThreadLane(report);
+    this.#threads = THREAD_BYTES.map((most) => [most, new ThreadLane(report)]);
   }
 
   /** Takes a message. Returns how to give it up; a message under way is finished, and its result is dropped by the caller. */
   take(job: RewriteJob | AnswerJob): () => void {
     const { length } = 'task' in job ? job.framed : job.message;
-    return (length <= MEDIUM_BYTES ? this.#medium : this.#large).take(job);
+    const [, lane] = this.#threads.find(([most]) => length <= most) ?? [];
+    if (!lane) throw new TypeError('there is no thread for a message of this size');
+    return lane.take(job);
   }
 }
 

@@ -11,7 +11,7 @@ import { type Facts, FactTally } from '../policy/search/facts.ts';
 import { tenantUse } from '../policy/tenants/operations.ts';
 import type { Tenancy } from '../policy/tenants/tenancy.ts';
 import { conditionsOn, lookupRefused } from '../policy/tenants/within.ts';
-import { endAs, type OfflineExchange, offlineState, rewritingOf } from './exchange.ts';
+import { OFFLINE_ENDS, type OfflineExchange, offlineState } from './exchange.ts';
 import { NO_LIMITS, type OfflineParts } from './parts.ts';
 import type { Row } from './space/operations.ts';
 
@@ -59,14 +59,7 @@ function laneOf(parts: ExchangeParts): Protocol<CellExchange> {
     },
     checkBody: (exchange, decision, needs) =>
       bodyChecked(parts, protocol, exchange, decision, namesTold(exchange.cell, needs), tenantTold(exchange, decision)),
-    isCrossSite: () => false,
-    // Nothing waits offline.
-    abandonBody: () => undefined,
-    forward: (exchange, permit) => endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit) }),
-    reject(exchange, denial) {
-      exchange.refusal = denial;
-      endAs(exchange, { kind: 'refused', denial });
-    },
+    ...OFFLINE_ENDS,
   };
   return protocol;
 }

@@ -47,3 +47,16 @@ export function endAs(exchange: Pick<OfflineExchange, 'ending' | 'done'>, ending
 export function rewritingOf({ tenant }: Permit): Rewriting | undefined {
   return typeof tenant === 'object' ? tenant : undefined;
 }
+
+/** The parts of a protocol that are the same for each request offline: nothing waits, nothing is sent, and both ends are told. */
+export const OFFLINE_ENDS = {
+  isCrossSite: () => false,
+  abandonBody: () => undefined,
+  forward(exchange: OfflineExchange, permit: Permit): void {
+    endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit) });
+  },
+  reject(exchange: OfflineExchange, denial: Denial): void {
+    exchange.refusal = denial;
+    endAs(exchange, { kind: 'refused', denial });
+  },
+};

@@ -11,7 +11,7 @@ import { type BodyNeeds, needsOnly } from '../policy/body-checks.ts';
 import type { Conditional, Permit, References } from '../policy/decide.ts';
 import { type Denial, INTERNAL_FAULT } from '../policy/denial.ts';
 import type { Assumptions } from './assumptions.ts';
-import { endAs, type OfflineExchange, type OfflineHead, offlineState, rewritingOf } from './exchange.ts';
+import { OFFLINE_ENDS, type OfflineExchange, type OfflineHead, offlineState } from './exchange.ts';
 
 /** A gRPC call that is judged offline. */
 export interface OfflineGrpc extends OfflineExchange {
@@ -42,14 +42,7 @@ export function grpcLane(parts: ExchangeParts, config: Config, assumptions: Assu
     resolve: ({ requestTarget }) => resolveGrpc(requestTarget),
     checkBody: (exchange, decision, needs) =>
       checkBody({ parts, config, assumptions, protocol }, exchange, decision, needs),
-    isCrossSite: () => false,
-    // Nothing waits offline.
-    abandonBody: () => undefined,
-    forward: (exchange, permit) => endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit) }),
-    reject(exchange, denial) {
-      exchange.refusal = denial;
-      endAs(exchange, { kind: 'refused', denial });
-    },
+    ...OFFLINE_ENDS,
   };
   return protocol;
 }

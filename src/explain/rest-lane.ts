@@ -14,7 +14,7 @@ import type { TenantTask } from '../rest/tenants/rewrite.ts';
 import { tenantTask } from '../rest/tenants/task.ts';
 import { FactsOfCollections } from '../upstream/collection-facts.ts';
 import type { Assumptions } from './assumptions.ts';
-import { endAs, type OfflineExchange, type OfflineHead, offlineState, rewritingOf } from './exchange.ts';
+import { endAs, OFFLINE_ENDS, type OfflineExchange, type OfflineHead, offlineState, rewritingOf } from './exchange.ts';
 
 /** A REST request that is judged offline. */
 export interface OfflineRest extends RestRequest, Pick<OfflineExchange, 'ending' | 'done'> {
@@ -45,16 +45,10 @@ export function restLane(parts: ExchangeParts, config: Config, assumptions: Assu
       return exchange.resolution;
     },
     checkBody: (exchange, decision, needs) => checkBody({ parts, config, facts, protocol }, exchange, decision, needs),
-    isCrossSite: () => false,
-    // Nothing waits offline.
-    abandonBody: () => undefined,
+    ...OFFLINE_ENDS,
     forward(exchange, permit) {
       const path = exchange.resolution?.pathToSend;
       endAs(exchange, { kind: 'forwarded', permit, rewriting: rewritingOf(permit), path });
-    },
-    reject(exchange, denial) {
-      exchange.refusal = denial;
-      endAs(exchange, { kind: 'refused', denial });
     },
   };
   return protocol;

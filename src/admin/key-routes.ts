@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
 import { changedKeyOf } from '../named-keys/shown.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
+import { KEY_REFUSALS } from '../observability/asked-change.ts';
 import { hasQuery, say } from './answers.ts';
 
 /** Parts of the source that the routes of named keys use. */
@@ -15,7 +16,6 @@ export interface KeySource {
 }
 
 const CHANGES = ['rotate', 'disable', 'enable', 'expire'] as const;
-const REFUSALS = { invalid: 400, unknown: 404, exists: 409, file: 409, locked: 503, redis: 503 } as const;
 const NO_PARAMETERS = 'query: unknown parameter; none is known here';
 /** Seconds after which a locked file is worth another try. */
 const LOCKED_AGAIN = 5;
@@ -53,7 +53,8 @@ async function answer(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   if (hasQuery(request)) return await say(reply, 400, NO_PARAMETERS);
-  const act = { method: actOf(wanted.change), remote: request.ip };
+  const asked = wanted.change === 'create' ? {} : { target: { id: wanted.id } };
+  const act = { method: actOf(wanted.change), remote: request.ip, ...asked };
   // The text of a key is told once: no time without traffic may end the connection before the answer.
   request.socket.setTimeout(0);
   const changed = await source.changeKey(wanted).catch((error: unknown) => {
@@ -64,7 +65,7 @@ async function answer(
   if (!changed.ok) {
     source.acted({ ...act, result: 'failed', durationMs });
     if (changed.why === 'locked' || changed.why === 'redis') reply.header('retry-after', LOCKED_AGAIN);
-    return await reply.code(REFUSALS[changed.why]).send({ ok: false, problems: changed.problems });
+    return await reply.code(KEY_REFUSALS[changed.why]).send({ ok: false, problems: changed.problems });
   }
   const { id, name, expiresAt } = changed.key;
   const ended = wanted.change === 'expire' && expiresAt !== undefined && expiresAt <= source.now();

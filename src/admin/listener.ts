@@ -3,8 +3,9 @@ import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
 import type { Console } from '../console/server/console.ts';
+import { LIFT_REFUSALS } from '../observability/asked-change.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
-import type { RevocationReport, Revoked } from '../revocation/report.ts';
+import type { Lifted, RevocationReport, Revoked } from '../revocation/report.ts';
 import { jsonLine } from '../text/printable.ts';
 import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { AdmittedConnections } from './admitted.ts';
@@ -29,6 +30,7 @@ export interface AdminSource extends KeySource, NodeSource, TokenSource {
   readonly nodes: () => Promise<object>;
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
   readonly revoke: (request: unknown) => Promise<Revoked>;
+  readonly lift: (request: unknown) => Promise<Lifted>;
   readonly revocations: () => RevocationReport;
   readonly refused: () => void;
   readonly fault: (error: unknown) => void;
@@ -173,7 +175,15 @@ function protect(app: FastifyInstance, options: AdminListenerOptions, connection
 
 const PAGES = [
   ...['GET /metrics', 'GET /-/live', 'GET /-/ready', 'GET /-/status', 'GET /-/principals', 'GET /-/connections'],
-  ...['GET /-/revocations', 'GET /-/keys', 'GET /-/keys/{id}', 'POST /-/reload', 'POST /-/revoke', 'POST /-/keys'],
+  ...[
+    'GET /-/revocations',
+    'GET /-/keys',
+    'GET /-/keys/{id}',
+    'POST /-/reload',
+    'POST /-/revoke',
+    'POST /-/revoke/lift',
+  ],
+  ...['POST /-/keys'],
   ...['POST /-/keys/{id}/rotate', 'POST /-/keys/{id}/disable', 'POST /-/keys/{id}/enable'],
   ...['POST /-/keys/{id}/expire', 'DELETE /-/keys/{id}'],
   ...['GET /-/nodes', 'POST /-/nodes/drain', 'POST /-/nodes/undrain', 'POST /-/token'],
@@ -233,7 +243,7 @@ function addPages(app: FastifyInstance, source: AdminSource): void {
 }
 
 function addActs(app: FastifyInstance, source: AdminSource): void {
-  const { revoke } = source;
+  const { revoke, lift } = source;
   app.post('/-/reload', { config: { guard: { token: 'needed', act: 'gateway_reload' } } }, async (request, reply) => {
     if (hasQuery(request) || !isEmpty(request.body)) {
       return await say(reply, 400, 'body: unknown member; a reload takes none, it reads what is configured');
@@ -250,5 +260,15 @@ function addActs(app: FastifyInstance, source: AdminSource): void {
     const what = revoked.ok ? { revoked: revoked.entry } : {};
     source.acted({ method: 'gateway_revoke', remote: request.ip, ...what, result, durationMs: reply.elapsedTime });
     return await reply.code(revoked.ok ? 200 : 400).send(revoked);
+  });
+  const lifts = { guard: { token: 'needed', act: 'gateway_revoke_lift' } } as const;
+  app.post('/-/revoke/lift', { config: lifts }, async (request, reply) => {
+    if (hasQuery(request)) return await say(reply, 400, 'query: unknown parameter; what to lift stands in the body');
+    const lifted = await lift(request.body ?? {});
+    const result = lifted.ok ? 'ok' : 'failed';
+    const [first] = lifted.ok ? lifted.lifted : [];
+    const what = first ? { revoked: first } : {};
+    source.acted({ method: 'gateway_revoke_lift', remote: request.ip, ...what, result, durationMs: reply.elapsedTime });
+    return await reply.code(lifted.ok ? 200 : LIFT_REFUSALS[lifted.why]).send(lifted);
   });
 }

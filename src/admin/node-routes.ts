@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
+import { askedNode, NODE_REFUSALS } from '../observability/asked-change.ts';
 import type { NodeDrained } from '../observability/operator.ts';
 import { hasQuery, say } from './answers.ts';
 
@@ -8,8 +9,6 @@ export interface NodeSource {
   readonly drainNode: (request: unknown, out: boolean) => Promise<NodeDrained>;
   readonly acted: (act: Omit<AdminAct, 'at'>) => void;
 }
-
-const REFUSALS = { invalid: 400, unknown: 404, last: 409 } as const;
 
 /** Adds the routes that take nodes out and in. */
 export function addNodeRoutes(app: FastifyInstance, source: NodeSource): void {
@@ -29,7 +28,7 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const act = { method, remote: request.ip };
+  const act = { method, remote: request.ip, ...askedNode(request.body) };
   const changed = await source.drainNode(request.body, out).catch((error: unknown) => {
     source.acted({ ...act, result: 'failed', durationMs: reply.elapsedTime });
     throw error;
@@ -37,8 +36,8 @@ async function answer(
   const { elapsedTime: durationMs } = reply;
   if (!changed.ok) {
     source.acted({ ...act, result: 'failed', durationMs });
-    return await reply.code(REFUSALS[changed.why]).send({ ok: false, problems: changed.problems });
+    return await reply.code(NODE_REFUSALS[changed.why]).send({ ok: false, problems: changed.problems });
   }
-  source.acted({ ...act, node: changed.node, result: 'ok', durationMs });
+  source.acted({ ...act, result: 'ok', durationMs });
   return await reply.send(changed);
 }

@@ -95,7 +95,12 @@ class Port implements AdminPort {
     const source = this.#source();
     const { fleet } = this.#options;
     this.#console = await openConsole({
-      source: { ...source, facts: () => this.#facts(), parts: () => this.#parts() },
+      source: {
+        ...source,
+        facts: () => this.#facts(),
+        parts: () => this.#parts(),
+        drainedNodes: () => this.#options.operator.drainedNodes(),
+      },
       ...{ state: () => this.#state, fleet },
     });
     this.#listener = await createAdminListener({
@@ -188,6 +193,7 @@ class Port implements AdminPort {
         return { ok: reload.ok, body: reloadOf(reload) };
       },
       revoke: (request) => operator.revoke(request),
+      lift: (request) => operator.lift(request),
       revocations: () => operator.revocations(),
       exchangesTokens: () => this.#state.policy.tokenExchange !== undefined,
       exchangeToken: (request) => fleet.exchangeToken(request),

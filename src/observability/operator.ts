@@ -2,7 +2,7 @@ import type { AcmeReport } from '../acme/report.ts';
 import type { KeySetReport } from '../issuers/key-source.ts';
 import type { SharedKeys } from '../named-keys/redis/source.ts';
 import type { KeyChanged, KeyRequest } from '../named-keys/store.ts';
-import type { RevocationReport, Revoked } from '../revocation/report.ts';
+import type { Lifted, RevocationReport, Revoked } from '../revocation/report.ts';
 import type { SharedLimitsState } from './shared-limits-state.ts';
 
 /** Trigger of a reload. */
@@ -36,6 +36,11 @@ export interface Operator {
    * validated here. Resolves once the revocation is in force in every serving process. Never rejects.
    */
   revoke(request: unknown): Promise<Revoked>;
+  /**
+   * Takes a revocation out of every place that has it. `request` is unchecked JSON; it is validated here. Resolves once no serving process
+   * refuses by it any more. Never rejects.
+   */
+  lift(request: unknown): Promise<Lifted>;
   /** Revocations in force and the state of their sources. Contains claims: for the operator, never for a log. */
   revocations(): RevocationReport;
   /**

@@ -75,6 +75,26 @@ export function readEntry(input: unknown): RevocationEntry | readonly EntryProbl
   return parsed.error.issues.flatMap((issue) => problemsOf(issue, kind));
 }
 
+/** Validates what is to be lifted: `kind`, `value` and, of a time, `subject`. An entry is meant whatever its end. */
+export function readLifted(input: unknown): RevocationEntry | readonly EntryProblem[] {
+  const read = readEntry(input);
+  if (!isEntry(read)) return read;
+  const member = (['until', 'reason', 'at'] as const).find((one) => read[one] !== undefined);
+  if (member === undefined) return read;
+  return [
+    {
+      member,
+      message: `\`${member}\` is of no matter for a lift: give \`kind\`, \`value\` and, of a time, \`subject\``,
+    },
+  ];
+}
+
+/** True = both revoke the same, whatever their ends. */
+export function isSameRevocation(one: RevocationEntry, other: RevocationEntry): boolean {
+  const subjects = [one, other].map((entry) => (entry.kind === 'before' ? entry.subject : undefined));
+  return one.kind === other.kind && one.value === other.value && subjects[0] === subjects[1];
+}
+
 /** True = `readEntry` returned an entry. */
 export function isEntry(read: RevocationEntry | readonly EntryProblem[]): read is RevocationEntry {
   return 'kind' in read;

@@ -6,8 +6,8 @@ import { SettledFiles } from '../config/files/settled-files.ts';
 import { type WatchResult, watchFiles } from '../config/files/watch.ts';
 import { withoutEndMark } from '../config/lost-protection.ts';
 import { ConfigError, reason } from '../config/problem.ts';
-import { byId, isOver, type RevocationEntry } from './entry.ts';
-import { appendToFile } from './file-append.ts';
+import { byId, entryId, isOver, type RevocationEntry } from './entry.ts';
+import { appendToFile, takeOutOfFile } from './file-append.ts';
 import { readRevocations } from './file-text.ts';
 import { BEING_WRITTEN, type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
@@ -54,8 +54,8 @@ type Entries = ReadonlyMap<string, RevocationEntry>;
 interface Read {
   readonly entries: Entries;
   readonly reading: FileReading;
-  /** Number of entries added before the read. */
-  readonly added: number;
+  /** Number of own changes before the read. */
+  readonly changes: number;
 }
 
 /** A watched revocation file. While it cannot be read, the last valid content stays in force. */
@@ -74,8 +74,8 @@ class WatchedFile implements FileSource {
   #readings: Readings = new Map();
   #readAt = 0;
   #problem: string | undefined;
-  #adding: Promise<unknown> = Promise.resolve();
-  #added = 0;
+  #changing: Promise<unknown> = Promise.resolve();
+  #changes = 0;
   #watch: { readonly stop: () => void } | undefined;
 
   constructor(file: string, options: FileSourceOptions) {
@@ -109,19 +109,26 @@ class WatchedFile implements FileSource {
   readonly entries = (): Iterable<RevocationEntry> => this.#known.values();
   readonly unknown = (): boolean => false;
 
+  readonly add = (entry: RevocationEntry): Promise<void> => this.#change(() => appendToFile(this.#file, entry));
+
+  readonly remove = async (entries: readonly RevocationEntry[]): Promise<void> => {
+    const ids = new Set(entries.map(entryId).filter((id) => this.#known.has(id)));
+    if (ids.size > 0) await this.#change(() => takeOutOfFile(this.#file, (entry) => ids.has(entryId(entry))));
+  };
+
   /** Serialised. */
-  readonly add = (entry: RevocationEntry): Promise<void> => {
-    const done = this.#adding
+  #change(make: () => Promise<Entries>): Promise<void> {
+    const done = this.#changing
       .then(() => this.#rest())
-      .then(() => appendToFile(this.#file, entry))
+      .then(make)
       .then((next) => {
         this.#known = next;
         this.#readAt = this.#options.now();
-        this.#added += 1;
+        this.#changes += 1;
       });
-    this.#adding = done.catch(() => undefined);
+    this.#changing = done.catch(() => undefined);
     return done;
-  };
+  }
 
   readonly report = () => ({
     place: 'file' as const,
@@ -133,10 +140,10 @@ class WatchedFile implements FileSource {
 
   readonly close = async (): Promise<void> => {
     this.#watch?.stop();
-    await this.#adding;
+    await this.#changing;
   };
 
-  /** INVARIANT: an entry is never added to a partly written file. Rejects with a `StoreFault`. */
+  /** INVARIANT: a partly written file is never changed. Rejects with a `StoreFault`. */
   async #rest(): Promise<void> {
     const end = this.#clock.now() + ASKED_WAIT_MS;
     for (;;) {
@@ -154,12 +161,12 @@ class WatchedFile implements FileSource {
   /** Throws `ConfigError`. */
   #read(): Read {
     // Before the read, so that a change during the read counts as a later change.
-    const [stat, added] = [statFile(this.#path), this.#added];
+    const [stat, changes] = [statFile(this.#path), this.#changes];
     const bytes = readBytes(this.#file);
     return {
       entries: byId(readRevocations(this.#file, bytes.toString('utf8'))),
       reading: readingOf(stat, bytes),
-      added,
+      changes,
     };
   }
 
@@ -170,9 +177,9 @@ class WatchedFile implements FileSource {
     throw new ConfigError([{ place: this.#file, message: NO_END_MARK }]);
   }
 
-  #commit({ entries, reading, added }: Read): void {
-    // INVARIANT: entries added since were read after this reading.
-    if (added !== this.#added) return;
+  #commit({ entries, reading, changes }: Read): void {
+    // INVARIANT: an own change since was made after this reading.
+    if (changes !== this.#changes) return;
     this.#known = entries;
     this.#readings = new Map([[this.#path, reading]]);
     this.#files.expect(this.#readings);

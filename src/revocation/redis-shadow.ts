@@ -26,6 +26,11 @@ export function createShadow(now: () => number) {
       pending.set(id, entry);
       return true;
     },
+    /** Forgets entries that were taken out. */
+    remove: (ids: ReadonlySet<string>): void => {
+      known = new Map([...known].filter(([id]) => !ids.has(id)));
+      for (const id of ids) pending.delete(id);
+    },
     /**
      * Applies a read. Entries that a restarted, emptied or replaced server has lost stay in force and are pending; on
      * the same server a missing entry was removed on purpose.

@@ -1,7 +1,7 @@
 import type { RedisConnection, RedisSeat } from '../redis/connection.ts';
 import { describeRedisFault, RedisFault, type RedisLink } from '../redis/link.ts';
 import { createReach, type Reach } from '../redis/reach.ts';
-import type { RevocationEntry } from './entry.ts';
+import { entryId, type RevocationEntry } from './entry.ts';
 import { CHANNEL, fieldsOf, HASH, MARKER, type RedisReading, readFields, readHash, writeFields } from './redis-hash.ts';
 import { createShadow, type HashShadow } from './redis-shadow.ts';
 import type { RedisSettings } from './settings.ts';
@@ -96,6 +96,22 @@ class RedisEntries implements RedisSource {
         `redis could not be written (${describeRedisFault(error)}): in force on this gateway, and written when redis answers; lost if this gateway ends before`,
       );
     }
+  }
+
+  async remove(entries: readonly RevocationEntry[]): Promise<void> {
+    const held = new Set(this.#shadow.entries().map(entryId));
+    const ids = new Set(entries.map(entryId).filter((id) => held.has(id)));
+    if (ids.size === 0) return;
+    const link = this.#seat.link();
+    try {
+      if (!link) throw new RedisFault(this.#problem ?? 'not connected');
+      await link.remove(this.#connection.address.prefix + HASH, [...ids]);
+    } catch (error) {
+      this.#seat.refresh();
+      throw new StoreFault(`redis could not be written (${describeRedisFault(error)}): the revocation stays in force`);
+    }
+    this.#shadow.remove(ids);
+    await this.#attempt('tell the others', () => this.#write(link, []));
   }
 
   report(): ReturnType<RedisSource['report']> {

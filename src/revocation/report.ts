@@ -14,6 +14,12 @@ export type Revoked =
   /** Nothing was revoked. Texts name members and their allowed values, never the given ones. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
+/** Result of a lift. `ok` = no process refuses by these entries any more. */
+export type Lifted =
+  | { readonly ok: true; readonly lifted: readonly RevocationEntry[] }
+  /** Nothing was lifted, or not in every place: what is still in a place stays in force. */
+  | { readonly ok: false; readonly why: 'invalid' | 'unknown' | 'store'; readonly problems: readonly string[] };
+
 /** A configured source and its state. */
 export interface RevocationSource {
   readonly place: 'redis' | 'file';

@@ -16,6 +16,8 @@ export interface EntrySource {
   readonly unknown: () => boolean;
   /** Stores an entry, which is then among `entries`. Rejects with a `StoreFault`; the entry may still be stored. */
   readonly add: (entry: RevocationEntry) => Promise<void>;
+  /** Takes entries out, which are then not among `entries`; others are of no matter. Rejects with a `StoreFault`. */
+  readonly remove: (entries: readonly RevocationEntry[]) => Promise<void>;
   readonly report: () => RevocationSource;
   readonly close: () => Promise<void>;
 }

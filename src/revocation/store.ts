@@ -2,11 +2,22 @@ import type { Clock } from '../config/files/clock.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import { createRedisConnection, type RedisConnection } from '../redis/connection.ts';
 import { checkEntry } from './check-entry.ts';
-import { byId, entryId, isEntry, isOver, MAX_ENTRIES, type RevocationEntry, readEntry, TOO_MANY } from './entry.ts';
+import {
+  byId,
+  entryId,
+  isEntry,
+  isOver,
+  isSameRevocation,
+  MAX_ENTRIES,
+  type RevocationEntry,
+  readEntry,
+  readLifted,
+  TOO_MANY,
+} from './entry.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
 import { foldEntries } from './fold.ts';
 import { openRedisSource, type RedisSource } from './redis-source.ts';
-import type { RevocationPlace, RevocationReport, Revoked } from './report.ts';
+import type { Lifted, RevocationPlace, RevocationReport, Revoked } from './report.ts';
 import type { RevocationSettings } from './settings.ts';
 import { type EntrySource, type RevocationLog, StoreFault } from './source.ts';
 
@@ -35,6 +46,8 @@ export interface RevocationStore {
   prepare(): Promise<() => Promise<void>>;
   /** See `Operator.revoke`. */
   revoke(request: unknown): Promise<Revoked>;
+  /** See `Operator.lift`. */
+  lift(request: unknown): Promise<Lifted>;
   /** See `Operator.revocations`. */
   report(): RevocationReport;
   /** All entries; `undefined` = they are unknown. */
@@ -44,6 +57,8 @@ export interface RevocationStore {
 
 const MEMORY_ONLY =
   'kept in memory only, it does not survive a restart: set `gateway.revocation.file` or `gateway.revocation.redis_url`';
+
+const NOT_REVOKED = 'there is no such revocation';
 
 /** A store over the configured sources. Nothing is read before `start`. */
 export function createRevocationStore(options: RevocationStoreOptions): RevocationStore {
@@ -98,6 +113,25 @@ class Store implements RevocationStore {
       const fault = error instanceof Error ? error.name : typeof error;
       this.#options.log.error({ fault }, 'a revocation failed');
       return { ok: false, problems: ['internal error: it may be in force on some processes only'] };
+    }
+  }
+
+  async lift(request: unknown): Promise<Lifted> {
+    const read = readLifted(request);
+    if (!isEntry(read)) return { ok: false, why: 'invalid', problems: read.map(({ message }) => message) };
+    const lifted = [...byId(this.#all()).values()].filter((entry) => isSameRevocation(entry, read));
+    if (lifted.length === 0) return { ok: false, why: 'unknown', problems: [NOT_REVOKED] };
+    try {
+      // INVARIANT: it stays in force until no store has it any more.
+      for (const source of this.#sources) await source.remove(lifted);
+      for (const entry of lifted) this.#memory.delete(entryId(entry));
+      await this.#publish();
+      this.#options.log.info({ kind: read.kind }, 'a revocation was lifted');
+      return { ok: true, lifted };
+    } catch (error) {
+      if (error instanceof StoreFault) return { ok: false, why: 'store', problems: [error.message] };
+      this.#options.log.error({ fault: error instanceof Error ? error.name : typeof error }, 'a lift failed');
+      return { ok: false, why: 'store', problems: ['internal error: it may be lifted on some processes only'] };
     }
   }
 

@@ -124,6 +124,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const operator: Operator = {
     reload: reloads.reload,
     revoke: revocationActs.through((request) => revocations.revoke(request)),
+    lift: revocationActs.throughLift((request) => revocations.lift(request)),
     revocations: () => revocations.report(),
     changeKey: keyActs.through(keys.change),
     ...createDrainer(fleet),

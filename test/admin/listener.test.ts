@@ -326,6 +326,11 @@ t.test('revocations and changes of keys go to who keeps them, as they came, and 
         if (kind !== 'subject') return { ok: false, problems: ['kind: must be one of token, subject, key, before'] };
         return { ok: true, entry: Object(request), stored: 'memory', warnings: [] };
       },
+      lift: async (request) => {
+        const { value } = Object(request) as { value?: unknown };
+        if (value === 'ada') return { ok: true, lifted: [{ kind: 'subject', value }] };
+        return { ok: false, why: value === 'away' ? 'store' : 'unknown', problems: ['there is no such revocation'] };
+      },
       revocations: () => ({ entries: [{ kind: 'subject', value: 'ada' }], unknown: false, sources: [] }),
       acted: (act) => acts.push(act),
       ...{ refused: () => undefined, fault: () => undefined },
@@ -345,6 +350,15 @@ t.test('revocations and changes of keys go to who keeps them, as they came, and 
   t.strictSame(asked, [good, { kind: 'everything' }], 'what has no token, or no sense, gets no further');
   t.equal((await askAdmin(port, '/-/revocations', { token: ADMIN_TOKEN })).status, 200);
   t.equal((await askAdmin(port, '/-/revocations')).status, 401);
+  const lift = (value: string, token = ADMIN_TOKEN) =>
+    askAdmin(port, '/-/revoke/lift', {
+      ...{ method: 'POST', token, headers, body: JSON.stringify({ kind: 'subject', value }) },
+    });
+  t.match(await lift('ada'), { status: 200, text: /"lifted":\[/ });
+  t.match(await lift('ben'), { status: 404, text: /no such revocation/ });
+  t.match(await lift('away'), { status: 503 });
+  t.equal((await lift('ada', 'wrong')).status, 401);
+  t.equal((await askAdmin(port, '/-/revoke/lift?all', { method: 'POST', token: ADMIN_TOKEN })).status, 400);
   const change = (method: string, path: string) => askAdmin(port, path, { method, token: ADMIN_TOKEN });
   const locked = await change('DELETE', '/-/keys/team');
   t.match(locked, { status: 503, text: '{"ok":false,"problems":["no"]}', headers: { 'retry-after': '5' } });
@@ -355,6 +369,10 @@ t.test('revocations and changes of keys go to who keeps them, as they came, and 
       ['gateway_revoke', 'ok'],
       ['gateway_revoke', 'failed'],
       ['gateway_revoke', 'denied'],
+      ['gateway_revoke_lift', 'ok'],
+      ['gateway_revoke_lift', 'failed'],
+      ['gateway_revoke_lift', 'failed'],
+      ['gateway_revoke_lift', 'denied'],
       ['gateway_key_delete', 'failed'],
       ['gateway_key_enable', 'failed'],
     ],

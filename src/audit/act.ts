@@ -6,6 +6,7 @@ import type { AuditEventCode } from './event-codes.ts';
 const EVENTS = {
   gateway_reload: 'reloaded',
   gateway_revoke: 'revoked',
+  gateway_revoke_lift: 'revocation_lifted',
   gateway_key_create: 'key_created',
   gateway_key_rotate: 'key_rotated',
   gateway_key_disable: 'key_disabled',
@@ -20,6 +21,7 @@ const EVENTS = {
   gateway_policy_write: 'policy_written',
   gateway_console_login: 'console_login',
   gateway_console_logout: 'console_logout',
+  gateway_console_session_end: 'console_session_ended',
 } as const satisfies Readonly<Record<string, AuditEventCode>>;
 
 /**
@@ -34,18 +36,28 @@ export interface AdminAct {
   readonly by?: 'keys_file' | 'keys_redis' | 'revocations';
   /** `not in force`: it was written, but this gateway does not decide by it. */
   readonly result: 'ok' | 'not in force' | 'failed' | 'denied';
-  /** The named key that was changed. */
-  readonly target?: { readonly id: string; readonly name: string };
+  /** The named key that was changed, or was to be; its name is not known if there is none. */
+  readonly target?: { readonly id: string; readonly name?: string };
   /** Numbers of changes of named keys that have no act of their own. */
   readonly changedKeys?: readonly (Pick<AdminAct, 'method' | 'ended'> & { readonly count: number })[];
   /** True = the key has ended with the change. */
   readonly ended?: boolean;
-  /** The revoked token, subject or key, or the time in seconds since 1970. `more`: the number of further ones. */
+  /** The token, subject or key that was revoked or is not any more, or the time in seconds since 1970. `more`: the number of further ones. */
   readonly revoked?: { readonly kind: string; readonly value: string | number; readonly subject?: string | undefined };
-  /** The node that was drained, or taken in again. */
+  /** The node that was drained or taken in again, or was to be. */
   readonly node?: string;
-  /** The token that was made: its `jti`, and its end in seconds since 1970; absent = it never ends. */
-  readonly token?: { readonly id: string; readonly exp?: number };
+  /** The token that was made: its `jti`, its end in seconds since 1970 (absent = it never ends), its access, subject and signing key. */
+  readonly token?: {
+    readonly id: string;
+    readonly exp?: number;
+    readonly scope?: string;
+    readonly subject?: string;
+    readonly key?: string;
+  };
+  /** Revisions of the policy: of the text that was written or was to be, and of the file before. */
+  readonly policy?: { readonly revision: string; readonly former: string };
+  /** The session of the console that was opened or ended; `name` of its caller, where another one ended it. */
+  readonly session?: { readonly id: string; readonly name?: string };
   /** The session of the console that made it: id of its key, or `oidc` with the subject as `name`. */
   readonly console?: { readonly keyId: string; readonly name: string };
   /** End of the action in milliseconds since 1970, and its duration. */
@@ -62,7 +74,7 @@ const ERRORS = {
 
 /** The audit event of an administrative action. */
 export function actEvent(act: AdminAct): AuditEvent {
-  const { method, remote, result, target, changedKeys, node, revoked, token, at, durationMs, console: by } = act;
+  const { method, remote, result, at, durationMs, console: by } = act;
   const known = result !== 'denied';
   const done = result === 'ok' || result === 'not in force';
   const error = refusesLogin(act) ? 'the login was refused' : ERRORS[result];
@@ -81,15 +93,27 @@ export function actEvent(act: AdminAct): AuditEvent {
     operation: method.replace('_', '.'),
     ...(by || isConsole(method) ? { via: 'console' } : {}),
     ...(done ? { event: eventOf(act) } : refusesLogin(act) ? { event: 'console_login_failed' } : {}),
-    ...(target ? { target_key: bounded(target.id), target_key_name: bounded(target.name) } : {}),
-    ...(changedKeys ? { changed_keys: numbersOf(changedKeys) } : {}),
-    ...(revoked ? { revoked: toldOf(revoked) } : {}),
-    ...(node === undefined ? {} : { target_node: bounded(node) }),
-    ...(token ? { minted: madeOf(token, at) } : {}),
+    ...targetOf(act),
     upstream_status: null,
     duration_ms: Math.round(durationMs * 1000) / 1000,
     bytes_in: 0,
     bytes_out: 0,
+  };
+}
+
+/** The members that name the target of the action. */
+function targetOf(act: AdminAct): Partial<AuditEvent> {
+  const { target, changedKeys, node, revoked, token, policy, session, at } = act;
+  return {
+    ...(target ? { target_key: bounded(target.id) } : {}),
+    ...(target?.name === undefined ? {} : { target_key_name: bounded(target.name) }),
+    ...(changedKeys ? { changed_keys: numbersOf(changedKeys) } : {}),
+    ...(revoked ? { revoked: toldOf(revoked) } : {}),
+    ...(node === undefined ? {} : { target_node: bounded(node) }),
+    ...(token ? { minted: madeOf(token, at) } : {}),
+    ...(policy ? { target_policy: policy.revision, former_policy: policy.former } : {}),
+    ...(session ? { target_session: session.id } : {}),
+    ...(session?.name === undefined ? {} : { target_session_name: bounded(session.name) }),
   };
 }
 
@@ -102,9 +126,16 @@ function eventOf({ method, ended }: Pick<AdminAct, 'method' | 'ended'>): AuditEv
   return ended ? 'key_expired' : EVENTS[method];
 }
 
-function madeOf({ id, exp }: NonNullable<AdminAct['token']>, at: number): NonNullable<AuditEvent['minted']> {
-  if (exp === undefined) return { token_id: id, expires_at: 'never' };
-  return { token_id: id, expires_at: new Date(exp * 1000).toISOString(), lifetime: exp - Math.floor(at / 1000) };
+function madeOf(token: NonNullable<AdminAct['token']>, at: number): NonNullable<AuditEvent['minted']> {
+  const { id, exp, scope, subject, key } = token;
+  return {
+    token_id: id,
+    expires_at: exp === undefined ? 'never' : new Date(exp * 1000).toISOString(),
+    ...(exp !== undefined && { lifetime: exp - Math.floor(at / 1000) }),
+    ...(scope !== undefined && { scope: bounded(scope) }),
+    ...(subject !== undefined && { subject: bounded(subject) }),
+    ...(key !== undefined && { key: bounded(key) }),
+  };
 }
 
 function numbersOf(changes: NonNullable<AdminAct['changedKeys']>): NonNullable<AuditEvent['changed_keys']> {

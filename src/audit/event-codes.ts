@@ -9,6 +9,8 @@ interface Row {
 }
 
 const TARGET = ['target_key', 'target_key_name'];
+const SESSION = ['key', 'key_name', 'target_session', 'via'];
+const NODE = ['target_node'];
 const KEY = ['key', 'key_name', 'key_owner', 'code'];
 const SHADOW = ['would_deny'];
 
@@ -29,16 +31,22 @@ export const AUDIT_EVENTS = {
     'changed_keys',
   ]),
   revoked: row('change', 'A token, a subject, a signing key or a time was revoked.', ['revoked']),
+  revocation_lifted: row('change', 'A revocation was taken out: what it refused is accepted as before.', ['revoked']),
   reloaded: row('change', 'The files were read again.', []),
   token_minted: row('change', 'A credential was exchanged for a short token.', ['key', 'key_name', 'minted']),
   token_made: row('change', 'A token was made on the console.', ['minted', 'via']),
-  policy_written: row('change', 'The policy file was written on the console.', ['via']),
+  policy_written: row('change', 'The policy file was written on the console.', [
+    ...['target_policy', 'former_policy', 'via'],
+  ]),
   token_refused: row('change', 'A credential was not exchanged.', ['error', 'code']),
-  node_drained: row('change', 'A node gets no new requests.', ['target_node']),
-  node_undrained: row('change', 'A drained node gets requests again.', ['target_node']),
-  console_login: row('change', 'A session of the console was opened.', ['key', 'key_name', 'via']),
+  node_drained: row('change', 'A node gets no new requests.', NODE),
+  node_undrained: row('change', 'A drained node gets requests again.', NODE),
+  console_login: row('change', 'A session of the console was opened.', SESSION),
   console_login_failed: row('change', 'A login to the console was refused.', ['error', 'via']),
-  console_logout: row('change', 'A session of the console was ended by a logout.', ['key', 'key_name', 'via']),
+  console_logout: row('change', 'A session of the console was ended by a logout.', SESSION),
+  console_session_ended: row('change', 'A session of the console was ended by another person, or on another browser.', [
+    ...[...SESSION, 'target_session_name'],
+  ]),
   key_used_while_disabled: row('request', 'A disabled named key was presented.', KEY),
   key_used_from_other_network: row('request', 'A named key was presented from a network it is not for.', KEY),
   key_used_before_begin: row('request', 'A named key was presented before its `not_before`.', KEY),

@@ -56,16 +56,29 @@ export interface AuditEvent {
   readonly target_key_name?: string | undefined;
   /** Numbers of further changes of named keys, by the event of each. */
   readonly changed_keys?: Readonly<Partial<Record<AuditEventCode, number>>> | undefined;
-  /** The revoked token, subject, key or time. `value` of the kind `before` is a time; with `subject`, for that subject alone. */
+  /** The token, subject, key or time that was revoked, or is not any more. `value` of the kind `before` is a time; with `subject`, for that subject alone. */
   readonly revoked?: { readonly kind: string; readonly value: string; readonly subject?: string } | undefined;
+  /** Id of the session of the console that was opened or ended, and the name of its caller where another one ended it. */
+  readonly target_session?: string | undefined;
+  readonly target_session_name?: string | undefined;
+  /** Revision of the policy that was written, and of the file before. */
+  readonly target_policy?: string | undefined;
+  readonly former_policy?: string | undefined;
   /** Name of the node that was drained, or taken in again. */
   readonly target_node?: string | undefined;
   /**
-   * The token that was minted, in exchange for a credential or on the console: its `jti`, its end or `never`, its life in seconds, and the
-   * scope asked for.
+   * The token that was minted, in exchange for a credential or on the console: its `jti`, its end or `never`, its life in seconds, the
+   * scope asked for, and on the console its subject and the id of the key that signed it.
    */
   readonly minted?:
-    | { readonly token_id: string; readonly expires_at: string; readonly lifetime?: number; readonly scope?: string }
+    | {
+        readonly token_id: string;
+        readonly expires_at: string;
+        readonly lifetime?: number;
+        readonly scope?: string;
+        readonly subject?: string;
+        readonly key?: string;
+      }
     | undefined;
   /** The `jti` of the minted token that the caller presented. */
   readonly token_id?: string | undefined;

@@ -7,7 +7,7 @@ import { AUDIT_EVENTS, type AuditEventCode } from '../../src/audit/event-codes.t
 import { createKey, deleteKey, expireKey, rotateKey, setState } from '../../src/cli/key/commands.ts';
 import { newKeyText } from '../../src/identity/key-text.ts';
 import type { RevocationSettings } from '../../src/revocation/settings.ts';
-import { writeEntry } from '../../src/revocation/write.ts';
+import { takeOut, writeEntry } from '../../src/revocation/write.ts';
 import { ADMIN_TOKEN, askAdmin, eventsIn, startSupervised } from '../support/admin-gateway.ts';
 import { auditEventsPage, PAGE } from '../support/audit-events-page.ts';
 import { ask } from '../support/clients/raw-rest.ts';
@@ -176,6 +176,16 @@ const CASES: readonly Case[] = [
     { key: 'revocations', auth_type: 'None', revoked: { kind: 'subject', value: 'cid' } },
   ],
   [
+    'revocation_lifted',
+    () => admin('POST', '/-/revoke/lift', { kind: 'before', value: 1_700_000_000, subject: 'ben' }),
+    { revoked: { kind: 'before', value: '2023-11-14T22:13:20.000Z', subject: 'ben' }, key: 'admin_token' },
+  ],
+  [
+    'revocation_lifted',
+    () => takeOut({ file: revocationFile } as RevocationSettings, [{ kind: 'subject', value: 'cid' }], quickClock()),
+    { key: 'revocations', auth_type: 'None', revoked: { kind: 'subject', value: 'cid' } },
+  ],
+  [
     'revoked_token_used',
     () => query(makeToken({ access: 'm', subject: 'ann' })),
     { code: 'token_revoked', result: 'denied' },
@@ -268,25 +278,60 @@ t.test('nodes are drained and taken in again', async (test) => {
   test.match(told(), [{ target_node: nodes[0]?.name }, { target_node: nodes[0]?.name }]);
 });
 
-t.test('the console: sessions, a token that is made, and a policy that is written', async (test) => {
+t.test('the console: each act names what it is about', async (test) => {
   const before = new Set(events().map(({ id }) => id));
-  const browser = consoleClient(gateway.admin);
+  const [browser, other] = [consoleClient(gateway.admin), consoleClient(gateway.admin)];
   test.equal(await browser.login('wrong'), 401);
   test.equal(await browser.login(KEYS.admin), 200);
-  const made = await browser.post('api/tokens/mint', { signing_key: 'api_key', access: 'r', exp: '1h' });
-  test.equal(made.status, 200, made.text);
+  test.equal(await other.login(KEYS.readOnly), 200);
+  const post = async (path: string, body: object, status = 200): Promise<unknown> => {
+    const answer = await browser.post(`api/${path}`, body);
+    test.equal(answer.status, status, answer.text);
+    return answer.json;
+  };
+  const { id } = (await post('tokens/mint', {
+    ...{ signing_key: 'api_key', exp: '1h', subject: 'shop' },
+    collections: [
+      { collection: 'docs', access: 'r' },
+      { collection: 'notes', access: 'rw' },
+    ],
+  })) as { id: string };
+  await post('tokens/revoke', { kind: 'token', value: id });
+  await post('tokens/lift', { kind: 'token', value: id });
+  await post('keys/create', { name: 'Desk', id: 'desk', access: 'r', expires_at: '1d' });
+  await post('keys/disable', { id: 'desk' });
+  await post('keys/disable', { id: 'nobody' }, 404);
+  await post('nodes/drain', { node: 'localhost:1' }, 404);
   const { text, revision } = (await browser.get('api/policy')).json as { text: string; revision: string };
-  const written = await browser.post('api/policy/write', { draft: `${text}\n`, revision });
-  test.equal(written.status, 200, written.text);
-  test.equal((await browser.post('api/logout', {})).status, 200);
-  const told = () => events().flatMap(({ id, event }) => (typeof event === 'string' && !before.has(id) ? [event] : []));
-  const expected = ['console_login_failed', 'console_login', 'token_made', 'policy_written', 'console_logout'];
-  await until(() => told().includes('console_logout'), 'the audit is told');
-  test.same(
-    told().filter((event) => expected.includes(event)),
-    expected,
-  );
-  for (const event of told()) produced.add(event);
+  const { revision: next } = (await post('policy/write', { draft: `${text}\n`, revision })) as { revision: string };
+  await post('policy/write', { draft: 'rules: [nonsense]', revision: next }, 422);
+  const { sessions } = (await browser.get('api/sessions')).json as { sessions: { id: string; own: boolean }[] };
+  const [own, foreign] = [true, false].map((mine) => sessions.find((one) => one.own === mine)?.id);
+  await post('sessions/end', { id: foreign });
+  await post('logout', {});
+  const told = () => events().filter((one) => !before.has(one.id) && one.via === 'console');
+  await until(() => told().some(({ event }) => event === 'console_logout'), 'the audit is told');
+  const revoked = { kind: 'token', value: id };
+  const minted = { token_id: id, scope: 'docs=r notes=rw', subject: 'shop', key: 'api_key' };
+  const expected: readonly Event[] = [
+    { event: 'console_login_failed', result: 'denied' },
+    { event: 'console_login', key: 'api_key', target_session: own },
+    { event: 'console_login', key: 'read_only_api_key', target_session: foreign },
+    { event: 'token_made', minted },
+    { event: 'revoked', revoked },
+    { event: 'revocation_lifted', revoked },
+    { event: 'key_created', target_key: 'desk', target_key_name: 'Desk' },
+    { event: 'key_disabled', target_key: 'desk', target_key_name: 'Desk' },
+    { event: undefined, method: 'gateway_key_disable', target_key: 'nobody', error: 'not carried out' },
+    { event: undefined, method: 'gateway_node_drain', target_node: 'localhost:1', error: 'not carried out' },
+    { event: 'policy_written', target_policy: next, former_policy: revision },
+    { event: undefined, method: 'gateway_policy_write', former_policy: next, error: 'not carried out' },
+    { event: 'console_session_ended', target_session: foreign, target_session_name: 'read_only_api_key' },
+    { event: 'console_logout', target_session: own },
+  ];
+  test.match(told(), expected);
+  test.equal(told().length, expected.length);
+  for (const { event } of told()) produced.add(event);
 });
 
 t.test('no event is left that was not produced', async (test) => {

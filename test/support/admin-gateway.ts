@@ -113,9 +113,9 @@ async function supervise(upstream: FakeQdrant, options: SupervisedOptions): Prom
   });
 }
 
-/** The entries of all files of an audit log. */
+/** The entries of all files of an audit log; a line that is being written is not one yet. */
 export function eventsIn(dir: string): readonly Readonly<Record<string, unknown>>[] {
-  const lines = readdirSync(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'));
+  const lines = readdirSync(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n').slice(0, -1));
   return lines.filter(Boolean).map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
 }
 

@@ -6,7 +6,8 @@ import { type Output, UsageError } from '../output.ts';
 const STDIN_BYTES = 1_048_576;
 
 const ending = new AbortController();
-let lossIsFailure = true;
+/** Until a command says otherwise nothing was changed: help and mistakes are only shown. */
+let lossIsFailure = false;
 let isWatched = false;
 let isLost = false;
 

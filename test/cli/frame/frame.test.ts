@@ -154,6 +154,9 @@ t.test('a reader that leaves is no failure of what only shows, and one of what c
   const cases: readonly (readonly [args: readonly string[], code: number, err: string | RegExp])[] = [
     [['options'], 0, ''],
     [['options', '--json'], 0, ''],
+    [['--help'], 0, ''],
+    [['init', '--help'], 0, ''],
+    [['token', 'nonsense', '--json'], 2, /^error: /],
     [['token', '--access', 'r'], 1, /^error: standard output takes nothing \(EPIPE\): what the command has changed/],
   ];
   for (const [args, expected, text] of cases) {
@@ -170,6 +173,7 @@ t.test('a reader that leaves is no failure of what only shows, and one of what c
     t.equal(code, expected, args.join(' '));
     t.match(err, text, args.join(' '));
     if (text === '') t.equal(err, '', args.join(' '));
+    if (expected === 2) t.notMatch(err, 'EPIPE', args.join(' '));
   }
 });
 

@@ -107,21 +107,25 @@ t.test('the values of the claim give the role, and others get none', async (t) =
 
 t.test('an answer is taken once, by the browser that began the login', async (t) => {
   const client = consoleClient(port);
-  const { location, login } = await begin(client);
-  const back = await provider.signIn(location, 'ada');
   const other = await begin(consoleClient(port));
-  for (const [name, url, cookie] of [
-    ['without its cookie', back, ''],
-    ['with the cookie of another login', back, other.login],
-    ['with a changed cookie', back, `${login.slice(0, -2)}AA`],
-    ['with another state', back.replace(/state=[^&]+/, 'state=another'), login],
-    ['with the state twice', `${back}&state=another`, login],
-    ['with another code', back.replace(/code=[^&]+/, 'code=another'), login],
-    ['from another issuer', back.replace(/iss=[^&]+/, 'iss=https%3A%2F%2Fevil.example'), login],
-    ['with an error', `${origin}/-/console/oidc/callback?error=access_denied&state=x`, login],
-    ['with nothing', `${origin}/-/console/oidc/callback`, login],
-  ] as const) {
-    const answer = await comeBack(consoleClient(port), url, cookie);
+  const none = `${origin}/-/console/oidc/callback`;
+  for (const [name, change] of [
+    ['without its cookie', ({ back }) => [back, '']],
+    ['with the cookie of another login', ({ back }) => [back, other.login]],
+    ['with a changed cookie', ({ back, login }) => [back, `${login.slice(0, -2)}AA`]],
+    ['with another state', ({ back, login }) => [back.replace(/state=[^&]+/, 'state=another'), login]],
+    ['with the state twice', ({ back, login }) => [`${back}&state=another`, login]],
+    ['with another code', ({ back, login }) => [back.replace(/code=[^&]+/, 'code=another'), login]],
+    ['from another issuer', ({ back, login }) => [back.replace(/iss=[^&]+/, 'iss=https%3A%2F%2Fevil.example'), login]],
+    ['with an error', ({ login }) => [`${none}?error=access_denied&state=x`, login]],
+    ['with nothing', ({ login }) => [none, login]],
+  ] as readonly (readonly [
+    string,
+    (answer: { readonly back: string; readonly login: string }) => [string, string],
+  ])[]) {
+    const { location, login } = await begin(client);
+    const back = await provider.signIn(location, 'ada');
+    const answer = await comeBack(consoleClient(port), ...change({ back, login }));
     t.equal(answer.status, 400, name);
     t.notOk(
       cookieLines(answer).some((line) => /^(__Host-)?qdrant-console=\w/.test(line)),
@@ -153,4 +157,15 @@ t.test('a session ends when its values give no role any more, or another provide
     t.equal((await client.get('api/status')).status, 401, name);
     t.equal((await client.get('qdrant/collections')).status, 401, `${name}: the Web UI`);
   }
+});
+
+t.test('a login that was begun is good for one answer, right or wrong', async (t) => {
+  await reloadWith({});
+  const client = consoleClient(port);
+  const { location, login } = await begin(client);
+  const back = await provider.signIn(location, 'ada');
+  const wrong = (url: string): string => url.replace(/code=[^&]+/, 'code=another');
+  t.match((await comeBack(consoleClient(port), wrong(back), login)).text, /was not accepted/);
+  const again = await comeBack(consoleClient(port), back, login);
+  t.match([again.status, again.text], [400, /has not begun this login/], 'no second answer reaches the provider');
 });

@@ -21,6 +21,22 @@ export interface AuditEntry {
   readonly error?: string;
   readonly rule?: string;
   readonly event?: string;
+  readonly via?: string;
+  readonly target_key?: string;
+  readonly target_key_name?: string;
+  readonly target_node?: string;
+  readonly target_session?: string;
+  readonly target_session_name?: string;
+  readonly target_policy?: string;
+  readonly former_policy?: string;
+  readonly revoked?: { readonly kind: string; readonly value: string; readonly subject?: string };
+  readonly minted?: {
+    readonly token_id: string;
+    readonly expires_at: string;
+    readonly scope?: string;
+    readonly subject?: string;
+    readonly key?: string;
+  };
   readonly status?: number;
   readonly duration_ms?: number;
   readonly would_deny?: { readonly rule: string; readonly code: string; readonly error: string };

@@ -39,6 +39,8 @@ export interface KeyDetails extends KeyRow {
   readonly limits: readonly string[] | null;
   readonly tenant: unknown;
   readonly former_until: string | null;
+  /** Requests of the last hour; null = none, as far as is known. */
+  readonly last_hour?: { readonly allowed: number; readonly denied: number } | null;
 }
 
 /** The answer to a change. */

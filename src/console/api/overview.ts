@@ -30,6 +30,8 @@ export interface EndDate {
 export interface OverviewNode {
   readonly name: string;
   readonly state: string;
+  /** True = no new requests go to it, until it is taken in again. */
+  readonly drained: boolean;
   readonly version: string | null;
   readonly open: number;
   readonly requests: number;
@@ -59,6 +61,8 @@ export interface Overview {
   };
   /** null = one address. */
   readonly nodes: readonly OverviewNode[] | null;
+  /** Names of drained nodes that are not in the list of nodes now. */
+  readonly drained_and_absent: readonly string[];
   /** The earliest first. */
   readonly dates: readonly EndDate[];
   readonly last_reload: {

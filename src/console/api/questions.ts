@@ -22,7 +22,7 @@ export interface DecidedBy {
   readonly path?: string;
 }
 
-/** The answer to a try: the form of `can-i --json`. */
+/** The answer to a try: the form of `can-i --json`, as `answerQuestion` returns it. */
 export interface Tried {
   readonly verdict: 'allowed' | 'denied';
   readonly code?: string;

@@ -91,6 +91,18 @@ export interface RevokeRequest {
   readonly reason?: string;
 }
 
+/** `POST api/tokens/lift`: takes a revocation out, whatever its end. */
+export interface LiftRequest {
+  readonly kind: Revocation['kind'];
+  readonly value: string;
+  readonly subject?: string;
+}
+
+export interface LiftAnswer {
+  /** Number of entries that were taken out. */
+  readonly lifted: number;
+}
+
 export interface RevokeAnswer {
   readonly stored: 'redis' | 'file' | 'memory';
   readonly warnings: readonly string[];

@@ -4,9 +4,10 @@ import { problemsOf } from './api.ts';
 import type { SignedIn } from './place.ts';
 import { pageOf, ROUTES } from './routes.ts';
 import { logOut } from './session.ts';
+import { button } from './view/buttons.ts';
 import { classes, el, use } from './view/dom.ts';
 import { icon, mark } from './view/icons.ts';
-import { badge, button, problemsBox } from './view/parts.ts';
+import { badge, problemsBox } from './view/parts.ts';
 import { chosenTheme, setTheme, type Theme } from './view/theme.ts';
 
 export interface FrameProps {

@@ -3,9 +3,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Session } from '../api.ts';
 import { problemsOf } from './api.ts';
 import { logIn } from './session.ts';
+import { button } from './view/buttons.ts';
 import { el, use } from './view/dom.ts';
+import { textField } from './view/fields.ts';
 import { mark } from './view/icons.ts';
-import { button, problemsBox, textField } from './view/parts.ts';
+import { problemsBox } from './view/parts.ts';
 
 export interface LoginProps {
   readonly oidc: boolean;

@@ -4,6 +4,7 @@ import { Audit } from './pages/audit.ts';
 import { Keys } from './pages/keys.ts';
 import { Overview } from './pages/overview.ts';
 import { Policy } from './pages/policy.ts';
+import { Sessions } from './pages/sessions.ts';
 import { Tokens } from './pages/tokens.ts';
 import { TryIt } from './pages/try.ts';
 import type { PageProps } from './place.ts';
@@ -25,6 +26,7 @@ export const ROUTES: readonly [Route, ...Route[]] = [
   { path: '#/try', title: 'Try it', symbol: 'try', show: TryIt },
   { path: '#/audit', title: 'Audit', symbol: 'audit', show: Audit },
   { path: '#/policy', title: 'Policy', symbol: 'policy', show: Policy },
+  { path: '#/sessions', title: 'Sessions', symbol: 'sessions', show: Sessions },
 ];
 
 /** The page at a place; an unknown place is the first page. */

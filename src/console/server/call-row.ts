@@ -1,8 +1,9 @@
 import type { ConsoleAnswer, ConsoleRequest } from '../../exchange/console-request.ts';
 import { json, problem } from './answers.ts';
 import { readJsonObject } from './body.ts';
-import { type Caller, type DataCall, type DataRow, DEFAULT_BODY } from './data/row.ts';
+import { type DataCall, type DataRow, DEFAULT_BODY } from './data/row.ts';
 import type { ConsoleSource } from './source.ts';
+import type { SignedIn } from './who-is.ts';
 
 /** Largest answer of a row, in characters of JSON: larger ones are a fault of the row. */
 const MAX_ANSWER = 1_048_576;
@@ -10,12 +11,15 @@ const MAX_ANSWER = 1_048_576;
 export interface RowCall {
   readonly request: ConsoleRequest;
   readonly query: string | undefined;
-  readonly caller: Caller;
+  readonly signedIn: SignedIn;
+  readonly sessions: DataCall['sessions'];
   readonly source: ConsoleSource;
 }
 
 /** Calls a row for a caller who may. */
-export async function answerData(row: DataRow, { request, query, caller, source }: RowCall): Promise<ConsoleAnswer> {
+export async function answerData(row: DataRow, call: RowCall): Promise<ConsoleAnswer> {
+  const { request, query, signedIn, sessions, source } = call;
+  const { caller, session } = signedIn;
   const parameters = readQuery(query, row.query ?? []);
   if (typeof parameters === 'string') return problem(400, parameters);
   const body = row.method === 'POST' ? readJsonObject(request, row.maxBody ?? DEFAULT_BODY) : {};
@@ -23,7 +27,9 @@ export async function answerData(row: DataRow, { request, query, caller, source 
   const begun = performance.now();
   const act: DataCall['act'] = (made) =>
     source.acted({ ...made, remote: request.remote, console: caller, durationMs: performance.now() - begun });
-  const answer = await row.answer({ source, session: caller, query: parameters, body, act });
+  const answer = await row.answer({
+    ...{ source, sessions, session: caller, own: session.id, query: parameters, body, act },
+  });
   const sent = json(answer.status, answer.body);
   if (sent.body.length > MAX_ANSWER) throw new RangeError(`the answer of \`${row.name}\` is too large`);
   return sent;

@@ -3,11 +3,13 @@ import type { Role, Session } from '../api.ts';
 import { problem, redirect } from './answers.ts';
 import { type Assets, loadAssets } from './assets.ts';
 import { answerData } from './call-row.ts';
+import type { Caller } from './caller.ts';
 import { closeAskers } from './data/askers.ts';
 import { closeOverview } from './data/overview.ts';
-import type { Caller, DataRow } from './data/row.ts';
+import type { DataRow } from './data/row.ts';
 import { DATA_ROWS } from './data/table.ts';
 import { Entrance } from './entrance.ts';
+import { LoginPace } from './login-pace.ts';
 import { OidcLogin } from './oidc.ts';
 import { OidcRoutes } from './oidc-routes.ts';
 import { pageOf } from './page.ts';
@@ -63,10 +65,11 @@ class TheConsole implements Console {
     const minutes = () => source.state().config.gateway.console.session_minutes;
     this.#sessions = new Sessions({ now: source.now, minutes });
     this.#oidc = new OidcLogin(source);
-    this.#oidcRoutes = new OidcRoutes({ source, sessions: this.#sessions, oidc: this.#oidc });
+    const pace = new LoginPace(() => performance.now());
+    this.#oidcRoutes = new OidcRoutes({ source, sessions: this.#sessions, oidc: this.#oidc, pace });
     this.#identifies = { identify: source.identify, roleOf: (claims) => this.#oidc.roleOf(claims) };
     this.#entrance = new Entrance({
-      ...{ source, sessions: this.#sessions, identifies: this.#identifies },
+      ...{ source, sessions: this.#sessions, identifies: this.#identifies, pace },
       show: (request, signedIn) => this.#session(request, signedIn),
     });
     this.#rows = new Map(rows.map((row) => [`${row.method} ${row.name}`, row]));
@@ -121,7 +124,9 @@ class TheConsole implements Console {
     if (!signedIn) return this.#entrance.signInAgain(request);
     if (!row) return problem(404, 'there is no such endpoint');
     if (!mayCall(row, signedIn.caller.role)) return problem(403, 'this session may read only');
-    return await answerData(row, { request, query, caller: signedIn.caller, source: this.#options.source });
+    return await answerData(row, {
+      ...{ request, query, signedIn, sessions: this.#sessions, source: this.#options.source },
+    });
   }
 
   #session({ port }: ConsoleRequest, signedIn: SignedIn | undefined): Session {

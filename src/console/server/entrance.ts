@@ -4,7 +4,7 @@ import { json, problem } from './answers.ts';
 import { readJsonObject } from './body.ts';
 import { clearCookie, readCookie, setCookie } from './cookie.ts';
 import { DEFAULT_BODY } from './data/row.ts';
-import { LoginPace } from './login-pace.ts';
+import type { LoginPace } from './login-pace.ts';
 import { isSecure } from './same-origin.ts';
 import type { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
@@ -16,6 +16,7 @@ export interface EntranceOptions {
   readonly source: ConsoleSource;
   readonly sessions: Sessions;
   readonly identifies: Identifies;
+  readonly pace: LoginPace;
   /** The parts of a session that its page is told. */
   readonly show: (request: ConsoleRequest, signedIn: SignedIn | undefined) => Session;
 }
@@ -33,7 +34,6 @@ const REFUSED = {
 /** Login, logout, and who is signed in. */
 export class Entrance {
   readonly #options: EntranceOptions;
-  readonly #pace = new LoginPace(() => performance.now());
   readonly #routes: Readonly<Record<string, Route>> = {
     'GET session': (request) => this.#show(request),
     'POST login': (request) => this.#login(request),
@@ -63,7 +63,7 @@ export class Entrance {
   }
 
   async #login(request: ConsoleRequest): Promise<ConsoleAnswer> {
-    const { source, sessions, show } = this.#options;
+    const { source, sessions, show, pace } = this.#options;
     const begun = performance.now();
     const body = readJsonObject(request, DEFAULT_BODY);
     if (typeof body === 'string') return problem(400, body);
@@ -71,7 +71,7 @@ export class Entrance {
     if (typeof key !== 'string' || key === '' || Object.keys(others).length > 0) {
       return problem(400, 'body: must be `{"key": "…"}`, with a key that is not empty');
     }
-    const earlyMs = this.#pace.begin(request.remote);
+    const earlyMs = pace.begin(request.remote);
     if (earlyMs > 0) {
       const seconds = Math.ceil(earlyMs / 1000);
       return problem(429, `too many wrong keys came from your network: try again in ${seconds} s`, [
@@ -79,7 +79,7 @@ export class Entrance {
       ]);
     }
     const caller = await callerOf(key, request.remote, source);
-    if (caller !== 'wrong') this.#pace.right(request.remote);
+    if (caller !== 'wrong') pace.right(request.remote);
     const act = {
       method: 'gateway_console_login',
       remote: request.remote,
@@ -93,8 +93,8 @@ export class Entrance {
     // INVARIANT: a login opens a new session, and ends the one that the browser had: none can be prepared for another browser.
     const former = await sessions.find(readCookie(request, 'session'));
     if (former) sessions.end(former.id);
-    const { cookie, seconds, session } = await sessions.open({ by: 'key', credential: key });
-    source.acted({ ...act, result: 'ok', console: caller });
+    const { cookie, seconds, session } = await sessions.open({ by: 'key', credential: key }, caller);
+    source.acted({ ...act, result: 'ok', console: caller, session: { id: session.id } });
     const line = setCookie('session', cookie, seconds, isSecure(request));
     return json(200, show(request, { session, caller }), ['set-cookie', line]);
   }
@@ -109,7 +109,7 @@ export class Entrance {
       const signedIn = await whoIs(request, sessions, this.#options.identifies).catch(() => undefined);
       sessions.end(session.id);
       const { remote } = request;
-      const by = typeof signedIn === 'object' ? { console: signedIn.caller } : {};
+      const by = { session: { id: session.id }, ...(typeof signedIn === 'object' && { console: signedIn.caller }) };
       const durationMs = performance.now() - begun;
       source.acted({ method: 'gateway_console_logout', remote, result: 'ok', ...by, durationMs });
     }

@@ -1,14 +1,18 @@
 import { CONSOLE_PATH, type ConsoleAnswer, type ConsoleRequest } from '../../exchange/console-request.ts';
 import { problem, redirect, SAFE_HEADERS } from './answers.ts';
 import { clearCookie, readCookie, setCookie } from './cookie.ts';
+import type { LoginPace } from './login-pace.ts';
 import { LOGIN_SECONDS, type OidcLogin, type PendingLogin } from './oidc.ts';
 import type { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
+import { oidcCaller } from './who-is.ts';
 
 export interface OidcRoutesOptions {
   readonly source: ConsoleSource;
   readonly sessions: Sessions;
   readonly oidc: OidcLogin;
+  /** Shared with the login by key. */
+  readonly pace: LoginPace;
 }
 
 /** Answers that were used, by `state`; the oldest is forgotten. A code is good for one token at the provider, too. */
@@ -42,27 +46,34 @@ export class OidcRoutes {
 
   /** Takes the answer of the identity provider. INVARIANT: only to a login that this browser has begun, once. */
   async callback(request: ConsoleRequest, query: string | undefined): Promise<ConsoleAnswer> {
-    const { oidc, sessions, source } = this.#options;
+    const { oidc, sessions, source, pace } = this.#options;
     if (!oidc.isOn) return problem(404, 'no identity provider is configured');
     const begun = performance.now();
-    const act = (result: 'ok' | 'denied', name?: string): void =>
+    const act = (result: 'ok' | 'denied', name?: string, session?: { readonly id: string }): void =>
       source.acted({
         ...{ method: 'gateway_console_login', remote: request.remote, result, durationMs: performance.now() - begun },
         ...(name !== undefined && { console: { keyId: 'oidc', name } }),
+        ...(session && { session: { id: session.id } }),
       });
     const pending = pendingOf(await sessions.unseal(readCookie(request, 'login')));
     if (!pending || this.#used.has(pending.state)) return failed(400, 'This browser has not begun this login.');
+    const earlyMs = pace.begin(request.remote);
+    if (earlyMs > 0) return failed(429, 'Too many logins failed from your network. Try again in a minute.');
+    // INVARIANT: used up by its first answer, right or wrong: each answer is a request to the identity provider.
+    this.#use(pending.state);
     try {
       const claims = await oidc.finish(pending, query ?? '');
-      this.#use(pending.state);
-      if (oidc.roleOf(claims) === undefined) {
+      pace.right(request.remote);
+      const role = oidc.roleOf(claims);
+      if (role === undefined) {
         act('denied', claims.subject);
         return failed(403, 'You are known to the identity provider, and have no role in this console.');
       }
       const former = await sessions.find(readCookie(request, 'session'));
       if (former) sessions.end(former.id);
-      const { cookie, seconds } = await sessions.open({ by: 'oidc', claims });
-      act('ok', claims.subject);
+      const caller = oidcCaller(claims, role, request.remote);
+      const { cookie, seconds, session } = await sessions.open({ by: 'oidc', claims }, caller);
+      act('ok', claims.subject, session);
       const line = setCookie('session', cookie, seconds, isTls(oidc.settings.public_url ?? ''));
       return redirect(`${CONSOLE_PATH}/`, [...cookies([line]), ...cookies(clearCookie('login'))]);
     } catch {

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
+import type { Caller } from './caller.ts';
 import type { SignedClaims } from './oidc.ts';
 import { openSealed, SEAL_KEY_BYTES, seal } from './seal.ts';
 
@@ -15,14 +16,28 @@ export interface OpenSession {
   readonly expiresAt: number;
 }
 
-interface Kept {
+/** An open session, as others may see it: neither its credential nor its cookie. Times are milliseconds since 1970. */
+export interface ShownSession {
+  readonly id: string;
+  /** Its opener; role and address are those of its last request. */
+  readonly caller: Caller;
+  readonly openedAt: number;
+  readonly seenAt: number;
   readonly expiresAt: number;
+}
+
+interface Kept {
+  readonly openedAt: number;
+  readonly expiresAt: number;
+  caller: Caller;
+  seenAt: number;
   /** The opener, encrypted with a key that the cookie alone holds. */
   readonly sealed: Buffer;
 }
 
-/** Most sessions at once; the oldest one ends for a new one. Only a right credential opens one. */
+/** Most sessions at once, and of one key or person. Only a right credential opens one. */
 const MAX_SESSIONS = 1000;
+const MAX_OF_ONE = 50;
 const USE = 'qdrant-gateway-console';
 const USE_LOGIN = 'qdrant-gateway-console-login';
 const IV_BYTES = 12;
@@ -59,16 +74,18 @@ export class Sessions {
   /** Opens a session, always a new one. Returns the value of its cookie, and its life in seconds. */
   async open(
     opener: Opener,
+    caller: Caller,
   ): Promise<{ readonly cookie: string; readonly seconds: number; readonly session: OpenSession }> {
     const id = randomUUID();
     const key = randomBytes(SEAL_KEY_BYTES);
     const seconds = this.#options.minutes() * 60;
-    const expiresAt = this.#options.now() + seconds * 1000;
+    const openedAt = this.#options.now();
+    const expiresAt = openedAt + seconds * 1000;
     const cookie = await seal({ id, key: key.toString('base64url') }, this.#key, USE);
     this.#forgetEnded();
-    const [oldest] = this.#kept.keys();
-    if (oldest !== undefined && this.#kept.size >= MAX_SESSIONS) this.#kept.delete(oldest);
-    this.#kept.set(id, { expiresAt, sealed: encrypt(JSON.stringify(opener), key) });
+    this.#makeRoom(caller);
+    const sealed = encrypt(JSON.stringify(opener), key);
+    this.#kept.set(id, { openedAt, expiresAt, caller, seenAt: openedAt, sealed });
     return { cookie, seconds, session: { id, opener, expiresAt } };
   }
 
@@ -99,9 +116,28 @@ export class Sessions {
     return text === undefined ? undefined : await openSealed(text, this.#key, USE_LOGIN);
   }
 
-  /** Ends a session, for every copy of its cookie. */
-  end(id: string): void {
+  /** A request of the session, by its caller as of now. */
+  saw(id: string, caller: Caller): void {
+    const kept = this.#kept.get(id);
+    if (!kept) return;
+    kept.caller = caller;
+    kept.seenAt = this.#options.now();
+  }
+
+  /** The open sessions, the newest first. */
+  list(): readonly ShownSession[] {
+    this.#forgetEnded();
+    const all = [...this.#kept].map(([id, { caller, openedAt, seenAt, expiresAt }]) => ({
+      ...{ id, caller, openedAt, seenAt, expiresAt },
+    }));
+    return all.reverse();
+  }
+
+  /** Ends a session, for every copy of its cookie. Returns its caller; `undefined` = there is none with this id. */
+  end(id: string): Caller | undefined {
+    const caller = this.#kept.get(id)?.caller;
     this.#kept.delete(id);
+    return caller;
   }
 
   /** Ends all. */
@@ -109,11 +145,34 @@ export class Sessions {
     this.#kept.clear();
   }
 
+  /** INVARIANT: who opens more sessions than others ends the own ones, and no one else's. */
+  #makeRoom(caller: Caller): void {
+    const own = this.#of(caller);
+    if (own.length >= MAX_OF_ONE) this.#kept.delete(own[0] ?? '');
+    if (this.#kept.size < MAX_SESSIONS) return;
+    const counts = new Map<string, string[]>();
+    for (const [id, kept] of this.#kept) {
+      const who = whoOf(kept.caller);
+      counts.set(who, [...(counts.get(who) ?? []), id]);
+    }
+    const [most] = [...counts.values()].toSorted((one, other) => other.length - one.length);
+    this.#kept.delete(most?.[0] ?? '');
+  }
+
+  /** Ids of the sessions of one caller, the oldest first. */
+  #of(caller: Caller): readonly string[] {
+    const who = whoOf(caller);
+    return [...this.#kept].flatMap(([id, kept]) => (whoOf(kept.caller) === who ? [id] : []));
+  }
+
   #forgetEnded(): void {
     const now = this.#options.now();
     for (const [id, { expiresAt }] of this.#kept) if (expiresAt <= now) this.#kept.delete(id);
   }
 }
+
+/** One key, one subject of tokens, or one person. */
+const whoOf = ({ keyId, name }: Caller): string => JSON.stringify([keyId, name]);
 
 function encrypt(text: string, key: Uint8Array): Buffer {
   const iv = randomBytes(IV_BYTES);

@@ -6,7 +6,7 @@ import type { Facts } from '../../observability/facts.ts';
 import type { MetricsPage } from '../../observability/metrics/page.ts';
 import type { NodeDrained } from '../../observability/operator.ts';
 import type { GatewaySnapshot, SnapshotDetail } from '../../observability/snapshot.ts';
-import type { RevocationReport, Revoked } from '../../revocation/report.ts';
+import type { Lifted, RevocationReport, Revoked } from '../../revocation/report.ts';
 import type { TokenAnswer } from '../../token-endpoint/answers.ts';
 import type { TokenRequest } from '../../token-endpoint/endpoint.ts';
 
@@ -40,7 +40,10 @@ export interface ConsoleSource {
   readonly snapshots: (details?: readonly SnapshotDetail[]) => Promise<readonly GatewaySnapshot[]>;
   readonly changeKey: (request: KeyRequest) => Promise<KeyChanged>;
   readonly revoke: (request: unknown) => Promise<Revoked>;
+  readonly lift: (request: unknown) => Promise<Lifted>;
   readonly reload: () => Promise<{ readonly ok: boolean; readonly body: object }>;
+  /** Names of the nodes that are out, also of those that are not in the list now. */
+  readonly drainedNodes: () => readonly string[];
   readonly drainNode: (request: unknown, out: boolean) => Promise<NodeDrained>;
   readonly exchangeToken: (request: TokenRequest) => Promise<TokenAnswer>;
   /** The caller of a credential, by the keys and revocations in force. Rejects if no process answers. */

@@ -1,7 +1,7 @@
 import type { ConsoleRequest } from '../../exchange/console-request.ts';
 import type { Role } from '../api.ts';
+import type { Caller } from './caller.ts';
 import { readCookie } from './cookie.ts';
-import type { Caller } from './data/row.ts';
 import type { SignedClaims } from './oidc.ts';
 import type { OpenSession, Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
@@ -37,8 +37,9 @@ export async function whoIs(
       sessions.end(session.id);
       return undefined;
     }
-    const { subject } = opener.claims;
-    return { session, caller: { role, keyId: 'oidc', name: subject, remote: request.remote } };
+    const caller = oidcCaller(opener.claims, role, request.remote);
+    sessions.saw(session.id, caller);
+    return { session, caller };
   }
   const caller = await callerOf(opener.credential, request.remote, source);
   if (caller === 'unknown') return 'unknown';
@@ -46,7 +47,13 @@ export async function whoIs(
     sessions.end(session.id);
     return undefined;
   }
+  sessions.saw(session.id, caller);
   return { session, caller };
+}
+
+/** The caller that an identity provider told. */
+export function oidcCaller({ subject }: SignedClaims, role: Role, remote: string): Caller {
+  return { role, keyId: 'oidc', name: subject, remote };
 }
 
 /** The caller that a credential makes; or why it makes none. */

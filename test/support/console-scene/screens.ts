@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { findChromium, openBrowser } from '../clients/browser.ts';
+import { consoleClient } from '../console.ts';
 import { KEYS } from '../gateway.ts';
 import { logInAs, someTraffic, startConsoleScene } from './scene.ts';
 
@@ -42,6 +43,29 @@ const SHOTS: readonly Shot[] = [
   {
     name: 'tokens-inspect',
     place: '#/tokens?view=inspect',
+  },
+  {
+    name: 'tokens-revocations',
+    place: '#/tokens?view=revocations',
+    before: async (page) => {
+      for (const [value, reason] of [
+        ['intern-laptop', 'laptop lost'],
+        ['nightly-import', 'moved to a key'],
+      ] as const) {
+        await page.getByLabel('Subject').fill(value);
+        await page.getByLabel('Reason').fill(reason);
+        await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+        await page.locator('tbody tr', { hasText: value }).waitFor();
+      }
+    },
+  },
+  {
+    name: 'sessions',
+    place: '#/sessions',
+    before: async (page) => {
+      await consoleClient(gateway.admin).login(KEYS.readOnly);
+      await page.locator('tbody tr').nth(1).waitFor();
+    },
   },
   { name: 'audit', place: '#/audit', before: async (page) => void (await page.locator('tbody tr').first().waitFor()) },
   {

@@ -2,23 +2,12 @@ import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { AccessMatrix, Why as WhyData } from '../../api/questions.ts';
 import type { PageProps } from '../place.ts';
+import { button } from '../view/buttons.ts';
+import { dialog } from '../view/dialog.ts';
 import { type Child, classes, el, use } from '../view/dom.ts';
+import { choiceField, textField } from '../view/fields.ts';
 import { useAsked } from '../view/hooks.ts';
-import {
-  badge,
-  button,
-  card,
-  choiceField,
-  dialog,
-  empty,
-  facts,
-  lines,
-  loading,
-  notice,
-  pageHead,
-  problemsBox,
-  textField,
-} from '../view/parts.ts';
+import { badge, card, empty, facts, lines, loading, notice, pageHead, problemsBox } from '../view/parts.ts';
 import { decidedText } from './decided.ts';
 
 type Row = AccessMatrix['rows'][number];

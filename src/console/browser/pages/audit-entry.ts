@@ -1,8 +1,9 @@
 import type { VNode } from 'preact';
 import type { AuditEntry, Explained } from '../../api/audit.ts';
+import { copyButton } from '../view/buttons.ts';
 import { type Child, el, use } from '../view/dom.ts';
 import { useAsked } from '../view/hooks.ts';
-import { badge, copyButton, facts, loading, problemsBox } from '../view/parts.ts';
+import { badge, facts, loading, problemsBox } from '../view/parts.ts';
 import { clock, duration } from '../view/times.ts';
 
 /** One request in full, and the decision today. */
@@ -20,6 +21,7 @@ export function entryDetails(entry: AuditEntry): VNode {
       ['Decided by', rule],
       ['Shadow', entry.would_deny && `${entry.would_deny.rule} would refuse: ${entry.would_deny.error}`],
       ['Change', event],
+      ['About', aboutText(entry)],
     ]),
     protocol !== undefined && use(Why, { id: entry.id }),
     facts([
@@ -35,6 +37,23 @@ export function entryDetails(entry: AuditEntry): VNode {
       ['Request id', [el('code', null, id), ' ', copyButton(id, 'the request id')]],
     ]),
   );
+}
+
+/** The target of a change. */
+function aboutText({ minted, revoked, ...entry }: AuditEntry): string | undefined {
+  const { target_key: key, target_key_name: name, target_node: node } = entry;
+  const { target_session: session, target_session_name: whose, target_policy: policy, former_policy: former } = entry;
+  const told = [
+    key && `key ${name === undefined ? key : `${name} (${key})`}`,
+    node && `node ${node}`,
+    session && `session ${session}${whose === undefined ? '' : ` of ${whose}`}`,
+    policy && `policy revision ${policy}, before ${former}`,
+    revoked && `${revoked.kind} ${revoked.value}${revoked.subject === undefined ? '' : ` of ${revoked.subject}`}`,
+    minted && `token ${minted.token_id}${minted.subject === undefined ? '' : ` of ${minted.subject}`}`,
+    minted?.scope && `for ${minted.scope}`,
+    minted && (minted.expires_at === 'never' ? 'which never ends' : `until ${clock(minted.expires_at)}`),
+  ];
+  return told.filter(Boolean).join(', ') || undefined;
 }
 
 const PROTOCOLS = { rest: 'REST', grpc: 'gRPC' };

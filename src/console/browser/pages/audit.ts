@@ -3,20 +3,12 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { AuditEntry, AuditPage } from '../../api/audit.ts';
 import { ask, problemsOf } from '../api.ts';
 import { type PageProps, parametersOf } from '../place.ts';
+import { button } from '../view/buttons.ts';
+import { dialog } from '../view/dialog.ts';
 import { type Child, classes, el } from '../view/dom.ts';
-import {
-  badge,
-  button,
-  card,
-  dialog,
-  empty,
-  loading,
-  pageHead,
-  problemsBox,
-  segments,
-  tableOf,
-  textField,
-} from '../view/parts.ts';
+import { segments, textField } from '../view/fields.ts';
+import { badge, card, empty, loading, pageHead, problemsBox } from '../view/parts.ts';
+import { tableOf } from '../view/tables.ts';
 import { duration, shortClock } from '../view/times.ts';
 import { entryDetails } from './audit-entry.ts';
 

@@ -1,10 +1,12 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { KeyDetails as Data, KeyAnswer } from '../../api/keys.ts';
+import { button, codeBlock } from '../view/buttons.ts';
 import { el, use } from '../view/dom.ts';
+import { choiceField } from '../view/fields.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
-import { badge, button, choiceField, codeBlock, facts, loading, problemsBox } from '../view/parts.ts';
-import { away, clock } from '../view/times.ts';
+import { badge, facts, loading, problemsBox } from '../view/parts.ts';
+import { away, clock, count } from '../view/times.ts';
 
 const OVERLAPS = [
   ['24h', 'another day'],
@@ -49,6 +51,7 @@ function shown(key: Data): VNode {
     limits,
     tenant,
     last_used: used,
+    last_hour: hour,
   } = key;
   return el(
     'div',
@@ -61,6 +64,7 @@ function shown(key: Data): VNode {
       ['Ends', end === null ? 'never' : `${away(end)} (${clock(end)})`],
       ['Begins', begin === null ? undefined : clock(begin)],
       ['Last used', used === null ? 'not seen' : `${away(used)} (${clock(used)})`],
+      ['Last hour', hour ? `${count(hour.allowed)} allowed, ${count(hour.denied)} refused` : undefined],
       ['Former text', former === null ? undefined : `accepted until ${clock(former)}`],
       ['Networks', networks?.join(', ')],
       ['Limits', limits?.join(', ')],
@@ -90,7 +94,7 @@ function Changes({ value, onDone }: { readonly value: Data; readonly onDone: (an
     el(
       'div',
       { class: 'row bottom' },
-      choiceField('The text of now is accepted for', overlap, OVERLAPS, setOverlap),
+      choiceField('Accept the present text for', overlap, OVERLAPS, setOverlap),
       button({ text: 'Rotate', kind: 'main', busy: rotate.busy, onPress: () => void run(rotate, { overlap }) }),
     ),
     el(

@@ -2,22 +2,12 @@ import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { KeyAnswer, KeyList, KeyOptions, KeyRow } from '../../api/keys.ts';
 import type { PageProps } from '../place.ts';
+import { button, codeBlock } from '../view/buttons.ts';
+import { dialog } from '../view/dialog.ts';
 import { type Child, classes, el, use } from '../view/dom.ts';
 import { useAsked } from '../view/hooks.ts';
-import {
-  badge,
-  button,
-  card,
-  codeBlock,
-  dialog,
-  empty,
-  loading,
-  notice,
-  pageHead,
-  problemsBox,
-  type Tone,
-  tableOf,
-} from '../view/parts.ts';
+import { badge, card, empty, loading, notice, pageHead, problemsBox, type Tone } from '../view/parts.ts';
+import { tableOf } from '../view/tables.ts';
 import { away, clock } from '../view/times.ts';
 import { KeyDetails } from './key-details.ts';
 import { KeyForm } from './key-form.ts';
@@ -143,10 +133,15 @@ function row(key: KeyRow, open: () => void): VNode {
   return el(
     'tr',
     { key: id, class: classes('press'), onClick: open },
-    cell(0, [
-      el('button', { type: 'button', class: 'link', onClick: open }, el('b', null, name)),
-      el('div', { class: 'hint' }, id),
-    ]),
+    cell(
+      0,
+      el(
+        'div',
+        null,
+        el('button', { type: 'button', class: 'link', onClick: open }, el('b', null, name)),
+        el('div', { class: 'hint' }, id),
+      ),
+    ),
     cell(1, [badge(TONES[state], state), key.break_glass && [' ', badge('warn', 'break-glass')]]),
     cell(2, owner ?? '–'),
     cell(3, end === null ? 'never' : el('time', { dateTime: end, title: clock(end) }, away(end)), 'tight'),

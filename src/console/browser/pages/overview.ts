@@ -1,11 +1,13 @@
 import type { VNode } from 'preact';
-import type { Overview as Data, EndDate, OverviewNode } from '../../api/overview.ts';
+import type { Overview as Data, EndDate } from '../../api/overview.ts';
 import type { PageProps } from '../place.ts';
 import { chart } from '../view/chart.ts';
-import { type Child, el } from '../view/dom.ts';
+import { type Child, el, use } from '../view/dom.ts';
 import { useAsked } from '../view/hooks.ts';
-import { badge, card, empty, facts, loading, notice, pageHead, problemsBox, type Tone, table } from '../view/parts.ts';
+import { badge, card, empty, facts, loading, notice, pageHead, problemsBox, type Tone } from '../view/parts.ts';
+import { table } from '../view/tables.ts';
 import { away, clock, count, duration, span } from '../view/times.ts';
+import { Nodes } from './nodes.ts';
 
 const EVERY_MS = 5000;
 const DAY_MS = 86_400_000;
@@ -13,7 +15,7 @@ const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
 
 /** The state of the gateway, its requests, and the dates on which something ends. */
-export function Overview(_props: PageProps): VNode {
+export function Overview({ session }: PageProps): VNode {
   const { value, problems, again } = useAsked<Data>('overview', EVERY_MS);
   return el(
     'div',
@@ -24,7 +26,9 @@ export function Overview(_props: PageProps): VNode {
       value && state(value),
     ),
     problemsBox(problems, again),
-    value ? shown(value) : problems.length === 0 && card(undefined, loading('the overview', 5)),
+    value
+      ? shown(value, session.role === 'full', again)
+      : problems.length === 0 && card(undefined, loading('the overview', 5)),
   );
 }
 
@@ -34,7 +38,7 @@ function state({ protecting, draining, mode }: Data): VNode {
   return badge('bad', mode === 'enforce' ? 'Not protecting: no key is set' : `Not refusing: mode ${mode}`);
 }
 
-function shown(data: Data): Child {
+function shown(data: Data, mayChange: boolean, again: () => void): Child {
   const { totals, samples, upstream, connections } = data;
   const rate = Object.values(samples.rates).reduce((sum, values) => sum + (values.at(-1) ?? 0), 0);
   const all = sumOf(totals);
@@ -69,7 +73,7 @@ function shown(data: Data): Child {
     ),
     el('div', { class: 'two' }, requestChart(data), latencyChart(data)),
     el('div', { class: 'two' }, dates(data), aboutCard(data)),
-    data.nodes && nodesCard(data.nodes),
+    data.nodes && use(Nodes, { nodes: data.nodes, absent: data.drained_and_absent, mayChange, again }),
   ];
 }
 
@@ -197,24 +201,4 @@ function aboutCard({ version, uptime_seconds: uptime, mode, last_reload: reload,
       ['gRPC', upstream.grpc === null ? 'off' : upstream.grpc ? 'up' : 'down'],
     ]),
   );
-}
-
-const NODE_TONES: Readonly<Record<string, Tone>> = {
-  up: 'good',
-  rising: 'accent',
-  drained: 'plain',
-  ejected: 'bad',
-  gone: 'bad',
-};
-
-function nodesCard(nodes: readonly OverviewNode[]): VNode {
-  const rows = nodes.map((node) => [
-    el('code', null, node.name),
-    badge(NODE_TONES[node.state] ?? 'plain', node.state),
-    node.version ?? '–',
-    count(node.open),
-    count(node.requests),
-    count(node.failures),
-  ]);
-  return card('Nodes of Qdrant', table(['Node', 'State', 'Release', 'Open', 'Requests', 'Failures'], rows));
 }

@@ -1,9 +1,10 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Diff, DiffJob } from '../../api/questions.ts';
+import { button } from '../view/buttons.ts';
 import { type Child, el, use } from '../view/dom.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
-import { badge, button, empty, facts, lines, notice, problemsBox, type Tone } from '../view/parts.ts';
+import { badge, empty, facts, lines, notice, problemsBox, type Tone } from '../view/parts.ts';
 
 const EVERY_MS = 700;
 

@@ -1,22 +1,14 @@
 import type { VNode } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { CaseRun, DraftCheck, PolicyPage } from '../../api/questions.ts';
 import type { PageProps } from '../place.ts';
+import { button } from '../view/buttons.ts';
 import { type Child, el, use } from '../view/dom.ts';
+import { areaField } from '../view/fields.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
-import {
-  areaField,
-  badge,
-  button,
-  card,
-  empty,
-  loading,
-  notice,
-  pageHead,
-  problemsBox,
-  table,
-  tabs,
-} from '../view/parts.ts';
+import { badge, card, empty, loading, notice, pageHead, problemsBox } from '../view/parts.ts';
+import { table } from '../view/tables.ts';
+import { tabs } from '../view/tabs.ts';
 import { count } from '../view/times.ts';
 import { PolicyDiff } from './policy-diff.ts';
 
@@ -25,6 +17,9 @@ const VIEWS = [
   ['tests', 'Tests'],
   ['shadow', 'Shadow and limits'],
 ] as const;
+
+/** Status of a write that the file stood against. */
+const CONFLICT = 409;
 
 const CASES = `# One case for each promise of the policy.
 cases:
@@ -70,7 +65,7 @@ function whole(page: PolicyPage, mayWrite: boolean, again: () => void): Child {
         'warn',
         'The last reload failed: the policy in force is older than this file. The page Overview tells why.',
       ),
-    use(Editor, { page, text: page.text, mayWrite, onWritten: again }),
+    use(Editor, { page, text: page.text, mayWrite, again }),
   ];
 }
 
@@ -78,10 +73,11 @@ interface EditorProps {
   readonly page: PolicyPage;
   readonly text: string;
   readonly mayWrite: boolean;
-  readonly onWritten: () => void;
+  /** Asks for the file anew. */
+  readonly again: () => void;
 }
 
-function Editor({ page, text, mayWrite, onWritten }: EditorProps): VNode {
+function Editor({ page, text, mayWrite, again }: EditorProps): VNode {
   const [draft, setDraft] = useState(text);
   const [base, setBase] = useState(page.revision ?? '');
   const [view, setView] = useState<string>('diff');
@@ -95,12 +91,23 @@ function Editor({ page, text, mayWrite, onWritten }: EditorProps): VNode {
     write.clear();
     setAsks(false);
   };
+  const reopens = useRef(false);
+  useEffect(() => {
+    if (!reopens.current) return;
+    reopens.current = false;
+    edit(text);
+    setBase(page.revision ?? '');
+  }, [page]);
+  const reopen = (): void => {
+    reopens.current = true;
+    again();
+  };
   const put = async (): Promise<void> => {
     const done = await write.run({ draft, revision: base });
     setAsks(false);
     if (!done) return;
     setBase(done.revision);
-    onWritten();
+    again();
   };
   return el(
     'div',
@@ -119,6 +126,13 @@ function Editor({ page, text, mayWrite, onWritten }: EditorProps): VNode {
         areaField({ label: 'Policy', value: draft, onText: edit, rows: 24 }),
         checkResult(check.done, check.problems),
         problemsBox(write.problems),
+        write.status === CONFLICT &&
+          el(
+            'div',
+            { class: 'row' },
+            button({ text: 'Open the file again', onPress: reopen }),
+            el('span', { class: 'hint' }, 'Your draft is then gone: copy what you need of it.'),
+          ),
         write.done && !isChanged && notice('good', `In force, revision ${write.done.revision}.`),
         mayWrite && page.fixed !== null && notice('info', page.fixed),
         !mayWrite && notice('info', 'You are logged in read-only: you can draft and compare, and not write.'),

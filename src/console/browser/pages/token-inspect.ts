@@ -1,9 +1,11 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Inspected } from '../../api/tokens.ts';
+import { button, codeBlock } from '../view/buttons.ts';
 import { el, use } from '../view/dom.ts';
+import { areaField } from '../view/fields.ts';
 import { useAct } from '../view/hooks.ts';
-import { areaField, button, card, codeBlock, empty, facts, lines, notice, problemsBox } from '../view/parts.ts';
+import { card, empty, facts, lines, notice, problemsBox } from '../view/parts.ts';
 import { RevokeToken } from './token-revoke.ts';
 
 /** A token that is pasted: its content, and the verdict of this gateway. */

@@ -1,10 +1,12 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Minted, MintRequest, TokenOptions } from '../../api/tokens.ts';
+import { button } from '../view/buttons.ts';
 import { el } from '../view/dom.ts';
+import { choiceField, segments, textField } from '../view/fields.ts';
 import { type Grant, grantFields } from '../view/grants.ts';
 import { useAct } from '../view/hooks.ts';
-import { button, choiceField, problemsBox, segments, textField } from '../view/parts.ts';
+import { problemsBox } from '../view/parts.ts';
 
 interface Draft {
   readonly kind: 'collections' | 'r' | 'm';

@@ -1,8 +1,10 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Minted as Data, TokenOptions } from '../../api/tokens.ts';
+import { codeBlock } from '../view/buttons.ts';
 import { el, use } from '../view/dom.ts';
-import { badge, card, codeBlock, notice, tabs } from '../view/parts.ts';
+import { badge, card, notice } from '../view/parts.ts';
+import { tabs } from '../view/tabs.ts';
 import { away } from '../view/times.ts';
 import { RevokeToken } from './token-revoke.ts';
 

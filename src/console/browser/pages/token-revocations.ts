@@ -1,9 +1,21 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Revocation, Revocations, RevokeAnswer, RevokeRequest, TokenOptions } from '../../api/tokens.ts';
+import type {
+  LiftAnswer,
+  LiftRequest,
+  Revocation,
+  Revocations,
+  RevokeAnswer,
+  RevokeRequest,
+  TokenOptions,
+} from '../../api/tokens.ts';
+import { button } from '../view/buttons.ts';
+import { confirmButton } from '../view/confirm.ts';
 import { type Child, el, use } from '../view/dom.ts';
+import { choiceField, textField } from '../view/fields.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
-import { button, card, choiceField, empty, loading, notice, problemsBox, table, textField } from '../view/parts.ts';
+import { card, empty, loading, notice, problemsBox } from '../view/parts.ts';
+import { tableOf } from '../view/tables.ts';
 import { away, clock } from '../view/times.ts';
 import { keptText } from './token-revoke.ts';
 
@@ -31,25 +43,57 @@ export function RevocationList({ mayChange, options }: RevocationListProps): VNo
       { class: 'stack' },
       problemsBox(problems, again),
       value?.unknown === true && notice('warn', 'The revocations are unknown, so that every token is refused.'),
-      card(undefined, value ? listed(value) : loading('the revocations')),
+      card(undefined, value ? listed(value, mayChange, again) : loading('the revocations')),
     ),
     mayChange && card('Revoke', use(RevokeForm, { options, onDone: again })),
   );
 }
 
-function listed({ entries, left_out: left }: Revocations): Child {
+const HEADS = ['Revoked', 'When', 'Over', 'Reason'];
+
+function listed({ entries, left_out: left }: Revocations, mayChange: boolean, again: () => void): Child {
   if (entries.length === 0)
     return empty('Nothing is revoked', 'All tokens count until they end. Revoke one here, or where it was made.');
-  const rows = entries.map((one) => [
-    meaning(one),
-    one.at === null ? '–' : el('time', { dateTime: one.at, title: clock(one.at) }, away(one.at)),
-    one.until === null ? 'never' : away(one.until),
-    one.reason ?? '–',
-  ]);
+  const rows = entries.map((one) =>
+    use(Row, { key: `${one.kind} ${one.value} ${one.subject} ${one.until}`, one, mayChange, again }),
+  );
   return [
-    table(['Revoked', 'When', 'Over', 'Reason'], rows, 'Revocations in force'),
+    tableOf(mayChange ? [...HEADS, 'Change'] : HEADS, rows, 'Revocations in force'),
     left > 0 && el('p', { class: 'hint after' }, `${left} older ones are not shown.`),
   ];
+}
+
+interface RowProps {
+  readonly one: Revocation;
+  readonly mayChange: boolean;
+  readonly again: () => void;
+}
+
+function Row({ one, mayChange, again }: RowProps): VNode {
+  const { kind, value, subject, at, until, reason } = one;
+  const { run, busy, problems } = useAct<LiftRequest, LiftAnswer>('tokens/lift');
+  const cells: readonly Child[] = [
+    meaning(one),
+    at === null ? '–' : el('time', { dateTime: at, title: clock(at) }, away(at)),
+    until === null ? 'never' : away(until),
+    reason ?? '–',
+  ];
+  const lift = el(
+    'div',
+    null,
+    confirmButton({
+      ...{ text: 'Lift', hears: `Lift the revocation of ${meaning(one)}`, kind: 'quiet', busy },
+      ...{ question: 'Accept these tokens again?', yes: 'Yes, lift it', no: 'Keep it' },
+      onYes: () => void run({ kind, value, ...(subject !== null && { subject }) }).then(again),
+    }),
+    problemsBox(problems),
+  );
+  return el(
+    'tr',
+    null,
+    cells.map((cell, at) => el('td', { 'data-name': HEADS[at] ?? '' }, cell)),
+    mayChange && el('td', { 'data-name': 'Change' }, lift),
+  );
 }
 
 function meaning({ kind, value, subject }: Revocation): string {

@@ -2,23 +2,11 @@ import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Tried, TryOptions, TryRequest } from '../../api/questions.ts';
 import type { PageProps } from '../place.ts';
+import { button, codeBlock } from '../view/buttons.ts';
 import { el } from '../view/dom.ts';
+import { areaField, choiceField, segments, textField } from '../view/fields.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
-import {
-  areaField,
-  badge,
-  button,
-  card,
-  choiceField,
-  codeBlock,
-  empty,
-  facts,
-  notice,
-  pageHead,
-  problemsBox,
-  segments,
-  textField,
-} from '../view/parts.ts';
+import { badge, card, empty, facts, notice, pageHead, problemsBox } from '../view/parts.ts';
 import { decidedText } from './decided.ts';
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -206,7 +194,7 @@ function answer(tried: Tried): VNode {
         'div',
         { class: 'row center' },
         el('h2', null, isAllowed ? 'Allowed' : 'Refused'),
-        badge(isAllowed ? 'good' : 'bad', code ?? verdict),
+        code === undefined ? badge('good', 'nothing refuses it') : badge(isAllowed ? 'warn' : 'bad', code),
       ),
       shadowed && notice('warn', `${shadowed.rule} would refuse it, and is in shadow: ${shadowed.error}`),
       facts([

@@ -88,8 +88,7 @@ function optionsFor(
   shown: ChartProps['shown'],
   least: number,
 ): uPlot.Options {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name: string): string => style.getPropertyValue(name).trim();
+  const colour = (name: string): string => colourOf(host, `var(${name})`);
   const axis: uPlot.Axis = {
     stroke: colour('--muted'),
     grid: { stroke: colour('--line'), width: 1 },
@@ -117,7 +116,7 @@ function optionsFor(
           width: 2,
           points: { show: false },
           spanGaps: true,
-          ...(fill && { fill: `${stroke}26` }),
+          ...(fill && { fill: colourOf(host, `color-mix(in srgb, var(--chart-${at}) 15%, transparent)`) }),
         };
       }),
     ],
@@ -129,4 +128,14 @@ function clockText(seconds: number, step: number): string {
   const at = new Date(seconds * 1000);
   const parts = [at.getHours(), at.getMinutes(), ...(step < 60 ? [at.getSeconds()] : [])];
   return parts.map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+/** A colour of the style sheet as the theme has it now: a canvas takes no name of one. */
+function colourOf(host: HTMLElement, value: string): string {
+  const probe = document.createElement('span');
+  probe.style.color = value;
+  host.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
 }

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
+import { button } from './buttons.ts';
 import { el } from './dom.ts';
 import { icon } from './icons.ts';
-import { button } from './parts.ts';
 
 /** Access to a collection, or to all whose names begin so. */
 export interface Grant {

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { ask, problemsOf } from '../api.ts';
+import { ApiFault, ask, problemsOf } from '../api.ts';
 
 /** The newest answer to a question of a page. */
 export interface Asked<T> {
@@ -51,6 +51,8 @@ export function useAsked<T>(path: string | undefined, everyMs = 0): Asked<T> {
 export interface Act<I extends object, O> {
   readonly busy: boolean;
   readonly problems: readonly string[];
+  /** Of the answer that told the problems; `undefined` = there are none, or no answer came. */
+  readonly status: number | undefined;
   readonly done: O | undefined;
   readonly run: (input: I) => Promise<O | undefined>;
   readonly clear: () => void;
@@ -58,19 +60,20 @@ export interface Act<I extends object, O> {
 
 /** A request that a person starts: at most one at a time, with its problems in place. */
 export function useAct<I extends object, O>(path: string): Act<I, O> {
-  const [state, setState] = useState<{ busy: boolean; problems: readonly string[]; done: O | undefined }>(IDLE);
+  const [state, setState] = useState<Omit<Act<I, O>, 'run' | 'clear'>>(IDLE);
   const isOpen = useRef(false);
   const run = useCallback(
     async (input: I): Promise<O | undefined> => {
       if (isOpen.current) return undefined;
       isOpen.current = true;
-      setState({ busy: true, problems: [], done: undefined });
+      setState({ ...IDLE, busy: true });
       try {
         const done = await ask<O>(path, input);
-        setState({ busy: false, problems: [], done });
+        setState({ ...IDLE, done });
         return done;
       } catch (error) {
-        setState({ busy: false, problems: problemsOf(error), done: undefined });
+        const status = error instanceof ApiFault ? error.status : undefined;
+        setState({ ...IDLE, problems: problemsOf(error), status });
         return undefined;
       } finally {
         isOpen.current = false;
@@ -82,4 +85,4 @@ export function useAct<I extends object, O>(path: string): Act<I, O> {
   return { ...state, run, clear };
 }
 
-const IDLE = { busy: false, problems: [], done: undefined };
+const IDLE = { busy: false, problems: [], status: undefined, done: undefined };

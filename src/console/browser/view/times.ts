@@ -60,6 +60,7 @@ export function count(number: number): string {
 /** A duration with three digits: `0.21 ms`, `38 ms`, `1.2 s`. @param ms `null` = none */
 export function duration(ms: number | null): string {
   if (ms === null) return '–';
+  if (ms === 0) return '0 ms';
   if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
   return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toFixed(ms >= 1 ? 1 : 2)} ms`;
 }

@@ -2,15 +2,13 @@ import { z } from 'zod';
 import type { AdminAct } from '../../../audit/act.ts';
 import { changedKeyOf } from '../../../named-keys/shown.ts';
 import type { KeyRequest } from '../../../named-keys/store.ts';
-import type { KeyOptions } from '../../api/keys.ts';
+import { KEY_REFUSALS } from '../../../observability/asked-change.ts';
+import type { KeyDetails, KeyOptions } from '../../api/keys.ts';
 import type { ConsoleSource } from '../source.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 import { issueText } from './tokens.ts';
 
 const onOneSchema = z.looseObject({ id: z.string().min(1).max(256) });
-
-/** Statuses of refusals, as on the admin port. */
-const REFUSALS = { invalid: 400, unknown: 404, exists: 409, file: 409, locked: 503, redis: 503 } as const;
 
 const onOne = (change: Exclude<KeyRequest['change'], 'create'>): DataRow => ({
   method: 'POST',
@@ -39,8 +37,18 @@ export const keyRows: readonly DataRow[] = [
 ];
 
 async function one({ source, query }: DataCall): Promise<DataAnswer> {
-  const key = await source.key(query.id ?? '');
-  return typeof key === 'string' ? problem(404, key) : ok(key);
+  const id = query.id ?? '';
+  const key = await source.key(id);
+  return typeof key === 'string' ? problem(404, key) : ok({ ...key, last_hour: await lastHourOf(source, id) });
+}
+
+/** The requests of a key in the last hour, over all protocols; null = none is known. */
+async function lastHourOf({ snapshots }: ConsoleSource, id: string): Promise<KeyDetails['last_hour']> {
+  const all = (await snapshots(['principals'])).flatMap(({ observed }) => observed?.principals ?? []);
+  const own = all.filter(({ key }) => key === id);
+  if (own.length === 0) return null;
+  const sum = (of: 'allowed' | 'denied'): number => own.reduce((whole, one) => whole + one[of], 0);
+  return { allowed: sum('allowed'), denied: sum('denied') };
 }
 
 function keyOptions(source: ConsoleSource): KeyOptions {
@@ -56,13 +64,17 @@ function keyOptions(source: ConsoleSource): KeyOptions {
 /** Makes a change as the admin port does, and records it. */
 async function changeKey({ source, act }: DataCall, request: KeyRequest): Promise<DataAnswer> {
   const method: AdminAct['method'] = `gateway_key_${request.change}`;
+  const asked = request.change === 'create' ? {} : { target: { id: request.id } };
   const changed = await source.changeKey(request).catch((error: unknown) => {
-    act({ method, result: 'failed' });
+    act({ method, ...asked, result: 'failed' });
     throw error;
   });
   if (!changed.ok) {
-    act({ method, result: 'failed' });
-    return { status: REFUSALS[changed.why], body: { error: changed.problems[0] ?? '', problems: changed.problems } };
+    act({ method, ...asked, result: 'failed' });
+    return {
+      status: KEY_REFUSALS[changed.why],
+      body: { error: changed.problems[0] ?? '', problems: changed.problems },
+    };
   }
   const { id, name, expiresAt } = changed.key;
   const ended = request.change === 'expire' && expiresAt !== undefined && expiresAt <= source.now();

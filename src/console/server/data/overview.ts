@@ -60,10 +60,16 @@ export function closeOverview(source: ConsoleSource): void {
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 /** The overview of a moment. */
-export function overviewOf(facts: Facts, source: Pick<ConsoleSource, 'state' | 'parts'>, history: History): Overview {
+export function overviewOf(
+  facts: Facts,
+  source: Pick<ConsoleSource, 'state' | 'parts' | 'drainedNodes'>,
+  history: History,
+): Overview {
   const { snapshots, upstream, reloads, revocations } = facts;
   const { mode, draining, startedAt } = source.parts();
   const { last } = reloads;
+  const drained = source.drainedNodes();
+  const nodes = snapshots.some(({ nodes: own }) => own) ? nodesIn(facts, drained) : null;
   return {
     now: iso(facts.now),
     version: facts.version,
@@ -82,7 +88,8 @@ export function overviewOf(facts: Facts, source: Pick<ConsoleSource, 'state' | '
       key: upstream.key ?? null,
       version: upstream.version ?? null,
     },
-    nodes: snapshots.some(({ nodes }) => nodes) ? nodesIn(facts) : null,
+    nodes,
+    drained_and_absent: drained.filter((name) => !nodes?.some((node) => node.name === name)),
     dates: datesIn(facts, source.state().policy.namedKeys ?? []),
     last_reload: last ? { ok: last.ok, at: iso(last.at), problems: last.ok ? [] : last.problems } : null,
     revocations: revocations.entries.length,
@@ -92,13 +99,14 @@ export function overviewOf(facts: Facts, source: Pick<ConsoleSource, 'state' | '
   };
 }
 
-function nodesIn({ snapshots }: Facts): readonly OverviewNode[] {
+function nodesIn({ snapshots }: Facts, drained: readonly string[]): readonly OverviewNode[] {
   return nodesOf(snapshots).map(([name, nodes]) => {
     const sum = (of: (node: (typeof nodes)[number]) => number): number =>
       nodes.reduce((all, node) => all + of(node), 0);
     return {
       name,
       state: stateOfAll(nodes),
+      drained: drained.includes(name),
       version: nodes.find(({ release }) => release !== undefined)?.release ?? null,
       open: sum(({ open }) => open),
       requests: sum(({ taken }) => taken),

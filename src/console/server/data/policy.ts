@@ -136,13 +136,15 @@ async function write({ source, body, act }: DataCall): Promise<DataAnswer> {
   const { draft: text, revision } = asked.data;
   const file = source.state().config.gateway.policy_file;
   if (file === null) return problem(409, 'No policy file is configured.');
+  const policy = { revision: revisionOf(text), former: revision };
+  const told = (result: 'ok' | 'failed'): void => act({ method: 'gateway_policy_write', policy, result });
   const checked = await answered(
     askersOf(source).quick.ask({ kind: 'check', ...askedOf(source), draft: text }, QUICK_MS),
   );
   if (checked.status !== 200) return checked;
   const { problems } = checked.body as DraftCheck;
   if (problems.length > 0) {
-    act({ method: 'gateway_policy_write', result: 'failed' });
+    told('failed');
     return refused(
       422,
       problems.map(({ place, message }) => `${place}: ${message}`),
@@ -151,20 +153,36 @@ async function write({ source, body, act }: DataCall): Promise<DataAnswer> {
   try {
     const before = readPolicyText(file);
     await writePolicyText(file, text, revision);
-    const { ok: done, body: told } = await source.reload();
+    const { ok: done, body: answer } = await source.reload();
     if (!done) {
-      await writePolicyText(file, before.text, revisionOf(text));
-      act({ method: 'gateway_policy_write', result: 'failed' });
-      const { problems: why = [] } = told as { readonly problems?: readonly string[] };
-      return refused(422, ['The reload refused it, and the file is as it was before.', ...why]);
+      told('failed');
+      const { problems: why = [] } = answer as { readonly problems?: readonly string[] };
+      return refused(422, [await putBack(source, file, { from: policy.revision, to: before.text }), ...why]);
     }
   } catch (error) {
-    act({ method: 'gateway_policy_write', result: 'failed' });
+    told('failed');
     if (error instanceof PolicyFileFault) return refused(409, [error.message]);
     throw error;
   }
-  act({ method: 'gateway_policy_write', result: 'ok' });
-  return ok({ revision: revisionOf(text) });
+  told('ok');
+  return ok({ revision: policy.revision });
+}
+
+/** Puts the former text back, after a reload that refused the new one. Returns what became of it, for the reader. */
+async function putBack(
+  source: ConsoleSource,
+  file: string,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<string> {
+  try {
+    await writePolicyText(file, to, from);
+  } catch (error) {
+    if (!(error instanceof PolicyFileFault)) throw error;
+    return `The reload refused it: the policy of before stays in force, but the file could not be put back. ${error.message}`;
+  }
+  // The state of the last reload is that of the file again.
+  await source.reload();
+  return 'The reload refused it, and the file is as it was before.';
 }
 
 function refused(status: number, problems: readonly string[]): DataAnswer {

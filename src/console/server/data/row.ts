@@ -1,22 +1,17 @@
 import type { AdminAct } from '../../../audit/act.ts';
 import type { Role } from '../../api.ts';
+import type { Caller } from '../caller.ts';
+import type { Sessions } from '../sessions.ts';
 import type { ConsoleSource } from '../source.ts';
-
-/** The caller of a row: its session, as it was identified for this very request. */
-export interface Caller {
-  readonly role: Role;
-  /** Id of the key, or `oidc`. */
-  readonly keyId: string;
-  /** The name that is shown. */
-  readonly name: string;
-  /** The client's address. */
-  readonly remote: string;
-}
 
 /** A call of a row. */
 export interface DataCall {
   readonly source: ConsoleSource;
   readonly session: Caller;
+  /** Id of this session. */
+  readonly own: string;
+  /** All sessions of this gateway. */
+  readonly sessions: Pick<Sessions, 'list' | 'end'>;
   /** The parameters that the row lists; each at most once. */
   readonly query: Readonly<Partial<Record<string, string>>>;
   /** The JSON object of a POST, unchecked. */

@@ -5,6 +5,7 @@ import { claimsOfWish, isRecord, WishFault, type WishMember } from '../../../exp
 import { tokenSays } from '../../../explain/token/says.ts';
 import { verdictOf } from '../../../explain/token/verdict.ts';
 import { mintToken } from '../../../identity/token.ts';
+import { LIFT_REFUSALS } from '../../../observability/asked-change.ts';
 import { DENIAL_CODES } from '../../../policy/denial-codes.ts';
 import { foldEntries } from '../../../revocation/fold.ts';
 import { revocationSettings } from '../../../revocation/settings.ts';
@@ -44,6 +45,7 @@ export const tokenRows: readonly DataRow[] = [
   { method: 'POST', name: 'tokens/inspect', role: 'read', answer: inspect },
   { method: 'GET', name: 'tokens/revocations', role: 'read', answer: ({ source }) => ok(revocationsOf(source)) },
   { method: 'POST', name: 'tokens/revoke', role: 'full', answer: revoke },
+  { method: 'POST', name: 'tokens/lift', role: 'full', answer: lift },
 ];
 
 async function optionsOf(source: ConsoleSource): Promise<TokenOptions> {
@@ -108,7 +110,7 @@ async function mint({ source, body, act }: DataCall): Promise<DataAnswer> {
   const token = await mintToken(claims, signer.secret, named);
   const verdict = await verdictNow(source, token);
   const exp = 'exp' in claims && typeof claims.exp === 'number' ? claims.exp : undefined;
-  act({ method: 'gateway_token_mint', result: 'ok', token: { id, ...(exp !== undefined && { exp }) } });
+  act({ method: 'gateway_token_mint', result: 'ok', token: { id, ...madeOf(claims), key: signer.id } });
   const minted: Minted = {
     ...{ token, id, claims, accepted: verdict.accepted, verdict: verdict.text },
     expires_at: exp === undefined ? null : new Date(exp * 1000).toISOString(),
@@ -116,6 +118,18 @@ async function mint({ source, body, act }: DataCall): Promise<DataAnswer> {
       exp === undefined ? ['This token never ends. Give it an end if you can, or remember its id to revoke it.'] : [],
   };
   return ok(minted);
+}
+
+/** The parts of a new token that the audit log tells. */
+function madeOf(claims: object): { readonly exp?: number; readonly scope?: string; readonly subject?: string } {
+  const { exp, access, subject } = claims as { exp?: unknown; access?: unknown; subject?: unknown };
+  const entries = Array.isArray(access) ? access.filter(isRecord) : [];
+  const scope = typeof access === 'string' ? access : entries.map((one) => `${one.collection}=${one.access}`).join(' ');
+  return {
+    ...(typeof exp === 'number' && { exp }),
+    ...(scope !== '' && { scope }),
+    ...(typeof subject === 'string' && { subject }),
+  };
 }
 
 function verdictNow(source: ConsoleSource, token: string) {
@@ -171,7 +185,7 @@ async function revoke({ source, body, act }: DataCall): Promise<DataAnswer> {
   if (!asked.success) return problem(400, issueText(asked.error));
   const { kind, value, subject, reason } = asked.data;
   const revoked = await source.revoke({
-    ...{ kind, value: kind === 'before' ? value : value },
+    ...{ kind, value },
     ...(subject !== undefined && kind === 'before' && { subject }),
     ...(reason && { reason }),
   });
@@ -182,6 +196,15 @@ async function revoke({ source, body, act }: DataCall): Promise<DataAnswer> {
   });
   if (!revoked.ok) return { status: 400, body: { problems: revoked.problems } };
   return ok({ stored: revoked.stored, warnings: revoked.warnings });
+}
+
+/** Takes a revocation out of every place that has it. */
+async function lift({ source, body, act }: DataCall): Promise<DataAnswer> {
+  const lifted = await source.lift(body);
+  const [first] = lifted.ok ? lifted.lifted : [];
+  act({ method: 'gateway_revoke_lift', ...(first && { revoked: first }), result: lifted.ok ? 'ok' : 'failed' });
+  if (!lifted.ok) return { status: LIFT_REFUSALS[lifted.why], body: { problems: lifted.problems } };
+  return ok({ lifted: lifted.lifted.length });
 }
 
 /** The first fault of a body, in words. */

@@ -20,7 +20,7 @@ import { isOnAliases, isOnCollection, rowsNamed } from '../../../explain/space/o
 import { whoCan } from '../../../explain/who-can.ts';
 import { checkUsable } from '../../../gateway/usable.ts';
 import { OPERATION_NAMES } from '../../../operations/names.ts';
-import type { CaseRun, DraftCheck, TryRequest } from '../../api/questions.ts';
+import type { AccessMatrix, CaseRun, Diff, DraftCheck, Tried, TryRequest, Why } from '../../api/questions.ts';
 
 /*
  * Questions about the decision that take long: they are answered by the functions of the command line, on a thread of their own. Each
@@ -78,7 +78,7 @@ async function answer(question: Question, progress: Progress): Promise<object> {
     case 'matrix': {
       const parts = partsToSurvey(state, now);
       const matrix = await accessMatrix(parts, spaceOf([parts], question.collections));
-      return { ...matrix, notes: leftOut([state]) };
+      return { ...matrix, notes: leftOut([state]) } satisfies Omit<AccessMatrix, 'left_out'>;
     }
     case 'why':
       return await why(question);
@@ -87,7 +87,10 @@ async function answer(question: Question, progress: Progress): Promise<object> {
     case 'check':
       return checkDraft(state, question.draft);
     case 'diff':
-      return await policyDiff(state, stateOfDraft(state, question.draft), now, progress);
+      return (await policyDiff(state, stateOfDraft(state, question.draft), now, progress)) satisfies Omit<
+        Diff,
+        'left_out'
+      >;
     case 'tests':
       return await runTests(question);
     default:
@@ -95,7 +98,7 @@ async function answer(question: Question, progress: Progress): Promise<object> {
   }
 }
 
-async function why({ state, now, operation, collection, caller }: Extract<Question, { kind: 'why' }>): Promise<object> {
+async function why({ state, now, operation, collection, caller }: Extract<Question, { kind: 'why' }>): Promise<Why> {
   const rows = rowsNamed(operation);
   if (rows.length === 0) throw new QuestionFault([`unknown operation \`${operation}\``]);
   const takesName = rows.some((row) => isOnCollection(row) || isOnAliases(row));
@@ -103,7 +106,7 @@ async function why({ state, now, operation, collection, caller }: Extract<Questi
   return { callers: callers.filter((one) => one.caller === caller) };
 }
 
-async function tryRequest({ state, now, request, release }: Extract<Question, { kind: 'try' }>): Promise<object> {
+async function tryRequest({ state, now, request, release }: Extract<Question, { kind: 'try' }>): Promise<Tried> {
   const parts = offlineParts(state, assumed({ now, ...(release !== undefined && { release }) }));
   const caller: Caller =
     request.credential === undefined

@@ -32,7 +32,8 @@ export function runScript(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     ended.err += text;
   });
-  child.stdin.end(options.input ?? '');
+  // A program may end before it has read all.
+  child.stdin.on('error', () => undefined).end(options.input ?? '');
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, ...ended }));

@@ -4,7 +4,7 @@ import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { FairQueue, type Turn } from '../../limits/fair-queue.ts';
 import { type AnswerTask, runAnswerTask } from '../response/task.ts';
-import { type BodyFinding, type BodyTask, runBodyTask } from './task.ts';
+import { type BodyFinding, type BodyTask, runBodyTaskSoon } from './task.ts';
 import type { ThreadFinding, ThreadTask } from './thread.ts';
 
 /** Bodies up to this size are checked on the main thread: some milliseconds at worst. */
@@ -41,8 +41,8 @@ export interface BodyJob<T = BodyTask, F = BodyFinding> {
 /** The work of one pool, and the size up to which it is done on the main thread. */
 interface Work<T, F> {
   readonly inlineBytes: (task: T) => number;
-  /** Pure. May throw on a fault of ours. */
-  readonly run: (task: T, body: Buffer) => F;
+  /** Pure. May throw on a fault of ours. `takes-longer` = it is done in a thread. */
+  readonly run: (task: T, body: Buffer) => F | 'takes-longer';
 }
 
 /**
@@ -80,15 +80,17 @@ class JobPool<T extends ThreadTask['task'], F> {
     else this.#atOnce(job);
   }
 
-  #atOnce({ task, body, done, fail }: BodyJob<T, F>): void {
-    let found: F;
+  #atOnce(job: BodyJob<T, F>): void {
+    const { task, body, done, fail } = job;
+    let found: F | 'takes-longer';
     try {
       found = this.#work.run(task, body);
     } catch (error) {
       fail(error, body);
       return;
     }
-    done(found, body);
+    if (found === 'takes-longer') this.#small.take(job);
+    else done(found, body);
   }
 }
 
@@ -96,7 +98,7 @@ class JobPool<T extends ThreadTask['task'], F> {
 export class BodyCheckPool extends JobPool<BodyTask, BodyFinding> {
   constructor(report: FaultReport, file = THREAD) {
     const inlineBytes = ({ tenant }: BodyTask): number => (tenant ? INLINE_TENANT_BYTES : INLINE_BYTES);
-    super(report, file, { inlineBytes, run: runBodyTask });
+    super(report, file, { inlineBytes, run: runBodyTaskSoon });
   }
 
   check(job: BodyJob): void {

@@ -7,7 +7,7 @@ import { badRequest, type Denial, INTERNAL_FAULT, URL_RECOVERY_DISABLED } from '
 import type { InspectorName, ManagedInspectorName } from '../../policy/operation.ts';
 import type { Rewriting } from '../../policy/tenants/rewriting.ts';
 import type { TenantRequest } from '../tenants/request.ts';
-import { rewriteRequest, type TenantTask } from '../tenants/rewrite.ts';
+import { rewriteRequest, rewriteSoon, type TenantTask } from '../tenants/rewrite.ts';
 import { refuseDotNames } from './dot-names.ts';
 import { readFacts } from './facts/read.ts';
 import { canNameNothing, type InspectionLimits, inspectBody, isManaged } from './inspect.ts';
@@ -85,6 +85,14 @@ export function runBodyTask(task: BodyTask, body: Buffer): BodyFinding {
   const found = withFacts(task, body);
   if (!task.tenant || (found && 'kind' in found)) return found;
   return { kind: 'tenant', names: found, tenant: rewriteRequest(task.tenant, body) };
+}
+
+/** The same as far as it takes little time; else it is a task for a thread. */
+export function runBodyTaskSoon(task: BodyTask, body: Buffer): BodyFinding | 'takes-longer' {
+  const found = withFacts(task, body);
+  if (!task.tenant || (found && 'kind' in found)) return found;
+  const tenant = rewriteSoon(task.tenant, body);
+  return tenant ? { kind: 'tenant', names: found, tenant } : 'takes-longer';
 }
 
 function withFacts(task: BodyTask, body: Buffer): Found {

@@ -6,7 +6,7 @@ import type { Conditional, Permit } from '../../policy/decide.ts';
 import { INTERNAL_FAULT } from '../../policy/denial.ts';
 import { INLINE_BYTES, INLINE_TENANT_BYTES } from '../body/check-pool.ts';
 import { heldNestsWithin, WHOLE_BYTES } from '../body/nesting-guard.ts';
-import { type BodyFinding, bodyTask, isTenantFound, runBodyTask, TOO_DEEP } from '../body/task.ts';
+import { type BodyFinding, bodyTask, isTenantFound, runBodyTaskSoon, TOO_DEEP } from '../body/task.ts';
 import type { Intake } from '../http1/intake.ts';
 import type { PlainHead } from '../http1/request-head.ts';
 import { inspectionOf } from '../options.ts';
@@ -72,10 +72,11 @@ function settleHeld(
   { options, protocol }: HeldContext,
   exchange: RelayExchange,
   held: HeldDecision,
-  found: BodyFinding,
+  found: BodyFinding | 'takes-longer',
 ) {
   const { decision } = held;
-  if (!isTenantFound(found)) bodyChecked(options.parts, protocol, exchange, decision, found);
+  if (found === 'takes-longer') exchange.connection.giveOver(exchange, decision);
+  else if (!isTenantFound(found)) bodyChecked(options.parts, protocol, exchange, decision, found);
   else if ('kind' in found.tenant || takesRewriting(exchange, found.tenant)) {
     bodyChecked(options.parts, protocol, exchange, decision, found.names, found.tenant);
   } else exchange.connection.giveOver(exchange, decision);
@@ -86,9 +87,9 @@ function runChecks(
   head: PlainHead,
   { decision, needs }: HeldDecision,
   { limits, tenant }: { readonly limits: Limits; readonly tenant: TenantTask | undefined },
-): BodyFinding {
+): BodyFinding | 'takes-longer' {
   if (isDepthOnly(needs)) return heldNestsWithin(intake, head, limits.json_depth) ? undefined : TOO_DEEP;
   const task = bodyTask(decision, needs, inspectionOf(limits), tenant);
   const { length, contentLength } = head;
-  return task ? runBodyTask(task, intake.bytes.subarray(length, length + contentLength)) : INTERNAL_FAULT;
+  return task ? runBodyTaskSoon(task, intake.bytes.subarray(length, length + contentLength)) : INTERNAL_FAULT;
 }

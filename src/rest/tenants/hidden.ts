@@ -1,6 +1,6 @@
 import { JsonObject } from '../../json/tree.ts';
 import { judgeShown } from '../../policy/tenants/kept-fields.ts';
-import { type Action, keep, object, text } from './shapes.ts';
+import { type Action, keep, OBJECT_WORK, object, text } from './shapes.ts';
 
 /** The path of a field whose values stand in the answer: not a hidden one. */
 export const shownKey: Action = (reading) => {
@@ -33,6 +33,7 @@ export const shownKeys: Action = (reading) => {
   const node = new JsonObject();
   reading.reader.readObject((key) => {
     if (node.has(key)) throw reading.fault(`duplicate field \`${key}\``);
+    reading.spend(OBJECT_WORK);
     judgeShown(reading.hidden, key);
     node.set(key, keep(reading));
   });

@@ -34,6 +34,7 @@ function readPayload(reading: TenantReading, fields: readonly PayloadField[], de
   reader.readObject((key) => {
     if (node.has(key)) throw reading.fault(`duplicate key ${JSON.stringify(key)} in a payload`);
     if (node.keys.length === MAX_KEYS) throw reading.fault(`more than ${MAX_KEYS} keys in a payload`);
+    reading.spend(1);
     const leads = fields.some((field) => field[depth] === key && field.length > depth + 1);
     if (!leads || reader.peek() !== 'object') node.set(key, keep(reading));
     else {

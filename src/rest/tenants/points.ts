@@ -7,7 +7,7 @@ import { ShapeFault } from '../body/inspect-references.ts';
 import { scalarOf } from './payloads.ts';
 import { readPointId } from './point-id.ts';
 import type { TenantReading } from './reading.ts';
-import type { Action } from './shapes.ts';
+import { type Action, OBJECT_WORK } from './shapes.ts';
 
 /* The points of an upsert are most of what a tenant writes: a plain one is written while it is read, and no tree is made of it. */
 
@@ -29,6 +29,7 @@ export function points(point: Action): Action {
     const writer = reading.largeWriter();
     const plain = plainPoints(reading, writer);
     reading.reader.readArray(() => {
+      reading.spend(OBJECT_WORK);
       if (!plain?.take()) writer.item(point(reading));
     });
     return listNode([], writer.written());

@@ -14,6 +14,9 @@ export type Action = (reading: TenantReading) => JsonNode;
 /** Fields by name. `as` = another name of a field. */
 export type Fields = Readonly<Record<string, Action | { readonly as: string }>>;
 
+/** Work on an object, as `TenantReading` counts it. */
+export const OBJECT_WORK = 4;
+
 /** Looks at an object whose members have been read, and changes it. */
 export type Finish = (reading: TenantReading, node: JsonObject) => void;
 
@@ -82,6 +85,7 @@ function readMembers(reading: TenantReading, known: ReadonlyMap<string, Field>):
   const { reader } = reading;
   const kind = reader.peek();
   if (kind !== 'object') throw reading.fault(`invalid type: ${kind}, expected an object`);
+  reading.spend(OBJECT_WORK);
   const node = new JsonObject();
   reader.readObject((key) => {
     const field = known.get(key);
@@ -105,7 +109,10 @@ export function orNull(action: Action): Action {
 export function list(item: Action, size?: 'large'): Action {
   return (reading) => {
     const writer = size ? reading.largeWriter() : reading.writer();
-    reading.reader.readArray(() => writer.item(item(reading)));
+    reading.reader.readArray(() => {
+      reading.spend(1);
+      writer.item(item(reading));
+    });
     return listNode([], writer.written());
   };
 }

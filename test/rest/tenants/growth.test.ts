@@ -1,5 +1,5 @@
 import t from 'tap';
-import { rewriteRequest, type TenantTask } from '../../../src/rest/tenants/rewrite.ts';
+import { rewriteRequest, rewriteSoon, type TenantTask } from '../../../src/rest/tenants/rewrite.ts';
 import { timesDearer } from '../../support/reference.ts';
 import { condition, tenancyOf } from './made.ts';
 
@@ -86,3 +86,27 @@ for (const form of FORMS) {
     t.ok(times < 8, `${times.toFixed(1)} times`);
   });
 }
+
+t.test('what takes little time is told apart from what takes more', async (t) => {
+  const upsert = (points: number): string =>
+    `{"points":[${many(points, `{"id":1,"vector":[${many(96, '0.12345')}],"payload":{"tenant":"acme","colour":"red"}}`)}]}`;
+  const bodies: readonly [name: string, operation: string, body: string, isSoon: boolean][] = [
+    ['100 points with vectors', 'upsert', upsert(100), true],
+    ['100 points of a batch', 'batch', `{"operations":[{"upsert":${upsert(100)}}]}`, true],
+    ['1000 ids', 'delete', `{"points":[${many(1000, '1')}]}`, true],
+    ['many ids', 'delete', `{"points":[${many(40_000, '1')}]}`, false],
+    ['many points', 'upsert', `{"points":[${many(4000, '{"id":1,"vector":{}}')}]}`, false],
+    ['many points of a batch', 'upsert', `{"batch":{"ids":[${many(40_000, '1')}],"vectors":{}}}`, false],
+    ['many prefetches', 'query', `{"prefetch":[${many(5000, '{"query":[1]}')}]}`, false],
+    ['many operations', 'batch', `{"operations":[${many(3000, '{"delete":{"points":[1]}}')}]}`, false],
+    ['many conditions', 'scroll', `{"filter":{"must":[${many(8000, '{"key":"b"}')}]}}`, false],
+    ['many keys', 'delete_payload', `{"keys":[${many(20_000, '"b"')}],"points":[1]}`, false],
+    ['many terms', 'query', `{"prefetch":{},"query":{"formula":{"sum":[${many(20_000, '"a"')}]}}}`, false],
+  ];
+  for (const [name, operation, body, isSoon] of bodies) {
+    const task = { ...TASK, operation: `points.${operation}` };
+    const made = rewriteSoon(task, Buffer.from(body));
+    t.equal(made !== undefined, isSoon, name);
+    if (made) t.strictSame(made, rewriteRequest(task, Buffer.from(body)), `${name}: the same`);
+  }
+});

@@ -298,6 +298,15 @@ test('a client that leaves while its points are asked for ends the question', as
   t.strictSame(events, [['points.set_payload', undefined, 29, false]], 'it is recorded, and no fault');
 });
 
+test('a body of many small parts is made anew in a thread, whatever its length', async (t) => {
+  const conditions = Array.from({ length: 4000 }, () => '{"key":"b"}').join(',');
+  const body = `{"filter":{"must":[${conditions}]}}`;
+  const [status] = await ask('POST', `${POINTS}/scroll`, { body });
+  t.equal(status, 200);
+  t.strictSame(got(), [`POST ${POINTS}/scroll {"filter":{"must":[${T},${conditions}]}}`]);
+  t.strictSame(events, [['points.scroll', 200, body.length, false]]);
+});
+
 test('a large upsert is made anew in a thread, and its memory is given back', async (t) => {
   const points = Array.from(
     { length: 4000 },

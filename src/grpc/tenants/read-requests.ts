@@ -1,5 +1,5 @@
 import { COLLECTIONS_UNKNOWN, TENANT_MATRIX, tenantRelease } from '../../policy/denial.ts';
-import { hiddenFields, judgeShown, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
+import { hiddenFields, judgeScoring, judgeShown, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
 import type { PayloadField } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { hiding, MAX_PARTS } from '../../policy/tenants/rewriting.ts';
@@ -143,7 +143,7 @@ export class Searches {
 
   #judgeQuery(query: Query, using: string | undefined): void {
     // Upstream: a query of texts names the field that it scores by (Qdrant v1.20.0).
-    if (query.variant.case === 'text') judgeShown(this.#hidden, using);
+    if (query.variant.case === 'text') judgeScoring(this.#hidden, using);
     for (const key of shownBy(query)) judgeShown(this.#hidden, key);
     for (const condition of conditionsIn(query)) judgeCondition(this.#unfiltered, condition);
   }

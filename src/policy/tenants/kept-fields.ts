@@ -1,4 +1,4 @@
-import { tenantField } from '../denial.ts';
+import { badRequest, tenantField } from '../denial.ts';
 import { type PathStep, type PayloadField, pathText, reaches, reachesThroughArrays } from './payload-path.ts';
 import { TenantRefusal } from './refusal.ts';
 import { requestPath } from './request-path.ts';
@@ -27,6 +27,17 @@ export function judgeShown(fields: readonly PayloadField[], key: string | undefi
   const field = path && fields.find((one) => reachesThroughArrays(path, one));
   if (field) throw readsField(field);
 }
+
+/** The same of the field whose texts a query scores by. A query that names no field by a path is refused. */
+export function judgeScoring(fields: readonly PayloadField[], using: string | undefined): void {
+  if (fields.length === 0) return;
+  const path = using === undefined ? undefined : requestPath(using);
+  if (!path) throw new TenantRefusal(NO_SCORED_FIELD);
+  const field = fields.find((one) => reachesThroughArrays(path, one));
+  if (field) throw readsField(field);
+}
+
+const NO_SCORED_FIELD = badRequest('tenant_form', 'a query of texts must name a payload field in `using`');
 
 /** Why what tells the values of a field is refused. */
 export function readsField(field: PayloadField): TenantRefusal {

@@ -1,19 +1,8 @@
 import { type JsonNode, type JsonObject, listNode, NULL_NODE } from '../../json/tree.ts';
 import { filteredKey, withinArray } from './hidden.ts';
 import { type TenantReading, tenantFilter } from './reading.ts';
-import {
-  type Action,
-  type Fields,
-  keep,
-  list,
-  object,
-  oneOf,
-  oneOrMany,
-  orNull,
-  plain,
-  text,
-  type Variant,
-} from './shapes.ts';
+import { type Action, type Fields, keep, list, object, oneOrMany, orNull, plain, text } from './shapes.ts';
+import { oneOf, type Variant } from './variants.ts';
 
 /* Filters and conditions. Upstream: `Filter` and `Condition` (Qdrant v1.19.0, `lib/segment/src/types.rs`). */
 
@@ -51,7 +40,7 @@ export const MATCHES = ['value', 'text', 'text_any', 'phrase', 'prefix', 'substr
 
 const MATCH = orNull(
   oneOf(
-    MATCHES.map((first) => ({ first, fields: { [first]: keep } })),
+    MATCHES.map((name) => ({ required: [name], fields: { [name]: keep } })),
     'match',
   ),
 );
@@ -59,17 +48,25 @@ const MATCH = orNull(
 const FILTER = object(FILTER_FIELDS.Filter);
 const MIN_SHOULD = orNull(object(FILTER_FIELDS.MinShould));
 
-/** Upstream: an object with `key` is a condition on a field, whatever else it has. An empty object is a filter. */
+/** An empty object is a filter. Upstream reads an object with `key` as a condition on a field or not at all, of late (Qdrant v1.19.0). */
 export const CONDITION_VARIANTS: readonly Variant[] = [
-  { first: 'key', fields: FILTER_FIELDS.FieldCondition },
-  { first: 'is_empty', fields: FILTER_FIELDS.IsEmptyCondition },
-  { first: 'is_null', fields: FILTER_FIELDS.IsNullCondition },
-  { first: 'has_id', fields: FILTER_FIELDS.HasIdCondition },
-  { first: 'has_vector', fields: FILTER_FIELDS.HasVectorCondition },
-  { first: 'slice', fields: FILTER_FIELDS.SliceCondition },
-  { first: 'nested', fields: FILTER_FIELDS.NestedCondition },
-  { first: undefined, fields: FILTER_FIELDS.Filter },
+  {
+    required: ['key'],
+    fields: FILTER_FIELDS.FieldCondition,
+    isSure: (_, node) => !isObject(node, 'is_empty') && !isObject(node, 'is_null'),
+  },
+  { required: ['is_empty'], fields: FILTER_FIELDS.IsEmptyCondition },
+  { required: ['is_null'], fields: FILTER_FIELDS.IsNullCondition },
+  { required: ['has_id'], fields: FILTER_FIELDS.HasIdCondition },
+  { required: ['has_vector'], fields: FILTER_FIELDS.HasVectorCondition },
+  { required: ['slice'], fields: FILTER_FIELDS.SliceCondition },
+  { required: ['nested'], fields: FILTER_FIELDS.NestedCondition },
+  { required: [], fields: FILTER_FIELDS.Filter, isExact: true },
 ];
+
+function isObject(node: JsonObject, name: string): boolean {
+  return node.get(name)?.kind === 'object';
+}
 const CONDITION = oneOf(CONDITION_VARIANTS, 'a condition');
 const CONDITIONS = oneOrMany(CONDITION);
 

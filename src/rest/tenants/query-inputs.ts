@@ -1,19 +1,10 @@
+import type { JsonObject } from '../../json/tree.ts';
 import { CONDITION_VARIANTS } from './filters.ts';
 import { orderBy, shownKey, shownKeys } from './hidden.ts';
-import {
-  type Action,
-  type Fields,
-  keep,
-  list,
-  object,
-  oneOf,
-  oneOrMany,
-  orNull,
-  plain,
-  text,
-  type Variant,
-} from './shapes.ts';
-import { VECTOR_FIELDS, VECTOR_OBJECTS, vectorInput, vectorOr } from './vectors.ts';
+import type { TenantReading } from './reading.ts';
+import { type Action, type Fields, keep, list, object, oneOrMany, orNull, orString, plain, text } from './shapes.ts';
+import { oneOf, type Variant } from './variants.ts';
+import { VECTORS, vectorInput, vectorOr } from './vectors.ts';
 
 /* The `query` of a request. Upstream: `QueryInterface` (Qdrant v1.19.0, `lib/api/src/rest/schema.rs`; v1.20.0 adds `text`). */
 
@@ -42,11 +33,14 @@ export const EXPRESSIONS: Fields = {
 /** A condition is an expression, too. */
 const EXPRESSION = oneOf(
   [
-    ...Object.entries(EXPRESSIONS).map(([first, action]): Variant => ({ first, fields: { [first]: action } })),
+    ...Object.entries(EXPRESSIONS).map(([name, action]): Variant => ({ required: [name], fields: { [name]: action } })),
     ...CONDITION_VARIANTS,
   ],
   'an expression',
 );
+
+/** The text that a query looks for, alone or with the parameters of its scores. */
+const searched = orString(object({ query: text, scoring: orNull(object({ bm25: object({ k: plain, b: plain }) })) }));
 
 /** Tables by the names of upstream's schemas. */
 export const QUERY_FIELDS = {
@@ -66,16 +60,35 @@ export const QUERY_FIELDS = {
       strategy: object({ naive: object({ a: plain, b: plain, c: plain }) }),
     }),
   },
-  TextQuery: { text: VECTOR_FIELDS.Document.text },
+  TextQuery: { text: searched },
 } as const satisfies Readonly<Record<string, Fields>>;
+
+/**
+ * Upstream reads a document that it cannot read as one, such as one whose model is null, as a query of texts (Qdrant v1.20.0, as
+ * its enums are read in v1.19.0).
+ */
+const DOCUMENT: Variant = {
+  required: VECTORS.Document.required,
+  fields: { ...VECTORS.Document.fields, text: searched },
+  isSure: (reading: TenantReading, node: JsonObject) => reading.isString(node.get('text')),
+};
+
+const TEXT: Variant = {
+  required: ['text'],
+  fields: QUERY_FIELDS.TextQuery,
+  finish: (reading) => reading.noteText(),
+};
 
 const OBJECT = oneOf(
   [
-    ...VECTOR_OBJECTS,
-    ...Object.values(QUERY_FIELDS).map((fields): Variant => ({ first: Object.keys(fields)[0], fields })),
+    ...Object.values({ ...VECTORS, Document: DOCUMENT }),
+    ...Object.values({ ...QUERY_FIELDS, TextQuery: undefined }).flatMap((fields): Variant[] =>
+      fields ? [{ required: Object.keys(fields).slice(0, 1), fields }] : [],
+    ),
+    TEXT,
   ],
   'a query',
 );
 
-/** A vector, the id of a point, or a query. */
-export const queryInput: Action = (reading) => vectorOr(reading, OBJECT);
+/** A vector, the id of a point, a query, or null. */
+export const queryInput: Action = orNull((reading) => vectorOr(reading, OBJECT));

@@ -42,6 +42,8 @@ export interface Level {
   readonly ids: PointId[];
   /** The collection of the points, if it is another one. */
   lookup: string | undefined;
+  /** Its query scores by the texts of a payload field. */
+  isText: boolean;
 }
 
 /** Thrown inside where a body takes more work than it may. */
@@ -111,7 +113,7 @@ export class TenantReading {
   /** Opens the level of a query, whose ids are checked when the whole body has been read. */
   openQuery(): void {
     if (this.#queries.length === MAX_PARTS) throw new TenantRefusal(TOO_MANY_QUERIES);
-    const level: Level = { ids: [], lookup: undefined };
+    const level: Level = { ids: [], lookup: undefined, isText: false };
     this.levels.push(level);
     this.#queries.push(level);
   }
@@ -178,6 +180,11 @@ export class TenantReading {
     return decodeString(this.source, node.start + 1, node.end - 1);
   }
 
+  /** True = a string of the source. */
+  isString(node: JsonNode | undefined): boolean {
+    return node?.kind === 'source' && this.source[node.start] === QUOTE;
+  }
+
   /** True = there is no such member, or it is null. */
   isNull(node: JsonNode | undefined): boolean {
     if (node === undefined) return true;
@@ -189,6 +196,14 @@ export class TenantReading {
     const ids = this.levels.at(-1)?.ids;
     if (ids?.length === MAX_CHECKED_IDS) throw new TenantRefusal(TOO_MANY_IDS);
     ids?.push(id);
+  }
+
+  /** The query of the level at hand is one of texts. */
+  noteText(): void {
+    const level = this.levels.at(-1);
+    // INVARIANT: a query stands in a level of its own.
+    if (!level) throw new TypeError('a query of texts stands in no level');
+    level.isText = true;
   }
 
   writer(): JsonWriter {

@@ -1,5 +1,5 @@
 import { type JsonNode, type JsonObject, textNode } from '../../json/tree.ts';
-import { judgeShown } from '../../policy/tenants/kept-fields.ts';
+import { judgeScoring } from '../../policy/tenants/kept-fields.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { shardOf } from '../../policy/tenants/shard.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
@@ -7,21 +7,10 @@ import { bindMissing, boundFilter } from './filters.ts';
 import { orderBy, shownKey } from './hidden.ts';
 import { queryInput } from './query-inputs.ts';
 import type { TenantReading } from './reading.ts';
-import {
-  type Action,
-  type Fields,
-  type Finish,
-  keep,
-  list,
-  object,
-  oneOf,
-  oneOrMany,
-  orNull,
-  plain,
-  text,
-} from './shapes.ts';
+import { type Action, type Fields, type Finish, keep, list, object, oneOrMany, orNull, plain, text } from './shapes.ts';
 import { ownPlace, placed, placeIn } from './shard-key.ts';
 import { bindStatistics, params, refuseStatistics } from './statistics.ts';
+import { oneOf } from './variants.ts';
 import { VECTOR_FIELDS, vectorInput, vectorOr } from './vectors.ts';
 
 /* Requests that read points. Upstream: Qdrant v1.19.0, `lib/api/src/rest/schema.rs`, `lib/collection/src/operations/types.rs`. */
@@ -71,7 +60,7 @@ const SHARD: Fields = { shard_key: keep };
 const SHOWN: Fields = { with_payload: keep, ...WITH_VECTOR };
 
 const named: Action = oneOf(
-  [{ first: 'name', fields: { name: text, vector: (reading) => vectorOr(reading, SPARSE) } }],
+  [{ required: ['name', 'vector'], fields: { name: text, vector: (reading) => vectorOr(reading, SPARSE) } }],
   'a vector',
 );
 const SPARSE = object(VECTOR_FIELDS.SparseVector);
@@ -129,11 +118,11 @@ function level(fields: Fields, finish: Finish = finishQuery): Action {
 
 function finishQuery(reading: TenantReading, node: JsonObject): void {
   bindMissing(reading, node, 'filter');
-  const query = node.get('query');
-  const isText = query?.kind === 'object' && query.has('text') && !query.has('model');
+  const using = node.get('using');
+  const isText = reading.levels.at(-1)?.isText === true;
   // Upstream: a query of texts names the field that it scores by (Qdrant v1.20.0).
-  if (isText) judgeShown(reading.hidden, reading.stringOf(node.get('using')));
-  bindStatistics(reading, node, isText ? { text: true } : vectorOf(reading, node.get('using')));
+  if (isText) judgeScoring(reading.hidden, reading.stringOf(using));
+  bindStatistics(reading, node, isText ? { text: true } : vectorOf(reading, using));
 }
 
 function finishSearch(reading: TenantReading, node: JsonObject): void {

@@ -162,7 +162,7 @@ const RETRIEVE = object({
 
 /** A scroll over the points. Upstream: without `with_payload` retrieving gives none, and scrolling all (Qdrant v1.19.0). */
 function retrieve(reading: TenantReading, query: string): Made {
-  const level = { ids: [] as PointId[], lookup: undefined };
+  const level = { ids: [] as PointId[], lookup: undefined, isText: false };
   reading.levels.push(level);
   const node = RETRIEVE(reading);
   reading.reader.end();

@@ -39,7 +39,7 @@ export const keepVectors: Action = ({ reader }) => {
 
 /** An object with these fields, each at most once. Upstream takes a struct as an array of its fields, too; that is refused here. */
 export function object(fields: Fields, finish?: Finish): Action {
-  const known = compile(fields);
+  const known = membersOf(fields);
   return (reading) => {
     const node = readMembers(reading, known);
     finish?.(reading, node);
@@ -47,29 +47,8 @@ export function object(fields: Fields, finish?: Finish): Action {
   };
 }
 
-/** Fields of several forms that exclude each other, told by their first field. */
-export interface Variant {
-  /** Must be there; `undefined` = none of its fields must. */
-  readonly first: string | undefined;
-  readonly fields: Fields;
-}
-
-/** An object in exactly one of several forms. Upstream takes the first form that fits and passes over what is left. */
-export function oneOf(variants: readonly Variant[], what: string, finish?: Finish): Action {
-  const known = compile(Object.assign({}, ...variants.map(({ fields }) => fields)));
-  const forms = variants.map(({ first, fields }) => ({ first, names: compile(fields) }));
-  return (reading) => {
-    const node = readMembers(reading, known);
-    const form = forms.find(
-      ({ first, names }) => (first === undefined || node.has(first)) && node.keys.every((key) => names.has(key)),
-    );
-    if (!form) throw reading.fault(`expected one form of ${what}`);
-    finish?.(reading, node);
-    return node;
-  };
-}
-
-function compile(fields: Fields): ReadonlyMap<string, Field> {
+/** The members of a table, with their other names. */
+export function membersOf(fields: Fields): ReadonlyMap<string, Field> {
   const known = new Map<string, Field>();
   for (const [name, action] of Object.entries(fields)) {
     if (typeof action === 'function') known.set(name, { name, action });
@@ -81,7 +60,8 @@ function compile(fields: Fields): ReadonlyMap<string, Field> {
   return known;
 }
 
-function readMembers(reading: TenantReading, known: ReadonlyMap<string, Field>): JsonObject {
+/** Reads an object with these members, each at most once. */
+export function readMembers(reading: TenantReading, known: ReadonlyMap<string, Field>): JsonObject {
   const { reader } = reading;
   const kind = reader.peek();
   if (kind !== 'object') throw reading.fault(`invalid type: ${kind}, expected an object`);
@@ -135,10 +115,20 @@ export const plain: Action = (reading) => {
   return keep(reading);
 };
 
-/** A string or null. */
-export const text: Action = (reading) => {
+/** A string. */
+export const string: Action = (reading) => {
   const kind = reading.reader.peek();
-  if (kind !== 'string' && kind !== 'null') throw reading.fault(`invalid type: ${kind}, expected a string`);
+  if (kind !== 'string') throw reading.fault(`invalid type: ${kind}, expected a string`);
+  return keep(reading);
+};
+
+/** A string or null. */
+export const text: Action = (reading) => (reading.reader.peek() === 'null' ? keep(reading) : string(reading));
+
+/** An object or null, as it stands. */
+export const objectOrNull: Action = (reading) => {
+  const kind = reading.reader.peek();
+  if (kind !== 'object' && kind !== 'null') throw reading.fault(`invalid type: ${kind}, expected an object`);
   return keep(reading);
 };
 

@@ -8,19 +8,9 @@ import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './p
 import { idOfText, readPointId } from './point-id.ts';
 import { points } from './points.ts';
 import { type Level, type TenantReading, tenantFilter } from './reading.ts';
-import {
-  type Action,
-  type Fields,
-  type Finish,
-  keep,
-  keepVectors,
-  list,
-  object,
-  oneOf,
-  orNull,
-  text,
-} from './shapes.ts';
+import { type Action, type Fields, type Finish, keep, keepVectors, list, object, orNull, text } from './shapes.ts';
 import { placed } from './shard-key.ts';
+import { oneOf } from './variants.ts';
 
 /* Requests that write points. Upstream: Qdrant v1.19.0, `lib/api/src/rest/schema.rs`, `src/common/update.rs`. */
 
@@ -111,7 +101,7 @@ export const WRITE_FIELDS = {
 function existing(shape: Action): Action {
   return (reading) => {
     if (!reading.context.waits) return shape(reading);
-    const own: Level = { ids: [], lookup: undefined };
+    const own: Level = { ids: [], lookup: undefined, isText: false };
     reading.levels.push(own);
     const node = shape(reading);
     reading.levels.pop();
@@ -145,8 +135,8 @@ function select(reading: TenantReading, node: JsonObject): void {
 
 const anyUpsert = oneOf(
   [
-    { first: 'batch', fields: WRITE_FIELDS.PointsBatch },
-    { first: 'points', fields: WRITE_FIELDS.PointsList },
+    { required: ['batch'], fields: WRITE_FIELDS.PointsBatch },
+    { required: ['points'], fields: WRITE_FIELDS.PointsList },
   ],
   'an upsert',
   bindUpsert,
@@ -207,7 +197,7 @@ const BATCHED: Readonly<Record<string, Action>> = {
 };
 
 const operation = oneOf(
-  Object.entries(BATCHED).map(([first, action]) => ({ first, fields: { [first]: action } })),
+  Object.entries(BATCHED).map(([name, action]) => ({ required: [name], fields: { [name]: action } })),
   'an operation',
 );
 

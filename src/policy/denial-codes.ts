@@ -337,6 +337,7 @@ export const DENIAL_CODES = {
     'The access limits the number of collections, and Qdrant does not list them.',
     AGAIN,
   ),
+  release_unknown: row('fault', 'Qdrant does not tell its release, on which the operation of a tenant depends.', AGAIN),
   revocation_unknown: row(
     'fault',
     'Revocations cannot be checked.',

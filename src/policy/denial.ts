@@ -475,6 +475,13 @@ export const COLLECTIONS_UNKNOWN = denial(
   GrpcCode.unavailable,
   'the number of collections cannot be checked',
 );
+/** The gateway's own. Whether upstream can bind the operation to a tenant depends on its release, which it does not tell. */
+export const RELEASE_UNKNOWN = denial(
+  'release_unknown',
+  503,
+  GrpcCode.unavailable,
+  'the release of Qdrant is not known at the moment, and the operation of a tenant depends on it',
+);
 /** The gateway's own. The revocations are unknown, so every token is refused. */
 export const REVOCATION_UNKNOWN = denial(
   'revocation_unknown',

@@ -4,6 +4,8 @@ import { compareReleases, type NodeSet } from './nodes/node-set.ts';
 
 /** Age of an answer after which upstream is asked again, and after which the answer does not count any more. Milliseconds. */
 const REFRESH_MS = 5_000;
+/** The same while nothing is known, so that an outage ends soon for who needs the release. Milliseconds. */
+const UNKNOWN_MS = 1_000;
 const STALE_MS = 15_000;
 /** Time limit of a question, in milliseconds. */
 const PATIENCE_MS = 2_000;
@@ -59,7 +61,7 @@ export class ReleaseWatch implements KnownRelease {
   }
 
   get #isDue(): boolean {
-    return this.#options.now() - this.#askedAt >= REFRESH_MS;
+    return this.#options.now() - this.#askedAt >= (this.current === undefined ? UNKNOWN_MS : REFRESH_MS);
   }
 
   async #ask(): Promise<void> {
@@ -82,11 +84,21 @@ export class ReleaseWatch implements KnownRelease {
   }
 }
 
-/** The lowest release of several nodes, which their probes ask for; unknown as long as one of them is. */
-export function releaseOfNodes(nodes: Pick<NodeSet, 'all' | 'release'>): KnownRelease {
+/**
+ * The lowest release of several nodes, which their probes ask for; unknown as long as one of them is. A node that is out counts by
+ * its last one, as long as another takes its requests: it is asked before it gets any.
+ */
+export function releaseOfNodes(nodes: Pick<NodeSet, 'all'>): KnownRelease {
   return {
     get current() {
-      return nodes.all.every(({ release }) => release !== undefined) ? nodes.release : undefined;
+      if (nodes.all.every(({ state }) => state === 'ejected')) return undefined;
+      let lowest: string | undefined;
+      for (const { state, release, lastRelease } of nodes.all) {
+        const known = release ?? (state === 'ejected' ? lastRelease : undefined);
+        if (known === undefined) return undefined;
+        if (lowest === undefined || compareReleases(known, lowest) < 0) lowest = known;
+      }
+      return lowest;
     },
     refresh: () => undefined,
     settled: () => undefined,

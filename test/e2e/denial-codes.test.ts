@@ -30,6 +30,7 @@ import type { NamedKeySettings } from '../../src/policy/named-key.ts';
 import { NO_TARGET } from '../../src/policy/operation.ts';
 import { firstRefusal } from '../../src/policy/rules.ts';
 import { type AccessSettings, accessOf as grantsOf } from '../../src/policy/settings.ts';
+import { NO_FEATURES } from '../../src/policy/tenants/rewriting.ts';
 import { NO_TOKEN_RULES, type TokenRules } from '../../src/policy/token-rules.ts';
 import { noMemory } from '../../src/rest/body/denials.ts';
 import { BodyFault, RequestBody } from '../../src/rest/body/request-body.ts';
@@ -39,6 +40,7 @@ import { toUpstreamDenial } from '../../src/upstream/http.ts';
 import { NodeSet } from '../../src/upstream/nodes/node-set.ts';
 import { pickNode } from '../../src/upstream/nodes/pick.ts';
 import { exchangeOf } from '../audit/fixture.ts';
+import { made } from '../rest/tenants/made.ts';
 import { newCa, type Pair } from '../support/client-certificates.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { PLAIN_PARTS } from '../support/exchange-parts.ts';
@@ -635,6 +637,15 @@ const CASES: Readonly<Record<DenialCode, readonly Case[]>> = {
   ],
   tenant_release: [
     ['an upsert before Qdrant 1.15.4', () => asTenant('PUT', '/points', { points: [{ id: 1, vector: [1] }] })],
+  ],
+  release_unknown: [
+    [
+      'an upsert before a Qdrant that does not tell its release',
+      async () => {
+        const said = String(made('points.upsert', '{"points":[]}', { features: NO_FEATURES }));
+        return said.startsWith('503 release_unknown:') ? 'release_unknown' : undefined;
+      },
+    ],
   ],
   bound_exceeded: [
     [

@@ -1,8 +1,8 @@
-import { COLLECTIONS_UNKNOWN, TENANT_MATRIX, tenantRelease } from '../../policy/denial.ts';
+import { COLLECTIONS_UNKNOWN, TENANT_MATRIX } from '../../policy/denial.ts';
 import { hiddenFields, judgeScoring, judgeShown, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
 import type { PayloadField } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { hiding, MAX_PARTS } from '../../policy/tenants/rewriting.ts';
+import { hiding, MAX_PARTS, releaseRefused } from '../../policy/tenants/rewriting.ts';
 import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
 import { type Checks, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
@@ -189,7 +189,9 @@ export class Searches {
       level.params = params;
     } else if (!conditions.every(({ sharedStatistics }) => sharedStatistics)) {
       throw new TenantRefusal(
-        features.idfCorpus ? COLLECTIONS_UNKNOWN : tenantRelease('Sparse and text queries of tenants', '1.19.0'),
+        features.idfCorpus
+          ? COLLECTIONS_UNKNOWN
+          : releaseRefused(features, 'Sparse and text queries of tenants', '1.19.0'),
       );
     }
   }

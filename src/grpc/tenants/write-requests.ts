@@ -1,9 +1,9 @@
-import { tenantField, tenantRelease } from '../../policy/denial.ts';
+import { tenantField } from '../../policy/denial.ts';
 import { judgeChanged, readOnlyFields, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
 import { type PathStep, type PayloadField, pathText, reaches } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { requestPath } from '../../policy/tenants/request-path.ts';
-import type { PointId } from '../../policy/tenants/rewriting.ts';
+import { type PointId, releaseRefused } from '../../policy/tenants/rewriting.ts';
 import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import type { Checks, TenantContext } from './context.ts';
 import { conditionsOf, type Filter, hasId, type IdMessage, isEmpty, within } from './filters.ts';
@@ -199,8 +199,9 @@ export class Writes {
 
   /** Throws a refusal if the release of Qdrant cannot bind writes of points. */
   needsUpdateFilter(): void {
-    if (!this.#context.features.updateFilter)
-      throw new TenantRefusal(tenantRelease('Writes of points of tenants', '1.15.4'));
+    const { features } = this.#context;
+    if (!features.updateFilter)
+      throw new TenantRefusal(releaseRefused(features, 'Writes of points of tenants', '1.15.4'));
   }
 }
 

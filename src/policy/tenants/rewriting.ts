@@ -1,3 +1,4 @@
+import { type Denial, RELEASE_UNKNOWN, tenantRelease } from '../denial.ts';
 import { hiddenFields } from './kept-fields.ts';
 import type { PayloadField } from './payload-path.ts';
 import type { TenantCondition } from './tenancy.ts';
@@ -66,7 +67,14 @@ export interface ReleaseFeatures {
   readonly updateFilter: boolean;
   /** `params.idf.corpus` of sparse queries. Since Qdrant v1.19.0. */
   readonly idfCorpus: boolean;
+  /** The release is not known, so it counts as one that has nothing. */
+  readonly isUnknown?: true;
 }
 
 /** Of a release that is not known. */
-export const NO_FEATURES: ReleaseFeatures = Object.freeze({ updateFilter: false, idfCorpus: false });
+export const NO_FEATURES: ReleaseFeatures = Object.freeze({ updateFilter: false, idfCorpus: false, isUnknown: true });
+
+/** Why `what` is refused, which needs a release that has not been seen. Of an unknown one the client may ask again. */
+export function releaseRefused({ isUnknown }: ReleaseFeatures, what: string, since: string): Denial {
+  return isUnknown ? RELEASE_UNKNOWN : tenantRelease(what, since);
+}

@@ -1,6 +1,7 @@
 import { type JsonNode, JsonObject, objectNode } from '../../json/tree.ts';
-import { type Denial, TENANT_MATRIX, tenantRelease, UPSTREAM_BROKEN } from '../../policy/denial.ts';
+import { type Denial, TENANT_MATRIX, UPSTREAM_BROKEN } from '../../policy/denial.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { releaseRefused } from '../../policy/tenants/rewriting.ts';
 import { boundFilter } from './filters.ts';
 import { type TenantReading, tenantFilter } from './reading.ts';
 import { type Fields, keep, object, orNull, plain } from './shapes.ts';
@@ -56,8 +57,9 @@ export function bindStatistics(
   vector: string | { readonly text: true },
 ): void {
   if (reading.isFree || !isScored(reading, vector)) return;
-  if (!reading.context.features.idfCorpus) {
-    refuseShared(reading, tenantRelease('Sparse and text queries of tenants', SINCE));
+  const { features } = reading.context;
+  if (!features.idfCorpus) {
+    refuseShared(reading, releaseRefused(features, 'Sparse and text queries of tenants', SINCE));
     return;
   }
   const given = node.get('params');

@@ -1,8 +1,9 @@
 import { type JsonNode, type JsonObject, type JsonWritten, listNode, objectNode, textNode } from '../../json/tree.ts';
-import { badRequest, tenantField, tenantRelease } from '../../policy/denial.ts';
+import { badRequest, tenantField } from '../../policy/denial.ts';
 import { pathText } from '../../policy/tenants/payload-path.ts';
 import { onlyValue } from '../../policy/tenants/payload-rules.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
+import { releaseRefused } from '../../policy/tenants/rewriting.ts';
 import { addConditions, bindMissing, boundFilter } from './filters.ts';
 import { deletedKey, judgeSetting, newPayload, ownPayload, payloadAt } from './payloads.ts';
 import { idOfText, readPointId } from './point-id.ts';
@@ -41,7 +42,8 @@ const SINCE = '1.15.4';
 
 function bindUpdate(what: string): Finish {
   return (reading, node) => {
-    if (!reading.context.features.updateFilter) throw new TenantRefusal(tenantRelease(what, SINCE));
+    const { features } = reading.context;
+    if (!features.updateFilter) throw new TenantRefusal(releaseRefused(features, what, SINCE));
     bindMissing(reading, node, 'update_filter');
   };
 }

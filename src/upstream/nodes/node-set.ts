@@ -223,6 +223,7 @@ export class NodeSet {
     node.setbacks += 1;
     node.since = this.#options.now() + pause * (0.8 + 0.4 * this.#random());
     // It may come back as another release.
+    node.lastRelease = node.release ?? node.lastRelease;
     node.release = undefined;
     if (known) return;
     node.ejections += 1;

@@ -60,8 +60,10 @@ export class Node {
   /** Times it was ejected, and how it failed, since the start. */
   ejections = 0;
   readonly failures: Record<NodeFailure, number> = { unreachable: 0, broken: 0, timeout: 0, 'not-ready': 0 };
-  /** Its release, as last reported. */
+  /** Its release, as last reported; `undefined` = not known, or not since it was ejected. */
   release: string | undefined;
+  /** The one before it was ejected. */
+  lastRelease: string | undefined;
   /** Ejections without a long good time between them. */
   setbacks = 0;
   /** End of the ejection, or begin of the rise. Milliseconds of the set's clock. */

@@ -3,6 +3,7 @@ import * as q from '@qdrant/js-client-grpc';
 import t from 'tap';
 import type { TenantContext } from '../../../src/grpc/tenants/context.ts';
 import { rewriteMessage } from '../../../src/grpc/tenants/rewrite.ts';
+import { NO_FEATURES } from '../../../src/policy/tenants/rewriting.ts';
 import type { TenantCondition, TenantValue } from '../../../src/policy/tenants/tenancy.ts';
 
 /** Messages made anew for a tenant, read with the official messages of Qdrant v1.19.0. */
@@ -235,6 +236,7 @@ t.test("statistics of terms are the tenant's", (t) => {
   t.match(query('words', contextOf(ACME, { idfVectors: 'unknown' })), /^collections_unknown/, 'not known: refused');
   const old = { features: { updateFilter: true, idfCorpus: false } };
   t.match(query('words', contextOf(ACME, old)), /^tenant_release/, 'a release without a corpus');
+  t.match(query('words', contextOf(ACME, { features: NO_FEATURES })), /^release_unknown/, 'an unknown release');
   t.type(json(query('words', contextOf({ ...ACME, sharedStatistics: true }, old))), 'object', 'allowed by the policy');
   const own = rewritten(
     'Query',
@@ -309,6 +311,7 @@ t.test('points are written with the field', (t) => {
     /^tenant_release/,
     'an old release',
   );
+  t.match(upsert({}, contextOf(ACME, { features: NO_FEATURES })), /^release_unknown/, 'an unknown release');
   t.end();
 });
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { NO_FEATURES } from '../../../src/policy/tenants/rewriting.ts';
 import { made, type TaskChanges } from './made.ts';
 
 const [FIELD, FORM] = ['403 tenant_field: Forbidden: The request ', '400 tenant_form: Format error in JSON body: '];
@@ -103,6 +104,21 @@ t.test('what a tenant may not do', async (t) => {
       '{"using":"sparse"}',
       '403 tenant_release',
       { features: { updateFilter: true, idfCorpus: false } },
+    ],
+    ['an unknown release: upsert', 'points.upsert', '{"points":[]}', '503 release_unknown', { features: NO_FEATURES }],
+    [
+      'an unknown release: vectors',
+      'points.update_vectors',
+      '{"points":[]}',
+      '503 release_unknown',
+      { features: NO_FEATURES },
+    ],
+    [
+      'an unknown release: statistics',
+      'points.query',
+      '{"using":"sparse"}',
+      '503 release_unknown',
+      { features: NO_FEATURES },
     ],
     ['a matrix of a sparse vector', 'points.search_matrix_pairs', '{"using":"sparse"}', '403 tenant_operation'],
     [

@@ -13,10 +13,12 @@ const MOST_COLLECTIONS = 100;
 
 /** The indexes that serve a value of this type; the first is the usual one. */
 const INDEXES: Readonly<Record<string, readonly string[]>> = {
-  string: ['keyword', 'uuid'],
+  string: ['keyword'],
   number: ['integer'],
   boolean: ['bool'],
 };
+/** The index that finds every spelling of a UUID. Upstream: Qdrant v1.19.0, uuid 1.x. */
+const ONE_UUID = 'uuid';
 /** Indexes that can be made with `is_tenant`. Upstream: Qdrant v1.19.0. */
 const GROUPING: ReadonlySet<string> = new Set(INDEXES.string);
 
@@ -105,6 +107,8 @@ function indexWarning(
   const wanted = [...new Set((constants ?? ['', 0, true]).flatMap((one) => INDEXES[typeof one] ?? []))];
   const why = `(\`${id}\`): its requests read all points`;
   if (!own) return `the field \`${field}\` has no ${wanted[0]} index ${why}`;
+  if (own.type === ONE_UUID && wanted.includes('keyword'))
+    return `the index on \`${field}\` is of type ${own.type}, not keyword (\`${id}\`): values that are spellings of one UUID are one tenant`;
   if (!wanted.includes(own.type))
     return `the index on \`${field}\` is of type ${own.type}, not ${wanted.join(' or ')} ${why}`;
   if (GROUPING.has(own.type) && !own.isTenant)

@@ -40,7 +40,28 @@ const CASES: readonly (readonly [
   warnings: readonly string[],
 ])[] = [
   ['a keyword index with is_tenant', [ENTRY], on(KEYWORD), []],
-  ['a uuid index with is_tenant', [ENTRY], on({ type: 'uuid', isTenant: true }), []],
+  [
+    'a uuid index, which finds every spelling of a UUID',
+    [ENTRY],
+    on({ type: 'uuid', isTenant: true }),
+    [
+      'tenants: on the collection `products` the index on `tenant_id` is of type uuid, not keyword (`shop`): values that are spellings of one UUID are one tenant',
+    ],
+  ],
+  [
+    'the same under values of a claim',
+    [{ id: 'shop', collections: ['products'], field: 'tenant_id', from: 'org' }],
+    on({ type: 'uuid', isTenant: true }),
+    [
+      'tenants: on the collection `products` the index on `tenant_id` is of type uuid, not keyword (`shop`): values that are spellings of one UUID are one tenant',
+    ],
+  ],
+  [
+    'a uuid index under an integer',
+    [{ ...ENTRY, value: 7 }],
+    on({ type: 'uuid', isTenant: true }),
+    [`tenants: on the collection \`products\` the index on \`tenant_id\` is of type uuid, not integer ${READS_ALL}`],
+  ],
   ['the path in quotes', [ENTRY], on(KEYWORD, '"tenant_id"'), []],
   [
     'an index without is_tenant',
@@ -66,9 +87,7 @@ const CASES: readonly (readonly [
     'an index of another type',
     [ENTRY],
     on({ type: 'text', isTenant: false }),
-    [
-      `tenants: on the collection \`products\` the index on \`tenant_id\` is of type text, not keyword or uuid ${READS_ALL}`,
-    ],
+    [`tenants: on the collection \`products\` the index on \`tenant_id\` is of type text, not keyword ${READS_ALL}`],
   ],
   [
     'an integer under a keyword index',

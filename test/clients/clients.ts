@@ -24,6 +24,8 @@ export interface Client {
   readonly pinned: readonly [file: string, pattern: RegExp];
   /** The variable in which the client itself reads the CA; the others get it from the program. */
   readonly caVariable?: string;
+  /** The program has the mode `tenant`. */
+  readonly tenant?: true;
   /** Installs what is missing; the command that runs the tutorial, or why there is none. */
   readonly prepare: () => readonly string[] | Missing;
 }
@@ -75,6 +77,7 @@ export const CLIENTS: readonly Client[] = [
     transport: 'REST',
     package: 'qdrant-client (PyPI), `QdrantClient`',
     pinned: QDRANT_CLIENT,
+    tenant: true,
     prepare: python('rest'),
   },
   {
@@ -82,6 +85,7 @@ export const CLIENTS: readonly Client[] = [
     transport: 'REST',
     package: 'qdrant-client (PyPI), `AsyncQdrantClient`',
     pinned: QDRANT_CLIENT,
+    tenant: true,
     prepare: python('async'),
   },
   {
@@ -89,6 +93,7 @@ export const CLIENTS: readonly Client[] = [
     transport: 'gRPC',
     package: 'qdrant-client (PyPI), `prefer_grpc=True`',
     pinned: QDRANT_CLIENT,
+    tenant: true,
     prepare: python('grpc'),
   },
   {
@@ -97,6 +102,7 @@ export const CLIENTS: readonly Client[] = [
     package: '@qdrant/js-client-rest (npm)',
     pinned: ['package.json', /"@qdrant\/js-client-rest": "([\d.]+)"/],
     caVariable: 'NODE_EXTRA_CA_CERTS',
+    tenant: true,
     prepare: typescript('rest.ts'),
   },
   {
@@ -105,6 +111,7 @@ export const CLIENTS: readonly Client[] = [
     package: '@qdrant/js-client-grpc (npm)',
     pinned: ['package.json', /"@qdrant\/js-client-grpc": "([\d.]+)"/],
     caVariable: 'NODE_EXTRA_CA_CERTS',
+    tenant: true,
     prepare: typescript('grpc.ts'),
   },
   {

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CERTS_DIR, runCerts } from '../support/certs.ts';
 import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
+import { type QdrantPlace, realQdrant } from '../support/real-qdrant.ts';
 import { CLIENTS, releaseOf } from './clients.ts';
 import { clientsPage, PAGE, RECORD, type Recorded, recorded } from './page.ts';
 import { runClient } from './run.ts';
 import { STEPS, STRANGER } from './steps.ts';
+import { tenantFiles } from './tenant.ts';
 
 /*
  * The tutorial with the official client of every language, through a gateway before the stand-in:
@@ -16,7 +18,8 @@ import { STEPS, STRANGER } from './steps.ts';
  *   npm run test:clients -- python go          those whose name holds one of the words
  *   npm run test:clients -- --write            writes down what the clients showed, and docs/reference/clients.md
  *
- * Every step must give what steps.ts says, and show what is written down.
+ * Every step must give what steps.ts says, and show what is written down. With QDRANT_URL (and QDRANT_GRPC_URL) that Qdrant is behind
+ * the gateway in the place of the stand-in: its collections `books`, `private` and `shared` are made anew.
  */
 
 const FAILED = new Set([...STRANGER, ...STEPS].flatMap((step) => ('failed' in step ? [step.step] : [])));
@@ -29,7 +32,10 @@ const chosen = CLIENTS.filter(({ name }) => words.length === 0 || words.some((wo
 const certs = mkdtempSync(join(tmpdir(), 'qdrant-gateway-clients-'));
 await runCerts(certs);
 process.env[CERTS_DIR] = certs;
-const upstream = await startFakeQdrant();
+const fake = realQdrant() === undefined ? await startFakeQdrant() : undefined;
+const upstream = fake ?? (realQdrant() as QdrantPlace);
+const tenant = await tenantFiles(certs);
+await fetch(`${upstream.restUrl}/collections/private`, { method: 'DELETE' });
 await fetch(`${upstream.restUrl}/collections/private`, {
   method: 'PUT',
   headers: { 'content-type': 'application/json' },
@@ -45,7 +51,7 @@ for (const client of chosen) {
     console.log(`skipped  ${client.name}: ${command.missing}`);
     continue;
   }
-  const { shown, wrong } = await runClient(client, command, upstream, join(certs, 'ca.pem'));
+  const { shown, wrong } = await runClient(client, command, upstream, join(certs, 'ca.pem'), tenant);
   const before = known[client.name]?.shown;
   // An error of the client's own names what the system says; a refusal is the same everywhere.
   const changed = Object.entries(shown).filter(
@@ -60,7 +66,7 @@ for (const client of chosen) {
   for (const problem of problems) console.log(`           ${problem}`);
   if (wrong.length === 0) known[client.name] = { release: releaseOf(client) || curlRelease(), shown };
 }
-await upstream.close();
+await fake?.close();
 
 if (write) {
   const sorted = Object.fromEntries(CLIENTS.flatMap(({ name }) => (known[name] ? [[name, known[name]]] : [])));

@@ -169,7 +169,8 @@ shows when a call is refused. No client needs a change for the gateway. Host, po
 
 \`npm run test:clients\` runs one program for each client before a gateway with TLS, and compares every step with
 [one table](../../test/clients/steps.ts). The steps are calls with the admin key, the read-only key and a token, permitted and refused; a
-collection that a request names in its body; and a restart of the gateway, after which the same client object goes on.
+collection that a request names in its body; and a restart of the gateway, after which the same client object goes on. The programs in Python
+and TypeScript also write, query, scroll, retrieve and delete with the key of a [tenant](../guides/tenants.md).
 \`npm run test:clients -- --write\` makes this page from what the clients showed.
 `;
 

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
-import type { FakeQdrant } from '../support/fake-qdrant/main.ts';
 import { KEYS } from '../support/gateway.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/process/gateway-process.ts';
 import { freePort } from '../support/process/redis.ts';
+import type { QdrantPlace } from '../support/real-qdrant.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
 import type { Client } from './clients.ts';
-import { STEPS, STRANGER, type Step } from './steps.ts';
+import { STEPS, STRANGER, type Step, TENANT } from './steps.ts';
+import { foreignPoint, makeShared, type TenantFiles } from './tenant.ts';
 
 /** One line of a program. */
 interface Line {
@@ -30,12 +31,16 @@ const EXPIRED_SECONDS = 3600;
 /** A program that does not end is ended: it waits for something that does not come. */
 const PROGRAM_LIMIT_MS = 180_000;
 
-/** Runs the tutorial with a client before a stand-in, and once without the CA, which both gateways' certificates are of. */
+/**
+ * Runs the tutorial with a client before an unsecured Qdrant, once without the CA, which both gateways' certificates are of, and what a
+ * tenant does, where the program has it.
+ */
 export async function runClient(
   client: Client,
   command: readonly string[],
-  upstream: FakeQdrant,
+  upstream: QdrantPlace,
   caFile: string,
+  tenant: TenantFiles,
 ): Promise<Outcome> {
   await fetch(`${upstream.restUrl}/collections/books`, { method: 'DELETE' });
   const ports = [await freePort(), await freePort()] as const;
@@ -43,12 +48,15 @@ export async function runClient(
     startGatewayProcess(upstream, {
       QDRANT__SERVICE__HTTP_PORT: String(ports[0]),
       QDRANT__SERVICE__GRPC_PORT: String(ports[1]),
+      QDRANT_GATEWAY__POLICY_FILE: tenant.policy,
+      QDRANT_GATEWAY__KEYS_FILE: tenant.keys,
     });
   let gateway = await start();
-  const env = environment(ports);
+  const env = { ...environment(ports), TENANT: tenant.key };
   try {
     const stranger = await finished(spawnProgram(command, 'stranger', env));
     const trusting = { ...env, [client.caVariable ?? 'CA']: caFile };
+    const bound = client.tenant ? await asTenant(client, command, trusting, upstream) : [];
     const child = spawnProgram(command, 'steps', trusting);
     const lines = await finished(child, async (step) => {
       if (step === 'stop') await stopped(gateway);
@@ -57,6 +65,7 @@ export async function runClient(
     });
     return {
       wrong: [...compare(client, STRANGER, stranger.lines), ...compare(client, STEPS, lines.lines)].concat(
+        bound,
         [stranger, lines].flatMap(({ failure }) => failure ?? []),
       ),
       shown: Object.fromEntries(
@@ -68,6 +77,21 @@ export async function runClient(
   } finally {
     await gateway.close();
   }
+}
+
+/** What a program does as a tenant that it must not do. */
+async function asTenant(
+  client: Client,
+  command: readonly string[],
+  env: Record<string, string>,
+  upstream: QdrantPlace,
+): Promise<string[]> {
+  await makeShared(upstream);
+  const before = await foreignPoint(upstream);
+  const { lines, failure } = await finished(spawnProgram(command, 'tenant', env));
+  const after = await foreignPoint(upstream);
+  const changed = isDeepStrictEqual(before, after) ? [] : ['the point of another tenant has changed'];
+  return [...compare(client, TENANT, lines), ...changed, ...(failure === undefined ? [] : [failure])];
 }
 
 async function stopped(gateway: GatewayProcess): Promise<void> {
@@ -131,7 +155,8 @@ function isRight({ transport }: Client, step: Step, line: Line): boolean {
   if ('result' in step) return isDeepStrictEqual(line.result, step.result);
   if (line.shown === undefined || line.shown === '') return false;
   if ('failed' in step) return line.code === null && line.text === null;
-  return line.code === (transport === 'REST' ? step.rest : step.grpc) && line.text === step.text;
+  const [code, said] = transport === 'REST' ? [step.rest, step.text] : [step.grpc, step.grpcText ?? step.text];
+  return line.code === code && line.text === said;
 }
 
 /** What is shown, in one line and without what differs between two runs: ports, times, ids. */

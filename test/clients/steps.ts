@@ -14,6 +14,8 @@ interface Refused {
   readonly rest: number;
   readonly grpc: string;
   readonly text: string;
+  /** Where the text over gRPC names the place in the message, and so is another one. */
+  readonly grpcText?: string;
 }
 
 /** A step in which no answer of the gateway comes: the client shows an error of its own. */
@@ -58,3 +60,23 @@ export const STEPS: readonly Step[] = [
 
 /** The one step of a program that was started without the CA. */
 export const STRANGER: readonly Step[] = [{ step: 'the CA is not trusted', failed: true }];
+
+/** The id of a point of another tenant, which is nearer to the query than all others. */
+export const FOREIGN = 9;
+
+/** What a program does with the key of a tenant, in a collection that holds a point of another tenant. */
+export const TENANT: readonly Step[] = [
+  { step: 'tenant writes', result: 'done' },
+  {
+    step: 'tenant writes for another',
+    ...forbidden,
+    text: 'Forbidden: The request would give the field of the tenant another value',
+    grpcText:
+      'Forbidden: The request has another value, or none, for the field `tenant` of the tenant in `points[0].payload`',
+  },
+  { step: 'tenant queries', result: 'Dune' },
+  { step: 'tenant scrolls', result: [1, 2] },
+  { step: 'tenant retrieves', result: [1] },
+  { step: 'tenant deletes', result: 'done' },
+  { step: 'tenant counts', result: 1 },
+];

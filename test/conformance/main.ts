@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startGateway } from '../support/gateway.ts';
+import { settingsBefore } from '../support/real-qdrant.ts';
 import { Deviations } from '../support/verdicts/verdicts.ts';
 import { openRealQdrant, type RealQdrant } from './real-qdrant.ts';
 import { replayGrpc, replayRest } from './replay.ts';
@@ -19,11 +20,7 @@ const EVERY = Math.max(1, Number(process.env.CONFORMANCE_EVERY ?? 1));
 const FILES = ['verdicts-rest.json', 'cross-rest.json', 'verdicts-grpc.json', 'cross-grpc.json'];
 
 async function run(page: string, real: RealQdrant | undefined): Promise<number> {
-  const settings = real && {
-    'gateway.upstream.rest_url': real.restUrl,
-    'gateway.upstream.grpc_url': real.grpcUrl,
-  };
-  const gateway = await startGateway(settings ? { settings } : {});
+  const gateway = await startGateway({ settings: settingsBefore(real) });
   const listed = new Deviations(...FILES);
   try {
     const recording = real === undefined;

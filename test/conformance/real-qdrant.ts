@@ -1,7 +1,7 @@
+import { type QdrantPlace, realQdrant } from '../support/real-qdrant.ts';
+
 /** An unsecured Qdrant the recorded requests may be let loose on. */
-export interface RealQdrant {
-  readonly restUrl: string;
-  readonly grpcUrl: string;
+export interface RealQdrant extends QdrantPlace {
   readonly version: string;
   /** Deletes every collection; there was none before. */
   clear(): Promise<void>;
@@ -19,9 +19,9 @@ const POINTS = [1, 2, 3, 4].map((id) => ({
  * Among those requests are some that delete, so this rejects when it is secured or holds a collection.
  */
 export async function openRealQdrant(env: NodeJS.ProcessEnv): Promise<RealQdrant | undefined> {
-  if (!env.QDRANT_URL) return undefined;
-  const restUrl = env.QDRANT_URL.replace(/\/+$/, '');
-  const grpcUrl = env.QDRANT_GRPC_URL || restUrl.replace(/:\d+$/, '').concat(':6334');
+  const place = realQdrant(env);
+  if (place === undefined) return undefined;
+  const { restUrl } = place;
   const { version } = (await ask(restUrl, 'GET', '/')) as { version: string };
   const found = await collectionsOf(restUrl);
   if (found.length > 0) {
@@ -36,7 +36,7 @@ export async function openRealQdrant(env: NodeJS.ProcessEnv): Promise<RealQdrant
     await clear();
     throw error;
   }
-  return { restUrl, grpcUrl, version, clear };
+  return { ...place, version, clear };
 }
 
 async function seed(restUrl: string): Promise<void> {

@@ -24,7 +24,7 @@ for (const relay of [true, false]) {
 
 t.test('a Qdrant that `QDRANT_URL` names is asked the same', async (t) => {
   const there = await startFakeQdrant({ record: false });
-  const model = await openTenantModel(true, there.restUrl, there.grpcUrl);
+  const model = await openTenantModel(true, there);
   t.teardown(async () => {
     await model.close();
     await there.close();

@@ -1,21 +1,21 @@
 import t from 'tap';
 import { COLLECTION, INDEXES } from '../support/engine/points.ts';
 import { createCollection } from '../support/fake-qdrant/collections.ts';
-import { startFakeQdrant } from '../support/fake-qdrant/main.ts';
 import { createIndex } from '../support/fake-qdrant/points.ts';
+import { Store } from '../support/fake-qdrant/store.ts';
 import { runs } from '../support/generators/runs.ts';
 import { FILE_MS } from '../support/patience.ts';
 import { divided } from '../support/tenants/divided.ts';
+import { directWay } from '../support/tenants/in-process.ts';
 import { ModelDifference, type ModelOptions, runSequence, type Tenant } from '../support/tenants/model.ts';
-import { type Way, wayTo } from '../support/tenants/ways.ts';
+import type { Way } from '../support/tenants/ways.ts';
 
 /*
  * The driver of the model of tenants, on the stand-in alone: where every tenant has a second collection of its own, it finds no
  * difference; where two write into one that nothing divides, it does.
  */
 
-const fake = await startFakeQdrant({ record: false });
-t.teardown(() => fake.close());
+const store = new Store();
 t.setTimeout(FILE_MS);
 
 const OPTIONS: ModelOptions = { field: 'tenant', missing: 'fault', colliding: false, operations: 24 };
@@ -23,13 +23,13 @@ const OPTIONS: ModelOptions = { field: 'tenant', missing: 'fault', colliding: fa
 type Between = (way: Way, name: string) => Way;
 
 function tenants(sharing: (name: string) => string, between: Between = (way) => way): readonly Tenant[] {
-  fake.store.clear();
+  store.clear();
   const way = (collection: string): Tenant['own'] => {
-    if (!fake.store.has(collection)) {
-      createCollection(fake.store, collection, COLLECTION);
-      for (const index of INDEXES) createIndex(fake.store, collection, index);
+    if (!store.has(collection)) {
+      createCollection(store, collection, COLLECTION);
+      for (const index of INDEXES) createIndex(store, collection, index);
     }
-    return wayTo({ restUrl: fake.restUrl, grpcUrl: fake.grpcUrl, collection, headers: {} });
+    return directWay(store, collection);
   };
   return ['one', 'two'].map((name) => ({ name, shared: between(way(sharing(name)), name), own: way(`own-${name}`) }));
 }
@@ -51,7 +51,7 @@ t.test('a collection that conditions divide is, too', { timeout: FILE_MS }, asyn
   const first = Math.floor(Math.random() * 1_000_000);
   for (const colliding of [false, true]) {
     for (let seed = first; seed < first + runs(40); seed += 1) {
-      const division = { field: 'tenant', store: fake.store, collection: 'shared' };
+      const division = { field: 'tenant', store, collection: 'shared' };
       const between: Between = (way, name) => divided(way, { ...division, value: name });
       await runSequence(
         tenants(() => 'shared', between),

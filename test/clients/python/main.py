@@ -1,6 +1,6 @@
-"""The tutorial with qdrant-client: `main.py rest|async|grpc steps|stranger`.
+"""The tutorial with qdrant-client: `main.py rest|async|grpc steps|stranger|tenant`.
 
-`steps` runs every step; `stranger` is started without the CA and tries one call. Each step is one line of JSON on standard
+`steps` runs every step; `stranger` is started without the CA and tries one call; `tenant` has the key of a tenant. Each step is one line of JSON on standard
 output; ../steps.ts holds what must stand there. The keys, the CA and the ports come from the environment.
 """
 
@@ -126,4 +126,20 @@ async def stranger():
     await show("the CA is not trusted", client(os.environ["ADMIN"]).get_collections)
 
 
-asyncio.run(steps() if MODE == "steps" else stranger())
+def ids(points):
+    return [point.id for point in points]
+
+
+async def tenant():
+    by, name = client(os.environ["TENANT"]), "shared"
+    await show("tenant writes", lambda: by.upsert(name, points=POINTS, wait=True))
+    foreign = [models.PointStruct(id=3, vector=QUERY, payload={"tenant": "umbrella"})]
+    await show("tenant writes for another", lambda: by.upsert(name, points=foreign, wait=True))
+    await show("tenant queries", lambda: by.query_points(name, query=QUERY, limit=1), title)
+    await show("tenant scrolls", lambda: by.scroll(name, limit=10), lambda page: ids(page[0]))
+    await show("tenant retrieves", lambda: by.retrieve(name, ids=[1, 9]), ids)
+    await show("tenant deletes", lambda: by.delete(name, points_selector=[1, 9], wait=True))
+    await show("tenant counts", lambda: by.count(name), number)
+
+
+asyncio.run({"steps": steps, "stranger": stranger, "tenant": tenant}[MODE]())

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { Distance, QdrantClient } from '@qdrant/js-client-grpc';
-import { type Caller, QUERY, type Refusal, run } from './steps.ts';
+import { type Caller, QUERY, type Refusal, run, type TenantCaller } from './steps.ts';
 
 const collectionName = 'books';
 const id = (value: number) => ({ pointIdOptions: { case: 'num' as const, value: BigInt(value) } });
@@ -44,6 +44,40 @@ function caller(key?: string): Caller {
     deletePoint: () => points.delete({ collectionName, wait: true, points: selected }),
     deleteCollection: () => collections.delete({ collectionName }),
     lookUp: () => points.query({ collectionName, query: first, lookupFrom: { collectionName: 'private' } }),
+    tenant: tenantCaller(client),
+  };
+}
+
+const text = (value: string) => ({ kind: { case: 'stringValue' as const, value } });
+
+function tenantCaller(client: QdrantClient): TenantCaller {
+  const points = client.api('points');
+  const shared = { collectionName: 'shared' };
+  const ids = (
+    found: readonly { readonly id?: { readonly pointIdOptions: { readonly value?: unknown } } | undefined }[],
+  ) => found.map((point) => Number(point.id?.pointIdOptions.value));
+  return {
+    write: (books, tenant) =>
+      points.upsert({
+        ...{ ...shared, wait: true },
+        points: books.map((book) => ({
+          id: id(book.id),
+          vectors: { vectorsOptions: { case: 'vector' as const, value: { data: book.vector } } },
+          payload: { title: text(book.title), ...(tenant && { tenant: text(tenant) }) },
+        })),
+      }),
+    search: async () => {
+      const { result } = await points.query({ ...shared, query: nearest, limit: 1n, withPayload });
+      return result[0]?.payload.title?.kind.value;
+    },
+    scroll: async () => ids((await points.scroll({ ...shared, limit: 10 })).result),
+    retrieve: async (wanted) => ids((await points.get({ ...shared, ids: wanted.map(id) })).result),
+    delete: (wanted) =>
+      points.delete({
+        ...{ ...shared, wait: true },
+        points: { pointsSelectorOneOf: { case: 'points', value: { ids: wanted.map(id) } } },
+      }),
+    count: async () => Number((await points.count(shared)).result?.count),
   };
 }
 

@@ -1,5 +1,5 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
-import { type Caller, QUERY, type Refusal, run } from './steps.ts';
+import { type Caller, QUERY, type Refusal, run, type TenantCaller } from './steps.ts';
 
 /** The tutorial with @qdrant/js-client-rest. */
 function caller(key?: string): Caller {
@@ -25,6 +25,27 @@ function caller(key?: string): Caller {
     deletePoint: () => client.delete('books', { wait: true, points: [1] }),
     deleteCollection: () => client.deleteCollection('books'),
     lookUp: () => client.query('books', { query: 1, lookup_from: { collection: 'private' } }),
+    tenant: tenantCaller(client),
+  };
+}
+
+function tenantCaller(client: QdrantClient): TenantCaller {
+  const points = (ids: readonly number[]) => ({ wait: true, points: [...ids] });
+  const ids = (found: readonly { readonly id: unknown }[]): readonly number[] => found.map(({ id }) => Number(id));
+  return {
+    write: (books, tenant) =>
+      client.upsert('shared', {
+        wait: true,
+        points: books.map(({ id, vector, title }) => ({ id, vector, payload: { title, ...(tenant && { tenant }) } })),
+      }),
+    search: async () => {
+      const { points } = await client.query('shared', { query: QUERY, limit: 1, with_payload: true });
+      return points[0]?.payload?.title;
+    },
+    scroll: async () => ids((await client.scroll('shared', { limit: 10 })).points),
+    retrieve: async (wanted) => ids(await client.retrieve('shared', { ids: [...wanted] })),
+    delete: (wanted) => client.delete('shared', points(wanted)),
+    count: async () => (await client.count('shared')).count,
   };
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 /*
  * The tutorial for a client in TypeScript, `rest.ts` or `grpc.ts`: `steps` runs every step, `stranger` is started without the
- * CA and tries one call. Each step is one line of JSON on standard output; ../steps.ts holds what must stand there. Node takes
+ * CA and tries one call, `tenant` has the key of a tenant. Each step is one line of JSON on standard output; ../steps.ts holds what must stand there. Node takes
  * the CA from `NODE_EXTRA_CA_CERTS`, keys and ports come from the environment.
  */
 
@@ -19,6 +19,20 @@ export interface Caller {
   readonly deleteCollection: () => Promise<unknown>;
   /** A query of `books` for which another collection is looked up. */
   readonly lookUp: () => Promise<unknown>;
+  readonly tenant: TenantCaller;
+}
+
+/** The calls of a tenant, on the collection `shared`. */
+export interface TenantCaller {
+  readonly write: (books: readonly Book[], tenant?: string) => Promise<unknown>;
+  /** The title of the point that is nearest. */
+  readonly search: () => Promise<unknown>;
+  /** Ids of all points. */
+  readonly scroll: () => Promise<readonly number[]>;
+  /** The ids that are there. */
+  readonly retrieve: (ids: readonly number[]) => Promise<readonly number[]>;
+  readonly delete: (ids: readonly number[]) => Promise<unknown>;
+  readonly count: () => Promise<number>;
 }
 
 export interface Book {
@@ -54,6 +68,7 @@ export async function run(caller: (key?: string) => Caller, refusal: (error: unk
     }
   }
   if (process.argv[2] === 'stranger') return await show('the CA is not trusted', caller(env('ADMIN')).list());
+  if (process.argv[2] === 'tenant') return await asTenant(caller(env('TENANT')).tenant, show);
   const [admin, reader, token] = [caller(env('ADMIN')), caller(env('READER')), caller(env('TOKEN'))];
   await show('no key', caller().list());
   await show('a wrong key', caller('wrong').list());
@@ -81,6 +96,18 @@ export async function run(caller: (key?: string) => Caller, refusal: (error: unk
     'result',
   );
   await show('admin deletes the collection', admin.deleteCollection());
+}
+
+type Show = (step: string, call: Promise<unknown>, result?: 'result') => Promise<void>;
+
+async function asTenant(tenant: TenantCaller, show: Show): Promise<void> {
+  await show('tenant writes', tenant.write(BOOKS));
+  await show('tenant writes for another', tenant.write(THIRD, 'umbrella'));
+  await show('tenant queries', tenant.search(), 'result');
+  await show('tenant scrolls', tenant.scroll(), 'result');
+  await show('tenant retrieves', tenant.retrieve([1, 9]), 'result');
+  await show('tenant deletes', tenant.delete([1, 9]));
+  await show('tenant counts', tenant.count(), 'result');
 }
 
 /** As a program that tries again: the same client object, until the gateway answers. */

@@ -31,9 +31,10 @@ export interface CallClient {
   readonly close: () => void;
 }
 
-/** A length-prefixed message, uncompressed. */
-export function framed(message: Uint8Array): Buffer {
+/** A length-prefixed message. @param compressed it is, with the coding of the call */
+export function framed(message: Uint8Array, compressed = false): Buffer {
   const prefix = Buffer.alloc(5);
+  prefix.writeUInt8(compressed ? 1 : 0, 0);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
 }
@@ -97,7 +98,7 @@ export function libraryClient(gateway: TestGateway): CallClient {
       stream.on('data', (body: Buffer) => bodies.push(body));
       stream.on('error', () => undefined); // the status says the same
       stream.on('status', ({ code, details }: { code: number; details: string }) => {
-        const body = Buffer.concat(bodies.map(framed));
+        const body = Buffer.concat(bodies.map((message) => framed(message)));
         resolve({ code, message: details, trailersOnly: undefined, contentType: undefined, body });
       });
     });

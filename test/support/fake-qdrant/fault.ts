@@ -6,7 +6,11 @@ export class Fault extends Error {
   readonly kind: FaultKind;
 
   constructor(kind: FaultKind, message: string) {
+    // An answer needs no stack, which would cost more than the rest of it.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message);
+    Error.stackTraceLimit = stackTraceLimit;
     this.kind = kind;
   }
 }

@@ -7,8 +7,20 @@ type Step = string | number | null;
 const FIRST = /"([^"\\]*)"|([\p{Alphabetic}\p{N}_-]+)/uy;
 const NEXT = /\.(?:"([^"\\]*)"|([\p{Alphabetic}\p{N}_-]+))|\[(\d*)\]/uy;
 
+/** Paths that were read before: a filter has few, and asks each of them of every point. */
+const known = new Map<string, readonly Step[]>();
+const KNOWN = 1000;
+
 /** Reads a payload path: `a.b`, `a[].b`, `a[0]`, `"a.b".c`; refuses any other text. Upstream: json_path/parse.rs of v1.19.0. */
-export function pathOf(text: string): Step[] {
+export function pathOf(text: string): readonly Step[] {
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const steps = readPath(text);
+  if (known.size < KNOWN) known.set(text, steps);
+  return steps;
+}
+
+function readPath(text: string): Step[] {
   const steps: Step[] = [];
   let at = 0;
   for (let pattern = FIRST; at < text.length || steps.length === 0; pattern = NEXT) {
@@ -59,7 +71,7 @@ export function withMerged(payload: JsonObject, path: string, change: JsonObject
   return isObject(changed) ? changed : payload;
 }
 
-function set(value: Json, [step, ...rest]: Step[], change: JsonObject): Json {
+function set(value: Json, [step, ...rest]: readonly Step[], change: JsonObject): Json {
   if (step === undefined) {
     return merged(isObject(value) ? value : {}, change);
   }
@@ -78,7 +90,7 @@ export function withoutPath(payload: JsonObject, path: string): JsonObject {
   return isObject(changed) ? changed : payload;
 }
 
-function removed(value: Json, [step, ...rest]: Step[]): Json {
+function removed(value: Json, [step, ...rest]: readonly Step[]): Json {
   if (typeof step === 'string') {
     if (!isObject(value) || !Object.hasOwn(value, step)) {
       return value;

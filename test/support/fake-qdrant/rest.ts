@@ -142,25 +142,47 @@ function refusal(error: unknown): RestAnswer {
   return { status: faultStatus(fault), type: 'application/json', body: errorBody(fault.message) };
 }
 
-/** Answers a request without a socket, as the server would. @param body JSON; empty = none */
+/** A request without a socket. */
+interface Request<Body> {
+  readonly method: string;
+  readonly target: string;
+  readonly body: Body;
+}
+
+/** Answers a request without a socket, as the server would. @param request `body` is JSON; empty = none */
 export function answerInProcess(
   parts: Pick<Parts, 'store' | 'version'>,
-  { method, target, body }: { readonly method: string; readonly target: string; readonly body: string },
+  { body, ...request }: Request<string>,
 ): { readonly status: number; readonly body: string } {
-  const split = splitTarget(target);
-  const found = router.find(method, split);
-  if (found === undefined) return { status: 404, body: '' };
-  let answer: RestAnswer;
-  try {
-    const json = body === '' ? null : parseJson(body);
-    answer = carriedOut(parts, found.route, {
-      ...{ params: found.params, query: split.query, body: json, method, headers: {} },
-    });
-  } catch (error) {
-    answer = refusal(error);
-  }
+  const answer = carryOut(parts, { ...request, body: () => (body === '' ? null : parseJson(body)) });
   if (!('result' in answer)) return { status: answer.status, body: answer.body.toString() };
   return { status: answer.status ?? 200, body: writeJson({ result: answer.result, status: 'ok', time: 0.00001 }) };
+}
+
+/**
+ * The same without any text. What is answered may be part of the store, which later writes change.
+ *
+ * @param request `body` null = none
+ * @returns the result, or the body of a refusal
+ */
+export function askInProcess(
+  parts: Pick<Parts, 'store' | 'version'>,
+  { body, ...request }: Request<Json>,
+): { readonly status: number; readonly result: Json } | { readonly status: number; readonly refusal: string } {
+  const answer = carryOut(parts, { ...request, body: () => body });
+  if ('result' in answer) return { status: answer.status ?? 200, result: answer.result };
+  return { status: answer.status, refusal: answer.body.toString() };
+}
+
+function carryOut(parts: Pick<Parts, 'store' | 'version'>, { method, target, body }: Request<() => Json>): RestAnswer {
+  const { query, ...split } = splitTarget(target);
+  const found = router.find(method, { query, ...split });
+  if (found === undefined) return { status: 404, body: '' };
+  try {
+    return carriedOut(parts, found.route, { params: found.params, query, body: body(), method, headers: {} });
+  } catch (error) {
+    return refusal(error);
+  }
 }
 
 // Upstream: a body is read into its structure before anything of it is looked at.

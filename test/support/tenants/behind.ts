@@ -27,10 +27,11 @@ export function behindFake(store: Store): Behind {
     },
     async keep(collection) {
       const { points } = store.find(collection);
-      const before = structuredClone(points);
+      // Writes replace payloads and vectors as wholes.
+      const before = [...points.values()].map((point) => ({ ...point, vectors: new Map(point.vectors) }));
       return async () => {
         points.clear();
-        for (const [id, point] of before) points.set(id, point);
+        for (const point of before) points.set(point.id, point);
       };
     },
   };

@@ -1,11 +1,4 @@
-import {
-  create,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-  toJson,
-} from '@bufbuild/protobuf';
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary, toJson } from '@bufbuild/protobuf';
 import * as q from '@qdrant/js-client-grpc';
 import { idMessage, payloadMessage } from '../fake-qdrant/grpc-values.ts';
 import {
@@ -21,39 +14,16 @@ import {
 import { filterInit } from './grpc-filter-init.ts';
 import { levelInit, orderInit, strategyOf } from './grpc-query-init.ts';
 import type { Reply, Target } from './ways.ts';
-
-type PointsClient = Record<string, (request: object) => Promise<object>>;
-
-const clients = new Map<string, PointsClient>();
-
-function clientOf({ grpcUrl, headers }: Target): PointsClient {
-  const key = JSON.stringify([grpcUrl, headers]);
-  const known = clients.get(key);
-  if (known !== undefined) return known;
-  const client = new q.QdrantClient({
-    url: grpcUrl,
-    headers: { ...headers },
-    checkCompatibility: false,
-    timeout: 30_000,
-  });
-  const made = client.api('points') as unknown as PointsClient;
-  clients.set(key, made);
-  return made;
-}
+import { callGrpc } from './wire.ts';
 
 type Fields = Record<string, unknown>;
 type Call = { readonly method: string; readonly schema: DescMessage; readonly fields: Fields };
 
-/** Asks an operation over gRPC with the official client; a refusal is a reply, too. */
-export async function askGrpc(target: Target, op: string, body: JsonObject): Promise<Reply> {
-  const { method, schema, fields } = callOf(op, body);
-  try {
-    const answer = await clientOf(target)[method]?.(named(fields, target.collection));
-    return { code: 0, answer: toJson(schema, answer as MessageShape<DescMessage>) as Json };
-  } catch (error) {
-    if (!(error instanceof q.ConnectError)) throw error;
-    return { code: error.code, answer: error.rawMessage };
-  }
+/** Asks an operation over gRPC; a refusal is a reply, too. */
+export async function askGrpc({ grpcUrl, headers, collection }: Target, op: string, body: JsonObject): Promise<Reply> {
+  const { name, bytes, schema } = messageOf(op, body, collection);
+  const { code, message, body: answer } = await callGrpc(grpcUrl, `/qdrant.Points/${name}`, headers, bytes);
+  return code === 0 ? { code, answer: toJson(schema, fromBinary(schema, answer)) as Json } : { code, answer: message };
 }
 
 /** The fields of a call with the name of its collection, in the entries of a batch of reads as well. */
@@ -63,8 +33,25 @@ function named(fields: Fields, collectionName: string): Fields {
   return { collectionName, ...fields, ...(entries && { queryPoints: entries }) };
 }
 
+interface Message {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly schema: DescMessage;
+}
+
+/** What was made last of a body: both ways ask the same in turn. */
+const made = new WeakMap<JsonObject, Message & { readonly op: string; readonly collectionName: string }>();
+
 /** A call as its message: the name of the method, the bytes, and the form of the answer. */
-export function messageOf(op: string, body: JsonObject, collectionName: string) {
+export function messageOf(op: string, body: JsonObject, collectionName: string): Message {
+  const known = made.get(body);
+  if (known?.op === op && known.collectionName === collectionName) return known;
+  const message = newMessage(op, body, collectionName);
+  made.set(body, { ...message, op, collectionName });
+  return message;
+}
+
+function newMessage(op: string, body: JsonObject, collectionName: string): Message {
   const { method, schema, fields } = callOf(op, body);
   const name = `${method.slice(0, 1).toUpperCase()}${method.slice(1)}`;
   const request = REQUESTS[name];

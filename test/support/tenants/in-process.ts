@@ -23,11 +23,11 @@ import { FactsOfCollections } from '../../../src/upstream/collection-facts.ts';
 import { NO_CREDENTIAL } from '../../../src/upstream/credential.ts';
 import { callInProcess } from '../fake-qdrant/grpc.ts';
 import type { Json } from '../fake-qdrant/json.ts';
-import { answerInProcess } from '../fake-qdrant/rest.ts';
+import { answerInProcess, askInProcess } from '../fake-qdrant/rest.ts';
 import type { Store } from '../fake-qdrant/store.ts';
 import { messageOf } from './grpc-way.ts';
 import type { TenantOperation } from './operations.ts';
-import { replyOf, requestOf } from './rest-way.ts';
+import { replyOf, requestOf, routeOf } from './rest-way.ts';
 import type { Reply, Way } from './ways.ts';
 
 /*
@@ -43,9 +43,10 @@ export function directWay(store: Store, collection: string): Way {
   const context = { store, version: '1.20.0' };
   return async ({ op, body, protocol }) => {
     if (protocol === 'rest') {
-      const { method, path, text } = requestOf(op, body, collection);
-      const answer = answerInProcess(context, { method, target: path, body: text });
-      return replyOf(answer.status, answer.body);
+      const { method, path } = routeOf(op, body, collection);
+      const asked = { method, target: path, body: op === 'retrieve_one' ? null : body };
+      const answer = askInProcess(context, asked);
+      return 'result' in answer ? { code: 200, answer: answer.result } : replyOf(answer.status, answer.refusal);
     }
     const { name, bytes, schema } = messageOf(op, body, collection);
     const answer = callInProcess(`/qdrant.Points/${name}`, bytes, context);
@@ -149,8 +150,8 @@ async function overGrpc(
   const call = new AbortController();
   const question = tenantAnswer(exchange, permit, made, parts);
   const answer = await question({ ask: asker(store) } as never, permit, call.signal);
-  // The call has ended: its place is free.
-  call.abort();
+  // The call has ended: its place is free. With a reason, since one that is made has a stack.
+  call.abort('ended');
   if (answer.kind === 'denial') return refusedReply({ code: answer.grpc, message: answer.message });
   return { code: 0, answer: toJson(schema, fromBinary(schema, answer.message)) as Json };
 }

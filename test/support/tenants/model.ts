@@ -39,6 +39,9 @@ export interface ModelOptions {
   readonly real?: boolean;
 }
 
+/** An operation that was carried out. */
+type Done = readonly [tenant: Tenant, operation: TenantOperation];
+
 /** Where a tenant's answers differ. */
 export class ModelDifference extends Error {}
 
@@ -53,20 +56,20 @@ export async function runSequence(tenants: readonly Tenant[], seed: number, opti
   const draws = new Map(
     tenants.map((tenant, at) => [tenant, new PointDraw({ ...tape, seed: seed * 7 + at }, idsOf(at, options))]),
   );
-  const past: string[] = [];
+  const past: Done[] = [];
   let refused = 0;
   for (let at = 0; at < options.operations; at += 1) {
     const tenant = at < tenants.length ? tenants[at] : turns.of(tenants);
     const draw = tenant === undefined ? undefined : draws.get(tenant);
     if (tenant === undefined || draw === undefined) break;
     const operation = at < tenants.length ? firstPoints(draw) : tenantOperation(draw);
-    past.push(`${tenant.name}: ${writeJson(operation)}`);
+    past.push([tenant, operation]);
     const wanted = await modelled(tenants, tenant, operation, options);
     const [shared, own] = [await tenant.shared(operation), await tenant.own(wanted)];
     check(seed, past, options, operation, shared, own);
     if (own.code >= 400 || (own.code > 0 && own.code < 200)) refused += 1;
-    if (at % 8 === 7 || at === options.operations - 1) await checkContents(tenants, seed, past, options);
   }
+  await checkContents(tenants, seed, past, options);
   return refused;
 }
 
@@ -87,11 +90,11 @@ const EVERYTHING: TenantOperation = {
 async function checkContents(
   tenants: readonly Tenant[],
   seed: number,
-  past: string[],
+  past: readonly Done[],
   options: ModelOptions,
 ): Promise<void> {
   for (const tenant of tenants) {
-    const after = [...past, `${tenant.name}: ${writeJson(EVERYTHING)}`];
+    const after: readonly Done[] = [...past, [tenant, EVERYTHING]];
     const [shared, own] = [await tenant.shared(EVERYTHING), await tenant.own(EVERYTHING)];
     check(seed, after, options, EVERYTHING, shared, own);
   }
@@ -99,7 +102,7 @@ async function checkContents(
 
 function check(
   seed: number,
-  past: readonly string[],
+  past: readonly Done[],
   { field, real }: ModelOptions,
   { op, body, protocol }: TenantOperation,
   shared: Reply,
@@ -111,7 +114,8 @@ function check(
   if (real && (/matrix/.test(op) || [seen, wanted].every(isFault) || [seen, wanted].some(isOfUpstream))) return;
   if (real && areTied(seen, wanted)) return;
   if (real && 'order_by' in body && isDeepStrictEqual(orderOf(seen), orderOf(wanted))) return;
-  const lines = [`seed ${seed}: shared ${writeJson(seen)}`, `own ${writeJson(wanted)}`, 'after:', ...past];
+  const lines = [`seed ${seed}: shared ${writeJson(seen)}`, `own ${writeJson(wanted)}`, 'after:'];
+  for (const [{ name }, operation] of past) lines.push(`${name}: ${writeJson(operation)}`);
   throw new ModelDifference(lines.join('\n'));
 }
 
@@ -152,12 +156,12 @@ async function modelled(
   tenants: readonly Tenant[],
   tenant: Tenant,
   operation: TenantOperation,
-  { missing }: ModelOptions,
+  { missing, colliding }: ModelOptions,
 ): Promise<TenantOperation> {
   if (!WRITE_NAMES.has(operation.op)) {
     return operation;
   }
-  const others = tenants.filter((one) => one !== tenant);
+  const others = colliding ? tenants.filter((one) => one !== tenant) : [];
   const foreign = new Set((await Promise.all(others.map(heldBy))).flat());
   const held = missing === 'quiet' ? new Set(await heldBy(tenant)) : undefined;
   if (operation.op !== 'batch') {

@@ -1,5 +1,6 @@
 import { type Json, type JsonObject, parseJson, writeJson } from '../fake-qdrant/json.ts';
 import type { Reply, Target } from './ways.ts';
+import { sendRest } from './wire.ts';
 
 const ROUTES: Readonly<Record<string, readonly [method: string, path: string]>> = {
   upsert: ['PUT', 'points'],
@@ -25,32 +26,22 @@ const ROUTES: Readonly<Record<string, readonly [method: string, path: string]>> 
   matrix_offsets: ['POST', 'points/search/matrix/offsets'],
 };
 
-/**
- * Asks an operation over REST; a refusal is a reply, too. On a connection of its own: what the relay hands over takes its
- * connection along.
- */
-export async function askRest(target: Target, op: string, body: JsonObject): Promise<Reply> {
-  const { method, path, text } = requestOf(op, body, target.collection);
-  const sent = {
-    method,
-    headers: { 'content-type': 'application/json', connection: 'close', ...target.headers },
-    ...(text === '' ? {} : { body: text }),
-  };
-  try {
-    const response = await fetch(`${target.restUrl}${path}`, sent);
-    return replyOf(response.status, await response.text());
-  } catch (error) {
-    // Upstream: a pair of `discover` without the vector ends the connection (Qdrant v1.19.0).
-    if (!(error instanceof TypeError)) throw error;
-    return { code: 500, answer: { error: `panicked: ${error.message}` } };
-  }
+/** Asks an operation over REST; a refusal is a reply, too. */
+export async function askRest({ restUrl, headers, collection }: Target, op: string, body: JsonObject): Promise<Reply> {
+  const { method, path, text } = requestOf(op, body, collection);
+  const answer = await sendRest(restUrl, method, path, headers, text);
+  return replyOf(answer.status, answer.text);
+}
+
+/** The method and the path of an operation. */
+export function routeOf(op: string, body: JsonObject, collection: string) {
+  const [method, path] = op === 'retrieve_one' ? ['GET', `points/${String(body.id)}`] : (ROUTES[op] ?? ['POST', op]);
+  return { method, path: `/collections/${collection}/${path}?wait=true` };
 }
 
 /** An operation as a request. @returns `text` empty = it has no body */
 export function requestOf(op: string, body: JsonObject, collection: string) {
-  const one = op === 'retrieve_one';
-  const [method, path] = one ? ['GET', `points/${String(body.id)}`] : (ROUTES[op] ?? ['POST', op]);
-  return { method, path: `/collections/${collection}/${path}?wait=true`, text: one ? '' : writeJson(body) };
+  return { ...routeOf(op, body, collection), text: op === 'retrieve_one' ? '' : writeJson(body) };
 }
 
 /** An answer as a reply. */

@@ -1,10 +1,12 @@
 import { listOf, objectOf, writeJson } from '../fake-qdrant/json.ts';
 import { type RunningGateway, startGateway } from '../gateway.ts';
+import { realQdrant, settingsBefore } from '../real-qdrant.ts';
 import { makeToken } from '../tokens.ts';
 import { type Behind, behindFake, behindReal } from './behind.ts';
+import { directWay } from './in-process.ts';
 import { runSequence, type Tenant } from './model.ts';
-import { WRITE_NAMES } from './operations.ts';
-import { type Way, wayTo } from './ways.ts';
+import { type TenantOperation, WRITE_NAMES } from './operations.ts';
+import { type Reply, type Way, wayTo } from './ways.ts';
 
 /* The model of tenants through a running gateway: the shared collection is behind it, those of their own are not. */
 
@@ -19,34 +21,38 @@ export interface TenantModel {
   readonly close: () => Promise<void>;
 }
 
-/** A real Qdrant in the place of the stand-in: its collections `shared`, `own-one` and `own-two` are made anew for each sequence. */
-const { QDRANT_URL, QDRANT_GRPC_URL } = process.env;
-
-/** Starts a gateway before a stand-in, or before the Qdrant that `QDRANT_URL` names. @param relay REST passes as bytes where it can */
-export async function openTenantModel(
-  relay = true,
-  real = QDRANT_URL,
-  realGrpc = QDRANT_GRPC_URL,
-): Promise<TenantModel> {
-  const there = real && { restUrl: real, grpcUrl: realGrpc ?? real.replace(/\d+$/, '6334') };
+/**
+ * Starts a gateway before a stand-in, or before a real Qdrant: its collections `shared`, `own-one` and `own-two` are made anew for each
+ * sequence.
+ *
+ * @param relay REST passes as bytes where it can
+ */
+export async function openTenantModel(relay = true, there = realQdrant()): Promise<TenantModel> {
   const gateway = await startGateway({
     tls: false,
     settings: {
       'gateway.rest.relay': relay,
-      ...(there && { 'gateway.upstream.rest_url': there.restUrl, 'gateway.upstream.grpc_url': there.grpcUrl }),
+      ...settingsBefore(there),
     },
     tenants: [
       { id: 'shared', keys: ['api_key'], credentials: 'tokens', collections: [SHARED], field: FIELD, from: FIELD },
     ],
   });
-  const addresses = there || gateway.upstream;
+  // Before the stand-in the own collections need no sockets.
+  const own = (collection: string): Way =>
+    there ? wayTo({ ...there, collection, headers: {} }) : directWay(gateway.upstream.store, collection);
   const behind = there ? behindReal(there.restUrl) : behindFake(gateway.upstream.store);
   return {
     async run(seed, colliding) {
       for (const collection of [SHARED, ...NAMES.map(ownOf)]) await behind.make(collection, FIELD);
-      const real = typeof there === 'object';
-      const options = { field: FIELD, missing: 'fault' as const, operations: OPERATIONS, colliding, real };
-      await runSequence(tenantsOf(gateway, addresses, behind, colliding), seed, options);
+      const options = {
+        field: FIELD,
+        missing: 'fault' as const,
+        operations: OPERATIONS,
+        colliding,
+        real: there !== undefined,
+      };
+      await runSequence(tenantsOf(gateway, own, behind, colliding), seed, options);
     },
     close: gateway.close,
   };
@@ -57,7 +63,7 @@ const ownOf = (name: string): string => `own-${name}`;
 
 function tenantsOf(
   { rest, grpc }: RunningGateway,
-  { restUrl, grpcUrl }: Pick<RunningGateway['upstream'], 'restUrl' | 'grpcUrl'>,
+  wayToOwn: (collection: string) => Way,
   collections: Behind,
   colliding: boolean,
 ): readonly Tenant[] {
@@ -65,8 +71,7 @@ function tenantsOf(
     const own = ownOf(name);
     const token = makeToken({ access: [{ collection: SHARED, access: 'rw' }], [FIELD]: name });
     const behind = { restUrl: rest.url, grpcUrl: grpc.url, collection: SHARED, headers: { 'api-key': token } };
-    const direct = wayTo({ restUrl, grpcUrl, collection: own, headers: {} });
-    return { name, ...comparedAsOnce(wayTo(behind), direct, () => collections.keep(own), colliding) };
+    return { name, ...comparedAsOnce(wayTo(behind), wayToOwn(own), () => collections.keep(own), colliding) };
   });
 }
 
@@ -91,12 +96,22 @@ export function comparedAsOnce(
  */
 function wholly(way: Way, keep: () => Promise<() => Promise<void>>): Way {
   return async (operation) => {
-    if (!WRITE_NAMES.has(operation.op)) return way(operation);
+    if (!mayMissPoints(operation)) return way(operation);
     const putBack = await keep();
     const reply = await way(operation);
-    if (writeJson(reply.answer).includes('No point with id')) await putBack();
+    if (missesPoint(reply)) await putBack();
     return reply;
   };
+}
+
+/** Whether it is a write that names points, and is refused where one of them is missing. */
+function mayMissPoints({ op, body }: TenantOperation): boolean {
+  if (op === 'batch') return true;
+  return WRITE_NAMES.has(op) && op !== 'upsert' && op !== 'delete' && body.points !== undefined;
+}
+
+function missesPoint({ code, answer }: Reply): boolean {
+  return code !== 0 && code !== 200 && writeJson(answer).includes('No point with id');
 }
 
 /**
@@ -110,7 +125,7 @@ function untilOpen(way: Way, ends: ReadonlySet<string>): Way {
     const last = operations.findIndex((inner) => Object.keys(objectOf(inner)).some((op) => ends.has(op)));
     const kept = last < 0 ? operations : operations.slice(0, last + 1);
     const reply = await way({ ...operation, body: { ...operation.body, operations: kept } });
-    return writeJson(reply.answer).includes('No point with id') ? { ...reply, answer: 'a point is missing' } : reply;
+    return missesPoint(reply) ? { ...reply, answer: 'a point is missing' } : reply;
   };
 }
 

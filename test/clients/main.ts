@@ -9,7 +9,7 @@ import { CLIENTS, releaseOf } from './clients.ts';
 import { clientsPage, PAGE, RECORD, type Recorded, recorded } from './page.ts';
 import { runClient } from './run.ts';
 import { STEPS, STRANGER } from './steps.ts';
-import { tenantFiles } from './tenant.ts';
+import { askUpstream, tenantFiles } from './tenant.ts';
 
 /*
  * The tutorial with the official client of every language, through a gateway before the stand-in:
@@ -35,12 +35,8 @@ process.env[CERTS_DIR] = certs;
 const fake = realQdrant() === undefined ? await startFakeQdrant() : undefined;
 const upstream = fake ?? (realQdrant() as QdrantPlace);
 const tenant = await tenantFiles(certs);
-await fetch(`${upstream.restUrl}/collections/private`, { method: 'DELETE' });
-await fetch(`${upstream.restUrl}/collections/private`, {
-  method: 'PUT',
-  headers: { 'content-type': 'application/json' },
-  body: '{"vectors":{"size":4,"distance":"Dot"}}',
-});
+await askUpstream(upstream, 'DELETE', '/collections/private');
+await askUpstream(upstream, 'PUT', '/collections/private', { vectors: { size: 4, distance: 'Dot' } });
 
 const known: Record<string, Recorded> = { ...recorded() };
 const counts = { passed: 0, failed: 0, skipped: 0 };

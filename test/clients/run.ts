@@ -10,7 +10,7 @@ import type { QdrantPlace } from '../support/real-qdrant.ts';
 import { makeToken, nowSeconds } from '../support/tokens.ts';
 import type { Client } from './clients.ts';
 import { STEPS, STRANGER, type Step, TENANT } from './steps.ts';
-import { foreignPoint, makeShared, type TenantFiles } from './tenant.ts';
+import { askUpstream, foreignPoint, makeShared, type TenantFiles } from './tenant.ts';
 
 /** One line of a program. */
 interface Line {
@@ -42,7 +42,7 @@ export async function runClient(
   caFile: string,
   tenant: TenantFiles,
 ): Promise<Outcome> {
-  await fetch(`${upstream.restUrl}/collections/books`, { method: 'DELETE' });
+  await askUpstream(upstream, 'DELETE', '/collections/books');
   const ports = [await freePort(), await freePort()] as const;
   const start = () =>
     startGatewayProcess(upstream, {

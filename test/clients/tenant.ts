@@ -46,14 +46,21 @@ export async function foreignPoint(upstream: QdrantPlace): Promise<unknown> {
   return result;
 }
 
-async function ask(
+const ask = (upstream: QdrantPlace, method: string, path: string, body?: object) =>
+  askUpstream(upstream, method, `/collections/${SHARED}${path}`, body);
+
+/**
+ * Asks Qdrant itself; a refusal is an error, but of a deletion. On a connection of its own: installing a client stops this process, and a
+ * connection that is kept may be closed meanwhile.
+ */
+export async function askUpstream(
   { restUrl }: QdrantPlace,
   method: string,
   path: string,
   body?: object,
-): Promise<{ result?: unknown }> {
-  const sent = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-  const answer = await fetch(`${restUrl}/collections/${SHARED}${path}`, { method, ...sent });
+): Promise<{ readonly result?: unknown }> {
+  const headers = { connection: 'close', 'content-type': 'application/json' };
+  const answer = await fetch(`${restUrl}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
   if (!answer.ok && method !== 'DELETE') throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-  return (await answer.json()) as { result?: unknown };
+  return (await answer.json()) as { readonly result?: unknown };
 }
